@@ -1,0 +1,209 @@
+//! Named dimensions: a matrix type for `[rows, columns]` of f32, and the check that shapes agree letter by letter.
+//!
+//! Letters are those of the table in `lib.rs`. Every public tensor function checks its shapes in its first statement.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::error::{Error, Result};
+
+/// A dense row-major matrix of f32 on the CPU.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Matrix {
+    rows: usize,
+    columns: usize,
+    values: Vec<f32>,
+}
+
+impl Matrix {
+    /// All zero.
+    pub fn zeros(rows: usize, columns: usize) -> Self {
+        Self {
+            rows,
+            columns,
+            values: vec![0.0; rows * columns],
+        }
+    }
+
+    /// From row-major values; an error if their number is not `rows * columns`.
+    pub fn new(rows: usize, columns: usize, values: Vec<f32>) -> Result<Self> {
+        if values.len() == rows * columns {
+            Ok(Self {
+                rows,
+                columns,
+                values,
+            })
+        } else {
+            Err(Error::Shape {
+                op: "matrix",
+                what: format!("{} values cannot fill [{rows}, {columns}]", values.len()),
+            })
+        }
+    }
+
+    /// From a tensor of any rank ≥ 1, all leading dimensions flattened into rows (`[b, t, h, e]` with `columns = h*e`), widened to f32.
+    pub fn from_tensor(tensor: &Tensor, columns: usize) -> Result<Self> {
+        let values = tensor
+            .to_dtype(DType::F32)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
+        Self::new(values.len() / columns.max(1), columns, values)
+    }
+
+    /// As a candle tensor `[rows, columns]` on the CPU.
+    pub fn to_tensor(&self) -> Result<Tensor> {
+        Ok(Tensor::from_slice(
+            &self.values,
+            (self.rows, self.columns),
+            &Device::Cpu,
+        )?)
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Row `i`.
+    pub fn row(&self, i: usize) -> &[f32] {
+        &self.values[i * self.columns..(i + 1) * self.columns]
+    }
+
+    /// Row `i`, writable.
+    pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
+        &mut self.values[i * self.columns..(i + 1) * self.columns]
+    }
+
+    /// All rows in order.
+    pub fn iter_rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        self.values.chunks_exact(self.columns.max(1))
+    }
+
+    /// All values, row-major.
+    pub fn values(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// All values, row-major, writable.
+    pub fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.values
+    }
+
+    /// The values alone.
+    pub fn into_values(self) -> Vec<f32> {
+        self.values
+    }
+}
+
+/// Something with a shape that [`Dims`] can check.
+pub trait Shaped {
+    /// The extents, outermost first.
+    fn extents(&self) -> Vec<usize>;
+}
+
+impl Shaped for Matrix {
+    fn extents(&self) -> Vec<usize> {
+        vec![self.rows, self.columns]
+    }
+}
+
+impl Shaped for [f32] {
+    fn extents(&self) -> Vec<usize> {
+        vec![self.len()]
+    }
+}
+
+impl Shaped for Vec<f32> {
+    fn extents(&self) -> Vec<usize> {
+        vec![self.len()]
+    }
+}
+
+impl Shaped for Tensor {
+    fn extents(&self) -> Vec<usize> {
+        self.dims().to_vec()
+    }
+}
+
+/// Binds letters to sizes at the door of an operation; the first disagreement is the error.
+#[derive(Debug)]
+pub struct Dims {
+    op: &'static str,
+    bound: Vec<(char, usize)>,
+}
+
+impl Dims {
+    /// Starts the check of operation `op`.
+    pub fn of(op: &'static str) -> Self {
+        Self {
+            op,
+            bound: Vec::new(),
+        }
+    }
+
+    /// Binds each letter of `letters` (as in `"n d"`) to the extent at its place, or compares it with what was bound before.
+    pub fn bind(
+        mut self,
+        name: &str,
+        shaped: &(impl Shaped + ?Sized),
+        letters: &str,
+    ) -> Result<Self> {
+        let extents = shaped.extents();
+        let letters: Vec<char> = letters.chars().filter(|c| !c.is_whitespace()).collect();
+        let agrees = letters.len() == extents.len()
+            && letters
+                .iter()
+                .zip(&extents)
+                .all(|(letter, extent)| self.get(*letter).is_none_or(|bound| bound == *extent));
+        if !agrees {
+            let wanted: Vec<_> = letters.iter().map(char::to_string).collect();
+            let known: Vec<_> = self
+                .bound
+                .iter()
+                .map(|(letter, size)| format!("{letter}={size}"))
+                .collect();
+            let what = format!(
+                "`{name}` should be [{}] with {}, got {extents:?}",
+                wanted.join(", "),
+                known.join(" ")
+            );
+            return Err(Error::Shape { op: self.op, what });
+        }
+        for (letter, extent) in letters.into_iter().zip(extents) {
+            if self.get(letter).is_none() {
+                self.bound.push((letter, extent));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The size bound to `letter`, if any.
+    pub fn get(&self, letter: char) -> Option<usize> {
+        self.bound
+            .iter()
+            .find(|(l, _)| *l == letter)
+            .map(|(_, size)| *size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_shape_is_named_with_what_was_bound() {
+        let refused = Dims::of("decode")
+            .bind("w_dec", &Matrix::zeros(16, 8), "f d")
+            .unwrap()
+            .bind("b_dec", &vec![0.0; 9], "d")
+            .unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "decode: `b_dec` should be [d] with f=16 d=8, got [9]"
+        );
+    }
+}

@@ -1,0 +1,26 @@
+//! SAEs in and out of files. The only place that knows other libraries' names and orientation.
+
+use std::path::Path;
+
+use crate::error::{Notes, Result};
+use crate::sae::Sae;
+
+/// How weights are stored; `cfg.json` says `float32` either way, since readers compute in what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 4 bytes an entry.
+    #[default]
+    F32,
+    /// 2 bytes an entry.
+    F16,
+}
+
+/// Reads a dictionary folder; the notes say what was decided.
+pub fn open(path: &Path) -> Result<(Sae, Notes)> {
+    unimplemented!("{}", path.display())
+}
+
+/// Writes a SAELens folder (`cfg.json`, `sae_weights.safetensors`), whole or not at all.
+pub fn save(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
+    unimplemented!("{} {} {precision:?}", sae.name, folder.display())
+}

@@ -1,0 +1,64 @@
+//! Umbra's core: everything that computes. It trains and runs sparse autoencoders (SAEs) on the activations of language models and studies what
+//! they find and what they miss. No window, no printing, no threads beyond rayon's pool; long work reports through an observer.
+//!
+//! # Letters
+//! `b` sequences, `t` positions, `n` = b·t tokens, `d` width of the activation, `f` features, `k` active per token, `h` heads, `e` head width,
+//! `m` MLP width, `v` vocabulary, `l` layers. Weights are feature-major (`w_enc [f, d]`, `w_dec [f, d]`): a feature is a row; only `formats` transposes.
+//!
+//! # Code map (a module uses only modules above it)
+//! | module | what it holds |
+//! |---|---|
+//! | [`error`] | the crate's `Error`, `Notes` |
+//! | [`ids`] | `Layer`, `Head`, `FeatureId`, `TokenId`, `HookPoint` |
+//! | [`dims`] | `Matrix`, named-dimension checks |
+//! | [`device`] | what computes |
+//! | [`whole_file`] | files that appear whole or not at all |
+//! | [`kernels`] | one folder per operation: definition, CPU form, cases |
+//! | [`text`] | tokenization, display of tokens, BOS policy |
+//! | [`corpus`] | text in: documents, held-out split, fixed-length token rows |
+//! | [`models`] | hooked transformers, loading, generation |
+//! | [`capture`] | model × rows × hooks → activations |
+//! | [`sae`] | dictionaries: `Latents`, encode, decode, variants |
+//! | [`formats`] | SAEs in and out of other libraries' files |
+//! | [`train`] | settings, the training run, its events |
+//! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
+//! | [`prompt`] | one text read through a model and a dictionary |
+//! | [`project`] | `umbra.toml` and `labels.sqlite` |
+//! | [`features`] | the feature index: build, read, search |
+//! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
+//! | [`heads`] | features by head, attribution by head and source token |
+//! | [`steer`] | baseline and steered generation side by side |
+//! | [`report`] | chosen features as one HTML page or JSON |
+//! | `cli` | feature `cli`: one file per noun |
+
+pub mod capture;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod corpus;
+pub mod dark_matter;
+pub mod device;
+pub mod dims;
+pub mod error;
+pub mod eval;
+pub mod features;
+pub mod formats;
+pub mod heads;
+pub mod ids;
+pub mod kernels;
+pub mod models;
+pub mod project;
+pub mod prompt;
+pub mod report;
+pub mod sae;
+pub mod steer;
+pub mod text;
+pub mod train;
+pub mod whole_file;
+
+use std::ops::ControlFlow;
+
+/// What an observer answers: go on, or stop at the next safe place (an outcome, not an error).
+pub type Flow = ControlFlow<()>;
+
+/// The version written into every file and report.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,0 +1,1 @@
+//! Fixtures, paths and tolerances of the whole-program tests.
