@@ -1,8 +1,199 @@
 //! The command line: `umbra <noun> <verb>`, one file per noun. The only module that prints.
+//!
+//! A noun is one file that exports its clap `Args` and `run(&Args, &Console) -> Result<Exit>`, one `mod` line and one line in the list below.
+//! Under `--json` standard output holds one JSON object and nothing else; notes, progress and errors go to standard error.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
+mod args;
+mod console;
+
+mod eval;
+mod prompt;
+
+use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Mutex;
+
+use clap::{CommandFactory as _, Parser};
+
+pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs};
+pub use console::{Console, Progress};
+
+use crate::error::Result;
+
+/// How a command ended when nothing went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Exit code 0.
+    Done,
+    /// Stopped by Ctrl-C with what was there saved: exit code 130.
+    Stopped,
+}
+
+const FAILED: u8 = 1;
+const WRONG_USAGE: u8 = 2;
+const STOPPED: u8 = 130;
+
+macro_rules! nouns {
+    ($($(#[$doc:meta])* $noun:ident => $module:ident,)*) => {
+        #[derive(Debug, clap::Subcommand)]
+        enum Noun {
+            $($(#[$doc])* $noun($module::Args),)*
+        }
+
+        impl Noun {
+            fn run(&self, console: &Console) -> Result<Exit> {
+                match self {
+                    $(Self::$noun(args) => $module::run(args, console),)*
+                }
+            }
+        }
+    };
+}
+
+// The nouns, in the order of `--help`: one line each.
+nouns! {
+    /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
+    Eval => eval,
+    /// Read one text through a model and a dictionary: the strongest features of each token
+    Prompt => prompt,
+}
+
+/// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.
+///
+/// Without a subcommand, `umbra [PROJECT]` opens the window.
+#[derive(Debug, Parser)]
+#[command(
+    name = "umbra",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+struct Line {
+    /// Print one JSON object on standard output and nothing else there
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+/// Whether `args` (program name first) are for the command line; otherwise `umbra [PROJECT]` opens the window.
+pub fn is_subcommand(args: &[OsString]) -> bool {
+    let Some(first) = args.iter().skip(1).find(|arg| *arg != "--json") else {
+        return false;
+    };
+    let Some(first) = first.to_str() else {
+        return false;
+    };
+    matches!(first, "help" | "-h" | "--help" | "-V" | "--version")
+        || Line::command()
+            .get_subcommands()
+            .any(|noun| noun.get_name() == first)
+}
 
 /// Runs the command line in `args` (program name first).
-pub fn main(args: impl IntoIterator<Item = std::ffi::OsString>) -> ExitCode {
-    unimplemented!("{:?}", args.into_iter().next())
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    ExitCode::from(code(&args))
+}
+
+fn code(args: &[OsString]) -> u8 {
+    let line = match Line::try_parse_from(args) {
+        Ok(line) => line,
+        Err(usage) => {
+            // A closed pipe (`umbra --help | head`) is no failure of ours.
+            drop(usage.print());
+            return if usage.use_stderr() { WRONG_USAGE } else { 0 };
+        }
+    };
+    let console = Console::new(line.json);
+    console.watch_interrupt();
+    match guarded(|| line.noun.run(&console)) {
+        _ if console.pipe_closed() => 0,
+        Ok(Ok(Exit::Done)) => 0,
+        Ok(Ok(Exit::Stopped)) => STOPPED,
+        Ok(Err(error)) => {
+            console.error(&error.to_string());
+            FAILED
+        }
+        Err(panic) => {
+            console.error(&panic);
+            FAILED
+        }
+    }
+}
+
+/// Runs `work`; a panic becomes one sentence instead of a backtrace.
+fn guarded<T>(work: impl FnOnce() -> T) -> std::result::Result<T, String> {
+    static FIRST: Mutex<Option<String>> = Mutex::new(None);
+    let former = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let said = panic.payload_as_str().unwrap_or("no message");
+        if let Ok(mut first) = FIRST.lock() {
+            first.get_or_insert_with(|| {
+                format!("a bug in Umbra stopped this command{place}: {said}")
+            });
+        }
+    }));
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    std::panic::set_hook(former);
+    outcome.map_err(|_payload| {
+        let first = FIRST.lock().ok().and_then(|mut first| first.take());
+        first.unwrap_or_else(|| "a bug in Umbra stopped this command".to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split_whitespace().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn the_description_of_every_flag_is_consistent() {
+        Line::command().debug_assert();
+    }
+
+    #[test]
+    fn a_noun_is_told_from_a_project() {
+        for line in [
+            "umbra eval --model m",
+            "umbra --json eval",
+            "umbra --help",
+            "umbra help",
+        ] {
+            assert!(is_subcommand(&words(line)), "{line}");
+        }
+        for line in [
+            "umbra",
+            "umbra projects/mine",
+            "umbra ./eval",
+            "umbra --renderer glow",
+        ] {
+            assert!(!is_subcommand(&words(line)), "{line}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_2_and_help_is_0() {
+        assert_eq!(code(&words("umbra nonsense")), WRONG_USAGE);
+        assert_eq!(code(&words("umbra eval --model m")), WRONG_USAGE);
+        assert_eq!(code(&words("umbra eval --help")), 0);
+    }
+
+    #[test]
+    fn a_panic_becomes_one_sentence() {
+        let said = guarded(|| panic!("lost the thread")).unwrap_err();
+        assert!(
+            said.contains("lost the thread") && said.contains("mod.rs"),
+            "{said}"
+        );
+        assert_eq!(guarded(|| 3).unwrap(), 3);
+    }
 }

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::{Notes, Result};
+use crate::error::{Error, Notes, Result};
+use crate::models::Model;
 use crate::sae::Sae;
 
 /// How weights are stored; `cfg.json` says `float32` either way, since readers compute in what it says.
@@ -23,4 +24,20 @@ pub fn open(path: &Path) -> Result<(Sae, Notes)> {
 /// Writes a SAELens folder (`cfg.json`, `sae_weights.safetensors`), whole or not at all.
 pub fn save(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
     unimplemented!("{} {} {precision:?}", sae.name, folder.display())
+}
+
+/// An error unless `sae` names a hook that `model` has, of the dictionary's width.
+pub fn check_fit(sae: &Sae, model: &Model) -> Result<()> {
+    let hook = sae.hook()?;
+    let width = model.width(hook)?;
+    if width == sae.width() {
+        return Ok(());
+    }
+    let what = format!(
+        "is {width} wide in {}, the dictionary {} reads {}: choose the model it was trained on",
+        model.name(),
+        sae.name,
+        sae.width()
+    );
+    Err(Error::hook(hook, what))
 }

@@ -1,0 +1,225 @@
+//! Groups of flags that several nouns share, and what they open.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::Console;
+use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
+use crate::error::{Error, Result};
+use crate::formats;
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::sae::Sae;
+
+/// Rows are this long unless `--context` says otherwise or the model's context is shorter.
+const ROW: usize = 256;
+
+/// `--model`, `--no-bos`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ModelArgs {
+    /// Model: a HuggingFace folder or a GGUF file
+    #[arg(long, value_name = "PATH")]
+    pub model: PathBuf,
+    /// Put no BOS token before texts, prompts and rows, whatever the model names
+    #[arg(long)]
+    pub no_bos: bool,
+}
+
+impl ModelArgs {
+    /// Loads the model and says what was decided, the BOS policy included.
+    pub fn open(&self, console: &Console) -> Result<Model> {
+        let (model, notes) = Model::open(&self.model)?;
+        console.notes(&notes);
+        let model = if self.no_bos {
+            model.without_bos()
+        } else {
+            model
+        };
+        console.note(&bos_sentence(&model));
+        Ok(model)
+    }
+}
+
+fn bos_sentence(model: &Model) -> String {
+    let bos = model.codec().bos();
+    match bos.id {
+        Some(id) => format!(
+            "BOS {} precedes every text: {}",
+            model.codec().display(id),
+            bos.why
+        ),
+        None => format!("No BOS precedes a text: {}", bos.why),
+    }
+}
+
+/// `--sae`, `--hook` for a dictionary that does not name its own.
+#[derive(Debug, Clone, clap::Args)]
+pub struct SaeArgs {
+    /// Dictionary: a SAELens folder (cfg.json, sae_weights.safetensors)
+    #[arg(long, value_name = "DIR")]
+    pub sae: PathBuf,
+    /// Hook of the dictionary, if its file names none or another is meant (blocks.2.hook_resid_post)
+    #[arg(long, value_name = "NAME")]
+    pub hook: Option<HookPoint>,
+}
+
+impl SaeArgs {
+    /// Reads the dictionary, says what was decided, and checks that it fits `model`.
+    pub fn open(&self, model: &Model, console: &Console) -> Result<Sae> {
+        let (mut sae, notes) = formats::open(&self.sae)?;
+        console.notes(&notes);
+        if let Some(hook) = self.hook {
+            sae.provenance.hook = Some(hook);
+        }
+        formats::check_fit(&sae, model)?;
+        Ok(sae)
+    }
+}
+
+/// `--corpus`, `--unwrap`, `--context`, `--split-seed`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct CorpusArgs {
+    /// Text: .txt and .jsonl files (field `text`), or folders of them; several values, may be repeated
+    #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
+    pub corpus: Vec<PathBuf>,
+    /// Make the white space inside a paragraph one space and join paragraphs by one newline (old books need it)
+    #[arg(long)]
+    pub unwrap: bool,
+    /// Row length in tokens [default: the model's context, 256 at most]
+    #[arg(long, value_name = "TOKENS")]
+    pub context: Option<usize>,
+    /// Seed of the 5 % of documents that are held out
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub split_seed: u64,
+}
+
+impl CorpusArgs {
+    /// Reads all documents.
+    pub fn open(&self, console: &Console) -> Result<Corpus> {
+        let spec = CorpusSpec {
+            paths: self.corpus.clone(),
+            unwrap: self.unwrap,
+        };
+        let (corpus, notes) = Corpus::open(&spec)?;
+        console.notes(&notes);
+        Ok(corpus)
+    }
+
+    /// One part of `corpus` by `--split-seed`.
+    pub fn part(&self, corpus: &Corpus, part: Part, console: &Console) -> Corpus {
+        let (corpus, notes) = corpus.part(part, self.split_seed);
+        console.notes(&notes);
+        corpus
+    }
+
+    /// Packs `corpus` into rows for `model`.
+    pub fn rows(&self, corpus: &Corpus, model: &Model, console: &Console) -> Result<Rows> {
+        let longest = model.config().context;
+        let context = self.context.unwrap_or(ROW.min(longest));
+        if context > longest {
+            let what = format!(
+                "{context} tokens are more than the model's context of {longest}, give less"
+            );
+            return Err(Error::setting("--context", what));
+        }
+        let (rows, notes) = corpus.rows(model.codec(), context)?;
+        console.notes(&notes);
+        Ok(rows)
+    }
+
+    /// The text as a phrase for files and reports: `girls.txt, alice.txt (unwrapped)`.
+    pub fn describe(&self) -> String {
+        let names: Vec<_> = self
+            .corpus
+            .iter()
+            .map(|path| {
+                path.file_name()
+                    .unwrap_or(path.as_os_str())
+                    .to_string_lossy()
+            })
+            .collect();
+        let unwrapped = if self.unwrap { " (unwrapped)" } else { "" };
+        format!("{}{unwrapped}", names.join(", "))
+    }
+}
+
+/// `--split`: which part of a training corpus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SplitArg {
+    /// Everything given
+    #[default]
+    All,
+    /// What training on this text sees
+    Train,
+    /// The 5 % of documents that training on this text leaves out
+    HeldOut,
+}
+
+impl From<SplitArg> for Part {
+    fn from(split: SplitArg) -> Self {
+        match split {
+            SplitArg::All => Self::All,
+            SplitArg::Train => Self::Train,
+            SplitArg::HeldOut => Self::HeldOut,
+        }
+    }
+}
+
+/// [`CorpusArgs`] with `--split` and `--tokens`: text that is read once.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TextArgs {
+    /// Where the text is.
+    #[command(flatten)]
+    pub corpus: CorpusArgs,
+    /// Part of the text to read
+    #[arg(long, value_enum, default_value_t)]
+    pub split: SplitArg,
+    /// Read about this many tokens and no more (whole rows, the first position of each not counted) [default: all]
+    #[arg(long, value_name = "N")]
+    pub tokens: Option<u64>,
+}
+
+impl TextArgs {
+    /// Reads the part asked for and packs it into rows for `model`.
+    pub fn read(&self, model: &Model, console: &Console) -> Result<(Corpus, Rows)> {
+        let corpus = self.corpus.open(console)?;
+        let corpus = self.corpus.part(&corpus, self.split.into(), console);
+        let rows = self.corpus.rows(&corpus, model, console)?;
+        let most = self
+            .tokens
+            .map_or(usize::MAX, |tokens| rows_for(tokens, rows.context()));
+        Ok((corpus, rows.take(most)))
+    }
+
+    /// The text as a phrase: `girls.txt (unwrapped), held-out part by seed 0`.
+    pub fn describe(&self) -> String {
+        let name = self.corpus.describe();
+        let seed = self.corpus.split_seed;
+        match self.split {
+            SplitArg::All => name,
+            SplitArg::Train => format!("{name}, training part by seed {seed}"),
+            SplitArg::HeldOut => format!("{name}, held-out part by seed {seed}"),
+        }
+    }
+}
+
+/// Rows that hold at most `tokens` positions ≥ 1, one at least.
+fn rows_for(tokens: u64, context: usize) -> usize {
+    let per_row = (context as u64).saturating_sub(1).max(1);
+    usize::try_from(tokens / per_row)
+        .unwrap_or(usize::MAX)
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_become_whole_rows_and_at_least_one() {
+        assert_eq!(rows_for(2550, 256), 10);
+        assert_eq!(rows_for(2549, 256), 9);
+        assert_eq!(rows_for(1, 256), 1);
+    }
+}

@@ -1,0 +1,219 @@
+//! Where a command's words go: answers to standard output, notes, progress and errors to standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+use crate::Flow;
+use crate::error::{Error, Notes, Result};
+
+/// Set by Ctrl-C; observers turn it into a stop at the next safe place.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// How often a line of progress appears where there is no terminal.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+
+/// The output of one command.
+#[derive(Debug)]
+pub struct Console {
+    json: bool,
+    bars: MultiProgress,
+    pipe_closed: AtomicBool,
+}
+
+impl Console {
+    /// An output; `json` reserves standard output for one object.
+    pub(super) fn new(json: bool) -> Self {
+        Self {
+            json,
+            bars: MultiProgress::new(),
+            pipe_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Whether `--json` was given.
+    pub fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether Ctrl-C was pressed or the reader of our output has gone.
+    pub fn stopped(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed) || self.pipe_closed()
+    }
+
+    /// What an observer answers: stop after Ctrl-C, else go on.
+    pub fn flow(&self) -> Flow {
+        if self.stopped() {
+            Flow::Break(())
+        } else {
+            Flow::Continue(())
+        }
+    }
+
+    /// A sentence on standard error, above any progress bar.
+    pub fn note(&self, sentence: &str) {
+        self.say("note", sentence);
+    }
+
+    /// All sentences of `notes`.
+    pub fn notes(&self, notes: &Notes) {
+        for sentence in notes.iter() {
+            self.note(sentence);
+        }
+    }
+
+    /// The answer: `value` under `--json`, else what `text` makes of it (a line feed is added).
+    pub fn answer(&self, value: &Value, text: impl FnOnce() -> String) -> Result<()> {
+        let mut answer = if self.json { value.to_string() } else { text() };
+        answer.push('\n');
+        self.put(&answer)
+    }
+
+    /// A piece of text on standard output at once, for streams; nothing under `--json`.
+    pub fn stream(&self, piece: &str) -> Result<()> {
+        if self.json { Ok(()) } else { self.put(piece) }
+    }
+
+    /// A progress display: a bar with speed and remaining time on a terminal, a line now and then elsewhere. `unit` is what is counted (`rows`).
+    pub fn progress(&self, what: &str, total: u64, unit: &'static str) -> Progress<'_> {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = self.bars.add(ProgressBar::new(total));
+            let template = format!(
+                "{{prefix}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} · {{per_sec}} · {{eta}} left {{msg}}"
+            );
+            if let Ok(style) = ProgressStyle::with_template(&template) {
+                bar.set_style(style);
+            }
+            bar.set_prefix(what.to_owned());
+            bar
+        });
+        Progress {
+            console: self,
+            bar,
+            what: what.to_owned(),
+            unit,
+            total,
+            begun: Instant::now(),
+            said: Instant::now(),
+        }
+    }
+
+    pub(super) fn error(&self, sentence: &str) {
+        self.say("error", sentence);
+    }
+
+    pub(super) fn pipe_closed(&self) -> bool {
+        self.pipe_closed.load(Ordering::Relaxed)
+    }
+
+    /// Turns Ctrl-C into a flag; pressed a second time it ends the program at once.
+    pub(super) fn watch_interrupt(&self) {
+        let handler = || {
+            if INTERRUPTED.swap(true, Ordering::Relaxed) {
+                std::process::exit(i32::from(super::STOPPED));
+            }
+        };
+        if let Err(refused) = ctrlc::set_handler(handler) {
+            self.note(&format!(
+                "Ctrl-C will end this command without saving: {refused}"
+            ));
+        }
+    }
+
+    fn say(&self, kind: &str, sentence: &str) {
+        let line = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
+        self.bars.suspend(|| {
+            // Nobody left to read standard error: nothing more can be done about it.
+            drop(writeln!(std::io::stderr(), "{kind}: {line}"));
+        });
+    }
+
+    fn put(&self, text: &str) -> Result<()> {
+        if self.pipe_closed() {
+            return Ok(());
+        }
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(closed) if closed.kind() == std::io::ErrorKind::BrokenPipe => {
+                self.pipe_closed.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Err(source) => Err(Error::io(
+                "cannot write the answer",
+                "standard output",
+                source,
+            )),
+        }
+    }
+}
+
+/// The display of one long step; gone when dropped.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    console: &'a Console,
+    bar: Option<ProgressBar>,
+    what: String,
+    unit: &'static str,
+    total: u64,
+    begun: Instant,
+    said: Instant,
+}
+
+impl Progress<'_> {
+    /// Shows that `done` of the total are done, with `message` (figures of the moment, or empty), and answers for an observer.
+    pub fn set(&mut self, done: u64, message: &str) -> Flow {
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+            bar.set_message(message.to_owned());
+        } else if self.said.elapsed() >= LINE_EVERY {
+            self.said = Instant::now();
+            let line = line(
+                &self.what,
+                self.unit,
+                (done, self.total),
+                self.begun.elapsed(),
+            );
+            let line = [line.as_str(), message].join(" ");
+            self.console.say("progress", &line);
+        }
+        self.console.flow()
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn line(what: &str, unit: &str, (done, total): (u64, u64), spent: Duration) -> String {
+    let seconds = spent.as_secs_f64().max(1e-9);
+    let speed = done as f64 / seconds;
+    let left = if done == 0 {
+        "unknown time".to_owned()
+    } else {
+        format!("{:.0} s", total.saturating_sub(done) as f64 / speed)
+    };
+    format!("{what} {done}/{total} {unit} · {speed:.1} {unit}/s · {left} left")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_progress_tells_speed_and_remaining_time() {
+        assert_eq!(
+            line("Evaluating", "rows", (10, 40), Duration::from_secs(5)),
+            "Evaluating 10/40 rows · 2.0 rows/s · 15 s left"
+        );
+        let start = line("Evaluating", "rows", (0, 40), Duration::ZERO);
+        assert!(start.ends_with("unknown time left"), "{start}");
+    }
+}

@@ -1,0 +1,80 @@
+//! `umbra eval`: what a dictionary keeps of an activation, and what that costs the model.
+
+use serde_json::{Map, Value, json};
+
+use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs};
+use crate::error::{Error, Result};
+use crate::eval::{self, DEFINITIONS, Figures};
+
+/// Flags of `umbra eval`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    sae: SaeArgs,
+    #[command(flatten)]
+    text: TextArgs,
+}
+
+/// Runs `umbra eval`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let model = args.model.open(console)?;
+    let sae = args.sae.open(&model, console)?;
+    let (_, rows) = args.text.read(&model, console)?;
+    let mut progress = console.progress("Evaluating", rows.len() as u64, "rows");
+    let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
+    let figures = eval::run(&model, &sae, &rows, &mut observe)?;
+    drop(progress);
+    let Some(figures) = figures else {
+        return Ok(Exit::Stopped);
+    };
+    console.answer(&object(&figures)?, || table(&figures))?;
+    Ok(Exit::Done)
+}
+
+/// The figures under their keys, and their definitions.
+fn object(figures: &Figures) -> Result<Value> {
+    let mut value = serde_json::to_value(figures).map_err(|cause| Error::Numeric {
+        what: format!("the figures cannot be written as JSON: {cause}"),
+    })?;
+    let definitions: Map<String, Value> = DEFINITIONS
+        .iter()
+        .map(|(name, definition)| ((*name).to_owned(), json!(definition)))
+        .collect();
+    value["definitions"] = Value::Object(definitions);
+    Ok(value)
+}
+
+fn table(figures: &Figures) -> String {
+    let lines = [
+        ("L0", figures.l0, "active features per token"),
+        ("FVU", figures.fvu, "fraction of variance unexplained"),
+        ("dead", figures.dead_fraction, "never active on this text"),
+        ("rare", figures.rare_fraction, "density below 1e-5"),
+        ("CE clean", figures.ce_clean, "nats per token"),
+        ("CE spliced", figures.ce_sae, "nats per token"),
+        ("CE zero-ablated", figures.ce_zero, "nats per token"),
+        ("CE mean-ablated", figures.ce_mean, "nats per token"),
+        (
+            "CE recovered (zero)",
+            figures.ce_recovered_zero,
+            "(zero − spliced) / (zero − clean)",
+        ),
+        (
+            "CE recovered (mean)",
+            figures.ce_recovered_mean,
+            "(mean − spliced) / (mean − clean)",
+        ),
+    ];
+    let mut table: Vec<String> = lines
+        .into_iter()
+        .map(|(name, figure, meaning)| format!("{name:<20} {figure:>10.5}  {meaning}"))
+        .collect();
+    let tokens = figures.tokens;
+    table.push(format!(
+        "{:<20} {tokens:>10}  positions ≥ 1 of every row",
+        "tokens"
+    ));
+    table.join("\n")
+}
