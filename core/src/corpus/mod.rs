@@ -1,6 +1,13 @@
 //! Text in: files and JSONL become documents, documents become fixed-length token rows that remember their document. No model, no tensors.
 
+mod read;
+mod rows;
+mod split;
+mod unwrap;
+
 use std::path::PathBuf;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::error::{Notes, Result};
 use crate::ids::TokenId;
@@ -46,7 +53,7 @@ pub struct Corpus {
 impl Corpus {
     /// Reads everything `spec` names. An empty corpus, a missing path, text that is not UTF-8 or a JSONL line without `text` is an error.
     pub fn open(spec: &CorpusSpec) -> Result<(Self, Notes)> {
-        unimplemented!("{spec:?}")
+        read::read(spec)
     }
 
     /// One text as a corpus.
@@ -61,18 +68,25 @@ impl Corpus {
 
     /// The documents of one part; see [`Part`]. A single document gives its last 5 % as held out, said in the notes.
     pub fn part(&self, part: Part, seed: u64) -> (Self, Notes) {
-        unimplemented!("{part:?} {seed}")
+        split::part(self, part, seed)
     }
 
     /// Hex SHA-256 over names and texts, for run records.
     pub fn fingerprint(&self) -> String {
-        unimplemented!()
+        let mut hash = Sha256::new();
+        for document in &self.documents {
+            for part in [&document.name, &document.text] {
+                hash.update((part.len() as u64).to_le_bytes());
+                hash.update(part);
+            }
+        }
+        format!("{:x}", hash.finalize())
     }
 
     /// Packs the documents into rows of `context` tokens: each row begun by BOS, BOS between documents. A short last row is dropped, said in the notes;
     /// an error if not one row fills.
     pub fn rows(&self, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
-        unimplemented!("{} {context}", codec.vocab_size())
+        rows::rows(self, codec, context)
     }
 }
 

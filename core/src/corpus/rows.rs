@@ -1,0 +1,119 @@
+//! Documents into token rows of one length: each row begun by BOS, BOS between documents, the document of every token remembered.
+
+use rayon::prelude::*;
+
+use super::{Corpus, Rows};
+use crate::error::{Error, Notes, Result};
+use crate::ids::TokenId;
+use crate::text::TextCodec;
+
+pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
+    if context < 2 {
+        let what = format!("a row of {context} tokens predicts nothing, give 2 or more");
+        return Err(Error::setting("context", what));
+    }
+    let encoded: Vec<Vec<TokenId>> = corpus
+        .documents
+        .par_iter()
+        .map(|document| codec.encode(&document.text))
+        .collect::<Result<_>>()?;
+    let (mut tokens, mut documents) = pack(&encoded, codec.bos().id, context);
+    let left = tokens.len() % context;
+    let filled = tokens.len() - left;
+    if filled == 0 {
+        let what = format!(
+            "{left} tokens of text do not fill one row of {context}, give more text or a smaller context"
+        );
+        return Err(Error::setting("corpus", what));
+    }
+    tokens.truncate(filled);
+    documents.truncate(filled);
+    let mut notes = Notes::default();
+    if left > 0 {
+        notes.add(format!(
+            "The last row holds {left} of {context} tokens and is left out"
+        ));
+    }
+    let names = corpus.documents.iter().map(|d| d.name.clone()).collect();
+    Ok((Rows::new(context, tokens, documents, names), notes))
+}
+
+/// Tokens and the document of each, the last row perhaps short.
+fn pack(
+    encoded: &[Vec<TokenId>],
+    bos: Option<TokenId>,
+    context: usize,
+) -> (Vec<TokenId>, Vec<u32>) {
+    let size = encoded.iter().map(Vec::len).sum::<usize>();
+    let size = size + size / (context - 1) + encoded.len() + 1;
+    let mut tokens = Vec::with_capacity(size);
+    let mut documents = Vec::with_capacity(size);
+    for (document, encoded) in (0..).zip(encoded.iter()) {
+        let mut begun = false;
+        for token in encoded {
+            let boundary = tokens.len().is_multiple_of(context);
+            if let Some(bos) = bos.filter(|_| boundary || !begun) {
+                tokens.push(bos);
+                documents.push(document);
+                // The separator filled the row: the next one has its own.
+                if tokens.len().is_multiple_of(context) {
+                    tokens.push(bos);
+                    documents.push(document);
+                }
+            }
+            begun = true;
+            tokens.push(*token);
+            documents.push(document);
+        }
+    }
+    (tokens, documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(tokens: &[u32]) -> Vec<TokenId> {
+        tokens.iter().map(|t| TokenId(*t)).collect()
+    }
+
+    #[track_caller]
+    fn check(documents: &[&[u32]], bos: Option<u32>, want: &[u32], from: &[u32]) {
+        let encoded: Vec<_> = documents.iter().map(|d| ids(d)).collect();
+        let (tokens, of) = pack(&encoded, bos.map(TokenId), 4);
+        assert_eq!((tokens, of), (ids(want), from.to_vec()));
+    }
+
+    #[test]
+    fn rows_begin_with_bos_and_documents_are_parted_by_it() {
+        // A long document runs over rows; a short one follows after BOS.
+        check(
+            &[&[1, 2, 3, 4], &[5]],
+            Some(0),
+            &[0, 1, 2, 3, 0, 4, 0, 5],
+            &[0, 0, 0, 0, 0, 0, 1, 1],
+        );
+        // A document that ends with the row needs no second BOS.
+        check(
+            &[&[1, 2, 3], &[5]],
+            Some(0),
+            &[0, 1, 2, 3, 0, 5],
+            &[0, 0, 0, 0, 1, 1],
+        );
+        // A separator in the last place of a row does not stand in for the next row's BOS.
+        check(
+            &[&[1, 2], &[5]],
+            Some(0),
+            &[0, 1, 2, 0, 0, 5],
+            &[0, 0, 0, 1, 1, 1],
+        );
+        // An empty document leaves no trace, and without BOS documents touch.
+        check(
+            &[&[1], &[], &[5, 6]],
+            Some(0),
+            &[0, 1, 0, 5, 0, 6],
+            &[0, 0, 2, 2, 2, 2],
+        );
+        check(&[&[1, 2], &[5]], None, &[1, 2, 5], &[0, 0, 1]);
+    }
+}
