@@ -1,53 +1,20 @@
-//! Dictionaries: `Latents`, encode, decode. One file per variant; shared mathematics in `parts.rs`.
+//! Dictionaries: `Latents`, encode, decode. One file per variant.
+
+mod latents;
+mod topk;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
+use rayon::prelude::*;
 use serde_json::Value;
 
-use crate::dims::Matrix;
-use crate::error::Result;
+use crate::dims::{Dims, Matrix};
+use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint};
+use crate::kernels::pre_activations::pre_activations;
+use crate::kernels::sparse_decode::sparse_decode;
 
-/// Sparse activations of `n` tokens in compressed rows; what every selection rule leaves and everything downstream works on.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Latents {
-    /// `[n + 1]`: row `i` is `offsets[i]..offsets[i + 1]`.
-    pub offsets: Vec<usize>,
-    /// `[nnz]`, ascending within a row.
-    pub features: Vec<u32>,
-    /// `[nnz]`, > 0 but for signed rules.
-    pub acts: Vec<f32>,
-}
-
-impl Latents {
-    /// Tokens, `n`.
-    pub fn rows(&self) -> usize {
-        self.offsets.len().saturating_sub(1)
-    }
-
-    /// Range of row `i` in `features` and `acts`.
-    pub fn range(&self, i: usize) -> Range<usize> {
-        self.offsets[i]..self.offsets[i + 1]
-    }
-
-    /// Pairs of row `i`, by feature.
-    pub fn row(&self, i: usize) -> impl Iterator<Item = (FeatureId, f32)> {
-        let range = self.range(i);
-        self.features[range.clone()]
-            .iter()
-            .map(|f| FeatureId(*f))
-            .zip(self.acts[range].iter().copied())
-    }
-
-    /// Activation of `feature` in row `i`, 0 where it is not active.
-    pub fn get(&self, i: usize, feature: FeatureId) -> f32 {
-        let range = self.range(i);
-        self.features[range.clone()]
-            .binary_search(&feature.0)
-            .map_or(0.0, |at| self.acts[range.start + at])
-    }
-}
+pub use latents::Latents;
 
 /// The rule that decides which (token, feature) pairs survive.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,26 +74,123 @@ impl Sae {
 
     /// The hook, or an error that tells to name one.
     pub fn hook(&self) -> Result<HookPoint> {
-        unimplemented!()
+        self.provenance.hook.ok_or_else(|| {
+            Error::setting(
+                "hook",
+                format!(
+                    "the dictionary {} does not say which hook it reads, add `hook_name` to the metadata of its cfg.json",
+                    self.name
+                ),
+            )
+        })
     }
 
     /// Latents of activations `[n, d]`.
     pub fn encode(&self, x: &Matrix) -> Result<Latents> {
-        unimplemented!("{x:?}")
+        let centred = self.centred(x)?;
+        match self.selection {
+            Selection::TopK { k } => topk::encode(&centred, &self.w_enc, &self.b_enc, k),
+        }
     }
 
     /// Reconstruction `[n, d]`.
     pub fn decode(&self, latents: &Latents) -> Result<Matrix> {
-        unimplemented!("{latents:?}")
+        sparse_decode(latents, &self.w_dec, &self.b_dec)
     }
 
     /// Pre-activations of chosen features `[n, features.len()]` (before selection and ReLU).
     pub fn pre_activations(&self, x: &Matrix, features: &[FeatureId]) -> Result<Matrix> {
-        unimplemented!("{x:?} {features:?}")
+        let features: Vec<u32> = features.iter().map(|f| f.0).collect();
+        pre_activations(&self.centred(x)?, &self.w_enc, &self.b_enc, &features)
     }
 
     /// `w_enc[feature] · b_dec` and `b_enc[feature]`, in f64: the bias terms of the attribution identity.
     pub fn bias_terms(&self, feature: FeatureId) -> (f64, f64) {
-        unimplemented!("{feature}")
+        let weights = self.w_enc.row(feature.index());
+        let through = weights
+            .iter()
+            .zip(&self.b_dec)
+            .map(|(w, b)| f64::from(*w) * f64::from(*b))
+            .sum();
+        (through, f64::from(self.b_enc[feature.index()]))
+    }
+
+    /// `x − b_dec`, with every shape of the dictionary checked.
+    fn centred(&self, x: &Matrix) -> Result<Matrix> {
+        Dims::of("encode")
+            .bind("w_enc", &self.w_enc, "f d")?
+            .bind("b_enc", &self.b_enc, "f")?
+            .bind("w_dec", &self.w_dec, "f d")?
+            .bind("b_dec", &self.b_dec, "d")?
+            .bind("x", x, "n d")?;
+        let mut centred = x.clone();
+        centred
+            .values_mut()
+            .par_chunks_mut(self.width().max(1))
+            .with_min_len(64)
+            .for_each(|row| {
+                for (x, b) in row.iter_mut().zip(&self.b_dec) {
+                    *x -= b;
+                }
+            });
+        Ok(centred)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// d = 2, f = 3, k = 2: features read x₀, x₁ and −x₀, and write the same.
+    fn cross() -> Sae {
+        let rows = Matrix::new(3, 2, vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0]).unwrap();
+        Sae {
+            name: "cross".to_owned(),
+            w_enc: rows.clone(),
+            b_enc: vec![0.0, 0.0, 0.5],
+            w_dec: rows,
+            b_dec: vec![1.0, 2.0],
+            selection: Selection::TopK { k: 2 },
+            provenance: Provenance::default(),
+        }
+    }
+
+    #[test]
+    fn a_token_is_encoded_and_decoded_about_b_dec() {
+        let sae = cross();
+        let x = Matrix::new(2, 2, vec![4.0, 7.0, 1.25, 1.0]).unwrap();
+        let latents = sae.encode(&x).unwrap();
+        assert_eq!(
+            latents.row(0).collect::<Vec<_>>(),
+            [(FeatureId(0), 3.0), (FeatureId(1), 5.0)]
+        );
+        // Pre-activations 0.25, −1 and 0.25: two positive ones, both kept.
+        assert_eq!(latents.get(1, FeatureId(2)), 0.25);
+        assert_eq!(latents.range(1).len(), 2);
+        let back = sae.decode(&latents).unwrap();
+        assert_eq!(back.row(0), x.row(0));
+        assert_eq!(back.row(1), [1.0, 2.0]);
+    }
+
+    #[test]
+    fn pre_activations_are_what_the_selection_saw() {
+        let sae = cross();
+        let x = Matrix::new(1, 2, vec![4.0, 7.0]).unwrap();
+        let pre = sae
+            .pre_activations(&x, &[FeatureId(2), FeatureId(1)])
+            .unwrap();
+        assert_eq!(pre.values(), [-2.5, 5.0]);
+        assert_eq!(sae.bias_terms(FeatureId(2)), (-1.0, 0.5));
+    }
+
+    #[test]
+    fn a_dictionary_of_another_width_is_refused() {
+        let refused = cross()
+            .encode(&Matrix::zeros(1, 3))
+            .unwrap_err()
+            .to_string();
+        assert!(refused.contains("`x` should be [n, d]"), "{refused}");
+        let refused = cross().hook().unwrap_err().to_string();
+        assert!(refused.contains("cross") && refused.contains("hook_name"));
     }
 }

@@ -1,0 +1,177 @@
+//! Every operation's cases against its definition, and for each a result nudged past tolerance, which must be refused.
+
+use super::{encode_topk, pre_activations, sparse_decode};
+use crate::dims::Matrix;
+use crate::sae::Latents;
+
+/// See the operations' headers.
+const RELATIVE: f64 = 1e-5;
+
+/// Compares values with a tolerance of their own each.
+fn check_values(got: &[f32], want: &[f64], scale: &[f64]) -> Result<(), String> {
+    if got.len() != want.len() {
+        return Err(format!("{} values instead of {}", got.len(), want.len()));
+    }
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        let off = (f64::from(*got) - want).abs();
+        if off.is_nan() || off > RELATIVE * scale[i] {
+            return Err(format!("value {i} is {got}, should be {want}"));
+        }
+    }
+    Ok(())
+}
+
+/// Σ|x·w| + |b| per feature: what rounding is relative to.
+fn scales(x: &[f32], w_enc: &Matrix, b_enc: &[f32]) -> Vec<f64> {
+    let magnitude = |v: &[f32]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
+    let absolute = Matrix::new(w_enc.rows(), w_enc.columns(), magnitude(w_enc.values())).unwrap();
+    encode_topk::reference::pre_activations(&magnitude(x), &absolute, &magnitude(b_enc))
+}
+
+fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), String> {
+    got.check(case.w_enc.rows()).map_err(|e| e.to_string())?;
+    if got.rows() != case.centred.rows() {
+        return Err(format!("{} rows", got.rows()));
+    }
+    for i in 0..got.rows() {
+        let x = case.centred.row(i);
+        let pre = encode_topk::reference::pre_activations(x, &case.w_enc, &case.b_enc);
+        let scale = scales(x, &case.w_enc, &case.b_enc);
+        let want = encode_topk::reference::select(&pre, case.k);
+        let least = if want.len() < case.k {
+            0.0
+        } else {
+            want.iter().map(|w| w.1).fold(f64::INFINITY, f64::min)
+        };
+        let exact = pre.iter().all(|v| v.fract() == 0.0);
+        let kept: Vec<(u32, f32)> = got.row(i).map(|(f, act)| (f.0, act)).collect();
+        for (feature, act) in &kept {
+            let f = *feature as usize;
+            check_values(&[*act], &[pre[f]], &[scale[f]]).map_err(|e| format!("row {i}: {e}"))?;
+        }
+        for f in 0..pre.len() {
+            let is_kept = kept.iter().any(|(feature, _)| *feature as usize == f);
+            let should = want.iter().any(|(feature, _)| *feature as usize == f);
+            let near = !exact && (pre[f] - least).abs() <= 2.0 * RELATIVE * scale[f];
+            if is_kept != should && !near {
+                return Err(format!(
+                    "row {i}: feature {f} kept: {is_kept}, should be: {should}"
+                ));
+            }
+        }
+        let near_zero = |f: usize| pre[f].abs() <= RELATIVE * scale[f] && !exact;
+        let certain = want.len() == case.k || !(0..pre.len()).any(near_zero);
+        if kept.len() > case.k || (certain && kept.len() != want.len()) {
+            return Err(format!("row {i}: {} kept of {}", kept.len(), want.len()));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn encode_topk_is_its_definition() {
+    for case in encode_topk::cases::all() {
+        let got =
+            encode_topk::encode_topk(&case.centred, &case.w_enc, &case.b_enc, case.k).unwrap();
+        check_encode(&case, &got).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        if got.acts.is_empty() {
+            continue;
+        }
+        let mut nudged = got.clone();
+        let last = nudged.acts.len() - 1;
+        nudged.acts[last] += 1e-2 * (1.0 + nudged.acts[last]);
+        assert!(
+            check_encode(&case, &nudged).is_err(),
+            "{}: a nudged value passed",
+            case.name
+        );
+        let mut dropped = Latents::default();
+        for i in 0..got.rows() {
+            let range = got.range(i);
+            let range = if i + 1 == got.rows() && !range.is_empty() {
+                range.start..range.end - 1
+            } else {
+                range
+            };
+            dropped.push_row(&got.features[range.clone()], &got.acts[range]);
+        }
+        let complete = got.range(got.rows() - 1).is_empty();
+        assert!(
+            complete || check_encode(&case, &dropped).is_err(),
+            "{}: a lost entry passed",
+            case.name
+        );
+    }
+}
+
+#[test]
+fn a_pre_activation_that_is_not_finite_is_named() {
+    let mut case = encode_topk::cases::all().swap_remove(1);
+    for bad in [f32::NAN, f32::INFINITY] {
+        let before = case.w_enc.row(90)[3];
+        case.w_enc.row_mut(90)[3] = bad;
+        case.centred.row_mut(0)[3] = 1.0;
+        let refused = encode_topk::encode_topk(&case.centred, &case.w_enc, &case.b_enc, case.k);
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("token 0, feature 90"), "{refused}");
+        case.w_enc.row_mut(90)[3] = before;
+    }
+}
+
+#[test]
+fn sparse_decode_is_its_definition() {
+    for case in sparse_decode::cases::all() {
+        let got = sparse_decode::sparse_decode(&case.latents, &case.w_dec, &case.b_dec).unwrap();
+        let want = sparse_decode::reference::sparse_decode(&case.latents, &case.w_dec, &case.b_dec);
+        let magnitude = |v: &[f32]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
+        let absolute = Matrix::new(
+            case.w_dec.rows(),
+            case.w_dec.columns(),
+            magnitude(case.w_dec.values()),
+        )
+        .unwrap();
+        let scale = sparse_decode::reference::sparse_decode(
+            &case.latents,
+            &absolute,
+            &magnitude(&case.b_dec),
+        );
+        check_values(got.values(), &want, &scale).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let mut nudged = got.into_values();
+        if let Some(value) = nudged.last_mut() {
+            *value += 1e-2 * (1.0 + value.abs());
+            assert!(
+                check_values(&nudged, &want, &scale).is_err(),
+                "{}: a nudged value passed",
+                case.name
+            );
+        }
+    }
+}
+
+#[test]
+fn pre_activations_are_their_definition() {
+    for case in encode_topk::cases::all() {
+        let features: Vec<u32> = (0..case.w_enc.rows() as u32).rev().step_by(3).collect();
+        let got =
+            pre_activations::pre_activations(&case.centred, &case.w_enc, &case.b_enc, &features)
+                .unwrap();
+        for i in 0..got.rows() {
+            let x = case.centred.row(i);
+            let pre = encode_topk::reference::pre_activations(x, &case.w_enc, &case.b_enc);
+            let scale = scales(x, &case.w_enc, &case.b_enc);
+            let chosen = |v: &[f64]| features.iter().map(|f| v[*f as usize]).collect::<Vec<_>>();
+            let (want, scale) = (chosen(&pre), chosen(&scale));
+            check_values(got.row(i), &want, &scale)
+                .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+            let mut nudged = got.row(i).to_vec();
+            nudged[0] += 1e-2 * (1.0 + scale[0] as f32);
+            assert!(check_values(&nudged, &want, &scale).is_err());
+        }
+    }
+    let case = encode_topk::cases::all().swap_remove(0);
+    let beyond = pre_activations::pre_activations(&case.centred, &case.w_enc, &case.b_enc, &[4]);
+    assert_eq!(
+        beyond.unwrap_err().to_string(),
+        "pre_activations: there is no feature 4 among 4"
+    );
+}

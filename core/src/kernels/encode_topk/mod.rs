@@ -1,0 +1,42 @@
+//! `pre[n, f] = centred[n, d] · w_enc[f, d]ᵀ + b_enc[f]`, then the `k` largest positive entries of each row, ascending by feature.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | `centred` | `[n, d]`, the activations less `b_dec` |
+//! | `w_enc`, `b_enc` | `[f, d]`, `[f]` |
+//! | result | `Latents` with at most `k` entries a row |
+//!
+//! Equal pre-activations at the boundary: the lower feature wins. Since ReLU follows the selection, an entry ≤ 0 is never kept, so a row may have
+//! fewer than `k`. A NaN or infinite pre-activation is an error. The table `[n, f]` is never stored: a tile of it is searched while it is in cache.
+//!
+//! Tolerance against the definition: 1e-5 relative to Σ|centred·w_enc| + |b_enc| of the entry, since f32 sums of `d` products are rounded in
+//! another order; where two pre-activations differ by less, either may be kept.
+
+#[cfg(test)]
+pub(super) mod cases;
+mod cpu;
+#[cfg(test)]
+pub(super) mod reference;
+
+use crate::dims::{Dims, Matrix};
+use crate::error::{Error, Result};
+use crate::sae::Latents;
+
+/// Latents of centred activations `[n, d]` under `w_enc [f, d]`, `b_enc [f]`.
+pub fn encode_topk(centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
+    Dims::of("encode_topk")
+        .bind("centred", centred, "n d")?
+        .bind("w_enc", w_enc, "f d")?
+        .bind("b_enc", b_enc, "f")?;
+    let chunks = cpu::encode(centred, w_enc, b_enc, k);
+    let mut latents = Latents::with_capacity(centred.rows(), k);
+    for chunk in chunks {
+        let chunk = chunk.map_err(|(row, feature)| Error::Numeric {
+            what: format!(
+                "the pre-activation of token {row}, feature {feature} is not a finite number: look for NaN or infinity in the activations or in the encoder's weights"
+            ),
+        })?;
+        latents.append(chunk);
+    }
+    Ok(latents)
+}
