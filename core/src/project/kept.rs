@@ -1,0 +1,114 @@
+//! What is computed once per dictionary and kept with the project: evaluation figures as JSON, probe fits as safetensors. A project that lies
+//! over another reads the other's where it has none of its own; it writes only its own.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::Project;
+use crate::error::{Error, Result};
+use crate::eval::Figures;
+use crate::whole_file;
+
+const VERSION: u32 = 1;
+
+/// Evaluation figures with what they were measured on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptFigures {
+    version: u32,
+    /// Name of the dictionary.
+    pub sae: String,
+    /// The text, as a phrase.
+    pub text: String,
+    /// Version of the program that measured.
+    pub umbra: String,
+    /// The figures.
+    pub figures: Figures,
+}
+
+impl Project {
+    /// Folder for what is computed once and kept with the project (evaluation figures, probe fits).
+    pub fn kept(&self) -> PathBuf {
+        self.folder.join("kept")
+    }
+
+    /// Keeps the figures of dictionary `sae`, measured on `text` (a phrase), in place of older ones.
+    pub fn keep_figures(&self, sae: &str, text: &str, figures: &Figures) -> Result<()> {
+        let path = figures_path(&self.folder, sae);
+        let kept = KeptFigures {
+            version: VERSION,
+            sae: sae.to_owned(),
+            text: text.to_owned(),
+            umbra: crate::VERSION.to_owned(),
+            figures: figures.clone(),
+        };
+        let json = serde_json::to_vec_pretty(&kept).map_err(|refused| {
+            Error::input(format!("the figures cannot be written ({refused})"), &path)
+        })?;
+        whole_file::write_bytes(&path, &json)
+    }
+
+    /// The figures kept of dictionary `sae`, if any.
+    pub fn figures(&self, sae: &str) -> Result<Option<KeptFigures>> {
+        let Some(path) = self.found(|folder| figures_path(folder, sae)) else {
+            return Ok(None);
+        };
+        let bytes = std::fs::read(&path)
+            .map_err(|source| Error::io("cannot read the kept figures", &path, source))?;
+        let broken = |refused: serde_json::Error| {
+            let what = format!("the kept figures cannot be read ({refused}), evaluate again");
+            Error::input(what, &path)
+        };
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(broken)?;
+        if value["version"] != VERSION {
+            return Err(Error::input(
+                "the kept figures are of another version, evaluate again",
+                path,
+            ));
+        }
+        serde_json::from_value(value).map(Some).map_err(broken)
+    }
+
+    /// Where the probe of dictionary `sae` is to be kept.
+    pub fn probe_path(&self, sae: &str) -> PathBuf {
+        probe_path(&self.folder, sae)
+    }
+
+    /// The probe kept of dictionary `sae`, if any.
+    pub fn kept_probe(&self, sae: &str) -> Option<PathBuf> {
+        self.found(|folder| probe_path(folder, sae))
+    }
+
+    fn found(&self, path: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
+        let folders = [Some(&self.folder), self.origin.as_ref()];
+        folders
+            .into_iter()
+            .flatten()
+            .map(|folder| path(folder))
+            .find(|path| path.is_file())
+    }
+}
+
+fn figures_path(folder: &Path, sae: &str) -> PathBuf {
+    let name = format!("{}.figures.json", file_name(sae));
+    folder.join("kept").join(name)
+}
+
+fn probe_path(folder: &Path, sae: &str) -> PathBuf {
+    let name = format!("{}.probe.safetensors", file_name(sae));
+    folder.join("kept").join(name)
+}
+
+/// `name` as a file name: what could mean something to a file system becomes `%` and hex.
+fn file_name(name: &str) -> String {
+    let mut safe = String::new();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {
+            safe.push(byte.into());
+        } else {
+            write!(safe, "%{byte:02X}").expect("a string takes everything");
+        }
+    }
+    safe
+}

@@ -1,0 +1,256 @@
+use super::*;
+use crate::eval::Figures;
+use crate::ids::FeatureId;
+
+fn folder_with(names: &[&str]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in names {
+        std::fs::create_dir_all(folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+fn demo(folder: &Path) -> Project {
+    let mut demo = Project::create(folder, "Demo").unwrap();
+    demo.model = Some(folder.join("model"));
+    demo.entries = vec![Entry {
+        sae: folder.join("saes/z"),
+        index: Some(folder.join("saes/z.index")),
+    }];
+    demo.train_text = vec![folder.join("text/train")];
+    demo.held_out_text = vec![folder.join("text/held-out")];
+    demo.unwrap = true;
+    demo.prompts = vec!["“Oz”,\nsaid Dorothy".to_owned()];
+    demo.save().unwrap();
+    demo
+}
+
+const PARTS: [&str; 5] = [
+    "model",
+    "saes/z",
+    "saes/z.index",
+    "text/train",
+    "text/held-out",
+];
+
+#[test]
+fn a_project_comes_back_as_it_was_saved_even_from_another_place() {
+    let root = folder_with(&[]);
+    let first = root.path().join("first");
+    for part in PARTS {
+        std::fs::create_dir_all(first.join(part)).unwrap();
+    }
+    let saved = demo(&first);
+    let (opened, notes) = Project::open(&first).unwrap();
+    assert_eq!(opened, saved);
+    assert!(notes.is_empty());
+    let text = std::fs::read_to_string(first.join("umbra.toml")).unwrap();
+    assert!(
+        text.contains("model = \"model\"") && !text.contains("first"),
+        "{text}"
+    );
+    let second = root.path().join("second");
+    std::fs::rename(&first, &second).unwrap();
+    let (moved, _) = Project::open(&second).unwrap();
+    assert_eq!(moved.model, Some(second.join("model")));
+    assert!(Project::create(&second, "x").is_err());
+}
+
+#[test]
+fn what_is_missing_is_left_out_aloud_and_kept_in_the_file() {
+    let folder = folder_with(&PARTS);
+    let saved = demo(folder.path());
+    for part in ["model", "saes/z.index", "text/held-out"] {
+        std::fs::rename(
+            folder.path().join(part),
+            folder.path().join(format!("{part}.away")),
+        )
+        .unwrap();
+    }
+    let (opened, notes) = Project::open(folder.path()).unwrap();
+    assert_eq!(notes.iter().count(), 3, "{notes:?}");
+    assert_eq!(
+        (opened.model.clone(), opened.held_out_text.len()),
+        (None, 0)
+    );
+    assert_eq!(opened.entries[0].index, None);
+    opened.save().unwrap();
+    for part in ["model", "saes/z.index", "text/held-out"] {
+        std::fs::rename(
+            folder.path().join(format!("{part}.away")),
+            folder.path().join(part),
+        )
+        .unwrap();
+    }
+    assert_eq!(Project::open(folder.path()).unwrap().0, saved);
+}
+
+#[test]
+fn an_overlay_changes_nothing_of_its_origin_and_follows_it() {
+    let bundled = folder_with(&PARTS);
+    let user = folder_with(&["own/sae"]);
+    let original = demo(bundled.path());
+    drop(
+        original
+            .labels()
+            .unwrap()
+            .set("z", FeatureId(1), "shipped")
+            .unwrap(),
+    );
+    let before = std::fs::read(bundled.path().join("umbra.toml")).unwrap();
+    let (mut over, _) = original.overlay(&user.path().join("demo")).unwrap();
+    assert_eq!(
+        (&over.model, &over.entries),
+        (&original.model, &original.entries)
+    );
+    assert_eq!(over.labels().unwrap().all("z").unwrap()[0].text, "shipped");
+    over.labels()
+        .unwrap()
+        .set("z", FeatureId(1), "mine")
+        .unwrap();
+    over.prompts.push("mine".to_owned());
+    over.entries.push(Entry {
+        sae: user.path().join("own/sae"),
+        index: None,
+    });
+    over.save().unwrap();
+    assert_eq!(Project::open(&over.folder).unwrap().0, over);
+
+    // The bundle moves and gains a dictionary.
+    let moved = folder_with(&PARTS);
+    std::fs::create_dir_all(moved.path().join("saes/new")).unwrap();
+    let mut newer = demo(moved.path());
+    newer.entries.push(Entry {
+        sae: moved.path().join("saes/new"),
+        index: None,
+    });
+    let (again, notes) = newer.overlay(&over.folder).unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(again.model, Some(moved.path().join("model")));
+    assert_eq!(again.entries.len(), 3);
+    assert_eq!(again.prompts, over.prompts);
+    assert_eq!(again.labels().unwrap().all("z").unwrap()[0].text, "mine");
+    assert_eq!(
+        std::fs::read(bundled.path().join("umbra.toml")).unwrap(),
+        before
+    );
+}
+
+#[track_caller]
+fn check_refused(text: &str, part: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("umbra.toml"), text).unwrap();
+    let refused = Project::open(folder.path()).unwrap_err().to_string();
+    assert!(
+        refused.contains(part) && refused.contains("umbra.toml") && !refused.contains('\n'),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_refused_in_one_sentence() {
+    check_refused("name = \"x\"", "no `version`");
+    check_refused("version = 2", "newer Umbra");
+    check_refused("version = 1\nname = \"x\"\nmodell = \"y\"", "line 3");
+    check_refused("version = 1\n\nname = [", "line 3");
+    let empty = tempfile::tempdir().unwrap();
+    let refused = Project::open(empty.path()).unwrap_err().to_string();
+    assert!(refused.contains("create one"), "{refused}");
+}
+
+fn some_figures() -> Figures {
+    Figures {
+        l0: 23.5,
+        fvu: 0.1,
+        dead_fraction: 0.0,
+        rare_fraction: 0.25,
+        ce_clean: 3.0,
+        ce_sae: 3.1,
+        ce_zero: 8.0,
+        ce_mean: 5.0,
+        ce_recovered_zero: 0.98,
+        ce_recovered_mean: 0.95,
+        tokens: 1000,
+    }
+}
+
+#[test]
+fn kept_figures_come_back_and_an_overlay_reads_its_origins() {
+    let bundled = folder_with(&PARTS);
+    let user = folder_with(&[]);
+    let original = demo(bundled.path());
+    assert_eq!(original.figures("a/b").unwrap(), None);
+    original
+        .keep_figures("a/b", "held-out books", &some_figures())
+        .unwrap();
+    let (over, _) = original.overlay(user.path()).unwrap();
+    let kept = over.figures("a/b").unwrap().unwrap();
+    assert_eq!(
+        (kept.text.as_str(), kept.figures),
+        ("held-out books", some_figures())
+    );
+    let newer = Figures {
+        l0: 1.0,
+        ..some_figures()
+    };
+    over.keep_figures("a/b", "mine", &newer).unwrap();
+    assert_eq!(over.figures("a/b").unwrap().unwrap().figures, newer);
+    assert_eq!(
+        original.figures("a/b").unwrap().unwrap().figures,
+        some_figures()
+    );
+    assert!(over.probe_path("a/b").starts_with(user.path()));
+    assert_eq!(over.kept_probe("a/b"), None);
+    std::fs::write(original.probe_path("a/b"), b"").unwrap();
+    assert_eq!(over.kept_probe("a/b"), Some(original.probe_path("a/b")));
+}
+
+#[test]
+fn labels_are_set_removed_and_searched_by_beginnings_of_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.sqlite");
+    let labels = Labels::open(&path).unwrap();
+    let zero = FeatureId(0);
+    assert_eq!(labels.set("z", zero, "names of kings").unwrap(), "");
+    assert_eq!(
+        labels.set("z", zero, " Königinnen, \"quoted\" ").unwrap(),
+        "names of kings"
+    );
+    labels.set("y", FeatureId(7), "kings and queens").unwrap();
+    let found = |query: &str| -> Vec<(String, u32)> {
+        let labels = labels.search(query).unwrap();
+        labels.into_iter().map(|l| (l.sae, l.feature.0)).collect()
+    };
+    assert_eq!(found("konig"), [("z".to_owned(), 0)]);
+    assert_eq!(found("que ki"), [("y".to_owned(), 7)]);
+    assert_eq!(found("names"), []);
+    assert_eq!(found("\"quo"), [("z".to_owned(), 0)]);
+    for hostile in ["", " ", "*", "\"", "NOT", "a AND (", "text:", "-x"] {
+        found(hostile);
+    }
+    assert_eq!(labels.set("z", zero, "").unwrap(), "Königinnen, \"quoted\"");
+    drop(labels);
+    let again = Labels::open(&path).unwrap();
+    assert!(again.all("z").unwrap().is_empty());
+    assert_eq!(again.all("y").unwrap()[0].text, "kings and queens");
+}
+
+#[test]
+fn another_programs_file_is_not_taken_for_labels() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.sqlite");
+    std::fs::write(
+        &path,
+        b"not a database at all, but long enough to be looked at",
+    )
+    .unwrap();
+    let refused = Labels::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("labels.sqlite"), "{refused}");
+    let other = folder.path().join("other.sqlite");
+    rusqlite::Connection::open(&other)
+        .unwrap()
+        .execute_batch("CREATE TABLE t (a)")
+        .unwrap();
+    let refused = Labels::open(&other).unwrap_err().to_string();
+    assert!(refused.contains("move it away"), "{refused}");
+}
