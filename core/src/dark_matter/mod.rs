@@ -1,4 +1,16 @@
-//! The error of an SAE as an object: its linear and nonlinear part (Engels et al. 2024, papers.md 4.3).
+//! The error of an SAE as an object: its linear and nonlinear part (Engels et al. 2024, arXiv 2410.14670).
+//!
+//! Two least-squares probes with biases read the activation and predict the error vector and its squared norm. What the first predicts is the
+//! linear part of the error, the rest the nonlinear part. Unlike the paper's code the fit and the figures use different documents, and R² is given
+//! both ways: mean over dimensions (the paper's) and weighted by variance.
+
+mod fit;
+mod keep;
+mod measure;
+mod normal;
+mod split;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
@@ -9,6 +21,33 @@ use crate::error::Result;
 use crate::eval::Pass;
 use crate::models::Model;
 use crate::sae::Sae;
+
+/// Fewest activations a probe is fitted on, per dimension of the activation.
+pub const TOKENS_PER_DIMENSION: usize = 20;
+
+/// Name and definition of each figure, as shown on hover and written beside it.
+pub const DEFINITIONS: &[(&str, &str)] = &[
+    (
+        "r2_mean",
+        "R² of the error vector predicted from the activation, held-out text, unweighted mean over dimensions",
+    ),
+    (
+        "r2_weighted",
+        "R² of the error vector, held-out text: 1 − Σ‖e − ê‖² / Σ‖e − mean e‖²",
+    ),
+    (
+        "r2_norm",
+        "R² of the squared norm of the error predicted from the activation, held-out text",
+    ),
+    (
+        "fvu_total",
+        "Σ‖x − x̂‖² / Σ‖x − mean x‖² on held-out text, positions ≥ 1",
+    ),
+    (
+        "fvu_nonlinear",
+        "Σ‖x − x̂ − ê‖² / Σ‖x − mean x‖² on held-out text: what reconstruction and linear part together leave",
+    ),
+];
 
 /// Linear probes of the error vector and of its squared norm from the activation, with biases, and how well they predict held-out text.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +70,12 @@ pub struct Probe {
     pub fit_tokens: u64,
     /// Activations R² is over.
     pub held_out_tokens: u64,
+    /// Added to the diagonal of the normal equations, each scaled to 1; 0 unless the activations do not span their space.
+    pub ridge: f64,
+    /// Name of the dictionary.
+    pub sae: String,
+    /// Hex SHA-256 of the dictionary's weights; see [`Probe::belongs_to`].
+    pub sae_fingerprint: String,
 }
 
 /// Error norms of one token.
@@ -46,41 +91,6 @@ pub struct ErrorNorms {
     pub nonlinear: f32,
 }
 
-/// Fits the probes on `fit` rows at positions ≥ 1 (at least 20·d tokens or refused) and measures on `held_out`; `None` if stopped.
-pub fn fit(
-    model: &Model,
-    sae: &Sae,
-    fit: &Rows,
-    held_out: &Rows,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<Probe>> {
-    unimplemented!(
-        "{} {} {} {} {:?}",
-        model.name(),
-        sae.name,
-        fit.len(),
-        held_out.len(),
-        observe(Pass { done: 0, rows: 0 })
-    )
-}
-
-impl Probe {
-    /// Keeps it as one safetensors file.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        unimplemented!("{}", path.display())
-    }
-
-    /// Reads what [`Probe::save`] wrote.
-    pub fn open(path: &Path) -> Result<Self> {
-        unimplemented!("{}", path.display())
-    }
-
-    /// Splits the errors of activations `[n, d]`: `x = x̂ + linear + nonlinear`.
-    pub fn split(&self, sae: &Sae, x: &Matrix) -> Result<Split> {
-        unimplemented!("{} {x:?}", sae.name)
-    }
-}
-
 /// Activations taken apart, each `[n, d]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
@@ -92,4 +102,48 @@ pub struct Split {
     pub nonlinear: Matrix,
     /// Norms per token.
     pub norms: Vec<ErrorNorms>,
+}
+
+/// Fits the probes on `fit` rows at positions ≥ 1 (at least 20·d tokens or refused) and measures on `held_out`; `None` if stopped.
+pub fn fit(
+    model: &Model,
+    sae: &Sae,
+    fit: &Rows,
+    held_out: &Rows,
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<Option<Probe>> {
+    fit::run(model, sae, fit, held_out, observe)
+}
+
+impl Probe {
+    /// Keeps it as one safetensors file, whole or not at all.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        keep::save(self, path)
+    }
+
+    /// Reads what [`Probe::save`] wrote.
+    pub fn open(path: &Path) -> Result<Self> {
+        keep::open(path)
+    }
+
+    /// Whether it was fitted on exactly this dictionary (weights, not name), so that a kept probe of a dictionary trained anew is not used.
+    pub fn belongs_to(&self, sae: &Sae) -> bool {
+        self.sae_fingerprint == keep::fingerprint(sae)
+    }
+
+    /// Splits the errors of activations `[n, d]`: `x = x̂ + linear + nonlinear` up to f32 rounding.
+    pub fn split(&self, sae: &Sae, x: &Matrix) -> Result<Split> {
+        split::split(&self.weights, sae, x)
+    }
+
+    /// A sentence if the fit needed help, for people.
+    pub fn note(&self) -> Option<String> {
+        (self.ridge > 0.0).then(|| {
+            format!(
+                "The activations do not span their {} dimensions; a ridge of {:.0e} of each dimension's mean square was added",
+                self.weights.columns(),
+                self.ridge
+            )
+        })
+    }
 }

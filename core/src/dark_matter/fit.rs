@@ -1,0 +1,144 @@
+//! The fit over a model's text: activations streamed in fixed chunks of rows, first the fit, then the held-out figures.
+
+use crate::corpus::Rows;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::eval::Pass;
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::sae::Sae;
+use crate::{Flow, capture};
+
+use super::measure::Measured;
+use super::normal::NormalEquations;
+use super::{Probe, TOKENS_PER_DIMENSION, keep, split};
+
+/// Rows whose activations are in memory at a time.
+const CHUNK: usize = 32;
+
+/// See [`super::fit`].
+pub(super) fn run(
+    model: &Model,
+    sae: &Sae,
+    fit: &Rows,
+    held_out: &Rows,
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<Option<Probe>> {
+    let hook = sae.hook()?;
+    let width = model.width(hook)?;
+    check(sae, width, fit, held_out)?;
+    let mut stream = Stream {
+        model,
+        hook,
+        done: 0,
+        rows: fit.len() + held_out.len(),
+        observe,
+    };
+    let mut equations = NormalEquations::new(width);
+    let finished = stream.each(fit, &mut |x| {
+        let (_, error) = split::error(sae, &x)?;
+        equations.add(&x, &error)
+    })?;
+    if !finished {
+        return Ok(None);
+    }
+    let fit_tokens = equations.tokens;
+    let solution = equations.solve()?;
+    let mut measured = Measured::new(width);
+    let finished = stream.each(held_out, &mut |x| {
+        let (_, error) = split::error(sae, &x)?;
+        let linear = split::linear_part(&solution.weights, &x)?;
+        measured.add(&x, &error, &linear, &solution.norm_weights);
+        Ok(())
+    })?;
+    if !finished {
+        return Ok(None);
+    }
+    let figures = measured.figures()?;
+    Ok(Some(Probe {
+        weights: solution.weights,
+        norm_weights: solution.norm_weights,
+        r2_mean: figures.r2_mean,
+        r2_weighted: figures.r2_weighted,
+        r2_norm: figures.r2_norm,
+        fvu_total: figures.fvu_total,
+        fvu_nonlinear: figures.fvu_nonlinear,
+        fit_tokens,
+        held_out_tokens: measured.tokens,
+        ridge: solution.ridge,
+        sae: sae.name.clone(),
+        sae_fingerprint: keep::fingerprint(sae),
+    }))
+}
+
+/// Refuses, before anything is computed, a dictionary of another width and texts too short.
+fn check(sae: &Sae, width: usize, fit: &Rows, held_out: &Rows) -> Result<()> {
+    if sae.width() != width {
+        return Err(Error::Shape {
+            op: "dark matter",
+            what: format!(
+                "dictionary {} has width {}, its hook in this model {width}: open the model it was trained on",
+                sae.name,
+                sae.width()
+            ),
+        });
+    }
+    let tokens = fit.len() * fit.context().saturating_sub(1);
+    let needed = TOKENS_PER_DIMENSION * width;
+    if tokens < needed {
+        return Err(Error::setting(
+            "training text",
+            format!(
+                "{tokens} tokens at positions ≥ 1 are too few for a linear probe of width {width}, which needs {needed}: give more text"
+            ),
+        ));
+    }
+    if held_out.len() * held_out.context().saturating_sub(1) < 2 {
+        return Err(Error::setting(
+            "held-out text",
+            "it fills no row of two tokens or more: give more text",
+        ));
+    }
+    Ok(())
+}
+
+/// Rows read through a model, with progress over all of them.
+struct Stream<'a> {
+    model: &'a Model,
+    hook: HookPoint,
+    done: usize,
+    rows: usize,
+    observe: &'a mut dyn FnMut(Pass) -> Flow,
+}
+
+impl Stream<'_> {
+    /// Gives `take` the activations at positions ≥ 1, chunk after chunk; `false` if the observer stopped.
+    fn each(&mut self, rows: &Rows, take: &mut dyn FnMut(Matrix) -> Result<()>) -> Result<bool> {
+        for start in (0..rows.len()).step_by(CHUNK) {
+            let chunk: Vec<usize> = (start..rows.len().min(start + CHUNK)).collect();
+            let x = capture::activations(self.model, rows, &chunk, self.hook)?;
+            take(without_first(&x, rows.context())?)?;
+            self.done += chunk.len();
+            let pass = Pass {
+                done: self.done,
+                rows: self.rows,
+            };
+            if (self.observe)(pass).is_break() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Activations `[b·t, d]` without the first position of each row, `[b·(t − 1), d]`.
+fn without_first(x: &Matrix, context: usize) -> Result<Matrix> {
+    let d = x.columns();
+    let values: Vec<f32> = x
+        .values()
+        .chunks_exact(context * d)
+        .flat_map(|row| &row[d..])
+        .copied()
+        .collect();
+    Matrix::new(values.len() / d.max(1), d, values)
+}

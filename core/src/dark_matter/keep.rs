@@ -1,0 +1,156 @@
+//! A fitted probe as one safetensors file: `weights [d + 1, d]`, `norm_weights [d + 1]`, figures and provenance as metadata.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::sae::Sae;
+use crate::{VERSION, whole_file};
+
+use super::Probe;
+
+/// The metadata's one key.
+const KEY: &str = "umbra";
+/// Written as `format`; another value is refused.
+const FORMAT: &str = "umbra dark-matter probe 1";
+
+/// Hex SHA-256 of a dictionary's weights and selection.
+pub(super) fn fingerprint(sae: &Sae) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{:?}", sae.selection));
+    for values in [
+        sae.w_enc.values(),
+        &sae.b_enc,
+        sae.w_dec.values(),
+        &sae.b_dec,
+    ] {
+        hash.update(bytes(values));
+    }
+    let digest = hash.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// See [`Probe::save`].
+pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
+    let weights = bytes(probe.weights.values());
+    let norm_weights = bytes(&probe.norm_weights);
+    let shape = vec![probe.weights.rows(), probe.weights.columns()];
+    let view = |shape, data| TensorView::new(Dtype::F32, shape, data);
+    let refused = |cause| {
+        Error::io(
+            "cannot write the probe",
+            path,
+            std::io::Error::other(format!("{cause}")),
+        )
+    };
+    let tensors = [
+        ("weights", view(shape, &weights).map_err(refused)?),
+        (
+            "norm_weights",
+            view(vec![probe.norm_weights.len()], &norm_weights).map_err(refused)?,
+        ),
+    ];
+    let file = safetensors::serialize(tensors, Some(metadata(probe))).map_err(refused)?;
+    whole_file::write_bytes(path, &file)
+}
+
+/// See [`Probe::open`].
+pub(super) fn open(path: &Path) -> Result<Probe> {
+    let file =
+        std::fs::read(path).map_err(|source| Error::io("cannot read the probe", path, source))?;
+    let broken = |what: &str| Error::input(format!("{what}: fit the probe again"), path);
+    let (_, header) =
+        SafeTensors::read_metadata(&file).map_err(|_| broken("not a whole safetensors file"))?;
+    let facts: Value = header
+        .metadata()
+        .as_ref()
+        .and_then(|all| serde_json::from_str(all.get(KEY)?).ok())
+        .ok_or_else(|| broken("not a probe"))?;
+    if facts["format"] != FORMAT {
+        return Err(broken("not a probe of this version"));
+    }
+    let tensors =
+        SafeTensors::deserialize(&file).map_err(|_| broken("not a whole safetensors file"))?;
+    let tensor = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
+        let view = tensors
+            .tensor(name)
+            .ok()
+            .filter(|view| view.dtype() == Dtype::F32)
+            .ok_or_else(|| broken(&format!("tensor `{name}` is missing or not f32")))?;
+        Ok((view.shape().to_vec(), floats(view.data())))
+    };
+    let (shape, weights) = tensor("weights")?;
+    let (_, norm_weights) = tensor("norm_weights")?;
+    let [side, width] = shape[..] else {
+        return Err(broken("tensor `weights` is not a matrix"));
+    };
+    if side != width + 1 || norm_weights.len() != side {
+        return Err(broken(
+            "tensors `weights` and `norm_weights` do not belong together",
+        ));
+    }
+    let fact = |key: &str| {
+        facts[key]
+            .as_str()
+            .ok_or_else(|| broken(&format!("its metadata lacks `{key}`")))
+    };
+    let number = |key: &str| -> Result<f64> {
+        let text = fact(key)?;
+        text.parse()
+            .map_err(|_| broken(&format!("`{key}` is no number")))
+    };
+    Ok(Probe {
+        weights: Matrix::new(side, width, weights)?,
+        norm_weights,
+        r2_mean: number("r2_mean")?,
+        r2_weighted: number("r2_weighted")?,
+        r2_norm: number("r2_norm")?,
+        fvu_total: number("fvu_total")?,
+        fvu_nonlinear: number("fvu_nonlinear")?,
+        fit_tokens: number("fit_tokens")? as u64,
+        held_out_tokens: number("held_out_tokens")? as u64,
+        ridge: number("ridge")?,
+        sae: fact("sae")?.to_owned(),
+        sae_fingerprint: fact("sae_fingerprint")?.to_owned(),
+    })
+}
+
+/// Figures and provenance under one key, since the order of several would differ from file to file. Numbers are texts: `{}` of an f64 prints the
+/// shortest one that reads back as the same number.
+fn metadata(probe: &Probe) -> HashMap<String, String> {
+    let facts = [
+        ("format", FORMAT.to_owned()),
+        ("umbra_version", VERSION.to_owned()),
+        ("sae", probe.sae.clone()),
+        ("sae_fingerprint", probe.sae_fingerprint.clone()),
+        ("r2_mean", probe.r2_mean.to_string()),
+        ("r2_weighted", probe.r2_weighted.to_string()),
+        ("r2_norm", probe.r2_norm.to_string()),
+        ("fvu_total", probe.fvu_total.to_string()),
+        ("fvu_nonlinear", probe.fvu_nonlinear.to_string()),
+        ("fit_tokens", probe.fit_tokens.to_string()),
+        ("held_out_tokens", probe.held_out_tokens.to_string()),
+        ("ridge", probe.ridge.to_string()),
+    ];
+    let facts: Map<String, Value> = facts
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), Value::String(value)))
+        .collect();
+    HashMap::from([(KEY.to_owned(), Value::Object(facts).to_string())])
+}
+
+fn bytes(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect()
+}
+
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes
+        .chunks_exact(4)
+        .map(|four| f32::from_le_bytes([four[0], four[1], four[2], four[3]]))
+        .collect()
+}
