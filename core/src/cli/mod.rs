@@ -7,6 +7,7 @@
 mod args;
 mod console;
 
+mod dark_matter;
 mod eval;
 mod prompt;
 
@@ -58,6 +59,8 @@ nouns! {
     Eval => eval,
     /// Read one text through a model and a dictionary: the strongest features of each token
     Prompt => prompt,
+    /// Split the error of a dictionary into what is linear in the activation and what is not
+    DarkMatter => dark_matter,
 }
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.

@@ -69,8 +69,8 @@ impl NormalEquations {
                 .for_each(|(strip, sums)| {
                     let columns = sums.len() / side;
                     let first = strip * STRIP;
-                    // Above its diagonal the left half is never read.
-                    let top = if first < side { first } else { 0 };
+                    // Above its diagonal the left half is never read; a strip that reaches into the right half is computed whole.
+                    let top = if first + columns <= side { first } else { 0 };
                     let sums = MatMut::from_column_major_slice_mut(sums, side, columns);
                     matmul(
                         sums.subrows_mut(top, side - top),

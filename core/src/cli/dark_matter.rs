@@ -1,0 +1,217 @@
+//! `umbra dark-matter`: how much of a dictionary's error is linear in the activation, and the error of one text, token by token.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::{Console, CorpusArgs, Exit, ModelArgs, SaeArgs};
+use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
+use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::models::{Model, token_tensor};
+use crate::sae::Sae;
+
+/// Flags of `umbra dark-matter`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    sae: SaeArgs,
+    /// Text the probes are fitted on; without `--held-out` its held-out part is left for the figures
+    #[command(flatten)]
+    corpus: CorpusArgs,
+    /// Text the figures are over [default: the 5 % of `--corpus` that training leaves out]
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    held_out: Vec<PathBuf>,
+    /// Fit on about this many tokens and no more; at least 20 per dimension are needed [default: all]
+    #[arg(long, value_name = "N")]
+    tokens: Option<u64>,
+    /// A text whose errors are shown token by token
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// Keep the probes in this safetensors file; if it is there and was fitted on this dictionary, it is used and nothing is fitted
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
+}
+
+/// Runs `umbra dark-matter`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let model = args.model.open(console)?;
+    let sae = args.sae.open(&model, console)?;
+    let probe = match kept(args, &sae, console)? {
+        Some(probe) => probe,
+        None => match fitted(args, &model, &sae, console)? {
+            Some(probe) => probe,
+            None => return Ok(Exit::Stopped),
+        },
+    };
+    if let Some(note) = probe.note() {
+        console.note(&note);
+    }
+    let tokens = match &args.text {
+        Some(text) => by_token(&model, &sae, &probe, text)?,
+        None => Vec::new(),
+    };
+    console.answer(&object(&probe, args.text.is_some().then_some(&tokens)), || {
+        table(&probe, &tokens)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The kept probe, if it is this dictionary's.
+fn kept(args: &Args, sae: &Sae, console: &Console) -> Result<Option<Probe>> {
+    let Some(path) = args.keep.as_ref().filter(|path| path.exists()) else {
+        return Ok(None);
+    };
+    let probe = Probe::open(path)?;
+    if probe.belongs_to(sae) {
+        console.note(&format!("Using the probes kept in {}", path.display()));
+        return Ok(Some(probe));
+    }
+    console.note(&format!(
+        "The probes kept in {} were fitted on another dictionary, {}; fitting anew",
+        path.display(),
+        probe.sae
+    ));
+    Ok(None)
+}
+
+/// Fits on the training text, and keeps the result if asked.
+fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Option<Probe>> {
+    let (fit, held_out) = texts(args, model, console)?;
+    let rows = (fit.len() + held_out.len()) as u64;
+    let mut progress = console.progress("Fitting", rows, "rows");
+    let probe = dark_matter::fit(model, sae, &fit, &held_out, &mut |pass| {
+        progress.set(pass.done as u64, "")
+    })?;
+    drop(progress);
+    if let (Some(probe), Some(path)) = (&probe, &args.keep) {
+        probe.save(path)?;
+    }
+    Ok(probe)
+}
+
+/// Rows to fit on and rows to measure on.
+fn texts(args: &Args, model: &Model, console: &Console) -> Result<(Rows, Rows)> {
+    let corpus = args.corpus.open(console)?;
+    let (fit, held_out) = if args.held_out.is_empty() {
+        (
+            args.corpus.part(&corpus, Part::Train, console),
+            args.corpus.part(&corpus, Part::HeldOut, console),
+        )
+    } else {
+        let (held_out, notes) = Corpus::open(&CorpusSpec {
+            paths: args.held_out.clone(),
+            unwrap: args.corpus.unwrap,
+        })?;
+        console.notes(&notes);
+        (corpus, held_out)
+    };
+    let fit = args.corpus.rows(&fit, model, console)?;
+    let held_out = args.corpus.rows(&held_out, model, console)?;
+    let per_row = fit.context().saturating_sub(1).max(1);
+    let most = args.tokens.map_or(usize::MAX, |tokens| {
+        usize::try_from(tokens).unwrap_or(usize::MAX).div_ceil(per_row)
+    });
+    Ok((fit.take(most), held_out))
+}
+
+/// One token of `--text`.
+struct Token {
+    id: u32,
+    text: String,
+    norms: ErrorNorms,
+}
+
+fn by_token(model: &Model, sae: &Sae, probe: &Probe, text: &str) -> Result<Vec<Token>> {
+    let mut tokens = model.codec().encode_with_bos(text)?;
+    if tokens.is_empty() {
+        return Err(Error::setting("--text", "it has no token, write some words"));
+    }
+    tokens.truncate(model.config().context);
+    let hook = sae.hook()?;
+    let captured = model.capture(&token_tensor(&[&tokens])?, &[hook])?;
+    let x = Matrix::from_tensor(&captured[&hook], sae.width())?;
+    let split = probe.split(sae, &x)?;
+    Ok(tokens
+        .iter()
+        .zip(split.norms)
+        .map(|(id, norms)| Token {
+            id: id.0,
+            text: model.codec().display(*id),
+            norms,
+        })
+        .collect())
+}
+
+fn object(probe: &Probe, tokens: Option<&Vec<Token>>) -> Value {
+    let definitions: Map<String, Value> = DEFINITIONS
+        .iter()
+        .map(|(name, definition)| ((*name).to_owned(), json!(definition)))
+        .collect();
+    let mut value = json!({
+        "sae": probe.sae,
+        "r2_mean": probe.r2_mean,
+        "r2_weighted": probe.r2_weighted,
+        "r2_norm": probe.r2_norm,
+        "fvu_total": probe.fvu_total,
+        "fvu_nonlinear": probe.fvu_nonlinear,
+        "fit_tokens": probe.fit_tokens,
+        "held_out_tokens": probe.held_out_tokens,
+        "ridge": probe.ridge,
+        "definitions": definitions,
+    });
+    if let Some(tokens) = tokens {
+        let token = |token: &Token| {
+            json!({
+                "id": token.id,
+                "text": token.text,
+                "activation": token.norms.activation,
+                "total": token.norms.total,
+                "linear": token.norms.linear,
+                "nonlinear": token.norms.nonlinear,
+            })
+        };
+        value["tokens"] = tokens.iter().map(token).collect();
+    }
+    value
+}
+
+fn table(probe: &Probe, tokens: &[Token]) -> String {
+    let figures = [
+        ("R² of the error", probe.r2_mean, "mean over dimensions"),
+        ("R² of the error", probe.r2_weighted, "weighted by variance"),
+        ("R² of its norm", probe.r2_norm, "squared norm"),
+        ("FVU", probe.fvu_total, "of the reconstruction"),
+        ("FVU nonlinear", probe.fvu_nonlinear, "of reconstruction and linear part"),
+    ];
+    let mut lines: Vec<String> = figures
+        .into_iter()
+        .map(|(name, figure, meaning)| format!("{name:<16} {figure:>8.4}  {meaning}"))
+        .collect();
+    lines.push(format!(
+        "fitted on {} tokens, measured on {} held out",
+        probe.fit_tokens, probe.held_out_tokens
+    ));
+    if !tokens.is_empty() {
+        lines.push(format!(
+            "\n{:>4} {:<16} {:>10} {:>10} {:>10} {:>10}",
+            "at", "token", "activation", "error", "linear", "nonlinear"
+        ));
+    }
+    for (at, token) in tokens.iter().enumerate() {
+        let ErrorNorms {
+            activation,
+            total,
+            linear,
+            nonlinear,
+        } = token.norms;
+        let text = format!("{:?}", token.text);
+        lines.push(format!(
+            "{at:>4} {text:<16} {activation:>10.3} {total:>10.3} {linear:>10.3} {nonlinear:>10.3}"
+        ));
+    }
+    lines.join("\n")
+}
