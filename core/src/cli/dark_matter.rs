@@ -54,9 +54,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Some(text) => by_token(&model, &sae, &probe, text)?,
         None => Vec::new(),
     };
-    console.answer(&object(&probe, args.text.is_some().then_some(&tokens)), || {
-        table(&probe, &tokens)
-    })?;
+    console.answer(
+        &object(&probe, args.text.is_some().then_some(&tokens)),
+        || table(&probe, &tokens),
+    )?;
     Ok(Exit::Done)
 }
 
@@ -113,7 +114,9 @@ fn texts(args: &Args, model: &Model, console: &Console) -> Result<(Rows, Rows)> 
     let held_out = args.corpus.rows(&held_out, model, console)?;
     let per_row = fit.context().saturating_sub(1).max(1);
     let most = args.tokens.map_or(usize::MAX, |tokens| {
-        usize::try_from(tokens).unwrap_or(usize::MAX).div_ceil(per_row)
+        usize::try_from(tokens)
+            .unwrap_or(usize::MAX)
+            .div_ceil(per_row)
     });
     Ok((fit.take(most), held_out))
 }
@@ -128,7 +131,10 @@ struct Token {
 fn by_token(model: &Model, sae: &Sae, probe: &Probe, text: &str) -> Result<Vec<Token>> {
     let mut tokens = model.codec().encode_with_bos(text)?;
     if tokens.is_empty() {
-        return Err(Error::setting("--text", "it has no token, write some words"));
+        return Err(Error::setting(
+            "--text",
+            "it has no token, write some words",
+        ));
     }
     tokens.truncate(model.config().context);
     let hook = sae.hook()?;
@@ -185,7 +191,11 @@ fn table(probe: &Probe, tokens: &[Token]) -> String {
         ("R² of the error", probe.r2_weighted, "weighted by variance"),
         ("R² of its norm", probe.r2_norm, "squared norm"),
         ("FVU", probe.fvu_total, "of the reconstruction"),
-        ("FVU nonlinear", probe.fvu_nonlinear, "of reconstruction and linear part"),
+        (
+            "FVU nonlinear",
+            probe.fvu_nonlinear,
+            "of reconstruction and linear part",
+        ),
     ];
     let mut lines: Vec<String> = figures
         .into_iter()

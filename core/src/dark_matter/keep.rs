@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
+use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
@@ -31,8 +32,7 @@ pub(super) fn fingerprint(sae: &Sae) -> String {
     ] {
         hash.update(bytes(values));
     }
-    let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:x}", hash.finalize())
 }
 
 /// See [`Probe::save`].
@@ -64,8 +64,9 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
     let file =
         std::fs::read(path).map_err(|source| Error::io("cannot read the probe", path, source))?;
     let broken = |what: &str| Error::input(format!("{what}: fit the probe again"), path);
-    let (_, header) =
-        SafeTensors::read_metadata(&file).map_err(|_| broken("not a whole safetensors file"))?;
+    let not_whole =
+        |cause: SafeTensorError| broken(&format!("not a whole safetensors file ({cause})"));
+    let (_, header) = SafeTensors::read_metadata(&file).map_err(not_whole)?;
     let facts: Value = header
         .metadata()
         .as_ref()
@@ -74,8 +75,7 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
     if facts["format"] != FORMAT {
         return Err(broken("not a probe of this version"));
     }
-    let tensors =
-        SafeTensors::deserialize(&file).map_err(|_| broken("not a whole safetensors file"))?;
+    let tensors = SafeTensors::deserialize(&file).map_err(not_whole)?;
     let tensor = |name: &str| -> Result<(Vec<usize>, Vec<f32>)> {
         let view = tensors
             .tensor(name)
@@ -102,7 +102,7 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
     let number = |key: &str| -> Result<f64> {
         let text = fact(key)?;
         text.parse()
-            .map_err(|_| broken(&format!("`{key}` is no number")))
+            .map_err(|cause| broken(&format!("`{key}` is no number ({cause})")))
     };
     Ok(Probe {
         weights: Matrix::new(side, width, weights)?,
