@@ -1,8 +1,12 @@
 //! Tokenization: encode, decode, display form of a token, BOS policy. Knows nothing of corpora or models.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::error::Result;
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use crate::error::{Error, Result};
 use crate::ids::TokenId;
 
 /// Whether a beginning-of-sequence token precedes every text, prompt and row, and how that was decided.
@@ -14,61 +18,374 @@ pub struct Bos {
     pub why: String,
 }
 
+/// How a vocabulary entry spells bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spelling {
+    /// One printable character per byte (GPT-2's table): `Ġking`.
+    ByteLevel,
+    /// UTF-8 with `▁` for a space and `<0x0A>` for a byte: `▁king`.
+    SentencePiece,
+    /// UTF-8 as it stands.
+    Plain,
+}
+
+#[derive(Debug)]
+struct Words {
+    tokenizer: Tokenizer,
+    spelling: Spelling,
+}
+
 /// A tokenizer with its BOS policy. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TextCodec {
-    _owner: (),
+    /// None for a model that came without a tokenizer: numbers only.
+    words: Option<Arc<Words>>,
+    vocab: usize,
+    origin: Arc<PathBuf>,
+    bos: Bos,
 }
 
 impl TextCodec {
     /// Reads `tokenizer.json` (and `tokenizer_config.json`, `config.json` for BOS) of a model folder.
     pub fn open(folder: &Path) -> Result<Self> {
-        unimplemented!("{}", folder.display())
+        let path = folder.join("tokenizer.json");
+        let bytes =
+            std::fs::read(&path).map_err(|e| Error::io("reading the tokenizer", &path, e))?;
+        let tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| {
+            Error::input(
+                format!("is no tokenizer in the format of the tokenizers library ({e})"),
+                &path,
+            )
+        })?;
+        let bos = folder_bos(folder, Some(&tokenizer))?;
+        Self::from_tokenizer(tokenizer, bos, &path)
+    }
+
+    /// A tokenizer built elsewhere (from a GGUF file), with the policy found there. `origin` is named in errors.
+    pub fn from_tokenizer(mut tokenizer: Tokenizer, bos: Bos, origin: &Path) -> Result<Self> {
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(None)
+            .map_err(|e| Error::input(format!("truncation cannot be turned off ({e})"), origin))?;
+        let spelling = spelling_of(&tokenizer);
+        Ok(Self {
+            vocab: tokenizer.get_vocab_size(true),
+            words: Some(Arc::new(Words {
+                tokenizer,
+                spelling,
+            })),
+            origin: Arc::new(origin.to_path_buf()),
+            bos,
+        })
+    }
+
+    /// For a model folder without a tokenizer: tokens are numbers, text is refused. BOS from `config.json`.
+    pub fn numbers(folder: &Path, vocab: usize) -> Result<Self> {
+        Ok(Self {
+            words: None,
+            vocab,
+            origin: Arc::new(folder.join("tokenizer.json")),
+            bos: folder_bos(folder, None)?,
+        })
     }
 
     /// The BOS policy in force.
     pub fn bos(&self) -> &Bos {
-        unimplemented!()
+        &self.bos
     }
 
     /// The same tokenizer without BOS (`--no-bos`).
     #[must_use]
     pub fn without_bos(&self) -> Self {
-        unimplemented!()
+        let mut other = self.clone();
+        other.bos = Bos {
+            id: None,
+            why: "left out by --no-bos".to_owned(),
+        };
+        other
     }
 
     /// Number of entries.
     pub fn vocab_size(&self) -> usize {
-        unimplemented!()
+        self.vocab
     }
 
     /// Tokens of `text` without BOS; special tokens written in the text are parsed.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>> {
-        unimplemented!("{text}")
+        let words = self.words.as_ref().ok_or_else(|| {
+            Error::input(
+                "is missing, so text cannot be read: put the model's tokenizer.json there or give token numbers",
+                self.origin.as_ref(),
+            )
+        })?;
+        let encoding = words.tokenizer.encode_fast(text, false).map_err(|e| {
+            Error::input(
+                format!("the tokenizer refused a text ({e})"),
+                self.origin.as_ref(),
+            )
+        })?;
+        Ok(encoding.get_ids().iter().map(|id| TokenId(*id)).collect())
     }
 
     /// Tokens of `text`, begun by BOS if the policy has one.
     pub fn encode_with_bos(&self, text: &str) -> Result<Vec<TokenId>> {
-        unimplemented!("{text}")
+        let mut tokens = self.encode(text)?;
+        if let Some(bos) = self.bos.id {
+            tokens.insert(0, bos);
+        }
+        Ok(tokens)
     }
 
     /// The text of `tokens` (special tokens written out), lossy where bytes are no UTF-8.
     pub fn decode(&self, tokens: &[TokenId]) -> String {
-        unimplemented!("{tokens:?}")
+        let ids: Vec<u32> = tokens.iter().map(|t| t.0).collect();
+        self.words
+            .as_ref()
+            .and_then(|words| words.tokenizer.decode(&ids, false).ok())
+            .unwrap_or_else(|| tokens.iter().map(|t| self.display(*t)).collect())
     }
 
     /// The bytes one token stands for (` king`, `\n`, or a part of a character).
     pub fn bytes(&self, token: TokenId) -> Vec<u8> {
-        unimplemented!("{token}")
+        let Some(words) = &self.words else {
+            return format!("⟨{token}⟩").into_bytes();
+        };
+        let Some(piece) = words.tokenizer.id_to_token(token.0) else {
+            return format!("⟨{token}⟩").into_bytes();
+        };
+        if words
+            .tokenizer
+            .get_added_vocabulary()
+            .get_added_tokens_decoder()
+            .contains_key(&token.0)
+        {
+            return piece.into_bytes();
+        }
+        match words.spelling {
+            Spelling::ByteLevel => byte_level_bytes(&piece).unwrap_or_else(|| piece.into_bytes()),
+            Spelling::SentencePiece => match byte_piece(&piece) {
+                Some(byte) => vec![byte],
+                None => piece.replace('▁', " ").into_bytes(),
+            },
+            Spelling::Plain => piece.into_bytes(),
+        }
     }
 
     /// One token as shown: its text with spaces and newlines kept; bytes that are no UTF-8 as `⟨E2⟩`.
     pub fn display(&self, token: TokenId) -> String {
-        unimplemented!("{token}")
+        let bytes = self.bytes(token);
+        let mut shown = String::with_capacity(bytes.len());
+        for chunk in bytes.utf8_chunks() {
+            shown.push_str(chunk.valid());
+            for byte in chunk.invalid() {
+                shown.push_str(&format!("⟨{byte:02X}⟩"));
+            }
+        }
+        shown
     }
 
     /// The token that is exactly `text`, if there is one.
     pub fn token_of(&self, text: &str) -> Option<TokenId> {
-        unimplemented!("{text}")
+        let words = self.words.as_ref()?;
+        let piece = match words.spelling {
+            Spelling::ByteLevel => text.bytes().map(byte_level_char).collect(),
+            Spelling::SentencePiece => text.replace(' ', "▁"),
+            Spelling::Plain => text.to_owned(),
+        };
+        let byte = match text.as_bytes() {
+            [byte] => Some(format!("<0x{byte:02X}>")),
+            _ => None,
+        };
+        [Some(piece), byte, Some(text.to_owned())]
+            .into_iter()
+            .flatten()
+            .filter_map(|piece| words.tokenizer.token_to_id(&piece))
+            .map(TokenId)
+            .find(|token| self.bytes(*token) == text.as_bytes())
+    }
+}
+
+/// The character by which byte-level vocabularies write `byte` (GPT-2's `bytes_to_unicode`).
+fn byte_level_char(byte: u8) -> char {
+    let printable = |b: u8| matches!(b, 33..=126 | 161..=172 | 174..=255);
+    if printable(byte) {
+        char::from(byte)
+    } else {
+        let before = (0..byte).filter(|b| !printable(*b)).count() as u32;
+        char::from_u32(256 + before).expect("256 to 323 are characters")
+    }
+}
+
+/// The bytes of a byte-level piece, or none if it holds a character outside the table.
+fn byte_level_bytes(piece: &str) -> Option<Vec<u8>> {
+    piece
+        .chars()
+        .map(|c| match u32::from(c) {
+            code @ 0..256 => u8::try_from(code).ok(),
+            256..324 => (0..=255).find(|b| byte_level_char(*b) == c),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The byte of a byte-fallback piece such as `<0x0A>`.
+fn byte_piece(piece: &str) -> Option<u8> {
+    let hex = piece.strip_prefix("<0x")?.strip_suffix('>')?;
+    (hex.len() == 2)
+        .then(|| u8::from_str_radix(hex, 16).ok())
+        .flatten()
+}
+
+/// Read off the decoder, which is what turns pieces back into text.
+fn spelling_of(tokenizer: &Tokenizer) -> Spelling {
+    let decoder = serde_json::to_string(&tokenizer.get_decoder()).unwrap_or_default();
+    if decoder.contains("\"ByteLevel\"") {
+        Spelling::ByteLevel
+    } else if decoder.contains('▁') || decoder.contains("\"ByteFallback\"") {
+        Spelling::SentencePiece
+    } else {
+        Spelling::Plain
+    }
+}
+
+/// BOS of a model folder: `tokenizer_config.json` names it by its text, else `config.json` by its number.
+fn folder_bos(folder: &Path, tokenizer: Option<&Tokenizer>) -> Result<Bos> {
+    let named = json_file(&folder.join("tokenizer_config.json"))?
+        .as_ref()
+        .and_then(|config| config.get("bos_token"))
+        .and_then(|bos| match bos {
+            Value::Object(token) => token.get("content").and_then(Value::as_str),
+            other => other.as_str(),
+        })
+        .map(str::to_owned);
+    if let (Some(text), Some(tokenizer)) = (named, tokenizer) {
+        let id = tokenizer.token_to_id(&text).ok_or_else(|| {
+            Error::input(
+                format!("names the BOS token {text}, which tokenizer.json lacks"),
+                folder.join("tokenizer_config.json"),
+            )
+        })?;
+        return Ok(Bos {
+            id: Some(TokenId(id)),
+            why: format!("tokenizer_config.json names {text}"),
+        });
+    }
+    let number = json_file(&folder.join("config.json"))?
+        .as_ref()
+        .and_then(|config| config.get("bos_token_id"))
+        .and_then(Value::as_u64)
+        .and_then(|id| u32::try_from(id).ok());
+    Ok(match number {
+        Some(id) => Bos {
+            id: Some(TokenId(id)),
+            why: match tokenizer.and_then(|t| t.id_to_token(id)) {
+                Some(text) => format!("config.json has bos_token_id {id}, {text}"),
+                None => format!("config.json has bos_token_id {id}"),
+            },
+        },
+        None => Bos {
+            id: None,
+            why: "neither tokenizer_config.json nor config.json names one".to_owned(),
+        },
+    })
+}
+
+/// A JSON file, or none if it does not exist.
+fn json_file(path: &Path) -> Result<Option<Value>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Error::io("reading the settings", path, e))?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|e| Error::input(format!("is not valid JSON ({e})"), path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn demo() -> TextCodec {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+        TextCodec::open(Path::new(folder)).unwrap()
+    }
+
+    #[test]
+    fn byte_level_characters_and_bytes_are_inverse() {
+        for byte in 0..=255_u8 {
+            let c = byte_level_char(byte).to_string();
+            assert_eq!(byte_level_bytes(&c), Some(vec![byte]), "{byte}");
+        }
+        assert_eq!(byte_level_char(b' '), 'Ġ');
+        assert_eq!(byte_level_char(b'\n'), 'Ċ');
+        assert_eq!(byte_level_bytes("▁a"), None);
+    }
+
+    #[test]
+    fn text_survives_encoding_and_tokens_join_to_it() {
+        let codec = demo();
+        for text in [
+            "The old king said: “Go home.”\nAnd so it was.",
+            " leading and  double space",
+            "",
+            "日本 🦊",
+        ] {
+            let tokens = codec.encode(text).unwrap();
+            assert_eq!(codec.decode(&tokens), text);
+            let bytes: Vec<u8> = tokens.iter().flat_map(|t| codec.bytes(*t)).collect();
+            assert_eq!(bytes, text.as_bytes());
+        }
+    }
+
+    #[test]
+    fn bos_comes_first_says_why_and_can_be_left_out() {
+        let codec = demo();
+        assert_eq!(codec.bos().id, Some(TokenId(0)));
+        assert_eq!(codec.bos().why, "tokenizer_config.json names <|endoftext|>");
+        let with = codec.encode_with_bos("The king").unwrap();
+        assert_eq!(with[0], TokenId(0));
+        let bare = codec.without_bos();
+        assert_eq!(bare.encode_with_bos("The king").unwrap(), with[1..]);
+        assert_eq!(bare.bos().why, "left out by --no-bos");
+    }
+
+    #[test]
+    fn special_tokens_written_in_a_text_are_parsed() {
+        let codec = demo();
+        let tokens = codec.encode("one<|endoftext|>two").unwrap();
+        assert!(tokens.contains(&TokenId(0)));
+        assert_eq!(codec.display(TokenId(0)), "<|endoftext|>");
+    }
+
+    #[test]
+    fn parts_of_a_character_are_shown_as_bytes() {
+        let codec = demo();
+        let fox = codec.encode("🦊").unwrap();
+        assert!(fox.len() > 1);
+        assert_eq!(codec.display(fox[0]).chars().next(), Some('⟨'));
+        assert_eq!(codec.decode(&fox), "🦊");
+    }
+
+    #[test]
+    fn a_token_is_found_by_its_text() {
+        let codec = demo();
+        let king = codec.token_of(" king").unwrap();
+        assert_eq!(codec.display(king), " king");
+        assert_eq!(codec.token_of("\n"), codec.encode("\n").unwrap().pop());
+        assert_eq!(codec.token_of("<|endoftext|>"), Some(TokenId(0)));
+        assert_eq!(codec.token_of(" no single token"), None);
+    }
+
+    #[test]
+    fn a_folder_without_a_tokenizer_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = TextCodec::open(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("tokenizer.json"), "{refused}");
+        std::fs::write(folder.path().join("config.json"), "{\"bos_token_id\": 7}").unwrap();
+        let numbers = TextCodec::numbers(folder.path(), 100).unwrap();
+        assert_eq!(numbers.bos().id, Some(TokenId(7)));
+        assert_eq!(numbers.display(TokenId(3)), "⟨3⟩");
+        assert!(numbers.encode("x").is_err());
     }
 }

@@ -1,14 +1,24 @@
 //! Hooked decoder-only transformers on candle: loading, one forward pass with named hooks, generation.
 
+mod blocks;
+mod decoder;
+mod generate;
+mod gpt2;
+mod load;
+mod settings;
+mod weights;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use candle_core::Tensor;
+use candle_core::{D, Device, Tensor};
 
+use self::decoder::{Decoder, Logits};
 use crate::Flow;
-use crate::dims::Matrix;
-use crate::error::{Notes, Result};
-use crate::ids::{HookPoint, Layer, TokenId};
+use crate::dims::{Dims, Matrix};
+use crate::error::{Error, Notes, Result};
+use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::text::TextCodec;
 
 /// Which normalisation the model uses.
@@ -105,67 +115,129 @@ impl Default for Sampling {
     }
 }
 
-/// A loaded model with its tokenizer. Read-only, so it is shared between threads by `Arc`.
-#[derive(Debug)]
+/// A loaded model with its tokenizer. Read-only, so it is shared between threads by `Arc`; a clone shares the weights.
+#[derive(Debug, Clone)]
 pub struct Model {
-    _owner: (),
+    config: Config,
+    decoder: Arc<Decoder>,
+    codec: TextCodec,
+    name: String,
+    path: PathBuf,
+    files: Vec<PathBuf>,
+    fingerprint: Arc<OnceLock<String>>,
 }
 
 impl Model {
     /// Loads a HuggingFace folder or a GGUF file; the notes say what was decided.
     pub fn open(path: &Path) -> Result<(Self, Notes)> {
-        unimplemented!("{}", path.display())
+        let mut notes = Notes::default();
+        let loaded = load::open(path, &mut notes)?;
+        notes.add(match loaded.codec.bos().id {
+            Some(_) => format!("BOS precedes every text: {}", loaded.codec.bos().why),
+            None => format!("No BOS: {}", loaded.codec.bos().why),
+        });
+        let name = path
+            .canonicalize()
+            .ok()
+            .as_deref()
+            .unwrap_or(path)
+            .file_name()
+            .map_or_else(
+                || path.display().to_string(),
+                |name| name.to_string_lossy().into_owned(),
+            );
+        let model = Self {
+            config: loaded.config,
+            decoder: Arc::new(loaded.decoder),
+            codec: loaded.codec,
+            name,
+            path: path.to_path_buf(),
+            files: loaded.files,
+            fingerprint: Arc::default(),
+        };
+        Ok((model, notes))
     }
 
     /// The model's shape.
     pub fn config(&self) -> &Config {
-        unimplemented!()
+        &self.config
     }
 
     /// Folder or file name, as shown and as written into metadata.
     pub fn name(&self) -> &str {
-        unimplemented!()
+        &self.name
     }
 
     /// Where it was loaded from.
     pub fn path(&self) -> &PathBuf {
-        unimplemented!()
+        &self.path
     }
 
     /// Hex SHA-256 of the weight files, for run records (computed when first asked for).
     pub fn fingerprint(&self) -> Result<String> {
-        unimplemented!()
+        if let Some(known) = self.fingerprint.get() {
+            return Ok(known.clone());
+        }
+        let computed = load::fingerprint(&self.files)?;
+        Ok(self.fingerprint.get_or_init(|| computed).clone())
     }
 
     /// Its tokenizer.
     pub fn codec(&self) -> &TextCodec {
-        unimplemented!()
+        &self.codec
     }
 
     /// The same weights with BOS left out everywhere (`--no-bos`).
     #[must_use]
-    pub fn without_bos(self) -> Self {
-        unimplemented!()
+    pub fn without_bos(mut self) -> Self {
+        self.codec = self.codec.without_bos();
+        self
     }
 
     /// An error naming the hooks there are, if this model lacks `hook`.
     pub fn check_hook(&self, hook: HookPoint) -> Result<()> {
-        unimplemented!("{hook}")
+        match hook.layer() {
+            Some(layer) if layer.index() >= self.config.layers => {
+                let sites: Vec<_> = Site::ALL.iter().map(|site| site.name()).collect();
+                Err(Error::hook(
+                    hook,
+                    format!(
+                        "{} has no block {layer}, its hooks are hook_embed, blocks.0 to blocks.{} with {}, and ln_final.hook_normalized",
+                        self.name,
+                        self.config.layers - 1,
+                        sites.join(", ")
+                    ),
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Width of one token's activation at `hook`, heads concatenated (`hook_z`: h·e). An error for `hook_pattern` or a layer it lacks.
     pub fn width(&self, hook: HookPoint) -> Result<usize> {
-        unimplemented!("{hook}")
+        self.check_hook(hook)?;
+        let config = &self.config;
+        match hook {
+            HookPoint::Block(_, Site::Pattern) => Err(Error::hook(
+                hook,
+                "is a table of positions and has no width, choose another hook",
+            )),
+            HookPoint::Block(_, Site::Q | Site::Z) => Ok(config.heads * config.d_head),
+            HookPoint::Block(_, Site::K | Site::V) => Ok(config.kv_heads * config.d_head),
+            _ => Ok(config.d_model),
+        }
     }
 
     /// One forward pass; logits `[b, t, v]`, or `None` when `hooks.last()` ended it.
     pub fn run(&self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Option<Tensor>> {
-        unimplemented!("{start:?} {}", hooks.last().is_some())
+        self.decoder
+            .forward(&self.config, start, Logits::All, hooks, None)
     }
 
     /// Logits `[b, t, v]` of token ids `[b, t]`.
     pub fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
-        unimplemented!("{tokens}")
+        self.run(Start::Tokens(tokens), &mut NoHooks)?
+            .ok_or_else(|| unreachable_end("logits"))
     }
 
     /// Hook values of token ids `[b, t]`; the pass stops after the last one asked for.
@@ -174,7 +246,17 @@ impl Model {
         tokens: &Tensor,
         hooks: &[HookPoint],
     ) -> Result<BTreeMap<HookPoint, Tensor>> {
-        unimplemented!("{tokens} {hooks:?}")
+        for hook in hooks {
+            self.check_hook(*hook)?;
+        }
+        let mut capture = Capture {
+            wanted: hooks,
+            values: BTreeMap::new(),
+        };
+        if !hooks.is_empty() {
+            self.run(Start::Tokens(tokens), &mut capture)?;
+        }
+        Ok(capture.values)
     }
 
     /// `prompt` (BOS included by the caller) continued token by token with a key/value cache; `hooks` see prompt and new positions.
@@ -186,26 +268,90 @@ impl Model {
         hooks: &mut dyn Hooks,
         observe: &mut dyn FnMut(TokenId) -> Flow,
     ) -> Result<Vec<TokenId>> {
-        unimplemented!(
-            "{prompt:?} {sampling:?} {} {:?}",
-            hooks.last().is_some(),
-            observe(TokenId(0))
-        )
+        generate::generate(self, prompt, sampling, hooks, observe)
     }
 
     /// Output projection of attention in `layer`, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`.
     pub fn w_o(&self, layer: Layer) -> Result<Matrix> {
-        unimplemented!("{layer}")
+        self.check_hook(HookPoint::Block(layer, Site::Z))?;
+        let weight = self.decoder.blocks[layer.index()].attention.output.weight();
+        Matrix::from_tensor(weight, self.config.d_model)
     }
 
     /// Direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and
     /// without centring where the norm is RMSNorm.
     pub fn logit_effect(&self, directions: &Matrix) -> Result<Matrix> {
-        unimplemented!("{directions:?}")
+        let gamma = self.decoder.final_norm.weight();
+        Dims::of("logit_effect").bind("gamma", gamma, "d")?.bind(
+            "directions",
+            directions,
+            "n d",
+        )?;
+        let read = directions.to_tensor()?;
+        let read = match self.config.norm {
+            NormKind::LayerNorm => read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?,
+            NormKind::RmsNorm => read,
+        };
+        let effect = read.broadcast_mul(gamma)?.matmul(&self.decoder.unembed)?;
+        Matrix::from_tensor(&effect, self.config.vocab)
+    }
+}
+
+/// Neither reads nor replaces anything.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHooks;
+
+impl Hooks for NoHooks {
+    fn wants(&self, _: HookPoint) -> bool {
+        false
+    }
+
+    fn visit(&mut self, _: HookPoint, _: usize, _: &Tensor) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+}
+
+struct Capture<'a> {
+    wanted: &'a [HookPoint],
+    values: BTreeMap<HookPoint, Tensor>,
+}
+
+impl Hooks for Capture<'_> {
+    fn wants(&self, hook: HookPoint) -> bool {
+        self.wanted.contains(&hook)
+    }
+
+    fn visit(&mut self, hook: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        self.values.insert(hook, value.clone());
+        Ok(None)
+    }
+
+    fn last(&self) -> Option<HookPoint> {
+        self.wanted.iter().max().copied()
+    }
+}
+
+fn unreachable_end(what: &str) -> Error {
+    Error::Numeric {
+        what: format!("the forward pass ended before its {what}"),
     }
 }
 
 /// `[b, t]` u32 tensor of rows of equal length.
 pub fn token_tensor(rows: &[&[TokenId]]) -> Result<Tensor> {
-    unimplemented!("{rows:?}")
+    let t = rows.first().map_or(0, |row| row.len());
+    if t == 0 || rows.iter().any(|row| row.len() != t) {
+        return Err(Error::setting(
+            "tokens",
+            "rows must hold at least one token and all be of one length",
+        ));
+    }
+    let ids: Vec<u32> = rows
+        .iter()
+        .flat_map(|row| row.iter().map(|t| t.0))
+        .collect();
+    Ok(Tensor::from_vec(ids, (rows.len(), t), &Device::Cpu)?)
 }
+
+#[cfg(test)]
+mod tests;

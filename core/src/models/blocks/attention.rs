@@ -1,0 +1,107 @@
+//! Causal attention with grouped key/value heads and an optional cache.
+
+use candle_core::{D, Tensor};
+
+use super::{Linear, Pass, Step};
+use crate::error::Result;
+use crate::ids::{HookPoint, Site};
+
+/// How many heads, how wide.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::models) struct Heads {
+    /// Query heads, `h`.
+    pub(in crate::models) queries: usize,
+    /// Key/value heads.
+    pub(in crate::models) keys: usize,
+    /// Head width, `e`.
+    pub(in crate::models) width: usize,
+}
+
+/// Attention of one block.
+#[derive(Debug)]
+pub(in crate::models) struct Attention {
+    /// Its heads.
+    pub(in crate::models) heads: Heads,
+    /// `[d, (h + 2 h_kv)·e]`: queries, then keys, then values.
+    pub(in crate::models) qkv: Linear,
+    /// `[h·e, d]`.
+    pub(in crate::models) output: Linear,
+    /// Factor on the scores.
+    pub(in crate::models) scale: f64,
+}
+
+/// Rotated keys and values of all positions so far, layer by layer.
+#[derive(Debug, Default)]
+pub(in crate::models) struct KeyValueCache {
+    layers: Vec<(Tensor, Tensor)>,
+}
+
+impl KeyValueCache {
+    /// Appends `k`, `v` `[b, h_kv, t, e]` of `layer` and returns all of that layer.
+    fn append(&mut self, layer: usize, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
+        let all = match self.layers.get(layer) {
+            Some((old_k, old_v)) => (Tensor::cat(&[old_k, &k], 2)?, Tensor::cat(&[old_v, &v], 2)?),
+            None => (k, v),
+        };
+        if layer < self.layers.len() {
+            self.layers[layer] = all.clone();
+        } else {
+            self.layers.push(all.clone());
+        }
+        Ok(all)
+    }
+}
+
+impl Attention {
+    /// `x [b, t, d]`, already normed, to what attention adds to the residual stream.
+    pub(in crate::models) fn forward(
+        &self,
+        layer: usize,
+        x: &Tensor,
+        pass: &mut Pass<'_>,
+    ) -> Step<Tensor> {
+        let Heads {
+            queries: h,
+            keys: h_kv,
+            width: e,
+        } = self.heads;
+        let (b, t, _) = x.dims3()?;
+        let hook = |site| HookPoint::block(layer, site);
+        let qkv = self.qkv.forward(x)?.reshape((b, t, h + 2 * h_kv, e))?;
+        let q = pass.at(hook(Site::Q), qkv.narrow(2, 0, h)?)?;
+        let k = pass.at(hook(Site::K), qkv.narrow(2, h, h_kv)?)?;
+        let v = pass.at(hook(Site::V), qkv.narrow(2, h + h_kv, h_kv)?)?;
+        let mut q = q.transpose(1, 2)?.contiguous()?; // [b, h, t, e]
+        let mut k = k.transpose(1, 2)?.contiguous()?; // [b, h_kv, t, e]
+        let mut v = v.transpose(1, 2)?.contiguous()?; // [b, h_kv, t, e]
+        if let Some(rotation) = &pass.rotation {
+            q = rotation.apply(&q)?;
+            k = rotation.apply(&k)?;
+        }
+        if let Some(cache) = &mut pass.cache {
+            (k, v) = cache.append(layer, k, v)?;
+        }
+        let (k, v) = (repeat(&k, h / h_kv)?, repeat(&v, h / h_kv)?); // [b, h, t_all, e]
+        let scores = (q * self.scale)?.matmul(&k.transpose(2, 3)?)?; // [b, h, t, t_all]
+        let scores = match &pass.mask {
+            Some(mask) => scores.broadcast_add(mask)?,
+            None => scores,
+        };
+        let pattern = candle_nn::ops::softmax(&scores, D::Minus1)?;
+        let pattern = pass.at(hook(Site::Pattern), pattern)?;
+        let z = pattern.matmul(&v)?.transpose(1, 2)?.contiguous()?; // [b, t, h, e]
+        let z = pass.at(hook(Site::Z), z)?;
+        Ok(self.output.forward(&z.reshape((b, t, h * e))?)?)
+    }
+}
+
+/// Each key/value head `times` times in a row, `[b, h_kv, t, e]` to `[b, h, t, e]`.
+fn repeat(x: &Tensor, times: usize) -> Result<Tensor> {
+    if times == 1 {
+        return Ok(x.clone());
+    }
+    let (b, h, t, e) = x.dims4()?;
+    Ok(x.unsqueeze(2)?
+        .expand((b, h, times, t, e))?
+        .reshape((b, h * times, t, e))?)
+}

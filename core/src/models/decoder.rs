@@ -1,0 +1,196 @@
+//! The forward pass that all families share: embed, blocks, final norm, unembed, with hooks on the way.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::blocks::{Block, Halt, KeyValueCache, Norm, Pass, Rotary, Step};
+use super::{Config, Hooks, Start};
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Layer};
+
+/// The weights of a model, put together by its family.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    /// Token embedding, `[v, d]`.
+    pub(super) embed: Tensor,
+    /// Learned position embedding, `[context, d]`.
+    pub(super) positions: Option<Tensor>,
+    /// Rotary positions.
+    pub(super) rotary: Option<Rotary>,
+    /// In order.
+    pub(super) blocks: Vec<Block>,
+    /// Before the unembedding.
+    pub(super) final_norm: Norm,
+    /// `[d, v]`.
+    pub(super) unembed: Tensor,
+}
+
+/// Which positions' logits a pass computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logits {
+    /// `[b, t, v]`.
+    All,
+    /// `[b, 1, v]`.
+    Last,
+}
+
+/// Keys and values kept between the passes of one generation.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    cache: KeyValueCache,
+    positions: usize,
+}
+
+impl Decoder {
+    /// One forward pass from `start`; with `memory`, at the positions after those it holds. None when the hooks ended it early.
+    pub(super) fn forward(
+        &self,
+        config: &Config,
+        start: Start<'_>,
+        logits: Logits,
+        hooks: &mut dyn Hooks,
+        memory: Option<&mut Memory>,
+    ) -> Result<Option<Tensor>> {
+        let t = length(config, start)?;
+        let mut memory = memory;
+        let first_position = memory.as_ref().map_or(0, |m| m.positions);
+        check_context(config, first_position + t)?;
+        let mut pass = Pass {
+            last: hooks.last(),
+            hooks,
+            first_position,
+            rotation: match &self.rotary {
+                Some(rotary) => Some(rotary.rotation(first_position, t)?),
+                None => None,
+            },
+            mask: causal_mask(first_position, t)?,
+            cache: memory.as_deref_mut().map(|m| &mut m.cache),
+        };
+        let computed = self.steps(start, logits, &mut pass);
+        if let Some(memory) = memory {
+            memory.positions += t;
+        }
+        match computed {
+            Ok(logits) => Ok(Some(logits)),
+            Err(Halt::Done) => Ok(None),
+            Err(Halt::Failed(error)) => Err(error),
+        }
+    }
+
+    fn steps(&self, start: Start<'_>, logits: Logits, pass: &mut Pass<'_>) -> Step<Tensor> {
+        let (first_layer, mut x) = match start {
+            Start::Tokens(tokens) => (0, self.embed(tokens, pass)?),
+            Start::Residual(layer, x) => (layer.index(), x.clone()),
+        };
+        for (layer, block) in self.blocks.iter().enumerate().skip(first_layer) {
+            x = block.forward(layer, x, pass)?;
+        }
+        let normalized = self.final_norm.normalize(&x)?;
+        let normalized = pass.at(HookPoint::FinalNormalized, normalized)?;
+        let (b, t, d) = normalized.dims3()?;
+        let (read, t) = match logits {
+            Logits::All => (normalized, t),
+            Logits::Last => (normalized.narrow(1, t - 1, 1)?, 1),
+        };
+        let read = self.final_norm.scale(&read)?.reshape((b * t, d))?;
+        Ok(read.matmul(&self.unembed)?.reshape((b, t, ()))?) // [b, t, v]
+    }
+
+    fn embed(&self, tokens: &Tensor, pass: &mut Pass<'_>) -> Step<Tensor> {
+        let (b, t) = tokens.dims2()?;
+        let rows = self.embed.index_select(&tokens.flatten_all()?, 0)?;
+        let x = pass.at(HookPoint::Embed, rows.reshape((b, t, ()))?)?;
+        Ok(match &self.positions {
+            Some(positions) => x.broadcast_add(&positions.narrow(0, pass.first_position, t)?)?,
+            None => x,
+        })
+    }
+}
+
+/// Positions of this pass, after checking what `start` holds.
+fn length(config: &Config, start: Start<'_>) -> Result<usize> {
+    match start {
+        Start::Tokens(tokens) => {
+            let (_, t) = tokens.dims2()?;
+            let ids = tokens.flatten_all()?;
+            let largest = if ids.elem_count() == 0 {
+                return Err(Error::setting(
+                    "tokens",
+                    "there are none, give at least one",
+                ));
+            } else {
+                ids.max(0)?.to_dtype(DType::U32)?.to_scalar::<u32>()?
+            };
+            if largest as usize >= config.vocab {
+                return Err(Error::setting(
+                    "tokens",
+                    format!(
+                        "token {largest} is beyond the model's vocabulary of {}",
+                        config.vocab
+                    ),
+                ));
+            }
+            Ok(t)
+        }
+        Start::Residual(layer, x) => {
+            check_start(config, layer)?;
+            let (_, t, d) = x.dims3()?;
+            if d != config.d_model {
+                return Err(Error::Shape {
+                    op: "forward pass",
+                    what: format!(
+                        "the residual stream should be [b, t, {}], got {:?}",
+                        config.d_model,
+                        x.dims()
+                    ),
+                });
+            }
+            Ok(t)
+        }
+    }
+}
+
+fn check_start(config: &Config, layer: Layer) -> Result<()> {
+    if layer.index() > config.layers {
+        return Err(Error::setting(
+            "layer",
+            format!(
+                "a pass cannot start at block {layer}, the model has {}",
+                config.layers
+            ),
+        ));
+    }
+    Ok(())
+}
+
+fn check_context(config: &Config, positions: usize) -> Result<()> {
+    if positions > config.context {
+        return Err(Error::setting(
+            "context",
+            format!(
+                "{positions} tokens do not fit, the model reads at most {}: give a shorter text or a smaller context",
+                config.context
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// `[t, first + t]`: 0 where a query may look, minus infinity elsewhere. None where every query may see every key.
+fn causal_mask(first: usize, t: usize) -> Result<Option<Tensor>> {
+    if t == 1 {
+        return Ok(None);
+    }
+    let all = first + t;
+    let mask: Vec<f32> = (0..t)
+        .flat_map(|query| {
+            (0..all).map(move |key| {
+                if key <= first + query {
+                    0.0
+                } else {
+                    f32::NEG_INFINITY
+                }
+            })
+        })
+        .collect();
+    Ok(Some(Tensor::from_vec(mask, (t, all), &Device::Cpu)?))
+}

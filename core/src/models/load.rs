@@ -1,0 +1,106 @@
+//! From a path to a model: which files, which family, which tokenizer. The only file of `models` that opens files besides `weights`.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use super::decoder::Decoder;
+use super::settings::Settings;
+use super::weights::{Fetch, Safetensors};
+use super::{Config, gpt2};
+use crate::error::{Error, Notes, Result};
+use crate::text::TextCodec;
+
+/// Everything read from disk.
+pub(super) struct Loaded {
+    /// The model's shape.
+    pub(super) config: Config,
+    /// Its weights.
+    pub(super) decoder: Decoder,
+    /// Its tokenizer.
+    pub(super) codec: TextCodec,
+    /// Files whose bytes are its weights.
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// Reads the model at `path`; `notes` gets what was decided.
+pub(super) fn open(path: &Path, notes: &mut Notes) -> Result<Loaded> {
+    if !path.exists() {
+        return Err(Error::input(
+            "does not exist: give a model folder or a .gguf file",
+            path,
+        ));
+    }
+    folder(path, notes)
+}
+
+fn folder(path: &Path, notes: &mut Notes) -> Result<Loaded> {
+    let settings_path = path.join("config.json");
+    if !settings_path.exists() {
+        return Err(Error::input(
+            "is no model folder, config.json is missing",
+            path,
+        ));
+    }
+    let settings = Settings::open(&settings_path)?;
+    if settings.get("quantization_config").is_some() {
+        return Err(settings.unsupported("`quantization_config`"));
+    }
+    let family = family(&settings)?;
+    let files = Safetensors::open(path)?;
+    let (config, decoder) = family(&settings, &Fetch::new(&files))?;
+    let codec = if path.join("tokenizer.json").exists() {
+        TextCodec::open(path)?
+    } else {
+        notes.add("No tokenizer.json: tokens are numbers, text cannot be read");
+        TextCodec::numbers(path, config.vocab)?
+    };
+    Ok(Loaded {
+        config,
+        decoder,
+        codec,
+        files: files.files().to_vec(),
+    })
+}
+
+/// Builds a decoder of one family.
+type Build = fn(&Settings, &Fetch<'_>) -> Result<(Config, Decoder)>;
+
+/// The families by `model_type`: one line each.
+const FAMILIES: [(&str, Build); 1] = [("gpt2", gpt2::build)];
+
+fn family(settings: &Settings) -> Result<Build> {
+    let name = settings.text("model_type").ok_or_else(|| {
+        Error::input(
+            "lacks the key `model_type`, is this a model's folder?",
+            settings.path(),
+        )
+    })?;
+    FAMILIES
+        .iter()
+        .find(|(family, _)| *family == name)
+        .map(|(_, build)| *build)
+        .ok_or_else(|| {
+            let known: Vec<_> = FAMILIES.iter().map(|(family, _)| *family).collect();
+            Error::Unsupported {
+                what: format!("the model family `{name}` in {}", settings.path().display()),
+                remedy: format!("choose a model of one of these: {}", known.join(", ")),
+            }
+        })
+}
+
+/// Hex SHA-256 over the bytes of `files` in order.
+pub(super) fn fingerprint(files: &[PathBuf]) -> Result<String> {
+    let mut hash = Sha256::new();
+    for path in files {
+        let mut file = std::fs::File::open(path)
+            .map_err(|e| Error::io("reading the weights for their checksum", path, e))?;
+        std::io::copy(&mut file, &mut hash)
+            .map_err(|e| Error::io("reading the weights for their checksum", path, e))?;
+    }
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
+}

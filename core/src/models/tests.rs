@@ -1,0 +1,336 @@
+//! Golden comparisons with transformers, and what loading refuses.
+
+use std::path::PathBuf;
+
+use candle_core::DType;
+
+use super::*;
+
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
+}
+
+fn open(path: &str) -> Model {
+    Model::open(&repository(path)).unwrap().0
+}
+
+fn reference(path: &str) -> BTreeMap<String, Tensor> {
+    candle_core::safetensors::load(repository(path), &Device::Cpu)
+        .unwrap()
+        .into_iter()
+        .collect()
+}
+
+fn difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    let values = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    values(a)
+        .iter()
+        .zip(values(b))
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f32::max)
+}
+
+/// The largest difference over logits and all hooks in `reference`, and how many tensors were compared.
+fn compare(model: &Model, reference: &BTreeMap<String, Tensor>) -> (f32, usize) {
+    let tokens = reference["tokens"].to_dtype(DType::U32).unwrap();
+    let hooks: Vec<HookPoint> = reference
+        .keys()
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    let captured = model.capture(&tokens, &hooks).unwrap();
+    let worst = hooks
+        .iter()
+        .map(|hook| difference(&captured[hook], &reference[&hook.to_string()]))
+        .fold(0.0, f32::max);
+    let logits = model.logits(&tokens).unwrap();
+    (
+        worst.max(difference(&logits, &reference["logits"])),
+        hooks.len() + 1,
+    )
+}
+
+#[track_caller]
+fn check(model: &Model, reference_path: &str, tensors: usize) {
+    let mut reference = reference(reference_path);
+    let (worst, compared) = compare(model, &reference);
+    assert_eq!(compared, tensors);
+    assert!(worst < 1e-4, "largest difference {worst}");
+    let nudged = reference.get_mut("blocks.1.attn.hook_z").unwrap();
+    let shape = nudged.dims().to_vec();
+    let mut values = nudged.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    values[7] += 2e-4;
+    *nudged = Tensor::from_vec(values, shape, &Device::Cpu).unwrap();
+    assert!(compare(model, &reference).0 > 1e-4);
+}
+
+#[test]
+fn gpt2_equals_transformers_at_every_hook() {
+    let model = open("tests/golden/tiny-gpt2");
+    check(&model, "tests/golden/tiny-gpt2/reference.safetensors", 33);
+}
+
+#[test]
+fn the_demo_model_equals_transformers_at_every_hook() {
+    let path = "../shared/data/demo-model/reference.safetensors";
+    if !repository(path).exists() {
+        println!("skipped: {path} is absent");
+        return;
+    }
+    check(&open("assets/demo/model"), path, 25);
+}
+
+#[test]
+fn a_pass_ends_after_the_last_hook_and_replacing_moves_what_follows() {
+    struct Zero;
+    impl Hooks for Zero {
+        fn wants(&self, hook: HookPoint) -> bool {
+            hook == HookPoint::block(1, Site::AttnOut)
+        }
+        fn visit(&mut self, _: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+            Ok(Some(value.zeros_like()?))
+        }
+    }
+    struct Ends(Vec<HookPoint>);
+    impl Hooks for Ends {
+        fn wants(&self, _: HookPoint) -> bool {
+            true
+        }
+        fn visit(&mut self, hook: HookPoint, _: usize, _: &Tensor) -> Result<Option<Tensor>> {
+            self.0.push(hook);
+            Ok(None)
+        }
+        fn last(&self) -> Option<HookPoint> {
+            Some(HookPoint::block(0, Site::Z))
+        }
+    }
+    let model = open("tests/golden/tiny-gpt2");
+    let tokens = Tensor::new(&[[0_u32, 5, 17, 9]], &Device::Cpu).unwrap();
+    let mut ends = Ends(Vec::new());
+    assert!(
+        model
+            .run(Start::Tokens(&tokens), &mut ends)
+            .unwrap()
+            .is_none()
+    );
+    let sites = [
+        Site::ResidPre,
+        Site::Q,
+        Site::K,
+        Site::V,
+        Site::Pattern,
+        Site::Z,
+    ];
+    let expected: Vec<_> = std::iter::once(HookPoint::Embed)
+        .chain(sites.map(|site| HookPoint::block(0, site)))
+        .collect();
+    assert_eq!(ends.0, expected);
+    let moved = model
+        .run(Start::Tokens(&tokens), &mut Zero)
+        .unwrap()
+        .unwrap();
+    assert!(difference(&moved, &model.logits(&tokens).unwrap()) > 1e-3);
+}
+
+#[test]
+fn a_pass_from_the_residual_stream_is_the_rest_of_the_whole_pass() {
+    let model = open("tests/golden/tiny-gpt2");
+    let tokens = Tensor::new(&[[0_u32, 5, 17, 9]], &Device::Cpu).unwrap();
+    let whole = model.logits(&tokens).unwrap();
+    for layer in 0..=3 {
+        let hook = if layer == 3 {
+            HookPoint::block(2, Site::ResidPost)
+        } else {
+            HookPoint::block(layer, Site::ResidPre)
+        };
+        let residual = model
+            .capture(&tokens, &[hook])
+            .unwrap()
+            .remove(&hook)
+            .unwrap();
+        let start = Start::Residual(Layer::from(layer), &residual);
+        let rest = model.run(start, &mut NoHooks).unwrap().unwrap();
+        assert_eq!(difference(&rest, &whole), 0.0, "from block {layer}");
+    }
+    let residual = Tensor::zeros((1, 2, 32), DType::F32, &Device::Cpu).unwrap();
+    assert!(
+        model
+            .run(Start::Residual(Layer(4), &residual), &mut NoHooks)
+            .is_err()
+    );
+}
+
+#[test]
+fn logit_effect_is_the_change_of_logits_along_a_direction() {
+    let model = open("tests/golden/tiny-gpt2");
+    let tokens = Tensor::new(&[[0_u32, 5, 17, 9]], &Device::Cpu).unwrap();
+    let hook = HookPoint::block(2, Site::ResidPost);
+    let x = model
+        .capture(&tokens, &[hook])
+        .unwrap()
+        .remove(&hook)
+        .unwrap();
+    // Along x itself the norm cancels the length, so logits do not move; along the centred x the effect is γ∘x_c·W_U, σ times the bias-free logits.
+    let direction = Matrix::from_tensor(&x.narrow(1, 3, 1).unwrap(), 32).unwrap();
+    let effect = model.logit_effect(&direction).unwrap();
+    let row = direction.row(0);
+    let mean = row.iter().sum::<f32>() / 32.0;
+    let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 32.0;
+    let zero = Tensor::zeros((1, 1, 32), DType::F32, &Device::Cpu).unwrap();
+    let logits = |x: &Tensor| {
+        let last = Start::Residual(Layer(3), x);
+        model
+            .run(last, &mut NoHooks)
+            .unwrap()
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1::<f32>()
+            .unwrap()
+    };
+    let (at_x, at_zero) = (logits(&x.narrow(1, 3, 1).unwrap()), logits(&zero));
+    for ((effect, x), bias) in effect.row(0).iter().zip(&at_x).zip(&at_zero) {
+        let wanted = (x - bias) * (variance + 1e-5).sqrt();
+        assert!((effect - wanted).abs() < 1e-4, "{effect} {wanted}");
+    }
+}
+
+#[test]
+fn w_o_turns_z_into_attention_output() {
+    let model = open("tests/golden/tiny-gpt2");
+    let reference = reference("tests/golden/tiny-gpt2/reference.safetensors");
+    let z = Matrix::from_tensor(&reference["blocks.1.attn.hook_z"], 32).unwrap();
+    let out = Matrix::from_tensor(&reference["blocks.1.hook_attn_out"], 32).unwrap();
+    let w_o = model.w_o(Layer(1)).unwrap();
+    let product = |row: &[f32], j: usize| -> f32 {
+        row.iter().enumerate().map(|(i, z)| z * w_o.row(i)[j]).sum()
+    };
+    for j in 0..32 {
+        let bias = out.row(0)[j] - product(z.row(0), j);
+        let other = out.row(9)[j] - product(z.row(9), j);
+        assert!((bias - other).abs() < 1e-4, "{bias} {other}");
+    }
+}
+
+#[track_caller]
+fn refused(path: &std::path::Path, parts: &[&str]) {
+    let error = Model::open(path).unwrap_err().to_string();
+    for part in parts {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+/// A copy of a golden model that may be damaged.
+fn copy_of(path: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+        std::fs::copy(repository(path).join(name), folder.path().join(name)).unwrap();
+    }
+    folder
+}
+
+fn edit_config(folder: &std::path::Path, from: &str, to: &str) {
+    let path = folder.join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from}");
+    std::fs::write(&path, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn what_is_no_model_is_refused_in_one_sentence() {
+    let empty = tempfile::tempdir().unwrap();
+    refused(empty.path(), &["config.json is missing"]);
+    refused(
+        &empty.path().join("nowhere"),
+        &["does not exist", "nowhere"],
+    );
+
+    let damaged = copy_of("tests/golden/tiny-gpt2");
+    let weights = damaged.path().join("model.safetensors");
+    let bytes = std::fs::read(&weights).unwrap();
+    std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    refused(
+        damaged.path(),
+        &["is no complete safetensors file", "model.safetensors"],
+    );
+    std::fs::remove_file(&weights).unwrap();
+    refused(damaged.path(), &["neither model.safetensors nor"]);
+
+    let foreign = copy_of("tests/golden/tiny-gpt2");
+    edit_config(foreign.path(), "\"gpt2\"", "\"mamba\"");
+    refused(foreign.path(), &["`mamba`", "gpt2"]);
+}
+
+#[test]
+fn missing_and_misshapen_tensors_are_named() {
+    let deeper = copy_of("tests/golden/tiny-gpt2");
+    edit_config(deeper.path(), "\"n_layer\": 3", "\"n_layer\": 4");
+    refused(deeper.path(), &["transformer.h.3.", "has no tensor"]);
+    let wider = copy_of("tests/golden/tiny-gpt2");
+    edit_config(wider.path(), "\"vocab_size\": 512", "\"vocab_size\": 600");
+    refused(
+        wider.path(),
+        &["transformer.wte.weight", "[512, 32]", "[600, 32]"],
+    );
+}
+
+#[test]
+fn shards_load_as_one_file_does() {
+    let folder = copy_of("tests/golden/tiny-gpt2");
+    let whole = folder.path().join("model.safetensors");
+    let tensors = candle_core::safetensors::load(&whole, &Device::Cpu).unwrap();
+    let (mut first, mut second) = (
+        std::collections::HashMap::new(),
+        std::collections::HashMap::new(),
+    );
+    let mut map = serde_json::Map::new();
+    for (name, tensor) in tensors {
+        let (file, into) = if name.contains("h.1.") {
+            ("model-00002-of-00002.safetensors", &mut second)
+        } else {
+            ("model-00001-of-00002.safetensors", &mut first)
+        };
+        map.insert(name.clone(), file.into());
+        into.insert(name, tensor);
+    }
+    let save = |tensors, name: &str| {
+        candle_core::safetensors::save(tensors, folder.path().join(name)).unwrap();
+    };
+    save(&first, "model-00001-of-00002.safetensors");
+    save(&second, "model-00002-of-00002.safetensors");
+    let index = serde_json::json!({ "weight_map": map }).to_string();
+    std::fs::write(folder.path().join("model.safetensors.index.json"), index).unwrap();
+    std::fs::remove_file(whole).unwrap();
+    let sharded = Model::open(folder.path()).unwrap().0;
+    let tokens = Tensor::new(&[[0_u32, 5, 17, 9]], &Device::Cpu).unwrap();
+    let one = open("tests/golden/tiny-gpt2").logits(&tokens).unwrap();
+    assert_eq!(difference(&sharded.logits(&tokens).unwrap(), &one), 0.0);
+}
+
+#[test]
+fn what_does_not_fit_is_named_with_the_limit() {
+    let model = open("tests/golden/tiny-gpt2");
+    let long = Tensor::zeros((1, 65), DType::U32, &Device::Cpu).unwrap();
+    let error = model.logits(&long).unwrap_err().to_string();
+    assert!(error.contains("65") && error.contains("64"), "{error}");
+    let beyond = Tensor::new(&[[512_u32]], &Device::Cpu).unwrap();
+    let error = model.logits(&beyond).unwrap_err().to_string();
+    assert!(error.contains("512"), "{error}");
+    let error = model
+        .check_hook(HookPoint::block(3, Site::Z))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("blocks.3.attn.hook_z") && error.contains("blocks.2"),
+        "{error}"
+    );
+    assert_eq!(model.width(HookPoint::block(0, Site::Z)).unwrap(), 32);
+    assert!(model.width(HookPoint::block(0, Site::Pattern)).is_err());
+}
+
+#[test]
+fn a_fingerprint_is_the_checksum_of_the_weights() {
+    let print = open("tests/golden/tiny-gpt2").fingerprint().unwrap();
+    assert_eq!(print.len(), 64);
+    assert_ne!(print, open("assets/demo/model").fingerprint().unwrap());
+}
