@@ -1,5 +1,7 @@
 //! SAEs in and out of files. The only place that knows other libraries' names and orientation.
 
+mod sae_lens;
+
 use std::path::Path;
 
 use crate::error::{Error, Notes, Result};
@@ -18,12 +20,22 @@ pub enum Precision {
 
 /// Reads a dictionary folder; the notes say what was decided.
 pub fn open(path: &Path) -> Result<(Sae, Notes)> {
-    unimplemented!("{}", path.display())
+    if !path.exists() {
+        return Err(Error::input("no such dictionary folder", path));
+    }
+    let (sae, notes) = if sae_lens::detect(path) {
+        sae_lens::read(path)?
+    } else {
+        let what =
+            "no dictionary here, name a SAELens folder with cfg.json and sae_weights.safetensors";
+        return Err(Error::input(what, path));
+    };
+    Ok((sae, notes))
 }
 
 /// Writes a SAELens folder (`cfg.json`, `sae_weights.safetensors`), whole or not at all.
 pub fn save(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
-    unimplemented!("{} {} {precision:?}", sae.name, folder.display())
+    sae_lens::write(sae, folder, precision)
 }
 
 /// An error unless `sae` names a hook that `model` has, of the dictionary's width.
@@ -40,4 +52,12 @@ pub fn check_fit(sae: &Sae, model: &Model) -> Result<()> {
         sae.width()
     );
     Err(Error::hook(hook, what))
+}
+
+/// A dictionary's name is its folder's, even where the path ends in `.`.
+fn folder_name(folder: &Path) -> String {
+    let whole = folder.canonicalize();
+    let folder = whole.as_deref().unwrap_or(folder);
+    let name = folder.file_name().unwrap_or(folder.as_os_str());
+    name.to_string_lossy().into_owned()
 }

@@ -1,0 +1,237 @@
+//! `cfg.json`: what the file says, what is refused, and what is written.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Map, Number, Value, json};
+
+use super::refused;
+use crate::error::{Error, Notes, Result};
+use crate::ids::{HookPoint, Site};
+use crate::sae::{Provenance, Sae, Selection};
+
+/// Without a version SAELens takes its path for old files and loses nested metadata.
+const SAE_LENS_VERSION: &str = "6.54.12";
+
+/// What `cfg.json` decides.
+#[derive(Debug)]
+pub(super) struct Cfg {
+    pub(super) width: usize,
+    pub(super) features: usize,
+    pub(super) k: usize,
+    pub(super) subtract_b_dec: bool,
+    pub(super) provenance: Provenance,
+}
+
+impl Cfg {
+    pub(super) fn read(path: &Path, notes: &mut Notes) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| Error::io("cannot read the file", path, source))?;
+        let wrong =
+            |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
+        let value = serde_json::from_str(&text)
+            .map_err(|cause| wrong(format!("the file is no JSON ({cause})")))?;
+        let Value::Object(cfg) = value else {
+            return Err(wrong("the file holds no JSON object".to_owned()));
+        };
+        let (cfg, metadata) = modern(cfg, notes);
+        refuse_what_cannot_be_represented(&cfg, &metadata, path)?;
+        let count = |key: &str| {
+            let count = cfg.get(key).and_then(Value::as_u64);
+            count
+                .and_then(|count| usize::try_from(count).ok())
+                .filter(|count| *count > 0)
+                .ok_or_else(|| wrong(format!("`{key}` is no positive whole number")))
+        };
+        let (width, features, k) = (count("d_in")?, count("d_sae")?, count("k")?);
+        if k > features {
+            return Err(wrong(format!("`k` is {k} but `d_sae` only {features}")));
+        }
+        let provenance = provenance(metadata, notes);
+        let flattened = cfg.get("reshape_activations").and_then(Value::as_str) == Some("hook_z");
+        if let Some(hook) = provenance.hook.filter(|hook| flattened && !by_head(*hook)) {
+            return Err(wrong(format!(
+                "`reshape_activations` hook_z contradicts the hook {hook}"
+            )));
+        }
+        Ok(Self {
+            width,
+            features,
+            k,
+            subtract_b_dec: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
+            provenance,
+        })
+    }
+}
+
+/// Splits the metadata off; a flat file from before version 6 gets the names and defaults of version 6.
+fn modern(
+    mut cfg: Map<String, Value>,
+    notes: &mut Notes,
+) -> (Map<String, Value>, Map<String, Value>) {
+    let metadata = match cfg.remove("metadata") {
+        Some(Value::Object(metadata)) => metadata,
+        _ => Map::new(),
+    };
+    let version = [
+        cfg.get("sae_lens_version"),
+        metadata.get("sae_lens_version"),
+    ];
+    let major = version
+        .into_iter()
+        .find_map(|version| version?.as_str())
+        .and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    if major.is_some_and(|major| major >= 6) {
+        return (cfg, metadata);
+    }
+    notes.add("cfg.json names no SAELens version from 6 on and is read as the older flat form");
+    let mut flat = metadata;
+    flat.append(&mut cfg);
+    for (old, new) in [
+        ("hook_point", "hook_name"),
+        ("hook_point_head_index", "hook_head_index"),
+        ("activation_fn_str", "activation_fn"),
+    ] {
+        if let Some(value) = flat.remove(old) {
+            flat.insert(new.to_owned(), value);
+        }
+    }
+    if flat.get("activation_fn").and_then(Value::as_str) == Some("topk") {
+        flat.insert("architecture".to_owned(), json!("topk"));
+        if let Some(k) = flat
+            .get("activation_fn_kwargs")
+            .and_then(|kwargs| kwargs.get("k"))
+            .cloned()
+        {
+            flat.insert("k".to_owned(), k);
+        }
+    }
+    let normalize = match flat.get("normalize_activations") {
+        None | Some(Value::Null | Value::Bool(false)) => json!("none"),
+        Some(Value::Bool(true)) => json!("expected_average_only_in"),
+        Some(named) => named.clone(),
+    };
+    flat.insert("normalize_activations".to_owned(), normalize);
+    flat.entry("prepend_bos").or_insert(json!(true));
+    let metadata = flat.clone();
+    (flat, metadata)
+}
+
+fn refuse_what_cannot_be_represented(
+    cfg: &Map<String, Value>,
+    metadata: &Map<String, Value>,
+    path: &Path,
+) -> Result<()> {
+    let named = |key: &str, default: &str| {
+        let value = cfg.get(key).filter(|value| !value.is_null());
+        value.map_or_else(
+            || default.to_owned(),
+            |value| match value {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            },
+        )
+    };
+    for (key, default, readable) in [
+        ("architecture", "standard", ["topk"].as_slice()),
+        ("normalize_activations", "none", &["none"]),
+        ("rescale_acts_by_decoder_norm", "false", &["false"]),
+        ("reshape_activations", "none", &["none", "hook_z"]),
+    ] {
+        let found = named(key, default);
+        if !readable.contains(&found.as_str()) {
+            return Err(refused(&format!("`{key}` {found}"), path));
+        }
+    }
+    match metadata.get("hook_head_index") {
+        None | Some(Value::Null) => Ok(()),
+        Some(head) => Err(refused(&format!("`hook_head_index` {head}"), path)),
+    }
+}
+
+fn provenance(mut metadata: Map<String, Value>, notes: &mut Notes) -> Provenance {
+    metadata.remove("sae_lens_version");
+    let hook_name = metadata.remove("hook_name").unwrap_or_default();
+    let hook = match hook_name.as_str().map(str::parse::<HookPoint>) {
+        Some(Ok(hook)) => Some(hook),
+        Some(Err(_)) => {
+            notes.add(format!(
+                "The hook {hook_name} is none of this version's, name one by --hook"
+            ));
+            metadata.insert("hook_name".to_owned(), hook_name);
+            None
+        }
+        None => None,
+    };
+    let model = metadata.remove("model_name").unwrap_or_default();
+    let prepend_bos = metadata.remove("prepend_bos").unwrap_or_default();
+    let context = metadata.remove("context_size").unwrap_or_default();
+    Provenance {
+        hook,
+        model: model.as_str().unwrap_or_default().to_owned(),
+        prepend_bos: prepend_bos.as_bool(),
+        context: context.as_u64().and_then(|t| usize::try_from(t).ok()),
+        other: metadata.into_iter().collect::<BTreeMap<_, _>>(),
+    }
+}
+
+/// The file for `sae`. The device and `dtype` are what SAELens computes in, whatever the weights are stored in.
+pub(super) fn text(sae: &Sae) -> String {
+    let Selection::TopK { k } = sae.selection;
+    let from = &sae.provenance;
+    let flattened = from.hook.is_some_and(by_head);
+    let mut metadata = Map::new();
+    for (key, value) in [
+        ("sae_lens_version", json!(SAE_LENS_VERSION)),
+        ("hook_name", json!(from.hook.map(|hook| hook.to_string()))),
+        ("model_name", json!(from.model)),
+        ("prepend_bos", json!(from.prepend_bos)),
+        ("context_size", json!(from.context)),
+    ] {
+        metadata.insert(key.to_owned(), value);
+    }
+    for (key, value) in &from.other {
+        metadata.insert(key.clone(), value.clone());
+    }
+    let mut metadata = Value::Object(metadata);
+    shorten(&mut metadata);
+    let cfg = json!({
+        "d_in": sae.width(),
+        "d_sae": sae.features(),
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": true,
+        "normalize_activations": "none",
+        "reshape_activations": if flattened { "hook_z" } else { "none" },
+        "metadata": metadata,
+        "k": k,
+        "rescale_acts_by_decoder_norm": false,
+        "architecture": "topk",
+    });
+    format!("{cfg:#}\n")
+}
+
+/// Whether activations there come by head and are concatenated for a dictionary.
+fn by_head(hook: HookPoint) -> bool {
+    matches!(
+        hook,
+        HookPoint::Block(_, Site::Z | Site::Q | Site::K | Site::V)
+    )
+}
+
+/// Cuts fractions to 9 digits, which any parser reads back exactly: a file read and written again keeps its bytes.
+fn shorten(value: &mut Value) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        Value::Object(values) => values.values_mut().for_each(shorten),
+        Value::Number(number) if number.is_f64() => {
+            let short = number
+                .as_f64()
+                .and_then(|n| format!("{n:.8e}").parse().ok());
+            if let Some(short) = short.and_then(Number::from_f64) {
+                *number = short;
+            }
+        }
+        _ => {}
+    }
+}

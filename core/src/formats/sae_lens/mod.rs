@@ -1,0 +1,85 @@
+//! SAELens folders, read and written as its version 6.54.12 has them.
+//!
+//! **Files** `cfg.json` and `sae_weights.safetensors`; `sparsity.safetensors` and `runner_cfg.json` are not needed.
+//! **Orientation on disk** `W_enc [d, f]`, `W_dec [f, d]`, `b_enc [f]`, `b_dec [d]`: only the encoder is transposed.
+//! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the k largest, then ReLU, `· W_dec + b_dec`.
+//! **Represented** `topk` without input normalisation and without ranking by decoder norm; the flat files from before version 6 too.
+//! A bias that is not subtracted is folded into `b_enc`. **Not represented**, refused by name: every other architecture, normalised inputs,
+//! `rescale_acts_by_decoder_norm`, a single head's dictionary (`hook_head_index`).
+
+mod cfg;
+mod weights;
+
+use std::path::Path;
+
+use self::cfg::Cfg;
+use super::Precision;
+use crate::dims::Dims;
+use crate::error::{Error, Notes, Result};
+use crate::sae::{Sae, Selection};
+use crate::whole_file;
+
+const CFG: &str = "cfg.json";
+const WEIGHTS: &str = "sae_weights.safetensors";
+
+/// Whether `folder` holds a SAELens dictionary.
+pub(super) fn detect(folder: &Path) -> bool {
+    folder.join(CFG).is_file() && folder.join(WEIGHTS).is_file()
+}
+
+pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
+    let mut notes = Notes::default();
+    let cfg = Cfg::read(&folder.join(CFG), &mut notes)?;
+    let path = folder.join(WEIGHTS);
+    let mut weights = weights::read(&path, &cfg, &mut notes)?;
+    if !cfg.subtract_b_dec {
+        fold_b_dec(&mut weights);
+        notes.add("apply_b_dec_to_input is false: w_enc · b_dec is added to b_enc, which computes the same");
+    }
+    let sae = Sae {
+        name: super::folder_name(folder),
+        w_enc: weights.w_enc,
+        b_enc: weights.b_enc,
+        w_dec: weights.w_dec,
+        b_dec: weights.b_dec,
+        selection: Selection::TopK { k: cfg.k },
+        provenance: cfg.provenance,
+    };
+    Ok((sae, notes))
+}
+
+pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
+    Dims::of("save")
+        .bind("w_enc", &sae.w_enc, "f d")?
+        .bind("w_dec", &sae.w_dec, "f d")?
+        .bind("b_enc", &sae.b_enc, "f")?
+        .bind("b_dec", &sae.b_dec, "d")?;
+    let cfg = cfg::text(sae);
+    let weights = weights::bytes(sae, precision)?;
+    whole_file::write_folder(folder, |to| {
+        whole_file::write_bytes(&to.join(CFG), cfg.as_bytes())?;
+        whole_file::write_bytes(&to.join(WEIGHTS), &weights)
+    })
+}
+
+/// Makes `x · w_encᵀ + b_enc` and `(x − b_dec) · w_encᵀ + b_enc'` equal.
+fn fold_b_dec(weights: &mut weights::Weights) {
+    let rows = weights.w_enc.iter_rows();
+    for (bias, row) in weights.b_enc.iter_mut().zip(rows) {
+        let products = row.iter().zip(&weights.b_dec);
+        let subtracted: f64 = products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum();
+        *bias = (f64::from(*bias) + subtracted) as f32;
+    }
+}
+
+/// The refusal of something SAELens does and this version does not.
+fn refused(what: &str, path: &Path) -> Error {
+    Error::Unsupported {
+        what: format!("{what} ({})", path.display()),
+        remedy: "this version reads SAELens dictionaries of architecture topk with plain inputs"
+            .to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

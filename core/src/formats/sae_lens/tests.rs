@@ -1,0 +1,355 @@
+use std::path::PathBuf;
+
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::dims::Matrix;
+use crate::sae::Provenance;
+
+fn golden() -> PathBuf {
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/golden/sae-lens-topk"
+    ))
+}
+
+fn cfg_with(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, PathBuf) {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("changed");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::copy(golden().join(WEIGHTS), folder.join(WEIGHTS)).unwrap();
+    let mut cfg: Value =
+        serde_json::from_str(&std::fs::read_to_string(golden().join(CFG)).unwrap()).unwrap();
+    change(&mut cfg);
+    std::fs::write(folder.join(CFG), cfg.to_string()).unwrap();
+    (root, folder)
+}
+
+struct Recorded {
+    x: Matrix,
+    codes: Matrix,
+    recon: Matrix,
+}
+
+fn recorded() -> Recorded {
+    let bytes = std::fs::read(golden().join("io.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let matrix = |name: &str| {
+        let view = file.tensor(name).unwrap();
+        let values: Vec<f32> = view
+            .data()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect();
+        Matrix::new(view.shape()[0], view.shape()[1], values).unwrap()
+    };
+    Recorded {
+        x: matrix("x"),
+        codes: matrix("codes"),
+        recon: matrix("recon"),
+    }
+}
+
+/// Largest difference over the largest entry of `want`.
+fn difference(got: &Matrix, want: &Matrix) -> f32 {
+    let largest = want.values().iter().fold(0.0_f32, |m, v| m.max(v.abs()));
+    let pairs = got.values().iter().zip(want.values());
+    pairs.fold(0.0_f32, |m, (a, b)| m.max((a - b).abs())) / largest
+}
+
+fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
+    let latents = sae.encode(x).unwrap();
+    let mut codes = Matrix::zeros(x.rows(), sae.features());
+    for i in 0..x.rows() {
+        for (feature, act) in latents.row(i) {
+            codes.row_mut(i)[feature.index()] = act;
+        }
+    }
+    (codes, sae.decode(&latents).unwrap())
+}
+
+fn example(hook: &str) -> Sae {
+    let weights = |n: usize, by: f32| (0..n).map(|i| (i as f32 * by).sin()).collect::<Vec<_>>();
+    let other = [
+        ("seed", json!(3)),
+        ("fvu", json!(0.123_456_789_012_345_68)),
+        (
+            "umbra",
+            json!({"z": [0.1, 1e-7], "a": {"split": "held out"}}),
+        ),
+    ];
+    Sae {
+        name: "example".to_owned(),
+        w_enc: Matrix::new(6, 4, weights(24, 0.7)).unwrap(),
+        b_enc: weights(6, 1.3),
+        w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
+        b_dec: weights(4, 0.2),
+        selection: Selection::TopK { k: 2 },
+        provenance: Provenance {
+            hook: Some(hook.parse().unwrap()),
+            model: "tiny".to_owned(),
+            prepend_bos: Some(true),
+            context: Some(64),
+            other: other.map(|(key, value)| (key.to_owned(), value)).into(),
+        },
+    }
+}
+
+#[test]
+fn codes_and_reconstructions_are_those_of_saelens() {
+    let (sae, notes) = read(&golden()).unwrap();
+    let recorded = recorded();
+    let (got, recon) = codes(&sae, &recorded.x);
+    assert!(difference(&got, &recorded.codes) < 1e-5);
+    assert!(difference(&recon, &recorded.recon) < 1e-5);
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(sae.selection, Selection::TopK { k: 8 });
+    assert_eq!(
+        sae.provenance.hook.unwrap().to_string(),
+        "blocks.1.hook_resid_post"
+    );
+    assert_eq!(
+        (sae.provenance.prepend_bos, sae.provenance.context),
+        (Some(false), Some(32))
+    );
+    // The comparison can fail: one bias nudged by a thousandth.
+    let mut nudged = sae;
+    nudged.b_enc.iter_mut().for_each(|b| *b += 1e-3);
+    assert!(difference(&codes(&nudged, &recorded.x).0, &recorded.codes) > 1e-4);
+}
+
+#[test]
+fn a_bias_that_is_not_subtracted_is_folded_exactly() {
+    let (_root, folder) = cfg_with(|cfg| cfg["apply_b_dec_to_input"] = json!(false));
+    let (folded, notes) = read(&folder).unwrap();
+    let (plain, _) = read(&golden()).unwrap();
+    let x = recorded().x;
+    let all: Vec<_> = (0..plain.features())
+        .map(crate::ids::FeatureId::from)
+        .collect();
+    let got = folded.pre_activations(&x, &all).unwrap();
+    // x · w + b is what the subtracting dictionary computes on x + b_dec.
+    let mut moved = x.clone();
+    for i in 0..moved.rows() {
+        let row = moved.row_mut(i).iter_mut().zip(&plain.b_dec);
+        row.for_each(|(value, bias)| *value += bias);
+    }
+    assert!(difference(&got, &plain.pre_activations(&moved, &all).unwrap()) < 1e-5);
+    assert_ne!(folded.b_enc, plain.b_enc);
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("apply_b_dec_to_input"))
+    );
+}
+
+#[test]
+fn a_dictionary_written_read_and_written_keeps_its_bytes() {
+    let root = tempfile::tempdir().unwrap();
+    for (precision, hook) in [
+        (Precision::F32, "blocks.2.hook_resid_post"),
+        (Precision::F16, "blocks.0.attn.hook_z"),
+    ] {
+        let folders = [
+            root.path().join(format!("{precision:?}/a")),
+            root.path().join(format!("{precision:?}/b")),
+        ];
+        write(&example(hook), &folders[0], precision).unwrap();
+        let (again, notes) = read(&folders[0]).unwrap();
+        assert!(notes.is_empty(), "{notes:?}");
+        write(&again, &folders[1], precision).unwrap();
+        for file in [CFG, WEIGHTS] {
+            let [a, b] = folders
+                .each_ref()
+                .map(|folder| std::fs::read(folder.join(file)).unwrap());
+            assert!(a == b, "{file} of {precision:?}");
+        }
+        if precision == Precision::F32 {
+            assert_eq!(
+                (&again.w_enc, &again.b_dec),
+                (&example(hook).w_enc, &example(hook).b_dec)
+            );
+        }
+        assert_eq!(again.name, "a");
+    }
+}
+
+#[test]
+fn a_written_cfg_is_what_saelens_reads() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("z");
+    write(&example("blocks.1.attn.hook_z"), &folder, Precision::F16).unwrap();
+    let cfg: Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join(CFG)).unwrap()).unwrap();
+    for (key, want) in [
+        ("architecture", json!("topk")),
+        ("d_in", json!(4)),
+        ("d_sae", json!(6)),
+        ("k", json!(2)),
+        ("dtype", json!("float32")),
+        ("device", json!("cpu")),
+        ("apply_b_dec_to_input", json!(true)),
+        ("normalize_activations", json!("none")),
+        ("reshape_activations", json!("hook_z")),
+        ("rescale_acts_by_decoder_norm", json!(false)),
+    ] {
+        assert_eq!(cfg[key], want, "{key}");
+    }
+    let metadata = &cfg["metadata"];
+    for (key, want) in [
+        ("sae_lens_version", json!("6.54.12")),
+        ("hook_name", json!("blocks.1.attn.hook_z")),
+        ("model_name", json!("tiny")),
+        ("prepend_bos", json!(true)),
+        ("context_size", json!(64)),
+        ("seed", json!(3)),
+    ] {
+        assert_eq!(metadata[key], want, "{key}");
+    }
+    let bytes = std::fs::read(folder.join(WEIGHTS)).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    for (name, shape) in [
+        ("W_enc", vec![4, 6]),
+        ("b_enc", vec![6]),
+        ("W_dec", vec![6, 4]),
+        ("b_dec", vec![4]),
+    ] {
+        let view = file.tensor(name).unwrap();
+        assert_eq!(
+            (view.shape(), view.dtype()),
+            (shape.as_slice(), safetensors::Dtype::F16),
+            "{name}"
+        );
+    }
+    assert_eq!(file.len(), 4);
+}
+
+#[test]
+fn an_older_flat_file_reads_the_same() {
+    let (_root, folder) = cfg_with(|cfg| {
+        *cfg = json!({
+            "d_in": 32, "d_sae": 128, "dtype": "float32", "hook_point": "blocks.1.hook_resid_post",
+            "model_name": "tiny", "context_size": 32, "normalize_activations": null,
+            "activation_fn_str": "topk", "activation_fn_kwargs": {"k": 8},
+        });
+    });
+    let (old, notes) = read(&folder).unwrap();
+    let (new, _) = read(&golden()).unwrap();
+    assert_eq!(
+        (&old.w_enc, &old.selection, old.provenance.hook),
+        (&new.w_enc, &new.selection, new.provenance.hook)
+    );
+    assert_eq!(old.provenance.prepend_bos, Some(true));
+    assert!(notes.iter().any(|note| note.contains("older flat form")));
+}
+
+#[test]
+fn what_cannot_be_represented_is_refused_by_name() {
+    #[track_caller]
+    fn check(key: &str, value: Value, want: &str) {
+        let (_root, folder) = cfg_with(|cfg| cfg[key] = value);
+        let refused = read(&folder).unwrap_err().to_string();
+        assert!(
+            refused.contains(want) && refused.contains("cfg.json"),
+            "{refused}"
+        );
+    }
+    check("architecture", json!("gated"), "`architecture` gated");
+    check(
+        "architecture",
+        json!("jumprelu"),
+        "this version reads SAELens dictionaries of architecture topk",
+    );
+    check(
+        "normalize_activations",
+        json!("layer_norm"),
+        "`normalize_activations` layer_norm",
+    );
+    check(
+        "rescale_acts_by_decoder_norm",
+        json!(true),
+        "`rescale_acts_by_decoder_norm` true",
+    );
+    check(
+        "reshape_activations",
+        json!("fold"),
+        "`reshape_activations` fold",
+    );
+    check(
+        "reshape_activations",
+        json!("hook_z"),
+        "contradicts the hook blocks.1.hook_resid_post",
+    );
+    check("k", json!(129), "`k` is 129 but `d_sae` only 128");
+    check("k", json!("eight"), "`k` is no positive whole number");
+    check(
+        "metadata",
+        json!({"sae_lens_version": "6.54.12", "hook_head_index": 2}),
+        "`hook_head_index` 2",
+    );
+}
+
+#[test]
+fn damaged_weights_are_one_sentence_naming_file_and_tensor() {
+    #[track_caller]
+    fn check(change: impl FnOnce(&mut Vec<u8>), want: &str) {
+        let (_root, folder) = cfg_with(|_| {});
+        let path = folder.join(WEIGHTS);
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        let refused = read(&folder).unwrap_err().to_string();
+        assert!(
+            refused.contains(want) && refused.ends_with(WEIGHTS),
+            "{refused}"
+        );
+    }
+    check(|bytes| bytes.truncate(20_000), "no whole safetensors file");
+    check(
+        |bytes| bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes()),
+        "no whole safetensors file",
+    );
+    let last = |bytes: &mut Vec<u8>| {
+        let at = bytes.len() - 4;
+        bytes[at..].copy_from_slice(&f32::NAN.to_le_bytes());
+    };
+    check(last, "holds NaN at entry");
+    let rename = |bytes: &mut Vec<u8>| {
+        let at = bytes.windows(5).position(|w| w == b"b_enc").unwrap();
+        bytes[at..at + 5].copy_from_slice(b"B_enc");
+    };
+    check(rename, "tensor `b_enc` is missing");
+    let (_root, folder) = cfg_with(|cfg| cfg["d_sae"] = json!(64));
+    let refused = read(&folder).unwrap_err().to_string();
+    assert!(
+        refused.contains("tensor `W_enc` is [32, 128] but cfg.json makes it [32, 64]"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn weights_that_cannot_be_stored_are_refused_and_nothing_is_written() {
+    let root = tempfile::tempdir().unwrap();
+    let mut sae = example("blocks.0.hook_resid_pre");
+    sae.b_dec[1] = 1e6;
+    let folder = root.path().join("out");
+    let refused = write(&sae, &folder, Precision::F16)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("`b_dec` holds 1000000, too large for f16"),
+        "{refused}"
+    );
+    sae.b_dec[1] = f32::NAN;
+    assert!(
+        write(&sae, &folder, Precision::F32)
+            .unwrap_err()
+            .to_string()
+            .contains("holds NaN")
+    );
+    std::fs::write(&folder, "a file where the folder should go").unwrap();
+    sae.b_dec[1] = 0.0;
+    assert!(write(&sae, &folder.join("below"), Precision::F32).is_err());
+    assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
+}

@@ -1,0 +1,187 @@
+//! `sae_weights.safetensors`: four tensors, checked against `cfg.json` and for NaN.
+
+use std::path::Path;
+
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+
+use super::cfg::Cfg;
+use crate::dims::Matrix;
+use crate::error::{Error, Notes, Result};
+use crate::formats::Precision;
+use crate::sae::Sae;
+
+const NAMES: [&str; 4] = ["W_enc", "b_enc", "W_dec", "b_dec"];
+
+/// The tensors in our orientation.
+#[derive(Debug)]
+pub(super) struct Weights {
+    /// `[f, d]`.
+    pub(super) w_enc: Matrix,
+    /// `[f]`.
+    pub(super) b_enc: Vec<f32>,
+    /// `[f, d]`.
+    pub(super) w_dec: Matrix,
+    /// `[d]`.
+    pub(super) b_dec: Vec<f32>,
+}
+
+pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights> {
+    let bytes =
+        std::fs::read(path).map_err(|source| Error::io("cannot read the file", path, source))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|cause| {
+        let what =
+            format!("the file is no whole safetensors file ({cause}), copy or save it again");
+        Error::input(what, path)
+    })?;
+    let (d, f) = (cfg.width, cfg.features);
+    let tensor = |name: &str, shape: &[usize]| tensor(&file, name, shape, path);
+    let stored = Matrix::new(d, f, tensor("W_enc", &[d, f])?)?;
+    let b_enc = tensor("b_enc", &[f])?;
+    let w_dec = Matrix::new(f, d, tensor("W_dec", &[f, d])?)?;
+    let b_dec = tensor("b_dec", &[d])?;
+    let mut unused: Vec<_> = file
+        .names()
+        .into_iter()
+        .filter(|name| !NAMES.contains(name))
+        .collect();
+    unused.sort_unstable();
+    if unused.contains(&"scaling_factor") {
+        let scale = tensor("scaling_factor", &[f])?;
+        if scale.iter().any(|s| *s != 1.0) {
+            return Err(super::refused("a `scaling_factor` other than 1", path));
+        }
+    }
+    if !unused.is_empty() {
+        notes.add(format!(
+            "Tensors that TopK does not use are left out: {}",
+            unused.join(", ")
+        ));
+    }
+    Ok(Weights {
+        w_enc: transposed(&stored),
+        b_enc,
+        w_dec,
+        b_dec,
+    })
+}
+
+fn tensor(file: &SafeTensors<'_>, name: &str, shape: &[usize], path: &Path) -> Result<Vec<f32>> {
+    let wrong = |cause: String| Error::input(format!("tensor `{name}` {cause}"), path);
+    let view = file
+        .tensor(name)
+        .ok()
+        .ok_or_else(|| wrong("is missing, save the dictionary again".to_owned()))?;
+    if view.shape() != shape {
+        let cause = format!(
+            "is {:?} but cfg.json makes it {shape:?}, one of the two is of another dictionary",
+            view.shape()
+        );
+        return Err(wrong(cause));
+    }
+    let values = floats(&view).ok_or_else(|| {
+        wrong(format!(
+            "is {:?}, save it as f32, f16 or bf16",
+            view.dtype()
+        ))
+    })?;
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(wrong(format!(
+            "holds {} at entry {at}, its training diverged",
+            values[at]
+        ))),
+        None => Ok(values),
+    }
+}
+
+fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
+    let data = view.data();
+    let pairs = || data.as_chunks::<2>().0.iter().copied();
+    Some(match view.dtype() {
+        Dtype::F32 => data
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .copied()
+            .map(f32::from_le_bytes)
+            .collect(),
+        Dtype::F64 => data
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .map(|b| f64::from_le_bytes(*b) as f32)
+            .collect(),
+        Dtype::F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
+        Dtype::BF16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+        _ => return None,
+    })
+}
+
+fn transposed(matrix: &Matrix) -> Matrix {
+    let mut out = Matrix::zeros(matrix.columns(), matrix.rows());
+    let rows = matrix.rows();
+    for (i, row) in matrix.iter_rows().enumerate() {
+        let column = out.values_mut().iter_mut().skip(i).step_by(rows);
+        for (to, from) in column.zip(row) {
+            *to = *from;
+        }
+    }
+    out
+}
+
+/// The whole file for `sae`.
+pub(super) fn bytes(sae: &Sae, precision: Precision) -> Result<Vec<u8>> {
+    let (f, d) = (sae.features(), sae.width());
+    let w_enc = transposed(&sae.w_enc);
+    let tensors = [
+        ("W_enc", vec![d, f], w_enc.values()),
+        ("b_enc", vec![f], &sae.b_enc),
+        ("W_dec", vec![f, d], sae.w_dec.values()),
+        ("b_dec", vec![d], &sae.b_dec),
+    ];
+    let mut stored = Vec::with_capacity(tensors.len());
+    for (name, shape, values) in tensors {
+        stored.push((name, shape, encoded(name, values, precision)?));
+    }
+    let dtype = match precision {
+        Precision::F32 => Dtype::F32,
+        Precision::F16 => Dtype::F16,
+    };
+    let broken = |cause| Error::Numeric {
+        what: format!("the dictionary {} cannot be stored ({cause})", sae.name),
+    };
+    let mut views = Vec::with_capacity(stored.len());
+    for (name, shape, data) in &stored {
+        let view = TensorView::new(dtype, shape.clone(), data).map_err(broken)?;
+        views.push((*name, view));
+    }
+    safetensors::serialize(views, None).map_err(broken)
+}
+
+fn encoded(name: &str, values: &[f32], precision: Precision) -> Result<Vec<u8>> {
+    let largest = match precision {
+        Precision::F32 => f32::MAX,
+        Precision::F16 => f16::MAX.to_f32(),
+    };
+    if let Some(value) = values
+        .iter()
+        .find(|value| value.is_nan() || value.abs() > largest)
+    {
+        let what = if value.is_finite() {
+            format!("`{name}` holds {value}, too large for f16, save as f32")
+        } else {
+            format!("`{name}` holds {value}, lower the learning rate and train again")
+        };
+        return Err(Error::Numeric { what });
+    }
+    Ok(match precision {
+        Precision::F32 => values
+            .iter()
+            .flat_map(|value| value.to_le_bytes())
+            .collect(),
+        Precision::F16 => values
+            .iter()
+            .flat_map(|value| f16::from_f32(*value).to_le_bytes())
+            .collect(),
+    })
+}
