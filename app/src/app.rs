@@ -1,0 +1,108 @@
+//! The frame, always in this order: apply what the workers sent, ask what the state calls for, draw, carry out what was asked for.
+
+use std::sync::Arc;
+
+use crate::commands::{self, Command, Commands, Context};
+use crate::jobs::Jobs;
+use crate::shell::dialogs::Dialogs;
+use crate::shell::layout::Layout;
+use crate::shell::{self, Views};
+use crate::state::settings::ThemeChoice;
+use crate::state::{AppState, Event, log};
+use crate::theme;
+
+/// The window.
+#[derive(Debug)]
+pub struct App {
+    /// All that is shown.
+    pub state: AppState,
+    jobs: Jobs,
+    views: Views,
+    layout: Layout,
+    commands: Commands,
+    dialogs: Arc<dyn Dialogs>,
+}
+
+impl App {
+    /// A window over `state` that first carries out `first`.
+    pub fn new(
+        ctx: &egui::Context,
+        state: AppState,
+        layout: Layout,
+        dialogs: Arc<dyn Dialogs>,
+        first: Command,
+    ) -> Self {
+        theme::install(ctx);
+        let waker = ctx.clone();
+        let mut commands = Commands::default();
+        commands.send(first);
+        Self {
+            state,
+            jobs: Jobs::new(move || waker.request_repaint()),
+            views: Views::default(),
+            layout,
+            commands,
+            dialogs,
+        }
+    }
+
+    fn run_commands(&mut self) {
+        while !self.commands.is_empty() {
+            for command in self.commands.take() {
+                command.run(&mut Context {
+                    state: &mut self.state,
+                    jobs: &mut self.jobs,
+                    layout: &mut self.layout,
+                    dialogs: &*self.dialogs,
+                    commands: &mut self.commands,
+                });
+            }
+        }
+    }
+
+    fn follow_settings(&self, ctx: &egui::Context) {
+        let settings = &self.state.settings;
+        let theme = match settings.theme {
+            ThemeChoice::Dark => egui::Theme::Dark,
+            ThemeChoice::Light => egui::Theme::Light,
+        };
+        if ctx.theme() != theme {
+            ctx.set_theme(theme);
+        }
+        ctx.set_zoom_factor(f32::from(settings.text_percent) / 100.0);
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        for event in self.jobs.drain() {
+            self.state.apply(event);
+        }
+        if !self.state.log.notices.is_empty() {
+            self.state.apply(Event::Log(log::Event::Tick));
+            ctx.request_repaint_after(std::time::Duration::from_millis(500));
+        }
+        self.follow_settings(ctx);
+        commands::follow(&self.state, &mut self.commands);
+        self.run_commands();
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let Self {
+            state,
+            views,
+            layout,
+            commands,
+            ..
+        } = self;
+        shell::window_ui(ui, state, views, layout, commands);
+        if !self.commands.is_empty() {
+            self.run_commands();
+            ui.ctx().request_repaint();
+        }
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        self.jobs.close();
+    }
+}

@@ -1,0 +1,379 @@
+//! Long work: named worker threads, one bounded channel back, cancellation. A panic in a worker becomes a failed job; closing the window stops and
+//! joins all of them.
+//!
+//! # How an area starts a job
+//! In a command: mark the state (`Load::Loading`), then
+//! ```ignore
+//! let (model, sae) = (model.clone(), sae.clone());               // Arc
+//! context.jobs.start_or(
+//!     "Read the prompt",                                          // shown in the strip
+//!     move |why| Event::Prompt(…Failed(why)),                     // an event that says why it failed (or panicked)
+//!     move |worker| {                                             // on its own thread
+//!         let reading = umbra_core::prompt::read(&model, &sae, &text, 10)?;
+//!         worker.send(Event::Prompt(…Ready(Arc::new(reading))));  // results: never dropped
+//!         Ok(())
+//!     },
+//! );
+//! ```
+//! An observer of the core is `&mut |pass| worker.pass(pass)`, or `worker.progress(done, total, "tokens")`: progress may be dropped, and it answers
+//! `Break` once the job was told to stop. `start` without `_or` shows a failure as a notification; `start_quiet` also stays out of the strip (for what
+//! takes less than a blink).
+
+use std::any::Any;
+use std::collections::VecDeque;
+use std::fmt;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use umbra_core::Flow;
+use umbra_core::error::Result;
+use umbra_core::eval::Pass;
+
+use crate::state::jobs::{JobId, Progress, Status};
+use crate::state::log::Notice;
+use crate::state::{Event, jobs, log};
+
+/// Events waiting for the window at most.
+const CHANNEL: usize = 256;
+
+/// Wakes the window up.
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Makes the event that tells why a job failed.
+type Failed = Box<dyn FnOnce(String) -> Event + Send>;
+
+/// All workers of the window.
+pub struct Jobs {
+    sender: SyncSender<Event>,
+    receiver: Option<Receiver<Event>>,
+    waiting: VecDeque<Event>,
+    running: Vec<Running>,
+    wake: Wake,
+    next: u64,
+}
+
+struct Running {
+    id: JobId,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Jobs")
+            .field("running", &self.running.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a worker holds of the window.
+pub struct Worker {
+    id: JobId,
+    stop: Arc<AtomicBool>,
+    sender: SyncSender<Event>,
+    wake: Wake,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Worker").field(&self.id).finish()
+    }
+}
+
+impl Worker {
+    /// This job.
+    pub fn id(&self) -> JobId {
+        self.id
+    }
+
+    /// Whether it was told to stop.
+    pub fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Go on, or break because it was told to stop.
+    pub fn flow(&self) -> Flow {
+        if self.stopped() {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+
+    /// Reports progress; dropped if the window is behind.
+    pub fn progress(&self, done: u64, total: u64, unit: &'static str) -> Flow {
+        let progress = Progress { done, total, unit };
+        let event = Event::Jobs(jobs::Event::Progress(self.id, progress));
+        if self.sender.try_send(event).is_ok() {
+            (self.wake)();
+        }
+        self.flow()
+    }
+
+    /// Reports a pass over rows.
+    pub fn pass(&self, pass: Pass) -> Flow {
+        self.progress(pass.done as u64, pass.rows as u64, "rows")
+    }
+
+    /// Sends an event that must arrive; waits while the channel is full. Once the window is closed nobody listens, and that is no error.
+    pub fn send(&self, event: Event) {
+        if self.sender.send(event).is_ok() {
+            (self.wake)();
+        }
+    }
+}
+
+impl Jobs {
+    /// No work yet; `wake` makes the window draw again.
+    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+        let (sender, receiver) = sync_channel(CHANNEL);
+        Self {
+            sender,
+            receiver: Some(receiver),
+            waiting: VecDeque::new(),
+            running: vec![],
+            wake: Arc::new(wake),
+            next: 0,
+        }
+    }
+
+    /// Starts a job whose failure is shown as a notification.
+    pub fn start(
+        &mut self,
+        name: impl Into<String>,
+        work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
+    ) -> JobId {
+        let name = name.into();
+        let failed = notify_failure(&name);
+        self.spawn(Some(name), failed, work)
+    }
+
+    /// Starts a job whose failure is told by an event.
+    pub fn start_or(
+        &mut self,
+        name: impl Into<String>,
+        failed: impl FnOnce(String) -> Event + Send + 'static,
+        work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
+    ) -> JobId {
+        self.spawn(Some(name.into()), Box::new(failed), work)
+    }
+
+    /// Starts a job that stays out of the strip.
+    pub fn start_quiet(
+        &mut self,
+        failed: impl FnOnce(String) -> Event + Send + 'static,
+        work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
+    ) -> JobId {
+        self.spawn(None, Box::new(failed), work)
+    }
+
+    fn spawn(
+        &mut self,
+        name: Option<String>,
+        failed: Failed,
+        work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
+    ) -> JobId {
+        let id = JobId(self.next);
+        self.next += 1;
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            id,
+            stop: Arc::clone(&stop),
+            sender: self.sender.clone(),
+            wake: Arc::clone(&self.wake),
+        };
+        let thread_name = name.clone().unwrap_or_else(|| format!("job {}", id.0));
+        let shown = name.is_some();
+        if let Some(name) = name {
+            self.waiting
+                .push_back(Event::Jobs(jobs::Event::Started(id, name)));
+        }
+        let spawned = std::thread::Builder::new()
+            .name(thread_name)
+            .spawn(move || work_through(&worker, work, failed, shown));
+        match spawned {
+            Ok(thread) => self.running.push(Running { id, stop, thread }),
+            Err(error) => self.waiting.push_back(Event::Jobs(jobs::Event::Ended(
+                id,
+                Status::Failed(format!("the system gave no thread ({error})")),
+            ))),
+        }
+        id
+    }
+
+    /// Tells a job to stop; it ends at its next report.
+    pub fn stop(&mut self, id: JobId) {
+        if let Some(running) = self.running.iter().find(|running| running.id == id) {
+            running.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Events that arrived since the last call, oldest first.
+    pub fn drain(&mut self) -> Vec<Event> {
+        let mut events: Vec<Event> = self.waiting.drain(..).collect();
+        if let Some(receiver) = &self.receiver {
+            events.extend(receiver.try_iter().take(CHANNEL));
+        }
+        self.running.retain(|running| !running.thread.is_finished());
+        events
+    }
+
+    /// Whether any worker has not ended.
+    pub fn is_busy(&self) -> bool {
+        self.running
+            .iter()
+            .any(|running| !running.thread.is_finished())
+    }
+
+    /// Tells all to stop, stops listening and waits for them.
+    pub fn close(&mut self) {
+        for running in &self.running {
+            running.stop.store(true, Ordering::Relaxed);
+        }
+        self.receiver = None; // whoever waits to send is let go
+        for running in self.running.drain(..) {
+            drop(running.thread.join()); // panics were caught inside
+        }
+    }
+}
+
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn notify_failure(name: &str) -> Failed {
+    let name = name.to_owned();
+    Box::new(move |why| Event::Log(log::Event::Show(Notice::failure(format!("{name}: {why}")))))
+}
+
+/// The body of a worker thread.
+fn work_through(
+    worker: &Worker,
+    work: impl FnOnce(&Worker) -> Result<()>,
+    failed: Failed,
+    shown: bool,
+) {
+    let result = catch_unwind(AssertUnwindSafe(|| work(worker)));
+    let why = match result {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(panic) => Some(format!(
+            "an internal error stopped this ({}), please report it",
+            panic_message(panic.as_ref())
+        )),
+    };
+    let status = match (&why, worker.stopped()) {
+        (Some(why), _) => Status::Failed(why.clone()),
+        (None, true) => Status::Stopped,
+        (None, false) => Status::Done,
+    };
+    if let Some(why) = why {
+        worker.send(failed(why));
+    }
+    if shown {
+        let ended = Event::Jobs(jobs::Event::Ended(worker.id, status));
+        worker.send(ended);
+    }
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::state::AppState;
+
+    /// Applies events until nothing runs and nothing waits.
+    fn settle(jobs: &mut Jobs, state: &mut AppState) {
+        let until = Instant::now() + Duration::from_secs(10);
+        loop {
+            let busy = jobs.is_busy();
+            let events = jobs.drain();
+            let quiet = events.is_empty();
+            for event in events {
+                state.apply(event);
+            }
+            if quiet && !busy {
+                return;
+            }
+            assert!(Instant::now() < until, "the jobs did not settle");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    #[test]
+    fn a_job_reports_and_ends() {
+        let (mut jobs, mut state) = (Jobs::new(|| {}), AppState::default());
+        let id = jobs.start("Count", |worker| {
+            for done in 0..1000 {
+                worker.progress(done, 1000, "rows").continue_value();
+            }
+            worker.send(Event::Log(log::Event::Line("counted".to_owned())));
+            Ok(())
+        });
+        settle(&mut jobs, &mut state);
+        let job = state.jobs.get(id).unwrap();
+        assert_eq!((job.name.as_str(), &job.status), ("Count", &Status::Done));
+        assert!(state.log.lines.iter().any(|line| line.text == "counted"));
+        assert!(job.progress.is_some());
+    }
+
+    #[test]
+    fn a_panic_becomes_a_failed_job_and_the_window_stays() {
+        let (mut jobs, mut state) = (Jobs::new(|| {}), AppState::default());
+        let id = jobs.start("Fall", |_| panic!("over the edge"));
+        settle(&mut jobs, &mut state);
+        let Status::Failed(why) = &state.jobs.get(id).unwrap().status else {
+            panic!("not failed");
+        };
+        assert!(why.contains("over the edge"), "{why}");
+        assert_eq!(state.log.notices.len(), 1);
+        let second = jobs.start("Stand", |_| Ok(()));
+        settle(&mut jobs, &mut state);
+        assert_eq!(state.jobs.get(second).unwrap().status, Status::Done);
+    }
+
+    #[test]
+    fn a_job_told_to_stop_stops_and_says_so() {
+        let (mut jobs, mut state) = (Jobs::new(|| {}), AppState::default());
+        let id = jobs.start("Wait", |worker| {
+            while worker.progress(0, 1, "rows").is_continue() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Ok(())
+        });
+        jobs.stop(id);
+        settle(&mut jobs, &mut state);
+        assert_eq!(state.jobs.get(id).unwrap().status, Status::Stopped);
+    }
+
+    #[test]
+    fn closing_lets_go_of_a_worker_that_waits_to_send() {
+        let mut jobs = Jobs::new(|| {});
+        jobs.start("Flood", |worker| {
+            let line = || Event::Log(log::Event::Line(String::new()));
+            while !worker.stopped() {
+                worker.send(line());
+            }
+            Ok(())
+        });
+        std::thread::sleep(Duration::from_millis(20)); // the channel fills up
+        let before = Instant::now();
+        jobs.close();
+        assert!(before.elapsed() < Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,32 @@
+//! What survives a restart: settings and tiles. (The window's size and place are eframe's own.)
+
+use serde::{Deserialize, Serialize};
+
+use crate::shell::layout::{Layout, Saved};
+use crate::state::settings::Settings;
+
+/// The key under which everything is kept.
+const KEY: &str = "umbra-1";
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    settings: Settings,
+    layout: Saved,
+}
+
+/// Reads settings and tiles; what cannot be read is as at the first start.
+pub fn load(storage: Option<&dyn eframe::Storage>) -> (Settings, Layout) {
+    let kept: Option<Kept> = storage.and_then(|storage| eframe::get_value(storage, KEY));
+    kept.map_or_else(Default::default, |kept| {
+        (kept.settings, Layout::restore(kept.layout))
+    })
+}
+
+/// Keeps settings and tiles.
+pub fn save(storage: &mut dyn eframe::Storage, settings: &Settings, layout: &Layout) {
+    let kept = Kept {
+        settings: settings.clone(),
+        layout: layout.saved(),
+    };
+    eframe::set_value(storage, KEY, &kept);
+}

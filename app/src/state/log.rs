@@ -1,0 +1,161 @@
+//! Notifications (shown until dismissed or, where nothing failed, for some seconds) and the log of everything that happened.
+
+use std::time::{Duration, Instant};
+
+use super::AppState;
+use crate::commands::Command;
+
+/// How a notification looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Something to know.
+    Info,
+    /// Something worked.
+    Success,
+    /// Something failed; stays until dismissed.
+    Failure,
+}
+
+/// A notification.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Notice {
+    /// How it looks.
+    pub kind: Kind,
+    /// One sentence.
+    pub text: String,
+    /// Buttons: words and what they do.
+    pub actions: Vec<(String, Command)>,
+}
+
+impl Notice {
+    /// Something to know.
+    pub fn info(text: impl Into<String>) -> Self {
+        Self::new(Kind::Info, text)
+    }
+
+    /// Something worked.
+    pub fn success(text: impl Into<String>) -> Self {
+        Self::new(Kind::Success, text)
+    }
+
+    /// Something failed: one sentence with the remedy.
+    pub fn failure(text: impl Into<String>) -> Self {
+        Self::new(Kind::Failure, text)
+    }
+
+    fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+            actions: vec![],
+        }
+    }
+
+    /// With a button.
+    #[must_use]
+    pub fn with(mut self, words: &str, command: impl Into<Command>) -> Self {
+        self.actions.push((words.to_owned(), command.into()));
+        self
+    }
+}
+
+/// A notification on screen.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Counts up; names it for dismissal.
+    pub id: u64,
+    /// When it appeared.
+    pub since: Instant,
+    /// What it says.
+    pub notice: Notice,
+}
+
+/// How long a notification without failure and without buttons stays.
+const STAYS: Duration = Duration::from_secs(6);
+
+/// Lines of the log kept.
+const LINES: usize = 2_000;
+
+/// One line of the log.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// When.
+    pub at: Instant,
+    /// What happened.
+    pub text: String,
+}
+
+/// Notifications and log.
+#[derive(Debug)]
+pub struct LogState {
+    /// On screen, oldest first.
+    pub notices: Vec<Shown>,
+    /// Everything, oldest first.
+    pub lines: Vec<Line>,
+    /// When the program began; times of lines are counted from here.
+    pub began: Instant,
+    next: u64,
+}
+
+impl Default for LogState {
+    fn default() -> Self {
+        Self {
+            notices: vec![],
+            lines: vec![],
+            began: Instant::now(),
+            next: 0,
+        }
+    }
+}
+
+impl LogState {
+    /// Adds a line.
+    pub(super) fn line(&mut self, text: String) {
+        let at = Instant::now();
+        self.lines.push(Line { at, text });
+        if self.lines.len() > LINES {
+            self.lines.drain(..LINES / 10);
+        }
+    }
+
+    /// Shows a notification and keeps it in the log.
+    pub(super) fn show(&mut self, notice: Notice) {
+        self.line(notice.text.clone());
+        if self.notices.iter().any(|shown| shown.notice == notice) {
+            return;
+        }
+        self.notices.push(Shown {
+            id: self.next,
+            since: Instant::now(),
+            notice,
+        });
+        self.next += 1;
+    }
+}
+
+/// What can change here.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A line for the log alone.
+    Line(String),
+    /// A notification.
+    Show(Notice),
+    /// A notification was closed.
+    Dismissed(u64),
+    /// Time passed: what stayed long enough goes.
+    Tick,
+}
+
+/// Carries out an event.
+pub(super) fn apply(state: &mut AppState, event: Event) {
+    let log = &mut state.log;
+    match event {
+        Event::Line(text) => log.line(text),
+        Event::Show(notice) => log.show(notice),
+        Event::Dismissed(id) => log.notices.retain(|shown| shown.id != id),
+        Event::Tick => log.notices.retain(|shown| {
+            let stays = shown.notice.kind == Kind::Failure || !shown.notice.actions.is_empty();
+            stays || shown.since.elapsed() < STAYS
+        }),
+    }
+}

@@ -1,0 +1,86 @@
+//! What is selected, once for all screens: dictionary, feature, token, head. Survives switching screens; the inspector follows it.
+
+use umbra_core::ids::{FeatureId, Head, Layer};
+
+use super::AppState;
+use super::catalogue::DictionaryId;
+
+/// What was selected last, shown by the inspector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Focus {
+    /// Nothing yet.
+    #[default]
+    Nothing,
+    /// The feature.
+    Feature,
+    /// The token of the prompt.
+    Token,
+    /// The head.
+    Head,
+}
+
+/// The selection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// Dictionary that Features, Prompt and the labs are about.
+    pub dictionary: Option<DictionaryId>,
+    /// Feature of that dictionary.
+    pub feature: Option<FeatureId>,
+    /// Position in the prompt's reading.
+    pub token: Option<usize>,
+    /// Attention head.
+    pub head: Option<(Layer, Head)>,
+    /// Which of these came last.
+    pub focus: Focus,
+}
+
+impl Selection {
+    /// Another dictionary: the feature goes, token and head stay.
+    pub(super) fn choose_dictionary(&mut self, dictionary: Option<DictionaryId>) {
+        if self.dictionary != dictionary {
+            self.dictionary = dictionary;
+            self.feature = None;
+            if self.focus == Focus::Feature {
+                self.focus = Focus::Nothing;
+            }
+        }
+    }
+
+    /// Nothing selected.
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+/// What can change here. Views send `navigation::Command::Select*` instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// A dictionary was chosen.
+    Dictionary(DictionaryId),
+    /// A feature was chosen.
+    Feature(Option<FeatureId>),
+    /// A token was chosen.
+    Token(Option<usize>),
+    /// A head was chosen.
+    Head(Layer, Head),
+}
+
+/// Carries out an event.
+pub(super) fn apply(state: &mut AppState, event: Event) {
+    let selection = &mut state.selection;
+    match event {
+        Event::Dictionary(id) => selection.choose_dictionary(Some(id)),
+        Event::Feature(feature) => {
+            selection.feature = feature;
+            selection.focus = Focus::Feature;
+        }
+        Event::Token(token) => {
+            selection.token = token;
+            selection.focus = Focus::Token;
+        }
+        Event::Head(layer, head) => {
+            selection.head = Some((layer, head));
+            selection.focus = Focus::Head;
+        }
+    }
+}

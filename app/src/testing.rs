@@ -1,0 +1,146 @@
+//! For tests: states of every size, and a harness for any view without a window or a GPU.
+//!
+//! ```ignore
+//! let mut harness = testing::harness(ViewId::Prompt, testing::typical());
+//! harness.get_by_label("Read").click();
+//! harness.run();
+//! assert_eq!(harness.state_mut().commands.take(), [prompt::Command::Read.into()]);
+//! ```
+
+use std::sync::Arc;
+
+use egui_kittest::Harness;
+use umbra_core::dims::Matrix;
+use umbra_core::features::Summary;
+use umbra_core::ids::{FeatureId, HookPoint, Site};
+use umbra_core::sae::{Provenance, Sae, Selection};
+
+use crate::commands::Commands;
+use crate::state::catalogue::{DictionaryId, LoadedSae};
+use crate::state::features::Table;
+use crate::state::{AppState, Event, Load, catalogue, features};
+use crate::theme;
+use crate::views::{View, ViewId};
+
+/// A view on a stage of its own.
+#[derive(Debug)]
+pub struct Stage {
+    /// The view.
+    pub view: Box<dyn View>,
+    /// What it reads.
+    pub state: AppState,
+    /// What it asked for.
+    pub commands: Commands,
+}
+
+/// A harness with `view` over `state`, 1000 × 700, dark.
+pub fn harness(view: ViewId, state: AppState) -> Harness<'static, Stage> {
+    harness_of(view.make(), state)
+}
+
+/// A harness with a view made by the test.
+pub fn harness_of(view: Box<dyn View>, state: AppState) -> Harness<'static, Stage> {
+    let stage = Stage {
+        view,
+        state,
+        commands: Commands::default(),
+    };
+    Harness::builder()
+        .with_size((1000.0, 700.0))
+        .with_max_steps(16)
+        .with_context_setup(theme::install)
+        .build_ui_state(
+            |ui, stage: &mut Stage| stage.view.ui(ui, &stage.state, &mut stage.commands),
+            stage,
+        )
+}
+
+/// Nothing open.
+pub fn empty() -> AppState {
+    AppState::default()
+}
+
+/// One dictionary `z0` of 64 features on `blocks.0.attn.hook_z` with a table, the first feature selected.
+pub fn typical() -> AppState {
+    with_features(64)
+}
+
+/// The same with 100,000 features.
+pub fn huge() -> AppState {
+    with_features(100_000)
+}
+
+/// A loaded dictionary of `features` features, four wide, and its table.
+pub fn with_features(features: usize) -> AppState {
+    let mut state = AppState::default();
+    state.apply(Event::Catalogue(catalogue::Event::Added("z0".into())));
+    let id = DictionaryId(0);
+    let loaded = LoadedSae {
+        sae: Arc::new(sae(features)),
+        notes: umbra_core::error::Notes::default(),
+        size_bytes: 1_234_567,
+    };
+    state.apply(Event::Catalogue(catalogue::Event::Sae(
+        id,
+        Load::Ready(loaded),
+    )));
+    let table = Arc::new(table(id, features));
+    state.apply(Event::Features(features::Event::Table(id, Load::Loading)));
+    state.apply(Event::Features(features::Event::Table(
+        id,
+        Load::Ready(table),
+    )));
+    state.apply(Event::Selection(crate::state::selection::Event::Feature(
+        Some(FeatureId(0)),
+    )));
+    state
+}
+
+/// A dictionary with made-up weights.
+pub fn sae(features: usize) -> Sae {
+    let weights: Vec<f32> = (0..features * 4)
+        .map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0)
+        .collect();
+    let matrix = Matrix::new(features, 4, weights).unwrap();
+    Sae {
+        name: "z0".to_owned(),
+        w_enc: matrix.clone(),
+        b_enc: vec![0.0; features],
+        w_dec: matrix,
+        b_dec: vec![0.0; 4],
+        selection: Selection::TopK { k: 2 },
+        provenance: Provenance {
+            hook: Some(HookPoint::block(0, Site::Z)),
+            model: "model".to_owned(),
+            ..Provenance::default()
+        },
+    }
+}
+
+/// A table with made-up scalars.
+pub fn table(dictionary: DictionaryId, features: usize) -> Table {
+    let summary = |i: usize| Summary {
+        feature: FeatureId::from(i),
+        density: 1.0 / (i as f64 + 10.0),
+        mean: 0.5 + (i % 7) as f64,
+        max: 1.0 + (i % 13) as f64,
+        decoder_norm: 1.0,
+    };
+    let words = [" the", " king", "ing", "\n", " said", " rabbit", ",", " Oz"];
+    Table {
+        dictionary,
+        summaries: (0..features).map(summary).collect(),
+        top_tokens: (0..features)
+            .map(|i| words[i % words.len()].to_owned())
+            .collect(),
+    }
+}
+
+#[test]
+fn every_view_draws_an_empty_a_typical_and_a_huge_state() {
+    for view in ViewId::ALL {
+        for state in [empty(), typical(), huge()] {
+            harness(view, state).run();
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The only maker of colours, font sizes and spacing: the palette for both themes, the fonts, egui's style, and the scales.
+//!
+//! What a feature explains glows (amber, [`Theme::activation`]), what no feature explains is violet ([`Theme::error`]), what a person changes is
+//! teal ([`Theme::edit`]). These three hues mean these three things everywhere and nothing else. Views take everything from [`Theme::of`].
+
+mod fonts;
+pub mod icons;
+mod scale;
+mod style;
+#[cfg(test)]
+mod tests;
+
+use egui::Color32;
+
+pub use fonts::{body_strong, caption, icon, mono, mono_caption, page_title, panel_title};
+pub use scale::Hue;
+
+/// Spacing on a grid of 4 pixels.
+pub mod space {
+    /// Inside a chip.
+    pub const CHIP: f32 = 4.0;
+    /// Between controls.
+    pub const CONTROL: f32 = 8.0;
+    /// Around a panel's content.
+    pub const PANEL: f32 = 12.0;
+    /// Between groups.
+    pub const GROUP: f32 = 16.0;
+    /// Height of a table's row.
+    pub const TABLE_ROW: f32 = 24.0;
+    /// Height of a control.
+    pub const CONTROL_ROW: f32 = 28.0;
+    /// Radius of corners.
+    pub const CORNER: u8 = 4;
+}
+
+/// The four font sizes there are; text scales by the window's zoom, not by these.
+pub mod size {
+    /// Axis, caption.
+    pub const CAPTION: f32 = 11.0;
+    /// Body, table.
+    pub const BODY: f32 = 13.0;
+    /// Panel title.
+    pub const PANEL: f32 = 15.0;
+    /// Page title.
+    pub const PAGE: f32 = 20.0;
+}
+
+/// Backgrounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Surface {
+    /// Behind everything.
+    pub window: Color32,
+    /// Behind content.
+    pub panel: Color32,
+    /// Buttons, menus, cards.
+    pub raised: Color32,
+    /// Under the pointer.
+    pub hover: Color32,
+}
+
+/// Lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// Between regions.
+    pub hair: Color32,
+    /// Around selected, focused and raised things.
+    pub strong: Color32,
+}
+
+/// Text colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ink {
+    /// What is read.
+    pub primary: Color32,
+    /// What explains.
+    pub secondary: Color32,
+    /// What cannot be used now.
+    pub disabled: Color32,
+}
+
+/// All colours of one theme.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Theme {
+    /// Whether this is the dark one.
+    pub dark: bool,
+    /// Backgrounds.
+    pub surface: Surface,
+    /// Lines.
+    pub line: Line,
+    /// Text.
+    pub ink: Ink,
+    /// Activation of a feature (amber).
+    pub activation: Color32,
+    /// The error of a dictionary, dark matter (violet).
+    pub error: Color32,
+    /// Edits, steering (teal).
+    pub edit: Color32,
+    /// Promoted logits.
+    pub promoted: Color32,
+    /// Suppressed logits.
+    pub suppressed: Color32,
+    /// Something to look at.
+    pub warning: Color32,
+    /// Something that failed.
+    pub failure: Color32,
+    /// Lines of a plot, in this order.
+    pub series: [Color32; 5],
+}
+
+/// `0xRRGGBB` as a colour.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this file is the only maker of colours"
+)]
+const fn hex(rgb: u32) -> Color32 {
+    Color32::from_rgb((rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8)
+}
+
+/// The dark theme.
+pub static DARK: Theme = Theme {
+    dark: true,
+    surface: Surface {
+        window: hex(0x0d_1015),
+        panel: hex(0x13_171e),
+        raised: hex(0x1a_2029),
+        hover: hex(0x22_2a35),
+    },
+    line: Line {
+        hair: hex(0x23_2b36),
+        strong: hex(0x34_4050),
+    },
+    ink: Ink {
+        primary: hex(0xdd_e4ee),
+        secondary: hex(0x93_a0b2),
+        disabled: hex(0x5c_6878),
+    },
+    activation: hex(0xf3_b13f),
+    error: hex(0x9b_87f5),
+    edit: hex(0x3f_c7b0),
+    promoted: hex(0x6f_bf73),
+    suppressed: hex(0xe0_736a),
+    warning: hex(0xe8_c14a),
+    failure: hex(0xef_6a61),
+    series: [
+        hex(0x5a_a9e6),
+        hex(0xe0_7a9f),
+        hex(0xa9_b665),
+        hex(0xc0_8a5a),
+        hex(0x8f_a3bf),
+    ],
+};
+
+/// The light theme.
+pub static LIGHT: Theme = Theme {
+    dark: false,
+    surface: Surface {
+        window: hex(0xf6_f7f9),
+        panel: hex(0xff_ffff),
+        raised: hex(0xff_ffff),
+        hover: hex(0xee_f1f5),
+    },
+    line: Line {
+        hair: hex(0xe1_e5ea),
+        strong: hex(0xc5_ccd6),
+    },
+    ink: Ink {
+        primary: hex(0x1a_212b),
+        secondary: hex(0x56_6273),
+        disabled: hex(0x9a_a4b2),
+    },
+    activation: hex(0x94_5800),
+    error: hex(0x6a_4fd8),
+    edit: hex(0x0a_7868),
+    promoted: hex(0x2f_7d36),
+    suppressed: hex(0xb8_443b),
+    warning: hex(0x8a_6500),
+    failure: hex(0xc2_3a30),
+    series: [
+        hex(0x1f_6fb2),
+        hex(0xb0_3a6b),
+        hex(0x66_741f),
+        hex(0x8a_5a2b),
+        hex(0x5b_6675),
+    ],
+};
+
+impl Theme {
+    /// The theme in force where `ui` is drawn.
+    pub fn of(ui: &egui::Ui) -> &'static Self {
+        Self::which(ui.visuals().dark_mode)
+    }
+
+    /// The dark or the light one.
+    pub fn which(dark: bool) -> &'static Self {
+        if dark { &DARK } else { &LIGHT }
+    }
+
+    /// Colour of plot line `i` (the five repeat).
+    pub fn series(&self, i: usize) -> Color32 {
+        self.series[i % self.series.len()]
+    }
+}
+
+/// Installs fonts and both styles into a context. Called once at the start, and by the test harness.
+pub fn install(ctx: &egui::Context) {
+    ctx.set_fonts(fonts::definitions());
+    ctx.set_style_of(egui::Theme::Dark, style::style(&DARK));
+    ctx.set_style_of(egui::Theme::Light, style::style(&LIGHT));
+}

@@ -1,0 +1,42 @@
+//! What happened, when, and how long did it take?
+
+use super::View;
+use crate::commands::{Commands, navigation};
+use crate::shell::empty;
+use crate::state::AppState;
+use crate::theme::{self, Theme, space};
+use crate::views::ViewId;
+
+/// What happened, when, and how long did it take?
+#[derive(Debug, Default)]
+pub struct LogView {}
+
+impl View for LogView {
+    fn ui(&mut self, ui: &mut egui::Ui, state: &AppState, commands: &mut Commands) {
+        if state.log.lines.is_empty() {
+            let sentence = "Nothing has happened yet; jobs and messages are listed here.";
+            if empty::state_ui(ui, sentence, "Go to Library") {
+                commands.send(navigation::Command::Go(ViewId::Library));
+            }
+            return;
+        }
+        lines_ui(ui, state);
+    }
+}
+
+fn lines_ui(ui: &mut egui::Ui, state: &AppState) {
+    let lines = &state.log.lines;
+    egui::ScrollArea::vertical()
+        .auto_shrink(false)
+        .stick_to_bottom(true)
+        .show_rows(ui, space::TABLE_ROW, lines.len(), |ui, range| {
+            for line in &lines[range] {
+                ui.horizontal(|ui| {
+                    let seconds = line.at.duration_since(state.log.began).as_secs();
+                    let time = format!("{:02}:{:02}", seconds / 60, seconds % 60);
+                    ui.label(theme::mono(time).color(Theme::of(ui).ink.secondary));
+                    ui.label(&line.text);
+                });
+            }
+        });
+}

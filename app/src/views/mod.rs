@@ -1,0 +1,173 @@
+//! The screens: the trait they share and the list of them all. A view reads the state, draws, and asks by commands; it computes and waits for nothing.
+//!
+//! # How to add a view
+//! A file `views/NAME.rs` with a struct that implements [`View`], a line in [`ViewId`], and its lines in `ViewId::make` and `ViewId::about`.
+//! The frame around it (title, purpose line, scrolling is the view's own) is drawn by `shell/tiles.rs`.
+
+pub mod dark_matter;
+pub mod feature;
+pub mod features;
+pub mod heads;
+pub mod library;
+pub mod log;
+pub mod prompt;
+pub mod steering;
+pub mod training;
+
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+use crate::commands::Commands;
+use crate::state::AppState;
+use crate::theme::icons;
+
+/// One screen.
+pub trait View: Debug {
+    /// Draws it below its title and purpose line.
+    fn ui(&mut self, ui: &mut egui::Ui, state: &AppState, commands: &mut Commands);
+
+    /// Draws the right inspector while this view is active; `false` if it has nothing to add to what the selection says.
+    fn inspector_ui(
+        &mut self,
+        _ui: &mut egui::Ui,
+        _state: &AppState,
+        _commands: &mut Commands,
+    ) -> bool {
+        false
+    }
+}
+
+/// All views.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub enum ViewId {
+    /// Models, dictionaries, indexes.
+    #[default]
+    Library,
+    /// The table.
+    Features,
+    /// One feature's page.
+    Feature,
+    /// A sentence read.
+    Prompt,
+    /// The error.
+    DarkMatter,
+    /// Layer × head.
+    Heads,
+    /// Baseline and steered.
+    Steering,
+    /// Runs.
+    Training,
+    /// What happened.
+    Log,
+}
+
+/// How a view is shown in rail, tabs, palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct About {
+    /// Its name.
+    pub title: &'static str,
+    /// One sentence: the question it answers.
+    pub purpose: &'static str,
+    /// Its icon.
+    pub icon: &'static str,
+}
+
+impl ViewId {
+    /// Every view.
+    pub const ALL: [Self; 9] = [
+        Self::Library,
+        Self::Features,
+        Self::Feature,
+        Self::Prompt,
+        Self::DarkMatter,
+        Self::Heads,
+        Self::Steering,
+        Self::Training,
+        Self::Log,
+    ];
+
+    /// The seven screens of the rail, in order.
+    pub const RAIL: [Self; 7] = [
+        Self::Library,
+        Self::Features,
+        Self::Prompt,
+        Self::DarkMatter,
+        Self::Heads,
+        Self::Steering,
+        Self::Training,
+    ];
+
+    /// A fresh view.
+    pub fn make(self) -> Box<dyn View> {
+        match self {
+            Self::Library => Box::<library::LibraryView>::default(),
+            Self::Features => Box::<features::FeaturesView>::default(),
+            Self::Feature => Box::<feature::FeatureView>::default(),
+            Self::Prompt => Box::<prompt::PromptView>::default(),
+            Self::DarkMatter => Box::<dark_matter::DarkMatterView>::default(),
+            Self::Heads => Box::<heads::HeadsView>::default(),
+            Self::Steering => Box::<steering::SteeringView>::default(),
+            Self::Training => Box::<training::TrainingView>::default(),
+            Self::Log => Box::<log::LogView>::default(),
+        }
+    }
+
+    /// How it is shown.
+    pub const fn about(self) -> About {
+        let (title, icon, purpose) = match self {
+            Self::Library => (
+                "Library",
+                icons::BOOKS,
+                "The model, dictionaries and indexes of this project, what the loader decided about each, and how good they measured.",
+            ),
+            Self::Features => (
+                "Features",
+                icons::TABLE,
+                "Every feature of the dictionary, to sort, filter and search by label, example or promoted token.",
+            ),
+            Self::Feature => (
+                "Feature",
+                icons::DIAMOND,
+                "What one feature reads, where it fires, and what it makes the model say.",
+            ),
+            Self::Prompt => (
+                "Prompt",
+                icons::CURSOR_TEXT,
+                "Type a sentence and see which features light up on each token, and what the model expects next.",
+            ),
+            Self::DarkMatter => (
+                "Dark matter",
+                icons::PLANET,
+                "What the dictionary leaves unexplained, token by token, and how much of it a linear probe predicts.",
+            ),
+            Self::Heads => (
+                "Heads",
+                icons::GRID_NINE,
+                "Which attention heads write which features, how focused each head is, and where a feature's activation came from.",
+            ),
+            Self::Steering => (
+                "Steering",
+                icons::SLIDERS_HORIZONTAL,
+                "Turn one feature up or down and read the baseline and the steered text side by side.",
+            ),
+            Self::Training => (
+                "Training",
+                icons::CHART_LINE_UP,
+                "Train a dictionary on this model's activations and watch its loss, error, sparsity and dead features.",
+            ),
+            Self::Log => (
+                "Log",
+                icons::SCROLL,
+                "Everything that was done, how long it took, and what went wrong.",
+            ),
+        };
+        About {
+            title,
+            purpose,
+            icon,
+        }
+    }
+}
