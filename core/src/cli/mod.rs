@@ -9,6 +9,7 @@ mod console;
 
 mod dark_matter;
 mod eval;
+mod heads;
 mod prompt;
 
 use std::ffi::OsString;
@@ -61,6 +62,8 @@ nouns! {
     Prompt => prompt,
     /// Split the error of a dictionary into what is linear in the activation and what is not
     DarkMatter => dark_matter,
+    /// Features by attention head, and attribution of a feature by head and source token
+    Heads => heads,
 }
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.

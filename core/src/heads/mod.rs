@@ -1,20 +1,52 @@
-//! Features by head and attribution by head and source token (Kissane et al. 2024, papers.md 3.3, 3.4, 3.8).
+//! Features by head and attribution by head and source token (Kissane et al. 2024, arXiv 2406.17759).
+//!
+//! For dictionaries of `hook_z`, whose activation is the heads' mixed values side by side: slice `h·e .. (h + 1)·e` of a row belongs to head `h`.
+//! Attention patterns are taken as given; only the value side is explained.
+
+mod attribution;
+mod figures;
+mod shares;
+#[cfg(test)]
+mod tests;
 
 use crate::dims::Matrix;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::features::Index;
-use crate::ids::{FeatureId, Head, TokenId};
+use crate::ids::{FeatureId, Head, Layer, TokenId};
 use crate::models::Model;
 use crate::sae::Sae;
 
-/// Share of each feature's decoder norm by head, `[f, h]`; rows sum to 1.
+/// Features listed and measured per head.
+pub const PER_HEAD: usize = 10;
+
+/// Name and definition of each figure, as shown on hover and written beside it.
+pub const DEFINITIONS: &[(&str, &str)] = &[
+    (
+        "share",
+        "norm of the feature's decoder row within the head's slice, over the sum of these norms of all heads",
+    ),
+    (
+        "spread",
+        "mean over the head's ten features of 1 / Σ share²: how many heads a feature spreads over",
+    ),
+    (
+        "cosine",
+        "mean pairwise cosine of the ten features' decoder rows, each taken through W_O",
+    ),
+    (
+        "jaccard",
+        "mean pairwise Jaccard index of the tokens at which the ten features' top examples peak",
+    ),
+];
+
+/// Share of each feature's decoder norm by head, `[f, h]`; rows sum to 1. A feature whose decoder row is zero belongs to all heads equally.
 pub fn head_shares(sae: &Sae, heads: usize) -> Result<Matrix> {
-    unimplemented!("{} {heads}", sae.name)
+    shares::head_shares(sae, heads)
 }
 
-/// The features with the largest share in `head`, largest first.
+/// The features with the largest share in `head`, largest first, ties by feature.
 pub fn top_features(shares: &Matrix, head: Head, most: usize) -> Vec<(FeatureId, f32)> {
-    unimplemented!("{shares:?} {head} {most}")
+    shares::top_features(shares, head, most)
 }
 
 /// What is measured of one head over its ten features.
@@ -34,7 +66,7 @@ pub struct HeadFigures {
 
 /// Figures of every head of the layer a `hook_z` dictionary reads.
 pub fn figures(model: &Model, sae: &Sae, index: Option<&Index>) -> Result<Vec<HeadFigures>> {
-    unimplemented!("{} {} {}", model.name(), sae.name, index.is_some())
+    figures::figures(model, sae, index)
 }
 
 /// Attribution of one feature's pre-activation at one token.
@@ -57,21 +89,46 @@ pub struct Attribution {
 impl Attribution {
     /// `[t]`, summed over heads.
     pub fn by_source(&self) -> Vec<f64> {
-        unimplemented!()
+        let mut sums = vec![0.0; self.by_head_and_source.columns()];
+        for row in self.by_head_and_source.iter_rows() {
+            for (sum, value) in sums.iter_mut().zip(row) {
+                *sum += f64::from(*value);
+            }
+        }
+        sums
     }
 
     /// `[h]`, summed over sources.
     pub fn by_head(&self) -> Vec<f64> {
-        unimplemented!()
+        let rows = self.by_head_and_source.iter_rows();
+        rows.map(|row| row.iter().map(|v| f64::from(*v)).sum())
+            .collect()
     }
 
     /// Σ attributions − (pre-activation + decoder bias − encoder bias): 0 up to rounding.
     pub fn residue(&self) -> f64 {
-        unimplemented!()
+        let sum: f64 = self.by_head().iter().sum();
+        sum - (self.pre_activation + self.decoder_bias - self.encoder_bias)
+    }
+
+    /// How far from 0 rounding may carry [`Attribution::residue`]: the model and the dictionary compute in f32, with sums of up to a few
+    /// thousand terms, hence 1e-5 of everything summed.
+    pub fn tolerance(&self) -> f64 {
+        let terms = self.by_head_and_source.values().iter();
+        let terms: f64 = terms.map(|v| f64::from(v.abs())).sum();
+        1e-5 * (terms
+            + self.pre_activation.abs()
+            + self.decoder_bias.abs()
+            + self.encoder_bias.abs())
+    }
+
+    /// Whether the attributions sum to the pre-activation.
+    pub fn sums_up(&self) -> bool {
+        self.residue().abs() <= self.tolerance()
     }
 }
 
-/// Direct feature attribution of `feature` at position `at` of `text`.
+/// Direct feature attribution of `feature` at position `at` of `text` (BOS first, if the model has one; cut to the model's context).
 pub fn attribute(
     model: &Model,
     sae: &Sae,
@@ -79,5 +136,28 @@ pub fn attribute(
     feature: FeatureId,
     at: usize,
 ) -> Result<Attribution> {
-    unimplemented!("{} {} {text} {feature} {at}", model.name(), sae.name)
+    attribution::attribute(model, sae, text, feature, at)
+}
+
+/// The layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.
+fn layer_of(model: &Model, sae: &Sae) -> Result<Layer> {
+    let hook = sae.hook()?;
+    let layer = hook.layer().filter(|_| hook.is_z()).ok_or_else(|| {
+        Error::hook(
+            hook,
+            "heads are told apart in dictionaries of attn.hook_z alone: choose one of these",
+        )
+    })?;
+    let width = model.width(hook)?;
+    if sae.width() == width {
+        return Ok(layer);
+    }
+    Err(Error::Shape {
+        op: "heads",
+        what: format!(
+            "dictionary {} has width {}, {hook} in this model {width}: open the model it was trained on",
+            sae.name,
+            sae.width()
+        ),
+    })
 }

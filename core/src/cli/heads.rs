@@ -1,0 +1,174 @@
+//! `umbra heads`: the ten features of each head and what is measured of them; attribution of one feature by head and source token.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::{Console, Exit, ModelArgs, SaeArgs};
+use crate::error::Result;
+use crate::features::Index;
+use crate::heads::{self, Attribution, DEFINITIONS, HeadFigures};
+use crate::ids::FeatureId;
+use crate::models::Model;
+use crate::sae::Sae;
+
+/// Flags of `umbra heads`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    sae: SaeArgs,
+    /// Feature index of the dictionary, for the Jaccard index of top tokens
+    #[arg(long, value_name = "FILE")]
+    index: Option<PathBuf>,
+    /// Text in which `--feature` is attributed
+    #[arg(long, value_name = "TEXT", requires = "feature")]
+    text: Option<String>,
+    /// Feature whose pre-activation is attributed to heads and source tokens
+    #[arg(long, value_name = "I", requires = "text")]
+    feature: Option<u32>,
+    /// Position of the token at which it is attributed, counted from 0 (BOS) [default: the last]
+    #[arg(long, value_name = "P", requires = "text")]
+    at: Option<usize>,
+}
+
+/// Runs `umbra heads`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let model = args.model.open(console)?;
+    let sae = args.sae.open(&model, console)?;
+    let index = args.index.as_deref().map(Index::open).transpose()?;
+    let figures = heads::figures(&model, &sae, index.as_ref())?;
+    let attribution = attribution(args, &model, &sae)?;
+    let value = object(&sae, &figures, attribution.as_ref())?;
+    console.answer(&value, || table(&figures, attribution.as_ref()))?;
+    Ok(Exit::Done)
+}
+
+/// What was attributed where.
+struct Found {
+    feature: FeatureId,
+    at: usize,
+    attribution: Attribution,
+}
+
+fn attribution(args: &Args, model: &Model, sae: &Sae) -> Result<Option<Found>> {
+    let (Some(text), Some(feature)) = (&args.text, args.feature) else {
+        return Ok(None);
+    };
+    let last = || -> Result<usize> {
+        let tokens = model.codec().encode_with_bos(text)?.len();
+        Ok(tokens.min(model.config().context).saturating_sub(1))
+    };
+    let at = args.at.map_or_else(last, Ok)?;
+    let feature = FeatureId(feature);
+    let attribution = heads::attribute(model, sae, text, feature, at)?;
+    Ok(Some(Found {
+        feature,
+        at,
+        attribution,
+    }))
+}
+
+fn object(sae: &Sae, figures: &[HeadFigures], found: Option<&Found>) -> Result<Value> {
+    let of_head = |figures: &HeadFigures| {
+        let features: Vec<Value> = figures
+            .features
+            .iter()
+            .map(|(feature, share)| json!({"feature": feature.0, "share": share}))
+            .collect();
+        json!({
+            "head": figures.head.0,
+            "spread": figures.spread,
+            "cosine": figures.cosine,
+            "jaccard": figures.jaccard,
+            "features": features,
+        })
+    };
+    let definitions: Map<String, Value> = DEFINITIONS
+        .iter()
+        .map(|(name, definition)| ((*name).to_owned(), json!(definition)))
+        .collect();
+    let mut value = json!({
+        "sae": sae.name,
+        "hook": sae.hook()?.to_string(),
+        "heads": figures.iter().map(of_head).collect::<Vec<_>>(),
+        "definitions": definitions,
+    });
+    if let Some(Found {
+        feature,
+        at,
+        attribution,
+    }) = found
+    {
+        let rows: Vec<&[f32]> = attribution.by_head_and_source.iter_rows().collect();
+        value["attribution"] = json!({
+            "feature": feature.0,
+            "at": at,
+            "tokens": attribution.texts,
+            "by_head_and_source": rows,
+            "by_head": attribution.by_head(),
+            "by_source": attribution.by_source(),
+            "pre_activation": attribution.pre_activation,
+            "decoder_bias": attribution.decoder_bias,
+            "encoder_bias": attribution.encoder_bias,
+            "residue": attribution.residue(),
+            "tolerance": attribution.tolerance(),
+        });
+    }
+    Ok(value)
+}
+
+fn table(figures: &[HeadFigures], found: Option<&Found>) -> String {
+    let mut lines = vec![format!(
+        "{:>4} {:>8} {:>8} {:>8}  features by share",
+        "head", "spread", "cosine", "jaccard"
+    )];
+    for head in figures {
+        let features: Vec<_> = head
+            .features
+            .iter()
+            .map(|(feature, share)| format!("{feature} ({share:.2})"))
+            .collect();
+        let jaccard = head
+            .jaccard
+            .map_or_else(|| "–".to_owned(), |jaccard| format!("{jaccard:.3}"));
+        lines.push(format!(
+            "{:>4} {:>8.3} {:>8.3} {jaccard:>8}  {}",
+            head.head.0,
+            head.spread,
+            head.cosine,
+            features.join(" ")
+        ));
+    }
+    if let Some(found) = found {
+        lines.push(attribution_table(found));
+    }
+    lines.join("\n")
+}
+
+fn attribution_table(found: &Found) -> String {
+    let attribution = &found.attribution;
+    let mut lines = vec![format!(
+        "\nfeature {} at token {} {:?}: pre-activation {:.4}",
+        found.feature, found.at, attribution.texts[found.at], attribution.pre_activation
+    )];
+    let by_source = attribution.by_source();
+    for (source, (text, value)) in attribution.texts.iter().zip(by_source).enumerate() {
+        if source <= found.at {
+            let text = format!("{text:?}");
+            lines.push(format!("{source:>4} {text:<16} {value:>10.4}"));
+        }
+    }
+    for (head, value) in attribution.by_head().iter().enumerate() {
+        lines.push(format!("{:<21} {value:>10.4}", format!("head {head}")));
+    }
+    lines.push(format!(
+        "sum − (pre-activation + {:.4} − {:.4}) = {:.1e}, rounding allows {:.1e}",
+        attribution.decoder_bias,
+        attribution.encoder_bias,
+        attribution.residue(),
+        attribution.tolerance()
+    ));
+    lines.join("\n")
+}

@@ -1,0 +1,178 @@
+//! Shares, figures and the sum identity of the attribution.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::figures::{cosine, jaccard, mean_of_pairs, spread};
+use super::*;
+use crate::ids::{HookPoint, Site};
+use crate::sae::{Provenance, Selection};
+
+fn random(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Matrix {
+    let values = (0..rows * columns)
+        .map(|_| rng.random_range(-1.0..1.0))
+        .collect();
+    Matrix::new(rows, columns, values).unwrap()
+}
+
+fn random_sae(features: usize, width: usize, hook: HookPoint) -> Sae {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    Sae {
+        name: "random".to_owned(),
+        w_enc: random(features, width, &mut rng),
+        b_enc: random(1, features, &mut rng).into_values(),
+        w_dec: random(features, width, &mut rng),
+        b_dec: random(1, width, &mut rng).into_values(),
+        selection: Selection::TopK { k: 4 },
+        provenance: Provenance {
+            hook: Some(hook),
+            ..Provenance::default()
+        },
+    }
+}
+
+#[test]
+fn shares_are_the_norms_of_the_slices_and_sum_to_one() {
+    let mut sae = random_sae(50, 24, HookPoint::block(0, Site::Z));
+    sae.w_dec.row_mut(3).fill(0.0);
+    sae.w_dec.row_mut(5).fill(0.0);
+    sae.w_dec.row_mut(5)[6..8].copy_from_slice(&[3.0, 4.0]);
+    sae.w_dec.row_mut(5)[23] = 15.0;
+    let shares = head_shares(&sae, 4).unwrap();
+    for row in shares.iter_rows() {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");
+    }
+    assert_eq!(shares.row(3), [0.25; 4]);
+    assert_eq!(shares.row(5), [0.0, 0.25, 0.0, 0.75]);
+    let refused = head_shares(&sae, 5).unwrap_err().to_string();
+    assert!(
+        refused.contains("24") && refused.contains("5 heads"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn the_largest_shares_come_first_and_ties_by_feature() {
+    let shares = Matrix::new(4, 2, vec![0.5, 0.5, 0.9, 0.1, 0.2, 0.8, 0.5, 0.5]).unwrap();
+    let ids = |head, most| -> Vec<u32> {
+        top_features(&shares, Head(head), most)
+            .iter()
+            .map(|(f, _)| f.0)
+            .collect()
+    };
+    assert_eq!(ids(0, 3), [1, 0, 3]);
+    assert_eq!(ids(1, 9), [2, 0, 3, 1]);
+}
+
+#[test]
+fn figures_equal_their_definitions() {
+    let shares = Matrix::new(2, 2, vec![1.0, 0.0, 0.5, 0.5]).unwrap();
+    let both = [(FeatureId(0), 1.0), (FeatureId(1), 0.5)];
+    assert_eq!(spread(&shares, &both), 1.5); // (1 + 2) / 2
+    assert_eq!(cosine(&[1.0, 0.0], &[1.0, 1.0]), 0.5_f64.sqrt());
+    assert_eq!(cosine(&[1.0, 0.0], &[0.0, 0.0]), 0.0);
+    let set = |ids: &[u32]| ids.iter().map(|id| TokenId(*id)).collect::<BTreeSet<_>>();
+    assert_eq!(jaccard(&set(&[1, 2, 3]), &set(&[2, 3, 4])), Some(0.5));
+    assert_eq!(jaccard(&set(&[]), &set(&[2])), Some(0.0));
+    assert_eq!(jaccard(&set(&[]), &set(&[])), None);
+    assert_eq!(mean_of_pairs(3, |a, b| Some((a + b) as f64)), Some(2.0)); // (1 + 2 + 3) / 3
+    assert_eq!(mean_of_pairs(1, |_, _| Some(1.0)), None);
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// Every layer, two features, first, middle and last token of a text: the attributions sum to the pre-activation, and a nudge is noticed.
+fn check_sums(folder: &str, text: &str) {
+    let (model, _) = Model::open(&repository(folder)).unwrap();
+    for layer in 0..model.config().layers {
+        let hook = HookPoint::block(layer, Site::Z);
+        let sae = random_sae(40, model.width(hook).unwrap(), hook);
+        let length = model.codec().encode_with_bos(text).unwrap().len();
+        for (feature, at) in [(0, 0), (17, length / 2), (39, length - 1)] {
+            let mut found = attribute(&model, &sae, text, FeatureId(feature), at).unwrap();
+            assert!(
+                found.sums_up(),
+                "{folder}, layer {layer}, position {at}: {} {}",
+                found.residue(),
+                found.tolerance()
+            );
+            assert_eq!(found.by_source().len(), length);
+            assert_eq!(found.by_head().len(), model.config().heads);
+            assert!(
+                found.by_source()[at + 1..]
+                    .iter()
+                    .all(|later| *later == 0.0)
+            );
+            let nudge = 4.0 * found.tolerance() as f32;
+            found.by_head_and_source.values_mut()[0] += nudge;
+            assert!(!found.sums_up(), "a nudge of {nudge} went unnoticed");
+        }
+    }
+}
+
+#[test]
+fn attributions_sum_to_the_pre_activation() {
+    check_sums(
+        "assets/demo/model",
+        "The rabbit looked at the old clock, and the rabbit ran home again.",
+    );
+}
+
+#[test]
+fn what_is_not_there_is_refused() {
+    let (model, _) = Model::open(&repository("assets/demo/model")).unwrap();
+    let hook = HookPoint::block(1, Site::Z);
+    let sae = random_sae(40, model.width(hook).unwrap(), hook);
+    let refused = |feature, at| {
+        attribute(&model, &sae, "The rabbit", FeatureId(feature), at)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(refused(40, 0).contains("0 to 39"));
+    assert!(refused(0, 99).contains("99"));
+    let elsewhere = random_sae(40, 256, HookPoint::block(1, Site::ResidPost));
+    let refused = figures(&model, &elsewhere, None)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("blocks.1.hook_resid_post") && refused.contains("hook_z"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn every_head_of_a_model_gets_its_figures() {
+    let (model, _) = Model::open(&repository("assets/demo/model")).unwrap();
+    let hook = HookPoint::block(1, Site::Z);
+    let mut sae = random_sae(60, model.width(hook).unwrap(), hook);
+    // Ten features written by head 2 alone, all the same direction.
+    for feature in 0..10 {
+        let row = sae.w_dec.row_mut(feature);
+        row.fill(0.0);
+        row[2 * 32..3 * 32].fill(0.5);
+    }
+    let figures = figures(&model, &sae, None).unwrap();
+    assert_eq!(figures.len(), 8);
+    let planted = &figures[2];
+    let ids: Vec<u32> = planted
+        .features
+        .iter()
+        .map(|(feature, _)| feature.0)
+        .collect();
+    assert_eq!(ids, (0..10).collect::<Vec<_>>());
+    assert!(
+        (planted.spread - 1.0).abs() < 1e-6 && planted.cosine > 0.9999,
+        "{planted:?}"
+    );
+    assert!(
+        figures[3].spread > 4.0 && figures[3].cosine.abs() < 0.5,
+        "{:?}",
+        figures[3]
+    );
+    assert!(figures.iter().all(|figures| figures.jaccard.is_none()));
+}
