@@ -1,5 +1,6 @@
 //! Token-by-token continuation with a key/value cache.
 
+use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling as Choice};
 
 use super::decoder::{Logits, Memory};
@@ -7,6 +8,82 @@ use super::{Hooks, Model, Sampling, Start, token_tensor};
 use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
+
+/// A continuation that advances one token at a time, so that several can take turns.
+pub struct Generator<'m> {
+    model: &'m Model,
+    chooser: LogitsProcessor,
+    memory: Memory,
+    /// Tokens not yet run through the model.
+    unread: Vec<TokenId>,
+    /// Logits of the token to come, once `unread` was run.
+    next: Option<Tensor>,
+    /// Tokens still to make.
+    left: usize,
+}
+
+impl std::fmt::Debug for Generator<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Generator")
+            .field("model", &self.model.name())
+            .field("unread", &self.unread)
+            .field("left", &self.left)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m> Generator<'m> {
+    pub(super) fn new(model: &'m Model, prompt: &[TokenId], sampling: &Sampling) -> Result<Self> {
+        let room = (model.config.context + 1).saturating_sub(prompt.len());
+        Ok(Self {
+            model,
+            chooser: LogitsProcessor::from_sampling(sampling.seed, choice(sampling)?),
+            memory: Memory::default(),
+            unread: prompt.to_vec(),
+            next: None,
+            // A prompt beyond the context is refused by the pass itself.
+            left: sampling.tokens.min(room.max(1)),
+        })
+    }
+
+    /// Logits `[v]` of the token to come; runs what was not yet run, which `hooks` see.
+    pub fn logits(&mut self, hooks: &mut dyn Hooks) -> Result<Tensor> {
+        if let Some(next) = &self.next {
+            return Ok(next.clone());
+        }
+        let tokens = token_tensor(&[&self.unread])?;
+        let logits = self
+            .model
+            .decoder
+            .forward(
+                &self.model.config,
+                Start::Tokens(&tokens),
+                Logits::Last,
+                hooks,
+                Some(&mut self.memory),
+            )?
+            .ok_or_else(|| {
+                Error::setting("hooks", "generation cannot end at a hook, it needs logits")
+            })?
+            .flatten_all()?; // [v]
+        self.unread.clear();
+        self.next = Some(logits.clone());
+        Ok(logits)
+    }
+
+    /// The next token; `None` once all asked for were made or the context is full.
+    pub fn step(&mut self, hooks: &mut dyn Hooks) -> Result<Option<TokenId>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let logits = self.logits(hooks)?;
+        let token = TokenId(self.chooser.sample(&logits)?);
+        self.left -= 1;
+        self.next = None;
+        self.unread = vec![token];
+        Ok(Some(token))
+    }
+}
 
 /// See [`Model::generate`].
 pub(super) fn generate(
@@ -16,31 +93,11 @@ pub(super) fn generate(
     hooks: &mut dyn Hooks,
     observe: &mut dyn FnMut(TokenId) -> Flow,
 ) -> Result<Vec<TokenId>> {
-    let mut chooser = LogitsProcessor::from_sampling(sampling.seed, choice(sampling)?);
-    let mut memory = Memory::default();
+    let mut generator = Generator::new(model, prompt, sampling)?;
+    generator.logits(hooks)?;
     let mut new = Vec::new();
-    let mut unread = prompt.to_vec();
-    let room = (model.config.context + 1).saturating_sub(prompt.len());
-    while new.len() < sampling.tokens.min(room).max(1) {
-        let tokens = token_tensor(&[&unread])?;
-        let logits = model
-            .decoder
-            .forward(
-                &model.config,
-                Start::Tokens(&tokens),
-                Logits::Last,
-                hooks,
-                Some(&mut memory),
-            )?
-            .ok_or_else(|| {
-                Error::setting("hooks", "generation cannot end at a hook, it needs logits")
-            })?;
-        if sampling.tokens == 0 {
-            break;
-        }
-        let token = TokenId(chooser.sample(&logits.flatten_all()?)?);
+    while let Some(token) = generator.step(hooks)? {
         new.push(token);
-        unread = vec![token];
         if observe(token).is_break() {
             break;
         }

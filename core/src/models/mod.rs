@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{D, Device, Tensor};
 
 use self::decoder::{Decoder, Logits};
+pub use self::generate::Generator;
 use crate::Flow;
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Notes, Result};
@@ -269,6 +270,11 @@ impl Model {
         observe: &mut dyn FnMut(TokenId) -> Flow,
     ) -> Result<Vec<TokenId>> {
         generate::generate(self, prompt, sampling, hooks, observe)
+    }
+
+    /// The same one token at a time, for continuations that take turns.
+    pub fn generator(&self, prompt: &[TokenId], sampling: &Sampling) -> Result<Generator<'_>> {
+        Generator::new(self, prompt, sampling)
     }
 
     /// Output projection of attention in `layer`, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`.
