@@ -53,7 +53,7 @@ impl App {
                     state: &mut self.state,
                     jobs: &mut self.jobs,
                     layout: &mut self.layout,
-                    dialogs: &*self.dialogs,
+                    dialogs: &self.dialogs,
                     commands: &mut self.commands,
                 });
             }
@@ -77,6 +77,9 @@ impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         for event in self.jobs.drain() {
             self.state.apply(event);
+        }
+        for command in self.jobs.asked() {
+            self.commands.send(command);
         }
         if !self.state.log.notices.is_empty() {
             self.state.apply(Event::Log(log::Event::Tick));

@@ -33,6 +33,7 @@ use umbra_core::Flow;
 use umbra_core::error::Result;
 use umbra_core::eval::Pass;
 
+use crate::commands::Command;
 use crate::state::jobs::{JobId, Progress, Status};
 use crate::state::log::Notice;
 use crate::state::{Event, jobs, log};
@@ -50,6 +51,8 @@ type Failed = Box<dyn FnOnce(String) -> Event + Send>;
 pub struct Jobs {
     sender: SyncSender<Event>,
     receiver: Option<Receiver<Event>>,
+    asker: SyncSender<Command>,
+    asked: Receiver<Command>,
     waiting: VecDeque<Event>,
     running: Vec<Running>,
     wake: Wake,
@@ -60,6 +63,8 @@ struct Running {
     id: JobId,
     stop: Arc<AtomicBool>,
     thread: JoinHandle<()>,
+    /// A file dialog waits for a person, so closing the window does not wait for it.
+    dialog: bool,
 }
 
 impl fmt::Debug for Jobs {
@@ -75,6 +80,7 @@ pub struct Worker {
     id: JobId,
     stop: Arc<AtomicBool>,
     sender: SyncSender<Event>,
+    asker: SyncSender<Command>,
     wake: Wake,
 }
 
@@ -119,6 +125,13 @@ impl Worker {
         self.progress(pass.done as u64, pass.rows as u64, "rows")
     }
 
+    /// Asks for something in the name of the person (the answer of a file dialog). Dropped if a person could not have asked so often.
+    pub fn ask(&self, command: Command) {
+        if self.asker.try_send(command).is_ok() {
+            (self.wake)();
+        }
+    }
+
     /// Sends an event that must arrive; waits while the channel is full. Once the window is closed nobody listens, and that is no error.
     pub fn send(&self, event: Event) {
         if self.sender.send(event).is_ok() {
@@ -131,9 +144,12 @@ impl Jobs {
     /// No work yet; `wake` makes the window draw again.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (sender, receiver) = sync_channel(CHANNEL);
+        let (asker, asked) = sync_channel(CHANNEL);
         Self {
             sender,
             receiver: Some(receiver),
+            asker,
+            asked,
             waiting: VecDeque::new(),
             running: vec![],
             wake: Arc::new(wake),
@@ -171,6 +187,14 @@ impl Jobs {
         self.spawn(None, Box::new(failed), work)
     }
 
+    /// Starts a file dialog; closing the window does not wait for it.
+    pub fn start_dialog(&mut self, work: impl FnOnce(&Worker) -> Result<()> + Send + 'static) {
+        let id = self.spawn(None, notify_failure("The file dialog"), work);
+        for running in self.running.iter_mut().filter(|running| running.id == id) {
+            running.dialog = true;
+        }
+    }
+
     fn spawn(
         &mut self,
         name: Option<String>,
@@ -184,6 +208,7 @@ impl Jobs {
             id,
             stop: Arc::clone(&stop),
             sender: self.sender.clone(),
+            asker: self.asker.clone(),
             wake: Arc::clone(&self.wake),
         };
         let thread_name = name.clone().unwrap_or_else(|| format!("job {}", id.0));
@@ -196,7 +221,12 @@ impl Jobs {
             .name(thread_name)
             .spawn(move || work_through(&worker, work, failed, shown));
         match spawned {
-            Ok(thread) => self.running.push(Running { id, stop, thread }),
+            Ok(thread) => self.running.push(Running {
+                id,
+                stop,
+                thread,
+                dialog: false,
+            }),
             Err(error) => self.waiting.push_back(Event::Jobs(jobs::Event::Ended(
                 id,
                 Status::Failed(format!("the system gave no thread ({error})")),
@@ -222,6 +252,11 @@ impl Jobs {
         events
     }
 
+    /// Commands that workers asked for since the last call, oldest first.
+    pub fn asked(&self) -> Vec<Command> {
+        self.asked.try_iter().collect()
+    }
+
     /// Whether any worker has not ended.
     pub fn is_busy(&self) -> bool {
         self.running
@@ -235,7 +270,7 @@ impl Jobs {
             running.stop.store(true, Ordering::Relaxed);
         }
         self.receiver = None; // whoever waits to send is let go
-        for running in self.running.drain(..) {
+        for running in self.running.drain(..).filter(|running| !running.dialog) {
             drop(running.thread.join()); // panics were caught inside
         }
     }

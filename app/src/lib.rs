@@ -9,6 +9,7 @@
 //! | [`commands`] | all that a person can ask for, one file per area |
 //! | [`jobs`] | long work on named threads |
 //! | [`views`] | the screens |
+//! | [`widgets`] | the pieces that screens are made of |
 //! | [`shell`] | the frame around them |
 //! | [`persist`] | what survives a restart |
 //! | [`app`] | the four steps of a frame |
@@ -24,3 +25,4 @@ pub mod state;
 pub mod testing;
 pub mod theme;
 pub mod views;
+pub mod widgets;

@@ -73,7 +73,7 @@ pub fn huge() -> AppState {
 /// A loaded dictionary of `features` features, four wide, and its table.
 pub fn with_features(features: usize) -> AppState {
     let mut state = AppState::default();
-    state.apply(Event::Catalogue(catalogue::Event::Added("z0".into())));
+    state.apply(Event::Catalogue(catalogue::Event::Added("z0".into(), None)));
     let id = DictionaryId(0);
     let loaded = LoadedSae {
         sae: Arc::new(sae(features)),

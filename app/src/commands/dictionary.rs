@@ -1,7 +1,24 @@
 //! Evaluate, index, export, report of one dictionary.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use umbra_core::corpus::{Corpus, CorpusSpec, Part, Rows};
+use umbra_core::error::{Error, Result};
+use umbra_core::features::{Index, Source};
+use umbra_core::formats::{self, Precision};
+use umbra_core::ids::FeatureId;
+use umbra_core::models::Model;
+use umbra_core::project::Project;
+use umbra_core::report::{self, Choice};
+use umbra_core::sae::Sae;
+use umbra_core::{eval, features};
+
 use super::Context;
-use crate::state::catalogue::DictionaryId;
+use crate::shell::dialogs::Ask;
+use crate::state::catalogue::{self, DictionaryId, Evaluation, name_of};
+use crate::state::log::Notice;
+use crate::state::{Event, Load, log};
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,11 +29,234 @@ pub enum Command {
     BuildIndex(DictionaryId),
     /// Take it off the project; its files stay.
     Remove(DictionaryId),
+    /// Ask where to, then export.
+    PickExport(DictionaryId, Precision),
+    /// Write it as a SAELens folder.
+    Export(DictionaryId, Precision, PathBuf),
+    /// Ask where to, then report.
+    PickReport(DictionaryId, Choice),
+    /// Write chosen features as HTML or JSON.
+    Report(DictionaryId, Choice, PathBuf),
 }
 
 impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
-        context.fail(format!("{self:?} has nothing to work on yet"));
+        match self {
+            Self::Evaluate(id) => evaluate(context, id),
+            Self::BuildIndex(id) => build_index(context, id),
+            Self::Remove(id) => remove(context, id),
+            Self::PickExport(id, precision) => {
+                let ask = Ask::Folder("Choose where the dictionary's folder is to be written");
+                let Some(name) = context.state.catalogue.get(id).map(|d| d.name.clone()) else {
+                    return;
+                };
+                context.ask(ask, move |folder| {
+                    Self::Export(id, precision, folder.join(name)).into()
+                });
+            }
+            Self::Export(id, precision, folder) => export(context, id, precision, folder),
+            Self::PickReport(id, choice) => {
+                let ask = Ask::Save("Save the report", "report.html".to_owned());
+                context.ask(ask, move |path| Self::Report(id, choice, path).into());
+            }
+            Self::Report(id, choice, path) => write_report(context, id, choice, path),
+        }
     }
+}
+
+/// What a pass over held-out text needs.
+struct Work {
+    project: Arc<Project>,
+    model: Arc<Model>,
+    sae: Arc<Sae>,
+    name: String,
+}
+
+/// Everything that is needed, or the sentence that says what is missing.
+fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, &'static str> {
+    let state = &context.state;
+    let dictionary = state.catalogue.get(id);
+    let dictionary = dictionary.ok_or("This dictionary is no longer part of the project")?;
+    let loaded = dictionary.load.ready();
+    Ok(Work {
+        project: Arc::clone(
+            (state.project.open())
+                .ok_or("Open or make a project first: results are kept with it")?,
+        ),
+        model: Arc::clone(&state.model().ok_or("Open a model first")?.model),
+        sae: Arc::clone(&loaded.ok_or("The dictionary is not loaded yet")?.sae),
+        name: dictionary.name.clone(),
+    })
+}
+
+/// Text that no dictionary of the project was trained on.
+#[derive(Debug)]
+pub struct HeldOut {
+    /// Its documents.
+    pub corpus: Corpus,
+    /// As a phrase.
+    pub phrase: String,
+}
+
+/// The project's held-out text, or else the held-out part of its training text.
+pub fn held_out(project: &Project) -> Result<HeldOut> {
+    let (paths, part) = if project.held_out_text.is_empty() {
+        (&project.train_text, Part::HeldOut)
+    } else {
+        (&project.held_out_text, Part::All)
+    };
+    if paths.is_empty() {
+        let what = "the project names no text to measure on, add one in Library";
+        return Err(Error::input(what, &project.folder));
+    }
+    let spec = CorpusSpec {
+        paths: paths.clone(),
+        unwrap: project.unwrap,
+    };
+    let (corpus, _) = Corpus::open(&spec)?;
+    let names: Vec<_> = paths.iter().map(|path| name_of(path)).collect();
+    let names = names.join(", ");
+    let (corpus, phrase) = match part {
+        Part::HeldOut => (
+            corpus.part(part, 0).0,
+            format!("{names} (held-out part, seed 0)"),
+        ),
+        _ => (corpus, names),
+    };
+    Ok(HeldOut { corpus, phrase })
+}
+
+/// Rows as the command line makes them: the model's context, 256 tokens at most.
+pub fn rows(corpus: &Corpus, model: &Model) -> Result<Rows> {
+    let context = model.config().context.min(256);
+    Ok(corpus.rows(model.codec(), context)?.0)
+}
+
+fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
+    let work = match work(context, id) {
+        Ok(work) => work,
+        Err(sentence) => return context.fail(sentence),
+    };
+    let before = context
+        .state
+        .catalogue
+        .get(id)
+        .map(|d| d.evaluation.clone());
+    let before = match before {
+        Some(Load::Loading) => return,
+        Some(Load::Ready(before)) => Load::Ready(before),
+        _ => Load::Absent,
+    };
+    let event = move |load| Event::Catalogue(catalogue::Event::Evaluation(id, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_or(
+        format!("Evaluate {}", work.name),
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let held_out = held_out(&work.project)?;
+            let rows = rows(&held_out.corpus, &work.model)?;
+            let pass = &mut |pass| worker.pass(pass);
+            let Some(figures) = eval::run(&work.model, &work.sae, &rows, pass)? else {
+                worker.send(event(before));
+                return Ok(());
+            };
+            let text = held_out.phrase;
+            work.project.keep_figures(&work.name, &text, &figures)?;
+            worker.send(event(Load::Ready(Evaluation { figures, text })));
+            Ok(())
+        },
+    );
+}
+
+fn build_index(context: &mut Context<'_>, id: DictionaryId) {
+    let work = match work(context, id) {
+        Ok(work) => work,
+        Err(sentence) => return context.fail(sentence),
+    };
+    let before = match context.state.catalogue.get(id).map(|d| d.index.clone()) {
+        Some(Load::Loading) => return,
+        Some(Load::Ready(before)) => Load::Ready(before),
+        _ => Load::Failed("Building the index was stopped".to_owned()),
+    };
+    let event = move |load| Event::Catalogue(catalogue::Event::Index(id, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_or(
+        format!("Build the index of {}", work.name),
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let held_out = held_out(&work.project)?;
+            let rows = rows(&held_out.corpus, &work.model)?;
+            let folder = work.project.folder.join("indexes");
+            std::fs::create_dir_all(&folder)
+                .map_err(|source| Error::io("cannot make the folder", &folder, source))?;
+            let path = folder.join(format!("{}.sqlite", work.name));
+            let source = Source {
+                corpus: held_out.phrase,
+                fingerprint: held_out.corpus.fingerprint(),
+                seed: 0,
+            };
+            let pass = &mut |pass| worker.pass(pass);
+            let built = features::build(&work.model, &work.sae, &rows, &source, &path, pass)?;
+            worker.send(event(if built {
+                Load::Ready(super::library::read_index(path)?)
+            } else {
+                before
+            }));
+            Ok(())
+        },
+    );
+}
+
+fn remove(context: &mut Context<'_>, id: DictionaryId) {
+    let Some(dictionary) = context.state.catalogue.get(id) else {
+        return;
+    };
+    let folder = dictionary.folder.clone();
+    if let Some(project) = context.state.project.open() {
+        let mut changed = (**project).clone();
+        changed.entries.retain(|entry| entry.sae != folder);
+        if !super::library::write(context, changed) {
+            return;
+        }
+    }
+    context.apply(Event::Catalogue(catalogue::Event::Removed(id)));
+}
+
+fn export(context: &mut Context<'_>, id: DictionaryId, precision: Precision, folder: PathBuf) {
+    let loaded = (context.state.catalogue.get(id)).and_then(|d| d.load.ready());
+    let Some(sae) = loaded.map(|loaded| Arc::clone(&loaded.sae)) else {
+        return context.fail("The dictionary is not loaded yet");
+    };
+    context.jobs.start("Export the dictionary", move |worker| {
+        if folder.exists() {
+            let what = "there is something of this name already, choose another folder";
+            return Err(Error::input(what, &folder));
+        }
+        formats::save(&sae, &folder, precision)?;
+        let done = Notice::success(format!("Exported to {}", folder.display()));
+        worker.send(Event::Log(log::Event::Show(done)));
+        Ok(())
+    });
+}
+
+fn write_report(context: &mut Context<'_>, id: DictionaryId, choice: Choice, path: PathBuf) {
+    let state = &context.state;
+    let Some(dictionary) = state.catalogue.get(id) else {
+        return;
+    };
+    let Some(index) = dictionary.index.ready().map(|index| index.path.clone()) else {
+        return context.fail("A report is made from an index: build one first");
+    };
+    let labels = state.project.labels(&dictionary.name);
+    let labels: Vec<(FeatureId, String)> = labels
+        .map(|(feature, text)| (feature, text.to_owned()))
+        .collect();
+    let job = format!("Report of {}", dictionary.name);
+    context.jobs.start(job, move |worker| {
+        report::write(&Index::open(&index)?, &choice, &labels, &path)?;
+        let done = Notice::success(format!("Report written to {}", path.display()));
+        worker.send(Event::Log(log::Event::Show(done)));
+        Ok(())
+    });
 }

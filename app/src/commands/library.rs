@@ -1,8 +1,47 @@
 //! Projects, and opening models, dictionaries and indexes.
+//!
+//! Opening is declared, not scripted: an event puts a path into the catalogue as `Load::Absent`, [`follow`] asks for what is absent, and once it is
+//! ready and the project does not name it, asks to keep it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::Context;
+use umbra_core::error::{Error, Result};
+use umbra_core::features::Index;
+use umbra_core::formats;
+use umbra_core::models::Model;
+use umbra_core::project::{Entry, Project};
+
+use super::{Command as AnyCommand, Commands, Context};
+use crate::jobs::Worker;
+use crate::shell::dialogs::Ask;
+use crate::state::catalogue::{
+    self, DictionaryId, Evaluation, LoadedIndex, LoadedModel, LoadedSae,
+};
+use crate::state::project::Opened;
+use crate::state::{AppState, Event, Load, project, settings};
+
+/// What a file dialog is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pick {
+    /// A project's folder.
+    Project,
+    /// A folder for a new project.
+    NewProject,
+    /// A model's folder.
+    ModelFolder,
+    /// A GGUF file.
+    ModelFile,
+    /// A dictionary's folder.
+    Sae,
+    /// An index file.
+    Index,
+    /// A text file; held out or not.
+    Text {
+        /// Whether no dictionary may train on it.
+        held_out: bool,
+    },
+}
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,21 +50,411 @@ pub enum Command {
     OpenDemo,
     /// Open the project in this folder.
     OpenProject(PathBuf),
-    /// Make a new project in this folder.
+    /// Make a new project in this folder and open it.
     NewProject(PathBuf),
+    /// Drop a folder from the recent projects.
+    Forget(PathBuf),
+    /// Ask for a path by the system's dialog.
+    Pick(Pick),
     /// Load a model into the project.
     OpenModel(PathBuf),
     /// Add a dictionary to the project.
     OpenSae(PathBuf),
     /// Open an index and tie it to its dictionary.
     OpenIndex(PathBuf),
+    /// Add a text to the project.
+    AddText {
+        /// A file or a folder of files.
+        path: PathBuf,
+        /// Whether no dictionary may train on it.
+        held_out: bool,
+    },
     /// Open whatever these are.
     Dropped(Vec<PathBuf>),
+    /// Load what is named and absent.
+    Load(Missing),
+    /// Write what is loaded into `umbra.toml`.
+    Keep,
+}
+
+/// What is named and not yet loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The model.
+    Model,
+    /// The weights of a dictionary.
+    Sae(DictionaryId),
+    /// The index of a dictionary.
+    Index(DictionaryId),
 }
 
 impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
-        context.fail(format!("{self:?} has nothing to work on yet"));
+        match self {
+            Self::OpenDemo => open_demo(context),
+            Self::OpenProject(folder) => open_project(context, folder),
+            Self::NewProject(folder) => new_project(context, &folder),
+            Self::Forget(folder) => {
+                context.apply(Event::Settings(settings::Event::Forgotten(folder)));
+            }
+            Self::Pick(pick) => ask_path(context, pick),
+            Self::OpenModel(path) => {
+                context.apply(Event::Catalogue(catalogue::Event::ModelNamed(path)));
+            }
+            Self::OpenSae(folder) => {
+                context.apply(Event::Catalogue(catalogue::Event::Added(folder, None)));
+            }
+            Self::OpenIndex(path) => open_index(context, path),
+            Self::AddText { path, held_out } => add_text(context, path, held_out),
+            Self::Dropped(paths) => {
+                for path in paths {
+                    dropped(context, path);
+                }
+            }
+            Self::Load(missing) => load(context, missing),
+            Self::Keep => keep(context),
+        }
     }
+}
+
+/// What the state calls for.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    let catalogue = &state.catalogue;
+    if catalogue.model.is_absent() && catalogue.model_path.is_some() {
+        commands.send(Command::Load(Missing::Model));
+    }
+    for dictionary in &catalogue.dictionaries {
+        if dictionary.load.is_absent() {
+            commands.send(Command::Load(Missing::Sae(dictionary.id)));
+        }
+        if dictionary.index.is_absent() && dictionary.index_path.is_some() {
+            commands.send(Command::Load(Missing::Index(dictionary.id)));
+        }
+    }
+    if let Some(project) = state.project.open()
+        && !state.project.unwritable
+        && with_loaded(project, catalogue) != **project
+    {
+        commands.send(Command::Keep);
+    }
+}
+
+/// The project with everything that is loaded in it.
+fn with_loaded(project: &Project, catalogue: &catalogue::Catalogue) -> Project {
+    let mut project = project.clone();
+    if let (Some(path), Load::Ready(_)) = (&catalogue.model_path, &catalogue.model) {
+        project.model = Some(path.clone());
+    }
+    for dictionary in &catalogue.dictionaries {
+        let index = dictionary.index.ready().map(|index| index.path.clone());
+        let sae = &dictionary.folder;
+        match project.entries.iter_mut().find(|entry| entry.sae == *sae) {
+            Some(entry) => entry.index = index.or(entry.index.take()),
+            None if dictionary.load.ready().is_some() => project.entries.push(Entry {
+                sae: sae.clone(),
+                index,
+            }),
+            None => {}
+        }
+    }
+    project
+}
+
+fn keep(context: &mut Context<'_>) {
+    if let Some(project) = context.state.project.open() {
+        let changed = with_loaded(project, &context.state.catalogue);
+        write(context, changed);
+    }
+}
+
+/// Writes the project and shows it changed; a failure is shown once and not tried again by itself.
+pub(super) fn write(context: &mut Context<'_>, changed: Project) -> bool {
+    match changed.save() {
+        Ok(()) => {
+            let event = project::Event::Changed(Arc::new(changed));
+            context.apply(Event::Project(event));
+            true
+        }
+        Err(error) => {
+            context.apply(Event::Project(project::Event::Unwritable));
+            context.fail(format!("The project was not saved: {error}"));
+            false
+        }
+    }
+}
+
+/// The bundled demo: beside the program, or in the source tree it was built from.
+fn demo_folder() -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|program| {
+        let folder = program.parent()?.to_path_buf();
+        let places = ["assets/demo", "../assets/demo", "../share/umbra/demo"];
+        let mut found = places.iter().map(|place| folder.join(place));
+        found.find(|place| Project::is_in(place))
+    });
+    beside.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo"))
+}
+
+/// Where changes to the demo and what is made from it go.
+fn user_folder() -> Result<PathBuf> {
+    directories::ProjectDirs::from("", "", "umbra")
+        .map(|dirs| dirs.data_dir().join("demo"))
+        .ok_or_else(|| {
+            let what = "no home folder is set, so the demo has nowhere to keep changes; set HOME";
+            Error::setting("HOME", what)
+        })
+}
+
+fn open_demo(context: &mut Context<'_>) {
+    start_opening(context, demo_folder(), |_| {
+        let demo = demo_folder();
+        let demo = demo.canonicalize().unwrap_or(demo);
+        let (bundled, mut notes) = Project::open(&demo)?;
+        let (project, more) = bundled.overlay(&user_folder()?)?;
+        notes.extend(more);
+        opened(project, notes, true)
+    });
+}
+
+fn open_project(context: &mut Context<'_>, folder: PathBuf) {
+    start_opening(context, folder.clone(), move |_| {
+        let (project, notes) = Project::open(&folder)?;
+        let demo = project.origin.is_some();
+        opened(project, notes, demo)
+    });
+}
+
+fn new_project(context: &mut Context<'_>, folder: &Path) {
+    match Project::create(folder, &catalogue::name_of(folder)) {
+        Ok(project) => open_project(context, project.folder),
+        Err(error) => context.fail(error.to_string()),
+    }
+}
+
+/// Reads labels and kept figures beside the project itself.
+fn opened(project: Project, notes: umbra_core::error::Notes, demo: bool) -> Result<Opened> {
+    let store = project.labels()?;
+    let mut labels = vec![];
+    let mut evaluations = vec![];
+    for entry in &project.entries {
+        let name = catalogue::name_of(&entry.sae);
+        labels.extend(store.all(&name)?);
+        if let Some(kept) = project.figures(&name)? {
+            let evaluation = Evaluation {
+                figures: kept.figures,
+                text: kept.text,
+            };
+            evaluations.push((entry.sae.clone(), evaluation));
+        }
+    }
+    Ok(Opened {
+        project: Arc::new(project),
+        labels,
+        evaluations,
+        notes,
+        demo,
+    })
+}
+
+fn start_opening(
+    context: &mut Context<'_>,
+    folder: PathBuf,
+    open: impl FnOnce(&Worker) -> Result<Opened> + Send + 'static,
+) {
+    context.apply(Event::Project(project::Event::Asked(folder)));
+    context.jobs.start_or(
+        "Open the project",
+        |why| Event::Project(project::Event::Failed(why)),
+        move |worker| {
+            let opened = open(worker)?;
+            worker.send(Event::Project(project::Event::Opened(Box::new(opened))));
+            Ok(())
+        },
+    );
+}
+
+fn load(context: &mut Context<'_>, missing: Missing) {
+    match missing {
+        Missing::Model => load_model(context),
+        Missing::Sae(id) => load_sae(context, id),
+        Missing::Index(id) => load_index(context, id),
+    }
+}
+
+fn load_model(context: &mut Context<'_>) {
+    let Some(path) = context.state.catalogue.model_path.clone() else {
+        return;
+    };
+    let event =
+        |path: PathBuf, load| Event::Catalogue(catalogue::Event::Model(path, Box::new(load)));
+    context.apply(event(path.clone(), Load::Loading));
+    let failed = path.clone();
+    context.jobs.start_or(
+        format!("Load {}", catalogue::name_of(&path)),
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let (model, notes) = Model::open(&path)?;
+            let loaded = LoadedModel {
+                model: Arc::new(model),
+                notes,
+                size_bytes: size_bytes(&path),
+            };
+            worker.send(event(path, Load::Ready(loaded)));
+            Ok(())
+        },
+    );
+}
+
+fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
+    let Some(folder) = context.state.catalogue.get(id).map(|d| d.folder.clone()) else {
+        return;
+    };
+    let event = move |load| Event::Catalogue(catalogue::Event::Sae(id, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_or(
+        format!("Load {}", catalogue::name_of(&folder)),
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let (sae, notes) = formats::open(&folder)?;
+            let loaded = LoadedSae {
+                sae: Arc::new(sae),
+                notes,
+                size_bytes: size_bytes(&folder),
+            };
+            worker.send(event(Load::Ready(loaded)));
+            Ok(())
+        },
+    );
+}
+
+fn load_index(context: &mut Context<'_>, id: DictionaryId) {
+    let Some(dictionary) = context.state.catalogue.get(id) else {
+        return;
+    };
+    let (Some(path), name) = (dictionary.index_path.clone(), dictionary.name.clone()) else {
+        return;
+    };
+    let event = move |load| Event::Catalogue(catalogue::Event::Index(id, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_or(
+        format!("Open the index of {name}"),
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            worker.send(event(Load::Ready(read_index(path)?)));
+            Ok(())
+        },
+    );
+}
+
+/// What an index says about itself.
+pub(super) fn read_index(path: PathBuf) -> Result<LoadedIndex> {
+    let about = Index::open(&path)?.about().clone();
+    Ok(LoadedIndex {
+        size_bytes: size_bytes(&path),
+        path,
+        about,
+    })
+}
+
+/// Opens an index and ties it to the dictionary of the name it gives.
+fn open_index(context: &mut Context<'_>, path: PathBuf) {
+    let dictionaries = context.state.catalogue.dictionaries.iter();
+    let known: Vec<(DictionaryId, String)> = dictionaries.map(|d| (d.id, d.name.clone())).collect();
+    context.jobs.start("Open the index", move |worker| {
+        let loaded = read_index(path)?;
+        let of = &loaded.about.sae;
+        let Some((id, _)) = known.iter().find(|(_, name)| name == of) else {
+            let what = format!("this is the index of dictionary `{of}`, open that one first");
+            return Err(Error::input(what, &loaded.path));
+        };
+        let event = catalogue::Event::Index(*id, Load::Ready(loaded));
+        worker.send(Event::Catalogue(event));
+        Ok(())
+    });
+}
+
+fn add_text(context: &mut Context<'_>, path: PathBuf, held_out: bool) {
+    let Some(project) = context.state.project.open() else {
+        return context.fail("Open or make a project first: texts are kept with it");
+    };
+    let mut changed = (**project).clone();
+    let texts = if held_out {
+        &mut changed.held_out_text
+    } else {
+        &mut changed.train_text
+    };
+    if !texts.contains(&path) {
+        texts.push(path);
+        write(context, changed);
+    }
+}
+
+/// What a dropped path is, by what is in it.
+fn dropped(context: &mut Context<'_>, path: PathBuf) {
+    let holds = |name: &str| path.join(name).is_file();
+    let ends = |endings: &[&str]| {
+        let ending = path.extension().and_then(|ending| ending.to_str());
+        ending.is_some_and(|ending| endings.contains(&ending))
+    };
+    let command = if Project::is_in(&path) {
+        Command::OpenProject(path)
+    } else if holds("cfg.json") {
+        Command::OpenSae(path)
+    } else if holds("config.json") || ends(&["gguf"]) {
+        Command::OpenModel(path)
+    } else if ends(&["sqlite", "db"]) {
+        Command::OpenIndex(path)
+    } else if ends(&["txt", "jsonl"]) {
+        Command::AddText {
+            path,
+            held_out: false,
+        }
+    } else if ends(&["json", "safetensors"]) && path.parent().is_some() {
+        // a file of a model or dictionary means its folder
+        let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        if folder.join("cfg.json").is_file() {
+            Command::OpenSae(folder)
+        } else {
+            Command::OpenModel(folder)
+        }
+    } else {
+        let what = "this is no project, model, dictionary, index or text";
+        return context.fail(format!("{}: {what}", path.display()));
+    };
+    context.commands.send(command);
+}
+
+/// Asks for a path on a thread of its own and sends the command that it is for.
+fn ask_path(context: &mut Context<'_>, pick: Pick) {
+    let ask = match pick {
+        Pick::Project => Ask::Folder("Open a project"),
+        Pick::NewProject => Ask::Folder("Choose an empty folder for the new project"),
+        Pick::ModelFolder => Ask::Folder("Open a model folder"),
+        Pick::ModelFile => Ask::File("Open a GGUF model", &["gguf"]),
+        Pick::Sae => Ask::Folder("Open a dictionary folder"),
+        Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
+        Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl"]),
+    };
+    context.ask(ask, move |path| {
+        AnyCommand::Library(match pick {
+            Pick::Project => Command::OpenProject(path),
+            Pick::NewProject => Command::NewProject(path),
+            Pick::ModelFolder | Pick::ModelFile => Command::OpenModel(path),
+            Pick::Sae => Command::OpenSae(path),
+            Pick::Index => Command::OpenIndex(path),
+            Pick::Text { held_out } => Command::AddText { path, held_out },
+        })
+    });
+}
+
+/// Size of a file, or of the files of a folder.
+fn size_bytes(path: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return std::fs::metadata(path).map_or(0, |file| file.len());
+    };
+    let files = entries.filter_map(|entry| entry.ok()?.metadata().ok());
+    files
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
 }

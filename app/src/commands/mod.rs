@@ -19,8 +19,11 @@ pub mod shell;
 pub mod steering;
 pub mod training;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use crate::jobs::Jobs;
-use crate::shell::dialogs::Dialogs;
+use crate::shell::dialogs::{Ask, Dialogs};
 use crate::shell::layout::Layout;
 use crate::state::{AppState, Event};
 
@@ -82,7 +85,7 @@ pub struct Context<'a> {
     /// Tiles, history, palette.
     pub layout: &'a mut Layout,
     /// File dialogs.
-    pub dialogs: &'a dyn Dialogs,
+    pub dialogs: &'a Arc<dyn Dialogs>,
     /// Commands for the same frame, after those already waiting.
     pub commands: &'a mut Commands,
 }
@@ -91,6 +94,17 @@ impl Context<'_> {
     /// Changes the state.
     pub fn apply(&mut self, event: Event) {
         self.state.apply(event);
+    }
+
+    /// Asks for a path by the system's dialog (on a thread of its own) and sends the command made from the answer.
+    pub fn ask(&mut self, ask: Ask, then: impl FnOnce(PathBuf) -> Command + Send + 'static) {
+        let dialogs = Arc::clone(self.dialogs);
+        self.jobs.start_dialog(move |worker| {
+            if let Some(path) = dialogs.ask(&ask) {
+                worker.ask(then(path));
+            }
+            Ok(())
+        });
     }
 
     /// Shows a failure: one sentence.
@@ -128,6 +142,7 @@ impl Commands {
 
 /// Asks every area what the state calls for.
 pub fn follow(state: &AppState, commands: &mut Commands) {
+    library::follow(state, commands);
     features::follow(state, commands);
     prompt::follow(state, commands);
     training::follow(state, commands);

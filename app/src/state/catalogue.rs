@@ -1,6 +1,6 @@
 //! Model, dictionaries and indexes of the open project, and how loading each of them went.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use umbra_core::error::Notes;
@@ -8,6 +8,7 @@ use umbra_core::eval::Figures;
 use umbra_core::features::About;
 use umbra_core::ids::HookPoint;
 use umbra_core::models::Model;
+use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 
 use super::{AppState, Load};
@@ -67,9 +68,11 @@ pub struct Dictionary {
     pub name: String,
     /// Its folder.
     pub folder: PathBuf,
-    /// The weights.
+    /// The weights; absent: about to be loaded.
     pub load: Load<LoadedSae>,
-    /// Its index.
+    /// Where its index is, if the project names one.
+    pub index_path: Option<PathBuf>,
+    /// Its index; absent and named: about to be opened. Loading while one is built.
     pub index: Load<LoadedIndex>,
     /// Its evaluation; loading while one runs.
     pub evaluation: Load<Evaluation>,
@@ -102,7 +105,7 @@ impl Catalogue {
     }
 
     /// A dictionary by folder.
-    pub fn by_folder(&self, folder: &std::path::Path) -> Option<&Dictionary> {
+    pub fn by_folder(&self, folder: &Path) -> Option<&Dictionary> {
         self.dictionaries.iter().find(|d| d.folder == folder)
     }
 
@@ -111,20 +114,26 @@ impl Catalogue {
     }
 }
 
+/// A folder's or file's name, the key of labels and kept results.
+pub fn name_of(path: &Path) -> String {
+    path.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {
-    /// Everything goes: another project opens.
-    Cleared,
-    /// A model is being loaded from there.
-    ModelAsked(PathBuf),
-    /// The model arrived or failed.
-    Model(Load<LoadedModel>),
-    /// A dictionary was added (its weights are being loaded). Nothing happens if its folder is there already.
-    Added(PathBuf),
-    /// Weights arrived or failed.
+    /// A model was named; it is about to be loaded.
+    ModelNamed(PathBuf),
+    /// The model of that path is being loaded, arrived or failed.
+    Model(PathBuf, Box<Load<LoadedModel>>),
+    /// A dictionary was named, with its index if it has one; both are about to be loaded. Nothing happens if its folder is there already.
+    Added(PathBuf, Option<PathBuf>),
+    /// Weights are being loaded, arrived or failed.
     Sae(DictionaryId, Load<LoadedSae>),
-    /// An index arrived, failed, or is being built.
+    /// An index is being opened or built, arrived or failed.
     Index(DictionaryId, Load<LoadedIndex>),
     /// An evaluation arrived, failed, or runs.
     Evaluation(DictionaryId, Load<Evaluation>),
@@ -136,20 +145,18 @@ pub enum Event {
 pub(super) fn apply(state: &mut AppState, event: Event) {
     let catalogue = &mut state.catalogue;
     match event {
-        Event::Cleared => {
-            let next = catalogue.next;
-            *catalogue = Catalogue {
-                next,
-                ..Catalogue::default()
-            };
-            state.selection.clear();
-        }
-        Event::ModelAsked(path) => {
+        Event::ModelNamed(path) => {
             catalogue.model_path = Some(path);
-            catalogue.model = Load::Loading;
+            catalogue.model = Load::Absent;
         }
-        Event::Model(load) => catalogue.model = load,
-        Event::Added(folder) => add(state, folder),
+        Event::Model(path, load) => {
+            if catalogue.model_path.as_ref() == Some(&path) {
+                catalogue.model = *load;
+            }
+        }
+        Event::Added(folder, index) => {
+            add(state, folder, index);
+        }
         Event::Sae(id, load) => {
             if let Some(dictionary) = catalogue.get_mut(id) {
                 dictionary.load = load;
@@ -157,6 +164,9 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         }
         Event::Index(id, load) => {
             if let Some(dictionary) = catalogue.get_mut(id) {
+                if let Load::Ready(index) = &load {
+                    dictionary.index_path = Some(index.path.clone());
+                }
                 dictionary.index = load;
             }
         }
@@ -175,22 +185,42 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
     }
 }
 
-fn add(state: &mut AppState, folder: PathBuf) {
+/// Another project: everything goes, and what it names is about to be loaded.
+pub(super) fn open(
+    state: &mut AppState,
+    project: &Project,
+    evaluations: Vec<(PathBuf, Evaluation)>,
+) {
+    state.catalogue = Catalogue {
+        model_path: project.model.clone(),
+        next: state.catalogue.next,
+        ..Catalogue::default()
+    };
+    state.selection.clear();
+    for entry in &project.entries {
+        add(state, entry.sae.clone(), entry.index.clone());
+    }
+    for (folder, evaluation) in evaluations {
+        let mut dictionaries = state.catalogue.dictionaries.iter_mut();
+        if let Some(dictionary) = dictionaries.find(|d| d.folder == folder) {
+            dictionary.evaluation = Load::Ready(evaluation);
+        }
+    }
+}
+
+fn add(state: &mut AppState, folder: PathBuf, index_path: Option<PathBuf>) {
     let catalogue = &mut state.catalogue;
     if catalogue.by_folder(&folder).is_some() {
         return;
     }
     let id = DictionaryId(catalogue.next);
     catalogue.next += 1;
-    let name = folder.file_name().map_or_else(
-        || folder.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    );
     catalogue.dictionaries.push(Dictionary {
         id,
-        name,
+        name: name_of(&folder),
         folder,
-        load: Load::Loading,
+        load: Load::Absent,
+        index_path,
         index: Load::Absent,
         evaluation: Load::Absent,
     });

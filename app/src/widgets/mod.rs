@@ -1,0 +1,3 @@
+//! Pieces that views are made of. They know the theme and plain data, never the application's state.
+
+pub mod number;

@@ -1,0 +1,132 @@
+//! How numbers are written everywhere: three significant digits, thin-space thousands, a true minus, densities in percent.
+
+/// Stands between groups of three digits and before `%`; keeps the number on one line.
+const THIN: char = '\u{202F}';
+
+/// Three significant digits; whole numbers from 1000 up; powers of ten below 0.001.
+pub fn number(value: f64) -> String {
+    let size = value.abs();
+    let digits = match size {
+        _ if !value.is_finite() => "–".to_owned(),
+        _ if size == 0.0 => "0".to_owned(),
+        _ if size < 0.000_999_5 => power_of_ten(size),
+        _ if size >= 999.5 => grouped(size.round() as u64),
+        _ => plain(size),
+    };
+    if value < 0.0 && digits != "0" && value.is_finite() {
+        format!("−{digits}")
+    } else {
+        digits
+    }
+}
+
+/// As [`number`], with a plus where it is positive.
+pub fn signed(value: f64) -> String {
+    let digits = number(value);
+    if value > 0.0 {
+        format!("+{digits}")
+    } else {
+        digits
+    }
+}
+
+/// A whole number with thin spaces between thousands.
+pub fn count(value: u64) -> String {
+    grouped(value)
+}
+
+/// A share as percent: `0.012 %`.
+pub fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    if percent != 0.0 && percent.abs() < 0.000_999_5 {
+        return format!("{percent:.5}{THIN}%");
+    }
+    format!("{}{THIN}%", number(percent))
+}
+
+/// Bytes in the unit that reads best.
+pub fn bytes(size: u64) -> String {
+    let units = ["B", "kB", "MB", "GB", "TB"];
+    let mut value = size as f64;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{}{THIN}{}", number(value), units[unit])
+}
+
+/// Three significant digits of a value in [0.0009995, 999.5), without trailing noise.
+fn plain(size: f64) -> String {
+    let magnitude = size.log10().floor() as i32;
+    let decimals = |magnitude: i32| (2 - magnitude).clamp(0, 6) as usize;
+    let text = format!("{size:.0$}", decimals(magnitude));
+    let rounded: f64 = text.parse().unwrap_or(size);
+    if rounded > 0.0 && rounded.log10().floor() as i32 > magnitude {
+        format!("{size:.0$}", decimals(magnitude + 1))
+    } else {
+        text
+    }
+}
+
+fn power_of_ten(size: f64) -> String {
+    let text = format!("{size:.2e}");
+    match text.split_once('e') {
+        Some((digits, power)) => format!("{digits}e{}", power.replace('-', "−")),
+        None => text,
+    }
+}
+
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    if digits.len() <= 4 {
+        return digits;
+    }
+    let mut out = String::with_capacity(digits.len() * 2);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(THIN);
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: f64, want: &str) {
+        assert_eq!(number(value).replace(THIN, " "), want);
+    }
+
+    #[test]
+    fn numbers_have_three_significant_digits() {
+        check(0.0, "0");
+        check(1.0, "1.00");
+        check(12.345, "12.3");
+        check(123.45, "123");
+        check(0.012_345, "0.0123");
+        check(9.996, "10.0");
+        check(0.9996, "1.00");
+        check(999.4, "999");
+        check(999.6, "1000");
+        check(1_234_567.0, "1 234 567");
+        check(-3.14159, "−3.14");
+        check(0.000_012_34, "1.23e−5");
+        check(f64::NAN, "–");
+    }
+
+    #[test]
+    fn shares_are_percent_and_signs_are_said() {
+        assert_eq!(percent(0.000_123).replace(THIN, " "), "0.0123 %");
+        assert_eq!(percent(0.5).replace(THIN, " "), "50.0 %");
+        assert_eq!(percent(0.0).replace(THIN, " "), "0 %");
+        assert_eq!(percent(1e-7).replace(THIN, " "), "0.00001 %");
+        assert_eq!(signed(0.5), "+0.500");
+        assert_eq!(signed(-0.5), "−0.500");
+        assert_eq!(bytes(45_300_000).replace(THIN, " "), "45.3 MB");
+        assert_eq!(count(100_000).replace(THIN, " "), "100 000");
+    }
+}
