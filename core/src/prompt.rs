@@ -1,8 +1,11 @@
 //! One text read through a model and a dictionary: tokens, their features, what comes next.
 
-use crate::error::Result;
-use crate::ids::{FeatureId, TokenId};
-use crate::models::Model;
+use candle_core::Tensor;
+
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::ids::{FeatureId, HookPoint, TokenId};
+use crate::models::{Hooks, Model, Start, token_tensor};
 use crate::sae::{Latents, Sae};
 
 /// A probable next token.
@@ -27,16 +30,176 @@ pub struct Reading {
     pub latents: Latents,
     /// Per token, the probable next ones, most likely first.
     pub next: Vec<Vec<NextToken>>,
+    /// Tokens of the text beyond the model's context, left out.
+    pub cut: usize,
 }
 
 impl Reading {
     /// The strongest features at position `t`, strongest first, at most `most`.
     pub fn strongest(&self, t: usize, most: usize) -> Vec<(FeatureId, f32)> {
-        unimplemented!("{t} {most}")
+        let mut pairs: Vec<_> = self.latents.row(t).collect();
+        pairs.sort_by(|(f, a), (g, b)| b.total_cmp(a).then(f.cmp(g)));
+        pairs.truncate(most);
+        pairs
+    }
+}
+
+/// Keeps the value of one hook.
+struct Keep {
+    hook: HookPoint,
+    value: Option<Tensor>,
+    /// Whether the pass may end there.
+    alone: bool,
+}
+
+impl Hooks for Keep {
+    fn wants(&self, hook: HookPoint) -> bool {
+        hook == self.hook
+    }
+
+    fn visit(&mut self, _: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        self.value = Some(value.clone());
+        Ok(None)
+    }
+
+    fn last(&self) -> Option<HookPoint> {
+        self.alone.then_some(self.hook)
     }
 }
 
 /// Reads `text` (cut to the model's context) through model and dictionary; `most_next` next tokens are kept per position.
 pub fn read(model: &Model, sae: &Sae, text: &str, most_next: usize) -> Result<Reading> {
-    unimplemented!("{} {} {text} {most_next}", model.name(), sae.name)
+    crate::formats::check_fit(sae, model)?;
+    let mut tokens = model.codec().encode_with_bos(text)?;
+    if tokens.is_empty() {
+        return Err(Error::setting("text", "there is none, type a word"));
+    }
+    let cut = tokens.len().saturating_sub(model.config().context);
+    tokens.truncate(model.config().context);
+    let mut keep = Keep {
+        hook: sae.hook()?,
+        value: None,
+        alone: most_next == 0,
+    };
+    let input = token_tensor(&[&tokens])?;
+    let logits = model.run(Start::Tokens(&input), &mut keep)?;
+    let Some(value) = keep.value else {
+        return Err(Error::hook(
+            keep.hook,
+            format!("{} did not reach it", model.name()),
+        ));
+    };
+    let latents = sae.encode(&Matrix::from_tensor(&value, sae.width())?)?;
+    let next = match logits {
+        Some(logits) => next_tokens(model, &logits, most_next)?,
+        None => vec![Vec::new(); tokens.len()],
+    };
+    let texts = tokens.iter().map(|id| model.codec().display(*id)).collect();
+    Ok(Reading {
+        tokens,
+        texts,
+        latents,
+        next,
+        cut,
+    })
+}
+
+/// The most likely tokens after each position of `logits [1, t, v]`.
+fn next_tokens(model: &Model, logits: &Tensor, most: usize) -> Result<Vec<Vec<NextToken>>> {
+    let logits = logits.squeeze(0)?.to_vec2::<f32>()?; // [t, v]
+    let at = |logits: &Vec<f32>| {
+        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = logits.iter().map(|l| f64::from(l - largest).exp()).sum();
+        let mut order: Vec<usize> = (0..logits.len()).collect();
+        let by_logit = |i: &usize, j: &usize| logits[*j].total_cmp(&logits[*i]).then(i.cmp(j));
+        if most < order.len() {
+            order.select_nth_unstable_by(most, by_logit);
+            order.truncate(most);
+        }
+        order.sort_unstable_by(by_logit);
+        let next = |i: usize| NextToken {
+            id: TokenId::from(i),
+            text: model.codec().display(TokenId::from(i)),
+            probability: (f64::from(logits[i] - largest).exp() / sum) as f32,
+        };
+        order.into_iter().map(next).collect()
+    };
+    Ok(logits.iter().map(at).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::sae::{Provenance, Selection};
+
+    fn demo() -> Model {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+        Model::open(Path::new(path)).unwrap().0
+    }
+
+    /// Feature `i` reads coordinate `i` alone.
+    fn coordinates(d: usize) -> Sae {
+        let mut w = Matrix::zeros(d, d);
+        for i in 0..d {
+            w.row_mut(i)[i] = 1.0;
+        }
+        Sae {
+            name: "coordinates".to_owned(),
+            w_enc: w.clone(),
+            b_enc: vec![0.0; d],
+            w_dec: w,
+            b_dec: vec![0.0; d],
+            selection: Selection::TopK { k: 16 },
+            provenance: Provenance {
+                hook: Some(HookPoint::block(1, crate::ids::Site::Z)),
+                ..Provenance::default()
+            },
+        }
+    }
+
+    #[test]
+    fn a_text_gives_its_tokens_with_their_strongest_features_and_next_tokens() {
+        let model = demo();
+        let sae = coordinates(256);
+        let reading = read(&model, &sae, "The king was", 5).unwrap();
+        assert_eq!(reading.texts.len(), reading.tokens.len());
+        assert_eq!(Some(reading.tokens[0]), model.codec().bos().id);
+        assert_eq!(reading.texts[1..].concat(), "The king was");
+        let hook = sae.hook().unwrap();
+        let input = token_tensor(&[&reading.tokens]).unwrap();
+        let z = &model.capture(&input, &[hook]).unwrap()[&hook];
+        let z = Matrix::from_tensor(z, 256).unwrap();
+        for t in 0..reading.tokens.len() {
+            let mut want: Vec<_> = z.row(t).iter().copied().enumerate().collect();
+            want.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            let want = want.into_iter().map(|(i, act)| (FeatureId::from(i), act));
+            assert_eq!(reading.strongest(t, 10), want.take(10).collect::<Vec<_>>());
+        }
+        let next = &reading.next[reading.tokens.len() - 1];
+        assert_eq!(next.len(), 5);
+        assert!(next.is_sorted_by(|a, b| a.probability >= b.probability));
+        let all = read(&model, &sae, "The king was", 4096).unwrap();
+        let sum: f32 = all.next[0].iter().map(|next| next.probability).sum();
+        assert!((sum - 1.0).abs() < 1e-4 && &all.next[reading.tokens.len() - 1][..5] == next);
+    }
+
+    #[test]
+    fn a_text_longer_than_the_context_is_cut_and_says_so() {
+        let reading = read(&demo(), &coordinates(256), &"a word ".repeat(300), 0).unwrap();
+        assert_eq!((reading.tokens.len(), reading.latents.rows()), (256, 256));
+        assert!(reading.cut > 0 && reading.next.iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn a_dictionary_of_another_width_is_refused() {
+        let refused = read(&demo(), &coordinates(255), "x", 0)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refused.contains("blocks.1.attn.hook_z") && refused.contains("256"),
+            "{refused}"
+        );
+    }
 }

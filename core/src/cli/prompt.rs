@@ -28,6 +28,13 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
     let sae = args.sae.open(&model, console)?;
     let reading = prompt::read(&model, &sae, &args.text, 0)?;
+    if reading.cut > 0 {
+        let kept = reading.tokens.len();
+        console.note(&format!(
+            "The text is cut to the model's context of {kept} tokens, {} are left out",
+            reading.cut
+        ));
+    }
     console.answer(&object(&reading), || table(&reading))?;
     Ok(Exit::Done)
 }

@@ -1,0 +1,200 @@
+//! L0, FVU, dead and rare share, CE clean, spliced, zero- and mean-ablated: each with its definition.
+//!
+//! Two passes over the rows: the first for the mean activation, the second for everything else. Spliced and ablated runs begin at the
+//! dictionary's layer, from the residual stream of the clean run. Sums are over fixed chunks of rows, added in order, so the number of threads
+//! changes nothing.
+
+mod passes;
+mod sums;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use self::passes::Passes;
+use self::sums::Sums;
+use crate::Flow;
+use crate::capture;
+use crate::corpus::Rows;
+use crate::error::{Error, Result};
+use crate::formats;
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::sae::Sae;
+
+/// Logits held by one chunk of rows at most.
+const CHUNK_LOGITS: usize = 1 << 24;
+/// Rows of one chunk at most.
+const CHUNK_ROWS: usize = 8;
+
+/// The figures of one dictionary on one text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Mean active features per token.
+    pub l0: f64,
+    /// Σ‖x − x̂‖² / Σ‖x − mean‖².
+    pub fvu: f64,
+    /// Share of features never active on this text.
+    pub dead_fraction: f64,
+    /// Share of features with density below 1e-5.
+    pub rare_fraction: f64,
+    /// Nats per token, untouched.
+    pub ce_clean: f64,
+    /// With the reconstruction in place of the activation.
+    pub ce_sae: f64,
+    /// With zeros in place.
+    pub ce_zero: f64,
+    /// With the mean activation in place.
+    pub ce_mean: f64,
+    /// (zero − sae) / (zero − clean).
+    pub ce_recovered_zero: f64,
+    /// (mean − sae) / (mean − clean).
+    pub ce_recovered_mean: f64,
+    /// Activations the figures are over.
+    pub tokens: u64,
+}
+
+/// Name and definition of each figure, as shown on hover and written beside it.
+pub const DEFINITIONS: &[(&str, &str)] = &[
+    (
+        "l0",
+        "mean number of active features per token, over positions 1 to t−1 of rows of t tokens",
+    ),
+    (
+        "fvu",
+        "fraction of variance unexplained: sum of |x − x̂|² over sum of |x − mean|², the mean over all tokens read, positions 1 to t−1",
+    ),
+    (
+        "dead_fraction",
+        "share of features never active on the text read, positions 1 to t−1",
+    ),
+    (
+        "rare_fraction",
+        "share of features active on fewer than 1 in 100,000 tokens of the text read, dead ones included",
+    ),
+    (
+        "ce_clean",
+        "mean cross-entropy in nats of the untouched model, position p from 1 on charged with token p+1",
+    ),
+    (
+        "ce_sae",
+        "the same with the reconstruction in place of the activation at every position but the first of a row",
+    ),
+    (
+        "ce_zero",
+        "the same with zeros in place of the activation at every position but the first of a row",
+    ),
+    (
+        "ce_mean",
+        "the same with the mean activation of the text read in place at every position but the first of a row",
+    ),
+    (
+        "ce_recovered_zero",
+        "(ce_zero − ce_sae) / (ce_zero − ce_clean): 1 loses nothing, 0 is no better than zeros",
+    ),
+    (
+        "ce_recovered_mean",
+        "(ce_mean − ce_sae) / (ce_mean − ce_clean): 1 loses nothing, 0 is no better than the mean",
+    ),
+    (
+        "tokens",
+        "activations the figures are over: positions 1 to t−1 of every full row",
+    ),
+];
+
+/// Progress of an evaluation or any other pass over rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pass {
+    /// Rows done; an evaluation reads each row twice and counts both.
+    pub done: usize,
+    /// Rows in all.
+    pub rows: usize,
+}
+
+/// Evaluates `sae` on `rows`; `None` if the observer stopped it.
+pub fn run(
+    model: &Model,
+    sae: &Sae,
+    rows: &Rows,
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<Option<Figures>> {
+    formats::check_fit(sae, model)?;
+    if rows.is_empty() || rows.context() < 3 {
+        let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
+        return Err(Error::setting("corpus", what));
+    }
+    let hook = sae.hook()?;
+    let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
+    let Some(mean) = mean(model, rows, hook, &mut |done| {
+        observe(Pass {
+            done,
+            rows: 2 * rows.len(),
+        })
+    })?
+    else {
+        return Ok(None);
+    };
+    let passes = Passes::new(model, sae, rows, hook, mean);
+    let mut sums = Sums::new(sae.features());
+    let chunks: Vec<Vec<usize>> = in_chunks(rows.len(), chunk);
+    let mut done = 0;
+    for wave in chunks.chunks(wave()) {
+        let parts: Vec<Sums> = wave
+            .par_iter()
+            .map(|rows| passes.measure(rows))
+            .collect::<Result<_>>()?;
+        for part in &parts {
+            sums.add(part);
+        }
+        done += wave.iter().map(Vec::len).sum::<usize>();
+        let pass = Pass {
+            done: rows.len() + done,
+            rows: 2 * rows.len(),
+        };
+        if observe(pass).is_break() && done < rows.len() {
+            return Ok(None);
+        }
+    }
+    sums.figures().map(Some)
+}
+
+/// Mean activation `[d]` at `hook` over positions 1 to t−1 of all rows.
+fn mean(
+    model: &Model,
+    rows: &Rows,
+    hook: HookPoint,
+    observe: &mut dyn FnMut(usize) -> Flow,
+) -> Result<Option<Vec<f32>>> {
+    let t = rows.context();
+    let mut sum = vec![0.0_f64; model.width(hook)?];
+    let all: Vec<usize> = (0..rows.len()).collect();
+    let mut done = 0;
+    for some in all.chunks(CHUNK_ROWS * wave()) {
+        let x = capture::activations(model, rows, some, hook)?;
+        for (_, row) in x.iter_rows().enumerate().filter(|(i, _)| i % t > 0) {
+            for (sum, x) in sum.iter_mut().zip(row) {
+                *sum += f64::from(*x);
+            }
+        }
+        done += some.len();
+        if observe(done).is_break() {
+            return Ok(None);
+        }
+    }
+    let tokens = (rows.len() * (t - 1)) as f64;
+    Ok(Some(
+        sum.into_iter().map(|sum| (sum / tokens) as f32).collect(),
+    ))
+}
+
+fn in_chunks(rows: usize, chunk: usize) -> Vec<Vec<usize>> {
+    let all: Vec<usize> = (0..rows).collect();
+    all.chunks(chunk).map(<[usize]>::to_vec).collect()
+}
+
+/// Chunks computed side by side between two reports. Results are added chunk by chunk, so this changes speed alone.
+fn wave() -> usize {
+    2 * rayon::current_num_threads()
+}
+
+#[cfg(test)]
+mod tests;

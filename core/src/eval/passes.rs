@@ -1,0 +1,208 @@
+//! The forward passes of one chunk of rows: clean, then spliced and ablated from the dictionary's layer on.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+
+use super::sums::Sums;
+use crate::corpus::Rows;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Layer, Site, TokenId};
+use crate::models::{Hooks, Model, Start, token_tensor};
+use crate::sae::Sae;
+
+/// Everything the passes read.
+#[derive(Debug)]
+pub(super) struct Passes<'a> {
+    model: &'a Model,
+    sae: &'a Sae,
+    rows: &'a Rows,
+    hook: HookPoint,
+    mean: Vec<f32>,
+    resume: Resume,
+}
+
+/// How a pass with another value at the hook begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resume {
+    /// From the tokens, the value replaced on the way.
+    Tokens,
+    /// From the residual stream that `HookPoint` holds in the clean run and `Layer` reads, the value replaced on the way.
+    Before(HookPoint, Layer),
+    /// The value is the residual stream that this layer reads.
+    At(Layer),
+}
+
+impl Resume {
+    fn of(hook: HookPoint, layers: usize) -> Self {
+        match hook {
+            HookPoint::Embed => Self::Tokens,
+            HookPoint::Block(layer, Site::ResidPre) => Self::At(layer),
+            HookPoint::Block(Layer(layer), Site::ResidPost) => Self::At(Layer(layer + 1)),
+            HookPoint::Block(layer, _) => {
+                Self::Before(HookPoint::Block(layer, Site::ResidPre), layer)
+            }
+            HookPoint::FinalNormalized => {
+                let last = HookPoint::block(layers - 1, Site::ResidPost);
+                Self::Before(last, Layer::from(layers))
+            }
+        }
+    }
+}
+
+/// Keeps the values of some hooks.
+struct Keep {
+    wanted: Vec<HookPoint>,
+    kept: BTreeMap<HookPoint, Tensor>,
+}
+
+impl Hooks for Keep {
+    fn wants(&self, hook: HookPoint) -> bool {
+        self.wanted.contains(&hook)
+    }
+
+    fn visit(&mut self, hook: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        self.kept.insert(hook, value.clone());
+        Ok(None)
+    }
+}
+
+/// Puts a value in place of a hook's.
+struct Replace<'a> {
+    hook: HookPoint,
+    value: &'a Tensor,
+}
+
+impl Hooks for Replace<'_> {
+    fn wants(&self, hook: HookPoint) -> bool {
+        hook == self.hook
+    }
+
+    fn visit(&mut self, _: HookPoint, _: usize, _: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(self.value.clone()))
+    }
+}
+
+impl<'a> Passes<'a> {
+    pub(super) fn new(
+        model: &'a Model,
+        sae: &'a Sae,
+        rows: &'a Rows,
+        hook: HookPoint,
+        mean: Vec<f32>,
+    ) -> Self {
+        Self {
+            model,
+            sae,
+            rows,
+            hook,
+            mean,
+            resume: Resume::of(hook, model.config().layers),
+        }
+    }
+
+    /// The sums of one chunk of rows.
+    pub(super) fn measure(&self, rows: &[usize]) -> Result<Sums> {
+        let tokens: Vec<&[TokenId]> = rows.iter().map(|row| self.rows.row(*row)).collect();
+        let input = token_tensor(&tokens)?; // [b, t]
+        let mut clean = Keep {
+            wanted: vec![self.hook],
+            kept: BTreeMap::new(),
+        };
+        if let Resume::Before(hook, _) = self.resume {
+            clean.wanted.push(hook);
+        }
+        let mut sums = Sums::new(self.sae.features());
+        let logits = logits(self.model.run(Start::Tokens(&input), &mut clean)?)?;
+        sums.ce_clean += charge(&logits, &tokens)?;
+        drop(logits);
+        let shape = self.kept(&clean, self.hook)?.dims().to_vec();
+        let x = Matrix::from_tensor(self.kept(&clean, self.hook)?, self.sae.width())?;
+        let latents = self.sae.encode(&x)?;
+        let recon = self.sae.decode(&latents)?;
+        let t = self.rows.context();
+        for i in (0..x.rows()).filter(|i| i % t > 0) {
+            sums.fit(x.row(i), recon.row(i), &self.mean);
+            sums.active(&latents.features[latents.range(i)]);
+        }
+        sums.charged += (rows.len() * (t - 2)) as u64;
+        let zero = Matrix::zeros(x.rows(), x.columns());
+        let mean = Matrix::new(x.rows(), x.columns(), self.mean.repeat(x.rows()))?;
+        for (value, ce) in [
+            (recon, &mut sums.ce_sae),
+            (zero, &mut sums.ce_zero),
+            (mean, &mut sums.ce_mean),
+        ] {
+            let value = keeping_first(value, &x, t).to_tensor()?;
+            let value = value.reshape(shape.as_slice())?; // as the hook has it
+            let logits = self.replaced(&input, &clean, &value)?;
+            *ce += charge(&logits, &tokens)?;
+        }
+        Ok(sums)
+    }
+
+    /// Logits with `value` at the hook.
+    fn replaced(&self, input: &Tensor, clean: &Keep, value: &Tensor) -> Result<Tensor> {
+        let mut replace = Replace {
+            hook: self.hook,
+            value,
+        };
+        let run = match self.resume {
+            Resume::Tokens => self.model.run(Start::Tokens(input), &mut replace),
+            Resume::Before(hook, layer) => {
+                let start = Start::Residual(layer, self.kept(clean, hook)?);
+                self.model.run(start, &mut replace)
+            }
+            Resume::At(layer) => {
+                let mut nothing = Keep {
+                    wanted: Vec::new(),
+                    kept: BTreeMap::new(),
+                };
+                self.model.run(Start::Residual(layer, value), &mut nothing)
+            }
+        };
+        logits(run?)
+    }
+
+    fn kept<'k>(&self, clean: &'k Keep, hook: HookPoint) -> Result<&'k Tensor> {
+        let missing = || Error::hook(hook, format!("{} did not reach it", self.model.name()));
+        clean.kept.get(&hook).ok_or_else(missing)
+    }
+}
+
+fn logits(run: Option<Tensor>) -> Result<Tensor> {
+    run.ok_or_else(|| Error::Shape {
+        op: "evaluation",
+        what: "the forward pass ended before the logits".to_owned(),
+    })
+}
+
+/// `value` with the clean activation at the first position of each row.
+fn keeping_first(mut value: Matrix, x: &Matrix, t: usize) -> Matrix {
+    for i in (0..x.rows()).step_by(t) {
+        value.row_mut(i).copy_from_slice(x.row(i));
+    }
+    value
+}
+
+/// Summed cross-entropy of `logits [b, t, v]`: position p ≥ 1 is charged with the token after it.
+fn charge(logits: &Tensor, tokens: &[&[TokenId]]) -> Result<f64> {
+    let (_, t, v) = logits.dims3()?;
+    let values = logits.flatten_all()?.to_vec1::<f32>()?;
+    let rows = values.chunks_exact(t * v).zip(tokens);
+    let charged = rows.map(|(row, tokens)| {
+        let positions = row.chunks_exact(v).zip(&tokens[1..]).skip(1);
+        positions
+            .map(|(logits, target)| cross_entropy(logits, target.index()))
+            .sum::<f64>()
+    });
+    Ok(charged.sum())
+}
+
+/// −log softmax at `target`, in nats.
+fn cross_entropy(logits: &[f32], target: usize) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|l| f64::from((l - largest).exp())).sum();
+    sum.ln() + f64::from(largest) - f64::from(logits[target])
+}

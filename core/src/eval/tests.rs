@@ -1,0 +1,304 @@
+use std::path::Path;
+
+use candle_core::Tensor;
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::dims::Matrix;
+use crate::ids::TokenId;
+use crate::models::{Hooks, Start, token_tensor};
+use crate::sae::{Provenance, Selection};
+
+fn model(name: &str) -> Model {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
+    Model::open(&Path::new(root).join(name)).unwrap().0
+}
+
+fn rows(model: &Model, count: usize, t: usize) -> Rows {
+    let mut random = ChaCha8Rng::seed_from_u64(5);
+    let vocab = u32::try_from(model.config().vocab).unwrap();
+    let tokens = (0..count * t).map(|_| TokenId(random.random_range(0..vocab)));
+    Rows::new(
+        t,
+        tokens.collect(),
+        vec![0; count * t],
+        vec!["random".to_owned()],
+    )
+}
+
+fn uniform(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let values = (0..rows * columns).map(|_| random.random_range(-0.5..0.5));
+    Matrix::new(rows, columns, values.collect()).unwrap()
+}
+
+fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sae {
+    Sae {
+        name: "test".to_owned(),
+        b_enc: vec![0.0; w_enc.rows()],
+        b_dec: vec![0.0; w_dec.columns()],
+        w_enc,
+        w_dec,
+        selection: Selection::TopK { k },
+        provenance: Provenance {
+            hook: Some(hook),
+            ..Provenance::default()
+        },
+    }
+}
+
+/// `x = relu(x) − relu(−x)`: 2·d features, all of them allowed.
+fn exact(d: usize, hook: HookPoint) -> Sae {
+    let mut both = Matrix::zeros(2 * d, d);
+    for i in 0..d {
+        both.row_mut(i)[i] = 1.0;
+        both.row_mut(d + i)[i] = -1.0;
+    }
+    sae(both.clone(), both, 2 * d, hook)
+}
+
+fn random(d: usize, hook: HookPoint) -> Sae {
+    sae(uniform(3 * d, d, 1), uniform(3 * d, d, 2), 4, hook)
+}
+
+fn figures(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
+    let mut on = |_: Pass| Flow::Continue(());
+    run(model, sae, rows, &mut on).unwrap().unwrap()
+}
+
+struct Put<'a>(HookPoint, &'a dyn Fn(&Tensor) -> Tensor);
+
+impl Hooks for Put<'_> {
+    fn wants(&self, hook: HookPoint) -> bool {
+        hook == self.0
+    }
+
+    fn visit(&mut self, _: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        Ok(Some(self.1(value)))
+    }
+}
+
+fn mean_by_definition(activations: &[Matrix], t: usize) -> Vec<f64> {
+    let n = (activations.len() * (t - 1)) as f64;
+    let mut mean = vec![0.0_f64; activations[0].columns()];
+    for x in activations {
+        for p in 1..t {
+            for (mean, x) in mean.iter_mut().zip(x.row(p)) {
+                *mean += f64::from(*x) / n;
+            }
+        }
+    }
+    mean
+}
+
+/// The definitions in plain loops: row by row, from the tokens, nothing shared or resumed.
+fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
+    let hook = sae.hook().unwrap();
+    let (t, d) = (rows.context(), sae.width());
+    let tensors: Vec<Tensor> = (0..rows.len())
+        .map(|i| token_tensor(&[rows.row(i)]).unwrap())
+        .collect();
+    let activations: Vec<Matrix> = tensors
+        .iter()
+        .map(|tokens| {
+            Matrix::from_tensor(&model.capture(tokens, &[hook]).unwrap()[&hook], d).unwrap()
+        })
+        .collect();
+    let n = (rows.len() * (t - 1)) as f64;
+    let mean = mean_by_definition(&activations, t);
+    let (mut error, mut variance, mut active) = (0.0, 0.0, vec![0_u64; sae.features()]);
+    let mut ce = [0.0; 4];
+    for (i, x) in activations.iter().enumerate() {
+        let latents = sae.encode(x).unwrap();
+        let recon = sae.decode(&latents).unwrap();
+        for p in 1..t {
+            for (j, mean) in mean.iter().enumerate() {
+                let value = f64::from(x.row(p)[j]);
+                error += (value - f64::from(recon.row(p)[j])).powi(2);
+                variance += (value - mean).powi(2);
+            }
+            latents
+                .row(p)
+                .for_each(|(feature, _)| active[feature.index()] += 1);
+        }
+        let put = |from: &dyn Fn(usize, usize) -> f32| {
+            let mut value = x.clone();
+            for p in 1..t {
+                for j in 0..d {
+                    value.row_mut(p)[j] = from(p, j);
+                }
+            }
+            value
+        };
+        let values = [
+            x.clone(),
+            put(&|p, j| recon.row(p)[j]),
+            put(&|_, _| 0.0),
+            put(&|_, j| mean[j] as f32),
+        ];
+        for (ce, value) in ce.iter_mut().zip(values) {
+            let value = value.to_tensor().unwrap();
+            let replace = |old: &Tensor| value.reshape(old.dims()).unwrap();
+            let run = model.run(Start::Tokens(&tensors[i]), &mut Put(hook, &replace));
+            let logits = run
+                .unwrap()
+                .unwrap()
+                .squeeze(0)
+                .unwrap()
+                .to_vec2::<f32>()
+                .unwrap();
+            for p in 1..t - 1 {
+                let sum: f64 = logits[p].iter().map(|l| f64::from(*l).exp()).sum();
+                *ce += sum.ln() - f64::from(logits[p][rows.row(i)[p + 1].index()]);
+            }
+        }
+    }
+    let [clean, spliced, zero, mean] = ce.map(|ce| ce / (rows.len() * (t - 2)) as f64);
+    let dead = active.iter().filter(|count| **count == 0).count() as f64;
+    Figures {
+        l0: active.iter().sum::<u64>() as f64 / n,
+        fvu: error / variance,
+        dead_fraction: dead / active.len() as f64,
+        rare_fraction: dead / active.len() as f64,
+        ce_clean: clean,
+        ce_sae: spliced,
+        ce_zero: zero,
+        ce_mean: mean,
+        ce_recovered_zero: (zero - spliced) / (zero - clean),
+        ce_recovered_mean: (mean - spliced) / (mean - clean),
+        tokens: n as u64,
+    }
+}
+
+#[track_caller]
+fn agree(a: &Figures, b: &Figures, within: f64) {
+    let numbers = |f: &Figures| {
+        serde_json::to_value(f)
+            .unwrap()
+            .as_object()
+            .unwrap()
+            .clone()
+    };
+    for ((key, a), (_, b)) in numbers(a).into_iter().zip(numbers(b)) {
+        let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
+        // A ratio of small differences of cross-entropies is as far off as its denominator is small.
+        let within = if key.starts_with("ce_recovered") {
+            50.0 * within
+        } else {
+            within
+        };
+        assert!((a - b).abs() <= within * b.abs().max(1.0), "{key}: {a} {b}");
+    }
+}
+
+#[test]
+fn figures_equal_their_definitions_at_every_kind_of_hook() {
+    for name in ["tiny-gpt2"] {
+        let model = model(name);
+        let rows = rows(&model, 19, 7);
+        for hook in [
+            "hook_embed",
+            "blocks.0.hook_resid_pre",
+            "blocks.1.attn.hook_z",
+            "blocks.0.attn.hook_v",
+            "blocks.1.hook_mlp_out",
+            "blocks.0.hook_resid_post",
+            "blocks.1.hook_resid_post",
+            "ln_final.hook_normalized",
+        ] {
+            let hook: HookPoint = hook.parse().unwrap();
+            let sae = random(model.width(hook).unwrap(), hook);
+            let got = figures(&model, &sae, &rows);
+            agree(&got, &by_definition(&model, &sae, &rows), 2e-5);
+            assert!(
+                got.tokens == 19 * 6 && got.l0 <= 4.0 && got.l0 > 0.0,
+                "{hook} {got:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_exact_dictionary_loses_nothing() {
+    let model = model("tiny-gpt2");
+    let rows = rows(&model, 9, 8);
+    for hook in ["blocks.1.attn.hook_z", "blocks.0.hook_resid_post"] {
+        let hook: HookPoint = hook.parse().unwrap();
+        let figures = figures(&model, &exact(model.width(hook).unwrap(), hook), &rows);
+        assert_eq!((figures.fvu, figures.ce_sae), (0.0, figures.ce_clean));
+        assert_eq!(
+            (figures.ce_recovered_zero, figures.ce_recovered_mean),
+            (1.0, 1.0)
+        );
+    }
+}
+
+#[test]
+fn a_dictionary_that_writes_nothing_is_the_ablation_its_bias_names() {
+    let model = model("tiny-gpt2");
+    let rows = rows(&model, 9, 8);
+    let hook: HookPoint = "blocks.1.hook_resid_post".parse().unwrap();
+    let d = model.width(hook).unwrap();
+    let mut silent = random(d, hook);
+    silent.w_dec = Matrix::zeros(3 * d, d);
+    let zero = figures(&model, &silent, &rows);
+    assert_eq!((zero.ce_sae, zero.ce_recovered_zero), (zero.ce_zero, 0.0));
+    silent.b_dec = mean(&model, &rows, hook, &mut |_| Flow::Continue(()))
+        .unwrap()
+        .unwrap();
+    let at_mean = figures(&model, &silent, &rows);
+    assert!((at_mean.ce_sae - zero.ce_mean).abs() < 1e-6, "{at_mean:?}");
+    assert!((at_mean.fvu - 1.0).abs() < 1e-6, "{at_mean:?}");
+}
+
+#[test]
+fn dead_and_rare_shares_count_features_that_no_token_activates() {
+    let model = model("tiny-gpt2");
+    let rows = rows(&model, 9, 8);
+    let hook: HookPoint = "blocks.0.hook_resid_pre".parse().unwrap();
+    let d = model.width(hook).unwrap();
+    let mut half = exact(d, hook);
+    half.b_enc[d..].fill(-1e6);
+    let figures = figures(&model, &half, &rows);
+    assert!((figures.dead_fraction - 0.5).abs() < 1e-9, "{figures:?}");
+    assert_eq!(figures.rare_fraction, figures.dead_fraction);
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let model = model("tiny-gpt2");
+    let rows = rows(&model, 40, 8);
+    let hook: HookPoint = "blocks.1.attn.hook_z".parse().unwrap();
+    let sae = random(model.width(hook).unwrap(), hook);
+    let with = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| figures(&model, &sae, &rows))
+    };
+    assert_eq!(with(1), with(3));
+}
+
+#[test]
+fn an_observer_stops_it_and_what_cannot_be_measured_is_said() {
+    let model = model("tiny-gpt2");
+    let few = rows(&model, 9, 8);
+    let hook: HookPoint = "blocks.1.hook_resid_post".parse().unwrap();
+    let d = model.width(hook).unwrap();
+    let stopped = run(&model, &random(d, hook), &few, &mut |_| Flow::Break(())).unwrap();
+    assert_eq!(stopped, None);
+    let mut on = |_: Pass| Flow::Continue(());
+    let narrow = run(&model, &random(d - 1, hook), &few, &mut on)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        narrow.contains("blocks.1.hook_resid_post") && narrow.contains("choose the model"),
+        "{narrow}"
+    );
+    let short = run(&model, &random(d, hook), &rows(&model, 2, 2), &mut on)
+        .unwrap_err()
+        .to_string();
+    assert!(short.contains("a row of 3 tokens or more"), "{short}");
+}
