@@ -1,0 +1,2 @@
+//! The step against its definition, and whole runs.
+use super::*;
