@@ -102,7 +102,9 @@ impl Buffer {
         let rows = &self.order[self.order.len().saturating_sub(most)..];
         let mut sample = Matrix::zeros(rows.len(), self.held.columns());
         for (i, row) in rows.iter().enumerate() {
-            sample.row_mut(i).copy_from_slice(self.held.row(*row as usize));
+            sample
+                .row_mut(i)
+                .copy_from_slice(self.held.row(*row as usize));
         }
         sample
     }

@@ -27,7 +27,8 @@ impl Statistics {
     pub(super) fn of(sample: &Matrix, geometric_median: bool) -> Result<Self> {
         let rows: Vec<&[f32]> = sample.iter_rows().take(SAMPLE).collect();
         let mean = weighted_mean(&rows, sample.columns(), |_| 1.0);
-        let variance = rows.iter().map(|row| distance2(row, &mean)).sum::<f64>() / rows.len() as f64;
+        let variance =
+            rows.iter().map(|row| distance2(row, &mean)).sum::<f64>() / rows.len() as f64;
         if !variance.is_finite() || variance <= 0.0 {
             return Err(Error::Numeric {
                 what: format!(

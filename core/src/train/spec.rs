@@ -118,7 +118,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Features",
         help: "Size of the dictionary",
         unit: "features",
-        range: Range::Whole { least: 1, most: 1 << 24 },
+        range: Range::Whole {
+            least: 1,
+            most: 1 << 24,
+        },
         auto: None,
         get: |spec| spec.features.to_string(),
         set: |spec, text| parse(&mut spec.features, text),
@@ -128,7 +131,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Active per token",
         help: "Features that may be active on one token (TopK)",
         unit: "features",
-        range: Range::Whole { least: 1, most: 4_096 },
+        range: Range::Whole {
+            least: 1,
+            most: 4_096,
+        },
         auto: None,
         get: |spec| spec.k.to_string(),
         set: |spec, text| parse(&mut spec.k, text),
@@ -138,7 +144,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Length",
         help: "Activations to train on; a used-up corpus is shuffled and read again",
         unit: "activations",
-        range: Range::Whole { least: 1, most: 1 << 40 },
+        range: Range::Whole {
+            least: 1,
+            most: 1 << 40,
+        },
         auto: None,
         get: |spec| spec.tokens.to_string(),
         set: |spec, text| parse(&mut spec.tokens, text),
@@ -148,7 +157,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Seed",
         help: "Decides initialisation, order and shuffling",
         unit: "",
-        range: Range::Whole { least: 0, most: u64::MAX },
+        range: Range::Whole {
+            least: 0,
+            most: u64::MAX,
+        },
         auto: None,
         get: |spec| spec.seed.to_string(),
         set: |spec, text| parse(&mut spec.seed, text),
@@ -158,7 +170,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Batch",
         help: "Activations per step",
         unit: "activations",
-        range: Range::Whole { least: 1, most: 1 << 20 },
+        range: Range::Whole {
+            least: 1,
+            most: 1 << 20,
+        },
         auto: None,
         get: |spec| spec.batch.to_string(),
         set: |spec, text| parse(&mut spec.batch, text),
@@ -168,7 +183,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Learning rate",
         help: "Peak rate of Adam, on activations scaled to unit variance",
         unit: "",
-        range: Range::Real { least: 1e-8, most: 1.0 },
+        range: Range::Real {
+            least: 1e-8,
+            most: 1.0,
+        },
         auto: Some("4e-4 · √(16,384 / features), 0.002 at most"),
         get: |spec| or_auto(spec.learning_rate.as_ref()),
         set: |spec, text| parse_auto(&mut spec.learning_rate, text),
@@ -178,7 +196,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Warm-up",
         help: "Share of the steps over which the learning rate rises linearly",
         unit: "of the run",
-        range: Range::Real { least: 0.0, most: 1.0 },
+        range: Range::Real {
+            least: 0.0,
+            most: 1.0,
+        },
         auto: None,
         get: |spec| spec.warmup.to_string(),
         set: |spec, text| parse(&mut spec.warmup, text),
@@ -188,7 +209,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Decay",
         help: "Share of the steps at the end over which the learning rate falls linearly to 0",
         unit: "of the run",
-        range: Range::Real { least: 0.0, most: 1.0 },
+        range: Range::Real {
+            least: 0.0,
+            most: 1.0,
+        },
         auto: None,
         get: |spec| spec.decay.to_string(),
         set: |spec, text| parse(&mut spec.decay, text),
@@ -198,7 +222,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "AuxK features",
         help: "Dead features per token that AuxK lets explain the error",
         unit: "features",
-        range: Range::Whole { least: 1, most: 1 << 20 },
+        range: Range::Whole {
+            least: 1,
+            most: 1 << 20,
+        },
         auto: Some("half the activation's width"),
         get: |spec| or_auto(spec.k_aux.as_ref()),
         set: |spec, text| parse_auto(&mut spec.k_aux, text),
@@ -208,7 +235,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "AuxK weight",
         help: "Weight of AuxK's loss; 0 leaves it out",
         unit: "",
-        range: Range::Real { least: 0.0, most: 10.0 },
+        range: Range::Real {
+            least: 0.0,
+            most: 10.0,
+        },
         auto: None,
         get: |spec| spec.aux_coefficient.to_string(),
         set: |spec, text| parse(&mut spec.aux_coefficient, text),
@@ -218,7 +248,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Dead after",
         help: "Activations after which a silent feature counts as dead",
         unit: "activations",
-        range: Range::Whole { least: 1, most: 1 << 40 },
+        range: Range::Whole {
+            least: 1,
+            most: 1 << 40,
+        },
         auto: Some("10 million or 5 % of the run, whichever is less"),
         get: |spec| or_auto(spec.dead_after.as_ref()),
         set: |spec, text| parse_auto(&mut spec.dead_after, text),
@@ -238,7 +271,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Shuffle buffer",
         help: "Activations held in memory and drawn from at random; half is read anew at a time",
         unit: "activations",
-        range: Range::Whole { least: 1, most: 1 << 26 },
+        range: Range::Whole {
+            least: 1,
+            most: 1 << 26,
+        },
         auto: None,
         get: |spec| spec.buffer.to_string(),
         set: |spec, text| parse(&mut spec.buffer, text),
@@ -331,7 +367,10 @@ impl Spec {
 fn setting(key: &str) -> Result<&'static Setting> {
     SETTINGS.iter().find(|s| s.key == key).ok_or_else(|| {
         let keys: Vec<_> = SETTINGS.iter().map(|s| s.key).collect();
-        Error::setting(key, format!("no such setting, there are {}", keys.join(", ")))
+        Error::setting(
+            key,
+            format!("no such setting, there are {}", keys.join(", ")),
+        )
     })
 }
 
@@ -412,6 +451,11 @@ mod tests {
         assert!(spec.validate().is_err());
         spec = self::spec();
         spec.batch = 0;
-        assert!(spec.validate().unwrap_err().to_string().starts_with("batch: "));
+        assert!(
+            spec.validate()
+                .unwrap_err()
+                .to_string()
+                .starts_with("batch: ")
+        );
     }
 }

@@ -195,7 +195,9 @@ impl Trainer {
         let begun = Instant::now();
         let features = self.features.w_enc.value.rows();
         let by_feature = ByFeature::of(&latents, features);
-        let aux_by_feature = aux.as_ref().map(|aux| ByFeature::of(&aux.latents, features));
+        let aux_by_feature = aux
+            .as_ref()
+            .map(|aux| ByFeature::of(&aux.latents, features));
         report.phases.transpose = begun.elapsed();
         let mut terms = vec![Term {
             latents: &latents,
@@ -304,7 +306,10 @@ impl Trainer {
         let mut columns = vec![0.0; d];
         for (squared, part) in &sums {
             total += squared;
-            columns.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            columns
+                .iter_mut()
+                .zip(part)
+                .for_each(|(sum, part)| *sum += part);
         }
         about_mean(total, &columns, n)
     }
@@ -314,7 +319,11 @@ impl Trainer {
         if dead.is_empty() || self.aux_coefficient == 0.0 {
             return Ok(None);
         }
-        let denominator = about_mean(self.main.squared, &self.main.column_sums, self.centred.rows());
+        let denominator = about_mean(
+            self.main.squared,
+            &self.main.column_sums,
+            self.centred.rows(),
+        );
         if denominator <= 0.0 {
             return Ok(None);
         }

@@ -1,2 +1,4 @@
 //! The step against its definition, and whole runs.
-use super::*;
+
+mod gradients;
+mod runs;
