@@ -1,6 +1,6 @@
 //! Every operation's cases against its definition, and for each a result nudged past tolerance, which must be refused.
 
-use super::{encode_topk, pre_activations, sparse_decode};
+use super::{adam, encode_topk, pre_activations, residual, sparse_decode};
 use crate::dims::Matrix;
 use crate::sae::Latents;
 
@@ -174,4 +174,95 @@ fn pre_activations_are_their_definition() {
         beyond.unwrap_err().to_string(),
         "pre_activations: there is no feature 4 among 4"
     );
+}
+
+#[test]
+fn residual_is_its_definition() {
+    for (case, target) in residual::cases::all() {
+        let scale = -0.25_f32;
+        let (latents, w_dec) = (&case.latents, &case.w_dec);
+        let mut got = residual::Residual::default();
+        residual::residual(&mut got, &target, latents, w_dec, scale).unwrap();
+        let (want, d_acts) =
+            residual::reference::residual(&target, latents, w_dec, f64::from(scale));
+        let magnitude = |m: &Matrix| {
+            let values = m.values().iter().map(|v| v.abs()).collect();
+            Matrix::new(m.rows(), m.columns(), values).unwrap()
+        };
+        let mut flipped = latents.clone();
+        flipped.acts.iter_mut().for_each(|act| *act = -*act);
+        let (sizes, d_sizes) =
+            residual::reference::residual(&magnitude(&target), &flipped, &magnitude(w_dec), 1.0);
+        check_values(got.residual.values(), &want, &sizes)
+            .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        check_values(&got.d_acts, &d_acts, &d_sizes)
+            .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let squared: f64 = want.iter().map(|v| v * v).sum();
+        assert!(
+            (got.squared - squared).abs() <= 1e-4 * squared,
+            "{}",
+            case.name
+        );
+        let d = w_dec.columns();
+        for (c, got) in got.column_sums.iter().enumerate() {
+            let want: f64 = want.iter().skip(c).step_by(d).sum();
+            let size: f64 = sizes.iter().skip(c).step_by(d).sum();
+            assert!(
+                (got - want).abs() <= RELATIVE * size,
+                "{} column {c}",
+                case.name
+            );
+        }
+        for (values, want, sizes) in [
+            (got.residual.into_values(), want, sizes),
+            (got.d_acts, d_acts, d_sizes),
+        ] {
+            let mut nudged = values;
+            if let Some(value) = nudged.last_mut() {
+                *value += 1e-2 * (1.0 + sizes[sizes.len() - 1] as f32);
+                assert!(
+                    check_values(&nudged, &want, &sizes).is_err(),
+                    "{}: a nudged value passed",
+                    case.name
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn adam_is_its_definition() {
+    for (case, t) in adam::cases::all()
+        .into_iter()
+        .zip([1_u64, 2, 5, 100, 5_000])
+    {
+        let [p, m, v, g] = case;
+        let rate = 1e-3;
+        let mut got = [p.clone(), m.clone(), v.clone()];
+        let [value, first, second] = &mut got;
+        let mut row = adam::Row {
+            value,
+            m: first,
+            v: second,
+        };
+        adam::adam(&mut row, &g, adam::Rates::new(rate, t));
+        let mut want = [vec![], vec![], vec![]];
+        let mut scale = want.clone();
+        for i in 0..p.len() {
+            let before = [p[i], m[i], v[i]].map(f64::from);
+            let after = adam::reference::adam(before, f64::from(g[i]), rate, t as i32);
+            for part in 0..3 {
+                want[part].push(after[part]);
+                let moved = (after[part] - before[part]).abs();
+                scale[part].push(before[part].abs() + moved + f64::from(g[i].abs()) * 0.1);
+            }
+        }
+        for part in 0..3 {
+            check_values(&got[part], &want[part], &scale[part])
+                .unwrap_or_else(|e| panic!("step {t}: {e}"));
+            let mut nudged = got[part].clone();
+            nudged[0] += 1e-2 * (1.0 + scale[part][0] as f32);
+            assert!(check_values(&nudged, &want[part], &scale[part]).is_err());
+        }
+    }
 }

@@ -3,8 +3,10 @@
 //! Work is split into fixed chunks of rows or features that rayon's threads take in any order, and every sum runs in one order within its chunk:
 //! the number of threads changes the time, never a byte of the result.
 
+pub mod adam;
 pub mod encode_topk;
 pub mod pre_activations;
+pub mod residual;
 pub mod sparse_decode;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(in crate::kernels) struct Case {
 }
 
 /// Values in −1..1 with every 17th eight times as large.
-pub(in crate::kernels) fn uneven(rng: &mut ChaCha8Rng, rows: usize, columns: usize) -> Matrix {
+pub(crate) fn uneven(rng: &mut ChaCha8Rng, rows: usize, columns: usize) -> Matrix {
     let values = (0..rows * columns)
         .map(|i| rng.random_range(-1.0..1.0) * if i % 17 == 0 { 8.0 } else { 1.0 })
         .collect();

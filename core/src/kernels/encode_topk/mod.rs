@@ -13,7 +13,7 @@
 //! another order; where two pre-activations differ by less, either may be kept.
 
 #[cfg(test)]
-pub(super) mod cases;
+pub(crate) mod cases;
 mod cpu;
 #[cfg(test)]
 pub(super) mod reference;

@@ -38,12 +38,13 @@ pub fn sparse_decode(latents: &Latents, w_dec: &Matrix, b_dec: &[f32]) -> Result
             for (i, out) in out.chunks_exact_mut(d).enumerate() {
                 let entries = latents.range(chunk * ROWS + i);
                 out.copy_from_slice(b_dec);
-                cpu::add_rows(
-                    out,
-                    &latents.features[entries.clone()],
-                    &latents.acts[entries],
-                    w_dec.values(),
-                );
+                let sum = cpu::Weighted {
+                    rows: &latents.features[entries.clone()],
+                    weights: &latents.acts[entries],
+                    scale: 1.0,
+                    table: w_dec.values(),
+                };
+                cpu::add_rows(out, sum);
             }
         });
     Ok(out)

@@ -1,0 +1,268 @@
+//! `umbra train`: a dictionary trained on one hook of a model, saved as a SAELens folder. Ctrl-C saves it as it stands.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::{Console, CorpusArgs, Exit, ModelArgs, Progress};
+use crate::Flow;
+use crate::corpus::{Part, Rows};
+use crate::error::Result;
+use crate::formats::{self, Precision};
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::train::{self, Event, Outcome, Range, SETTINGS, Setting, Spec};
+
+/// Flags of `umbra train`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    corpus: CorpusArgs,
+    /// Train on all of the text; otherwise 5 % of the documents are held out by --split-seed
+    #[arg(long)]
+    no_split: bool,
+    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z)
+    #[arg(long, value_name = "NAME")]
+    hook: HookPoint,
+    #[command(flatten)]
+    settings: SettingArgs,
+    /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t)]
+    precision: PrecisionArg,
+}
+
+/// `--precision`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum PrecisionArg {
+    /// 4 bytes a weight
+    #[default]
+    F32,
+    /// 2 bytes a weight
+    F16,
+}
+
+/// One flag for each setting of a run, built from the settings' own table.
+#[derive(Debug, Clone, Default)]
+struct SettingArgs(Vec<(&'static str, String)>);
+
+impl SettingArgs {
+    fn flag(setting: &'static Setting) -> clap::Arg {
+        // Defaults that depend on the hook cannot be told before it is known.
+        let default = setting.auto.unwrap_or(match setting.key {
+            "features" => "1024 for hook_z, else 2048",
+            "k" => "24 for hook_z, else 32",
+            _ => "",
+        });
+        let default = if default.is_empty() {
+            let residual = HookPoint::Embed;
+            Spec::default_for(residual)
+                .get(setting.key)
+                .unwrap_or_default()
+        } else {
+            default.to_owned()
+        };
+        let unit = if setting.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", setting.unit)
+        };
+        let value = match setting.range {
+            Range::Whole { .. } => "N",
+            Range::Real { .. } => "X",
+            Range::Switch => "true|false",
+        };
+        clap::Arg::new(setting.key)
+            .long(setting.key.replace('_', "-"))
+            .value_name(value)
+            .help(format!("{}{unit} [default: {default}]", setting.help))
+    }
+}
+
+impl clap::Args for SettingArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        SETTINGS
+            .iter()
+            .fold(command, |command, setting| command.arg(Self::flag(setting)))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for SettingArgs {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let given = |setting: &'static Setting| {
+            let text = matches.get_one::<String>(setting.key)?;
+            Some((setting.key, text.clone()))
+        };
+        Ok(Self(SETTINGS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+/// Runs `umbra train`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let mut spec = Spec::default_for(args.hook);
+    for (key, text) in &args.settings.0 {
+        spec.set(key, text)?;
+    }
+    spec.validate()?;
+    let model = args.model.open(console)?;
+    model.check_hook(args.hook)?;
+    let rows = read(args, &model, &mut spec, console)?;
+    let outcome = watch(&spec, &model, &rows, console)?;
+    let precision = match args.precision {
+        PrecisionArg::F32 => Precision::F32,
+        PrecisionArg::F16 => Precision::F16,
+    };
+    formats::save(&outcome.sae, &args.out, precision)?;
+    if outcome.stopped {
+        console.note(&format!(
+            "Stopped after {} of {} activations: the dictionary as it stands is saved",
+            outcome.tokens_seen, spec.tokens
+        ));
+    }
+    console.answer(&object(args, &outcome), || table(args, &outcome))?;
+    Ok(if outcome.stopped {
+        Exit::Stopped
+    } else {
+        Exit::Done
+    })
+}
+
+/// Rows to train on; what they are goes into the facts.
+fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Result<Rows> {
+    let corpus = args.corpus.open(console)?;
+    let part = if args.no_split {
+        Part::All
+    } else {
+        Part::Train
+    };
+    let corpus = args.corpus.part(&corpus, part, console);
+    let rows = args.corpus.rows(&corpus, model, console)?;
+    let split = if args.no_split {
+        Value::from("all of the text")
+    } else {
+        json!({ "part": "train", "seed": args.corpus.split_seed })
+    };
+    spec.facts.extend([
+        ("corpus".to_owned(), Value::from(args.corpus.describe())),
+        ("corpus_sha256".to_owned(), corpus.fingerprint().into()),
+        (
+            "corpus_documents".to_owned(),
+            corpus.documents.len().into(),
+        ),
+        ("corpus_unwrapped".to_owned(), args.corpus.unwrap.into()),
+        ("split".to_owned(), split),
+        ("model_sha256".to_owned(), model.fingerprint()?.into()),
+    ]);
+    Ok(rows)
+}
+
+fn watch(spec: &Spec, model: &Model, rows: &Rows, console: &Console) -> Result<Outcome> {
+    let mut bar = console.progress("Training", spec.tokens, "activations");
+    train::run(spec, model, rows, &mut |event| show(event, &mut bar, console))
+}
+
+fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
+    match event {
+        Event::Note(note) => console.note(&note),
+        Event::Progress(at) if at.step > 0 => {
+            let figures = format!(
+                "loss {:.4} FVU {:.4} L0 {:.1} dead {:.1} %",
+                at.loss,
+                at.fvu,
+                at.l0,
+                100.0 * at.dead_fraction
+            );
+            return bar.set(at.tokens_seen, &figures);
+        }
+        Event::Progress(_) => return bar.set(0, "gathering activations"),
+        Event::Snapshot(_) => {}
+    }
+    console.flow()
+}
+
+fn object(args: &Args, outcome: &Outcome) -> Value {
+    json!({
+        "out": args.out,
+        "tokens_seen": outcome.tokens_seen,
+        "l0": outcome.last.l0,
+        "fvu": outcome.last.fvu,
+        "dead_fraction": outcome.last.dead_fraction,
+        "stopped": outcome.stopped,
+    })
+}
+
+fn table(args: &Args, outcome: &Outcome) -> String {
+    let last = outcome.last;
+    format!(
+        "{}\ntokens seen {:>10}\nL0          {:>10.3}  over the last steps\nFVU         {:>10.5}  over the last steps\ndead        {:>10.5}  share silent at the end",
+        args.out.display(),
+        outcome.tokens_seen,
+        last.l0,
+        last.fvu,
+        last.dead_fraction
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(more: &[&str]) -> Result<Line, clap::Error> {
+        let mut words = vec!["train", "--model", "m", "--corpus", "a", "b", "--out", "o"];
+        words.extend(["--hook", "blocks.2.hook_resid_post"]);
+        words.extend(more);
+        Line::from_arg_matches(&Line::command().try_get_matches_from(words)?)
+    }
+
+    #[test]
+    fn every_setting_has_a_flag_that_sets_it() {
+        for setting in SETTINGS {
+            let value = match setting.range {
+                Range::Switch => "false".to_owned(),
+                Range::Whole { least, .. } => (least + 3).to_string(),
+                Range::Real { .. } => "0.25".to_owned(),
+            };
+            let line = parse(&[&setting.flag(), &value]).unwrap();
+            assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
+            let mut spec = Spec::default_for(line.args.hook);
+            spec.set(setting.key, &value).unwrap();
+            assert_eq!(spec.get(setting.key).unwrap(), value);
+        }
+        assert!(parse(&["--sparsity", "3"]).is_err());
+    }
+
+    #[test]
+    fn help_names_defaults_and_units() {
+        let help = Line::command().render_long_help().to_string();
+        for phrase in [
+            "--aux-coefficient",
+            "half the activation's width",
+            "[default: 2048]",
+            "activations",
+        ] {
+            assert!(help.contains(phrase), "{phrase} is missing in {help}");
+        }
+    }
+}

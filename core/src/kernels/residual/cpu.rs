@@ -1,0 +1,104 @@
+//! Products of one vector with chosen rows, four rows at a time in 16 lanes each, and sums of squares and columns.
+
+use crate::kernels::{for_this_cpu, multiply_add};
+
+const LANES: usize = 16;
+
+for_this_cpu! {
+    /// `out[j] = scale · (vector[d] · table[rows[j], d])`.
+    pub(crate) fn products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32, table: &[f32]) = products_body;
+}
+
+for_this_cpu! {
+    /// Adds `row` to `columns` and returns its sum of squares, in f64.
+    pub(crate) fn tally(row: &[f32], columns: &mut [f64]) -> f64 = tally_body;
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn products_body<const FMA: bool>(
+    out: &mut [f32],
+    vector: &[f32],
+    rows: &[u32],
+    scale: f32,
+    table: &[f32],
+) {
+    let d = vector.len();
+    let row = |at: u32| &table[at as usize * d..][..d];
+    for (out, rows) in out.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
+        let four = [row(rows[0]), row(rows[1]), row(rows[2]), row(rows[3])];
+        let sums = dots::<FMA, 4>(vector, four);
+        for (out, sum) in out.iter_mut().zip(sums) {
+            *out = scale * sum;
+        }
+    }
+    let done = rows.len() / 4 * 4;
+    for (out, at) in out[done..].iter_mut().zip(&rows[done..]) {
+        let [sum] = dots::<FMA, 1>(vector, [row(*at)]);
+        *out = scale * sum;
+    }
+}
+
+/// The same order of additions for any `N`.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn dots<const FMA: bool, const N: usize>(vector: &[f32], rows: [&[f32]; N]) -> [f32; N] {
+    let mut lanes = [[0.0_f32; LANES]; N];
+    let whole = vector.len() / LANES * LANES;
+    for at in (0..whole).step_by(LANES) {
+        let x: &[f32] = &vector[at..at + LANES];
+        for (lanes, row) in lanes.iter_mut().zip(&rows) {
+            let row = &row[at..at + LANES];
+            for l in 0..LANES {
+                lanes[l] = multiply_add::<FMA>(x[l], row[l], lanes[l]);
+            }
+        }
+    }
+    let mut sums = [0.0; N];
+    for ((sum, lanes), row) in sums.iter_mut().zip(&mut lanes).zip(&rows) {
+        for (l, at) in (whole..vector.len()).enumerate() {
+            lanes[l] = multiply_add::<FMA>(vector[at], row[at], lanes[l]);
+        }
+        let mut width = LANES / 2;
+        while width > 0 {
+            for l in 0..width {
+                lanes[l] += lanes[l + width];
+            }
+            width /= 2;
+        }
+        *sum = lanes[0];
+    }
+    sums
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn tally_body<const FMA: bool>(row: &[f32], columns: &mut [f64]) -> f64 {
+    const WIDE: usize = 8;
+    let mut lanes = [0.0_f64; WIDE];
+    let mut rows = row.chunks_exact(WIDE);
+    let mut sums = columns.chunks_exact_mut(WIDE);
+    for (row, sums) in (&mut rows).zip(&mut sums) {
+        for l in 0..WIDE {
+            let value = f64::from(row[l]);
+            sums[l] += value;
+            lanes[l] += value * value;
+        }
+    }
+    let mut squared = lanes.iter().sum::<f64>();
+    for (value, sum) in rows.remainder().iter().zip(sums.into_remainder()) {
+        let value = f64::from(*value);
+        *sum += value;
+        squared += value * value;
+    }
+    squared
+}

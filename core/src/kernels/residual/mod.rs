@@ -1,0 +1,125 @@
+//! What a sparse code leaves of its target, and the pull-back of a squared error to the code.
+//!
+//! `residual[n, d] = target[n, d] − Σ_j acts[n, j] · w_dec[features[n, j], d]`
+//! `d_acts[n, j]  = scale · w_dec[features[n, j]] · residual[n]`
+//!
+//! With `target = x − b_dec` and `scale = −2/D` the second line is the gradient of `Σ residual² / D` for each selected activation; the gradient for
+//! row `i` of `w_dec` is then `scale · Σ acts · residual` over the tokens where `i` is active. AuxK is the same with the first residual as target.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | `target`, `residual` | `[n, d]` |
+//! | `latents` | `n` rows, `nnz` entries |
+//! | `w_dec` | `[f, d]` |
+//! | `d_acts` | `[nnz]` |
+//! | `column_sums` | `[d]`, of the residual, f64 |
+//!
+//! Tolerance against the definition: 1e-5 relative to the sum of the magnitudes of the terms (f32 sums); the f64 sums likewise.
+
+#[cfg(test)]
+pub(super) mod cases;
+pub(crate) mod cpu;
+#[cfg(test)]
+pub(super) mod reference;
+
+use rayon::prelude::*;
+
+use crate::dims::{Dims, Matrix};
+use crate::error::Result;
+use crate::kernels::sparse_decode::cpu::{Weighted, add_rows};
+use crate::sae::Latents;
+
+/// Rows of a chunk: one thread's unit of work.
+const ROWS: usize = 64;
+
+/// The result; kept between calls so that its memory is reused.
+#[derive(Debug, Clone, Default)]
+pub struct Residual {
+    /// `[n, d]`.
+    pub residual: Matrix,
+    /// `[nnz]`.
+    pub d_acts: Vec<f32>,
+    /// Σ residual².
+    pub squared: f64,
+    /// Σ over tokens, `[d]`.
+    pub column_sums: Vec<f64>,
+}
+
+/// Fills `out`; see the module.
+pub fn residual(
+    out: &mut Residual,
+    target: &Matrix,
+    latents: &Latents,
+    w_dec: &Matrix,
+    scale: f32,
+) -> Result<()> {
+    Dims::of("residual")
+        .bind("target", target, "n d")?
+        .bind("w_dec", w_dec, "f d")?;
+    latents.check(w_dec.rows())?;
+    let d = target.columns();
+    if out.residual.rows() != target.rows() || out.residual.columns() != d {
+        out.residual = Matrix::zeros(target.rows(), d);
+    }
+    out.d_acts.resize(latents.acts.len(), 0.0);
+    let mut d_acts = out.d_acts.as_mut_slice();
+    let mut chunks = Vec::new();
+    for (chunk, rows) in out
+        .residual
+        .values_mut()
+        .chunks_mut((ROWS * d).max(1))
+        .enumerate()
+    {
+        let end = (chunk * ROWS + ROWS).min(latents.rows());
+        let entries = latents.offsets[end] - latents.offsets[chunk * ROWS];
+        let (mine, rest) = d_acts.split_at_mut(entries);
+        d_acts = rest;
+        chunks.push((chunk, rows, mine));
+    }
+    let sums: Vec<(f64, Vec<f64>)> = chunks
+        .into_par_iter()
+        .map(|(chunk, rows, d_acts)| {
+            let first = chunk * ROWS;
+            let target = &target.values()[first * d..][..rows.len()];
+            one_chunk((rows, d_acts), (target, first), latents, w_dec, scale)
+        })
+        .collect();
+    out.squared = 0.0;
+    out.column_sums = vec![0.0; d];
+    for (squared, columns) in sums {
+        out.squared += squared;
+        for (total, column) in out.column_sums.iter_mut().zip(columns) {
+            *total += column;
+        }
+    }
+    Ok(())
+}
+
+fn one_chunk(
+    (rows, d_acts): (&mut [f32], &mut [f32]),
+    (target, first): (&[f32], usize),
+    latents: &Latents,
+    w_dec: &Matrix,
+    scale: f32,
+) -> (f64, Vec<f64>) {
+    let d = w_dec.columns();
+    rows.copy_from_slice(target);
+    let before = latents.offsets[first];
+    let mut squared = 0.0;
+    let mut columns = vec![0.0; d];
+    for (i, row) in rows.chunks_exact_mut(d).enumerate() {
+        let entries = latents.range(first + i);
+        let features = &latents.features[entries.clone()];
+        let code = Weighted {
+            rows: features,
+            weights: &latents.acts[entries.clone()],
+            scale: -1.0,
+            table: w_dec.values(),
+        };
+        add_rows(row, code);
+        squared += cpu::tally(row, &mut columns);
+        let d_acts = &mut d_acts[entries.start - before..entries.end - before];
+        cpu::products(d_acts, row, features, scale, w_dec.values());
+    }
+    (squared, columns)
+}

@@ -1,0 +1,162 @@
+//! A bounded shuffle buffer: batches are drawn from random slots, and when half are used they are filled with new activations.
+
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+
+use crate::Flow;
+use crate::dims::Matrix;
+use crate::error::Result;
+
+/// Activations in an order that does not end.
+pub(super) trait Source {
+    /// Width of an activation.
+    fn width(&self) -> usize;
+
+    /// The next piece `[n, d]`, n ≥ 1; `note` gets what a person should know.
+    fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix>;
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Buffer {
+    held: Matrix,
+    /// Slots not drawn yet, in the order they will be; the last is next.
+    order: Vec<u32>,
+    /// Slots free for new activations.
+    free: Vec<u32>,
+    /// A piece of the source that is not all stored yet.
+    piece: Matrix,
+    stored: usize,
+    rng: ChaCha8Rng,
+}
+
+impl Buffer {
+    /// An empty buffer of `capacity` activations of width `d`.
+    pub(super) fn new(capacity: usize, d: usize, seed: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        rng.set_stream(1);
+        Self {
+            held: Matrix::zeros(capacity, d),
+            order: Vec::with_capacity(capacity),
+            free: (0..capacity as u32).rev().collect(),
+            piece: Matrix::default(),
+            stored: 0,
+            rng,
+        }
+    }
+
+    /// Fills the free slots if half of all are free or a batch of `n` would not be had; never beyond `wanted` activations held. `between` is asked
+    /// after each piece and may end the filling early.
+    pub(super) fn refill(
+        &mut self,
+        n: usize,
+        wanted: usize,
+        source: &mut dyn Source,
+        between: &mut dyn FnMut(Option<String>) -> Flow,
+    ) -> Result<Flow> {
+        let held = self.order.len();
+        let enough = held >= n && self.free.len() < self.held.rows().div_ceil(2);
+        if enough || held >= wanted {
+            return Ok(Flow::Continue(()));
+        }
+        let mut flow = Flow::Continue(());
+        while !self.free.is_empty() && self.order.len() < wanted && flow.is_continue() {
+            if self.stored == self.piece.rows() {
+                self.piece = source.next(&mut |note| {
+                    if between(Some(note)).is_break() {
+                        flow = Flow::Break(());
+                    }
+                })?;
+                self.stored = 0;
+            }
+            self.store(wanted);
+            if between(None).is_break() {
+                flow = Flow::Break(());
+            }
+        }
+        self.order.shuffle(&mut self.rng);
+        Ok(flow)
+    }
+
+    /// Moves rows of the piece into free slots.
+    fn store(&mut self, wanted: usize) {
+        while self.stored < self.piece.rows() && self.order.len() < wanted {
+            let Some(slot) = self.free.pop() else { break };
+            let row = self.piece.row(self.stored);
+            self.held.row_mut(slot as usize).copy_from_slice(row);
+            self.order.push(slot);
+            self.stored += 1;
+        }
+    }
+
+    /// What is held and, of it, the next `n` slots in random order (fewer if fewer are held); they count as used.
+    pub(super) fn draw(&mut self, n: usize) -> (&Matrix, Vec<u32>) {
+        let rows = self.order.split_off(self.order.len().saturating_sub(n));
+        self.free.extend(&rows);
+        (&self.held, rows)
+    }
+
+    /// The activations held, as a sample in random order.
+    pub(super) fn sample(&self, most: usize) -> Matrix {
+        let rows = &self.order[self.order.len().saturating_sub(most)..];
+        let mut sample = Matrix::zeros(rows.len(), self.held.columns());
+        for (i, row) in rows.iter().enumerate() {
+            sample
+                .row_mut(i)
+                .copy_from_slice(self.held.row(*row as usize));
+        }
+        sample
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 0, 1, 2, … in pieces of seven.
+    struct Count(u16);
+
+    impl Source for Count {
+        fn width(&self) -> usize {
+            1
+        }
+
+        fn next(&mut self, _: &mut dyn FnMut(String)) -> Result<Matrix> {
+            let values = (self.0..self.0 + 7).map(f32::from).collect();
+            self.0 += 7;
+            Matrix::new(7, 1, values)
+        }
+    }
+
+    fn draws(total: usize, seed: u64) -> Vec<u32> {
+        let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, seed));
+        let mut drawn = vec![];
+        while drawn.len() < total {
+            let left = total - drawn.len();
+            let flow = buffer.refill(6, left, &mut source, &mut |_| Flow::Continue(()));
+            assert!(flow.unwrap().is_continue());
+            let (held, rows) = buffer.draw(6.min(left));
+            drawn.extend(rows.iter().map(|row| held.row(*row as usize)[0] as u32));
+        }
+        drawn
+    }
+
+    #[test]
+    fn everything_is_drawn_once_and_shuffled() {
+        let mut drawn = draws(500, 3);
+        assert_eq!(drawn, draws(500, 3));
+        assert_ne!(drawn, draws(500, 4));
+        assert!(!drawn.is_sorted());
+        drawn.sort_unstable();
+        assert_eq!(drawn, (0..500).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn filling_stops_when_told() {
+        let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, 0));
+        let flow = buffer.refill(6, 100, &mut source, &mut |_| Flow::Break(()));
+        assert!(flow.unwrap().is_break());
+        assert_eq!(buffer.draw(40).1.len(), 7);
+    }
+}

@@ -1,0 +1,53 @@
+//! What a run reports while it goes and when it ends.
+
+use std::sync::Arc;
+
+use crate::sae::Sae;
+
+/// One point of the curves.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Progress {
+    /// Steps done.
+    pub step: u64,
+    /// Steps in all.
+    pub steps: u64,
+    /// Activations seen.
+    pub tokens_seen: u64,
+    /// Normalised squared error plus AuxK's part.
+    pub loss: f64,
+    /// Fraction of variance unexplained of this step's batch.
+    pub fvu: f64,
+    /// Mean active features per token of this step's batch.
+    pub l0: f64,
+    /// Share of features silent for longer than the dead limit.
+    pub dead_fraction: f64,
+    /// Activations per second lately.
+    pub tokens_per_second: f64,
+    /// Learning rate of this step.
+    pub learning_rate: f64,
+}
+
+/// What a run reports.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A sentence to show (corpus read again, what was decided).
+    Note(String),
+    /// After every step, and while activations are gathered.
+    Progress(Progress),
+    /// The dictionary as it stands, about every twentieth of the run, to be browsed while it trains.
+    Snapshot(Arc<Sae>),
+}
+
+/// How a run ended.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The dictionary as it stands.
+    pub sae: Sae,
+    /// Activations seen.
+    pub tokens_seen: u64,
+    /// Whether the observer stopped it.
+    pub stopped: bool,
+    /// L0, FVU, loss over the last steps (a hundred at most), dead share at the end.
+    pub last: Progress,
+}

@@ -1,0 +1,4 @@
+//! The step against its definition, and whole runs.
+
+mod gradients;
+mod runs;
