@@ -1,14 +1,37 @@
-//! The feature index: one SQLite file with what is known about each feature over a text. Built in one pass, opened read-only.
+//! The feature index: one SQLite file with what is known about each feature over a text. Built in one pass over the rows with memory bounded by
+//! the number of features, opened read-only. Knows no labels: those are the project's.
 
-use std::path::Path;
+mod build;
+mod effects;
+mod file;
+mod histogram;
+mod index;
+mod json;
+mod pack;
+mod reservoir;
+mod tally;
+#[cfg(test)]
+mod tests;
 
-use crate::Flow;
-use crate::corpus::Rows;
-use crate::error::Result;
-use crate::eval::Pass;
 use crate::ids::{FeatureId, TokenId};
-use crate::models::Model;
-use crate::sae::Sae;
+
+pub use build::build;
+pub use effects::sae_fingerprint;
+pub use index::Index;
+pub use json::json;
+
+/// Examples in the list of the strongest.
+pub const TOP: usize = 20;
+/// Equal intervals up to the maximum.
+pub const INTERVALS: usize = 5;
+/// Examples drawn from each.
+pub const PER_INTERVAL: usize = 5;
+/// Tokens shown on either side of an example's.
+pub const CONTEXT: usize = 10;
+/// Tokens listed as promoted, and as suppressed.
+pub const EFFECTS: usize = 10;
+/// Bins of a histogram at most.
+pub const BINS: usize = 50;
 
 /// A feature's scalars; the table shows one row of these per feature.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -34,7 +57,7 @@ pub struct Example {
     pub ids: Vec<TokenId>,
     /// The same as shown.
     pub tokens: Vec<String>,
-    /// The feature's activation at each.
+    /// The feature's activation at each (0 at the first position of a row), exact to 1/65,535 of the strongest here.
     pub acts: Vec<f32>,
     /// Position of the example's token in `tokens`.
     pub at: usize,
@@ -47,7 +70,7 @@ pub struct Interval {
     pub from: f64,
     /// Upper end.
     pub to: f64,
-    /// Share of the feature's active tokens in it.
+    /// Share of the feature's active tokens in it; where an end falls inside one of the 512 bins that are counted, that bin is divided in proportion.
     pub share: f64,
     /// Up to 5, drawn at random by seed.
     pub examples: Vec<Example>,
@@ -64,7 +87,8 @@ pub struct TokenEffect {
     pub effect: f32,
 }
 
-/// Activation counts in equal bins from 0 to the maximum (zero itself left out).
+/// Activation counts in at most 50 equal bins from 0 to the maximum (zero itself left out). Counts are exact; the last bin ends at the maximum
+/// and includes it, so it may be narrower.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Histogram {
     /// `[bins + 1]`.
@@ -74,22 +98,40 @@ pub struct Histogram {
 }
 
 /// Everything known about a feature.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Detail {
     /// Scalars.
     pub summary: Summary,
     /// Activation histogram.
     pub histogram: Histogram,
-    /// The 20 strongest, one per place, strongest first.
+    /// The 20 strongest, strongest first, one per row of tokens at most.
     pub top: Vec<Example>,
     /// Five equal intervals up to the maximum, highest first.
     pub intervals: Vec<Interval>,
-    /// 10 promoted tokens, strongest first.
+    /// 10 promoted tokens, strongest first; empty at a hook whose directions are not of the residual stream.
     pub promoted: Vec<TokenEffect>,
     /// 10 suppressed tokens, strongest first.
     pub suppressed: Vec<TokenEffect>,
     /// `[h]` for `hook_z`: share of the decoder row's norm by head, summing to 1; empty elsewhere.
     pub head_shares: Vec<f32>,
+}
+
+impl Example {
+    /// The activation at the example's token.
+    pub fn act(&self) -> f32 {
+        self.acts[self.at]
+    }
+}
+
+/// What the text of an index is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Source {
+    /// As a phrase: file names and part.
+    pub corpus: String,
+    /// Hex SHA-256.
+    pub fingerprint: String,
+    /// Seed of the reservoirs.
+    pub seed: u64,
 }
 
 /// What an index says about itself.
@@ -113,78 +155,10 @@ pub struct About {
     pub version: String,
     /// Features.
     pub features: usize,
-}
-
-/// Builds the index of `sae` over `rows` into `out` (whole or not at all); `false` if the observer stopped it, and then there is no file.
-/// `corpus` and `fingerprint` describe the text.
-pub fn build(
-    model: &Model,
-    sae: &Sae,
-    rows: &Rows,
-    source: &Source,
-    out: &Path,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<bool> {
-    unimplemented!(
-        "{} {} {} {source:?} {} {:?}",
-        model.name(),
-        sae.name,
-        rows.len(),
-        out.display(),
-        observe(Pass { done: 0, rows: 0 })
-    )
-}
-
-/// What the text of an index is.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Source {
-    /// As a phrase: file names and part.
-    pub corpus: String,
-    /// Hex SHA-256.
-    pub fingerprint: String,
-    /// Seed of the reservoirs.
-    pub seed: u64,
-}
-
-/// An index opened read-only. `Send`, not shared: each thread opens its own.
-#[derive(Debug)]
-pub struct Index {
-    _owner: (),
-}
-
-impl Index {
-    /// Opens an index file; a file of another version or kind is refused.
-    pub fn open(path: &Path) -> Result<Self> {
-        unimplemented!("{}", path.display())
-    }
-
-    /// What it says about itself.
-    pub fn about(&self) -> &About {
-        unimplemented!()
-    }
-
-    /// Scalars of all features, by feature.
-    pub fn summaries(&self) -> Result<Vec<Summary>> {
-        unimplemented!()
-    }
-
-    /// Everything about one feature.
-    pub fn detail(&self, feature: FeatureId) -> Result<Detail> {
-        unimplemented!("{feature}")
-    }
-
-    /// Features whose examples' strongest tokens, promoted or suppressed tokens match the words of `query` (full-text, prefix), best first.
-    pub fn search(&self, query: &str) -> Result<Vec<FeatureId>> {
-        unimplemented!("{query}")
-    }
-
-    /// The strongest token of each feature's top example, as shown, for the table.
-    pub fn top_tokens(&self) -> Result<Vec<String>> {
-        unimplemented!()
-    }
-
-    /// The distinct tokens at which each of a feature's top examples peaks (for Jaccard over a head's features).
-    pub fn peak_tokens(&self, feature: FeatureId) -> Result<Vec<TokenId>> {
-        unimplemented!("{feature}")
-    }
+    /// Row length; the first position of each row is left out.
+    pub context: usize,
+    /// Hex SHA-256 of the dictionary's weights.
+    pub sae_fingerprint: String,
+    /// What the dictionary says about its training (seed, tokens seen, …), as key and value, by key.
+    pub facts: Vec<(String, String)>,
 }

@@ -13,6 +13,7 @@ use crate::error::{Error, Notes, Result};
 use crate::whole_file;
 
 pub use kept::KeptFigures;
+pub(crate) use labels::prefix_query;
 pub use labels::{Label, Labels};
 
 /// A dictionary a project knows.

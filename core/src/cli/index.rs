@@ -1,0 +1,205 @@
+//! `umbra index`: build what is known about each feature over a text, and show it.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs};
+use crate::error::Result;
+use crate::eval::Pass;
+use crate::features::{self, Detail, Example, Index, Source, TokenEffect};
+use crate::ids::FeatureId;
+
+/// Flags of `umbra index`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Build the index of a dictionary in one pass over text
+    Build(BuildArgs),
+    /// Show what an index knows about one feature
+    Show(ShowArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct BuildArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    sae: SaeArgs,
+    #[command(flatten)]
+    text: TextArgs,
+    /// Index file to write, whole or not at all
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Seed of the examples drawn from each interval of activation
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// Index file
+    #[arg(value_name = "FILE")]
+    index: PathBuf,
+    /// Feature, counted from 0
+    #[arg(long, value_name = "I")]
+    feature: u32,
+}
+
+/// Runs `umbra index`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    match &args.verb {
+        Verb::Build(args) => build(args, console),
+        Verb::Show(args) => show(args, console),
+    }
+}
+
+fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
+    let model = args.model.open(console)?;
+    let sae = args.sae.open(&model, console)?;
+    let (corpus, rows) = args.text.read(&model, console)?;
+    let source = Source {
+        corpus: args.text.describe(),
+        fingerprint: corpus.fingerprint(),
+        seed: args.seed,
+    };
+    let mut progress = console.progress("Indexing", rows.len() as u64, "rows");
+    let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
+    let done = features::build(&model, &sae, &rows, &source, &args.out, &mut observe)?;
+    drop(progress);
+    if !done {
+        return Ok(Exit::Stopped);
+    }
+    let index = Index::open(&args.out)?;
+    let about = index.about();
+    let summaries = index.summaries()?;
+    let dead = summaries.iter().filter(|s| s.density == 0.0).count();
+    let object = json!({
+        "out": args.out.display().to_string(),
+        "sae": about.sae,
+        "model": about.model,
+        "hook": about.hook,
+        "corpus": about.corpus,
+        "tokens": about.tokens,
+        "features": about.features,
+        "never_active": dead,
+        "seed": about.seed,
+    });
+    console.answer(&object, || {
+        format!(
+            "{} features of {} over {} tokens of {}, {dead} never active: {}",
+            about.features,
+            about.sae,
+            about.tokens,
+            about.corpus,
+            args.out.display()
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
+    let index = Index::open(&args.index)?;
+    let detail = index.detail(FeatureId(args.feature))?;
+    console.answer(&features::json(&detail), || text(&index, &detail))?;
+    Ok(Exit::Done)
+}
+
+fn text(index: &Index, detail: &Detail) -> String {
+    let about = index.about();
+    let summary = detail.summary;
+    let mut lines = vec![
+        format!(
+            "feature {} of {} ({}, {})",
+            summary.feature, about.sae, about.model, about.hook
+        ),
+        format!(
+            "density {:.4} %  mean {:.4}  max {:.4}  over {} tokens of {}",
+            100.0 * summary.density,
+            summary.mean,
+            summary.max,
+            about.tokens,
+            about.corpus
+        ),
+        String::new(),
+    ];
+    lines.push(format!("promoted    {}", effects(&detail.promoted)));
+    lines.push(format!("suppressed  {}", effects(&detail.suppressed)));
+    if !detail.head_shares.is_empty() {
+        let shares = detail.head_shares.iter().enumerate();
+        let shares: Vec<_> = shares
+            .map(|(head, share)| format!("{head}: {:.1} %", 100.0 * share))
+            .collect();
+        lines.push(format!("heads       {}", shares.join("  ")));
+    }
+    lines.push(String::new());
+    lines.push("strongest examples".to_owned());
+    lines.extend(detail.top.iter().map(example));
+    for interval in &detail.intervals {
+        lines.push(format!(
+            "{:.4} to {:.4}: {:.1} % of its active tokens",
+            interval.from,
+            interval.to,
+            100.0 * interval.share
+        ));
+        lines.extend(interval.examples.iter().map(example));
+    }
+    lines.join("\n")
+}
+
+fn effects(effects: &[TokenEffect]) -> String {
+    let effects: Vec<_> = effects
+        .iter()
+        .map(|effect| format!("{:?} {:+.3}", effect.text, effect.effect))
+        .collect();
+    effects.join("  ")
+}
+
+/// One line; the example's token in brackets.
+fn example(example: &Example) -> String {
+    let tokens = example.tokens.iter().enumerate();
+    let text: String = tokens
+        .map(|(i, token)| match token.replace('\n', "⏎") {
+            token if i == example.at => format!("[{token}]"),
+            token => token,
+        })
+        .collect();
+    format!("{:>9.4}  {text}  ({})", example.act(), example.document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_example_is_one_line_with_its_token_marked() {
+        let shown = example(&Example {
+            document: "oz.txt".to_owned(),
+            ids: Vec::new(),
+            tokens: ["the", " king", "\n"].map(str::to_owned).into(),
+            acts: vec![0.0, 1.5, 0.0],
+            at: 1,
+        });
+        assert_eq!(shown, "   1.5000  the[ king]⏎  (oz.txt)");
+        let keys: Value = features::json(&Detail::default());
+        let object = keys.as_object().unwrap();
+        for key in [
+            "feature",
+            "density",
+            "mean",
+            "max",
+            "histogram",
+            "examples",
+            "promoted",
+            "suppressed",
+            "head_shares",
+        ] {
+            assert!(object.contains_key(key), "{key}");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The pass: rows → activations → latents → one tally per feature, then the file.
+
+use std::path::Path;
+
+use rand::{RngCore as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::tally::{Column, Tally, mix};
+use super::{About, Source, effects, file};
+use crate::Flow;
+use crate::capture;
+use crate::corpus::Rows;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::eval::Pass;
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::sae::{Latents, Sae};
+
+/// Values of activations held at once; no result depends on it.
+const CHUNK_VALUES: usize = 1 << 23;
+
+/// Builds the index of `sae` over `rows` into `out` (whole or not at all); `false` if the observer stopped it, and then there is no file.
+/// The first position of each row is left out.
+pub fn build(
+    model: &Model,
+    sae: &Sae,
+    rows: &Rows,
+    source: &Source,
+    out: &Path,
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<bool> {
+    let hook = sae.hook()?;
+    model.check_hook(hook)?;
+    let width = model.width(hook)?;
+    if width != sae.width() {
+        let what = format!(
+            "the model's activation is {width} wide and the dictionary `{}` reads {}: choose the model it was trained on",
+            sae.name,
+            sae.width()
+        );
+        return Err(Error::hook(hook, what));
+    }
+    if rows.is_empty() || rows.context() < 2 {
+        let what = format!(
+            "{} rows of {} tokens leave nothing to index: give more text",
+            rows.len(),
+            rows.context()
+        );
+        return Err(Error::setting("corpus", what));
+    }
+    let Some(tallies) = pass(model, sae, rows, source.seed, observe)? else {
+        return Ok(false);
+    };
+    let about = about(model, sae, rows, source, hook);
+    let mut step = || {
+        observe(Pass {
+            done: rows.len(),
+            rows: rows.len(),
+        })
+    };
+    let Some(effects) = effects::of(model, sae, &mut step)? else {
+        return Ok(false);
+    };
+    let content = file::Content {
+        about: &about,
+        model,
+        sae,
+        rows,
+        tallies: &tallies,
+        effects: &effects,
+    };
+    file::write(out, &content, &mut step)
+}
+
+fn about(model: &Model, sae: &Sae, rows: &Rows, source: &Source, hook: HookPoint) -> About {
+    let facts = sae.provenance.other.iter();
+    About {
+        sae: sae.name.clone(),
+        model: model.name().to_owned(),
+        hook: hook.to_string(),
+        corpus: source.corpus.clone(),
+        corpus_fingerprint: source.fingerprint.clone(),
+        tokens: tokens(rows),
+        seed: source.seed,
+        version: crate::VERSION.to_owned(),
+        features: sae.features(),
+        context: rows.context(),
+        sae_fingerprint: effects::sae_fingerprint(sae),
+        facts: facts
+            .filter(|(_, value)| !value.is_object() && !value.is_array() && !value.is_null())
+            .map(|(key, value)| {
+                let text = value.as_str().map(str::to_owned);
+                (key.clone(), text.unwrap_or_else(|| value.to_string()))
+            })
+            .collect(),
+    }
+}
+
+/// Tokens that count: all but the first of each row.
+fn tokens(rows: &Rows) -> u64 {
+    (rows.len() * (rows.context() - 1)) as u64
+}
+
+fn pass(
+    model: &Model,
+    sae: &Sae,
+    rows: &Rows,
+    seed: u64,
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<Option<Vec<Tally>>> {
+    let hook = sae.hook()?;
+    let key = ChaCha8Rng::seed_from_u64(seed).next_u64();
+    let mut tallies = vec![Tally::default(); sae.features()];
+    let per_chunk = (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, 64);
+    let all: Vec<usize> = (0..rows.len()).collect();
+    for chunk in all.chunks(per_chunk) {
+        let pass = Pass {
+            done: chunk[0],
+            rows: rows.len(),
+        };
+        if observe(pass).is_break() {
+            return Ok(None);
+        }
+        let x = capture::activations(model, rows, chunk, hook)?;
+        let latents = sae.encode(&without_first(&x, rows.context())?)?;
+        add(&mut tallies, &latents, (chunk[0], rows.context() - 1), key);
+    }
+    Ok(Some(tallies))
+}
+
+/// Activations `[b·t, d]` without the first position of each row, `[b·(t − 1), d]`.
+fn without_first(x: &Matrix, context: usize) -> Result<Matrix> {
+    let d = x.columns();
+    let kept = x.values().chunks_exact(context * d);
+    let values: Vec<f32> = kept.flat_map(|row| &row[d..]).copied().collect();
+    Matrix::new(values.len() / d, d, values)
+}
+
+/// Adds the latents of rows from `first` on, `per_row` tokens each; feature by feature, in order of place.
+fn add(tallies: &mut [Tally], latents: &Latents, (first, per_row): (usize, usize), key: u64) {
+    let mut ends = vec![0usize; tallies.len() + 1];
+    let active = |i: &usize| latents.acts[*i] > 0.0;
+    for i in (0..latents.acts.len()).filter(active) {
+        ends[latents.features[i] as usize + 1] += 1;
+    }
+    for f in 0..tallies.len() {
+        ends[f + 1] += ends[f];
+    }
+    let starts = ends.clone();
+    let mut places = vec![(0u32, 0u32); starts[tallies.len()]];
+    let mut acts = vec![0f32; places.len()];
+    let mut next = ends;
+    for token in 0..latents.rows() {
+        let place = (
+            (first + token / per_row) as u32,
+            (1 + token % per_row) as u32,
+        );
+        for i in latents.range(token).filter(active) {
+            let slot = &mut next[latents.features[i] as usize];
+            places[*slot] = place;
+            acts[*slot] = latents.acts[i];
+            *slot += 1;
+        }
+    }
+    tallies.par_iter_mut().enumerate().for_each(|(f, tally)| {
+        let range = starts[f]..starts[f + 1];
+        let column = Column {
+            places: &places[range.clone()],
+            acts: &acts[range],
+        };
+        tally.add(column, mix(key ^ mix(f as u64)));
+    });
+}

@@ -1,0 +1,145 @@
+//! What a feature does by its weights alone: tokens promoted and suppressed (papers.md 3.6), share of each head (papers.md 3.3).
+
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::EFFECTS;
+use crate::Flow;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Site, TokenId};
+use crate::models::Model;
+use crate::sae::Sae;
+
+/// Logits held at once.
+const CHUNK_VALUES: usize = 1 << 24;
+
+/// Of one feature.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Effects {
+    /// Strongest first.
+    pub(super) promoted: Vec<(TokenId, f32)>,
+    /// Strongest (most negative) first.
+    pub(super) suppressed: Vec<(TokenId, f32)>,
+    /// `[h]` at `hook_z`, else empty.
+    pub(super) head_shares: Vec<f32>,
+}
+
+/// Of all features; `None` if `step` stopped it.
+pub(super) fn of(
+    model: &Model,
+    sae: &Sae,
+    step: &mut dyn FnMut() -> Flow,
+) -> Result<Option<Vec<Effects>>> {
+    let hook = sae.hook()?;
+    let mut all = vec![Effects::default(); sae.features()];
+    if hook.is_z() {
+        let heads = model.config().heads;
+        for (effects, row) in all.iter_mut().zip(sae.w_dec.iter_rows()) {
+            effects.head_shares = head_shares(row, heads);
+        }
+    }
+    if !writes_to_residual(hook) {
+        return Ok(Some(all));
+    }
+    let through = match hook {
+        HookPoint::Block(layer, Site::Z) => Some(model.w_o(layer)?.to_tensor()?),
+        _ => None,
+    };
+    let d = sae.width();
+    let per_chunk = (CHUNK_VALUES / model.config().vocab.max(1)).max(16);
+    let vocab = model.codec().vocab_size();
+    let rows = sae.w_dec.values().chunks(per_chunk * d);
+    for (values, chunk) in rows.zip(all.chunks_mut(per_chunk)) {
+        if step().is_break() {
+            return Ok(None);
+        }
+        let mut directions = Matrix::new(chunk.len(), d, values.to_vec())?; // [n, d]
+        if let Some(w_o) = &through {
+            let residual = directions.to_tensor()?.matmul(w_o)?; // [n, h·e] · [h·e, d]
+            directions = Matrix::from_tensor(&residual, model.config().d_model)?;
+        }
+        let logits = model.logit_effect(&directions)?; // [n, v]
+        if logits.values().iter().any(|logit| !logit.is_finite()) {
+            return Err(Error::Numeric {
+                what: format!(
+                    "the logit effect of a feature of `{}` is not finite: its decoder or the model's weights are damaged",
+                    sae.name
+                ),
+            });
+        }
+        chunk.par_iter_mut().enumerate().for_each(|(i, effects)| {
+            // Padding beyond the tokenizer's entries is no token.
+            let row = &logits.row(i)[..vocab.min(logits.columns())];
+            effects.promoted = strongest(row, 1.0);
+            effects.suppressed = strongest(row, -1.0);
+        });
+    }
+    Ok(Some(all))
+}
+
+/// Whether directions at `hook` are directions of the residual stream, for `hook_z` after `W_O`.
+fn writes_to_residual(hook: HookPoint) -> bool {
+    match hook {
+        HookPoint::Embed => true,
+        HookPoint::FinalNormalized => false,
+        HookPoint::Block(_, site) => match site {
+            Site::Q | Site::K | Site::V | Site::Pattern => false,
+            Site::ResidPre
+            | Site::Z
+            | Site::AttnOut
+            | Site::ResidMid
+            | Site::MlpOut
+            | Site::ResidPost => true,
+        },
+    }
+}
+
+/// The [`EFFECTS`] tokens with the largest `sign · logit`, ties by least id.
+fn strongest(logits: &[f32], sign: f32) -> Vec<(TokenId, f32)> {
+    let mut best: Vec<(TokenId, f32)> = Vec::with_capacity(EFFECTS + 1);
+    for (id, &logit) in logits.iter().enumerate() {
+        let weaker = |kept: &(TokenId, f32)| sign * kept.1 < sign * logit;
+        if best.len() == EFFECTS && !best.last().is_some_and(weaker) {
+            continue;
+        }
+        let at = best.partition_point(|kept| !weaker(kept));
+        best.insert(at, (TokenId::from(id), logit));
+        best.truncate(EFFECTS);
+    }
+    best
+}
+
+/// Norm of each head's slice of a decoder row over the sum of these norms, `[h]`.
+fn head_shares(row: &[f32], heads: usize) -> Vec<f32> {
+    let norms: Vec<f64> = row
+        .chunks(row.len().div_ceil(heads.max(1)))
+        .map(norm)
+        .collect();
+    let sum: f64 = norms.iter().sum();
+    norms
+        .iter()
+        .map(|norm| (norm / sum.max(f64::MIN_POSITIVE)) as f32)
+        .collect()
+}
+
+pub(super) fn norm(values: &[f32]) -> f64 {
+    let squares = values.iter().map(|v| f64::from(*v).powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
+/// Hex SHA-256 of the weights: whether an index was built with this very dictionary.
+pub fn sae_fingerprint(sae: &Sae) -> String {
+    let mut hash = Sha256::new();
+    let parts = [
+        sae.w_enc.values(),
+        &sae.b_enc,
+        sae.w_dec.values(),
+        &sae.b_dec,
+    ];
+    for values in parts.into_iter().flat_map(|part| part.chunks(4096)) {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        hash.update(bytes);
+    }
+    format!("{:x}", hash.finalize())
+}

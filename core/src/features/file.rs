@@ -1,0 +1,312 @@
+//! The index on disk, version 1, and its writer. Tables: `about` (key, value), `feature` (scalars), `detail` (packed), `document` (names),
+//! `token` (id and text by rank of frequency), `word` (full-text search). Readers are in `index.rs`.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use rusqlite::{Connection, params};
+
+use super::effects::{Effects, norm};
+use super::pack::{PackedDetail, PackedExample};
+use super::reservoir::Moment;
+use super::tally::Tally;
+use super::{About, CONTEXT};
+use crate::Flow;
+use crate::corpus::Rows;
+use crate::error::{Error, Result};
+use crate::ids::{FeatureId, TokenId};
+use crate::models::Model;
+use crate::sae::Sae;
+
+pub(super) const VERSION: u32 = 1;
+/// `UmbI`, so that another program's database is told apart.
+pub(super) const APPLICATION: u32 = 0x556d_6249;
+
+// Large pages: a packed detail has 1 to 3 kB, and small pages would stay half empty.
+const SCHEMA: &str = "
+    PRAGMA page_size = 32768;
+    PRAGMA journal_mode = OFF;
+    PRAGMA synchronous = OFF;
+    CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE feature (feature INTEGER PRIMARY KEY, active INTEGER NOT NULL, density REAL NOT NULL, mean REAL NOT NULL, max REAL NOT NULL, decoder_norm REAL NOT NULL, top_rank INTEGER);
+    CREATE TABLE detail (feature INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+    CREATE TABLE document (document INTEGER PRIMARY KEY, name TEXT NOT NULL);
+    CREATE TABLE token (rank INTEGER PRIMARY KEY, id INTEGER NOT NULL, text TEXT NOT NULL);
+    CREATE VIRTUAL TABLE word USING fts5 (peak, promoted, suppressed, content = '', tokenize = \"unicode61 remove_diacritics 2 categories 'L* N* M* P* S* Co'\");
+";
+
+/// All that goes into an index.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Content<'a> {
+    pub(super) about: &'a About,
+    pub(super) model: &'a Model,
+    pub(super) sae: &'a Sae,
+    pub(super) rows: &'a Rows,
+    /// `[f]`.
+    pub(super) tallies: &'a [Tally],
+    /// `[f]`.
+    pub(super) effects: &'a [Effects],
+}
+
+/// Features packed at once.
+const CHUNK: usize = 512;
+
+/// Writes the file, whole or not at all; `false` if `step` stopped it.
+pub(super) fn write(
+    out: &Path,
+    content: &Content<'_>,
+    step: &mut dyn FnMut() -> Flow,
+) -> Result<bool> {
+    let folder = match out.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    std::fs::create_dir_all(folder)
+        .map_err(|source| Error::io("cannot create the folder", folder, source))?;
+    let failed = |source| Error::io("cannot write the index", out, source);
+    let temporary = tempfile::Builder::new()
+        .prefix(".umbra-")
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    if !fill(temporary.path(), content, step)
+        .map_err(|refused| Error::database("cannot write the index", out, refused))?
+    {
+        return Ok(false);
+    }
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary
+        .persist(out)
+        .map_err(|refused| failed(refused.error))?;
+    Ok(true)
+}
+
+fn fill(
+    path: &Path,
+    content: &Content<'_>,
+    step: &mut dyn FnMut() -> Flow,
+) -> rusqlite::Result<bool> {
+    let mut database = Connection::open(path)?;
+    database.execute_batch(SCHEMA)?;
+    database.pragma_update(None, "application_id", APPLICATION)?;
+    database.pragma_update(None, "user_version", VERSION)?;
+    let transaction = database.transaction()?;
+    write_about(&transaction, content.about)?;
+    let names = Names::of(content);
+    write_names(&transaction, &names, content.model)?;
+    let features: Vec<usize> = (0..content.about.features).collect();
+    for chunk in features.chunks(CHUNK) {
+        if step().is_break() {
+            return Ok(false);
+        }
+        let packed: Vec<_> = chunk
+            .par_iter()
+            .map(|f| pack(content, &names, *f))
+            .collect();
+        for (f, packed) in chunk.iter().zip(packed) {
+            write_feature(&transaction, content, &names, (*f, &packed))?;
+        }
+    }
+    transaction.execute("INSERT INTO word (word) VALUES ('optimize')", [])?;
+    transaction.commit()?;
+    database.close().map_err(|(_, refused)| refused)?;
+    Ok(true)
+}
+
+fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
+    let mut insert = database.prepare("INSERT INTO about (key, value) VALUES (?1, ?2)")?;
+    let facts = serde_json::Value::from_iter(about.facts.iter().cloned()).to_string();
+    let lines = [
+        ("sae", about.sae.clone()),
+        ("model", about.model.clone()),
+        ("hook", about.hook.clone()),
+        ("corpus", about.corpus.clone()),
+        ("corpus_fingerprint", about.corpus_fingerprint.clone()),
+        ("tokens", about.tokens.to_string()),
+        ("seed", about.seed.to_string()),
+        ("version", about.version.clone()),
+        ("features", about.features.to_string()),
+        ("context", about.context.to_string()),
+        ("sae_fingerprint", about.sae_fingerprint.clone()),
+        ("facts", facts),
+    ];
+    for (key, value) in lines {
+        insert.execute([key, &value])?;
+    }
+    Ok(())
+}
+
+/// Numbers for tokens and documents.
+struct Names {
+    /// Ids by rank: those of the text, most frequent first, then those only promoted or suppressed.
+    ids: Vec<TokenId>,
+    /// Their texts.
+    texts: Vec<String>,
+    rank_from_id: HashMap<TokenId, u32>,
+    documents: Vec<String>,
+    document_from_name: HashMap<String, u32>,
+}
+
+impl Names {
+    fn of(content: &Content<'_>) -> Self {
+        let mut uses: HashMap<TokenId, u64> = HashMap::new();
+        for id in content.rows.tokens() {
+            *uses.entry(*id).or_default() += 1;
+        }
+        for effects in content.effects {
+            for (id, _) in effects.promoted.iter().chain(&effects.suppressed) {
+                uses.entry(*id).or_default();
+            }
+        }
+        let mut ranked: Vec<(TokenId, u64)> = uses.into_iter().collect();
+        ranked.sort_by_key(|(id, uses)| (std::cmp::Reverse(*uses), *id));
+        let ids: Vec<TokenId> = ranked.into_iter().map(|(id, _)| id).collect();
+        let mut documents = Vec::new();
+        let mut document_from_name = HashMap::new();
+        for tally in content.tallies {
+            for moment in kept(tally) {
+                let name = document(content.rows, moment);
+                if !document_from_name.contains_key(name) {
+                    document_from_name.insert(name.to_owned(), documents.len() as u32);
+                    documents.push(name.to_owned());
+                }
+            }
+        }
+        Self {
+            texts: ids
+                .iter()
+                .map(|id| content.model.codec().display(*id))
+                .collect(),
+            rank_from_id: (0..).zip(&ids).map(|(rank, id)| (*id, rank)).collect(),
+            ids,
+            documents,
+            document_from_name,
+        }
+    }
+
+    fn rank(&self, id: TokenId) -> u32 {
+        self.rank_from_id[&id]
+    }
+
+    fn text(&self, rank: u32) -> &str {
+        &self.texts[rank as usize]
+    }
+}
+
+fn kept(tally: &Tally) -> Vec<&Moment> {
+    let drawn = tally.levels().into_iter().flat_map(|level| level.examples);
+    tally.top.iter().chain(drawn).collect()
+}
+
+fn document<'a>(rows: &'a Rows, moment: &Moment) -> &'a str {
+    rows.document(moment.row as usize, moment.position as usize)
+}
+
+fn write_names(database: &Connection, names: &Names, model: &Model) -> rusqlite::Result<()> {
+    let mut insert = database.prepare("INSERT INTO token (rank, id, text) VALUES (?1, ?2, ?3)")?;
+    for (rank, id) in names.ids.iter().enumerate() {
+        insert.execute(params![rank as i64, id.0, model.codec().display(*id)])?;
+    }
+    let mut insert = database.prepare("INSERT INTO document (document, name) VALUES (?1, ?2)")?;
+    for (number, name) in names.documents.iter().enumerate() {
+        insert.execute(params![number as i64, name])?;
+    }
+    Ok(())
+}
+
+fn pack(content: &Content<'_>, names: &Names, f: usize) -> PackedDetail {
+    let (tally, effects) = (&content.tallies[f], &content.effects[f]);
+    let histogram = tally.counts.histogram(tally.max());
+    let example = |moment: &&Moment| example(content.rows, names, moment);
+    let ranked = |effects: &[(TokenId, f32)]| {
+        let ranked = effects
+            .iter()
+            .map(|(id, effect)| (names.rank(*id), *effect));
+        ranked.collect::<Vec<_>>()
+    };
+    let intervals = tally.levels().into_iter();
+    PackedDetail {
+        bin_width: histogram.edges.get(1).copied().unwrap_or_default(),
+        last_edge: histogram.edges.last().copied().unwrap_or_default(),
+        counts: histogram.counts,
+        intervals: intervals
+            .map(|level| (level.count, level.examples.iter().map(example).collect()))
+            .collect(),
+        top: tally.top.iter().map(|moment| example(&moment)).collect(),
+        promoted: ranked(&effects.promoted),
+        suppressed: ranked(&effects.suppressed),
+        head_shares: effects.head_shares.clone(),
+    }
+}
+
+fn example(rows: &Rows, names: &Names, moment: &Moment) -> PackedExample {
+    let position = moment.position as usize;
+    let from = position.saturating_sub(CONTEXT);
+    let to = (position + CONTEXT + 1).min(rows.context());
+    let at = position - from;
+    let ids = &rows.row(moment.row as usize)[from..to];
+    let mut acts = vec![0.0; ids.len()];
+    acts[at] = moment.act;
+    for (offset, act) in &moment.around {
+        let place = position as i64 + i64::from(*offset) - from as i64;
+        acts[place as usize] = *act;
+    }
+    PackedExample {
+        document: names.document_from_name[document(rows, moment)],
+        at,
+        ranks: ids.iter().map(|id| names.rank(*id)).collect(),
+        acts,
+    }
+}
+
+fn write_feature(
+    database: &Connection,
+    content: &Content<'_>,
+    names: &Names,
+    (f, packed): (usize, &PackedDetail),
+) -> rusqlite::Result<()> {
+    let tally = &content.tallies[f];
+    let decoder_norm = norm(content.sae.w_dec.row(f));
+    let summary = tally.summary(FeatureId::from(f), content.about.tokens, decoder_norm);
+    let peak = |example: &PackedExample| example.ranks[example.at];
+    let mut insert = database.prepare_cached(
+        "INSERT INTO feature (feature, active, density, mean, max, decoder_norm, top_rank) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?;
+    insert.execute(params![
+        f as i64,
+        tally.active() as i64,
+        summary.density,
+        summary.mean,
+        summary.max,
+        summary.decoder_norm,
+        packed.top.first().map(peak),
+    ])?;
+    let bytes = packed
+        .bytes()
+        .map_err(|refused| rusqlite::Error::ToSqlConversionFailure(Box::new(refused)))?;
+    let mut insert =
+        database.prepare_cached("INSERT INTO detail (feature, packed) VALUES (?1, ?2)")?;
+    insert.execute(params![f as i64, bytes])?;
+    let words = |ranks: &mut dyn Iterator<Item = u32>| {
+        let words: Vec<_> = ranks.map(|rank| word(names.text(rank))).collect();
+        words.join(" ")
+    };
+    let mut insert = database.prepare_cached(
+        "INSERT INTO word (rowid, peak, promoted, suppressed) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    insert.execute(params![
+        f as i64,
+        words(&mut packed.top.iter().map(peak)),
+        words(&mut packed.promoted.iter().map(|(rank, _)| *rank)),
+        words(&mut packed.suppressed.iter().map(|(rank, _)| *rank)),
+    ])?;
+    Ok(())
+}
+
+/// A token as search finds it: without the space before it, a line break as the sign that stands for it.
+fn word(text: &str) -> &str {
+    match text.trim() {
+        "" if text.contains('\n') => "⏎",
+        word => word,
+    }
+}

@@ -1,0 +1,328 @@
+//! Reading an index: opened read-only and immutable, so nothing is ever written beside it.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, Row};
+
+use super::file::{APPLICATION, VERSION};
+use super::pack::{PackedDetail, PackedExample};
+use super::tally::ends;
+use super::{About, Detail, Example, Histogram, INTERVALS, Interval, Summary, TokenEffect};
+use crate::error::{Error, Result};
+use crate::ids::{FeatureId, TokenId};
+use crate::project::prefix_query;
+
+const SUMMARY: &str = "SELECT feature, density, mean, max, decoder_norm, active FROM feature";
+
+/// An index opened read-only. `Send`, not shared: each thread opens its own.
+#[derive(Debug)]
+pub struct Index {
+    database: Connection,
+    path: PathBuf,
+    about: About,
+    names: OnceCell<Names>,
+}
+
+#[derive(Debug)]
+struct Names {
+    /// By rank.
+    tokens: Vec<(TokenId, String)>,
+    documents: Vec<String>,
+}
+
+impl Index {
+    /// Opens an index file; a file of another version or kind is refused.
+    pub fn open(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            return Err(Error::input(
+                "there is no index file here, build one with `umbra index build`",
+                path,
+            ));
+        }
+        let refused = |_| Error::input("the file is no index of Umbra's, build one", path);
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_URI
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Connection::open_with_flags(uri(path)?, flags).map_err(refused)?;
+        let pragma = |name| database.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+        let application = pragma("application_id").map_err(refused)?;
+        let version = pragma("user_version").map_err(refused)?;
+        if application != APPLICATION {
+            return Err(refused(rusqlite::Error::InvalidQuery));
+        }
+        if version != VERSION {
+            let what = format!(
+                "the index is of version {version} and this program reads {VERSION}: build it again"
+            );
+            return Err(Error::input(what, path));
+        }
+        let about = about(&database)
+            .map_err(failed(path))?
+            .ok_or_else(|| damaged(path))?;
+        Ok(Self {
+            database,
+            path: path.to_path_buf(),
+            about,
+            names: OnceCell::new(),
+        })
+    }
+
+    /// What it says about itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Scalars of all features, by feature.
+    pub fn summaries(&self) -> Result<Vec<Summary>> {
+        self.all(&format!("{SUMMARY} ORDER BY feature"), summary)
+    }
+
+    /// Everything about one feature.
+    pub fn detail(&self, feature: FeatureId) -> Result<Detail> {
+        if feature.index() >= self.about.features {
+            let what = format!(
+                "feature {feature} does not exist, choose among 0 to {}",
+                self.about.features.saturating_sub(1)
+            );
+            return Err(Error::input(what, &self.path));
+        }
+        let (summary, active) = self
+            .database
+            .query_row(
+                &format!("{SUMMARY} WHERE feature = ?1"),
+                [feature.0],
+                |row| Ok((summary(row)?, row.get::<_, u64>(5)?)),
+            )
+            .map_err(failed(&self.path))?;
+        let packed = self.packed(feature)?;
+        let names = self.names()?;
+        self.unpack(names, summary, active, packed)
+            .ok_or_else(|| damaged(&self.path))
+    }
+
+    /// Features whose examples' strongest tokens, promoted or suppressed tokens begin with the words of `query`, best first: tokens at the
+    /// examples' peaks count most, then promoted, then suppressed.
+    pub fn search(&self, query: &str) -> Result<Vec<FeatureId>> {
+        let query = prefix_query(query);
+        if query.is_empty() {
+            return Ok(Vec::new());
+        }
+        let statement =
+            "SELECT rowid FROM word WHERE word MATCH ?1 ORDER BY bm25(word, 4.0, 2.0, 1.0), rowid";
+        let read = || -> rusqlite::Result<Vec<FeatureId>> {
+            let mut statement = self.database.prepare_cached(statement)?;
+            let rows = statement.query_map([query], |row| row.get(0).map(FeatureId))?;
+            rows.collect()
+        };
+        read().map_err(failed(&self.path))
+    }
+
+    /// The strongest token of each feature's top example, as shown, for the table; empty for a feature that was never active.
+    pub fn top_tokens(&self) -> Result<Vec<String>> {
+        self.all(
+            "SELECT coalesce(text, '') FROM feature LEFT JOIN token ON rank = top_rank ORDER BY feature",
+            |row| row.get(0),
+        )
+    }
+
+    /// The distinct tokens at which a feature's top examples peak, by strength (for Jaccard over a head's features).
+    pub fn peak_tokens(&self, feature: FeatureId) -> Result<Vec<TokenId>> {
+        let packed = self.packed(feature)?;
+        let names = self.names()?;
+        let mut peaks = Vec::new();
+        for example in &packed.top {
+            let rank = example.ranks[example.at] as usize;
+            let (id, _) = names.tokens.get(rank).ok_or_else(|| damaged(&self.path))?;
+            if !peaks.contains(id) {
+                peaks.push(*id);
+            }
+        }
+        Ok(peaks)
+    }
+
+    fn packed(&self, feature: FeatureId) -> Result<PackedDetail> {
+        let bytes: Vec<u8> = self
+            .database
+            .prepare_cached("SELECT packed FROM detail WHERE feature = ?1")
+            .and_then(|mut select| select.query_row([feature.0], |row| row.get(0)))
+            .map_err(failed(&self.path))?;
+        PackedDetail::from_bytes(&bytes).ok_or_else(|| damaged(&self.path))
+    }
+
+    fn names(&self) -> Result<&Names> {
+        if let Some(names) = self.names.get() {
+            return Ok(names);
+        }
+        let names = Names {
+            tokens: self.all("SELECT id, text FROM token ORDER BY rank", |row| {
+                Ok((TokenId(row.get(0)?), row.get(1)?))
+            })?,
+            documents: self.all("SELECT name FROM document ORDER BY document", |row| {
+                row.get(0)
+            })?,
+        };
+        Ok(self.names.get_or_init(|| names))
+    }
+
+    fn all<T>(
+        &self,
+        statement: &str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let all = || -> rusqlite::Result<Vec<T>> {
+            let mut statement = self.database.prepare_cached(statement)?;
+            statement.query_map([], |row| read(row))?.collect()
+        };
+        all().map_err(failed(&self.path))
+    }
+
+    fn unpack(
+        &self,
+        names: &Names,
+        summary: Summary,
+        active: u64,
+        packed: PackedDetail,
+    ) -> Option<Detail> {
+        let effects = |effects: &[(u32, f32)]| {
+            let effect = |(rank, effect): &(u32, f32)| {
+                let (id, text) = names.tokens.get(*rank as usize)?.clone();
+                Some(TokenEffect {
+                    id,
+                    text,
+                    effect: *effect,
+                })
+            };
+            effects.iter().map(effect).collect::<Option<Vec<_>>>()
+        };
+        let (promoted, suppressed) = (effects(&packed.promoted)?, effects(&packed.suppressed)?);
+        let histogram = histogram(&packed);
+        let mut intervals = Vec::new();
+        for (i, (count, examples)) in packed.intervals.into_iter().enumerate() {
+            let (from, to) = ends(summary.max, INTERVALS.checked_sub(i + 1)?);
+            intervals.push(Interval {
+                from,
+                to,
+                share: count as f64 / active.max(1) as f64,
+                examples: names.examples(examples)?,
+            });
+        }
+        Some(Detail {
+            summary,
+            histogram,
+            top: names.examples(packed.top)?,
+            intervals,
+            promoted,
+            suppressed,
+            head_shares: packed.head_shares,
+        })
+    }
+}
+
+impl Names {
+    fn examples(&self, packed: Vec<PackedExample>) -> Option<Vec<Example>> {
+        packed
+            .into_iter()
+            .map(|example| self.example(example))
+            .collect()
+    }
+
+    fn example(&self, packed: PackedExample) -> Option<Example> {
+        let document = self.documents.get(packed.document as usize)?.clone();
+        let named = packed
+            .ranks
+            .iter()
+            .map(|rank| self.tokens.get(*rank as usize).cloned());
+        let (ids, tokens) = named.collect::<Option<(Vec<_>, Vec<_>)>>()?;
+        Some(Example {
+            document,
+            ids,
+            tokens,
+            acts: packed.acts,
+            at: packed.at,
+        })
+    }
+}
+
+fn histogram(packed: &PackedDetail) -> Histogram {
+    let bins = packed.counts.len();
+    if bins == 0 {
+        return Histogram::default();
+    }
+    let mut edges: Vec<f64> = (0..bins).map(|i| i as f64 * packed.bin_width).collect();
+    edges.push(packed.last_edge);
+    Histogram {
+        edges,
+        counts: packed.counts.clone(),
+    }
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
+    Ok(Summary {
+        feature: FeatureId(row.get(0)?),
+        density: row.get(1)?,
+        mean: row.get(2)?,
+        max: row.get(3)?,
+        decoder_norm: row.get(4)?,
+    })
+}
+
+fn about(database: &Connection) -> rusqlite::Result<Option<About>> {
+    let mut statement = database.prepare("SELECT key, value FROM about")?;
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let values: BTreeMap<String, String> = rows.collect::<rusqlite::Result<_>>()?;
+    let parse = || {
+        let text = |key: &str| values.get(key).cloned();
+        let facts: BTreeMap<String, String> = serde_json::from_str(values.get("facts")?).ok()?;
+        Some(About {
+            sae: text("sae")?,
+            model: text("model")?,
+            hook: text("hook")?,
+            corpus: text("corpus")?,
+            corpus_fingerprint: text("corpus_fingerprint")?,
+            tokens: text("tokens")?.parse().ok()?,
+            seed: text("seed")?.parse().ok()?,
+            version: text("version")?,
+            features: text("features")?.parse().ok()?,
+            context: text("context")?.parse().ok()?,
+            sae_fingerprint: text("sae_fingerprint")?,
+            facts: facts.into_iter().collect(),
+        })
+    };
+    Ok(parse())
+}
+
+/// The path as SQLite reads it, with nothing in it that a URI takes for its own.
+fn uri(path: &Path) -> Result<String> {
+    let path = std::path::absolute(path)
+        .map_err(|source| Error::io("cannot find the index", path, source))?;
+    let mut uri = "file:".to_owned();
+    if cfg!(windows) {
+        uri.push('/');
+    }
+    for &byte in path.as_os_str().as_encoded_bytes() {
+        match byte {
+            b'\\' if cfg!(windows) => uri.push('/'),
+            b'/' | b'.' | b'-' | b'_' | b':' => uri.push(byte.into()),
+            _ if byte.is_ascii_alphanumeric() => uri.push(byte.into()),
+            _ => write!(uri, "%{byte:02X}").expect("a string takes everything"),
+        }
+    }
+    uri.push_str("?immutable=1");
+    Ok(uri)
+}
+
+fn failed(path: &Path) -> impl Fn(rusqlite::Error) -> Error {
+    move |source| Error::database("cannot read the index", path, source)
+}
+
+fn damaged(path: &Path) -> Error {
+    Error::input("the index is damaged, build it again", path)
+}

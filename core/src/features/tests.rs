@@ -1,0 +1,371 @@
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::Flow;
+use crate::capture;
+use crate::corpus::{Corpus, Rows};
+use crate::dims::Matrix;
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::sae::{Provenance, Sae, Selection};
+
+const FEATURES: usize = 48;
+const CONTEXT_OF_ROWS: usize = 40;
+
+fn demo() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo")
+}
+
+fn model() -> &'static Model {
+    static MODEL: OnceLock<Model> = OnceLock::new();
+    MODEL.get_or_init(|| Model::open(&demo().join("model")).unwrap().0)
+}
+
+/// 60 rows of three documents.
+fn rows() -> Rows {
+    let text = std::fs::read_to_string(demo().join("text/held-out/alice.txt")).unwrap();
+    let documents = [0, 4000, 6000].map(|from| crate::corpus::Document {
+        name: format!("alice {from}"),
+        text: text.chars().skip(from).take(3500).collect(),
+    });
+    let corpus = Corpus {
+        documents: documents.into(),
+    };
+    let (rows, _) = corpus.rows(model().codec(), CONTEXT_OF_ROWS).unwrap();
+    rows.take(60)
+}
+
+/// Random directions; the last feature is never active.
+fn sae(hook: &str) -> Sae {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let hook: HookPoint = hook.parse().unwrap();
+    let d = model().width(hook).unwrap();
+    let mut random =
+        |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
+    let mut b_enc = random(FEATURES);
+    b_enc[FEATURES - 1] = -1e9;
+    Sae {
+        name: "random".to_owned(),
+        w_enc: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
+        b_enc,
+        w_dec: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
+        b_dec: random(d),
+        selection: Selection::TopK { k: 6 },
+        provenance: Provenance {
+            hook: Some(hook),
+            other: [("seed".to_owned(), 3.into())].into(),
+            ..Provenance::default()
+        },
+    }
+}
+
+fn source(seed: u64) -> Source {
+    Source {
+        corpus: "three pieces".to_owned(),
+        fingerprint: "ab".to_owned(),
+        seed,
+    }
+}
+
+fn built(folder: &Path, hook: &str, seed: u64) -> Index {
+    let path = folder.join(format!("{seed}.index"));
+    let done = build(
+        model(),
+        &sae(hook),
+        &rows(),
+        &source(seed),
+        &path,
+        &mut |_| Flow::Continue(()),
+    );
+    assert!(done.unwrap());
+    Index::open(&path).unwrap()
+}
+
+/// Every active token by definition: `[f]` of (row, position, act).
+fn brute_force(hook: &str) -> Vec<Vec<(usize, usize, f32)>> {
+    let (sae, rows) = (sae(hook), rows());
+    let mut all = vec![Vec::new(); FEATURES];
+    for row in 0..rows.len() {
+        let x = capture::activations(model(), &rows, &[row], sae.hook().unwrap()).unwrap();
+        let latents = sae.encode(&x).unwrap();
+        for position in 1..CONTEXT_OF_ROWS {
+            for (feature, act) in latents.row(position).filter(|(_, act)| *act > 0.0) {
+                all[feature.index()].push((row, position, act));
+            }
+        }
+    }
+    all
+}
+
+#[track_caller]
+fn near(got: f64, want: f64) {
+    assert!(
+        (got - want).abs() <= 1e-4 * want.abs().max(1.0),
+        "{got} {want}"
+    );
+}
+
+const Z: &str = "blocks.1.attn.hook_z";
+
+#[test]
+fn scalars_and_histograms_equal_brute_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = built(folder.path(), Z, 0);
+    let all = brute_force(Z);
+    let tokens = rows().len() * (CONTEXT_OF_ROWS - 1);
+    assert_eq!(index.about().tokens, tokens as u64);
+    assert_eq!(index.about().facts, [("seed".to_owned(), "3".to_owned())]);
+    for (summary, active) in index.summaries().unwrap().iter().zip(&all) {
+        let detail = index.detail(summary.feature).unwrap();
+        assert_eq!(detail.summary, *summary);
+        near(summary.density, active.len() as f64 / tokens as f64);
+        let sum: f64 = active.iter().map(|(.., act)| f64::from(*act)).sum();
+        near(summary.mean, sum / active.len().max(1) as f64);
+        let max = active.iter().map(|(.., act)| *act).fold(0.0, f32::max);
+        near(summary.max, f64::from(max));
+        let total: u64 = detail.histogram.counts.iter().sum();
+        assert_eq!(total, active.len() as u64);
+        let shares: f64 = detail.intervals.iter().map(|i| i.share).sum();
+        near(shares, if active.is_empty() { 0.0 } else { 1.0 });
+    }
+    let dead = index.detail(FeatureId::from(FEATURES - 1)).unwrap();
+    assert!(dead.summary.max == 0.0 && dead.top.is_empty() && dead.intervals.is_empty());
+    assert_eq!(dead.promoted.len(), EFFECTS);
+    assert!(index.top_tokens().unwrap()[FEATURES - 1].is_empty());
+}
+
+#[test]
+fn top_examples_are_the_strongest_of_each_row_with_their_windows() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = built(folder.path(), Z, 0);
+    let (all, rows) = (brute_force(Z), rows());
+    for (f, active) in all.iter().enumerate() {
+        let detail = index.detail(FeatureId::from(f)).unwrap();
+        let mut best: Vec<(usize, usize, f32)> = Vec::new();
+        for row in 0..rows.len() {
+            let here = active.iter().filter(|(r, ..)| *r == row);
+            best.extend(here.copied().reduce(|a, b| if b.2 > a.2 { b } else { a }));
+        }
+        best.sort_by(|a, b| b.2.total_cmp(&a.2));
+        best.truncate(TOP);
+        assert_eq!(detail.top.len(), best.len(), "feature {f}");
+        for (example, (row, position, act)) in detail.top.iter().zip(best) {
+            near(example.act().into(), act.into());
+            let from = position.saturating_sub(CONTEXT);
+            let to = (position + CONTEXT + 1).min(CONTEXT_OF_ROWS);
+            assert_eq!(example.ids, rows.row(row)[from..to]);
+            assert_eq!(example.at, position - from);
+            assert_eq!(example.document, rows.document(row, position));
+            for (i, got) in example.acts.iter().enumerate() {
+                let place = (row, from + i);
+                let want = active.iter().find(|(r, p, _)| (*r, *p) == place);
+                near((*got).into(), want.map_or(0.0, |(.., act)| (*act).into()));
+            }
+        }
+        let peaks = index.peak_tokens(FeatureId::from(f)).unwrap();
+        assert!(detail.top.iter().all(|e| peaks.contains(&e.ids[e.at])));
+    }
+}
+
+#[test]
+fn intervals_are_equal_and_hold_five_where_there_are_five() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = built(folder.path(), Z, 0);
+    for (f, active) in brute_force(Z).iter().enumerate() {
+        let detail = index.detail(FeatureId::from(f)).unwrap();
+        for (i, interval) in detail.intervals.iter().enumerate() {
+            let i = (INTERVALS - 1 - i) as f64;
+            near(interval.from, detail.summary.max * i / 5.0);
+            near(interval.to, detail.summary.max * (i + 1.0) / 5.0);
+            // The recomputed activations differ in the last bits; leave what lies at an edge aside.
+            let inside = |act: f32| {
+                let act = f64::from(act);
+                act > interval.from * (1.0 + 1e-5) && act < interval.to * (1.0 - 1e-5)
+            };
+            let there = active.iter().filter(|(.., act)| inside(*act)).count();
+            assert!(
+                interval.examples.len() >= there.min(2) && interval.examples.len() <= PER_INTERVAL
+            );
+            let width = detail.summary.max / 256.0;
+            let edge = |act: f32| {
+                let act = f64::from(act);
+                (act - interval.from).abs() < width || (act - interval.to).abs() < width
+            };
+            let doubtful = active.iter().filter(|(.., act)| edge(*act)).count() as f64 + 1.0;
+            let counted = interval.share * active.len() as f64;
+            assert!(
+                (counted - there as f64).abs() <= doubtful,
+                "{counted} {there}"
+            );
+            for example in &interval.examples {
+                let act = f64::from(example.act());
+                assert!(act >= interval.from * 0.999 && act <= interval.to * 1.001);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_seed_decides_the_examples_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let details = |index: &Index| -> Vec<Detail> {
+        let all = (0..FEATURES).map(|f| index.detail(FeatureId::from(f)).unwrap());
+        all.collect()
+    };
+    let other = tempfile::tempdir().unwrap();
+    let (one, same) = (built(folder.path(), Z, 1), built(other.path(), Z, 1));
+    assert_eq!(details(&one), details(&same));
+    assert_eq!(
+        std::fs::read(one.path()).unwrap(),
+        std::fs::read(same.path()).unwrap()
+    );
+    let two = built(folder.path(), Z, 2);
+    let drawn = |index| {
+        details(index)
+            .into_iter()
+            .map(|d| d.intervals)
+            .collect::<Vec<_>>()
+    };
+    assert_ne!(drawn(&one), drawn(&two));
+    for (a, b) in details(&one).into_iter().zip(details(&two)) {
+        assert_eq!(
+            (a.summary, a.histogram, a.top),
+            (b.summary, b.histogram, b.top)
+        );
+    }
+}
+
+#[test]
+fn effects_go_through_w_o_for_z_and_shares_sum_to_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for hook in [Z, "blocks.2.hook_resid_post", "blocks.2.attn.hook_v"] {
+        let index = built(folder.path(), hook, 0);
+        let (sae, hook): (Sae, HookPoint) = (sae(hook), hook.parse().unwrap());
+        let detail = index.detail(FeatureId(5)).unwrap();
+        let shares: f32 = detail.head_shares.iter().sum();
+        assert_eq!(detail.head_shares.len(), if hook.is_z() { 8 } else { 0 });
+        assert!(!hook.is_z() || (shares - 1.0).abs() < 1e-5);
+        if hook.to_string().ends_with("hook_v") {
+            assert!(detail.promoted.is_empty() && detail.suppressed.is_empty());
+            continue;
+        }
+        let row = sae.w_dec.row(5);
+        let direction: Vec<f32> = if hook.is_z() {
+            let w_o = model().w_o(hook.layer().unwrap()).unwrap();
+            let through = |j: usize| (0..row.len()).map(|i| row[i] * w_o.row(i)[j]).sum();
+            (0..w_o.columns()).map(through).collect()
+        } else {
+            row.to_vec()
+        };
+        let direction = Matrix::new(1, direction.len(), direction).unwrap();
+        let logits = model().logit_effect(&direction).unwrap();
+        let mut order: Vec<usize> = (0..logits.columns()).collect();
+        order.sort_by(|a, b| logits.values()[*b].total_cmp(&logits.values()[*a]));
+        for (effect, id) in detail.promoted.iter().zip(&order) {
+            near(effect.effect.into(), logits.values()[*id].into());
+        }
+        for (effect, id) in detail.suppressed.iter().zip(order.iter().rev()) {
+            near(effect.effect.into(), logits.values()[*id].into());
+            assert_eq!(effect.text, model().codec().display(effect.id));
+        }
+    }
+}
+
+#[test]
+fn a_stopped_build_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.index");
+    for stop_after in [0, 1, 2] {
+        let mut seen = 0;
+        let mut observe = |_| {
+            seen += 1;
+            if seen > stop_after {
+                Flow::Break(())
+            } else {
+                Flow::Continue(())
+            }
+        };
+        let done = build(model(), &sae(Z), &rows(), &source(0), &path, &mut observe).unwrap();
+        assert!(!done);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}
+
+#[test]
+fn an_index_in_a_read_only_folder_opens_and_nothing_is_written_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("50% of ä?#");
+    std::fs::create_dir(&place).unwrap();
+    built(&place, Z, 0);
+    let mut rights = std::fs::metadata(&place).unwrap().permissions();
+    rights.set_readonly(true);
+    std::fs::set_permissions(&place, rights.clone()).unwrap();
+    let index = Index::open(&place.join("0.index")).unwrap();
+    assert_eq!(index.summaries().unwrap().len(), FEATURES);
+    index.search("a").unwrap();
+    assert_eq!(std::fs::read_dir(&place).unwrap().count(), 1);
+    #[expect(
+        clippy::permissions_set_readonly_false,
+        reason = "so that the folder can be removed"
+    )]
+    rights.set_readonly(false);
+    std::fs::set_permissions(&place, rights).unwrap();
+}
+
+#[test]
+fn search_finds_tokens_by_their_beginnings_best_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = built(folder.path(), Z, 0);
+    let texts = |f: FeatureId| {
+        let detail = index.detail(f).unwrap();
+        let peaks = detail.top.iter().map(|e| e.tokens[e.at].clone());
+        let effects = detail.promoted.iter().chain(&detail.suppressed);
+        let all: Vec<String> = peaks.chain(effects.map(|e| e.text.clone())).collect();
+        all
+    };
+    for f in (0..FEATURES).map(FeatureId::from) {
+        for text in texts(f) {
+            let word = text.trim().to_lowercase();
+            let begun: String = word.chars().take(3).collect();
+            if !begun.is_empty() && begun.chars().all(|c| !c.is_control() && c != '\u{fffd}') {
+                assert!(index.search(&begun).unwrap().contains(&f), "{text:?} {f}");
+            }
+        }
+    }
+    assert!(index.search("qqqqq").unwrap().is_empty());
+    for hostile in ["", "\"", "*", "peak:", "a OR (", "^a", "NEAR("] {
+        index.search(hostile).unwrap();
+    }
+    // One word fewer finds no fewer.
+    let both = index.search("a t").unwrap();
+    let one = index.search("a").unwrap();
+    assert!(both.iter().all(|f| one.contains(f)));
+}
+
+#[test]
+fn what_is_no_index_is_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.index");
+    let refused = || Index::open(&path).unwrap_err().to_string();
+    assert!(refused().contains("build one") && refused().contains("x.index"));
+    std::fs::write(&path, "not an index ".repeat(100)).unwrap();
+    assert!(refused().contains("no index"), "{}", refused());
+    let good = built(folder.path(), Z, 0);
+    let refused = good.detail(FeatureId::from(FEATURES)).unwrap_err();
+    assert!(refused.to_string().contains("0 to 47"), "{refused}");
+    let bytes = std::fs::read(good.path()).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+    if let Ok(cut) = Index::open(&path) {
+        let all = (0..FEATURES).map(|f| cut.detail(FeatureId::from(f)));
+        assert!(all.into_iter().any(|detail| detail.is_err()));
+    }
+    let database = rusqlite::Connection::open(good.path()).unwrap();
+    database.pragma_update(None, "user_version", 99).unwrap();
+    drop(database);
+    let refused = Index::open(good.path()).unwrap_err().to_string();
+    assert!(refused.contains("version 99"), "{refused}");
+}
