@@ -177,9 +177,7 @@ impl TextCodec {
         let mut shown = String::with_capacity(bytes.len());
         for chunk in bytes.utf8_chunks() {
             shown.push_str(chunk.valid());
-            for byte in chunk.invalid() {
-                shown.push_str(&format!("⟨{byte:02X}⟩"));
-            }
+            shown.extend(chunk.invalid().iter().map(|byte| format!("⟨{byte:02X}⟩")));
         }
         shown
     }

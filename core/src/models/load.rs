@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::decoder::Decoder;
 use super::settings::Settings;
 use super::weights::{Fetch, Safetensors};
-use super::{Config, gpt2};
+use super::{Config, gpt2, llama};
 use crate::error::{Error, Notes, Result};
 use crate::text::TextCodec;
 
@@ -67,7 +67,7 @@ fn folder(path: &Path, notes: &mut Notes) -> Result<Loaded> {
 type Build = fn(&Settings, &Fetch<'_>) -> Result<(Config, Decoder)>;
 
 /// The families by `model_type`: one line each.
-const FAMILIES: [(&str, Build); 1] = [("gpt2", gpt2::build)];
+const FAMILIES: [(&str, Build); 2] = [("gpt2", gpt2::build), ("llama", llama::build)];
 
 fn family(settings: &Settings) -> Result<Build> {
     let name = settings.text("model_type").ok_or_else(|| {
@@ -98,9 +98,5 @@ pub(super) fn fingerprint(files: &[PathBuf]) -> Result<String> {
         std::io::copy(&mut file, &mut hash)
             .map_err(|e| Error::io("reading the weights for their checksum", path, e))?;
     }
-    Ok(hash
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+    Ok(format!("{:x}", hash.finalize()))
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod decoder;
 mod generate;
 mod gpt2;
+mod llama;
 mod load;
 mod settings;
 mod weights;
@@ -359,5 +360,7 @@ pub fn token_tensor(rows: &[&[TokenId]]) -> Result<Tensor> {
     Ok(Tensor::from_vec(ids, (rows.len(), t), &Device::Cpu)?)
 }
 
+#[cfg(test)]
+mod generate_tests;
 #[cfg(test)]
 mod tests;
