@@ -11,6 +11,7 @@ mod dark_matter;
 mod eval;
 mod heads;
 mod prompt;
+mod train;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -56,6 +57,8 @@ macro_rules! nouns {
 
 // The nouns, in the order of `--help`: one line each.
 nouns! {
+    /// Train a dictionary on one hook of a model and save it as a SAELens folder
+    Train => train,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
     /// Read one text through a model and a dictionary: the strongest features of each token

@@ -78,7 +78,7 @@ impl SettingArgs {
             Range::Switch => "true|false",
         };
         clap::Arg::new(setting.key)
-            .long(setting.key.replace('_', "-"))
+            .long(setting.flag)
             .value_name(value)
             .help(format!("{}{unit} [default: {default}]", setting.help))
     }
@@ -159,10 +159,7 @@ fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Resul
     spec.facts.extend([
         ("corpus".to_owned(), Value::from(args.corpus.describe())),
         ("corpus_sha256".to_owned(), corpus.fingerprint().into()),
-        (
-            "corpus_documents".to_owned(),
-            corpus.documents.len().into(),
-        ),
+        ("corpus_documents".to_owned(), corpus.documents.len().into()),
         ("corpus_unwrapped".to_owned(), args.corpus.unwrap.into()),
         ("split".to_owned(), split),
         ("model_sha256".to_owned(), model.fingerprint()?.into()),
@@ -172,7 +169,9 @@ fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Resul
 
 fn watch(spec: &Spec, model: &Model, rows: &Rows, console: &Console) -> Result<Outcome> {
     let mut bar = console.progress("Training", spec.tokens, "activations");
-    train::run(spec, model, rows, &mut |event| show(event, &mut bar, console))
+    train::run(spec, model, rows, &mut |event| {
+        show(event, &mut bar, console)
+    })
 }
 
 fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
@@ -244,7 +243,7 @@ mod tests {
                 Range::Whole { least, .. } => (least + 3).to_string(),
                 Range::Real { .. } => "0.25".to_owned(),
             };
-            let line = parse(&[&setting.flag(), &value]).unwrap();
+            let line = parse(&[&format!("--{}", setting.flag), &value]).unwrap();
             assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
             let mut spec = Spec::default_for(line.args.hook);
             spec.set(setting.key, &value).unwrap();

@@ -61,18 +61,20 @@ impl Buffer {
             return Ok(Flow::Continue(()));
         }
         let mut flow = Flow::Continue(());
-        while !self.free.is_empty() && self.order.len() < wanted && flow.is_continue() {
+        let mut ask = |note: Option<String>| {
+            if between(note).is_break() {
+                flow = Flow::Break(());
+            }
+            flow
+        };
+        while !self.free.is_empty() && self.order.len() < wanted {
             if self.stored == self.piece.rows() {
-                self.piece = source.next(&mut |note| {
-                    if between(Some(note)).is_break() {
-                        flow = Flow::Break(());
-                    }
-                })?;
+                self.piece = source.next(&mut |note| drop(ask(Some(note))))?;
                 self.stored = 0;
             }
             self.store(wanted);
-            if between(None).is_break() {
-                flow = Flow::Break(());
+            if ask(None).is_break() {
+                break;
             }
         }
         self.order.shuffle(&mut self.rng);

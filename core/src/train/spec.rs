@@ -71,8 +71,10 @@ pub enum Range {
 /// One setting: how it is named, explained, bounded, read and written.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
-    /// Name in files and reports; the flag is this with `-` for `_`.
+    /// Name in files and reports.
     pub key: &'static str,
+    /// Its flag without the two dashes: the key with `-` for `_`.
+    pub flag: &'static str,
     /// Name in the form, sentence case.
     pub label: &'static str,
     /// What it does, one phrase.
@@ -85,13 +87,6 @@ pub struct Setting {
     pub auto: Option<&'static str>,
     get: fn(&Spec) -> String,
     set: fn(&mut Spec, &str) -> Option<()>,
-}
-
-impl Setting {
-    /// The flag, `--learning-rate`.
-    pub fn flag(&self) -> String {
-        format!("--{}", self.key.replace('_', "-"))
-    }
 }
 
 fn parse<T: FromStr>(into: &mut T, text: &str) -> Option<()> {
@@ -115,6 +110,7 @@ fn or_auto<T: Display>(value: Option<&T>) -> String {
 pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "features",
+        flag: "features",
         label: "Features",
         help: "Size of the dictionary",
         unit: "features",
@@ -128,6 +124,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "k",
+        flag: "k",
         label: "Active per token",
         help: "Features that may be active on one token (TopK)",
         unit: "features",
@@ -141,6 +138,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "tokens",
+        flag: "tokens",
         label: "Length",
         help: "Activations to train on; a used-up corpus is shuffled and read again",
         unit: "activations",
@@ -154,6 +152,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "seed",
+        flag: "seed",
         label: "Seed",
         help: "Decides initialisation, order and shuffling",
         unit: "",
@@ -167,6 +166,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "batch",
+        flag: "batch",
         label: "Batch",
         help: "Activations per step",
         unit: "activations",
@@ -180,6 +180,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "learning_rate",
+        flag: "learning-rate",
         label: "Learning rate",
         help: "Peak rate of Adam, on activations scaled to unit variance",
         unit: "",
@@ -193,6 +194,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "warmup",
+        flag: "warmup",
         label: "Warm-up",
         help: "Share of the steps over which the learning rate rises linearly",
         unit: "of the run",
@@ -206,6 +208,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "decay",
+        flag: "decay",
         label: "Decay",
         help: "Share of the steps at the end over which the learning rate falls linearly to 0",
         unit: "of the run",
@@ -219,6 +222,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "k_aux",
+        flag: "k-aux",
         label: "AuxK features",
         help: "Dead features per token that AuxK lets explain the error",
         unit: "features",
@@ -232,6 +236,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "aux_coefficient",
+        flag: "aux-coefficient",
         label: "AuxK weight",
         help: "Weight of AuxK's loss; 0 leaves it out",
         unit: "",
@@ -245,6 +250,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "dead_after",
+        flag: "dead-after",
         label: "Dead after",
         help: "Activations after which a silent feature counts as dead",
         unit: "activations",
@@ -258,6 +264,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "geometric_median",
+        flag: "geometric-median",
         label: "Geometric median",
         help: "Start the decoder's bias at the geometric median of the activations instead of their mean",
         unit: "",
@@ -268,6 +275,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "buffer",
+        flag: "buffer",
         label: "Shuffle buffer",
         help: "Activations held in memory and drawn from at random; half is read anew at a time",
         unit: "activations",
@@ -399,6 +407,7 @@ mod tests {
     fn every_setting_is_described_once_and_is_set_to_what_it_gets() {
         for (i, setting) in SETTINGS.iter().enumerate() {
             assert!(SETTINGS[..i].iter().all(|s| s.key != setting.key));
+            assert_eq!(setting.flag, setting.key.replace('_', "-"));
             let mut spec = spec();
             let text = spec.get(setting.key).unwrap();
             spec.set(setting.key, &text).unwrap();
