@@ -255,6 +255,7 @@ mod tests {
     #[test]
     fn help_names_defaults_and_units() {
         let help = Line::command().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for phrase in [
             "--aux-coefficient",
             "half the activation's width",

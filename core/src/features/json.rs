@@ -47,7 +47,6 @@ fn examples(examples: &[Example]) -> Value {
 }
 
 fn effects(effects: &[TokenEffect]) -> Value {
-    let effect =
-        |effect: &TokenEffect| json!({"id": effect.id.0, "text": effect.text, "effect": effect.effect});
+    let effect = |effect: &TokenEffect| json!({"id": effect.id.0, "text": effect.text, "effect": effect.effect});
     effects.iter().map(effect).collect()
 }

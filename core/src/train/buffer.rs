@@ -1,5 +1,7 @@
 //! A bounded shuffle buffer: batches are drawn from random slots, and when half are used they are filled with new activations.
 
+use std::cell::Cell;
+
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -60,25 +62,25 @@ impl Buffer {
         if enough || held >= wanted {
             return Ok(Flow::Continue(()));
         }
-        let mut flow = Flow::Continue(());
-        let mut ask = |note: Option<String>| {
-            if between(note).is_break() {
-                flow = Flow::Break(());
-            }
-            flow
-        };
+        let stop = Cell::new(false);
+        let mut ask = |note: Option<String>| stop.set(stop.get() | between(note).is_break());
         while !self.free.is_empty() && self.order.len() < wanted {
             if self.stored == self.piece.rows() {
-                self.piece = source.next(&mut |note| drop(ask(Some(note))))?;
+                self.piece = source.next(&mut |note| ask(Some(note)))?;
                 self.stored = 0;
             }
             self.store(wanted);
-            if ask(None).is_break() {
+            ask(None);
+            if stop.get() {
                 break;
             }
         }
         self.order.shuffle(&mut self.rng);
-        Ok(flow)
+        Ok(if stop.get() {
+            Flow::Break(())
+        } else {
+            Flow::Continue(())
+        })
     }
 
     /// Moves rows of the piece into free slots.

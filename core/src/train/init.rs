@@ -72,7 +72,9 @@ fn weighted_mean(rows: &[&[f32]], d: usize, weight: impl Fn(&[f32]) -> f64) -> V
             *sum += weight * f64::from(*value);
         }
     }
-    sum.iter_mut().for_each(|sum| *sum /= weights);
+    for sum in &mut sum {
+        *sum /= weights;
+    }
     sum
 }
 

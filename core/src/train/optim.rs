@@ -270,7 +270,7 @@ fn update(
         spent: Spent {
             gradients: Duration::ZERO,
             adam: adam_spent,
-            unit_norm: begun.elapsed() - adam_spent,
+            unit_norm: begun.elapsed().saturating_sub(adam_spent),
         },
     }
 }

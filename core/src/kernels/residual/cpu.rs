@@ -3,6 +3,8 @@
 use crate::kernels::{for_this_cpu, multiply_add};
 
 const LANES: usize = 16;
+/// Lanes of f64.
+const WIDE: usize = 8;
 
 for_this_cpu! {
     /// `out[j] = scale · (vector[d] · table[rows[j], d])`.
@@ -83,7 +85,6 @@ fn dots<const FMA: bool, const N: usize>(vector: &[f32], rows: [&[f32]; N]) -> [
     reason = "must take the features of the function around it"
 )]
 fn tally_body<const FMA: bool>(row: &[f32], columns: &mut [f64]) -> f64 {
-    const WIDE: usize = 8;
     let mut lanes = [0.0_f64; WIDE];
     let mut rows = row.chunks_exact(WIDE);
     let mut sums = columns.chunks_exact_mut(WIDE);
