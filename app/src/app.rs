@@ -9,7 +9,7 @@ use crate::shell::layout::Layout;
 use crate::shell::{self, Views};
 use crate::state::settings::ThemeChoice;
 use crate::state::{AppState, Event, log};
-use crate::theme;
+use crate::{persist, theme};
 
 /// The window.
 #[derive(Debug)]
@@ -73,6 +73,15 @@ impl App {
     }
 }
 
+/// Files dropped on the window are opened, whatever they are.
+fn dropped_files(ui: &egui::Ui, commands: &mut Commands) {
+    let files = ui.input(|input| input.raw.dropped_files.clone());
+    let paths: Vec<_> = files.iter().map(|file| file.path().to_path_buf()).collect();
+    if !paths.is_empty() {
+        commands.send(commands::library::Command::Dropped(paths));
+    }
+}
+
 impl eframe::App for App {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
         for event in self.jobs.drain() {
@@ -99,10 +108,24 @@ impl eframe::App for App {
             ..
         } = self;
         shell::window_ui(ui, state, views, layout, commands);
+        dropped_files(ui, commands);
         if !self.commands.is_empty() {
             self.run_commands();
             ui.ctx().request_repaint();
         }
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        persist::save(storage, &self.state.settings, &self.layout);
+    }
+
+    fn persist_egui_memory(&self) -> bool {
+        false // places of panels and menus follow from settings and tiles
+    }
+
+    fn clear_color(&self, visuals: &egui::Visuals) -> [f32; 4] {
+        let theme = theme::Theme::which(visuals.dark_mode);
+        theme.surface.window.to_normalized_gamma_f32()
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {

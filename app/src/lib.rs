@@ -13,8 +13,11 @@
 //! | [`shell`] | the frame around them |
 //! | [`persist`] | what survives a restart |
 //! | [`app`] | the four steps of a frame |
+//! | [`arguments`] | what the window is opened with |
+//! | [`window`] | opening it: wgpu, else glow, else one sentence |
 
 pub mod app;
+pub mod arguments;
 pub mod commands;
 pub mod jobs;
 pub mod memo;
@@ -26,3 +29,4 @@ pub mod testing;
 pub mod theme;
 pub mod views;
 pub mod widgets;
+pub mod window;

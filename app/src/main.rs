@@ -1,33 +1,24 @@
 //! `umbra [PROJECT]` opens the window; `umbra <subcommand>` is the command line.
 
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use umbra_app::app::App;
-use umbra_app::commands::{Command, library};
-use umbra_app::persist;
-use umbra_app::shell::dialogs::SystemDialogs;
-use umbra_app::state::AppState;
+use umbra_app::arguments::Arguments;
+use umbra_app::window;
 
 fn main() -> ExitCode {
-    let opened = eframe::run_native(
-        "umbra",
-        eframe::NativeOptions::default(),
-        Box::new(|creation| {
-            let (settings, layout) = persist::load(creation.storage);
-            let state = AppState {
-                settings,
-                ..AppState::default()
-            };
-            let first = Command::Library(library::Command::OpenDemo);
-            let dialogs = Arc::new(SystemDialogs);
-            let app = App::new(&creation.egui_ctx, state, layout, dialogs, first);
-            Ok(Box::new(app))
-        }),
-    );
-    if opened.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    let args: Vec<OsString> = std::env::args_os().collect();
+    if umbra_core::cli::is_subcommand(&args) {
+        return umbra_core::cli::main(args);
     }
+    let (sentence, code) = match Arguments::parse(args.into_iter().skip(1)) {
+        Err(usage) => (usage, 2),
+        Ok(arguments) => match window::open(&arguments) {
+            Ok(()) => return ExitCode::SUCCESS,
+            Err(sentence) => (sentence, 1),
+        },
+    };
+    drop(writeln!(std::io::stderr(), "{sentence}")); // nobody may be listening
+    ExitCode::from(code)
 }

@@ -12,7 +12,9 @@ mod tests;
 
 use egui::Color32;
 
-pub use fonts::{body_strong, caption, icon, mono, mono_caption, page_title, panel_title};
+pub use fonts::{
+    body_strong, caption, icon, icon_font, mono, mono_caption, page_title, panel_title,
+};
 pub use scale::Hue;
 
 /// Spacing on a grid of 4 pixels.
@@ -201,9 +203,15 @@ impl Theme {
     }
 }
 
+/// The window's icon.
+pub fn window_icon() -> egui::IconData {
+    style::window_icon()
+}
+
 /// Installs fonts and both styles into a context. Called once at the start, and by the test harness.
 pub fn install(ctx: &egui::Context) {
     ctx.set_fonts(fonts::definitions());
     ctx.set_style_of(egui::Theme::Dark, style::style(&DARK));
     ctx.set_style_of(egui::Theme::Light, style::style(&LIGHT));
+    ctx.options_mut(|options| options.zoom_with_keyboard = false); // the text size is a setting of ours
 }

@@ -129,10 +129,10 @@ impl Layout {
             }
             Some(parent) => {
                 let row = tiles.insert_horizontal_tile(vec![split, tabs]);
-                if let Some(Tile::Container(container)) = tiles.get_mut(parent) {
-                    if container.replace_child(split, row).is_none() {
-                        container.add_child(row);
-                    }
+                if let Some(Tile::Container(container)) = tiles.get_mut(parent)
+                    && container.replace_child(split, row).is_none()
+                {
+                    container.add_child(row);
                 }
             }
             None => {
@@ -154,6 +154,12 @@ impl Layout {
         self.at = at;
         self.show(place.view);
         Some(place)
+    }
+
+    /// Whether there is more than one tile.
+    pub fn is_split(&self) -> bool {
+        let panes = self.tree.tiles.tiles().filter(|tile| tile.is_pane());
+        panes.count() > 1
     }
 
     /// Whether there is a place before.

@@ -1,19 +1,35 @@
-//! The frame around the views: top bar, rail, tiles, inspector, job strip, notifications, palette.
+//! The frame around the views: top bar, rail, tiles, inspector, job strip, notifications, palette, settings.
 
 pub mod dialogs;
 pub mod empty;
+mod inspector;
+mod job_strip;
 pub mod layout;
+mod menus;
+mod notices;
+mod palette;
+mod parts;
+mod rail;
+mod settings_window;
+mod shortcuts;
+#[cfg(test)]
+mod tests;
 mod tiles;
+mod top_bar;
 
 use crate::commands::Commands;
 use crate::state::AppState;
+use crate::theme::Theme;
 use crate::views::{View, ViewId};
 use layout::Layout;
+
+pub use palette::Palette;
 
 /// The views that were opened, kept so that each keeps what only it needs.
 #[derive(Debug, Default)]
 pub struct Views {
     made: std::collections::BTreeMap<ViewId, Box<dyn View>>,
+    palette: Palette,
 }
 
 impl Views {
@@ -23,6 +39,9 @@ impl Views {
     }
 }
 
+/// Narrower than this, the rail shows icons alone.
+const ROOMY: f32 = 1160.0;
+
 /// Draws the whole window.
 pub fn window_ui(
     ui: &mut egui::Ui,
@@ -31,7 +50,27 @@ pub fn window_ui(
     layout: &mut Layout,
     commands: &mut Commands,
 ) {
+    let theme = Theme::of(ui);
+    let roomy = ui.available_width() >= ROOMY;
+    shortcuts::handle(ui, state, layout, commands);
+    ui.painter()
+        .rect_filled(ui.max_rect(), 0.0, theme.surface.window);
+    top_bar::top_bar_ui(ui, state, layout, commands);
+    job_strip::job_strip_ui(ui, state, commands);
+    rail::rail_ui(ui, state, layout, roomy, commands);
+    if state.settings.inspector {
+        inspector::inspector_ui(ui, state, views, layout.view(), commands);
+    }
     egui::CentralPanel::no_frame().show(ui, |ui| {
         tiles::tiles_ui(ui, state, views, layout, commands);
     });
+    notices::notices_ui(ui, state, commands);
+    if layout.settings_open {
+        settings_window::settings_ui(ui, state, commands);
+    }
+    if layout.palette_open {
+        views.palette.palette_ui(ui, state, commands);
+    } else {
+        views.palette.closed();
+    }
 }

@@ -1,9 +1,11 @@
-//! The centre: tiles with tabs, each pane with its title, purpose line and view.
+//! The centre: tiles with tabs (once there are two), each pane with its title, purpose line and view.
 
-use egui_tiles::{Behavior, SimplificationOptions, TileId, UiResponse};
+use egui::{Color32, Frame, Stroke, Visuals};
+use egui_tiles::{Behavior, SimplificationOptions, TabState, TileId, Tiles, UiResponse};
 
 use super::Views;
 use super::layout::Layout;
+use super::parts::icon_button;
 use crate::commands::{Commands, shell};
 use crate::state::AppState;
 use crate::theme::{self, Theme, icons, space};
@@ -22,6 +24,7 @@ pub(super) fn tiles_ui(
         views,
         commands,
         active: layout.active,
+        split: layout.is_split(),
     };
     layout.tree.ui(&mut panes, ui);
     layout.active = panes.active;
@@ -32,6 +35,7 @@ struct Panes<'a> {
     views: &'a mut Views,
     commands: &'a mut Commands,
     active: Option<TileId>,
+    split: bool,
 }
 
 impl Behavior<ViewId> for Panes<'_> {
@@ -40,10 +44,10 @@ impl Behavior<ViewId> for Panes<'_> {
         if pressed && ui.rect_contains_pointer(ui.max_rect()) {
             self.active = Some(tile);
         }
-        let fill = Theme::of(ui).surface.panel;
-        egui::Frame::new()
-            .fill(fill)
-            .inner_margin(space::PANEL)
+        let theme = Theme::of(ui);
+        Frame::new()
+            .fill(theme.surface.panel)
+            .inner_margin(egui::Margin::symmetric(16, 12))
             .show(ui, |ui| {
                 head_ui(ui, *view, self.state, self.commands);
                 self.views.get(*view).ui(ui, self.state, self.commands);
@@ -54,6 +58,71 @@ impl Behavior<ViewId> for Panes<'_> {
 
     fn tab_title_for_pane(&mut self, view: &ViewId) -> egui::WidgetText {
         view.about().title.into()
+    }
+
+    fn is_tab_closable(&self, _tiles: &Tiles<ViewId>, _tile: TileId) -> bool {
+        self.split
+    }
+
+    fn close_button_outer_size(&self) -> f32 {
+        16.0
+    }
+
+    fn close_button_inner_margin(&self) -> f32 {
+        5.0
+    }
+
+    fn tab_bar_height(&self, _style: &egui::Style) -> f32 {
+        28.0
+    }
+
+    fn is_tab_bar_visible(&self, _tile: TileId, _tabs: &egui_tiles::Tabs) -> bool {
+        self.split
+    }
+
+    fn min_size(&self) -> f32 {
+        260.0
+    }
+
+    fn tab_title_spacing(&self, _visuals: &Visuals) -> f32 {
+        12.0
+    }
+
+    fn tab_bar_color(&self, visuals: &Visuals) -> Color32 {
+        Theme::which(visuals.dark_mode).surface.window
+    }
+
+    fn tab_outline_stroke(
+        &self,
+        _visuals: &Visuals,
+        _tiles: &Tiles<ViewId>,
+        _tile: TileId,
+        _state: &TabState,
+    ) -> Stroke {
+        Stroke::NONE
+    }
+
+    fn tab_text_color(
+        &self,
+        visuals: &Visuals,
+        _tiles: &Tiles<ViewId>,
+        tile: TileId,
+        state: &TabState,
+    ) -> Color32 {
+        let ink = Theme::which(visuals.dark_mode).ink;
+        if state.active && self.active == Some(tile) {
+            ink.primary
+        } else {
+            ink.secondary
+        }
+    }
+
+    fn resize_stroke(&self, style: &egui::Style, state: egui_tiles::ResizeState) -> Stroke {
+        let theme = Theme::which(style.visuals.dark_mode);
+        match state {
+            egui_tiles::ResizeState::Idle => Stroke::new(1.0, theme.line.hair),
+            _ => Stroke::new(2.0, theme.line.strong),
+        }
     }
 
     fn simplification_options(&self) -> SimplificationOptions {
@@ -69,14 +138,16 @@ fn head_ui(ui: &mut egui::Ui, view: ViewId, state: &AppState, commands: &mut Com
     let about = view.about();
     ui.label(theme::page_title(about.title));
     if !state.settings.purposes_dismissed.contains(&view) {
+        let secondary = Theme::of(ui).ink.secondary;
         ui.horizontal(|ui| {
-            ui.label(egui::RichText::new(about.purpose).color(Theme::of(ui).ink.secondary));
-            let close = egui::Button::new(theme::icon(icons::X)).frame(false);
-            if ui
-                .add(close)
-                .on_hover_text("Do not show this again")
-                .clicked()
-            {
+            let button = space::CONTROL_ROW + space::CONTROL;
+            let purpose = egui::RichText::new(about.purpose).color(secondary);
+            let widest = ui.available_width() - button;
+            ui.vertical(|ui| {
+                ui.set_max_width(widest);
+                ui.add(egui::Label::new(purpose).wrap());
+            });
+            if icon_button(ui, icons::X, "Do not show this line again").clicked() {
                 commands.send(shell::Command::DismissPurpose(view));
             }
         });

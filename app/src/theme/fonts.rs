@@ -117,3 +117,8 @@ pub fn mono_caption(text: impl Into<String>) -> RichText {
 pub fn icon(code: &str) -> RichText {
     RichText::new(code).font(FontId::new(size::PANEL, FontFamily::Name(ICONS.into())))
 }
+
+/// The icon font at 15 pixels, for painting.
+pub fn icon_font() -> FontId {
+    FontId::new(size::PANEL, FontFamily::Name(ICONS.into()))
+}

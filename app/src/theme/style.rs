@@ -99,3 +99,25 @@ fn widgets(theme: &Theme) -> Widgets {
         open: state(surface.hover, line.strong, ink.primary),
     }
 }
+
+/// The window's icon: a light in the dark, 64 pixels square.
+pub(super) fn window_icon() -> egui::IconData {
+    const SIDE: i32 = 64;
+    let theme = &super::DARK;
+    let mut rgba = Vec::with_capacity((SIDE * SIDE * 4) as usize);
+    for i in 0..SIDE * SIDE {
+        let centre = (SIDE as f32 - 1.0) / 2.0;
+        let (x, y) = ((i % SIDE) as f32 - centre, (i / SIDE) as f32 - centre);
+        let disc = (31.0 - x.hypot(y)).clamp(0.0, 1.0);
+        // the light stands off the middle and falls away
+        let glow = (1.0 - (x + 8.0).hypot(y - 8.0) / 26.0).clamp(0.0, 1.0);
+        let colour = super::scale::mix(theme.surface.window, theme.activation, glow * 1.6);
+        let [r, g, b, _] = colour.to_array();
+        rgba.extend([r, g, b, (disc * 255.0) as u8]);
+    }
+    egui::IconData {
+        rgba,
+        width: SIDE as u32,
+        height: SIDE as u32,
+    }
+}

@@ -84,7 +84,7 @@ fn grouped(value: u64) -> String {
     }
     let mut out = String::with_capacity(digits.len() * 2);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(THIN);
         }
         out.push(digit);
@@ -113,7 +113,7 @@ mod tests {
         check(999.4, "999");
         check(999.6, "1000");
         check(1_234_567.0, "1 234 567");
-        check(-3.14159, "−3.14");
+        check(-3.142, "−3.14");
         check(0.000_012_34, "1.23e−5");
         check(f64::NAN, "–");
     }

@@ -1,0 +1,123 @@
+//! The bottom strip: one line per running job with bar, speed, time left and stop.
+
+use std::time::Duration;
+
+use egui::{Frame, Margin, ProgressBar, Ui};
+
+use super::parts::{icon_button_enabled, shortened};
+use crate::commands::{Commands, navigation, shell};
+use crate::state::AppState;
+use crate::state::jobs::{Job, Status};
+use crate::theme::{self, Theme, icons, space};
+use crate::views::ViewId;
+use crate::widgets::number;
+
+/// A job shorter than this never shows.
+const PATIENCE: Duration = Duration::from_millis(150);
+
+/// Draws the strip if a job has run for longer than a blink.
+pub(super) fn job_strip_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let waiting = state
+        .jobs
+        .running()
+        .any(|job| job.started.elapsed() < PATIENCE);
+    if waiting {
+        ui.ctx().request_repaint_after(PATIENCE);
+    }
+    let shown = || {
+        let running = state.jobs.running();
+        running.filter(|job| job.started.elapsed() >= PATIENCE)
+    };
+    if shown().next().is_none() {
+        return;
+    }
+    let frame = Frame::new()
+        .fill(Theme::of(ui).surface.window)
+        .inner_margin(Margin::symmetric(space::PANEL as i8, 2));
+    egui::Panel::bottom("jobs")
+        .resizable(false)
+        .frame(frame)
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            for job in shown() {
+                job_ui(ui, job, commands);
+            }
+        });
+    ui.ctx().request_repaint_after(Duration::from_millis(250));
+}
+
+fn job_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
+    let theme = Theme::of(ui);
+    ui.horizontal(|ui| {
+        let name = egui::Button::new(shortened(&job.name, 36)).frame(false);
+        let name = ui.add_sized((220.0, space::CONTROL_ROW), name);
+        if name.on_hover_text("Open the log").clicked() {
+            commands.send(navigation::Command::Go(ViewId::Log));
+        }
+        let bar = ProgressBar::new(job.share().unwrap_or(0.0))
+            .desired_width(180.0)
+            .desired_height(6.0)
+            .corner_radius(3.0)
+            .fill(theme.ink.secondary);
+        let bar = ui.add(bar);
+        bar.widget_info(|| {
+            let name = format!("{}: {}", job.name, words(job));
+            egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, name)
+        });
+        ui.label(theme::mono_caption(words(job)).color(theme.ink.secondary));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let stop = format!("Stop: {}", job.name);
+            let running = job.status == Status::Running;
+            if icon_button_enabled(ui, icons::STOP, &stop, running).clicked() {
+                commands.send(shell::Command::StopJob(job.id));
+            }
+        });
+    });
+}
+
+/// `1 200 / 20 000 rows · 340 rows/s · 55 s left`.
+fn words(job: &Job) -> String {
+    if job.status == Status::Stopping {
+        return "stopping at the next safe place".to_owned();
+    }
+    let Some(progress) = job.progress else {
+        return format!("{} s", job.started.elapsed().as_secs());
+    };
+    let unit = progress.unit;
+    let mut words = format!(
+        "{} / {} {unit}",
+        number::count(progress.done),
+        number::count(progress.total)
+    );
+    if let Some(speed) = job.per_second {
+        words = format!("{words} · {} {unit}/s", number::number(speed));
+    }
+    if let Some(left) = job.remaining() {
+        words = format!("{words} · {} left", duration(left));
+    }
+    words
+}
+
+/// `55 s`, `3 min 20 s`, `2 h 5 min`.
+fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_read_as_people_say_them() {
+        let said = |seconds| duration(Duration::from_secs(seconds));
+        assert_eq!(
+            [said(5), said(200), said(7500)],
+            ["5 s", "3 min 20 s", "2 h 5 min"]
+        );
+    }
+}

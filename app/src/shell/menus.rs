@@ -1,0 +1,152 @@
+//! The menus of project, model and dictionary.
+
+use egui::{RichText, Ui};
+use umbra_core::formats::Precision;
+use umbra_core::report::Choice;
+
+use super::parts::shortened;
+use crate::commands::{Command, Commands, dictionary, library, navigation};
+use crate::state::AppState;
+use crate::state::catalogue::{Dictionary, name_of};
+use crate::theme::{self, Theme, icons};
+
+const WIDTH: f32 = 250.0;
+
+/// Project: new, open, demo, recent.
+pub(super) fn project_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    ui.set_min_width(WIDTH);
+    if let Some(folder) = state.project.folder() {
+        about_ui(ui, &folder.display().to_string());
+    }
+    entry_ui(
+        ui,
+        commands,
+        "New project…",
+        library::Command::Pick(library::Pick::NewProject),
+    );
+    entry_ui(
+        ui,
+        commands,
+        "Open a project…",
+        library::Command::Pick(library::Pick::Project),
+    );
+    entry_ui(ui, commands, "Open the demo", library::Command::OpenDemo);
+    if state.settings.recent.is_empty() {
+        return;
+    }
+    ui.separator();
+    about_ui(ui, "Recent");
+    for folder in &state.settings.recent {
+        let words = shortened(&name_of(folder), 32);
+        let open = library::Command::OpenProject(folder.clone());
+        entry_ui(ui, commands, &words, open);
+    }
+}
+
+/// Model: open another.
+pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    ui.set_min_width(WIDTH);
+    if let Some(path) = &state.catalogue.model_path {
+        about_ui(ui, &path.display().to_string());
+    }
+    entry_ui(
+        ui,
+        commands,
+        "Open a model folder…",
+        library::Command::Pick(library::Pick::ModelFolder),
+    );
+    entry_ui(
+        ui,
+        commands,
+        "Open a GGUF file…",
+        library::Command::Pick(library::Pick::ModelFile),
+    );
+}
+
+/// Dictionary: choose, open, evaluate, index, export, report, remove.
+pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    ui.set_min_width(WIDTH);
+    for dictionary in &state.catalogue.dictionaries {
+        let chosen = state.selection.dictionary == Some(dictionary.id);
+        let words = format!("{} {}", mark(chosen), shortened(&dictionary.name, 28));
+        let select = navigation::Command::SelectDictionary(dictionary.id);
+        entry_ui(ui, commands, &words, select);
+    }
+    if !state.catalogue.dictionaries.is_empty() {
+        ui.separator();
+    }
+    entry_ui(
+        ui,
+        commands,
+        "Open a dictionary…",
+        library::Command::Pick(library::Pick::Sae),
+    );
+    entry_ui(
+        ui,
+        commands,
+        "Open an index…",
+        library::Command::Pick(library::Pick::Index),
+    );
+    let Some(dictionary) = state.dictionary() else {
+        return;
+    };
+    ui.separator();
+    for (words, command) in actions(state, dictionary) {
+        entry_ui(ui, commands, &words, command);
+    }
+}
+
+/// What can be done with a dictionary; the palette lists the same.
+pub(super) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String, Command)> {
+    use dictionary::Command as Do;
+    let id = dictionary.id;
+    let mut list: Vec<(String, Command)> = vec![
+        ("Evaluate".to_owned(), Do::Evaluate(id).into()),
+        ("Build index".to_owned(), Do::BuildIndex(id).into()),
+        (
+            "Export as f32…".to_owned(),
+            Do::PickExport(id, Precision::F32).into(),
+        ),
+        (
+            "Export as f16…".to_owned(),
+            Do::PickExport(id, Precision::F16).into(),
+        ),
+    ];
+    if dictionary.index.ready().is_some() {
+        let strongest = Do::PickReport(id, Choice::Top(20));
+        list.push((
+            "Report of the 20 strongest features…".to_owned(),
+            strongest.into(),
+        ));
+        let labelled: Vec<_> = state.project.labels(&dictionary.name).collect();
+        if !labelled.is_empty() {
+            let words = format!("Report of the {} labelled features…", labelled.len());
+            let these = labelled.into_iter().map(|(feature, _)| feature).collect();
+            list.push((words, Do::PickReport(id, Choice::Listed(these)).into()));
+        }
+        if let Some(feature) = state.selection.feature {
+            let words = format!("Report of feature #{feature}…");
+            let this = Do::PickReport(id, Choice::Listed(vec![feature]));
+            list.push((words, this.into()));
+        }
+    }
+    list.push(("Remove from the project".to_owned(), Do::Remove(id).into()));
+    list
+}
+
+fn mark(chosen: bool) -> &'static str {
+    if chosen { icons::CHECK } else { "     " }
+}
+
+fn about_ui(ui: &mut Ui, text: &str) {
+    let colour = Theme::of(ui).ink.secondary;
+    let text = RichText::new(text).color(colour);
+    ui.add(egui::Label::new(theme::caption(text.text()).color(colour)).truncate());
+}
+
+fn entry_ui(ui: &mut Ui, commands: &mut Commands, words: &str, command: impl Into<Command>) {
+    if ui.button(words).clicked() {
+        commands.send(command);
+        ui.close();
+    }
+}

@@ -1,0 +1,374 @@
+//! The command palette (Ctrl+K): every action with its shortcut, every screen, every feature by number or label.
+
+use egui::{Align2, Area, Frame, Id, Key, Modifiers, RichText, Stroke, TextEdit, Ui};
+use umbra_core::ids::FeatureId;
+
+use super::{menus, shortcuts};
+use crate::commands::{Command, Commands, library, navigation, shell};
+use crate::state::AppState;
+use crate::theme::{self, Theme, icons, space};
+use crate::views::ViewId;
+
+const WIDTH: f32 = 560.0;
+/// Rows shown at once.
+const ROWS: usize = 12;
+
+/// One thing to choose.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    icon: &'static str,
+    words: String,
+    /// Shortcut or explanation, right.
+    hint: String,
+    command: Command,
+}
+
+impl Entry {
+    fn new(
+        icon: &'static str,
+        words: impl Into<String>,
+        hint: impl Into<String>,
+        command: impl Into<Command>,
+    ) -> Self {
+        Self {
+            icon,
+            words: words.into(),
+            hint: hint.into(),
+            command: command.into(),
+        }
+    }
+}
+
+/// What was typed and which row is marked.
+#[derive(Debug, Default)]
+pub struct Palette {
+    query: String,
+    marked: usize,
+    open: bool,
+}
+
+impl Palette {
+    /// Forgets what was typed.
+    pub(super) fn closed(&mut self) {
+        if self.open {
+            *self = Self::default();
+        }
+    }
+
+    /// Draws the palette and sends what was chosen.
+    pub(super) fn palette_ui(&mut self, ui: &Ui, state: &AppState, commands: &mut Commands) {
+        let first = !std::mem::replace(&mut self.open, true);
+        let theme = Theme::of(ui);
+        let width = WIDTH.min(ui.ctx().content_rect().width() - 48.0);
+        let area = Area::new(Id::unique("palette"))
+            .order(egui::Order::Foreground)
+            .anchor(Align2::CENTER_TOP, (0.0, 56.0))
+            .show(ui.ctx(), |ui| {
+                Frame::new()
+                    .fill(theme.surface.raised)
+                    .stroke(Stroke::new(1.0, theme.line.strong))
+                    .shadow(ui.visuals().popup_shadow)
+                    .corner_radius(8)
+                    .inner_margin(space::CONTROL)
+                    .show(ui, |ui| {
+                        ui.set_width(width);
+                        self.inner_ui(ui, state, first, commands);
+                    });
+            });
+        let outside = !first && area.response.clicked_elsewhere();
+        if outside {
+            commands.send(shell::Command::Palette(false));
+        }
+    }
+
+    fn inner_ui(&mut self, ui: &mut Ui, state: &AppState, first: bool, commands: &mut Commands) {
+        let arrows = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+        let (up, down) = (arrows(Key::ArrowUp), arrows(Key::ArrowDown));
+        let enter = arrows(Key::Enter);
+        let field = TextEdit::singleline(&mut self.query)
+            .hint_text("An action, a screen, #number or a label")
+            .desired_width(f32::INFINITY)
+            .margin(egui::Margin::symmetric(8, 6));
+        let field = ui.add(field);
+        field.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search"));
+        if first {
+            field.request_focus();
+        }
+        if field.changed() {
+            self.marked = 0;
+        }
+        let found = matching(&self.query, state);
+        let last = found.len().saturating_sub(1);
+        self.marked = match (up, down) {
+            (true, _) => self.marked.saturating_sub(1),
+            (_, true) => (self.marked + 1).min(last),
+            _ => self.marked.min(last),
+        };
+        let clicked = rows_ui(ui, &found, self.marked);
+        let chosen = clicked.or(enter.then_some(self.marked));
+        if let Some(entry) = chosen.and_then(|at| found.get(at)) {
+            commands.send(shell::Command::Palette(false));
+            commands.send(entry.command.clone());
+        }
+    }
+}
+
+/// Draws the rows around the marked one; the row that was clicked.
+fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
+    let theme = Theme::of(ui);
+    if found.is_empty() {
+        ui.add_space(space::CONTROL);
+        ui.label(RichText::new("Nothing is called that").color(theme.ink.secondary));
+        return None;
+    }
+    let mut clicked = None;
+    let from = marked.saturating_sub(ROWS - 1);
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ui.add_space(space::CHIP);
+    for (at, entry) in found.iter().enumerate().skip(from).take(ROWS) {
+        let size = egui::vec2(ui.available_width(), space::CONTROL_ROW);
+        let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
+        response.widget_info(|| {
+            egui::WidgetInfo::selected(egui::Role::Button, true, at == marked, &entry.words)
+        });
+        let painter = ui.painter_at(rect);
+        if at == marked || response.hovered() {
+            painter.rect_filled(rect, space::CORNER, theme.surface.hover);
+        }
+        let font = egui::TextStyle::Body.resolve(ui.style());
+        let small = egui::TextStyle::Small.resolve(ui.style());
+        let (left, right) = (rect.left_center(), rect.right_center());
+        let centre = left + egui::vec2(16.0, 0.0);
+        let secondary = theme.ink.secondary;
+        painter.text(
+            centre,
+            Align2::CENTER_CENTER,
+            entry.icon,
+            theme::icon_font(),
+            secondary,
+        );
+        let hint = right - egui::vec2(8.0, 0.0);
+        let hint = painter.text(hint, Align2::RIGHT_CENTER, &entry.hint, small, secondary);
+        let words = egui::Rect::from_min_max(
+            rect.left_top() + egui::vec2(32.0, 0.0),
+            egui::pos2(hint.left() - 8.0, rect.bottom()),
+        );
+        painter.with_clip_rect(words).text(
+            words.left_center(),
+            Align2::LEFT_CENTER,
+            &entry.words,
+            font,
+            theme.ink.primary,
+        );
+        if response.clicked() {
+            clicked = Some(at);
+        }
+    }
+    clicked
+}
+
+/// What `query` finds: a feature by number, then actions and screens, then features by label; every word must occur.
+fn matching(query: &str, state: &AppState) -> Vec<Entry> {
+    let query = query.trim().to_lowercase();
+    let words: Vec<&str> = query.split_whitespace().collect();
+    let fits = |text: &str| {
+        let text = text.to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let number = query.trim_start_matches('#').parse().ok().map(FeatureId);
+    let mut found: Vec<Entry> = number
+        .filter(|feature| exists(state, *feature))
+        .map(|feature| feature_entry(state, feature))
+        .into_iter()
+        .collect();
+    found.extend(
+        actions(state)
+            .into_iter()
+            .filter(|entry| fits(&entry.words)),
+    );
+    if let Some(dictionary) = state.dictionary().filter(|_| !query.is_empty()) {
+        let labels = state.project.labels(&dictionary.name);
+        let labelled = labels.filter(|(_, text)| fits(text)).take(50);
+        found.extend(labelled.map(|(feature, _)| feature_entry(state, feature)));
+    }
+    found
+}
+
+fn exists(state: &AppState, feature: FeatureId) -> bool {
+    let index = state.dictionary().and_then(|d| d.index.ready());
+    let features = state.sae().map(|sae| sae.features());
+    let features = features.or(index.map(|index| index.about.features));
+    features.is_some_and(|features| feature.index() < features)
+}
+
+fn feature_entry(state: &AppState, feature: FeatureId) -> Entry {
+    let label = state.label(feature).unwrap_or_default();
+    let words = format!("#{feature} {label}");
+    let open = navigation::Command::Feature {
+        feature,
+        beside: false,
+    };
+    Entry::new(icons::DIAMOND, words.trim_end(), "Feature", open)
+}
+
+/// Every action there is now.
+fn actions(state: &AppState) -> Vec<Entry> {
+    let mut list: Vec<Entry> = vec![];
+    for (i, view) in ViewId::RAIL.into_iter().enumerate() {
+        let about = view.about();
+        let hint = format!("Ctrl+{}", i + 1);
+        let go = navigation::Command::Go(view);
+        list.push(Entry::new(about.icon, about.title, hint, go));
+    }
+    for view in ViewId::RAIL {
+        let about = view.about();
+        let beside = navigation::Command::Beside(view);
+        let words = format!("Open {} beside", about.title);
+        list.push(Entry::new(icons::COLUMNS, words, "Middle click", beside));
+    }
+    list.extend(library_actions());
+    if let Some(dictionary) = state.dictionary() {
+        for (words, command) in menus::actions(state, dictionary) {
+            let name = dictionary.name.as_str();
+            list.push(Entry::new(icons::STACK, words, name, command));
+        }
+    }
+    for dictionary in &state.catalogue.dictionaries {
+        let words = format!("Use dictionary {}", dictionary.name);
+        let select = navigation::Command::SelectDictionary(dictionary.id);
+        list.push(Entry::new(icons::STACK, words, "", select));
+    }
+    list.extend(window_actions(state));
+    for job in state.jobs.running() {
+        let words = format!("Stop: {}", job.name);
+        list.push(Entry::new(
+            icons::STOP,
+            words,
+            "",
+            shell::Command::StopJob(job.id),
+        ));
+    }
+    list
+}
+
+fn library_actions() -> Vec<Entry> {
+    use library::{Command as Do, Pick};
+    let pick = |words: &str, pick| Entry::new(icons::FOLDER_OPEN, words, "", Do::Pick(pick));
+    vec![
+        Entry::new(icons::FOLDER_OPEN, "Open the demo", "", Do::OpenDemo),
+        pick("Open a project…", Pick::Project),
+        pick("New project…", Pick::NewProject),
+        pick("Open a model folder…", Pick::ModelFolder),
+        pick("Open a GGUF file…", Pick::ModelFile),
+        pick("Open a dictionary…", Pick::Sae),
+        pick("Open an index…", Pick::Index),
+        pick("Add a training text…", Pick::Text { held_out: false }),
+        pick("Add a held-out text…", Pick::Text { held_out: true }),
+    ]
+}
+
+fn window_actions(state: &AppState) -> Vec<Entry> {
+    use navigation::Command as Go;
+    use shell::Command as Do;
+    let settings = &state.settings;
+    let percent = settings.text_percent;
+    let inspector = if settings.inspector {
+        "Hide the inspector"
+    } else {
+        "Show the inspector"
+    };
+    vec![
+        Entry::new(icons::ARROW_LEFT, "Back", "Alt+Left", Go::Back),
+        Entry::new(icons::ARROW_RIGHT, "Forward", "Alt+Right", Go::Forward),
+        Entry::new(icons::SCROLL, "Log", "", Go::Go(ViewId::Log)),
+        Entry::new(
+            icons::ARROW_U_UP_LEFT,
+            "Undo the last label change",
+            "Ctrl+Z",
+            Do::Undo,
+        ),
+        Entry::new(
+            icons::CIRCLE_HALF,
+            "Switch between dark and light theme",
+            "Ctrl+Shift+T",
+            shortcuts::toggled_theme(state),
+        ),
+        Entry::new(
+            icons::SIDEBAR_SIMPLE,
+            inspector,
+            "Ctrl+I",
+            Do::Inspector(!settings.inspector),
+        ),
+        Entry::new(
+            icons::LIST,
+            "Rail with or without words",
+            "Ctrl+B",
+            Do::RailWords(!settings.rail_words),
+        ),
+        Entry::new(
+            icons::TEXT_AA,
+            "Larger text",
+            "Ctrl++",
+            Do::TextPercent(percent + 10),
+        ),
+        Entry::new(
+            icons::TEXT_AA,
+            "Smaller text",
+            "Ctrl+−",
+            Do::TextPercent(percent - 10),
+        ),
+        Entry::new(
+            icons::TEXT_AA,
+            "Text at 100 %",
+            "Ctrl+0",
+            Do::TextPercent(100),
+        ),
+        Entry::new(icons::GEAR_SIX, "Settings", "Ctrl+,", Do::Settings(true)),
+        Entry::new(
+            icons::INFO,
+            "Show purpose lines again",
+            "",
+            Do::RestorePurposes,
+        ),
+        Entry::new(icons::COLUMNS, "Reset tiles", "", Do::ResetLayout),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::project::{Event, LabelChange};
+    use crate::testing;
+
+    fn labelled() -> AppState {
+        let mut state = testing::typical();
+        let change = LabelChange {
+            sae: "z0".to_owned(),
+            feature: FeatureId(12),
+            before: String::new(),
+            after: "animals that talk".to_owned(),
+        };
+        state.apply(crate::state::Event::Project(Event::LabelSet(change)));
+        state
+    }
+
+    #[track_caller]
+    fn first(query: &str, want: &str) {
+        let found = matching(query, &labelled());
+        assert_eq!(found.first().map(|entry| entry.words.as_str()), Some(want));
+    }
+
+    #[test]
+    fn features_are_found_by_number_and_label_and_actions_by_words() {
+        first("#12", "#12 animals that talk");
+        first("13", "#13");
+        first("talk anim", "#12 animals that talk");
+        first("theme", "Switch between dark and light theme");
+        first("dark m", "Dark matter");
+        first("build", "Build index");
+        assert!(
+            matching("#64", &labelled()).is_empty(),
+            "there are 64 features"
+        );
+    }
+}

@@ -1,0 +1,52 @@
+//! Small pieces of the frame.
+
+use egui::{Button, Response, Role, Stroke, Ui, WidgetInfo, vec2};
+
+use crate::theme::{self, Theme, space};
+
+/// A frameless icon with a name for screen readers and on hover.
+pub(super) fn icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
+    icon_button_enabled(ui, icon, name, true)
+}
+
+/// The same, possibly disabled.
+pub(super) fn icon_button_enabled(ui: &mut Ui, icon: &str, name: &str, enabled: bool) -> Response {
+    let ink = Theme::of(ui).ink;
+    let colour = if enabled { ink.secondary } else { ink.disabled };
+    let button = Button::new(theme::icon(icon).color(colour))
+        .frame_when_inactive(false)
+        .stroke(Stroke::NONE)
+        .min_size(vec2(space::CONTROL_ROW, space::CONTROL_ROW));
+    let response = ui
+        .scope(|ui| {
+            ui.spacing_mut().button_padding = vec2(4.0, 4.0);
+            ui.add_enabled(enabled, button)
+        })
+        .inner;
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, name));
+    response.on_hover_text(name)
+}
+
+/// At most `most` characters, with an ellipsis if something is cut.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// A label left, a value right, in a row of the inspector or a card; `definition` on hover.
+pub(crate) fn fact_ui(ui: &mut Ui, label: &str, value: &str, definition: &str) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let row = ui.horizontal(|ui| {
+        ui.label(egui::RichText::new(label).color(secondary));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.add(egui::Label::new(theme::mono(value)).truncate());
+        });
+    });
+    if !definition.is_empty() {
+        row.response.on_hover_text(definition);
+    }
+}

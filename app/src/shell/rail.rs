@@ -1,0 +1,129 @@
+//! The left rail: seven screens as icons with words, collapsible to icons; the log and the collapse button below.
+
+use egui::{
+    Align2, Frame, Margin, PointerButton, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    vec2,
+};
+
+use super::layout::Layout;
+use crate::commands::{Commands, navigation, shell};
+use crate::state::AppState;
+use crate::theme::{self, Theme, icons, space};
+use crate::views::ViewId;
+
+const WIDE: f32 = 160.0;
+const NARROW: f32 = 48.0;
+const ENTRY: f32 = 32.0;
+
+/// Draws the rail; without room it shows icons alone.
+pub(super) fn rail_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    layout: &Layout,
+    roomy: bool,
+    commands: &mut Commands,
+) {
+    let words = state.settings.rail_words && roomy;
+    let frame = Frame::new()
+        .fill(Theme::of(ui).surface.window)
+        .inner_margin(Margin::symmetric(6, 8));
+    egui::Panel::left("rail")
+        .exact_size(if words { WIDE } else { NARROW })
+        .resizable(false)
+        .frame(frame)
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = 2.0;
+            let active = layout.view();
+            for (i, view) in ViewId::RAIL.into_iter().enumerate() {
+                // a feature's page belongs to Features
+                let chosen =
+                    active == view || (active, view) == (ViewId::Feature, ViewId::Features);
+                let hint = format!("{} (Ctrl+{})", view.about().title, i + 1);
+                screen_ui(ui, view, &hint, Shown { chosen, words }, commands);
+            }
+            ui.with_layout(egui::Layout::bottom_up(egui::Align::Min), |ui| {
+                if roomy {
+                    collapse_ui(ui, words, commands);
+                }
+                let chosen = active == ViewId::Log;
+                screen_ui(ui, ViewId::Log, "Log", Shown { chosen, words }, commands);
+            });
+        });
+}
+
+#[derive(Clone, Copy)]
+struct Shown {
+    chosen: bool,
+    words: bool,
+}
+
+fn screen_ui(ui: &mut Ui, view: ViewId, hint: &str, shown: Shown, commands: &mut Commands) {
+    let about = view.about();
+    let response = entry_ui(ui, about.icon, about.title, shown);
+    let response = response.on_hover_text(hint);
+    if response.clicked() {
+        commands.send(navigation::Command::Go(view));
+    } else if response.clicked_by(PointerButton::Middle) {
+        commands.send(navigation::Command::Beside(view));
+    }
+    response.context_menu(|ui| {
+        if ui.button("Open").clicked() {
+            commands.send(navigation::Command::Go(view));
+            ui.close();
+        }
+        if ui.button("Open beside").clicked() {
+            commands.send(navigation::Command::Beside(view));
+            ui.close();
+        }
+    });
+}
+
+fn collapse_ui(ui: &mut Ui, words: bool, commands: &mut Commands) {
+    let (icon, name) = if words {
+        (icons::CARET_DOUBLE_LEFT, "Collapse")
+    } else {
+        (icons::CARET_DOUBLE_RIGHT, "Expand")
+    };
+    let shown = Shown {
+        chosen: false,
+        words,
+    };
+    if entry_ui(ui, icon, name, shown)
+        .on_hover_text("Rail with or without words (Ctrl+B)")
+        .clicked()
+    {
+        commands.send(shell::Command::RailWords(!words));
+    }
+}
+
+fn entry_ui(ui: &mut Ui, icon: &str, title: &str, shown: Shown) -> egui::Response {
+    let size = vec2(ui.available_width(), ENTRY);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, shown.chosen, title));
+    let theme = Theme::of(ui);
+    let painter = ui.painter();
+    if shown.chosen || response.hovered() {
+        painter.rect_filled(rect, space::CORNER, theme.surface.hover);
+    }
+    if shown.chosen {
+        let bar = Rect::from_min_size(rect.left_top() + vec2(0.0, 8.0), vec2(2.0, ENTRY - 16.0));
+        painter.rect_filled(bar, 1.0, theme.ink.primary);
+    }
+    if response.has_focus() {
+        let ring = Stroke::new(1.0, theme.ink.secondary);
+        painter.rect_stroke(rect, space::CORNER, ring, StrokeKind::Inside);
+    }
+    let ink = if shown.chosen || response.hovered() {
+        theme.ink.primary
+    } else {
+        theme.ink.secondary
+    };
+    let middle = rect.left_center() + vec2(18.0, 0.0);
+    painter.text(middle, Align2::CENTER_CENTER, icon, theme::icon_font(), ink);
+    if shown.words {
+        let at = rect.left_center() + vec2(36.0, 0.0);
+        let font = egui::TextStyle::Body.resolve(ui.style());
+        painter.text(at, Align2::LEFT_CENTER, title, font, ink);
+    }
+    response
+}

@@ -1,0 +1,171 @@
+//! The whole frame in a harness: rail, shortcuts, palette, settings.
+
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use super::layout::Layout;
+use super::{Views, window_ui};
+use crate::commands::{Command, Commands, navigation, shell};
+use crate::state::settings::ThemeChoice;
+use crate::state::{AppState, Event, log};
+use crate::testing;
+use crate::views::ViewId;
+
+struct Window {
+    state: AppState,
+    views: Views,
+    layout: Layout,
+    commands: Commands,
+}
+
+fn window(state: AppState) -> Harness<'static, Window> {
+    let window = Window {
+        state,
+        views: Views::default(),
+        layout: Layout::default(),
+        commands: Commands::default(),
+    };
+    Harness::builder()
+        .with_size((1000.0, 700.0))
+        .with_max_steps(32)
+        .with_context_setup(crate::theme::install)
+        .build_ui_state(
+            |ui, window: &mut Window| {
+                let Window {
+                    state,
+                    views,
+                    layout,
+                    commands,
+                } = window;
+                window_ui(ui, state, views, layout, commands);
+            },
+            window,
+        )
+}
+
+fn taken(harness: &mut Harness<'static, Window>) -> Vec<Command> {
+    harness.state_mut().commands.take()
+}
+
+#[test]
+fn the_rail_goes_and_middle_click_opens_beside() {
+    let mut harness = window(testing::typical());
+    harness.get_by_label("Prompt").click();
+    harness.run();
+    let go = navigation::Command::Go(ViewId::Prompt);
+    assert_eq!(taken(&mut harness), [go.into()]);
+    let at = harness.get_by_label("Heads").rect().center();
+    for pressed in [true, false] {
+        harness.event(egui::Event::PointerButton {
+            pos: at,
+            button: egui::PointerButton::Middle,
+            pressed,
+            modifiers: Modifiers::NONE,
+        });
+        harness.run();
+    }
+    let beside = navigation::Command::Beside(ViewId::Heads);
+    assert_eq!(taken(&mut harness), [beside.into()]);
+}
+
+#[test]
+fn shortcuts_send_what_the_palette_says() {
+    let mut harness = window(testing::typical());
+    let cases: [(Modifiers, Key, Command); 6] = [
+        (
+            Modifiers::COMMAND,
+            Key::Num4,
+            navigation::Command::Go(ViewId::DarkMatter).into(),
+        ),
+        (
+            Modifiers::COMMAND | Modifiers::SHIFT,
+            Key::T,
+            shell::Command::Theme(ThemeChoice::Light).into(),
+        ),
+        (
+            Modifiers::COMMAND,
+            Key::K,
+            shell::Command::Palette(true).into(),
+        ),
+        (Modifiers::COMMAND, Key::Z, shell::Command::Undo.into()),
+        (
+            Modifiers::ALT,
+            Key::ArrowLeft,
+            navigation::Command::Back.into(),
+        ),
+        (
+            Modifiers::COMMAND,
+            Key::I,
+            shell::Command::Inspector(false).into(),
+        ),
+    ];
+    for (modifiers, key, want) in cases {
+        harness.key_press_modifiers(modifiers, key);
+        harness.run();
+        assert_eq!(taken(&mut harness), [want]);
+    }
+}
+
+#[test]
+fn the_palette_runs_what_is_typed_and_escape_closes_the_topmost() {
+    let mut harness = window(testing::typical());
+    harness.state_mut().layout.palette_open = true;
+    let notice = log::Notice::info("Something happened");
+    harness
+        .state_mut()
+        .state
+        .apply(Event::Log(log::Event::Show(notice)));
+    harness.run();
+    harness.event(egui::Event::Text("13".to_owned()));
+    harness.run();
+    harness.key_press(Key::Enter);
+    harness.run();
+    let open = navigation::Command::Feature {
+        feature: umbra_core::ids::FeatureId(13),
+        beside: false,
+    };
+    let want: [Command; 2] = [shell::Command::Palette(false).into(), open.into()];
+    assert_eq!(taken(&mut harness), want);
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert_eq!(taken(&mut harness), [shell::Command::Palette(false).into()]);
+    harness.state_mut().layout.palette_open = false;
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert_eq!(
+        taken(&mut harness),
+        [shell::Command::DismissNotice(0).into()]
+    );
+}
+
+#[test]
+fn a_purpose_line_is_dismissed_and_stays_so() {
+    let mut harness = window(testing::typical());
+    harness.get_by_label("Do not show this line again").click();
+    harness.run();
+    let [Command::Shell(shell::Command::DismissPurpose(view))] = taken(&mut harness)[..] else {
+        panic!("not dismissed");
+    };
+    let dismissed = crate::state::settings::Event::PurposeDismissed(view);
+    harness.state_mut().state.apply(Event::Settings(dismissed));
+    harness.run();
+    assert!(
+        harness
+            .query_by_label("Do not show this line again")
+            .is_none()
+    );
+}
+
+#[test]
+fn every_screen_stands_in_the_frame_at_the_smallest_window() {
+    for view in ViewId::ALL {
+        for state in [testing::empty(), testing::typical()] {
+            let mut harness = window(state);
+            let selection = harness.state().state.selection.clone();
+            harness.state_mut().layout.go(view, &selection);
+            harness.run();
+            assert_eq!(harness.state().layout.view(), view);
+        }
+    }
+}

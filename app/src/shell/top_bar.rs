@@ -1,0 +1,196 @@
+//! The top bar: back and forward, project ▸ model ▸ dictionary (each a menu), search, device, theme.
+
+use egui::{Align, Frame, Margin, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo};
+use umbra_core::device::Compute;
+
+use super::layout::Layout;
+use super::parts::{icon_button, icon_button_enabled, shortened};
+use super::{menus, shortcuts};
+use crate::commands::{Commands, navigation, shell};
+use crate::state::settings::ThemeChoice;
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme, icons, space};
+
+const HEIGHT: f32 = 36.0;
+const SEARCH_WIDTH: f32 = 280.0;
+/// Characters of a name in the bar.
+const NAME: usize = 22;
+
+/// Draws the bar.
+pub(super) fn top_bar_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
+    let fill = Theme::of(ui).surface.window;
+    let frame = Frame::new()
+        .fill(fill)
+        .inner_margin(Margin::symmetric(space::CONTROL as i8, 4));
+    egui::Panel::top("top bar")
+        .exact_size(HEIGHT)
+        .resizable(false)
+        .frame(frame)
+        .show(ui, |ui| {
+            ui.horizontal_centered(|ui| {
+                ui.spacing_mut().item_spacing.x = 4.0;
+                walk_ui(ui, layout, commands);
+                crumbs_ui(ui, state, commands);
+                let middle = ui.max_rect().center();
+                ui.with_layout(egui::Layout::right_to_left(Align::Center), |ui| {
+                    right_ui(ui, state, layout, commands);
+                    search_ui(ui, middle, commands);
+                });
+            });
+        });
+}
+
+fn walk_ui(ui: &mut Ui, layout: &Layout, commands: &mut Commands) {
+    let back = icon_button_enabled(
+        ui,
+        icons::ARROW_LEFT,
+        "Back (Alt+Left)",
+        layout.can_go_back(),
+    );
+    if back.clicked() {
+        commands.send(navigation::Command::Back);
+    }
+    let forward = icon_button_enabled(
+        ui,
+        icons::ARROW_RIGHT,
+        "Forward (Alt+Right)",
+        layout.can_go_forward(),
+    );
+    if forward.clicked() {
+        commands.send(navigation::Command::Forward);
+    }
+}
+
+fn crumbs_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let project = match &state.project.load {
+        Load::Ready(project) => shortened(&project.name, NAME),
+        Load::Loading => "Opening…".to_owned(),
+        Load::Absent | Load::Failed(_) => "No project".to_owned(),
+    };
+    crumb_ui(ui, "Project", &project, |ui| {
+        menus::project_ui(ui, state, commands);
+    });
+    between_ui(ui);
+    let model = match (&state.catalogue.model, &state.catalogue.model_path) {
+        (Load::Ready(loaded), _) => shortened(loaded.model.name(), NAME),
+        (Load::Loading | Load::Absent, Some(_)) => "Loading…".to_owned(),
+        _ => "No model".to_owned(),
+    };
+    crumb_ui(ui, "Model", &model, |ui| {
+        menus::model_ui(ui, state, commands);
+    });
+    between_ui(ui);
+    let dictionary = state.dictionary().map_or_else(
+        || "No dictionary".to_owned(),
+        |dictionary| shortened(&dictionary.name, NAME),
+    );
+    crumb_ui(ui, "Dictionary", &dictionary, |ui| {
+        menus::dictionary_ui(ui, state, commands);
+    });
+}
+
+fn crumb_ui(ui: &mut Ui, what: &str, name: &str, content: impl FnOnce(&mut Ui)) {
+    let response = ui.menu_button(RichText::new(name), content).response;
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{what}: {name}")));
+    response.on_hover_text(what);
+}
+
+fn between_ui(ui: &mut Ui) {
+    let colour = Theme::of(ui).ink.disabled;
+    ui.label(theme::caption(icons::CARET_RIGHT).color(colour));
+}
+
+fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
+    if icon_button(ui, icons::GEAR_SIX, "Settings (Ctrl+,)").clicked() {
+        commands.send(shell::Command::Settings(!layout.settings_open));
+    }
+    let (icon, other) = match state.settings.theme {
+        ThemeChoice::Dark => (icons::SUN, ThemeChoice::Light),
+        ThemeChoice::Light => (icons::MOON, ThemeChoice::Dark),
+    };
+    let words = match other {
+        ThemeChoice::Dark => "Dark theme (Ctrl+Shift+T)",
+        ThemeChoice::Light => "Light theme (Ctrl+Shift+T)",
+    };
+    if icon_button(ui, icon, words).clicked() {
+        commands.send(shell::Command::Theme(other));
+    }
+    let shown = state.settings.inspector;
+    let words = if shown {
+        "Hide the inspector (Ctrl+I)"
+    } else {
+        "Show the inspector (Ctrl+I)"
+    };
+    if icon_button(ui, icons::SIDEBAR_SIMPLE, words).clicked() {
+        commands.send(shell::Command::Inspector(!shown));
+    }
+    ui.add_space(4.0);
+    let secondary = Theme::of(ui).ink.secondary;
+    let device = Compute::current().label();
+    let chip = format!("{} {device}", icons::CPU);
+    ui.label(theme::caption(chip).color(secondary)).on_hover_text(format!(
+        "{device}: this version computes on the processor alone; RAYON_NUM_THREADS sets the number of threads",
+    ));
+    ui.add_space(4.0);
+}
+
+/// The search field is a button: the palette does the searching.
+fn search_ui(ui: &Ui, middle: egui::Pos2, commands: &mut Commands) {
+    let free = ui.available_rect_before_wrap();
+    let width = SEARCH_WIDTH.min(free.width() - 16.0);
+    if width < 60.0 {
+        return;
+    }
+    let x = middle.x.clamp(
+        free.left() + 8.0 + width / 2.0,
+        free.right() - 8.0 - width / 2.0,
+    );
+    let rect = Rect::from_center_size(egui::pos2(x, middle.y), egui::vec2(width, 26.0));
+    let response = ui.interact(rect, ui.scope_id().with("search"), Sense::click());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Search"));
+    let theme = Theme::of(ui);
+    let fill = if response.hovered() {
+        theme.surface.hover
+    } else {
+        theme.surface.panel
+    };
+    let line = if response.has_focus() {
+        theme.ink.secondary
+    } else {
+        theme.line.hair
+    };
+    let painter = ui.painter_at(rect);
+    painter.rect(
+        rect,
+        space::CORNER,
+        fill,
+        Stroke::new(1.0, line),
+        StrokeKind::Inside,
+    );
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let words = if width > 220.0 {
+        format!("{}  Search features and actions", icons::MAGNIFYING_GLASS)
+    } else {
+        format!("{}  Search", icons::MAGNIFYING_GLASS)
+    };
+    let left = rect.left_center() + egui::vec2(8.0, 0.0);
+    painter.text(
+        left,
+        egui::Align2::LEFT_CENTER,
+        words,
+        font,
+        theme.ink.secondary,
+    );
+    if width > 140.0 {
+        painter.text(
+            rect.right_center() - egui::vec2(8.0, 0.0),
+            egui::Align2::RIGHT_CENTER,
+            shortcuts::PALETTE,
+            egui::TextStyle::Small.resolve(ui.style()),
+            theme.ink.secondary,
+        );
+    }
+    if response.clicked() {
+        commands.send(shell::Command::Palette(true));
+    }
+}
