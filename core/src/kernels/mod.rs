@@ -4,7 +4,11 @@
 //! the number of threads changes the time, never a byte of the result.
 
 pub mod adam;
+pub mod causal_softmax;
 pub mod encode_topk;
+mod exponential;
+pub mod gelu;
+pub mod normalize;
 pub mod pre_activations;
 pub mod residual;
 pub mod sparse_decode;
@@ -59,4 +63,17 @@ pub(crate) use for_this_cpu;
 )]
 pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+/// The values of a contiguous f32 tensor, for operations that candle calls with storage and layout.
+fn contiguous<'a>(
+    op: &'static str,
+    storage: &'a candle_core::CpuStorage,
+    layout: &candle_core::Layout,
+) -> candle_core::Result<&'a [f32]> {
+    let values = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((from, to)) => Ok(&values[from..to]),
+        None => Err(candle_core::Error::RequiresContiguous { op }.bt()),
+    }
 }

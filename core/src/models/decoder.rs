@@ -1,6 +1,6 @@
 //! The forward pass that all families share: embed, blocks, final norm, unembed, with hooks on the way.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::blocks::{Block, Halt, KeyValueCache, Norm, Pass, Rotary, Step};
 use super::{Config, Hooks, Start};
@@ -62,7 +62,6 @@ impl Decoder {
                 Some(rotary) => Some(rotary.rotation(first_position, t)?),
                 None => None,
             },
-            mask: causal_mask(first_position, t)?,
             cache: memory.as_deref_mut().map(|m| &mut m.cache),
         };
         let computed = self.steps(start, logits, &mut pass);
@@ -173,24 +172,4 @@ fn check_context(config: &Config, positions: usize) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// `[t, first + t]`: 0 where a query may look, minus infinity elsewhere. None where every query may see every key.
-fn causal_mask(first: usize, t: usize) -> Result<Option<Tensor>> {
-    if t == 1 {
-        return Ok(None);
-    }
-    let all = first + t;
-    let mask: Vec<f32> = (0..t)
-        .flat_map(|query| {
-            (0..all).map(move |key| {
-                if key <= first + query {
-                    0.0
-                } else {
-                    f32::NEG_INFINITY
-                }
-            })
-        })
-        .collect();
-    Ok(Some(Tensor::from_vec(mask, (t, all), &Device::Cpu)?))
 }

@@ -1,10 +1,11 @@
 //! Causal attention with grouped key/value heads and an optional cache.
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 use super::{Linear, Pass, Step};
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
+use crate::kernels::causal_softmax::causal_softmax;
 
 /// How many heads, how wide.
 #[derive(Debug, Clone, Copy)]
@@ -82,12 +83,8 @@ impl Attention {
             (k, v) = cache.append(layer, k, v)?;
         }
         let (k, v) = (repeat(&k, h / h_kv)?, repeat(&v, h / h_kv)?); // [b, h, t_all, e]
-        let scores = (q * self.scale)?.matmul(&k.transpose(2, 3)?)?; // [b, h, t, t_all]
-        let scores = match &pass.mask {
-            Some(mask) => scores.broadcast_add(mask)?,
-            None => scores,
-        };
-        let pattern = candle_nn::ops::softmax(&scores, D::Minus1)?;
+        let scores = q.matmul(&k.transpose(2, 3)?)?; // [b, h, t, t_all]
+        let pattern = causal_softmax(&scores, self.scale)?;
         let pattern = pass.at(hook(Site::Pattern), pattern)?;
         let z = pattern.matmul(&v)?.transpose(1, 2)?.contiguous()?; // [b, t, h, e]
         let z = pass.at(hook(Site::Z), z)?;

@@ -4,6 +4,7 @@ use candle_core::Tensor;
 
 use super::Linear;
 use crate::error::{Error, Result};
+use crate::kernels::gelu::gelu;
 
 /// The elementwise function between the matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Activation {
 
     fn apply(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
-            Self::GeluTanh => x.gelu()?,
+            Self::GeluTanh => gelu(x)?,
             Self::GeluErf => x.gelu_erf()?,
             Self::Silu => x.silu()?,
             Self::Relu => x.relu()?,

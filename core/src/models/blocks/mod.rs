@@ -45,8 +45,6 @@ pub(super) struct Pass<'a> {
     pub(super) first_position: usize,
     /// Sines and cosines for the positions of this pass, where the family rotates.
     pub(super) rotation: Option<Rotation>,
-    /// 0 where a query may look, minus infinity elsewhere, `[t, t_all]`; none for a single query at the end.
-    pub(super) mask: Option<Tensor>,
     /// Keys and values of earlier positions, when generating.
     pub(super) cache: Option<&'a mut KeyValueCache>,
 }

@@ -1,8 +1,9 @@
 //! LayerNorm and RMSNorm, split into normalising and scaling because a hook sits between them.
 
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
 
 use crate::error::Result;
+use crate::kernels::normalize::{Normalization, normalize};
 use crate::models::NormKind;
 
 /// A normalisation with its weight (and, for LayerNorm, bias).
@@ -42,12 +43,11 @@ impl Norm {
 
     /// Before weight and bias.
     pub(in crate::models) fn normalize(&self, x: &Tensor) -> Result<Tensor> {
-        let centred = match self.kind {
-            NormKind::LayerNorm => x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?,
-            NormKind::RmsNorm => x.clone(),
+        let how = Normalization {
+            centred: self.kind == NormKind::LayerNorm,
+            eps: self.eps,
         };
-        let variance = centred.sqr()?.mean_keepdim(D::Minus1)?;
-        Ok(centred.broadcast_div(&(variance + self.eps)?.sqrt()?)?)
+        normalize(x, how)
     }
 
     /// Weight and bias.
