@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs};
 use crate::error::Result;

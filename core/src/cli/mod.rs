@@ -10,6 +10,7 @@ mod console;
 mod dark_matter;
 mod eval;
 mod heads;
+mod index;
 mod prompt;
 mod train;
 
@@ -61,6 +62,8 @@ nouns! {
     Train => train,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
+    /// Build the feature index of a dictionary over a text, or show a feature of one
+    Index => index,
     /// Read one text through a model and a dictionary: the strongest features of each token
     Prompt => prompt,
     /// Split the error of a dictionary into what is linear in the activation and what is not
