@@ -227,7 +227,11 @@ fn head_ui(ui: &mut Ui, layer: Layer, head: Head, commands: &mut Commands) {
 
 fn title_ui(ui: &mut Ui, icon: &str, what: &str) {
     let secondary = Theme::of(ui).ink.secondary;
-    ui.label(theme::caption(format!("{icon} {what}")).color(secondary));
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.label(theme::icon(icon).color(secondary));
+        ui.label(theme::caption(what).color(secondary));
+    });
 }
 
 /// A token in quotes, its newline visible.

@@ -8,7 +8,7 @@ use super::parts::shortened;
 use crate::commands::{Command, Commands, dictionary, library, navigation};
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, name_of};
-use crate::theme::{self, Theme, icons};
+use crate::theme::{self, Theme};
 
 const WIDTH: f32 = 250.0;
 
@@ -68,9 +68,12 @@ pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Comman
     ui.set_min_width(WIDTH);
     for dictionary in &state.catalogue.dictionaries {
         let chosen = state.selection.dictionary == Some(dictionary.id);
-        let words = format!("{} {}", mark(chosen), shortened(&dictionary.name, 28));
-        let select = navigation::Command::SelectDictionary(dictionary.id);
-        entry_ui(ui, commands, &words, select);
+        let words = shortened(&dictionary.name, 28);
+        let button = ui.add(egui::Button::selectable(chosen, words));
+        if button.clicked() {
+            commands.send(navigation::Command::SelectDictionary(dictionary.id));
+            ui.close();
+        }
     }
     if !state.catalogue.dictionaries.is_empty() {
         ui.separator();
@@ -97,7 +100,7 @@ pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Comman
 }
 
 /// What can be done with a dictionary; the palette lists the same.
-pub(super) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String, Command)> {
+pub(crate) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String, Command)> {
     use dictionary::Command as Do;
     let id = dictionary.id;
     let mut list: Vec<(String, Command)> = vec![
@@ -132,10 +135,6 @@ pub(super) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String,
     }
     list.push(("Remove from the project".to_owned(), Do::Remove(id).into()));
     list
-}
-
-fn mark(chosen: bool) -> &'static str {
-    if chosen { icons::CHECK } else { "     " }
 }
 
 fn about_ui(ui: &mut Ui, text: &str) {

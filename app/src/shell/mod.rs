@@ -23,7 +23,9 @@ use crate::theme::Theme;
 use crate::views::{View, ViewId};
 use layout::Layout;
 
+pub(crate) use menus::actions as dictionary_actions;
 pub use palette::Palette;
+pub(crate) use parts::{fact_ui, icon_menu};
 
 /// The views that were opened, kept so that each keeps what only it needs.
 #[derive(Debug, Default)]

@@ -37,10 +37,22 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     short
 }
 
+/// A frameless "more" icon that opens a menu; named for screen readers and on hover.
+pub(crate) fn icon_menu(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let button = Button::new(theme::icon(theme::icons::DOTS_THREE).color(secondary))
+        .frame_when_inactive(false)
+        .stroke(Stroke::NONE);
+    let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, content);
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
+    response.on_hover_text(name);
+}
+
 /// A label left, a value right, in a row of the inspector or a card; `definition` on hover.
 pub(crate) fn fact_ui(ui: &mut Ui, label: &str, value: &str, definition: &str) {
     let secondary = Theme::of(ui).ink.secondary;
     let row = ui.horizontal(|ui| {
+        ui.set_height(theme::size::PAGE);
         ui.label(egui::RichText::new(label).color(secondary));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.add(egui::Label::new(theme::mono(value)).truncate());

@@ -97,7 +97,11 @@ fn crumb_ui(ui: &mut Ui, what: &str, name: &str, content: impl FnOnce(&mut Ui)) 
 
 fn between_ui(ui: &mut Ui) {
     let colour = Theme::of(ui).ink.disabled;
-    ui.label(theme::caption(icons::CARET_RIGHT).color(colour));
+    ui.label(
+        theme::icon(icons::CARET_RIGHT)
+            .size(theme::size::CAPTION)
+            .color(colour),
+    );
 }
 
 fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
@@ -127,10 +131,10 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
     ui.add_space(4.0);
     let secondary = Theme::of(ui).ink.secondary;
     let device = Compute::current().label();
-    let chip = format!("{} {device}", icons::CPU);
-    ui.label(theme::caption(chip).color(secondary)).on_hover_text(format!(
+    ui.label(theme::caption(device.clone()).color(secondary)).on_hover_text(format!(
         "{device}: this version computes on the processor alone; RAYON_NUM_THREADS sets the number of threads",
     ));
+    ui.label(theme::icon(icons::CPU).color(secondary));
     ui.add_space(4.0);
 }
 
@@ -168,14 +172,21 @@ fn search_ui(ui: &Ui, middle: egui::Pos2, commands: &mut Commands) {
         StrokeKind::Inside,
     );
     let font = egui::TextStyle::Body.resolve(ui.style());
-    let words = if width > 220.0 {
-        format!("{}  Search features and actions", icons::MAGNIFYING_GLASS)
+    let words = if width > 250.0 {
+        "Search features and actions"
     } else {
-        format!("{}  Search", icons::MAGNIFYING_GLASS)
+        "Search"
     };
-    let left = rect.left_center() + egui::vec2(8.0, 0.0);
+    let left = rect.left_center();
     painter.text(
-        left,
+        left + egui::vec2(16.0, 0.0),
+        egui::Align2::CENTER_CENTER,
+        icons::MAGNIFYING_GLASS,
+        theme::icon_font(),
+        theme.ink.secondary,
+    );
+    painter.text(
+        left + egui::vec2(30.0, 0.0),
         egui::Align2::LEFT_CENTER,
         words,
         font,

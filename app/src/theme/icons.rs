@@ -1,4 +1,5 @@
-//! Code points of the icon font (Phosphor, regular). Shown with [`super::icon`], or inside ordinary text.
+//! Code points of the icon font (Phosphor, regular). Shown with [`super::icon`] alone: inside ordinary text another font may
+//! have its own sign at these places.
 
 /// Do again.
 pub const ARROWS_CLOCKWISE: &str = "\u{E094}";

@@ -1,20 +1,148 @@
 //! What is loaded, what was decided about it, and how good is it?
 
+mod dictionary_card;
+mod figures;
+mod model_card;
+mod project_card;
+#[cfg(test)]
+mod tests;
+
+use egui::{RichText, ScrollArea, Ui};
+use umbra_core::error::Notes;
+
 use super::View;
 use crate::commands::{Commands, library};
 use crate::shell::empty;
-use crate::state::AppState;
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme, space};
+
+/// Narrowest card of a dictionary.
+const CARD: f32 = 330.0;
 
 /// What is loaded, what was decided about it, and how good is it?
 #[derive(Debug, Default)]
 pub struct LibraryView {}
 
 impl View for LibraryView {
-    fn ui(&mut self, ui: &mut egui::Ui, _state: &AppState, commands: &mut Commands) {
-        let sentence =
-            "Here stand the model, the dictionaries and the indexes of the open project.";
-        if empty::state_ui(ui, sentence, "Open the demo") {
-            commands.send(library::Command::OpenDemo);
+    fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        match &state.project.load {
+            Load::Absent => {
+                let sentence =
+                    "Here stand the model, the dictionaries and the indexes of the open project.";
+                if empty::state_ui(ui, sentence, "Open the demo") {
+                    commands.send(library::Command::OpenDemo);
+                }
+            }
+            Load::Failed(sentence) => failure_ui(ui, state, sentence, commands),
+            Load::Loading => {
+                let secondary = Theme::of(ui).ink.secondary;
+                ui.label(RichText::new("Opening the project…").color(secondary));
+            }
+            Load::Ready(_) => {
+                ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    // room for the scroll bar
+                    ui.set_max_width(ui.available_width() - space::PANEL);
+                    content_ui(ui, state, commands);
+                });
+            }
         }
+    }
+}
+
+fn failure_ui(ui: &mut Ui, state: &AppState, sentence: &str, commands: &mut Commands) {
+    if empty::failure_ui(ui, sentence, Some("Open the demo")) {
+        commands.send(library::Command::OpenDemo);
+    }
+    ui.add_space(space::GROUP);
+    project_card::recent_ui(ui, state, commands);
+}
+
+fn content_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    if ui.available_width() > 2.0 * CARD + space::CONTROL {
+        ui.columns_const(|[left, right]| {
+            model_card::card_ui(left, state, commands);
+            project_card::card_ui(right, state, commands);
+        });
+    } else {
+        model_card::card_ui(ui, state, commands);
+        project_card::card_ui(ui, state, commands);
+    }
+    ui.add_space(space::CONTROL);
+    dictionaries_ui(ui, state, commands);
+}
+
+fn dictionaries_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    ui.horizontal(|ui| {
+        ui.label(theme::panel_title("Dictionaries"));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            for (words, pick) in [
+                ("Open an index…", library::Pick::Index),
+                ("Open a dictionary…", library::Pick::Sae),
+            ] {
+                if ui.button(words).clicked() {
+                    commands.send(library::Command::Pick(pick));
+                }
+            }
+        });
+    });
+    ui.add_space(space::CHIP);
+    let dictionaries = &state.catalogue.dictionaries;
+    if dictionaries.is_empty() {
+        let secondary = Theme::of(ui).ink.secondary;
+        let sentence = "No dictionary yet: open one, drop its folder here, or train one.";
+        ui.label(RichText::new(sentence).color(secondary));
+        return;
+    }
+    let columns = (ui.available_width() / (CARD + space::CONTROL)).floor();
+    let columns = (columns as usize).clamp(1, dictionaries.len());
+    ui.columns(columns, |columns| {
+        let number = columns.len();
+        for (i, dictionary) in dictionaries.iter().enumerate() {
+            dictionary_card::card_ui(&mut columns[i % number], state, dictionary, commands);
+        }
+    });
+}
+
+/// A card: raised, one hairline, titled.
+fn card(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
+    let theme = Theme::of(ui);
+    egui::Frame::new()
+        .fill(theme.surface.raised)
+        .stroke(egui::Stroke::new(1.0, theme.line.hair))
+        .corner_radius(6)
+        .inner_margin(space::PANEL)
+        .show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.spacing_mut().item_spacing.y = 6.0;
+            content(ui);
+        });
+}
+
+/// What the loader decided, folded up.
+fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
+    let number = notes.iter().count();
+    if number == 0 {
+        return;
+    }
+    let secondary = Theme::of(ui).ink.secondary;
+    let title = theme::caption(format!("What the loader decided ({number})")).color(secondary);
+    egui::CollapsingHeader::new(title)
+        .id_salt(id)
+        .show(ui, |ui| {
+            for note in notes.iter() {
+                ui.add(egui::Label::new(theme::caption(note)).wrap());
+            }
+        });
+}
+
+/// A failed load inside a card: the sentence and "Copy details".
+fn failed_ui(ui: &mut Ui, sentence: &str) {
+    let failure = Theme::of(ui).failure;
+    ui.horizontal_top(|ui| {
+        ui.label(theme::icon(theme::icons::WARNING_CIRCLE).color(failure));
+        ui.add(egui::Label::new(sentence).wrap());
+    });
+    if ui.button("Copy details").clicked() {
+        ui.ctx().copy_text(sentence.to_owned());
     }
 }

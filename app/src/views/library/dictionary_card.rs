@@ -1,0 +1,204 @@
+//! A dictionary's card: what it is, how good it measured, whether it has an index.
+
+use egui::{ProgressBar, RichText, Ui};
+use umbra_core::sae::Selection;
+
+use super::{card, failed_ui, figures, notes_ui};
+use crate::commands::{Commands, dictionary, navigation};
+use crate::shell::{fact_ui, icon_menu};
+use crate::state::catalogue::{Dictionary, LoadedSae};
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme, icons, space};
+use crate::views::ViewId;
+use crate::widgets::number;
+
+/// Draws the card.
+pub(super) fn card_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    dictionary: &Dictionary,
+    commands: &mut Commands,
+) {
+    card(ui, |ui| {
+        head_ui(ui, state, dictionary, commands);
+        match &dictionary.load {
+            Load::Ready(loaded) => loaded_ui(ui, dictionary, loaded),
+            Load::Failed(sentence) => return failed_ui(ui, sentence),
+            Load::Absent | Load::Loading => {
+                let secondary = Theme::of(ui).ink.secondary;
+                ui.label(RichText::new("Loading…").color(secondary));
+                return;
+            }
+        }
+        ui.separator();
+        evaluation_ui(ui, state, dictionary, commands);
+        ui.separator();
+        index_ui(ui, state, dictionary, commands);
+    });
+}
+
+fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    ui.horizontal(|ui| {
+        let title = ui.add(egui::Label::new(theme::panel_title(&dictionary.name)).truncate());
+        title.on_hover_text(dictionary.folder.display().to_string());
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            icon_menu(ui, &format!("More for {}", dictionary.name), |ui| {
+                more_ui(ui, state, dictionary, commands);
+            });
+            if state.selection.dictionary == Some(dictionary.id) {
+                let secondary = Theme::of(ui).ink.secondary;
+                ui.label(theme::caption("in use").color(secondary));
+                ui.label(theme::icon(icons::CHECK).color(secondary));
+            } else if named_button(ui, "Use", &dictionary.name) {
+                commands.send(navigation::Command::SelectDictionary(dictionary.id));
+            }
+        });
+    });
+    if let Some(hook) = dictionary.hook() {
+        let secondary = Theme::of(ui).ink.secondary;
+        ui.label(theme::mono_caption(hook.to_string()).color(secondary));
+    }
+}
+
+fn more_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    ui.set_min_width(240.0);
+    for (words, command) in crate::shell::dictionary_actions(state, dictionary) {
+        if ui.button(words).clicked() {
+            commands.send(command);
+            ui.close();
+        }
+    }
+}
+
+fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
+    let sae = &loaded.sae;
+    let shape = format!(
+        "{} × {}",
+        number::count(sae.features() as u64),
+        number::count(sae.width() as u64)
+    );
+    fact_ui(
+        ui,
+        "features × width",
+        &shape,
+        "Rows of encoder and decoder, and numbers in one activation of the hook",
+    );
+    let (rule, definition) = match sae.selection {
+        Selection::TopK { k } => (
+            format!("TopK, k = {k}"),
+            "Which features survive: the k largest pre-activations of each token, then ReLU",
+        ),
+        _ => ("other".to_owned(), "Which features survive on each token"),
+    };
+    fact_ui(ui, "selection", &rule, definition);
+    fact_ui(
+        ui,
+        "files",
+        &number::bytes(loaded.size_bytes),
+        "Size of its files",
+    );
+    notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
+}
+
+fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    match &dictionary.evaluation {
+        Load::Ready(evaluation) => figures::figures_ui(ui, evaluation),
+        Load::Loading => progress_ui(ui, state, &format!("Evaluate {}", dictionary.name)),
+        Load::Failed(sentence) => failed_ui(ui, sentence),
+        Load::Absent => {
+            ui.label(RichText::new("Not evaluated yet").color(secondary));
+        }
+    }
+    if !dictionary.evaluation.is_loading() {
+        let words = if dictionary.evaluation.ready().is_some() {
+            "Evaluate again"
+        } else {
+            "Evaluate"
+        };
+        if named_button(ui, words, &dictionary.name) {
+            commands.send(dictionary::Command::Evaluate(dictionary.id));
+        }
+    }
+}
+
+fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    match &dictionary.index {
+        Load::Ready(index) => {
+            fact_ui(
+                ui,
+                "index",
+                &number::bytes(index.size_bytes),
+                "What is known about each feature over a text: examples, histogram, density, logit effects",
+            );
+            let over = format!(
+                "over {} tokens of {}",
+                number::count(index.about.tokens),
+                index.about.corpus
+            );
+            ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
+                .on_hover_text(over);
+        }
+        Load::Loading => {
+            progress_ui(
+                ui,
+                state,
+                &format!("Build the index of {}", dictionary.name),
+            );
+        }
+        Load::Failed(sentence) => failed_ui(ui, sentence),
+        Load::Absent => {
+            let sentence = "No index yet: it is what Features shows";
+            ui.label(RichText::new(sentence).color(secondary));
+        }
+    }
+    ui.horizontal(|ui| {
+        if dictionary.index.ready().is_some() && named_button(ui, "Open features", &dictionary.name)
+        {
+            commands.send(navigation::Command::SelectDictionary(dictionary.id));
+            commands.send(navigation::Command::Go(ViewId::Features));
+        }
+        let words = match dictionary.index {
+            Load::Ready(_) => "Build again",
+            _ => "Build index",
+        };
+        if !dictionary.index.is_loading() && named_button(ui, words, &dictionary.name) {
+            commands.send(dictionary::Command::BuildIndex(dictionary.id));
+        }
+    });
+}
+
+/// A button whose accessible name says which dictionary it is about.
+fn named_button(ui: &mut Ui, words: &str, dictionary: &str) -> bool {
+    let button = ui.button(words);
+    let name = format!("{words}: {dictionary}");
+    button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+    button.clicked()
+}
+
+/// The bar of the job of that name.
+fn progress_ui(ui: &mut Ui, state: &AppState, job: &str) {
+    let running = state.jobs.running().find(|running| running.name == job);
+    let share = running.and_then(crate::state::jobs::Job::share);
+    let theme = Theme::of(ui);
+    ui.label(RichText::new(format!("{job}…")).color(theme.ink.secondary));
+    ui.horizontal(|ui| {
+        let percent = number::percent(f64::from(share.unwrap_or(0.0)));
+        let bar = ProgressBar::new(share.unwrap_or(0.0))
+            .desired_width(ui.available_width() - 70.0)
+            .desired_height(6.0)
+            .corner_radius(3.0)
+            .fill(theme.ink.secondary);
+        let bar = ui.add(bar);
+        bar.widget_info(|| {
+            egui::WidgetInfo::labeled(
+                egui::Role::ProgressIndicator,
+                true,
+                format!("{job} {percent}"),
+            )
+        });
+        ui.add_space(space::CHIP);
+        ui.label(theme::mono_caption(percent));
+    });
+}

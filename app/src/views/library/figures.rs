@@ -1,0 +1,92 @@
+//! The figures of an evaluation, with their definitions on hover.
+
+use egui::Ui;
+use umbra_core::eval::{self, Figures};
+
+use crate::shell::fact_ui;
+use crate::state::catalogue::Evaluation;
+use crate::theme::{self, Theme};
+use crate::widgets::number;
+
+/// Draws the figures and what text they are over.
+pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
+    for (label, value, key) in rows(&evaluation.figures) {
+        fact_ui(ui, label, &value, definition(key));
+    }
+    let over = format!(
+        "over {} tokens of {}",
+        number::count(evaluation.figures.tokens),
+        evaluation.text
+    );
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
+        .on_hover_text(over);
+}
+
+/// Label, value and key of each figure, in the order shown.
+fn rows(figures: &Figures) -> [(&'static str, String, &'static str); 7] {
+    [
+        ("L0", number::number(figures.l0), "l0"),
+        ("FVU", number::number(figures.fvu), "fvu"),
+        (
+            "CE recovered, zero",
+            number::number(figures.ce_recovered_zero),
+            "ce_recovered_zero",
+        ),
+        (
+            "CE recovered, mean",
+            number::number(figures.ce_recovered_mean),
+            "ce_recovered_mean",
+        ),
+        (
+            "CE clean → spliced",
+            format!(
+                "{} → {}",
+                number::number(figures.ce_clean),
+                number::number(figures.ce_sae)
+            ),
+            "ce_sae",
+        ),
+        (
+            "dead",
+            number::percent(figures.dead_fraction),
+            "dead_fraction",
+        ),
+        (
+            "rare",
+            number::percent(figures.rare_fraction),
+            "rare_fraction",
+        ),
+    ]
+}
+
+/// How a figure is defined.
+fn definition(key: &str) -> &'static str {
+    let found = eval::DEFINITIONS.iter().find(|(name, _)| *name == key);
+    found.map_or("", |(_, definition)| *definition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_shown_is_defined() {
+        let figures = Figures {
+            l0: 1.0,
+            fvu: 0.1,
+            dead_fraction: 0.0,
+            rare_fraction: 0.0,
+            ce_clean: 1.0,
+            ce_sae: 1.1,
+            ce_zero: 5.0,
+            ce_mean: 4.0,
+            ce_recovered_zero: 0.97,
+            ce_recovered_mean: 0.96,
+            tokens: 1,
+        };
+        for (label, _, key) in rows(&figures) {
+            assert!(!definition(key).is_empty(), "{label} has no definition");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The model's card: its shape, where it is, what the loader decided.
+
+use egui::{RichText, Ui};
+use umbra_core::models::{Config, NormKind};
+
+use super::{card, failed_ui, notes_ui};
+use crate::commands::{Commands, library};
+use crate::shell::fact_ui;
+use crate::state::catalogue::LoadedModel;
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme};
+use crate::widgets::number;
+
+/// Draws the card.
+pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    card(ui, |ui| {
+        let secondary = Theme::of(ui).ink.secondary;
+        ui.label(theme::caption("Model").color(secondary));
+        match &state.catalogue.model {
+            Load::Ready(loaded) => loaded_ui(ui, loaded),
+            Load::Failed(sentence) => failed_ui(ui, sentence),
+            Load::Absent | Load::Loading if state.catalogue.model_path.is_some() => {
+                ui.label(RichText::new("Loading…").color(secondary));
+            }
+            Load::Absent | Load::Loading => {
+                let sentence = "No model yet: open a HuggingFace folder or a GGUF file, or drop it on this window.";
+                ui.label(RichText::new(sentence).color(secondary));
+            }
+        }
+        ui.horizontal_wrapped(|ui| {
+            if ui.button("Open a model folder…").clicked() {
+                commands.send(library::Command::Pick(library::Pick::ModelFolder));
+            }
+            if ui.button("Open a GGUF file…").clicked() {
+                commands.send(library::Command::Pick(library::Pick::ModelFile));
+            }
+        });
+    });
+}
+
+fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
+    let model = &loaded.model;
+    let title = ui.label(theme::panel_title(model.name()));
+    title.on_hover_text(model.path().display().to_string());
+    for (label, value, definition) in facts(model.config()) {
+        fact_ui(ui, label, &value, definition);
+    }
+    fact_ui(
+        ui,
+        "files",
+        &number::bytes(loaded.size_bytes),
+        "Size of its files",
+    );
+    notes_ui(ui, &loaded.notes, "model notes");
+}
+
+/// Label, value and definition of what a model is.
+fn facts(config: &Config) -> Vec<(&'static str, String, &'static str)> {
+    let count = |value: usize| number::count(value as u64);
+    let norm = match config.norm {
+        NormKind::LayerNorm => "LayerNorm",
+        NormKind::RmsNorm => "RMSNorm",
+    };
+    let heads = if config.kv_heads == config.heads {
+        format!("{} × {}", config.heads, config.d_head)
+    } else {
+        format!(
+            "{} × {} ({} kv)",
+            config.heads, config.d_head, config.kv_heads
+        )
+    };
+    vec![
+        (
+            "family",
+            format!("{} · {norm}", config.family),
+            "Architecture as its config names it, and its normalisation",
+        ),
+        (
+            "parameters",
+            count(config.parameters),
+            "Numbers in its weights",
+        ),
+        (
+            "layers × width",
+            format!("{} × {}", config.layers, config.d_model),
+            "Transformer blocks, and numbers per token in the residual stream",
+        ),
+        (
+            "heads × width",
+            heads,
+            "Attention heads of a block, and numbers per head",
+        ),
+        ("vocabulary", count(config.vocab), "Tokens it knows"),
+        ("context", count(config.context), "Longest text, in tokens"),
+    ]
+}
