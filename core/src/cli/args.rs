@@ -31,25 +31,11 @@ impl ModelArgs {
     pub fn open(&self, console: &Console) -> Result<Model> {
         let (model, notes) = Model::open(&self.model)?;
         console.notes(&notes);
-        let model = if self.no_bos {
-            model.without_bos()
-        } else {
-            model
-        };
-        console.note(&bos_sentence(&model));
-        Ok(model)
-    }
-}
-
-fn bos_sentence(model: &Model) -> String {
-    let bos = model.codec().bos();
-    match bos.id {
-        Some(id) => format!(
-            "BOS {} precedes every text: {}",
-            model.codec().display(id),
-            bos.why
-        ),
-        None => format!("No BOS precedes a text: {}", bos.why),
+        if !self.no_bos {
+            return Ok(model);
+        }
+        console.note("No BOS precedes a text: --no-bos overrides what the model names");
+        Ok(model.without_bos())
     }
 }
 

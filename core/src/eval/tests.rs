@@ -194,7 +194,7 @@ fn agree(a: &Figures, b: &Figures, within: f64) {
 
 #[test]
 fn figures_equal_their_definitions_at_every_kind_of_hook() {
-    for name in ["tiny-gpt2"] {
+    for name in ["tiny-gpt2", "tiny-llama"] {
         let model = model(name);
         let rows = rows(&model, 19, 7);
         for hook in [
@@ -236,7 +236,7 @@ fn an_exact_dictionary_loses_nothing() {
 
 #[test]
 fn a_dictionary_that_writes_nothing_is_the_ablation_its_bias_names() {
-    let model = model("tiny-gpt2");
+    let model = model("tiny-llama");
     let rows = rows(&model, 9, 8);
     let hook: HookPoint = "blocks.1.hook_resid_post".parse().unwrap();
     let d = model.width(hook).unwrap();
