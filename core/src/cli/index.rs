@@ -174,6 +174,8 @@ fn example(example: &Example) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

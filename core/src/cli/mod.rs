@@ -12,6 +12,7 @@ mod eval;
 mod heads;
 mod index;
 mod prompt;
+mod report;
 mod train;
 
 use std::ffi::OsString;
@@ -70,6 +71,8 @@ nouns! {
     DarkMatter => dark_matter,
     /// Features by attention head, and attribution of a feature by head and source token
     Heads => heads,
+    /// Write chosen features of an index as one HTML page or JSON
+    Report => report,
 }
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.
