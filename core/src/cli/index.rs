@@ -188,7 +188,7 @@ mod tests {
             at: 1,
         });
         assert_eq!(shown, "   1.5000  the[ king]⏎  (oz.txt)");
-        let keys: Value = features::json(&Detail::default());
+        let keys = features::json(&Detail::default());
         let object = keys.as_object().unwrap();
         for key in [
             "feature",

@@ -115,7 +115,7 @@ fn fill(
 
 fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
     let mut insert = database.prepare("INSERT INTO about (key, value) VALUES (?1, ?2)")?;
-    let facts = serde_json::Value::from_iter(about.facts.iter().cloned()).to_string();
+    let facts: serde_json::Value = about.facts.iter().cloned().collect();
     let lines = [
         ("sae", about.sae.clone()),
         ("model", about.model.clone()),
@@ -128,7 +128,7 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
         ("features", about.features.to_string()),
         ("context", about.context.to_string()),
         ("sae_fingerprint", about.sae_fingerprint.clone()),
-        ("facts", facts),
+        ("facts", facts.to_string()),
     ];
     for (key, value) in lines {
         insert.execute([key, &value])?;

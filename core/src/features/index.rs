@@ -103,8 +103,8 @@ impl Index {
             )
             .map_err(failed(&self.path))?;
         let packed = self.packed(feature)?;
-        let names = self.names()?;
-        self.unpack(names, summary, active, packed)
+        self.names()?
+            .detail(summary, active, packed)
             .ok_or_else(|| damaged(&self.path))
     }
 
@@ -183,17 +183,13 @@ impl Index {
         };
         all().map_err(failed(&self.path))
     }
+}
 
-    fn unpack(
-        &self,
-        names: &Names,
-        summary: Summary,
-        active: u64,
-        packed: PackedDetail,
-    ) -> Option<Detail> {
+impl Names {
+    fn detail(&self, summary: Summary, active: u64, packed: PackedDetail) -> Option<Detail> {
         let effects = |effects: &[(u32, f32)]| {
             let effect = |(rank, effect): &(u32, f32)| {
-                let (id, text) = names.tokens.get(*rank as usize)?.clone();
+                let (id, text) = self.tokens.get(*rank as usize)?.clone();
                 Some(TokenEffect {
                     id,
                     text,
@@ -211,22 +207,20 @@ impl Index {
                 from,
                 to,
                 share: count as f64 / active.max(1) as f64,
-                examples: names.examples(examples)?,
+                examples: self.examples(examples)?,
             });
         }
         Some(Detail {
             summary,
             histogram,
-            top: names.examples(packed.top)?,
+            top: self.examples(packed.top)?,
             intervals,
             promoted,
             suppressed,
             head_shares: packed.head_shares,
         })
     }
-}
 
-impl Names {
     fn examples(&self, packed: Vec<PackedExample>) -> Option<Vec<Example>> {
         packed
             .into_iter()
