@@ -9,10 +9,6 @@ const MOST: f32 = 88.3;
 
 /// `e^x` within 2 units in the last place; 0 below −87.3, constant above 88.3.
 #[inline(always)]
-#[expect(
-    clippy::inline_always,
-    reason = "must take the features of the function around it"
-)]
 pub(crate) fn exponential<const FMA: bool>(x: f32) -> f32 {
     // Adding and subtracting 1.5·2²³ rounds to the nearest integer without a branch.
     const ROUND: f32 = 12_582_912.0;
