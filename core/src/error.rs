@@ -112,7 +112,10 @@ impl Error {
     }
 
     /// An [`Error::Hook`] from borrowed parts.
-    #[expect(clippy::needless_pass_by_value, reason = "callers name the hook in passing")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers name the hook in passing"
+    )]
     pub fn hook(hook: impl ToString, what: impl Into<String>) -> Self {
         Self::Hook {
             hook: hook.to_string(),

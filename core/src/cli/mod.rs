@@ -5,14 +5,17 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod args;
+mod capture;
 mod console;
 
 mod dark_matter;
 mod eval;
 mod heads;
 mod index;
+mod model;
 mod prompt;
 mod report;
+mod steer;
 mod train;
 
 use std::ffi::OsString;
@@ -61,6 +64,10 @@ macro_rules! nouns {
 nouns! {
     /// Train a dictionary on one hook of a model and save it as a SAELens folder
     Train => train,
+    /// Show a model, write its logits, let it continue a prompt
+    Model => model,
+    /// Write activations of chosen hooks as safetensors
+    Capture => capture,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
     /// Build the feature index of a dictionary over a text, or show a feature of one
@@ -71,6 +78,8 @@ nouns! {
     DarkMatter => dark_matter,
     /// Features by attention head, and attribution of a feature by head and source token
     Heads => heads,
+    /// Continue a prompt twice from one seed, untouched and with a feature's direction added
+    Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,
 }

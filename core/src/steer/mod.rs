@@ -1,10 +1,26 @@
-//! Baseline and steered text side by side from one seed: c × decoder row added at the hook, every position but the first.
+//! Interventions at a hook, and baseline and steered text side by side from one seed.
+//!
+//! Steering adds c × decoder row at every position but the first (formats.md of the field: `h + c·v`); the first is where attention rests and no
+//! dictionary was trained on it. [`Splice`] edits activations of features instead and keeps the dictionary's error.
+
+mod addition;
+mod run;
+mod shift;
+mod splice;
+#[cfg(test)]
+mod tests;
 
 use crate::Flow;
 use crate::error::Result;
 use crate::ids::{FeatureId, TokenId};
 use crate::models::{Model, Sampling};
 use crate::sae::Sae;
+
+pub use addition::Addition;
+pub use splice::{Edit, Splice};
+
+/// Changes of next-token probabilities that are reported.
+pub const CHANGES: usize = 20;
 
 /// What is added.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,7 +78,7 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
-/// Streams both texts, token by token in turn.
+/// Streams both texts, token by token in turn; the same seed draws both. The shift is that of the prompt's last position.
 pub fn run(
     model: &Model,
     sae: &Sae,
@@ -71,10 +87,6 @@ pub fn run(
     sampling: &Sampling,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
-    unimplemented!(
-        "{} {} {prompt} {steering:?} {sampling:?} {:?}",
-        model.name(),
-        sae.name,
-        observe(Event::Shift(vec![]))
-    )
+    let tokens = model.codec().encode_with_bos(prompt)?;
+    run::Run::begin(model, sae, &tokens, steering, sampling)?.finish(observe)
 }

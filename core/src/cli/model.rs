@@ -1,0 +1,260 @@
+//! `umbra model`: what a model is, its logits, and text it writes.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use candle_core::{DType, Tensor};
+use serde_json::json;
+
+use super::{Console, Exit, ModelArgs};
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, TokenId};
+use crate::models::{Hooks, Model, NormKind, Sampling, token_tensor};
+use crate::whole_file;
+
+/// Flags of `umbra model`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Show a model's family, shape, tokenizer and BOS policy
+    Info(InfoArgs),
+    /// Write the logits of a text as safetensors: tokens [1,t], logits [1,t,v]
+    Logits(LogitsArgs),
+    /// Continue a prompt, streaming the text
+    Generate(GenerateArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct InfoArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct LogitsArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    text: PromptArgs,
+    /// File to write, whole or not at all
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// `--text` or `--tokens`.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct PromptArgs {
+    /// Text; BOS is put before it if the model names one
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// Token ids as they are, nothing put before them
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
+    tokens: Option<Vec<u32>>,
+}
+
+#[derive(Debug, clap::Args)]
+struct GenerateArgs {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Text to continue; BOS is put before it if the model names one
+    #[arg(long, value_name = "TEXT")]
+    prompt: String,
+    /// Tokens to write at most
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    tokens: usize,
+    /// Sampling temperature; 0 always takes the most likely token
+    #[arg(long, value_name = "X", default_value_t = 0.8)]
+    temperature: f64,
+    /// Sample among this many most likely tokens
+    #[arg(long, value_name = "N")]
+    top_k: Option<usize>,
+    /// Sample among the most likely tokens that hold this much probability
+    #[arg(long, value_name = "P")]
+    top_p: Option<f64>,
+    /// Seed of the sampling
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+}
+
+/// Runs `umbra model`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    match &args.verb {
+        Verb::Info(args) => info(args, console),
+        Verb::Logits(args) => logits(args, console),
+        Verb::Generate(args) => generate(args, console),
+    }
+}
+
+fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
+    let model = args.model.open(console)?;
+    let config = model.config();
+    let bos = model.codec().bos();
+    let norm = match config.norm {
+        NormKind::LayerNorm => "LayerNorm",
+        NormKind::RmsNorm => "RMSNorm",
+    };
+    let memory = config.parameters as u64 * 4;
+    let object = json!({
+        "name": model.name(), "family": config.family, "layers": config.layers, "d_model": config.d_model,
+        "heads": config.heads, "kv_heads": config.kv_heads, "d_head": config.d_head, "d_mlp": config.d_mlp,
+        "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
+        "parameters": config.parameters, "memory_bytes": memory,
+        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": model.fingerprint()?,
+    });
+    console.answer(&object, || {
+        let bos = bos.id.map_or_else(
+            || format!("none ({})", bos.why),
+            |id| format!("{id} ({})", bos.why),
+        );
+        [
+            format!("{} ({})", model.name(), config.family),
+            format!(
+                "{} layers, width {}, {} heads of {} ({} for keys and values), MLP {}",
+                config.layers,
+                config.d_model,
+                config.heads,
+                config.d_head,
+                config.kv_heads,
+                config.d_mlp
+            ),
+            format!(
+                "vocabulary {}, context {}, {norm}",
+                config.vocab, config.context
+            ),
+            format!(
+                "{} parameters, {:.1} MB in memory",
+                config.parameters,
+                memory as f64 / 1e6
+            ),
+            format!("BOS {bos}"),
+        ]
+        .join("\n")
+    })?;
+    Ok(Exit::Done)
+}
+
+fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
+    let model = args.model.open(console)?;
+    let tokens = match (&args.text.text, &args.text.tokens) {
+        (Some(text), _) => model.codec().encode_with_bos(text)?,
+        (None, Some(tokens)) => tokens.iter().copied().map(TokenId).collect(),
+        (None, None) => Vec::new(),
+    };
+    check_tokens(&tokens, &model)?;
+    let input = token_tensor(&[&tokens])?;
+    let logits = model.logits(&input)?;
+    let shape = logits.dims().to_vec();
+    let tensors = [("tokens".to_owned(), input), ("logits".to_owned(), logits)];
+    save(tensors.into(), &args.out)?;
+    let out = args.out.display().to_string();
+    console.answer(&json!({"out": out, "shape": shape}), || {
+        format!("{out}: logits {shape:?}")
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Refuses no tokens and ids that the vocabulary lacks.
+fn check_tokens(tokens: &[TokenId], model: &Model) -> Result<()> {
+    let vocab = model.config().vocab;
+    if tokens.is_empty() {
+        return Err(Error::setting(
+            "--text",
+            "there is no token in it, give a longer text",
+        ));
+    }
+    match tokens.iter().find(|token| token.index() >= vocab) {
+        Some(token) => Err(Error::setting(
+            "--tokens",
+            format!("{token} is no token, the vocabulary has {vocab}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Writes tensors as one safetensors file; token ids become i64, as other libraries expect them.
+pub(super) fn save(tensors: HashMap<String, Tensor>, out: &std::path::Path) -> Result<()> {
+    let mut widened = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let dtype = if tensor.dtype() == DType::U32 {
+            DType::I64
+        } else {
+            DType::F32
+        };
+        widened.push((name, tensor.to_dtype(dtype)?.contiguous()?));
+    }
+    widened.sort_by(|a, b| a.0.cmp(&b.0));
+    let bytes = safetensors::serialize(widened, None).map_err(|reason| {
+        Error::input(format!("cannot be written as safetensors ({reason})"), out)
+    })?;
+    whole_file::write_bytes(out, &bytes)
+}
+
+/// Reads and replaces nothing.
+struct Untouched;
+
+impl Hooks for Untouched {
+    fn wants(&self, _hook: HookPoint) -> bool {
+        false
+    }
+
+    fn visit(
+        &mut self,
+        _hook: HookPoint,
+        _first: usize,
+        _value: &Tensor,
+    ) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+}
+
+fn generate(args: &GenerateArgs, console: &Console) -> Result<Exit> {
+    let model = args.model.open(console)?;
+    let prompt = model.codec().encode_with_bos(&args.prompt)?;
+    check_tokens(&prompt, &model)?;
+    let sampling = Sampling {
+        temperature: args.temperature,
+        top_p: args.top_p,
+        top_k: args.top_k,
+        seed: args.seed,
+        tokens: args.tokens,
+    };
+    let mut written = Vec::new();
+    let mut shown = String::new();
+    let mut failed = None;
+    let mut observe = |token| {
+        written.push(token);
+        let text = model.codec().decode(&written);
+        // A character may need several tokens: what is not yet one stays back.
+        let whole = text.trim_end_matches('\u{FFFD}');
+        if !console.json()
+            && let Some(piece) = whole.strip_prefix(shown.as_str())
+        {
+            failed = console.stream(piece).err();
+            whole.clone_into(&mut shown);
+        }
+        console.flow()
+    };
+    let tokens = model.generate(&prompt, &sampling, &mut Untouched, &mut observe)?;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if !console.json() {
+        console.stream("\n")?;
+    }
+    let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
+    let object = json!({"tokens": ids, "text": model.codec().decode(&tokens)});
+    if console.json() {
+        console.answer(&object, String::new)?;
+    }
+    Ok(if console.stopped() {
+        Exit::Stopped
+    } else {
+        Exit::Done
+    })
+}
