@@ -1,3 +1,19 @@
 //! Pieces that views are made of. They know the theme and plain data, never the application's state.
 
+pub mod curve_plot;
+pub mod empty_state;
+pub mod heat_map;
 pub mod number;
+pub mod settings_form;
+
+/// A widget over `state` on a stage of its own, with our fonts and colours.
+#[cfg(test)]
+fn staged<'a, S: 'a>(
+    widget: impl FnMut(&mut egui::Ui, &mut S) + 'a,
+    state: S,
+) -> egui_kittest::Harness<'a, S> {
+    egui_kittest::Harness::builder()
+        .with_size((600.0, 400.0))
+        .with_context_setup(crate::theme::install)
+        .build_ui_state(widget, state)
+}

@@ -1,0 +1,345 @@
+//! Curves over a common axis: titles with units, each line named at its end, one read-out for all series under the pointer, shared by linked plots.
+//! Following pauses while a person pans or zooms; a double click follows again.
+
+use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Rect, Response, Stroke, Ui, pos2, vec2};
+use egui_plot::{Line, Plot, PlotPoint, PlotPoints, PlotTransform};
+
+use super::number;
+use crate::theme::{Theme, size, space};
+
+/// One line.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'a> {
+    /// Its name, shown at its end.
+    pub name: &'a str,
+    /// A colour of the theme.
+    pub colour: Color32,
+    /// Ascending in x.
+    pub points: &'a [[f64; 2]],
+}
+
+/// A plot.
+#[derive(Debug, Clone, Copy)]
+pub struct CurvePlot<'a> {
+    /// Title of the y axis, with the unit.
+    pub y: &'a str,
+    /// Title of the x axis, with the unit; empty where a plot below shows it.
+    pub x: &'a str,
+    /// The lines.
+    pub series: &'a [Series<'a>],
+    /// Height of the whole.
+    pub height: f32,
+    /// Plots with the same group share x axis and pointer.
+    pub group: Option<Id>,
+    /// Values as text.
+    pub format: fn(f64) -> String,
+}
+
+/// Most points drawn of one line.
+const MOST_POINTS: usize = 800;
+
+/// Width of the numbers at the y axis, the same for all so that linked plots align.
+const Y_AXIS: f32 = 52.0;
+
+/// Least distance of two names at line ends.
+const NAME_HEIGHT: f32 = 13.0;
+
+impl CurvePlot<'_> {
+    /// Draws it.
+    pub fn ui(&self, ui: &mut Ui) -> Response {
+        let theme = Theme::of(ui);
+        let id = ui.scope_id().with(("curve plot", self.y));
+        let lines: Vec<Vec<[f64; 2]>> = self.series.iter().map(|s| thin(s.points)).collect();
+        let last = self.series.iter().filter_map(|s| s.points.last());
+        let x_end = last.map(|p| p[0]).fold(0.0, f64::max);
+        let captions = |text: &str| crate::theme::caption(text).color(theme.ink.secondary);
+        let format = self.format;
+        let mut plot = Plot::new(id)
+            .id(id)
+            .height(self.height)
+            .y_axis_min_width(Y_AXIS)
+            .y_axis_label(captions(self.y))
+            .x_axis_formatter(|mark, _| short(mark.value))
+            .y_axis_formatter(move |mark, _| format(mark.value))
+            .show_background(false)
+            .show_crosshair(false)
+            .allow_scroll(false)
+            .grid_color(theme.line.hair)
+            .include_x(0.0)
+            .include_x(x_end * 1.14)
+            .label_formatter(|_| None)
+            .set_margin_fraction(vec2(0.0, 0.12));
+        plot = if self.x.is_empty() {
+            plot.show_axes([false, true])
+        } else {
+            plot.x_axis_label(captions(self.x))
+        };
+        if let Some(group) = self.group {
+            plot = plot.link_axis(group, [true, false]);
+        }
+        let shown = plot.show(ui, |plot| {
+            for (series, points) in self.series.iter().zip(lines) {
+                let line = Line::new(series.name, PlotPoints::from(points))
+                    .color(series.colour)
+                    .width(1.5)
+                    .allow_hover(false);
+                plot.line(line);
+            }
+        });
+        let painter = ui.painter_at(shown.response.rect);
+        let names = Names {
+            painter: &painter,
+            transform: &shown.transform,
+        };
+        let pointer = self.pointer(ui, &shown.response, &shown.transform);
+        match pointer {
+            Some(x) => self.paint_read_out(&names, x, theme),
+            None => self.paint_names(&names),
+        }
+        shown
+            .response
+            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, self.in_words()));
+        shown.response
+    }
+
+    /// The plot in words: each series with its last value.
+    fn in_words(&self) -> String {
+        let last = self.series.iter().map(|series| {
+            let value = series
+                .points
+                .last()
+                .map_or("no values yet".to_owned(), |p| (self.format)(p[1]));
+            format!("{} {value}", series.name)
+        });
+        format!("{}: {}", self.y, last.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Where the pointer is on the x axis, in this plot or in a linked one.
+    fn pointer(&self, ui: &Ui, response: &Response, transform: &PlotTransform) -> Option<f64> {
+        let key = self.group.unwrap_or(response.id).with("pointer");
+        let frame = ui.ctx().cumulative_frame_nr();
+        if let Some(at) = response.hover_pos() {
+            let x = transform.value_from_position(at).x;
+            ui.data_mut(|data| data.insert_temp(key, (frame, x)));
+            if self.group.is_some() {
+                ui.ctx().request_repaint();
+            }
+            return Some(x);
+        }
+        let (then, x) = ui.data(|data| data.get_temp::<(u64, f64)>(key))?;
+        (then + 1 >= frame).then_some(x)
+    }
+
+    fn paint_names(&self, names: &Names<'_>) {
+        let mut ends: Vec<(Pos2, &Series<'_>)> = self
+            .series
+            .iter()
+            .filter_map(|series| Some((names.position(*series.points.last()?), series)))
+            .collect();
+        ends.sort_by(|a, b| a.0.y.total_cmp(&b.0.y));
+        let mut free = f32::NEG_INFINITY;
+        for (at, series) in ends {
+            let value = series.points.last().map_or(0.0, |p| p[1]);
+            let y = at.y.max(free);
+            free = y + NAME_HEIGHT;
+            let text = if self.series.len() == 1 {
+                (self.format)(value)
+            } else {
+                format!("{} {}", series.name, (self.format)(value))
+            };
+            names.text(
+                pos2(at.x + 5.0, y),
+                Align2::LEFT_CENTER,
+                text,
+                series.colour,
+            );
+            names.painter.circle_filled(at, 2.0, series.colour);
+        }
+    }
+
+    fn paint_read_out(&self, names: &Names<'_>, x: f64, theme: &Theme) {
+        let frame = *names.transform.frame();
+        let near = |series: &Series<'_>| nearest(series.points, x);
+        let Some(at) = self.series.iter().find_map(near) else {
+            return;
+        };
+        let line = names.position(at).x;
+        let stroke = Stroke::new(1.0, theme.line.strong);
+        names.painter.vline(line, frame.y_range(), stroke);
+        let right = line < frame.center().x;
+        let side = if right {
+            space::CONTROL
+        } else {
+            -space::CONTROL
+        };
+        let anchor = if right {
+            Align2::LEFT_TOP
+        } else {
+            Align2::RIGHT_TOP
+        };
+        let mut y = frame.top() + 2.0;
+        let mut write = |text: String, colour: Color32| {
+            names.boxed(
+                pos2(line + side, y),
+                anchor,
+                text,
+                colour,
+                theme.surface.panel,
+            );
+            y += NAME_HEIGHT;
+        };
+        write(number::count(at[0].max(0.0) as u64), theme.ink.secondary);
+        for series in self.series {
+            if let Some(point) = near(series) {
+                names
+                    .painter
+                    .circle_filled(names.position(point), 3.0, series.colour);
+                let value = (self.format)(point[1]);
+                write(format!("{} {value}", series.name), series.colour);
+            }
+        }
+    }
+}
+
+/// Where and with what names are written.
+struct Names<'a> {
+    painter: &'a Painter,
+    transform: &'a PlotTransform,
+}
+
+impl Names<'_> {
+    fn position(&self, [x, y]: [f64; 2]) -> Pos2 {
+        self.transform.position_from_point(&PlotPoint::new(x, y))
+    }
+
+    fn text(&self, at: Pos2, anchor: Align2, text: String, colour: Color32) {
+        let font = FontId::monospace(size::CAPTION);
+        self.painter.text(at, anchor, text, font, colour);
+    }
+
+    fn boxed(&self, at: Pos2, anchor: Align2, text: String, colour: Color32, fill: Color32) {
+        let font = FontId::monospace(size::CAPTION);
+        let galley = self.painter.layout_no_wrap(text, font, colour);
+        let rect: Rect = anchor.anchor_size(at, galley.size());
+        self.painter
+            .rect_filled(rect.expand2(vec2(3.0, 0.0)), 0.0, fill);
+        self.painter.galley(rect.min, galley, colour);
+    }
+}
+
+/// The point of ascending `points` whose x is nearest.
+fn nearest(points: &[[f64; 2]], x: f64) -> Option<[f64; 2]> {
+    let after = points.partition_point(|p| p[0] < x);
+    let candidates = [after.checked_sub(1), Some(after)];
+    candidates
+        .into_iter()
+        .flatten()
+        .filter_map(|i| points.get(i).copied())
+        .min_by(|a, b| (a[0] - x).abs().total_cmp(&(b[0] - x).abs()))
+}
+
+/// A count in short, for the axis: `1.5 M`, `20 k`, `350`.
+fn short(value: f64) -> String {
+    let (scaled, unit) = match value.abs() {
+        1e9.. => (value / 1e9, " G"),
+        1e6.. => (value / 1e6, " M"),
+        1e3.. => (value / 1e3, " k"),
+        _ => (value, ""),
+    };
+    let rounded = (scaled * 100.0).round() / 100.0;
+    format!("{rounded}{unit}")
+}
+
+/// At most [`MOST_POINTS`] points that keep each stretch's lowest and highest value, first and last included.
+pub fn thin(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    if points.len() <= MOST_POINTS {
+        return points.to_vec();
+    }
+    let (first, last) = (points[0], points[points.len() - 1]);
+    let stretches = MOST_POINTS / 2 - 1;
+    let mut kept = vec![first];
+    for i in 0..stretches {
+        let stretch = &points[i * points.len() / stretches..(i + 1) * points.len() / stretches];
+        let by_y = |a: &&[f64; 2], b: &&[f64; 2]| a[1].total_cmp(&b[1]);
+        let low = stretch.iter().min_by(by_y);
+        let high = stretch.iter().max_by(by_y);
+        if let (Some(low), Some(high)) = (low, high) {
+            let (a, b) = if low[0] <= high[0] {
+                (low, high)
+            } else {
+                (high, low)
+            };
+            kept.push(*a);
+            if a[0] < b[0] {
+                kept.push(*b);
+            }
+        }
+    }
+    kept.push(last);
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::widgets::staged;
+
+    #[test]
+    fn thinning_keeps_ends_order_and_extremes() {
+        let mut points: Vec<[f64; 2]> = (0..10_000).map(|i| [f64::from(i), 1.0]).collect();
+        points[4321][1] = 9.0;
+        points[777][1] = -3.0;
+        let thinned = thin(&points);
+        assert!(thinned.len() <= MOST_POINTS + 2, "{}", thinned.len());
+        assert_eq!(
+            (thinned[0], *thinned.last().unwrap()),
+            (points[0], points[9999])
+        );
+        assert!(thinned.is_sorted_by(|a, b| a[0] <= b[0]));
+        assert!(thinned.contains(&points[4321]) && thinned.contains(&points[777]));
+    }
+
+    #[test]
+    fn the_nearest_point_is_found() {
+        let points = [[0.0, 1.0], [10.0, 2.0], [20.0, 3.0]];
+        assert_eq!(nearest(&points, 4.0), Some(points[0]));
+        assert_eq!(nearest(&points, 16.0), Some(points[2]));
+        assert_eq!(nearest(&points, 99.0), Some(points[2]));
+        assert_eq!(nearest(&[], 1.0), None);
+    }
+
+    #[test]
+    fn counts_are_short_on_the_axis() {
+        assert_eq!(short(1_500_000.0), "1.5 M");
+        assert_eq!(short(20_000.0), "20 k");
+        assert_eq!(short(350.0), "350");
+    }
+
+    #[test]
+    fn a_plot_says_its_last_values() {
+        let points = [[0.0, 1.0], [10.0, 0.25]];
+        let harness = staged(
+            |ui, (): &mut ()| {
+                let colour = Theme::of(ui).series(0);
+                let series = [Series {
+                    name: "FVU",
+                    colour,
+                    points: &points,
+                }];
+                CurvePlot {
+                    y: "FVU",
+                    x: "Activations",
+                    series: &series,
+                    height: 120.0,
+                    group: None,
+                    format: number::number,
+                }
+                .ui(ui);
+            },
+            (),
+        );
+        harness.get_by_label("FVU: FVU 0.250");
+    }
+}
