@@ -1,10 +1,15 @@
 //! Pieces that views are made of. They know the theme and plain data, never the application's state.
 
+pub mod bars;
 pub mod curve_plot;
 pub mod empty_state;
+pub mod feature_chip;
 pub mod heat_map;
+pub mod histogram;
+pub mod legend;
 pub mod number;
 pub mod settings_form;
+pub mod token_strip;
 
 /// A widget over `state` on a stage of its own, with our fonts and colours.
 #[cfg(test)]

@@ -1,0 +1,201 @@
+//! Feature chip: `#1234 label` with an activation dot. Click opens its page, middle click opens it beside, hover shows what is known.
+
+use egui::{
+    Align2, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+};
+use umbra_core::ids::FeatureId;
+
+use crate::theme::{Hue, Theme, size, space};
+
+/// Height of a chip.
+pub const HEIGHT: f32 = 22.0;
+
+/// A chip before it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct FeatureChip<'a> {
+    feature: FeatureId,
+    label: Option<&'a str>,
+    strength: f32,
+    selected: bool,
+    width: Option<f32>,
+}
+
+/// What a person did with a chip.
+#[derive(Debug)]
+pub struct ChipReply {
+    /// The chip; hang the hover card on it.
+    pub response: Response,
+    /// Opens the page.
+    pub open: bool,
+    /// Opens the page beside.
+    pub beside: bool,
+}
+
+impl<'a> FeatureChip<'a> {
+    /// A chip of `feature`.
+    pub fn new(feature: FeatureId, label: Option<&'a str>) -> Self {
+        Self {
+            feature,
+            label,
+            strength: 1.0,
+            selected: false,
+            width: None,
+        }
+    }
+
+    /// How bright the dot is, 0 to 1.
+    #[must_use]
+    pub fn strength(mut self, share: f32) -> Self {
+        self.strength = share;
+        self
+    }
+
+    /// Drawn as the selected one.
+    #[must_use]
+    pub fn selected(mut self, selected: bool) -> Self {
+        self.selected = selected;
+        self
+    }
+
+    /// At most this wide; a longer label ends in `…`.
+    #[must_use]
+    pub fn max_width(mut self, width: f32) -> Self {
+        self.width = Some(width);
+        self
+    }
+
+    /// Draws it; `card` fills the hover card.
+    pub fn show(self, ui: &mut Ui, card: impl FnOnce(&mut Ui)) -> ChipReply {
+        let theme = Theme::of(ui);
+        let number = format!("#{}", self.feature);
+        let painter = ui.painter();
+        let number =
+            painter.layout_no_wrap(number, FontId::monospace(size::BODY), theme.ink.primary);
+        let before = 18.0 + number.size().x;
+        let most = self.width.unwrap_or_else(|| ui.available_width()).max(60.0);
+        let label = self.label.filter(|label| !label.is_empty()).map(|label| {
+            let mut job = egui::text::LayoutJob::simple_singleline(
+                label.to_owned(),
+                FontId::proportional(size::BODY),
+                theme.ink.primary,
+            );
+            let room = (most - before - 6.0 - 8.0).max(12.0);
+            job.wrap = egui::text::TextWrapping::truncate_at_width(room);
+            painter.layout_job(job)
+        });
+        let label_width = label.as_ref().map_or(0.0, |label| label.size().x + 6.0);
+        let extent = vec2(before + label_width + 8.0, HEIGHT);
+        let (rect, response) = ui.allocate_exact_size(extent, Sense::click());
+        let (feature, text) = (self.feature, self.label.unwrap_or("no label"));
+        let selected = self.selected;
+        response.widget_info(|| {
+            WidgetInfo::selected(
+                Role::Button,
+                true,
+                selected,
+                format!("Feature {feature}, {text}"),
+            )
+        });
+        if ui.is_rect_visible(rect) {
+            self.paint_ground(ui, theme, rect, &response);
+            let at = pos2(rect.left() + 18.0, rect.center().y - number.size().y / 2.0);
+            let after = at.x + number.size().x + 6.0;
+            ui.painter().galley(at, number, theme.ink.primary);
+            if let Some(label) = label {
+                let at = pos2(after, rect.center().y - label.size().y / 2.0);
+                ui.painter().galley(at, label, theme.ink.primary);
+            }
+        }
+        let (open, beside) = (response.clicked(), response.middle_clicked());
+        let response = response
+            .on_hover_cursor(egui::CursorIcon::PointingHand)
+            .on_hover_ui(card);
+        ChipReply {
+            response,
+            open,
+            beside,
+        }
+    }
+
+    fn paint_ground(&self, ui: &Ui, theme: &Theme, rect: Rect, response: &Response) {
+        let lit = response.hovered() || response.has_focus() || self.selected;
+        let fill = if lit {
+            theme.surface.hover
+        } else {
+            theme.surface.raised
+        };
+        let line = if response.has_focus() || self.selected {
+            theme.ink.secondary
+        } else {
+            theme.line.strong
+        };
+        let painter = ui.painter();
+        painter.rect(
+            rect,
+            space::CORNER,
+            fill,
+            Stroke::new(1.0, line),
+            StrokeKind::Inside,
+        );
+        dot(ui, pos2(rect.left() + 10.0, rect.center().y), self.strength);
+    }
+}
+
+/// The activation dot: brighter and fuller the stronger the feature; a ring where it is silent.
+pub fn dot(ui: &Ui, centre: egui::Pos2, share: f32) {
+    let theme = Theme::of(ui);
+    let painter = ui.painter();
+    let share = share.clamp(0.0, 1.0);
+    if share > 0.0 {
+        let colour = theme.sequential(Hue::Activation, 0.35 + 0.65 * share);
+        painter.circle_filled(centre, 3.5, colour);
+    } else {
+        painter.circle_stroke(centre, 3.0, Stroke::new(1.0, theme.ink.disabled));
+    }
+}
+
+/// A feature's number in fixed width, as tables show it.
+pub fn paint_number(ui: &Ui, rect: Rect, feature: FeatureId) {
+    ui.painter().text(
+        rect.right_center(),
+        Align2::RIGHT_CENTER,
+        feature,
+        FontId::monospace(size::BODY),
+        Theme::of(ui).ink.primary,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+
+    #[test]
+    fn a_chip_opens_by_click_and_beside_by_middle_click() {
+        let mut harness = Harness::builder()
+            .with_context_setup(crate::theme::install)
+            .build_ui_state(
+                |ui, (open, beside): &mut (usize, usize)| {
+                    let chip = FeatureChip::new(FeatureId(12), Some("royal titles"));
+                    let reply = chip.max_width(120.0).show(ui, |ui| {
+                        ui.label("card");
+                    });
+                    *open += usize::from(reply.open);
+                    *beside += usize::from(reply.beside);
+                    FeatureChip::new(FeatureId(3), None).show(ui, |_| {});
+                },
+                (0, 0),
+            );
+        harness.get_by_label("Feature 3, no label");
+        harness.get_by_label("Feature 12, royal titles").click();
+        harness.run();
+        assert_eq!(*harness.state(), (1, 0));
+        harness
+            .get_by_label("Feature 12, royal titles")
+            .click_button(egui::PointerButton::Middle);
+        harness.run();
+        assert_eq!(*harness.state(), (1, 1));
+    }
+}

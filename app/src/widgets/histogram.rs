@@ -1,0 +1,254 @@
+//! Histogram of activations: log-y where counts span decades, an example's value marked. And its small form, the sparkline.
+
+use egui::{
+    Align2, FontId, Painter, Rangef, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
+};
+
+use super::number::{count, number, percent};
+use crate::theme::{Theme, size};
+
+/// Counts that span more than this factor are drawn on a logarithmic axis.
+const DECADES: u64 = 30;
+
+/// Room below for the axis.
+const AXIS: f32 = 18.0;
+
+/// Room at the left for the largest count.
+const COUNTS: f32 = 40.0;
+
+/// A histogram before it is shown: `edges [bins + 1]`, `counts [bins]`.
+#[derive(Debug, Clone, Copy)]
+pub struct HistogramPlot<'a> {
+    name: &'a str,
+    edges: &'a [f64],
+    counts: &'a [u64],
+    mark: Option<f64>,
+    size: Vec2,
+}
+
+impl<'a> HistogramPlot<'a> {
+    /// A histogram named `name`.
+    pub fn new(name: &'a str, edges: &'a [f64], counts: &'a [u64]) -> Self {
+        Self {
+            name,
+            edges,
+            counts,
+            mark: None,
+            size: vec2(320.0, 120.0),
+        }
+    }
+
+    /// Marks a value, such as that of the example under the pointer.
+    #[must_use]
+    pub fn mark(mut self, value: Option<f64>) -> Self {
+        self.mark = value;
+        self
+    }
+
+    /// Its extent.
+    #[must_use]
+    pub fn size(mut self, size: Vec2) -> Self {
+        self.size = size;
+        self
+    }
+
+    /// Draws it with axes; the pointer reads a bin out.
+    pub fn show(self, ui: &mut Ui) -> Response {
+        let (rect, response) = ui.allocate_exact_size(self.size, Sense::hover());
+        let (name, total) = (self.name, self.total());
+        response.widget_info(|| {
+            let name = format!("{name}, {} active tokens", count(total));
+            WidgetInfo::labeled(Role::Image, true, name)
+        });
+        if !ui.is_rect_visible(rect) {
+            return response;
+        }
+        let theme = Theme::of(ui);
+        let plot = Rect::from_min_max(rect.min + vec2(COUNTS, 4.0), rect.max - vec2(4.0, AXIS));
+        let hovered = response.hover_pos().and_then(|at| self.bin_at(plot, at.x));
+        self.paint_axes(ui.painter(), theme, plot);
+        for bin in 0..self.counts.len() {
+            let colour = if hovered == Some(bin) {
+                theme.ink.primary
+            } else {
+                theme.activation
+            };
+            let bar = self.bar(plot, bin);
+            ui.painter().rect_filled(bar, 1.0, colour);
+        }
+        if let Some(value) = self.mark {
+            self.paint_mark(ui.painter(), theme, plot, value);
+        }
+        match hovered {
+            Some(bin) => response.on_hover_text_at_pointer(self.read_out(bin)),
+            None => response,
+        }
+    }
+
+    /// Draws bars alone, without axes or words.
+    pub fn sparkline(self, ui: &mut Ui) -> Response {
+        let (rect, response) = ui.allocate_exact_size(self.size, Sense::hover());
+        let name = self.name;
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
+        if ui.is_rect_visible(rect) {
+            let theme = Theme::of(ui);
+            let stroke = Stroke::new(1.0, theme.line.strong);
+            ui.painter().hline(rect.x_range(), rect.bottom(), stroke);
+            for bin in 0..self.counts.len() {
+                let bar = self.bar(rect, bin);
+                ui.painter().rect_filled(bar, 0.0, theme.activation);
+            }
+        }
+        response
+    }
+
+    fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    fn read_out(&self, bin: usize) -> String {
+        let count_here = self.counts[bin];
+        let share = count_here as f64 / self.total().max(1) as f64;
+        format!(
+            "Activation {} to {}\n{} tokens, {} of those where it is active",
+            number(self.edges[bin]),
+            number(self.edges[bin + 1]),
+            count(count_here),
+            percent(share)
+        )
+    }
+
+    fn paint_axes(&self, painter: &Painter, theme: &Theme, plot: Rect) {
+        let line = Stroke::new(1.0, theme.line.strong);
+        painter.hline(plot.x_range(), plot.bottom(), line);
+        let font = FontId::monospace(size::CAPTION);
+        let ink = theme.ink.secondary;
+        let most = self.counts.iter().copied().max().unwrap_or(0);
+        let at = pos2(plot.left() - 6.0, plot.top());
+        painter.text(at, Align2::RIGHT_TOP, short_count(most), font.clone(), ink);
+        let scale = if is_log(self.counts) { "log" } else { "0" };
+        let at = pos2(plot.left() - 6.0, plot.bottom());
+        painter.text(at, Align2::RIGHT_BOTTOM, scale, font.clone(), ink);
+        let y = plot.bottom() + 4.0;
+        let last = self.edges.last().copied().unwrap_or(0.0);
+        let ticks = [
+            (plot.left(), Align2::LEFT_TOP, "0".to_owned()),
+            (plot.center().x, Align2::CENTER_TOP, number(last / 2.0)),
+            (plot.right(), Align2::RIGHT_TOP, number(last)),
+        ];
+        for (x, anchor, text) in ticks {
+            painter.text(pos2(x, y), anchor, text, font.clone(), ink);
+        }
+    }
+
+    fn paint_mark(&self, painter: &Painter, theme: &Theme, plot: Rect, value: f64) {
+        let last = self.edges.last().copied().unwrap_or(0.0);
+        if last <= 0.0 {
+            return;
+        }
+        let x = plot.left() + (value / last).clamp(0.0, 1.0) as f32 * plot.width();
+        let stroke = Stroke::new(1.5, theme.ink.primary);
+        painter.vline(x, plot.y_range(), stroke);
+        let tip = pos2(x, plot.top());
+        let points = vec![
+            tip + vec2(-4.0, -4.0),
+            tip + vec2(4.0, -4.0),
+            tip + vec2(0.0, 2.0),
+        ];
+        let shape = egui::Shape::convex_polygon(points, theme.ink.primary, Stroke::NONE);
+        painter.add(shape);
+    }
+
+    fn bin_at(&self, plot: Rect, x: f32) -> Option<usize> {
+        let bins = self.counts.len();
+        let share = (x - plot.left()) / plot.width();
+        let inside = bins > 0 && (0.0..1.0).contains(&share);
+        inside.then(|| ((share * bins as f32) as usize).min(bins - 1))
+    }
+
+    fn bar(&self, plot: Rect, bin: usize) -> Rect {
+        let step = plot.width() / self.counts.len() as f32;
+        let left = plot.left() + step * bin as f32;
+        let gap = if step > 3.0 { 1.0 } else { 0.0 };
+        let height = height(self.counts, bin) * plot.height();
+        Rect::from_x_y_ranges(
+            Rangef::new(left, left + step - gap),
+            Rangef::new(plot.bottom() - height, plot.bottom()),
+        )
+    }
+}
+
+/// Whether counts span decades.
+fn is_log(counts: &[u64]) -> bool {
+    let filled = counts.iter().copied().filter(|count| *count > 0);
+    match (filled.clone().min(), filled.max()) {
+        (Some(least), Some(most)) => most / least >= DECADES,
+        _ => false,
+    }
+}
+
+/// Height of a bar, 0 to 1; a single token is still seen on a logarithmic axis.
+fn height(counts: &[u64], bin: usize) -> f32 {
+    let most = counts.iter().copied().max().unwrap_or(0);
+    let here = counts[bin];
+    if most == 0 || here == 0 {
+        return 0.0;
+    }
+    if is_log(counts) {
+        ((here as f64 + 1.0).ln() / (most as f64 + 1.0).ln()) as f32
+    } else {
+        (here as f64 / most as f64) as f32
+    }
+}
+
+/// A count that fits the axis: `350`, `12 k`, `1.5 M`.
+fn short_count(value: u64) -> String {
+    match value {
+        0..10_000 => value.to_string(),
+        10_000..1_000_000 => format!("{}\u{202F}k", (value + 500) / 1000),
+        _ => format!("{}\u{202F}M", number((value / 10_000) as f64 / 100.0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+
+    #[test]
+    fn counts_that_span_decades_are_logarithmic() {
+        assert!(is_log(&[3000, 40, 1, 0]) && !is_log(&[10, 5, 2, 0]) && !is_log(&[]));
+        assert_eq!(height(&[10, 5, 0], 1), 0.5);
+        assert_eq!(height(&[10, 5, 0], 2), 0.0);
+        assert!(height(&[100_000, 1], 1) > 0.04);
+    }
+
+    #[test]
+    fn the_pointer_finds_its_bin() {
+        let edges = [0.0, 1.0, 2.0];
+        let plot = HistogramPlot::new("h", &edges, &[3, 1]);
+        let rect = Rect::from_min_size(pos2(100.0, 0.0), vec2(50.0, 10.0));
+        assert_eq!(plot.bin_at(rect, 110.0), Some(0));
+        assert_eq!(plot.bin_at(rect, 149.0), Some(1));
+        assert_eq!(plot.bin_at(rect, 151.0), None);
+        let read = plot.read_out(1).replace('\u{202F}', " ");
+        assert!(read.contains("1 tokens, 25.0 %"), "{read}");
+    }
+
+    #[test]
+    fn it_is_named_with_its_tokens() {
+        let harness = Harness::builder()
+            .with_context_setup(crate::theme::install)
+            .build_ui(|ui| {
+                HistogramPlot::new("Activations", &[0.0, 1.0, 2.0], &[3000, 1])
+                    .mark(Some(1.5))
+                    .show(ui);
+                HistogramPlot::new("Empty", &[], &[]).show(ui);
+            });
+        harness.get_by_label("Activations, 3001 active tokens");
+        harness.get_by_label("Empty, 0 active tokens");
+    }
+}

@@ -1,0 +1,395 @@
+//! Token strip: tokens set as text, each on a rounded tint that tells its value. Hover explains a token, a click selects it, shift extends, arrow
+//! keys walk. Laid out once per text and width; only visible lines are painted.
+
+mod layout;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use egui::{
+    Align2, Color32, EventFilter, FontId, Key, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui,
+    Vec2, WidgetInfo, vec2,
+};
+
+use self::layout::{Glyphs, LINE, Layout, Measure, Piece, lay_out};
+use crate::theme::{Hue, Theme, size, space};
+
+/// What the tints mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tint {
+    /// From nothing at 0 to the hue.
+    Sequential(Hue),
+    /// Suppressed below 0 (underlined, so that the sign is not told by hue alone), promoted above.
+    Diverging,
+}
+
+/// Draws what is known about a token into its hover card.
+pub type Card<'a> = dyn FnMut(&mut Ui, usize) + 'a;
+
+/// A token strip before it is shown.
+#[expect(
+    missing_debug_implementations,
+    reason = "it may hold the closure of its hover card"
+)]
+pub struct TokenStrip<'a> {
+    name: &'a str,
+    tokens: &'a [String],
+    values: &'a [f32],
+    most: f32,
+    tint: Tint,
+    selected: Option<RangeInclusive<usize>>,
+    peak: Option<usize>,
+    card: Option<&'a mut Card<'a>>,
+}
+
+/// What a person did with a strip in this frame.
+#[derive(Debug)]
+pub struct StripReply {
+    /// The whole strip.
+    pub response: Response,
+    /// The new selection, if it changed.
+    pub selected: Option<RangeInclusive<usize>>,
+    /// The token that was clicked or walked to.
+    pub chosen: Option<usize>,
+    /// The token that was double-clicked.
+    pub opened: Option<usize>,
+    /// The token that was middle-clicked.
+    pub beside: Option<usize>,
+    /// The token under the pointer.
+    pub hovered: Option<usize>,
+}
+
+impl<'a> TokenStrip<'a> {
+    /// A strip of `tokens` in display form; `name` is what a screen reader calls it and must be unique within its place.
+    pub fn new(name: &'a str, tokens: &'a [String]) -> Self {
+        Self {
+            name,
+            tokens,
+            values: &[],
+            most: 1.0,
+            tint: Tint::Sequential(Hue::Activation),
+            selected: None,
+            peak: None,
+            card: None,
+        }
+    }
+
+    /// One value per token; `most` (in size) is the strongest tint.
+    #[must_use]
+    pub fn values(mut self, values: &'a [f32], most: f32) -> Self {
+        self.values = values;
+        self.most = most;
+        self
+    }
+
+    /// What the tints mean; activation unless said.
+    #[must_use]
+    pub fn tint(mut self, tint: Tint) -> Self {
+        self.tint = tint;
+        self
+    }
+
+    /// The selected tokens.
+    #[must_use]
+    pub fn selected(mut self, selected: Option<RangeInclusive<usize>>) -> Self {
+        self.selected = selected;
+        self
+    }
+
+    /// Everything on one line, token `peak` kept in view and underlined.
+    #[must_use]
+    pub fn one_line(mut self, peak: usize) -> Self {
+        self.peak = Some(peak);
+        self
+    }
+
+    /// What the hover card of a token shows.
+    #[must_use]
+    pub fn card(mut self, card: &'a mut Card<'a>) -> Self {
+        self.card = Some(card);
+        self
+    }
+
+    /// Draws the strip over the width that is there.
+    pub fn show(mut self, ui: &mut Ui) -> StripReply {
+        let width = ui.available_width();
+        let id = ui.make_persistent_id(("token strip", self.name));
+        let layout = self.layout(ui, id, width);
+        let size = match self.peak {
+            Some(_) => vec2(width.min(layout.size.x.max(1.0)), LINE),
+            None => vec2(width, layout.size.y.max(LINE)),
+        };
+        let (_, rect) = ui.allocate_space(size);
+        let response = ui.interact(rect, id, Sense::FOCUSABLE);
+        let name = self.name;
+        response.widget_info(|| WidgetInfo::labeled(Role::Paragraph, true, name));
+        let mut reply = StripReply {
+            response,
+            selected: None,
+            chosen: None,
+            opened: None,
+            beside: None,
+            hovered: None,
+        };
+        let origin = rect.min.to_vec2() - self.shift(&layout, rect.width());
+        let clip = ui.clip_rect().intersect(rect.expand(1.0));
+        let view = clip.translate(-origin);
+        for piece in layout.visible(view.top(), view.bottom()) {
+            if piece.rect.right() >= view.left() && piece.rect.left() <= view.right() {
+                self.piece_ui(ui, piece, (origin, clip), &mut reply);
+            }
+        }
+        self.keys(ui, &layout, origin, &mut reply);
+        if reply.response.has_focus() {
+            let stroke = Stroke::new(1.0, Theme::of(ui).line.strong);
+            let around = rect.expand2(vec2(4.0, 2.0));
+            ui.painter()
+                .rect_stroke(around, space::CORNER, stroke, StrokeKind::Outside);
+        }
+        reply
+    }
+
+    /// The layout of this text at this width, made anew only when either changed.
+    fn layout(&self, ui: &Ui, id: egui::Id, width: f32) -> Arc<Layout> {
+        let mut hash = DefaultHasher::new();
+        self.tokens.hash(&mut hash);
+        let width = self.peak.is_none().then_some(width.floor());
+        width.map(f32::to_bits).hash(&mut hash);
+        ui.pixels_per_point().to_bits().hash(&mut hash);
+        let key = hash.finish();
+        let kept = ui.data(|data| data.get_temp::<(u64, Arc<Layout>)>(id));
+        if let Some((kept, layout)) = kept
+            && kept == key
+        {
+            return layout;
+        }
+        let layout = ui.fonts_mut(|fonts| {
+            let mut measure = FontWidths { fonts };
+            Arc::new(lay_out(self.tokens, width, &mut measure))
+        });
+        ui.data_mut(|data| data.insert_temp(id, (key, Arc::clone(&layout))));
+        layout
+    }
+
+    /// How far a single line is moved to the left so that its peak is in the middle.
+    fn shift(&self, layout: &Layout, width: f32) -> Vec2 {
+        let Some(peak) = self.peak.and_then(|peak| layout.piece_of(peak)) else {
+            return Vec2::ZERO;
+        };
+        let most = (layout.size.x - width).max(0.0);
+        vec2((peak.rect.center().x - width / 2.0).clamp(0.0, most), 0.0)
+    }
+
+    fn share(&self, token: usize) -> f32 {
+        let value = self.values.get(token).copied().unwrap_or(0.0);
+        if self.most > 0.0 {
+            value / self.most
+        } else {
+            0.0
+        }
+    }
+
+    fn is_selected(&self, token: usize) -> bool {
+        self.selected.as_ref().is_some_and(|s| s.contains(&token))
+    }
+
+    fn piece_ui(
+        &mut self,
+        ui: &Ui,
+        piece: &Piece,
+        (origin, clip): (Vec2, Rect),
+        reply: &mut StripReply,
+    ) {
+        let rect = piece.rect.translate(origin);
+        let token = piece.token;
+        let place = (
+            token,
+            piece.rect.left().to_bits(),
+            piece.rect.top().to_bits(),
+        );
+        let id = reply.response.id.with(place);
+        let response = ui.interact(rect.intersect(clip), id, Sense::CLICK);
+        let text = &self.tokens[token];
+        let selected = self.is_selected(token);
+        response.widget_info(|| {
+            let name = format!("{}, token {token}", text.trim());
+            WidgetInfo::selected(Role::ListItem, true, selected, name)
+        });
+        self.paint(ui, piece, rect, (clip, response.hovered()));
+        if response.hovered() {
+            reply.hovered = Some(token);
+        }
+        if response.clicked() {
+            reply.response.request_focus();
+            let extend = ui.input(|input| input.modifiers.shift);
+            self.choose(ui, token, extend, reply);
+        }
+        if response.double_clicked() {
+            reply.opened = Some(token);
+        }
+        if response.middle_clicked() {
+            reply.beside = Some(token);
+        }
+        if let Some(card) = &mut self.card {
+            response.on_hover_ui(|ui| card(ui, token));
+        }
+    }
+
+    /// Selects `token`, or everything from the last plain click to it.
+    fn choose(&self, ui: &Ui, token: usize, extend: bool, reply: &mut StripReply) {
+        let id = reply.response.id.with("anchor");
+        let anchor = ui.data(|data| data.get_temp::<usize>(id));
+        let anchor = match anchor {
+            Some(anchor) if extend && self.selected.is_some() => anchor,
+            _ => token,
+        };
+        ui.data_mut(|data| data.insert_temp(id, anchor));
+        reply.selected = Some(anchor.min(token)..=anchor.max(token));
+        reply.chosen = Some(token);
+    }
+
+    fn keys(&self, ui: &Ui, layout: &Layout, origin: Vec2, reply: &mut StripReply) {
+        if !reply.response.has_focus() || self.tokens.is_empty() {
+            return;
+        }
+        let filter = EventFilter {
+            horizontal_arrows: true,
+            vertical_arrows: true,
+            ..EventFilter::default()
+        };
+        let id = reply.response.id;
+        ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
+        let last = self.tokens.len() - 1;
+        let anchor = ui.data(|data| data.get_temp::<usize>(id.with("anchor")));
+        let at = match (&self.selected, anchor) {
+            (Some(range), Some(anchor)) if *range.start() == anchor => Some(*range.end()),
+            (Some(range), _) => Some(*range.start()),
+            (None, _) => None,
+        };
+        let pressed = |key| ui.input(|input| input.key_pressed(key));
+        let from = at.unwrap_or(0);
+        let target = if pressed(Key::ArrowRight) {
+            Some(at.map_or(0, |at| (at + 1).min(last)))
+        } else if pressed(Key::ArrowLeft) {
+            Some(from.saturating_sub(1))
+        } else if pressed(Key::ArrowDown) {
+            layout.beside(from, 1)
+        } else if pressed(Key::ArrowUp) {
+            layout.beside(from, -1)
+        } else if pressed(Key::Home) {
+            Some(0)
+        } else if pressed(Key::End) {
+            Some(last)
+        } else {
+            None
+        };
+        let Some(target) = target.filter(|target| Some(*target) != at) else {
+            return;
+        };
+        let extend = ui.input(|input| input.modifiers.shift);
+        self.choose(ui, target, extend, reply);
+        if let Some(piece) = layout.piece_of(target) {
+            ui.scroll_to_rect(piece.rect.translate(origin), None);
+        }
+    }
+
+    fn paint(&self, ui: &Ui, piece: &Piece, rect: Rect, (clip, hovered): (Rect, bool)) {
+        let theme = Theme::of(ui);
+        let share = self.share(piece.token);
+        let painter = ui.painter().with_clip_rect(clip);
+        let inner = rect.shrink2(vec2(0.5, 0.0));
+        if let Some(fill) = self.fill(theme, share) {
+            painter.rect_filled(inner, space::CORNER, fill);
+        }
+        if self.tint == Tint::Diverging && share < -0.02 {
+            let y = inner.bottom() - 1.0;
+            let stroke = Stroke::new(2.0, theme.suppressed);
+            painter.hline(inner.x_range().shrink(2.0), y, stroke);
+        }
+        if self.peak == Some(piece.token) {
+            let stroke = Stroke::new(2.0, theme.ink.secondary);
+            painter.hline(inner.x_range().shrink(2.0), inner.bottom(), stroke);
+        }
+        let outline = if self.is_selected(piece.token) {
+            Some(Stroke::new(1.5, theme.ink.primary))
+        } else {
+            hovered.then(|| Stroke::new(1.0, theme.ink.secondary))
+        };
+        if let Some(stroke) = outline {
+            painter.rect_stroke(inner, space::CORNER, stroke, StrokeKind::Inside);
+        }
+        paint_glyphs(&painter, theme, &piece.glyphs, rect);
+    }
+
+    fn fill(&self, theme: &Theme, share: f32) -> Option<Color32> {
+        match self.tint {
+            Tint::Sequential(hue) => (share > 0.0).then(|| theme.tint(hue, share)),
+            Tint::Diverging => (share != 0.0).then(|| theme.diverging_tint(share)),
+        }
+    }
+}
+
+fn paint_glyphs(painter: &egui::Painter, theme: &Theme, glyphs: &Glyphs, rect: Rect) {
+    match glyphs {
+        Glyphs::Text(text) => {
+            let galley = painter.layout_no_wrap(text.clone(), token_font(), theme.ink.primary);
+            let top = rect.center().y - galley.size().y / 2.0;
+            painter.galley(egui::pos2(rect.left(), top), galley, theme.ink.primary);
+        }
+        Glyphs::Newline => {
+            painter.text(
+                rect.center(),
+                Align2::CENTER_CENTER,
+                NEWLINE,
+                token_font(),
+                theme.ink.disabled,
+            );
+        }
+        Glyphs::Hex(digits) => {
+            let frame = rect.shrink2(vec2(1.0, 3.0));
+            let stroke = Stroke::new(1.0, theme.line.strong);
+            painter.rect_stroke(frame, 2.0, stroke, StrokeKind::Inside);
+            painter.text(
+                rect.center(),
+                Align2::CENTER_CENTER,
+                digits,
+                hex_font(),
+                theme.ink.secondary,
+            );
+        }
+    }
+}
+
+const NEWLINE: &str = "⏎";
+
+fn token_font() -> FontId {
+    FontId::monospace(size::BODY)
+}
+
+fn hex_font() -> FontId {
+    FontId::monospace(size::CAPTION)
+}
+
+struct FontWidths<'a, 'f> {
+    fonts: &'a mut egui::epaint::text::FontsView<'f>,
+}
+
+impl Measure for FontWidths<'_, '_> {
+    fn glyph(&mut self, c: char) -> f32 {
+        self.fonts.glyph_width(&token_font(), c)
+    }
+
+    fn hex_digit(&mut self) -> f32 {
+        self.fonts.glyph_width(&hex_font(), '0')
+    }
+
+    fn newline(&mut self) -> f32 {
+        NEWLINE
+            .chars()
+            .map(|c| self.fonts.glyph_width(&token_font(), c))
+            .sum()
+    }
+}
