@@ -82,8 +82,6 @@ nouns! {
     Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,
-    /// Continue a prompt twice from one seed: untouched, and with a feature's decoder row added
-    Steer => steer,
 }
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.
