@@ -15,6 +15,7 @@ const WIDTH: f32 = 250.0;
 /// Project: new, open, demo, recent.
 pub(super) fn project_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.set_min_width(WIDTH);
+    ui.spacing_mut().item_spacing.y = 2.0;
     if let Some(folder) = state.project.folder() {
         about_ui(ui, &folder.display().to_string());
     }
@@ -46,6 +47,7 @@ pub(super) fn project_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands)
 /// Model: open another.
 pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.set_min_width(WIDTH);
+    ui.spacing_mut().item_spacing.y = 2.0;
     if let Some(path) = &state.catalogue.model_path {
         about_ui(ui, &path.display().to_string());
     }
@@ -66,6 +68,7 @@ pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 /// Dictionary: choose, open, evaluate, index, export, report, remove.
 pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.set_min_width(WIDTH);
+    ui.spacing_mut().item_spacing.y = 2.0;
     for dictionary in &state.catalogue.dictionaries {
         let chosen = state.selection.dictionary == Some(dictionary.id);
         let words = shortened(&dictionary.name, 28);

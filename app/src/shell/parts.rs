@@ -27,6 +27,22 @@ pub(super) fn icon_button_enabled(ui: &mut Ui, icon: &str, name: &str, enabled: 
     response.on_hover_text(name)
 }
 
+/// A small frameless icon within a line of text.
+pub(super) fn inline_icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
+    let secondary = Theme::of(ui).ink.secondary;
+    let icon = theme::icon(icon).size(theme::size::BODY).color(secondary);
+    let response = ui
+        .scope(|ui| {
+            ui.spacing_mut().button_padding = vec2(4.0, 0.0);
+            ui.spacing_mut().interact_size = vec2(20.0, 18.0);
+            let button = Button::new(icon).frame_when_inactive(false);
+            ui.add(button.stroke(Stroke::NONE))
+        })
+        .inner;
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, name));
+    response.on_hover_text(name)
+}
+
 /// At most `most` characters, with an ellipsis if something is cut.
 pub(super) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
@@ -48,11 +64,16 @@ pub(crate) fn icon_menu(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) 
     response.on_hover_text(name);
 }
 
+/// Height of a fact.
+const ROW: f32 = 18.0;
+
 /// A label left, a value right, in a row of the inspector or a card; `definition` on hover.
 pub(crate) fn fact_ui(ui: &mut Ui, label: &str, value: &str, definition: &str) {
     let secondary = Theme::of(ui).ink.secondary;
-    let row = ui.horizontal(|ui| {
-        ui.set_height(theme::size::PAGE);
+    let size = vec2(ui.available_width(), ROW);
+    let left = egui::Layout::left_to_right(egui::Align::Center);
+    let row = ui.allocate_ui_with_layout(size, left, |ui| {
+        ui.spacing_mut().interact_size.y = ROW;
         ui.label(egui::RichText::new(label).color(secondary));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             ui.add(egui::Label::new(theme::mono(value)).truncate());

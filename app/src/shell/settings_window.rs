@@ -10,7 +10,7 @@ use crate::theme::{self, Theme, space};
 /// Draws the settings window.
 pub(super) fn settings_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
     let mut open = true;
-    egui::Window::new("Settings")
+    egui::Window::new(theme::panel_title("Settings"))
         .open(&mut open)
         .collapsible(false)
         .resizable(false)
@@ -84,8 +84,13 @@ fn frame_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 fn row_ui(ui: &mut Ui, label: &str, control: impl FnOnce(&mut Ui, egui::Id)) {
     ui.horizontal(|ui| {
-        let text = egui::Label::new(egui::RichText::new(label).color(Theme::of(ui).ink.secondary));
-        let label = ui.add_sized((90.0, space::CONTROL_ROW), text);
-        control(ui, label.id);
+        let text = egui::RichText::new(label).color(Theme::of(ui).ink.secondary);
+        let column = egui::vec2(90.0, space::CONTROL_ROW);
+        let left = egui::Layout::left_to_right(egui::Align::Center);
+        let label = ui.allocate_ui_with_layout(column, left, |ui| {
+            ui.set_min_size(column);
+            ui.label(text)
+        });
+        control(ui, label.inner.id);
     });
 }

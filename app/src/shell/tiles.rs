@@ -5,7 +5,7 @@ use egui_tiles::{Behavior, SimplificationOptions, TabState, TileId, Tiles, UiRes
 
 use super::Views;
 use super::layout::Layout;
-use super::parts::icon_button;
+use super::parts::inline_icon_button;
 use crate::commands::{Commands, shell};
 use crate::state::AppState;
 use crate::theme::{self, Theme, icons, space};
@@ -139,7 +139,7 @@ fn head_ui(ui: &mut egui::Ui, view: ViewId, state: &AppState, commands: &mut Com
     ui.label(theme::page_title(about.title));
     if !state.settings.purposes_dismissed.contains(&view) {
         let secondary = Theme::of(ui).ink.secondary;
-        ui.horizontal(|ui| {
+        ui.horizontal_top(|ui| {
             let button = space::CONTROL_ROW + space::CONTROL;
             let purpose = egui::RichText::new(about.purpose).color(secondary);
             let widest = ui.available_width() - button;
@@ -147,7 +147,7 @@ fn head_ui(ui: &mut egui::Ui, view: ViewId, state: &AppState, commands: &mut Com
                 ui.set_max_width(widest);
                 ui.add(egui::Label::new(purpose).wrap());
             });
-            if icon_button(ui, icons::X, "Do not show this line again").clicked() {
+            if inline_icon_button(ui, icons::X, "Do not show this line again").clicked() {
                 commands.send(shell::Command::DismissPurpose(view));
             }
         });

@@ -93,7 +93,10 @@ fn widgets(theme: &Theme) -> Widgets {
     } = theme;
     Widgets {
         noninteractive: state(surface.panel, line.hair, ink.primary),
-        inactive: state(surface.raised, line.strong, ink.primary),
+        inactive: WidgetVisuals {
+            bg_fill: line.strong, // rails of sliders, boxes of check marks
+            ..state(surface.raised, line.strong, ink.primary)
+        },
         hovered: state(surface.hover, line.strong, ink.primary),
         active: state(surface.hover, ink.secondary, ink.primary),
         open: state(surface.hover, line.strong, ink.primary),

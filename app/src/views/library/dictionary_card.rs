@@ -62,6 +62,7 @@ fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mu
 
 fn more_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
     ui.set_min_width(240.0);
+    ui.spacing_mut().item_spacing.y = 2.0;
     for (words, command) in crate::shell::dictionary_actions(state, dictionary) {
         if ui.button(words).clicked() {
             commands.send(command);
@@ -110,16 +111,18 @@ fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, command
             ui.label(RichText::new("Not evaluated yet").color(secondary));
         }
     }
-    if !dictionary.evaluation.is_loading() {
-        let words = if dictionary.evaluation.ready().is_some() {
-            "Evaluate again"
-        } else {
-            "Evaluate"
-        };
+    if dictionary.evaluation.is_loading() {
+        return;
+    }
+    let words = match dictionary.evaluation {
+        Load::Ready(_) => "Evaluate again",
+        _ => "Evaluate",
+    };
+    ui.horizontal(|ui| {
         if named_button(ui, words, &dictionary.name) {
             commands.send(dictionary::Command::Evaluate(dictionary.id));
         }
-    }
+    });
 }
 
 fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {

@@ -17,7 +17,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, space};
 
 /// Narrowest card of a dictionary.
-const CARD: f32 = 330.0;
+const CARD: f32 = 300.0;
 
 /// What is loaded, what was decided about it, and how good is it?
 #[derive(Debug, Default)]
