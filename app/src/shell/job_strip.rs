@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use egui::{Frame, Margin, ProgressBar, Ui};
+use egui::{Frame, Margin, Ui};
 
-use super::parts::{icon_button_enabled, shortened};
+use super::parts::{bar_ui, icon_button_enabled, shortened};
 use crate::commands::{Commands, navigation, shell};
 use crate::state::AppState;
 use crate::state::jobs::{Job, Status};
@@ -49,21 +49,9 @@ pub(super) fn job_strip_ui(ui: &mut Ui, state: &AppState, commands: &mut Command
 fn job_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
     let theme = Theme::of(ui);
     ui.horizontal(|ui| {
-        let name = egui::Button::new(shortened(&job.name, 36)).frame(false);
-        let name = ui.add_sized((220.0, space::CONTROL_ROW), name);
-        if name.on_hover_text("Open the log").clicked() {
-            commands.send(navigation::Command::Go(ViewId::Log));
-        }
-        let bar = ProgressBar::new(job.share().unwrap_or(0.0))
-            .desired_width(180.0)
-            .desired_height(6.0)
-            .corner_radius(3.0)
-            .fill(theme.ink.secondary);
-        let bar = ui.add(bar);
-        bar.widget_info(|| {
-            let name = format!("{}: {}", job.name, words(job));
-            egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, name)
-        });
+        name_ui(ui, job, commands);
+        let name = format!("{}: {}", job.name, words(job));
+        bar_ui(ui, job.share().unwrap_or(0.0), 180.0, &name);
         ui.label(theme::mono_caption(words(job)).color(theme.ink.secondary));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let stop = format!("Stop: {}", job.name);
@@ -72,6 +60,19 @@ fn job_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
                 commands.send(shell::Command::StopJob(job.id));
             }
         });
+    });
+}
+
+fn name_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
+    let column = egui::vec2(240.0, space::CONTROL_ROW);
+    let left = egui::Layout::left_to_right(egui::Align::Center);
+    ui.allocate_ui_with_layout(column, left, |ui| {
+        ui.set_min_size(column);
+        ui.spacing_mut().button_padding.x = 0.0;
+        let name = egui::Button::new(shortened(&job.name, 36)).frame(false);
+        if ui.add(name).on_hover_text("Open the log").clicked() {
+            commands.send(navigation::Command::Go(ViewId::Log));
+        }
     });
 }
 

@@ -64,6 +64,16 @@ pub(crate) fn icon_menu(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) 
     response.on_hover_text(name);
 }
 
+/// A thin bar with a track; `name` is for screen readers.
+pub(crate) fn bar_ui(ui: &mut Ui, share: f32, width: f32, name: &str) {
+    let (rect, response) = ui.allocate_exact_size(vec2(width, 6.0), egui::Sense::hover());
+    response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, name));
+    let theme = Theme::of(ui);
+    let filled = rect.with_max_x(rect.left() + rect.width() * share.clamp(0.0, 1.0));
+    ui.painter().rect_filled(rect, 3.0, theme.line.hair);
+    ui.painter().rect_filled(filled, 3.0, theme.ink.secondary);
+}
+
 /// Height of a fact.
 const ROW: f32 = 18.0;
 

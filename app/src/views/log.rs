@@ -26,6 +26,8 @@ impl View for LogView {
 
 fn lines_ui(ui: &mut egui::Ui, state: &AppState) {
     let lines = &state.log.lines;
+    ui.spacing_mut().item_spacing.y = 0.0;
+    ui.spacing_mut().interact_size.y = space::TABLE_ROW;
     egui::ScrollArea::vertical()
         .auto_shrink(false)
         .stick_to_bottom(true)

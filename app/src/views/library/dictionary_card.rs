@@ -1,14 +1,14 @@
 //! A dictionary's card: what it is, how good it measured, whether it has an index.
 
-use egui::{ProgressBar, RichText, Ui};
+use egui::{RichText, Ui};
 use umbra_core::sae::Selection;
 
 use super::{card, failed_ui, figures, notes_ui};
 use crate::commands::{Commands, dictionary, navigation};
-use crate::shell::{fact_ui, icon_menu};
+use crate::shell::{bar_ui, fact_ui, icon_menu};
 use crate::state::catalogue::{Dictionary, LoadedSae};
 use crate::state::{AppState, Load};
-use crate::theme::{self, Theme, icons, space};
+use crate::theme::{self, Theme, icons};
 use crate::views::ViewId;
 use crate::widgets::number;
 
@@ -188,20 +188,8 @@ fn progress_ui(ui: &mut Ui, state: &AppState, job: &str) {
     ui.label(RichText::new(format!("{job}…")).color(theme.ink.secondary));
     ui.horizontal(|ui| {
         let percent = number::percent(f64::from(share.unwrap_or(0.0)));
-        let bar = ProgressBar::new(share.unwrap_or(0.0))
-            .desired_width(ui.available_width() - 70.0)
-            .desired_height(6.0)
-            .corner_radius(3.0)
-            .fill(theme.ink.secondary);
-        let bar = ui.add(bar);
-        bar.widget_info(|| {
-            egui::WidgetInfo::labeled(
-                egui::Role::ProgressIndicator,
-                true,
-                format!("{job} {percent}"),
-            )
-        });
-        ui.add_space(space::CHIP);
+        let width = ui.available_width() - 64.0;
+        bar_ui(ui, share.unwrap_or(0.0), width, &format!("{job} {percent}"));
         ui.label(theme::mono_caption(percent));
     });
 }
