@@ -8,7 +8,6 @@ use super::Console;
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::error::{Error, Result};
 use crate::formats;
-use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Sae;
 
@@ -47,7 +46,7 @@ pub struct SaeArgs {
     pub sae: PathBuf,
     /// Hook of the dictionary, if its file names none or another is meant (blocks.2.hook_resid_post)
     #[arg(long, value_name = "NAME")]
-    pub hook: Option<HookPoint>,
+    pub hook: Option<String>,
 }
 
 impl SaeArgs {
@@ -55,8 +54,9 @@ impl SaeArgs {
     pub fn open(&self, model: &Model, console: &Console) -> Result<Sae> {
         let (mut sae, notes) = formats::open(&self.sae)?;
         console.notes(&notes);
-        if let Some(hook) = self.hook {
-            sae.provenance.hook = Some(hook);
+        // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
+        if let Some(hook) = &self.hook {
+            sae.provenance.hook = Some(hook.parse()?);
         }
         formats::check_fit(&sae, model)?;
         Ok(sae)

@@ -212,6 +212,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_command_cannot_use_is_1() {
+        let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/sae-lens-topk");
+        for line in [
+            format!("umbra prompt --text x --model nowhere --sae {golden}"),
+            format!("umbra prompt --text x --model {demo} --sae nowhere"),
+            format!(
+                "umbra prompt --text x --model {demo} --sae {golden} --hook blocks.1.hook_nothing"
+            ),
+            format!(
+                "umbra prompt --text x --model {demo} --sae {golden} --hook blocks.9.hook_resid_post"
+            ),
+            // Known hook, other width.
+            format!("umbra prompt --text x --model {demo} --sae {golden}"),
+        ] {
+            assert_eq!(code(&words(&line)), FAILED, "{line}");
+        }
+    }
+
+    #[test]
     fn a_panic_becomes_one_sentence() {
         let said = guarded(|| panic!("lost the thread")).unwrap_err();
         assert!(

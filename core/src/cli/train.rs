@@ -26,7 +26,7 @@ pub(super) struct Args {
     no_split: bool,
     /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z)
     #[arg(long, value_name = "NAME")]
-    hook: HookPoint,
+    hook: String,
     #[command(flatten)]
     settings: SettingArgs,
     /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them
@@ -113,13 +113,15 @@ impl clap::FromArgMatches for SettingArgs {
 
 /// Runs `umbra train`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let mut spec = Spec::default_for(args.hook);
+    // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
+    let hook: HookPoint = args.hook.parse()?;
+    let mut spec = Spec::default_for(hook);
     for (key, text) in &args.settings.0 {
         spec.set(key, text)?;
     }
     spec.validate()?;
     let model = args.model.open(console)?;
-    model.check_hook(args.hook)?;
+    model.check_hook(hook)?;
     let rows = read(args, &model, &mut spec, console)?;
     let outcome = watch(&spec, &model, &rows, console)?;
     let precision = match args.precision {
@@ -245,7 +247,7 @@ mod tests {
             };
             let line = parse(&[&format!("--{}", setting.flag), &value]).unwrap();
             assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
-            let mut spec = Spec::default_for(line.args.hook);
+            let mut spec = Spec::default_for(line.args.hook.parse().unwrap());
             spec.set(setting.key, &value).unwrap();
             assert_eq!(spec.get(setting.key).unwrap(), value);
         }
