@@ -174,7 +174,6 @@ fn example(example: &Example) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
 
     use super::*;
 

@@ -90,7 +90,9 @@ mod tests {
     #[track_caller]
     fn check(values: &[f32]) {
         let mut counts = Counts::default();
-        values.iter().for_each(|v| counts.add(*v));
+        for value in values {
+            counts.add(*value);
+        }
         let max = f64::from(values.iter().copied().fold(0.0, f32::max));
         let histogram = counts.histogram(max);
         let bins = histogram.counts.len();

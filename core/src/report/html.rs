@@ -1,249 +1,291 @@
-//! The report as one HTML page that opens from disk: style inside, figures as SVG, nothing fetched.
+//! A report as one HTML page: style inside, figures as SVG, nothing fetched, everything escaped.
 
 use std::fmt::Write as _;
 
-use super::{DEFINITIONS, Entry, Report};
-use crate::features::{Example, Histogram, TokenEffect};
+use super::{DEFINITIONS, Report, Reported, figures};
+use crate::features::{About, Example, Interval, TokenEffect};
 
-const STYLE: &str = include_str!("../../../assets/report/report.css");
-/// Height of a histogram's plot.
-const PLOT_HEIGHT: f64 = 90.0;
-/// Width of every figure.
-const WIDTH: f64 = 480.0;
-/// Share of the activation colour behind the strongest token.
-const STRONGEST_TINT: f32 = 60.0;
+const STYLE: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../assets/report/report.css"
+));
 
-/// The whole page.
+/// The page.
 pub(super) fn page(report: &Report) -> String {
     let about = &report.about;
-    let title = format!("Features of {}", escape(&about.sae));
-    let facts = [
-        ("model", about.model.clone()),
-        (
-            "dictionary",
-            format!("{} ({} features)", about.sae, about.features),
+    let title = escape(&format!("Features of {}", about.sae));
+    let mut page = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+    );
+    put(
+        &mut page,
+        format_args!(
+            "<header>\n<h1>{title}</h1>\n<p class=\"purpose\">What {} of the dictionary’s {} features respond to, and what they do</p>",
+            count(report.features.len() as u64),
+            count(about.features as u64)
         ),
-        ("hook", about.hook.clone()),
+    );
+    facts(&mut page, about, &report.version);
+    page.push_str("<nav aria-label=\"Features\">\n");
+    for reported in &report.features {
+        let feature = reported.detail.summary.feature;
+        put(
+            &mut page,
+            format_args!(
+                "<a href=\"#f{feature}\">#{feature} {}</a>",
+                escape(&reported.label)
+            ),
+        );
+    }
+    page.push_str("</nav>\n</header>\n<main>\n");
+    for reported in &report.features {
+        feature(&mut page, reported);
+    }
+    page.push_str("</main>\n<footer>\n<h3>How the numbers are defined</h3>\n<dl>\n");
+    for (name, meaning) in DEFINITIONS {
+        put(
+            &mut page,
+            format_args!("<dt>{}</dt><dd>{}</dd>", escape(name), escape(meaning)),
+        );
+    }
+    page.push_str("</dl>\n</footer>\n</body>\n</html>\n");
+    page
+}
+
+fn facts(page: &mut String, about: &About, version: &str) {
+    let trained: Vec<_> = about
+        .facts
+        .iter()
+        .map(|(key, value)| format!("{key} {value}"))
+        .collect();
+    let first = |hash: &str| hash.chars().take(16).collect::<String>();
+    let lines = [
+        ("Model", about.model.clone()),
         (
-            "text",
-            format!("{}, {} activations", about.corpus, about.tokens),
-        ),
-        (
-            "text fingerprint",
-            format!("sha256 {}", about.corpus_fingerprint),
-        ),
-        ("seed of the examples", about.seed.to_string()),
-        (
-            "versions",
+            "Dictionary",
             format!(
-                "umbra {}, index built by umbra {}",
-                crate::VERSION,
+                "{} at {}, weights {}…",
+                about.sae,
+                about.hook,
+                first(&about.sae_fingerprint)
+            ),
+        ),
+        ("Dictionary’s own facts", trained.join(" · ")),
+        (
+            "Text",
+            format!("{}, {}…", about.corpus, first(&about.corpus_fingerprint)),
+        ),
+        (
+            "Tokens",
+            format!(
+                "{} in rows of {}",
+                count(about.tokens),
+                count(about.context as u64)
+            ),
+        ),
+        ("Seed of the examples", about.seed.to_string()),
+        (
+            "Versions",
+            format!(
+                "index by Umbra {}, report by Umbra {version}",
                 about.version
             ),
         ),
     ];
-    let contents: String = report.features.iter().map(link).collect();
-    let articles: String = report.features.iter().map(article).collect();
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{title}</title>\n<style>\n{STYLE}</style></head>\n<body><main>\n<h1>{title}</h1>\n\
-         <p class=\"secondary\">What each feature responds to and what it writes, over the text named here.</p>\n{}\
-         <nav aria-label=\"Features\">{contents}</nav>\n{articles}<h2>Definitions</h2>\n{}</main></body></html>\n",
-        facts_list(facts.iter().map(|(key, value)| (*key, value.as_str()))),
-        facts_list(DEFINITIONS.iter().copied()),
-    )
+    page.push_str("<dl class=\"facts\">\n");
+    for (name, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        put(
+            page,
+            format_args!("<dt>{name}</dt><dd>{}</dd>", escape(value)),
+        );
+    }
+    page.push_str("</dl>\n");
 }
 
-fn facts_list<'a>(facts: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let items: String = facts
-        .map(|(key, value)| format!("<dt>{}</dt><dd>{}</dd>", escape(key), escape(value)))
-        .collect();
-    format!("<dl class=\"facts\">{items}</dl>\n")
-}
-
-fn link(entry: &Entry) -> String {
-    let feature = entry.detail.summary.feature;
-    let label = entry
-        .label
-        .as_deref()
-        .map(|label| format!(" {}", escape(label)));
-    format!(
-        "<a href=\"#f{feature}\"><span class=\"number\">#{feature}</span>{}</a>",
-        label.unwrap_or_default()
-    )
-}
-
-fn article(entry: &Entry) -> String {
-    let detail = &entry.detail;
+fn feature(page: &mut String, reported: &Reported) {
+    let detail = &reported.detail;
     let summary = detail.summary;
-    let mut out = format!(
-        "<article id=\"f{0}\"><header><h2><span class=\"number\">#{0}</span> {1}</h2><span class=\"secondary\">density {2} % · mean {3} · max {4}</span></header>\n",
-        summary.feature,
-        escape(entry.label.as_deref().unwrap_or("")),
-        three_digits(100.0 * summary.density),
-        three_digits(summary.mean),
-        three_digits(summary.max),
+    put(
+        page,
+        format_args!(
+            "<section class=\"feature\" id=\"f{0}\">\n<h2><span class=\"number\">#{0}</span> {1}</h2>\n\
+             <dl class=\"scalars\"><div><dt>density</dt><dd>{2} %</dd></div><div><dt>mean</dt><dd>{3}</dd></div>\
+             <div><dt>max</dt><dd>{4}</dd></div><div><dt>decoder norm</dt><dd>{5}</dd></div></dl>",
+            summary.feature,
+            escape(&reported.label),
+            significant(100.0 * summary.density),
+            significant(summary.mean),
+            significant(summary.max),
+            significant(summary.decoder_norm)
+        ),
     );
-    out.push_str("<div class=\"figures\">");
-    if summary.density > 0.0 {
-        out.push_str(&histogram(&detail.histogram));
+    if detail.top.is_empty() {
+        page.push_str("<p class=\"secondary\">Never active on this text</p>\n");
+    }
+    page.push_str("<div class=\"figures\">\n");
+    if !detail.histogram.counts.is_empty() {
+        let (svg, caption) = figures::histogram(&detail.histogram);
+        put(
+            page,
+            format_args!(
+                "<figure><h3>Histogram</h3>\n{svg}<figcaption>{caption}</figcaption></figure>"
+            ),
+        );
     }
     if !detail.head_shares.is_empty() {
-        out.push_str(&head_shares(&detail.head_shares));
+        let svg = figures::head_shares(&detail.head_shares);
+        put(
+            page,
+            format_args!(
+                "<figure><h3>Head shares</h3>\n{svg}<figcaption>Head; share of the decoder row’s norm</figcaption></figure>"
+            ),
+        );
     }
-    out.push_str(&effects("Promoted tokens", "up", &detail.promoted));
-    out.push_str(&effects("Suppressed tokens", "down", &detail.suppressed));
-    out.push_str("</div>\n");
-    if detail.top.is_empty() {
-        out.push_str("<p class=\"secondary\">Never active on this text</p>");
-    } else {
-        out.push_str("<h3>Strongest examples</h3>\n");
-        examples(&mut out, &detail.top, summary.max);
+    effects(page, "Promoted tokens", "promoted", &detail.promoted);
+    effects(page, "Suppressed tokens", "suppressed", &detail.suppressed);
+    page.push_str("</div>\n");
+    if !detail.top.is_empty() {
+        put(
+            page,
+            format_args!(
+                "<h3>Strongest examples</h3>\n<p class=\"secondary\">0 <span class=\"scale\"></span> {} (the feature’s maximum); the framed token is the example’s</p>",
+                significant(summary.max)
+            ),
+        );
+        examples(page, &detail.top, summary.max);
     }
     for interval in &detail.intervals {
-        if interval.examples.is_empty() {
-            continue;
-        }
-        writeln!(
-            out,
-            "<h3>{} to {}: {} % of its active tokens</h3>",
-            three_digits(interval.from),
-            three_digits(interval.to),
-            three_digits(100.0 * interval.share)
-        )
-        .expect("writing into a string");
-        examples(&mut out, &interval.examples, summary.max);
+        level(page, interval, summary.max);
     }
-    out.push_str("</article>\n");
-    out
+    page.push_str("</section>\n");
 }
 
-fn examples(out: &mut String, examples: &[Example], max: f64) {
-    for example in examples {
-        write!(
-            out,
-            "<div class=\"example\"><span class=\"value\">{}</span><p class=\"tokens\">",
-            three_digits(f64::from(example.act()))
-        )
-        .expect("writing into a string");
-        for (i, (token, act)) in example.tokens.iter().zip(&example.acts).enumerate() {
-            let tint = STRONGEST_TINT * act / (max as f32).max(f32::MIN_POSITIVE);
-            let shown = escape(&token.replace('\n', "⏎"));
-            let class = if i == example.at { " class=\"at\"" } else { "" };
-            let style = if *act > 0.0 {
-                format!(
-                    " style=\"background:color-mix(in srgb,var(--activation) {tint:.0}%,transparent)\" title=\"{}\"",
-                    three_digits(f64::from(*act))
-                )
-            } else {
-                String::new()
-            };
-            write!(out, "<span{class}{style}>{shown}</span>").expect("writing into a string");
-        }
-        writeln!(
-            out,
-            "</p><span class=\"source\">{}</span></div>",
-            escape(&example.document)
-        )
-        .expect("writing into a string");
+fn effects(page: &mut String, title: &str, class: &str, effects: &[TokenEffect]) {
+    if effects.is_empty() {
+        return;
     }
-}
-
-fn effects(title: &str, class: &str, effects: &[TokenEffect]) -> String {
-    let rows: String = effects
-        .iter()
-        .map(|effect| {
-            let text = escape(&effect.text.replace('\n', "⏎").replace(' ', "·"));
-            format!(
-                "<tr><td>{text}</td><td class=\"{class}\">{:+.3}</td></tr>",
+    put(page, format_args!("<div><h3>{title}</h3>\n<table>"));
+    for effect in effects {
+        put(
+            page,
+            format_args!(
+                "<tr title=\"token {}\"><td>{}</td><td class=\"{class}\">{:+.3}</td></tr>",
+                effect.id,
+                token_text(&effect.text),
                 effect.effect
-            )
-        })
-        .collect();
-    format!(
-        "<figure><figcaption>{title}, logit change per unit</figcaption><table>{rows}</table></figure>"
-    )
-}
-
-/// Bars of log(1 + count), since counts span decades.
-fn histogram(histogram: &Histogram) -> String {
-    let most = histogram.counts.iter().copied().max().unwrap_or(0);
-    let bins = histogram.counts.len().max(1) as f64;
-    let step = WIDTH / bins;
-    let bars: String = histogram
-        .counts
-        .iter()
-        .enumerate()
-        .map(|(i, count)| {
-            let height = PLOT_HEIGHT * (*count as f64).ln_1p() / (most as f64).ln_1p().max(f64::MIN_POSITIVE);
-            format!(
-                "<rect class=\"bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{height:.1}\"><title>{count} tokens from {} to {}</title></rect>",
-                i as f64 * step + 0.5,
-                PLOT_HEIGHT - height,
-                (step - 1.0).max(0.5),
-                three_digits(histogram.edges[i]),
-                three_digits(histogram.edges[i + 1]),
-            )
-        })
-        .collect();
-    let last = histogram.edges.last().copied().unwrap_or(0.0);
-    format!(
-        "<figure><figcaption>Activation histogram, logarithmic counts, at most {most} a bin</figcaption>\
-         <svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Activation histogram\">{bars}\
-         <line class=\"axis\" x1=\"0\" x2=\"{WIDTH}\" y1=\"{PLOT_HEIGHT}\" y2=\"{PLOT_HEIGHT}\"/>\
-         <text x=\"0\" y=\"{2}\">0</text><text x=\"{WIDTH}\" y=\"{2}\" text-anchor=\"end\">{}</text></svg></figure>",
-        PLOT_HEIGHT + 18.0,
-        three_digits(last),
-        PLOT_HEIGHT + 14.0,
-    )
-}
-
-fn head_shares(shares: &[f32]) -> String {
-    const ROW: f64 = 18.0;
-    const LABEL: f64 = 70.0;
-    let most = shares.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
-    let bars: String = shares
-        .iter()
-        .enumerate()
-        .map(|(head, share)| {
-            let y = head as f64 * ROW;
-            let width = (WIDTH - 2.0 * LABEL) * f64::from(share / most);
-            format!(
-                "<text x=\"0\" y=\"{:.1}\">head {head}</text><rect class=\"bar\" x=\"{LABEL}\" y=\"{:.1}\" width=\"{width:.1}\" height=\"{:.1}\"/>\
-                 <text x=\"{WIDTH}\" y=\"{:.1}\" text-anchor=\"end\">{:.1} %</text>",
-                y + 13.0,
-                y + 3.0,
-                ROW - 6.0,
-                y + 13.0,
-                100.0 * share,
-            )
-        })
-        .collect();
-    format!(
-        "<figure><figcaption>Head shares</figcaption><svg viewBox=\"0 0 {WIDTH} {}\" role=\"img\" aria-label=\"Head shares\">{bars}</svg></figure>",
-        shares.len() as f64 * ROW
-    )
-}
-
-/// Three significant digits without an exponent.
-fn three_digits(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return format!("{value}");
+            ),
+        );
     }
-    let decimals = (2 - value.abs().log10().floor() as i32).clamp(0, 9);
-    format!("{value:.0$}", decimals as usize)
+    page.push_str("</table></div>\n");
 }
 
+fn level(page: &mut String, interval: &Interval, max: f64) {
+    put(
+        page,
+        format_args!(
+            "<h3>{} to {} <span class=\"secondary\">{} % of its active tokens</span></h3>",
+            significant(interval.from),
+            significant(interval.to),
+            significant(100.0 * interval.share)
+        ),
+    );
+    examples(page, &interval.examples, max);
+}
+
+fn examples(page: &mut String, examples: &[Example], max: f64) {
+    page.push_str("<ol class=\"examples\">\n");
+    for example in examples {
+        put(
+            page,
+            format_args!(
+                "<li title=\"{}\"><span class=\"value\">{}</span><span class=\"tokens\">",
+                escape(&example.document),
+                significant(example.act().into())
+            ),
+        );
+        page.pop();
+        for (i, (token, act)) in example.tokens.iter().zip(&example.acts).enumerate() {
+            page.push_str(&token_span(token, *act, max, i == example.at));
+        }
+        page.push_str("</span></li>\n");
+    }
+    page.push_str("</ol>\n");
+}
+
+/// A token with its tint and its activation as a title; the example's own is `b`, so it is told from others without colour.
+fn token_span(token: &str, act: f32, max: f64, is_examples: bool) -> String {
+    let text = token_text(token);
+    let tag = match (is_examples, act > 0.0) {
+        (true, _) => "b",
+        (false, true) => "span",
+        (false, false) => return text,
+    };
+    let share = f64::from(act) / max.max(f64::MIN_POSITIVE);
+    format!(
+        "<{tag} style=\"--a:{share:.3}\" title=\"{}\">{text}</{tag}>",
+        significant(act.into())
+    )
+}
+
+/// A token's text, a line break as a faint sign.
+fn token_text(token: &str) -> String {
+    escape(token).replace('\n', "<i>⏎</i>")
+}
+
+/// Text as HTML; control characters as their number.
 fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
+    let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            _ => out.push(c),
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            '\n' | '\t' => safe.push(c),
+            c if c.is_control() => {
+                write!(safe, "⟨{:02X}⟩", u32::from(c)).expect("a string takes everything");
+            }
+            c => safe.push(c),
         }
     }
-    out
+    safe
+}
+
+/// Three significant digits.
+pub(super) fn significant(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let before = value.abs().log10().floor() as i32 + 1;
+    if before > 15 {
+        return format!("{value:.2e}");
+    }
+    if before >= 4 {
+        return count(value.round() as u64);
+    }
+    let digits = usize::try_from(3 - before).unwrap_or(0);
+    if digits > 8 {
+        return format!("{value:.2e}");
+    }
+    format!("{value:.digits$}")
+}
+
+/// Thousands apart by a thin space.
+pub(super) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut apart = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            apart.push('\u{202f}');
+        }
+        apart.push(digit);
+    }
+    apart
+}
+
+fn put(page: &mut String, piece: std::fmt::Arguments<'_>) {
+    page.write_fmt(piece).expect("a string takes everything");
+    page.push('\n');
 }

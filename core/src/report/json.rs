@@ -1,41 +1,37 @@
-//! The report as JSON: what the index says about itself, definitions, then each feature as `umbra index show --json` gives it.
+//! A report as one JSON object: the facts, the definitions, the features as `umbra index show --json` gives them with their labels.
 
 use serde_json::{Map, Value, json};
 
-use super::{DEFINITIONS, Report};
+use super::{DEFINITIONS, Report, Reported};
 use crate::features;
 
-/// The whole report, indented, with a newline at its end.
-pub(super) fn text(report: &Report) -> String {
+pub(super) fn object(report: &Report) -> Value {
     let about = &report.about;
-    let definitions: Map<String, Value> = DEFINITIONS
+    let definitions = DEFINITIONS
         .iter()
-        .map(|(word, meaning)| ((*word).to_owned(), json!(meaning)))
-        .collect();
-    let features: Vec<Value> = report
-        .features
-        .iter()
-        .map(|entry| {
-            let mut feature = features::json(&entry.detail);
-            feature["label"] = json!(entry.label);
-            feature
-        })
-        .collect();
-    let object = json!({
-        "umbra_report": 1,
-        "umbra_version": crate::VERSION,
-        "index_version": about.version,
+        .map(|(name, meaning)| ((*name).to_owned(), json!(meaning)));
+    let facts = about.facts.iter().cloned();
+    json!({
         "model": about.model,
-        "sae": about.sae,
-        "sae_fingerprint": about.sae_fingerprint,
-        "sae_facts": about.facts,
+        "dictionary": about.sae,
+        "dictionary_fingerprint": about.sae_fingerprint,
+        "dictionary_facts": facts.collect::<Value>(),
+        "dictionary_features": about.features,
         "hook": about.hook,
         "corpus": about.corpus,
         "corpus_fingerprint": about.corpus_fingerprint,
         "tokens": about.tokens,
-        "seed": about.seed,
-        "definitions": definitions,
-        "features": features,
-    });
-    format!("{object:#}\n")
+        "context": about.context,
+        "index_seed": about.seed,
+        "index_version": about.version,
+        "report_version": report.version,
+        "definitions": definitions.collect::<Map<_, _>>(),
+        "features": report.features.iter().map(feature).collect::<Value>(),
+    })
+}
+
+fn feature(reported: &Reported) -> Value {
+    let mut object = features::json(&reported.detail);
+    object["label"] = json!(reported.label);
+    object
 }

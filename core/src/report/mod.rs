@@ -1,11 +1,14 @@
-//! Chosen features as plain data, then as one self-contained HTML page or JSON. It reads an index and writes one file; it computes nothing.
+//! Chosen features as plain data, then as one self-contained HTML page or JSON. Computes nothing that the index does not hold.
 
+mod figures;
 mod html;
 mod json;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::str::FromStr;
 
 use crate::error::{Error, Result};
 use crate::features::{About, Detail, Index};
@@ -21,87 +24,160 @@ pub enum Choice {
     Top(usize),
 }
 
-/// What each word of a report means, shown on its page and written into its JSON.
+impl FromStr for Choice {
+    type Err = Error;
+
+    /// `1,2,3` or `top:N`.
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = |_| {
+            let what = format!("`{text}` names no features, write 1,2,3 or top:10");
+            Error::setting("--features", what)
+        };
+        if let Some(most) = text.strip_prefix("top:") {
+            return most.trim().parse().map(Self::Top).map_err(wrong);
+        }
+        let features = text
+            .split(',')
+            .map(|feature| feature.trim().parse().map(FeatureId));
+        let features = features.collect::<Result<_, _>>().map_err(wrong)?;
+        Ok(Self::Listed(features))
+    }
+}
+
+/// A report before it has a form.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Model, dictionary, corpus, seeds, versions.
+    pub about: About,
+    /// Version that writes the report.
+    pub version: String,
+    /// The features in the order asked for.
+    pub features: Vec<Reported>,
+}
+
+/// A feature of a report.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reported {
+    /// What a person called it, or empty.
+    pub label: String,
+    /// What the index knows.
+    pub detail: Detail,
+}
+
+/// What every figure of a report means, in the order of the page.
 pub const DEFINITIONS: &[(&str, &str)] = &[
     (
+        "tokens",
+        "All positions of all rows but the first of each row, where no previous token is seen.",
+    ),
+    (
         "density",
-        "share of the text's tokens on which the feature is active; the first position of each row is left out",
-    ),
-    ("mean", "mean activation over the tokens where it is active"),
-    ("max", "largest activation on the text"),
-    (
-        "examples",
-        "the strongest places, one per row of text, then places drawn by seed from five equal intervals up to the maximum; 10 tokens either side",
+        "Share of these tokens on which the feature is active (activation above 0).",
     ),
     (
-        "promoted, suppressed",
-        "logit change per unit of activation along the decoder row (through W_O for hook_z), with the final norm's weight and without its run-time 1/σ",
+        "mean",
+        "Mean activation over the tokens on which it is active.",
+    ),
+    ("max", "Largest activation on the text."),
+    (
+        "decoder norm",
+        "Euclidean norm of the feature's decoder row.",
+    ),
+    (
+        "histogram",
+        "Active tokens by activation, in equal bins from 0 to the maximum; zero is left out.",
+    ),
+    (
+        "strongest examples",
+        "The 20 largest activations, one per row of tokens at most, with 10 tokens on either side inside the row.",
+    ),
+    (
+        "intervals",
+        "Five equal intervals of activation from 0 to the maximum; up to 5 active tokens of each, drawn at random by the index's seed. The share is \
+         that of the feature's active tokens.",
+    ),
+    (
+        "promoted and suppressed",
+        "Direct effect of one unit of activation on the logits: (γ ∘ centre(direction)) · W_U, where the direction is the decoder row, for hook_z \
+         taken through W_O; not centred where the model's norm is RMSNorm. The final norm's run-time factor 1/σ is left out.",
     ),
     (
         "head shares",
-        "norm of each head's slice of the decoder row over the sum of those norms (hook_z only)",
+        "For hook_z: norm of each head's slice of the decoder row over the sum of these norms.",
     ),
 ];
 
-/// A report before it is drawn.
-#[derive(Debug, Clone)]
-struct Report {
-    about: About,
-    features: Vec<Entry>,
-}
-
-/// A feature of a report with what people call it.
-#[derive(Debug, Clone)]
-struct Entry {
-    detail: Detail,
-    label: Option<String>,
-}
-
 impl Report {
-    fn read(index: &Index, choice: &Choice, labels: &[(FeatureId, String)]) -> Result<Self> {
-        let features = chosen(index, choice)?.into_iter().map(|feature| {
-            let label = labels.iter().find(|(f, _)| *f == feature);
-            Ok(Entry {
+    /// Reads the features of `choice` from `index`; `labels` are set beside theirs.
+    pub fn read(index: &Index, choice: &Choice, labels: &[(FeatureId, String)]) -> Result<Self> {
+        let chosen = match choice {
+            Choice::Listed(features) => {
+                let mut seen = BTreeSet::new();
+                let once = features.iter().filter(|feature| seen.insert(**feature));
+                once.copied().collect()
+            }
+            Choice::Top(most) => strongest(index, *most)?,
+        };
+        if chosen.is_empty() {
+            let what = "no feature is chosen or none is ever active, write 1,2,3 or top:10";
+            return Err(Error::setting("--features", what));
+        }
+        let label = |feature: FeatureId| {
+            let label = labels.iter().find(|(labelled, _)| *labelled == feature);
+            label.map(|(_, text)| text.clone()).unwrap_or_default()
+        };
+        let features = chosen.into_iter().map(|feature| {
+            Ok(Reported {
+                label: label(feature),
                 detail: index.detail(feature)?,
-                label: label.map(|(_, text)| text.clone()),
             })
         });
         Ok(Self {
             about: index.about().clone(),
+            version: crate::VERSION.to_owned(),
             features: features.collect::<Result<_>>()?,
         })
     }
-}
 
-fn chosen(index: &Index, choice: &Choice) -> Result<Vec<FeatureId>> {
-    match choice {
-        Choice::Listed(features) => Ok(features.clone()),
-        Choice::Top(most) => {
-            let mut summaries = index.summaries()?;
-            summaries.sort_by(|a, b| b.max.total_cmp(&a.max).then(a.feature.cmp(&b.feature)));
-            Ok(summaries.iter().take(*most).map(|s| s.feature).collect())
-        }
+    /// One page that needs nothing else.
+    pub fn html(&self) -> String {
+        html::page(self)
+    }
+
+    /// One object.
+    pub fn json(&self) -> serde_json::Value {
+        json::object(self)
     }
 }
 
-/// Writes the report of `choice` to `out` (`.html` or `.json`), with `labels` (feature, text) shown beside their features. The file appears whole
-/// or not at all; a feature that the index lacks and any other file name ending are errors.
+/// The active features with the largest maximum, ties by number.
+fn strongest(index: &Index, most: usize) -> Result<Vec<FeatureId>> {
+    let mut summaries = index.summaries()?;
+    summaries.retain(|summary| summary.max > 0.0);
+    summaries.sort_by(|a, b| b.max.total_cmp(&a.max).then(a.feature.cmp(&b.feature)));
+    summaries.truncate(most);
+    Ok(summaries.iter().map(|summary| summary.feature).collect())
+}
+
+/// Writes the report of `choice` to `out` (`.html` or `.json`), with `labels` (feature, text) shown beside their features.
 pub fn write(
     index: &Index,
     choice: &Choice,
     labels: &[(FeatureId, String)],
     out: &Path,
 ) -> Result<()> {
-    let draw: fn(&Report) -> String = match out.extension().and_then(|e| e.to_str()) {
-        Some("html") => html::page,
-        Some("json") => json::text,
+    let extension = out.extension().and_then(|extension| extension.to_str());
+    let extension = extension.unwrap_or_default().to_ascii_lowercase();
+    let form: fn(&Report) -> String = match extension.as_str() {
+        "html" | "htm" => Report::html,
+        "json" => |report| format!("{:#}\n", report.json()),
         _ => {
             return Err(Error::input(
-                "the report's file name must end in .html or .json",
+                "a report is an .html or a .json file, give it one of these endings",
                 out,
             ));
         }
     };
     let report = Report::read(index, choice, labels)?;
-    whole_file::write_bytes(out, draw(&report).as_bytes())
+    whole_file::write_bytes(out, form(&report).as_bytes())
 }

@@ -1,0 +1,102 @@
+//! Figures of a report as inline SVG: colours come from the page's style, every mark carries its number as a title.
+
+use std::fmt::Write as _;
+
+use super::html::{count, significant};
+use crate::features::Histogram;
+
+const WIDTH: f64 = 480.0;
+/// Counts that differ by more than this are drawn by their logarithm.
+const DECADES: u64 = 100;
+
+/// Bars of a histogram, their height by count, or by log(1 + count) where counts span decades. The caption says which.
+pub(super) fn histogram(histogram: &Histogram) -> (String, &'static str) {
+    const HEIGHT: f64 = 120.0;
+    const LEFT: f64 = 48.0;
+    const BOTTOM: f64 = 18.0;
+    let most = histogram.counts.iter().copied().max().unwrap_or(0);
+    let least = histogram.counts.iter().copied().filter(|c| *c > 0).min();
+    let by_log = least.is_some_and(|least| most / least > DECADES);
+    let height = |count: u64| {
+        let (count, most) = (count as f64, most.max(1) as f64);
+        let share = if by_log {
+            count.ln_1p() / most.ln_1p()
+        } else {
+            count / most
+        };
+        share * (HEIGHT - 8.0)
+    };
+    let end = histogram.edges.last().copied().unwrap_or(0.0);
+    let x = |value: f64| LEFT + value / end.max(f64::MIN_POSITIVE) * (WIDTH - LEFT - 4.0);
+    let mut svg = open(HEIGHT + BOTTOM, "Histogram of activations");
+    for (edges, count_here) in histogram.edges.windows(2).zip(&histogram.counts) {
+        let (from, to) = (x(edges[0]), x(edges[1]));
+        let tall = height(*count_here);
+        put(
+            &mut svg,
+            format_args!(
+                "<rect class=\"bar\" x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{tall:.1}\"><title>{} to {}: {} tokens</title></rect>",
+                from,
+                HEIGHT - tall,
+                (to - from - 1.0).max(0.5),
+                significant(edges[0]),
+                significant(edges[1]),
+                count(*count_here)
+            ),
+        );
+    }
+    put(
+        &mut svg,
+        format_args!(
+            "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
+             <text x=\"{LEFT}\" y=\"{y}\">0</text><text x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{end}</text>\
+             <text x=\"{label}\" y=\"14\" text-anchor=\"end\">{most}</text><text x=\"{label}\" y=\"{HEIGHT}\" text-anchor=\"end\">0</text></svg>",
+            y = HEIGHT + 14.0,
+            label = LEFT - 4.0,
+            end = significant(end),
+            most = count(most),
+        ),
+    );
+    let caption = if by_log {
+        "Activation; tokens by the logarithm of 1 + their number"
+    } else {
+        "Activation; number of tokens"
+    };
+    (svg, caption)
+}
+
+/// One horizontal bar per head, name left, share right.
+pub(super) fn head_shares(shares: &[f32]) -> String {
+    const ROW: f64 = 18.0;
+    const LEFT: f64 = 36.0;
+    const RIGHT: f64 = 64.0;
+    let most = shares.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let mut svg = open(ROW * shares.len() as f64 + 4.0, "Share of each head");
+    for (head, share) in shares.iter().enumerate() {
+        let y = ROW * head as f64;
+        put(
+            &mut svg,
+            format_args!(
+                "<text class=\"name\" x=\"{:.1}\" y=\"{text:.1}\" text-anchor=\"end\">{head}</text>\
+                 <rect class=\"bar\" x=\"{LEFT}\" y=\"{bar:.1}\" width=\"{:.1}\" height=\"12\"><title>Head {head}: {percent:.1} %</title></rect>\
+                 <text class=\"value\" x=\"{WIDTH}\" y=\"{text:.1}\" text-anchor=\"end\">{percent:.1} %</text>",
+                LEFT - 8.0,
+                f64::from(share / most) * (WIDTH - LEFT - RIGHT),
+                text = y + 13.0,
+                bar = y + 3.0,
+                percent = 100.0 * share,
+            ),
+        );
+    }
+    svg.push_str("</svg>");
+    svg
+}
+
+fn open(height: f64, name: &str) -> String {
+    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{name}\">")
+}
+
+fn put(svg: &mut String, piece: std::fmt::Arguments<'_>) {
+    svg.write_fmt(piece).expect("a string takes everything");
+    svg.push('\n');
+}
