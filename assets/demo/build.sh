@@ -15,18 +15,21 @@ model="$demo/model"
 python3 "$demo/prepare.py" "$books" "$work/books"
 rm -rf "$demo/text" && cp -r "$work/books/demo" "$demo/text"
 
-# name, hook, features, k, learning rate
+# name, hook, features, k, activations
 dictionaries=(
-  "attn-0 blocks.0.attn.hook_z 512 24"
-  "attn-1 blocks.1.attn.hook_z 1024 32"
-  "attn-2 blocks.2.attn.hook_z 1024 32"
-  "attn-3 blocks.3.attn.hook_z 1024 32"
-  "resid-2 blocks.2.hook_resid_post 2048 32"
+  "attn-0 blocks.0.attn.hook_z 512 24 1000000"
+  "attn-1 blocks.1.attn.hook_z 1024 32 1200000"
+  "attn-2 blocks.2.attn.hook_z 1024 32 1200000"
+  "attn-3 blocks.3.attn.hook_z 1024 32 2000000"
+  "resid-2 blocks.2.hook_resid_post 2048 32 2000000"
 )
 for dictionary in "${dictionaries[@]}"; do
-  read -r name hook features k <<< "$dictionary"
+  read -r name hook features k activations <<< "$dictionary"
   "$umbra" train --model "$model" --corpus "$work/books/train" --no-split --hook "$hook" --features "$features" --k "$k" \
-    --tokens 5000000 --seed 0 --precision f16 --out "$demo/saes/$name"
-  "$umbra" eval --model "$model" --sae "$demo/saes/$name" --corpus "$work/books/held-out" --json > "$work/$name.json"
-  "$umbra" index build --model "$model" --sae "$demo/saes/$name" --corpus "$work/books/held-out" --out "$demo/indexes/$name.sqlite"
+    --tokens "$activations" --seed 0 --precision f16 --out "$demo/saes/$name"
+  "$umbra" index build --model "$model" --sae "$demo/saes/$name" --corpus "$demo/text/held-out" --out "$demo/indexes/$name.sqlite"
+done
+for dictionary in "${dictionaries[@]}"; do
+  read -r name _ <<< "$dictionary"
+  "$umbra" eval --model "$model" --sae "$demo/saes/$name" --corpus "$demo/text/held-out" --project "$demo"
 done

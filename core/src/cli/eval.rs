@@ -1,10 +1,13 @@
 //! `umbra eval`: what a dictionary keeps of an activation, and what that costs the model.
 
+use std::path::PathBuf;
+
 use serde_json::{Map, Value, json};
 
 use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs};
 use crate::error::{Error, Result};
 use crate::eval::{self, DEFINITIONS, Figures};
+use crate::project::Project;
 
 /// Flags of `umbra eval`.
 #[derive(Debug, clap::Args)]
@@ -15,10 +18,23 @@ pub(super) struct Args {
     sae: SaeArgs,
     #[command(flatten)]
     text: TextArgs,
+    /// Keep the figures with this project, where the window shows them
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
 }
 
 /// Runs `umbra eval`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    // Opened first: a wrong folder is told before the work, not after it.
+    let project =
+        args.project
+            .as_deref()
+            .map(Project::open)
+            .transpose()?
+            .map(|(project, notes)| {
+                console.notes(&notes);
+                project
+            });
     let model = args.model.open(console)?;
     let sae = args.sae.open(&model, console)?;
     let (_, rows) = args.text.read(&model, console)?;
@@ -29,6 +45,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Some(figures) = figures else {
         return Ok(Exit::Stopped);
     };
+    if let Some(project) = project {
+        project.keep_figures(&sae.name, &args.text.describe(), &figures)?;
+    }
     console.answer(&object(&figures)?, || table(&figures))?;
     Ok(Exit::Done)
 }
