@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use super::decoder::Decoder;
+use super::gguf::Gguf;
 use super::settings::Settings;
 use super::weights::{Fetch, Safetensors};
 use super::{Config, gpt2, llama};
@@ -31,7 +32,24 @@ pub(super) fn open(path: &Path, notes: &mut Notes) -> Result<Loaded> {
             path,
         ));
     }
+    if path.is_file() {
+        return gguf(path, notes);
+    }
     folder(path, notes)
+}
+
+fn gguf(path: &Path, notes: &mut Notes) -> Result<Loaded> {
+    let file = Gguf::open(path)?;
+    let settings = file.settings()?;
+    let codec = file.codec()?;
+    let (config, decoder) = family(&settings)?(&settings, &Fetch::new(&file))?;
+    notes.add("GGUF: weights are dequantised to f32, q and k rows are in half-split rotary order");
+    Ok(Loaded {
+        config,
+        decoder,
+        codec,
+        files: vec![path.to_path_buf()],
+    })
 }
 
 fn folder(path: &Path, notes: &mut Notes) -> Result<Loaded> {

@@ -3,6 +3,8 @@
 mod blocks;
 mod decoder;
 mod generate;
+mod gguf;
+mod gguf_tokenizer;
 mod gpt2;
 mod llama;
 mod load;
