@@ -7,7 +7,9 @@
 //! assert_eq!(harness.state_mut().commands.take(), [prompt::Command::Read.into()]);
 //! ```
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
 use umbra_core::dims::Matrix;
@@ -15,7 +17,10 @@ use umbra_core::features::Summary;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::sae::{Provenance, Sae, Selection};
 
-use crate::commands::Commands;
+use crate::commands::{self, Command, Commands, Context};
+use crate::jobs::Jobs;
+use crate::shell::dialogs::{Ask, Dialogs};
+use crate::shell::layout::Layout;
 use crate::state::catalogue::{DictionaryId, LoadedSae};
 use crate::state::features::Table;
 use crate::state::{AppState, Event, Load, catalogue, features};
@@ -133,6 +138,81 @@ pub fn table(dictionary: DictionaryId, features: usize) -> Table {
         top_tokens: (0..features)
             .map(|i| words[i % words.len()].to_owned())
             .collect(),
+    }
+}
+
+/// State, jobs and commands without a window: runs commands and waits for their jobs.
+#[derive(Debug)]
+pub struct Desk {
+    /// What the commands change.
+    pub state: AppState,
+    /// Where file dialogs get their answers.
+    pub dialogs: Arc<dyn Dialogs>,
+    layout: Layout,
+    jobs: Jobs,
+}
+
+/// Answers every dialog with one path.
+#[derive(Debug)]
+pub struct Answer(pub Option<PathBuf>);
+
+impl Dialogs for Answer {
+    fn ask(&self, _: &Ask) -> Option<PathBuf> {
+        self.0.clone()
+    }
+}
+
+impl Desk {
+    /// Over `state`, with every dialog cancelled.
+    pub fn new(state: AppState) -> Self {
+        Self {
+            state,
+            dialogs: Arc::new(Answer(None)),
+            layout: Layout::default(),
+            jobs: Jobs::new(|| {}),
+        }
+    }
+
+    /// Carries out `command` and everything that follows from it, until nothing runs and nothing is called for.
+    pub fn run(&mut self, command: impl Into<Command>) {
+        let until = Instant::now() + Duration::from_secs(60);
+        let mut commands = Commands::default();
+        commands.send(command);
+        loop {
+            while !commands.is_empty() {
+                for command in commands.take() {
+                    command.run(&mut Context {
+                        state: &mut self.state,
+                        jobs: &mut self.jobs,
+                        layout: &mut self.layout,
+                        dialogs: &self.dialogs,
+                        commands: &mut commands,
+                    });
+                }
+            }
+            let busy = self.jobs.is_busy();
+            let events = self.jobs.drain();
+            let mut quiet = events.is_empty() && !busy;
+            for event in events {
+                self.state.apply(event);
+            }
+            for command in self.jobs.asked() {
+                commands.send(command);
+            }
+            commands::follow(&self.state, &mut commands);
+            quiet &= commands.is_empty();
+            if quiet {
+                return;
+            }
+            assert!(Instant::now() < until, "the jobs did not settle");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// The notifications on screen.
+    pub fn notices(&self) -> Vec<&str> {
+        let notices = self.state.log.notices.iter();
+        notices.map(|shown| shown.notice.text.as_str()).collect()
     }
 }
 

@@ -3,6 +3,9 @@
 //! Opening is declared, not scripted: an event puts a path into the catalogue as `Load::Absent`, [`follow`] asks for what is absent, and once it is
 //! ready and the project does not name it, asks to keep it.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
