@@ -14,10 +14,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     std::fs::create_dir_all(folder)
         .map_err(|source| Error::io("cannot create the folder", folder, source))?;
     let failed = |source| Error::io("cannot write the file", path, source);
-    let temporary = tempfile::Builder::new()
-        .prefix(".umbra-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let temporary = temporary_in(folder).map_err(failed)?;
     let mut out = BufWriter::new(temporary);
     fill(&mut out).map_err(failed)?;
     let temporary = out
@@ -28,6 +25,19 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
         .persist(path)
         .map_err(|refused| failed(refused.error))?;
     Ok(())
+}
+
+/// A temporary file in `folder` that, once renamed, is as readable as any other new file.
+pub(crate) fn temporary_in(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".umbra-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        // The umask takes away what it takes away from every file.
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    builder.tempfile_in(folder)
 }
 
 /// Writes bytes as `path`, whole or not at all.

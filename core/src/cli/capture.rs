@@ -1,6 +1,6 @@
 //! `umbra capture`: activations of chosen hooks as safetensors.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         .iter()
         .map(|(hook, value)| (hook.to_string(), json!(value.dims())))
         .collect();
-    let mut tensors: HashMap<String, Tensor> = captured
+    let mut tensors: BTreeMap<String, Tensor> = captured
         .into_iter()
         .map(|(hook, value)| (hook.to_string(), value))
         .collect();

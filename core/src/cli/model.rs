@@ -1,6 +1,6 @@
 //! `umbra model`: what a model is, its logits, and text it writes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use candle_core::{DType, Tensor};
@@ -178,7 +178,7 @@ fn check_tokens(tokens: &[TokenId], model: &Model) -> Result<()> {
 }
 
 /// Writes tensors as one safetensors file; token ids become i64, as other libraries expect them.
-pub(super) fn save(tensors: HashMap<String, Tensor>, out: &std::path::Path) -> Result<()> {
+pub(super) fn save(tensors: BTreeMap<String, Tensor>, out: &std::path::Path) -> Result<()> {
     let mut widened = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let dtype = if tensor.dtype() == DType::U32 {
@@ -188,7 +188,6 @@ pub(super) fn save(tensors: HashMap<String, Tensor>, out: &std::path::Path) -> R
         };
         widened.push((name, tensor.to_dtype(dtype)?.contiguous()?));
     }
-    widened.sort_by(|a, b| a.0.cmp(&b.0));
     let bytes = safetensors::serialize(widened, None).map_err(|reason| {
         Error::input(format!("cannot be written as safetensors ({reason})"), out)
     })?;

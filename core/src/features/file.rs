@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
 use crate::models::Model;
 use crate::sae::Sae;
+use crate::whole_file;
 
 pub(super) const VERSION: u32 = 1;
 /// `UmbI`, so that another program's database is told apart.
@@ -65,10 +66,7 @@ pub(super) fn write(
     std::fs::create_dir_all(folder)
         .map_err(|source| Error::io("cannot create the folder", folder, source))?;
     let failed = |source| Error::io("cannot write the index", out, source);
-    let temporary = tempfile::Builder::new()
-        .prefix(".umbra-")
-        .tempfile_in(folder)
-        .map_err(failed)?;
+    let temporary = whole_file::temporary_in(folder).map_err(failed)?;
     if !fill(temporary.path(), content, step)
         .map_err(|refused| Error::database("cannot write the index", out, refused))?
     {

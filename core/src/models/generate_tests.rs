@@ -145,7 +145,7 @@ fn the_stories_model_tells_its_reference_story() {
     let reference: serde_json::Value = serde_json::from_str(&text).unwrap();
     let wanted: Vec<u32> =
         serde_json::from_value(reference["greedy_from_bos"]["token_ids"].clone()).unwrap();
-    for path in ["hf"] {
+    for path in ["hf", "stories260K.gguf"] {
         let model = Model::open(&folder.join(path)).unwrap().0;
         let bos = model.codec().bos().id.unwrap();
         assert_eq!(bos.0, wanted[0]);
