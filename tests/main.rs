@@ -1,1 +1,33 @@
-//! Whole-program tests, one module per area.
+//! Whole-program tests, one module per area. They run the built command line in folders of their own.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop where it is"
+)]
+
+mod failures;
+mod full_disk;
+mod journey;
+mod labs;
+mod model;
+mod tidy;
+
+use std::path::Path;
+
+use umbra_tests::Run;
+
+/// The program under test, run in `folder`.
+#[track_caller]
+fn umbra(folder: &Path, args: &[&str]) -> Run {
+    umbra_tests::run(env!("CARGO_BIN_EXE_umbra-under-test"), folder, args)
+}
+
+/// Fails unless `value` is an object that has `keys`.
+#[track_caller]
+fn has_keys(value: &serde_json::Value, keys: &str) {
+    let object = value
+        .as_object()
+        .unwrap_or_else(|| panic!("no object: {value}"));
+    for key in keys.split_whitespace() {
+        assert!(object.contains_key(key), "`{key}` is missing in {value}");
+    }
+}

@@ -36,7 +36,7 @@ pub(super) struct Args {
     rows: Option<usize>,
     /// Hooks by their TransformerLens names; several values, may be repeated
     #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
-    hook: Vec<HookPoint>,
+    hook: Vec<String>,
     /// File to write, whole or not at all: one tensor per hook, and `tokens`
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -60,11 +60,17 @@ struct Source {
 /// Runs `umbra capture`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
-    for hook in &args.hook {
+    // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
+    let hooks: Vec<HookPoint> = args
+        .hook
+        .iter()
+        .map(|hook| hook.parse())
+        .collect::<Result<_>>()?;
+    for hook in &hooks {
         model.check_hook(*hook)?;
     }
     let tokens = tokens(args, &model, console)?;
-    let captured = model.capture(&tokens, &args.hook)?;
+    let captured = model.capture(&tokens, &hooks)?;
     let shapes: serde_json::Map<_, _> = captured
         .iter()
         .map(|(hook, value)| (hook.to_string(), json!(value.dims())))

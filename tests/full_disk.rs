@@ -1,0 +1,101 @@
+//! A disk that is full while a command saves: one sentence, exit code 1, nothing half-written, an older file as it was.
+//!
+//! The limit on file size (`ulimit -f`) stands in for the disk: the write fails midway, in whatever program does it.
+#![cfg(unix)]
+
+use std::fs;
+
+use umbra_tests::{Run, at, golden, names};
+
+use crate::umbra;
+
+/// Runs `args` in `folder` with no file allowed above 1 KiB.
+fn umbra_on_full_disk(folder: &std::path::Path, args: &[&str]) -> Run {
+    // The signal that would end the program is ignored, so that it sees the failed write, as on a full disk.
+    let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
+    let program = env!("CARGO_BIN_EXE_umbra-under-test");
+    umbra_tests::run("sh", folder, &[&["-c", script, program], args].concat())
+}
+
+#[test]
+fn nothing_is_left_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, corpus) = (
+        golden("tiny-gpt2"),
+        at("assets/demo/text/held-out/alice.txt"),
+    );
+    let hook = "blocks.1.attn.hook_z";
+    let train = [
+        "train",
+        "--model",
+        &model,
+        "--corpus",
+        &corpus,
+        "--hook",
+        hook,
+        "--features",
+        "64",
+        "--k",
+        "4",
+    ];
+    let train = [train.as_slice(), &["--tokens", "2000", "--out", "sae"]].concat();
+    umbra_on_full_disk(folder.path(), &train).refused(&["sae"]);
+    assert!(names(folder.path()).is_empty());
+
+    umbra(folder.path(), &train).done();
+    let index = [
+        "index", "build", "--model", &model, "--sae", "sae", "--corpus", &corpus, "--tokens",
+        "2000",
+    ];
+    let index = [index.as_slice(), &["--out", "i.sqlite"]].concat();
+    umbra_on_full_disk(folder.path(), &index).refused(&["i.sqlite"]);
+    assert_eq!(names(folder.path()), ["sae"]);
+
+    umbra(folder.path(), &index).done();
+    fs::write(folder.path().join("o.safetensors"), "older").unwrap();
+    fs::write(folder.path().join("r.html"), "older").unwrap();
+    let capture = [
+        "capture",
+        "--model",
+        &model,
+        "--text",
+        "The old fox",
+        "--hook",
+        hook,
+        "--out",
+        "o.safetensors",
+    ];
+    umbra_on_full_disk(folder.path(), &capture).refused(&["o.safetensors"]);
+    let report = [
+        "report",
+        "i.sqlite",
+        "--features",
+        "top:3",
+        "--out",
+        "r.html",
+    ];
+    umbra_on_full_disk(folder.path(), &report).refused(&["r.html"]);
+    let probe = [
+        "dark-matter",
+        "--model",
+        &model,
+        "--sae",
+        "sae",
+        "--corpus",
+        &corpus,
+        "--keep",
+        "p.safetensors",
+    ];
+    let probe = [probe.as_slice(), &["--tokens", "1000"]].concat();
+    umbra_on_full_disk(folder.path(), &probe).refused(&["p.safetensors"]);
+    assert_eq!(
+        names(folder.path()),
+        ["i.sqlite", "o.safetensors", "r.html", "sae"]
+    );
+    for older in ["o.safetensors", "r.html"] {
+        assert_eq!(
+            fs::read_to_string(folder.path().join(older)).unwrap(),
+            "older"
+        );
+    }
+}

@@ -1,0 +1,190 @@
+//! The three labs on a small trained dictionary: `umbra dark-matter`, `umbra heads`, `umbra steer`.
+
+use serde_json::Value;
+use umbra_tests::{at, demo_model};
+
+use crate::journey::trained;
+use crate::{has_keys, umbra};
+
+const TEXT: &str = "The old king looked at the fox, and the fox";
+
+#[test]
+fn dark_matter_is_fitted_kept_and_used_again() {
+    let trained = trained();
+    let here = tempfile::tempdir().unwrap();
+    let (model, sae) = (demo_model(), trained.sae());
+    let (train, held_out) = (
+        at("assets/demo/text/train"),
+        at("assets/demo/text/held-out/girls.txt"),
+    );
+    let args = [
+        "dark-matter",
+        "--model",
+        &model,
+        "--sae",
+        &sae,
+        "--corpus",
+        &train,
+        "--held-out",
+        &held_out,
+    ];
+    let more = [
+        "--tokens",
+        "6000",
+        "--text",
+        TEXT,
+        "--keep",
+        "probe.safetensors",
+        "--json",
+    ];
+    let run = || umbra(here.path(), &[args.as_slice(), &more].concat()).done();
+    let first = run();
+    let value = first.json();
+    has_keys(
+        &value,
+        "r2_mean r2_weighted r2_norm fvu_total fvu_nonlinear fit_tokens held_out_tokens tokens",
+    );
+    assert!(
+        value["fvu_total"].as_f64() > Some(0.0) && value["r2_weighted"].as_f64() < Some(1.0),
+        "{value}"
+    );
+    for token in value["tokens"].as_array().unwrap() {
+        has_keys(token, "id text activation total linear nonlinear");
+        // ‖total‖ ≤ ‖linear‖ + ‖nonlinear‖, as total = linear + nonlinear.
+        let norm = |key: &str| token[key].as_f64().unwrap();
+        assert!(
+            norm("total") <= norm("linear") + norm("nonlinear") + 1e-3,
+            "{token}"
+        );
+    }
+    let second = run();
+    assert!(second.err.contains("kept in"), "{second:?}");
+    assert_eq!(second.json(), value);
+}
+
+#[test]
+fn too_little_text_for_a_probe_is_refused_with_both_numbers() {
+    let trained = trained();
+    let (model, sae, text) = (
+        demo_model(),
+        trained.sae(),
+        at("assets/demo/text/held-out/girls.txt"),
+    );
+    let args = [
+        "dark-matter",
+        "--model",
+        &model,
+        "--sae",
+        &sae,
+        "--corpus",
+        &text,
+        "--tokens",
+        "3000",
+    ];
+    umbra(trained.folder.path(), &args).refused(&["3060", "5120"]);
+}
+
+#[test]
+fn heads_have_ten_features_and_attributions_sum_up() {
+    let trained = trained();
+    let (model, sae) = (demo_model(), trained.sae());
+    let args = [
+        "heads",
+        "--model",
+        &model,
+        "--sae",
+        &sae,
+        "--text",
+        TEXT,
+        "--feature",
+        "3",
+        "--json",
+    ];
+    let value = umbra(trained.folder.path(), &args).done().json();
+    let heads = value["heads"].as_array().unwrap();
+    assert_eq!(heads.len(), 8);
+    for head in heads {
+        has_keys(head, "head spread cosine jaccard features");
+        assert_eq!(head["features"].as_array().map(Vec::len), Some(10));
+        let spread = head["spread"].as_f64().unwrap();
+        assert!((1.0..=8.0).contains(&spread), "{head}");
+    }
+    let found = &value["attribution"];
+    let sum = |key: &str| -> f64 {
+        found[key]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_f64)
+            .sum()
+    };
+    let figure = |key: &str| found[key].as_f64().unwrap();
+    let want = figure("pre_activation") + figure("decoder_bias") - figure("encoder_bias");
+    for key in ["by_head", "by_source"] {
+        assert!(
+            (sum(key) - want).abs() <= figure("tolerance"),
+            "{key}: {} {want}",
+            sum(key)
+        );
+    }
+}
+
+#[test]
+fn steering_moves_the_text_and_strength_zero_does_not() {
+    let trained = trained();
+    let (model, sae) = (demo_model(), trained.sae());
+    let steered = |strength: &str| {
+        let args = [
+            "steer",
+            "--model",
+            &model,
+            "--sae",
+            &sae,
+            "--feature",
+            "3",
+            "--strength",
+            strength,
+        ];
+        let more = [
+            "--prompt",
+            TEXT,
+            "--tokens",
+            "10",
+            "--temperature",
+            "0",
+            "--seed",
+            "1",
+            "--json",
+        ];
+        umbra(trained.folder.path(), &[args.as_slice(), &more].concat())
+            .done()
+            .json()
+    };
+    let same = steered("0");
+    has_keys(&same, "baseline steered shift kl");
+    assert_eq!(same["baseline"], same["steered"]);
+    assert_eq!(same["kl"].as_f64(), Some(0.0));
+    let moved = steered("-40");
+    assert_eq!(moved["baseline"], same["baseline"]);
+    assert!(
+        moved["steered"] != same["steered"] && moved["kl"].as_f64() > Some(0.01),
+        "{moved}"
+    );
+    assert_eq!(moved["shift"].as_array().map(Vec::len), Some(20));
+}
+
+#[test]
+fn heads_are_told_apart_in_hook_z_alone() {
+    let trained = trained();
+    let (model, sae) = (demo_model(), trained.sae());
+    let args = [
+        "heads",
+        "--model",
+        &model,
+        "--sae",
+        &sae,
+        "--hook",
+        "blocks.1.hook_resid_post",
+    ];
+    umbra(trained.folder.path(), &args).refused(&["blocks.1.hook_resid_post", "hook_z"]);
+}

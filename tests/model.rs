@@ -1,0 +1,147 @@
+//! `umbra model` and `umbra capture` against reference values of the tiny models.
+
+use umbra_tests::{demo_model, golden, largest_difference, tensors};
+
+use crate::{has_keys, umbra};
+
+/// Largest absolute difference allowed: f32 sums in another order.
+const TOLERANCE: f32 = 1e-4;
+
+fn check_hooks(model: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let reference = golden(&format!("{model}/reference.safetensors"));
+    let want = tensors(&reference);
+    let mut hooks: Vec<&str> = want
+        .keys()
+        .map(String::as_str)
+        .filter(|name| name.contains("hook"))
+        .collect();
+    hooks.sort_unstable();
+    let model = golden(model);
+    let mut args = vec![
+        "capture",
+        "--model",
+        &model,
+        "--tokens-file",
+        &reference,
+        "--key",
+        "tokens",
+    ];
+    args.extend(["--out", "out.safetensors", "--hook"]);
+    args.extend(&hooks);
+    umbra(folder.path(), &args).done();
+    let got = tensors(folder.path().join("out.safetensors"));
+    assert_eq!(got.len(), hooks.len() + 1);
+    for hook in hooks {
+        let difference = largest_difference(&got[hook], &want[hook]);
+        assert!(difference <= TOLERANCE, "{model} {hook}: {difference}");
+    }
+}
+
+#[test]
+fn captured_hooks_equal_the_reference() {
+    check_hooks("tiny-gpt2");
+    check_hooks("tiny-llama");
+}
+
+#[test]
+fn logits_equal_the_reference_and_have_the_promised_shapes() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["tiny-gpt2", "tiny-llama"] {
+        let want = tensors(golden(&format!("{name}/reference.safetensors")));
+        let tokens = want["tokens"].get(0).unwrap().to_vec1::<i64>().unwrap();
+        let list: Vec<String> = tokens.iter().map(i64::to_string).collect();
+        let model = golden(name);
+        umbra(
+            folder.path(),
+            &[
+                "model",
+                "logits",
+                "--model",
+                &model,
+                "--tokens",
+                &list.join(","),
+                "--out",
+                "a.safetensors",
+            ],
+        )
+        .done();
+        let got = tensors(folder.path().join("a.safetensors"));
+        assert_eq!(got["tokens"].dims(), [1, tokens.len()]);
+        let want = want["logits"].narrow(0, 0, 1).unwrap();
+        let difference = largest_difference(&got["logits"], &want);
+        assert!(difference <= TOLERANCE, "{name}: {difference}");
+    }
+}
+
+#[test]
+fn a_text_begins_with_bos_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = demo_model();
+    let tokens = |more: &[&str]| {
+        let mut args = vec![
+            "model",
+            "logits",
+            "--model",
+            &model,
+            "--text",
+            "The old king",
+            "--out",
+            "a.safetensors",
+        ];
+        args.extend(more);
+        let run = umbra(folder.path(), &args).done();
+        assert!(run.err.contains("BOS"), "{run:?}");
+        tensors(folder.path().join("a.safetensors"))["tokens"]
+            .to_vec2::<i64>()
+            .unwrap()
+            .remove(0)
+    };
+    let with = tokens(&[]);
+    let without = tokens(&["--no-bos"]);
+    assert_eq!(with[0], 0);
+    assert_eq!(with[1..], without);
+}
+
+#[test]
+fn a_seed_decides_what_is_generated() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = demo_model();
+    let generated = |temperature: &str, seed: &str| {
+        let args = [
+            "model",
+            "generate",
+            "--model",
+            &model,
+            "--prompt",
+            "Once upon a time",
+            "--tokens",
+            "12",
+        ];
+        let more = ["--temperature", temperature, "--seed", seed, "--json"];
+        let value = umbra(folder.path(), &[args.as_slice(), &more].concat())
+            .done()
+            .json();
+        has_keys(&value, "tokens text");
+        value
+    };
+    assert_eq!(generated("0", "1"), generated("0", "2"));
+    assert_eq!(generated("1", "1"), generated("1", "1"));
+    assert_ne!(generated("1", "1")["tokens"], generated("1", "2")["tokens"]);
+}
+
+#[test]
+fn a_model_tells_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let value = umbra(
+        folder.path(),
+        &["model", "info", "--model", &demo_model(), "--json"],
+    )
+    .done()
+    .json();
+    assert_eq!(
+        (value["layers"].as_u64(), value["heads"].as_u64()),
+        (Some(4), Some(8))
+    );
+    assert_eq!(value["family"], "gpt2");
+}
