@@ -23,6 +23,11 @@ impl<K: PartialEq, V> Memo<K, V> {
         value
     }
 
+    /// The value made last, whatever its key.
+    pub fn latest(&self) -> Option<&V> {
+        self.kept.as_ref().map(|(_, value)| value)
+    }
+
     /// Whether the value kept belongs to `key`.
     pub fn is_for(&self, key: &K) -> bool {
         self.kept.as_ref().is_some_and(|(kept, _)| kept == key)

@@ -132,13 +132,12 @@ pub fn table(dictionary: DictionaryId, features: usize) -> Table {
         decoder_norm: 1.0,
     };
     let words = [" the", " king", "ing", "\n", " said", " rabbit", ",", " Oz"];
-    Table {
+    let tokens = (0..features).map(|i| words[i % words.len()].to_owned());
+    Table::new(
         dictionary,
-        summaries: (0..features).map(summary).collect(),
-        top_tokens: (0..features)
-            .map(|i| words[i % words.len()].to_owned())
-            .collect(),
-    }
+        (0..features).map(summary).collect(),
+        tokens.collect(),
+    )
 }
 
 /// State, jobs and commands without a window: runs commands and waits for their jobs.

@@ -1,10 +1,17 @@
 //! Table, feature page, labels.
 
+use std::sync::Arc;
+
+use umbra_core::features::Index;
 use umbra_core::ids::FeatureId;
 
 use super::{Commands, Context};
+use crate::state::features::{self, Found, Table};
 use crate::state::project::LabelChange;
-use crate::state::{AppState, Event, project};
+use crate::state::{AppState, Event, Load, project};
+
+/// Neighbours listed on a page.
+const NEIGHBOURS: usize = 10;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +25,14 @@ pub enum Command {
     },
     /// Take the last label change back.
     UndoLabel,
+    /// Read the table of the selected dictionary from its index.
+    LoadTable,
+    /// The page of the selected feature is shown: read what is known about it, and find its neighbours.
+    ShowPage(FeatureId),
+    /// Read what is known about a feature, for a hover card.
+    Detail(FeatureId),
+    /// Find features whose tokens match these words.
+    Search(String),
 }
 
 impl Command {
@@ -26,12 +41,130 @@ impl Command {
         match self {
             Self::SetLabel { feature, text } => set_label(context, feature, text.trim()),
             Self::UndoLabel => undo_label(context),
+            Self::LoadTable => load_table(context),
+            Self::ShowPage(feature) => show_page(context, feature),
+            Self::Detail(feature) => load_detail(context, feature),
+            Self::Search(words) => search(context, words),
         }
     }
 }
 
-/// What the state calls for.
-pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+/// The table follows the selected dictionary's index, what is known follows the selected feature.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    let Some(dictionary) = state.dictionary() else {
+        return;
+    };
+    let Some(index) = dictionary.index.ready() else {
+        return;
+    };
+    let known = &state.features;
+    if known.table_of != Some(dictionary.id) || known.index.as_ref() != Some(index) {
+        commands.send(Command::LoadTable);
+    }
+    if let Some(feature) = state.selection.feature {
+        let key = (dictionary.id, feature);
+        let neighbours = known.neighbours(dictionary.id, feature);
+        let asked = known.detail_of == Some(key) && !known.detail.is_absent();
+        if !asked || (neighbours.is_absent() && state.sae().is_some()) {
+            commands.send(Command::ShowPage(feature));
+        }
+    }
+}
+
+fn load_table(context: &mut Context<'_>) {
+    let Some((id, index)) = context
+        .state
+        .dictionary()
+        .and_then(|d| Some((d.id, d.index.ready()?.clone())))
+    else {
+        return;
+    };
+    let path = index.path.clone();
+    context.apply(Event::Features(features::Event::Index(id, Box::new(index))));
+    let event = move |load| Event::Features(features::Event::Table(id, load));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let index = Index::open(&path)?;
+            let table = Table::new(id, index.summaries()?, index.top_tokens()?);
+            worker.send(event(Load::Ready(Arc::new(table))));
+            Ok(())
+        },
+    );
+}
+
+fn show_page(context: &mut Context<'_>, feature: FeatureId) {
+    let Some(id) = context.state.selection.dictionary else {
+        return;
+    };
+    context.apply(Event::Features(features::Event::PageOf(id, feature)));
+    load_detail(context, feature);
+    let known = context.state.features.neighbours(id, feature);
+    let Some(sae) = context.state.sae().filter(|_| known.is_absent()) else {
+        return;
+    };
+    let sae = Arc::clone(sae);
+    let event = move |load| Event::Features(features::Event::Neighbours(id, feature, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            if feature.index() < sae.features() {
+                let nearest = sae.nearest(feature, NEIGHBOURS);
+                worker.send(event(Load::Ready(Arc::new(nearest))));
+            }
+            Ok(())
+        },
+    );
+}
+
+fn load_detail(context: &mut Context<'_>, feature: FeatureId) {
+    let Some((id, path)) = context
+        .state
+        .dictionary()
+        .and_then(|d| Some((d.id, d.index.ready()?.path.clone())))
+    else {
+        return;
+    };
+    if !context.state.features.detail(id, feature).is_absent() {
+        return;
+    }
+    let event = move |load| Event::Features(features::Event::Detail(id, feature, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let detail = Index::open(&path)?.detail(feature)?;
+            worker.send(event(Load::Ready(Arc::new(detail))));
+            Ok(())
+        },
+    );
+}
+
+fn search(context: &mut Context<'_>, words: String) {
+    let Some(path) = context
+        .state
+        .dictionary()
+        .and_then(|d| Some(d.index.ready()?.path.clone()))
+    else {
+        return;
+    };
+    let of = words.clone();
+    let event = move |features| {
+        let words = of.clone();
+        Event::Features(features::Event::Found(Found { words, features }))
+    };
+    context.apply(event(Load::Loading));
+    let arrived = event.clone();
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let found = Index::open(&path)?.search(&words)?;
+            worker.send(arrived(Load::Ready(Arc::new(found))));
+            Ok(())
+        },
+    );
+}
 
 fn set_label(context: &mut Context<'_>, feature: FeatureId, text: &str) {
     let Some(sae) = context.state.dictionary().map(|d| d.name.clone()) else {

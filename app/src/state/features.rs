@@ -1,50 +1,134 @@
-//! The selected dictionary's features: the table's data and the page of the selected feature.
+//! The selected dictionary's features: the table's data, what the index found for the filter, and what is known about single features.
 
+mod table;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use umbra_core::features::{Detail, Summary};
+use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
-use super::catalogue::DictionaryId;
+use super::catalogue::{DictionaryId, LoadedIndex};
 use super::{AppState, Load};
 
-/// What the table shows of one dictionary.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Table {
-    /// Whose features.
-    pub dictionary: DictionaryId,
-    /// Scalars, by feature.
-    pub summaries: Vec<Summary>,
-    /// The strongest token of each feature's top example.
-    pub top_tokens: Vec<String>,
+pub use table::{Column, Table};
+
+/// Pages and lists of neighbours kept at most; the oldest go first.
+const KEPT: usize = 256;
+
+/// A feature of a dictionary.
+pub type Key = (DictionaryId, FeatureId);
+
+/// Features by decreasing cosine of their decoder rows.
+pub type Neighbours = Arc<Vec<(FeatureId, f32)>>;
+
+/// What a full-text search over tokens found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Found {
+    /// The words that were looked for.
+    pub words: String,
+    /// Features whose peak, promoted or suppressed tokens match, best first.
+    pub features: Load<Arc<Vec<FeatureId>>>,
 }
 
-/// Table and page.
+/// Values by feature, the latest kept.
+#[derive(Debug)]
+struct Kept<T> {
+    by_feature: BTreeMap<Key, Load<T>>,
+    order: std::collections::VecDeque<Key>,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self {
+            by_feature: BTreeMap::new(),
+            order: std::collections::VecDeque::new(),
+        }
+    }
+}
+
+impl<T> Kept<T> {
+    fn set(&mut self, key: Key, load: Load<T>) {
+        if self.by_feature.insert(key, load).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > KEPT {
+            if let Some(oldest) = self.order.pop_front() {
+                self.by_feature.remove(&oldest);
+            }
+        }
+    }
+}
+
+/// Table and pages.
 #[derive(Debug, Default)]
 pub struct FeaturesState {
     /// The dictionary whose table was asked for last.
     pub table_of: Option<DictionaryId>,
+    /// Its index.
+    pub index: Option<LoadedIndex>,
     /// Its table.
     pub table: Load<Arc<Table>>,
     /// The feature whose page was asked for last.
-    pub detail_of: Option<(DictionaryId, FeatureId)>,
+    pub detail_of: Option<Key>,
     /// Its page.
     pub detail: Load<Arc<Detail>>,
+    /// What the search for the filter's words found.
+    pub found: Found,
+    details: Kept<Arc<Detail>>,
+    neighbours: Kept<Neighbours>,
+}
+
+impl FeaturesState {
+    /// What is known about a feature of `dictionary`, if it was asked for.
+    pub fn detail(&self, dictionary: DictionaryId, feature: FeatureId) -> &Load<Arc<Detail>> {
+        let kept = self.details.by_feature.get(&(dictionary, feature));
+        kept.unwrap_or(&Load::Absent)
+    }
+
+    /// The nearest features by decoder cosine, if they were asked for.
+    pub fn neighbours(&self, dictionary: DictionaryId, feature: FeatureId) -> &Load<Neighbours> {
+        let kept = self.neighbours.by_feature.get(&(dictionary, feature));
+        kept.unwrap_or(&Load::Absent)
+    }
+
+    /// The table, if it is of `dictionary`.
+    pub fn table_for(&self, dictionary: DictionaryId) -> Option<&Arc<Table>> {
+        self.table
+            .ready()
+            .filter(|table| table.dictionary == dictionary)
+    }
 }
 
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {
+    /// Another index is shown: what was read from the one before goes.
+    Index(DictionaryId, Box<LoadedIndex>),
     /// The table of a dictionary is asked for, arrived or failed.
     Table(DictionaryId, Load<Arc<Table>>),
-    /// The page of a feature is asked for, arrived or failed.
+    /// The page of a feature is shown.
+    PageOf(DictionaryId, FeatureId),
+    /// What is known about a feature is asked for, arrived or failed.
     Detail(DictionaryId, FeatureId, Load<Arc<Detail>>),
+    /// The neighbours of a feature are asked for, arrived or failed.
+    Neighbours(DictionaryId, FeatureId, Load<Neighbours>),
+    /// A search is asked for, arrived or failed.
+    Found(Found),
 }
 
 /// Carries out an event. What arrives late for another selection is dropped.
 pub(super) fn apply(state: &mut AppState, event: Event) {
     let features = &mut state.features;
     match event {
+        Event::Index(of, index) => {
+            *features = FeaturesState {
+                table_of: Some(of),
+                index: Some(*index),
+                table: Load::Loading,
+                ..FeaturesState::default()
+            };
+        }
         Event::Table(of, load) => {
             if load.is_loading() {
                 features.table_of = Some(of);
@@ -53,14 +137,60 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 features.table = load;
             }
         }
+        Event::PageOf(dictionary, feature) => {
+            let key = (dictionary, feature);
+            features.detail_of = Some(key);
+            let kept = features.details.by_feature.get(&key);
+            features.detail = kept.cloned().unwrap_or_default();
+        }
         Event::Detail(dictionary, feature, load) => {
-            let of = Some((dictionary, feature));
-            if load.is_loading() {
-                features.detail_of = of;
+            let key = (dictionary, feature);
+            if features.detail_of == Some(key) {
+                features.detail = load.clone();
             }
-            if features.detail_of == of {
-                features.detail = load;
+            features.details.set(key, load);
+        }
+        Event::Neighbours(dictionary, feature, load) => {
+            features.neighbours.set((dictionary, feature), load);
+        }
+        Event::Found(found) => {
+            if found.features.is_loading() || features.found.words == found.words {
+                features.found = found;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_page_is_kept_but_not_shown_for_another_feature() {
+        let mut state = AppState::default();
+        let id = DictionaryId(0);
+        let ready = || Load::Ready(Arc::new(Detail::default()));
+        apply(&mut state, Event::PageOf(id, FeatureId(1)));
+        apply(&mut state, Event::Detail(id, FeatureId(1), Load::Loading));
+        apply(&mut state, Event::PageOf(id, FeatureId(2)));
+        apply(&mut state, Event::Detail(id, FeatureId(1), ready()));
+        assert!(state.features.detail.is_absent());
+        assert!(state.features.detail(id, FeatureId(1)).ready().is_some());
+        apply(&mut state, Event::PageOf(id, FeatureId(1)));
+        assert!(state.features.detail.ready().is_some());
+    }
+
+    #[test]
+    fn at_most_so_many_pages_are_kept() {
+        let mut kept = Kept::default();
+        for i in 0..KEPT + 5 {
+            kept.set((DictionaryId(0), FeatureId::from(i)), Load::Ready(i));
+        }
+        assert_eq!(kept.by_feature.len(), KEPT);
+        assert!(
+            !kept
+                .by_feature
+                .contains_key(&(DictionaryId(0), FeatureId(4)))
+        );
     }
 }

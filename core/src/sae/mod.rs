@@ -1,6 +1,7 @@
 //! Dictionaries: `Latents`, encode, decode. One file per variant.
 
 mod latents;
+mod nearest;
 mod topk;
 
 use std::collections::BTreeMap;

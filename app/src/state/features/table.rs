@@ -1,0 +1,87 @@
+//! The feature table's data with every column's order, made once in the job that reads the index.
+
+use umbra_core::features::Summary;
+
+use crate::state::catalogue::DictionaryId;
+
+/// A column by which the table can be sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum Column {
+    /// Number of the feature.
+    #[default]
+    Number,
+    /// What a person called it.
+    Label,
+    /// Share of tokens on which it is active.
+    Density,
+    /// Mean activation where active.
+    Mean,
+    /// Largest activation.
+    Max,
+    /// Norm of its decoder row.
+    Norm,
+    /// The strongest token of its top example.
+    TopToken,
+}
+
+/// What the table shows of one dictionary.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Table {
+    /// Whose features.
+    pub dictionary: DictionaryId,
+    /// Scalars, by feature.
+    pub summaries: Vec<Summary>,
+    /// The strongest token of each feature's top example.
+    pub top_tokens: Vec<String>,
+    /// Ascending order by density, mean, max, norm, top token.
+    orders: [Vec<u32>; 5],
+}
+
+impl Table {
+    /// Sorts every column once; `top_tokens` holds one entry per summary.
+    pub fn new(dictionary: DictionaryId, summaries: Vec<Summary>, top_tokens: Vec<String>) -> Self {
+        let by = |value: fn(&Summary) -> f64| {
+            let mut order: Vec<u32> = (0..summaries.len() as u32).collect();
+            order.sort_by(|a, b| {
+                let at = |i: &u32| value(&summaries[*i as usize]);
+                at(a).total_cmp(&at(b))
+            });
+            order
+        };
+        let mut tokens: Vec<u32> = (0..summaries.len() as u32).collect();
+        let word = |i: u32| top_tokens.get(i as usize).map_or("", |t| t.trim());
+        tokens.sort_by_cached_key(|i| (word(*i).is_empty(), word(*i).to_lowercase()));
+        let orders = [
+            by(|s| s.density),
+            by(|s| s.mean),
+            by(|s| s.max),
+            by(|s| s.decoder_norm),
+            tokens,
+        ];
+        Self {
+            dictionary,
+            summaries,
+            top_tokens,
+            orders,
+        }
+    }
+
+    /// Features in ascending order of a column; none for the columns that need none (number) or depend on more than the index (label).
+    pub fn order(&self, column: Column) -> Option<&[u32]> {
+        let at = match column {
+            Column::Number | Column::Label => return None,
+            Column::Density => 0,
+            Column::Mean => 1,
+            Column::Max => 2,
+            Column::Norm => 3,
+            Column::TopToken => 4,
+        };
+        Some(&self.orders[at])
+    }
+
+    /// The largest activation of a feature, 1 where nothing is known.
+    pub fn most(&self, feature: umbra_core::ids::FeatureId) -> f64 {
+        let summary = self.summaries.get(feature.index());
+        summary.map_or(1.0, |s| s.max).max(f64::MIN_POSITIVE)
+    }
+}

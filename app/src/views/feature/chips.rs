@@ -1,0 +1,101 @@
+//! Feature chips over the application's state: label, hover card, and where a click leads. Every screen shows features through these.
+
+use egui::{FontId, Rect, Sense, Ui, pos2, vec2};
+use umbra_core::ids::FeatureId;
+
+use super::card::card_ui;
+use crate::commands::{Commands, navigation};
+use crate::state::AppState;
+use crate::theme::{Hue, Theme, size, space};
+use crate::widgets::feature_chip::{ChipReply, FeatureChip};
+use crate::widgets::number::number;
+
+/// `#12 label`.
+pub fn title(state: &AppState, feature: FeatureId) -> String {
+    match state.label(feature) {
+        Some(label) => format!("#{feature} {label}"),
+        None => format!("#{feature}"),
+    }
+}
+
+/// A chip of a feature of the selected dictionary, `strength` (0 to 1) in its dot: hover shows the card, click opens the page, middle click opens it
+/// beside.
+pub fn chip_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    commands: &mut Commands,
+    feature: FeatureId,
+    (strength, width): (f32, f32),
+) -> ChipReply {
+    let chip = FeatureChip::new(feature, state.label(feature))
+        .strength(strength)
+        .selected(state.selection.feature == Some(feature))
+        .max_width(width);
+    let reply = chip.show(ui, |ui| card_ui(ui, state, commands, feature));
+    if reply.open || reply.beside {
+        commands.send(navigation::Command::Feature {
+            feature,
+            beside: reply.beside,
+        });
+    }
+    reply
+}
+
+/// Features with a bar and a value each, on the scale 0 to `most`. A click on a bar answers its feature.
+pub fn chip_bars_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    commands: &mut Commands,
+    features: &[(FeatureId, f32)],
+    most: f32,
+) -> Option<FeatureId> {
+    let mut chosen = None;
+    let width = ui.available_width();
+    let chip = (width * 0.55).clamp(90.0, 260.0);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (feature, value) in features {
+        let share = if most > 0.0 { value / most } else { 0.0 };
+        ui.horizontal(|ui| {
+            ui.set_min_height(space::TABLE_ROW);
+            let left = ui.cursor().left();
+            chip_ui(ui, state, commands, *feature, (share, chip));
+            let used = ui.cursor().left() - left;
+            ui.add_space((chip + space::CONTROL - used).max(0.0));
+            let room = vec2(ui.available_width(), space::TABLE_ROW);
+            let (rect, response) = ui.allocate_exact_size(room, Sense::click());
+            let written = number(f64::from(*value));
+            response.widget_info(|| {
+                let name = format!("Colour by feature {feature}, {written}");
+                egui::WidgetInfo::labeled(egui::Role::Button, true, name)
+            });
+            paint_bar(ui, rect, share, &written, response.hovered());
+            if response.clicked() {
+                chosen = Some(*feature);
+            }
+            response.on_hover_text("Activation. Click to colour the tokens by this feature");
+        });
+    }
+    chosen
+}
+
+fn paint_bar(ui: &Ui, rect: Rect, share: f32, written: &str, hovered: bool) {
+    let theme = Theme::of(ui);
+    let painter = ui.painter();
+    if hovered {
+        painter.rect_filled(rect, space::CORNER, theme.surface.hover);
+    }
+    let number_width = 52.0_f32.min(rect.width());
+    let track = rect
+        .with_max_x(rect.right() - number_width)
+        .shrink2(vec2(0.0, 8.0));
+    let length = track.width() * share.clamp(0.0, 1.0);
+    let bar = Rect::from_min_size(track.min, vec2(length.max(1.0), track.height()));
+    painter.rect_filled(bar, 2.0, theme.hue(Hue::Activation));
+    painter.text(
+        pos2(rect.right(), rect.center().y),
+        egui::Align2::RIGHT_CENTER,
+        written,
+        FontId::monospace(size::BODY),
+        theme.ink.primary,
+    );
+}

@@ -1,0 +1,189 @@
+//! What is known beside the examples: scalars with their definitions, histogram, moved tokens, heads, neighbours.
+
+use egui::{Ui, vec2};
+use umbra_core::features::{Detail, TokenEffect};
+use umbra_core::ids::{FeatureId, Head};
+
+use super::chips::chip_ui;
+use crate::commands::{Commands, navigation};
+use crate::state::{AppState, Load};
+use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
+use crate::views::ViewId;
+use crate::widgets::bars::{Bar, Bars, Fill};
+use crate::widgets::empty_state::failure_line;
+use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::number::{count, number, percent, signed};
+
+/// Explains what the effect on logits leaves out.
+const WITHOUT_SCALE: &str = "Change of the logit per unit of activation: the feature's direction, centred and weighted by the final norm, \
+                             times the unembedding. The norm's run-time factor 1/σ is left out, so compare within a feature, not between features.";
+
+/// Density, mean, max, norm.
+pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
+    let summary = &detail.summary;
+    let over = state.features.index.as_ref().map_or_else(String::new, |i| {
+        format!(", over {} tokens", count(i.about.tokens))
+    });
+    let figures = [
+        (
+            "density",
+            percent(summary.density),
+            format!("Share of tokens on which the feature is active{over}"),
+        ),
+        (
+            "mean",
+            number(summary.mean),
+            "Mean activation over the tokens on which it is active".to_owned(),
+        ),
+        (
+            "max",
+            number(summary.max),
+            "Largest activation on the index's text".to_owned(),
+        ),
+        (
+            "norm",
+            number(summary.decoder_norm),
+            "L2 norm of its decoder row".to_owned(),
+        ),
+    ];
+    ui.columns(figures.len(), |columns| {
+        for (ui, (name, value, definition)) in columns.iter_mut().zip(figures) {
+            ui.spacing_mut().item_spacing.y = 0.0;
+            ui.label(caption(name).color(Theme::of(ui).ink.secondary))
+                .on_hover_text(definition.as_str());
+            ui.label(mono(value)).on_hover_text(definition);
+        }
+    });
+}
+
+/// The histogram; `mark` is the activation of the example under the pointer.
+pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
+    ui.label(panel_title("Activations")).on_hover_text(
+        "Counts of tokens by activation, where the feature is active. Counts that span decades stand on a logarithmic axis.",
+    );
+    let size = vec2(ui.available_width(), 110.0);
+    HistogramPlot::new(
+        "Activations",
+        &detail.histogram.edges,
+        &detail.histogram.counts,
+    )
+    .mark(mark)
+    .size(size)
+    .show(ui);
+    let silent = percent((1.0 - detail.summary.density).max(0.0));
+    ui.label(
+        caption(format!(
+            "activation where active; silent on {silent} of tokens"
+        ))
+        .color(Theme::of(ui).ink.secondary),
+    );
+}
+
+/// Promoted and suppressed tokens.
+pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail) {
+    if detail.promoted.is_empty() && detail.suppressed.is_empty() {
+        return;
+    }
+    let most = detail
+        .promoted
+        .iter()
+        .chain(&detail.suppressed)
+        .fold(0.0, |most: f64, e| most.max(f64::from(e.effect.abs())));
+    for (name, effects) in [
+        ("Promoted tokens", &detail.promoted),
+        ("Suppressed tokens", &detail.suppressed),
+    ] {
+        ui.label(panel_title(name)).on_hover_text(WITHOUT_SCALE);
+        let bars: Vec<Bar> = effects.iter().map(effect_bar).collect();
+        Bars::new(name, &bars, Fill::Signed)
+            .tokens()
+            .most(most)
+            .label_width(120.0)
+            .show(ui);
+        ui.add_space(space::CONTROL);
+    }
+    let note = "logit per unit of activation, without the final norm’s run-time 1/σ";
+    ui.label(caption(note).color(Theme::of(ui).ink.secondary))
+        .on_hover_text(WITHOUT_SCALE);
+}
+
+fn effect_bar(effect: &TokenEffect) -> Bar {
+    let value = f64::from(effect.effect);
+    Bar::new(effect.text.as_str(), value)
+        .text(signed(value))
+        .hover(format!("Token {}", effect.id))
+}
+
+/// Head shares of a `hook_z` feature; a click opens Heads at the head.
+pub(super) fn heads_ui(ui: &mut Ui, detail: &Detail, state: &AppState, commands: &mut Commands) {
+    if detail.head_shares.is_empty() {
+        return;
+    }
+    ui.label(panel_title("Heads")).on_hover_text(
+        "Share of the decoder row's norm that lies in each head's part of z; the shares sum to 1. Click to open the head.",
+    );
+    let shares = detail.head_shares.iter().enumerate();
+    let bar = |(head, share): (usize, &f32)| {
+        let share = f64::from(*share);
+        Bar::new(format!("head {head}"), share).text(percent(share))
+    };
+    let bars: Vec<Bar> = shares.map(bar).collect();
+    let reply = Bars::new("Head shares", &bars, Fill::Hue(Hue::Activation))
+        .clickable()
+        .label_width(60.0)
+        .show(ui);
+    let layer = state.dictionary().and_then(|d| d.hook()?.layer());
+    if let (Some(head), Some(layer)) = (reply.clicked.or(reply.beside), layer) {
+        commands.send(navigation::Command::SelectHead(layer, Head::from(head)));
+        let go = if reply.beside.is_some() {
+            navigation::Command::Beside(ViewId::Heads)
+        } else {
+            navigation::Command::Go(ViewId::Heads)
+        };
+        commands.send(go);
+    }
+}
+
+/// The nearest features by decoder cosine.
+pub(super) fn neighbours_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    feature: FeatureId,
+    commands: &mut Commands,
+) {
+    let Some(dictionary) = state.dictionary() else {
+        return;
+    };
+    ui.label(panel_title("Neighbours")).on_hover_text(
+        "The ten features whose decoder rows have the largest cosine with this one's",
+    );
+    match state.features.neighbours(dictionary.id, feature) {
+        Load::Ready(nearest) => {
+            for (other, cosine) in nearest.iter() {
+                let width = (ui.available_width() - 70.0).max(90.0);
+                ui.horizontal(|ui| {
+                    chip_ui(ui, state, commands, *other, (cosine.abs(), width));
+                    let right = egui::Layout::right_to_left(egui::Align::Center);
+                    ui.with_layout(right, |ui| {
+                        ui.label(mono(number(f64::from(*cosine))))
+                            .on_hover_text("Cosine of the decoder rows");
+                    });
+                });
+            }
+        }
+        Load::Failed(why) => failure_line(ui, "No neighbours", why),
+        Load::Loading | Load::Absent => {
+            ui.label(caption("…").color(Theme::of(ui).ink.secondary));
+        }
+    }
+}
+
+/// Said where the index never saw the feature.
+pub(super) fn silent_ui(ui: &mut Ui) {
+    let theme = Theme::of(ui);
+    ui.horizontal(|ui| {
+        ui.label(crate::theme::icon(icons::INFO).color(theme.ink.secondary));
+        let sentence = "This feature is never active on the index's text.";
+        ui.label(egui::RichText::new(sentence).color(theme.ink.secondary));
+    });
+}

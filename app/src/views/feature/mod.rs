@@ -1,0 +1,247 @@
+//! What is this feature?
+
+mod card;
+pub mod chips;
+mod examples;
+mod facts;
+mod label;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use egui::{Align, Key, Layout, ScrollArea, Ui, UiBuilder, vec2};
+use umbra_core::features::Detail;
+use umbra_core::ids::FeatureId;
+
+use self::label::LabelEditor;
+use super::{View, ViewId};
+use crate::commands::{Commands, dictionary, navigation, prompt};
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, icon, icons, page_title, space};
+use crate::widgets::empty_state::{empty_state, failure_state};
+
+/// From this width the page has two columns.
+const TWO_COLUMNS: f32 = 720.0;
+
+/// Width of the left column.
+const FACTS: f32 = 300.0;
+
+/// What is this feature?
+#[derive(Debug, Default)]
+pub struct FeatureView {
+    label: LabelEditor,
+    all_examples: bool,
+    hovered: Option<f64>,
+}
+
+impl View for FeatureView {
+    fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let (Some(dictionary), Some(feature)) = (state.dictionary(), state.selection.feature)
+        else {
+            let sentence = "This is the page of one feature: what it reads, where it fires, what it makes the model say.";
+            if empty_state(ui, icons::DIAMOND, sentence, Some("Choose a feature")) {
+                commands.send(navigation::Command::Go(ViewId::Features));
+            }
+            return;
+        };
+        self.header_ui(ui, state, feature, commands);
+        ui.add_space(space::CONTROL);
+        match state.features.detail(dictionary.id, feature) {
+            Load::Ready(detail) => {
+                let detail = Arc::clone(detail);
+                self.page_ui(ui, &detail, state, feature, commands);
+            }
+            Load::Failed(why) => {
+                if failure_state(ui, "The page cannot be read", why, Some("Build index")) {
+                    commands.send(dictionary::Command::BuildIndex(dictionary.id));
+                }
+            }
+            _ => {
+                let absent = dictionary.index.is_absent() && dictionary.index_path.is_none();
+                if absent {
+                    let sentence = "There is no index yet that knows where this feature fires.";
+                    if empty_state(ui, icons::DATABASE, sentence, Some("Build index")) {
+                        commands.send(dictionary::Command::BuildIndex(dictionary.id));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl FeatureView {
+    fn header_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        feature: FeatureId,
+        commands: &mut Commands,
+    ) {
+        let wide = ui.available_width() > TWO_COLUMNS;
+        ui.horizontal(|ui| {
+            steps_ui(ui, state, feature, commands);
+            ui.label(page_title(format!("#{feature}")));
+            let actions = if wide { 250.0 } else { 0.0 };
+            let width = (ui.available_width() - actions).clamp(120.0, 420.0);
+            self.label.ui(ui, width, state, feature, commands);
+            if wide {
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    actions_ui(ui, state, feature, commands);
+                });
+            }
+        });
+        if !wide {
+            ui.horizontal(|ui| actions_ui(ui, state, feature, commands));
+        }
+    }
+
+    fn page_ui(
+        &mut self,
+        ui: &mut Ui,
+        detail: &Detail,
+        state: &AppState,
+        feature: FeatureId,
+        commands: &mut Commands,
+    ) {
+        let mark = self.hovered.take();
+        if mark.is_some() {
+            ui.request_repaint();
+        }
+        let width = ui.available_width();
+        if width < TWO_COLUMNS {
+            ScrollArea::vertical().id_salt(feature).show(ui, |ui| {
+                ui.set_width(width - space::CONTROL);
+                facts_ui(ui, detail, mark, state, feature, commands);
+                ui.add_space(space::GROUP);
+                self.examples_ui(ui, detail, commands);
+            });
+            return;
+        }
+        let area = ui.available_rect_before_wrap();
+        let left = area.with_max_x(area.left() + FACTS + space::CONTROL);
+        let right = area.with_min_x(left.right() + space::GROUP);
+        let column = |rect| {
+            UiBuilder::new()
+                .max_rect(rect)
+                .layout(Layout::top_down(Align::Min))
+        };
+        ui.scope_builder(column(left), |ui| {
+            ScrollArea::vertical()
+                .id_salt(("facts", feature))
+                .auto_shrink(false)
+                .show(ui, |ui| {
+                    ui.set_width(FACTS);
+                    facts_ui(ui, detail, mark, state, feature, commands);
+                });
+        });
+        let line = egui::Stroke::new(1.0, Theme::of(ui).line.hair);
+        ui.painter()
+            .vline(left.right() + space::GROUP / 2.0, area.y_range(), line);
+        ui.scope_builder(column(right), |ui| {
+            ScrollArea::vertical()
+                .id_salt(("examples", feature))
+                .auto_shrink(false)
+                .show(ui, |ui| {
+                    ui.set_width(right.width() - space::CONTROL);
+                    self.examples_ui(ui, detail, commands);
+                });
+        });
+    }
+
+    fn examples_ui(&mut self, ui: &mut Ui, detail: &Detail, commands: &mut Commands) {
+        if detail.top.is_empty() {
+            facts::silent_ui(ui);
+            return;
+        }
+        self.hovered = examples::examples_ui(ui, detail, &mut self.all_examples, commands);
+    }
+}
+
+fn facts_ui(
+    ui: &mut Ui,
+    detail: &Detail,
+    mark: Option<f64>,
+    state: &AppState,
+    feature: FeatureId,
+    commands: &mut Commands,
+) {
+    facts::scalars_ui(ui, detail, state);
+    ui.add_space(space::GROUP);
+    if !detail.top.is_empty() {
+        facts::histogram_ui(ui, detail, mark);
+        ui.add_space(space::GROUP);
+    }
+    facts::effects_ui(ui, detail);
+    ui.add_space(space::GROUP);
+    facts::heads_ui(ui, detail, state, commands);
+    ui.add_space(space::GROUP);
+    facts::neighbours_ui(ui, state, feature, commands);
+}
+
+/// Previous and next feature, by buttons and by `[` and `]`.
+fn steps_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
+    let last = state
+        .sae()
+        .map(|sae| sae.features())
+        .or_else(|| Some(state.features.table.ready()?.summaries.len()))
+        .map_or(0, |features| features.saturating_sub(1) as u32);
+    let free = ui.memory(|memory| memory.focused().is_none());
+    let steps = [
+        (
+            icons::CARET_LEFT,
+            "Previous feature",
+            Key::OpenBracket,
+            feature.0.checked_sub(1),
+        ),
+        (
+            icons::CARET_RIGHT,
+            "Next feature",
+            Key::CloseBracket,
+            (feature.0 < last).then(|| feature.0 + 1),
+        ),
+    ];
+    ui.spacing_mut().item_spacing.x = space::CHIP;
+    for (symbol, name, key, target) in steps {
+        let sign = if key == Key::OpenBracket { "[" } else { "]" };
+        let button =
+            egui::Button::new(icon(symbol)).min_size(vec2(space::CONTROL_ROW, space::CONTROL_ROW));
+        let response = ui
+            .add_enabled(target.is_some(), button)
+            .on_hover_text(format!("{name} ({sign})"));
+        response
+            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, target.is_some(), name));
+        let pressed = free && ui.input(|input| input.key_pressed(key));
+        if let Some(target) = target.filter(|_| response.clicked() || pressed) {
+            commands.send(navigation::Command::Feature {
+                feature: FeatureId(target),
+                beside: false,
+            });
+        }
+    }
+    ui.spacing_mut().item_spacing.x = space::CONTROL;
+}
+
+fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
+    let steer = ui
+        .button("Steer with it")
+        .on_hover_text("Add this feature's decoder row while the model writes");
+    if steer.clicked() {
+        commands.send(navigation::Command::SelectFeature(Some(feature)));
+        commands.send(navigation::Command::Go(ViewId::Steering));
+    }
+    let open = ui
+        .button("Open in Prompt")
+        .on_hover_text("Its strongest example, token by token");
+    if open.clicked() {
+        let dictionary = state.selection.dictionary;
+        let known = dictionary.and_then(|id| state.features.detail(id, feature).ready());
+        match known.and_then(|detail| detail.top.first()) {
+            Some(example) => commands.send(prompt::Command::Example {
+                ids: example.ids.clone(),
+                at: example.at,
+            }),
+            None => commands.send(navigation::Command::Go(ViewId::Prompt)),
+        }
+    }
+}

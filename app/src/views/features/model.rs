@@ -1,0 +1,306 @@
+//! Which rows the table shows, and in which order: pure functions of table, labels, filter and column. Draws nothing.
+
+use umbra_core::features::Summary;
+use umbra_core::ids::FeatureId;
+
+use crate::state::features::{Column, Table};
+
+/// A column and a direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sort {
+    /// By what.
+    pub column: Column,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl Sort {
+    /// What a click on the head of `column` makes of it: the other direction, or a new column with numbers falling and words rising.
+    #[must_use]
+    pub fn clicked(self, column: Column) -> Self {
+        let words = matches!(column, Column::Number | Column::Label | Column::TopToken);
+        let descending = if self.column == column {
+            !self.descending
+        } else {
+            !words
+        };
+        Self { column, descending }
+    }
+}
+
+/// Which scalar a range is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scalar {
+    /// Share of tokens.
+    Density,
+    /// Mean activation.
+    Mean,
+    /// Largest activation.
+    Max,
+    /// Norm of the decoder row.
+    Norm,
+}
+
+/// How a range compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// `<` or `<=`.
+    Below,
+    /// `>` or `>=`.
+    Above,
+}
+
+/// `density<1e-3`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Range {
+    /// Of what.
+    pub scalar: Scalar,
+    /// Which side.
+    pub side: Side,
+    /// Whether the bound itself is in.
+    pub inclusive: bool,
+    /// The bound.
+    pub bound: f64,
+}
+
+impl Range {
+    fn holds(&self, summary: &Summary) -> bool {
+        let value = match self.scalar {
+            Scalar::Density => summary.density,
+            Scalar::Mean => summary.mean,
+            Scalar::Max => summary.max,
+            Scalar::Norm => summary.decoder_norm,
+        };
+        let inside = match self.side {
+            Side::Below => value < self.bound,
+            Side::Above => value > self.bound,
+        };
+        inside || (self.inclusive && value == self.bound)
+    }
+}
+
+/// What the filter box says.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Filter {
+    /// `#12`.
+    pub number: Option<u32>,
+    /// All of these must hold.
+    pub ranges: Vec<Range>,
+    /// Everything else: looked for in labels, and in tokens by the index.
+    pub words: String,
+}
+
+impl Filter {
+    /// Reads the filter box. What is no number and no range is a word.
+    pub fn parse(text: &str) -> Self {
+        let mut filter = Self::default();
+        let mut words = vec![];
+        for part in text.split_whitespace() {
+            let number = part.strip_prefix('#').and_then(|n| n.parse().ok());
+            if let Some(number) = number {
+                filter.number = Some(number);
+            } else if let Some(range) = range(part) {
+                filter.ranges.push(range);
+            } else {
+                words.push(part);
+            }
+        }
+        filter.words = words.join(" ");
+        filter
+    }
+
+    /// Whether everything is shown.
+    pub fn is_empty(&self) -> bool {
+        self.number.is_none() && self.ranges.is_empty() && self.words.is_empty()
+    }
+}
+
+/// `density<1e-3`, `max>=5`, `density<0.1%`.
+fn range(part: &str) -> Option<Range> {
+    let at = part.find(['<', '>'])?;
+    let scalar = match part[..at].to_lowercase().as_str() {
+        "density" => Scalar::Density,
+        "mean" => Scalar::Mean,
+        "max" => Scalar::Max,
+        "norm" => Scalar::Norm,
+        _ => return None,
+    };
+    let side = if part[at..].starts_with('<') {
+        Side::Below
+    } else {
+        Side::Above
+    };
+    let rest = &part[at + 1..];
+    let (inclusive, rest) = match rest.strip_prefix('=') {
+        Some(rest) => (true, rest),
+        None => (false, rest),
+    };
+    let (digits, unit) = match rest.strip_suffix('%') {
+        Some(digits) => (digits, 0.01),
+        None => (rest, 1.0),
+    };
+    let bound = digits.parse::<f64>().ok()? * unit;
+    Some(Range {
+        scalar,
+        side,
+        inclusive,
+        bound,
+    })
+}
+
+/// What the rows depend on beside filter and column.
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a> {
+    /// The table with its orders.
+    pub table: &'a Table,
+    /// Labels by feature, ascending.
+    pub labels: &'a [(FeatureId, &'a str)],
+    /// What the index found for the filter's words, if it has answered.
+    pub found: &'a [FeatureId],
+}
+
+/// Features to show, in order. Linear in the number of features: orders by column were made when the table was read.
+pub fn rows(inputs: &Inputs<'_>, filter: &Filter, sort: Sort) -> Vec<u32> {
+    let features = inputs.table.summaries.len() as u32;
+    let mentioned = (!filter.words.is_empty()).then(|| mentioned(inputs, &filter.words));
+    let shown = |i: &u32| {
+        let at = *i as usize;
+        filter.number.is_none_or(|number| number == *i)
+            && mentioned.as_ref().is_none_or(|found| found[at])
+            && filter
+                .ranges
+                .iter()
+                .all(|range| range.holds(&inputs.table.summaries[at]))
+    };
+    let by_label;
+    let order: &[u32] = match inputs.table.order(sort.column) {
+        Some(order) => order,
+        None if sort.column == Column::Label => {
+            by_label = label_order(inputs, sort.descending);
+            return by_label.into_iter().filter(shown).collect();
+        }
+        None => {
+            return if sort.descending {
+                (0..features).rev().filter(shown).collect()
+            } else {
+                (0..features).filter(shown).collect()
+            };
+        }
+    };
+    if sort.descending {
+        order.iter().rev().copied().filter(shown).collect()
+    } else {
+        order.iter().copied().filter(shown).collect()
+    }
+}
+
+/// Labelled features by label, then all others by number, whatever the direction.
+fn label_order(inputs: &Inputs<'_>, descending: bool) -> Vec<u32> {
+    let features = inputs.table.summaries.len();
+    let mut labelled: Vec<(String, u32)> = inputs
+        .labels
+        .iter()
+        .filter(|(feature, _)| feature.index() < features)
+        .map(|(feature, text)| (text.to_lowercase(), feature.0))
+        .collect();
+    labelled.sort();
+    if descending {
+        labelled.reverse();
+    }
+    let mut is_labelled = vec![false; features];
+    for (_, feature) in &labelled {
+        is_labelled[*feature as usize] = true;
+    }
+    let others = (0..features as u32).filter(|i| !is_labelled[*i as usize]);
+    let order = labelled.iter().map(|(_, feature)| *feature);
+    order.chain(others).collect()
+}
+
+/// Features whose label holds `words`, that the index found for them, or whose number they are.
+fn mentioned(inputs: &Inputs<'_>, words: &str) -> Vec<bool> {
+    let mut found = vec![false; inputs.table.summaries.len()];
+    let words = words.to_lowercase();
+    let by_label = inputs.labels.iter();
+    let labelled = by_label.filter(|(_, text)| text.to_lowercase().contains(&words));
+    let number = words.parse().ok().map(FeatureId);
+    let all = labelled
+        .map(|(feature, _)| *feature)
+        .chain(inputs.found.iter().copied())
+        .chain(number);
+    for feature in all {
+        if let Some(entry) = found.get_mut(feature.index()) {
+            *entry = true;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::catalogue::DictionaryId;
+
+    fn table() -> Table {
+        let summary = |i: u32, density: f64, max: f64| Summary {
+            feature: FeatureId(i),
+            density,
+            mean: max / 2.0,
+            max,
+            decoder_norm: 1.0,
+        };
+        let summaries = vec![
+            summary(0, 0.01, 3.0),
+            summary(1, 0.0001, 9.0),
+            summary(2, 0.001, 1.0),
+            summary(3, 0.0, 0.0),
+        ];
+        let tokens = [" king", "The", " apple", ""];
+        let tokens = tokens.iter().map(|t| (*t).to_owned()).collect();
+        Table::new(DictionaryId(0), summaries, tokens)
+    }
+
+    #[track_caller]
+    fn check(filter: &str, column: Column, descending: bool, want: &[u32]) {
+        let labels = [(FeatureId(1), "Royal title"), (FeatureId(2), "fruit")];
+        let table = table();
+        let inputs = Inputs {
+            table: &table,
+            labels: &labels,
+            found: &[FeatureId(0)],
+        };
+        let sort = Sort { column, descending };
+        let got = rows(&inputs, &Filter::parse(filter), sort);
+        assert_eq!(got, want, "{filter:?} {sort:?}");
+    }
+
+    #[test]
+    fn every_column_sorts_both_ways() {
+        check("", Column::Number, false, &[0, 1, 2, 3]);
+        check("", Column::Number, true, &[3, 2, 1, 0]);
+        check("", Column::Density, true, &[0, 2, 1, 3]);
+        check("", Column::Max, false, &[3, 2, 0, 1]);
+        check("", Column::TopToken, false, &[2, 0, 1, 3]);
+        check("", Column::Label, false, &[2, 1, 0, 3]);
+        check("", Column::Label, true, &[1, 2, 0, 3]);
+    }
+
+    #[test]
+    fn filters_are_numbers_ranges_labels_and_found_tokens() {
+        check("#2", Column::Number, false, &[2]);
+        check("#9", Column::Number, false, &[]);
+        check("density<1e-3", Column::Number, false, &[1, 3]);
+        check("density<=0.1%", Column::Number, false, &[1, 2, 3]);
+        check("density>0 max<5", Column::Max, true, &[0, 2]);
+        check("royal", Column::Number, false, &[0, 1]);
+        check("royal max>5", Column::Number, false, &[1]);
+        check("3", Column::Number, false, &[0, 3]);
+        check("density<", Column::Number, false, &[0]);
+    }
+
+    #[test]
+    fn a_second_click_turns_the_direction() {
+        let by_max = Sort::default().clicked(Column::Max);
+        assert!(by_max.descending && !by_max.clicked(Column::Max).descending);
+        assert!(!by_max.clicked(Column::Label).descending);
+    }
+}

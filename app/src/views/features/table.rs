@@ -1,0 +1,251 @@
+//! The table itself: heads that sort, visible rows only.
+
+use egui::{Align, Align2, FontId, Layout, Rect, Response, RichText, Role, Sense, Ui, WidgetInfo};
+use egui_extras::{Column as Width, TableBuilder, TableRow};
+use umbra_core::ids::FeatureId;
+
+use super::model::Sort;
+use crate::state::AppState;
+use crate::state::features::{Column, Table};
+use crate::theme::{Theme, caption, icons, size, space};
+use crate::widgets::feature_chip::dot;
+use crate::widgets::number::{number, percent};
+
+/// Columns: head, definition, whether numbers stand in it.
+const COLUMNS: [(Column, &str, &str, bool); 7] = [
+    (
+        Column::Number,
+        "feature",
+        "Number of the dictionary element",
+        true,
+    ),
+    (Column::Label, "label", "What people called it", false),
+    (
+        Column::TopToken,
+        "top token",
+        "The token at which its strongest example peaks",
+        false,
+    ),
+    (
+        Column::Density,
+        "density",
+        "Share of the index's tokens on which it is active",
+        true,
+    ),
+    (
+        Column::Mean,
+        "mean",
+        "Mean activation where it is active",
+        true,
+    ),
+    (Column::Max, "max", "Largest activation", true),
+    (Column::Norm, "norm", "L2 norm of its decoder row", true),
+];
+
+/// What a person did with the table.
+#[derive(Debug, Default)]
+pub(super) struct TableReply {
+    /// A head was clicked.
+    pub(super) sort: Option<Column>,
+    /// A row was clicked.
+    pub(super) selected: Option<FeatureId>,
+    /// A row was double-clicked.
+    pub(super) opened: Option<FeatureId>,
+    /// A row was middle-clicked.
+    pub(super) beside: Option<FeatureId>,
+}
+
+/// What the table shows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// Scalars and tokens.
+    pub(super) table: &'a Table,
+    /// Features in order.
+    pub(super) rows: &'a [u32],
+    /// By which column.
+    pub(super) sort: Sort,
+    /// Row to bring into view.
+    pub(super) scroll_to: Option<usize>,
+}
+
+/// Draws it over what is free.
+pub(super) fn table_ui(ui: &mut Ui, shown: Shown<'_>, state: &AppState) -> TableReply {
+    let mut reply = TableReply::default();
+    ui.spacing_mut().item_spacing.x = space::CONTROL;
+    let figures = if ui.available_width() > 640.0 {
+        84.0
+    } else {
+        64.0
+    };
+    let mut builder = TableBuilder::new(ui)
+        .id_salt("features")
+        .striped(false)
+        .sense(Sense::click())
+        .cell_layout(Layout::left_to_right(Align::Center))
+        .auto_shrink([false, false])
+        .animate_scrolling(false)
+        .column(Width::exact(72.0))
+        .column(Width::remainder().at_least(90.0).clip(true))
+        .column(Width::exact(130.0).clip(true))
+        .columns(Width::exact(figures), 4);
+    if let Some(row) = shown.scroll_to {
+        builder = builder.scroll_to_row(row, None);
+    }
+    builder
+        .header(space::CONTROL_ROW, |mut header| {
+            for (column, name, definition, numeric) in COLUMNS {
+                header.col(|ui| {
+                    let sort = shown.sort;
+                    if head_ui(
+                        ui,
+                        name,
+                        definition,
+                        (numeric, (sort.column == column).then_some(sort.descending)),
+                    )
+                    .clicked()
+                    {
+                        reply.sort = Some(column);
+                    }
+                });
+            }
+        })
+        .body(|body| {
+            body.rows(space::TABLE_ROW, shown.rows.len(), |mut row| {
+                let feature = FeatureId(shown.rows[row.index()]);
+                row.set_selected(state.selection.feature == Some(feature));
+                cells_ui(&mut row, shown.table, state, feature);
+                let response = row.response();
+                name_row(&response, state, feature);
+                if response.clicked() {
+                    reply.selected = Some(feature);
+                }
+                if response.double_clicked() {
+                    reply.opened = Some(feature);
+                }
+                if response.middle_clicked() {
+                    reply.beside = Some(feature);
+                }
+            });
+        });
+    reply
+}
+
+fn name_row(response: &Response, state: &AppState, feature: FeatureId) {
+    response.widget_info(|| {
+        let label = state.label(feature).unwrap_or("no label");
+        let selected = state.selection.feature == Some(feature);
+        WidgetInfo::selected(
+            Role::Row,
+            true,
+            selected,
+            format!("Row of feature {feature}, {label}"),
+        )
+    });
+}
+
+fn head_ui(
+    ui: &mut Ui,
+    name: &str,
+    definition: &str,
+    (numeric, sorted): (bool, Option<bool>),
+) -> Response {
+    let theme = Theme::of(ui);
+    let ink = if sorted.is_some() {
+        theme.ink.primary
+    } else {
+        theme.ink.secondary
+    };
+    let arrow = match sorted {
+        Some(true) => icons::CARET_DOWN,
+        Some(false) => icons::CARET_UP,
+        None => "",
+    };
+    let text = if arrow.is_empty() {
+        name.to_owned()
+    } else if numeric {
+        format!("{arrow} {name}")
+    } else {
+        format!("{name} {arrow}")
+    };
+    let layout = if numeric {
+        Layout::right_to_left(Align::Center)
+    } else {
+        Layout::left_to_right(Align::Center)
+    };
+    ui.with_layout(layout, |ui| {
+        ui.spacing_mut().button_padding.x = 0.0;
+        let button = egui::Button::new(caption(text).color(ink)).frame(false);
+        let response = ui.add(button).on_hover_text(definition);
+        response.widget_info(|| {
+            WidgetInfo::labeled(Role::ColumnHeader, true, format!("Sort by {name}"))
+        });
+        response
+    })
+    .inner
+}
+
+fn cells_ui(row: &mut TableRow<'_, '_>, table: &Table, state: &AppState, feature: FeatureId) {
+    let Some(summary) = table.summaries.get(feature.index()) else {
+        return;
+    };
+    row.col(|ui| {
+        let rect = ui.max_rect();
+        let share = if summary.max > 0.0 { 1.0 } else { 0.0 };
+        dot(ui, egui::pos2(rect.left() + 8.0, rect.center().y), share);
+        right(ui, &feature.to_string());
+    });
+    row.col(|ui| {
+        let label = state.label(feature);
+        let faint = Theme::of(ui).ink.disabled;
+        let text = label.map_or_else(|| RichText::new("–").color(faint), RichText::new);
+        ui.add(egui::Label::new(text).truncate().selectable(false));
+    });
+    row.col(|ui| {
+        let token = table.top_tokens.get(feature.index());
+        token_ui(ui, token.map_or("", String::as_str));
+    });
+    let figures = [
+        percent(summary.density),
+        number(summary.mean),
+        number(summary.max),
+        number(summary.decoder_norm),
+    ];
+    for figure in figures {
+        row.col(|ui| right(ui, &figure));
+    }
+}
+
+fn right(ui: &Ui, text: &str) {
+    let rect = ui.max_rect();
+    ui.painter().text(
+        rect.right_center(),
+        Align2::RIGHT_CENTER,
+        text,
+        FontId::monospace(size::BODY),
+        Theme::of(ui).ink.primary,
+    );
+}
+
+/// A token on a faint ground, so that its spaces are seen.
+fn token_ui(ui: &Ui, token: &str) {
+    if token.is_empty() {
+        return;
+    }
+    let theme = Theme::of(ui);
+    let text = token.replace('\n', "⏎");
+    let ink = theme.ink.primary;
+    let galley = ui
+        .painter()
+        .layout_no_wrap(text, FontId::monospace(size::BODY), ink);
+    let cell = ui.max_rect();
+    let width = galley.size().x + 2.0 * space::CHIP;
+    let ground = Rect::from_center_size(cell.center(), egui::vec2(width, 18.0));
+    let ground = ground.translate(egui::vec2(cell.left() - ground.left(), 0.0));
+    ui.painter()
+        .rect_filled(ground, space::CORNER, theme.surface.hover);
+    let at = egui::pos2(
+        ground.left() + space::CHIP,
+        cell.center().y - galley.size().y / 2.0,
+    );
+    ui.painter().galley(at, galley, ink);
+}
