@@ -21,7 +21,9 @@ pub struct Series<'a> {
 /// A plot.
 #[derive(Debug, Clone, Copy)]
 pub struct CurvePlot<'a> {
-    /// Title of the y axis, with the unit.
+    /// What it is called by a screen reader; unique within its place.
+    pub name: &'a str,
+    /// Title of the y axis, with the unit; empty where it stands above the plot.
     pub y: &'a str,
     /// Title of the x axis, with the unit; empty where a plot below shows it.
     pub x: &'a str,
@@ -48,7 +50,7 @@ impl CurvePlot<'_> {
     /// Draws it.
     pub fn ui(&self, ui: &mut Ui) -> Response {
         let theme = Theme::of(ui);
-        let id = ui.scope_id().with(("curve plot", self.y));
+        let id = ui.scope_id().with(("curve plot", self.name));
         let lines: Vec<Vec<[f64; 2]>> = self.series.iter().map(|s| thin(s.points)).collect();
         let last = self.series.iter().filter_map(|s| s.points.last());
         let x_end = last.map(|p| p[0]).fold(0.0, f64::max);
@@ -58,7 +60,6 @@ impl CurvePlot<'_> {
             .id(id)
             .height(self.height)
             .y_axis_min_width(Y_AXIS)
-            .y_axis_label(captions(self.y))
             .x_axis_formatter(|mark, _| short(mark.value))
             .y_axis_formatter(move |mark, _| format(mark.value))
             .show_background(false)
@@ -74,6 +75,9 @@ impl CurvePlot<'_> {
         } else {
             plot.x_axis_label(captions(self.x))
         };
+        if !self.y.is_empty() {
+            plot = plot.y_axis_label(captions(self.y));
+        }
         if let Some(group) = self.group {
             plot = plot.link_axis(group, [true, false]);
         }
@@ -111,7 +115,7 @@ impl CurvePlot<'_> {
                 .map_or("no values yet".to_owned(), |p| (self.format)(p[1]));
             format!("{} {value}", series.name)
         });
-        format!("{}: {}", self.y, last.collect::<Vec<_>>().join(", "))
+        format!("{}: {}", self.name, last.collect::<Vec<_>>().join(", "))
     }
 
     /// Where the pointer is on the x axis, in this plot or in a linked one.

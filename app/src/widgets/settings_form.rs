@@ -38,7 +38,7 @@ pub struct Field<'a> {
 }
 
 /// Width of the labels.
-const LABELS: f32 = 128.0;
+pub const LABELS: f32 = 128.0;
 
 /// Width of the controls.
 const CONTROLS: f32 = 132.0;

@@ -1,0 +1,316 @@
+//! What the form means: the settings it gives, what is wrong with them, what the run will need, and why it cannot start. No drawing.
+
+use std::collections::BTreeMap;
+
+use umbra_core::ids::Site;
+use umbra_core::train::{SETTINGS, Spec};
+
+use crate::state::training::{Form, Text, TextKey};
+use crate::state::{AppState, Load};
+use crate::widgets::number;
+
+/// The form, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// What decides the run, if every field can be read.
+    pub spec: Option<Spec>,
+    /// Name of the dictionary.
+    pub name: String,
+    /// What is wrong, by key of the field.
+    pub errors: BTreeMap<String, String>,
+    /// The text that is to be read.
+    pub key: Option<TextKey>,
+    /// Why the run cannot start: one sentence.
+    pub refusal: Option<String>,
+}
+
+/// One figure of the preflight line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// What it is.
+    pub label: &'static str,
+    /// Its value with the unit.
+    pub value: String,
+    /// Its definition.
+    pub definition: &'static str,
+}
+
+/// Reads the form.
+pub fn plan(state: &AppState) -> Plan {
+    let form = &state.training.form;
+    let (spec, mut errors) = read(form);
+    let name = name(state);
+    if let Some(error) = name_error(&name) {
+        errors.insert("name".to_owned(), error);
+    }
+    if let Some(loaded) = state.model()
+        && let Err(error) = loaded.model.check_hook(form.hook())
+    {
+        errors.insert("layer".to_owned(), error.to_string());
+    }
+    let key = text_key(state);
+    if let Some(why) = state.training.text.failure()
+        && state.training.text_of == key
+    {
+        errors.insert("text".to_owned(), why.to_owned());
+    }
+    let refusal = refusal(state, &errors, key.as_ref());
+    let spec = errors.is_empty().then_some(spec);
+    Plan {
+        spec,
+        name,
+        errors,
+        key,
+        refusal,
+    }
+}
+
+/// The settings that the form gives, and what is wrong with the others.
+pub fn read(form: &Form) -> (Spec, BTreeMap<String, String>) {
+    let mut spec = Spec::default_for(form.hook());
+    let mut errors = BTreeMap::new();
+    for (key, text) in &form.settings {
+        if let Err(error) = spec.set(key, text) {
+            errors.insert(key.clone(), what_of(&error));
+        }
+    }
+    if errors.is_empty()
+        && let Err(error) = spec.validate()
+    {
+        let key = match &error {
+            umbra_core::error::Error::Setting { setting, .. } => setting.clone(),
+            _ => SETTINGS[0].key.to_owned(),
+        };
+        errors.insert(key, what_of(&error));
+    }
+    (spec, errors)
+}
+
+/// The sentence without the setting's key: it stands under its field.
+fn what_of(error: &umbra_core::error::Error) -> String {
+    match error {
+        umbra_core::error::Error::Setting { what, .. } => what.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The name of the dictionary: as written, or made.
+pub fn name(state: &AppState) -> String {
+    let written = state.training.form.name.clone();
+    written.unwrap_or_else(|| made_name(state))
+}
+
+/// A name made from the hook that no dictionary of the project has.
+pub fn made_name(state: &AppState) -> String {
+    let form = &state.training.form;
+    let base = format!("{}-{}", short(form.site), form.layer);
+    let taken = |name: &str| state.catalogue.dictionaries.iter().any(|d| d.name == name);
+    if !taken(&base) {
+        return base;
+    }
+    (2..)
+        .map(|i| format!("{base}-{i}"))
+        .find(|name| !taken(name))
+        .unwrap_or(base)
+}
+
+/// A site in a folder's name.
+fn short(site: Site) -> String {
+    let name = site.name();
+    let name = name.rsplit('.').next().unwrap_or(name);
+    name.trim_start_matches("hook_").replace('_', "-")
+}
+
+fn name_error(name: &str) -> Option<String> {
+    if name.trim().is_empty() {
+        return Some("Give the dictionary a name".to_owned());
+    }
+    let bad = |c: char| c.is_control() || r#"/\:*?"<>|"#.contains(c);
+    (name.contains(bad) || name.starts_with('.')).then(|| {
+        r#"A folder gets this name: leave out / \ : * ? " < > | and a dot in front"#.to_owned()
+    })
+}
+
+/// The text that the form means: the chosen file, or the project's training text (all of it if the project holds other text out).
+pub fn text_key(state: &AppState) -> Option<TextKey> {
+    let project = state.project.open()?;
+    let model = state.catalogue.model_path.clone()?;
+    let (paths, split) = match &state.training.form.text {
+        Some(path) => (vec![path.clone()], true),
+        None => (project.train_text.clone(), project.held_out_text.is_empty()),
+    };
+    (!paths.is_empty()).then_some(TextKey {
+        paths,
+        unwrap: project.unwrap,
+        split,
+        model,
+    })
+}
+
+fn refusal(
+    state: &AppState,
+    errors: &BTreeMap<String, String>,
+    key: Option<&TextKey>,
+) -> Option<String> {
+    let training = &state.training;
+    let sentence = if state.project.open().is_none() {
+        "Open or make a project first: the dictionary is kept with it"
+    } else if state.model().is_none() {
+        "Open a model first"
+    } else if key.is_none() {
+        "The project names no training text: choose one"
+    } else if training.running().is_some() {
+        "A run is under way"
+    } else if let Some((key, error)) = errors.first_key_value() {
+        return Some(format!("{}: {error}", label(key)));
+    } else if training.text_of.as_ref() != key || training.text.ready().is_none() {
+        "The text is being counted"
+    } else {
+        return None;
+    };
+    Some(sentence.to_owned())
+}
+
+/// A field's name on screen.
+fn label(key: &str) -> &str {
+    match key {
+        "name" => "Name",
+        "layer" => "Layer",
+        "text" => "Text",
+        key => SETTINGS
+            .iter()
+            .find(|setting| setting.key == key)
+            .map_or(key, |setting| setting.label),
+    }
+}
+
+/// What the run will need, as far as it is known.
+pub fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
+    let mut needs = vec![];
+    let Some(spec) = &plan.spec else {
+        return needs;
+    };
+    if let Some(model) = state.model()
+        && let Ok(width) = model.model.width(spec.hook)
+    {
+        needs.push(Need {
+            label: "Memory",
+            value: format!("≈ {}", number::bytes(memory_bytes(spec, width))),
+            definition: "Weights, gradients and Adam's two moments, the shuffle buffer and one batch, beside the model",
+        });
+    }
+    needs.push(Need {
+        label: "Steps",
+        value: number::count(spec.steps()),
+        definition: "Length divided by batch",
+    });
+    if let Load::Ready(text) = &state.training.text
+        && state.training.text_of == plan.key
+    {
+        needs.push(data(spec, text));
+    }
+    let speed = state.training.run.as_ref().and_then(|run| {
+        let last = run.last.filter(|_| run.spec.hook == spec.hook)?;
+        (last.tokens_per_second > 0.0).then_some(last.tokens_per_second)
+    });
+    if let Some(speed) = speed {
+        needs.push(Need {
+            label: "Time",
+            value: format!("≈ {}", span(spec.tokens as f64 / speed)),
+            definition: "Length divided by the speed of the last run on this hook",
+        });
+    }
+    needs
+}
+
+fn data(spec: &Spec, text: &Text) -> Need {
+    let there = text.activations();
+    let times = spec.tokens as f64 / there.max(1) as f64;
+    let read = if times > 1.0 {
+        format!(", read {times:.1} times")
+    } else {
+        String::new()
+    };
+    Need {
+        label: "Data",
+        value: format!("{} activations{read}", number::count(there)),
+        definition: "Positions of the text's rows without the first of each; a used-up text is shuffled and read again",
+    }
+}
+
+/// Bytes of a run beside the model, `width` wide.
+pub fn memory_bytes(spec: &Spec, width: usize) -> u64 {
+    let (d, f) = (width as u64, spec.features as u64);
+    let weights = 4 * (2 * f * d + f + d);
+    let batch = 4 * spec.batch as u64 * (3 * d + 3 * spec.k as u64);
+    let buffer = 4 * spec.buffer as u64 * d;
+    4 * weights + batch + buffer
+}
+
+/// A span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
+pub fn span(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    fn form(settings: &[(&str, &str)]) -> Form {
+        Form {
+            settings: settings
+                .iter()
+                .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+                .collect(),
+            ..Form::default()
+        }
+    }
+
+    #[test]
+    fn settings_are_read_and_errors_stand_with_their_field() {
+        let (spec, errors) = read(&form(&[("features", "512"), ("k", "16")]));
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!((spec.features, spec.k), (512, 16));
+        let (_, errors) = read(&form(&[("k", "many"), ("seed", "-1")]));
+        assert_eq!(errors.keys().collect::<Vec<_>>(), ["k", "seed"]);
+        assert!(errors["k"].contains("many"), "{errors:?}");
+        let (_, errors) = read(&form(&[("features", "8"), ("k", "16")]));
+        assert!(errors["k"].contains("8 features"), "{errors:?}");
+    }
+
+    #[test]
+    fn names_are_made_from_the_hook_and_are_not_taken() {
+        let mut state = testing::empty();
+        assert_eq!(name(&state), "z-0");
+        let added = crate::state::catalogue::Event::Added("saes/z-0".into(), None);
+        state.apply(crate::state::Event::Catalogue(added));
+        assert_eq!(name(&state), "z-0-2");
+        state.training.form.site = Site::ResidPost;
+        state.training.form.layer = 2;
+        assert_eq!(name(&state), "resid-post-2");
+        assert!(name_error("a/b").is_some() && name_error(" ").is_some());
+        assert_eq!(name_error("résidu 2"), None);
+    }
+
+    #[test]
+    fn without_a_project_the_run_is_refused_with_the_remedy() {
+        let plan = plan(&testing::empty());
+        assert!(plan.refusal.unwrap().contains("project first"));
+    }
+
+    #[test]
+    fn memory_and_time_read_well() {
+        let spec = Spec::default_for(Form::default().hook());
+        let weights = 4 * (2 * 1024 * 256 + 1024 + 256);
+        let want = 4 * weights + 4 * 2048 * (3 * 256 + 3 * 24) + 4 * 65_536 * 256;
+        assert_eq!(memory_bytes(&spec, 256), want);
+        assert_eq!(span(200.2), "3 min 20 s");
+        assert_eq!(span(7_500.0), "2 h 05 min");
+    }
+}

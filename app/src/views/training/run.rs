@@ -1,0 +1,301 @@
+//! The run: where it stands, its curves, how it ended and what can follow.
+
+use egui::{Button, Label, ProgressBar, RichText, Ui, vec2};
+
+use super::plan::span;
+use crate::commands::training::Command;
+use crate::commands::{Commands, dictionary, navigation};
+use crate::state::training::{Ended, Points, Run};
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, caption, icons, panel_title, space};
+use crate::views::ViewId;
+use crate::widgets::curve_plot::{CurvePlot, Series};
+use crate::widgets::number;
+
+/// Height of one plot.
+const PLOT: f32 = 148.0;
+
+/// Width from which plots stand in two columns.
+const TWO_COLUMNS: f32 = 560.0;
+
+/// Draws the run.
+pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
+    head_ui(ui, state, run, commands);
+    if let Some(ended) = &run.ended {
+        ended_ui(ui, state, ended, commands);
+    }
+    for note in &run.notes {
+        let secondary = Theme::of(ui).ink.secondary;
+        ui.add(Label::new(caption(note).color(secondary)).wrap());
+    }
+    ui.add_space(space::CONTROL);
+    curves_ui(ui, run);
+}
+
+fn head_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
+    let stopping = state
+        .jobs
+        .get(run.job)
+        .is_some_and(|job| job.status == crate::state::jobs::Status::Stopping);
+    ui.horizontal(|ui| {
+        ui.label(panel_title(&run.name));
+        let what = format!(
+            "{} · {} features · k {}",
+            run.spec.hook,
+            number::count(run.spec.features as u64),
+            run.spec.k
+        );
+        ui.label(caption(what).color(Theme::of(ui).ink.secondary));
+    });
+    if !run.is_running() {
+        return;
+    }
+    let seen = run.last.map_or(0, |last| last.tokens_seen);
+    let share = seen as f32 / run.spec.tokens.max(1) as f32;
+    ui.horizontal(|ui| {
+        let room = (ui.available_width() - 96.0).max(80.0);
+        let percent = format!("{:.0} %", share * 100.0);
+        let bar = ProgressBar::new(share)
+            .desired_width(room)
+            .desired_height(18.0);
+        ui.add(bar.fill(Theme::of(ui).line.strong).text(caption(percent)));
+        let words = if stopping { "Stopping…" } else { "Stop" };
+        let button = Button::new(words).min_size(vec2(80.0, space::CONTROL_ROW));
+        let help = "Ends the run at its next step; the dictionary is kept as it stands";
+        if ui
+            .add_enabled(!stopping, button)
+            .on_hover_text(help)
+            .clicked()
+        {
+            commands.send(Command::Stop);
+        }
+    });
+    ui.label(caption(standing(run)).color(Theme::of(ui).ink.secondary));
+}
+
+/// Where a running run stands, in words.
+fn standing(run: &Run) -> String {
+    let Some(last) = run.last else {
+        return "Gathering activations…".to_owned();
+    };
+    let left = run.seconds_left().map_or(String::new(), |seconds| {
+        format!(" · {} left", span(seconds))
+    });
+    format!(
+        "{} of {} activations · {} per second{left}",
+        number::count(last.tokens_seen),
+        number::count(run.spec.tokens),
+        number::number(last.tokens_per_second),
+    )
+}
+
+fn ended_ui(ui: &mut Ui, state: &AppState, ended: &Ended, commands: &mut Commands) {
+    match ended {
+        Ended::Saved {
+            folder,
+            tokens_seen,
+            stopped,
+        } => {
+            let how = if *stopped { "Stopped" } else { "Finished" };
+            let seen = number::count(*tokens_seen);
+            let sentence = format!(
+                "{how} after {seen} activations, kept in {}",
+                folder.display()
+            );
+            ui.add(Label::new(sentence).wrap());
+            follow_ups_ui(ui, state, folder, commands);
+        }
+        Ended::Unsaved { why, .. } => {
+            let title = "The dictionary was trained but not written";
+            crate::widgets::empty_state::failure_line(ui, title, why);
+            if ui.button("Save again").clicked() {
+                commands.send(Command::SaveAgain);
+            }
+        }
+        Ended::Failed(why) => {
+            crate::widgets::empty_state::failure_line(ui, "The run failed", why);
+            clear_ui(ui, commands);
+        }
+    }
+}
+
+fn follow_ups_ui(ui: &mut Ui, state: &AppState, folder: &std::path::Path, commands: &mut Commands) {
+    let Some(dictionary) = state.catalogue.by_folder(folder) else {
+        return clear_ui(ui, commands);
+    };
+    ui.horizontal_wrapped(|ui| {
+        let loaded = dictionary.load.ready().is_some();
+        let evaluate = Button::new(format!("{}  Evaluate", icons::GAUGE));
+        let ready = loaded && !dictionary.evaluation.is_loading();
+        if named(ui.add_enabled(ready, evaluate), "Evaluate").clicked() {
+            commands.send(dictionary::Command::Evaluate(dictionary.id));
+        }
+        let build = Button::new(format!("{}  Build index", icons::DATABASE));
+        let ready = loaded && !dictionary.index.is_loading();
+        if named(ui.add_enabled(ready, build), "Build index").clicked() {
+            commands.send(dictionary::Command::BuildIndex(dictionary.id));
+        }
+        let open = Button::new(format!("{}  Open", icons::TABLE));
+        if named(ui.add_enabled(loaded, open), "Open").clicked() {
+            commands.send(navigation::Command::SelectDictionary(dictionary.id));
+            commands.send(navigation::Command::Go(ViewId::Features));
+        }
+        clear_ui(ui, commands);
+    });
+    if let Load::Ready(evaluation) = &dictionary.evaluation {
+        let figures = &evaluation.figures;
+        let line = format!(
+            "On {}: L0 {}, FVU {}, dead {}, CE recovered {}",
+            evaluation.text,
+            number::number(figures.l0),
+            number::number(figures.fvu),
+            number::percent(figures.dead_fraction),
+            number::percent(figures.ce_recovered_zero),
+        );
+        let help = "Cross-entropy recovered: (zero-ablated − with the dictionary) / (zero-ablated − untouched); all figures stand in Library";
+        ui.label(RichText::new(line)).on_hover_text(help);
+    }
+}
+
+fn named(response: egui::Response, name: &str) -> egui::Response {
+    let enabled = response.enabled();
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, enabled, name));
+    response
+}
+
+fn clear_ui(ui: &mut Ui, commands: &mut Commands) {
+    if ui.button("Put away").clicked() {
+        commands.send(Command::Clear);
+    }
+}
+
+/// A curve: its plot's title, its name, its points, its numbers.
+struct Curve<'a> {
+    title: &'static str,
+    name: &'static str,
+    points: &'a Points,
+    format: fn(f64) -> String,
+    colour: Option<egui::Color32>,
+}
+
+fn curves_ui(ui: &mut Ui, run: &Run) {
+    let theme = Theme::of(ui);
+    let curves = [
+        Curve {
+            title: "Loss (share of variance)",
+            name: "Loss",
+            points: &run.curves.loss,
+            format: number::number,
+            colour: None,
+        },
+        Curve {
+            title: "FVU (share of variance)",
+            name: "FVU",
+            points: &run.curves.fvu,
+            format: number::number,
+            colour: Some(theme.error),
+        },
+        Curve {
+            title: "L0 (features per token)",
+            name: "L0",
+            points: &run.curves.l0,
+            format: number::number,
+            colour: Some(theme.activation),
+        },
+        Curve {
+            title: "Dead (share of features)",
+            name: "Dead",
+            points: &run.curves.dead,
+            format: number::percent,
+            colour: None,
+        },
+        Curve {
+            title: "Speed (activations per second)",
+            name: "Speed",
+            points: &run.curves.speed,
+            format: number::number,
+            colour: None,
+        },
+    ];
+    let columns = if ui.available_width() >= TWO_COLUMNS {
+        2
+    } else {
+        1
+    };
+    let width = (ui.available_width() - (columns - 1) as f32 * space::GROUP) / columns as f32;
+    let group = ui.scope_id().with("curves");
+    let mut neutral = 0;
+    for row in curves.chunks(columns) {
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::GROUP;
+            for curve in row {
+                let colour = curve.colour.unwrap_or_else(|| {
+                    neutral += 1;
+                    theme.series(neutral - 1)
+                });
+                ui.allocate_ui(vec2(width, PLOT), |ui| {
+                    ui.set_width(width);
+                    curve_ui(ui, curve, colour, group);
+                });
+            }
+        });
+    }
+}
+
+fn curve_ui(ui: &mut Ui, curve: &Curve<'_>, colour: egui::Color32, group: egui::Id) {
+    ui.vertical(|ui| {
+        ui.label(caption(curve.title).color(Theme::of(ui).ink.secondary));
+        let series = [Series {
+            name: curve.name,
+            colour,
+            points: curve.points,
+        }];
+        let plot = CurvePlot {
+            name: curve.name,
+            y: "",
+            x: "Activations seen",
+            series: &series,
+            height: PLOT - 20.0,
+            group: Some(group),
+            format: curve.format,
+        };
+        plot.ui(ui);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use umbra_core::ids::{HookPoint, Site};
+    use umbra_core::train::{Progress, Spec};
+
+    use super::*;
+    use crate::state::jobs::JobId;
+    use crate::state::training::Curves;
+
+    #[test]
+    fn the_standing_says_how_far_how_fast_how_long() {
+        let mut run = Run {
+            job: JobId(0),
+            name: "z-0".to_owned(),
+            spec: Spec {
+                tokens: 1_000_000,
+                ..Spec::default_for(HookPoint::block(0, Site::Z))
+            },
+            curves: Curves::default(),
+            last: None,
+            notes: vec![],
+            ended: None,
+        };
+        assert_eq!(standing(&run), "Gathering activations…");
+        run.last = Some(Progress {
+            tokens_seen: 400_000,
+            tokens_per_second: 10_000.0,
+            ..Progress::default()
+        });
+        let words = standing(&run).replace('\u{202F}', " ");
+        assert_eq!(
+            words,
+            "400 000 of 1 000 000 activations · 10 000 per second · 1 min 00 s left"
+        );
+    }
+}
