@@ -1,6 +1,7 @@
 //! The rules of the repository that no compiler checks. Each is a function from files to sentences, tried on a planted breach too.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use umbra_tests::{Source, names, repository, sources};
 
@@ -280,7 +281,10 @@ fn every_kernel_has_its_definition_and_cases() {
             list.contains(&format!("mod {kernel};")),
             "kernels/mod.rs does not list {kernel}"
         );
-        for shader in files.iter().filter(|name| name.ends_with(".wgsl")) {
+        for shader in files
+            .iter()
+            .filter(|name| Path::new(name).extension().is_some_and(|e| e == "wgsl"))
+        {
             assert_eq!(
                 shader.strip_suffix(".wgsl"),
                 Some(kernel.as_str()),
@@ -405,7 +409,7 @@ fn golden_data_and_assets_are_few_and_their_origin_is_told() {
     assert!(demo <= 45_000_000, "the demo has {demo} bytes");
 }
 
-fn size(path: &std::path::Path) -> u64 {
+fn size(path: &Path) -> u64 {
     if path.is_dir() {
         return names(path).iter().map(|name| size(&path.join(name))).sum();
     }

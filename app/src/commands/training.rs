@@ -184,7 +184,7 @@ fn free_name(folder: &Path, name: String) -> String {
     if !folder.join(&name).exists() {
         return name;
     }
-    (2..)
+    (2..10_000)
         .map(|i| format!("{name}-{i}"))
         .find(|name| !folder.join(name).exists())
         .unwrap_or(name)

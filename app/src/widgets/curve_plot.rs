@@ -333,6 +333,7 @@ mod tests {
                     points: &points,
                 }];
                 CurvePlot {
+                    name: "FVU",
                     y: "FVU",
                     x: "Activations",
                     series: &series,

@@ -51,7 +51,7 @@ impl Field<'_> {
             ui.spacing_mut().item_spacing.x = space::CONTROL;
             let label = self.label_ui(ui);
             let response = match self.kind {
-                Kind::Switch => self.switch_ui(ui, value, &mut changed),
+                Kind::Switch => Self::switch_ui(ui, value, &mut changed),
                 Kind::Choice(options) => self.choice_ui(ui, value, options, &mut changed),
                 Kind::Number | Kind::Text => self.text_ui(ui, value, &mut changed),
             };
@@ -59,7 +59,7 @@ impl Field<'_> {
             self.tail_ui(ui, value, &mut changed);
         });
         if let Some(error) = self.error {
-            self.error_ui(ui, error);
+            Self::error_ui(ui, error);
         }
         changed
     }
@@ -89,7 +89,7 @@ impl Field<'_> {
         .on_hover_text(self.hover())
     }
 
-    fn switch_ui(&self, ui: &mut Ui, value: &str, changed: &mut Option<String>) -> egui::Response {
+    fn switch_ui(ui: &mut Ui, value: &str, changed: &mut Option<String>) -> egui::Response {
         let mut on = value == "true";
         ui.allocate_ui_with_layout(
             vec2(CONTROLS, space::CONTROL_ROW),
@@ -171,7 +171,7 @@ impl Field<'_> {
         }
     }
 
-    fn error_ui(&self, ui: &mut Ui, error: &str) {
+    fn error_ui(ui: &mut Ui, error: &str) {
         let theme = Theme::of(ui);
         ui.horizontal_top(|ui| {
             ui.add_space(LABELS + space::CONTROL);

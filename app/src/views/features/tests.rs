@@ -98,6 +98,7 @@ fn a_hundred_thousand_rows_stay_within_a_frame() {
             delta: egui::vec2(0.0, -40_000.0),
             phase: egui::TouchPhase::Move,
             modifiers: egui::Modifiers::NONE,
+            source: egui::MouseWheelSource::Wheel,
         });
         step(&mut harness, "scroll");
     }

@@ -117,7 +117,7 @@ fn a_sentence_is_read_once_nobody_types() {
     let mut state = read();
     let mut commands = Commands::default();
     let read = Command::from(prompt::Command::Read);
-    crate::commands::prompt::follow(&state, &mut commands);
+    prompt::follow(&state, &mut commands);
     assert!(!commands.take().contains(&read), "it is read already");
     let event = |typed| {
         Event::Prompt(area::Event::Text {
@@ -126,10 +126,10 @@ fn a_sentence_is_read_once_nobody_types() {
         })
     };
     state.apply(event(true));
-    crate::commands::prompt::follow(&state, &mut commands);
+    prompt::follow(&state, &mut commands);
     assert!(!commands.take().contains(&read), "somebody types");
     state.apply(event(false));
-    crate::commands::prompt::follow(&state, &mut commands);
+    prompt::follow(&state, &mut commands);
     assert!(commands.take().contains(&read));
 }
 

@@ -108,7 +108,7 @@ pub fn made_name(state: &AppState) -> String {
     if !taken(&base) {
         return base;
     }
-    (2..)
+    (2..10_000)
         .map(|i| format!("{base}-{i}"))
         .find(|name| !taken(name))
         .unwrap_or(base)

@@ -103,7 +103,7 @@ fn a_setting_out_of_range_is_told_and_start_is_off() {
     let mut harness = testing::harness(ViewId::Training, state);
     harness.get_by_label_contains("`many` cannot be used");
     let start = harness.get_by_label("Start training");
-    assert!(start.is_disabled());
+    assert!(start.accesskit_node().is_disabled());
     harness.get_by_label("Reset Active per token to 24").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
