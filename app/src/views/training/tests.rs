@@ -1,4 +1,4 @@
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::train::{Progress, Spec};
 
