@@ -12,6 +12,8 @@ use crate::theme::{size, space};
 pub(super) struct LabelEditor {
     of: Option<(String, FeatureId, u64)>,
     text: String,
+    /// What was sent to be saved and has not come back yet.
+    sent: Option<String>,
 }
 
 impl LabelEditor {
@@ -30,6 +32,7 @@ impl LabelEditor {
         if self.of.as_ref() != Some(&of) {
             saved.clone_into(&mut self.text);
             self.of = Some(of);
+            self.sent = None;
         }
         let edit = TextEdit::singleline(&mut self.text)
             .hint_text("Add a label…")
@@ -51,7 +54,8 @@ impl LabelEditor {
         if response.lost_focus() {
             if ui.input(|input| input.key_pressed(Key::Escape)) {
                 saved.clone_into(&mut self.text);
-            } else if self.text.trim() != saved {
+            } else if self.text.trim() != saved && self.sent.as_deref() != Some(self.text.trim()) {
+                self.sent = Some(self.text.trim().to_owned());
                 commands.send(features::Command::SetLabel {
                     feature,
                     text: self.text.trim().to_owned(),

@@ -33,6 +33,8 @@ pub struct FeatureView {
     label: LabelEditor,
     all_examples: bool,
     hovered: Option<f64>,
+    /// What the histogram marked last.
+    marked: Option<f64>,
 }
 
 impl View for FeatureView {
@@ -104,8 +106,10 @@ impl FeatureView {
         feature: FeatureId,
         commands: &mut Commands,
     ) {
+        // The examples are drawn after the histogram that marks the one under the pointer.
         let mark = self.hovered.take();
-        if mark.is_some() {
+        if mark != self.marked {
+            self.marked = mark;
             ui.request_repaint();
         }
         let width = ui.available_width();

@@ -104,9 +104,13 @@ fn a_clicked_token_is_selected_and_shows_its_features_and_what_comes_next() {
 #[test]
 fn typing_asks_for_another_sentence() {
     let mut harness = harness();
-    harness.get_by_label("Sentence").focus();
+    harness
+        .get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Sentence")
+        .focus();
     harness.run();
-    harness.get_by_label("Sentence").type_text("!");
+    harness
+        .get_by_role_and_label(egui::accesskit::Role::MultilineTextInput, "Sentence")
+        .type_text("!");
     harness.run();
     let typed = prompt::Command::Typed("The king!".to_owned());
     assert!(taken(&mut harness).contains(&typed.into()));

@@ -1,12 +1,16 @@
+use std::path::Path;
+use std::sync::Arc;
+
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{HookPoint, Site};
+use umbra_core::models::Model;
 use umbra_core::train::{Progress, Spec};
 
 use crate::commands::{dictionary, training};
-use crate::state::catalogue::DictionaryId;
+use crate::state::catalogue::{self, DictionaryId, LoadedModel};
 use crate::state::jobs::JobId;
 use crate::state::training::{Ended, Event as Training};
-use crate::state::{AppState, Event};
+use crate::state::{AppState, Event, Load};
 use crate::testing;
 use crate::views::ViewId;
 
@@ -79,7 +83,7 @@ fn a_finished_run_offers_what_follows() {
 fn what_could_not_be_written_can_be_saved_again() {
     let mut state = running();
     state.apply(Event::Training(Training::Ended(Ended::Unsaved {
-        sae: std::sync::Arc::new(testing::sae(4)),
+        sae: Arc::new(testing::sae(4)),
         folder: "/full/z-0".into(),
         why: "no space is left, free some: /full".to_owned(),
     })));
@@ -98,6 +102,16 @@ fn what_could_not_be_written_can_be_saved_again() {
 fn a_setting_out_of_range_is_told_and_start_is_off() {
     let mut state = running();
     state.apply(Event::Training(Training::Cleared));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo/model");
+    let (model, notes) = Model::open(&path).unwrap();
+    let loaded = LoadedModel {
+        model: Arc::new(model),
+        notes,
+        size_bytes: 1,
+    };
+    state.apply(Event::Catalogue(catalogue::Event::ModelNamed(path.clone())));
+    let opened = catalogue::Event::Model(path, Box::new(Load::Ready(loaded)));
+    state.apply(Event::Catalogue(opened));
     let form = &mut state.training.form;
     form.settings.insert("k".to_owned(), "many".to_owned());
     let mut harness = testing::harness(ViewId::Training, state);
