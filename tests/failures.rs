@@ -123,7 +123,7 @@ fn a_hook_that_does_not_exist_is_refused_with_those_that_do() {
     let room = room();
     let corpus = at("assets/demo/text/held-out/alice.txt");
     for (hook, words) in [
-        ("blocks.9.hook_resid_post", "0 to 2"),
+        ("blocks.9.hook_resid_post", "blocks.0 to blocks.2"),
         ("blocks.1.hook_nothing", "hook_resid_post"),
     ] {
         refused(

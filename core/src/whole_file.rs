@@ -61,7 +61,7 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
         .map_err(failed)?;
     let fresh = temporary.path().join("new");
     std::fs::create_dir(&fresh).map_err(failed)?;
-    fill(&fresh)?;
+    fill(&fresh).map_err(|error| renamed(error, &fresh, path))?;
     if !path.exists() {
         return std::fs::rename(&fresh, path).map_err(failed);
     }
@@ -70,6 +70,32 @@ pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Resu
         std::fs::rename(entry.path(), path.join(entry.file_name())).map_err(failed)?;
     }
     Ok(())
+}
+
+/// An error about a file under `fresh` as one about the file it was to become.
+fn renamed(error: Error, fresh: &Path, path: &Path) -> Error {
+    match error {
+        Error::Io {
+            what,
+            path: of,
+            source,
+        } => {
+            let of = match of.strip_prefix(fresh) {
+                Ok(inside) => path.join(inside),
+                Err(_elsewhere) => of,
+            };
+            // The system's own words name the temporary file.
+            let source = source
+                .raw_os_error()
+                .map_or(source, std::io::Error::from_raw_os_error);
+            Error::Io {
+                what,
+                path: of,
+                source,
+            }
+        }
+        other => other,
+    }
 }
 
 #[cfg(test)]

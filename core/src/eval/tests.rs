@@ -1,3 +1,5 @@
+//! The figures against plain loops, and dictionaries whose figures are known.
+
 use std::path::Path;
 
 use candle_core::Tensor;

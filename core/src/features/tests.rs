@@ -1,3 +1,5 @@
+//! The index against brute force, and what a stopped or damaged one does.
+
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 

@@ -25,7 +25,7 @@ fn check_values(got: &[f32], want: &[f64], scale: &[f64]) -> Result<(), String> 
 fn scales(x: &[f32], w_enc: &Matrix, b_enc: &[f32]) -> Vec<f64> {
     let magnitude = |v: &[f32]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
     let absolute = Matrix::new(w_enc.rows(), w_enc.columns(), magnitude(w_enc.values())).unwrap();
-    encode_topk::reference::pre_activations(&magnitude(x), &absolute, &magnitude(b_enc))
+    pre_activations::reference::pre_activations(&magnitude(x), &absolute, &magnitude(b_enc))
 }
 
 fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), String> {
@@ -35,7 +35,7 @@ fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), St
     }
     for i in 0..got.rows() {
         let x = case.centred.row(i);
-        let pre = encode_topk::reference::pre_activations(x, &case.w_enc, &case.b_enc);
+        let pre = pre_activations::reference::pre_activations(x, &case.w_enc, &case.b_enc);
         let scale = scales(x, &case.w_enc, &case.b_enc);
         let want = encode_topk::reference::select(&pre, case.k);
         let least = if want.len() < case.k {
@@ -157,7 +157,7 @@ fn pre_activations_are_their_definition() {
                 .unwrap();
         for i in 0..got.rows() {
             let x = case.centred.row(i);
-            let pre = encode_topk::reference::pre_activations(x, &case.w_enc, &case.b_enc);
+            let pre = pre_activations::reference::pre_activations(x, &case.w_enc, &case.b_enc);
             let scale = scales(x, &case.w_enc, &case.b_enc);
             let chosen = |v: &[f64]| features.iter().map(|f| v[*f as usize]).collect::<Vec<_>>();
             let (want, scale) = (chosen(&pre), chosen(&scale));

@@ -1,3 +1,5 @@
+//! Projects on disk: opening, overlays, kept figures, labels.
+
 use super::*;
 use crate::eval::Figures;
 use crate::ids::FeatureId;

@@ -1,3 +1,5 @@
+//! Reports of made-up features against stored files: what they must and must not hold.
+
 use super::html::{count, significant};
 use super::*;
 use crate::features::{Example, Histogram, Interval, Summary, TokenEffect};

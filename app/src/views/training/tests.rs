@@ -1,3 +1,5 @@
+//! What a person can do on the Training screen, by names.
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Folders as SAELens writes and reads them, and those that must be refused.
+
 use std::path::PathBuf;
 
 use safetensors::SafeTensors;

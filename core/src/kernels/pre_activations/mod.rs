@@ -10,6 +10,8 @@
 //! Tolerance against the definition: as in `encode_topk`, which shares its reference.
 
 mod cpu;
+#[cfg(test)]
+pub(super) mod reference;
 
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
