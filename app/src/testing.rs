@@ -174,7 +174,7 @@ impl Desk {
 
     /// Carries out `command` and everything that follows from it, until nothing runs and nothing is called for.
     pub fn run(&mut self, command: impl Into<Command>) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         let mut commands = Commands::default();
         commands.send(command);
         loop {
