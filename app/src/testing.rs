@@ -75,6 +75,23 @@ pub fn huge() -> AppState {
     with_features(100_000)
 }
 
+/// The typical state with the demo's model loaded.
+pub fn with_model() -> AppState {
+    let mut state = typical();
+    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model"));
+    let (model, notes) = umbra_core::models::Model::open(path).unwrap();
+    let loaded = catalogue::LoadedModel {
+        model: Arc::new(model),
+        notes,
+        size_bytes: 0,
+    };
+    let named = catalogue::Event::ModelNamed(path.to_path_buf());
+    state.apply(Event::Catalogue(named));
+    let arrived = catalogue::Event::Model(path.to_path_buf(), Box::new(Load::Ready(loaded)));
+    state.apply(Event::Catalogue(arrived));
+    state
+}
+
 /// A loaded dictionary of `features` features, four wide, and its table.
 pub fn with_features(features: usize) -> AppState {
     let mut state = AppState::default();

@@ -1,18 +1,280 @@
-//! Dark matter lab.
+//! Dark matter lab: the kept probe, fitting one, errors by token.
 
-use super::{Commands, Context};
-use crate::state::AppState;
+use std::sync::Arc;
+
+use umbra_core::corpus::Rows;
+use umbra_core::dark_matter::{self as core, ErrorNorms, Probe};
+use umbra_core::dims::Matrix;
+use umbra_core::error::{Error, Result};
+use umbra_core::ids::TokenId;
+use umbra_core::models::{Model, token_tensor};
+use umbra_core::project::Project;
+use umbra_core::sae::Sae;
+
+use super::{Commands, Context, dictionary, training};
+use crate::state::catalogue::DictionaryId;
+use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
+use crate::state::training::TextKey;
+use crate::state::{AppState, Event, Load};
+
+/// Activations a probe is fitted on at most, per dimension: ten times the least.
+const FIT_PER_DIMENSION: usize = 10 * core::TOKENS_PER_DIMENSION;
+
+/// Activations it is measured on at most, per dimension.
+const MEASURED_PER_DIMENSION: usize = 5 * core::TOKENS_PER_DIMENSION;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {}
+pub enum Command {
+    /// Look for the probe kept with the project.
+    Look(DictionaryId),
+    /// Fit a probe and keep it with the project.
+    Fit(DictionaryId),
+    /// Show the sentence (none) or this row of the held-out text.
+    Show(Option<usize>),
+    /// Read the held-out text.
+    ReadHeldOut,
+    /// Compute the errors of a text by token.
+    TakeApart(Key),
+}
 
 impl Command {
     /// Carries it out.
-    pub(super) fn run(self, _context: &mut Context<'_>) {
-        match self {}
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        match self {
+            Self::Look(id) => look(context, id),
+            Self::Fit(id) => fit(context, id),
+            Self::Show(row) => context.apply(Event::DarkMatter(Lab::Shown(row))),
+            Self::ReadHeldOut => read_held_out(context),
+            Self::TakeApart(key) => take_apart(context, key),
+        }
     }
 }
 
-/// What the state calls for.
+/// What the state calls for: nothing by itself; the screen asks once it is shown.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+
+/// What the lab's jobs need.
+struct Work {
+    project: Arc<Project>,
+    model: Arc<Model>,
+    sae: Arc<Sae>,
+    name: String,
+}
+
+fn work(state: &AppState, id: DictionaryId) -> Option<Work> {
+    let dictionary = state.catalogue.get(id)?;
+    Some(Work {
+        project: Arc::clone(state.project.open()?),
+        model: Arc::clone(&state.model()?.model),
+        sae: Arc::clone(&dictionary.load.ready()?.sae),
+        name: dictionary.name.clone(),
+    })
+}
+
+fn look(context: &mut Context<'_>, id: DictionaryId) {
+    let Some(work) = work(context.state, id) else {
+        return;
+    };
+    let event = move |load| Event::DarkMatter(Lab::Probe(id, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let kept = work.project.kept_probe(&work.name);
+            let probe = kept.map(|path| Probe::open(&path)).transpose()?;
+            let probe = probe.filter(|probe| probe.belongs_to(&work.sae));
+            worker.send(event(
+                probe.map_or(Load::Absent, |probe| Load::Ready(Arc::new(probe))),
+            ));
+            Ok(())
+        },
+    );
+}
+
+fn fit(context: &mut Context<'_>, id: DictionaryId) {
+    let Some(work) = work(context.state, id) else {
+        return;
+    };
+    let Some(key) = train_text(context.state) else {
+        return context.fail("The project names no training text to fit on, add one in Library");
+    };
+    let before = match (
+        &context.state.dark_matter.probe_of,
+        &context.state.dark_matter.probe,
+    ) {
+        (Some(of), Load::Ready(probe)) if *of == id => Load::Ready(Arc::clone(probe)),
+        _ => Load::Absent,
+    };
+    let event = move |load| Event::DarkMatter(Lab::Probe(id, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_or(
+        format!("Fit the probe of {}", work.name),
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let train = training::read_text(&key, &work.model)?.rows;
+            let held_out = dictionary::held_out(&work.project)?;
+            let held_out = dictionary::rows(&held_out.corpus, &work.model)?;
+            let width = work.sae.width();
+            let train = spread(&train, FIT_PER_DIMENSION * width);
+            let held_out = spread(&held_out, MEASURED_PER_DIMENSION * width);
+            let pass = &mut |pass| worker.pass(pass);
+            let fitted = core::fit(&work.model, &work.sae, &train, &held_out, pass)?;
+            let Some(probe) = fitted else {
+                worker.send(event(before));
+                return Ok(());
+            };
+            let path = work.project.probe_path(&work.name);
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)
+                    .map_err(|source| Error::io("cannot make the folder", folder, source))?;
+            }
+            probe.save(&path)?;
+            worker.send(event(Load::Ready(Arc::new(probe))));
+            Ok(())
+        },
+    );
+}
+
+/// The project's training text, all of it if the project holds other text out.
+fn train_text(state: &AppState) -> Option<TextKey> {
+    let project = state.project.open()?;
+    let model = state.catalogue.model_path.clone()?;
+    (!project.train_text.is_empty()).then(|| TextKey {
+        paths: project.train_text.clone(),
+        unwrap: project.unwrap,
+        split: project.held_out_text.is_empty(),
+        model,
+    })
+}
+
+/// At most so many rows that they hold `activations`, evenly spread over all rows, so that every document has its part.
+fn spread(rows: &Rows, activations: usize) -> Rows {
+    let most = activations.div_ceil(rows.context().saturating_sub(1).max(1));
+    if rows.len() <= most {
+        return rows.clone();
+    }
+    let tokens: Vec<TokenId> = (0..most)
+        .flat_map(|i| rows.row(i * rows.len() / most).iter().copied())
+        .collect();
+    let documents = vec![0; tokens.len()];
+    Rows::new(rows.context(), tokens, documents, vec!["sample".to_owned()])
+}
+
+fn read_held_out(context: &mut Context<'_>) {
+    let state = &context.state;
+    let (Some(project), Some(model)) = (state.project.open(), state.model()) else {
+        return;
+    };
+    let (project, model) = (Arc::clone(project), Arc::clone(&model.model));
+    let event = |load| Event::DarkMatter(Lab::HeldOut(load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let held_out = dictionary::held_out(&project)?;
+            let rows = dictionary::rows(&held_out.corpus, &model)?;
+            worker.send(event(Load::Ready(Arc::new(rows))));
+            Ok(())
+        },
+    );
+}
+
+fn take_apart(context: &mut Context<'_>, key: Key) {
+    let Some(work) = work(context.state, key.dictionary) else {
+        return;
+    };
+    let lab = &context.state.dark_matter;
+    let probe = lab.probe.ready().filter(|_| key.split).cloned();
+    let rows = lab.held_out.ready().cloned();
+    let event = |key, load| Event::DarkMatter(Lab::Errors(key, load));
+    context.apply(event(key.clone(), Load::Loading));
+    let failed = key.clone();
+    context.jobs.start_quiet(
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let tokens = match &key.passage {
+                Passage::Sentence(text) => sentence(&work.model, text)?,
+                Passage::HeldOut(row) => rows
+                    .filter(|rows| *row < rows.len())
+                    .map(|rows| rows.row(*row).to_vec())
+                    .unwrap_or_default(),
+            };
+            let errors = errors(&work, probe.as_deref(), &tokens)?;
+            worker.send(event(key, Load::Ready(Arc::new(errors))));
+            Ok(())
+        },
+    );
+}
+
+/// Tokens of a sentence, cut to the model's context.
+fn sentence(model: &Model, text: &str) -> Result<Vec<TokenId>> {
+    let mut tokens = model.codec().encode_with_bos(text)?;
+    tokens.truncate(model.config().context);
+    Ok(tokens)
+}
+
+fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Errors> {
+    let codec = work.model.codec();
+    let texts = tokens.iter().map(|token| codec.display(*token)).collect();
+    if tokens.is_empty() {
+        let norms = vec![];
+        return Ok(Errors { texts, norms });
+    }
+    let hook = work.sae.hook()?;
+    let mut captured = work.model.capture(&token_tensor(&[tokens])?, &[hook])?;
+    let value = captured.remove(&hook).ok_or_else(|| {
+        Error::hook(
+            hook,
+            "the model did not reach it, open the dictionary's own model",
+        )
+    })?;
+    let x = Matrix::from_tensor(&value, work.sae.width())?;
+    let norms = match probe {
+        Some(probe) => probe.split(&work.sae, &x)?.norms,
+        None => {
+            let reconstruction = work.sae.decode(&work.sae.encode(&x)?)?;
+            let rows = x.iter_rows().zip(reconstruction.iter_rows());
+            rows.map(|(x, r)| without_probe(x, r)).collect()
+        }
+    };
+    Ok(Errors { texts, norms })
+}
+
+fn without_probe(x: &[f32], reconstruction: &[f32]) -> ErrorNorms {
+    let norm = |values: &mut dyn Iterator<Item = f32>| {
+        values.map(|v| f64::from(v).powi(2)).sum::<f64>().sqrt() as f32
+    };
+    let total = norm(&mut x.iter().zip(reconstruction).map(|(x, r)| x - r));
+    ErrorNorms {
+        activation: norm(&mut x.iter().copied()),
+        total,
+        linear: 0.0,
+        nonlinear: total,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_spread_over_all_rows() {
+        let tokens: Vec<TokenId> = (0..40).map(TokenId).collect();
+        let rows = Rows::new(4, tokens, vec![0; 40], vec!["book".to_owned()]);
+        let sample = spread(&rows, 6);
+        assert_eq!((sample.len(), sample.context()), (2, 4));
+        assert_eq!(
+            (sample.row(0)[0], sample.row(1)[0]),
+            (TokenId(0), TokenId(20))
+        );
+        assert_eq!(spread(&rows, 1_000), rows);
+    }
+
+    #[test]
+    fn without_a_probe_all_error_is_nonlinear() {
+        let norms = without_probe(&[3.0, 4.0], &[3.0, 1.0]);
+        assert_eq!((norms.activation, norms.total), (5.0, 3.0));
+        assert_eq!((norms.linear, norms.nonlinear), (0.0, 3.0));
+    }
+}

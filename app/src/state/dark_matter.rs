@@ -1,29 +1,73 @@
-//! The error of the selected dictionary: its probe and the norms on the sentence in Prompt.
+//! The error of the selected dictionary: its probe, and the norms of the error on the sentence in Prompt or on a held-out passage.
 
 use std::sync::Arc;
 
-use umbra_core::dark_matter::Probe;
+use umbra_core::corpus::Rows;
+use umbra_core::dark_matter::{ErrorNorms, Probe};
 
 use super::catalogue::DictionaryId;
 use super::{AppState, Load};
 
-/// Probe of one dictionary.
+/// A text that was taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Passage {
+    /// The sentence in Prompt.
+    Sentence(String),
+    /// A row of the held-out text.
+    HeldOut(usize),
+}
+
+/// What a result belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The dictionary.
+    pub dictionary: DictionaryId,
+    /// The text.
+    pub passage: Passage,
+    /// Whether a probe took linear and nonlinear part apart.
+    pub split: bool,
+}
+
+/// Errors by token.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Errors {
+    /// Display forms.
+    pub texts: Vec<String>,
+    /// Norms; without a probe the linear part is 0 and the nonlinear part is everything.
+    pub norms: Vec<ErrorNorms>,
+}
+
+/// Probe and errors.
 #[derive(Debug, Default)]
 pub struct DarkMatterState {
     /// Whose probe was asked for last.
     pub probe_of: Option<DictionaryId>,
-    /// The probe.
+    /// The probe; absent: none is kept.
     pub probe: Load<Arc<Probe>>,
+    /// The row of the held-out text that is shown, if that is what is shown.
+    pub held_out_row: Option<usize>,
+    /// Rows of the held-out text.
+    pub held_out: Load<Arc<Rows>>,
+    /// What the errors were asked of last.
+    pub errors_of: Option<Key>,
+    /// The errors.
+    pub errors: Load<Arc<Errors>>,
 }
 
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {
-    /// A probe is asked for, arrived or failed.
+    /// A probe is looked for or fitted, arrived, is not there, or failed.
     Probe(DictionaryId, Load<Arc<Probe>>),
+    /// The sentence (none) or this row of the held-out text is shown.
+    Shown(Option<usize>),
+    /// The held-out text is being read, arrived or failed.
+    HeldOut(Load<Arc<Rows>>),
+    /// Errors are being computed, arrived or failed.
+    Errors(Key, Load<Arc<Errors>>),
 }
 
-/// Carries out an event.
+/// Carries out an event. What arrives late for something else is dropped.
 pub(super) fn apply(state: &mut AppState, event: Event) {
     let lab = &mut state.dark_matter;
     match event {
@@ -33,6 +77,16 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             }
             if lab.probe_of == Some(of) {
                 lab.probe = load;
+            }
+        }
+        Event::Shown(row) => lab.held_out_row = row,
+        Event::HeldOut(load) => lab.held_out = load,
+        Event::Errors(of, load) => {
+            if load.is_loading() {
+                lab.errors_of = Some(of.clone());
+            }
+            if lab.errors_of.as_ref() == Some(&of) {
+                lab.errors = load;
             }
         }
     }

@@ -1,0 +1,180 @@
+//! What does the dictionary leave unexplained here?
+
+mod panels;
+mod profile;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use egui::{Button, RichText, ScrollArea, Ui};
+
+use super::View;
+use crate::commands::{Commands, dark_matter, navigation};
+use crate::state::catalogue::Dictionary;
+use crate::state::dark_matter::{Key, Passage};
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, caption, icons, space};
+use crate::views::ViewId;
+use crate::widgets::empty_state::{empty_state, failure_line};
+
+/// Which norm colours the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Part {
+    /// ‖x − x̂‖.
+    #[default]
+    Total,
+    /// What the probe predicts of it.
+    Linear,
+    /// The rest.
+    Nonlinear,
+}
+
+/// What does the dictionary leave unexplained here?
+#[derive(Debug, Default)]
+pub struct DarkMatterView {
+    part: Part,
+    token: Option<usize>,
+}
+
+impl View for DarkMatterView {
+    fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let Some(dictionary) = state.dictionary() else {
+            let sentence = "Here stands the error of a dictionary, token by token: what it leaves unexplained, and how much of that is linear.";
+            if empty_state(ui, icons::PLANET, sentence, Some("Open a dictionary")) {
+                commands.send(navigation::Command::Go(ViewId::Library));
+            }
+            return;
+        };
+        if let Some(sentence) = missing(state, dictionary) {
+            ui.label(RichText::new(sentence).color(Theme::of(ui).ink.secondary));
+            return;
+        }
+        ask(state, dictionary, commands);
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - space::PANEL);
+            probe_ui(ui, state, dictionary, commands);
+            ui.add_space(space::GROUP);
+            text::text_ui(ui, state, commands);
+            ui.add_space(space::CONTROL);
+            self.errors_ui(ui, state, commands);
+        });
+    }
+}
+
+impl DarkMatterView {
+    fn errors_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let lab = &state.dark_matter;
+        match &lab.errors {
+            Load::Absent => {}
+            Load::Loading => {
+                let secondary = Theme::of(ui).ink.secondary;
+                ui.label(RichText::new("Reading the text…").color(secondary));
+            }
+            Load::Failed(why) => failure_line(ui, "The text was not taken apart", why),
+            Load::Ready(errors) => {
+                let sentence = lab.held_out_row.is_none();
+                let token = if sentence {
+                    state.selection.token
+                } else {
+                    self.token
+                };
+                let split = lab.errors_of.as_ref().is_some_and(|key| key.split);
+                let shown = text::Shown {
+                    errors,
+                    split,
+                    token: token.filter(|token| *token < errors.texts.len()),
+                };
+                let chosen = text::errors_ui(ui, &shown, &mut self.part);
+                if let Some(token) = chosen {
+                    if sentence {
+                        commands.send(navigation::Command::SelectToken(Some(token)));
+                    } else {
+                        self.token = Some(token);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What the lab waits for, if anything.
+fn missing(state: &AppState, dictionary: &Dictionary) -> Option<String> {
+    match (&state.catalogue.model, &dictionary.load) {
+        (Load::Ready(_), Load::Ready(_)) => None,
+        (Load::Failed(why), _) => Some(format!("The model did not load: {why}")),
+        (_, Load::Failed(why)) => Some(format!("{} did not load: {why}", dictionary.name)),
+        (Load::Absent, _) if state.catalogue.model_path.is_none() => {
+            Some("Open the model that this dictionary reads, in Library".to_owned())
+        }
+        _ => Some("Loading…".to_owned()),
+    }
+}
+
+/// What the screen shows and nobody asked for yet.
+fn ask(state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    let lab = &state.dark_matter;
+    if lab.probe_of != Some(dictionary.id) {
+        commands.send(dark_matter::Command::Look(dictionary.id));
+        return;
+    }
+    if lab.held_out_row.is_some() && lab.held_out.is_absent() {
+        commands.send(dark_matter::Command::ReadHeldOut);
+    }
+    if let Some(key) = wanted(state, dictionary)
+        && lab.errors_of.as_ref() != Some(&key)
+        && !lab.probe.is_loading()
+    {
+        commands.send(dark_matter::Command::TakeApart(key));
+    }
+}
+
+/// What is to be taken apart.
+fn wanted(state: &AppState, dictionary: &Dictionary) -> Option<Key> {
+    let lab = &state.dark_matter;
+    let passage = match lab.held_out_row {
+        Some(row) => {
+            lab.held_out.ready()?;
+            Passage::HeldOut(row)
+        }
+        None if state.prompt.text.trim().is_empty() => return None,
+        None => Passage::Sentence(state.prompt.text.clone()),
+    };
+    Some(Key {
+        dictionary: dictionary.id,
+        passage,
+        split: lab.probe.ready().is_some(),
+    })
+}
+
+/// The figures of the probe, or what there is instead.
+fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    let lab = &state.dark_matter;
+    let secondary = Theme::of(ui).ink.secondary;
+    let fit = |ui: &mut Ui, commands: &mut Commands, words: &str| {
+        let help = "Predicts the error from the activation by least squares on the training text, measures on held-out text, keeps the result with the project";
+        if ui.add(Button::new(words)).on_hover_text(help).clicked() {
+            commands.send(dark_matter::Command::Fit(dictionary.id));
+        }
+    };
+    match &lab.probe {
+        Load::Ready(probe) => {
+            panels::panels_ui(ui, probe);
+            ui.horizontal(|ui| {
+                ui.label(caption(panels::basis(probe)).color(secondary));
+                fit(ui, commands, "Fit again");
+            });
+        }
+        Load::Loading => {
+            ui.label(RichText::new("Working on the probe…").color(secondary));
+        }
+        Load::Absent => {
+            let sentence = "No linear probe is fitted on this dictionary yet, so only the total error is known.";
+            ui.label(RichText::new(sentence).color(secondary));
+            fit(ui, commands, "Fit probe");
+        }
+        Load::Failed(why) => {
+            failure_line(ui, "The probe was not fitted", why);
+            fit(ui, commands, "Fit probe");
+        }
+    }
+}

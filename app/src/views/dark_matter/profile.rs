@@ -1,0 +1,54 @@
+//! The error along the text: one slot per token, the linear part above the line, the nonlinear part below.
+
+use egui::{Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+
+use super::text::Shown;
+use crate::theme::{Hue, Theme};
+
+/// Height of the whole.
+const HEIGHT: f32 = 72.0;
+
+/// Draws it; answers with the token that was clicked.
+pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<usize> {
+    let theme = Theme::of(ui);
+    let many = shown.errors.norms.len().max(1);
+    let width = ui.available_width();
+    let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
+    let name = "Linear part above, nonlinear part below, token by token";
+    response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, name));
+    let slot = (width / many as f32).min(24.0);
+    let gap = if slot >= 4.0 { 1.0 } else { 0.0 };
+    let painter = ui.painter_at(rect.expand(1.0));
+    let middle = rect.center().y;
+    let half = HEIGHT / 2.0 - 2.0;
+    let pointed = response
+        .hover_pos()
+        .map(|at| ((at.x - rect.left()) / slot) as usize)
+        .filter(|token| *token < many);
+    for (token, norms) in shown.errors.norms.iter().enumerate().skip(1) {
+        let x = rect.left() + token as f32 * slot;
+        let column = Rect::from_min_max(pos2(x, rect.top()), pos2(x + slot - gap, rect.bottom()));
+        if pointed == Some(token) || shown.token == Some(token) {
+            painter.rect_filled(column, 0.0, theme.surface.hover);
+        }
+        let length = |value: f32| (value / most).clamp(0.0, 1.0) * half;
+        if shown.split {
+            let up =
+                Rect::from_x_y_ranges(column.x_range(), middle - length(norms.linear)..=middle);
+            painter.rect_filled(up, 0.0, theme.sequential(Hue::Error, 0.5));
+        }
+        let down =
+            Rect::from_x_y_ranges(column.x_range(), middle..=middle + length(norms.nonlinear));
+        painter.rect_filled(down, 0.0, theme.sequential(Hue::Error, 1.0));
+        if shown.token == Some(token) {
+            let stroke = Stroke::new(1.0, theme.ink.primary);
+            painter.rect_stroke(column, 0.0, stroke, StrokeKind::Outside);
+        }
+    }
+    painter.hline(rect.x_range(), middle, Stroke::new(1.0, theme.line.strong));
+    let clicked = response.clicked();
+    if let Some(token) = pointed {
+        response.on_hover_ui_at_pointer(|ui| super::text::card_ui(ui, shown, token));
+    }
+    pointed.filter(|_| clicked)
+}

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use egui_kittest::kittest::Queryable as _;
+use umbra_core::dark_matter::{ErrorNorms, Probe};
+use umbra_core::dims::Matrix;
+
+use crate::commands::{dark_matter, navigation};
+use crate::state::catalogue::DictionaryId;
+use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
+use crate::state::{AppState, Event, Load};
+use crate::testing;
+use crate::views::ViewId;
+
+const ID: DictionaryId = DictionaryId(0);
+
+fn probe() -> Probe {
+    Probe {
+        weights: Matrix::zeros(5, 4),
+        norm_weights: vec![0.0; 5],
+        r2_mean: 0.321,
+        r2_weighted: 0.432,
+        r2_norm: 0.876,
+        fvu_total: 0.12,
+        fvu_nonlinear: 0.08,
+        fit_tokens: 12_800,
+        held_out_tokens: 6_400,
+        ridge: 0.0,
+        sae: "z0".to_owned(),
+        sae_fingerprint: String::new(),
+    }
+}
+
+fn with_errors(split: bool) -> AppState {
+    let mut state = testing::with_model();
+    let sentence = "once upon".to_owned();
+    state.prompt.text.clone_from(&sentence);
+    let lab = |event| Event::DarkMatter(event);
+    state.apply(lab(Lab::Probe(ID, Load::Loading)));
+    let load = if split {
+        Load::Ready(Arc::new(probe()))
+    } else {
+        Load::Absent
+    };
+    state.apply(lab(Lab::Probe(ID, load)));
+    let key = Key {
+        dictionary: ID,
+        passage: Passage::Sentence(sentence),
+        split,
+    };
+    let norms = |total| ErrorNorms {
+        activation: 8.0,
+        total,
+        linear: 1.0,
+        nonlinear: 1.25,
+    };
+    let errors = Errors {
+        texts: ["<|endoftext|>", "once", " upon"]
+            .map(str::to_owned)
+            .to_vec(),
+        norms: [20.0, 2.0, 4.0].map(norms).to_vec(),
+    };
+    state.apply(lab(Lab::Errors(key.clone(), Load::Loading)));
+    state.apply(lab(Lab::Errors(key, Load::Ready(Arc::new(errors)))));
+    state
+}
+
+#[test]
+fn a_token_shows_its_norms_and_the_probe_its_figures() {
+    let mut state = with_errors(true);
+    state.selection.token = Some(2);
+    let mut harness = testing::harness(ViewId::DarkMatter, state);
+    harness.get_by_label("R² of the error 0.321");
+    harness.get_by_label("R² of its squared norm 0.876");
+    harness.get_by_label_contains("12\u{202F}800 activations");
+    harness.get_by_label("50.0\u{202F}%");
+    harness.get_by_label("once, token 1").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert_eq!(sent, [navigation::Command::SelectToken(Some(1)).into()]);
+}
+
+#[test]
+fn without_a_probe_one_is_offered() {
+    let state = with_errors(false);
+    let mut harness = testing::harness(ViewId::DarkMatter, state);
+    harness.get_by_label("Fit probe").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert_eq!(sent, [dark_matter::Command::Fit(ID).into()]);
+}
+
+#[test]
+fn a_refused_fit_says_why() {
+    let mut state = with_errors(false);
+    let why = "5120 activations are needed and there are 900, give more text".to_owned();
+    state.apply(Event::DarkMatter(Lab::Probe(ID, Load::Failed(why))));
+    let harness = testing::harness(ViewId::DarkMatter, state);
+    harness.get_by_label_contains("give more text");
+}

@@ -1,0 +1,250 @@
+//! The text, tinted by the norm of its error; which text; one token's norms.
+
+use egui::{Button, RichText, Ui};
+use umbra_core::dark_matter::ErrorNorms;
+
+use super::{Part, profile};
+use crate::commands::{Commands, dark_matter, navigation};
+use crate::state::dark_matter::Errors;
+use crate::state::{AppState, Load};
+use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
+use crate::views::ViewId;
+use crate::widgets::empty_state::failure_line;
+use crate::widgets::token_strip::{Tint, TokenStrip};
+use crate::widgets::{legend, number};
+
+/// Errors on screen.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// The errors.
+    pub(super) errors: &'a Errors,
+    /// Whether a probe took the parts apart.
+    pub(super) split: bool,
+    /// The chosen token.
+    pub(super) token: Option<usize>,
+}
+
+/// Which text: the sentence in Prompt, or a passage of the held-out text.
+pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let lab = &state.dark_matter;
+    let row = lab.held_out_row;
+    ui.horizontal_wrapped(|ui| {
+        ui.label(panel_title("Error by token"));
+        ui.add_space(space::CONTROL);
+        if ui
+            .selectable_label(row.is_none(), "Sentence in Prompt")
+            .clicked()
+        {
+            commands.send(dark_matter::Command::Show(None));
+        }
+        if ui
+            .selectable_label(row.is_some(), "Held-out text")
+            .clicked()
+            && row.is_none()
+        {
+            commands.send(dark_matter::Command::Show(Some(0)));
+        }
+        if let (Some(row), Some(rows)) = (row, lab.held_out.ready()) {
+            passages_ui(ui, row, rows.len(), commands);
+        }
+    });
+    if let (Some(_), Load::Failed(why)) = (row, &lab.held_out) {
+        failure_line(ui, "The held-out text was not read", why);
+    }
+    if row.is_none() && state.prompt.text.trim().is_empty() {
+        let secondary = Theme::of(ui).ink.secondary;
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));
+            if ui.button("Type a sentence").clicked() {
+                commands.send(navigation::Command::Go(ViewId::Prompt));
+            }
+        });
+    }
+}
+
+fn passages_ui(ui: &mut Ui, row: usize, rows: usize, commands: &mut Commands) {
+    let mut step = |ui: &mut Ui, icon: &str, name: &str, to: Option<usize>| {
+        let response = ui.add_enabled(to.is_some(), Button::new(icon).frame(false));
+        let enabled = to.is_some();
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, enabled, name));
+        if response.on_hover_text(name).clicked() {
+            commands.send(dark_matter::Command::Show(to));
+        }
+    };
+    step(
+        ui,
+        icons::CARET_LEFT,
+        "Previous passage",
+        row.checked_sub(1),
+    );
+    let place = format!(
+        "{} of {}",
+        number::count(row as u64 + 1),
+        number::count(rows as u64)
+    );
+    ui.label(mono(place));
+    let next = (row + 1 < rows).then_some(row + 1);
+    step(ui, icons::CARET_RIGHT, "Next passage", next);
+}
+
+/// Parts, legend, profile, text, one token; answers with the token that was chosen.
+pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Option<usize> {
+    if !shown.split {
+        *part = Part::Total;
+    }
+    let most = most(shown.errors);
+    ui.horizontal_wrapped(|ui| {
+        for (which, words) in [
+            (Part::Total, "Total"),
+            (Part::Linear, "Linear"),
+            (Part::Nonlinear, "Nonlinear"),
+        ] {
+            let help = meaning(which);
+            let enabled = shown.split || which == Part::Total;
+            let button = Button::selectable(*part == which, words);
+            let response = ui.add_enabled(enabled, button).on_hover_text(help);
+            if response
+                .on_disabled_hover_text("Fit the probe to take the error apart")
+                .clicked()
+            {
+                *part = which;
+            }
+        }
+        ui.add_space(space::CONTROL);
+        legend::sequential(ui, "norm", Hue::Error, f64::from(most));
+    });
+    let mut chosen = None;
+    if shown.split {
+        chosen = profile::profile_ui(ui, shown, most);
+        ui.horizontal(|ui| {
+            let theme = Theme::of(ui);
+            legend::mark(ui, theme.sequential(Hue::Error, 0.5), "linear, above");
+            legend::mark(ui, theme.sequential(Hue::Error, 1.0), "nonlinear, below");
+        });
+    }
+    token_ui(ui, shown);
+    ui.add_space(space::CHIP);
+    let values: Vec<f32> = shown
+        .errors
+        .norms
+        .iter()
+        .enumerate()
+        .map(|(t, norms)| if t == 0 { 0.0 } else { value(norms, *part) })
+        .collect();
+    let mut card = |ui: &mut Ui, token: usize| card_ui(ui, shown, token);
+    let reply = TokenStrip::new("Error by token", &shown.errors.texts)
+        .values(&values, most)
+        .tint(Tint::Sequential(Hue::Error))
+        .selected(shown.token.map(|token| token..=token))
+        .card(&mut card)
+        .show(ui);
+    chosen.or(reply.chosen)
+}
+
+/// The norm that a part names.
+fn value(norms: &ErrorNorms, part: Part) -> f32 {
+    match part {
+        Part::Total => norms.total,
+        Part::Linear => norms.linear,
+        Part::Nonlinear => norms.nonlinear,
+    }
+}
+
+fn meaning(part: Part) -> &'static str {
+    match part {
+        Part::Total => "‖x − x̂‖: all that the dictionary leaves out",
+        Part::Linear => "‖ê‖: what the linear probe predicts of the error from the activation",
+        Part::Nonlinear => "‖x − x̂ − ê‖: what reconstruction and linear part together leave",
+    }
+}
+
+/// The largest error, one scale for all parts; the first position is left out, as in the fit.
+fn most(errors: &Errors) -> f32 {
+    let norms = errors.norms.iter().skip(1);
+    let most = norms.fold(0.0_f32, |most, norms| {
+        most.max(norms.total).max(norms.linear).max(norms.nonlinear)
+    });
+    if most > 0.0 { most } else { 1.0 }
+}
+
+/// The chosen token's norms in one line.
+fn token_ui(ui: &mut Ui, shown: &Shown<'_>) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let Some(token) = shown.token else {
+        let hint = "Click a token for its norms; the first position is left out";
+        ui.label(caption(hint).color(secondary));
+        return;
+    };
+    ui.horizontal_wrapped(|ui| {
+        let text = format!("{:?}", shown.errors.texts[token]);
+        ui.label(mono(text));
+        for (name, value, definition) in facts(shown, token) {
+            ui.add_space(space::CHIP);
+            ui.label(caption(name).color(secondary))
+                .on_hover_text(definition);
+            ui.label(mono(value));
+        }
+    });
+}
+
+/// Name, value and definition of what is known of a token.
+fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static str)> {
+    let norms = &shown.errors.norms[token];
+    let figure = |value: f32| number::number(f64::from(value));
+    let mut facts = vec![
+        ("‖x‖", figure(norms.activation), "Norm of the activation"),
+        ("total", figure(norms.total), meaning(Part::Total)),
+    ];
+    if shown.split {
+        facts.push(("linear", figure(norms.linear), meaning(Part::Linear)));
+        let nonlinear = figure(norms.nonlinear);
+        facts.push(("nonlinear", nonlinear, meaning(Part::Nonlinear)));
+    }
+    if norms.activation > 0.0 {
+        let share = f64::from(norms.total / norms.activation);
+        let help = "Norm of the error over norm of the activation";
+        facts.push(("of ‖x‖", number::percent(share), help));
+    }
+    facts
+}
+
+/// A token's hover card.
+pub(super) fn card_ui(ui: &mut Ui, shown: &Shown<'_>, token: usize) {
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.label(mono(format!("{:?}", shown.errors.texts[token])));
+    ui.label(caption(format!("position {token}")).color(secondary));
+    egui::Grid::new(("norms", token)).show(ui, |ui| {
+        for (name, value, _) in facts(shown, token) {
+            ui.label(RichText::new(name).color(secondary));
+            ui.label(mono(value));
+            ui.end_row();
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scale_leaves_the_first_position_out() {
+        let norms = [900.0, 2.0, 3.0].map(|total| ErrorNorms {
+            activation: 4.0,
+            total,
+            linear: 1.0,
+            nonlinear: 1.5,
+        });
+        let errors = Errors {
+            texts: ["<bos>", " a", " b"].map(str::to_owned).to_vec(),
+            norms: norms.to_vec(),
+        };
+        assert_eq!(most(&errors), 3.0);
+        let shown = Shown {
+            errors: &errors,
+            split: false,
+            token: None,
+        };
+        let names: Vec<_> = facts(&shown, 1).iter().map(|fact| fact.0).collect();
+        assert_eq!(names, ["‖x‖", "total", "of ‖x‖"]);
+    }
+}
