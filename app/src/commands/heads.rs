@@ -1,18 +1,90 @@
-//! Heads lab.
+//! Heads lab: figures of a layer's heads, attribution of a feature.
 
-use super::{Commands, Context};
-use crate::state::AppState;
+use std::sync::Arc;
+
+use umbra_core::features::Index;
+use umbra_core::heads;
+use umbra_core::ids::{Head, Layer};
+
+use super::{Commands, Context, navigation};
+use crate::state::catalogue::DictionaryId;
+use crate::state::heads::{Event as Heads, Key};
+use crate::state::{AppState, Event, Load};
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {}
+pub enum Command {
+    /// Measure the heads of the layer that a dictionary reads.
+    Measure(DictionaryId),
+    /// Select a head and the dictionary of its layer.
+    Choose(Layer, Head),
+    /// Attribute a feature's pre-activation at a token to heads and source tokens.
+    Attribute(Key),
+}
 
 impl Command {
     /// Carries it out.
-    pub(super) fn run(self, _context: &mut Context<'_>) {
-        match self {}
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        match self {
+            Self::Measure(id) => measure(context, id),
+            Self::Choose(layer, head) => choose(context, layer, head),
+            Self::Attribute(key) => attribute(context, key),
+        }
     }
 }
 
-/// What the state calls for.
+/// What the state calls for: nothing by itself; the screen asks once it is shown.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+
+fn measure(context: &mut Context<'_>, id: DictionaryId) {
+    let state = &context.state;
+    let Some(dictionary) = state.catalogue.get(id) else {
+        return;
+    };
+    let (Some(loaded), Some(model)) = (dictionary.load.ready(), state.model()) else {
+        return;
+    };
+    let (sae, model) = (Arc::clone(&loaded.sae), Arc::clone(&model.model));
+    let index = dictionary.index.ready().map(|index| index.path.clone());
+    let indexed = index.is_some();
+    let event = move |load| Event::Heads(Heads::Figures(id, indexed, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let index = index.map(|path| Index::open(&path)).transpose()?;
+            let figures = heads::figures(&model, &sae, index.as_ref())?;
+            worker.send(event(Load::Ready(Arc::new(figures))));
+            Ok(())
+        },
+    );
+}
+
+fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {
+    if let Some(dictionary) = context.state.z_dictionary(layer).map(|d| d.id) {
+        let select = navigation::Command::SelectDictionary(dictionary);
+        context.commands.send(select);
+    }
+    let select = navigation::Command::SelectHead(layer, head);
+    context.commands.send(select);
+}
+
+fn attribute(context: &mut Context<'_>, key: Key) {
+    let state = &context.state;
+    let sae = (state.catalogue.get(key.dictionary)).and_then(|d| d.load.ready());
+    let (Some(sae), Some(model)) = (sae, state.model()) else {
+        return;
+    };
+    let (sae, model) = (Arc::clone(&sae.sae), Arc::clone(&model.model));
+    let event = |key, load| Event::Heads(Heads::Attribution(key, load));
+    context.apply(event(key.clone(), Load::Loading));
+    let failed = key.clone();
+    context.jobs.start_quiet(
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let found = heads::attribute(&model, &sae, &key.text, key.feature, key.at)?;
+            worker.send(event(key, Load::Ready(Arc::new(found))));
+            Ok(())
+        },
+    );
+}

@@ -1,0 +1,127 @@
+//! One head: its figures and its ten features.
+
+use egui::{RichText, Role, Ui, WidgetInfo};
+use umbra_core::heads::{HeadFigures, PER_HEAD};
+use umbra_core::ids::{FeatureId, Head};
+
+use super::model;
+use crate::commands::{Commands, navigation};
+use crate::state::AppState;
+use crate::state::catalogue::Dictionary;
+use crate::theme::{Theme, caption, mono, panel_title};
+use crate::widgets::feature_chip::FeatureChip;
+use crate::widgets::number;
+
+/// Room right of a chip: bar, share, button.
+const RIGHT: f32 = 230.0;
+
+/// Draws the chosen head.
+pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let Some((layer, head)) = state.selection.head else {
+        ui.label(panel_title("A head's features"));
+        let words = format!("Click a head to list the {PER_HEAD} features it writes most of");
+        ui.label(RichText::new(words).color(secondary));
+        return;
+    };
+    ui.label(panel_title(format!("Head {layer}.{head}")));
+    let Some(dictionary) = state.z_dictionary(layer) else {
+        let words = format!("Layer {layer} has no dictionary on attn.hook_z");
+        ui.label(RichText::new(words).color(secondary));
+        return;
+    };
+    let kept = state.heads.figures.get(&dictionary.id);
+    let figures = kept.and_then(|kept| kept.load.ready());
+    let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) else {
+        ui.label(RichText::new("Measuring…").color(secondary));
+        return;
+    };
+    figures_ui(ui, figures);
+    let words = format!(
+        "Features of {} with the largest share of their decoder in this head",
+        dictionary.name
+    );
+    ui.label(caption(words).color(secondary));
+    features_ui(ui, state, (dictionary, head), figures, commands);
+}
+
+fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let jaccard = figures.jaccard.map_or("–".to_owned(), number::number);
+    let values = [
+        (model::Figure::Spread, number::number(figures.spread)),
+        (model::Figure::Cosine, number::number(figures.cosine)),
+        (model::Figure::Jaccard, jaccard),
+    ];
+    ui.horizontal_wrapped(|ui| {
+        for (figure, value) in values {
+            let help = figure.definition();
+            ui.label(caption(figure.title()).color(secondary))
+                .on_hover_text(help);
+            ui.label(mono(value)).on_hover_text(help);
+        }
+    });
+}
+
+fn features_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (dictionary, head): (&Dictionary, Head),
+    figures: &HeadFigures,
+    commands: &mut Commands,
+) {
+    let here = state.selection.dictionary == Some(dictionary.id);
+    for (feature, share) in &figures.features {
+        ui.horizontal(|ui| {
+            let selected = here && state.selection.feature == Some(*feature);
+            let room = ui.available_width() - RIGHT;
+            let label = state.project.label(&dictionary.name, *feature);
+            let chip = FeatureChip::new(*feature, label)
+                .strength(*share)
+                .selected(selected)
+                .max_width(room.max(80.0));
+            let percent = number::percent(f64::from(*share));
+            let reply = chip.show(ui, |ui| {
+                ui.label(format!("{percent} of its decoder's norm is in head {head}"));
+            });
+            if reply.open || reply.beside {
+                let (feature, beside) = (*feature, reply.beside);
+                commands.send(navigation::Command::SelectDictionary(dictionary.id));
+                commands.send(navigation::Command::Feature { feature, beside });
+            }
+            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                attribute_ui(ui, dictionary, (*feature, selected), commands);
+                ui.label(mono(percent));
+                share_bar(ui, *share);
+            });
+        });
+    }
+}
+
+/// Chooses a feature for the attribution below, without leaving the screen.
+fn attribute_ui(
+    ui: &mut Ui,
+    dictionary: &Dictionary,
+    (feature, selected): (FeatureId, bool),
+    commands: &mut Commands,
+) {
+    let button = egui::Button::selectable(selected, "Attribute");
+    let response = ui.add(button);
+    let name = format!("Attribute feature {feature}");
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));
+    let help = "Shows below where its activation on the sentence in Prompt came from";
+    if response.on_hover_text(help).clicked() {
+        commands.send(navigation::Command::SelectDictionary(dictionary.id));
+        commands.send(navigation::Command::SelectFeature(Some(feature)));
+    }
+}
+
+/// A bar of 60 pixels.
+fn share_bar(ui: &mut Ui, share: f32) {
+    let theme = Theme::of(ui);
+    let (rect, _) = ui.allocate_exact_size(egui::vec2(60.0, 6.0), egui::Sense::hover());
+    ui.painter().rect_filled(rect, 2.0, theme.surface.hover);
+    let mut filled = rect;
+    filled.set_width(rect.width() * share.clamp(0.0, 1.0));
+    ui.painter().rect_filled(filled, 2.0, theme.activation);
+}

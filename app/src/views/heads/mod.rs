@@ -1,0 +1,162 @@
+//! What does each attention head write, and where did a feature's activation come from?
+
+mod attribution;
+mod head;
+mod model;
+#[cfg(test)]
+mod tests;
+
+use egui::{Button, RichText, ScrollArea, Ui};
+use umbra_core::ids::{Head, HookPoint, Layer, Site};
+
+use self::model::{Figure, Grid};
+use super::View;
+use crate::commands::{Commands, dictionary, heads, navigation, training};
+use crate::state::{AppState, Load};
+use crate::theme::{Hue, Theme, icons, panel_title, space};
+use crate::views::ViewId;
+use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
+use crate::widgets::heat_map::{HeatMap, Side};
+
+/// Width from which the head's features stand beside the grid.
+const BESIDE: f32 = 720.0;
+
+/// What does each attention head write, and where did a feature's activation come from?
+#[derive(Debug, Default)]
+pub struct HeadsView {
+    figure: Figure,
+}
+
+impl View for HeadsView {
+    fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let Some(grid) = model::grid(state, self.figure) else {
+            return without_model_ui(ui, state, commands);
+        };
+        ask(state, &grid, commands);
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - space::PANEL);
+            if ui.available_width() >= BESIDE {
+                ui.columns_const(|[left, right]| {
+                    self.grid_ui(left, state, &grid, commands);
+                    head::head_ui(right, state, commands);
+                });
+            } else {
+                self.grid_ui(ui, state, &grid, commands);
+                ui.add_space(space::CONTROL);
+                head::head_ui(ui, state, commands);
+            }
+            ui.add_space(space::GROUP);
+            attribution::attribution_ui(ui, state, commands);
+        });
+    }
+}
+
+fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let sentence =
+        "Here stands a grid of layers and heads, coloured by how focused each head's features are.";
+    match &state.catalogue.model {
+        Load::Failed(why) => {
+            failure_state(ui, "The model did not load", why, None);
+        }
+        Load::Loading => {
+            let secondary = Theme::of(ui).ink.secondary;
+            ui.label(RichText::new("Loading the model…").color(secondary));
+        }
+        Load::Absent | Load::Ready(_) => {
+            if empty_state(ui, icons::GRID_NINE, sentence, Some("Open a model")) {
+                commands.send(navigation::Command::Go(ViewId::Library));
+            }
+        }
+    }
+}
+
+/// Figures that the grid shows and nobody asked for yet, or that an index makes fuller.
+fn ask(state: &AppState, grid: &Grid, commands: &mut Commands) {
+    for layer in (0..grid.layers).map(Layer::from) {
+        let Some(dictionary) = state.z_dictionary(layer) else {
+            continue;
+        };
+        let kept = state.heads.figures.get(&dictionary.id);
+        let indexed = dictionary.index.ready().is_some();
+        let wanted = match kept {
+            None => !dictionary.index.is_loading(),
+            Some(kept) => indexed && !kept.indexed && !kept.load.is_loading(),
+        };
+        if wanted {
+            commands.send(heads::Command::Measure(dictionary.id));
+        }
+    }
+}
+
+impl HeadsView {
+    fn grid_ui(&mut self, ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(panel_title("Coloured by"));
+            for figure in Figure::ALL {
+                let button = Button::selectable(self.figure == figure, figure.title());
+                let response = ui.add(button).on_hover_text(figure.definition());
+                if response.clicked() {
+                    self.figure = figure;
+                }
+            }
+        });
+        let names = |many: usize| -> Vec<String> { (0..many).map(|i| i.to_string()).collect() };
+        let (rows, columns) = (names(grid.layers), names(grid.heads));
+        let selected = state.selection.head;
+        let map = HeatMap {
+            title: self.figure.scale(),
+            rows: Side {
+                title: "Layer",
+                names: &rows,
+            },
+            columns: Side {
+                title: "Head",
+                names: &columns,
+            },
+            cells: &grid.cells,
+            range: grid.range,
+            hue: Hue::Activation,
+            selected: selected.map(|(layer, head)| (layer.index(), head.index())),
+        };
+        let answer = map.ui(ui, &|row, column| {
+            model::describe(state, Layer::from(row), Head::from(column))
+        });
+        if let Some((row, column)) = answer.clicked {
+            let choose = heads::Command::Choose(Layer::from(row), Head::from(column));
+            commands.send(choose);
+        }
+        lacks_ui(ui, state, grid, commands);
+    }
+}
+
+/// What the grid lacks, with the button that mends it.
+fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
+    for layer in &grid.untrained {
+        ui.horizontal(|ui| {
+            let words = format!("Layer {layer} has no dictionary on attn.hook_z");
+            ui.label(RichText::new(words).color(Theme::of(ui).ink.secondary));
+            let button = format!("Train one on layer {layer}…");
+            if ui.button(button).clicked() {
+                let hook = HookPoint::Block(*layer, Site::Z);
+                commands.send(training::Command::Preset(hook));
+            }
+        });
+    }
+    for layer in &grid.unindexed {
+        let Some(of) = state.z_dictionary(*layer) else {
+            continue;
+        };
+        ui.horizontal(|ui| {
+            let words = format!("Layer {layer}: top tokens come from an index");
+            ui.label(RichText::new(words).color(Theme::of(ui).ink.secondary));
+            let building = of.index.is_loading();
+            let button = Button::new(format!("Build the index of {}", of.name));
+            if ui.add_enabled(!building, button).clicked() {
+                commands.send(dictionary::Command::BuildIndex(of.id));
+            }
+        });
+    }
+    for (layer, why) in &grid.failures {
+        failure_line(ui, &format!("Layer {layer} was not measured"), why);
+    }
+}

@@ -1,0 +1,195 @@
+//! What the grid shows: one cell per layer and head, by the chosen figure. No drawing.
+
+use umbra_core::heads::{DEFINITIONS, HeadFigures};
+use umbra_core::ids::{Head, Layer};
+
+use crate::state::{AppState, Load};
+use crate::widgets::heat_map::Cell;
+use crate::widgets::number;
+
+/// What colours the grid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Figure {
+    /// Mean 1/Σ share².
+    #[default]
+    Spread,
+    /// Mean pairwise cosine through `W_O`.
+    Cosine,
+    /// Mean Jaccard of top tokens.
+    Jaccard,
+}
+
+impl Figure {
+    /// All, in the order of the toggle.
+    pub(super) const ALL: [Self; 3] = [Self::Spread, Self::Cosine, Self::Jaccard];
+
+    /// Its name on screen.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::Spread => "Spread",
+            Self::Cosine => "Cosine",
+            Self::Jaccard => "Shared tokens",
+        }
+    }
+
+    /// Name with the unit, at the scale.
+    pub(super) fn scale(self) -> &'static str {
+        match self {
+            Self::Spread => "Spread (heads)",
+            Self::Cosine => "Cosine",
+            Self::Jaccard => "Jaccard index",
+        }
+    }
+
+    /// Its definition.
+    pub(super) fn definition(self) -> &'static str {
+        let key = match self {
+            Self::Spread => "spread",
+            Self::Cosine => "cosine",
+            Self::Jaccard => "jaccard",
+        };
+        let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
+        found.map_or("", |(_, definition)| definition)
+    }
+
+    fn of(self, figures: &HeadFigures) -> Option<f64> {
+        match self {
+            Self::Spread => Some(figures.spread),
+            Self::Cosine => Some(figures.cosine),
+            Self::Jaccard => figures.jaccard,
+        }
+    }
+}
+
+/// The grid.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Grid {
+    /// Layers.
+    pub(super) layers: usize,
+    /// Heads per layer.
+    pub(super) heads: usize,
+    /// Layer after layer.
+    pub(super) cells: Vec<Cell>,
+    /// Ends of the scale.
+    pub(super) range: (f32, f32),
+    /// Layers whose heads are unknown for want of a dictionary.
+    pub(super) untrained: Vec<Layer>,
+    /// Layers whose dictionary has no index, where the figure needs one.
+    pub(super) unindexed: Vec<Layer>,
+    /// Why a layer could not be measured.
+    pub(super) failures: Vec<(Layer, String)>,
+}
+
+/// The grid of a loaded model.
+pub(super) fn grid(state: &AppState, figure: Figure) -> Option<Grid> {
+    let config = state.model()?.model.config();
+    let mut grid = Grid {
+        layers: config.layers,
+        heads: config.heads,
+        cells: vec![],
+        range: (0.0, 1.0),
+        untrained: vec![],
+        unindexed: vec![],
+        failures: vec![],
+    };
+    for layer in (0..config.layers).map(Layer::from) {
+        let cells = layer_cells(state, figure, layer, &mut grid);
+        grid.cells.extend(cells);
+    }
+    grid.range = range(figure, &grid.cells);
+    Some(grid)
+}
+
+fn layer_cells(state: &AppState, figure: Figure, layer: Layer, grid: &mut Grid) -> Vec<Cell> {
+    let all = |cell| vec![cell; grid.heads];
+    let Some(dictionary) = state.z_dictionary(layer) else {
+        let cells = all(Cell::Hatched);
+        if !is_loading(state) {
+            grid.untrained.push(layer);
+        }
+        return cells;
+    };
+    match state.heads.figures.get(&dictionary.id).map(|f| &f.load) {
+        Some(Load::Ready(figures)) => {
+            let value = |head: usize| {
+                let figures = figures.iter().find(|f| f.head == Head::from(head));
+                figures.and_then(|figures| figure.of(figures))
+            };
+            let values: Vec<_> = (0..grid.heads).map(value).collect();
+            if values.iter().all(Option::is_none) {
+                grid.unindexed.push(layer);
+            }
+            let cell = |value: Option<f64>| value.map_or(Cell::Unknown, |v| Cell::Value(v as f32));
+            values.into_iter().map(cell).collect()
+        }
+        Some(Load::Failed(why)) => {
+            let cells = all(Cell::Unknown);
+            grid.failures.push((layer, why.clone()));
+            cells
+        }
+        Some(Load::Loading | Load::Absent) | None => all(Cell::Unknown),
+    }
+}
+
+/// Whether a dictionary is still being loaded: what it reads is not known yet.
+fn is_loading(state: &AppState) -> bool {
+    let mut dictionaries = state.catalogue.dictionaries.iter();
+    dictionaries.any(|d| d.load.is_loading() || d.load.is_absent())
+}
+
+/// Spread begins at one head; cosine and Jaccard at 0, or below where a value is.
+fn range(figure: Figure, cells: &[Cell]) -> (f32, f32) {
+    let values = cells.iter().filter_map(|cell| match cell {
+        Cell::Value(value) => Some(*value),
+        Cell::Unknown | Cell::Hatched => None,
+    });
+    let (low, least_high) = match figure {
+        Figure::Spread => (1.0, 2.0),
+        Figure::Cosine | Figure::Jaccard => (0.0, 0.1),
+    };
+    values.fold((low, least_high), |(low, high), value| {
+        (low.min(value), high.max(value))
+    })
+}
+
+/// A head in words, with its figures.
+pub(super) fn describe(state: &AppState, layer: Layer, head: Head) -> String {
+    let name = format!("Head {layer}.{head}");
+    let Some(dictionary) = state.z_dictionary(layer) else {
+        return format!("{name}, no dictionary");
+    };
+    let kept = state.heads.figures.get(&dictionary.id);
+    let figures = kept.and_then(|kept| kept.load.ready());
+    let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) else {
+        return name;
+    };
+    let jaccard = figures.jaccard.map_or(String::new(), |jaccard| {
+        format!(", shared tokens {}", number::number(jaccard))
+    });
+    format!(
+        "{name}, spread {}, cosine {}{jaccard}",
+        number::number(figures.spread),
+        number::number(figures.cosine),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scales_begin_where_the_figure_does_and_hold_every_value() {
+        let cells = [Cell::Value(1.5), Cell::Hatched, Cell::Value(3.25)];
+        assert_eq!(range(Figure::Spread, &cells), (1.0, 3.25));
+        assert_eq!(range(Figure::Spread, &[Cell::Unknown]), (1.0, 2.0));
+        let cells = [Cell::Value(-0.25), Cell::Value(0.5)];
+        assert_eq!(range(Figure::Cosine, &cells), (-0.25, 0.5));
+    }
+
+    #[test]
+    fn every_figure_has_a_definition() {
+        for figure in Figure::ALL {
+            assert!(!figure.definition().is_empty(), "{}", figure.title());
+        }
+    }
+}

@@ -1,0 +1,110 @@
+use std::sync::Arc;
+
+use egui_kittest::kittest::Queryable as _;
+use umbra_core::dims::Matrix;
+use umbra_core::heads::{Attribution, HeadFigures};
+use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
+
+use crate::commands::{heads, navigation, training};
+use crate::state::catalogue::DictionaryId;
+use crate::state::heads::{Event as Heads, Key};
+use crate::state::{AppState, Event, Load};
+use crate::testing;
+use crate::views::ViewId;
+
+const ID: DictionaryId = DictionaryId(0);
+
+/// The demo's model (four layers) with measured heads on layer 0.
+fn measured() -> AppState {
+    let mut state = testing::with_model();
+    let heads = state.model().unwrap().model.config().heads;
+    let figures = (0..heads).map(|head| HeadFigures {
+        head: Head::from(head),
+        features: vec![(FeatureId(3), 0.75), (FeatureId(5), 0.5)],
+        spread: 1.5 + head as f64,
+        cosine: 0.25,
+        jaccard: None,
+    });
+    let figures = Load::Ready(Arc::new(figures.collect()));
+    for load in [Load::Loading, figures] {
+        state.apply(Event::Heads(Heads::Figures(ID, false, load)));
+    }
+    state
+}
+
+#[test]
+fn a_head_is_chosen_and_lists_its_features() {
+    let mut harness = testing::harness(ViewId::Heads, measured());
+    harness
+        .get_by_label("Head 0.1, spread 2.50, cosine 0.250")
+        .click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert_eq!(sent, [heads::Command::Choose(Layer(0), Head(1)).into()]);
+    let head = crate::state::selection::Event::Head(Layer(0), Head(1));
+    harness.state_mut().state.apply(Event::Selection(head));
+    harness.run();
+    harness.get_by_label("Attribute feature 5").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let want = navigation::Command::SelectFeature(Some(FeatureId(5)));
+    assert!(sent.contains(&want.into()), "{sent:?}");
+}
+
+#[test]
+fn a_layer_without_a_dictionary_offers_to_train_one() {
+    let mut harness = testing::harness(ViewId::Heads, measured());
+    harness.get_by_label("Head 2.0, no dictionary");
+    harness.get_by_label("Train one on layer 2…").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let hook = HookPoint::block(2, Site::Z);
+    assert_eq!(sent, [training::Command::Preset(hook).into()]);
+}
+
+#[test]
+fn the_colouring_is_toggled_and_asks_for_an_index_where_it_needs_one() {
+    let mut harness = testing::harness(ViewId::Heads, measured());
+    assert!(
+        harness
+            .query_by_label_contains("top tokens come from")
+            .is_none()
+    );
+    harness.get_by_label("Spread (heads)");
+    harness.get_by_label_contains("Shared tokens").click();
+    harness.run();
+    harness.get_by_label("Jaccard index");
+    harness.get_by_label("Build the index of z0");
+}
+
+#[test]
+fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
+    let mut state = measured();
+    state.prompt.text = "a b".to_owned();
+    state.selection.token = Some(1);
+    let key = Key {
+        dictionary: ID,
+        feature: FeatureId(0),
+        text: "a b".to_owned(),
+        at: 1,
+    };
+    let values = vec![0.5, -0.25, 0.25, 0.5];
+    let found = Attribution {
+        tokens: vec![TokenId(1), TokenId(2)],
+        texts: vec!["a".to_owned(), " b".to_owned()],
+        by_head_and_source: Matrix::new(2, 2, values).unwrap(),
+        pre_activation: 0.75,
+        decoder_bias: 0.5,
+        encoder_bias: 0.25,
+    };
+    for load in [Load::Loading, Load::Ready(Arc::new(found))] {
+        state.apply(Event::Heads(Heads::Attribution(key.clone(), load)));
+    }
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.get_by_label_contains("sums up, residue 0");
+    harness.get_by_label("Head 1, +0.750");
+    harness.get_by_label("a, token 0").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert_eq!(sent, [navigation::Command::SelectToken(Some(0)).into()]);
+}
