@@ -1,48 +1,123 @@
-//! Steering: both texts as they stream, and the change of the next token's probabilities.
+//! Steering: what was asked, both texts as they stream, and the change of the next token's probabilities.
 
+use umbra_core::ids::FeatureId;
 use umbra_core::steer::{Change, Stream};
 
 use super::AppState;
+use super::catalogue::DictionaryId;
+use super::jobs::JobId;
 
-/// A steering run.
-#[derive(Debug, Default)]
-pub struct SteeringState {
-    /// Whether one runs.
-    pub running: bool,
+/// What decides a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The dictionary.
+    pub dictionary: DictionaryId,
+    /// Whose decoder row is added.
+    pub feature: FeatureId,
+    /// Times this.
+    pub strength: f32,
+    /// The text that is continued.
+    pub prompt: String,
+    /// 0 is greedy.
+    pub temperature: f64,
+    /// Seeds both texts.
+    pub seed: u64,
+    /// Tokens generated of each text.
+    pub tokens: usize,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    /// Both texts are there, or were stopped.
+    Done {
+        /// KL(steered ‖ baseline) of the next token, nats.
+        kl: f64,
+        /// Whether a person stopped it.
+        stopped: bool,
+    },
+    /// One sentence.
+    Failed(String),
+}
+
+/// A run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// Its job.
+    pub job: JobId,
+    /// What decided it.
+    pub request: Request,
     /// Tokens of the untouched text.
     pub baseline: Vec<String>,
     /// Tokens of the steered text.
     pub steered: Vec<String>,
-    /// Changes of the prompt's next-token probabilities.
+    /// Changes of the prompt's next-token probabilities, largest first.
     pub shift: Vec<Change>,
+    /// How it ended; none while it runs.
+    pub ended: Option<Ended>,
+}
+
+/// The running or last run.
+#[derive(Debug, Default)]
+pub struct SteeringState {
+    /// The run.
+    pub run: Option<Run>,
+}
+
+impl SteeringState {
+    /// The run, if it has not ended.
+    pub fn running(&self) -> Option<&Run> {
+        self.run.as_ref().filter(|run| run.ended.is_none())
+    }
 }
 
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {
     /// A run began.
-    Started,
+    Started(JobId, Request),
     /// One more token.
-    Token(Stream, String),
+    Token(JobId, Stream, String),
     /// Changes of probability.
-    Shift(Vec<Change>),
-    /// The run ended.
-    Ended,
+    Shift(JobId, Vec<Change>),
+    /// The run ended. What comes of an earlier run is dropped.
+    Ended(JobId, Ended),
+    /// The run failed before it had a job number, or later: one sentence for the run that is shown.
+    Failed(String),
 }
 
 /// Carries out an event.
 pub(super) fn apply(state: &mut AppState, event: Event) {
-    let lab = &mut state.steering;
-    match event {
-        Event::Started => {
-            *lab = SteeringState {
-                running: true,
-                ..SteeringState::default()
-            };
+    let shown = &mut state.steering.run;
+    let of = |shown: &mut Option<Run>, job: JobId, change: &mut dyn FnMut(&mut Run)| {
+        if let Some(run) = shown.as_mut().filter(|run| run.job == job) {
+            change(run);
         }
-        Event::Token(Stream::Baseline, text) => lab.baseline.push(text),
-        Event::Token(Stream::Steered, text) => lab.steered.push(text),
-        Event::Shift(shift) => lab.shift = shift,
-        Event::Ended => lab.running = false,
+    };
+    match event {
+        Event::Started(job, request) => {
+            *shown = Some(Run {
+                job,
+                request,
+                baseline: vec![],
+                steered: vec![],
+                shift: vec![],
+                ended: None,
+            });
+        }
+        Event::Token(job, stream, text) => of(shown, job, &mut |run| {
+            let tokens = match stream {
+                Stream::Baseline => &mut run.baseline,
+                Stream::Steered => &mut run.steered,
+            };
+            tokens.push(text.clone());
+        }),
+        Event::Shift(job, shift) => of(shown, job, &mut |run| run.shift.clone_from(&shift)),
+        Event::Ended(job, ended) => of(shown, job, &mut |run| run.ended = Some(ended.clone())),
+        Event::Failed(why) => {
+            if let Some(run) = shown {
+                run.ended = Some(Ended::Failed(why));
+            }
+        }
     }
 }

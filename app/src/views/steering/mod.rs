@@ -1,0 +1,55 @@
+//! What happens when this feature is turned up?
+
+mod form;
+mod run;
+#[cfg(test)]
+mod tests;
+
+use egui::{RichText, ScrollArea, Ui};
+
+use self::form::Draft;
+use super::View;
+use crate::commands::{Commands, navigation};
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, icons, space};
+use crate::views::ViewId;
+use crate::widgets::empty_state::{empty_state, failure_line};
+
+/// What happens when this feature is turned up?
+#[derive(Debug, Default)]
+pub struct SteeringView {
+    draft: Draft,
+}
+
+impl View for SteeringView {
+    fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let secondary = Theme::of(ui).ink.secondary;
+        match (&state.catalogue.model, state.sae()) {
+            (Load::Ready(_), Some(_)) => {}
+            (Load::Failed(why), _) => return failure_line(ui, "The model did not load", why),
+            (Load::Ready(_) | Load::Loading, _) if state.dictionary().is_some() => {
+                ui.label(RichText::new("Loading…").color(secondary));
+                return;
+            }
+            _ => {
+                let sentence = "Here two texts stream side by side: untouched, and with one feature turned up or down.";
+                let symbol = icons::SLIDERS_HORIZONTAL;
+                if empty_state(ui, symbol, sentence, Some("Open a model and a dictionary")) {
+                    commands.send(navigation::Command::Go(ViewId::Library));
+                }
+                return;
+            }
+        }
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            ui.set_max_width(ui.available_width() - space::PANEL);
+            self.draft.ui(ui, state, commands);
+            ui.add_space(space::GROUP);
+            if let Some(run) = &state.steering.run {
+                run::run_ui(ui, state, run);
+            } else {
+                let words = "Both texts and the changes of the next token stand here once it runs";
+                ui.label(RichText::new(words).color(secondary));
+            }
+        });
+    }
+}

@@ -1,0 +1,165 @@
+//! Both texts side by side and the changes of the next token's probabilities.
+
+use egui::text::{LayoutJob, TextFormat};
+use egui::{FontId, Label, RichText, Stroke, Ui, vec2};
+use umbra_core::steer::Change;
+
+use crate::state::AppState;
+use crate::state::steering::{Ended, Run};
+use crate::theme::{Hue, Theme, body_strong, caption, mono, panel_title, size, space};
+use crate::widgets::bars::{Bar, Bars, Fill};
+use crate::widgets::empty_state::failure_line;
+use crate::widgets::number;
+
+/// Changes shown.
+const CHANGES: usize = 10;
+
+/// Draws the run.
+pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
+    if let Some(Ended::Failed(why)) = &run.ended {
+        failure_line(ui, "The texts were not written", why);
+        return;
+    }
+    let theme = Theme::of(ui);
+    let diverged = diverged(&run.baseline, &run.steered);
+    let gap = space::GROUP;
+    let width = (ui.available_width() - gap) / 2.0;
+    let request = &run.request;
+    let label = state.label(request.feature).unwrap_or_default();
+    let title = format!(
+        "Steered by {} × #{} {label}",
+        number::signed(f64::from(request.strength)),
+        request.feature
+    );
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = gap;
+        let prompt = request.prompt.as_str();
+        column_ui(ui, (width, "Baseline"), prompt, (&run.baseline, usize::MAX));
+        column_ui(ui, (width, title.trim()), prompt, (&run.steered, diverged));
+    });
+    if request.strength == 0.0 {
+        let words = "Strength 0 adds nothing: both texts are identical";
+        ui.label(RichText::new(words).color(theme.ink.secondary));
+    }
+    ui.add_space(space::GROUP);
+    shift_ui(ui, run);
+}
+
+/// One text: the prompt faint, then what was generated, tinted from where it departs from the other.
+fn column_ui(
+    ui: &mut Ui,
+    (width, title): (f32, &str),
+    prompt: &str,
+    (tokens, diverged): (&[String], usize),
+) {
+    let theme = Theme::of(ui);
+    let steered = diverged != usize::MAX || title != "Baseline";
+    ui.allocate_ui(vec2(width, 0.0), |ui| {
+        ui.set_width(width);
+        ui.vertical(|ui| {
+            ui.label(body_strong(title));
+            let colour = if steered {
+                theme.edit
+            } else {
+                theme.line.strong
+            };
+            let (line, _) = ui.allocate_exact_size(vec2(width, 2.0), egui::Sense::hover());
+            ui.painter()
+                .hline(line.x_range(), line.center().y, Stroke::new(2.0, colour));
+            let job = text_job(theme, prompt, tokens, diverged);
+            ui.add(Label::new(job).wrap().selectable(true));
+        });
+    });
+}
+
+fn text_job(theme: &Theme, prompt: &str, tokens: &[String], diverged: usize) -> LayoutJob {
+    let mut job = LayoutJob::default();
+    let font = FontId::proportional(size::BODY);
+    let format = |color| TextFormat {
+        line_height: Some(20.0),
+        ..TextFormat::simple(font.clone(), color)
+    };
+    job.append(prompt, 0.0, format(theme.ink.secondary));
+    for (i, token) in tokens.iter().enumerate() {
+        let mut format = format(theme.ink.primary);
+        if i >= diverged {
+            format.background = theme.tint(Hue::Edit, 0.35);
+        }
+        job.append(token, 0.0, format);
+    }
+    job
+}
+
+/// The first token that differs; `usize::MAX` while none does.
+fn diverged(baseline: &[String], steered: &[String]) -> usize {
+    let pairs = baseline.iter().zip(steered);
+    pairs
+        .enumerate()
+        .find(|(_, (a, b))| a != b)
+        .map_or(usize::MAX, |(i, _)| i)
+}
+
+fn shift_ui(ui: &mut Ui, run: &Run) {
+    let theme = Theme::of(ui);
+    if run.shift.is_empty() {
+        return;
+    }
+    ui.label(panel_title("Next token"));
+    ui.horizontal_wrapped(|ui| {
+        let words = "Change of its probability right after the text, before → after";
+        ui.label(caption(words).color(theme.ink.secondary));
+        if let Some(Ended::Done { kl, stopped }) = &run.ended {
+            let help = "KL(steered ‖ baseline) of the next token's distribution";
+            ui.label(caption("KL").color(theme.ink.secondary))
+                .on_hover_text(help);
+            ui.label(mono(format!("{} nats", number::number(*kl))))
+                .on_hover_text(help);
+            if *stopped {
+                ui.label(caption("stopped").color(theme.ink.secondary));
+            }
+        }
+    });
+    let bars: Vec<Bar> = run.shift.iter().take(CHANGES).map(bar).collect();
+    ui.scope(|ui| {
+        ui.set_max_width(ui.available_width().min(640.0));
+        Bars::new(
+            "Change of the next token's probability",
+            &bars,
+            Fill::Signed,
+        )
+        .tokens()
+        .show(ui);
+    });
+}
+
+fn bar(change: &Change) -> Bar {
+    let (before, after) = (f64::from(change.before), f64::from(change.after));
+    let text = format!("{} → {}", number::percent(before), number::percent(after));
+    let help = format!(
+        "Probability {} without steering, {} with it",
+        number::percent(before),
+        number::percent(after)
+    );
+    Bar::new(change.text.clone(), after - before)
+        .text(text)
+        .hover(help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_tinted_from_where_they_differ() {
+        let words = |text: &str| -> Vec<String> { text.split('|').map(str::to_owned).collect() };
+        let (a, b) = (words("a|b|c"), words("a|x|c"));
+        assert_eq!(diverged(&a, &b), 1);
+        assert_eq!(diverged(&a, &a), usize::MAX);
+        assert_eq!(diverged(&a, &b[..1]), usize::MAX);
+        let job = text_job(&crate::theme::DARK, "p ", &b, 1);
+        assert_eq!(job.text, "p axc");
+        let tinted = |section: &egui::text::LayoutSection| section.format.background.a() > 0;
+        let tints: Vec<bool> = job.sections.iter().map(tinted).collect();
+        assert_eq!(tints, [false, false, true, true]);
+    }
+}
