@@ -230,13 +230,12 @@ fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Erro
         )
     })?;
     let x = Matrix::from_tensor(&value, work.sae.width())?;
-    let norms = match probe {
-        Some(probe) => probe.split(&work.sae, &x)?.norms,
-        None => {
-            let reconstruction = work.sae.decode(&work.sae.encode(&x)?)?;
-            let rows = x.iter_rows().zip(reconstruction.iter_rows());
-            rows.map(|(x, r)| without_probe(x, r)).collect()
-        }
+    let norms = if let Some(probe) = probe {
+        probe.split(&work.sae, &x)?.norms
+    } else {
+        let reconstruction = work.sae.decode(&work.sae.encode(&x)?)?;
+        let rows = x.iter_rows().zip(reconstruction.iter_rows());
+        rows.map(|(x, r)| without_probe(x, r)).collect()
     };
     Ok(Errors { texts, norms })
 }

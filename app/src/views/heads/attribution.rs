@@ -53,7 +53,7 @@ pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Comma
                 strip_ui(ui, (texts, &[], 1.0), None, commands);
             }
         }
-        Question::Asked(key) => asked_ui(ui, state, key, commands),
+        Question::Asked(key) => asked_ui(ui, state, &key, commands),
     }
 }
 
@@ -93,14 +93,14 @@ fn texts(state: &AppState) -> Option<&[String]> {
     (of.1 == state.prompt.text).then_some(reading.texts.as_slice())
 }
 
-fn asked_ui(ui: &mut Ui, state: &AppState, key: Key, commands: &mut Commands) {
-    let known = state.heads.attribution_of.as_ref() == Some(&key);
+fn asked_ui(ui: &mut Ui, state: &AppState, key: &Key, commands: &mut Commands) {
+    let known = state.heads.attribution_of.as_ref() == Some(key);
     let at = key.at;
     if !known {
         commands.send(heads::Command::Attribute(key.clone()));
     }
     match &state.heads.attribution {
-        Load::Ready(found) if known => found_ui(ui, found, &key, commands),
+        Load::Ready(found) if known => found_ui(ui, found, key, commands),
         Load::Failed(why) if known => {
             failure_line(ui, "The feature was not attributed", why);
             if let Some(texts) = texts(state) {

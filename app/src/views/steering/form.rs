@@ -183,7 +183,7 @@ impl Draft {
         });
     }
 
-    fn run_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    fn run_ui(&self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let request = self.request(state);
         ui.horizontal(|ui| {
             let words = format!("{}  Run", icons::PLAY);
