@@ -59,6 +59,21 @@ impl SaeArgs {
             sae.provenance.hook = Some(hook.parse()?);
         }
         formats::check_fit(&sae, model)?;
+        let bos = model.codec().bos().id.is_some();
+        if sae
+            .provenance
+            .prepend_bos
+            .is_some_and(|trained| trained != bos)
+        {
+            let (trained, here) = if bos {
+                ("without", "with")
+            } else {
+                ("with", "without")
+            };
+            console.note(&format!(
+                "The dictionary was trained {trained} BOS and is read {here} it here"
+            ));
+        }
         Ok(sae)
     }
 }

@@ -1,6 +1,7 @@
 //! Where a command's words go: answers to standard output, notes, progress and errors to standard error.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -111,16 +112,19 @@ impl Console {
 
     /// Turns Ctrl-C into a flag; pressed a second time it ends the program at once.
     pub(super) fn watch_interrupt(&self) {
+        static ONCE: Once = Once::new();
         let handler = || {
             if INTERRUPTED.swap(true, Ordering::Relaxed) {
                 std::process::exit(i32::from(super::STOPPED));
             }
         };
-        if let Err(refused) = ctrlc::set_handler(handler) {
-            self.note(&format!(
-                "Ctrl-C will end this command without saving: {refused}"
-            ));
-        }
+        ONCE.call_once(|| {
+            if let Err(refused) = ctrlc::set_handler(handler) {
+                self.note(&format!(
+                    "Ctrl-C will end this command without saving: {refused}"
+                ));
+            }
+        });
     }
 
     fn say(&self, kind: &str, sentence: &str) {
