@@ -8,8 +8,8 @@ use crate::error::Result;
 use crate::ids::HookPoint;
 use crate::models::{Model, token_tensor};
 
-/// Rows per forward pass. Fixed, so that the thread count changes nothing.
-const CHUNK_ROWS: usize = 8;
+/// Rows per forward pass. Fixed, so that the thread count changes nothing; few, so that what a pass holds stays in a core's cache.
+const CHUNK_ROWS: usize = 2;
 
 /// Activations of rows `rows` (indices into `from`) at `hook`, `[rows·t, d]`, row after row, heads concatenated. Computed in parallel over fixed
 /// chunks of rows, so the thread count changes nothing.
@@ -28,4 +28,59 @@ pub fn activations(model: &Model, from: &Rows, rows: &[usize], hook: HookPoint) 
             Ok(())
         })?;
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::ids::{Site, TokenId};
+
+    fn demo() -> Model {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+        Model::open(Path::new(folder)).unwrap().0
+    }
+
+    fn rows(count: usize, context: usize) -> Rows {
+        let tokens: Vec<_> = (0..count * context)
+            .map(|i| TokenId((i * 7919 % 4096) as u32))
+            .collect();
+        let documents = vec![0; tokens.len()];
+        Rows::new(context, tokens, documents, vec!["numbers".to_owned()])
+    }
+
+    #[test]
+    fn they_are_those_of_single_passes_whatever_the_threads() {
+        let model = demo();
+        let rows = rows(5, 24);
+        for hook in [
+            HookPoint::block(1, Site::Z),
+            HookPoint::block(2, Site::ResidPost),
+        ] {
+            let got = activations(&model, &rows, &[4, 0, 3], hook).unwrap();
+            assert_eq!((got.rows(), got.columns()), (3 * 24, 256));
+            let tokens = token_tensor(&[rows.row(3)]).unwrap();
+            let value = &model.capture(&tokens, &[hook]).unwrap()[&hook];
+            let one = Matrix::from_tensor(value, 256).unwrap();
+            for t in 0..24 {
+                for (got, one) in got.row(2 * 24 + t).iter().zip(one.row(t)) {
+                    assert!((got - one).abs() < 1e-4, "{got} {one}");
+                }
+            }
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+            let alone = pool
+                .unwrap()
+                .install(|| activations(&model, &rows, &[4, 0, 3], hook).unwrap());
+            assert_eq!(alone, got);
+        }
+        let none = activations(&model, &rows, &[], HookPoint::Embed).unwrap();
+        assert_eq!(none.rows(), 0);
+    }
+
+    #[test]
+    fn a_hook_without_a_width_is_refused() {
+        let pattern = HookPoint::block(0, Site::Pattern);
+        assert!(activations(&demo(), &rows(1, 8), &[0], pattern).is_err());
+    }
 }

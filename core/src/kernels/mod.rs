@@ -4,17 +4,40 @@
 //! the number of threads changes the time, never a byte of the result.
 
 pub mod adam;
-pub mod causal_softmax;
+pub(crate) mod attention;
 pub mod encode_topk;
 mod exponential;
-pub mod gelu;
-pub mod normalize;
+pub(crate) mod linear;
+pub(crate) mod normalize;
 pub mod pre_activations;
 pub mod residual;
+pub(crate) mod sigmoid_gate;
 pub mod sparse_decode;
 
 #[cfg(test)]
 mod conformance;
+
+use rayon::prelude::*;
+
+/// Whether this thread belongs to rayon's pool: then a caller has split the work already, and an operation keeps to its thread.
+pub(crate) fn in_pool() -> bool {
+    rayon::current_thread_index().is_some()
+}
+
+/// Calls `work` with each chunk of `len` values and its number: in order within rayon's pool, on all its threads elsewhere.
+fn each_chunk(values: &mut [f32], len: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let len = len.max(1);
+    if in_pool() || values.len() <= len {
+        for (i, chunk) in values.chunks_mut(len).enumerate() {
+            work(i, chunk);
+        }
+    } else {
+        values
+            .par_chunks_mut(len)
+            .enumerate()
+            .for_each(|(i, chunk)| work(i, chunk));
+    }
+}
 
 /// Compiles one body three times, for AVX-512, AVX2 with FMA, and whatever the target guarantees, and calls the widest that this machine has.
 ///
@@ -75,5 +98,42 @@ fn contiguous<'a>(
     match layout.contiguous_offsets() {
         Some((from, to)) => Ok(&values[from..to]),
         None => Err(candle_core::Error::RequiresContiguous { op }.bt()),
+    }
+}
+
+/// Compares the gradient of Σ wᵢ·op(x)ᵢ (fixed uneven weights) with central differences, entry by entry.
+#[cfg(test)]
+fn check_gradient(
+    x: &candle_core::Var,
+    op: &dyn Fn(&candle_core::Tensor) -> candle_core::Result<candle_core::Tensor>,
+) {
+    use candle_core::{Device, Tensor};
+
+    let weighted = |y: &Tensor| {
+        let weights: Vec<f32> = (0..y.elem_count())
+            .map(|i| (i * 13 % 7) as f32 - 2.5)
+            .collect();
+        (y.flatten_all().unwrap() * Tensor::new(weights, &Device::Cpu).unwrap()).unwrap()
+    };
+    let total = |x: &Tensor| -> f64 {
+        let y = weighted(&op(x).unwrap()).to_vec1::<f32>().unwrap();
+        y.iter().map(|v| f64::from(*v)).sum()
+    };
+    let loss = weighted(&op(x.as_tensor()).unwrap()).sum_all().unwrap();
+    let grads = loss.backward().unwrap();
+    let grad = grads.get(x.as_tensor()).expect("the gradient is there");
+    let grad = grad.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let values = x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    let step = 1e-2_f32;
+    for i in 0..values.len() {
+        let at = |by: f32| {
+            let mut moved = values.clone();
+            moved[i] += by;
+            total(&Tensor::from_vec(moved, x.dims(), &Device::Cpu).unwrap())
+        };
+        let five = 8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step));
+        let slope = five / (12.0 * f64::from(step));
+        let off = (f64::from(grad[i]) - slope).abs();
+        assert!(off < 3e-3 * (1.0 + slope.abs()), "{i}: {} {slope}", grad[i]);
     }
 }

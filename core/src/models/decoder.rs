@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::blocks::{Block, Halt, KeyValueCache, Norm, Pass, Rotary, Step};
+use super::blocks::{Block, Halt, KeyValueCache, Linear, Norm, Pass, Rotary, Step};
 use super::{Config, Hooks, Start};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
@@ -21,7 +21,7 @@ pub(super) struct Decoder {
     /// Before the unembedding.
     pub(super) final_norm: Norm,
     /// `[d, v]`.
-    pub(super) unembed: Tensor,
+    pub(super) unembed: Linear,
 }
 
 /// Which positions' logits a pass computes.
@@ -85,13 +85,11 @@ impl Decoder {
         }
         let normalized = self.final_norm.normalize(&x)?;
         let normalized = pass.at(HookPoint::FinalNormalized, normalized)?;
-        let (b, t, d) = normalized.dims3()?;
-        let (read, t) = match logits {
-            Logits::All => (normalized, t),
-            Logits::Last => (normalized.narrow(1, t - 1, 1)?, 1),
+        let read = match logits {
+            Logits::All => normalized,
+            Logits::Last => normalized.narrow(1, normalized.dim(1)? - 1, 1)?,
         };
-        let read = self.final_norm.scale(&read)?.reshape((b * t, d))?;
-        Ok(read.matmul(&self.unembed)?.reshape((b, t, ()))?) // [b, t, v]
+        Ok(self.unembed.forward(&self.final_norm.scale(&read)?)?) // [b, t, v]
     }
 
     fn embed(&self, tokens: &Tensor, pass: &mut Pass<'_>) -> Step<Tensor> {

@@ -32,7 +32,7 @@ pub(super) fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, D
         rotary: None,
         final_norm: norm(fetch, &name("ln_f"), &config)?,
         blocks,
-        unembed,
+        unembed: Linear::new(unembed, None)?,
         embed,
     };
     config.parameters = fetch.parameters();
@@ -76,7 +76,7 @@ fn block(
     let linear = |rest: &str, inputs: usize, outputs: usize| -> Result<Linear> {
         let weight = fetch.get(&at(&format!("{rest}.weight")), &[inputs, outputs])?;
         let bias = fetch.get(&at(&format!("{rest}.bias")), &[outputs])?;
-        Ok(Linear::new(weight, Some(bias)))
+        Linear::new(weight, Some(bias))
     };
     let mut scale = if settings.flag("scale_attn_weights", true) {
         (config.d_head as f64).sqrt().recip()
@@ -112,9 +112,7 @@ fn block(
 
 fn norm(fetch: &Fetch<'_>, name: &str, config: &Config) -> Result<Norm> {
     let d = [config.d_model];
-    Ok(Norm::layer(
-        fetch.get(&format!("{name}.weight"), &d)?,
-        fetch.get(&format!("{name}.bias"), &d)?,
-        config.norm_eps,
-    ))
+    let weight = fetch.get(&format!("{name}.weight"), &d)?;
+    let bias = fetch.get(&format!("{name}.bias"), &d)?;
+    Norm::new(config.norm, weight, Some(bias), config.norm_eps)
 }

@@ -35,10 +35,10 @@ pub(super) fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, D
     let final_norm = fetch.get(&name("norm.weight"), &[d])?;
     let decoder = Decoder {
         positions: None,
-        rotary: Some(rotary(settings, &config)?),
-        final_norm: Norm::rms(final_norm, config.norm_eps),
+        rotary: Some(slowed(rotary(settings, &config)?, fetch)?),
+        final_norm: Norm::new(config.norm, final_norm, None, config.norm_eps)?,
         blocks,
-        unembed,
+        unembed: Linear::new(unembed, None)?,
         embed,
     };
     config.parameters = fetch.parameters();
@@ -93,14 +93,12 @@ fn block(settings: &Settings, fetch: &Fetch<'_>, config: &Config, prefix: &str) 
             .transpose()
     };
     let linear = |rest: &str, inputs: usize, outputs: usize, biased: bool| -> Result<Linear> {
-        Ok(Linear::new(
-            weight(rest, inputs, outputs)?.t()?,
-            bias(biased, rest, outputs)?,
-        ))
+        let weight = weight(rest, inputs, outputs)?.t()?;
+        Linear::new(weight, bias(biased, rest, outputs)?)
     };
     let norm = |rest: &str| -> Result<Norm> {
         let weight = fetch.get(&format!("{prefix}.{rest}.weight"), &[d])?;
-        Ok(Norm::rms(weight, config.norm_eps))
+        Norm::new(config.norm, weight, None, config.norm_eps)
     };
     let parts = [
         ("self_attn.q_proj", q),
@@ -124,7 +122,7 @@ fn block(settings: &Settings, fetch: &Fetch<'_>, config: &Config, prefix: &str) 
                 keys: config.kv_heads,
                 width: config.d_head,
             },
-            qkv: Linear::new(Tensor::cat(&weights, 0)?.t()?, qkv_bias),
+            qkv: Linear::new(Tensor::cat(&weights, 0)?.t()?, qkv_bias)?,
             output: linear("self_attn.o_proj", q, d, attention_bias)?,
             scale: (config.d_head as f64).sqrt().recip(),
         },
@@ -136,6 +134,17 @@ fn block(settings: &Settings, fetch: &Fetch<'_>, config: &Config, prefix: &str) 
             down: linear("mlp.down_proj", m, d, mlp_bias)?,
         },
     })
+}
+
+/// Divided by the factors that GGUF files of Llama 3 carry as a tensor.
+fn slowed(mut rotary: Rotary, fetch: &Fetch<'_>) -> Result<Rotary> {
+    if fetch.has("rope_freqs.weight") {
+        let factors = fetch.get("rope_freqs.weight", &[rotary.frequencies.len()])?;
+        for (frequency, factor) in rotary.frequencies.iter_mut().zip(factors.to_vec1::<f32>()?) {
+            *frequency /= factor;
+        }
+    }
+    Ok(rotary)
 }
 
 /// Rotary frequencies from either age of configuration.
@@ -168,7 +177,9 @@ fn rotary(settings: &Settings, config: &Config) -> Result<Rotary> {
         "default" => {}
         "linear" => {
             let factor = needed("factor")? as f32;
-            rotary.frequencies.iter_mut().for_each(|f| *f /= factor);
+            for frequency in &mut rotary.frequencies {
+                *frequency /= factor;
+            }
         }
         "llama3" => {
             let stretch = Stretch {

@@ -301,7 +301,7 @@ impl Model {
             NormKind::LayerNorm => read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?,
             NormKind::RmsNorm => read,
         };
-        let effect = read.broadcast_mul(gamma)?.matmul(&self.decoder.unembed)?;
+        let effect = self.decoder.unembed.forward(&read.broadcast_mul(gamma)?)?;
         Matrix::from_tensor(&effect, self.config.vocab)
     }
 }

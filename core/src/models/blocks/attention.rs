@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::{Linear, Pass, Step};
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
-use crate::kernels::causal_softmax::causal_softmax;
+use crate::kernels::attention::{Mix, Pattern};
 
 /// How many heads, how wide.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +38,10 @@ pub(in crate::models) struct KeyValueCache {
 }
 
 impl KeyValueCache {
-    /// Appends `k`, `v` `[b, h_kv, t, e]` of `layer` and returns all of that layer.
+    /// Appends `k`, `v` `[b, t, h_kv, e]` of `layer` and returns all of that layer.
     fn append(&mut self, layer: usize, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
         let all = match self.layers.get(layer) {
-            Some((old_k, old_v)) => (Tensor::cat(&[old_k, &k], 2)?, Tensor::cat(&[old_v, &v], 2)?),
+            Some((old_k, old_v)) => (Tensor::cat(&[old_k, &k], 1)?, Tensor::cat(&[old_v, &v], 1)?),
             None => (k, v),
         };
         if layer < self.layers.len() {
@@ -72,9 +72,7 @@ impl Attention {
         let q = pass.at(hook(Site::Q), qkv.narrow(2, 0, h)?)?;
         let k = pass.at(hook(Site::K), qkv.narrow(2, h, h_kv)?)?;
         let v = pass.at(hook(Site::V), qkv.narrow(2, h + h_kv, h_kv)?)?;
-        let mut q = q.transpose(1, 2)?.contiguous()?; // [b, h, t, e]
-        let mut k = k.transpose(1, 2)?.contiguous()?; // [b, h_kv, t, e]
-        let mut v = v.transpose(1, 2)?.contiguous()?; // [b, h_kv, t, e]
+        let (mut q, mut k, mut v) = (q, k, v);
         if let Some(rotation) = &pass.rotation {
             q = rotation.apply(&q)?;
             k = rotation.apply(&k)?;
@@ -82,23 +80,10 @@ impl Attention {
         if let Some(cache) = &mut pass.cache {
             (k, v) = cache.append(layer, k, v)?;
         }
-        let (k, v) = (repeat(&k, h / h_kv)?, repeat(&v, h / h_kv)?); // [b, h, t_all, e]
-        let scores = q.matmul(&k.transpose(2, 3)?)?; // [b, h, t, t_all]
-        let pattern = causal_softmax(&scores, self.scale)?;
+        let pattern = q.apply_op2(&k, Pattern { scale: self.scale })?; // [b, h, t, t_all]
         let pattern = pass.at(hook(Site::Pattern), pattern)?;
-        let z = pattern.matmul(&v)?.transpose(1, 2)?.contiguous()?; // [b, t, h, e]
+        let z = pattern.contiguous()?.apply_op2(&v, Mix)?; // [b, t, h, e]
         let z = pass.at(hook(Site::Z), z)?;
         Ok(self.output.forward(&z.reshape((b, t, h * e))?)?)
     }
-}
-
-/// Each key/value head `times` times in a row, `[b, h_kv, t, e]` to `[b, h, t, e]`.
-fn repeat(x: &Tensor, times: usize) -> Result<Tensor> {
-    if times == 1 {
-        return Ok(x.clone());
-    }
-    let (b, h, t, e) = x.dims4()?;
-    Ok(x.unsqueeze(2)?
-        .expand((b, h, times, t, e))?
-        .reshape((b, h * times, t, e))?)
 }

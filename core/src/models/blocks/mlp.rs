@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::Linear;
 use crate::error::{Error, Result};
-use crate::kernels::gelu::gelu;
+use crate::kernels::sigmoid_gate::SigmoidGate;
 
 /// The elementwise function between the matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,9 @@ impl Activation {
 
     fn apply(self, x: &Tensor) -> Result<Tensor> {
         Ok(match self {
-            Self::GeluTanh => gelu(x)?,
+            Self::GeluTanh => x.contiguous()?.apply_op1(SigmoidGate::GELU_TANH)?,
             Self::GeluErf => x.gelu_erf()?,
-            Self::Silu => x.silu()?,
+            Self::Silu => x.contiguous()?.apply_op1(SigmoidGate::SILU)?,
             Self::Relu => x.relu()?,
         })
     }

@@ -3,51 +3,47 @@
 use candle_core::Tensor;
 
 use crate::error::Result;
-use crate::kernels::normalize::{Normalization, normalize};
+use crate::kernels::normalize::Normalize;
 use crate::models::NormKind;
 
 /// A normalisation with its weight (and, for LayerNorm, bias).
 #[derive(Debug)]
 pub(in crate::models) struct Norm {
-    kind: NormKind,
+    both: Normalize,
     weight: Tensor,
     bias: Option<Tensor>,
-    eps: f64,
 }
 
 impl Norm {
-    /// Mean removed, variance normalised, weight and bias `[d]`.
-    pub(in crate::models) fn layer(weight: Tensor, bias: Tensor, eps: f64) -> Self {
-        Self {
-            kind: NormKind::LayerNorm,
-            weight,
-            bias: Some(bias),
+    /// Weight and, for LayerNorm, bias `[d]`.
+    pub(in crate::models) fn new(
+        kind: NormKind,
+        weight: Tensor,
+        bias: Option<Tensor>,
+        eps: f64,
+    ) -> Result<Self> {
+        let both = Normalize {
+            centred: kind == NormKind::LayerNorm,
             eps,
-        }
-    }
-
-    /// Root mean square normalised, weight `[d]`.
-    pub(in crate::models) fn rms(weight: Tensor, eps: f64) -> Self {
-        Self {
-            kind: NormKind::RmsNorm,
-            weight,
-            bias: None,
-            eps,
-        }
+            weight: Some(weight.to_vec1()?),
+            bias: bias.as_ref().map(Tensor::to_vec1).transpose()?,
+        };
+        Ok(Self { both, weight, bias })
     }
 
     /// Both steps, `[.., d]`.
     pub(in crate::models) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        self.scale(&self.normalize(x)?)
+        Ok(x.contiguous()?.apply_op1(self.both.clone())?)
     }
 
     /// Before weight and bias.
     pub(in crate::models) fn normalize(&self, x: &Tensor) -> Result<Tensor> {
-        let how = Normalization {
-            centred: self.kind == NormKind::LayerNorm,
-            eps: self.eps,
+        let bare = Normalize {
+            weight: None,
+            bias: None,
+            ..self.both.clone()
         };
-        normalize(x, how)
+        Ok(x.contiguous()?.apply_op1(bare)?)
     }
 
     /// Weight and bias.

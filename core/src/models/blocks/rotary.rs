@@ -11,7 +11,7 @@ pub(in crate::models) struct Rotary {
     pub(in crate::models) frequencies: Vec<f32>,
 }
 
-/// Sines and cosines of the positions of one pass, `[t, e]` each (the half table written twice).
+/// Sines and cosines of the positions of one pass, `[t, 1, e]` each (the half table written twice).
 #[derive(Debug, Clone)]
 pub(in crate::models) struct Rotation {
     cos: Tensor,
@@ -40,21 +40,21 @@ impl Rotary {
             }
         }
         Ok(Rotation {
-            cos: Tensor::from_vec(cos, (t, e), &Device::Cpu)?,
-            sin: Tensor::from_vec(sin, (t, e), &Device::Cpu)?,
+            cos: Tensor::from_vec(cos, (t, 1, e), &Device::Cpu)?,
+            sin: Tensor::from_vec(sin, (t, 1, e), &Device::Cpu)?,
         })
     }
 }
 
 impl Rotation {
-    /// Turns `x [b, h, t, e]`.
+    /// Turns `x [b, t, h, e]`.
     pub(in crate::models) fn apply(&self, x: &Tensor) -> Result<Tensor> {
         let half = x.dim(D::Minus1)? / 2;
         let (low, high) = (
             x.narrow(D::Minus1, 0, half)?,
             x.narrow(D::Minus1, half, half)?,
         );
-        let turned = Tensor::cat(&[&high.neg()?, &low], D::Minus1)?; // [b, h, t, e]
+        let turned = Tensor::cat(&[&high.neg()?, &low], D::Minus1)?; // [b, t, h, e]
         Ok((x.broadcast_mul(&self.cos)? + turned.broadcast_mul(&self.sin)?)?)
     }
 }

@@ -1,0 +1,50 @@
+//! Inputs: grouped heads, a cache before the queries, one query, large scores, views into a fused projection, more rows than a block.
+
+use candle_core::{Device, Tensor};
+
+/// One input.
+pub(super) struct Case {
+    pub(super) q: Tensor,
+    pub(super) k: Tensor,
+    pub(super) v: Tensor,
+    pub(super) scale: f64,
+}
+
+fn numbers(dims: (usize, usize, usize, usize), step: usize) -> Tensor {
+    let n = dims.0 * dims.1 * dims.2 * dims.3;
+    let values: Vec<f32> = (0..n)
+        .map(|i| (i * step % 199) as f32 / 100.0 - 1.0)
+        .collect();
+    Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+}
+
+fn case(b: usize, (t, s): (usize, usize), (h, h_kv): (usize, usize), e: usize) -> Case {
+    Case {
+        q: numbers((b, t, h, e), 37),
+        k: numbers((b, s, h_kv, e), 53),
+        v: numbers((b, s, h_kv, e), 71),
+        scale: 1.0 / (e as f64).sqrt(),
+    }
+}
+
+/// All of them; the largest last.
+pub(super) fn all() -> Vec<Case> {
+    let fused = numbers((2, 6, 8, 4), 29);
+    let views = Case {
+        q: fused.narrow(2, 0, 4).unwrap(),
+        k: fused.narrow(2, 4, 2).unwrap(),
+        v: fused.narrow(2, 6, 2).unwrap(),
+        scale: 0.5,
+    };
+    let mut sharp = case(1, (9, 9), (2, 1), 4);
+    sharp.scale = 60.0;
+    vec![
+        case(2, (3, 3), (2, 2), 3),
+        case(1, (2, 5), (4, 2), 3),
+        case(1, (1, 1), (1, 1), 1),
+        case(1, (1, 40), (3, 3), 8),
+        views,
+        sharp,
+        case(2, (150, 150), (4, 2), 8),
+    ]
+}

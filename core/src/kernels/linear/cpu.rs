@@ -1,0 +1,67 @@
+//! `gemm`, with the bias laid down first.
+
+use gemm::Parallelism;
+
+use crate::kernels::in_pool;
+
+/// A matrix with strides.
+pub(super) struct Weight<'a> {
+    /// From its first entry on.
+    pub(super) values: &'a [f32],
+    /// `(in, out)`.
+    pub(super) dims: (usize, usize),
+    /// Of the two.
+    pub(super) strides: (usize, usize),
+}
+
+/// `x [n, in] · weight + bias`, `[n, out]`.
+pub(super) fn product(x: &[f32], weight: &Weight<'_>, bias: Option<&[f32]>) -> Vec<f32> {
+    let (inputs, outputs) = weight.dims;
+    let n = x.len() / inputs;
+    let mut y = match bias {
+        Some(bias) => {
+            let mut y = Vec::with_capacity(n * outputs);
+            for _ in 0..n {
+                y.extend_from_slice(bias);
+            }
+            y
+        }
+        None => vec![0.0; n * outputs],
+    };
+    if n == 0 || outputs == 0 {
+        return y;
+    }
+    let last = (inputs - 1) * weight.strides.0 + (outputs - 1) * weight.strides.1;
+    assert!(last < weight.values.len() && x.len() == n * inputs && y.len() == n * outputs);
+    let parallelism = if in_pool() {
+        Parallelism::None
+    } else {
+        Parallelism::Rayon(0)
+    };
+    // SAFETY: the assertion above says that every entry the strides reach lies in its slice.
+    #[expect(unsafe_code, reason = "gemm takes raw pointers")]
+    unsafe {
+        gemm::gemm(
+            n,
+            outputs,
+            inputs,
+            y.as_mut_ptr(),
+            1,
+            outputs as isize,
+            bias.is_some(),
+            x.as_ptr(),
+            1,
+            inputs as isize,
+            weight.values.as_ptr(),
+            weight.strides.1 as isize,
+            weight.strides.0 as isize,
+            1.0,
+            1.0,
+            false,
+            false,
+            false,
+            parallelism,
+        );
+    }
+    y
+}

@@ -1,0 +1,116 @@
+//! `y[n, out] = x[n, in] · weight[in, out] + bias[out]`.
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | `x`, result | `[.., in]`, `[.., out]` |
+//! | `weight` | `[in, out]`, any strides (a transposed view costs nothing) |
+//! | `bias` | `[out]`, may be absent |
+//!
+//! Differentiable in `x`; weight and bias are constants. Within a thread of rayon's pool it uses that thread alone (the caller splits rows), elsewhere
+//! all. Tolerance against the definition: 1e-5 relative to Σ|x·w| + |b| of the entry.
+
+#[cfg(test)]
+mod cases;
+pub(crate) mod cpu;
+#[cfg(test)]
+mod reference;
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
+
+use super::contiguous;
+
+/// A product with a constant matrix.
+#[derive(Debug, Clone)]
+pub(crate) struct Linear {
+    /// `[in, out]`.
+    pub(crate) weight: Tensor,
+    /// `[out]`.
+    pub(crate) bias: Option<Vec<f32>>,
+}
+
+impl CustomOp1 for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (inputs, outputs) = self.weight.dims2()?;
+        let mut dims = layout.shape().dims().to_vec();
+        match dims.last_mut() {
+            Some(last) if *last == inputs && inputs > 0 => *last = outputs,
+            _ => bail!("linear: `x` should be [.., {inputs}], got {dims:?}"),
+        }
+        if self.bias.as_ref().is_some_and(|b| b.len() != outputs) {
+            bail!("linear: `bias` should be [{outputs}]");
+        }
+        let x = contiguous(self.name(), x, layout)?;
+        let (storage, weight_layout) = self.weight.storage_and_layout();
+        let Storage::Cpu(CpuStorage::F32(weight)) = &*storage else {
+            bail!("linear: `weight` should be f32 on the CPU");
+        };
+        let weight = cpu::Weight {
+            values: &weight[weight_layout.start_offset()..],
+            dims: (inputs, outputs),
+            strides: (weight_layout.stride()[0], weight_layout.stride()[1]),
+        };
+        let y = cpu::product(x, &weight, self.bias.as_deref());
+        Ok((CpuStorage::F32(y), Shape::from(dims)))
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (_, outputs) = self.weight.dims2()?;
+        let grad = grad.reshape(((), outputs))?.matmul(&self.weight.t()?)?;
+        Ok(Some(grad.reshape(x.dims())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use candle_core::Var;
+
+    use super::*;
+    use crate::kernels::check_gradient;
+
+    #[test]
+    fn it_is_its_definition() {
+        for case in cases::all() {
+            let got = case.x.apply_op1_no_bwd(&case.op).unwrap();
+            let mut got = got.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            let (want, scale) = reference::product(&case.x, &case.op);
+            let off = |got: &[f32]| {
+                let entry = |i: usize| (f64::from(got[i]) - want[i]).abs() / (scale[i] + 1e-30);
+                (0..want.len()).map(entry).fold(0.0, f64::max)
+            };
+            assert_eq!(got.len(), want.len());
+            assert!(off(&got) < 1e-5, "{}", off(&got));
+            *got.last_mut().unwrap() += 1e-2;
+            assert!(off(&got) > 1e-5);
+        }
+    }
+
+    #[test]
+    fn one_thread_and_all_give_the_same_bytes() {
+        let case = cases::all().pop().unwrap();
+        let product = || {
+            let y = case.x.apply_op1_no_bwd(&case.op).unwrap();
+            y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        assert_eq!(pool.unwrap().install(product), product());
+    }
+
+    #[test]
+    fn its_gradient_is_that_of_finite_differences() {
+        let case = cases::all().swap_remove(0);
+        let x = Var::from_tensor(&case.x).unwrap();
+        check_gradient(&x, &|x| x.apply_op1(case.op.clone()));
+    }
+
+    #[test]
+    fn a_wrong_width_is_refused() {
+        let case = cases::all().swap_remove(0);
+        let x = case.x.narrow(1, 0, 2).unwrap();
+        let refused = x.apply_op1_no_bwd(&case.op).unwrap_err().to_string();
+        assert!(refused.contains("should be [.., 3]"), "{refused}");
+    }
+}
