@@ -4,7 +4,6 @@ mod blocks;
 mod decoder;
 mod generate;
 mod gguf;
-mod gguf_tokenizer;
 mod gpt2;
 mod llama;
 mod load;

@@ -1,0 +1,254 @@
+//! The tokenizer inside a GGUF file, rewritten as a `tokenizer.json` and read by the tokenizers library. SentencePiece vocabularies (`llama`) become
+//! BPE with merges derived from their scores; BPE ones (`gpt2`) get the splitting that `tokenizer.ggml.pre` names.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+use tokenizers::Tokenizer;
+
+use super::header::Header;
+use crate::error::{Error, Result};
+use crate::ids::TokenId;
+use crate::text::Bos;
+
+const NORMAL: u32 = 1;
+const UNKNOWN: u32 = 2;
+const CONTROL: u32 = 3;
+const USER_DEFINED: u32 = 4;
+
+const GPT2_SPLIT: &str =
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+/// The tokenizer and the BOS policy of a file.
+pub(super) fn read(header: &Header<'_>) -> Result<(Tokenizer, Bos)> {
+    let kind = header.text("tokenizer.ggml.model")?;
+    let pieces = Pieces::read(header)?;
+    let sentence_piece = kind == "llama";
+    let json = match kind {
+        "llama" => pieces.sentence_piece(header)?,
+        "gpt2" => pieces.byte_level(header)?,
+        other => {
+            return Err(unsupported(
+                &format!("the tokenizer `{other}`"),
+                "`llama` or `gpt2`",
+                header,
+            ));
+        }
+    };
+    let tokenizer = Tokenizer::from_bytes(json.to_string()).map_err(|e| {
+        Error::input(
+            format!("its tokenizer is inconsistent ({e})"),
+            header.path(),
+        )
+    })?;
+    let bos = bos(header, &pieces, sentence_piece);
+    Ok((tokenizer, bos))
+}
+
+fn bos(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Bos {
+    let number = header.count("tokenizer.ggml.bos_token_id");
+    let id = number.filter(|id| *id < pieces.texts.len());
+    let name = id.map_or("none", |id| pieces.texts[id]);
+    let (wanted, reason) = match header.flag("tokenizer.ggml.add_bos_token") {
+        Some(true) => (true, "the GGUF file has add_bos_token true"),
+        Some(false) => (false, "the GGUF file has add_bos_token false"),
+        None if sentence_piece => (
+            true,
+            "the GGUF file has no add_bos_token and a SentencePiece vocabulary",
+        ),
+        None => (
+            false,
+            "the GGUF file has no add_bos_token and a BPE vocabulary",
+        ),
+    };
+    Bos {
+        id: id.filter(|_| wanted).map(TokenId::from),
+        why: match (wanted, id) {
+            (true, None) => format!("{reason} but names no BOS token"),
+            (true, Some(_)) => format!("{reason}, its BOS token is {name}"),
+            (false, _) => reason.to_owned(),
+        },
+    }
+}
+
+/// The vocabulary as stored.
+struct Pieces<'a> {
+    texts: Vec<&'a str>,
+    /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+    kinds: Vec<u32>,
+}
+
+impl<'a> Pieces<'a> {
+    fn read(header: &Header<'a>) -> Result<Self> {
+        let texts = header
+            .texts("tokenizer.ggml.tokens")
+            .ok_or_else(|| Error::input("has no vocabulary inside", header.path()))?;
+        let kinds = match header.numbers("tokenizer.ggml.token_type") {
+            Some(kinds) => kinds.into_iter().map(|kind| kind as u32).collect(),
+            None => vec![NORMAL; texts.len()],
+        };
+        if kinds.len() != texts.len() {
+            return Err(Error::input(
+                format!("has {} tokens and {} token types", texts.len(), kinds.len()),
+                header.path(),
+            ));
+        }
+        Ok(Self { texts, kinds })
+    }
+
+    fn vocabulary(&self) -> Value {
+        let entries = self.texts.iter().enumerate();
+        Value::Object(
+            entries
+                .map(|(id, text)| ((*text).to_owned(), json!(id)))
+                .collect(),
+        )
+    }
+
+    /// Unknown, control and user-defined tokens, which are found in a text before anything else.
+    fn added(&self) -> Vec<Value> {
+        let added = |kind: u32| matches!(kind, UNKNOWN | CONTROL | USER_DEFINED);
+        (0..self.texts.len())
+            .filter(|id| added(self.kinds[*id]) && !self.texts[*id].is_empty())
+            .map(|id| {
+                json!({
+                    "id": id, "content": self.texts[id], "special": self.kinds[id] != USER_DEFINED,
+                    "single_word": false, "lstrip": false, "rstrip": false, "normalized": false,
+                })
+            })
+            .collect()
+    }
+
+    fn sentence_piece(&self, header: &Header<'_>) -> Result<Value> {
+        let scores = header
+            .numbers("tokenizer.ggml.scores")
+            .filter(|scores| scores.len() == self.texts.len())
+            .ok_or_else(|| {
+                Error::input(
+                    "has no score for each token of its vocabulary",
+                    header.path(),
+                )
+            })?;
+        let unknown = header.count("tokenizer.ggml.unknown_token_id").unwrap_or(0);
+        let prefix = header
+            .flag("tokenizer.ggml.add_space_prefix")
+            .unwrap_or(true);
+        let mut normalizers =
+            vec![json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})];
+        let mut decoders = vec![
+            json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "}),
+            json!({"type": "ByteFallback"}),
+            json!({"type": "Fuse"}),
+        ];
+        if prefix {
+            normalizers.insert(0, json!({"type": "Prepend", "prepend": "▁"}));
+            decoders.push(json!({"type": "Strip", "content": " ", "start": 1, "stop": 0}));
+        }
+        Ok(json!({
+            "version": "1.0",
+            "added_tokens": self.added(),
+            "normalizer": {"type": "Sequence", "normalizers": normalizers},
+            "pre_tokenizer": null,
+            "post_processor": null,
+            "decoder": {"type": "Sequence", "decoders": decoders},
+            "model": {
+                "type": "BPE", "byte_fallback": true, "fuse_unk": true, "unk_token": self.texts.get(unknown),
+                "vocab": self.vocabulary(), "merges": self.merges(&scores),
+            },
+        }))
+    }
+
+    /// Every way to join two pieces into a third, best score first: SentencePiece's rule as a list.
+    fn merges(&self, scores: &[f64]) -> Vec<[&'a str; 2]> {
+        let id_of: HashMap<&str, usize> = self.texts.iter().copied().zip(0..).collect();
+        let mut merges = Vec::new();
+        for (id, text) in self.texts.iter().enumerate() {
+            if self.kinds[id] != NORMAL {
+                continue;
+            }
+            let mut ways: Vec<_> = text
+                .char_indices()
+                .skip(1)
+                .filter_map(|(at, _)| {
+                    let (left, right) = text.split_at(at);
+                    Some((*id_of.get(left)?, *id_of.get(right)?, [left, right]))
+                })
+                .collect();
+            ways.sort_unstable();
+            merges.extend(ways.into_iter().map(|(_, _, pair)| (scores[id], pair)));
+        }
+        merges.sort_by(|(a, _), (b, _)| b.total_cmp(a)); // stable: equal scores stay in order of their pieces
+        merges.into_iter().map(|(_, pair)| pair).collect()
+    }
+
+    fn byte_level(&self, header: &Header<'_>) -> Result<Value> {
+        let merges: Vec<_> = header
+            .texts("tokenizer.ggml.merges")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|merge| {
+                merge.split_once(' ').map(|(l, r)| [l, r]).ok_or_else(|| {
+                    Error::input(format!("has the odd merge `{merge}`"), header.path())
+                })
+            })
+            .collect::<Result<_>>()?;
+        let pre = header
+            .text_if_any("tokenizer.ggml.pre")
+            .unwrap_or("default");
+        let splitting = splitting(pre).ok_or_else(|| {
+            unsupported(
+                &format!("the pre-tokenizer `{pre}`"),
+                "`gpt-2`, `default`, `smollm`, `llama-bpe` or `qwen2`",
+                header,
+            )
+        })?;
+        let mut steps: Vec<_> = splitting
+            .iter()
+            .map(|regex| {
+                json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false})
+            })
+            .collect();
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false});
+        steps.push(bytes.clone());
+        Ok(json!({
+            "version": "1.0",
+            "added_tokens": self.added(),
+            "normalizer": (pre == "qwen2").then(|| json!({"type": "NFC"})),
+            "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps},
+            "post_processor": null,
+            "decoder": bytes,
+            "model": {
+                "type": "BPE", "ignore_merges": pre == "llama-bpe", "byte_fallback": false, "fuse_unk": false,
+                "vocab": self.vocabulary(), "merges": merges,
+            },
+        }))
+    }
+}
+
+/// The regular expressions that split a text before merging, in order, as llama.cpp names them.
+fn splitting(pre: &str) -> Option<&'static [&'static str]> {
+    Some(match pre {
+        "gpt-2" => &[GPT2_SPLIT],
+        "smollm" => &[r"\p{N}", GPT2_SPLIT],
+        "default" => &[
+            r"[\p{P}\$\+<=>\^~\|]+",
+            GPT2_SPLIT,
+            r"\p{N}+",
+            r"[0-9][0-9][0-9]",
+        ],
+        "llama-bpe" => &[
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+        "qwen2" => &[
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+        ],
+        _ => return None,
+    })
+}
+
+fn unsupported(what: &str, instead: &str, header: &Header<'_>) -> Error {
+    Error::Unsupported {
+        what: format!("{what} in {}", header.path().display()),
+        remedy: format!("choose a file with {instead}, or the model's folder with tokenizer.json"),
+    }
+}
