@@ -70,10 +70,16 @@ fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), St
 
 #[test]
 fn encode_topk_is_its_definition() {
-    for case in encode_topk::cases::all() {
-        let got =
-            encode_topk::encode_topk(&case.centred, &case.w_enc, &case.b_enc, case.k).unwrap();
-        check_encode(&case, &got).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+    let by_form = |case: &encode_topk::cases::Case| {
+        encode_topk::by_every_form(&case.centred, &case.w_enc, &case.b_enc, case.k)
+    };
+    let all = encode_topk::cases::all();
+    for (case, (form, got)) in all
+        .iter()
+        .flat_map(|c| by_form(c).into_iter().map(move |g| (c, g)))
+    {
+        let got = got.unwrap_or_else(|e| panic!("{} by {form}: {e}", case.name));
+        check_encode(case, &got).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         if got.acts.is_empty() {
             continue;
         }
@@ -81,7 +87,7 @@ fn encode_topk_is_its_definition() {
         let last = nudged.acts.len() - 1;
         nudged.acts[last] += 1e-2 * (1.0 + nudged.acts[last]);
         assert!(
-            check_encode(&case, &nudged).is_err(),
+            check_encode(case, &nudged).is_err(),
             "{}: a nudged value passed",
             case.name
         );
@@ -97,7 +103,7 @@ fn encode_topk_is_its_definition() {
         }
         let complete = got.range(got.rows() - 1).is_empty();
         assert!(
-            complete || check_encode(&case, &dropped).is_err(),
+            complete || check_encode(case, &dropped).is_err(),
             "{}: a lost entry passed",
             case.name
         );
@@ -111,9 +117,11 @@ fn a_pre_activation_that_is_not_finite_is_named() {
         let before = case.w_enc.row(90)[3];
         case.w_enc.row_mut(90)[3] = bad;
         case.centred.row_mut(0)[3] = 1.0;
-        let refused = encode_topk::encode_topk(&case.centred, &case.w_enc, &case.b_enc, case.k);
-        let refused = refused.unwrap_err().to_string();
-        assert!(refused.contains("token 0, feature 90"), "{refused}");
+        let all = encode_topk::by_every_form(&case.centred, &case.w_enc, &case.b_enc, case.k);
+        for (form, refused) in all {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("token 0, feature 90"), "{form}: {refused}");
+        }
         case.w_enc.row_mut(90)[3] = before;
     }
 }
@@ -183,6 +191,12 @@ fn residual_is_its_definition() {
         let (latents, w_dec) = (&case.latents, &case.w_dec);
         let mut got = residual::Residual::default();
         residual::residual(&mut got, &target, latents, w_dec, scale).unwrap();
+        let mut portable = vec![0.0; got.d_acts.len()];
+        for i in 0..latents.rows() {
+            let (out, row) = (&mut portable[latents.range(i)], got.residual.row(i));
+            let features = &latents.features[latents.range(i)];
+            residual::cpu::portable_products(out, row, features, scale, w_dec.values());
+        }
         let (want, d_acts) =
             residual::reference::residual(&target, latents, w_dec, f64::from(scale));
         let magnitude = |m: &Matrix| {
@@ -195,6 +209,8 @@ fn residual_is_its_definition() {
             residual::reference::residual(&magnitude(&target), &flipped, &magnitude(w_dec), 1.0);
         check_values(got.residual.values(), &want, &sizes)
             .unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        check_values(&portable, &d_acts, &d_sizes)
+            .unwrap_or_else(|e| panic!("{} without intrinsics: {e}", case.name));
         check_values(&got.d_acts, &d_acts, &d_sizes)
             .unwrap_or_else(|e| panic!("{}: {e}", case.name));
         let squared: f64 = want.iter().map(|v| v * v).sum();

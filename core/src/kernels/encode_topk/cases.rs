@@ -67,6 +67,7 @@ pub(in crate::kernels) fn all() -> Vec<Case> {
         random("k > f", [9, 8, 12, 40]),
         random("no row", [0, 8, 12, 4]),
         random("several tiles", [300, 33, 1_500, 32]),
+        random("several chunks", [1_100, 16, 100, 6]),
         ties(),
         negative,
         rising,

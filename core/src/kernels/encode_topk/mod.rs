@@ -28,8 +28,12 @@ pub fn encode_topk(centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) ->
         .bind("centred", centred, "n d")?
         .bind("w_enc", w_enc, "f d")?
         .bind("b_enc", b_enc, "f")?;
-    let chunks = cpu::encode(centred, w_enc, b_enc, k);
-    let mut latents = Latents::with_capacity(centred.rows(), k);
+    joined(cpu::encode(centred, w_enc, b_enc, k), k)
+}
+
+/// Chunks of rows as one; the first pre-activation that is not finite as an error.
+fn joined(chunks: Vec<Result<Latents, (usize, usize)>>, k: usize) -> Result<Latents> {
+    let mut latents = Latents::with_capacity(0, k);
     for chunk in chunks {
         let chunk = chunk.map_err(|(row, feature)| Error::Numeric {
             what: format!(
@@ -39,4 +43,22 @@ pub fn encode_topk(centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) ->
         latents.append(chunk);
     }
     Ok(latents)
+}
+
+/// The result of every form that this machine has.
+#[cfg(test)]
+pub(super) fn by_every_form(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    k: usize,
+) -> Vec<(String, Result<Latents>)> {
+    let operands = (centred, w_enc, b_enc);
+    cpu::Form::present()
+        .into_iter()
+        .map(|form| {
+            let chunks = cpu::encode_by(form, operands, k);
+            (format!("{form:?}"), joined(chunks, k))
+        })
+        .collect()
 }

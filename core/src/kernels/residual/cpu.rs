@@ -1,14 +1,26 @@
 //! Products of one vector with chosen rows, four rows at a time in 16 lanes each, and sums of squares and columns.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use crate::kernels::{for_this_cpu, multiply_add};
 
 const LANES: usize = 16;
 /// Lanes of f64.
 const WIDE: usize = 8;
 
+/// `out[j] = scale · (vector[d] · table[rows[j], d])`.
+pub(crate) fn products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32, table: &[f32]) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::present() {
+        return avx512::products(out, vector, rows, scale, table);
+    }
+    portable_products(out, vector, rows, scale, table);
+}
+
 for_this_cpu! {
-    /// `out[j] = scale · (vector[d] · table[rows[j], d])`.
-    pub(crate) fn products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32, table: &[f32]) = products_body;
+    /// The same without intrinsics.
+    pub(in crate::kernels) fn portable_products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32, table: &[f32]) = products_body;
 }
 
 for_this_cpu! {
@@ -44,6 +56,18 @@ fn products_body<const FMA: bool>(
     }
 }
 
+/// By halves, so that vectors are added to vectors.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn added_up(lanes: [f32; LANES]) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|l| lanes[l] + lanes[l + 8]);
+    let four: [f32; 4] = std::array::from_fn(|l| eight[l] + eight[l + 4]);
+    (four[0] + four[2]) + (four[1] + four[3])
+}
+
 /// The same order of additions for any `N`.
 #[inline(always)]
 #[expect(
@@ -54,27 +78,20 @@ fn dots<const FMA: bool, const N: usize>(vector: &[f32], rows: [&[f32]; N]) -> [
     let mut lanes = [[0.0_f32; LANES]; N];
     let whole = vector.len() / LANES * LANES;
     for at in (0..whole).step_by(LANES) {
-        let x: &[f32] = &vector[at..at + LANES];
-        for (lanes, row) in lanes.iter_mut().zip(&rows) {
-            let row = &row[at..at + LANES];
+        let x = &vector[at..at + LANES];
+        let rows = rows.map(|row| &row[at..at + LANES]);
+        for n in 0..N {
             for l in 0..LANES {
-                lanes[l] = multiply_add::<FMA>(x[l], row[l], lanes[l]);
+                lanes[n][l] = multiply_add::<FMA>(x[l], rows[n][l], lanes[n][l]);
             }
         }
     }
+    // From here on a copy, so that the sums above stay in registers.
     let mut sums = [0.0; N];
-    for ((sum, lanes), row) in sums.iter_mut().zip(&mut lanes).zip(&rows) {
-        for (l, at) in (whole..vector.len()).enumerate() {
-            lanes[l] = multiply_add::<FMA>(vector[at], row[at], lanes[l]);
-        }
-        let mut width = LANES / 2;
-        while width > 0 {
-            for l in 0..width {
-                lanes[l] += lanes[l + width];
-            }
-            width /= 2;
-        }
-        *sum = lanes[0];
+    for (n, sum) in sums.iter_mut().enumerate() {
+        let rest = vector[whole..].iter().zip(&rows[n][whole..]);
+        let rest = rest.map(|(x, w)| x * w).sum::<f32>();
+        *sum = added_up(lanes[n]) + rest;
     }
     sums
 }
