@@ -15,6 +15,8 @@ use crate::sae::Latents;
 
 /// Features of a chunk: one thread's unit of work.
 const CHUNK: usize = 16;
+/// Tokens that are taken at a time for features active on many.
+const BLOCK: usize = 128;
 
 /// A parameter with its moments.
 #[derive(Debug, Clone)]
@@ -118,7 +120,7 @@ pub(super) struct Term<'a> {
     pub(super) scale: f32,
 }
 
-/// Gradients of a chunk of features.
+/// Gradients of some features, in the order of their list.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gradients {
     /// `[features, d]`.
@@ -129,46 +131,114 @@ pub(super) struct Gradients {
     pub(super) b_enc: Vec<f32>,
 }
 
-/// Of features `first..first + count`, where the encoder read `centred [n, d]`.
+impl Gradients {
+    fn zeros(features: usize, d: usize) -> Self {
+        Self {
+            w_enc: vec![0.0; features * d],
+            w_dec: vec![0.0; features * d],
+            b_enc: vec![0.0; features],
+        }
+    }
+
+    /// Adds what `term` gives to `features`, where the encoder read `centred [n, d]`. Tokens are taken `block` at a time for all features, so that
+    /// features active on many tokens find a block's rows in cache; the order of additions to one feature is that of tokens either way.
+    fn add(&mut self, term: Term<'_>, centred: &Matrix, features: &[u32], block: usize) {
+        let d = centred.columns();
+        let by = term.by_feature;
+        let bounds = |f: &u32| {
+            (
+                by.offsets[*f as usize] as usize,
+                by.offsets[*f as usize + 1] as usize,
+            )
+        };
+        let mut lists: Vec<_> = features.iter().map(bounds).collect();
+        let (mut acts, mut d_acts) = (Vec::new(), Vec::new());
+        for end in (block..centred.rows() + block).step_by(block) {
+            for (i, (next, last)) in lists.iter_mut().enumerate() {
+                let tokens = &by.tokens[*next..*last];
+                let within = tokens.partition_point(|token| (*token as usize) < end);
+                let range = *next..*next + within;
+                *next = range.end;
+                let entries = &by.entries[range.clone()];
+                acts.clear();
+                acts.extend(entries.iter().map(|at| term.latents.acts[*at as usize]));
+                d_acts.clear();
+                d_acts.extend(entries.iter().map(|at| term.d_acts[*at as usize]));
+                let written = Weighted {
+                    rows: &by.tokens[range],
+                    weights: &acts,
+                    scale: term.scale,
+                    table: term.residual.values(),
+                };
+                let read = Weighted {
+                    weights: &d_acts,
+                    scale: 1.0,
+                    table: centred.values(),
+                    ..written
+                };
+                add_rows(&mut self.w_dec[i * d..(i + 1) * d], written);
+                add_rows(&mut self.w_enc[i * d..(i + 1) * d], read);
+                self.b_enc[i] += d_acts.iter().sum::<f32>();
+            }
+        }
+    }
+}
+
+/// What AuxK gives to the dead features, which are active on many tokens each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct DeadGradients {
+    /// Ascending.
+    features: Vec<u32>,
+    chunks: Vec<Gradients>,
+}
+
+impl DeadGradients {
+    /// Of `features`, a chunk of them at a time.
+    pub(super) fn of(term: Term<'_>, centred: &Matrix, features: Vec<u32>) -> Self {
+        let chunks = features
+            .par_chunks(CHUNK)
+            .map(|chunk| {
+                let mut gradients = Gradients::zeros(chunk.len(), centred.columns());
+                gradients.add(term, centred, chunk, BLOCK);
+                gradients
+            })
+            .collect();
+        Self { features, chunks }
+    }
+
+    /// Adds those of features `first..first + count` to `into`.
+    fn add_to(&self, into: &mut Gradients, first: usize, count: usize, d: usize) {
+        let from = self.features.partition_point(|f| (*f as usize) < first);
+        let to = self
+            .features
+            .partition_point(|f| (*f as usize) < first + count);
+        for place in from..to {
+            let (chunk, at) = (&self.chunks[place / CHUNK], place % CHUNK);
+            let i = self.features[place] as usize - first;
+            let add = |into: &mut [f32], from: &[f32]| {
+                for (into, from) in into[i * d..(i + 1) * d].iter_mut().zip(&from[at * d..]) {
+                    *into += from;
+                }
+            };
+            add(&mut into.w_enc, &chunk.w_enc);
+            add(&mut into.w_dec, &chunk.w_dec);
+            into.b_enc[i] += chunk.b_enc[at];
+        }
+    }
+}
+
+/// Of features `first..first + count`, both terms.
 pub(super) fn gradients(
-    terms: &[Term<'_>],
+    main: Term<'_>,
+    dead: &DeadGradients,
     centred: &Matrix,
     first: usize,
     count: usize,
 ) -> Gradients {
-    let d = centred.columns();
-    let mut all = Gradients {
-        w_enc: vec![0.0; count * d],
-        w_dec: vec![0.0; count * d],
-        b_enc: vec![0.0; count],
-    };
-    let (mut acts, mut d_acts) = (Vec::new(), Vec::new());
-    for i in 0..count {
-        for term in terms {
-            let by = term.by_feature;
-            let range = by.offsets[first + i] as usize..by.offsets[first + i + 1] as usize;
-            let entries = &by.entries[range.clone()];
-            acts.clear();
-            acts.extend(entries.iter().map(|at| term.latents.acts[*at as usize]));
-            d_acts.clear();
-            d_acts.extend(entries.iter().map(|at| term.d_acts[*at as usize]));
-            let written = Weighted {
-                rows: &by.tokens[range],
-                weights: &acts,
-                scale: term.scale,
-                table: term.residual.values(),
-            };
-            let read = Weighted {
-                weights: &d_acts,
-                scale: 1.0,
-                table: centred.values(),
-                ..written
-            };
-            add_rows(&mut all.w_dec[i * d..(i + 1) * d], written);
-            add_rows(&mut all.w_enc[i * d..(i + 1) * d], read);
-            all.b_enc[i] += d_acts.iter().sum::<f32>();
-        }
-    }
+    let features: Vec<u32> = (first as u32..(first + count) as u32).collect();
+    let mut all = Gradients::zeros(count, centred.columns());
+    all.add(main, centred, &features, centred.rows().max(1));
+    dead.add_to(&mut all, first, count, centred.columns());
     all
 }
 
@@ -200,8 +270,14 @@ pub(super) struct Features {
 }
 
 impl Features {
-    /// One step: gradients of `terms`, the decoder's made orthogonal to its rows, Adam, rows back to length 1.
-    pub(super) fn step(&mut self, terms: &[Term<'_>], centred: &Matrix, rates: Rates) -> Passed {
+    /// One step: gradients of both terms, the decoder's made orthogonal to its rows, Adam, rows back to length 1.
+    pub(super) fn step(
+        &mut self,
+        main: Term<'_>,
+        dead: &DeadGradients,
+        centred: &Matrix,
+        rates: Rates,
+    ) -> Passed {
         let d = centred.columns();
         let passed: Vec<Passed> = self
             .w_enc
@@ -212,7 +288,7 @@ impl Features {
             .map(|(chunk, ((w_enc, w_dec), b_enc))| {
                 let begun = Instant::now();
                 let count = b_enc.value.len();
-                let gradients = gradients(terms, centred, chunk * CHUNK, count);
+                let gradients = gradients(main, dead, centred, chunk * CHUNK, count);
                 let after = begun.elapsed();
                 let mut passed = update(&gradients, [w_enc, w_dec, b_enc], d, rates);
                 passed.spent.gradients = after;

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::Spec;
 use super::dead::{self, Dead};
 use super::init::{Statistics, directions};
-use super::optim::{ByFeature, Features, Parameter, Spent, Term};
+use super::optim::{ByFeature, DeadGradients, Features, Parameter, Spent, Term};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
@@ -39,11 +39,11 @@ pub struct Phases {
     pub encode: Duration,
     /// Residual and its products with the decoder's rows.
     pub decode: Duration,
-    /// AuxK: choosing, its residual and products.
+    /// AuxK: choosing, its residual and products, its gradients.
     pub aux: Duration,
-    /// Sorting entries by feature.
+    /// Sorting the main term's entries by feature.
     pub transpose: Duration,
-    /// Sums over tokens, AuxK's included.
+    /// Sums over tokens of the main term.
     pub gradients: Duration,
     /// Adam's pass.
     pub adam: Duration,
@@ -95,6 +95,7 @@ pub struct Trainer {
 /// AuxK's part of a step.
 #[derive(Debug, Default)]
 pub(super) struct Aux {
+    pub(super) dead: Vec<u32>,
     pub(super) latents: Latents,
     pub(super) loss: f64,
     pub(super) scale: f32,
@@ -193,30 +194,20 @@ impl Trainer {
         }
         self.steps = step;
         let begun = Instant::now();
-        let features = self.features.w_enc.value.rows();
-        let by_feature = ByFeature::of(&latents, features);
-        let aux_by_feature = aux
-            .as_ref()
-            .map(|aux| ByFeature::of(&aux.latents, features));
+        let dead = self.dead_gradients(aux);
+        report.phases.aux += begun.elapsed();
+        let begun = Instant::now();
+        let by_feature = ByFeature::of(&latents, self.features.w_enc.value.rows());
         report.phases.transpose = begun.elapsed();
-        let mut terms = vec![Term {
+        let main = Term {
             latents: &latents,
             by_feature: &by_feature,
             residual: &self.main.residual,
             d_acts: &self.main.d_acts,
             scale,
-        }];
-        if let (Some(aux), Some(by_feature)) = (&aux, &aux_by_feature) {
-            terms.push(Term {
-                latents: &aux.latents,
-                by_feature,
-                residual: &self.aux.residual,
-                d_acts: &self.aux.d_acts,
-                scale: aux.scale,
-            });
-        }
+        };
         let rates = Rates::new(learning_rate, step);
-        let passed = self.features.step(&terms, &self.centred, rates);
+        let passed = self.features.step(main, &dead, &self.centred, rates);
         let gradient = self.b_dec_gradient(scale, &passed.through_encoder);
         adam(&mut self.b_dec.row(), &gradient, rates);
         let Spent {
@@ -231,6 +222,22 @@ impl Trainer {
             ..report.phases
         };
         Ok(report)
+    }
+
+    /// What AuxK's term gives to the dead features.
+    pub(super) fn dead_gradients(&self, aux: Option<Aux>) -> DeadGradients {
+        let Some(aux) = aux else {
+            return DeadGradients::default();
+        };
+        let by_feature = ByFeature::of(&aux.latents, self.features.w_enc.value.rows());
+        let term = Term {
+            latents: &aux.latents,
+            by_feature: &by_feature,
+            residual: &self.aux.residual,
+            d_acts: &self.aux.d_acts,
+            scale: aux.scale,
+        };
+        DeadGradients::of(term, &self.centred, aux.dead)
     }
 
     /// Codes, residuals, losses.
@@ -262,7 +269,7 @@ impl Trainer {
         let begun = Instant::now();
         let dead = self.dead.features();
         report.dead_fraction = dead.len() as f64 / w_enc.rows() as f64;
-        let aux = self.aux(&dead)?;
+        let aux = self.aux(dead)?;
         if let Some(aux) = &aux {
             report.loss += self.aux_coefficient * aux.loss;
             report.aux_active = aux.latents.acts.len();
@@ -315,7 +322,7 @@ impl Trainer {
     }
 
     /// AuxK's code, residual and loss, if any feature is dead.
-    fn aux(&mut self, dead: &[u32]) -> Result<Option<Aux>> {
+    fn aux(&mut self, dead: Vec<u32>) -> Result<Option<Aux>> {
         if dead.is_empty() || self.aux_coefficient == 0.0 {
             return Ok(None);
         }
@@ -342,6 +349,7 @@ impl Trainer {
         let w_dec = &self.features.w_dec.value;
         residual(&mut self.aux, &self.main.residual, &latents, w_dec, scale)?;
         Ok(Some(Aux {
+            dead,
             latents,
             loss: self.aux.squared / denominator,
             scale,

@@ -13,9 +13,12 @@ use crate::train::optim::{ByFeature, Term, gradients, remove_parallel};
 use crate::train::step::{Batch, Forward, Trainer};
 use crate::train::{Report, Spec};
 
-const N: usize = 13;
+/// More than the optimiser takes at a time.
+const N: usize = 300;
 const D: usize = 6;
-const F: usize = 21;
+const F: usize = 41;
+/// The last features read so faintly that they are never among the largest.
+const FAINT: usize = 6;
 
 fn spec() -> Spec {
     let mut spec = Spec::default_for(HookPoint::block(0, Site::Z));
@@ -29,10 +32,16 @@ fn spec() -> Spec {
 
 fn dictionary() -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut w_enc = uneven(&mut rng, F, D);
+    let mut b_enc = uneven(&mut rng, 1, F).into_values();
+    for f in F - FAINT..F {
+        w_enc.row_mut(f).iter_mut().for_each(|w| *w *= 0.01);
+        b_enc[f] *= 0.01;
+    }
     Sae {
         name: String::new(),
-        w_enc: uneven(&mut rng, F, D),
-        b_enc: uneven(&mut rng, 1, F).into_values(),
+        w_enc,
+        b_enc,
         w_dec: directions(&spec(), D),
         b_dec: uneven(&mut rng, 1, D).into_values(),
         selection: Selection::TopK { k: 4 },
@@ -192,35 +201,23 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
         report,
     } = forward;
     let aux = aux.expect("some features are dead");
-    let by_feature = [ByFeature::of(&latents, F), ByFeature::of(&aux.latents, F)];
-    let [main_left, aux_left] = trainer.residuals();
-    let term = |latents, by_feature, left: &crate::kernels::residual::Residual, scale| {
-        (
-            latents,
-            by_feature,
-            left.residual.clone(),
-            left.d_acts.clone(),
-            scale,
-        )
+    let by_feature = ByFeature::of(&latents, F);
+    let aux_latents = aux.latents.clone();
+    let dead = trainer.dead_gradients(Some(aux));
+    let [main_left, _] = trainer.residuals();
+    let main = Term {
+        latents: &latents,
+        by_feature: &by_feature,
+        residual: &main_left.residual,
+        d_acts: &main_left.d_acts,
+        scale,
     };
-    let owned = [
-        term(&latents, &by_feature[0], main_left, scale),
-        term(&aux.latents, &by_feature[1], aux_left, aux.scale),
-    ];
-    let terms = owned
-        .each_ref()
-        .map(|(latents, by_feature, residual, d_acts, scale)| Term {
-            latents,
-            by_feature,
-            residual,
-            d_acts,
-            scale: *scale,
-        });
-    let all = gradients(&terms, trainer.centred(), 0, F);
+    let all = gradients(main, &dead, trainer.centred(), 0, F);
+    let rates = Rates::new(1e-3, 1);
     let passed = trainer
         .features
         .clone()
-        .step(&terms, trainer.centred(), Rates::new(1e-3, 1));
+        .step(main, &dead, trainer.centred(), rates);
     let b_dec = trainer.b_dec_gradient(scale, &passed.through_encoder);
     let gradient = [all.w_enc, all.b_enc, all.w_dec, b_dec].concat();
     let p = parameters(&dictionary());
@@ -234,7 +231,7 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
     }
     let fixed = Fixed {
         main,
-        aux: pairs(&aux.latents),
+        aux: pairs(&aux_latents),
         error,
         aux_denominator,
     };

@@ -133,15 +133,17 @@ impl Group {
                 _mm512_loadu_ps(thresholds.as_ptr().add(LANES)),
             ]
         };
-        for i in 0..GROUP {
-            for half in 0..2 {
-                // SAFETY: see above.
-                unsafe { _mm512_store_ps(self.sums[2 * i + half].0.as_mut_ptr(), sums[i][half]) };
+        let stored = self.sums.chunks_exact_mut(2).zip(&mut self.hits);
+        for (sums, (stored, hits)) in sums.iter().zip(stored) {
+            // SAFETY: see above.
+            unsafe {
+                _mm512_store_ps(stored[0].0.as_mut_ptr(), sums[0]);
+                _mm512_store_ps(stored[1].0.as_mut_ptr(), sums[1]);
             }
             // Not less or equal: NaN passes, and is refused when it is offered.
-            let low = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(sums[i][0], limits[0]);
-            let high = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(sums[i][1], limits[1]);
-            self.hits[i] = u32::from(low) | (u32::from(high) << LANES);
+            let low = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(sums[0], limits[0]);
+            let high = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(sums[1], limits[1]);
+            *hits = u32::from(low) | (u32::from(high) << LANES);
         }
     }
 
