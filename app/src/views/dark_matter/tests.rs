@@ -1,3 +1,5 @@
+//! A token shows its norms, a probe its figures; without one it is offered, or a refusal says why.
+
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;

@@ -1,3 +1,5 @@
+//! A head lists its features; colourings and missing dictionaries offer what they need; attribution shows its sum.
+
 use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;

@@ -1,3 +1,5 @@
+//! Run asks for what was chosen, both texts stream and stop, and strength zero says so.
+
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{FeatureId, TokenId};
 use umbra_core::steer::{Change, Stream};
