@@ -1,7 +1,6 @@
 //! The frame around the views: top bar, rail, tiles, inspector, job strip, notifications, palette, settings.
 
 pub mod dialogs;
-pub mod empty;
 mod inspector;
 mod job_strip;
 pub mod layout;

@@ -2,10 +2,10 @@
 
 use super::View;
 use crate::commands::{Commands, navigation};
-use crate::shell::empty;
 use crate::state::AppState;
-use crate::theme::{self, Theme, space};
+use crate::theme::{self, Theme, icons, space};
 use crate::views::ViewId;
+use crate::widgets::empty_state::empty_state;
 
 /// What happened, when, and how long did it take?
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ impl View for LogView {
     fn ui(&mut self, ui: &mut egui::Ui, state: &AppState, commands: &mut Commands) {
         if state.log.lines.is_empty() {
             let sentence = "Nothing has happened yet; jobs and messages are listed here.";
-            if empty::state_ui(ui, sentence, "Go to Library") {
+            if empty_state(ui, icons::SCROLL, sentence, Some("Go to Library")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }
             return;

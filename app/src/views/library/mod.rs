@@ -12,9 +12,9 @@ use umbra_core::error::Notes;
 
 use super::View;
 use crate::commands::{Commands, library};
-use crate::shell::empty;
 use crate::state::{AppState, Load};
-use crate::theme::{self, Theme, space};
+use crate::theme::{self, Theme, icons, space};
+use crate::widgets::empty_state::{empty_state, failure_state};
 
 /// Narrowest card of a dictionary.
 const CARD: f32 = 300.0;
@@ -29,7 +29,7 @@ impl View for LibraryView {
             Load::Absent => {
                 let sentence =
                     "Here stand the model, the dictionaries and the indexes of the open project.";
-                if empty::state_ui(ui, sentence, "Open the demo") {
+                if empty_state(ui, icons::BOOKS, sentence, Some("Open the demo")) {
                     commands.send(library::Command::OpenDemo);
                 }
             }
@@ -50,7 +50,7 @@ impl View for LibraryView {
 }
 
 fn failure_ui(ui: &mut Ui, state: &AppState, sentence: &str, commands: &mut Commands) {
-    if empty::failure_ui(ui, sentence, Some("Open the demo")) {
+    if failure_state(ui, "The project did not open", sentence, Some("Open the demo")) {
         commands.send(library::Command::OpenDemo);
     }
     ui.add_space(space::GROUP);
@@ -139,7 +139,7 @@ fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
 fn failed_ui(ui: &mut Ui, sentence: &str) {
     let failure = Theme::of(ui).failure;
     ui.horizontal_top(|ui| {
-        ui.label(theme::icon(theme::icons::WARNING_CIRCLE).color(failure));
+        ui.label(theme::icon(icons::WARNING_CIRCLE).color(failure));
         ui.add(egui::Label::new(sentence).wrap());
     });
     if ui.button("Copy details").clicked() {
