@@ -13,7 +13,8 @@ mod tests;
 use egui::Color32;
 
 pub use fonts::{
-    body_strong, caption, icon, icon_font, mono, mono_caption, page_title, panel_title,
+    axes_as_captions, body_strong, caption, icon, icon_font, mono, mono_caption, page_title,
+    panel_title,
 };
 pub use scale::Hue;
 

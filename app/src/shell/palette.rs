@@ -86,6 +86,7 @@ impl Palette {
         let (up, down) = (arrows(Key::ArrowUp), arrows(Key::ArrowDown));
         let enter = arrows(Key::Enter);
         let field = TextEdit::singleline(&mut self.query)
+            .align(Align2::LEFT_CENTER)
             .hint_text("An action, a screen, #number or a label")
             .desired_width(f32::INFINITY)
             .margin(egui::Margin::symmetric(8, 6));

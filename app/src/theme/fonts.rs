@@ -83,6 +83,12 @@ pub(super) fn text_styles() -> std::collections::BTreeMap<TextStyle, FontId> {
     .into()
 }
 
+/// Plots write their axes in the body's size: within `ui` that is a caption's.
+pub fn axes_as_captions(ui: &mut egui::Ui) {
+    let styles = &mut ui.style_mut().text_styles;
+    styles.insert(TextStyle::Body, FontId::proportional(size::CAPTION));
+}
+
 /// A page's title: 20, semi-bold.
 pub fn page_title(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::new(size::PAGE, strong()))

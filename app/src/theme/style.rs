@@ -29,6 +29,8 @@ pub(super) fn style(theme: &Theme) -> Style {
     spacing.scroll = ScrollStyle {
         bar_width: 8.0,
         floating_width: 4.0,
+        // the bar stands beside what it scrolls, never on it
+        floating_allocated_width: space::PANEL,
         ..ScrollStyle::floating()
     };
     style.interaction.tooltip_delay = 0.35;

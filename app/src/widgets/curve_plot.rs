@@ -5,7 +5,7 @@ use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Rect, Response, Stroke, U
 use egui_plot::{Line, Plot, PlotPoint, PlotPoints, PlotTransform};
 
 use super::number;
-use crate::theme::{Theme, size, space};
+use crate::theme::{Theme, axes_as_captions, size, space};
 
 /// One line.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,14 @@ const NAME_HEIGHT: f32 = 13.0;
 impl CurvePlot<'_> {
     /// Draws it.
     pub fn ui(&self, ui: &mut Ui) -> Response {
+        ui.scope(|ui| {
+            axes_as_captions(ui);
+            self.plot_ui(ui)
+        })
+        .inner
+    }
+
+    fn plot_ui(&self, ui: &mut Ui) -> Response {
         let theme = Theme::of(ui);
         let id = ui.scope_id().with(("curve plot", self.name));
         let lines: Vec<Vec<[f64; 2]>> = self.series.iter().map(|s| thin(s.points)).collect();

@@ -51,7 +51,6 @@ impl View for DarkMatterView {
         }
         ask(state, dictionary, commands);
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(ui.available_width() - space::PANEL);
             probe_ui(ui, state, dictionary, commands);
             ui.add_space(space::GROUP);
             text::text_ui(ui, state, commands);

@@ -35,6 +35,7 @@ impl LabelEditor {
             self.sent = None;
         }
         let edit = TextEdit::singleline(&mut self.text)
+            .align(egui::Align2::LEFT_CENTER)
             .hint_text("Add a label…")
             .font(FontId::proportional(size::PANEL))
             .align(egui::Align2::LEFT_CENTER)

@@ -7,7 +7,7 @@ use umbra_core::ids::FeatureId;
 use crate::commands::{Commands, navigation};
 use crate::state::AppState;
 use crate::state::features::Table;
-use crate::theme::{Theme, caption};
+use crate::theme::{Theme, axes_as_captions, caption};
 use crate::views::feature::chips;
 use crate::widgets::number::{number, percent};
 
@@ -66,6 +66,7 @@ impl Map {
             .x_grid_spacer(|input| decades(input.bounds))
             .x_axis_formatter(|mark, _| power(&mark))
             .y_axis_min_width(36.0);
+        axes_as_captions(ui);
         let response = plot.show(ui, |plot| {
             let all = Points::new("features", PlotPoints::Borrowed(&self.points))
                 .radius(1.6)

@@ -164,7 +164,7 @@ impl FeaturesView {
         }
         let high = ui.available_height() > ROOM_FOR_MAP;
         if *with_map && high {
-            map.ui(ui, MAP, table, state, commands);
+            ui.scope(|ui| map.ui(ui, MAP, table, state, commands));
             ui.add_space(space::CONTROL);
         }
         let area = ui.available_rect_before_wrap();
@@ -201,6 +201,7 @@ impl FeaturesView {
             let name = ui.label(caption("Filter").color(secondary));
             let room = (ui.available_width() - 250.0).clamp(160.0, 460.0);
             let edit = TextEdit::singleline(&mut self.filter)
+                .align(egui::Align2::LEFT_CENTER)
                 .hint_text("king   #12   density<0.1%   max>5")
                 .desired_width(room);
             ui.add_sized(vec2(room, space::CONTROL_ROW), edit)

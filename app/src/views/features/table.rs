@@ -71,7 +71,7 @@ pub(super) struct Shown<'a> {
 /// Draws it over what is free.
 pub(super) fn table_ui(ui: &mut Ui, shown: Shown<'_>, state: &AppState) -> TableReply {
     let mut reply = TableReply::default();
-    ui.spacing_mut().item_spacing.x = space::CONTROL;
+    ui.spacing_mut().item_spacing = egui::vec2(space::CONTROL, 0.0);
     let figures = if ui.available_width() > 640.0 {
         84.0
     } else {

@@ -34,7 +34,6 @@ impl View for HeadsView {
         };
         ask(state, &grid, commands);
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(ui.available_width() - space::PANEL);
             if ui.available_width() >= BESIDE {
                 ui.columns_const(|[left, right]| {
                     self.grid_ui(left, state, &grid, commands);

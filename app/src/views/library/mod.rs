@@ -40,8 +40,6 @@ impl View for LibraryView {
             }
             Load::Ready(_) => {
                 ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                    // room for the scroll bar
-                    ui.set_max_width(ui.available_width() - space::PANEL);
                     content_ui(ui, state, commands);
                 });
             }
@@ -50,7 +48,12 @@ impl View for LibraryView {
 }
 
 fn failure_ui(ui: &mut Ui, state: &AppState, sentence: &str, commands: &mut Commands) {
-    if failure_state(ui, "The project did not open", sentence, Some("Open the demo")) {
+    if failure_state(
+        ui,
+        "The project did not open",
+        sentence,
+        Some("Open the demo"),
+    ) {
         commands.send(library::Command::OpenDemo);
     }
     ui.add_space(space::GROUP);

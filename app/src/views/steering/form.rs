@@ -91,6 +91,7 @@ impl Draft {
             }
             let label = ui.label(caption("other number").color(secondary));
             let edit = TextEdit::singleline(&mut self.number)
+                .align(egui::Align2::LEFT_CENTER)
                 .desired_width(64.0)
                 .font(egui::TextStyle::Monospace);
             let response = ui.add(edit).labelled_by(label.id);

@@ -41,7 +41,6 @@ impl View for SteeringView {
             }
         }
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            ui.set_max_width(ui.available_width() - space::PANEL);
             self.draft.ui(ui, state, commands);
             ui.add_space(space::GROUP);
             if let Some(run) = &state.steering.run {

@@ -11,7 +11,7 @@ use egui::{ScrollArea, Ui, vec2};
 use super::View;
 use crate::commands::{Commands, navigation, training};
 use crate::state::{AppState, Load};
-use crate::theme::{Theme, icons, space};
+use crate::theme::{icons, space};
 use crate::views::ViewId;
 use crate::widgets::empty_state::empty_state;
 
@@ -43,7 +43,6 @@ impl View for TrainingView {
             beside_ui(ui, state, &plan, commands);
         } else {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                ui.set_max_width(ui.available_width() - space::PANEL);
                 if run_first {
                     curves_ui(ui, state, commands);
                     ui.add_space(space::GROUP);
@@ -87,7 +86,6 @@ fn beside_ui(ui: &mut Ui, state: &AppState, plan: &plan::Plan, commands: &mut Co
                 .id_salt("curves")
                 .auto_shrink(false)
                 .show(ui, |ui| {
-                    ui.set_max_width(ui.available_width() - space::PANEL);
                     ui.vertical(|ui| curves_ui(ui, state, commands));
                 });
         });
@@ -103,7 +101,5 @@ fn curves_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     } else {
         "The curves of a run stand here once a model is open"
     };
-    ui.add_space(space::GROUP);
-    let secondary = Theme::of(ui).ink.secondary;
-    ui.label(egui::RichText::new(text).color(secondary));
+    empty_state(ui, icons::CHART_LINE_UP, text, None);
 }
