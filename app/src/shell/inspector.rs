@@ -11,6 +11,7 @@ use crate::state::catalogue::Dictionary;
 use crate::state::selection::Focus;
 use crate::theme::{self, Theme, icons, space};
 use crate::views::ViewId;
+use crate::views::heads::Figure;
 use crate::widgets::number;
 
 /// Strongest features shown of a token.
@@ -52,7 +53,7 @@ fn selection_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         }
         Focus::Head if selection.head.is_some() => {
             let (layer, head) = selection.head.unwrap_or_default();
-            head_ui(ui, layer, head, commands);
+            head_ui(ui, state, (layer, head), commands);
         }
         _ => {
             if let Some(dictionary) = state.dictionary() {
@@ -217,9 +218,24 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
     }
 }
 
-fn head_ui(ui: &mut Ui, layer: Layer, head: Head, commands: &mut Commands) {
+fn head_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands: &mut Commands) {
     title_ui(ui, icons::GRID_NINE, "Head");
     ui.label(theme::panel_title(format!("Layer {layer}, head {head}")));
+    let dictionary = state.z_dictionary(layer);
+    let kept = dictionary.and_then(|of| state.heads.figures.get(&of.id));
+    let figures = kept.and_then(|kept| kept.load.ready());
+    if let Some(figures) = figures.and_then(|all| all.iter().find(|f| f.head == head)) {
+        let jaccard = figures.jaccard.map_or("–".to_owned(), number::number);
+        let values = [
+            (Figure::Spread, number::number(figures.spread)),
+            (Figure::Cosine, number::number(figures.cosine)),
+            (Figure::Jaccard, jaccard),
+        ];
+        for (figure, value) in values {
+            fact_ui(ui, figure.title(), &value, figure.definition());
+        }
+    }
+    ui.add_space(space::CONTROL);
     if ui.button("Open Heads").clicked() {
         commands.send(navigation::Command::Go(ViewId::Heads));
     }

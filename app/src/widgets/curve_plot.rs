@@ -2,7 +2,7 @@
 //! Following pauses while a person pans or zooms; a double click follows again.
 
 use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Rect, Response, Stroke, Ui, pos2, vec2};
-use egui_plot::{Line, Plot, PlotPoint, PlotPoints, PlotTransform};
+use egui_plot::{GridMark, Line, Plot, PlotPoint, PlotPoints, PlotTransform};
 
 use super::number;
 use crate::theme::{Theme, axes_as_captions, size, space};
@@ -46,6 +46,12 @@ const Y_AXIS: f32 = 52.0;
 /// Least distance of two names at line ends.
 const NAME_HEIGHT: f32 = 13.0;
 
+/// Least room right of the lines, the same for linked plots whose numbers differ a little in length.
+const NAME_ROOM: f32 = 56.0;
+
+/// Width of one letter of a name.
+const LETTER: f32 = 6.6;
+
 impl CurvePlot<'_> {
     /// Draws it.
     pub fn ui(&self, ui: &mut Ui) -> Response {
@@ -62,6 +68,7 @@ impl CurvePlot<'_> {
         let lines: Vec<Vec<[f64; 2]>> = self.series.iter().map(|s| thin(s.points)).collect();
         let last = self.series.iter().filter_map(|s| s.points.last());
         let x_end = last.map(|p| p[0]).fold(0.0, f64::max);
+        let x_room = self.room_for_names(ui.available_width());
         let captions = |text: &str| crate::theme::caption(text).color(theme.ink.secondary);
         let format = self.format;
         let mut plot = Plot::new(id)
@@ -75,7 +82,9 @@ impl CurvePlot<'_> {
             .allow_scroll(false)
             .grid_color(theme.line.hair)
             .include_x(0.0)
-            .include_x(x_end * 1.14)
+            .include_x(x_end * x_room)
+            .include_y(0.0)
+            .y_grid_spacer(|input| few(input.bounds))
             .label_formatter(|_| None)
             .set_margin_fraction(vec2(0.0, 0.12));
         plot = if self.x.is_empty() {
@@ -112,6 +121,19 @@ impl CurvePlot<'_> {
             .response
             .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, self.in_words()));
         shown.response
+    }
+
+    /// How much longer than the lines the x axis is, so that the names at their ends have room.
+    fn room_for_names(&self, width: f32) -> f64 {
+        let last = |series: &Series<'_>| series.points.last().map(|p| (self.format)(p[1]));
+        let longest = self.series.iter().filter_map(|series| {
+            let value = last(series)?.chars().count();
+            let named = self.series.len() > 1;
+            Some(value + usize::from(named) * (series.name.chars().count() + 1))
+        });
+        let names = NAME_ROOM.max(longest.max().unwrap_or(0) as f32 * LETTER + space::PANEL);
+        let lines = width - Y_AXIS - names;
+        f64::from(1.0 + names / lines.max(names))
     }
 
     /// The plot in words: each series with its last value.
@@ -250,6 +272,21 @@ fn nearest(points: &[[f64; 2]], x: f64) -> Option<[f64; 2]> {
         .min_by(|a, b| (a[0] - x).abs().total_cmp(&(b[0] - x).abs()))
 }
 
+/// Three or four lines across at round numbers.
+fn few((low, high): (f64, f64)) -> Vec<GridMark> {
+    let rough = ((high - low) / 3.0).max(f64::MIN_POSITIVE);
+    let power = 10_f64.powf(rough.log10().floor());
+    let round = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power);
+    let step_size = round.into_iter().find(|step| *step >= rough);
+    let step_size = step_size.unwrap_or(10.0 * power);
+    let marks = (low / step_size).ceil() as i64..=(high / step_size).floor() as i64;
+    let mark = |i: i64| GridMark {
+        value: i as f64 * step_size,
+        step_size,
+    };
+    marks.map(mark).collect()
+}
+
 /// A count in short, for the axis: `1.5 M`, `20 k`, `350`.
 fn short(value: f64) -> String {
     let (scaled, unit) = match value.abs() {
@@ -297,6 +334,15 @@ mod tests {
 
     use super::*;
     use crate::widgets::staged;
+
+    #[test]
+    fn a_few_round_lines_cross_every_range() {
+        for range in [(-0.03, 0.79), (0.0, 32.0), (0.0, 26_000.0), (0.0, 1e-4)] {
+            let marks = few(range);
+            assert!((2..=4).contains(&marks.len()), "{range:?}: {marks:?}");
+            assert!(marks.iter().any(|mark| mark.value == 0.0));
+        }
+    }
 
     #[test]
     fn thinning_keeps_ends_order_and_extremes() {

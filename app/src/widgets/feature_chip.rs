@@ -1,7 +1,8 @@
 //! Feature chip: `#1234 label` with an activation dot. Click opens its page, middle click opens it beside, hover shows what is known.
 
 use egui::{
-    Align2, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
+    vec2,
 };
 use umbra_core::ids::FeatureId;
 
@@ -15,6 +16,7 @@ pub const HEIGHT: f32 = 22.0;
 pub struct FeatureChip<'a> {
     feature: FeatureId,
     label: Option<&'a str>,
+    top_token: Option<&'a str>,
     strength: f32,
     selected: bool,
     width: Option<f32>,
@@ -37,10 +39,18 @@ impl<'a> FeatureChip<'a> {
         Self {
             feature,
             label,
+            top_token: None,
             strength: 1.0,
             selected: false,
             width: None,
         }
+    }
+
+    /// The token at which it is strongest: stands in quotes where nobody gave a label.
+    #[must_use]
+    pub fn top_token(mut self, token: Option<&'a str>) -> Self {
+        self.top_token = token;
+        self
     }
 
     /// How bright the dot is, 0 to 1.
@@ -73,12 +83,8 @@ impl<'a> FeatureChip<'a> {
             painter.layout_no_wrap(number, FontId::monospace(size::BODY), theme.ink.primary);
         let before = 18.0 + number.size().x;
         let most = self.width.unwrap_or_else(|| ui.available_width()).max(60.0);
-        let label = self.label.filter(|label| !label.is_empty()).map(|label| {
-            let mut job = egui::text::LayoutJob::simple_singleline(
-                label.to_owned(),
-                FontId::proportional(size::BODY),
-                theme.ink.primary,
-            );
+        let label = self.words(theme).map(|(words, font, ink)| {
+            let mut job = egui::text::LayoutJob::simple_singleline(words, font, ink);
             let room = (most - before - 6.0 - 8.0).max(12.0);
             job.wrap = egui::text::TextWrapping::truncate_at_width(room);
             painter.layout_job(job)
@@ -115,6 +121,17 @@ impl<'a> FeatureChip<'a> {
             open,
             beside,
         }
+    }
+
+    /// What stands right of the number.
+    fn words(&self, theme: &Theme) -> Option<(String, FontId, Color32)> {
+        if let Some(label) = self.label.filter(|label| !label.is_empty()) {
+            let font = FontId::proportional(size::BODY);
+            return Some((label.to_owned(), font, theme.ink.primary));
+        }
+        let token = self.top_token.filter(|token| !token.is_empty())?;
+        let words = format!("“{}”", token.replace('\n', "⏎"));
+        Some((words, FontId::monospace(size::BODY), theme.ink.secondary))
     }
 
     fn paint_ground(&self, ui: &Ui, theme: &Theme, rect: Rect, response: &Response) {

@@ -27,7 +27,9 @@ pub fn chip_ui(
     feature: FeatureId,
     (strength, width): (f32, f32),
 ) -> ChipReply {
+    let dictionary = state.selection.dictionary;
     let chip = FeatureChip::new(feature, state.label(feature))
+        .top_token(dictionary.and_then(|of| state.top_token(of, feature)))
         .strength(strength)
         .selected(state.selection.feature == Some(feature))
         .max_width(width);

@@ -77,6 +77,7 @@ fn features_ui(
             let room = ui.available_width() - RIGHT;
             let label = state.project.label(&dictionary.name, *feature);
             let chip = FeatureChip::new(*feature, label)
+                .top_token(state.top_token(dictionary.id, *feature))
                 .strength(*share)
                 .selected(selected)
                 .max_width(room.max(80.0));
@@ -105,7 +106,7 @@ fn attribute_ui(
     (feature, selected): (FeatureId, bool),
     commands: &mut Commands,
 ) {
-    let button = egui::Button::selectable(selected, "Attribute");
+    let button = egui::Button::new("Attribute").selected(selected);
     let response = ui.add(button);
     let name = format!("Attribute feature {feature}");
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));

@@ -9,7 +9,8 @@ mod tests;
 use egui::{Button, RichText, ScrollArea, Ui};
 use umbra_core::ids::{Head, HookPoint, Layer, Site};
 
-use self::model::{Figure, Grid};
+pub use self::model::Figure;
+use self::model::Grid;
 use super::View;
 use crate::commands::{Commands, dictionary, heads, navigation, training};
 use crate::state::{AppState, Load};
@@ -36,8 +37,8 @@ impl View for HeadsView {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             if ui.available_width() >= BESIDE {
                 ui.columns_const(|[left, right]| {
-                    self.grid_ui(left, state, &grid, commands);
-                    head::head_ui(right, state, commands);
+                    left.vertical(|ui| self.grid_ui(ui, state, &grid, commands));
+                    right.vertical(|ui| head::head_ui(ui, state, commands));
                 });
             } else {
                 self.grid_ui(ui, state, &grid, commands);

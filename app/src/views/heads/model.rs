@@ -9,7 +9,7 @@ use crate::widgets::number;
 
 /// What colours the grid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Figure {
+pub enum Figure {
     /// Mean 1/Σ share².
     #[default]
     Spread,
@@ -24,7 +24,7 @@ impl Figure {
     pub(super) const ALL: [Self; 3] = [Self::Spread, Self::Cosine, Self::Jaccard];
 
     /// Its name on screen.
-    pub(super) fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             Self::Spread => "Spread",
             Self::Cosine => "Cosine",
@@ -42,7 +42,7 @@ impl Figure {
     }
 
     /// Its definition.
-    pub(super) fn definition(self) -> &'static str {
+    pub fn definition(self) -> &'static str {
         let key = match self {
             Self::Spread => "spread",
             Self::Cosine => "cosine",

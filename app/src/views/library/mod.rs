@@ -117,7 +117,8 @@ fn card(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
         .show(ui, |ui| {
             ui.set_width(ui.available_width());
             ui.spacing_mut().item_spacing.y = 6.0;
-            content(ui);
+            // a column would stretch the words of a wrapped line
+            ui.vertical(content);
         });
 }
 

@@ -78,7 +78,10 @@ impl Draft {
         ui.horizontal_wrapped(|ui| {
             ui.label(panel_title("Feature"));
             if let Some(feature) = state.selection.feature {
-                let chip = FeatureChip::new(feature, state.label(feature)).max_width(260.0);
+                let dictionary = state.selection.dictionary;
+                let chip = FeatureChip::new(feature, state.label(feature))
+                    .top_token(dictionary.and_then(|of| state.top_token(of, feature)))
+                    .max_width(260.0);
                 let reply = chip.show(ui, |ui| {
                     ui.label("Click to open its page");
                 });
