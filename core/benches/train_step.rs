@@ -232,12 +232,11 @@ fn tell(
     }
     let whole = ms(median(steps));
     writeln!(to, "whole step                  {whole:8.2}")?;
-    let phases: [(&str, f64); 8] = [
+    let phases: [(&str, f64); 7] = [
         ("gather and centre", phase(reports, 1, |p| p.gather)),
         ("encode and select", phase(reports, 1, |p| p.encode)),
         ("decode and residual", phase(reports, 1, |p| p.decode)),
-        ("AuxK", phase(reports, 1, |p| p.aux)),
-        ("sort by feature", phase(reports, 1, |p| p.transpose)),
+        ("AuxK, sort by feature", phase(reports, 1, |p| p.aux)),
         ("gradients", phase(reports, threads, |p| p.gradients)),
         ("Adam", phase(reports, threads, |p| p.adam)),
         ("unit norm", phase(reports, threads, |p| p.unit_norm)),

@@ -71,7 +71,8 @@ fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), St
 #[test]
 fn encode_topk_is_its_definition() {
     let by_form = |case: &encode_topk::cases::Case| {
-        encode_topk::by_every_form(&case.centred, &case.w_enc, &case.b_enc, case.k)
+        let operands = (&case.centred, &case.w_enc, case.b_enc.as_slice());
+        encode_topk::by_every_form(operands, (case.k, None))
     };
     let all = encode_topk::cases::all();
     for (case, (form, got)) in all
@@ -117,12 +118,31 @@ fn a_pre_activation_that_is_not_finite_is_named() {
         let before = case.w_enc.row(90)[3];
         case.w_enc.row_mut(90)[3] = bad;
         case.centred.row_mut(0)[3] = 1.0;
-        let all = encode_topk::by_every_form(&case.centred, &case.w_enc, &case.b_enc, case.k);
+        let operands = (&case.centred, &case.w_enc, case.b_enc.as_slice());
+        let all = encode_topk::by_every_form(operands, (case.k, None));
         for (form, refused) in all {
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains("token 0, feature 90"), "{form}: {refused}");
         }
         case.w_enc.row_mut(90)[3] = before;
+    }
+}
+
+#[test]
+fn guesses_change_no_latents() {
+    for case in encode_topk::cases::all() {
+        let operands = (&case.centred, &case.w_enc, case.b_enc.as_slice());
+        let plain = encode_topk::by_every_form(operands, (case.k, None));
+        for guess in [0.0, 0.05, 1.0, 1e6] {
+            // Rows differ, so that some must be encoded again and others not.
+            let rows = 0..case.centred.rows();
+            let guesses: Vec<f32> = rows.map(|i| guess * (i % 3) as f32).collect();
+            let guessing = encode_topk::by_every_form(operands, (case.k, Some(&guesses)));
+            for ((form, got), (_, want)) in guessing.iter().zip(&plain) {
+                let (got, want) = (got.as_ref().unwrap(), want.as_ref().unwrap());
+                assert_eq!(got, want, "{} by {form}, guess {guess}", case.name);
+            }
+        }
     }
 }
 

@@ -62,16 +62,25 @@ impl Latents {
         self.offsets.push(self.features.len());
     }
 
-    /// Adds all rows of another.
-    pub fn append(&mut self, other: Self) {
-        if self.offsets.is_empty() {
-            self.offsets.push(0);
+    /// The rows of all parts, one part after the other.
+    #[must_use]
+    pub fn joined(parts: Vec<Self>) -> Self {
+        let entries = parts.iter().map(|part| part.features.len()).sum();
+        let rows: usize = parts.iter().map(Self::rows).sum();
+        let mut all = Self {
+            offsets: Vec::with_capacity(rows + 1),
+            features: Vec::with_capacity(entries),
+            acts: Vec::with_capacity(entries),
+        };
+        all.offsets.push(0);
+        for part in parts {
+            let before = all.features.len();
+            let ends = part.offsets.iter().skip(1);
+            all.offsets.extend(ends.map(|end| before + end));
+            all.features.extend_from_slice(&part.features);
+            all.acts.extend_from_slice(&part.acts);
         }
-        let before = self.features.len();
-        self.offsets
-            .extend(other.offsets.iter().skip(1).map(|offset| before + offset));
-        self.features.extend(other.features);
-        self.acts.extend(other.acts);
+        all
     }
 
     /// That offsets rise to the end, features ascend within each row and stay below `features`, and acts are numbers.
@@ -183,16 +192,17 @@ mod tests {
     }
 
     #[test]
-    fn appended_rows_follow() {
-        let mut all = Latents::default();
-        for i in 0..3_u32 {
+    fn joined_rows_follow() {
+        let part = |i: u32| {
             let mut one = Latents::default();
             one.push_row(&[i, i + 4], &[1.0, 2.0]);
             one.push_row(&[], &[]);
-            all.append(one);
-        }
+            one
+        };
+        let all = Latents::joined((0..3).map(part).collect());
         all.check(8).unwrap();
         assert_eq!(all.rows(), 6);
         assert_eq!(all.get(4, FeatureId(6)), 2.0);
+        assert_eq!(Latents::joined(vec![]).rows(), 0);
     }
 }

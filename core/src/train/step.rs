@@ -14,12 +14,14 @@ use super::optim::{ByFeature, DeadGradients, Features, Parameter, Spent, Term};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
-use crate::kernels::encode_topk::encode_topk;
+use crate::kernels::encode_topk::{encode_topk, encode_topk_guessing};
 use crate::kernels::residual::{Residual, residual};
 use crate::sae::{Latents, Provenance, Sae, Selection};
 
 /// Rows centred by one task.
 const ROWS: usize = 64;
+/// How far below the last batch's least kept pre-activation the next one's is looked for.
+const CAUTION: f32 = 0.95;
 
 /// Activations of one step: rows of a table.
 #[derive(Debug, Clone, Copy)]
@@ -39,10 +41,8 @@ pub struct Phases {
     pub encode: Duration,
     /// Residual and its products with the decoder's rows.
     pub decode: Duration,
-    /// AuxK: choosing, its residual and products, its gradients.
+    /// AuxK: choosing, its residual and products, its gradients; meanwhile the main term's entries are sorted by feature.
     pub aux: Duration,
-    /// Sorting the main term's entries by feature.
-    pub transpose: Duration,
     /// Sums over tokens of the main term.
     pub gradients: Duration,
     /// Adam's pass.
@@ -88,6 +88,10 @@ pub struct Trainer {
     pub(super) dead: Dead,
     steps: u64,
     centred: Matrix,
+    /// `[n]`, lengths of the rows of `centred`.
+    lengths: Vec<f32>,
+    /// A little below the least of the last batch's `k`-th largest pre-activations over lengths; 0 where a row had fewer.
+    least_kept: f32,
     main: Residual,
     aux: Residual,
 }
@@ -95,7 +99,9 @@ pub struct Trainer {
 /// AuxK's part of a step.
 #[derive(Debug, Default)]
 pub(super) struct Aux {
+    /// Ascending.
     pub(super) dead: Vec<u32>,
+    /// Over `dead`: feature 0 is the first of them.
     pub(super) latents: Latents,
     pub(super) loss: f64,
     pub(super) scale: f32,
@@ -151,6 +157,8 @@ impl Trainer {
             dead: Dead::new(features, dead::limit(spec)),
             steps: 0,
             centred: Matrix::default(),
+            lengths: Vec::new(),
+            least_kept: 0.0,
             main: Residual::default(),
             aux: Residual::default(),
         })
@@ -177,6 +185,11 @@ impl Trainer {
 
     /// One step on `batch`.
     pub fn step(&mut self, batch: Batch<'_>, learning_rate: f64) -> Result<Report> {
+        // On a thread of the pool: from outside, each of the step's parallel parts would wait for two threads to wake.
+        rayon::scope(|_| self.step_in_pool(batch, learning_rate))
+    }
+
+    fn step_in_pool(&mut self, batch: Batch<'_>, learning_rate: f64) -> Result<Report> {
         let step = self.steps + 1;
         let Forward {
             latents,
@@ -194,16 +207,16 @@ impl Trainer {
         }
         self.steps = step;
         let begun = Instant::now();
-        let dead = self.dead_gradients(aux);
+        let features = self.features.w_enc.value.rows();
+        // The main term's sort is one thread's work.
+        let (by_feature, dead) = rayon::join(
+            || ByFeature::of(&latents, &self.main.d_acts, features),
+            || self.dead_gradients(aux),
+        );
         report.phases.aux += begun.elapsed();
-        let begun = Instant::now();
-        let by_feature = ByFeature::of(&latents, self.features.w_enc.value.rows());
-        report.phases.transpose = begun.elapsed();
         let main = Term {
-            latents: &latents,
             by_feature: &by_feature,
             residual: &self.main.residual,
-            d_acts: &self.main.d_acts,
             scale,
         };
         let rates = Rates::new(learning_rate, step);
@@ -226,18 +239,8 @@ impl Trainer {
 
     /// What AuxK's term gives to the dead features.
     pub(super) fn dead_gradients(&self, aux: Option<Aux>) -> DeadGradients {
-        let Some(aux) = aux else {
-            return DeadGradients::default();
-        };
-        let by_feature = ByFeature::of(&aux.latents, self.features.w_enc.value.rows());
-        let term = Term {
-            latents: &aux.latents,
-            by_feature: &by_feature,
-            residual: &self.aux.residual,
-            d_acts: &self.aux.d_acts,
-            scale: aux.scale,
-        };
-        DeadGradients::of(term, &self.centred, aux.dead)
+        aux.map(|aux| DeadGradients::of(aux, &self.aux, &self.centred))
+            .unwrap_or_default()
     }
 
     /// Codes, residuals, losses.
@@ -253,15 +256,25 @@ impl Trainer {
         let begun = Instant::now();
         let (w_enc, w_dec) = (&self.features.w_enc.value, &self.features.w_dec.value);
         let b_enc = self.features.b_enc.value.values();
-        let latents = encode_topk(&self.centred, w_enc, b_enc, self.k)?;
-        self.dead.count(batch.rows.len(), &latents.features);
+        let guesses: Vec<f32> = self.lengths.iter().map(|l| self.least_kept * l).collect();
+        let latents = encode_topk_guessing(&self.centred, w_enc, b_enc, self.k, &guesses)?;
         report.active = latents.acts.len();
         report.phases.encode = begun.elapsed();
 
         let begun = Instant::now();
         let denominator = batch.rows.len() as f64 * self.centred.columns() as f64;
         let scale = (-2.0 / denominator) as f32;
-        residual(&mut self.main, &self.centred, &latents, w_dec, scale)?;
+        let (main, dead) = (&mut self.main, &mut self.dead);
+        let (centred, lengths) = (&self.centred, &self.lengths);
+        let (least, left) = rayon::join(
+            || {
+                dead.count(batch.rows.len(), &latents.features);
+                least_kept(&latents, self.k, lengths)
+            },
+            || residual(main, centred, &latents, w_dec, scale),
+        );
+        left?;
+        self.least_kept = CAUTION * least;
         report.squared = self.main.squared;
         report.loss = self.main.squared / denominator;
         report.phases.decode = begun.elapsed();
@@ -290,21 +303,28 @@ impl Trainer {
         if self.centred.rows() != n || self.centred.columns() != d {
             self.centred = Matrix::zeros(n, d);
         }
+        self.lengths.resize(n, 0.0);
         let (scale, b_dec) = (self.scale, self.b_dec.value.values());
         let sums: Vec<(f64, Vec<f64>)> = self
             .centred
             .values_mut()
             .par_chunks_mut(ROWS * d)
+            .zip(self.lengths.par_chunks_mut(ROWS))
             .zip(batch.rows.par_chunks(ROWS))
-            .map(|(into, rows)| {
-                let mut columns = vec![0.0; d];
-                let mut squared = 0.0;
+            .map(|((into, lengths), rows)| {
+                // Rows lie far apart in memory: many are on their way at once while nothing else is computed.
                 for (into, row) in into.chunks_exact_mut(d).zip(rows) {
                     let x = batch.from.row(*row as usize);
                     for ((into, x), b) in into.iter_mut().zip(x).zip(b_dec) {
                         *into = scale * x - b;
                     }
-                    squared += crate::kernels::residual::cpu::tally(into, &mut columns);
+                }
+                let mut columns = vec![0.0; d];
+                let mut squared = 0.0;
+                for (row, length) in into.chunks_exact(d).zip(lengths) {
+                    let of_row = crate::kernels::residual::cpu::tally(row, &mut columns);
+                    *length = of_row.sqrt() as f32;
+                    squared += of_row;
                 }
                 (squared, columns)
             })
@@ -334,20 +354,13 @@ impl Trainer {
         if denominator <= 0.0 {
             return Ok(None);
         }
-        let all = &self.features.w_enc.value;
-        let mut w_enc = Matrix::zeros(dead.len(), all.columns());
-        for (i, feature) in dead.iter().enumerate() {
-            w_enc.row_mut(i).copy_from_slice(all.row(*feature as usize));
-        }
+        let w_enc = self.features.w_enc.value.rows_of(&dead);
+        let w_dec = self.features.w_dec.value.rows_of(&dead);
         let biases = self.features.b_enc.value.values();
         let b_enc: Vec<f32> = dead.iter().map(|f| biases[*f as usize]).collect();
-        let mut latents = encode_topk(&self.centred, &w_enc, &b_enc, self.k_aux)?;
-        for feature in &mut latents.features {
-            *feature = dead[*feature as usize];
-        }
+        let latents = encode_topk(&self.centred, &w_enc, &b_enc, self.k_aux)?;
         let scale = (-2.0 * self.aux_coefficient / denominator) as f32;
-        let w_dec = &self.features.w_dec.value;
-        residual(&mut self.aux, &self.main.residual, &latents, w_dec, scale)?;
+        residual(&mut self.aux, &self.main.residual, &latents, &w_dec, scale)?;
         Ok(Some(Aux {
             dead,
             latents,
@@ -377,6 +390,27 @@ impl Trainer {
     pub(super) fn centred(&self) -> &Matrix {
         &self.centred
     }
+}
+
+/// The least of all kept activations over their rows' lengths; 0 if a row has fewer than `k`.
+fn least_kept(latents: &Latents, k: usize, lengths: &[f32]) -> f32 {
+    let ratio = |(row, length): (usize, &f32)| {
+        let entries = latents.range(row);
+        if entries.len() < k || *length <= 0.0 {
+            return 0.0;
+        }
+        latents.acts[entries]
+            .iter()
+            .copied()
+            .fold(f32::INFINITY, f32::min)
+            / length
+    };
+    let least = lengths
+        .iter()
+        .enumerate()
+        .map(ratio)
+        .fold(f32::INFINITY, f32::min);
+    if least.is_finite() { least } else { 0.0 }
 }
 
 /// Σ‖y − mean y‖² from Σ‖y‖² and Σy over `n` tokens.

@@ -46,39 +46,56 @@ impl Form {
         Self::Portable
     }
 
+    /// Latents of a chunk; entries must exceed their row's guess, and rows that then lack some of `k` are encoded again without.
     fn encode(
         self,
         x: &[f32],
-        w_enc: &Matrix,
-        b_enc: &[f32],
-        k: usize,
+        (w_enc, b_enc): (&Matrix, &[f32]),
+        (k, guesses): (usize, Option<&[f32]>),
     ) -> Result<Latents, NotFinite> {
-        let rows = x.len() / w_enc.columns();
+        let d = w_enc.columns();
+        let rows = x.len() / d;
         let mut candidates = Candidates::new(rows.next_multiple_of(PADDING), k);
+        if let Some(guesses) = guesses {
+            candidates.thresholds[..rows].copy_from_slice(guesses);
+        }
         match self {
             Self::Portable => portable::encode(x, w_enc, b_enc, &mut candidates)?,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => avx512::encode(x, w_enc, b_enc, &mut candidates)?,
         }
-        Ok(candidates.finish(rows))
+        let guessed = |row: &usize| guesses.is_some_and(|g| g[*row] > 0.0);
+        let missed: Vec<usize> = (0..rows)
+            .filter(|row| guessed(row) && candidates.lacks(*row))
+            .collect();
+        if missed.is_empty() {
+            return Ok(candidates.finish(rows, &[], &Latents::empty(0)));
+        }
+        let again: Vec<f32> = (missed.iter().flat_map(|row| &x[row * d..(row + 1) * d]))
+            .copied()
+            .collect();
+        let again = self
+            .encode(&again, (w_enc, b_enc), (k, None))
+            .map_err(|(row, feature)| (missed[row], feature))?;
+        Ok(candidates.finish(rows, &missed, &again))
     }
 }
 
-/// Latents of each chunk of rows, in order, by the fastest form; the error names row and feature.
+/// Latents of each chunk of rows, in order, by the fastest form; the error names row and feature. `guesses` of the rows, if any, stand beside `k`.
 pub(super) fn encode(
     centred: &Matrix,
     w_enc: &Matrix,
     b_enc: &[f32],
-    k: usize,
+    selection: (usize, Option<&[f32]>),
 ) -> Vec<Result<Latents, NotFinite>> {
-    encode_by(Form::fastest(), (centred, w_enc, b_enc), k)
+    encode_by(Form::fastest(), (centred, w_enc, b_enc), selection)
 }
 
 /// The same by a form of choice.
 pub(super) fn encode_by(
     form: Form,
     (centred, w_enc, b_enc): (&Matrix, &Matrix, &[f32]),
-    k: usize,
+    (k, guesses): (usize, Option<&[f32]>),
 ) -> Vec<Result<Latents, NotFinite>> {
     let d = centred.columns();
     if k == 0 || w_enc.rows() == 0 || d == 0 {
@@ -90,8 +107,10 @@ pub(super) fn encode_by(
         .par_chunks(ROWS * d)
         .enumerate()
         .map(|(chunk, x)| {
-            form.encode(x, w_enc, b_enc, k)
-                .map_err(|(row, f)| (chunk * ROWS + row, f))
+            let first = chunk * ROWS;
+            let guesses = guesses.map(|all| &all[first..first + x.len() / d]);
+            form.encode(x, (w_enc, b_enc), (k, guesses))
+                .map_err(|(row, f)| (first + row, f))
         })
         .collect()
 }

@@ -28,37 +28,48 @@ pub fn encode_topk(centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) ->
         .bind("centred", centred, "n d")?
         .bind("w_enc", w_enc, "f d")?
         .bind("b_enc", b_enc, "f")?;
-    joined(cpu::encode(centred, w_enc, b_enc, k), k)
+    joined(cpu::encode(centred, w_enc, b_enc, (k, None)))
+}
+
+/// The same latents, sooner where each of `guesses [n]` (≥ 0) lies a little below the row's `k`-th largest pre-activation: what does not exceed it is not
+/// looked at again. A row of which fewer than `k` entries exceed their guess is encoded once more without it.
+pub fn encode_topk_guessing(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    k: usize,
+    guesses: &[f32],
+) -> Result<Latents> {
+    Dims::of("encode_topk_guessing")
+        .bind("centred", centred, "n d")?
+        .bind("w_enc", w_enc, "f d")?
+        .bind("b_enc", b_enc, "f")?
+        .bind("guesses", guesses, "n")?;
+    joined(cpu::encode(centred, w_enc, b_enc, (k, Some(guesses))))
 }
 
 /// Chunks of rows as one; the first pre-activation that is not finite as an error.
-fn joined(chunks: Vec<Result<Latents, (usize, usize)>>, k: usize) -> Result<Latents> {
-    let mut latents = Latents::with_capacity(0, k);
-    for chunk in chunks {
-        let chunk = chunk.map_err(|(row, feature)| Error::Numeric {
-            what: format!(
-                "the pre-activation of token {row}, feature {feature} is not a finite number: look for NaN or infinity in the activations or in the encoder's weights"
-            ),
-        })?;
-        latents.append(chunk);
-    }
-    Ok(latents)
+fn joined(chunks: Vec<Result<Latents, (usize, usize)>>) -> Result<Latents> {
+    let not_finite = |(row, feature)| Error::Numeric {
+        what: format!(
+            "the pre-activation of token {row}, feature {feature} is not a finite number: look for NaN or infinity in the activations or in the encoder's weights"
+        ),
+    };
+    let chunks = chunks.into_iter().collect::<Result<Vec<_>, _>>();
+    Ok(Latents::joined(chunks.map_err(not_finite)?))
 }
 
 /// The result of every form that this machine has.
 #[cfg(test)]
 pub(super) fn by_every_form(
-    centred: &Matrix,
-    w_enc: &Matrix,
-    b_enc: &[f32],
-    k: usize,
+    operands: (&Matrix, &Matrix, &[f32]),
+    selection: (usize, Option<&[f32]>),
 ) -> Vec<(String, Result<Latents>)> {
-    let operands = (centred, w_enc, b_enc);
     cpu::Form::present()
         .into_iter()
         .map(|form| {
-            let chunks = cpu::encode_by(form, operands, k);
-            (format!("{form:?}"), joined(chunks, k))
+            let chunks = cpu::encode_by(form, operands, selection);
+            (format!("{form:?}"), joined(chunks))
         })
         .collect()
 }

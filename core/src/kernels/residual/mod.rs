@@ -22,6 +22,8 @@ pub(crate) mod cpu;
 #[cfg(test)]
 pub(super) mod reference;
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use crate::dims::{Dims, Matrix};
@@ -30,7 +32,11 @@ use crate::kernels::sparse_decode::cpu::{Weighted, add_rows};
 use crate::sae::Latents;
 
 /// Rows of a chunk: one thread's unit of work.
-const ROWS: usize = 64;
+const ROWS: usize = 512;
+/// Bytes of `w_dec` taken at a time, where codes are crowded enough: what stays in the first-level cache, and in the second beside a chunk's rows.
+const BLOCKS: [usize; 2] = [32 << 10, 1 << 20];
+/// Mean entries of a token in a block from which blocks are worth further visits to the token.
+const CROWDED: usize = 6;
 
 /// The result; kept between calls so that its memory is reused.
 #[derive(Debug, Clone, Default)]
@@ -104,22 +110,65 @@ fn one_chunk(
 ) -> (f64, Vec<f64>) {
     let d = w_dec.columns();
     rows.copy_from_slice(target);
+    let count = rows.len() / d;
+    let ranges: Vec<_> = (first..first + count).map(|i| latents.range(i)).collect();
     let before = latents.offsets[first];
-    let mut squared = 0.0;
-    let mut columns = vec![0.0; d];
-    for (i, row) in rows.chunks_exact_mut(d).enumerate() {
-        let entries = latents.range(first + i);
-        let features = &latents.features[entries.clone()];
+    let block = block(latents, w_dec);
+    for_each_block(&ranges, latents, (block, w_dec.rows()), |i, entries| {
         let code = Weighted {
-            rows: features,
-            weights: &latents.acts[entries.clone()],
+            rows: &latents.features[entries.clone()],
+            weights: &latents.acts[entries],
             scale: -1.0,
             table: w_dec.values(),
         };
-        add_rows(row, code);
-        squared += cpu::tally(row, &mut columns);
+        add_rows(&mut rows[i * d..(i + 1) * d], code);
+    });
+    for_each_block(&ranges, latents, (block, w_dec.rows()), |i, entries| {
+        let features = &latents.features[entries.clone()];
         let d_acts = &mut d_acts[entries.start - before..entries.end - before];
+        let row = &rows[i * d..(i + 1) * d];
         cpu::products(d_acts, row, features, scale, w_dec.values());
+    });
+    let mut squared = 0.0;
+    let mut columns = vec![0.0; d];
+    for row in rows.chunks_exact(d) {
+        squared += cpu::tally(row, &mut columns);
     }
     (squared, columns)
+}
+
+/// How many rows of `w_dec` are taken at a time.
+fn block(latents: &Latents, w_dec: &Matrix) -> usize {
+    let features = w_dec.rows();
+    let mean = |rows: usize| latents.acts.len() * rows / (latents.rows() * features).max(1);
+    BLOCKS
+        .map(|bytes| bytes / (size_of::<f32>() * w_dec.columns().max(1)))
+        .into_iter()
+        .find(|rows| *rows < features && mean(*rows) >= CROWDED)
+        .unwrap_or(features)
+}
+
+/// Calls `visit(row, entries)` block after block of features, row after row; the entries of a row come in their order.
+fn for_each_block(
+    ranges: &[Range<usize>],
+    latents: &Latents,
+    (block, features): (usize, usize),
+    mut visit: impl FnMut(usize, Range<usize>),
+) {
+    if block >= features {
+        for (i, range) in ranges.iter().enumerate() {
+            visit(i, range.clone());
+        }
+        return;
+    }
+    let mut left = ranges.to_vec();
+    for end in (block..features + block).step_by(block) {
+        for (i, left) in left.iter_mut().enumerate() {
+            let entries = &latents.features[left.clone()];
+            let within = entries.partition_point(|feature| (*feature as usize) < end);
+            let range = left.start..left.start + within;
+            left.start = range.end;
+            visit(i, range);
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! A weighted sum of rows, four rows at a time so that the sum is loaded and stored once for four products.
 
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
 use crate::kernels::{for_this_cpu, multiply_add};
 
 /// Rows of a table with a weight each.
@@ -15,9 +18,18 @@ pub(crate) struct Weighted<'a> {
     pub(crate) table: &'a [f32],
 }
 
+/// `out[d] += Σ_j scale · weights[j] · table[rows[j], d]`, in the order of `j`.
+pub(crate) fn add_rows(out: &mut [f32], sum: Weighted<'_>) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::present() {
+        return avx512::add_rows(out, sum);
+    }
+    portable_add_rows(out, sum);
+}
+
 for_this_cpu! {
-    /// `out[d] += Σ_j scale · weights[j] · table[rows[j], d]`, in the order of `j`.
-    pub(crate) fn add_rows(out: &mut [f32], sum: Weighted<'_>) = add_rows_body;
+    /// The same without intrinsics.
+    pub(in crate::kernels) fn portable_add_rows(out: &mut [f32], sum: Weighted<'_>) = add_rows_body;
 }
 
 #[inline(always)]

@@ -201,15 +201,16 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
         report,
     } = forward;
     let aux = aux.expect("some features are dead");
-    let by_feature = ByFeature::of(&latents, F);
-    let aux_latents = aux.latents.clone();
+    let mut aux_pairs = pairs(&aux.latents);
+    for feature in aux_pairs.iter_mut().flatten() {
+        *feature = aux.dead[*feature] as usize;
+    }
     let dead = trainer.dead_gradients(Some(aux));
     let [main_left, _] = trainer.residuals();
+    let by_feature = ByFeature::of(&latents, &main_left.d_acts, F);
     let main = Term {
-        latents: &latents,
         by_feature: &by_feature,
         residual: &main_left.residual,
-        d_acts: &main_left.d_acts,
         scale,
     };
     let all = gradients(main, &dead, trainer.centred(), 0, F);
@@ -219,7 +220,13 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
         .clone()
         .step(main, &dead, trainer.centred(), rates);
     let b_dec = trainer.b_dec_gradient(scale, &passed.through_encoder);
-    let gradient = [all.w_enc, all.b_enc, all.w_dec, b_dec].concat();
+    let gradient = [
+        all.w_enc.into_values(),
+        all.b_enc,
+        all.w_dec.into_values(),
+        b_dec,
+    ]
+    .concat();
     let p = parameters(&dictionary());
     let main = pairs(&latents);
     let error: Vec<f64> = misses(&p, &x, &main).iter().map(|miss| -miss).collect();
@@ -231,7 +238,7 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
     }
     let fixed = Fixed {
         main,
-        aux: pairs(&aux_latents),
+        aux: aux_pairs,
         error,
         aux_denominator,
     };

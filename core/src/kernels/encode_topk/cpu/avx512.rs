@@ -19,6 +19,9 @@ const GROUP: usize = 12;
 /// Features that share a pointer, so that all pointers stay in registers.
 const SHARING: usize = 3;
 const LANES: usize = 16;
+/// So few weights stay in the second-level cache: all of them are read for one panel after the other, whose candidates then stay in the first. Of more,
+/// twelve features at a time stay in the first while the panels pass by.
+const FEW_WEIGHTS: usize = 1 << 16;
 /// Tokens at once.
 pub(super) const PANEL: usize = 2 * LANES;
 
@@ -47,27 +50,32 @@ pub(super) fn encode(
     // Tokens that fill the last panel are never candidates.
     candidates.thresholds[rows..].fill(f32::INFINITY);
     let packed = pack(x, rows, d);
-    for first in (0..w_enc.rows()).step_by(GROUP) {
-        let count = GROUP.min(w_enc.rows() - first);
-        let mut bias = [0.0; GROUP];
-        bias[..count].copy_from_slice(&b_enc[first..first + count]);
-        let weights = &w_enc.values()[first * d..(first + count) * d];
-        let padded;
-        let weights = if count == GROUP {
-            weights
-        } else {
-            padded = [weights, &vec![0.0; (GROUP - count) * d]].concat();
-            &padded
-        };
+    let tail = w_enc.rows() - w_enc.rows() % GROUP;
+    let missing = w_enc.rows().next_multiple_of(GROUP) - w_enc.rows();
+    let last = [&w_enc.values()[tail * d..], &vec![0.0; missing * d]].concat();
+    let few = w_enc.values().len() <= FEW_WEIGHTS;
+    let block = if few { w_enc.rows() } else { GROUP };
+    let mut group = Group {
+        sums: [Lane([0.0; LANES]); 2 * GROUP],
+        hits: [0; GROUP],
+    };
+    for start in (0..w_enc.rows()).step_by(block) {
+        let end = (start + block).min(w_enc.rows());
         for (panel, x) in packed.chunks_exact(2 * d).enumerate() {
-            let mut group = Group {
-                sums: [Lane([0.0; LANES]); 2 * GROUP],
-                hits: [0; GROUP],
-            };
-            let thresholds = &candidates.thresholds[panel * PANEL..(panel + 1) * PANEL];
-            // SAFETY: `present` was asserted.
-            unsafe { group.fill(weights, x, &bias, thresholds) };
-            group.offer((panel * PANEL, first), count, candidates)?;
+            for first in (start..end).step_by(GROUP) {
+                let count = GROUP.min(w_enc.rows() - first);
+                let mut bias = [0.0; GROUP];
+                bias[..count].copy_from_slice(&b_enc[first..first + count]);
+                let weights = if count == GROUP {
+                    &w_enc.values()[first * d..(first + GROUP) * d]
+                } else {
+                    &last
+                };
+                let thresholds = &candidates.thresholds[panel * PANEL..(panel + 1) * PANEL];
+                // SAFETY: `present` was asserted.
+                unsafe { group.fill(weights, x, &bias, thresholds) };
+                group.offer((panel * PANEL, first), count, candidates)?;
+            }
         }
     }
     Ok(())

@@ -16,7 +16,7 @@ pub(super) type NotFinite = (usize, usize);
 pub(super) struct Candidates {
     k: usize,
     room: usize,
-    /// What an entry must exceed: 0, or a value that `k` earlier entries exceed or reach.
+    /// What an entry must exceed: 0 or a guess, or a value that `k` earlier entries exceed or reach.
     pub(super) thresholds: Vec<f32>,
     counts: Vec<usize>,
     features: Vec<u32>,
@@ -65,17 +65,28 @@ impl Candidates {
         self.thresholds[row] = f32::from_bits(cut.above);
     }
 
-    /// The `k` largest of each of the first `rows` tokens.
-    pub(super) fn finish(mut self, rows: usize) -> Latents {
-        let mut latents = Latents::with_capacity(rows, self.k);
+    /// Whether a token has fewer than `k` candidates.
+    pub(super) fn lacks(&self, row: usize) -> bool {
+        self.counts[row] < self.k
+    }
+
+    /// The `k` largest of each of the first `rows` tokens; those of the tokens `others` (ascending) are the rows of `latents` instead.
+    pub(super) fn finish(mut self, rows: usize, others: &[usize], latents: &Latents) -> Latents {
+        let mut all = Latents::with_capacity(rows, self.k);
+        let mut others = others.iter().zip(0..).peekable();
         for row in 0..rows {
+            if let Some((_, other)) = others.next_if(|(other, _)| **other == row) {
+                let entries = latents.range(other);
+                all.push_row(&latents.features[entries.clone()], &latents.acts[entries]);
+                continue;
+            }
             if self.counts[row] > self.k {
                 self.shrink(row, 0);
             }
             let range = row * self.room..row * self.room + self.counts[row];
-            latents.push_row(&self.features[range.clone()], &self.acts[range]);
+            all.push_row(&self.features[range.clone()], &self.acts[range]);
         }
-        latents
+        all
     }
 }
 
