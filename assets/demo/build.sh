@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rebuilds the demo's text, dictionaries, indexes and figures from the books.
+# Rebuilds the demo's text, dictionaries, indexes, probes and figures from the books.
 #
 # usage: build.sh BOOKS [WORK]
 # BOOKS holds chilit/, fairy-tales/ and oz/. WORK (default: a temporary folder) keeps what is not part of the demo.
@@ -17,19 +17,19 @@ rm -rf "$demo/text" && cp -r "$work/books/demo" "$demo/text"
 
 # name, hook, features, k, activations
 dictionaries=(
-  "attn-0 blocks.0.attn.hook_z 512 24 1000000"
-  "attn-1 blocks.1.attn.hook_z 1024 32 1200000"
-  "attn-2 blocks.2.attn.hook_z 1024 32 1200000"
-  "attn-3 blocks.3.attn.hook_z 1024 32 2000000"
-  "resid-2 blocks.2.hook_resid_post 2048 32 2000000"
+  "resid-2 blocks.2.hook_resid_post 2048 32 8000000"
+  "attn-0 blocks.0.attn.hook_z 256 24 5000000"
+  "attn-1 blocks.1.attn.hook_z 1024 32 5000000"
+  "attn-2 blocks.2.attn.hook_z 1024 32 5000000"
+  "attn-3 blocks.3.attn.hook_z 1024 32 5000000"
 )
 for dictionary in "${dictionaries[@]}"; do
   read -r name hook features k activations <<< "$dictionary"
+  sae="$demo/saes/$name"
   "$umbra" train --model "$model" --corpus "$work/books/train" --no-split --hook "$hook" --features "$features" --k "$k" \
-    --tokens "$activations" --seed 0 --precision f16 --out "$demo/saes/$name"
-  "$umbra" index build --model "$model" --sae "$demo/saes/$name" --corpus "$demo/text/held-out" --out "$demo/indexes/$name.sqlite"
-done
-for dictionary in "${dictionaries[@]}"; do
-  read -r name _ <<< "$dictionary"
-  "$umbra" eval --model "$model" --sae "$demo/saes/$name" --corpus "$demo/text/held-out" --project "$demo"
+    --tokens "$activations" --seed 0 --precision f16 --out "$sae"
+  "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" --out "$demo/indexes/$name.sqlite"
+  "$umbra" dark-matter --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 \
+    --keep "$demo/kept/$name.probe.safetensors"
+  "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/held-out" --project "$demo"
 done
