@@ -128,8 +128,10 @@ fn place(table: &Table, feature: FeatureId) -> Option<PlotPoint> {
     (summary.density > 0.0).then(|| PlotPoint::new(summary.density.log10(), summary.max))
 }
 
+/// Powers of ten, but those so near to an end that their number would be cut.
 fn decades((low, high): (f64, f64)) -> Vec<GridMark> {
-    let marks = (low.floor() as i32)..=(high.ceil() as i32);
+    let room = 0.03 * (high - low);
+    let marks = ((low + room).ceil() as i32)..=((high - room).floor() as i32);
     let mark = |power: i32| GridMark {
         value: f64::from(power),
         step_size: 1.0,
