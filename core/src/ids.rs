@@ -50,26 +50,50 @@ id!(
     TokenId
 );
 
-/// A named place inside a block, after TransformerLens.
+/// A named place inside a block, after TransformerLens (version 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Site {
     /// Residual stream entering the block, `[b, t, d]`.
     ResidPre,
-    /// Queries before rotary, `[b, t, h, e]`.
+    /// √(mean square + ε) that the norm before attention divides by, `[b, t, 1]`.
+    Ln1Scale,
+    /// Output of the norm before attention, before its weight and bias, `[b, t, d]`.
+    Ln1Normalized,
+    /// Queries after the bias, before q norm and rotary, `[b, t, h, e]`.
     Q,
-    /// Keys before rotary, `[b, t, h_kv, e]`.
+    /// Keys after the bias, before k norm and rotary, `[b, t, h_kv, e]`.
     K,
     /// Values, `[b, t, h_kv, e]`.
     V,
+    /// Queries after q norm and rotary, `[b, t, h, e]`.
+    RotQ,
+    /// Keys after k norm and rotary, `[b, t, h_kv, e]`.
+    RotK,
+    /// Scores before softmax: scaled, capped, −∞ where masked, `[b, h, t, t]`.
+    AttnScores,
     /// Attention pattern after softmax, `[b, h, t, t]`.
     Pattern,
     /// Attention-weighted values before the output projection, `[b, t, h, e]`.
     Z,
-    /// Attention output, `[b, t, d]`.
+    /// What each head writes, without the output bias, `[b, t, h, d]`: large, so computed only when asked for.
+    Result,
+    /// Attention output (after a post-norm, where the family has one), `[b, t, d]`.
     AttnOut,
     /// Residual stream between attention and MLP, `[b, t, d]`.
     ResidMid,
-    /// MLP output, `[b, t, d]`.
+    /// √(mean square + ε) that the norm before the MLP divides by, `[b, t, 1]`.
+    Ln2Scale,
+    /// Output of the norm before the MLP, before its weight and bias, `[b, t, d]`.
+    Ln2Normalized,
+    /// The MLP's input, normed and weighted, `[b, t, d]`.
+    MlpIn,
+    /// What the activation function reads (gated MLPs: the gate), `[b, t, m]`.
+    MlpPre,
+    /// What a gated MLP multiplies the activated gate by, `[b, t, m]`.
+    MlpPreLinear,
+    /// What the MLP's output projection reads, `[b, t, m]`.
+    MlpPost,
+    /// MLP output (after a post-norm, where the family has one), `[b, t, d]`.
     MlpOut,
     /// Residual stream leaving the block, `[b, t, d]`.
     ResidPost,
@@ -77,15 +101,27 @@ pub enum Site {
 
 impl Site {
     /// All sites in the order in which a forward pass reaches them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 22] = [
         Self::ResidPre,
+        Self::Ln1Scale,
+        Self::Ln1Normalized,
         Self::Q,
         Self::K,
         Self::V,
+        Self::RotQ,
+        Self::RotK,
+        Self::AttnScores,
         Self::Pattern,
         Self::Z,
+        Self::Result,
         Self::AttnOut,
         Self::ResidMid,
+        Self::Ln2Scale,
+        Self::Ln2Normalized,
+        Self::MlpIn,
+        Self::MlpPre,
+        Self::MlpPreLinear,
+        Self::MlpPost,
         Self::MlpOut,
         Self::ResidPost,
     ];
@@ -94,13 +130,25 @@ impl Site {
     pub const fn name(self) -> &'static str {
         match self {
             Self::ResidPre => "hook_resid_pre",
+            Self::Ln1Scale => "ln1.hook_scale",
+            Self::Ln1Normalized => "ln1.hook_normalized",
             Self::Q => "attn.hook_q",
             Self::K => "attn.hook_k",
             Self::V => "attn.hook_v",
+            Self::RotQ => "attn.hook_rot_q",
+            Self::RotK => "attn.hook_rot_k",
+            Self::AttnScores => "attn.hook_attn_scores",
             Self::Pattern => "attn.hook_pattern",
             Self::Z => "attn.hook_z",
+            Self::Result => "attn.hook_result",
             Self::AttnOut => "hook_attn_out",
             Self::ResidMid => "hook_resid_mid",
+            Self::Ln2Scale => "ln2.hook_scale",
+            Self::Ln2Normalized => "ln2.hook_normalized",
+            Self::MlpIn => "mlp.hook_in",
+            Self::MlpPre => "mlp.hook_pre",
+            Self::MlpPreLinear => "mlp.hook_pre_linear",
+            Self::MlpPost => "mlp.hook_post",
             Self::MlpOut => "hook_mlp_out",
             Self::ResidPost => "hook_resid_post",
         }
@@ -110,13 +158,25 @@ impl Site {
 /// A named place in a model. Ordered as a forward pass reaches them; prints and parses as TransformerLens names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HookPoint {
-    /// Token embedding (without positions), `[b, t, d]`: `hook_embed`.
+    /// Token embedding (without positions, scaled where the family scales it), `[b, t, d]`: `hook_embed`.
     Embed,
+    /// Learned positions, `[1, t, d]`: `hook_pos_embed`.
+    PosEmbed,
     /// A place in a block: `blocks.L.…`.
     Block(Layer, Site),
+    /// √(mean square + ε) that the final norm divides by, `[b, t, 1]`: `ln_final.hook_scale`.
+    FinalScale,
     /// Final norm's output before its weight and bias, `[b, t, d]`: `ln_final.hook_normalized`.
     FinalNormalized,
 }
+
+/// The hooks outside blocks, by name.
+const OUTSIDE: [(HookPoint, &str); 4] = [
+    (HookPoint::Embed, "hook_embed"),
+    (HookPoint::PosEmbed, "hook_pos_embed"),
+    (HookPoint::FinalScale, "ln_final.hook_scale"),
+    (HookPoint::FinalNormalized, "ln_final.hook_normalized"),
+];
 
 impl HookPoint {
     /// The place `site` of block `layer`.
@@ -124,11 +184,28 @@ impl HookPoint {
         Self::Block(Layer::from(layer), site)
     }
 
+    /// All hooks of a model with `layers` blocks, in the order of a forward pass, whether or not its family has them.
+    pub fn all(layers: usize) -> impl Iterator<Item = Self> {
+        let blocks = (0..layers).flat_map(|layer| Site::ALL.map(|site| Self::block(layer, site)));
+        [Self::Embed, Self::PosEmbed]
+            .into_iter()
+            .chain(blocks)
+            .chain([Self::FinalScale, Self::FinalNormalized])
+    }
+
     /// The block this hook is in, if any.
     pub fn layer(self) -> Option<Layer> {
         match self {
             Self::Block(layer, _) => Some(layer),
-            Self::Embed | Self::FinalNormalized => None,
+            Self::Embed | Self::PosEmbed | Self::FinalScale | Self::FinalNormalized => None,
+        }
+    }
+
+    /// The place inside its block, if it is in one.
+    pub fn site(self) -> Option<Site> {
+        match self {
+            Self::Block(_, site) => Some(site),
+            Self::Embed | Self::PosEmbed | Self::FinalScale | Self::FinalNormalized => None,
         }
     }
 
@@ -141,9 +218,11 @@ impl HookPoint {
 impl fmt::Display for HookPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Embed => f.write_str("hook_embed"),
             Self::Block(layer, site) => write!(f, "blocks.{layer}.{}", site.name()),
-            Self::FinalNormalized => f.write_str("ln_final.hook_normalized"),
+            Self::Embed | Self::PosEmbed | Self::FinalScale | Self::FinalNormalized => {
+                let name = OUTSIDE.iter().find(|(hook, _)| hook == self);
+                f.write_str(name.map_or("", |(_, name)| name))
+            }
         }
     }
 }
@@ -160,15 +239,13 @@ impl FromStr for HookPoint {
             Error::hook(
                 name,
                 format!(
-                    "no such hook, choose among hook_embed, {}, ln_final.hook_normalized",
+                    "no such hook, choose among hook_embed, hook_pos_embed, {}, ln_final.hook_scale, ln_final.hook_normalized",
                     sites.join(", ")
                 ),
             )
         };
-        match name {
-            "hook_embed" => return Ok(Self::Embed),
-            "ln_final.hook_normalized" => return Ok(Self::FinalNormalized),
-            _ => {}
+        if let Some((hook, _)) = OUTSIDE.iter().find(|(_, outside)| *outside == name) {
+            return Ok(*hook);
         }
         let (layer, site) = name
             .strip_prefix("blocks.")
@@ -193,6 +270,10 @@ mod tests {
             let hook = HookPoint::block(3, site);
             assert_eq!(hook.to_string().parse::<HookPoint>().unwrap(), hook);
         }
+        for (hook, name) in OUTSIDE {
+            assert_eq!(hook.to_string(), name);
+            assert_eq!(name.parse::<HookPoint>().unwrap(), hook);
+        }
         assert_eq!(
             "blocks.11.attn.hook_z".parse::<HookPoint>().unwrap(),
             HookPoint::block(11, Site::Z)
@@ -209,6 +290,9 @@ mod tests {
 
     #[test]
     fn hooks_are_ordered_as_a_forward_pass_reaches_them() {
+        let all: Vec<_> = HookPoint::all(2).collect();
+        assert_eq!(all.len(), 4 + 2 * Site::ALL.len());
+        assert!(all.is_sorted());
         let mid = HookPoint::block(0, Site::ResidMid);
         assert!(
             HookPoint::Embed < mid

@@ -284,5 +284,14 @@ fn save_again(context: &mut Context<'_>) {
 
 /// Sites a dictionary can read, in the order of a forward pass.
 pub fn sites() -> impl Iterator<Item = Site> {
-    Site::ALL.into_iter().filter(|site| *site != Site::Pattern)
+    let unread = [
+        Site::Ln1Scale,
+        Site::AttnScores,
+        Site::Pattern,
+        Site::Result,
+        Site::Ln2Scale,
+    ];
+    Site::ALL
+        .into_iter()
+        .filter(move |site| !unread.contains(site))
 }

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::{Console, Exit, ModelArgs, model::save};
 use crate::corpus::{Corpus, CorpusSpec};
 use crate::error::{Error, Result};
-use crate::ids::{HookPoint, TokenId};
-use crate::models::{Model, token_tensor};
+use crate::ids::TokenId;
+use crate::models::{Model, Quantity, token_tensor};
 
 /// Rows of a corpus are this long unless `--context` says otherwise or the model's context is shorter.
 const ROW: usize = 256;
@@ -34,7 +34,8 @@ pub(super) struct Args {
     /// Rows of --corpus at most [default: all]
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
-    /// Hooks by their TransformerLens names; several values, may be repeated
+    /// Hooks by their TransformerLens names, `logits`, `loss_sum` (cross-entropy of all next tokens), or `grad.HOOK`, the gradient of `loss_sum`;
+    /// several values, may be repeated
     #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
     hook: Vec<String>,
     /// File to write, whole or not at all: one tensor per hook, and `tokens`
@@ -61,23 +62,23 @@ struct Source {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
     // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
-    let hooks: Vec<HookPoint> = args
+    let wanted: Vec<Quantity> = args
         .hook
         .iter()
         .map(|hook| hook.parse())
         .collect::<Result<_>>()?;
-    for hook in &hooks {
-        model.check_hook(*hook)?;
+    for quantity in &wanted {
+        model.check_quantity(*quantity)?;
     }
     let tokens = tokens(args, &model, console)?;
-    let captured = model.capture(&tokens, &hooks)?;
+    let captured = model.quantities(&tokens, &wanted)?;
     let shapes: serde_json::Map<_, _> = captured
         .iter()
-        .map(|(hook, value)| (hook.to_string(), json!(value.dims())))
+        .map(|(quantity, value)| (quantity.to_string(), json!(value.dims())))
         .collect();
     let mut tensors: BTreeMap<String, Tensor> = captured
         .into_iter()
-        .map(|(hook, value)| (hook.to_string(), value))
+        .map(|(quantity, value)| (quantity.to_string(), value))
         .collect();
     tensors.insert("tokens".to_owned(), tokens);
     save(tensors, &args.out)?;

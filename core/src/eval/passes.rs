@@ -37,13 +37,13 @@ enum Resume {
 impl Resume {
     fn of(hook: HookPoint, layers: usize) -> Self {
         match hook {
-            HookPoint::Embed => Self::Tokens,
+            HookPoint::Embed | HookPoint::PosEmbed => Self::Tokens,
             HookPoint::Block(layer, Site::ResidPre) => Self::At(layer),
             HookPoint::Block(Layer(layer), Site::ResidPost) => Self::At(Layer(layer + 1)),
             HookPoint::Block(layer, _) => {
                 Self::Before(HookPoint::Block(layer, Site::ResidPre), layer)
             }
-            HookPoint::FinalNormalized => {
+            HookPoint::FinalScale | HookPoint::FinalNormalized => {
                 let last = HookPoint::block(layers - 1, Site::ResidPost);
                 Self::Before(last, Layer::from(layers))
             }

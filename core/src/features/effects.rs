@@ -81,17 +81,17 @@ pub(super) fn of(
 /// Whether directions at `hook` are directions of the residual stream, for `hook_z` after `W_O`.
 fn writes_to_residual(hook: HookPoint) -> bool {
     match hook {
-        HookPoint::Embed => true,
-        HookPoint::FinalNormalized => false,
-        HookPoint::Block(_, site) => match site {
-            Site::Q | Site::K | Site::V | Site::Pattern => false,
+        HookPoint::Embed | HookPoint::PosEmbed => true,
+        HookPoint::FinalScale | HookPoint::FinalNormalized => false,
+        HookPoint::Block(_, site) => matches!(
+            site,
             Site::ResidPre
-            | Site::Z
-            | Site::AttnOut
-            | Site::ResidMid
-            | Site::MlpOut
-            | Site::ResidPost => true,
-        },
+                | Site::Z
+                | Site::AttnOut
+                | Site::ResidMid
+                | Site::MlpOut
+                | Site::ResidPost
+        ),
     }
 }
 

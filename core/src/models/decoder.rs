@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Tensor};
 
-use super::blocks::{Block, Halt, KeyValueCache, Linear, Norm, Pass, Rotary, Step};
+use super::blocks::{Block, Halt, KeyValueCache, Linear, Norm, NormHooks, Pass, Rotary, Step};
 use super::{Config, Hooks, Start};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
@@ -14,14 +14,18 @@ pub(super) struct Decoder {
     pub(super) embed: Tensor,
     /// Learned position embedding, `[context, d]`.
     pub(super) positions: Option<Tensor>,
-    /// Rotary positions.
-    pub(super) rotary: Option<Rotary>,
+    /// Factor on the token embedding (Gemma).
+    pub(super) embed_scale: Option<f64>,
+    /// Rotary positions, one table per kind of layer.
+    pub(super) rotaries: Vec<Rotary>,
     /// In order.
     pub(super) blocks: Vec<Block>,
     /// Before the unembedding.
     pub(super) final_norm: Norm,
     /// `[d, v]`.
     pub(super) unembed: Linear,
+    /// Soft cap on the logits: cap · tanh(logit / cap).
+    pub(super) logit_cap: Option<f64>,
 }
 
 /// Which positions' logits a pass computes.
@@ -58,10 +62,11 @@ impl Decoder {
             last: hooks.last(),
             hooks,
             first_position,
-            rotation: match &self.rotary {
-                Some(rotary) => Some(rotary.rotation(first_position, t)?),
-                None => None,
-            },
+            rotations: self
+                .rotaries
+                .iter()
+                .map(|rotary| rotary.rotation(first_position, t))
+                .collect::<Result<_>>()?,
             cache: memory.as_deref_mut().map(|m| &mut m.cache),
         };
         let computed = self.steps(start, logits, &mut pass);
@@ -83,24 +88,58 @@ impl Decoder {
         for (layer, block) in self.blocks.iter().enumerate().skip(first_layer) {
             x = block.forward(layer, x, pass)?;
         }
-        let normalized = self.final_norm.normalize(&x)?;
-        let normalized = pass.at(HookPoint::FinalNormalized, normalized)?;
-        let read = match logits {
-            Logits::All => normalized,
-            Logits::Last => normalized.narrow(1, normalized.dim(1)? - 1, 1)?,
+        let hooks = NormHooks {
+            scale: HookPoint::FinalScale,
+            normalized: HookPoint::FinalNormalized,
         };
-        Ok(self.unembed.forward(&self.final_norm.scale(&read)?)?) // [b, t, v]
+        let hooked = pass.cares(hooks.scale) || pass.cares(hooks.normalized);
+        // Only hooks need the norm of positions whose logits nobody asked for.
+        if logits == Logits::Last && !hooked {
+            x = last(&x)?;
+        }
+        let mut read = self.final_norm.hooked(&x, hooks, pass)?;
+        if logits == Logits::Last && hooked {
+            read = last(&read)?;
+        }
+        let logits = self.unembed.forward(&read)?; // [b, t, v]
+        Ok(match self.logit_cap {
+            Some(cap) => ((logits / cap)?.tanh()? * cap)?,
+            None => logits,
+        })
     }
 
     fn embed(&self, tokens: &Tensor, pass: &mut Pass<'_>) -> Step<Tensor> {
         let (b, t) = tokens.dims2()?;
-        let rows = self.embed.index_select(&tokens.flatten_all()?, 0)?;
+        let mut rows = self.embed.index_select(&tokens.flatten_all()?, 0)?;
+        if let Some(scale) = self.embed_scale {
+            rows = (rows * scale)?;
+        }
         let x = pass.at(HookPoint::Embed, rows.reshape((b, t, ()))?)?;
         Ok(match &self.positions {
-            Some(positions) => x.broadcast_add(&positions.narrow(0, pass.first_position, t)?)?,
+            Some(positions) => {
+                let positions = positions.narrow(0, pass.first_position, t)?.unsqueeze(0)?; // [1, t, d]
+                x.broadcast_add(&pass.at(HookPoint::PosEmbed, positions)?)?
+            }
             None => x,
         })
     }
+
+    /// Whether a pass reaches `hook`.
+    pub(super) fn has(&self, hook: HookPoint) -> bool {
+        match hook {
+            HookPoint::Embed | HookPoint::FinalScale | HookPoint::FinalNormalized => true,
+            HookPoint::PosEmbed => self.positions.is_some(),
+            HookPoint::Block(layer, site) => {
+                let block = self.blocks.get(layer.index());
+                block.is_some_and(|block| block.has(site))
+            }
+        }
+    }
+}
+
+/// The last position of `x [b, t, d]`, `[b, 1, d]`.
+fn last(x: &Tensor) -> Result<Tensor> {
+    Ok(x.narrow(1, x.dim(1)? - 1, 1)?)
 }
 
 /// Positions of this pass, after checking what `start` holds.

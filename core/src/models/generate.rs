@@ -71,6 +71,12 @@ impl<'m> Generator<'m> {
         Ok(logits)
     }
 
+    /// Takes `token` as the next one, whoever chose it.
+    pub(super) fn read(&mut self, token: TokenId) {
+        self.next = None;
+        self.unread = vec![token];
+    }
+
     /// The next token; `None` once all asked for were made or the context is full.
     pub fn step(&mut self, hooks: &mut dyn Hooks) -> Result<Option<TokenId>> {
         if self.left == 0 {
@@ -79,8 +85,7 @@ impl<'m> Generator<'m> {
         let logits = self.logits(hooks)?;
         let token = TokenId(self.chooser.sample(&logits)?);
         self.left -= 1;
-        self.next = None;
-        self.unread = vec![token];
+        self.read(token);
         Ok(Some(token))
     }
 }

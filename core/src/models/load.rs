@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
+use super::Config;
 use super::decoder::Decoder;
+use super::families::Family;
 use super::gguf::Gguf;
 use super::settings::Settings;
 use super::weights::{Fetch, Safetensors};
-use super::{Config, gpt2, llama};
 use crate::error::{Error, Notes, Result};
 use crate::text::TextCodec;
 
@@ -42,7 +43,7 @@ fn gguf(path: &Path, notes: &mut Notes) -> Result<Loaded> {
     let file = Gguf::open(path)?;
     let settings = file.settings()?;
     let codec = file.codec()?;
-    let (config, decoder) = family(&settings)?(&settings, &Fetch::new(&file))?;
+    let (config, decoder) = Family::of(&settings)?.build(settings, &Fetch::new(&file))?;
     notes.add("GGUF: weights are dequantised to f32, q and k rows are in half-split rotary order");
     Ok(Loaded {
         config,
@@ -64,9 +65,9 @@ fn folder(path: &Path, notes: &mut Notes) -> Result<Loaded> {
     if settings.get("quantization_config").is_some() {
         return Err(settings.unsupported("`quantization_config`"));
     }
-    let family = family(&settings)?;
+    let family = Family::of(&settings)?;
     let files = Safetensors::open(path)?;
-    let (config, decoder) = family(&settings, &Fetch::new(&files))?;
+    let (config, decoder) = family.build(settings, &Fetch::new(&files))?;
     let codec = if path.join("tokenizer.json").exists() {
         TextCodec::open(path)?
     } else {
@@ -79,32 +80,6 @@ fn folder(path: &Path, notes: &mut Notes) -> Result<Loaded> {
         codec,
         files: files.files().to_vec(),
     })
-}
-
-/// Builds a decoder of one family.
-type Build = fn(&Settings, &Fetch<'_>) -> Result<(Config, Decoder)>;
-
-/// The families by `model_type`: one line each.
-const FAMILIES: [(&str, Build); 2] = [("gpt2", gpt2::build), ("llama", llama::build)];
-
-fn family(settings: &Settings) -> Result<Build> {
-    let name = settings.text("model_type").ok_or_else(|| {
-        Error::input(
-            "lacks the key `model_type`, is this a model's folder?",
-            settings.path(),
-        )
-    })?;
-    FAMILIES
-        .iter()
-        .find(|(family, _)| *family == name)
-        .map(|(_, build)| *build)
-        .ok_or_else(|| {
-            let known: Vec<_> = FAMILIES.iter().map(|(family, _)| *family).collect();
-            Error::Unsupported {
-                what: format!("the model family `{name}` in {}", settings.path().display()),
-                remedy: format!("choose a model of one of these: {}", known.join(", ")),
-            }
-        })
 }
 
 /// Hex SHA-256 over the bytes of `files` in order.

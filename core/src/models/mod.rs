@@ -2,12 +2,15 @@
 
 mod blocks;
 mod decoder;
+mod families;
 mod generate;
 mod gguf;
-mod gpt2;
-mod llama;
+mod gradient;
 mod load;
+mod quantity;
+mod rope;
 mod settings;
+pub mod verify;
 mod weights;
 
 use std::collections::BTreeMap;
@@ -18,6 +21,8 @@ use candle_core::{D, Device, Tensor};
 
 use self::decoder::{Decoder, Logits};
 pub use self::generate::Generator;
+pub use self::gradient::{Gradients, Scalar};
+pub use self::quantity::Quantity;
 use crate::Flow;
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Notes, Result};
@@ -36,7 +41,7 @@ pub enum NormKind {
 /// A model's shape, whatever its family.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Family name as in `model_type`: `gpt2`, `llama`.
+    /// Family name as in `model_type`: `gpt2`, `llama` and so on.
     pub family: &'static str,
     /// Blocks, `l`.
     pub layers: usize,
@@ -73,7 +78,7 @@ pub enum Start<'a> {
 
 /// Reads or replaces hook values during a forward pass.
 pub trait Hooks {
-    /// Whether [`Hooks::visit`] is to be called there. Asked once per hook and pass.
+    /// Whether [`Hooks::visit`] is to be called there. Asked before the value is computed, perhaps more than once.
     fn wants(&self, hook: HookPoint) -> bool;
 
     /// Sees the value (shapes as in [`crate::ids::Site`]); `Some` replaces it. `first_position` is the position of the first token of `value`
@@ -197,36 +202,66 @@ impl Model {
         self
     }
 
-    /// An error naming the hooks there are, if this model lacks `hook`.
-    pub fn check_hook(&self, hook: HookPoint) -> Result<()> {
-        match hook.layer() {
-            Some(layer) if layer.index() >= self.config.layers => {
-                let sites: Vec<_> = Site::ALL.iter().map(|site| site.name()).collect();
-                Err(Error::hook(
-                    hook,
-                    format!(
-                        "{} has no block {layer}, its hooks are hook_embed, blocks.0 to blocks.{} with {}, and ln_final.hook_normalized",
-                        self.name,
-                        self.config.layers - 1,
-                        sites.join(", ")
-                    ),
-                ))
-            }
-            _ => Ok(()),
-        }
+    /// The hooks it has, in the order in which a pass reaches them.
+    pub fn hooks(&self) -> impl Iterator<Item = HookPoint> {
+        HookPoint::all(self.config.layers).filter(|hook| self.decoder.has(*hook))
     }
 
-    /// Width of one token's activation at `hook`, heads concatenated (`hook_z`: h·e). An error for `hook_pattern` or a layer it lacks.
+    /// An error naming the hooks there are, if this model lacks `hook`.
+    pub fn check_hook(&self, hook: HookPoint) -> Result<()> {
+        if self.decoder.has(hook) {
+            return Ok(());
+        }
+        let why = match hook.layer() {
+            Some(layer) if layer.index() >= self.config.layers => {
+                format!("{} has no block {layer}", self.name)
+            }
+            _ => format!("{} ({}) has no such place", self.name, self.config.family),
+        };
+        let first = Layer(0);
+        let names: Vec<String> = self
+            .hooks()
+            .filter(|hook| hook.layer().is_none_or(|layer| layer == first))
+            .map(|hook| match hook {
+                HookPoint::Block(_, site) => site.name().to_owned(),
+                outside => outside.to_string(),
+            })
+            .collect();
+        Err(Error::hook(
+            hook,
+            format!(
+                "{why}, its hooks are (blocks.0 to blocks.{} each) {}",
+                self.config.layers - 1,
+                names.join(", ")
+            ),
+        ))
+    }
+
+    /// Width of one token's activation at `hook`, heads concatenated (`hook_z`: h·e). An error for tables of positions and for hooks it lacks.
     pub fn width(&self, hook: HookPoint) -> Result<usize> {
         self.check_hook(hook)?;
         let config = &self.config;
-        match hook {
-            HookPoint::Block(_, Site::Pattern) => Err(Error::hook(
+        let site = match hook {
+            HookPoint::Block(_, site) => site,
+            HookPoint::PosEmbed => {
+                return Err(Error::hook(
+                    hook,
+                    "is the same for every text and no activation, choose another hook",
+                ));
+            }
+            HookPoint::FinalScale => return Ok(1),
+            HookPoint::Embed | HookPoint::FinalNormalized => return Ok(config.d_model),
+        };
+        match site {
+            Site::AttnScores | Site::Pattern => Err(Error::hook(
                 hook,
                 "is a table of positions and has no width, choose another hook",
             )),
-            HookPoint::Block(_, Site::Q | Site::Z) => Ok(config.heads * config.d_head),
-            HookPoint::Block(_, Site::K | Site::V) => Ok(config.kv_heads * config.d_head),
+            Site::Q | Site::RotQ | Site::Z => Ok(config.heads * config.d_head),
+            Site::K | Site::V | Site::RotK => Ok(config.kv_heads * config.d_head),
+            Site::Result => Ok(config.heads * config.d_model),
+            Site::MlpPre | Site::MlpPreLinear | Site::MlpPost => Ok(config.d_mlp),
+            Site::Ln1Scale | Site::Ln2Scale => Ok(1),
             _ => Ok(config.d_model),
         }
     }
@@ -253,8 +288,8 @@ impl Model {
             self.check_hook(*hook)?;
         }
         let mut capture = Capture {
-            wanted: hooks,
-            values: BTreeMap::new(),
+            last: hooks.iter().max().copied(),
+            ..Capture::to_the_end(hooks)
         };
         if !hooks.is_empty() {
             self.run(Start::Tokens(tokens), &mut capture)?;
@@ -321,7 +356,19 @@ impl Hooks for NoHooks {
 
 struct Capture<'a> {
     wanted: &'a [HookPoint],
+    last: Option<HookPoint>,
     values: BTreeMap<HookPoint, Tensor>,
+}
+
+impl<'a> Capture<'a> {
+    /// Keeps the values of `wanted` of a pass that runs to its end.
+    fn to_the_end(wanted: &'a [HookPoint]) -> Self {
+        Self {
+            wanted,
+            last: None,
+            values: BTreeMap::new(),
+        }
+    }
 }
 
 impl Hooks for Capture<'_> {
@@ -335,7 +382,7 @@ impl Hooks for Capture<'_> {
     }
 
     fn last(&self) -> Option<HookPoint> {
-        self.wanted.iter().max().copied()
+        self.last
     }
 }
 

@@ -6,10 +6,14 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// A parsed `config.json` (or the same keys made from a GGUF header).
+/// No count in a model is larger: products of two still fit a machine word, so no shape overflows.
+const MOST: u64 = 1 << 31;
+
+/// A parsed `config.json` (or the same keys made from a GGUF header), above its family's defaults.
 #[derive(Debug)]
 pub(super) struct Settings {
     values: Value,
+    defaults: Value,
     path: PathBuf,
 }
 
@@ -27,8 +31,20 @@ impl Settings {
     pub(super) fn new(values: Value, path: &Path) -> Self {
         Self {
             values,
+            defaults: Value::Null,
             path: path.to_path_buf(),
         }
+    }
+
+    /// With what a missing key means.
+    pub(super) fn with_defaults(self, defaults: Value) -> Self {
+        Self { defaults, ..self }
+    }
+
+    /// The settings nested under `key`, if there are any.
+    pub(super) fn inside(&self, key: &str) -> Option<Self> {
+        let values = self.values.get(key).filter(|value| value.is_object())?;
+        Some(Self::new(values.clone(), &self.path).with_defaults(self.defaults.clone()))
     }
 
     /// The file.
@@ -36,19 +52,43 @@ impl Settings {
         &self.path
     }
 
-    /// The value of `key`; null counts as absent.
+    /// The value of `key`, else its default; null counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
-        self.values.get(key).filter(|value| !value.is_null())
+        let there = |values: &'_ Value| values.get(key).is_some_and(|value| !value.is_null());
+        [&self.values, &self.defaults]
+            .into_iter()
+            .find(|values| there(values))
+            .and_then(|values| values.get(key))
+    }
+
+    /// Whether the file itself has `key`, be it null.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.values.get(key).is_some()
+    }
+
+    /// Whether the file sets `key` to null, where that means something else than leaving it out.
+    pub(super) fn is_null(&self, key: &str) -> bool {
+        self.values.get(key).is_some_and(Value::is_null)
     }
 
     /// A text, if the key is there.
-    pub(super) fn text(&self, key: &str) -> Option<&str> {
-        self.get(key).and_then(Value::as_str)
+    pub(super) fn text(&self, key: &str) -> Result<Option<&str>> {
+        self.get(key)
+            .map(|value| {
+                value
+                    .as_str()
+                    .ok_or_else(|| self.wrong(key, "a text", value))
+            })
+            .transpose()
     }
 
-    /// A truth value, or `default`.
-    pub(super) fn flag(&self, key: &str, default: bool) -> bool {
-        self.get(key).and_then(Value::as_bool).unwrap_or(default)
+    /// A truth value; absent without default is false.
+    pub(super) fn flag(&self, key: &str) -> Result<bool> {
+        self.get(key).map_or(Ok(false), |value| {
+            value
+                .as_bool()
+                .ok_or_else(|| self.wrong(key, "true or false", value))
+        })
     }
 
     /// A positive whole number, if the key is there.
@@ -57,9 +97,9 @@ impl Settings {
             .map(|value| {
                 value
                     .as_u64()
-                    .filter(|n| *n > 0)
+                    .filter(|n| *n > 0 && *n < MOST)
                     .and_then(|n| usize::try_from(n).ok())
-                    .ok_or_else(|| self.wrong(key, "a positive whole number", value))
+                    .ok_or_else(|| self.wrong(key, "a positive whole number below 2^31", value))
             })
             .transpose()
     }
@@ -81,12 +121,43 @@ impl Settings {
             .transpose()
     }
 
-    /// Refuses the model if `key` is true.
-    pub(super) fn refuse(&self, key: &str) -> Result<()> {
-        if self.flag(key, false) {
-            return Err(self.unsupported(&format!("`{key}`")));
+    /// A number above 0.
+    pub(super) fn positive(&self, key: &str) -> Result<f64> {
+        let number = self.number(key)?.filter(|n| n.is_finite() && *n > 0.0);
+        number.ok_or_else(|| {
+            let found = self.get(key).unwrap_or(&Value::Null);
+            self.wrong(key, "a number above 0", found)
+        })
+    }
+
+    /// A number above 0 that null or absence without default switches off.
+    pub(super) fn positive_if_any(&self, key: &str) -> Result<Option<f64>> {
+        if self.is_null(key) || self.get(key).is_none() {
+            return Ok(None);
         }
-        Ok(())
+        self.positive(key).map(Some)
+    }
+
+    /// A positive whole number that null or absence without default switches off.
+    pub(super) fn count_or_off(&self, key: &str) -> Result<Option<usize>> {
+        if self.is_null(key) {
+            return Ok(None);
+        }
+        self.count_if_any(key)
+    }
+
+    /// Refuses the model if one of `keys` is set to anything but null, false or 0: the family has no such thing.
+    pub(super) fn refuse(&self, keys: &[&str]) -> Result<()> {
+        let off = |value: &Value| match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::Number(number) => number.as_f64() == Some(0.0),
+            _ => false,
+        };
+        let set = |key: &&&str| self.get(key).is_some_and(|value| !off(value));
+        match keys.iter().find(set) {
+            Some(key) => Err(self.unsupported(&format!("`{key}`"))),
+            None => Ok(()),
+        }
     }
 
     /// What this version does not honour, said with the file.
@@ -97,7 +168,8 @@ impl Settings {
         }
     }
 
-    fn wrong(&self, key: &str, wanted: &str, found: &Value) -> Error {
+    /// A value of another kind than it should be.
+    pub(super) fn wrong(&self, key: &str, wanted: &str, found: &Value) -> Error {
         Error::input(
             format!("`{key}` should be {wanted}, is {found}"),
             &self.path,

@@ -215,7 +215,10 @@ pub(super) fn text(sae: &Sae) -> String {
 fn by_head(hook: HookPoint) -> bool {
     matches!(
         hook,
-        HookPoint::Block(_, Site::Z | Site::Q | Site::K | Site::V)
+        HookPoint::Block(
+            _,
+            Site::Z | Site::Q | Site::K | Site::V | Site::RotQ | Site::RotK | Site::Result
+        )
     )
 }
 

@@ -1,13 +1,16 @@
-//! Inputs: grouped heads, a cache before the queries, one query, large scores, views into a fused projection, more rows than a block.
+//! Inputs: grouped heads, a cache before the queries, soft caps, windows, one query, large scores, views into a fused projection, more rows than a
+//! block.
 
 use candle_core::{Device, Tensor};
+
+use super::Rule;
 
 /// One input.
 pub(super) struct Case {
     pub(super) q: Tensor,
     pub(super) k: Tensor,
     pub(super) v: Tensor,
-    pub(super) scale: f64,
+    pub(super) rule: Rule,
 }
 
 fn numbers(dims: (usize, usize, usize, usize), step: usize) -> Tensor {
@@ -23,8 +26,18 @@ fn case(b: usize, (t, s): (usize, usize), (h, h_kv): (usize, usize), e: usize) -
         q: numbers((b, t, h, e), 37),
         k: numbers((b, s, h_kv, e), 53),
         v: numbers((b, s, h_kv, e), 71),
-        scale: 1.0 / (e as f64).sqrt(),
+        rule: Rule {
+            scale: 1.0 / (e as f64).sqrt(),
+            cap: None,
+            window: None,
+        },
     }
+}
+
+fn ruled(mut case: Case, cap: Option<f64>, window: Option<usize>) -> Case {
+    case.rule.cap = cap;
+    case.rule.window = window;
+    case
 }
 
 /// All of them; the largest last.
@@ -34,13 +47,21 @@ pub(super) fn all() -> Vec<Case> {
         q: fused.narrow(2, 0, 4).unwrap(),
         k: fused.narrow(2, 4, 2).unwrap(),
         v: fused.narrow(2, 6, 2).unwrap(),
-        scale: 0.5,
+        rule: Rule {
+            scale: 0.5,
+            cap: None,
+            window: None,
+        },
     };
     let mut sharp = case(1, (9, 9), (2, 1), 4);
-    sharp.scale = 60.0;
+    sharp.rule.scale = 60.0;
     vec![
         case(2, (3, 3), (2, 2), 3),
         case(1, (2, 5), (4, 2), 3),
+        ruled(case(1, (4, 4), (2, 1), 3), Some(0.4), None),
+        ruled(case(1, (3, 5), (2, 1), 3), Some(1.5), Some(2)),
+        ruled(case(1, (150, 170), (2, 1), 8), None, Some(7)),
+        ruled(case(1, (9, 9), (1, 1), 4), None, Some(100)),
         case(1, (1, 1), (1, 1), 1),
         case(1, (1, 40), (3, 3), 8),
         views,

@@ -1,7 +1,10 @@
 //! `gemm` per head over blocks of queries, so that what no query of a block may see is never computed; softmax by autovectorisation.
 
+use std::ops::Range;
+
 use gemm::Parallelism;
 
+use super::Rule;
 use crate::kernels::exponential::exponential;
 use crate::kernels::for_this_cpu;
 
@@ -24,41 +27,79 @@ pub(super) struct Square {
 }
 
 impl Square {
-    /// First query, queries and keys visible to the last of them, block by block.
-    fn blocks(&self) -> impl Iterator<Item = (usize, usize, usize)> {
-        let (t, s) = (self.t, self.s);
-        (0..t).step_by(BLOCK).map(move |from| {
-            let queries = BLOCK.min(t - from);
-            (from, queries, s - t + from + queries)
-        })
+    /// First query and number of queries, block by block.
+    fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let t = self.t;
+        (0..t)
+            .step_by(BLOCK)
+            .map(move |from| (from, BLOCK.min(t - from)))
+    }
+
+    /// The keys that `query` sees.
+    fn seen(&self, query: usize, window: Option<usize>) -> Range<usize> {
+        let end = self.s - self.t + query + 1;
+        window.map_or(0, |window| end.saturating_sub(window))..end
     }
 }
 
-/// One head's pattern `[t, s]`, zero on entry, from `q [t, e]` and `k [s, e]`.
-pub(super) fn pattern(into: &mut [f32], q: Rows<'_>, k: Rows<'_>, shape: &Square, scale: f32) {
+/// What becomes of the scores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// Their softmax, 0 where a query may not look.
+    Softmax,
+    /// Themselves, −∞ where a query may not look.
+    Mask,
+}
+
+/// One head's scores or pattern `[t, s]` from `q [t, e]` and `k [s, e]`.
+pub(super) fn scores(
+    into: &mut [f32],
+    (q, k): (Rows<'_>, Rows<'_>),
+    shape: &Square,
+    rule: &Rule,
+    end: End,
+) {
     let (s, e) = (shape.s, shape.e);
-    for (from, queries, keys) in shape.blocks() {
+    for (from, queries) in shape.blocks() {
         let block = &mut into[from * s..(from + queries) * s];
+        let first = shape.seen(from, rule.window).start;
+        let last = shape.seen(from + queries - 1, rule.window).end;
         let operands = Operands {
-            dims: (queries, keys, e),
+            dims: (queries, last - first, e),
             left: &q.values[from * q.stride..],
             left_stride: q.stride,
-            right: k.values,
+            right: &k.values[first * k.stride..],
             right_strides: (1, k.stride),
         };
-        product(block, s, &operands, scale);
+        product(&mut block[first..], s, &operands, rule.scale as f32);
         for (i, row) in block.chunks_exact_mut(s).enumerate() {
-            let (seen, hidden) = row.split_at_mut(s - shape.t + from + i + 1);
-            softmax(seen);
-            hidden.fill(0.0);
+            finish(row, shape.seen(from + i, rule.window), rule.cap, end);
         }
+    }
+}
+
+/// One query's row of products to scores or pattern.
+fn finish(row: &mut [f32], seen: Range<usize>, cap: Option<f64>, end: End) {
+    let hidden = match end {
+        End::Softmax => 0.0,
+        End::Mask => f32::NEG_INFINITY,
+    };
+    row[..seen.start].fill(hidden);
+    row[seen.end..].fill(hidden);
+    let row = &mut row[seen];
+    if let Some(cap) = cap {
+        soft_cap(row, cap as f32);
+    }
+    if end == End::Softmax {
+        softmax(row);
     }
 }
 
 /// One head's `z [t, e]`, in rows `into.1` apart, from its pattern `[t, s]` and `v [s, e]`.
 pub(super) fn mix(into: (&mut [f32], usize), pattern: &[f32], v: Rows<'_>, shape: &Square) {
     let (z, stride) = into;
-    for (from, queries, keys) in shape.blocks() {
+    for (from, queries) in shape.blocks() {
+        let keys = shape.seen(from + queries - 1, None).end;
         let operands = Operands {
             dims: (queries, shape.e, keys),
             left: &pattern[from * shape.s..],
@@ -118,7 +159,24 @@ fn product(into: &mut [f32], stride: usize, operands: &Operands<'_>, scale: f32)
 }
 
 for_this_cpu! {
-    fn softmax(row: &mut [f32]) = softmax_body;
+    /// Softmax of one row in place.
+    pub(super) fn softmax(row: &mut [f32]) = softmax_body;
+}
+for_this_cpu! {
+    fn soft_cap(row: &mut [f32], cap: f32) = soft_cap_body;
+}
+
+/// `cap · tanh(x / cap)`, the hyperbolic tangent as `1 − 2 / (e^{2x} + 1)`.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn soft_cap_body<const FMA: bool>(row: &mut [f32], cap: f32) {
+    let twice = 2.0 / cap;
+    for v in row {
+        *v = cap * (1.0 - 2.0 / (exponential::<FMA>(*v * twice) + 1.0));
+    }
 }
 
 #[inline(always)]

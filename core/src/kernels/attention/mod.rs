@@ -1,13 +1,16 @@
-//! Causal attention in two steps: `pattern[b, h, t, s] = softmax over s ≤ s − t + query of scale · q·k`, and
-//! `z[b, t, h, e] = Σ_s pattern[b, h, t, s] · v[b, s, g, e]`. Query head h reads key/value head g = h / (heads / kv_heads).
+//! Causal attention in two steps: `pattern[b, h, t, s] = softmax over visible s of scores[b, h, t, s]`, where
+//! `scores = cap · tanh(scale · q·k / cap)` (without a cap: `scale · q·k`), and `z[b, t, h, e] = Σ_s pattern[b, h, t, s] · v[b, s, g, e]`.
+//! Query head h reads key/value head g = h / (heads / kv_heads). A query at position p sees the keys p − window < s ≤ p (without a window: s ≤ p).
 //!
 //! | tensor | shape |
 //! |---|---|
 //! | `q` | `[b, t, h, e]` |
 //! | `k`, `v` | `[b, s, h_kv, e]`, s ≥ t: the last t of the s positions are those of the queries |
+//! | `scores` | `[b, h, t, s]`, −∞ where a query may not look |
 //! | `pattern` | `[b, h, t, s]`, exactly 0 where a query may not look |
 //! | `z` | `[b, t, h, e]` |
 //!
+//! [`Pattern`] does scores and softmax at once; [`Scores`] and [`Softmax`] are its two halves, for whoever looks between them.
 //! Inputs may be views whose last dimension is dense, so queries, keys and values are read where the fused projection left them.
 //! Differentiable in all inputs. Tolerance against the definition: 1e-5 absolute on values of order 1.
 
@@ -18,11 +21,28 @@ mod mix;
 mod pattern;
 #[cfg(test)]
 mod reference;
+mod scores;
+mod softmax;
 
 pub(crate) use mix::Mix;
 pub(crate) use pattern::Pattern;
+pub(crate) use scores::Scores;
+pub(crate) use softmax::Softmax;
 
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
+
+use super::each_chunk;
+
+/// How scores are made from products of queries and keys, and which are seen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Rule {
+    /// Factor on the scores.
+    pub(crate) scale: f64,
+    /// Soft cap: scores become cap · tanh(score / cap).
+    pub(crate) cap: Option<f64>,
+    /// Keys a query sees, itself included; all before it if absent.
+    pub(crate) window: Option<usize>,
+}
 
 /// `[b, t, h, e]` with strides, in a slice.
 #[derive(Clone, Copy)]
@@ -56,6 +76,60 @@ impl<'a> View<'a> {
             stride: self.strides[1],
         }
     }
+}
+
+/// The extents `(b, t, h, e)` of queries and `s` of keys, after checking that they fit.
+fn fitting(q: &View<'_>, k: &View<'_>) -> Result<([usize; 4], usize)> {
+    let ([b, t, h, e], [b_k, s, h_kv, e_k]) = (q.dims, k.dims);
+    if b != b_k || e != e_k || s < t || h_kv == 0 || !h.is_multiple_of(h_kv) {
+        bail!("attention: `k` {:?} does not fit `q` {:?}", k.dims, q.dims);
+    }
+    Ok(([b, t, h, e], s))
+}
+
+/// Scores or the pattern, `[b, h, t, s]`, head by head.
+fn by_head(
+    (q, q_layout): (&CpuStorage, &Layout),
+    (k, k_layout): (&CpuStorage, &Layout),
+    rule: &Rule,
+    end: cpu::End,
+) -> Result<(CpuStorage, candle_core::Shape)> {
+    let q = View::of("q", q, q_layout)?;
+    let k = View::of("k", k, k_layout)?;
+    let ([b, t, h, e], s) = fitting(&q, &k)?;
+    let sharing = h / k.dims[2];
+    let mut into = vec![0.0; b * h * t * s];
+    each_chunk(&mut into, t * s, |head, into| {
+        let (b, h_q) = (head / h, head % h);
+        let shape = cpu::Square { t, s, e };
+        cpu::scores(
+            into,
+            (q.head(b, h_q), k.head(b, h_q / sharing)),
+            &shape,
+            rule,
+            end,
+        );
+    });
+    Ok((
+        CpuStorage::F32(into),
+        candle_core::Shape::from((b, h, t, s)),
+    ))
+}
+
+/// Gradients of queries and keys from those of the scaled products, `[b, h, t, s]`.
+fn from_products(
+    q: &Tensor,
+    k: &Tensor,
+    products: &Tensor,
+) -> Result<(Option<Tensor>, Option<Tensor>)> {
+    let (heads, h_kv) = (q.dim(2)?, k.dim(2)?);
+    let grad_q = products.matmul(&spread(k, heads)?)?; // [b, h, t, e]
+    let q = q.transpose(1, 2)?.contiguous()?;
+    let grad_k = products.t()?.contiguous()?.matmul(&q)?; // [b, h, s, e]
+    Ok((
+        Some(grad_q.transpose(1, 2)?.contiguous()?),
+        Some(gather(&grad_k, h_kv)?),
+    ))
 }
 
 /// Each key/value head as often as queries read it, `[b, s, h_kv, e]` to `[b, h, s, e]`.
@@ -98,7 +172,7 @@ mod tests {
     #[test]
     fn both_steps_are_their_definition() {
         for case in cases::all() {
-            let pattern = Pattern { scale: case.scale };
+            let pattern = Pattern(case.rule);
             let pattern = case.q.apply_op2_no_bwd(&case.k, &pattern).unwrap();
             let want = reference::pattern(&case);
             let mut got = values(&pattern);
@@ -114,13 +188,34 @@ mod tests {
     }
 
     #[test]
+    fn the_halves_of_the_pattern_are_the_whole() {
+        for case in cases::all() {
+            let whole = case.q.apply_op2_no_bwd(&case.k, &Pattern(case.rule));
+            let scores = case.q.apply_op2_no_bwd(&case.k, &Scores(case.rule));
+            let scores = scores.unwrap();
+            let halves = scores.apply_op1_no_bwd(&Softmax).unwrap();
+            let want: Vec<f64> = values(&whole.unwrap()).into_iter().map(f64::from).collect();
+            assert!(off(&values(&halves), &want) < 1e-6);
+            for (score, want) in values(&scores).iter().zip(reference::scores(&case)) {
+                let off = (f64::from(*score) - want).abs();
+                let same = f64::from(*score) == want || off < 1e-5 * (1.0 + want.abs());
+                assert!(same, "{score} {want}");
+            }
+        }
+    }
+
+    #[test]
     fn gradients_are_those_of_finite_differences() {
-        for case in cases::all().into_iter().take(2) {
-            let op = Pattern { scale: case.scale };
+        for case in cases::all().into_iter().take(4) {
+            let op = Pattern(case.rule);
             let q = Var::from_tensor(&case.q).unwrap();
             check_gradient(&q, &|q| q.apply_op2(&case.k, op));
+            let halves =
+                |q: &Tensor, k: &Tensor| q.apply_op2(k, Scores(case.rule))?.apply_op1(Softmax);
+            check_gradient(&q, &|q| halves(q, &case.k));
             let k = Var::from_tensor(&case.k).unwrap();
             check_gradient(&k, &|k| case.q.apply_op2(k, op));
+            check_gradient(&k, &|k| halves(&case.q, k));
             let v = Var::from_tensor(&case.v).unwrap();
             let pattern = case.q.apply_op2_no_bwd(&case.k, &op).unwrap();
             check_gradient(&v, &|v| pattern.apply_op2(v, Mix));
@@ -132,9 +227,11 @@ mod tests {
     #[test]
     fn one_thread_and_all_give_the_same_bytes() {
         let case = cases::all().pop().unwrap();
-        let op = Pattern { scale: case.scale };
         let both = || {
-            let pattern = case.q.apply_op2_no_bwd(&case.k, &op).unwrap();
+            let pattern = case
+                .q
+                .apply_op2_no_bwd(&case.k, &Pattern(case.rule))
+                .unwrap();
             values(&pattern.apply_op2_no_bwd(&case.v, &Mix).unwrap())
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
@@ -144,10 +241,17 @@ mod tests {
     #[test]
     fn shapes_that_do_not_fit_are_refused() {
         let case = cases::all().swap_remove(0);
-        let op = Pattern { scale: 1.0 };
         let short = case.k.narrow(1, 0, 1).unwrap();
-        assert!(case.q.apply_op2_no_bwd(&short, &op).is_err());
-        let pattern = case.q.apply_op2_no_bwd(&case.k, &op).unwrap();
+        assert!(
+            case.q
+                .apply_op2_no_bwd(&short, &Pattern(case.rule))
+                .is_err()
+        );
+        assert!(case.q.apply_op2_no_bwd(&short, &Scores(case.rule)).is_err());
+        let pattern = case
+            .q
+            .apply_op2_no_bwd(&case.k, &Pattern(case.rule))
+            .unwrap();
         let v = case.v.narrow(1, 0, 1).unwrap();
         assert!(pattern.apply_op2_no_bwd(&v, &Mix).is_err());
     }

@@ -9,26 +9,38 @@ fn nested(x: &candle_core::Tensor) -> Vec<Vec<Vec<Vec<f32>>>> {
         .collect()
 }
 
-/// `[b, h, t, s]`.
-pub(super) fn pattern(case: &Case) -> Vec<f64> {
+/// `[b, h, t, s]`, −∞ where a query may not look.
+pub(super) fn scores(case: &Case) -> Vec<f64> {
     let (b, t, h, _) = case.q.dims4().unwrap();
     let (_, s, h_kv, _) = case.k.dims4().unwrap();
     let (q, k) = (nested(&case.q), nested(&case.k));
-    let mut all = Vec::new();
-    for row in 0..b * h * t {
-        let (b, h_q, query) = (row / (h * t), row / t % h, row % t);
-        let score = |key: usize| -> f64 {
-            let pairs = q[b][query][h_q].iter().zip(&k[b][key][h_q / (h / h_kv)]);
-            let products = pairs.map(|(q, k)| f64::from(*q) * f64::from(*k));
-            products.sum::<f64>() * case.scale
-        };
-        let seen = s - t + query;
-        let largest = (0..=seen).map(score).fold(f64::NEG_INFINITY, f64::max);
-        let sum: f64 = (0..=seen).map(|key| (score(key) - largest).exp()).sum();
-        all.extend((0..=seen).map(|key| (score(key) - largest).exp() / sum));
-        all.extend((seen + 1..s).map(|_| 0.0));
-    }
-    all
+    let entry = |i: usize| -> f64 {
+        let (b, h_q, query, key) = (i / (h * t * s), i / (t * s) % h, i / s % t, i % s);
+        let position = s - t + query;
+        let window = case.rule.window.unwrap_or(usize::MAX);
+        if key > position || position - key >= window {
+            return f64::NEG_INFINITY;
+        }
+        let pairs = q[b][query][h_q].iter().zip(&k[b][key][h_q / (h / h_kv)]);
+        let products = pairs.map(|(q, k)| f64::from(*q) * f64::from(*k));
+        let score = products.sum::<f64>() * case.rule.scale;
+        case.rule
+            .cap
+            .map_or(score, |cap| cap * (score / cap).tanh())
+    };
+    (0..b * h * t * s).map(entry).collect()
+}
+
+/// `[b, h, t, s]`.
+pub(super) fn pattern(case: &Case) -> Vec<f64> {
+    let s = case.k.dim(1).unwrap();
+    let scores = scores(case);
+    let rows = scores.chunks(s).flat_map(|row| {
+        let largest = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let sum: f64 = row.iter().map(|score| (score - largest).exp()).sum();
+        row.iter().map(move |score| (score - largest).exp() / sum)
+    });
+    rows.collect()
 }
 
 /// `[b, t, h, e]` from `pattern`.

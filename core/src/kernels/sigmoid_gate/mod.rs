@@ -1,4 +1,4 @@
-//! `y = x · σ(a·x + b·x³)`: SiLU with a = 1, b = 0; GELU by its tanh approximation with a = 2√(2/π), b = 0.044715·a.
+//! `y = x · σ(a·x + b·x³)`: SiLU with a = 1, b = 0; quick GELU with a = 1.702, b = 0; GELU by its tanh approximation with a = 2√(2/π), b = 0.044715·a.
 //!
 //! | tensor | shape |
 //! |---|---|
@@ -30,6 +30,12 @@ impl SigmoidGate {
     /// x · σ(x).
     pub(crate) const SILU: Self = Self {
         linear: 1.0,
+        cubic: 0.0,
+    };
+
+    /// x · σ(1.702·x).
+    pub(crate) const QUICK_GELU: Self = Self {
+        linear: 1.702,
         cubic: 0.0,
     };
 
@@ -85,7 +91,11 @@ mod tests {
 
     #[test]
     fn the_gate_is_its_definition() {
-        for gate in [SigmoidGate::SILU, SigmoidGate::GELU_TANH] {
+        for gate in [
+            SigmoidGate::SILU,
+            SigmoidGate::QUICK_GELU,
+            SigmoidGate::GELU_TANH,
+        ] {
             for x in cases::all() {
                 let tensor = Tensor::from_slice(&x, x.len(), &Device::Cpu).unwrap();
                 let mut got = tensor
@@ -112,7 +122,11 @@ mod tests {
     #[test]
     fn its_gradient_is_that_of_finite_differences() {
         let x = Var::new(&[-2.0_f32, -0.7, 0.0, 0.3, 1.9], &Device::Cpu).unwrap();
-        for gate in [SigmoidGate::SILU, SigmoidGate::GELU_TANH] {
+        for gate in [
+            SigmoidGate::SILU,
+            SigmoidGate::QUICK_GELU,
+            SigmoidGate::GELU_TANH,
+        ] {
             check_gradient(&x, &|x| x.apply_op1(gate));
         }
     }

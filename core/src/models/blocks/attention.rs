@@ -1,11 +1,11 @@
-//! Causal attention with grouped key/value heads and an optional cache.
+//! Causal attention with grouped key/value heads, windows, soft caps, q and k norms, and an optional cache.
 
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
-use super::{Linear, Pass, Step};
+use super::{Linear, Norm, Pass, Step};
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
-use crate::kernels::attention::{Mix, Pattern};
+use crate::kernels::attention::{Mix, Pattern, Rule, Scores, Softmax};
 
 /// How many heads, how wide.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +27,12 @@ pub(in crate::models) struct Attention {
     pub(in crate::models) qkv: Linear,
     /// `[h·e, d]`.
     pub(in crate::models) output: Linear,
-    /// Factor on the scores.
-    pub(in crate::models) scale: f64,
+    /// How scores are made and which keys are seen.
+    pub(in crate::models) rule: Rule,
+    /// Norms of each query and key head, `[e]`.
+    pub(in crate::models) head_norms: Option<(Norm, Norm)>,
+    /// Which of the model's rotations turns queries and keys.
+    pub(in crate::models) rotary: Option<usize>,
 }
 
 /// Rotated keys and values of all positions so far, layer by layer.
@@ -73,17 +77,62 @@ impl Attention {
         let k = pass.at(hook(Site::K), qkv.narrow(2, h, h_kv)?)?;
         let v = pass.at(hook(Site::V), qkv.narrow(2, h + h_kv, h_kv)?)?;
         let (mut q, mut k, mut v) = (q, k, v);
-        if let Some(rotation) = &pass.rotation {
-            q = rotation.apply(&q)?;
-            k = rotation.apply(&k)?;
+        if let Some((q_norm, k_norm)) = &self.head_norms {
+            q = q_norm.forward(&q)?;
+            k = k_norm.forward(&k)?;
+        }
+        if let Some(rotation) = self.rotary.and_then(|i| pass.rotations.get(i)) {
+            let (turned_q, turned_k) = (rotation.apply(&q)?, rotation.apply(&k)?);
+            q = pass.at(hook(Site::RotQ), turned_q)?;
+            k = pass.at(hook(Site::RotK), turned_k)?;
         }
         if let Some(cache) = &mut pass.cache {
             (k, v) = cache.append(layer, k, v)?;
         }
-        let pattern = q.apply_op2(&k, Pattern { scale: self.scale })?; // [b, h, t, t_all]
+        let pattern = self.pattern(layer, (&q, &k), pass)?; // [b, h, t, t_all]
         let pattern = pass.at(hook(Site::Pattern), pattern)?;
         let z = pattern.contiguous()?.apply_op2(&v, Mix)?; // [b, t, h, e]
         let z = pass.at(hook(Site::Z), z)?;
+        if pass.cares(hook(Site::Result))
+            && let Some(result) = pass.offer(hook(Site::Result), &self.result(&z)?)?
+        {
+            return Ok(self.summed(&result)?);
+        }
         Ok(self.output.forward(&z.reshape((b, t, h * e))?)?)
+    }
+
+    /// The pattern, by way of the scores if someone looks at them.
+    fn pattern(
+        &self,
+        layer: usize,
+        (q, k): (&Tensor, &Tensor),
+        pass: &mut Pass<'_>,
+    ) -> Step<Tensor> {
+        let hook = HookPoint::block(layer, Site::AttnScores);
+        if pass.cares(hook) {
+            let scores = q.apply_op2(k, Scores(self.rule))?;
+            if let Some(scores) = pass.offer(hook, &scores)? {
+                return Ok(scores.contiguous()?.apply_op1(Softmax)?);
+            }
+        }
+        Ok(q.apply_op2(k, Pattern(self.rule))?)
+    }
+
+    /// What each head writes, `[b, t, h, d]`, from `z [b, t, h, e]`.
+    fn result(&self, z: &Tensor) -> Result<Tensor> {
+        let (b, t, h, e) = z.dims4()?;
+        let weight = self.output.weight().contiguous()?.reshape((h, e, ()))?; // [h, e, d]
+        let heads = z.reshape((b * t, h, e))?.transpose(0, 1)?.contiguous()?; // [h, n, e]
+        let written = heads.matmul(&weight)?.transpose(0, 1)?; // [n, h, d]
+        Ok(written.contiguous()?.reshape((b, t, h, ()))?)
+    }
+
+    /// Attention output from what each head writes.
+    fn summed(&self, result: &Tensor) -> Result<Tensor> {
+        let sum = result.sum(2)?; // [b, t, d]
+        Ok(match self.output.bias() {
+            Some(bias) => sum.broadcast_add(&Tensor::new(bias, &Device::Cpu)?)?,
+            None => sum,
+        })
     }
 }

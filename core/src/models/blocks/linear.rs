@@ -26,6 +26,11 @@ impl Linear {
         Ok(x.contiguous()?.apply_op1(self.op.clone())?)
     }
 
+    /// The bias, `[out]`, if there is one.
+    pub(in crate::models) fn bias(&self) -> Option<&[f32]> {
+        self.op.bias.as_deref()
+    }
+
     /// The weight, `[in, out]`.
     pub(in crate::models) fn weight(&self) -> &Tensor {
         &self.op.weight

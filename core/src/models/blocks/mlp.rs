@@ -2,8 +2,9 @@
 
 use candle_core::Tensor;
 
-use super::Linear;
-use crate::error::{Error, Result};
+use super::{Linear, Pass, Step};
+use crate::error::Result;
+use crate::ids::{HookPoint, Site};
 use crate::kernels::sigmoid_gate::SigmoidGate;
 
 /// The elementwise function between the matrices.
@@ -15,22 +16,23 @@ pub(in crate::models) enum Activation {
     GeluErf,
     /// x · sigmoid(x).
     Silu,
+    /// x · sigmoid(1.702 x).
+    QuickGelu,
     /// max(x, 0).
     Relu,
 }
 
 impl Activation {
-    /// By the name used in `config.json`.
-    pub(in crate::models) fn from_name(name: &str) -> Result<Self> {
+    /// By the name used in `config.json`, if there is such a function here.
+    pub(in crate::models) fn from_name(name: &str) -> Option<Self> {
         match name {
-            "gelu_new" | "gelu_pytorch_tanh" | "gelu_fast" => Ok(Self::GeluTanh),
-            "gelu" => Ok(Self::GeluErf),
-            "silu" | "swish" => Ok(Self::Silu),
-            "relu" => Ok(Self::Relu),
-            other => Err(Error::Unsupported {
-                what: format!("the activation function `{other}`"),
-                remedy: "choose a model with gelu, gelu_new, silu or relu".to_owned(),
-            }),
+            "gelu_new" | "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_fast"
+            | "gelu_accurate" => Some(Self::GeluTanh),
+            "gelu" | "gelu_python" => Some(Self::GeluErf),
+            "quick_gelu" => Some(Self::QuickGelu),
+            "silu" | "swish" => Some(Self::Silu),
+            "relu" => Some(Self::Relu),
+            _ => None,
         }
     }
 
@@ -39,6 +41,7 @@ impl Activation {
             Self::GeluTanh => x.contiguous()?.apply_op1(SigmoidGate::GELU_TANH)?,
             Self::GeluErf => x.gelu_erf()?,
             Self::Silu => x.contiguous()?.apply_op1(SigmoidGate::SILU)?,
+            Self::QuickGelu => x.contiguous()?.apply_op1(SigmoidGate::QUICK_GELU)?,
             Self::Relu => x.relu()?,
         })
     }
@@ -59,12 +62,23 @@ pub(in crate::models) struct Mlp {
 
 impl Mlp {
     /// The normed residual stream to what the MLP adds.
-    pub(in crate::models) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let up = self.up.forward(x)?; // [b, t, m]
-        let hidden = match &self.gate {
-            Some(gate) => (self.activation.apply(&gate.forward(x)?)? * up)?,
-            None => self.activation.apply(&up)?,
+    pub(in crate::models) fn forward(
+        &self,
+        layer: usize,
+        x: &Tensor,
+        pass: &mut Pass<'_>,
+    ) -> Step<Tensor> {
+        let hook = |site| HookPoint::block(layer, site);
+        let x = &pass.at(hook(Site::MlpIn), x.clone())?;
+        let hidden = if let Some(gate) = &self.gate {
+            let gate = pass.at(hook(Site::MlpPre), gate.forward(x)?)?; // [b, t, m]
+            let up = pass.at(hook(Site::MlpPreLinear), self.up.forward(x)?)?; // [b, t, m]
+            (self.activation.apply(&gate)? * up)?
+        } else {
+            let up = pass.at(hook(Site::MlpPre), self.up.forward(x)?)?; // [b, t, m]
+            self.activation.apply(&up)?
         };
-        self.down.forward(&hidden)
+        let hidden = pass.at(hook(Site::MlpPost), hidden)?;
+        Ok(self.down.forward(&hidden)?)
     }
 }

@@ -11,7 +11,7 @@ use candle_core::Tensor;
 pub(super) use attention::{Attention, Heads, KeyValueCache};
 pub(super) use linear::Linear;
 pub(super) use mlp::{Activation, Mlp};
-pub(super) use norm::Norm;
+pub(super) use norm::{Norm, NormHooks};
 pub(super) use rotary::{Rotary, Rotation};
 
 use super::Hooks;
@@ -43,29 +43,43 @@ pub(super) struct Pass<'a> {
     pub(super) last: Option<HookPoint>,
     /// Position of the first token of this pass (above 0 only with a cache).
     pub(super) first_position: usize,
-    /// Sines and cosines for the positions of this pass, where the family rotates.
-    pub(super) rotation: Option<Rotation>,
+    /// Sines and cosines for the positions of this pass, one table per kind of layer, where the family rotates.
+    pub(super) rotations: Vec<Rotation>,
     /// Keys and values of earlier positions, when generating.
     pub(super) cache: Option<&'a mut KeyValueCache>,
 }
 
 impl Pass<'_> {
+    /// Whether `hook` is looked at, or ends the pass: otherwise what only it needs is not computed.
+    pub(super) fn cares(&self, hook: HookPoint) -> bool {
+        self.last == Some(hook) || self.hooks.wants(hook)
+    }
+
     /// Offers `value` to the hooks; ends the pass if this was the last hook asked for.
     pub(super) fn at(&mut self, hook: HookPoint, value: Tensor) -> Step<Tensor> {
-        let value = if self.hooks.wants(hook) {
-            self.visit(hook, value.contiguous()?)?
+        if !self.cares(hook) {
+            return Ok(value);
+        }
+        let value = value.contiguous()?;
+        Ok(self.offer(hook, &value)?.unwrap_or(value))
+    }
+
+    /// The same for a value that the pass itself does not need: what replaces it, if anything does.
+    pub(super) fn offer(&mut self, hook: HookPoint, value: &Tensor) -> Step<Option<Tensor>> {
+        let replacement = if self.hooks.wants(hook) {
+            self.visit(hook, &value.contiguous()?)?
         } else {
-            value
+            None
         };
         if self.last == Some(hook) {
             return Err(Halt::Done);
         }
-        Ok(value)
+        Ok(replacement)
     }
 
-    fn visit(&mut self, hook: HookPoint, value: Tensor) -> Result<Tensor> {
-        let Some(replacement) = self.hooks.visit(hook, self.first_position, &value)? else {
-            return Ok(value);
+    fn visit(&mut self, hook: HookPoint, value: &Tensor) -> Result<Option<Tensor>> {
+        let Some(replacement) = self.hooks.visit(hook, self.first_position, value)? else {
+            return Ok(None);
         };
         if replacement.dims() != value.dims() {
             return Err(Error::hook(
@@ -77,35 +91,82 @@ impl Pass<'_> {
                 ),
             ));
         }
-        Ok(replacement)
+        Ok(Some(replacement))
     }
 }
 
-/// One transformer block: attention, then MLP, each read through its norm and added to the residual stream.
+/// Whether the MLP reads what attention has added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Attention, then the MLP.
+    Serial,
+    /// Both read the stream that enters the block.
+    Parallel,
+}
+
+/// One transformer block: attention and MLP, each read through its norm and added to the residual stream.
 #[derive(Debug)]
 pub(super) struct Block {
     /// Before attention.
     pub(super) norm_attention: Norm,
     /// Moves information between positions.
     pub(super) attention: Attention,
+    /// Behind attention (Gemma).
+    pub(super) post_attention: Option<Norm>,
     /// Before the MLP.
     pub(super) norm_mlp: Norm,
     /// Works on each position alone.
     pub(super) mlp: Mlp,
+    /// Behind the MLP (Gemma).
+    pub(super) post_mlp: Option<Norm>,
+    /// Which of the two comes first.
+    pub(super) order: Order,
 }
 
 impl Block {
+    /// Whether a pass reaches `site`.
+    pub(super) fn has(&self, site: Site) -> bool {
+        match site {
+            Site::RotQ | Site::RotK => self.attention.rotary.is_some(),
+            Site::ResidMid => self.order == Order::Serial,
+            Site::MlpPreLinear => self.mlp.gate.is_some(),
+            _ => true,
+        }
+    }
+
     /// `x [b, t, d]` through block `layer`.
     pub(super) fn forward(&self, layer: usize, x: Tensor, pass: &mut Pass<'_>) -> Step<Tensor> {
         let hook = |site| HookPoint::block(layer, site);
+        let norm_hooks = |scale, normalized| NormHooks {
+            scale: hook(scale),
+            normalized: hook(normalized),
+        };
         let pre = pass.at(hook(Site::ResidPre), x)?;
-        let attn_out = self
-            .attention
-            .forward(layer, &self.norm_attention.forward(&pre)?, pass)?;
-        let attn_out = pass.at(hook(Site::AttnOut), attn_out)?;
-        let mid = pass.at(hook(Site::ResidMid), (pre + attn_out)?)?;
-        let mlp_out = self.mlp.forward(&self.norm_mlp.forward(&mid)?)?;
-        let mlp_out = pass.at(hook(Site::MlpOut), mlp_out)?;
+        let hooks = norm_hooks(Site::Ln1Scale, Site::Ln1Normalized);
+        let read = self.norm_attention.hooked(&pre, hooks, pass)?;
+        let attn_out = self.attention.forward(layer, &read, pass)?;
+        let attn_out = pass.at(
+            hook(Site::AttnOut),
+            behind(self.post_attention.as_ref(), attn_out)?,
+        )?;
+        let (source, mid) = match self.order {
+            Order::Parallel => (pre.clone(), (pre + attn_out)?),
+            Order::Serial => {
+                let mid = pass.at(hook(Site::ResidMid), (pre + attn_out)?)?;
+                (mid.clone(), mid)
+            }
+        };
+        let hooks = norm_hooks(Site::Ln2Scale, Site::Ln2Normalized);
+        let read = self.norm_mlp.hooked(&source, hooks, pass)?;
+        let mlp_out = self.mlp.forward(layer, &read, pass)?;
+        let mlp_out = pass.at(hook(Site::MlpOut), behind(self.post_mlp.as_ref(), mlp_out)?)?;
         pass.at(hook(Site::ResidPost), (mid + mlp_out)?)
+    }
+}
+
+fn behind(norm: Option<&Norm>, x: Tensor) -> Result<Tensor> {
+    match norm {
+        Some(norm) => norm.forward(&x),
+        None => Ok(x),
     }
 }

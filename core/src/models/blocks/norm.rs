@@ -1,8 +1,10 @@
 //! LayerNorm and RMSNorm, split into normalising and scaling because a hook sits between them.
 
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
 
+use super::{Pass, Step};
 use crate::error::Result;
+use crate::ids::HookPoint;
 use crate::kernels::normalize::Normalize;
 use crate::models::NormKind;
 
@@ -12,6 +14,15 @@ pub(in crate::models) struct Norm {
     both: Normalize,
     weight: Tensor,
     bias: Option<Tensor>,
+}
+
+/// The two hooks of a norm.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::models) struct NormHooks {
+    /// What it divides by.
+    pub(in crate::models) scale: HookPoint,
+    /// Its output before weight and bias.
+    pub(in crate::models) normalized: HookPoint,
 }
 
 impl Norm {
@@ -31,13 +42,46 @@ impl Norm {
         Ok(Self { both, weight, bias })
     }
 
-    /// Both steps, `[.., d]`.
+    /// Normalising and scaling, `[.., d]`.
     pub(in crate::models) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.contiguous()?.apply_op1(self.both.clone())?)
     }
 
+    /// The same with its hooks.
+    pub(in crate::models) fn hooked(
+        &self,
+        x: &Tensor,
+        hooks: NormHooks,
+        pass: &mut Pass<'_>,
+    ) -> Step<Tensor> {
+        if !pass.cares(hooks.scale) && !pass.cares(hooks.normalized) {
+            return Ok(self.forward(x)?);
+        }
+        let mut normalized = None;
+        if pass.cares(hooks.scale) {
+            let centred = self.centred(x)?;
+            let scale = (centred.sqr()?.mean_keepdim(D::Minus1)? + self.both.eps)?.sqrt()?; // [.., 1]
+            if let Some(other) = pass.offer(hooks.scale, &scale)? {
+                normalized = Some(centred.broadcast_div(&other)?);
+            }
+        }
+        let normalized = match normalized {
+            Some(normalized) => normalized,
+            None => self.normalize(x)?,
+        };
+        Ok(self.scale(&pass.at(hooks.normalized, normalized)?)?)
+    }
+
+    fn centred(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(if self.both.centred {
+            x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?
+        } else {
+            x.clone()
+        })
+    }
+
     /// Before weight and bias.
-    pub(in crate::models) fn normalize(&self, x: &Tensor) -> Result<Tensor> {
+    fn normalize(&self, x: &Tensor) -> Result<Tensor> {
         let bare = Normalize {
             weight: None,
             bias: None,
@@ -47,7 +91,7 @@ impl Norm {
     }
 
     /// Weight and bias.
-    pub(in crate::models) fn scale(&self, normalized: &Tensor) -> Result<Tensor> {
+    fn scale(&self, normalized: &Tensor) -> Result<Tensor> {
         let scaled = normalized.broadcast_mul(&self.weight)?;
         Ok(match &self.bias {
             Some(bias) => scaled.broadcast_add(bias)?,

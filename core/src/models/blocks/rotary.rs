@@ -1,4 +1,4 @@
-//! Rotary positions in the half-split form: dimension i turns with dimension i + e/2.
+//! Rotary positions in the half-split form: of the r dimensions that turn, dimension i turns with dimension i + r/2.
 
 use candle_core::{D, Device, Tensor};
 
@@ -7,11 +7,15 @@ use crate::error::Result;
 /// Angles per position of one model.
 #[derive(Debug, Clone)]
 pub(in crate::models) struct Rotary {
-    /// Radians per position of each pair, `[e/2]`.
+    /// Radians per position of each pair, `[r/2]`.
     pub(in crate::models) frequencies: Vec<f32>,
+    /// Others for a pass that reaches beyond so many positions.
+    pub(in crate::models) beyond: Option<(usize, Vec<f32>)>,
+    /// Factor on sines and cosines.
+    pub(in crate::models) factor: f32,
 }
 
-/// Sines and cosines of the positions of one pass, `[t, 1, e]` each (the half table written twice).
+/// Sines and cosines of the positions of one pass, `[t, 1, r]` each (the half table written twice).
 #[derive(Debug, Clone)]
 pub(in crate::models) struct Rotation {
     cos: Tensor,
@@ -19,42 +23,43 @@ pub(in crate::models) struct Rotation {
 }
 
 impl Rotary {
-    /// `base^(-2i/e)` for head width `e`.
-    pub(in crate::models) fn new(base: f64, d_head: usize) -> Self {
-        let frequencies = (0..d_head / 2)
-            .map(|i| (1.0 / base.powf(2.0 * i as f64 / d_head as f64)) as f32)
-            .collect();
-        Self { frequencies }
-    }
-
     /// The table for `t` positions from `first`.
     pub(in crate::models) fn rotation(&self, first: usize, t: usize) -> Result<Rotation> {
-        let e = 2 * self.frequencies.len();
-        let mut cos = Vec::with_capacity(t * e);
-        let mut sin = Vec::with_capacity(t * e);
+        let frequencies = match &self.beyond {
+            Some((context, others)) if first + t > *context => others,
+            _ => &self.frequencies,
+        };
+        let r = 2 * frequencies.len();
+        let mut cos = Vec::with_capacity(t * r);
+        let mut sin = Vec::with_capacity(t * r);
         for position in first..first + t {
-            for half in 0..e {
-                let angle = position as f32 * self.frequencies[half % (e / 2)];
-                cos.push(angle.cos());
-                sin.push(angle.sin());
+            for half in 0..r {
+                let angle = position as f32 * frequencies[half % (r / 2)];
+                cos.push(angle.cos() * self.factor);
+                sin.push(angle.sin() * self.factor);
             }
         }
         Ok(Rotation {
-            cos: Tensor::from_vec(cos, (t, 1, e), &Device::Cpu)?,
-            sin: Tensor::from_vec(sin, (t, 1, e), &Device::Cpu)?,
+            cos: Tensor::from_vec(cos, (t, 1, r), &Device::Cpu)?,
+            sin: Tensor::from_vec(sin, (t, 1, r), &Device::Cpu)?,
         })
     }
 }
 
 impl Rotation {
-    /// Turns `x [b, t, h, e]`.
+    /// Turns the first r dimensions of `x [b, t, h, e]`.
     pub(in crate::models) fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let half = x.dim(D::Minus1)? / 2;
-        let (low, high) = (
-            x.narrow(D::Minus1, 0, half)?,
-            x.narrow(D::Minus1, half, half)?,
-        );
-        let turned = Tensor::cat(&[&high.neg()?, &low], D::Minus1)?; // [b, t, h, e]
-        Ok((x.broadcast_mul(&self.cos)? + turned.broadcast_mul(&self.sin)?)?)
+        let (e, r) = (x.dim(D::Minus1)?, self.cos.dim(D::Minus1)?);
+        let low = x.narrow(D::Minus1, 0, r / 2)?;
+        let high = x.narrow(D::Minus1, r / 2, r / 2)?;
+        let across = Tensor::cat(&[&high.neg()?, &low], D::Minus1)?; // [b, t, h, r]
+        let turning = x.narrow(D::Minus1, 0, r)?;
+        let turned = (turning.broadcast_mul(&self.cos)? + across.broadcast_mul(&self.sin)?)?;
+        if r == e {
+            return Ok(turned);
+        }
+        let still = x.narrow(D::Minus1, r, e - r)?;
+        // Joined in the last dimension, they come out transposed.
+        Ok(Tensor::cat(&[&turned, &still], D::Minus1)?.contiguous()?)
     }
 }

@@ -103,6 +103,13 @@ impl Gguf {
                 remedy: "choose a model without `llama.expert_count`".to_owned(),
             });
         }
+        let scaling = header.text_if_any(&key("rope.scaling.type"));
+        if let Some(kind @ ("yarn" | "longrope")) = scaling {
+            return Err(Error::Unsupported {
+                what: format!("the rope type `{kind}` in {}", self.path.display()),
+                remedy: "choose a model without it, or its HuggingFace folder".to_owned(),
+            });
+        }
         let d_model = header.needed(&key("embedding_length"))?;
         let d_head = header
             .count(&key("attention.key_length"))

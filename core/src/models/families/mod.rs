@@ -1,0 +1,80 @@
+//! The model families: one file and one line in [`FAMILIES`] each. A family names its weights, reads its settings (both ages of `config.json`), and
+//! chooses among the parts in `blocks`; every setting that changes the arithmetic is honoured or refused by its name.
+
+mod gated;
+mod gemma2;
+mod gemma3;
+mod gpt2;
+mod gpt_neo;
+mod gpt_neox;
+mod llama;
+mod mistral;
+mod parts;
+mod phi3;
+mod qwen2;
+mod qwen3;
+
+use serde_json::Value;
+
+use super::Config;
+use super::decoder::Decoder;
+use super::settings::Settings;
+use super::weights::Fetch;
+use crate::error::{Error, Result};
+
+/// A kind of model.
+pub(super) struct Family {
+    /// `model_type` in `config.json`; the first is its name.
+    names: &'static [&'static str],
+    /// What a missing key means, as HuggingFace has it.
+    defaults: fn() -> Value,
+    /// Puts a decoder together.
+    build: fn(&Settings, &Fetch<'_>) -> Result<(Config, Decoder)>,
+}
+
+/// All of them.
+const FAMILIES: [Family; 10] = [
+    gpt2::FAMILY,
+    gpt_neo::FAMILY,
+    gpt_neox::FAMILY,
+    llama::FAMILY,
+    mistral::FAMILY,
+    qwen2::FAMILY,
+    qwen3::FAMILY,
+    gemma2::FAMILY,
+    gemma3::FAMILY,
+    phi3::FAMILY,
+];
+
+impl Family {
+    /// The family that `settings` names.
+    pub(super) fn of(settings: &Settings) -> Result<&'static Self> {
+        let name = settings.text("model_type")?.ok_or_else(|| {
+            Error::input(
+                "lacks the key `model_type`, is this a model's folder?",
+                settings.path(),
+            )
+        })?;
+        FAMILIES
+            .iter()
+            .find(|family| family.names.contains(&name))
+            .ok_or_else(|| {
+                let known: Vec<_> = FAMILIES.iter().map(|family| family.names[0]).collect();
+                Error::Unsupported {
+                    what: format!("the model family `{name}` in {}", settings.path().display()),
+                    remedy: format!("choose a model of one of these: {}", known.join(", ")),
+                }
+            })
+    }
+
+    /// Builds the decoder that `settings` describes.
+    pub(super) fn build(&self, settings: Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
+        let (mut config, decoder) =
+            (self.build)(&settings.with_defaults((self.defaults)()), fetch)?;
+        config.parameters = fetch.parameters();
+        Ok((config, decoder))
+    }
+}
+
+#[cfg(test)]
+mod tests;

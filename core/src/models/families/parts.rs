@@ -1,0 +1,133 @@
+//! What several families read alike: prefixes, projections stored `[out, in]`, norms, kinds of layers.
+
+use candle_core::Tensor;
+
+use crate::error::{Error, Result};
+use crate::models::blocks::{Activation, Linear, Norm};
+use crate::models::settings::Settings;
+use crate::models::weights::Fetch;
+use crate::models::{Config, NormKind};
+
+/// The first of `prefixes` under which the file has `name`; the first of all if it has none.
+pub(super) fn prefix<'p>(fetch: &Fetch<'_>, prefixes: &[&'p str], name: &str) -> &'p str {
+    let there = |prefix: &&&str| fetch.has(&format!("{prefix}{name}"));
+    prefixes.iter().find(there).unwrap_or(&prefixes[0])
+}
+
+/// The norm `name` of `config.d_model` values, with its bias if it is a LayerNorm.
+pub(super) fn norm(fetch: &Fetch<'_>, name: &str, config: &Config) -> Result<Norm> {
+    let d = [config.d_model];
+    let weight = fetch.get(&format!("{name}.weight"), &d)?;
+    let bias = match config.norm {
+        NormKind::LayerNorm => Some(fetch.get(&format!("{name}.bias"), &d)?),
+        NormKind::RmsNorm => None,
+    };
+    Norm::new(config.norm, weight, bias, config.norm_eps)
+}
+
+/// The projection `name` stored `[out, in]`, with or without bias.
+pub(super) fn linear(
+    fetch: &Fetch<'_>,
+    name: &str,
+    (inputs, outputs): (usize, usize),
+    biased: bool,
+) -> Result<Linear> {
+    stacked(fetch, &[(name.to_owned(), outputs)], inputs, biased)
+}
+
+/// Projections `(name, out)` stored `[out, in]` as one, their outputs one behind the other.
+pub(super) fn stacked(
+    fetch: &Fetch<'_>,
+    parts: &[(String, usize)],
+    inputs: usize,
+    biased: bool,
+) -> Result<Linear> {
+    let weights = parts
+        .iter()
+        .map(|(name, outputs)| fetch.get(&format!("{name}.weight"), &[*outputs, inputs]))
+        .collect::<Result<Vec<_>>>()?;
+    let biases = parts
+        .iter()
+        .filter(|_| biased)
+        .map(|(name, outputs)| fetch.get(&format!("{name}.bias"), &[*outputs]))
+        .collect::<Result<Vec<_>>>()?;
+    let bias = if biases.is_empty() {
+        None
+    } else {
+        Some(Tensor::cat(&biases, 0)?)
+    };
+    Linear::new(Tensor::cat(&weights, 0)?.t()?, bias)
+}
+
+/// The unembedding: the embedding `[v, d]` if they are tied, else the first of `names` in the file.
+pub(super) fn unembed(
+    fetch: &Fetch<'_>,
+    config: &Config,
+    tied: Option<&Tensor>,
+    names: &[&str],
+) -> Result<Linear> {
+    let weight = if let Some(embed) = tied {
+        embed.clone()
+    } else {
+        let name = prefix(fetch, names, "");
+        fetch.get(name, &[config.vocab, config.d_model])?
+    };
+    Linear::new(weight.t()?, None)
+}
+
+/// The activation function under `key`.
+pub(super) fn activation(settings: &Settings, key: &str) -> Result<Activation> {
+    let name = settings.text(key)?.unwrap_or_default();
+    Activation::from_name(name).ok_or_else(|| settings.unsupported(&format!("`{key}` \"{name}\"")))
+}
+
+/// An error unless heads divide evenly.
+pub(super) fn check_heads(settings: &Settings, config: &Config) -> Result<()> {
+    let (heads, kv_heads) = (config.heads, config.kv_heads);
+    if heads.is_multiple_of(kv_heads) && config.d_head > 0 {
+        return Ok(());
+    }
+    let what = format!(
+        "{heads} heads of width {} cannot share {kv_heads} key/value heads",
+        config.d_head
+    );
+    Err(Error::input(what, settings.path()))
+}
+
+/// Width of a head where heads share `d_model` evenly.
+pub(super) fn shared_width(settings: &Settings, d_model: usize, heads: usize) -> Result<usize> {
+    if d_model.is_multiple_of(heads) {
+        return Ok(d_model / heads);
+    }
+    let what = format!("its width {d_model} is not a multiple of its {heads} heads");
+    Err(Error::input(what, settings.path()))
+}
+
+/// Which layers look only so far back, by `layer_types`; none if the file has no such list.
+pub(super) fn layer_types(settings: &Settings, layers: usize) -> Result<Option<Vec<bool>>> {
+    let key = "layer_types";
+    let Some(found) = settings.get(key) else {
+        return Ok(None);
+    };
+    let wrong = || settings.wrong(key, &format!("a list of {layers} kinds of layers"), found);
+    let list = found.as_array().filter(|list| list.len() == layers);
+    let kinds = list
+        .ok_or_else(wrong)?
+        .iter()
+        .map(|kind| match kind.as_str() {
+            Some("full_attention") => Ok(false),
+            Some("sliding_attention") => Ok(true),
+            Some(other) => Err(settings.unsupported(&format!("the layer type `{other}`"))),
+            None => Err(wrong()),
+        });
+    kinds.collect::<Result<_>>().map(Some)
+}
+
+/// The window of layers that look only so far back.
+pub(super) fn window(settings: &Settings) -> Result<usize> {
+    let window = settings.count_or_off("sliding_window")?;
+    window.ok_or_else(|| {
+        let what = "has layers with a sliding window but no `sliding_window`";
+        Error::input(what, settings.path())
+    })
+}

@@ -1,0 +1,169 @@
+//! A model against reference values, tensor by tensor; and, without a reference, against itself: what must hold between its own hooks.
+
+mod itself;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{Model, Quantity};
+use crate::Flow;
+use crate::error::{Error, Result};
+
+pub use self::itself::itself;
+
+/// Largest difference allowed, absolute or relative to the reference's largest entry: f32 sums in another order.
+pub const TOLERANCE: f64 = 1e-4;
+
+/// One compared tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Its name, as [`Quantity`] prints it.
+    pub name: String,
+    /// What it was compared with.
+    pub against: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Largest absolute difference; infinite where shapes differ or a number is no number.
+    pub difference: f64,
+    /// Largest finite entry of the reference.
+    pub largest: f64,
+    /// Why it could not be compared, if so.
+    pub problem: Option<String>,
+}
+
+impl Row {
+    /// Whether the difference is within tolerance.
+    pub fn agrees(&self) -> bool {
+        self.problem.is_none() && self.difference <= TOLERANCE * self.largest.max(1.0)
+    }
+}
+
+/// All compared tensors.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Verification {
+    /// In the order of a forward pass.
+    pub rows: Vec<Row>,
+}
+
+impl Verification {
+    /// Whether all agree; none compared is no agreement.
+    pub fn agrees(&self) -> bool {
+        !self.rows.is_empty() && self.rows.iter().all(Row::agrees)
+    }
+
+    /// The largest difference relative to what is allowed, 1 being the limit, with its row.
+    pub fn worst(&self) -> Option<(f64, &Row)> {
+        self.rows
+            .iter()
+            .map(|row| (row.difference / (TOLERANCE * row.largest.max(1.0)), row))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+    }
+}
+
+/// Reads reference values: a safetensors file with `tokens` `[b, t]` and tensors under the names of quantities.
+pub fn reference(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| {
+        let text = e.to_string();
+        let reason = text.lines().next().unwrap_or_default();
+        Error::input(format!("is no readable safetensors file ({reason})"), path)
+    })?;
+    Ok(tensors.into_iter().collect())
+}
+
+/// Compares `model` with every tensor of `reference` but `tokens`; `observe` gets each row at once.
+pub fn against(
+    model: &Model,
+    reference: &BTreeMap<String, Tensor>,
+    observe: &mut dyn FnMut(&Row) -> Flow,
+) -> Result<Verification> {
+    let tokens = tokens(reference)?;
+    let mut known = Vec::new();
+    let mut unknown = Vec::new();
+    for name in reference.keys().filter(|name| *name != "tokens") {
+        let quantity: Result<Quantity> = name.parse();
+        match quantity.and_then(|quantity| model.check_quantity(quantity).map(|()| quantity)) {
+            Ok(quantity) => known.push(quantity),
+            Err(error) => unknown.push((name, error.to_string())),
+        }
+    }
+    known.sort_unstable();
+    let values = model.quantities(&tokens, &known)?;
+    let mut verification = Verification::default();
+    for quantity in known {
+        let name = quantity.to_string();
+        let (got, want) = (&values[&quantity], &reference[&name]);
+        let row = compare(name, "the reference", got, want)?;
+        let flow = observe(&row);
+        verification.rows.push(row);
+        if flow.is_break() {
+            return Ok(verification);
+        }
+    }
+    for (name, problem) in unknown {
+        verification.rows.push(Row {
+            name: name.clone(),
+            against: "the reference".to_owned(),
+            shape: reference[name].dims().to_vec(),
+            difference: f64::INFINITY,
+            largest: 0.0,
+            problem: Some(problem),
+        });
+    }
+    Ok(verification)
+}
+
+fn tokens(reference: &BTreeMap<String, Tensor>) -> Result<Tensor> {
+    let tokens = reference.get("tokens").filter(|tokens| tokens.rank() == 2);
+    let tokens = tokens.ok_or_else(|| {
+        Error::setting(
+            "reference",
+            "there is no tensor `tokens` [b, t] in it, which every comparison needs",
+        )
+    })?;
+    let ids = tokens
+        .to_dtype(DType::I64)?
+        .flatten_all()?
+        .to_vec1::<i64>()?;
+    if let Some(id) = ids.iter().find(|id| u32::try_from(**id).is_err()) {
+        return Err(Error::setting("reference", format!("{id} is no token")));
+    }
+    Ok(tokens.to_dtype(DType::U32)?)
+}
+
+/// The largest difference of two tensors; equal infinities do not differ.
+fn compare(name: String, against: &str, got: &Tensor, want: &Tensor) -> Result<Row> {
+    let mut row = Row {
+        name,
+        against: against.to_owned(),
+        shape: got.dims().to_vec(),
+        difference: 0.0,
+        largest: 0.0,
+        problem: None,
+    };
+    if got.dims() != want.dims() {
+        row.difference = f64::INFINITY;
+        row.problem = Some(format!(
+            "its shape is {:?}, {against} has {:?}",
+            got.dims(),
+            want.dims()
+        ));
+        return Ok(row);
+    }
+    let values =
+        |x: &Tensor| -> Result<Vec<f32>> { Ok(x.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?) };
+    for (got, want) in values(got)?.into_iter().zip(values(want)?) {
+        if got == want && got.is_infinite() {
+            continue;
+        }
+        let off = f64::from((got - want).abs());
+        row.difference = row
+            .difference
+            .max(if off.is_nan() { f64::INFINITY } else { off });
+        if want.is_finite() {
+            row.largest = row.largest.max(f64::from(want.abs()));
+        }
+    }
+    Ok(row)
+}

@@ -1,0 +1,161 @@
+//! What must hold between a model's own hooks: sums of the residual stream, rows of the pattern, norms, and that a cached pass is the whole pass.
+
+use std::collections::BTreeMap;
+
+use candle_core::{D, Device, Tensor};
+
+use super::{Row, Verification, compare};
+use crate::Flow;
+use crate::error::Result;
+use crate::ids::{HookPoint, Layer, Site, TokenId};
+use crate::models::{Model, NoHooks, Quantity, Sampling, Start, token_tensor};
+
+/// Positions of the rows it is tried on, at most.
+const POSITIONS: usize = 64;
+
+/// Compares `model` with itself on two rows of tokens spread over its vocabulary; `observe` gets each row at once.
+pub fn itself(model: &Model, observe: &mut dyn FnMut(&Row) -> Flow) -> Result<Verification> {
+    let t = model.config().context.min(POSITIONS);
+    let vocab = model.config().vocab as u64;
+    let rows: Vec<Vec<TokenId>> = (0..2_u64)
+        .map(|row| {
+            let id = |i: u64| (i * 7919 + row * 104_729 + 1) % vocab;
+            (0..t as u64).map(|i| TokenId(id(i) as u32)).collect()
+        })
+        .collect();
+    let rows: Vec<&[TokenId]> = rows.iter().map(Vec::as_slice).collect();
+    let tokens = token_tensor(&rows)?;
+    let mut verification = Verification::default();
+    let layers = model.config().layers;
+    let mut add = |row: Row| {
+        let flow = observe(&row);
+        verification.rows.push(row);
+        flow
+    };
+    for layer in 0..layers {
+        for row in of_block(model, &tokens, layer)? {
+            if add(row).is_break() {
+                return Ok(verification);
+            }
+        }
+    }
+    let ends = [of_residual(model, &tokens)?, of_cache(model, rows[0])?];
+    for row in ends {
+        if add(row).is_break() {
+            break;
+        }
+    }
+    Ok(verification)
+}
+
+/// What holds in one block.
+fn of_block(model: &Model, tokens: &Tensor, layer: usize) -> Result<Vec<Row>> {
+    let hooks: Vec<HookPoint> = model
+        .hooks()
+        .filter(|hook| {
+            hook.layer() == Some(Layer::from(layer)) && hook.site() != Some(Site::Result)
+        })
+        .collect();
+    let values = model.capture(tokens, &hooks)?;
+    let value = |site| values.get(&HookPoint::block(layer, site));
+    let mut rows = Vec::new();
+    let mut row = |site, against: &str, want: Tensor| -> Result<()> {
+        if let Some(got) = value(site) {
+            let name = HookPoint::block(layer, site).to_string();
+            rows.push(compare(name, against, got, &want)?);
+        }
+        Ok(())
+    };
+    let (Some(pre), Some(attn), Some(mlp)) = (
+        value(Site::ResidPre),
+        value(Site::AttnOut),
+        value(Site::MlpOut),
+    ) else {
+        return Ok(rows);
+    };
+    let mid = (pre + attn)?;
+    for (read, scale, normalized) in [
+        (pre, Site::Ln1Scale, Site::Ln1Normalized),
+        (
+            value(Site::ResidMid).unwrap_or(pre),
+            Site::Ln2Scale,
+            Site::Ln2Normalized,
+        ),
+    ] {
+        if let (Some(scale), Some(_)) = (value(scale), value(normalized)) {
+            let centred = match model.config().norm {
+                crate::models::NormKind::LayerNorm => {
+                    read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?
+                }
+                crate::models::NormKind::RmsNorm => read.clone(),
+            };
+            row(
+                normalized,
+                "what it reads over its scale",
+                centred.broadcast_div(scale)?,
+            )?;
+        }
+    }
+    if let Some(scores) = value(Site::AttnScores) {
+        let softmax = candle_nn::ops::softmax(scores, D::Minus1)?;
+        row(Site::Pattern, "softmax of the scores", softmax)?;
+    }
+    if let (Some(pattern), Some(v)) = (value(Site::Pattern), value(Site::V)) {
+        let heads = pattern.dim(1)? / v.dim(2)?;
+        let v = v.transpose(1, 2)?.contiguous()?; // [b, h_kv, t, e]
+        let (b, kv, t, e) = v.dims4()?;
+        let v = v.unsqueeze(2)?.expand((b, kv, heads, t, e))?;
+        let v = v.contiguous()?.reshape((b, kv * heads, t, e))?;
+        let z = pattern.matmul(&v)?.transpose(1, 2)?.contiguous()?;
+        row(Site::Z, "values weighted by the pattern", z)?;
+    }
+    row(Site::ResidMid, "stream plus attention", mid.clone())?;
+    row(
+        Site::ResidPost,
+        "stream plus attention plus MLP",
+        (mid + mlp)?,
+    )?;
+    Ok(rows)
+}
+
+/// The pass from the middle of the residual stream is the rest of the whole pass.
+fn of_residual(model: &Model, tokens: &Tensor) -> Result<Row> {
+    let layer = model.config().layers / 2;
+    let hook = HookPoint::block(layer, Site::ResidPre);
+    let values: BTreeMap<_, _> =
+        model.quantities(tokens, &[Quantity::Hook(hook), Quantity::Logits])?;
+    let start = Start::Residual(Layer::from(layer), &values[&Quantity::Hook(hook)]);
+    let rest = model.run(start, &mut NoHooks)?;
+    let rest = rest.ok_or_else(|| crate::models::unreachable_end("logits"))?;
+    let name = Quantity::Logits.to_string();
+    let against = format!("the pass from {hook}");
+    compare(name, &against, &values[&Quantity::Logits], &rest)
+}
+
+/// Logits token by token with a cache are those of the whole pass.
+fn of_cache(model: &Model, row: &[TokenId]) -> Result<Row> {
+    let whole = model.logits(&token_tensor(&[row])?)?;
+    let sampling = Sampling {
+        temperature: 0.0,
+        tokens: 8,
+        ..Sampling::default()
+    };
+    let half = row.len().div_ceil(2);
+    let mut generator = model.generator(&row[..half], &sampling)?;
+    let mut cached = Vec::new();
+    for next in &row[half..] {
+        cached.push(generator.logits(&mut NoHooks)?);
+        generator.read(*next);
+    }
+    cached.push(generator.logits(&mut NoHooks)?);
+    let cached = Tensor::stack(&cached, 0)?
+        .unsqueeze(0)?
+        .to_device(&Device::Cpu)?;
+    let whole = whole.narrow(1, half - 1, row.len() - half + 1)?;
+    compare(
+        Quantity::Logits.to_string(),
+        "the cached pass",
+        &whole,
+        &cached,
+    )
+}
