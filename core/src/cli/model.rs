@@ -1,4 +1,6 @@
-//! `umbra model`: what a model is, its logits, and text it writes.
+//! `umbra model`: what a model is, its logits, text it writes, and whether it agrees with reference values.
+
+mod verify;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,6 +29,8 @@ enum Verb {
     Logits(LogitsArgs),
     /// Continue a prompt, streaming the text
     Generate(GenerateArgs),
+    /// Compare all hooks with reference values, or with what must hold between them
+    Verify(verify::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -88,6 +92,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Info(args) => info(args, console),
         Verb::Logits(args) => logits(args, console),
         Verb::Generate(args) => generate(args, console),
+        Verb::Verify(args) => verify::run(args, console),
     }
 }
 

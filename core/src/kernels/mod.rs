@@ -11,6 +11,7 @@ pub(crate) mod linear;
 pub(crate) mod normalize;
 pub mod pre_activations;
 pub mod residual;
+pub(crate) mod rotary;
 pub(crate) mod sigmoid_gate;
 pub mod sparse_decode;
 

@@ -1,5 +1,7 @@
 //! The forward pass that all families share: embed, blocks, final norm, unembed, with hooks on the way.
 
+use std::ops::Range;
+
 use candle_core::{DType, Tensor};
 
 use super::blocks::{Block, Halt, KeyValueCache, Linear, Norm, NormHooks, Pass, Rotary, Step};
@@ -66,7 +68,7 @@ impl Decoder {
                 .rotaries
                 .iter()
                 .map(|rotary| rotary.rotation(first_position, t))
-                .collect::<Result<_>>()?,
+                .collect(),
             cache: memory.as_deref_mut().map(|m| &mut m.cache),
         };
         let computed = self.steps(start, logits, &mut pass);
@@ -122,6 +124,17 @@ impl Decoder {
             }
             None => x,
         })
+    }
+
+    /// Whether a pass over `positions` turns queries and keys by other angles than passes before it did.
+    pub(super) fn turns_anew(&self, positions: Range<usize>) -> bool {
+        let anew = |rotary: &Rotary| {
+            let beyond = rotary.beyond.as_ref().map(|(context, _)| *context);
+            beyond.is_some_and(|at| {
+                positions.start > 0 && positions.start <= at && at < positions.end
+            })
+        };
+        self.rotaries.iter().any(anew)
     }
 
     /// Whether a pass reaches `hook`.

@@ -14,6 +14,8 @@ pub struct Generator<'m> {
     model: &'m Model,
     chooser: LogitsProcessor,
     memory: Memory,
+    /// Tokens the memory holds, for models that turn other ways once they reach so far.
+    held: Vec<TokenId>,
     /// Tokens not yet run through the model.
     unread: Vec<TokenId>,
     /// Logits of the token to come, once `unread` was run.
@@ -39,6 +41,7 @@ impl<'m> Generator<'m> {
             model,
             chooser: LogitsProcessor::from_sampling(sampling.seed, choice(sampling)?),
             memory: Memory::default(),
+            held: Vec::new(),
             unread: prompt.to_vec(),
             next: None,
             // A prompt beyond the context is refused by the pass itself.
@@ -50,6 +53,12 @@ impl<'m> Generator<'m> {
     pub fn logits(&mut self, hooks: &mut dyn Hooks) -> Result<Tensor> {
         if let Some(next) = &self.next {
             return Ok(next.clone());
+        }
+        let positions = self.held.len()..self.held.len() + self.unread.len();
+        if self.model.decoder.turns_anew(positions) {
+            // What the memory holds was turned the other way: all is read again.
+            self.memory = Memory::default();
+            self.unread.splice(0..0, self.held.drain(..));
         }
         let tokens = token_tensor(&[&self.unread])?;
         let logits = self
@@ -66,7 +75,7 @@ impl<'m> Generator<'m> {
                 Error::setting("hooks", "generation cannot end at a hook, it needs logits")
             })?
             .flatten_all()?; // [v]
-        self.unread.clear();
+        self.held.append(&mut self.unread);
         self.next = Some(logits.clone());
         Ok(logits)
     }

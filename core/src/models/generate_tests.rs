@@ -41,6 +41,12 @@ fn cached_greedy_tokens_equal_uncached_ones() {
     for path in [
         "tests/golden/tiny-gpt2",
         "tests/golden/tiny-llama",
+        "tests/golden/tiny-gpt-neo",
+        "tests/golden/tiny-gpt-neox",
+        "tests/golden/tiny-mistral",
+        "tests/golden/tiny-qwen3",
+        "tests/golden/tiny-gemma2",
+        "tests/golden/tiny-gemma3",
         "assets/demo/model",
     ] {
         let model = Model::open(&repository(path)).unwrap().0;
@@ -155,4 +161,27 @@ fn the_stories_model_tells_its_reference_story() {
         let new: Vec<u32> = new.iter().map(|t| t.0).collect();
         assert_eq!(new, wanted[1..], "{path}");
     }
+}
+
+#[test]
+fn a_text_that_grows_beyond_the_original_context_is_turned_anew() {
+    let folder = repository("tests/golden/variants/phi3-long");
+    let model = Model::open(&folder).unwrap().0;
+    let mut text: Vec<TokenId> = [0, 3, 17, 9].map(TokenId).into();
+    let sampling = Sampling {
+        temperature: 0.0,
+        tokens: 12,
+        ..Sampling::default()
+    };
+    let mut generator = model.generator(&text, &sampling).unwrap();
+    for _ in 0..12 {
+        let cached = generator.logits(&mut NoHooks).unwrap();
+        let whole = model.logits(&token_tensor(&[&text]).unwrap()).unwrap();
+        let last = whole.narrow(1, text.len() - 1, 1).unwrap();
+        let off = (last.flatten_all().unwrap() - cached).unwrap().abs();
+        let off: f32 = off.unwrap().max_all().unwrap().to_scalar().unwrap();
+        assert!(off < 1e-4, "{} tokens: {off}", text.len());
+        text.extend(generator.step(&mut NoHooks).unwrap());
+    }
+    assert_eq!(text.len(), 16);
 }

@@ -194,3 +194,169 @@ impl Model {
         Ok(Gradients { value, at })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::Device;
+
+    use super::*;
+    use crate::ids::Site;
+
+    fn open(tiny: &str) -> Model {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
+        let folder = Path::new(golden).join(format!("tiny-{tiny}"));
+        Model::open(&folder).unwrap().0
+    }
+
+    fn tokens(rows: usize, t: usize) -> Tensor {
+        let ids: Vec<u32> = (0..rows * t).map(|i| (i * 97 % 512) as u32).collect();
+        Tensor::from_vec(ids, (rows, t), &Device::Cpu).unwrap()
+    }
+
+    fn values(x: &Tensor) -> Vec<f32> {
+        x.flatten_all().unwrap().to_vec1().unwrap()
+    }
+
+    /// Moves one entry of a hook.
+    struct Nudge {
+        hook: HookPoint,
+        entry: usize,
+        by: f32,
+    }
+
+    impl Hooks for Nudge {
+        fn wants(&self, hook: HookPoint) -> bool {
+            hook == self.hook
+        }
+
+        fn visit(&mut self, _: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+            let mut moved = values(value);
+            moved[self.entry] += self.by;
+            Ok(Some(Tensor::from_vec(moved, value.dims(), &Device::Cpu)?))
+        }
+    }
+
+    #[test]
+    fn gradients_at_every_hook_are_those_of_finite_differences() {
+        let tokens = tokens(1, 12);
+        let scalar = Scalar::LogitDifference {
+            position: 10,
+            right: TokenId(3),
+            wrong: TokenId(200),
+        };
+        for tiny in ["gpt2", "gpt-neox", "qwen3", "gemma2"] {
+            let model = open(tiny);
+            let hooks: Vec<HookPoint> = model
+                .hooks()
+                .filter(|hook| *hook != HookPoint::PosEmbed)
+                .filter(|hook| hook.layer().is_none_or(|layer| layer.index() == 1))
+                .collect();
+            let grads = model.gradients(&tokens, &scalar, &hooks).unwrap();
+            assert_eq!(grads.at.len(), hooks.len());
+            for hook in hooks {
+                let grad = values(&grads.at[&hook]);
+                // The entry that matters most.
+                let by_size =
+                    |a: &(usize, &f32), b: &(usize, &f32)| a.1.abs().total_cmp(&b.1.abs());
+                let (entry, grad) = grad.iter().enumerate().max_by(by_size).unwrap();
+                let at = |by: f32| {
+                    let mut nudge = Nudge { hook, entry, by };
+                    let logits = model.run(Start::Tokens(&tokens), &mut nudge).unwrap();
+                    let value = scalar.of(&logits.unwrap(), &tokens).unwrap();
+                    f64::from(value.to_scalar::<f32>().unwrap())
+                };
+                let step = 1e-2_f32;
+                let slope = (8.0 * (at(step) - at(-step)) - (at(2.0 * step) - at(-2.0 * step)))
+                    / (12.0 * f64::from(step));
+                let off = (slope - f64::from(*grad)).abs();
+                assert!(*grad != 0.0, "{tiny} {hook}");
+                assert!(
+                    off < 1e-3 + 5e-3 * slope.abs(),
+                    "{tiny} {hook}: {grad} {slope}"
+                );
+            }
+            assert!((grads.value - f64::from(values_at(&model, &tokens))).abs() < 1e-4);
+        }
+    }
+
+    fn values_at(model: &Model, tokens: &Tensor) -> f32 {
+        let logits = model.logits(tokens).unwrap();
+        let row = values(&logits.narrow(1, 10, 1).unwrap());
+        row[3] - row[200]
+    }
+
+    #[test]
+    fn chunks_of_rows_give_what_single_rows_give() {
+        let model = open("gpt2");
+        let tokens = tokens(11, 6);
+        assert!(rows_at_once(model.config(), 6) < 11, "several chunks");
+        let hook = HookPoint::block(0, Site::Z);
+        let all = model
+            .gradients(&tokens, &Scalar::NextTokenLoss, &[hook])
+            .unwrap();
+        assert_eq!(all.at[&hook].dims(), [11, 6, 4, 8]);
+        let mut sum = 0.0;
+        for row in 0..11 {
+            let one = tokens.narrow(0, row, 1).unwrap();
+            let one = model
+                .gradients(&one, &Scalar::NextTokenLoss, &[hook])
+                .unwrap();
+            sum += one.value;
+            let of_all = all.at[&hook].narrow(0, row, 1).unwrap();
+            for (all, one) in values(&of_all).iter().zip(values(&one.at[&hook])) {
+                assert!((all - one).abs() < 1e-4, "{all} {one}");
+            }
+        }
+        assert!((sum - all.value).abs() < 1e-3);
+        let wide = Config {
+            vocab: 50_000,
+            layers: 48,
+            d_model: 1600,
+            d_mlp: 6400,
+            ..model.config().clone()
+        };
+        assert_eq!(rows_at_once(&wide, 1024), 1);
+    }
+
+    #[test]
+    fn any_scalar_will_do_and_what_cannot_be_is_said() {
+        let model = open("gpt2");
+        let tokens = tokens(2, 4);
+        let hook = HookPoint::block(1, Site::ResidPre);
+        let sum = |logits: &Tensor, _: &Tensor| -> Result<Tensor> { Ok(logits.sum_all()?) };
+        let grads = model
+            .gradients(&tokens, &Scalar::Of(&sum), &[hook])
+            .unwrap();
+        assert!(values(&grads.at[&hook]).iter().any(|grad| *grad != 0.0));
+        let first = Scalar::Logit {
+            position: 0,
+            token: TokenId(1),
+        };
+        let grads = model.gradients(&tokens, &first, &[hook]).unwrap();
+        let later = grads.at[&hook].narrow(1, 1, 3).unwrap();
+        assert!(
+            values(&later).iter().all(|grad| *grad == 0.0),
+            "no look ahead"
+        );
+
+        let refused = |tokens: &Tensor, scalar: &Scalar<'_>, hook| {
+            let refused = model.gradients(tokens, scalar, &[hook]);
+            refused.unwrap_err().to_string()
+        };
+        let beyond = Scalar::Logit {
+            position: 4,
+            token: TokenId(1),
+        };
+        assert!(refused(&tokens, &beyond, hook).contains("position 4"));
+        let one = tokens.narrow(1, 0, 1).unwrap();
+        assert!(refused(&one, &Scalar::NextTokenLoss, hook).contains("at least two"));
+        assert!(refused(&tokens, &first, HookPoint::PosEmbed).contains("hook_embed"));
+        let lacking = HookPoint::block(7, Site::Z);
+        assert!(refused(&tokens, &first, lacking).contains("no block 7"));
+        let constant =
+            |_: &Tensor, _: &Tensor| -> Result<Tensor> { Ok(Tensor::new(1_f32, &Device::Cpu)?) };
+        assert!(refused(&tokens, &Scalar::Of(&constant), hook).contains("does not depend"));
+    }
+}

@@ -74,6 +74,13 @@ fn folder(path: &Path, notes: &mut Notes) -> Result<Loaded> {
         notes.add("No tokenizer.json: tokens are numbers, text cannot be read");
         TextCodec::numbers(path, config.vocab)?
     };
+    if codec.vocab_size() > config.vocab {
+        notes.add(format!(
+            "The tokenizer has {} tokens, the model reads {}: those beyond are refused where a text holds them",
+            codec.vocab_size(),
+            config.vocab
+        ));
+    }
     Ok(Loaded {
         config,
         decoder,

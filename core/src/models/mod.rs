@@ -411,4 +411,8 @@ pub fn token_tensor(rows: &[&[TokenId]]) -> Result<Tensor> {
 #[cfg(test)]
 mod generate_tests;
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod smollm2_tests;
+#[cfg(test)]
 mod tests;

@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
-use candle_core::{DType, Device, Tensor};
+use candle_core::{CpuStorage, DType, Device, Storage, Tensor};
+use rayon::prelude::*;
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -54,6 +55,14 @@ impl<'a> Fetch<'a> {
             ));
         }
         let tensor = self.weights.read(name)?.to_dtype(DType::F32)?;
+        if let Some(entry) = first_broken(&tensor) {
+            return Err(Error::input(
+                format!(
+                    "tensor `{name}` holds no finite number at entry {entry}: copy or download the file again"
+                ),
+                self.weights.path(),
+            ));
+        }
         self.parameters
             .set(self.parameters.get() + tensor.elem_count());
         Ok(tensor)
@@ -63,6 +72,18 @@ impl<'a> Fetch<'a> {
     pub(super) fn parameters(&self) -> usize {
         self.parameters.get()
     }
+}
+
+/// The first entry of a contiguous f32 tensor that is NaN or infinite.
+fn first_broken(tensor: &Tensor) -> Option<usize> {
+    let (storage, layout) = tensor.storage_and_layout();
+    let (Storage::Cpu(CpuStorage::F32(values)), Some((from, to))) =
+        (&*storage, layout.contiguous_offsets())
+    else {
+        return None;
+    };
+    let values = &values[from..to];
+    values.par_iter().position_first(|value| !value.is_finite())
 }
 
 /// One safetensors file, or the shards of an index.

@@ -46,14 +46,18 @@ pub(crate) struct Rule {
 
 /// `[b, t, h, e]` with strides, in a slice.
 #[derive(Clone, Copy)]
-struct View<'a> {
-    values: &'a [f32],
-    dims: [usize; 4],
-    strides: [usize; 4],
+pub(super) struct View<'a> {
+    /// From its first entry on.
+    pub(super) values: &'a [f32],
+    /// `[b, t, h, e]`.
+    pub(super) dims: [usize; 4],
+    /// Of each; the last is 1.
+    pub(super) strides: [usize; 4],
 }
 
 impl<'a> View<'a> {
-    fn of(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
+    /// A tensor of rank 4 that is dense in its last dimension.
+    pub(super) fn of(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
         let (&[b, t, h, e], &[sb, st, sh, 1]) = (layout.shape().dims(), layout.stride()) else {
             bail!(
                 "attention: `{name}` should be of rank 4 and dense in its last dimension, got {:?}",

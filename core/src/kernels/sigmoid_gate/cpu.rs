@@ -19,3 +19,19 @@ fn gate_body<const FMA: bool>(y: &mut [f32], x: &[f32], linear: f32, cubic: f32)
         *y = x / (1.0 + exponential::<FMA>(-inner));
     }
 }
+
+for_this_cpu! {
+    /// `y · up` into `y`.
+    pub(super) fn multiply(y: &mut [f32], up: &[f32]) = multiply_body;
+}
+
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "must take the features of the function around it"
+)]
+fn multiply_body<const FMA: bool>(y: &mut [f32], up: &[f32]) {
+    for (y, up) in y.iter_mut().zip(up) {
+        *y *= up;
+    }
+}

@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `x`, result | any, the same |
 //!
-//! Differentiable in `x`. Tolerance against the definition: 1e-6 relative to |x| (the exponential is a polynomial good to 2 units in the last place).
+//! [`GatedUnit`] multiplies the result with a second input. Differentiable in all inputs. Tolerance against the definition: 1e-6 relative to |x| (the exponential is a polynomial good to 2 units in the last place).
 
 #[cfg(test)]
 mod cases;
 pub(crate) mod cpu;
 #[cfg(test)]
 mod reference;
+mod unit;
+
+pub(crate) use unit::GatedUnit;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
@@ -46,6 +49,21 @@ impl SigmoidGate {
     };
 }
 
+impl SigmoidGate {
+    /// y and dy/dx by tensor operations, for the way back.
+    fn value_and_slope(self, x: &Tensor) -> Result<(Tensor, Tensor)> {
+        let (a, b) = (f64::from(self.linear), f64::from(self.cubic));
+        let square = x.sqr()?;
+        let inner = (x * square.affine(b, a)?)?;
+        let gate = (inner.neg()?.exp()? + 1.0)?.recip()?;
+        let inner_slope = square.affine(3.0 * b, a)?;
+        let gate_slope = (&gate * gate.affine(-1.0, 1.0)?)?;
+        let value = (x * &gate)?;
+        let slope = (gate + ((x * gate_slope)? * inner_slope)?)?;
+        Ok((value, slope))
+    }
+}
+
 impl CustomOp1 for SigmoidGate {
     fn name(&self) -> &'static str {
         "sigmoid_gate"
@@ -62,14 +80,7 @@ impl CustomOp1 for SigmoidGate {
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (a, b) = (f64::from(self.linear), f64::from(self.cubic));
-        let square = x.sqr()?;
-        let inner = (x * square.affine(b, a)?)?;
-        let gate = (inner.neg()?.exp()? + 1.0)?.recip()?;
-        let inner_slope = square.affine(3.0 * b, a)?;
-        let gate_slope = (&gate * gate.affine(-1.0, 1.0)?)?;
-        let slope = (gate + ((x * gate_slope)? * inner_slope)?)?;
-        Ok(Some((grad * slope)?))
+        Ok(Some((grad * self.value_and_slope(x)?.1)?))
     }
 }
 
@@ -128,6 +139,32 @@ mod tests {
             SigmoidGate::GELU_TANH,
         ] {
             check_gradient(&x, &|x| x.apply_op1(gate));
+        }
+    }
+
+    #[test]
+    fn the_unit_is_the_gate_times_its_second_input() {
+        for x in cases::all() {
+            let up: Vec<f32> = x.iter().rev().map(|v| v * 0.5 - 1.0).collect();
+            let [x, up] = [x, up].map(|v| Tensor::new(v, &Device::Cpu).unwrap());
+            let unit = GatedUnit(SigmoidGate::SILU);
+            let got = x.apply_op2_no_bwd(&up, &unit).unwrap().to_vec1::<f32>();
+            let want = (x.apply_op1_no_bwd(&SigmoidGate::SILU).unwrap() * &up).unwrap();
+            assert_eq!(got.unwrap(), want.to_vec1::<f32>().unwrap());
+            assert!(
+                x.apply_op2_no_bwd(&up.unsqueeze(0).unwrap(), &unit)
+                    .is_err()
+            );
+        }
+    }
+
+    #[test]
+    fn gradients_of_the_unit_are_those_of_finite_differences() {
+        let x = Var::new(&[-2.0_f32, -0.7, 0.0, 0.3, 1.9], &Device::Cpu).unwrap();
+        let up = Var::new(&[0.4_f32, -1.0, 2.0, 0.9, -0.3], &Device::Cpu).unwrap();
+        for gate in [SigmoidGate::SILU, SigmoidGate::GELU_TANH] {
+            check_gradient(&x, &|x| x.apply_op2(up.as_tensor(), GatedUnit(gate)));
+            check_gradient(&up, &|up| x.as_tensor().apply_op2(up, GatedUnit(gate)));
         }
     }
 }

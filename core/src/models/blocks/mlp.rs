@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::{Linear, Pass, Step};
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
-use crate::kernels::sigmoid_gate::SigmoidGate;
+use crate::kernels::sigmoid_gate::{GatedUnit, SigmoidGate};
 
 /// The elementwise function between the matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,31 @@ impl Activation {
         }
     }
 
+    /// As a gate by a sigmoid, if it is one.
+    fn sigmoid(self) -> Option<SigmoidGate> {
+        match self {
+            Self::GeluTanh => Some(SigmoidGate::GELU_TANH),
+            Self::Silu => Some(SigmoidGate::SILU),
+            Self::QuickGelu => Some(SigmoidGate::QUICK_GELU),
+            Self::GeluErf | Self::Relu => None,
+        }
+    }
+
     fn apply(self, x: &Tensor) -> Result<Tensor> {
-        Ok(match self {
-            Self::GeluTanh => x.contiguous()?.apply_op1(SigmoidGate::GELU_TANH)?,
-            Self::GeluErf => x.gelu_erf()?,
-            Self::Silu => x.contiguous()?.apply_op1(SigmoidGate::SILU)?,
-            Self::QuickGelu => x.contiguous()?.apply_op1(SigmoidGate::QUICK_GELU)?,
-            Self::Relu => x.relu()?,
+        Ok(match self.sigmoid() {
+            Some(gate) => x.contiguous()?.apply_op1(gate)?,
+            None if self == Self::Relu => x.relu()?,
+            None => x.gelu_erf()?,
+        })
+    }
+
+    /// The function of `gate`, times `up`.
+    fn gated(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
+        Ok(match self.sigmoid() {
+            Some(sigmoid) => gate
+                .contiguous()?
+                .apply_op2(&up.contiguous()?, GatedUnit(sigmoid))?,
+            None => (self.apply(gate)? * up)?,
         })
     }
 }
@@ -73,7 +91,7 @@ impl Mlp {
         let hidden = if let Some(gate) = &self.gate {
             let gate = pass.at(hook(Site::MlpPre), gate.forward(x)?)?; // [b, t, m]
             let up = pass.at(hook(Site::MlpPreLinear), self.up.forward(x)?)?; // [b, t, m]
-            (self.activation.apply(&gate)? * up)?
+            self.activation.gated(&gate, &up)?
         } else {
             let up = pass.at(hook(Site::MlpPre), self.up.forward(x)?)?; // [b, t, m]
             self.activation.apply(&up)?

@@ -1,8 +1,9 @@
 //! Rotary positions in the half-split form: of the r dimensions that turn, dimension i turns with dimension i + r/2.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::Tensor;
 
 use crate::error::Result;
+use crate::kernels::rotary::Rotate;
 
 /// Angles per position of one model.
 #[derive(Debug, Clone)]
@@ -15,51 +16,33 @@ pub(in crate::models) struct Rotary {
     pub(in crate::models) factor: f32,
 }
 
-/// Sines and cosines of the positions of one pass, `[t, 1, r]` each (the half table written twice).
+/// Sines and cosines of the positions of one pass.
 #[derive(Debug, Clone)]
 pub(in crate::models) struct Rotation {
-    cos: Tensor,
-    sin: Tensor,
+    op: Rotate,
 }
 
 impl Rotary {
     /// The table for `t` positions from `first`.
-    pub(in crate::models) fn rotation(&self, first: usize, t: usize) -> Result<Rotation> {
+    pub(in crate::models) fn rotation(&self, first: usize, t: usize) -> Rotation {
         let frequencies = match &self.beyond {
             Some((context, others)) if first + t > *context => others,
             _ => &self.frequencies,
         };
-        let r = 2 * frequencies.len();
-        let mut cos = Vec::with_capacity(t * r);
-        let mut sin = Vec::with_capacity(t * r);
-        for position in first..first + t {
-            for half in 0..r {
-                let angle = position as f32 * frequencies[half % (r / 2)];
-                cos.push(angle.cos() * self.factor);
-                sin.push(angle.sin() * self.factor);
-            }
-        }
-        Ok(Rotation {
-            cos: Tensor::from_vec(cos, (t, 1, r), &Device::Cpu)?,
-            sin: Tensor::from_vec(sin, (t, 1, r), &Device::Cpu)?,
-        })
+        let angles = (first..first + t)
+            .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
+        let op = Rotate {
+            cos: angles.clone().map(|a| a.cos() * self.factor).collect(),
+            sin: angles.map(|a| a.sin() * self.factor).collect(),
+            pairs: frequencies.len(),
+        };
+        Rotation { op }
     }
 }
 
 impl Rotation {
     /// Turns the first r dimensions of `x [b, t, h, e]`.
     pub(in crate::models) fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        let (e, r) = (x.dim(D::Minus1)?, self.cos.dim(D::Minus1)?);
-        let low = x.narrow(D::Minus1, 0, r / 2)?;
-        let high = x.narrow(D::Minus1, r / 2, r / 2)?;
-        let across = Tensor::cat(&[&high.neg()?, &low], D::Minus1)?; // [b, t, h, r]
-        let turning = x.narrow(D::Minus1, 0, r)?;
-        let turned = (turning.broadcast_mul(&self.cos)? + across.broadcast_mul(&self.sin)?)?;
-        if r == e {
-            return Ok(turned);
-        }
-        let still = x.narrow(D::Minus1, r, e - r)?;
-        // Joined in the last dimension, they come out transposed.
-        Ok(Tensor::cat(&[&turned, &still], D::Minus1)?.contiguous()?)
+        Ok(x.apply_op1(self.op.clone())?)
     }
 }

@@ -77,4 +77,6 @@ impl Family {
 }
 
 #[cfg(test)]
+mod second_opinion;
+#[cfg(test)]
 mod tests;

@@ -80,6 +80,34 @@ fn every_family_equals_transformers_at_all_hooks_of_all_layers() {
 }
 
 #[test]
+fn every_setting_that_changes_the_arithmetic_is_honoured() {
+    let folder = repository("tests/golden/variants");
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.sort();
+    assert!(names.len() >= 30);
+    for variant in names {
+        let compared = verified(&variant, &variant);
+        assert!(
+            compared.agrees(),
+            "{}: {:?}",
+            variant.display(),
+            compared.worst()
+        );
+        let model = Model::open(&variant).unwrap().0;
+        let itself = verify::itself(&model, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert!(
+            itself.agrees(),
+            "{}: {:?}",
+            variant.display(),
+            itself.worst()
+        );
+    }
+}
+
+#[test]
 fn a_nudged_value_a_missing_name_and_another_shape_are_seen() {
     let folder = repository("tests/golden/tiny-gemma2");
     let model = Model::open(&folder).unwrap().0;
