@@ -12,6 +12,7 @@ use candle_core::{DType, Device, Tensor};
 use gemm::Parallelism;
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use umbra_core::error::Result;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::{Hooks, Model, NoHooks, Start};
@@ -88,8 +89,12 @@ impl Hooks for One {
     }
 }
 
-/// `[m, k] · [n, k]ᵀ` into `[m, n]`.
+/// `[m, k] · [n, k]ᵀ` into `[m, n]`; on one thread within rayon's pool, on all elsewhere.
 fn product(into: &mut [f32], (m, n, k): (usize, usize, usize), left: &[f32], right: &[f32]) {
+    let parallelism = match rayon::current_thread_index() {
+        Some(_) => Parallelism::None,
+        None => Parallelism::Rayon(0),
+    };
     assert!(into.len() >= m * n && left.len() >= m * k && right.len() >= n * k);
     // SAFETY: the assertion above says that the slices hold what the shapes reach.
     #[expect(unsafe_code, reason = "gemm takes raw pointers")]
@@ -113,7 +118,7 @@ fn product(into: &mut [f32], (m, n, k): (usize, usize, usize), left: &[f32], rig
             false,
             false,
             false,
-            Parallelism::Rayon(0),
+            parallelism,
         );
     }
 }
@@ -157,10 +162,12 @@ impl Products {
                 let width = if at == 4 { MLP } else { D };
                 product(into, (TOKENS, weight.len() / width, width), left, weight);
             }
-            for _ in 0..HEADS {
+            // A head at a time, as in the model.
+            let heads = into.par_chunks_mut(TOKENS * TOKENS).take(HEADS);
+            heads.for_each(|into| {
                 product(into, (TOKENS, TOKENS, HEAD), left, embed);
                 product(into, (TOKENS, HEAD, TOKENS), left, embed);
-            }
+            });
         }
         product(into, (TOKENS, VOCAB, D), left, embed);
     }

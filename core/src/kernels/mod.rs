@@ -4,6 +4,7 @@
 //! the number of threads changes the time, never a byte of the result.
 
 pub mod adam;
+pub(crate) mod add;
 pub(crate) mod attention;
 pub mod encode_topk;
 mod exponential;

@@ -120,7 +120,20 @@ impl Hooks for Zeros<'_> {
     }
 }
 
-/// Rows of one pass there and back.
+/// Token ids `[b, t]` a few rows at a time, so few that a pass there and back stays within bounds.
+pub(super) fn chunks(config: &Config, tokens: &Tensor) -> Result<Vec<Tensor>> {
+    let (b, t) = tokens.dims2()?;
+    if b == 0 || t == 0 {
+        let what = "there are none, give at least one";
+        return Err(Error::setting("tokens", what));
+    }
+    let rows = rows_at_once(config, t);
+    (0..b)
+        .step_by(rows)
+        .map(|from| Ok(tokens.narrow(0, from, rows.min(b - from))?.contiguous()?))
+        .collect()
+}
+
 fn rows_at_once(config: &Config, t: usize) -> usize {
     let block = 20 * config.d_model + 6 * config.d_mlp + 8 * config.heads * (config.d_head + t);
     let held = t.saturating_mul(config.layers * block + 5 * config.vocab);
@@ -144,12 +157,9 @@ impl Model {
                 ));
             }
         }
-        let (b, t) = tokens.dims2()?;
-        let rows = rows_at_once(&self.config, t);
         let mut value = 0.0;
         let mut parts: BTreeMap<HookPoint, Vec<Tensor>> = BTreeMap::new();
-        for from in (0..b).step_by(rows) {
-            let some = tokens.narrow(0, from, rows.min(b - from))?.contiguous()?;
+        for some in chunks(&self.config, tokens)? {
             let of_some = self.gradients_of(&some, scalar, hooks)?;
             value += of_some.value;
             for (hook, grad) in of_some.at {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use candle_core::Tensor;
 
-use super::gradient::{Scalar, next_token_loss};
+use super::gradient::{Scalar, chunks, next_token_loss};
 use super::{Capture, Model, Start, unreachable_end};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
@@ -59,8 +59,33 @@ impl Model {
         }
     }
 
-    /// Quantities of token ids `[b, t]`; the pass stops after the last hook unless logits are needed.
+    /// Quantities of token ids `[b, t]`, a few rows at a time; a pass stops after the last hook unless logits are needed.
     pub fn quantities(
+        &self,
+        tokens: &Tensor,
+        wanted: &[Quantity],
+    ) -> Result<BTreeMap<Quantity, Tensor>> {
+        for quantity in wanted {
+            self.check_quantity(*quantity)?;
+        }
+        let mut parts: BTreeMap<Quantity, Vec<Tensor>> = BTreeMap::new();
+        for some in chunks(&self.config, tokens)? {
+            for (quantity, value) in self.quantities_of(&some, wanted)? {
+                parts.entry(quantity).or_default().push(value);
+            }
+        }
+        let whole = |(quantity, parts): (Quantity, Vec<Tensor>)| {
+            let value = match quantity {
+                Quantity::LossSum => Tensor::stack(&parts, 0)?.sum(0)?,
+                Quantity::Hook(HookPoint::PosEmbed) => parts[0].clone(),
+                _ => Tensor::cat(&parts, 0)?,
+            };
+            Ok((quantity, value))
+        };
+        parts.into_iter().map(whole).collect()
+    }
+
+    fn quantities_of(
         &self,
         tokens: &Tensor,
         wanted: &[Quantity],
@@ -79,9 +104,6 @@ impl Model {
                 _ => None,
             })
             .collect();
-        for quantity in wanted {
-            self.check_quantity(*quantity)?;
-        }
         let mut found = BTreeMap::new();
         let ends = [Quantity::Logits, Quantity::LossSum];
         if ends.iter().any(|end| wanted.contains(end)) {
@@ -111,4 +133,59 @@ impl Model {
 fn named(values: BTreeMap<HookPoint, Tensor>) -> impl Iterator<Item = (Quantity, Tensor)> {
     let values = values.into_iter();
     values.map(|(hook, value)| (Quantity::Hook(hook), value))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use candle_core::Device;
+
+    use super::*;
+
+    #[test]
+    fn names_print_and_parse() {
+        for name in [
+            "logits",
+            "loss_sum",
+            "blocks.2.attn.hook_rot_q",
+            "grad.hook_embed",
+        ] {
+            assert_eq!(name.parse::<Quantity>().unwrap().to_string(), name);
+        }
+        assert!("grad.logits".parse::<Quantity>().is_err());
+    }
+
+    #[test]
+    fn many_rows_give_what_each_row_gives() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/tiny-gpt2");
+        let model = Model::open(Path::new(golden)).unwrap().0;
+        let ids: Vec<u32> = (0..11 * 5).map(|i| i * 97 % 512).collect();
+        let tokens = Tensor::from_vec(ids, (11, 5), &Device::Cpu).unwrap();
+        let names = [
+            "hook_pos_embed",
+            "blocks.1.attn.hook_pattern",
+            "logits",
+            "loss_sum",
+        ];
+        let wanted = names.map(|name| name.parse::<Quantity>().unwrap());
+        let all = model.quantities(&tokens, &wanted).unwrap();
+        let dims = wanted.map(|quantity| all[&quantity].dims().to_vec());
+        let want: [&[usize]; 4] = [&[1, 5, 32], &[11, 4, 5, 5], &[11, 5, 512], &[1]];
+        assert_eq!(dims, want.map(<[usize]>::to_vec));
+        let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        let none = tokens.narrow(0, 0, 0).unwrap();
+        assert!(model.quantities(&none, &wanted).is_err());
+        let mut loss = 0.0;
+        for row in 0..11 {
+            let one = tokens.narrow(0, row, 1).unwrap();
+            let one = model.quantities(&one, &wanted).unwrap();
+            loss += values(&one[&Quantity::LossSum])[0];
+            let of_all = all[&Quantity::Logits].narrow(0, row, 1).unwrap();
+            for (all, one) in values(&of_all).iter().zip(values(&one[&Quantity::Logits])) {
+                assert!((all - one).abs() < 1e-5, "{all} {one}");
+            }
+        }
+        assert!((values(&all[&Quantity::LossSum])[0] - loss).abs() < 1e-2);
+    }
 }

@@ -18,28 +18,26 @@ pub(super) struct Weight<'a> {
 pub(super) fn product(x: &[f32], weight: &Weight<'_>, bias: Option<&[f32]>) -> Vec<f32> {
     let (inputs, outputs) = weight.dims;
     let n = x.len() / inputs;
-    let mut y = match bias {
-        Some(bias) => {
-            let mut y = Vec::with_capacity(n * outputs);
-            for _ in 0..n {
-                y.extend_from_slice(bias);
-            }
-            y
+    let mut y = Vec::with_capacity(n * outputs);
+    if let Some(bias) = bias {
+        for _ in 0..n {
+            y.extend_from_slice(bias);
         }
-        None => vec![0.0; n * outputs],
-    };
+    }
     if n == 0 || outputs == 0 {
         return y;
     }
     let last = (inputs - 1) * weight.strides.0 + (outputs - 1) * weight.strides.1;
-    assert!(last < weight.values.len() && x.len() == n * inputs && y.len() == n * outputs);
+    let laid = if bias.is_some() { n * outputs } else { 0 };
+    assert!(last < weight.values.len() && x.len() == n * inputs && y.len() == laid);
     let parallelism = if in_pool() {
         Parallelism::None
     } else {
         Parallelism::Rayon(0)
     };
-    // SAFETY: the assertion above says that every entry the strides reach lies in its slice.
-    #[expect(unsafe_code, reason = "gemm takes raw pointers")]
+    // SAFETY: the assertion above says that every entry the strides reach lies in its slice; `y` has room for n · outputs values, all of which are
+    // written, and read before only where the bias was laid down.
+    #[expect(unsafe_code, reason = "gemm takes raw pointers and writes every entry")]
     unsafe {
         gemm::gemm(
             n,
@@ -62,6 +60,7 @@ pub(super) fn product(x: &[f32], weight: &Weight<'_>, bias: Option<&[f32]>) -> V
             false,
             parallelism,
         );
+        y.set_len(n * outputs);
     }
     y
 }

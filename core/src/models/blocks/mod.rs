@@ -17,6 +17,7 @@ pub(super) use rotary::{Rotary, Rotation};
 use super::Hooks;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
+use crate::kernels::add::Add;
 
 /// Why a forward pass ended before its end.
 pub(super) enum Halt {
@@ -150,9 +151,9 @@ impl Block {
             behind(self.post_attention.as_ref(), attn_out)?,
         )?;
         let (source, mid) = match self.order {
-            Order::Parallel => (pre.clone(), (pre + attn_out)?),
+            Order::Parallel => (pre.clone(), plus(&pre, &attn_out)?),
             Order::Serial => {
-                let mid = pass.at(hook(Site::ResidMid), (pre + attn_out)?)?;
+                let mid = pass.at(hook(Site::ResidMid), plus(&pre, &attn_out)?)?;
                 (mid.clone(), mid)
             }
         };
@@ -160,8 +161,14 @@ impl Block {
         let read = self.norm_mlp.hooked(&source, hooks, pass)?;
         let mlp_out = self.mlp.forward(layer, &read, pass)?;
         let mlp_out = pass.at(hook(Site::MlpOut), behind(self.post_mlp.as_ref(), mlp_out)?)?;
-        pass.at(hook(Site::ResidPost), (mid + mlp_out)?)
+        pass.at(hook(Site::ResidPost), plus(&mid, &mlp_out)?)
     }
+}
+
+/// The residual stream with what is written to it, `[b, t, d]`.
+fn plus(stream: &Tensor, written: &Tensor) -> Result<Tensor> {
+    let written = written.contiguous()?;
+    Ok(stream.contiguous()?.apply_op2(&written, Add)?)
 }
 
 fn behind(norm: Option<&Norm>, x: Tensor) -> Result<Tensor> {

@@ -77,6 +77,6 @@ impl Family {
 }
 
 #[cfg(test)]
-mod second_opinion;
+mod second_opinion_tests;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use super::{Row, Verification, compare};
 use crate::Flow;
 use crate::error::Result;
 use crate::ids::{HookPoint, Layer, Site, TokenId};
-use crate::models::{Model, NoHooks, Quantity, Sampling, Start, token_tensor};
+use crate::models::{Capture, Model, NoHooks, NormKind, Quantity, Sampling, Start, token_tensor};
 
 /// Positions of the rows it is tried on, at most.
 const POSITIONS: usize = 64;
@@ -32,12 +32,16 @@ pub fn itself(model: &Model, observe: &mut dyn FnMut(&Row) -> Flow) -> Result<Ve
         verification.rows.push(row);
         flow
     };
+    let start = HookPoint::block(0, Site::ResidPre);
+    let mut stream = model.capture(&tokens, &[start])?[&start].clone();
     for layer in 0..layers {
-        for row in of_block(model, &tokens, layer)? {
+        let values = values_of_block(model, &stream, layer)?;
+        for row in of_block(model, &values, layer)? {
             if add(row).is_break() {
                 return Ok(verification);
             }
         }
+        stream = values[&HookPoint::block(layer, Site::ResidPost)].clone();
     }
     let ends = [of_residual(model, &tokens)?, of_cache(model, rows[0])?];
     for row in ends {
@@ -48,15 +52,27 @@ pub fn itself(model: &Model, observe: &mut dyn FnMut(&Row) -> Flow) -> Result<Ve
     Ok(verification)
 }
 
-/// What holds in one block.
-fn of_block(model: &Model, tokens: &Tensor, layer: usize) -> Result<Vec<Row>> {
+/// All hooks of block `layer`, from what enters it.
+fn values_of_block(
+    model: &Model,
+    stream: &Tensor,
+    layer: usize,
+) -> Result<BTreeMap<HookPoint, Tensor>> {
+    let block = Layer::from(layer);
     let hooks: Vec<HookPoint> = model
         .hooks()
-        .filter(|hook| {
-            hook.layer() == Some(Layer::from(layer)) && hook.site() != Some(Site::Result)
-        })
+        .filter(|hook| hook.layer() == Some(block) && hook.site() != Some(Site::Result))
         .collect();
-    let values = model.capture(tokens, &hooks)?;
+    let mut capture = Capture {
+        last: hooks.last().copied(),
+        ..Capture::to_the_end(&hooks)
+    };
+    model.run(Start::Residual(block, stream), &mut capture)?;
+    Ok(capture.values)
+}
+
+/// What holds in one block.
+fn of_block(model: &Model, values: &BTreeMap<HookPoint, Tensor>, layer: usize) -> Result<Vec<Row>> {
     let value = |site| values.get(&HookPoint::block(layer, site));
     let mut rows = Vec::new();
     let mut row = |site, against: &str, want: Tensor| -> Result<()> {
@@ -84,10 +100,8 @@ fn of_block(model: &Model, tokens: &Tensor, layer: usize) -> Result<Vec<Row>> {
     ] {
         if let (Some(scale), Some(_)) = (value(scale), value(normalized)) {
             let centred = match model.config().norm {
-                crate::models::NormKind::LayerNorm => {
-                    read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?
-                }
-                crate::models::NormKind::RmsNorm => read.clone(),
+                NormKind::LayerNorm => read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?,
+                NormKind::RmsNorm => read.clone(),
             };
             row(
                 normalized,
