@@ -90,6 +90,29 @@ fn a_pass_ends_after_the_last_hook_and_replacing_moves_what_follows() {
 }
 
 #[test]
+fn whoever_only_looks_changes_no_bit() {
+    struct All(usize);
+    impl Hooks for All {
+        fn wants(&self, _: HookPoint) -> bool {
+            true
+        }
+        fn visit(&mut self, _: HookPoint, _: usize, _: &Tensor) -> Result<Option<Tensor>> {
+            self.0 += 1;
+            Ok(None)
+        }
+    }
+    let tokens = Tensor::new(&[[0_u32, 5, 17, 9, 300, 41]], &Device::Cpu).unwrap();
+    for tiny in ["gpt2", "gpt-neox", "qwen3", "gemma2", "phi3"] {
+        let model = open(&format!("tests/golden/tiny-{tiny}"));
+        let mut all = All(0);
+        let looked = model.run(Start::Tokens(&tokens), &mut all).unwrap();
+        assert_eq!(all.0, model.hooks().count());
+        let plain = model.logits(&tokens).unwrap();
+        assert_eq!(difference(&looked.unwrap(), &plain), 0.0, "{tiny}");
+    }
+}
+
+#[test]
 fn a_pass_from_the_residual_stream_is_the_rest_of_the_whole_pass() {
     let model = open("tests/golden/tiny-gpt2");
     let tokens = Tensor::new(&[[0_u32, 5, 17, 9]], &Device::Cpu).unwrap();
