@@ -17,7 +17,7 @@ const FILE_SYSTEM: &[&str] = &[
     "corpus/",
     "models/load.rs",
     "models/settings.rs",
-    "models/gguf.rs",
+    "models/gguf/",
     "models/weights.rs",
     "formats/",
     "project/",

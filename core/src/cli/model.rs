@@ -110,7 +110,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         "heads": config.heads, "kv_heads": config.kv_heads, "d_head": config.d_head, "d_mlp": config.d_mlp,
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
         "parameters": config.parameters, "memory_bytes": memory,
-        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": model.fingerprint()?,
+        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": model.fingerprint()?, "facts": model.facts(),
     });
     console.answer(&object, || {
         let bos = bos.id.map_or_else(
@@ -139,6 +139,9 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
             ),
             format!("BOS {bos}"),
         ]
+        .into_iter()
+        .chain(model.facts())
+        .collect::<Vec<_>>()
         .join("\n")
     })?;
     Ok(Exit::Done)

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod decoder;
+mod facts;
 mod families;
 mod generate;
 mod gguf;
@@ -202,6 +203,11 @@ impl Model {
         self
     }
 
+    /// What is particular about it, in sentences for its card.
+    pub fn facts(&self) -> Vec<String> {
+        self.decoder.facts()
+    }
+
     /// The hooks it has, in the order in which a pass reaches them.
     pub fn hooks(&self) -> impl Iterator<Item = HookPoint> {
         HookPoint::all(self.config.layers).filter(|hook| self.decoder.has(*hook))
@@ -314,11 +320,19 @@ impl Model {
         Generator::new(self, prompt, sampling)
     }
 
-    /// Output projection of attention in `layer`, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`.
+    /// What attention in `layer` writes of z, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`. Where a norm stands behind attention (Gemma), with its γ
+    /// and without its run-time 1/σ.
     pub fn w_o(&self, layer: Layer) -> Result<Matrix> {
         self.check_hook(HookPoint::Block(layer, Site::Z))?;
-        let weight = self.decoder.blocks[layer.index()].attention.output.weight();
-        Matrix::from_tensor(weight, self.config.d_model)
+        let block = &self.decoder.blocks[layer.index()];
+        let weight = block.attention.output.weight();
+        match &block.post_attention {
+            Some(norm) => {
+                let written = weight.broadcast_mul(norm.weight())?;
+                Matrix::from_tensor(&written, self.config.d_model)
+            }
+            None => Matrix::from_tensor(weight, self.config.d_model),
+        }
     }
 
     /// Direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and

@@ -193,6 +193,26 @@ fn w_o_turns_z_into_attention_output() {
     }
 }
 
+#[test]
+fn w_o_holds_the_weight_of_a_norm_behind_attention() {
+    let model = open("tests/golden/tiny-gemma2");
+    let reference = reference("tests/golden/tiny-gemma2/reference.safetensors");
+    let z = Matrix::from_tensor(&reference["blocks.1.attn.hook_z"], 64).unwrap();
+    let out = Matrix::from_tensor(&reference["blocks.1.hook_attn_out"], 32).unwrap();
+    let w_o = model.w_o(Layer(1)).unwrap();
+    for row in [0, 13] {
+        let write = |j: usize| -> f32 {
+            let pairs = z.row(row).iter().enumerate();
+            pairs.map(|(i, z)| z * w_o.row(i)[j]).sum()
+        };
+        // The norm's 1/σ is one factor for all of a token.
+        let factors: Vec<f32> = (0..32).map(|j| out.row(row)[j] / write(j)).collect();
+        for factor in &factors {
+            assert!((factor / factors[0] - 1.0).abs() < 1e-2, "{factors:?}");
+        }
+    }
+}
+
 #[track_caller]
 fn refused(path: &Path, parts: &[&str]) {
     let error = Model::open(path).unwrap_err().to_string();
