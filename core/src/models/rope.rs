@@ -265,8 +265,24 @@ fn object(settings: &Settings, key: &str) -> Result<Option<Map<String, Value>>> 
 }
 
 impl Rope {
-    /// Its frequencies and factors.
-    pub(super) fn table(&self) -> Rotary {
+    /// Its frequencies and factors; an error if they are no numbers.
+    pub(super) fn table(&self) -> Result<Rotary> {
+        let rotary = self.angles();
+        let beyond = rotary.beyond.iter().flat_map(|(_, others)| others);
+        let all = rotary.frequencies.iter().chain(beyond);
+        if all.chain([&rotary.factor]).all(|number| number.is_finite()) {
+            return Ok(rotary);
+        }
+        Err(Error::Unsupported {
+            what: format!(
+                "a rotation whose angles are no finite numbers ({:?})",
+                self.kind
+            ),
+            remedy: "check `rope_theta` and the rope scaling in config.json".to_owned(),
+        })
+    }
+
+    fn angles(&self) -> Rotary {
         let plain: Vec<f64> = (0..self.dims / 2)
             .map(|i| self.base.powf(-2.0 * i as f64 / self.dims as f64))
             .collect();
@@ -334,10 +350,10 @@ mod tests {
     fn table(values: &Value) -> Result<Rotary> {
         let settings = Settings::new(values.clone(), Path::new("config.json"))
             .with_defaults(json!({"rope_theta": 10000.0}));
-        Ok(Keys::read(&settings, "rope_theta")?
+        Keys::read(&settings, "rope_theta")?
             .whole()?
             .rope(8, 64)?
-            .table())
+            .table()
     }
 
     #[test]
@@ -389,6 +405,13 @@ mod tests {
                 "`mrope_section`",
             ),
             (json!({"rope_theta": -1.0}), "`rope_theta`"),
+            (
+                json!({"rope_scaling": {
+                    "rope_type": "longrope", "factor": 2.0, "original_max_position_embeddings": 1,
+                    "short_factor": [1.0, 1.0, 1.0, 1.0], "long_factor": [1.0, 1.0, 1.0, 1.0]
+                }}),
+                "no finite numbers",
+            ),
         ] {
             let refused = table(&values).unwrap_err().to_string();
             assert!(refused.contains(name), "{refused}");

@@ -143,7 +143,8 @@ impl Gated {
         let blocks = (0..config.layers)
             .map(|layer| self.block(fetch, &format!("{prefix}layers.{layer}"), layer))
             .collect::<Result<Vec<_>>>()?;
-        let mut rotaries: Vec<_> = self.ropes.iter().map(Rope::table).collect();
+        let tables = self.ropes.iter().map(Rope::table);
+        let mut rotaries = tables.collect::<Result<Vec<_>>>()?;
         // GGUF files of Llama 3 carry what slows its rotations as a tensor.
         if let [rotary] = rotaries.as_mut_slice()
             && fetch.has("rope_freqs.weight")

@@ -18,6 +18,9 @@ pub(super) const FAMILY: Family = Family {
     build,
 };
 
+/// More than any model has: the list of their kinds is made before a tensor is asked for.
+const MOST_LAYERS: usize = 1 << 16;
+
 fn defaults() -> Value {
     json!({
         "vocab_size": 50257, "max_position_embeddings": 2048, "hidden_size": 2048, "num_layers": 24, "num_heads": 16,
@@ -82,6 +85,10 @@ fn local_layers(settings: &Settings, layers: usize) -> Result<Vec<bool>> {
     let key = "attention_types";
     let found = settings.get(key).unwrap_or(&Value::Null);
     let wrong = || settings.wrong(key, "a list of [[kinds of layers], times]", found);
+    if layers > MOST_LAYERS {
+        let layers = &Value::from(layers);
+        return Err(settings.wrong("num_layers", "a number of layers", layers));
+    }
     let mut local = Vec::new();
     for item in found.as_array().ok_or_else(wrong)? {
         let kinds = item.get(0).and_then(Value::as_array).ok_or_else(wrong)?;

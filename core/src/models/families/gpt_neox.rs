@@ -60,7 +60,7 @@ fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     let decoder = Decoder {
         positions: None,
         embed_scale: None,
-        rotaries: vec![rope.table()],
+        rotaries: vec![rope.table()?],
         final_norm: parts::norm(fetch, &format!("{prefix}final_layer_norm"), &config)?,
         blocks,
         unembed: parts::unembed(fetch, &config, tied, &heads)?,

@@ -225,3 +225,47 @@ fn settings_that_are_not_honoured_are_refused_by_name() {
         assert!(error.contains(name), "{line}: {error}");
     }
 }
+
+/// Values that no key expects, or that no key should take.
+fn hostile() -> Vec<Value> {
+    let text = r#"[null, true, -1, 0, 0.5, 3, 1e300, 1073741824, 1152921504606846976, "x", "", [], [3], {}, {"x": []}, [[["global"], 1073741824]]]"#;
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn any_value_under_any_key_is_taken_or_refused_in_one_line() {
+    for tiny in TINY {
+        let folder = repository("tests/golden").join(format!("tiny-{tiny}"));
+        let config = config(&folder, "config-v4.json");
+        let copy = with_config(&folder, &config);
+        let mut keys: Vec<String> = config.as_object().unwrap().keys().cloned().collect();
+        keys.extend(
+            [
+                "rope_scaling",
+                "rope_parameters",
+                "layer_types",
+                "text_config",
+            ]
+            .map(str::to_owned),
+        );
+        let (mut taken, mut refused) = (0, 0);
+        for key in keys {
+            for value in hostile() {
+                let mut changed = config.clone();
+                changed[&key] = value;
+                std::fs::write(copy.path().join("config.json"), changed.to_string()).unwrap();
+                match Model::open(copy.path()) {
+                    Ok(_) => taken += 1,
+                    Err(error) => {
+                        assert!(!error.to_string().contains('\n'), "{key}: {error}");
+                        refused += 1;
+                    }
+                }
+            }
+        }
+        assert!(
+            taken > 50 && refused > 50,
+            "{tiny}: {taken} taken, {refused} refused"
+        );
+    }
+}
