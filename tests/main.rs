@@ -6,6 +6,8 @@
 
 mod failures;
 mod full_disk;
+mod hostile;
+mod hub;
 mod journey;
 mod labs;
 mod model;

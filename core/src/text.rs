@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Notes, Result};
 use crate::ids::TokenId;
 
 /// Whether a beginning-of-sequence token precedes every text, prompt and row, and how that was decided.
@@ -108,6 +108,48 @@ impl TextCodec {
     /// Number of entries.
     pub fn vocab_size(&self) -> usize {
         self.vocab
+    }
+
+    /// An error if the tokenizer is of another model: a token or the BOS beyond the embedding's `vocab` rows. Added tokens beyond it and a
+    /// tokenizer much smaller than the embedding are noted.
+    pub fn check_vocabulary(&self, vocab: usize, notes: &mut Notes) -> Result<()> {
+        let wrong = |what: String| Error::input(what, self.origin.as_ref());
+        if let Some(bos) = self.bos.id.filter(|bos| bos.index() >= vocab) {
+            return Err(wrong(format!(
+                "the BOS token {bos} ({}) is beyond the model's vocabulary of {vocab}: the settings are of another model",
+                self.bos.why
+            )));
+        }
+        let Some(words) = &self.words else {
+            return Ok(());
+        };
+        let added = words.tokenizer.get_added_vocabulary();
+        let is_added = |id: u32| added.get_added_tokens_decoder().contains_key(&id);
+        let beyond: Vec<(u32, String)> = words
+            .tokenizer
+            .get_vocab(true)
+            .into_iter()
+            .map(|(piece, id)| (id, piece))
+            .filter(|(id, _)| *id as usize >= vocab)
+            .collect();
+        if let Some((id, piece)) = beyond.iter().filter(|(id, _)| !is_added(*id)).min() {
+            return Err(wrong(format!(
+                "its token {id} ({}) is beyond the model's vocabulary of {vocab}: the tokenizer is of another model",
+                piece.escape_debug()
+            )));
+        }
+        let known = self.vocab;
+        if let Some((id, piece)) = beyond.iter().min() {
+            notes.add(format!(
+                "The tokenizer has {known} tokens, the model reads {vocab}: added ones from {id} ({piece}) on are refused where a text holds them"
+            ));
+        }
+        if known * 10 < vocab * 9 {
+            notes.add(format!(
+                "The tokenizer has {known} tokens of the model's vocabulary of {vocab}: the others have no text"
+            ));
+        }
+        Ok(())
     }
 
     /// Tokens of `text` without BOS; special tokens written in the text are parsed.
@@ -385,5 +427,102 @@ mod tests {
         assert_eq!(numbers.bos().id, Some(TokenId(7)));
         assert_eq!(numbers.display(TokenId(3)), "⟨3⟩");
         assert!(numbers.encode("x").is_err());
+    }
+
+    #[test]
+    fn a_tokenizer_of_another_model_is_refused_and_a_smaller_one_noted() {
+        let codec = demo();
+        let size = codec.vocab_size();
+        let check = |vocab: usize| {
+            let mut notes = Notes::default();
+            let checked = codec.check_vocabulary(vocab, &mut notes);
+            (checked, notes)
+        };
+        let (checked, notes) = check(size);
+        assert!(checked.is_ok() && notes.is_empty());
+        let (checked, notes) = check(size * 2);
+        assert!(checked.is_ok() && notes.iter().any(|note| note.contains("no text")));
+        let said = check(size - 1).0.unwrap_err().to_string();
+        let last = format!("token {}", size - 1);
+        assert!(
+            said.contains(&last) && said.contains("tokenizer.json"),
+            "{said}"
+        );
+        let mut other = codec.clone();
+        other.bos.id = Some(TokenId(9_999_999));
+        let said = other.check_vocabulary(size, &mut Notes::default());
+        assert!(said.unwrap_err().to_string().contains("9999999"));
+    }
+
+    #[test]
+    fn added_tokens_beyond_the_embedding_are_noted() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
+        let path = Path::new(folder).join("tokenizer.json");
+        let mut tokenizer = Tokenizer::from_file(&path).unwrap();
+        let size = tokenizer.get_vocab_size(true);
+        let added = tokenizers::AddedToken::from("<pad>", true);
+        tokenizer.add_special_tokens([added]).unwrap();
+        let codec = TextCodec::from_tokenizer(tokenizer, demo().bos.clone(), &path).unwrap();
+        let mut notes = Notes::default();
+        codec.check_vocabulary(size, &mut notes).unwrap();
+        assert!(notes.iter().any(|note| note.contains("<pad>")), "{notes:?}");
+    }
+
+    /// GPT-2's tokenizer from its two files, if they are at hand.
+    fn gpt2() -> Option<(TextCodec, Value)> {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../shared/data/gpt2-tokenizer"
+        );
+        let read = |name: &str| std::fs::read_to_string(Path::new(folder).join(name)).ok();
+        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        let (vocab, merges) = (read("vocab.json")?, read("merges.txt")?);
+        let reference = json(&read("gpt2_tokenizer_reference.json")?);
+        let merges: Vec<&str> = merges
+            .lines()
+            .filter(|line| !line.starts_with("#version"))
+            .collect();
+        let bytes = serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+        let tokenizer = serde_json::json!({
+            "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": bytes, "post_processor": null, "decoder": bytes,
+            "model": {"type": "BPE", "vocab": json(&vocab), "merges": merges},
+        });
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+        Some((TextCodec::open(folder.path()).unwrap(), reference))
+    }
+
+    #[test]
+    fn gpt2_splits_every_reference_text_and_shows_every_byte() {
+        let Some((codec, reference)) = gpt2() else {
+            println!("skipped: GPT-2's tokenizer is absent");
+            return;
+        };
+        let cases = reference["cases"].as_array().unwrap();
+        assert!(cases.len() >= 34);
+        for case in cases {
+            let text = case["text"].as_str().unwrap();
+            let want: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
+            let got = codec.encode(text).unwrap();
+            assert_eq!(
+                got.iter().map(|t| t.0).collect::<Vec<_>>(),
+                want,
+                "{text:?}"
+            );
+            let bytes: Vec<u8> = got.iter().flat_map(|t| codec.bytes(*t)).collect();
+            assert_eq!(bytes, text.as_bytes());
+            assert_eq!(codec.decode(&got), text);
+        }
+        // Every entry is bytes; the 256 single ones are all there.
+        let mut single = [false; 256];
+        for id in 0..codec.vocab_size() as u32 {
+            if let [byte] = codec.bytes(TokenId(id))[..] {
+                single[usize::from(byte)] = true;
+            }
+        }
+        assert!(single.iter().all(|there| *there));
+        assert_eq!(codec.display(TokenId(220)), " ");
+        assert_eq!(codec.display(TokenId(198)), "\n");
+        assert_eq!(codec.display(TokenId(447)), "⟨E2⟩⟨80⟩");
     }
 }

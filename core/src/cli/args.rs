@@ -4,22 +4,33 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::Console;
+use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::error::{Error, Result};
 use crate::formats;
-use crate::models::Model;
+use crate::models::{Card, Footprint, Form, Model};
 use crate::sae::Sae;
 
 /// Rows are this long unless `--context` says otherwise or the model's context is shorter.
 const ROW: usize = 256;
 
-/// `--model`, `--no-bos`.
+const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what the model names";
+
+/// Weights of this many bytes in memory take long enough that their size is said first.
+const WORTH_SAYING: u64 = 256 << 20;
+
+/// `--model`, `--offline`, `--keep-quantised`, `--no-bos`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ModelArgs {
-    /// Model: a HuggingFace folder or a GGUF file
-    #[arg(long, value_name = "PATH")]
+    /// Model: a HuggingFace folder, a GGUF file, or a name on the hub (openai-community/gpt2, owner/name/file.gguf, either with @revision)
+    #[arg(long, value_name = "PATH|NAME")]
     pub model: PathBuf,
+    /// Fetch nothing: a model named and not given as a path must be in the hub's cache
+    #[arg(long)]
+    pub offline: bool,
+    /// Keep the matrices of a GGUF file as it stores them: less memory, slower, the same results
+    #[arg(long)]
+    pub keep_quantised: bool,
     /// Put no BOS token before texts, prompts and rows, whatever the model names
     #[arg(long)]
     pub no_bos: bool,
@@ -28,13 +39,44 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// Loads the model and says what was decided, the BOS policy included.
     pub fn open(&self, console: &Console) -> Result<Model> {
-        let (model, notes) = Model::open(&self.model)?;
+        let path = hub::path_of(&self.model, self.offline, console)?;
+        let form = self.form();
+        let footprint = Footprint::of(&path, form)?;
+        if footprint.form != form {
+            console.note(
+                "A folder's weights are held as f32: only those of GGUF files are kept as stored",
+            );
+        }
+        if footprint.memory_bytes >= WORTH_SAYING {
+            console.note(&format!("Reading {}", super::model::takes(&footprint)));
+        }
+        let (model, notes) = Model::open_as(&path, form)?;
         console.notes(&notes);
         if !self.no_bos {
             return Ok(model);
         }
-        console.note("No BOS precedes a text: --no-bos overrides what the model names");
+        console.note(NO_BOS);
         Ok(model.without_bos())
+    }
+
+    /// What the model is, without loading it.
+    pub fn card(&self, console: &Console) -> Result<Card> {
+        let path = hub::path_of(&self.model, self.offline, console)?;
+        let (mut card, notes) = Card::of(&path, self.form())?;
+        console.notes(&notes);
+        if self.no_bos {
+            console.note(NO_BOS);
+            card.codec = card.codec.without_bos();
+        }
+        Ok(card)
+    }
+
+    fn form(&self) -> Form {
+        if self.keep_quantised {
+            Form::Stored
+        } else {
+            Form::F32
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod console;
 mod dark_matter;
 mod eval;
 mod heads;
+mod hub;
 mod index;
 mod model;
 mod prompt;
@@ -27,6 +28,7 @@ use clap::{CommandFactory as _, Parser};
 
 pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs};
 pub use console::{Console, Progress};
+pub use hub::hub;
 
 use crate::error::Result;
 
@@ -139,7 +141,8 @@ fn code(args: &[OsString]) -> u8 {
         Ok(Ok(Exit::Stopped)) => STOPPED,
         Ok(Err(error)) => {
             console.error(&error.to_string());
-            FAILED
+            // A model that was being fetched, say.
+            if console.stopped() { STOPPED } else { FAILED }
         }
         Err(panic) => {
             console.error(&panic);

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Console, Exit, ModelArgs};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, TokenId};
-use crate::models::{Hooks, Model, NormKind, Sampling, token_tensor};
+use crate::models::{Footprint, Form, Hooks, Model, NormKind, Sampling, token_tensor};
 use crate::whole_file;
 
 /// Flags of `umbra model`.
@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Show a model's family, shape, tokenizer and BOS policy
+    /// Show a model's family, shape, size on disk and in memory, tokenizer and BOS policy, without loading it
     Info(InfoArgs),
     /// Write the logits of a text as safetensors: tokens [1,t], logits [1,t,v]
     Logits(LogitsArgs),
@@ -97,20 +97,26 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let config = model.config();
-    let bos = model.codec().bos();
+    let card = args.model.card(console)?;
+    let config = &card.config;
+    let bos = card.codec.bos();
     let norm = match config.norm {
         NormKind::LayerNorm => "LayerNorm",
         NormKind::RmsNorm => "RMSNorm",
     };
-    let memory = config.parameters as u64 * 4;
+    let footprint = &card.footprint;
+    let stored: serde_json::Map<_, _> = footprint
+        .stored
+        .iter()
+        .map(|(kind, numbers)| ((*kind).to_owned(), json!(numbers)))
+        .collect();
     let object = json!({
-        "name": model.name(), "family": config.family, "layers": config.layers, "d_model": config.d_model,
+        "name": card.name, "family": config.family, "layers": config.layers, "d_model": config.d_model,
         "heads": config.heads, "kv_heads": config.kv_heads, "d_head": config.d_head, "d_mlp": config.d_mlp,
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
-        "parameters": config.parameters, "memory_bytes": memory,
-        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": model.fingerprint()?, "facts": model.facts(),
+        "parameters": footprint.parameters, "disk_bytes": footprint.disk_bytes, "memory_bytes": footprint.memory_bytes,
+        "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
+        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "facts": card.facts,
     });
     console.answer(&object, || {
         let bos = bos.id.map_or_else(
@@ -118,7 +124,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
             |id| format!("{id} ({})", bos.why),
         );
         [
-            format!("{} ({})", model.name(), config.family),
+            format!("{} ({})", card.name, config.family),
             format!(
                 "{} layers, width {}, {} heads of {} ({} for keys and values), MLP {}",
                 config.layers,
@@ -132,19 +138,32 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
                 "vocabulary {}, context {}, {norm}",
                 config.vocab, config.context
             ),
-            format!(
-                "{} parameters, {:.1} MB in memory",
-                config.parameters,
-                memory as f64 / 1e6
-            ),
+            takes(footprint),
             format!("BOS {bos}"),
         ]
         .into_iter()
-        .chain(model.facts())
+        .chain(card.facts.clone())
         .collect::<Vec<_>>()
         .join("\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// `134515008 parameters (Q4_1, F32), 98.4 MB on disk, 538.1 MB in memory as f32`.
+pub(super) fn takes(footprint: &Footprint) -> String {
+    let kinds: Vec<_> = footprint.stored.iter().map(|(kind, _)| *kind).collect();
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    format!(
+        "{} parameters ({}), {:.1} MB on disk, {:.1} MB in memory as {}",
+        footprint.parameters,
+        kinds.join(", "),
+        megabytes(footprint.disk_bytes),
+        megabytes(footprint.memory_bytes),
+        match footprint.form {
+            Form::F32 => "f32",
+            Form::Stored => "stored",
+        }
+    )
 }
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {

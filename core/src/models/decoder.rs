@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use candle_core::{DType, Tensor};
 
-use super::blocks::{Block, Halt, KeyValueCache, Linear, Norm, NormHooks, Pass, Rotary, Step};
+use super::blocks::{
+    Block, Halt, KeyValueCache, Linear, Norm, NormHooks, Pass, Rotary, Step, Table,
+};
 use super::{Config, Hooks, Start};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
@@ -13,7 +15,7 @@ use crate::ids::{HookPoint, Layer};
 #[derive(Debug)]
 pub(super) struct Decoder {
     /// Token embedding, `[v, d]`.
-    pub(super) embed: Tensor,
+    pub(super) embed: Table,
     /// Learned position embedding, `[context, d]`.
     pub(super) positions: Option<Tensor>,
     /// Factor on the token embedding (Gemma).
@@ -112,7 +114,7 @@ impl Decoder {
 
     fn embed(&self, tokens: &Tensor, pass: &mut Pass<'_>) -> Step<Tensor> {
         let (b, t) = tokens.dims2()?;
-        let mut rows = self.embed.index_select(&tokens.flatten_all()?, 0)?;
+        let mut rows = self.embed.rows(&tokens.flatten_all()?)?;
         if let Some(scale) = self.embed_scale {
             rows = (rows * scale)?;
         }

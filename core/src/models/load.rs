@@ -7,9 +7,12 @@ use sha2::{Digest as _, Sha256};
 use super::Config;
 use super::decoder::Decoder;
 use super::families::Family;
+use super::footprint::{Footprint, Form};
 use super::gguf::Gguf;
+use super::hub;
 use super::settings::Settings;
-use super::weights::{Fetch, Safetensors};
+use super::weights::{Fetch, Safetensors, Weights};
+use crate::device;
 use crate::error::{Error, Notes, Result};
 use crate::text::TextCodec;
 
@@ -21,72 +24,151 @@ pub(super) struct Loaded {
     pub(super) decoder: Decoder,
     /// Its tokenizer.
     pub(super) codec: TextCodec,
-    /// Files whose bytes are its weights.
-    pub(super) files: Vec<PathBuf>,
+    /// What it takes.
+    pub(super) footprint: Footprint,
 }
 
-/// Reads the model at `path`; `notes` gets what was decided.
-pub(super) fn open(path: &Path, notes: &mut Notes) -> Result<Loaded> {
-    if !path.exists() {
-        return Err(Error::input(
-            "does not exist: give a model folder or a .gguf file",
-            path,
-        ));
-    }
-    if path.is_file() {
-        return gguf(path, notes);
-    }
-    folder(path, notes)
+/// A model whose headers are read and whose weights are not.
+pub(super) struct Source {
+    path: PathBuf,
+    settings: Settings,
+    place: Place,
 }
 
-fn gguf(path: &Path, notes: &mut Notes) -> Result<Loaded> {
-    let file = Gguf::open(path)?;
-    let settings = file.settings()?;
-    let codec = file.codec()?;
-    let (config, decoder) = Family::of(&settings)?.build(settings, &Fetch::new(&file))?;
-    notes.add("GGUF: weights are dequantised to f32, q and k rows are in half-split rotary order");
-    Ok(Loaded {
-        config,
-        decoder,
-        codec,
-        files: vec![path.to_path_buf()],
-    })
+enum Place {
+    Folder(Safetensors),
+    File(Box<Gguf>),
 }
 
-fn folder(path: &Path, notes: &mut Notes) -> Result<Loaded> {
-    let settings_path = path.join("config.json");
-    if !settings_path.exists() {
-        return Err(Error::input(
-            "is no model folder, config.json is missing",
-            path,
-        ));
+impl Source {
+    /// Finds out what lies at `path`, to be held as `form` where it can be.
+    pub(super) fn find(path: &Path, form: Form) -> Result<Self> {
+        if !path.exists() {
+            return Err(Error::input(
+                "does not exist: give a model folder, a .gguf file, or a name on the hub such as openai-community/gpt2",
+                path,
+            ));
+        }
+        if path.is_file() {
+            let file = Gguf::open(path, form)?;
+            let settings = file.settings()?;
+            return Ok(Self {
+                path: path.to_path_buf(),
+                settings: Family::of(&settings)?.complete(settings),
+                place: Place::File(Box::new(file)),
+            });
+        }
+        let settings_path = path.join("config.json");
+        if !settings_path.exists() {
+            return Err(Error::input(
+                "is no model folder, config.json is missing",
+                path,
+            ));
+        }
+        let settings = Settings::open(&settings_path)?;
+        if settings.get("quantization_config").is_some() {
+            return Err(settings.unsupported("`quantization_config`"));
+        }
+        let settings = Family::of(&settings)?.complete(settings);
+        Ok(Self {
+            path: path.to_path_buf(),
+            settings,
+            place: Place::Folder(Safetensors::open(path)?),
+        })
     }
-    let settings = Settings::open(&settings_path)?;
-    if settings.get("quantization_config").is_some() {
-        return Err(settings.unsupported("`quantization_config`"));
+
+    /// What it takes.
+    pub(super) fn footprint(&self) -> Result<Footprint> {
+        let held = match &self.place {
+            Place::Folder(files) => (files.files(), Form::F32),
+            Place::File(file) => (vec![self.path.clone()], file.form()),
+        };
+        Footprint::new(&self.settings, self.weights(), held)
     }
-    let family = Family::of(&settings)?;
-    let files = Safetensors::open(path)?;
-    let (config, decoder) = family.build(settings, &Fetch::new(&files))?;
-    let codec = if path.join("tokenizer.json").exists() {
-        TextCodec::open(path)?
+
+    /// Everything but the weights, whose names and shapes are checked and whose values are not read.
+    pub(super) fn describe(self, notes: &mut Notes) -> Result<Loaded> {
+        let footprint = self.footprint()?;
+        self.put_together(&Fetch::hollow(self.weights()), footprint, notes)
+    }
+
+    /// Reads the weights and the tokenizer; `notes` gets what was decided.
+    pub(super) fn load(self, notes: &mut Notes) -> Result<Loaded> {
+        let footprint = self.footprint()?;
+        if let Some(free) = device::free_memory() {
+            footprint.fits(free)?;
+        }
+        self.put_together(&Fetch::new(self.weights()), footprint, notes)
+    }
+
+    fn put_together(
+        &self,
+        fetch: &Fetch<'_>,
+        footprint: Footprint,
+        notes: &mut Notes,
+    ) -> Result<Loaded> {
+        let family = Family::of(&self.settings)?;
+        let (config, decoder) = family.build(&self.settings, fetch)?;
+        let codec = self.codec(&config, notes)?;
+        codec.check_vocabulary(config.vocab, notes)?;
+        notes.add(match codec.bos().id {
+            Some(_) => format!("BOS precedes every text: {}", codec.bos().why),
+            None => format!("No BOS: {}", codec.bos().why),
+        });
+        Ok(Loaded {
+            config,
+            decoder,
+            codec,
+            footprint,
+        })
+    }
+
+    fn weights(&self) -> &dyn Weights {
+        match &self.place {
+            Place::Folder(files) => files,
+            Place::File(file) => file.as_ref(),
+        }
+    }
+
+    fn codec(&self, config: &Config, notes: &mut Notes) -> Result<TextCodec> {
+        match &self.place {
+            Place::File(file) => {
+                notes.add(match file.form() {
+                    Form::F32 => "GGUF: weights are dequantised to f32",
+                    Form::Stored => {
+                        "GGUF: matrices stay as stored and are dequantised where they are used"
+                    }
+                });
+                file.codec()
+            }
+            Place::Folder(_) if self.path.join("tokenizer.json").exists() => {
+                TextCodec::open(&self.path)
+            }
+            Place::Folder(_) => {
+                notes.add("No tokenizer.json: tokens are numbers, text cannot be read");
+                TextCodec::numbers(&self.path, config.vocab)
+            }
+        }
+    }
+}
+
+/// What a model is called: as on the hub if it lies in its cache, else by its folder or file, even where the path ends in `.`.
+pub(super) fn name_of(path: &Path) -> String {
+    if let Some(name) = hub::name_in(path) {
+        return name;
+    }
+    let whole = path.canonicalize();
+    let whole = whole.as_deref().unwrap_or(path);
+    // A link has its own name and not that of what it leads to.
+    let named = if path.file_name().is_some() {
+        path
     } else {
-        notes.add("No tokenizer.json: tokens are numbers, text cannot be read");
-        TextCodec::numbers(path, config.vocab)?
+        whole
     };
-    if codec.vocab_size() > config.vocab {
-        notes.add(format!(
-            "The tokenizer has {} tokens, the model reads {}: those beyond are refused where a text holds them",
-            codec.vocab_size(),
-            config.vocab
-        ));
-    }
-    Ok(Loaded {
-        config,
-        decoder,
-        codec,
-        files: files.files().to_vec(),
-    })
+    named.file_name().map_or_else(
+        || path.display().to_string(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Hex SHA-256 over the bytes of `files` in order.

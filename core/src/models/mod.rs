@@ -4,9 +4,11 @@ mod blocks;
 mod decoder;
 mod facts;
 mod families;
+mod footprint;
 mod generate;
 mod gguf;
 mod gradient;
+pub mod hub;
 mod load;
 mod quantity;
 mod rope;
@@ -21,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 use candle_core::{D, Device, Tensor};
 
 use self::decoder::{Decoder, Logits};
+pub use self::footprint::{Footprint, Form};
 pub use self::generate::Generator;
 pub use self::gradient::{Gradients, Scalar};
 pub use self::quantity::Quantity;
@@ -124,6 +127,42 @@ impl Default for Sampling {
     }
 }
 
+/// What is known of a model without its weights' values: from its settings, its tokenizer and the headers of its files.
+#[derive(Debug, Clone)]
+pub struct Card {
+    /// As shown and as written into metadata.
+    pub name: String,
+    /// Its shape.
+    pub config: Config,
+    /// Its tokenizer.
+    pub codec: TextCodec,
+    /// What it takes, or would take, on disk and in memory.
+    pub footprint: Footprint,
+    /// What is particular about it, in sentences.
+    pub facts: Vec<String>,
+}
+
+impl Card {
+    /// Of the model at `path`, held as `form` if it were loaded. Missing and misshapen tensors are errors here too; nothing large is read.
+    pub fn of(path: &Path, form: Form) -> Result<(Self, Notes)> {
+        let mut notes = Notes::default();
+        let described = load::Source::find(path, form)?.describe(&mut notes)?;
+        let card = Self {
+            name: load::name_of(path),
+            config: described.config,
+            codec: described.codec,
+            footprint: described.footprint,
+            facts: described.decoder.facts(),
+        };
+        Ok((card, notes))
+    }
+
+    /// Hex SHA-256 of the weight files, which are read for it.
+    pub fn fingerprint(&self) -> Result<String> {
+        load::fingerprint(&self.footprint.files)
+    }
+}
+
 /// A loaded model with its tokenizer. Read-only, so it is shared between threads by `Arc`; a clone shares the weights.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -132,36 +171,28 @@ pub struct Model {
     codec: TextCodec,
     name: String,
     path: PathBuf,
-    files: Vec<PathBuf>,
+    footprint: Arc<Footprint>,
     fingerprint: Arc<OnceLock<String>>,
 }
 
 impl Model {
     /// Loads a HuggingFace folder or a GGUF file; the notes say what was decided.
     pub fn open(path: &Path) -> Result<(Self, Notes)> {
+        Self::open_as(path, Form::F32)
+    }
+
+    /// The same with the weights held as `form`; those of a folder are f32 in either.
+    pub fn open_as(path: &Path, form: Form) -> Result<(Self, Notes)> {
         let mut notes = Notes::default();
-        let loaded = load::open(path, &mut notes)?;
-        notes.add(match loaded.codec.bos().id {
-            Some(_) => format!("BOS precedes every text: {}", loaded.codec.bos().why),
-            None => format!("No BOS: {}", loaded.codec.bos().why),
-        });
-        let name = path
-            .canonicalize()
-            .ok()
-            .as_deref()
-            .unwrap_or(path)
-            .file_name()
-            .map_or_else(
-                || path.display().to_string(),
-                |name| name.to_string_lossy().into_owned(),
-            );
+        let loaded = load::Source::find(path, form)?.load(&mut notes)?;
+        let name = load::name_of(path);
         let model = Self {
             config: loaded.config,
             decoder: Arc::new(loaded.decoder),
             codec: loaded.codec,
             name,
             path: path.to_path_buf(),
-            files: loaded.files,
+            footprint: Arc::new(loaded.footprint),
             fingerprint: Arc::default(),
         };
         Ok((model, notes))
@@ -182,12 +213,17 @@ impl Model {
         &self.path
     }
 
+    /// What it takes on disk and in memory.
+    pub fn footprint(&self) -> &Footprint {
+        &self.footprint
+    }
+
     /// Hex SHA-256 of the weight files, for run records (computed when first asked for).
     pub fn fingerprint(&self) -> Result<String> {
         if let Some(known) = self.fingerprint.get() {
             return Ok(known.clone());
         }
-        let computed = load::fingerprint(&self.files)?;
+        let computed = load::fingerprint(&self.footprint.files)?;
         Ok(self.fingerprint.get_or_init(|| computed).clone())
     }
 
@@ -325,14 +361,12 @@ impl Model {
     pub fn w_o(&self, layer: Layer) -> Result<Matrix> {
         self.check_hook(HookPoint::Block(layer, Site::Z))?;
         let block = &self.decoder.blocks[layer.index()];
-        let weight = block.attention.output.weight();
-        match &block.post_attention {
-            Some(norm) => {
-                let written = weight.broadcast_mul(norm.weight())?;
-                Matrix::from_tensor(&written, self.config.d_model)
-            }
-            None => Matrix::from_tensor(weight, self.config.d_model),
-        }
+        let weight = block.attention.output.weight()?;
+        let written = match &block.post_attention {
+            Some(norm) => weight.broadcast_mul(norm.weight())?,
+            None => weight,
+        };
+        Matrix::from_tensor(&written, self.config.d_model)
     }
 
     /// Direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and

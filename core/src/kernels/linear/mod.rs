@@ -6,7 +6,7 @@
 //! | `weight` | `[in, out]`, any strides (a transposed view costs nothing) |
 //! | `bias` | `[out]`, may be absent |
 //!
-//! Differentiable in `x`; weight and bias are constants. Within a thread of rayon's pool it uses that thread alone (the caller splits rows), elsewhere
+//! [`Stored`] is the same with a weight that stays as its file stores it. Differentiable in `x`; weight and bias are constants. Within a thread of rayon's pool it uses that thread alone (the caller splits rows), elsewhere
 //! all. Tolerance against the definition: 1e-5 relative to Σ|x·w| + |b| of the entry.
 
 #[cfg(test)]
@@ -14,9 +14,11 @@ mod cases;
 pub(crate) mod cpu;
 #[cfg(test)]
 mod reference;
+mod stored;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
 
+pub(crate) use self::stored::{Rows, Stored};
 use super::contiguous;
 
 /// A product with a constant matrix.

@@ -121,7 +121,7 @@ impl Attention {
     /// What each head writes, `[b, t, h, d]`, from `z [b, t, h, e]`.
     fn result(&self, z: &Tensor) -> Result<Tensor> {
         let (b, t, h, e) = z.dims4()?;
-        let weight = self.output.weight().contiguous()?.reshape((h, e, ()))?; // [h, e, d]
+        let weight = self.output.weight()?.contiguous()?.reshape((h, e, ()))?; // [h, e, d]
         let heads = z.reshape((b * t, h, e))?.transpose(0, 1)?.contiguous()?; // [h, n, e]
         let written = heads.matmul(&weight)?.transpose(0, 1)?; // [n, h, d]
         Ok(written.contiguous()?.reshape((b, t, h, ()))?)

@@ -1,15 +1,24 @@
 //! A product with a weight matrix, with or without bias.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use crate::error::Result;
-use crate::kernels;
+use crate::kernels::linear::{Linear as Dense, Rows, Stored};
 
 /// `x · weight + bias`.
 #[derive(Debug)]
 pub(in crate::models) struct Linear {
+    op: Op,
+}
+
+#[derive(Debug)]
+enum Op {
     /// `[in, out]`; a transposed view where the file has `[out, in]`.
-    op: kernels::linear::Linear,
+    Dense(Dense),
+    /// `[out, in]` as its file stores it.
+    Stored(Stored),
 }
 
 impl Linear {
@@ -17,22 +26,40 @@ impl Linear {
     pub(in crate::models) fn new(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
         Ok(Self {
-            op: kernels::linear::Linear { weight, bias },
+            op: Op::Dense(Dense { weight, bias }),
+        })
+    }
+
+    /// From a weight kept as stored and a bias `[out]`.
+    pub(in crate::models) fn stored(weight: Arc<Rows>, bias: Option<Tensor>) -> Result<Self> {
+        let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
+        Ok(Self {
+            op: Op::Stored(Stored { weight, bias }),
         })
     }
 
     /// `[.., in]` to `[.., out]`.
     pub(in crate::models) fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        Ok(x.contiguous()?.apply_op1(self.op.clone())?)
+        let x = x.contiguous()?;
+        Ok(match &self.op {
+            Op::Dense(op) => x.apply_op1(op.clone())?,
+            Op::Stored(op) => x.apply_op1(op.clone())?,
+        })
     }
 
     /// The bias, `[out]`, if there is one.
     pub(in crate::models) fn bias(&self) -> Option<&[f32]> {
-        self.op.bias.as_deref()
+        match &self.op {
+            Op::Dense(op) => op.bias.as_deref(),
+            Op::Stored(op) => op.bias.as_deref(),
+        }
     }
 
-    /// The weight, `[in, out]`.
-    pub(in crate::models) fn weight(&self) -> &Tensor {
-        &self.op.weight
+    /// The weight, `[in, out]`; made for the occasion where it is kept as stored.
+    pub(in crate::models) fn weight(&self) -> Result<Tensor> {
+        Ok(match &self.op {
+            Op::Dense(op) => op.weight.clone(),
+            Op::Stored(op) => op.weight.dense()?.t()?,
+        })
     }
 }

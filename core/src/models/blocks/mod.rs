@@ -5,6 +5,7 @@ mod linear;
 mod mlp;
 mod norm;
 mod rotary;
+mod table;
 
 use candle_core::Tensor;
 
@@ -13,6 +14,7 @@ pub(super) use linear::Linear;
 pub(super) use mlp::{Activation, Mlp};
 pub(super) use norm::{Norm, NormHooks};
 pub(super) use rotary::{Rotary, Rotation};
+pub(super) use table::Table;
 
 use super::Hooks;
 use crate::error::{Error, Result};

@@ -136,10 +136,7 @@ impl Gated {
     pub(super) fn build(self, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
         let config = &self.config;
         let prefix = parts::prefix(fetch, &PREFIXES, "embed_tokens.weight");
-        let embed = fetch.get(
-            &format!("{prefix}embed_tokens.weight"),
-            &[config.vocab, config.d_model],
-        )?;
+        let embed = parts::embed(fetch, &format!("{prefix}embed_tokens.weight"), config)?;
         let blocks = (0..config.layers)
             .map(|layer| self.block(fetch, &format!("{prefix}layers.{layer}"), layer))
             .collect::<Result<Vec<_>>>()?;

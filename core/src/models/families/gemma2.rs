@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
 };
 
 /// Our own key for files whose norms already hold 1 + w, as GGUF has them.
-pub(super) const WHOLE_NORMS: &str = "norm_weights_hold_one";
+pub(in crate::models) const WHOLE_NORMS: &str = "norm_weights_hold_one";
 
 fn defaults() -> Value {
     json!({

@@ -1,5 +1,7 @@
 //! GPT-2: learned positions, LayerNorm, fused query/key/value projection, tied unembedding. Weights are stored `[in, out]`.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{Family, parts};
@@ -28,10 +30,12 @@ fn defaults() -> Value {
 fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     settings.refuse(&["add_cross_attention"])?;
     let config = config(settings)?;
-    let (d, v) = (config.d_model, config.vocab);
     let prefix = parts::prefix(fetch, &["transformer.", ""], "wte.weight");
-    let embed = fetch.get(&format!("{prefix}wte.weight"), &[v, d])?;
-    let positions = fetch.get(&format!("{prefix}wpe.weight"), &[config.context, d])?;
+    let embed = parts::embed(fetch, &format!("{prefix}wte.weight"), &config)?;
+    let positions = fetch.get(
+        &format!("{prefix}wpe.weight"),
+        &[config.context, config.d_model],
+    )?;
     let scaling = Scaling {
         by_width: settings.flag("scale_attn_weights")?,
         by_layer: settings.flag("scale_attn_by_inverse_layer_idx")?,
@@ -112,9 +116,12 @@ fn block(
     let (d, m) = (config.d_model, config.d_mlp);
     let at = |rest: &str| format!("{name}.{rest}");
     let linear = |rest: &str, inputs: usize, outputs: usize| -> Result<Linear> {
-        let weight = fetch.get(&at(&format!("{rest}.weight")), &[inputs, outputs])?;
+        let name = at(&format!("{rest}.weight"));
         let bias = fetch.get(&at(&format!("{rest}.bias")), &[outputs])?;
-        Linear::new(weight, Some(bias))
+        match fetch.kept(&name, (outputs, inputs))? {
+            Some(rows) => Linear::stored(Arc::new(rows), Some(bias)),
+            None => Linear::new(fetch.get(&name, &[inputs, outputs])?, Some(bias)),
+        }
     };
     Ok(Block {
         norm_attention: parts::norm(fetch, &at("ln_1"), config)?,

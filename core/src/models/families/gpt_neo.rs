@@ -31,12 +31,12 @@ fn defaults() -> Value {
 
 fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     let config = config(settings)?;
-    let (d, v) = (config.d_model, config.vocab);
+    let d = config.d_model;
     let local = local_layers(settings, config.layers)?;
     let window = settings.count("window_size")?;
     let activation = parts::activation(settings, "activation_function")?;
     let prefix = parts::prefix(fetch, &["transformer.", ""], "wte.weight");
-    let embed = fetch.get(&format!("{prefix}wte.weight"), &[v, d])?;
+    let embed = parts::embed(fetch, &format!("{prefix}wte.weight"), &config)?;
     let positions = fetch.get(&format!("{prefix}wpe.weight"), &[config.context, d])?;
     let blocks = local
         .into_iter()

@@ -39,7 +39,6 @@ struct Plan {
 
 fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     let config = config(settings)?;
-    let (d, v) = (config.d_model, config.vocab);
     let rope = rope(settings, &config)?;
     let plan = Plan {
         activation: parts::activation(settings, "hidden_act")?,
@@ -51,7 +50,7 @@ fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
         },
     };
     let prefix = parts::prefix(fetch, &["gpt_neox.", ""], "embed_in.weight");
-    let embed = fetch.get(&format!("{prefix}embed_in.weight"), &[v, d])?;
+    let embed = parts::embed(fetch, &format!("{prefix}embed_in.weight"), &config)?;
     let blocks = (0..config.layers)
         .map(|layer| block(fetch, &config, &format!("{prefix}layers.{layer}"), plan))
         .collect::<Result<Vec<_>>>()?;

@@ -16,6 +16,7 @@ mod qwen3;
 
 use serde_json::Value;
 
+pub(super) use self::gemma2::WHOLE_NORMS;
 use super::Config;
 use super::decoder::Decoder;
 use super::settings::Settings;
@@ -67,10 +68,23 @@ impl Family {
             })
     }
 
-    /// Builds the decoder that `settings` describes.
-    pub(super) fn build(&self, settings: Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
-        let (mut config, decoder) =
-            (self.build)(&settings.with_defaults((self.defaults)()), fetch)?;
+    /// Its name.
+    pub(super) fn name(&self) -> &'static str {
+        self.names[0]
+    }
+
+    /// `settings` above what a missing key means in this family.
+    pub(super) fn complete(&self, settings: Settings) -> Settings {
+        settings.with_defaults((self.defaults)())
+    }
+
+    /// Builds the decoder that complete `settings` describe.
+    pub(super) fn build(
+        &self,
+        settings: &Settings,
+        fetch: &Fetch<'_>,
+    ) -> Result<(Config, Decoder)> {
+        let (mut config, decoder) = (self.build)(settings, fetch)?;
         config.parameters = fetch.parameters();
         Ok((config, decoder))
     }

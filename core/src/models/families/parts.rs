@@ -1,9 +1,12 @@
 //! What several families read alike: prefixes, projections stored `[out, in]`, norms, kinds of layers.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use crate::error::{Error, Result};
-use crate::models::blocks::{Activation, Linear, Norm};
+use crate::kernels::linear::Rows;
+use crate::models::blocks::{Activation, Linear, Norm, Table};
 use crate::models::settings::Settings;
 use crate::models::weights::Fetch;
 use crate::models::{Config, NormKind};
@@ -42,10 +45,6 @@ pub(super) fn stacked(
     inputs: usize,
     biased: bool,
 ) -> Result<Linear> {
-    let weights = parts
-        .iter()
-        .map(|(name, outputs)| fetch.get(&format!("{name}.weight"), &[*outputs, inputs]))
-        .collect::<Result<Vec<_>>>()?;
     let biases = parts
         .iter()
         .filter(|_| biased)
@@ -56,23 +55,42 @@ pub(super) fn stacked(
     } else {
         Some(Tensor::cat(&biases, 0)?)
     };
+    let names = parts
+        .iter()
+        .map(|(name, outputs)| (format!("{name}.weight"), *outputs));
+    let kept = names
+        .clone()
+        .map(|(name, outputs)| fetch.kept(&name, (outputs, inputs)))
+        .collect::<Result<Option<Vec<_>>>>()?;
+    if let Some(kept) = kept {
+        return Linear::stored(Arc::new(Rows::stacked(kept)?), bias);
+    }
+    let weights = names
+        .map(|(name, outputs)| fetch.get(&name, &[outputs, inputs]))
+        .collect::<Result<Vec<_>>>()?;
     Linear::new(Tensor::cat(&weights, 0)?.t()?, bias)
+}
+
+/// The embedding `name`.
+pub(super) fn embed(fetch: &Fetch<'_>, name: &str, config: &Config) -> Result<Table> {
+    let dims = (config.vocab, config.d_model);
+    Ok(match fetch.kept(name, dims)? {
+        Some(rows) => Table::Stored(Arc::new(rows)),
+        None => Table::Dense(fetch.get(name, &[dims.0, dims.1])?),
+    })
 }
 
 /// The unembedding: the embedding `[v, d]` if they are tied, else the first of `names` in the file.
 pub(super) fn unembed(
     fetch: &Fetch<'_>,
     config: &Config,
-    tied: Option<&Tensor>,
+    tied: Option<&Table>,
     names: &[&str],
 ) -> Result<Linear> {
-    let weight = if let Some(embed) = tied {
-        embed.clone()
-    } else {
-        let name = prefix(fetch, names, "");
-        fetch.get(name, &[config.vocab, config.d_model])?
-    };
-    Linear::new(weight.t()?, None)
+    match tied {
+        Some(embed) => embed.unembedding(),
+        None => embed(fetch, prefix(fetch, names, ""), config)?.unembedding(),
+    }
 }
 
 /// The activation function under `key`.

@@ -1,23 +1,26 @@
 //! The key/value part of a GGUF file, read with the file and key named in every error.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::quantized::gguf_file::Value;
-
+use super::content::{Content, Cursor, List, Scalar, Value};
 use crate::error::{Error, Result};
 
 /// The metadata of one file.
 #[derive(Clone, Copy)]
 pub(super) struct Header<'a> {
-    values: &'a HashMap<String, Value>,
+    content: &'a Content,
+    file: &'a [u8],
     path: &'a Path,
 }
 
 impl<'a> Header<'a> {
-    /// Of the file `path`, which is named in errors.
-    pub(super) fn new(values: &'a HashMap<String, Value>, path: &'a Path) -> Self {
-        Self { values, path }
+    /// Of the file `path`, which is named in errors, with the bytes `file`.
+    pub(super) fn new(content: &'a Content, file: &'a [u8], path: &'a Path) -> Self {
+        Self {
+            content,
+            file,
+            path,
+        }
     }
 
     /// The file.
@@ -25,10 +28,15 @@ impl<'a> Header<'a> {
         self.path
     }
 
+    /// Whether the key is there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.content.values.contains_key(key)
+    }
+
     /// A text, if the key is there.
     pub(super) fn text_if_any(&self, key: &str) -> Option<&'a str> {
-        match self.values.get(key)? {
-            Value::String(text) => Some(text),
+        match self.content.values.get(key)? {
+            Value::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -40,12 +48,18 @@ impl<'a> Header<'a> {
 
     /// A truth value, if the key is there.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        self.values.get(key)?.to_bool().ok()
+        match self.content.values.get(key)? {
+            Value::Flag(flag) => Some(*flag),
+            _ => None,
+        }
     }
 
     /// A number of any type, if the key is there.
     pub(super) fn number(&self, key: &str) -> Option<f64> {
-        self.values.get(key).and_then(number)
+        match self.content.values.get(key)? {
+            Value::Number(number) => Some(*number),
+            _ => None,
+        }
     }
 
     /// A whole number ≥ 0, if the key is there.
@@ -60,44 +74,67 @@ impl<'a> Header<'a> {
     }
 
     /// A list of texts, if the key is there.
-    pub(super) fn texts(&self, key: &str) -> Option<Vec<&'a str>> {
-        let Value::Array(list) = self.values.get(key)? else {
-            return None;
+    pub(super) fn texts(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
+        let Some(list) = self.list(key).filter(|list| list.of == Scalar::Text) else {
+            return Ok(None);
         };
-        list.iter()
-            .map(|value| match value {
-                Value::String(text) => Some(text.as_str()),
-                _ => None,
-            })
-            .collect()
+        let mut cursor = Cursor::at(self.file, list.bytes.start, self.content.short);
+        let mut texts = Vec::with_capacity(list.count);
+        for entry in 0..list.count {
+            let text = cursor
+                .bytes(key)
+                .ok()
+                .and_then(|bytes| std::str::from_utf8(bytes).ok())
+                .ok_or_else(|| {
+                    Error::input(format!("entry {entry} of `{key}` is no UTF-8"), self.path)
+                })?;
+            texts.push(text);
+        }
+        Ok(Some(texts))
     }
 
-    /// A list of numbers, if the key is there.
-    pub(super) fn numbers(&self, key: &str) -> Option<Vec<f64>> {
-        let Value::Array(list) = self.values.get(key)? else {
-            return None;
+    /// A list of exactly `count` numbers, if the key is there.
+    pub(super) fn numbers(&self, key: &str, count: usize) -> Result<Option<Vec<f64>>> {
+        let Some(list) = self.list(key) else {
+            return Ok(None);
         };
-        list.iter().map(number).collect()
+        if list.count != count {
+            return Err(Error::input(
+                format!("`{key}` has {} entries, {count} belong there", list.count),
+                self.path,
+            ));
+        }
+        let mut cursor = Cursor::at(self.file, list.bytes.start, self.content.short);
+        (0..count)
+            .map(|_| cursor.number(list.of, key))
+            .collect::<Result<_, _>>()
+            .map(Some)
+            .map_err(|what| Error::input(format!("its header is odd: {what}"), self.path))
+    }
+
+    /// A list of exactly `count` truth values, if the key holds a list.
+    pub(super) fn flags(&self, key: &str, count: usize) -> Result<Option<Vec<bool>>> {
+        let Some(list) = self.list(key) else {
+            return Ok(None);
+        };
+        if list.count != count || list.of != Scalar::Flag {
+            return Err(Error::input(
+                format!("`{key}` is no list of {count} truth values"),
+                self.path,
+            ));
+        }
+        let bytes = &self.file[list.bytes.clone()];
+        Ok(Some(bytes.iter().map(|byte| *byte != 0).collect()))
+    }
+
+    fn list(&self, key: &str) -> Option<&'a List> {
+        match self.content.values.get(key)? {
+            Value::List(list) => Some(list),
+            _ => None,
+        }
     }
 
     fn lacks(&self, key: &str) -> Error {
         Error::input(format!("lacks a usable `{key}` in its header"), self.path)
     }
-}
-
-fn number(value: &Value) -> Option<f64> {
-    Some(match value {
-        Value::U8(n) => f64::from(*n),
-        Value::I8(n) => f64::from(*n),
-        Value::U16(n) => f64::from(*n),
-        Value::I16(n) => f64::from(*n),
-        Value::U32(n) => f64::from(*n),
-        Value::I32(n) => f64::from(*n),
-        Value::U64(n) => *n as f64,
-        Value::I64(n) => *n as f64,
-        // By its shortest decimal form, which is what was meant (1e-5, not 9.99999974e-6).
-        Value::F32(n) => n.to_string().parse().unwrap_or_else(|_| f64::from(*n)),
-        Value::F64(n) => *n,
-        _ => return None,
-    })
 }

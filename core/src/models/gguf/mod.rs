@@ -1,77 +1,102 @@
 //! GGUF files: header to settings, tensors to HuggingFace names and order, dequantised to f32. The tokenizer inside is built by `tokenizer`.
 
+mod architectures;
+mod content;
 mod header;
+mod kinds;
 mod names;
 mod tokenizer;
 
 #[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
-use std::fs::File;
-use std::io::BufReader;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use candle_core::quantized::gguf_file::Content;
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{Device, Tensor};
-use serde_json::{Value, json};
+use memmap2::Mmap;
 
+use self::architectures::Architecture;
+use self::content::Content;
 use self::header::Header;
 use self::names::Place;
+use super::footprint::Form;
 use super::settings::Settings;
-use super::weights::Weights;
+use super::weights::{Entry, Float, Weights, map, widened};
 use crate::error::{Error, Result};
+use crate::kernels::linear::Rows;
 use crate::text::TextCodec;
 
-/// An open GGUF file.
+/// More heads than any model has.
+const MOST_HEADS: usize = 1 << 20;
+
+/// An open GGUF file, mapped.
 pub(super) struct Gguf {
     content: Content,
-    file: RefCell<BufReader<File>>,
+    map: Mmap,
     path: PathBuf,
-    /// `general.architecture`.
-    family: String,
+    architecture: &'static Architecture,
+    form: Form,
     heads: usize,
     kv_heads: usize,
 }
 
 impl Gguf {
-    /// Reads the header of `path`.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::io("opening the model file", path, e))?;
-        let mut file = BufReader::new(file);
-        let content = Content::read(&mut file).map_err(|e| {
+    /// Reads the header of `path`; the weights are to be held as `form`.
+    pub(super) fn open(path: &Path, form: Form) -> Result<Self> {
+        let map = map(path, "GGUF")?;
+        let content = content::read(&map).map_err(|what| {
             Error::input(
                 format!(
-                    "is no complete GGUF file ({}): give a model folder or a whole .gguf file",
-                    reason(&e)
+                    "is no complete GGUF file ({what}): give a model folder or a whole .gguf file"
                 ),
                 path,
             )
         })?;
-        let header = Header::new(&content.metadata, path);
-        let family = header.text("general.architecture")?.to_owned();
-        let key = |rest: &str| format!("{family}.attention.{rest}");
-        let heads = header.count(&key("head_count")).unwrap_or(1);
+        let header = Header::new(&content, &map, path);
+        if let Some(parts) = header.count("split.count").filter(|parts| *parts > 1) {
+            return Err(Error::Unsupported {
+                what: format!("a model in {parts} GGUF files such as {}", path.display()),
+                remedy: "join them with llama.cpp's gguf-split --merge".to_owned(),
+            });
+        }
+        let architecture = Architecture::of(header.text("general.architecture")?, path)?;
+        let key = |rest: &str| format!("{}.attention.{rest}", architecture.name);
+        let heads = header.needed(&key("head_count"))?;
         let kv_heads = header.count(&key("head_count_kv")).unwrap_or(heads);
+        if heads == 0 || kv_heads == 0 || heads.max(kv_heads) > MOST_HEADS {
+            return Err(Error::input(
+                format!("claims {heads} heads and {kv_heads} for keys and values"),
+                path,
+            ));
+        }
         Ok(Self {
-            file: RefCell::new(file),
             path: path.to_path_buf(),
-            family,
+            architecture,
+            form,
             heads,
             kv_heads,
             content,
+            map,
         })
     }
 
     /// The header under the keys of `config.json`.
     pub(super) fn settings(&self) -> Result<Settings> {
-        let header = self.header();
-        let values = match self.family.as_str() {
-            "llama" => self.llama(&header)?,
-            "gpt2" => self.gpt2(&header)?,
-            _ => json!({ "model_type": self.family }),
-        };
+        let values = (self.architecture.settings)(self)?;
         Ok(Settings::new(values, &self.path))
+    }
+
+    /// How the weights are to be held.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    fn name(&self) -> &'static str {
+        self.architecture.name
     }
 
     /// The tokenizer inside, with its BOS policy.
@@ -81,141 +106,149 @@ impl Gguf {
     }
 
     fn header(&self) -> Header<'_> {
-        Header::new(&self.content.metadata, &self.path)
+        Header::new(&self.content, &self.map, &self.path)
     }
 
     fn has(&self, name: &str) -> bool {
-        self.content.tensor_infos.contains_key(name)
+        self.content.tensors.contains_key(name)
     }
 
     fn vocab(&self) -> Result<usize> {
-        let embed = self.content.tensor_infos.get("token_embd.weight");
+        let embed = self.content.tensors.get("token_embd.weight");
         embed
-            .and_then(|info| info.shape.dims().first().copied())
+            .and_then(|place| place.shape.first().copied())
             .ok_or_else(|| Error::input("has no tensor `token_embd.weight`", &self.path))
-    }
-
-    fn llama(&self, header: &Header<'_>) -> Result<Value> {
-        let key = |rest: &str| format!("llama.{rest}");
-        if header.count(&key("expert_count")).is_some_and(|n| n > 0) {
-            return Err(Error::Unsupported {
-                what: format!("a mixture of experts in {}", self.path.display()),
-                remedy: "choose a model without `llama.expert_count`".to_owned(),
-            });
-        }
-        let scaling = header.text_if_any(&key("rope.scaling.type"));
-        if let Some(kind @ ("yarn" | "longrope")) = scaling {
-            return Err(Error::Unsupported {
-                what: format!("the rope type `{kind}` in {}", self.path.display()),
-                remedy: "choose a model without it, or its HuggingFace folder".to_owned(),
-            });
-        }
-        let d_model = header.needed(&key("embedding_length"))?;
-        let d_head = header
-            .count(&key("attention.key_length"))
-            .unwrap_or(d_model / self.heads.max(1));
-        let turned = header.count(&key("rope.dimension_count")).unwrap_or(d_head);
-        let mut rope = json!({
-            "rope_theta": header.number(&key("rope.freq_base")).unwrap_or(10_000.0),
-            "rope_type": header.text_if_any(&key("rope.scaling.type")).filter(|kind| *kind != "none").unwrap_or("default"),
-            "partial_rotary_factor": turned as f64 / d_head.max(1) as f64,
-        });
-        if let Some(factor) = header.number(&key("rope.scaling.factor")) {
-            rope["factor"] = json!(factor);
-        }
-        Ok(json!({
-            "model_type": "llama",
-            "hidden_size": d_model,
-            "num_hidden_layers": header.needed(&key("block_count"))?,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "head_dim": d_head,
-            "intermediate_size": header.needed(&key("feed_forward_length"))?,
-            "max_position_embeddings": header.needed(&key("context_length"))?,
-            "vocab_size": self.vocab()?,
-            "rms_norm_eps": header.number(&key("attention.layer_norm_rms_epsilon")),
-            "hidden_act": "silu",
-            "attention_bias": self.has("blk.0.attn_q.bias"),
-            "mlp_bias": self.has("blk.0.ffn_gate.bias"),
-            "tie_word_embeddings": !self.has("output.weight"),
-            "rope_parameters": rope,
-        }))
-    }
-
-    fn gpt2(&self, header: &Header<'_>) -> Result<Value> {
-        let key = |rest: &str| format!("gpt2.{rest}");
-        Ok(json!({
-            "model_type": "gpt2",
-            "n_embd": header.needed(&key("embedding_length"))?,
-            "n_layer": header.needed(&key("block_count"))?,
-            "n_head": self.heads,
-            "n_inner": header.needed(&key("feed_forward_length"))?,
-            "n_positions": header.needed(&key("context_length"))?,
-            "vocab_size": self.vocab()?,
-            "layer_norm_epsilon": header.number(&key("attention.layer_norm_epsilon")),
-            "activation_function": "gelu_new",
-            "tie_word_embeddings": !self.has("output.weight"),
-        }))
     }
 }
 
 impl Weights for Gguf {
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let (stored, place) = names::stored(&self.family, name)?;
-        let mut dims = self
-            .content
-            .tensor_infos
-            .get(&stored)?
-            .shape
-            .dims()
-            .to_vec();
+        let (stored, place) = names::stored(self.architecture, name)?;
+        let mut shape = self.content.tensors.get(&stored)?.shape.clone();
         if place == Place::Transposed {
-            dims.reverse();
+            shape.reverse();
         }
-        Some(dims)
+        Some(shape)
     }
 
     fn read(&self, name: &str) -> Result<Tensor> {
-        let unreadable = |e: &candle_core::Error| {
-            Error::input(
-                format!(
-                    "tensor `{name}` cannot be read ({}): copy or download the file again",
-                    reason(e)
-                ),
-                &self.path,
-            )
-        };
-        let (stored, place) = names::stored(&self.family, name)
+        let (stored, place) = names::stored(self.architecture, name)
             .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), &self.path))?;
-        let mut file = self.file.borrow_mut();
-        let tensor = self
-            .content
-            .tensor(&mut *file, &stored, &Device::Cpu)
-            .and_then(|quantised| quantised.dequantize(&Device::Cpu))
-            .map_err(|e| unreadable(&e))?;
+        let tensor = self.dequantised(&stored)?;
         match place {
             Place::AsStored => Ok(tensor),
             Place::Transposed => Ok(tensor.t()?.contiguous()?),
-            Place::Query => halves(&tensor, self.heads),
-            Place::Key => halves(&tensor, self.kv_heads),
+            Place::Query => self.halves(&tensor, self.heads, &stored),
+            Place::Key => self.halves(&tensor, self.kv_heads, &stored),
         }
     }
 
-    fn path(&self) -> &Path {
+    fn kept(&self, name: &str) -> Result<Option<Rows>> {
+        let found = names::stored(self.architecture, name)
+            .and_then(|(stored, order)| Some((self.content.tensors.get(&stored)?, order, stored)));
+        let Some((place, order, stored)) = found.filter(|_| self.form == Form::Stored) else {
+            return Ok(None);
+        };
+        let [rows, columns] = place.shape[..] else {
+            return Ok(None);
+        };
+        let bytes = &self.map[place.bytes.clone()];
+        let heads = match order {
+            Place::AsStored | Place::Transposed => None,
+            Place::Query => Some(self.heads),
+            Place::Key => Some(self.kv_heads),
+        };
+        let half = match heads {
+            Some(heads) => self.check_halves(rows, heads, &stored)?,
+            None => 1,
+        };
+        // Row `half · j + i` of a head here is row `2 · i + j` there.
+        let from = |row: usize| {
+            let (head, row) = (row / (2 * half), row % (2 * half));
+            head * 2 * half + 2 * (row % half) + row / half
+        };
+        let dtype = self.readable(place, &stored)?;
+        let order = |row| if heads.is_some() { from(row) } else { row };
+        Ok(Some(Rows::new(bytes, dtype, (rows, columns), order)?))
+    }
+
+    fn file_of(&self, _name: &str) -> &Path {
         &self.path
+    }
+
+    fn entries(&self) -> Vec<Entry> {
+        let entry = |(name, place): (&String, &content::Place)| Entry {
+            name: name.clone(),
+            kind: place.kind.name,
+            elements: place.elements as u64,
+            bytes: place.bytes.len() as u64,
+            matrix: place.shape.len() >= 2 && name != "position_embd.weight",
+        };
+        self.content.tensors.iter().map(entry).collect()
+    }
+
+    fn file_bytes(&self) -> u64 {
+        self.map.len() as u64
     }
 }
 
-/// Rows of a query or key projection from GGUF's order, where the two dimensions of a rotation lie side by side, to the half-split one.
-fn halves(tensor: &Tensor, heads: usize) -> Result<Tensor> {
-    let dims = tensor.dims().to_vec();
-    let (rows, columns) = (dims[0], tensor.elem_count() / dims[0].max(1));
-    let pairs = tensor.reshape((heads, rows / heads / 2, 2, columns))?;
-    Ok(pairs.transpose(1, 2)?.contiguous()?.reshape(dims)?)
-}
+impl Gguf {
+    /// The tensor under its GGUF name as f32.
+    fn dequantised(&self, stored: &str) -> Result<Tensor> {
+        let place = self
+            .content
+            .tensors
+            .get(stored)
+            .ok_or_else(|| Error::input(format!("has no tensor `{stored}`"), &self.path))?;
+        let dtype = self.readable(place, stored)?;
+        let bytes = &self.map[place.bytes.clone()];
+        let float = match dtype {
+            GgmlDType::F32 => Some(Float::F32),
+            GgmlDType::F16 => Some(Float::F16),
+            GgmlDType::BF16 => Some(Float::Bf16),
+            _ => None,
+        };
+        if let Some(float) = float {
+            let values = widened(bytes, float);
+            return Ok(Tensor::from_vec(
+                values,
+                place.shape.as_slice(),
+                &Device::Cpu,
+            )?);
+        }
+        let blocks = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, dtype)?;
+        Ok(QTensor::new(blocks, place.shape.as_slice())?.dequantize(&Device::Cpu)?)
+    }
 
-/// The first line of a candle error, without its backtrace.
-fn reason(error: &candle_core::Error) -> String {
-    let text = error.to_string();
-    text.lines().next().unwrap_or_default().to_owned()
+    /// The type of a tensor, if it can be read.
+    fn readable(&self, place: &content::Place, stored: &str) -> Result<GgmlDType> {
+        place.kind.dtype.ok_or_else(|| Error::Unsupported {
+            what: format!(
+                "the type {} of tensor `{stored}` in {}",
+                place.kind.name,
+                self.path.display()
+            ),
+            remedy: "choose a file in F16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1 or Q2_K to Q6_K".to_owned(),
+        })
+    }
+
+    /// Half the rows of a head; an error unless `heads` share `rows` evenly.
+    fn check_halves(&self, rows: usize, heads: usize, stored: &str) -> Result<usize> {
+        if rows == 0 || !rows.is_multiple_of(2 * heads) {
+            return Err(Error::input(
+                format!("tensor `{stored}` has {rows} rows, which {heads} heads cannot share"),
+                &self.path,
+            ));
+        }
+        Ok(rows / heads / 2)
+    }
+
+    /// Rows of a query or key projection from GGUF's order, where the two dimensions of a rotation lie side by side, to the half-split one.
+    fn halves(&self, tensor: &Tensor, heads: usize, stored: &str) -> Result<Tensor> {
+        let dims = tensor.dims().to_vec();
+        let rows = dims.first().copied().unwrap_or(0);
+        let half = self.check_halves(rows, heads, stored)?;
+        let pairs = tensor.reshape((heads, half, 2, tensor.elem_count() / rows))?;
+        Ok(pairs.transpose(1, 2)?.contiguous()?.reshape(dims)?)
+    }
 }

@@ -1,5 +1,7 @@
 //! GGUF tensor names for HuggingFace ones, and how the stored tensor differs.
 
+use super::architectures::Architecture;
+
 /// What must be done to a stored tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
@@ -13,55 +15,22 @@ pub(super) enum Place {
     Key,
 }
 
-const LLAMA: [(&str, &str); 9] = [
-    ("input_layernorm", "attn_norm"),
-    ("self_attn.q_proj", "attn_q"),
-    ("self_attn.k_proj", "attn_k"),
-    ("self_attn.v_proj", "attn_v"),
-    ("self_attn.o_proj", "attn_output"),
-    ("post_attention_layernorm", "ffn_norm"),
-    ("mlp.gate_proj", "ffn_gate"),
-    ("mlp.up_proj", "ffn_up"),
-    ("mlp.down_proj", "ffn_down"),
-];
-
-const GPT2: [(&str, &str); 6] = [
-    ("ln_1", "attn_norm"),
-    ("attn.c_attn", "attn_qkv"),
-    ("attn.c_proj", "attn_output"),
-    ("ln_2", "ffn_norm"),
-    ("mlp.c_fc", "ffn_up"),
-    ("mlp.c_proj", "ffn_down"),
-];
-
-const OUTSIDE: [(&str, &str); 8] = [
-    ("model.embed_tokens.weight", "token_embd.weight"),
-    ("model.norm.weight", "output_norm.weight"),
-    ("lm_head.weight", "output.weight"),
-    ("rope_freqs.weight", "rope_freqs.weight"),
-    ("transformer.wte.weight", "token_embd.weight"),
-    ("transformer.wpe.weight", "position_embd.weight"),
-    ("transformer.ln_f.weight", "output_norm.weight"),
-    ("transformer.ln_f.bias", "output_norm.bias"),
-];
-
-/// The stored name of `name` in a file of `family`, or none if there is no such tensor in that family.
-pub(super) fn stored(family: &str, name: &str) -> Option<(String, Place)> {
-    if let Some((_, stored)) = OUTSIDE.iter().find(|(ours, _)| *ours == name) {
+/// The stored name of `name` in a file of `architecture`, or none if there is no such tensor in it.
+pub(super) fn stored(architecture: &Architecture, name: &str) -> Option<(String, Place)> {
+    let outside = architecture.outside.iter();
+    if let Some((_, stored)) = outside.clone().find(|(ours, _)| *ours == name) {
         return Some(((*stored).to_owned(), Place::AsStored));
     }
-    let (prefix, parts): (_, &[_]) = match family {
-        "llama" => ("model.layers.", &LLAMA),
-        "gpt2" => ("transformer.h.", &GPT2),
-        _ => return None,
-    };
-    let (layer, rest) = name.strip_prefix(prefix)?.split_once('.')?;
+    let (layer, rest) = name.strip_prefix(architecture.layers)?.split_once('.')?;
     let (part, kind) = rest.rsplit_once('.')?;
-    let (_, stored) = parts.iter().find(|(ours, _)| *ours == part)?;
-    let place = match (family, part, kind) {
-        ("llama", "self_attn.q_proj", _) => Place::Query,
-        ("llama", "self_attn.k_proj", _) => Place::Key,
-        ("gpt2", _, "weight") if !part.starts_with("ln_") => Place::Transposed,
+    let mut parts = architecture.parts.iter().copied().flatten();
+    let (_, stored) = parts.find(|(ours, _)| *ours == part)?;
+    let place = match part {
+        "self_attn.q_proj" if architecture.interleaved => Place::Query,
+        "self_attn.k_proj" if architecture.interleaved => Place::Key,
+        _ if architecture.transposed && kind == "weight" && !part.starts_with("ln_") => {
+            Place::Transposed
+        }
         _ => Place::AsStored,
     };
     Some((format!("blk.{layer}.{stored}.{kind}"), place))
@@ -73,17 +42,44 @@ mod tests {
 
     #[test]
     fn names_are_those_of_llama_cpp() {
-        let stored = |family: &str, name: &str| stored(family, name).map(|(name, _)| name);
-        let some = |name: &str| Some(name.to_owned());
-        assert_eq!(
-            stored("llama", "model.layers.11.self_attn.q_proj.weight"),
-            some("blk.11.attn_q.weight")
-        );
-        assert_eq!(
-            stored("gpt2", "transformer.h.0.mlp.c_fc.bias"),
-            some("blk.0.ffn_up.bias")
-        );
-        assert_eq!(stored("llama", "lm_head.weight"), some("output.weight"));
-        assert_eq!(stored("llama", "embed_tokens.weight"), None);
+        for (architecture, name, want) in [
+            (
+                "llama",
+                "model.layers.11.self_attn.q_proj.weight",
+                Some("blk.11.attn_q.weight"),
+            ),
+            (
+                "gpt2",
+                "transformer.h.0.mlp.c_fc.bias",
+                Some("blk.0.ffn_up.bias"),
+            ),
+            ("llama", "lm_head.weight", Some("output.weight")),
+            ("llama", "embed_tokens.weight", None),
+            (
+                "qwen2",
+                "model.layers.0.post_attention_layernorm.weight",
+                Some("blk.0.ffn_norm.weight"),
+            ),
+            (
+                "qwen3",
+                "model.layers.0.self_attn.q_norm.weight",
+                Some("blk.0.attn_q_norm.weight"),
+            ),
+            (
+                "gemma2",
+                "model.layers.0.post_attention_layernorm.weight",
+                Some("blk.0.post_attention_norm.weight"),
+            ),
+            (
+                "gemma3",
+                "model.layers.3.post_feedforward_layernorm.weight",
+                Some("blk.3.post_ffw_norm.weight"),
+            ),
+            ("gemma2", "model.layers.0.self_attn.q_norm.weight", None),
+        ] {
+            let architecture = Architecture::of(architecture, "a.gguf".as_ref()).unwrap();
+            let found = stored(architecture, name).map(|(name, _)| name);
+            assert_eq!(found.as_deref(), want, "{name}");
+        }
     }
 }

@@ -8,8 +8,10 @@ use candle_core::quantized::gguf_file::{self, Value};
 use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{DType, Device, Tensor};
 
-use crate::ids::TokenId;
-use crate::models::{Model, token_tensor};
+use super::{Architecture, Gguf};
+use crate::error::Result;
+use crate::ids::{Layer, TokenId};
+use crate::models::{Form, Model, token_tensor};
 
 fn repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
@@ -59,6 +61,9 @@ fn tokenizer(folder: &Path) -> BTreeMap<String, Value> {
     ])
 }
 
+/// The architectures, and the golden models they are written from.
+const ARCHITECTURES: [&str; 6] = ["gpt2", "llama", "qwen2", "qwen3", "gemma2", "gemma3"];
+
 /// A golden model as a GGUF file: names, orders and header as llama.cpp's converter writes them.
 struct Writer {
     header: BTreeMap<String, Value>,
@@ -68,34 +73,22 @@ struct Writer {
 impl Writer {
     fn of(family: &str) -> Self {
         let folder = repository(&format!("tests/golden/tiny-{family}"));
-        let mut header = tokenizer(&folder);
+        let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
+        let config: serde_json::Value = serde_json::from_str(&config).unwrap();
+        let mut header = tokenizer(&repository("tests/golden/tiny-gpt2"));
         header.insert("general.architecture".to_owned(), text(family));
-        let numbers = [
-            ("embedding_length", 32),
-            ("block_count", 3),
-            ("context_length", 64),
-            (
-                "feed_forward_length",
-                if family == "llama" { 64 } else { 128 },
-            ),
-            ("attention.head_count", 4),
-        ];
-        for (key, number) in numbers {
-            header.insert(format!("{family}.{key}"), Value::U32(number));
-        }
-        if family == "llama" {
-            header.insert("llama.attention.head_count_kv".to_owned(), Value::U32(2));
-        }
-        for key in ["layer_norm_epsilon", "layer_norm_rms_epsilon"] {
-            header.insert(format!("{family}.attention.{key}"), Value::F32(1e-5));
-        }
+        header.extend(described(family, &config));
+        let architecture = Architecture::of(family, &folder).unwrap();
+        let heads = |key: &str| config[key].as_u64().unwrap_or(1) as usize;
+        let heads = (heads("num_attention_heads"), heads("num_key_value_heads"));
         let file = folder.join("model.safetensors");
         let tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
         let tensors = tensors
             .into_iter()
             .map(|(name, tensor)| {
-                let (stored, place) = super::names::stored(family, &name).unwrap();
-                (stored, as_converted(&tensor, place))
+                let (stored, place) = super::names::stored(architecture, &name).unwrap();
+                let tensor = as_gemma(family, &name, &config, tensor);
+                (stored, as_converted(&tensor, place, heads))
             })
             .collect();
         Self { header, tensors }
@@ -120,13 +113,85 @@ impl Writer {
     }
 }
 
+/// The keys of a header, from a HuggingFace configuration.
+fn described(family: &str, config: &serde_json::Value) -> BTreeMap<String, Value> {
+    let count = |keys: &[&str]| keys.iter().find_map(|key| config[*key].as_u64());
+    let mut header = BTreeMap::new();
+    let mut put = |key: &str, value: Value| {
+        header.insert(format!("{family}.{key}"), value);
+    };
+    let counts: [(&str, &[&str]); 8] = [
+        ("embedding_length", &["hidden_size", "n_embd"]),
+        ("block_count", &["num_hidden_layers", "n_layer"]),
+        (
+            "context_length",
+            &["max_position_embeddings", "n_positions"],
+        ),
+        ("feed_forward_length", &["intermediate_size"]),
+        ("attention.head_count", &["num_attention_heads", "n_head"]),
+        ("attention.head_count_kv", &["num_key_value_heads"]),
+        ("attention.key_length", &["head_dim"]),
+        ("attention.sliding_window", &["sliding_window"]),
+    ];
+    for (key, names) in counts {
+        if let Some(count) = count(names) {
+            put(key, Value::U32(count as u32));
+        }
+    }
+    if family == "gpt2" {
+        put("feed_forward_length", Value::U32(128));
+    }
+    let full = &config["rope_parameters"]["full_attention"]["rope_theta"];
+    let numbers = [
+        (
+            "attention.layer_norm_epsilon",
+            &config["layer_norm_epsilon"],
+        ),
+        ("attention.layer_norm_rms_epsilon", &config["rms_norm_eps"]),
+        ("attn_logit_softcapping", &config["attn_logit_softcapping"]),
+        (
+            "final_logit_softcapping",
+            &config["final_logit_softcapping"],
+        ),
+        ("rope.freq_base", &config["rope_parameters"]["rope_theta"]),
+        ("rope.freq_base", full),
+    ];
+    for (key, number) in numbers {
+        if let Some(number) = number.as_f64() {
+            put(key, Value::F32(number as f32));
+        }
+    }
+    header
+}
+
+/// Gemma's norms hold 1 + w. GGUF has no key for the query scale, so one that is not the head's width goes into what makes the queries.
+fn as_gemma(family: &str, name: &str, config: &serde_json::Value, tensor: Tensor) -> Tensor {
+    if !family.starts_with("gemma") {
+        return tensor;
+    }
+    let tensor = if name.ends_with("norm.weight") {
+        (tensor + 1.0).unwrap()
+    } else {
+        tensor
+    };
+    let scaled = match family {
+        "gemma2" => "q_proj.weight",
+        _ => "q_norm.weight",
+    };
+    if !name.ends_with(scaled) {
+        return tensor;
+    }
+    let number = |key: &str| config[key].as_f64().unwrap();
+    (tensor * (number("head_dim") / number("query_pre_attn_scalar")).sqrt()).unwrap()
+}
+
 /// What the converter does to a tensor: the inverse of what reading does.
-fn as_converted(tensor: &Tensor, place: super::Place) -> Tensor {
+fn as_converted(tensor: &Tensor, place: super::Place, heads: (usize, usize)) -> Tensor {
     let heads = match place {
         super::Place::AsStored => return tensor.clone(),
         super::Place::Transposed => return tensor.t().unwrap().contiguous().unwrap(),
-        super::Place::Query => 4,
-        super::Place::Key => 2,
+        super::Place::Query => heads.0,
+        super::Place::Key => heads.1,
     };
     // convert_hf_to_gguf.py, LlamaModel.permute
     let (rows, columns) = tensor.dims2().unwrap();
@@ -142,39 +207,149 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
     off.max(0).unwrap().to_scalar().unwrap()
 }
 
+/// Tokens and logits of a golden model.
+fn reference(family: &str) -> (Tensor, Tensor) {
+    let golden = repository(&format!("tests/golden/tiny-{family}"));
+    let file = golden.join("reference.safetensors");
+    let reference = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    let tokens = reference["tokens"].to_dtype(DType::U32).unwrap();
+    (tokens, reference["logits"].clone())
+}
+
 #[test]
-fn a_gguf_file_gives_the_outputs_of_the_folder_it_was_made_from() {
+fn a_gguf_file_gives_the_logits_of_the_folder_it_was_made_from() {
     let folder = tempfile::tempdir().unwrap();
-    for family in ["gpt2", "llama"] {
+    for family in ARCHITECTURES {
         let path = folder.path().join(format!("{family}.gguf"));
         Writer::of(family).write(&path, GgmlDType::F32);
+        let (tokens, want) = reference(family);
+        let largest = largest_difference(&want, &want.zeros_like().unwrap());
         let (model, _) = Model::open(&path).unwrap();
-        let golden = repository(&format!("tests/golden/tiny-{family}"));
-        let reference =
-            candle_core::safetensors::load(golden.join("reference.safetensors"), &Device::Cpu)
-                .unwrap();
-        let tokens = reference["tokens"].to_dtype(DType::U32).unwrap();
-        let off = largest_difference(&model.logits(&tokens).unwrap(), &reference["logits"]);
-        assert!(off < 1e-4, "{family}: {off}");
-
-        let (from_folder, _) = Model::open(&golden).unwrap();
+        let off = largest_difference(&model.logits(&tokens).unwrap(), &want);
+        assert!(off < 1e-4 * largest.max(1.0), "{family}: {off}");
+        let (from_folder, _) =
+            Model::open(&repository(&format!("tests/golden/tiny-{family}"))).unwrap();
         assert_eq!(model.config(), from_folder.config());
-        for text in [
-            "Once upon a time, 1234 kings\n\n  said <|endoftext|> “no”.",
-            "",
-        ] {
-            let want = from_folder.codec().encode(text).unwrap();
-            assert_eq!(model.codec().encode(text).unwrap(), want);
-            assert_eq!(model.codec().decode(&want), text);
-        }
-        assert_eq!(model.codec().bos().id, None, "BPE without add_bos_token");
+        let parameters = model.config().parameters as u64;
+        assert_eq!(model.footprint().parameters, parameters);
 
         let half = folder.path().join(format!("{family}-f16.gguf"));
         Writer::of(family).write(&half, GgmlDType::F16);
         let (model, _) = Model::open(&half).unwrap();
-        let off = largest_difference(&model.logits(&tokens).unwrap(), &reference["logits"]);
+        let off = largest_difference(&model.logits(&tokens).unwrap(), &want);
         assert!(off > 1e-6 && off < 0.05, "{family} in f16: {off}");
     }
+}
+
+#[test]
+fn matrices_kept_as_stored_give_the_logits_of_dequantised_ones_in_less_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    for (family, dtype) in ARCHITECTURES.into_iter().flat_map(|family| {
+        [
+            (family, GgmlDType::F16),
+            (family, GgmlDType::Q8_0),
+            (family, GgmlDType::Q4_1),
+        ]
+    }) {
+        let path = folder.path().join(format!("{family}.gguf"));
+        Writer::of(family).write(&path, dtype);
+        let (tokens, _) = reference(family);
+        let (wide, _) = Model::open(&path).unwrap();
+        let (kept, notes) = Model::open_as(&path, Form::Stored).unwrap();
+        assert!(notes.iter().any(|note| note.contains("as stored")));
+        let want = wide.logits(&tokens).unwrap();
+        let largest = largest_difference(&want, &want.zeros_like().unwrap());
+        let off = largest_difference(&kept.logits(&tokens).unwrap(), &want);
+        assert!(
+            off < 1e-5 * largest.max(1.0),
+            "{family} in {dtype:?}: {off}"
+        );
+        assert_eq!(kept.config(), wide.config());
+        let bytes = |model: &Model| model.footprint().memory_bytes;
+        assert_eq!(bytes(&wide), 4 * wide.footprint().parameters);
+        let share = bytes(&kept) as f64 / bytes(&wide) as f64;
+        let stored = dtype.type_size() as f64 / dtype.block_size() as f64 / 4.0;
+        assert!(
+            share > stored && share < stored + 0.1,
+            "{family} in {dtype:?}: {share}"
+        );
+        let w_o = (wide.w_o(Layer(1)).unwrap(), kept.w_o(Layer(1)).unwrap());
+        assert_eq!(w_o.0, w_o.1);
+    }
+}
+
+#[test]
+fn a_text_is_split_as_by_the_folder_and_bos_is_left_to_the_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    Writer::of("gpt2").write(&path, GgmlDType::F32);
+    let (model, _) = Model::open(&path).unwrap();
+    let (from_folder, _) = Model::open(&repository("tests/golden/tiny-gpt2")).unwrap();
+    for text in [
+        "Once upon a time, 1234 kings\n\n  said <|endoftext|> “no”.",
+        "",
+    ] {
+        let want = from_folder.codec().encode(text).unwrap();
+        assert_eq!(model.codec().encode(text).unwrap(), want);
+        assert_eq!(model.codec().decode(&want), text);
+    }
+    assert_eq!(model.codec().bos().id, None, "BPE without add_bos_token");
+}
+
+#[test]
+fn the_query_scale_of_gemma_goes_by_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    for (family, layers, scalar) in [
+        ("gemma2", 3, 16),
+        ("gemma2", 42, 16),
+        ("gemma2", 46, 8),
+        ("gemma3", 46, 16),
+        ("gemma3", 62, 8),
+    ] {
+        let mut writer = Writer::of(family);
+        let key = format!("{family}.block_count");
+        writer.header.insert(key, Value::U32(layers));
+        writer.write(&path, GgmlDType::F32);
+        let settings = Gguf::open(&path, Form::F32).unwrap().settings().unwrap();
+        let told = settings.count("query_pre_attn_scalar").unwrap();
+        assert_eq!(told, scalar, "{family} with {layers} layers");
+    }
+}
+
+#[test]
+fn which_layers_slide_is_told_by_architecture_or_header() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let kinds = |writer: &Writer| -> Result<Vec<bool>> {
+        writer.write(&path, GgmlDType::F32);
+        let settings = Gguf::open(&path, Form::F32)?.settings()?;
+        let kinds = settings
+            .get("layer_types")
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .clone();
+        let slides = kinds.iter().map(|kind| kind == "sliding_attention");
+        Ok(slides.collect())
+    };
+    let mut writer = Writer::of("gemma3");
+    assert_eq!(
+        kinds(&writer).unwrap(),
+        [true, true, true, true, true, false]
+    );
+    assert_eq!(kinds(&Writer::of("gemma2")).unwrap(), [true, false, true]);
+    let key = "gemma3.attention.sliding_window_pattern".to_owned();
+    writer.header.insert(key.clone(), Value::U32(3));
+    assert_eq!(
+        kinds(&writer).unwrap(),
+        [true, true, false, true, true, false]
+    );
+    let flags = [true, false, false, false, false, true];
+    writer.header.insert(key.clone(), list(flags, Value::Bool));
+    assert_eq!(kinds(&writer).unwrap(), flags);
+    writer.header.insert(key, list([true], Value::Bool));
+    assert!(kinds(&writer).is_err());
 }
 
 #[test]
@@ -229,6 +404,17 @@ fn what_cannot_be_read_is_refused_by_name() {
         ),
         ("llama.expert_count", Value::U32(8), "mixture of experts"),
         ("llama.block_count", text("many"), "`llama.block_count`"),
+        ("llama.block_count", Value::U64(1 << 60), "2^31"),
+        ("llama.attention.head_count", Value::U64(1 << 60), "heads"),
+        ("llama.attention.head_count", Value::U32(0), "heads"),
+        ("llama.attention.value_length", Value::U32(4), "value width"),
+        (
+            "llama.attention.scale",
+            Value::F32(0.5),
+            "`llama.attention.scale`",
+        ),
+        ("split.count", Value::U16(3), "3 GGUF files"),
+        ("tokenizer.ggml.tokens", list(["a"], text), "token"),
         ("llama.block_count", Value::U32(4), "model.layers.3."),
     ] {
         let mut writer = Writer::of("llama");

@@ -16,6 +16,9 @@ const UNKNOWN: u32 = 2;
 const CONTROL: u32 = 3;
 const USER_DEFINED: u32 = 4;
 
+/// Bytes of the longest token that is believed; real ones stay below some hundreds.
+const LONGEST: usize = 4096;
+
 const GPT2_SPLIT: &str =
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
@@ -81,18 +84,21 @@ struct Pieces<'a> {
 impl<'a> Pieces<'a> {
     fn read(header: &Header<'a>) -> Result<Self> {
         let texts = header
-            .texts("tokenizer.ggml.tokens")
+            .texts("tokenizer.ggml.tokens")?
             .ok_or_else(|| Error::input("has no vocabulary inside", header.path()))?;
-        let kinds = match header.numbers("tokenizer.ggml.token_type") {
-            Some(kinds) => kinds.into_iter().map(|kind| kind as u32).collect(),
-            None => vec![NORMAL; texts.len()],
-        };
-        if kinds.len() != texts.len() {
+        if let Some(id) = texts.iter().position(|text| text.len() > LONGEST) {
             return Err(Error::input(
-                format!("has {} tokens and {} token types", texts.len(), kinds.len()),
+                format!(
+                    "token {id} of its vocabulary is {} bytes long, {LONGEST} are allowed",
+                    texts[id].len()
+                ),
                 header.path(),
             ));
         }
+        let kinds = match header.numbers("tokenizer.ggml.token_type", texts.len())? {
+            Some(kinds) => kinds.into_iter().map(|kind| kind as u32).collect(),
+            None => vec![NORMAL; texts.len()],
+        };
         Ok(Self { texts, kinds })
     }
 
@@ -121,8 +127,7 @@ impl<'a> Pieces<'a> {
 
     fn sentence_piece(&self, header: &Header<'_>) -> Result<Value> {
         let scores = header
-            .numbers("tokenizer.ggml.scores")
-            .filter(|scores| scores.len() == self.texts.len())
+            .numbers("tokenizer.ggml.scores", self.texts.len())?
             .ok_or_else(|| {
                 Error::input(
                     "has no score for each token of its vocabulary",
@@ -183,7 +188,7 @@ impl<'a> Pieces<'a> {
 
     fn byte_level(&self, header: &Header<'_>) -> Result<Value> {
         let merges: Vec<_> = header
-            .texts("tokenizer.ggml.merges")
+            .texts("tokenizer.ggml.merges")?
             .unwrap_or_default()
             .into_iter()
             .map(|merge| {

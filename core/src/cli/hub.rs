@@ -1,0 +1,74 @@
+//! Models by name: the hub as the environment describes it, and fetching with progress.
+
+use std::env::{home_dir, var_os};
+use std::path::{Path, PathBuf};
+
+use super::{Console, Progress};
+use crate::error::{Error, Result};
+use crate::models::hub::{ENDPOINT, Fetched, Hub, Name};
+
+/// The hub by the variables that all its programs share: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
+pub fn hub(offline: bool) -> Hub {
+    let text = |key: &str| {
+        let value = var_os(key)?.into_string().ok()?;
+        Some(value.trim().to_owned()).filter(|value| !value.is_empty())
+    };
+    let path = |key: &str| {
+        var_os(key)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    let home = path("HF_HOME").unwrap_or_else(|| {
+        path("XDG_CACHE_HOME")
+            .or_else(|| Some(home_dir()?.join(".cache")))
+            .unwrap_or_else(|| PathBuf::from(".cache"))
+            .join("huggingface")
+    });
+    let token_file = path("HF_TOKEN_PATH").unwrap_or_else(|| home.join("token"));
+    let token = text("HF_TOKEN").or_else(|| {
+        let token = std::fs::read_to_string(token_file).ok()?;
+        Some(token.trim().to_owned()).filter(|token| !token.is_empty())
+    });
+    let on = |value: String| ["1", "true", "yes", "on"].contains(&value.to_lowercase().as_str());
+    Hub {
+        endpoint: text("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned()),
+        cache: path("HF_HUB_CACHE").unwrap_or_else(|| home.join("hub")),
+        token,
+        offline: offline || text("HF_HUB_OFFLINE").is_some_and(on),
+    }
+}
+
+/// Where the model lies: at its path, or in the hub's cache, fetched if it must be.
+pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<PathBuf> {
+    let name = model.to_str().and_then(|text| text.parse::<Name>().ok());
+    let (false, Some(name)) = (model.exists(), name) else {
+        return Ok(model.to_path_buf());
+    };
+    let hub = hub(offline);
+    let mut progress: Option<Progress<'_>> = None;
+    let fetched = hub.fetch(&name, &mut |event| {
+        let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+        let bar = progress.get_or_insert_with(|| {
+            let what = format!("Fetching {name}");
+            console.progress(&what, megabytes(event.total), "MB")
+        });
+        bar.set(megabytes(event.done), event.file)
+    });
+    drop(progress);
+    if fetched.is_err() {
+        console.note(&format!(
+            "There is no {} here, so it was taken for a name on the hub",
+            model.display()
+        ));
+    }
+    match fetched? {
+        Fetched::Whole(path) => {
+            console.note(&format!("{name} is in the cache at {}", path.display()));
+            Ok(path)
+        }
+        Fetched::Stopped => Err(Error::input(
+            "was not fetched whole, what is there is kept for the next time",
+            model,
+        )),
+    }
+}

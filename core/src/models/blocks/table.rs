@@ -1,0 +1,39 @@
+//! The embedding: a row for each token.
+
+use std::sync::Arc;
+
+use candle_core::Tensor;
+
+use super::Linear;
+use crate::error::Result;
+use crate::kernels::linear::Rows;
+
+/// `[v, d]`.
+#[derive(Debug, Clone)]
+pub(in crate::models) enum Table {
+    /// As f32.
+    Dense(Tensor),
+    /// As its file stores it.
+    Stored(Arc<Rows>),
+}
+
+impl Table {
+    /// The rows of `tokens [n]`, `[n, d]`.
+    pub(in crate::models) fn rows(&self, tokens: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Self::Dense(table) => table.index_select(tokens, 0)?,
+            Self::Stored(table) => {
+                let tokens = tokens.to_dtype(candle_core::DType::U32)?;
+                table.rows(&tokens.to_vec1()?)?
+            }
+        })
+    }
+
+    /// The product with its transpose, which is the unembedding of tied models.
+    pub(in crate::models) fn unembedding(&self) -> Result<Linear> {
+        match self {
+            Self::Dense(table) => Linear::new(table.t()?, None),
+            Self::Stored(table) => Linear::stored(Arc::clone(table), None),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The cache that all programs of the hub share: `models--owner--name` with `refs`, `snapshots` and `blobs`.
+
+use std::path::{Component, Path, PathBuf};
+
+use hf_hub::{Cache, CacheRepo, Repo, RepoType};
+use serde_json::Value;
+
+use super::name::{Name, is_part};
+use crate::error::{Error, Result};
+
+/// Where one model lies in the cache.
+pub(super) struct Shelf {
+    repo: CacheRepo,
+    folder: PathBuf,
+    revision: String,
+}
+
+impl Shelf {
+    pub(super) fn new(cache: &Path, name: &Name) -> Self {
+        let repo = Repo::with_revision(name.repo.clone(), RepoType::Model, name.revision.clone());
+        Self {
+            folder: cache.join(repo.folder_name()),
+            repo: Cache::new(cache.to_path_buf()).repo(repo),
+            revision: name.revision.clone(),
+        }
+    }
+
+    /// The folder of the revision asked for, if it was ever fetched.
+    pub(super) fn snapshot(&self) -> Option<PathBuf> {
+        let commit = std::fs::read_to_string(self.folder.join("refs").join(&self.revision));
+        let commit = commit.unwrap_or_else(|_| self.revision.clone());
+        let commit = commit.trim();
+        let folder = is_part(commit).then(|| self.repo.pointer_path(commit))?;
+        folder.is_dir().then_some(folder)
+    }
+
+    /// The folder of `commit`.
+    pub(super) fn snapshot_of(&self, commit: &str) -> PathBuf {
+        self.repo.pointer_path(commit)
+    }
+
+    /// Remembers that the revision asked for is `commit`.
+    pub(super) fn remember(&self, commit: &str) -> Result<()> {
+        if self.revision == commit {
+            return Ok(());
+        }
+        let path = self.folder.join("refs").join(&self.revision);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)
+                .map_err(|e| Error::io("cannot write to the hub's cache", parent, e))?;
+        }
+        self.repo
+            .create_ref(commit)
+            .map_err(|e| Error::io("cannot write to the hub's cache", path, e))
+    }
+
+    /// Where a file's bytes lie.
+    pub(super) fn blob(&self, etag: &str) -> PathBuf {
+        self.folder.join("blobs").join(etag)
+    }
+
+    /// Puts `blob` into the snapshot of `commit` as `file`.
+    pub(super) fn place(&self, blob: &Path, commit: &str, file: &str) -> Result<()> {
+        let pointer = self.snapshot_of(commit).join(file);
+        let failed = |e| Error::io("cannot write to the hub's cache", &pointer, e);
+        if let Some(parent) = pointer.parent() {
+            std::fs::create_dir_all(parent).map_err(failed)?;
+        }
+        if pointer.exists() {
+            return Ok(());
+        }
+        if pointer.symlink_metadata().is_ok() {
+            std::fs::remove_file(&pointer).map_err(failed)?; // leads nowhere
+        }
+        link(blob, &pointer, file.split('/').count() - 1).map_err(failed)
+    }
+}
+
+/// A link from the snapshot to the blob, so that revisions share bytes; a copy where links are not allowed.
+fn link(blob: &Path, pointer: &Path, depth: usize) -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let up = "../".repeat(depth + 2);
+        let name = blob.file_name().unwrap_or_default();
+        let target = Path::new(&up).join("blobs").join(name);
+        std::os::unix::fs::symlink(target, pointer)
+    }
+    #[cfg(not(unix))]
+    {
+        let _depth = depth;
+        std::fs::copy(blob, pointer).map(|_bytes| ())
+    }
+}
+
+/// The first file that `folder` lacks of what is needed of it, tokenizer included; none if it is whole.
+pub(super) fn missing(folder: &Path, name: &Name) -> Option<String> {
+    let lacks = |file: &str| (!folder.join(file).exists()).then(|| file.to_owned());
+    if let Some(file) = &name.file {
+        return lacks(file);
+    }
+    lacks("config.json")
+        .or_else(|| missing_weights(folder))
+        .or_else(|| lacks("tokenizer.json"))
+}
+
+/// The name with the one GGUF file of `folder`, where it holds nothing else.
+pub(super) fn with_only_gguf(name: &Name, folder: &Path) -> Name {
+    let mut name = name.clone();
+    if name.file.is_none() && !folder.join("config.json").exists() {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let mut files = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        if let (Some(file), None) = (files.next(), files.next())
+            && file.to_ascii_lowercase().ends_with(".gguf")
+        {
+            name.file = Some(file);
+        }
+    }
+    name
+}
+
+/// The model that a path inside the cache belongs to, as it is called on the hub.
+pub(in crate::models) fn name_in(path: &Path) -> Option<String> {
+    let mut parts = path.components().map(Component::as_os_str);
+    let model = parts.find_map(|part| part.to_str()?.strip_prefix("models--"))?;
+    let inside = parts.next().is_some_and(|part| part == "snapshots");
+    inside.then(|| model.replacen("--", "/", 1))
+}
+
+/// The first weight file that `folder` lacks.
+pub(super) fn missing_weights(folder: &Path) -> Option<String> {
+    if folder.join("model.safetensors").exists() {
+        return None;
+    }
+    let index = folder.join("model.safetensors.index.json");
+    match std::fs::read_to_string(index) {
+        Ok(index) => shards(&index)
+            .into_iter()
+            .find(|shard| !folder.join(shard).exists()),
+        Err(_absent) => Some("model.safetensors".to_owned()),
+    }
+}
+
+/// The shards that an index names, in order.
+pub(super) fn shards(index: &str) -> Vec<String> {
+    let index: Value = serde_json::from_str(index).unwrap_or_default();
+    let mut shards: Vec<_> = index["weight_map"]
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.values().filter_map(Value::as_str))
+        .filter(|shard| is_part(shard))
+        .map(str::to_owned)
+        .collect();
+    shards.sort_unstable();
+    shards.dedup();
+    shards
+}

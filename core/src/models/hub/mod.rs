@@ -1,0 +1,252 @@
+//! Models by their name on the HuggingFace hub. What the shared cache holds is used without asking the hub; the rest is fetched, only the files that
+//! Umbra reads. Reads no environment variable: whoever makes a [`Hub`] says where it is.
+
+mod cache;
+mod name;
+mod remote;
+#[cfg(test)]
+mod tests;
+mod transfer;
+
+use std::path::{Path, PathBuf};
+
+use self::cache::Shelf;
+pub(super) use self::cache::name_in;
+pub use self::name::Name;
+use self::remote::{Facts, Listing, Remote};
+use self::transfer::Order;
+use crate::Flow;
+use crate::error::{Error, Result};
+
+/// Where the hub is.
+pub const ENDPOINT: &str = "https://huggingface.co";
+
+/// The hub and its cache.
+#[derive(Clone)]
+pub struct Hub {
+    /// Address, without a path.
+    pub endpoint: String,
+    /// The folder that holds `models--owner--name`.
+    pub cache: PathBuf,
+    /// Sent with each request, if any.
+    pub token: Option<String>,
+    /// Only the cache is used.
+    pub offline: bool,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The token stays out of every log.
+        f.debug_struct("Hub")
+            .field("endpoint", &self.endpoint)
+            .field("cache", &self.cache)
+            .field("token", &self.token.is_some())
+            .field("offline", &self.offline)
+            .finish()
+    }
+}
+
+/// How far fetching is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The file under way.
+    pub file: &'a str,
+    /// Bytes there of all files, those of earlier attempts included.
+    pub done: u64,
+    /// Bytes of all files.
+    pub total: u64,
+}
+
+/// How fetching ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fetched {
+    /// The folder or GGUF file, whole.
+    Whole(PathBuf),
+    /// The observer stopped it; what is there is kept for another time.
+    Stopped,
+}
+
+impl Hub {
+    /// Puts the model into the cache, unless it is there, and says where.
+    pub fn fetch(
+        &self,
+        name: &Name,
+        observe: &mut dyn FnMut(Event<'_>) -> Flow,
+    ) -> Result<Fetched> {
+        let shelf = Shelf::new(&self.cache, name);
+        let there = shelf.snapshot();
+        let name = &match &there {
+            Some(folder) => cache::with_only_gguf(name, folder),
+            None => name.clone(),
+        };
+        let missing = there.as_ref().map_or_else(
+            || Some("config.json".to_owned()),
+            |folder| cache::missing(folder, name),
+        );
+        if let (Some(folder), None) = (&there, &missing) {
+            return Ok(Fetched::Whole(at(folder, name)));
+        }
+        if self.offline {
+            return self.without_network(name, there, &missing.unwrap_or_default());
+        }
+        let remote = Remote::new(&self.endpoint, self.token.as_deref());
+        download(&remote, name, &shelf, observe)
+    }
+
+    /// What the cache has must do.
+    fn without_network(
+        &self,
+        name: &Name,
+        there: Option<PathBuf>,
+        missing: &str,
+    ) -> Result<Fetched> {
+        match there {
+            Some(folder) if missing == "tokenizer.json" => Ok(Fetched::Whole(folder)),
+            _ => Err(Error::input(
+                format!(
+                    "is not whole in the cache {} ({missing} is missing) and the hub may not be asked: leave out --offline, or give a folder",
+                    self.cache.display()
+                ),
+                name.to_string(),
+            )),
+        }
+    }
+}
+
+/// Asks what there is and fetches what is needed of it.
+fn download(
+    remote: &Remote,
+    name: &Name,
+    shelf: &Shelf,
+    observe: &mut dyn FnMut(Event<'_>) -> Flow,
+) -> Result<Fetched> {
+    let listing = remote.list(name)?;
+    let (name, mut files) = needed(name, &listing)?;
+    let job = Job {
+        remote,
+        name: &name,
+        shelf,
+        commit: &listing.commit,
+    };
+    // The index tells which shards there are, so it is fetched before anything is counted.
+    if files.iter().any(|file| file == INDEX) {
+        if !job.run(&[INDEX.to_owned()], &mut |_| Flow::Continue(()))? {
+            return Ok(Fetched::Stopped);
+        }
+        let path = shelf.snapshot_of(&listing.commit).join(INDEX);
+        let index = std::fs::read_to_string(&path)
+            .map_err(|e| Error::io("reading the shard index", &path, e))?;
+        files.retain(|file| file != INDEX);
+        files.extend(cache::shards(&index));
+    }
+    if !job.run(&files, observe)? {
+        return Ok(Fetched::Stopped);
+    }
+    shelf.remember(&listing.commit)?;
+    Ok(Fetched::Whole(at(
+        &shelf.snapshot_of(&listing.commit),
+        &name,
+    )))
+}
+
+const INDEX: &str = "model.safetensors.index.json";
+
+/// The path to open in a snapshot.
+fn at(folder: &Path, name: &Name) -> PathBuf {
+    match &name.file {
+        Some(file) => folder.join(file),
+        None => folder.to_path_buf(),
+    }
+}
+
+/// The files that Umbra reads of those listed, and the name, which becomes that of the one GGUF file where there is nothing else.
+fn needed(name: &Name, listing: &Listing) -> Result<(Name, Vec<String>)> {
+    let has = |file: &str| listing.files.iter().any(|listed| listed == file);
+    let lacking = |what: String| Err(Error::input(what, name.to_string()));
+    if let Some(file) = &name.file {
+        if !has(file) {
+            return lacking(format!("the hub's model has no file {file}"));
+        }
+        return Ok((name.clone(), vec![file.clone()]));
+    }
+    let weights = ["model.safetensors", INDEX]
+        .into_iter()
+        .find(|file| has(file));
+    if let (true, Some(weights)) = (has("config.json"), weights) {
+        let files = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+        let files = files.into_iter().filter(|file| has(file));
+        return Ok((
+            name.clone(),
+            files.chain([weights]).map(str::to_owned).collect(),
+        ));
+    }
+    let ggufs: Vec<&String> = listing
+        .files
+        .iter()
+        .filter(|file| file.to_ascii_lowercase().ends_with(".gguf"))
+        .collect();
+    match ggufs.as_slice() {
+        [] => lacking(
+            "has neither safetensors weights nor a GGUF file on the hub, choose another model"
+                .to_owned(),
+        ),
+        [one] => {
+            let mut name = name.clone();
+            name.file = Some((*one).clone());
+            Ok((name, vec![(*one).clone()]))
+        }
+        [first, ..] => {
+            let all: Vec<_> = ggufs.iter().take(12).map(|file| file.as_str()).collect();
+            lacking(format!(
+                "has {} GGUF files, name one as {}/{first}: {}",
+                ggufs.len(),
+                name.repo,
+                all.join(", ")
+            ))
+        }
+    }
+}
+
+/// Fetching files of one commit.
+struct Job<'a> {
+    remote: &'a Remote,
+    name: &'a Name,
+    shelf: &'a Shelf,
+    commit: &'a str,
+}
+
+impl Job<'_> {
+    /// Fetches `files` one after the other; false if stopped.
+    fn run(&self, files: &[String], observe: &mut dyn FnMut(Event<'_>) -> Flow) -> Result<bool> {
+        let facts = files
+            .iter()
+            .map(|file| self.remote.facts(self.name, self.commit, file))
+            .collect::<Result<Vec<Facts>>>()?;
+        let total = facts.iter().map(|facts| facts.size).sum();
+        let mut before = 0;
+        for (file, facts) in files.iter().zip(&facts) {
+            let blob = self.shelf.blob(&facts.etag);
+            let order = Order {
+                name: self.name,
+                commit: self.commit,
+                file,
+                facts,
+                blob: &blob,
+            };
+            let mut report = |there| {
+                observe(Event {
+                    file,
+                    done: before + there,
+                    total,
+                })
+            };
+            let whole = std::fs::metadata(&blob).is_ok_and(|blob| blob.len() == facts.size);
+            if !whole && !transfer::fetch(self.remote, &order, &mut report)? {
+                return Ok(false);
+            }
+            self.shelf.place(&blob, self.commit, file)?;
+            before += facts.size;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,166 @@
+//! Named weight tensors of a model: what a source of them offers, and fetching them with shape and values checked, file and tensor named in every
+//! error. Knows no family.
+
+mod header;
+mod safetensors;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::Cell;
+use std::path::Path;
+
+use candle_core::{DType, Device, Tensor};
+
+pub(super) use self::safetensors::{Safetensors, map};
+pub(super) use self::values::{Float, first_not_finite, widened};
+use crate::error::{Error, Result};
+use crate::kernels::linear::Rows;
+
+/// What a header says of one tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// As the file names it.
+    pub(super) name: String,
+    /// Its type as the format names it: `F16`, `Q4_K`.
+    pub(super) kind: &'static str,
+    /// Entries.
+    pub(super) elements: u64,
+    /// Bytes in the file.
+    pub(super) bytes: u64,
+    /// Whether it is a matrix that products or lookups read, which may stay as stored.
+    pub(super) matrix: bool,
+}
+
+/// Where a family finds its tensors, under HuggingFace names.
+pub(super) trait Weights {
+    /// The shape of `name`, or none if the file lacks it.
+    fn shape(&self, name: &str) -> Option<Vec<usize>>;
+    /// The tensor `name` as f32, its values unchecked.
+    fn read(&self, name: &str) -> Result<Tensor>;
+    /// The matrix `name`, `[out, in]`, as the file stores it; none if it is to be f32.
+    fn kept(&self, _name: &str) -> Result<Option<Rows>> {
+        Ok(None)
+    }
+    /// The file that holds `name` (any of them if none does), named in errors.
+    fn file_of(&self, name: &str) -> &Path;
+    /// Every tensor in the headers, in order of names.
+    fn entries(&self) -> Vec<Entry>;
+    /// Bytes of the files.
+    fn file_bytes(&self) -> u64;
+}
+
+/// Whether `name` is no parameter: masks and frequencies that older files carry along, and the parts of a multimodal file that read no text.
+pub(super) fn is_buffer(name: &str) -> bool {
+    const ENDS: [&str; 8] = [
+        ".attn.bias",
+        ".attn.masked_bias",
+        ".attention.bias",
+        ".attention.masked_bias",
+        "rotary_emb.inv_freq",
+        "rope_freqs.weight",
+        "rope_factors_long.weight",
+        "rope_factors_short.weight",
+    ];
+    const PARTS: [&str; 2] = ["vision_tower.", "multi_modal_projector."];
+    ENDS.iter().any(|end| name.ends_with(end)) || PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Fetches tensors by name and counts what it fetched.
+pub(super) struct Fetch<'a> {
+    weights: &'a dyn Weights,
+    parameters: Cell<usize>,
+    hollow: bool,
+}
+
+impl<'a> Fetch<'a> {
+    /// From `weights`.
+    pub(super) fn new(weights: &'a dyn Weights) -> Self {
+        Self {
+            weights,
+            parameters: Cell::new(0),
+            hollow: false,
+        }
+    }
+
+    /// Reads buffers alone: gives zeros that take no memory in place of other values, so that a model may be described and its tensors checked by name and shape.
+    pub(super) fn hollow(weights: &'a dyn Weights) -> Self {
+        Self {
+            hollow: true,
+            ..Self::new(weights)
+        }
+    }
+
+    /// Whether there is a tensor `name`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.weights.shape(name).is_some()
+    }
+
+    /// The tensor `name` as f32; an error if it is missing, has another shape, or holds NaN or an infinity.
+    pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let wrong = |what: String| Error::input(what, self.weights.file_of(name));
+        let found = self.weights.shape(name).ok_or_else(|| {
+            wrong(format!("has no tensor `{name}`, which its config.json asks for: the file is incomplete or of another model"))
+        })?;
+        if found != shape {
+            return Err(wrong(format!(
+                "tensor `{name}` has shape {found:?}, config.json asks for {shape:?}"
+            )));
+        }
+        let tensor = if self.hollow && !is_buffer(name) {
+            Tensor::zeros(1, DType::F32, &Device::Cpu)?.broadcast_as(shape)?
+        } else {
+            self.weights.read(name)?
+        };
+        if !self.hollow
+            && let Some((at, value)) = first_not_finite(&tensor)?
+        {
+            return Err(wrong(not_finite(name, at, value)));
+        }
+        if !is_buffer(name) {
+            self.parameters
+                .set(self.parameters.get() + tensor.elem_count());
+        }
+        Ok(tensor)
+    }
+
+    /// The matrix `name`, `[out, in]`, as the file stores it, checked as by [`Self::get`]; none if it is to be f32.
+    pub(super) fn kept(&self, name: &str, dims: (usize, usize)) -> Result<Option<Rows>> {
+        let (outputs, inputs) = dims;
+        let there = self.weights.shape(name);
+        if self.hollow && there.is_some_and(|it| it == [outputs, inputs] || it == [inputs, outputs])
+        {
+            self.parameters
+                .set(self.parameters.get() + outputs * inputs);
+            return Ok(Some(Rows::hollow(dims)));
+        }
+        let Some(rows) = self.weights.kept(name)? else {
+            return Ok(None);
+        };
+        let wrong = |what: String| Error::input(what, self.weights.file_of(name));
+        if rows.dims() != dims {
+            return Err(wrong(format!(
+                "tensor `{name}` has shape {:?}, its settings ask for {dims:?}",
+                rows.dims()
+            )));
+        }
+        if let Some((at, value)) = rows.first_not_finite()? {
+            return Err(wrong(not_finite(name, at, value)));
+        }
+        self.parameters
+            .set(self.parameters.get() + outputs * inputs);
+        Ok(Some(rows))
+    }
+
+    /// Numbers fetched so far.
+    pub(super) fn parameters(&self) -> usize {
+        self.parameters.get()
+    }
+}
+
+fn not_finite(name: &str, at: usize, value: f32) -> String {
+    format!(
+        "tensor `{name}` holds {value} at entry {at}, no model computes with that: copy or download the file again"
+    )
+}
