@@ -35,7 +35,9 @@ fn directions(rng: &mut ChaCha8Rng, rows: usize) -> Matrix {
             *value = (0..3).map(|_| rng.random_range(-1.0_f32..1.0)).sum();
         }
         let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|value| *value /= length);
+        for value in row.iter_mut() {
+            *value /= length;
+        }
     }
     all
 }
@@ -52,8 +54,9 @@ fn activations(rng: &mut ChaCha8Rng) -> Matrix {
                 .zip(direction)
                 .for_each(|(x, w)| *x += act * w);
         }
-        row.iter_mut()
-            .for_each(|x| *x += rng.random_range(-0.1..0.1));
+        for x in row {
+            *x += rng.random_range(-0.1..0.1);
+        }
     }
     let squared: f32 = all.values().iter().map(|x| x * x).sum();
     let factor = ((TOKENS * D) as f32 / squared).sqrt();

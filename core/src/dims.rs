@@ -41,7 +41,7 @@ impl Matrix {
             Ok(Self {
                 rows,
                 columns,
-                values: AVec::from_slice(0, &values),
+                values: AVec::from_iter(0, values),
             })
         } else {
             Err(Error::Shape {

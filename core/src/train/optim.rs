@@ -214,7 +214,9 @@ impl DeadTerm<'_> {
         let mut all = Gradients::zeros(range.len(), centred.columns());
         let mut lists = vec![Active::EMPTY; range.len()];
         for start in (0..centred.rows()).step_by(BLOCK) {
-            lists.iter_mut().for_each(|list| list.count = 0);
+            for list in &mut lists {
+                list.count = 0;
+            }
             for token in start..(start + BLOCK).min(centred.rows()) {
                 self.sort(token, &range, &mut lists);
             }

@@ -34,9 +34,9 @@ fn dictionary() -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let mut w_enc = uneven(&mut rng, F, D);
     let mut b_enc = uneven(&mut rng, 1, F).into_values();
-    for f in F - FAINT..F {
+    for (f, bias) in b_enc.iter_mut().enumerate().skip(F - FAINT) {
         w_enc.row_mut(f).iter_mut().for_each(|w| *w *= 0.01);
-        b_enc[f] *= 0.01;
+        *bias *= 0.01;
     }
     Sae {
         name: String::new(),
