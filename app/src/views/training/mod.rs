@@ -38,7 +38,7 @@ impl View for TrainingView {
         }
         let plan = plan::plan(state);
         ask_for_text(state, &plan, commands);
-        let run_first = state.training.running().is_some();
+        let run_first = state.training.run.is_some();
         if ui.available_width() >= FORM + CURVES {
             beside_ui(ui, state, &plan, commands);
         } else {
