@@ -55,6 +55,7 @@ impl Remote {
             .timeout_connect(Some(Duration::from_secs(20)))
             .timeout_recv_response(Some(Duration::from_mins(1)))
             .timeout_per_read(Some(Duration::from_secs(30)))
+            .accept_encoding("identity") // a packed answer has another length
             .user_agent(format!("umbra/{}", crate::VERSION))
             .build()
             .new_agent();
