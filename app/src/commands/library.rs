@@ -12,7 +12,7 @@ use std::sync::Arc;
 use umbra_core::error::{Error, Result};
 use umbra_core::features::Index;
 use umbra_core::formats;
-use umbra_core::models::Model;
+use umbra_core::models::{Model, verify};
 use umbra_core::project::{Entry, Project};
 
 use super::{Command as AnyCommand, Commands, Context};
@@ -39,6 +39,8 @@ pub enum Pick {
     Sae,
     /// An index file.
     Index,
+    /// A file of reference values for the model.
+    Reference,
     /// A text file; held out or not.
     Text {
         /// Whether no dictionary may train on it.
@@ -72,6 +74,8 @@ pub enum Command {
         /// Whether no dictionary may train on it.
         held_out: bool,
     },
+    /// Compare the model with the reference values in a file, or else with itself.
+    Verify(Option<PathBuf>),
     /// Open whatever these are.
     Dropped(Vec<PathBuf>),
     /// Load what is named and absent.
@@ -110,6 +114,7 @@ impl Command {
             }
             Self::OpenIndex(path) => open_index(context, path),
             Self::AddText { path, held_out } => add_text(context, path, held_out),
+            Self::Verify(reference) => verify_model(context, reference),
             Self::Dropped(paths) => {
                 for path in paths {
                     dropped(context, path);
@@ -428,6 +433,49 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
 }
 
 /// Asks for a path on a thread of its own and sends the command that it is for.
+/// Compares the model with what a file says of it, or its hooks with one another.
+fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
+    let catalogue = &context.state.catalogue;
+    let (Some(path), Some(loaded)) = (&catalogue.model_path, catalogue.model.ready()) else {
+        return context.fail("Open a model first");
+    };
+    let before = match &catalogue.verification {
+        Load::Loading => return,
+        Load::Ready(before) => Load::Ready(Arc::clone(before)),
+        _ => Load::Absent,
+    };
+    let (path, model) = (path.clone(), Arc::clone(&loaded.model));
+    let event = move |path, load| Event::Catalogue(catalogue::Event::Verification(path, load));
+    context.apply(event(path.clone(), Load::Loading));
+    let failed = path.clone();
+    context.jobs.start_or(
+        format!("Verify {}", model.name()),
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let (mut done, mut stopped) = (0, false);
+            let values = reference.map(|file| verify::reference(&file)).transpose()?;
+            let total = values.as_ref().map_or(0, |values| values.len() as u64);
+            let observe = &mut |_: &verify::Row| {
+                done += 1;
+                let flow = worker.progress(done, total.max(done), "tensors");
+                stopped = flow.is_break();
+                flow
+            };
+            let verification = match &values {
+                Some(values) => verify::against(&model, values, observe),
+                None => verify::itself(&model, observe),
+            }?;
+            let load = if stopped {
+                before
+            } else {
+                Load::Ready(Arc::new(verification))
+            };
+            worker.send(event(path, load));
+            Ok(())
+        },
+    );
+}
+
 fn ask_path(context: &mut Context<'_>, pick: Pick) {
     let ask = match pick {
         Pick::Project => Ask::Folder("Open a project"),
@@ -436,6 +484,7 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
         Pick::ModelFile => Ask::File("Open a GGUF model", &["gguf"]),
         Pick::Sae => Ask::Folder("Open a dictionary folder"),
         Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
+        Pick::Reference => Ask::File("Compare with reference values", &["safetensors"]),
         Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl"]),
     };
     context.ask(ask, move |path| {
@@ -445,6 +494,7 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
             Pick::ModelFolder | Pick::ModelFile => Command::OpenModel(path),
             Pick::Sae => Command::OpenSae(path),
             Pick::Index => Command::OpenIndex(path),
+            Pick::Reference => Command::Verify(Some(path)),
             Pick::Text { held_out } => Command::AddText { path, held_out },
         })
     });

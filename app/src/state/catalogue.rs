@@ -8,6 +8,7 @@ use umbra_core::eval::Figures;
 use umbra_core::features::About;
 use umbra_core::ids::HookPoint;
 use umbra_core::models::Model;
+use umbra_core::models::verify::Verification;
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 
@@ -92,6 +93,8 @@ pub struct Catalogue {
     pub model_path: Option<PathBuf>,
     /// The model.
     pub model: Load<LoadedModel>,
+    /// How the model compared with reference values or with itself; loading while it runs.
+    pub verification: Load<Arc<Verification>>,
     /// Dictionaries in the project's order.
     pub dictionaries: Vec<Dictionary>,
     /// The id that the next dictionary gets.
@@ -129,6 +132,8 @@ pub enum Event {
     ModelNamed(PathBuf),
     /// The model of that path is being loaded, arrived or failed.
     Model(PathBuf, Box<Load<LoadedModel>>),
+    /// The model of that path is being verified, was, or could not be.
+    Verification(PathBuf, Load<Arc<Verification>>),
     /// A dictionary was named, with its index if it has one; both are about to be loaded. Nothing happens if its folder is there already.
     Added(PathBuf, Option<PathBuf>),
     /// Weights are being loaded, arrived or failed.
@@ -148,10 +153,16 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::ModelNamed(path) => {
             catalogue.model_path = Some(path);
             catalogue.model = Load::Absent;
+            catalogue.verification = Load::Absent;
         }
         Event::Model(path, load) => {
             if catalogue.model_path.as_ref() == Some(&path) {
                 catalogue.model = *load;
+            }
+        }
+        Event::Verification(path, load) => {
+            if catalogue.model_path.as_ref() == Some(&path) {
+                catalogue.verification = load;
             }
         }
         Event::Added(folder, index) => {

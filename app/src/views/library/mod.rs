@@ -6,6 +6,7 @@ mod model_card;
 mod project_card;
 #[cfg(test)]
 mod tests;
+mod verification;
 
 use egui::{RichText, ScrollArea, Ui};
 use umbra_core::error::Notes;

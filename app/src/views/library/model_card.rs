@@ -3,7 +3,7 @@
 use egui::{RichText, Ui};
 use umbra_core::models::{Config, NormKind};
 
-use super::{card, failed_ui, notes_ui};
+use super::{card, failed_ui, notes_ui, verification};
 use crate::commands::{Commands, library};
 use crate::shell::fact_ui;
 use crate::state::catalogue::LoadedModel;
@@ -17,7 +17,10 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let secondary = Theme::of(ui).ink.secondary;
         ui.label(theme::caption("Model").color(secondary));
         match &state.catalogue.model {
-            Load::Ready(loaded) => loaded_ui(ui, loaded),
+            Load::Ready(loaded) => {
+                loaded_ui(ui, loaded);
+                verification::verification_ui(ui, state, commands);
+            }
             Load::Failed(sentence) => failed_ui(ui, sentence),
             Load::Absent | Load::Loading if state.catalogue.model_path.is_some() => {
                 ui.label(RichText::new("Loading…").color(secondary));
@@ -51,6 +54,13 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         &number::bytes(loaded.size_bytes),
         "Size of its files",
     );
+    let facts = model.facts();
+    if !facts.is_empty() {
+        let secondary = Theme::of(ui).ink.secondary;
+        for fact in facts {
+            ui.add(egui::Label::new(theme::caption(fact).color(secondary)).wrap());
+        }
+    }
     notes_ui(ui, &loaded.notes, "model notes");
 }
 

@@ -100,3 +100,53 @@ fn a_failed_dictionary_says_why_and_leaves_the_others_usable() {
     harness.get_by_label("Evaluate: z1");
     assert!(harness.query_by_label("Evaluate: z0").is_none());
 }
+
+#[test]
+fn a_verification_gives_one_verdict_and_its_tensors() {
+    use umbra_core::models::verify::{Row, Verification};
+
+    let row = |name: &str, difference| Row {
+        name: name.to_owned(),
+        against: "the reference".to_owned(),
+        shape: vec![1, 3, 8],
+        difference,
+        largest: 2.0,
+        problem: None,
+    };
+    for (difference, verdict) in [
+        (
+            2e-5,
+            "2 of 2 tensors agree; the largest difference, of logits, is 10.0\u{202F}% of what is allowed",
+        ),
+        (
+            2e-2,
+            "1 of 2 tensors agree; the largest difference, of logits, is 100 times what is allowed",
+        ),
+    ] {
+        let mut state = with_dictionaries();
+        let model = testing::with_model()
+            .catalogue
+            .model
+            .ready()
+            .unwrap()
+            .clone();
+        state.apply(Event::Catalogue(catalogue::Event::ModelNamed("m".into())));
+        let ready = Box::new(Load::Ready(model));
+        state.apply(Event::Catalogue(catalogue::Event::Model("m".into(), ready)));
+        let rows = vec![row("hook_embed", 0.0), row("logits", difference)];
+        let verified = Load::Ready(Arc::new(Verification { rows }));
+        state.apply(Event::Catalogue(catalogue::Event::Verification(
+            "m".into(),
+            verified,
+        )));
+        let mut harness = testing::harness(ViewId::Library, state);
+        harness.get_by_label(verdict);
+        harness.get_by_label("Compared tensors (2)").click();
+        harness.run();
+        harness.get_by_label("logits");
+        harness.get_by_label("Verify").click();
+        harness.run();
+        let want = library::Command::Verify(None);
+        assert!(harness.state_mut().commands.take().contains(&want.into()));
+    }
+}

@@ -1,0 +1,119 @@
+//! How the model compared with reference values or with itself: one verdict, and the tensors behind it.
+
+use egui::{Label, RichText, Ui};
+use umbra_core::models::verify::{Row, TOLERANCE, Verification};
+
+use super::failed_ui;
+use crate::commands::{Commands, library};
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme, icons, space};
+use crate::widgets::number;
+
+/// Rows shown without scrolling.
+const HEIGHT: f32 = 220.0;
+
+/// Draws what is known and the buttons that find it out.
+pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let verification = &state.catalogue.verification;
+    match verification {
+        Load::Ready(verification) => ready_ui(ui, verification),
+        Load::Failed(sentence) => failed_ui(ui, sentence),
+        Load::Loading => {
+            let secondary = Theme::of(ui).ink.secondary;
+            ui.label(RichText::new("Verifying…").color(secondary));
+        }
+        Load::Absent => {}
+    }
+    if verification.is_loading() {
+        return;
+    }
+    ui.horizontal_wrapped(|ui| {
+        let help = "Checks what must hold between the model's own hooks: that looking changes nothing, that sums add up";
+        if ui.button("Verify").on_hover_text(help).clicked() {
+            commands.send(library::Command::Verify(None));
+        }
+        let help = "Compares every tensor of a safetensors file with this model: tokens [b, t] and values under the names of hooks, logits, loss_sum, grad.NAME";
+        if ui.button("Verify against a file…").on_hover_text(help).clicked() {
+            commands.send(library::Command::Pick(library::Pick::Reference));
+        }
+    });
+}
+
+fn ready_ui(ui: &mut Ui, verification: &Verification) {
+    let theme = Theme::of(ui);
+    let (symbol, colour) = if verification.agrees() {
+        (icons::CHECK_CIRCLE, theme.promoted)
+    } else {
+        (icons::WARNING_CIRCLE, theme.failure)
+    };
+    ui.horizontal_wrapped(|ui| {
+        ui.label(theme::icon(symbol).color(colour));
+        ui.add(Label::new(verdict(verification)).wrap());
+    });
+    let title = theme::caption(format!("Compared tensors ({})", verification.rows.len()));
+    egui::CollapsingHeader::new(title.color(theme.ink.secondary))
+        .id_salt("compared tensors")
+        .show(ui, |ui| {
+            egui::ScrollArea::vertical().max_height(HEIGHT).show_rows(
+                ui,
+                space::TABLE_ROW,
+                verification.rows.len(),
+                |ui, range| {
+                    for row in &verification.rows[range] {
+                        row_ui(ui, row);
+                    }
+                },
+            );
+        });
+}
+
+/// `51 of 51 tensors agree; the largest difference, of logits, is 7 % of what is allowed`.
+fn verdict(verification: &Verification) -> String {
+    let agree = verification.rows.iter().filter(|row| row.agrees()).count();
+    let all = verification.rows.len();
+    let of = format!("{agree} of {all} tensors agree");
+    match verification.worst() {
+        Some((share, row)) if share.is_finite() => {
+            let share = if share <= 1.0 {
+                format!("{} of", number::percent(share))
+            } else {
+                format!("{} times", number::number(share))
+            };
+            let name = &row.name;
+            format!("{of}; the largest difference, of {name}, is {share} what is allowed")
+        }
+        Some((_, row)) => format!("{of}; {} could not be compared", row.name),
+        None => "Nothing could be compared".to_owned(),
+    }
+}
+
+fn row_ui(ui: &mut Ui, row: &Row) {
+    let theme = Theme::of(ui);
+    let (value, colour) = match &row.problem {
+        Some(_) => ("–".to_owned(), theme.failure),
+        None if row.agrees() => (number::number(row.difference), theme.ink.primary),
+        None => (number::number(row.difference), theme.failure),
+    };
+    let help = row.problem.clone().unwrap_or_else(|| {
+        format!(
+            "Largest difference from {}; allowed is {TOLERANCE:e} of the largest entry, {}, or of 1",
+            row.against,
+            number::number(row.largest)
+        )
+    });
+    ui.horizontal(|ui| {
+        ui.set_min_height(space::TABLE_ROW);
+        let symbol = if row.agrees() {
+            icons::CHECK
+        } else {
+            icons::WARNING_CIRCLE
+        };
+        ui.label(theme::icon(symbol).color(colour));
+        ui.add(Label::new(theme::mono_caption(&row.name)).truncate());
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            ui.label(theme::mono_caption(value).color(colour));
+        });
+    })
+    .response
+    .on_hover_text(help);
+}
