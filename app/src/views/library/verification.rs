@@ -102,7 +102,6 @@ fn row_ui(ui: &mut Ui, row: &Row) {
         )
     });
     ui.horizontal(|ui| {
-        ui.set_min_height(space::TABLE_ROW);
         let symbol = if row.agrees() {
             icons::CHECK
         } else {
