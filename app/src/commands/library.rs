@@ -74,7 +74,7 @@ pub enum Command {
         /// Whether no dictionary may train on it.
         held_out: bool,
     },
-    /// Compare the model with the reference values in a file, or else with itself.
+    /// Compare the model with the reference values in a file, else in the one beside it, else with itself.
     Verify(Option<PathBuf>),
     /// Open whatever these are.
     Dropped(Vec<PathBuf>),
@@ -445,6 +445,8 @@ fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
         _ => Load::Absent,
     };
     let (path, model) = (path.clone(), Arc::clone(&loaded.model));
+    let beside = path.join("reference.safetensors");
+    let reference = reference.or_else(|| beside.is_file().then_some(beside));
     let event = move |path, load| Event::Catalogue(catalogue::Event::Verification(path, load));
     context.apply(event(path.clone(), Load::Loading));
     let failed = path.clone();

@@ -28,7 +28,7 @@ pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Comm
         return;
     }
     ui.horizontal_wrapped(|ui| {
-        let help = "Checks what must hold between the model's own hooks: that looking changes nothing, that sums add up";
+        let help = "Compares with reference.safetensors beside the model; without it, checks what must hold between the model's own hooks";
         if ui.button("Verify").on_hover_text(help).clicked() {
             commands.send(library::Command::Verify(None));
         }
