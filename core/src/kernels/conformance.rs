@@ -164,6 +164,21 @@ fn sparse_decode_is_its_definition() {
             &magnitude(&case.b_dec),
         );
         check_values(got.values(), &want, &scale).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let mut portable = got.clone();
+        for i in 0..portable.rows() {
+            let entries = case.latents.range(i);
+            let row = portable.row_mut(i);
+            row.copy_from_slice(&case.b_dec);
+            let code = sparse_decode::cpu::Weighted {
+                rows: &case.latents.features[entries.clone()],
+                weights: &case.latents.acts[entries],
+                scale: 1.0,
+                table: case.w_dec.values(),
+            };
+            sparse_decode::cpu::portable_add_rows(row, code);
+        }
+        check_values(portable.values(), &want, &scale)
+            .unwrap_or_else(|e| panic!("{} without intrinsics: {e}", case.name));
         let mut nudged = got.into_values();
         if let Some(value) = nudged.last_mut() {
             *value += 1e-2 * (1.0 + value.abs());
@@ -268,6 +283,11 @@ fn residual_is_its_definition() {
 
 #[test]
 fn adam_is_its_definition() {
+    adam_by(adam::adam);
+    adam_by(adam::cpu::portable_update);
+}
+
+fn adam_by(update: fn(&mut adam::Row<'_>, &[f32], adam::Rates)) {
     for (case, t) in adam::cases::all()
         .into_iter()
         .zip([1_u64, 2, 5, 100, 5_000])
@@ -281,7 +301,7 @@ fn adam_is_its_definition() {
             m: first,
             v: second,
         };
-        adam::adam(&mut row, &g, adam::Rates::new(rate, t));
+        update(&mut row, &g, adam::Rates::new(rate, t));
         let mut want = [vec![], vec![], vec![]];
         let mut scale = want.clone();
         for i in 0..p.len() {

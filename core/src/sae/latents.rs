@@ -64,23 +64,24 @@ impl Latents {
 
     /// The rows of all parts, one part after the other.
     #[must_use]
-    pub fn joined(parts: Vec<Self>) -> Self {
-        let entries = parts.iter().map(|part| part.features.len()).sum();
+    pub fn joined(parts: &[Self]) -> Self {
         let rows: usize = parts.iter().map(Self::rows).sum();
-        let mut all = Self {
-            offsets: Vec::with_capacity(rows + 1),
-            features: Vec::with_capacity(entries),
-            acts: Vec::with_capacity(entries),
-        };
-        all.offsets.push(0);
+        let mut offsets = Vec::with_capacity(rows + 1);
+        offsets.push(0);
         for part in parts {
-            let before = all.features.len();
+            let before = offsets[offsets.len() - 1];
             let ends = part.offsets.iter().skip(1);
-            all.offsets.extend(ends.map(|end| before + end));
-            all.features.extend_from_slice(&part.features);
-            all.acts.extend_from_slice(&part.acts);
+            offsets.extend(ends.map(|end| before + end));
         }
-        all
+        let (features, acts) = rayon::join(
+            || concat(parts, |part| &part.features),
+            || concat(parts, |part| &part.acts),
+        );
+        Self {
+            offsets,
+            features,
+            acts,
+        }
     }
 
     /// That offsets rise to the end, features ascend within each row and stay below `features`, and acts are numbers.
@@ -144,6 +145,14 @@ impl Latents {
     }
 }
 
+fn concat<T: Copy>(parts: &[Latents], of: impl Fn(&Latents) -> &Vec<T>) -> Vec<T> {
+    let mut all = Vec::with_capacity(parts.iter().map(|part| of(part).len()).sum());
+    for part in parts {
+        all.extend_from_slice(of(part));
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -199,10 +208,10 @@ mod tests {
             one.push_row(&[], &[]);
             one
         };
-        let all = Latents::joined((0..3).map(part).collect());
+        let all = Latents::joined(&[part(0), part(1), part(2)]);
         all.check(8).unwrap();
         assert_eq!(all.rows(), 6);
         assert_eq!(all.get(4, FeatureId(6)), 2.0);
-        assert_eq!(Latents::joined(vec![]).rows(), 0);
+        assert_eq!(Latents::joined(&[]).rows(), 0);
     }
 }

@@ -270,11 +270,12 @@ impl Active {
 
     #[inline]
     fn add(&mut self, token: usize, act: f32, d_act: f32) {
-        let at = self.count;
+        // A block has BLOCK tokens, a power of two: nothing is lost, and the compiler sees that no index is out of range.
+        let at = self.count % BLOCK;
         self.tokens[at] = token as u32;
         self.acts[at] = act;
         self.d_acts[at] = d_act;
-        self.count = at + 1;
+        self.count += 1;
     }
 
     fn rows<'a>(&'a self, weights: &'a [f32], scale: f32, table: &'a Matrix) -> Weighted<'a> {

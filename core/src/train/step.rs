@@ -21,7 +21,7 @@ use crate::sae::{Latents, Provenance, Sae, Selection};
 /// Rows centred by one task.
 const ROWS: usize = 64;
 /// How far below the last batch's least kept pre-activation the next one's is looked for.
-const CAUTION: f32 = 0.95;
+const CAUTION: f32 = 0.98;
 
 /// Activations of one step: rows of a table.
 #[derive(Debug, Clone, Copy)]
@@ -354,8 +354,10 @@ impl Trainer {
         if denominator <= 0.0 {
             return Ok(None);
         }
-        let w_enc = self.features.w_enc.value.rows_of(&dead);
-        let w_dec = self.features.w_dec.value.rows_of(&dead);
+        let (w_enc, w_dec) = rayon::join(
+            || self.features.w_enc.value.rows_of(&dead),
+            || self.features.w_dec.value.rows_of(&dead),
+        );
         let biases = self.features.b_enc.value.values();
         let b_enc: Vec<f32> = dead.iter().map(|f| biases[*f as usize]).collect();
         let latents = encode_topk(&self.centred, &w_enc, &b_enc, self.k_aux)?;

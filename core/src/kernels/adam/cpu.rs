@@ -1,11 +1,23 @@
-//! One pass over four slices, vectorised by the compiler.
+//! One pass over four slices.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
 
 use super::{BETA1, BETA2, EPSILON, Rates, Row};
 use crate::kernels::{for_this_cpu, multiply_add};
 
+/// See the module above.
+pub(super) fn update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) {
+    #[cfg(target_arch = "x86_64")]
+    if avx512::present() {
+        return avx512::update(row, gradient, rates);
+    }
+    portable_update(row, gradient, rates);
+}
+
 for_this_cpu! {
-    /// See the module above.
-    pub(super) fn update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) = update_body;
+    /// The same without intrinsics.
+    pub(in crate::kernels) fn portable_update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) = update_body;
 }
 
 #[inline(always)]

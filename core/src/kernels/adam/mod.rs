@@ -8,7 +8,7 @@
 
 #[cfg(test)]
 pub(super) mod cases;
-mod cpu;
+pub(super) mod cpu;
 #[cfg(test)]
 pub(super) mod reference;
 

@@ -56,7 +56,7 @@ fn joined(chunks: Vec<Result<Latents, (usize, usize)>>) -> Result<Latents> {
         ),
     };
     let chunks = chunks.into_iter().collect::<Result<Vec<_>, _>>();
-    Ok(Latents::joined(chunks.map_err(not_finite)?))
+    Ok(Latents::joined(&chunks.map_err(not_finite)?))
 }
 
 /// The result of every form that this machine has.

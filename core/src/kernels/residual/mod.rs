@@ -110,25 +110,23 @@ fn one_chunk(
 ) -> (f64, Vec<f64>) {
     let d = w_dec.columns();
     rows.copy_from_slice(target);
-    let count = rows.len() / d;
-    let ranges: Vec<_> = (first..first + count).map(|i| latents.range(i)).collect();
     let before = latents.offsets[first];
-    let block = block(latents, w_dec);
-    for_each_block(&ranges, latents, (block, w_dec.rows()), |i, entries| {
+    let visits = visits(first..first + rows.len() / d, latents, w_dec);
+    for (i, entries) in &visits {
         let code = Weighted {
             rows: &latents.features[entries.clone()],
-            weights: &latents.acts[entries],
+            weights: &latents.acts[entries.clone()],
             scale: -1.0,
             table: w_dec.values(),
         };
         add_rows(&mut rows[i * d..(i + 1) * d], code);
-    });
-    for_each_block(&ranges, latents, (block, w_dec.rows()), |i, entries| {
+    }
+    for (i, entries) in visits {
         let features = &latents.features[entries.clone()];
         let d_acts = &mut d_acts[entries.start - before..entries.end - before];
         let row = &rows[i * d..(i + 1) * d];
         cpu::products(d_acts, row, features, scale, w_dec.values());
-    });
+    }
     let mut squared = 0.0;
     let mut columns = vec![0.0; d];
     for row in rows.chunks_exact(d) {
@@ -148,27 +146,21 @@ fn block(latents: &Latents, w_dec: &Matrix) -> usize {
         .unwrap_or(features)
 }
 
-/// Calls `visit(row, entries)` block after block of features, row after row; the entries of a row come in their order.
-fn for_each_block(
-    ranges: &[Range<usize>],
-    latents: &Latents,
-    (block, features): (usize, usize),
-    mut visit: impl FnMut(usize, Range<usize>),
-) {
+/// Rows of the chunk with some of their entries: block after block of features, row after row, the entries of a row in their order.
+fn visits(rows: Range<usize>, latents: &Latents, w_dec: &Matrix) -> Vec<(usize, Range<usize>)> {
+    let (block, features) = (block(latents, w_dec), w_dec.rows());
+    let mut left: Vec<_> = rows.map(|row| latents.range(row)).collect();
     if block >= features {
-        for (i, range) in ranges.iter().enumerate() {
-            visit(i, range.clone());
-        }
-        return;
+        return left.into_iter().enumerate().collect();
     }
-    let mut left = ranges.to_vec();
+    let mut visits = Vec::with_capacity(left.len() * features.div_ceil(block));
     for end in (block..features + block).step_by(block) {
         for (i, left) in left.iter_mut().enumerate() {
-            let entries = &latents.features[left.clone()];
+            let entries = &latents.features[left.start..left.end.min(left.start + block)];
             let within = entries.partition_point(|feature| (*feature as usize) < end);
-            let range = left.start..left.start + within;
-            left.start = range.end;
-            visit(i, range);
+            visits.push((i, left.start..left.start + within));
+            left.start += within;
         }
     }
+    visits
 }
