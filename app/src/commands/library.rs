@@ -445,8 +445,7 @@ fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
         _ => Load::Absent,
     };
     let (path, model) = (path.clone(), Arc::clone(&loaded.model));
-    let beside = path.join("reference.safetensors");
-    let reference = reference.or_else(|| beside.is_file().then_some(beside));
+    let reference = reference.or_else(|| verify::beside(&path));
     let event = move |path, load| Event::Catalogue(catalogue::Event::Verification(path, load));
     context.apply(event(path.clone(), Load::Loading));
     let failed = path.clone();

@@ -12,6 +12,7 @@ use crate::state::selection::Focus;
 use crate::theme::{self, Theme, icons, space};
 use crate::views::ViewId;
 use crate::views::heads::Figure;
+use crate::widgets::feature_chip::quoted;
 use crate::widgets::number;
 
 /// Strongest features shown of a token.
@@ -248,9 +249,4 @@ fn title_ui(ui: &mut Ui, icon: &str, what: &str) {
         ui.label(theme::icon(icon).color(secondary));
         ui.label(theme::caption(what).color(secondary));
     });
-}
-
-/// A token in quotes, its newline visible.
-fn quoted(token: &str) -> String {
-    format!("“{}”", token.replace('\n', "⏎"))
 }

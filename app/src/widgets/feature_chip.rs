@@ -130,8 +130,11 @@ impl<'a> FeatureChip<'a> {
             return Some((label.to_owned(), font, theme.ink.primary));
         }
         let token = self.top_token.filter(|token| !token.is_empty())?;
-        let words = format!("“{}”", token.replace('\n', "⏎"));
-        Some((words, FontId::monospace(size::BODY), theme.ink.secondary))
+        Some((
+            quoted(token),
+            FontId::monospace(size::BODY),
+            theme.ink.secondary,
+        ))
     }
 
     fn paint_ground(&self, ui: &Ui, theme: &Theme, rect: Rect, response: &Response) {
@@ -156,6 +159,11 @@ impl<'a> FeatureChip<'a> {
         );
         dot(ui, pos2(rect.left() + 10.0, rect.center().y), self.strength);
     }
+}
+
+/// A token in quotes, its newline visible.
+pub fn quoted(token: &str) -> String {
+    format!("“{}”", token.replace('\n', "⏎"))
 }
 
 /// The activation dot: brighter and fuller the stronger the feature; a ring where it is silent.

@@ -3,7 +3,7 @@
 mod itself;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 
@@ -60,6 +60,16 @@ impl Verification {
             .map(|row| (row.difference / (TOLERANCE * row.largest.max(1.0)), row))
             .max_by(|a, b| a.0.total_cmp(&b.0))
     }
+}
+
+/// The reference values beside a model: `reference.safetensors` in its folder, or in the folder of its file; none if that is not there.
+pub fn beside(model: &Path) -> Option<PathBuf> {
+    let folder = if model.is_dir() {
+        model
+    } else {
+        model.parent()?
+    };
+    Some(folder.join("reference.safetensors")).filter(|path| path.exists())
 }
 
 /// Reads reference values: a safetensors file with `tokens` `[b, t]` and tensors under the names of quantities.

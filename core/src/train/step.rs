@@ -312,17 +312,15 @@ impl Trainer {
             .zip(self.lengths.par_chunks_mut(ROWS))
             .zip(batch.rows.par_chunks(ROWS))
             .map(|((into, lengths), rows)| {
-                // Rows lie far apart in memory: many are on their way at once while nothing else is computed.
-                for (into, row) in into.chunks_exact_mut(d).zip(rows) {
+                let mut columns = vec![0.0; d];
+                let mut squared = 0.0;
+                let into = into.chunks_exact_mut(d).zip(lengths);
+                for ((into, length), row) in into.zip(rows) {
                     let x = batch.from.row(*row as usize);
                     for ((into, x), b) in into.iter_mut().zip(x).zip(b_dec) {
                         *into = scale * x - b;
                     }
-                }
-                let mut columns = vec![0.0; d];
-                let mut squared = 0.0;
-                for (row, length) in into.chunks_exact(d).zip(lengths) {
-                    let of_row = crate::kernels::residual::cpu::tally(row, &mut columns);
+                    let of_row = crate::kernels::residual::cpu::tally(into, &mut columns);
                     *length = of_row.sqrt() as f32;
                     squared += of_row;
                 }

@@ -54,12 +54,9 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         &number::bytes(loaded.size_bytes),
         "Size of its files",
     );
-    let facts = model.facts();
-    if !facts.is_empty() {
-        let secondary = Theme::of(ui).ink.secondary;
-        for fact in facts {
-            ui.add(egui::Label::new(theme::caption(fact).color(secondary)).wrap());
-        }
+    let secondary = Theme::of(ui).ink.secondary;
+    for fact in model.facts() {
+        ui.add(egui::Label::new(theme::caption(fact).color(secondary)).wrap());
     }
     notes_ui(ui, &loaded.notes, "model notes");
 }

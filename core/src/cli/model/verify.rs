@@ -25,16 +25,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, notes) = Model::open(&args.model)?;
     console.notes(&notes);
-    let folder = if args.model.is_dir() {
-        Some(args.model.as_path())
-    } else {
-        args.model.parent()
-    };
-    let beside = folder.map(|folder| folder.join("reference.safetensors"));
-    let reference = args
-        .against
-        .clone()
-        .or_else(|| beside.filter(|path| path.exists()));
+    let reference = args.against.clone().or_else(|| verify::beside(&args.model));
     let mut observe = |_: &Row| console.flow();
     let verification = match &reference {
         Some(path) => verify::against(&model, &verify::reference(path)?, &mut observe)?,

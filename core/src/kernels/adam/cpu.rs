@@ -4,12 +4,14 @@
 mod avx512;
 
 use super::{BETA1, BETA2, EPSILON, Rates, Row};
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::avx512_present;
 use crate::kernels::{for_this_cpu, multiply_add};
 
 /// See the module above.
 pub(super) fn update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) {
     #[cfg(target_arch = "x86_64")]
-    if avx512::present() {
+    if avx512_present() {
         return avx512::update(row, gradient, rates);
     }
     portable_update(row, gradient, rates);

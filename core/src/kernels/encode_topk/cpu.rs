@@ -10,6 +10,8 @@ use rayon::prelude::*;
 use candidates::{Candidates, NotFinite};
 
 use crate::dims::Matrix;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::avx512_present;
 use crate::sae::Latents;
 
 /// Rows of a chunk: one thread's unit of work. Weights are read once for so many rows, which stay in the second-level cache.
@@ -32,7 +34,7 @@ impl Form {
     #[cfg(test)]
     pub(in crate::kernels) fn present() -> Vec<Self> {
         #[cfg(target_arch = "x86_64")]
-        if avx512::present() {
+        if avx512_present() {
             return vec![Self::Portable, Self::Avx512];
         }
         vec![Self::Portable]
@@ -40,7 +42,7 @@ impl Form {
 
     fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if avx512::present() {
+        if avx512_present() {
             return Self::Avx512;
         }
         Self::Portable

@@ -30,6 +30,23 @@ pub(crate) struct Linear {
     pub(crate) bias: Option<Vec<f32>>,
 }
 
+/// Dims of the product of `x` with `inputs` columns; an error if `x` or the bias does not fit.
+fn product_dims(
+    x: &Layout,
+    (inputs, outputs): (usize, usize),
+    bias: Option<&[f32]>,
+) -> Result<Vec<usize>> {
+    let mut dims = x.shape().dims().to_vec();
+    match dims.last_mut() {
+        Some(last) if *last == inputs && inputs > 0 => *last = outputs,
+        _ => bail!("linear: `x` should be [.., {inputs}], got {dims:?}"),
+    }
+    if bias.is_some_and(|bias| bias.len() != outputs) {
+        bail!("linear: `bias` should be [{outputs}]");
+    }
+    Ok(dims)
+}
+
 impl CustomOp1 for Linear {
     fn name(&self) -> &'static str {
         "linear"
@@ -37,14 +54,7 @@ impl CustomOp1 for Linear {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (inputs, outputs) = self.weight.dims2()?;
-        let mut dims = layout.shape().dims().to_vec();
-        match dims.last_mut() {
-            Some(last) if *last == inputs && inputs > 0 => *last = outputs,
-            _ => bail!("linear: `x` should be [.., {inputs}], got {dims:?}"),
-        }
-        if self.bias.as_ref().is_some_and(|b| b.len() != outputs) {
-            bail!("linear: `bias` should be [{outputs}]");
-        }
+        let dims = product_dims(layout, (inputs, outputs), self.bias.as_deref())?;
         let x = contiguous(self.name(), x, layout)?;
         let (storage, weight_layout) = self.weight.storage_and_layout();
         let Storage::Cpu(CpuStorage::F32(weight)) = &*storage else {

@@ -9,6 +9,7 @@ use candle_core::{CpuStorage, CustomOp1, Device, Layout, Result, Shape, Tensor, 
 use rayon::prelude::*;
 
 use super::cpu;
+use super::product_dims;
 use crate::kernels::{contiguous, in_pool};
 
 /// Rows made f32 at a time; few enough for a core's cache, enough for a product.
@@ -182,14 +183,7 @@ impl CustomOp1 for Stored {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let (outputs, inputs) = self.weight.dims();
-        let mut dims = layout.shape().dims().to_vec();
-        match dims.last_mut() {
-            Some(last) if *last == inputs && inputs > 0 => *last = outputs,
-            _ => bail!("linear: `x` should be [.., {inputs}], got {dims:?}"),
-        }
-        if self.bias.as_ref().is_some_and(|b| b.len() != outputs) {
-            bail!("linear: `bias` should be [{outputs}]");
-        }
+        let dims = product_dims(layout, (inputs, outputs), self.bias.as_deref())?;
         let x = contiguous(self.name(), x, layout)?;
         let share = |panel| self.weight.share(panel, x, self.bias.as_deref());
         let panels = &self.weight.panels;

@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::avx512_present;
 use crate::kernels::{for_this_cpu, multiply_add};
 
 const LANES: usize = 16;
@@ -12,7 +14,7 @@ const WIDE: usize = 8;
 /// `out[j] = scale · (vector[d] · table[rows[j], d])`.
 pub(crate) fn products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32, table: &[f32]) {
     #[cfg(target_arch = "x86_64")]
-    if avx512::present() {
+    if avx512_present() {
         return avx512::products(out, vector, rows, scale, table);
     }
     portable_products(out, vector, rows, scale, table);

@@ -3,6 +3,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::avx512_present;
 use crate::kernels::{for_this_cpu, multiply_add};
 
 /// Rows of a table with a weight each.
@@ -21,7 +23,7 @@ pub(crate) struct Weighted<'a> {
 /// `out[d] += Σ_j scale · weights[j] · table[rows[j], d]`, in the order of `j`.
 pub(crate) fn add_rows(out: &mut [f32], sum: Weighted<'_>) {
     #[cfg(target_arch = "x86_64")]
-    if avx512::present() {
+    if avx512_present() {
         return avx512::add_rows(out, sum);
     }
     portable_add_rows(out, sum);

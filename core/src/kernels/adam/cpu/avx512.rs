@@ -9,20 +9,16 @@ use std::arch::x86_64::{
 };
 
 use super::super::{BETA1, BETA2, EPSILON, Rates, Row};
+use crate::kernels::avx512_present;
 
 const LANES: usize = 16;
 
-/// Whether this machine has what [`update`] is compiled for.
-pub(super) fn present() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
-}
-
-/// See the module above. Panics where [`present`] is false.
+/// See the module above. Panics where [`avx512_present`] is false.
 pub(super) fn update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) {
-    assert!(present());
+    assert!(avx512_present());
     let n = gradient.len();
     assert!(row.value.len() >= n && row.m.len() >= n && row.v.len() >= n);
-    // SAFETY: `present` was asserted, and all four slices hold `n` values.
+    // SAFETY: AVX-512 was found, as asserted, and all four slices hold `n` values.
     unsafe { update_all(row, gradient, rates) };
 }
 

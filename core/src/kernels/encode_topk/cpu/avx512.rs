@@ -13,6 +13,7 @@ use std::arch::x86_64::{
 
 use super::candidates::{Candidates, NotFinite};
 use crate::dims::Matrix;
+use crate::kernels::avx512_present;
 
 /// Features at once: with two vectors of tokens, 24 of 32 registers hold sums.
 const GROUP: usize = 12;
@@ -30,19 +31,14 @@ pub(super) const PANEL: usize = 2 * LANES;
 #[repr(C, align(64))]
 struct Lane([f32; LANES]);
 
-/// Whether this machine has what [`encode`] is compiled for.
-pub(super) fn present() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
-}
-
-/// Offers every pre-activation of the rows of `x` to `candidates`, which has room for whole panels. Panics where [`present`] is false.
+/// Offers every pre-activation of the rows of `x` to `candidates`, which has room for whole panels. Panics where [`avx512_present`] is false.
 pub(super) fn encode(
     x: &[f32],
     w_enc: &Matrix,
     b_enc: &[f32],
     candidates: &mut Candidates,
 ) -> Result<(), NotFinite> {
-    assert!(present());
+    assert!(avx512_present());
     let d = w_enc.columns();
     let rows = x.len() / d;
     assert!(b_enc.len() == w_enc.rows());
@@ -72,7 +68,7 @@ pub(super) fn encode(
                     &last
                 };
                 let thresholds = &candidates.thresholds[panel * PANEL..(panel + 1) * PANEL];
-                // SAFETY: `present` was asserted.
+                // SAFETY: AVX-512 was found, as asserted.
                 unsafe { group.fill(weights, x, &bias, thresholds) };
                 group.offer((panel * PANEL, first), count, candidates)?;
             }

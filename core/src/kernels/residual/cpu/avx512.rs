@@ -7,21 +7,18 @@ use std::arch::x86_64::{
     _mm512_reduce_add_ps, _mm512_setzero_ps,
 };
 
+use crate::kernels::avx512_present;
+
 const LANES: usize = 16;
 
-/// Whether this machine has what [`products`] is compiled for.
-pub(super) fn present() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
-}
-
-/// `out[j] = scale · (vector[d] · table[rows[j], d])`. Panics where [`present`] is false.
+/// `out[j] = scale · (vector[d] · table[rows[j], d])`. Panics where [`avx512_present`] is false.
 pub(super) fn products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32, table: &[f32]) {
-    assert!(present());
+    assert!(avx512_present());
     let d = vector.len();
     let row = |at: u32| &table[at as usize * d..][..d];
     for (out, rows) in out.chunks_exact_mut(4).zip(rows.chunks_exact(4)) {
         let four = [row(rows[0]), row(rows[1]), row(rows[2]), row(rows[3])];
-        // SAFETY: `present` was asserted.
+        // SAFETY: AVX-512 was found, as asserted.
         let sums = unsafe { four_dots(vector, four) };
         for (out, sum) in out.iter_mut().zip(sums) {
             *out = scale * sum;
@@ -29,7 +26,7 @@ pub(super) fn products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32
     }
     let done = rows.len() / 4 * 4;
     for (out, at) in out[done..].iter_mut().zip(&rows[done..]) {
-        // SAFETY: `present` was asserted.
+        // SAFETY: AVX-512 was found, as asserted.
         let [sum, ..] = unsafe { four_dots(vector, [row(*at); 4]) };
         *out = scale * sum;
     }

@@ -8,17 +8,13 @@ use std::arch::x86_64::{
 };
 
 use super::Weighted;
+use crate::kernels::avx512_present;
 
 const LANES: usize = 16;
 
-/// Whether this machine has what [`add_rows`] is compiled for.
-pub(super) fn present() -> bool {
-    is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
-}
-
-/// `out[d] += Σ_j scale · weights[j] · table[rows[j], d]`, in the order of `j`. Panics where [`present`] is false or a row lies outside the table.
+/// `out[d] += Σ_j scale · weights[j] · table[rows[j], d]`, in the order of `j`. Panics where [`avx512_present`] is false or a row lies outside the table.
 pub(super) fn add_rows(out: &mut [f32], sum: Weighted<'_>) {
-    assert!(present());
+    assert!(avx512_present());
     let d = out.len();
     let rows = sum
         .rows
@@ -28,7 +24,7 @@ pub(super) fn add_rows(out: &mut [f32], sum: Weighted<'_>) {
         .map_or(0, |row| row as usize + 1);
     assert!(rows * d <= sum.table.len() && sum.rows.len() == sum.weights.len());
     let mut at = 0;
-    // SAFETY: `present` was asserted; every row of `d` values lies in the table, and each strip within the `d` columns.
+    // SAFETY: AVX-512 was found, as asserted; every row of `d` values lies in the table, and each strip within the `d` columns.
     unsafe {
         while at + 16 * LANES <= d {
             strip::<16>(out, sum, at);
