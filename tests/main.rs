@@ -11,6 +11,7 @@ mod hub;
 mod journey;
 mod labs;
 mod model;
+mod store;
 mod tidy;
 
 use std::path::Path;

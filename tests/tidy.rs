@@ -20,6 +20,8 @@ const FILE_SYSTEM: &[&str] = &[
     "models/settings.rs",
     "models/hub/",
     "models/weights/",
+    "store/",
+    "tensor_file/",
     "formats/",
     "project/",
     "features/",

@@ -13,11 +13,13 @@
 //! | [`dims`] | `Matrix`, named-dimension checks |
 //! | [`device`] | what computes |
 //! | [`whole_file`] | files that appear whole or not at all |
+//! | `tensor_file` | safetensors headers checked, files mapped, stored numbers to f32 and back |
 //! | [`kernels`] | one folder per operation: definition, CPU form, cases |
 //! | [`text`] | tokenization, display of tokens, BOS policy |
 //! | [`corpus`] | text in: documents, held-out split, fixed-length token rows |
 //! | [`models`] | hooked transformers, loading, generation |
-//! | [`capture`] | model × rows × hooks → activations |
+//! | [`store`] | activations on disk: sharded, checked, resumed |
+//! | [`capture`] | model × rows × hooks → activations, in memory or into a store |
 //! | [`sae`] | dictionaries: `Latents`, encode, decode, variants |
 //! | [`formats`] | SAEs in and out of other libraries' files |
 //! | [`train`] | settings, the training run, its events |
@@ -51,6 +53,8 @@ pub mod prompt;
 pub mod report;
 pub mod sae;
 pub mod steer;
+pub mod store;
+mod tensor_file;
 pub mod text;
 pub mod train;
 pub mod whole_file;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde_json::{Map, Value, json};
 
 use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
@@ -207,6 +208,28 @@ impl From<SplitArg> for Part {
             SplitArg::HeldOut => Self::HeldOut,
         }
     }
+}
+
+/// What the text of a run or a store is, under the keys of their records; `corpus` is the part that `split` names.
+pub(super) fn corpus_facts(
+    args: &CorpusArgs,
+    corpus: &Corpus,
+    split: SplitArg,
+) -> Map<String, Value> {
+    let split = match split {
+        SplitArg::All => Value::from("all of the text"),
+        SplitArg::Train => json!({ "part": "train", "seed": args.split_seed }),
+        SplitArg::HeldOut => json!({ "part": "held-out", "seed": args.split_seed }),
+    };
+    let facts = [
+        ("corpus", Value::from(args.describe())),
+        ("corpus_sha256", corpus.fingerprint().into()),
+        ("corpus_documents", corpus.documents.len().into()),
+        ("corpus_unwrapped", args.unwrap.into()),
+        ("split", split),
+    ];
+    let facts = facts.into_iter();
+    facts.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// [`CorpusArgs`] with `--split` and `--tokens`: text that is read once.

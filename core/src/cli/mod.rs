@@ -17,6 +17,7 @@ mod model;
 mod prompt;
 mod report;
 mod steer;
+mod store;
 mod train;
 
 use std::ffi::OsString;
@@ -68,8 +69,10 @@ nouns! {
     Train => train,
     /// Show a model, write its logits, let it continue a prompt
     Model => model,
-    /// Write activations of chosen hooks as safetensors
+    /// Write activations of chosen hooks as safetensors, or into an activation store
     Capture => capture,
+    /// Look through an activation store for damage, or show what it holds
+    Store => store,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
     /// Build the feature index of a dictionary over a text, or show a feature of one

@@ -1,32 +1,44 @@
-//! `umbra train`: a dictionary trained on one hook of a model, saved as a SAELens folder. Ctrl-C saves it as it stands.
+//! `umbra train`: a dictionary trained on one hook of a model, or on an activation store, saved as a SAELens folder. Ctrl-C saves it as it stands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{Console, CorpusArgs, Exit, ModelArgs, Progress};
+use super::args::corpus_facts;
+use super::{Console, CorpusArgs, Exit, ModelArgs, Progress, SplitArg};
 use crate::Flow;
-use crate::corpus::{Part, Rows};
-use crate::error::Result;
+use crate::corpus::Rows;
+use crate::error::{Error, Result};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::store::Store;
 use crate::train::{self, Event, Outcome, Range, SETTINGS, Setting, Spec};
 
 /// Flags of `umbra train`.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("model", |arg| arg.required(false).required_unless_present("store")),
+    mut_arg("corpus", |arg| arg.required(false).required_unless_present("store").conflicts_with("store")),
+    mut_arg("unwrap", |arg| arg.conflicts_with("store")),
+    mut_arg("context", |arg| arg.conflicts_with("store"))
+)]
 pub(super) struct Args {
     #[command(flatten)]
-    model: ModelArgs,
+    model: Option<ModelArgs>,
     #[command(flatten)]
     corpus: CorpusArgs,
     /// Train on all of the text; otherwise 5 % of the documents are held out by --split-seed
-    #[arg(long)]
+    #[arg(long, conflicts_with = "store")]
     no_split: bool,
-    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z)
-    #[arg(long, value_name = "NAME")]
-    hook: String,
+    /// Activation store to train on, in place of --model and --corpus; what was captured decides model, text, split and row length. With --model, its
+    /// weights must be those that the store was captured from
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z); may be left out where a --store holds one alone
+    #[arg(long, value_name = "NAME", required_unless_present = "store")]
+    hook: Option<String>,
     #[command(flatten)]
     settings: SettingArgs,
     /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them
@@ -113,17 +125,10 @@ impl clap::FromArgMatches for SettingArgs {
 
 /// Runs `umbra train`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
-    let hook: HookPoint = args.hook.parse()?;
-    let mut spec = Spec::default_for(hook);
-    for (key, text) in &args.settings.0 {
-        spec.set(key, text)?;
-    }
-    spec.validate()?;
-    let model = args.model.open(console)?;
-    model.check_hook(hook)?;
-    let rows = read(args, &model, &mut spec, console)?;
-    let outcome = watch(&spec, &model, &rows, console)?;
+    let (spec, outcome) = match &args.store {
+        Some(folder) => from_store(args, folder, console)?,
+        None => from_model(args, console)?,
+    };
     let precision = match args.precision {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::F16 => Precision::F16,
@@ -143,37 +148,86 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     })
 }
 
+/// The hook asked for. Read here and not by clap: one that does not exist is a failure (1), not wrong usage (2).
+fn hook(args: &Args) -> Result<Option<HookPoint>> {
+    args.hook.as_ref().map(|hook| hook.parse()).transpose()
+}
+
+/// The settings of a run on `hook`, those given by flags taken over.
+fn spec(args: &Args, hook: HookPoint) -> Result<Spec> {
+    let mut spec = Spec::default_for(hook);
+    for (key, text) in &args.settings.0 {
+        spec.set(key, text)?;
+    }
+    spec.validate()?;
+    Ok(spec)
+}
+
+fn from_model(args: &Args, console: &Console) -> Result<(Spec, Outcome)> {
+    let (Some(hook), Some(model)) = (hook(args)?, &args.model) else {
+        let what = "name the hook to train on and the model, or a --store";
+        return Err(Error::setting("--hook", what));
+    };
+    let mut spec = spec(args, hook)?;
+    let model = model.open(console)?;
+    model.check_hook(hook)?;
+    let rows = read(args, &model, &mut spec, console)?;
+    let mut bar = console.progress("Training", spec.tokens, "activations");
+    let outcome = train::run(&spec, &model, &rows, &mut |event| {
+        show(event, &mut bar, console)
+    })?;
+    Ok((spec, outcome))
+}
+
+fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Outcome)> {
+    let asked = hook(args)?;
+    let (store, notes) = Store::open(folder)?;
+    console.notes(&notes);
+    let hook = match (asked, store.about().hooks.as_slice()) {
+        (Some(hook), _) => hook,
+        (None, [only]) => only.hook,
+        (None, several) => {
+            let names: Vec<String> = several.iter().map(|at| at.hook.to_string()).collect();
+            let what = format!("the store holds {}: name one", names.join(", "));
+            return Err(Error::setting("--hook", what));
+        }
+    };
+    store.width(hook)?;
+    let mut spec = spec(args, hook)?;
+    if let Some(model) = &args.model {
+        let card = model.card(console)?;
+        store.check_model(&card.name, &card.fingerprint()?)?;
+    }
+    let about = store.about();
+    spec.facts.extend(about.corpus.clone());
+    let facts = [
+        ("model_sha256", about.model_sha256.as_str()),
+        ("store_dtype", about.dtype.name()),
+    ];
+    let facts = facts.into_iter();
+    spec.facts
+        .extend(facts.map(|(key, fact)| (key.to_owned(), Value::from(fact))));
+    let mut bar = console.progress("Training", spec.tokens, "activations");
+    let outcome =
+        train::run_from_store(&spec, &store, &mut |event| show(event, &mut bar, console))?;
+    Ok((spec, outcome))
+}
+
 /// Rows to train on; what they are goes into the facts.
 fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Result<Rows> {
     let corpus = args.corpus.open(console)?;
-    let part = if args.no_split {
-        Part::All
-    } else {
-        Part::Train
-    };
-    let corpus = args.corpus.part(&corpus, part, console);
-    let rows = args.corpus.rows(&corpus, model, console)?;
     let split = if args.no_split {
-        Value::from("all of the text")
+        SplitArg::All
     } else {
-        json!({ "part": "train", "seed": args.corpus.split_seed })
+        SplitArg::Train
     };
-    spec.facts.extend([
-        ("corpus".to_owned(), Value::from(args.corpus.describe())),
-        ("corpus_sha256".to_owned(), corpus.fingerprint().into()),
-        ("corpus_documents".to_owned(), corpus.documents.len().into()),
-        ("corpus_unwrapped".to_owned(), args.corpus.unwrap.into()),
-        ("split".to_owned(), split),
-        ("model_sha256".to_owned(), model.fingerprint()?.into()),
-    ]);
+    let corpus = args.corpus.part(&corpus, split.into(), console);
+    let rows = args.corpus.rows(&corpus, model, console)?;
+    spec.facts
+        .extend(corpus_facts(&args.corpus, &corpus, split));
+    let model = model.fingerprint()?;
+    spec.facts.insert("model_sha256".to_owned(), model.into());
     Ok(rows)
-}
-
-fn watch(spec: &Spec, model: &Model, rows: &Rows, console: &Console) -> Result<Outcome> {
-    let mut bar = console.progress("Training", spec.tokens, "activations");
-    train::run(spec, model, rows, &mut |event| {
-        show(event, &mut bar, console)
-    })
 }
 
 fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
@@ -247,11 +301,36 @@ mod tests {
             };
             let line = parse(&[&format!("--{}", setting.flag), &value]).unwrap();
             assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
-            let mut spec = Spec::default_for(line.args.hook.parse().unwrap());
+            let mut spec = Spec::default_for(hook(&line.args).unwrap().unwrap());
             spec.set(setting.key, &value).unwrap();
             assert_eq!(spec.get(setting.key).unwrap(), value);
         }
         assert!(parse(&["--sparsity", "3"]).is_err());
+    }
+
+    #[test]
+    fn a_store_stands_in_for_model_and_corpus_and_no_text_beside_it() {
+        let parse = |more: &str| {
+            let words = ["train", "--out", "o"].into_iter();
+            let words = words.chain(more.split_whitespace());
+            Line::command()
+                .try_get_matches_from(words)
+                .and_then(|m| Line::from_arg_matches(&m))
+        };
+        let alone = parse("--store s").unwrap().args;
+        assert!(alone.model.is_none() && alone.hook.is_none());
+        let beside = parse("--store s --model m --hook h").unwrap().args;
+        assert!(beside.model.is_some());
+        for wrong in [
+            "",
+            "--model m --hook h",
+            "--corpus c --hook h",
+            "--store s --corpus c",
+            "--store s --context 8",
+            "--store s --no-split",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -15,6 +15,6 @@ mod stream;
 mod tests;
 
 pub use event::{Event, Outcome, Progress};
-pub use run::run;
+pub use run::{run, run_from_store};
 pub use spec::{Range, SETTINGS, Setting, Spec};
 pub use step::{Batch, Phases, Report, Trainer};

@@ -10,11 +10,12 @@ use super::metrics::Metrics;
 use super::schedule::Schedule;
 use super::spec::{SETTINGS, Spec};
 use super::step::{Batch, Trainer};
-use super::stream::Stream;
+use super::stream::{Origin, Stream};
 use crate::corpus::Rows;
 use crate::error::Result;
 use crate::models::Model;
 use crate::sae::{Provenance, Sae};
+use crate::store::Store;
 use crate::{Flow, VERSION};
 
 /// Snapshots in a run.
@@ -29,15 +30,6 @@ pub fn run(
     rows: &Rows,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
-    spec.validate()?;
-    let mut stream = Stream::new(model, rows, spec.hook, spec.seed)?;
-    let held = stream.activations();
-    let readings = spec.tokens as f64 / held as f64;
-    let note = format!(
-        "{} activations of {} from a text that holds {held}: it is read {readings:.1} times",
-        spec.tokens, spec.hook
-    );
-    let begun = observe(Event::Note(note));
     let provenance = Provenance {
         hook: Some(spec.hook),
         model: model.name().to_owned(),
@@ -45,6 +37,41 @@ pub fn run(
         context: Some(rows.context()),
         ..Provenance::default()
     };
+    run_on(spec, Origin::Model(model, rows), provenance, observe)
+}
+
+/// The same on the activations of `store`, without their model: what they are of goes into the dictionary's metadata.
+pub fn run_from_store(
+    spec: &Spec,
+    store: &Store,
+    observe: &mut dyn FnMut(Event) -> Flow,
+) -> Result<Outcome> {
+    let about = store.about();
+    let provenance = Provenance {
+        hook: Some(spec.hook),
+        model: about.model.clone(),
+        prepend_bos: Some(about.prepend_bos),
+        context: Some(about.context),
+        ..Provenance::default()
+    };
+    run_on(spec, Origin::Store(store), provenance, observe)
+}
+
+fn run_on(
+    spec: &Spec,
+    from: Origin<'_>,
+    provenance: Provenance,
+    observe: &mut dyn FnMut(Event) -> Flow,
+) -> Result<Outcome> {
+    spec.validate()?;
+    let mut stream = Stream::new(from, spec.hook, spec.seed)?;
+    let held = stream.activations();
+    let readings = spec.tokens as f64 / held as f64;
+    let note = format!(
+        "{} activations of {} from a text that holds {held}: it is read {readings:.1} times",
+        spec.tokens, spec.hook
+    );
+    let begun = observe(Event::Note(note));
     let mut run = Run::new(spec, held, stream.width(), provenance);
     if begun.is_break() {
         run.flow = begun;

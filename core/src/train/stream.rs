@@ -1,8 +1,5 @@
-//! Activations streamed from a model: rows in a shuffled order, the first position of each left out.
-
-use rand::SeedableRng as _;
-use rand::seq::SliceRandom as _;
-use rand_chacha::ChaCha8Rng;
+//! Activations out of a model or a store: rows in a shuffled order, the first position of each left out. From an f32 store the same come in the same order
+//! as from the model it was captured from.
 
 use super::buffer::Source;
 use crate::capture;
@@ -11,55 +8,79 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::store::{Order, Store};
 
 /// Rows read at a time.
 const PIECE: usize = 32;
 
+/// What activations are read from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// Computed by a model from rows of tokens.
+    Model(&'a Model, &'a Rows),
+    /// Read from a store.
+    Store(&'a Store),
+}
+
+impl Origin<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Model(_, rows) => rows.len(),
+            Self::Store(store) => store.rows(),
+        }
+    }
+
+    fn context(&self) -> usize {
+        match self {
+            Self::Model(_, rows) => rows.context(),
+            Self::Store(store) => store.about().context,
+        }
+    }
+
+    fn width(&self, hook: HookPoint) -> Result<usize> {
+        match self {
+            Self::Model(model, _) => model.width(hook),
+            Self::Store(store) => store.width(hook),
+        }
+    }
+
+    /// `[n·t, d]`.
+    fn activations(&self, hook: HookPoint, chosen: &[usize]) -> Result<Matrix> {
+        match self {
+            Self::Model(model, rows) => capture::activations(model, rows, chosen, hook),
+            Self::Store(store) => store.activations(hook, chosen),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Stream<'a> {
-    model: &'a Model,
-    rows: &'a Rows,
+    from: Origin<'a>,
     hook: HookPoint,
     width: usize,
-    order: Vec<usize>,
-    next: usize,
-    readings: u64,
-    rng: ChaCha8Rng,
+    order: Order,
 }
 
 impl<'a> Stream<'a> {
-    /// All of `rows`, again and again.
-    pub(super) fn new(
-        model: &'a Model,
-        rows: &'a Rows,
-        hook: HookPoint,
-        seed: u64,
-    ) -> Result<Self> {
-        model.check_hook(hook)?;
-        if rows.is_empty() || rows.context() < 2 {
+    /// All rows of `from`, again and again.
+    pub(super) fn new(from: Origin<'a>, hook: HookPoint, seed: u64) -> Result<Self> {
+        let width = from.width(hook)?;
+        if from.rows() == 0 || from.context() < 2 {
             let what = "training needs at least one row of two tokens or more, give more text or a longer context";
             return Err(Error::setting("corpus", what));
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(2);
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.shuffle(&mut rng);
         Ok(Self {
-            model,
-            rows,
+            from,
             hook,
-            width: model.width(hook)?,
-            order,
-            next: 0,
-            readings: 1,
-            rng,
+            width,
+            order: Order::shuffled(from.rows(), seed),
         })
     }
 
     /// Activations of one reading.
     pub(super) fn activations(&self) -> usize {
-        self.rows.len() * (self.rows.context() - 1)
+        self.from.rows() * (self.from.context() - 1)
     }
 }
 
@@ -69,21 +90,19 @@ impl Source for Stream<'_> {
     }
 
     fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix> {
-        if self.next == self.order.len() {
-            self.readings += 1;
+        if self.order.is_used_up() {
             note(format!(
                 "The corpus of {} activations is used up: it is shuffled and read for the {} time",
                 self.activations(),
-                ordinal(self.readings)
+                ordinal(self.order.readings() + 1)
             ));
-            self.order.shuffle(&mut self.rng);
-            self.next = 0;
         }
-        let end = (self.next + PIECE).min(self.order.len());
-        let chosen = &self.order[self.next..end];
-        let all = capture::activations(self.model, self.rows, chosen, self.hook)?;
-        self.next = end;
-        without_first(&all, self.rows.context())
+        let chosen = self.order.next(PIECE);
+        let all = self.from.activations(self.hook, chosen)?;
+        if let Origin::Store(store) = self.from {
+            store.fetch_ahead(self.hook, self.order.coming(PIECE));
+        }
+        without_first(&all, self.from.context())
     }
 }
 

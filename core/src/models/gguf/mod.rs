@@ -25,9 +25,10 @@ use self::header::Header;
 use self::names::Place;
 use super::footprint::Form;
 use super::settings::Settings;
-use super::weights::{Entry, Float, Weights, map, widened};
+use super::weights::{Entry, Weights};
 use crate::error::{Error, Result};
 use crate::kernels::linear::Rows;
+use crate::tensor_file::{Float, map, widened};
 use crate::text::TextCodec;
 
 /// More heads than any model has.
