@@ -78,7 +78,12 @@ fn training_answers_with_its_figures_and_writes_a_folder() {
     assert!(fvu > 0.01 && fvu < 0.95, "{answer}");
     assert_eq!(
         names(trained.sae().as_ref()),
-        ["cfg.json", "sae_weights.safetensors"]
+        [
+            "cfg.json",
+            "events.jsonl",
+            "run.json",
+            "sae_weights.safetensors"
+        ]
     );
     let cfg: Value = serde_json::from_str(
         &std::fs::read_to_string(format!("{}/cfg.json", trained.sae())).unwrap(),
@@ -305,6 +310,11 @@ fn an_interrupt_saves_the_dictionary_as_it_stands() {
     assert_eq!(run.json()["stopped"], true);
     assert_eq!(
         names(&folder.path().join("sae")),
-        ["cfg.json", "sae_weights.safetensors"]
+        [
+            "cfg.json",
+            "events.jsonl",
+            "run.json",
+            "sae_weights.safetensors"
+        ]
     );
 }

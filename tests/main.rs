@@ -11,6 +11,7 @@ mod hub;
 mod journey;
 mod labs;
 mod model;
+mod runs;
 mod store;
 mod tidy;
 

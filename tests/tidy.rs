@@ -27,6 +27,7 @@ const FILE_SYSTEM: &[&str] = &[
     "features/",
     "dark_matter/keep.rs",
     "report/",
+    "runs/",
     "cli/",
 ];
 

@@ -23,6 +23,7 @@
 //! | [`sae`] | dictionaries: `Latents`, encode, decode, variants |
 //! | [`formats`] | SAEs in and out of other libraries' files |
 //! | [`train`] | settings, the training run, its events |
+//! | [`runs`] | records of training runs: written, found, compared |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
 //! | [`prompt`] | one text read through a model and a dictionary |
 //! | [`project`] | `umbra.toml` and `labels.sqlite` |
@@ -51,6 +52,7 @@ pub mod models;
 pub mod project;
 pub mod prompt;
 pub mod report;
+pub mod runs;
 pub mod sae;
 pub mod steer;
 pub mod store;

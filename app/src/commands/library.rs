@@ -412,7 +412,7 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
         Command::OpenModel(path)
     } else if ends(&["sqlite", "db"]) {
         Command::OpenIndex(path)
-    } else if ends(&["txt", "jsonl"]) {
+    } else if ends(&["txt", "jsonl", "parquet"]) {
         Command::AddText {
             path,
             held_out: false,
@@ -486,7 +486,7 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
         Pick::Sae => Ask::Folder("Open a dictionary folder"),
         Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
         Pick::Reference => Ask::File("Compare with reference values", &["safetensors"]),
-        Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl"]),
+        Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl", "parquet"]),
     };
     context.ask(ask, move |path| {
         AnyCommand::Library(match pick {

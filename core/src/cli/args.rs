@@ -12,9 +12,6 @@ use crate::formats;
 use crate::models::{Card, Footprint, Form, Model};
 use crate::sae::Sae;
 
-/// Rows are this long unless `--context` says otherwise or the model's context is shorter.
-const ROW: usize = 256;
-
 const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what the model names";
 
 /// Weights of this many bytes in memory take long enough that their size is said first.
@@ -124,13 +121,16 @@ impl SaeArgs {
 /// `--corpus`, `--unwrap`, `--context`, `--split-seed`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CorpusArgs {
-    /// Text: .txt and .jsonl files (field `text`), or folders of them; several values, may be repeated
+    /// Text: .txt, .jsonl (field `text`) and .parquet files, or folders of them; several values, may be repeated
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub corpus: Vec<PathBuf>,
+    /// Column of .parquet files: text, or lists of token ids, which are used as they are [default: text, else input_ids, else tokens]
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
     /// Make the white space inside a paragraph one space and join paragraphs by one newline (old books need it)
     #[arg(long)]
     pub unwrap: bool,
-    /// Row length in tokens [default: the model's context, 256 at most]
+    /// Row length in tokens [default: that of rows of token ids, 256 for text, the model's context at most]
     #[arg(long, value_name = "TOKENS")]
     pub context: Option<usize>,
     /// Seed of the 5 % of documents that are held out
@@ -144,6 +144,7 @@ impl CorpusArgs {
         let spec = CorpusSpec {
             paths: self.corpus.clone(),
             unwrap: self.unwrap,
+            column: self.text_column.clone(),
         };
         let (corpus, notes) = Corpus::open(&spec)?;
         console.notes(&notes);
@@ -160,7 +161,8 @@ impl CorpusArgs {
     /// Packs `corpus` into rows for `model`.
     pub fn rows(&self, corpus: &Corpus, model: &Model, console: &Console) -> Result<Rows> {
         let longest = model.config().context;
-        let context = self.context.unwrap_or(ROW.min(longest));
+        let usual = corpus.usual_context(longest);
+        let context = self.context.unwrap_or(usual);
         if context > longest {
             let what = format!(
                 "{context} tokens are more than the model's context of {longest}, give less"

@@ -106,6 +106,7 @@ fn texts(args: &Args, model: &Model, console: &Console) -> Result<(Rows, Rows)> 
         let (held_out, notes) = Corpus::open(&CorpusSpec {
             paths: args.held_out.clone(),
             unwrap: args.corpus.unwrap,
+            column: args.corpus.text_column.clone(),
         })?;
         console.notes(&notes);
         (corpus, held_out)

@@ -6,6 +6,7 @@
 
 mod args;
 mod capture;
+mod config;
 mod console;
 
 mod dark_matter;
@@ -16,6 +17,7 @@ mod index;
 mod model;
 mod prompt;
 mod report;
+mod runs;
 mod steer;
 mod store;
 mod train;
@@ -67,6 +69,8 @@ macro_rules! nouns {
 nouns! {
     /// Train a dictionary on one hook of a model and save it as a SAELens folder
     Train => train,
+    /// List, show and compare training runs by the records they left
+    Runs => runs,
     /// Show a model, write its logits, let it continue a prompt
     Model => model,
     /// Write activations of chosen hooks as safetensors, or into an activation store
@@ -128,6 +132,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn code(args: &[OsString]) -> u8 {
+    let args = match config::expanded(args.to_vec(), &Line::command()) {
+        Ok(args) => args,
+        Err(error) => {
+            Console::new(false).error(&error.to_string());
+            return FAILED;
+        }
+    };
     let line = match Line::try_parse_from(args) {
         Ok(line) => line,
         Err(usage) => {

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::runs::Recorder;
 use crate::store::Store;
 use crate::train::{self, Event, Outcome, Range, SETTINGS, Setting, Spec};
 
@@ -21,6 +22,7 @@ use crate::train::{self, Event, Outcome, Range, SETTINGS, Setting, Spec};
 #[command(
     mut_arg("model", |arg| arg.required(false).required_unless_present("store")),
     mut_arg("corpus", |arg| arg.required(false).required_unless_present("store").conflicts_with("store")),
+    mut_arg("text_column", |arg| arg.conflicts_with("store")),
     mut_arg("unwrap", |arg| arg.conflicts_with("store")),
     mut_arg("context", |arg| arg.conflicts_with("store"))
 )]
@@ -41,9 +43,12 @@ pub(super) struct Args {
     hook: Option<String>,
     #[command(flatten)]
     settings: SettingArgs,
-    /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them
+    /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them, and the run's records run.json and events.jsonl
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// TOML file of settings: each key is the name of one of these flags, with the flag's value (or a list where it takes several); flags given here win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How weights are stored
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
@@ -125,19 +130,17 @@ impl clap::FromArgMatches for SettingArgs {
 
 /// Runs `umbra train`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (spec, outcome) = match &args.store {
+    if let Some(path) = &args.config {
+        console.note(&format!("Settings are taken from {}", path.display()));
+    }
+    let outcome = match &args.store {
         Some(folder) => from_store(args, folder, console)?,
         None => from_model(args, console)?,
     };
-    let precision = match args.precision {
-        PrecisionArg::F32 => Precision::F32,
-        PrecisionArg::F16 => Precision::F16,
-    };
-    formats::save(&outcome.sae, &args.out, precision)?;
     if outcome.stopped {
         console.note(&format!(
-            "Stopped after {} of {} activations: the dictionary as it stands is saved",
-            outcome.tokens_seen, spec.tokens
+            "Stopped after {} activations: the dictionary as it stands is saved",
+            outcome.tokens_seen
         ));
     }
     console.answer(&object(args, &outcome), || table(args, &outcome))?;
@@ -163,23 +166,53 @@ fn spec(args: &Args, hook: HookPoint) -> Result<Spec> {
     Ok(spec)
 }
 
-fn from_model(args: &Args, console: &Console) -> Result<(Spec, Outcome)> {
+fn from_model(args: &Args, console: &Console) -> Result<Outcome> {
     let (Some(hook), Some(model)) = (hook(args)?, &args.model) else {
         let what = "name the hook to train on and the model, or a --store";
         return Err(Error::setting("--hook", what));
     };
     let mut spec = spec(args, hook)?;
     let model = model.open(console)?;
-    model.check_hook(hook)?;
+    model.width(hook)?;
     let rows = read(args, &model, &mut spec, console)?;
-    let mut bar = console.progress("Training", spec.tokens, "activations");
-    let outcome = train::run(&spec, &model, &rows, &mut |event| {
-        show(event, &mut bar, console)
-    })?;
-    Ok((spec, outcome))
+    recorded(args, &spec, model.name(), console, &mut |observe| {
+        train::run(&spec, &model, &rows, observe)
+    })
 }
 
-fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Outcome)> {
+/// What trains, given its observer.
+type Training<'a> = &'a mut dyn FnMut(&mut dyn FnMut(Event) -> Flow) -> Result<Outcome>;
+
+/// Runs `train` with its progress shown, its records kept and its dictionary saved.
+fn recorded(
+    args: &Args,
+    spec: &Spec,
+    model: &str,
+    console: &Console,
+    train: Training<'_>,
+) -> Result<Outcome> {
+    let mut recorder = Recorder::begin(&args.out, spec, model)?;
+    let mut bar = console.progress("Training", spec.tokens, "activations");
+    let trained = train(&mut |event| {
+        recorder.observe(&event);
+        show(event, &mut bar, console)
+    });
+    drop(bar);
+    let precision = match args.precision {
+        PrecisionArg::F32 => Precision::F32,
+        PrecisionArg::F16 => Precision::F16,
+    };
+    let saved = trained.and_then(|outcome| {
+        formats::save(&outcome.sae, &args.out, precision)?;
+        Ok(outcome)
+    });
+    let kept = recorder.end(saved.as_ref());
+    let outcome = saved?;
+    kept?;
+    Ok(outcome)
+}
+
+fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Outcome> {
     let asked = hook(args)?;
     let (store, notes) = Store::open(folder)?;
     console.notes(&notes);
@@ -207,10 +240,9 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Ou
     let facts = facts.into_iter();
     spec.facts
         .extend(facts.map(|(key, fact)| (key.to_owned(), Value::from(fact))));
-    let mut bar = console.progress("Training", spec.tokens, "activations");
-    let outcome =
-        train::run_from_store(&spec, &store, &mut |event| show(event, &mut bar, console))?;
-    Ok((spec, outcome))
+    recorded(args, &spec, &about.model, console, &mut |observe| {
+        train::run_from_store(&spec, &store, observe)
+    })
 }
 
 /// Rows to train on; what they are goes into the facts.
