@@ -116,7 +116,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
         "parameters": footprint.parameters, "disk_bytes": footprint.disk_bytes, "memory_bytes": footprint.memory_bytes,
         "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
-        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "facts": card.facts,
+        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
     });
     console.answer(&object, || {
         let bos = bos.id.map_or_else(

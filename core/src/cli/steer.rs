@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs};
+use super::{Console, Exit, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
 use crate::ids::{FeatureId, TokenId};
 use crate::models::{Model, Sampling};
@@ -40,8 +40,7 @@ pub(super) struct Args {
 
 /// Runs `umbra steer`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let sae = args.sae.open(&model, console)?;
+    let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let steering = Steering {
         feature: FeatureId(args.feature),
         strength: args.strength,

@@ -255,7 +255,7 @@ fn matrices_kept_as_stored_give_the_logits_of_dequantised_ones_in_less_memory() 
         Writer::of(family).write(&path, dtype);
         let (tokens, _) = reference(family);
         let (wide, _) = Model::open(&path).unwrap();
-        let (kept, notes) = Model::open_as(&path, Form::Stored).unwrap();
+        let (kept, notes) = Model::open_as(&path, Form::Stored.into()).unwrap();
         assert!(notes.iter().any(|note| note.contains("as stored")));
         let want = wide.logits(&tokens).unwrap();
         let largest = largest_difference(&want, &want.zeros_like().unwrap());
