@@ -417,8 +417,6 @@ fn processing_is_noted_where_saelens_looks_for_it() {
             serde_json::from_str(&std::fs::read_to_string(folder.join(CFG)).unwrap()).unwrap();
         let kwargs = cfg["metadata"]["model_from_pretrained_kwargs"].as_object();
         let keys: Vec<_> = kwargs.unwrap().keys().cloned().collect();
-        let mut steps = steps.clone();
-        steps.sort_unstable();
         assert_eq!(keys, steps);
         let named = crate::formats::processing(&read(&folder).unwrap().0).unwrap();
         assert_eq!(named.keys(), processing.keys());
