@@ -1,7 +1,8 @@
 //! `umbra model` and `umbra capture` against reference values of the tiny models.
 
 use candle_core::Tensor;
-use umbra_tests::{demo_model, golden, largest_difference, tensors};
+use serde_json::json;
+use umbra_tests::{at, demo_model, golden, largest_difference, tensors};
 
 use crate::{has_keys, umbra};
 
@@ -216,4 +217,140 @@ fn a_model_tells_what_it_is() {
         (Some(4), Some(8))
     );
     assert_eq!(value["family"], "gpt2");
+}
+
+/// Facts of `umbra model info` and what of TransformerLens's processing was done.
+fn told(model: &str, process: &[&str]) -> (serde_json::Value, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = vec!["model", "info", "--model", model, "--json"];
+    args.extend(process);
+    let run = umbra(folder.path(), &args).done();
+    let value = run.json();
+    (
+        value["processing"].clone(),
+        format!("{}{}", value["facts"], run.err),
+    )
+}
+
+#[test]
+fn processing_is_asked_for_by_name_shown_and_refused_where_it_would_change_the_logits() {
+    let (gpt2, llama) = (golden("tiny-gpt2"), golden("tiny-llama"));
+    assert_eq!(told(&gpt2, &[]).0, json!([]));
+    let (steps, said) = told(&gpt2, &["--process", "fold-ln,center_unembed"]);
+    assert_eq!(steps, json!(["fold_ln", "center_unembed"]));
+    assert!(said.contains("fold_ln, center_unembed"), "{said}");
+    let (steps, said) = told(&llama, &["--process", "transformer-lens"]);
+    assert_eq!(
+        steps,
+        json!(["fold_ln", "center_unembed", "fold_value_biases"])
+    );
+    assert!(
+        said.contains("center_writing_weights is left out"),
+        "{said}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let info = |model: &str, steps: &str| {
+        let args = ["model", "info", "--model", model, "--process", steps];
+        umbra(folder.path(), &args)
+    };
+    info(&llama, "center-writing-weights").refused(&["center_writing_weights", "RMSNorm"]);
+    let misspelt = info(&llama, "fold-lm");
+    assert_eq!(misspelt.code, 2);
+    assert!(misspelt.err.contains("fold-lm") && misspelt.err.contains("fold-ln"));
+    let reference = golden("transformer-lens/processed-gpt2.safetensors");
+    let mut verify = vec!["model", "verify", &gpt2, "--against", &reference];
+    assert_eq!(umbra(folder.path(), &verify).code, 1);
+    verify.extend(["--process", "transformer-lens"]);
+    umbra(folder.path(), &verify).done();
+}
+
+#[test]
+fn a_dictionary_decides_how_its_model_is_processed_unless_the_user_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = golden("tiny-gpt2");
+    let sae = folder.path().join("sae");
+    std::fs::create_dir(&sae).unwrap();
+    for name in ["cfg.json", "sae_weights.safetensors"] {
+        std::fs::copy(
+            format!("{}/{name}", golden("sae-lens-topk")),
+            sae.join(name),
+        )
+        .unwrap();
+    }
+    let corpus = at("assets/demo/text/held-out/alice.txt");
+    let eval = |process: &[&str]| {
+        let mut args = vec![
+            "eval", "--model", &model, "--sae", "sae", "--corpus", &corpus, "--tokens", "500",
+            "--json",
+        ];
+        args.extend(process);
+        let run = umbra(folder.path(), &args).done();
+        (run.json()["fvu"].as_f64().unwrap(), run.err)
+    };
+    let (plain, said) = eval(&[]);
+    assert!(!said.contains("processed"), "{said}");
+    let (centred, _) = eval(&["--process", "center-writing-weights"]);
+    assert_ne!(plain, centred);
+    let cfg = std::fs::read_to_string(sae.join("cfg.json")).unwrap();
+    let mut cfg: serde_json::Value = serde_json::from_str(&cfg).unwrap();
+    let kwargs = json!({"center_writing_weights": true, "n_devices": 2});
+    cfg["metadata"]["model_from_pretrained_kwargs"] = kwargs;
+    std::fs::write(sae.join("cfg.json"), cfg.to_string()).unwrap();
+    let (named, said) = eval(&[]);
+    assert_eq!(named, centred);
+    for word in [
+        "The model is processed by center-writing-weights",
+        "--process none",
+        "`n_devices` 2",
+    ] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    let (overruled, said) = eval(&["--process", "none"]);
+    assert_eq!(overruled, plain);
+    assert!(said.contains("--process asks for none"), "{said}");
+}
+
+#[test]
+fn a_dictionary_trained_on_a_processed_model_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, corpus) = (
+        golden("tiny-gpt2"),
+        at("assets/demo/text/held-out/alice.txt"),
+    );
+    let args = [
+        "train",
+        "--model",
+        &model,
+        "--corpus",
+        &corpus,
+        "--hook",
+        "blocks.1.hook_resid_post",
+        "--features",
+        "64",
+        "--k",
+        "4",
+        "--tokens",
+        "2000",
+        "--process",
+        "transformer-lens",
+        "--out",
+        "sae",
+    ];
+    umbra(folder.path(), &args).done();
+    let cfg = std::fs::read_to_string(folder.path().join("sae/cfg.json")).unwrap();
+    let cfg: serde_json::Value = serde_json::from_str(&cfg).unwrap();
+    let steps = [
+        "fold_ln",
+        "center_writing_weights",
+        "center_unembed",
+        "fold_value_biases",
+    ];
+    let steps: serde_json::Map<_, _> = steps
+        .map(|step| (step.to_owned(), json!(true)))
+        .into_iter()
+        .collect();
+    assert_eq!(
+        cfg["metadata"]["model_from_pretrained_kwargs"],
+        json!(steps)
+    );
 }

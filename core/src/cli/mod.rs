@@ -27,7 +27,7 @@ use std::sync::Mutex;
 
 use clap::{CommandFactory as _, Parser};
 
-pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs};
+pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both};
 pub use console::{Console, Progress};
 pub use hub::hub;
 

@@ -97,7 +97,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
         "parameters": footprint.parameters, "disk_bytes": footprint.disk_bytes, "memory_bytes": footprint.memory_bytes,
         "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
-        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "facts": card.facts,
+        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
     });
     console.answer(&object, || {
         let bos = bos.id.map_or_else(
@@ -148,7 +148,7 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 }
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
+    let (model, edits) = args.edits.open(&args.model, console)?;
     let tokens = match (&args.text.text, &args.text.tokens) {
         (Some(text), _) => model.codec().encode_with_bos(text)?,
         (None, Some(tokens)) => tokens.iter().copied().map(TokenId).collect(),
@@ -156,7 +156,6 @@ fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
     };
     check_tokens(&tokens, &model)?;
     let input = token_tensor(&[&tokens])?;
-    let edits = args.edits.open(&model, console)?;
     let logits = edits.logits(&model, &input)?;
     let shape = logits.dims().to_vec();
     let tensors = [("tokens".to_owned(), input), ("logits".to_owned(), logits)];

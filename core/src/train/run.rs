@@ -13,6 +13,7 @@ use super::step::{Batch, Trainer};
 use super::stream::Stream;
 use crate::corpus::Rows;
 use crate::error::Result;
+use crate::formats;
 use crate::models::Model;
 use crate::sae::{Provenance, Sae};
 use crate::{Flow, VERSION};
@@ -38,13 +39,14 @@ pub fn run(
         spec.tokens, spec.hook
     );
     let begun = observe(Event::Note(note));
-    let provenance = Provenance {
+    let mut provenance = Provenance {
         hook: Some(spec.hook),
         model: model.name().to_owned(),
         prepend_bos: Some(model.codec().bos().id.is_some()),
         context: Some(rows.context()),
         ..Provenance::default()
     };
+    formats::name_processing(&mut provenance, model.processing());
     let mut run = Run::new(spec, held, stream.width(), provenance);
     if begun.is_break() {
         run.flow = begun;
