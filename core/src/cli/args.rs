@@ -108,13 +108,7 @@ pub struct SaeArgs {
 }
 
 impl SaeArgs {
-    /// Reads the dictionary, says what was decided, and checks that it fits `model`.
-    pub fn open(&self, model: &Model, console: &Console) -> Result<Sae> {
-        let sae = self.read(console)?;
-        check_fit(&sae, model, console)?;
-        Ok(sae)
-    }
-
+    /// Reads the dictionary and says what was decided.
     fn read(&self, console: &Console) -> Result<Sae> {
         let (mut sae, notes) = formats::open(&self.sae)?;
         console.notes(&notes);
