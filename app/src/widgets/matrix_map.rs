@@ -138,7 +138,7 @@ impl MatrixMap<'_> {
             rows,
             columns,
         };
-        let mut answer = self.pointed(ui, &response, &place);
+        let mut answer = pointed(ui, &response, &place);
         self.paint_cells(ui, id, &place);
         paint_frame(ui, &response, &place, (answer.pointed, self.selected));
         self.paint_names(ui, &place, answer.pointed);
@@ -197,21 +197,6 @@ impl MatrixMap<'_> {
             .max(Vec2::ZERO);
         ui.data_mut(|data| data.insert_temp(id, view));
         view
-    }
-
-    fn pointed(&self, ui: &Ui, response: &Response, place: &Place) -> Answer {
-        let pointed = response.hover_pos().and_then(|pos| place.cell_at(pos));
-        if response.clicked() {
-            response.request_focus();
-            ui.data_mut(|data| data.insert_temp(response.id.with("walk"), pointed));
-        }
-        Answer {
-            chosen: pointed.filter(|_| response.clicked()),
-            pointed: pointed.or_else(|| {
-                let walk = ui.data(|data| data.get_temp(response.id.with("walk")));
-                walk.flatten().filter(|_| response.has_focus())
-            }),
-        }
     }
 
     /// The cell that an arrow key went to.
@@ -352,12 +337,18 @@ impl MatrixMap<'_> {
         };
         for row in named(rows, place.cell, lit_row) {
             let at = place.cell_rect(row, 0).center().y;
+            if !place.rect.y_range().contains(at) {
+                continue; // a cell that is hardly seen
+            }
             let at = pos2(place.rect.left() - space::CHIP, at);
             let colour = ink(lit_row == Some(row));
             name(ui.painter(), &self.rows.names[row], (at, 0.0), colour);
         }
         for column in named(columns, place.cell, lit_column) {
             let at = place.cell_rect(0, column).center().x;
+            if !place.rect.x_range().contains(at) {
+                continue;
+            }
             let at = pos2(at, place.rect.top() - space::CHIP);
             let up = -std::f32::consts::FRAC_PI_2;
             let colour = ink(lit_column == Some(column));
@@ -492,6 +483,22 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+}
+
+/// The cell under the pointer, or where arrow keys left it; chosen if it was clicked.
+fn pointed(ui: &Ui, response: &Response, place: &Place) -> Answer {
+    let pointed = response.hover_pos().and_then(|pos| place.cell_at(pos));
+    if response.clicked() {
+        response.request_focus();
+        ui.data_mut(|data| data.insert_temp(response.id.with("walk"), pointed));
+    }
+    Answer {
+        chosen: pointed.filter(|_| response.clicked()),
+        pointed: pointed.or_else(|| {
+            let walk = ui.data(|data| data.get_temp(response.id.with("walk")));
+            walk.flatten().filter(|_| response.has_focus())
+        }),
+    }
 }
 
 /// Frames of the chosen row, and of row and column of the pointed cell.

@@ -88,12 +88,13 @@ impl TokenGrid<'_> {
                     let rect = rect.with_min_y(origin.y + view.top());
                     ui.scroll_to_rect(rect.expand2(vec2(COLUMN, 0.0)), None);
                 }
-                for row in range(view.top(), view.bottom(), ROW, self.rows.len()) {
-                    for column in range(view.left(), view.right(), COLUMN, self.columns.len()) {
-                        let rect = cell_rect(origin, row, column);
-                        if self.cell_ui(ui, rect, (row, column), cells) {
-                            clicked = Some((row, column));
-                        }
+                let columns = range(view.left(), view.right(), COLUMN, self.columns.len());
+                let rows = range(view.top(), view.bottom(), ROW, self.rows.len());
+                let seen = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
+                for (row, column) in seen {
+                    let rect = cell_rect(origin, row, column);
+                    if self.cell_ui(ui, rect, (row, column), cells) {
+                        clicked = Some((row, column));
                     }
                 }
             });

@@ -295,12 +295,14 @@ fn heads_ui(ui: &mut Ui, overview: &Arc<Overview>, shown: Shown<'_>, commands: &
     }
 }
 
+/// A texture, and the overview and theme that it was made of.
+type Kept = ((usize, bool), TextureHandle);
+
 /// The thumbnails as one texture, made anew for another sentence or theme.
 fn pictures(ui: &Ui, overview: &Arc<Overview>) -> TextureHandle {
     let theme = Theme::of(ui);
     let id = ui.make_persistent_id("heads' pictures");
     let key = (Arc::as_ptr(overview) as usize, theme.dark);
-    type Kept = ((usize, bool), TextureHandle);
     let kept = ui.data(|data| data.get_temp::<Kept>(id));
     if let Some((of, picture)) = kept
         && of == key
