@@ -307,7 +307,7 @@ fn a_dictionary_decides_how_its_model_is_processed_unless_the_user_does() {
     }
     let (overruled, said) = eval(&["--process", "none"]);
     assert_eq!(overruled, plain);
-    assert!(said.contains("--process asks for none"), "{said}");
+    assert!(said.contains("is read with none here"), "{said}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use umbra_core::error::{Error, Result};
 use umbra_core::features::Index;
 use umbra_core::formats;
-use umbra_core::models::{Model, Opening, verify};
+use umbra_core::models::{Model, Opening, read_tensors, verify};
 use umbra_core::project::{Entry, Project};
 
 use super::{Command as AnyCommand, Commands, Context, opening};
@@ -469,7 +469,7 @@ fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let (mut done, mut stopped) = (0, false);
-            let values = reference.map(|file| verify::reference(&file)).transpose()?;
+            let values = reference.map(|file| read_tensors(&file)).transpose()?;
             let total = values.as_ref().map_or(0, |values| values.len() as u64);
             let observe = &mut |_: &verify::Row| {
                 done += 1;

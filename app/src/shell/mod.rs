@@ -27,7 +27,7 @@ use layout::Layout;
 pub(crate) use menus::actions as dictionary_actions;
 pub(crate) use opening_window::held;
 pub use palette::Palette;
-pub(crate) use parts::{bar_ui, fact_ui, icon_menu};
+pub(crate) use parts::{bar_ui, fact_ui, icon_button, icon_menu};
 
 /// The views that were opened, kept so that each keeps what only it needs.
 #[derive(Debug, Default)]

@@ -151,7 +151,7 @@ impl ViewId {
             Self::Steering => (
                 "Steering",
                 icons::SLIDERS_HORIZONTAL,
-                "Turn one feature up or down and read the baseline and the steered text side by side.",
+                "Change what the model computes, feature by feature or head by head, and read the baseline and the steered text side by side.",
             ),
             Self::Training => (
                 "Training",

@@ -107,33 +107,54 @@ pub struct SaeArgs {
     pub hook: Option<String>,
 }
 
+impl SaeArgs {
+    /// Reads the dictionary, says what was decided, and checks that it fits `model`.
+    pub fn open(&self, model: &Model, console: &Console) -> Result<Sae> {
+        let sae = self.read(console)?;
+        check_fit(&sae, model, console)?;
+        Ok(sae)
+    }
+
+    fn read(&self, console: &Console) -> Result<Sae> {
+        let (mut sae, notes) = formats::open(&self.sae)?;
+        console.notes(&notes);
+        // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
+        if let Some(hook) = &self.hook {
+            sae.provenance.hook = Some(hook.parse()?);
+        }
+        Ok(sae)
+    }
+}
+
 /// A model and a dictionary for it. The model is processed as the dictionary's file says, unless `--process` says otherwise; what was decided is
 /// said, and whether they fit is checked.
 pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<(Model, Sae)> {
-    let (mut dictionary, notes) = formats::open(&sae.sae)?;
-    console.notes(&notes);
-    // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
-    if let Some(hook) = &sae.hook {
-        dictionary.provenance.hook = Some(hook.parse()?);
-    }
-    let named = formats::processing(&dictionary);
+    let sae = sae.read(console)?;
+    let named = formats::processing(&sae);
     let processing = model.process.or(named).unwrap_or_default();
     let opened = model.open_processed(processing, console)?;
-    formats::check_fit(&dictionary, &opened)?;
-    let allowed = named.map(|named| opened.allowed(named));
-    if let Some(named) = allowed.filter(|named| *named != opened.processing()) {
-        console.note(&format!(
-            "The dictionary was trained on a model processed by {named}, --process asks for {} and has its way",
-            opened.processing()
-        ));
-    } else if model.process.is_none() && !opened.processing().is_none() {
+    if model.process.is_none() && !opened.processing().is_none() {
         console.note(&format!(
             "The model is processed by {}, as the dictionary's file says (--process none leaves it as it is)",
             opened.processing()
         ));
     }
-    let bos = opened.codec().bos().id.is_some();
-    if dictionary
+    check_fit(&sae, &opened, console)?;
+    Ok((opened, sae))
+}
+
+/// An error if the dictionary is of another hook or width; says in what else the model differs from the one it was trained on.
+fn check_fit(sae: &Sae, model: &Model, console: &Console) -> Result<()> {
+    formats::check_fit(sae, model)?;
+    let named = formats::processing(sae).map(|named| model.allowed(named));
+    if let Some(named) = named.filter(|named| *named != model.processing()) {
+        console.note(&format!(
+            "The dictionary was trained on a model processed by {named} and is read with {} here, --process {named} makes them alike",
+            model.processing()
+        ));
+    }
+    let bos = model.codec().bos().id.is_some();
+    if sae
         .provenance
         .prepend_bos
         .is_some_and(|trained| trained != bos)
@@ -147,7 +168,7 @@ pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<
             "The dictionary was trained {trained} BOS and is read {here} it here"
         ));
     }
-    Ok((opened, dictionary))
+    Ok(())
 }
 
 /// `--corpus`, `--unwrap`, `--context`, `--split-seed`.

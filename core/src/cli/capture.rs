@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use serde_json::json;
 
+use super::edits::{self, EditArgs};
 use super::{Console, Exit, ModelArgs, model::save};
 use crate::corpus::{Corpus, CorpusSpec};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
-use crate::models::{Model, Quantity, token_tensor};
+use crate::models::{Model, Quantity, read_tensors, token_tensor};
 
 /// Rows of a corpus are this long unless `--context` says otherwise or the model's context is shorter.
 const ROW: usize = 256;
 
 /// Flags of `umbra capture`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = edits::help())]
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
@@ -38,6 +40,8 @@ pub(super) struct Args {
     /// several values, may be repeated
     #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
     hook: Vec<String>,
+    #[command(flatten)]
+    edits: EditArgs,
     /// File to write, whole or not at all: one tensor per hook, and `tokens`
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -71,7 +75,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         model.check_quantity(*quantity)?;
     }
     let tokens = tokens(args, &model, console)?;
-    let captured = model.quantities(&tokens, &wanted)?;
+    let edits = args.edits.open(&model, console)?;
+    let captured = edits.quantities(&model, &tokens, &wanted)?;
     let shapes: serde_json::Map<_, _> = captured
         .iter()
         .map(|(quantity, value)| (quantity.to_string(), json!(value.dims())))
@@ -115,8 +120,7 @@ fn tokens(args: &Args, model: &Model, console: &Console) -> Result<Tensor> {
 }
 
 fn from_file(path: &Path, key: &str, model: &Model) -> Result<Tensor> {
-    let broken = |reason| Error::input(format!("cannot be read as safetensors ({reason})"), path);
-    let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(broken)?;
+    let mut tensors = read_tensors(path)?;
     let Some(tokens) = tensors.remove(key) else {
         return Err(Error::input(
             format!("there is no tensor `{key}`, name one by --key"),

@@ -7,8 +7,8 @@
 mod args;
 mod capture;
 mod console;
-
 mod dark_matter;
+mod edits;
 mod eval;
 mod heads;
 mod hub;
@@ -16,6 +16,7 @@ mod index;
 mod model;
 mod prompt;
 mod report;
+mod sampling;
 mod steer;
 mod train;
 
@@ -80,7 +81,7 @@ nouns! {
     DarkMatter => dark_matter,
     /// Features by attention head, and attribution of a feature by head and source token
     Heads => heads,
-    /// Continue a prompt twice from one seed, untouched and with a feature's direction added
+    /// Continue a prompt twice from one seed, untouched and with edits in force
     Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,

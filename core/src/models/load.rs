@@ -1,7 +1,9 @@
 //! From a path to a model: which files, which family, which tokenizer. The only file of `models` that opens files besides `weights`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use candle_core::{Device, Tensor};
 use sha2::{Digest as _, Sha256};
 
 use super::decoder::Decoder;
@@ -204,6 +206,16 @@ pub(super) fn name_of(path: &Path) -> String {
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
     )
+}
+
+/// The tensors of a safetensors file by name: captured values, reference values (`tokens` `[b, t]` and tensors under the names of quantities).
+pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| {
+        let text = e.to_string();
+        let reason = text.lines().next().unwrap_or_default();
+        Error::input(format!("is no readable safetensors file ({reason})"), path)
+    })?;
+    Ok(tensors.into_iter().collect())
 }
 
 /// Hex SHA-256 over the bytes of `files` in order.

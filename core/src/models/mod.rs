@@ -26,8 +26,10 @@ use candle_core::{D, Device, Tensor};
 
 use self::decoder::{Decoder, Logits};
 pub use self::footprint::{Footprint, Form};
-pub use self::generate::Generator;
+pub use self::generate::{Entering, Finish, Generator};
+pub(crate) use self::gradient::next_token_loss;
 pub use self::gradient::{Gradients, Scalar};
+pub use self::load::read_tensors;
 pub use self::opening::Opening;
 pub use self::processing::{Processing, STEPS, Step};
 pub use self::quantity::Quantity;
@@ -113,10 +115,14 @@ pub struct Sampling {
     pub top_p: Option<f64>,
     /// Most likely tokens considered, if limited.
     pub top_k: Option<usize>,
+    /// Logits of tokens the text already holds are divided by this where positive and multiplied where not (Keskar et al. 2019); 1 leaves them.
+    pub repetition_penalty: f32,
     /// Seeds the choice.
     pub seed: u64,
     /// Tokens to generate at most (the context's end stops earlier).
     pub tokens: usize,
+    /// Generation ends with the token that completes one of these.
+    pub stop: Vec<String>,
 }
 
 impl Default for Sampling {
@@ -125,8 +131,10 @@ impl Default for Sampling {
             temperature: 0.8,
             top_p: None,
             top_k: Some(40),
+            repetition_penalty: 1.0,
             seed: 0,
             tokens: 60,
+            stop: Vec::new(),
         }
     }
 }

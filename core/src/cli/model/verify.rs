@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::super::{Console, Exit};
 use crate::error::{Error, Result};
+use crate::models::read_tensors;
 use crate::models::verify::{self, Row, Verification};
 use crate::models::{Model, Processing};
 
@@ -31,7 +32,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let reference = args.against.clone().or_else(|| verify::beside(&args.model));
     let mut observe = |_: &Row| console.flow();
     let verification = match &reference {
-        Some(path) => verify::against(&model, &verify::reference(path)?, &mut observe)?,
+        Some(path) => verify::against(&model, &read_tensors(path)?, &mut observe)?,
         None => verify::itself(&model, &mut observe)?,
     };
     let source = reference.map_or_else(|| "itself".to_owned(), |path| path.display().to_string());

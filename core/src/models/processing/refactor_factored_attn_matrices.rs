@@ -100,7 +100,7 @@ fn like(old: &Tensor, new: &Tensor) -> Result<Tensor> {
 /// U, S and V of `a · bᵀ`, `a [n, e]`, `b [m, e]`, from decompositions of the narrow factors.
 fn decomposed(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>)> {
     let svd = |matrix: MatRef<'_, f64>| {
-        matrix.thin_svd().map_err(|_| Error::Numeric {
+        matrix.thin_svd().map_err(|_no_convergence| Error::Numeric {
             what: "the singular values of an attention head could not be found: are the weights whole?".to_owned(),
         })
     };
