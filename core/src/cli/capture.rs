@@ -64,7 +64,7 @@ struct Source {
 
 /// Runs `umbra capture`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
+    let (model, edits) = args.edits.open(&args.model, console)?;
     // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
     let wanted: Vec<Quantity> = args
         .hook
@@ -75,7 +75,6 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         model.check_quantity(*quantity)?;
     }
     let tokens = tokens(args, &model, console)?;
-    let edits = args.edits.open(&model, console)?;
     let captured = edits.quantities(&model, &tokens, &wanted)?;
     let shapes: serde_json::Map<_, _> = captured
         .iter()

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::Console;
+use super::{Console, ModelArgs, SaeArgs, open_both};
 use crate::corpus::{Corpus, CorpusSpec};
 use crate::dark_matter::Probe;
 use crate::error::{Error, Result};
@@ -76,30 +76,42 @@ impl EditArgs {
         Ok(specs)
     }
 
-    /// The edits for `model`; `hook` stands in for the dictionary's own.
-    pub(super) fn open(&self, model: &Model, console: &Console) -> Result<Edits> {
-        self.resolve(&self.specs()?, None, model, console)
+    /// The model and the edits of it.
+    pub(super) fn open(&self, model: &ModelArgs, console: &Console) -> Result<(Model, Edits)> {
+        self.open_as(&self.specs()?, None, model, console)
     }
 
-    /// `specs` for `model`; `hook` stands in for the dictionary's own.
-    pub(super) fn resolve(
+    /// The model, processed as the dictionary says where one is named, and the edits `specs` of it; `hook` stands in for the dictionary's own.
+    pub(super) fn open_as(
         &self,
         specs: &[EditSpec],
         hook: Option<&str>,
-        model: &Model,
+        model: &ModelArgs,
         console: &Console,
-    ) -> Result<Edits> {
+    ) -> Result<(Model, Edits)> {
+        let (model, sae) = match &self.sae {
+            Some(path) => {
+                let sae = SaeArgs {
+                    sae: path.clone(),
+                    hook: hook.map(str::to_owned),
+                };
+                let (model, sae) = open_both(model, &sae, console)?;
+                (model, Some(Arc::new(sae)))
+            }
+            None => (model.open(console)?, None),
+        };
         let mut stock = Stock {
             args: self,
-            hook,
-            model,
+            model: &model,
             console,
-            sae: None,
+            sae,
             probe: None,
             means: BTreeMap::new(),
         };
-        let edits = specs.iter().map(|spec| spec.resolve(model, &mut stock));
-        Edits::new(model, edits.collect::<Result<_>>()?)
+        let edits = specs.iter().map(|spec| spec.resolve(&model, &mut stock));
+        let edits = edits.collect::<Result<_>>()?;
+        let edits = Edits::new(&model, edits)?;
+        Ok((model, edits))
     }
 }
 
@@ -142,10 +154,9 @@ fn plain(value: toml::Value) -> String {
     }
 }
 
-/// Opens what edits need when the first of them needs it.
+/// What edits are made from, opened when the first of them needs it.
 struct Stock<'a> {
     args: &'a EditArgs,
-    hook: Option<&'a str>,
     model: &'a Model,
     console: &'a Console,
     sae: Option<Arc<Sae>>,
@@ -155,19 +166,11 @@ struct Stock<'a> {
 
 impl Materials for Stock<'_> {
     fn dictionary(&mut self) -> Result<Arc<Sae>> {
-        if let Some(sae) = &self.sae {
-            return Ok(Arc::clone(sae));
-        }
-        let Some(path) = &self.args.sae else {
+        let missing = || {
             let what = "an edit names a feature or no hook: name its dictionary by --sae, or its hook by hook=";
-            return Err(Error::setting("--sae", what));
+            Error::setting("--sae", what)
         };
-        let given = super::SaeArgs {
-            sae: path.clone(),
-            hook: self.hook.map(str::to_owned),
-        };
-        let sae = Arc::new(given.open(self.model, self.console)?);
-        Ok(Arc::clone(self.sae.insert(sae)))
+        self.sae.clone().ok_or_else(missing)
     }
 
     fn probe(&mut self) -> Result<Arc<Probe>> {

@@ -157,10 +157,9 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 }
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
+    let (model, edits) = args.edits.open(&args.model, console)?;
     let tokens = args.text.tokens(&model)?;
     let input = token_tensor(&[&tokens])?;
-    let edits = args.edits.open(&model, console)?;
     let logits = edits.logits(&model, &input)?;
     let shape = logits.dims().to_vec();
     let tensors = [("tokens".to_owned(), input), ("logits".to_owned(), logits)];

@@ -41,11 +41,9 @@ pub(super) struct Args {
 
 /// Runs `umbra steer`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
     let specs = specs(args)?;
-    let edits = args
-        .edits
-        .resolve(&specs, args.hook.as_deref(), &model, console)?;
+    let hook = args.hook.as_deref();
+    let (model, edits) = args.edits.open_as(&specs, hook, &args.model, console)?;
     let sampling = args.sampling.sampling();
     let mut progress = console.progress("Generating", 2 * sampling.tokens as u64, "tokens");
     let mut done = 0;

@@ -26,10 +26,9 @@ pub(super) struct Args {
 
 /// Runs `umbra model generate`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
+    let (model, edits) = args.edits.open(&args.model, console)?;
     let prompt = model.codec().encode_with_bos(&args.prompt)?;
     super::check_tokens(&prompt, &model)?;
-    let edits = args.edits.open(&model, console)?;
     let sampling = args.sampling.sampling();
     let mut shown = Shown::new(&sampling.stop);
     let mut written = Vec::new();

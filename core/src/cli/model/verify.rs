@@ -6,9 +6,8 @@ use serde_json::json;
 
 use super::super::{Console, Exit};
 use crate::error::{Error, Result};
-use crate::models::read_tensors;
 use crate::models::verify::{self, Row, Verification};
-use crate::models::{Model, Processing};
+use crate::models::{Model, Processing, read_tensors};
 
 /// Flags of `umbra model verify`.
 #[derive(Debug, clap::Args)]
