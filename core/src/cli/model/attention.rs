@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{Console, Exit, ModelArgs};
 use super::PromptArgs;
-use super::tokens::{check_position, note_cut, tokens_object};
+use super::tokens::{aligned, check_position, note_cut, tokens_object};
 use crate::attention::{self, DEFINITIONS, Overview, Patterns, strongest};
 use crate::error::{Error, Result};
 use crate::ids::{Head, HookPoint, Layer, Site};
@@ -149,40 +149,27 @@ impl Shown<'_> {
     }
 
     fn table(&self) -> String {
-        let title = format!(
-            "head {}.{}: where each token looks",
-            self.found.layer, self.head
-        );
+        let found = self.found;
+        let title = format!("head {}.{}: where each token looks", found.layer, self.head);
         let line = |(at, text): (usize, &String)| {
-            let sources = strongest(self.found.sources(self.head, at), self.top.min(4));
-            let sources: Vec<_> = sources
-                .into_iter()
-                .map(|(source, weight)| {
-                    format!("{source} {:?} {weight:.3}", self.found.texts[source])
-                })
-                .collect();
-            format!("{at:>4} {text:<14?}  {}", sources.join("  "))
+            let sources = strongest(found.sources(self.head, at), self.top.min(4)).into_iter();
+            let sources = sources
+                .map(|(source, weight)| format!("{source} {:?} {weight:.3}", found.texts[source]));
+            let place = [at.to_string(), format!("{text:?}")].into_iter();
+            place.chain(sources).collect()
         };
-        let lines = self.found.texts.iter().enumerate().map(line);
-        std::iter::once(title)
-            .chain(lines)
-            .collect::<Vec<_>>()
-            .join("\n")
+        let lines: Vec<_> = found.texts.iter().enumerate().map(line).collect();
+        format!("{title}\n{}", aligned(&lines))
     }
 
     fn at_text(&self, at: usize) -> String {
         let listed = |title: String, weights: &[f32]| {
             let pairs = strongest(weights, self.top).into_iter();
-            let lines = pairs.map(|(position, weight)| {
-                format!(
-                    "{position:>4} {:<14?}  {weight:.4}",
-                    self.found.texts[position]
-                )
+            let cells = pairs.map(|(position, weight)| {
+                let text = format!("{:?}", self.found.texts[position]);
+                vec![position.to_string(), text, format!("{weight:.4}")]
             });
-            std::iter::once(title)
-                .chain(lines)
-                .collect::<Vec<_>>()
-                .join("\n")
+            format!("{title}\n{}", aligned(&cells.collect::<Vec<_>>()))
         };
         let named = format!(
             "{:?} (position {at}), head {}.{}",

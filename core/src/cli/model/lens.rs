@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::{Console, Exit, ModelArgs, Progress};
 use super::PromptArgs;
-use super::tokens::{check_position, note_cut, tokens_object};
+use super::tokens::{aligned, check_position, note_cut, tokens_object};
 use crate::error::Result;
 use crate::lens::{self, Guess, Lens};
 use crate::prompt::NextToken;
@@ -77,25 +77,21 @@ fn object(lens: &Lens) -> Value {
 
 /// One line per position, one column per layer: its most likely token and the probability.
 fn table(lens: &Lens) -> String {
-    let head = (0..lens.hooks.len()).map(|row| lens.name(row));
-    let mut lines = vec![format!(
-        "{:>4} {:<14}  {}",
-        "",
-        "token",
-        head.map(|name| format!("{name:<18}")).collect::<String>()
-    )];
-    for (t, text) in lens.texts.iter().enumerate() {
-        let cells = (0..lens.hooks.len()).map(|row| {
-            let cell = match lens.guess(row, t).top.first() {
-                Some(next) => format!("{:?} {:.2}", next.text, next.probability),
-                None => String::new(),
-            };
-            format!("{cell:<18}")
-        });
-        let line = format!("{t:>4} {text:<14?}  {}", cells.collect::<String>());
-        lines.push(line.trim_end().to_owned());
-    }
-    lines.join("\n")
+    let layers = 0..lens.hooks.len();
+    let head = ["", "token"].map(str::to_owned).into_iter();
+    let head: Vec<String> = head
+        .chain(layers.clone().map(|row| lens.name(row)))
+        .collect();
+    let line = |(t, text): (usize, &String)| {
+        let cell = |row: usize| match lens.guess(row, t).top.first() {
+            Some(next) => format!("{:?} {:.2}", next.text, next.probability),
+            None => String::new(),
+        };
+        let place = [t.to_string(), format!("{text:?}")].into_iter();
+        place.chain(layers.clone().map(cell)).collect()
+    };
+    let lines = lens.texts.iter().enumerate().map(line);
+    aligned(&std::iter::once(head).chain(lines).collect::<Vec<_>>())
 }
 
 /// All that is known at one position, a line per layer.
@@ -106,22 +102,24 @@ fn column(lens: &Lens, at: usize) -> String {
         lens.texts[at],
         following.map_or_else(String::new, |text| format!(", where the text has {text:?}"))
     )];
-    for row in 0..lens.hooks.len() {
+    let line = |row: usize| {
         let guess = lens.guess(row, at);
-        let top = guess.top.iter();
-        let top: Vec<_> = top
-            .map(|next| format!("{:?} {:.3}", next.text, next.probability))
-            .collect();
         let actual = guess.actual.map_or_else(String::new, |actual| {
-            format!("  rank {} {:.3}", actual.rank, actual.probability)
+            format!("rank {} {:.3}", actual.rank, actual.probability)
         });
-        lines.push(format!(
-            "{:<6} KL {:>7.3}  entropy {:>6.3}{actual}  {}",
+        let top = guess.top.iter();
+        let top = top.map(|next| format!("{:?} {:.3}", next.text, next.probability));
+        [
             lens.name(row),
-            guess.kl,
-            guess.entropy,
-            top.join("  ")
-        ));
-    }
+            format!("KL {:.3}", guess.kl),
+            format!("entropy {:.3}", guess.entropy),
+            actual,
+        ]
+        .into_iter()
+        .chain(top)
+        .collect()
+    };
+    let rows: Vec<_> = (0..lens.hooks.len()).map(line).collect();
+    lines.push(aligned(&rows));
     lines.join("\n")
 }
