@@ -354,3 +354,99 @@ fn a_dictionary_trained_on_a_processed_model_says_so() {
         json!(steps)
     );
 }
+
+#[test]
+fn the_lens_ends_in_the_models_own_prediction() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = demo_model();
+    let text = ["--model", &model, "--text", "The king said to the fox"];
+    let lens = |more: &[&str]| {
+        let args = [&["model", "lens"], text.as_slice(), more].concat();
+        umbra(folder.path(), &args)
+    };
+    let value = lens(&["--top", "3", "--json"]).done().json();
+    has_keys(&value, "tokens left_out layers definitions");
+    let layers = value["layers"].as_array().unwrap();
+    let hooks: Vec<_> = layers
+        .iter()
+        .map(|layer| layer["hook"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        (hooks[0], hooks[4]),
+        ("blocks.0.hook_resid_pre", "blocks.3.hook_resid_post")
+    );
+    let args = [
+        &["model", "logits"],
+        text.as_slice(),
+        &["--out", "logits.safetensors"],
+    ]
+    .concat();
+    umbra(folder.path(), &args).done();
+    let logits = &tensors(folder.path().join("logits.safetensors"))["logits"];
+    let logits: Vec<Vec<f32>> = logits.squeeze(0).unwrap().to_vec2().unwrap();
+    assert_eq!(logits.len(), value["tokens"].as_array().unwrap().len());
+    for (t, logits) in logits.iter().enumerate() {
+        let guess = &layers[4]["guesses"][t];
+        let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
+        assert_eq!(guess["top"][0]["id"].as_u64(), best.map(|best| best as u64));
+        assert_eq!(guess["kl"], 0.0);
+        assert_eq!(guess["actual_rank"].is_null(), t + 1 == 7);
+    }
+    let table = lens(&[]).done().out;
+    assert!(
+        table.lines().count() == 8 && table.contains("embed"),
+        "{table}"
+    );
+    let one = lens(&["--at", "2"]).done().out;
+    assert!(one.contains("entropy") && one.contains("rank"), "{one}");
+    let failed = lens(&["--at", "7"]);
+    assert!(
+        failed.code == 1 && failed.err.contains("--at"),
+        "{failed:?}"
+    );
+}
+
+#[test]
+fn attention_tells_where_heads_look_and_who_looks_at_a_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = demo_model();
+    let attention = |more: &[&str]| {
+        let text = ["--model", &model, "--text", "The king said to the fox"];
+        let args = [&["model", "attention"], text.as_slice(), more].concat();
+        umbra(folder.path(), &args)
+    };
+    let value = attention(&["--json"]).done().json();
+    has_keys(&value, "tokens left_out heads definitions");
+    assert_eq!(value["heads"].as_array().unwrap().len(), 32);
+    let head = ["--layer", "2", "--head", "5", "--json"];
+    let whole = attention(&head).done().json();
+    let pattern = |at: usize, source: usize| whole["pattern"][at][source].as_f64().unwrap();
+    let row: f64 = (0..=4).map(|source| pattern(4, source)).sum();
+    assert!((row - 1.0).abs() < 1e-5 && whole["pattern"][4].as_array().unwrap().len() == 5);
+    let value = attention(&[&head, ["--at", "4"].as_slice()].concat())
+        .done()
+        .json();
+    has_keys(&value, "hook layer head tokens at sources destinations");
+    for source in value["sources"].as_array().unwrap() {
+        let position = source["position"].as_u64().unwrap() as usize;
+        assert_eq!(source["weight"].as_f64().unwrap(), pattern(4, position));
+    }
+    for destination in value["destinations"].as_array().unwrap() {
+        let position = destination["position"].as_u64().unwrap() as usize;
+        assert_eq!(
+            destination["weight"].as_f64().unwrap(),
+            pattern(position, 4)
+        );
+    }
+    let text = attention(&["--layer", "2", "--head", "5", "--at", "4"])
+        .done()
+        .out;
+    assert!(text.contains("who looks at it"), "{text}");
+    for (args, word) in [
+        (["--layer", "2", "--head", "8"], "no head 8"),
+        (["--layer", "4", "--head", "0"], "no block 4"),
+    ] {
+        let failed = attention(&args);
+        assert!(failed.code == 1 && failed.err.contains(word), "{failed:?}");
+    }
+}

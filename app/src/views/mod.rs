@@ -136,7 +136,7 @@ impl ViewId {
             Self::Prompt => (
                 "Prompt",
                 icons::CURSOR_TEXT,
-                "Type a sentence and see which features light up on each token, and what the model expects next.",
+                "Type a sentence and see which features light up on each token, what each layer would say next, and where the heads look.",
             ),
             Self::DarkMatter => (
                 "Dark matter",

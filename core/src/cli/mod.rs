@@ -67,7 +67,7 @@ macro_rules! nouns {
 nouns! {
     /// Train a dictionary on one hook of a model and save it as a SAELens folder
     Train => train,
-    /// Show a model, write its logits, let it continue a prompt
+    /// Show a model, write its logits, let it continue a prompt, look into its layers and heads
     Model => model,
     /// Write activations of chosen hooks as safetensors
     Capture => capture,

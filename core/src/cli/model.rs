@@ -1,6 +1,9 @@
 //! `umbra model`: what a model is, its logits, text it writes, and whether it agrees with reference values.
 
+mod attention;
 mod generate;
+mod lens;
+mod tokens;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -31,6 +34,10 @@ enum Verb {
     Logits(LogitsArgs),
     /// Continue a prompt, streaming the text
     Generate(generate::Args),
+    /// Show what each layer would say next at every position (logit lens)
+    Lens(lens::Args),
+    /// Show where attention heads look: all heads in figures, or the weights of one
+    Attention(attention::Args),
     /// Compare all hooks with reference values, or with what must hold between them
     Verify(verify::Args),
 }
@@ -73,6 +80,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Info(args) => info(args, console),
         Verb::Logits(args) => logits(args, console),
         Verb::Generate(args) => generate::run(args, console),
+        Verb::Lens(args) => lens::run(args, console),
+        Verb::Attention(args) => attention::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
     }
 }
@@ -149,12 +158,7 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
     let (model, edits) = args.edits.open(&args.model, console)?;
-    let tokens = match (&args.text.text, &args.text.tokens) {
-        (Some(text), _) => model.codec().encode_with_bos(text)?,
-        (None, Some(tokens)) => tokens.iter().copied().map(TokenId).collect(),
-        (None, None) => Vec::new(),
-    };
-    check_tokens(&tokens, &model)?;
+    let tokens = args.text.tokens(&model)?;
     let input = token_tensor(&[&tokens])?;
     let logits = edits.logits(&model, &input)?;
     let shape = logits.dims().to_vec();
