@@ -26,6 +26,8 @@
 //! | [`runs`] | records of training runs: written, found, compared |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
 //! | [`prompt`] | one text read through a model and a dictionary |
+//! | [`lens`] | the logit lens: every layer's residual stream as next tokens |
+//! | [`attention`] | attention patterns: all heads at a glance, one layer whole |
 //! | [`project`] | `umbra.toml` and `labels.sqlite` |
 //! | [`features`] | the feature index: build, read, search |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
@@ -34,6 +36,7 @@
 //! | [`report`] | chosen features as one HTML page or JSON |
 //! | `cli` | feature `cli`: one file per noun |
 
+pub mod attention;
 pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -48,6 +51,7 @@ pub mod formats;
 pub mod heads;
 pub mod ids;
 pub mod kernels;
+pub mod lens;
 pub mod models;
 pub mod project;
 pub mod prompt;

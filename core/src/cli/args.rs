@@ -9,7 +9,7 @@ use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::error::{Error, Result};
 use crate::formats;
-use crate::models::{Card, Footprint, Form, Model};
+use crate::models::{Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
 
 const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what the model names";
@@ -17,7 +17,7 @@ const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what the model 
 /// Weights of this many bytes in memory take long enough that their size is said first.
 const WORTH_SAYING: u64 = 256 << 20;
 
-/// `--model`, `--offline`, `--keep-quantised`, `--no-bos`.
+/// `--model`, `--offline`, `--keep-quantised`, `--process`, `--no-bos`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ModelArgs {
     /// Model: a HuggingFace folder, a GGUF file, or a name on the hub (openai-community/gpt2, owner/name/file.gguf, either with @revision)
@@ -29,6 +29,11 @@ pub struct ModelArgs {
     /// Keep the matrices of a GGUF file as it stores them: less memory, slower, the same results
     #[arg(long)]
     pub keep_quantised: bool,
+    /// Process the weights as TransformerLens does: transformer-lens (its defaults, where the model allows them), none, or steps with commas between:
+    /// fold-ln, center-writing-weights, center-unembed, fold-value-biases, refactor-factored-attn-matrices [default: what a dictionary's file
+    /// names, else none]
+    #[arg(long, value_name = "STEPS")]
+    pub process: Option<Processing>,
     /// Put no BOS token before texts, prompts and rows, whatever the model names
     #[arg(long)]
     pub no_bos: bool,
@@ -37,10 +42,17 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// Loads the model and says what was decided, the BOS policy included.
     pub fn open(&self, console: &Console) -> Result<Model> {
+        self.open_processed(self.process.unwrap_or_default(), console)
+    }
+
+    fn open_processed(&self, processing: Processing, console: &Console) -> Result<Model> {
         let path = hub::path_of(&self.model, self.offline, console)?;
-        let form = self.form();
-        let footprint = Footprint::of(&path, form)?;
-        if footprint.form != form {
+        let opening = Opening {
+            form: self.form(),
+            processing,
+        };
+        let footprint = Footprint::of(&path, opening)?;
+        if footprint.form != opening.form {
             console.note(
                 "A folder's weights are held as f32: only those of GGUF files are kept as stored",
             );
@@ -48,7 +60,7 @@ impl ModelArgs {
         if footprint.memory_bytes >= WORTH_SAYING {
             console.note(&format!("Reading {}", super::model::takes(&footprint)));
         }
-        let (model, notes) = Model::open_as(&path, form)?;
+        let (model, notes) = Model::open_as(&path, opening)?;
         console.notes(&notes);
         if !self.no_bos {
             return Ok(model);
@@ -60,7 +72,11 @@ impl ModelArgs {
     /// What the model is, without loading it.
     pub fn card(&self, console: &Console) -> Result<Card> {
         let path = hub::path_of(&self.model, self.offline, console)?;
-        let (mut card, notes) = Card::of(&path, self.form())?;
+        let opening = Opening {
+            form: self.form(),
+            processing: self.process.unwrap_or_default(),
+        };
+        let (mut card, notes) = Card::of(&path, opening)?;
         console.notes(&notes);
         if self.no_bos {
             console.note(NO_BOS);
@@ -90,32 +106,61 @@ pub struct SaeArgs {
 }
 
 impl SaeArgs {
-    /// Reads the dictionary, says what was decided, and checks that it fits `model`.
-    pub fn open(&self, model: &Model, console: &Console) -> Result<Sae> {
+    /// Reads the dictionary and says what was decided.
+    fn read(&self, console: &Console) -> Result<Sae> {
         let (mut sae, notes) = formats::open(&self.sae)?;
         console.notes(&notes);
         // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
         if let Some(hook) = &self.hook {
             sae.provenance.hook = Some(hook.parse()?);
         }
-        formats::check_fit(&sae, model)?;
-        let bos = model.codec().bos().id.is_some();
-        if sae
-            .provenance
-            .prepend_bos
-            .is_some_and(|trained| trained != bos)
-        {
-            let (trained, here) = if bos {
-                ("without", "with")
-            } else {
-                ("with", "without")
-            };
-            console.note(&format!(
-                "The dictionary was trained {trained} BOS and is read {here} it here"
-            ));
-        }
         Ok(sae)
     }
+}
+
+/// A model and a dictionary for it. The model is processed as the dictionary's file says, unless `--process` says otherwise; what was decided is
+/// said, and whether they fit is checked.
+pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<(Model, Sae)> {
+    let sae = sae.read(console)?;
+    let named = formats::processing(&sae);
+    let processing = model.process.or(named).unwrap_or_default();
+    let opened = model.open_processed(processing, console)?;
+    if model.process.is_none() && !opened.processing().is_none() {
+        console.note(&format!(
+            "The model is processed by {}, as the dictionary's file says (--process none leaves it as it is)",
+            opened.processing()
+        ));
+    }
+    check_fit(&sae, &opened, console)?;
+    Ok((opened, sae))
+}
+
+/// An error if the dictionary is of another hook or width; says in what else the model differs from the one it was trained on.
+fn check_fit(sae: &Sae, model: &Model, console: &Console) -> Result<()> {
+    formats::check_fit(sae, model)?;
+    let named = formats::processing(sae).map(|named| model.allowed(named));
+    if let Some(named) = named.filter(|named| *named != model.processing()) {
+        console.note(&format!(
+            "The dictionary was trained on a model processed by {named} and is read with {} here, --process {named} makes them alike",
+            model.processing()
+        ));
+    }
+    let bos = model.codec().bos().id.is_some();
+    if sae
+        .provenance
+        .prepend_bos
+        .is_some_and(|trained| trained != bos)
+    {
+        let (trained, here) = if bos {
+            ("without", "with")
+        } else {
+            ("with", "without")
+        };
+        console.note(&format!(
+            "The dictionary was trained {trained} BOS and is read {here} it here"
+        ));
+    }
+    Ok(())
 }
 
 /// `--corpus`, `--unwrap`, `--context`, `--split-seed`.

@@ -5,19 +5,22 @@ mod store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 use clap::ArgGroup;
 use serde_json::json;
 
+use super::edits::{self, EditArgs};
 use super::{Console, CorpusArgs, Exit, ModelArgs, SplitArg, model::save};
 use crate::corpus::{Corpus, Rows};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
-use crate::models::{Model, Quantity, token_tensor};
+use crate::models::{Model, Quantity, read_tensors, token_tensor};
+use crate::steer::Edits;
 
 /// Flags of `umbra capture`.
 #[derive(Debug, clap::Args)]
 #[command(
+    after_long_help = edits::help(),
     group = ArgGroup::new("source").args(["text", "tokens_file", "corpus"]).required(true),
     group = ArgGroup::new("target").args(["out", "store"]).required(true),
     mut_arg("corpus", |arg| arg.required(false))
@@ -46,6 +49,8 @@ pub(super) struct Args {
     /// several values, may be repeated
     #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
     hook: Vec<String>,
+    #[command(flatten)]
+    edits: EditArgs,
     /// File to write, whole or not at all: one tensor per hook, and `tokens`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -55,7 +60,7 @@ pub(super) struct Args {
 
 /// Runs `umbra capture`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
+    let (model, edits) = args.edits.open(&args.model, console)?;
     // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
     let wanted: Vec<Quantity> = args
         .hook
@@ -66,7 +71,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         model.check_quantity(*quantity)?;
     }
     match &args.out {
-        Some(out) => into_file(args, out, &model, &wanted, console),
+        Some(out) => into_file(args, out, (&model, &edits), &wanted, console),
+        None if !edits.is_empty() => {
+            let what =
+                "a store holds what a model computes untouched, write edited activations by --out";
+            Err(Error::setting("--edit", what))
+        }
         None => store::run(args, &model, &wanted, console),
     }
 }
@@ -74,12 +84,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 fn into_file(
     args: &Args,
     out: &Path,
-    model: &Model,
+    (model, edits): (&Model, &Edits),
     wanted: &[Quantity],
     console: &Console,
 ) -> Result<Exit> {
     let tokens = tokens(args, model, console)?;
-    let captured = model.quantities(&tokens, wanted)?;
+    let captured = edits.quantities(model, &tokens, wanted)?;
     let shapes: serde_json::Map<_, _> = captured
         .iter()
         .map(|(quantity, value)| (quantity.to_string(), json!(value.dims())))
@@ -128,8 +138,7 @@ fn corpus(
 }
 
 fn from_file(path: &Path, key: &str, model: &Model) -> Result<Tensor> {
-    let broken = |reason| Error::input(format!("cannot be read as safetensors ({reason})"), path);
-    let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(broken)?;
+    let mut tensors = read_tensors(path)?;
     let Some(tokens) = tensors.remove(key) else {
         return Err(Error::input(
             format!("there is no tensor `{key}`, name one by --key"),

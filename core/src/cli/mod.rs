@@ -8,8 +8,8 @@ mod args;
 mod capture;
 mod config;
 mod console;
-
 mod dark_matter;
+mod edits;
 mod eval;
 mod heads;
 mod hub;
@@ -18,6 +18,7 @@ mod model;
 mod prompt;
 mod report;
 mod runs;
+mod sampling;
 mod steer;
 mod store;
 mod train;
@@ -29,7 +30,7 @@ use std::sync::Mutex;
 
 use clap::{CommandFactory as _, Parser};
 
-pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs};
+pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both};
 pub use console::{Console, Progress};
 pub use hub::hub;
 
@@ -71,7 +72,7 @@ nouns! {
     Train => train,
     /// List, show and compare training runs by the records they left
     Runs => runs,
-    /// Show a model, write its logits, let it continue a prompt
+    /// Show a model, write its logits, let it continue a prompt, look into its layers and heads
     Model => model,
     /// Write activations of chosen hooks as safetensors, or into an activation store
     Capture => capture,
@@ -87,7 +88,7 @@ nouns! {
     DarkMatter => dark_matter,
     /// Features by attention head, and attribution of a feature by head and source token
     Heads => heads,
-    /// Continue a prompt twice from one seed, untouched and with a feature's direction added
+    /// Continue a prompt twice from one seed, untouched and with edits in force
     Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,

@@ -106,7 +106,7 @@ fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
         .map(|at| json!({ "hook": at.hook.to_string(), "width": at.width }))
         .collect();
     let object = json!({
-        "store": folder, "model": about.model, "model_sha256": about.model_sha256, "hooks": hooks, "dtype": about.dtype.name(), "gradients": gradients,
+        "store": folder, "model": about.model, "model_sha256": about.model_sha256, "processing": about.processing.keys(), "hooks": hooks, "dtype": about.dtype.name(), "gradients": gradients,
         "context": about.context, "rows": store.rows(), "of": about.rows, "tokens": tokens, "prepend_bos": about.prepend_bos,
         "shards": store.shards(), "shard_rows": about.shard_rows, "bytes": store.bytes(), "corpus": about.corpus,
     });
@@ -122,6 +122,7 @@ fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
                 "model      {} (SHA-256 {})",
                 about.model, about.model_sha256
             ),
+            format!("processing {}", about.processing),
             format!("hooks      {}", hooks.join(", ")),
             format!("stored as  {}", about.dtype),
             format!("gradients  {}", gradients.unwrap_or("none")),

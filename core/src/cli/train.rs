@@ -228,6 +228,13 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Outcome> 
     store.width(hook)?;
     let mut spec = spec(args, hook)?;
     if let Some(model) = &args.model {
+        let there = store.about().processing;
+        if model.process.is_some_and(|asked| asked != there) {
+            let what = format!(
+                "the store was captured from weights processed by {there}, leave the flag out"
+            );
+            return Err(Error::setting("--process", what));
+        }
         let card = model.card(console)?;
         store.check_model(&card.name, &card.fingerprint()?)?;
     }

@@ -8,6 +8,7 @@ use twox_hash::XxHash3_64;
 
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
+use crate::models::Processing;
 use crate::tensor_file::Float;
 use crate::tensor_file::header::Header;
 
@@ -115,6 +116,8 @@ pub struct Description {
     pub model: String,
     /// Hex SHA-256 of its weight files.
     pub model_sha256: String,
+    /// How its weights were processed.
+    pub processing: Processing,
     /// Hooks, in the order of their tensors.
     pub hooks: Vec<HookTensor>,
     /// How activations are stored.
@@ -223,6 +226,11 @@ impl Description {
                 "model's SHA-256",
                 self.model_sha256.clone(),
                 other.model_sha256.clone(),
+            ),
+            (
+                "processing",
+                self.processing.to_string(),
+                other.processing.to_string(),
             ),
             ("hooks", hooks(self), hooks(other)),
             ("dtype", self.dtype.to_string(), other.dtype.to_string()),

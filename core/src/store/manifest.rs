@@ -61,6 +61,7 @@ struct File {
 struct ModelPart {
     name: String,
     sha256: String,
+    processing: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -111,6 +112,7 @@ impl Manifest {
             model: ModelPart {
                 name: about.model.clone(),
                 sha256: about.model_sha256.clone(),
+                processing: about.processing.to_string(),
             },
             hooks: about
                 .hooks
@@ -220,6 +222,11 @@ impl File {
         let about = Description {
             model: self.model.name,
             model_sha256: self.model.sha256,
+            processing: self
+                .model
+                .processing
+                .parse()
+                .map_err(|e: Error| e.to_string())?,
             hooks: hooks.map_err(|e| e.to_string())?,
             dtype,
             gradients: self.gradients.is_some(),

@@ -14,6 +14,7 @@ use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site, TokenId};
+use crate::models::Processing;
 
 const CONTEXT: usize = 4;
 const ROWS: usize = 11;
@@ -30,6 +31,7 @@ fn about(dtype: Dtype, gradients: bool) -> Description {
     Description {
         model: "numbers".to_owned(),
         model_sha256: "ab".repeat(32),
+        processing: Processing::default(),
         hooks: vec![
             HookTensor { hook: z, width: 3 },
             HookTensor {

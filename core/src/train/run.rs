@@ -13,6 +13,7 @@ use super::step::{Batch, Trainer};
 use super::stream::{Origin, Stream};
 use crate::corpus::Rows;
 use crate::error::Result;
+use crate::formats;
 use crate::models::Model;
 use crate::sae::{Provenance, Sae};
 use crate::store::Store;
@@ -30,13 +31,14 @@ pub fn run(
     rows: &Rows,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
-    let provenance = Provenance {
+    let mut provenance = Provenance {
         hook: Some(spec.hook),
         model: model.name().to_owned(),
         prepend_bos: Some(model.codec().bos().id.is_some()),
         context: Some(rows.context()),
         ..Provenance::default()
     };
+    formats::name_processing(&mut provenance, model.processing());
     run_on(spec, Origin::Model(model, rows), provenance, observe)
 }
 
@@ -47,13 +49,14 @@ pub fn run_from_store(
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
     let about = store.about();
-    let provenance = Provenance {
+    let mut provenance = Provenance {
         hook: Some(spec.hook),
         model: about.model.clone(),
         prepend_bos: Some(about.prepend_bos),
         context: Some(about.context),
         ..Provenance::default()
     };
+    formats::name_processing(&mut provenance, about.processing);
     run_on(spec, Origin::Store(store), provenance, observe)
 }
 

@@ -72,6 +72,7 @@ pub(super) fn run(
     let mut about = Description {
         model: model.name().to_owned(),
         model_sha256: model.fingerprint()?,
+        processing: model.processing(),
         hooks,
         dtype: args.store.dtype.into(),
         gradients: args.store.gradients,

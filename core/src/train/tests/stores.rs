@@ -27,6 +27,7 @@ fn captured(folder: &Path, (model, rows): &(Model, Rows), hook: HookPoint, dtype
     let about = Description {
         model: model.name().to_owned(),
         model_sha256: model.fingerprint().unwrap(),
+        processing: model.processing(),
         hooks: vec![HookTensor {
             hook,
             width: model.width(hook).unwrap(),
