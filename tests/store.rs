@@ -131,7 +131,7 @@ fn ctrl_c_leaves_a_store_that_the_same_command_finishes() {
     let code = begun(folder.path(), "store", "1000", |child| {
         let begin = Instant::now();
         while !path.join("shard-00001.safetensors").exists() {
-            assert!(begin.elapsed() < Duration::from_secs(60));
+            assert!(begin.elapsed() < Duration::from_mins(1));
             std::thread::sleep(Duration::from_millis(2));
         }
         let id = child.id().to_string();

@@ -197,6 +197,7 @@ impl Materials for Stock<'_> {
         let (corpus, notes) = Corpus::open(&CorpusSpec {
             paths: self.args.mean_of.clone(),
             unwrap: false,
+            column: None,
         })?;
         self.console.notes(&notes);
         let context = ROW.min(self.model.config().context);
