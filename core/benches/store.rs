@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use umbra_core::dims::Matrix;
 use umbra_core::error::Result;
 use umbra_core::ids::{HookPoint, Site, TokenId};
+use umbra_core::models::Processing;
 use umbra_core::store::{Description, Dtype, HookTensor, Order, Piece, Store, Writer};
 
 const D: usize = 768;
@@ -34,6 +35,7 @@ fn write(folder: &Path, dtype: Dtype) -> Result<()> {
             hook: hook(),
             width: D,
         }],
+        processing: Processing::default(),
         dtype,
         gradients: false,
         context: CONTEXT,
