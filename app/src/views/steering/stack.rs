@@ -8,7 +8,7 @@ use super::draft::{EditDraft, Field, help, label};
 use crate::commands::{Commands, navigation};
 use crate::shell::icon_button;
 use crate::state::AppState;
-use crate::theme::{Theme, caption, icons, panel_title};
+use crate::theme::{Theme, caption, icons, panel_title, space};
 use crate::views::ViewId;
 use crate::widgets::feature_chip::FeatureChip;
 
@@ -276,6 +276,8 @@ fn number_of(text: &str, state: &AppState) -> Option<FeatureId> {
 pub(super) fn room(ui: &mut Ui, width: f32) {
     if ui.available_size_before_wrap().x < width {
         ui.end_row();
+        // So that the label stands in the middle of the control beside it.
+        ui.set_row_height(space::CONTROL_ROW);
     }
 }
 
