@@ -21,6 +21,7 @@ const FILE_SYSTEM: &[&str] = &[
     "models/hub/",
     "models/weights/",
     "formats/",
+    "train/checkpoint.rs",
     "project/",
     "features/",
     "dark_matter/keep.rs",

@@ -4,9 +4,9 @@ use rayon::prelude::*;
 
 use crate::corpus::Rows;
 use crate::dims::Matrix;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::ids::HookPoint;
-use crate::models::{Model, token_tensor};
+use crate::models::{Model, Scalar, token_tensor};
 
 /// Rows per forward pass. Fixed, so that the thread count changes nothing; few, so that what a pass holds stays in a core's cache.
 const CHUNK_ROWS: usize = 2;
@@ -24,6 +24,39 @@ pub fn activations(model: &Model, from: &Rows, rows: &[usize], hook: HookPoint) 
             let mut captured = model.capture(&token_tensor(&tokens)?, &[hook])?;
             if let Some(value) = captured.remove(&hook) {
                 into.copy_from_slice(&value.flatten_all()?.to_vec1::<f32>()?);
+            }
+            Ok(())
+        })?;
+    Ok(all)
+}
+
+/// The same with each activation followed by the gradient of the text's summed next-token loss with respect to it: `[rows·t, 2·d]`.
+pub fn with_gradients(
+    model: &Model,
+    from: &Rows,
+    rows: &[usize],
+    hook: HookPoint,
+) -> Result<Matrix> {
+    let width = model.width(hook)?;
+    let mut all = Matrix::zeros(rows.len() * from.context(), 2 * width);
+    all.values_mut()
+        .par_chunks_mut((2 * CHUNK_ROWS * from.context() * width).max(1))
+        .zip(rows.par_chunks(CHUNK_ROWS))
+        .try_for_each(|(into, chunk)| -> Result<()> {
+            let tokens: Vec<_> = chunk.iter().map(|row| from.row(*row)).collect();
+            let tokens = token_tensor(&tokens)?;
+            let value = model.capture(&tokens, &[hook])?.remove(&hook);
+            let gradients = model.gradients(&tokens, &Scalar::NextTokenLoss, &[hook])?;
+            let gradient = gradients.at.get(&hook);
+            let (Some(value), Some(gradient)) = (value, gradient) else {
+                return Err(Error::hook(hook, "was not reached"));
+            };
+            let value = Matrix::from_tensor(&value, width)?;
+            let gradient = Matrix::from_tensor(gradient, width)?;
+            let pairs = value.iter_rows().zip(gradient.iter_rows());
+            for (into, (value, gradient)) in into.chunks_exact_mut(2 * width).zip(pairs) {
+                into[..width].copy_from_slice(value);
+                into[width..].copy_from_slice(gradient);
             }
             Ok(())
         })?;
@@ -76,6 +109,27 @@ mod tests {
         }
         let none = activations(&model, &rows, &[], HookPoint::Embed).unwrap();
         assert_eq!(none.rows(), 0);
+    }
+
+    #[test]
+    fn gradients_stand_behind_the_activations_they_belong_to() {
+        let (model, rows) = (demo(), rows(4, 12));
+        let hook = HookPoint::block(1, Site::ResidPre);
+        let both = with_gradients(&model, &rows, &[3, 1, 0], hook).unwrap();
+        let alone = activations(&model, &rows, &[3, 1, 0], hook).unwrap();
+        let tokens = token_tensor(&[rows.row(1)]).unwrap();
+        let gradients = model.gradients(&tokens, &Scalar::NextTokenLoss, &[hook]);
+        let gradient = Matrix::from_tensor(&gradients.unwrap().at[&hook], 256).unwrap();
+        for t in 0..12 {
+            let row = both.row(12 + t);
+            assert_eq!(row[..256], *alone.row(12 + t));
+            for (got, want) in row[256..].iter().zip(gradient.row(t)) {
+                assert!(
+                    (got - want).abs() < 1e-5 + 1e-3 * want.abs(),
+                    "{got} {want}"
+                );
+            }
+        }
     }
 
     #[test]

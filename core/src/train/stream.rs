@@ -26,6 +26,8 @@ pub(super) struct Stream<'a> {
     next: usize,
     readings: u64,
     rng: ChaCha8Rng,
+    /// Whether each activation is followed by the gradient of the model's loss.
+    paired: bool,
 }
 
 impl<'a> Stream<'a> {
@@ -54,7 +56,28 @@ impl<'a> Stream<'a> {
             next: 0,
             readings: 1,
             rng,
+            paired: false,
         })
+    }
+
+    /// With the gradient of the text's next-token loss behind each activation, twice as wide.
+    pub(super) fn with_gradients(mut self) -> Self {
+        self.paired = true;
+        self
+    }
+
+    /// Which rows the next piece holds; whether they are the first of a further reading.
+    fn advance(&mut self) -> (std::ops::Range<usize>, bool) {
+        let again = self.next == self.order.len();
+        if again {
+            self.readings += 1;
+            self.order.shuffle(&mut self.rng);
+            self.next = 0;
+        }
+        let end = (self.next + PIECE).min(self.order.len());
+        let range = self.next..end;
+        self.next = end;
+        (range, again)
     }
 
     /// Activations of one reading.
@@ -65,25 +88,37 @@ impl<'a> Stream<'a> {
 
 impl Source for Stream<'_> {
     fn width(&self) -> usize {
-        self.width
+        if self.paired {
+            2 * self.width
+        } else {
+            self.width
+        }
+    }
+
+    fn paired(&self) -> bool {
+        self.paired
     }
 
     fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix> {
-        if self.next == self.order.len() {
-            self.readings += 1;
+        let (range, again) = self.advance();
+        if again {
             note(format!(
                 "The corpus of {} activations is used up: it is shuffled and read for the {} time",
                 self.activations(),
                 ordinal(self.readings)
             ));
-            self.order.shuffle(&mut self.rng);
-            self.next = 0;
         }
-        let end = (self.next + PIECE).min(self.order.len());
-        let chosen = &self.order[self.next..end];
-        let all = capture::activations(self.model, self.rows, chosen, self.hook)?;
-        self.next = end;
+        let chosen = &self.order[range];
+        let all = if self.paired {
+            capture::with_gradients(self.model, self.rows, chosen, self.hook)?
+        } else {
+            capture::activations(self.model, self.rows, chosen, self.hook)?
+        };
         without_first(&all, self.rows.context())
+    }
+
+    fn skip(&mut self) {
+        self.advance();
     }
 }
 
