@@ -151,7 +151,7 @@ fn every_architecture_computes_what_saelens_computed() {
                     *value += 0.05;
                 }
             }
-            _ => sae.b_enc.iter_mut().for_each(|b| *b += 1e-3),
+            _ => sae.b_enc.iter_mut().for_each(|b| *b += 0.05),
         }
         let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
         assert!(off > 1e-4, "{architecture}: a nudge passed");

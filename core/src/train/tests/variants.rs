@@ -224,7 +224,7 @@ impl Fixed {
 
     fn loss(&self, p: &[f64]) -> f64 {
         let at = Dictionary::of(p, self.spec.decoder == Decoder::Free);
-        let start = Dictionary::of(&self.start, false);
+        let start = Dictionary::of(&self.start, self.spec.decoder == Decoder::Free);
         let weight = self.spec.sparsity();
         let act_unit = N as f64 * (D as f64).sqrt();
         let mut loss = 0.0;
