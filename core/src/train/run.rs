@@ -134,7 +134,7 @@ impl<'a> Run<'a> {
                 self.ask(observe, Event::Snapshot(Arc::new(sae)));
             }
         }
-        self.end(trainer, observe)
+        Ok(self.end(trainer, observe))
     }
 
     /// A trainer at its start, or where a checkpoint has it.
@@ -164,11 +164,7 @@ impl<'a> Run<'a> {
     }
 
     /// What the run leaves. A finished one needs no checkpoint any more, one that was stopped keeps its place; if that fails, the dictionary is not lost with it.
-    fn end(
-        mut self,
-        mut trainer: Trainer,
-        observe: &mut dyn FnMut(Event) -> Flow,
-    ) -> Result<Outcome> {
+    fn end(mut self, mut trainer: Trainer, observe: &mut dyn FnMut(Event) -> Flow) -> Outcome {
         let stopped = trainer.tokens_seen() < self.spec.tokens;
         let mut kept = None;
         if let Some(place) = self.keeping.place() {
@@ -186,13 +182,13 @@ impl<'a> Run<'a> {
             }
         }
         let last = self.metrics.last();
-        Ok(Outcome {
+        Outcome {
             sae: self.sae(&trainer, last),
             tokens_seen: trainer.tokens_seen(),
             checkpoint: kept,
             stopped,
             last,
-        })
+        }
     }
 
     fn write(&mut self, trainer: &mut Trainer) -> Result<()> {
