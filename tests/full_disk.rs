@@ -17,6 +17,21 @@ fn umbra_on_full_disk(folder: &std::path::Path, args: &[&str]) -> Run {
     umbra_tests::run("sh", folder, &[&["-c", script, program], args].concat())
 }
 
+/// Fails if `run` holds anything but whole records of a run.
+#[track_caller]
+fn only_whole_records(run: &std::path::Path) {
+    for name in fs::read_dir(run).map_or_else(|_| Vec::new(), |_| names(run)) {
+        let text = fs::read_to_string(run.join(&name)).unwrap();
+        let whole = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
+        assert!(text.ends_with('\n'), "{name}");
+        match name.as_str() {
+            "run.json" => assert!(whole(&text), "{text}"),
+            "events.jsonl" => assert!(text.lines().all(whole), "{text}"),
+            other => panic!("{other} is left"),
+        }
+    }
+}
+
 #[test]
 fn nothing_is_left_half_written() {
     let folder = tempfile::tempdir().unwrap();
@@ -40,7 +55,7 @@ fn nothing_is_left_half_written() {
     ];
     let train = [train.as_slice(), &["--tokens", "2000", "--out", "sae"]].concat();
     umbra_on_full_disk(folder.path(), &train).refused(&["sae"]);
-    assert!(names(folder.path()).is_empty());
+    only_whole_records(&folder.path().join("sae"));
 
     umbra(folder.path(), &train).done();
     let index = [

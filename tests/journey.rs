@@ -78,7 +78,12 @@ fn training_answers_with_its_figures_and_writes_a_folder() {
     assert!(fvu > 0.01 && fvu < 0.95, "{answer}");
     assert_eq!(
         names(trained.sae().as_ref()),
-        ["cfg.json", "sae_weights.safetensors"]
+        [
+            "cfg.json",
+            "events.jsonl",
+            "run.json",
+            "sae_weights.safetensors"
+        ]
     );
     let cfg: Value = serde_json::from_str(
         &std::fs::read_to_string(format!("{}/cfg.json", trained.sae())).unwrap(),
@@ -303,7 +308,12 @@ fn an_interrupt_saves_the_dictionary_as_it_stands() {
     let run = umbra_tests::Run::from(child.wait_with_output().unwrap());
     assert_eq!(run.code, 130, "{run:?}");
     assert_eq!(run.json()["stopped"], true);
-    let mut saved = vec!["cfg.json", "sae_weights.safetensors"];
+    let mut saved = vec![
+        "cfg.json",
+        "events.jsonl",
+        "run.json",
+        "sae_weights.safetensors",
+    ];
     if run.json()["tokens_seen"] != 0 {
         // A step was taken: the run can go on.
         saved.insert(1, "checkpoint");

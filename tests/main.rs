@@ -4,6 +4,7 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod edits;
 mod failures;
 mod full_disk;
 mod hostile;
@@ -11,6 +12,8 @@ mod hub;
 mod journey;
 mod labs;
 mod model;
+mod runs;
+mod store;
 mod tidy;
 
 use std::path::Path;

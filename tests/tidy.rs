@@ -20,12 +20,15 @@ const FILE_SYSTEM: &[&str] = &[
     "models/settings.rs",
     "models/hub/",
     "models/weights/",
+    "store/",
+    "tensor_file/",
     "formats/",
     "train/checkpoint.rs",
     "project/",
     "features/",
     "dark_matter/keep.rs",
     "report/",
+    "runs/",
     "cli/",
 ];
 

@@ -15,6 +15,7 @@ use egui_kittest::Harness;
 use umbra_core::dims::Matrix;
 use umbra_core::features::Summary;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
+use umbra_core::models::Opening;
 use umbra_core::sae::{Provenance, Sae, Selection};
 
 use crate::commands::{self, Command, Commands, Context};
@@ -85,7 +86,7 @@ pub fn with_model() -> AppState {
         notes,
         size_bytes: 0,
     };
-    let named = catalogue::Event::ModelNamed(path.to_path_buf());
+    let named = catalogue::Event::ModelNamed(path.to_path_buf(), Opening::default());
     state.apply(Event::Catalogue(named));
     let arrived = catalogue::Event::Model(path.to_path_buf(), Box::new(Load::Ready(loaded)));
     state.apply(Event::Catalogue(arrived));

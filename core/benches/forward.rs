@@ -1,11 +1,16 @@
-//! A forward pass over its matrix products alone: `cargo bench -p umbra-core --bench forward`.
+//! A forward pass over its matrix products alone, a generated token over one reading of the weights, and the memory of a pass over that of the
+//! weights: `cargo bench -p umbra-core --bench forward`.
 //!
 //! A model of the size of SmolLM2 (30 layers, d 576, 9 heads on 3, MLP 1536, vocabulary 49152, random weights) reads 128 tokens: all logits, then the
 //! same with one hook captured, then the same products one after another by `gemm` on the same threads, into memory allocated before and from
-//! weights of the same size and layout. All are timed in turn and medians are compared, so that other work on the machine weighs on all.
+//! weights of the same size and layout. Then it writes tokens after those 128 with its cache, in turn with matrix-vector products over weights of the
+//! same number and sizes. All are timed in turn and medians are compared, so that other work on the machine weighs on all. Memory is what the
+//! allocator hands out during a pass beyond what it held before.
 
+use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Tensor};
@@ -14,8 +19,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use umbra_core::error::Result;
-use umbra_core::ids::{HookPoint, Site};
-use umbra_core::models::{Hooks, Model, NoHooks, Start};
+use umbra_core::ids::{HookPoint, Site, TokenId};
+use umbra_core::models::{Hooks, Model, NoHooks, Sampling, Start};
 
 const LAYERS: usize = 30;
 const D: usize = 576;
@@ -27,6 +32,34 @@ const VOCAB: usize = 49_152;
 const TOKENS: usize = 128;
 const WARM_UP: usize = 3;
 const ROUNDS: usize = 25;
+/// Tokens written after the prompt.
+const WRITTEN: usize = 40;
+
+/// The system's allocator, counting.
+struct Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call goes to the system's allocator as it came.
+#[expect(unsafe_code, reason = "an allocator is unsafe to write")]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        PEAK.fetch_max(held, Ordering::Relaxed);
+        // SAFETY: the caller's promise about `layout` is the one asked for here.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the pointer came from `alloc` with this layout, which is the system's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 /// `[out, in]` of each product with weights in a layer.
 const WEIGHTS: [(&str, usize, usize); 7] = [
@@ -173,6 +206,74 @@ impl Products {
     }
 }
 
+/// Lanes of a dot product, enough to keep the widest units busy.
+const LANES: usize = 32;
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.chunks_exact(LANES).zip(b.chunks_exact(LANES)) {
+        for lane in 0..LANES {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum()
+}
+
+impl Products {
+    /// One matrix-vector product with every weight, row by row on all threads.
+    fn stream(&mut self) {
+        let Self {
+            layers,
+            embed,
+            left,
+            into,
+        } = self;
+        let weights = layers.iter().flat_map(|layer| layer.iter().enumerate());
+        let weights = weights.map(|(at, weight)| (weight, if at == 4 { MLP } else { D }));
+        for (weight, width) in weights.chain([(&*embed, D)]) {
+            let rows = 64;
+            let outputs = &mut into[..weight.len() / width];
+            outputs
+                .par_chunks_mut(rows)
+                .zip(weight.par_chunks(rows * width))
+                .for_each(|(into, weight)| {
+                    for (into, row) in into.iter_mut().zip(weight.chunks_exact(width)) {
+                        *into = dot(&left[..width], row);
+                    }
+                });
+        }
+    }
+}
+
+/// Milliseconds per token written after the prompt, and per reading of the weights.
+fn tokens(model: &Model, products: &mut Products, prompt: &[TokenId]) -> Result<(f64, f64)> {
+    let sampling = Sampling {
+        temperature: 0.0,
+        tokens: WARM_UP + WRITTEN,
+        ..Sampling::default()
+    };
+    let mut generator = model.generator(prompt, &sampling)?;
+    generator.step(&mut NoHooks)?;
+    let (mut written, mut streamed) = (vec![], vec![]);
+    for _ in 1..WARM_UP + WRITTEN {
+        timed(&mut written, || generator.step(&mut NoHooks).map(drop))?;
+        timed(&mut streamed, || {
+            products.stream();
+            Ok(())
+        })?;
+    }
+    let warm = |times: &mut Vec<Duration>| median(&mut times[WARM_UP - 1..]);
+    Ok((warm(&mut written), warm(&mut streamed)))
+}
+
+/// Bytes that a pass needs beyond what was held before it.
+fn pass_bytes(model: &Model, tokens: &Tensor) -> Result<usize> {
+    let before = HELD.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
+    model.run(Start::Tokens(tokens), &mut NoHooks)?;
+    Ok(PEAK.load(Ordering::Relaxed) - before)
+}
+
 fn median(times: &mut [Duration]) -> f64 {
     times.sort_unstable();
     times[times.len() / 2].as_secs_f64() * 1e3
@@ -193,6 +294,7 @@ fn main() -> Result<()> {
     let (model, _) = Model::open(folder.path())?;
     let mut products = Products::new(&mut rng);
     let ids: Vec<u32> = (0..TOKENS as u32).map(|i| i * 379 % VOCAB as u32).collect();
+    let prompt: Vec<TokenId> = ids.iter().copied().map(TokenId).collect();
     let tokens = Tensor::new(ids, &Device::Cpu)?.unsqueeze(0)?;
     let (mut plain, mut captured, mut alone) = (vec![], vec![], vec![]);
     for round in 0..WARM_UP + ROUNDS {
@@ -214,14 +316,24 @@ fn main() -> Result<()> {
         median(&mut captured),
         median(&mut alone),
     );
+    let (written, streamed) = self::tokens(&model, &mut products, &prompt)?;
+    let weights = model.footprint().memory_bytes as f64;
+    let bytes = pass_bytes(&model, &tokens)? as f64;
     let threads = rayon::current_num_threads();
     let lines = format!(
         "{threads} threads, {ROUNDS} rounds, medians in milliseconds\n\
          forward pass, {TOKENS} tokens   {plain:8.1}\n\
          its matrix products       {alone:8.1}  {:5.1} % of it (75 must hold)\n\
-         with one hook captured    {captured:8.1}  {:+5.1} % (3 at most)\n",
+         with one hook captured    {captured:8.1}  {:+5.1} % (3 at most)\n\
+         one token with a cache    {written:8.1}\n\
+         weights read once         {streamed:8.1}  token / reading {:.2} (1.3 at most)\n\
+         memory of the pass        {:8.1} MB, {:4.1} % of the weights' {:.1} MB (15 at most)\n",
         100.0 * alone / plain,
         100.0 * (captured / plain - 1.0),
+        written / streamed,
+        bytes / 1e6,
+        100.0 * bytes / weights,
+        weights / 1e6,
     );
     std::io::stdout()
         .write_all(lines.as_bytes())

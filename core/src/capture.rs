@@ -1,66 +1,134 @@
-//! Model × rows × hook → activations, in memory or streamed chunk by chunk.
+//! Model × rows × hooks → activations, and gradients: in memory chunk by chunk, or into a store.
 
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
 use rayon::prelude::*;
 
+use crate::Flow;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::HookPoint;
 use crate::models::{Model, Scalar, token_tensor};
+use crate::store::{Piece, Writer};
 
 /// Rows per forward pass. Fixed, so that the thread count changes nothing; few, so that what a pass holds stays in a core's cache.
 const CHUNK_ROWS: usize = 2;
+/// Rows that go into a store at a time.
+const PIECE: usize = 32;
 
 /// Activations of rows `rows` (indices into `from`) at `hook`, `[rows·t, d]`, row after row, heads concatenated. Computed in parallel over fixed
 /// chunks of rows, so the thread count changes nothing.
 pub fn activations(model: &Model, from: &Rows, rows: &[usize], hook: HookPoint) -> Result<Matrix> {
-    let width = model.width(hook)?;
-    let mut all = Matrix::zeros(rows.len() * from.context(), width);
-    all.values_mut()
-        .par_chunks_mut((CHUNK_ROWS * from.context() * width).max(1))
-        .zip(rows.par_chunks(CHUNK_ROWS))
-        .try_for_each(|(into, chunk)| -> Result<()> {
-            let tokens: Vec<_> = chunk.iter().map(|row| from.row(*row)).collect();
-            let mut captured = model.capture(&token_tensor(&tokens)?, &[hook])?;
-            if let Some(value) = captured.remove(&hook) {
-                into.copy_from_slice(&value.flatten_all()?.to_vec1::<f32>()?);
-            }
-            Ok(())
-        })?;
-    Ok(all)
+    let mut all = activations_at(model, from, rows, &[hook])?;
+    Ok(all.pop().unwrap_or_default())
 }
 
-/// The same with each activation followed by the gradient of the text's summed next-token loss with respect to it: `[rows·t, 2·d]`.
-pub fn with_gradients(
+/// The same at several hooks out of one pass, in the order of `hooks`.
+pub fn activations_at(
     model: &Model,
     from: &Rows,
     rows: &[usize],
-    hook: HookPoint,
-) -> Result<Matrix> {
-    let width = model.width(hook)?;
-    let mut all = Matrix::zeros(rows.len() * from.context(), 2 * width);
-    all.values_mut()
-        .par_chunks_mut((2 * CHUNK_ROWS * from.context() * width).max(1))
-        .zip(rows.par_chunks(CHUNK_ROWS))
-        .try_for_each(|(into, chunk)| -> Result<()> {
+    hooks: &[HookPoint],
+) -> Result<Vec<Matrix>> {
+    gather(model, from, rows, hooks, |tokens| {
+        model.capture(tokens, hooks)
+    })
+}
+
+/// Gradients of the summed next-token cross-entropy of each row, in nats, with respect to the same activations, each `[rows·t, d]`.
+pub fn gradients_at(
+    model: &Model,
+    from: &Rows,
+    rows: &[usize],
+    hooks: &[HookPoint],
+) -> Result<Vec<Matrix>> {
+    gather(model, from, rows, hooks, |tokens| {
+        Ok(model.gradients(tokens, &Scalar::NextTokenLoss, hooks)?.at)
+    })
+}
+
+/// What `pass` gives of a few rows at a time, in parallel.
+fn gather(
+    model: &Model,
+    from: &Rows,
+    rows: &[usize],
+    hooks: &[HookPoint],
+    pass: impl Fn(&Tensor) -> Result<BTreeMap<HookPoint, Tensor>> + Sync,
+) -> Result<Vec<Matrix>> {
+    let widths: Vec<usize> = hooks
+        .iter()
+        .map(|hook| model.width(*hook))
+        .collect::<Result<_>>()?;
+    let chunks: Vec<Vec<Vec<f32>>> = rows
+        .par_chunks(CHUNK_ROWS)
+        .map(|chunk| {
             let tokens: Vec<_> = chunk.iter().map(|row| from.row(*row)).collect();
-            let tokens = token_tensor(&tokens)?;
-            let value = model.capture(&tokens, &[hook])?.remove(&hook);
-            let gradients = model.gradients(&tokens, &Scalar::NextTokenLoss, &[hook])?;
-            let gradient = gradients.at.get(&hook);
-            let (Some(value), Some(gradient)) = (value, gradient) else {
-                return Err(Error::hook(hook, "was not reached"));
-            };
-            let value = Matrix::from_tensor(&value, width)?;
-            let gradient = Matrix::from_tensor(gradient, width)?;
-            let pairs = value.iter_rows().zip(gradient.iter_rows());
-            for (into, (value, gradient)) in into.chunks_exact_mut(2 * width).zip(pairs) {
-                into[..width].copy_from_slice(value);
-                into[width..].copy_from_slice(gradient);
-            }
-            Ok(())
-        })?;
+            let values = pass(&token_tensor(&tokens)?)?;
+            let values = hooks.iter().filter_map(|hook| values.get(hook));
+            values
+                .map(|value| Ok(value.flatten_all()?.to_vec1::<f32>()?))
+                .collect()
+        })
+        .collect::<Result<_>>()?;
+    let mut all = Vec::with_capacity(hooks.len());
+    for (hook, width) in widths.into_iter().enumerate() {
+        let mut whole = Matrix::zeros(rows.len() * from.context(), width);
+        let size = (CHUNK_ROWS * from.context() * width).max(1);
+        let parts = whole.values_mut().chunks_mut(size).zip(&chunks);
+        parts.for_each(|(into, chunk)| into.copy_from_slice(&chunk[hook]));
+        all.push(whole);
+    }
     Ok(all)
+}
+
+/// How far [`into_store`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Rows computed by this call.
+    pub rows: usize,
+    /// Rows that this call has to compute.
+    pub of: usize,
+}
+
+/// Computes what `writer` lacks of `rows` and writes it, shard by shard. `observe` may end it after each piece: what is short of a shard is then lost.
+pub fn into_store(
+    model: &Model,
+    rows: &Rows,
+    writer: &mut Writer,
+    observe: &mut dyn FnMut(Written) -> Flow,
+) -> Result<Flow> {
+    let hooks: Vec<HookPoint> = writer.about().hooks.iter().map(|at| at.hook).collect();
+    let gradients = writer.about().gradients;
+    let mut written = Written {
+        rows: 0,
+        of: writer.about().rows - writer.rows_there(),
+    };
+    while let Some(first) = writer.next_row() {
+        let chosen: Vec<usize> = (first..first + writer.room().min(PIECE)).collect();
+        let tokens: Vec<_> = chosen
+            .iter()
+            .flat_map(|row| rows.row(*row))
+            .copied()
+            .collect();
+        let activations = activations_at(model, rows, &chosen, &hooks)?;
+        let gradients = if gradients {
+            gradients_at(model, rows, &chosen, &hooks)?
+        } else {
+            Vec::new()
+        };
+        writer.append(&Piece {
+            tokens: &tokens,
+            activations: &activations,
+            gradients: &gradients,
+        })?;
+        written.rows += chosen.len();
+        if observe(written).is_break() && writer.next_row().is_some() {
+            return Ok(Flow::Break(()));
+        }
+    }
+    Ok(Flow::Continue(()))
 }
 
 #[cfg(test)]
@@ -112,23 +180,17 @@ mod tests {
     }
 
     #[test]
-    fn gradients_stand_behind_the_activations_they_belong_to() {
-        let (model, rows) = (demo(), rows(4, 12));
-        let hook = HookPoint::block(1, Site::ResidPre);
-        let both = with_gradients(&model, &rows, &[3, 1, 0], hook).unwrap();
-        let alone = activations(&model, &rows, &[3, 1, 0], hook).unwrap();
-        let tokens = token_tensor(&[rows.row(1)]).unwrap();
-        let gradients = model.gradients(&tokens, &Scalar::NextTokenLoss, &[hook]);
-        let gradient = Matrix::from_tensor(&gradients.unwrap().at[&hook], 256).unwrap();
-        for t in 0..12 {
-            let row = both.row(12 + t);
-            assert_eq!(row[..256], *alone.row(12 + t));
-            for (got, want) in row[256..].iter().zip(gradient.row(t)) {
-                assert!(
-                    (got - want).abs() < 1e-5 + 1e-3 * want.abs(),
-                    "{got} {want}"
-                );
-            }
+    fn several_hooks_of_one_pass_are_those_of_their_own_passes() {
+        let model = demo();
+        let rows = rows(5, 24);
+        let hooks = [
+            HookPoint::block(2, Site::ResidPost),
+            HookPoint::block(0, Site::Z),
+        ];
+        let both = activations_at(&model, &rows, &[1, 2, 4], &hooks).unwrap();
+        for (hook, both) in hooks.into_iter().zip(both) {
+            let alone = activations(&model, &rows, &[1, 2, 4], hook).unwrap();
+            assert_eq!(both, alone);
         }
     }
 

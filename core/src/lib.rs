@@ -13,16 +13,21 @@
 //! | [`dims`] | `Matrix`, named-dimension checks |
 //! | [`device`] | what computes |
 //! | [`whole_file`] | files that appear whole or not at all |
+//! | `tensor_file` | safetensors headers checked, files mapped, stored numbers to f32 and back |
 //! | [`kernels`] | one folder per operation: definition, CPU form, cases |
 //! | [`text`] | tokenization, display of tokens, BOS policy |
 //! | [`corpus`] | text in: documents, held-out split, fixed-length token rows |
 //! | [`models`] | hooked transformers, loading, generation |
-//! | [`capture`] | model × rows × hooks → activations |
+//! | [`store`] | activations on disk: sharded, checked, resumed |
+//! | [`capture`] | model × rows × hooks → activations, in memory or into a store |
 //! | [`sae`] | dictionaries: `Latents`, encode, decode, variants |
 //! | [`formats`] | SAEs in and out of other libraries' files |
 //! | [`train`] | settings, the training run, its events |
+//! | [`runs`] | records of training runs: written, found, compared |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
 //! | [`prompt`] | one text read through a model and a dictionary |
+//! | [`lens`] | the logit lens: every layer's residual stream as next tokens |
+//! | [`attention`] | attention patterns: all heads at a glance, one layer whole |
 //! | [`project`] | `umbra.toml` and `labels.sqlite` |
 //! | [`features`] | the feature index: build, read, search |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
@@ -31,6 +36,7 @@
 //! | [`report`] | chosen features as one HTML page or JSON |
 //! | `cli` | feature `cli`: one file per noun |
 
+pub mod attention;
 pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -45,12 +51,16 @@ pub mod formats;
 pub mod heads;
 pub mod ids;
 pub mod kernels;
+pub mod lens;
 pub mod models;
 pub mod project;
 pub mod prompt;
 pub mod report;
+pub mod runs;
 pub mod sae;
 pub mod steer;
+pub mod store;
+mod tensor_file;
 pub mod text;
 pub mod train;
 pub mod whole_file;

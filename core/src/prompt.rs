@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint, TokenId};
 use crate::models::{Hooks, Model, Start, token_tensor};
 use crate::sae::{Latents, Sae};
+use crate::text::TextCodec;
 
 /// A probable next token.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,12 +71,7 @@ impl Hooks for Keep {
 /// Reads `text` (cut to the model's context) through model and dictionary; `most_next` next tokens are kept per position.
 pub fn read(model: &Model, sae: &Sae, text: &str, most_next: usize) -> Result<Reading> {
     crate::formats::check_fit(sae, model)?;
-    let mut tokens = model.codec().encode_with_bos(text)?;
-    if tokens.is_empty() {
-        return Err(Error::setting("text", "there is none, type a word"));
-    }
-    let cut = tokens.len().saturating_sub(model.config().context);
-    tokens.truncate(model.config().context);
+    let (tokens, cut) = tokens_of(model, text)?;
     let mut keep = Keep {
         hook: sae.hook()?,
         value: None,
@@ -104,27 +100,51 @@ pub fn read(model: &Model, sae: &Sae, text: &str, most_next: usize) -> Result<Re
     })
 }
 
+/// The tokens of `text`, BOS before them, cut to the model's context, and how many were cut; an error where there are none.
+pub fn tokens_of(model: &Model, text: &str) -> Result<(Vec<TokenId>, usize)> {
+    let mut tokens = model.codec().encode_with_bos(text)?;
+    if tokens.is_empty() {
+        return Err(Error::setting("text", "there is none, type a word"));
+    }
+    let cut = tokens.len().saturating_sub(model.config().context);
+    tokens.truncate(model.config().context);
+    Ok((tokens, cut))
+}
+
 /// The most likely tokens after each position of `logits [1, t, v]`.
 fn next_tokens(model: &Model, logits: &Tensor, most: usize) -> Result<Vec<Vec<NextToken>>> {
     let logits = logits.squeeze(0)?.to_vec2::<f32>()?; // [t, v]
-    let at = |logits: &Vec<f32>| {
-        let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f64 = logits.iter().map(|l| f64::from(l - largest).exp()).sum();
-        let mut order: Vec<usize> = (0..logits.len()).collect();
-        let by_logit = |i: &usize, j: &usize| logits[*j].total_cmp(&logits[*i]).then(i.cmp(j));
-        if most < order.len() {
-            order.select_nth_unstable_by(most, by_logit);
-            order.truncate(most);
-        }
-        order.sort_unstable_by(by_logit);
-        let next = |i: usize| NextToken {
-            id: TokenId::from(i),
-            text: model.codec().display(TokenId::from(i)),
-            probability: (f64::from(logits[i] - largest).exp() / sum) as f32,
-        };
-        order.into_iter().map(next).collect()
-    };
+    let at = |logits: &Vec<f32>| most_likely(model.codec(), logits, log_sum_exp(logits), most);
     Ok(logits.iter().map(at).collect())
+}
+
+/// ln Σ exp of `logits`, summed in f64.
+pub(crate) fn log_sum_exp(logits: &[f32]) -> f64 {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits.iter().map(|l| f64::from(l - largest).exp()).sum();
+    f64::from(largest) + sum.ln()
+}
+
+/// The `most` most likely tokens by `logits [v]`, whose [`log_sum_exp`] is given; of equal ones the smaller id first.
+pub(crate) fn most_likely(
+    codec: &TextCodec,
+    logits: &[f32],
+    log_sum_exp: f64,
+    most: usize,
+) -> Vec<NextToken> {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    let by_logit = |i: &usize, j: &usize| logits[*j].total_cmp(&logits[*i]).then(i.cmp(j));
+    if most < order.len() {
+        order.select_nth_unstable_by(most, by_logit);
+        order.truncate(most);
+    }
+    order.sort_unstable_by(by_logit);
+    let next = |i: usize| NextToken {
+        id: TokenId::from(i),
+        text: codec.display(TokenId::from(i)),
+        probability: (f64::from(logits[i]) - log_sum_exp).exp() as f32,
+    };
+    order.into_iter().map(next).collect()
 }
 
 #[cfg(test)]

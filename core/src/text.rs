@@ -110,6 +110,13 @@ impl TextCodec {
         self.vocab
     }
 
+    /// Whether there is a token of this number.
+    pub fn has(&self, token: TokenId) -> bool {
+        let words = self.words.as_ref();
+        token.index() < self.vocab
+            || words.is_some_and(|words| words.tokenizer.id_to_token(token.0).is_some())
+    }
+
     /// An error if the tokenizer is of another model: a token or the BOS beyond the embedding's `vocab` rows. Added tokens beyond it and a
     /// tokenizer much smaller than the embedding are noted.
     pub fn check_vocabulary(&self, vocab: usize, notes: &mut Notes) -> Result<()> {

@@ -113,6 +113,7 @@ pub fn held_out(project: &Project) -> Result<HeldOut> {
     let spec = CorpusSpec {
         paths: paths.clone(),
         unwrap: project.unwrap,
+        column: None,
     };
     let (corpus, _) = Corpus::open(&spec)?;
     let names: Vec<_> = paths.iter().map(|path| name_of(path)).collect();
@@ -127,9 +128,9 @@ pub fn held_out(project: &Project) -> Result<HeldOut> {
     Ok(HeldOut { corpus, phrase })
 }
 
-/// Rows as the command line makes them: the model's context, 256 tokens at most.
+/// Rows as the command line makes them.
 pub fn rows(corpus: &Corpus, model: &Model) -> Result<Rows> {
-    let context = model.config().context.min(256);
+    let context = corpus.usual_context(model.config().context);
     Ok(corpus.rows(model.codec(), context)?.0)
 }
 

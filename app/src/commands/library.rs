@@ -12,10 +12,10 @@ use std::sync::Arc;
 use umbra_core::error::{Error, Result};
 use umbra_core::features::Index;
 use umbra_core::formats;
-use umbra_core::models::{Model, verify};
+use umbra_core::models::{Model, Opening, read_tensors, verify};
 use umbra_core::project::{Entry, Project};
 
-use super::{Command as AnyCommand, Commands, Context};
+use super::{Command as AnyCommand, Commands, Context, opening};
 use crate::jobs::Worker;
 use crate::shell::dialogs::Ask;
 use crate::state::catalogue::{
@@ -24,6 +24,9 @@ use crate::state::catalogue::{
 use crate::state::project::Opened;
 use crate::state::{AppState, Event, Load, project, settings};
 
+/// Files of this many bytes take long enough to read that what they take is shown first.
+const WORTH_SHOWING: u64 = 256 << 20;
+
 /// What a file dialog is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pick {
@@ -31,10 +34,6 @@ pub enum Pick {
     Project,
     /// A folder for a new project.
     NewProject,
-    /// A model's folder.
-    ModelFolder,
-    /// A GGUF file.
-    ModelFile,
     /// A dictionary's folder.
     Sae,
     /// An index file.
@@ -62,7 +61,7 @@ pub enum Command {
     /// Ask for a path by the system's dialog.
     Pick(Pick),
     /// Load a model into the project.
-    OpenModel(PathBuf),
+    OpenModel(PathBuf, Opening),
     /// Add a dictionary to the project.
     OpenSae(PathBuf),
     /// Open an index and tie it to its dictionary.
@@ -106,8 +105,9 @@ impl Command {
                 context.apply(Event::Settings(settings::Event::Forgotten(folder)));
             }
             Self::Pick(pick) => ask_path(context, pick),
-            Self::OpenModel(path) => {
-                context.apply(Event::Catalogue(catalogue::Event::ModelNamed(path)));
+            Self::OpenModel(path, opening) => {
+                let named = catalogue::Event::ModelNamed(path, opening);
+                context.apply(Event::Catalogue(named));
             }
             Self::OpenSae(folder) => {
                 context.apply(Event::Catalogue(catalogue::Event::Added(folder, None)));
@@ -151,8 +151,12 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
 /// The project with everything that is loaded in it.
 fn with_loaded(project: &Project, catalogue: &catalogue::Catalogue) -> Project {
     let mut project = project.clone();
-    if let (Some(path), Load::Ready(_)) = (&catalogue.model_path, &catalogue.model) {
+    if let (Some(path), Load::Ready(loaded)) = (&catalogue.model_path, &catalogue.model) {
         project.model = Some(path.clone());
+        project.opening = Opening {
+            form: catalogue.model_opening.form,
+            processing: loaded.model.processing(), // what was asked for, as far as the model allowed it
+        };
     }
     for dictionary in &catalogue.dictionaries {
         let index = dictionary.index.ready().map(|index| index.path.clone());
@@ -293,6 +297,7 @@ fn load_model(context: &mut Context<'_>) {
     let Some(path) = context.state.catalogue.model_path.clone() else {
         return;
     };
+    let opening = context.state.catalogue.model_opening;
     let event =
         |path: PathBuf, load| Event::Catalogue(catalogue::Event::Model(path, Box::new(load)));
     context.apply(event(path.clone(), Load::Loading));
@@ -301,7 +306,7 @@ fn load_model(context: &mut Context<'_>) {
         format!("Load {}", catalogue::name_of(&path)),
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let (model, notes) = Model::open(&path)?;
+            let (model, notes) = Model::open_as(&path, opening)?;
             let loaded = LoadedModel {
                 model: Arc::new(model),
                 notes,
@@ -409,10 +414,10 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
     } else if holds("cfg.json") {
         Command::OpenSae(path)
     } else if holds("config.json") || ends(&["gguf"]) {
-        Command::OpenModel(path)
+        return dropped_model(context, path);
     } else if ends(&["sqlite", "db"]) {
         Command::OpenIndex(path)
-    } else if ends(&["txt", "jsonl"]) {
+    } else if ends(&["txt", "jsonl", "parquet"]) {
         Command::AddText {
             path,
             held_out: false,
@@ -423,7 +428,7 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
         if folder.join("cfg.json").is_file() {
             Command::OpenSae(folder)
         } else {
-            Command::OpenModel(folder)
+            return dropped_model(context, folder);
         }
     } else {
         let what = "this is no project, model, dictionary, index or text";
@@ -432,7 +437,17 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
     context.commands.send(command);
 }
 
-/// Asks for a path on a thread of its own and sends the command that it is for.
+/// Opens a small model at once; of a large one the dialog first shows what it takes.
+fn dropped_model(context: &mut Context<'_>, path: PathBuf) {
+    if size_bytes(&path) < WORTH_SHOWING {
+        context
+            .commands
+            .send(Command::OpenModel(path, Opening::default()));
+    } else {
+        context.commands.send(opening::Command::Source(path));
+    }
+}
+
 /// Compares the model with what a file says of it, or its hooks with one another.
 fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
     let catalogue = &context.state.catalogue;
@@ -454,7 +469,7 @@ fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let (mut done, mut stopped) = (0, false);
-            let values = reference.map(|file| verify::reference(&file)).transpose()?;
+            let values = reference.map(|file| read_tensors(&file)).transpose()?;
             let total = values.as_ref().map_or(0, |values| values.len() as u64);
             let observe = &mut |_: &verify::Row| {
                 done += 1;
@@ -477,22 +492,20 @@ fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
     );
 }
 
+/// Asks for a path on a thread of its own and sends the command that it is for.
 fn ask_path(context: &mut Context<'_>, pick: Pick) {
     let ask = match pick {
         Pick::Project => Ask::Folder("Open a project"),
         Pick::NewProject => Ask::Folder("Choose an empty folder for the new project"),
-        Pick::ModelFolder => Ask::Folder("Open a model folder"),
-        Pick::ModelFile => Ask::File("Open a GGUF model", &["gguf"]),
         Pick::Sae => Ask::Folder("Open a dictionary folder"),
         Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
         Pick::Reference => Ask::File("Compare with reference values", &["safetensors"]),
-        Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl"]),
+        Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl", "parquet"]),
     };
     context.ask(ask, move |path| {
         AnyCommand::Library(match pick {
             Pick::Project => Command::OpenProject(path),
             Pick::NewProject => Command::NewProject(path),
-            Pick::ModelFolder | Pick::ModelFile => Command::OpenModel(path),
             Pick::Sae => Command::OpenSae(path),
             Pick::Index => Command::OpenIndex(path),
             Pick::Reference => Command::Verify(Some(path)),

@@ -8,12 +8,15 @@
 //!   (`Load::Loading`), or it would be sent again in the next frame.
 //! - **an entry of the palette**: a line in `shell/palette.rs`.
 
+pub mod attention;
 pub mod dark_matter;
 pub mod dictionary;
 pub mod features;
 pub mod heads;
+pub mod lens;
 pub mod library;
 pub mod navigation;
+pub mod opening;
 pub mod prompt;
 pub mod shell;
 pub mod steering;
@@ -59,12 +62,18 @@ areas! {
     Shell shell,
     /// Projects, and opening models, dictionaries and indexes.
     Library library,
+    /// The dialog that opens a model.
+    Opening opening,
     /// Evaluate, index, export, report of one dictionary.
     Dictionary dictionary,
     /// Table, feature page, labels.
     Features features,
     /// The sentence and its reading.
     Prompt prompt,
+    /// Its logit lens.
+    Lens lens,
+    /// Attention patterns on it.
+    Attention attention,
     /// Training runs.
     Training training,
     /// Dark matter lab.
@@ -143,6 +152,7 @@ impl Commands {
 /// Asks every area what the state calls for.
 pub fn follow(state: &AppState, commands: &mut Commands) {
     library::follow(state, commands);
+    opening::follow(state, commands);
     features::follow(state, commands);
     prompt::follow(state, commands);
     training::follow(state, commands);

@@ -18,6 +18,8 @@ pub enum Command {
     Text(String),
     /// One more letter of a sentence: reading waits for a pause.
     Typed(String),
+    /// Show this side of the sentence.
+    Show(prompt::Side),
     /// Read the sentence by the selected dictionary.
     Read,
     /// Show an example of the index: its tokens, and which of them is selected.
@@ -38,6 +40,7 @@ impl Command {
         match self {
             Self::Text(sentence) => context.apply(text(sentence, false)),
             Self::Typed(sentence) => context.apply(text(sentence, true)),
+            Self::Show(side) => context.apply(Event::Prompt(prompt::Event::Side(side))),
             Self::Read => read(context),
             Self::Example { ids, at } => example(context, &ids, at),
             Self::Save => save(context),

@@ -1,10 +1,16 @@
 //! The window itself: theme, text size, rail, inspector, palette, notifications, jobs, undo.
 
+use std::sync::Arc;
+
+use umbra_core::whole_file;
+
 use super::{Context, features};
+use crate::shell::dialogs::Ask;
 use crate::state::jobs::JobId;
 use crate::state::settings::ThemeChoice;
 use crate::state::{Event, jobs, log, settings};
 use crate::views::ViewId;
+use crate::widgets::to_save::ToSave;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +39,8 @@ pub enum Command {
     Undo,
     /// The tiles as at the first start.
     ResetLayout,
+    /// Ask where a file is to be written, and write it.
+    Save(ToSave),
 }
 
 impl Command {
@@ -59,6 +67,17 @@ impl Command {
             }
             Self::Undo => context.commands.send(features::Command::UndoLabel),
             Self::ResetLayout => context.layout.reset(),
+            Self::Save(file) => save(context, file),
         }
     }
+}
+
+fn save(context: &mut Context<'_>, file: ToSave) {
+    let dialogs = Arc::clone(context.dialogs);
+    context.jobs.start_dialog(move |_| {
+        let path = dialogs.ask(&Ask::Save("Save", file.name));
+        path.map_or(Ok(()), |path| {
+            whole_file::write_bytes(&path, file.text.as_bytes())
+        })
+    });
 }

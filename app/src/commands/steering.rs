@@ -2,12 +2,22 @@
 
 use std::sync::Arc;
 
-use umbra_core::models::Sampling;
-use umbra_core::steer::{self, Steering};
+use umbra_core::Flow;
+use umbra_core::dark_matter::Probe;
+use umbra_core::error::{Error, Result};
+use umbra_core::eval;
+use umbra_core::ids::HookPoint;
+use umbra_core::models::Model;
+use umbra_core::project::Project;
+use umbra_core::sae::Sae;
+use umbra_core::steer::{self, Edits, Materials};
 
-use super::{Commands, Context};
+use super::{Commands, Context, dictionary};
 use crate::state::steering::{Ended, Event as Lab, Request};
 use crate::state::{AppState, Event};
+
+/// Rows of the held-out text that a mean activation is over.
+const MEAN_ROWS: usize = 64;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,56 +46,101 @@ impl Command {
 /// What the state calls for: nothing by itself.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 
+/// What edits are made from: the dictionary chosen, and what the project keeps.
+struct Stock {
+    model: Arc<Model>,
+    sae: Option<(String, Arc<Sae>)>,
+    project: Option<Arc<Project>>,
+}
+
+impl Materials for Stock {
+    fn dictionary(&mut self) -> Result<Arc<Sae>> {
+        let missing = || {
+            Error::setting(
+                "dictionary",
+                "an edit names a feature, open a dictionary first",
+            )
+        };
+        let (_, sae) = self.sae.as_ref().ok_or_else(missing)?;
+        Ok(Arc::clone(sae))
+    }
+
+    fn probe(&mut self) -> Result<Arc<Probe>> {
+        let kept = match (&self.project, &self.sae) {
+            (Some(project), Some((name, _))) => project.kept_probe(name),
+            _ => None,
+        };
+        let missing = || {
+            let what = "there is none for this dictionary, fit it in Dark matter";
+            Error::setting("probe", what)
+        };
+        Ok(Arc::new(Probe::open(&kept.ok_or_else(missing)?)?))
+    }
+
+    fn mean(&mut self, hook: HookPoint) -> Result<Vec<f32>> {
+        let missing = || {
+            let what =
+                "a mean activation is over the project's held-out text, and no project is open";
+            Error::setting("mean", what)
+        };
+        let project = self.project.as_ref().ok_or_else(missing)?;
+        let held_out = dictionary::held_out(project)?;
+        let rows = dictionary::rows(&held_out.corpus, &self.model)?.take(MEAN_ROWS);
+        let mean = eval::mean(&self.model, &rows, hook, &mut |_| Flow::Continue(()))?;
+        Ok(mean.expect("nothing stops it"))
+    }
+}
+
 fn start(context: &mut Context<'_>, request: Request) {
     let state = &context.state;
-    let sae = (state.catalogue.get(request.dictionary)).and_then(|d| d.load.ready());
-    let (Some(sae), Some(model)) = (sae, state.model()) else {
-        return context.fail("Open a model and a dictionary first");
+    let Some(model) = state.model() else {
+        return context.fail("Open a model first");
+    };
+    let chosen = request.dictionary.and_then(|id| state.catalogue.get(id));
+    let sae = chosen.and_then(|d| Some((d.name.clone(), Arc::clone(&d.load.ready()?.sae))));
+    let model = Arc::clone(&model.model);
+    let mut stock = Stock {
+        model: Arc::clone(&model),
+        sae,
+        project: state.project.open().cloned(),
     };
     if let Some(earlier) = state.steering.running() {
         context.jobs.stop(earlier.job);
     }
-    let (sae, model) = (Arc::clone(&sae.sae), Arc::clone(&model.model));
     let asked = request.clone();
+    let name = match asked.edits.as_slice() {
+        [edit] => format!("Steer: {edit}"),
+        edits => format!("Steer with {} edits", edits.len()),
+    };
     let job = context.jobs.start_or(
-        format!("Steer with #{}", request.feature),
+        name,
         |why| Event::Steering(Lab::Failed(why)),
         move |worker| {
             let job = worker.id();
-            let steering = Steering {
-                feature: asked.feature,
-                strength: asked.strength,
-            };
-            let sampling = Sampling {
-                temperature: asked.temperature,
-                seed: asked.seed,
-                tokens: asked.tokens,
-                ..Sampling::default()
-            };
-            let total = 2 * asked.tokens as u64;
+            let edits = asked
+                .edits
+                .iter()
+                .map(|spec| spec.resolve(&model, &mut stock));
+            let edits = Edits::new(&model, edits.collect::<Result<_>>()?)?;
+            let total = 2 * asked.sampling.tokens as u64;
             let mut done = 0;
-            let outcome = steer::run(
-                &model,
-                &sae,
-                &asked.prompt,
-                steering,
-                &sampling,
-                &mut |event| {
-                    match event {
-                        steer::Event::Shift(shift) => {
-                            worker.send(Event::Steering(Lab::Shift(job, shift)));
-                        }
-                        steer::Event::Token(stream, _, text) => {
-                            done += 1;
-                            worker.send(Event::Steering(Lab::Token(job, stream, text)));
-                        }
-                        _ => {}
+            let mut observe = |event| {
+                match event {
+                    steer::Event::Shift(shift) => {
+                        worker.send(Event::Steering(Lab::Shift(job, shift)));
                     }
-                    worker.progress(done, total, "tokens")
-                },
-            )?;
+                    steer::Event::Token(stream, _, text) => {
+                        done += 1;
+                        worker.send(Event::Steering(Lab::Token(job, stream, text)));
+                    }
+                    _ => {}
+                }
+                worker.progress(done, total, "tokens")
+            };
+            let outcome = steer::run(&model, edits, &asked.prompt, &asked.sampling, &mut observe)?;
             let ended = Ended::Done {
                 kl: outcome.kl,
+                ends: outcome.ends,
                 stopped: outcome.stopped,
             };
             worker.send(Event::Steering(Lab::Ended(job, ended)));

@@ -10,6 +10,7 @@ use umbra_core::formats::{self, Precision};
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::project::Project;
+use umbra_core::runs::Recorder;
 use umbra_core::sae::Sae;
 use umbra_core::train::{self, Spec};
 
@@ -53,7 +54,7 @@ impl Command {
             Self::Fill(form) => context.apply(Event::Training(Training::Form(form))),
             Self::Preset(hook) => preset(context, hook),
             Self::PickText => {
-                let ask = Ask::File("Choose a text to train on", &["txt", "jsonl"]);
+                let ask = Ask::File("Choose a text to train on", &["txt", "jsonl", "parquet"]);
                 let form = context.state.training.form.clone();
                 context.ask(ask, move |path| {
                     let text = Some(path);
@@ -117,6 +118,7 @@ pub(super) fn read_text(key: &TextKey, model: &Model) -> Result<Text> {
     let (corpus, _) = Corpus::open(&CorpusSpec {
         paths: key.paths.clone(),
         unwrap: key.unwrap,
+        column: None,
     })?;
     let corpus = if key.split {
         corpus.part(Part::Train, 0).0
@@ -216,7 +218,9 @@ fn train(worker: &Worker, mut work: Work) -> Result<()> {
     let mut shown: Option<Instant> = None;
     let keeping = train::Keeping::default();
     let (spec, rows) = (&work.spec, &work.text.rows);
+    let mut recorder = Recorder::begin(&work.folder, spec, work.model.name())?;
     let outcome = train::run(spec, &work.model, rows, &keeping, &mut |event| {
+        recorder.observe(&event);
         match event {
             train::Event::Note(note) => worker.send(Event::Training(Training::Note(note))),
             train::Event::Progress(at) => {
@@ -230,7 +234,12 @@ fn train(worker: &Worker, mut work: Work) -> Result<()> {
             _ => {}
         }
         worker.flow()
-    })?;
+    });
+    if let Err(error) = recorder.end(outcome.as_ref()) {
+        let what = format!("The run's record is not whole: {error}");
+        worker.send(Event::Log(log::Event::Show(Notice::failure(what))));
+    }
+    let outcome = outcome?;
     let (sae, stopped) = (Arc::new(outcome.sae), outcome.stopped);
     finish(worker, &sae, &work.folder, (outcome.tokens_seen, stopped));
     Ok(())

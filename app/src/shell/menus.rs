@@ -5,7 +5,7 @@ use umbra_core::formats::Precision;
 use umbra_core::report::Choice;
 
 use super::parts::shortened;
-use crate::commands::{Command, Commands, dictionary, library, navigation};
+use crate::commands::{Command, Commands, dictionary, library, navigation, opening};
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, name_of};
 use crate::theme::{self, Theme};
@@ -51,18 +51,7 @@ pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     if let Some(path) = &state.catalogue.model_path {
         about_ui(ui, &path.display().to_string());
     }
-    entry_ui(
-        ui,
-        commands,
-        "Open a model folder…",
-        library::Command::Pick(library::Pick::ModelFolder),
-    );
-    entry_ui(
-        ui,
-        commands,
-        "Open a GGUF file…",
-        library::Command::Pick(library::Pick::ModelFile),
-    );
+    entry_ui(ui, commands, "Open a model…", opening::Command::Show(true));
 }
 
 /// Dictionary: choose, open, evaluate, index, export, report, remove.

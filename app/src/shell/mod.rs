@@ -6,6 +6,7 @@ mod job_strip;
 pub mod layout;
 mod menus;
 mod notices;
+mod opening_window;
 mod palette;
 mod parts;
 mod rail;
@@ -20,11 +21,13 @@ use crate::commands::Commands;
 use crate::state::AppState;
 use crate::theme::Theme;
 use crate::views::{View, ViewId};
+use crate::widgets::to_save;
 use layout::Layout;
 
 pub(crate) use menus::actions as dictionary_actions;
+pub(crate) use opening_window::held;
 pub use palette::Palette;
-pub(crate) use parts::{bar_ui, fact_ui, icon_menu};
+pub(crate) use parts::{bar_ui, fact_ui, icon_button, icon_menu};
 
 /// The views that were opened, kept so that each keeps what only it needs.
 #[derive(Debug, Default)]
@@ -66,6 +69,12 @@ pub fn window_ui(
         tiles::tiles_ui(ui, state, views, layout, commands);
     });
     notices::notices_ui(ui, state, commands);
+    if let Some(file) = to_save::take(ui.ctx()) {
+        commands.send(crate::commands::shell::Command::Save(file));
+    }
+    if state.opening.shown {
+        opening_window::opening_ui(ui, state, commands);
+    }
     if layout.settings_open {
         settings_window::settings_ui(ui, state, commands);
     }

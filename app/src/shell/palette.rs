@@ -4,8 +4,9 @@ use egui::{Align2, Area, Frame, Id, Key, Modifiers, RichText, Stroke, TextEdit, 
 use umbra_core::ids::FeatureId;
 
 use super::{menus, shortcuts};
-use crate::commands::{Command, Commands, library, navigation, shell};
+use crate::commands::{Command, Commands, library, navigation, opening, prompt, shell};
 use crate::state::AppState;
+use crate::state::prompt::Side;
 use crate::theme::{self, Theme, icons, space};
 use crate::views::ViewId;
 
@@ -227,6 +228,11 @@ fn actions(state: &AppState) -> Vec<Entry> {
         let words = format!("Open {} beside", about.title);
         list.push(Entry::new(icons::COLUMNS, words, "Middle click", beside));
     }
+    for side in Side::ALL {
+        let words = format!("Prompt: {}", side.title().to_lowercase());
+        let show = prompt::Command::Show(side);
+        list.push(Entry::new(icons::CURSOR_TEXT, words, "", show));
+    }
     list.extend(library_actions());
     if let Some(dictionary) = state.dictionary() {
         for (words, command) in menus::actions(state, dictionary) {
@@ -259,8 +265,12 @@ fn library_actions() -> Vec<Entry> {
         Entry::new(icons::FOLDER_OPEN, "Open the demo", "", Do::OpenDemo),
         pick("Open a project…", Pick::Project),
         pick("New project…", Pick::NewProject),
-        pick("Open a model folder…", Pick::ModelFolder),
-        pick("Open a GGUF file…", Pick::ModelFile),
+        Entry::new(
+            icons::FOLDER_OPEN,
+            "Open a model…",
+            "",
+            opening::Command::Show(true),
+        ),
         pick("Open a dictionary…", Pick::Sae),
         pick("Open an index…", Pick::Index),
         pick("Add a training text…", Pick::Text { held_out: false }),

@@ -5,7 +5,7 @@ use egui::{Button, Response, Role, Stroke, Ui, WidgetInfo, vec2};
 use crate::theme::{self, Theme, space};
 
 /// A frameless icon with a name for screen readers and on hover.
-pub(super) fn icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
+pub(crate) fn icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
     icon_button_enabled(ui, icon, name, true)
 }
 

@@ -3,7 +3,7 @@
 use egui::{Key, KeyboardShortcut, Modifiers, PointerButton, Ui};
 
 use super::layout::Layout;
-use crate::commands::{Command, Commands, navigation, shell};
+use crate::commands::{Command, Commands, navigation, opening, shell};
 use crate::state::AppState;
 use crate::state::settings::ThemeChoice;
 use crate::views::ViewId;
@@ -108,6 +108,8 @@ fn escape(
         shell::Command::Palette(false).into()
     } else if layout.settings_open {
         shell::Command::Settings(false).into()
+    } else if state.opening.shown {
+        opening::Command::Show(false).into()
     } else if let Some(notice) = state.log.notices.last() {
         shell::Command::DismissNotice(notice.id).into()
     } else {

@@ -8,7 +8,7 @@ use super::layout::Layout;
 use super::{Views, window_ui};
 use crate::commands::{Command, Commands, navigation, shell};
 use crate::state::settings::ThemeChoice;
-use crate::state::{AppState, Event, log};
+use crate::state::{AppState, Event, Load, log};
 use crate::testing;
 use crate::views::ViewId;
 
@@ -168,4 +168,49 @@ fn every_screen_stands_in_the_frame_at_the_smallest_window() {
             assert_eq!(harness.state().layout.view(), view);
         }
     }
+}
+
+#[test]
+fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
+    use umbra_core::models::hub::Hub;
+
+    use crate::commands::opening as asked;
+    use crate::state::opening::{Event as Opening, Looked, Request};
+
+    let hub = Hub {
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        cache: "cache".into(),
+        token: None,
+        offline: false,
+    };
+    let mut state = testing::empty();
+    state.apply(Event::Opening(Opening::Shown(Some(hub))));
+    state.apply(Event::Opening(Opening::Source {
+        source: "own/tiny".to_owned(),
+        typed: false,
+    }));
+    let request = Request {
+        source: "own/tiny".to_owned(),
+        how: umbra_core::models::Opening::default(),
+    };
+    let name: umbra_core::models::hub::Name = "own/tiny".parse().unwrap();
+    for load in [Load::Loading, Load::Ready(Looked::OnHub(name.clone()))] {
+        state.apply(Event::Opening(Opening::Looked(request.clone(), load)));
+    }
+    let mut harness = window(state);
+    harness.run();
+    harness.get_by_label("Fetch").click();
+    harness.run();
+    assert_eq!(taken(&mut harness), [asked::Command::Fetch(name).into()]);
+    harness.get_by_label("Keep GGUF matrices as stored").click();
+    harness.run();
+    let how = umbra_core::models::Opening::from(umbra_core::models::Form::Stored);
+    assert_eq!(taken(&mut harness), [asked::Command::How(how).into()]);
+    harness.get_by_label("Offline: fetch nothing").click();
+    harness.run();
+    let offline = asked::Command::Offline(true);
+    assert_eq!(taken(&mut harness), [offline.into()]);
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert_eq!(taken(&mut harness), [asked::Command::Show(false).into()]);
 }

@@ -7,8 +7,8 @@ use umbra_core::error::Notes;
 use umbra_core::eval::Figures;
 use umbra_core::features::About;
 use umbra_core::ids::HookPoint;
-use umbra_core::models::Model;
 use umbra_core::models::verify::Verification;
+use umbra_core::models::{Model, Opening};
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 
@@ -91,6 +91,8 @@ impl Dictionary {
 pub struct Catalogue {
     /// Where the model is, once chosen.
     pub model_path: Option<PathBuf>,
+    /// How it is opened.
+    pub model_opening: Opening,
     /// The model.
     pub model: Load<LoadedModel>,
     /// How the model compared with reference values or with itself; loading while it runs.
@@ -128,8 +130,8 @@ pub fn name_of(path: &Path) -> String {
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {
-    /// A model was named; it is about to be loaded.
-    ModelNamed(PathBuf),
+    /// A model was named; it is about to be loaded, opened like this.
+    ModelNamed(PathBuf, Opening),
     /// The model of that path is being loaded, arrived or failed.
     Model(PathBuf, Box<Load<LoadedModel>>),
     /// The model of that path is being verified, was, or could not be.
@@ -150,10 +152,12 @@ pub enum Event {
 pub(super) fn apply(state: &mut AppState, event: Event) {
     let catalogue = &mut state.catalogue;
     match event {
-        Event::ModelNamed(path) => {
+        Event::ModelNamed(path, opening) => {
             catalogue.model_path = Some(path);
+            catalogue.model_opening = opening;
             catalogue.model = Load::Absent;
             catalogue.verification = Load::Absent;
+            state.prompt.forget_reading(); // it was another model's
         }
         Event::Model(path, load) => {
             if catalogue.model_path.as_ref() == Some(&path) {
@@ -204,6 +208,7 @@ pub(super) fn open(
 ) {
     state.catalogue = Catalogue {
         model_path: project.model.clone(),
+        model_opening: project.opening,
         next: state.catalogue.next,
         ..Catalogue::default()
     };

@@ -5,12 +5,15 @@
 //!   `apply` sees the whole state, so an event may also touch a neighbour (a new dictionary clears the selected feature).
 //! - **something a person asks for**: see `commands/mod.rs`. **Something long**: see `jobs.rs`.
 
+pub mod attention;
 pub mod catalogue;
 pub mod dark_matter;
 pub mod features;
 pub mod heads;
 pub mod jobs;
+pub mod lens;
 pub mod log;
+pub mod opening;
 pub mod project;
 pub mod prompt;
 pub mod selection;
@@ -67,12 +70,18 @@ pub struct AppState {
     pub project: project::ProjectState,
     /// Model, dictionaries, indexes and how loading them went.
     pub catalogue: catalogue::Catalogue,
+    /// The dialog that opens a model.
+    pub opening: opening::OpeningState,
     /// What is selected now, across all screens.
     pub selection: selection::Selection,
     /// Table and pages of the selected dictionary's features.
     pub features: features::FeaturesState,
     /// The sentence in Prompt and its reading.
     pub prompt: prompt::PromptState,
+    /// Its logit lens.
+    pub lens: lens::LensState,
+    /// Attention patterns on it.
+    pub attention: attention::AttentionState,
     /// Training runs.
     pub training: training::TrainingState,
     /// Dark matter lab.
@@ -96,12 +105,18 @@ pub enum Event {
     Project(project::Event),
     /// See [`catalogue::Event`].
     Catalogue(catalogue::Event),
+    /// See [`opening::Event`].
+    Opening(opening::Event),
     /// See [`selection::Event`].
     Selection(selection::Event),
     /// See [`features::Event`].
     Features(features::Event),
     /// See [`prompt::Event`].
     Prompt(prompt::Event),
+    /// See [`lens::Event`].
+    Lens(lens::Event),
+    /// See [`attention::Event`].
+    Attention(attention::Event),
     /// See [`training::Event`].
     Training(training::Event),
     /// See [`dark_matter::Event`].
@@ -124,9 +139,12 @@ impl AppState {
         match event {
             Event::Project(event) => project::apply(self, event),
             Event::Catalogue(event) => catalogue::apply(self, event),
+            Event::Opening(event) => opening::apply(self, event),
             Event::Selection(event) => selection::apply(self, event),
             Event::Features(event) => features::apply(self, event),
             Event::Prompt(event) => prompt::apply(self, event),
+            Event::Lens(event) => lens::apply(self, event),
+            Event::Attention(event) => attention::apply(self, event),
             Event::Training(event) => training::apply(self, event),
             Event::DarkMatter(event) => dark_matter::apply(self, event),
             Event::Heads(event) => heads::apply(self, event),
@@ -140,6 +158,13 @@ impl AppState {
     /// The loaded model.
     pub fn model(&self) -> Option<&catalogue::LoadedModel> {
         self.catalogue.model.ready()
+    }
+
+    /// The sentence in Prompt with the model that reads it, if there are both.
+    pub fn sentence(&self) -> Option<prompt::Sentence> {
+        let text = &self.prompt.text;
+        let model = &self.model()?.model;
+        (!text.trim().is_empty()).then(|| prompt::Sentence::new(text, model))
     }
 
     /// The selected dictionary's entry, loaded or not.

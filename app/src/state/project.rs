@@ -140,6 +140,8 @@ fn open(state: &mut AppState, opened: Opened) {
     }
     state.features = super::features::FeaturesState::default();
     state.prompt = super::prompt::PromptState::default();
+    state.lens = super::lens::LensState::default();
+    state.attention = super::attention::AttentionState::default();
     state.dark_matter = super::dark_matter::DarkMatterState::default();
     state.heads = super::heads::HeadsState::default();
     state.steering = super::steering::SteeringState::default();

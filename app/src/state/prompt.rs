@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use umbra_core::models::Model;
 use umbra_core::prompt::Reading;
 
 use super::catalogue::DictionaryId;
@@ -11,9 +12,61 @@ use super::{AppState, Load};
 /// How long nobody types before the sentence is read.
 pub const PAUSE: Duration = Duration::from_millis(250);
 
+/// A sentence and the model that reads it: what a lens or a pattern is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sentence {
+    /// The sentence.
+    pub text: String,
+    /// Tells models in memory apart: a job that works for one holds it there.
+    model: usize,
+}
+
+impl Sentence {
+    /// `text`, read by `model`.
+    pub fn new(text: &str, model: &Arc<Model>) -> Self {
+        Self {
+            text: text.to_owned(),
+            model: Arc::as_ptr(model) as usize,
+        }
+    }
+
+    /// Whether the same model reads both.
+    pub fn same_model(&self, other: &Self) -> bool {
+        self.model == other.model
+    }
+}
+
+/// What Prompt shows of the sentence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Side {
+    /// Features of the dictionary on its tokens.
+    #[default]
+    Features,
+    /// What every layer would say next.
+    Lens,
+    /// Where attention heads look.
+    Attention,
+}
+
+impl Side {
+    /// All, in the order of the tabs.
+    pub const ALL: [Self; 3] = [Self::Features, Self::Lens, Self::Attention];
+
+    /// Its name on screen.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Features => "Features",
+            Self::Lens => "Logit lens",
+            Self::Attention => "Attention",
+        }
+    }
+}
+
 /// Sentence and reading.
 #[derive(Debug, Default)]
 pub struct PromptState {
+    /// What is shown of it.
+    pub side: Side,
     /// The sentence.
     pub text: String,
     /// When it was last typed at.
@@ -27,6 +80,13 @@ pub struct PromptState {
 }
 
 impl PromptState {
+    /// The sentence is as good as never read.
+    pub(super) fn forget_reading(&mut self) {
+        self.reading_of = None;
+        self.reading = Load::Absent;
+        self.last = None;
+    }
+
     /// Time until the sentence is read, if somebody types.
     pub fn pause_left(&self) -> Option<Duration> {
         let left = PAUSE.checked_sub(self.typed?.elapsed())?;
@@ -44,6 +104,8 @@ pub enum Event {
         /// Whether somebody types.
         typed: bool,
     },
+    /// Another side of it is shown.
+    Side(Side),
     /// A reading is asked for, arrived or failed.
     Reading(DictionaryId, String, Load<Arc<Reading>>),
 }
@@ -56,6 +118,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             prompt.typed = typed.then(Instant::now);
             prompt.text = text;
         }
+        Event::Side(side) => prompt.side = side,
         Event::Reading(dictionary, text, load) => {
             let of = Some((dictionary, text));
             if load.is_loading() {

@@ -1,7 +1,7 @@
 //! Steering: what was asked, both texts as they stream, and the change of the next token's probabilities.
 
-use umbra_core::ids::FeatureId;
-use umbra_core::steer::{Change, Stream};
+use umbra_core::models::{Finish, Sampling};
+use umbra_core::steer::{Change, EditSpec, Stream};
 
 use super::AppState;
 use super::catalogue::DictionaryId;
@@ -10,20 +10,14 @@ use super::jobs::JobId;
 /// What decides a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
-    /// The dictionary.
-    pub dictionary: DictionaryId,
-    /// Whose decoder row is added.
-    pub feature: FeatureId,
-    /// Times this.
-    pub strength: f32,
+    /// The dictionary whose features the edits name.
+    pub dictionary: Option<DictionaryId>,
+    /// In their order.
+    pub edits: Vec<EditSpec>,
     /// The text that is continued.
     pub prompt: String,
-    /// 0 is greedy.
-    pub temperature: f64,
-    /// Seeds both texts.
-    pub seed: u64,
-    /// Tokens generated of each text.
-    pub tokens: usize,
+    /// How both texts pick their tokens.
+    pub sampling: Sampling,
 }
 
 /// How a run ended.
@@ -33,6 +27,8 @@ pub enum Ended {
     Done {
         /// KL(steered ‖ baseline) of the next token, nats.
         kl: f64,
+        /// Why baseline and steered text ended; none for one that was stopped.
+        ends: [Option<Finish>; 2],
         /// Whether a person stopped it.
         stopped: bool,
     },

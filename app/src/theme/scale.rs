@@ -13,6 +13,8 @@ pub enum Hue {
     Error,
     /// Edits, steering (teal).
     Edit,
+    /// What the model itself computes: probabilities, attention weights (the first line of a plot).
+    Model,
 }
 
 /// Contrast that text needs on the surface behind it.
@@ -25,6 +27,7 @@ impl Theme {
             Hue::Activation => self.activation,
             Hue::Error => self.error,
             Hue::Edit => self.edit,
+            Hue::Model => self.series[0],
         }
     }
 

@@ -45,7 +45,7 @@ fn contrast_knows_black_on_white_and_refuses_a_faint_pair() {
 #[test]
 fn text_stays_readable_on_the_strongest_tints() {
     for theme in THEMES {
-        for hue in [Hue::Activation, Hue::Error, Hue::Edit] {
+        for hue in [Hue::Activation, Hue::Error, Hue::Edit, Hue::Model] {
             assert!(contrast(theme.ink.primary, theme.tint(hue, 1.0)) >= 4.45);
             assert!(
                 contrast(theme.surface.panel, theme.tint(hue, 1.0)) > 1.6,
@@ -61,7 +61,7 @@ fn text_stays_readable_on_the_strongest_tints() {
 #[test]
 fn scales_move_away_from_the_panel_step_by_step() {
     for theme in THEMES {
-        for hue in [Hue::Activation, Hue::Error, Hue::Edit] {
+        for hue in [Hue::Activation, Hue::Error, Hue::Edit, Hue::Model] {
             let steps: Vec<f32> = (0..=10)
                 .map(|i| contrast(theme.surface.panel, theme.sequential(hue, i as f32 / 10.0)))
                 .collect();

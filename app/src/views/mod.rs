@@ -136,7 +136,7 @@ impl ViewId {
             Self::Prompt => (
                 "Prompt",
                 icons::CURSOR_TEXT,
-                "Type a sentence and see which features light up on each token, and what the model expects next.",
+                "Type a sentence and see which features light up on each token, what each layer would say next, and where the heads look.",
             ),
             Self::DarkMatter => (
                 "Dark matter",
@@ -151,7 +151,7 @@ impl ViewId {
             Self::Steering => (
                 "Steering",
                 icons::SLIDERS_HORIZONTAL,
-                "Turn one feature up or down and read the baseline and the steered text side by side.",
+                "Change what the model computes, feature by feature or head by head, and read the baseline and the steered text side by side.",
             ),
             Self::Training => (
                 "Training",

@@ -2,11 +2,11 @@
 //! there is nothing to colour. Every cell is a control with a name, so it is reached by keyboard and by tests. Knows nothing of what the numbers are.
 
 use egui::{
-    Align2, Color32, Context, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui,
-    WidgetInfo, pos2, vec2,
+    Align2, Color32, Context, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind,
+    TextureId, Ui, WidgetInfo, pos2, vec2,
 };
 
-use super::number;
+use super::{legend, number};
 use crate::theme::{Hue, Theme, size, space};
 
 /// What one cell holds.
@@ -18,6 +18,8 @@ pub enum Cell {
     Unknown,
     /// Nothing can be here until something else is made.
     Hatched,
+    /// Its part of [`HeatMap::pictures`].
+    Picture,
 }
 
 /// Names along one side.
@@ -46,6 +48,8 @@ pub struct HeatMap<'a> {
     pub hue: Hue,
     /// The chosen cell.
     pub selected: Option<(usize, usize)>,
+    /// One picture of all cells in their grid, for [`Cell::Picture`].
+    pub pictures: Option<TextureId>,
 }
 
 /// What happened to the grid.
@@ -102,7 +106,11 @@ impl HeatMap<'_> {
         let cell = (room / columns.max(1) as f32)
             .clamp(12.0, CELL_MOST)
             .floor();
-        let height = cell.min(34.0);
+        let height = if self.pictures.is_some() {
+            cell
+        } else {
+            cell.min(34.0)
+        };
         let size = vec2(
             GUTTER + cell * columns as f32,
             HEADER + height * rows as f32,
@@ -120,8 +128,7 @@ impl HeatMap<'_> {
         let painter = ui.painter().clone();
         for row in 0..rows {
             for column in 0..columns {
-                let cell = self.cell(row, column);
-                self.paint_cell(&painter, layout.rect(row, column), cell, Theme::of(ui));
+                self.paint_cell(&painter, &layout, (row, column), Theme::of(ui));
                 let response = self.cell_ui(ui, &layout, (row, column), describe);
                 if response.clicked() {
                     answer.clicked = Some((row, column));
@@ -175,8 +182,15 @@ impl HeatMap<'_> {
         response
     }
 
-    fn paint_cell(&self, painter: &Painter, rect: Rect, cell: Cell, theme: &Theme) {
-        match cell {
+    fn paint_cell(
+        &self,
+        painter: &Painter,
+        layout: &Layout,
+        (row, column): (usize, usize),
+        theme: &Theme,
+    ) {
+        let rect = layout.rect(row, column);
+        match self.cell(row, column) {
             Cell::Value(value) => {
                 let fill = theme.tint(self.hue, 0.08 + 0.92 * self.share(value));
                 painter.rect_filled(rect, 2.0, fill);
@@ -196,6 +210,16 @@ impl HeatMap<'_> {
                 painter.rect_filled(rect, 2.0, theme.surface.hover);
             }
             Cell::Hatched => hatch(painter, rect, theme.line.strong),
+            Cell::Picture => {
+                let part = vec2(1.0 / layout.columns as f32, 1.0 / layout.rows as f32);
+                let min = pos2(column as f32 * part.x, row as f32 * part.y);
+                let uv = Rect::from_min_size(min, part);
+                if let Some(pictures) = self.pictures {
+                    painter.image(pictures, rect, uv, Color32::WHITE);
+                }
+                let stroke = Stroke::new(1.0, theme.line.hair);
+                painter.rect_stroke(rect, 0.0, stroke, StrokeKind::Inside);
+            }
         }
     }
 
@@ -275,19 +299,10 @@ impl HeatMap<'_> {
 
     /// The scale with its numbers, and the read-out of the pointed cell beside it (its place is kept free).
     fn scale_ui(&self, ui: &mut Ui, read_out: Option<String>) {
-        let theme = Theme::of(ui);
-        let (low, high) = self.range;
         ui.add_space(space::CHIP);
         ui.horizontal(|ui| {
             ui.add_space(GUTTER);
-            let caption = |text: String| crate::theme::caption(text).color(theme.ink.secondary);
-            ui.label(caption(self.title.to_owned()));
-            ui.label(caption(number::number(f64::from(low))));
-            let (rect, _) = ui.allocate_exact_size(vec2(120.0, 10.0), Sense::hover());
-            gradient(ui.painter(), rect, |share| {
-                theme.tint(self.hue, 0.08 + 0.92 * share)
-            });
-            ui.label(caption(number::number(f64::from(high))));
+            legend::between(ui, self.title, self.hue, self.range);
         });
         let text = read_out.unwrap_or_else(|| " ".to_owned());
         ui.horizontal(|ui| {
@@ -298,25 +313,41 @@ impl HeatMap<'_> {
 
     /// The whole grid as comma-separated values.
     fn csv(&self) -> String {
-        let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-        let mut text = quoted(self.rows.title);
-        for name in self.columns.names {
+        csv(
+            self.rows,
+            self.columns,
+            &|row, column| match self.cell(row, column) {
+                Cell::Value(value) => Some(value),
+                Cell::Unknown | Cell::Hatched | Cell::Picture => None,
+            },
+        )
+    }
+}
+
+/// A grid as comma-separated values, a line per row.
+pub(super) fn csv(
+    rows: Side<'_>,
+    columns: Side<'_>,
+    cell: &dyn Fn(usize, usize) -> Option<f32>,
+) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let mut text = quoted(rows.title);
+    for name in columns.names {
+        text.push(',');
+        text.push_str(&quoted(name));
+    }
+    for (row, name) in rows.names.iter().enumerate() {
+        text.push('\n');
+        text.push_str(&quoted(name));
+        for column in 0..columns.names.len() {
             text.push(',');
-            text.push_str(&quoted(name));
-        }
-        for (row, name) in self.rows.names.iter().enumerate() {
-            text.push('\n');
-            text.push_str(&quoted(name));
-            for column in 0..self.columns.names.len() {
-                text.push(',');
-                if let Cell::Value(value) = self.cell(row, column) {
-                    text.push_str(&value.to_string());
-                }
+            if let Some(value) = cell(row, column) {
+                text.push_str(&value.to_string());
             }
         }
-        text.push('\n');
-        text
     }
+    text.push('\n');
+    text
 }
 
 /// Right click: copy this value, copy everything as CSV.
@@ -351,17 +382,6 @@ fn hatch(painter: &Painter, rect: Rect, colour: Color32) {
         let points = [pos2(x, rect.bottom()), pos2(x + rect.height(), rect.top())];
         inside.line_segment(points, stroke);
         x += 6.0;
-    }
-}
-
-/// A horizontal scale in 24 steps.
-fn gradient(painter: &Painter, rect: Rect, colour: impl Fn(f32) -> Color32) {
-    const STEPS: usize = 24;
-    let width = rect.width() / STEPS as f32;
-    for step in 0..STEPS {
-        let min = pos2(rect.left() + step as f32 * width, rect.top());
-        let part = Rect::from_min_size(min, vec2(width + 0.5, rect.height()));
-        painter.rect_filled(part, 0.0, colour(step as f32 / (STEPS - 1) as f32));
     }
 }
 
@@ -403,6 +423,7 @@ mod tests {
                     range: (0.0, 3.0),
                     hue: Hue::Activation,
                     selected: *clicked,
+                    pictures: None,
                 };
                 let answer = map.ui(ui, &|row, column| format!("Head {row}.{column}"));
                 *clicked = answer.clicked.or(*clicked);

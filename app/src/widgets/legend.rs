@@ -19,6 +19,22 @@ pub fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
     scale(ui, what, ends, &|share| theme.tint(hue, share))
 }
 
+/// Sequential scale from 0 to `most` of cells without text, up to the full hue.
+pub fn full(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
+    let theme = Theme::of(ui);
+    let ends = ("0".to_owned(), number(most));
+    scale(ui, what, ends, &|share| theme.sequential(hue, share))
+}
+
+/// Sequential scale of cells, whose lowest value is already seen.
+pub fn between(ui: &mut Ui, what: &str, hue: Hue, (low, high): (f32, f32)) -> Response {
+    let theme = Theme::of(ui);
+    let ends = (number(f64::from(low)), number(f64::from(high)));
+    scale(ui, what, ends, &|share| {
+        theme.tint(hue, 0.08 + 0.92 * share)
+    })
+}
+
 /// Diverging scale from −`most` to `most`.
 pub fn diverging(ui: &mut Ui, what: &str, most: f64) -> Response {
     let theme = Theme::of(ui);

@@ -7,8 +7,11 @@ pub mod feature_chip;
 pub mod heat_map;
 pub mod histogram;
 pub mod legend;
+pub mod matrix_map;
 pub mod number;
 pub mod settings_form;
+pub mod to_save;
+pub mod token_grid;
 pub mod token_strip;
 
 /// A widget over `state` on a stage of its own, with our fonts and colours.

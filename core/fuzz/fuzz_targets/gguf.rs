@@ -10,8 +10,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut file = tempfile::Builder::new().suffix(".gguf").tempfile().expect("room for a file");
     file.write_all(bytes).expect("room for a file");
     for form in [Form::F32, Form::Stored] {
-        let described = Card::of(file.path(), form);
-        let loaded = Model::open_as(file.path(), form);
+        let described = Card::of(file.path(), form.into());
+        let loaded = Model::open_as(file.path(), form.into());
         assert!(described.is_ok() || loaded.is_err(), "loaded what cannot be described");
         if let Err(refused) = described {
             assert_eq!(refused.to_string().lines().count(), 1);

@@ -3,23 +3,21 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use serde_json::{Map, Value, json};
 
 use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::error::{Error, Result};
 use crate::formats;
-use crate::models::{Card, Footprint, Form, Model};
+use crate::models::{Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
-
-/// Rows are this long unless `--context` says otherwise or the model's context is shorter.
-const ROW: usize = 256;
 
 const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what the model names";
 
 /// Weights of this many bytes in memory take long enough that their size is said first.
 const WORTH_SAYING: u64 = 256 << 20;
 
-/// `--model`, `--offline`, `--keep-quantised`, `--no-bos`.
+/// `--model`, `--offline`, `--keep-quantised`, `--process`, `--no-bos`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ModelArgs {
     /// Model: a HuggingFace folder, a GGUF file, or a name on the hub (openai-community/gpt2, owner/name/file.gguf, either with @revision)
@@ -31,6 +29,11 @@ pub struct ModelArgs {
     /// Keep the matrices of a GGUF file as it stores them: less memory, slower, the same results
     #[arg(long)]
     pub keep_quantised: bool,
+    /// Process the weights as TransformerLens does: transformer-lens (its defaults, where the model allows them), none, or steps with commas between:
+    /// fold-ln, center-writing-weights, center-unembed, fold-value-biases, refactor-factored-attn-matrices [default: what a dictionary's file
+    /// names, else none]
+    #[arg(long, value_name = "STEPS")]
+    pub process: Option<Processing>,
     /// Put no BOS token before texts, prompts and rows, whatever the model names
     #[arg(long)]
     pub no_bos: bool,
@@ -39,10 +42,17 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// Loads the model and says what was decided, the BOS policy included.
     pub fn open(&self, console: &Console) -> Result<Model> {
+        self.open_processed(self.process.unwrap_or_default(), console)
+    }
+
+    fn open_processed(&self, processing: Processing, console: &Console) -> Result<Model> {
         let path = hub::path_of(&self.model, self.offline, console)?;
-        let form = self.form();
-        let footprint = Footprint::of(&path, form)?;
-        if footprint.form != form {
+        let opening = Opening {
+            form: self.form(),
+            processing,
+        };
+        let footprint = Footprint::of(&path, opening)?;
+        if footprint.form != opening.form {
             console.note(
                 "A folder's weights are held as f32: only those of GGUF files are kept as stored",
             );
@@ -50,7 +60,7 @@ impl ModelArgs {
         if footprint.memory_bytes >= WORTH_SAYING {
             console.note(&format!("Reading {}", super::model::takes(&footprint)));
         }
-        let (model, notes) = Model::open_as(&path, form)?;
+        let (model, notes) = Model::open_as(&path, opening)?;
         console.notes(&notes);
         if !self.no_bos {
             return Ok(model);
@@ -62,7 +72,11 @@ impl ModelArgs {
     /// What the model is, without loading it.
     pub fn card(&self, console: &Console) -> Result<Card> {
         let path = hub::path_of(&self.model, self.offline, console)?;
-        let (mut card, notes) = Card::of(&path, self.form())?;
+        let opening = Opening {
+            form: self.form(),
+            processing: self.process.unwrap_or_default(),
+        };
+        let (mut card, notes) = Card::of(&path, opening)?;
         console.notes(&notes);
         if self.no_bos {
             console.note(NO_BOS);
@@ -92,44 +106,76 @@ pub struct SaeArgs {
 }
 
 impl SaeArgs {
-    /// Reads the dictionary, says what was decided, and checks that it fits `model`.
-    pub fn open(&self, model: &Model, console: &Console) -> Result<Sae> {
+    /// Reads the dictionary and says what was decided.
+    fn read(&self, console: &Console) -> Result<Sae> {
         let (mut sae, notes) = formats::open(&self.sae)?;
         console.notes(&notes);
         // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
         if let Some(hook) = &self.hook {
             sae.provenance.hook = Some(hook.parse()?);
         }
-        formats::check_fit(&sae, model)?;
-        let bos = model.codec().bos().id.is_some();
-        if sae
-            .provenance
-            .prepend_bos
-            .is_some_and(|trained| trained != bos)
-        {
-            let (trained, here) = if bos {
-                ("without", "with")
-            } else {
-                ("with", "without")
-            };
-            console.note(&format!(
-                "The dictionary was trained {trained} BOS and is read {here} it here"
-            ));
-        }
         Ok(sae)
     }
+}
+
+/// A model and a dictionary for it. The model is processed as the dictionary's file says, unless `--process` says otherwise; what was decided is
+/// said, and whether they fit is checked.
+pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<(Model, Sae)> {
+    let sae = sae.read(console)?;
+    let named = formats::processing(&sae);
+    let processing = model.process.or(named).unwrap_or_default();
+    let opened = model.open_processed(processing, console)?;
+    if model.process.is_none() && !opened.processing().is_none() {
+        console.note(&format!(
+            "The model is processed by {}, as the dictionary's file says (--process none leaves it as it is)",
+            opened.processing()
+        ));
+    }
+    check_fit(&sae, &opened, console)?;
+    Ok((opened, sae))
+}
+
+/// An error if the dictionary is of another hook or width; says in what else the model differs from the one it was trained on.
+fn check_fit(sae: &Sae, model: &Model, console: &Console) -> Result<()> {
+    formats::check_fit(sae, model)?;
+    let named = formats::processing(sae).map(|named| model.allowed(named));
+    if let Some(named) = named.filter(|named| *named != model.processing()) {
+        console.note(&format!(
+            "The dictionary was trained on a model processed by {named} and is read with {} here, --process {named} makes them alike",
+            model.processing()
+        ));
+    }
+    let bos = model.codec().bos().id.is_some();
+    if sae
+        .provenance
+        .prepend_bos
+        .is_some_and(|trained| trained != bos)
+    {
+        let (trained, here) = if bos {
+            ("without", "with")
+        } else {
+            ("with", "without")
+        };
+        console.note(&format!(
+            "The dictionary was trained {trained} BOS and is read {here} it here"
+        ));
+    }
+    Ok(())
 }
 
 /// `--corpus`, `--unwrap`, `--context`, `--split-seed`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CorpusArgs {
-    /// Text: .txt and .jsonl files (field `text`), or folders of them; several values, may be repeated
+    /// Text: .txt, .jsonl (field `text`) and .parquet files, or folders of them; several values, may be repeated
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub corpus: Vec<PathBuf>,
+    /// Column of .parquet files: text, or lists of token ids, which are used as they are [default: text, else input_ids, else tokens]
+    #[arg(long, value_name = "NAME")]
+    pub text_column: Option<String>,
     /// Make the white space inside a paragraph one space and join paragraphs by one newline (old books need it)
     #[arg(long)]
     pub unwrap: bool,
-    /// Row length in tokens [default: the model's context, 256 at most]
+    /// Row length in tokens [default: that of rows of token ids, 256 for text, the model's context at most]
     #[arg(long, value_name = "TOKENS")]
     pub context: Option<usize>,
     /// Seed of the 5 % of documents that are held out
@@ -143,6 +189,7 @@ impl CorpusArgs {
         let spec = CorpusSpec {
             paths: self.corpus.clone(),
             unwrap: self.unwrap,
+            column: self.text_column.clone(),
         };
         let (corpus, notes) = Corpus::open(&spec)?;
         console.notes(&notes);
@@ -159,7 +206,8 @@ impl CorpusArgs {
     /// Packs `corpus` into rows for `model`.
     pub fn rows(&self, corpus: &Corpus, model: &Model, console: &Console) -> Result<Rows> {
         let longest = model.config().context;
-        let context = self.context.unwrap_or(ROW.min(longest));
+        let usual = corpus.usual_context(longest);
+        let context = self.context.unwrap_or(usual);
         if context > longest {
             let what = format!(
                 "{context} tokens are more than the model's context of {longest}, give less"
@@ -207,6 +255,28 @@ impl From<SplitArg> for Part {
             SplitArg::HeldOut => Self::HeldOut,
         }
     }
+}
+
+/// What the text of a run or a store is, under the keys of their records; `corpus` is the part that `split` names.
+pub(super) fn corpus_facts(
+    args: &CorpusArgs,
+    corpus: &Corpus,
+    split: SplitArg,
+) -> Map<String, Value> {
+    let split = match split {
+        SplitArg::All => Value::from("all of the text"),
+        SplitArg::Train => json!({ "part": "train", "seed": args.split_seed }),
+        SplitArg::HeldOut => json!({ "part": "held-out", "seed": args.split_seed }),
+    };
+    let facts = [
+        ("corpus", Value::from(args.describe())),
+        ("corpus_sha256", corpus.fingerprint().into()),
+        ("corpus_documents", corpus.documents.len().into()),
+        ("corpus_unwrapped", args.unwrap.into()),
+        ("split", split),
+    ];
+    let facts = facts.into_iter();
+    facts.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
 /// [`CorpusArgs`] with `--split` and `--tokens`: text that is read once.

@@ -1,36 +1,47 @@
-//! `umbra capture`: activations of chosen hooks as safetensors.
+//! `umbra capture`: activations of chosen hooks, as one file of safetensors or as an activation store.
+
+mod store;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
+use clap::ArgGroup;
 use serde_json::json;
 
-use super::{Console, Exit, ModelArgs, model::save};
-use crate::corpus::{Corpus, CorpusSpec};
+use super::edits::{self, EditArgs};
+use super::{Console, CorpusArgs, Exit, ModelArgs, SplitArg, model::save};
+use crate::corpus::{Corpus, Rows};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
-use crate::models::{Model, Quantity, token_tensor};
-
-/// Rows of a corpus are this long unless `--context` says otherwise or the model's context is shorter.
-const ROW: usize = 256;
+use crate::models::{Model, Quantity, read_tensors, token_tensor};
+use crate::steer::Edits;
 
 /// Flags of `umbra capture`.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_long_help = edits::help(),
+    group = ArgGroup::new("source").args(["text", "tokens_file", "corpus"]).required(true),
+    group = ArgGroup::new("target").args(["out", "store"]).required(true),
+    mut_arg("corpus", |arg| arg.required(false))
+)]
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    #[command(flatten)]
-    source: Source,
+    /// Text; BOS is put before it if the model names one
+    #[arg(long, value_name = "TEXT")]
+    text: Option<String>,
+    /// Safetensors file with token ids, used as they are
+    #[arg(long, value_name = "FILE")]
+    tokens_file: Option<PathBuf>,
     /// Tensor of --tokens-file that holds the token ids, [b,t]
     #[arg(long, value_name = "KEY", default_value = "tokens")]
     key: String,
-    /// Make the white space inside a paragraph of --corpus one space
-    #[arg(long)]
-    unwrap: bool,
-    /// Row length of --corpus in tokens [default: the model's context, 256 at most]
-    #[arg(long, value_name = "TOKENS")]
-    context: Option<usize>,
+    #[command(flatten)]
+    corpus: CorpusArgs,
+    /// Part of --corpus to read [default: train with --store, else all]
+    #[arg(long, value_enum)]
+    split: Option<SplitArg>,
     /// Rows of --corpus at most [default: all]
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
@@ -38,29 +49,18 @@ pub(super) struct Args {
     /// several values, may be repeated
     #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
     hook: Vec<String>,
+    #[command(flatten)]
+    edits: EditArgs,
     /// File to write, whole or not at all: one tensor per hook, and `tokens`
     #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-}
-
-/// Where the tokens come from: one of three.
-#[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
-struct Source {
-    /// Text; BOS is put before it if the model names one
-    #[arg(long, value_name = "TEXT")]
-    text: Option<String>,
-    /// Safetensors file with token ids, used as they are
-    #[arg(long, value_name = "FILE")]
-    tokens_file: Option<PathBuf>,
-    /// Text files, or folders of them, packed into rows
-    #[arg(long, value_name = "PATH", num_args = 1..)]
-    corpus: Option<Vec<PathBuf>>,
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    store: store::Args,
 }
 
 /// Runs `umbra capture`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
+    let (model, edits) = args.edits.open(&args.model, console)?;
     // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
     let wanted: Vec<Quantity> = args
         .hook
@@ -70,8 +70,26 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     for quantity in &wanted {
         model.check_quantity(*quantity)?;
     }
-    let tokens = tokens(args, &model, console)?;
-    let captured = model.quantities(&tokens, &wanted)?;
+    match &args.out {
+        Some(out) => into_file(args, out, (&model, &edits), &wanted, console),
+        None if !edits.is_empty() => {
+            let what =
+                "a store holds what a model computes untouched, write edited activations by --out";
+            Err(Error::setting("--edit", what))
+        }
+        None => store::run(args, &model, &wanted, console),
+    }
+}
+
+fn into_file(
+    args: &Args,
+    out: &Path,
+    (model, edits): (&Model, &Edits),
+    wanted: &[Quantity],
+    console: &Console,
+) -> Result<Exit> {
+    let tokens = tokens(args, model, console)?;
+    let captured = edits.quantities(model, &tokens, wanted)?;
     let shapes: serde_json::Map<_, _> = captured
         .iter()
         .map(|(quantity, value)| (quantity.to_string(), json!(value.dims())))
@@ -81,8 +99,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         .map(|(quantity, value)| (quantity.to_string(), value))
         .collect();
     tensors.insert("tokens".to_owned(), tokens);
-    save(tensors, &args.out)?;
-    let out = args.out.display().to_string();
+    save(tensors, out)?;
+    let out = out.display().to_string();
     let lines: Vec<String> = shapes
         .iter()
         .map(|(hook, shape)| format!("{hook} {shape}"))
@@ -94,29 +112,33 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn tokens(args: &Args, model: &Model, console: &Console) -> Result<Tensor> {
-    if let Some(text) = &args.source.text {
+    if let Some(text) = &args.text {
         return token_tensor(&[&model.codec().encode_with_bos(text)?]);
     }
-    if let Some(path) = &args.source.tokens_file {
+    if let Some(path) = &args.tokens_file {
         return from_file(path, &args.key, model);
     }
-    let spec = CorpusSpec {
-        paths: args.source.corpus.clone().unwrap_or_default(),
-        unwrap: args.unwrap,
-    };
-    let (corpus, notes) = Corpus::open(&spec)?;
-    console.notes(&notes);
-    let context = args.context.unwrap_or(ROW.min(model.config().context));
-    let (rows, notes) = corpus.rows(model.codec(), context)?;
-    console.notes(&notes);
-    let rows = rows.take(args.rows.unwrap_or(usize::MAX));
+    let (_, rows) = corpus(args, SplitArg::All, model, console)?;
     let rows: Vec<&[TokenId]> = (0..rows.len()).map(|i| rows.row(i)).collect();
     token_tensor(&rows)
 }
 
+/// The text and its rows, `--rows` of them at most.
+fn corpus(
+    args: &Args,
+    usual: SplitArg,
+    model: &Model,
+    console: &Console,
+) -> Result<(Corpus, Rows)> {
+    let corpus = args.corpus.open(console)?;
+    let split = args.split.unwrap_or(usual);
+    let corpus = args.corpus.part(&corpus, split.into(), console);
+    let rows = args.corpus.rows(&corpus, model, console)?;
+    Ok((corpus, rows.take(args.rows.unwrap_or(usize::MAX))))
+}
+
 fn from_file(path: &Path, key: &str, model: &Model) -> Result<Tensor> {
-    let broken = |reason| Error::input(format!("cannot be read as safetensors ({reason})"), path);
-    let mut tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(broken)?;
+    let mut tensors = read_tensors(path)?;
     let Some(tokens) = tensors.remove(key) else {
         return Err(Error::input(
             format!("there is no tensor `{key}`, name one by --key"),

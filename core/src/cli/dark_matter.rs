@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, CorpusArgs, Exit, ModelArgs, SaeArgs};
+use super::{Console, CorpusArgs, Exit, ModelArgs, SaeArgs, open_both};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
 use crate::dims::Matrix;
@@ -38,8 +38,7 @@ pub(super) struct Args {
 
 /// Runs `umbra dark-matter`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let sae = args.sae.open(&model, console)?;
+    let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let probe = match kept(args, &sae, console)? {
         Some(probe) => probe,
         None => match fitted(args, &model, &sae, console)? {
@@ -106,6 +105,7 @@ fn texts(args: &Args, model: &Model, console: &Console) -> Result<(Rows, Rows)> 
         let (held_out, notes) = Corpus::open(&CorpusSpec {
             paths: args.held_out.clone(),
             unwrap: args.corpus.unwrap,
+            column: args.corpus.text_column.clone(),
         })?;
         console.notes(&notes);
         (corpus, held_out)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs};
+use super::{Console, Exit, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
 use crate::features::Index;
 use crate::heads::{self, Attribution, DEFINITIONS, HeadFigures};
@@ -35,8 +35,7 @@ pub(super) struct Args {
 
 /// Runs `umbra heads`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let sae = args.sae.open(&model, console)?;
+    let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let index = args.index.as_deref().map(Index::open).transpose()?;
     let figures = heads::figures(&model, &sae, index.as_ref())?;
     let attribution = attribution(args, &model, &sae)?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs};
+use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_both};
 use crate::error::Result;
 use crate::eval::Pass;
 use crate::features::{self, Detail, Example, Index, Source, TokenEffect};
@@ -60,8 +60,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let sae = args.sae.open(&model, console)?;
+    let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let (corpus, rows) = args.text.read(&model, console)?;
     let source = Source {
         corpus: args.text.describe(),

@@ -6,9 +6,10 @@
 
 mod args;
 mod capture;
+mod config;
 mod console;
-
 mod dark_matter;
+mod edits;
 mod eval;
 mod heads;
 mod hub;
@@ -16,7 +17,10 @@ mod index;
 mod model;
 mod prompt;
 mod report;
+mod runs;
+mod sampling;
 mod steer;
+mod store;
 mod train;
 
 use std::ffi::OsString;
@@ -26,7 +30,7 @@ use std::sync::Mutex;
 
 use clap::{CommandFactory as _, Parser};
 
-pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs};
+pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both};
 pub use console::{Console, Progress};
 pub use hub::hub;
 
@@ -66,10 +70,14 @@ macro_rules! nouns {
 nouns! {
     /// Train a dictionary on one hook of a model and save it as a SAELens folder
     Train => train,
-    /// Show a model, write its logits, let it continue a prompt
+    /// List, show and compare training runs by the records they left
+    Runs => runs,
+    /// Show a model, write its logits, let it continue a prompt, look into its layers and heads
     Model => model,
-    /// Write activations of chosen hooks as safetensors
+    /// Write activations of chosen hooks as safetensors, or into an activation store
     Capture => capture,
+    /// Look through an activation store for damage, or show what it holds
+    Store => store,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
     /// Build the feature index of a dictionary over a text, or show a feature of one
@@ -80,7 +88,7 @@ nouns! {
     DarkMatter => dark_matter,
     /// Features by attention head, and attribution of a feature by head and source token
     Heads => heads,
-    /// Continue a prompt twice from one seed, untouched and with a feature's direction added
+    /// Continue a prompt twice from one seed, untouched and with edits in force
     Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,
@@ -125,6 +133,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn code(args: &[OsString]) -> u8 {
+    let args = match config::expanded(args.to_vec(), &Line::command()) {
+        Ok(args) => args,
+        Err(error) => {
+            Console::new(false).error(&error.to_string());
+            return FAILED;
+        }
+    };
     let line = match Line::try_parse_from(args) {
         Ok(line) => line,
         Err(usage) => {

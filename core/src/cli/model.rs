@@ -1,5 +1,9 @@
 //! `umbra model`: what a model is, its logits, text it writes, and whether it agrees with reference values.
 
+mod attention;
+mod generate;
+mod lens;
+mod tokens;
 mod verify;
 
 use std::collections::BTreeMap;
@@ -8,10 +12,11 @@ use std::path::PathBuf;
 use candle_core::{DType, Tensor};
 use serde_json::json;
 
+use super::edits::{self, EditArgs};
 use super::{Console, Exit, ModelArgs};
 use crate::error::{Error, Result};
-use crate::ids::{HookPoint, TokenId};
-use crate::models::{Footprint, Form, Hooks, Model, NormKind, Sampling, token_tensor};
+use crate::ids::TokenId;
+use crate::models::{Footprint, Form, Model, NormKind, token_tensor};
 use crate::whole_file;
 
 /// Flags of `umbra model`.
@@ -28,7 +33,11 @@ enum Verb {
     /// Write the logits of a text as safetensors: tokens [1,t], logits [1,t,v]
     Logits(LogitsArgs),
     /// Continue a prompt, streaming the text
-    Generate(GenerateArgs),
+    Generate(generate::Args),
+    /// Show what each layer would say next at every position (logit lens)
+    Lens(lens::Args),
+    /// Show where attention heads look: all heads in figures, or the weights of one
+    Attention(attention::Args),
     /// Compare all hooks with reference values, or with what must hold between them
     Verify(verify::Args),
 }
@@ -40,11 +49,14 @@ struct InfoArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = edits::help())]
 struct LogitsArgs {
     #[command(flatten)]
     model: ModelArgs,
     #[command(flatten)]
     text: PromptArgs,
+    #[command(flatten)]
+    edits: EditArgs,
     /// File to write, whole or not at all
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -62,36 +74,14 @@ struct PromptArgs {
     tokens: Option<Vec<u32>>,
 }
 
-#[derive(Debug, clap::Args)]
-struct GenerateArgs {
-    #[command(flatten)]
-    model: ModelArgs,
-    /// Text to continue; BOS is put before it if the model names one
-    #[arg(long, value_name = "TEXT")]
-    prompt: String,
-    /// Tokens to write at most
-    #[arg(long, value_name = "N", default_value_t = 60)]
-    tokens: usize,
-    /// Sampling temperature; 0 always takes the most likely token
-    #[arg(long, value_name = "X", default_value_t = 0.8)]
-    temperature: f64,
-    /// Sample among this many most likely tokens
-    #[arg(long, value_name = "N")]
-    top_k: Option<usize>,
-    /// Sample among the most likely tokens that hold this much probability
-    #[arg(long, value_name = "P")]
-    top_p: Option<f64>,
-    /// Seed of the sampling
-    #[arg(long, value_name = "SEED", default_value_t = 0)]
-    seed: u64,
-}
-
 /// Runs `umbra model`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Info(args) => info(args, console),
         Verb::Logits(args) => logits(args, console),
-        Verb::Generate(args) => generate(args, console),
+        Verb::Generate(args) => generate::run(args, console),
+        Verb::Lens(args) => lens::run(args, console),
+        Verb::Attention(args) => attention::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
     }
 }
@@ -116,7 +106,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
         "parameters": footprint.parameters, "disk_bytes": footprint.disk_bytes, "memory_bytes": footprint.memory_bytes,
         "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
-        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "facts": card.facts,
+        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
     });
     console.answer(&object, || {
         let bos = bos.id.map_or_else(
@@ -167,15 +157,10 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 }
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let tokens = match (&args.text.text, &args.text.tokens) {
-        (Some(text), _) => model.codec().encode_with_bos(text)?,
-        (None, Some(tokens)) => tokens.iter().copied().map(TokenId).collect(),
-        (None, None) => Vec::new(),
-    };
-    check_tokens(&tokens, &model)?;
+    let (model, edits) = args.edits.open(&args.model, console)?;
+    let tokens = args.text.tokens(&model)?;
     let input = token_tensor(&[&tokens])?;
-    let logits = model.logits(&input)?;
+    let logits = edits.logits(&model, &input)?;
     let shape = logits.dims().to_vec();
     let tensors = [("tokens".to_owned(), input), ("logits".to_owned(), logits)];
     save(tensors.into(), &args.out)?;
@@ -219,68 +204,4 @@ pub(super) fn save(tensors: BTreeMap<String, Tensor>, out: &std::path::Path) -> 
         Error::input(format!("cannot be written as safetensors ({reason})"), out)
     })?;
     whole_file::write_bytes(out, &bytes)
-}
-
-/// Reads and replaces nothing.
-struct Untouched;
-
-impl Hooks for Untouched {
-    fn wants(&self, _hook: HookPoint) -> bool {
-        false
-    }
-
-    fn visit(
-        &mut self,
-        _hook: HookPoint,
-        _first: usize,
-        _value: &Tensor,
-    ) -> Result<Option<Tensor>> {
-        Ok(None)
-    }
-}
-
-fn generate(args: &GenerateArgs, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let prompt = model.codec().encode_with_bos(&args.prompt)?;
-    check_tokens(&prompt, &model)?;
-    let sampling = Sampling {
-        temperature: args.temperature,
-        top_p: args.top_p,
-        top_k: args.top_k,
-        seed: args.seed,
-        tokens: args.tokens,
-    };
-    let mut written = Vec::new();
-    let mut shown = String::new();
-    let mut failed = None;
-    let mut observe = |token| {
-        written.push(token);
-        let text = model.codec().decode(&written);
-        // A character may need several tokens: what is not yet one stays back.
-        let whole = text.trim_end_matches('\u{FFFD}');
-        if !console.json()
-            && let Some(piece) = whole.strip_prefix(shown.as_str())
-        {
-            failed = console.stream(piece).err();
-            whole.clone_into(&mut shown);
-        }
-        console.flow()
-    };
-    let tokens = model.generate(&prompt, &sampling, &mut Untouched, &mut observe)?;
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    if !console.json() {
-        console.stream("\n")?;
-    }
-    let ids: Vec<u32> = tokens.iter().map(|token| token.0).collect();
-    let object = json!({"tokens": ids, "text": model.codec().decode(&tokens)});
-    if console.json() {
-        console.answer(&object, String::new)?;
-    }
-    Ok(if console.stopped() {
-        Exit::Stopped
-    } else {
-        Exit::Done
-    })
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs};
+use super::{Console, Exit, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
 use crate::prompt::{self, Reading};
 
@@ -25,8 +25,7 @@ pub(super) struct Args {
 
 /// Runs `umbra prompt`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let model = args.model.open(console)?;
-    let sae = args.sae.open(&model, console)?;
+    let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let reading = prompt::read(&model, &sae, &args.text, 0)?;
     if reading.cut > 0 {
         let kept = reading.tokens.len();

@@ -1,32 +1,46 @@
-//! `umbra train`: a dictionary trained on one hook of a model, saved as a SAELens folder. Ctrl-C saves it as it stands.
+//! `umbra train`: a dictionary trained on one hook of a model, or on an activation store, saved as a SAELens folder. Ctrl-C saves it as it stands.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{Console, CorpusArgs, Exit, ModelArgs, Progress};
+use super::args::corpus_facts;
+use super::{Console, CorpusArgs, Exit, ModelArgs, Progress, SplitArg};
 use crate::Flow;
-use crate::corpus::{Part, Rows};
-use crate::error::Result;
+use crate::corpus::Rows;
+use crate::error::{Error, Result};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::runs::Recorder;
+use crate::store::Store;
 use crate::train::{self, Event, Keeping, Outcome, Range, SETTINGS, Setting, Spec};
 
 /// Flags of `umbra train`.
 #[derive(Debug, clap::Args)]
+#[command(
+    mut_arg("model", |arg| arg.required(false).required_unless_present("store")),
+    mut_arg("corpus", |arg| arg.required(false).required_unless_present("store").conflicts_with("store")),
+    mut_arg("text_column", |arg| arg.conflicts_with("store")),
+    mut_arg("unwrap", |arg| arg.conflicts_with("store")),
+    mut_arg("context", |arg| arg.conflicts_with("store"))
+)]
 pub(super) struct Args {
     #[command(flatten)]
-    model: ModelArgs,
+    model: Option<ModelArgs>,
     #[command(flatten)]
     corpus: CorpusArgs,
     /// Train on all of the text; otherwise 5 % of the documents are held out by --split-seed
-    #[arg(long)]
+    #[arg(long, conflicts_with = "store")]
     no_split: bool,
-    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z)
-    #[arg(long, value_name = "NAME")]
-    hook: String,
+    /// Activation store to train on, in place of --model and --corpus; what was captured decides model, text, split and row length. With --model, its
+    /// weights must be those that the store was captured from
+    #[arg(long, value_name = "DIR")]
+    store: Option<PathBuf>,
+    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z); may be left out where a --store holds one alone
+    #[arg(long, value_name = "NAME", required_unless_present = "store")]
+    hook: Option<String>,
     #[command(flatten)]
     settings: SettingArgs,
     /// Steps to take, in place of --tokens: so many batches
@@ -38,9 +52,12 @@ pub(super) struct Args {
     /// Go on from the checkpoint in the folder of --out, as if the run had never stopped
     #[arg(long)]
     resume: bool,
-    /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them
+    /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them, and the run's records run.json and events.jsonl
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// TOML file of settings: each key is the name of one of these flags, with the flag's value (or a list where it takes several); flags given here win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// How weights are stored
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
@@ -131,31 +148,13 @@ impl clap::FromArgMatches for SettingArgs {
 
 /// Runs `umbra train`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
-    let hook: HookPoint = args.hook.parse()?;
-    let mut spec = Spec::default_for(hook);
-    for (key, text) in &args.settings.0 {
-        spec.set(key, text)?;
+    if let Some(path) = &args.config {
+        console.note(&format!("Settings are taken from {}", path.display()));
     }
-    if let Some(steps) = args.steps {
-        let tokens = steps.saturating_mul(spec.batch as u64);
-        spec.set("tokens", &tokens.to_string())?;
-    }
-    spec.validate()?;
-    for (key, _) in &args.settings.0 {
-        if !spec.settings().any(|setting| setting.key == *key) {
-            console.note(&format!("{key} decides nothing for {}", spec.variant));
-        }
-    }
-    let model = args.model.open(console)?;
-    model.check_hook(hook)?;
-    let rows = read(args, &model, &mut spec, console)?;
-    let outcome = watch(args, &spec, &model, &rows, console)?;
-    let precision = match args.precision {
-        PrecisionArg::F32 => Precision::F32,
-        PrecisionArg::F16 => Precision::F16,
+    let (spec, outcome) = match &args.store {
+        Some(folder) => from_store(args, folder, console)?,
+        None => from_model(args, console)?,
     };
-    formats::save(&outcome.sae, &args.out, precision)?;
     if outcome.stopped {
         console.note(&format!(
             "Stopped after {} of {} activations: the dictionary as it stands is saved{}",
@@ -176,48 +175,149 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     })
 }
 
-/// Rows to train on; what they are goes into the facts.
-fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Result<Rows> {
-    let corpus = args.corpus.open(console)?;
-    let part = if args.no_split {
-        Part::All
-    } else {
-        Part::Train
-    };
-    let corpus = args.corpus.part(&corpus, part, console);
-    let rows = args.corpus.rows(&corpus, model, console)?;
-    let split = if args.no_split {
-        Value::from("all of the text")
-    } else {
-        json!({ "part": "train", "seed": args.corpus.split_seed })
-    };
-    spec.facts.extend([
-        ("corpus".to_owned(), Value::from(args.corpus.describe())),
-        ("corpus_sha256".to_owned(), corpus.fingerprint().into()),
-        ("corpus_documents".to_owned(), corpus.documents.len().into()),
-        ("corpus_unwrapped".to_owned(), args.corpus.unwrap.into()),
-        ("split".to_owned(), split),
-        ("model_sha256".to_owned(), model.fingerprint()?.into()),
-    ]);
-    Ok(rows)
+/// The hook asked for. Read here and not by clap: one that does not exist is a failure (1), not wrong usage (2).
+fn hook(args: &Args) -> Result<Option<HookPoint>> {
+    args.hook.as_ref().map(|hook| hook.parse()).transpose()
 }
 
-fn watch(
-    args: &Args,
-    spec: &Spec,
-    model: &Model,
-    rows: &Rows,
-    console: &Console,
-) -> Result<Outcome> {
-    let mut bar = console.progress("Training", spec.tokens, "activations");
-    let keeping = Keeping {
+/// The settings of a run on `hook`, those given by flags taken over.
+fn spec(args: &Args, hook: HookPoint, console: &Console) -> Result<Spec> {
+    let mut spec = Spec::default_for(hook);
+    for (key, text) in &args.settings.0 {
+        spec.set(key, text)?;
+    }
+    if let Some(steps) = args.steps {
+        let tokens = steps.saturating_mul(spec.batch as u64);
+        spec.set("tokens", &tokens.to_string())?;
+    }
+    spec.validate()?;
+    for (key, _) in &args.settings.0 {
+        if !spec.settings().any(|setting| setting.key == *key) {
+            console.note(&format!("{key} decides nothing for {}", spec.variant));
+        }
+    }
+    Ok(spec)
+}
+
+fn from_model(args: &Args, console: &Console) -> Result<(Spec, Outcome)> {
+    let (Some(hook), Some(model)) = (hook(args)?, &args.model) else {
+        let what = "name the hook to train on and the model, or a --store";
+        return Err(Error::setting("--hook", what));
+    };
+    let mut spec = spec(args, hook, console)?;
+    let model = model.open(console)?;
+    model.width(hook)?;
+    let rows = read(args, &model, &mut spec, console)?;
+    let keeping = keeping(args);
+    let outcome = recorded(args, &spec, model.name(), console, &mut |observe| {
+        train::run(&spec, &model, &rows, &keeping, observe)
+    })?;
+    Ok((spec, outcome))
+}
+
+/// What is kept of the run beside its dictionary.
+fn keeping(args: &Args) -> Keeping {
+    Keeping {
         folder: Some(args.out.clone()),
         every: args.checkpoint_every,
         resume: args.resume,
+    }
+}
+
+/// What trains, given its observer.
+type Training<'a> = &'a mut dyn FnMut(&mut dyn FnMut(Event) -> Flow) -> Result<Outcome>;
+
+/// Runs `train` with its progress shown, its records kept and its dictionary saved.
+fn recorded(
+    args: &Args,
+    spec: &Spec,
+    model: &str,
+    console: &Console,
+    train: Training<'_>,
+) -> Result<Outcome> {
+    let mut recorder = if args.resume {
+        keeping(args).check()?;
+        Recorder::resume(&args.out, spec, model)?
+    } else {
+        Recorder::begin(&args.out, spec, model)?
     };
-    train::run(spec, model, rows, &keeping, &mut |event| {
+    let mut bar = console.progress("Training", spec.tokens, "activations");
+    let trained = train(&mut |event| {
+        recorder.observe(&event);
         show(event, &mut bar, console)
-    })
+    });
+    drop(bar);
+    let precision = match args.precision {
+        PrecisionArg::F32 => Precision::F32,
+        PrecisionArg::F16 => Precision::F16,
+    };
+    let saved = trained.and_then(|outcome| {
+        formats::save(&outcome.sae, &args.out, precision)?;
+        Ok(outcome)
+    });
+    let kept = recorder.end(saved.as_ref());
+    let outcome = saved?;
+    kept?;
+    Ok(outcome)
+}
+
+fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Outcome)> {
+    let asked = hook(args)?;
+    let (store, notes) = Store::open(folder)?;
+    console.notes(&notes);
+    let hook = match (asked, store.about().hooks.as_slice()) {
+        (Some(hook), _) => hook,
+        (None, [only]) => only.hook,
+        (None, several) => {
+            let names: Vec<String> = several.iter().map(|at| at.hook.to_string()).collect();
+            let what = format!("the store holds {}: name one", names.join(", "));
+            return Err(Error::setting("--hook", what));
+        }
+    };
+    store.width(hook)?;
+    let mut spec = spec(args, hook, console)?;
+    if let Some(model) = &args.model {
+        let there = store.about().processing;
+        if model.process.is_some_and(|asked| asked != there) {
+            let what = format!(
+                "the store was captured from weights processed by {there}, leave the flag out"
+            );
+            return Err(Error::setting("--process", what));
+        }
+        let card = model.card(console)?;
+        store.check_model(&card.name, &card.fingerprint()?)?;
+    }
+    let about = store.about();
+    spec.facts.extend(about.corpus.clone());
+    let facts = [
+        ("model_sha256", about.model_sha256.as_str()),
+        ("store_dtype", about.dtype.name()),
+    ];
+    let facts = facts.into_iter();
+    spec.facts
+        .extend(facts.map(|(key, fact)| (key.to_owned(), Value::from(fact))));
+    let keeping = keeping(args);
+    let outcome = recorded(args, &spec, &about.model, console, &mut |observe| {
+        train::run_from_store(&spec, &store, &keeping, observe)
+    })?;
+    Ok((spec, outcome))
+}
+
+/// Rows to train on; what they are goes into the facts.
+fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Result<Rows> {
+    let corpus = args.corpus.open(console)?;
+    let split = if args.no_split {
+        SplitArg::All
+    } else {
+        SplitArg::Train
+    };
+    let corpus = args.corpus.part(&corpus, split.into(), console);
+    let rows = args.corpus.rows(&corpus, model, console)?;
+    spec.facts
+        .extend(corpus_facts(&args.corpus, &corpus, split));
+    let model = model.fingerprint()?;
+    spec.facts.insert("model_sha256".to_owned(), model.into());
+    Ok(rows)
 }
 
 fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
@@ -309,7 +409,7 @@ mod tests {
             };
             let line = parse(&[&format!("--{}", setting.flag), &value]).unwrap();
             assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
-            let mut spec = Spec::default_for(line.args.hook.parse().unwrap());
+            let mut spec = Spec::default_for(hook(&line.args).unwrap().unwrap());
             spec.set(setting.key, &value).unwrap();
             assert_eq!(spec.get(setting.key).unwrap(), value);
         }
@@ -320,6 +420,31 @@ mod tests {
         assert!(parse(&["--steps", "7", "--tokens", "70"]).is_err());
         assert!(parse(&["--checkpoint-every", "0"]).is_err());
         assert!(parse(&["--sparsity", "3"]).is_err());
+    }
+
+    #[test]
+    fn a_store_stands_in_for_model_and_corpus_and_no_text_beside_it() {
+        let parse = |more: &str| {
+            let words = ["train", "--out", "o"].into_iter();
+            let words = words.chain(more.split_whitespace());
+            Line::command()
+                .try_get_matches_from(words)
+                .and_then(|m| Line::from_arg_matches(&m))
+        };
+        let alone = parse("--store s").unwrap().args;
+        assert!(alone.model.is_none() && alone.hook.is_none());
+        let beside = parse("--store s --model m --hook h").unwrap().args;
+        assert!(beside.model.is_some());
+        for wrong in [
+            "",
+            "--model m --hook h",
+            "--corpus c --hook h",
+            "--store s --corpus c",
+            "--store s --context 8",
+            "--store s --no-split",
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

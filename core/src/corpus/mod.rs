@@ -1,10 +1,14 @@
-//! Text in: files and JSONL become documents, documents become fixed-length token rows that remember their document. No model, no tensors.
+//! Text in: files, JSONL and Parquet become documents, documents become fixed-length token rows that remember their document. No model, no tensors.
 
+mod parquet;
+#[cfg(test)]
+mod parquet_tests;
 mod read;
 mod rows;
 mod split;
 mod unwrap;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
@@ -13,22 +17,49 @@ use crate::error::{Notes, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
 
-/// One text: a `.txt` file or a line of a `.jsonl` file.
+/// Tokens of a row unless another length is asked for or the model's context is shorter.
+const ROW: usize = 256;
+
+/// What a document says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// Text, unwrapped if asked.
+    Text(String),
+    /// Token ids that some tokenizer made of it before, BOS included: one row.
+    Tokens(Vec<TokenId>),
+}
+
+impl Content {
+    /// The bytes that checksums and the split go by.
+    fn bytes(&self) -> Cow<'_, [u8]> {
+        match self {
+            Self::Text(text) => Cow::Borrowed(text.as_bytes()),
+            Self::Tokens(tokens) => {
+                let bytes = tokens.iter().flat_map(|token| token.0.to_le_bytes());
+                Cow::Owned(bytes.collect())
+            }
+        }
+    }
+}
+
+/// One text: a `.txt` file, a line of a `.jsonl` file, or a record of a `.parquet` file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// File name, with `:line` for JSONL.
+    /// File name, with `:line` for JSONL and `:record` for Parquet.
     pub name: String,
-    /// Its text, unwrapped if asked.
-    pub text: String,
+    /// What it says.
+    pub content: Content,
 }
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CorpusSpec {
-    /// Files, or folders whose `.txt` and `.jsonl` files are meant (sorted by name).
+    /// Files, or folders whose `.txt`, `.jsonl` and `.parquet` files are meant (sorted by name).
     pub paths: Vec<PathBuf>,
     /// Make the white space inside a paragraph one space and join paragraphs by one newline.
     pub unwrap: bool,
+    /// Column of Parquet files to read: text, or lists of token ids; none: `text`, else `input_ids`, else `tokens`.
+    pub column: Option<String>,
 }
 
 /// Which part of a training corpus.
@@ -46,12 +77,15 @@ pub enum Part {
 /// Documents in a fixed order.
 #[derive(Debug, Clone, Default)]
 pub struct Corpus {
-    /// The documents.
+    /// The documents, all texts or all token ids.
     pub documents: Vec<Document>,
+    /// The tokenizer that made the token ids, where a file names it.
+    pub tokenizer: Option<String>,
 }
 
 impl Corpus {
-    /// Reads everything `spec` names. An empty corpus, a missing path, text that is not UTF-8 or a JSONL line without `text` is an error.
+    /// Reads everything `spec` names. An empty corpus, a missing path, text that is not UTF-8 or a JSONL line without `text` is an error, and
+    /// so is a Parquet file without the column asked for.
     pub fn open(spec: &CorpusSpec) -> Result<(Self, Notes)> {
         read::read(spec)
     }
@@ -61,8 +95,9 @@ impl Corpus {
         Self {
             documents: vec![Document {
                 name: name.to_owned(),
-                text: text.to_owned(),
+                content: Content::Text(text.to_owned()),
             }],
+            tokenizer: None,
         }
     }
 
@@ -75,7 +110,7 @@ impl Corpus {
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         for document in &self.documents {
-            for part in [&document.name, &document.text] {
+            for part in [document.name.as_bytes(), &document.content.bytes()] {
                 hash.update((part.len() as u64).to_le_bytes());
                 hash.update(part);
             }
@@ -83,8 +118,24 @@ impl Corpus {
         format!("{:x}", hash.finalize())
     }
 
+    /// Tokens of a row unless another length is asked for: that of the longest row of token ids, 256 for text, `longest` (the model's context) at most.
+    pub fn usual_context(&self, longest: usize) -> usize {
+        let lengths = self
+            .documents
+            .iter()
+            .map(|document| match &document.content {
+                Content::Tokens(tokens) => tokens.len(),
+                Content::Text(_) => 0,
+            });
+        match lengths.max() {
+            None | Some(0) => ROW.min(longest),
+            Some(length) => length.min(longest),
+        }
+    }
+
     /// Packs the documents into rows of `context` tokens: each row begun by BOS, BOS between documents. A short last row is dropped, said in the notes;
-    /// an error if not one row fills.
+    /// an error if not one row fills. Documents of token ids are rows as they are: those that are shorter are left out and longer ones are cut, said in the
+    /// notes; ids beyond the vocabulary are an error, and so are rows without the BOS that the model puts first.
     pub fn rows(&self, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
         rows::rows(self, codec, context)
     }

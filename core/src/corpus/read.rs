@@ -1,25 +1,41 @@
-//! Files and folders into documents: plain text, and JSON lines with a field `text`. The only file access of this module.
+//! Files and folders into documents: plain text, JSON lines with a field `text`, and Parquet.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{Corpus, CorpusSpec, Document, unwrap};
+use super::{Content, Corpus, CorpusSpec, Document, parquet, unwrap};
 use crate::error::{Error, Notes, Result};
 
 pub(super) fn read(spec: &CorpusSpec) -> Result<(Corpus, Notes)> {
     let mut documents = Vec::new();
+    let mut tokenizer = None;
+    let mut empty = 0;
     for path in &spec.paths {
         for file in files(path)? {
-            read_file(&file, &mut documents)?;
+            let before = documents.len();
+            if has_extension(&file, "parquet") {
+                let name = name_of(&file);
+                let column = spec.column.as_deref();
+                let contents = parquet::read(&file, column, &name, &mut documents)?;
+                empty += contents.empty;
+                let named = contents.tokenizer.or_else(|| tokenizer_beside(&file));
+                tokenizer = tokenizer.or(named);
+            } else {
+                read_file(&file, &mut documents)?;
+            }
+            agree(&documents, before, &file)?;
         }
     }
-    let found = documents.len();
-    documents.retain(|document| !document.text.trim().is_empty());
+    let found = documents.len() + empty;
+    documents.retain(|document| match &document.content {
+        Content::Text(text) => !text.trim().is_empty(),
+        Content::Tokens(tokens) => !tokens.is_empty(),
+    });
     let mut notes = Notes::default();
     if documents.is_empty() {
         let path = spec.paths.first().cloned().unwrap_or_default();
-        let what = "the corpus is empty, name .txt or .jsonl files that hold text";
+        let what = "the corpus is empty, name .txt, .jsonl or .parquet files that hold text";
         return Err(Error::input(what, path));
     }
     let blank = found - documents.len();
@@ -30,13 +46,47 @@ pub(super) fn read(spec: &CorpusSpec) -> Result<(Corpus, Notes)> {
     }
     if spec.unwrap {
         for document in &mut documents {
-            document.text = unwrap::unwrap(&document.text);
+            if let Content::Text(text) = &mut document.content {
+                *text = unwrap::unwrap(text);
+            }
         }
     }
-    Ok((Corpus { documents }, notes))
+    let corpus = Corpus {
+        documents,
+        tokenizer,
+    };
+    Ok((corpus, notes))
 }
 
-/// `path` itself, or the `.txt` and `.jsonl` files of a folder, sorted by name.
+/// An error if the documents from number `before` on, those of `file`, are token ids and the first one is text, or the reverse.
+fn agree(documents: &[Document], before: usize, file: &Path) -> Result<()> {
+    let is_text = |document: &Document| matches!(document.content, Content::Text(_));
+    let (Some(first), Some(added)) = (documents.first(), documents.get(before)) else {
+        return Ok(());
+    };
+    if is_text(first) == is_text(added) {
+        return Ok(());
+    }
+    let kinds = ["text", "token ids"];
+    let [here, there] = if is_text(added) {
+        kinds
+    } else {
+        [kinds[1], kinds[0]]
+    };
+    Err(Error::input(
+        format!("holds {here}, the files before it hold {there}: give one kind at a time"),
+        file,
+    ))
+}
+
+/// The tokenizer that SAELens names beside a data set that it tokenized.
+fn tokenizer_beside(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file.with_file_name("sae_lens.json")).ok()?;
+    let settings: Value = serde_json::from_str(&text).ok()?;
+    Some(settings["tokenizer_name"].as_str()?.to_owned())
+}
+
+/// `path` itself, or the `.txt`, `.jsonl` and `.parquet` files of a folder, sorted by name.
 fn files(path: &Path) -> Result<Vec<PathBuf>> {
     if !path.exists() {
         return Err(Error::input("no such file or folder", path));
@@ -48,18 +98,24 @@ fn files(path: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(path).map_err(failed)? {
         let file = entry.map_err(failed)?.path();
-        if file.is_file() && (has_extension(&file, "txt") || has_extension(&file, "jsonl")) {
+        let mut known = ["txt", "jsonl", "parquet"].into_iter();
+        if file.is_file() && known.any(|extension| has_extension(&file, extension)) {
             files.push(file);
         }
     }
     if files.is_empty() {
         return Err(Error::input(
-            "the folder holds no .txt or .jsonl file, name another",
+            "the folder holds no .txt, .jsonl or .parquet file, name another",
             path,
         ));
     }
     files.sort();
     Ok(files)
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {
@@ -77,13 +133,12 @@ fn read_file(path: &Path, documents: &mut Vec<Document>) -> Result<()> {
             path,
         )
     })?;
-    let name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned();
+    let name = name_of(path);
     if !has_extension(path, "jsonl") {
-        documents.push(Document { name, text });
+        documents.push(Document {
+            name,
+            content: Content::Text(text),
+        });
         return Ok(());
     }
     for (i, line) in text.lines().enumerate() {
@@ -98,7 +153,7 @@ fn read_file(path: &Path, documents: &mut Vec<Document>) -> Result<()> {
         })?;
         documents.push(Document {
             name: format!("{name}:{number}"),
-            text,
+            content: Content::Text(text),
         });
     }
     Ok(())
@@ -129,7 +184,7 @@ mod tests {
     fn spec(path: PathBuf) -> CorpusSpec {
         CorpusSpec {
             paths: vec![path],
-            unwrap: false,
+            ..CorpusSpec::default()
         }
     }
 
@@ -147,7 +202,8 @@ mod tests {
         let (corpus, notes) = read(&spec(folder.path().to_path_buf())).unwrap();
         let names: Vec<_> = corpus.documents.iter().map(|d| d.name.as_str()).collect();
         assert_eq!(names, ["a.jsonl:1", "a.jsonl:3", "b.txt"]);
-        assert_eq!(corpus.documents[1].text, "then");
+        let then = Content::Text("then".to_owned());
+        assert_eq!(corpus.documents[1].content, then);
         assert_eq!(
             notes.iter().collect::<Vec<_>>(),
             ["1 of 4 documents hold no text and are left out"]
@@ -184,6 +240,6 @@ mod tests {
         let refused = read(&spec(none.path().to_path_buf()))
             .unwrap_err()
             .to_string();
-        assert!(refused.contains("no .txt or .jsonl"), "{refused}");
+        assert!(refused.contains("no .txt, .jsonl or .parquet"), "{refused}");
     }
 }

@@ -1,8 +1,9 @@
-//! Documents into token rows of one length: each row begun by BOS, BOS between documents, the document of every token remembered.
+//! Documents into token rows of one length: texts packed, each row begun by BOS, BOS between documents; token ids as they are. The document of every token
+//! is remembered.
 
 use rayon::prelude::*;
 
-use super::{Corpus, Rows};
+use super::{Content, Corpus, Rows};
 use crate::error::{Error, Notes, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
@@ -12,10 +13,16 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
         let what = format!("a row of {context} tokens predicts nothing, give 2 or more");
         return Err(Error::setting("context", what));
     }
+    if let Some(Content::Tokens(_)) = corpus.documents.first().map(|document| &document.content) {
+        return as_they_are(corpus, codec, context);
+    }
     let encoded: Vec<Vec<TokenId>> = corpus
         .documents
         .par_iter()
-        .map(|document| codec.encode(&document.text))
+        .map(|document| match &document.content {
+            Content::Text(text) => codec.encode(text),
+            Content::Tokens(tokens) => Ok(tokens.clone()),
+        })
         .collect::<Result<_>>()?;
     let (mut tokens, mut documents) = pack(&encoded, codec.bos().id, context);
     let left = tokens.len() % context;
@@ -33,6 +40,72 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
         notes.add(format!(
             "The last row holds {left} of {context} tokens and is left out"
         ));
+    }
+    let names = corpus.documents.iter().map(|d| d.name.clone()).collect();
+    Ok((Rows::new(context, tokens, documents, names), notes))
+}
+
+/// Rows out of documents of token ids; what was checked is said.
+fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
+    let (mut tokens, mut documents) = (Vec::new(), Vec::new());
+    let (mut short, mut cut, mut begun) = (0, 0, 0);
+    let bos = codec.bos().id;
+    for (number, document) in (0..).zip(&corpus.documents) {
+        let Content::Tokens(ids) = &document.content else {
+            continue;
+        };
+        if let Some(id) = ids.iter().find(|id| !codec.has(**id)) {
+            let what = format!(
+                "{} holds token {id}, the model's vocabulary has {} entries: the tokens are another tokenizer's",
+                document.name,
+                codec.vocab_size()
+            );
+            return Err(Error::setting("corpus", what));
+        }
+        let Some(row) = ids.get(..context) else {
+            short += 1;
+            continue;
+        };
+        cut += usize::from(ids.len() > context);
+        begun += usize::from(bos.is_some() && row.first().copied() == bos);
+        tokens.extend_from_slice(row);
+        documents.extend(std::iter::repeat_n(number, context));
+    }
+    let rows = tokens.len() / context;
+    if rows == 0 {
+        let what = format!("no row has {context} tokens, give a smaller context");
+        return Err(Error::setting("corpus", what));
+    }
+    if let Some(bos) = bos.filter(|_| begun < rows) {
+        let what = format!(
+            "{begun} of {rows} rows of token ids begin with BOS ({bos}), the model puts it before each: give --no-bos to read the rows without it, or tokenize the text again"
+        );
+        return Err(Error::setting("corpus", what));
+    }
+    let mut notes = Notes::default();
+    let tokenizer = corpus.tokenizer.as_deref().map_or_else(
+        || "no tokenizer is named beside them".to_owned(),
+        |name| format!("the tokenizer named beside them is {name}"),
+    );
+    let first = if bos.is_some() {
+        "each begins with BOS"
+    } else {
+        "no BOS is asked for"
+    };
+    notes.add(format!(
+        "Token ids are used as they are, {rows} rows of {context}: all are in the vocabulary, {first}, {tokenizer}"
+    ));
+    for (count, what) in [
+        (short, "shorter than {context} tokens and left out"),
+        (cut, "cut to their first {context} tokens"),
+    ] {
+        if count > 0 {
+            let what = what.replace("{context}", &context.to_string());
+            notes.add(format!(
+                "{count} of {} rows of token ids are {what}",
+                corpus.documents.len()
+            ));
+        }
     }
     let names = corpus.documents.iter().map(|d| d.name.clone()).collect();
     Ok((Rows::new(context, tokens, documents, names), notes))

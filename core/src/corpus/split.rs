@@ -3,8 +3,9 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Corpus, Document, Part};
+use super::{Content, Corpus, Document, Part};
 use crate::error::Notes;
+use crate::ids::TokenId;
 
 /// Share of the documents (or of a single document) that is held out.
 const SHARE: f64 = 0.05;
@@ -14,12 +15,43 @@ const LISTED: usize = 8;
 pub(super) fn part(corpus: &Corpus, part: Part, seed: u64) -> (Corpus, Notes) {
     match (part, corpus.documents.as_slice()) {
         (Part::All, _) | (_, []) => (corpus.clone(), Notes::default()),
-        (_, [single]) => single_part(single, part),
-        (_, documents) => by_document(documents, part, seed),
+        (_, [single]) => match &single.content {
+            Content::Text(text) => {
+                let (before, after) = text.split_at(cut(text));
+                halves(
+                    corpus,
+                    single,
+                    part,
+                    [before, after].map(|t| Content::Text(t.to_owned())),
+                )
+            }
+            Content::Tokens(tokens) => {
+                let (before, after) =
+                    tokens.split_at((tokens.len() as f64 * (1.0 - SHARE)) as usize);
+                halves(
+                    corpus,
+                    single,
+                    part,
+                    [before, after].map(|t: &[TokenId]| Content::Tokens(t.to_vec())),
+                )
+            }
+        },
+        (_, documents) => {
+            let (documents, notes) = by_document(documents, part, seed);
+            (with(corpus, documents), notes)
+        }
     }
 }
 
-fn by_document(documents: &[Document], part: Part, seed: u64) -> (Corpus, Notes) {
+/// `documents` in place of those of `corpus`.
+fn with(corpus: &Corpus, documents: Vec<Document>) -> Corpus {
+    Corpus {
+        documents,
+        tokenizer: corpus.tokenizer.clone(),
+    }
+}
+
+fn by_document(documents: &[Document], part: Part, seed: u64) -> (Vec<Document>, Notes) {
     let held_out = held_out(documents, seed);
     let mut notes = Notes::default();
     let mut names: Vec<_> = documents
@@ -43,11 +75,14 @@ fn by_document(documents: &[Document], part: Part, seed: u64) -> (Corpus, Notes)
         .filter(|(_, held_out)| *held_out == (part == Part::HeldOut))
         .map(|(document, _)| document.clone())
         .collect();
-    (Corpus { documents }, notes)
+    (documents, notes)
 }
 
 fn held_out(documents: &[Document], seed: u64) -> Vec<bool> {
-    let hashes: Vec<[u8; 32]> = documents.iter().map(|d| hash(&d.text, seed)).collect();
+    let hashes: Vec<[u8; 32]> = documents
+        .iter()
+        .map(|d| hash(&d.content.bytes(), seed))
+        .collect();
     let count = ((documents.len() as f64 * SHARE).round() as usize).max(1);
     let mut sorted = hashes.clone();
     sorted.sort_unstable();
@@ -60,26 +95,32 @@ fn held_out(documents: &[Document], seed: u64) -> Vec<bool> {
     held
 }
 
-fn hash(text: &str, seed: u64) -> [u8; 32] {
+fn hash(text: &[u8], seed: u64) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(seed.to_le_bytes());
     hash.update(text);
     hash.finalize().into()
 }
 
-fn single_part(document: &Document, part: Part) -> (Corpus, Notes) {
-    let (before, after) = document.text.split_at(cut(&document.text));
+/// One side of a single document.
+fn halves(
+    corpus: &Corpus,
+    document: &Document,
+    part: Part,
+    [before, after]: [Content; 2],
+) -> (Corpus, Notes) {
     let mut notes = Notes::default();
+    let bytes = |content: &Content| content.bytes().len();
     notes.add(format!(
         "There is a single document: its last 5 % ({} of {} bytes) is held out from training",
-        after.len(),
-        document.text.len()
+        bytes(&after),
+        bytes(&before) + bytes(&after)
     ));
-    let corpus = match part {
-        Part::HeldOut => Corpus::from_text(&format!("{} (last 5 %)", document.name), after),
-        Part::All | Part::Train => Corpus::from_text(&document.name, before),
+    let (name, content) = match part {
+        Part::HeldOut => (format!("{} (last 5 %)", document.name), after),
+        Part::All | Part::Train => (document.name.clone(), before),
     };
-    (corpus, notes)
+    (with(corpus, vec![Document { name, content }]), notes)
 }
 
 /// Where the last 5 % begin: at the next white space, else the last before, else between two characters.
@@ -98,16 +139,26 @@ fn cut(text: &str) -> usize {
 mod tests {
     use super::*;
 
+    fn text(document: &Document) -> &str {
+        match &document.content {
+            Content::Text(text) => text,
+            Content::Tokens(_) => "",
+        }
+    }
+
     fn corpus(texts: impl IntoIterator<Item = String>) -> Corpus {
         let documents = texts
             .into_iter()
             .enumerate()
             .map(|(i, text)| Document {
                 name: format!("{i}.txt"),
-                text,
+                content: Content::Text(text),
             })
             .collect();
-        Corpus { documents }
+        Corpus {
+            documents,
+            tokenizer: None,
+        }
     }
 
     #[test]
@@ -133,10 +184,10 @@ mod tests {
         let few = corpus(["a", "b", "c"].map(String::from));
         let (held_out, _) = part(&few, Part::HeldOut, 1);
         assert_eq!(held_out.documents.len(), 1);
-        let text = held_out.documents[0].text.clone();
+        let text = text(&held_out.documents[0]).to_owned();
         let twice = corpus(["a", "b", "c", &text].map(String::from));
         let (again, _) = part(&twice, Part::HeldOut, 1);
-        let texts: Vec<_> = again.documents.iter().map(|d| &d.text).collect();
+        let texts: Vec<_> = again.documents.iter().map(self::text).collect();
         assert_eq!(texts, [&text, &text]);
         let copies = corpus(["a", "a", "a"].map(String::from));
         assert_eq!(part(&copies, Part::Train, 1).0.documents.len(), 2);
@@ -148,7 +199,10 @@ mod tests {
         let one = Corpus::from_text("one.txt", &text);
         let (train, notes) = part(&one, Part::Train, 0);
         let (held_out, _) = part(&one, Part::HeldOut, 0);
-        let (train, held_out) = (&train.documents[0].text, &held_out.documents[0].text);
+        let (train, held_out) = (
+            self::text(&train.documents[0]),
+            self::text(&held_out.documents[0]),
+        );
         assert_eq!(format!("{train}{held_out}"), text);
         assert!(
             train.ends_with("word") && held_out.starts_with(" word"),
@@ -158,7 +212,7 @@ mod tests {
         assert!(notes.iter().any(|n| n.contains("its last 5 %")));
         let dense = Corpus::from_text("x", &"é".repeat(50));
         assert_eq!(
-            part(&dense, Part::HeldOut, 0).0.documents[0].text,
+            self::text(&part(&dense, Part::HeldOut, 0).0.documents[0]),
             "é".repeat(3)
         );
     }

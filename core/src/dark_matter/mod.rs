@@ -131,6 +131,12 @@ impl Probe {
         self.sae_fingerprint == keep::fingerprint(sae)
     }
 
+    /// What ties a probe to `sae`.
+    #[cfg(test)]
+    pub(crate) fn fingerprint_of(sae: &Sae) -> String {
+        keep::fingerprint(sae)
+    }
+
     /// Splits the errors of activations `[n, d]`: `x = x̂ + linear + nonlinear` up to f32 rounding.
     pub fn split(&self, sae: &Sae, x: &Matrix) -> Result<Split> {
         split::split(&self.weights, sae, x)

@@ -157,8 +157,8 @@ pub fn run(
     sums.figures().map(Some)
 }
 
-/// Mean activation `[d]` at `hook` over positions 1 to t−1 of all rows.
-fn mean(
+/// Mean activation `[d]` at `hook` over positions 1 to t−1 of all rows; `observe` gets the rows done. `None` if it stopped it.
+pub fn mean(
     model: &Model,
     rows: &Rows,
     hook: HookPoint,

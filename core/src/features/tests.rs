@@ -32,10 +32,11 @@ fn rows() -> Rows {
     let text = std::fs::read_to_string(demo().join("text/held-out/alice.txt")).unwrap();
     let documents = [0, 4000, 6000].map(|from| crate::corpus::Document {
         name: format!("alice {from}"),
-        text: text.chars().skip(from).take(3500).collect(),
+        content: crate::corpus::Content::Text(text.chars().skip(from).take(3500).collect()),
     });
     let corpus = Corpus {
         documents: documents.into(),
+        tokenizer: None,
     };
     let (rows, _) = corpus.rows(model().codec(), CONTEXT_OF_ROWS).unwrap();
     rows.take(60)

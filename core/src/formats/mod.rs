@@ -5,8 +5,8 @@ mod sae_lens;
 use std::path::Path;
 
 use crate::error::{Error, Notes, Result};
-use crate::models::Model;
-use crate::sae::Sae;
+use crate::models::{Model, Processing};
+use crate::sae::{Provenance, Sae};
 
 /// How weights are stored; `cfg.json` says `float32` either way, since readers compute in what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,6 +36,16 @@ pub fn open(path: &Path) -> Result<(Sae, Notes)> {
 /// Writes a SAELens folder (`cfg.json`, `sae_weights.safetensors`), whole or not at all.
 pub fn save(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
     sae_lens::write(sae, folder, precision)
+}
+
+/// How the model was processed that `sae` was trained on, if its file says so.
+pub fn processing(sae: &Sae) -> Option<Processing> {
+    sae_lens::kwargs::processing(&sae.provenance).map(|named| named.processing)
+}
+
+/// Notes in `provenance` how the model is processed, where SAELens looks for it.
+pub fn name_processing(provenance: &mut Provenance, processing: Processing) {
+    sae_lens::kwargs::write(provenance, processing);
 }
 
 /// An error unless `sae` names a hook that `model` has, of the dictionary's width.

@@ -42,10 +42,20 @@ pub(super) enum Logits {
 }
 
 /// Keys and values kept between the passes of one generation.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Memory {
     cache: KeyValueCache,
     positions: usize,
+}
+
+impl Memory {
+    /// What the layers below `layer` hold, for a pass that begins at that layer with the residual stream of the same positions.
+    pub(super) fn below(&self, layer: Layer) -> Self {
+        Self {
+            cache: self.cache.below(layer.index()),
+            positions: 0,
+        }
+    }
 }
 
 impl Decoder {

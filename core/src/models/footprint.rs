@@ -7,6 +7,7 @@ use super::families::Family;
 use super::load::Source;
 use super::settings::Settings;
 use super::weights::{Weights, is_buffer};
+use super::{Config, Opening};
 use crate::error::{Error, Result};
 
 /// Bytes of a number in memory.
@@ -45,9 +46,9 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Of the model at `path`, held as `form` if it were loaded; its headers alone are read.
-    pub fn of(path: &Path, form: Form) -> Result<Self> {
-        Source::find(path, form)?.footprint()
+    /// Of the model at `path`, opened as `opening` says if it were loaded; its headers alone are read.
+    pub fn of(path: &Path, opening: Opening) -> Result<Self> {
+        Source::find(path, opening)?.footprint()
     }
 
     /// From headers.
@@ -84,6 +85,19 @@ impl Footprint {
         })
     }
 
+    /// With the unembedding apart from the embedding, where the file has one matrix for both.
+    pub(super) fn untied(self, settings: &Settings, config: &Config) -> Result<Self> {
+        let shared = if settings.flag("tie_word_embeddings")? {
+            F32 * config.vocab as u64 * config.d_model as u64
+        } else {
+            0
+        };
+        Ok(Self {
+            memory_bytes: self.memory_bytes + shared,
+            ..self
+        })
+    }
+
     /// An error if the weights need more than `free` bytes.
     pub(super) fn fits(&self, free: u64) -> Result<()> {
         if self.memory_bytes <= free {
@@ -110,7 +124,7 @@ mod tests {
     }
 
     fn told(path: &Path) -> Footprint {
-        Footprint::of(path, Form::F32).unwrap()
+        Footprint::of(path, Opening::default()).unwrap()
     }
 
     #[test]
@@ -123,7 +137,7 @@ mod tests {
         assert!(all.len() >= 10, "{all:?}");
         all.push((repository("assets/demo/model"), "F16"));
         for (path, kind) in all {
-            let (card, noted) = Card::of(&path, Form::F32).unwrap();
+            let (card, noted) = Card::of(&path, Opening::default()).unwrap();
             let told = told(&path);
             assert_eq!(card.footprint, told);
             let (model, notes) = Model::open(&path).unwrap();
@@ -184,7 +198,7 @@ mod tests {
             assert!(config.contains(from));
             let path = folder.path().join("config.json");
             std::fs::write(path, config.replace(from, to)).unwrap();
-            Card::of(folder.path(), Form::F32).map(|_| ())
+            Card::of(folder.path(), Opening::default()).map(|_| ())
         };
         let said = |from, to| refused(from, to).unwrap_err().to_string();
         let layers = said("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");

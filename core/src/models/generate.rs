@@ -2,16 +2,29 @@
 
 use candle_core::Tensor;
 use candle_transformers::generation::{LogitsProcessor, Sampling as Choice};
+use candle_transformers::utils::apply_repeat_penalty;
 
 use super::decoder::{Logits, Memory};
 use super::{Hooks, Model, Sampling, Start, token_tensor};
 use crate::Flow;
 use crate::error::{Error, Result};
-use crate::ids::TokenId;
+use crate::ids::{HookPoint, Layer, Site, TokenId};
+
+/// Why a continuation has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finish {
+    /// All tokens asked for were made.
+    Length,
+    /// The model reads no more tokens.
+    Context,
+    /// This stop string was written.
+    Stop(String),
+}
 
 /// A continuation that advances one token at a time, so that several can take turns.
 pub struct Generator<'m> {
     model: &'m Model,
+    sampling: Sampling,
     chooser: LogitsProcessor,
     memory: Memory,
     /// Tokens the memory holds, for models that turn other ways once they reach so far.
@@ -22,6 +35,11 @@ pub struct Generator<'m> {
     next: Option<Tensor>,
     /// Tokens still to make.
     left: usize,
+    /// Why it ends when none is left.
+    end: Finish,
+    /// The end of what was written, as bytes, while a stop string may begin there.
+    tail: Vec<u8>,
+    finish: Option<Finish>,
 }
 
 impl std::fmt::Debug for Generator<'_> {
@@ -40,12 +58,20 @@ impl<'m> Generator<'m> {
         Ok(Self {
             model,
             chooser: LogitsProcessor::from_sampling(sampling.seed, choice(sampling)?),
+            sampling: sampling.clone(),
             memory: Memory::default(),
             held: Vec::new(),
             unread: prompt.to_vec(),
             next: None,
             // A prompt beyond the context is refused by the pass itself.
             left: sampling.tokens.min(room.max(1)),
+            end: if sampling.tokens > room {
+                Finish::Context
+            } else {
+                Finish::Length
+            },
+            tail: Vec::new(),
+            finish: None,
         })
     }
 
@@ -61,16 +87,15 @@ impl<'m> Generator<'m> {
             self.unread.splice(0..0, self.held.drain(..));
         }
         let tokens = token_tensor(&[&self.unread])?;
-        let logits = self
-            .model
-            .decoder
-            .forward(
-                &self.model.config,
-                Start::Tokens(&tokens),
-                Logits::Last,
-                hooks,
-                Some(&mut self.memory),
-            )?
+        self.pass(Start::Tokens(&tokens), hooks)
+    }
+
+    /// Runs `unread` from `start` on.
+    fn pass(&mut self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Tensor> {
+        let memory = Some(&mut self.memory);
+        let (config, decoder) = (&self.model.config, &self.model.decoder);
+        let logits = decoder.forward(config, start, Logits::Last, hooks, memory)?;
+        let logits = logits
             .ok_or_else(|| {
                 Error::setting("hooks", "generation cannot end at a hook, it needs logits")
             })?
@@ -80,22 +105,151 @@ impl<'m> Generator<'m> {
         Ok(logits)
     }
 
+    /// Runs the prompt and keeps what enters the block of `first`, so that [`Generator::fork`] need not compute what lies before it again.
+    /// `hooks` look and replace nothing.
+    pub fn enter(&mut self, first: HookPoint, hooks: &mut dyn Hooks) -> Result<Option<Entering>> {
+        let blocks = Layer::from(self.model.config.layers);
+        let (layer, at) = match first {
+            HookPoint::Block(layer, _) => (layer, HookPoint::Block(layer, Site::ResidPre)),
+            HookPoint::FinalScale | HookPoint::FinalNormalized => {
+                let last = Layer(blocks.0 - 1);
+                (blocks, HookPoint::Block(last, Site::ResidPost))
+            }
+            HookPoint::Embed | HookPoint::PosEmbed => {
+                self.logits(hooks)?;
+                return Ok(None);
+            }
+        };
+        let mut entry = Entry {
+            at,
+            value: None,
+            inner: hooks,
+        };
+        self.logits(&mut entry)?;
+        Ok(entry.value.map(|value| Entering { layer, value }))
+    }
+
+    /// A second continuation of the same prompt by the same seed, whose hooks reach nothing before the block of `at` (nothing of the prompt at all
+    /// where it is none). It is bit by bit what it would be alone. To be called before this one makes its first token.
+    pub fn fork(&self, at: Option<&Entering>, hooks: &mut dyn Hooks) -> Result<Self> {
+        let mut other = Self::new(self.model, &self.held, &self.sampling)?;
+        if let Some(Entering { layer, value }) = at {
+            other.memory = self.memory.below(*layer);
+            other.pass(Start::Residual(*layer, value), hooks)?;
+        } else {
+            other.memory = self.memory.clone();
+            other.next.clone_from(&self.next);
+            other.held.append(&mut other.unread);
+        }
+        Ok(other)
+    }
+
+    /// A second continuation of the same prompt by the same seed that reads it by itself. To be called before this one makes its first token.
+    pub fn again(&self, hooks: &mut dyn Hooks) -> Result<Self> {
+        let mut other = Self::new(self.model, &self.held, &self.sampling)?;
+        other.logits(hooks)?;
+        Ok(other)
+    }
+
     /// Takes `token` as the next one, whoever chose it.
-    pub(super) fn read(&mut self, token: TokenId) {
+    pub(crate) fn read(&mut self, token: TokenId) {
         self.next = None;
         self.unread = vec![token];
     }
 
-    /// The next token; `None` once all asked for were made or the context is full.
+    /// Whether no token is left to make.
+    pub fn is_over(&self) -> bool {
+        self.left == 0 || self.finish.is_some()
+    }
+
+    /// Why it has ended, once a step has found that it has.
+    pub fn finish(&self) -> Option<&Finish> {
+        self.finish.as_ref()
+    }
+
+    /// The next token; `None` once all asked for were made, the context is full, or a stop string was written.
     pub fn step(&mut self, hooks: &mut dyn Hooks) -> Result<Option<TokenId>> {
-        if self.left == 0 {
+        if self.finish.is_none() && self.left == 0 {
+            self.finish = Some(self.end.clone());
+        }
+        if self.finish.is_some() {
             return Ok(None);
         }
         let logits = self.logits(hooks)?;
-        let token = TokenId(self.chooser.sample(&logits)?);
+        let token = self.choose(&logits)?;
         self.left -= 1;
         self.read(token);
+        self.look_for_stop(token);
         Ok(Some(token))
+    }
+
+    fn choose(&mut self, logits: &Tensor) -> Result<TokenId> {
+        let penalty = self.sampling.repetition_penalty;
+        let logits = if penalty == 1.0 {
+            logits.clone()
+        } else {
+            let held: Vec<u32> = self.held.iter().map(|token| token.0).collect();
+            apply_repeat_penalty(logits, penalty, &held)?
+        };
+        let largest = logits.max(0)?.to_scalar::<f32>()?;
+        let sum = logits.sum_all()?.to_scalar::<f32>()?;
+        if !largest.is_finite() || sum.is_nan() {
+            return Err(Error::Numeric {
+                what: format!(
+                    "the logits after token {} are no numbers: are the weights whole, or does an edit reach too far?",
+                    self.held.len()
+                ),
+            });
+        }
+        Ok(TokenId(self.chooser.sample(&logits)?))
+    }
+
+    fn look_for_stop(&mut self, token: TokenId) {
+        let Some(longest) = self.sampling.stop.iter().map(String::len).max() else {
+            return;
+        };
+        self.tail.extend(self.model.codec.bytes(token));
+        let found = |stop: &&String| {
+            let mut windows = self.tail.windows(stop.len());
+            windows.any(|window| window == stop.as_bytes())
+        };
+        if let Some(stop) = self.sampling.stop.iter().find(found) {
+            self.finish = Some(Finish::Stop(stop.clone()));
+        }
+        let kept = self.tail.len().min(longest.saturating_sub(1));
+        self.tail.drain(..self.tail.len() - kept);
+    }
+}
+
+/// The residual stream of a prompt as it enters a block.
+#[derive(Debug, Clone)]
+pub struct Entering {
+    layer: Layer,
+    /// `[1, t, d]`.
+    value: Tensor,
+}
+
+/// Keeps the value at one hook, and lets others look.
+struct Entry<'a> {
+    at: HookPoint,
+    value: Option<Tensor>,
+    inner: &'a mut dyn Hooks,
+}
+
+impl Hooks for Entry<'_> {
+    fn wants(&self, hook: HookPoint) -> bool {
+        hook == self.at || self.inner.wants(hook)
+    }
+
+    fn visit(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        if hook == self.at {
+            self.value = Some(value.clone());
+        }
+        if self.inner.wants(hook) {
+            self.inner.visit(hook, first, value)
+        } else {
+            Ok(None)
+        }
     }
 }
 
@@ -121,6 +275,7 @@ pub(super) fn generate(
 
 fn choice(sampling: &Sampling) -> Result<Choice> {
     let temperature = sampling.temperature;
+    let penalty = sampling.repetition_penalty;
     if !(temperature >= 0.0 && temperature.is_finite()) {
         return Err(Error::setting(
             "temperature",
@@ -137,6 +292,18 @@ fn choice(sampling: &Sampling) -> Result<Choice> {
     }
     if sampling.top_k == Some(0) {
         return Err(Error::setting("top_k", "0 tokens leave nothing to choose"));
+    }
+    if !(penalty > 0.0 && penalty.is_finite()) {
+        return Err(Error::setting(
+            "repetition_penalty",
+            format!("{penalty} is not a positive number, 1 leaves repetition alone"),
+        ));
+    }
+    if sampling.stop.iter().any(String::is_empty) {
+        return Err(Error::setting(
+            "stop",
+            "an empty text would stop before anything is written, give a longer one",
+        ));
     }
     Ok(match (sampling.top_k, sampling.top_p) {
         _ if temperature < 1e-7 => Choice::ArgMax,

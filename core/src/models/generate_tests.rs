@@ -8,7 +8,7 @@ use candle_core::{D, Tensor};
 use crate::Flow;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site, TokenId};
-use crate::models::{Hooks, Model, NoHooks, Sampling, token_tensor};
+use crate::models::{Finish, Hooks, Model, NoHooks, Sampling, token_tensor};
 
 fn repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
@@ -184,4 +184,126 @@ fn a_text_that_grows_beyond_the_original_context_is_turned_anew() {
         text.extend(generator.step(&mut NoHooks).unwrap());
     }
     assert_eq!(text.len(), 16);
+}
+
+/// Logits of each token as it is chosen, and the token.
+fn choices(model: &Model, sampling: &Sampling, prompt: &[TokenId]) -> Vec<(Vec<f32>, TokenId)> {
+    let mut generator = model.generator(prompt, sampling).unwrap();
+    let mut all = Vec::new();
+    loop {
+        let logits = generator.logits(&mut NoHooks).unwrap().to_vec1().unwrap();
+        let Some(token) = generator.step(&mut NoHooks).unwrap() else {
+            return all;
+        };
+        all.push((logits, token));
+        if generator.is_over() {
+            return all;
+        }
+    }
+}
+
+#[test]
+fn tokens_come_from_the_likeliest_that_top_k_and_top_p_leave() {
+    let model = Model::open(&repository("assets/demo/model")).unwrap().0;
+    let prompt = model.codec().encode_with_bos("Once upon a time").unwrap();
+    for (top_k, top_p) in [(Some(3), None), (None, Some(0.5)), (Some(5), Some(0.6))] {
+        let sampling = Sampling {
+            temperature: 1.3,
+            top_k,
+            top_p,
+            tokens: 40,
+            ..Sampling::default()
+        };
+        let mut ranks = std::collections::BTreeSet::new();
+        for (logits, token) in choices(&model, &sampling, &prompt) {
+            let warm: Vec<f64> = logits.iter().map(|l| (f64::from(*l) / 1.3).exp()).collect();
+            let sum: f64 = warm.iter().sum();
+            let own = warm[token.index()];
+            let before: Vec<f64> = warm.iter().copied().filter(|w| *w > own).collect();
+            assert!(
+                top_k.is_none_or(|k| before.len() < k),
+                "{top_k:?} {top_p:?}"
+            );
+            // A token is taken while those before it do not hold p yet; the sum is over f32.
+            let held = before.iter().sum::<f64>() / sum;
+            assert!(top_p.is_none_or(|p| held < p + 1e-4), "{held} {top_p:?}");
+            ranks.insert(before.len());
+        }
+        assert!(ranks.len() > 1, "something is left to chance: {ranks:?}");
+    }
+}
+
+#[test]
+fn a_repetition_penalty_weighs_what_the_text_already_holds() {
+    let model = Model::open(&repository("tests/golden/tiny-gpt2"))
+        .unwrap()
+        .0;
+    let prompt = [3, 9, 9, 40].map(TokenId);
+    let sampling = Sampling {
+        repetition_penalty: 1.7,
+        ..greedy(16)
+    };
+    let mut held = prompt.to_vec();
+    let mut moved = 0;
+    for (logits, token) in choices(&model, &sampling, &prompt) {
+        let weighed = |(id, logit): (usize, &f32)| {
+            let logit = *logit;
+            match held.contains(&TokenId::from(id)) {
+                true if logit >= 0.0 => logit / 1.7,
+                true => logit * 1.7,
+                false => logit,
+            }
+        };
+        let all: Vec<f32> = logits.iter().enumerate().map(weighed).collect();
+        let best = |all: &[f32]| {
+            (0..all.len())
+                .max_by(|a, b| all[*a].total_cmp(&all[*b]))
+                .unwrap()
+        };
+        assert_eq!(token.index(), best(&all));
+        moved += usize::from(best(&all) != best(&logits));
+        held.push(token);
+    }
+    assert!(moved > 0, "the penalty never decided");
+}
+
+#[test]
+fn a_text_ends_with_the_token_that_completes_a_stop_string() {
+    let model = Model::open(&repository("assets/demo/model")).unwrap().0;
+    let prompt = model.codec().encode_with_bos("Once upon a time").unwrap();
+    let all = model
+        .generate(&prompt, &greedy(20), &mut NoHooks, &mut on)
+        .unwrap();
+    let text = model.codec().decode(&all);
+    // From inside the fourth token into the fifth.
+    let before = model.codec().decode(&all[..4]);
+    let stop = text[before.len() - 1..].chars().take(3).collect::<String>();
+    let sampling = Sampling {
+        stop: vec!["never written".to_owned(), stop.clone()],
+        ..greedy(20)
+    };
+    let mut generator = model.generator(&prompt, &sampling).unwrap();
+    let mut new = Vec::new();
+    while let Some(token) = generator.step(&mut NoHooks).unwrap() {
+        new.push(token);
+    }
+    let at = text.find(&stop).unwrap();
+    assert!(model.codec().decode(&new).len() >= at + stop.len());
+    assert!(model.codec().decode(&new[..new.len() - 1]).len() < at + stop.len());
+    assert_eq!(generator.finish(), Some(&Finish::Stop(stop)));
+    for (sampling, why) in [(greedy(2), Finish::Length), (greedy(5000), Finish::Context)] {
+        let mut generator = model.generator(&prompt, &sampling).unwrap();
+        while generator.step(&mut NoHooks).unwrap().is_some() {}
+        assert_eq!(generator.finish(), Some(&why));
+    }
+    let empty = Sampling {
+        stop: vec![String::new()],
+        ..greedy(2)
+    };
+    assert!(model.generator(&prompt, &empty).is_err());
+    let none = Sampling {
+        repetition_penalty: 0.0,
+        ..greedy(2)
+    };
+    assert!(model.generator(&prompt, &none).is_err());
 }

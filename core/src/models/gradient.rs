@@ -62,7 +62,7 @@ pub struct Gradients {
 }
 
 /// Sum of next-token cross-entropy of logits `[b, t, v]`, in nats.
-pub(super) fn next_token_loss(logits: &Tensor, tokens: &Tensor) -> Result<Tensor> {
+pub(crate) fn next_token_loss(logits: &Tensor, tokens: &Tensor) -> Result<Tensor> {
     let (_, t) = tokens.dims2()?;
     if t < 2 {
         return Err(Error::setting(

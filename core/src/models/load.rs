@@ -1,10 +1,11 @@
 //! From a path to a model: which files, which family, which tokenizer. The only file of `models` that opens files besides `weights`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use candle_core::{Device, Tensor};
 use sha2::{Digest as _, Sha256};
 
-use super::Config;
 use super::decoder::Decoder;
 use super::families::Family;
 use super::footprint::{Footprint, Form};
@@ -12,6 +13,7 @@ use super::gguf::Gguf;
 use super::hub;
 use super::settings::Settings;
 use super::weights::{Fetch, Safetensors, Weights};
+use super::{Config, Opening, Processing};
 use crate::device;
 use crate::error::{Error, Notes, Result};
 use crate::text::TextCodec;
@@ -26,6 +28,17 @@ pub(super) struct Loaded {
     pub(super) codec: TextCodec,
     /// What it takes.
     pub(super) footprint: Footprint,
+    /// What is done to its weights.
+    pub(super) processing: Processing,
+}
+
+impl Loaded {
+    /// What is particular about it, in sentences for its card.
+    pub(super) fn facts(&self) -> Vec<String> {
+        let mut facts = self.decoder.facts();
+        facts.extend(self.processing.fact());
+        facts
+    }
 }
 
 /// A model whose headers are read and whose weights are not.
@@ -33,6 +46,7 @@ pub(super) struct Source {
     path: PathBuf,
     settings: Settings,
     place: Place,
+    processing: Processing,
 }
 
 enum Place {
@@ -41,8 +55,9 @@ enum Place {
 }
 
 impl Source {
-    /// Finds out what lies at `path`, to be held as `form` where it can be.
-    pub(super) fn find(path: &Path, form: Form) -> Result<Self> {
+    /// Finds out what lies at `path`, to be held where it can be and processed as `opening` says.
+    pub(super) fn find(path: &Path, opening: Opening) -> Result<Self> {
+        let processing = opening.processing;
         if !path.exists() {
             return Err(Error::input(
                 "does not exist: give a model folder, a .gguf file, or a name on the hub such as openai-community/gpt2",
@@ -50,12 +65,13 @@ impl Source {
             ));
         }
         if path.is_file() {
-            let file = Gguf::open(path, form)?;
+            let file = Gguf::open(path, opening.form)?;
             let settings = file.settings()?;
             return Ok(Self {
                 path: path.to_path_buf(),
                 settings: Family::of(&settings)?.complete(settings),
                 place: Place::File(Box::new(file)),
+                processing,
             });
         }
         let settings_path = path.join("config.json");
@@ -74,6 +90,7 @@ impl Source {
             path: path.to_path_buf(),
             settings,
             place: Place::Folder(Safetensors::open(path)?),
+            processing,
         })
     }
 
@@ -83,7 +100,19 @@ impl Source {
             Place::Folder(files) => (files.files(), Form::F32),
             Place::File(file) => (vec![self.path.clone()], file.form()),
         };
-        Footprint::new(&self.settings, self.weights(), held)
+        let footprint = Footprint::new(&self.settings, self.weights(), held)?;
+        if self.processing.is_none() {
+            return Ok(footprint);
+        }
+        let (config, decoder) =
+            Family::of(&self.settings)?.build(&self.settings, &Fetch::hollow(self.weights()))?;
+        let allowed =
+            self.processing
+                .allowed((&config, &decoder), footprint.form, &mut Notes::default())?;
+        if allowed.unties() {
+            return footprint.untied(&self.settings, &config);
+        }
+        Ok(footprint)
     }
 
     /// Everything but the weights, whose names and shapes are checked and whose values are not read.
@@ -98,7 +127,11 @@ impl Source {
         if let Some(free) = device::free_memory() {
             footprint.fits(free)?;
         }
-        self.put_together(&Fetch::new(self.weights()), footprint, notes)
+        let mut loaded = self.put_together(&Fetch::new(self.weights()), footprint, notes)?;
+        loaded
+            .processing
+            .apply(&loaded.config, &mut loaded.decoder)?;
+        Ok(loaded)
     }
 
     fn put_together(
@@ -109,6 +142,9 @@ impl Source {
     ) -> Result<Loaded> {
         let family = Family::of(&self.settings)?;
         let (config, decoder) = family.build(&self.settings, fetch)?;
+        let processing = self
+            .processing
+            .allowed((&config, &decoder), footprint.form, notes)?;
         let codec = self.codec(&config, notes)?;
         codec.check_vocabulary(config.vocab, notes)?;
         notes.add(match codec.bos().id {
@@ -120,6 +156,7 @@ impl Source {
             decoder,
             codec,
             footprint,
+            processing,
         })
     }
 
@@ -169,6 +206,16 @@ pub(super) fn name_of(path: &Path) -> String {
         || path.display().to_string(),
         |name| name.to_string_lossy().into_owned(),
     )
+}
+
+/// The tensors of a safetensors file by name: captured values, reference values (`tokens` `[b, t]` and tensors under the names of quantities).
+pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
+    let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| {
+        let text = e.to_string();
+        let reason = text.lines().next().unwrap_or_default();
+        Error::input(format!("is no readable safetensors file ({reason})"), path)
+    })?;
+    Ok(tensors.into_iter().collect())
 }
 
 /// Hex SHA-256 over the bytes of `files` in order.

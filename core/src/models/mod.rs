@@ -10,6 +10,8 @@ mod gguf;
 mod gradient;
 pub mod hub;
 mod load;
+mod opening;
+mod processing;
 mod quantity;
 mod rope;
 mod settings;
@@ -24,8 +26,12 @@ use candle_core::{D, Device, Tensor};
 
 use self::decoder::{Decoder, Logits};
 pub use self::footprint::{Footprint, Form};
-pub use self::generate::Generator;
+pub use self::generate::{Entering, Finish, Generator};
+pub(crate) use self::gradient::next_token_loss;
 pub use self::gradient::{Gradients, Scalar};
+pub use self::load::read_tensors;
+pub use self::opening::Opening;
+pub use self::processing::{Processing, STEPS, Step};
 pub use self::quantity::Quantity;
 use crate::Flow;
 use crate::dims::{Dims, Matrix};
@@ -109,10 +115,14 @@ pub struct Sampling {
     pub top_p: Option<f64>,
     /// Most likely tokens considered, if limited.
     pub top_k: Option<usize>,
+    /// Logits of tokens the text already holds are divided by this where positive and multiplied where not (Keskar et al. 2019); 1 leaves them.
+    pub repetition_penalty: f32,
     /// Seeds the choice.
     pub seed: u64,
     /// Tokens to generate at most (the context's end stops earlier).
     pub tokens: usize,
+    /// Generation ends with the token that completes one of these.
+    pub stop: Vec<String>,
 }
 
 impl Default for Sampling {
@@ -121,8 +131,10 @@ impl Default for Sampling {
             temperature: 0.8,
             top_p: None,
             top_k: Some(40),
+            repetition_penalty: 1.0,
             seed: 0,
             tokens: 60,
+            stop: Vec::new(),
         }
     }
 }
@@ -140,19 +152,22 @@ pub struct Card {
     pub footprint: Footprint,
     /// What is particular about it, in sentences.
     pub facts: Vec<String>,
+    /// What would be done to its weights.
+    pub processing: Processing,
 }
 
 impl Card {
-    /// Of the model at `path`, held as `form` if it were loaded. Missing and misshapen tensors are errors here too; nothing large is read.
-    pub fn of(path: &Path, form: Form) -> Result<(Self, Notes)> {
+    /// Of the model at `path`, opened as `opening` says if it were loaded. Missing and misshapen tensors are errors here too; nothing large is read.
+    pub fn of(path: &Path, opening: Opening) -> Result<(Self, Notes)> {
         let mut notes = Notes::default();
-        let described = load::Source::find(path, form)?.describe(&mut notes)?;
+        let described = load::Source::find(path, opening)?.describe(&mut notes)?;
         let card = Self {
             name: load::name_of(path),
+            facts: described.facts(),
+            processing: described.processing,
             config: described.config,
             codec: described.codec,
             footprint: described.footprint,
-            facts: described.decoder.facts(),
         };
         Ok((card, notes))
     }
@@ -172,21 +187,25 @@ pub struct Model {
     name: String,
     path: PathBuf,
     footprint: Arc<Footprint>,
+    processing: Processing,
+    facts: Vec<String>,
     fingerprint: Arc<OnceLock<String>>,
 }
 
 impl Model {
     /// Loads a HuggingFace folder or a GGUF file; the notes say what was decided.
     pub fn open(path: &Path) -> Result<(Self, Notes)> {
-        Self::open_as(path, Form::F32)
+        Self::open_as(path, Opening::default())
     }
 
-    /// The same with the weights held as `form`; those of a folder are f32 in either.
-    pub fn open_as(path: &Path, form: Form) -> Result<(Self, Notes)> {
+    /// The same with the weights held and processed as `opening` says; those of a folder are f32 whatever it says.
+    pub fn open_as(path: &Path, opening: Opening) -> Result<(Self, Notes)> {
         let mut notes = Notes::default();
-        let loaded = load::Source::find(path, form)?.load(&mut notes)?;
+        let loaded = load::Source::find(path, opening)?.load(&mut notes)?;
         let name = load::name_of(path);
         let model = Self {
+            facts: loaded.facts(),
+            processing: loaded.processing,
             config: loaded.config,
             decoder: Arc::new(loaded.decoder),
             codec: loaded.codec,
@@ -240,8 +259,23 @@ impl Model {
     }
 
     /// What is particular about it, in sentences for its card.
-    pub fn facts(&self) -> Vec<String> {
-        self.decoder.facts()
+    pub fn facts(&self) -> &[String] {
+        &self.facts
+    }
+
+    /// What was done to its weights.
+    pub fn processing(&self) -> Processing {
+        self.processing
+    }
+
+    /// What of `processing` this model allows.
+    pub fn allowed(&self, processing: Processing) -> Processing {
+        let allowed = processing.where_allowed().allowed(
+            (&self.config, &self.decoder),
+            Form::F32,
+            &mut Notes::default(),
+        );
+        allowed.unwrap_or_default()
     }
 
     /// The hooks it has, in the order in which a pass reaches them.
@@ -383,7 +417,7 @@ impl Model {
             NormKind::LayerNorm => read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?,
             NormKind::RmsNorm => read,
         };
-        let effect = self.decoder.unembed.forward(&read.broadcast_mul(gamma)?)?;
+        let effect = self.decoder.unembed.product(&read.broadcast_mul(gamma)?)?;
         Matrix::from_tensor(&effect, self.config.vocab)
     }
 }

@@ -99,7 +99,7 @@ fn activations_of_a_prompt_are_those_of_torch() {
     };
     let tokens = tokens(&reference["prompts"][0]);
     let t = tokens.dim(1).unwrap();
-    let want = verify::reference(&shared("ioi_activations.safetensors")).unwrap();
+    let want = read_tensors(&shared("ioi_activations.safetensors")).unwrap();
     let off = |got: &[f32], want: &[f32], what: &str| {
         assert_eq!(got.len(), want.len(), "{what}");
         let largest = want.iter().fold(1.0_f32, |a, b| a.max(b.abs()));

@@ -5,7 +5,7 @@ mod itself;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Tensor};
 
 use super::{Model, Quantity};
 use crate::Flow;
@@ -70,16 +70,6 @@ pub fn beside(model: &Path) -> Option<PathBuf> {
         model.parent()?
     };
     Some(folder.join("reference.safetensors")).filter(|path| path.exists())
-}
-
-/// Reads reference values: a safetensors file with `tokens` `[b, t]` and tensors under the names of quantities.
-pub fn reference(path: &Path) -> Result<BTreeMap<String, Tensor>> {
-    let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| {
-        let text = e.to_string();
-        let reason = text.lines().next().unwrap_or_default();
-        Error::input(format!("is no readable safetensors file ({reason})"), path)
-    })?;
-    Ok(tensors.into_iter().collect())
 }
 
 /// Compares `model` with every tensor of `reference` but `tokens`; `observe` gets each row at once.
@@ -188,6 +178,8 @@ fn compare(name: String, against: &str, got: &Tensor, want: &Tensor) -> Result<R
 
 #[cfg(test)]
 mod tests {
+    use candle_core::Device;
+
     use super::*;
 
     fn compared(got: &[[f32; 2]], want: &[[f32; 2]]) -> Row {

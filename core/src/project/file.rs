@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Project};
 use crate::error::{Error, Result};
+use crate::models::{Form, Opening, Processing};
 use crate::whole_file;
 
 /// The file's name.
@@ -29,6 +30,10 @@ struct Stored {
     origin: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keep_quantised: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    process: Option<String>,
     #[serde(default)]
     train_text: Vec<String>,
     #[serde(default)]
@@ -92,10 +97,22 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
         _ => folder.join(text),
     };
     let places = |texts: Vec<String>| texts.into_iter().map(place).collect();
+    let processing = stored.process.as_deref().map(str::parse::<Processing>);
+    let processing = processing
+        .transpose()
+        .map_err(|refused| Error::input(refused.to_string(), &path))?;
     Ok(Project {
         folder: folder.to_path_buf(),
         name: stored.name,
         model: stored.model.map(place),
+        opening: Opening {
+            form: if stored.keep_quantised {
+                Form::Stored
+            } else {
+                Form::F32
+            },
+            processing: processing.unwrap_or_default(),
+        },
         entries: stored
             .dictionaries
             .into_iter()
@@ -153,6 +170,9 @@ pub(super) fn write(project: &Project) -> Result<()> {
         name: project.name.clone(),
         origin: project.origin.as_deref().map(utf8).transpose()?,
         model: model.map(place).transpose()?,
+        keep_quantised: project.opening.form == Form::Stored,
+        process: (!project.opening.processing.is_none())
+            .then(|| project.opening.processing.to_string()),
         train_text: places(&project.train_text, &missing.train_text)?,
         held_out_text: places(&project.held_out_text, &missing.held_out_text)?,
         unwrap: project.unwrap,

@@ -10,6 +10,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Notes, Result};
+use crate::models::Opening;
 use crate::whole_file;
 
 pub use kept::KeptFigures;
@@ -49,6 +50,8 @@ pub struct Project {
     pub name: String,
     /// The model, if one was chosen.
     pub model: Option<PathBuf>,
+    /// How it is opened: how its weights are held and processed.
+    pub opening: Opening,
     /// Dictionaries.
     pub entries: Vec<Entry>,
     /// Text to train on.
@@ -113,7 +116,10 @@ impl Project {
         over.origin = Some(self.folder.clone());
         over.name.clone_from(&self.name);
         over.unwrap = self.unwrap;
-        over.model = over.model.or_else(|| self.model.clone());
+        if over.model.is_none() {
+            over.model.clone_from(&self.model);
+            over.opening = self.opening;
+        }
         merge(&mut over.train_text, &self.train_text);
         merge(&mut over.held_out_text, &self.held_out_text);
         for entry in &self.entries {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::eval::Figures;
 use crate::ids::FeatureId;
+use crate::models::Form;
 
 fn folder_with(names: &[&str]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -22,6 +23,8 @@ fn demo(folder: &Path) -> Project {
     demo.train_text = vec![folder.join("text/train")];
     demo.held_out_text = vec![folder.join("text/held-out")];
     demo.unwrap = true;
+    demo.opening.form = Form::Stored;
+    demo.opening.processing = "fold-ln,center-unembed".parse().unwrap();
     demo.prompts = vec!["“Oz”,\nsaid Dorothy".to_owned()];
     demo.save().unwrap();
     demo

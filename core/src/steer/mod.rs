@@ -1,42 +1,41 @@
-//! Interventions at a hook, and baseline and steered text side by side from one seed.
+//! Interventions at hooks, and baseline and steered text side by side from one seed.
 //!
-//! Steering adds c × decoder row at every position but the first (formats.md of the field: `h + c·v`); the first is where attention rests and no
-//! dictionary was trained on it. [`Splice`] edits activations of features instead and keeps the dictionary's error.
+//! An [`Edit`] says what is done to a hook's value, at which positions, rows and heads; [`Edits`] are several of them in force together, in a plain
+//! forward pass or while text is generated. As a person writes them they are [`EditSpec`]s. The first position is where attention rests, and no
+//! dictionary was trained on it: edits by a dictionary leave it out unless told otherwise.
 
-mod addition;
+mod apply;
+mod continuation;
+mod dictionary;
+mod edit;
+mod edits;
+mod positions;
 mod run;
 mod shift;
-mod splice;
+mod spec;
 #[cfg(test)]
 mod tests;
 
+pub use continuation::{Continuation, generate};
+pub use edit::{Action, Attend, DictionaryEdit, Edit, ErrorTerm, LatentChange};
+pub use edits::Edits;
+pub use positions::Positions;
+pub use spec::{ACTIONS, ActionHelp, EditSpec, ErrorName, Materials, Vector, What};
+
 use crate::Flow;
 use crate::error::Result;
-use crate::ids::{FeatureId, TokenId};
-use crate::models::{Model, Sampling};
-use crate::sae::Sae;
-
-pub use addition::Addition;
-pub use splice::{Edit, Splice};
+use crate::ids::TokenId;
+use crate::models::{Finish, Model, Sampling};
 
 /// Changes of next-token probabilities that are reported.
 pub const CHANGES: usize = 20;
-
-/// What is added.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Steering {
-    /// Whose decoder row.
-    pub feature: FeatureId,
-    /// Times this.
-    pub strength: f32,
-}
 
 /// Which of the two texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
     /// Untouched.
     Baseline,
-    /// Steered.
+    /// With the edits.
     Steered,
 }
 
@@ -57,23 +56,25 @@ pub struct Change {
     pub id: TokenId,
     /// As shown.
     pub text: String,
-    /// Probability without steering.
+    /// Probability without edits.
     pub before: f32,
-    /// Probability with it.
+    /// Probability with them.
     pub after: f32,
 }
 
 /// Both texts and the shift.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// Continuation without steering.
+    /// Continuation without edits.
     pub baseline: Vec<TokenId>,
-    /// Continuation with it.
+    /// Continuation with them.
     pub steered: Vec<TokenId>,
     /// Changes of the prompt's next-token probabilities, largest first.
     pub shift: Vec<Change>,
     /// KL(steered ‖ baseline) of the next token, nats.
     pub kl: f64,
+    /// Why baseline and steered text ended; none for one that was stopped.
+    pub ends: [Option<Finish>; 2],
     /// Whether the observer stopped it.
     pub stopped: bool,
 }
@@ -81,12 +82,11 @@ pub struct Outcome {
 /// Streams both texts, token by token in turn; the same seed draws both. The shift is that of the prompt's last position.
 pub fn run(
     model: &Model,
-    sae: &Sae,
+    edits: Edits,
     prompt: &str,
-    steering: Steering,
     sampling: &Sampling,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
     let tokens = model.codec().encode_with_bos(prompt)?;
-    run::Run::begin(model, sae, &tokens, steering, sampling)?.finish(observe)
+    run::Run::begin(model, edits, &tokens, sampling)?.finish(observe)
 }

@@ -1,91 +1,117 @@
-//! What steering and splicing leave alone, bit by bit, and what they move by how much.
+//! What edits leave alone, bit by bit, what they move by how much, and that text grows under them alike however it is computed.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
+use candle_transformers::generation::{LogitsProcessor, Sampling as Choice};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::edits::{Clean, Edited, Keep};
 use super::shift::{divergence, log_probabilities};
 use super::*;
+use crate::dark_matter::Probe;
 use crate::dims::Matrix;
-use crate::ids::{HookPoint, Site};
+use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::{Hooks, NoHooks, Start, token_tensor};
-use crate::sae::{Provenance, Selection};
+use crate::sae::{Provenance, Sae, Selection};
 
 const TEXT: &str = "The old rabbit looked at the clock and said";
 
-fn demo() -> Model {
-    let folder: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo/model");
-    Model::open(&folder).unwrap().0
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-fn random_sae(model: &Model, hook: HookPoint) -> Sae {
-    let mut rng = ChaCha8Rng::seed_from_u64(5);
+fn demo() -> Model {
+    Model::open(&repository("assets/demo/model")).unwrap().0
+}
+
+fn tiny(name: &str) -> Model {
+    Model::open(&repository(&format!("tests/golden/tiny-{name}")))
+        .unwrap()
+        .0
+}
+
+fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let values = (0..rows * columns).map(|_| rng.random_range(-0.3..0.3));
+    Matrix::new(rows, columns, values.collect()).unwrap()
+}
+
+fn random_sae(model: &Model, hook: HookPoint) -> Arc<Sae> {
     let d = model.width(hook).unwrap();
-    let mut random = |rows: usize, columns: usize| {
-        let values = (0..rows * columns)
-            .map(|_| rng.random_range(-0.3..0.3))
-            .collect();
-        Matrix::new(rows, columns, values).unwrap()
-    };
-    Sae {
+    Arc::new(Sae {
         name: "random".to_owned(),
-        w_enc: random(64, d),
-        b_enc: random(1, 64).into_values(),
-        w_dec: random(64, d),
-        b_dec: random(1, d).into_values(),
+        w_enc: random(64, d, 1),
+        b_enc: random(1, 64, 2).into_values(),
+        w_dec: random(64, d, 3),
+        b_dec: random(1, d, 4).into_values(),
         selection: Selection::TopK { k: 4 },
         provenance: Provenance {
             hook: Some(hook),
             ..Provenance::default()
         },
-    }
+    })
 }
 
-/// Keeps what `inner` makes of a hook's value.
-struct Watched<'a> {
-    inner: &'a mut dyn Hooks,
-    hook: HookPoint,
-    value: Option<Tensor>,
+fn random_probe(sae: &Sae) -> Arc<Probe> {
+    let d = sae.width();
+    Arc::new(Probe {
+        weights: random(d + 1, d, 7),
+        norm_weights: vec![0.0; d + 1],
+        r2_mean: 0.0,
+        r2_weighted: 0.0,
+        r2_norm: 0.0,
+        fvu_total: 0.0,
+        fvu_nonlinear: 0.0,
+        fit_tokens: 1,
+        held_out_tokens: 1,
+        ridge: 0.0,
+        sae: sae.name.clone(),
+        sae_fingerprint: Probe::fingerprint_of(sae),
+    })
 }
 
-impl Hooks for Watched<'_> {
-    fn wants(&self, hook: HookPoint) -> bool {
-        hook == self.hook || self.inner.wants(hook)
-    }
-
-    fn visit(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        let replaced = if self.inner.wants(hook) {
-            self.inner.visit(hook, first, value)?
-        } else {
-            None
-        };
-        if hook == self.hook {
-            self.value = Some(replaced.clone().unwrap_or_else(|| value.clone()));
-        }
-        Ok(replaced)
-    }
-}
-
-/// Value at `hook` and logits, as bits.
-fn passed(model: &Model, hook: HookPoint, inner: &mut dyn Hooks) -> (Vec<u32>, Vec<u32>) {
-    let tokens = token_tensor(&[&model.codec().encode_with_bos(TEXT).unwrap()]).unwrap();
-    let mut watched = Watched {
-        inner,
+fn edit(hook: HookPoint, action: Action) -> Edit {
+    Edit {
         hook,
-        value: None,
-    };
-    let logits = model
-        .run(Start::Tokens(&tokens), &mut watched)
-        .unwrap()
-        .unwrap();
-    let bits = |tensor: &Tensor| {
-        let values = tensor.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-        values.into_iter().map(f32::to_bits).collect()
-    };
-    (bits(&watched.value.unwrap()), bits(&logits))
+        action,
+        positions: Positions::from(1),
+        rows: None,
+        heads: None,
+    }
+}
+
+fn dictionary(sae: &Arc<Sae>, changes: &[LatentChange], error: ErrorTerm) -> Action {
+    Action::Dictionary(DictionaryEdit {
+        sae: Arc::clone(sae),
+        changes: changes.to_vec(),
+        error,
+    })
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn bits(tensor: &Tensor) -> Vec<u32> {
+    numbers(tensor).into_iter().map(f32::to_bits).collect()
+}
+
+fn ids(model: &Model, rows: usize, t: usize) -> Tensor {
+    let vocab = model.config().vocab;
+    let ids: Vec<u32> = (0..rows * t).map(|i| (i * 7919 % vocab) as u32).collect();
+    Tensor::from_vec(ids, (rows, t), &Device::Cpu).unwrap()
+}
+
+/// Value at `hook` and logits with edits.
+fn passed(model: &Model, edits: &[Edit], tokens: &Tensor, hook: HookPoint) -> (Tensor, Tensor) {
+    let edits = Edits::new(model, edits.to_vec()).unwrap();
+    let mut keep = Keep::new(vec![hook]);
+    let logits = edits.run(model, tokens, &mut keep).unwrap().unwrap();
+    (keep.values[&hook].clone(), logits)
 }
 
 fn sites() -> [HookPoint; 2] {
@@ -96,98 +122,564 @@ fn sites() -> [HookPoint; 2] {
 }
 
 #[test]
-fn strength_moves_the_hook_by_exactly_that_many_rows_and_the_logits_move() {
-    let model = demo();
-    for hook in sites() {
-        let sae = random_sae(&model, hook);
-        let steering = Steering {
-            feature: FeatureId(9),
-            strength: 3.7,
-        };
-        let (clean, clean_logits) = passed(&model, hook, &mut NoHooks);
-        let (moved, logits) = passed(&model, hook, &mut Addition::new(&sae, steering).unwrap());
-        let d = sae.width();
-        for (i, (moved, clean)) in moved.iter().zip(&clean).enumerate() {
-            let clean = f32::from_bits(*clean);
-            let want = if i < d {
-                clean
-            } else {
-                clean + 3.7 * sae.w_dec.row(9)[i % d]
+fn no_edits_edits_that_change_nothing_and_edits_elsewhere_keep_every_bit() {
+    for model in [demo(), tiny("gemma2"), tiny("gpt-neox"), tiny("qwen3")] {
+        let tokens = ids(&model, 2, 9);
+        let clean = bits(&model.logits(&tokens).unwrap());
+        let none = Edits::new(&model, Vec::new()).unwrap();
+        assert!(bits(&none.logits(&model, &tokens).unwrap()) == clean);
+        for hook in [
+            HookPoint::block(1, Site::Z),
+            HookPoint::block(1, Site::ResidPost),
+        ] {
+            let sae = random_sae(&model, hook);
+            let same: Vec<_> = (0..64)
+                .map(|f| LatentChange::Scale(FeatureId(f), 1.0))
+                .collect();
+            let beyond = Edit {
+                positions: Positions::from(9),
+                ..edit(hook, Action::Zero)
             };
-            assert_eq!(*moved, want.to_bits(), "{hook}, entry {i}");
+            let no_row = Edit {
+                rows: Some(vec![2]),
+                ..edit(hook, Action::Zero)
+            };
+            for unedited in [
+                edit(hook, dictionary(&sae, &[], ErrorTerm::Kept)),
+                edit(hook, dictionary(&sae, &same, ErrorTerm::Kept)),
+                edit(hook, dictionary(&sae, &[], ErrorTerm::Frozen)),
+                edit(hook, dictionary(&sae, &same, ErrorTerm::Frozen)),
+                edit(hook, Action::Scale(1.0)),
+                beyond,
+                no_row,
+            ] {
+                let (_, logits) = passed(&model, std::slice::from_ref(&unedited), &tokens, hook);
+                assert!(bits(&logits) == clean, "{unedited:?}");
+            }
+            // The comparison can fail: a change in the last place of one number is seen.
+            let x = numbers(&model.capture(&tokens, &[hook]).unwrap()[&hook]);
+            let mut by = vec![0.0; sae.width()];
+            by[3] = f32::from_bits(x[sae.width() + 3].to_bits() + 4) - x[sae.width() + 3];
+            let (_, logits) = passed(&model, &[edit(hook, Action::Add(by))], &tokens, hook);
+            assert!(bits(&logits) != clean);
         }
-        assert!(logits != clean_logits, "{hook}");
-        // The first position was not touched, and nothing looks ahead.
-        let v = model.config().vocab;
-        assert_eq!(logits[..v], clean_logits[..v]);
     }
 }
 
-#[test]
-fn strength_zero_and_unedited_splices_are_bit_identical() {
-    let model = demo();
-    for hook in sites() {
-        let sae = random_sae(&model, hook);
-        let clean = passed(&model, hook, &mut NoHooks);
-        let none = Steering {
-            feature: FeatureId(9),
-            strength: 0.0,
+/// What an action makes of one token's chosen heads by its definition, in f64; `v` is its vector's part there.
+fn defined(action: &Action, x: &mut [f64], v: &[f64]) {
+    let length = v.iter().map(|v| v * v).sum::<f64>().sqrt();
+    let at = x.iter().zip(v).map(|(x, v)| x * v).sum::<f64>() / length;
+    let wanted = match action {
+        Action::ProjectOut(_) => 0.0,
+        Action::Clamp { least, most, .. } => at.clamp(f64::from(*least), f64::from(*most)),
+        _ => at,
+    };
+    for (x, v) in x.iter_mut().zip(v) {
+        *x = match action {
+            Action::Add(_) => *x + v,
+            Action::Replace(_) => *v,
+            Action::Scale(by) => *x * f64::from(*by),
+            Action::Zero => 0.0,
+            _ => *x + (wanted - at) * v / length,
         };
-        assert!(passed(&model, hook, &mut Addition::new(&sae, none).unwrap()) == clean);
-        // Edits that change nothing: the whole way through encode and decode.
-        let same = (0..64)
-            .map(|feature| Edit::Scale(FeatureId(feature), 1.0))
-            .collect();
-        assert!(passed(&model, hook, &mut Splice::new(&sae, same).unwrap()) == clean);
-        assert!(passed(&model, hook, &mut Splice::new(&sae, Vec::new()).unwrap()) == clean);
+    }
+}
+
+/// The numbers of heads 3 and 0, one behind the other.
+fn heads_3_and_0(x: &[f64], e: usize) -> Vec<f64> {
+    [&x[3 * e..4 * e], &x[..e]].concat()
+}
+
+#[test]
+fn actions_do_what_they_say_where_they_say_it() {
+    let model = demo();
+    let hook = HookPoint::block(1, Site::Z);
+    let (h, e) = (model.config().heads, model.config().d_head);
+    let tokens = ids(&model, 2, 6);
+    let clean = numbers(&model.capture(&tokens, &[hook]).unwrap()[&hook]);
+    let vector = random(1, h * e, 11).into_values();
+    let clamp = |least, most| Action::Clamp {
+        direction: vector.clone(),
+        least,
+        most,
+    };
+    let wide = |x: &[f32]| -> Vec<f64> { x.iter().map(|x| f64::from(*x)).collect() };
+    for action in [
+        Action::Add(vector.clone()),
+        Action::Replace(vector.clone()),
+        Action::Scale(-2.5),
+        Action::Zero,
+        Action::ProjectOut(vector.clone()),
+        clamp(f32::NEG_INFINITY, -0.01),
+        clamp(0.02, 0.03),
+    ] {
+        let some = Edit {
+            positions: "2,4..6".parse().unwrap(),
+            rows: Some(vec![1]),
+            heads: Some(vec![Head(3), Head(0)]),
+            ..edit(hook, action.clone())
+        };
+        let (got, _) = passed(&model, &[some], &tokens, hook);
+        let got = numbers(&got);
+        for (token, (got, clean)) in got.chunks(h * e).zip(clean.chunks(h * e)).enumerate() {
+            let (row, at) = (token / 6, token % 6);
+            let mut want = wide(clean);
+            if row == 1 && [2, 4, 5].contains(&at) {
+                let mut x = heads_3_and_0(&want, e);
+                defined(&action, &mut x, &heads_3_and_0(&wide(&vector), e));
+                want[3 * e..4 * e].copy_from_slice(&x[..e]);
+                want[..e].copy_from_slice(&x[e..]);
+            }
+            for (got, want) in got.iter().zip(want) {
+                // f32 holds seven digits of numbers around 1.
+                let off = (f64::from(*got) - want).abs();
+                assert!(off < 1e-6, "{action:?} {row} {at}: {got} {want}");
+            }
+        }
     }
 }
 
 #[test]
-fn a_splice_moves_the_hook_by_the_difference_of_the_decoded_and_keeps_the_error() {
+fn edits_at_one_hook_apply_in_their_order_and_others_see_what_came_before() {
+    let model = demo();
+    let hook = HookPoint::block(1, Site::ResidPost);
+    let tokens = ids(&model, 1, 5);
+    let clean = numbers(&model.capture(&tokens, &[hook]).unwrap()[&hook]);
+    let v = random(1, model.config().d_model, 5).into_values();
+    let (add, double) = (
+        edit(hook, Action::Add(v.clone())),
+        edit(hook, Action::Scale(2.0)),
+    );
+    let d = v.len();
+    for (order, want) in [
+        (
+            [add.clone(), double.clone()],
+            &(|x: f32, v: f32| (x + v) * 2.0) as &dyn Fn(f32, f32) -> f32,
+        ),
+        ([double, add], &|x, v| x * 2.0 + v),
+    ] {
+        let (got, _) = passed(&model, &order, &tokens, hook);
+        for (i, got) in numbers(&got).into_iter().enumerate().skip(d) {
+            assert_eq!(got, want(clean[i], v[i % d]));
+        }
+    }
+    // What is kept is what the next block reads.
+    let next = HookPoint::block(2, Site::ResidPre);
+    let zero = [edit(hook, Action::Zero)];
+    let (read, _) = passed(&model, &zero, &tokens, next);
+    assert!(numbers(&read)[d..].iter().all(|x| *x == 0.0));
+}
+
+/// A number by row and column.
+type Entry<'a> = &'a dyn Fn(usize, usize) -> f32;
+
+#[test]
+fn dictionary_edits_follow_their_formulas() {
     let model = demo();
     for hook in sites() {
         let sae = random_sae(&model, hook);
+        let probe = random_probe(&sae);
         let d = sae.width();
-        let (clean, clean_logits) = passed(&model, hook, &mut NoHooks);
-        let edits = vec![Edit::Set(FeatureId(9), 2.0), Edit::Scale(FeatureId(3), 0.0)];
-        let (moved, logits) = passed(&model, hook, &mut Splice::new(&sae, edits).unwrap());
-        assert!(logits != clean_logits);
-        let values: Vec<f32> = clean.iter().map(|bits| f32::from_bits(*bits)).collect();
-        let latents = sae
-            .encode(&Matrix::new(values.len() / d, d, values.clone()).unwrap())
+        let tokens = ids(&model, 1, 7);
+        // Something before the hook, so that frozen and kept errors differ.
+        let earlier = edit(HookPoint::block(0, Site::ResidPost), Action::Scale(1.5));
+        let (x, _) = passed(&model, std::slice::from_ref(&earlier), &tokens, hook);
+        let before = model.capture(&tokens, &[hook]).unwrap()[&hook].clone();
+        let (x, before) = (
+            Matrix::from_tensor(&x, d).unwrap(),
+            Matrix::from_tensor(&before, d).unwrap(),
+        );
+        let latents = sae.encode(&x).unwrap();
+        let decoded = sae.decode(&latents).unwrap();
+        let decoded_before = sae.decode(&sae.encode(&before).unwrap()).unwrap();
+        let linear = probe.split(&sae, &x).unwrap().linear;
+        let changes = [
+            LatentChange::Set(FeatureId(9), 2.0),
+            LatentChange::Scale(FeatureId(3), 0.0),
+            LatentChange::Add(FeatureId(11), -0.5),
+        ];
+        let errors: [(ErrorTerm, Entry<'_>); 5] = [
+            (ErrorTerm::Kept, &|i, j| x.row(i)[j] - decoded.row(i)[j]),
+            (ErrorTerm::Dropped, &|_, _| 0.0),
+            (ErrorTerm::Frozen, &|i, j| {
+                before.row(i)[j] - decoded_before.row(i)[j]
+            }),
+            (ErrorTerm::Linear(Arc::clone(&probe)), &|i, j| {
+                linear.row(i)[j]
+            }),
+            (ErrorTerm::Nonlinear(probe.clone()), &|i, j| {
+                x.row(i)[j] - decoded.row(i)[j] - linear.row(i)[j]
+            }),
+        ];
+        for (term, error) in errors {
+            let edits = [
+                earlier.clone(),
+                edit(hook, dictionary(&sae, &changes, term.clone())),
+            ];
+            let (got, _) = passed(&model, &edits, &tokens, hook);
+            let got = Matrix::from_tensor(&got, d).unwrap();
+            assert_eq!(got.row(0), x.row(0), "the first position is left alone");
+            for i in 1..7 {
+                let nine = 2.0 - latents.get(i, FeatureId(9));
+                let three = -latents.get(i, FeatureId(3));
+                for (j, got) in got.row(i).iter().enumerate() {
+                    let moved = nine * sae.w_dec.row(9)[j] + three * sae.w_dec.row(3)[j]
+                        - 0.5 * sae.w_dec.row(11)[j];
+                    let want = decoded.row(i)[j] + moved + error(i, j);
+                    assert!(
+                        (got - want).abs() < 2e-5,
+                        "{hook} {term:?} {i} {j}: {got} {want}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_patched_stream_says_what_the_other_text_says() {
+    for model in [demo(), tiny("llama")] {
+        let tokens = ids(&model, 2, 8);
+        let other = ((tokens.to_dtype(DType::F32).unwrap() + 3.0).unwrap())
+            .to_dtype(DType::U32)
             .unwrap();
-        for (i, (moved, value)) in moved.iter().zip(&values).enumerate() {
-            let (row, j) = (i / d, i % d);
-            let nine = 2.0 - latents.get(row, FeatureId(9));
-            let three = -latents.get(row, FeatureId(3));
-            let want = if row == 0 {
-                *value
-            } else {
-                value + nine * sae.w_dec.row(9)[j] + three * sae.w_dec.row(3)[j]
+        let clean = bits(&model.logits(&other).unwrap());
+        for hook in [
+            HookPoint::block(1, Site::ResidPre),
+            HookPoint::FinalNormalized,
+        ] {
+            let value = model.capture(&other, &[hook]).unwrap()[&hook].clone();
+            let patch = Edit {
+                positions: Positions::all(),
+                ..edit(hook, Action::Patch(value))
             };
-            let got = f32::from_bits(*moved);
-            assert!((got - want).abs() < 1e-4, "{hook}, entry {i}: {got} {want}");
+            let (_, logits) = passed(&model, &[patch], &tokens, hook);
+            assert!(bits(&logits) == clean, "{hook}");
         }
+        // One row for all, the first five positions alone, one head of a pattern.
+        let hook = HookPoint::block(1, Site::Pattern);
+        let value = model.capture(&other, &[hook]).unwrap()[&hook].clone();
+        let patch = Edit {
+            heads: Some(vec![Head(1)]),
+            ..edit(
+                hook,
+                Action::Patch(value.narrow(0, 1, 1).unwrap().narrow(2, 0, 5).unwrap()),
+            )
+        };
+        let (got, _) = passed(&model, &[patch], &tokens, hook);
+        let before = model.capture(&tokens, &[hook]).unwrap()[&hook].clone();
+        let row = |x: &Tensor, b: usize, head: usize, t: usize| {
+            let x = x.narrow(0, b, 1).unwrap().narrow(1, head, 1).unwrap();
+            numbers(&x.narrow(2, t, 1).unwrap())
+        };
+        for b in 0..2 {
+            for t in 0..8 {
+                let from = if (1..5).contains(&t) {
+                    row(&value, 1, 1, t)
+                } else {
+                    row(&before, b, 1, t)
+                };
+                assert_eq!(row(&got, b, 1, t), from, "{b} {t}");
+                assert_eq!(row(&got, b, 0, t), row(&before, b, 0, t), "{b} {t}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_replaced_pattern_looks_where_it_is_told() {
+    let model = demo();
+    let hook = HookPoint::block(1, Site::Pattern);
+    let tokens = ids(&model, 1, 5);
+    for (attend, want) in [
+        (Attend::Uniform, [0.25, 0.25, 0.25, 0.25, 0.0]),
+        (Attend::Previous, [0.0, 0.0, 1.0, 0.0, 0.0]),
+        (Attend::First, [1.0, 0.0, 0.0, 0.0, 0.0]),
+        (Attend::Itself, [0.0, 0.0, 0.0, 1.0, 0.0]),
+    ] {
+        let told = Edit {
+            heads: Some(vec![Head(2)]),
+            positions: Positions::all(),
+            ..edit(hook, Action::Attend(attend))
+        };
+        let (got, _) = passed(&model, &[told], &tokens, hook);
+        let rows = numbers(&got.narrow(1, 2, 1).unwrap());
+        assert_eq!(rows[15..20], want, "{attend:?}");
+        assert_eq!(rows[0], 1.0, "the first looks at itself");
+    }
+    // Zeroed scores stay masked where the mask is.
+    let scores = HookPoint::block(1, Site::AttnScores);
+    let (got, _) = passed(&model, &[edit(scores, Action::Zero)], &tokens, hook);
+    assert_eq!(numbers(&got)[15..20], [0.25, 0.25, 0.25, 0.25, 0.0]);
+}
+
+#[track_caller]
+fn refused(model: &Model, edit: Edit, phrase: &str) {
+    let what = Edits::new(model, vec![edit]).unwrap_err().to_string();
+    assert!(what.contains(phrase), "{what}");
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_anything_runs() {
+    let model = demo();
+    let (z, resid) = (
+        HookPoint::block(1, Site::Z),
+        HookPoint::block(1, Site::ResidPost),
+    );
+    let sae = random_sae(&model, z);
+    refused(
+        &model,
+        edit(HookPoint::block(9, Site::Z), Action::Zero),
+        "no block 9",
+    );
+    refused(
+        &model,
+        edit(resid, Action::Add(vec![1.0; 3])),
+        "a vector of 3 numbers",
+    );
+    refused(
+        &model,
+        edit(resid, Action::Add(vec![f32::NAN; 256])),
+        "finite",
+    );
+    refused(
+        &model,
+        edit(resid, Action::ProjectOut(vec![0.0; 256])),
+        "points nowhere",
+    );
+    refused(
+        &model,
+        edit(resid, Action::Attend(Attend::First)),
+        "hook_pattern",
+    );
+    let heads = |hook, heads: &[u32]| Edit {
+        heads: Some(heads.iter().copied().map(Head).collect()),
+        ..edit(hook, Action::Zero)
+    };
+    refused(&model, heads(resid, &[0]), "no dimension of heads");
+    refused(&model, heads(z, &[99]), "99 is not among");
+    let narrow = random_sae(&model, HookPoint::block(1, Site::MlpPost));
+    refused(
+        &model,
+        edit(z, dictionary(&narrow, &[], ErrorTerm::Kept)),
+        "has width",
+    );
+    let far = [LatentChange::Set(FeatureId(64), 1.0)];
+    refused(
+        &model,
+        edit(z, dictionary(&sae, &far, ErrorTerm::Kept)),
+        "features 0 to 63",
+    );
+    let mut other = (*random_probe(&sae)).clone();
+    other.sae_fingerprint = "other".to_owned();
+    let error = ErrorTerm::Linear(Arc::new(other));
+    refused(&model, edit(z, dictionary(&sae, &[], error)), "fit it anew");
+    let clamp = Action::Clamp {
+        direction: vec![1.0; 256],
+        least: 2.0,
+        most: 1.0,
+    };
+    refused(&model, edit(resid, clamp), "least ≤ most");
+    let value = Tensor::zeros((1, 2, 3), DType::F32, &Device::Cpu).unwrap();
+    refused(
+        &model,
+        edit(resid, Action::Patch(value)),
+        "capture it there",
+    );
+}
+
+/// Every kind of edit, some of the prompt, some of what is new, some before others.
+fn menagerie(model: &Model) -> Vec<(&'static str, Vec<Edit>)> {
+    let z = HookPoint::block(1, Site::Z);
+    let resid = HookPoint::block(1, Site::ResidPost);
+    let pattern = HookPoint::block(0, Site::Pattern);
+    let sae = random_sae(model, z);
+    let row = random(1, model.config().d_model, 9).into_values();
+    let far: Vec<f32> = row.iter().map(|x| 20.0 * x).collect();
+    let set = [LatentChange::Set(FeatureId(9), 3.0)];
+    let at = |positions: &str, edit: Edit| Edit {
+        positions: positions.parse().unwrap(),
+        ..edit
+    };
+    let patch = model.capture(&ids(model, 1, 3), &[resid]).unwrap()[&resid].clone();
+    vec![
+        ("none", vec![]),
+        ("add", vec![edit(resid, Action::Add(far.clone()))]),
+        (
+            "add new",
+            vec![at("new", edit(resid, Action::Add(far.clone())))],
+        ),
+        (
+            "add prompt",
+            vec![at("prompt", edit(resid, Action::Add(far.clone())))],
+        ),
+        ("add last", vec![at("last", edit(resid, Action::Add(far)))]),
+        ("embed", vec![edit(HookPoint::Embed, Action::Scale(0.5))]),
+        (
+            "pattern",
+            vec![edit(pattern, Action::Attend(Attend::Uniform))],
+        ),
+        (
+            "kept",
+            vec![edit(z, dictionary(&sae, &set, ErrorTerm::Kept))],
+        ),
+        (
+            "frozen",
+            vec![
+                edit(
+                    HookPoint::block(0, Site::ResidPost),
+                    Action::ProjectOut(row),
+                ),
+                edit(z, dictionary(&sae, &set, ErrorTerm::Frozen)),
+            ],
+        ),
+        (
+            "final",
+            vec![edit(HookPoint::FinalNormalized, Action::Scale(-1.0))],
+        ),
+        ("patch", vec![at("1..3", edit(resid, Action::Patch(patch)))]),
+    ]
+}
+
+/// Logits of the last position of `tokens`, all computed anew, the first `prompt` of them the prompt.
+fn anew(model: &Model, edits: &Edits, tokens: &[TokenId], prompt: usize) -> Tensor {
+    let tokens = token_tensor(&[tokens]).unwrap();
+    let clean = match edits.frozen() {
+        hooks if hooks.is_empty() => Clean::new(),
+        hooks => model.capture(&tokens, &hooks).unwrap(),
+    };
+    let mut edited = Edited {
+        edits,
+        prompt,
+        clean: &clean,
+        inner: &mut NoHooks,
+    };
+    let logits = model
+        .run(Start::Tokens(&tokens), &mut edited)
+        .unwrap()
+        .unwrap();
+    let t = tokens.dim(1).unwrap();
+    logits.narrow(1, t - 1, 1).unwrap().flatten_all().unwrap()
+}
+
+#[test]
+fn with_a_cache_and_without_one_edited_text_is_the_same_for_a_seed() {
+    for name in ["demo", "llama", "gemma3", "gpt-neox"] {
+        let model = if name == "demo" { demo() } else { tiny(name) };
+        let prompt: Vec<TokenId> = [0, 40, 300, 7].map(TokenId).into();
+        let mut texts = Vec::new();
+        for (what, edits) in menagerie(&model) {
+            let edits = Edits::new(&model, edits).unwrap();
+            let sampling = Sampling {
+                temperature: 0.9,
+                tokens: 10,
+                seed: 4,
+                ..Sampling::default()
+            };
+            let mut observe = |_| ControlFlow::Continue(());
+            let cached = generate(&model, &prompt, edits.clone(), &sampling, &mut observe).unwrap();
+            assert_eq!(cached.1, Some(Finish::Length));
+            let choice = Choice::TopK {
+                k: 40,
+                temperature: 0.9,
+            };
+            let mut chooser = LogitsProcessor::from_sampling(4, choice);
+            let mut text = prompt.clone();
+            for _ in 0..10 {
+                let logits = anew(&model, &edits, &text, prompt.len());
+                text.push(TokenId(chooser.sample(&logits).unwrap()));
+            }
+            assert_eq!(cached.0, text[4..], "{name}: {what}");
+            if what == "none" {
+                let plain = model.generate(&prompt, &sampling, &mut NoHooks, &mut observe);
+                assert_eq!(cached.0, plain.unwrap());
+            }
+            texts.push((what, cached.0));
+        }
+        // The edits do something: texts that differ from the first.
+        let differ = texts.iter().filter(|(_, text)| *text != texts[0].1).count();
+        assert!(differ >= texts.len() / 2, "{name}: {texts:?}");
+    }
+}
+
+#[test]
+fn a_run_beside_another_computes_bit_by_bit_what_it_would_alone() {
+    for model in [demo(), tiny("qwen3"), tiny("gpt-neo")] {
+        let prompt: Vec<TokenId> = [0, 40, 300, 7, 7].map(TokenId).into();
+        let sampling = Sampling {
+            tokens: 6,
+            ..Sampling::default()
+        };
+        for (what, edits) in menagerie(&model) {
+            let edits = Edits::new(&model, edits).unwrap();
+            let mut baseline = model.generator(&prompt, &sampling).unwrap();
+            let mut beside =
+                Continuation::beside(&mut baseline, prompt.len(), edits.clone()).unwrap();
+            let mut alone = Continuation::new(&model, &prompt, edits, &sampling).unwrap();
+            let mut plain = model.generator(&prompt, &sampling).unwrap();
+            for _ in 0..6 {
+                let (a, b) = (beside.logits().unwrap(), alone.logits().unwrap());
+                assert!(bits(&a) == bits(&b), "{what}");
+                assert_eq!(beside.step().unwrap(), alone.step().unwrap(), "{what}");
+                let (a, b) = (
+                    baseline.logits(&mut NoHooks).unwrap(),
+                    plain.logits(&mut NoHooks).unwrap(),
+                );
+                assert!(bits(&a) == bits(&b), "{what}");
+                assert_eq!(
+                    baseline.step(&mut NoHooks).unwrap(),
+                    plain.step(&mut NoHooks).unwrap()
+                );
+            }
+        }
+    }
+}
+
+/// Counts the blocks that a pass goes through.
+struct Counted(usize);
+
+impl Hooks for Counted {
+    fn wants(&self, hook: HookPoint) -> bool {
+        hook.site() == Some(Site::ResidPost)
+    }
+
+    fn visit(&mut self, _: HookPoint, _: usize, _: &Tensor) -> Result<Option<Tensor>> {
+        self.0 += 1;
+        Ok(None)
+    }
+}
+
+#[test]
+fn what_no_edit_reaches_is_computed_once() {
+    let model = demo();
+    let prompt: Vec<TokenId> = [0, 40, 300].map(TokenId).into();
+    let sampling = Sampling::default();
+    for (layer, left) in [(0, 4), (2, 2), (3, 1)] {
+        let mut baseline = model.generator(&prompt, &sampling).unwrap();
+        let hook = HookPoint::block(layer, Site::AttnOut);
+        let entering = baseline.enter(hook, &mut NoHooks).unwrap().unwrap();
+        let mut counted = Counted(0);
+        baseline.fork(Some(&entering), &mut counted).unwrap();
+        assert_eq!(counted.0, left);
     }
 }
 
 #[test]
 fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
     let model = demo();
-    let sae = random_sae(&model, sites()[1]);
+    let hook = sites()[1];
+    let row = random_sae(&model, hook).w_dec.row(9).to_vec();
     let sampling = Sampling {
         tokens: 12,
         seed: 3,
         ..Sampling::default()
     };
     let texts = |strength: f32, most: usize| {
-        let steering = Steering {
-            feature: FeatureId(9),
-            strength,
-        };
+        let moved = row.iter().map(|x| strength * x).collect();
+        let edits = Edits::new(&model, vec![edit(hook, Action::Add(moved))]).unwrap();
         let mut order = Vec::new();
-        let outcome = run(&model, &sae, TEXT, steering, &sampling, &mut |event| {
+        let outcome = run(&model, edits, TEXT, &sampling, &mut |event| {
             if let Event::Token(stream, _, _) = event {
                 order.push(stream);
             }
@@ -206,6 +698,7 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
         (same.baseline.len(), same.kl, same.stopped),
         (12, 0.0, false)
     );
+    assert_eq!(same.ends, [Some(Finish::Length), Some(Finish::Length)]);
     assert!(
         order
             .chunks(2)
@@ -225,48 +718,13 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
         .collect();
     assert!(changes.is_sorted_by(|a, b| a >= b), "{changes:?}");
     let (stopped, order) = texts(30.0, 5);
-    assert!(stopped.stopped && order.len() == 5);
+    assert_eq!((stopped.stopped, order.len()), (true, 5));
     assert_eq!((stopped.baseline.len(), stopped.steered.len()), (3, 2));
 }
 
 #[test]
-fn cached_steering_equals_steering_of_the_whole_text() {
-    let model = demo();
-    let sae = random_sae(&model, sites()[0]);
-    let steering = Steering {
-        feature: FeatureId(1),
-        strength: 8.0,
-    };
-    let sampling = Sampling {
-        temperature: 0.0,
-        tokens: 6,
-        ..Sampling::default()
-    };
-    let outcome = run(&model, &sae, TEXT, steering, &sampling, &mut |_| {
-        ControlFlow::Continue(())
-    })
-    .unwrap();
-    let mut tokens = model.codec().encode_with_bos(TEXT).unwrap();
-    for token in outcome.steered {
-        let mut addition = Addition::new(&sae, steering).unwrap();
-        let whole = token_tensor(&[&tokens]).unwrap();
-        let logits = model
-            .run(Start::Tokens(&whole), &mut addition)
-            .unwrap()
-            .unwrap();
-        let last = Matrix::from_tensor(&logits, model.config().vocab).unwrap();
-        let last = last.row(tokens.len() - 1);
-        let best = (0..last.len())
-            .max_by(|a, b| last[*a].total_cmp(&last[*b]))
-            .unwrap();
-        assert_eq!(token, TokenId::from(best));
-        tokens.push(token);
-    }
-}
-
-#[test]
 fn divergence_and_log_probabilities_equal_their_definitions() {
-    let logits = Tensor::new(&[1.0f32, 2.0, 3.0], &candle_core::Device::Cpu).unwrap();
+    let logits = Tensor::new(&[1.0f32, 2.0, 3.0], &Device::Cpu).unwrap();
     let after = log_probabilities(&logits).unwrap();
     let e = [1f64, 2.0, 3.0].map(f64::exp);
     for (got, e_i) in after.iter().zip(e) {
@@ -278,23 +736,4 @@ fn divergence_and_log_probabilities_equal_their_definitions() {
         .sum();
     assert!((divergence(&before, &after) - want).abs() < 1e-12);
     assert_eq!(divergence(&after, &after), 0.0);
-}
-
-#[test]
-fn what_cannot_be_added_is_refused() {
-    let model = demo();
-    let sae = random_sae(&model, sites()[0]);
-    for (feature, strength, what) in [
-        (64, 1.0, "0 to 63"),
-        (0, f32::NAN, "strength"),
-        (0, f32::INFINITY, "strength"),
-    ] {
-        let steering = Steering {
-            feature: FeatureId(feature),
-            strength,
-        };
-        let refused = Addition::new(&sae, steering).unwrap_err().to_string();
-        assert!(refused.contains(what), "{refused}");
-    }
-    assert!(Splice::new(&sae, vec![Edit::Set(FeatureId(64), 1.0)]).is_err());
 }

@@ -36,10 +36,27 @@ impl Keeping {
     pub(super) fn place(&self) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.join("checkpoint"))
     }
+
+    /// That there is a checkpoint, if the run is to go on from one.
+    pub fn check(&self) -> Result<()> {
+        match self.place().filter(|_| self.resume) {
+            Some(place) => there(&place),
+            None => Ok(()),
+        }
+    }
 }
 
 fn file(place: &Path) -> PathBuf {
     place.join("state.safetensors")
+}
+
+fn there(place: &Path) -> Result<()> {
+    let path = file(place);
+    if path.exists() {
+        return Ok(());
+    }
+    let what = "there is no checkpoint to go on from, leave out --resume or name the folder of a stopped run";
+    Err(Error::input(what, &path))
 }
 
 /// Writes what `state` lists.
@@ -81,11 +98,8 @@ pub(super) fn read(
     spec: &Spec,
     state: &mut dyn FnMut(&mut dyn Keep) -> Result<()>,
 ) -> Result<u64> {
+    there(place)?;
     let path = file(place);
-    if !path.exists() {
-        let what = "there is no checkpoint to go on from, leave out --resume or name the folder of a stopped run";
-        return Err(Error::input(what, &path));
-    }
     let bytes =
         std::fs::read(&path).map_err(|source| Error::io("cannot read the file", &path, source))?;
     let wrong = |cause: &str| {

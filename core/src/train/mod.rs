@@ -19,7 +19,7 @@ mod tests;
 
 pub use checkpoint::Keeping;
 pub use event::{Event, Outcome, Progress};
-pub use run::run;
+pub use run::{run, run_from_store};
 pub use settings::{Range, SETTINGS, Setting};
 pub use spec::{Decoder, GradientValues, Normalise, SparsityPenalty, Spec};
 pub use step::{Batch, Phases, Report, Trainer};

@@ -11,12 +11,14 @@ use super::metrics::Metrics;
 use super::schedule::Schedule;
 use super::spec::Spec;
 use super::step::{Batch, Trainer};
-use super::stream::Stream;
+use super::stream::{Origin, Stream};
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::models::Model;
 use crate::sae::state::{Keep, Within};
 use crate::sae::{Provenance, Sae, Variant};
+use crate::store::Store;
 use crate::{Flow, VERSION};
 
 /// Snapshots in a run.
@@ -35,8 +37,46 @@ pub fn run(
     keeping: &Keeping,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
+    let mut provenance = Provenance {
+        hook: Some(spec.hook),
+        model: model.name().to_owned(),
+        prepend_bos: Some(model.codec().bos().id.is_some()),
+        context: Some(rows.context()),
+        ..Provenance::default()
+    };
+    formats::name_processing(&mut provenance, model.processing());
+    let from = Origin::Model(model, rows);
+    run_on(spec, from, provenance, keeping, observe)
+}
+
+/// The same on the activations of `store`, without their model: what they are of goes into the dictionary's metadata.
+pub fn run_from_store(
+    spec: &Spec,
+    store: &Store,
+    keeping: &Keeping,
+    observe: &mut dyn FnMut(Event) -> Flow,
+) -> Result<Outcome> {
+    let about = store.about();
+    let mut provenance = Provenance {
+        hook: Some(spec.hook),
+        model: about.model.clone(),
+        prepend_bos: Some(about.prepend_bos),
+        context: Some(about.context),
+        ..Provenance::default()
+    };
+    formats::name_processing(&mut provenance, about.processing);
+    run_on(spec, Origin::Store(store), provenance, keeping, observe)
+}
+
+fn run_on(
+    spec: &Spec,
+    from: Origin<'_>,
+    provenance: Provenance,
+    keeping: &Keeping,
+    observe: &mut dyn FnMut(Event) -> Flow,
+) -> Result<Outcome> {
     spec.validate()?;
-    let mut stream = Stream::new(model, rows, spec.hook, spec.seed)?;
+    let mut stream = Stream::new(from, spec.hook, spec.seed)?;
     if spec.variant == Variant::Gradient {
         stream = stream.with_gradients();
     }
@@ -47,13 +87,6 @@ pub fn run(
         spec.tokens, spec.hook
     );
     let begun = observe(Event::Note(note));
-    let provenance = Provenance {
-        hook: Some(spec.hook),
-        model: model.name().to_owned(),
-        prepend_bos: Some(model.codec().bos().id.is_some()),
-        context: Some(rows.context()),
-        ..Provenance::default()
-    };
     let mut run = Run::new(spec, held, stream.width(), provenance).keeping(keeping.clone());
     if begun.is_break() {
         run.flow = begun;
@@ -144,7 +177,7 @@ impl<'a> Run<'a> {
         observe: &mut dyn FnMut(Event) -> Flow,
     ) -> Result<Trainer> {
         if (self.spec.variant == Variant::Gradient) != source.paired() {
-            let what = "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model";
+            let what = "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model, or on a store that was captured with --gradients";
             return Err(Error::setting("variant", what));
         }
         if let Some(place) = self.keeping.place().filter(|_| self.keeping.resume) {

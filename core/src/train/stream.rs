@@ -1,8 +1,5 @@
-//! Activations streamed from a model: rows in a shuffled order, the first position of each left out.
-
-use rand::SeedableRng as _;
-use rand::seq::SliceRandom as _;
-use rand_chacha::ChaCha8Rng;
+//! Activations out of a model or a store: rows in a shuffled order, the first position of each left out. From an f32 store the same come in the same order
+//! as from the model it was captured from.
 
 use super::buffer::Source;
 use crate::capture;
@@ -11,78 +8,106 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::store::{Order, Store};
 
 /// Rows read at a time.
 const PIECE: usize = 32;
 
+/// What activations are read from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// Computed by a model from rows of tokens.
+    Model(&'a Model, &'a Rows),
+    /// Read from a store.
+    Store(&'a Store),
+}
+
+impl Origin<'_> {
+    fn rows(&self) -> usize {
+        match self {
+            Self::Model(_, rows) => rows.len(),
+            Self::Store(store) => store.rows(),
+        }
+    }
+
+    fn context(&self) -> usize {
+        match self {
+            Self::Model(_, rows) => rows.context(),
+            Self::Store(store) => store.about().context,
+        }
+    }
+
+    fn width(&self, hook: HookPoint) -> Result<usize> {
+        match self {
+            Self::Model(model, _) => model.width(hook),
+            Self::Store(store) => store.width(hook),
+        }
+    }
+
+    /// `[n·t, d]`.
+    fn activations(&self, hook: HookPoint, chosen: &[usize]) -> Result<Matrix> {
+        match self {
+            Self::Model(model, rows) => capture::activations(model, rows, chosen, hook),
+            Self::Store(store) => store.activations(hook, chosen),
+        }
+    }
+
+    fn has_gradients(&self) -> bool {
+        match self {
+            Self::Model(..) => true,
+            Self::Store(store) => store.about().gradients,
+        }
+    }
+
+    /// Of the summed next-token loss with respect to the same, `[n·t, d]`.
+    fn gradients(&self, hook: HookPoint, chosen: &[usize]) -> Result<Matrix> {
+        match self {
+            Self::Model(model, rows) => {
+                let mut all = capture::gradients_at(model, rows, chosen, &[hook])?;
+                Ok(all.pop().unwrap_or_default())
+            }
+            Self::Store(store) => store.gradients(hook, chosen),
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Stream<'a> {
-    model: &'a Model,
-    rows: &'a Rows,
+    from: Origin<'a>,
     hook: HookPoint,
     width: usize,
-    order: Vec<usize>,
-    next: usize,
-    readings: u64,
-    rng: ChaCha8Rng,
+    order: Order,
     /// Whether each activation is followed by the gradient of the model's loss.
     paired: bool,
 }
 
 impl<'a> Stream<'a> {
-    /// All of `rows`, again and again.
-    pub(super) fn new(
-        model: &'a Model,
-        rows: &'a Rows,
-        hook: HookPoint,
-        seed: u64,
-    ) -> Result<Self> {
-        model.check_hook(hook)?;
-        if rows.is_empty() || rows.context() < 2 {
+    /// All rows of `from`, again and again.
+    pub(super) fn new(from: Origin<'a>, hook: HookPoint, seed: u64) -> Result<Self> {
+        let width = from.width(hook)?;
+        if from.rows() == 0 || from.context() < 2 {
             let what = "training needs at least one row of two tokens or more, give more text or a longer context";
             return Err(Error::setting("corpus", what));
         }
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        rng.set_stream(2);
-        let mut order: Vec<usize> = (0..rows.len()).collect();
-        order.shuffle(&mut rng);
         Ok(Self {
-            model,
-            rows,
+            from,
             hook,
-            width: model.width(hook)?,
-            order,
-            next: 0,
-            readings: 1,
-            rng,
+            width,
+            order: Order::shuffled(from.rows(), seed),
             paired: false,
         })
     }
 
-    /// With the gradient of the text's next-token loss behind each activation, twice as wide.
+    /// With the gradient of the text's next-token loss behind each activation, twice as wide; as it is where a store holds none.
     pub(super) fn with_gradients(mut self) -> Self {
-        self.paired = true;
+        self.paired = self.from.has_gradients();
         self
-    }
-
-    /// Which rows the next piece holds; whether they are the first of a further reading.
-    fn advance(&mut self) -> (std::ops::Range<usize>, bool) {
-        let again = self.next == self.order.len();
-        if again {
-            self.readings += 1;
-            self.order.shuffle(&mut self.rng);
-            self.next = 0;
-        }
-        let end = (self.next + PIECE).min(self.order.len());
-        let range = self.next..end;
-        self.next = end;
-        (range, again)
     }
 
     /// Activations of one reading.
     pub(super) fn activations(&self) -> usize {
-        self.rows.len() * (self.rows.context() - 1)
+        self.from.rows() * (self.from.context() - 1)
     }
 }
 
@@ -100,26 +125,35 @@ impl Source for Stream<'_> {
     }
 
     fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix> {
-        let (range, again) = self.advance();
-        if again {
+        if self.order.is_used_up() {
             note(format!(
                 "The corpus of {} activations is used up: it is shuffled and read for the {} time",
                 self.activations(),
-                ordinal(self.readings)
+                ordinal(self.order.readings() + 1)
             ));
         }
-        let chosen = &self.order[range];
-        let all = if self.paired {
-            capture::with_gradients(self.model, self.rows, chosen, self.hook)?
-        } else {
-            capture::activations(self.model, self.rows, chosen, self.hook)?
-        };
-        without_first(&all, self.rows.context())
+        let chosen = self.order.next(PIECE);
+        let mut all = self.from.activations(self.hook, chosen)?;
+        if self.paired {
+            all = beside(&all, &self.from.gradients(self.hook, chosen)?)?;
+        }
+        if let Origin::Store(store) = self.from {
+            store.fetch_ahead(self.hook, self.order.coming(PIECE));
+        }
+        without_first(&all, self.from.context())
     }
 
     fn skip(&mut self) {
-        self.advance();
+        self.order.next(PIECE);
     }
+}
+
+/// Each row of `left` followed by its row of `right`, `[n, 2·d]`.
+fn beside(left: &Matrix, right: &Matrix) -> Result<Matrix> {
+    let rows = left.iter_rows().zip(right.iter_rows());
+    let values = rows.flat_map(|(left, right)| left.iter().chain(right).copied());
+    let columns = left.columns() + right.columns();
+    Matrix::new(left.rows(), columns, values.collect())
 }
 
 /// All rows of `[b·t, d]` but the first of each `t`.
@@ -152,6 +186,15 @@ mod tests {
         let left = without_first(&all, 3).unwrap();
         assert_eq!(left.values(), [1.0, 2.0, 4.0, 5.0]);
         assert_eq!(left.rows(), 4);
+    }
+
+    #[test]
+    fn a_gradient_stands_behind_its_activation() {
+        let left = Matrix::new(2, 2, vec![0.0, 1.0, 2.0, 3.0]).unwrap();
+        let right = Matrix::new(2, 2, vec![4.0, 5.0, 6.0, 7.0]).unwrap();
+        let both = beside(&left, &right).unwrap();
+        assert_eq!((both.rows(), both.columns()), (2, 4));
+        assert_eq!(both.values(), [0.0, 1.0, 4.0, 5.0, 2.0, 3.0, 6.0, 7.0]);
     }
 
     #[test]

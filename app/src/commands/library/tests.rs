@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use umbra_core::formats::{self, Precision};
 use umbra_core::ids::FeatureId;
+use umbra_core::models::Opening;
 use umbra_core::project::Project;
 
 use super::{Command, Pick};
@@ -93,7 +94,10 @@ fn what_cannot_be_opened_is_said_where_it_belongs_and_never_kept() {
     desk.run(Command::OpenSae(folder.path().join("nowhere")));
     let failure = desk.state.dictionary().unwrap().load.failure();
     assert!(failure.unwrap().contains("nowhere"), "{failure:?}");
-    desk.run(Command::OpenModel(folder.path().join("no-model")));
+    desk.run(Command::OpenModel(
+        folder.path().join("no-model"),
+        Opening::default(),
+    ));
     let failure = desk.state.catalogue.model.failure();
     assert!(failure.unwrap().contains("no-model"), "{failure:?}");
     let (kept, _) = Project::open(&folder.path().join("mine")).unwrap();

@@ -117,6 +117,7 @@ impl HeadsView {
             range: grid.range,
             hue: Hue::Activation,
             selected: selected.map(|(layer, head)| (layer.index(), head.index())),
+            pictures: None,
         };
         let answer = map.ui(ui, &|row, column| {
             model::describe(state, Layer::from(row), Head::from(column))

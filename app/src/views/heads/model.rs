@@ -141,7 +141,7 @@ fn is_loading(state: &AppState) -> bool {
 fn range(figure: Figure, cells: &[Cell]) -> (f32, f32) {
     let values = cells.iter().filter_map(|cell| match cell {
         Cell::Value(value) => Some(*value),
-        Cell::Unknown | Cell::Hatched => None,
+        Cell::Unknown | Cell::Hatched | Cell::Picture => None,
     });
     let (low, least_high) = match figure {
         Figure::Spread => (1.0, 2.0),

@@ -1,9 +1,11 @@
 //! A dictionary's card: what it is, how good it measured, whether it has an index.
 
 use egui::{RichText, Ui};
+use umbra_core::formats;
+use umbra_core::models::Opening;
 
 use super::{card, failed_ui, figures, notes_ui};
-use crate::commands::{Commands, dictionary, navigation};
+use crate::commands::{Commands, dictionary, library, navigation};
 use crate::shell::{bar_ui, fact_ui, icon_menu};
 use crate::state::catalogue::{Dictionary, LoadedSae};
 use crate::state::{AppState, Load};
@@ -21,7 +23,10 @@ pub(super) fn card_ui(
     card(ui, |ui| {
         head_ui(ui, state, dictionary, commands);
         match &dictionary.load {
-            Load::Ready(loaded) => loaded_ui(ui, dictionary, loaded),
+            Load::Ready(loaded) => {
+                loaded_ui(ui, dictionary, loaded);
+                processing_ui(ui, state, loaded, commands);
+            }
             Load::Failed(sentence) => return failed_ui(ui, sentence),
             Load::Absent | Load::Loading => {
                 let secondary = Theme::of(ui).ink.secondary;
@@ -92,6 +97,30 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         "Size of its files",
     );
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
+}
+
+/// Says where the model is not processed as the dictionary's file names it, and offers to open it so.
+fn processing_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedSae, commands: &mut Commands) {
+    let (Some(named), Some(model)) = (formats::processing(&loaded.sae), state.model()) else {
+        return;
+    };
+    let model = &model.model;
+    let (wanted, found) = (model.allowed(named), model.processing());
+    if wanted == found {
+        return;
+    }
+    let theme = Theme::of(ui);
+    let words = format!(
+        "Its file says that the model was processed by {wanted}; this one is processed by {found}."
+    );
+    ui.horizontal_top(|ui| {
+        ui.label(theme::icon(icons::WARNING).color(theme.warning));
+        ui.add(egui::Label::new(words).wrap());
+    });
+    if named_button(ui, "Open the model so", loaded.sae.name.as_str()) {
+        let opening = Opening::from(wanted);
+        commands.send(library::Command::OpenModel(model.path().clone(), opening));
+    }
 }
 
 fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {

@@ -4,8 +4,8 @@ use egui::{RichText, Ui};
 use umbra_core::models::{Config, NormKind};
 
 use super::{card, failed_ui, notes_ui, verification};
-use crate::commands::{Commands, library};
-use crate::shell::fact_ui;
+use crate::commands::{Commands, opening};
+use crate::shell::{fact_ui, held};
 use crate::state::catalogue::LoadedModel;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme};
@@ -26,16 +26,13 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                 ui.label(RichText::new("Loading…").color(secondary));
             }
             Load::Absent | Load::Loading => {
-                let sentence = "No model yet: open a HuggingFace folder or a GGUF file, or drop it on this window.";
+                let sentence = "No model yet: open a HuggingFace folder, a GGUF file or a name on the hub, or drop it on this window.";
                 ui.label(RichText::new(sentence).color(secondary));
             }
         }
         ui.horizontal_wrapped(|ui| {
-            if ui.button("Open a model folder…").clicked() {
-                commands.send(library::Command::Pick(library::Pick::ModelFolder));
-            }
-            if ui.button("Open a GGUF file…").clicked() {
-                commands.send(library::Command::Pick(library::Pick::ModelFile));
+            if ui.button("Open a model…").clicked() {
+                commands.send(opening::Command::Show(true));
             }
         });
     });
@@ -48,11 +45,21 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
     for (label, value, definition) in facts(model.config()) {
         fact_ui(ui, label, &value, definition);
     }
+    let footprint = model.footprint();
+    let kinds: Vec<_> = footprint.stored.iter().map(|(kind, _)| *kind).collect();
+    let size = number::bytes(loaded.size_bytes);
     fact_ui(
         ui,
         "files",
-        &number::bytes(loaded.size_bytes),
-        "Size of its files",
+        &format!("{size} of {}", kinds.join(", ")),
+        "Size of its files, and the types of the numbers in them",
+    );
+    let memory = number::bytes(footprint.memory_bytes);
+    fact_ui(
+        ui,
+        "memory",
+        &format!("{memory} {}", held(footprint.form)),
+        "Bytes of its weights in memory, and how they are held there",
     );
     let secondary = Theme::of(ui).ink.secondary;
     for fact in model.facts() {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::error::Notes;
+use umbra_core::models::Opening;
 use umbra_core::project::Project;
 
 use crate::commands::{Command, dictionary, library, navigation};
@@ -130,7 +131,10 @@ fn a_verification_gives_one_verdict_and_its_tensors() {
             .ready()
             .unwrap()
             .clone();
-        state.apply(Event::Catalogue(catalogue::Event::ModelNamed("m".into())));
+        state.apply(Event::Catalogue(catalogue::Event::ModelNamed(
+            "m".into(),
+            Opening::default(),
+        )));
         let ready = Box::new(Load::Ready(model));
         state.apply(Event::Catalogue(catalogue::Event::Model("m".into(), ready)));
         let rows = vec![row("hook_embed", 0.0), row("logits", difference)];

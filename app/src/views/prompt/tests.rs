@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use umbra_core::ids::{FeatureId, TokenId};
-use umbra_core::models::Model;
+use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
+use umbra_core::models::{Model, Opening};
 use umbra_core::prompt::{NextToken, Reading};
 use umbra_core::sae::Latents;
 
-use super::tints;
-use crate::commands::{Command, Commands, navigation, prompt};
+use super::features::tints;
+use crate::commands::{Command, Commands, attention, lens, navigation, prompt};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
 use crate::state::{AppState, Event, Load, prompt as area};
 use crate::testing::{self, Stage};
@@ -53,7 +53,10 @@ fn read() -> AppState {
         None,
     )));
     let path = std::path::PathBuf::from("model");
-    state.apply(Event::Catalogue(catalogue::Event::ModelNamed(path.clone())));
+    state.apply(Event::Catalogue(catalogue::Event::ModelNamed(
+        path.clone(),
+        Opening::default(),
+    )));
     let loaded = LoadedModel {
         model: model(),
         notes: umbra_core::error::Notes::default(),
@@ -138,6 +141,14 @@ fn a_sentence_is_read_once_nobody_types() {
 }
 
 #[test]
+fn another_model_reads_the_sentence_again() {
+    let mut state = read();
+    let named = catalogue::Event::ModelNamed("other".into(), Opening::default());
+    state.apply(Event::Catalogue(named));
+    assert!(state.prompt.reading.is_absent() && state.prompt.last.is_none());
+}
+
+#[test]
 fn tints_leave_the_first_position_out_of_their_scale() {
     let reading = reading();
     let strongest = tints(&reading, None, None);
@@ -146,4 +157,129 @@ fn tints_leave_the_first_position_out_of_their_scale() {
     let one = tints(&reading, Some(FeatureId(3)), Some(8.0));
     assert_eq!((one.values, one.most), (vec![50.0, 1.0, 2.0], 8.0));
     assert_eq!(tints(&reading, Some(FeatureId(9)), None).most, 1.0);
+}
+
+/// "The king", with the demo's model alone, after `command` was carried out.
+fn computed(command: impl Into<Command>) -> AppState {
+    let mut state = testing::with_model();
+    state.apply(Event::Prompt(area::Event::Text {
+        text: "The king".to_owned(),
+        typed: false,
+    }));
+    let mut desk = testing::Desk::new(state);
+    desk.run(command);
+    desk.state
+}
+
+fn shown(mut state: AppState, side: area::Side) -> Harness<'static, Stage> {
+    state.apply(Event::Prompt(area::Event::Side(side)));
+    let mut harness = testing::harness(ViewId::Prompt, state);
+    harness.run();
+    harness
+}
+
+#[test]
+fn a_tab_shows_another_side_which_asks_for_what_it_needs_once() {
+    let mut harness = harness();
+    harness.get_by_label("Logit lens").click();
+    harness.run();
+    let show = prompt::Command::Show(area::Side::Lens);
+    assert_eq!(taken(&mut harness), [show.into()]);
+    let mut harness = shown(read(), area::Side::Lens);
+    assert!(taken(&mut harness).contains(&lens::Command::Read.into()));
+    let mut harness = shown(computed(lens::Command::Read), area::Side::Lens);
+    assert!(!taken(&mut harness).contains(&lens::Command::Read.into()));
+}
+
+#[test]
+fn the_lens_shows_layers_down_to_the_models_own_prediction_and_a_cell_selects_its_token() {
+    let state = computed(lens::Command::Read);
+    let found = Arc::clone(state.lens.load.ready().unwrap());
+    let own = read_features(&state);
+    let last = found.hooks.len() - 1;
+    assert_eq!(
+        found.guess(last, 2).top[0],
+        own.next[2][0],
+        "as the next-token list has it"
+    );
+    let mut harness = shown(state, area::Side::Lens);
+    let word = &found.guess(last, 2).top[0].text;
+    let cell = format!("Layer 3, position 2: {word:?}");
+    harness.get_by_label_contains(&cell).hover();
+    harness.run();
+    harness.get_by_label_contains("KL to the model 0 nats");
+    harness
+        .get_by_label_contains("Layer embed, position 1")
+        .click();
+    harness.run();
+    let select = navigation::Command::SelectToken(Some(1));
+    assert!(taken(&mut harness).contains(&select.into()));
+    harness.get_by_label("Entropy").click();
+    harness.run();
+    harness.get_by_label_contains("entropy (nats) from 0 to");
+}
+
+/// The reading of the same sentence by a dictionary as wide as the model.
+fn read_features(state: &AppState) -> Reading {
+    let model = &state.model().unwrap().model;
+    let width = model.config().d_model;
+    let mut sae = testing::sae(4);
+    let weights = umbra_core::dims::Matrix::zeros(4, width);
+    (sae.w_enc, sae.w_dec, sae.b_dec) = (weights.clone(), weights, vec![0.0; width]);
+    sae.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
+    umbra_core::prompt::read(model, &sae, &state.prompt.text, 5).unwrap()
+}
+
+#[test]
+fn heads_are_chosen_by_their_pictures_and_tell_where_a_token_looks() {
+    let mut state = computed(attention::Command::Overview);
+    let mut desk = testing::Desk::new(std::mem::take(&mut state));
+    desk.run(navigation::Command::SelectHead(Layer(2), Head(5)));
+    desk.run(attention::Command::Patterns(Layer(2)));
+    let patterns = Arc::clone(desk.state.attention.patterns.ready().unwrap());
+    let mut harness = shown(desk.state, area::Side::Attention);
+    assert_eq!(taken(&mut harness), [], "everything is there");
+    harness.get_by_label("Head 2.5");
+    let image = egui::accesskit::Role::Image;
+    harness.get_by_role_and_label(image, "Pattern of head 2.5");
+    // The last token is described while none is selected.
+    let (source, weight) = umbra_core::attention::strongest(patterns.sources(Head(5), 2), 1)[0];
+    let words = format!(
+        "{}, {}",
+        patterns.texts[source].trim(),
+        crate::widgets::number::number(f64::from(weight))
+    );
+    harness.get_all_by_label(&words).next().unwrap();
+    harness
+        .get_by_label_contains("Head 1.3: previous token")
+        .click();
+    harness.run();
+    let select = navigation::Command::SelectHead(Layer(1), Head(3));
+    assert!(taken(&mut harness).contains(&select.into()));
+}
+
+#[test]
+fn another_model_or_sentence_is_computed_anew_and_late_results_are_dropped() {
+    let mut state = computed(lens::Command::Read);
+    let of = state.sentence().unwrap();
+    state.apply(Event::Prompt(area::Event::Text {
+        text: "Another".to_owned(),
+        typed: false,
+    }));
+    assert_ne!(state.lens.of.as_ref(), Some(&state.sentence().unwrap()));
+    let now = state.sentence().unwrap();
+    let event = |of, load| Event::Lens(crate::state::lens::Event::Lens(of, load));
+    state.apply(event(now.clone(), Load::Loading));
+    state.apply(event(of, Load::Failed("late".to_owned())));
+    assert!(state.lens.load.is_loading());
+    assert!(
+        state.lens.shown(&now).is_some(),
+        "the last one stays until then"
+    );
+    let other = Arc::new((*state.model().unwrap().model).clone());
+    let other = area::Sentence::new("Another", &other);
+    assert!(
+        state.lens.shown(&other).is_none(),
+        "but not of another model"
+    );
 }

@@ -1,18 +1,16 @@
-//! What is turned, how far, and what text is continued.
+//! The edits, what text is continued, and how tokens are picked.
 
-use egui::{Button, DragValue, RichText, Slider, TextEdit, Ui, vec2};
-use umbra_core::ids::FeatureId;
+use egui::{Button, DragValue, TextEdit, Ui, vec2};
+use umbra_core::models::Sampling;
+use umbra_core::steer::EditSpec;
 
+use super::draft::EditDraft;
+use super::stack::stack_ui;
+use crate::commands::Commands;
 use crate::commands::steering::Command;
-use crate::commands::{Commands, navigation};
 use crate::state::AppState;
 use crate::state::steering::Request;
-use crate::theme::{Theme, caption, icons, panel_title, space};
-use crate::views::ViewId;
-use crate::widgets::feature_chip::FeatureChip;
-
-/// Ends of the slider; a number outside can be written.
-const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;
+use crate::theme::{Theme, caption, icons, space};
 
 /// Most tokens of one text.
 const TOKENS: usize = 1_000;
@@ -20,25 +18,21 @@ const TOKENS: usize = 1_000;
 /// What is filled in.
 #[derive(Debug)]
 pub(super) struct Draft {
-    strength: f32,
+    edits: Vec<EditDraft>,
     /// None: the sentence in Prompt.
     prompt: Option<String>,
-    temperature: f64,
-    seed: u64,
-    tokens: usize,
-    /// The number of a feature being written.
-    number: String,
+    sampling: Sampling,
+    /// One stop string, empty for none; `\n` stands for a newline.
+    stop: String,
 }
 
 impl Default for Draft {
     fn default() -> Self {
         Self {
-            strength: 8.0,
+            edits: vec![EditDraft::default()],
             prompt: None,
-            temperature: 0.8,
-            seed: 0,
-            tokens: 60,
-            number: String::new(),
+            sampling: Sampling::default(),
+            stop: String::new(),
         }
     }
 }
@@ -46,8 +40,8 @@ impl Default for Draft {
 impl Draft {
     /// Draws the form.
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        self.feature_ui(ui, state, commands);
-        self.strength_ui(ui);
+        stack_ui(ui, &mut self.edits, state, commands);
+        ui.add_space(space::CONTROL);
         self.prompt_ui(ui, state);
         self.sampling_ui(ui);
         ui.add_space(space::CHIP);
@@ -55,96 +49,32 @@ impl Draft {
     }
 
     /// What the form asks for; an error says what is missing.
-    pub(super) fn request(&self, state: &AppState) -> Result<Request, &'static str> {
-        let dictionary = state.dictionary().ok_or("Open a dictionary first")?;
-        let feature = state.selection.feature.ok_or("Choose a feature first")?;
+    pub(super) fn request(&self, state: &AppState) -> Result<Request, String> {
+        let on = self.edits.iter().filter(|edit| edit.on);
+        let edits: Vec<EditSpec> = on
+            .map(|edit| edit.spec(state.selection.feature))
+            .collect::<Result<_, _>>()?;
+        if edits.is_empty() {
+            return Err("Put an edit in force".to_owned());
+        }
+        let dictionary = state.dictionary().map(|dictionary| dictionary.id);
+        if dictionary.is_none() && edits.iter().any(EditSpec::needs_dictionary) {
+            return Err("Open a dictionary first".to_owned());
+        }
         let prompt = self.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
         if prompt.trim().is_empty() {
-            return Err("Type the text that is to be continued");
+            return Err("Type the text that is to be continued".to_owned());
         }
+        let stop = self.stop.replace("\\n", "\n");
         Ok(Request {
-            dictionary: dictionary.id,
-            feature,
-            strength: self.strength,
+            dictionary,
+            edits,
             prompt,
-            temperature: self.temperature,
-            seed: self.seed,
-            tokens: self.tokens,
+            sampling: Sampling {
+                stop: if stop.is_empty() { vec![] } else { vec![stop] },
+                ..self.sampling.clone()
+            },
         })
-    }
-
-    fn feature_ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        let secondary = Theme::of(ui).ink.secondary;
-        ui.horizontal_wrapped(|ui| {
-            ui.label(panel_title("Feature"));
-            if let Some(feature) = state.selection.feature {
-                let dictionary = state.selection.dictionary;
-                let chip = FeatureChip::new(feature, state.label(feature))
-                    .top_token(dictionary.and_then(|of| state.top_token(of, feature)))
-                    .max_width(260.0);
-                let reply = chip.show(ui, |ui| {
-                    ui.label("Click to open its page");
-                });
-                if reply.open || reply.beside {
-                    let beside = reply.beside;
-                    commands.send(navigation::Command::Feature { feature, beside });
-                }
-            } else {
-                ui.label(RichText::new("none chosen").color(secondary));
-            }
-            let label = ui.label(caption("other number").color(secondary));
-            let edit = TextEdit::singleline(&mut self.number)
-                .align(egui::Align2::LEFT_CENTER)
-                .desired_width(64.0)
-                .font(egui::TextStyle::Monospace);
-            let response = ui.add(edit).labelled_by(label.id);
-            let entered = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
-            if entered && let Some(feature) = self.number_of(state) {
-                self.number.clear();
-                commands.send(navigation::Command::SelectFeature(Some(feature)));
-            }
-            if !self.number.is_empty() && self.number_of(state).is_none() {
-                let many = state.sae().map_or(0, |sae| sae.features());
-                let words = format!("give a number from 0 to {}", many.saturating_sub(1));
-                ui.label(caption(words).color(Theme::of(ui).failure));
-            }
-            if ui.button("Choose in Features").clicked() {
-                commands.send(navigation::Command::Go(ViewId::Features));
-            }
-        });
-    }
-
-    fn number_of(&self, state: &AppState) -> Option<FeatureId> {
-        let number: usize = self.number.trim().trim_start_matches('#').parse().ok()?;
-        (number < state.sae()?.features()).then(|| FeatureId::from(number))
-    }
-
-    fn strength_ui(&mut self, ui: &mut Ui) {
-        let theme = Theme::of(ui);
-        ui.horizontal(|ui| {
-            let label = ui.label("Strength");
-            let help = "This times the feature's decoder row is added at the dictionary's hook, at every position but the first";
-            ui.scope(|ui| {
-                ui.spacing_mut().slider_width = 240.0;
-                ui.visuals_mut().selection.bg_fill = theme.edit;
-                let slider = Slider::new(&mut self.strength, STRENGTHS)
-                    .clamping(egui::SliderClamping::Never)
-                    .show_value(false);
-                ui.add(slider).labelled_by(label.id).on_hover_text(help);
-            });
-            let drag = DragValue::new(&mut self.strength)
-                .speed(0.1)
-                .max_decimals(2);
-            ui.add(drag).labelled_by(label.id).on_hover_text(help);
-            let zero = Button::new("0").min_size(vec2(28.0, 0.0));
-            let response = ui.add(zero).on_hover_text("No steering: both texts are identical");
-            response.widget_info(|| {
-                egui::WidgetInfo::labeled(egui::Role::Button, true, "Strength 0")
-            });
-            if response.clicked() {
-                self.strength = 0.0;
-            }
-        });
     }
 
     fn prompt_ui(&mut self, ui: &mut Ui, state: &AppState) {
@@ -166,24 +96,48 @@ impl Draft {
     }
 
     fn sampling_ui(&mut self, ui: &mut Ui) {
+        let sampling = &mut self.sampling;
         ui.horizontal_wrapped(|ui| {
-            let label = ui
-                .label("Temperature")
-                .on_hover_text("0 takes the likeliest token");
-            let drag = DragValue::new(&mut self.temperature)
+            let mut field = |name: &str, help: &str, drag: DragValue<'_>| {
+                let label = ui.label(name).on_hover_text(help);
+                ui.add(drag).labelled_by(label.id).on_hover_text(help);
+                ui.add_space(space::CONTROL);
+            };
+            let drag = DragValue::new(&mut sampling.temperature)
                 .speed(0.01)
                 .range(0.0..=5.0)
                 .max_decimals(2);
-            ui.add(drag).labelled_by(label.id);
-            ui.add_space(space::CONTROL);
-            let help = "Decides the draws of both texts alike";
-            let label = ui.label("Seed").on_hover_text(help);
-            ui.add(DragValue::new(&mut self.seed)).labelled_by(label.id);
-            ui.add_space(space::CONTROL);
+            field("Temperature", "0 takes the likeliest token", drag);
+            let mut top_k = sampling.top_k.unwrap_or(0);
+            let drag = DragValue::new(&mut top_k).range(0..=1_000_000);
+            field("Top k", "Sample among this many likeliest tokens; 0 for all", drag);
+            sampling.top_k = (top_k > 0).then_some(top_k);
+            let mut top_p = sampling.top_p.unwrap_or(1.0);
+            let drag = DragValue::new(&mut top_p)
+                .speed(0.005)
+                .range(0.01..=1.0)
+                .max_decimals(2);
+            let help = "Sample among the likeliest tokens that hold this much probability; 1 for all";
+            field("Top p", help, drag);
+            sampling.top_p = (top_p < 1.0).then_some(top_p);
+            let drag = DragValue::new(&mut sampling.repetition_penalty)
+                .speed(0.01)
+                .range(0.1..=10.0)
+                .max_decimals(2);
+            let help = "Logits of tokens the text already holds are divided by this where positive and multiplied where negative; 1 leaves them";
+            field("Repetition", help, drag);
+            let drag = DragValue::new(&mut sampling.seed);
+            field("Seed", "Decides the draws of both texts alike", drag);
+            let drag = DragValue::new(&mut sampling.tokens).range(1..=TOKENS);
             let help = "Length of each continuation; the model's context may end it earlier";
-            let label = ui.label("Tokens").on_hover_text(help);
-            let drag = DragValue::new(&mut self.tokens).range(1..=TOKENS);
-            ui.add(drag).labelled_by(label.id);
+            field("Tokens", help, drag);
+            let help = "A text ends where this is written; \\n stands for a newline";
+            let label = ui.label("Stop at").on_hover_text(help);
+            let text = TextEdit::singleline(&mut self.stop)
+                .desired_width(72.0)
+                .hint_text("nothing")
+                .font(egui::TextStyle::Monospace);
+            ui.add(text).labelled_by(label.id).on_hover_text(help);
         });
     }
 
@@ -196,12 +150,18 @@ impl Draft {
             let ready = request.is_ok();
             response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Run"));
             match &request {
-                Ok(request) if response.clicked() => {
-                    commands.send(Command::Run(request.clone()));
+                Ok(request) => {
+                    if response.clicked() {
+                        commands.send(Command::Run(request.clone()));
+                    }
+                    let button = Button::new("Copy for the command line").min_size(vec2(0.0, 32.0));
+                    let help = "The flags of `umbra steer` that mean these edits";
+                    if ui.add(button).on_hover_text(help).clicked() {
+                        ui.ctx().copy_text(flags(request));
+                    }
                 }
-                Ok(_) => {}
                 Err(why) => {
-                    ui.label(caption(*why).color(Theme::of(ui).ink.secondary));
+                    ui.label(caption(why).color(Theme::of(ui).ink.secondary));
                 }
             }
             if state.steering.running().is_some() {
@@ -212,4 +172,11 @@ impl Draft {
             }
         });
     }
+}
+
+/// The edits as flags of `umbra steer`.
+fn flags(request: &Request) -> String {
+    let edits = request.edits.iter();
+    let edits: Vec<_> = edits.map(|edit| format!("--edit \"{edit}\"")).collect();
+    edits.join(" ")
 }

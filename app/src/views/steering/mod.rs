@@ -1,7 +1,9 @@
-//! What happens when this feature is turned up?
+//! What happens when the model is changed while it runs?
 
+mod draft;
 mod form;
 mod run;
+mod stack;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +17,7 @@ use crate::theme::{Theme, icons, space};
 use crate::views::ViewId;
 use crate::widgets::empty_state::{empty_state, failure_line};
 
-/// What happens when this feature is turned up?
+/// What happens when the model is changed while it runs?
 #[derive(Debug, Default)]
 pub struct SteeringView {
     draft: Draft,
@@ -32,7 +34,7 @@ impl View for SteeringView {
                 return;
             }
             _ => {
-                let sentence = "Here two texts stream side by side: untouched, and with one feature turned up or down.";
+                let sentence = "Here two texts stream side by side: untouched, and with features turned up or down, heads silenced, or values patched.";
                 let symbol = icons::SLIDERS_HORIZONTAL;
                 if empty_state(ui, symbol, sentence, Some("Open a model and a dictionary")) {
                     commands.send(navigation::Command::Go(ViewId::Library));

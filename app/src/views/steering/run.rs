@@ -2,10 +2,11 @@
 
 use egui::text::{LayoutJob, TextFormat};
 use egui::{FontId, Label, RichText, Stroke, Ui, vec2};
-use umbra_core::steer::Change;
+use umbra_core::models::Finish;
+use umbra_core::steer::{Change, EditSpec, Vector, What};
 
 use crate::state::AppState;
-use crate::state::steering::{Ended, Run};
+use crate::state::steering::{Ended, Request, Run};
 use crate::theme::{Hue, Theme, body_strong, caption, mono, panel_title, size, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::failure_line;
@@ -25,24 +26,54 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     let gap = space::GROUP;
     let width = (ui.available_width() - gap) / 2.0;
     let request = &run.request;
-    let label = state.label(request.feature).unwrap_or_default();
-    let title = format!(
-        "Steered by {} × #{} {label}",
-        number::signed(f64::from(request.strength)),
-        request.feature
-    );
+    let title = title(state, request);
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = gap;
         let prompt = request.prompt.as_str();
         column_ui(ui, (width, "Baseline"), prompt, (&run.baseline, usize::MAX));
         column_ui(ui, (width, title.trim()), prompt, (&run.steered, diverged));
     });
-    if request.strength == 0.0 {
+    ends_ui(ui, run);
+    let nothing = |edit: &EditSpec| matches!(edit.what, What::Add(_, 0.0));
+    if request.edits.iter().all(nothing) {
         let words = "Strength 0 adds nothing: both texts are identical";
         ui.label(RichText::new(words).color(theme.ink.secondary));
     }
     ui.add_space(space::GROUP);
     shift_ui(ui, run);
+}
+
+/// What the second text is written with.
+fn title(state: &AppState, request: &Request) -> String {
+    match request.edits.as_slice() {
+        [
+            EditSpec {
+                what: What::Add(Vector::Feature(feature), strength),
+                ..
+            },
+        ] => {
+            let label = state.label(*feature).unwrap_or_default();
+            let strength = number::signed(f64::from(*strength));
+            format!("Steered by {strength} × #{feature} {label}")
+        }
+        [edit] => edit.to_string(),
+        edits => format!("Steered by {} edits", edits.len()),
+    }
+}
+
+/// Why a text is shorter than was asked for.
+fn ends_ui(ui: &mut Ui, run: &Run) {
+    let Some(Ended::Done { ends, .. }) = &run.ended else {
+        return;
+    };
+    for (name, end) in ["Baseline", "Steered text"].into_iter().zip(ends) {
+        let words = match end {
+            Some(Finish::Stop(stop)) => format!("{name} ended at {stop:?}"),
+            Some(Finish::Context) => format!("{name} ended with the model's context"),
+            Some(Finish::Length) | None => continue,
+        };
+        ui.label(caption(words).color(Theme::of(ui).ink.secondary));
+    }
 }
 
 /// One text: the prompt faint, then what was generated, tinted from where it departs from the other.
@@ -108,7 +139,7 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
     ui.horizontal_wrapped(|ui| {
         let words = "Change of its probability right after the text, before → after";
         ui.label(caption(words).color(theme.ink.secondary));
-        if let Some(Ended::Done { kl, stopped }) = &run.ended {
+        if let Some(Ended::Done { kl, stopped, .. }) = &run.ended {
             let help = "KL(steered ‖ baseline) of the next token's distribution";
             ui.label(caption("KL").color(theme.ink.secondary))
                 .on_hover_text(help);
@@ -136,7 +167,7 @@ fn bar(change: &Change) -> Bar {
     let (before, after) = (f64::from(change.before), f64::from(change.after));
     let text = format!("{} → {}", number::percent(before), number::percent(after));
     let help = format!(
-        "Probability {} without steering, {} with it",
+        "Probability {} without edits, {} with them",
         number::percent(before),
         number::percent(after)
     );

@@ -2,7 +2,8 @@
 
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{FeatureId, TokenId};
-use umbra_core::steer::{Change, Stream};
+use umbra_core::models::{Finish, Sampling};
+use umbra_core::steer::{Change, EditSpec, Stream, Vector, What};
 
 use crate::commands::{Command, steering};
 use crate::state::catalogue::DictionaryId;
@@ -19,14 +20,12 @@ fn ready() -> AppState {
 }
 
 fn request(strength: f32) -> Request {
+    let row = Vector::Feature(FeatureId(0));
     Request {
-        dictionary: DictionaryId(0),
-        feature: FeatureId(0),
-        strength,
+        dictionary: Some(DictionaryId(0)),
+        edits: vec![EditSpec::new(What::Add(row, strength))],
         prompt: "Once upon".to_owned(),
-        temperature: 0.8,
-        seed: 0,
-        tokens: 60,
+        sampling: Sampling::default(),
     }
 }
 
@@ -83,6 +82,7 @@ fn both_texts_stream_and_the_run_is_stopped() {
     assert_eq!(sent, [steering::Command::Stop.into()]);
     let ended = Ended::Done {
         kl: 0.125,
+        ends: [None, Some(Finish::Stop("\n".to_owned()))],
         stopped: true,
     };
     let stage = harness.state_mut();
@@ -91,6 +91,7 @@ fn both_texts_stream_and_the_run_is_stopped() {
         .apply(Event::Steering(Lab::Ended(JobId(3), ended)));
     harness.run();
     harness.get_by_label("0.125 nats");
+    harness.get_by_label("Steered text ended at \"\\n\"");
     assert!(harness.query_by_label("Stop").is_none());
 }
 
@@ -98,4 +99,35 @@ fn both_texts_stream_and_the_run_is_stopped() {
 fn strength_zero_says_identical() {
     let harness = testing::harness(ViewId::Steering, running(0.0));
     harness.get_by_label_contains("both texts are identical");
+}
+
+#[test]
+fn a_second_edit_is_added_ordered_and_switched_off() {
+    let mut harness = testing::harness(ViewId::Steering, ready());
+    harness.get_by_label("Add an edit").click();
+    harness.run();
+    harness.get_by_label("Project out").click();
+    harness.run();
+    let asked = |harness: &mut egui_kittest::Harness<'_, testing::Stage>| {
+        harness.get_by_label("Run").click();
+        harness.run();
+        let sent = harness.state_mut().commands.take();
+        let Some(Command::Steering(steering::Command::Run(request))) = sent.into_iter().next()
+        else {
+            panic!("no run was asked for");
+        };
+        let edits = request.edits.iter();
+        edits.map(EditSpec::to_string).collect::<Vec<_>>()
+    };
+    let (add, out) = ("add feature=0 strength=8", "project-out feature=0");
+    assert_eq!(asked(&mut harness), [add, out]);
+    harness.get_by_label("Apply later").click();
+    harness.run();
+    assert_eq!(asked(&mut harness), [out, add]);
+    harness.get_by_label("Edit 1 is in force").click();
+    harness.run();
+    assert_eq!(asked(&mut harness), [add]);
+    harness.get_by_label("Edit 2 is in force").click();
+    harness.run();
+    harness.get_by_label("Put an edit in force");
 }

@@ -6,7 +6,7 @@ use umbra_core::train::{Range, SETTINGS, Setting, Spec};
 
 use super::plan::{self, Plan};
 use crate::commands::training::{Command, sites};
-use crate::commands::{Commands, library};
+use crate::commands::{Commands, opening};
 use crate::state::catalogue::name_of;
 use crate::state::training::Form;
 use crate::state::{AppState, Load};
@@ -74,7 +74,7 @@ fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             }
             Load::Absent => {
                 if ui.button("Open a model…").clicked() {
-                    commands.send(library::Command::Pick(library::Pick::ModelFolder));
+                    commands.send(opening::Command::Show(true));
                 }
             }
         }

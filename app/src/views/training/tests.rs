@@ -6,6 +6,7 @@ use std::sync::Arc;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
+use umbra_core::models::Opening;
 use umbra_core::train::{Progress, Spec};
 
 use crate::commands::{dictionary, training};
@@ -111,7 +112,10 @@ fn a_setting_out_of_range_is_told_and_start_is_off() {
         notes,
         size_bytes: 1,
     };
-    state.apply(Event::Catalogue(catalogue::Event::ModelNamed(path.clone())));
+    state.apply(Event::Catalogue(catalogue::Event::ModelNamed(
+        path.clone(),
+        Opening::default(),
+    )));
     let opened = catalogue::Event::Model(path, Box::new(Load::Ready(loaded)));
     state.apply(Event::Catalogue(opened));
     let form = &mut state.training.form;

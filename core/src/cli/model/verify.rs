@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::super::{Console, Exit};
 use crate::error::{Error, Result};
-use crate::models::Model;
 use crate::models::verify::{self, Row, Verification};
+use crate::models::{Model, Processing, read_tensors};
 
 /// Flags of `umbra model verify`.
 #[derive(Debug, clap::Args)]
@@ -19,16 +19,19 @@ pub(super) struct Args {
     /// what must hold between the model's own hooks]
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// Process the weights as TransformerLens does before, as in other commands
+    #[arg(long, value_name = "STEPS", default_value_t)]
+    process: Processing,
 }
 
 /// Runs it; what disagrees is a failure.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (model, notes) = Model::open(&args.model)?;
+    let (model, notes) = Model::open_as(&args.model, args.process.into())?;
     console.notes(&notes);
     let reference = args.against.clone().or_else(|| verify::beside(&args.model));
     let mut observe = |_: &Row| console.flow();
     let verification = match &reference {
-        Some(path) => verify::against(&model, &verify::reference(path)?, &mut observe)?,
+        Some(path) => verify::against(&model, &read_tensors(path)?, &mut observe)?,
         None => verify::itself(&model, &mut observe)?,
     };
     let source = reference.map_or_else(|| "itself".to_owned(), |path| path.display().to_string());

@@ -9,6 +9,7 @@
 //! by name: every other architecture, normalised inputs, `rescale_acts_by_decoder_norm`, a single head's dictionary (`hook_head_index`).
 
 mod cfg;
+pub(super) mod kwargs;
 mod weights;
 
 use std::path::Path;
@@ -37,6 +38,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         fold_b_dec(&mut weights);
         notes.add("apply_b_dec_to_input is false: w_enc · b_dec is added to the encoder's bias, which computes the same");
     }
+    kwargs::noted(&cfg.provenance, &mut notes);
     let sae = Sae {
         name: super::folder_name(folder),
         w_enc: weights.w_enc,

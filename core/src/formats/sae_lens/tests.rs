@@ -439,3 +439,70 @@ fn weights_that_cannot_be_stored_are_refused_and_nothing_is_written() {
     assert!(write(&sae, &folder.join("below"), Precision::F32).is_err());
     assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
 }
+
+/// Keyword arguments of `from_pretrained` in a current file, and in one from before version 6.
+fn with_kwargs(kwargs: &Value, flat: bool) -> (tempfile::TempDir, PathBuf) {
+    cfg_with(|cfg| {
+        if flat {
+            *cfg = json!({
+                "architecture": "standard", "d_in": 32, "d_sae": 128, "activation_fn_str": "topk", "activation_fn_kwargs": {"k": 8},
+                "hook_point": "blocks.1.hook_resid_post", "model_name": "tiny", "model_from_pretrained_kwargs": kwargs,
+            });
+        } else {
+            cfg["metadata"]["model_from_pretrained_kwargs"] = kwargs.clone();
+        }
+    })
+}
+
+#[test]
+fn processing_that_a_file_names_is_read_and_the_rest_is_named() {
+    let kwargs = json!({
+        "center_writing_weights": true, "fold_ln": false, "center_unembed": "yes", "first_n_layers": 2,
+    });
+    for flat in [false, true] {
+        let (_root, folder) = with_kwargs(&kwargs, flat);
+        let (sae, notes) = read(&folder).unwrap();
+        let named = crate::formats::processing(&sae).unwrap();
+        assert_eq!(named.keys(), ["center_writing_weights"]);
+        let notes: Vec<_> = notes.iter().collect();
+        let notes = notes.join("\n");
+        for word in [
+            "processed by center_writing_weights",
+            "`center_unembed` \"yes\"",
+            "`first_n_layers` 2",
+        ] {
+            assert!(notes.contains(word), "{word}: {notes}");
+        }
+        assert!(!notes.contains("fold_ln"), "{notes}");
+        // All of it is written again.
+        write(&sae, &folder, Precision::F32).unwrap();
+        assert_eq!(read(&folder).unwrap().0.provenance, sae.provenance);
+    }
+    let (_root, folder) = with_kwargs(&json!({}), false);
+    let named = crate::formats::processing(&read(&folder).unwrap().0);
+    assert!(named.unwrap().is_none());
+    let (silent, _) = read(&golden()).unwrap();
+    assert_eq!(crate::formats::processing(&silent), None);
+}
+
+#[test]
+fn processing_is_noted_where_saelens_looks_for_it() {
+    let mut sae = example("blocks.0.hook_resid_pre");
+    let mut processing = crate::models::Processing::default();
+    for steps in [vec![], vec!["fold_ln", "center_unembed"]] {
+        for step in &steps {
+            processing.set(step, true).unwrap();
+        }
+        crate::formats::name_processing(&mut sae.provenance, processing);
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("sae");
+        write(&sae, &folder, Precision::F32).unwrap();
+        let cfg: Value =
+            serde_json::from_str(&std::fs::read_to_string(folder.join(CFG)).unwrap()).unwrap();
+        let kwargs = cfg["metadata"]["model_from_pretrained_kwargs"].as_object();
+        let keys: Vec<_> = kwargs.unwrap().keys().cloned().collect();
+        assert_eq!(keys, steps);
+        let named = crate::formats::processing(&read(&folder).unwrap().0).unwrap();
+        assert_eq!(named.keys(), processing.keys());
+    }
+}

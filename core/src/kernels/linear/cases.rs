@@ -1,4 +1,4 @@
-//! Inputs: tiny, one row, a transposed weight, without bias, an offset view, large.
+//! Inputs: tiny, one row by every layout of the weight, a transposed weight, without bias, an offset view, large.
 
 use candle_core::{Device, Tensor};
 
@@ -31,6 +31,8 @@ pub(super) fn all() -> Vec<Case> {
     vec![
         case(2, numbers(3, 4), true),
         case(1, numbers(33, 65), true),
+        case(1, numbers(200, 300), false),
+        case(1, numbers(333, 130).t().unwrap(), true),
         case(70, numbers(19, 40).t().unwrap(), false),
         case(5, numbers(9, 16).narrow(0, 2, 5).unwrap(), true),
         case(300, numbers(130, 256).t().unwrap(), true),

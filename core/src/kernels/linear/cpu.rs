@@ -1,7 +1,8 @@
-//! `gemm`, with the bias laid down first.
+//! `gemm`, with the bias laid down first; a single row by [`super::vector`].
 
 use gemm::Parallelism;
 
+use super::vector;
 use crate::kernels::in_pool;
 
 /// A matrix with strides.
@@ -26,6 +27,13 @@ pub(super) fn product(x: &[f32], weight: &Weight<'_>, bias: Option<&[f32]>) -> V
     }
     if n == 0 || outputs == 0 {
         return y;
+    }
+    if n == 1 {
+        y.resize(outputs, 0.0);
+        if vector::product(x, weight, &mut y) {
+            return y;
+        }
+        y.truncate(bias.map_or(0, <[f32]>::len));
     }
     let last = (inputs - 1) * weight.strides.0 + (outputs - 1) * weight.strides.1;
     let laid = if bias.is_some() { n * outputs } else { 0 };

@@ -15,6 +15,7 @@ pub(crate) mod cpu;
 #[cfg(test)]
 mod reference;
 mod stored;
+mod vector;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
 
@@ -102,13 +103,15 @@ mod tests {
 
     #[test]
     fn one_thread_and_all_give_the_same_bytes() {
-        let case = cases::all().pop().unwrap();
-        let product = || {
-            let y = case.x.apply_op1_no_bwd(&case.op).unwrap();
-            y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
-        };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-        assert_eq!(pool.unwrap().install(product), product());
+        let pool = pool.unwrap();
+        for case in cases::all() {
+            let product = || {
+                let y = case.x.apply_op1_no_bwd(&case.op).unwrap();
+                y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+            };
+            assert_eq!(pool.install(product), product());
+        }
     }
 
     #[test]

@@ -36,12 +36,19 @@ pub(in crate::models) struct Attention {
 }
 
 /// Rotated keys and values of all positions so far, layer by layer.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::models) struct KeyValueCache {
     layers: Vec<(Tensor, Tensor)>,
 }
 
 impl KeyValueCache {
+    /// The first `layers` layers alone.
+    pub(in crate::models) fn below(&self, layers: usize) -> Self {
+        Self {
+            layers: self.layers.iter().take(layers).cloned().collect(),
+        }
+    }
+
     /// Appends `k`, `v` `[b, t, h_kv, e]` of `layer` and returns all of that layer.
     fn append(&mut self, layer: usize, k: Tensor, v: Tensor) -> Result<(Tensor, Tensor)> {
         let all = match self.layers.get(layer) {

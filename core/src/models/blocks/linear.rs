@@ -25,9 +25,14 @@ impl Linear {
     /// From a weight `[in, out]` and a bias `[out]`.
     pub(in crate::models) fn new(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
-        Ok(Self {
+        Ok(Self::dense(weight, bias))
+    }
+
+    /// From a weight `[in, out]` and a bias of `out` numbers.
+    pub(in crate::models) fn dense(weight: Tensor, bias: Option<Vec<f32>>) -> Self {
+        Self {
             op: Op::Dense(Dense { weight, bias }),
-        })
+        }
     }
 
     /// From a weight kept as stored and a bias `[out]`.
@@ -45,6 +50,30 @@ impl Linear {
             Op::Dense(op) => x.apply_op1(op.clone())?,
             Op::Stored(op) => x.apply_op1(op.clone())?,
         })
+    }
+
+    /// `[.., in]` to `[.., out]` without the bias.
+    pub(in crate::models) fn product(&self, x: &Tensor) -> Result<Tensor> {
+        self.biased(None).forward(x)
+    }
+
+    /// The same weight with the bias `bias`.
+    pub(in crate::models) fn with_bias(&self, bias: Vec<f32>) -> Self {
+        self.biased(Some(bias))
+    }
+
+    fn biased(&self, bias: Option<Vec<f32>>) -> Self {
+        let op = match &self.op {
+            Op::Dense(op) => Op::Dense(Dense {
+                weight: op.weight.clone(),
+                bias,
+            }),
+            Op::Stored(op) => Op::Stored(Stored {
+                weight: Arc::clone(&op.weight),
+                bias,
+            }),
+        };
+        Self { op }
     }
 
     /// The bias, `[out]`, if there is one.

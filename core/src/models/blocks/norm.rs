@@ -99,6 +99,21 @@ impl Norm {
         })
     }
 
+    /// The same with a weight of ones and no bias.
+    pub(in crate::models) fn bare(&self) -> Result<Self> {
+        let kind = if self.both.centred {
+            NormKind::LayerNorm
+        } else {
+            NormKind::RmsNorm
+        };
+        Self::new(kind, self.weight.ones_like()?, None, self.both.eps)
+    }
+
+    /// β, `[d]`, if there is one.
+    pub(in crate::models) fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
     /// γ, `[d]`.
     pub(in crate::models) fn weight(&self) -> &Tensor {
         &self.weight

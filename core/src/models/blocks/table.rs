@@ -29,6 +29,14 @@ impl Table {
         })
     }
 
+    /// As f32, `[v, d]`; made for the occasion where it is kept as stored.
+    pub(in crate::models) fn dense(&self) -> Result<Tensor> {
+        Ok(match self {
+            Self::Dense(table) => table.clone(),
+            Self::Stored(table) => table.dense()?,
+        })
+    }
+
     /// The product with its transpose, which is the unembedding of tied models.
     pub(in crate::models) fn unembedding(&self) -> Result<Linear> {
         match self {

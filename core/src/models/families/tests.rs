@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::models::read_tensors;
 use crate::models::verify::{self, Verification};
 
 /// Folders of `tests/golden` (with `tiny-` before) and of `../shared/data/tiny-models`.
@@ -38,7 +39,7 @@ fn config(folder: &Path, name: &str) -> Value {
 
 fn verified(model: &Path, reference: &Path) -> Verification {
     let model = Model::open(model).unwrap().0;
-    let reference = verify::reference(&reference.join("reference.safetensors")).unwrap();
+    let reference = read_tensors(&reference.join("reference.safetensors")).unwrap();
     let compared = verify::against(&model, &reference, &mut |_| ControlFlow::Continue(())).unwrap();
     assert_eq!(compared.rows.len() + 1, reference.len());
     compared
@@ -113,7 +114,7 @@ fn rotated_heads_and_results_are_those_of_transformer_lens() {
         let model = repository("tests/golden").join(format!("tiny-{tiny}"));
         let model = Model::open(&model).unwrap().0;
         let values = format!("tests/golden/transformer-lens/{tiny}.safetensors");
-        let values = verify::reference(&repository(&values)).unwrap();
+        let values = read_tensors(&repository(&values)).unwrap();
         let compared = verify::against(&model, &values, &mut |_| ControlFlow::Continue(()));
         let compared = compared.unwrap();
         assert!(compared.agrees(), "{tiny}: {:?}", compared.worst());
@@ -128,7 +129,7 @@ fn a_nudged_value_a_missing_name_and_another_shape_are_seen() {
     let path = folder.join("reference.safetensors");
     let name = "grad.blocks.1.attn.hook_z";
     let against = |change: &dyn Fn(&Tensor) -> (String, Tensor)| {
-        let mut reference = verify::reference(&path).unwrap();
+        let mut reference = read_tensors(&path).unwrap();
         let (name, value) = change(&reference.remove(name).unwrap());
         reference.insert(name.clone(), value);
         let all = verify::against(&model, &reference, &mut |_| ControlFlow::Continue(()));

@@ -33,44 +33,58 @@ impl<'a> Header<'a> {
         self.content.values.contains_key(key)
     }
 
+    /// The keys that begin with `start`.
+    pub(super) fn keys_from(&self, start: &str) -> impl Iterator<Item = &'a str> {
+        let from = self.content.values.range(start.to_owned()..);
+        let start = start.to_owned();
+        from.map(|(key, _)| key.as_str())
+            .take_while(move |key| key.starts_with(&start))
+    }
+
     /// A text, if the key is there.
-    pub(super) fn text_if_any(&self, key: &str) -> Option<&'a str> {
-        match self.content.values.get(key)? {
-            Value::Text(text) => Some(text),
-            _ => None,
+    pub(super) fn text_if_any(&self, key: &str) -> Result<Option<&'a str>> {
+        match self.content.values.get(key) {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            other => self.absent(key, "a text", other),
         }
     }
 
     /// A text.
     pub(super) fn text(&self, key: &str) -> Result<&'a str> {
-        self.text_if_any(key).ok_or_else(|| self.lacks(key))
+        self.text_if_any(key)?.ok_or_else(|| self.lacks(key))
     }
 
     /// A truth value, if the key is there.
-    pub(super) fn flag(&self, key: &str) -> Option<bool> {
-        match self.content.values.get(key)? {
-            Value::Flag(flag) => Some(*flag),
-            _ => None,
+    pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
+        match self.content.values.get(key) {
+            Some(Value::Flag(flag)) => Ok(Some(*flag)),
+            other => self.absent(key, "true or false", other),
         }
     }
 
     /// A number of any type, if the key is there.
-    pub(super) fn number(&self, key: &str) -> Option<f64> {
-        match self.content.values.get(key)? {
-            Value::Number(number) => Some(*number),
-            _ => None,
+    pub(super) fn number(&self, key: &str) -> Result<Option<f64>> {
+        match self.content.values.get(key) {
+            Some(Value::Number(number)) => Ok(Some(*number)),
+            other => self.absent(key, "a number", other),
         }
     }
 
     /// A whole number ≥ 0, if the key is there.
-    pub(super) fn count(&self, key: &str) -> Option<usize> {
-        let number = self.number(key)?;
-        (number >= 0.0 && number.fract() == 0.0).then_some(number as usize)
+    pub(super) fn count(&self, key: &str) -> Result<Option<usize>> {
+        match self.number(key)? {
+            Some(number) if number >= 0.0 && number.fract() == 0.0 => Ok(Some(number as usize)),
+            Some(number) => Err(Error::input(
+                format!("`{key}` should be a whole number, is {number}"),
+                self.path,
+            )),
+            None => Ok(None),
+        }
     }
 
     /// A whole number ≥ 0.
     pub(super) fn needed(&self, key: &str) -> Result<usize> {
-        self.count(key).ok_or_else(|| self.lacks(key))
+        self.count(key)?.ok_or_else(|| self.lacks(key))
     }
 
     /// A list of texts, if the key is there.
@@ -131,6 +145,17 @@ impl<'a> Header<'a> {
         match self.content.values.get(key)? {
             Value::List(list) => Some(list),
             _ => None,
+        }
+    }
+
+    /// None for a key that is not there; an error for a value of another kind.
+    fn absent<T>(&self, key: &str, wanted: &str, found: Option<&Value>) -> Result<Option<T>> {
+        match found {
+            None => Ok(None),
+            Some(_) => Err(Error::input(
+                format!("`{key}` in its header should be {wanted} and is something else"),
+                self.path,
+            )),
         }
     }
 

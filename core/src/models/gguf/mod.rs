@@ -3,6 +3,7 @@
 mod architectures;
 mod content;
 mod header;
+mod keys;
 mod kinds;
 mod names;
 mod tokenizer;
@@ -25,9 +26,10 @@ use self::header::Header;
 use self::names::Place;
 use super::footprint::Form;
 use super::settings::Settings;
-use super::weights::{Entry, Float, Weights, map, widened};
+use super::weights::{Entry, Weights};
 use crate::error::{Error, Result};
 use crate::kernels::linear::Rows;
+use crate::tensor_file::{Float, map, widened};
 use crate::text::TextCodec;
 
 /// More heads than any model has.
@@ -57,7 +59,7 @@ impl Gguf {
             )
         })?;
         let header = Header::new(&content, &map, path);
-        if let Some(parts) = header.count("split.count").filter(|parts| *parts > 1) {
+        if let Some(parts) = header.count("split.count")?.filter(|parts| *parts > 1) {
             return Err(Error::Unsupported {
                 what: format!("a model in {parts} GGUF files such as {}", path.display()),
                 remedy: "join them with llama.cpp's gguf-split --merge".to_owned(),
@@ -66,7 +68,7 @@ impl Gguf {
         let architecture = Architecture::of(header.text("general.architecture")?, path)?;
         let key = |rest: &str| format!("{}.attention.{rest}", architecture.name);
         let heads = header.needed(&key("head_count"))?;
-        let kv_heads = header.count(&key("head_count_kv")).unwrap_or(heads);
+        let kv_heads = header.count(&key("head_count_kv"))?.unwrap_or(heads);
         if heads == 0 || kv_heads == 0 || heads.max(kv_heads) > MOST_HEADS {
             return Err(Error::input(
                 format!("claims {heads} heads and {kv_heads} for keys and values"),
@@ -86,6 +88,7 @@ impl Gguf {
 
     /// The header under the keys of `config.json`.
     pub(super) fn settings(&self) -> Result<Settings> {
+        keys::check(self)?;
         let values = (self.architecture.settings)(self)?;
         Ok(Settings::new(values, &self.path))
     }

@@ -255,7 +255,7 @@ fn matrices_kept_as_stored_give_the_logits_of_dequantised_ones_in_less_memory() 
         Writer::of(family).write(&path, dtype);
         let (tokens, _) = reference(family);
         let (wide, _) = Model::open(&path).unwrap();
-        let (kept, notes) = Model::open_as(&path, Form::Stored).unwrap();
+        let (kept, notes) = Model::open_as(&path, Form::Stored.into()).unwrap();
         assert!(notes.iter().any(|note| note.contains("as stored")));
         let want = wide.logits(&tokens).unwrap();
         let largest = largest_difference(&want, &want.zeros_like().unwrap());
@@ -352,6 +352,102 @@ fn which_layers_slide_is_told_by_architecture_or_header() {
     assert!(kinds(&writer).is_err());
 }
 
+/// Logits of `writer`'s model on a few tokens.
+fn logits_of(writer: &Writer) -> Tensor {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    writer.write(&path, GgmlDType::F32);
+    let ids: Vec<TokenId> = (0..24).map(|i| TokenId(i * 7 + 1)).collect();
+    let model = Model::open(&path).unwrap().0;
+    model.logits(&token_tensor(&[&ids]).unwrap()).unwrap()
+}
+
+#[test]
+fn keys_that_change_nothing_are_taken() {
+    let mut writer = Writer::of("qwen3");
+    let plain = logits_of(&writer);
+    for (key, value) in [
+        ("attention.sliding_window", Value::U32(64)),
+        ("attention.sliding_window", Value::U32(0)),
+        ("attention.causal", Value::Bool(true)),
+        ("attention.scale", Value::F32(0.0)),
+        ("logit_scale", Value::F32(1.0)),
+        ("expert_count", Value::U32(0)),
+        ("use_parallel_residual", Value::Bool(false)),
+        ("rope.scaling.type", text("none")),
+        ("rope.scaling.type", text("linear")),
+    ] {
+        writer.header.insert(format!("qwen3.{key}"), value);
+        assert_eq!(
+            largest_difference(&logits_of(&writer), &plain),
+            0.0,
+            "{key}"
+        );
+    }
+}
+
+#[test]
+fn a_window_is_refused_where_the_header_does_not_say_for_which_layers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    for family in ["gpt2", "llama", "qwen2", "qwen3"] {
+        let mut writer = Writer::of(family);
+        let key = format!("{family}.attention.sliding_window");
+        writer.header.insert(key.clone(), Value::U32(63));
+        writer.write(&path, GgmlDType::F32);
+        let refused = Model::open(&path).unwrap_err().to_string();
+        assert!(refused.contains(&format!("`{key}` 63")), "{refused}");
+    }
+}
+
+#[test]
+fn gemma_3_slides_nowhere_and_gemma_2_by_its_own_window_where_none_is_named() {
+    let mut third = Writer::of("gemma3");
+    let slides = logits_of(&third);
+    let key = "gemma3.attention.sliding_window".to_owned();
+    third.header.remove(&key);
+    let none = logits_of(&third);
+    third.header.insert(key.clone(), Value::U32(0));
+    assert_eq!(largest_difference(&logits_of(&third), &none), 0.0);
+    // Another window and another rotation.
+    assert!(largest_difference(&slides, &none) > 1e-3);
+    let mut second = Writer::of("gemma2");
+    second.header.remove("gemma2.attention.sliding_window");
+    logits_of(&second);
+    second
+        .header
+        .insert("gemma2.attention.sliding_window".to_owned(), Value::U32(0));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    second.write(&path, GgmlDType::F32);
+    let refused = Model::open(&path).unwrap_err().to_string();
+    assert!(refused.contains("`sliding_window`"), "{refused}");
+}
+
+#[test]
+fn a_rotation_factor_is_linear_under_either_name_unless_its_type_is_none() {
+    let with = |keys: &[(&str, Value)]| {
+        let mut writer = Writer::of("llama");
+        for (key, value) in keys {
+            let key = format!("llama.rope.{key}");
+            writer.header.insert(key, value.clone());
+        }
+        logits_of(&writer)
+    };
+    let (factor, linear) = (Value::F32(4.0), text("linear"));
+    let plain = with(&[]);
+    let scaled = with(&[("scaling.factor", factor.clone()), ("scaling.type", linear)]);
+    assert!(largest_difference(&scaled, &plain) > 1e-3);
+    for other in [
+        with(&[("scaling.factor", factor.clone())]),
+        with(&[("scale_linear", factor.clone())]),
+    ] {
+        assert_eq!(largest_difference(&scaled, &other), 0.0);
+    }
+    let none = with(&[("scaling.factor", factor), ("scaling.type", text("none"))]);
+    assert_eq!(largest_difference(&plain, &none), 0.0);
+}
+
 #[test]
 fn rotation_factors_inside_the_file_are_applied() {
     let folder = tempfile::tempdir().unwrap();
@@ -384,6 +480,72 @@ fn bos_follows_the_header() {
         let (model, _) = Model::open(&path).unwrap();
         assert_eq!(model.codec().bos().id, id);
         assert!(model.codec().bos().why.contains(&flag.to_string()));
+    }
+}
+
+#[test]
+fn keys_that_would_be_passed_over_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    for (key, value, wanted) in [
+        (
+            "llama.attention.sliding_window",
+            Value::U32(8),
+            "`llama.attention.sliding_window` 8",
+        ),
+        (
+            "llama.attention.causal",
+            Value::Bool(false),
+            "`llama.attention.causal`",
+        ),
+        ("llama.logit_scale", Value::F32(0.5), "`llama.logit_scale`"),
+        (
+            "llama.final_logit_softcapping",
+            Value::F32(30.0),
+            "`llama.final_logit_softcapping`",
+        ),
+        (
+            "llama.rope.freq_base_swa",
+            Value::F32(1e4),
+            "`llama.rope.freq_base_swa`",
+        ),
+        (
+            "llama.rope.dimension_sections",
+            list([2, 2], Value::U32),
+            "`llama.rope.dimension_sections`",
+        ),
+        (
+            "llama.rope.scaling.attn_factor",
+            Value::F32(0.5),
+            "`llama.rope.scaling.attn_factor`",
+        ),
+        (
+            "llama.use_parallel_residual",
+            Value::Bool(true),
+            "`llama.use_parallel_residual`",
+        ),
+        (
+            "llama.ssm.inner_size",
+            Value::U32(4),
+            "`llama.ssm.inner_size`",
+        ),
+        (
+            "llama.rope.freq_base",
+            text("high"),
+            "`llama.rope.freq_base`",
+        ),
+        (
+            "llama.attention.head_count_kv",
+            list([2, 2, 1], Value::U32),
+            "`llama.attention.head_count_kv`",
+        ),
+        ("llama.attention.key_length", Value::F32(7.5), "7.5"),
+    ] {
+        let mut writer = Writer::of("llama");
+        writer.header.insert(key.to_owned(), value);
+        writer.write(&path, GgmlDType::F32);
+        let said = Model::open(&path).unwrap_err().to_string();
+        assert!(said.contains(wanted) && !said.contains('\n'), "{said}");
     }
 }
 

@@ -44,15 +44,15 @@ pub(super) fn read(header: &Header<'_>) -> Result<(Tokenizer, Bos)> {
             header.path(),
         )
     })?;
-    let bos = bos(header, &pieces, sentence_piece);
+    let bos = bos(header, &pieces, sentence_piece)?;
     Ok((tokenizer, bos))
 }
 
-fn bos(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Bos {
-    let number = header.count("tokenizer.ggml.bos_token_id");
+fn bos(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Result<Bos> {
+    let number = header.count("tokenizer.ggml.bos_token_id")?;
     let id = number.filter(|id| *id < pieces.texts.len());
     let name = id.map_or("none", |id| pieces.texts[id]);
-    let (wanted, reason) = match header.flag("tokenizer.ggml.add_bos_token") {
+    let (wanted, reason) = match header.flag("tokenizer.ggml.add_bos_token")? {
         Some(true) => (true, "the GGUF file has add_bos_token true"),
         Some(false) => (false, "the GGUF file has add_bos_token false"),
         None if sentence_piece => (
@@ -64,14 +64,14 @@ fn bos(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Bos {
             "the GGUF file has no add_bos_token and a BPE vocabulary",
         ),
     };
-    Bos {
+    Ok(Bos {
         id: id.filter(|_| wanted).map(TokenId::from),
         why: match (wanted, id) {
             (true, None) => format!("{reason} but names no BOS token"),
             (true, Some(_)) => format!("{reason}, its BOS token is {name}"),
             (false, _) => reason.to_owned(),
         },
-    }
+    })
 }
 
 /// The vocabulary as stored.
@@ -134,9 +134,11 @@ impl<'a> Pieces<'a> {
                     header.path(),
                 )
             })?;
-        let unknown = header.count("tokenizer.ggml.unknown_token_id").unwrap_or(0);
+        let unknown = header
+            .count("tokenizer.ggml.unknown_token_id")?
+            .unwrap_or(0);
         let prefix = header
-            .flag("tokenizer.ggml.add_space_prefix")
+            .flag("tokenizer.ggml.add_space_prefix")?
             .unwrap_or(true);
         let mut normalizers =
             vec![json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"})];
@@ -198,7 +200,7 @@ impl<'a> Pieces<'a> {
             })
             .collect::<Result<_>>()?;
         let pre = header
-            .text_if_any("tokenizer.ggml.pre")
+            .text_if_any("tokenizer.ggml.pre")?
             .unwrap_or("default");
         let splitting = splitting(pre).ok_or_else(|| {
             unsupported(

@@ -1,7 +1,6 @@
 //! Named weight tensors of a model: what a source of them offers, and fetching them with shape and values checked, file and tensor named in every
 //! error. Knows no family.
 
-mod header;
 mod safetensors;
 mod values;
 
@@ -13,8 +12,8 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Tensor};
 
-pub(super) use self::safetensors::{Safetensors, map};
-pub(super) use self::values::{Float, first_not_finite, widened};
+pub(super) use self::safetensors::Safetensors;
+pub(super) use self::values::first_not_finite;
 use crate::error::{Error, Result};
 use crate::kernels::linear::Rows;
 

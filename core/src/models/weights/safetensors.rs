@@ -8,9 +8,10 @@ use candle_core::{Device, Tensor};
 use memmap2::Mmap;
 use serde_json::Value;
 
-use super::header::{self, Place};
-use super::{Entry, Float, Weights, widened};
+use super::{Entry, Weights};
 use crate::error::{Error, Result};
+use crate::tensor_file::header::{self, Place};
+use crate::tensor_file::{Float, is_plain_name, map, widened};
 
 /// Longest shard index read into memory; the largest models' have some megabytes.
 const LONGEST_INDEX: u64 = 64 << 20;
@@ -54,14 +55,14 @@ impl Safetensors {
 
     fn add(&mut self, path: &Path) -> Result<()> {
         let map = map(path, "safetensors")?;
-        let places = header::read(&map).map_err(|what| {
+        let header = header::read(&map).map_err(|what| {
             Error::input(
                 format!("is no complete safetensors file ({what}): copy or download it again"),
                 path,
             )
         })?;
         let number = self.shards.len();
-        for (name, place) in places {
+        for (name, place) in header.places {
             if let Some((other, _)) = self.places.get(&name) {
                 let other = self.shards[*other].path.display();
                 return Err(Error::input(
@@ -151,27 +152,6 @@ fn kind(dtype: Dtype) -> &'static str {
     }
 }
 
-/// A file of `format` in the address space; nothing of it is read yet.
-pub(in crate::models) fn map(path: &Path, format: &str) -> Result<Mmap> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io("opening the weights", path, e))?;
-    let length = file
-        .metadata()
-        .map_err(|e| Error::io("opening the weights", path, e))?
-        .len();
-    if length == 0 {
-        return Err(Error::input(
-            format!("is no complete {format} file (it is empty): copy or download it again"),
-            path,
-        ));
-    }
-    #[expect(
-        unsafe_code,
-        reason = "mapping a file is unsafe because others may change it while it is read"
-    )]
-    // SAFETY: the mapping lives as long as the model loads, and its header is checked against its length before anything else is read.
-    unsafe { Mmap::map(&file) }.map_err(|e| Error::io("reading the weights", path, e))
-}
-
 /// `model.safetensors.index.json`.
 struct Index {
     path: PathBuf,
@@ -236,13 +216,4 @@ impl Index {
         }
         Ok(())
     }
-}
-
-/// Whether `name` is a file's name and no way out of the folder.
-fn is_plain_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    matches!(
-        (parts.next(), parts.next()),
-        (Some(std::path::Component::Normal(_)), None)
-    )
 }

@@ -2,4 +2,5 @@
 
 mod gradients;
 mod runs;
+mod stores;
 mod variants;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use serde_json::json;
 
 use crate::Flow;
 use crate::corpus::Corpus;
@@ -534,6 +535,10 @@ fn training_on_the_demo_model_lowers_the_error_and_says_that_the_text_is_read_ag
     assert_eq!(sae.provenance.context, Some(64));
     assert_eq!(sae.provenance.prepend_bos, Some(true));
     assert_eq!(sae.provenance.other["corpus"], "tale");
+    assert_eq!(
+        sae.provenance.other["model_from_pretrained_kwargs"],
+        json!({})
+    );
 
     let mut wrong = spec.clone();
     wrong.hook = HookPoint::block(9, Site::Z);

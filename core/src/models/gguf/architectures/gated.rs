@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::Gguf;
+use super::super::{Gguf, keys};
 use crate::error::{Error, Result};
 
 /// Tensors of a layer with one norm before attention and one before the MLP.
@@ -41,50 +41,15 @@ pub(super) const OUTSIDE: &[(&str, &str)] = &[
     ("rope_freqs.weight", "rope_freqs.weight"),
 ];
 
-/// Keys that change what is computed and that none of these models is known to have.
-const CHANGING: [&str; 9] = [
-    "attention.clamp_kqv",
-    "attention.max_alibi_bias",
-    "attention.output_scale",
-    "attention.scale",
-    "attention.temperature_length",
-    "embedding_scale",
-    "logit_scale",
-    "residual_scale",
-    "rope.scaling.attn_factor",
-];
-
 /// Keys that all have; a family adds its own.
 pub(super) fn settings(file: &Gguf, activation: (&str, &str)) -> Result<Value> {
     let header = file.header();
     let key = |rest: &str| format!("{}.{rest}", file.name());
-    if header.count(&key("expert_count")).is_some_and(|n| n > 0) {
-        return Err(Error::Unsupported {
-            what: format!("a mixture of experts in {}", header.path().display()),
-            remedy: format!("choose a model without `{}`", key("expert_count")),
-        });
-    }
-    if let Some(other) = CHANGING.iter().find(|rest| header.has(&key(rest))) {
-        return Err(Error::Unsupported {
-            what: format!("`{}` in {}", key(other), header.path().display()),
-            remedy: "choose a model without it".to_owned(),
-        });
-    }
     let d_model = header.needed(&key("embedding_length"))?;
     let d_head = header
-        .count(&key("attention.key_length"))
+        .count(&key("attention.key_length"))?
         .unwrap_or(d_model / file.heads);
-    if let Some(values) = header.count(&key("attention.value_length"))
-        && values != d_head
-    {
-        return Err(Error::Unsupported {
-            what: format!(
-                "a value width of {values} beside a key width of {d_head} in {}",
-                header.path().display()
-            ),
-            remedy: "choose a model where they are equal".to_owned(),
-        });
-    }
+    keys::check_head_width(&header, file.name(), d_head)?;
     let mut settings = json!({
         "model_type": file.name(),
         "hidden_size": d_model,
@@ -97,7 +62,7 @@ pub(super) fn settings(file: &Gguf, activation: (&str, &str)) -> Result<Value> {
         "vocab_size": file.vocab()?,
         "tie_word_embeddings": !file.has("output.weight"),
     });
-    if let Some(epsilon) = header.number(&key("attention.layer_norm_rms_epsilon")) {
+    if let Some(epsilon) = header.number(&key("attention.layer_norm_rms_epsilon"))? {
         settings["rms_norm_eps"] = json!(epsilon);
     }
     settings[activation.0] = json!(activation.1);
@@ -108,40 +73,52 @@ pub(super) fn settings(file: &Gguf, activation: (&str, &str)) -> Result<Value> {
 pub(super) fn rope(file: &Gguf, base: f64) -> Result<Value> {
     let header = file.header();
     let key = |rest: &str| format!("{}.rope.{rest}", file.name());
+    // As llama.cpp reads it: a factor without a type is linear, and `scale_linear` is its older name.
+    let factor = match header.number(&key("scaling.factor"))? {
+        Some(factor) => Some(factor),
+        None => header.number(&key("scale_linear"))?,
+    };
+    let factor = factor.filter(|factor| *factor != 0.0);
     let kind = header
-        .text_if_any(&key("scaling.type"))
-        .filter(|kind| *kind != "none")
-        .unwrap_or("default");
-    if !["default", "linear"].contains(&kind) {
-        return Err(Error::Unsupported {
+        .text_if_any(&key("scaling.type"))?
+        .unwrap_or("linear");
+    let theta = header.number(&key("freq_base"))?.unwrap_or(base);
+    match (kind, factor) {
+        ("none", _) | ("linear", None) => Ok(json!({"rope_theta": theta, "rope_type": "default"})),
+        ("linear", Some(factor)) => {
+            Ok(json!({"rope_theta": theta, "rope_type": "linear", "factor": factor}))
+        }
+        (kind, _) => Err(Error::Unsupported {
             what: format!("the rope type `{kind}` in {}", header.path().display()),
             remedy: "choose a model without it, or its HuggingFace folder".to_owned(),
-        });
+        }),
     }
-    let mut rope = json!({
-        "rope_theta": header.number(&key("freq_base")).unwrap_or(base),
-        "rope_type": kind,
-    });
-    if let Some(factor) = header
-        .number(&key("scaling.factor"))
-        .filter(|_| kind == "linear")
-    {
-        rope["factor"] = json!(factor);
-    }
-    Ok(rope)
 }
 
 /// The share of a head's dimensions that turns.
-pub(super) fn turning_share(file: &Gguf, settings: &Value) -> f64 {
+pub(super) fn turning_share(file: &Gguf, settings: &Value) -> Result<f64> {
     let d_head = settings["head_dim"].as_f64().unwrap_or(1.0).max(1.0);
     let turning = file
         .header()
-        .number(&format!("{}.rope.dimension_count", file.name()));
-    turning.map_or(1.0, |dims| dims / d_head)
+        .number(&format!("{}.rope.dimension_count", file.name()))?;
+    Ok(turning.map_or(1.0, |dims| dims / d_head))
 }
 
-/// What both Gemmas add: norms that hold 1 + w, the query scale by size, which layers slide.
-pub(super) fn gemma(file: &Gguf, largest: usize, pattern: usize) -> Result<Value> {
+/// What a header means that names no window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unnamed {
+    /// The family's.
+    Usual,
+    /// None at all.
+    NoWindow,
+}
+
+/// What both Gemmas add: norms that hold 1 + w, the query scale by size, which layers slide: all but every `pattern`th.
+pub(super) fn gemma(
+    file: &Gguf,
+    largest: usize,
+    (pattern, unnamed): (usize, Unnamed),
+) -> Result<Value> {
     let header = file.header();
     let key = |rest: &str| format!("{}.{rest}", file.name());
     let mut settings = settings(file, ("hidden_activation", "gelu_pytorch_tanh"))?;
@@ -155,14 +132,21 @@ pub(super) fn gemma(file: &Gguf, largest: usize, pattern: usize) -> Result<Value
     };
     settings["query_pre_attn_scalar"] = json!(scalar);
     settings[crate::models::families::WHOLE_NORMS] = json!(true);
-    if let Some(window) = header.count(&key("attention.sliding_window")) {
+    let window = header.count(&key("attention.sliding_window"))?;
+    // Where the header names no window, llama.cpp takes Gemma 2's own and lets no layer of Gemma 3 slide.
+    let none = unnamed == Unnamed::NoWindow && window.unwrap_or(0) == 0;
+    if let Some(window) = window.filter(|_| !none) {
         settings["sliding_window"] = json!(window);
     }
     let flags = header.flags(&key("attention.sliding_window_pattern"), layers)?;
-    let pattern = header
-        .count(&key("attention.sliding_window_pattern"))
-        .unwrap_or(pattern);
+    let pattern = match &flags {
+        Some(_) => pattern,
+        None => header
+            .count(&key("attention.sliding_window_pattern"))?
+            .unwrap_or(pattern),
+    };
     let slides = |layer: usize| match &flags {
+        _ if none => false,
         Some(flags) => flags[layer],
         None => pattern > 0 && layer % pattern < pattern - 1,
     };
@@ -176,7 +160,7 @@ pub(super) fn gemma(file: &Gguf, largest: usize, pattern: usize) -> Result<Value
     };
     settings["layer_types"] = (0..layers).map(kind).collect();
     for cap in ["attn_logit_softcapping", "final_logit_softcapping"] {
-        if let Some(value) = header.number(&key(cap)) {
+        if let Some(value) = header.number(&key(cap))? {
             settings[cap] = json!((value > 0.0).then_some(value));
         }
     }

@@ -20,7 +20,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn settings(file: &Gguf) -> Result<Value> {
-    let mut settings = gated::gemma(file, LARGEST, 2)?;
+    let mut settings = gated::gemma(file, LARGEST, (2, gated::Unnamed::Usual))?;
     settings["rope_parameters"] = gated::rope(file, 10_000.0)?;
     Ok(settings)
 }

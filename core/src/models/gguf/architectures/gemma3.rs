@@ -20,8 +20,8 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 };
 
 fn settings(file: &Gguf) -> Result<Value> {
-    let mut settings = gated::gemma(file, LARGEST, 6)?;
-    let base = file.header().number("gemma3.rope.freq_base_swa");
+    let mut settings = gated::gemma(file, LARGEST, (6, gated::Unnamed::NoWindow))?;
+    let base = file.header().number("gemma3.rope.freq_base_swa")?;
     settings["rope_parameters"] = json!({
         "full_attention": gated::rope(file, 1_000_000.0)?,
         "sliding_attention": {"rope_type": "default", "rope_theta": base.unwrap_or(10_000.0)},

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::super::Gguf;
+use super::super::{Gguf, keys};
 use super::Architecture;
 use crate::error::Result;
 
@@ -32,9 +32,11 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 fn settings(file: &Gguf) -> Result<Value> {
     let header = file.header();
     let key = |rest: &str| format!("gpt2.{rest}");
+    let d_model = header.needed(&key("embedding_length"))?;
+    keys::check_head_width(&header, "gpt2", d_model / file.heads)?;
     let mut settings = json!({
         "model_type": "gpt2",
-        "n_embd": header.needed(&key("embedding_length"))?,
+        "n_embd": d_model,
         "n_layer": header.needed(&key("block_count"))?,
         "n_head": file.heads,
         "n_inner": header.needed(&key("feed_forward_length"))?,
@@ -43,7 +45,7 @@ fn settings(file: &Gguf) -> Result<Value> {
         "activation_function": "gelu_new",
         "tie_word_embeddings": !file.has("output.weight"),
     });
-    if let Some(epsilon) = header.number(&key("attention.layer_norm_epsilon")) {
+    if let Some(epsilon) = header.number(&key("attention.layer_norm_epsilon"))? {
         settings["layer_norm_epsilon"] = json!(epsilon);
     }
     Ok(settings)

@@ -19,7 +19,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 fn settings(file: &Gguf) -> Result<Value> {
     let mut settings = gated::settings(file, ("hidden_act", "silu"))?;
     let mut rope = gated::rope(file, 10_000.0)?;
-    rope["partial_rotary_factor"] = json!(gated::turning_share(file, &settings));
+    rope["partial_rotary_factor"] = json!(gated::turning_share(file, &settings)?);
     settings["rope_parameters"] = rope;
     settings["attention_bias"] = json!(file.has("blk.0.attn_q.bias"));
     settings["mlp_bias"] = json!(file.has("blk.0.ffn_gate.bias"));

@@ -20,7 +20,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
 pub(super) fn settings(file: &Gguf) -> Result<Value> {
     let mut settings = gated::settings(file, ("hidden_act", "silu"))?;
     let mut rope = gated::rope(file, 10_000.0)?;
-    rope["partial_rotary_factor"] = json!(gated::turning_share(file, &settings));
+    rope["partial_rotary_factor"] = json!(gated::turning_share(file, &settings)?);
     settings["rope_parameters"] = rope;
     Ok(settings)
 }

@@ -16,16 +16,27 @@ const LENGTH: usize = 8;
 
 /// One tensor: type, shape, and where its bytes lie, counted from the file's first byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) dtype: Dtype,
-    pub(super) shape: Vec<usize>,
-    pub(super) elements: usize,
-    pub(super) begin: usize,
-    pub(super) end: usize,
+pub(crate) struct Place {
+    pub(crate) dtype: Dtype,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) elements: usize,
+    pub(crate) begin: usize,
+    pub(crate) end: usize,
 }
 
-/// The tensors of a whole file, by name; a phrase that says what is wrong with it otherwise.
-pub(super) fn read(file: &[u8]) -> Result<BTreeMap<String, Place>, String> {
+/// What the header of a whole file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// The tensors by name.
+    pub(crate) places: BTreeMap<String, Place>,
+    /// `__metadata__`; what is no text in it is left out.
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// Where the data begin, counted from the file's first byte.
+    pub(crate) data: usize,
+}
+
+/// Reads the header of a whole file; a phrase that says what is wrong with it otherwise.
+pub(crate) fn read(file: &[u8]) -> Result<Header, String> {
     let (length, rest) = file
         .split_first_chunk::<LENGTH>()
         .ok_or_else(|| format!("it is {} bytes long", file.len()))?;
@@ -44,7 +55,7 @@ pub(super) fn read(file: &[u8]) -> Result<BTreeMap<String, Place>, String> {
         serde_json::from_slice(header).map_err(|e| format!("its header: {}", first_line(&e)))?;
     let data = LENGTH + header.len();
     let mut places = BTreeMap::new();
-    for (name, stored) in listed.0 {
+    for (name, stored) in listed.entries {
         let place = stored
             .place(data, file.len())
             .map_err(|what| format!("tensor `{}` {what}", shortened(&name)))?;
@@ -54,7 +65,11 @@ pub(super) fn read(file: &[u8]) -> Result<BTreeMap<String, Place>, String> {
         places.insert(name, place);
     }
     without_gaps(&places, data, file.len())?;
-    Ok(places)
+    Ok(Header {
+        places,
+        metadata: listed.metadata,
+        data,
+    })
 }
 
 /// Each byte of the data must belong to one tensor: what a shorter, longer or spliced file breaks.
@@ -97,7 +112,10 @@ fn first_line(error: &serde_json::Error) -> String {
 }
 
 /// The header's entries in order, double names included.
-struct Listed(Vec<(String, Stored)>);
+struct Listed {
+    entries: Vec<(String, Stored)>,
+    metadata: BTreeMap<String, String>,
+}
 
 /// One entry, unchecked.
 #[derive(Deserialize)]
@@ -166,18 +184,45 @@ impl<'de> Visitor<'de> for Entries {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Listed, A::Error> {
-        let mut listed = Vec::new();
+        let mut entries = Vec::new();
+        let mut metadata = BTreeMap::new();
         while let Some(name) = map.next_key::<String>()? {
             if name == "__metadata__" {
-                map.next_value::<IgnoredAny>()?;
+                if let Metadata::Entries(entries) = map.next_value()? {
+                    metadata = entries.into_iter().filter_map(Entry::text).collect();
+                }
                 continue;
             }
             let stored = map
                 .next_value()
                 .map_err(|e| de::Error::custom(format!("tensor `{}`: {e}", shortened(&name))))?;
-            listed.push((name, stored));
+            entries.push((name, stored));
         }
-        Ok(Listed(listed))
+        Ok(Listed { entries, metadata })
+    }
+}
+
+/// `__metadata__`, which should be texts by name and is not always.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Metadata {
+    Entries(BTreeMap<String, Entry>),
+    Other(IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl Entry {
+    fn text((name, entry): (String, Self)) -> Option<(String, String)> {
+        match entry {
+            Self::Text(text) => Some((name, text)),
+            Self::Other(_) => None,
+        }
     }
 }
 

@@ -1,0 +1,77 @@
+//! Attention patterns on the sentence in Prompt.
+
+use std::sync::Arc;
+
+use umbra_core::attention;
+use umbra_core::ids::Layer;
+use umbra_core::prompt::tokens_of;
+
+use super::Context;
+use crate::state::{Event, Load, attention as area};
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Look at all heads.
+    Overview,
+    /// Compute the patterns of a layer.
+    Patterns(Layer),
+}
+
+impl Command {
+    /// Carries it out.
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        match self {
+            Self::Overview => overview(context),
+            Self::Patterns(layer) => patterns(context, layer),
+        }
+    }
+}
+
+fn overview(context: &mut Context<'_>) {
+    let state = &context.state;
+    let (Some(of), Some(model)) = (state.sentence(), state.model()) else {
+        return;
+    };
+    let model = Arc::clone(&model.model);
+    let event = |of, load| Event::Attention(area::Event::Overview(of, load));
+    context.apply(event(of.clone(), Load::Loading));
+    let failed = of.clone();
+    context.jobs.start_or(
+        "Look at all heads",
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let (tokens, beyond) = tokens_of(&model, &of.text)?;
+            let mut observe = |done, total| worker.progress(done as u64, total as u64, "layers");
+            let found = attention::overview(&model, &tokens, &mut observe)?;
+            let load = found.map_or(Load::Absent, |mut overview| {
+                overview.cut += beyond;
+                Load::Ready(Arc::new(overview))
+            });
+            worker.send(event(of, load));
+            Ok(())
+        },
+    );
+}
+
+fn patterns(context: &mut Context<'_>, layer: Layer) {
+    let state = &context.state;
+    let (Some(of), Some(model)) = (state.sentence(), state.model()) else {
+        return;
+    };
+    let model = Arc::clone(&model.model);
+    let event = move |of, load| Event::Attention(area::Event::Patterns(of, layer, load));
+    context.apply(event(of.clone(), Load::Loading));
+    let failed = of.clone();
+    context.jobs.start_or(
+        format!("Patterns of layer {layer}"),
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let (tokens, beyond) = tokens_of(&model, &of.text)?;
+            let mut found = attention::patterns(&model, &tokens, layer)?;
+            found.cut += beyond;
+            worker.send(event(of, Load::Ready(Arc::new(found))));
+            Ok(())
+        },
+    );
+}

@@ -1,0 +1,58 @@
+//! The logit lens of the sentence in Prompt.
+
+use std::sync::Arc;
+
+use umbra_core::lens;
+use umbra_core::prompt::tokens_of;
+
+use super::Context;
+use crate::state::{Event, Load, lens as area};
+
+/// Next tokens kept per cell.
+const TOP: usize = 5;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Read the sentence through the lens; what is under way of another sentence stops.
+    Read,
+}
+
+impl Command {
+    /// Carries it out.
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        match self {
+            Self::Read => read(context),
+        }
+    }
+}
+
+fn read(context: &mut Context<'_>) {
+    let state = &context.state;
+    let (Some(of), Some(model)) = (state.sentence(), state.model()) else {
+        return;
+    };
+    if let Some(job) = state.lens.job {
+        context.jobs.stop(job);
+    }
+    let model = Arc::clone(&model.model);
+    let event = |of, load| Event::Lens(area::Event::Lens(of, load));
+    context.apply(event(of.clone(), Load::Loading));
+    let failed = of.clone();
+    let job = context.jobs.start_or(
+        "Read the layers",
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let (tokens, beyond) = tokens_of(&model, &of.text)?;
+            let mut observe = |done, total| worker.progress(done as u64, total as u64, "guesses");
+            let lens = lens::read(&model, &tokens, TOP, &mut observe)?;
+            let load = lens.map_or(Load::Absent, |mut lens| {
+                lens.cut += beyond;
+                Load::Ready(Arc::new(lens))
+            });
+            worker.send(event(of, load));
+            Ok(())
+        },
+    );
+    context.apply(Event::Lens(area::Event::Job(job)));
+}

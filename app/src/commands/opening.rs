@@ -1,0 +1,171 @@
+//! The dialog that opens a model: looks at what is named, fetches from the hub, hands the rest to Library.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use umbra_core::device;
+use umbra_core::error::{Error, Result};
+use umbra_core::models::hub::{Fetched, Hub, Name};
+use umbra_core::models::{Card, Opening};
+
+use super::{Command as AnyCommand, Commands, Context, library};
+use crate::shell::dialogs::Ask;
+use crate::state::opening::{self, Found, Looked, Request};
+use crate::state::{AppState, Event, Load};
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Show the dialog, or close it.
+    Show(bool),
+    /// One more letter of the source.
+    Typed(String),
+    /// Show the dialog with this source.
+    Source(PathBuf),
+    /// Ask for a folder, or for a file, by the system's dialog.
+    Pick {
+        /// Whether a GGUF file is meant.
+        file: bool,
+    },
+    /// Open it like this.
+    How(Opening),
+    /// Fetch nothing, or what is missing.
+    Offline(bool),
+    /// Look at the source: its headers, or the hub's cache.
+    Look(Request),
+    /// Fetch the model from the hub.
+    Fetch(Name),
+    /// Open what was looked at.
+    Open,
+}
+
+impl Command {
+    /// Carries it out.
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        let event = Event::Opening;
+        match self {
+            Self::Show(shown) => show(context, shown),
+            Self::Typed(source) => {
+                let typed = true;
+                context.apply(event(opening::Event::Source { source, typed }));
+            }
+            Self::Source(path) => {
+                show(context, true);
+                let source = path.display().to_string();
+                let typed = false;
+                context.apply(event(opening::Event::Source { source, typed }));
+            }
+            Self::Pick { file } => {
+                let ask = if file {
+                    Ask::File("Open a GGUF model", &["gguf"])
+                } else {
+                    Ask::Folder("Open a model folder")
+                };
+                context.ask(ask, |path| AnyCommand::Opening(Self::Source(path)));
+            }
+            Self::How(how) => context.apply(event(opening::Event::How(how))),
+            Self::Offline(offline) => context.apply(event(opening::Event::Offline(offline))),
+            Self::Look(request) => look(context, request),
+            Self::Fetch(name) => fetch(context, &name),
+            Self::Open => open(context),
+        }
+    }
+}
+
+/// The source is looked at once nobody types.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    if let Some(request) = state.opening.wanted() {
+        commands.send(Command::Look(request));
+    }
+}
+
+fn show(context: &mut Context<'_>, shown: bool) {
+    let kept = context.state.opening.hub.clone();
+    let hub = shown.then(|| kept.unwrap_or_else(|| umbra_core::cli::hub(false)));
+    context.apply(Event::Opening(opening::Event::Shown(hub)));
+}
+
+fn look(context: &mut Context<'_>, request: Request) {
+    let Some(hub) = context.state.opening.hub.clone() else {
+        return;
+    };
+    let event = |request, load| Event::Opening(opening::Event::Looked(request, load));
+    context.apply(event(request.clone(), Load::Loading));
+    let failed = request.clone();
+    context.jobs.start_quiet(
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let looked = looked(&request, hub)?;
+            worker.send(event(request, Load::Ready(looked)));
+            Ok(())
+        },
+    );
+}
+
+/// What the source is. The hub itself is not asked.
+fn looked(request: &Request, hub: Hub) -> Result<Looked> {
+    let source = Path::new(&request.source);
+    let path = if source.exists() {
+        source.to_path_buf()
+    } else {
+        let Ok(name) = request.source.parse::<Name>() else {
+            let what = "there is no such folder or file, and it is no name on the hub, which is like openai-community/gpt2 or owner/name/file.gguf";
+            return Err(Error::input(what, source));
+        };
+        let cache = Hub {
+            offline: true,
+            ..hub
+        };
+        match cache.fetch(&name, &mut |_| std::ops::ControlFlow::Continue(())) {
+            Ok(Fetched::Whole(path)) => path,
+            Ok(Fetched::Stopped) | Err(_) => return Ok(Looked::OnHub(name)), // said as "not in the cache"
+        }
+    };
+    let (card, notes) = Card::of(&path, request.how)?;
+    Ok(Looked::Here(Box::new(Found {
+        path,
+        card,
+        notes,
+        free: device::free_memory(),
+    })))
+}
+
+fn fetch(context: &mut Context<'_>, name: &Name) {
+    let (Some(hub), None) = (
+        context.state.opening.hub.clone(),
+        context.state.opening.fetching,
+    ) else {
+        return;
+    };
+    let event = |failure| Event::Opening(opening::Event::Fetched(failure));
+    let of = name.clone();
+    let job = context.jobs.start_or(
+        format!("Fetch {name}"),
+        move |why| event(Some(why)),
+        move |worker| {
+            let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+            let fetched = hub.fetch(&of, &mut |fetched| {
+                worker.progress(megabytes(fetched.done), megabytes(fetched.total), "MB")
+            })?;
+            match fetched {
+                // Stopped, it is looked at again too: what is missing is fetched the next time.
+                Fetched::Whole(_) | Fetched::Stopped => worker.send(event(None)),
+            }
+            Ok(())
+        },
+    );
+    context.apply(Event::Opening(opening::Event::Fetching(job)));
+}
+
+fn open(context: &mut Context<'_>) {
+    let opening = &context.state.opening;
+    let (Load::Ready(Looked::Here(found)), Some(request)) = (&opening.looked, &opening.looked_at)
+    else {
+        return;
+    };
+    let open = library::Command::OpenModel(found.path.clone(), request.how);
+    context.commands.send(open);
+    show(context, false);
+}

@@ -1,0 +1,104 @@
+//! Looking, fetching and opening for real: a folder, names in the hub's cache and beyond it.
+
+use umbra_core::models::Form;
+use umbra_core::models::hub::Hub;
+
+use super::*;
+use crate::testing::Desk;
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// The dialog, shown, with a hub that nobody answers for.
+fn shown(cache: &Path) -> Desk {
+    let mut desk = Desk::new(AppState::default());
+    let hub = Hub {
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        cache: cache.to_path_buf(),
+        token: None,
+        offline: false,
+    };
+    desk.state
+        .apply(Event::Opening(opening::Event::Shown(Some(hub))));
+    desk
+}
+
+fn look_at(desk: &mut Desk, source: &str) {
+    desk.run(Command::Source(source.into()));
+}
+
+#[test]
+fn a_folder_tells_what_it_takes_before_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = shown(folder.path());
+    look_at(
+        &mut desk,
+        &repository("assets/demo/model").display().to_string(),
+    );
+    let Load::Ready(Looked::Here(found)) = &desk.state.opening.looked else {
+        panic!("{:?}", desk.state.opening.looked);
+    };
+    let footprint = found.card.footprint.clone();
+    assert_eq!(footprint.memory_bytes, 4 * footprint.parameters);
+    assert!(
+        found.fits() && desk.state.model().is_none(),
+        "nothing is read yet"
+    );
+    // Kept as stored concerns GGUF files alone, and is looked at anew.
+    desk.run(Command::How(Form::Stored.into()));
+    let request = desk.state.opening.looked_at.clone().unwrap();
+    assert_eq!(request.how, Form::Stored.into());
+    desk.run(Command::Open);
+    assert!(!desk.state.opening.shown);
+    let model = &desk.state.model().unwrap().model;
+    assert_eq!(model.footprint(), &footprint);
+}
+
+#[test]
+fn a_name_is_found_in_the_cache_or_fetched_and_says_so_without_a_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = shown(folder.path());
+    look_at(&mut desk, "own/tiny");
+    let Load::Ready(Looked::OnHub(name)) = desk.state.opening.looked.clone() else {
+        panic!("{:?}", desk.state.opening.looked);
+    };
+    desk.run(Command::Fetch(name));
+    let failure = desk.state.opening.looked.failure().unwrap();
+    assert!(
+        failure.contains("cannot be reached") && failure.contains("own/tiny"),
+        "{failure}"
+    );
+    assert_eq!(desk.state.opening.fetching, None);
+
+    let model = folder.path().join("models--own--tiny");
+    let snapshot = model.join("snapshots/0123abc");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::create_dir(model.join("refs")).unwrap();
+    std::fs::write(model.join("refs/main"), "0123abc").unwrap();
+    for file in ["config.json", "model.safetensors", "tokenizer.json"] {
+        let from = repository("tests/golden/tiny-gpt2").join(file);
+        std::fs::copy(from, snapshot.join(file)).unwrap();
+    }
+    look_at(&mut desk, "own/tiny@main");
+    desk.run(Command::Open);
+    let model = &desk.state.model().unwrap().model;
+    assert_eq!((model.name(), model.config().layers), ("own/tiny", 3));
+}
+
+#[test]
+fn what_is_neither_here_nor_a_name_is_refused_in_one_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = shown(folder.path());
+    look_at(&mut desk, "no such place");
+    let failure = desk.state.opening.looked.failure().unwrap();
+    assert!(
+        failure.contains("no such folder") && failure.contains("no such place"),
+        "{failure}"
+    );
+    look_at(&mut desk, &folder.path().display().to_string());
+    let failure = desk.state.opening.looked.failure().unwrap();
+    assert!(failure.contains("config.json"), "{failure}");
+    desk.run(Command::Open);
+    assert!(desk.state.catalogue.model_path.is_none());
+}

@@ -1,0 +1,276 @@
+//! The dialog that opens a model: where it is, how it is held, and what it takes before anything large is read.
+
+use egui::{Align2, Button, Label, RichText, TextEdit, Ui};
+use umbra_core::models::hub::Name;
+use umbra_core::models::{Form, Opening, Processing, STEPS};
+
+use super::parts::bar_ui;
+use crate::commands::{Commands, opening, shell};
+use crate::state::opening::{Found, Looked, OpeningState};
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme, caption, icons, space};
+use crate::widgets::empty_state::failure_line;
+use crate::widgets::number;
+
+const WIDTH: f32 = 520.0;
+
+/// Height of what was decided about a model, without scrolling.
+const NOTES: f32 = 84.0;
+
+/// Draws the dialog.
+pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
+    let mut open = true;
+    egui::Window::new(theme::panel_title("Open a model"))
+        .open(&mut open)
+        .collapsible(false)
+        .resizable(false)
+        .anchor(Align2::CENTER_TOP, (0.0, 56.0)) // it grows downwards, the field stays where it is
+        .show(ui.ctx(), |ui| {
+            ui.set_width(WIDTH);
+            ui.spacing_mut().item_spacing.y = space::CONTROL;
+            source_ui(ui, &state.opening, commands);
+            choices_ui(ui, &state.opening, commands);
+            ui.separator();
+            looked_ui(ui, state, commands);
+        });
+    if !open {
+        commands.send(opening::Command::Show(false));
+    }
+}
+
+fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let words = "Folder, GGUF file, or name on the hub";
+    let label = ui.label(caption(words).color(secondary));
+    let mut source = opening.source.clone();
+    let edit = TextEdit::singleline(&mut source)
+        .hint_text("openai-community/gpt2, owner/name/file.gguf@revision, or a path")
+        .desired_width(f32::INFINITY)
+        .margin(egui::Margin::symmetric(8, 6));
+    let edit = ui.add(edit).labelled_by(label.id);
+    if edit.changed() {
+        commands.send(opening::Command::Typed(source));
+    } else if source.is_empty() && ui.memory(|memory| memory.focused().is_none()) {
+        edit.request_focus(); // what is typed first is the source
+    }
+    let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+    if entered && matches!(opening.looked, Load::Ready(Looked::Here(_))) {
+        commands.send(opening::Command::Open);
+    }
+    if let Some(left) = opening.pause_left() {
+        ui.request_repaint_after(left);
+    }
+    ui.horizontal(|ui| {
+        for (words, file) in [("Folder…", false), ("GGUF file…", true)] {
+            if ui.button(words).clicked() {
+                commands.send(opening::Command::Pick { file });
+            }
+        }
+    });
+}
+
+fn choices_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
+    let how = opening.how;
+    let mut stored = how.form == Form::Stored;
+    let mut offline = opening.hub.as_ref().is_some_and(|hub| hub.offline);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::GROUP;
+        let help = "Matrices of a GGUF file stay in memory as the file stores them and are made f32 where they are used: less memory, slower, the same results. A folder's weights are f32 in either case";
+        let keep = ui.checkbox(&mut stored, "Keep GGUF matrices as stored");
+        if keep.on_hover_text(help).changed() {
+            let form = if stored { Form::Stored } else { Form::F32 };
+            commands.send(opening::Command::How(Opening { form, ..how }));
+        }
+        let help = "A model named and not given as a path must then be in the hub's cache. On from the start where HF_HUB_OFFLINE is set";
+        let fetch = ui.checkbox(&mut offline, "Offline: fetch nothing");
+        if fetch.on_hover_text(help).changed() {
+            commands.send(opening::Command::Offline(offline));
+        }
+    });
+    processing_ui(ui, how, commands);
+}
+
+/// What is done to the weights, step by step.
+fn processing_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let help = "Rewrites the weights as TransformerLens's from_pretrained does, so that they are easier to read; the model computes the same. Dictionaries trained on a processed model need it";
+    let mut processing = how.processing;
+    ui.horizontal(|ui| {
+        ui.label(caption("Processing of the weights").color(secondary))
+            .on_hover_text(help);
+        let usual = Processing::transformer_lens();
+        for (words, preset) in [
+            ("None", Processing::default()),
+            ("As TransformerLens", usual),
+        ] {
+            if ui
+                .selectable_label(how.processing.keys() == preset.keys(), words)
+                .clicked()
+            {
+                processing = preset;
+            }
+        }
+    });
+    egui::Grid::new("steps")
+        .num_columns(2)
+        .spacing([space::GROUP, space::CHIP])
+        .show(ui, |ui| {
+            for (i, step) in STEPS.iter().enumerate() {
+                let mut on = how.processing.has(step.key);
+                let help = format!("{} ({})", step.help, step.key);
+                let changed = ui.checkbox(&mut on, step.label).on_hover_text(help);
+                if changed.changed() && processing.set(step.key, on).is_err() {
+                    continue; // every step of the list is known
+                }
+                if i % 2 == 1 {
+                    ui.end_row();
+                }
+            }
+        });
+    if processing != how.processing {
+        let how = Opening { processing, ..how };
+        commands.send(opening::Command::How(how));
+    }
+}
+
+/// What the source is, and the one thing that can be done with it.
+fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let opening = &state.opening;
+    let secondary = Theme::of(ui).ink.secondary;
+    match &opening.looked {
+        Load::Absent if opening.source.trim().is_empty() => {
+            let cache = opening.hub.as_ref().map(|hub| hub.cache.display());
+            let cache = cache.map_or_else(String::new, |cache| format!(", {cache}"));
+            let words = format!(
+                "What it takes in memory is shown here before it is read. A name on the hub is fetched into the cache that HuggingFace's programs share{cache}."
+            );
+            ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+        }
+        Load::Absent | Load::Loading => {
+            ui.label(RichText::new("Looking…").color(secondary));
+        }
+        Load::Failed(why) => {
+            failure_line(ui, "This cannot be opened", why);
+            if ui.button("Try again").clicked() {
+                commands.send(opening::Command::Show(true));
+            }
+        }
+        Load::Ready(Looked::OnHub(name)) => on_hub_ui(ui, state, name, commands),
+        Load::Ready(Looked::Here(found)) => found_ui(ui, found, commands),
+    }
+}
+
+fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands) {
+    let opening = &state.opening;
+    let offline = opening.hub.as_ref().is_some_and(|hub| hub.offline);
+    let words = if offline {
+        format!("{name} is not whole in the hub's cache, and nothing is to be fetched.")
+    } else {
+        format!("{name} is not whole in the hub's cache: fetch it, then see what it takes.")
+    };
+    ui.add(Label::new(words).wrap());
+    let job = opening.fetching.and_then(|id| state.jobs.get(id));
+    let Some(job) = job.filter(|job| job.is_running()) else {
+        let fetch = Button::new("Fetch").min_size(egui::vec2(0.0, space::CONTROL_ROW));
+        if ui.add_enabled(!offline, fetch).clicked() {
+            commands.send(opening::Command::Fetch(name.clone()));
+        }
+        return;
+    };
+    ui.horizontal(|ui| {
+        let words = job.progress.map_or_else(
+            || "asking the hub".to_owned(),
+            |p| format!("{} / {} MB", number::count(p.done), number::count(p.total)),
+        );
+        bar_ui(
+            ui,
+            job.share().unwrap_or(0.0),
+            240.0,
+            &format!("{}: {words}", job.name),
+        );
+        ui.label(theme::mono_caption(words).color(Theme::of(ui).ink.secondary));
+        if ui.button("Stop").clicked() {
+            commands.send(shell::Command::StopJob(job.id));
+        }
+    });
+    ui.request_repaint_after(std::time::Duration::from_millis(250));
+}
+
+fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
+    let theme = Theme::of(ui);
+    let card = &found.card;
+    let config = &card.config;
+    ui.label(theme::panel_title(&card.name))
+        .on_hover_text(found.path.display().to_string());
+    let footprint = &card.footprint;
+    let kinds: Vec<_> = footprint.stored.iter().map(|(kind, _)| *kind).collect();
+    let form = held(footprint.form);
+    let memory = number::bytes(footprint.memory_bytes);
+    let free = found.free.map_or_else(String::new, |free| {
+        format!(", of {} that can be had", number::bytes(free))
+    });
+    let facts = [
+        (
+            "family",
+            format!(
+                "{} · {} layers of width {}",
+                config.family, config.layers, config.d_model
+            ),
+            "Architecture as its config names it, and its shape",
+        ),
+        (
+            "parameters",
+            format!(
+                "{} ({})",
+                number::count(footprint.parameters),
+                kinds.join(", ")
+            ),
+            "Numbers in its weights, and the types they are stored in",
+        ),
+        (
+            "files",
+            number::bytes(footprint.disk_bytes),
+            "Size of its weight files",
+        ),
+        (
+            "memory",
+            format!("{memory} {form}{free}"),
+            "Bytes of its weights once loaded, from the headers of its files",
+        ),
+    ];
+    for (label, value, definition) in facts {
+        super::fact_ui(ui, label, &value, definition);
+    }
+    egui::ScrollArea::vertical()
+        .max_height(NOTES)
+        .show(ui, |ui| {
+            ui.spacing_mut().item_spacing.y = space::CHIP;
+            for note in card
+                .facts
+                .iter()
+                .map(String::as_str)
+                .chain(found.notes.iter())
+            {
+                ui.add(Label::new(caption(note).color(theme.ink.secondary)).wrap());
+            }
+        });
+    if !found.fits() {
+        let words = "It does not fit in the memory that can be had: close other programs, or choose a smaller or quantised model.";
+        ui.horizontal_top(|ui| {
+            ui.label(theme::icon(icons::WARNING_CIRCLE).color(theme.failure));
+            ui.add(Label::new(words).wrap());
+        });
+    }
+    let open = Button::new("Open").min_size(egui::vec2(0.0, space::CONTROL_ROW));
+    if ui.add_enabled(found.fits(), open).clicked() {
+        commands.send(opening::Command::Open);
+    }
+}
+
+/// How weights are held, after their size.
+pub(crate) fn held(form: Form) -> &'static str {
+    match form {
+        Form::F32 => "as f32",
+        Form::Stored => "as stored",
+    }
+}

@@ -1,0 +1,155 @@
+//! Opening a model: where it is or what it is called on the hub, how its weights are to be held, and what its headers say before they are read.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use umbra_core::error::Notes;
+use umbra_core::models::hub::{Hub, Name};
+use umbra_core::models::{Card, Opening};
+
+use super::jobs::JobId;
+use super::prompt::PAUSE;
+use super::{AppState, Load};
+
+/// What was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// A path or a name on the hub.
+    pub source: String,
+    /// How it would be opened.
+    pub how: Opening,
+}
+
+/// What a source turned out to be.
+#[derive(Debug, Clone)]
+pub enum Looked {
+    /// A model that is here.
+    Here(Box<Found>),
+    /// A name on the hub that is not in the cache.
+    OnHub(Name),
+}
+
+/// A model that is here, as its headers describe it.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// Folder or file.
+    pub path: PathBuf,
+    /// What it is and takes.
+    pub card: Card,
+    /// What was decided about it.
+    pub notes: Notes,
+    /// Bytes of memory that can be had, where the system tells.
+    pub free: Option<u64>,
+}
+
+impl Found {
+    /// Whether its weights fit in memory, as far as that is known.
+    pub fn fits(&self) -> bool {
+        let needed = self.card.footprint.memory_bytes;
+        self.free.is_none_or(|free| needed <= free)
+    }
+}
+
+/// The dialog.
+#[derive(Debug, Default)]
+pub struct OpeningState {
+    /// Whether it is shown.
+    pub shown: bool,
+    /// A path or a name on the hub.
+    pub source: String,
+    /// When it was last typed at.
+    typed: Option<Instant>,
+    /// How it is to be opened.
+    pub how: Opening,
+    /// The hub, offline if nothing is to be fetched; none until the dialog was shown.
+    pub hub: Option<Hub>,
+    /// What was looked at last.
+    pub looked_at: Option<Request>,
+    /// What it is.
+    pub looked: Load<Looked>,
+    /// The job that fetches.
+    pub fetching: Option<JobId>,
+}
+
+impl OpeningState {
+    /// What is to be looked at now: something is named, it is not what was looked at last, and nobody types.
+    pub fn wanted(&self) -> Option<Request> {
+        let request = Request {
+            source: self.source.trim().to_owned(),
+            how: self.how,
+        };
+        let wanted = self.shown && !request.source.is_empty() && self.pause_left().is_none();
+        (wanted && self.looked_at.as_ref() != Some(&request)).then_some(request)
+    }
+
+    /// Time until it is looked at, if somebody types.
+    pub fn pause_left(&self) -> Option<Duration> {
+        let left = PAUSE.checked_sub(self.typed?.elapsed())?;
+        (!left.is_zero()).then_some(left)
+    }
+}
+
+/// What can change here.
+#[derive(Debug)]
+pub enum Event {
+    /// The dialog is shown, with the hub as the environment describes it, or closed.
+    Shown(Option<Hub>),
+    /// Another source; `typed` if letter by letter.
+    Source {
+        /// A path or a name on the hub.
+        source: String,
+        /// Whether somebody types.
+        typed: bool,
+    },
+    /// How it is to be opened.
+    How(Opening),
+    /// Whether nothing is to be fetched.
+    Offline(bool),
+    /// The source is being looked at, was, or cannot be opened.
+    Looked(Request, Load<Looked>),
+    /// A job fetches.
+    Fetching(JobId),
+    /// Fetching ended: whole or stopped (it is looked at again), or with a sentence.
+    Fetched(Option<String>),
+}
+
+/// Carries out an event. What arrives late for another source is dropped.
+pub(super) fn apply(state: &mut AppState, event: Event) {
+    let opening = &mut state.opening;
+    match event {
+        Event::Shown(hub) => {
+            opening.shown = hub.is_some();
+            opening.looked_at = None;
+            opening.looked = Load::Absent;
+            opening.hub = hub.or(opening.hub.take());
+        }
+        Event::Source { source, typed } => {
+            opening.typed = typed.then(Instant::now);
+            opening.source = source;
+            opening.looked_at = None;
+            opening.looked = Load::Absent;
+        }
+        Event::How(how) => opening.how = how,
+        Event::Offline(offline) => {
+            if let Some(hub) = &mut opening.hub {
+                hub.offline = offline;
+            }
+        }
+        Event::Looked(request, load) => {
+            if load.is_loading() {
+                opening.looked_at = Some(request.clone());
+            }
+            if opening.looked_at.as_ref() == Some(&request) {
+                opening.looked = load;
+            }
+        }
+        Event::Fetching(job) => opening.fetching = Some(job),
+        Event::Fetched(failure) => {
+            opening.fetching = None;
+            match failure {
+                Some(why) => opening.looked = Load::Failed(why),
+                None => opening.looked_at = None,
+            }
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! The stack of edits: what is done, how much, where, in which order.
+
+use egui::{Align2, Button, ComboBox, DragValue, RichText, Slider, TextEdit, Ui, vec2};
+use umbra_core::ids::{FeatureId, HookPoint, Site};
+use umbra_core::steer::{ACTIONS, Attend, ErrorName};
+
+use super::draft::{EditDraft, Field, help, label};
+use crate::commands::{Commands, navigation};
+use crate::shell::icon_button;
+use crate::state::AppState;
+use crate::theme::{Theme, caption, icons, panel_title};
+use crate::views::ViewId;
+use crate::widgets::feature_chip::FeatureChip;
+
+/// Ends of the slider; a number outside can be written.
+const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;
+
+/// What moves in the stack once it is drawn.
+#[derive(Debug, Clone, Copy)]
+enum Move {
+    Up(usize),
+    Down(usize),
+    Remove(usize),
+}
+
+/// Draws the stack and lets a person change it.
+pub(super) fn stack_ui(
+    ui: &mut Ui,
+    edits: &mut Vec<EditDraft>,
+    state: &AppState,
+    commands: &mut Commands,
+) {
+    ui.horizontal(|ui| {
+        ui.label(panel_title("Edits"));
+        let words = "applied in this order wherever the model computes the hook";
+        ui.label(caption(words).color(Theme::of(ui).ink.secondary));
+    });
+    let many = edits.len();
+    let mut moved = None;
+    for (i, edit) in edits.iter_mut().enumerate() {
+        ui.push_id(("edit", i), |ui| {
+            if let Some(asked) = edit_ui(ui, edit, (i, many), state, commands) {
+                moved = Some(asked);
+            }
+        });
+    }
+    match moved {
+        Some(Move::Up(i)) => edits.swap(i - 1, i),
+        Some(Move::Down(i)) => edits.swap(i, i + 1),
+        Some(Move::Remove(i)) => drop(edits.remove(i)),
+        None => {}
+    }
+    ui.menu_button("Add an edit", |ui| {
+        for action in ACTIONS {
+            let entry = ui.button(label(action.name)).on_hover_text(action.help);
+            if entry.clicked() {
+                // Those before keep the feature they show.
+                for edit in edits.iter_mut() {
+                    edit.feature = edit.feature.or(state.selection.feature);
+                }
+                edits.push(EditDraft::of(action.name));
+            }
+        }
+    });
+}
+
+fn edit_ui(
+    ui: &mut Ui,
+    edit: &mut EditDraft,
+    (i, many): (usize, usize),
+    state: &AppState,
+    commands: &mut Commands,
+) -> Option<Move> {
+    let theme = Theme::of(ui);
+    let mut moved = None;
+    let (bar, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), egui::Sense::hover());
+    ui.painter()
+        .hline(bar.x_range(), bar.center().y, (1.0, theme.line.hair));
+    ui.horizontal_wrapped(|ui| {
+        let name = format!("Edit {} is in force", i + 1);
+        let check = ui.checkbox(&mut edit.on, "");
+        check
+            .widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, edit.on, &name));
+        check.on_hover_text(name);
+        action_ui(ui, edit, i);
+        for field in edit.fields() {
+            field_ui(ui, edit, *field, state, commands);
+        }
+        if many > 1 {
+            if i > 0 && icon_button(ui, icons::CARET_UP, "Apply earlier").clicked() {
+                moved = Some(Move::Up(i));
+            }
+            if i + 1 < many && icon_button(ui, icons::CARET_DOWN, "Apply later").clicked() {
+                moved = Some(Move::Down(i));
+            }
+            if icon_button(ui, icons::TRASH, "Remove this edit").clicked() {
+                moved = Some(Move::Remove(i));
+            }
+        }
+    });
+    ui.horizontal_wrapped(|ui| {
+        ui.add_space(24.0);
+        where_ui(ui, edit, state);
+    });
+    if let Err(why) = edit.spec(state.selection.feature) {
+        ui.horizontal(|ui| {
+            ui.add_space(24.0);
+            let colour = if edit.on {
+                theme.failure
+            } else {
+                theme.ink.secondary
+            };
+            ui.label(caption(why).color(colour));
+        });
+    }
+    moved
+}
+
+fn action_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize) {
+    let mut chosen = None;
+    let combo = ComboBox::from_id_salt(("action", i))
+        .selected_text(label(edit.action))
+        .width(112.0)
+        .show_ui(ui, |ui| {
+            for action in ACTIONS {
+                let current = action.name == edit.action;
+                let entry = ui.selectable_label(current, label(action.name));
+                if entry.on_hover_text(action.help).clicked() {
+                    chosen = Some(action.name);
+                }
+            }
+        });
+    combo.response.widget_info(|| {
+        egui::WidgetInfo::labeled(
+            egui::Role::ComboBox,
+            true,
+            format!("Action of edit {}", i + 1),
+        )
+    });
+    combo.response.on_hover_text(help(edit.action).help);
+    if let Some(action) = chosen {
+        edit.begin(action);
+    }
+}
+
+fn field_ui(
+    ui: &mut Ui,
+    edit: &mut EditDraft,
+    field: Field,
+    state: &AppState,
+    commands: &mut Commands,
+) {
+    match field {
+        Field::Feature => feature_ui(ui, edit, state, commands),
+        Field::Strength => strength_ui(ui, edit),
+        Field::Factor => amount_ui(ui, "times", &mut edit.amount),
+        Field::Value => amount_ui(ui, "value", &mut edit.amount),
+        Field::Bounds => {
+            bound_ui(ui, "at least", &mut edit.least);
+            bound_ui(ui, "at most", &mut edit.most);
+        }
+        Field::Error => {
+            let name = |error| ErrorName::ALL.into_iter().find(|(e, ..)| *e == error);
+            let help = "What becomes of what the dictionary leaves unexplained: kept, dropped, frozen as in the run without edits, or its linear or nonlinear part alone";
+            choice_ui(
+                ui,
+                "error",
+                help,
+                &mut edit.error,
+                ErrorName::ALL.map(|(e, ..)| e),
+                |error| name(error).map_or("", |(_, alone, _)| alone),
+            );
+        }
+        Field::Part => {
+            let help =
+                "What takes the value's place: the reconstruction, with all or a part of the error";
+            choice_ui(
+                ui,
+                "part",
+                help,
+                &mut edit.error,
+                ErrorName::ALL.map(|(e, ..)| e),
+                |error| {
+                    let named = ErrorName::ALL.into_iter().find(|(e, ..)| *e == error);
+                    named.map_or("", |(_, _, part)| part)
+                },
+            );
+        }
+        Field::From => {
+            let label = ui.label("from");
+            let text = TextEdit::singleline(&mut edit.from)
+                .desired_width(280.0)
+                .hint_text("Another text, of which the value is taken");
+            ui.add(text).labelled_by(label.id);
+        }
+        Field::Attend => {
+            let all = [
+                Attend::Uniform,
+                Attend::Previous,
+                Attend::First,
+                Attend::Itself,
+            ];
+            let help = "Where every query of the chosen heads looks";
+            choice_ui(
+                ui,
+                "to",
+                help,
+                &mut edit.attend,
+                all,
+                |attend| match attend {
+                    Attend::Uniform => "everything alike",
+                    Attend::Previous => "the token before",
+                    Attend::First => "the first token",
+                    Attend::Itself => "itself",
+                },
+            );
+        }
+    }
+}
+
+fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    if let Some(feature) = edit.feature.or(state.selection.feature) {
+        let dictionary = state.selection.dictionary;
+        let chip = FeatureChip::new(feature, state.label(feature))
+            .top_token(dictionary.and_then(|of| state.top_token(of, feature)))
+            .max_width(220.0);
+        let reply = chip.show(ui, |ui| {
+            ui.label("Click to open its page");
+        });
+        if reply.open || reply.beside {
+            let beside = reply.beside;
+            commands.send(navigation::Command::Feature { feature, beside });
+        }
+    } else {
+        ui.label(RichText::new("no feature chosen").color(secondary));
+        if ui.button("Choose in Features").clicked() {
+            commands.send(navigation::Command::Go(ViewId::Features));
+        }
+    }
+    let label = ui.label(caption("other").color(secondary));
+    let text = TextEdit::singleline(&mut edit.number)
+        .align(Align2::LEFT_CENTER)
+        .desired_width(48.0)
+        .hint_text("#")
+        .font(egui::TextStyle::Monospace);
+    let response = ui.add(text).labelled_by(label.id);
+    let entered = response.lost_focus() && ui.input(|i| i.key_pressed(egui::Key::Enter));
+    let number = number_of(&edit.number, state);
+    if entered && number.is_some() {
+        edit.number.clear();
+        edit.feature = number;
+    } else if !edit.number.is_empty() && number.is_none() {
+        let many = state.sae().map_or(0, |sae| sae.features());
+        let words = format!("a number from 0 to {}", many.saturating_sub(1));
+        ui.label(caption(words).color(Theme::of(ui).failure));
+    }
+    let selected = state.selection.feature;
+    if let (Some(own), Some(selected)) = (edit.feature, selected)
+        && own != selected
+        && ui
+            .button(format!("Take #{selected}"))
+            .on_hover_text("The feature selected elsewhere")
+            .clicked()
+    {
+        edit.feature = None;
+    }
+}
+
+fn number_of(text: &str, state: &AppState) -> Option<FeatureId> {
+    let number: usize = text.trim().trim_start_matches('#').parse().ok()?;
+    (number < state.sae()?.features()).then(|| FeatureId::from(number))
+}
+
+fn strength_ui(ui: &mut Ui, edit: &mut EditDraft) {
+    let theme = Theme::of(ui);
+    let label = ui.label("Strength");
+    let help = "This times the feature's decoder row";
+    ui.scope(|ui| {
+        ui.spacing_mut().slider_width = 160.0;
+        ui.visuals_mut().selection.bg_fill = theme.edit;
+        let slider = Slider::new(&mut edit.amount, STRENGTHS)
+            .clamping(egui::SliderClamping::Never)
+            .show_value(false);
+        ui.add(slider).labelled_by(label.id).on_hover_text(help);
+    });
+    let drag = DragValue::new(&mut edit.amount).speed(0.1).max_decimals(2);
+    ui.add(drag).labelled_by(label.id).on_hover_text(help);
+    let zero = Button::new("0").min_size(vec2(28.0, 0.0));
+    let response = ui
+        .add(zero)
+        .on_hover_text("No steering: both texts are identical");
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Strength 0"));
+    if response.clicked() {
+        edit.amount = 0.0;
+    }
+}
+
+fn amount_ui(ui: &mut Ui, name: &str, amount: &mut f32) {
+    let label = ui.label(name);
+    let drag = DragValue::new(amount).speed(0.05).max_decimals(3);
+    ui.add(drag).labelled_by(label.id);
+}
+
+fn bound_ui(ui: &mut Ui, name: &str, bound: &mut Option<f32>) {
+    let mut on = bound.is_some();
+    let check = ui.checkbox(&mut on, name);
+    if check.changed() {
+        *bound = on.then_some(0.0);
+    }
+    if let Some(bound) = bound {
+        let drag = DragValue::new(bound).speed(0.05).max_decimals(3);
+        ui.add(drag).labelled_by(check.id);
+    }
+}
+
+fn choice_ui<T: Copy + PartialEq, const N: usize>(
+    ui: &mut Ui,
+    name: &str,
+    help: &str,
+    value: &mut T,
+    all: [T; N],
+    words: impl Fn(T) -> &'static str,
+) {
+    let label = ui.label(name).on_hover_text(help);
+    let combo = ComboBox::from_id_salt(name)
+        .selected_text(words(*value))
+        .width(120.0)
+        .show_ui(ui, |ui| {
+            for option in all {
+                ui.selectable_value(value, option, words(option));
+            }
+        });
+    combo.response.labelled_by(label.id).on_hover_text(help);
+}
+
+/// Hook, positions and heads.
+fn where_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let own = state.sae().and_then(|sae| sae.hook().ok());
+    let label = ui.label(caption("at").color(secondary));
+    hook_ui(ui, edit, own, state).labelled_by(label.id);
+    if let (Some(HookPoint::Block(layer, site)), Some(model)) = (edit.hook, state.model()) {
+        let label = ui.label(caption("of block").color(secondary));
+        let mut at = layer.0;
+        let last = model.model.config().layers as u32 - 1;
+        if ui
+            .add(DragValue::new(&mut at).range(0..=last))
+            .labelled_by(label.id)
+            .changed()
+        {
+            edit.hook = Some(HookPoint::block(at as usize, site));
+        }
+    }
+    let help = "all, prompt, new, last, or numbers and ranges: 1.., 0,4,7..9, 1..prompt. By default a dictionary's edits leave out position 0, where attention rests";
+    let label = ui
+        .label(caption("positions").color(secondary))
+        .on_hover_text(help);
+    let text = TextEdit::singleline(&mut edit.positions)
+        .desired_width(72.0)
+        .hint_text("default")
+        .font(egui::TextStyle::Monospace);
+    ui.add(text).labelled_by(label.id).on_hover_text(help);
+    if edit.has_heads(own) {
+        let help = "Numbers such as 0,3; empty for all";
+        let label = ui
+            .label(caption("heads").color(secondary))
+            .on_hover_text(help);
+        let text = TextEdit::singleline(&mut edit.heads)
+            .desired_width(56.0)
+            .hint_text("all")
+            .font(egui::TextStyle::Monospace);
+        ui.add(text).labelled_by(label.id).on_hover_text(help);
+    } else {
+        edit.heads.clear();
+    }
+}
+
+fn hook_ui(
+    ui: &mut Ui,
+    edit: &mut EditDraft,
+    own: Option<HookPoint>,
+    state: &AppState,
+) -> egui::Response {
+    let default = own.map_or_else(
+        || "the dictionary's hook".to_owned(),
+        |own| format!("{own} (the dictionary's)"),
+    );
+    let shown = match edit.hook {
+        None => default.clone(),
+        Some(HookPoint::Block(_, site)) => site.name().to_owned(),
+        Some(outside) => outside.to_string(),
+    };
+    let combo = ComboBox::from_id_salt("hook")
+        .selected_text(shown)
+        .width(220.0)
+        .show_ui(ui, |ui| {
+            if edit.action != "attend" {
+                ui.selectable_value(&mut edit.hook, None, default);
+            }
+            let Some(model) = state.model() else {
+                return;
+            };
+            let layer = edit.hook.and_then(HookPoint::layer).unwrap_or_default();
+            for hook in model.model.hooks() {
+                let (hook, name) = match hook {
+                    HookPoint::Block(at, _) if at.index() > 0 => continue,
+                    HookPoint::Block(_, site) => {
+                        (HookPoint::Block(layer, site), site.name().to_owned())
+                    }
+                    outside => (outside, outside.to_string()),
+                };
+                let pattern = hook.site() == Some(Site::Pattern);
+                if edit.action == "attend" && !pattern {
+                    continue;
+                }
+                ui.selectable_value(&mut edit.hook, Some(hook), name);
+            }
+        });
+    combo.response
+}

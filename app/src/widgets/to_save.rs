@@ -1,0 +1,27 @@
+//! What a widget offers to save as a file. Widgets leave it here, the shell takes it once a frame and asks where to: they know no dialogs.
+
+use egui::{Context, Id};
+
+/// A file that a person asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ToSave {
+    /// Suggested name, with its ending.
+    pub name: String,
+    /// Its content.
+    pub text: String,
+}
+
+fn place() -> Id {
+    Id::unique("to save")
+}
+
+/// Leaves a file to be saved.
+pub fn put(ctx: &Context, file: ToSave) {
+    ctx.data_mut(|data| data.insert_temp(place(), file));
+    ctx.request_repaint();
+}
+
+/// Takes the file that was left, if any.
+pub fn take(ctx: &Context) -> Option<ToSave> {
+    ctx.data_mut(|data| data.remove_temp(place()))
+}

@@ -1,0 +1,199 @@
+//! A table whose cells are tokens on tints: rows downwards, the tokens of a text across. Only cells in view are laid out; names of rows and columns
+//! stay while the cells scroll. Every cell in view is a control with a name. Knows nothing of what the rows are.
+
+#[cfg(test)]
+mod tests;
+
+use egui::{
+    Align2, FontId, Painter, Pos2, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
+    UiBuilder, Vec2, WidgetInfo, pos2, vec2,
+};
+
+use crate::theme::{Hue, Theme, size, space};
+
+/// Width of a cell.
+const COLUMN: f32 = 92.0;
+
+/// Height of a cell.
+const ROW: f32 = space::TABLE_ROW;
+
+/// Room for the names of rows.
+const GUTTER: f32 = 68.0;
+
+/// Room for positions and tokens above the cells.
+const HEADER: f32 = 40.0;
+
+/// What a cell shows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TokenCell<'a> {
+    /// A token in display form.
+    pub text: &'a str,
+    /// How strong its tint is, 0 to 1.
+    pub share: f32,
+}
+
+/// The table.
+#[derive(Debug, Clone, Copy)]
+pub struct TokenGrid<'a> {
+    /// Unique within its place.
+    pub name: &'a str,
+    /// Names of the rows.
+    pub rows: &'a [String],
+    /// What runs downwards.
+    pub rows_title: &'a str,
+    /// Tokens of the text.
+    pub columns: &'a [String],
+    /// The chosen column.
+    pub selected: Option<usize>,
+    /// Whether the chosen column is brought into view.
+    pub reveal: bool,
+    /// Hue of the tints.
+    pub hue: Hue,
+    /// Greatest height.
+    pub height: f32,
+}
+
+/// What shows a cell and tells of it.
+pub trait Cells {
+    /// What it shows.
+    fn cell(&self, row: usize, column: usize) -> TokenCell<'_>;
+    /// In words.
+    fn words(&self, row: usize, column: usize) -> String;
+    /// Its hover card.
+    fn card_ui(&self, ui: &mut Ui, row: usize, column: usize);
+}
+
+impl TokenGrid<'_> {
+    /// Draws the table; the cell that was clicked.
+    pub fn ui(&self, ui: &mut Ui, cells: &dyn Cells) -> Option<(usize, usize)> {
+        let content = vec2(
+            COLUMN * self.columns.len() as f32,
+            ROW * self.rows.len() as f32,
+        );
+        let bar = ui.spacing().scroll.bar_width + 2.0 * space::CHIP;
+        let high = (content.y + bar).min(self.height - HEADER).max(4.0 * ROW);
+        let size = vec2(ui.available_width(), HEADER + high);
+        let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+        let body = Rect::from_min_max(rect.min + vec2(GUTTER, HEADER), rect.max);
+        let mut clicked = None;
+        let mut inside = ui.new_child(UiBuilder::new().max_rect(body));
+        let shown = ScrollArea::both()
+            .id_salt(self.name)
+            .auto_shrink(false)
+            .show_viewport(&mut inside, |ui, view| {
+                ui.set_min_size(content);
+                let origin = ui.max_rect().min;
+                if let Some(column) = self.selected.filter(|_| self.reveal) {
+                    let rect = cell_rect(origin, 0, column).with_max_y(origin.y + view.bottom());
+                    let rect = rect.with_min_y(origin.y + view.top());
+                    ui.scroll_to_rect(rect.expand2(vec2(COLUMN, 0.0)), None);
+                }
+                let columns = range(view.left(), view.right(), COLUMN, self.columns.len());
+                let rows = range(view.top(), view.bottom(), ROW, self.rows.len());
+                let seen = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
+                for (row, column) in seen {
+                    let rect = cell_rect(origin, row, column);
+                    if self.cell_ui(ui, rect, (row, column), cells) {
+                        clicked = Some((row, column));
+                    }
+                }
+            });
+        self.paint_names(ui, rect, body, shown.state.clamped_offset());
+        clicked
+    }
+
+    fn cell_ui(
+        &self,
+        ui: &Ui,
+        rect: Rect,
+        (row, column): (usize, usize),
+        cells: &dyn Cells,
+    ) -> bool {
+        let theme = Theme::of(ui);
+        let id = ui.scope_id().with((self.name, row, column));
+        let response = ui.interact(rect, id, Sense::click());
+        let selected = self.selected == Some(column);
+        response.widget_info(|| {
+            WidgetInfo::selected(Role::Button, true, selected, cells.words(row, column))
+        });
+        let cell = cells.cell(row, column);
+        let painter = ui.painter();
+        painter.rect_filled(rect, 2.0, theme.tint(self.hue, cell.share));
+        let inside = rect.shrink2(vec2(space::CHIP, 0.0));
+        paint_token(painter, inside, cell.text, theme.ink.primary);
+        let outline = if response.has_focus() {
+            Some(Stroke::new(1.5, theme.ink.primary))
+        } else {
+            (response.hovered() || selected).then(|| Stroke::new(1.0, theme.ink.secondary))
+        };
+        if let Some(stroke) = outline {
+            painter.rect_stroke(rect, 2.0, stroke, StrokeKind::Inside);
+        }
+        let clicked = response.clicked();
+        response.on_hover_ui(|ui| cells.card_ui(ui, row, column));
+        clicked
+    }
+
+    fn paint_names(&self, ui: &Ui, rect: Rect, body: Rect, offset: Vec2) {
+        let theme = Theme::of(ui);
+        let caption = FontId::proportional(size::CAPTION);
+        let secondary = theme.ink.secondary;
+        let left = ui.painter().with_clip_rect(Rect::from_x_y_ranges(
+            rect.left()..=body.left(),
+            body.y_range(),
+        ));
+        for row in range(offset.y, offset.y + body.height(), ROW, self.rows.len()) {
+            let rect = cell_rect(body.min - offset, row, 0);
+            let at = pos2(body.left() - space::CONTROL, rect.center().y);
+            let name = &self.rows[row];
+            left.text(at, Align2::RIGHT_CENTER, name, caption.clone(), secondary);
+        }
+        let above = ui.painter().with_clip_rect(Rect::from_x_y_ranges(
+            body.x_range(),
+            rect.top()..=body.top(),
+        ));
+        let columns = self.columns.len();
+        for column in range(offset.x, offset.x + body.width(), COLUMN, columns) {
+            let cell = cell_rect(body.min - offset, 0, column);
+            let lit = self.selected == Some(column);
+            let top = pos2(cell.left() + space::CHIP, rect.top());
+            let position = column.to_string();
+            above.text(top, Align2::LEFT_TOP, position, caption.clone(), secondary);
+            let token = Rect::from_min_max(
+                pos2(cell.left() + space::CHIP, rect.top() + 16.0),
+                pos2(cell.right() - space::CHIP, rect.top() + 36.0),
+            );
+            let ink = if lit { theme.ink.primary } else { secondary };
+            paint_token(&above, token, &self.columns[column], ink);
+        }
+        let corner = pos2(body.left() - space::CONTROL, body.top() - space::CHIP);
+        let title = self.rows_title;
+        ui.painter()
+            .text(corner, Align2::RIGHT_BOTTOM, title, caption, secondary);
+    }
+}
+
+fn cell_rect(origin: Pos2, row: usize, column: usize) -> Rect {
+    let min = origin + vec2(column as f32 * COLUMN, row as f32 * ROW);
+    Rect::from_min_size(min, vec2(COLUMN - 1.0, ROW - 1.0))
+}
+
+/// Which of `all` cells of `length` are between `from` and `to`.
+fn range(from: f32, to: f32, length: f32, all: usize) -> std::ops::Range<usize> {
+    let first = ((from / length).floor().max(0.0) as usize).min(all);
+    first..((to / length).ceil().max(0.0) as usize).clamp(first, all)
+}
+
+/// A token on one line, cut to `rect`; newlines are shown and a space before it is a dot, since alone it would not be seen.
+fn paint_token(painter: &Painter, rect: Rect, text: &str, ink: egui::Color32) {
+    let mut shown = text.replace('\n', "⏎").replace('\t', "⇥");
+    if let Some(rest) = shown.strip_prefix(' ') {
+        shown = format!("·{rest}");
+    }
+    let font = FontId::monospace(size::CAPTION);
+    let mut job = egui::text::LayoutJob::simple_singleline(shown, font, ink);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width());
+    let galley = painter.layout_job(job);
+    let at = pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
+    painter.galley(at, galley, ink);
+}

@@ -1,0 +1,173 @@
+//! `umbra capture --store`: activations of a text into an activation store, gone on with where an earlier run stopped.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::ValueEnum;
+use serde_json::json;
+
+use super::super::args::corpus_facts;
+use super::super::{Console, Exit, SplitArg};
+use crate::capture::into_store;
+use crate::error::{Error, Result};
+use crate::models::{Model, Quantity};
+use crate::store::{Description, Dtype, HookTensor, Writer};
+
+/// Bytes of a shard, about, unless `--shard-rows` says otherwise.
+const SHARD: usize = 128 << 20;
+
+/// Flags for a store.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Activation store to write: a folder of safetensors shards that `umbra train --store` reads. The same command again goes on where it stopped
+    #[arg(long, value_name = "DIR", requires = "corpus")]
+    pub(super) store: Option<PathBuf>,
+    /// How the store's activations are stored
+    #[arg(long, value_enum, default_value_t, requires = "store")]
+    dtype: DtypeArg,
+    /// Store the gradient of the summed next-token cross-entropy (nats) beside each activation; beside f16 activations as bf16
+    #[arg(long, requires = "store")]
+    gradients: bool,
+    /// Rows of a shard; a kill costs the unfinished shard at most [default: as many as 128 MiB hold]
+    #[arg(long, value_name = "N", requires = "store")]
+    shard_rows: Option<usize>,
+}
+
+/// `--dtype`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum DtypeArg {
+    /// 4 bytes, exact
+    F32,
+    /// 2 bytes, up to 65,504: a larger activation is an error
+    #[default]
+    F16,
+    /// 2 bytes, coarser than f16, any size
+    Bf16,
+}
+
+impl From<DtypeArg> for Dtype {
+    fn from(dtype: DtypeArg) -> Self {
+        match dtype {
+            DtypeArg::F32 => Self::F32,
+            DtypeArg::F16 => Self::F16,
+            DtypeArg::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+/// Runs `umbra capture --store`.
+pub(super) fn run(
+    args: &super::Args,
+    model: &Model,
+    wanted: &[Quantity],
+    console: &Console,
+) -> Result<Exit> {
+    let hooks = hooks(model, wanted)?;
+    let (corpus, rows) = super::corpus(args, SplitArg::Train, model, console)?;
+    if rows.is_empty() {
+        let what = "there is no row to capture, give 1 or more";
+        return Err(Error::setting("--rows", what));
+    }
+    let split = args.split.unwrap_or(SplitArg::Train);
+    let mut about = Description {
+        model: model.name().to_owned(),
+        model_sha256: model.fingerprint()?,
+        processing: model.processing(),
+        hooks,
+        dtype: args.store.dtype.into(),
+        gradients: args.store.gradients,
+        context: rows.context(),
+        rows: rows.len(),
+        shard_rows: 1,
+        prepend_bos: model.codec().bos().id.is_some(),
+        corpus: corpus_facts(&args.corpus, &corpus, split),
+    };
+    let usual = (SHARD / about.row_bytes()).clamp(1, about.rows.max(1));
+    about.shard_rows = args.store.shard_rows.unwrap_or(usual).max(1);
+    let folder = args.store.store.clone().unwrap_or_default();
+    let (mut writer, notes) = Writer::open(&folder, about)?;
+    console.notes(&notes);
+    announce(&writer, console);
+    let context = rows.context() as u64;
+    let begun = Instant::now();
+    let row_bytes = writer.about().row_bytes();
+    let total = writer.about().rows - writer.rows_there();
+    let mut bar = console.progress("Capturing", total as u64 * context, "tokens");
+    let flow = into_store(model, &rows, &mut writer, &mut |at| {
+        let speed = (at.rows * row_bytes) as f64 / begun.elapsed().as_secs_f64().max(1e-9);
+        let speed = format!("{:.1} MB/s", speed / 1e6);
+        bar.set(at.rows as u64 * context, &speed)
+    })?;
+    drop(bar);
+    answer(&writer, &folder, flow.is_break(), console)?;
+    Ok(if flow.is_break() {
+        Exit::Stopped
+    } else {
+        Exit::Done
+    })
+}
+
+/// The hooks of `wanted`, each once, with their widths.
+fn hooks(model: &Model, wanted: &[Quantity]) -> Result<Vec<HookTensor>> {
+    let mut hooks: Vec<HookTensor> = Vec::new();
+    for quantity in wanted {
+        let Quantity::Hook(hook) = *quantity else {
+            let what = format!(
+                "`{quantity}` has no place in a store, which holds the activations of hooks: write it with --out, or ask for gradients by --gradients"
+            );
+            return Err(Error::setting("--hook", what));
+        };
+        if hooks.iter().all(|there| there.hook != hook) {
+            let width = model.width(hook)?;
+            hooks.push(HookTensor { hook, width });
+        }
+    }
+    Ok(hooks)
+}
+
+/// What will be written, before it is.
+fn announce(writer: &Writer, console: &Console) {
+    let about = writer.about();
+    let there = match writer.rows_there() {
+        0 => String::new(),
+        there => format!(", {there} of them are there already"),
+    };
+    console.note(&format!(
+        "The store takes {:.1} MB: {} rows of {} tokens in {} shards of {} rows{there}",
+        (about.rows * about.row_bytes()) as f64 / 1e6,
+        about.rows,
+        about.context,
+        about.shards(),
+        about.shard_rows,
+    ));
+}
+
+fn answer(writer: &Writer, folder: &Path, stopped: bool, console: &Console) -> Result<()> {
+    let (about, there) = (writer.about(), writer.rows_there());
+    if stopped {
+        console.note(&format!(
+            "Stopped with {there} of {} rows written: the same command goes on from there",
+            about.rows
+        ));
+    }
+    let hooks: Vec<String> = about.hooks.iter().map(|at| at.hook.to_string()).collect();
+    let object = json!({
+        "store": folder, "hooks": hooks, "dtype": about.dtype.name(), "gradients": about.gradients, "context": about.context,
+        "rows": there, "of": about.rows, "tokens": there * about.context, "bytes": there * about.row_bytes(), "stopped": stopped,
+    });
+    console.answer(&object, || {
+        format!(
+            "{}\n{}\n{there} of {} rows of {} tokens as {}{}",
+            folder.display(),
+            hooks.join("\n"),
+            about.rows,
+            about.context,
+            about.dtype,
+            if about.gradients {
+                ", with gradients"
+            } else {
+                ""
+            }
+        )
+    })
+}

@@ -1,0 +1,217 @@
+//! `--edit` and `--edits`: interventions for the commands that run a model.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Console, ModelArgs, SaeArgs, open_both};
+use crate::corpus::{Corpus, CorpusSpec};
+use crate::dark_matter::Probe;
+use crate::error::{Error, Result};
+use crate::eval;
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::sae::Sae;
+use crate::steer::{ACTIONS, EditSpec, Edits, Materials};
+
+/// Rows of the text of `--mean-of` are this long.
+const ROW: usize = 128;
+/// And so many of them are read.
+const ROWS: usize = 256;
+
+/// Flags of edits.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct EditArgs {
+    /// Change what the model computes: an action and its keys, as in `zero hook=blocks.1.attn.hook_z heads=3 positions=1..`; may be repeated, edits at
+    /// one hook apply in their order. The actions stand at the end of this help
+    #[arg(long, value_name = "EDIT")]
+    edit: Vec<String>,
+    /// Edits from a TOML file: tables [[edit]] with `action` and the same keys; they come before those of `--edit`
+    #[arg(long, value_name = "FILE")]
+    edits: Option<PathBuf>,
+    /// Dictionary whose features edits name: a SAELens folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) sae: Option<PathBuf>,
+    /// Probe of the dictionary's error for `+linear` and `+nonlinear`, as `umbra dark-matter --keep` wrote it
+    #[arg(long, value_name = "FILE")]
+    probe: Option<PathBuf>,
+    /// Text whose mean activation `mean` puts in place (positions ≥ 1 of 256 rows of 128 tokens at most)
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    mean_of: Vec<PathBuf>,
+}
+
+/// The actions, for the end of a command's help.
+pub(super) fn help() -> String {
+    let mut lines = vec!["Actions of --edit:".to_owned()];
+    for action in ACTIONS {
+        lines.push(format!(
+            "  {} {}\n      {}",
+            action.name, action.keys, action.help
+        ));
+    }
+    lines.push(
+        "Every action also takes hook=NAME (default: the dictionary's), heads=I,J (at hooks with heads), rows=I,J, and positions=\
+         all | prompt | new | last | 0,4,7..9 | 1..prompt (default: 1.. for what a dictionary does or gives, all for the rest).\n\
+         error= is kept, dropped, frozen (as in the run without edits), linear or nonlinear."
+            .to_owned(),
+    );
+    lines.join("\n")
+}
+
+impl EditArgs {
+    /// Whether no edit is given.
+    pub(super) fn is_empty(&self) -> bool {
+        self.edit.is_empty() && self.edits.is_none()
+    }
+
+    /// The edits as they are written, those of the file first.
+    pub(super) fn specs(&self) -> Result<Vec<EditSpec>> {
+        let mut specs = match &self.edits {
+            Some(path) => from_file(path)?,
+            None => Vec::new(),
+        };
+        for edit in &self.edit {
+            specs.push(edit.parse()?);
+        }
+        Ok(specs)
+    }
+
+    /// The model and the edits of it.
+    pub(super) fn open(&self, model: &ModelArgs, console: &Console) -> Result<(Model, Edits)> {
+        self.open_as(&self.specs()?, None, model, console)
+    }
+
+    /// The model, processed as the dictionary says where one is named, and the edits `specs` of it; `hook` stands in for the dictionary's own.
+    pub(super) fn open_as(
+        &self,
+        specs: &[EditSpec],
+        hook: Option<&str>,
+        model: &ModelArgs,
+        console: &Console,
+    ) -> Result<(Model, Edits)> {
+        let (model, sae) = match &self.sae {
+            Some(path) => {
+                let sae = SaeArgs {
+                    sae: path.clone(),
+                    hook: hook.map(str::to_owned),
+                };
+                let (model, sae) = open_both(model, &sae, console)?;
+                (model, Some(Arc::new(sae)))
+            }
+            None => (model.open(console)?, None),
+        };
+        let mut stock = Stock {
+            args: self,
+            model: &model,
+            console,
+            sae,
+            probe: None,
+            means: BTreeMap::new(),
+        };
+        let edits = specs.iter().map(|spec| spec.resolve(&model, &mut stock));
+        let edits = edits.collect::<Result<_>>()?;
+        let edits = Edits::new(&model, edits)?;
+        Ok((model, edits))
+    }
+}
+
+/// `[[edit]]` tables of a TOML file.
+fn from_file(path: &Path) -> Result<Vec<EditSpec>> {
+    let text = std::fs::read_to_string(path).map_err(|e| Error::io("reading edits", path, e))?;
+    let wrong = |what: String| Error::input(what, path);
+    let mut table: toml::Table = text
+        .parse()
+        .map_err(|e| wrong(format!("is no TOML ({e})")))?;
+    let Some(toml::Value::Array(edits)) = table.remove("edit") else {
+        return Err(wrong("holds no tables [[edit]]".to_owned()));
+    };
+    if let Some(key) = table.keys().next() {
+        return Err(wrong(format!(
+            "has a key `{key}`, only tables [[edit]] are read"
+        )));
+    }
+    let spec = |edit: toml::Value| {
+        let toml::Value::Table(keys) = edit else {
+            return Err(wrong(
+                "holds an edit that is no table, write [[edit]]".to_owned(),
+            ));
+        };
+        let keys = keys.into_iter().map(|(key, value)| (key, plain(value)));
+        EditSpec::from_keys(keys.collect()).map_err(|e| wrong(e.to_string()))
+    };
+    edits.into_iter().map(spec).collect()
+}
+
+/// A value of TOML as it would be written behind `key=`.
+fn plain(value: toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text,
+        toml::Value::Array(values) => {
+            let values: Vec<_> = values.into_iter().map(plain).collect();
+            values.join(",")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What edits are made from, opened when the first of them needs it.
+struct Stock<'a> {
+    args: &'a EditArgs,
+    model: &'a Model,
+    console: &'a Console,
+    sae: Option<Arc<Sae>>,
+    probe: Option<Arc<Probe>>,
+    means: BTreeMap<HookPoint, Vec<f32>>,
+}
+
+impl Materials for Stock<'_> {
+    fn dictionary(&mut self) -> Result<Arc<Sae>> {
+        let missing = || {
+            let what = "an edit names a feature or no hook: name its dictionary by --sae, or its hook by hook=";
+            Error::setting("--sae", what)
+        };
+        self.sae.clone().ok_or_else(missing)
+    }
+
+    fn probe(&mut self) -> Result<Arc<Probe>> {
+        if let Some(probe) = &self.probe {
+            return Ok(Arc::clone(probe));
+        }
+        let Some(path) = &self.args.probe else {
+            let what = "a linear or nonlinear part of the error needs a probe: fit one by `umbra dark-matter --keep FILE` and name it here";
+            return Err(Error::setting("--probe", what));
+        };
+        let probe = Arc::new(Probe::open(path)?);
+        Ok(Arc::clone(self.probe.insert(probe)))
+    }
+
+    fn mean(&mut self, hook: HookPoint) -> Result<Vec<f32>> {
+        if let Some(mean) = self.means.get(&hook) {
+            return Ok(mean.clone());
+        }
+        if self.args.mean_of.is_empty() {
+            let what =
+                "a mean activation is over a text: name one, or give the vector by file= and key=";
+            return Err(Error::setting("--mean-of", what));
+        }
+        let (corpus, notes) = Corpus::open(&CorpusSpec {
+            paths: self.args.mean_of.clone(),
+            unwrap: false,
+            column: None,
+        })?;
+        self.console.notes(&notes);
+        let context = ROW.min(self.model.config().context);
+        let (rows, notes) = corpus.rows(self.model.codec(), context)?;
+        self.console.notes(&notes);
+        let rows = rows.take(ROWS);
+        let mut progress = self
+            .console
+            .progress("Mean activation", rows.len() as u64, "rows");
+        let mean = eval::mean(self.model, &rows, hook, &mut |done| {
+            progress.set(done as u64, "")
+        })?;
+        let mean = mean.ok_or_else(|| Error::setting("--mean-of", "was stopped before its end"))?;
+        self.means.insert(hook, mean.clone());
+        Ok(mean)
+    }
+}

@@ -1,0 +1,152 @@
+//! `umbra store`: what an activation store holds, and whether every byte of it is as it was written.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Console, Exit};
+use crate::error::{Error, Result};
+use crate::store::{Damage, Store};
+
+/// Flags of `umbra store`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Read every byte and name the shards and tensors that are damaged (exit 1 if any is)
+    Verify {
+        /// Folder of the store
+        #[arg(value_name = "DIR")]
+        store: PathBuf,
+    },
+    /// Show model, hooks, text, rows and size
+    Info {
+        /// Folder of the store
+        #[arg(value_name = "DIR")]
+        store: PathBuf,
+    },
+}
+
+/// Runs `umbra store`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    match &args.verb {
+        Verb::Verify { store } => verify(store, console),
+        Verb::Info { store } => info(store, console),
+    }
+}
+
+fn verify(folder: &PathBuf, console: &Console) -> Result<Exit> {
+    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+    let mut bar = None;
+    let mut shards = 0;
+    let (store, damages) = Store::verify(folder, &mut |at| {
+        shards = at.shards;
+        let bar =
+            bar.get_or_insert_with(|| console.progress("Verifying", megabytes(at.total), "MB"));
+        bar.set(megabytes(at.bytes), "")
+    })?;
+    drop(bar);
+    let about = store.about();
+    if store.rows() < about.rows {
+        console.note(&format!(
+            "The store is not finished, {} of its {} rows are there",
+            store.rows(),
+            about.rows
+        ));
+    }
+    let object = json!({
+        "store": folder, "rows": store.rows(), "of": about.rows, "shards": store.shards(), "verified": shards, "bytes": store.bytes(),
+        "damaged": damages.iter().map(object).collect::<Vec<_>>(),
+    });
+    console.answer(&object, || {
+        let mut lines: Vec<String> = damages.iter().map(Damage::to_string).collect();
+        let sound = if damages.is_empty() {
+            "sound"
+        } else {
+            "looked through"
+        };
+        lines.push(format!(
+            "{shards} of {} shards {sound}, {:.1} MB",
+            store.shards(),
+            store.bytes() as f64 / 1e6
+        ));
+        lines.join("\n")
+    })?;
+    match damages.as_slice() {
+        [] if console.stopped() && shards < store.shards() => Ok(Exit::Stopped),
+        [] => Ok(Exit::Done),
+        [first, ..] => Err(Error::input(
+            format!(
+                "{} tensors or files of the store are damaged, the first is {first}: delete the damaged files and run the capture that wrote the store again, it writes what is missing",
+                damages.len()
+            ),
+            folder,
+        )),
+    }
+}
+
+fn object(damage: &Damage) -> Value {
+    json!({ "shard": damage.shard.file_name().map(|name| name.to_string_lossy()), "tensor": damage.tensor, "problem": damage.what })
+}
+
+fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
+    let (store, notes) = Store::open(folder)?;
+    console.notes(&notes);
+    let about = store.about();
+    let tokens = store.rows() * about.context;
+    let gradients = about.gradients.then(|| about.dtype.of_gradients().name());
+    let hooks: Vec<Value> = about
+        .hooks
+        .iter()
+        .map(|at| json!({ "hook": at.hook.to_string(), "width": at.width }))
+        .collect();
+    let object = json!({
+        "store": folder, "model": about.model, "model_sha256": about.model_sha256, "processing": about.processing.keys(), "hooks": hooks, "dtype": about.dtype.name(), "gradients": gradients,
+        "context": about.context, "rows": store.rows(), "of": about.rows, "tokens": tokens, "prepend_bos": about.prepend_bos,
+        "shards": store.shards(), "shard_rows": about.shard_rows, "bytes": store.bytes(), "corpus": about.corpus,
+    });
+    console.answer(&object, || {
+        let hooks = about.hooks.iter();
+        let hooks: Vec<String> = hooks
+            .map(|at| format!("{} [{}]", at.hook, at.width))
+            .collect();
+        let facts = about.corpus.iter();
+        let facts: Vec<String> = facts.map(|(key, fact)| format!("  {key} {fact}")).collect();
+        [
+            format!(
+                "model      {} (SHA-256 {})",
+                about.model, about.model_sha256
+            ),
+            format!("processing {}", about.processing),
+            format!("hooks      {}", hooks.join(", ")),
+            format!("stored as  {}", about.dtype),
+            format!("gradients  {}", gradients.unwrap_or("none")),
+            format!(
+                "rows       {} of {}, {} tokens each, {}",
+                store.rows(),
+                about.rows,
+                about.context,
+                if about.prepend_bos {
+                    "begun by BOS"
+                } else {
+                    "without BOS"
+                }
+            ),
+            format!("tokens     {tokens}"),
+            format!(
+                "shards     {} of {} rows, {:.1} MB",
+                store.shards(),
+                about.shard_rows,
+                store.bytes() as f64 / 1e6
+            ),
+            format!("text\n{}", facts.join("\n")),
+        ]
+        .join("\n")
+    })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,60 @@
+//! `model_from_pretrained_kwargs`: how the model was opened that a dictionary was trained on. SAELens hands them to TransformerLens's
+//! `from_pretrained_no_processing`, so a step of processing that is not named there is not taken.
+
+use serde_json::{Map, Value};
+
+use crate::error::Notes;
+use crate::models::Processing;
+use crate::sae::Provenance;
+
+const KEY: &str = "model_from_pretrained_kwargs";
+
+/// What a file says.
+pub(in crate::formats) struct Named {
+    /// Steps of processing, where the model allows them: TransformerLens leaves out the others too.
+    pub(in crate::formats) processing: Processing,
+    /// What else is named and means nothing here.
+    unread: Vec<String>,
+}
+
+/// What the file says, if it does.
+pub(in crate::formats) fn processing(provenance: &Provenance) -> Option<Named> {
+    let kwargs = provenance.other.get(KEY)?.as_object()?;
+    let mut named = Named {
+        processing: Processing::default().where_allowed(),
+        unread: Vec::new(),
+    };
+    for (key, value) in kwargs {
+        let on = value.as_bool();
+        if on.is_none_or(|on| named.processing.set(key, on).is_err()) {
+            named.unread.push(format!("`{key}` {value}"));
+        }
+    }
+    Some(named)
+}
+
+/// Says what the file says.
+pub(super) fn noted(provenance: &Provenance, notes: &mut Notes) {
+    let Some(named) = processing(provenance) else {
+        return;
+    };
+    if !named.processing.is_none() {
+        let steps = named.processing.keys().join(", ");
+        notes.add(format!("It was trained on a model processed by {steps}"));
+    }
+    if !named.unread.is_empty() {
+        let unread = named.unread.join(", ");
+        notes.add(format!(
+            "It was trained on a model opened with {unread}, which is not done here"
+        ));
+    }
+}
+
+/// Writes the steps of `processing`.
+pub(in crate::formats) fn write(provenance: &mut Provenance, processing: Processing) {
+    let steps = processing
+        .steps()
+        .map(|step| (step.key.to_owned(), Value::Bool(true)));
+    let kwargs = Value::Object(steps.collect::<Map<_, _>>());
+    provenance.other.insert(KEY.to_owned(), kwargs);
+}

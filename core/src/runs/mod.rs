@@ -1,0 +1,12 @@
+//! Records of training runs: `run.json` (what decided a run and what came of it) and `events.jsonl` (its curves, line by line) in the folder that the run
+//! writes; read back, listed and compared. Trains nothing itself.
+
+mod compare;
+mod record;
+mod recorder;
+#[cfg(test)]
+mod tests;
+
+pub use self::compare::{Comparison, Line, compare};
+pub use self::record::{Figure, RECORD, Record, Status, find};
+pub use self::recorder::{EVENTS, Recorder};

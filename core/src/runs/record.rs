@@ -1,0 +1,225 @@
+//! `run.json`: written whole when a run begins and again when it ends; read back with the file named in every error.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Notes, Result};
+use crate::whole_file;
+
+/// Name of the record in a run's folder.
+pub const RECORD: &str = "run.json";
+
+const FORMAT: &str = "umbra-run";
+const LAYOUT: u32 = 1;
+/// Bytes of a record at most; one has a few thousand.
+const LONGEST: u64 = 16 << 20;
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Begun and not ended; so it stays when the program was killed.
+    Running,
+    /// All of it done.
+    Finished,
+    /// Stopped by a person, what was learnt is saved.
+    Stopped,
+    /// Ended by an error, which stands beside it.
+    Failed,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// A number with what it means.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// The number; none where it is not finite.
+    pub value: Option<f64>,
+    /// How it is defined.
+    pub definition: String,
+}
+
+/// What is known of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    pub(super) format: String,
+    pub(super) version: u32,
+    /// Version of the program.
+    pub umbra_version: String,
+    /// How far it is.
+    pub status: Status,
+    /// Why it failed, if it did.
+    pub problem: Option<String>,
+    /// When it began, seconds since 1970 (UTC).
+    pub begun_unix: u64,
+    /// How long it took so far, in seconds.
+    pub seconds: f64,
+    /// What computed it.
+    pub device: String,
+    /// Name of the model whose activations it read.
+    pub model: String,
+    /// Hook it read.
+    pub hook: String,
+    /// Every setting by its key, the seed among them.
+    pub settings: Map<String, Value>,
+    /// What it read: text, split, checksums of text and model.
+    pub data: Map<String, Value>,
+    /// Activations seen.
+    pub tokens_seen: u64,
+    /// Figures at the end, by name.
+    pub figures: Map<String, Value>,
+}
+
+impl Record {
+    /// The empty record that a run begins with.
+    pub(super) fn new(model: &str, hook: String) -> Self {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        Self {
+            format: FORMAT.to_owned(),
+            version: LAYOUT,
+            umbra_version: crate::VERSION.to_owned(),
+            status: Status::Running,
+            problem: None,
+            begun_unix: since.map_or(0, |since| since.as_secs()),
+            seconds: 0.0,
+            device: crate::device::Compute::current().label(),
+            model: model.to_owned(),
+            hook,
+            settings: Map::new(),
+            data: Map::new(),
+            tokens_seen: 0,
+            figures: Map::new(),
+        }
+    }
+
+    /// Reads the record of the run in `folder`.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(RECORD);
+        let length = std::fs::metadata(&path)
+            .map_err(|e| Error::io("opening a run's record", &path, e))?
+            .len();
+        if length > LONGEST {
+            let what = format!("is {length} bytes long, no run's record is");
+            return Err(Error::input(what, &path));
+        }
+        let text = std::fs::read_to_string(&path)
+            .map_err(|e| Error::io("reading a run's record", &path, e))?;
+        let broken = |e| Error::input(format!("is no record of a run ({e})"), &path);
+        let value: Value = serde_json::from_str(&text).map_err(broken)?;
+        if value["format"] != FORMAT || value["version"] != LAYOUT {
+            let what =
+                format!("is no record of a run of layout {LAYOUT}: use the program that wrote it");
+            return Err(Error::input(what, &path));
+        }
+        serde_json::from_value(value).map_err(broken)
+    }
+
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(RECORD);
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|e| Error::input(format!("cannot be put into words ({e})"), &path))?;
+        whole_file::write_bytes(&path, format!("{text}\n").as_bytes())
+    }
+
+    /// The figure `name`, if there is one.
+    pub fn figure(&self, name: &str) -> Option<f64> {
+        self.figures.get(name)?.get("value")?.as_f64()
+    }
+
+    /// When it began, as `2026-01-31 18:05` (UTC).
+    pub fn begun(&self) -> String {
+        let (days, seconds) = (self.begun_unix / 86_400, self.begun_unix % 86_400);
+        let (year, month, day) = date(days);
+        let (hour, minute) = (seconds / 3_600, seconds / 60 % 60);
+        format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
+    }
+}
+
+/// Year, month and day of a day since 1970-01-01.
+fn date(days: u64) -> (u64, u64, u64) {
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
+    let (mut left, mut year) = (days, 1970);
+    while left >= 365 + u64::from(leap(year)) {
+        left -= 365 + u64::from(leap(year));
+        year += 1;
+    }
+    let february = 28 + u64::from(leap(year));
+    let months = [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let mut month = 0;
+    while left >= months[month] {
+        left -= months[month];
+        month += 1;
+    }
+    (year, month as u64 + 1, left + 1)
+}
+
+/// The runs in `folders`: each of them, or the folders in it, oldest first. Records that cannot be read are left out, said in the notes; an error if there
+/// is no run at all.
+pub fn find(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
+    let mut found = Vec::new();
+    let mut notes = Notes::default();
+    for folder in folders {
+        for place in places(folder)? {
+            match Record::read(&place) {
+                Ok(record) => found.push((place, record)),
+                Err(error) => notes.add(format!("Left out: {error}")),
+            }
+        }
+    }
+    if found.is_empty() {
+        let what = "holds no run that can be read, give a folder that umbra train wrote or one of several such";
+        let first = folders.first().cloned().unwrap_or_default();
+        return Err(Error::input(what, first));
+    }
+    found.sort_by(|(a, one), (b, other)| (one.begun_unix, a).cmp(&(other.begun_unix, b)));
+    Ok((found, notes))
+}
+
+/// `folder` if it is a run's, else those in it that are, by name.
+fn places(folder: &Path) -> Result<Vec<PathBuf>> {
+    if folder.join(RECORD).exists() {
+        return Ok(vec![folder.to_path_buf()]);
+    }
+    let entries =
+        std::fs::read_dir(folder).map_err(|e| Error::io("cannot list the folder", folder, e))?;
+    let mut places: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join(RECORD).exists())
+        .collect();
+    places.sort();
+    Ok(places)
+}
+
+#[cfg(test)]
+mod date_tests {
+    use super::*;
+
+    #[test]
+    fn days_since_1970_are_dates() {
+        for (days, want) in [
+            (0, (1970, 1, 1)),
+            (59, (1970, 3, 1)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (19_782, (2024, 2, 29)),
+            (20_453, (2025, 12, 31)),
+        ] {
+            assert_eq!(date(days), want);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! Writes the record of a run while it goes. What cannot be written does not end the run: it is told at the end, after the dictionary is safe.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::record::{Figure, Record, Status};
+use crate::error::{Error, Result};
+use crate::train::{Event, Outcome, Progress, Spec};
+
+/// Name of the curves' file in a run's folder.
+pub const EVENTS: &str = "events.jsonl";
+
+/// Points of the curves in a file at most, about.
+const POINTS: u64 = 2_000;
+
+/// The figures of a run's end and their definitions.
+fn figures(last: &Progress) -> [(&'static str, f64, &'static str); 4] {
+    [
+        (
+            "loss",
+            last.loss,
+            "training loss per activation (normalised squared error and the other terms), mean over the last 100 steps",
+        ),
+        (
+            "fvu",
+            last.fvu,
+            "Σ‖x − x̂‖² / Σ‖x − mean(x)‖² over the activations of the last 100 steps",
+        ),
+        (
+            "l0",
+            last.l0,
+            "active features per activation, mean over the last 100 steps",
+        ),
+        (
+            "dead_fraction",
+            last.dead_fraction,
+            "share of features silent for longer than `dead_after` activations, at the end",
+        ),
+    ]
+}
+
+/// Records one run.
+#[derive(Debug)]
+pub struct Recorder {
+    folder: PathBuf,
+    record: Record,
+    events: File,
+    path: PathBuf,
+    every: u64,
+    written: u64,
+    begun: Instant,
+    /// Seconds that the run took before it was gone on with.
+    earlier: f64,
+    failure: Option<Error>,
+}
+
+impl Recorder {
+    /// Begins the record of the run `spec` on the activations of `model` in `folder`, which is made; records of an earlier run there are replaced.
+    pub fn begin(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
+        Self::open(folder, spec, model, false)
+    }
+
+    /// Goes on with the record in `folder` of a run that goes on from its checkpoint: when it began, how long it took and its curves are kept.
+    pub fn resume(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
+        Self::open(folder, spec, model, true)
+    }
+
+    fn open(folder: &Path, spec: &Spec, model: &str, resume: bool) -> Result<Self> {
+        let mut record = Record::new(model, spec.hook.to_string());
+        for setting in spec.settings() {
+            let text = spec.get(setting.key)?;
+            record.settings.insert(setting.key.to_owned(), typed(&text));
+        }
+        let rate = json!(spec.peak_learning_rate());
+        record
+            .settings
+            .insert("peak_learning_rate".to_owned(), rate);
+        record.data.extend(spec.facts.clone());
+        let fresh = !folder.exists();
+        let path = folder.join(EVENTS);
+        if resume && let Ok(before) = Record::read(folder) {
+            record.begun_unix = before.begun_unix;
+        }
+        let earlier = if resume { seconds_of(&path) } else { 0.0 };
+        let opened = record.write(folder).and_then(|()| {
+            let mut how = OpenOptions::new();
+            how.create(true)
+                .write(true)
+                .append(resume)
+                .truncate(!resume);
+            how.open(&path)
+                .map_err(|e| Error::io("cannot write the file", &path, e))
+        });
+        let events = opened.inspect_err(|_| {
+            // Nothing half-begun is left; a folder that was there keeps what it has.
+            if fresh {
+                drop(std::fs::remove_dir_all(folder));
+            }
+        })?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            record,
+            events,
+            path,
+            every: spec.steps().div_ceil(POINTS).max(1),
+            written: 0,
+            begun: Instant::now(),
+            earlier,
+            failure: None,
+        })
+    }
+
+    /// Takes what the run reports.
+    pub fn observe(&mut self, event: &Event) {
+        let line = match event {
+            Event::Note(note) => {
+                json!({ "event": "note", "seconds": self.seconds(), "note": note })
+            }
+            Event::Progress(at) if self.is_point(at) => {
+                self.written = at.step;
+                json!({
+                    "event": "progress", "seconds": self.seconds(), "step": at.step, "tokens_seen": at.tokens_seen, "loss": at.loss, "fvu": at.fvu,
+                    "l0": at.l0, "dead_fraction": at.dead_fraction, "learning_rate": at.learning_rate, "tokens_per_second": at.tokens_per_second,
+                })
+            }
+            _ => return,
+        };
+        self.write(&line);
+    }
+
+    /// Ends the record with how the run went; an error if the record could not be written then or before.
+    pub fn end(mut self, ended: Result<&Outcome, &Error>) -> Result<()> {
+        self.record.seconds = self.seconds();
+        match ended {
+            Ok(outcome) => {
+                self.record.status = if outcome.stopped {
+                    Status::Stopped
+                } else {
+                    Status::Finished
+                };
+                self.record.tokens_seen = outcome.tokens_seen;
+                for (name, value, definition) in figures(&outcome.last) {
+                    let figure = Figure {
+                        value: value.is_finite().then_some(value),
+                        definition: definition.to_owned(),
+                    };
+                    self.record.figures.insert(name.to_owned(), json!(figure));
+                }
+            }
+            Err(error) => {
+                self.record.status = Status::Failed;
+                self.record.problem = Some(error.to_string());
+            }
+        }
+        let line = json!({ "event": "ended", "seconds": self.record.seconds, "status": self.record.status, "problem": self.record.problem });
+        self.write(&line);
+        self.record.write(&self.folder)?;
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    fn seconds(&self) -> f64 {
+        let seconds = self.earlier + self.begun.elapsed().as_secs_f64();
+        (seconds * 1e3).round() / 1e3
+    }
+
+    fn is_point(&self, at: &Progress) -> bool {
+        at.step > self.written && (at.step.is_multiple_of(self.every) || at.step == at.steps)
+    }
+
+    /// Appends a line; one that cannot be written whole is taken back.
+    fn write(&mut self, line: &Value) {
+        let before = self.events.metadata().map(|metadata| metadata.len());
+        if let Err(e) = self.events.write_all(format!("{line}\n").as_bytes()) {
+            if let Ok(length) = before {
+                drop(self.events.set_len(length));
+            }
+            let failure = Error::io("cannot write the file", &self.path, e);
+            self.failure.get_or_insert(failure);
+        }
+    }
+}
+
+/// The seconds of the last event of a run's curves; 0 where there is none.
+fn seconds_of(path: &Path) -> f64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let last = text.lines().next_back().unwrap_or_default();
+    let last: Value = serde_json::from_str(last).unwrap_or_default();
+    last["seconds"].as_f64().unwrap_or(0.0)
+}
+
+/// A setting's text as a number or a truth value where it is one.
+fn typed(text: &str) -> Value {
+    let whole = text.parse().map(|n: u64| json!(n));
+    let real = || text.parse().map(|x: f64| json!(x)).ok();
+    let truth = || text.parse().map(|b: bool| json!(b)).ok();
+    whole
+        .ok()
+        .or_else(real)
+        .or_else(truth)
+        .unwrap_or_else(|| json!(text))
+}

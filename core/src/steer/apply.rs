@@ -1,0 +1,276 @@
+//! What an edit does to the numbers of a hook's value.
+
+use candle_core::Tensor;
+
+use super::edit::{Action, Attend, Edit};
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Site};
+
+/// A hook's value as numbers, with the way they lie.
+#[derive(Debug)]
+pub(super) struct Value {
+    pub(super) numbers: Vec<f32>,
+    rows: usize,
+    positions: usize,
+    heads: usize,
+    /// Of one head; of what has no heads, of all.
+    width: usize,
+    /// `[b, h, t, w]` and not `[b, t, h, w]`.
+    head_first: bool,
+}
+
+/// One token's place in a value: row of the batch and position in this value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Token {
+    row: usize,
+    at: usize,
+}
+
+impl Value {
+    pub(super) fn of(hook: HookPoint, value: &Tensor) -> Result<Self> {
+        let numbers = value.flatten_all()?.to_vec1()?;
+        let head_first = matches!(hook.site(), Some(Site::Pattern | Site::AttnScores));
+        let (rows, positions, heads, width) = match *value.dims() {
+            [b, h, t, w] if head_first => (b, t, h, w),
+            [b, t, h, w] => (b, t, h, w),
+            [b, t, w] => (b, t, 1, w),
+            _ => {
+                let what = format!(
+                    "its value has shape {:?}, which no edit knows",
+                    value.dims()
+                );
+                return Err(Error::hook(hook, what));
+            }
+        };
+        Ok(Self {
+            numbers,
+            rows,
+            positions,
+            heads,
+            width,
+            head_first,
+        })
+    }
+
+    /// Tokens that `edit` reaches, when the value's first position is `first` and the prompt has `prompt` tokens.
+    pub(super) fn reached(&self, edit: &Edit, first: usize, prompt: usize) -> Vec<Token> {
+        let row_is_in = |row: &usize| edit.rows.as_ref().is_none_or(|rows| rows.contains(row));
+        let tokens = (0..self.rows).filter(row_is_in).flat_map(|row| {
+            let reached = |at: &usize| edit.positions.contains(first + at, prompt);
+            let at = (0..self.positions).filter(reached);
+            at.map(move |at| Token { row, at })
+        });
+        tokens.collect()
+    }
+
+    fn start(&self, token: Token, head: usize) -> usize {
+        let Token { row, at } = token;
+        let (outer, inner, inner_many) = if self.head_first {
+            (head, at, self.positions)
+        } else {
+            (at, head, self.heads)
+        };
+        let outer_many = if self.head_first {
+            self.heads
+        } else {
+            self.positions
+        };
+        ((row * outer_many + outer) * inner_many + inner) * self.width
+    }
+
+    fn part(&self, token: Token, head: usize) -> &[f32] {
+        let start = self.start(token, head);
+        &self.numbers[start..start + self.width]
+    }
+
+    fn part_mut(&mut self, token: Token, head: usize) -> &mut [f32] {
+        let start = self.start(token, head);
+        &mut self.numbers[start..start + self.width]
+    }
+
+    /// The numbers of `tokens` in all heads, `[tokens.len(), h·w]`.
+    pub(super) fn gathered(&self, tokens: &[Token]) -> Result<Matrix> {
+        let mut all = Vec::with_capacity(tokens.len() * self.heads * self.width);
+        for token in tokens {
+            (0..self.heads).for_each(|head| all.extend_from_slice(self.part(*token, head)));
+        }
+        Matrix::new(tokens.len(), self.heads * self.width, all)
+    }
+
+    /// Puts what [`Value::gathered`] took back.
+    pub(super) fn scatter(&mut self, tokens: &[Token], values: &Matrix) {
+        for (token, values) in tokens.iter().zip(values.iter_rows()) {
+            for (head, values) in values.chunks_exact(self.width).enumerate() {
+                self.part_mut(*token, head).copy_from_slice(values);
+            }
+        }
+    }
+}
+
+/// Carries out `edit` on `tokens`. `clean` is the value of the run without edits, where the edit needs it.
+pub(super) fn apply(
+    edit: &Edit,
+    value: &mut Value,
+    tokens: &[Token],
+    (first, clean): (usize, Option<&Tensor>),
+) -> Result<()> {
+    match &edit.action {
+        Action::Dictionary(change) => {
+            return super::dictionary::apply(change, value, tokens, (edit.hook, clean));
+        }
+        Action::Patch(other) => return patch(edit, value, tokens, (first, other)),
+        _ => {}
+    }
+    let heads: Vec<usize> = match &edit.heads {
+        Some(heads) => heads.iter().map(|head| head.index()).collect(),
+        None => (0..value.heads).collect(),
+    };
+    let mut x = Vec::new();
+    for token in tokens {
+        x.clear();
+        for head in &heads {
+            x.extend_from_slice(value.part(*token, *head));
+        }
+        changed(edit, &mut x, first + token.at, (&heads, value.width));
+        for (head, x) in heads.iter().zip(x.chunks_exact(value.width)) {
+            value.part_mut(*token, *head).copy_from_slice(x);
+        }
+    }
+    Ok(())
+}
+
+/// One token's numbers in the heads chosen.
+fn changed(edit: &Edit, x: &mut [f32], position: usize, (heads, width): (&[usize], usize)) {
+    match &edit.action {
+        Action::Add(vector) => {
+            for (x, v) in x.iter_mut().zip(chosen(vector, heads, width)) {
+                *x += v;
+            }
+        }
+        Action::Replace(vector) => {
+            for (x, v) in x.iter_mut().zip(chosen(vector, heads, width)) {
+                *x = v;
+            }
+        }
+        Action::Scale(by) => unmasked(x).for_each(|x| *x *= by),
+        Action::Zero => unmasked(x).for_each(|x| *x = 0.0),
+        Action::ProjectOut(direction) => {
+            let direction: Vec<f32> = chosen(direction, heads, width).collect();
+            move_along(x, &direction, |_| 0.0);
+        }
+        Action::Clamp {
+            direction,
+            least,
+            most,
+        } => {
+            let direction: Vec<f32> = chosen(direction, heads, width).collect();
+            let (least, most) = (f64::from(*least), f64::from(*most));
+            move_along(x, &direction, |coordinate| coordinate.clamp(least, most));
+        }
+        Action::Attend(attend) => {
+            for pattern in x.chunks_exact_mut(width) {
+                look(*attend, pattern, position);
+            }
+        }
+        Action::Dictionary(_) | Action::Patch(_) => {}
+    }
+}
+
+/// The numbers of `vector` that belong to the heads chosen, whether it holds those of all heads or theirs alone.
+fn chosen<'v>(
+    vector: &'v [f32],
+    heads: &'v [usize],
+    width: usize,
+) -> impl Iterator<Item = f32> + 'v {
+    let alone = vector.len() == heads.len() * width;
+    heads.iter().enumerate().flat_map(move |(i, head)| {
+        let from = if alone { i } else { *head } * width;
+        vector[from..from + width].iter().copied()
+    })
+}
+
+/// All but what the causal mask has made −∞.
+fn unmasked(x: &mut [f32]) -> impl Iterator<Item = &mut f32> {
+    x.iter_mut().filter(|x| **x != f32::NEG_INFINITY)
+}
+
+/// Moves x along u, the unit vector of `direction`, from coordinate x·u to `wanted(x·u)`; in f64. What is there already keeps its bits.
+fn move_along(x: &mut [f32], direction: &[f32], wanted: impl Fn(f64) -> f64) {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        let pairs = a.iter().zip(b);
+        pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+    };
+    let squared = dot(direction, direction);
+    // Of a direction that lies in other heads alone nothing is here.
+    if squared == 0.0 {
+        return;
+    }
+    let length = squared.sqrt();
+    let coordinate = dot(x, direction) / length;
+    let step = (wanted(coordinate) - coordinate) / length;
+    if step != 0.0 {
+        for (x, v) in x.iter_mut().zip(direction) {
+            *x = (f64::from(*x) + step * f64::from(*v)) as f32;
+        }
+    }
+}
+
+/// The pattern over all keys of the query at `position`.
+fn look(attend: Attend, pattern: &mut [f32], position: usize) {
+    pattern.fill(0.0);
+    let seen = (position + 1).min(pattern.len());
+    match attend {
+        Attend::Uniform => pattern[..seen].fill(1.0 / seen as f32),
+        Attend::Previous => pattern[position.saturating_sub(1)] = 1.0,
+        Attend::First => pattern[0] = 1.0,
+        Attend::Itself => pattern[position] = 1.0,
+    }
+}
+
+/// The numbers of another run at the same rows and positions.
+fn patch(
+    edit: &Edit,
+    value: &mut Value,
+    tokens: &[Token],
+    (first, other): (usize, &Tensor),
+) -> Result<()> {
+    let other = Value::of(edit.hook, other)?;
+    if other.rows != 1 && other.rows != value.rows {
+        return Err(Error::hook(
+            edit.hook,
+            format!(
+                "the value to patch in has {} rows, the run has {}: give one row or as many",
+                other.rows, value.rows
+            ),
+        ));
+    }
+    for token in tokens {
+        let from = Token {
+            row: if other.rows == 1 { 0 } else { token.row },
+            at: first + token.at,
+        };
+        if from.at >= other.positions {
+            continue;
+        }
+        let all = 0..value.heads;
+        let is_in = |head: &usize| {
+            let heads = edit.heads.as_ref();
+            heads.is_none_or(|heads| heads.iter().any(|chosen| chosen.index() == *head))
+        };
+        for head in all.filter(is_in) {
+            let part = other.part(from, head);
+            let into = value.part_mut(*token, head);
+            // Tables of positions may have more or fewer keys; those beyond the query are masked in both.
+            let n = part.len().min(into.len());
+            let beyond = if edit.hook.site() == Some(Site::AttnScores) {
+                f32::NEG_INFINITY
+            } else {
+                0.0
+            };
+            into[n..].fill(beyond);
+            into[..n].copy_from_slice(&part[..n]);
+        }
+    }
+    Ok(())
+}

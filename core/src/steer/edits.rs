@@ -1,0 +1,195 @@
+//! A list of edits in force during a forward pass.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Tensor};
+
+use super::apply::{Value, apply};
+use super::edit::{Action, Edit, ErrorTerm};
+use crate::error::{Error, Result};
+use crate::ids::HookPoint;
+use crate::models::{Hooks, Model, NoHooks, Quantity, Start, next_token_loss};
+
+/// Values of the run without edits, by hook.
+pub(super) type Clean = BTreeMap<HookPoint, Tensor>;
+
+/// Edits that fit a model. They apply hook by hook as the pass reaches them; at one hook in the order of the list, each to what the one before left.
+#[derive(Debug, Clone, Default)]
+pub struct Edits(Vec<Edit>);
+
+impl Edits {
+    /// Checks every edit against `model` before anything is computed.
+    pub fn new(model: &Model, edits: Vec<Edit>) -> Result<Self> {
+        edits.iter().try_for_each(|edit| edit.check(model))?;
+        Ok(Self(edits))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The edits, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &Edit> {
+        self.0.iter()
+    }
+
+    /// The hook that a pass reaches first.
+    pub(super) fn first_hook(&self) -> Option<HookPoint> {
+        self.0.iter().map(|edit| edit.hook).min()
+    }
+
+    /// Whether one reaches a position of a prompt of so many tokens.
+    pub(super) fn reach_prompt(&self, prompt: usize) -> bool {
+        let reaches = |edit: &Edit| (0..prompt).any(|at| edit.positions.contains(at, prompt));
+        self.0.iter().any(reaches)
+    }
+
+    /// Hooks whose values in the run without edits are needed.
+    pub(super) fn frozen(&self) -> Vec<HookPoint> {
+        let frozen = |edit: &&Edit| match &edit.action {
+            Action::Dictionary(edit) => matches!(edit.error, ErrorTerm::Frozen),
+            _ => false,
+        };
+        self.0.iter().filter(frozen).map(|edit| edit.hook).collect()
+    }
+
+    /// One forward pass with the edits; `inner` looks at values after them, and may replace them again. Logits `[b, t, v]`, or none where `inner`
+    /// ended the pass. The run without edits is made first where an edit needs it.
+    pub fn run(
+        &self,
+        model: &Model,
+        tokens: &Tensor,
+        inner: &mut dyn Hooks,
+    ) -> Result<Option<Tensor>> {
+        let clean = match self.frozen() {
+            hooks if hooks.is_empty() => Clean::new(),
+            hooks => model.capture(tokens, &hooks)?,
+        };
+        let mut edited = Edited {
+            edits: self,
+            prompt: tokens.dim(1)?,
+            clean: &clean,
+            inner,
+        };
+        model.run(Start::Tokens(tokens), &mut edited)
+    }
+
+    /// Quantities of token ids `[b, t]` as [`Model::quantities`] has them, with the edits: hooks as they are after them. Gradients are refused.
+    pub fn quantities(
+        &self,
+        model: &Model,
+        tokens: &Tensor,
+        wanted: &[Quantity],
+    ) -> Result<BTreeMap<Quantity, Tensor>> {
+        if self.is_empty() {
+            return model.quantities(tokens, wanted);
+        }
+        let mut keep = Keep::new(Vec::new());
+        for quantity in wanted {
+            model.check_quantity(*quantity)?;
+            match quantity {
+                Quantity::Hook(hook) => keep.wanted.push(*hook),
+                Quantity::Gradient(hook) => {
+                    let what = "its gradient is not to be had with edits in force, leave one out";
+                    return Err(Error::hook(hook, what));
+                }
+                Quantity::Logits | Quantity::LossSum => {}
+            }
+        }
+        let logits = self.run(model, tokens, &mut keep)?;
+        let logits = logits.expect("nothing ends the pass early");
+        let values = keep.values.into_iter();
+        let mut found: BTreeMap<_, _> = values
+            .map(|(h, value)| (Quantity::Hook(h), value))
+            .collect();
+        if wanted.contains(&Quantity::LossSum) {
+            let loss = next_token_loss(&logits, tokens)?.reshape(1)?;
+            found.insert(Quantity::LossSum, loss);
+        }
+        if wanted.contains(&Quantity::Logits) {
+            found.insert(Quantity::Logits, logits);
+        }
+        Ok(found)
+    }
+
+    /// Logits `[b, t, v]` of token ids `[b, t]` with the edits.
+    pub fn logits(&self, model: &Model, tokens: &Tensor) -> Result<Tensor> {
+        let logits = self.run(model, tokens, &mut NoHooks)?;
+        Ok(logits.expect("nothing ends the pass early"))
+    }
+}
+
+/// The edits as hooks of one pass.
+pub(super) struct Edited<'a> {
+    pub(super) edits: &'a Edits,
+    /// Tokens of the prompt; all of them where nothing is added.
+    pub(super) prompt: usize,
+    /// Of the same positions as the pass.
+    pub(super) clean: &'a Clean,
+    pub(super) inner: &'a mut dyn Hooks,
+}
+
+impl Hooks for Edited<'_> {
+    fn wants(&self, hook: HookPoint) -> bool {
+        self.edits.0.iter().any(|edit| edit.hook == hook) || self.inner.wants(hook)
+    }
+
+    fn visit(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        let edited = self.edited(hook, first, value)?;
+        if !self.inner.wants(hook) {
+            return Ok(edited);
+        }
+        let seen = edited.as_ref().unwrap_or(value);
+        Ok(self.inner.visit(hook, first, seen)?.or(edited))
+    }
+
+    fn last(&self) -> Option<HookPoint> {
+        self.inner.last()
+    }
+}
+
+impl Edited<'_> {
+    /// The value after the edits; none where no edit reaches it.
+    fn edited(&self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        let mut numbers: Option<Value> = None;
+        for edit in self.edits.0.iter().filter(|edit| edit.hook == hook) {
+            let mut now = match numbers.take() {
+                Some(numbers) => numbers,
+                None => Value::of(hook, value)?,
+            };
+            let tokens = now.reached(edit, first, self.prompt);
+            apply(edit, &mut now, &tokens, (first, self.clean.get(&hook)))?;
+            numbers = Some(now);
+        }
+        numbers
+            .map(|now| Ok(Tensor::from_vec(now.numbers, value.dims(), &Device::Cpu)?))
+            .transpose()
+    }
+}
+
+/// Keeps the values of some hooks.
+pub(super) struct Keep {
+    pub(super) wanted: Vec<HookPoint>,
+    pub(super) values: Clean,
+}
+
+impl Keep {
+    pub(super) fn new(wanted: Vec<HookPoint>) -> Self {
+        Self {
+            wanted,
+            values: Clean::new(),
+        }
+    }
+}
+
+impl Hooks for Keep {
+    fn wants(&self, hook: HookPoint) -> bool {
+        self.wanted.contains(&hook)
+    }
+
+    fn visit(&mut self, hook: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        self.values.insert(hook, value.clone());
+        Ok(None)
+    }
+}

@@ -1,0 +1,279 @@
+//! `manifest.json`: written whole, read back with every figure checked before it is used, and its own text checked by a checksum at its end.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::format::{DIGITS, Description, Dtype, FORMAT, HookTensor, LAYOUT, checksum, digits};
+use crate::VERSION;
+use crate::error::{Error, Result};
+use crate::whole_file;
+
+/// Name of the manifest in its folder.
+const MANIFEST: &str = "manifest.json";
+/// Bytes of a manifest at most: some hundred a shard.
+const LONGEST: u64 = 256 << 20;
+/// What the gradients are of.
+const GRADIENTS_OF: &str = "cross-entropy of all next tokens, summed, in nats";
+/// How a manifest ends: its checksum is of its whole text with zeros in this place.
+const CHECKSUM: &str = "\"checksum\": \"";
+const END: &str = "\"\n}\n";
+
+/// What the manifest says of one shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Length of the file.
+    pub(super) bytes: u64,
+    /// Checksum of the file up to its data.
+    pub(super) header: u64,
+}
+
+/// A whole manifest.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Manifest {
+    pub(super) about: Description,
+    /// The whole shards by number.
+    pub(super) shards: BTreeMap<usize, Entry>,
+}
+
+/// As it stands in the file.
+#[derive(Serialize, Deserialize)]
+struct File {
+    format: String,
+    version: u32,
+    umbra_version: String,
+    model: ModelPart,
+    hooks: Vec<HookPart>,
+    dtype: String,
+    gradients: Option<GradientPart>,
+    context: usize,
+    rows: usize,
+    prepend_bos: bool,
+    corpus: Map<String, Value>,
+    shard_rows: usize,
+    shards: Vec<ShardPart>,
+    checksum: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ModelPart {
+    name: String,
+    sha256: String,
+    processing: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HookPart {
+    hook: String,
+    width: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+struct GradientPart {
+    of: String,
+    dtype: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct ShardPart {
+    file: String,
+    bytes: u64,
+    header: String,
+}
+
+/// Name of the file of shard `number`.
+pub(super) fn file_name(number: usize) -> String {
+    format!("shard-{number:05}.safetensors")
+}
+
+/// The number in a shard's file name.
+fn number_of(file: &str) -> Option<usize> {
+    let digits = file.strip_prefix("shard-")?.strip_suffix(".safetensors")?;
+    let number = digits.parse().ok()?;
+    (file_name(number) == file).then_some(number)
+}
+
+impl Manifest {
+    /// Where the manifest of the store `folder` lies.
+    pub(super) fn path(folder: &Path) -> PathBuf {
+        folder.join(MANIFEST)
+    }
+
+    /// Writes it, whole or not at all.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let path = Self::path(folder);
+        let about = &self.about;
+        let file = File {
+            format: FORMAT.to_owned(),
+            version: LAYOUT,
+            umbra_version: VERSION.to_owned(),
+            model: ModelPart {
+                name: about.model.clone(),
+                sha256: about.model_sha256.clone(),
+                processing: about.processing.to_string(),
+            },
+            hooks: about
+                .hooks
+                .iter()
+                .map(|hook| HookPart {
+                    hook: hook.hook.to_string(),
+                    width: hook.width,
+                })
+                .collect(),
+            dtype: about.dtype.to_string(),
+            gradients: about.gradients.then(|| GradientPart {
+                of: GRADIENTS_OF.to_owned(),
+                dtype: about.dtype.of_gradients().to_string(),
+            }),
+            context: about.context,
+            rows: about.rows,
+            prepend_bos: about.prepend_bos,
+            corpus: about.corpus.clone(),
+            shard_rows: about.shard_rows,
+            shards: self
+                .shards
+                .iter()
+                .map(|(number, entry)| ShardPart {
+                    file: file_name(*number),
+                    bytes: entry.bytes,
+                    header: digits(entry.header),
+                })
+                .collect(),
+            checksum: digits(0),
+        };
+        let text = serde_json::to_string_pretty(&file)
+            .map_err(|e| Error::input(format!("cannot be put into words ({e})"), &path))?;
+        whole_file::write_bytes(&path, sealed(&text).as_bytes())
+    }
+
+    /// Reads the manifest of the store `folder`.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = Self::path(folder);
+        let length = match std::fs::metadata(&path) {
+            Ok(metadata) => metadata.len(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let what = "is no activation store, manifest.json is missing: give a folder that umbra capture --store wrote";
+                return Err(Error::input(what, folder));
+            }
+            Err(e) => return Err(Error::io("opening the manifest", &path, e)),
+        };
+        if length > LONGEST {
+            let what = format!("is {length} bytes long, no manifest is");
+            return Err(Error::input(what, &path));
+        }
+        let bytes =
+            std::fs::read(&path).map_err(|e| Error::io("reading the manifest", &path, e))?;
+        Self::parse(&bytes).map_err(|what| Error::input(what, &path))
+    }
+
+    /// The manifest in `bytes`; a phrase that says what is wrong with it otherwise.
+    fn parse(bytes: &[u8]) -> Result<Self, String> {
+        let damaged = |what: &str| {
+            format!(
+                "is damaged ({what}): restore it from a copy, or delete the store and capture again"
+            )
+        };
+        let text = std::str::from_utf8(bytes)
+            .ok()
+            .ok_or_else(|| damaged("it is no text"))?;
+        let version: Value =
+            serde_json::from_str(text).map_err(|e| damaged(&format!("it is no JSON: {e}")))?;
+        if version["format"] != json!(FORMAT) {
+            return Err(damaged(
+                "its `format` is not that of an activation store of Umbra",
+            ));
+        }
+        if version["version"] != json!(LAYOUT) {
+            return Err(format!(
+                "has version {} of the layout, this program reads version {LAYOUT}: use the program that wrote it",
+                version["version"]
+            ));
+        }
+        if unsealed(text).is_none_or(|zeroed| sealed(&zeroed) != text) {
+            return Err(damaged("its checksum is not that of its text"));
+        }
+        let file: File = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
+        let manifest = file.checked().map_err(|what| damaged(&what))?;
+        Ok(manifest)
+    }
+}
+
+impl File {
+    fn checked(self) -> Result<Manifest, String> {
+        let hook = |part: HookPart| -> Result<HookTensor> {
+            Ok(HookTensor {
+                hook: part.hook.parse()?,
+                width: part.width,
+            })
+        };
+        let hooks: Result<Vec<HookTensor>> = self.hooks.into_iter().map(hook).collect();
+        let dtype: Dtype = self.dtype.parse().map_err(|e: Error| e.to_string())?;
+        if let Some(part) = &self.gradients
+            && part.dtype != dtype.of_gradients().name()
+        {
+            return Err(format!(
+                "gradients beside {dtype} are {}, not {}",
+                dtype.of_gradients(),
+                part.dtype
+            ));
+        }
+        let about = Description {
+            model: self.model.name,
+            model_sha256: self.model.sha256,
+            processing: self
+                .model
+                .processing
+                .parse()
+                .map_err(|e: Error| e.to_string())?,
+            hooks: hooks.map_err(|e| e.to_string())?,
+            dtype,
+            gradients: self.gradients.is_some(),
+            context: self.context,
+            rows: self.rows,
+            shard_rows: self.shard_rows,
+            prepend_bos: self.prepend_bos,
+            corpus: self.corpus,
+        };
+        if let Some(what) = about.impossible() {
+            return Err(what);
+        }
+        let mut shards = BTreeMap::new();
+        for part in self.shards {
+            let name: String = part.file.chars().take(60).collect();
+            let number = number_of(&part.file).filter(|number| *number < about.shards());
+            let number = number.ok_or_else(|| format!("`{name}` is none of its shards"))?;
+            let header = u64::from_str_radix(&part.header, 16)
+                .ok()
+                .filter(|sum| digits(*sum) == part.header)
+                .ok_or_else(|| format!("the checksum of `{name}` is none"))?;
+            let entry = Entry {
+                bytes: part.bytes,
+                header,
+            };
+            if shards.insert(number, entry).is_some() {
+                return Err(format!("`{name}` is named twice"));
+            }
+        }
+        Ok(Manifest { about, shards })
+    }
+}
+
+/// `text`, which ends in a checksum of zeros, with its checksum there.
+pub(super) fn sealed(text: &str) -> String {
+    let text = text.trim_end();
+    let body = text.strip_suffix("\"\n}").unwrap_or(text);
+    let (body, _) = body.split_at(body.len() - DIGITS);
+    let zeroed = format!("{body}{}{END}", digits(0));
+    format!("{body}{}{END}", digits(checksum(zeroed.as_bytes())))
+}
+
+/// `text` with zeros for its checksum; none if it does not end in one.
+fn unsealed(text: &str) -> Option<String> {
+    let body = text.strip_suffix(END)?;
+    let cut = body.len().checked_sub(DIGITS)?;
+    let body = body.get(..cut)?;
+    body.ends_with(CHECKSUM)
+        .then(|| format!("{body}{}{END}", digits(0)))
+}

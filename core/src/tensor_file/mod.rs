@@ -1,0 +1,44 @@
+//! Files of tensors: safetensors headers checked against the file's length before anything is read or allocated by them, files mapped and not read whole,
+//! stored numbers to f32 and back. Knows neither models nor stores.
+
+pub(crate) mod header;
+#[cfg(test)]
+pub(crate) mod tests;
+mod values;
+
+use std::path::Path;
+
+use memmap2::Mmap;
+
+pub(crate) use self::values::{Float, widen, widened};
+use crate::error::{Error, Result};
+
+/// A file of `format` in the address space; nothing of it is read yet.
+pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io("opening the file", path, e))?;
+    let length = file
+        .metadata()
+        .map_err(|e| Error::io("opening the file", path, e))?
+        .len();
+    if length == 0 {
+        return Err(Error::input(
+            format!("is no complete {format} file (it is empty): copy or download it again"),
+            path,
+        ));
+    }
+    #[expect(
+        unsafe_code,
+        reason = "mapping a file is unsafe because others may change it while it is read"
+    )]
+    // SAFETY: whoever reads it checks its header against its length before anything else.
+    unsafe { Mmap::map(&file) }.map_err(|e| Error::io("mapping the file", path, e))
+}
+
+/// Whether `name` is a file's name and no way out of the folder.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    matches!(
+        (parts.next(), parts.next()),
+        (Some(std::path::Component::Normal(_)), None)
+    )
+}

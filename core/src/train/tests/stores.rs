@@ -1,0 +1,142 @@
+//! Runs on a store beside runs on the model it was captured from.
+
+use std::path::Path;
+
+use serde_json::Map;
+
+use crate::Flow;
+use crate::capture::{gradients_at, into_store};
+use crate::corpus::{Corpus, CorpusSpec, Rows};
+use crate::ids::{HookPoint, Site};
+use crate::models::Model;
+use crate::sae::Variant;
+use crate::store::{Description, Dtype, HookTensor, Store, Writer};
+use crate::train::{Event, Keeping, Outcome, Spec, run, run_from_store};
+
+fn model_and_rows() -> (Model, Rows) {
+    let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
+    let model = Model::open(&demo.join("model")).unwrap().0;
+    let corpus = Corpus::open(&CorpusSpec {
+        paths: vec![demo.join("text/held-out/alice.txt")],
+        ..CorpusSpec::default()
+    });
+    let rows = corpus.unwrap().0.rows(model.codec(), 32).unwrap().0;
+    (model, rows.take(40))
+}
+
+fn captured(folder: &Path, both: &(Model, Rows), hook: HookPoint, dtype: Dtype) -> Store {
+    captured_with(folder, both, hook, (dtype, true))
+}
+
+fn captured_with(
+    folder: &Path,
+    (model, rows): &(Model, Rows),
+    hook: HookPoint,
+    (dtype, gradients): (Dtype, bool),
+) -> Store {
+    let about = Description {
+        model: model.name().to_owned(),
+        model_sha256: model.fingerprint().unwrap(),
+        processing: model.processing(),
+        hooks: vec![HookTensor {
+            hook,
+            width: model.width(hook).unwrap(),
+        }],
+        dtype,
+        gradients,
+        context: rows.context(),
+        rows: rows.len(),
+        shard_rows: 7,
+        prepend_bos: true,
+        corpus: Map::new(),
+    };
+    let mut writer = Writer::open(folder, about).unwrap().0;
+    let all = into_store(model, rows, &mut writer, &mut |_| Flow::Continue(()));
+    assert!(all.unwrap().is_continue());
+    Store::open(folder).unwrap().0
+}
+
+#[test]
+fn an_f32_store_trains_the_dictionary_that_its_model_trains() {
+    let both = model_and_rows();
+    let hook = HookPoint::block(1, Site::Z);
+    let mut spec = Spec::default_for(hook);
+    (spec.features, spec.k, spec.tokens) = (64, 4, 3_000);
+    (spec.batch, spec.buffer) = (128, 500);
+    let keeping = Keeping::default();
+    let mut observe = |_| Flow::Continue(());
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
+    let of = |dtype: Dtype| -> Outcome {
+        let folder = tempfile::tempdir().unwrap();
+        let store = captured(folder.path(), &both, hook, dtype);
+        run_from_store(&spec, &store, &keeping, &mut |_| Flow::Continue(())).unwrap()
+    };
+    assert_eq!(of(Dtype::F32).sae, streamed.sae);
+    // The control: rounded activations train another dictionary, if a similar one.
+    let rounded = of(Dtype::Bf16);
+    assert_ne!(rounded.sae, streamed.sae);
+    assert!((rounded.last.fvu - streamed.last.fvu).abs() < 0.05);
+}
+
+#[test]
+fn stored_gradients_are_those_of_the_summed_loss() {
+    let both = model_and_rows();
+    let hook = HookPoint::block(2, Site::ResidPost);
+    let folder = tempfile::tempdir().unwrap();
+    let store = captured(folder.path(), &both, hook, Dtype::F32);
+    let want = gradients_at(&both.0, &both.1, &[33, 2], &[hook]).unwrap();
+    assert_eq!(store.gradients(hook, &[33, 2]).unwrap(), want[0]);
+    assert!(want[0].values().iter().any(|value| value.abs() > 1e-4));
+    // The last position predicts nothing.
+    assert!(want[0].row(31).iter().all(|value| *value == 0.0));
+}
+
+#[test]
+fn a_store_with_gradients_trains_what_ranks_by_them() {
+    let both = model_and_rows();
+    let hook = HookPoint::block(2, Site::ResidPost);
+    let mut spec = Spec::default_for(hook);
+    (spec.features, spec.k, spec.tokens) = (64, 4, 1_500);
+    (spec.batch, spec.buffer, spec.variant) = (128, 500, Variant::Gradient);
+    let keeping = Keeping::default();
+    let mut observe = |_| Flow::Continue(());
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = captured(folder.path(), &both, hook, Dtype::F32);
+    let stored = run_from_store(&spec, &store, &keeping, &mut observe).unwrap();
+    assert_eq!(stored.sae, streamed.sae);
+    let folder = tempfile::tempdir().unwrap();
+    let without = captured_with(folder.path(), &both, hook, (Dtype::F32, false));
+    let refused = run_from_store(&spec, &without, &keeping, &mut observe).unwrap_err();
+    assert!(refused.to_string().contains("--gradients"), "{refused}");
+    spec.variant = Variant::TopK;
+    let other = run_from_store(&spec, &without, &keeping, &mut observe).unwrap();
+    assert_ne!(other.sae, streamed.sae);
+}
+
+#[test]
+fn a_run_on_a_store_goes_on_as_if_it_had_not_stopped() {
+    let both = model_and_rows();
+    let hook = HookPoint::block(1, Site::Z);
+    let mut spec = Spec::default_for(hook);
+    (spec.features, spec.k, spec.tokens) = (64, 4, 3_000);
+    (spec.batch, spec.buffer) = (128, 500);
+    let at = tempfile::tempdir().unwrap();
+    let store = captured(&at.path().join("store"), &both, hook, Dtype::F32);
+    let mut go = |_| Flow::Continue(());
+    let whole = run_from_store(&spec, &store, &Keeping::default(), &mut go).unwrap();
+    let mut keeping = Keeping {
+        folder: Some(at.path().join("run")),
+        ..Keeping::default()
+    };
+    let stopped = run_from_store(&spec, &store, &keeping, &mut |event| match event {
+        Event::Progress(at) if at.step >= 15 => Flow::Break(()),
+        _ => Flow::Continue(()),
+    });
+    let stopped = stopped.unwrap();
+    assert!(stopped.stopped && stopped.checkpoint.is_some());
+    keeping.resume = true;
+    let resumed = run_from_store(&spec, &store, &keeping, &mut go).unwrap();
+    assert_eq!(resumed.sae, whole.sae);
+    assert_ne!(stopped.sae, whole.sae);
+}
