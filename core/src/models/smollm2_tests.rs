@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::*;
+use crate::steer::{EditSpec, Edits, Materials};
 
 fn shared(name: &str) -> PathBuf {
     let folder = concat!(
@@ -132,24 +133,20 @@ fn activations_of_a_prompt_are_those_of_torch() {
     off(&values(&logits), &values(&want["logits_last"]), "logits");
 }
 
-/// Zeroes what one head reads at all positions.
-struct Silenced {
-    layer: usize,
-    head: usize,
-}
+/// Zeroing takes no materials.
+struct Nothing;
 
-impl Hooks for Silenced {
-    fn wants(&self, hook: HookPoint) -> bool {
-        hook == HookPoint::block(self.layer, Site::Z)
+impl Materials for Nothing {
+    fn dictionary(&mut self) -> Result<Arc<crate::sae::Sae>> {
+        unreachable!()
     }
 
-    fn visit(&mut self, _: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        let heads = value.dim(2)?;
-        let kept: Vec<f32> = (0..heads)
-            .map(|head| f32::from(u8::from(head != self.head)))
-            .collect();
-        let kept = Tensor::new(kept, &Device::Cpu)?.reshape((1, 1, heads, 1))?;
-        Ok(Some(value.broadcast_mul(&kept)?))
+    fn probe(&mut self) -> Result<Arc<crate::dark_matter::Probe>> {
+        unreachable!()
+    }
+
+    fn mean(&mut self, _: HookPoint) -> Result<Vec<f32>> {
+        unreachable!()
     }
 }
 
@@ -166,9 +163,12 @@ fn zeroing_a_head_moves_the_logits_as_in_torch() {
     let all = &prompt["torch_f32"]["logit_diff_after_zeroing_head_z_all_positions"];
     for layer in [0, 14, 29] {
         for head in 0..model.config().heads {
-            let mut hooks = Silenced { layer, head };
-            let logits = model.run(Start::Tokens(&tokens), &mut hooks).unwrap();
-            let last = values(&logits.unwrap().narrow(1, t - 1, 1).unwrap());
+            let zero = format!("zero hook=blocks.{layer}.attn.hook_z heads={head}");
+            let zero: EditSpec = zero.parse().unwrap();
+            let zero = zero.resolve(&model, &mut Nothing).unwrap();
+            let edits = Edits::new(&model, vec![zero]).unwrap();
+            let logits = edits.logits(&model, &tokens).unwrap();
+            let last = values(&logits.narrow(1, t - 1, 1).unwrap());
             let got = f64::from(last[mary] - last[john]);
             near(
                 got,

@@ -416,7 +416,7 @@ fn a_manifest_that_lies_is_refused_before_memory_is_taken() {
         ("\"header\": \"", "\"header\": \"+", "checksum"),
         ("\"version\": 1", "\"version\": 2", "version 2"),
         ("umbra-activation-store", "photographs", "`format`"),
-        ("\"gradients\": {", "\"gradient\": {", "gradient"),
+        ("\"gradients\": {", "\"gradient\": {", "of another store"),
     ] {
         let (folder, _) = lying(from, to);
         let said = open(folder.path()).and_then(|store| read_all(&store));

@@ -2,7 +2,7 @@
 
 use umbra_core::ids::{FeatureId, Head, HookPoint, Site};
 use umbra_core::steer::{
-    ACTIONS, ActionHelp, Attend, EditSpec, ErrorName, LatentChange, Vector, What,
+    ACTIONS, ActionHelp, Attend, EditSpec, ErrorName, LatentChange, Positions, Vector, What,
 };
 
 /// One edit of the stack.
@@ -186,20 +186,21 @@ impl EditDraft {
         };
         let mut spec = EditSpec::new(what);
         spec.hook = self.hook;
-        if !self.positions.trim().is_empty() {
-            let positions = self.positions.trim().parse();
-            spec.positions = Some(positions.map_err(|e: umbra_core::error::Error| e.to_string())?);
-        }
-        if !self.heads.trim().is_empty() {
-            let heads = self
-                .heads
-                .split(',')
-                .map(|head| head.trim().parse().map(Head));
-            let heads: Result<Vec<Head>, _> = heads.collect();
-            let wrong = |_| "heads: give numbers such as 0,3".to_owned();
-            spec.heads = Some(heads.map_err(wrong)?);
-        }
+        (spec.positions, spec.heads) = self.reach()?;
         Ok(spec)
+    }
+
+    /// Positions and heads as they are written; an error is one sentence for the field that is wrong.
+    pub(super) fn reach(&self) -> Result<(Option<Positions>, Option<Vec<Head>>), String> {
+        let written = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
+        let positions = written(&self.positions).map(|text| text.parse::<Positions>());
+        let positions = positions.transpose().map_err(|e| e.to_string())?;
+        let heads = written(&self.heads).map(|text| {
+            let heads = text.split(',').map(|head| head.trim().parse().map(Head));
+            heads.collect::<Result<Vec<_>, _>>()
+        });
+        let wrong = |_| "heads: give numbers such as 0,3".to_owned();
+        Ok((positions, heads.transpose().map_err(wrong)?))
     }
 }
 

@@ -5,7 +5,7 @@ use umbra_core::models::Sampling;
 use umbra_core::steer::EditSpec;
 
 use super::draft::EditDraft;
-use super::stack::stack_ui;
+use super::stack::{room, stack_ui};
 use crate::commands::Commands;
 use crate::commands::steering::Command;
 use crate::state::AppState;
@@ -99,6 +99,7 @@ impl Draft {
         let sampling = &mut self.sampling;
         ui.horizontal_wrapped(|ui| {
             let mut field = |name: &str, help: &str, drag: DragValue<'_>| {
+                room(ui, 130.0);
                 let label = ui.label(name).on_hover_text(help);
                 ui.add(drag).labelled_by(label.id).on_hover_text(help);
                 ui.add_space(space::CONTROL);
@@ -132,6 +133,7 @@ impl Draft {
             let help = "Length of each continuation; the model's context may end it earlier";
             field("Tokens", help, drag);
             let help = "A text ends where this is written; \\n stands for a newline";
+            room(ui, 140.0);
             let label = ui.label("Stop at").on_hover_text(help);
             let text = TextEdit::singleline(&mut self.stop)
                 .desired_width(72.0)

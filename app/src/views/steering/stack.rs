@@ -52,7 +52,9 @@ pub(super) fn stack_ui(
     }
     ui.menu_button("Add an edit", |ui| {
         for action in ACTIONS {
-            let entry = ui.button(label(action.name)).on_hover_text(action.help);
+            let name = label(action.name);
+            let entry = ui.add(Button::new(&name).shortcut_text(action.help));
+            entry.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
             if entry.clicked() {
                 // Those before keep the feature they show.
                 for edit in edits.iter_mut() {
@@ -87,6 +89,7 @@ fn edit_ui(
             field_ui(ui, edit, *field, state, commands);
         }
         if many > 1 {
+            room(ui, 120.0);
             if i > 0 && icon_button(ui, icons::CARET_UP, "Apply earlier").clicked() {
                 moved = Some(Move::Up(i));
             }
@@ -102,15 +105,10 @@ fn edit_ui(
         ui.add_space(24.0);
         where_ui(ui, edit, state);
     });
-    if let Err(why) = edit.spec(state.selection.feature) {
+    if let Err(why) = edit.reach() {
         ui.horizontal(|ui| {
             ui.add_space(24.0);
-            let colour = if edit.on {
-                theme.failure
-            } else {
-                theme.ink.secondary
-            };
-            ui.label(caption(why).color(colour));
+            ui.label(caption(why).color(theme.failure));
         });
     }
     moved
@@ -187,6 +185,7 @@ fn field_ui(
             );
         }
         Field::From => {
+            room(ui, 330.0);
             let label = ui.label("from");
             let text = TextEdit::singleline(&mut edit.from)
                 .desired_width(280.0)
@@ -238,6 +237,7 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
             commands.send(navigation::Command::Go(ViewId::Features));
         }
     }
+    room(ui, 100.0);
     let label = ui.label(caption("other").color(secondary));
     let text = TextEdit::singleline(&mut edit.number)
         .align(Align2::LEFT_CENTER)
@@ -272,8 +272,16 @@ fn number_of(text: &str, state: &AppState) -> Option<FeatureId> {
     (number < state.sae()?.features()).then(|| FeatureId::from(number))
 }
 
+/// Goes to the next row where this one has no room for `width` more: a label and its control stay together.
+pub(super) fn room(ui: &mut Ui, width: f32) {
+    if ui.available_size_before_wrap().x < width {
+        ui.end_row();
+    }
+}
+
 fn strength_ui(ui: &mut Ui, edit: &mut EditDraft) {
     let theme = Theme::of(ui);
+    room(ui, 340.0);
     let label = ui.label("Strength");
     let help = "This times the feature's decoder row";
     ui.scope(|ui| {
@@ -322,6 +330,7 @@ fn choice_ui<T: Copy + PartialEq, const N: usize>(
     all: [T; N],
     words: impl Fn(T) -> &'static str,
 ) {
+    room(ui, 190.0);
     let label = ui.label(name).on_hover_text(help);
     let combo = ComboBox::from_id_salt(name)
         .selected_text(words(*value))
