@@ -8,10 +8,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::Value;
 
 use super::Spec;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::sae::Provenance;
 use crate::sae::state::Keep;
 use crate::whole_file;
 
@@ -62,13 +64,13 @@ fn there(place: &Path) -> Result<()> {
 /// Writes what `state` lists.
 pub(super) fn write(
     place: &Path,
-    spec: &Spec,
+    (spec, from): (&Spec, &Provenance),
     step: u64,
     state: &mut dyn FnMut(&mut dyn Keep) -> Result<()>,
 ) -> Result<()> {
     let mut taken = Taken::default();
     state(&mut taken)?;
-    let mut facts: HashMap<String, String> = settings(spec).into_iter().collect();
+    let mut facts: HashMap<String, String> = settings(spec, from).into_iter().collect();
     facts.insert("form".to_owned(), FORM.to_owned());
     facts.insert("step".to_owned(), step.to_string());
     let broken = |cause| Error::Numeric {
@@ -95,7 +97,7 @@ pub(super) fn remove(place: &Path) -> Result<()> {
 /// Puts back what `state` lists; the step that it stood at.
 pub(super) fn read(
     place: &Path,
-    spec: &Spec,
+    (spec, from): (&Spec, &Provenance),
     state: &mut dyn FnMut(&mut dyn Keep) -> Result<()>,
 ) -> Result<u64> {
     there(place)?;
@@ -114,7 +116,7 @@ pub(super) fn read(
         let what = "the checkpoint was written by another version of this program, finish the run with that one or train again";
         return Err(Error::input(what, &path));
     }
-    for (key, value) in settings(spec) {
+    for (key, value) in settings(spec, from) {
         let was = facts.get(&key).map_or("nothing", String::as_str);
         if was != value && !FREE.contains(&key.as_str()) {
             let what = format!(
@@ -130,8 +132,9 @@ pub(super) fn read(
     step.ok_or_else(|| wrong("it names no step"))
 }
 
-/// What must be the same for a run to go on: the hook, every setting that counts, and the facts about model and text.
-fn settings(spec: &Spec) -> BTreeMap<String, String> {
+/// What must be the same for a run to go on: the hook, every setting that counts, the facts about model and text, and what is known of the activations: how
+/// long their rows are, how their model was processed, how a store rounded them.
+fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> = (spec.settings())
         .filter_map(|setting| Some((setting.key.to_owned(), spec.get(setting.key).ok()?)))
         .collect();
@@ -141,6 +144,13 @@ fn settings(spec: &Spec) -> BTreeMap<String, String> {
             all.insert(key.to_owned(), fact.to_string());
         }
     }
+    let other = from.other.iter();
+    all.extend(other.map(|(key, value)| (key.clone(), value.to_string())));
+    let context = from.context.map_or_else(String::new, |t| t.to_string());
+    all.insert("context".to_owned(), context);
+    // A model's activations are those of an f32 store.
+    let dtype = spec.facts.get("store_dtype").and_then(Value::as_str);
+    all.insert("store_dtype".to_owned(), dtype.unwrap_or("f32").to_owned());
     all
 }
 

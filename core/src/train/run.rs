@@ -182,9 +182,9 @@ impl<'a> Run<'a> {
         }
         if let Some(place) = self.keeping.place().filter(|_| self.keeping.resume) {
             let mut trainer = Trainer::blank(self.spec, source.width())?;
-            let step = checkpoint::read(&place, self.spec, &mut |keep| {
-                self.state(&mut trainer, keep)
-            })?;
+            let provenance = self.provenance.clone();
+            let of = (self.spec, &provenance);
+            let step = checkpoint::read(&place, of, &mut |keep| self.state(&mut trainer, keep))?;
             for _ in 0..self.buffer.pieces() {
                 source.skip();
             }
@@ -228,8 +228,9 @@ impl<'a> Run<'a> {
         let Some(place) = self.keeping.place() else {
             return Ok(());
         };
-        let (spec, step) = (self.spec, self.metrics.now().step);
-        checkpoint::write(&place, spec, step, &mut |keep| self.state(trainer, keep))
+        let (provenance, step) = (self.provenance.clone(), self.metrics.now().step);
+        let of = (self.spec, &provenance);
+        checkpoint::write(&place, of, step, &mut |keep| self.state(trainer, keep))
     }
 
     fn state(&mut self, trainer: &mut Trainer, keep: &mut dyn Keep) -> Result<()> {

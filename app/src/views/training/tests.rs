@@ -134,7 +134,7 @@ fn a_setting_out_of_range_is_told_and_start_is_off() {
 #[test]
 fn the_form_shows_the_settings_of_the_chosen_variant_alone() {
     let shown = |settings: &[(&str, &str)], label: &str| {
-        let mut state = testing::typical();
+        let mut state = testing::with_model();
         for (key, text) in settings {
             let form = &mut state.training.form;
             form.settings.insert((*key).to_owned(), (*text).to_owned());

@@ -8,7 +8,7 @@ use crate::Flow;
 use crate::capture::{gradients_at, into_store};
 use crate::corpus::{Corpus, CorpusSpec, Rows};
 use crate::ids::{HookPoint, Site};
-use crate::models::Model;
+use crate::models::{Model, Opening, Processing};
 use crate::sae::Variant;
 use crate::store::{Description, Dtype, HookTensor, Store, Writer};
 use crate::train::{Event, Keeping, Outcome, Spec, run, run_from_store};
@@ -136,6 +136,21 @@ fn a_run_on_a_store_goes_on_as_if_it_had_not_stopped() {
     let stopped = stopped.unwrap();
     assert!(stopped.stopped && stopped.checkpoint.is_some());
     keeping.resume = true;
+    // Rows of another length, or a model processed otherwise, are another run.
+    let (model, rows) = &both;
+    let tokens: Vec<_> = (0..rows.len())
+        .flat_map(|row| rows.row(row))
+        .copied()
+        .collect();
+    let documents = vec![0; tokens.len()];
+    let shorter = Rows::new(16, tokens, documents, vec!["alice".to_owned()]);
+    let refused = run(&spec, model, &shorter, &keeping, &mut go).unwrap_err();
+    assert!(refused.to_string().starts_with("context: "), "{refused}");
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model"));
+    let opening = Opening::from("fold-ln".parse::<Processing>().unwrap());
+    let folded = Model::open_as(folder, opening).unwrap().0;
+    let refused = run(&spec, &folded, rows, &keeping, &mut go).unwrap_err();
+    assert!(refused.to_string().contains("fold_ln"), "{refused}");
     let resumed = run_from_store(&spec, &store, &keeping, &mut go).unwrap();
     assert_eq!(resumed.sae, whole.sae);
     assert_ne!(stopped.sae, whole.sae);
