@@ -82,6 +82,18 @@ fn two_runs_from_one_file_are_listed_shown_and_compared() {
     assert_eq!(steps.count(), 4000_usize.div_ceil(256));
     assert_eq!(points.last().unwrap()["event"], "ended");
 
+    // The other flags of a run stand in a file as well, and a run that goes on keeps its record.
+    write(&toml("").replace("tokens = 4000", "variant = 'batch-topk'\nsteps = 6"));
+    train(&["--out", "runs/d", "--resume"]).refused(&["--resume", "state.safetensors"]);
+    assert!(!folder.path().join("runs/d").exists());
+    let answer = train(&["--out", "runs/d", "--json"]).done().json();
+    assert_eq!(answer["variant"], "batch-topk", "{answer}");
+    assert_eq!(answer["tokens_seen"], 6 * 256, "{answer}");
+    let shown = umbra(folder.path(), &["runs", "show", "runs/d", "--json"]);
+    let settings = &shown.done().json()["runs"][0]["record"]["settings"];
+    assert_eq!(settings["variant"], "batch-topk", "{settings}");
+    assert!(settings.get("beta").is_none(), "{settings}");
+
     write(&toml("sparsity = 3\n"));
     train(&["--out", "c"]).refused(&["`sparsity`", "run.toml"]);
     write(&toml("buffer = 'many'\n"));

@@ -23,6 +23,7 @@ const FILE_SYSTEM: &[&str] = &[
     "store/",
     "tensor_file/",
     "formats/",
+    "train/checkpoint.rs",
     "project/",
     "features/",
     "dark_matter/keep.rs",

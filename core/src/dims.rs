@@ -204,6 +204,17 @@ impl Dims {
         Ok(self)
     }
 
+    /// The same for something of length `len` that is not of f32.
+    pub fn bind_len(self, name: &str, len: usize, letter: &str) -> Result<Self> {
+        struct Len(usize);
+        impl Shaped for Len {
+            fn extents(&self) -> Vec<usize> {
+                vec![self.0]
+            }
+        }
+        self.bind(name, &Len(len), letter)
+    }
+
     /// The size bound to `letter`, if any.
     pub fn get(&self, letter: char) -> Option<usize> {
         self.bound

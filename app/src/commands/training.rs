@@ -216,8 +216,10 @@ fn train(worker: &Worker, mut work: Work) -> Result<()> {
     ]);
     let total = work.spec.tokens;
     let mut shown: Option<Instant> = None;
-    let mut recorder = Recorder::begin(&work.folder, &work.spec, work.model.name())?;
-    let outcome = train::run(&work.spec, &work.model, &work.text.rows, &mut |event| {
+    let keeping = train::Keeping::default();
+    let (spec, rows) = (&work.spec, &work.text.rows);
+    let mut recorder = Recorder::begin(&work.folder, spec, work.model.name())?;
+    let outcome = train::run(spec, &work.model, rows, &keeping, &mut |event| {
         recorder.observe(&event);
         match event {
             train::Event::Note(note) => worker.send(Event::Training(Training::Note(note))),

@@ -15,7 +15,7 @@ use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::runs::Recorder;
 use crate::store::Store;
-use crate::train::{self, Event, Outcome, Range, SETTINGS, Setting, Spec};
+use crate::train::{self, Event, Keeping, Outcome, Range, SETTINGS, Setting, Spec};
 
 /// Flags of `umbra train`.
 #[derive(Debug, clap::Args)]
@@ -43,6 +43,15 @@ pub(super) struct Args {
     hook: Option<String>,
     #[command(flatten)]
     settings: SettingArgs,
+    /// Steps to take, in place of --tokens: so many batches
+    #[arg(long, value_name = "N", conflicts_with = "tokens")]
+    steps: Option<u64>,
+    /// Write a checkpoint into the folder of --out every so many steps, besides the one on Ctrl-C; a finished run needs none and removes it
+    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint_every: Option<u64>,
+    /// Go on from the checkpoint in the folder of --out, as if the run had never stopped
+    #[arg(long)]
+    resume: bool,
     /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them, and the run's records run.json and events.jsonl
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -89,15 +98,24 @@ impl SettingArgs {
         } else {
             format!(" ({})", setting.unit)
         };
+        let mut told = setting.help.to_owned();
+        if let Range::Choice(words) = setting.range {
+            told = format!("{told}: {}", words.join(", "));
+        }
+        if !setting.only.is_empty() {
+            let names: Vec<_> = setting.only.iter().map(|v| v.name()).collect();
+            told = format!("{told}; for {}", names.join(", "));
+        }
         let value = match setting.range {
             Range::Whole { .. } => "N",
             Range::Real { .. } => "X",
             Range::Switch => "true|false",
+            Range::Choice(_) => "NAME",
         };
         clap::Arg::new(setting.key)
             .long(setting.flag)
             .value_name(value)
-            .help(format!("{}{unit} [default: {default}]", setting.help))
+            .help(format!("{told}{unit} [default: {default}]"))
     }
 }
 
@@ -133,17 +151,23 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(path) = &args.config {
         console.note(&format!("Settings are taken from {}", path.display()));
     }
-    let outcome = match &args.store {
+    let (spec, outcome) = match &args.store {
         Some(folder) => from_store(args, folder, console)?,
         None => from_model(args, console)?,
     };
     if outcome.stopped {
         console.note(&format!(
-            "Stopped after {} activations: the dictionary as it stands is saved",
-            outcome.tokens_seen
+            "Stopped after {} of {} activations: the dictionary as it stands is saved{}",
+            outcome.tokens_seen,
+            spec.tokens,
+            if outcome.checkpoint.is_some() {
+                ", the same command with --resume goes on"
+            } else {
+                ""
+            }
         ));
     }
-    console.answer(&object(args, &outcome), || table(args, &outcome))?;
+    console.answer(&object(args, &spec, &outcome), || table(args, &outcome))?;
     Ok(if outcome.stopped {
         Exit::Stopped
     } else {
@@ -157,27 +181,47 @@ fn hook(args: &Args) -> Result<Option<HookPoint>> {
 }
 
 /// The settings of a run on `hook`, those given by flags taken over.
-fn spec(args: &Args, hook: HookPoint) -> Result<Spec> {
+fn spec(args: &Args, hook: HookPoint, console: &Console) -> Result<Spec> {
     let mut spec = Spec::default_for(hook);
     for (key, text) in &args.settings.0 {
         spec.set(key, text)?;
     }
+    if let Some(steps) = args.steps {
+        let tokens = steps.saturating_mul(spec.batch as u64);
+        spec.set("tokens", &tokens.to_string())?;
+    }
     spec.validate()?;
+    for (key, _) in &args.settings.0 {
+        if !spec.settings().any(|setting| setting.key == *key) {
+            console.note(&format!("{key} decides nothing for {}", spec.variant));
+        }
+    }
     Ok(spec)
 }
 
-fn from_model(args: &Args, console: &Console) -> Result<Outcome> {
+fn from_model(args: &Args, console: &Console) -> Result<(Spec, Outcome)> {
     let (Some(hook), Some(model)) = (hook(args)?, &args.model) else {
         let what = "name the hook to train on and the model, or a --store";
         return Err(Error::setting("--hook", what));
     };
-    let mut spec = spec(args, hook)?;
+    let mut spec = spec(args, hook, console)?;
     let model = model.open(console)?;
     model.width(hook)?;
     let rows = read(args, &model, &mut spec, console)?;
-    recorded(args, &spec, model.name(), console, &mut |observe| {
-        train::run(&spec, &model, &rows, observe)
-    })
+    let keeping = keeping(args);
+    let outcome = recorded(args, &spec, model.name(), console, &mut |observe| {
+        train::run(&spec, &model, &rows, &keeping, observe)
+    })?;
+    Ok((spec, outcome))
+}
+
+/// What is kept of the run beside its dictionary.
+fn keeping(args: &Args) -> Keeping {
+    Keeping {
+        folder: Some(args.out.clone()),
+        every: args.checkpoint_every,
+        resume: args.resume,
+    }
 }
 
 /// What trains, given its observer.
@@ -191,7 +235,12 @@ fn recorded(
     console: &Console,
     train: Training<'_>,
 ) -> Result<Outcome> {
-    let mut recorder = Recorder::begin(&args.out, spec, model)?;
+    let mut recorder = if args.resume {
+        keeping(args).check()?;
+        Recorder::resume(&args.out, spec, model)?
+    } else {
+        Recorder::begin(&args.out, spec, model)?
+    };
     let mut bar = console.progress("Training", spec.tokens, "activations");
     let trained = train(&mut |event| {
         recorder.observe(&event);
@@ -212,7 +261,7 @@ fn recorded(
     Ok(outcome)
 }
 
-fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Outcome> {
+fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Outcome)> {
     let asked = hook(args)?;
     let (store, notes) = Store::open(folder)?;
     console.notes(&notes);
@@ -226,7 +275,7 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Outcome> 
         }
     };
     store.width(hook)?;
-    let mut spec = spec(args, hook)?;
+    let mut spec = spec(args, hook, console)?;
     if let Some(model) = &args.model {
         let there = store.about().processing;
         if model.process.is_some_and(|asked| asked != there) {
@@ -247,9 +296,11 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Outcome> 
     let facts = facts.into_iter();
     spec.facts
         .extend(facts.map(|(key, fact)| (key.to_owned(), Value::from(fact))));
-    recorded(args, &spec, &about.model, console, &mut |observe| {
-        train::run_from_store(&spec, &store, observe)
-    })
+    let keeping = keeping(args);
+    let outcome = recorded(args, &spec, &about.model, console, &mut |observe| {
+        train::run_from_store(&spec, &store, &keeping, observe)
+    })?;
+    Ok((spec, outcome))
 }
 
 /// Rows to train on; what they are goes into the facts.
@@ -288,12 +339,19 @@ fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
     console.flow()
 }
 
-fn object(args: &Args, outcome: &Outcome) -> Value {
+fn object(args: &Args, spec: &Spec, outcome: &Outcome) -> Value {
     json!({
         "out": args.out,
+        "variant": spec.variant.name(),
+        "selection": outcome.sae.selection.describe(),
+        "steps": outcome.last.step,
         "tokens_seen": outcome.tokens_seen,
         "l0": outcome.last.l0,
         "fvu": outcome.last.fvu,
+        "loss": outcome.last.loss,
+        "inference_l0": outcome.last.inference_l0,
+        "inference_fvu": outcome.last.inference_fvu,
+        "checkpoint": outcome.checkpoint,
         "dead_fraction": outcome.last.dead_fraction,
         "stopped": outcome.stopped,
     })
@@ -301,14 +359,24 @@ fn object(args: &Args, outcome: &Outcome) -> Value {
 
 fn table(args: &Args, outcome: &Outcome) -> String {
     let last = outcome.last;
-    format!(
-        "{}\ntokens seen {:>10}\nL0          {:>10.3}  over the last steps\nFVU         {:>10.5}  over the last steps\ndead        {:>10.5}  share silent at the end",
-        args.out.display(),
-        outcome.tokens_seen,
-        last.l0,
-        last.fvu,
+    let mut lines = vec![
+        args.out.display().to_string(),
+        format!("selection   {}", outcome.sae.selection.describe()),
+        format!("tokens seen {:>10}", outcome.tokens_seen),
+        format!("L0          {:>10.3}  over the last steps", last.l0),
+        format!("FVU         {:>10.5}  over the last steps", last.fvu),
+    ];
+    if let (Some(l0), Some(fvu)) = (last.inference_l0, last.inference_fvu) {
+        lines.push(format!("L0 in use   {l0:>10.3}  under the selection above"));
+        lines.push(format!(
+            "FVU in use  {fvu:>10.5}  under the selection above"
+        ));
+    }
+    lines.push(format!(
+        "dead        {:>10.5}  share silent at the end",
         last.dead_fraction
-    )
+    ));
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -337,6 +405,7 @@ mod tests {
                 Range::Switch => "false".to_owned(),
                 Range::Whole { least, .. } => (least + 3).to_string(),
                 Range::Real { .. } => "0.25".to_owned(),
+                Range::Choice(words) => words[words.len() - 1].to_owned(),
             };
             let line = parse(&[&format!("--{}", setting.flag), &value]).unwrap();
             assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
@@ -344,6 +413,12 @@ mod tests {
             spec.set(setting.key, &value).unwrap();
             assert_eq!(spec.get(setting.key).unwrap(), value);
         }
+        let line = parse(&["--steps", "7", "--checkpoint-every", "3", "--resume"]).unwrap();
+        let args = line.args;
+        assert_eq!((args.steps, args.checkpoint_every), (Some(7), Some(3)));
+        assert!(args.resume);
+        assert!(parse(&["--steps", "7", "--tokens", "70"]).is_err());
+        assert!(parse(&["--checkpoint-every", "0"]).is_err());
         assert!(parse(&["--sparsity", "3"]).is_err());
     }
 
@@ -381,6 +456,8 @@ mod tests {
             "half the activation's width",
             "[default: 2048]",
             "activations",
+            "relu, topk, batch-topk",
+            "for gradient",
         ] {
             assert!(help.contains(phrase), "{phrase} is missing in {help}");
         }

@@ -1,6 +1,6 @@
 //! Every operation's cases against its definition, and for each a result nudged past tolerance, which must be refused.
 
-use super::{adam, encode_topk, pre_activations, residual, sparse_decode};
+use super::{adam, encode, pre_activations, residual, sparse_decode};
 use crate::dims::Matrix;
 use crate::sae::Latents;
 
@@ -28,7 +28,7 @@ fn scales(x: &[f32], w_enc: &Matrix, b_enc: &[f32]) -> Vec<f64> {
     pre_activations::reference::pre_activations(&magnitude(x), &absolute, &magnitude(b_enc))
 }
 
-fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), String> {
+fn check_encode(case: &encode::cases::Case, got: &Latents) -> Result<(), String> {
     got.check(case.w_enc.rows()).map_err(|e| e.to_string())?;
     if got.rows() != case.centred.rows() {
         return Err(format!("{} rows", got.rows()));
@@ -37,7 +37,7 @@ fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), St
         let x = case.centred.row(i);
         let pre = pre_activations::reference::pre_activations(x, &case.w_enc, &case.b_enc);
         let scale = scales(x, &case.w_enc, &case.b_enc);
-        let want = encode_topk::reference::select(&pre, case.k);
+        let want = encode::reference::select(&pre, case.k);
         let least = if want.len() < case.k {
             0.0
         } else {
@@ -70,11 +70,11 @@ fn check_encode(case: &encode_topk::cases::Case, got: &Latents) -> Result<(), St
 
 #[test]
 fn encode_topk_is_its_definition() {
-    let by_form = |case: &encode_topk::cases::Case| {
+    let by_form = |case: &encode::cases::Case| {
         let operands = (&case.centred, &case.w_enc, case.b_enc.as_slice());
-        encode_topk::by_every_form(operands, (case.k, None))
+        encode::by_every_form(operands, (case.k, None))
     };
-    let all = encode_topk::cases::all();
+    let all = encode::cases::all();
     for (case, (form, got)) in all
         .iter()
         .flat_map(|c| by_form(c).into_iter().map(move |g| (c, g)))
@@ -113,13 +113,13 @@ fn encode_topk_is_its_definition() {
 
 #[test]
 fn a_pre_activation_that_is_not_finite_is_named() {
-    let mut case = encode_topk::cases::all().swap_remove(1);
+    let mut case = encode::cases::all().swap_remove(1);
     for bad in [f32::NAN, f32::INFINITY] {
         let before = case.w_enc.row(90)[3];
         case.w_enc.row_mut(90)[3] = bad;
         case.centred.row_mut(0)[3] = 1.0;
         let operands = (&case.centred, &case.w_enc, case.b_enc.as_slice());
-        let all = encode_topk::by_every_form(operands, (case.k, None));
+        let all = encode::by_every_form(operands, (case.k, None));
         for (form, refused) in all {
             let refused = refused.unwrap_err().to_string();
             assert!(refused.contains("token 0, feature 90"), "{form}: {refused}");
@@ -130,14 +130,14 @@ fn a_pre_activation_that_is_not_finite_is_named() {
 
 #[test]
 fn guesses_change_no_latents() {
-    for case in encode_topk::cases::all() {
+    for case in encode::cases::all() {
         let operands = (&case.centred, &case.w_enc, case.b_enc.as_slice());
-        let plain = encode_topk::by_every_form(operands, (case.k, None));
+        let plain = encode::by_every_form(operands, (case.k, None));
         for guess in [0.0, 0.05, 1.0, 1e6] {
             // Rows differ, so that some must be encoded again and others not.
             let rows = 0..case.centred.rows();
             let guesses: Vec<f32> = rows.map(|i| guess * (i % 3) as f32).collect();
-            let guessing = encode_topk::by_every_form(operands, (case.k, Some(&guesses)));
+            let guessing = encode::by_every_form(operands, (case.k, Some(&guesses)));
             for ((form, got), (_, want)) in guessing.iter().zip(&plain) {
                 let (got, want) = (got.as_ref().unwrap(), want.as_ref().unwrap());
                 assert_eq!(got, want, "{} by {form}, guess {guess}", case.name);
@@ -193,7 +193,7 @@ fn sparse_decode_is_its_definition() {
 
 #[test]
 fn pre_activations_are_their_definition() {
-    for case in encode_topk::cases::all() {
+    for case in encode::cases::all() {
         let features: Vec<u32> = (0..case.w_enc.rows() as u32).rev().step_by(3).collect();
         let got =
             pre_activations::pre_activations(&case.centred, &case.w_enc, &case.b_enc, &features)
@@ -211,7 +211,7 @@ fn pre_activations_are_their_definition() {
             assert!(check_values(&nudged, &want, &scale).is_err());
         }
     }
-    let case = encode_topk::cases::all().swap_remove(0);
+    let case = encode::cases::all().swap_remove(0);
     let beyond = pre_activations::pre_activations(&case.centred, &case.w_enc, &case.b_enc, &[4]);
     assert_eq!(
         beyond.unwrap_err().to_string(),

@@ -6,7 +6,7 @@
 pub mod adam;
 pub(crate) mod add;
 pub(crate) mod attention;
-pub mod encode_topk;
+pub mod encode;
 mod exponential;
 pub(crate) mod linear;
 pub(crate) mod normalize;

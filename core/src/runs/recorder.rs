@@ -1,6 +1,6 @@
 //! Writes the record of a run while it goes. What cannot be written does not end the run: it is told at the end, after the dictionary is safe.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::record::{Figure, Record, Status};
 use crate::error::{Error, Result};
-use crate::train::{Event, Outcome, Progress, SETTINGS, Spec};
+use crate::train::{Event, Outcome, Progress, Spec};
 
 /// Name of the curves' file in a run's folder.
 pub const EVENTS: &str = "events.jsonl";
@@ -53,14 +53,25 @@ pub struct Recorder {
     every: u64,
     written: u64,
     begun: Instant,
+    /// Seconds that the run took before it was gone on with.
+    earlier: f64,
     failure: Option<Error>,
 }
 
 impl Recorder {
     /// Begins the record of the run `spec` on the activations of `model` in `folder`, which is made; records of an earlier run there are replaced.
     pub fn begin(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
+        Self::open(folder, spec, model, false)
+    }
+
+    /// Goes on with the record in `folder` of a run that goes on from its checkpoint: when it began, how long it took and its curves are kept.
+    pub fn resume(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
+        Self::open(folder, spec, model, true)
+    }
+
+    fn open(folder: &Path, spec: &Spec, model: &str, resume: bool) -> Result<Self> {
         let mut record = Record::new(model, spec.hook.to_string());
-        for setting in SETTINGS {
+        for setting in spec.settings() {
             let text = spec.get(setting.key)?;
             record.settings.insert(setting.key.to_owned(), typed(&text));
         }
@@ -71,8 +82,18 @@ impl Recorder {
         record.data.extend(spec.facts.clone());
         let fresh = !folder.exists();
         let path = folder.join(EVENTS);
+        if resume && let Ok(before) = Record::read(folder) {
+            record.begun_unix = before.begun_unix;
+        }
+        let earlier = if resume { seconds_of(&path) } else { 0.0 };
         let opened = record.write(folder).and_then(|()| {
-            File::create(&path).map_err(|e| Error::io("cannot write the file", &path, e))
+            let mut how = OpenOptions::new();
+            how.create(true)
+                .write(true)
+                .append(resume)
+                .truncate(!resume);
+            how.open(&path)
+                .map_err(|e| Error::io("cannot write the file", &path, e))
         });
         let events = opened.inspect_err(|_| {
             // Nothing half-begun is left; a folder that was there keeps what it has.
@@ -88,6 +109,7 @@ impl Recorder {
             every: spec.steps().div_ceil(POINTS).max(1),
             written: 0,
             begun: Instant::now(),
+            earlier,
             failure: None,
         })
     }
@@ -141,7 +163,8 @@ impl Recorder {
     }
 
     fn seconds(&self) -> f64 {
-        (self.begun.elapsed().as_secs_f64() * 1e3).round() / 1e3
+        let seconds = self.earlier + self.begun.elapsed().as_secs_f64();
+        (seconds * 1e3).round() / 1e3
     }
 
     fn is_point(&self, at: &Progress) -> bool {
@@ -159,6 +182,14 @@ impl Recorder {
             self.failure.get_or_insert(failure);
         }
     }
+}
+
+/// The seconds of the last event of a run's curves; 0 where there is none.
+fn seconds_of(path: &Path) -> f64 {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let last = text.lines().next_back().unwrap_or_default();
+    let last: Value = serde_json::from_str(last).unwrap_or_default();
+    last["seconds"].as_f64().unwrap_or(0.0)
 }
 
 /// A setting's text as a number or a truth value where it is one.

@@ -42,6 +42,7 @@ fn recorded(folder: &Path, spec: &Spec, steps: u64, error: Option<&Error>) -> Re
     let outcome = Outcome {
         sae: sae(),
         tokens_seen: last.tokens_seen,
+        checkpoint: None,
         stopped: steps < 10_000,
         last,
     };
@@ -110,6 +111,33 @@ fn stopped_failed_and_broken_off_runs_are_told_apart() {
     );
     assert!(find(&[at("e")]).unwrap_err().to_string().contains("no run"));
     assert_eq!(find(&[at("b")]).unwrap().0.len(), 1);
+}
+
+#[test]
+fn a_run_that_goes_on_keeps_its_curves_and_its_beginning() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("a");
+    recorded(&at, &spec(), 50, None).unwrap();
+    let read = || std::fs::read_to_string(at.join(EVENTS)).unwrap();
+    let before = read();
+    let mut record = Record::read(&at).unwrap();
+    record.begun_unix -= 100;
+    record.write(&at).unwrap();
+    let mut recorder = Recorder::resume(&at, &spec(), "gpt2").unwrap();
+    recorder.observe(&Event::Note("Going on".to_owned()));
+    drop(recorder);
+    let now = Record::read(&at).unwrap();
+    assert_eq!(
+        (now.status, now.begun_unix),
+        (Status::Running, record.begun_unix)
+    );
+    let after = read();
+    let line: Value = serde_json::from_str(after.strip_prefix(&before).unwrap()).unwrap();
+    assert!(line["seconds"].as_f64() >= Some(record.seconds), "{line}");
+    // The control: a run from its beginning replaces them.
+    drop(Recorder::begin(&at, &spec(), "gpt2").unwrap());
+    assert_eq!(read(), "");
+    assert!(Record::read(&at).unwrap().begun_unix > record.begun_unix);
 }
 
 #[test]

@@ -117,6 +117,35 @@ impl Latents {
         Ok(())
     }
 
+    /// The entries that `keep` says yes to: feature and activation.
+    #[must_use]
+    fn filtered(&self, keep: impl Fn(u32, f32) -> bool) -> Self {
+        let mut kept = Self::with_capacity(self.rows(), 0);
+        for row in 0..self.rows() {
+            for entry in self.range(row) {
+                let (feature, act) = (self.features[entry], self.acts[entry]);
+                if keep(feature, act) {
+                    kept.features.push(feature);
+                    kept.acts.push(act);
+                }
+            }
+            kept.offsets.push(kept.features.len());
+        }
+        kept
+    }
+
+    /// The same without entries of activation 0.
+    #[must_use]
+    pub(crate) fn without_zeros(&self) -> Self {
+        self.filtered(|_, act| act != 0.0)
+    }
+
+    /// The entries of these features alone.
+    #[must_use]
+    pub(crate) fn of_features(&self, features: Range<u32>) -> Self {
+        self.filtered(|feature, _| features.contains(&feature))
+    }
+
     /// Tokens, `n`.
     pub fn rows(&self) -> usize {
         self.offsets.len().saturating_sub(1)

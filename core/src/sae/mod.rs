@@ -1,8 +1,22 @@
-//! Dictionaries: `Latents`, encode, decode. One file per variant.
+//! Dictionaries: `Latents`, encode, decode. One file per variant: how it is trained ([`rule`]) and how it selects afterwards ([`Selection`]).
 
+mod batch_topk;
+mod feature_choice;
+mod gated;
+mod gradient;
+mod jump_relu;
 mod latents;
+mod matryoshka;
+mod mutual_choice;
 mod nearest;
+mod parts;
+mod relu;
+pub(crate) mod rule;
+mod signed_topk;
+pub(crate) mod state;
 mod topk;
+mod variant;
+mod zipf;
 
 use std::collections::BTreeMap;
 
@@ -12,12 +26,27 @@ use serde_json::Value;
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint};
+use crate::kernels::encode::{Bar, encode_above, encode_abs_topk, encode_topk};
 use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
 
 pub use latents::Latents;
+pub use variant::Variant;
 
-/// The rule that decides which (token, feature) pairs survive.
+pub(crate) use batch_topk::BatchTopK;
+pub(crate) use feature_choice::FeatureChoice;
+pub(crate) use gated::Gated;
+pub(crate) use gradient::Gradient;
+pub(crate) use jump_relu::{Charge, JumpRelu, Settings as JumpReluSettings};
+pub(crate) use matryoshka::Matryoshka;
+pub(crate) use mutual_choice::{Law, MutualChoice};
+pub(crate) use parts::Penalty;
+pub(crate) use relu::Relu;
+pub(crate) use signed_topk::SignedTopK;
+pub(crate) use topk::TopK;
+pub(crate) use zipf::Zipf;
+
+/// The rule that decides which (token, feature) pairs survive when a dictionary is used.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Selection {
@@ -26,6 +55,117 @@ pub enum Selection {
         /// Active per token at most.
         k: usize,
     },
+    /// The `k` pre-activations of largest magnitude of each token, signs kept.
+    AbsTopK {
+        /// Active per token at most.
+        k: usize,
+    },
+    /// Every positive pre-activation.
+    Relu,
+    /// Every positive pre-activation above its feature's threshold.
+    JumpRelu {
+        /// `[f]`; one value for all is what whole-batch rules leave.
+        thresholds: Vec<f32>,
+    },
+    /// Features whose pre-activation (the gate) is positive, with `ReLU(exp(r_mag) · (gate − b_enc) + b_mag)`.
+    Gated {
+        /// `[f]`.
+        b_mag: Vec<f32>,
+        /// `[f]`.
+        r_mag: Vec<f32>,
+    },
+}
+
+impl Selection {
+    /// Latents of activations less `b_dec`, `[n, d]`.
+    pub(crate) fn encode(
+        &self,
+        centred: &Matrix,
+        w_enc: &Matrix,
+        b_enc: &[f32],
+    ) -> Result<Latents> {
+        match self {
+            Self::TopK { k } => encode_topk(centred, w_enc, b_enc, *k),
+            Self::AbsTopK { k } => encode_abs_topk(centred, w_enc, b_enc, *k),
+            Self::Relu => encode_above(centred, w_enc, b_enc, Bar::All(0.0)),
+            Self::JumpRelu { thresholds } => {
+                let bars: Vec<f32> = thresholds.iter().map(|bar| bar.max(0.0)).collect();
+                encode_above(centred, w_enc, b_enc, Bar::ByFeature(&bars))
+            }
+            Self::Gated { b_mag, r_mag } => gated::encode(centred, (w_enc, b_enc), (b_mag, r_mag)),
+        }
+    }
+
+    /// The same rule for pre-activations `factor` times as large.
+    #[must_use]
+    pub(crate) fn scaled(mut self, factor: f32) -> Self {
+        match &mut self {
+            Self::JumpRelu { thresholds: all } | Self::Gated { b_mag: all, .. } => {
+                for value in all.iter_mut() {
+                    *value *= factor;
+                }
+            }
+            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => {}
+        }
+        self
+    }
+
+    /// That what it holds for each feature is there for `features`.
+    pub(crate) fn check(&self, features: usize) -> Result<()> {
+        let lengths = match self {
+            Self::JumpRelu { thresholds } => vec![("thresholds", thresholds)],
+            Self::Gated { b_mag, r_mag } => vec![("b_mag", b_mag), ("r_mag", r_mag)],
+            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => Vec::new(),
+        };
+        for (name, values) in lengths {
+            if values.len() != features {
+                let what = format!(
+                    "`{name}` has {} values for {features} features",
+                    values.len()
+                );
+                return Err(Error::Shape { op: "encode", what });
+            }
+        }
+        Ok(())
+    }
+
+    /// What it is called, with its numbers.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::TopK { k } => format!("TopK, k = {k}"),
+            Self::AbsTopK { k } => format!("signed TopK, k = {k}"),
+            Self::Relu => "ReLU".to_owned(),
+            Self::JumpRelu { thresholds } => {
+                let least = thresholds.iter().copied().fold(f32::INFINITY, f32::min);
+                let most = thresholds.iter().copied().fold(0.0, f32::max);
+                if least >= most {
+                    format!("JumpReLU, threshold {most:.4}")
+                } else {
+                    format!("JumpReLU, thresholds {least:.4} to {most:.4}")
+                }
+            }
+            Self::Gated { .. } => "gated".to_owned(),
+        }
+    }
+
+    /// What survives under it, one phrase.
+    pub fn definition(&self) -> &'static str {
+        match self {
+            Self::TopK { .. } => {
+                "Which features survive: the k largest pre-activations of each token, then ReLU"
+            }
+            Self::AbsTopK { .. } => {
+                "Which features survive: the k pre-activations of largest magnitude of each token, signs kept"
+            }
+            Self::Relu => "Which features survive: every positive pre-activation",
+            Self::JumpRelu { .. } => {
+                "Which features survive: every pre-activation above its feature's threshold"
+            }
+            Self::Gated { .. } => {
+                "Which features survive: those whose gate is positive; how strongly, a second reading of the same direction says"
+            }
+        }
+    }
 }
 
 /// What a dictionary knows about where it came from; saved as SAELens `metadata`.
@@ -89,9 +229,8 @@ impl Sae {
     /// Latents of activations `[n, d]`.
     pub fn encode(&self, x: &Matrix) -> Result<Latents> {
         let centred = self.centred(x)?;
-        match self.selection {
-            Selection::TopK { k } => topk::encode(&centred, &self.w_enc, &self.b_enc, k),
-        }
+        self.selection.check(self.features())?;
+        self.selection.encode(&centred, &self.w_enc, &self.b_enc)
     }
 
     /// Reconstruction `[n, d]`.
@@ -141,6 +280,40 @@ impl Sae {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_selection_is_its_definition_on_one_token() {
+        let mut sae = cross();
+        // Pre-activations 3, 5 and −2.5.
+        let x = Matrix::new(1, 2, vec![4.0, 7.0]).unwrap();
+        let mut check = |selection: Selection, want: &[(u32, f32)]| {
+            sae.selection = selection;
+            let latents = sae.encode(&x).unwrap();
+            let got: Vec<(u32, f32)> = latents.row(0).map(|(f, act)| (f.0, act)).collect();
+            assert_eq!(got, want, "{}", sae.selection.describe());
+        };
+        check(Selection::AbsTopK { k: 2 }, &[(0, 3.0), (1, 5.0)]);
+        check(
+            Selection::AbsTopK { k: 3 },
+            &[(0, 3.0), (1, 5.0), (2, -2.5)],
+        );
+        check(Selection::Relu, &[(0, 3.0), (1, 5.0)]);
+        let thresholds = vec![3.0, -1.0, -4.0];
+        check(Selection::JumpRelu { thresholds }, &[(1, 5.0)]);
+        // Gate 5, exp(ln 2) · (5 − 0) − 9.5; the first feature's magnitude is negative.
+        let gated = Selection::Gated {
+            b_mag: vec![-4.0, -9.5, 1.0],
+            r_mag: vec![0.0, 2.0_f32.ln(), 0.0],
+        };
+        check(gated, &[(1, 0.5)]);
+        let wrong = Selection::Gated {
+            b_mag: vec![0.0; 3],
+            r_mag: vec![],
+        };
+        sae.selection = wrong;
+        let refused = sae.encode(&x).unwrap_err().to_string();
+        assert!(refused.contains("`r_mag` has 0 values for 3"), "{refused}");
+    }
 
     /// d = 2, f = 3, k = 2: features read x₀, x₁ and −x₀, and write the same.
     fn cross() -> Sae {

@@ -9,14 +9,23 @@ use rand_chacha::ChaCha8Rng;
 use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::Result;
+use crate::sae::state::Keep;
 
 /// Activations in an order that does not end.
 pub(super) trait Source {
-    /// Width of an activation.
+    /// Width of a row: of an activation, or twice that where its gradient follows.
     fn width(&self) -> usize;
+
+    /// Whether each activation is followed by the gradient of the model's loss.
+    fn paired(&self) -> bool {
+        false
+    }
 
     /// The next piece `[n, d]`, n ≥ 1; `note` gets what a person should know.
     fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix>;
+
+    /// Passes the next piece over without reading it.
+    fn skip(&mut self);
 }
 
 /// See the module.
@@ -30,6 +39,10 @@ pub(super) struct Buffer {
     /// A piece of the source that is not all stored yet.
     piece: Matrix,
     stored: usize,
+    /// Pieces taken from the source so far.
+    pieces: u64,
+    /// Whether filling was broken off and goes on next time.
+    filling: bool,
     rng: ChaCha8Rng,
 }
 
@@ -44,12 +57,14 @@ impl Buffer {
             free: (0..capacity as u32).rev().collect(),
             piece: Matrix::default(),
             stored: 0,
+            pieces: 0,
+            filling: false,
             rng,
         }
     }
 
     /// Fills the free slots if half of all are free or a batch of `n` would not be had; never beyond `wanted` activations held. `between` is asked
-    /// after each piece and may end the filling early.
+    /// after each piece and may break the filling off; the next call then goes on with it.
     pub(super) fn refill(
         &mut self,
         n: usize,
@@ -59,7 +74,7 @@ impl Buffer {
     ) -> Result<Flow> {
         let held = self.order.len();
         let enough = held >= n && self.free.len() < self.held.rows().div_ceil(2);
-        if enough || held >= wanted {
+        if !self.filling && (enough || held >= wanted) {
             return Ok(Flow::Continue(()));
         }
         let stop = Cell::new(false);
@@ -67,20 +82,39 @@ impl Buffer {
         while !self.free.is_empty() && self.order.len() < wanted {
             if self.stored == self.piece.rows() {
                 self.piece = source.next(&mut |note| ask(Some(note)))?;
+                self.pieces += 1;
                 self.stored = 0;
             }
             self.store(wanted);
             ask(None);
             if stop.get() {
-                break;
+                self.filling = true;
+                return Ok(Flow::Break(()));
             }
         }
+        self.filling = false;
         self.order.shuffle(&mut self.rng);
-        Ok(if stop.get() {
-            Flow::Break(())
-        } else {
-            Flow::Continue(())
-        })
+        Ok(Flow::Continue(()))
+    }
+
+    /// See [`Keep`]. Whoever puts a state back passes [`Buffer::pieces`] of the source over.
+    pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        keep.matrix("held", &mut self.held)?;
+        keep.small("order", &mut self.order)?;
+        keep.small("free", &mut self.free)?;
+        keep.matrix("piece", &mut self.piece)?;
+        let mut places = vec![self.stored as u64, self.pieces, self.filling.into()];
+        keep.numbers("places", &mut places)?;
+        if let [stored, pieces, filling] = places.as_slice() {
+            self.stored = *stored as usize;
+            (self.pieces, self.filling) = (*pieces, *filling == 1);
+        }
+        keep.random("random", &mut self.rng)
+    }
+
+    /// Pieces taken from the source so far.
+    pub(super) fn pieces(&self) -> u64 {
+        self.pieces
     }
 
     /// Moves rows of the piece into free slots.
@@ -131,6 +165,10 @@ mod tests {
             self.0 += 7;
             Matrix::new(7, 1, values)
         }
+
+        fn skip(&mut self) {
+            self.0 += 7;
+        }
     }
 
     fn draws(total: usize, seed: u64) -> Vec<u32> {
@@ -161,6 +199,14 @@ mod tests {
         let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, 0));
         let flow = buffer.refill(6, 100, &mut source, &mut |_| Flow::Break(()));
         assert!(flow.unwrap().is_break());
-        assert_eq!(buffer.draw(40).1.len(), 7);
+        assert_eq!(buffer.order.len(), 7);
+        let flow = buffer.refill(6, 100, &mut source, &mut |_| Flow::Continue(()));
+        assert!(flow.unwrap().is_continue());
+        assert_eq!(buffer.order.len(), 40);
+        // As if it had never been broken off.
+        let mut drawn: Vec<u32> = Vec::new();
+        let (held, rows) = buffer.draw(6);
+        drawn.extend(rows.iter().map(|row| held.row(*row as usize)[0] as u32));
+        assert_eq!(drawn, draws(500, 0)[..6]);
     }
 }

@@ -1,6 +1,9 @@
 //! Which features have been silent for so long that AuxK takes them up.
 
 use super::Spec;
+use crate::error::Result;
+use crate::sae::Latents;
+use crate::sae::state::Keep;
 
 /// A limit of Gao et al. 2024, for long runs.
 const LIMIT: u64 = 10_000_000;
@@ -30,12 +33,20 @@ impl Dead {
         }
     }
 
-    /// Counts a batch of `tokens` in which `active` features fired.
-    pub(super) fn count(&mut self, tokens: usize, active: &[u32]) {
-        self.seen += tokens as u64;
-        for feature in active {
-            self.last[*feature as usize] = self.seen;
+    /// Counts a batch: features whose activation is not 0 fired.
+    pub(super) fn count(&mut self, latents: &Latents) {
+        self.seen += latents.rows() as u64;
+        for (feature, act) in latents.features.iter().zip(&latents.acts) {
+            if *act != 0.0 {
+                self.last[*feature as usize] = self.seen;
+            }
         }
+    }
+
+    /// See [`Keep`].
+    pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        keep.number("seen", &mut self.seen)?;
+        keep.numbers("last_active", &mut self.last)
     }
 
     /// Silent for longer than the limit, ascending.
@@ -60,13 +71,24 @@ mod tests {
     #[test]
     fn a_feature_is_dead_when_silent_for_more_than_the_limit() {
         let mut dead = Dead::new(3, 20);
-        dead.count(10, &[0, 1]);
-        dead.count(10, &[1]);
+        let batch = |active: &[u32]| {
+            let mut latents = Latents::empty(9);
+            // An entry of activation 0 is no sign of life.
+            let acts: Vec<f32> = (0..active.len()).map(|i| 1.0 - i as f32 / 2.0).collect();
+            latents.push_row(active, &acts);
+            latents
+        };
+        dead.count(&batch(&[0, 1]));
+        dead.count(&batch(&[0, 1, 2]).of_features(1..2));
         assert_eq!(dead.features(), Vec::<u32>::new());
-        dead.count(10, &[1]);
+        dead.count(&batch(&[1]));
         assert_eq!(dead.features(), [2]);
-        dead.count(10, &[2, 1]);
+        let mut zero = batch(&[1, 2]);
+        zero.acts[1] = 0.0;
+        dead.count(&zero);
+        assert_eq!(dead.features(), [0, 2]);
+        dead.count(&batch(&[1, 2]));
         assert_eq!(dead.features(), [0]);
-        assert_eq!(dead.seen(), 40);
+        assert_eq!(dead.seen(), 50);
     }
 }

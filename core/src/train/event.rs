@@ -1,5 +1,6 @@
 //! What a run reports while it goes and when it ends.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::sae::Sae;
@@ -13,12 +14,17 @@ pub struct Progress {
     pub steps: u64,
     /// Activations seen.
     pub tokens_seen: u64,
-    /// Normalised squared error plus AuxK's part.
+    /// Normalised squared error and the variant's other terms.
     pub loss: f64,
     /// Fraction of variance unexplained of this step's batch.
     pub fvu: f64,
     /// Mean active features per token of this step's batch.
     pub l0: f64,
+    /// L0 under the rule for later use, where that is not the rule of training (one threshold, or thresholds by feature, instead of a budget); measured now
+    /// and then.
+    pub inference_l0: Option<f64>,
+    /// FVU under the same.
+    pub inference_fvu: Option<f64>,
     /// Share of features silent for longer than the dead limit.
     pub dead_fraction: f64,
     /// Activations per second lately.
@@ -46,6 +52,8 @@ pub struct Outcome {
     pub sae: Sae,
     /// Activations seen.
     pub tokens_seen: u64,
+    /// The checkpoint that the run can go on from, if one was written.
+    pub checkpoint: Option<PathBuf>,
     /// Whether the observer stopped it.
     pub stopped: bool,
     /// L0, FVU, loss over the last steps (a hundred at most), dead share at the end.

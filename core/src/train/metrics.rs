@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::event::Progress;
 use super::step::Report;
+use crate::error::Result;
+use crate::sae::state::Keep;
 
 /// Steps that the figures at the end are over, at most.
 const LAST: usize = 100;
@@ -72,9 +74,86 @@ impl Metrics {
         (after - before) as f64 / seconds.max(1e-9)
     }
 
+    /// What the figures at the end need; see [`Keep`].
+    pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        let now = self.now;
+        let inference = [now.inference_l0, now.inference_fvu].map(|x| x.unwrap_or(f64::NAN));
+        let mut counts = vec![now.step, now.tokens_seen];
+        keep.numbers("counts", &mut counts)?;
+        let mut figures = vec![
+            now.loss,
+            now.fvu,
+            now.l0,
+            inference[0],
+            inference[1],
+            now.dead_fraction,
+        ];
+        keep.reals("figures", &mut figures)?;
+        let mut reports: Vec<f64> = self.reports.iter().flat_map(numbers).collect();
+        keep.reals("reports", &mut reports)?;
+        self.reports = reports.as_chunks().0.iter().map(report).collect();
+        let known = |x: f64| Some(x).filter(|x| !x.is_nan());
+        if let ([step, tokens_seen], [loss, fvu, l0, inference_l0, inference_fvu, dead]) =
+            (counts.as_slice(), figures.as_slice())
+        {
+            self.now = Progress {
+                step: *step,
+                tokens_seen: *tokens_seen,
+                loss: *loss,
+                fvu: *fvu,
+                l0: *l0,
+                inference_l0: known(*inference_l0),
+                inference_fvu: known(*inference_fvu),
+                dead_fraction: *dead,
+                ..now
+            };
+        }
+        self.clock = VecDeque::from([(Instant::now(), self.now.tokens_seen)]);
+        Ok(())
+    }
+
     /// Steps in all.
     pub(super) fn steps(&self) -> u64 {
         self.steps
+    }
+}
+
+/// What figures are made of.
+fn numbers(report: &Report) -> [f64; 8] {
+    let (kept, left) = report.inference.unwrap_or((usize::MAX, 0.0));
+    [
+        report.tokens as f64,
+        report.loss,
+        report.squared,
+        report.variance,
+        report.active as f64,
+        report.dead_fraction,
+        kept as f64,
+        left,
+    ]
+}
+
+/// The same back.
+fn report(numbers: &[f64; 8]) -> Report {
+    let [
+        tokens,
+        loss,
+        squared,
+        variance,
+        active,
+        dead_fraction,
+        kept,
+        left,
+    ] = *numbers;
+    Report {
+        tokens: tokens as usize,
+        loss,
+        squared,
+        variance,
+        active: active as usize,
+        dead_fraction,
+        inference: (kept < usize::MAX as f64).then_some((kept as usize, left)),
+        ..Report::default()
     }
 }
 
@@ -82,7 +161,14 @@ impl Metrics {
 fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Progress) -> Progress {
     let (mut tokens, mut loss, mut squared, mut variance, mut active) = (0, 0.0, 0.0, 0.0, 0);
     let mut dead_fraction = base.dead_fraction;
+    let mut inference = (0, 0, 0.0, 0.0);
     for report in reports {
+        if let Some((active, squared)) = report.inference {
+            inference.0 += report.tokens;
+            inference.1 += active;
+            inference.2 += squared;
+            inference.3 += report.variance;
+        }
         tokens += report.tokens;
         loss += report.loss * report.tokens as f64;
         squared += report.squared;
@@ -91,7 +177,18 @@ fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Progress) -> Pro
         dead_fraction = report.dead_fraction;
     }
     let tokens = tokens.max(1) as f64;
+    let (measured, kept, left, spread) = inference;
     Progress {
+        inference_l0: if measured > 0 {
+            Some(kept as f64 / measured as f64)
+        } else {
+            base.inference_l0
+        },
+        inference_fvu: if spread > 0.0 {
+            Some(left / spread)
+        } else {
+            base.inference_fvu
+        },
         loss: loss / tokens,
         // A batch of equal activations has no variance to explain.
         fvu: if variance > 0.0 {

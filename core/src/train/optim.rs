@@ -3,27 +3,27 @@
 //! A feature's gradients are sums over the tokens where it is active, in the order of tokens, so each feature is one thread's work from first to last:
 //! no gradient is dense in tokens, none is stored for all features, none is added by two threads.
 
+mod help;
+
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use super::step::Aux;
 use crate::dims::Matrix;
+use crate::error::Result;
 use crate::kernels::adam::{Rates, Row, adam};
-use crate::kernels::residual::Residual;
 use crate::kernels::residual::cpu::products;
 use crate::kernels::sparse_decode::cpu::{Weighted, add_rows};
 use crate::sae::Latents;
+use crate::sae::state::Keep;
+
+pub(super) use help::DeadGradients;
 
 /// Features of a chunk: one thread's unit of work.
 const CHUNK: usize = 512;
 /// Tokens whose rows stay in the second-level cache while all features of a chunk read them.
 const SPAN: usize = 1_024;
-/// Most of dead features, which are active on many tokens: fewer chunks read the tokens' rows less often.
-const DEAD_CHUNK: usize = 64;
-/// Tokens whose rows stay in the first-level cache while all features of such a chunk read them.
-const BLOCK: usize = 32;
 
 /// A parameter with its moments.
 #[derive(Debug, Clone)]
@@ -42,6 +42,13 @@ impl Parameter {
             m: zeros.clone(),
             v: zeros,
         }
+    }
+
+    /// Value and moments; see [`Keep`].
+    pub(super) fn state(&mut self, name: &str, keep: &mut dyn Keep) -> Result<()> {
+        keep.matrix(name, &mut self.value)?;
+        keep.matrix(&format!("{name}.m"), &mut self.m)?;
+        keep.matrix(&format!("{name}.v"), &mut self.v)
     }
 
     /// All of it as one row.
@@ -83,13 +90,20 @@ pub(super) struct ByFeature {
     tokens: Vec<u32>,
     /// `[nnz]`.
     acts: Vec<f32>,
-    /// `[nnz]`.
+    /// `[nnz]`, of the pre-activations.
     d_acts: Vec<f32>,
+    /// `[nnz]`, of the encoder's bias, where it is not the same.
+    d_bias: Option<Vec<f32>>,
 }
 
 impl ByFeature {
-    /// Sorts the entries of `latents` and their `d_acts` by feature (counting sort; stable, so tokens ascend).
-    pub(super) fn of(latents: &Latents, d_acts: &[f32], features: usize) -> Self {
+    /// Sorts the entries of `latents` and their gradients by feature (counting sort; stable, so tokens ascend).
+    pub(super) fn of(
+        latents: &Latents,
+        d_acts: &[f32],
+        d_bias: Option<&[f32]>,
+        features: usize,
+    ) -> Self {
         let mut offsets = vec![0_u32; features + 1];
         for feature in &latents.features {
             offsets[*feature as usize + 1] += 1;
@@ -103,6 +117,7 @@ impl ByFeature {
             tokens: vec![0; latents.features.len()],
             acts: vec![0.0; latents.features.len()],
             d_acts: vec![0.0; latents.features.len()],
+            d_bias: d_bias.map(|d_bias| vec![0.0; d_bias.len()]),
         };
         for token in 0..latents.rows() {
             for entry in latents.range(token) {
@@ -111,6 +126,9 @@ impl ByFeature {
                 sorted.tokens[at] = token as u32;
                 sorted.acts[at] = latents.acts[entry];
                 sorted.d_acts[at] = d_acts[entry];
+                if let (Some(sorted), Some(d_bias)) = (&mut sorted.d_bias, d_bias) {
+                    sorted[at] = d_bias[entry];
+                }
                 *place += 1;
             }
         }
@@ -148,10 +166,17 @@ impl ByFeature {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term<'a> {
     pub(super) by_feature: &'a ByFeature,
-    /// `[n, d]`: target less reconstruction.
-    pub(super) residual: &'a Matrix,
+    /// For the features up to each end, `[n, d]`: target less reconstruction.
+    pub(super) tables: &'a [(usize, &'a Matrix)],
     /// −2 · weight / denominator.
     pub(super) scale: f32,
+}
+
+impl<'a> Term<'a> {
+    fn table(self, feature: usize) -> &'a Matrix {
+        let table = self.tables.iter().find(|(end, _)| feature < *end);
+        table.or(self.tables.last()).expect("a term has a table").1
+    }
 }
 
 /// Gradients of some features, in the order of their list.
@@ -163,6 +188,8 @@ pub(super) struct Gradients {
     pub(super) w_dec: Matrix,
     /// `[features]`.
     pub(super) b_enc: Vec<f32>,
+    /// `[features]`: of a bias that every reading of the encoder sees, which is what `b_dec` is to it.
+    pub(super) read: Vec<f32>,
 }
 
 impl Gradients {
@@ -171,6 +198,7 @@ impl Gradients {
             w_enc: Matrix::zeros(features, d),
             w_dec: Matrix::zeros(features, d),
             b_enc: vec![0.0; features],
+            read: vec![0.0; features],
         }
     }
 
@@ -180,167 +208,29 @@ impl Gradients {
     fn add(&mut self, term: Term<'_>, centred: &Matrix, features: Range<usize>) {
         let by = term.by_feature;
         let weights = [&by.acts, &by.d_acts];
-        let tables = [(term.scale, term.residual), (1.0, centred)];
         let into = [&mut self.w_dec, &mut self.w_enc];
-        for ((weights, table), into) in weights.into_iter().zip(tables).zip(into) {
+        for (kind, (weights, into)) in weights.into_iter().zip(into).enumerate() {
             let mut next: Vec<usize> = features.clone().map(|f| by.places(f).start).collect();
             for start in (0..centred.rows()).step_by(SPAN) {
                 for (i, (feature, next)) in features.clone().zip(&mut next).enumerate() {
                     let range = by.within(feature, *next, start..start + SPAN);
                     *next = range.end;
+                    let table = match kind {
+                        0 => (term.scale, term.table(feature)),
+                        _ => (1.0, centred),
+                    };
                     add_rows(into.row_mut(i), by.rows(range, weights, table));
                 }
             }
         }
-        for (feature, b_enc) in features.zip(&mut self.b_enc) {
-            *b_enc += by.d_acts[by.places(feature)].iter().sum::<f32>();
-        }
-    }
-}
-
-/// AuxK's term of the loss; its latents number the dead features from 0.
-#[derive(Debug, Clone, Copy)]
-struct DeadTerm<'a> {
-    latents: &'a Latents,
-    left: &'a Residual,
-    /// −2 · weight / denominator.
-    scale: f32,
-}
-
-impl DeadTerm<'_> {
-    /// Gradients of some dead features. They are active on so many tokens that a block of tokens is sorted by feature at a time, whose rows then stay in
-    /// the first-level cache; the order of additions to one feature is that of tokens.
-    fn gradients(self, centred: &Matrix, range: Range<usize>) -> Gradients {
-        let mut all = Gradients::zeros(range.len(), centred.columns());
-        let mut lists = vec![Active::EMPTY; range.len()];
-        for start in (0..centred.rows()).step_by(BLOCK) {
-            for list in &mut lists {
-                list.count = 0;
-            }
-            for token in start..(start + BLOCK).min(centred.rows()) {
-                self.sort(token, &range, &mut lists);
-            }
-            for (i, list) in lists.iter().enumerate() {
-                let rows = list.rows(&list.acts, self.scale, &self.left.residual);
-                add_rows(all.w_dec.row_mut(i), rows);
-            }
-            for (i, list) in lists.iter().enumerate() {
-                let rows = list.rows(&list.d_acts, 1.0, centred);
-                add_rows(all.w_enc.row_mut(i), rows);
-                all.b_enc[i] += list.d_acts[..list.count].iter().sum::<f32>();
-            }
-        }
-        all
-    }
-
-    /// Adds a token's entries to the lists of their features.
-    fn sort(self, token: usize, range: &Range<usize>, lists: &mut [Active]) {
-        let entries = self.latents.range(token);
-        let features = &self.latents.features[entries.clone()];
-        let from = features.partition_point(|feature| (*feature as usize) < range.start);
-        let entries = entries.start + from..entries.end;
-        let values = self.latents.acts[entries.clone()]
-            .iter()
-            .zip(&self.left.d_acts[entries]);
-        for (feature, (act, d_act)) in features[from..].iter().zip(values) {
-            let Some(list) = lists.get_mut(*feature as usize - range.start) else {
-                break;
+        for (i, feature) in features.enumerate() {
+            let places = by.places(feature);
+            let read = by.d_acts[places.clone()].iter().sum::<f32>();
+            self.read[i] += read;
+            self.b_enc[i] += match &by.d_bias {
+                Some(d_bias) => d_bias[places].iter().sum::<f32>(),
+                None => read,
             };
-            list.add(token, *act, *d_act);
-        }
-    }
-}
-
-/// Tokens of a block on which one feature is active.
-#[derive(Debug, Clone)]
-struct Active {
-    count: usize,
-    tokens: [u32; BLOCK],
-    acts: [f32; BLOCK],
-    d_acts: [f32; BLOCK],
-}
-
-impl Active {
-    const EMPTY: Self = Self {
-        count: 0,
-        tokens: [0; BLOCK],
-        acts: [0.0; BLOCK],
-        d_acts: [0.0; BLOCK],
-    };
-
-    #[inline]
-    fn add(&mut self, token: usize, act: f32, d_act: f32) {
-        // A block has BLOCK tokens, a power of two: nothing is lost, and the compiler sees that no index is out of range.
-        let at = self.count % BLOCK;
-        self.tokens[at] = token as u32;
-        self.acts[at] = act;
-        self.d_acts[at] = d_act;
-        self.count += 1;
-    }
-
-    fn rows<'a>(&'a self, weights: &'a [f32], scale: f32, table: &'a Matrix) -> Weighted<'a> {
-        Weighted {
-            rows: &self.tokens[..self.count],
-            weights: &weights[..self.count],
-            scale,
-            table: table.values(),
-        }
-    }
-}
-
-/// What AuxK gives to the dead features, which are active on many tokens each.
-#[derive(Debug, Clone, Default)]
-pub(super) struct DeadGradients {
-    /// Ascending.
-    features: Vec<u32>,
-    /// Features of each chunk but the last.
-    chunk: usize,
-    chunks: Vec<Gradients>,
-}
-
-impl DeadGradients {
-    /// Of AuxK's code and what it left, a chunk of dead features at a time; equal chunks, so that no thread waits for another. A feature's sums do not depend
-    /// on its chunk.
-    pub(super) fn of(aux: Aux, left: &Residual, centred: &Matrix) -> Self {
-        let features = aux.dead;
-        let tasks = 2 * rayon::current_num_threads();
-        let chunk = features.len().div_ceil(tasks).clamp(1, DEAD_CHUNK);
-        let chunks = (0..features.len().div_ceil(chunk))
-            .into_par_iter()
-            .map(|at| {
-                let range = at * chunk..((at + 1) * chunk).min(features.len());
-                let term = DeadTerm {
-                    latents: &aux.latents,
-                    left,
-                    scale: aux.scale,
-                };
-                term.gradients(centred, range)
-            })
-            .collect();
-        Self {
-            features,
-            chunk,
-            chunks,
-        }
-    }
-
-    /// Adds those of features `first..first + count` to `into`.
-    fn add_to(&self, into: &mut Gradients, first: usize, count: usize) {
-        let from = self.features.partition_point(|f| (*f as usize) < first);
-        let to = self
-            .features
-            .partition_point(|f| (*f as usize) < first + count);
-        for place in from..to {
-            let (chunk, at) = (&self.chunks[place / self.chunk], place % self.chunk);
-            let i = self.features[place] as usize - first;
-            let add = |into: &mut Matrix, from: &Matrix| {
-                for (into, from) in into.row_mut(i).iter_mut().zip(from.row(at)) {
-                    *into += from;
-                }
-            };
-            add(&mut into.w_enc, &chunk.w_enc);
-            add(&mut into.w_dec, &chunk.w_dec);
-            into.b_enc[i] += chunk.b_enc[at];
         }
     }
 }
@@ -382,11 +272,54 @@ pub(super) struct Features {
     pub(super) w_enc: Parameter,
     /// `[f, 1]`.
     pub(super) b_enc: Parameter,
-    /// `[f, d]`, rows of length 1.
+    /// `[f, d]`, rows of length 1 unless they are free.
     pub(super) w_dec: Parameter,
+    /// Whether decoder rows may have any length. Then all gradients are those of the folded dictionary: decoder rows over their length, encoder rows and
+    /// biases times it.
+    pub(super) free: bool,
+}
+
+/// A dictionary whose decoder rows have length 1.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Folded {
+    pub(super) w_enc: Matrix,
+    pub(super) b_enc: Vec<f32>,
+    pub(super) w_dec: Matrix,
 }
 
 impl Features {
+    /// The same dictionary with decoder rows of length 1, into `folded`; a row of zeros stays.
+    pub(super) fn fold(&self, folded: &mut Folded) {
+        let d = self.w_dec.value.columns().max(1);
+        folded.w_enc.clone_from(&self.w_enc.value);
+        folded.w_dec.clone_from(&self.w_dec.value);
+        folded.b_enc.clear();
+        folded.b_enc.extend_from_slice(self.b_enc.value.values());
+        (folded.w_enc.values_mut().par_chunks_mut(d))
+            .zip(folded.w_dec.values_mut().par_chunks_mut(d))
+            .zip(folded.b_enc.par_iter_mut())
+            .with_min_len(64)
+            .for_each(|((w_enc, w_dec), b_enc)| {
+                let length = dot(w_dec, w_dec).sqrt();
+                if length > 0.0 {
+                    for w in w_enc.iter_mut() {
+                        *w *= length;
+                    }
+                    for w in w_dec.iter_mut() {
+                        *w /= length;
+                    }
+                    *b_enc *= length;
+                }
+            });
+    }
+
+    /// Parameters and moments; see [`Keep`].
+    pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.w_enc.state("w_enc", keep)?;
+        self.b_enc.state("b_enc", keep)?;
+        self.w_dec.state("w_dec", keep)
+    }
+
     /// One step: gradients of both terms, the decoder's made orthogonal to its rows, Adam, rows back to length 1.
     pub(super) fn step(
         &mut self,
@@ -396,6 +329,7 @@ impl Features {
         rates: Rates,
     ) -> Passed {
         let d = centred.columns();
+        let free = self.free;
         let passed: Vec<Passed> = self
             .w_enc
             .par_chunks(CHUNK)
@@ -405,9 +339,12 @@ impl Features {
             .map(|(chunk, ((w_enc, w_dec), b_enc))| {
                 let begun = Instant::now();
                 let count = b_enc.value.len();
-                let gradients = gradients(main, dead, centred, chunk * CHUNK, count);
+                let mut gradients = gradients(main, dead, centred, chunk * CHUNK, count);
+                if free {
+                    unfold(&mut gradients, [w_enc.value, w_dec.value, b_enc.value], d);
+                }
                 let after = begun.elapsed();
-                let mut passed = update(&gradients, [w_enc, w_dec, b_enc], d, rates);
+                let mut passed = update(&gradients, [w_enc, w_dec, b_enc], (d, free), rates);
                 passed.spent.gradients = after;
                 passed
             })
@@ -428,10 +365,35 @@ impl Features {
     }
 }
 
+/// Gradients of the folded dictionary into those of the one that is kept: with `n` the length of a decoder row and `u` its direction,
+/// `w_enc: n·g`, `b_enc: n·g`, `w_dec: (g − (g·u)u)/n + (g_enc·w_enc + g_b·b_enc)·u`.
+fn unfold(gradients: &mut Gradients, [w_enc, w_dec, b_enc]: [&[f32]; 3], d: usize) {
+    for (i, row) in w_dec.chunks_exact(d).enumerate() {
+        let length = dot(row, row).sqrt();
+        if length == 0.0 {
+            continue;
+        }
+        let through =
+            dot(gradients.w_enc.row(i), &w_enc[i * d..(i + 1) * d]) + gradients.b_enc[i] * b_enc[i];
+        let across = gradients.w_dec.row_mut(i);
+        let along = dot(across, row) / length;
+        for (g, w) in across.iter_mut().zip(row) {
+            let u = w / length;
+            *g = (*g - along * u) / length + through * u;
+        }
+        let encoder = gradients.w_enc.row_mut(i);
+        for g in encoder.iter_mut() {
+            *g *= length;
+        }
+        gradients.b_enc[i] *= length;
+        gradients.read[i] *= length;
+    }
+}
+
 fn update(
     gradients: &Gradients,
     [mut w_enc, mut w_dec, mut b_enc]: [Row<'_>; 3],
-    d: usize,
+    (d, free): (usize, bool),
     rates: Rates,
 ) -> Passed {
     let begun = Instant::now();
@@ -440,7 +402,7 @@ fn update(
     let all: Vec<u32> = (0..count as u32).collect();
     let read = Weighted {
         rows: &all,
-        weights: &gradients.b_enc,
+        weights: &gradients.read,
         scale: 1.0,
         table: w_enc.value,
     };
@@ -451,12 +413,14 @@ fn update(
     for i in 0..count {
         let mut row = part(&mut w_dec, i, d);
         across.copy_from_slice(gradients.w_dec.row(i));
-        remove_parallel(&mut across, row.value);
+        if !free {
+            remove_parallel(&mut across, row.value);
+        }
         adam(&mut row, &across, rates);
     }
     let adam_spent = begun.elapsed();
-    for row in w_dec.value.chunks_exact_mut(d) {
-        to_length_one(row);
+    if !free {
+        w_dec.value.chunks_exact_mut(d).for_each(to_length_one);
     }
     Passed {
         through_encoder: through.into_iter().map(f64::from).collect(),

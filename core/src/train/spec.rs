@@ -1,22 +1,59 @@
-//! Everything that decides a run, each setting described once: the command line's flags, the window's form and the report are built from `SETTINGS`.
+//! Everything that decides a run.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
-use std::str::FromStr;
 
 use serde_json::Value;
 
+use super::settings::{AUTO, SETTINGS, Setting};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
+use crate::sae::{Variant, Zipf};
 
-/// The text of a setting left to the program.
-const AUTO: &str = "auto";
+/// How JumpReLU charges active features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SparsityPenalty {
+    /// Their number.
+    Step,
+    /// tanh of their activations.
+    Tanh,
+    /// The square of how far their number is from `k`.
+    Target,
+}
+
+/// What a gradient SAE's decoder gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GradientValues {
+    /// The pre-activations of what the scores select.
+    PreActivations,
+    /// The scores.
+    Scores,
+}
+
+/// How long decoder rows are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoder {
+    /// 1, always.
+    Unit,
+    /// As training has it.
+    Free,
+}
+
+/// How activations are scaled for training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Normalise {
+    /// So that a sample's mean of ‖x − mean‖² is `d`.
+    Dataset,
+    /// Not at all.
+    None,
+}
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// Hook to read.
     pub hook: HookPoint,
+    /// How active features are chosen.
+    pub variant: Variant,
     /// Features, `f`.
     pub features: usize,
     /// Active per token, `k`.
@@ -39,6 +76,34 @@ pub struct Spec {
     pub aux_coefficient: f64,
     /// Activations after which a silent feature counts as dead; none: min(10 M, 5 % of the run).
     pub dead_after: Option<u64>,
+    /// Weight of the sparsity penalty; none: see [`Spec::sparsity`].
+    pub sparsity_coefficient: Option<f64>,
+    /// Share of the steps over which the penalty rises.
+    pub sparsity_warmup: f64,
+    /// What JumpReLU charges.
+    pub sparsity_penalty: SparsityPenalty,
+    /// Width of JumpReLU's rectangle, in root mean squares of a coordinate.
+    pub bandwidth: f64,
+    /// JumpReLU's first threshold, in the same unit.
+    pub initial_threshold: f64,
+    /// Weight of |g| over its mean in a gradient SAE's ranking.
+    pub beta: f64,
+    /// What a gradient SAE's decoder gets.
+    pub gradient_values: GradientValues,
+    /// Exponent of the Zipf law; none: fitted.
+    pub zipf_alpha: Option<f64>,
+    /// Offset of the Zipf law; none: fitted.
+    pub zipf_beta: Option<f64>,
+    /// Share of the law's density below which a feature is under-used.
+    pub zipf_tau: f64,
+    /// Share of the steps before features choose.
+    pub phase: f64,
+    /// Nested dictionaries of a Matryoshka.
+    pub levels: usize,
+    /// How long decoder rows are.
+    pub decoder: Decoder,
+    /// How activations are scaled.
+    pub normalise: Normalise,
     /// Start `b_dec` at the geometric median instead of the mean.
     pub geometric_median: bool,
     /// Activations held in the shuffle buffer.
@@ -47,253 +112,12 @@ pub struct Spec {
     pub facts: BTreeMap<String, Value>,
 }
 
-/// What values a setting takes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Range {
-    /// A whole number.
-    Whole {
-        /// Least value.
-        least: u64,
-        /// Greatest value.
-        most: u64,
-    },
-    /// A number.
-    Real {
-        /// Least value.
-        least: f64,
-        /// Greatest value.
-        most: f64,
-    },
-    /// `true` or `false`.
-    Switch,
-}
-
-/// One setting: how it is named, explained, bounded, read and written.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    /// Name in files and reports.
-    pub key: &'static str,
-    /// Its flag without the two dashes: the key with `-` for `_`.
-    pub flag: &'static str,
-    /// Name in the form, sentence case.
-    pub label: &'static str,
-    /// What it does, one phrase.
-    pub help: &'static str,
-    /// Unit of its value; empty for a pure number.
-    pub unit: &'static str,
-    /// What values it takes.
-    pub range: Range,
-    /// What `auto` stands for, where the program may choose.
-    pub auto: Option<&'static str>,
-    get: fn(&Spec) -> String,
-    set: fn(&mut Spec, &str) -> Option<()>,
-}
-
-fn parse<T: FromStr>(into: &mut T, text: &str) -> Option<()> {
-    *into = text.parse().ok()?;
-    Some(())
-}
-
-fn parse_auto<T: FromStr>(into: &mut Option<T>, text: &str) -> Option<()> {
-    *into = match text {
-        AUTO => None,
-        text => Some(text.parse().ok()?),
-    };
-    Some(())
-}
-
-fn or_auto<T: Display>(value: Option<&T>) -> String {
-    value.map_or_else(|| AUTO.to_owned(), T::to_string)
-}
-
-/// All settings but the hook, in the order of the form.
-pub const SETTINGS: &[Setting] = &[
-    Setting {
-        key: "features",
-        flag: "features",
-        label: "Features",
-        help: "Size of the dictionary",
-        unit: "features",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 24,
-        },
-        auto: None,
-        get: |spec| spec.features.to_string(),
-        set: |spec, text| parse(&mut spec.features, text),
-    },
-    Setting {
-        key: "k",
-        flag: "k",
-        label: "Active per token",
-        help: "Features that may be active on one token (TopK)",
-        unit: "features",
-        range: Range::Whole {
-            least: 1,
-            most: 4_096,
-        },
-        auto: None,
-        get: |spec| spec.k.to_string(),
-        set: |spec, text| parse(&mut spec.k, text),
-    },
-    Setting {
-        key: "tokens",
-        flag: "tokens",
-        label: "Length",
-        help: "Activations to train on; a used-up corpus is shuffled and read again",
-        unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 40,
-        },
-        auto: None,
-        get: |spec| spec.tokens.to_string(),
-        set: |spec, text| parse(&mut spec.tokens, text),
-    },
-    Setting {
-        key: "seed",
-        flag: "seed",
-        label: "Seed",
-        help: "Decides initialisation, order and shuffling",
-        unit: "",
-        range: Range::Whole {
-            least: 0,
-            most: u64::MAX,
-        },
-        auto: None,
-        get: |spec| spec.seed.to_string(),
-        set: |spec, text| parse(&mut spec.seed, text),
-    },
-    Setting {
-        key: "batch",
-        flag: "batch",
-        label: "Batch",
-        help: "Activations per step",
-        unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 20,
-        },
-        auto: None,
-        get: |spec| spec.batch.to_string(),
-        set: |spec, text| parse(&mut spec.batch, text),
-    },
-    Setting {
-        key: "learning_rate",
-        flag: "learning-rate",
-        label: "Learning rate",
-        help: "Peak rate of Adam, on activations scaled to unit variance",
-        unit: "",
-        range: Range::Real {
-            least: 1e-8,
-            most: 1.0,
-        },
-        auto: Some("4e-4 · √(16,384 / features), 0.002 at most"),
-        get: |spec| or_auto(spec.learning_rate.as_ref()),
-        set: |spec, text| parse_auto(&mut spec.learning_rate, text),
-    },
-    Setting {
-        key: "warmup",
-        flag: "warmup",
-        label: "Warm-up",
-        help: "Share of the steps over which the learning rate rises linearly",
-        unit: "of the run",
-        range: Range::Real {
-            least: 0.0,
-            most: 1.0,
-        },
-        auto: None,
-        get: |spec| spec.warmup.to_string(),
-        set: |spec, text| parse(&mut spec.warmup, text),
-    },
-    Setting {
-        key: "decay",
-        flag: "decay",
-        label: "Decay",
-        help: "Share of the steps at the end over which the learning rate falls linearly to 0",
-        unit: "of the run",
-        range: Range::Real {
-            least: 0.0,
-            most: 1.0,
-        },
-        auto: None,
-        get: |spec| spec.decay.to_string(),
-        set: |spec, text| parse(&mut spec.decay, text),
-    },
-    Setting {
-        key: "k_aux",
-        flag: "k-aux",
-        label: "AuxK features",
-        help: "Dead features per token that AuxK lets explain the error",
-        unit: "features",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 20,
-        },
-        auto: Some("half the activation's width"),
-        get: |spec| or_auto(spec.k_aux.as_ref()),
-        set: |spec, text| parse_auto(&mut spec.k_aux, text),
-    },
-    Setting {
-        key: "aux_coefficient",
-        flag: "aux-coefficient",
-        label: "AuxK weight",
-        help: "Weight of AuxK's loss; 0 leaves it out",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 10.0,
-        },
-        auto: None,
-        get: |spec| spec.aux_coefficient.to_string(),
-        set: |spec, text| parse(&mut spec.aux_coefficient, text),
-    },
-    Setting {
-        key: "dead_after",
-        flag: "dead-after",
-        label: "Dead after",
-        help: "Activations after which a silent feature counts as dead",
-        unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 40,
-        },
-        auto: Some("10 million or 5 % of the run, whichever is less"),
-        get: |spec| or_auto(spec.dead_after.as_ref()),
-        set: |spec, text| parse_auto(&mut spec.dead_after, text),
-    },
-    Setting {
-        key: "geometric_median",
-        flag: "geometric-median",
-        label: "Geometric median",
-        help: "Start the decoder's bias at the geometric median of the activations instead of their mean",
-        unit: "",
-        range: Range::Switch,
-        auto: None,
-        get: |spec| spec.geometric_median.to_string(),
-        set: |spec, text| parse(&mut spec.geometric_median, text),
-    },
-    Setting {
-        key: "buffer",
-        flag: "buffer",
-        label: "Shuffle buffer",
-        help: "Activations held in memory and drawn from at random; half is read anew at a time",
-        unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 26,
-        },
-        auto: None,
-        get: |spec| spec.buffer.to_string(),
-        set: |spec, text| parse(&mut spec.buffer, text),
-    },
-];
-
 impl Spec {
     /// Sensible settings for `hook`.
     pub fn default_for(hook: HookPoint) -> Self {
         Self {
             hook,
+            variant: Variant::TopK,
             features: if hook.is_z() { 1_024 } else { 2_048 },
             k: if hook.is_z() { 24 } else { 32 },
             tokens: 2_000_000,
@@ -305,6 +129,20 @@ impl Spec {
             k_aux: None,
             aux_coefficient: 1.0 / 32.0,
             dead_after: None,
+            sparsity_coefficient: None,
+            sparsity_warmup: 0.1,
+            sparsity_penalty: SparsityPenalty::Target,
+            bandwidth: 0.05,
+            initial_threshold: 0.01,
+            beta: 1.0,
+            gradient_values: GradientValues::PreActivations,
+            zipf_alpha: None,
+            zipf_beta: None,
+            zipf_tau: 0.5,
+            phase: 0.6,
+            levels: 4,
+            decoder: Decoder::Unit,
+            normalise: Normalise::Dataset,
             geometric_median: true,
             buffer: 65_536,
             facts: BTreeMap::new(),
@@ -322,21 +160,11 @@ impl Spec {
         let text = text.trim();
         let mut changed = self.clone();
         let parsed = (setting.set)(&mut changed, text).is_some();
-        if parsed && (text == AUTO || within(&setting.range, &(setting.get)(&changed))) {
+        if parsed && (text == AUTO || setting.allows(&(setting.get)(&changed))) {
             *self = changed;
             return Ok(());
         }
-        let auto = if setting.auto.is_some() {
-            ", or `auto`"
-        } else {
-            ""
-        };
-        let range = match setting.range {
-            Range::Whole { least, most } => format!("a whole number from {least} to {most}"),
-            Range::Real { least, most } => format!("a number from {least} to {most}"),
-            Range::Switch => "`true` or `false`".to_owned(),
-        };
-        let what = format!("`{text}` cannot be used, give {range}{auto}");
+        let what = format!("`{text}` cannot be used, give {}", setting.takes());
         Err(Error::setting(key, what))
     }
 
@@ -344,6 +172,28 @@ impl Spec {
     pub fn peak_learning_rate(&self) -> f64 {
         self.learning_rate
             .unwrap_or_else(|| (4e-4 * (16_384.0 / self.features as f64).sqrt()).min(2e-3))
+    }
+
+    /// The weight of the sparsity penalty: the setting, else what suits the variant.
+    pub fn sparsity(&self) -> f64 {
+        let suits = match (self.variant, self.sparsity_penalty) {
+            (Variant::JumpRelu, SparsityPenalty::Target) => 1e-2,
+            (Variant::JumpRelu, _) => 1e-3,
+            _ => 0.1,
+        };
+        self.sparsity_coefficient.unwrap_or(suits)
+    }
+
+    /// The Zipf law, if it is given.
+    pub(crate) fn zipf(&self) -> Option<Zipf> {
+        let (alpha, beta) = (self.zipf_alpha?, self.zipf_beta?);
+        Some(Zipf { alpha, beta })
+    }
+
+    /// The settings that count for its variant.
+    pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
+        let variant = self.variant;
+        SETTINGS.iter().filter(move |s| s.counts_for(variant))
     }
 
     /// Steps of the run; the last one may be shorter than a batch.
@@ -357,7 +207,13 @@ impl Spec {
             let text = (setting.get)(self);
             self.clone().set(setting.key, &text)?;
         }
-        if self.k > self.features {
+        if self.zipf_alpha.is_some() != self.zipf_beta.is_some() {
+            let what =
+                "zipf_alpha and zipf_beta are one law: give both, or leave both to be fitted";
+            return Err(Error::setting("zipf_beta", what));
+        }
+        let counts = setting("k")?.counts_for(self.variant);
+        if counts && self.k > self.features {
             let what = format!(
                 "{} active features per token are more than the {} features there are, give less",
                 self.k, self.features
@@ -382,22 +238,11 @@ fn setting(key: &str) -> Result<&'static Setting> {
     })
 }
 
-fn within(range: &Range, text: &str) -> bool {
-    match *range {
-        Range::Whole { least, most } => text
-            .parse()
-            .is_ok_and(|value: u64| (least..=most).contains(&value)),
-        Range::Real { least, most } => text
-            .parse()
-            .is_ok_and(|value: f64| (least..=most).contains(&value)),
-        Range::Switch => true,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ids::Site;
+    use crate::train::Range;
 
     fn spec() -> Spec {
         Spec::default_for(HookPoint::block(2, Site::ResidPost))
@@ -447,7 +292,26 @@ mod tests {
         refused("warmup", "NaN", "from 0 to 1");
         refused("learning_rate", "-1", "or `auto`");
         refused("geometric_median", "maybe", "`true` or `false`");
+        refused("variant", "transformer", "relu, topk, batch-topk");
+        refused("decoder", "auto", "give unit, free");
         refused("sparsity", "1", "no such setting");
+    }
+
+    #[test]
+    fn the_table_names_every_variant_and_shows_each_its_own_settings() {
+        let setting = setting("variant").unwrap();
+        let names: Vec<_> = Variant::ALL.iter().map(|variant| variant.name()).collect();
+        assert!(matches!(setting.range, Range::Choice(words) if words == names));
+        let keys = |variant: Variant| -> Vec<&str> {
+            let mut spec = spec();
+            spec.variant = variant;
+            spec.settings().map(|setting| setting.key).collect()
+        };
+        assert!(keys(Variant::TopK).contains(&"k_aux"));
+        assert!(!keys(Variant::TopK).contains(&"beta"));
+        assert!(keys(Variant::Relu).contains(&"sparsity_coefficient"));
+        assert!(!keys(Variant::Relu).contains(&"k"));
+        assert!(keys(Variant::Matryoshka).contains(&"levels"));
     }
 
     #[test]
@@ -455,6 +319,11 @@ mod tests {
         let mut spec = spec();
         spec.features = 8;
         assert!(spec.validate().unwrap_err().to_string().starts_with("k: "));
+        spec.variant = Variant::Relu;
+        spec.validate().unwrap();
+        spec = self::spec();
+        spec.zipf_alpha = Some(1.0);
+        assert!(spec.validate().is_err());
         spec = self::spec();
         (spec.warmup, spec.decay) = (0.6, 0.6);
         assert!(spec.validate().is_err());

@@ -1,7 +1,8 @@
-//! One training step of a TopK SAE with AuxK: encode, what is left, gradients, new parameters.
+//! One training step: encode, what is left, gradients, new parameters. What the variants differ in is their [`Rule`].
 //!
-//! `loss = Σ(x̂ − x)² / (n · variance) + weight · Σ(ê − e)² / Σ(e − mean e)²`, where `variance` is fixed from a sample, `e = x − x̂` is a constant, and
-//! `ê` decodes, without bias, the `k_aux` largest positive pre-activations of dead features (Gao et al. 2024).
+//! `loss = Σ(x̂ − x)² / (n · variance) + the rule's terms + weight · Σ(ê − e)² / Σ(e − mean e)²`, where `variance` is fixed from a sample, `e = x − x̂` is a
+//! constant, and `ê` decodes, without bias, the `k_aux` largest positive pre-activations of dead features (AuxK; Gao et al. 2024) or of those that the rule
+//! names instead.
 
 use std::time::{Duration, Instant};
 
@@ -10,23 +11,24 @@ use rayon::prelude::*;
 use super::Spec;
 use super::dead::{self, Dead};
 use super::init::{Statistics, directions};
-use super::optim::{ByFeature, DeadGradients, Features, Parameter, Spent, Term};
-use crate::dims::Matrix;
+use super::optim::{ByFeature, DeadGradients, Features, Folded, Parameter, Spent, Term};
+use super::rules;
+use super::spec::{Decoder, Normalise};
+use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
-use crate::kernels::encode_topk::{encode_topk, encode_topk_guessing};
 use crate::kernels::residual::{Residual, residual};
-use crate::sae::{Latents, Provenance, Sae, Selection};
+use crate::sae::rule::{Added, Rule, Step};
+use crate::sae::state::{Keep, Within};
+use crate::sae::{Latents, Provenance, Sae, Selection, Variant};
 
 /// Rows centred by one task.
 const ROWS: usize = 64;
-/// How far below the last batch's least kept pre-activation the next one's is looked for.
-const CAUTION: f32 = 0.98;
 
 /// Activations of one step: rows of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// `[_, d]`.
+    /// `[_, d]`, or `[_, 2·d]` where each activation is followed by the gradient of the model's loss.
     pub from: &'a Matrix,
     /// Which rows.
     pub rows: &'a [u32],
@@ -56,7 +58,7 @@ pub struct Phases {
 pub struct Report {
     /// Activations.
     pub tokens: usize,
-    /// Normalised squared error plus AuxK's part.
+    /// All terms.
     pub loss: f64,
     /// Σ‖x − x̂‖², of scaled activations.
     pub squared: f64,
@@ -68,32 +70,47 @@ pub struct Report {
     pub aux_active: usize,
     /// Share of features dead.
     pub dead_fraction: f64,
+    /// Active pairs and Σ‖x − x̂‖² of the same batch under the rule for later use, where that was asked for and differs.
+    pub inference: Option<(usize, f64)>,
+    /// What a person should know.
+    pub note: Option<String>,
     /// Where the time went.
     pub phases: Phases,
 }
 
 /// A dictionary in training: parameters, moments, silent features.
 ///
-/// Inside, activations are scaled so that the sample's mean of ‖x − mean‖² is `d`: the learning rate then means the same at every hook. TopK commutes
-/// with a scale, so [`Trainer::sae`] takes it out of the biases again.
+/// Inside, activations are scaled so that the sample's mean of ‖x − mean‖² is `d` (unless they are taken as they come): the learning rate then means the same
+/// at every hook. Every rule commutes with a scale, so [`Trainer::sae`] takes it out of biases and thresholds again.
 #[derive(Debug)]
 pub struct Trainer {
     pub(super) features: Features,
     /// `[1, d]`.
     pub(super) b_dec: Parameter,
-    pub(super) k: usize,
-    pub(super) k_aux: usize,
-    pub(super) aux_coefficient: f64,
+    pub(super) rule: Box<dyn Rule>,
+    aux: AuxSettings,
     pub(super) scale: f32,
+    variance: f64,
     pub(super) dead: Dead,
     steps: u64,
+    steps_in_all: u64,
+    paired: bool,
+    measuring: bool,
     centred: Matrix,
+    /// `[n, d]` where activations come with gradients.
+    gradients: Matrix,
     /// `[n]`, lengths of the rows of `centred`.
     lengths: Vec<f32>,
-    /// A little below the least of the last batch's `k`-th largest pre-activations over lengths; 0 where a row had fewer.
-    least_kept: f32,
+    folded: Folded,
     main: Residual,
-    aux: Residual,
+    aux_left: Residual,
+}
+
+/// AuxK's numbers.
+#[derive(Debug, Clone, Copy)]
+struct AuxSettings {
+    k: usize,
+    coefficient: f64,
 }
 
 /// AuxK's part of a step.
@@ -112,17 +129,22 @@ pub(super) struct Aux {
 pub(super) struct Forward {
     pub(super) latents: Latents,
     pub(super) scale: f32,
+    pub(super) d_bias: Option<Vec<f32>>,
     pub(super) aux: Option<Aux>,
     pub(super) report: Report,
 }
 
 impl Trainer {
-    /// Starts from a sample of activations `[n, d]`.
+    /// Starts from a sample of activations `[n, d]` (with gradients: `[n, 2·d]`).
     pub fn new(spec: &Spec, sample: &Matrix) -> Result<Self> {
         spec.validate()?;
+        let sample = &activations(spec, sample);
         let statistics = Statistics::of(sample, spec.geometric_median)?;
         let d = sample.columns();
-        let scale = (d as f64 / statistics.variance).sqrt();
+        let scale = match spec.normalise {
+            Normalise::Dataset => (d as f64 / statistics.variance).sqrt(),
+            Normalise::None => 1.0,
+        };
         let b_dec = statistics.centre.iter().map(|c| (c * scale) as f32);
         let w_dec = directions(spec, d);
         let sae = Sae {
@@ -131,51 +153,113 @@ impl Trainer {
             b_enc: vec![0.0; spec.features],
             w_dec,
             b_dec: b_dec.collect(),
-            selection: Selection::TopK { k: spec.k },
+            selection: Selection::Relu,
             provenance: Provenance::default(),
         };
-        let mut trainer = Self::from_sae(spec, sae)?;
+        let variance = statistics.variance * scale * scale;
+        let mut trainer = Self::with_variance(spec, sae, variance)?;
         trainer.scale = scale as f32;
         Ok(trainer)
     }
 
-    /// Starts from a dictionary with decoder rows of length 1, for activations whose mean of ‖x − mean‖² is `d`.
+    /// One for rows of a source, `columns` wide, whose state is to be put back.
+    pub(super) fn blank(spec: &Spec, columns: usize) -> Result<Self> {
+        let paired = spec.variant == Variant::Gradient;
+        let d = if paired { columns / 2 } else { columns };
+        let f = spec.features;
+        let sae = Sae {
+            name: String::new(),
+            w_enc: Matrix::zeros(f, d),
+            b_enc: vec![0.0; f],
+            w_dec: Matrix::zeros(f, d),
+            b_dec: vec![0.0; d],
+            selection: Selection::Relu,
+            provenance: Provenance::default(),
+        };
+        Self::from_sae(spec, sae)
+    }
+
+    /// Starts from a dictionary's encoder and decoder, rows of the latter of length 1, for activations whose mean of ‖x − mean‖² is `d`.
     pub fn from_sae(spec: &Spec, sae: Sae) -> Result<Self> {
+        let variance = sae.width() as f64;
+        Self::with_variance(spec, sae, variance)
+    }
+
+    fn with_variance(spec: &Spec, sae: Sae, variance: f64) -> Result<Self> {
         let d = sae.width();
         let features = sae.features();
+        let unit = (variance / d.max(1) as f64).sqrt();
         Ok(Self {
             features: Features {
                 w_enc: Parameter::new(sae.w_enc),
                 b_enc: Parameter::new(Matrix::new(features, 1, sae.b_enc)?),
                 w_dec: Parameter::new(sae.w_dec),
+                free: spec.decoder == Decoder::Free,
             },
             b_dec: Parameter::new(Matrix::new(1, d, sae.b_dec)?),
-            k: spec.k,
-            k_aux: spec.k_aux.unwrap_or(d / 2).max(1),
-            aux_coefficient: spec.aux_coefficient,
+            rule: rules::rule(spec, features, unit),
+            aux: AuxSettings {
+                k: spec.k_aux.unwrap_or(d / 2).max(1),
+                coefficient: if Variant::BUDGETED.contains(&spec.variant) {
+                    spec.aux_coefficient
+                } else {
+                    0.0
+                },
+            },
             scale: 1.0,
+            variance,
             dead: Dead::new(features, dead::limit(spec)),
             steps: 0,
+            steps_in_all: spec.steps(),
+            paired: spec.variant == Variant::Gradient,
+            measuring: false,
             centred: Matrix::default(),
+            gradients: Matrix::default(),
             lengths: Vec::new(),
-            least_kept: 0.0,
+            folded: Folded::default(),
             main: Residual::default(),
-            aux: Residual::default(),
+            aux_left: Residual::default(),
         })
     }
 
-    /// The dictionary as it stands, for activations as they come.
+    /// The dictionary as it stands, for activations as they come, decoder rows of length 1.
     pub fn sae(&self) -> Sae {
-        let unscaled = |values: &Matrix| values.values().iter().map(|v| v / self.scale).collect();
+        let mut folded = Folded::default();
+        if self.features.free {
+            self.features.fold(&mut folded);
+        } else {
+            folded.w_enc.clone_from(&self.features.w_enc.value);
+            folded.w_dec.clone_from(&self.features.w_dec.value);
+            folded.b_enc = self.features.b_enc.value.values().to_vec();
+        }
+        let unscaled = |values: &[f32]| values.iter().map(|v| v / self.scale).collect();
         Sae {
             name: String::new(),
-            w_enc: self.features.w_enc.value.clone(),
-            b_enc: unscaled(&self.features.b_enc.value),
-            w_dec: self.features.w_dec.value.clone(),
-            b_dec: unscaled(&self.b_dec.value),
-            selection: Selection::TopK { k: self.k },
+            w_enc: folded.w_enc,
+            b_enc: unscaled(&folded.b_enc),
+            w_dec: folded.w_dec,
+            b_dec: unscaled(self.b_dec.value.values()),
+            selection: self.rule.inference().scaled(1.0 / self.scale),
             provenance: Provenance::default(),
         }
+    }
+
+    /// Everything that later steps depend on; see [`Keep`].
+    pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.features.state(keep)?;
+        self.b_dec.state("b_dec", keep)?;
+        let mut scale = vec![self.scale];
+        keep.floats("scale", &mut scale)?;
+        self.scale = scale.first().copied().unwrap_or(1.0);
+        keep.real("variance", &mut self.variance)?;
+        keep.number("steps", &mut self.steps)?;
+        self.dead.state(keep)?;
+        self.rule.state(&mut Within::new("rule", keep))
+    }
+
+    /// Whether the next step also measures the rule for later use.
+    pub(super) fn measure(&mut self, measuring: bool) {
+        self.measuring = measuring;
     }
 
     /// Activations seen.
@@ -194,6 +278,7 @@ impl Trainer {
         let Forward {
             latents,
             scale,
+            d_bias,
             aux,
             mut report,
         } = self.forward(batch).map_err(|error| at_step(step, error))?;
@@ -210,19 +295,22 @@ impl Trainer {
         let features = self.features.w_enc.value.rows();
         // The main term's sort is one thread's work.
         let (by_feature, dead) = rayon::join(
-            || ByFeature::of(&latents, &self.main.d_acts, features),
+            || ByFeature::of(&latents, &self.main.d_acts, d_bias.as_deref(), features),
             || self.dead_gradients(aux),
         );
         report.phases.aux += begun.elapsed();
+        let tables = tables(self.rule.as_ref(), &self.main);
         let main = Term {
             by_feature: &by_feature,
-            residual: &self.main.residual,
+            tables: &tables,
             scale,
         };
         let rates = Rates::new(learning_rate, step);
         let passed = self.features.step(main, &dead, &self.centred, rates);
         let gradient = self.b_dec_gradient(scale, &passed.through_encoder);
         adam(&mut self.b_dec.row(), &gradient, rates);
+        self.rule.after_step(&latents, rates);
+        report.note = self.rule.note();
         let Spent {
             gradients,
             adam,
@@ -239,7 +327,7 @@ impl Trainer {
 
     /// What AuxK's term gives to the dead features.
     pub(super) fn dead_gradients(&self, aux: Option<Aux>) -> DeadGradients {
-        aux.map(|aux| DeadGradients::of(aux, &self.aux, &self.centred))
+        aux.map(|aux| DeadGradients::of(aux, &self.aux_left, &self.centred))
             .unwrap_or_default()
     }
 
@@ -250,55 +338,86 @@ impl Trainer {
             ..Report::default()
         };
         let begun = Instant::now();
-        report.variance = self.centre(batch);
+        report.variance = self.gather(batch)?;
         report.phases.gather = begun.elapsed();
 
         let begun = Instant::now();
-        let (w_enc, w_dec) = (&self.features.w_enc.value, &self.features.w_dec.value);
-        let b_enc = self.features.b_enc.value.values();
-        let guesses: Vec<f32> = self.lengths.iter().map(|l| self.least_kept * l).collect();
-        let latents = encode_topk_guessing(&self.centred, w_enc, b_enc, self.k, &guesses)?;
-        report.active = latents.acts.len();
+        if self.features.free {
+            self.features.fold(&mut self.folded);
+        }
+        let dictionary = dictionary(&self.features, &self.folded);
+        let step = Step {
+            centred: &self.centred,
+            lengths: &self.lengths,
+            gradients: self.paired.then_some(&self.gradients),
+            w_enc: dictionary.0,
+            b_enc: dictionary.1,
+            w_dec: dictionary.2,
+            done: self.steps as f64 / self.steps_in_all.max(1) as f64,
+            variance: self.variance,
+        };
+        let latents = self.rule.select(&step)?;
+        report.active = latents.acts.iter().filter(|act| **act != 0.0).count();
         report.phases.encode = begun.elapsed();
 
         let begun = Instant::now();
-        let denominator = batch.rows.len() as f64 * self.centred.columns() as f64;
-        let scale = (-2.0 / denominator) as f32;
-        let (main, dead) = (&mut self.main, &mut self.dead);
-        let (centred, lengths) = (&self.centred, &self.lengths);
-        let (least, left) = rayon::join(
-            || {
-                dead.count(batch.rows.len(), &latents.features);
-                least_kept(&latents, self.k, lengths)
-            },
-            || residual(main, centred, &latents, w_dec, scale),
+        let (rule, main, dead) = (&mut self.rule, &mut self.main, &mut self.dead);
+        let ((), loss) = rayon::join(
+            || dead.count(&latents),
+            || rule.decode(&step, &latents, main),
         );
-        left?;
-        self.least_kept = CAUTION * least;
+        report.loss = loss?;
+        let Added { loss, d_bias } = rule.losses(&step, &latents, &mut main.d_acts);
+        report.loss += loss;
         report.squared = self.main.squared;
-        report.loss = self.main.squared / denominator;
+        if self.measuring && self.rule.differs() {
+            report.inference = Some(measured(self.rule.as_ref(), &step)?);
+        }
+        let scale = step.scale();
         report.phases.decode = begun.elapsed();
 
         let begun = Instant::now();
         let dead = self.dead.features();
-        report.dead_fraction = dead.len() as f64 / w_enc.rows() as f64;
-        let aux = self.aux(dead)?;
+        report.dead_fraction = dead.len() as f64 / self.features.w_enc.value.rows() as f64;
+        let helped = self.rule.helped(dead);
+        let aux = self.aux(helped)?;
         if let Some(aux) = &aux {
-            report.loss += self.aux_coefficient * aux.loss;
+            report.loss += self.aux.coefficient * aux.loss;
             report.aux_active = aux.latents.acts.len();
         }
         report.phases.aux = begun.elapsed();
         Ok(Forward {
             latents,
             scale,
+            d_bias,
             aux,
             report,
         })
     }
 
+    /// Gathers activations, and the gradients that stand beside them; Σ‖scale · x − batch mean‖².
+    fn gather(&mut self, batch: Batch<'_>) -> Result<f64> {
+        let d = self.b_dec.value.columns();
+        let columns = if self.paired { 2 * d } else { d };
+        Dims::of("train")
+            .bind("b_dec", &self.b_dec.value, "1 d")?
+            .bind_len("an activation", batch.from.columns() + d - columns, "d")?;
+        if self.paired {
+            let n = batch.rows.len();
+            if self.gradients.rows() != n || self.gradients.columns() != d {
+                self.gradients = Matrix::zeros(n, d);
+            }
+            for (i, row) in batch.rows.iter().enumerate() {
+                let gradient = &batch.from.row(*row as usize)[d..];
+                self.gradients.row_mut(i).copy_from_slice(gradient);
+            }
+        }
+        Ok(self.centre(batch))
+    }
+
     /// Gathers `scale · x − b_dec`; Σ‖scale · x − batch mean‖².
     fn centre(&mut self, batch: Batch<'_>) -> f64 {
-        let d = batch.from.columns();
+        let d = self.b_dec.value.columns();
         let n = batch.rows.len();
         if self.centred.rows() != n || self.centred.columns() != d {
             self.centred = Matrix::zeros(n, d);
@@ -339,9 +458,9 @@ impl Trainer {
         about_mean(total, &columns, n)
     }
 
-    /// AuxK's code, residual and loss, if any feature is dead.
-    fn aux(&mut self, dead: Vec<u32>) -> Result<Option<Aux>> {
-        if dead.is_empty() || self.aux_coefficient == 0.0 {
+    /// AuxK's code, residual and loss, if any feature is to be helped.
+    fn aux(&mut self, helped: Vec<u32>) -> Result<Option<Aux>> {
+        if helped.is_empty() || self.aux.coefficient == 0.0 {
             return Ok(None);
         }
         let denominator = about_mean(
@@ -352,28 +471,26 @@ impl Trainer {
         if denominator <= 0.0 {
             return Ok(None);
         }
-        let (w_enc, w_dec) = rayon::join(
-            || self.features.w_enc.value.rows_of(&dead),
-            || self.features.w_dec.value.rows_of(&dead),
-        );
-        let biases = self.features.b_enc.value.values();
-        let b_enc: Vec<f32> = dead.iter().map(|f| biases[*f as usize]).collect();
-        let latents = encode_topk(&self.centred, &w_enc, &b_enc, self.k_aux)?;
-        let scale = (-2.0 * self.aux_coefficient / denominator) as f32;
-        residual(&mut self.aux, &self.main.residual, &latents, &w_dec, scale)?;
+        let all = dictionary(&self.features, &self.folded);
+        let (w_enc, w_dec) = rayon::join(|| all.0.rows_of(&helped), || all.2.rows_of(&helped));
+        let b_enc: Vec<f32> = helped.iter().map(|f| all.1[*f as usize]).collect();
+        let latents = self.rule.help(&self.centred, &w_enc, &b_enc, self.aux.k)?;
+        let scale = (-2.0 * self.aux.coefficient / denominator) as f32;
+        let target = &self.main.residual;
+        residual(&mut self.aux_left, target, &latents, &w_dec, scale)?;
         Ok(Some(Aux {
-            dead,
+            dead: helped,
             latents,
-            loss: self.aux.squared / denominator,
+            loss: self.aux_left.squared / denominator,
             scale,
         }))
     }
 
     /// Directly from the residual, and through the encoder, which reads `x − b_dec`.
     pub(super) fn b_dec_gradient(&self, scale: f32, through_encoder: &[f64]) -> Vec<f32> {
-        self.main
-            .column_sums
-            .iter()
+        let levels = self.rule.levels();
+        let sums = levels.map_or(&self.main.column_sums, |levels| &levels.column_sums);
+        sums.iter()
             .zip(through_encoder)
             .map(|(sum, through)| (f64::from(scale) * sum - through) as f32)
             .collect()
@@ -382,7 +499,7 @@ impl Trainer {
     /// The residuals of the last forward pass, AuxK's second.
     #[cfg(test)]
     pub(super) fn residuals(&self) -> [&Residual; 2] {
-        [&self.main, &self.aux]
+        [&self.main, &self.aux_left]
     }
 
     /// What the encoder read in the last forward pass.
@@ -392,25 +509,50 @@ impl Trainer {
     }
 }
 
-/// The least of all kept activations over their rows' lengths; 0 if a row has fewer than `k`.
-fn least_kept(latents: &Latents, k: usize, lengths: &[f32]) -> f32 {
-    let ratio = |(row, length): (usize, &f32)| {
-        let entries = latents.range(row);
-        if entries.len() < k || *length <= 0.0 {
-            return 0.0;
-        }
-        latents.acts[entries]
-            .iter()
-            .copied()
-            .fold(f32::INFINITY, f32::min)
-            / length
-    };
-    let least = lengths
-        .iter()
-        .enumerate()
-        .map(ratio)
-        .fold(f32::INFINITY, f32::min);
-    if least.is_finite() { least } else { 0.0 }
+/// The tables that decoder rows are moved by.
+pub(super) fn tables<'a>(rule: &'a dyn Rule, main: &'a Residual) -> Vec<(usize, &'a Matrix)> {
+    match rule.levels() {
+        Some(levels) => (levels.tables.iter())
+            .map(|(end, table)| (*end, table))
+            .collect(),
+        None => vec![(usize::MAX, &main.residual)],
+    }
+}
+
+/// Encoder rows, biases and decoder rows of length 1.
+fn dictionary<'a>(
+    features: &'a Features,
+    folded: &'a Folded,
+) -> (&'a Matrix, &'a [f32], &'a Matrix) {
+    if features.free {
+        (&folded.w_enc, &folded.b_enc, &folded.w_dec)
+    } else {
+        let b_enc = features.b_enc.value.values();
+        (&features.w_enc.value, b_enc, &features.w_dec.value)
+    }
+}
+
+/// Active pairs and squared error of the batch under the rule for later use.
+fn measured(rule: &dyn Rule, step: &Step<'_>) -> Result<(usize, f64)> {
+    let latents = rule
+        .inference()
+        .encode(step.centred, step.w_enc, step.b_enc)?;
+    let mut left = Residual::default();
+    residual(&mut left, step.centred, &latents, step.w_dec, 0.0)?;
+    Ok((latents.acts.len(), left.squared))
+}
+
+/// The sample without the gradients that stand beside it.
+fn activations(spec: &Spec, sample: &Matrix) -> Matrix {
+    if spec.variant != Variant::Gradient {
+        return sample.clone();
+    }
+    let d = sample.columns() / 2;
+    let mut alone = Matrix::zeros(sample.rows(), d);
+    for (i, row) in sample.iter_rows().enumerate() {
+        alone.row_mut(i).copy_from_slice(&row[..d]);
+    }
+    alone
 }
 
 /// Σ‖y − mean y‖² from Σ‖y‖² and Σy over `n` tokens.

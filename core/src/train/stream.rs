@@ -51,6 +51,24 @@ impl Origin<'_> {
             Self::Store(store) => store.activations(hook, chosen),
         }
     }
+
+    fn has_gradients(&self) -> bool {
+        match self {
+            Self::Model(..) => true,
+            Self::Store(store) => store.about().gradients,
+        }
+    }
+
+    /// Of the summed next-token loss with respect to the same, `[n·t, d]`.
+    fn gradients(&self, hook: HookPoint, chosen: &[usize]) -> Result<Matrix> {
+        match self {
+            Self::Model(model, rows) => {
+                let mut all = capture::gradients_at(model, rows, chosen, &[hook])?;
+                Ok(all.pop().unwrap_or_default())
+            }
+            Self::Store(store) => store.gradients(hook, chosen),
+        }
+    }
 }
 
 /// See the module.
@@ -60,6 +78,8 @@ pub(super) struct Stream<'a> {
     hook: HookPoint,
     width: usize,
     order: Order,
+    /// Whether each activation is followed by the gradient of the model's loss.
+    paired: bool,
 }
 
 impl<'a> Stream<'a> {
@@ -75,7 +95,14 @@ impl<'a> Stream<'a> {
             hook,
             width,
             order: Order::shuffled(from.rows(), seed),
+            paired: false,
         })
+    }
+
+    /// With the gradient of the text's next-token loss behind each activation, twice as wide; as it is where a store holds none.
+    pub(super) fn with_gradients(mut self) -> Self {
+        self.paired = self.from.has_gradients();
+        self
     }
 
     /// Activations of one reading.
@@ -86,7 +113,15 @@ impl<'a> Stream<'a> {
 
 impl Source for Stream<'_> {
     fn width(&self) -> usize {
-        self.width
+        if self.paired {
+            2 * self.width
+        } else {
+            self.width
+        }
+    }
+
+    fn paired(&self) -> bool {
+        self.paired
     }
 
     fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix> {
@@ -98,12 +133,27 @@ impl Source for Stream<'_> {
             ));
         }
         let chosen = self.order.next(PIECE);
-        let all = self.from.activations(self.hook, chosen)?;
+        let mut all = self.from.activations(self.hook, chosen)?;
+        if self.paired {
+            all = beside(&all, &self.from.gradients(self.hook, chosen)?)?;
+        }
         if let Origin::Store(store) = self.from {
             store.fetch_ahead(self.hook, self.order.coming(PIECE));
         }
         without_first(&all, self.from.context())
     }
+
+    fn skip(&mut self) {
+        self.order.next(PIECE);
+    }
+}
+
+/// Each row of `left` followed by its row of `right`, `[n, 2·d]`.
+fn beside(left: &Matrix, right: &Matrix) -> Result<Matrix> {
+    let rows = left.iter_rows().zip(right.iter_rows());
+    let values = rows.flat_map(|(left, right)| left.iter().chain(right).copied());
+    let columns = left.columns() + right.columns();
+    Matrix::new(left.rows(), columns, values.collect())
 }
 
 /// All rows of `[b·t, d]` but the first of each `t`.
@@ -136,6 +186,15 @@ mod tests {
         let left = without_first(&all, 3).unwrap();
         assert_eq!(left.values(), [1.0, 2.0, 4.0, 5.0]);
         assert_eq!(left.rows(), 4);
+    }
+
+    #[test]
+    fn a_gradient_stands_behind_its_activation() {
+        let left = Matrix::new(2, 2, vec![0.0, 1.0, 2.0, 3.0]).unwrap();
+        let right = Matrix::new(2, 2, vec![4.0, 5.0, 6.0, 7.0]).unwrap();
+        let both = beside(&left, &right).unwrap();
+        assert_eq!((both.rows(), both.columns()), (2, 4));
+        assert_eq!(both.values(), [0.0, 1.0, 4.0, 5.0, 2.0, 3.0, 6.0, 7.0]);
     }
 
     #[test]

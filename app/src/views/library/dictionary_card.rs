@@ -3,7 +3,6 @@
 use egui::{RichText, Ui};
 use umbra_core::formats;
 use umbra_core::models::Opening;
-use umbra_core::sae::Selection;
 
 use super::{card, failed_ui, figures, notes_ui};
 use crate::commands::{Commands, dictionary, library, navigation};
@@ -89,13 +88,7 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         &shape,
         "Rows of encoder and decoder, and numbers in one activation of the hook",
     );
-    let (rule, definition) = match sae.selection {
-        Selection::TopK { k } => (
-            format!("TopK, k = {k}"),
-            "Which features survive: the k largest pre-activations of each token, then ReLU",
-        ),
-        _ => ("other".to_owned(), "Which features survive on each token"),
-    };
+    let (rule, definition) = (sae.selection.describe(), sae.selection.definition());
     fact_ui(ui, "selection", &rule, definition);
     fact_ui(
         ui,

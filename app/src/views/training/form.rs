@@ -14,7 +14,7 @@ use crate::theme::{Theme, body_strong, caption, icons, space};
 use crate::widgets::settings_form::{Field, Kind, LABELS};
 
 /// Settings that stand in the form; the others are under "More settings".
-const FIRST: [&str; 4] = ["features", "k", "tokens", "seed"];
+const FIRST: [&str; 5] = ["variant", "features", "k", "tokens", "seed"];
 
 /// Entry of the text's list that opens the dialog.
 const CHOOSE: &str = "Choose a file…";
@@ -32,15 +32,18 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
     hook_ui(ui, state, plan, commands);
     name_ui(ui, state, plan, commands);
     ui.add_space(space::CONTROL);
-    for setting in SETTINGS.iter().filter(|s| FIRST.contains(&s.key)) {
+    let variant = plan.variant;
+    let counts = |s: &&Setting| s.counts_for(variant);
+    let all = || SETTINGS.iter().filter(counts);
+    for setting in all().filter(|s| FIRST.contains(&s.key)) {
         setting_ui(ui, state, plan, setting, commands);
     }
     let wrong = |s: &&Setting| !FIRST.contains(&s.key) && plan.errors.contains_key(s.key);
-    let open = SETTINGS.iter().any(|s| wrong(&s)).then_some(true);
+    let open = all().any(|s| wrong(&s)).then_some(true);
     CollapsingHeader::new("More settings")
         .open(open)
         .show_unindented(ui, |ui| {
-            for setting in SETTINGS.iter().filter(|s| !FIRST.contains(&s.key)) {
+            for setting in all().filter(|s| !FIRST.contains(&s.key)) {
                 setting_ui(ui, state, plan, setting, commands);
             }
         });
@@ -202,6 +205,10 @@ fn setting_ui(
         Some(auto) => format!("{}; auto: {auto}", setting.help),
         None => setting.help.to_owned(),
     };
+    let options: Vec<String> = match setting.range {
+        Range::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
+        _ => Vec::new(),
+    };
     let field = Field {
         key: setting.key,
         label: setting.label,
@@ -210,6 +217,7 @@ fn setting_ui(
         default: &default,
         kind: match setting.range {
             Range::Switch => Kind::Switch,
+            Range::Choice(_) => Kind::Choice(&options),
             Range::Whole { .. } | Range::Real { .. } => Kind::Number,
         },
         error: plan.errors.get(setting.key).map(String::as_str),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use umbra_core::ids::Site;
+use umbra_core::sae::Variant;
 use umbra_core::train::{SETTINGS, Spec};
 
 use crate::state::training::{Form, Text, TextKey};
@@ -14,6 +15,8 @@ use crate::widgets::number;
 pub struct Plan {
     /// What decides the run, if every field can be read.
     pub spec: Option<Spec>,
+    /// The variant chosen: only its settings are shown.
+    pub variant: Variant,
     /// Name of the dictionary.
     pub name: String,
     /// What is wrong, by key of the field.
@@ -55,9 +58,11 @@ pub fn plan(state: &AppState) -> Plan {
         errors.insert("text".to_owned(), why.to_owned());
     }
     let refusal = refusal(state, &errors, key.as_ref());
+    let variant = spec.variant;
     let spec = errors.is_empty().then_some(spec);
     Plan {
         spec,
+        variant,
         name,
         errors,
         key,
@@ -69,7 +74,15 @@ pub fn plan(state: &AppState) -> Plan {
 pub fn read(form: &Form) -> (Spec, BTreeMap<String, String>) {
     let mut spec = Spec::default_for(form.hook());
     let mut errors = BTreeMap::new();
-    for (key, text) in &form.settings {
+    // The variant first: settings that decide nothing for it are left as they are.
+    if let Some(variant) = form.settings.get("variant")
+        && let Err(error) = spec.set("variant", variant)
+    {
+        errors.insert("variant".to_owned(), what_of(&error));
+    }
+    let counting: Vec<&str> = spec.settings().map(|setting| setting.key).collect();
+    let filled = form.settings.iter();
+    for (key, text) in filled.filter(|(key, _)| counting.contains(&key.as_str())) {
         if let Err(error) = spec.set(key, text) {
             errors.insert(key.clone(), what_of(&error));
         }
@@ -280,6 +293,10 @@ mod tests {
         let (_, errors) = read(&form(&[("k", "many"), ("seed", "-1")]));
         assert_eq!(errors.keys().collect::<Vec<_>>(), ["k", "seed"]);
         assert!(errors["k"].contains("many"), "{errors:?}");
+        // What is not shown for a variant cannot be wrong.
+        let (spec, errors) = read(&form(&[("variant", "relu"), ("k", "many")]));
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(spec.variant, Variant::Relu);
         let (_, errors) = read(&form(&[("features", "8"), ("k", "16")]));
         assert!(errors["k"].contains("8 features"), "{errors:?}");
     }

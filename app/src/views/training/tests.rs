@@ -130,3 +130,22 @@ fn a_setting_out_of_range_is_told_and_start_is_off() {
     let reset = |command: &crate::commands::Command| matches!(command, crate::commands::Command::Training(training::Command::Fill(form)) if form.settings.is_empty());
     assert!(sent.iter().any(reset), "{sent:?}");
 }
+
+#[test]
+fn the_form_shows_the_settings_of_the_chosen_variant_alone() {
+    let shown = |settings: &[(&str, &str)], label: &str| {
+        let mut state = testing::with_model();
+        for (key, text) in settings {
+            let form = &mut state.training.form;
+            form.settings.insert((*key).to_owned(), (*text).to_owned());
+        }
+        let harness = testing::harness(ViewId::Training, state);
+        harness.query_all_by_label(label).count() > 0
+    };
+    assert!(shown(&[], "Active per token"));
+    // A setting that cannot be read opens what is folded away.
+    let relu = [("variant", "relu"), ("sparsity_coefficient", "little")];
+    assert!(!shown(&relu, "Active per token"));
+    assert!(shown(&relu, "Sparsity weight"));
+    assert!(!shown(&relu, "Levels"));
+}

@@ -13,12 +13,66 @@ use crate::sae::{Provenance, Sae, Selection};
 /// Without a version SAELens takes its path for old files and loses nested metadata.
 const SAE_LENS_VERSION: &str = "6.54.12";
 
+/// The architectures that can be read and written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Architecture {
+    Standard,
+    TopK { k: usize },
+    AbsTopK { k: usize },
+    JumpRelu,
+    Gated,
+}
+
+impl Architecture {
+    pub(super) const NAMES: [&'static str; 5] =
+        ["standard", "topk", "abstopk", "jumprelu", "gated"];
+
+    /// By its name and, where the name needs one, `k`.
+    fn named(name: &str, k: impl FnOnce() -> Result<usize>) -> Result<Option<Self>> {
+        Ok(Some(match name {
+            "standard" => Self::Standard,
+            "topk" => Self::TopK { k: k()? },
+            "abstopk" => Self::AbsTopK { k: k()? },
+            "jumprelu" => Self::JumpRelu,
+            "gated" => Self::Gated,
+            _ => return Ok(None),
+        }))
+    }
+
+    pub(super) fn of(selection: &Selection) -> Self {
+        match selection {
+            Selection::Relu => Self::Standard,
+            Selection::TopK { k } => Self::TopK { k: *k },
+            Selection::AbsTopK { k } => Self::AbsTopK { k: *k },
+            Selection::JumpRelu { .. } => Self::JumpRelu,
+            Selection::Gated { .. } => Self::Gated,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::TopK { .. } => "topk",
+            Self::AbsTopK { .. } => "abstopk",
+            Self::JumpRelu => "jumprelu",
+            Self::Gated => "gated",
+        }
+    }
+
+    fn k(self) -> Option<usize> {
+        match self {
+            Self::TopK { k } | Self::AbsTopK { k } => Some(k),
+            Self::Standard | Self::JumpRelu | Self::Gated => None,
+        }
+    }
+}
+
 /// What `cfg.json` decides.
 #[derive(Debug)]
 pub(super) struct Cfg {
     pub(super) width: usize,
     pub(super) features: usize,
-    pub(super) k: usize,
+    pub(super) architecture: Architecture,
     pub(super) subtract_b_dec: bool,
     pub(super) provenance: Provenance,
 }
@@ -43,8 +97,12 @@ impl Cfg {
                 .filter(|count| *count > 0)
                 .ok_or_else(|| wrong(format!("`{key}` is no positive whole number")))
         };
-        let (width, features, k) = (count("d_in")?, count("d_sae")?, count("k")?);
-        if k > features {
+        let (width, features) = (count("d_in")?, count("d_sae")?);
+        let name = cfg.get("architecture").and_then(Value::as_str);
+        let name = name.unwrap_or("standard");
+        let architecture = Architecture::named(name, || count("k"))?
+            .ok_or_else(|| refused(&format!("`architecture` {name}"), path))?;
+        if let Some(k) = architecture.k().filter(|k| *k > features) {
             return Err(wrong(format!("`k` is {k} but `d_sae` only {features}")));
         }
         let provenance = provenance(metadata, notes);
@@ -57,7 +115,7 @@ impl Cfg {
         Ok(Self {
             width,
             features,
-            k,
+            architecture,
             subtract_b_dec: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
             provenance,
         })
@@ -133,7 +191,7 @@ fn refuse_what_cannot_be_represented(
         )
     };
     for (key, default, readable) in [
-        ("architecture", "standard", ["topk"].as_slice()),
+        ("architecture", "standard", Architecture::NAMES.as_slice()),
         ("normalize_activations", "none", &["none"]),
         ("rescale_acts_by_decoder_norm", "false", &["false"]),
         ("reshape_activations", "none", &["none", "hook_z"]),
@@ -177,7 +235,7 @@ fn provenance(mut metadata: Map<String, Value>, notes: &mut Notes) -> Provenance
 
 /// The file for `sae`. The device and `dtype` are what SAELens computes in, whatever the weights are stored in.
 pub(super) fn text(sae: &Sae) -> String {
-    let Selection::TopK { k } = sae.selection;
+    let architecture = Architecture::of(&sae.selection);
     let from = &sae.provenance;
     let flattened = from.hook.is_some_and(by_head);
     let mut metadata = Map::new();
@@ -195,7 +253,7 @@ pub(super) fn text(sae: &Sae) -> String {
     }
     let mut metadata = Value::Object(metadata);
     shorten(&mut metadata);
-    let cfg = json!({
+    let mut cfg = json!({
         "d_in": sae.width(),
         "d_sae": sae.features(),
         "dtype": "float32",
@@ -204,10 +262,12 @@ pub(super) fn text(sae: &Sae) -> String {
         "normalize_activations": "none",
         "reshape_activations": if flattened { "hook_z" } else { "none" },
         "metadata": metadata,
-        "k": k,
-        "rescale_acts_by_decoder_norm": false,
-        "architecture": "topk",
     });
+    if let Some(k) = architecture.k() {
+        cfg["k"] = k.into();
+        cfg["rescale_acts_by_decoder_norm"] = false.into();
+    }
+    cfg["architecture"] = architecture.name().into();
     format!("{cfg:#}\n")
 }
 

@@ -2,10 +2,11 @@
 //!
 //! **Files** `cfg.json` and `sae_weights.safetensors`; `sparsity.safetensors` and `runner_cfg.json` are not needed.
 //! **Orientation on disk** `W_enc [d, f]`, `W_dec [f, d]`, `b_enc [f]`, `b_dec [d]`: only the encoder is transposed.
-//! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the k largest, then ReLU, `· W_dec + b_dec`.
-//! **Represented** `topk` without input normalisation and without ranking by decoder norm; the flat files from before version 6 too.
-//! A bias that is not subtracted is folded into `b_enc`. **Not represented**, refused by name: every other architecture, normalised inputs,
-//! `rescale_acts_by_decoder_norm`, a single head's dictionary (`hook_head_index`).
+//! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the selection, `· W_dec + b_dec`.
+//! **Represented** `standard` (ReLU), `topk` (the k largest, then ReLU), `abstopk` (the k of largest magnitude, signed), `jumprelu` (positive and above
+//! `threshold [f]`) and `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) without input normalisation and without ranking
+//! by decoder norm; the flat files from before version 6 too. A bias that is not subtracted is folded into those of the encoder. **Not represented**, refused
+//! by name: every other architecture, normalised inputs, `rescale_acts_by_decoder_norm`, a single head's dictionary (`hook_head_index`).
 
 mod cfg;
 pub(super) mod kwargs;
@@ -13,7 +14,7 @@ mod weights;
 
 use std::path::Path;
 
-use self::cfg::Cfg;
+use self::cfg::{Architecture, Cfg};
 use super::Precision;
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
@@ -35,7 +36,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
     let mut weights = weights::read(&path, &cfg, &mut notes)?;
     if !cfg.subtract_b_dec {
         fold_b_dec(&mut weights);
-        notes.add("apply_b_dec_to_input is false: w_enc · b_dec is added to b_enc, which computes the same");
+        notes.add("apply_b_dec_to_input is false: w_enc · b_dec is added to the encoder's bias, which computes the same");
     }
     kwargs::noted(&cfg.provenance, &mut notes);
     let sae = Sae {
@@ -44,7 +45,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         b_enc: weights.b_enc,
         w_dec: weights.w_dec,
         b_dec: weights.b_dec,
-        selection: Selection::TopK { k: cfg.k },
+        selection: weights.selection,
         provenance: cfg.provenance,
     };
     Ok((sae, notes))
@@ -56,6 +57,7 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
         .bind("w_dec", &sae.w_dec, "f d")?
         .bind("b_enc", &sae.b_enc, "f")?
         .bind("b_dec", &sae.b_dec, "d")?;
+    sae.selection.check(sae.features())?;
     let cfg = cfg::text(sae);
     let weights = weights::bytes(sae, precision)?;
     whole_file::write_folder(folder, |to| {
@@ -66,11 +68,18 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
 
 /// Makes `x · w_encᵀ + b_enc` and `(x − b_dec) · w_encᵀ + b_enc'` equal.
 fn fold_b_dec(weights: &mut weights::Weights) {
-    let rows = weights.w_enc.iter_rows();
-    for (bias, row) in weights.b_enc.iter_mut().zip(rows) {
+    let through = |row: &[f32]| -> f64 {
         let products = row.iter().zip(&weights.b_dec);
-        let subtracted: f64 = products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum();
-        *bias = (f64::from(*bias) + subtracted) as f32;
+        products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum()
+    };
+    let through: Vec<f64> = weights.w_enc.iter_rows().map(through).collect();
+    for (bias, through) in weights.b_enc.iter_mut().zip(&through) {
+        *bias = (f64::from(*bias) + through) as f32;
+    }
+    if let Selection::Gated { b_mag, r_mag } = &mut weights.selection {
+        for ((bias, grown), through) in b_mag.iter_mut().zip(r_mag).zip(&through) {
+            *bias = (f64::from(*bias) + f64::from(grown.exp()) * through) as f32;
+        }
     }
 }
 
@@ -78,8 +87,10 @@ fn fold_b_dec(weights: &mut weights::Weights) {
 fn refused(what: &str, path: &Path) -> Error {
     Error::Unsupported {
         what: format!("{what} ({})", path.display()),
-        remedy: "this version reads SAELens dictionaries of architecture topk with plain inputs"
-            .to_owned(),
+        remedy: format!(
+            "this version reads SAELens dictionaries of architecture {} with plain inputs",
+            Architecture::NAMES.join(", ")
+        ),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Folders as SAELens writes and reads them, and those that must be refused.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -15,6 +15,13 @@ fn golden() -> PathBuf {
         "/../tests/golden/sae-lens-topk"
     ))
 }
+
+/// A folder of another architecture, written by SAELens.
+fn variant(architecture: &str) -> PathBuf {
+    golden().join("../sae-lens-variants").join(architecture)
+}
+
+const VARIANTS: [&str; 4] = ["standard", "abstopk", "jumprelu", "gated"];
 
 fn cfg_with(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
@@ -35,7 +42,11 @@ struct Recorded {
 }
 
 fn recorded() -> Recorded {
-    let bytes = std::fs::read(golden().join("io.safetensors")).unwrap();
+    recorded_in(&golden())
+}
+
+fn recorded_in(folder: &Path) -> Recorded {
+    let bytes = std::fs::read(folder.join("io.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let matrix = |name: &str| {
         let view = file.tensor(name).unwrap();
@@ -119,6 +130,79 @@ fn codes_and_reconstructions_are_those_of_saelens() {
     let mut nudged = sae;
     nudged.b_enc.iter_mut().for_each(|b| *b += 1e-3);
     assert!(difference(&codes(&nudged, &recorded.x).0, &recorded.codes) > 1e-4);
+}
+
+#[test]
+fn every_architecture_computes_what_saelens_computed() {
+    for architecture in VARIANTS {
+        let folder = variant(architecture);
+        let (mut sae, notes) = read(&folder).unwrap();
+        assert!(notes.is_empty(), "{notes:?}");
+        let recorded = recorded_in(&folder);
+        let (got, recon) = codes(&sae, &recorded.x);
+        let off = difference(&got, &recorded.codes);
+        assert!(off < 1e-5, "{architecture}: codes off by {off}");
+        let off = difference(&recon, &recorded.recon);
+        assert!(off < 1e-5, "{architecture}: reconstructions off by {off}");
+        // The comparison can fail: what is particular about the architecture nudged.
+        match &mut sae.selection {
+            Selection::JumpRelu { thresholds: all } | Selection::Gated { b_mag: all, .. } => {
+                for value in all.iter_mut() {
+                    *value += 0.05;
+                }
+            }
+            _ => sae.b_enc.iter_mut().for_each(|b| *b += 0.05),
+        }
+        let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
+        assert!(off > 1e-4, "{architecture}: a nudge passed");
+    }
+}
+
+#[test]
+fn every_architecture_written_read_and_written_keeps_its_bytes() {
+    let root = tempfile::tempdir().unwrap();
+    for architecture in VARIANTS {
+        let (sae, _) = read(&variant(architecture)).unwrap();
+        let folders = ["a", "b"].map(|name| root.path().join(architecture).join(name));
+        write(&sae, &folders[0], Precision::F32).unwrap();
+        let (again, notes) = read(&folders[0]).unwrap();
+        assert!(notes.is_empty(), "{notes:?}");
+        assert_eq!(again.selection, sae.selection);
+        write(&again, &folders[1], Precision::F32).unwrap();
+        for file in [CFG, WEIGHTS] {
+            let [a, b] = folders
+                .each_ref()
+                .map(|folder| std::fs::read(folder.join(file)).unwrap());
+            assert!(a == b, "{file} of {architecture}");
+        }
+        let cfg = std::fs::read_to_string(folders[0].join(CFG)).unwrap();
+        let cfg: Value = serde_json::from_str(&cfg).unwrap();
+        assert_eq!(cfg["architecture"], architecture);
+        assert_eq!(cfg["k"].is_null(), architecture != "abstopk");
+    }
+}
+
+#[test]
+fn the_biases_of_a_gated_dictionary_are_folded_too() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("changed");
+    std::fs::create_dir(&folder).unwrap();
+    let from = variant("gated");
+    std::fs::copy(from.join(WEIGHTS), folder.join(WEIGHTS)).unwrap();
+    let cfg = std::fs::read_to_string(from.join(CFG)).unwrap();
+    let mut cfg: Value = serde_json::from_str(&cfg).unwrap();
+    cfg["apply_b_dec_to_input"] = json!(false);
+    std::fs::write(folder.join(CFG), cfg.to_string()).unwrap();
+    let (folded, plain) = (read(&folder).unwrap().0, read(&from).unwrap().0);
+    // Not subtracting b_dec from x is subtracting it from x + b_dec.
+    let x = recorded_in(&from).x;
+    let mut moved = x.clone();
+    for i in 0..moved.rows() {
+        let row = moved.row_mut(i).iter_mut().zip(&plain.b_dec);
+        row.for_each(|(value, bias)| *value += bias);
+    }
+    let off = difference(&codes(&folded, &x).0, &codes(&plain, &moved).0);
+    assert!(off < 1e-5, "{off}");
 }
 
 #[test]
@@ -257,11 +341,11 @@ fn what_cannot_be_represented_is_refused_by_name() {
             "{refused}"
         );
     }
-    check("architecture", json!("gated"), "`architecture` gated");
+    check("architecture", json!("temporal"), "`architecture` temporal");
     check(
         "architecture",
-        json!("jumprelu"),
-        "this version reads SAELens dictionaries of architecture topk",
+        json!("matching_pursuit"),
+        "this version reads SAELens dictionaries of architecture standard, topk",
     );
     check(
         "normalize_activations",

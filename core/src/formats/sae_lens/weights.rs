@@ -1,17 +1,26 @@
-//! `sae_weights.safetensors`: four tensors, checked against `cfg.json` and for NaN.
+//! `sae_weights.safetensors`: four tensors and those of the architecture, checked against `cfg.json` and for NaN.
 
 use std::path::Path;
 
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
-use super::cfg::Cfg;
+use super::cfg::{Architecture, Cfg};
 use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::formats::Precision;
-use crate::sae::Sae;
+use crate::sae::{Sae, Selection};
 
-const NAMES: [&str; 4] = ["W_enc", "b_enc", "W_dec", "b_dec"];
+/// Names of the tensors; the second is the encoder's bias, which is the gate's where there is one.
+fn names(architecture: Architecture) -> &'static [&'static str] {
+    match architecture {
+        Architecture::Gated => &["W_enc", "b_gate", "W_dec", "b_dec", "b_mag", "r_mag"],
+        Architecture::JumpRelu => &["W_enc", "b_enc", "W_dec", "b_dec", "threshold"],
+        Architecture::Standard | Architecture::TopK { .. } | Architecture::AbsTopK { .. } => {
+            &["W_enc", "b_enc", "W_dec", "b_dec"]
+        }
+    }
+}
 
 /// The tensors in our orientation.
 #[derive(Debug)]
@@ -24,6 +33,7 @@ pub(super) struct Weights {
     pub(super) w_dec: Matrix,
     /// `[d]`.
     pub(super) b_dec: Vec<f32>,
+    pub(super) selection: Selection,
 }
 
 pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights> {
@@ -37,13 +47,26 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
     let (d, f) = (cfg.width, cfg.features);
     let tensor = |name: &str, shape: &[usize]| tensor(&file, name, shape, path);
     let stored = Matrix::new(d, f, tensor("W_enc", &[d, f])?)?;
-    let b_enc = tensor("b_enc", &[f])?;
+    let names = names(cfg.architecture);
+    let b_enc = tensor(names[1], &[f])?;
     let w_dec = Matrix::new(f, d, tensor("W_dec", &[f, d])?)?;
     let b_dec = tensor("b_dec", &[d])?;
+    let selection = match cfg.architecture {
+        Architecture::Standard => Selection::Relu,
+        Architecture::TopK { k } => Selection::TopK { k },
+        Architecture::AbsTopK { k } => Selection::AbsTopK { k },
+        Architecture::JumpRelu => Selection::JumpRelu {
+            thresholds: tensor("threshold", &[f])?,
+        },
+        Architecture::Gated => Selection::Gated {
+            b_mag: tensor("b_mag", &[f])?,
+            r_mag: tensor("r_mag", &[f])?,
+        },
+    };
     let mut unused: Vec<_> = file
         .names()
         .into_iter()
-        .filter(|name| !NAMES.contains(name))
+        .filter(|name| !names.contains(name))
         .collect();
     unused.sort_unstable();
     if unused.contains(&"scaling_factor") {
@@ -54,7 +77,7 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
     }
     if !unused.is_empty() {
         notes.add(format!(
-            "Tensors that TopK does not use are left out: {}",
+            "Tensors that this architecture does not use are left out: {}",
             unused.join(", ")
         ));
     }
@@ -63,6 +86,7 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
         b_enc,
         w_dec,
         b_dec,
+        selection,
     })
 }
 
@@ -133,12 +157,21 @@ fn transposed(matrix: &Matrix) -> Matrix {
 pub(super) fn bytes(sae: &Sae, precision: Precision) -> Result<Vec<u8>> {
     let (f, d) = (sae.features(), sae.width());
     let w_enc = transposed(&sae.w_enc);
-    let tensors = [
+    let b_enc = names(Architecture::of(&sae.selection))[1];
+    let mut tensors = vec![
         ("W_enc", vec![d, f], w_enc.values()),
-        ("b_enc", vec![f], &sae.b_enc),
+        (b_enc, vec![f], &sae.b_enc),
         ("W_dec", vec![f, d], sae.w_dec.values()),
         ("b_dec", vec![d], &sae.b_dec),
     ];
+    match &sae.selection {
+        Selection::JumpRelu { thresholds } => tensors.push(("threshold", vec![f], thresholds)),
+        Selection::Gated { b_mag, r_mag } => {
+            tensors.push(("b_mag", vec![f], b_mag));
+            tensors.push(("r_mag", vec![f], r_mag));
+        }
+        Selection::TopK { .. } | Selection::AbsTopK { .. } | Selection::Relu => {}
+    }
     let mut stored = Vec::with_capacity(tensors.len());
     for (name, shape, values) in tensors {
         stored.push((name, shape, encoded(name, values, precision)?));

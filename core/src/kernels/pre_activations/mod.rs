@@ -7,7 +7,7 @@
 //! | `features` | `j` indices below `f` |
 //! | result | `[n, j]` |
 //!
-//! Tolerance against the definition: as in `encode_topk`, which shares its reference.
+//! Tolerance against the definition: as in `encode`, which shares its reference.
 
 mod cpu;
 #[cfg(test)]

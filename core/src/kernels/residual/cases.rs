@@ -4,7 +4,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 use crate::dims::Matrix;
-use crate::kernels::encode_topk::cases::uneven;
+use crate::kernels::encode::cases::uneven;
 use crate::kernels::sparse_decode::cases;
 
 /// One input of the operation: codes and decoder of `sparse_decode`, and a target.

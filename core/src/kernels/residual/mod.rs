@@ -101,6 +101,35 @@ pub fn residual(
     Ok(())
 }
 
+/// `[nnz]`: `scale · w_dec[feature] · table[token]` for each entry, where the table is the first of `tables` whose end lies beyond the feature.
+pub(crate) fn pull_back(
+    tables: &[(usize, &Matrix)],
+    latents: &Latents,
+    w_dec: &Matrix,
+    scale: f32,
+) -> Vec<f32> {
+    let row = |i: usize| {
+        let mut entries = latents.range(i);
+        let mut d_acts = vec![0.0; entries.len()];
+        let mut done = 0;
+        for (end, table) in tables {
+            let features = &latents.features[entries.clone()];
+            let some = features.partition_point(|feature| (*feature as usize) < *end);
+            let into = &mut d_acts[done..done + some];
+            cpu::products(into, table.row(i), &features[..some], scale, w_dec.values());
+            entries.start += some;
+            done += some;
+        }
+        d_acts
+    };
+    let rows: Vec<Vec<f32>> = (0..latents.rows())
+        .into_par_iter()
+        .with_min_len(64)
+        .map(row)
+        .collect();
+    rows.concat()
+}
+
 fn one_chunk(
     (rows, d_acts): (&mut [f32], &mut [f32]),
     (target, first): (&[f32], usize),

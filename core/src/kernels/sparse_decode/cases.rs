@@ -4,7 +4,7 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::dims::Matrix;
-use crate::kernels::encode_topk::cases::uneven;
+use crate::kernels::encode::cases::uneven;
 use crate::sae::Latents;
 
 /// One input of the operation.

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::adam::Rates;
-use crate::kernels::encode_topk::cases::uneven;
+use crate::kernels::encode::cases::uneven;
 use crate::sae::{Latents, Provenance, Sae, Selection};
 use crate::train::init::directions;
 use crate::train::optim::{ByFeature, Term, gradients, remove_parallel};
@@ -199,6 +199,7 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
         scale,
         aux,
         report,
+        ..
     } = forward;
     let aux = aux.expect("some features are dead");
     let mut aux_pairs = pairs(&aux.latents);
@@ -207,10 +208,11 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
     }
     let dead = trainer.dead_gradients(Some(aux));
     let [main_left, _] = trainer.residuals();
-    let by_feature = ByFeature::of(&latents, &main_left.d_acts, F);
+    let by_feature = ByFeature::of(&latents, &main_left.d_acts, None, F);
+    let tables = [(F, &main_left.residual)];
     let main = Term {
         by_feature: &by_feature,
-        residual: &main_left.residual,
+        tables: &tables,
         scale,
     };
     let all = gradients(main, &dead, trainer.centred(), 0, F);

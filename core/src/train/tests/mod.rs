@@ -3,3 +3,4 @@
 mod gradients;
 mod runs;
 mod stores;
+mod variants;

@@ -8,9 +8,10 @@ use crate::Flow;
 use crate::capture::{gradients_at, into_store};
 use crate::corpus::{Corpus, CorpusSpec, Rows};
 use crate::ids::{HookPoint, Site};
-use crate::models::Model;
+use crate::models::{Model, Opening, Processing};
+use crate::sae::Variant;
 use crate::store::{Description, Dtype, HookTensor, Store, Writer};
-use crate::train::{Outcome, Spec, run, run_from_store};
+use crate::train::{Event, Keeping, Outcome, Spec, run, run_from_store};
 
 fn model_and_rows() -> (Model, Rows) {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
@@ -23,7 +24,16 @@ fn model_and_rows() -> (Model, Rows) {
     (model, rows.take(40))
 }
 
-fn captured(folder: &Path, (model, rows): &(Model, Rows), hook: HookPoint, dtype: Dtype) -> Store {
+fn captured(folder: &Path, both: &(Model, Rows), hook: HookPoint, dtype: Dtype) -> Store {
+    captured_with(folder, both, hook, (dtype, true))
+}
+
+fn captured_with(
+    folder: &Path,
+    (model, rows): &(Model, Rows),
+    hook: HookPoint,
+    (dtype, gradients): (Dtype, bool),
+) -> Store {
     let about = Description {
         model: model.name().to_owned(),
         model_sha256: model.fingerprint().unwrap(),
@@ -33,7 +43,7 @@ fn captured(folder: &Path, (model, rows): &(Model, Rows), hook: HookPoint, dtype
             width: model.width(hook).unwrap(),
         }],
         dtype,
-        gradients: true,
+        gradients,
         context: rows.context(),
         rows: rows.len(),
         shard_rows: 7,
@@ -53,12 +63,13 @@ fn an_f32_store_trains_the_dictionary_that_its_model_trains() {
     let mut spec = Spec::default_for(hook);
     (spec.features, spec.k, spec.tokens) = (64, 4, 3_000);
     (spec.batch, spec.buffer) = (128, 500);
+    let keeping = Keeping::default();
     let mut observe = |_| Flow::Continue(());
-    let streamed = run(&spec, &both.0, &both.1, &mut observe).unwrap();
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
     let of = |dtype: Dtype| -> Outcome {
         let folder = tempfile::tempdir().unwrap();
         let store = captured(folder.path(), &both, hook, dtype);
-        run_from_store(&spec, &store, &mut |_| Flow::Continue(())).unwrap()
+        run_from_store(&spec, &store, &keeping, &mut |_| Flow::Continue(())).unwrap()
     };
     assert_eq!(of(Dtype::F32).sae, streamed.sae);
     // The control: rounded activations train another dictionary, if a similar one.
@@ -78,4 +89,69 @@ fn stored_gradients_are_those_of_the_summed_loss() {
     assert!(want[0].values().iter().any(|value| value.abs() > 1e-4));
     // The last position predicts nothing.
     assert!(want[0].row(31).iter().all(|value| *value == 0.0));
+}
+
+#[test]
+fn a_store_with_gradients_trains_what_ranks_by_them() {
+    let both = model_and_rows();
+    let hook = HookPoint::block(2, Site::ResidPost);
+    let mut spec = Spec::default_for(hook);
+    (spec.features, spec.k, spec.tokens) = (64, 4, 1_500);
+    (spec.batch, spec.buffer, spec.variant) = (128, 500, Variant::Gradient);
+    let keeping = Keeping::default();
+    let mut observe = |_| Flow::Continue(());
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = captured(folder.path(), &both, hook, Dtype::F32);
+    let stored = run_from_store(&spec, &store, &keeping, &mut observe).unwrap();
+    assert_eq!(stored.sae, streamed.sae);
+    let folder = tempfile::tempdir().unwrap();
+    let without = captured_with(folder.path(), &both, hook, (Dtype::F32, false));
+    let refused = run_from_store(&spec, &without, &keeping, &mut observe).unwrap_err();
+    assert!(refused.to_string().contains("--gradients"), "{refused}");
+    spec.variant = Variant::TopK;
+    let other = run_from_store(&spec, &without, &keeping, &mut observe).unwrap();
+    assert_ne!(other.sae, streamed.sae);
+}
+
+#[test]
+fn a_run_on_a_store_goes_on_as_if_it_had_not_stopped() {
+    let both = model_and_rows();
+    let hook = HookPoint::block(1, Site::Z);
+    let mut spec = Spec::default_for(hook);
+    (spec.features, spec.k, spec.tokens) = (64, 4, 3_000);
+    (spec.batch, spec.buffer) = (128, 500);
+    let at = tempfile::tempdir().unwrap();
+    let store = captured(&at.path().join("store"), &both, hook, Dtype::F32);
+    let mut go = |_| Flow::Continue(());
+    let whole = run_from_store(&spec, &store, &Keeping::default(), &mut go).unwrap();
+    let mut keeping = Keeping {
+        folder: Some(at.path().join("run")),
+        ..Keeping::default()
+    };
+    let stopped = run_from_store(&spec, &store, &keeping, &mut |event| match event {
+        Event::Progress(at) if at.step >= 15 => Flow::Break(()),
+        _ => Flow::Continue(()),
+    });
+    let stopped = stopped.unwrap();
+    assert!(stopped.stopped && stopped.checkpoint.is_some());
+    keeping.resume = true;
+    // Rows of another length, or a model processed otherwise, are another run.
+    let (model, rows) = &both;
+    let tokens: Vec<_> = (0..rows.len())
+        .flat_map(|row| rows.row(row))
+        .copied()
+        .collect();
+    let documents = vec![0; tokens.len()];
+    let shorter = Rows::new(16, tokens, documents, vec!["alice".to_owned()]);
+    let refused = run(&spec, model, &shorter, &keeping, &mut go).unwrap_err();
+    assert!(refused.to_string().starts_with("context: "), "{refused}");
+    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model"));
+    let opening = Opening::from("fold-ln".parse::<Processing>().unwrap());
+    let folded = Model::open_as(folder, opening).unwrap().0;
+    let refused = run(&spec, &folded, rows, &keeping, &mut go).unwrap_err();
+    assert!(refused.to_string().contains("fold_ln"), "{refused}");
+    let resumed = run_from_store(&spec, &store, &keeping, &mut go).unwrap();
+    assert_eq!(resumed.sae, whole.sae);
+    assert_ne!(stopped.sae, whole.sae);
 }

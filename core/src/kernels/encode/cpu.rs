@@ -1,0 +1,272 @@
+//! Chunks of rows in parallel, by the widest form that this machine has. No form stores the table of pre-activations: each offers the entries that pass
+//! a token's bar and a feature's floor to a [`Sink`], which is what the rules differ in.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod batch;
+mod candidates;
+mod columns;
+mod list;
+mod portable;
+
+pub(super) use batch::budget;
+pub(super) use columns::by_feature;
+
+use rayon::prelude::*;
+
+use candidates::{Candidates, Payload};
+use list::List;
+
+use super::{Bar, Ranking};
+use crate::dims::Matrix;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::avx512_present;
+use crate::sae::Latents;
+
+/// Rows of a chunk: one thread's unit of work. Weights are read once for so many rows, which stay in the second-level cache.
+const ROWS: usize = 512;
+/// Rows are padded to this, for forms that take several at once.
+const PADDING: usize = 32;
+
+/// An entry that is NaN or infinite: row and feature.
+pub(super) type NotFinite = (usize, usize);
+
+/// Encoder rows and biases of some features.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Features<'a> {
+    /// `[f, d]`.
+    pub(super) weights: &'a [f32],
+    /// `[f]`.
+    pub(super) bias: &'a [f32],
+    pub(super) d: usize,
+}
+
+impl Features<'_> {
+    fn count(self) -> usize {
+        self.bias.len()
+    }
+
+    /// Features `first..first + count`.
+    fn part(self, first: usize, count: usize) -> Self {
+        Features {
+            weights: &self.weights[first * self.d..(first + count) * self.d],
+            bias: &self.bias[first..first + count],
+            d: self.d,
+        }
+    }
+
+    fn empty(self) -> bool {
+        self.bias.is_empty() || self.d == 0
+    }
+}
+
+/// Takes the entries of a chunk of rows that pass. Features are offered in ascending order to each row, rows in ascending order to each feature.
+pub(super) trait Sink {
+    /// Whether entries are compared by magnitude.
+    const MAGNITUDE: bool;
+
+    /// What an entry's key must exceed in each row, rows up to a whole panel; infinity for those that pad the last.
+    fn bars(&self) -> &[f32];
+
+    /// What an entry's key must exceed for this feature.
+    fn floor(&self, feature: usize) -> f32;
+
+    /// Takes an entry that exceeds both: what it is ranked by, and its pre-activation.
+    fn push(&mut self, row: usize, feature: usize, entry: (f32, f32)) -> Result<(), NotFinite>;
+}
+
+/// Bars of `rows` rows, those that pad a panel out of reach.
+fn padded_bars(rows: usize, bar: f32) -> Vec<f32> {
+    let mut bars = vec![bar; rows.next_multiple_of(PADDING)];
+    bars[rows..].fill(f32::INFINITY);
+    bars
+}
+
+/// How the product is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// By `gemm`, tile by tile.
+    Portable,
+    /// In AVX-512 registers.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+impl Form {
+    /// Those that this machine has, the fastest last.
+    #[cfg(test)]
+    pub(super) fn present() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        if avx512_present() {
+            return vec![Self::Portable, Self::Avx512];
+        }
+        vec![Self::Portable]
+    }
+
+    pub(super) fn fastest() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if avx512_present() {
+            return Self::Avx512;
+        }
+        Self::Portable
+    }
+
+    /// Offers every entry of the rows of `x` to `sink`.
+    fn offer(
+        self,
+        x: &[f32],
+        features: Features<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(), NotFinite> {
+        match self {
+            Self::Portable => portable::offer(x, features, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::offer(x, features, sink),
+        }
+    }
+
+    /// The same, ranked by gradient: `w_dec` beside the features, the rows' gradients beside `x`.
+    fn offer_scored(
+        self,
+        (x, gradients): (&[f32], &[f32]),
+        (features, w_dec): (Features<'_>, &[f32]),
+        beta: f32,
+        sink: &mut impl Sink,
+    ) -> Result<(), NotFinite> {
+        match self {
+            Self::Portable => portable::offer_scored((x, gradients), (features, w_dec), beta, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512::offer_scored((x, gradients), (features, w_dec), beta, sink),
+        }
+    }
+
+    /// Latents of a chunk; entries must exceed their row's guess, and rows that then lack some of `k` are encoded again without.
+    fn topk(
+        self,
+        x: &[f32],
+        features: Features<'_>,
+        (k, guesses): (usize, Option<&[f32]>),
+    ) -> Result<Latents, NotFinite> {
+        let d = features.d;
+        let rows = x.len() / d;
+        let mut candidates = Candidates::<u32, false>::new(rows, k);
+        if let Some(guesses) = guesses {
+            candidates.bars[..rows].copy_from_slice(guesses);
+        }
+        self.offer(x, features, &mut candidates)?;
+        let guessed = |row: &usize| guesses.is_some_and(|g| g[*row] > 0.0);
+        let missed: Vec<usize> = (0..rows)
+            .filter(|row| guessed(row) && candidates.lacks(*row))
+            .collect();
+        if missed.is_empty() {
+            return Ok(candidates.finish(rows, &[], &Latents::empty(0)).0);
+        }
+        let again: Vec<f32> = (missed.iter().flat_map(|row| &x[row * d..(row + 1) * d]))
+            .copied()
+            .collect();
+        let again = self
+            .topk(&again, features, (k, None))
+            .map_err(|(row, feature)| (missed[row], feature))?;
+        Ok(candidates.finish(rows, &missed, &again).0)
+    }
+
+    fn best<T: Payload, const MAGNITUDE: bool>(
+        self,
+        x: &[f32],
+        features: Features<'_>,
+        k: usize,
+    ) -> Result<Latents, NotFinite> {
+        let rows = x.len() / features.d;
+        let mut candidates = Candidates::<T, MAGNITUDE>::new(rows, k);
+        self.offer(x, features, &mut candidates)?;
+        Ok(candidates.finish(rows, &[], &Latents::empty(0)).0)
+    }
+}
+
+/// `work` on each chunk of rows, with its first row; the rows of errors are counted from the first of all.
+fn by_chunks<T: Send>(
+    centred: &Matrix,
+    work: impl Fn(usize, &[f32]) -> Result<T, NotFinite> + Sync,
+) -> Vec<Result<T, NotFinite>> {
+    centred
+        .values()
+        .par_chunks(ROWS * centred.columns())
+        .enumerate()
+        .map(|(chunk, x)| {
+            let first = chunk * ROWS;
+            work(first, x).map_err(|(row, feature)| (first + row, feature))
+        })
+        .collect()
+}
+
+/// Latents of each chunk of rows, in order. `guesses` of the rows, if any, stand beside `k`.
+pub(super) fn topk(
+    form: Form,
+    centred: &Matrix,
+    features: Features<'_>,
+    (k, guesses): (usize, Option<&[f32]>),
+) -> Vec<Result<Latents, NotFinite>> {
+    if k == 0 || features.empty() {
+        return vec![Ok(Latents::empty(centred.rows()))];
+    }
+    let k = k.min(features.count());
+    by_chunks(centred, |first, x| {
+        let guesses = guesses.map(|all| &all[first..first + x.len() / features.d]);
+        form.topk(x, features, (k, guesses))
+    })
+}
+
+/// The same by magnitude.
+pub(super) fn abs_topk(
+    form: Form,
+    centred: &Matrix,
+    features: Features<'_>,
+    k: usize,
+) -> Vec<Result<Latents, NotFinite>> {
+    if k == 0 || features.empty() {
+        return vec![Ok(Latents::empty(centred.rows()))];
+    }
+    let k = k.min(features.count());
+    by_chunks(centred, |_, x| {
+        form.best::<(u32, f32), true>(x, features, k)
+    })
+}
+
+/// The same by score; the scores stand beside the latents.
+pub(super) fn scored(
+    form: Form,
+    centred: &Matrix,
+    features: Features<'_>,
+    (k, ranking): (usize, Ranking<'_>),
+) -> Vec<Result<(Latents, Vec<f32>), NotFinite>> {
+    if k == 0 || features.empty() {
+        return vec![Ok((Latents::empty(centred.rows()), Vec::new()))];
+    }
+    let k = k.min(features.count());
+    by_chunks(centred, |first, x| {
+        let rows = x.len() / features.d;
+        let gradients = &ranking.gradients.values()[first * features.d..][..x.len()];
+        let mut candidates = Candidates::<(u32, f32), false>::new(rows, k);
+        let dictionary = (features, ranking.w_dec.values());
+        form.offer_scored((x, gradients), dictionary, ranking.beta, &mut candidates)?;
+        Ok(candidates.finish(rows, &[], &Latents::empty(0)))
+    })
+}
+
+/// All entries above the bar.
+pub(super) fn above(
+    form: Form,
+    centred: &Matrix,
+    features: Features<'_>,
+    bar: Bar<'_>,
+) -> Vec<Result<Latents, NotFinite>> {
+    if features.empty() {
+        return vec![Ok(Latents::empty(centred.rows()))];
+    }
+    by_chunks(centred, |_, x| {
+        let rows = x.len() / features.d;
+        let mut list = List::new(rows, bar);
+        form.offer(x, features, &mut list)?;
+        Ok(list.finish(rows))
+    })
+}

@@ -1,0 +1,236 @@
+//! `pre[n, f] = centred[n, d] · w_enc[f, d]ᵀ + b_enc[f]`, then the entries that a selection rule keeps, in one pass: the table `[n, f]` is never stored,
+//! a tile of it is searched while it is in registers or cache.
+//!
+//! | rule | keeps | function |
+//! |---|---|---|
+//! | per token | the `k` largest positive entries of each row | [`encode_topk`], [`encode_topk_guessing`] |
+//! | per token, signed | the `k` entries of largest magnitude of each row, with their sign | [`encode_abs_topk`] |
+//! | per token, by gradient | the `k` entries of largest score `pre · (1 + β·abs(g))`, `g = gradients · w_decᵀ`, where the score is positive | [`encode_scored`] |
+//! | whole batch | the `budget` largest positive entries of the table | [`encode_budget`] |
+//! | per feature | the `budgets[f]` largest positive entries of each column | [`encode_by_feature`] |
+//! | threshold | entries above a bar, one for all or one for each feature | [`encode_above`] |
+//!
+//! | tensor | shape |
+//! |---|---|
+//! | `centred`, `gradients` | `[n, d]`: the activations less `b_dec`; the loss's gradient with respect to them |
+//! | `w_enc`, `b_enc`, `w_dec` | `[f, d]`, `[f]`, `[f, d]` |
+//! | result | `Latents` of `n` rows, ascending by feature |
+//!
+//! Equal entries at a boundary: the lower token wins, then the lower feature. Where ReLU follows the selection, an entry ≤ 0 is never kept, so fewer than
+//! the budget may be. A NaN or infinite entry is an error naming token and feature; one that is minus infinity passes no bar and is not seen.
+//!
+//! Tolerance against the definition: 1e-5 relative to Σ|centred·w_enc| + |b_enc| of the entry, since f32 sums of `d` products are rounded in
+//! another order; where two pre-activations differ by less, either may be kept. All rules see the same pre-activations, bit for bit, on one machine, so
+//! each is the definition of its rule on that table exactly.
+
+#[cfg(test)]
+pub(crate) mod cases;
+mod cpu;
+#[cfg(test)]
+pub(super) mod reference;
+#[cfg(test)]
+mod rules_tests;
+
+use crate::dims::{Dims, Matrix};
+use crate::error::{Error, Result};
+use crate::sae::Latents;
+
+use cpu::{Features, Form, NotFinite};
+
+/// What entries must exceed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Bar<'a> {
+    /// One bar for the whole table.
+    All(f32),
+    /// One for each feature, `[f]`.
+    ByFeature(&'a [f32]),
+}
+
+impl Bar<'_> {
+    fn of(self, feature: usize) -> f32 {
+        match self {
+            Self::All(bar) => bar,
+            Self::ByFeature(bars) => bars[feature],
+        }
+    }
+}
+
+/// The `k` largest of each token under `w_enc [f, d]`, `b_enc [f]`.
+pub fn encode_topk(centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
+    let features = checked("encode_topk", centred, w_enc, b_enc)?;
+    joined(cpu::topk(Form::fastest(), centred, features, (k, None)))
+}
+
+/// The same latents, sooner where each of `guesses [n]` (≥ 0) lies a little below the row's `k`-th largest pre-activation: what does not exceed it is not
+/// looked at again. A row of which fewer than `k` entries exceed their guess is encoded once more without it.
+pub fn encode_topk_guessing(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    k: usize,
+    guesses: &[f32],
+) -> Result<Latents> {
+    let features = checked("encode_topk_guessing", centred, w_enc, b_enc)?;
+    Dims::of("encode_topk_guessing")
+        .bind("centred", centred, "n d")?
+        .bind("guesses", guesses, "n")?;
+    let selection = (k, Some(guesses));
+    joined(cpu::topk(Form::fastest(), centred, features, selection))
+}
+
+/// The `k` of largest magnitude of each token, signs kept; zeros are left out.
+pub fn encode_abs_topk(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    k: usize,
+) -> Result<Latents> {
+    let features = checked("encode_abs_topk", centred, w_enc, b_enc)?;
+    joined(cpu::abs_topk(Form::fastest(), centred, features, k))
+}
+
+/// What ranks entries by gradient.
+#[derive(Debug, Clone, Copy)]
+pub struct Ranking<'a> {
+    /// `[n, d]`: of the model's loss with respect to the activations.
+    pub gradients: &'a Matrix,
+    /// `[f, d]`: directions that the gradient is taken along.
+    pub w_dec: &'a Matrix,
+    /// Weight of |g|, ≥ 0; with 0 the result is that of [`encode_topk`] bit for bit.
+    pub beta: f32,
+}
+
+/// The `k` of largest score of each token (Olmo et al. 2024, Figure 1): their pre-activations as latents, their scores beside them, `[nnz]`.
+pub fn encode_scored(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    k: usize,
+    ranking: Ranking<'_>,
+) -> Result<(Latents, Vec<f32>)> {
+    let features = checked("encode_scored", centred, w_enc, b_enc)?;
+    check_ranking(centred, w_enc, ranking)?;
+    scored_by(Form::fastest(), centred, features, (k, ranking))
+}
+
+fn check_ranking(centred: &Matrix, w_enc: &Matrix, ranking: Ranking<'_>) -> Result<()> {
+    Dims::of("encode_scored")
+        .bind("centred", centred, "n d")?
+        .bind("gradients", ranking.gradients, "n d")?
+        .bind("w_enc", w_enc, "f d")?
+        .bind("w_dec", ranking.w_dec, "f d")?;
+    if ranking.beta.is_finite() && ranking.beta >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::Numeric {
+        what: format!(
+            "β is {}: look for NaN or infinity in the gradients",
+            ranking.beta
+        ),
+    })
+}
+
+fn scored_by(
+    form: Form,
+    centred: &Matrix,
+    features: Features<'_>,
+    (k, ranking): (usize, Ranking<'_>),
+) -> Result<(Latents, Vec<f32>)> {
+    let chunks = cpu::scored(form, centred, features, (k, ranking));
+    let chunks = chunks
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(not_finite)?;
+    let (latents, scores): (Vec<_>, Vec<_>) = chunks.into_iter().unzip();
+    Ok((Latents::joined(&latents), scores.concat()))
+}
+
+/// Every entry above its bar; acts are the pre-activations, whatever their sign.
+pub fn encode_above(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    bar: Bar<'_>,
+) -> Result<Latents> {
+    let features = checked("encode_above", centred, w_enc, b_enc)?;
+    if let Bar::ByFeature(bars) = bar {
+        Dims::of("encode_above")
+            .bind("w_enc", w_enc, "f d")?
+            .bind("bars", bars, "f")?;
+    }
+    joined(cpu::above(Form::fastest(), centred, features, bar))
+}
+
+/// The `budget` largest positive entries of the whole table (BatchTopK, Mutual Choice), and the least of them if there were as many. `guess` ≥ 0 is a value
+/// that more than `budget` entries are expected to exceed; it changes the time, never the result.
+pub fn encode_budget(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    budget: usize,
+    guess: f32,
+) -> Result<(Latents, Option<f32>)> {
+    let features = checked("encode_budget", centred, w_enc, b_enc)?;
+    cpu::budget(Form::fastest(), centred, features, (budget, guess)).map_err(not_finite)
+}
+
+/// The `budgets[f]` largest positive entries of each column (Feature Choice).
+pub fn encode_by_feature(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    budgets: &[u32],
+) -> Result<Latents> {
+    let features = checked("encode_by_feature", centred, w_enc, b_enc)?;
+    Dims::of("encode_by_feature")
+        .bind("w_enc", w_enc, "f d")?
+        .bind_len("budgets", budgets.len(), "f")?;
+    cpu::by_feature(Form::fastest(), centred, features, budgets).map_err(not_finite)
+}
+
+fn checked<'a>(
+    op: &'static str,
+    centred: &Matrix,
+    w_enc: &'a Matrix,
+    b_enc: &'a [f32],
+) -> Result<Features<'a>> {
+    Dims::of(op)
+        .bind("centred", centred, "n d")?
+        .bind("w_enc", w_enc, "f d")?
+        .bind("b_enc", b_enc, "f")?;
+    Ok(Features {
+        weights: w_enc.values(),
+        bias: b_enc,
+        d: w_enc.columns(),
+    })
+}
+
+/// Chunks of rows as one; the first entry that is not finite as an error.
+fn joined(chunks: Vec<Result<Latents, NotFinite>>) -> Result<Latents> {
+    let chunks = chunks.into_iter().collect::<Result<Vec<_>, _>>();
+    Ok(Latents::joined(&chunks.map_err(not_finite)?))
+}
+
+fn not_finite((row, feature): NotFinite) -> Error {
+    Error::Numeric {
+        what: format!(
+            "the pre-activation of token {row}, feature {feature} is not a finite number: look for NaN or infinity in the activations or in the encoder's weights"
+        ),
+    }
+}
+
+/// The result of every form that this machine has.
+#[cfg(test)]
+pub(super) fn by_every_form(
+    (centred, w_enc, b_enc): (&Matrix, &Matrix, &[f32]),
+    selection: (usize, Option<&[f32]>),
+) -> Vec<(String, Result<Latents>)> {
+    Form::present()
+        .into_iter()
+        .map(|form| {
+            let features = checked("encode_topk", centred, w_enc, b_enc).unwrap();
+            let chunks = cpu::topk(form, centred, features, selection);
+            (format!("{form:?}"), joined(chunks))
+        })
+        .collect()
+}

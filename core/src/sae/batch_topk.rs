@@ -1,0 +1,59 @@
+//! BatchTopK.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Bussmann, Leask and Nanda 2024, "BatchTopK Sparse Autoencoders" (arXiv 2412.06410) |
+//! | rule in training | the `k · n` largest positive pre-activations of a batch of `n` tokens |
+//! | rule at inference | everything above one threshold: the moving average of the batches' cut-offs |
+//! | extra parameters | the threshold, not learnt by gradient |
+//! | losses | normalised squared error, AuxK/32 |
+//! | other names | SAELens saves it as `jumprelu` with one threshold for all features; dictionary_learning `BatchTopKSAE` |
+
+use super::parts::CutOff;
+use super::rule::{Rule, Step};
+use super::state::Keep;
+use super::{Latents, Selection};
+use crate::error::Result;
+use crate::kernels::encode::encode_budget;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct BatchTopK {
+    k: usize,
+    features: usize,
+    cut: CutOff,
+}
+
+impl BatchTopK {
+    pub(crate) fn new(k: usize, features: usize) -> Self {
+        Self {
+            k,
+            features,
+            cut: CutOff::default(),
+        }
+    }
+}
+
+impl Rule for BatchTopK {
+    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
+        let budget = self.k * step.tokens();
+        let guess = self.cut.guess();
+        let (latents, cut) = encode_budget(step.centred, step.w_enc, step.b_enc, budget, guess)?;
+        self.cut.count(cut, &latents);
+        Ok(latents)
+    }
+
+    fn inference(&self) -> Selection {
+        Selection::JumpRelu {
+            thresholds: vec![self.cut.threshold(); self.features],
+        }
+    }
+
+    fn differs(&self) -> bool {
+        true
+    }
+
+    fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.cut.state(keep)
+    }
+}

@@ -1,0 +1,180 @@
+//! Feature Choice.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Ayonrinde 2024 (arXiv 2411.02124); two phases, budgets and the inference rule are ours where it does not say |
+//! | rule in training | first Mutual Choice; then each feature keeps its `m_i` largest positive pre-activations of a batch, `m_i` from a Zipf law by the rank of its density |
+//! | rule at inference | everything above a threshold of its feature: the moving average of the feature's cut-off |
+//! | extra parameters | thresholds, densities, budgets; none learnt by gradient |
+//! | losses | normalised squared error, `aux_zipf`/32 |
+//! | other names | saved as SAELens `jumprelu` |
+//!
+//! Budgets add up to `k` times the tokens of the batch. A feature has a place in every batch, so none dies, as long as budgets are generous: aim for
+//! `k · batch ≥ 10 · features`. A feature with fewer positive entries than its budget was not cut: its cut-off of that batch is 0.
+
+use super::mutual_choice::{Law, MutualChoice};
+use super::parts::Average;
+use super::rule::{Rule, Step};
+use super::state::Keep;
+use super::zipf::Zipf;
+use super::{Latents, Selection};
+use crate::error::{Error, Result};
+use crate::kernels::adam::Rates;
+use crate::kernels::encode::encode_by_feature;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct FeatureChoice {
+    k: usize,
+    /// Share of the run's steps after which features choose.
+    phase: f64,
+    first: MutualChoice,
+    second: Option<Second>,
+    note: Option<String>,
+}
+
+/// What the second phase works with.
+#[derive(Debug, Clone)]
+struct Second {
+    law: Zipf,
+    /// `[f]`: features by falling density when the phase began.
+    ranking: Vec<u32>,
+    /// `[f]`, for `tokens`.
+    budgets: Vec<u32>,
+    tokens: usize,
+    /// `[f]`.
+    cuts: Vec<Average>,
+}
+
+impl Second {
+    /// Budgets for a batch of `tokens`.
+    fn budget(&mut self, k: usize, tokens: usize) {
+        if self.tokens == tokens {
+            return;
+        }
+        let features = self.ranking.len();
+        let by_rank = self.law.budgets(features, k * tokens, tokens);
+        for (feature, budget) in self.ranking.iter().zip(by_rank) {
+            self.budgets[*feature as usize] = budget;
+        }
+        self.tokens = tokens;
+    }
+
+    /// Takes down where each feature was cut.
+    fn count(&mut self, latents: &Latents) {
+        let mut kept = vec![(0_u32, f32::INFINITY); self.budgets.len()];
+        for (feature, act) in latents.features.iter().zip(&latents.acts) {
+            let (count, least) = &mut kept[*feature as usize];
+            *count += 1;
+            *least = least.min(*act);
+        }
+        for ((cut, budget), (count, least)) in self.cuts.iter_mut().zip(&self.budgets).zip(kept) {
+            cut.add(if count == *budget { least.into() } else { 0.0 });
+        }
+    }
+}
+
+impl FeatureChoice {
+    /// `phase`: the share of the run that is Mutual Choice.
+    pub(crate) fn new(k: usize, features: usize, law: Law, phase: f64) -> Self {
+        Self {
+            k,
+            phase,
+            first: MutualChoice::new(k, features, law),
+            second: None,
+            note: None,
+        }
+    }
+
+    fn begin(&mut self) -> Result<Second> {
+        let Some((law, explained)) = self.first.fit() else {
+            return Err(Error::Numeric {
+                what: "fewer than three features have fired when features begin to choose, so no Zipf law fits: train longer before, or give zipf_alpha and zipf_beta".to_owned(),
+            });
+        };
+        self.note = Some(format!(
+            "Features choose from here on: Zipf law with α {:.3}, β {:.1} (R² {explained:.3})",
+            law.alpha, law.beta
+        ));
+        let ranking = self.first.densities().ranking();
+        Ok(Second {
+            law,
+            budgets: vec![0; ranking.len()],
+            tokens: 0,
+            cuts: vec![Average::default(); ranking.len()],
+            ranking,
+        })
+    }
+}
+
+impl Rule for FeatureChoice {
+    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
+        if self.second.is_none() && step.done < self.phase {
+            return self.first.select(step);
+        }
+        let mut second = match self.second.take() {
+            Some(second) => second,
+            None => self.begin()?,
+        };
+        second.budget(self.k, step.tokens());
+        let latents = encode_by_feature(step.centred, step.w_enc, step.b_enc, &second.budgets)?;
+        second.count(&latents);
+        self.second = Some(second);
+        Ok(latents)
+    }
+
+    fn helped(&self, dead: Vec<u32>) -> Vec<u32> {
+        self.first.helped(dead)
+    }
+
+    fn after_step(&mut self, latents: &Latents, rates: Rates) {
+        self.first.after_step(latents, rates);
+    }
+
+    fn note(&mut self) -> Option<String> {
+        self.note.take()
+    }
+
+    fn inference(&self) -> Selection {
+        match &self.second {
+            None => self.first.inference(),
+            Some(second) => Selection::JumpRelu {
+                thresholds: second.cuts.iter().map(|cut| cut.get() as f32).collect(),
+            },
+        }
+    }
+
+    fn differs(&self) -> bool {
+        true
+    }
+
+    fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.first.state(keep)?;
+        let features = self.first.densities().0.len();
+        let mut law: Vec<f64> = (self.second.iter())
+            .flat_map(|second| [second.law.alpha, second.law.beta])
+            .collect();
+        keep.reals("second.law", &mut law)?;
+        let [alpha, beta] = law.as_slice() else {
+            self.second = None;
+            return Ok(());
+        };
+        let mut second = self.second.take().unwrap_or_else(|| Second {
+            law: Zipf {
+                alpha: *alpha,
+                beta: *beta,
+            },
+            ranking: Vec::new(),
+            budgets: vec![0; features],
+            tokens: 0,
+            cuts: vec![Average::default(); features],
+        });
+        keep.small("second.ranking", &mut second.ranking)?;
+        let mut cuts: Vec<f64> = second.cuts.iter().map(|cut| cut.get()).collect();
+        keep.reals("second.cuts", &mut cuts)?;
+        // The phase's first step gives every feature its first cut-off.
+        second.cuts = cuts.into_iter().map(Average::at).collect();
+        self.second = Some(second);
+        Ok(())
+    }
+}

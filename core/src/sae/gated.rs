@@ -1,0 +1,127 @@
+//! Gated.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Rajamanoharan et al. 2024, "Improving Dictionary Learning with Gated Sparse Autoencoders" (arXiv 2404.16014) |
+//! | rule in training | features whose gate `s + b_enc` is positive, `s = (x − b_dec) · w_enc`; they write `ReLU(exp(r_mag) · s + b_mag)` |
+//! | rule at inference | the same |
+//! | extra parameters | `b_mag`, `r_mag`, one of each for each feature; `b_enc` is the gate's bias |
+//! | losses | normalised squared error; weight · mean over tokens of Σ ReLU(gate) / √variance; the squared error of decoding ReLU(gate) with decoder and bias held fixed |
+//! | other names | SAELens `gated`; dictionary_learning `GatedAutoEncoder`, whose detached decoder this follows |
+
+use super::parts::{Learnt, Penalty};
+use super::rule::{Added, Rule, Step};
+use super::state::Keep;
+use super::{Latents, Selection};
+use crate::dims::Matrix;
+use crate::error::Result;
+use crate::kernels::adam::Rates;
+use crate::kernels::encode::{Bar, encode_above};
+use crate::kernels::residual::{Residual, residual};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gated {
+    penalty: Penalty,
+    b_mag: Learnt,
+    r_mag: Learnt,
+    /// Gates of the last code, all positive.
+    gates: Latents,
+    /// What decoding the gates left.
+    left: Residual,
+    d_b_mag: Vec<f32>,
+    d_r_mag: Vec<f32>,
+}
+
+impl Gated {
+    pub(crate) fn new(features: usize, penalty: Penalty) -> Self {
+        let zeros = vec![0.0; features];
+        Self {
+            penalty,
+            b_mag: Learnt::new(zeros.clone()),
+            r_mag: Learnt::new(zeros.clone()),
+            gates: Latents::default(),
+            left: Residual::default(),
+            d_b_mag: zeros.clone(),
+            d_r_mag: zeros,
+        }
+    }
+}
+
+/// Turns positive gates into activations, some of which may be 0.
+fn magnitudes(gates: &Latents, b_enc: &[f32], (b_mag, r_mag): (&[f32], &[f32])) -> Latents {
+    let mut latents = gates.clone();
+    for (feature, act) in latents.features.iter().zip(&mut latents.acts) {
+        let f = *feature as usize;
+        *act = (r_mag[f].exp() * (*act - b_enc[f]) + b_mag[f]).max(0.0);
+    }
+    latents
+}
+
+/// Latents of activations less `b_dec`, `[n, d]`; only what is positive.
+pub(super) fn encode(
+    centred: &Matrix,
+    (w_enc, b_enc): (&Matrix, &[f32]),
+    extra: (&[f32], &[f32]),
+) -> Result<Latents> {
+    let gates = encode_above(centred, w_enc, b_enc, Bar::All(0.0))?;
+    Ok(magnitudes(&gates, b_enc, extra).without_zeros())
+}
+
+impl Rule for Gated {
+    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
+        self.gates = encode_above(step.centred, step.w_enc, step.b_enc, Bar::All(0.0))?;
+        let extra = (self.b_mag.value.as_slice(), self.r_mag.value.as_slice());
+        Ok(magnitudes(&self.gates, step.b_enc, extra))
+    }
+
+    fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
+        let scale = step.scale();
+        // The shapes are those of the main term, which were checked.
+        let left = residual(&mut self.left, step.centred, &self.gates, step.w_dec, scale);
+        debug_assert!(left.is_ok());
+        let each = self.penalty.at(step.done) / step.act_unit();
+        let sum: f64 = self.gates.acts.iter().map(|gate| f64::from(*gate)).sum();
+        let features = self.b_mag.value.len();
+        let (mut d_b, mut d_r) = (vec![0.0_f64; features], vec![0.0_f64; features]);
+        let mut d_bias = Vec::with_capacity(d_acts.len());
+        for (entry, d_act) in d_acts.iter_mut().enumerate() {
+            let f = latents.features[entry] as usize;
+            let d_gate = self.left.d_acts[entry] + each as f32;
+            let d_mag = if latents.acts[entry] > 0.0 {
+                *d_act
+            } else {
+                0.0
+            };
+            let grown = self.r_mag.value[f].exp();
+            let read = self.gates.acts[entry] - step.b_enc[f];
+            d_b[f] += f64::from(d_mag);
+            d_r[f] += f64::from(d_mag) * f64::from(grown) * f64::from(read);
+            d_bias.push(d_gate);
+            *d_act = d_gate + d_mag * grown;
+        }
+        self.d_b_mag = d_b.into_iter().map(|d| d as f32).collect();
+        self.d_r_mag = d_r.into_iter().map(|d| d as f32).collect();
+        Added {
+            loss: self.left.squared / step.denominator() + each * sum,
+            d_bias: Some(d_bias),
+        }
+    }
+
+    fn after_step(&mut self, _: &Latents, rates: Rates) {
+        self.b_mag.step(&self.d_b_mag, rates);
+        self.r_mag.step(&self.d_r_mag, rates);
+    }
+
+    fn inference(&self) -> Selection {
+        Selection::Gated {
+            b_mag: self.b_mag.value.clone(),
+            r_mag: self.r_mag.value.clone(),
+        }
+    }
+
+    fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.b_mag.state("b_mag", keep)?;
+        self.r_mag.state("r_mag", keep)
+    }
+}

@@ -1,0 +1,107 @@
+//! Gradient SAE.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Olmo et al. 2024, "Features that Make a Difference: Leveraging Gradients for Improved Dictionary Learning" (arXiv 2411.10397), Figure 1 |
+//! | rule in training | of each token the `k` largest scores `z · (1 + β·abs(g))`, `g = w_dec · ∂L/∂x`, L the sum of the tokens' next-token losses; the values are the pre-activations z |
+//! | rule at inference | TopK: no gradient is needed (β = 0) |
+//! | extra parameters | none |
+//! | losses | normalised squared error, AuxK/32; no gradient through g or the selection |
+//! | other names | g-SAE |
+//!
+//! β is relative: `β = beta / mean abs(g)`, a moving average over a sample of each batch, so that it means the same for every model. The figure passes the
+//! scores themselves on to the decoder; that literal reading is a switch, which makes inference without gradients inconsistent.
+
+use super::parts::Average;
+use super::rule::{Added, Rule, Step};
+use super::state::Keep;
+use super::{Latents, Selection};
+use crate::error::{Error, Result};
+use crate::kernels::encode::{Ranking, encode_scored};
+use crate::kernels::pre_activations::pre_activations;
+
+/// Tokens of a batch that the mean of |g| is taken over.
+const SAMPLE: usize = 32;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gradient {
+    k: usize,
+    beta: f64,
+    /// Whether the decoder gets the scores instead of the pre-activations.
+    literal: bool,
+    size: Average,
+    /// `[nnz]` of the last code: score over pre-activation.
+    factors: Vec<f32>,
+}
+
+impl Gradient {
+    /// `beta` is relative to the mean of |g|.
+    pub(crate) fn new(k: usize, beta: f64, literal: bool) -> Self {
+        Self {
+            k,
+            beta,
+            literal,
+            size: Average::default(),
+            factors: Vec::new(),
+        }
+    }
+
+    /// β of this batch.
+    fn absolute(&mut self, step: &Step<'_>, gradients: &crate::dims::Matrix) -> Result<f32> {
+        let rows: Vec<u32> = (0..step.tokens().min(SAMPLE) as u32).collect();
+        let features: Vec<u32> = (0..step.w_dec.rows() as u32).collect();
+        let zeros = vec![0.0; features.len()];
+        let along = pre_activations(&gradients.rows_of(&rows), step.w_dec, &zeros, &features)?;
+        let sum: f64 = along.values().iter().map(|g| f64::from(g.abs())).sum();
+        self.size.add(sum / along.values().len().max(1) as f64);
+        let size = self.size.get();
+        Ok(if size > 0.0 {
+            (self.beta / size) as f32
+        } else {
+            0.0
+        })
+    }
+}
+
+impl Rule for Gradient {
+    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
+        let Some(gradients) = step.gradients else {
+            let what = "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model";
+            return Err(Error::setting("variant", what));
+        };
+        let ranking = Ranking {
+            gradients,
+            w_dec: step.w_dec,
+            beta: self.absolute(step, gradients)?,
+        };
+        let (mut latents, scores) =
+            encode_scored(step.centred, step.w_enc, step.b_enc, self.k, ranking)?;
+        if self.literal {
+            let pairs = scores.iter().zip(&latents.acts);
+            self.factors = pairs.map(|(score, value)| score / value).collect();
+            latents.acts = scores;
+        }
+        Ok(latents)
+    }
+
+    fn losses(&mut self, _: &Step<'_>, _: &Latents, d_acts: &mut [f32]) -> Added {
+        if self.literal {
+            let pairs = d_acts.iter_mut().zip(&self.factors);
+            pairs.for_each(|(d, factor)| *d *= factor);
+        }
+        Added::default()
+    }
+
+    fn inference(&self) -> Selection {
+        Selection::TopK { k: self.k }
+    }
+
+    fn differs(&self) -> bool {
+        true
+    }
+
+    fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.size.state("mean_gradient", keep)
+    }
+}

@@ -1,0 +1,158 @@
+//! JumpReLU.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Rajamanoharan et al. 2024, "Jumping Ahead" (arXiv 2407.14435); rectangle kernel and penalties as SAELens has them |
+//! | rule in training | every pre-activation above its feature's threshold θ |
+//! | rule at inference | the same |
+//! | extra parameters | θ, one for each feature, ≥ 0 |
+//! | losses | normalised squared error and a penalty on L0: the step itself, tanh(4 · act / √(variance/d)), or (2/T)(L0 − T)² |
+//! | other names | SAELens `jumprelu`; Gemma Scope |
+//!
+//! The step has no derivative; with the rectangle of width ε about θ, `∂act/∂θ = −(θ/ε)·1[|z − θ| < ε/2]` and `∂L0/∂θ = −(1/ε)·1[|z − θ| < ε/2]`, the latter
+//! not to z. So entries just below θ take part without being active. ε, the first θ and the tanh's slope are in units of √(variance/d), the root mean
+//! square of one coordinate of the activations.
+
+use super::parts::{Learnt, Penalty};
+use super::rule::{Added, Rule, Step};
+use super::state::Keep;
+use super::{Latents, Selection};
+use crate::error::Result;
+use crate::kernels::adam::Rates;
+use crate::kernels::encode::{Bar, encode_above};
+
+/// Slope of the tanh.
+const SLOPE: f64 = 4.0;
+
+/// How active features are charged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Charge {
+    /// weight · mean L0.
+    Step,
+    /// weight · mean over tokens of Σ tanh(4 · act).
+    Tanh,
+    /// weight · (2/T)(mean L0 − T)².
+    Target(f64),
+}
+
+/// What a JumpReLU dictionary is trained with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Settings {
+    pub(crate) penalty: Penalty,
+    pub(crate) charge: Charge,
+    /// Width of the rectangle, ε.
+    pub(crate) bandwidth: f64,
+    /// First value of every θ.
+    pub(crate) initial: f64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct JumpRelu {
+    settings: Settings,
+    thresholds: Learnt,
+    /// `[nnz]` of the last code: pre-activations, also of those entries that are not active.
+    pre: Vec<f32>,
+    d_thresholds: Vec<f32>,
+}
+
+/// The root mean square of one coordinate.
+fn unit(step: &Step<'_>) -> f64 {
+    (step.variance / step.w_dec.columns() as f64).sqrt()
+}
+
+impl JumpRelu {
+    /// `unit`: the root mean square of one coordinate of the activations.
+    pub(crate) fn new(features: usize, settings: Settings, unit: f64) -> Self {
+        Self {
+            thresholds: Learnt::new(vec![(settings.initial * unit) as f32; features]),
+            settings,
+            pre: Vec::new(),
+            d_thresholds: vec![0.0; features],
+        }
+    }
+
+    /// Gradient of the penalty for L0 of one token and its value, given the mean L0.
+    fn charged(&self, step: &Step<'_>, l0: f64) -> (f64, f64) {
+        let weight = self.settings.penalty.at(step.done);
+        match self.settings.charge {
+            Charge::Step => (weight, weight * l0),
+            Charge::Tanh => (0.0, 0.0),
+            Charge::Target(target) => {
+                let off = l0 - target;
+                (
+                    weight * 4.0 * off / target,
+                    weight * 2.0 * off * off / target,
+                )
+            }
+        }
+    }
+
+    /// tanh(slope · act) of one entry: its part of the loss and its derivative.
+    fn tanh(&self, step: &Step<'_>, act: f32) -> (f64, f64) {
+        if self.settings.charge != Charge::Tanh {
+            return (0.0, 0.0);
+        }
+        let slope = SLOPE / unit(step);
+        let each = self.settings.penalty.at(step.done) / step.tokens() as f64;
+        let value = (slope * f64::from(act)).tanh();
+        (each * value, each * slope * (1.0 - value * value))
+    }
+}
+
+impl Rule for JumpRelu {
+    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
+        let half = (0.5 * self.settings.bandwidth * unit(step)) as f32;
+        let below = |threshold: &f32| threshold - half;
+        let bars: Vec<f32> = self.thresholds.value.iter().map(below).collect();
+        let bar = Bar::ByFeature(&bars);
+        let mut latents = encode_above(step.centred, step.w_enc, step.b_enc, bar)?;
+        self.pre.clone_from(&latents.acts);
+        for (feature, act) in latents.features.iter().zip(&mut latents.acts) {
+            if *act <= self.thresholds.value[*feature as usize] {
+                *act = 0.0;
+            }
+        }
+        Ok(latents)
+    }
+
+    fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
+        let width = self.settings.bandwidth * unit(step);
+        let active = latents.acts.iter().filter(|act| **act > 0.0).count();
+        let n = step.tokens() as f64;
+        let (slope, mut loss) = self.charged(step, active as f64 / n);
+        let mut d_thresholds = vec![0.0_f64; self.thresholds.value.len()];
+        for (entry, d_act) in d_acts.iter_mut().enumerate() {
+            let feature = latents.features[entry] as usize;
+            let (act, theta) = (latents.acts[entry], self.thresholds.value[feature]);
+            let (charge, d_charge) = self.tanh(step, act);
+            loss += charge;
+            let d = f64::from(*d_act) + d_charge;
+            if (f64::from(self.pre[entry]) - f64::from(theta)).abs() < 0.5 * width {
+                d_thresholds[feature] -= (f64::from(theta) * d + slope / n) / width;
+            }
+            *d_act = if act > 0.0 { d as f32 } else { 0.0 };
+        }
+        self.d_thresholds = d_thresholds.into_iter().map(|d| d as f32).collect();
+        Added {
+            loss,
+            ..Added::default()
+        }
+    }
+
+    fn after_step(&mut self, _: &Latents, rates: Rates) {
+        self.thresholds.step(&self.d_thresholds, rates);
+        let least = |threshold: &mut f32| *threshold = threshold.max(0.0);
+        self.thresholds.value.iter_mut().for_each(least);
+    }
+
+    fn inference(&self) -> Selection {
+        Selection::JumpRelu {
+            thresholds: self.thresholds.value.clone(),
+        }
+    }
+
+    fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.thresholds.state("thresholds", keep)
+    }
+}

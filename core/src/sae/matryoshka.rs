@@ -1,0 +1,129 @@
+//! Matryoshka.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Bussmann et al. 2025, "Learning Multi-Level Features with Matryoshka Sparse Autoencoders" (arXiv 2503.17547) |
+//! | rule in training | BatchTopK over all features |
+//! | rule at inference | everything above one threshold, as BatchTopK |
+//! | extra parameters | the threshold, not learnt by gradient |
+//! | losses | the sum of normalised squared errors of decoding the first f/2^(l−1), …, f/2, f features; AuxK/32 on what all of them leave |
+//! | other names | SAELens trains it as `matryoshka_batchtopk` and saves `jumprelu`; dictionary_learning `MatryoshkaBatchTopKSAE` |
+//!
+//! A decoder row is moved by every reconstruction that its feature takes part in: by the sum of their residuals.
+
+use super::parts::CutOff;
+use super::rule::{Levels, Rule, Step};
+use super::state::Keep;
+use super::{Latents, Selection};
+use crate::error::Result;
+use crate::kernels::encode::encode_budget;
+use crate::kernels::residual::{Residual, pull_back, residual};
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Matryoshka {
+    k: usize,
+    /// Ends of the levels, rising, the last of them all features.
+    ends: Vec<usize>,
+    cut: CutOff,
+    levels: Levels,
+}
+
+impl Matryoshka {
+    /// `levels` nested dictionaries, each half as large as the next.
+    pub(crate) fn new(k: usize, features: usize, levels: usize) -> Self {
+        let mut ends: Vec<usize> = (0..levels.max(1))
+            .rev()
+            .map(|level| (features >> level.min(63)).max(1))
+            .collect();
+        ends.dedup();
+        Self {
+            k,
+            ends,
+            cut: CutOff::default(),
+            levels: Levels::default(),
+        }
+    }
+}
+
+impl Rule for Matryoshka {
+    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
+        let budget = self.k * step.tokens();
+        let guess = self.cut.guess();
+        let (latents, cut) = encode_budget(step.centred, step.w_enc, step.b_enc, budget, guess)?;
+        self.cut.count(cut, &latents);
+        Ok(latents)
+    }
+
+    fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
+        let scale = step.scale();
+        let mut loss = 0.0;
+        let mut residuals: Vec<Residual> = Vec::with_capacity(self.ends.len());
+        let mut first = 0;
+        for end in &self.ends {
+            let group = latents.of_features(first as u32..*end as u32);
+            let mut left = Residual::default();
+            let target = residuals
+                .last()
+                .map_or(step.centred, |before| &before.residual);
+            residual(&mut left, target, &group, step.w_dec, scale)?;
+            loss += left.squared / step.denominator();
+            residuals.push(left);
+            first = *end;
+        }
+        let mut sum = residuals[residuals.len() - 1].residual.clone();
+        let mut column_sums = residuals[residuals.len() - 1].column_sums.clone();
+        let mut tables = vec![(self.ends[self.ends.len() - 1], sum.clone())];
+        for (end, left) in self.ends.iter().zip(&residuals).rev().skip(1) {
+            let pairs = sum.values_mut().iter_mut().zip(left.residual.values());
+            pairs.for_each(|(sum, value)| *sum += value);
+            let pairs = column_sums.iter_mut().zip(&left.column_sums);
+            pairs.for_each(|(sum, value)| *sum += value);
+            tables.push((*end, sum.clone()));
+        }
+        tables.reverse();
+        let Some(last) = residuals.pop() else {
+            return Ok(loss);
+        };
+        *into = last;
+        let by_table = tables.iter().map(|(end, table)| (*end, table));
+        into.d_acts = pull_back(&by_table.collect::<Vec<_>>(), latents, step.w_dec, scale);
+        self.levels = Levels {
+            tables,
+            column_sums,
+        };
+        Ok(loss)
+    }
+
+    fn levels(&self) -> Option<&Levels> {
+        Some(&self.levels)
+    }
+
+    fn inference(&self) -> Selection {
+        let features = self.ends.last().copied().unwrap_or(0);
+        Selection::JumpRelu {
+            thresholds: vec![self.cut.threshold(); features],
+        }
+    }
+
+    fn differs(&self) -> bool {
+        true
+    }
+
+    fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        self.cut.state(keep)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_halve_and_end_with_all_features() {
+        assert_eq!(Matryoshka::new(1, 40, 4).ends, [5, 10, 20, 40]);
+        assert_eq!(Matryoshka::new(1, 41, 2).ends, [20, 41]);
+        assert_eq!(Matryoshka::new(1, 3, 10).ends, [1, 3]);
+        assert_eq!(Matryoshka::new(1, 8, 1).ends, [8]);
+    }
+}

@@ -1,0 +1,154 @@
+//! Mathematics that several variants share.
+
+use super::Latents;
+use super::state::Keep;
+use crate::error::Result;
+use crate::kernels::adam::{Rates, Row, adam};
+
+/// Rate of a moving average of a cut-off (SAELens).
+const RATE: f64 = 0.01;
+/// How far below the last batch's cut-off the next one's is looked for.
+const CAUTION: f32 = 0.98;
+
+/// A moving average that starts at its first value: one started at 0 is 13 % low after 200 steps.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Average(Option<f64>);
+
+impl Average {
+    /// One that stands at `value`.
+    pub(super) fn at(value: f64) -> Self {
+        Self(Some(value))
+    }
+
+    pub(super) fn add(&mut self, value: f64) {
+        let before = self.0.unwrap_or(value);
+        self.0 = Some(before + RATE * (value - before));
+    }
+
+    /// 0 before the first value.
+    pub(super) fn get(self) -> f64 {
+        self.0.unwrap_or(0.0)
+    }
+
+    pub(super) fn state(&mut self, name: &str, keep: &mut dyn Keep) -> Result<()> {
+        let mut values: Vec<f64> = self.0.into_iter().collect();
+        keep.reals(name, &mut values)?;
+        self.0 = values.first().copied();
+        Ok(())
+    }
+}
+
+/// The cut-off of a whole-batch budget: where to look for the next, and its average as the threshold for later use.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct CutOff {
+    last: Option<f32>,
+    average: Average,
+}
+
+impl CutOff {
+    /// A little below the last one; 0 before the first.
+    pub(super) fn guess(&self) -> f32 {
+        self.last.map_or(0.0, |cut| CAUTION * cut)
+    }
+
+    /// What the latest batch was cut at; `least` is the least activation kept where the budget was not filled.
+    pub(super) fn count(&mut self, cut: Option<f32>, latents: &Latents) {
+        self.last = cut;
+        let least = latents.acts.iter().copied().reduce(f32::min);
+        if let Some(least) = cut.or(least) {
+            self.average.add(f64::from(least));
+        }
+    }
+
+    /// The average.
+    pub(super) fn threshold(&self) -> f32 {
+        self.average.get() as f32
+    }
+
+    pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        let mut last = self.last.into_iter().collect();
+        keep.floats("last_cut", &mut last)?;
+        self.last = last.first().copied();
+        self.average.state("average_cut", keep)
+    }
+}
+
+/// One number for each feature, learnt by Adam beside encoder and decoder.
+#[derive(Debug, Clone)]
+pub(super) struct Learnt {
+    pub(super) value: Vec<f32>,
+    m: Vec<f32>,
+    v: Vec<f32>,
+}
+
+impl Learnt {
+    pub(super) fn new(value: Vec<f32>) -> Self {
+        Self {
+            m: vec![0.0; value.len()],
+            v: vec![0.0; value.len()],
+            value,
+        }
+    }
+
+    pub(super) fn step(&mut self, gradient: &[f32], rates: Rates) {
+        let mut row = Row {
+            value: &mut self.value,
+            m: &mut self.m,
+            v: &mut self.v,
+        };
+        adam(&mut row, gradient, rates);
+    }
+
+    pub(super) fn state(&mut self, name: &str, keep: &mut dyn Keep) -> Result<()> {
+        keep.floats(name, &mut self.value)?;
+        keep.floats(&format!("{name}.m"), &mut self.m)?;
+        keep.floats(&format!("{name}.v"), &mut self.v)
+    }
+}
+
+/// How a penalty's weight rises: linearly over the first `warmup` of the run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Penalty {
+    /// Weight after the rise.
+    pub(crate) weight: f64,
+    /// Share of the run over which it rises.
+    pub(crate) warmup: f64,
+}
+
+impl Penalty {
+    pub(super) fn at(self, done: f64) -> f64 {
+        if self.warmup <= 0.0 {
+            return self.weight;
+        }
+        self.weight * (done / self.warmup).min(1.0)
+    }
+}
+
+/// How often each feature fires: a moving average of its share of a batch's tokens.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Densities(pub(super) Vec<f64>);
+
+impl Densities {
+    pub(super) fn new(features: usize) -> Self {
+        Self(vec![0.0; features])
+    }
+
+    pub(super) fn count(&mut self, latents: &Latents) {
+        let tokens = latents.rows().max(1) as f64;
+        let mut counts = vec![0_u32; self.0.len()];
+        for feature in &latents.features {
+            counts[*feature as usize] += 1;
+        }
+        for (density, count) in self.0.iter_mut().zip(counts) {
+            *density += RATE * (f64::from(count) / tokens - *density);
+        }
+    }
+
+    /// Features by falling density, the lower one first among equals.
+    pub(super) fn ranking(&self) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..self.0.len() as u32).collect();
+        let density = |f: &u32| self.0[*f as usize];
+        order.sort_by(|a, b| density(b).total_cmp(&density(a)).then(a.cmp(b)));
+        order
+    }
+}

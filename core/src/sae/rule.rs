@@ -1,0 +1,128 @@
+//! What a variant does in training: which pairs survive, what it adds to the loss, what it learns beside encoder and decoder, and how it selects afterwards.
+//!
+//! Everything here is in the trainer's space: activations less `b_dec`, decoder rows of length 1. An entry with activation 0 is no active feature; a rule
+//! may leave some in its latents to learn from what it nearly kept.
+
+use std::fmt::Debug;
+
+use super::state::Keep;
+use super::{Latents, Selection};
+use crate::dims::Matrix;
+use crate::error::Result;
+use crate::kernels::adam::Rates;
+use crate::kernels::encode::encode_topk;
+use crate::kernels::residual::{Residual, residual};
+
+/// What a rule sees of one step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Step<'a> {
+    /// `[n, d]`, activations less `b_dec`.
+    pub(crate) centred: &'a Matrix,
+    /// `[n]`, lengths of the rows of `centred`.
+    pub(crate) lengths: &'a [f32],
+    /// `[n, d]`, of the model's loss with respect to the activations, where the source gives them.
+    pub(crate) gradients: Option<&'a Matrix>,
+    /// `[f, d]`.
+    pub(crate) w_enc: &'a Matrix,
+    /// `[f]`.
+    pub(crate) b_enc: &'a [f32],
+    /// `[f, d]`, rows of length 1.
+    pub(crate) w_dec: &'a Matrix,
+    /// Share of the run's steps already taken.
+    pub(crate) done: f64,
+    /// Mean of ‖x − mean‖² over the start's sample.
+    pub(crate) variance: f64,
+}
+
+impl Step<'_> {
+    /// Tokens.
+    pub(crate) fn tokens(&self) -> usize {
+        self.centred.rows()
+    }
+
+    /// What squared errors are divided by: tokens · variance.
+    pub(crate) fn denominator(&self) -> f64 {
+        self.tokens() as f64 * self.variance
+    }
+
+    /// What activations are divided by where they are charged, so that a coefficient means the same at every scale: tokens · √variance.
+    pub(crate) fn act_unit(&self) -> f64 {
+        self.tokens() as f64 * self.variance.sqrt()
+    }
+
+    /// What turns a residual into a gradient.
+    pub(crate) fn scale(&self) -> f32 {
+        (-2.0 / self.denominator()) as f32
+    }
+}
+
+/// What a rule adds to a step.
+#[derive(Debug, Default)]
+pub(crate) struct Added {
+    /// Its terms of the loss.
+    pub(crate) loss: f64,
+    /// `[nnz]`: gradient of the encoder's bias by entry, where it is not that of the pre-activation.
+    pub(crate) d_bias: Option<Vec<f32>>,
+}
+
+/// Several reconstructions, each of the first features: what decoder rows and bias are moved by.
+#[derive(Debug, Default)]
+pub(crate) struct Levels {
+    /// For the features up to `end`: the sum of all residuals that they take part in, `[n, d]`.
+    pub(crate) tables: Vec<(usize, Matrix)>,
+    /// Of the first table, `[d]`.
+    pub(crate) column_sums: Vec<f64>,
+}
+
+/// See the module.
+pub(crate) trait Rule: Debug + Send + Sync {
+    /// Which pairs survive, and their activations.
+    fn select(&mut self, step: &Step<'_>) -> Result<Latents>;
+
+    /// What the code leaves, the gradient of the squared error for each of its entries, and the error's part of the loss.
+    fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
+        residual(into, step.centred, latents, step.w_dec, step.scale())?;
+        Ok(into.squared / step.denominator())
+    }
+
+    /// Adds its own terms; turns `d_acts [nnz]`, the gradients of activations, into those of pre-activations.
+    fn losses(&mut self, _: &Step<'_>, _: &Latents, _: &mut [f32]) -> Added {
+        Added::default()
+    }
+
+    /// Several reconstructions instead of one.
+    fn levels(&self) -> Option<&Levels> {
+        None
+    }
+
+    /// The features that explain what is left, out of the `dead`, ascending.
+    fn helped(&self, dead: Vec<u32>) -> Vec<u32> {
+        dead
+    }
+
+    /// The code of the features that explain what is left: at most `k` of each token.
+    fn help(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
+        encode_topk(centred, w_enc, b_enc, k)
+    }
+
+    /// Moves what it learns beside the dictionary, after a step that left `latents` of `tokens`.
+    fn after_step(&mut self, _: &Latents, _: Rates) {}
+
+    /// What a person should know, said once.
+    fn note(&mut self) -> Option<String> {
+        None
+    }
+
+    /// How the dictionary as it stands selects when it is used.
+    fn inference(&self) -> Selection;
+
+    /// Whether that differs from how it selects in training.
+    fn differs(&self) -> bool {
+        false
+    }
+
+    /// Its state; see [`Keep`].
+    fn state(&mut self, _: &mut dyn Keep) -> Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,217 @@
+//! Checkpoints: everything that a run's later steps depend on, as one file that appears whole or not at all. A run that goes on from it gives the same bytes
+//! as one that never stopped.
+//!
+//! `checkpoint/state.safetensors`: matrices as f32 or, for whole numbers and f64 bits, u64; the settings, the step and the version of the form as metadata.
+//! The form is private to this program: another version may refuse it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::Value;
+
+use super::Spec;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::sae::Provenance;
+use crate::sae::state::Keep;
+use crate::whole_file;
+
+/// The version of the form.
+const FORM: &str = "1";
+/// Settings that a run may go on with changed: they decide how it goes on, not what was done.
+const FREE: [&str; 1] = ["learning_rate"];
+
+/// Where and when a run writes checkpoints, and whether it goes on from one.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Keeping {
+    /// The folder that gets `checkpoint/`; without one nothing is kept.
+    pub folder: Option<PathBuf>,
+    /// Steps between two checkpoints; none: on stop alone.
+    pub every: Option<u64>,
+    /// Go on from the checkpoint there.
+    pub resume: bool,
+}
+
+impl Keeping {
+    /// The checkpoint's folder.
+    pub(super) fn place(&self) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join("checkpoint"))
+    }
+
+    /// That there is a checkpoint, if the run is to go on from one.
+    pub fn check(&self) -> Result<()> {
+        match self.place().filter(|_| self.resume) {
+            Some(place) => there(&place),
+            None => Ok(()),
+        }
+    }
+}
+
+fn file(place: &Path) -> PathBuf {
+    place.join("state.safetensors")
+}
+
+fn there(place: &Path) -> Result<()> {
+    let path = file(place);
+    if path.exists() {
+        return Ok(());
+    }
+    let what = "there is no checkpoint to go on from, leave out --resume or name the folder of a stopped run";
+    Err(Error::input(what, &path))
+}
+
+/// Writes what `state` lists.
+pub(super) fn write(
+    place: &Path,
+    (spec, from): (&Spec, &Provenance),
+    step: u64,
+    state: &mut dyn FnMut(&mut dyn Keep) -> Result<()>,
+) -> Result<()> {
+    let mut taken = Taken::default();
+    state(&mut taken)?;
+    let mut facts: HashMap<String, String> = settings(spec, from).into_iter().collect();
+    facts.insert("form".to_owned(), FORM.to_owned());
+    facts.insert("step".to_owned(), step.to_string());
+    let broken = |cause| Error::Numeric {
+        what: format!("the checkpoint of step {step} cannot be stored ({cause})"),
+    };
+    let mut views = Vec::with_capacity(taken.tensors.len());
+    for (name, (dtype, shape, bytes)) in &taken.tensors {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(broken)?;
+        views.push((name, view));
+    }
+    let bytes = safetensors::serialize(views, Some(facts)).map_err(broken)?;
+    whole_file::write_bytes(&file(place), &bytes)
+}
+
+/// Removes the checkpoint of a finished run.
+pub(super) fn remove(place: &Path) -> Result<()> {
+    if !place.exists() {
+        return Ok(());
+    }
+    std::fs::remove_dir_all(place)
+        .map_err(|source| Error::io("cannot remove the old checkpoint", place, source))
+}
+
+/// Puts back what `state` lists; the step that it stood at.
+pub(super) fn read(
+    place: &Path,
+    (spec, from): (&Spec, &Provenance),
+    state: &mut dyn FnMut(&mut dyn Keep) -> Result<()>,
+) -> Result<u64> {
+    there(place)?;
+    let path = file(place);
+    let bytes =
+        std::fs::read(&path).map_err(|source| Error::io("cannot read the file", &path, source))?;
+    let wrong = |cause: &str| {
+        let what = format!("the checkpoint is damaged ({cause}), train again without --resume");
+        Error::input(what, &path)
+    };
+    let file = SafeTensors::deserialize(&bytes).map_err(|cause| wrong(&cause.to_string()))?;
+    let (_, header) =
+        SafeTensors::read_metadata(&bytes).map_err(|cause| wrong(&cause.to_string()))?;
+    let facts = header.metadata().clone().unwrap_or_default();
+    if facts.get("form").map(String::as_str) != Some(FORM) {
+        let what = "the checkpoint was written by another version of this program, finish the run with that one or train again";
+        return Err(Error::input(what, &path));
+    }
+    for (key, value) in settings(spec, from) {
+        let was = facts.get(&key).map_or("nothing", String::as_str);
+        if was != value && !FREE.contains(&key.as_str()) {
+            let what = format!(
+                "the checkpoint in {} was written with {was}, this run has {value}: give the same, or train again without --resume",
+                place.display()
+            );
+            return Err(Error::setting(key, what));
+        }
+    }
+    let step = facts.get("step").and_then(|step| step.parse().ok());
+    let mut put = Put { file, path: &path };
+    state(&mut put)?;
+    step.ok_or_else(|| wrong("it names no step"))
+}
+
+/// What must be the same for a run to go on: the hook, every setting that counts, the facts about model and text, and what is known of the activations: how
+/// long their rows are, how their model was processed, how a store rounded them.
+fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = (spec.settings())
+        .filter_map(|setting| Some((setting.key.to_owned(), spec.get(setting.key).ok()?)))
+        .collect();
+    all.insert("hook".to_owned(), spec.hook.to_string());
+    for key in ["corpus_sha256", "split", "model_sha256"] {
+        if let Some(fact) = spec.facts.get(key) {
+            all.insert(key.to_owned(), fact.to_string());
+        }
+    }
+    let other = from.other.iter();
+    all.extend(other.map(|(key, value)| (key.clone(), value.to_string())));
+    let context = from.context.map_or_else(String::new, |t| t.to_string());
+    all.insert("context".to_owned(), context);
+    // A model's activations are those of an f32 store.
+    let dtype = spec.facts.get("store_dtype").and_then(Value::as_str);
+    all.insert("store_dtype".to_owned(), dtype.unwrap_or("f32").to_owned());
+    all
+}
+
+/// Takes values down.
+#[derive(Debug, Default)]
+struct Taken {
+    tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
+}
+
+impl Keep for Taken {
+    fn matrix(&mut self, name: &str, matrix: &mut Matrix) -> Result<()> {
+        let bytes = matrix.values().iter().flat_map(|v| v.to_le_bytes());
+        let shape = vec![matrix.rows(), matrix.columns()];
+        let tensor = (Dtype::F32, shape, bytes.collect());
+        let before = self.tensors.insert(name.to_owned(), tensor);
+        debug_assert!(before.is_none(), "{name} is listed twice");
+        Ok(())
+    }
+
+    fn numbers(&mut self, name: &str, numbers: &mut Vec<u64>) -> Result<()> {
+        let bytes = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
+        let tensor = (Dtype::U64, vec![numbers.len()], bytes);
+        let before = self.tensors.insert(name.to_owned(), tensor);
+        debug_assert!(before.is_none(), "{name} is listed twice");
+        Ok(())
+    }
+}
+
+/// Puts values back.
+struct Put<'a> {
+    file: SafeTensors<'a>,
+    path: &'a Path,
+}
+
+impl Put<'_> {
+    fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'_>> {
+        let tensor = self.file.tensor(name).ok();
+        tensor.filter(|view| view.dtype() == dtype).ok_or_else(|| {
+            let what = format!("the checkpoint lacks `{name}`, train again without --resume");
+            Error::input(what, self.path)
+        })
+    }
+}
+
+impl Keep for Put<'_> {
+    fn matrix(&mut self, name: &str, matrix: &mut Matrix) -> Result<()> {
+        let view = self.tensor(name, Dtype::F32)?;
+        let [rows, columns] = view.shape() else {
+            let what = format!("`{name}` of the checkpoint is no matrix, train again");
+            return Err(Error::input(what, self.path));
+        };
+        let values = view.data().as_chunks::<4>().0.iter();
+        let values = values.map(|b| f32::from_le_bytes(*b)).collect();
+        *matrix = Matrix::new(*rows, *columns, values)?;
+        Ok(())
+    }
+
+    fn numbers(&mut self, name: &str, numbers: &mut Vec<u64>) -> Result<()> {
+        let view = self.tensor(name, Dtype::U64)?;
+        let values = view.data().as_chunks::<8>().0.iter();
+        *numbers = values.map(|b| u64::from_le_bytes(*b)).collect();
+        Ok(())
+    }
+}
