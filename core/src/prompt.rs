@@ -4,8 +4,8 @@ use candle_core::Tensor;
 
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
-use crate::ids::{FeatureId, HookPoint, TokenId};
-use crate::models::{Hooks, Model, Start, token_tensor};
+use crate::ids::{FeatureId, TokenId};
+use crate::models::{Capture, Model, Start, token_tensor};
 use crate::sae::{Latents, Sae};
 use crate::text::TextCodec;
 
@@ -45,43 +45,20 @@ impl Reading {
     }
 }
 
-/// Keeps the value of one hook.
-struct Keep {
-    hook: HookPoint,
-    value: Option<Tensor>,
-    /// Whether the pass may end there.
-    alone: bool,
-}
-
-impl Hooks for Keep {
-    fn wants(&self, hook: HookPoint) -> bool {
-        hook == self.hook
-    }
-
-    fn visit(&mut self, _: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        self.value = Some(value.clone());
-        Ok(None)
-    }
-
-    fn last(&self) -> Option<HookPoint> {
-        self.alone.then_some(self.hook)
-    }
-}
-
 /// Reads `text` (cut to the model's context) through model and dictionary; `most_next` next tokens are kept per position.
 pub fn read(model: &Model, sae: &Sae, text: &str, most_next: usize) -> Result<Reading> {
     crate::formats::check_fit(sae, model)?;
     let (tokens, cut) = tokens_of(model, text)?;
-    let mut keep = Keep {
-        hook: sae.hook()?,
-        value: None,
-        alone: most_next == 0,
+    let hook = sae.hook()?;
+    let mut capture = Capture {
+        last: (most_next == 0).then_some(hook),
+        ..Capture::to_the_end([hook])
     };
     let input = token_tensor(&[&tokens])?;
-    let logits = model.run(Start::Tokens(&input), &mut keep)?;
-    let Some(value) = keep.value else {
+    let logits = model.run(Start::Tokens(&input), &mut capture)?;
+    let Some(value) = capture.values.remove(&hook) else {
         return Err(Error::hook(
-            keep.hook,
+            hook,
             format!("{} did not reach it", model.name()),
         ));
     };
@@ -152,6 +129,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::ids::{HookPoint, Site};
     use crate::sae::{Provenance, Selection};
 
     fn demo() -> Model {
@@ -173,7 +151,7 @@ mod tests {
             b_dec: vec![0.0; d],
             selection: Selection::TopK { k: 16 },
             provenance: Provenance {
-                hook: Some(HookPoint::block(1, crate::ids::Site::Z)),
+                hook: Some(HookPoint::block(1, Site::Z)),
                 ..Provenance::default()
             },
         }

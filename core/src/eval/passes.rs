@@ -1,7 +1,5 @@
 //! The forward passes of one chunk of rows: clean, then spliced and ablated from the dictionary's layer on.
 
-use std::collections::BTreeMap;
-
 use candle_core::Tensor;
 
 use super::sums::Sums;
@@ -9,7 +7,7 @@ use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
-use crate::models::{Hooks, Model, Start, token_tensor};
+use crate::models::{Capture, Hooks, Model, NoHooks, Start, token_tensor};
 use crate::sae::Sae;
 
 /// Everything the passes read.
@@ -51,23 +49,6 @@ impl Resume {
     }
 }
 
-/// Keeps the values of some hooks.
-struct Keep {
-    wanted: Vec<HookPoint>,
-    kept: BTreeMap<HookPoint, Tensor>,
-}
-
-impl Hooks for Keep {
-    fn wants(&self, hook: HookPoint) -> bool {
-        self.wanted.contains(&hook)
-    }
-
-    fn visit(&mut self, hook: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        self.kept.insert(hook, value.clone());
-        Ok(None)
-    }
-}
-
 /// Puts a value in place of a hook's.
 struct Replace<'a> {
     hook: HookPoint,
@@ -106,10 +87,7 @@ impl<'a> Passes<'a> {
     pub(super) fn measure(&self, rows: &[usize]) -> Result<Sums> {
         let tokens: Vec<&[TokenId]> = rows.iter().map(|row| self.rows.row(*row)).collect();
         let input = token_tensor(&tokens)?; // [b, t]
-        let mut clean = Keep {
-            wanted: vec![self.hook],
-            kept: BTreeMap::new(),
-        };
+        let mut clean = Capture::to_the_end([self.hook]);
         if let Resume::Before(hook, _) = self.resume {
             clean.wanted.push(hook);
         }
@@ -143,7 +121,7 @@ impl<'a> Passes<'a> {
     }
 
     /// Logits with `value` at the hook.
-    fn replaced(&self, input: &Tensor, clean: &Keep, value: &Tensor) -> Result<Tensor> {
+    fn replaced(&self, input: &Tensor, clean: &Capture, value: &Tensor) -> Result<Tensor> {
         let mut replace = Replace {
             hook: self.hook,
             value,
@@ -154,20 +132,14 @@ impl<'a> Passes<'a> {
                 let start = Start::Residual(layer, self.kept(clean, hook)?);
                 self.model.run(start, &mut replace)
             }
-            Resume::At(layer) => {
-                let mut nothing = Keep {
-                    wanted: Vec::new(),
-                    kept: BTreeMap::new(),
-                };
-                self.model.run(Start::Residual(layer, value), &mut nothing)
-            }
+            Resume::At(layer) => self.model.run(Start::Residual(layer, value), &mut NoHooks),
         };
         logits(run?)
     }
 
-    fn kept<'k>(&self, clean: &'k Keep, hook: HookPoint) -> Result<&'k Tensor> {
+    fn kept<'k>(&self, clean: &'k Capture, hook: HookPoint) -> Result<&'k Tensor> {
         let missing = || Error::hook(hook, format!("{} did not reach it", self.model.name()));
-        clean.kept.get(&hook).ok_or_else(missing)
+        clean.values.get(&hook).ok_or_else(missing)
     }
 }
 

@@ -436,24 +436,29 @@ impl Hooks for NoHooks {
     }
 }
 
-struct Capture<'a> {
-    wanted: &'a [HookPoint],
-    last: Option<HookPoint>,
-    values: BTreeMap<HookPoint, Tensor>,
+/// Keeps the values of some hooks.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    /// Whose values.
+    pub(crate) wanted: Vec<HookPoint>,
+    /// The pass ends after this hook.
+    pub(crate) last: Option<HookPoint>,
+    /// Those reached so far.
+    pub(crate) values: BTreeMap<HookPoint, Tensor>,
 }
 
-impl<'a> Capture<'a> {
-    /// Keeps the values of `wanted` of a pass that runs to its end.
-    fn to_the_end(wanted: &'a [HookPoint]) -> Self {
+impl Capture {
+    /// Of a pass that runs to its end.
+    pub(crate) fn to_the_end(wanted: impl Into<Vec<HookPoint>>) -> Self {
         Self {
-            wanted,
+            wanted: wanted.into(),
             last: None,
             values: BTreeMap::new(),
         }
     }
 }
 
-impl Hooks for Capture<'_> {
+impl Hooks for Capture {
     fn wants(&self, hook: HookPoint) -> bool {
         self.wanted.contains(&hook)
     }

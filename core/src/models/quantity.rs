@@ -107,7 +107,7 @@ impl Model {
         let mut found = BTreeMap::new();
         let ends = [Quantity::Logits, Quantity::LossSum];
         if ends.iter().any(|end| wanted.contains(end)) {
-            let mut capture = Capture::to_the_end(&hooks);
+            let mut capture = Capture::to_the_end(&hooks[..]);
             let logits = self.run(Start::Tokens(tokens), &mut capture)?;
             let logits = logits.ok_or_else(|| unreachable_end("logits"))?;
             if wanted.contains(&Quantity::LossSum) {

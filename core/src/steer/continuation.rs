@@ -2,11 +2,11 @@
 
 use candle_core::Tensor;
 
-use super::edits::{Clean, Edited, Edits, Keep};
+use super::edits::{Clean, Edited, Edits};
 use crate::Flow;
 use crate::error::Result;
 use crate::ids::TokenId;
-use crate::models::{Finish, Generator, Model, NoHooks, Sampling};
+use crate::models::{Capture, Finish, Generator, Model, NoHooks, Sampling};
 
 /// A text that grows token by token while edits change what the model computes.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl<'m> Continuation<'m> {
         prompt: usize,
         edits: Edits,
     ) -> Result<Self> {
-        let mut keep = Keep::new(edits.frozen());
+        let mut keep = Capture::to_the_end(edits.frozen());
         let entering = match edits.first_hook() {
             Some(first) if edits.reach_prompt(prompt) => {
                 let entering = baseline.enter(first, &mut keep)?;
@@ -115,7 +115,7 @@ impl<'m> Continuation<'m> {
         let Some(clean) = &mut self.clean else {
             return Ok(Clean::new());
         };
-        let mut keep = Keep::new(self.edits.frozen());
+        let mut keep = Capture::to_the_end(self.edits.frozen());
         clean.logits(&mut keep)?;
         Ok(keep.values)
     }

@@ -8,7 +8,7 @@ use super::apply::{Value, apply};
 use super::edit::{Action, Edit, ErrorTerm};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
-use crate::models::{Hooks, Model, NoHooks, Quantity, Start, next_token_loss};
+use crate::models::{Capture, Hooks, Model, NoHooks, Quantity, Start, next_token_loss};
 
 /// Values of the run without edits, by hook.
 pub(super) type Clean = BTreeMap<HookPoint, Tensor>;
@@ -85,7 +85,7 @@ impl Edits {
         if self.is_empty() {
             return model.quantities(tokens, wanted);
         }
-        let mut keep = Keep::new(Vec::new());
+        let mut keep = Capture::to_the_end([]);
         for quantity in wanted {
             model.check_quantity(*quantity)?;
             match quantity {
@@ -165,31 +165,5 @@ impl Edited<'_> {
         numbers
             .map(|now| Ok(Tensor::from_vec(now.numbers, value.dims(), &Device::Cpu)?))
             .transpose()
-    }
-}
-
-/// Keeps the values of some hooks.
-pub(super) struct Keep {
-    pub(super) wanted: Vec<HookPoint>,
-    pub(super) values: Clean,
-}
-
-impl Keep {
-    pub(super) fn new(wanted: Vec<HookPoint>) -> Self {
-        Self {
-            wanted,
-            values: Clean::new(),
-        }
-    }
-}
-
-impl Hooks for Keep {
-    fn wants(&self, hook: HookPoint) -> bool {
-        self.wanted.contains(&hook)
-    }
-
-    fn visit(&mut self, hook: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        self.values.insert(hook, value.clone());
-        Ok(None)
     }
 }

@@ -9,13 +9,13 @@ use candle_transformers::generation::{LogitsProcessor, Sampling as Choice};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::edits::{Clean, Edited, Keep};
+use super::edits::{Clean, Edited};
 use super::shift::{divergence, log_probabilities};
 use super::*;
 use crate::dark_matter::Probe;
 use crate::dims::Matrix;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
-use crate::models::{Hooks, NoHooks, Start, token_tensor};
+use crate::models::{Capture, Hooks, NoHooks, Start, token_tensor};
 use crate::sae::{Provenance, Sae, Selection};
 
 const TEXT: &str = "The old rabbit looked at the clock and said";
@@ -109,7 +109,7 @@ fn ids(model: &Model, rows: usize, t: usize) -> Tensor {
 /// Value at `hook` and logits with edits.
 fn passed(model: &Model, edits: &[Edit], tokens: &Tensor, hook: HookPoint) -> (Tensor, Tensor) {
     let edits = Edits::new(model, edits.to_vec()).unwrap();
-    let mut keep = Keep::new(vec![hook]);
+    let mut keep = Capture::to_the_end([hook]);
     let logits = edits.run(model, tokens, &mut keep).unwrap().unwrap();
     (keep.values[&hook].clone(), logits)
 }

@@ -65,7 +65,7 @@ fn values_of_block(
         .collect();
     let mut capture = Capture {
         last: hooks.last().copied(),
-        ..Capture::to_the_end(&hooks)
+        ..Capture::to_the_end(&hooks[..])
     };
     model.run(Start::Residual(block, stream), &mut capture)?;
     Ok(capture.values)
