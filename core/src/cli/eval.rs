@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             });
     let model = args.model.open(console)?;
     let sae = args.sae.open(&model, console)?;
-    let (_, rows) = args.text.read(&model, console)?;
+    let (_, rows) = args.text.read(&model, args.model.offline, console)?;
     let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
     let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
     let figures = eval::run(&model, &sae, &rows, &mut observe)?;

@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
     let sae = args.sae.open(&model, console)?;
-    let (corpus, rows) = args.text.read(&model, console)?;
+    let (corpus, rows) = args.text.read(&model, args.model.offline, console)?;
     let source = Source {
         corpus: args.text.describe(),
         fingerprint: corpus.fingerprint(),
