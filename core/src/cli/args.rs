@@ -166,7 +166,8 @@ fn check_fit(sae: &Sae, model: &Model, console: &Console) -> Result<()> {
 /// `--corpus`, `--unwrap`, `--context`, `--split-seed`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CorpusArgs {
-    /// Text: .txt, .jsonl (field `text`) and .parquet files, or folders of them; several values, may be repeated
+    /// Text: .txt, .jsonl (field `text`) and .parquet files, folders of them, or the .parquet files of a data set on the hub
+    /// (hf://datasets/owner/name, hf://datasets/owner/name/folder@revision); several values, may be repeated
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub corpus: Vec<PathBuf>,
     /// Column of .parquet files: text, or lists of token ids, which are used as they are [default: text, else input_ids, else tokens]
@@ -184,10 +185,14 @@ pub struct CorpusArgs {
 }
 
 impl CorpusArgs {
-    /// Reads all documents.
-    pub fn open(&self, console: &Console) -> Result<Corpus> {
+    /// Reads all documents; those of a data set on the hub are fetched first, unless `offline`.
+    pub fn open(&self, offline: bool, console: &Console) -> Result<Corpus> {
+        let paths = self.corpus.iter();
+        let paths: Vec<Vec<PathBuf>> = paths
+            .map(|path| hub::corpus_at(path, offline, console))
+            .collect::<Result<_>>()?;
         let spec = CorpusSpec {
-            paths: self.corpus.clone(),
+            paths: paths.concat(),
             unwrap: self.unwrap,
             column: self.text_column.clone(),
         };
@@ -225,9 +230,9 @@ impl CorpusArgs {
             .corpus
             .iter()
             .map(|path| {
-                path.file_name()
-                    .unwrap_or(path.as_os_str())
-                    .to_string_lossy()
+                let named = path.starts_with("hf:");
+                let name = path.file_name().filter(|_| !named);
+                name.unwrap_or(path.as_os_str()).to_string_lossy()
             })
             .collect();
         let unwrapped = if self.unwrap { " (unwrapped)" } else { "" };
@@ -295,8 +300,8 @@ pub struct TextArgs {
 
 impl TextArgs {
     /// Reads the part asked for and packs it into rows for `model`.
-    pub fn read(&self, model: &Model, console: &Console) -> Result<(Corpus, Rows)> {
-        let corpus = self.corpus.open(console)?;
+    pub fn read(&self, model: &Model, offline: bool, console: &Console) -> Result<(Corpus, Rows)> {
+        let corpus = self.corpus.open(offline, console)?;
         let corpus = self.corpus.part(&corpus, self.split.into(), console);
         let rows = self.corpus.rows(&corpus, model, console)?;
         let most = self

@@ -130,7 +130,7 @@ fn corpus(
     model: &Model,
     console: &Console,
 ) -> Result<(Corpus, Rows)> {
-    let corpus = args.corpus.open(console)?;
+    let corpus = args.corpus.open(args.model.offline, console)?;
     let split = args.split.unwrap_or(usual);
     let corpus = args.corpus.part(&corpus, split.into(), console);
     let rows = args.corpus.rows(&corpus, model, console)?;

@@ -95,7 +95,7 @@ fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Op
 
 /// Rows to fit on and rows to measure on.
 fn texts(args: &Args, model: &Model, console: &Console) -> Result<(Rows, Rows)> {
-    let corpus = args.corpus.open(console)?;
+    let corpus = args.corpus.open(args.model.offline, console)?;
     let (fit, held_out) = if args.held_out.is_empty() {
         (
             args.corpus.part(&corpus, Part::Train, console),

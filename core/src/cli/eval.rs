@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
                 project
             });
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let (_, rows) = args.text.read(&model, console)?;
+    let (_, rows) = args.text.read(&model, args.model.offline, console)?;
     let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
     let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
     let figures = eval::run(&model, &sae, &rows, &mut observe)?;

@@ -1,11 +1,12 @@
-//! Models by name: the hub as the environment describes it, and fetching with progress.
+//! Models and data sets by name: the hub as the environment describes it, and fetching with progress.
 
 use std::env::{home_dir, var_os};
 use std::path::{Path, PathBuf};
 
 use super::{Console, Progress};
+use crate::Flow;
 use crate::error::{Error, Result};
-use crate::models::hub::{ENDPOINT, Fetched, Hub, Name};
+use crate::models::hub::{ENDPOINT, Event, Fetched, Hub, Kind, Name};
 
 /// The hub by the variables that all its programs share: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
 pub fn hub(offline: bool) -> Hub {
@@ -41,20 +42,11 @@ pub fn hub(offline: bool) -> Hub {
 /// Where the model lies: at its path, or in the hub's cache, fetched if it must be.
 pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<PathBuf> {
     let name = model.to_str().and_then(|text| text.parse::<Name>().ok());
+    let name = name.filter(|name| name.kind == Kind::Model);
     let (false, Some(name)) = (model.exists(), name) else {
         return Ok(model.to_path_buf());
     };
-    let hub = hub(offline);
-    let mut progress: Option<Progress<'_>> = None;
-    let fetched = hub.fetch(&name, &mut |event| {
-        let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
-        let bar = progress.get_or_insert_with(|| {
-            let what = format!("Fetching {name}");
-            console.progress(&what, megabytes(event.total), "MB")
-        });
-        bar.set(megabytes(event.done), event.file)
-    });
-    drop(progress);
+    let fetched = shown(&name, console, |observe| hub(offline).fetch(&name, observe));
     if fetched.is_err() {
         console.note(&format!(
             "There is no {} here, so it was taken for a name on the hub",
@@ -66,9 +58,47 @@ pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<
             console.note(&format!("{name} is in the cache at {}", path.display()));
             Ok(path)
         }
-        Fetched::Stopped => Err(Error::input(
-            "was not fetched whole, what is there is kept for the next time",
-            model,
-        )),
+        Fetched::Stopped => Err(unfinished(model)),
     }
+}
+
+/// Where a corpus lies: at its path, or in the hub's cache if it is named as a data set (`hf://datasets/owner/name/path`), fetched if it must be.
+pub(super) fn corpus_at(path: &Path, offline: bool, console: &Console) -> Result<Vec<PathBuf>> {
+    let Some(text) = path.to_str().filter(|text| text.starts_with("hf://")) else {
+        return Ok(vec![path.to_path_buf()]);
+    };
+    let name: Name = text.parse()?;
+    let fetched = shown(&name, console, |observe| {
+        hub(offline).fetch_dataset(&name, observe)
+    })?;
+    let files = fetched.ok_or_else(|| unfinished(path))?;
+    console.note(&format!(
+        "{name} means {} Parquet files in the cache",
+        files.len()
+    ));
+    Ok(files)
+}
+
+/// Fetches with progress shown.
+fn shown<T>(
+    name: &Name,
+    console: &Console,
+    fetch: impl FnOnce(&mut dyn FnMut(Event<'_>) -> Flow) -> Result<T>,
+) -> Result<T> {
+    let mut progress: Option<Progress<'_>> = None;
+    fetch(&mut |event| {
+        let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
+        let bar = progress.get_or_insert_with(|| {
+            let what = format!("Fetching {name}");
+            console.progress(&what, megabytes(event.total), "MB")
+        });
+        bar.set(megabytes(event.done), event.file)
+    })
+}
+
+fn unfinished(what: &Path) -> Error {
+    Error::input(
+        "was not fetched whole, what is there is kept for the next time",
+        what,
+    )
 }

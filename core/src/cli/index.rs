@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let (corpus, rows) = args.text.read(&model, console)?;
+    let (corpus, rows) = args.text.read(&model, args.model.offline, console)?;
     let source = Source {
         corpus: args.text.describe(),
         fingerprint: corpus.fingerprint(),

@@ -305,7 +305,8 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Ou
 
 /// Rows to train on; what they are goes into the facts.
 fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Result<Rows> {
-    let corpus = args.corpus.open(console)?;
+    let offline = args.model.as_ref().is_some_and(|model| model.offline);
+    let corpus = args.corpus.open(offline, console)?;
     let split = if args.no_split {
         SplitArg::All
     } else {

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde_json::Value;
 
-use super::name::{Name, is_part};
+use super::name::{Kind, Name, is_part};
 use crate::error::{Error, Result};
 
 /// Where one model lies in the cache.
@@ -17,7 +17,11 @@ pub(super) struct Shelf {
 
 impl Shelf {
     pub(super) fn new(cache: &Path, name: &Name) -> Self {
-        let repo = Repo::with_revision(name.repo.clone(), RepoType::Model, name.revision.clone());
+        let kind = match name.kind {
+            Kind::Model => RepoType::Model,
+            Kind::Dataset => RepoType::Dataset,
+        };
+        let repo = Repo::with_revision(name.repo.clone(), kind, name.revision.clone());
         Self {
             folder: cache.join(repo.folder_name()),
             repo: Cache::new(cache.to_path_buf()).repo(repo),
@@ -124,6 +128,24 @@ pub(in crate::models) fn name_in(path: &Path) -> Option<String> {
     let model = parts.find_map(|part| part.to_str()?.strip_prefix("models--"))?;
     let inside = parts.next().is_some_and(|part| part == "snapshots");
     inside.then(|| model.replacen("--", "/", 1))
+}
+
+/// The Parquet files in `folder` and the folders in it, in order of names.
+pub(super) fn parquet_in(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut files = Vec::new();
+    for path in entries.map(|entry| entry.path()) {
+        if path.is_dir() {
+            files.extend(parquet_in(&path));
+        } else if path
+            .extension()
+            .is_some_and(|end| end.eq_ignore_ascii_case("parquet"))
+        {
+            files.push(path);
+        }
+    }
+    files.sort_unstable();
+    files
 }
 
 /// The first weight file that `folder` lacks.

@@ -1,5 +1,5 @@
-//! Models by their name on the HuggingFace hub. What the shared cache holds is used without asking the hub; the rest is fetched, only the files that
-//! Umbra reads. Reads no environment variable: whoever makes a [`Hub`] says where it is.
+//! Models and data sets by their name on the HuggingFace hub. What the shared cache holds of a model is used without asking the hub; the rest is fetched,
+//! only the files that Umbra reads. Reads no environment variable: whoever makes a [`Hub`] says where it is.
 
 mod cache;
 mod name;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use self::cache::Shelf;
 pub(super) use self::cache::name_in;
-pub use self::name::Name;
+pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};
 use self::transfer::Order;
 use crate::Flow;
@@ -91,6 +91,53 @@ impl Hub {
         }
         let remote = Remote::new(&self.endpoint, self.token.as_deref());
         download(&remote, name, &shelf, observe)
+    }
+
+    /// Puts the Parquet files of the data set, or those that the name's path means, into the cache and says where they lie, in order of names; none if
+    /// stopped. A file that is there is used without asking; otherwise the hub is asked what there is, unless it may not be.
+    pub fn fetch_dataset(
+        &self,
+        name: &Name,
+        observe: &mut dyn FnMut(Event<'_>) -> Flow,
+    ) -> Result<Option<Vec<PathBuf>>> {
+        let shelf = Shelf::new(&self.cache, name);
+        let there = shelf.snapshot();
+        if let (Some(folder), Some(file)) = (&there, &name.file)
+            && folder.join(file).is_file()
+        {
+            return Ok(Some(vec![folder.join(file)]));
+        }
+        if self.offline {
+            let files = there.map_or_else(Vec::new, |folder| {
+                cache::parquet_in(&folder.join(name.file.as_deref().unwrap_or_default()))
+            });
+            return if files.is_empty() {
+                Err(Error::input(
+                    format!(
+                        "is not in the cache {} and the hub may not be asked: leave out --offline, or give files that are here",
+                        self.cache.display()
+                    ),
+                    name.to_string(),
+                ))
+            } else {
+                Ok(Some(files))
+            };
+        }
+        let remote = Remote::new(&self.endpoint, self.token.as_deref());
+        let listing = remote.list(name)?;
+        let files = meant(name, &listing)?;
+        let job = Job {
+            remote: &remote,
+            name,
+            shelf: &shelf,
+            commit: &listing.commit,
+        };
+        if !job.run(&files, observe)? {
+            return Ok(None);
+        }
+        shelf.remember(&listing.commit)?;
+        let folder = shelf.snapshot_of(&listing.commit);
+        Ok(Some(files.iter().map(|file| folder.join(file)).collect()))
     }
 
     /// What the cache has must do.
@@ -205,6 +252,36 @@ fn needed(name: &Name, listing: &Listing) -> Result<(Name, Vec<String>)> {
             ))
         }
     }
+}
+
+/// The Parquet files that the name of a data set means, of those listed.
+fn meant(name: &Name, listing: &Listing) -> Result<Vec<String>> {
+    let parquet = |file: &&String| file.to_ascii_lowercase().ends_with(".parquet");
+    let all: Vec<&String> = listing.files.iter().filter(parquet).collect();
+    let inside = |file: &str| {
+        let path = name.file.as_deref().unwrap_or_default();
+        let rest = file.strip_prefix(path);
+        path.is_empty() || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    let mut files: Vec<String> = all
+        .iter()
+        .filter(|file| inside(file))
+        .map(|file| (*file).clone())
+        .collect();
+    files.sort_unstable();
+    if !files.is_empty() {
+        return Ok(files);
+    }
+    let some: Vec<_> = all.iter().take(12).map(|file| file.as_str()).collect();
+    let what = if some.is_empty() {
+        "has no .parquet file: on the hub, data sets in other formats have some under @refs/convert/parquet".to_owned()
+    } else {
+        format!(
+            "means none of the data set's .parquet files, name one or a folder: {}",
+            some.join(", ")
+        )
+    };
+    Err(Error::input(what, name.to_string()))
 }
 
 /// Fetching files of one commit.

@@ -1,4 +1,5 @@
-//! Names of models on the hub: `owner/name`, `owner/name/file.gguf`, either with `@revision`.
+//! Names on the hub: models as `owner/name` and `owner/name/file.gguf`, data sets as `hf://datasets/owner/name` and `hf://datasets/owner/name/path`, each
+//! with `@revision` behind it if another than `main` is meant.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,14 +9,38 @@ use crate::error::{Error, Result};
 /// Letters of the longest part of a name.
 const LONGEST: usize = 96;
 
-/// A model on the hub.
+/// Before the name of a data set.
+const DATASETS: &str = "hf://datasets/";
+
+/// What is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A model.
+    Model,
+    /// A data set.
+    Dataset,
+}
+
+impl Kind {
+    /// As the hub's addresses have it.
+    pub(super) const fn plural(self) -> &'static str {
+        match self {
+            Self::Model => "models",
+            Self::Dataset => "datasets",
+        }
+    }
+}
+
+/// A model or a data set on the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
+    /// Which of the two.
+    pub kind: Kind,
     /// `owner/name`.
     pub repo: String,
     /// Branch, tag or commit.
     pub revision: String,
-    /// The one file that is meant, of several GGUF files.
+    /// The one file that is meant, of several GGUF files; of a data set, a file or a folder.
     pub file: Option<String>,
 }
 
@@ -23,7 +48,11 @@ impl FromStr for Name {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let (path, revision) = text.split_once('@').unwrap_or((text, "main"));
+        let (kind, named) = match text.strip_prefix(DATASETS) {
+            Some(named) => (Kind::Dataset, named),
+            None => (Kind::Model, text),
+        };
+        let (path, revision) = named.split_once('@').unwrap_or((named, "main"));
         let mut parts = path.splitn(3, '/');
         let (owner, name, file) = (parts.next(), parts.next(), parts.next());
         let usable = [owner, name]
@@ -31,19 +60,23 @@ impl FromStr for Name {
             .chain(file.into_iter().flat_map(|file| file.split('/')).map(Some))
             .chain(revision.split('/').map(Some))
             .all(|part| part.is_some_and(is_part));
-        let is_file = |file: &str| file.to_ascii_lowercase().ends_with(".gguf");
+        let is_file =
+            |file: &str| kind == Kind::Dataset || file.to_ascii_lowercase().ends_with(".gguf");
         match (owner, name) {
             (Some(owner), Some(name)) if usable && file.is_none_or(is_file) => Ok(Self {
+                kind,
                 repo: format!("{owner}/{name}"),
                 revision: revision.to_owned(),
                 file: file.map(str::to_owned),
             }),
-            _ => Err(Error::setting(
-                "model",
-                format!(
-                    "`{text}` is no name on the hub, one is like openai-community/gpt2 or owner/name/file.gguf"
-                ),
-            )),
+            _ => {
+                let (setting, like) = match kind {
+                    Kind::Model => ("model", "openai-community/gpt2 or owner/name/file.gguf"),
+                    Kind::Dataset => ("corpus", "hf://datasets/owner/name/data/train.parquet"),
+                };
+                let what = format!("`{text}` is no name on the hub, one is like {like}");
+                Err(Error::setting(setting, what))
+            }
         }
     }
 }
@@ -60,6 +93,9 @@ pub(super) fn is_part(part: &str) -> bool {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind == Kind::Dataset {
+            f.write_str(DATASETS)?;
+        }
         f.write_str(&self.repo)?;
         if let Some(file) = &self.file {
             write!(f, "/{file}")?;
@@ -100,6 +136,31 @@ mod tests {
             );
             assert_eq!(name.file.as_deref(), file);
             assert_eq!(name.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn data_sets_are_told_by_their_prefix() {
+        for (text, repo, file) in [
+            ("hf://datasets/a/b", "a/b", None),
+            (
+                "hf://datasets/a/b/data/train.parquet",
+                "a/b",
+                Some("data/train.parquet"),
+            ),
+            (
+                "hf://datasets/a/b/data@refs/convert/parquet",
+                "a/b",
+                Some("data"),
+            ),
+        ] {
+            let name: Name = text.parse().unwrap();
+            assert_eq!((name.kind, name.repo.as_str()), (Kind::Dataset, repo));
+            assert_eq!(name.file.as_deref(), file);
+            assert_eq!(name.to_string(), text);
+        }
+        for text in ["hf://datasets/a", "hf://datasets/a/../b", "hf://spaces/a/b"] {
+            assert!(text.parse::<Name>().is_err(), "{text}");
         }
     }
 

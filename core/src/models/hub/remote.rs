@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, StatusCode};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::name::{Name, is_part};
+use super::name::{Kind, Name, is_part};
 use crate::error::{Error, Result};
 
 /// Longest answer that is no file.
@@ -69,8 +69,9 @@ impl Remote {
     /// The files of `name` at its revision.
     pub(super) fn list(&self, name: &Name) -> Result<Listing> {
         let url = format!(
-            "{}/api/models/{}/revision/{}",
+            "{}/api/{}/{}/revision/{}",
             self.endpoint,
+            name.kind.plural(),
             name.repo,
             name.revision.replace('/', "%2F")
         );
@@ -167,7 +168,14 @@ impl Remote {
     }
 
     fn url(&self, name: &Name, commit: &str, file: &str) -> String {
-        format!("{}/{}/resolve/{commit}/{file}", self.endpoint, name.repo)
+        let folder = match name.kind {
+            Kind::Model => "",
+            Kind::Dataset => "datasets/",
+        };
+        format!(
+            "{}/{folder}{}/resolve/{commit}/{file}",
+            self.endpoint, name.repo
+        )
     }
 
     fn call(&self, request: RequestBuilder<WithoutBody>, name: &Name) -> Result<Response> {
@@ -219,7 +227,7 @@ fn unreachable_hub(error: &ureq::Error, name: &Name) -> Error {
     };
     Error::input(
         format!(
-            "the hub cannot be reached ({reason}): check the network, or give a folder that holds the model"
+            "the hub cannot be reached ({reason}): check the network, or give a file or folder that is here"
         ),
         name.to_string(),
     )

@@ -126,7 +126,7 @@ impl Behaviour {
         if let Some(status) = self.status {
             return (format!("{status} No\r\nContent-Length: 0\r\n"), Vec::new());
         }
-        if path.starts_with("/api/models/") {
+        if path.starts_with("/api/") {
             let files: Vec<_> = self
                 .files
                 .keys()
@@ -157,7 +157,7 @@ impl Behaviour {
                 Vec::new(),
             );
         };
-        let large = [".safetensors", ".gguf"]
+        let large = [".safetensors", ".gguf", ".parquet"]
             .iter()
             .any(|end| name.ends_with(end));
         let sum = if self.wrong_checksum && large {
@@ -504,4 +504,67 @@ fn shards_are_those_of_the_index() {
             .all(|line| !line.starts_with("GET /store")),
         "blobs are kept"
     );
+}
+
+#[test]
+fn the_parquet_files_of_a_data_set_are_fetched_into_the_same_cache() {
+    let parquet = |name: &str| {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/parquet");
+        std::fs::read(Path::new(golden).join(name)).unwrap()
+    };
+    let server = Server::start(&[
+        ("README.md", b"read me".to_vec()),
+        ("data/train-1.parquet", parquet("text.parquet")),
+        ("data/train-0.parquet", parquet("tokens.parquet")),
+        ("database/other.parquet", parquet("text.parquet")),
+    ]);
+    let cache = tempfile::tempdir().unwrap();
+    let hub = server.hub(cache.path());
+    let fetch = |hub: &Hub, text: &str| {
+        let got = hub.fetch_dataset(&name(text), &mut |_| Flow::Continue(()))?;
+        Ok::<_, Error>(got.unwrap())
+    };
+    let folder = format!("datasets--own--tales/snapshots/{COMMIT}");
+    let at = |file: &str| cache.path().join(&folder).join(file);
+    let files = fetch(&hub, "hf://datasets/own/tales/data").unwrap();
+    assert_eq!(
+        files,
+        [at("data/train-0.parquet"), at("data/train-1.parquet")]
+    );
+    assert_eq!(std::fs::read(&files[1]).unwrap(), parquet("text.parquet"));
+    let log = server.log();
+    assert!(
+        log[0].starts_with("GET /api/datasets/own/tales/revision/main"),
+        "{log:?}"
+    );
+    assert!(
+        log.iter()
+            .any(|line| line.contains("/datasets/own/tales/resolve/")),
+        "{log:?}"
+    );
+    assert!(
+        log.iter()
+            .all(|line| !line.contains("README") && !line.contains("other")),
+        "{log:?}"
+    );
+    // A file that is there is used without asking; without the hub so is the folder.
+    let one = "hf://datasets/own/tales/data/train-1.parquet";
+    assert_eq!(fetch(&hub, one).unwrap(), files[1..]);
+    assert_eq!(server.log().len(), log.len());
+    let said = fetch(&hub, "hf://datasets/own/tales/dat")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("data/train-1.parquet") && said.contains("own/tales/dat"),
+        "{said}"
+    );
+    let offline = Hub {
+        offline: true,
+        ..hub
+    };
+    assert_eq!(fetch(&offline, "hf://datasets/own/tales").unwrap(), files);
+    let said = fetch(&offline, "hf://datasets/own/none")
+        .unwrap_err()
+        .to_string();
+    assert!(said.contains("--offline"), "{said}");
 }
