@@ -23,6 +23,7 @@
 //! | [`sae`] | dictionaries: `Latents`, encode, decode, variants |
 //! | [`formats`] | SAEs in and out of other libraries' files |
 //! | [`train`] | settings, the training run, its events |
+//! | [`bench`] | a training step timed over the product alone |
 //! | [`runs`] | records of training runs: written, found, compared |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
 //! | [`prompt`] | one text read through a model and a dictionary |
@@ -37,6 +38,7 @@
 //! | `cli` | feature `cli`: one file per noun |
 
 pub mod attention;
+pub mod bench;
 pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;

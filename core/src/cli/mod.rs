@@ -5,6 +5,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod args;
+mod bench;
 mod capture;
 mod config;
 mod console;
@@ -70,6 +71,8 @@ macro_rules! nouns {
 nouns! {
     /// Train a dictionary on one hook of a model and save it as a SAELens folder
     Train => train,
+    /// Time a training step on this machine against the product of its encoder alone
+    Bench => bench,
     /// List, show and compare training runs by the records they left
     Runs => runs,
     /// Show a model, write its logits, let it continue a prompt, look into its layers and heads

@@ -21,5 +21,5 @@ pub use checkpoint::Keeping;
 pub use event::{Event, Outcome, Progress};
 pub use run::{run, run_from_store};
 pub use settings::{Range, SETTINGS, Setting};
-pub use spec::{Decoder, GradientValues, Normalise, SparsityPenalty, Spec};
+pub use spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, Spec};
 pub use step::{Batch, Phases, Report, Trainer};

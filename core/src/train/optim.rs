@@ -140,6 +140,11 @@ impl ByFeature {
         self.offsets[feature] as usize..self.offsets[feature + 1] as usize
     }
 
+    /// Whether a feature is active on any token.
+    fn any(&self, feature: usize) -> bool {
+        !self.places(feature).is_empty()
+    }
+
     /// Entries of a feature on `tokens`, all of whose earlier ones come before place `from`.
     fn within(&self, feature: usize, from: usize, tokens: Range<usize>) -> Range<usize> {
         let last = self.places(feature).end;
@@ -277,6 +282,8 @@ pub(super) struct Features {
     /// Whether decoder rows may have any length. Then all gradients are those of the folded dictionary: decoder rows over their length, encoder rows and
     /// biases times it.
     pub(super) free: bool,
+    /// Whether Adam leaves alone what has no gradient.
+    pub(super) lazy: bool,
 }
 
 /// A dictionary whose decoder rows have length 1.
@@ -329,7 +336,7 @@ impl Features {
         rates: Rates,
     ) -> Passed {
         let d = centred.columns();
-        let free = self.free;
+        let (free, lazy) = (self.free, self.lazy);
         let passed: Vec<Passed> = self
             .w_enc
             .par_chunks(CHUNK)
@@ -338,13 +345,16 @@ impl Features {
             .enumerate()
             .map(|(chunk, ((w_enc, w_dec), b_enc))| {
                 let begun = Instant::now();
-                let count = b_enc.value.len();
-                let mut gradients = gradients(main, dead, centred, chunk * CHUNK, count);
+                let (first, count) = (chunk * CHUNK, b_enc.value.len());
+                let mut gradients = gradients(main, dead, centred, first, count);
                 if free {
                     unfold(&mut gradients, [w_enc.value, w_dec.value, b_enc.value], d);
                 }
                 let after = begun.elapsed();
-                let mut passed = update(&gradients, [w_enc, w_dec, b_enc], (d, free), rates);
+                let moves =
+                    |i: usize| !lazy || main.by_feature.any(first + i) || dead.any(first + i);
+                let rows = [w_enc, w_dec, b_enc];
+                let mut passed = update(&gradients, rows, (d, free), (rates, moves));
                 passed.spent.gradients = after;
                 passed
             })
@@ -390,11 +400,12 @@ fn unfold(gradients: &mut Gradients, [w_enc, w_dec, b_enc]: [&[f32]; 3], d: usiz
     }
 }
 
+/// New parameters of a chunk of features, row by row while a row and its moments are in cache. `moves` tells which rows Adam moves.
 fn update(
     gradients: &Gradients,
     [mut w_enc, mut w_dec, mut b_enc]: [Row<'_>; 3],
     (d, free): (usize, bool),
-    rates: Rates,
+    (rates, moves): (Rates, impl Fn(usize) -> bool),
 ) -> Passed {
     let begun = Instant::now();
     let count = b_enc.value.len();
@@ -407,27 +418,31 @@ fn update(
         table: w_enc.value,
     };
     add_rows(&mut through, read);
-    adam(&mut w_enc, gradients.w_enc.values(), rates);
-    adam(&mut b_enc, &gradients.b_enc, rates);
     let mut across = vec![0.0; d];
-    for i in 0..count {
+    let mut unit_norm = Duration::ZERO;
+    for i in (0..count).filter(|i| moves(*i)) {
+        let mut row = part(&mut w_enc, i, d);
+        adam(&mut row, gradients.w_enc.row(i), rates);
+        let mut row = part(&mut b_enc, i, 1);
+        adam(&mut row, &gradients.b_enc[i..=i], rates);
         let mut row = part(&mut w_dec, i, d);
         across.copy_from_slice(gradients.w_dec.row(i));
         if !free {
             remove_parallel(&mut across, row.value);
         }
         adam(&mut row, &across, rates);
-    }
-    let adam_spent = begun.elapsed();
-    if !free {
-        w_dec.value.chunks_exact_mut(d).for_each(to_length_one);
+        if !free {
+            let begun = Instant::now();
+            to_length_one(row.value);
+            unit_norm += begun.elapsed();
+        }
     }
     Passed {
         through_encoder: through.into_iter().map(f64::from).collect(),
         spent: Spent {
             gradients: Duration::ZERO,
-            adam: adam_spent,
-            unit_norm: begun.elapsed().saturating_sub(adam_spent),
+            adam: begun.elapsed().saturating_sub(unit_norm),
+            unit_norm,
         },
     }
 }

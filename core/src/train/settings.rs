@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::Spec;
-use super::spec::{Decoder, GradientValues, Normalise, SparsityPenalty};
+use super::spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty};
 use crate::sae::Variant;
 
 /// The text of a setting left to the program.
@@ -104,6 +104,12 @@ const COUNTED: &[Variant] = &[
     Variant::JumpRelu,
     Variant::Matryoshka,
     Variant::SignedTopK,
+];
+const SCREENED: &[Variant] = &[
+    Variant::TopK,
+    Variant::BatchTopK,
+    Variant::MutualChoice,
+    Variant::FeatureChoice,
 ];
 
 fn parse<T: FromStr>(into: &mut T, text: &str) -> Option<()> {
@@ -497,6 +503,30 @@ pub const SETTINGS: &[Setting] = &[
         set: |spec, text| parse(&mut spec.decoder, text),
     },
     Setting {
+        key: "adam",
+        flag: "adam",
+        label: "Adam",
+        help: "Moves all rows in every step, or lazily those of features that have a gradient",
+        unit: "",
+        range: Range::Choice(&["exact", "lazy"]),
+        auto: None,
+        only: &[],
+        get: |spec| spec.adam.to_string(),
+        set: |spec, text| parse(&mut spec.adam, text),
+    },
+    Setting {
+        key: "screened",
+        flag: "screened",
+        label: "Screened selection",
+        help: "Find candidates by a product of 16-bit integers with a proven margin, and compute in f32 the candidates alone",
+        unit: "",
+        range: Range::Switch,
+        auto: None,
+        only: SCREENED,
+        get: |spec| spec.screened.to_string(),
+        set: |spec, text| parse(&mut spec.screened, text),
+    },
+    Setting {
         key: "normalise",
         flag: "normalise",
         label: "Input scale",
@@ -563,5 +593,6 @@ macro_rules! named {
 
 named!(SparsityPenalty: Step = "step", Tanh = "tanh", Target = "target");
 named!(GradientValues: PreActivations = "pre-activations", Scores = "scores");
+named!(Adam: Exact = "exact", Lazy = "lazy");
 named!(Decoder: Unit = "unit", Free = "free");
 named!(Normalise: Dataset = "dataset", None = "none");

@@ -38,6 +38,15 @@ pub enum Decoder {
     Free,
 }
 
+/// Which rows Adam moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adam {
+    /// All of them: momentum moves a row that has no gradient.
+    Exact,
+    /// Those of features that have a gradient; the others and their moments stand still, corrections count all steps.
+    Lazy,
+}
+
 /// How activations are scaled for training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalise {
@@ -102,6 +111,10 @@ pub struct Spec {
     pub levels: usize,
     /// How long decoder rows are.
     pub decoder: Decoder,
+    /// Which rows Adam moves.
+    pub adam: Adam,
+    /// Whether a product of 16-bit integers finds the candidates of the selection.
+    pub screened: bool,
     /// How activations are scaled.
     pub normalise: Normalise,
     /// Start `b_dec` at the geometric median instead of the mean.
@@ -142,6 +155,8 @@ impl Spec {
             phase: 0.6,
             levels: 4,
             decoder: Decoder::Unit,
+            adam: Adam::Exact,
+            screened: false,
             normalise: Normalise::Dataset,
             geometric_median: true,
             buffer: 65_536,

@@ -13,7 +13,7 @@ use super::dead::{self, Dead};
 use super::init::{Statistics, directions};
 use super::optim::{ByFeature, DeadGradients, Features, Folded, Parameter, Spent, Term};
 use super::rules;
-use super::spec::{Decoder, Normalise};
+use super::spec::{Adam, Decoder, Normalise};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
@@ -195,6 +195,7 @@ impl Trainer {
                 b_enc: Parameter::new(Matrix::new(features, 1, sae.b_enc)?),
                 w_dec: Parameter::new(sae.w_dec),
                 free: spec.decoder == Decoder::Free,
+                lazy: spec.adam == Adam::Lazy,
             },
             b_dec: Parameter::new(Matrix::new(1, d, sae.b_dec)?),
             rule: rules::rule(spec, features, unit),
@@ -260,6 +261,11 @@ impl Trainer {
     /// Whether the next step also measures the rule for later use.
     pub(super) fn measure(&mut self, measuring: bool) {
         self.measuring = measuring;
+    }
+
+    /// The encoder as it stands, `[f, d]`.
+    pub fn encoder(&self) -> &Matrix {
+        &self.features.w_enc.value
     }
 
     /// Activations seen.

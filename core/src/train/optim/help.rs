@@ -143,6 +143,11 @@ impl DeadGradients {
         }
     }
 
+    /// Whether a feature is among them.
+    pub(super) fn any(&self, feature: usize) -> bool {
+        self.features.binary_search(&(feature as u32)).is_ok()
+    }
+
     /// Adds those of features `first..first + count` to `into`.
     pub(super) fn add_to(&self, into: &mut Gradients, first: usize, count: usize) {
         let from = self.features.partition_point(|f| (*f as usize) < first);

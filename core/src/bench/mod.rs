@@ -1,0 +1,295 @@
+//! How long a training step takes on this machine: over the fastest product of its encoder alone, and in memory beyond the parameters and their moments.
+//!
+//! The step is the trainer's own, on synthetic activations: gather, encode, select, decode, all gradients, Adam, decoder rows back to length 1. The product is
+//! `[batch, d] · [d, features]` in f32 by faer, gemm and matrixmultiply on the same threads, into memory allocated before. Step and product are timed in
+//! turn and medians are compared, so that other work on the machine weighs on both.
+
+mod memory;
+mod products;
+mod synthetic;
+
+use std::time::{Duration, Instant};
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::Flow;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Site};
+use crate::sae::Variant;
+use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer};
+
+/// Steps before anything is timed: guesses of cut-offs settle, dead features are known to be dead.
+const WARM_UP: usize = 4;
+/// Times that each library computes the product before the fastest of them is timed against the step.
+const TRIALS: usize = 2;
+/// Small enough to leave the dictionary where it is.
+const LEARNING_RATE: f64 = 1e-5;
+
+/// What is timed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Width of the activations.
+    pub d: usize,
+    /// Features, `f`.
+    pub features: usize,
+    /// Active per token.
+    pub k: usize,
+    /// Activations of a step.
+    pub batch: usize,
+    /// How active features are chosen.
+    pub variant: Variant,
+    /// Candidates of the selection by the narrow product.
+    pub screened: bool,
+    /// Which rows Adam moves.
+    pub adam: Adam,
+    /// Share of the features that are dead, which AuxK then works on.
+    pub dead: f64,
+    /// Timed steps.
+    pub rounds: usize,
+    /// Seeds activations, dictionary and batches.
+    pub seed: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            d: 768,
+            features: 24_576,
+            k: 32,
+            batch: 4_096,
+            variant: Variant::TopK,
+            screened: false,
+            adam: Adam::Exact,
+            dead: 0.0,
+            rounds: 7,
+            seed: 0,
+        }
+    }
+}
+
+/// What was measured; times are medians.
+#[derive(Debug, Clone)]
+pub struct Figures {
+    /// A whole step.
+    pub step: Duration,
+    /// The product alone, by the fastest library.
+    pub encoder: Duration,
+    /// That library.
+    pub gemm: &'static str,
+    /// The best time of each library.
+    pub products: Vec<(&'static str, Duration)>,
+    /// Most memory beyond activations, parameters and moments during the steps, bytes; none where the system does not tell.
+    pub peak_bytes: Option<u64>,
+    /// Parameters and moments, bytes.
+    pub parameter_bytes: u64,
+    /// Where the step's time went; see [`Phases`] for those that are summed over threads.
+    pub phases: Phases,
+    /// Active features per token.
+    pub l0: f64,
+    /// Features that AuxK used per token.
+    pub aux_l0: f64,
+    /// Threads that worked.
+    pub threads: usize,
+}
+
+impl Figures {
+    /// Step over product.
+    pub fn ratio(&self) -> f64 {
+        self.step.as_secs_f64() / self.encoder.as_secs_f64().max(f64::MIN_POSITIVE)
+    }
+}
+
+impl Settings {
+    /// The settings of a run with these sizes.
+    fn spec(&self) -> Result<Spec> {
+        let mut spec = Spec::default_for(HookPoint::block(0, Site::ResidPost));
+        (spec.variant, spec.features, spec.k) = (self.variant, self.features, self.k);
+        (spec.batch, spec.seed) = (self.batch, self.seed);
+        (spec.screened, spec.adam) = (self.screened, self.adam);
+        // Long enough that schedules stand still while steps are timed.
+        spec.tokens = 1 << 40;
+        let settled = (WARM_UP as u64 - 1) * self.batch as u64;
+        spec.dead_after = Some(if self.dead > 0.0 {
+            settled
+        } else {
+            spec.tokens
+        });
+        spec.buffer = spec.buffer.max(self.batch);
+        spec.validate()?;
+        Ok(spec)
+    }
+
+    fn validate(&self) -> Result<()> {
+        let named = [("d", self.d), ("rounds", self.rounds)];
+        if let Some((key, _)) = named.iter().find(|(_, value)| *value == 0) {
+            return Err(Error::setting(*key, "0 cannot be used, give 1 or more"));
+        }
+        if !(0.0..=0.9).contains(&self.dead) {
+            let what = format!("`{}` cannot be used, give a share from 0 to 0.9", self.dead);
+            return Err(Error::setting("dead", what));
+        }
+        Ok(())
+    }
+}
+
+/// Times steps and products; `observe` hears the share done and may stop it, which gives none. Threads are those of the pool that it runs in.
+pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Result<Option<Figures>> {
+    settings.validate()?;
+    let spec = settings.spec()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
+    let cached = synthetic::activations(&mut rng, settings);
+    let before = memory::resident();
+    let mut trainer = synthetic::trainer(&mut rng, settings, &spec, &cached)?;
+    memory::reset_peak();
+    let in_all = (WARM_UP + TRIALS + settings.rounds) as f64;
+    let mut done = 0.0;
+    let mut heard = || {
+        done += 1.0;
+        observe(done / in_all).is_break()
+    };
+    for _ in 0..WARM_UP {
+        step(&mut trainer, &cached, &mut rng, settings)?;
+        if heard() {
+            return Ok(None);
+        }
+    }
+    let parameters = 3 * (2 * settings.features * settings.d + settings.features + settings.d);
+    let parameter_bytes = (parameters * size_of::<f32>()) as u64;
+    let peak_bytes = (before.zip(memory::peak()))
+        .map(|(before, peak)| peak.saturating_sub(before + parameter_bytes));
+
+    let mut product = products::Timed::new(&cached, settings);
+    for _ in 0..TRIALS {
+        product.try_all(trainer.encoder());
+        if heard() {
+            return Ok(None);
+        }
+    }
+    let (mut steps, mut encoders, mut reports) = (vec![], vec![], vec![]);
+    for _ in 0..settings.rounds {
+        encoders.push(product.fastest(trainer.encoder()));
+        let (time, report) = step(&mut trainer, &cached, &mut rng, settings)?;
+        steps.push(time);
+        reports.push(report);
+        if heard() {
+            return Ok(None);
+        }
+    }
+    let per_token = |of: fn(&Report) -> usize| {
+        let sum: usize = reports.iter().map(of).sum();
+        sum as f64 / (settings.rounds * settings.batch) as f64
+    };
+    Ok(Some(Figures {
+        step: median(steps),
+        encoder: median(encoders),
+        gemm: product.name(),
+        products: product.best(),
+        peak_bytes,
+        parameter_bytes,
+        phases: phases(&reports),
+        l0: per_token(|report| report.active),
+        aux_l0: per_token(|report| report.aux_active),
+        threads: rayon::current_num_threads(),
+    }))
+}
+
+fn step(
+    trainer: &mut Trainer,
+    cached: &Matrix,
+    rng: &mut ChaCha8Rng,
+    settings: &Settings,
+) -> Result<(Duration, Report)> {
+    let rows: Vec<u32> = (0..settings.batch)
+        .map(|_| rng.random_range(0..cached.rows() as u32))
+        .collect();
+    let begun = Instant::now();
+    let batch = Batch {
+        from: cached,
+        rows: &rows,
+    };
+    let report = trainer.step(batch, LEARNING_RATE)?;
+    Ok((begun.elapsed(), report))
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// The median of each phase.
+fn phases(reports: &[Report]) -> Phases {
+    let of = |phase: fn(&Phases) -> Duration| {
+        median(reports.iter().map(|report| phase(&report.phases)).collect())
+    };
+    Phases {
+        gather: of(|p| p.gather),
+        encode: of(|p| p.encode),
+        decode: of(|p| p.decode),
+        aux: of(|p| p.aux),
+        gradients: of(|p| p.gradients),
+        adam: of(|p| p.adam),
+        unit_norm: of(|p| p.unit_norm),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Settings {
+        Settings {
+            d: 32,
+            features: 128,
+            k: 4,
+            batch: 64,
+            rounds: 2,
+            ..Settings::default()
+        }
+    }
+
+    #[test]
+    fn every_variant_can_be_timed_near_the_number_of_features_asked_for() {
+        for variant in Variant::ALL {
+            let settings = Settings { variant, ..small() };
+            let mut go_on = |_| Flow::Continue(());
+            let figures = train(&settings, &mut go_on).unwrap().unwrap();
+            assert!(figures.ratio() > 0.0, "{variant:?}");
+            assert!(
+                (1.0..=8.0).contains(&figures.l0),
+                "{variant:?} {}",
+                figures.l0
+            );
+            assert_eq!(figures.aux_l0, 0.0);
+        }
+    }
+
+    #[test]
+    fn dead_features_are_there_when_asked_for() {
+        let settings = Settings {
+            dead: 0.25,
+            ..small()
+        };
+        let mut go_on = |_| Flow::Continue(());
+        let figures = train(&settings, &mut go_on).unwrap().unwrap();
+        assert!(figures.aux_l0 > 1.0, "{}", figures.aux_l0);
+    }
+
+    #[test]
+    fn it_stops_when_told_and_refuses_what_it_cannot_time() {
+        let mut stop = |_| Flow::Break(());
+        assert!(train(&small(), &mut stop).unwrap().is_none());
+        let none = Settings { d: 0, ..small() };
+        let all = Settings {
+            dead: 1.0,
+            ..small()
+        };
+        let many = Settings { k: 200, ..small() };
+        for (settings, key) in [(none, "d: "), (all, "dead: "), (many, "k: ")] {
+            let mut go_on = |_| Flow::Continue(());
+            let said = train(&settings, &mut go_on).unwrap_err().to_string();
+            assert!(said.starts_with(key), "{said}");
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! `umbra bench`: how fast this machine trains.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Console, Exit};
+use crate::Flow;
+use crate::bench::{self, Figures, Settings};
+use crate::error::{Error, Result};
+use crate::sae::Variant;
+use crate::train::Adam;
+
+/// Flags of `umbra bench`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Time whole training steps on synthetic activations, in turn with the encoder's product by the fastest of three libraries
+    Train(TrainArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct TrainArgs {
+    /// Width of the activations
+    #[arg(long, value_name = "N", default_value_t = Settings::default().d)]
+    d: usize,
+    /// Features of the dictionary
+    #[arg(long, value_name = "N", default_value_t = Settings::default().features)]
+    features: usize,
+    /// Active features per token
+    #[arg(long, value_name = "N", default_value_t = Settings::default().k)]
+    k: usize,
+    /// Activations per step
+    #[arg(long, value_name = "N", default_value_t = Settings::default().batch)]
+    batch: usize,
+    /// Threads; all cores by default
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// How active features are chosen, as in `umbra train`
+    #[arg(long, value_name = "VARIANT", default_value = "topk")]
+    variant: String,
+    /// Find the candidates of the selection by a product of 16-bit integers
+    #[arg(long)]
+    screened: bool,
+    /// Share of the features that are dead, which AuxK then works on
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    dead: f64,
+    /// Timed steps
+    #[arg(long, value_name = "N", default_value_t = Settings::default().rounds)]
+    rounds: usize,
+    /// Also time half the tokens, half the features and half the width
+    #[arg(long)]
+    scaling: bool,
+}
+
+/// Runs `umbra bench`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let Verb::Train(args) = &args.verb;
+    let threads = args.threads.unwrap_or(0);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+    let pool = pool.map_err(|error| {
+        Error::setting("threads", format!("no pool of {threads} threads, {error}"))
+    })?;
+    let settings = Settings {
+        d: args.d,
+        features: args.features,
+        k: args.k,
+        batch: args.batch,
+        variant: variant(&args.variant)?,
+        screened: args.screened,
+        dead: args.dead,
+        rounds: args.rounds,
+        ..Settings::default()
+    };
+    let timed = |what: &str, settings: &Settings| -> Result<Option<Figures>> {
+        let mut progress = console.progress(what, 100, "%");
+        pool.install(|| {
+            let mut observe = |share: f64| -> Flow { progress.set((100.0 * share) as u64, "") };
+            bench::train(settings, &mut observe)
+        })
+    };
+    let Some(exact) = timed("Timing", &settings)? else {
+        return Ok(Exit::Stopped);
+    };
+    let lazily = Settings {
+        adam: Adam::Lazy,
+        ..settings.clone()
+    };
+    let Some(lazy) = timed("Timing lazy Adam", &lazily)? else {
+        return Ok(Exit::Stopped);
+    };
+    let mut scaling = vec![];
+    for (what, settings) in if args.scaling {
+        halves(&settings)
+    } else {
+        vec![]
+    } {
+        let Some(figures) = timed(&format!("Timing {what}"), &settings)? else {
+            return Ok(Exit::Stopped);
+        };
+        scaling.push((what, figures));
+    }
+    let object = object(&settings, (&exact, &lazy), &scaling);
+    console.answer(&object, || text((&exact, &lazy), &scaling))?;
+    Ok(Exit::Done)
+}
+
+fn variant(name: &str) -> Result<Variant> {
+    let found = Variant::ALL.iter().copied().find(|v| v.name() == name);
+    found.ok_or_else(|| {
+        let names: Vec<_> = Variant::ALL.iter().map(|v| v.name()).collect();
+        let what = format!("`{name}` cannot be used, give {}", names.join(", "));
+        Error::setting("variant", what)
+    })
+}
+
+/// What is timed to see the cost grow.
+fn halves(whole: &Settings) -> Vec<(&'static str, Settings)> {
+    let half = |of: fn(&mut Settings)| {
+        let mut settings = whole.clone();
+        of(&mut settings);
+        settings
+    };
+    vec![
+        ("half the tokens", half(|s| s.batch = (s.batch / 2).max(1))),
+        (
+            "half the features",
+            half(|s| s.features = (s.features / 2).max(s.k)),
+        ),
+        ("half the width", half(|s| s.d = (s.d / 2).max(1))),
+    ]
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn phases(figures: &Figures) -> [(&'static str, f64); 7] {
+    let phases = &figures.phases;
+    let summed = |time: Duration| ms(time) / figures.threads.max(1) as f64;
+    [
+        ("gather and centre", ms(phases.gather)),
+        ("encode and select", ms(phases.encode)),
+        ("decode", ms(phases.decode)),
+        ("AuxK, sort by feature", ms(phases.aux)),
+        ("gradients", summed(phases.gradients)),
+        ("Adam", summed(phases.adam)),
+        ("unit norm", summed(phases.unit_norm)),
+    ]
+}
+
+fn object(
+    settings: &Settings,
+    (exact, lazy): (&Figures, &Figures),
+    scaling: &[(&str, Figures)],
+) -> Value {
+    let scaling: Vec<Value> = scaling
+        .iter()
+        .map(|(what, figures)| {
+            json!({
+                "what": what, "step_ms": ms(figures.step), "share": ms(figures.step) / ms(exact.step),
+                "encoder_ms": ms(figures.encoder), "ratio": figures.ratio(),
+            })
+        })
+        .collect();
+    let products: serde_json::Map<String, Value> = (exact.products.iter())
+        .map(|(name, time)| ((*name).to_owned(), json!(ms(*time))))
+        .collect();
+    let phases: serde_json::Map<String, Value> = (phases(exact).into_iter())
+        .map(|(name, ms)| (name.to_owned(), json!(ms)))
+        .collect();
+    json!({
+        "step_ms": ms(exact.step), "encoder_ms": ms(exact.encoder), "ratio": exact.ratio(), "peak_bytes": exact.peak_bytes,
+        "variant": settings.variant.name(), "gemm": exact.gemm, "screened": settings.screened,
+        "lazy_step_ms": ms(lazy.step), "lazy_ratio": lazy.ratio(), "parameter_bytes": exact.parameter_bytes,
+        "tokens_per_second": settings.batch as f64 / exact.step.as_secs_f64(), "products_ms": products, "phases_ms": phases,
+        "l0": exact.l0, "aux_l0": exact.aux_l0, "threads": exact.threads, "d": settings.d, "features": settings.features, "k": settings.k,
+        "batch": settings.batch, "rounds": settings.rounds, "scaling": scaling,
+    })
+}
+
+fn text((exact, lazy): (&Figures, &Figures), scaling: &[(&str, Figures)]) -> String {
+    let mut lines = vec![format!(
+        "{} threads, medians in milliseconds",
+        exact.threads
+    )];
+    for (name, time) in &exact.products {
+        lines.push(format!("product by {name:<16} {:10.1}", ms(*time)));
+    }
+    let line = |name: &str, figures: &Figures| {
+        format!(
+            "{name:<27} {:10.1}  {:.2} × the product by {} ({:.1})",
+            ms(figures.step),
+            figures.ratio(),
+            figures.gemm,
+            ms(figures.encoder),
+        )
+    };
+    lines.push(line("step, exact Adam", exact));
+    for (name, time) in phases(exact) {
+        let share = 100.0 * time / ms(exact.step);
+        lines.push(format!("  {name:<25} {time:10.1}  {share:5.1} %"));
+    }
+    lines.push(line("step, lazy Adam", lazy));
+    for (what, figures) in scaling {
+        let share = ms(figures.step) / ms(exact.step);
+        lines.push(format!(
+            "{what:<27} {:10.1}  {share:.2} of the whole",
+            ms(figures.step)
+        ));
+    }
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    lines.push(match exact.peak_bytes {
+        Some(bytes) => format!(
+            "memory at most {:.0} MB beyond parameters and moments, which are {:.0} MB",
+            megabytes(bytes),
+            megabytes(exact.parameter_bytes)
+        ),
+        None => "memory is not known on this system".to_owned(),
+    });
+    lines.push(format!(
+        "{:.1} active features per token, AuxK used {:.1}",
+        exact.l0, exact.aux_l0
+    ));
+    lines.join("\n")
+}
