@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn every_variant_can_be_timed_near_the_number_of_features_asked_for() {
-        for variant in Variant::ALL {
+        for variant in Variant::ALL.iter().copied() {
             let settings = Settings { variant, ..small() };
             let mut go_on = |_| Flow::Continue(());
             let figures = train(&settings, &mut go_on).unwrap().unwrap();

@@ -47,6 +47,12 @@ fn avx512_present() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
 }
 
+/// The same for AVX2's.
+#[cfg(target_arch = "x86_64")]
+fn avx2_present() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
 /// Compiles one body three times, for AVX-512, AVX2 with FMA, and whatever the target guarantees, and calls the widest that this machine has.
 ///
 /// The body is written `fn name(args) -> ret = body_function;` where `body_function::<FMA>` is `#[inline(always)]`; `FMA` says whether

@@ -38,7 +38,13 @@ impl Rule for BatchTopK {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let budget = self.k * step.tokens();
         let guess = self.cut.guess();
-        let (latents, cut) = encode_budget(step.centred, step.w_enc, step.b_enc, budget, guess)?;
+        let (latents, cut) = encode_budget(
+            step.centred,
+            step.w_enc,
+            step.b_enc,
+            (budget, guess),
+            step.product,
+        )?;
         self.cut.count(cut, &latents);
         Ok(latents)
     }

@@ -117,7 +117,13 @@ impl Rule for FeatureChoice {
             None => self.begin()?,
         };
         second.budget(self.k, step.tokens());
-        let latents = encode_by_feature(step.centred, step.w_enc, step.b_enc, &second.budgets)?;
+        let latents = encode_by_feature(
+            step.centred,
+            step.w_enc,
+            step.b_enc,
+            &second.budgets,
+            step.product,
+        )?;
         second.count(&latents);
         self.second = Some(second);
         Ok(latents)

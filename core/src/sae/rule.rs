@@ -10,7 +10,7 @@ use super::{Latents, Selection};
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::adam::Rates;
-use crate::kernels::encode::encode_topk;
+use crate::kernels::encode::{Product, encode_topk};
 use crate::kernels::residual::{Residual, residual};
 
 /// What a rule sees of one step.
@@ -28,6 +28,8 @@ pub(crate) struct Step<'a> {
     pub(crate) b_enc: &'a [f32],
     /// `[f, d]`, rows of length 1.
     pub(crate) w_dec: &'a Matrix,
+    /// How the entries that may be kept are found.
+    pub(crate) product: Product,
     /// Share of the run's steps already taken.
     pub(crate) done: f64,
     /// Mean of ‖x − mean‖² over the start's sample.

@@ -37,7 +37,13 @@ impl TopK {
 impl Rule for TopK {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let guesses: Vec<f32> = step.lengths.iter().map(|l| self.least_kept * l).collect();
-        let latents = encode_topk_guessing(step.centred, step.w_enc, step.b_enc, self.k, &guesses)?;
+        let latents = encode_topk_guessing(
+            step.centred,
+            step.w_enc,
+            step.b_enc,
+            (self.k, &guesses),
+            step.product,
+        )?;
         self.least_kept = CAUTION * least_kept(&latents, self.k, step.lengths);
         Ok(latents)
     }

@@ -110,6 +110,7 @@ const SCREENED: &[Variant] = &[
     Variant::BatchTopK,
     Variant::MutualChoice,
     Variant::FeatureChoice,
+    Variant::Matryoshka,
 ];
 
 fn parse<T: FromStr>(into: &mut T, text: &str) -> Option<()> {

@@ -17,6 +17,7 @@ use super::spec::{Adam, Decoder, Normalise};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
+use crate::kernels::encode::Product;
 use crate::kernels::residual::{Residual, residual};
 use crate::sae::rule::{Added, Rule, Step};
 use crate::sae::state::{Keep, Within};
@@ -89,6 +90,7 @@ pub struct Trainer {
     pub(super) b_dec: Parameter,
     pub(super) rule: Box<dyn Rule>,
     aux: AuxSettings,
+    product: Product,
     pub(super) scale: f32,
     variance: f64,
     pub(super) dead: Dead,
@@ -206,6 +208,11 @@ impl Trainer {
                 } else {
                     0.0
                 },
+            },
+            product: if spec.screened {
+                Product::Screened
+            } else {
+                Product::Exact
             },
             scale: 1.0,
             variance,
@@ -359,6 +366,7 @@ impl Trainer {
             w_enc: dictionary.0,
             b_enc: dictionary.1,
             w_dec: dictionary.2,
+            product: self.product,
             done: self.steps as f64 / self.steps_in_all.max(1) as f64,
             variance: self.variance,
         };

@@ -1,13 +1,19 @@
-//! Chunks of rows in parallel, by the widest form that this machine has. No form stores the table of pre-activations: each offers the entries that pass
+//! Chunks of rows in parallel, by the widest form that this machine has, or screened. No form stores the table of pre-activations: each offers the entries that pass
 //! a token's bar and a feature's floor to a [`Sink`], which is what the rules differ in.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod batch;
 mod candidates;
 mod columns;
 mod list;
+#[cfg(target_arch = "x86_64")]
+mod panels;
 mod portable;
+#[cfg(target_arch = "x86_64")]
+mod screened;
 
 pub(super) use batch::budget;
 pub(super) use columns::by_feature;
@@ -17,10 +23,10 @@ use rayon::prelude::*;
 use candidates::{Candidates, Payload};
 use list::List;
 
-use super::{Bar, Ranking};
+use super::{Bar, Product, Ranking};
 use crate::dims::Matrix;
 #[cfg(target_arch = "x86_64")]
-use crate::kernels::avx512_present;
+use crate::kernels::{avx2_present, avx512_present};
 use crate::sae::Latents;
 
 /// Rows of a chunk: one thread's unit of work. Weights are read once for so many rows, which stay in the second-level cache.
@@ -39,9 +45,22 @@ pub(super) struct Features<'a> {
     /// `[f]`.
     pub(super) bias: &'a [f32],
     pub(super) d: usize,
+    /// What candidates are found by.
+    #[cfg(target_arch = "x86_64")]
+    narrow: Option<screened::Part<'a>>,
 }
 
-impl Features<'_> {
+impl<'a> Features<'a> {
+    pub(super) fn new(weights: &'a [f32], bias: &'a [f32], d: usize) -> Self {
+        Self {
+            weights,
+            bias,
+            d,
+            #[cfg(target_arch = "x86_64")]
+            narrow: None,
+        }
+    }
+
     fn count(self) -> usize {
         self.bias.len()
     }
@@ -52,11 +71,46 @@ impl Features<'_> {
             weights: &self.weights[first * self.d..(first + count) * self.d],
             bias: &self.bias[first..first + count],
             d: self.d,
+            #[cfg(target_arch = "x86_64")]
+            narrow: self.narrow.map(|narrow| narrow.part(first, count)),
         }
     }
 
     fn empty(self) -> bool {
         self.bias.is_empty() || self.d == 0
+    }
+}
+
+/// The encoder's rows as integers, where they are asked for and this machine has what multiplies them.
+#[derive(Debug, Default)]
+pub(super) struct Screen {
+    #[cfg(target_arch = "x86_64")]
+    rounded: Option<screened::Rounded>,
+}
+
+impl Screen {
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn of(features: Features<'_>, product: Product) -> Self {
+        let d = features.d;
+        let wanted = product == Product::Screened && avx2_present();
+        let can = wanted && !features.empty() && d <= screened::WIDEST;
+        Self {
+            rounded: can.then(|| screened::Rounded::of(features.weights, d)),
+        }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    pub(super) fn of(_: Features<'_>, _: Product) -> Self {
+        Self::default()
+    }
+
+    /// The features, screened.
+    pub(super) fn on<'a>(&'a self, features: Features<'a>) -> Features<'a> {
+        Features {
+            #[cfg(target_arch = "x86_64")]
+            narrow: self.rounded.as_ref().map(screened::Rounded::all),
+            ..features
+        }
     }
 }
 
@@ -87,6 +141,9 @@ fn padded_bars(rows: usize, bar: f32) -> Vec<f32> {
 pub(super) enum Form {
     /// By `gemm`, tile by tile.
     Portable,
+    /// In AVX2 registers.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
     /// In AVX-512 registers.
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -96,17 +153,34 @@ impl Form {
     /// Those that this machine has, the fastest last.
     #[cfg(test)]
     pub(super) fn present() -> Vec<Self> {
-        #[cfg(target_arch = "x86_64")]
-        if avx512_present() {
-            return vec![Self::Portable, Self::Avx512];
+        vec![
+            Self::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512,
+        ]
+        .into_iter()
+        .filter(|form| form.is_present())
+        .collect()
+    }
+
+    fn is_present(self) -> bool {
+        match self {
+            Self::Portable => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => avx2_present(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => avx512_present(),
         }
-        vec![Self::Portable]
     }
 
     pub(super) fn fastest() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if avx512_present() {
-            return Self::Avx512;
+        for form in [Self::Avx512, Self::Avx2] {
+            if form.is_present() {
+                return form;
+            }
         }
         Self::Portable
     }
@@ -118,10 +192,16 @@ impl Form {
         features: Features<'_>,
         sink: &mut impl Sink,
     ) -> Result<(), NotFinite> {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(narrow) = features.narrow {
+            return screened::offer(x, (features, narrow), sink);
+        }
         match self {
             Self::Portable => portable::offer(x, features, sink),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::offer(x, features, sink),
+            Self::Avx2 => panels::offer::<avx2::Avx2, _, _, _>(x, features, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => panels::offer::<avx512::Avx512, _, _, _>(x, features, sink),
         }
     }
 
@@ -133,10 +213,15 @@ impl Form {
         beta: f32,
         sink: &mut impl Sink,
     ) -> Result<(), NotFinite> {
+        let (rows, dictionary) = ((x, gradients), (features, w_dec));
         match self {
-            Self::Portable => portable::offer_scored((x, gradients), (features, w_dec), beta, sink),
+            Self::Portable => portable::offer_scored(rows, dictionary, beta, sink),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => avx512::offer_scored((x, gradients), (features, w_dec), beta, sink),
+            Self::Avx2 => panels::offer_scored::<avx2::Avx2, _, _, _>(rows, dictionary, beta, sink),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => {
+                panels::offer_scored::<avx512::Avx512, _, _, _>(rows, dictionary, beta, sink)
+            }
         }
     }
 

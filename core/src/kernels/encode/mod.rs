@@ -35,7 +35,18 @@ use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::sae::Latents;
 
-use cpu::{Features, Form, NotFinite};
+use cpu::{Features, Form, NotFinite, Screen};
+
+/// How the entries that may be kept are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Product {
+    /// By the f32 product.
+    #[default]
+    Exact,
+    /// By a product of 16-bit integers with a proven margin, where the machine has AVX2; the entries that may be kept are then computed in f32, in another
+    /// order of additions. The result is the same but for pre-activations closer than f32's rounding.
+    Screened,
+}
 
 /// What entries must exceed.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -67,15 +78,21 @@ pub fn encode_topk_guessing(
     centred: &Matrix,
     w_enc: &Matrix,
     b_enc: &[f32],
-    k: usize,
-    guesses: &[f32],
+    (k, guesses): (usize, &[f32]),
+    product: Product,
 ) -> Result<Latents> {
     let features = checked("encode_topk_guessing", centred, w_enc, b_enc)?;
     Dims::of("encode_topk_guessing")
         .bind("centred", centred, "n d")?
         .bind("guesses", guesses, "n")?;
     let selection = (k, Some(guesses));
-    joined(cpu::topk(Form::fastest(), centred, features, selection))
+    let screen = Screen::of(features, product);
+    joined(cpu::topk(
+        Form::fastest(),
+        centred,
+        screen.on(features),
+        selection,
+    ))
 }
 
 /// The `k` of largest magnitude of each token, signs kept; zeros are left out.
@@ -167,10 +184,12 @@ pub fn encode_budget(
     centred: &Matrix,
     w_enc: &Matrix,
     b_enc: &[f32],
-    budget: usize,
-    guess: f32,
+    (budget, guess): (usize, f32),
+    product: Product,
 ) -> Result<(Latents, Option<f32>)> {
     let features = checked("encode_budget", centred, w_enc, b_enc)?;
+    let screen = Screen::of(features, product);
+    let features = screen.on(features);
     cpu::budget(Form::fastest(), centred, features, (budget, guess)).map_err(not_finite)
 }
 
@@ -180,11 +199,14 @@ pub fn encode_by_feature(
     w_enc: &Matrix,
     b_enc: &[f32],
     budgets: &[u32],
+    product: Product,
 ) -> Result<Latents> {
     let features = checked("encode_by_feature", centred, w_enc, b_enc)?;
     Dims::of("encode_by_feature")
         .bind("w_enc", w_enc, "f d")?
         .bind_len("budgets", budgets.len(), "f")?;
+    let screen = Screen::of(features, product);
+    let features = screen.on(features);
     cpu::by_feature(Form::fastest(), centred, features, budgets).map_err(not_finite)
 }
 
@@ -198,11 +220,7 @@ fn checked<'a>(
         .bind("centred", centred, "n d")?
         .bind("w_enc", w_enc, "f d")?
         .bind("b_enc", b_enc, "f")?;
-    Ok(Features {
-        weights: w_enc.values(),
-        bias: b_enc,
-        d: w_enc.columns(),
-    })
+    Ok(Features::new(w_enc.values(), b_enc, w_enc.columns()))
 }
 
 /// Chunks of rows as one; the first entry that is not finite as an error.

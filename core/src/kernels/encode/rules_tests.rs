@@ -13,18 +13,28 @@ use super::*;
 struct Table {
     case: Case,
     form: Form,
+    product: Product,
+    screen: Screen,
     values: Vec<Vec<f64>>,
 }
 
 impl Table {
+    fn new(case: Case, form: Form, product: Product) -> Self {
+        let mut table = Self {
+            case,
+            form,
+            product,
+            screen: Screen::default(),
+            values: Vec::new(),
+        };
+        table.screen = Screen::of(table.features(), product);
+        table
+    }
+
     fn features(&self) -> Features<'_> {
-        checked(
-            "test",
-            &self.case.centred,
-            &self.case.w_enc,
-            &self.case.b_enc,
-        )
-        .unwrap()
+        let case = &self.case;
+        let features = checked("test", &case.centred, &case.w_enc, &case.b_enc);
+        self.screen.on(features.unwrap())
     }
 
     fn above(&self, bar: Bar<'_>) -> Latents {
@@ -42,7 +52,7 @@ impl Table {
     }
 
     fn says(&self) -> String {
-        format!("{} by {:?}", self.case.name, self.form)
+        format!("{} by {:?}, {:?}", self.case.name, self.form, self.product)
     }
 }
 
@@ -85,12 +95,12 @@ fn inputs() -> Vec<Case> {
 fn tables() -> Vec<Table> {
     let mut tables = Vec::new();
     for case in inputs() {
-        for form in Form::present() {
-            let mut table = Table {
-                case: case.clone(),
-                form,
-                values: Vec::new(),
-            };
+        let mut forms: Vec<_> = (Form::present().into_iter())
+            .map(|form| (form, Product::Exact))
+            .collect();
+        forms.push((Form::fastest(), Product::Screened));
+        for (form, product) in forms {
+            let mut table = Table::new(case.clone(), form, product);
             let everything = table.above(Bar::All(f32::NEG_INFINITY));
             for token in 0..everything.rows() {
                 let row: Vec<f64> = everything.row(token).map(|(_, v)| f64::from(v)).collect();
@@ -101,6 +111,11 @@ fn tables() -> Vec<Table> {
         }
     }
     tables
+}
+
+/// Those that a ranking by gradient sees: it is never screened.
+fn exact_tables() -> impl Iterator<Item = Table> {
+    (tables().into_iter()).filter(|table| table.product == Product::Exact)
 }
 
 fn rows(latents: &Latents) -> Vec<Row> {
@@ -260,16 +275,13 @@ fn check_scored(table: &Table, beta: f32) {
         beta,
     };
     let zeros = vec![0.0; case.w_enc.rows()];
-    let along = Table {
-        case: Case {
-            centred: gradients.clone(),
-            w_enc: w_dec.clone(),
-            b_enc: zeros,
-            ..case.clone()
-        },
-        form: table.form,
-        values: Vec::new(),
+    let along = Case {
+        centred: gradients.clone(),
+        w_enc: w_dec.clone(),
+        b_enc: zeros,
+        ..case.clone()
     };
+    let along = Table::new(along, table.form, Product::Exact);
     let along = along.above(Bar::All(f32::NEG_INFINITY));
     let (got, scores) = scored_by(
         table.form,
@@ -320,7 +332,7 @@ fn check_scored(table: &Table, beta: f32) {
 
 #[test]
 fn ranking_by_gradient_keeps_the_largest_scores_and_the_pre_activations_as_values() {
-    for table in tables() {
+    for table in exact_tables() {
         for beta in [0.3, 5.0] {
             check_scored(&table, beta);
         }
@@ -329,7 +341,7 @@ fn ranking_by_gradient_keeps_the_largest_scores_and_the_pre_activations_as_value
 
 #[test]
 fn without_beta_ranking_by_gradient_is_topk_bit_for_bit() {
-    for table in tables() {
+    for table in exact_tables() {
         let case = &table.case;
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let gradients = uneven(&mut rng, case.centred.rows(), case.centred.columns());
@@ -363,14 +375,55 @@ fn the_number_of_threads_changes_no_rule() {
                 encode_abs_topk(x, w, b, 9).unwrap(),
                 encode_scored(x, w, b, 9, ranking).unwrap(),
                 encode_above(x, w, b, Bar::All(0.5)).unwrap(),
-                encode_budget(x, w, b, 2_000, 0.0).unwrap(),
-                encode_by_feature(x, w, b, &columns).unwrap(),
+                [Product::Exact, Product::Screened].map(|product| {
+                    (
+                        encode_topk_guessing(x, w, b, (9, &vec![0.0; x.rows()]), product).unwrap(),
+                        encode_budget(x, w, b, (2_000, 0.0), product).unwrap(),
+                        encode_by_feature(x, w, b, &columns, product).unwrap(),
+                    )
+                }),
             )
         })
     };
     let one = all_rules(1);
     assert_eq!(one, all_rules(2));
     assert_eq!(one, all_rules(3));
+}
+
+#[test]
+fn screened_and_exact_sets_differ_by_nearest_pairs_alone() {
+    let screened = tables();
+    let screened = screened.iter().filter(|t| t.product == Product::Screened);
+    for table in screened {
+        let exact = Table::new(table.case.clone(), table.form, Product::Exact);
+        let k = table.case.k;
+        let latents = |table: &Table| {
+            let chunks = cpu::topk(table.form, &table.case.centred, table.features(), (k, None));
+            rows(&joined(chunks).unwrap())
+        };
+        for (i, (ours, theirs)) in latents(table).iter().zip(latents(&exact)).enumerate() {
+            // f32's bound for one entry: d roundings of terms that sum to at most ‖x‖·‖w‖.
+            let x = table.case.centred.row(i);
+            let norm = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
+            let bound = |f: u32| {
+                let w = norm(table.case.w_enc.row(f as usize));
+                let bias = f64::from(table.case.b_enc[f as usize].abs());
+                (x.len() + 2) as f64 * f64::from(f32::EPSILON) * (norm(x) * w + bias)
+            };
+            let least = theirs.iter().map(|(_, v)| *v).fold(f64::INFINITY, f64::min);
+            for (f, value) in ours {
+                let same = theirs.iter().find(|(g, _)| f == g);
+                let against = same.map_or(least, |(_, v)| *v);
+                let close = (value - against).abs() <= 2.0 * bound(*f)
+                    || (same.is_none() && theirs.is_empty() && *value <= bound(*f));
+                assert!(
+                    close,
+                    "{} row {i} feature {f}: {value} {against}",
+                    table.says()
+                );
+            }
+        }
+    }
 }
 
 #[test]
@@ -398,6 +451,17 @@ fn every_rule_names_the_entry_that_is_not_finite() {
             let what = wrong.to_string();
             assert!(what.contains("token 0, feature 90"), "{form:?}: {what}");
         }
+        let screen = Screen::of(features, Product::Screened);
+        let features = screen.on(features);
+        let wrong = [
+            joined(cpu::topk(form, x, features, (5, None))).unwrap_err(),
+            not_finite(cpu::budget(form, x, features, (50, 0.0)).unwrap_err()),
+            not_finite(cpu::by_feature(form, x, features, &[2; 131]).unwrap_err()),
+        ];
+        for wrong in wrong {
+            let what = wrong.to_string();
+            assert!(what.contains("token 0, feature 90"), "screened: {what}");
+        }
     }
     let beta = Ranking {
         gradients: &case.centred,
@@ -406,7 +470,13 @@ fn every_rule_names_the_entry_that_is_not_finite() {
     };
     let refused = encode_scored(&case.centred, &case.w_enc, &case.b_enc, 3, beta);
     assert!(refused.unwrap_err().to_string().contains("β is NaN"));
-    let refused = encode_by_feature(&case.centred, &case.w_enc, &case.b_enc, &[1; 7]);
+    let refused = encode_by_feature(
+        &case.centred,
+        &case.w_enc,
+        &case.b_enc,
+        &[1; 7],
+        Product::Exact,
+    );
     let what = refused.unwrap_err().to_string();
     assert!(what.contains("`budgets` should be [f]"), "{what}");
 }
