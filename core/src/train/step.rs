@@ -20,7 +20,7 @@ use crate::kernels::adam::{Rates, adam};
 use crate::kernels::residual::{Residual, residual};
 use crate::sae::rule::{Added, Rule, Step};
 use crate::sae::state::{Keep, Within};
-use crate::sae::{Latents, Provenance, Sae, Selection, Variant};
+use crate::sae::{Latents, Provenance, Sae, Selection, Variant, Zipf};
 
 /// Rows centred by one task.
 const ROWS: usize = 64;
@@ -260,6 +260,11 @@ impl Trainer {
     /// Whether the next step also measures the rule for later use.
     pub(super) fn measure(&mut self, measuring: bool) {
         self.measuring = measuring;
+    }
+
+    /// The Zipf law that its rule goes by, and the share of variance the law's fit explains.
+    pub(super) fn law(&self) -> Option<(Zipf, f64)> {
+        self.rule.law()
     }
 
     /// Activations seen.
