@@ -12,6 +12,7 @@ mod hub;
 mod journey;
 mod labs;
 mod model;
+mod reproduce;
 mod runs;
 mod store;
 mod tidy;

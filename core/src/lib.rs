@@ -35,6 +35,7 @@
 //! | [`heads`] | features by head, attribution by head and source token |
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`report`] | chosen features as one HTML page or JSON |
+//! | [`reproduce`] | what papers claim of the variants, measured here and judged |
 //! | `cli` | feature `cli`: one file per noun |
 
 pub mod attention;
@@ -58,6 +59,7 @@ pub mod models;
 pub mod project;
 pub mod prompt;
 pub mod report;
+pub mod reproduce;
 pub mod runs;
 pub mod sae;
 pub mod steer;

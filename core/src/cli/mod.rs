@@ -18,6 +18,7 @@ mod index;
 mod model;
 mod prompt;
 mod report;
+mod reproduce;
 mod runs;
 mod sampling;
 mod steer;
@@ -42,6 +43,8 @@ use crate::error::Result;
 pub enum Exit {
     /// Exit code 0.
     Done,
+    /// Done, and what was to be shown does not hold: exit code 1.
+    Failed,
     /// Stopped by Ctrl-C with what was there saved: exit code 130.
     Stopped,
 }
@@ -95,6 +98,8 @@ nouns! {
     Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,
+    /// Train the variants of two papers side by side and print which of their claims hold here
+    Reproduce => reproduce,
 }
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.
@@ -156,6 +161,7 @@ fn code(args: &[OsString]) -> u8 {
     match guarded(|| line.noun.run(&console)) {
         _ if console.pipe_closed() => 0,
         Ok(Ok(Exit::Done)) => 0,
+        Ok(Ok(Exit::Failed)) => FAILED,
         Ok(Ok(Exit::Stopped)) => STOPPED,
         Ok(Err(error)) => {
             console.error(&error.to_string());

@@ -15,11 +15,12 @@ use self::sums::Sums;
 use crate::Flow;
 use crate::capture;
 use crate::corpus::Rows;
+use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::ids::HookPoint;
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::{Latents, Sae};
 
 /// Logits held by one chunk of rows at most.
 const CHUNK_LOGITS: usize = 1 << 24;
@@ -110,11 +111,25 @@ pub struct Pass {
     pub rows: usize,
 }
 
+/// Latents of rows (their numbers) from their activations `[rows · t, d]`.
+pub type Code<'a> = &'a (dyn Fn(&[usize], &Matrix) -> Result<Latents> + Sync);
+
 /// Evaluates `sae` on `rows`; `None` if the observer stopped it.
 pub fn run(
     model: &Model,
     sae: &Sae,
     rows: &Rows,
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<Option<Figures>> {
+    run_coded(model, sae, rows, &|_, x| sae.encode(x), observe)
+}
+
+/// The same with latents by `code` instead of the dictionary's own selection.
+pub fn run_coded(
+    model: &Model,
+    sae: &Sae,
+    rows: &Rows,
+    code: Code<'_>,
     observe: &mut dyn FnMut(Pass) -> Flow,
 ) -> Result<Option<Figures>> {
     formats::check_fit(sae, model)?;
@@ -133,7 +148,7 @@ pub fn run(
     else {
         return Ok(None);
     };
-    let passes = Passes::new(model, sae, rows, hook, mean);
+    let passes = Passes::new(model, (sae, code), rows, hook, mean);
     let mut sums = Sums::new(sae.features());
     let chunks: Vec<Vec<usize>> = in_chunks(rows.len(), chunk);
     let mut done = 0;

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::Code;
 use super::sums::Sums;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
@@ -11,10 +12,10 @@ use crate::models::{Capture, Hooks, Model, NoHooks, Start, token_tensor};
 use crate::sae::Sae;
 
 /// Everything the passes read.
-#[derive(Debug)]
 pub(super) struct Passes<'a> {
     model: &'a Model,
     sae: &'a Sae,
+    code: Code<'a>,
     rows: &'a Rows,
     hook: HookPoint,
     mean: Vec<f32>,
@@ -68,7 +69,7 @@ impl Hooks for Replace<'_> {
 impl<'a> Passes<'a> {
     pub(super) fn new(
         model: &'a Model,
-        sae: &'a Sae,
+        (sae, code): (&'a Sae, Code<'a>),
         rows: &'a Rows,
         hook: HookPoint,
         mean: Vec<f32>,
@@ -76,6 +77,7 @@ impl<'a> Passes<'a> {
         Self {
             model,
             sae,
+            code,
             rows,
             hook,
             mean,
@@ -97,7 +99,7 @@ impl<'a> Passes<'a> {
         drop(logits);
         let shape = self.kept(&clean, self.hook)?.dims().to_vec();
         let x = Matrix::from_tensor(self.kept(&clean, self.hook)?, self.sae.width())?;
-        let latents = self.sae.encode(&x)?;
+        let latents = (self.code)(rows, &x)?;
         let recon = self.sae.decode(&latents)?;
         let t = self.rows.context();
         for i in (0..x.rows()).filter(|i| i % t > 0) {

@@ -147,6 +147,23 @@ fn guesses_change_no_latents() {
 }
 
 #[test]
+fn a_row_whose_guess_failed_alone_comes_out_as_among_the_others() {
+    for case in encode::cases::all() {
+        let operands = (&case.centred, &case.w_enc, case.b_enc.as_slice());
+        let plain = encode::by_every_form(operands, (case.k, None));
+        let n = case.centred.rows();
+        for row in [0, n / 2, n.saturating_sub(1)] {
+            let guesses: Vec<f32> = (0..n).map(|i| if i == row { 1e6 } else { 0.0 }).collect();
+            let guessing = encode::by_every_form(operands, (case.k, Some(&guesses)));
+            for ((form, got), (_, want)) in guessing.iter().zip(&plain) {
+                let (got, want) = (got.as_ref().unwrap(), want.as_ref().unwrap());
+                assert_eq!(got, want, "{} by {form}, row {row}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
 fn sparse_decode_is_its_definition() {
     for case in sparse_decode::cases::all() {
         let got = sparse_decode::sparse_decode(&case.latents, &case.w_dec, &case.b_dec).unwrap();

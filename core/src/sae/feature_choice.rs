@@ -37,6 +37,8 @@ pub(crate) struct FeatureChoice {
 #[derive(Debug, Clone)]
 struct Second {
     law: Zipf,
+    /// Share of the densities' variance that the law explains.
+    explained: f64,
     /// `[f]`: features by falling density when the phase began.
     ranking: Vec<u32>,
     /// `[f]`, for `tokens`.
@@ -99,6 +101,7 @@ impl FeatureChoice {
         let ranking = self.first.densities().ranking();
         Ok(Second {
             law,
+            explained,
             budgets: vec![0; ranking.len()],
             tokens: 0,
             cuts: vec![Average::default(); ranking.len()],
@@ -141,6 +144,13 @@ impl Rule for FeatureChoice {
         self.note.take()
     }
 
+    fn law(&self) -> Option<(Zipf, f64)> {
+        match &self.second {
+            None => self.first.law(),
+            Some(second) => Some((second.law, second.explained)),
+        }
+    }
+
     fn inference(&self) -> Selection {
         match &self.second {
             None => self.first.inference(),
@@ -158,10 +168,10 @@ impl Rule for FeatureChoice {
         self.first.state(keep)?;
         let features = self.first.densities().0.len();
         let mut law: Vec<f64> = (self.second.iter())
-            .flat_map(|second| [second.law.alpha, second.law.beta])
+            .flat_map(|second| [second.law.alpha, second.law.beta, second.explained])
             .collect();
         keep.reals("second.law", &mut law)?;
-        let [alpha, beta] = law.as_slice() else {
+        let [alpha, beta, explained] = law.as_slice() else {
             self.second = None;
             return Ok(());
         };
@@ -170,6 +180,7 @@ impl Rule for FeatureChoice {
                 alpha: *alpha,
                 beta: *beta,
             },
+            explained: *explained,
             ranking: Vec::new(),
             budgets: vec![0; features],
             tokens: 0,

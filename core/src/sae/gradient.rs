@@ -15,7 +15,8 @@
 use super::parts::Average;
 use super::rule::{Added, Rule, Step};
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::{Latents, Sae, Selection};
+use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::encode::{Ranking, encode_scored};
 use crate::kernels::pre_activations::pre_activations;
@@ -48,19 +49,45 @@ impl Gradient {
     }
 
     /// β of this batch.
-    fn absolute(&mut self, step: &Step<'_>, gradients: &crate::dims::Matrix) -> Result<f32> {
+    fn absolute(&mut self, step: &Step<'_>, gradients: &Matrix) -> Result<f32> {
         let rows: Vec<u32> = (0..step.tokens().min(SAMPLE) as u32).collect();
-        let features: Vec<u32> = (0..step.w_dec.rows() as u32).collect();
-        let zeros = vec![0.0; features.len()];
-        let along = pre_activations(&gradients.rows_of(&rows), step.w_dec, &zeros, &features)?;
-        let sum: f64 = along.values().iter().map(|g| f64::from(g.abs())).sum();
-        self.size.add(sum / along.values().len().max(1) as f64);
+        self.size
+            .add(mean_size(&gradients.rows_of(&rows), step.w_dec)?);
         let size = self.size.get();
         Ok(if size > 0.0 {
             (self.beta / size) as f32
         } else {
             0.0
         })
+    }
+}
+
+/// Mean |g| of `g = gradients [n, d] · w_dec [f, d]ᵀ`: what β is relative to.
+pub(crate) fn mean_size(gradients: &Matrix, w_dec: &Matrix) -> Result<f64> {
+    let features: Vec<u32> = (0..w_dec.rows() as u32).collect();
+    let along = pre_activations(gradients, w_dec, &vec![0.0; features.len()], &features)?;
+    let sum: f64 = along.values().iter().map(|g| f64::from(g.abs())).sum();
+    Ok(sum / along.values().len().max(1) as f64)
+}
+
+impl Sae {
+    /// Latents of activations `[n, d]` by the rule that a gradient SAE is trained with: of each token the `k` largest scores `z · (1 + β·abs(g))`,
+    /// `gradients [n, d]` those of the model's summed next-token loss. It needs the text's next tokens, which no use of a dictionary has.
+    pub fn encode_by_gradient(
+        &self,
+        x: &Matrix,
+        gradients: &Matrix,
+        k: usize,
+        beta: f32,
+    ) -> Result<Latents> {
+        let centred = self.centred(x)?;
+        let ranking = Ranking {
+            gradients,
+            w_dec: &self.w_dec,
+            beta,
+        };
+        let (latents, _) = encode_scored(&centred, &self.w_enc, &self.b_enc, k, ranking)?;
+        Ok(latents)
     }
 }
 

@@ -36,7 +36,7 @@ pub use variant::Variant;
 pub(crate) use batch_topk::BatchTopK;
 pub(crate) use feature_choice::FeatureChoice;
 pub(crate) use gated::Gated;
-pub(crate) use gradient::Gradient;
+pub(crate) use gradient::{Gradient, mean_size};
 pub(crate) use jump_relu::{Charge, JumpRelu, Settings as JumpReluSettings};
 pub(crate) use matryoshka::Matryoshka;
 pub(crate) use mutual_choice::{Law, MutualChoice};
@@ -256,7 +256,7 @@ impl Sae {
     }
 
     /// `x − b_dec`, with every shape of the dictionary checked.
-    fn centred(&self, x: &Matrix) -> Result<Matrix> {
+    pub(crate) fn centred(&self, x: &Matrix) -> Result<Matrix> {
         Dims::of("encode")
             .bind("w_enc", &self.w_enc, "f d")?
             .bind("b_enc", &self.b_enc, "f")?

@@ -114,6 +114,10 @@ impl Rule for MutualChoice {
         }
     }
 
+    fn law(&self) -> Option<(Zipf, f64)> {
+        self.fit()
+    }
+
     fn inference(&self) -> Selection {
         Selection::JumpRelu {
             thresholds: vec![self.cut.threshold(); self.densities.0.len()],

@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::{Latents, Selection, Zipf};
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::adam::Rates;
@@ -112,6 +112,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
 
     /// What a person should know, said once.
     fn note(&mut self) -> Option<String> {
+        None
+    }
+
+    /// The Zipf law that features are measured by, and the share of variance its fit explains (1 for a law that was given).
+    fn law(&self) -> Option<(Zipf, f64)> {
         None
     }
 

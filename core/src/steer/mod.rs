@@ -20,6 +20,7 @@ pub use continuation::{Continuation, generate};
 pub use edit::{Action, Attend, DictionaryEdit, Edit, ErrorTerm, LatentChange};
 pub use edits::Edits;
 pub use positions::Positions;
+pub(crate) use shift::{divergence, log_probabilities};
 pub use spec::{ACTIONS, ActionHelp, EditSpec, ErrorName, Materials, Vector, What};
 
 use crate::Flow;

@@ -9,7 +9,7 @@ use crate::text::TextCodec;
 use super::{CHANGES, Change};
 
 /// log p of every token, in f64, from logits `[v]`.
-pub(super) fn log_probabilities(logits: &Tensor) -> Result<Vec<f64>> {
+pub(crate) fn log_probabilities(logits: &Tensor) -> Result<Vec<f64>> {
     let logits: Vec<f64> = logits
         .to_vec1::<f32>()?
         .into_iter()
@@ -22,7 +22,7 @@ pub(super) fn log_probabilities(logits: &Tensor) -> Result<Vec<f64>> {
 }
 
 /// KL(after ‖ before), nats, from log-probabilities.
-pub(super) fn divergence(before: &[f64], after: &[f64]) -> f64 {
+pub(crate) fn divergence(before: &[f64], after: &[f64]) -> f64 {
     let terms = before.iter().zip(after);
     terms
         .filter(|(_, after)| after.exp() > 0.0)

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::sae::state::Keep;
 
 /// Activations in an order that does not end.
-pub(super) trait Source {
+pub(crate) trait Source {
     /// Width of a row: of an activation, or twice that where its gradient follows.
     fn width(&self) -> usize;
 

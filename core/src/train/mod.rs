@@ -17,8 +17,10 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use buffer::Source;
 pub use checkpoint::Keeping;
 pub use event::{Event, Outcome, Progress};
+pub(crate) use run::run_from;
 pub use run::{run, run_from_store};
 pub use settings::{Range, SETTINGS, Setting};
 pub use spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, Spec};

@@ -68,6 +68,20 @@ pub fn run_from_store(
     run_on(spec, Origin::Store(store), provenance, keeping, observe)
 }
 
+/// The same on any source of activations, kept nowhere.
+pub(crate) fn run_from(
+    spec: &Spec,
+    source: &mut dyn Source,
+    observe: &mut dyn FnMut(Event) -> Flow,
+) -> Result<Outcome> {
+    spec.validate()?;
+    let provenance = Provenance {
+        hook: Some(spec.hook),
+        ..Provenance::default()
+    };
+    Run::new(spec, usize::MAX, source.width(), provenance).finish(source, observe)
+}
+
 fn run_on(
     spec: &Spec,
     from: Origin<'_>,
@@ -289,6 +303,10 @@ impl<'a> Run<'a> {
         other.insert("umbra_version".to_owned(), json!(VERSION));
         other.insert("seed".to_owned(), json!(self.spec.seed));
         other.insert("tokens_seen".to_owned(), json!(trainer.tokens_seen()));
+        if let Some((law, explained)) = trainer.law() {
+            let law = json!({ "alpha": law.alpha, "beta": law.beta, "r2": explained });
+            other.insert("zipf".to_owned(), law);
+        }
         other.insert("activation_variance_scale".to_owned(), json!(trainer.scale));
         let (l0, fvu) = (figures.l0, figures.fvu);
         let dead = figures.dead_fraction;

@@ -21,7 +21,7 @@ use crate::kernels::encode::Product;
 use crate::kernels::residual::{Residual, residual};
 use crate::sae::rule::{Added, Rule, Step};
 use crate::sae::state::{Keep, Within};
-use crate::sae::{Latents, Provenance, Sae, Selection, Variant};
+use crate::sae::{Latents, Provenance, Sae, Selection, Variant, Zipf};
 
 /// Rows centred by one task.
 const ROWS: usize = 64;
@@ -273,6 +273,11 @@ impl Trainer {
     /// The encoder as it stands, `[f, d]`.
     pub fn encoder(&self) -> &Matrix {
         &self.features.w_enc.value
+    }
+
+    /// The Zipf law that its rule goes by, and the share of variance the law's fit explains.
+    pub(super) fn law(&self) -> Option<(Zipf, f64)> {
+        self.rule.law()
     }
 
     /// Activations seen.

@@ -246,6 +246,7 @@ impl Form {
         if missed.is_empty() {
             return Ok(candidates.finish(rows, &[], &Latents::empty(0)).0);
         }
+        let missed = self.among_their_like(missed, rows);
         let again: Vec<f32> = (missed.iter().flat_map(|row| &x[row * d..(row + 1) * d]))
             .copied()
             .collect();
@@ -253,6 +254,20 @@ impl Form {
             .topk(&again, features, (k, None))
             .map_err(|(row, feature)| (missed[row], feature))?;
         Ok(candidates.finish(rows, &missed, &again).0)
+    }
+
+    /// The rows to encode again for those that were missed. gemm adds up the products of few rows in another order than those of many, so that they
+    /// would come out different in their last bits alone: whole tiles are multiplied again.
+    fn among_their_like(self, missed: Vec<usize>, rows: usize) -> Vec<usize> {
+        match self {
+            Self::Portable => {
+                let tile = |row: usize| row / portable::ROWS;
+                let of_one = |row: &usize| missed.iter().any(|missed| tile(*missed) == tile(*row));
+                (0..rows).filter(of_one).collect()
+            }
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => missed,
+        }
     }
 
     fn best<T: Payload, const MAGNITUDE: bool>(

@@ -8,7 +8,7 @@ use crate::kernels::for_this_cpu;
 /// Features of a tile; with 256 rows half a MiB of pre-activations.
 const FEATURES: usize = 512;
 /// Rows of a tile.
-const ROWS: usize = 256;
+pub(super) const ROWS: usize = 256;
 /// Values compared at once.
 const LANES: usize = 16;
 

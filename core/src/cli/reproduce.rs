@@ -1,0 +1,363 @@
+//! `umbra reproduce`: what papers claim of the variants, trained and measured here, claim by claim.
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Console, Exit};
+use crate::Flow;
+use crate::corpus::{Corpus, CorpusSpec, Rows};
+use crate::error::{Error, Result};
+use crate::models::Model;
+use crate::reproduce::{
+    self, ChoiceOptions, Claim, Demo, DemoOptions, Event, Report, Row, Spread, Verdict,
+};
+
+/// Tokens of a row.
+const CONTEXT: usize = 128;
+
+/// Flags of `umbra reproduce`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    list: List,
+}
+
+#[derive(Debug, Subcommand)]
+enum List {
+    /// Mutual and Feature Choice beside TopK, in a world of known directions and on the demo model (Ayonrinde 2024, arXiv 2411.02124)
+    Choice(ChoiceArgs),
+    /// Gradient SAEs beside TopK on the demo model: selection, cross-entropy, steering (Olmo et al. 2024, arXiv 2411.10397)
+    Gradient(DemoArgs),
+    /// Every variant on the same activations at one mean L0, as a Markdown table
+    Variants(DemoArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ChoiceArgs {
+    /// Adam steps of each run in the world [default: 5000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    steps: Option<u64>,
+    /// Leave the demo model out: the world alone
+    #[arg(long, conflicts_with = "demo")]
+    no_demo: bool,
+    #[command(flatten)]
+    demo: DemoArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct DemoArgs {
+    /// Folder with model/, text/train/ and text/held-out/ [default: the bundled demo]
+    #[arg(long, value_name = "DIR")]
+    demo: Option<PathBuf>,
+    /// Hook of the model's dictionaries [default: blocks.2.hook_resid_post]
+    #[arg(long, value_name = "NAME")]
+    hook: Option<String>,
+    /// Seeds, 0 up [default: 3]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
+    /// Activations of each run on the model [default: 300000]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    tokens: Option<u64>,
+    /// Features of the model's dictionaries [default: 512]
+    #[arg(long, value_name = "N")]
+    features: Option<usize>,
+    /// Active features per token there [default: 16]
+    #[arg(long, value_name = "N")]
+    k: Option<usize>,
+    /// One seed and short runs, to see that it works: verdicts then mean little
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Sizes of `--quick`.
+const QUICK_STEPS: u64 = 600;
+const QUICK_TOKENS: u64 = 60_000;
+const QUICK_DISTINCT: usize = 12_000;
+const QUICK_HELD_OUT: usize = 2_000;
+
+impl DemoArgs {
+    fn options(&self) -> Result<DemoOptions> {
+        let mut options = DemoOptions::default();
+        if self.quick {
+            options.seeds = 1;
+            options.tokens = QUICK_TOKENS;
+            options.distinct = QUICK_DISTINCT;
+            options.held_out = QUICK_HELD_OUT;
+        }
+        if let Some(hook) = &self.hook {
+            options.hook = hook.parse()?;
+        }
+        options.seeds = self.seeds.unwrap_or(options.seeds);
+        options.tokens = self.tokens.unwrap_or(options.tokens);
+        options.features = self.features.unwrap_or(options.features);
+        options.k = self.k.unwrap_or(options.k);
+        options.check()?;
+        Ok(options)
+    }
+
+    /// The model and as much of its texts as `options` ask for.
+    fn open(&self, options: &DemoOptions, console: &Console) -> Result<Demo> {
+        let folder = self.demo.clone().unwrap_or_else(bundled);
+        let part = |part: &str| folder.join(part);
+        for needed in ["model", "text/train", "text/held-out"] {
+            if !part(needed).is_dir() {
+                let what = format!("the demo lacks its folder {needed}, name another with --demo");
+                return Err(Error::input(what, &folder));
+            }
+        }
+        let (model, notes) = Model::open(&part("model"))?;
+        console.notes(&notes);
+        model.width(options.hook)?;
+        let context = CONTEXT.min(model.config().context);
+        let rows = |path: PathBuf| -> Result<Rows> {
+            let spec = CorpusSpec {
+                paths: vec![path],
+                ..CorpusSpec::default()
+            };
+            Ok(Corpus::open(&spec)?.0.rows(model.codec(), context)?.0)
+        };
+        let (train, held_out) = (rows(part("text/train"))?, rows(part("text/held-out"))?);
+        Demo::new(model, &train, &held_out, options)
+    }
+}
+
+/// The demo beside the program, or in the source tree that it was built from.
+fn bundled() -> PathBuf {
+    let beside = std::env::current_exe().ok().and_then(|program| {
+        let folder = program.parent()?.to_path_buf();
+        let places = ["assets/demo", "../assets/demo", "../share/umbra/demo"];
+        let mut found = places.iter().map(|place| folder.join(place));
+        found.find(|place| place.join("model").is_dir())
+    });
+    beside.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo"))
+}
+
+/// Runs `umbra reproduce`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    match &args.list {
+        List::Choice(args) => choice(args, console),
+        List::Gradient(args) => {
+            let options = args.options()?;
+            let demo = args.open(&options, console)?;
+            let found = watched(console, |observe| {
+                reproduce::gradient(&demo, &options, observe)
+            })?;
+            judged(found.map(|report| vec![("demo model", report)]), console)
+        }
+        List::Variants(args) => variants(args, console),
+    }
+}
+
+/// What computes, given its observer.
+fn watched<T>(
+    console: &Console,
+    work: impl FnOnce(&mut dyn FnMut(Event) -> Flow) -> Result<T>,
+) -> Result<T> {
+    let mut bar = None;
+    work(&mut |event| match event {
+        Event::Progress { done, total, what } => bar
+            .get_or_insert_with(|| console.progress("Reproducing", total, "parts"))
+            .set(done, &what),
+    })
+}
+
+fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {
+    let on_demo = args.demo.options()?;
+    let mut options = ChoiceOptions {
+        seeds: on_demo.seeds,
+        ..ChoiceOptions::default()
+    };
+    if args.demo.quick {
+        options.steps = QUICK_STEPS;
+    }
+    options.steps = args.steps.unwrap_or(options.steps);
+    // Opened first: a wrong folder is told before the work, not after it.
+    let demo = if args.no_demo {
+        None
+    } else {
+        Some(args.demo.open(&on_demo, console)?)
+    };
+    let world = watched(console, |observe| {
+        reproduce::choice_in_the_world(&options, observe)
+    })?;
+    let Some(world) = world else {
+        return Ok(Exit::Stopped);
+    };
+    let mut reports = vec![("world A", world)];
+    if let Some(demo) = demo {
+        let found = watched(console, |observe| {
+            reproduce::choice_on_a_model(&demo, &on_demo, observe)
+        })?;
+        let Some(found) = found else {
+            return Ok(Exit::Stopped);
+        };
+        reports.push(("demo model", found));
+    }
+    judged(Some(reports), console)
+}
+
+/// Prints lists; the exit says whether their hard claims hold.
+fn judged(reports: Option<Vec<(&str, Report)>>, console: &Console) -> Result<Exit> {
+    let Some(reports) = reports else {
+        return Ok(Exit::Stopped);
+    };
+    let holds = reports.iter().all(|(_, report)| report.holds());
+    let lists: Vec<Value> = (reports.iter())
+        .map(|(name, report)| {
+            let claims: Vec<Value> = report.claims.iter().map(object).collect();
+            json!({ "list": name, "settings": settings(report), "claims": claims })
+        })
+        .collect();
+    console.answer(&json!({ "lists": lists, "holds": holds }), || {
+        let tables = reports.iter().map(|(name, report)| table(name, report));
+        let end = if holds {
+            "All hard claims hold"
+        } else {
+            "A hard claim does not hold"
+        };
+        format!("{}\n\n{end}", tables.collect::<Vec<_>>().join("\n\n"))
+    })?;
+    Ok(if holds { Exit::Done } else { Exit::Failed })
+}
+
+fn settings(report: &Report) -> Value {
+    let pairs = report.settings.iter();
+    Value::Object(
+        pairs
+            .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+            .collect(),
+    )
+}
+
+fn object(claim: &Claim) -> Value {
+    json!({
+        "claim": claim.claim, "figure": claim.figure, "values": claim.values, "hard": claim.hard, "verdict": claim.verdict.to_string(),
+    })
+}
+
+fn table(name: &str, report: &Report) -> String {
+    let mut lines = vec![name.to_owned()];
+    let told = report.settings.iter();
+    lines.extend(told.map(|(name, value)| format!("  {name}: {value}")));
+    lines.push(String::new());
+    let head = ["claim", "figure", "verdict"].map(str::to_owned);
+    let mut rows = vec![head];
+    rows.extend(report.claims.iter().map(|claim| {
+        let hard = if claim.hard { " (hard)" } else { "" };
+        [
+            claim.claim.clone(),
+            claim.figure.clone(),
+            format!("{}{hard}", claim.verdict),
+        ]
+    }));
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or(0)
+    };
+    let (first, second) = (width(0), width(1));
+    lines.extend(rows.iter().map(|[claim, figure, verdict]| {
+        format!("{claim:<first$} | {figure:<second$} | {verdict}")
+    }));
+    let count = |verdict| {
+        report
+            .claims
+            .iter()
+            .filter(|one| one.verdict == verdict)
+            .count()
+    };
+    lines.push(format!(
+        "{} hold, {} do not, {} reported",
+        count(Verdict::Holds),
+        count(Verdict::DoesNotHold),
+        count(Verdict::Reported)
+    ));
+    lines.join("\n")
+}
+
+fn variants(args: &DemoArgs, console: &Console) -> Result<Exit> {
+    let options = args.options()?;
+    let demo = args.open(&options, console)?;
+    let found = watched(console, |observe| {
+        reproduce::variants(&demo, &options, observe)
+    })?;
+    let Some((report, rows)) = found else {
+        return Ok(Exit::Stopped);
+    };
+    let all: Vec<Value> = rows.iter().map(figures).collect();
+    let value = json!({ "settings": settings(&report), "variants": all });
+    console.answer(&value, || markdown(&report, &rows))?;
+    Ok(Exit::Done)
+}
+
+fn figures(row: &Row) -> Value {
+    let spread = |spread: &Spread| json!({ "mean": spread.mean(), "sd": spread.sd(), "by_seed": spread.values });
+    json!({
+        "variant": row.variant.name(),
+        "sparsity_coefficient": row.weight,
+        "l0": spread(&row.l0),
+        "fvu": spread(&row.fvu),
+        "ce_increase": spread(&row.ce_increase),
+        "ce_recovered_zero": spread(&row.ce_recovered_zero),
+        "ce_recovered_mean": spread(&row.ce_recovered_mean),
+        "dead_fraction": spread(&row.dead),
+    })
+}
+
+fn markdown(report: &Report, rows: &[Row]) -> String {
+    let mut lines: Vec<String> = (report.settings.iter())
+        .map(|(name, value)| format!("{name}: {value}  "))
+        .collect();
+    lines.push(String::new());
+    lines.push(
+        "| variant | L0 | FVU | CE increase | CE recovered (zero) | CE recovered (mean) | dead |"
+            .to_owned(),
+    );
+    lines.push("|---|---|---|---|---|---|---|".to_owned());
+    lines.extend(rows.iter().map(|row| {
+        let weight = row
+            .weight
+            .map_or_else(String::new, |w| format!(" (weight {w:.3})"));
+        format!(
+            "| `{}`{weight} | {} | {} | {} | {} | {} | {} |",
+            row.variant,
+            row.l0.show(1),
+            row.fvu.show(3),
+            row.ce_increase.show(3),
+            row.ce_recovered_zero.show(3),
+            row.ce_recovered_mean.show(3),
+            row.dead.show_percent()
+        )
+    }));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_shows_claim_figure_and_verdict() {
+        let claim = |claim: &str, hard, verdict| Claim {
+            claim: claim.to_owned(),
+            figure: "0.5 ± 0.1".to_owned(),
+            values: vec![0.5],
+            hard,
+            verdict,
+        };
+        let report = Report {
+            settings: vec![("world".to_owned(), "small".to_owned())],
+            claims: vec![
+                claim("a sum is exact", true, Verdict::Holds),
+                claim("FVU", false, Verdict::Reported),
+            ],
+        };
+        assert_eq!(
+            table("world A", &report),
+            "world A\n  world: small\n\nclaim          | figure    | verdict\na sum is exact | 0.5 ± 0.1 | holds (hard)\n\
+             FVU            | 0.5 ± 0.1 | reported\n1 hold, 0 do not, 1 reported"
+        );
+        assert_eq!(object(&report.claims[1])["verdict"], "reported");
+    }
+}

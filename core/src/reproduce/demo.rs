@@ -1,0 +1,144 @@
+//! The model and the texts that lists are tried on, and how large the runs on it are.
+
+use super::Report;
+use super::held::Held;
+use crate::corpus::Rows;
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Site, TokenId};
+use crate::models::Model;
+use crate::train::Spec;
+
+/// A model with text to train on and text to measure on.
+#[derive(Debug)]
+pub struct Demo {
+    pub(super) model: Model,
+    /// Rows whose activations are trained on.
+    pub(super) train: Rows,
+    /// Rows that figures are over.
+    pub(super) held_out: Rows,
+}
+
+impl Demo {
+    /// As many rows of `train` and `held_out` as `options` ask for, at even distances, so that every document has its share.
+    pub fn new(model: Model, train: &Rows, held_out: &Rows, options: &DemoOptions) -> Result<Self> {
+        Ok(Self {
+            model,
+            train: spread(train, options.distinct)?,
+            held_out: spread(held_out, options.held_out)?,
+        })
+    }
+}
+
+/// Rows of `all` at even distances, with `most` positions ≥ 1 in all, one row at least.
+fn spread(all: &Rows, most: usize) -> Result<Rows> {
+    let t = all.context();
+    if all.is_empty() || t < 3 {
+        let what = "a row of 3 tokens or more is needed, give more text or a longer context";
+        return Err(Error::setting("corpus", what));
+    }
+    let rows = (most / (t - 1)).clamp(1, all.len());
+    let chosen = (0..rows).map(|i| all.row(i * all.len() / rows));
+    let tokens: Vec<TokenId> = chosen.flatten().copied().collect();
+    let documents = vec![0; tokens.len()];
+    Ok(Rows::new(
+        t,
+        tokens,
+        documents,
+        vec!["rows of a text".to_owned()],
+    ))
+}
+
+/// How large the runs on a model are.
+#[derive(Debug, Clone)]
+pub struct DemoOptions {
+    /// Hook that dictionaries read.
+    pub hook: HookPoint,
+    /// Features, `f`.
+    pub features: usize,
+    /// Active per token, `k`.
+    pub k: usize,
+    /// Activations that are read from the model; training goes over them again and again.
+    pub distinct: usize,
+    /// Activations of each run.
+    pub tokens: u64,
+    /// Activations that figures are over.
+    pub held_out: usize,
+    /// Seeds, 0 up.
+    pub seeds: u64,
+}
+
+impl Default for DemoOptions {
+    fn default() -> Self {
+        Self {
+            hook: HookPoint::block(2, Site::ResidPost),
+            features: 512,
+            k: 16,
+            distinct: 100_000,
+            tokens: 300_000,
+            held_out: 16_000,
+            seeds: 3,
+        }
+    }
+}
+
+impl DemoOptions {
+    /// Activations per step: a budget of sixteen per feature and batch, and several hundred steps for the averages that thresholds are.
+    const BATCH: usize = 512;
+
+    /// That a run can be made of them.
+    pub fn check(&self) -> Result<()> {
+        if self.seeds == 0 {
+            let what = "there is nothing to do for none, give 1 or more";
+            return Err(Error::setting("seeds", what));
+        }
+        self.spec(0).validate()
+    }
+
+    /// The settings that all variants share.
+    pub(super) fn spec(&self, seed: u64) -> Spec {
+        let mut spec = Spec::default_for(self.hook);
+        (spec.features, spec.k, spec.tokens) = (self.features, self.k, self.tokens);
+        (spec.batch, spec.seed) = (Self::BATCH, seed);
+        // What is held comes shuffled already.
+        spec.buffer = 8_192;
+        spec
+    }
+
+    pub(super) fn describe(
+        &self,
+        demo: &Demo,
+        (held, held_out): (&Held, &Held),
+        report: &mut Report,
+    ) {
+        let spec = self.spec(0);
+        let model = demo.model.name();
+        report.set(
+            "model",
+            format!(
+                "{model}, {}, rows of {} tokens",
+                self.hook,
+                demo.train.context()
+            ),
+        );
+        report.set(
+            "dictionaries",
+            format!(
+                "{} features, mean L0 {}, {} activations ({} different ones) in batches of {}, Adam at {:.4}",
+                self.features,
+                self.k,
+                self.tokens,
+                held.activations.rows(),
+                spec.batch,
+                spec.peak_learning_rate()
+            ),
+        );
+        report.set(
+            "measured",
+            format!(
+                "on {} held-out activations, {} seeds, mean ± standard deviation",
+                held_out.activations.rows(),
+                self.seeds
+            ),
+        );
+    }
+}

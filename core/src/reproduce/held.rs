@@ -1,0 +1,138 @@
+//! Activations read from a model once and held, so that every dictionary trains on the same ones.
+
+use rand::SeedableRng as _;
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::Watch;
+use crate::capture;
+use crate::corpus::Rows;
+use crate::dims::Matrix;
+use crate::error::Result;
+use crate::ids::HookPoint;
+use crate::models::Model;
+use crate::train::Source;
+
+/// Rows of text read at a time, and activations that a source gives at a time.
+const ROWS: usize = 16;
+const PIECE: usize = 1_024;
+
+/// Activations of positions 1 to t−1 of some rows.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// `[n, d]`.
+    pub(super) activations: Matrix,
+    /// `[n, d]`, of each row's summed next-token loss; none where they were not asked for.
+    pub(super) gradients: Option<Matrix>,
+}
+
+impl Held {
+    /// Of `hook` over all of `rows`; none if the observer stopped it.
+    pub(super) fn read(
+        model: &Model,
+        rows: &Rows,
+        hook: HookPoint,
+        gradients: bool,
+        watch: &mut Watch<'_>,
+    ) -> Result<Option<Self>> {
+        let (t, d) = (rows.context(), model.width(hook)?);
+        let without_first = |all: &Matrix, into: &mut Vec<f32>| {
+            for row in all.values().chunks_exact(t * d) {
+                into.extend_from_slice(&row[d..]);
+            }
+        };
+        let (mut activations, mut along) = (Vec::new(), Vec::new());
+        let all: Vec<usize> = (0..rows.len()).collect();
+        for (done, some) in all.chunks(ROWS).enumerate() {
+            without_first(
+                &capture::activations(model, rows, some, hook)?,
+                &mut activations,
+            );
+            if gradients {
+                for all in capture::gradients_at(model, rows, some, &[hook])? {
+                    without_first(&all, &mut along);
+                }
+            }
+            let read = done * ROWS + some.len();
+            let what = format!("reading activations, row {read} of {}", rows.len());
+            if watch.at(what).is_break() {
+                return Ok(None);
+            }
+        }
+        watch.next();
+        let n = rows.len() * (t - 1);
+        Ok(Some(Self {
+            activations: Matrix::new(n, d, activations)?,
+            gradients: gradients.then(|| Matrix::new(n, d, along)).transpose()?,
+        }))
+    }
+
+    /// The activations alone, in an order that `seed` decides, again and again.
+    pub(super) fn source(&self, seed: u64) -> Shuffled<'_> {
+        Shuffled {
+            held: self,
+            gradients: None,
+            order: Vec::new(),
+            rng: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// The same in the same order, each followed by its gradient where these are held.
+    pub(super) fn paired(&self, seed: u64) -> Shuffled<'_> {
+        Shuffled {
+            gradients: self.gradients.as_ref(),
+            ..self.source(seed)
+        }
+    }
+}
+
+/// A source that goes over what is held.
+#[derive(Debug)]
+pub(super) struct Shuffled<'a> {
+    held: &'a Held,
+    gradients: Option<&'a Matrix>,
+    /// What is left of this reading; the last is next.
+    order: Vec<u32>,
+    rng: ChaCha8Rng,
+}
+
+impl Shuffled<'_> {
+    fn chosen(&mut self) -> Vec<u32> {
+        if self.order.is_empty() {
+            self.order = (0..self.held.activations.rows() as u32).collect();
+            self.order.shuffle(&mut self.rng);
+        }
+        let left = self.order.len().saturating_sub(PIECE);
+        self.order.split_off(left)
+    }
+}
+
+impl Source for Shuffled<'_> {
+    fn width(&self) -> usize {
+        let d = self.held.activations.columns();
+        if self.paired() { 2 * d } else { d }
+    }
+
+    fn paired(&self) -> bool {
+        self.gradients.is_some()
+    }
+
+    fn next(&mut self, _: &mut dyn FnMut(String)) -> Result<Matrix> {
+        let chosen = self.chosen();
+        let Some(gradients) = self.gradients else {
+            return Ok(self.held.activations.rows_of(&chosen));
+        };
+        let d = self.held.activations.columns();
+        let mut piece = Matrix::zeros(chosen.len(), 2 * d);
+        for (i, row) in chosen.iter().enumerate() {
+            let (left, right) = piece.row_mut(i).split_at_mut(d);
+            left.copy_from_slice(self.held.activations.row(*row as usize));
+            right.copy_from_slice(gradients.row(*row as usize));
+        }
+        Ok(piece)
+    }
+
+    fn skip(&mut self) {
+        self.chosen();
+    }
+}

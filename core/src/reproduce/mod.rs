@@ -1,0 +1,236 @@
+//! What papers claim of the variants, measured here and judged: each list trains dictionaries side by side and answers with claims, figures and verdicts.
+//!
+//! | list | paper | where |
+//! |---|---|---|
+//! | [`choice`] | Ayonrinde 2024 (arXiv 2411.02124), Mutual and Feature Choice | a synthetic world whose directions are known, then a model's activations |
+//! | [`gradient`] | Olmo et al. 2024 (arXiv 2411.10397), gradient SAEs | a model's activations and its loss |
+//! | [`variants`] | every variant at one mean L0 | a model's activations |
+//!
+//! A hard claim must hold wherever the code is right; any other is an observation on one model and one size, and does not fail a list.
+
+mod choice;
+mod demo;
+mod gradient;
+mod gradient_checks;
+mod held;
+mod masks;
+mod measure;
+mod steering;
+#[cfg(test)]
+mod tests;
+mod variants;
+mod world;
+
+use std::fmt;
+
+pub use choice::{ChoiceOptions, choice_in_the_world, choice_on_a_model};
+pub use demo::{Demo, DemoOptions};
+pub use gradient::gradient;
+pub use measure::Spread;
+pub use variants::{Row, variants};
+
+use crate::Flow;
+use crate::error::Result;
+use crate::sae::Sae;
+use crate::train::{self, Source, Spec};
+
+/// What came of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The figures are as claimed.
+    Holds,
+    /// They are not.
+    DoesNotHold,
+    /// Nothing is claimed: the figures alone.
+    Reported,
+}
+
+impl Verdict {
+    fn of(holds: bool) -> Self {
+        if holds {
+            Self::Holds
+        } else {
+            Self::DoesNotHold
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Holds => "holds",
+            Self::DoesNotHold => "does not hold",
+            Self::Reported => "reported",
+        })
+    }
+}
+
+/// One line of a list.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Claim {
+    /// What is claimed, one phrase.
+    pub claim: String,
+    /// What was measured, for people.
+    pub figure: String,
+    /// The numbers of `figure`, in its order.
+    pub values: Vec<f64>,
+    /// Whether it fails the list where it does not hold.
+    pub hard: bool,
+    /// What came of it.
+    pub verdict: Verdict,
+}
+
+/// What a list found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Report {
+    /// Name and value of everything that was fixed.
+    pub settings: Vec<(String, String)>,
+    /// Its claims, in order.
+    pub claims: Vec<Claim>,
+}
+
+impl Report {
+    /// Whether every hard claim holds.
+    pub fn holds(&self) -> bool {
+        let broken = |claim: &Claim| claim.hard && claim.verdict == Verdict::DoesNotHold;
+        !self.claims.iter().any(broken)
+    }
+
+    fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.settings.push((name.to_owned(), value.into()));
+    }
+
+    fn add(&mut self, claim: impl Into<String>, figure: Figure, hard: bool, verdict: Verdict) {
+        self.claims.push(Claim {
+            claim: claim.into(),
+            figure: figure.text,
+            values: figure.values,
+            hard,
+            verdict,
+        });
+    }
+
+    fn hard(&mut self, claim: impl Into<String>, figure: Figure, holds: bool) {
+        self.add(claim, figure, true, Verdict::of(holds));
+    }
+
+    fn soft(&mut self, claim: impl Into<String>, figure: Figure, holds: bool) {
+        self.add(claim, figure, false, Verdict::of(holds));
+    }
+
+    fn reported(&mut self, claim: impl Into<String>, figure: Figure) {
+        self.add(claim, figure, false, Verdict::Reported);
+    }
+}
+
+/// A figure as text and as numbers.
+#[derive(Debug, Clone, Default)]
+struct Figure {
+    text: String,
+    values: Vec<f64>,
+}
+
+impl Figure {
+    fn new(text: impl Into<String>, values: impl Into<Vec<f64>>) -> Self {
+        Self {
+            text: text.into(),
+            values: values.into(),
+        }
+    }
+}
+
+/// What a list reports while it works.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// How far it is: parts done of parts in all, and what is being done.
+    Progress {
+        /// Parts done.
+        done: u64,
+        /// Parts in all, as far as is known.
+        total: u64,
+        /// The part at hand.
+        what: String,
+    },
+}
+
+/// The observer of a list, and how far the list is.
+struct Watch<'a> {
+    observe: &'a mut dyn FnMut(Event) -> Flow,
+    done: u64,
+    total: u64,
+    stopped: bool,
+}
+
+impl<'a> Watch<'a> {
+    fn new(observe: &'a mut dyn FnMut(Event) -> Flow, total: u64) -> Self {
+        Self {
+            observe,
+            done: 0,
+            total,
+            stopped: false,
+        }
+    }
+
+    /// Says what is being done; whether to go on.
+    fn at(&mut self, what: String) -> Flow {
+        let event = Event::Progress {
+            done: self.done,
+            total: self.total.max(self.done),
+            what,
+        };
+        let flow = (self.observe)(event);
+        self.stopped |= flow.is_break();
+        flow
+    }
+
+    /// One part is done.
+    fn next(&mut self) {
+        self.done += 1;
+    }
+
+    /// Trains on `source`; none if the observer stopped it.
+    fn train(
+        &mut self,
+        name: &str,
+        spec: &Spec,
+        source: &mut dyn Source,
+    ) -> Result<Option<Trained>> {
+        let outcome = train::run_from(spec, source, &mut |event| match event {
+            train::Event::Progress(at) => {
+                self.at(format!("{name}: step {} of {}", at.step, at.steps))
+            }
+            _ => Flow::Continue(()),
+        })?;
+        self.next();
+        Ok((!outcome.stopped).then(|| Trained {
+            law: law(&outcome.sae),
+            sae: outcome.sae,
+        }))
+    }
+}
+
+/// A dictionary, and the Zipf law that it went by.
+#[derive(Debug, Clone)]
+struct Trained {
+    sae: Sae,
+    law: Option<FittedLaw>,
+}
+
+/// `density(rank) ∝ (rank + β)^−α`, and the share of variance that the fit explains.
+#[derive(Debug, Clone, Copy)]
+struct FittedLaw {
+    alpha: f64,
+    beta: f64,
+    r2: f64,
+}
+
+/// The law as training writes it into the dictionary's metadata.
+fn law(sae: &Sae) -> Option<FittedLaw> {
+    let law = sae.provenance.other.get("zipf")?;
+    Some(FittedLaw {
+        alpha: law["alpha"].as_f64()?,
+        beta: law["beta"].as_f64()?,
+        r2: law["r2"].as_f64()?,
+    })
+}

@@ -1,0 +1,220 @@
+//! Every variant on the same activations at one mean L0.
+//!
+//! Where L0 is set by a penalty and not by a count, the penalty's weight is searched for with the first seed: weights and L0 are nearly straight in their
+//! logarithms, so a few secant steps do. JumpReLU's penalty names its target, and only grows heavier until the target is met.
+
+use super::demo::{Demo, DemoOptions};
+use super::held::Held;
+use super::measure::{Measured, Spread};
+use super::{Event, Report, Watch};
+use crate::Flow;
+use crate::error::Result;
+use crate::eval;
+use crate::sae::{Sae, Variant};
+
+/// How near the target L0 must come for a search to end, and after how many runs it ends anyway.
+const NEAR: f64 = 0.05;
+const TRIES: usize = 6;
+/// By what JumpReLU's weight grows.
+const HEAVIER: f64 = 4.0;
+
+/// One variant's figures, by seed, as its dictionaries are used (thresholds in place of whole-batch rules).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    /// Which.
+    pub variant: Variant,
+    /// The penalty's weight, where one was searched for.
+    pub weight: Option<f64>,
+    /// Mean active features per token.
+    pub l0: Spread,
+    /// Fraction of variance unexplained.
+    pub fvu: Spread,
+    /// Nats per token that the reconstruction costs.
+    pub ce_increase: Spread,
+    /// (zero − spliced) / (zero − clean).
+    pub ce_recovered_zero: Spread,
+    /// (mean − spliced) / (mean − clean).
+    pub ce_recovered_mean: Spread,
+    /// Share of features never active.
+    pub dead: Spread,
+}
+
+/// The table, and what was fixed for it; none if the observer stopped it.
+pub fn variants(
+    demo: &Demo,
+    options: &DemoOptions,
+    observe: &mut dyn FnMut(Event) -> Flow,
+) -> Result<Option<(Report, Vec<Row>)>> {
+    let runs = 2 * options.seeds * Variant::ALL.len() as u64;
+    let mut watch = Watch::new(observe, runs + 2);
+    let (model, hook) = (&demo.model, options.hook);
+    let Some(held) = Held::read(model, &demo.train, hook, true, &mut watch)? else {
+        return Ok(None);
+    };
+    let Some(held_out) = Held::read(model, &demo.held_out, hook, false, &mut watch)? else {
+        return Ok(None);
+    };
+    let table = Table {
+        demo,
+        options,
+        held,
+        held_out,
+    };
+    let mut rows = Vec::new();
+    for variant in Variant::ALL {
+        let Some(row) = table.row(*variant, &mut watch)? else {
+            return Ok(None);
+        };
+        rows.push(row);
+    }
+    let mut report = Report::default();
+    options.describe(demo, (&table.held, &table.held_out), &mut report);
+    Ok(Some((report, rows)))
+}
+
+struct Table<'a> {
+    demo: &'a Demo,
+    options: &'a DemoOptions,
+    held: Held,
+    held_out: Held,
+}
+
+impl Table<'_> {
+    fn row(&self, variant: Variant, watch: &mut Watch<'_>) -> Result<Option<Row>> {
+        let mut saes = Vec::new();
+        let mut weight = None;
+        if matches!(variant, Variant::Relu | Variant::Gated | Variant::JumpRelu) {
+            let Some((found, sae)) = self.search(variant, watch)? else {
+                return Ok(None);
+            };
+            weight = Some(found);
+            saes.push(sae);
+        }
+        for seed in saes.len() as u64..self.options.seeds {
+            let Some(sae) = self.train(variant, seed, weight, watch)? else {
+                return Ok(None);
+            };
+            saes.push(sae);
+        }
+        let mut all = Vec::new();
+        for (seed, sae) in saes.iter().enumerate() {
+            let rows = &self.demo.held_out;
+            let figures = eval::run(&self.demo.model, sae, rows, &mut |pass| {
+                watch.at(format!(
+                    "{variant}, seed {seed}: row {} of {}",
+                    pass.done, pass.rows
+                ))
+            })?;
+            let Some(figures) = figures else {
+                return Ok(None);
+            };
+            watch.next();
+            all.push(figures);
+        }
+        let spread =
+            |of: fn(&eval::Figures) -> f64| Spread::new(all.iter().map(of).collect::<Vec<_>>());
+        Ok(Some(Row {
+            variant,
+            weight,
+            l0: spread(|f| f.l0),
+            fvu: spread(|f| f.fvu),
+            ce_increase: spread(|f| f.ce_sae - f.ce_clean),
+            ce_recovered_zero: spread(|f| f.ce_recovered_zero),
+            ce_recovered_mean: spread(|f| f.ce_recovered_mean),
+            dead: spread(|f| f.dead_fraction),
+        }))
+    }
+
+    fn train(
+        &self,
+        variant: Variant,
+        seed: u64,
+        weight: Option<f64>,
+        watch: &mut Watch<'_>,
+    ) -> Result<Option<Sae>> {
+        let mut spec = self.options.spec(seed);
+        (spec.variant, spec.sparsity_coefficient) = (variant, weight);
+        let name = match weight {
+            Some(weight) => format!("{variant}, weight {weight:.4}, seed {seed}"),
+            None => format!("{variant}, seed {seed}"),
+        };
+        let mut source = if variant == Variant::Gradient {
+            self.held.paired(seed)
+        } else {
+            self.held.source(seed)
+        };
+        let trained = watch.train(&name, &spec, &mut source)?;
+        Ok(trained.map(|trained| trained.sae))
+    }
+
+    /// The weight whose L0 with the first seed is nearest to the target, and its dictionary.
+    fn search(&self, variant: Variant, watch: &mut Watch<'_>) -> Result<Option<(f64, Sae)>> {
+        let mut spec = self.options.spec(0);
+        spec.variant = variant;
+        let target = self.options.k as f64;
+        let mut weight = spec.sparsity();
+        let mut tried: Vec<(f64, f64)> = Vec::new();
+        let mut best: Option<(f64, f64, Sae)> = None;
+        while tried.len() < TRIES {
+            let Some(sae) = self.train(variant, 0, Some(weight), watch)? else {
+                return Ok(None);
+            };
+            // A run that is tried and dropped was not foreseen in the number of parts.
+            watch.total += u64::from(!tried.is_empty());
+            let x = &self.held_out.activations;
+            let l0 = Measured::of(&sae, x, &sae.encode(x)?)?.l0;
+            tried.push((weight, l0));
+            let off = (l0 / target - 1.0).abs();
+            if best.as_ref().is_none_or(|(least, ..)| off < *least) {
+                best = Some((off, weight, sae));
+            }
+            if off <= NEAR {
+                break;
+            }
+            weight = match variant {
+                Variant::JumpRelu => weight * HEAVIER,
+                _ => next(&tried, target),
+            };
+        }
+        Ok(best.map(|(_, weight, sae)| (weight, sae)))
+    }
+}
+
+/// The weight to try next for `target`, from weights and the L0 they gave: along the straight line through the last two in logarithms; before there are two, and
+/// where they say that more weight gives more features, as if L0 fell in proportion to the weight.
+fn next(tried: &[(f64, f64)], target: f64) -> f64 {
+    let logs = |(weight, l0): (f64, f64)| (weight.ln(), l0.max(0.01).ln());
+    let slope = match tried {
+        [.., a, b] => {
+            let ((w0, l0), (w1, l1)) = (logs(*a), logs(*b));
+            (l1 - l0) / (w1 - w0)
+        }
+        _ => -1.0,
+    };
+    let slope = if slope < -0.2 { slope } else { -1.0 };
+    let Some(last) = tried.last() else {
+        return 1.0;
+    };
+    let (weight, l0) = logs(*last);
+    (weight + (target.ln() - l0) / slope).exp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weight_is_found_in_a_few_steps() {
+        // L0 falls with a power of the weight that itself changes.
+        let l0 = |weight: f64| 20.0 * weight.powf(-0.6) / (1.0 + weight);
+        let mut tried = vec![(0.1, l0(0.1))];
+        while tried.len() < TRIES {
+            let weight = next(&tried, 16.0);
+            tried.push((weight, l0(weight)));
+        }
+        let (_, last) = tried[TRIES - 1];
+        assert!((last / 16.0 - 1.0).abs() < NEAR, "{tried:?}");
+        // A pair that points the wrong way does not send the search away.
+        assert!((next(&[(1.0, 30.0), (2.0, 32.0)], 16.0) - 4.0).abs() < 1e-9);
+    }
+}
