@@ -15,6 +15,7 @@ mod model;
 mod runs;
 mod store;
 mod tidy;
+mod transcoders;
 
 use std::path::Path;
 

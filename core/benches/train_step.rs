@@ -78,6 +78,7 @@ fn trainer(rng: &mut ChaCha8Rng) -> Trainer {
         w_dec,
         b_dec: vec![0.0; D],
         selection: Selection::TopK { k: K },
+        transcoder: None,
         provenance: Provenance::default(),
     };
     let mut spec = Spec::default_for(HookPoint::block(0, Site::ResidPost));

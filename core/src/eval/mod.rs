@@ -110,19 +110,20 @@ pub struct Pass {
     pub rows: usize,
 }
 
-/// Evaluates `sae` on `rows`; `None` if the observer stopped it.
+/// Evaluates `sae` on `rows`; `None` if the observer stopped it. Of a transcoder, `x` of the definitions is the activation of the hook that it writes and `x̂`
+/// what it makes of the hook that it reads.
 pub fn run(
     model: &Model,
     sae: &Sae,
     rows: &Rows,
     observe: &mut dyn FnMut(Pass) -> Flow,
 ) -> Result<Option<Figures>> {
-    formats::check_fit(sae, model)?;
+    formats::check_hooks(sae, model)?;
     if rows.is_empty() || rows.context() < 3 {
         let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
         return Err(Error::setting("corpus", what));
     }
-    let hook = sae.hook()?;
+    let hook = sae.writes()?;
     let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
     let Some(mean) = mean(model, rows, hook, &mut |done| {
         observe(Pass {

@@ -135,6 +135,10 @@ impl Rule for FeatureChoice {
         self.note.take()
     }
 
+    fn take_over(&mut self, selection: &Selection) {
+        self.first.take_over(selection);
+    }
+
     fn inference(&self) -> Selection {
         match &self.second {
             None => self.first.inference(),

@@ -108,6 +108,10 @@ impl Rule for MutualChoice {
         }
     }
 
+    fn take_over(&mut self, selection: &Selection) {
+        self.cut.take_over(selection);
+    }
+
     fn inference(&self) -> Selection {
         Selection::JumpRelu {
             thresholds: vec![self.cut.threshold(); self.densities.0.len()],
