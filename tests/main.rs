@@ -16,6 +16,7 @@ mod reproduce;
 mod runs;
 mod store;
 mod tidy;
+mod transcoders;
 
 use std::path::Path;
 

@@ -132,6 +132,7 @@ pub fn sae(features: usize) -> Sae {
         w_dec: matrix,
         b_dec: vec![0.0; 4],
         selection: Selection::TopK { k: 2 },
+        transcoder: None,
         provenance: Provenance {
             hook: Some(HookPoint::block(0, Site::Z)),
             model: "model".to_owned(),

@@ -150,6 +150,7 @@ mod tests {
             w_dec: w,
             b_dec: vec![0.0; d],
             selection: Selection::TopK { k: 16 },
+            transcoder: None,
             provenance: Provenance {
                 hook: Some(HookPoint::block(1, Site::Z)),
                 ..Provenance::default()

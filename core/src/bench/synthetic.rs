@@ -61,7 +61,7 @@ pub(super) fn activations(rng: &mut ChaCha8Rng, settings: &Settings) -> Matrix {
     all
 }
 
-/// A trainer on random directions. Rules without a number of features per token get biases that leave about `k`.
+/// A trainer on random directions; a transcoder's writes what it reads, which costs the same as another hook. Rules without a number of features per token get biases that leave about `k`.
 pub(super) fn trainer(
     rng: &mut ChaCha8Rng,
     settings: &Settings,
@@ -75,7 +75,12 @@ pub(super) fn trainer(
     for value in &mut w_enc.values_mut()[(features - dead) * d..] {
         *value *= FAINT;
     }
-    let barred = [Variant::Relu, Variant::JumpRelu, Variant::Gated];
+    let barred = [
+        Variant::Relu,
+        Variant::JumpRelu,
+        Variant::Gated,
+        Variant::Transcoder,
+    ];
     let bias = if barred.contains(&settings.variant) {
         -bar(&w_enc, cached, settings)
     } else {
@@ -88,6 +93,7 @@ pub(super) fn trainer(
         w_dec,
         b_dec: vec![0.0; d],
         selection: Selection::Relu,
+        transcoder: None,
         provenance: Provenance::default(),
     };
     Trainer::from_sae(spec, sae)

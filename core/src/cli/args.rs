@@ -121,6 +121,24 @@ impl SaeArgs {
 /// A model and a dictionary for it. The model is processed as the dictionary's file says, unless `--process` says otherwise; what was decided is
 /// said, and whether they fit is checked.
 pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<(Model, Sae)> {
+    open_fitting(model, sae, console, formats::check_fit)
+}
+
+/// The same, a transcoder too.
+pub fn open_with_transcoder(
+    model: &ModelArgs,
+    sae: &SaeArgs,
+    console: &Console,
+) -> Result<(Model, Sae)> {
+    open_fitting(model, sae, console, formats::check_hooks)
+}
+
+fn open_fitting(
+    model: &ModelArgs,
+    sae: &SaeArgs,
+    console: &Console,
+    fits: fn(&Sae, &Model) -> Result<()>,
+) -> Result<(Model, Sae)> {
     let sae = sae.read(console)?;
     let named = formats::processing(&sae);
     let processing = model.process.or(named).unwrap_or_default();
@@ -131,13 +149,13 @@ pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<
             opened.processing()
         ));
     }
-    check_fit(&sae, &opened, console)?;
+    fits(&sae, &opened)?;
+    say_differences(&sae, &opened, console);
     Ok((opened, sae))
 }
 
-/// An error if the dictionary is of another hook or width; says in what else the model differs from the one it was trained on.
-fn check_fit(sae: &Sae, model: &Model, console: &Console) -> Result<()> {
-    formats::check_fit(sae, model)?;
+/// Says in what the model differs from the one that the dictionary was trained on.
+fn say_differences(sae: &Sae, model: &Model, console: &Console) {
     let named = formats::processing(sae).map(|named| model.allowed(named));
     if let Some(named) = named.filter(|named| *named != model.processing()) {
         console.note(&format!(
@@ -160,7 +178,6 @@ fn check_fit(sae: &Sae, model: &Model, console: &Console) -> Result<()> {
             "The dictionary was trained {trained} BOS and is read {here} it here"
         ));
     }
-    Ok(())
 }
 
 /// `--corpus`, `--unwrap`, `--context`, `--split-seed`.

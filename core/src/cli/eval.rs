@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_both};
+use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
 use crate::error::{Error, Result};
 use crate::eval::{self, DEFINITIONS, Figures};
 use crate::project::Project;
@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
                 console.notes(&notes);
                 project
             });
-    let (model, sae) = open_both(&args.model, &args.sae, console)?;
+    let (model, sae) = open_with_transcoder(&args.model, &args.sae, console)?;
     let (_, rows) = args.text.read(&model, args.model.offline, console)?;
     let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
     let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");

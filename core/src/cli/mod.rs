@@ -32,7 +32,9 @@ use std::sync::Mutex;
 
 use clap::{CommandFactory as _, Parser};
 
-pub use args::{CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both};
+pub use args::{
+    CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both, open_with_transcoder,
+};
 pub use console::{Console, Progress};
 pub use hub::hub;
 

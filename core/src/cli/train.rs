@@ -14,6 +14,7 @@ use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::runs::Recorder;
+use crate::sae::Sae;
 use crate::store::Store;
 use crate::train::{self, Event, Keeping, Outcome, Range, SETTINGS, Setting, Spec};
 
@@ -38,9 +39,14 @@ pub(super) struct Args {
     /// weights must be those that the store was captured from
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z); may be left out where a --store holds one alone
-    #[arg(long, value_name = "NAME", required_unless_present = "store")]
+    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z), the one that a transcoder reads; may be left out where a --store holds one alone or
+    /// the dictionary of --from names it
+    #[arg(long, value_name = "NAME", required_unless_present_any = ["store", "from"])]
     hook: Option<String>,
+    /// Dictionary to go on from in place of random directions: a SAELens folder, whose features, weights, biases and thresholds are the start; variant and k are
+    /// its own unless they are given
+    #[arg(long, value_name = "DIR")]
+    from: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingArgs,
     /// Steps to take, in place of --tokens: so many batches
@@ -110,7 +116,7 @@ impl SettingArgs {
             Range::Whole { .. } => "N",
             Range::Real { .. } => "X",
             Range::Switch => "true|false",
-            Range::Choice(_) => "NAME",
+            Range::Choice(_) | Range::Hook => "NAME",
         };
         clap::Arg::new(setting.key)
             .long(setting.flag)
@@ -175,14 +181,30 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     })
 }
 
-/// The hook asked for. Read here and not by clap: one that does not exist is a failure (1), not wrong usage (2).
-fn hook(args: &Args) -> Result<Option<HookPoint>> {
-    args.hook.as_ref().map(|hook| hook.parse()).transpose()
+/// The hook asked for, else that of the dictionary to go on from. Read here and not by clap: one that does not exist is a failure (1), not wrong usage (2).
+fn hook(args: &Args, start: Option<&Sae>) -> Result<Option<HookPoint>> {
+    let asked = args.hook.as_ref().map(|hook| hook.parse()).transpose()?;
+    Ok(asked.or_else(|| start?.provenance.hook))
+}
+
+/// The dictionary to go on from.
+fn start(args: &Args, console: &Console) -> Result<Option<Sae>> {
+    let Some(folder) = &args.from else {
+        return Ok(None);
+    };
+    let (sae, notes) = formats::open(folder)?;
+    console.notes(&notes);
+    Ok(Some(sae))
 }
 
 /// The settings of a run on `hook`, those given by flags taken over.
-fn spec(args: &Args, hook: HookPoint, console: &Console) -> Result<Spec> {
+fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> Result<Spec> {
     let mut spec = Spec::default_for(hook);
+    if let Some(start) = start {
+        let note = format!("Training goes on from {}", start.name);
+        spec.go_on_from(start);
+        console.note(&note);
+    }
     for (key, text) in &args.settings.0 {
         spec.set(key, text)?;
     }
@@ -200,13 +222,15 @@ fn spec(args: &Args, hook: HookPoint, console: &Console) -> Result<Spec> {
 }
 
 fn from_model(args: &Args, console: &Console) -> Result<(Spec, Outcome)> {
-    let (Some(hook), Some(model)) = (hook(args)?, &args.model) else {
+    let start = start(args, console)?;
+    let (Some(hook), Some(model)) = (hook(args, start.as_ref())?, &args.model) else {
         let what = "name the hook to train on and the model, or a --store";
         return Err(Error::setting("--hook", what));
     };
-    let mut spec = spec(args, hook, console)?;
+    let mut spec = spec(args, hook, start, console)?;
     let model = model.open(console)?;
     model.width(hook)?;
+    model.width(spec.writes())?;
     let rows = read(args, &model, &mut spec, console)?;
     let keeping = keeping(args);
     let outcome = recorded(args, &spec, model.name(), console, &mut |observe| {
@@ -262,7 +286,8 @@ fn recorded(
 }
 
 fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Outcome)> {
-    let asked = hook(args)?;
+    let start = start(args, console)?;
+    let asked = hook(args, start.as_ref())?;
     let (store, notes) = Store::open(folder)?;
     console.notes(&notes);
     let hook = match (asked, store.about().hooks.as_slice()) {
@@ -275,7 +300,7 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Ou
         }
     };
     store.width(hook)?;
-    let mut spec = spec(args, hook, console)?;
+    let mut spec = spec(args, hook, start, console)?;
     if let Some(model) = &args.model {
         let there = store.about().processing;
         if model.process.is_some_and(|asked| asked != there) {
@@ -407,10 +432,11 @@ mod tests {
                 Range::Whole { least, .. } => (least + 3).to_string(),
                 Range::Real { .. } => "0.25".to_owned(),
                 Range::Choice(words) => words[words.len() - 1].to_owned(),
+                Range::Hook => "blocks.1.hook_mlp_out".to_owned(),
             };
             let line = parse(&[&format!("--{}", setting.flag), &value]).unwrap();
             assert_eq!(line.args.settings.0, [(setting.key, value.clone())]);
-            let mut spec = Spec::default_for(hook(&line.args).unwrap().unwrap());
+            let mut spec = Spec::default_for(hook(&line.args, None).unwrap().unwrap());
             spec.set(setting.key, &value).unwrap();
             assert_eq!(spec.get(setting.key).unwrap(), value);
         }

@@ -114,7 +114,8 @@ pub struct Pass {
 /// Latents of rows (their numbers) from their activations `[rows · t, d]`.
 pub type Code<'a> = &'a (dyn Fn(&[usize], &Matrix) -> Result<Latents> + Sync);
 
-/// Evaluates `sae` on `rows`; `None` if the observer stopped it.
+/// Evaluates `sae` on `rows`; `None` if the observer stopped it. Of a transcoder, `x` of the definitions is the activation of the hook that it writes and `x̂`
+/// what it makes of the hook that it reads.
 pub fn run(
     model: &Model,
     sae: &Sae,
@@ -132,12 +133,12 @@ pub fn run_coded(
     code: Code<'_>,
     observe: &mut dyn FnMut(Pass) -> Flow,
 ) -> Result<Option<Figures>> {
-    formats::check_fit(sae, model)?;
+    formats::check_hooks(sae, model)?;
     if rows.is_empty() || rows.context() < 3 {
         let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
         return Err(Error::setting("corpus", what));
     }
-    let hook = sae.hook()?;
+    let hook = sae.writes()?;
     let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
     let Some(mean) = mean(model, rows, hook, &mut |done| {
         observe(Pass {

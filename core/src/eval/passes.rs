@@ -89,7 +89,11 @@ impl<'a> Passes<'a> {
     pub(super) fn measure(&self, rows: &[usize]) -> Result<Sums> {
         let tokens: Vec<&[TokenId]> = rows.iter().map(|row| self.rows.row(*row)).collect();
         let input = token_tensor(&tokens)?; // [b, t]
+        let reads = self.sae.reads()?;
         let mut clean = Capture::to_the_end([self.hook]);
+        if reads != self.hook {
+            clean.wanted.push(reads);
+        }
         if let Resume::Before(hook, _) = self.resume {
             clean.wanted.push(hook);
         }
@@ -98,9 +102,17 @@ impl<'a> Passes<'a> {
         sums.ce_clean += charge(&logits, &tokens)?;
         drop(logits);
         let shape = self.kept(&clean, self.hook)?.dims().to_vec();
-        let x = Matrix::from_tensor(self.kept(&clean, self.hook)?, self.sae.width())?;
-        let latents = (self.code)(rows, &x)?;
-        let recon = self.sae.decode(&latents)?;
+        let width = self.sae.w_dec.columns();
+        let x = Matrix::from_tensor(self.kept(&clean, self.hook)?, width)?;
+        let read = if reads == self.hook {
+            None
+        } else {
+            let read = self.kept(&clean, reads)?;
+            Some(Matrix::from_tensor(read, self.sae.width())?)
+        };
+        let read = read.as_ref().unwrap_or(&x);
+        let latents = (self.code)(rows, read)?;
+        let recon = self.sae.output(read, &latents)?;
         let t = self.rows.context();
         for i in (0..x.rows()).filter(|i| i % t > 0) {
             sums.fit(x.row(i), recon.row(i), &self.mean);

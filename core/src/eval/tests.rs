@@ -43,6 +43,7 @@ fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sae {
         w_enc,
         w_dec,
         selection: Selection::TopK { k },
+        transcoder: None,
         provenance: Provenance {
             hook: Some(hook),
             ..Provenance::default()
@@ -96,8 +97,8 @@ fn mean_by_definition(activations: &[Matrix], t: usize) -> Vec<f64> {
 
 /// The definitions in plain loops: row by row, from the tokens, nothing shared or resumed.
 fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
-    let hook = sae.hook().unwrap();
-    let (t, d) = (rows.context(), sae.width());
+    let (hook, reads) = (sae.writes().unwrap(), sae.reads().unwrap());
+    let (t, d) = (rows.context(), sae.w_dec.columns());
     let tensors: Vec<Tensor> = (0..rows.len())
         .map(|i| token_tensor(&[rows.row(i)]).unwrap())
         .collect();
@@ -112,8 +113,10 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
     let (mut error, mut variance, mut active) = (0.0, 0.0, vec![0_u64; sae.features()]);
     let mut ce = [0.0; 4];
     for (i, x) in activations.iter().enumerate() {
-        let latents = sae.encode(x).unwrap();
-        let recon = sae.decode(&latents).unwrap();
+        let read = &model.capture(&tensors[i], &[reads]).unwrap()[&reads];
+        let read = Matrix::from_tensor(read, sae.width()).unwrap();
+        let latents = sae.encode(&read).unwrap();
+        let recon = sae.output(&read, &latents).unwrap();
         for p in 1..t {
             for (j, mean) in mean.iter().enumerate() {
                 let value = f64::from(x.row(p)[j]);
@@ -191,6 +194,34 @@ fn agree(a: &Figures, b: &Figures, within: f64) {
             within
         };
         assert!((a - b).abs() <= within * b.abs().max(1.0), "{key}: {a} {b}");
+    }
+}
+
+#[test]
+fn a_transcoder_is_measured_where_it_writes() {
+    for name in ["tiny-gpt2", "tiny-llama"] {
+        let model = model(name);
+        let rows = rows(&model, 9, 7);
+        for [reads, writes] in [
+            ["blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out"],
+            ["blocks.0.attn.hook_z", "blocks.1.hook_resid_post"],
+        ] {
+            let [reads, writes]: [HookPoint; 2] = [reads, writes].map(|hook| hook.parse().unwrap());
+            let [d, o] = [reads, writes].map(|hook| model.width(hook).unwrap());
+            let mut transcoder = sae(uniform(3 * d, d, 1), uniform(3 * d, o, 2), 4, reads);
+            transcoder.transcoder = Some(crate::sae::Transcoder {
+                hook_out: Some(writes),
+                w_skip: Some(uniform(o, d, 3)),
+            });
+            let got = figures(&model, &transcoder, &rows);
+            agree(&got, &by_definition(&model, &transcoder, &rows), 1e-4);
+            // The skip connection takes part.
+            let skip = transcoder.transcoder.as_mut().unwrap();
+            skip.w_skip = None;
+            assert!((figures(&model, &transcoder, &rows).fvu - got.fvu).abs() > 1e-3);
+            let said = formats::check_fit(&transcoder, &model).unwrap_err();
+            assert!(said.to_string().contains("the transcoder test"), "{said}");
+        }
     }
 }
 

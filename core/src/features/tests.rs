@@ -58,6 +58,7 @@ fn sae(hook: &str) -> Sae {
         w_dec: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
         b_dec: random(d),
         selection: Selection::TopK { k: 6 },
+        transcoder: None,
         provenance: Provenance {
             hook: Some(hook),
             other: [("seed".to_owned(), 3.into())].into(),

@@ -50,18 +50,28 @@ pub fn name_processing(provenance: &mut Provenance, processing: Processing) {
 
 /// An error unless `sae` names a hook that `model` has, of the dictionary's width.
 pub fn check_fit(sae: &Sae, model: &Model) -> Result<()> {
-    let hook = sae.hook()?;
-    let width = model.width(hook)?;
-    if width == sae.width() {
-        return Ok(());
+    sae.hook()?;
+    check_hooks(sae, model)
+}
+
+/// The same for a dictionary or a transcoder: both of its hooks.
+pub fn check_hooks(sae: &Sae, model: &Model) -> Result<()> {
+    let ends = [
+        (sae.reads()?, sae.width(), "reads"),
+        (sae.writes()?, sae.w_dec.columns(), "writes"),
+    ];
+    for (hook, wanted, does) in ends {
+        let width = model.width(hook)?;
+        if width != wanted {
+            let what = format!(
+                "is {width} wide in {}, the dictionary {} {does} {wanted}: choose the model it was trained on",
+                model.name(),
+                sae.name
+            );
+            return Err(Error::hook(hook, what));
+        }
     }
-    let what = format!(
-        "is {width} wide in {}, the dictionary {} reads {}: choose the model it was trained on",
-        model.name(),
-        sae.name,
-        sae.width()
-    );
-    Err(Error::hook(hook, what))
+    Ok(())
 }
 
 /// A dictionary's name is its folder's, even where the path ends in `.`.

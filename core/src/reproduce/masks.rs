@@ -4,7 +4,9 @@
 use super::measure::densities;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::kernels::encode::{Bar, encode_above, encode_budget, encode_by_feature, encode_topk};
+use crate::kernels::encode::{
+    Bar, Product, encode_above, encode_budget, encode_by_feature, encode_topk,
+};
 use crate::sae::{Latents, Sae, Zipf};
 
 /// How the budget of a batch is given out.
@@ -51,9 +53,11 @@ impl Constraint {
             Self::Token(k) => encode_topk(&centred, w_enc, b_enc, *k),
             Self::Batch(k) => {
                 let budget = k * x.rows();
-                Ok(encode_budget(&centred, w_enc, b_enc, budget, 0.0)?.0)
+                Ok(encode_budget(&centred, w_enc, b_enc, (budget, 0.0), Product::Exact)?.0)
             }
-            Self::Feature(budgets) => encode_by_feature(&centred, w_enc, b_enc, budgets),
+            Self::Feature(budgets) => {
+                encode_by_feature(&centred, w_enc, b_enc, budgets, Product::Exact)
+            }
         }
     }
 

@@ -122,10 +122,14 @@ impl Recorder {
             }
             Event::Progress(at) if self.is_point(at) => {
                 self.written = at.step;
-                json!({
+                let mut line = json!({
                     "event": "progress", "seconds": self.seconds(), "step": at.step, "tokens_seen": at.tokens_seen, "loss": at.loss, "fvu": at.fvu,
                     "l0": at.l0, "dead_fraction": at.dead_fraction, "learning_rate": at.learning_rate, "tokens_per_second": at.tokens_per_second,
-                })
+                });
+                if let Some(norm) = at.gradient_norm {
+                    line["gradient_norm"] = norm.into();
+                }
+                line
             }
             _ => return,
         };

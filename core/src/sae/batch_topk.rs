@@ -49,6 +49,10 @@ impl Rule for BatchTopK {
         Ok(latents)
     }
 
+    fn take_over(&mut self, selection: &Selection) {
+        self.cut.take_over(selection);
+    }
+
     fn inference(&self) -> Selection {
         Selection::JumpRelu {
             thresholds: vec![self.cut.threshold(); self.features],

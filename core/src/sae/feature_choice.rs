@@ -151,6 +151,10 @@ impl Rule for FeatureChoice {
         }
     }
 
+    fn take_over(&mut self, selection: &Selection) {
+        self.first.take_over(selection);
+    }
+
     fn inference(&self) -> Selection {
         match &self.second {
             None => self.first.inference(),

@@ -78,7 +78,7 @@ impl Rule for Gated {
     fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
         let scale = step.scale();
         // The shapes are those of the main term, which were checked.
-        let left = residual(&mut self.left, step.centred, &self.gates, step.w_dec, scale);
+        let left = residual(&mut self.left, step.target, &self.gates, step.w_dec, scale);
         debug_assert!(left.is_ok());
         let each = self.penalty.at(step.done) / step.act_unit();
         let sum: f64 = self.gates.acts.iter().map(|gate| f64::from(*gate)).sum();
@@ -105,6 +105,22 @@ impl Rule for Gated {
         Added {
             loss: self.left.squared / step.denominator() + each * sum,
             d_bias: Some(d_bias),
+        }
+    }
+
+    fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {
+        vec![&mut self.d_b_mag, &mut self.d_r_mag]
+    }
+
+    fn restart(&mut self, features: &[u32]) {
+        self.b_mag.restart(features, 0.0);
+        self.r_mag.restart(features, 0.0);
+    }
+
+    fn take_over(&mut self, selection: &Selection) {
+        if let Selection::Gated { b_mag, r_mag } = selection {
+            self.b_mag = Learnt::new(b_mag.clone());
+            self.r_mag = Learnt::new(r_mag.clone());
         }
     }
 

@@ -51,6 +51,8 @@ pub(crate) struct Settings {
 pub(crate) struct JumpRelu {
     settings: Settings,
     thresholds: Learnt,
+    /// First value of every θ, in the trainer's scale.
+    initial: f32,
     /// `[nnz]` of the last code: pre-activations, also of those entries that are not active.
     pre: Vec<f32>,
     d_thresholds: Vec<f32>,
@@ -64,8 +66,10 @@ fn unit(step: &Step<'_>) -> f64 {
 impl JumpRelu {
     /// `unit`: the root mean square of one coordinate of the activations.
     pub(crate) fn new(features: usize, settings: Settings, unit: f64) -> Self {
+        let initial = (settings.initial * unit) as f32;
         Self {
-            thresholds: Learnt::new(vec![(settings.initial * unit) as f32; features]),
+            thresholds: Learnt::new(vec![initial; features]),
+            initial,
             settings,
             pre: Vec::new(),
             d_thresholds: vec![0.0; features],
@@ -137,6 +141,21 @@ impl Rule for JumpRelu {
         Added {
             loss,
             ..Added::default()
+        }
+    }
+
+    fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {
+        vec![&mut self.d_thresholds]
+    }
+
+    fn restart(&mut self, features: &[u32]) {
+        self.thresholds.restart(features, self.initial);
+    }
+
+    fn take_over(&mut self, selection: &Selection) {
+        if let Selection::JumpRelu { thresholds } = selection {
+            let positive = thresholds.iter().map(|threshold| threshold.max(0.0));
+            self.thresholds = Learnt::new(positive.collect());
         }
     }
 

@@ -117,6 +117,26 @@ impl Latents {
         Ok(())
     }
 
+    /// The `k` largest activations of each row; of equal ones those of the lower features.
+    #[must_use]
+    pub(crate) fn largest(&self, k: usize) -> Self {
+        let mut kept = Self::with_capacity(self.rows(), k);
+        let (mut features, mut acts) = (Vec::with_capacity(k), Vec::with_capacity(k));
+        for row in 0..self.rows() {
+            let mut entries: Vec<usize> = self.range(row).collect();
+            // Stable, and entries ascend by feature.
+            entries.sort_by(|a, b| self.acts[*b].total_cmp(&self.acts[*a]));
+            entries.truncate(k);
+            entries.sort_unstable();
+            features.clear();
+            acts.clear();
+            features.extend(entries.iter().map(|entry| self.features[*entry]));
+            acts.extend(entries.iter().map(|entry| self.acts[*entry]));
+            kept.push_row(&features, &acts);
+        }
+        kept
+    }
+
     /// The entries that `keep` says yes to: feature and activation.
     #[must_use]
     fn filtered(&self, keep: impl Fn(u32, f32) -> bool) -> Self {

@@ -71,7 +71,7 @@ impl Rule for Matryoshka {
             let mut left = Residual::default();
             let target = residuals
                 .last()
-                .map_or(step.centred, |before| &before.residual);
+                .map_or(step.target, |before| &before.residual);
             residual(&mut left, target, &group, step.w_dec, scale)?;
             loss += left.squared / step.denominator();
             residuals.push(left);
@@ -103,6 +103,10 @@ impl Rule for Matryoshka {
 
     fn levels(&self) -> Option<&Levels> {
         Some(&self.levels)
+    }
+
+    fn take_over(&mut self, selection: &Selection) {
+        self.cut.take_over(selection);
     }
 
     fn inference(&self) -> Selection {

@@ -15,6 +15,7 @@ pub(crate) mod rule;
 mod signed_topk;
 pub(crate) mod state;
 mod topk;
+mod transcoder;
 mod variant;
 mod zipf;
 
@@ -31,6 +32,7 @@ use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
 
 pub use latents::Latents;
+pub use transcoder::Transcoder;
 pub use variant::Variant;
 
 pub(crate) use batch_topk::BatchTopK;
@@ -129,6 +131,15 @@ impl Selection {
         Ok(())
     }
 
+    /// The numbers that it holds for each feature.
+    pub(crate) fn by_feature(&mut self) -> Vec<&mut Vec<f32>> {
+        match self {
+            Self::JumpRelu { thresholds } => vec![thresholds],
+            Self::Gated { b_mag, r_mag } => vec![b_mag, r_mag],
+            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => Vec::new(),
+        }
+    }
+
     /// What it is called, with its numbers.
     pub fn describe(&self) -> String {
         match self {
@@ -183,7 +194,7 @@ pub struct Provenance {
     pub other: BTreeMap<String, Value>,
 }
 
-/// A sparse autoencoder, `x̂ = Σ acts · w_dec + b_dec`, `pre = (x − b_dec) · w_encᵀ + b_enc`.
+/// A sparse autoencoder, `x̂ = Σ acts · w_dec + b_dec`, `pre = (x − b_dec) · w_encᵀ + b_enc`; or a [`Transcoder`], which writes another hook than it reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sae {
     /// Name shown: its folder's.
@@ -192,12 +203,14 @@ pub struct Sae {
     pub w_enc: Matrix,
     /// `[f]`.
     pub b_enc: Vec<f32>,
-    /// `[f, d]`.
+    /// `[f, d]`, a transcoder's as wide as what it writes.
     pub w_dec: Matrix,
-    /// `[d]`.
+    /// `[d]`, likewise.
     pub b_dec: Vec<f32>,
     /// Which entries survive.
     pub selection: Selection,
+    /// What makes it a transcoder, if it is one.
+    pub transcoder: Option<Transcoder>,
     /// Where it came from.
     pub provenance: Provenance,
 }
@@ -208,13 +221,27 @@ impl Sae {
         self.w_dec.rows()
     }
 
-    /// Width of the activation, `d`.
+    /// Width of the activation that it reads, `d`.
     pub fn width(&self) -> usize {
-        self.w_dec.columns()
+        self.w_enc.columns()
     }
 
-    /// The hook, or an error that tells to name one.
+    /// The hook that it reads and reconstructs; an error that tells to name one, or that a transcoder does not reconstruct what it reads.
     pub fn hook(&self) -> Result<HookPoint> {
+        self.check_reconstructs()?;
+        self.reads()
+    }
+
+    /// That it reconstructs what it reads; a transcoder is refused by name.
+    pub fn check_reconstructs(&self) -> Result<()> {
+        match &self.transcoder {
+            Some(transcoder) => Err(transcoder.refused(self)),
+            None => Ok(()),
+        }
+    }
+
+    /// The hook that it reads, or an error that tells to name one.
+    pub fn reads(&self) -> Result<HookPoint> {
         self.provenance.hook.ok_or_else(|| {
             Error::setting(
                 "hook",
@@ -233,7 +260,7 @@ impl Sae {
         self.selection.encode(&centred, &self.w_enc, &self.b_enc)
     }
 
-    /// Reconstruction `[n, d]`.
+    /// Reconstruction `[n, d]`; a transcoder's without its skip connection, for which see [`Sae::output`].
     pub fn decode(&self, latents: &Latents) -> Result<Matrix> {
         sparse_decode(latents, &self.w_dec, &self.b_dec)
     }
@@ -247,16 +274,25 @@ impl Sae {
     /// `w_enc[feature] · b_dec` and `b_enc[feature]`, in f64: the bias terms of the attribution identity.
     pub fn bias_terms(&self, feature: FeatureId) -> (f64, f64) {
         let weights = self.w_enc.row(feature.index());
+        let subtracted = if self.transcoder.is_some() {
+            &[]
+        } else {
+            self.b_dec.as_slice()
+        };
         let through = weights
             .iter()
-            .zip(&self.b_dec)
+            .zip(subtracted)
             .map(|(w, b)| f64::from(*w) * f64::from(*b))
             .sum();
         (through, f64::from(self.b_enc[feature.index()]))
     }
 
-    /// `x − b_dec`, with every shape of the dictionary checked.
+    /// `x − b_dec`, with every shape of the dictionary checked; a transcoder reads `x` itself.
     pub(crate) fn centred(&self, x: &Matrix) -> Result<Matrix> {
+        if let Some(transcoder) = &self.transcoder {
+            transcoder.check(self, x)?;
+            return Ok(x.clone());
+        }
         Dims::of("encode")
             .bind("w_enc", &self.w_enc, "f d")?
             .bind("b_enc", &self.b_enc, "f")?
@@ -325,6 +361,7 @@ mod tests {
             w_dec: rows,
             b_dec: vec![1.0, 2.0],
             selection: Selection::TopK { k: 2 },
+            transcoder: None,
             provenance: Provenance::default(),
         }
     }

@@ -118,6 +118,10 @@ impl Rule for MutualChoice {
         self.fit()
     }
 
+    fn take_over(&mut self, selection: &Selection) {
+        self.cut.take_over(selection);
+    }
+
     fn inference(&self) -> Selection {
         Selection::JumpRelu {
             thresholds: vec![self.cut.threshold(); self.densities.0.len()],

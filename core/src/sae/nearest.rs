@@ -54,6 +54,7 @@ mod tests {
             w_dec: matrix,
             b_dec: vec![0.0; 2],
             selection: Selection::TopK { k: 1 },
+            transcoder: None,
             provenance: Provenance::default(),
         };
         let nearest = sae.nearest(FeatureId(0), 3);

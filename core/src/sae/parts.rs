@@ -1,7 +1,7 @@
 //! Mathematics that several variants share.
 
-use super::Latents;
 use super::state::Keep;
+use super::{Latents, Selection};
 use crate::error::Result;
 use crate::kernels::adam::{Rates, Row, adam};
 
@@ -60,6 +60,14 @@ impl CutOff {
         }
     }
 
+    /// Starts the average at the mean of a dictionary's thresholds.
+    pub(super) fn take_over(&mut self, selection: &Selection) {
+        if let Selection::JumpRelu { thresholds } = selection {
+            let sum: f64 = thresholds.iter().map(|t| f64::from(t.max(0.0))).sum();
+            self.average = Average::at(sum / thresholds.len().max(1) as f64);
+        }
+    }
+
     /// The average.
     pub(super) fn threshold(&self) -> f32 {
         self.average.get() as f32
@@ -87,6 +95,14 @@ impl Learnt {
             m: vec![0.0; value.len()],
             v: vec![0.0; value.len()],
             value,
+        }
+    }
+
+    /// Starts these anew at `value`.
+    pub(super) fn restart(&mut self, features: &[u32], value: f32) {
+        for feature in features {
+            let at = *feature as usize;
+            (self.value[at], self.m[at], self.v[at]) = (value, 0.0, 0.0);
         }
     }
 

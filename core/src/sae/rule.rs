@@ -16,8 +16,10 @@ use crate::kernels::residual::{Residual, residual};
 /// What a rule sees of one step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step<'a> {
-    /// `[n, d]`, activations less `b_dec`.
+    /// `[n, d]`, activations less `b_dec`; a transcoder's less their mean.
     pub(crate) centred: &'a Matrix,
+    /// `[n, d]`, what features are to sum up to: the same, but for a transcoder.
+    pub(crate) target: &'a Matrix,
     /// `[n]`, lengths of the rows of `centred`.
     pub(crate) lengths: &'a [f32],
     /// `[n, d]`, of the model's loss with respect to the activations, where the source gives them.
@@ -76,6 +78,16 @@ pub(crate) struct Levels {
     pub(crate) column_sums: Vec<f64>,
 }
 
+/// A second code of the same tokens whose reconstruction counts too.
+#[derive(Debug, Default)]
+pub(crate) struct Second {
+    pub(crate) latents: Latents,
+    /// What it leaves, the gradients times `weight`.
+    pub(crate) left: Residual,
+    /// Of its squared error in the loss.
+    pub(crate) weight: f32,
+}
+
 /// See the module.
 pub(crate) trait Rule: Debug + Send + Sync {
     /// Which pairs survive, and their activations.
@@ -83,7 +95,7 @@ pub(crate) trait Rule: Debug + Send + Sync {
 
     /// What the code leaves, the gradient of the squared error for each of its entries, and the error's part of the loss.
     fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
-        residual(into, step.centred, latents, step.w_dec, step.scale())?;
+        residual(into, step.target, latents, step.w_dec, step.scale())?;
         Ok(into.squared / step.denominator())
     }
 
@@ -97,6 +109,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
         None
     }
 
+    /// A second code that counts beside the first.
+    fn second(&self) -> Option<&Second> {
+        None
+    }
+
     /// The features that explain what is left, out of the `dead`, ascending.
     fn helped(&self, dead: Vec<u32>) -> Vec<u32> {
         dead
@@ -105,6 +122,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
     /// The code of the features that explain what is left: at most `k` of each token.
     fn help(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
         encode_topk(centred, w_enc, b_enc, k)
+    }
+
+    /// Gradients of what it learns beside the dictionary, as the next [`Rule::after_step`] uses them.
+    fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {
+        Vec::new()
     }
 
     /// Moves what it learns beside the dictionary, after a step that left `latents` of `tokens`.
@@ -119,6 +141,12 @@ pub(crate) trait Rule: Debug + Send + Sync {
     fn law(&self) -> Option<(Zipf, f64)> {
         None
     }
+
+    /// Forgets what it learnt of these features, which start anew.
+    fn restart(&mut self, _: &[u32]) {}
+
+    /// Takes over what a dictionary that training goes on from selects by, where that is something it learns itself.
+    fn take_over(&mut self, _: &Selection) {}
 
     /// How the dictionary as it stands selects when it is used.
     fn inference(&self) -> Selection;

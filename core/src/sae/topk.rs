@@ -6,46 +6,91 @@
 //! | rule in training | the `k` largest pre-activations of each token, then ReLU |
 //! | rule at inference | the same |
 //! | extra parameters | none |
-//! | losses | normalised squared error, AuxK/32 |
+//! | losses | normalised squared error L(k), AuxK/32; with Multi-TopK also L(4k)/8 (Gao et al., "progressive codes") |
 //! | other names | SAELens `topk`; sparsify; dictionary_learning `AutoEncoderTopK`; "token choice" in the Mutual Choice paper |
 //!
 //! Equal pre-activations: the lower feature wins. A token with fewer than `k` positive pre-activations has fewer active features.
 
-use super::rule::{Rule, Step};
+use super::rule::{Rule, Second, Step};
 use super::state::Keep;
 use super::{Latents, Selection};
 use crate::error::Result;
 use crate::kernels::encode::encode_topk_guessing;
+use crate::kernels::residual::{Residual, residual};
 
 /// How far below the last batch's least kept pre-activation the next one's is looked for.
 const CAUTION: f32 = 0.98;
+/// Multi-TopK's longer code: so many times `k`, its loss weighing so much.
+const MULTIPLE: usize = 4;
+const WEIGHT: f32 = 0.125;
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct TopK {
     k: usize,
+    /// Multi-TopK's longer code.
+    second: Option<Second>,
     /// A little below the least of the last batch's `k`-th largest pre-activations over lengths; 0 where a row had fewer.
     least_kept: f32,
 }
 
 impl TopK {
     pub(crate) fn new(k: usize) -> Self {
-        Self { k, least_kept: 0.0 }
+        Self {
+            k,
+            second: None,
+            least_kept: 0.0,
+        }
+    }
+
+    /// With Multi-TopK.
+    pub(crate) fn multi(k: usize) -> Self {
+        let second = Second {
+            weight: WEIGHT,
+            ..Second::default()
+        };
+        Self {
+            second: Some(second),
+            ..Self::new(k)
+        }
     }
 }
 
 impl Rule for TopK {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let guesses: Vec<f32> = step.lengths.iter().map(|l| self.least_kept * l).collect();
+        let k = match self.second {
+            Some(_) => (MULTIPLE * self.k).min(step.w_enc.rows()),
+            None => self.k,
+        };
         let latents = encode_topk_guessing(
             step.centred,
             step.w_enc,
             step.b_enc,
-            (self.k, &guesses),
+            (k, &guesses),
             step.product,
         )?;
-        self.least_kept = CAUTION * least_kept(&latents, self.k, step.lengths);
-        Ok(latents)
+        self.least_kept = CAUTION * least_kept(&latents, k, step.lengths);
+        let Some(second) = &mut self.second else {
+            return Ok(latents);
+        };
+        second.latents = latents;
+        Ok(second.latents.largest(self.k))
+    }
+
+    fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
+        residual(into, step.target, latents, step.w_dec, step.scale())?;
+        let mut squared = into.squared;
+        if let Some(second) = &mut self.second {
+            let (left, scale) = (&mut second.left, second.weight * step.scale());
+            residual(left, step.target, &second.latents, step.w_dec, scale)?;
+            squared += f64::from(second.weight) * left.squared;
+        }
+        Ok(squared / step.denominator())
+    }
+
+    fn second(&self) -> Option<&Second> {
+        self.second.as_ref()
     }
 
     fn inference(&self) -> Selection {

@@ -28,6 +28,8 @@ pub enum Variant {
     Matryoshka,
     /// The k of largest magnitude, either sign.
     SignedTopK,
+    /// One hook's activations from another's.
+    Transcoder,
 }
 
 impl Variant {
@@ -43,6 +45,7 @@ impl Variant {
         Self::Gated,
         Self::Matryoshka,
         Self::SignedTopK,
+        Self::Transcoder,
     ];
 
     /// Those whose number of active features is set, not learnt.
@@ -54,6 +57,7 @@ impl Variant {
         Self::Gradient,
         Self::Matryoshka,
         Self::SignedTopK,
+        Self::Transcoder,
     ];
 
     /// Its name on the command line and in files.
@@ -69,6 +73,7 @@ impl Variant {
             Self::Gated => "gated",
             Self::Matryoshka => "matryoshka",
             Self::SignedTopK => "signed-topk",
+            Self::Transcoder => "transcoder",
         }
     }
 }

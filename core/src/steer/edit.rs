@@ -208,6 +208,7 @@ impl Edit {
 
     fn check_dictionary(&self, model: &Model, edit: &DictionaryEdit) -> Result<()> {
         let (width, sae) = (model.width(self.hook)?, &edit.sae);
+        sae.check_reconstructs()?;
         if width != sae.width() {
             return Err(Error::hook(
                 self.hook,

@@ -13,12 +13,17 @@ use crate::sae::state::Keep;
 
 /// Activations in an order that does not end.
 pub(crate) trait Source {
-    /// Width of a row: of an activation, or twice that where its gradient follows.
+    /// Width of a row: of an activation and what follows it.
     fn width(&self) -> usize;
 
     /// Whether each activation is followed by the gradient of the model's loss.
     fn paired(&self) -> bool {
         false
+    }
+
+    /// Width of the activation of another hook that follows each, if one does.
+    fn target(&self) -> Option<usize> {
+        None
     }
 
     /// The next piece `[n, d]`, n ≥ 1; `note` gets what a person should know.
@@ -133,6 +138,11 @@ impl Buffer {
         let rows = self.order.split_off(self.order.len().saturating_sub(n));
         self.free.extend(&rows);
         (&self.held, rows)
+    }
+
+    /// What is held and, of it, the slots not drawn yet.
+    pub(super) fn waiting(&self) -> (&Matrix, &[u32]) {
+        (&self.held, &self.order)
     }
 
     /// The activations held, as a sample in random order.

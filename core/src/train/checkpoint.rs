@@ -18,7 +18,7 @@ use crate::sae::state::Keep;
 use crate::whole_file;
 
 /// The version of the form.
-const FORM: &str = "1";
+const FORM: &str = "2";
 /// Settings that a run may go on with changed: they decide how it goes on, not what was done.
 const FREE: [&str; 1] = ["learning_rate"];
 
@@ -139,7 +139,7 @@ fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
         .filter_map(|setting| Some((setting.key.to_owned(), spec.get(setting.key).ok()?)))
         .collect();
     all.insert("hook".to_owned(), spec.hook.to_string());
-    for key in ["corpus_sha256", "split", "model_sha256"] {
+    for key in ["corpus_sha256", "split", "model_sha256", "trained_from"] {
         if let Some(fact) = spec.facts.get(key) {
             all.insert(key.to_owned(), fact.to_string());
         }

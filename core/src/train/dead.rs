@@ -43,6 +43,13 @@ impl Dead {
         }
     }
 
+    /// Counts these features as just active.
+    pub(super) fn restart(&mut self, features: &[u32]) {
+        for feature in features {
+            self.last[*feature as usize] = self.seen;
+        }
+    }
+
     /// See [`Keep`].
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
         keep.number("seen", &mut self.seen)?;

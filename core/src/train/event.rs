@@ -27,6 +27,10 @@ pub struct Progress {
     pub inference_fvu: Option<f64>,
     /// Share of features silent for longer than the dead limit.
     pub dead_fraction: f64,
+    /// Length of the gradient of all parameters together before it is cut down, where it is.
+    pub gradient_norm: Option<f64>,
+    /// Share of steps whose gradient was longer than is allowed.
+    pub clipped_fraction: f64,
     /// Activations per second lately.
     pub tokens_per_second: f64,
     /// Learning rate of this step.

@@ -85,9 +85,27 @@ fn distance2(row: &[f32], from: &[f64]) -> f64 {
         .sum()
 }
 
+/// Share of what a transcoder writes that its features' sum amounts to before the first step.
+const NOISE: f64 = 0.1;
+
 /// `[f, d]` directions of length 1, uniform on the sphere.
 pub(super) fn directions(spec: &Spec, d: usize) -> Matrix {
+    drawn(spec, d, 0)
+}
+
+/// `[f, d]` rows of a transcoder's encoder, other directions than its decoder's, so short that half of the features, all active, sum up to little beside the
+/// `writes` columns of unit variance that they are to explain.
+pub(super) fn readings(spec: &Spec, d: usize, writes: usize) -> Matrix {
+    let length = (2.0 * NOISE * writes as f64 / spec.features as f64).sqrt();
+    let mut all = drawn(spec, d, 1);
+    let length = length.min(1.0) as f32;
+    all.values_mut().iter_mut().for_each(|w| *w *= length);
+    all
+}
+
+fn drawn(spec: &Spec, d: usize, stream: u64) -> Matrix {
     let mut rng = ChaCha8Rng::seed_from_u64(spec.seed);
+    rng.set_stream(stream << 8);
     let mut all = Matrix::zeros(spec.features, d);
     for row in all.values_mut().chunks_exact_mut(d.max(1)) {
         for pair in row.chunks_mut(2) {

@@ -87,14 +87,27 @@ impl Metrics {
             inference[0],
             inference[1],
             now.dead_fraction,
+            now.gradient_norm.unwrap_or(f64::NAN),
+            now.clipped_fraction,
         ];
         keep.reals("figures", &mut figures)?;
         let mut reports: Vec<f64> = self.reports.iter().flat_map(numbers).collect();
         keep.reals("reports", &mut reports)?;
         self.reports = reports.as_chunks().0.iter().map(report).collect();
         let known = |x: f64| Some(x).filter(|x| !x.is_nan());
-        if let ([step, tokens_seen], [loss, fvu, l0, inference_l0, inference_fvu, dead]) =
-            (counts.as_slice(), figures.as_slice())
+        if let (
+            [step, tokens_seen],
+            [
+                loss,
+                fvu,
+                l0,
+                inference_l0,
+                inference_fvu,
+                dead,
+                gradient_norm,
+                clipped,
+            ],
+        ) = (counts.as_slice(), figures.as_slice())
         {
             self.now = Progress {
                 step: *step,
@@ -105,6 +118,8 @@ impl Metrics {
                 inference_l0: known(*inference_l0),
                 inference_fvu: known(*inference_fvu),
                 dead_fraction: *dead,
+                gradient_norm: known(*gradient_norm),
+                clipped_fraction: *clipped,
                 ..now
             };
         }
@@ -119,7 +134,7 @@ impl Metrics {
 }
 
 /// What figures are made of.
-fn numbers(report: &Report) -> [f64; 8] {
+fn numbers(report: &Report) -> [f64; 10] {
     let (kept, left) = report.inference.unwrap_or((usize::MAX, 0.0));
     [
         report.tokens as f64,
@@ -130,11 +145,13 @@ fn numbers(report: &Report) -> [f64; 8] {
         report.dead_fraction,
         kept as f64,
         left,
+        report.gradient_norm.unwrap_or(f64::NAN),
+        f64::from(u8::from(report.clipped)),
     ]
 }
 
 /// The same back.
-fn report(numbers: &[f64; 8]) -> Report {
+fn report(numbers: &[f64; 10]) -> Report {
     let [
         tokens,
         loss,
@@ -144,6 +161,8 @@ fn report(numbers: &[f64; 8]) -> Report {
         dead_fraction,
         kept,
         left,
+        gradient_norm,
+        clipped,
     ] = *numbers;
     Report {
         tokens: tokens as usize,
@@ -153,6 +172,8 @@ fn report(numbers: &[f64; 8]) -> Report {
         active: active as usize,
         dead_fraction,
         inference: (kept < usize::MAX as f64).then_some((kept as usize, left)),
+        gradient_norm: Some(gradient_norm).filter(|norm| !norm.is_nan()),
+        clipped: clipped > 0.0,
         ..Report::default()
     }
 }
@@ -162,7 +183,12 @@ fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Progress) -> Pro
     let (mut tokens, mut loss, mut squared, mut variance, mut active) = (0, 0.0, 0.0, 0.0, 0);
     let mut dead_fraction = base.dead_fraction;
     let mut inference = (0, 0, 0.0, 0.0);
+    let mut gradient_norm = base.gradient_norm;
+    let (mut steps, mut clipped) = (0_u32, 0_u32);
     for report in reports {
+        gradient_norm = report.gradient_norm.or(gradient_norm);
+        steps += 1;
+        clipped += u32::from(report.clipped);
         if let Some((active, squared)) = report.inference {
             inference.0 += report.tokens;
             inference.1 += active;
@@ -198,6 +224,8 @@ fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Progress) -> Pro
         },
         l0: active as f64 / tokens,
         dead_fraction,
+        gradient_norm,
+        clipped_fraction: f64::from(clipped) / f64::from(steps.max(1)),
         ..base
     }
 }

@@ -1,21 +1,26 @@
 //! Training: settings, the run, its events.
 
+mod average;
 mod buffer;
 mod checkpoint;
 mod dead;
 mod event;
+mod gather;
 mod init;
 mod metrics;
 mod optim;
+mod resample;
 mod rules;
 mod run;
 mod schedule;
 mod settings;
 mod spec;
+mod start;
 mod step;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transcode;
 
 pub(crate) use buffer::Source;
 pub use checkpoint::Keeping;
@@ -23,5 +28,5 @@ pub use event::{Event, Outcome, Progress};
 pub(crate) use run::run_from;
 pub use run::{run, run_from_store};
 pub use settings::{Range, SETTINGS, Setting};
-pub use spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, Spec};
+pub use spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, Spec, TranscoderRule};
 pub use step::{Batch, Phases, Report, Trainer};

@@ -60,6 +60,13 @@ impl Parameter {
         }
     }
 
+    /// Starts row `i` anew at `values`, without moments.
+    pub(super) fn restart(&mut self, i: usize, values: &[f32]) {
+        self.value.row_mut(i).copy_from_slice(values);
+        self.m.row_mut(i).fill(0.0);
+        self.v.row_mut(i).fill(0.0);
+    }
+
     fn par_chunks(&mut self, rows: usize) -> impl IndexedParallelIterator<Item = Row<'_>> {
         let n = (rows * self.value.columns()).max(1);
         self.value
@@ -167,7 +174,7 @@ impl ByFeature {
     }
 }
 
-/// The main term of the loss: a code by feature and what it left.
+/// A term of the loss: a code by feature and what it left.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Term<'a> {
     pub(super) by_feature: &'a ByFeature,
@@ -178,6 +185,11 @@ pub(super) struct Term<'a> {
 }
 
 impl<'a> Term<'a> {
+    /// Width of what is reconstructed.
+    fn width(self) -> usize {
+        self.table(usize::MAX).columns()
+    }
+
     fn table(self, feature: usize) -> &'a Matrix {
         let table = self.tables.iter().find(|(end, _)| feature < *end);
         table.or(self.tables.last()).expect("a term has a table").1
@@ -189,7 +201,7 @@ impl<'a> Term<'a> {
 pub(super) struct Gradients {
     /// `[features, d]`.
     pub(super) w_enc: Matrix,
-    /// `[features, d]`.
+    /// `[features, d]`, as wide as what is reconstructed.
     pub(super) w_dec: Matrix,
     /// `[features]`.
     pub(super) b_enc: Vec<f32>,
@@ -198,12 +210,24 @@ pub(super) struct Gradients {
 }
 
 impl Gradients {
-    fn zeros(features: usize, d: usize) -> Self {
+    fn zeros(features: usize, reads: usize, writes: usize) -> Self {
         Self {
-            w_enc: Matrix::zeros(features, d),
-            w_dec: Matrix::zeros(features, d),
+            w_enc: Matrix::zeros(features, reads),
+            w_dec: Matrix::zeros(features, writes),
             b_enc: vec![0.0; features],
             read: vec![0.0; features],
+        }
+    }
+
+    /// All of them times `factor`.
+    fn shorten(&mut self, factor: f32) {
+        if factor >= 1.0 {
+            return;
+        }
+        let parts = [self.w_enc.values_mut(), self.w_dec.values_mut()];
+        let parts = parts.into_iter().chain([&mut *self.b_enc, &mut self.read]);
+        for value in parts.flatten() {
+            *value *= factor;
         }
     }
 
@@ -240,16 +264,19 @@ impl Gradients {
     }
 }
 
-/// Of features `first..first + count`, both terms.
+/// Of features `first..first + count`, all terms.
 pub(super) fn gradients(
-    main: Term<'_>,
+    terms: &[Term<'_>],
     dead: &DeadGradients,
     centred: &Matrix,
     first: usize,
     count: usize,
 ) -> Gradients {
-    let mut all = Gradients::zeros(count, centred.columns());
-    all.add(main, centred, first..first + count);
+    let writes = terms.first().map_or(0, |term| term.width());
+    let mut all = Gradients::zeros(count, centred.columns(), writes);
+    for term in terms {
+        all.add(*term, centred, first..first + count);
+    }
     dead.add_to(&mut all, first, count);
     all
 }
@@ -268,6 +295,14 @@ pub(super) struct Passed {
     /// Σ over features of d(b_enc) · w_enc, `[d]`: less this is b_dec's gradient through the encoder.
     pub(super) through_encoder: Vec<f64>,
     pub(super) spent: Spent,
+}
+
+/// How a step moves parameters.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Move {
+    pub(super) rates: Rates,
+    /// What every gradient is multiplied by first: less than 1 where all of them together are too long.
+    pub(super) factor: f32,
 }
 
 /// Encoder, its bias and decoder, updated together.
@@ -294,17 +329,14 @@ pub(super) struct Folded {
     pub(super) w_dec: Matrix,
 }
 
-impl Features {
-    /// The same dictionary with decoder rows of length 1, into `folded`; a row of zeros stays.
-    pub(super) fn fold(&self, folded: &mut Folded) {
-        let d = self.w_dec.value.columns().max(1);
-        folded.w_enc.clone_from(&self.w_enc.value);
-        folded.w_dec.clone_from(&self.w_dec.value);
-        folded.b_enc.clear();
-        folded.b_enc.extend_from_slice(self.b_enc.value.values());
-        (folded.w_enc.values_mut().par_chunks_mut(d))
-            .zip(folded.w_dec.values_mut().par_chunks_mut(d))
-            .zip(folded.b_enc.par_iter_mut())
+impl Folded {
+    /// Brings decoder rows to length 1, encoder rows and biases by as much the other way; a row of zeros stays.
+    pub(super) fn fold(&mut self) {
+        let reads = self.w_enc.columns().max(1);
+        let writes = self.w_dec.columns().max(1);
+        (self.w_enc.values_mut().par_chunks_mut(reads))
+            .zip(self.w_dec.values_mut().par_chunks_mut(writes))
+            .zip(self.b_enc.par_iter_mut())
             .with_min_len(64)
             .for_each(|((w_enc, w_dec), b_enc)| {
                 let length = dot(w_dec, w_dec).sqrt();
@@ -319,6 +351,17 @@ impl Features {
                 }
             });
     }
+}
+
+impl Features {
+    /// The same dictionary with decoder rows of length 1, into `folded`.
+    pub(super) fn fold(&self, folded: &mut Folded) {
+        folded.w_enc.clone_from(&self.w_enc.value);
+        folded.w_dec.clone_from(&self.w_dec.value);
+        folded.b_enc.clear();
+        folded.b_enc.extend_from_slice(self.b_enc.value.values());
+        folded.fold();
+    }
 
     /// Parameters and moments; see [`Keep`].
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
@@ -327,13 +370,51 @@ impl Features {
         self.w_dec.state("w_dec", keep)
     }
 
-    /// One step: gradients of both terms, the decoder's made orthogonal to its rows, Adam, rows back to length 1.
-    pub(super) fn step(
-        &mut self,
-        main: Term<'_>,
+    /// Squared length of the gradients that [`Features::step`] takes, and what they leave for the decoder's bias. They are computed once more there: kept for
+    /// all features they would take as much memory as encoder and decoder.
+    pub(super) fn length2(
+        &self,
+        terms: &[Term<'_>],
         dead: &DeadGradients,
         centred: &Matrix,
-        rates: Rates,
+    ) -> (f64, Vec<f64>) {
+        let (f, free) = (self.b_enc.value.rows(), self.free);
+        let chunks: Vec<(f64, Vec<f32>)> = (0..f.div_ceil(CHUNK))
+            .into_par_iter()
+            .map(|chunk| {
+                let features = chunk * CHUNK..((chunk + 1) * CHUNK).min(f);
+                let mut all = gradients(terms, dead, centred, features.start, features.len());
+                let rows = [&self.w_enc, &self.w_dec, &self.b_enc]
+                    .map(|part| rows(&part.value, features.clone()));
+                if free {
+                    unfold(&mut all, rows);
+                } else {
+                    let directions = rows[1].chunks_exact(all.w_dec.columns().max(1));
+                    for (i, direction) in directions.enumerate() {
+                        remove_parallel(all.w_dec.row_mut(i), direction);
+                    }
+                }
+                let parts = [all.w_enc.values(), all.w_dec.values(), &all.b_enc];
+                (parts.map(squared).iter().sum(), through(&all.read, rows[0]))
+            })
+            .collect();
+        let mut total = (0.0, vec![0.0; centred.columns()]);
+        for (squared, through) in chunks {
+            total.0 += squared;
+            for (sum, value) in total.1.iter_mut().zip(through) {
+                *sum += f64::from(value);
+            }
+        }
+        total
+    }
+
+    /// One step: gradients of all terms, the decoder's made orthogonal to its rows, Adam, rows back to length 1.
+    pub(super) fn step(
+        &mut self,
+        terms: &[Term<'_>],
+        dead: &DeadGradients,
+        centred: &Matrix,
+        by: Move,
     ) -> Passed {
         let d = centred.columns();
         let (free, lazy) = (self.free, self.lazy);
@@ -346,15 +427,18 @@ impl Features {
             .map(|(chunk, ((w_enc, w_dec), b_enc))| {
                 let begun = Instant::now();
                 let (first, count) = (chunk * CHUNK, b_enc.value.len());
-                let mut gradients = gradients(main, dead, centred, first, count);
+                let mut gradients = gradients(terms, dead, centred, first, count);
                 if free {
-                    unfold(&mut gradients, [w_enc.value, w_dec.value, b_enc.value], d);
+                    unfold(&mut gradients, [w_enc.value, w_dec.value, b_enc.value]);
                 }
+                gradients.shorten(by.factor);
                 let after = begun.elapsed();
-                let moves =
-                    |i: usize| !lazy || main.by_feature.any(first + i) || dead.any(first + i);
+                let any = |feature| {
+                    dead.any(feature) || terms.iter().any(|term| term.by_feature.any(feature))
+                };
+                let moves = |i: usize| !lazy || any(first + i);
                 let rows = [w_enc, w_dec, b_enc];
-                let mut passed = update(&gradients, rows, (d, free), (rates, moves));
+                let mut passed = update(&gradients, rows, free, (by.rates, moves));
                 passed.spent.gradients = after;
                 passed
             })
@@ -377,8 +461,10 @@ impl Features {
 
 /// Gradients of the folded dictionary into those of the one that is kept: with `n` the length of a decoder row and `u` its direction,
 /// `w_enc: n·g`, `b_enc: n·g`, `w_dec: (g − (g·u)u)/n + (g_enc·w_enc + g_b·b_enc)·u`.
-fn unfold(gradients: &mut Gradients, [w_enc, w_dec, b_enc]: [&[f32]; 3], d: usize) {
-    for (i, row) in w_dec.chunks_exact(d).enumerate() {
+fn unfold(gradients: &mut Gradients, [w_enc, w_dec, b_enc]: [&[f32]; 3]) {
+    let d = gradients.w_enc.columns();
+    let rows = w_dec.chunks_exact(gradients.w_dec.columns().max(1));
+    for (i, row) in rows.enumerate() {
         let length = dot(row, row).sqrt();
         if length == 0.0 {
             continue;
@@ -400,24 +486,41 @@ fn unfold(gradients: &mut Gradients, [w_enc, w_dec, b_enc]: [&[f32]; 3], d: usiz
     }
 }
 
+/// Σ over rows of `read` · `w_enc`, `[d]`.
+fn through(read: &[f32], w_enc: &[f32]) -> Vec<f32> {
+    let all: Vec<u32> = (0..read.len() as u32).collect();
+    let mut through = vec![0.0_f32; w_enc.len() / read.len().max(1)];
+    let read = Weighted {
+        rows: &all,
+        weights: read,
+        scale: 1.0,
+        table: w_enc,
+    };
+    add_rows(&mut through, read);
+    through
+}
+
+/// Values of some rows.
+fn rows(matrix: &Matrix, range: Range<usize>) -> &[f32] {
+    &matrix.values()[range.start * matrix.columns()..range.end * matrix.columns()]
+}
+
+/// Sum of squares, in f64.
+pub(super) fn squared(values: &[f32]) -> f64 {
+    values.iter().map(|v| f64::from(*v).powi(2)).sum()
+}
+
 /// New parameters of a chunk of features, row by row while a row and its moments are in cache. `moves` tells which rows Adam moves.
 fn update(
     gradients: &Gradients,
     [mut w_enc, mut w_dec, mut b_enc]: [Row<'_>; 3],
-    (d, free): (usize, bool),
+    free: bool,
     (rates, moves): (Rates, impl Fn(usize) -> bool),
 ) -> Passed {
     let begun = Instant::now();
     let count = b_enc.value.len();
-    let mut through = vec![0.0_f32; d];
-    let all: Vec<u32> = (0..count as u32).collect();
-    let read = Weighted {
-        rows: &all,
-        weights: &gradients.read,
-        scale: 1.0,
-        table: w_enc.value,
-    };
-    add_rows(&mut through, read);
+    let d = gradients.w_dec.columns();
+    let through = through(&gradients.read, w_enc.value);
     let mut across = vec![0.0; d];
     let mut unit_norm = Duration::ZERO;
     for i in (0..count).filter(|i| moves(*i)) {
@@ -465,7 +568,7 @@ pub(super) fn remove_parallel(gradient: &mut [f32], direction: &[f32]) {
     add_rows(gradient, part);
 }
 
-fn to_length_one(row: &mut [f32]) {
+pub(super) fn to_length_one(row: &mut [f32]) {
     let length = dot(row, row).sqrt();
     if length > 0.0 {
         let factor = 1.0 / length;

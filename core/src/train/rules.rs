@@ -1,7 +1,7 @@
 //! The rule of each variant, from the settings.
 
 use super::Spec;
-use super::spec::{GradientValues, SparsityPenalty};
+use super::spec::{GradientValues, SparsityPenalty, TranscoderRule};
 use crate::sae::rule::Rule;
 use crate::sae::{
     BatchTopK, Charge, FeatureChoice, Gated, Gradient, JumpRelu, JumpReluSettings, Law, Matryoshka,
@@ -21,6 +21,7 @@ pub(super) fn rule(spec: &Spec, features: usize, unit: f64) -> Box<dyn Rule> {
     };
     match spec.variant {
         Variant::Relu => Box::new(Relu::new(penalty)),
+        Variant::TopK if spec.multi_topk => Box::new(TopK::multi(k)),
         Variant::TopK => Box::new(TopK::new(k)),
         Variant::BatchTopK => Box::new(BatchTopK::new(k, features)),
         Variant::MutualChoice => Box::new(MutualChoice::new(k, features, law)),
@@ -45,5 +46,9 @@ pub(super) fn rule(spec: &Spec, features: usize, unit: f64) -> Box<dyn Rule> {
         Variant::Gated => Box::new(Gated::new(features, penalty)),
         Variant::Matryoshka => Box::new(Matryoshka::new(k, features, spec.levels)),
         Variant::SignedTopK => Box::new(SignedTopK::new(k)),
+        Variant::Transcoder => match spec.transcoder_rule {
+            TranscoderRule::Relu => Box::new(Relu::new(penalty)),
+            TranscoderRule::BatchTopK => Box::new(BatchTopK::new(k, features)),
+        },
     }
 }

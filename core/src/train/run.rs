@@ -27,6 +27,8 @@ const SNAPSHOTS: u64 = 20;
 const LOOKS: u64 = 50;
 /// Activations that the start is measured on.
 const SAMPLE: usize = 8_192;
+/// The first of the random streams that resampling draws from.
+const RESAMPLING: u64 = 1 << 32;
 
 /// Trains one dictionary on `rows`, streamed through `model` with a bounded shuffle buffer; `keeping` says what is kept of the run meanwhile and whether it
 /// goes on from what was kept.
@@ -91,8 +93,10 @@ fn run_on(
 ) -> Result<Outcome> {
     spec.validate()?;
     let mut stream = Stream::new(from, spec.hook, spec.seed)?;
-    if spec.variant == Variant::Gradient {
-        stream = stream.with_gradients();
+    match spec.variant {
+        Variant::Gradient => stream = stream.with_gradients(),
+        Variant::Transcoder => stream = stream.with_target(spec.writes())?,
+        _ => {}
     }
     let held = stream.activations();
     let readings = spec.tokens as f64 / held as f64;
@@ -161,7 +165,7 @@ impl<'a> Run<'a> {
             }
             let n = usize::try_from(left).map_or(self.spec.batch, |left| left.min(self.spec.batch));
             let (from, rows) = self.buffer.draw(n);
-            let rate = self.schedule.rate(step);
+            let rate = self.schedule.rate(step, self.spec.resampled(step));
             let batch = Batch { from, rows: &rows };
             trainer.measure(step % look_every == 0 || step + 1 == steps);
             let report = trainer
@@ -173,6 +177,9 @@ impl<'a> Run<'a> {
             }
             self.ask(observe, Event::Progress(progress));
             let done = step + 1;
+            if done < steps && self.spec.resampled(done).is_some_and(|last| last == done) {
+                self.resample(&mut trainer, done, observe)?;
+            }
             if self.keeping.every.is_some_and(|n| done % n.max(1) == 0) && done < steps {
                 self.write(&mut trainer)?;
             }
@@ -182,6 +189,28 @@ impl<'a> Run<'a> {
             }
         }
         Ok(self.end(trainer, observe))
+    }
+
+    /// Starts dead features anew from what the buffer holds, after `done` steps.
+    fn resample(
+        &mut self,
+        trainer: &mut Trainer,
+        done: u64,
+        observe: &mut dyn FnMut(Event) -> Flow,
+    ) -> Result<()> {
+        let (from, rows) = self.buffer.waiting();
+        // Streams of the same seed below are the start's and the buffer's; steps differ, so does what is drawn.
+        let seed = (self.spec.seed, RESAMPLING + done);
+        let candidates = Batch { from, rows };
+        let resampled = trainer.resample(candidates, self.spec.batch, seed)?;
+        if resampled.dead > 0 {
+            let note = format!(
+                "After step {done}, {} of {} dead features started anew from badly reconstructed inputs",
+                resampled.anew, resampled.dead
+            );
+            self.ask(observe, Event::Note(note));
+        }
+        Ok(())
     }
 
     /// A trainer at its start, or where a checkpoint has it.
@@ -194,8 +223,12 @@ impl<'a> Run<'a> {
             let what = "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model, or on a store that was captured with --gradients";
             return Err(Error::setting("variant", what));
         }
+        if (self.spec.variant == Variant::Transcoder) != source.target().is_some() {
+            let what = "a transcoder learns from two hooks at once, which this source of activations does not give: train from the model, or on a store that holds both";
+            return Err(Error::setting("variant", what));
+        }
         if let Some(place) = self.keeping.place().filter(|_| self.keeping.resume) {
-            let mut trainer = Trainer::blank(self.spec, source.width())?;
+            let mut trainer = Trainer::blank(self.spec, source.width(), source.target())?;
             let provenance = self.provenance.clone();
             let of = (self.spec, &provenance);
             let step = checkpoint::read(&place, of, &mut |keep| self.state(&mut trainer, keep))?;
@@ -207,7 +240,8 @@ impl<'a> Run<'a> {
             return Ok(trainer);
         }
         self.refill(self.spec.tokens, source, observe)?;
-        Trainer::new(self.spec, &self.buffer.sample(SAMPLE))
+        let sample = self.buffer.sample(SAMPLE);
+        Trainer::begin(self.spec, &sample, source.target())
     }
 
     /// What the run leaves. A finished one needs no checkpoint any more, one that was stopped keeps its place; if that fails, the dictionary is not lost with it.
@@ -295,6 +329,9 @@ impl<'a> Run<'a> {
         let mut sae = trainer.sae();
         sae.name = format!("{} · {} features", self.spec.hook, self.spec.features);
         sae.provenance = self.provenance.clone();
+        if let Some(transcoder) = &mut sae.transcoder {
+            transcoder.hook_out = Some(self.spec.writes());
+        }
         let other = &mut sae.provenance.other;
         other.extend(self.spec.facts.clone());
         let settings = (self.spec.settings())
@@ -315,6 +352,10 @@ impl<'a> Run<'a> {
         if let (Some(l0), Some(fvu)) = (figures.inference_l0, figures.inference_fvu) {
             named["inference_l0"] = l0.into();
             named["inference_fvu"] = fvu.into();
+        }
+        if let Some(norm) = figures.gradient_norm {
+            named["gradient_norm"] = norm.into();
+            named["clipped_fraction"] = figures.clipped_fraction.into();
         }
         other.insert("training_figures".to_owned(), named);
         sae

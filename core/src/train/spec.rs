@@ -1,13 +1,14 @@
 //! Everything that decides a run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::settings::{AUTO, SETTINGS, Setting};
 use crate::error::{Error, Result};
-use crate::ids::HookPoint;
-use crate::sae::{Variant, Zipf};
+use crate::ids::{HookPoint, Site};
+use crate::sae::{Sae, Selection, Variant, Zipf};
 
 /// How JumpReLU charges active features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +56,18 @@ pub enum Normalise {
     /// Not at all.
     None,
 }
+
+/// How a transcoder's active features are chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TranscoderRule {
+    /// Everything positive, with an L1 penalty.
+    Relu,
+    /// The k largest per token on average over the batch.
+    BatchTopK,
+}
+
+/// Times that dead features are resampled at most (Kissane et al. 2024).
+const RESAMPLINGS: u64 = 4;
 
 /// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +134,22 @@ pub struct Spec {
     pub geometric_median: bool,
     /// Activations held in the shuffle buffer.
     pub buffer: usize,
+    /// Length that the gradient of all parameters is cut down to; 0: never.
+    pub clip: f64,
+    /// Rate of the moving average of all weights that is saved in their place; 0: none.
+    pub ema: f64,
+    /// Whether TopK also learns from the 4·k largest.
+    pub multi_topk: bool,
+    /// Steps from one resampling of dead features to the next, 0: never; none: a sixth of the run.
+    pub resample_every: Option<u64>,
+    /// Hook that a transcoder writes; none: see [`Spec::writes`].
+    pub hook_out: Option<HookPoint>,
+    /// Whether a transcoder has a linear map beside its features.
+    pub skip: bool,
+    /// How a transcoder's active features are chosen.
+    pub transcoder_rule: TranscoderRule,
+    /// The dictionary that the run goes on from, in place of random directions.
+    pub start: Option<Arc<Sae>>,
     /// Extra facts for the saved metadata (corpus, split), as JSON.
     pub facts: BTreeMap<String, Value>,
 }
@@ -160,8 +189,51 @@ impl Spec {
             normalise: Normalise::Dataset,
             geometric_median: true,
             buffer: 65_536,
+            clip: 0.0,
+            ema: 0.0,
+            multi_topk: false,
+            resample_every: Some(0),
+            hook_out: None,
+            skip: false,
+            transcoder_rule: TranscoderRule::Relu,
+            start: None,
             facts: BTreeMap::new(),
         }
+    }
+
+    /// Starts from `sae` in place of random directions: features are its own, and so are variant and `k`, as far as its file says or its selection tells.
+    pub fn go_on_from(&mut self, sae: Sae) {
+        self.features = sae.features();
+        self.variant = match &sae.selection {
+            Selection::Relu => Variant::Relu,
+            Selection::TopK { .. } => Variant::TopK,
+            Selection::AbsTopK { .. } => Variant::SignedTopK,
+            Selection::JumpRelu { .. } => Variant::JumpRelu,
+            Selection::Gated { .. } => Variant::Gated,
+        };
+        let trained_as = sae.provenance.other.get("settings");
+        for key in ["variant", "k"] {
+            let text = trained_as.and_then(|settings| settings.get(key)?.as_str());
+            if let Some(text) = text {
+                // What another version called otherwise is left to the selection.
+                drop(self.set(key, text));
+            }
+        }
+        if let Selection::TopK { k } | Selection::AbsTopK { k } = sae.selection {
+            self.k = k;
+        }
+        if let Some(transcoder) = &sae.transcoder {
+            self.variant = Variant::Transcoder;
+            self.transcoder_rule = match sae.selection {
+                Selection::Relu => TranscoderRule::Relu,
+                _ => TranscoderRule::BatchTopK,
+            };
+            self.skip = transcoder.w_skip.is_some();
+            self.hook_out = transcoder.hook_out;
+        }
+        self.facts
+            .insert("trained_from".to_owned(), sae.name.as_str().into());
+        self.start = Some(Arc::new(sae));
     }
 
     /// The value of a setting as text; `auto` where the program chooses.
@@ -205,6 +277,38 @@ impl Spec {
         Some(Zipf { alpha, beta })
     }
 
+    /// The hook whose activations are reconstructed: a transcoder's other hook, else the one that is read.
+    pub fn writes(&self) -> HookPoint {
+        if self.variant != Variant::Transcoder {
+            return self.hook;
+        }
+        let of_block = |layer| HookPoint::Block(layer, Site::MlpOut);
+        let chosen = self.hook_out.or_else(|| self.hook.layer().map(of_block));
+        chosen.unwrap_or(self.hook)
+    }
+
+    /// Whether the number of active features is set, and AuxK helps the dead.
+    pub(super) fn budgeted(&self) -> bool {
+        let by_penalty =
+            self.variant == Variant::Transcoder && self.transcoder_rule == TranscoderRule::Relu;
+        Variant::BUDGETED.contains(&self.variant) && !by_penalty
+    }
+
+    /// Steps from one resampling of dead features to the next, if there is any.
+    pub(super) fn resampling(&self) -> Option<u64> {
+        let every = self
+            .resample_every
+            .unwrap_or_else(|| (self.steps() / 6).max(1));
+        (every > 0).then_some(every)
+    }
+
+    /// The step of the last resampling at or before `step`, both counted from 1.
+    pub(super) fn resampled(&self, step: u64) -> Option<u64> {
+        let every = self.resampling()?;
+        let times = (step / every).min(RESAMPLINGS);
+        (times > 0).then_some(times * every)
+    }
+
     /// The settings that count for its variant.
     pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
         let variant = self.variant;
@@ -228,12 +332,34 @@ impl Spec {
             return Err(Error::setting("zipf_beta", what));
         }
         let counts = setting("k")?.counts_for(self.variant);
-        if counts && self.k > self.features {
+        if counts
+            && (self.budgeted() || self.variant == Variant::JumpRelu)
+            && self.k > self.features
+        {
             let what = format!(
                 "{} active features per token are more than the {} features there are, give less",
                 self.k, self.features
             );
             return Err(Error::setting("k", what));
+        }
+        if let Some(start) = self
+            .start
+            .as_deref()
+            .filter(|start| start.features() != self.features)
+        {
+            let what = format!(
+                "{} has {} features, leave the flag out: they are taken from it",
+                start.name,
+                start.features()
+            );
+            return Err(Error::setting("features", what));
+        }
+        if self.variant == Variant::Transcoder && self.writes() == self.hook {
+            let what = format!(
+                "a transcoder writes another hook than {}, which it reads: name that hook",
+                self.hook
+            );
+            return Err(Error::setting("hook_out", what));
         }
         if self.warmup + self.decay > 1.0 {
             let what = "warm-up and decay are longer than the run together, give less of one";

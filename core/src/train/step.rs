@@ -6,30 +6,25 @@
 
 use std::time::{Duration, Instant};
 
-use rayon::prelude::*;
-
-use super::Spec;
-use super::dead::{self, Dead};
-use super::init::{Statistics, directions};
-use super::optim::{ByFeature, DeadGradients, Features, Folded, Parameter, Spent, Term};
-use super::rules;
-use super::spec::{Adam, Decoder, Normalise};
-use crate::dims::{Dims, Matrix};
+use super::average::Average;
+use super::dead::Dead;
+use super::optim::{
+    ByFeature, DeadGradients, Features, Folded, Move, Parameter, Spent, Term, squared,
+};
+use super::transcode::Mapping;
+use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
 use crate::kernels::encode::Product;
 use crate::kernels::residual::{Residual, residual};
 use crate::sae::rule::{Added, Rule, Step};
 use crate::sae::state::{Keep, Within};
-use crate::sae::{Latents, Provenance, Sae, Selection, Variant, Zipf};
-
-/// Rows centred by one task.
-const ROWS: usize = 64;
+use crate::sae::{Latents, Zipf};
 
 /// Activations of one step: rows of a table.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// `[_, d]`, or `[_, 2·d]` where each activation is followed by the gradient of the model's loss.
+    /// `[_, d]`, or `[_, 2·d]` where each activation is followed by the gradient of the model's loss, or `[_, d + d_out]` where one of another hook follows.
     pub from: &'a Matrix,
     /// Which rows.
     pub rows: &'a [u32],
@@ -67,6 +62,10 @@ pub struct Report {
     pub variance: f64,
     /// Active (token, feature) pairs.
     pub active: usize,
+    /// Length of the gradient of all parameters together, where it is cut down to a length.
+    pub gradient_norm: Option<f64>,
+    /// Whether it was cut down.
+    pub clipped: bool,
     /// Pairs AuxK used.
     pub aux_active: usize,
     /// Share of features dead.
@@ -89,30 +88,36 @@ pub struct Trainer {
     /// `[1, d]`.
     pub(super) b_dec: Parameter,
     pub(super) rule: Box<dyn Rule>,
-    aux: AuxSettings,
-    product: Product,
+    pub(super) aux: AuxSettings,
+    pub(super) product: Product,
+    /// What activations that are reconstructed are multiplied by.
     pub(super) scale: f32,
-    variance: f64,
+    pub(super) variance: f64,
     pub(super) dead: Dead,
-    steps: u64,
-    steps_in_all: u64,
-    paired: bool,
-    measuring: bool,
-    centred: Matrix,
+    pub(super) steps: u64,
+    pub(super) steps_in_all: u64,
+    pub(super) paired: bool,
+    pub(super) measuring: bool,
+    /// Length that the gradient of all parameters is cut down to.
+    pub(super) clip: Option<f64>,
+    pub(super) average: Option<Average>,
+    /// What a transcoder has beside.
+    pub(super) mapping: Option<Mapping>,
+    pub(super) centred: Matrix,
     /// `[n, d]` where activations come with gradients.
-    gradients: Matrix,
+    pub(super) gradients: Matrix,
     /// `[n]`, lengths of the rows of `centred`.
-    lengths: Vec<f32>,
-    folded: Folded,
-    main: Residual,
-    aux_left: Residual,
+    pub(super) lengths: Vec<f32>,
+    pub(super) folded: Folded,
+    pub(super) main: Residual,
+    pub(super) aux_left: Residual,
 }
 
 /// AuxK's numbers.
 #[derive(Debug, Clone, Copy)]
-struct AuxSettings {
-    k: usize,
-    coefficient: f64,
+pub(super) struct AuxSettings {
+    pub(super) k: usize,
+    pub(super) coefficient: f64,
 }
 
 /// AuxK's part of a step.
@@ -137,121 +142,6 @@ pub(super) struct Forward {
 }
 
 impl Trainer {
-    /// Starts from a sample of activations `[n, d]` (with gradients: `[n, 2·d]`).
-    pub fn new(spec: &Spec, sample: &Matrix) -> Result<Self> {
-        spec.validate()?;
-        let sample = &activations(spec, sample);
-        let statistics = Statistics::of(sample, spec.geometric_median)?;
-        let d = sample.columns();
-        let scale = match spec.normalise {
-            Normalise::Dataset => (d as f64 / statistics.variance).sqrt(),
-            Normalise::None => 1.0,
-        };
-        let b_dec = statistics.centre.iter().map(|c| (c * scale) as f32);
-        let w_dec = directions(spec, d);
-        let sae = Sae {
-            name: String::new(),
-            w_enc: w_dec.clone(),
-            b_enc: vec![0.0; spec.features],
-            w_dec,
-            b_dec: b_dec.collect(),
-            selection: Selection::Relu,
-            provenance: Provenance::default(),
-        };
-        let variance = statistics.variance * scale * scale;
-        let mut trainer = Self::with_variance(spec, sae, variance)?;
-        trainer.scale = scale as f32;
-        Ok(trainer)
-    }
-
-    /// One for rows of a source, `columns` wide, whose state is to be put back.
-    pub(super) fn blank(spec: &Spec, columns: usize) -> Result<Self> {
-        let paired = spec.variant == Variant::Gradient;
-        let d = if paired { columns / 2 } else { columns };
-        let f = spec.features;
-        let sae = Sae {
-            name: String::new(),
-            w_enc: Matrix::zeros(f, d),
-            b_enc: vec![0.0; f],
-            w_dec: Matrix::zeros(f, d),
-            b_dec: vec![0.0; d],
-            selection: Selection::Relu,
-            provenance: Provenance::default(),
-        };
-        Self::from_sae(spec, sae)
-    }
-
-    /// Starts from a dictionary's encoder and decoder, rows of the latter of length 1, for activations whose mean of ‖x − mean‖² is `d`.
-    pub fn from_sae(spec: &Spec, sae: Sae) -> Result<Self> {
-        let variance = sae.width() as f64;
-        Self::with_variance(spec, sae, variance)
-    }
-
-    fn with_variance(spec: &Spec, sae: Sae, variance: f64) -> Result<Self> {
-        let d = sae.width();
-        let features = sae.features();
-        let unit = (variance / d.max(1) as f64).sqrt();
-        Ok(Self {
-            features: Features {
-                w_enc: Parameter::new(sae.w_enc),
-                b_enc: Parameter::new(Matrix::new(features, 1, sae.b_enc)?),
-                w_dec: Parameter::new(sae.w_dec),
-                free: spec.decoder == Decoder::Free,
-                lazy: spec.adam == Adam::Lazy,
-            },
-            b_dec: Parameter::new(Matrix::new(1, d, sae.b_dec)?),
-            rule: rules::rule(spec, features, unit),
-            aux: AuxSettings {
-                k: spec.k_aux.unwrap_or(d / 2).max(1),
-                coefficient: if Variant::BUDGETED.contains(&spec.variant) {
-                    spec.aux_coefficient
-                } else {
-                    0.0
-                },
-            },
-            product: if spec.screened {
-                Product::Screened
-            } else {
-                Product::Exact
-            },
-            scale: 1.0,
-            variance,
-            dead: Dead::new(features, dead::limit(spec)),
-            steps: 0,
-            steps_in_all: spec.steps(),
-            paired: spec.variant == Variant::Gradient,
-            measuring: false,
-            centred: Matrix::default(),
-            gradients: Matrix::default(),
-            lengths: Vec::new(),
-            folded: Folded::default(),
-            main: Residual::default(),
-            aux_left: Residual::default(),
-        })
-    }
-
-    /// The dictionary as it stands, for activations as they come, decoder rows of length 1.
-    pub fn sae(&self) -> Sae {
-        let mut folded = Folded::default();
-        if self.features.free {
-            self.features.fold(&mut folded);
-        } else {
-            folded.w_enc.clone_from(&self.features.w_enc.value);
-            folded.w_dec.clone_from(&self.features.w_dec.value);
-            folded.b_enc = self.features.b_enc.value.values().to_vec();
-        }
-        let unscaled = |values: &[f32]| values.iter().map(|v| v / self.scale).collect();
-        Sae {
-            name: String::new(),
-            w_enc: folded.w_enc,
-            b_enc: unscaled(&folded.b_enc),
-            w_dec: folded.w_dec,
-            b_dec: unscaled(self.b_dec.value.values()),
-            selection: self.rule.inference().scaled(1.0 / self.scale),
-            provenance: Provenance::default(),
-        }
-    }
-
     /// Everything that later steps depend on; see [`Keep`].
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
         self.features.state(keep)?;
@@ -262,7 +152,19 @@ impl Trainer {
         keep.real("variance", &mut self.variance)?;
         keep.number("steps", &mut self.steps)?;
         self.dead.state(keep)?;
-        self.rule.state(&mut Within::new("rule", keep))
+        self.rule.state(&mut Within::new("rule", keep))?;
+        if let Some(mapping) = &mut self.mapping {
+            mapping.state(&mut Within::new("transcoder", keep))?;
+        }
+        let skips = (self.mapping.as_ref()).is_some_and(|mapping| mapping.skip.is_some());
+        let own = self.rule.inference().by_feature().len();
+        match &mut self.average {
+            Some(average) => {
+                let parts = if skips { 5 } else { 4 };
+                average.state((parts, own), &mut Within::new("average", keep))
+            }
+            None => Ok(()),
+        }
     }
 
     /// Whether the next step also measures the rule for later use.
@@ -317,17 +219,44 @@ impl Trainer {
             || self.dead_gradients(aux),
         );
         report.phases.aux += begun.elapsed();
+        let own = self.rule.own_gradients();
+        let own2: f64 = own.iter().map(|own| squared(own)).sum();
         let tables = tables(self.rule.as_ref(), &self.main);
         let main = Term {
             by_feature: &by_feature,
             tables: &tables,
             scale,
         };
+        let second = self.rule.second().map(|second| {
+            let sorted = ByFeature::of(&second.latents, &second.left.d_acts, None, features);
+            let table = [(usize::MAX, &second.left.residual)];
+            (sorted, table, scale * second.weight)
+        });
+        let second = second.as_ref().map(|(by_feature, tables, scale)| Term {
+            by_feature,
+            tables,
+            scale: *scale,
+        });
+        let terms: Vec<Term<'_>> = [main].into_iter().chain(second).collect();
+        let mapping = self.mapping.as_ref();
+        let skipped = mapping.and_then(|to| to.gradient(&self.main.residual, &self.centred, scale));
         let rates = Rates::new(learning_rate, step);
-        let passed = self.features.step(main, &dead, &self.centred, rates);
-        let gradient = self.b_dec_gradient(scale, &passed.through_encoder);
+        let mut by = Move { rates, factor: 1.0 };
+        if let Some(clip) = self.clip {
+            let (of_features, through) = self.features.length2(&terms, &dead, &self.centred);
+            let of_b_dec = squared(&self.b_dec_gradient(scale, &through));
+            let of_skip = skipped.as_ref().map_or(0.0, |skip| squared(skip.values()));
+            let length = (of_features + of_b_dec + of_skip + own2).sqrt();
+            report.gradient_norm = Some(length);
+            report.clipped = length > clip;
+            by.factor = (clip / length).min(1.0) as f32;
+        }
+        let passed = self.features.step(&terms, &dead, &self.centred, by);
+        let gradient = self.b_dec_gradient(scale * by.factor, &passed.through_encoder);
         adam(&mut self.b_dec.row(), &gradient, rates);
+        self.step_beside(skipped, by);
         self.rule.after_step(&latents, rates);
+        self.count_average();
         report.note = self.rule.note();
         let Spent {
             gradients,
@@ -341,6 +270,22 @@ impl Trainer {
             ..report.phases
         };
         Ok(report)
+    }
+
+    /// Moves the skip connection; cuts the gradients of what the rule learns down like all others.
+    fn step_beside(&mut self, skipped: Option<Matrix>, by: Move) {
+        let skip = self.mapping.as_mut().and_then(|to| to.skip.as_mut());
+        if let (Some(skip), Some(mut gradient)) = (skip, skipped) {
+            for g in gradient.values_mut() {
+                *g *= by.factor;
+            }
+            adam(&mut skip.row(), gradient.values(), by.rates);
+        }
+        if by.factor < 1.0 {
+            for g in self.rule.own_gradients().into_iter().flatten() {
+                *g *= by.factor;
+            }
+        }
     }
 
     /// What AuxK's term gives to the dead features.
@@ -364,8 +309,13 @@ impl Trainer {
             self.features.fold(&mut self.folded);
         }
         let dictionary = dictionary(&self.features, &self.folded);
+        let target = match &self.mapping {
+            Some(mapping) => &mapping.target,
+            None => &self.centred,
+        };
         let step = Step {
             centred: &self.centred,
+            target,
             lengths: &self.lengths,
             gradients: self.paired.then_some(&self.gradients),
             w_enc: dictionary.0,
@@ -389,8 +339,13 @@ impl Trainer {
         let Added { loss, d_bias } = rule.losses(&step, &latents, &mut main.d_acts);
         report.loss += loss;
         report.squared = self.main.squared;
-        if self.measuring && self.rule.differs() {
-            report.inference = Some(measured(self.rule.as_ref(), &step)?);
+        if self.measuring {
+            let average = self.average.as_ref().filter(|average| average.is_there());
+            report.inference = match average {
+                Some(_) => Some(self.measure_average()?),
+                None if self.rule.differs() => Some(measured(self.rule.as_ref(), &step)?),
+                None => None,
+            };
         }
         let scale = step.scale();
         report.phases.decode = begun.elapsed();
@@ -412,69 +367,6 @@ impl Trainer {
             aux,
             report,
         })
-    }
-
-    /// Gathers activations, and the gradients that stand beside them; Σ‖scale · x − batch mean‖².
-    fn gather(&mut self, batch: Batch<'_>) -> Result<f64> {
-        let d = self.b_dec.value.columns();
-        let columns = if self.paired { 2 * d } else { d };
-        Dims::of("train")
-            .bind("b_dec", &self.b_dec.value, "1 d")?
-            .bind_len("an activation", batch.from.columns() + d - columns, "d")?;
-        if self.paired {
-            let n = batch.rows.len();
-            if self.gradients.rows() != n || self.gradients.columns() != d {
-                self.gradients = Matrix::zeros(n, d);
-            }
-            for (i, row) in batch.rows.iter().enumerate() {
-                let gradient = &batch.from.row(*row as usize)[d..];
-                self.gradients.row_mut(i).copy_from_slice(gradient);
-            }
-        }
-        Ok(self.centre(batch))
-    }
-
-    /// Gathers `scale · x − b_dec`; Σ‖scale · x − batch mean‖².
-    fn centre(&mut self, batch: Batch<'_>) -> f64 {
-        let d = self.b_dec.value.columns();
-        let n = batch.rows.len();
-        if self.centred.rows() != n || self.centred.columns() != d {
-            self.centred = Matrix::zeros(n, d);
-        }
-        self.lengths.resize(n, 0.0);
-        let (scale, b_dec) = (self.scale, self.b_dec.value.values());
-        let sums: Vec<(f64, Vec<f64>)> = self
-            .centred
-            .values_mut()
-            .par_chunks_mut(ROWS * d)
-            .zip(self.lengths.par_chunks_mut(ROWS))
-            .zip(batch.rows.par_chunks(ROWS))
-            .map(|((into, lengths), rows)| {
-                let mut columns = vec![0.0; d];
-                let mut squared = 0.0;
-                let into = into.chunks_exact_mut(d).zip(lengths);
-                for ((into, length), row) in into.zip(rows) {
-                    let x = batch.from.row(*row as usize);
-                    for ((into, x), b) in into.iter_mut().zip(x).zip(b_dec) {
-                        *into = scale * x - b;
-                    }
-                    let of_row = crate::kernels::residual::cpu::tally(into, &mut columns);
-                    *length = of_row.sqrt() as f32;
-                    squared += of_row;
-                }
-                (squared, columns)
-            })
-            .collect();
-        let mut total = 0.0;
-        let mut columns = vec![0.0; d];
-        for (squared, part) in &sums {
-            total += squared;
-            columns
-                .iter_mut()
-                .zip(part)
-                .for_each(|(sum, part)| *sum += part);
-        }
-        about_mean(total, &columns, n)
     }
 
     /// AuxK's code, residual and loss, if any feature is to be helped.
@@ -509,10 +401,19 @@ impl Trainer {
     pub(super) fn b_dec_gradient(&self, scale: f32, through_encoder: &[f64]) -> Vec<f32> {
         let levels = self.rule.levels();
         let sums = levels.map_or(&self.main.column_sums, |levels| &levels.column_sums);
-        sums.iter()
-            .zip(through_encoder)
-            .map(|(sum, through)| (f64::from(scale) * sum - through) as f32)
-            .collect()
+        let mut sums: Vec<f64> = sums.iter().map(|sum| f64::from(scale) * sum).collect();
+        if let Some(second) = self.rule.second() {
+            for (sum, more) in sums.iter_mut().zip(&second.left.column_sums) {
+                *sum += f64::from(scale * second.weight) * more;
+            }
+        }
+        // A transcoder's encoder does not see it.
+        if self.mapping.is_none() {
+            for (sum, through) in sums.iter_mut().zip(through_encoder) {
+                *sum -= through;
+            }
+        }
+        sums.into_iter().map(|sum| sum as f32).collect()
     }
 
     /// The residuals of the last forward pass, AuxK's second.
@@ -539,7 +440,7 @@ pub(super) fn tables<'a>(rule: &'a dyn Rule, main: &'a Residual) -> Vec<(usize, 
 }
 
 /// Encoder rows, biases and decoder rows of length 1.
-fn dictionary<'a>(
+pub(super) fn dictionary<'a>(
     features: &'a Features,
     folded: &'a Folded,
 ) -> (&'a Matrix, &'a [f32], &'a Matrix) {
@@ -557,25 +458,12 @@ fn measured(rule: &dyn Rule, step: &Step<'_>) -> Result<(usize, f64)> {
         .inference()
         .encode(step.centred, step.w_enc, step.b_enc)?;
     let mut left = Residual::default();
-    residual(&mut left, step.centred, &latents, step.w_dec, 0.0)?;
+    residual(&mut left, step.target, &latents, step.w_dec, 0.0)?;
     Ok((latents.acts.len(), left.squared))
 }
 
-/// The sample without the gradients that stand beside it.
-fn activations(spec: &Spec, sample: &Matrix) -> Matrix {
-    if spec.variant != Variant::Gradient {
-        return sample.clone();
-    }
-    let d = sample.columns() / 2;
-    let mut alone = Matrix::zeros(sample.rows(), d);
-    for (i, row) in sample.iter_rows().enumerate() {
-        alone.row_mut(i).copy_from_slice(&row[..d]);
-    }
-    alone
-}
-
 /// Σ‖y − mean y‖² from Σ‖y‖² and Σy over `n` tokens.
-fn about_mean(squared: f64, columns: &[f64], n: usize) -> f64 {
+pub(super) fn about_mean(squared: f64, columns: &[f64], n: usize) -> f64 {
     let mean: f64 = columns.iter().map(|sum| sum * sum).sum::<f64>() / n.max(1) as f64;
     (squared - mean).max(0.0)
 }

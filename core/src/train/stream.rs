@@ -44,6 +44,21 @@ impl Origin<'_> {
         }
     }
 
+    /// `[n·t, d]` at two hooks out of one pass.
+    fn both(&self, hooks: [HookPoint; 2], chosen: &[usize]) -> Result<[Matrix; 2]> {
+        let [read, written] = hooks;
+        match self {
+            Self::Model(model, rows) => {
+                let mut all = capture::activations_at(model, rows, chosen, &hooks)?.into_iter();
+                Ok([(); 2].map(|()| all.next().unwrap_or_default()))
+            }
+            Self::Store(store) => Ok([
+                store.activations(read, chosen)?,
+                store.activations(written, chosen)?,
+            ]),
+        }
+    }
+
     /// `[n·t, d]`.
     fn activations(&self, hook: HookPoint, chosen: &[usize]) -> Result<Matrix> {
         match self {
@@ -80,6 +95,8 @@ pub(super) struct Stream<'a> {
     order: Order,
     /// Whether each activation is followed by the gradient of the model's loss.
     paired: bool,
+    /// The hook whose activation follows each, and its width.
+    target: Option<(HookPoint, usize)>,
 }
 
 impl<'a> Stream<'a> {
@@ -96,6 +113,7 @@ impl<'a> Stream<'a> {
             width,
             order: Order::shuffled(from.rows(), seed),
             paired: false,
+            target: None,
         })
     }
 
@@ -103,6 +121,12 @@ impl<'a> Stream<'a> {
     pub(super) fn with_gradients(mut self) -> Self {
         self.paired = self.from.has_gradients();
         self
+    }
+
+    /// With the activation of `hook` behind each.
+    pub(super) fn with_target(mut self, hook: HookPoint) -> Result<Self> {
+        self.target = Some((hook, self.from.width(hook)?));
+        Ok(self)
     }
 
     /// Activations of one reading.
@@ -113,15 +137,19 @@ impl<'a> Stream<'a> {
 
 impl Source for Stream<'_> {
     fn width(&self) -> usize {
-        if self.paired {
-            2 * self.width
-        } else {
-            self.width
+        match self.target {
+            Some((_, width)) => self.width + width,
+            None if self.paired => 2 * self.width,
+            None => self.width,
         }
     }
 
     fn paired(&self) -> bool {
         self.paired
+    }
+
+    fn target(&self) -> Option<usize> {
+        self.target.map(|(_, width)| width)
     }
 
     fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix> {
@@ -133,12 +161,21 @@ impl Source for Stream<'_> {
             ));
         }
         let chosen = self.order.next(PIECE);
-        let mut all = self.from.activations(self.hook, chosen)?;
+        let mut all = match self.target {
+            Some((hook, _)) => {
+                let [read, written] = self.from.both([self.hook, hook], chosen)?;
+                beside(&read, &written)?
+            }
+            None => self.from.activations(self.hook, chosen)?,
+        };
         if self.paired {
             all = beside(&all, &self.from.gradients(self.hook, chosen)?)?;
         }
         if let Origin::Store(store) = self.from {
             store.fetch_ahead(self.hook, self.order.coming(PIECE));
+            if let Some((hook, _)) = self.target {
+                store.fetch_ahead(hook, self.order.coming(PIECE));
+            }
         }
         without_first(&all, self.from.context())
     }
@@ -148,7 +185,7 @@ impl Source for Stream<'_> {
     }
 }
 
-/// Each row of `left` followed by its row of `right`, `[n, 2·d]`.
+/// Each row of `left` followed by its row of `right`.
 fn beside(left: &Matrix, right: &Matrix) -> Result<Matrix> {
     let rows = left.iter_rows().zip(right.iter_rows());
     let values = rows.flat_map(|(left, right)| left.iter().chain(right).copied());

@@ -219,6 +219,7 @@ fn setting_ui(
             Range::Switch => Kind::Switch,
             Range::Choice(_) => Kind::Choice(&options),
             Range::Whole { .. } | Range::Real { .. } => Kind::Number,
+            Range::Hook => Kind::Text,
         },
         error: plan.errors.get(setting.key).map(String::as_str),
     };

@@ -17,15 +17,33 @@ const SAE_LENS_VERSION: &str = "6.54.12";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Architecture {
     Standard,
-    TopK { k: usize },
-    AbsTopK { k: usize },
+    TopK {
+        k: usize,
+    },
+    AbsTopK {
+        k: usize,
+    },
     JumpRelu,
     Gated,
+    /// Reads one hook and writes another.
+    Transcoder {
+        thresholds: bool,
+        skip: bool,
+    },
 }
 
 impl Architecture {
-    pub(super) const NAMES: [&'static str; 5] =
-        ["standard", "topk", "abstopk", "jumprelu", "gated"];
+    pub(super) const NAMES: [&'static str; 9] = [
+        "standard",
+        "topk",
+        "abstopk",
+        "jumprelu",
+        "gated",
+        "transcoder",
+        "skip_transcoder",
+        "jumprelu_transcoder",
+        "jumprelu_skip_transcoder",
+    ];
 
     /// By its name and, where the name needs one, `k`.
     fn named(name: &str, k: impl FnOnce() -> Result<usize>) -> Result<Option<Self>> {
@@ -35,18 +53,41 @@ impl Architecture {
             "abstopk" => Self::AbsTopK { k: k()? },
             "jumprelu" => Self::JumpRelu,
             "gated" => Self::Gated,
+            "transcoder"
+            | "skip_transcoder"
+            | "jumprelu_transcoder"
+            | "jumprelu_skip_transcoder" => Self::Transcoder {
+                thresholds: name.starts_with("jumprelu"),
+                skip: name.ends_with("skip_transcoder"),
+            },
             _ => return Ok(None),
         }))
     }
 
-    pub(super) fn of(selection: &Selection) -> Self {
-        match selection {
+    /// Of a dictionary; SAELens has transcoders by ReLU and JumpReLU alone.
+    pub(super) fn of(sae: &Sae) -> Result<Self> {
+        if let Some(transcoder) = &sae.transcoder {
+            let thresholds = match sae.selection {
+                Selection::Relu => false,
+                Selection::JumpRelu { .. } => true,
+                _ => {
+                    return Err(Error::Unsupported {
+                        what: format!("a transcoder by {}", sae.selection.describe()),
+                        remedy: "SAELens has transcoders by ReLU and JumpReLU, train one of those"
+                            .to_owned(),
+                    });
+                }
+            };
+            let skip = transcoder.w_skip.is_some();
+            return Ok(Self::Transcoder { thresholds, skip });
+        }
+        Ok(match &sae.selection {
             Selection::Relu => Self::Standard,
             Selection::TopK { k } => Self::TopK { k: *k },
             Selection::AbsTopK { k } => Self::AbsTopK { k: *k },
             Selection::JumpRelu { .. } => Self::JumpRelu,
             Selection::Gated { .. } => Self::Gated,
-        }
+        })
     }
 
     fn name(self) -> &'static str {
@@ -56,14 +97,25 @@ impl Architecture {
             Self::AbsTopK { .. } => "abstopk",
             Self::JumpRelu => "jumprelu",
             Self::Gated => "gated",
+            Self::Transcoder { thresholds, skip } => match (thresholds, skip) {
+                (false, false) => "transcoder",
+                (false, true) => "skip_transcoder",
+                (true, false) => "jumprelu_transcoder",
+                (true, true) => "jumprelu_skip_transcoder",
+            },
         }
     }
 
     fn k(self) -> Option<usize> {
         match self {
             Self::TopK { k } | Self::AbsTopK { k } => Some(k),
-            Self::Standard | Self::JumpRelu | Self::Gated => None,
+            Self::Standard | Self::JumpRelu | Self::Gated | Self::Transcoder { .. } => None,
         }
+    }
+
+    /// Whether it reads one hook and writes another.
+    pub(super) fn transcodes(self) -> bool {
+        matches!(self, Self::Transcoder { .. })
     }
 }
 
@@ -71,6 +123,10 @@ impl Architecture {
 #[derive(Debug)]
 pub(super) struct Cfg {
     pub(super) width: usize,
+    /// Width of what is reconstructed.
+    pub(super) width_out: usize,
+    /// A transcoder's other hook, if the file names one of ours.
+    pub(super) hook_out: Option<HookPoint>,
     pub(super) features: usize,
     pub(super) architecture: Architecture,
     pub(super) subtract_b_dec: bool,
@@ -105,7 +161,17 @@ impl Cfg {
         if let Some(k) = architecture.k().filter(|k| *k > features) {
             return Err(wrong(format!("`k` is {k} but `d_sae` only {features}")));
         }
-        let provenance = provenance(metadata, notes);
+        let width_out = if architecture.transcodes() {
+            count("d_out")?
+        } else {
+            width
+        };
+        let mut provenance = provenance(metadata, notes);
+        let hook_out = if architecture.transcodes() {
+            hook_out(&mut provenance.other, notes)
+        } else {
+            None
+        };
         let flattened = cfg.get("reshape_activations").and_then(Value::as_str) == Some("hook_z");
         if let Some(hook) = provenance.hook.filter(|hook| flattened && !by_head(*hook)) {
             return Err(wrong(format!(
@@ -114,6 +180,8 @@ impl Cfg {
         }
         Ok(Self {
             width,
+            width_out,
+            hook_out,
             features,
             architecture,
             subtract_b_dec: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
@@ -233,9 +301,21 @@ fn provenance(mut metadata: Map<String, Value>, notes: &mut Notes) -> Provenance
     }
 }
 
+/// A transcoder's other hook, out of its metadata; the name of one that this version does not have stays there.
+fn hook_out(metadata: &mut BTreeMap<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
+    let name = metadata.remove("hook_name_out")?;
+    let hook = name.as_str().and_then(|name| name.parse().ok());
+    if hook.is_none() && !name.is_null() {
+        notes.add(format!(
+            "The hook {name} that it writes is none of this version's"
+        ));
+        metadata.insert("hook_name_out".to_owned(), name);
+    }
+    hook
+}
+
 /// The file for `sae`. The device and `dtype` are what SAELens computes in, whatever the weights are stored in.
-pub(super) fn text(sae: &Sae) -> String {
-    let architecture = Architecture::of(&sae.selection);
+pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     let from = &sae.provenance;
     let flattened = from.hook.is_some_and(by_head);
     let mut metadata = Map::new();
@@ -251,6 +331,9 @@ pub(super) fn text(sae: &Sae) -> String {
     for (key, value) in &from.other {
         metadata.insert(key.clone(), value.clone());
     }
+    if let Some(hook) = sae.transcoder.as_ref().and_then(|to| to.hook_out) {
+        metadata.insert("hook_name_out".to_owned(), json!(hook.to_string()));
+    }
     let mut metadata = Value::Object(metadata);
     shorten(&mut metadata);
     let mut cfg = json!({
@@ -258,7 +341,7 @@ pub(super) fn text(sae: &Sae) -> String {
         "d_sae": sae.features(),
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": true,
+        "apply_b_dec_to_input": !architecture.transcodes(),
         "normalize_activations": "none",
         "reshape_activations": if flattened { "hook_z" } else { "none" },
         "metadata": metadata,
@@ -266,6 +349,9 @@ pub(super) fn text(sae: &Sae) -> String {
     if let Some(k) = architecture.k() {
         cfg["k"] = k.into();
         cfg["rescale_acts_by_decoder_norm"] = false.into();
+    }
+    if architecture.transcodes() {
+        cfg["d_out"] = sae.w_dec.columns().into();
     }
     cfg["architecture"] = architecture.name().into();
     format!("{cfg:#}\n")

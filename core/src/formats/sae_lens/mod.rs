@@ -4,7 +4,8 @@
 //! **Orientation on disk** `W_enc [d, f]`, `W_dec [f, d]`, `b_enc [f]`, `b_dec [d]`: only the encoder is transposed.
 //! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the selection, `· W_dec + b_dec`.
 //! **Represented** `standard` (ReLU), `topk` (the k largest, then ReLU), `abstopk` (the k of largest magnitude, signed), `jumprelu` (positive and above
-//! `threshold [f]`) and `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) without input normalisation and without ranking
+//! `threshold [f]`), `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` (`W_dec [f, d_out]`, `W_skip [d_out, d]`; `b_dec` is
+//! never subtracted) and `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) without input normalisation and without ranking
 //! by decoder norm; the flat files from before version 6 too. A bias that is not subtracted is folded into those of the encoder. **Not represented**, refused
 //! by name: every other architecture, normalised inputs, `rescale_acts_by_decoder_norm`, a single head's dictionary (`hook_head_index`).
 
@@ -18,7 +19,7 @@ use self::cfg::{Architecture, Cfg};
 use super::Precision;
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
-use crate::sae::{Sae, Selection};
+use crate::sae::{Sae, Selection, Transcoder};
 use crate::whole_file;
 
 const CFG: &str = "cfg.json";
@@ -34,7 +35,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
     let cfg = Cfg::read(&folder.join(CFG), &mut notes)?;
     let path = folder.join(WEIGHTS);
     let mut weights = weights::read(&path, &cfg, &mut notes)?;
-    if !cfg.subtract_b_dec {
+    if !cfg.subtract_b_dec && !cfg.architecture.transcodes() {
         fold_b_dec(&mut weights);
         notes.add("apply_b_dec_to_input is false: w_enc · b_dec is added to the encoder's bias, which computes the same");
     }
@@ -46,20 +47,29 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         w_dec: weights.w_dec,
         b_dec: weights.b_dec,
         selection: weights.selection,
+        transcoder: cfg.architecture.transcodes().then_some(Transcoder {
+            hook_out: cfg.hook_out,
+            w_skip: weights.w_skip,
+        }),
         provenance: cfg.provenance,
     };
     Ok((sae, notes))
 }
 
 pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
-    Dims::of("save")
+    let written = if sae.transcoder.is_some() { "o" } else { "d" };
+    let dims = Dims::of("save")
         .bind("w_enc", &sae.w_enc, "f d")?
-        .bind("w_dec", &sae.w_dec, "f d")?
+        .bind("w_dec", &sae.w_dec, &format!("f {written}"))?
         .bind("b_enc", &sae.b_enc, "f")?
-        .bind("b_dec", &sae.b_dec, "d")?;
+        .bind("b_dec", &sae.b_dec, written)?;
+    if let Some(w_skip) = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref()) {
+        dims.bind("w_skip", w_skip, "o d")?;
+    }
     sae.selection.check(sae.features())?;
-    let cfg = cfg::text(sae);
-    let weights = weights::bytes(sae, precision)?;
+    let architecture = Architecture::of(sae)?;
+    let cfg = cfg::text(sae, architecture);
+    let weights = weights::bytes(sae, architecture, precision)?;
     whole_file::write_folder(folder, |to| {
         whole_file::write_bytes(&to.join(CFG), cfg.as_bytes())?;
         whole_file::write_bytes(&to.join(WEIGHTS), &weights)

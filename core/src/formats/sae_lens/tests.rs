@@ -21,7 +21,16 @@ fn variant(architecture: &str) -> PathBuf {
     golden().join("../sae-lens-variants").join(architecture)
 }
 
-const VARIANTS: [&str; 4] = ["standard", "abstopk", "jumprelu", "gated"];
+const VARIANTS: [&str; 8] = [
+    "standard",
+    "abstopk",
+    "jumprelu",
+    "gated",
+    "transcoder",
+    "skip_transcoder",
+    "jumprelu_transcoder",
+    "jumprelu_skip_transcoder",
+];
 
 fn cfg_with(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, PathBuf) {
     let root = tempfile::tempdir().unwrap();
@@ -79,7 +88,7 @@ fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
             codes.row_mut(i)[feature.index()] = act;
         }
     }
-    (codes, sae.decode(&latents).unwrap())
+    (codes, sae.output(x, &latents).unwrap())
 }
 
 fn example(hook: &str) -> Sae {
@@ -99,6 +108,7 @@ fn example(hook: &str) -> Sae {
         w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
         b_dec: weights(4, 0.2),
         selection: Selection::TopK { k: 2 },
+        transcoder: None,
         provenance: Provenance {
             hook: Some(hook.parse().unwrap()),
             model: "tiny".to_owned(),
@@ -155,6 +165,15 @@ fn every_architecture_computes_what_saelens_computed() {
         }
         let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
         assert!(off > 1e-4, "{architecture}: a nudge passed");
+        let (mut sae, _) = read(&folder).unwrap();
+        if let Some(w_skip) = sae.transcoder.as_mut().and_then(|to| to.w_skip.as_mut()) {
+            w_skip.values_mut()[0] += 0.05;
+            let off = difference(&codes(&sae, &recorded.x).1, &recorded.recon);
+            assert!(
+                off > 1e-4,
+                "{architecture}: a nudge of the skip connection passed"
+            );
+        }
     }
 }
 
@@ -168,6 +187,12 @@ fn every_architecture_written_read_and_written_keeps_its_bytes() {
         let (again, notes) = read(&folders[0]).unwrap();
         assert!(notes.is_empty(), "{notes:?}");
         assert_eq!(again.selection, sae.selection);
+        assert_eq!(again.transcoder, sae.transcoder);
+        let transcodes = architecture.ends_with("transcoder");
+        assert_eq!(sae.transcoder.is_some(), transcodes);
+        if transcodes {
+            assert_eq!(sae.writes().unwrap().to_string(), "blocks.1.hook_mlp_out");
+        }
         write(&again, &folders[1], Precision::F32).unwrap();
         for file in [CFG, WEIGHTS] {
             let [a, b] = folders

@@ -11,14 +11,21 @@ use crate::error::{Error, Notes, Result};
 use crate::formats::Precision;
 use crate::sae::{Sae, Selection};
 
+/// What all but a few have, and no more.
+const PLAIN: &[&str] = &["W_enc", "b_enc", "W_dec", "b_dec"];
+
 /// Names of the tensors; the second is the encoder's bias, which is the gate's where there is one.
 fn names(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
         Architecture::Gated => &["W_enc", "b_gate", "W_dec", "b_dec", "b_mag", "r_mag"],
         Architecture::JumpRelu => &["W_enc", "b_enc", "W_dec", "b_dec", "threshold"],
-        Architecture::Standard | Architecture::TopK { .. } | Architecture::AbsTopK { .. } => {
-            &["W_enc", "b_enc", "W_dec", "b_dec"]
-        }
+        Architecture::Transcoder { thresholds, skip } => match (thresholds, skip) {
+            (false, false) => PLAIN,
+            (false, true) => &["W_enc", "b_enc", "W_dec", "b_dec", "W_skip"],
+            (true, false) => &["W_enc", "b_enc", "W_dec", "b_dec", "threshold"],
+            (true, true) => &["W_enc", "b_enc", "W_dec", "b_dec", "threshold", "W_skip"],
+        },
+        Architecture::Standard | Architecture::TopK { .. } | Architecture::AbsTopK { .. } => PLAIN,
     }
 }
 
@@ -29,10 +36,12 @@ pub(super) struct Weights {
     pub(super) w_enc: Matrix,
     /// `[f]`.
     pub(super) b_enc: Vec<f32>,
-    /// `[f, d]`.
+    /// `[f, d]`, a transcoder's as wide as what it writes.
     pub(super) w_dec: Matrix,
-    /// `[d]`.
+    /// `[d]`, likewise.
     pub(super) b_dec: Vec<f32>,
+    /// `[d_out, d]`, where there is one.
+    pub(super) w_skip: Option<Matrix>,
     pub(super) selection: Selection,
 }
 
@@ -49,13 +58,22 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
     let stored = Matrix::new(d, f, tensor("W_enc", &[d, f])?)?;
     let names = names(cfg.architecture);
     let b_enc = tensor(names[1], &[f])?;
-    let w_dec = Matrix::new(f, d, tensor("W_dec", &[f, d])?)?;
-    let b_dec = tensor("b_dec", &[d])?;
+    let o = cfg.width_out;
+    let w_dec = Matrix::new(f, o, tensor("W_dec", &[f, o])?)?;
+    let b_dec = tensor("b_dec", &[o])?;
+    let w_skip = if names.contains(&"W_skip") {
+        Some(Matrix::new(o, d, tensor("W_skip", &[o, d])?)?)
+    } else {
+        None
+    };
     let selection = match cfg.architecture {
-        Architecture::Standard => Selection::Relu,
         Architecture::TopK { k } => Selection::TopK { k },
         Architecture::AbsTopK { k } => Selection::AbsTopK { k },
-        Architecture::JumpRelu => Selection::JumpRelu {
+        Architecture::Standard
+        | Architecture::Transcoder {
+            thresholds: false, ..
+        } => Selection::Relu,
+        Architecture::JumpRelu | Architecture::Transcoder { .. } => Selection::JumpRelu {
             thresholds: tensor("threshold", &[f])?,
         },
         Architecture::Gated => Selection::Gated {
@@ -86,6 +104,7 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
         b_enc,
         w_dec,
         b_dec,
+        w_skip,
         selection,
     })
 }
@@ -154,16 +173,23 @@ fn transposed(matrix: &Matrix) -> Matrix {
 }
 
 /// The whole file for `sae`.
-pub(super) fn bytes(sae: &Sae, precision: Precision) -> Result<Vec<u8>> {
-    let (f, d) = (sae.features(), sae.width());
+pub(super) fn bytes(
+    sae: &Sae,
+    architecture: Architecture,
+    precision: Precision,
+) -> Result<Vec<u8>> {
+    let (f, d, o) = (sae.features(), sae.width(), sae.w_dec.columns());
     let w_enc = transposed(&sae.w_enc);
-    let b_enc = names(Architecture::of(&sae.selection))[1];
+    let b_enc = names(architecture)[1];
     let mut tensors = vec![
         ("W_enc", vec![d, f], w_enc.values()),
         (b_enc, vec![f], &sae.b_enc),
-        ("W_dec", vec![f, d], sae.w_dec.values()),
-        ("b_dec", vec![d], &sae.b_dec),
+        ("W_dec", vec![f, o], sae.w_dec.values()),
+        ("b_dec", vec![o], &sae.b_dec),
     ];
+    if let Some(w_skip) = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref()) {
+        tensors.push(("W_skip", vec![o, d], w_skip.values()));
+    }
     match &sae.selection {
         Selection::JumpRelu { thresholds } => tensors.push(("threshold", vec![f], thresholds)),
         Selection::Gated { b_mag, r_mag } => {

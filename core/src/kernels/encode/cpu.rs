@@ -266,7 +266,7 @@ impl Form {
                 (0..rows).filter(of_one).collect()
             }
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => missed,
+            Self::Avx2 | Self::Avx512 => missed,
         }
     }
 

@@ -18,9 +18,11 @@ mod stored;
 mod vector;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Storage, Tensor, bail};
+use rayon::prelude::*;
 
 pub(crate) use self::stored::{Rows, Stored};
 use super::contiguous;
+use crate::dims::Matrix;
 
 /// A product with a constant matrix.
 #[derive(Debug, Clone)]
@@ -46,6 +48,44 @@ fn product_dims(
         bail!("linear: `bias` should be [{outputs}]");
     }
     Ok(dims)
+}
+
+/// Rows of a chunk of [`rows_times`].
+const ROWS: usize = 64;
+
+/// `x [n, in] · w [out, in]ᵀ`, `[n, out]`; a chunk of rows is one thread's work.
+pub(crate) fn rows_times(x: &Matrix, w: &Matrix) -> Matrix {
+    times(x, w.values(), (w.columns(), w.rows()), (1, w.columns()))
+}
+
+/// `aᵀ [p, n] · b [n, q]`, `[p, q]`: the sum over rows of their outer products.
+pub(crate) fn outer_sum(a: &Matrix, b: &Matrix) -> Matrix {
+    let mut turned = Matrix::zeros(a.columns(), a.rows());
+    let rows = turned.values_mut().par_chunks_mut(a.rows().max(1));
+    rows.enumerate().for_each(|(column, row)| {
+        for (to, from) in row.iter_mut().zip(a.iter_rows()) {
+            *to = from[column];
+        }
+    });
+    let dims = (b.rows(), b.columns());
+    times(&turned, b.values(), dims, (b.columns(), 1))
+}
+
+fn times(x: &Matrix, values: &[f32], dims: (usize, usize), strides: (usize, usize)) -> Matrix {
+    debug_assert_eq!(x.columns(), dims.0);
+    let mut y = Matrix::zeros(x.rows(), dims.1);
+    if x.columns() == 0 || dims.1 == 0 {
+        return y;
+    }
+    let weight = cpu::Weight {
+        values,
+        dims,
+        strides,
+    };
+    (y.values_mut().par_chunks_mut(ROWS * dims.1))
+        .zip(x.values().par_chunks(ROWS * dims.0))
+        .for_each(|(y, x)| y.copy_from_slice(&cpu::product(x, &weight, None)));
+    y
 }
 
 impl CustomOp1 for Linear {

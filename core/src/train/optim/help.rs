@@ -29,7 +29,8 @@ impl DeadTerm<'_> {
     /// Gradients of some dead features. They are active on so many tokens that a block of tokens is sorted by feature at a time, whose rows then stay in
     /// the first-level cache; the order of additions to one feature is that of tokens.
     fn gradients(self, centred: &Matrix, range: Range<usize>) -> Gradients {
-        let mut all = Gradients::zeros(range.len(), centred.columns());
+        let mut all =
+            Gradients::zeros(range.len(), centred.columns(), self.left.residual.columns());
         let mut lists = vec![Active::EMPTY; range.len()];
         for start in (0..centred.rows()).step_by(BLOCK) {
             for list in &mut lists {

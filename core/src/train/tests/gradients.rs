@@ -9,7 +9,7 @@ use crate::kernels::adam::Rates;
 use crate::kernels::encode::cases::uneven;
 use crate::sae::{Latents, Provenance, Sae, Selection};
 use crate::train::init::directions;
-use crate::train::optim::{ByFeature, Term, gradients, remove_parallel};
+use crate::train::optim::{ByFeature, Move, Term, gradients, remove_parallel};
 use crate::train::step::{Batch, Forward, Trainer};
 use crate::train::{Report, Spec};
 
@@ -45,6 +45,7 @@ fn dictionary() -> Sae {
         w_dec: directions(&spec(), D),
         b_dec: uneven(&mut rng, 1, D).into_values(),
         selection: Selection::TopK { k: 4 },
+        transcoder: None,
         provenance: Provenance::default(),
     }
 }
@@ -215,12 +216,15 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
         tables: &tables,
         scale,
     };
-    let all = gradients(main, &dead, trainer.centred(), 0, F);
-    let rates = Rates::new(1e-3, 1);
+    let all = gradients(&[main], &dead, trainer.centred(), 0, F);
+    let by = Move {
+        rates: Rates::new(1e-3, 1),
+        factor: 1.0,
+    };
     let passed = trainer
         .features
         .clone()
-        .step(main, &dead, trainer.centred(), rates);
+        .step(&[main], &dead, trainer.centred(), by);
     let b_dec = trainer.b_dec_gradient(scale, &passed.through_encoder);
     let gradient = [
         all.w_enc.into_values(),

@@ -1,6 +1,8 @@
 //! The step against its definition, and whole runs.
 
+mod care;
 mod gradients;
 mod runs;
 mod stores;
+mod transcoders;
 mod variants;

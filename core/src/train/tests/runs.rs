@@ -19,7 +19,7 @@ use crate::train::run::Run;
 use crate::train::{Decoder, Event, Keeping, Normalise, Outcome, Spec, run};
 
 /// Tokens with three active directions each, out of a planted dictionary; with gradients, which favour the first half of it.
-struct Planted {
+pub(super) struct Planted {
     directions: Matrix,
     paired: bool,
     rng: ChaCha8Rng,
@@ -27,7 +27,7 @@ struct Planted {
 }
 
 impl Planted {
-    fn new(features: usize, d: usize) -> Self {
+    pub(super) fn new(features: usize, d: usize) -> Self {
         let mut spec = Spec::default_for(HookPoint::block(0, Site::Z));
         (spec.features, spec.seed) = (features, 99);
         Self {
@@ -86,7 +86,7 @@ fn spec(features: usize, k: usize, tokens: u64) -> Spec {
     spec
 }
 
-fn train(
+pub(super) fn train(
     spec: &Spec,
     source: &mut Planted,
     observe: &mut dyn FnMut(Event) -> Flow,
@@ -107,14 +107,19 @@ fn keep(
 }
 
 /// A short run of every variant, long enough for both phases of Feature Choice and a law fitted.
-fn short(variant: Variant) -> Spec {
+pub(super) fn short(variant: Variant) -> Spec {
     let mut spec = spec(96, 3, 200 * 128);
     (spec.variant, spec.batch, spec.buffer) = (variant, 128, 3_000);
     (spec.dead_after, spec.seed) = (Some(2_000), 4);
     spec
 }
 
-fn go_on(_: Event) -> Flow {
+/// Those that reconstruct what they read.
+fn variants() -> impl Iterator<Item = &'static Variant> {
+    Variant::ALL.iter().filter(|v| **v != Variant::Transcoder)
+}
+
+pub(super) fn go_on(_: Event) -> Flow {
     Flow::Continue(())
 }
 
@@ -161,7 +166,7 @@ fn used(outcome: &Outcome, source: &mut Planted) -> (f64, f64) {
 
 #[test]
 fn every_variant_learns_and_its_dictionary_is_used_as_it_was_measured() {
-    for variant in Variant::ALL {
+    for variant in variants() {
         let mut spec = spec(64, 3, 300_000);
         (spec.variant, spec.batch, spec.dead_after) = (*variant, 512, Some(20_000));
         // Thresholds move by the learning rate at most: in so few steps not from almost nothing.
@@ -231,8 +236,13 @@ fn free_decoder_rows_and_unscaled_inputs_are_folded_into_what_is_saved() {
 
 #[test]
 fn a_resumed_run_equals_one_that_never_stopped() {
-    for variant in Variant::ALL {
-        let spec = short(*variant);
+    for variant in variants() {
+        let mut spec = short(*variant);
+        // In some of the runs with all that a run may have beside its rule.
+        if matches!(variant, Variant::TopK | Variant::JumpRelu | Variant::Gated) {
+            (spec.ema, spec.clip, spec.multi_topk) = (0.95, 0.02, true);
+            spec.resample_every = Some(45);
+        }
         let whole = train(&spec, &mut Planted::new(60, 24), &mut go_on).unwrap();
         let root = tempfile::tempdir().unwrap();
         let mut keeping = Keeping {

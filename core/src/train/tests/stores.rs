@@ -30,18 +30,28 @@ fn captured(folder: &Path, both: &(Model, Rows), hook: HookPoint, dtype: Dtype) 
 
 fn captured_with(
     folder: &Path,
-    (model, rows): &(Model, Rows),
+    both: &(Model, Rows),
     hook: HookPoint,
+    how: (Dtype, bool),
+) -> Store {
+    captured_at(folder, both, &[hook], how)
+}
+
+fn captured_at(
+    folder: &Path,
+    (model, rows): &(Model, Rows),
+    hooks: &[HookPoint],
     (dtype, gradients): (Dtype, bool),
 ) -> Store {
+    let tensor = |hook: &HookPoint| HookTensor {
+        hook: *hook,
+        width: model.width(*hook).unwrap(),
+    };
     let about = Description {
         model: model.name().to_owned(),
         model_sha256: model.fingerprint().unwrap(),
         processing: model.processing(),
-        hooks: vec![HookTensor {
-            hook,
-            width: model.width(hook).unwrap(),
-        }],
+        hooks: hooks.iter().map(tensor).collect(),
         dtype,
         gradients,
         context: rows.context(),
@@ -112,6 +122,37 @@ fn a_store_with_gradients_trains_what_ranks_by_them() {
     spec.variant = Variant::TopK;
     let other = run_from_store(&spec, &without, &keeping, &mut observe).unwrap();
     assert_ne!(other.sae, streamed.sae);
+}
+
+#[test]
+fn a_store_of_two_hooks_trains_the_transcoder_that_its_model_trains() {
+    let both = model_and_rows();
+    let hook = HookPoint::block(1, Site::MlpIn);
+    let mut spec = Spec::default_for(hook);
+    (spec.features, spec.k, spec.tokens) = (64, 4, 3_000);
+    (spec.batch, spec.buffer, spec.variant) = (128, 500, Variant::Transcoder);
+    spec.set("transcoder_rule", "batch-topk").unwrap();
+    let keeping = Keeping::default();
+    let mut observe = |_| Flow::Continue(());
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
+    let out = HookPoint::block(1, Site::MlpOut);
+    assert_eq!(streamed.sae.writes().unwrap(), out);
+    assert!(streamed.last.fvu < 1.0, "{:?}", streamed.last);
+    let folder = tempfile::tempdir().unwrap();
+    // In the other order: they are found by name.
+    let store = captured_at(folder.path(), &both, &[out, hook], (Dtype::F32, false));
+    let stored = run_from_store(&spec, &store, &keeping, &mut observe).unwrap();
+    assert_eq!(stored.sae, streamed.sae);
+    let folder = tempfile::tempdir().unwrap();
+    let half = captured_with(folder.path(), &both, hook, (Dtype::F32, false));
+    let refused = run_from_store(&spec, &half, &keeping, &mut observe).unwrap_err();
+    assert!(
+        refused.to_string().contains("blocks.1.hook_mlp_out"),
+        "{refused}"
+    );
+    spec.hook_out = Some(hook);
+    let refused = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap_err();
+    assert!(refused.to_string().starts_with("hook_out: "), "{refused}");
 }
 
 #[test]

@@ -69,6 +69,7 @@ fn dictionary(spec: &Spec) -> Sae {
         w_dec,
         b_dec: uneven(&mut rng, 1, D).into_values(),
         selection: Selection::Relu,
+        transcoder: None,
         provenance: Provenance::default(),
     }
 }
@@ -87,9 +88,9 @@ fn activations(variant: Variant) -> Matrix {
 
 /// Reads some of the state by name, and writes some.
 #[derive(Default)]
-struct Peek {
+pub(super) struct Peek {
     write: Vec<(&'static str, Vec<f32>)>,
-    read: std::collections::BTreeMap<String, Vec<f32>>,
+    pub(super) read: std::collections::BTreeMap<String, Vec<f32>>,
 }
 
 impl Keep for Peek {
@@ -141,6 +142,8 @@ struct Fixed {
     main: Vec<Vec<usize>>,
     /// Pairs with a positive gate.
     gates: Vec<Vec<usize>>,
+    /// Multi-TopK's pairs.
+    second: Vec<Vec<usize>>,
     /// What activations are over pre-activations, pair by pair of `main`.
     factors: Vec<Vec<f64>>,
     aux: Vec<Vec<usize>>,
@@ -251,6 +254,10 @@ impl Fixed {
                 let held = |c: usize| f64::from(x[c]) - start.p[B_DEC + c];
                 loss += squared(&start.miss(&gates, held)) / DENOMINATOR;
             }
+            if !self.second.is_empty() {
+                let more: Vec<_> = self.second[i].iter().map(|f| (*f, at.pre(x, *f))).collect();
+                loss += 0.125 * squared(&at.miss(&more, target)) / DENOMINATOR;
+            }
             let help: Vec<_> = self.aux[i].iter().map(|f| (*f, at.pre(x, *f))).collect();
             if self.aux_denominator > 0.0 {
                 let miss = at.miss(&help, |c| self.error[i * D + c]);
@@ -360,7 +367,12 @@ fn ours(spec: &Spec) -> (Vec<f64>, Fixed, f64) {
         rows: &rows,
     };
     let x = alone(&from);
-    let forward = trainer(spec).forward(batch).unwrap();
+    let mut begun = trainer(spec);
+    let forward = begun.forward(batch).unwrap();
+    let second = begun
+        .rule
+        .second()
+        .map(|second| pairs(&second.latents, true));
     let (got, start, loss) = stepped(spec, batch);
     let at = Dictionary::of(&start, spec.decoder == Decoder::Free);
     let latents = &forward.latents;
@@ -387,6 +399,7 @@ fn ours(spec: &Spec) -> (Vec<f64>, Fixed, f64) {
         x,
         main: pairs(latents, true),
         gates: pairs(latents, false),
+        second: second.unwrap_or_default(),
         factors,
         aux,
         error: vec![],
@@ -493,7 +506,7 @@ fn check(spec: &Spec) {
 
 #[test]
 fn every_variants_gradients_are_those_of_its_loss() {
-    for variant in Variant::ALL {
+    for variant in Variant::ALL.iter().filter(|v| **v != Variant::Transcoder) {
         for decoder in [Decoder::Unit, Decoder::Free] {
             let mut spec = spec(*variant);
             spec.decoder = decoder;
@@ -516,6 +529,70 @@ fn every_penalty_of_jump_relu_and_both_readings_of_the_gradient_sae_are_covered(
     let mut spec = spec(Variant::Gradient);
     spec.gradient_values = GradientValues::Scores;
     check(&spec);
+}
+
+#[test]
+fn multi_topk_learns_from_both_codes() {
+    for decoder in [Decoder::Unit, Decoder::Free] {
+        let mut spec = spec(Variant::TopK);
+        (spec.multi_topk, spec.decoder) = (true, decoder);
+        check(&spec);
+        let fixed = ours(&spec).1;
+        let sizes = fixed.second.iter().zip(&fixed.main);
+        for (more, main) in sizes {
+            assert_eq!((main.len(), more.len() > 10), (4, true));
+            assert!(main.iter().all(|f| more.contains(f)));
+        }
+        // The code is that of TopK alone.
+        spec.multi_topk = false;
+        assert_eq!(ours(&spec).1.main, fixed.main);
+    }
+}
+
+/// A step's changes of Adam's first moments, from zero, are gradients over ten.
+fn moments(spec: &Spec, from: &Matrix) -> (Vec<f64>, crate::train::Report) {
+    let rows: Vec<u32> = (0..N as u32).collect();
+    let (mut trainer, mut after) = (trainer(spec), Peek::default());
+    let report = trainer.step(Batch { from, rows: &rows }, 1e-4).unwrap();
+    trainer.state(&mut after).unwrap();
+    let names = after.read.keys().filter_map(|name| name.strip_suffix(".m"));
+    let moments = names.map(|name| &after.read[&format!("{name}.m")]);
+    let all = moments.flat_map(|m| m.iter().map(|m| f64::from(*m) / 0.1));
+    (all.collect(), report)
+}
+
+#[test]
+fn the_gradient_of_all_parameters_is_cut_down_to_a_length() {
+    for variant in [
+        Variant::TopK,
+        Variant::JumpRelu,
+        Variant::Gated,
+        Variant::Matryoshka,
+    ] {
+        for decoder in [Decoder::Unit, Decoder::Free] {
+            let mut spec = spec(variant);
+            spec.decoder = decoder;
+            let from = activations(variant);
+            let (whole, report) = moments(&spec, &from);
+            assert_eq!(report.gradient_norm, None);
+            let length = squared(&whole).sqrt();
+            spec.clip = 0.5 * length;
+            let (cut, report) = moments(&spec, &from);
+            let said = report.gradient_norm.unwrap();
+            assert!(
+                (said / length - 1.0).abs() < 1e-4,
+                "{variant} {said} {length}"
+            );
+            assert!(report.clipped);
+            for (cut, whole) in cut.iter().zip(&whole) {
+                assert!((cut - 0.5 * whole).abs() < 1e-5 * length, "{variant}");
+            }
+            // A longer limit changes no bit.
+            spec.clip = 2.0 * length;
+            let (uncut, report) = moments(&spec, &from);
+            assert!(uncut == whole && !report.clipped);
+        }
+    }
 }
 
 /// The pairs that a step of `spec` keeps.

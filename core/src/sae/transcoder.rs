@@ -1,0 +1,157 @@
+//! Transcoders: dictionaries that read one hook and write another, as an MLP does.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Dunefsky, Chlenski and Nanda 2024, "Transcoders Find Interpretable LLM Feature Circuits" (arXiv 2406.11944); Paulo, Shabalin and Belrose 2025, "Transcoders Beat Sparse Autoencoders for Interpretability" (arXiv 2501.18823) on the skip connection |
+//! | rule in training | every positive pre-activation, or the `k · n` largest of a batch of `n` tokens, `transcoder_rule` |
+//! | rule at inference | the same, or everything above one threshold |
+//! | extra parameters | `w_skip`, if it has a skip connection |
+//! | losses | normalised squared error of what is written; an L1 penalty, or AuxK/32 |
+//! | other names | SAELens `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` |
+//!
+//! `pre = x · w_encᵀ + b_enc`, `ŷ = Σ acts · w_dec + b_dec + x · w_skipᵀ`: `b_dec` is the mean of another hook than `x`'s, so it is not subtracted.
+
+use rayon::prelude::*;
+
+use super::{Latents, Sae};
+use crate::dims::{Dims, Matrix};
+use crate::error::{Error, Result};
+use crate::ids::HookPoint;
+use crate::kernels::linear::rows_times;
+
+/// What a transcoder has beside a sparse autoencoder's parts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Transcoder {
+    /// Hook it writes; none in a file that does not say.
+    pub hook_out: Option<HookPoint>,
+    /// `[d_out, d]`: the skip connection.
+    pub w_skip: Option<Matrix>,
+}
+
+impl Transcoder {
+    /// Why `of` cannot be used where a dictionary is to reconstruct what it reads.
+    pub(super) fn refused(&self, of: &Sae) -> Error {
+        let name = |hook: Option<HookPoint>| {
+            hook.map_or_else(|| "an unnamed hook".to_owned(), |hook| hook.to_string())
+        };
+        Error::Unsupported {
+            what: format!(
+                "the transcoder {}, which reads {} and writes {}",
+                of.name,
+                name(of.provenance.hook),
+                name(self.hook_out)
+            ),
+            remedy: "this takes dictionaries that reconstruct what they read, umbra eval measures a transcoder".to_owned(),
+        }
+    }
+
+    /// That the parts of `of` and `x [n, d]` fit.
+    pub(super) fn check(&self, of: &Sae, x: &Matrix) -> Result<()> {
+        let dims = Dims::of("encode")
+            .bind("w_enc", &of.w_enc, "f d")?
+            .bind("b_enc", &of.b_enc, "f")?
+            .bind("w_dec", &of.w_dec, "f o")?
+            .bind("b_dec", &of.b_dec, "o")?
+            .bind("x", x, "n d")?;
+        match &self.w_skip {
+            Some(w_skip) => dims.bind("w_skip", w_skip, "o d").map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Sae {
+    /// The hook that it reconstructs: a transcoder's other hook, else the one that it reads.
+    pub fn writes(&self) -> Result<HookPoint> {
+        let Some(transcoder) = &self.transcoder else {
+            return self.reads();
+        };
+        transcoder.hook_out.ok_or_else(|| {
+            let what = format!(
+                "the transcoder {} does not say which hook it writes, add `hook_name_out` to the metadata of its cfg.json",
+                self.name
+            );
+            Error::setting("hook", what)
+        })
+    }
+
+    /// What it makes of `x [n, d]` by `latents`, its code: the reconstruction, or what a transcoder writes, the skip connection with it.
+    pub fn output(&self, x: &Matrix, latents: &Latents) -> Result<Matrix> {
+        let mut out = self.decode(latents)?;
+        if let Some(transcoder) = &self.transcoder {
+            transcoder.check(self, x)?;
+            if let Some(w_skip) = &transcoder.w_skip {
+                let skipped = rows_times(x, w_skip);
+                let pairs = out.values_mut().par_iter_mut().zip(skipped.values());
+                pairs.for_each(|(out, skipped)| *out += skipped);
+            }
+        }
+        Ok(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Site;
+    use crate::sae::{Provenance, Selection};
+
+    /// d = 2, d_out = 3, f = 2.
+    fn tiny() -> Sae {
+        Sae {
+            name: "tiny".to_owned(),
+            w_enc: Matrix::new(2, 2, vec![1.0, 0.0, 0.0, -1.0]).unwrap(),
+            b_enc: vec![0.5, 0.0],
+            w_dec: Matrix::new(2, 3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).unwrap(),
+            b_dec: vec![10.0, 20.0, 30.0],
+            selection: Selection::Relu,
+            transcoder: Some(Transcoder {
+                hook_out: Some(HookPoint::block(0, Site::MlpOut)),
+                w_skip: Some(Matrix::new(3, 2, vec![0.0, 0.0, 2.0, 0.0, 0.0, 3.0]).unwrap()),
+            }),
+            provenance: Provenance {
+                hook: Some(HookPoint::block(0, Site::MlpIn)),
+                ..Provenance::default()
+            },
+        }
+    }
+
+    #[test]
+    fn it_reads_x_itself_and_adds_the_skip_connection() {
+        let (sae, x) = (tiny(), Matrix::new(1, 2, vec![1.0, 2.0]).unwrap());
+        let latents = sae.encode(&x).unwrap();
+        // Pre-activations 1.5 and −2.
+        assert_eq!(
+            (latents.features.as_slice(), latents.acts[0]),
+            ([0].as_slice(), 1.5)
+        );
+        assert_eq!(sae.decode(&latents).unwrap().values(), [11.5, 20.0, 30.0]);
+        assert_eq!(
+            sae.output(&x, &latents).unwrap().values(),
+            [11.5, 22.0, 36.0]
+        );
+        assert_eq!(
+            (sae.width(), sae.bias_terms(0_usize.into())),
+            (2, (0.0, 0.5))
+        );
+    }
+
+    #[test]
+    fn it_is_refused_by_name_where_a_dictionary_is_to_reconstruct_what_it_reads() {
+        let mut sae = tiny();
+        let said = sae.hook().unwrap_err().to_string();
+        for word in ["tiny", "blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out"] {
+            assert!(said.contains(word), "{said}");
+        }
+        assert_eq!(sae.writes().unwrap(), HookPoint::block(0, Site::MlpOut));
+        sae.transcoder = Some(Transcoder::default());
+        assert!(
+            sae.writes()
+                .unwrap_err()
+                .to_string()
+                .contains("hook_name_out")
+        );
+        sae.b_dec.pop();
+        assert!(sae.encode(&Matrix::zeros(1, 2)).is_err());
+    }
+}
