@@ -146,3 +146,55 @@ fn parquet_is_a_corpus_of_text_or_of_rows() {
     ]);
     capture("null-id.parquet", &[]).refused(&["input_ids", "record 2", "null-id.parquet"]);
 }
+
+#[test]
+fn several_dictionaries_out_of_one_pass_are_those_that_train_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let also = [
+        "out=together/wide features=96 k=6 variant=batch-topk",
+        "out=together/early hook=blocks.0.hook_resid_post",
+    ];
+    write("run.toml", &toml("seed = 5\n"));
+    let train = |more: &[&str]| {
+        let words = ["train", "--config", "run.toml"];
+        umbra(folder.path(), &[words.as_slice(), more].concat())
+    };
+    let answer = train(&[
+        "--out",
+        "together/first",
+        "--also",
+        also[0],
+        "--also",
+        also[1],
+        "--json",
+    ]);
+    let answer = answer.done().json();
+    let all = answer["dictionaries"].as_array().unwrap();
+    assert_eq!(all.len(), 3, "{answer}");
+    assert_eq!(all[1]["variant"], "batch-topk");
+    train(&["--out", "alone/first"]).done();
+    let wide = ["--features", "96", "--k", "6", "--variant", "batch-topk"];
+    train(&[["--out", "alone/wide"].as_slice(), &wide].concat()).done();
+    train(&["--out", "alone/early", "--hook", "blocks.0.hook_resid_post"]).done();
+    for name in ["first", "wide", "early"] {
+        let bytes = |of: &str| {
+            let path = folder.path().join(of).join(name);
+            fs::read(path.join("sae_weights.safetensors")).unwrap()
+        };
+        assert!(bytes("together") == bytes("alone"), "{name}");
+    }
+    let listed = umbra(folder.path(), &["runs", "list", "together", "--json"]);
+    let listed = listed.done().json();
+    assert_eq!(listed["runs"].as_array().unwrap().len(), 3, "{listed}");
+
+    for (also, phrase) in [
+        ("k=3", "out=DIR"),
+        ("out=together/first", "two dictionaries"),
+        ("out=x seed=3", "seed"),
+        ("out=x nonsense=3", "nonsense"),
+        ("out=x k", "KEY=VALUE"),
+    ] {
+        train(&["--out", "together/first", "--also", also]).refused(&[phrase]);
+    }
+}

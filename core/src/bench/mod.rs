@@ -17,6 +17,7 @@ use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
+use crate::kernels::encode::Product;
 use crate::sae::Variant;
 use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer};
 
@@ -40,8 +41,8 @@ pub struct Settings {
     pub batch: usize,
     /// How active features are chosen.
     pub variant: Variant,
-    /// Candidates of the selection by the narrow product.
-    pub screened: bool,
+    /// What finds the candidates of the selection.
+    pub product: Product,
     /// Which rows Adam moves.
     pub adam: Adam,
     /// Share of the features that are dead, which AuxK then works on.
@@ -60,7 +61,7 @@ impl Default for Settings {
             k: 32,
             batch: 4_096,
             variant: Variant::TopK,
-            screened: false,
+            product: Product::Exact,
             adam: Adam::Exact,
             dead: 0.0,
             rounds: 7,
@@ -107,7 +108,7 @@ impl Settings {
         let mut spec = Spec::default_for(HookPoint::block(0, Site::ResidPost));
         (spec.variant, spec.features, spec.k) = (self.variant, self.features, self.k);
         (spec.batch, spec.seed) = (self.batch, self.seed);
-        (spec.screened, spec.adam) = (self.screened, self.adam);
+        (spec.product, spec.adam) = (self.product, self.adam);
         // Long enough that schedules stand still while steps are timed.
         spec.tokens = 1 << 40;
         let settled = (WARM_UP as u64 - 1) * self.batch as u64;

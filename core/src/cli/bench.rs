@@ -9,6 +9,7 @@ use super::{Console, Exit};
 use crate::Flow;
 use crate::bench::{self, Figures, Settings};
 use crate::error::{Error, Result};
+use crate::kernels::encode::Product;
 use crate::sae::Variant;
 use crate::train::Adam;
 
@@ -73,7 +74,11 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         k: args.k,
         batch: args.batch,
         variant: variant(&args.variant)?,
-        screened: args.screened,
+        product: if args.screened {
+            Product::Screened
+        } else {
+            Product::Exact
+        },
         dead: args.dead,
         rounds: args.rounds,
         ..Settings::default()
@@ -177,7 +182,7 @@ fn object(
         .collect();
     json!({
         "step_ms": ms(exact.step), "encoder_ms": ms(exact.encoder), "ratio": exact.ratio(), "peak_bytes": exact.peak_bytes,
-        "variant": settings.variant.name(), "gemm": exact.gemm, "screened": settings.screened,
+        "variant": settings.variant.name(), "gemm": exact.gemm, "screened": settings.product == Product::Screened,
         "lazy_step_ms": ms(lazy.step), "lazy_ratio": lazy.ratio(), "parameter_bytes": exact.parameter_bytes,
         "tokens_per_second": settings.batch as f64 / exact.step.as_secs_f64(), "products_ms": products, "phases_ms": phases,
         "l0": exact.l0, "aux_l0": exact.aux_l0, "threads": exact.threads, "d": settings.d, "features": settings.features, "k": settings.k,

@@ -1,5 +1,6 @@
 //! `umbra train`: a dictionary trained on one hook of a model, or on an activation store, saved as a SAELens folder. Ctrl-C saves it as it stands.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -61,6 +62,10 @@ pub(super) struct Args {
     /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them, and the run's records run.json and events.jsonl
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Another dictionary trained from the same pass of the model: KEY=VALUE… with out=DIR and what it has otherwise (hook and the settings of these flags, but
+    /// --tokens, --seed, --batch and --buffer); may be repeated
+    #[arg(long, value_name = "KEY=VALUE…", conflicts_with = "from")]
+    also: Vec<String>,
     /// TOML file of settings: each key is the name of one of these flags, with the flag's value (or a list where it takes several); flags given here win
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -157,28 +162,51 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(path) = &args.config {
         console.note(&format!("Settings are taken from {}", path.display()));
     }
-    let (spec, outcome) = match &args.store {
+    let mut trained = match &args.store {
         Some(folder) => from_store(args, folder, console)?,
         None => from_model(args, console)?,
     };
-    if outcome.stopped {
-        console.note(&format!(
-            "Stopped after {} of {} activations: the dictionary as it stands is saved{}",
-            outcome.tokens_seen,
-            spec.tokens,
-            if outcome.checkpoint.is_some() {
-                ", the same command with --resume goes on"
-            } else {
-                ""
-            }
-        ));
+    for one in &trained {
+        let outcome = &one.outcome;
+        if outcome.stopped {
+            console.note(&format!(
+                "Stopped after {} of {} activations: the dictionary as it stands is saved{}",
+                outcome.tokens_seen,
+                one.plan.spec.tokens,
+                if outcome.checkpoint.is_some() {
+                    ", the same command with --resume goes on"
+                } else {
+                    ""
+                }
+            ));
+        }
     }
-    console.answer(&object(args, &spec, &outcome), || table(args, &outcome))?;
-    Ok(if outcome.stopped {
-        Exit::Stopped
+    let stopped = trained.iter().any(|one| one.outcome.stopped);
+    let object = if args.also.is_empty() {
+        trained.pop().map(|one| (object(&one), table(&one)))
     } else {
-        Exit::Done
-    })
+        let all: Vec<Value> = trained.iter().map(object).collect();
+        let tables: Vec<String> = trained.iter().map(table).collect();
+        Some((json!({ "dictionaries": all }), tables.join("\n\n")))
+    };
+    if let Some((object, table)) = object {
+        console.answer(&object, || table)?;
+    }
+    Ok(if stopped { Exit::Stopped } else { Exit::Done })
+}
+
+/// A dictionary that is to be trained.
+#[derive(Debug)]
+struct Plan {
+    spec: Spec,
+    out: PathBuf,
+}
+
+/// One that was.
+#[derive(Debug)]
+struct Trained {
+    plan: Plan,
+    outcome: Outcome,
 }
 
 /// The hook asked for, else that of the dictionary to go on from. Read here and not by clap: one that does not exist is a failure (1), not wrong usage (2).
@@ -221,71 +249,152 @@ fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> 
     Ok(spec)
 }
 
-fn from_model(args: &Args, console: &Console) -> Result<(Spec, Outcome)> {
+/// The dictionary of the flags and those of --also.
+fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
+    let mut plans = vec![Plan {
+        spec: first,
+        out: args.out.clone(),
+    }];
+    for also in &args.also {
+        let plan = other(&plans[0].spec, also)?;
+        if plans.iter().any(|before| before.out == plan.out) {
+            let out = plan.out.display();
+            let what = format!("two dictionaries cannot both be written to {out}, give another");
+            return Err(Error::setting("--also", what));
+        }
+        plans.push(plan);
+    }
+    Ok(plans)
+}
+
+/// The first dictionary with what `text` has otherwise.
+fn other(first: &Spec, text: &str) -> Result<Plan> {
+    let wrong = |what: String| Error::setting("--also", what);
+    let pieces = shlex::split(text)
+        .ok_or_else(|| wrong(format!("`{text}` has a quotation mark without its pair")))?;
+    let (mut spec, mut out) = (first.clone(), None);
+    for piece in pieces {
+        let Some((key, value)) = piece.split_once('=') else {
+            return Err(wrong(format!("`{piece}` is not KEY=VALUE")));
+        };
+        match key.replace('-', "_").as_str() {
+            "out" => out = Some(PathBuf::from(value)),
+            "hook" => spec.hook = value.parse()?,
+            key if train::SHARED.contains(&key) => {
+                let what = "dictionaries that are trained together share it, leave it out";
+                return Err(wrong(format!("{key}: {what}")));
+            }
+            key => spec.set(key, value)?,
+        }
+    }
+    let out = out.ok_or_else(|| wrong(format!("`{text}` names no folder, give out=DIR")))?;
+    spec.validate()?;
+    Ok(Plan { spec, out })
+}
+
+fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
     let start = start(args, console)?;
     let (Some(hook), Some(model)) = (hook(args, start.as_ref())?, &args.model) else {
         let what = "name the hook to train on and the model, or a --store";
         return Err(Error::setting("--hook", what));
     };
-    let mut spec = spec(args, hook, start, console)?;
+    let mut plans = plans(args, spec(args, hook, start, console)?)?;
     let model = model.open(console)?;
-    model.width(hook)?;
-    model.width(spec.writes())?;
-    let rows = read(args, &model, &mut spec, console)?;
-    let keeping = keeping(args);
-    let outcome = recorded(args, &spec, model.name(), console, &mut |observe| {
-        train::run(&spec, &model, &rows, &keeping, observe)
-    })?;
-    Ok((spec, outcome))
+    for plan in &plans {
+        model.width(plan.spec.hook)?;
+        model.width(plan.spec.writes())?;
+    }
+    let (rows, facts) = read(args, &model, console)?;
+    for plan in &mut plans {
+        plan.spec.facts.extend(facts.clone());
+    }
+    let name = model.name().to_owned();
+    recorded(args, plans, &name, console, &mut |runs, observe| {
+        train::run_several(runs, &model, &rows, observe)
+    })
 }
 
-/// What is kept of the run beside its dictionary.
-fn keeping(args: &Args) -> Keeping {
+/// What is kept of a run beside its dictionary.
+fn keeping(args: &Args, out: &Path) -> Keeping {
     Keeping {
-        folder: Some(args.out.clone()),
+        folder: Some(out.to_path_buf()),
         every: args.checkpoint_every,
         resume: args.resume,
     }
 }
 
-/// What trains, given its observer.
-type Training<'a> = &'a mut dyn FnMut(&mut dyn FnMut(Event) -> Flow) -> Result<Outcome>;
+/// What hears the events of each run.
+type Observer<'a> = &'a mut dyn FnMut(usize, Event) -> Flow;
 
-/// Runs `train` with its progress shown, its records kept and its dictionary saved.
+/// What trains, given its runs and its observer.
+type Training<'a> =
+    &'a mut dyn FnMut(&[(Spec, Keeping)], Observer<'_>) -> Result<Vec<Result<Outcome>>>;
+
+/// Runs `train` with its progress shown, its records kept and its dictionaries saved. One that fails keeps none of the others from being saved.
 fn recorded(
     args: &Args,
-    spec: &Spec,
+    plans: Vec<Plan>,
     model: &str,
     console: &Console,
     train: Training<'_>,
-) -> Result<Outcome> {
-    let mut recorder = if args.resume {
-        keeping(args).check()?;
-        Recorder::resume(&args.out, spec, model)?
-    } else {
-        Recorder::begin(&args.out, spec, model)?
-    };
-    let mut bar = console.progress("Training", spec.tokens, "activations");
-    let trained = train(&mut |event| {
-        recorder.observe(&event);
-        show(event, &mut bar, console)
+) -> Result<Vec<Trained>> {
+    let mut recorders = Vec::new();
+    for plan in &plans {
+        recorders.push(if args.resume {
+            keeping(args, &plan.out).check()?;
+            Recorder::resume(&plan.out, &plan.spec, model)?
+        } else {
+            Recorder::begin(&plan.out, &plan.spec, model)?
+        });
+    }
+    let runs: Vec<(Spec, Keeping)> = (plans.iter())
+        .map(|plan| (plan.spec.clone(), keeping(args, &plan.out)))
+        .collect();
+    let in_all = plans.iter().map(|plan| plan.spec.tokens).sum();
+    let mut bar = console.progress("Training", in_all, "activations");
+    let mut seen = vec![0; plans.len()];
+    let outcomes = train(&runs, &mut |which, event| {
+        recorders[which].observe(&event);
+        let name = (plans.len() > 1).then(|| plans[which].out.display().to_string());
+        show(event, (which, name), &mut seen, &mut bar, console)
     });
     drop(bar);
+    let outcomes = match outcomes {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            for recorder in recorders {
+                // The error itself is what counts.
+                drop(recorder.end(Err(&error)));
+            }
+            return Err(error);
+        }
+    };
     let precision = match args.precision {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::F16 => Precision::F16,
     };
-    let saved = trained.and_then(|outcome| {
-        formats::save(&outcome.sae, &args.out, precision)?;
-        Ok(outcome)
-    });
-    let kept = recorder.end(saved.as_ref());
-    let outcome = saved?;
-    kept?;
-    Ok(outcome)
+    let mut all = Vec::new();
+    let mut first_error = None;
+    for ((plan, outcome), recorder) in plans.into_iter().zip(outcomes).zip(recorders) {
+        let saved = outcome.and_then(|outcome| {
+            formats::save(&outcome.sae, &plan.out, precision)?;
+            Ok(outcome)
+        });
+        let kept = recorder.end(saved.as_ref());
+        match saved.and_then(|outcome| kept.map(|()| outcome)) {
+            Ok(outcome) => all.push(Trained { plan, outcome }),
+            Err(error) => {
+                first_error.get_or_insert(error);
+            }
+        }
+    }
+    match first_error {
+        Some(error) => Err(error),
+        None => Ok(all),
+    }
 }
 
-fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Outcome)> {
+fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Trained>> {
     let start = start(args, console)?;
     let asked = hook(args, start.as_ref())?;
     let (store, notes) = Store::open(folder)?;
@@ -299,8 +408,10 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Ou
             return Err(Error::setting("--hook", what));
         }
     };
-    store.width(hook)?;
-    let mut spec = spec(args, hook, start, console)?;
+    let mut plans = plans(args, spec(args, hook, start, console)?)?;
+    for plan in &plans {
+        store.width(plan.spec.hook)?;
+    }
     if let Some(model) = &args.model {
         let there = store.about().processing;
         if model.process.is_some_and(|asked| asked != there) {
@@ -313,23 +424,22 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Ou
         store.check_model(&card.name, &card.fingerprint()?)?;
     }
     let about = store.about();
-    spec.facts.extend(about.corpus.clone());
     let facts = [
         ("model_sha256", about.model_sha256.as_str()),
         ("store_dtype", about.dtype.name()),
     ];
-    let facts = facts.into_iter();
-    spec.facts
-        .extend(facts.map(|(key, fact)| (key.to_owned(), Value::from(fact))));
-    let keeping = keeping(args);
-    let outcome = recorded(args, &spec, &about.model, console, &mut |observe| {
-        train::run_from_store(&spec, &store, &keeping, observe)
-    })?;
-    Ok((spec, outcome))
+    let facts = facts.map(|(key, fact)| (key.to_owned(), Value::from(fact)));
+    for plan in &mut plans {
+        plan.spec.facts.extend(about.corpus.clone());
+        plan.spec.facts.extend(facts.clone());
+    }
+    recorded(args, plans, &about.model, console, &mut |runs, observe| {
+        train::run_several_from_store(runs, &store, observe)
+    })
 }
 
-/// Rows to train on; what they are goes into the facts.
-fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Result<Rows> {
+/// Rows to train on, and what they are.
+fn read(args: &Args, model: &Model, console: &Console) -> Result<(Rows, BTreeMap<String, Value>)> {
     let offline = args.model.as_ref().is_some_and(|model| model.offline);
     let corpus = args.corpus.open(offline, console)?;
     let split = if args.no_split {
@@ -339,16 +449,27 @@ fn read(args: &Args, model: &Model, spec: &mut Spec, console: &Console) -> Resul
     };
     let corpus = args.corpus.part(&corpus, split.into(), console);
     let rows = args.corpus.rows(&corpus, model, console)?;
-    spec.facts
-        .extend(corpus_facts(&args.corpus, &corpus, split));
-    let model = model.fingerprint()?;
-    spec.facts.insert("model_sha256".to_owned(), model.into());
-    Ok(rows)
+    let mut facts: BTreeMap<String, Value> = corpus_facts(&args.corpus, &corpus, split)
+        .into_iter()
+        .collect();
+    facts.insert("model_sha256".to_owned(), model.fingerprint()?.into());
+    Ok((rows, facts))
 }
 
-fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
+/// Shows an event of run `which`, named where there are several; `seen` are the activations that each has seen.
+fn show(
+    event: Event,
+    (which, name): (usize, Option<String>),
+    seen: &mut [u64],
+    bar: &mut Progress<'_>,
+    console: &Console,
+) -> Flow {
+    let named = |text: &str| match &name {
+        Some(name) => format!("{name}: {text}"),
+        None => text.to_owned(),
+    };
     match event {
-        Event::Note(note) => console.note(&note),
+        Event::Note(note) => console.note(&named(&note)),
         Event::Progress(at) if at.step > 0 => {
             let figures = format!(
                 "loss {:.4} FVU {:.4} L0 {:.1} dead {:.1} %",
@@ -357,18 +478,19 @@ fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
                 at.l0,
                 100.0 * at.dead_fraction
             );
-            return bar.set(at.tokens_seen, &figures);
+            seen[which] = at.tokens_seen;
+            return bar.set(seen.iter().sum(), &named(&figures));
         }
-        Event::Progress(_) => return bar.set(0, "gathering activations"),
+        Event::Progress(_) => return bar.set(seen.iter().sum(), "gathering activations"),
         Event::Snapshot(_) => {}
     }
     console.flow()
 }
 
-fn object(args: &Args, spec: &Spec, outcome: &Outcome) -> Value {
+fn object(Trained { plan, outcome }: &Trained) -> Value {
     json!({
-        "out": args.out,
-        "variant": spec.variant.name(),
+        "out": plan.out,
+        "variant": plan.spec.variant.name(),
         "selection": outcome.sae.selection.describe(),
         "steps": outcome.last.step,
         "tokens_seen": outcome.tokens_seen,
@@ -383,10 +505,10 @@ fn object(args: &Args, spec: &Spec, outcome: &Outcome) -> Value {
     })
 }
 
-fn table(args: &Args, outcome: &Outcome) -> String {
+fn table(Trained { plan, outcome }: &Trained) -> String {
     let last = outcome.last;
     let mut lines = vec![
-        args.out.display().to_string(),
+        plan.out.display().to_string(),
         format!("selection   {}", outcome.sae.selection.describe()),
         format!("tokens seen {:>10}", outcome.tokens_seen),
         format!("L0          {:>10.3}  over the last steps", last.l0),

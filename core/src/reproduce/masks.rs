@@ -131,6 +131,7 @@ mod tests {
             w_dec: unit,
             b_dec: vec![0.0; 3],
             selection: Selection::Relu,
+            transcoder: None,
             provenance: Provenance::default(),
         };
         let x = Matrix::new(2, 3, vec![3.0, 2.0, 1.0, 5.0, -1.0, 4.0]).unwrap();

@@ -161,6 +161,7 @@ mod tests {
             w_dec: unit,
             b_dec: vec![0.0; 2],
             selection: Selection::TopK { k: 1 },
+            transcoder: None,
             provenance: Provenance::default(),
         };
         let x = Matrix::new(2, 2, vec![2.0, 1.0, 0.0, 3.0]).unwrap();

@@ -26,7 +26,7 @@ pub(crate) use buffer::Source;
 pub use checkpoint::Keeping;
 pub use event::{Event, Outcome, Progress};
 pub(crate) use run::run_from;
-pub use run::{run, run_from_store};
+pub use run::{SHARED, run, run_from_store, run_several, run_several_from_store};
 pub use settings::{Range, SETTINGS, Setting};
 pub use spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, Spec, TranscoderRule};
 pub use step::{Batch, Phases, Report, Trainer};

@@ -11,7 +11,7 @@ use super::metrics::Metrics;
 use super::schedule::Schedule;
 use super::spec::Spec;
 use super::step::{Batch, Trainer};
-use super::stream::{Origin, Stream};
+use super::stream::{Origin, Shared, Stream};
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::formats;
@@ -27,6 +27,8 @@ const SNAPSHOTS: u64 = 20;
 const LOOKS: u64 = 50;
 /// Activations that the start is measured on.
 const SAMPLE: usize = 8_192;
+/// Settings that runs have in common where they read together.
+pub const SHARED: &[&str] = &["tokens", "seed", "batch", "buffer"];
 /// The first of the random streams that resampling draws from.
 const RESAMPLING: u64 = 1 << 32;
 
@@ -39,16 +41,9 @@ pub fn run(
     keeping: &Keeping,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
-    let mut provenance = Provenance {
-        hook: Some(spec.hook),
-        model: model.name().to_owned(),
-        prepend_bos: Some(model.codec().bos().id.is_some()),
-        context: Some(rows.context()),
-        ..Provenance::default()
-    };
-    formats::name_processing(&mut provenance, model.processing());
-    let from = Origin::Model(model, rows);
-    run_on(spec, from, provenance, keeping, observe)
+    let one = [(spec.clone(), keeping.clone())];
+    let mut outcomes = run_several(&one, model, rows, &mut |_, event| observe(event))?;
+    outcomes.remove(0)
 }
 
 /// The same on the activations of `store`, without their model: what they are of goes into the dictionary's metadata.
@@ -58,16 +53,46 @@ pub fn run_from_store(
     keeping: &Keeping,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
+    let one = [(spec.clone(), keeping.clone())];
+    let mut outcomes = run_several_from_store(&one, store, &mut |_, event| observe(event))?;
+    outcomes.remove(0)
+}
+
+/// Trains several dictionaries (hooks, variants, widths) step by step in turn, each activation of which is computed once for all of them. Each becomes what
+/// it would alone, bit for bit: that takes one seed, batch, buffer and number of activations, which are refused otherwise. `observe` hears which run an
+/// event is of. A run that fails ends alone.
+pub fn run_several(
+    runs: &[(Spec, Keeping)],
+    model: &Model,
+    rows: &Rows,
+    observe: &mut dyn FnMut(usize, Event) -> Flow,
+) -> Result<Vec<Result<Outcome>>> {
+    let mut provenance = Provenance {
+        model: model.name().to_owned(),
+        prepend_bos: Some(model.codec().bos().id.is_some()),
+        context: Some(rows.context()),
+        ..Provenance::default()
+    };
+    formats::name_processing(&mut provenance, model.processing());
+    let from = Origin::Model(model, rows);
+    run_on(runs, from, &provenance, observe)
+}
+
+/// The same from a store.
+pub fn run_several_from_store(
+    runs: &[(Spec, Keeping)],
+    store: &Store,
+    observe: &mut dyn FnMut(usize, Event) -> Flow,
+) -> Result<Vec<Result<Outcome>>> {
     let about = store.about();
     let mut provenance = Provenance {
-        hook: Some(spec.hook),
         model: about.model.clone(),
         prepend_bos: Some(about.prepend_bos),
         context: Some(about.context),
         ..Provenance::default()
     };
     formats::name_processing(&mut provenance, about.processing);
-    run_on(spec, Origin::Store(store), provenance, keeping, observe)
+    run_on(runs, Origin::Store(store), &provenance, observe)
 }
 
 /// The same on any source of activations, kept nowhere.
@@ -85,31 +110,122 @@ pub(crate) fn run_from(
 }
 
 fn run_on(
-    spec: &Spec,
+    runs: &[(Spec, Keeping)],
     from: Origin<'_>,
-    provenance: Provenance,
-    keeping: &Keeping,
-    observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Outcome> {
-    spec.validate()?;
-    let mut stream = Stream::new(from, spec.hook, spec.seed)?;
-    match spec.variant {
-        Variant::Gradient => stream = stream.with_gradients(),
-        Variant::Transcoder => stream = stream.with_target(spec.writes())?,
-        _ => {}
+    provenance: &Provenance,
+    observe: &mut dyn FnMut(usize, Event) -> Flow,
+) -> Result<Vec<Result<Outcome>>> {
+    agree(runs)?;
+    let streams = runs.iter().map(|(spec, _)| {
+        spec.validate()?;
+        let stream = Stream::new(from, spec.hook, spec.seed)?;
+        match spec.variant {
+            Variant::Gradient => Ok(stream.with_gradients()),
+            Variant::Transcoder => stream.with_target(spec.writes()),
+            _ => Ok(stream),
+        }
+    });
+    let streams: Vec<Stream<'_>> = streams.collect::<Result<_>>()?;
+    let wants: Vec<_> = streams.iter().map(Stream::wants).collect();
+    let buffer = runs.iter().map(|(spec, _)| spec.buffer.max(2 * spec.batch));
+    let shared = Shared::new(from, &wants, buffer.max().unwrap_or_default());
+    let shared = (runs.len() > 1).then_some(&shared);
+    let mut going: Vec<Going<'_>> = runs
+        .iter()
+        .zip(streams)
+        .map(|((spec, keeping), stream)| {
+            Going::new(spec, keeping, stream.together(shared), provenance)
+        })
+        .collect();
+    for (i, going) in going.iter_mut().enumerate() {
+        going.announce(&mut |event| observe(i, event));
     }
-    let held = stream.activations();
-    let readings = spec.tokens as f64 / held as f64;
-    let note = format!(
-        "{} activations of {} from a text that holds {held}: it is read {readings:.1} times",
-        spec.tokens, spec.hook
-    );
-    let begun = observe(Event::Note(note));
-    let mut run = Run::new(spec, held, stream.width(), provenance).keeping(keeping.clone());
-    if begun.is_break() {
-        run.flow = begun;
+    while going.iter().any(|going| going.outcome.is_none()) {
+        for (i, going) in going.iter_mut().enumerate() {
+            going.advance(&mut |event| observe(i, event));
+        }
     }
-    run.finish(&mut stream, observe)
+    Ok((going.into_iter())
+        .filter_map(|going| going.outcome)
+        .collect())
+}
+
+/// That runs ask for the same activations in the same order.
+fn agree(runs: &[(Spec, Keeping)]) -> Result<()> {
+    let Some((first, _)) = runs.first() else {
+        return Err(Error::setting("runs", "there is nothing to train"));
+    };
+    for key in SHARED {
+        let value = first.get(key)?;
+        for (spec, _) in runs {
+            if spec.get(key)? != value {
+                let what = format!(
+                    "dictionaries that are trained together share it: {value} and {} differ",
+                    spec.get(key)?
+                );
+                return Err(Error::setting(*key, what));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// One of the runs that go on in turn.
+struct Going<'a> {
+    run: Option<Run<'a>>,
+    stream: Stream<'a>,
+    trainer: Option<Trainer>,
+    outcome: Option<Result<Outcome>>,
+}
+
+impl<'a> Going<'a> {
+    fn new(spec: &'a Spec, keeping: &Keeping, stream: Stream<'a>, provenance: &Provenance) -> Self {
+        let mut provenance = provenance.clone();
+        provenance.hook = Some(spec.hook);
+        let run = Run::new(spec, stream.activations(), stream.width(), provenance);
+        Self {
+            run: Some(run.keeping(keeping.clone())),
+            stream,
+            trainer: None,
+            outcome: None,
+        }
+    }
+
+    /// Says what is read.
+    fn announce(&mut self, observe: &mut dyn FnMut(Event) -> Flow) {
+        if let Some(run) = &mut self.run {
+            let held = self.stream.activations();
+            let readings = run.spec.tokens as f64 / held as f64;
+            let note = format!(
+                "{} activations of {} from a text that holds {held}: it is read {readings:.1} times",
+                run.spec.tokens, run.spec.hook
+            );
+            run.ask(observe, Event::Note(note));
+        }
+    }
+
+    /// One step, or the beginning, or the end.
+    fn advance(&mut self, observe: &mut dyn FnMut(Event) -> Flow) {
+        let Some(run) = &mut self.run else { return };
+        let more = match &mut self.trainer {
+            None => run.begin(&mut self.stream, observe).map(|trainer| {
+                self.trainer = Some(trainer);
+                true
+            }),
+            Some(trainer) => run.advance(trainer, &mut self.stream, observe),
+        };
+        match more {
+            Ok(true) => {}
+            Ok(false) => {
+                let ended = self.run.take().zip(self.trainer.take());
+                self.outcome = ended.map(|(run, trainer)| Ok(run.end(trainer, observe)));
+            }
+            Err(error) => {
+                (self.run, self.trainer) = (None, None);
+                self.outcome = Some(Err(error));
+            }
+        }
+    }
 }
 
 /// A run on any source of activations.
@@ -154,41 +270,53 @@ impl<'a> Run<'a> {
         observe: &mut dyn FnMut(Event) -> Flow,
     ) -> Result<Outcome> {
         let mut trainer = self.begin(source, observe)?;
-        let steps = self.metrics.steps();
+        while self.advance(&mut trainer, source, observe)? {}
+        Ok(self.end(trainer, observe))
+    }
+
+    /// One step; whether there was one to take.
+    fn advance(
+        &mut self,
+        trainer: &mut Trainer,
+        source: &mut dyn Source,
+        observe: &mut dyn FnMut(Event) -> Flow,
+    ) -> Result<bool> {
+        let (step, steps) = (self.metrics.now().step, self.metrics.steps());
+        if step >= steps || self.flow.is_break() {
+            return Ok(false);
+        }
         let snapshot_every = steps.div_ceil(SNAPSHOTS).max(1);
         let look_every = steps.div_ceil(LOOKS).max(1);
-        for step in self.metrics.now().step..steps {
-            let left = self.spec.tokens - trainer.tokens_seen();
-            self.refill(left, source, observe)?;
-            if self.flow.is_break() {
-                break;
-            }
-            let n = usize::try_from(left).map_or(self.spec.batch, |left| left.min(self.spec.batch));
-            let (from, rows) = self.buffer.draw(n);
-            let rate = self.schedule.rate(step, self.spec.resampled(step));
-            let batch = Batch { from, rows: &rows };
-            trainer.measure(step % look_every == 0 || step + 1 == steps);
-            let report = trainer
-                .step(batch, rate)
-                .map_err(|error| self.left(error))?;
-            let progress = self.metrics.count(&report, rate);
-            if let Some(note) = report.note {
-                self.ask(observe, Event::Note(note));
-            }
-            self.ask(observe, Event::Progress(progress));
-            let done = step + 1;
-            if done < steps && self.spec.resampled(done).is_some_and(|last| last == done) {
-                self.resample(&mut trainer, done, observe)?;
-            }
-            if self.keeping.every.is_some_and(|n| done % n.max(1) == 0) && done < steps {
-                self.write(&mut trainer)?;
-            }
-            if done % snapshot_every == 0 && done < steps {
-                let sae = self.sae(&trainer, progress);
-                self.ask(observe, Event::Snapshot(Arc::new(sae)));
-            }
+        let left = self.spec.tokens - trainer.tokens_seen();
+        self.refill(left, source, observe)?;
+        if self.flow.is_break() {
+            return Ok(false);
         }
-        Ok(self.end(trainer, observe))
+        let n = usize::try_from(left).map_or(self.spec.batch, |left| left.min(self.spec.batch));
+        let (from, rows) = self.buffer.draw(n);
+        let rate = self.schedule.rate(step, self.spec.resampled(step));
+        let batch = Batch { from, rows: &rows };
+        trainer.measure(step % look_every == 0 || step + 1 == steps);
+        let report = trainer
+            .step(batch, rate)
+            .map_err(|error| self.left(error))?;
+        let progress = self.metrics.count(&report, rate);
+        if let Some(note) = report.note {
+            self.ask(observe, Event::Note(note));
+        }
+        self.ask(observe, Event::Progress(progress));
+        let done = step + 1;
+        if done < steps && self.spec.resampled(done).is_some_and(|last| last == done) {
+            self.resample(trainer, done, observe)?;
+        }
+        if self.keeping.every.is_some_and(|n| done % n.max(1) == 0) && done < steps {
+            self.write(trainer)?;
+        }
+        if done % snapshot_every == 0 && done < steps {
+            let sae = self.sae(trainer, progress);
+            self.ask(observe, Event::Snapshot(Arc::new(sae)));
+        }
+        Ok(true)
     }
 
     /// Starts dead features anew from what the buffer holds, after `done` steps.

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::settings::{AUTO, SETTINGS, Setting};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
+use crate::kernels::encode::Product;
 use crate::sae::{Sae, Selection, Variant, Zipf};
 
 /// How JumpReLU charges active features.
@@ -126,8 +127,8 @@ pub struct Spec {
     pub decoder: Decoder,
     /// Which rows Adam moves.
     pub adam: Adam,
-    /// Whether a product of 16-bit integers finds the candidates of the selection.
-    pub screened: bool,
+    /// What finds the candidates of the selection.
+    pub product: Product,
     /// How activations are scaled.
     pub normalise: Normalise,
     /// Start `b_dec` at the geometric median instead of the mean.
@@ -185,7 +186,7 @@ impl Spec {
             levels: 4,
             decoder: Decoder::Unit,
             adam: Adam::Exact,
-            screened: false,
+            product: Product::Exact,
             normalise: Normalise::Dataset,
             geometric_median: true,
             buffer: 65_536,

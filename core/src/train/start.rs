@@ -11,7 +11,6 @@ use super::step::{AuxSettings, Trainer};
 use super::transcode::{Mapping, add, times};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
-use crate::kernels::encode::Product;
 use crate::kernels::linear::rows_times;
 use crate::kernels::residual::{Residual, residual};
 use crate::sae::{Provenance, Sae, Selection, Transcoder, Variant};
@@ -204,11 +203,7 @@ impl Trainer {
                     0.0
                 },
             },
-            product: if spec.screened {
-                Product::Screened
-            } else {
-                Product::Exact
-            },
+            product: spec.product,
             scale: 1.0,
             variance,
             dead: Dead::new(features, dead::limit(spec)),

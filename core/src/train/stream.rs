@@ -1,6 +1,9 @@
 //! Activations out of a model or a store: rows in a shuffled order, the first position of each left out. From an f32 store the same come in the same order
 //! as from the model it was captured from.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
+
 use super::buffer::Source;
 use crate::capture;
 use crate::corpus::Rows;
@@ -44,29 +47,6 @@ impl Origin<'_> {
         }
     }
 
-    /// `[n·t, d]` at two hooks out of one pass.
-    fn both(&self, hooks: [HookPoint; 2], chosen: &[usize]) -> Result<[Matrix; 2]> {
-        let [read, written] = hooks;
-        match self {
-            Self::Model(model, rows) => {
-                let mut all = capture::activations_at(model, rows, chosen, &hooks)?.into_iter();
-                Ok([(); 2].map(|()| all.next().unwrap_or_default()))
-            }
-            Self::Store(store) => Ok([
-                store.activations(read, chosen)?,
-                store.activations(written, chosen)?,
-            ]),
-        }
-    }
-
-    /// `[n·t, d]`.
-    fn activations(&self, hook: HookPoint, chosen: &[usize]) -> Result<Matrix> {
-        match self {
-            Self::Model(model, rows) => capture::activations(model, rows, chosen, hook),
-            Self::Store(store) => store.activations(hook, chosen),
-        }
-    }
-
     fn has_gradients(&self) -> bool {
         match self {
             Self::Model(..) => true,
@@ -74,15 +54,138 @@ impl Origin<'_> {
         }
     }
 
-    /// Of the summed next-token loss with respect to the same, `[n·t, d]`.
-    fn gradients(&self, hook: HookPoint, chosen: &[usize]) -> Result<Matrix> {
-        match self {
-            Self::Model(model, rows) => {
-                let mut all = capture::gradients_at(model, rows, chosen, &[hook])?;
-                Ok(all.pop().unwrap_or_default())
+    /// Each of `wants` of the rows `chosen`, `[n·t, d]`; all activations come out of one pass of a model, all gradients out of another.
+    fn read(&self, wants: &[Want], chosen: &[usize]) -> Result<Vec<Matrix>> {
+        let (model, rows) = match self {
+            Self::Model(model, rows) => (model, rows),
+            Self::Store(store) => {
+                let one = |want: &Want| match want {
+                    Want::Activation(hook) => store.activations(*hook, chosen),
+                    Want::Gradient(hook) => store.gradients(*hook, chosen),
+                };
+                return wants.iter().map(one).collect();
             }
-            Self::Store(store) => store.gradients(hook, chosen),
+        };
+        let hooks = |gradient: bool| -> Vec<HookPoint> {
+            let of_kind = wants.iter().filter(|want| want.is_gradient() == gradient);
+            of_kind.map(|want| want.hook()).collect()
+        };
+        let mut activations = capture::activations_at(model, rows, chosen, &hooks(false))?;
+        let mut gradients = match hooks(true).as_slice() {
+            [] => Vec::new(),
+            hooks => capture::gradients_at(model, rows, chosen, hooks)?,
+        };
+        activations.reverse();
+        gradients.reverse();
+        let in_order = wants.iter().map(|want| match want {
+            Want::Activation(_) => activations.pop().unwrap_or_default(),
+            Want::Gradient(_) => gradients.pop().unwrap_or_default(),
+        });
+        Ok(in_order.collect())
+    }
+}
+
+/// One table of a piece of the stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Want {
+    /// Activations of a hook.
+    Activation(HookPoint),
+    /// The gradient of the summed next-token loss with respect to them.
+    Gradient(HookPoint),
+}
+
+impl Want {
+    fn hook(self) -> HookPoint {
+        match self {
+            Self::Activation(hook) | Self::Gradient(hook) => hook,
         }
+    }
+
+    fn is_gradient(self) -> bool {
+        matches!(self, Self::Gradient(_))
+    }
+}
+
+/// One reading of an origin for several streams of one order: what one of them asks for is read for all, and held until each has had it.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    from: Origin<'a>,
+    /// Every table that any stream wants, and how many want it.
+    wants: Vec<(Want, usize)>,
+    held: RefCell<VecDeque<Piece>>,
+    most: usize,
+}
+
+/// Rows that were read, and each table with the number of streams that have not had it yet.
+#[derive(Debug)]
+struct Piece {
+    chosen: Vec<usize>,
+    tables: Vec<(Want, Matrix, usize)>,
+}
+
+impl<'a> Shared<'a> {
+    /// For streams that want `wants`, each of which fills a buffer of `buffer` activations.
+    pub(super) fn new(from: Origin<'a>, wants: &[Vec<Want>], buffer: usize) -> Self {
+        let mut counted: Vec<(Want, usize)> = Vec::new();
+        for want in wants.iter().flatten() {
+            match counted.iter_mut().find(|(other, _)| other == want) {
+                Some((_, count)) => *count += 1,
+                None => counted.push((*want, 1)),
+            }
+        }
+        let piece = PIECE * (from.context().max(2) - 1);
+        Self {
+            from,
+            wants: counted,
+            held: RefCell::default(),
+            // A stream fills its whole buffer before the next one begins to.
+            most: buffer.div_ceil(piece) + 2,
+        }
+    }
+
+    /// Pieces that some stream has not had yet.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.held.borrow().len()
+    }
+
+    fn read(&self, wants: &[Want], chosen: &[usize]) -> Result<Vec<Matrix>> {
+        let mut held = self.held.borrow_mut();
+        let there = |piece: &Piece, want: &Want| {
+            let has = |(other, _, left): &(Want, Matrix, usize)| other == want && *left > 0;
+            piece.chosen == chosen && piece.tables.iter().any(has)
+        };
+        let all_there = wants
+            .iter()
+            .all(|want| held.iter().any(|piece| there(piece, want)));
+        if !all_there {
+            let all: Vec<Want> = self.wants.iter().map(|(want, _)| *want).collect();
+            let tables = self.from.read(&all, chosen)?;
+            let tables = self.wants.iter().zip(tables);
+            let tables = tables.map(|((want, count), table)| (*want, table, *count));
+            held.push_back(Piece {
+                chosen: chosen.to_vec(),
+                tables: tables.collect(),
+            });
+            if held.len() > self.most {
+                held.pop_front();
+            }
+        }
+        let mut given = Vec::with_capacity(wants.len());
+        for want in wants {
+            let piece = held.iter_mut().find(|piece| there(piece, want));
+            let table = piece.and_then(|piece| piece.tables.iter_mut().find(|t| t.0 == *want));
+            if let Some((_, table, left)) = table {
+                *left -= 1;
+                given.push(if *left == 0 {
+                    std::mem::take(table)
+                } else {
+                    table.clone()
+                });
+            }
+        }
+        held.retain(|piece| piece.tables.iter().any(|(_, _, left)| *left > 0));
+        Ok(given)
     }
 }
 
@@ -90,6 +193,7 @@ impl Origin<'_> {
 #[derive(Debug)]
 pub(super) struct Stream<'a> {
     from: Origin<'a>,
+    shared: Option<&'a Shared<'a>>,
     hook: HookPoint,
     width: usize,
     order: Order,
@@ -109,6 +213,7 @@ impl<'a> Stream<'a> {
         }
         Ok(Self {
             from,
+            shared: None,
             hook,
             width,
             order: Order::shuffled(from.rows(), seed),
@@ -127,6 +232,23 @@ impl<'a> Stream<'a> {
     pub(super) fn with_target(mut self, hook: HookPoint) -> Result<Self> {
         self.target = Some((hook, self.from.width(hook)?));
         Ok(self)
+    }
+
+    /// Reading together with others.
+    pub(super) fn together(mut self, shared: Option<&'a Shared<'a>>) -> Self {
+        self.shared = shared;
+        self
+    }
+
+    /// The tables whose rows stand side by side in a piece.
+    pub(super) fn wants(&self) -> Vec<Want> {
+        let target = self.target.map(|(hook, _)| Want::Activation(hook));
+        let gradient = self.paired.then_some(Want::Gradient(self.hook));
+        let own = Want::Activation(self.hook);
+        [Some(own), target, gradient]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Activations of one reading.
@@ -160,16 +282,16 @@ impl Source for Stream<'_> {
                 ordinal(self.order.readings() + 1)
             ));
         }
+        let wants = self.wants();
         let chosen = self.order.next(PIECE);
-        let mut all = match self.target {
-            Some((hook, _)) => {
-                let [read, written] = self.from.both([self.hook, hook], chosen)?;
-                beside(&read, &written)?
-            }
-            None => self.from.activations(self.hook, chosen)?,
-        };
-        if self.paired {
-            all = beside(&all, &self.from.gradients(self.hook, chosen)?)?;
+        let mut tables = match self.shared {
+            Some(shared) => shared.read(&wants, chosen),
+            None => self.from.read(&wants, chosen),
+        }?
+        .into_iter();
+        let mut all = tables.next().unwrap_or_default();
+        for table in tables {
+            all = beside(&all, &table)?;
         }
         if let Origin::Store(store) = self.from {
             store.fetch_ahead(self.hook, self.order.coming(PIECE));

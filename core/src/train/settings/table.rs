@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::{AUTO, Range, Setting};
+use crate::kernels::encode::Product;
 use crate::sae::Variant;
 
 const PENALISED: &[Variant] = &[
@@ -539,8 +540,17 @@ pub const SETTINGS: &[Setting] = &[
         range: Range::Switch,
         auto: None,
         only: SCREENED,
-        get: |spec| spec.screened.to_string(),
-        set: |spec, text| parse(&mut spec.screened, text),
+        get: |spec| (spec.product == Product::Screened).to_string(),
+        set: |spec, text| {
+            let mut screened = false;
+            parse(&mut screened, text)?;
+            spec.product = if screened {
+                Product::Screened
+            } else {
+                Product::Exact
+            };
+            Some(())
+        },
     },
     Setting {
         key: "normalise",

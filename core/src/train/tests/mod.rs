@@ -4,5 +4,6 @@ mod care;
 mod gradients;
 mod runs;
 mod stores;
+mod together;
 mod transcoders;
 mod variants;

@@ -13,7 +13,7 @@ use crate::sae::Variant;
 use crate::store::{Description, Dtype, HookTensor, Store, Writer};
 use crate::train::{Event, Keeping, Outcome, Spec, run, run_from_store};
 
-fn model_and_rows() -> (Model, Rows) {
+pub(super) fn model_and_rows() -> (Model, Rows) {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
     let model = Model::open(&demo.join("model")).unwrap().0;
     let corpus = Corpus::open(&CorpusSpec {
@@ -37,7 +37,7 @@ fn captured_with(
     captured_at(folder, both, &[hook], how)
 }
 
-fn captured_at(
+pub(super) fn captured_at(
     folder: &Path,
     (model, rows): &(Model, Rows),
     hooks: &[HookPoint],

@@ -142,14 +142,12 @@ where
                 none,
                 false,
             );
-            for i in 0..count {
-                for token in 0..panel_rows {
-                    let value = pre.sum(i, token);
-                    let score = value * (1.0 + beta * along.sum(i, token).abs());
-                    let bar = sink.bars()[first_row + token];
-                    if score > bar || (score.is_nan() && bar.is_finite()) {
-                        sink.push(first_row + token, first + i, (score, value))?;
-                    }
+            for (i, token) in (0..count).flat_map(|i| (0..panel_rows).map(move |t| (i, t))) {
+                let value = pre.sum(i, token);
+                let score = value * (1.0 + beta * along.sum(i, token).abs());
+                let bar = sink.bars()[first_row + token];
+                if score > bar || (score.is_nan() && bar.is_finite()) {
+                    sink.push(first_row + token, first + i, (score, value))?;
                 }
             }
             Ok(())

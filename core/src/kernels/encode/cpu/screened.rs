@@ -305,6 +305,10 @@ fn packed(x: &[f32], d: usize, rounding: f32) -> (Vec<Pairs>, Vec<Tokens>) {
 }
 
 /// `rows` are `GROUP` rows of integers, `x` one panel.
+#[expect(
+    clippy::cast_ptr_alignment,
+    reason = "`Pairs` and `Sums` are aligned to 64 bytes"
+)]
 #[target_feature(enable = "avx2")]
 fn fill(into: &mut Sums, rows: &[i16], x: &[Pairs]) {
     let columns = x.len();
