@@ -41,11 +41,15 @@ fn a_transcoder_is_trained_measured_gone_on_from_and_refused_where_it_does_not_f
     let again = again["fvu"].as_f64().unwrap();
     assert!((again - fvu).abs() < 1e-3, "{again} {fvu}");
 
-    run(&format!("train MODEL TEXT --hook blocks.1.hook_resid_post {settings} --out s")).done();
+    run(&format!(
+        "train MODEL TEXT --hook blocks.1.hook_resid_post {settings} --out s"
+    ))
+    .done();
     run("train MODEL TEXT --from s --features 65 --tokens 256 --no-split --out v")
         .refused(&["features", "s has 64"]);
     run("train MODEL TEXT --from none --tokens 256 --no-split --out v").refused(&["none"]);
-    let answer = run("train MODEL TEXT --from s --tokens 256 --batch 256 --no-split --out v --json");
+    let answer =
+        run("train MODEL TEXT --from s --tokens 256 --batch 256 --no-split --out v --json");
     assert_eq!(answer.done().json()["variant"], "topk");
 }
 

@@ -169,7 +169,10 @@ fn every_architecture_computes_what_saelens_computed() {
         if let Some(w_skip) = sae.transcoder.as_mut().and_then(|to| to.w_skip.as_mut()) {
             w_skip.values_mut()[0] += 0.05;
             let off = difference(&codes(&sae, &recorded.x).1, &recorded.recon);
-            assert!(off > 1e-4, "{architecture}: a nudge of the skip connection passed");
+            assert!(
+                off > 1e-4,
+                "{architecture}: a nudge of the skip connection passed"
+            );
         }
     }
 }
