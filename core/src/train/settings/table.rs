@@ -252,7 +252,7 @@ pub const SETTINGS: &[Setting] = &[
         flag: "ema",
         label: "Averaged weights",
         help: "Rate of a moving average of all weights, which is then what is saved (0.999: about the last thousand steps); 0 saves the weights themselves",
-        unit: "of the average, each step",
+        unit: "",
         range: Range::Real {
             least: 0.0,
             most: 0.999_999,

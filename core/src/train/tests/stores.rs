@@ -137,7 +137,6 @@ fn a_store_of_two_hooks_trains_the_transcoder_that_its_model_trains() {
     let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
     let out = HookPoint::block(1, Site::MlpOut);
     assert_eq!(streamed.sae.writes().unwrap(), out);
-    assert!(streamed.last.fvu < 1.0, "{:?}", streamed.last);
     let folder = tempfile::tempdir().unwrap();
     // In the other order: they are found by name.
     let store = captured_at(folder.path(), &both, &[out, hook], (Dtype::F32, false));
