@@ -221,6 +221,7 @@ fn keeping(args: &Args) -> Keeping {
         folder: Some(args.out.clone()),
         every: args.checkpoint_every,
         resume: args.resume,
+        ..Keeping::default()
     }
 }
 
@@ -288,14 +289,7 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<(Spec, Ou
         store.check_model(&card.name, &card.fingerprint()?)?;
     }
     let about = store.about();
-    spec.facts.extend(about.corpus.clone());
-    let facts = [
-        ("model_sha256", about.model_sha256.as_str()),
-        ("store_dtype", about.dtype.name()),
-    ];
-    let facts = facts.into_iter();
-    spec.facts
-        .extend(facts.map(|(key, fact)| (key.to_owned(), Value::from(fact))));
+    spec.facts.extend(about.facts());
     let keeping = keeping(args);
     let outcome = recorded(args, &spec, &about.model, console, &mut |observe| {
         train::run_from_store(&spec, &store, &keeping, observe)
@@ -335,7 +329,7 @@ fn show(event: Event, bar: &mut Progress<'_>, console: &Console) -> Flow {
             return bar.set(at.tokens_seen, &figures);
         }
         Event::Progress(_) => return bar.set(0, "gathering activations"),
-        Event::Snapshot(_) => {}
+        Event::Snapshot(_) | Event::Firing(_) => {}
     }
     console.flow()
 }

@@ -18,7 +18,7 @@ mod stream;
 mod tests;
 
 pub use checkpoint::Keeping;
-pub use event::{Event, Outcome, Progress};
+pub use event::{Event, Firing, Outcome, Progress};
 pub use run::{run, run_from_store};
 pub use settings::{Range, SETTINGS, Setting};
 pub use spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, Spec};
