@@ -36,7 +36,7 @@ fn two_runs_from_one_file_are_listed_shown_and_compared() {
     assert_eq!(runs.len(), 2, "{list}");
     has_keys(
         &runs[0],
-        "run status begun_unix seconds model hook features k tokens_seen fvu l0 dead_fraction",
+        "run status begun_unix seconds model hook variant features k tokens_seen fvu l0 dead_fraction",
     );
     assert_eq!(
         (&runs[0]["status"], &runs[0]["tokens_seen"]),

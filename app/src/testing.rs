@@ -12,11 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
+use umbra_core::corpus::Rows;
 use umbra_core::dims::Matrix;
 use umbra_core::features::Summary;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Opening;
 use umbra_core::sae::{Provenance, Sae, Selection};
+use umbra_core::train::Spec;
 
 use crate::commands::{self, Command, Commands, Context};
 use crate::jobs::Jobs;
@@ -24,6 +26,8 @@ use crate::shell::dialogs::{Ask, Dialogs};
 use crate::shell::layout::Layout;
 use crate::state::catalogue::{DictionaryId, LoadedSae};
 use crate::state::features::Table;
+use crate::state::jobs::JobId;
+use crate::state::training::{Curves, Run, Source, Text, TextKey};
 use crate::state::{AppState, Event, Load, catalogue, features};
 use crate::theme;
 use crate::views::{View, ViewId};
@@ -141,6 +145,34 @@ pub fn sae(features: usize) -> Sae {
     }
 }
 
+/// A run named `z-0` that has just begun, on a text without rows.
+pub fn run(spec: Spec) -> Run {
+    let key = TextKey {
+        paths: vec![],
+        unwrap: false,
+        split: false,
+        model: PathBuf::new(),
+    };
+    let text = Text {
+        rows: Arc::new(Rows::default()),
+        phrase: String::new(),
+        fingerprint: String::new(),
+        documents: 0,
+    };
+    Run {
+        job: JobId(7),
+        name: "z-0".to_owned(),
+        folder: "saes/z-0".into(),
+        spec,
+        source: Source::Text(key, Arc::new(text)),
+        curves: Curves::default(),
+        ranking: None,
+        last: None,
+        notes: vec![],
+        ended: None,
+    }
+}
+
 /// A table with made-up scalars.
 pub fn table(dictionary: DictionaryId, features: usize) -> Table {
     let summary = |i: usize| Summary {
@@ -170,6 +202,9 @@ pub struct Desk {
     jobs: Jobs,
 }
 
+/// What to ask for once the state is as it says.
+pub type Then = (fn(&AppState) -> bool, Command);
+
 /// Answers every dialog with one path.
 #[derive(Debug)]
 pub struct Answer(pub Option<PathBuf>);
@@ -193,6 +228,11 @@ impl Desk {
 
     /// Carries out `command` and everything that follows from it, until nothing runs and nothing is called for.
     pub fn run(&mut self, command: impl Into<Command>) {
+        self.run_then(command, None);
+    }
+
+    /// The same, and `then` a second command as soon as the state is as it says, in the midst of what runs.
+    pub fn run_then(&mut self, command: impl Into<Command>, mut then: Option<Then>) {
         let until = Instant::now() + Duration::from_mins(1);
         let mut commands = Commands::default();
         commands.send(command);
@@ -215,6 +255,9 @@ impl Desk {
                 self.state.apply(event);
             }
             for command in self.jobs.asked() {
+                commands.send(command);
+            }
+            if let Some((_, command)) = then.take_if(|(when, _)| when(&self.state)) {
                 commands.send(command);
             }
             commands::follow(&self.state, &mut commands);

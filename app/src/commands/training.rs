@@ -1,33 +1,31 @@
-//! Training runs: the form, counting the text, the run itself, what follows it.
+//! Training runs: the form, counting the text, opening a store, starting a run and going on with one, past runs.
+
+mod past;
+#[cfg(test)]
+mod tests;
+mod work;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
+use umbra_core::bench;
 use umbra_core::corpus::{Corpus, CorpusSpec, Part};
 use umbra_core::error::Result;
-use umbra_core::formats::{self, Precision};
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
-use umbra_core::project::Project;
-use umbra_core::runs::Recorder;
-use umbra_core::sae::Sae;
-use umbra_core::train::{self, Spec};
+use umbra_core::store::Store;
+use umbra_core::train::{Keeping, Spec};
 
+use self::work::{Reads, Work};
 use super::{Commands, Context, dictionary};
-use crate::jobs::Worker;
 use crate::shell::dialogs::Ask;
-use crate::state::catalogue::{self, name_of};
-use crate::state::log::Notice;
-use crate::state::training::{Ended, Event as Training, Form, Text, TextKey};
+use crate::state::catalogue::name_of;
+use crate::state::training::{Curves, Ended, Event as Training, Form, Run, Source, Text, TextKey};
 use crate::state::{AppState, Event, Load, log};
 use crate::views::{ViewId, training::plan};
 
-/// Least time between two points of the curves: the window redraws with each.
-const REPORT: Duration = Duration::from_millis(100);
-
 /// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// The form was edited.
     Fill(Form),
@@ -35,12 +33,28 @@ pub enum Command {
     Preset(HookPoint),
     /// Ask for a text by the system's dialog.
     PickText,
+    /// Ask for an activation store by the system's dialog.
+    PickStore,
     /// Read and count the text of the form.
     CountText(TextKey),
+    /// Open the store of the form.
+    OpenStore(PathBuf),
+    /// Measure how long a training step of these sizes takes.
+    Measure(bench::Settings),
     /// Start the run that the form describes.
     Start,
     /// Stop the run; its dictionary is kept as it stands.
     Stop,
+    /// Go on with the run that ended, from its checkpoint.
+    GoOn,
+    /// List the runs that left records with the project.
+    ListPast(PathBuf),
+    /// Show the curves of a past run, or hide them.
+    TogglePast(PathBuf),
+    /// Read the curves of a past run.
+    ReadCurves(PathBuf),
+    /// Go on with a past run, from its checkpoint.
+    GoOnPast(PathBuf),
     /// Write a dictionary that could not be written.
     SaveAgain,
     /// Put a finished run away.
@@ -57,11 +71,31 @@ impl Command {
                 let ask = Ask::File("Choose a text to train on", &["txt", "jsonl", "parquet"]);
                 let form = context.state.training.form.clone();
                 context.ask(ask, move |path| {
-                    let text = Some(path);
-                    Self::Fill(Form { text, ..form }).into()
+                    let (text, store) = (Some(path), None);
+                    Self::Fill(Form {
+                        text,
+                        store,
+                        ..form
+                    })
+                    .into()
+                });
+            }
+            Self::PickStore => {
+                let ask = Ask::Folder("Choose an activation store to train on");
+                let form = context.state.training.form.clone();
+                context.ask(ask, move |folder| {
+                    let (text, store) = (None, Some(folder));
+                    Self::Fill(Form {
+                        text,
+                        store,
+                        ..form
+                    })
+                    .into()
                 });
             }
             Self::CountText(key) => count_text(context, key),
+            Self::OpenStore(folder) => open_store(context, folder),
+            Self::Measure(sizes) => measure(context, sizes),
             Self::Start => start(context),
             Self::Stop => {
                 if let Some(run) = context.state.training.running() {
@@ -69,14 +103,28 @@ impl Command {
                     context.commands.send(stop);
                 }
             }
+            Self::GoOn => go_on(context),
+            Self::ListPast(folder) => past::list(context, folder),
+            Self::TogglePast(folder) => past::toggle(context, &folder),
+            Self::ReadCurves(folder) => past::read(context, folder),
+            Self::GoOnPast(folder) => past::go_on(context, &folder),
             Self::SaveAgain => save_again(context),
             Self::Clear => context.apply(Event::Training(Training::Cleared)),
         }
     }
 }
 
-/// What the state calls for: nothing by itself; the screen asks for its text to be counted once it is shown.
-pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+/// What the state calls for: the curves of the past runs that are to be shown. Text and store are asked for by the screen, once it is shown.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    let past = &state.training.past;
+    let missing = past
+        .chosen
+        .iter()
+        .filter(|run| !past.curves.contains_key(*run));
+    for folder in missing {
+        commands.send(Command::ReadCurves(folder.clone()));
+    }
+}
 
 fn preset(context: &mut Context<'_>, hook: HookPoint) {
     if let HookPoint::Block(layer, site) = hook {
@@ -138,13 +186,41 @@ pub(super) fn read_text(key: &TextKey, model: &Model) -> Result<Text> {
     })
 }
 
-/// Everything a run needs.
-struct Work {
-    spec: Spec,
-    model: Arc<Model>,
-    text: Arc<Text>,
-    key: TextKey,
-    folder: PathBuf,
+fn open_store(context: &mut Context<'_>, folder: PathBuf) {
+    let event = |folder, load| Event::Training(Training::Store(folder, load));
+    context.apply(event(folder.clone(), Load::Loading));
+    let failed = folder.clone();
+    context.jobs.start_quiet(
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let (store, notes) = Store::open(&folder)?;
+            for note in notes.iter() {
+                worker.send(Event::Log(log::Event::Line(note.to_owned())));
+            }
+            worker.send(event(folder, Load::Ready(Arc::new(store))));
+            Ok(())
+        },
+    );
+}
+
+fn measure(context: &mut Context<'_>, sizes: bench::Settings) {
+    let event = |sizes, load| Event::Training(Training::Measured(sizes, load));
+    context.apply(event(sizes.clone(), Load::Loading));
+    let failed = sizes.clone();
+    context.jobs.start_or(
+        "Measure the speed of a training step",
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let figures = bench::train(&sizes, &mut |share| {
+                worker.progress((share * 100.0).round() as u64, 100, "percent")
+            })?;
+            let load = figures.map_or(Load::Absent, |figures| {
+                Load::Ready(sizes.batch as f64 / figures.step.as_secs_f64().max(1e-9))
+            });
+            worker.send(event(sizes, load));
+            Ok(())
+        },
+    );
 }
 
 fn start(context: &mut Context<'_>) {
@@ -153,32 +229,95 @@ fn start(context: &mut Context<'_>) {
     let (Some(spec), None) = (plan.spec, plan.refusal) else {
         return;
     };
-    let (Some(project), Some(model), Some(text), Some(key)) = (
-        state.project.open(),
-        state.model(),
-        state.training.text.ready(),
-        state.training.text_of.clone(),
-    ) else {
+    let (Some(project), Some(source)) = (state.project.open(), plan::source(state)) else {
         return;
     };
-    let name = free_name(&saes_folder(project), plan.name);
+    let name = free_name(&saes_folder(&project.folder), plan.name);
+    let keeping = Keeping {
+        folder: Some(saes_folder(&project.folder).join(&name)),
+        interval: plan.checkpoint,
+        ..Keeping::default()
+    };
+    begin(context, (spec, source, keeping), Curves::default());
+}
+
+/// Goes on with the run on screen. Where it failed, the learning rate of the form is taken: with the old one it would fail again.
+fn go_on(context: &mut Context<'_>) {
+    let state = &context.state;
+    let Some(run) = state.training.run.as_ref() else {
+        return;
+    };
+    let mut spec = run.spec.clone();
+    if let Some(Ended::Failed { .. }) = &run.ended {
+        spec.learning_rate = plan::read(&state.training.form).0.learning_rate;
+    }
+    let keeping = Keeping {
+        folder: Some(run.folder.clone()),
+        interval: plan::plan(state).checkpoint,
+        resume: true,
+        ..Keeping::default()
+    };
+    let (source, curves) = (run.source.clone(), run.curves.clone());
+    begin(context, (spec, source, keeping), curves);
+}
+
+/// Starts the job of a run; `curves` are those that it had before.
+fn begin(
+    context: &mut Context<'_>,
+    (spec, source, keeping): (Spec, Source, Keeping),
+    curves: Curves,
+) {
+    let state = &context.state;
+    if state.training.running().is_some() {
+        return;
+    }
+    let reads = match (&source, state.model()) {
+        (Source::Text(key, text), Some(loaded)) => {
+            Reads::Text(Arc::clone(&loaded.model), Arc::clone(text), key.clone())
+        }
+        (Source::Store(store), loaded) => {
+            let open = loaded.map(|loaded| Arc::clone(&loaded.model));
+            Reads::Store(Arc::clone(store), open)
+        }
+        (Source::Text(..), None) => {
+            return context.fail("Open the model first: the run reads its activations");
+        }
+    };
+    let Some(folder) = keeping.folder.clone() else {
+        return;
+    };
+    let name = name_of(&folder);
+    let left = Keeping {
+        resume: true,
+        ..keeping.clone()
+    };
     let work = Work {
         spec: spec.clone(),
-        model: Arc::clone(&model.model),
-        text: Arc::clone(text),
-        key,
-        folder: saes_folder(project).join(&name),
+        reads,
+        replaces: state.catalogue.by_folder(&folder).map(|there| there.id),
+        folder: folder.clone(),
+        keeping,
     };
     let job = context.jobs.start_or(
         format!("Train {name}"),
-        |why| Event::Training(Training::Ended(Ended::Failed(why))),
-        move |worker| train(worker, work),
+        move |why| {
+            let checkpoint = left.check().is_ok();
+            Event::Training(Training::Ended(Ended::Failed { why, checkpoint }))
+        },
+        move |worker| work::train(worker, work),
     );
-    context.apply(Event::Training(Training::Started {
+    context.apply(Event::Training(Training::Started(Box::new(Run {
         job,
         name,
-        spec: Box::new(spec),
-    }));
+        folder,
+        spec,
+        source,
+        curves,
+        ranking: None,
+        last: None,
+        notes: vec![],
+        ended: None,
+    }))));
 }
 
 /// `name`, or with a number behind it if a folder has it already.
@@ -192,88 +331,9 @@ fn free_name(folder: &Path, name: String) -> String {
         .unwrap_or(name)
 }
 
-/// Where a project keeps what it trained.
-pub fn saes_folder(project: &Project) -> PathBuf {
-    project.folder.join("saes")
-}
-
-fn train(worker: &Worker, mut work: Work) -> Result<()> {
-    let split = if work.key.split {
-        serde_json::json!({ "part": "train", "seed": 0 })
-    } else {
-        "all of the text".into()
-    };
-    work.spec.facts.extend([
-        ("corpus".to_owned(), work.text.phrase.clone().into()),
-        (
-            "corpus_sha256".to_owned(),
-            work.text.fingerprint.clone().into(),
-        ),
-        ("corpus_documents".to_owned(), work.text.documents.into()),
-        ("corpus_unwrapped".to_owned(), work.key.unwrap.into()),
-        ("split".to_owned(), split),
-        ("model_sha256".to_owned(), work.model.fingerprint()?.into()),
-    ]);
-    let total = work.spec.tokens;
-    let mut shown: Option<Instant> = None;
-    let keeping = train::Keeping::default();
-    let (spec, rows) = (&work.spec, &work.text.rows);
-    let mut recorder = Recorder::begin(&work.folder, spec, work.model.name())?;
-    let outcome = train::run(spec, &work.model, rows, &keeping, &mut |event| {
-        recorder.observe(&event);
-        match event {
-            train::Event::Note(note) => worker.send(Event::Training(Training::Note(note))),
-            train::Event::Progress(at) => {
-                let due = shown.is_none_or(|then| then.elapsed() >= REPORT);
-                if due || at.tokens_seen >= total {
-                    shown = (at.step > 0).then(Instant::now);
-                    worker.send(Event::Training(Training::Progress(at)));
-                    return worker.progress(at.tokens_seen, total, "activations");
-                }
-            }
-            _ => {}
-        }
-        worker.flow()
-    });
-    if let Err(error) = recorder.end(outcome.as_ref()) {
-        let what = format!("The run's record is not whole: {error}");
-        worker.send(Event::Log(log::Event::Show(Notice::failure(what))));
-    }
-    let outcome = outcome?;
-    let (sae, stopped) = (Arc::new(outcome.sae), outcome.stopped);
-    finish(worker, &sae, &work.folder, (outcome.tokens_seen, stopped));
-    Ok(())
-}
-
-/// Writes the dictionary and tells how it went; what was trained is never lost.
-fn finish(worker: &Worker, sae: &Arc<Sae>, folder: &Path, (tokens_seen, stopped): (u64, bool)) {
-    let saved = match folder.parent() {
-        Some(parent) => std::fs::create_dir_all(parent).map_err(|source| {
-            umbra_core::error::Error::io("cannot make the folder", parent, source)
-        }),
-        None => Ok(()),
-    };
-    let saved = saved.and_then(|()| formats::save(sae, folder, Precision::F32));
-    let folder = folder.to_path_buf();
-    let ended = match saved {
-        Ok(()) => {
-            let added = catalogue::Event::Added(folder.clone(), None);
-            worker.send(Event::Catalogue(added));
-            let done = Notice::success(format!("Trained {}", name_of(&folder)));
-            worker.send(Event::Log(log::Event::Show(done)));
-            Ended::Saved {
-                folder,
-                tokens_seen,
-                stopped,
-            }
-        }
-        Err(error) => Ended::Unsaved {
-            sae: Arc::clone(sae),
-            folder,
-            why: error.to_string(),
-        },
-    };
-    worker.send(Event::Training(Training::Ended(ended)));
+/// Where the project in `folder` keeps what it trained.
+fn saes_folder(folder: &Path) -> PathBuf {
+    folder.join("saes")
 }
 
 fn save_again(context: &mut Context<'_>) {
@@ -288,7 +348,7 @@ fn save_again(context: &mut Context<'_>) {
     context
         .jobs
         .start(format!("Save {}", run.name), move |worker| {
-            finish(worker, &sae, &folder, (seen, stopped));
+            work::finish(worker, &sae, (&folder, None), (seen, stopped, false));
             Ok(())
         });
 }

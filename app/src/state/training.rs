@@ -1,16 +1,27 @@
 //! The training form, the text it counts, and the run: its curves and how it ended. Folded once, here, from the run's events.
 
+mod past;
+mod ranking;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use umbra_core::bench;
 use umbra_core::corpus::Rows;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::sae::Sae;
+use umbra_core::store::Store;
 use umbra_core::train::{Progress, Spec};
 
 use super::jobs::JobId;
 use super::{AppState, Load};
+
+pub use past::{Event as PastEvent, Past, PastRuns};
+pub use ranking::Ranking;
+
+/// Minutes between two checkpoints unless a person says otherwise.
+pub const CHECKPOINT_MINUTES: &str = "10";
 
 /// What a person filled in. Settings hold only what differs from the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +34,10 @@ pub struct Form {
     pub name: Option<String>,
     /// Text; none: the project's training text.
     pub text: Option<PathBuf>,
+    /// Activation store to read in place of a model's activations on a text.
+    pub store: Option<PathBuf>,
+    /// Minutes between two checkpoints, as written.
+    pub checkpoint: String,
     /// Settings by key, as written.
     pub settings: BTreeMap<String, String>,
 }
@@ -34,6 +49,8 @@ impl Default for Form {
             site: Site::Z,
             name: None,
             text: None,
+            store: None,
+            checkpoint: CHECKPOINT_MINUTES.to_owned(),
             settings: BTreeMap::new(),
         }
     }
@@ -79,6 +96,15 @@ impl Text {
     }
 }
 
+/// What a run reads.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A model's activations on a text.
+    Text(TextKey, Arc<Text>),
+    /// Activations captured before.
+    Store(Arc<Store>),
+}
+
 /// Points of one curve: activations seen, value.
 pub type Points = Vec<[f64; 2]>;
 
@@ -101,6 +127,15 @@ pub struct Curves {
 const POINTS: usize = 20_000;
 
 impl Curves {
+    /// The curves of a run that was recorded.
+    pub fn of(points: &[Progress]) -> Self {
+        let mut curves = Self::default();
+        for at in points {
+            curves.push(at);
+        }
+        curves
+    }
+
     fn push(&mut self, at: &Progress) {
         let x = at.tokens_seen as f64;
         for (curve, value) in [
@@ -110,6 +145,8 @@ impl Curves {
             (&mut self.dead, at.dead_fraction),
             (&mut self.speed, at.tokens_per_second),
         ] {
+            // A run that goes on from a checkpoint does again what it had done beyond it.
+            curve.truncate(curve.partition_point(|before| before[0] < x));
             if value.is_finite() {
                 curve.push([x, value]);
             }
@@ -135,6 +172,8 @@ pub enum Ended {
         tokens_seen: u64,
         /// Whether a person stopped it.
         stopped: bool,
+        /// Whether a checkpoint is left to go on from.
+        checkpoint: bool,
     },
     /// The dictionary was trained but could not be written; it is kept here.
     Unsaved {
@@ -145,8 +184,23 @@ pub enum Ended {
         /// One sentence.
         why: String,
     },
-    /// One sentence.
-    Failed(String),
+    /// It broke off.
+    Failed {
+        /// One sentence.
+        why: String,
+        /// Whether a checkpoint is left to go on from.
+        checkpoint: bool,
+    },
+}
+
+impl Ended {
+    /// Whether the run can go on.
+    pub fn checkpoint(&self) -> bool {
+        match self {
+            Self::Saved { checkpoint, .. } | Self::Failed { checkpoint, .. } => *checkpoint,
+            Self::Unsaved { .. } => false,
+        }
+    }
 }
 
 /// A run.
@@ -156,10 +210,16 @@ pub struct Run {
     pub job: JobId,
     /// Name of the dictionary.
     pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
     /// What decided it.
     pub spec: Spec,
+    /// What it reads.
+    pub source: Source,
     /// The curves so far.
     pub curves: Curves,
+    /// How often its features fire.
+    pub ranking: Option<Arc<Ranking>>,
     /// The latest report of a step.
     pub last: Option<Progress>,
     /// Sentences it said.
@@ -191,8 +251,16 @@ pub struct TrainingState {
     pub text_of: Option<TextKey>,
     /// It, made ready.
     pub text: Load<Arc<Text>>,
+    /// The store asked for last.
+    pub store_of: Option<PathBuf>,
+    /// It, opened.
+    pub store: Load<Arc<Store>>,
     /// The running or last run.
     pub run: Option<Run>,
+    /// Runs that left records in the project's folders.
+    pub past: PastRuns,
+    /// How many activations a second a training step of these sizes takes on, without the model.
+    pub measured: Option<(bench::Settings, Load<f64>)>,
 }
 
 impl TrainingState {
@@ -209,23 +277,24 @@ pub enum Event {
     Form(Form),
     /// Text is being counted, is ready or failed.
     Text(TextKey, Load<Arc<Text>>),
-    /// A run began.
-    Started {
-        /// Its job.
-        job: JobId,
-        /// Name of the dictionary.
-        name: String,
-        /// What decides it.
-        spec: Box<Spec>,
-    },
+    /// A store is being opened, is open or failed.
+    Store(PathBuf, Load<Arc<Store>>),
+    /// A run began, or goes on with the curves that it had.
+    Started(Box<Run>),
     /// One more point of the curves.
     Progress(Progress),
+    /// How often features fire now.
+    Ranked(Arc<Ranking>),
     /// The run says something.
     Note(String),
     /// It ended.
     Ended(Ended),
     /// A finished run was put away.
     Cleared,
+    /// Something about past runs.
+    Past(PastEvent),
+    /// The speed of a step of these sizes is being measured, was or could not be.
+    Measured(bench::Settings, Load<f64>),
 }
 
 /// Carries out an event.
@@ -241,23 +310,33 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 training.text = load;
             }
         }
-        Event::Started { job, name, spec } => {
-            training.run = Some(Run {
-                job,
-                name,
-                spec: *spec,
-                curves: Curves::default(),
-                last: None,
-                notes: vec![],
-                ended: None,
-            });
+        Event::Store(folder, load) => {
+            if load.is_loading() {
+                training.store_of = Some(folder.clone());
+            }
+            if training.store_of.as_ref() == Some(&folder) {
+                // Where there is nothing to choose, nothing is left to be chosen.
+                if let Load::Ready(store) = &load
+                    && let [only] = store.about().hooks.as_slice()
+                    && let HookPoint::Block(layer, site) = only.hook
+                {
+                    (training.form.layer, training.form.site) = (layer.index(), site);
+                }
+                training.store = load;
+            }
         }
+        Event::Started(run) => training.run = Some(*run),
         Event::Progress(progress) => {
             if let Some(run) = &mut training.run
                 && progress.step > 0
             {
                 run.curves.push(&progress);
                 run.last = Some(progress);
+            }
+        }
+        Event::Ranked(ranking) => {
+            if let Some(run) = &mut training.run {
+                run.ranking = Some(ranking);
             }
         }
         Event::Note(note) => {
@@ -269,8 +348,11 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             if let Some(run) = &mut training.run {
                 run.ended = Some(ended);
             }
+            training.past.is_stale = true;
         }
         Event::Cleared => training.run = None,
+        Event::Past(event) => training.past.apply(event),
+        Event::Measured(sizes, load) => training.measured = Some((sizes, load)),
     }
 }
 
@@ -295,6 +377,21 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_goes_on_draws_over_what_it_does_again() {
+        let point = |step: u64, loss: f64| Progress {
+            step,
+            tokens_seen: step * 10,
+            loss,
+            ..Progress::default()
+        };
+        let first: Vec<Progress> = (1..=5).map(|step| point(step, 1.0)).collect();
+        let mut curves = Curves::of(&first);
+        curves.push(&point(4, 0.5));
+        let ends = [[10.0, 1.0], [20.0, 1.0], [30.0, 1.0], [40.0, 0.5]];
+        assert_eq!(curves.loss, ends);
+    }
+
+    #[test]
     fn time_left_follows_the_speed() {
         let mut state = AppState::default();
         let spec = Spec {
@@ -302,11 +399,7 @@ mod tests {
             ..Spec::default_for(HookPoint::block(0, Site::Z))
         };
         for event in [
-            Event::Started {
-                job: JobId(1),
-                name: "z0".to_owned(),
-                spec: Box::new(spec),
-            },
+            Event::Started(Box::new(crate::testing::run(spec))),
             Event::Progress(Progress {
                 step: 1,
                 tokens_seen: 200,

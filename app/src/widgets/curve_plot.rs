@@ -213,13 +213,8 @@ impl CurvePlot<'_> {
         };
         let mut y = frame.top() + 2.0;
         let mut write = |text: String, colour: Color32| {
-            names.boxed(
-                pos2(line + side, y),
-                anchor,
-                text,
-                colour,
-                theme.surface.panel,
-            );
+            let place = (pos2(line + side, y), anchor);
+            boxed(names.painter, place, text, (colour, theme.surface.panel));
             y += NAME_HEIGHT;
         };
         write(number::count(at[0].max(0.0) as u64), theme.ink.secondary);
@@ -250,15 +245,20 @@ impl Names<'_> {
         let font = FontId::monospace(size::CAPTION);
         self.painter.text(at, anchor, text, font, colour);
     }
+}
 
-    fn boxed(&self, at: Pos2, anchor: Align2, text: String, colour: Color32, fill: Color32) {
-        let font = FontId::monospace(size::CAPTION);
-        let galley = self.painter.layout_no_wrap(text, font, colour);
-        let rect: Rect = anchor.anchor_size(at, galley.size());
-        self.painter
-            .rect_filled(rect.expand2(vec2(3.0, 0.0)), 0.0, fill);
-        self.painter.galley(rect.min, galley, colour);
-    }
+/// Writes a caption over a plot, on a ground of its own so that lines do not cross it.
+pub(super) fn boxed(
+    painter: &Painter,
+    (at, anchor): (Pos2, Align2),
+    text: String,
+    (colour, fill): (Color32, Color32),
+) {
+    let font = FontId::monospace(size::CAPTION);
+    let galley = painter.layout_no_wrap(text, font, colour);
+    let rect: Rect = anchor.anchor_size(at, galley.size());
+    painter.rect_filled(rect.expand2(vec2(3.0, 0.0)), 0.0, fill);
+    painter.galley(rect.min, galley, colour);
 }
 
 /// The point of ascending `points` whose x is nearest.

@@ -2,6 +2,7 @@
 
 pub mod bars;
 pub mod curve_plot;
+pub mod density_histogram;
 pub mod empty_state;
 pub mod feature_chip;
 pub mod heat_map;
@@ -9,6 +10,7 @@ pub mod histogram;
 pub mod legend;
 pub mod matrix_map;
 pub mod number;
+pub mod rank_plot;
 pub mod settings_form;
 pub mod to_save;
 pub mod token_grid;

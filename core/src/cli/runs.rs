@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// One line a run, oldest first: status, hook, size, figures
+    /// One line a run, oldest first: status, hook, variant, size, figures
     List(Folders),
     /// Everything in the record of each run, figures with their definitions
     Show(Folders),
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 fn brief(path: &PathBuf, run: &Record) -> Value {
     json!({
         "run": path, "status": run.status, "begun_unix": run.begun_unix, "seconds": run.seconds, "model": run.model, "hook": run.hook,
-        "features": run.settings.get("features"), "k": run.settings.get("k"), "tokens_seen": run.tokens_seen,
+        "variant": run.settings.get("variant"), "features": run.settings.get("features"), "k": run.settings.get("k"), "tokens_seen": run.tokens_seen,
         "fvu": run.figure("fvu"), "l0": run.figure("l0"), "dead_fraction": run.figure("dead_fraction"),
     })
 }
@@ -68,6 +68,7 @@ fn list(found: &[(PathBuf, Record)]) -> String {
         "status",
         "begun (UTC)",
         "hook",
+        "variant",
         "features",
         "seen",
         "FVU",
@@ -85,6 +86,7 @@ fn list(found: &[(PathBuf, Record)]) -> String {
             run.status.to_string(),
             run.begun(),
             run.hook.clone(),
+            text(run.settings.get("variant").unwrap_or(&Value::Null)),
             text(run.settings.get("features").unwrap_or(&Value::Null)),
             run.tokens_seen.to_string(),
             figure("fvu"),

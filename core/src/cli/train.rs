@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use serde_json::{Value, json};
@@ -56,6 +57,9 @@ pub(super) struct Args {
     /// Write a checkpoint into the folder of --out every so many steps, besides the one on Ctrl-C; a finished run needs none and removes it
     #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
     checkpoint_every: Option<u64>,
+    /// Write one also when so many minutes have passed since the last
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
+    checkpoint_minutes: Option<u64>,
     /// Go on from the checkpoint in the folder of --out, as if the run had never stopped
     #[arg(long)]
     resume: bool,
@@ -319,6 +323,9 @@ fn keeping(args: &Args, out: &Path) -> Keeping {
     Keeping {
         folder: Some(out.to_path_buf()),
         every: args.checkpoint_every,
+        interval: args
+            .checkpoint_minutes
+            .map(|minutes| Duration::from_secs(60 * minutes)),
         resume: args.resume,
     }
 }
@@ -424,14 +431,8 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
         store.check_model(&card.name, &card.fingerprint()?)?;
     }
     let about = store.about();
-    let facts = [
-        ("model_sha256", about.model_sha256.as_str()),
-        ("store_dtype", about.dtype.name()),
-    ];
-    let facts = facts.map(|(key, fact)| (key.to_owned(), Value::from(fact)));
     for plan in &mut plans {
-        plan.spec.facts.extend(about.corpus.clone());
-        plan.spec.facts.extend(facts.clone());
+        plan.spec.facts.extend(about.facts());
     }
     recorded(args, plans, &about.model, console, &mut |runs, observe| {
         train::run_several_from_store(runs, &store, observe)
@@ -482,7 +483,7 @@ fn show(
             return bar.set(seen.iter().sum(), &named(&figures));
         }
         Event::Progress(_) => return bar.set(seen.iter().sum(), "gathering activations"),
-        Event::Snapshot(_) => {}
+        Event::Snapshot(_) | Event::Firing(_) => {}
     }
     console.flow()
 }

@@ -2,11 +2,13 @@
 //! writes; read back, listed and compared. Trains nothing itself.
 
 mod compare;
+mod curves;
 mod record;
 mod recorder;
 #[cfg(test)]
 mod tests;
 
 pub use self::compare::{Comparison, Line, compare};
-pub use self::record::{Figure, RECORD, Record, Status, find};
+pub use self::curves::curves;
+pub use self::record::{Figure, RECORD, Record, Status, find, list};
 pub use self::recorder::{EVENTS, Recorder};

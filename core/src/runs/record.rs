@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Notes, Result};
+use crate::train::{SETTINGS, Spec};
 use crate::whole_file;
 
 /// Name of the record in a run's folder.
@@ -138,6 +139,23 @@ impl Record {
         self.figures.get(name)?.get("value")?.as_f64()
     }
 
+    /// What decided it, read back: its hook, its settings, the facts of what it read.
+    pub fn spec(&self) -> Result<Spec> {
+        let mut spec = Spec::default_for(self.hook.parse()?);
+        // The variant first: which others count depends on it.
+        let given = |key: &str| self.settings.get(key).map(words);
+        if let Some(variant) = given("variant") {
+            spec.set("variant", &variant)?;
+        }
+        for setting in SETTINGS {
+            if let Some(value) = given(setting.key) {
+                spec.set(setting.key, &value)?;
+            }
+        }
+        spec.facts.extend(self.data.clone());
+        Ok(spec)
+    }
+
     /// When it began, as `2026-01-31 18:05` (UTC).
     pub fn begun(&self) -> String {
         let (days, seconds) = (self.begun_unix / 86_400, self.begun_unix % 86_400);
@@ -145,6 +163,13 @@ impl Record {
         let (hour, minute) = (seconds / 3_600, seconds / 60 % 60);
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
     }
+}
+
+/// A setting's value as it was given.
+fn words(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Year, month and day of a day since 1970-01-01.
@@ -167,9 +192,19 @@ fn date(days: u64) -> (u64, u64, u64) {
     (year, month as u64 + 1, left + 1)
 }
 
-/// The runs in `folders`: each of them, or the folders in it, oldest first. Records that cannot be read are left out, said in the notes; an error if there
-/// is no run at all.
+/// The runs in `folders` as by [`list`]; an error if there is none at all.
 pub fn find(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
+    let (found, notes) = list(folders)?;
+    if found.is_empty() {
+        let what = "holds no run that can be read, give a folder that umbra train wrote or one of several such";
+        let first = folders.first().cloned().unwrap_or_default();
+        return Err(Error::input(what, first));
+    }
+    Ok((found, notes))
+}
+
+/// The runs in `folders`: each of them, or the folders in it, oldest first. Records that cannot be read are left out, said in the notes.
+pub fn list(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
     let mut found = Vec::new();
     let mut notes = Notes::default();
     for folder in folders {
@@ -179,11 +214,6 @@ pub fn find(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
                 Err(error) => notes.add(format!("Left out: {error}")),
             }
         }
-    }
-    if found.is_empty() {
-        let what = "holds no run that can be read, give a folder that umbra train wrote or one of several such";
-        let first = folders.first().cloned().unwrap_or_default();
-        return Err(Error::input(what, first));
     }
     found.sort_by(|(a, one), (b, other)| (one.begun_unix, a).cmp(&(other.begun_unix, b)));
     Ok((found, notes))

@@ -141,6 +141,37 @@ fn a_run_that_goes_on_keeps_its_curves_and_its_beginning() {
 }
 
 #[test]
+fn curves_and_settings_are_read_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("a");
+    let mut spec = spec();
+    spec.set("variant", "mutual-choice").unwrap();
+    spec.set("zipf_tau", "0.25").unwrap();
+    spec.set("learning_rate", "0.0003").unwrap();
+    recorded(&at, &spec, 50, None).unwrap();
+    let points = curves(&at).unwrap();
+    let steps = |points: &[Progress]| points.iter().map(|at| at.step).collect::<Vec<_>>();
+    assert_eq!(steps(&points), (1..=10).map(|i| i * 5).collect::<Vec<_>>());
+    assert!(points[0].loss.is_nan() && points[0].fvu == 0.25);
+    assert_eq!(Record::read(&at).unwrap().spec().unwrap(), spec);
+    // Gone on from step 30, and killed in the middle of a line.
+    let mut recorder = Recorder::resume(&at, &spec, "gpt2").unwrap();
+    recorder.observe(&Event::Progress(Progress {
+        step: 35,
+        steps: 10_000,
+        ..Progress::default()
+    }));
+    drop(recorder);
+    let path = at.join(EVENTS);
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}{{\"event\":\"prog")).unwrap();
+    assert_eq!(steps(&curves(&at).unwrap()), [5, 10, 15, 20, 25, 30, 35]);
+    std::fs::write(&path, format!("no event\n{text}")).unwrap();
+    let said = curves(&at).unwrap_err().to_string();
+    assert!(said.contains("line 1") && said.contains(EVENTS), "{said}");
+}
+
+#[test]
 fn runs_are_compared_by_what_differs() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -10,6 +10,7 @@ mod matryoshka;
 mod mutual_choice;
 mod nearest;
 mod parts;
+mod rank_density;
 mod relu;
 pub(crate) mod rule;
 mod signed_topk;
@@ -32,6 +33,7 @@ use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
 
 pub use latents::Latents;
+pub use rank_density::{FittedLaw, RankDensity};
 pub use transcoder::Transcoder;
 pub use variant::Variant;
 
@@ -42,7 +44,7 @@ pub(crate) use gradient::{Gradient, mean_size};
 pub(crate) use jump_relu::{Charge, JumpRelu, Settings as JumpReluSettings};
 pub(crate) use matryoshka::Matryoshka;
 pub(crate) use mutual_choice::{Law, MutualChoice};
-pub(crate) use parts::Penalty;
+pub(crate) use parts::{Densities, Penalty};
 pub(crate) use relu::Relu;
 pub(crate) use signed_topk::SignedTopK;
 pub(crate) use topk::TopK;

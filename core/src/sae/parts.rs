@@ -140,24 +140,31 @@ impl Penalty {
     }
 }
 
-/// How often each feature fires: a moving average of its share of a batch's tokens.
+/// How often each feature fires: a moving average of its share of a batch's tokens, from 0.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Densities(pub(super) Vec<f64>);
+pub(crate) struct Densities(pub(crate) Vec<f64>);
 
 impl Densities {
-    pub(super) fn new(features: usize) -> Self {
+    pub(crate) fn new(features: usize) -> Self {
         Self(vec![0.0; features])
     }
 
-    pub(super) fn count(&mut self, latents: &Latents) {
+    pub(crate) fn count(&mut self, latents: &Latents) {
         let tokens = latents.rows().max(1) as f64;
         let mut counts = vec![0_u32; self.0.len()];
-        for feature in &latents.features {
-            counts[*feature as usize] += 1;
+        for (feature, act) in latents.features.iter().zip(&latents.acts) {
+            counts[*feature as usize] += u32::from(*act != 0.0);
         }
         for (density, count) in self.0.iter_mut().zip(counts) {
             *density += RATE * (f64::from(count) / tokens - *density);
         }
+    }
+
+    /// What they are once `batches` have been counted: an average that starts at 0 is too low by a factor that is the same for all.
+    pub(crate) fn corrected(&self, batches: u64) -> Vec<f64> {
+        let counted = 1.0 - (1.0 - RATE).powf(batches as f64);
+        let factor = if batches > 0 { 1.0 / counted } else { 0.0 };
+        self.0.iter().map(|density| density * factor).collect()
     }
 
     /// Features by falling density, the lower one first among equals.

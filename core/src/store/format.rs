@@ -136,6 +136,16 @@ pub struct Description {
     pub corpus: Map<String, Value>,
 }
 
+impl Description {
+    /// What is kept with a dictionary trained on the store: the text, the model's checksum, how activations were rounded.
+    pub fn facts(&self) -> Map<String, Value> {
+        let mut facts = self.corpus.clone();
+        facts.insert("model_sha256".to_owned(), self.model_sha256.clone().into());
+        facts.insert("store_dtype".to_owned(), self.dtype.name().into());
+        facts
+    }
+}
+
 /// A tensor of a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kind {

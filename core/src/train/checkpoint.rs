@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
@@ -29,6 +30,8 @@ pub struct Keeping {
     pub folder: Option<PathBuf>,
     /// Steps between two checkpoints; none: on stop alone.
     pub every: Option<u64>,
+    /// Time between two checkpoints, whatever the steps between them; none: by steps alone.
+    pub interval: Option<Duration>,
     /// Go on from the checkpoint there.
     pub resume: bool,
 }

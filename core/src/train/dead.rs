@@ -1,9 +1,11 @@
-//! Which features have been silent for so long that AuxK takes them up.
+//! When and how often features fire: which have been silent for so long that AuxK takes them up, and the density of each.
 
 use super::Spec;
+use super::event::Firing;
 use crate::error::Result;
-use crate::sae::Latents;
+use crate::ids::FeatureId;
 use crate::sae::state::Keep;
+use crate::sae::{Densities, Latents};
 
 /// A limit of Gao et al. 2024, for long runs.
 const LIMIT: u64 = 10_000_000;
@@ -15,12 +17,14 @@ pub(super) fn limit(spec: &Spec) -> u64 {
         .max(1)
 }
 
-/// When each feature was last active.
+/// When each feature was last active, and how often it is.
 #[derive(Debug, Clone)]
 pub(super) struct Dead {
     limit: u64,
     seen: u64,
     last: Vec<u64>,
+    batches: u64,
+    densities: Densities,
 }
 
 impl Dead {
@@ -30,12 +34,16 @@ impl Dead {
             limit,
             seen: 0,
             last: vec![0; features],
+            batches: 0,
+            densities: Densities::new(features),
         }
     }
 
     /// Counts a batch: features whose activation is not 0 fired.
     pub(super) fn count(&mut self, latents: &Latents) {
         self.seen += latents.rows() as u64;
+        self.batches += 1;
+        self.densities.count(latents);
         for (feature, act) in latents.features.iter().zip(&latents.acts) {
             if *act != 0.0 {
                 self.last[*feature as usize] = self.seen;
@@ -53,7 +61,17 @@ impl Dead {
     /// See [`Keep`].
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
         keep.number("seen", &mut self.seen)?;
-        keep.numbers("last_active", &mut self.last)
+        keep.numbers("last_active", &mut self.last)?;
+        keep.number("batches", &mut self.batches)?;
+        keep.reals("densities", &mut self.densities.0)
+    }
+
+    /// How often each feature fires lately, and which count as dead.
+    pub(super) fn firing(&self) -> Firing {
+        Firing {
+            densities: self.densities.corrected(self.batches),
+            dead: self.features().into_iter().map(FeatureId).collect(),
+        }
     }
 
     /// Silent for longer than the limit, ascending.
@@ -97,5 +115,24 @@ mod tests {
         dead.count(&batch(&[1, 2]));
         assert_eq!(dead.features(), [0]);
         assert_eq!(dead.seen(), 50);
+    }
+
+    #[test]
+    fn a_density_is_right_from_the_first_batch_on() {
+        let mut dead = Dead::new(3, 100);
+        assert_eq!(dead.firing().densities, [0.0; 3]);
+        for _ in 0..5 {
+            let mut latents = Latents::empty(0);
+            for features in [&[0, 1][..], &[0], &[0], &[0, 2]] {
+                latents.push_row(features, &vec![1.0; features.len()]);
+            }
+            *latents.acts.last_mut().unwrap() = 0.0;
+            dead.count(&latents);
+            let firing = dead.firing();
+            for (found, want) in firing.densities.iter().zip([1.0, 0.25, 0.0]) {
+                assert!((found - want).abs() < 1e-12, "{firing:?}");
+            }
+        }
+        assert_eq!(dead.firing().dead, []);
     }
 }

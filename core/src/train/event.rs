@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::ids::FeatureId;
 use crate::sae::Sae;
 
 /// One point of the curves.
@@ -37,6 +38,15 @@ pub struct Progress {
     pub learning_rate: f64,
 }
 
+/// How often each feature fires.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Firing {
+    /// `[f]`: share of a batch's tokens on which it is active, a moving average at rate 0.01 per step. It decides nothing.
+    pub densities: Vec<f64>,
+    /// Features silent for longer than the dead limit, ascending.
+    pub dead: Vec<FeatureId>,
+}
+
 /// What a run reports.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -47,6 +57,8 @@ pub enum Event {
     Progress(Progress),
     /// The dictionary as it stands, about every twentieth of the run, to be browsed while it trains.
     Snapshot(Arc<Sae>),
+    /// How often each feature fires: about every hundredth of the run, and at its end.
+    Firing(Arc<Firing>),
 }
 
 /// How a run ended.

@@ -24,7 +24,7 @@ mod transcode;
 
 pub(crate) use buffer::Source;
 pub use checkpoint::Keeping;
-pub use event::{Event, Outcome, Progress};
+pub use event::{Event, Firing, Outcome, Progress};
 pub(crate) use run::run_from;
 pub use run::{SHARED, run, run_from_store, run_several, run_several_from_store};
 pub use settings::{Range, SETTINGS, Setting};

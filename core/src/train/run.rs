@@ -1,6 +1,7 @@
 //! The run: buffer filled, steps taken, events sent, checkpoints written, the dictionary as it stands handed back.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -23,6 +24,8 @@ use crate::{Flow, VERSION};
 
 /// Snapshots in a run.
 const SNAPSHOTS: u64 = 20;
+/// Reports of how often features fire in a run.
+const FIRINGS: u64 = 100;
 /// Looks at the rule for later use in a run, where it is not the rule of training.
 const LOOKS: u64 = 50;
 /// Activations that the start is measured on.
@@ -236,6 +239,8 @@ pub(super) struct Run<'a> {
     metrics: Metrics,
     schedule: Schedule,
     keeping: Keeping,
+    /// Step of the checkpoint that there is, and when it was written; before there is one, when the run began.
+    kept: (Option<u64>, Instant),
     flow: Flow,
 }
 
@@ -253,6 +258,7 @@ impl<'a> Run<'a> {
             metrics: Metrics::new(steps),
             schedule: Schedule::new(peak, steps, spec.warmup, spec.decay),
             keeping: Keeping::default(),
+            kept: (None, Instant::now()),
             flow: Flow::Continue(()),
         }
     }
@@ -287,6 +293,7 @@ impl<'a> Run<'a> {
         }
         let snapshot_every = steps.div_ceil(SNAPSHOTS).max(1);
         let look_every = steps.div_ceil(LOOKS).max(1);
+        let firing_every = steps.div_ceil(FIRINGS).max(1);
         let left = self.spec.tokens - trainer.tokens_seen();
         self.refill(left, source, observe)?;
         if self.flow.is_break() {
@@ -309,8 +316,12 @@ impl<'a> Run<'a> {
         if done < steps && self.spec.resampled(done).is_some_and(|last| last == done) {
             self.resample(trainer, done, observe)?;
         }
-        if self.keeping.every.is_some_and(|n| done % n.max(1) == 0) && done < steps {
+        if self.is_due(done) && done < steps {
             self.write(trainer)?;
+        }
+        if done % firing_every == 0 && done < steps {
+            let firing = Arc::new(trainer.dead.firing());
+            self.ask(observe, Event::Firing(firing));
         }
         if done % snapshot_every == 0 && done < steps {
             let sae = self.sae(trainer, progress);
@@ -364,6 +375,7 @@ impl<'a> Run<'a> {
                 source.skip();
             }
             let note = format!("Going on after step {step} of {}", self.metrics.steps());
+            self.kept.0 = Some(step);
             self.ask(observe, Event::Note(note));
             return Ok(trainer);
         }
@@ -390,6 +402,8 @@ impl<'a> Run<'a> {
                 self.ask(observe, Event::Note(error.to_string()));
             }
         }
+        let firing = Arc::new(trainer.dead.firing());
+        self.ask(observe, Event::Firing(firing));
         let last = self.metrics.last();
         Outcome {
             sae: self.sae(&trainer, last),
@@ -406,7 +420,18 @@ impl<'a> Run<'a> {
         };
         let (provenance, step) = (self.provenance.clone(), self.metrics.now().step);
         let of = (self.spec, &provenance);
-        checkpoint::write(&place, of, step, &mut |keep| self.state(trainer, keep))
+        checkpoint::write(&place, of, step, &mut |keep| self.state(trainer, keep))?;
+        self.kept = (Some(step), Instant::now());
+        Ok(())
+    }
+
+    /// Whether a checkpoint is to be written after step `done`.
+    fn is_due(&self, done: u64) -> bool {
+        let Keeping {
+            every, interval, ..
+        } = self.keeping;
+        every.is_some_and(|n| done.is_multiple_of(n.max(1)))
+            || interval.is_some_and(|interval| self.kept.1.elapsed() >= interval)
     }
 
     fn state(&mut self, trainer: &mut Trainer, keep: &mut dyn Keep) -> Result<()> {
@@ -417,10 +442,8 @@ impl<'a> Run<'a> {
 
     /// A broken step's error, with the checkpoint that is left to go on from.
     fn left(&self, error: Error) -> Error {
-        let every = self.keeping.every.filter(|_| self.keeping.folder.is_some());
-        let last = every.map(|every| self.metrics.now().step / every.max(1) * every.max(1));
-        match (error, last) {
-            (Error::Numeric { what }, Some(last)) if last > 0 => Error::Numeric {
+        match (error, self.kept.0) {
+            (Error::Numeric { what }, Some(last)) => Error::Numeric {
                 what: format!(
                     "{what}; the checkpoint of step {last} is kept: --resume goes on from it"
                 ),

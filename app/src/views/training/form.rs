@@ -8,7 +8,7 @@ use super::plan::{self, Plan};
 use crate::commands::training::{Command, sites};
 use crate::commands::{Commands, opening};
 use crate::state::catalogue::name_of;
-use crate::state::training::Form;
+use crate::state::training::{CHECKPOINT_MINUTES, Form};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, space};
 use crate::widgets::settings_form::{Field, Kind, LABELS};
@@ -16,10 +16,13 @@ use crate::widgets::settings_form::{Field, Kind, LABELS};
 /// Settings that stand in the form; the others are under "More settings".
 const FIRST: [&str; 5] = ["variant", "features", "k", "tokens", "seed"];
 
-/// Entry of the text's list that opens the dialog.
+/// Entry of the source's list that asks for a text.
 const CHOOSE: &str = "Choose a file…";
 
-/// Entry of the text's list for the project's training text.
+/// Entry of the source's list that asks for a store.
+const CHOOSE_STORE: &str = "Choose an activation store…";
+
+/// Entry of the source's list for the project's training text.
 const PROJECT: &str = "Project's training text";
 
 /// Draws the form, the preflight and the start button.
@@ -28,7 +31,7 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
     ui.label(crate::theme::panel_title("New dictionary"));
     ui.add_space(space::CHIP);
     model_ui(ui, state, commands);
-    text_ui(ui, state, plan, commands);
+    source_ui(ui, state, plan, commands);
     hook_ui(ui, state, plan, commands);
     name_ui(ui, state, plan, commands);
     ui.add_space(space::CONTROL);
@@ -39,16 +42,18 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
         setting_ui(ui, state, plan, setting, commands);
     }
     let wrong = |s: &&Setting| !FIRST.contains(&s.key) && plan.errors.contains_key(s.key);
-    let open = all().any(|s| wrong(&s)).then_some(true);
+    let wrong = all().any(|s| wrong(&s)) || plan.errors.contains_key("checkpoint");
+    let open = wrong.then_some(true);
     CollapsingHeader::new("More settings")
         .open(open)
         .show_unindented(ui, |ui| {
+            checkpoint_ui(ui, state, plan, commands);
             for setting in all().filter(|s| !FIRST.contains(&s.key)) {
                 setting_ui(ui, state, plan, setting, commands);
             }
         });
     ui.add_space(space::CONTROL);
-    needs_ui(ui, state, plan);
+    needs_ui(ui, state, plan, commands);
     ui.add_space(space::CONTROL);
     start_ui(ui, plan, commands);
 }
@@ -72,6 +77,10 @@ fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                 ui.label(RichText::new(words).color(theme.failure))
                     .on_hover_text(why);
             }
+            Load::Absent if state.training.form.store.is_some() => {
+                let words = "none is needed for a store";
+                ui.label(RichText::new(words).color(theme.ink.secondary));
+            }
             Load::Absent => {
                 if ui.button("Open a model…").clicked() {
                     commands.send(opening::Command::Show(true));
@@ -90,17 +99,18 @@ fn label_cell(ui: &mut Ui, text: RichText, height: f32) {
     });
 }
 
-fn text_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
+fn source_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let form = &state.training.form;
-    let chosen = form.text.as_ref().map(|path| name_of(path));
+    let chosen = form.store.as_ref().or(form.text.as_ref());
+    let chosen = chosen.map(|path| name_of(path));
     let mut options = vec![PROJECT.to_owned()];
     options.extend(chosen.clone());
-    options.push(CHOOSE.to_owned());
+    options.extend([CHOOSE, CHOOSE_STORE].map(str::to_owned));
     let field = Field {
         key: "text",
-        label: "Text",
+        label: "Source",
         unit: "",
-        help: "What the model reads: the project's training text, or a file of which 5 % of the documents are left out for measuring",
+        help: "What the model reads: the project's training text, or a file of which 5 % of the documents are left out for measuring. Or activations that were captured before, of which no model is needed",
         default: PROJECT,
         kind: Kind::Choice(&options),
         error: plan.errors.get("text").map(String::as_str),
@@ -108,12 +118,14 @@ fn text_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) 
     let value = chosen.as_deref().unwrap_or(PROJECT);
     match field.ui(ui, value).as_deref() {
         Some(CHOOSE) => commands.send(Command::PickText),
+        Some(CHOOSE_STORE) => commands.send(Command::PickStore),
         Some(PROJECT) => {
-            let text = None;
+            let (text, store) = (None, None);
             fill(
                 commands,
                 Form {
                     text,
+                    store,
                     ..form.clone()
                 },
             );
@@ -124,7 +136,7 @@ fn text_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) 
 
 fn hook_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let form = &state.training.form;
-    let layers = state.model().map_or(1, |m| m.model.config().layers);
+    let layers = plan::layers(state);
     let options: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
     let field = Field {
         key: "layer",
@@ -190,6 +202,26 @@ fn name_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) 
     }
 }
 
+fn checkpoint_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
+    let form = &state.training.form;
+    let field = Field {
+        key: "checkpoint",
+        label: "Checkpoint every",
+        unit: "min",
+        help: "Writes what the run needs to go on beside its dictionary; 0: only when it is stopped. A run that was stopped or failed goes on as if it had never ended",
+        default: CHECKPOINT_MINUTES,
+        kind: Kind::Number,
+        error: plan.errors.get("checkpoint").map(String::as_str),
+    };
+    if let Some(checkpoint) = field.ui(ui, &form.checkpoint) {
+        let form = Form {
+            checkpoint,
+            ..form.clone()
+        };
+        fill(commands, form);
+    }
+}
+
 fn setting_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -235,7 +267,7 @@ fn setting_ui(
     }
 }
 
-fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan) {
+fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let secondary = Theme::of(ui).ink.secondary;
     for need in plan::needs(state, plan) {
         let row = ui.horizontal(|ui| {
@@ -246,6 +278,42 @@ fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan) {
     }
     if state.training.text.is_loading() {
         ui.label(caption("Counting the text…").color(secondary));
+    }
+    measure_ui(ui, state, plan, commands);
+}
+
+/// Where no run tells how long this one takes, its step can be measured.
+fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
+    let known = plan.spec.as_ref().and_then(|spec| plan::speed(state, spec));
+    let (None, Some(sizes)) = (known, plan::sizes(state, plan)) else {
+        return;
+    };
+    let measured = state.training.measured.as_ref();
+    let measured = measured.filter(|(then, _)| *then == sizes);
+    let load = measured.map(|(_, load)| load);
+    if load.is_some_and(|load| load.ready().is_some()) {
+        return;
+    }
+    ui.horizontal(|ui| {
+        let secondary = Theme::of(ui).ink.secondary;
+        label_cell(ui, caption("Time").color(secondary), space::CONTROL_ROW);
+        if load.is_some_and(Load::is_loading) {
+            ui.label(caption("Measuring…").color(secondary));
+            return;
+        }
+        let busy = state.training.running().is_some();
+        let help = "Takes a few steps of these sizes on made-up activations, some seconds long: the training step alone, without the model";
+        if ui
+            .add_enabled(!busy, Button::new("Measure speed"))
+            .on_hover_text(help)
+            .clicked()
+        {
+            commands.send(Command::Measure(sizes));
+        }
+    });
+    if let Some(why) = load.and_then(Load::failure) {
+        let text = caption(why).color(Theme::of(ui).failure);
+        ui.add(egui::Label::new(text).wrap());
     }
 }
 

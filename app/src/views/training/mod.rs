@@ -1,6 +1,9 @@
 //! How is the dictionary coming along?
 
+mod curves;
+mod firing;
 mod form;
+mod past;
 pub mod plan;
 mod run;
 #[cfg(test)]
@@ -10,7 +13,7 @@ use egui::{ScrollArea, Ui, vec2};
 
 use super::View;
 use crate::commands::{Commands, navigation, training};
-use crate::state::{AppState, Load};
+use crate::state::AppState;
 use crate::theme::{icons, space};
 use crate::views::ViewId;
 use crate::widgets::empty_state::empty_state;
@@ -37,7 +40,7 @@ impl View for TrainingView {
             return;
         }
         let plan = plan::plan(state);
-        ask_for_text(state, &plan, commands);
+        ask_for_what_is_missing(state, &plan, commands);
         let run_first = state.training.run.is_some();
         if ui.available_width() >= FORM + CURVES {
             beside_ui(ui, state, &plan, commands);
@@ -57,13 +60,26 @@ impl View for TrainingView {
     }
 }
 
-/// Once the screen is shown, the text that the form means is counted.
-fn ask_for_text(state: &AppState, plan: &plan::Plan, commands: &mut Commands) {
-    let Some(key) = &plan.key else {
-        return;
-    };
-    if state.model().is_some() && state.training.text_of.as_ref() != Some(key) {
+/// Once the screen is shown, the text that the form means is counted, its store is opened, and past runs are listed.
+fn ask_for_what_is_missing(state: &AppState, plan: &plan::Plan, commands: &mut Commands) {
+    let training = &state.training;
+    if let Some(key) = &plan.key
+        && state.model().is_some()
+        && training.text_of.as_ref() != Some(key)
+    {
         commands.send(training::Command::CountText(key.clone()));
+    }
+    if let Some(folder) = &plan.store
+        && training.store_of.as_ref() != Some(folder)
+    {
+        commands.send(training::Command::OpenStore(folder.clone()));
+    }
+    if let Some(project) = state.project.folder() {
+        let other = training.past.of.as_deref() != Some(project);
+        let stale = training.past.is_stale && training.running().is_none();
+        if other || stale {
+            commands.send(training::Command::ListPast(project.to_path_buf()));
+        }
     }
 }
 
@@ -93,13 +109,8 @@ fn beside_ui(ui: &mut Ui, state: &AppState, plan: &plan::Plan, commands: &mut Co
 }
 
 fn curves_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    if let Some(run) = &state.training.run {
-        return run::run_ui(ui, state, run, commands);
+    match &state.training.run {
+        Some(run) => run::run_ui(ui, state, run, commands),
+        None => past::past_ui(ui, state, commands),
     }
-    let text = if matches!(state.catalogue.model, Load::Ready(_)) {
-        "The curves of a run stand here: loss, FVU, L0, dead features, speed"
-    } else {
-        "The curves of a run stand here once a model is open"
-    };
-    empty_state(ui, icons::CHART_LINE_UP, text, None);
 }

@@ -2,21 +2,16 @@
 
 use egui::{Button, Label, ProgressBar, RichText, Ui, vec2};
 
+use super::curves::{Overlay, curves_ui};
+use super::firing::firing_ui;
 use super::plan::span;
 use crate::commands::training::Command;
 use crate::commands::{Commands, dictionary, navigation};
-use crate::state::training::{Ended, Points, Run};
+use crate::state::training::{Ended, Run};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, panel_title, space};
 use crate::views::ViewId;
-use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::number;
-
-/// Height of one plot.
-const PLOT: f32 = 148.0;
-
-/// Width from which plots stand in two columns.
-const TWO_COLUMNS: f32 = 560.0;
 
 /// Draws the run.
 pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
@@ -29,7 +24,12 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Co
         ui.add(Label::new(caption(note).color(secondary)).wrap());
     }
     ui.add_space(space::CONTROL);
-    curves_ui(ui, run);
+    let alone = [Overlay {
+        name: &run.name,
+        curves: &run.curves,
+    }];
+    curves_ui(ui, &alone);
+    firing_ui(ui, run.ranking.as_deref());
 }
 
 fn head_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
@@ -95,6 +95,7 @@ fn ended_ui(ui: &mut Ui, state: &AppState, ended: &Ended, commands: &mut Command
             folder,
             tokens_seen,
             stopped,
+            ..
         } => {
             let how = if *stopped { "Stopped" } else { "Finished" };
             let seen = number::count(*tokens_seen);
@@ -103,7 +104,7 @@ fn ended_ui(ui: &mut Ui, state: &AppState, ended: &Ended, commands: &mut Command
                 folder.display()
             );
             ui.add(Label::new(sentence).wrap());
-            follow_ups_ui(ui, state, folder, commands);
+            follow_ups_ui(ui, state, (folder, ended.checkpoint()), commands);
         }
         Ended::Unsaved { why, .. } => {
             let title = "The dictionary was trained but not written";
@@ -112,18 +113,48 @@ fn ended_ui(ui: &mut Ui, state: &AppState, ended: &Ended, commands: &mut Command
                 commands.send(Command::SaveAgain);
             }
         }
-        Ended::Failed(why) => {
+        Ended::Failed { why, checkpoint } => {
             crate::widgets::empty_state::failure_line(ui, "The run failed", why);
-            clear_ui(ui, commands);
+            ui.horizontal(|ui| {
+                if *checkpoint {
+                    let help =
+                        "Goes on from its last checkpoint, with the learning rate of the form";
+                    go_on_ui(ui, help, commands);
+                }
+                clear_ui(ui, commands);
+            });
         }
     }
 }
 
-fn follow_ups_ui(ui: &mut Ui, state: &AppState, folder: &std::path::Path, commands: &mut Commands) {
+fn go_on_ui(ui: &mut Ui, help: &str, commands: &mut Commands) {
+    let button = ui.button(format!("{}  Go on", icons::PLAY));
+    if named(button.on_hover_text(help), "Go on").clicked() {
+        commands.send(Command::GoOn);
+    }
+}
+
+fn follow_ups_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (folder, checkpoint): (&std::path::Path, bool),
+    commands: &mut Commands,
+) {
+    let go_on = |ui: &mut Ui, commands: &mut Commands| {
+        if checkpoint {
+            let help = "Goes on from where it was stopped, as if it had never been";
+            go_on_ui(ui, help, commands);
+        }
+    };
     let Some(dictionary) = state.catalogue.by_folder(folder) else {
-        return clear_ui(ui, commands);
+        ui.horizontal(|ui| {
+            go_on(ui, commands);
+            clear_ui(ui, commands);
+        });
+        return;
     };
     ui.horizontal_wrapped(|ui| {
+        go_on(ui, commands);
         let loaded = dictionary.load.ready().is_some();
         let evaluate = Button::new(format!("{}  Evaluate", icons::GAUGE));
         let ready = loaded && !dictionary.evaluation.is_loading();
@@ -169,123 +200,19 @@ fn clear_ui(ui: &mut Ui, commands: &mut Commands) {
     }
 }
 
-/// A curve: its plot's title, its name, its points, its numbers.
-struct Curve<'a> {
-    title: &'static str,
-    name: &'static str,
-    points: &'a Points,
-    format: fn(f64) -> String,
-    colour: Option<egui::Color32>,
-}
-
-fn curves_ui(ui: &mut Ui, run: &Run) {
-    let theme = Theme::of(ui);
-    let curves = [
-        Curve {
-            title: "Loss (share of variance)",
-            name: "Loss",
-            points: &run.curves.loss,
-            format: number::number,
-            colour: None,
-        },
-        Curve {
-            title: "FVU (share of variance)",
-            name: "FVU",
-            points: &run.curves.fvu,
-            format: number::number,
-            colour: Some(theme.error),
-        },
-        Curve {
-            title: "L0 (features per token)",
-            name: "L0",
-            points: &run.curves.l0,
-            format: number::number,
-            colour: Some(theme.activation),
-        },
-        Curve {
-            title: "Dead (share of features)",
-            name: "Dead",
-            points: &run.curves.dead,
-            format: number::percent,
-            colour: None,
-        },
-        Curve {
-            title: "Speed (activations per second)",
-            name: "Speed",
-            points: &run.curves.speed,
-            format: number::number,
-            colour: None,
-        },
-    ];
-    let columns = if ui.available_width() >= TWO_COLUMNS {
-        2
-    } else {
-        1
-    };
-    let width = (ui.available_width() - (columns - 1) as f32 * space::GROUP) / columns as f32;
-    let group = ui.scope_id().with("curves");
-    let mut neutral = 0;
-    for row in curves.chunks(columns) {
-        ui.horizontal_top(|ui| {
-            ui.spacing_mut().item_spacing.x = space::GROUP;
-            for curve in row {
-                let colour = curve.colour.unwrap_or_else(|| {
-                    neutral += 1;
-                    theme.series(neutral - 1)
-                });
-                ui.allocate_ui(vec2(width, PLOT), |ui| {
-                    ui.set_width(width);
-                    curve_ui(ui, curve, colour, group);
-                });
-            }
-        });
-    }
-}
-
-fn curve_ui(ui: &mut Ui, curve: &Curve<'_>, colour: egui::Color32, group: egui::Id) {
-    ui.vertical(|ui| {
-        ui.label(caption(curve.title).color(Theme::of(ui).ink.secondary));
-        let series = [Series {
-            name: curve.name,
-            colour,
-            points: curve.points,
-        }];
-        let plot = CurvePlot {
-            name: curve.name,
-            y: "",
-            x: "Activations seen",
-            series: &series,
-            height: PLOT - 20.0,
-            group: Some(group),
-            format: curve.format,
-        };
-        plot.ui(ui);
-    });
-}
-
 #[cfg(test)]
 mod tests {
     use umbra_core::ids::{HookPoint, Site};
     use umbra_core::train::{Progress, Spec};
 
     use super::*;
-    use crate::state::jobs::JobId;
-    use crate::state::training::Curves;
 
     #[test]
     fn the_standing_says_how_far_how_fast_how_long() {
-        let mut run = Run {
-            job: JobId(0),
-            name: "z-0".to_owned(),
-            spec: Spec {
-                tokens: 1_000_000,
-                ..Spec::default_for(HookPoint::block(0, Site::Z))
-            },
-            curves: Curves::default(),
-            last: None,
-            notes: vec![],
-            ended: None,
-        };
+        let mut run = crate::testing::run(Spec {
+            tokens: 1_000_000,
+            ..Spec::default_for(HookPoint::block(0, Site::Z))
+        });
         assert_eq!(standing(&run), "Gathering activations…");
         run.last = Some(Progress {
             tokens_seen: 400_000,

@@ -4,15 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use umbra_core::ids::{HookPoint, Site};
+use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::models::Opening;
-use umbra_core::train::{Progress, Spec};
+use umbra_core::train::{Firing, Progress, Spec};
 
 use crate::commands::{dictionary, training};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
-use crate::state::jobs::JobId;
-use crate::state::training::{Ended, Event as Training};
+use crate::state::training::{Curves, Ended, Event as Training, Past, PastEvent, Ranking};
 use crate::state::{AppState, Event, Load};
 use crate::testing;
 use crate::views::ViewId;
@@ -24,11 +23,8 @@ fn running() -> AppState {
         tokens: 1_000,
         ..Spec::default_for(HookPoint::block(0, Site::Z))
     };
-    state.apply(Event::Training(Training::Started {
-        job: JobId(7),
-        name: "z-0".to_owned(),
-        spec: Box::new(spec),
-    }));
+    let run = testing::run(spec);
+    state.apply(Event::Training(Training::Started(Box::new(run))));
     for step in 1..=4 {
         state.apply(Event::Training(Training::Progress(Progress {
             step,
@@ -64,10 +60,15 @@ fn a_finished_run_offers_what_follows() {
         folder,
         tokens_seen: 400,
         stopped: true,
+        checkpoint: true,
     })));
     let mut harness = testing::harness(ViewId::Training, state);
     harness.get_by_label_contains("Stopped after 400 activations");
     assert!(harness.query_by_label("Stop").is_none());
+    harness.get_by_label("Go on").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert!(sent.contains(&training::Command::GoOn.into()), "{sent:?}");
     for (words, command) in [
         ("Evaluate", dictionary::Command::Evaluate(DictionaryId(0))),
         (
@@ -148,4 +149,132 @@ fn the_form_shows_the_settings_of_the_chosen_variant_alone() {
     assert!(!shown(&relu, "Active per token"));
     assert!(shown(&relu, "Sparsity weight"));
     assert!(!shown(&relu, "Levels"));
+}
+
+#[test]
+fn densities_are_shown_by_rank_beside_the_law_and_as_a_histogram() {
+    let mut state = running();
+    let densities: Vec<f64> = (0..200).map(|rank| 0.4 / (f64::from(rank) + 3.0)).collect();
+    let firing = |densities: Vec<f64>| Firing {
+        densities,
+        dead: vec![FeatureId(199)],
+    };
+    let harness = testing::harness(ViewId::Training, running());
+    harness.get_by_label_contains("follow after the first hundredth");
+    let mut low = densities.clone();
+    low[195..].fill(1e-6);
+    let ranking = Arc::new(Ranking::of(&firing(low), 0.5));
+    state.apply(Event::Training(Training::Ranked(ranking)));
+    let harness = testing::harness(ViewId::Training, state);
+    harness.get_by_label_contains("Density by rank: 13.3");
+    harness.get_by_label("Features by density: 199 fire, 1 dead");
+    harness.get_by_label_contains("Zipf law, α ");
+    harness.get_by_label("5 of 200 below 0.5 × the law");
+}
+
+/// A past run as its record has it.
+fn past(name: &str, status: &str, checkpoint: bool) -> Past {
+    let figure = |value: f64| serde_json::json!({ "value": value, "definition": "" });
+    let record = serde_json::json!({
+        "format": "umbra-run", "version": 1, "umbra_version": "0.1.0", "status": status, "problem": null, "begun_unix": 1_000_000, "seconds": 12.0,
+        "device": "CPU", "model": "gpt2", "hook": "blocks.0.attn.hook_z", "tokens_seen": 1_000,
+        "settings": { "variant": "topk", "k": 24, "batch": 256, "tokens": 1_000, "seed": 0 }, "data": { "corpus": "tales" },
+        "figures": { "l0": figure(24.0), "fvu": figure(0.2), "dead_fraction": figure(0.01) },
+    });
+    Past {
+        folder: Path::new("saes").join(name),
+        name: name.to_owned(),
+        record: serde_json::from_value(record).unwrap(),
+        checkpoint,
+    }
+}
+
+/// Two past runs; the curves of those named are shown.
+fn with_past(shown: &[&str]) -> AppState {
+    let mut state = testing::with_model();
+    let list = vec![past("z-1", "stopped", true), past("z-0", "finished", false)];
+    let of = Path::new("mine").to_path_buf();
+    let points: Vec<Progress> = (1..=4)
+        .map(|step| Progress {
+            step,
+            tokens_seen: step * 100,
+            fvu: 0.5 / step as f64,
+            ..Progress::default()
+        })
+        .collect();
+    let chosen: Vec<_> = shown
+        .iter()
+        .map(|name| Path::new("saes").join(name))
+        .collect();
+    let mut events = vec![
+        PastEvent::List(of.clone(), Load::Loading),
+        PastEvent::List(of, Load::Ready(Arc::new(list))),
+        PastEvent::Chosen(chosen.clone()),
+    ];
+    for folder in chosen {
+        let curves = Arc::new(Curves::of(&points));
+        events.push(PastEvent::Curves(folder, Load::Ready(curves)));
+    }
+    for event in events {
+        state.apply(Event::Training(Training::Past(event)));
+    }
+    state
+}
+
+#[test]
+fn past_runs_are_listed_and_a_click_asks_for_their_curves() {
+    let mut harness = testing::harness(ViewId::Training, with_past(&[]));
+    harness.get_by_label("Past runs");
+    harness.get_by_label("Run z-0, finished").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let toggle = training::Command::TogglePast("saes/z-0".into());
+    assert!(sent.contains(&toggle.into()), "{sent:?}");
+    assert!(harness.query_by_label("Go on").is_none());
+}
+
+#[test]
+fn one_past_run_shows_its_curves_and_why_it_cannot_go_on_and_two_lie_over_one_another() {
+    let harness = testing::harness(ViewId::Training, with_past(&["z-1"]));
+    harness.get_by_label("FVU: FVU 0.125");
+    let go_on = harness.get_by_label("Go on");
+    assert!(go_on.accesskit_node().is_disabled());
+    harness.get_by_label_contains("Choose tales as source first");
+    let harness = testing::harness(ViewId::Training, with_past(&["z-1", "z-0"]));
+    harness.get_by_label("FVU: z-1 0.125, z-0 0.125");
+    assert!(harness.query_by_label("Go on").is_none());
+}
+
+#[test]
+fn a_failed_run_goes_on_where_a_checkpoint_is_left() {
+    for checkpoint in [true, false] {
+        let mut state = running();
+        state.apply(Event::Training(Training::Ended(Ended::Failed {
+            why: "the loss became NaN".to_owned(),
+            checkpoint,
+        })));
+        let harness = testing::harness(ViewId::Training, state);
+        harness.get_by_label_contains("the loss became NaN");
+        assert_eq!(harness.query_by_label("Go on").is_some(), checkpoint);
+    }
+}
+
+#[test]
+fn the_speed_can_be_measured_and_is_said_to_be_of_the_step_alone() {
+    let mut state = testing::with_model();
+    let plan = super::plan::plan(&state);
+    let sizes = super::plan::sizes(&state, &plan).unwrap();
+    let mut harness = testing::harness(ViewId::Training, testing::with_model());
+    harness.get_by_label("Measure speed").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let measure = training::Command::Measure(sizes.clone());
+    assert!(sent.contains(&measure.into()), "{sent:?}");
+    state.apply(Event::Training(Training::Measured(
+        sizes,
+        Load::Ready(5_000.0),
+    )));
+    let harness = testing::harness(ViewId::Training, state);
+    assert!(harness.query_by_label("Measure speed").is_none());
+    harness.get_by_label_contains("(5000 per second)");
 }

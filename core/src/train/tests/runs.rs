@@ -243,12 +243,19 @@ fn a_resumed_run_equals_one_that_never_stopped() {
             (spec.ema, spec.clip, spec.multi_topk) = (0.95, 0.02, true);
             spec.resample_every = Some(45);
         }
-        let whole = train(&spec, &mut Planted::new(60, 24), &mut go_on).unwrap();
+        let mut fired = None;
+        let whole = train(&spec, &mut Planted::new(60, 24), &mut |event| {
+            if let Event::Firing(firing) = event {
+                fired = Some(firing);
+            }
+            Flow::Continue(())
+        });
+        let whole = whole.unwrap();
         let root = tempfile::tempdir().unwrap();
         let mut keeping = Keeping {
             folder: Some(root.path().to_path_buf()),
             every: Some(100),
-            resume: false,
+            ..Keeping::default()
         };
         // Killed after 110 steps: what was done since the checkpoint of step 100 is lost.
         let mut killed = Planted::new(60, 24);
@@ -271,10 +278,12 @@ fn a_resumed_run_equals_one_that_never_stopped() {
         assert!(first.unwrap().stopped);
         std::fs::write(&state, taken.unwrap()).unwrap();
         keeping.resume = true;
-        let mut notes = vec![];
+        let (mut notes, mut fired_then) = (vec![], None);
         let resumed = keep(&spec, &mut Planted::new(60, 24), &keeping, &mut |event| {
-            if let Event::Note(note) = event {
-                notes.push(note);
+            match event {
+                Event::Note(note) => notes.push(note),
+                Event::Firing(firing) => fired_then = Some(firing),
+                _ => {}
             }
             Flow::Continue(())
         });
@@ -286,6 +295,7 @@ fn a_resumed_run_equals_one_that_never_stopped() {
             "{notes:?}"
         );
         assert!(resumed.sae == whole.sae, "{variant}");
+        assert!(fired.is_some() && fired_then == fired, "{variant}");
         let clockless = |mut last: crate::train::Progress| {
             last.tokens_per_second = 0.0;
             last
@@ -331,12 +341,41 @@ fn a_run_stopped_anywhere_goes_on_where_it_was_stopped() {
 }
 
 #[test]
+fn checkpoints_are_written_by_the_clock_too_and_firing_adds_up_to_l0() {
+    let spec = short(Variant::BatchTopK);
+    let root = tempfile::tempdir().unwrap();
+    let state = root.path().join("checkpoint/state.safetensors");
+    let keeping = Keeping {
+        folder: Some(root.path().to_path_buf()),
+        interval: Some(std::time::Duration::ZERO),
+        ..Keeping::default()
+    };
+    let (mut written, mut reports) = (false, vec![]);
+    let outcome = keep(&spec, &mut Planted::new(60, 24), &keeping, &mut |event| {
+        match event {
+            Event::Progress(at) if at.step > 1 => written |= state.exists(),
+            Event::Firing(firing) => reports.push(firing),
+            _ => {}
+        }
+        Flow::Continue(())
+    });
+    assert!(written && outcome.unwrap().checkpoint.is_none());
+    assert_eq!(
+        reports.len(),
+        100,
+        "one every hundredth, the last at the end"
+    );
+    let k = reports.last().unwrap().densities.iter().sum::<f64>();
+    assert!((k - 3.0).abs() < 0.1, "{k}");
+}
+
+#[test]
 fn a_checkpoint_of_another_run_and_a_damaged_one_are_refused_by_name() {
     let root = tempfile::tempdir().unwrap();
     let mut keeping = Keeping {
         folder: Some(root.path().to_path_buf()),
-        every: None,
         resume: true,
+        ..Keeping::default()
     };
     let mut spec = short(Variant::TopK);
     let refused = |spec: &Spec, keeping: &Keeping| {
@@ -385,7 +424,7 @@ fn what_is_not_a_number_leaves_the_last_checkpoint() {
     let mut keeping = Keeping {
         folder: Some(root.path().to_path_buf()),
         every: Some(2),
-        resume: false,
+        ..Keeping::default()
     };
     let mut spec = short(Variant::BatchTopK);
     spec.tokens = 30_000;
@@ -463,7 +502,7 @@ fn a_run_is_stopped_by_its_observer_and_hands_back_what_it_has() {
                 snapshots += 1;
                 assert_eq!(sae.provenance.other["tokens_seen"], 256 * steps);
             }
-            Event::Note(_) => {}
+            Event::Note(_) | Event::Firing(_) => {}
         }
         if steps == 25 {
             Flow::Break(())

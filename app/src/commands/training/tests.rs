@@ -1,0 +1,255 @@
+//! Runs for real, on the demo's model in a project of its own: stopped and gone on with, listed, from a store, measured.
+
+use std::path::{Path, PathBuf};
+
+use umbra_core::Flow;
+use umbra_core::bench;
+use umbra_core::capture::into_store;
+use umbra_core::corpus::{Corpus, CorpusSpec};
+use umbra_core::formats;
+use umbra_core::ids::Site;
+use umbra_core::models::Model;
+use umbra_core::runs::Status;
+use umbra_core::sae::Sae;
+use umbra_core::store::{Description, Dtype, HookTensor, Writer};
+
+use super::Command;
+use crate::commands::library;
+use crate::state::AppState;
+use crate::state::training::{Ended, Form};
+use crate::testing::Desk;
+use crate::views::training::plan;
+
+fn demo(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../assets/demo")
+        .join(path)
+}
+
+/// A new project in `folder` without a model.
+fn project(folder: &Path) -> Desk {
+    let mut desk = Desk::new(AppState::default());
+    desk.run(library::Command::NewProject(folder.join("mine")));
+    desk
+}
+
+/// A form for a small run.
+fn form(name: &str, tokens: &str) -> Form {
+    let settings = [
+        ("features", "64"),
+        ("k", "4"),
+        ("batch", "256"),
+        ("buffer", "4096"),
+        ("tokens", tokens),
+    ];
+    let settings = settings.map(|(key, text)| (key.to_owned(), text.to_owned()));
+    Form {
+        name: Some(name.to_owned()),
+        text: Some(demo("text/held-out/alice.txt")),
+        settings: settings.into(),
+        ..Form::default()
+    }
+}
+
+fn sae(folder: &Path) -> Sae {
+    formats::open(folder).unwrap().0
+}
+
+/// A desk with a finished run `whole`, and a run `broken` like it that was stopped after its first step.
+fn with_runs(folder: &Path) -> Desk {
+    let mut desk = project(folder);
+    desk.run(library::Command::Dropped(vec![demo("model")]));
+    desk.run(Command::Fill(form("whole", "30000")));
+    desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
+    desk.run(Command::Start);
+    let run = desk.state.training.run.as_ref().unwrap();
+    let ended = (run.ended.as_ref()).map(|ended| (is_stopped(ended), ended.checkpoint()));
+    assert_eq!(ended, Some((false, false)));
+    let ranking = run.ranking.as_ref().unwrap();
+    assert!(ranking.features == 64 && !ranking.points.is_empty());
+
+    desk.run(Command::Fill(form("broken", "30000")));
+    let stepping = |state: &AppState| {
+        let run = state.training.running();
+        run.is_some_and(|run| run.name == "broken" && run.last.is_some())
+    };
+    desk.run_then(Command::Start, Some((stepping, Command::Stop.into())));
+    let run = desk.state.training.run.as_ref().unwrap();
+    let ended = (run.ended.as_ref()).map(|ended| (is_stopped(ended), ended.checkpoint()));
+    assert_eq!(ended, Some((true, true)));
+    desk
+}
+
+fn is_stopped(ended: &Ended) -> bool {
+    matches!(ended, Ended::Saved { stopped: true, .. })
+}
+
+#[test]
+fn a_stopped_run_is_listed_and_goes_on_to_what_an_unbroken_one_learns() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = with_runs(folder.path());
+    let saes = folder.path().join("mine/saes");
+    let (whole, broken) = (saes.join("whole"), saes.join("broken"));
+    assert!(sae(&whole).w_enc != sae(&broken).w_enc);
+
+    desk.run(Command::Clear);
+    desk.run(Command::ListPast(folder.path().join("mine")));
+    let past = &desk.state.training.past;
+    let statuses = |desk: &Desk| {
+        let past = desk.state.training.past.list.ready().unwrap();
+        let of = |folder: &Path| {
+            past.iter()
+                .find(|run| run.folder == folder)
+                .cloned()
+                .unwrap()
+        };
+        [of(&whole), of(&broken)].map(|run| (run.record.status, run.can_go_on()))
+    };
+    let (finished, stopped) = ((Status::Finished, false), (Status::Stopped, true));
+    assert_eq!(statuses(&desk), [finished, stopped]);
+    assert!(past.curves.is_empty());
+    desk.run(Command::TogglePast(broken.clone()));
+    let curves = &desk.state.training.past.curves[&broken];
+    let before = curves.ready().unwrap().fvu.len();
+    assert!(before > 0);
+
+    // With another text as source it is refused by the name of the one it read.
+    let other = Form {
+        text: Some(demo("text/held-out/alice.txt")),
+        store: Some(folder.path().join("nowhere")),
+        ..form("broken", "30000")
+    };
+    let right = desk.state.training.form.clone();
+    desk.run(Command::Fill(other));
+    desk.run(Command::GoOnPast(broken.clone()));
+    assert!(
+        desk.notices()
+            .iter()
+            .any(|said| said.contains("Choose alice.txt")),
+        "{:?}",
+        desk.notices()
+    );
+    desk.run(Command::Fill(right));
+    desk.run(Command::GoOnPast(broken.clone()));
+    let run = desk.state.training.run.as_ref().unwrap();
+    assert!(
+        matches!(run.ended, Some(Ended::Saved { stopped: false, .. })),
+        "{:?}",
+        run.ended
+    );
+    assert!(run.curves.fvu.len() > before);
+    assert!(run.curves.fvu.is_sorted_by(|a, b| a[0] < b[0]));
+    assert!(sae(&whole).w_enc == sae(&broken).w_enc);
+    desk.run(Command::ListPast(folder.path().join("mine")));
+    assert_eq!(statuses(&desk), [finished; 2]);
+    let there = desk.state.catalogue.dictionaries.iter();
+    assert_eq!(there.filter(|there| there.folder == broken).count(), 1);
+}
+
+#[test]
+fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store");
+    let (model, _) = Model::open(&demo("model")).unwrap();
+    let hook = "blocks.1.hook_resid_post".parse().unwrap();
+    let corpus = Corpus::open(&CorpusSpec {
+        paths: vec![demo("text/held-out/alice.txt")],
+        ..CorpusSpec::default()
+    });
+    let rows = corpus
+        .unwrap()
+        .0
+        .rows(model.codec(), 32)
+        .unwrap()
+        .0
+        .take(60);
+    let about = Description {
+        model: model.name().to_owned(),
+        model_sha256: model.fingerprint().unwrap(),
+        processing: model.processing(),
+        hooks: vec![HookTensor {
+            hook,
+            width: model.width(hook).unwrap(),
+        }],
+        dtype: Dtype::F32,
+        gradients: false,
+        context: rows.context(),
+        rows: rows.len(),
+        shard_rows: 32,
+        prepend_bos: true,
+        corpus: serde_json::Map::new(),
+    };
+    let mut writer = Writer::open(&store, about).unwrap().0;
+    let written = into_store(&model, &rows, &mut writer, &mut |_| Flow::Continue(()));
+    assert!(written.unwrap().is_continue());
+
+    let mut desk = project(folder.path());
+    let form = Form {
+        text: None,
+        store: Some(store.clone()),
+        ..form("stored", "1800")
+    };
+    desk.run(Command::Fill(form));
+    assert!(
+        plan::plan(&desk.state)
+            .refusal
+            .unwrap()
+            .contains("being opened")
+    );
+    desk.run(Command::OpenStore(store));
+    // The only hook there is, is chosen.
+    let form = desk.state.training.form.clone();
+    assert_eq!((form.layer, form.site), (1, Site::ResidPost));
+    let needs = plan::needs(&desk.state, &plan::plan(&desk.state));
+    let store_need = needs.iter().find(|need| need.label == "Store").unwrap();
+    assert!(store_need.value.contains("f32"), "{needs:?}");
+    let missing = Form {
+        layer: 0,
+        ..form.clone()
+    };
+    desk.run(Command::Fill(missing));
+    let refused = plan::plan(&desk.state).errors["layer"].clone();
+    assert!(
+        refused.contains("holds blocks.1.hook_resid_post"),
+        "{refused}"
+    );
+    let mut gradient = form.clone();
+    let variant = ("variant".to_owned(), "gradient".to_owned());
+    gradient.settings.extend([variant]);
+    desk.run(Command::Fill(gradient));
+    assert!(plan::plan(&desk.state).errors["variant"].contains("no gradients"));
+
+    desk.run(Command::Fill(form));
+    desk.run(Command::Start);
+    let run = desk.state.training.run.as_ref().unwrap();
+    assert!(
+        matches!(run.ended, Some(Ended::Saved { stopped: false, .. })),
+        "{:?}",
+        run.ended
+    );
+    assert_eq!(
+        sae(&folder.path().join("mine/saes/stored")).hook().unwrap(),
+        hook
+    );
+}
+
+#[test]
+fn the_speed_of_a_step_is_measured() {
+    let mut desk = Desk::new(AppState::default());
+    let sizes = bench::Settings {
+        d: 16,
+        features: 64,
+        k: 4,
+        batch: 64,
+        rounds: 1,
+        ..bench::Settings::default()
+    };
+    desk.run(Command::Measure(sizes.clone()));
+    let (of, load) = desk.state.training.measured.as_ref().unwrap();
+    assert_eq!(*of, sizes);
+    assert!(*load.ready().unwrap() > 0.0);
+    let nothing = bench::Settings { d: 0, ..sizes };
+    desk.run(Command::Measure(nothing));
+    let (_, load) = desk.state.training.measured.as_ref().unwrap();
+    assert!(load.failure().unwrap().starts_with("d: "));
+}

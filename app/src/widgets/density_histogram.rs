@@ -1,0 +1,213 @@
+//! Histogram of densities over a logarithmic axis, dead features in a column of their own.
+
+use egui::{
+    Align2, FontId, Painter, Rangef, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo,
+    pos2, vec2,
+};
+
+use super::number::{count, percent};
+use crate::theme::{Theme, size};
+
+/// Bins of a decade.
+const PER_DECADE: usize = 6;
+
+/// Densities below this share one bin with it: fewer than one token in a hundred million.
+const LEAST: f64 = -8.0;
+
+/// Room below for the axis.
+const AXIS: f32 = 18.0;
+
+/// Room at the left for the largest count.
+const COUNTS: f32 = 52.0;
+
+/// Width of the column of the dead, with the gap behind it.
+const DEAD: f32 = 44.0;
+
+/// Features counted by the logarithm of their density.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct DensityHistogram {
+    /// Power of ten at which the first bin begins.
+    first: i32,
+    /// Features of each bin.
+    counts: Vec<u64>,
+    /// Features that count as dead.
+    dead: u64,
+}
+
+impl DensityHistogram {
+    /// Counts `densities`, shares of tokens above 0, and `dead` features beside them.
+    pub fn of(densities: &[f64], dead: u64) -> Self {
+        let logs = densities.iter().map(|density| density.log10().max(LEAST));
+        let least = logs.clone().fold(0.0, f64::min).floor() as i32;
+        let first = least.min(-1);
+        let mut counts = vec![0; first.unsigned_abs() as usize * PER_DECADE];
+        let last = counts.len() - 1;
+        for log in logs {
+            let bin = ((log - f64::from(first)) * PER_DECADE as f64) as usize;
+            counts[bin.min(last)] += 1;
+        }
+        Self {
+            first,
+            counts,
+            dead,
+        }
+    }
+
+    /// Draws it; the pointer reads a bin out.
+    pub fn ui(&self, ui: &mut Ui, name: &str, size: Vec2) -> Response {
+        let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+        let alive: u64 = self.counts.iter().sum();
+        let words = format!("{name}: {} fire, {} dead", count(alive), count(self.dead));
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &words));
+        if !ui.is_rect_visible(rect) {
+            return response;
+        }
+        let theme = Theme::of(ui);
+        let inner = Rect::from_min_max(rect.min + vec2(COUNTS, 6.0), rect.max - vec2(8.0, AXIS));
+        let place = Place {
+            dead: inner.with_max_x(inner.left() + DEAD * 0.6),
+            plot: inner.with_min_x(inner.left() + DEAD),
+        };
+        let hovered = response.hover_pos().and_then(|at| self.bin_at(&place, at));
+        self.paint_axes(ui.painter(), theme, &place);
+        for (bin, rect) in self.bars(&place) {
+            let colour = match (hovered == Some(bin), bin) {
+                (true, _) => theme.ink.primary,
+                (false, Bin::Dead) => theme.ink.disabled,
+                (false, Bin::Alive(_)) => theme.activation,
+            };
+            ui.painter().rect_filled(rect, 1.0, colour);
+        }
+        match hovered {
+            Some(bin) => response.on_hover_text_at_pointer(self.read_out(bin)),
+            None => response,
+        }
+    }
+
+    fn read_out(&self, bin: Bin) -> String {
+        let Bin::Alive(i) = bin else {
+            return format!("{} dead features", count(self.dead));
+        };
+        let edge = |i: usize| 10_f64.powf(f64::from(self.first) + i as f64 / PER_DECADE as f64);
+        format!(
+            "Density {} to {}\n{} features",
+            percent(edge(i)),
+            percent(edge(i + 1)),
+            count(self.counts[i])
+        )
+    }
+
+    fn most(&self) -> u64 {
+        let most = self.counts.iter().copied().max().unwrap_or(0);
+        most.max(self.dead).max(1)
+    }
+
+    fn bars(&self, place: &Place) -> impl Iterator<Item = (Bin, Rect)> {
+        let dead = (Bin::Dead, self.dead);
+        let alive = self.counts.iter().copied().enumerate();
+        let all = std::iter::once(dead).chain(alive.map(|(i, n)| (Bin::Alive(i), n)));
+        all.filter(|(_, n)| *n > 0).map(|(bin, n)| {
+            let range = match bin {
+                Bin::Dead => place.dead.x_range(),
+                Bin::Alive(i) => self.range(place, i),
+            };
+            // One feature among thousands is still seen.
+            let share = (n as f32 / self.most() as f32) * place.plot.height();
+            let bottom = place.plot.bottom();
+            let rect = Rect::from_x_y_ranges(range, Rangef::new(bottom - share.max(1.5), bottom));
+            (bin, rect)
+        })
+    }
+
+    fn range(&self, place: &Place, bin: usize) -> Rangef {
+        let step = place.plot.width() / self.counts.len().max(1) as f32;
+        let left = place.plot.left() + step * bin as f32;
+        Rangef::new(left, left + step - if step > 3.0 { 1.0 } else { 0.0 })
+    }
+
+    fn bin_at(&self, place: &Place, at: egui::Pos2) -> Option<Bin> {
+        if place.dead.x_range().contains(at.x) {
+            return Some(Bin::Dead);
+        }
+        let share = (at.x - place.plot.left()) / place.plot.width();
+        let inside = (0.0..1.0).contains(&share) && !self.counts.is_empty();
+        let bin = Bin::Alive((share * self.counts.len() as f32) as usize);
+        inside.then_some(bin)
+    }
+
+    fn paint_axes(&self, painter: &Painter, theme: &Theme, place: &Place) {
+        let font = FontId::monospace(size::CAPTION);
+        let ink = theme.ink.secondary;
+        let line = Stroke::new(1.0, theme.line.strong);
+        for rect in [place.dead, place.plot] {
+            painter.hline(rect.x_range(), rect.bottom(), line);
+        }
+        let left = place.dead.left() - 6.0;
+        let at = pos2(left, place.plot.top() - 4.0);
+        let most = count(self.most());
+        painter.text(at, Align2::RIGHT_TOP, most, font.clone(), ink);
+        let at = pos2(left, place.plot.bottom() + 2.0);
+        painter.text(at, Align2::RIGHT_BOTTOM, "0", font.clone(), ink);
+        let y = place.plot.bottom() + 4.0;
+        let at = pos2(place.dead.center().x, y);
+        painter.text(at, Align2::CENTER_TOP, "dead", font.clone(), ink);
+        let decades = self.first.unsigned_abs() as usize;
+        let every = decades.div_ceil(4).max(1);
+        for i in (0..=decades).rev().step_by(every) {
+            let x = place.plot.left() + place.plot.width() * i as f32 / decades.max(1) as f32;
+            let tick = Rangef::new(place.plot.bottom(), place.plot.bottom() + 3.0);
+            painter.vline(x, tick, line);
+            let anchor = match i {
+                _ if i == decades => Align2::RIGHT_TOP,
+                0 => Align2::LEFT_TOP,
+                _ => Align2::CENTER_TOP,
+            };
+            let text = percent(10_f64.powi(self.first + i as i32));
+            painter.text(pos2(x, y), anchor, text, font.clone(), ink);
+        }
+    }
+}
+
+/// Where the two parts lie.
+struct Place {
+    dead: Rect,
+    plot: Rect,
+}
+
+/// A column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Bin {
+    Dead,
+    Alive(usize),
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::widgets::staged;
+
+    #[test]
+    fn densities_are_counted_by_their_logarithm() {
+        let counted = DensityHistogram::of(&[1.0, 0.5, 0.011, 0.0101, 1e-12], 7);
+        assert_eq!((counted.first, counted.counts.len()), (-8, 48));
+        assert_eq!((counted.counts[0], counted.counts[36]), (1, 2));
+        assert_eq!((counted.counts[46], counted.counts[47]), (1, 1));
+        let read = counted.read_out(Bin::Alive(36)).replace('\u{202F}', " ");
+        assert_eq!(read, "Density 1.00 % to 1.47 %\n2 features");
+        let none = DensityHistogram::of(&[], 0);
+        assert_eq!((none.first, none.most()), (-1, 1));
+    }
+
+    #[test]
+    fn it_says_how_many_fire_and_how_many_are_dead() {
+        let harness = staged(
+            |ui, counted: &mut DensityHistogram| {
+                counted.ui(ui, "Densities", vec2(300.0, 140.0));
+            },
+            DensityHistogram::of(&[0.1, 0.01, 0.001], 2),
+        );
+        harness.get_by_label("Densities: 3 fire, 2 dead");
+    }
+}

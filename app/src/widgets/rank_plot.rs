@@ -1,0 +1,258 @@
+//! Densities by rank over logarithmic axes beside the law fitted to them; what lies far below the law has a mark of its own shape.
+
+use egui::{Align2, Response, Role, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui_plot::{GridMark, Line, MarkerShape, Plot, PlotPoint, PlotPoints, PlotTransform, Points};
+
+use super::curve_plot::boxed;
+use super::number::{count, percent};
+use crate::theme::{Theme, axes_as_captions, space};
+
+/// The feature of one rank.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RankPoint {
+    /// From 1.
+    pub rank: usize,
+    /// Its number in the dictionary.
+    pub feature: u32,
+    /// Share of tokens; above 0.
+    pub density: f64,
+    /// What the law gives the rank, where there is one.
+    pub law: Option<f64>,
+    /// Whether it fires far less than the law gives.
+    pub under_used: bool,
+}
+
+/// A rank–density plot.
+#[derive(Debug, Clone, Copy)]
+pub struct RankPlot<'a> {
+    /// What it is called by a screen reader.
+    pub name: &'a str,
+    /// Ascending in rank.
+    pub points: &'a [RankPoint],
+    /// Height of the whole.
+    pub height: f32,
+}
+
+/// Width of the numbers at the y axis.
+const Y_AXIS: f32 = 52.0;
+
+/// Height of a line of the read-out.
+const LINE: f32 = 13.0;
+
+impl RankPlot<'_> {
+    /// Draws it; the pointer reads the nearest rank out.
+    pub fn ui(&self, ui: &mut Ui) -> Response {
+        ui.scope(|ui| {
+            axes_as_captions(ui);
+            self.plot_ui(ui)
+        })
+        .inner
+    }
+
+    fn plot_ui(&self, ui: &mut Ui) -> Response {
+        let theme = Theme::of(ui);
+        let id = ui.scope_id().with(("rank plot", self.name));
+        let title = |text: &str| crate::theme::caption(text).color(theme.ink.secondary);
+        let plot = Plot::new(id)
+            .id(id)
+            .height(self.height)
+            .y_axis_min_width(Y_AXIS)
+            .x_axis_formatter(|mark, _| rank_at(mark))
+            .y_axis_formatter(|mark, _| percent(10_f64.powf(mark.value)))
+            .x_axis_label(title("Rank"))
+            .show_background(false)
+            .show_crosshair(false)
+            .allow_scroll(false)
+            .grid_color(theme.line.hair)
+            .include_x(0.0)
+            .x_grid_spacer(|input| decades(input.bounds))
+            .y_grid_spacer(|input| decades(input.bounds))
+            .label_formatter(|_| None)
+            .set_margin_fraction(vec2(0.03, 0.08));
+        let of = |under_used: bool| -> PlotPoints<'_> {
+            let points = self.points.iter();
+            let points = points.filter(|point| point.under_used == under_used);
+            points.map(at).collect()
+        };
+        let law: Vec<[f64; 2]> = (self.points.iter())
+            .filter_map(|point| Some([(point.rank as f64).log10(), point.law?.log10()]))
+            .collect();
+        let shown = plot.show(ui, |plot| {
+            let features = Points::new("Features", of(false));
+            let features = features.color(theme.activation).radius(1.5);
+            plot.points(features.allow_hover(false));
+            let under = Points::new("Under-used", of(true)).shape(MarkerShape::Cross);
+            let under = under.color(theme.series(1)).radius(2.5);
+            plot.points(under.allow_hover(false));
+            let law = Line::new("Law", PlotPoints::from(law));
+            plot.line(law.color(theme.series(0)).width(1.5).allow_hover(false));
+        });
+        if let Some(pointer) = shown.response.hover_pos() {
+            let x = shown.transform.value_from_position(pointer).x;
+            self.read_out(ui, &shown.transform, x);
+        }
+        let words = self.in_words();
+        (shown.response).widget_info(|| WidgetInfo::labeled(Role::Figure, true, &words));
+        shown.response
+    }
+
+    fn in_words(&self) -> String {
+        let (Some(first), Some(last)) = (self.points.first(), self.points.last()) else {
+            return format!("{}: no feature fires yet", self.name);
+        };
+        format!(
+            "{}: {} at rank {} to {} at rank {}",
+            self.name,
+            percent(first.density),
+            count(first.rank as u64),
+            percent(last.density),
+            count(last.rank as u64)
+        )
+    }
+
+    fn read_out(&self, ui: &Ui, transform: &PlotTransform, x: f64) {
+        let theme = Theme::of(ui);
+        let Some(point) = nearest(self.points, x) else {
+            return;
+        };
+        let frame = *transform.frame();
+        let painter = ui.painter_at(frame);
+        let [x, y] = at(point);
+        let place = transform.position_from_point(&PlotPoint::new(x, y));
+        let stroke = Stroke::new(1.0, theme.line.strong);
+        painter.vline(place.x, frame.y_range(), stroke);
+        let colour = if point.under_used {
+            theme.series(1)
+        } else {
+            theme.activation
+        };
+        painter.circle_filled(place, 3.0, colour);
+        // The curve falls: right of the pointer the upper corner is free, left of it only the lower one.
+        let (side, anchor, mut y, step) = if place.x < frame.center().x {
+            (space::CONTROL, Align2::LEFT_TOP, frame.top() + 2.0, LINE)
+        } else {
+            (
+                -space::CONTROL,
+                Align2::RIGHT_BOTTOM,
+                frame.bottom() - 2.0 - 3.0 * LINE,
+                LINE,
+            )
+        };
+        let lines = [
+            (
+                format!("rank {} · #{}", count(point.rank as u64), point.feature),
+                theme.ink.secondary,
+            ),
+            (format!("density {}", percent(point.density)), colour),
+            (
+                point
+                    .law
+                    .map_or(String::new(), |law| format!("law {}", percent(law))),
+                theme.series(0),
+            ),
+        ];
+        for (text, colour) in lines.into_iter().filter(|(text, _)| !text.is_empty()) {
+            let line = pos2(place.x + side, y);
+            boxed(
+                &painter,
+                (line, anchor),
+                text,
+                (colour, theme.surface.panel),
+            );
+            y += step;
+        }
+    }
+}
+
+fn at(point: &RankPoint) -> [f64; 2] {
+    [(point.rank as f64).log10(), point.density.log10()]
+}
+
+/// The point whose rank has the logarithm nearest to `x`.
+fn nearest(points: &[RankPoint], x: f64) -> Option<&RankPoint> {
+    let distance = |point: &RankPoint| ((point.rank as f64).log10() - x).abs();
+    points
+        .iter()
+        .min_by(|a, b| distance(a).total_cmp(&distance(b)))
+}
+
+/// A line at every power of ten, or two where a person looks closer than one.
+fn decades((low, high): (f64, f64)) -> Vec<GridMark> {
+    let step_size = if high - low < 1.0 {
+        10_f64.powf(((high - low) / 2.0).max(1e-6).log10().floor())
+    } else {
+        ((high - low) / 6.0).ceil()
+    };
+    let marks = (low / step_size).ceil() as i64..=(high / step_size).floor() as i64;
+    let mark = |i: i64| GridMark {
+        value: i as f64 * step_size,
+        step_size,
+    };
+    marks.map(mark).collect()
+}
+
+/// The rank at a mark: nothing left of the first.
+fn rank_at(mark: GridMark) -> String {
+    if mark.value < -1e-9 {
+        return String::new();
+    }
+    count(10_f64.powf(mark.value).round() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::widgets::staged;
+
+    fn points() -> Vec<RankPoint> {
+        let point = |rank: usize| RankPoint {
+            rank,
+            feature: 1000 - rank as u32,
+            density: 0.5 / rank as f64,
+            law: Some(0.6 / rank as f64),
+            under_used: rank > 90,
+        };
+        (1..=100).map(point).collect()
+    }
+
+    #[test]
+    fn lines_stand_at_powers_of_ten_and_closer_where_one_looks_closer() {
+        let values = |bounds| {
+            let marks = decades(bounds);
+            marks.iter().map(|mark| mark.value).collect::<Vec<_>>()
+        };
+        assert_eq!(values((-4.2, 0.1)), [-4.0, -3.0, -2.0, -1.0, 0.0]);
+        assert_eq!(values((-8.0, 0.0)), [-8.0, -6.0, -4.0, -2.0, 0.0]);
+        assert!(values((0.2, 0.6)).len() >= 3);
+    }
+
+    #[test]
+    fn the_nearest_rank_is_found_on_the_logarithmic_axis() {
+        let points = points();
+        assert_eq!(nearest(&points, -1.0).unwrap().rank, 1);
+        assert_eq!(nearest(&points, 1.0).unwrap().rank, 10);
+        assert_eq!(nearest(&points, 9.0).unwrap().rank, 100);
+        assert!(nearest(&[], 0.0).is_none());
+    }
+
+    #[test]
+    fn it_says_where_it_begins_and_ends_and_draws_nothing_too() {
+        let harness = staged(
+            |ui, points: &mut Vec<RankPoint>| {
+                let plot = |name, points| RankPlot {
+                    name,
+                    points,
+                    height: 150.0,
+                };
+                plot("Rank and density", points).ui(ui);
+                plot("Nothing", &[]).ui(ui);
+            },
+            points(),
+        );
+        let label = "Rank and density: 50.0\u{202F}% at rank 1 to 0.500\u{202F}% at rank 100";
+        harness.get_by_label(label);
+        harness.get_by_label("Nothing: no feature fires yet");
+    }
+}

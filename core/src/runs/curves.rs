@@ -1,0 +1,60 @@
+//! `events.jsonl` read back as the points of a run's curves.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::recorder::EVENTS;
+use crate::error::{Error, Result};
+use crate::train::Progress;
+
+/// Bytes of a run's events at most; one has some hundred thousand.
+const LONGEST: u64 = 64 << 20;
+
+/// The points of the curves of the run in `folder`, ascending by step. Where a run went on from a checkpoint, what it had done beyond that one counts no
+/// more; figures that were no numbers are NaN. A last line that was cut off when the program was killed is left out.
+pub fn curves(folder: &Path) -> Result<Vec<Progress>> {
+    let path = folder.join(EVENTS);
+    let length = std::fs::metadata(&path)
+        .map_err(|e| Error::io("opening a run's curves", &path, e))?
+        .len();
+    if length > LONGEST {
+        let what = format!("is {length} bytes long, no run's curves are");
+        return Err(Error::input(what, &path));
+    }
+    let text = std::fs::read_to_string(&path)
+        .map_err(|e| Error::io("reading a run's curves", &path, e))?;
+    let mut points: Vec<Progress> = Vec::new();
+    let lines = text.lines().count();
+    for (i, line) in text.lines().enumerate() {
+        let value: Value = match serde_json::from_str(line) {
+            Ok(value) => value,
+            Err(_) if i + 1 == lines => break,
+            Err(e) => {
+                let what = format!("has no event in line {} ({e}), train again", i + 1);
+                return Err(Error::input(what, &path));
+            }
+        };
+        if let Some(point) = point(&value) {
+            let kept = points.partition_point(|before| before.step < point.step);
+            points.truncate(kept);
+            points.push(point);
+        }
+    }
+    Ok(points)
+}
+
+fn point(line: &Value) -> Option<Progress> {
+    let real = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
+    Some(Progress {
+        step: line["step"].as_u64()?,
+        tokens_seen: line["tokens_seen"].as_u64()?,
+        loss: real("loss"),
+        fvu: real("fvu"),
+        l0: real("l0"),
+        dead_fraction: real("dead_fraction"),
+        learning_rate: real("learning_rate"),
+        tokens_per_second: real("tokens_per_second"),
+        ..Progress::default()
+    })
+}

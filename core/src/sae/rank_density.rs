@@ -1,0 +1,92 @@
+//! Features by how often they fire, beside the Zipf law of their densities, `density(r) ∝ (r + β)^−α` (Ayonrinde 2024): what a rank–density plot shows.
+
+use super::Zipf;
+use super::parts::Densities;
+use crate::ids::FeatureId;
+
+/// Features by falling density.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RankDensity {
+    /// The feature of each rank, `[f]`; the lower one first among equals.
+    pub features: Vec<FeatureId>,
+    /// Its density, a share of tokens, `[f]`, falling.
+    pub densities: Vec<f64>,
+    /// The law; none where fewer than three features fire.
+    pub law: Option<FittedLaw>,
+}
+
+/// A Zipf law fitted to densities by rank, least squares of their logarithms over the first 80 % of the ranks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedLaw {
+    /// Exponent.
+    pub alpha: f64,
+    /// Offset of the ranks.
+    pub beta: f64,
+    /// Share of the variance of the logarithms that it explains.
+    pub r_squared: f64,
+    /// What it gives each rank, `[f]`; it adds up to what the densities add up to, as in Mutual Choice's training.
+    pub densities: Vec<f64>,
+}
+
+impl RankDensity {
+    /// Ranks `densities [f]`, shares of tokens by feature.
+    pub fn of(densities: &[f64]) -> Self {
+        let all = Densities(densities.to_vec());
+        let order = all.ranking();
+        let falling: Vec<f64> = order.iter().map(|f| all.0[*f as usize]).collect();
+        let law = Zipf::fit(&falling).map(|(law, r_squared)| FittedLaw {
+            alpha: law.alpha,
+            beta: law.beta,
+            r_squared,
+            densities: law.densities(falling.len(), falling.iter().sum()),
+        });
+        Self {
+            features: order.into_iter().map(FeatureId).collect(),
+            densities: falling,
+            law,
+        }
+    }
+
+    /// Whether the feature of `rank` (from 0) fires less than `tau` times what the law gives its rank.
+    pub fn is_under_used(&self, rank: usize, tau: f64) -> bool {
+        let law = self.law.as_ref().and_then(|law| law.densities.get(rank));
+        (law.zip(self.densities.get(rank))).is_some_and(|(law, density)| *density < tau * law)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn features_are_ranked_and_those_below_the_law_are_found() {
+        let law = Zipf {
+            alpha: 1.0,
+            beta: 2.0,
+        };
+        let mut densities = law.densities(100, 8.0);
+        densities[95..].fill(1e-6);
+        densities.reverse();
+        let ranked = RankDensity::of(&densities);
+        assert_eq!(ranked.features[0], FeatureId(99));
+        assert!(ranked.densities.is_sorted_by(|a, b| a >= b));
+        let found = ranked.law.as_ref().unwrap();
+        assert!((found.alpha - 1.0).abs() < 0.05 && found.r_squared > 0.999);
+        let total: f64 = densities.iter().sum();
+        assert!((found.densities.iter().sum::<f64>() - total).abs() < 1e-9);
+        let under = (0..100).filter(|rank| ranked.is_under_used(*rank, 0.5));
+        assert_eq!(under.collect::<Vec<_>>(), [95, 96, 97, 98, 99]);
+        // Equal ones keep the order of features.
+        assert_eq!(ranked.features[95..], [0, 1, 2, 3, 4].map(FeatureId));
+    }
+
+    #[test]
+    fn what_never_fires_has_no_law() {
+        let ranked = RankDensity::of(&[0.0, 0.0, 0.5, 0.0]);
+        assert_eq!(
+            (ranked.law.clone(), ranked.features[0]),
+            (None, FeatureId(2))
+        );
+        assert!(!ranked.is_under_used(3, 0.5));
+    }
+}
