@@ -202,7 +202,7 @@ pub fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
         k: spec.k,
         batch: spec.batch,
         variant: spec.variant,
-        screened: spec.screened,
+        product: spec.product,
         adam: spec.adam,
         rounds: 3,
         ..bench::Settings::default()

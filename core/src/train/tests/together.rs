@@ -96,8 +96,8 @@ fn a_stopped_run_goes_on_beside_the_others_and_one_that_fails_ends_alone() {
     let runs = |resume: bool| -> Vec<_> {
         let keeping = |i: usize| Keeping {
             folder: Some(folder.path().join(i.to_string())),
-            every: None,
             resume,
+            ..Keeping::default()
         };
         let numbered = specs.iter().cloned().enumerate();
         numbered.map(|(i, spec)| (spec, keeping(i))).collect()
