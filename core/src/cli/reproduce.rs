@@ -13,6 +13,7 @@ use crate::models::Model;
 use crate::reproduce::{
     self, ChoiceOptions, Claim, Demo, DemoOptions, Event, Report, Row, Spread, Verdict,
 };
+use crate::sae::Variant;
 
 /// Tokens of a row.
 const CONTEXT: usize = 128;
@@ -31,7 +32,7 @@ enum List {
     /// Gradient SAEs beside TopK on the demo model: selection, cross-entropy, steering (Olmo et al. 2024, arXiv 2411.10397)
     Gradient(DemoArgs),
     /// Every variant on the same activations at one mean L0, as a Markdown table
-    Variants(DemoArgs),
+    Variants(VariantArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,15 @@ struct ChoiceArgs {
     /// Leave the demo model out: the world alone
     #[arg(long, conflicts_with = "demo")]
     no_demo: bool,
+    #[command(flatten)]
+    demo: DemoArgs,
+}
+
+#[derive(Debug, clap::Args)]
+struct VariantArgs {
+    /// Variants to train, commas between: a row is the same alone as in the whole table [default: all]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    only: Vec<String>,
     #[command(flatten)]
     demo: DemoArgs,
 }
@@ -276,11 +286,16 @@ fn table(name: &str, report: &Report) -> String {
     lines.join("\n")
 }
 
-fn variants(args: &DemoArgs, console: &Console) -> Result<Exit> {
-    let options = args.options()?;
-    let demo = args.open(&options, console)?;
+fn variants(args: &VariantArgs, console: &Console) -> Result<Exit> {
+    let options = args.demo.options()?;
+    let named = args.only.iter().map(|name| name.parse());
+    let mut wanted = named.collect::<Result<Vec<Variant>>>()?;
+    if wanted.is_empty() {
+        wanted.extend(Variant::ALL);
+    }
+    let demo = args.demo.open(&options, console)?;
     let found = watched(console, |observe| {
-        reproduce::variants(&demo, &options, observe)
+        reproduce::variants(&demo, &options, &wanted, observe)
     })?;
     let Some((report, rows)) = found else {
         return Ok(Exit::Stopped);

@@ -1,7 +1,8 @@
 //! Every variant on the same activations at one mean L0.
 //!
 //! Where L0 is set by a penalty and not by a count, the penalty's weight is searched for with the first seed: weights and L0 are nearly straight in their
-//! logarithms, so a few secant steps do. JumpReLU's penalty names its target, and only grows heavier until the target is met.
+//! logarithms, so a few secant steps do. JumpReLU's penalty names its target, and only grows heavier until the target is met; its thresholds start where those
+//! of a long run end, since an Adam step moves one by the learning rate at most and a short run has too few steps for the way.
 
 use super::demo::{Demo, DemoOptions};
 use super::held::Held;
@@ -15,8 +16,11 @@ use crate::sae::{Sae, Variant};
 /// How near the target L0 must come for a search to end, and after how many runs it ends anyway.
 const NEAR: f64 = 0.05;
 const TRIES: usize = 6;
-/// By what JumpReLU's weight grows.
+/// By what JumpReLU's weight grows, where its thresholds start, and the width of its rectangle, which must be hit often enough from there (root mean squares of
+/// a coordinate).
 const HEAVIER: f64 = 4.0;
+const THRESHOLD: f64 = 1.0;
+const BANDWIDTH: f64 = 0.2;
 
 /// One variant's figures, by seed, as its dictionaries are used (thresholds in place of whole-batch rules).
 #[derive(Debug, Clone, PartialEq)]
@@ -39,16 +43,18 @@ pub struct Row {
     pub dead: Spread,
 }
 
-/// The table, and what was fixed for it; none if the observer stopped it.
+/// The rows of the variants `wanted`, and what was fixed for them; none if the observer stopped it.
 pub fn variants(
     demo: &Demo,
     options: &DemoOptions,
+    wanted: &[Variant],
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Option<(Report, Vec<Row>)>> {
-    let runs = 2 * options.seeds * Variant::ALL.len() as u64;
+    let runs = 2 * options.seeds * wanted.len() as u64;
     let mut watch = Watch::new(observe, runs + 2);
     let (model, hook) = (&demo.model, options.hook);
-    let Some(held) = Held::read(model, &demo.train, hook, true, &mut watch)? else {
+    let gradients = wanted.contains(&Variant::Gradient);
+    let Some(held) = Held::read(model, &demo.train, hook, gradients, &mut watch)? else {
         return Ok(None);
     };
     let Some(held_out) = Held::read(model, &demo.held_out, hook, false, &mut watch)? else {
@@ -61,7 +67,7 @@ pub fn variants(
         held_out,
     };
     let mut rows = Vec::new();
-    for variant in Variant::ALL {
+    for variant in wanted {
         let Some(row) = table.row(*variant, &mut watch)? else {
             return Ok(None);
         };
@@ -69,6 +75,10 @@ pub fn variants(
     }
     let mut report = Report::default();
     options.describe(demo, (&table.held, &table.held_out), &mut report);
+    if wanted.contains(&Variant::JumpRelu) {
+        let text = format!("first threshold {THRESHOLD}, bandwidth {BANDWIDTH}");
+        report.set("jump-relu", text);
+    }
     Ok(Some((report, rows)))
 }
 
@@ -134,6 +144,9 @@ impl Table<'_> {
     ) -> Result<Option<Sae>> {
         let mut spec = self.options.spec(seed);
         (spec.variant, spec.sparsity_coefficient) = (variant, weight);
+        if variant == Variant::JumpRelu {
+            (spec.initial_threshold, spec.bandwidth) = (THRESHOLD, BANDWIDTH);
+        }
         let name = match weight {
             Some(weight) => format!("{variant}, weight {weight:.4}, seed {seed}"),
             None => format!("{variant}, seed {seed}"),
@@ -152,7 +165,10 @@ impl Table<'_> {
         let mut spec = self.options.spec(0);
         spec.variant = variant;
         let target = self.options.k as f64;
-        let mut weight = spec.sparsity();
+        let mut weight = match variant {
+            Variant::JumpRelu => spec.sparsity() * HEAVIER,
+            _ => spec.sparsity(),
+        };
         let mut tried: Vec<(f64, f64)> = Vec::new();
         let mut best: Option<(f64, f64, Sae)> = None;
         while tried.len() < TRIES {
