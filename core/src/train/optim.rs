@@ -519,12 +519,13 @@ fn update(
 ) -> Passed {
     let begun = Instant::now();
     let count = b_enc.value.len();
-    let d = gradients.w_dec.columns();
+    // A transcoder reads another width than it writes.
+    let (read, d) = (gradients.w_enc.columns(), gradients.w_dec.columns());
     let through = through(&gradients.read, w_enc.value);
     let mut across = vec![0.0; d];
     let mut unit_norm = Duration::ZERO;
     for i in (0..count).filter(|i| moves(*i)) {
-        let mut row = part(&mut w_enc, i, d);
+        let mut row = part(&mut w_enc, i, read);
         adam(&mut row, gradients.w_enc.row(i), rates);
         let mut row = part(&mut b_enc, i, 1);
         adam(&mut row, &gradients.b_enc[i..=i], rates);
