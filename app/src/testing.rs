@@ -167,6 +167,7 @@ pub fn run(spec: Spec) -> Run {
         source: Source::Text(key, Arc::new(text)),
         curves: Curves::default(),
         ranking: None,
+        browsed: None,
         last: None,
         notes: vec![],
         ended: None,

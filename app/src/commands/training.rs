@@ -1,5 +1,6 @@
 //! Training runs: the form, counting the text, opening a store, starting a run and going on with one, past runs.
 
+mod browse;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -314,6 +315,7 @@ fn begin(
         source,
         curves,
         ranking: None,
+        browsed: None,
         last: None,
         notes: vec![],
         ended: None,

@@ -1,5 +1,6 @@
 //! The training form, the text it counts, and the run: its curves and how it ended. Folded once, here, from the run's events.
 
+mod browsed;
 mod past;
 mod ranking;
 
@@ -17,6 +18,7 @@ use umbra_core::train::{Progress, Spec};
 use super::jobs::JobId;
 use super::{AppState, Load};
 
+pub use browsed::{Browsed, Fired};
 pub use past::{Event as PastEvent, Past, PastRuns};
 pub use ranking::Ranking;
 
@@ -220,6 +222,8 @@ pub struct Run {
     pub curves: Curves,
     /// How often its features fire.
     pub ranking: Option<Arc<Ranking>>,
+    /// What its features fire on.
+    pub browsed: Option<Arc<Browsed>>,
     /// The latest report of a step.
     pub last: Option<Progress>,
     /// Sentences it said.
@@ -285,6 +289,8 @@ pub enum Event {
     Progress(Progress),
     /// How often features fire now.
     Ranked(Arc<Ranking>),
+    /// What features fire on now.
+    Browsed(Arc<Browsed>),
     /// The run says something.
     Note(String),
     /// It ended.
@@ -337,6 +343,11 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::Ranked(ranking) => {
             if let Some(run) = &mut training.run {
                 run.ranking = Some(ranking);
+            }
+        }
+        Event::Browsed(browsed) => {
+            if let Some(run) = &mut training.run {
+                run.browsed = Some(browsed);
             }
         }
         Event::Note(note) => {

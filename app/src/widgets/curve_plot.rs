@@ -43,6 +43,9 @@ const MOST_POINTS: usize = 800;
 /// Width of the numbers at the y axis, the same for all so that linked plots align.
 const Y_AXIS: f32 = 52.0;
 
+/// How far short of the pointer a line may end and still be read out: runs of one length end a step apart.
+const ENDED: f64 = 0.98;
+
 /// Least distance of two names at line ends.
 const NAME_HEIGHT: f32 = 13.0;
 
@@ -84,6 +87,7 @@ impl CurvePlot<'_> {
             .include_x(0.0)
             .include_x(x_end * x_room)
             .include_y(0.0)
+            .x_grid_spacer(|input| few(input.bounds))
             .y_grid_spacer(|input| few(input.bounds))
             .label_formatter(|_| None)
             .set_margin_fraction(vec2(0.0, 0.12));
@@ -193,9 +197,17 @@ impl CurvePlot<'_> {
 
     fn paint_read_out(&self, names: &Names<'_>, x: f64, theme: &Theme) {
         let frame = *names.transform.frame();
-        let near = |series: &Series<'_>| nearest(series.points, x);
-        let Some(at) = self.series.iter().find_map(near) else {
+        let all = self.series.iter();
+        let Some(at) = all
+            .filter_map(|series| nearest(series.points, x))
+            .min_by(|a, b| (a[0] - x).abs().total_cmp(&(b[0] - x).abs()))
+        else {
             return;
+        };
+        // A line that has ended there says nothing.
+        let near = |series: &Series<'_>| {
+            let goes_on = series.points.last()?[0] >= at[0] * ENDED;
+            nearest(series.points, at[0]).filter(|_| goes_on)
         };
         let line = names.position(at).x;
         let stroke = Stroke::new(1.0, theme.line.strong);
@@ -272,7 +284,7 @@ fn nearest(points: &[[f64; 2]], x: f64) -> Option<[f64; 2]> {
         .min_by(|a, b| (a[0] - x).abs().total_cmp(&(b[0] - x).abs()))
 }
 
-/// Three or four lines across at round numbers.
+/// Three or four lines at round numbers.
 fn few((low, high): (f64, f64)) -> Vec<GridMark> {
     let rough = ((high - low) / 3.0).max(f64::MIN_POSITIVE);
     let power = 10_f64.powf(rough.log10().floor());

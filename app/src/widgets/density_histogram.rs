@@ -86,14 +86,14 @@ impl DensityHistogram {
 
     fn read_out(&self, bin: Bin) -> String {
         let Bin::Alive(i) = bin else {
-            return format!("{} dead features", count(self.dead));
+            return format!("{} dead", features(self.dead));
         };
         let edge = |i: usize| 10_f64.powf(f64::from(self.first) + i as f64 / PER_DECADE as f64);
         format!(
-            "Density {} to {}\n{} features",
+            "Density {} to {}\n{}",
             percent(edge(i)),
             percent(edge(i + 1)),
-            count(self.counts[i])
+            features(self.counts[i])
         )
     }
 
@@ -166,6 +166,11 @@ impl DensityHistogram {
             painter.text(pos2(x, y), anchor, text, font.clone(), ink);
         }
     }
+}
+
+fn features(n: u64) -> String {
+    let ending = if n == 1 { "" } else { "s" };
+    format!("{} feature{ending}", count(n))
 }
 
 /// Where the two parts lie.

@@ -82,7 +82,7 @@ impl RankPlot<'_> {
             let features = features.color(theme.activation).radius(1.5);
             plot.points(features.allow_hover(false));
             let under = Points::new("Under-used", of(true)).shape(MarkerShape::Cross);
-            let under = under.color(theme.series(1)).radius(2.5);
+            let under = under.color(theme.series(1)).radius(3.5);
             plot.points(under.allow_hover(false));
             let law = Line::new("Law", PlotPoints::from(law));
             plot.line(law.color(theme.series(0)).width(1.5).allow_hover(false));

@@ -7,7 +7,7 @@ use umbra_core::bench;
 use umbra_core::capture::into_store;
 use umbra_core::corpus::{Corpus, CorpusSpec};
 use umbra_core::formats;
-use umbra_core::ids::Site;
+use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::runs::Status;
 use umbra_core::sae::Sae;
@@ -67,6 +67,16 @@ fn with_runs(folder: &Path) -> Desk {
     assert_eq!(ended, Some((false, false)));
     let ranking = run.ranking.as_ref().unwrap();
     assert!(ranking.features == 64 && !ranking.points.is_empty());
+    let browsed = run.browsed.as_ref().unwrap();
+    assert_eq!(
+        (browsed.in_all, browsed.tokens.len()),
+        (64, 32 * browsed.context)
+    );
+    assert!(browsed.features.is_sorted_by(|a, b| a.share >= b.share));
+    let total: f64 = browsed.features.iter().map(|fired| fired.share).sum();
+    assert!((1.0..=4.001).contains(&total), "{total}");
+    let best = &browsed.features[0].examples;
+    assert!(!best.is_empty() && best.is_sorted_by(|a, b| a.1 >= b.1));
 
     desk.run(Command::Fill(form("broken", "30000")));
     let stepping = |state: &AppState| {
@@ -146,10 +156,9 @@ fn a_stopped_run_is_listed_and_goes_on_to_what_an_unbroken_one_learns() {
     assert_eq!(there.filter(|there| there.folder == broken).count(), 1);
 }
 
-#[test]
-fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = folder.path().join("store");
+/// An activation store of one hook, and that hook.
+fn captured(folder: &Path) -> (PathBuf, HookPoint) {
+    let store = folder.join("store");
     let (model, _) = Model::open(&demo("model")).unwrap();
     let hook = "blocks.1.hook_resid_post".parse().unwrap();
     let corpus = Corpus::open(&CorpusSpec {
@@ -182,7 +191,13 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
     let mut writer = Writer::open(&store, about).unwrap().0;
     let written = into_store(&model, &rows, &mut writer, &mut |_| Flow::Continue(()));
     assert!(written.unwrap().is_continue());
+    (store, hook)
+}
 
+#[test]
+fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, hook) = captured(folder.path());
     let mut desk = project(folder.path());
     let form = Form {
         text: None,
@@ -227,6 +242,9 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
         "{:?}",
         run.ended
     );
+    // Nothing that is open knows the store's tokens.
+    let browsed = run.browsed.as_ref().unwrap();
+    assert!(browsed.tokens[1].trim().parse::<u32>().is_ok());
     assert_eq!(
         sae(&folder.path().join("mine/saes/stored")).hook().unwrap(),
         hook

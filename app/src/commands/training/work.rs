@@ -13,6 +13,7 @@ use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 use umbra_core::train::{self, Firing, Keeping, Spec};
 
+use super::browse::Block;
 use crate::jobs::Worker;
 use crate::state::catalogue::{self, DictionaryId, name_of};
 use crate::state::log::Notice;
@@ -22,8 +23,8 @@ use crate::state::{Event, log};
 /// Least time between two points of the curves: the window redraws with each.
 const REPORT: Duration = Duration::from_millis(100);
 
-/// Ranking features by density takes at most one part in so many of a run.
-const RANKING: u32 = 50;
+/// Ranking features by density, and looking at what they fire on, each take at most one part in so many of a run.
+const LOOKING: u32 = 50;
 
 /// What a run reads.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
     } else {
         Recorder::begin(&work.folder, spec, &model)?
     };
-    let mut reporter = Reporter::new(worker, spec);
+    let mut reporter = Reporter::new(worker, spec, &work.reads);
     let mut observe = |event| {
         recorder.observe(&event);
         reporter.report(event)
@@ -64,12 +65,13 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
         Reads::Text(model, text, _) => train::run(spec, model, &text.rows, keeping, &mut observe),
         Reads::Store(store, _) => train::run_from_store(spec, store, keeping, &mut observe),
     };
-    reporter.end();
+    reporter.rank();
     if let Err(error) = recorder.end(outcome.as_ref()) {
         let what = format!("The run's record is not whole: {error}");
         worker.send(Event::Log(log::Event::Show(Notice::failure(what))));
     }
     let outcome = outcome?;
+    reporter.look_or_say(&outcome.sae);
     let (sae, checkpoint) = (Arc::new(outcome.sae), outcome.checkpoint.is_some());
     let how = (outcome.tokens_seen, outcome.stopped, checkpoint);
     finish(worker, &sae, (&work.folder, work.replaces), how);
@@ -115,59 +117,100 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
 /// Sends on what the window shows of a run, no more often than it can be looked at.
 struct Reporter<'a> {
     worker: &'a Worker,
-    total: u64,
-    tau: f64,
+    spec: &'a Spec,
+    reads: &'a Reads,
     shown: Option<Instant>,
-    /// When features were last ranked, and how long that took.
-    ranked: Option<(Instant, Duration)>,
+    ranked: Pace,
     waiting: Option<Arc<Firing>>,
+    looked: Pace,
+    block: Option<Block>,
+}
+
+/// When something was last done, and how long that took.
+#[derive(Debug, Default)]
+struct Pace(Option<(Instant, Duration)>);
+
+impl Pace {
+    /// Whether it may be done again without holding the run up.
+    fn is_due(&self) -> bool {
+        let rested = |(then, took): (Instant, Duration)| then.elapsed() >= took * LOOKING;
+        self.0.is_none_or(rested)
+    }
+
+    fn done(&mut self, begun: Instant) {
+        self.0 = Some((Instant::now(), begun.elapsed()));
+    }
 }
 
 impl<'a> Reporter<'a> {
-    fn new(worker: &'a Worker, spec: &Spec) -> Self {
+    fn new(worker: &'a Worker, spec: &'a Spec, reads: &'a Reads) -> Self {
         Self {
             worker,
-            total: spec.tokens,
-            tau: spec.zipf_tau,
+            spec,
+            reads,
             shown: None,
-            ranked: None,
+            ranked: Pace::default(),
             waiting: None,
+            looked: Pace::default(),
+            block: None,
         }
     }
 
     fn report(&mut self, event: train::Event) -> Flow {
-        let worker = self.worker;
+        let (worker, total) = (self.worker, self.spec.tokens);
         match event {
             train::Event::Note(note) => worker.send(Event::Training(Training::Note(note))),
             train::Event::Progress(at) => {
                 let due = self.shown.is_none_or(|then| then.elapsed() >= REPORT);
-                if due || at.tokens_seen >= self.total {
+                if due || at.tokens_seen >= total {
                     self.shown = (at.step > 0).then(Instant::now);
                     worker.send(Event::Training(Training::Progress(at)));
-                    return worker.progress(at.tokens_seen, self.total, "activations");
+                    return worker.progress(at.tokens_seen, total, "activations");
                 }
             }
             train::Event::Firing(firing) => {
                 self.waiting = Some(firing);
-                let rest = |(then, took): (Instant, Duration)| then.elapsed() >= took * RANKING;
-                if self.ranked.is_none_or(rest) {
-                    self.end();
+                if self.ranked.is_due() {
+                    self.rank();
                 }
             }
+            train::Event::Snapshot(sae) if self.looked.is_due() => self.look_or_say(&sae),
             _ => {}
         }
         worker.flow()
     }
 
     /// Ranks what was reported last.
-    fn end(&mut self) {
+    fn rank(&mut self) {
         if let Some(firing) = self.waiting.take() {
             let begun = Instant::now();
-            let ranking = Arc::new(Ranking::of(&firing, self.tau));
-            self.ranked = Some((Instant::now(), begun.elapsed()));
+            let ranking = Arc::new(Ranking::of(&firing, self.spec.zipf_tau));
+            self.ranked.done(begun);
             let ranked = Event::Training(Training::Ranked(ranking));
             self.worker.send(ranked);
         }
+    }
+
+    /// Looks at what the features of `sae` fire on; that this fails is no failure of the run.
+    fn look_or_say(&mut self, sae: &Sae) {
+        if let Err(error) = self.look(sae) {
+            let note = format!("Its features cannot be looked at: {error}");
+            self.worker.send(Event::Training(Training::Note(note)));
+        }
+    }
+
+    fn look(&mut self, sae: &Sae) -> Result<()> {
+        let block = match self.block.take() {
+            Some(block) => block,
+            None => Block::of(self.reads, self.spec)?,
+        };
+        let begun = Instant::now();
+        let browsed = Arc::new(block.browse(sae)?);
+        self.block = Some(block);
+        self.looked.done(begun);
+        let browsed = Event::Training(Training::Browsed(browsed));
+        self.worker.send(browsed);
+        Ok(())
     }
 }
 

@@ -35,7 +35,7 @@ struct Chart {
     colour: fn(&Theme) -> Color32,
 }
 
-const CHARTS: [Chart; 5] = [
+const LEARNING: [Chart; 4] = [
     Chart {
         title: "Loss (share of variance)",
         name: "Loss",
@@ -64,14 +64,15 @@ const CHARTS: [Chart; 5] = [
         format: number::percent,
         colour: |theme| theme.series(1),
     },
-    Chart {
-        title: "Speed (activations per second)",
-        name: "Speed",
-        of: |curves| &curves.speed,
-        format: number::number,
-        colour: |theme| theme.series(2),
-    },
 ];
+
+const SPEED: Chart = Chart {
+    title: "Speed (activations per second)",
+    name: "Speed",
+    of: |curves| &curves.speed,
+    format: number::number,
+    colour: |theme| theme.series(2),
+};
 
 /// How many plots stand side by side, and how wide each is.
 pub(super) fn columns(ui: &Ui) -> (usize, f32) {
@@ -84,11 +85,20 @@ pub(super) fn columns(ui: &Ui) -> (usize, f32) {
     (columns, width)
 }
 
-/// Draws all of them.
+/// Draws what a run learns.
 pub(super) fn curves_ui(ui: &mut Ui, runs: &[Overlay<'_>]) {
+    charts_ui(ui, &LEARNING, runs);
+}
+
+/// Draws how fast it does.
+pub(super) fn speed_ui(ui: &mut Ui, runs: &[Overlay<'_>]) {
+    charts_ui(ui, &[SPEED], runs);
+}
+
+fn charts_ui(ui: &mut Ui, charts: &[Chart], runs: &[Overlay<'_>]) {
     let (columns, width) = columns(ui);
     let group = ui.scope_id().with("curves");
-    for row in CHARTS.chunks(columns) {
+    for row in charts.chunks(columns) {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = space::GROUP;
             for chart in row {

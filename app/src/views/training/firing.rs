@@ -52,8 +52,8 @@ fn rank_ui(ui: &mut Ui, ranking: &Ranking) {
         height: PLOT - 20.0,
     };
     plot.ui(ui);
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing.x = space::PANEL;
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
         legend::mark(ui, theme.series(0), &law(ranking)).on_hover_text(
             "Zipf law (rank + β)^−α, by least squares of the logarithms over the first 80 % of the ranks; R²: share of their variance that it explains",
         );

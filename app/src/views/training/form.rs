@@ -92,6 +92,7 @@ fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 /// A label as wide as those of the settings.
 fn label_cell(ui: &mut Ui, text: RichText, height: f32) {
+    ui.spacing_mut().item_spacing.x = space::CONTROL;
     let size = vec2(LABELS, height);
     ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
         ui.set_width(LABELS);

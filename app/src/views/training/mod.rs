@@ -1,5 +1,6 @@
 //! How is the dictionary coming along?
 
+mod browse;
 mod curves;
 mod firing;
 mod form;
@@ -26,7 +27,9 @@ const CURVES: f32 = 300.0;
 
 /// How is the dictionary coming along?
 #[derive(Debug, Default)]
-pub struct TrainingView {}
+pub struct TrainingView {
+    browsing: browse::Browsing,
+}
 
 impl View for TrainingView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -43,17 +46,17 @@ impl View for TrainingView {
         ask_for_what_is_missing(state, &plan, commands);
         let run_first = state.training.run.is_some();
         if ui.available_width() >= FORM + CURVES {
-            beside_ui(ui, state, &plan, commands);
+            beside_ui(ui, state, &plan, (&mut self.browsing, commands));
         } else {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                 if run_first {
-                    curves_ui(ui, state, commands);
+                    curves_ui(ui, state, &mut self.browsing, commands);
                     ui.add_space(space::GROUP);
                     form::form_ui(ui, state, &plan, commands);
                 } else {
                     form::form_ui(ui, state, &plan, commands);
                     ui.add_space(space::GROUP);
-                    curves_ui(ui, state, commands);
+                    curves_ui(ui, state, &mut self.browsing, commands);
                 }
             });
         }
@@ -83,7 +86,12 @@ fn ask_for_what_is_missing(state: &AppState, plan: &plan::Plan, commands: &mut C
     }
 }
 
-fn beside_ui(ui: &mut Ui, state: &AppState, plan: &plan::Plan, commands: &mut Commands) {
+fn beside_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    plan: &plan::Plan,
+    (browsing, commands): (&mut browse::Browsing, &mut Commands),
+) {
     let height = ui.available_height();
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = space::GROUP;
@@ -102,15 +110,23 @@ fn beside_ui(ui: &mut Ui, state: &AppState, plan: &plan::Plan, commands: &mut Co
                 .id_salt("curves")
                 .auto_shrink(false)
                 .show(ui, |ui| {
-                    ui.vertical(|ui| curves_ui(ui, state, commands));
+                    ui.vertical(|ui| curves_ui(ui, state, browsing, commands));
                 });
         });
     });
 }
 
-fn curves_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+fn curves_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    browsing: &mut browse::Browsing,
+    commands: &mut Commands,
+) {
     match &state.training.run {
-        Some(run) => run::run_ui(ui, state, run, commands),
+        Some(run) => {
+            run::run_ui(ui, state, run, commands);
+            browsing.ui(ui, run);
+        }
         None => past::past_ui(ui, state, commands),
     }
 }

@@ -3,7 +3,7 @@
 use egui::{Align, Label, Layout, Role, Sense, Ui, WidgetInfo, vec2};
 use egui_extras::{Column as Width, TableBuilder};
 
-use super::curves::{Overlay, curves_ui};
+use super::curves::{Overlay, curves_ui, speed_ui};
 use super::plan;
 use crate::commands::Commands;
 use crate::commands::training::Command;
@@ -20,7 +20,10 @@ const TABLE: f32 = 8.0 * space::TABLE_ROW + space::CONTROL_ROW;
 const MARK: f32 = 12.0;
 
 /// Least width of a name.
-const NAME: f32 = 96.0;
+const NAME: f32 = 84.0;
+
+/// Letters of a year and what parts it from the month.
+const YEAR: usize = 5;
 
 /// One column behind the name.
 struct Column {
@@ -37,7 +40,7 @@ const COLUMNS: [Column; 7] = [
     Column {
         title: "Variant",
         definition: "How active features are chosen",
-        width: 96.0,
+        width: 92.0,
         from: 480.0,
         is_number: false,
         text: |past| past.setting("variant"),
@@ -46,14 +49,14 @@ const COLUMNS: [Column; 7] = [
         title: "Hook",
         definition: "The activation that the run read",
         width: 168.0,
-        from: 780.0,
+        from: 760.0,
         is_number: false,
         text: |past| past.record.hook.clone(),
     },
     Column {
         title: "L0",
         definition: "Active features per token, over the last 100 steps",
-        width: 48.0,
+        width: 44.0,
         from: 0.0,
         is_number: true,
         text: |past| figure(past, "l0", number::number),
@@ -69,23 +72,23 @@ const COLUMNS: [Column; 7] = [
     Column {
         title: "Dead",
         definition: "Share of features silent for longer than the dead limit, at the end",
-        width: 64.0,
+        width: 60.0,
         from: 400.0,
         is_number: true,
         text: |past| figure(past, "dead_fraction", number::percent),
     },
     Column {
         title: "Begun (UTC)",
-        definition: "When the run began",
-        width: 128.0,
-        from: 620.0,
+        definition: "Month, day and time at which the run began",
+        width: 88.0,
+        from: 580.0,
         is_number: false,
-        text: |past| past.record.begun(),
+        text: |past| past.record.begun().chars().skip(YEAR).collect(),
     },
     Column {
         title: "Status",
         definition: "How the run ended; running: it did not end, or another program is at it",
-        width: 64.0,
+        width: 60.0,
         from: 0.0,
         is_number: false,
         text: |past| past.record.status.to_string(),
@@ -143,7 +146,13 @@ fn list_ui(ui: &mut Ui, state: &AppState, list: &[Past], commands: &mut Commands
     if !shown.is_empty() && shown.len() == chosen.len() {
         ui.add_space(space::CONTROL);
         curves_ui(ui, &shown);
+        speed_ui(ui, &shown);
     }
+}
+
+/// A whole number as numbers are written; else as it stands.
+fn whole(setting: String) -> String {
+    setting.parse().map_or(setting, number::count)
 }
 
 /// What the table has no room for, and how to go on.
@@ -151,11 +160,12 @@ fn detail_ui(ui: &mut Ui, state: &AppState, past: &Past, commands: &mut Commands
     let secondary = Theme::of(ui).ink.secondary;
     let record = &past.record;
     let words = format!(
-        "{} · {} · {} of {} activations in {}, batch {}, seed {}",
+        "{} · {} · begun {} UTC, {} of {} activations in {}, batch {}, seed {}",
         record.model,
         record.hook,
+        record.begun(),
         number::count(record.tokens_seen),
-        past.setting("tokens"),
+        whole(past.setting("tokens")),
         plan::span(record.seconds),
         past.setting("batch"),
         past.setting("seed"),
@@ -187,7 +197,7 @@ fn table_ui(ui: &mut Ui, state: &AppState, list: &[Past], commands: &mut Command
     let room = ui.available_width();
     let columns: Vec<&Column> = COLUMNS.iter().filter(|c| room >= c.from).collect();
     ui.scope(|ui| {
-        ui.spacing_mut().item_spacing = vec2(space::CONTROL, 0.0);
+        ui.spacing_mut().item_spacing = vec2(space::PANEL, 0.0);
         let mut builder = TableBuilder::new(ui)
             .id_salt("past runs")
             .striped(false)

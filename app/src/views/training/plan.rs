@@ -394,7 +394,7 @@ fn time(state: &AppState, plan: &Plan, spec: &Spec) -> Option<Need> {
     (sizes(state, plan).as_ref() == Some(sizes_then)).then(|| Need {
         label: "Time",
         value: format!(
-            "≥ {} ({} per second)",
+            "≥ {}, the step alone ({} per second)",
             span_at(speed),
             number::number(speed)
         ),

@@ -2,7 +2,7 @@
 
 use egui::{Button, Label, ProgressBar, RichText, Ui, vec2};
 
-use super::curves::{Overlay, curves_ui};
+use super::curves::{Overlay, curves_ui, speed_ui};
 use super::firing::firing_ui;
 use super::plan::span;
 use crate::commands::training::Command;
@@ -30,6 +30,7 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Co
     }];
     curves_ui(ui, &alone);
     firing_ui(ui, run.ranking.as_deref());
+    speed_ui(ui, &alone);
 }
 
 fn head_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {

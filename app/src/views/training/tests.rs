@@ -11,7 +11,9 @@ use umbra_core::train::{Firing, Progress, Spec};
 
 use crate::commands::{dictionary, training};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
-use crate::state::training::{Curves, Ended, Event as Training, Past, PastEvent, Ranking};
+use crate::state::training::{
+    Browsed, Curves, Ended, Event as Training, Fired, Past, PastEvent, Ranking,
+};
 use crate::state::{AppState, Event, Load};
 use crate::testing;
 use crate::views::ViewId;
@@ -172,6 +174,44 @@ fn densities_are_shown_by_rank_beside_the_law_and_as_a_histogram() {
     harness.get_by_label("5 of 200 below 0.5 × the law");
 }
 
+#[test]
+fn features_of_the_running_dictionary_are_found_by_a_token_and_opened() {
+    let mut state = running();
+    let tokens: Vec<String> = (0..40).map(|i| format!(" word{i}")).collect();
+    let fired = |feature: u32, at: usize| Fired {
+        feature: FeatureId(feature),
+        share: 0.1,
+        examples: vec![(at, 2.0), (at - 1, 1.0)],
+    };
+    let browsed = Browsed {
+        seen: 400,
+        tokens: Arc::new(tokens),
+        context: 20,
+        read: 38,
+        features: vec![fired(7, 22), fired(3, 39)],
+        in_all: 8,
+    };
+    let harness = testing::harness(ViewId::Training, running());
+    harness.get_by_label_contains("follow after the first twentieth");
+    state.apply(Event::Training(Training::Browsed(Arc::new(browsed))));
+    let mut harness = testing::harness(ViewId::Training, state);
+    harness.set_size(egui::vec2(1000.0, 2400.0));
+    harness.run();
+    harness.get_by_label_contains("After 400 activations, 2 of 8 features fire on 38 tokens");
+    harness.get_by_label("Row of feature 7");
+    let find = || egui::Role::TextInput;
+    harness.get_by_role_and_label(find(), "Find").focus();
+    harness.run();
+    harness
+        .get_by_role_and_label(find(), "Find")
+        .type_text("word39");
+    harness.run();
+    assert!(harness.query_by_label("Row of feature 7").is_none());
+    harness.get_by_label("Row of feature 3").click();
+    harness.run();
+    harness.get_by_label("Example 2 of feature 3");
+}
+
 /// A past run as its record has it.
 fn past(name: &str, status: &str, checkpoint: bool) -> Past {
     let figure = |value: f64| serde_json::json!({ "value": value, "definition": "" });
@@ -276,5 +316,5 @@ fn the_speed_can_be_measured_and_is_said_to_be_of_the_step_alone() {
     )));
     let harness = testing::harness(ViewId::Training, state);
     assert!(harness.query_by_label("Measure speed").is_none());
-    harness.get_by_label_contains("(5000 per second)");
+    harness.get_by_label_contains("the step alone (5000 per second)");
 }

@@ -1,0 +1,133 @@
+//! A small block of what a run reads, encoded anew by each snapshot of its dictionary.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use umbra_core::capture;
+use umbra_core::dims::Matrix;
+use umbra_core::error::Result;
+use umbra_core::ids::{FeatureId, TokenId};
+use umbra_core::models::Model;
+use umbra_core::sae::{Latents, Sae};
+use umbra_core::train::Spec;
+
+use super::work::Reads;
+use crate::state::training::{Browsed, Fired};
+
+/// Rows of the block.
+const ROWS: usize = 32;
+
+/// Examples kept of a feature.
+const EXAMPLES: usize = 4;
+
+/// Activations with their tokens.
+#[derive(Debug)]
+pub(super) struct Block {
+    /// `[n, d]`, row after row.
+    activations: Matrix,
+    tokens: Arc<Vec<String>>,
+    context: usize,
+}
+
+impl Block {
+    /// Rows from all over what the run reads.
+    pub(super) fn of(reads: &Reads, spec: &Spec) -> Result<Self> {
+        let spread = |rows: usize| -> Vec<usize> {
+            let n = rows.min(ROWS);
+            (0..n).map(|i| i * rows / n).collect()
+        };
+        match reads {
+            Reads::Text(model, text, _) => {
+                let rows = &text.rows;
+                let chosen = spread(rows.len());
+                let tokens = chosen.iter().flat_map(|row| rows.row(*row));
+                Ok(Self {
+                    activations: capture::activations(model, rows, &chosen, spec.hook)?,
+                    tokens: shown(tokens.copied(), Some(model)),
+                    context: rows.context(),
+                })
+            }
+            Reads::Store(store, open) => {
+                let chosen = spread(store.rows());
+                // Only the model that the store is of reads its tokens.
+                let sha = &store.about().model_sha256;
+                let is_its = |model: &&Arc<Model>| model.fingerprint().ok().as_ref() == Some(sha);
+                let model = open.as_ref().filter(is_its);
+                Ok(Self {
+                    activations: store.activations(spec.hook, &chosen)?,
+                    tokens: shown(store.tokens(&chosen)?.into_iter(), model.map(Arc::as_ref)),
+                    context: store.about().context,
+                })
+            }
+        }
+    }
+
+    /// What the features of `sae` fire on.
+    pub(super) fn browse(&self, sae: &Sae) -> Result<Browsed> {
+        let latents = sae.encode(&self.activations)?;
+        let rows = self.activations.rows() / self.context;
+        let mut all: BTreeMap<FeatureId, Seen> = BTreeMap::new();
+        for row in 0..rows {
+            for (feature, in_row) in self.seen_in(&latents, row) {
+                let seen = all.entry(feature).or_default();
+                seen.times += in_row.times;
+                seen.best.extend(in_row.best);
+            }
+        }
+        let read = self.activations.rows() - rows;
+        let mut features: Vec<Fired> = (all.into_iter())
+            .map(|(feature, mut seen)| {
+                seen.best.sort_by(|a, b| b.1.total_cmp(&a.1));
+                seen.best.truncate(EXAMPLES);
+                Fired {
+                    feature,
+                    share: seen.times as f64 / read.max(1) as f64,
+                    examples: seen.best,
+                }
+            })
+            .collect();
+        features.sort_by(|a, b| b.share.total_cmp(&a.share));
+        let seen = sae.provenance.other.get("tokens_seen");
+        Ok(Browsed {
+            seen: seen.and_then(serde_json::Value::as_u64).unwrap_or(0),
+            tokens: Arc::clone(&self.tokens),
+            context: self.context,
+            read,
+            features,
+            in_all: sae.features(),
+        })
+    }
+
+    /// What fires in one row, without its first position, which no dictionary reads.
+    fn seen_in(&self, latents: &Latents, row: usize) -> BTreeMap<FeatureId, Seen> {
+        let mut all: BTreeMap<FeatureId, Seen> = BTreeMap::new();
+        let positions = row * self.context + 1..(row + 1) * self.context;
+        for (at, (feature, act)) in positions.flat_map(|at| latents.row(at).map(move |e| (at, e))) {
+            let seen = all.entry(feature).or_default();
+            seen.times += 1;
+            match seen.best.first_mut() {
+                Some(best) if best.1 >= act => {}
+                Some(best) => *best = (at, act),
+                None => seen.best.push((at, act)),
+            }
+        }
+        all
+    }
+}
+
+/// A feature in some rows.
+#[derive(Debug, Default)]
+struct Seen {
+    times: usize,
+    /// Where it fires most in each row, and how strongly.
+    best: Vec<(usize, f32)>,
+}
+
+/// Tokens in display form; as numbers without a model that knows them.
+fn shown(tokens: impl Iterator<Item = TokenId>, model: Option<&Model>) -> Arc<Vec<String>> {
+    let show = |token: TokenId| match model {
+        Some(model) => model.codec().display(token),
+        None => format!(" {token}"),
+    };
+    Arc::new(tokens.map(show).collect())
+}
