@@ -25,6 +25,8 @@ use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer};
 const WARM_UP: usize = 4;
 /// Times that each library computes the product before the fastest of them is timed against the step.
 const TRIALS: usize = 2;
+/// α and β of the Zipf law that budgets and under-used features go by.
+const LAW: (f64, f64) = (0.8, 5.0);
 /// Small enough to leave the dictionary where it is.
 const LEARNING_RATE: f64 = 1e-5;
 
@@ -109,6 +111,9 @@ impl Settings {
         (spec.variant, spec.features, spec.k) = (self.variant, self.features, self.k);
         (spec.batch, spec.seed) = (self.batch, self.seed);
         (spec.product, spec.adam) = (self.product, self.adam);
+        // Feature Choice is timed where features choose.
+        spec.phase = 0.0;
+        (spec.zipf_alpha, spec.zipf_beta) = (Some(LAW.0), Some(LAW.1));
         // Long enough that schedules stand still while steps are timed.
         spec.tokens = 1 << 40;
         let settled = (WARM_UP as u64 - 1) * self.batch as u64;
