@@ -10,7 +10,6 @@ use crate::Flow;
 use crate::bench::{self, Figures, Settings};
 use crate::error::{Error, Result};
 use crate::kernels::encode::Product;
-use crate::sae::Variant;
 use crate::train::Adam;
 
 /// Flags of `umbra bench`.
@@ -73,7 +72,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         features: args.features,
         k: args.k,
         batch: args.batch,
-        variant: variant(&args.variant)?,
+        variant: args.variant.parse()?,
         product: if args.screened {
             Product::Screened
         } else {
@@ -114,15 +113,6 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let object = object(&settings, (&exact, &lazy), &scaling);
     console.answer(&object, || text((&exact, &lazy), &scaling))?;
     Ok(Exit::Done)
-}
-
-fn variant(name: &str) -> Result<Variant> {
-    let found = Variant::ALL.iter().copied().find(|v| v.name() == name);
-    found.ok_or_else(|| {
-        let names: Vec<_> = Variant::ALL.iter().map(|v| v.name()).collect();
-        let what = format!("`{name}` cannot be used, give {}", names.join(", "));
-        Error::setting("variant", what)
-    })
 }
 
 /// What is timed to see the cost grow.

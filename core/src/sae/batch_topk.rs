@@ -14,7 +14,6 @@ use super::rule::{Rule, Step};
 use super::state::Keep;
 use super::{Latents, Selection};
 use crate::error::Result;
-use crate::kernels::encode::encode_budget;
 
 /// See the module.
 #[derive(Debug)]
@@ -36,17 +35,7 @@ impl BatchTopK {
 
 impl Rule for BatchTopK {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        let budget = self.k * step.tokens();
-        let guess = self.cut.guess();
-        let (latents, cut) = encode_budget(
-            step.centred,
-            step.w_enc,
-            step.b_enc,
-            (budget, guess),
-            step.product,
-        )?;
-        self.cut.count(cut, &latents);
-        Ok(latents)
+        self.cut.select(step, self.k)
     }
 
     fn take_over(&mut self, selection: &Selection) {

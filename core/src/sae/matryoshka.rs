@@ -16,7 +16,6 @@ use super::rule::{Levels, Rule, Step};
 use super::state::Keep;
 use super::{Latents, Selection};
 use crate::error::Result;
-use crate::kernels::encode::encode_budget;
 use crate::kernels::residual::{Residual, pull_back, residual};
 
 /// See the module.
@@ -48,17 +47,7 @@ impl Matryoshka {
 
 impl Rule for Matryoshka {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        let budget = self.k * step.tokens();
-        let guess = self.cut.guess();
-        let (latents, cut) = encode_budget(
-            step.centred,
-            step.w_enc,
-            step.b_enc,
-            (budget, guess),
-            step.product,
-        )?;
-        self.cut.count(cut, &latents);
-        Ok(latents)
+        self.cut.select(step, self.k)
     }
 
     fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {

@@ -16,7 +16,6 @@ use super::zipf::Zipf;
 use super::{Latents, Selection};
 use crate::error::Result;
 use crate::kernels::adam::Rates;
-use crate::kernels::encode::encode_budget;
 
 /// Steps between two fits of the law.
 const REFIT: u64 = 100;
@@ -86,17 +85,7 @@ impl MutualChoice {
 
 impl Rule for MutualChoice {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        let budget = self.k * step.tokens();
-        let guess = self.cut.guess();
-        let (latents, cut) = encode_budget(
-            step.centred,
-            step.w_enc,
-            step.b_enc,
-            (budget, guess),
-            step.product,
-        )?;
-        self.cut.count(cut, &latents);
-        Ok(latents)
+        self.cut.select(step, self.k)
     }
 
     fn helped(&self, dead: Vec<u32>) -> Vec<u32> {

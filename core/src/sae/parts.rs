@@ -1,9 +1,11 @@
 //! Mathematics that several variants share.
 
+use super::rule::Step;
 use super::state::Keep;
 use super::{Latents, Selection};
 use crate::error::Result;
 use crate::kernels::adam::{Rates, Row, adam};
+use crate::kernels::encode::encode_budget;
 
 /// Rate of a moving average of a cut-off (SAELens).
 const RATE: f64 = 0.01;
@@ -46,18 +48,19 @@ pub(super) struct CutOff {
 }
 
 impl CutOff {
-    /// A little below the last one; 0 before the first.
-    pub(super) fn guess(&self) -> f32 {
-        self.last.map_or(0.0, |cut| CAUTION * cut)
-    }
-
-    /// What the latest batch was cut at; `least` is the least activation kept where the budget was not filled.
-    pub(super) fn count(&mut self, cut: Option<f32>, latents: &Latents) {
+    /// The `k · n` largest positive pre-activations of a batch of `n` tokens; takes down what it was cut at, or the least activation kept where the budget was
+    /// not filled. The next batch is expected to be cut a little below the last.
+    pub(super) fn select(&mut self, step: &Step<'_>, k: usize) -> Result<Latents> {
+        let guess = self.last.map_or(0.0, |cut| CAUTION * cut);
+        let budget = (k * step.tokens(), guess);
+        let (latents, cut) =
+            encode_budget(step.centred, step.w_enc, step.b_enc, budget, step.product)?;
         self.last = cut;
         let least = latents.acts.iter().copied().reduce(f32::min);
         if let Some(least) = cut.or(least) {
             self.average.add(f64::from(least));
         }
+        Ok(latents)
     }
 
     /// Starts the average at the mean of a dictionary's thresholds.

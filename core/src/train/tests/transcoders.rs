@@ -3,14 +3,14 @@
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use super::variants::Peek;
+use super::variants::{Peek, drawn};
 use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::formats::{self, Precision};
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{Provenance, Sae, Selection, Transcoder, Variant};
+use crate::sae::{Provenance, Sae, Transcoder, Variant};
 use crate::train::buffer::Source;
 use crate::train::init::directions;
 use crate::train::run::Run;
@@ -21,8 +21,6 @@ const N: usize = 200;
 const D: usize = 5;
 const O: usize = 7;
 const F: usize = 30;
-/// The last features read so faintly that they are never among the largest.
-const FAINT: usize = 6;
 
 fn spec(rule: TranscoderRule, skip: bool, decoder: Decoder) -> Spec {
     let mut spec = Spec::default_for(HookPoint::block(0, Site::MlpIn));
@@ -38,33 +36,13 @@ fn spec(rule: TranscoderRule, skip: bool, decoder: Decoder) -> Spec {
 
 fn dictionary(spec: &Spec) -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut w_enc = uneven(&mut rng, F, D);
-    let mut b_enc = uneven(&mut rng, 1, F).into_values();
-    for (f, bias) in b_enc.iter_mut().enumerate().skip(F - FAINT) {
-        w_enc.row_mut(f).iter_mut().for_each(|w| *w *= 0.01);
-        *bias *= 0.01;
-    }
-    let mut w_dec = directions(spec, O);
-    if spec.decoder == Decoder::Free {
-        for row in w_dec.values_mut().chunks_exact_mut(O) {
-            let length = rng.random_range(0.5..2.0);
-            for w in row.iter_mut() {
-                *w *= length;
-            }
-        }
-    }
+    let sae = drawn(&mut rng, spec, [D, O]);
     Sae {
-        name: String::new(),
-        w_enc,
-        b_enc,
-        w_dec,
-        b_dec: uneven(&mut rng, 1, O).into_values(),
-        selection: Selection::Relu,
         transcoder: Some(Transcoder {
             hook_out: None,
             w_skip: spec.skip.then(|| uneven(&mut rng, O, D)),
         }),
-        provenance: Provenance::default(),
+        ..sae
     }
 }
 

@@ -44,18 +44,22 @@ fn spec(variant: Variant) -> Spec {
     spec
 }
 
-/// Decoder rows of length 1, or of lengths between a half and two.
 fn dictionary(spec: &Spec) -> Sae {
-    let mut rng = ChaCha8Rng::seed_from_u64(1);
-    let mut w_enc = uneven(&mut rng, F, D);
-    let mut b_enc = uneven(&mut rng, 1, F).into_values();
-    for (f, bias) in b_enc.iter_mut().enumerate().skip(F - FAINT) {
+    drawn(&mut ChaCha8Rng::seed_from_u64(1), spec, [D, D])
+}
+
+/// One that reads and writes such widths, decoder rows of length 1, or of lengths between a half and two.
+pub(super) fn drawn(rng: &mut ChaCha8Rng, spec: &Spec, [read, written]: [usize; 2]) -> Sae {
+    let features = spec.features;
+    let mut w_enc = uneven(rng, features, read);
+    let mut b_enc = uneven(rng, 1, features).into_values();
+    for (f, bias) in b_enc.iter_mut().enumerate().skip(features - FAINT) {
         w_enc.row_mut(f).iter_mut().for_each(|w| *w *= 0.01);
         *bias *= 0.01;
     }
-    let mut w_dec = directions(spec, D);
+    let mut w_dec = directions(spec, written);
     if spec.decoder == Decoder::Free {
-        for row in w_dec.values_mut().chunks_exact_mut(D) {
+        for row in w_dec.values_mut().chunks_exact_mut(written) {
             let length = rng.random_range(0.5..2.0);
             for w in row.iter_mut() {
                 *w *= length;
@@ -67,7 +71,7 @@ fn dictionary(spec: &Spec) -> Sae {
         w_enc,
         b_enc,
         w_dec,
-        b_dec: uneven(&mut rng, 1, D).into_values(),
+        b_dec: uneven(rng, 1, written).into_values(),
         selection: Selection::Relu,
         transcoder: None,
         provenance: Provenance::default(),
