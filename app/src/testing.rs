@@ -27,7 +27,7 @@ use crate::shell::layout::Layout;
 use crate::state::catalogue::{DictionaryId, LoadedSae};
 use crate::state::features::Table;
 use crate::state::jobs::JobId;
-use crate::state::training::{Curves, Run, Source, Text, TextKey};
+use crate::state::training::{Member, Run, Source, Text, TextKey};
 use crate::state::{AppState, Event, Load, catalogue, features};
 use crate::theme;
 use crate::views::{View, ViewId};
@@ -161,16 +161,9 @@ pub fn run(spec: Spec) -> Run {
     };
     Run {
         job: JobId(7),
-        name: "z-0".to_owned(),
-        folder: "saes/z-0".into(),
-        spec,
         source: Source::Text(key, Arc::new(text)),
-        curves: Curves::default(),
-        ranking: None,
-        browsed: None,
-        last: None,
-        notes: vec![],
-        ended: None,
+        members: vec![Member::new("z-0".to_owned(), "saes/z-0".into(), spec)],
+        shown: 0,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Training runs: the form, counting the text, opening a store, starting a run and going on with one, past runs.
 
+mod begin;
 mod browse;
 mod past;
 #[cfg(test)]
@@ -12,18 +13,17 @@ use std::sync::Arc;
 use umbra_core::bench;
 use umbra_core::corpus::{Corpus, CorpusSpec, Part};
 use umbra_core::error::Result;
+use umbra_core::formats;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::store::Store;
-use umbra_core::train::{Keeping, Spec};
 
-use self::work::{Reads, Work};
 use super::{Commands, Context, dictionary};
 use crate::shell::dialogs::Ask;
 use crate::state::catalogue::name_of;
-use crate::state::training::{Curves, Ended, Event as Training, Form, Run, Source, Text, TextKey};
+use crate::state::training::{Event as Training, Form, Text, TextKey};
 use crate::state::{AppState, Event, Load, log};
-use crate::views::{ViewId, training::plan};
+use crate::views::ViewId;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,12 +42,18 @@ pub enum Command {
     OpenStore(PathBuf),
     /// Measure how long a training step of these sizes takes.
     Measure(bench::Settings),
+    /// Ask for a dictionary to go on from by the system's dialog.
+    PickStart,
+    /// Read the dictionary to go on from.
+    OpenStart(PathBuf),
     /// Start the run that the form describes.
     Start,
-    /// Stop the run; its dictionary is kept as it stands.
+    /// Stop the run; its dictionaries are kept as they stand.
     Stop,
-    /// Go on with the run that ended, from its checkpoint.
+    /// Go on with the run that ended, from its checkpoints.
     GoOn,
+    /// Show densities and features of this one of the run's dictionaries.
+    Show(usize),
     /// List the runs that left records with the project.
     ListPast(PathBuf),
     /// Show the curves of a past run, or hide them.
@@ -56,8 +62,8 @@ pub enum Command {
     ReadCurves(PathBuf),
     /// Go on with a past run, from its checkpoint.
     GoOnPast(PathBuf),
-    /// Write a dictionary that could not be written.
-    SaveAgain,
+    /// Write this one of the run's dictionaries, which could not be written.
+    SaveAgain(usize),
     /// Put a finished run away.
     Clear,
 }
@@ -97,19 +103,29 @@ impl Command {
             Self::CountText(key) => count_text(context, key),
             Self::OpenStore(folder) => open_store(context, folder),
             Self::Measure(sizes) => measure(context, sizes),
-            Self::Start => start(context),
+            Self::PickStart => {
+                let ask = Ask::Folder("Choose a dictionary to go on from");
+                let form = context.state.training.form.clone();
+                context.ask(ask, move |folder| {
+                    let open = None; // its hook is known once it is read
+                    Self::Fill(form.going_on_from(folder, open)).into()
+                });
+            }
+            Self::OpenStart(folder) => open_start(context, folder),
+            Self::Start => begin::start(context),
             Self::Stop => {
                 if let Some(run) = context.state.training.running() {
                     let stop = super::shell::Command::StopJob(run.job);
                     context.commands.send(stop);
                 }
             }
-            Self::GoOn => go_on(context),
+            Self::GoOn => begin::go_on(context),
+            Self::Show(which) => context.apply(Event::Training(Training::Shown(which))),
             Self::ListPast(folder) => past::list(context, folder),
             Self::TogglePast(folder) => past::toggle(context, &folder),
             Self::ReadCurves(folder) => past::read(context, folder),
             Self::GoOnPast(folder) => past::go_on(context, &folder),
-            Self::SaveAgain => save_again(context),
+            Self::SaveAgain(which) => begin::save_again(context, which),
             Self::Clear => context.apply(Event::Training(Training::Cleared)),
         }
     }
@@ -224,135 +240,26 @@ fn measure(context: &mut Context<'_>, sizes: bench::Settings) {
     );
 }
 
-fn start(context: &mut Context<'_>) {
-    let plan = plan::plan(context.state);
-    let state = &context.state;
-    let (Some(spec), None) = (plan.spec, plan.refusal) else {
-        return;
-    };
-    let (Some(project), Some(source)) = (state.project.open(), plan::source(state)) else {
-        return;
-    };
-    let name = free_name(&saes_folder(&project.folder), plan.name);
-    let keeping = Keeping {
-        folder: Some(saes_folder(&project.folder).join(&name)),
-        interval: plan.checkpoint,
-        ..Keeping::default()
-    };
-    begin(context, (spec, source, keeping), Curves::default());
-}
-
-/// Goes on with the run on screen. Where it failed, the learning rate of the form is taken: with the old one it would fail again.
-fn go_on(context: &mut Context<'_>) {
-    let state = &context.state;
-    let Some(run) = state.training.run.as_ref() else {
-        return;
-    };
-    let mut spec = run.spec.clone();
-    if let Some(Ended::Failed { .. }) = &run.ended {
-        spec.learning_rate = plan::read(&state.training.form).0.learning_rate;
-    }
-    let keeping = Keeping {
-        folder: Some(run.folder.clone()),
-        interval: plan::plan(state).checkpoint,
-        resume: true,
-        ..Keeping::default()
-    };
-    let (source, curves) = (run.source.clone(), run.curves.clone());
-    begin(context, (spec, source, keeping), curves);
-}
-
-/// Starts the job of a run; `curves` are those that it had before.
-fn begin(
-    context: &mut Context<'_>,
-    (spec, source, keeping): (Spec, Source, Keeping),
-    curves: Curves,
-) {
-    let state = &context.state;
-    if state.training.running().is_some() {
-        return;
-    }
-    let reads = match (&source, state.model()) {
-        (Source::Text(key, text), Some(loaded)) => {
-            Reads::Text(Arc::clone(&loaded.model), Arc::clone(text), key.clone())
-        }
-        (Source::Store(store), loaded) => {
-            let open = loaded.map(|loaded| Arc::clone(&loaded.model));
-            Reads::Store(Arc::clone(store), open)
-        }
-        (Source::Text(..), None) => {
-            return context.fail("Open the model first: the run reads its activations");
-        }
-    };
-    let Some(folder) = keeping.folder.clone() else {
-        return;
-    };
-    let name = name_of(&folder);
-    let left = Keeping {
-        resume: true,
-        ..keeping.clone()
-    };
-    let work = Work {
-        spec: spec.clone(),
-        reads,
-        replaces: state.catalogue.by_folder(&folder).map(|there| there.id),
-        folder: folder.clone(),
-        keeping,
-    };
-    let job = context.jobs.start_or(
-        format!("Train {name}"),
-        move |why| {
-            let checkpoint = left.check().is_ok();
-            Event::Training(Training::Ended(Ended::Failed { why, checkpoint }))
-        },
-        move |worker| work::train(worker, work),
-    );
-    context.apply(Event::Training(Training::Started(Box::new(Run {
-        job,
-        name,
-        folder,
-        spec,
-        source,
-        curves,
-        ranking: None,
-        browsed: None,
-        last: None,
-        notes: vec![],
-        ended: None,
-    }))));
-}
-
-/// `name`, or with a number behind it if a folder has it already.
-fn free_name(folder: &Path, name: String) -> String {
-    if !folder.join(&name).exists() {
-        return name;
-    }
-    (2..10_000)
-        .map(|i| format!("{name}-{i}"))
-        .find(|name| !folder.join(name).exists())
-        .unwrap_or(name)
-}
-
 /// Where the project in `folder` keeps what it trained.
 fn saes_folder(folder: &Path) -> PathBuf {
     folder.join("saes")
 }
 
-fn save_again(context: &mut Context<'_>) {
-    let Some(run) = &context.state.training.run else {
-        return;
-    };
-    let Some(Ended::Unsaved { sae, folder, .. }) = run.ended.clone() else {
-        return;
-    };
-    let seen = run.last.map_or(0, |last| last.tokens_seen);
-    let stopped = seen < run.spec.tokens;
-    context
-        .jobs
-        .start(format!("Save {}", run.name), move |worker| {
-            work::finish(worker, &sae, (&folder, None), (seen, stopped, false));
+fn open_start(context: &mut Context<'_>, folder: PathBuf) {
+    let event = |folder, load| Event::Training(Training::Start(folder, load));
+    context.apply(event(folder.clone(), Load::Loading));
+    let failed = folder.clone();
+    context.jobs.start_quiet(
+        move |why| event(failed, Load::Failed(why)),
+        move |worker| {
+            let (sae, notes) = formats::open(&folder)?;
+            for note in notes.iter() {
+                worker.send(Event::Log(log::Event::Line(note.to_owned())));
+            }
+            worker.send(event(folder, Load::Ready(Arc::new(sae))));
             Ok(())
-        });
+        },
+    );
 }
 
 /// Sites a dictionary can read, in the order of a forward pass.

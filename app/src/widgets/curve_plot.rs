@@ -1,10 +1,10 @@
 //! Curves over a common axis: titles with units, each line named at its end, one read-out for all series under the pointer, shared by linked plots.
 //! Following pauses while a person pans or zooms; a double click follows again.
 
-use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Rect, Response, Stroke, Ui, pos2, vec2};
-use egui_plot::{GridMark, Line, Plot, PlotPoint, PlotPoints, PlotTransform};
+use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Response, Ui, pos2, vec2};
+use egui_plot::{GridMark, Line, PlotPoint, PlotPoints, PlotTransform};
 
-use super::number;
+use super::{number, plot};
 use crate::theme::{Theme, axes_as_captions, size, space};
 
 /// One line.
@@ -40,14 +40,8 @@ pub struct CurvePlot<'a> {
 /// Most points drawn of one line.
 const MOST_POINTS: usize = 800;
 
-/// Width of the numbers at the y axis, the same for all so that linked plots align.
-const Y_AXIS: f32 = 52.0;
-
 /// How far short of the pointer a line may end and still be read out: runs of one length end a step apart.
 const ENDED: f64 = 0.98;
-
-/// Least distance of two names at line ends.
-const NAME_HEIGHT: f32 = 13.0;
 
 /// Least room right of the lines, the same for linked plots whose numbers differ a little in length.
 const NAME_ROOM: f32 = 56.0;
@@ -66,43 +60,33 @@ impl CurvePlot<'_> {
     }
 
     fn plot_ui(&self, ui: &mut Ui) -> Response {
-        let theme = Theme::of(ui);
         let id = ui.scope_id().with(("curve plot", self.name));
         let lines: Vec<Vec<[f64; 2]>> = self.series.iter().map(|s| thin(s.points)).collect();
         let last = self.series.iter().filter_map(|s| s.points.last());
         let x_end = last.map(|p| p[0]).fold(0.0, f64::max);
         let x_room = self.room_for_names(ui.available_width());
-        let captions = |text: &str| crate::theme::caption(text).color(theme.ink.secondary);
         let format = self.format;
-        let mut plot = Plot::new(id)
-            .id(id)
-            .height(self.height)
-            .y_axis_min_width(Y_AXIS)
+        let mut shape = plot::plain(ui, id, self.height)
             .x_axis_formatter(|mark, _| short(mark.value))
             .y_axis_formatter(move |mark, _| format(mark.value))
-            .show_background(false)
-            .show_crosshair(false)
-            .allow_scroll(false)
-            .grid_color(theme.line.hair)
             .include_x(0.0)
             .include_x(x_end * x_room)
             .include_y(0.0)
             .x_grid_spacer(|input| few(input.bounds))
             .y_grid_spacer(|input| few(input.bounds))
-            .label_formatter(|_| None)
             .set_margin_fraction(vec2(0.0, 0.12));
-        plot = if self.x.is_empty() {
-            plot.show_axes([false, true])
+        shape = if self.x.is_empty() {
+            shape.show_axes([false, true])
         } else {
-            plot.x_axis_label(captions(self.x))
+            shape.x_axis_label(plot::title(ui, self.x))
         };
         if !self.y.is_empty() {
-            plot = plot.y_axis_label(captions(self.y));
+            shape = shape.y_axis_label(plot::title(ui, self.y));
         }
         if let Some(group) = self.group {
-            plot = plot.link_axis(group, [true, false]);
+            shape = shape.link_axis(group, [true, false]);
         }
-        let shown = plot.show(ui, |plot| {
+        let shown = shape.show(ui, |plot| {
             for (series, points) in self.series.iter().zip(lines) {
                 let line = Line::new(series.name, PlotPoints::from(points))
                     .color(series.colour)
@@ -118,7 +102,7 @@ impl CurvePlot<'_> {
         };
         let pointer = self.pointer(ui, &shown.response, &shown.transform);
         match pointer {
-            Some(x) => self.paint_read_out(&names, x, theme),
+            Some(x) => self.paint_read_out(ui, &names, x),
             None => self.paint_names(&names),
         }
         shown
@@ -136,7 +120,7 @@ impl CurvePlot<'_> {
             Some(value + usize::from(named) * (series.name.chars().count() + 1))
         });
         let names = NAME_ROOM.max(longest.max().unwrap_or(0) as f32 * LETTER + space::PANEL);
-        let lines = width - Y_AXIS - names;
+        let lines = width - plot::Y_AXIS - names;
         f64::from(1.0 + names / lines.max(names))
     }
 
@@ -179,7 +163,7 @@ impl CurvePlot<'_> {
         for (at, series) in ends {
             let value = series.points.last().map_or(0.0, |p| p[1]);
             let y = at.y.max(free);
-            free = y + NAME_HEIGHT;
+            free = y + plot::LINE;
             let text = if self.series.len() == 1 {
                 (self.format)(value)
             } else {
@@ -195,8 +179,7 @@ impl CurvePlot<'_> {
         }
     }
 
-    fn paint_read_out(&self, names: &Names<'_>, x: f64, theme: &Theme) {
-        let frame = *names.transform.frame();
+    fn paint_read_out(&self, ui: &Ui, names: &Names<'_>, x: f64) {
         let all = self.series.iter();
         let Some(at) = all
             .filter_map(|series| nearest(series.points, x))
@@ -209,36 +192,19 @@ impl CurvePlot<'_> {
             let goes_on = series.points.last()?[0] >= at[0] * ENDED;
             nearest(series.points, at[0]).filter(|_| goes_on)
         };
-        let line = names.position(at).x;
-        let stroke = Stroke::new(1.0, theme.line.strong);
-        names.painter.vline(line, frame.y_range(), stroke);
-        let right = line < frame.center().x;
-        let side = if right {
-            space::CONTROL
-        } else {
-            -space::CONTROL
-        };
-        let anchor = if right {
-            Align2::LEFT_TOP
-        } else {
-            Align2::RIGHT_TOP
-        };
-        let mut y = frame.top() + 2.0;
-        let mut write = |text: String, colour: Color32| {
-            let place = (pos2(line + side, y), anchor);
-            boxed(names.painter, place, text, (colour, theme.surface.panel));
-            y += NAME_HEIGHT;
-        };
-        write(number::count(at[0].max(0.0) as u64), theme.ink.secondary);
+        let seen = number::count(at[0].max(0.0) as u64);
+        let mut lines = vec![(seen, Theme::of(ui).ink.secondary)];
         for series in self.series {
             if let Some(point) = near(series) {
                 names
                     .painter
                     .circle_filled(names.position(point), 3.0, series.colour);
                 let value = (self.format)(point[1]);
-                write(format!("{} {value}", series.name), series.colour);
+                lines.push((format!("{} {value}", series.name), series.colour));
             }
         }
+        let place = (*names.transform.frame(), names.position(at).x);
+        plot::read_out(ui, place, false, &lines);
     }
 }
 
@@ -257,20 +223,6 @@ impl Names<'_> {
         let font = FontId::monospace(size::CAPTION);
         self.painter.text(at, anchor, text, font, colour);
     }
-}
-
-/// Writes a caption over a plot, on a ground of its own so that lines do not cross it.
-pub(super) fn boxed(
-    painter: &Painter,
-    (at, anchor): (Pos2, Align2),
-    text: String,
-    (colour, fill): (Color32, Color32),
-) {
-    let font = FontId::monospace(size::CAPTION);
-    let galley = painter.layout_no_wrap(text, font, colour);
-    let rect: Rect = anchor.anchor_size(at, galley.size());
-    painter.rect_filled(rect.expand2(vec2(3.0, 0.0)), 0.0, fill);
-    painter.galley(rect.min, galley, colour);
 }
 
 /// The point of ascending `points` whose x is nearest.

@@ -10,6 +10,7 @@ pub mod histogram;
 pub mod legend;
 pub mod matrix_map;
 pub mod number;
+mod plot;
 pub mod rank_plot;
 pub mod settings_form;
 pub mod to_save;

@@ -1,11 +1,13 @@
 //! Densities by rank over logarithmic axes beside the law fitted to them; what lies far below the law has a mark of its own shape.
 
-use egui::{Align2, Response, Role, Stroke, Ui, WidgetInfo, pos2, vec2};
-use egui_plot::{GridMark, Line, MarkerShape, Plot, PlotPoint, PlotPoints, PlotTransform, Points};
+use egui::{Response, Role, Ui, WidgetInfo, vec2};
+use egui_plot::{
+    GridMark, Line, LineStyle, MarkerShape, PlotPoint, PlotPoints, PlotTransform, Points,
+};
 
-use super::curve_plot::boxed;
-use super::number::{count, percent};
-use crate::theme::{Theme, axes_as_captions, space};
+use super::number::{count, number, percent};
+use super::plot;
+use crate::theme::{Theme, axes_as_captions};
 
 /// The feature of one rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -18,8 +20,13 @@ pub struct RankPoint {
     pub density: f64,
     /// What the law gives the rank, where there is one.
     pub law: Option<f64>,
-    /// Whether it fires far less than the law gives.
-    pub under_used: bool,
+}
+
+impl RankPoint {
+    /// Whether it fires less than `tau` times what the law gives.
+    pub fn is_below(&self, tau: f64) -> bool {
+        self.law.is_some_and(|law| self.density < tau * law)
+    }
 }
 
 /// A rank–density plot.
@@ -29,15 +36,11 @@ pub struct RankPlot<'a> {
     pub name: &'a str,
     /// Ascending in rank.
     pub points: &'a [RankPoint],
+    /// Share of the law below which a feature has a mark of its own.
+    pub tau: f64,
     /// Height of the whole.
     pub height: f32,
 }
-
-/// Width of the numbers at the y axis.
-const Y_AXIS: f32 = 52.0;
-
-/// Height of a line of the read-out.
-const LINE: f32 = 13.0;
 
 impl RankPlot<'_> {
     /// Draws it; the pointer reads the nearest rank out.
@@ -52,31 +55,31 @@ impl RankPlot<'_> {
     fn plot_ui(&self, ui: &mut Ui) -> Response {
         let theme = Theme::of(ui);
         let id = ui.scope_id().with(("rank plot", self.name));
-        let title = |text: &str| crate::theme::caption(text).color(theme.ink.secondary);
-        let plot = Plot::new(id)
-            .id(id)
-            .height(self.height)
-            .y_axis_min_width(Y_AXIS)
+        let plot = plot::plain(ui, id, self.height)
             .x_axis_formatter(|mark, _| rank_at(mark))
             .y_axis_formatter(|mark, _| percent(10_f64.powf(mark.value)))
-            .x_axis_label(title("Rank"))
-            .show_background(false)
-            .show_crosshair(false)
-            .allow_scroll(false)
-            .grid_color(theme.line.hair)
+            .x_axis_label(plot::title(ui, "Rank"))
             .include_x(0.0)
             .x_grid_spacer(|input| decades(input.bounds))
             .y_grid_spacer(|input| decades(input.bounds))
-            .label_formatter(|_| None)
             .set_margin_fraction(vec2(0.03, 0.08));
-        let of = |under_used: bool| -> PlotPoints<'_> {
+        let of = |below: bool| -> PlotPoints<'_> {
             let points = self.points.iter();
-            let points = points.filter(|point| point.under_used == under_used);
+            let points = points.filter(|point| point.is_below(self.tau) == below);
             points.map(at).collect()
         };
-        let law: Vec<[f64; 2]> = (self.points.iter())
-            .filter_map(|point| Some([(point.rank as f64).log10(), point.law?.log10()]))
-            .collect();
+        let law_times = |share: f64| -> Vec<[f64; 2]> {
+            let points = self.points.iter();
+            let at = |point: &RankPoint| {
+                Some([(point.rank as f64).log10(), (share * point.law?).log10()])
+            };
+            points.filter_map(at).collect()
+        };
+        // No logarithm has a place for nothing.
+        let tau = Some(self.tau).filter(|tau| *tau > 0.0);
+        // The line of τ is not to move the axes while τ is moved.
+        let lowest = self.points.iter().map(|point| point.density.log10());
+        let lowest = lowest.fold(f64::INFINITY, f64::min);
         let shown = plot.show(ui, |plot| {
             let features = Points::new("Features", of(false));
             let features = features.color(theme.activation).radius(1.5);
@@ -84,8 +87,15 @@ impl RankPlot<'_> {
             let under = Points::new("Under-used", of(true)).shape(MarkerShape::Cross);
             let under = under.color(theme.series(1)).radius(3.5);
             plot.points(under.allow_hover(false));
-            let law = Line::new("Law", PlotPoints::from(law));
+            let law = Line::new("Law", PlotPoints::from(law_times(1.0)));
             plot.line(law.color(theme.series(0)).width(1.5).allow_hover(false));
+            if let Some(tau) = tau {
+                let mut points = law_times(tau);
+                points.retain(|point| point[1] >= lowest);
+                let below = Line::new("τ", PlotPoints::from(points));
+                let below = below.style(LineStyle::dashed_loose()).width(1.0);
+                plot.line(below.color(theme.series(1)).allow_hover(false));
+            }
         });
         if let Some(pointer) = shown.response.hover_pos() {
             let x = shown.transform.value_from_position(pointer).x;
@@ -116,51 +126,25 @@ impl RankPlot<'_> {
             return;
         };
         let frame = *transform.frame();
-        let painter = ui.painter_at(frame);
         let [x, y] = at(point);
         let place = transform.position_from_point(&PlotPoint::new(x, y));
-        let stroke = Stroke::new(1.0, theme.line.strong);
-        painter.vline(place.x, frame.y_range(), stroke);
-        let colour = if point.under_used {
+        let colour = if point.is_below(self.tau) {
             theme.series(1)
         } else {
             theme.activation
         };
-        painter.circle_filled(place, 3.0, colour);
-        // The curve falls: right of the pointer the upper corner is free, left of it only the lower one.
-        let (side, anchor, mut y, step) = if place.x < frame.center().x {
-            (space::CONTROL, Align2::LEFT_TOP, frame.top() + 2.0, LINE)
-        } else {
-            (
-                -space::CONTROL,
-                Align2::RIGHT_BOTTOM,
-                frame.bottom() - 2.0 - 3.0 * LINE,
-                LINE,
-            )
-        };
-        let lines = [
-            (
-                format!("rank {} · #{}", count(point.rank as u64), point.feature),
-                theme.ink.secondary,
-            ),
+        ui.painter_at(frame).circle_filled(place, 3.0, colour);
+        let rank = format!("rank {} · #{}", count(point.rank as u64), point.feature);
+        let mut lines = vec![
+            (rank, theme.ink.secondary),
             (format!("density {}", percent(point.density)), colour),
-            (
-                point
-                    .law
-                    .map_or(String::new(), |law| format!("law {}", percent(law))),
-                theme.series(0),
-            ),
         ];
-        for (text, colour) in lines.into_iter().filter(|(text, _)| !text.is_empty()) {
-            let line = pos2(place.x + side, y);
-            boxed(
-                &painter,
-                (line, anchor),
-                text,
-                (colour, theme.surface.panel),
-            );
-            y += step;
+        if let Some(law) = point.law {
+            let share = number(point.density / law);
+            let law = format!("law {} · {share} of it", percent(law));
+            lines.push((law, theme.series(0)));
         }
+        plot::read_out(ui, (frame, place.x), true, &lines);
     }
 }
 
@@ -212,7 +196,6 @@ mod tests {
             feature: 1000 - rank as u32,
             density: 0.5 / rank as f64,
             law: Some(0.6 / rank as f64),
-            under_used: rank > 90,
         };
         (1..=100).map(point).collect()
     }
@@ -244,6 +227,7 @@ mod tests {
                 let plot = |name, points| RankPlot {
                     name,
                     points,
+                    tau: 0.5,
                     height: 150.0,
                 };
                 plot("Rank and density", points).ui(ui);

@@ -31,6 +31,8 @@ pub struct Field<'a> {
     pub help: &'a str,
     /// Its default.
     pub default: &'a str,
+    /// What is said beside a value that is the default: "default", or where it comes from.
+    pub origin: &'a str,
     /// How it is edited.
     pub kind: Kind<'a>,
     /// What is wrong with the value and the remedy.
@@ -73,7 +75,12 @@ impl Field<'_> {
         } else {
             format!(" {}", self.unit)
         };
-        format!("{}\nDefault {}{unit}", self.help, self.default)
+        format!(
+            "{}\n{}: {}{unit}",
+            self.help,
+            capital(self.origin),
+            self.default
+        )
     }
 
     fn label_ui(&self, ui: &mut Ui) -> egui::Response {
@@ -159,7 +166,7 @@ impl Field<'_> {
             return;
         }
         if value == self.default {
-            ui.label(caption("default").color(theme.ink.disabled));
+            ui.label(caption(self.origin).color(theme.ink.disabled));
         } else {
             let words = format!("Reset {} to {}", self.label, self.default);
             let reset = Button::new(icons::ARROW_COUNTER_CLOCKWISE).frame(false);
@@ -181,6 +188,13 @@ impl Field<'_> {
     }
 }
 
+/// `word` as the first of a line.
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use egui_kittest::kittest::Queryable as _;
@@ -195,6 +209,7 @@ mod tests {
             unit: "features",
             help: "How many features each token may use",
             default: "32",
+            origin: "default",
             kind: Kind::Number,
             error,
         }

@@ -166,10 +166,11 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(path) = &args.config {
         console.note(&format!("Settings are taken from {}", path.display()));
     }
-    let mut trained = match &args.store {
-        Some(folder) => from_store(args, folder, console)?,
-        None => from_model(args, console)?,
+    let trained = match &args.store {
+        Some(folder) => from_store(args, folder, console),
+        None => from_model(args, console),
     };
+    let mut trained = trained.inspect_err(|_| say_how_to_go_on(args, console))?;
     for one in &trained {
         let outcome = &one.outcome;
         if outcome.stopped {
@@ -197,6 +198,19 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.answer(&object, || table)?;
     }
     Ok(if stopped { Exit::Stopped } else { Exit::Done })
+}
+
+/// The way on after a failure by the names of flags, which the core does not know.
+fn say_how_to_go_on(args: &Args, console: &Console) {
+    let kept = Keeping {
+        resume: true,
+        ..keeping(args, &args.out)
+    };
+    if args.resume {
+        console.note("Without --resume the run begins anew");
+    } else if kept.check().is_ok() {
+        console.note("The same command with --resume goes on from the checkpoint");
+    }
 }
 
 /// A dictionary that is to be trained.
@@ -471,6 +485,7 @@ fn show(
     };
     match event {
         Event::Note(note) => console.note(&named(&note)),
+        Event::Failed(why) => console.note(&named(&format!("failed, the others go on: {why}"))),
         Event::Progress(at) if at.step > 0 => {
             let figures = format!(
                 "loss {:.4} FVU {:.4} L0 {:.1} dead {:.1} %",

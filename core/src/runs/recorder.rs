@@ -43,6 +43,27 @@ fn figures(last: &Progress) -> [(&'static str, f64, &'static str); 4] {
     ]
 }
 
+/// The figures of its last step, which a short run's mean over the last hundred is far from.
+fn at_end(last: &Progress) -> [(&'static str, f64, &'static str); 3] {
+    [
+        (
+            "loss_at_end",
+            last.loss,
+            "training loss per activation of the last step's batch",
+        ),
+        (
+            "fvu_at_end",
+            last.fvu,
+            "Σ‖x − x̂‖² / Σ‖x − mean(x)‖² over the last step's batch",
+        ),
+        (
+            "l0_at_end",
+            last.l0,
+            "active features per activation of the last step's batch",
+        ),
+    ]
+}
+
 /// Records one run.
 #[derive(Debug)]
 pub struct Recorder {
@@ -52,6 +73,8 @@ pub struct Recorder {
     path: PathBuf,
     every: u64,
     written: u64,
+    /// The last step that was reported.
+    last: Option<Progress>,
     begun: Instant,
     /// Seconds that the run took before it was gone on with.
     earlier: f64,
@@ -108,6 +131,7 @@ impl Recorder {
             path,
             every: spec.steps().div_ceil(POINTS).max(1),
             written: 0,
+            last: None,
             begun: Instant::now(),
             earlier,
             failure: None,
@@ -116,6 +140,11 @@ impl Recorder {
 
     /// Takes what the run reports.
     pub fn observe(&mut self, event: &Event) {
+        if let Event::Progress(at) = event
+            && at.step > 0
+        {
+            self.last = Some(*at);
+        }
         let line = match event {
             Event::Note(note) => {
                 json!({ "event": "note", "seconds": self.seconds(), "note": note })
@@ -147,7 +176,8 @@ impl Recorder {
                     Status::Finished
                 };
                 self.record.tokens_seen = outcome.tokens_seen;
-                for (name, value, definition) in figures(&outcome.last) {
+                let at_end = self.last.iter().flat_map(at_end);
+                for (name, value, definition) in figures(&outcome.last).into_iter().chain(at_end) {
                     let figure = Figure {
                         value: value.is_finite().then_some(value),
                         definition: definition.to_owned(),

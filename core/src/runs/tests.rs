@@ -68,6 +68,7 @@ fn a_run_is_recorded_line_by_line_and_read_back() {
         (record.figure("fvu"), record.figure("loss")),
         (Some(0.25), None)
     );
+    assert_eq!(record.figure("fvu_at_end"), Some(0.25));
     let definition = record.figures["fvu"]["definition"].as_str().unwrap();
     assert!(definition.contains("mean(x)"), "{definition}");
     let text = std::fs::read_to_string(run.join(EVENTS)).unwrap();
@@ -190,5 +191,9 @@ fn runs_are_compared_by_what_differs() {
     assert_eq!(differing, ["seed", "split"]);
     assert_eq!(both.differing[1].values, [Value::Null, "all".into()]);
     let figures: Vec<_> = both.figures.iter().map(|line| line.name.as_str()).collect();
-    assert_eq!(figures, ["loss", "fvu", "l0", "dead_fraction", "seconds"]);
+    let over_the_last = ["loss", "fvu", "l0", "dead_fraction"];
+    let at_end = ["loss_at_end", "fvu_at_end", "l0_at_end"];
+    assert_eq!(figures[..4], over_the_last);
+    assert_eq!(figures[4..7], at_end);
+    assert_eq!(figures[7..], ["seconds"]);
 }

@@ -47,10 +47,10 @@ impl RankDensity {
         }
     }
 
-    /// Whether the feature of `rank` (from 0) fires less than `tau` times what the law gives its rank.
-    pub fn is_under_used(&self, rank: usize, tau: f64) -> bool {
-        let law = self.law.as_ref().and_then(|law| law.densities.get(rank));
-        (law.zip(self.densities.get(rank))).is_some_and(|(law, density)| *density < tau * law)
+    /// What share of the law's density the feature of `rank` (from 0) has; below τ it is under-used.
+    pub fn share_of_law(&self, rank: usize) -> Option<f64> {
+        let law = self.law.as_ref()?.densities.get(rank)?;
+        Some(self.densities.get(rank)? / law)
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
         assert!((found.alpha - 1.0).abs() < 0.05 && found.r_squared > 0.999);
         let total: f64 = densities.iter().sum();
         assert!((found.densities.iter().sum::<f64>() - total).abs() < 1e-9);
-        let under = (0..100).filter(|rank| ranked.is_under_used(*rank, 0.5));
+        let under = (0..100).filter(|rank| ranked.share_of_law(*rank) < Some(0.5));
         assert_eq!(under.collect::<Vec<_>>(), [95, 96, 97, 98, 99]);
         // Equal ones keep the order of features.
         assert_eq!(ranked.features[95..], [0, 1, 2, 3, 4].map(FeatureId));
@@ -87,6 +87,6 @@ mod tests {
             (ranked.law.clone(), ranked.features[0]),
             (None, FeatureId(2))
         );
-        assert!(!ranked.is_under_used(3, 0.5));
+        assert_eq!(ranked.share_of_law(3), None);
     }
 }

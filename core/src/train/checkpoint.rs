@@ -60,7 +60,7 @@ fn there(place: &Path) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let what = "there is no checkpoint to go on from, leave out --resume or name the folder of a stopped run";
+    let what = "there is no checkpoint to go on from, train from the beginning or name the folder of a stopped run";
     Err(Error::input(what, &path))
 }
 
@@ -108,7 +108,7 @@ pub(super) fn read(
     let bytes =
         std::fs::read(&path).map_err(|source| Error::io("cannot read the file", &path, source))?;
     let wrong = |cause: &str| {
-        let what = format!("the checkpoint is damaged ({cause}), train again without --resume");
+        let what = format!("the checkpoint is damaged ({cause}), train again from the beginning");
         Error::input(what, &path)
     };
     let file = SafeTensors::deserialize(&bytes).map_err(|cause| wrong(&cause.to_string()))?;
@@ -123,7 +123,7 @@ pub(super) fn read(
         let was = facts.get(&key).map_or("nothing", String::as_str);
         if was != value && !FREE.contains(&key.as_str()) {
             let what = format!(
-                "the checkpoint in {} was written with {was}, this run has {value}: give the same, or train again without --resume",
+                "the checkpoint in {} was written with {was}, this run has {value}: give the same, or train again from the beginning",
                 place.display()
             );
             return Err(Error::setting(key, what));
@@ -192,7 +192,7 @@ impl Put<'_> {
     fn tensor(&self, name: &str, dtype: Dtype) -> Result<TensorView<'_>> {
         let tensor = self.file.tensor(name).ok();
         tensor.filter(|view| view.dtype() == dtype).ok_or_else(|| {
-            let what = format!("the checkpoint lacks `{name}`, train again without --resume");
+            let what = format!("the checkpoint lacks `{name}`, train again from the beginning");
             Error::input(what, self.path)
         })
     }

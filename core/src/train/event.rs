@@ -57,6 +57,8 @@ pub enum Event {
     Progress(Progress),
     /// The dictionary as it stands, about every twentieth of the run, to be browsed while it trains.
     Snapshot(Arc<Sae>),
+    /// It ended with this sentence, while others that are trained together go on.
+    Failed(String),
     /// How often each feature fires: about every hundredth of the run, and at its end.
     Firing(Arc<Firing>),
 }

@@ -144,13 +144,25 @@ fn run_on(
         going.announce(&mut |event| observe(i, event));
     }
     while going.iter().any(|going| going.outcome.is_none()) {
-        for (i, going) in going.iter_mut().enumerate() {
-            going.advance(&mut |event| observe(i, event));
+        for i in 0..going.len() {
+            if going[i].outcome.is_none() {
+                going[i].advance(&mut |event| observe(i, event));
+                tell_failure(&going, i, observe);
+            }
         }
     }
     Ok((going.into_iter())
         .filter_map(|going| going.outcome)
         .collect())
+}
+
+/// Says at once that run `i` failed, where the error would come only with the end of the others.
+fn tell_failure(going: &[Going<'_>], i: usize, observe: &mut dyn FnMut(usize, Event) -> Flow) {
+    let others = going.iter().any(|going| going.outcome.is_none());
+    if let (Some(Err(error)), true) = (&going[i].outcome, others) {
+        // Whether to stop is asked of the others with their next event.
+        observe(i, Event::Failed(error.to_string())).continue_value();
+    }
 }
 
 /// That runs ask for the same activations in the same order.
@@ -444,9 +456,7 @@ impl<'a> Run<'a> {
     fn left(&self, error: Error) -> Error {
         match (error, self.kept.0) {
             (Error::Numeric { what }, Some(last)) => Error::Numeric {
-                what: format!(
-                    "{what}; the checkpoint of step {last} is kept: --resume goes on from it"
-                ),
+                what: format!("{what}; the checkpoint of step {last} is kept to go on from"),
             },
             (error, _) => error,
         }

@@ -203,7 +203,8 @@ impl Spec {
     }
 
     /// Starts from `sae` in place of random directions: features are its own, and so are variant and `k`, as far as its file says or its selection tells.
-    pub fn go_on_from(&mut self, sae: Sae) {
+    pub fn go_on_from(&mut self, sae: impl Into<Arc<Sae>>) {
+        let sae = sae.into();
         self.features = sae.features();
         self.variant = match &sae.selection {
             Selection::Relu => Variant::Relu,
@@ -234,7 +235,7 @@ impl Spec {
         }
         self.facts
             .insert("trained_from".to_owned(), sae.name.as_str().into());
-        self.start = Some(Arc::new(sae));
+        self.start = Some(sae);
     }
 
     /// The value of a setting as text; `auto` where the program chooses.
@@ -349,7 +350,7 @@ impl Spec {
             .filter(|start| start.features() != self.features)
         {
             let what = format!(
-                "{} has {} features, leave the flag out: they are taken from it",
+                "{} has {} features, leave their number out: it is taken from it",
                 start.name,
                 start.features()
             );

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use umbra_core::runs;
 use umbra_core::train::Keeping;
 
-use super::{Context, begin, saes_folder};
+use super::begin::{self, Beginning};
+use super::{Context, saes_folder};
 use crate::state::catalogue::name_of;
 use crate::state::training::{Curves, Event as Training, Past, PastEvent};
 use crate::state::{Event, Load, log};
-use crate::views::training::plan;
 
 fn event(event: PastEvent) -> Event {
     Event::Training(Training::Past(event))
@@ -82,24 +82,17 @@ pub(super) fn read(context: &mut Context<'_>, folder: PathBuf) {
 
 /// Goes on with a run from its checkpoint.
 pub(super) fn go_on(context: &mut Context<'_>, folder: &Path) {
-    let state = &context.state;
-    let Some(past) = state.training.past.get(folder) else {
-        return;
-    };
-    let going_on = plan::source_of(state, past).and_then(|source| {
-        let spec = past.record.spec().map_err(|error| error.to_string())?;
-        Ok((spec, source))
-    });
-    let curves = state.training.past.curves.get(folder);
-    let curves = curves.and_then(Load::ready).cloned().unwrap_or_default();
-    let keeping = Keeping {
-        folder: Some(folder.to_path_buf()),
-        interval: plan::plan(state).checkpoint,
-        resume: true,
-        ..Keeping::default()
-    };
-    match going_on {
-        Ok((spec, source)) => begin(context, (spec, source, keeping), curves.as_ref().clone()),
-        Err(why) => context.fail(why),
+    match begin::past(context.state, folder) {
+        Some(Ok((source, member))) => {
+            let members = vec![member];
+            let beginning = Beginning {
+                source,
+                members,
+                resume: true,
+            };
+            begin::begin(context, beginning);
+        }
+        Some(Err(why)) => context.fail(why),
+        None => {}
     }
 }

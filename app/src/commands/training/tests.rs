@@ -16,7 +16,7 @@ use umbra_core::store::{Description, Dtype, HookTensor, Writer};
 use super::Command;
 use crate::commands::library;
 use crate::state::AppState;
-use crate::state::training::{Ended, Form};
+use crate::state::training::{Draft, Ended, Form, Member};
 use crate::testing::Desk;
 use crate::views::training::plan;
 
@@ -62,7 +62,7 @@ fn with_runs(folder: &Path) -> Desk {
     desk.run(Command::Fill(form("whole", "30000")));
     desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
     desk.run(Command::Start);
-    let run = desk.state.training.run.as_ref().unwrap();
+    let run = member(&desk);
     let ended = (run.ended.as_ref()).map(|ended| (is_stopped(ended), ended.checkpoint()));
     assert_eq!(ended, Some((false, false)));
     let ranking = run.ranking.as_ref().unwrap();
@@ -81,13 +81,20 @@ fn with_runs(folder: &Path) -> Desk {
     desk.run(Command::Fill(form("broken", "30000")));
     let stepping = |state: &AppState| {
         let run = state.training.running();
-        run.is_some_and(|run| run.name == "broken" && run.last.is_some())
+        run.is_some_and(|run| run.members[0].name == "broken" && run.members[0].last.is_some())
     };
     desk.run_then(Command::Start, Some((stepping, Command::Stop.into())));
-    let run = desk.state.training.run.as_ref().unwrap();
+    let run = member(&desk);
     let ended = (run.ended.as_ref()).map(|ended| (is_stopped(ended), ended.checkpoint()));
     assert_eq!(ended, Some((true, true)));
     desk
+}
+
+/// The only dictionary of the run on screen.
+fn member(desk: &Desk) -> Member {
+    let run = desk.state.training.run.as_ref().unwrap();
+    assert_eq!(run.members.len(), 1);
+    run.members[0].clone()
 }
 
 fn is_stopped(ended: &Ended) -> bool {
@@ -141,7 +148,7 @@ fn a_stopped_run_is_listed_and_goes_on_to_what_an_unbroken_one_learns() {
     );
     desk.run(Command::Fill(right));
     desk.run(Command::GoOnPast(broken.clone()));
-    let run = desk.state.training.run.as_ref().unwrap();
+    let run = member(&desk);
     assert!(
         matches!(run.ended, Some(Ended::Saved { stopped: false, .. })),
         "{:?}",
@@ -223,7 +230,7 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
         ..form.clone()
     };
     desk.run(Command::Fill(missing));
-    let refused = plan::plan(&desk.state).errors["layer"].clone();
+    let refused = plan::plan(&desk.state).first.errors["layer"].clone();
     assert!(
         refused.contains("holds blocks.1.hook_resid_post"),
         "{refused}"
@@ -232,11 +239,11 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
     let variant = ("variant".to_owned(), "gradient".to_owned());
     gradient.settings.extend([variant]);
     desk.run(Command::Fill(gradient));
-    assert!(plan::plan(&desk.state).errors["variant"].contains("no gradients"));
+    assert!(plan::plan(&desk.state).first.errors["variant"].contains("no gradients"));
 
     desk.run(Command::Fill(form));
     desk.run(Command::Start);
-    let run = desk.state.training.run.as_ref().unwrap();
+    let run = member(&desk);
     assert!(
         matches!(run.ended, Some(Ended::Saved { stopped: false, .. })),
         "{:?}",
@@ -270,4 +277,98 @@ fn the_speed_of_a_step_is_measured() {
     desk.run(Command::Measure(nothing));
     let (_, load) = desk.state.training.measured.as_ref().unwrap();
     assert!(load.failure().unwrap().starts_with("d: "));
+}
+
+#[test]
+fn two_dictionaries_are_trained_together_stopped_and_gone_on_with_to_what_each_becomes_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = project(folder.path());
+    desk.run(library::Command::Dropped(vec![demo("model")]));
+    let alone = Form {
+        layer: 1,
+        ..form("alone", "30000")
+    };
+    desk.run(Command::Fill(alone));
+    desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
+    desk.run(Command::Start);
+    let mut both = form("first", "30000");
+    both.also.push(Draft {
+        layer: 1,
+        name: Some("second".to_owned()),
+        settings: std::collections::BTreeMap::new(),
+        ..both.first()
+    });
+    desk.run(Command::Fill(both));
+    let stepping = |state: &AppState| {
+        let run = state.training.running();
+        run.is_some_and(|run| run.members.len() == 2 && run.members[1].last.is_some())
+    };
+    desk.run_then(Command::Start, Some((stepping, Command::Stop.into())));
+    let run = desk.state.training.run.as_ref().unwrap();
+    assert!(run.can_go_on());
+    let stopped = |member: &Member| member.ended.as_ref().is_some_and(is_stopped);
+    assert!(run.members.iter().all(stopped));
+    desk.run(Command::GoOn);
+    let run = desk.state.training.run.as_ref().unwrap();
+    for member in &run.members {
+        let ended = member.ended.as_ref();
+        assert!(ended.is_some_and(|ended| !is_stopped(ended)), "{ended:?}");
+        assert!(member.curves.fvu.is_sorted_by(|a, b| a[0] < b[0]));
+        assert!(member.ranking.is_some() && member.browsed.is_some());
+        assert!(desk.state.catalogue.by_folder(&member.folder).is_some());
+    }
+    let saes = folder.path().join("mine/saes");
+    let [alone, first, second] = ["alone", "first", "second"].map(|name| sae(&saes.join(name)));
+    assert_eq!(second.hook().unwrap(), HookPoint::block(1, Site::Z));
+    assert!(second.w_enc == alone.w_enc && first.w_enc != alone.w_enc);
+}
+
+#[test]
+fn a_dictionary_on_disk_is_trained_further_and_what_is_none_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = project(folder.path());
+    desk.run(library::Command::Dropped(vec![demo("model")]));
+    let start = demo("saes/resid-2");
+    let mut on = form("further", "2000").going_on_from(start.clone(), None);
+    desk.run(Command::Fill(on.clone()));
+    desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
+    desk.run(Command::OpenStart(start.clone()));
+    // The hook is that of the dictionary.
+    on = desk.state.training.form.clone();
+    let begun = sae(&start);
+    assert_eq!(on.hook(), begun.hook().unwrap());
+    desk.run(Command::Start);
+    let run = member(&desk);
+    assert!(
+        matches!(run.ended, Some(Ended::Saved { stopped: false, .. })),
+        "{:?}",
+        run.ended
+    );
+    let further = sae(&run.folder);
+    assert_eq!(further.features(), begun.features());
+    assert_eq!(
+        further.provenance.other["trained_from"],
+        begun.name.as_str()
+    );
+    let nothing = on.going_on_from(demo("text"), None);
+    desk.run(Command::Fill(nothing));
+    desk.run(Command::OpenStart(demo("text")));
+    let why = plan::plan(&desk.state).first.errors["from"].clone();
+    assert!(why.contains("no dictionary here"), "{why}");
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_fails_the_run_with_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = project(folder.path());
+    desk.run(library::Command::Dropped(vec![demo("model")]));
+    desk.run(Command::Fill(form("z", "2000")));
+    desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
+    std::fs::write(folder.path().join("mine/saes"), "a file").unwrap();
+    desk.run(Command::Start);
+    let ended = member(&desk).ended;
+    let Some(Ended::Failed { why, checkpoint }) = ended else {
+        panic!("{ended:?}");
+    };
+    assert!(why.contains("saes") && !checkpoint, "{why}");
 }

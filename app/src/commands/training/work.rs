@@ -1,23 +1,23 @@
 //! The job of a run: trains, records, reports, writes the dictionary.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use umbra_core::Flow;
 use umbra_core::error::{Error, Result};
 use umbra_core::formats::{self, Precision};
 use umbra_core::models::Model;
 use umbra_core::runs::Recorder;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
-use umbra_core::train::{self, Firing, Keeping, Spec};
+use umbra_core::train::{self, Firing, Keeping, Outcome, Spec};
 
 use super::browse::Block;
 use crate::jobs::Worker;
 use crate::state::catalogue::{self, DictionaryId, name_of};
 use crate::state::log::Notice;
-use crate::state::training::{Ended, Event as Training, Ranking, Text, TextKey};
+use crate::state::training::{Ended, Event as Training, Ranking, Said, Text, TextKey};
 use crate::state::{Event, log};
 
 /// Least time between two points of the curves: the window redraws with each.
@@ -38,8 +38,17 @@ pub(super) enum Reads {
 /// Everything a run needs.
 #[derive(Debug)]
 pub(super) struct Work {
-    pub(super) spec: Spec,
+    /// Its dictionaries, one at least.
+    pub(super) tasks: Vec<Task>,
     pub(super) reads: Reads,
+}
+
+/// One dictionary that is to be trained.
+#[derive(Debug)]
+pub(super) struct Task {
+    /// Which of the run's dictionaries it is.
+    pub(super) member: usize,
+    pub(super) spec: Spec,
     pub(super) folder: PathBuf,
     pub(super) keeping: Keeping,
     /// The dictionary that stands there from before the run went on.
@@ -49,39 +58,94 @@ pub(super) struct Work {
 /// Carries out a run.
 pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
     let model = describe(worker, &mut work)?;
-    let (spec, keeping) = (&work.spec, &work.keeping);
-    let mut recorder = if keeping.resume {
-        keeping.check()?;
-        Recorder::resume(&work.folder, spec, &model)?
-    } else {
-        Recorder::begin(&work.folder, spec, &model)?
+    let mut recorders = vec![];
+    for task in &work.tasks {
+        match recorder(task, &model) {
+            Ok(recorder) => recorders.push(recorder),
+            Err(error) => {
+                end(recorders, &error);
+                return Err(error);
+            }
+        }
+    }
+    let mut reporters: Vec<Reporter<'_>> = (work.tasks.iter())
+        .map(|task| Reporter::new(worker, task, &work.reads))
+        .collect();
+    let runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
+        .map(|task| (task.spec.clone(), task.keeping.clone()))
+        .collect();
+    let in_all = runs.iter().map(|(spec, _)| spec.tokens).sum();
+    let mut observe = |which: usize, event| {
+        recorders[which].observe(&event);
+        let reported = reporters[which].report(event);
+        if reported {
+            let seen = reporters.iter().map(|reporter| reporter.seen).sum();
+            return worker.progress(seen, in_all, "activations");
+        }
+        worker.flow()
     };
-    let mut reporter = Reporter::new(worker, spec, &work.reads);
-    let mut observe = |event| {
-        recorder.observe(&event);
-        reporter.report(event)
+    let outcomes = match &work.reads {
+        Reads::Text(model, text, _) => train::run_several(&runs, model, &text.rows, &mut observe),
+        Reads::Store(store, _) => train::run_several_from_store(&runs, store, &mut observe),
     };
-    let outcome = match &work.reads {
-        Reads::Text(model, text, _) => train::run(spec, model, &text.rows, keeping, &mut observe),
-        Reads::Store(store, _) => train::run_from_store(spec, store, keeping, &mut observe),
+    let outcomes = match outcomes {
+        Ok(outcomes) => outcomes,
+        Err(error) => {
+            end(recorders, &error);
+            return Err(error);
+        }
     };
+    let parts = work.tasks.iter().zip(recorders).zip(reporters);
+    for (((task, recorder), reporter), outcome) in parts.zip(outcomes) {
+        conclude(worker, task, (recorder, reporter), outcome);
+    }
+    Ok(())
+}
+
+/// The records of a dictionary that is about to be trained or goes on.
+fn recorder(task: &Task, model: &str) -> Result<Recorder> {
+    if !task.keeping.resume {
+        return Recorder::begin(&task.folder, &task.spec, model);
+    }
+    task.keeping.check()?;
+    Recorder::resume(&task.folder, &task.spec, model)
+}
+
+/// Ends records with the error that ended all.
+fn end(recorders: Vec<Recorder>, error: &Error) {
+    for recorder in recorders {
+        // The error itself is what counts.
+        drop(recorder.end(Err(error)));
+    }
+}
+
+/// What comes of one dictionary once all have been trained.
+fn conclude(
+    worker: &Worker,
+    task: &Task,
+    (recorder, mut reporter): (Recorder, Reporter<'_>),
+    outcome: Result<Outcome>,
+) {
     reporter.rank();
     if let Err(error) = recorder.end(outcome.as_ref()) {
         let what = format!("The run's record is not whole: {error}");
         worker.send(Event::Log(log::Event::Show(Notice::failure(what))));
     }
-    let outcome = outcome?;
+    let outcome = match outcome {
+        Ok(outcome) => outcome,
+        Err(error) => return reporter.fail(error.to_string()),
+    };
     reporter.look_or_say(&outcome.sae);
     let (sae, checkpoint) = (Arc::new(outcome.sae), outcome.checkpoint.is_some());
     let how = (outcome.tokens_seen, outcome.stopped, checkpoint);
-    finish(worker, &sae, (&work.folder, work.replaces), how);
-    Ok(())
+    let place = (task.member, task.folder.as_path(), task.replaces);
+    finish(worker, &sae, place, how);
 }
 
 /// Puts what the run reads into its facts; the name of the model.
 fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
-    let facts = &mut work.spec.facts;
-    match &work.reads {
+    let mut facts = BTreeMap::new();
+    let name = match &work.reads {
         Reads::Text(model, text, key) => {
             let split = if key.split {
                 serde_json::json!({ "part": "train", "seed": 0 })
@@ -96,7 +160,7 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
                 ("split".to_owned(), split),
                 ("model_sha256".to_owned(), model.fingerprint()?.into()),
             ]);
-            Ok(model.name().to_owned())
+            model.name().to_owned()
         }
         Reads::Store(store, open) => {
             facts.extend(store.about().facts());
@@ -107,18 +171,27 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
                 let note = format!(
                     "The store was captured from {name} with other weights than those of the open model: its dictionary belongs to them"
                 );
-                worker.send(Event::Training(Training::Note(note)));
+                for task in &work.tasks {
+                    let note = Said::Note(note.clone());
+                    worker.send(Event::Training(Training::Said(task.member, note)));
+                }
             }
-            Ok(name)
+            name
         }
+    };
+    for task in &mut work.tasks {
+        task.spec.facts.extend(facts.clone());
     }
+    Ok(name)
 }
 
-/// Sends on what the window shows of a run, no more often than it can be looked at.
+/// Sends on what the window shows of a dictionary in training, no more often than it can be looked at.
 struct Reporter<'a> {
     worker: &'a Worker,
-    spec: &'a Spec,
+    task: &'a Task,
     reads: &'a Reads,
+    /// Activations seen.
+    seen: u64,
     shown: Option<Instant>,
     ranked: Pace,
     waiting: Option<Arc<Firing>>,
@@ -143,11 +216,12 @@ impl Pace {
 }
 
 impl<'a> Reporter<'a> {
-    fn new(worker: &'a Worker, spec: &'a Spec, reads: &'a Reads) -> Self {
+    fn new(worker: &'a Worker, task: &'a Task, reads: &'a Reads) -> Self {
         Self {
             worker,
-            spec,
+            task,
             reads,
+            seen: 0,
             shown: None,
             ranked: Pace::default(),
             waiting: None,
@@ -156,16 +230,23 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    fn report(&mut self, event: train::Event) -> Flow {
-        let (worker, total) = (self.worker, self.spec.tokens);
+    fn say(&self, said: Said) {
+        let said = Training::Said(self.task.member, said);
+        self.worker.send(Event::Training(said));
+    }
+
+    /// Whether a point of the curves was sent.
+    fn report(&mut self, event: train::Event) -> bool {
         match event {
-            train::Event::Note(note) => worker.send(Event::Training(Training::Note(note))),
+            train::Event::Note(note) => self.say(Said::Note(note)),
+            train::Event::Failed(why) => self.fail(why),
             train::Event::Progress(at) => {
+                self.seen = at.tokens_seen;
                 let due = self.shown.is_none_or(|then| then.elapsed() >= REPORT);
-                if due || at.tokens_seen >= total {
+                if due || at.tokens_seen >= self.task.spec.tokens {
                     self.shown = (at.step > 0).then(Instant::now);
-                    worker.send(Event::Training(Training::Progress(at)));
-                    return worker.progress(at.tokens_seen, total, "activations");
+                    self.say(Said::Progress(at));
+                    return true;
                 }
             }
             train::Event::Firing(firing) => {
@@ -177,17 +258,26 @@ impl<'a> Reporter<'a> {
             train::Event::Snapshot(sae) if self.looked.is_due() => self.look_or_say(&sae),
             _ => {}
         }
-        worker.flow()
+        false
+    }
+
+    /// Tells that it broke off.
+    fn fail(&self, why: String) {
+        let left = Keeping {
+            resume: true,
+            ..self.task.keeping.clone()
+        };
+        let checkpoint = left.check().is_ok();
+        self.say(Said::Ended(Ended::Failed { why, checkpoint }));
     }
 
     /// Ranks what was reported last.
     fn rank(&mut self) {
         if let Some(firing) = self.waiting.take() {
             let begun = Instant::now();
-            let ranking = Arc::new(Ranking::of(&firing, self.spec.zipf_tau));
+            let ranking = Arc::new(Ranking::of(&firing, self.task.spec.zipf_tau));
             self.ranked.done(begun);
-            let ranked = Event::Training(Training::Ranked(ranking));
-            self.worker.send(ranked);
+            self.say(Said::Ranked(ranking));
         }
     }
 
@@ -195,31 +285,30 @@ impl<'a> Reporter<'a> {
     fn look_or_say(&mut self, sae: &Sae) {
         if let Err(error) = self.look(sae) {
             let note = format!("Its features cannot be looked at: {error}");
-            self.worker.send(Event::Training(Training::Note(note)));
+            self.say(Said::Note(note));
         }
     }
 
     fn look(&mut self, sae: &Sae) -> Result<()> {
         let block = match self.block.take() {
             Some(block) => block,
-            None => Block::of(self.reads, self.spec)?,
+            None => Block::of(self.reads, &self.task.spec)?,
         };
         let begun = Instant::now();
         let browsed = Arc::new(block.browse(sae)?);
         self.block = Some(block);
         self.looked.done(begun);
-        let browsed = Event::Training(Training::Browsed(browsed));
-        self.worker.send(browsed);
+        self.say(Said::Browsed(browsed));
         Ok(())
     }
 }
 
-/// Writes the dictionary into the folder, in place of the one that stood there, and tells how it went (activations seen, whether it was stopped, whether
+/// Writes the dictionary of this member of the run into the folder, in place of the one that stood there, and tells how it went (activations seen, whether it was stopped, whether
 /// there is a checkpoint); what was trained is never lost.
 pub(super) fn finish(
     worker: &Worker,
     sae: &Arc<Sae>,
-    (folder, replaces): (&Path, Option<DictionaryId>),
+    (member, folder, replaces): (usize, &Path, Option<DictionaryId>),
     (tokens_seen, stopped, checkpoint): (u64, bool, bool),
 ) {
     let saved = match folder.parent() {
@@ -252,5 +341,6 @@ pub(super) fn finish(
             why: error.to_string(),
         },
     };
-    worker.send(Event::Training(Training::Ended(ended)));
+    let ended = Training::Said(member, Said::Ended(ended));
+    worker.send(Event::Training(ended));
 }

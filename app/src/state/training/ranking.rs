@@ -16,10 +16,10 @@ pub struct Ranking {
     pub points: Vec<RankPoint>,
     /// The law's α, β and R².
     pub law: Option<(f64, f64, f64)>,
-    /// Share of the law below which a feature is under-used.
+    /// τ of the run: share of the law below which its training counts a feature as under-used.
     pub tau: f64,
-    /// How many features are.
-    pub under_used: usize,
+    /// What share of the law's density each feature has, ascending; empty without a law.
+    shares: Vec<f64>,
     /// Features that never fired and do not count as dead yet.
     pub silent: usize,
     /// Features in all.
@@ -39,7 +39,6 @@ impl Ranking {
             feature: ranked.features[rank].0,
             density: ranked.densities[rank],
             law: law_at(rank),
-            under_used: ranked.is_under_used(rank, tau),
         };
         let mut dead = vec![false; firing.densities.len()];
         for feature in &firing.dead {
@@ -53,17 +52,23 @@ impl Ranking {
                 .filter(|(_, dead)| !**dead)
         };
         let densities: Vec<f64> = alive().map(|(d, _)| *d).filter(|d| *d > 0.0).collect();
+        let ranks = 0..ranked.densities.len();
+        let mut shares: Vec<f64> = ranks.filter_map(|rank| ranked.share_of_law(rank)).collect();
+        shares.sort_by(f64::total_cmp);
         Self {
             points: thinned(firing_ranks).map(point).collect(),
             law: (ranked.law.as_ref()).map(|law| (law.alpha, law.beta, law.r_squared)),
             tau,
-            under_used: (0..ranked.densities.len())
-                .filter(|rank| ranked.is_under_used(*rank, tau))
-                .count(),
+            shares,
             silent: alive().count() - densities.len(),
             features: firing.densities.len(),
             histogram: DensityHistogram::of(&densities, firing.dead.len() as u64),
         }
+    }
+
+    /// How many features fire less than `tau` times what the law gives their rank.
+    pub fn below(&self, tau: f64) -> usize {
+        self.shares.partition_point(|share| *share < tau)
     }
 }
 
@@ -94,8 +99,9 @@ mod tests {
         assert!(ranking.points.len() < 800, "{}", ranking.points.len());
         let (first, last) = (ranking.points[0], *ranking.points.last().unwrap());
         assert_eq!((first.rank, first.feature, last.rank), (1, 0, 19_990));
-        assert!(!first.under_used && last.under_used);
-        assert_eq!((ranking.silent, ranking.under_used), (5, 1_000));
+        assert!(!first.is_below(0.5) && last.is_below(0.5));
+        assert_eq!((ranking.silent, ranking.below(0.5)), (5, 1_000));
+        assert_eq!((ranking.below(0.0), ranking.below(f64::MAX)), (0, 20_000));
         assert_eq!(ranking.features, 20_000);
     }
 
@@ -107,7 +113,7 @@ mod tests {
         };
         let ranking = Ranking::of(&firing, 0.5);
         assert!(ranking.points.is_empty() && ranking.law.is_none());
-        assert_eq!(ranking.silent, 4);
+        assert_eq!((ranking.silent, ranking.below(1.0)), (4, 0));
         assert_eq!(thinned(1).collect::<Vec<_>>(), [0]);
     }
 }

@@ -1,13 +1,14 @@
 //! The features of the running dictionary: how often each fires in a small block of what the run reads, and on what.
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Align, FontId, Label, Layout, Role, Sense, TextEdit, Ui, WidgetInfo, vec2};
+use egui::{Align, FontId, Label, Layout, Sense, TextEdit, Ui, vec2};
 use egui_extras::{Column, TableBuilder, TableRow};
 use umbra_core::ids::FeatureId;
 
+use super::table::{cell_ui, head_ui, is_clicked};
 use crate::memo::Memo;
-use crate::state::training::{Browsed, Fired, Run};
-use crate::theme::{Hue, Theme, caption, mono, panel_title, size, space};
+use crate::state::training::{Browsed, Fired, Member};
+use crate::theme::{Hue, Theme, caption, panel_title, size, space};
 use crate::widgets::number;
 use crate::widgets::token_strip::TokenStrip;
 
@@ -26,12 +27,12 @@ pub(super) struct Browsing {
 }
 
 impl Browsing {
-    /// Draws the features of `run`; a sentence before they were looked at.
-    pub(super) fn ui(&mut self, ui: &mut Ui, run: &Run) {
+    /// Draws the features of a dictionary in training; a sentence before they were looked at.
+    pub(super) fn ui(&mut self, ui: &mut Ui, member: &Member) {
         let secondary = Theme::of(ui).ink.secondary;
         ui.add_space(space::GROUP);
         ui.label(panel_title("Features so far"));
-        let Some(browsed) = run.browsed.as_deref() else {
+        let Some(browsed) = member.browsed.as_deref() else {
             let words =
                 "Features and what they fire on follow after the first twentieth of the run";
             ui.label(caption(words).color(secondary));
@@ -52,7 +53,7 @@ impl Browsing {
                 .desired_width(200.0);
             ui.add(edit).labelled_by(label.id);
         });
-        let key = (run.name.clone(), browsed.seen, self.filter.clone());
+        let key = (member.name.clone(), browsed.seen, self.filter.clone());
         let found = self.found.get(key, |(_, _, word)| browsed.found(word));
         if found.is_empty() {
             ui.label(caption("No feature fires most on that").color(secondary));
@@ -95,23 +96,12 @@ fn table_ui(ui: &mut Ui, browsed: &Browsed, found: &[usize], opened: &mut Option
                     let selected = *opened == Some(fired.feature);
                     row.set_selected(selected);
                     cells_ui(&mut row, browsed, fired);
-                    let response = row.response();
                     let words = format!("Row of feature {}", fired.feature);
-                    response
-                        .widget_info(|| WidgetInfo::selected(Role::Row, true, selected, &words));
-                    if response.clicked() {
+                    if is_clicked(&row.response(), &words, selected) {
                         *opened = (!selected).then_some(fired.feature);
                     }
                 });
             });
-    });
-}
-
-fn head_ui(ui: &mut Ui, title: &str, help: &str, is_number: bool) {
-    let text = caption(title).color(Theme::of(ui).ink.secondary);
-    ui.with_layout(side(is_number), |ui| {
-        ui.add(Label::new(text).selectable(false))
-            .on_hover_text(help);
     });
 }
 
@@ -123,11 +113,7 @@ fn cells_ui(row: &mut TableRow<'_, '_>, browsed: &Browsed, fired: &Fired) {
         number::percent(fired.share),
         number::number(highest),
     ] {
-        row.col(|ui| {
-            ui.with_layout(side(true), |ui| {
-                ui.add(Label::new(mono(figure)).selectable(false));
-            });
-        });
+        row.col(|ui| cell_ui(ui, &figure, true));
     }
     row.col(|ui| {
         if let Some((at, _)) = best {
@@ -172,13 +158,5 @@ fn examples_ui(ui: &mut Ui, browsed: &Browsed, fired: &Fired) {
         TokenStrip::new(&name, &browsed.tokens[around])
             .values(&values, most)
             .show(ui);
-    }
-}
-
-fn side(is_number: bool) -> Layout {
-    if is_number {
-        Layout::right_to_left(Align::Center)
-    } else {
-        Layout::left_to_right(Align::Center)
     }
 }

@@ -1,10 +1,10 @@
 //! How often features fire: by rank beside the fitted Zipf law, and as a histogram.
 
-use egui::{Label, Ui, vec2};
+use egui::{Button, DragValue, Label, Role, Slider, Ui, WidgetInfo, vec2};
 
 use super::curves::columns;
 use crate::state::training::Ranking;
-use crate::theme::{Theme, caption, space};
+use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::legend;
 use crate::widgets::number;
 use crate::widgets::rank_plot::RankPlot;
@@ -12,24 +12,71 @@ use crate::widgets::rank_plot::RankPlot;
 /// Height of one plot.
 const PLOT: f32 = 200.0;
 
-/// Draws both; a sentence before the run has told.
-pub(super) fn firing_ui(ui: &mut Ui, ranking: Option<&Ranking>) {
-    let secondary = Theme::of(ui).ink.secondary;
-    let Some(ranking) = ranking else {
-        let words = "Densities by rank follow after the first hundredth of the run";
-        ui.label(caption(words).color(secondary));
-        return;
-    };
-    let (columns, width) = columns(ui);
-    let plots: [fn(&mut Ui, &Ranking); 2] = [rank_ui, histogram_ui];
-    for row in plots.chunks(columns) {
-        ui.horizontal_top(|ui| {
-            ui.spacing_mut().item_spacing.x = space::GROUP;
-            for plot in row {
-                ui.allocate_ui(vec2(width, PLOT), |ui| {
-                    ui.set_width(width);
-                    ui.vertical(|ui| plot(ui, ranking));
-                });
+/// Length of the slider.
+const SLIDER: f32 = 160.0;
+
+/// How far below the law a person looks for features.
+#[derive(Debug, Default)]
+pub(super) struct Firing {
+    /// τ; none: as the run's training has it.
+    tau: Option<f64>,
+}
+
+impl Firing {
+    /// Draws both; a sentence before the run has told.
+    pub(super) fn ui(&mut self, ui: &mut Ui, ranking: Option<&Ranking>) {
+        let secondary = Theme::of(ui).ink.secondary;
+        let Some(ranking) = ranking else {
+            let words = "Densities by rank follow after the first hundredth of the run";
+            ui.label(caption(words).color(secondary));
+            return;
+        };
+        let tau = self.tau.unwrap_or(ranking.tau);
+        let (columns, width) = columns(ui);
+        let rank = |ui: &mut Ui| rank_ui(ui, ranking, tau);
+        let histogram = |ui: &mut Ui| histogram_ui(ui, ranking);
+        let plots: [&dyn Fn(&mut Ui); 2] = [&rank, &histogram];
+        for row in plots.chunks(columns) {
+            ui.horizontal_top(|ui| {
+                ui.spacing_mut().item_spacing.x = space::GROUP;
+                for plot in row {
+                    ui.allocate_ui(vec2(width, PLOT), |ui| {
+                        ui.set_width(width);
+                        ui.vertical(plot);
+                    });
+                }
+            });
+        }
+        if ranking.law.is_some() {
+            self.tau_ui(ui, ranking);
+        }
+    }
+
+    /// Moves τ and tells what lies below.
+    fn tau_ui(&mut self, ui: &mut Ui, ranking: &Ranking) {
+        let mut tau = self.tau.unwrap_or(ranking.tau);
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = space::CONTROL;
+            let label = ui.label("τ").on_hover_text(TAU);
+            ui.spacing_mut().slider_width = SLIDER;
+            let slider = Slider::new(&mut tau, 0.0..=1.0)
+                .step_by(0.01)
+                .show_value(false);
+            let moved = ui.add(slider).labelled_by(label.id).on_hover_text(TAU);
+            let drag = DragValue::new(&mut tau).range(0.0..=1.0).speed(0.005);
+            let drag = ui.add(drag.fixed_decimals(2)).labelled_by(label.id);
+            if moved.changed() || drag.changed() {
+                self.tau = Some(tau);
+            }
+            legend::mark(ui, Theme::of(ui).series(1), &below(ranking, tau)).on_hover_text(BELOW);
+            if self.tau.is_some_and(|tau| tau != ranking.tau) {
+                let words = format!("Reset τ to {}", ranking.tau);
+                let reset = Button::new(icons::ARROW_COUNTER_CLOCKWISE).frame(false);
+                let response = ui.add(reset).on_hover_text(&words);
+                response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &words));
+                if response.clicked() {
+                    self.tau = None;
+                }
             }
         });
     }
@@ -43,24 +90,24 @@ fn title(ui: &mut Ui, words: &str, definition: &str) {
 
 const DENSITY: &str = "Density: share of tokens on which a feature is active, a moving average over about the last hundred steps";
 
-fn rank_ui(ui: &mut Ui, ranking: &Ranking) {
+/// What τ is.
+const TAU: &str = "How small a share of the law's density counts as under-used. Moving it marks other features here; what training does is decided by its setting";
+
+const BELOW: &str = "Features whose density is below τ times what the law gives their rank (crosses, below the dashed line), those that never fire among them; Mutual Choice and Feature Choice help these";
+
+fn rank_ui(ui: &mut Ui, ranking: &Ranking, tau: f64) {
     let theme = Theme::of(ui);
     title(ui, "Density by rank (share of tokens)", DENSITY);
     let plot = RankPlot {
         name: "Density by rank",
         points: &ranking.points,
+        tau,
         height: PLOT - 20.0,
     };
     plot.ui(ui);
-    ui.vertical(|ui| {
-        ui.spacing_mut().item_spacing.y = 2.0;
-        legend::mark(ui, theme.series(0), &law(ranking)).on_hover_text(
-            "Zipf law (rank + β)^−α, by least squares of the logarithms over the first 80 % of the ranks; R²: share of their variance that it explains",
-        );
-        legend::mark(ui, theme.series(1), &under_used(ranking)).on_hover_text(
-            "Features whose density is below τ times what the law gives their rank (crosses); Mutual Choice and Feature Choice help these",
-        );
-    });
+    legend::mark(ui, theme.series(0), &law(ranking)).on_hover_text(
+        "Zipf law (rank + β)^−α, by least squares of the logarithms over the first 80 % of the ranks; R²: share of their variance that it explains",
+    );
 }
 
 fn law(ranking: &Ranking) -> String {
@@ -75,12 +122,13 @@ fn law(ranking: &Ranking) -> String {
     }
 }
 
-fn under_used(ranking: &Ranking) -> String {
+fn below(ranking: &Ranking, tau: f64) -> String {
+    let below = ranking.below(tau);
     format!(
-        "{} of {} below {} × the law",
-        number::count(ranking.under_used as u64),
+        "{} of {} features ({}) below {tau:.2} × the law",
+        number::count(below as u64),
         number::count(ranking.features as u64),
-        ranking.tau
+        number::percent(below as f64 / ranking.features.max(1) as f64),
     )
 }
 

@@ -1,20 +1,19 @@
 //! The form: model, text, hook, and the settings built from the core's table.
 
 use egui::{Align, Button, CollapsingHeader, Layout, RichText, Ui, vec2};
-use umbra_core::ids::Site;
-use umbra_core::train::{Range, SETTINGS, Setting, Spec};
+use umbra_core::train::{SETTINGS, Setting};
 
+use super::also::also_ui;
+use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
 use super::plan::{self, Plan};
-use crate::commands::training::{Command, sites};
+use crate::commands::training::Command;
 use crate::commands::{Commands, opening};
 use crate::state::catalogue::name_of;
-use crate::state::training::{CHECKPOINT_MINUTES, Form};
+use crate::state::training::{CHECKPOINT_MINUTES, Draft, Form};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, space};
+use crate::widgets::number;
 use crate::widgets::settings_form::{Field, Kind, LABELS};
-
-/// Settings that stand in the form; the others are under "More settings".
-const FIRST: [&str; 5] = ["variant", "features", "k", "tokens", "seed"];
 
 /// Entry of the source's list that asks for a text.
 const CHOOSE: &str = "Choose a file…";
@@ -25,6 +24,12 @@ const CHOOSE_STORE: &str = "Choose an activation store…";
 /// Entry of the source's list for the project's training text.
 const PROJECT: &str = "Project's training text";
 
+/// Entry of the list of beginnings for none.
+const RANDOM: &str = "Random directions";
+
+/// Entry of the list of beginnings that asks for a folder.
+const CHOOSE_FOLDER: &str = "Choose a folder…";
+
 /// Draws the form, the preflight and the start button.
 pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     ui.spacing_mut().item_spacing.y = 4.0;
@@ -32,30 +37,65 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
     ui.add_space(space::CHIP);
     model_ui(ui, state, commands);
     source_ui(ui, state, plan, commands);
-    hook_ui(ui, state, plan, commands);
-    name_ui(ui, state, plan, commands);
-    ui.add_space(space::CONTROL);
-    let variant = plan.variant;
-    let counts = |s: &&Setting| s.counts_for(variant);
-    let all = || SETTINGS.iter().filter(counts);
-    for setting in all().filter(|s| FIRST.contains(&s.key)) {
-        setting_ui(ui, state, plan, setting, commands);
+    start_from_ui(ui, state, plan, commands);
+    let form = &state.training.form;
+    if let Some(draft) = first_ui(ui, state, plan, commands) {
+        fill(commands, form.with_first(draft));
     }
-    let wrong = |s: &&Setting| !FIRST.contains(&s.key) && plan.errors.contains_key(s.key);
-    let wrong = all().any(|s| wrong(&s)) || plan.errors.contains_key("checkpoint");
-    let open = wrong.then_some(true);
-    CollapsingHeader::new("More settings")
-        .open(open)
-        .show_unindented(ui, |ui| {
-            checkpoint_ui(ui, state, plan, commands);
-            for setting in all().filter(|s| !FIRST.contains(&s.key)) {
-                setting_ui(ui, state, plan, setting, commands);
-            }
-        });
-    ui.add_space(space::CONTROL);
+    ui.add_space(space::GROUP);
+    also_ui(ui, state, plan, commands);
+    ui.add_space(space::GROUP);
     needs_ui(ui, state, plan, commands);
     ui.add_space(space::CONTROL);
     start_ui(ui, plan, commands);
+}
+
+/// The fields of the dictionary; what it is after a change.
+fn first_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) -> Option<Draft> {
+    let (form, planned) = (&state.training.form, &plan.first);
+    let draft = form.first();
+    let mut changed = hook_ui(ui, state, planned, &draft);
+    changed = name_ui(ui, planned, &draft).or(changed);
+    ui.add_space(space::CONTROL);
+    let variant = planned.spec.variant;
+    let all = || SETTINGS.iter().filter(|s| s.counts_for(variant));
+    for setting in all().filter(|s| FIRST.contains(&s.key)) {
+        if form.from.is_some() && setting.key == "features" {
+            its_features_ui(ui, state, setting);
+            continue;
+        }
+        let origin = if form.from.is_some() && ["variant", "k"].contains(&setting.key) {
+            "its own"
+        } else {
+            "default"
+        };
+        changed = setting_ui(ui, (planned, origin), &draft, setting).or(changed);
+    }
+    let more = |s: &&Setting| !FIRST.contains(&s.key);
+    let wrong = |key: &str| planned.errors.contains_key(key);
+    let open = wrong("checkpoint") || all().filter(more).any(|s| wrong(s.key));
+    CollapsingHeader::new("More settings")
+        .open(open.then_some(true))
+        .show_unindented(ui, |ui| {
+            checkpoint_ui(ui, state, plan, commands);
+            for setting in all().filter(more) {
+                changed = setting_ui(ui, (planned, "default"), &draft, setting).or(changed.take());
+            }
+        });
+    changed
+}
+
+/// How many features the dictionary has that is gone on from: nothing to choose.
+fn its_features_ui(ui: &mut Ui, state: &AppState, setting: &Setting) {
+    let Some(start) = plan::start(state) else {
+        return;
+    };
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.horizontal(|ui| {
+        label_cell(ui, RichText::new(setting.label), space::CONTROL_ROW);
+        ui.label(crate::theme::mono(number::count(start.features() as u64)));
+        ui.label(caption(format!("those of {}", start.name)).color(secondary));
+    });
 }
 
 fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -113,8 +153,9 @@ fn source_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands
         unit: "",
         help: "What the model reads: the project's training text, or a file of which 5 % of the documents are left out for measuring. Or activations that were captured before, of which no model is needed",
         default: PROJECT,
+        origin: "default",
         kind: Kind::Choice(&options),
-        error: plan.errors.get("text").map(String::as_str),
+        error: plan.first.errors.get("text").map(String::as_str),
     };
     let value = chosen.as_deref().unwrap_or(PROJECT);
     match field.ui(ui, value).as_deref() {
@@ -135,71 +176,42 @@ fn source_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands
     }
 }
 
-fn hook_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
+/// What the weights are at the beginning.
+fn start_from_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let form = &state.training.form;
-    let layers = plan::layers(state);
-    let options: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
+    let open = &state.catalogue.dictionaries;
+    let chosen = form.from.as_deref().map(name_of);
+    let mut options = vec![RANDOM.to_owned()];
+    options.extend(open.iter().map(|dictionary| dictionary.name.clone()));
+    options.extend(chosen.clone().filter(|name| !options.contains(name)));
+    options.push(CHOOSE_FOLDER.to_owned());
     let field = Field {
-        key: "layer",
-        label: "Layer",
+        key: "from",
+        label: "Start from",
         unit: "",
-        help: "Which block of the model, counted from 0",
-        default: "",
+        help: "Random directions, or a dictionary that is trained further: its features, weights, biases and thresholds are the beginning, variant and k its own unless others are chosen",
+        default: RANDOM,
+        origin: "default",
         kind: Kind::Choice(&options),
-        error: plan.errors.get("layer").map(String::as_str),
+        error: plan.first.errors.get("from").map(String::as_str),
     };
-    let layer = field.ui(ui, &form.layer.to_string());
-    if let Some(layer) = layer.and_then(|layer| layer.parse().ok()) {
-        let form = Form {
-            layer,
-            ..form.clone()
-        };
-        fill(commands, form);
-    }
-    let options: Vec<String> = sites().map(site_label).collect();
-    let field = Field {
-        key: "site",
-        label: "Place",
-        unit: "",
-        help: "Which activation of the block the dictionary reads; attn.hook_z holds what the heads mixed, before the output projection",
-        default: "",
-        kind: Kind::Choice(&options),
-        error: None,
-    };
-    if let Some(label) = field.ui(ui, &site_label(form.site))
-        && let Some(site) = sites().find(|site| site_label(*site) == label)
-    {
-        let form = Form {
-            site,
-            ..form.clone()
-        };
-        fill(commands, form);
-    }
-}
-
-fn site_label(site: Site) -> String {
-    site.name().to_owned()
-}
-
-fn name_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
-    let form = &state.training.form;
-    let made = plan::made_name(state);
-    let field = Field {
-        key: "name",
-        label: "Name",
-        unit: "",
-        help: "Its folder within the project's saes",
-        default: &made,
-        kind: Kind::Text,
-        error: plan.errors.get("name").map(String::as_str),
-    };
-    if let Some(name) = field.ui(ui, &plan.name) {
-        let name = (name != made).then_some(name);
-        let form = Form {
-            name,
-            ..form.clone()
-        };
-        fill(commands, form);
+    let value = chosen.as_deref().unwrap_or(RANDOM);
+    match field.ui(ui, value).as_deref() {
+        Some(CHOOSE_FOLDER) => commands.send(Command::PickStart),
+        Some(RANDOM) => {
+            let form = Form {
+                from: None,
+                ..form.clone()
+            };
+            fill(commands, form);
+        }
+        Some(name) => {
+            if let Some(dictionary) = open.iter().find(|there| there.name == name) {
+                let (folder, hook) = (dictionary.folder.clone(), dictionary.hook());
+                fill(commands, form.going_on_from(folder, hook));
+            }
+        }
+        None => {}
     }
 }
 
@@ -211,59 +223,15 @@ fn checkpoint_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Comm
         unit: "min",
         help: "Writes what the run needs to go on beside its dictionary; 0: only when it is stopped. A run that was stopped or failed goes on as if it had never ended",
         default: CHECKPOINT_MINUTES,
+        origin: "default",
         kind: Kind::Number,
-        error: plan.errors.get("checkpoint").map(String::as_str),
+        error: plan.first.errors.get("checkpoint").map(String::as_str),
     };
     if let Some(checkpoint) = field.ui(ui, &form.checkpoint) {
         let form = Form {
             checkpoint,
             ..form.clone()
         };
-        fill(commands, form);
-    }
-}
-
-fn setting_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    plan: &Plan,
-    setting: &Setting,
-    commands: &mut Commands,
-) {
-    let form = &state.training.form;
-    let default = Spec::default_for(form.hook())
-        .get(setting.key)
-        .unwrap_or_default();
-    let help = match setting.auto {
-        Some(auto) => format!("{}; auto: {auto}", setting.help),
-        None => setting.help.to_owned(),
-    };
-    let options: Vec<String> = match setting.range {
-        Range::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
-        _ => Vec::new(),
-    };
-    let field = Field {
-        key: setting.key,
-        label: setting.label,
-        unit: setting.unit,
-        help: &help,
-        default: &default,
-        kind: match setting.range {
-            Range::Switch => Kind::Switch,
-            Range::Choice(_) => Kind::Choice(&options),
-            Range::Whole { .. } | Range::Real { .. } => Kind::Number,
-            Range::Hook => Kind::Text,
-        },
-        error: plan.errors.get(setting.key).map(String::as_str),
-    };
-    let value = form.settings.get(setting.key).unwrap_or(&default);
-    if let Some(value) = field.ui(ui, value) {
-        let mut form = form.clone();
-        if value == default {
-            form.settings.remove(setting.key);
-        } else {
-            form.settings.insert(setting.key.to_owned(), value);
-        }
         fill(commands, form);
     }
 }
@@ -285,7 +253,7 @@ fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
 
 /// Where no run tells how long this one takes, its step can be measured.
 fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
-    let known = plan.spec.as_ref().and_then(|spec| plan::speed(state, spec));
+    let known = plan::speed(state, &plan.first.spec);
     let (None, Some(sizes)) = (known, plan::sizes(state, plan)) else {
         return;
     };
@@ -333,6 +301,6 @@ fn start_ui(ui: &mut Ui, plan: &Plan, commands: &mut Commands) {
     }
 }
 
-fn fill(commands: &mut Commands, form: Form) {
+pub(super) fn fill(commands: &mut Commands, form: Form) {
     commands.send(Command::Fill(form));
 }

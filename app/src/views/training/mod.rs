@@ -1,12 +1,15 @@
 //! How is the dictionary coming along?
 
+mod also;
 mod browse;
 mod curves;
+mod fields;
 mod firing;
 mod form;
 mod past;
 pub mod plan;
 mod run;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +31,13 @@ const CURVES: f32 = 300.0;
 /// How is the dictionary coming along?
 #[derive(Debug, Default)]
 pub struct TrainingView {
+    looking: Looking,
+}
+
+/// What a person looks at in the dictionary that is shown.
+#[derive(Debug, Default)]
+struct Looking {
+    firing: firing::Firing,
     browsing: browse::Browsing,
 }
 
@@ -46,17 +56,17 @@ impl View for TrainingView {
         ask_for_what_is_missing(state, &plan, commands);
         let run_first = state.training.run.is_some();
         if ui.available_width() >= FORM + CURVES {
-            beside_ui(ui, state, &plan, (&mut self.browsing, commands));
+            beside_ui(ui, state, &plan, (&mut self.looking, commands));
         } else {
             ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                 if run_first {
-                    curves_ui(ui, state, &mut self.browsing, commands);
+                    curves_ui(ui, state, &mut self.looking, commands);
                     ui.add_space(space::GROUP);
                     form::form_ui(ui, state, &plan, commands);
                 } else {
                     form::form_ui(ui, state, &plan, commands);
                     ui.add_space(space::GROUP);
-                    curves_ui(ui, state, &mut self.browsing, commands);
+                    curves_ui(ui, state, &mut self.looking, commands);
                 }
             });
         }
@@ -77,6 +87,12 @@ fn ask_for_what_is_missing(state: &AppState, plan: &plan::Plan, commands: &mut C
     {
         commands.send(training::Command::OpenStore(folder.clone()));
     }
+    if let Some(folder) = &training.form.from
+        && state.catalogue.by_folder(folder).is_none()
+        && training.start_of.as_ref() != Some(folder)
+    {
+        commands.send(training::Command::OpenStart(folder.clone()));
+    }
     if let Some(project) = state.project.folder() {
         let other = training.past.of.as_deref() != Some(project);
         let stale = training.past.is_stale && training.running().is_none();
@@ -90,7 +106,7 @@ fn beside_ui(
     ui: &mut Ui,
     state: &AppState,
     plan: &plan::Plan,
-    (browsing, commands): (&mut browse::Browsing, &mut Commands),
+    (looking, commands): (&mut Looking, &mut Commands),
 ) {
     let height = ui.available_height();
     ui.horizontal_top(|ui| {
@@ -110,22 +126,21 @@ fn beside_ui(
                 .id_salt("curves")
                 .auto_shrink(false)
                 .show(ui, |ui| {
-                    ui.vertical(|ui| curves_ui(ui, state, browsing, commands));
+                    ui.vertical(|ui| curves_ui(ui, state, looking, commands));
                 });
         });
     });
 }
 
-fn curves_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    browsing: &mut browse::Browsing,
-    commands: &mut Commands,
-) {
+fn curves_ui(ui: &mut Ui, state: &AppState, looking: &mut Looking, commands: &mut Commands) {
     match &state.training.run {
         Some(run) => {
             run::run_ui(ui, state, run, commands);
-            browsing.ui(ui, run);
+            run::choice_ui(ui, run, commands);
+            if let Some(member) = run.shown() {
+                looking.firing.ui(ui, member.ranking.as_deref());
+                looking.browsing.ui(ui, member);
+            }
         }
         None => past::past_ui(ui, state, commands),
     }

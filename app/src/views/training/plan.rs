@@ -1,30 +1,30 @@
 //! What the form means: the settings it gives, what is wrong with them, what the run will need, and why it cannot start. No drawing.
 
+mod needs;
+mod source;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use umbra_core::bench;
-use umbra_core::ids::Site;
-use umbra_core::sae::Variant;
-use umbra_core::train::{SETTINGS, Spec};
+use umbra_core::error::Error;
+use umbra_core::ids::{HookPoint, Site};
+use umbra_core::train::{SETTINGS, SHARED, Spec};
 
+use self::source::{hook_errors, source_errors, start_errors};
 use crate::state::AppState;
-use crate::state::training::{CHECKPOINT_MINUTES, Form, Past, Source, TextKey};
-use crate::widgets::number;
+use crate::state::training::{CHECKPOINT_MINUTES, Draft, TextKey};
+
+pub use self::needs::{Need, needs, sizes, span, speed};
+pub use self::source::{layers, source, source_of, start, text_key};
 
 /// The form, read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// What decides the run, if every field can be read.
-    pub spec: Option<Spec>,
-    /// The variant chosen: only its settings are shown.
-    pub variant: Variant,
-    /// Name of the dictionary.
-    pub name: String,
-    /// What is wrong, by key of the field.
-    pub errors: BTreeMap<String, String>,
+    /// The dictionary of the form; what is wrong with the form as a whole stands with it.
+    pub first: Planned,
+    /// Those that are trained beside it.
+    pub also: Vec<Planned>,
     /// The text that is to be read.
     pub key: Option<TextKey>,
     /// The store that is to be read instead.
@@ -35,46 +35,120 @@ pub struct Plan {
     pub refusal: Option<String>,
 }
 
-/// One figure of the preflight line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
-    /// What it is.
-    pub label: &'static str,
-    /// Its value with the unit.
-    pub value: String,
-    /// Its definition.
-    pub definition: &'static str,
+/// One dictionary of the form, read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// What decides it, as far as the fields can be read.
+    pub spec: Spec,
+    /// What stands where nothing is written: defaults, what the one to go on from has, what the first has.
+    pub base: Spec,
+    /// Its name.
+    pub name: String,
+    /// The name that it gets where none is written.
+    pub made: String,
+    /// What is wrong, by key of the field.
+    pub errors: BTreeMap<String, String>,
+}
+
+impl Plan {
+    /// What decides each dictionary, if every field can be read.
+    pub fn specs(&self) -> Option<Vec<&Spec>> {
+        let all = || std::iter::once(&self.first).chain(&self.also);
+        let whole = all().all(|planned| planned.errors.is_empty());
+        whole.then(|| all().map(|planned| &planned.spec).collect())
+    }
 }
 
 /// Reads the form.
 pub fn plan(state: &AppState) -> Plan {
     let form = &state.training.form;
-    let (spec, mut errors) = read(form);
-    let name = name(state);
-    if let Some(error) = name_error(&name) {
-        errors.insert("name".to_owned(), error);
-    }
+    let key = text_key(state);
+    let mut first = first(state);
     let checkpoint = match minutes(&form.checkpoint) {
         Ok(checkpoint) => checkpoint,
         Err(error) => {
-            errors.insert("checkpoint".to_owned(), error);
+            first.errors.insert("checkpoint".to_owned(), error);
             None
         }
     };
-    let (key, store) = (text_key(state), form.store.clone());
-    errors.extend(source_errors(state, &spec, key.as_ref()));
-    let refusal = refusal(state, &errors, key.as_ref());
-    let variant = spec.variant;
-    let spec = errors.is_empty().then_some(spec);
+    first.errors.extend(source_errors(state, key.as_ref()));
+    let mut all = vec![first];
+    for draft in &form.also {
+        all.push(another(state, draft, &all));
+    }
+    let refusal = refusal(state, &all, key.as_ref());
+    let also = all.split_off(1);
     Plan {
-        spec,
-        variant,
-        name,
-        errors,
+        first: all.remove(0),
+        also,
         key,
-        store,
+        store: form.store.clone(),
         checkpoint,
         refusal,
+    }
+}
+
+/// The dictionary of the form.
+fn first(state: &AppState) -> Planned {
+    let form = &state.training.form;
+    let mut base = Spec::default_for(form.hook());
+    if let Some(start) = start(state) {
+        base.go_on_from(start);
+    }
+    // The one to go on from decides how many features there are.
+    let left: &[&str] = if form.from.is_some() {
+        &["features"]
+    } else {
+        &[]
+    };
+    let (spec, mut errors) = read(base.clone(), &form.settings, left);
+    errors.extend(hook_errors(state, &spec));
+    errors.extend(start_errors(state, &spec));
+    let made = made_name(state, form.hook(), &[]);
+    let name = form.name.clone().unwrap_or_else(|| made.clone());
+    if let Some(error) = name_error(&name) {
+        errors.insert("name".to_owned(), error);
+    }
+    Planned {
+        spec,
+        base,
+        name,
+        made,
+        errors,
+    }
+}
+
+/// A further dictionary, beside those `before` it.
+fn another(state: &AppState, draft: &Draft, before: &[Planned]) -> Planned {
+    let base = Spec {
+        hook: draft.hook(),
+        start: None,
+        ..before[0].spec.clone()
+    };
+    let (spec, mut errors) = read(base.clone(), &draft.settings, SHARED);
+    errors.extend(hook_errors(state, &spec));
+    let made = made_name(state, draft.hook(), before);
+    let name = draft.name.clone().unwrap_or_else(|| made.clone());
+    if before.iter().any(|planned| planned.name == name) {
+        let what = format!("Another of these is called {name}: give each a name of its own");
+        errors.insert("name".to_owned(), what);
+    }
+    if let Some(error) = name_error(&name) {
+        errors.insert("name".to_owned(), error);
+    }
+    if let Some(same) = before.iter().find(|planned| planned.spec == spec) {
+        let what = format!(
+            "It would become the same as {}: change its hook or a setting",
+            same.name
+        );
+        errors.insert("variant".to_owned(), what);
+    }
+    Planned {
+        spec,
+        base,
+        name,
+        made,
+        errors,
     }
 }
 
@@ -88,140 +162,23 @@ fn minutes(text: &str) -> Result<Option<Duration>, String> {
     Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
 }
 
-/// What is wrong with the text, or with the store and the hook in it.
-fn source_errors(state: &AppState, spec: &Spec, key: Option<&TextKey>) -> Vec<(String, String)> {
-    let training = &state.training;
-    let mut errors = vec![];
-    let mut put = |key: &str, error: String| errors.push((key.to_owned(), error));
-    if training.form.store.is_none() {
-        if let Some(loaded) = state.model()
-            && let Err(error) = loaded.model.check_hook(spec.hook)
-        {
-            put("layer", error.to_string());
-        }
-        if let Some(why) = training.text.failure()
-            && training.text_of.as_ref() == key
-        {
-            put("text", why.to_owned());
-        }
-        return errors;
-    }
-    if training.store_of != training.form.store {
-        return errors;
-    }
-    if let Some(why) = training.store.failure() {
-        put("text", why.to_owned());
-    }
-    if let Some(store) = training.store.ready() {
-        if let Err(error) = store.width(spec.hook) {
-            put("layer", error.to_string());
-        }
-        if spec.variant == Variant::Gradient && !store.about().gradients {
-            let what = "This store holds no gradients: capture it again with --gradients, or choose another variant";
-            put("variant", what.to_owned());
-        }
-    }
-    errors
-}
-
-/// What the form reads, once it is ready.
-pub fn source(state: &AppState) -> Option<Source> {
-    let training = &state.training;
-    if let Some(folder) = &training.form.store {
-        let store = training.store.ready()?;
-        let is_it = training.store_of.as_ref() == Some(folder);
-        return is_it.then(|| Source::Store(Arc::clone(store)));
-    }
-    let (key, text) = (training.text_of.clone()?, training.text.ready()?);
-    (text_key(state).as_ref() == Some(&key)).then(|| Source::Text(key, Arc::clone(text)))
-}
-
-/// What a past run reads, if the form names it; else one sentence that says how to get there.
-pub fn source_of(state: &AppState, past: &Past) -> Result<Source, String> {
-    let data = &past.record.data;
-    let read = data.get("corpus_sha256");
-    let text = data.get("corpus").and_then(|text| text.as_str());
-    let text = text.unwrap_or("another text");
-    let stored = data.contains_key("store_dtype");
-    if !stored && state.model().is_none() {
-        return Err(format!(
-            "Open {} first, which the run reads",
-            past.record.model
-        ));
-    }
-    let found = source(state);
-    let fits = match &found {
-        Some(Source::Text(_, text)) => {
-            !stored && read.and_then(|sha| sha.as_str()) == Some(text.fingerprint.as_str())
-        }
-        Some(Source::Store(store)) => stored && store.about().corpus.get("corpus_sha256") == read,
-        None => false,
-    };
-    match found.filter(|_| fits) {
-        Some(source) => Ok(source),
-        None if stored => Err(format!(
-            "Choose the activation store of {text} as source first, which the run reads"
-        )),
-        None => Err(format!(
-            "Choose {text} as source first, which the run reads"
-        )),
-    }
-}
-
-/// Width of the activations that the form reads, once it is known.
-fn width(state: &AppState, spec: &Spec) -> Option<usize> {
-    if state.training.form.store.is_some() {
-        return match source(state)? {
-            Source::Store(store) => store.width(spec.hook).ok(),
-            Source::Text(..) => None,
-        };
-    }
-    state.model()?.model.width(spec.hook).ok()
-}
-
-/// Blocks that a hook can be chosen of.
-pub fn layers(state: &AppState) -> usize {
-    let of_store = match source(state) {
-        Some(Source::Store(store)) => {
-            let hooks = store.about().hooks.iter();
-            let layers = hooks.filter_map(|there| there.hook.layer());
-            layers.map(|layer| layer.index() + 1).max()
-        }
-        _ => None,
-    };
-    let of_model = || state.model().map(|loaded| loaded.model.config().layers);
-    of_store.or_else(of_model).unwrap_or(1)
-}
-
-/// What a measurement of the step's speed is of.
-pub fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
-    let spec = plan.spec.as_ref()?;
-    Some(bench::Settings {
-        d: width(state, spec)?,
-        features: spec.features,
-        k: spec.k,
-        batch: spec.batch,
-        variant: spec.variant,
-        product: spec.product,
-        adam: spec.adam,
-        rounds: 3,
-        ..bench::Settings::default()
-    })
-}
-
-/// The settings that the form gives, and what is wrong with the others.
-pub fn read(form: &Form) -> (Spec, BTreeMap<String, String>) {
-    let mut spec = Spec::default_for(form.hook());
+/// `base` with the settings that are written, but those `left` alone, and what is wrong with them.
+fn read(
+    base: Spec,
+    settings: &BTreeMap<String, String>,
+    left: &[&str],
+) -> (Spec, BTreeMap<String, String>) {
+    let mut spec = base;
     let mut errors = BTreeMap::new();
     // The variant first: settings that decide nothing for it are left as they are.
-    if let Some(variant) = form.settings.get("variant")
+    if let Some(variant) = settings.get("variant")
         && let Err(error) = spec.set("variant", variant)
     {
         errors.insert("variant".to_owned(), what_of(&error));
     }
     let counting: Vec<&str> = spec.settings().map(|setting| setting.key).collect();
-    let filled = form.settings.iter();
-    for (key, text) in filled.filter(|(key, _)| counting.contains(&key.as_str())) {
+    let counts = |key: &str| counting.contains(&key) && !left.contains(&key);
+    for (key, text) in settings.iter().filter(|(key, _)| counts(key)) {
         if let Err(error) = spec.set(key, text) {
             errors.insert(key.clone(), what_of(&error));
         }
@@ -230,7 +187,7 @@ pub fn read(form: &Form) -> (Spec, BTreeMap<String, String>) {
         && let Err(error) = spec.validate()
     {
         let key = match &error {
-            umbra_core::error::Error::Setting { setting, .. } => setting.clone(),
+            Error::Setting { setting, .. } => setting.clone(),
             _ => SETTINGS[0].key.to_owned(),
         };
         errors.insert(key, what_of(&error));
@@ -239,24 +196,23 @@ pub fn read(form: &Form) -> (Spec, BTreeMap<String, String>) {
 }
 
 /// The sentence without the setting's key: it stands under its field.
-fn what_of(error: &umbra_core::error::Error) -> String {
+fn what_of(error: &Error) -> String {
     match error {
-        umbra_core::error::Error::Setting { what, .. } => what.clone(),
+        Error::Setting { what, .. } => what.clone(),
         other => other.to_string(),
     }
 }
 
-/// The name of the dictionary: as written, or made.
-pub fn name(state: &AppState) -> String {
-    let written = state.training.form.name.clone();
-    written.unwrap_or_else(|| made_name(state))
-}
-
-/// A name made from the hook that no dictionary of the project has.
-pub fn made_name(state: &AppState) -> String {
-    let form = &state.training.form;
-    let base = format!("{}-{}", short(form.site), form.layer);
-    let taken = |name: &str| state.catalogue.dictionaries.iter().any(|d| d.name == name);
+/// A name made from the hook that no dictionary of the project has, nor one `before` it in the form.
+fn made_name(state: &AppState, hook: HookPoint, before: &[Planned]) -> String {
+    let base = match hook {
+        HookPoint::Block(layer, site) => format!("{}-{layer}", short(site)),
+        other => other.to_string(),
+    };
+    let taken = |name: &str| {
+        let known = &state.catalogue.dictionaries;
+        known.iter().any(|d| d.name == name) || before.iter().any(|p| p.name == name)
+    };
     if !taken(&base) {
         return base;
     }
@@ -283,30 +239,7 @@ fn name_error(name: &str) -> Option<String> {
     })
 }
 
-/// The text that the form means: the chosen file, or the project's training text (all of it if the project holds other text out).
-pub fn text_key(state: &AppState) -> Option<TextKey> {
-    let project = state.project.open()?;
-    if state.training.form.store.is_some() {
-        return None;
-    }
-    let model = state.catalogue.model_path.clone()?;
-    let (paths, split) = match &state.training.form.text {
-        Some(path) => (vec![path.clone()], true),
-        None => (project.train_text.clone(), project.held_out_text.is_empty()),
-    };
-    (!paths.is_empty()).then_some(TextKey {
-        paths,
-        unwrap: project.unwrap,
-        split,
-        model,
-    })
-}
-
-fn refusal(
-    state: &AppState,
-    errors: &BTreeMap<String, String>,
-    key: Option<&TextKey>,
-) -> Option<String> {
+fn refusal(state: &AppState, all: &[Planned], key: Option<&TextKey>) -> Option<String> {
     let training = &state.training;
     let stored = training.form.store.is_some();
     let sentence = if state.project.open().is_none() {
@@ -317,8 +250,12 @@ fn refusal(
         "The project names no training text: choose one"
     } else if training.running().is_some() {
         "A run is under way"
-    } else if let Some((key, error)) = errors.first_key_value() {
-        return Some(format!("{}: {error}", label(key)));
+    } else if let Some(wrong) = all.iter().find_map(first_wrong) {
+        let (name, wrong) = wrong;
+        let of = (all.len() > 1).then(|| format!("{name}, "));
+        return Some(format!("{}{wrong}", of.unwrap_or_default()));
+    } else if training.form.from.is_some() && start(state).is_none() {
+        "The dictionary to go on from is being read"
     } else if source(state).is_some() {
         return None;
     } else if stored {
@@ -329,12 +266,19 @@ fn refusal(
     Some(sentence.to_owned())
 }
 
+/// The name of a dictionary and the first thing that is wrong with it.
+fn first_wrong(planned: &Planned) -> Option<(&str, String)> {
+    let (key, error) = planned.errors.first_key_value()?;
+    Some((&planned.name, format!("{}: {error}", label(key))))
+}
+
 /// A field's name on screen.
 fn label(key: &str) -> &str {
     match key {
         "name" => "Name",
         "layer" => "Layer",
         "text" => "Source",
+        "from" => "Start from",
         "checkpoint" => "Checkpoint every",
         key => SETTINGS
             .iter()
@@ -343,124 +287,21 @@ fn label(key: &str) -> &str {
     }
 }
 
-/// What the run will need, as far as it is known.
-pub fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
-    let mut needs = vec![];
-    let Some(spec) = &plan.spec else {
-        return needs;
-    };
-    if let Some(width) = width(state, spec) {
-        needs.push(Need {
-            label: "Memory",
-            value: format!("≈ {}", number::bytes(memory_bytes(spec, width))),
-            definition: "Weights, gradients and Adam's two moments, the shuffle buffer and one batch, beside the model",
-        });
-    }
-    needs.push(Need {
-        label: "Steps",
-        value: number::count(spec.steps()),
-        definition: "Length divided by batch",
-    });
-    match source(state) {
-        Some(Source::Text(_, text)) => needs.push(data(spec, text.activations())),
-        Some(Source::Store(store)) => {
-            let about = store.about();
-            let there = store.rows() * about.context.saturating_sub(1);
-            needs.push(Need {
-                label: "Store",
-                value: format!("{}, {}", number::bytes(store.bytes()), about.dtype.name()),
-                definition: "Activations captured before: their size on disk and how they are rounded",
-            });
-            needs.push(data(spec, there as u64));
-        }
-        None => {}
-    }
-    needs.extend(time(state, plan, spec));
-    needs
-}
-
-/// How long the run takes, by the speed of a run like it, else by a measurement of the step alone.
-fn time(state: &AppState, plan: &Plan, spec: &Spec) -> Option<Need> {
-    let span_at = |speed: f64| span(spec.tokens as f64 / speed);
-    if let Some(speed) = speed(state, spec) {
-        return Some(Need {
-            label: "Time",
-            value: format!("≈ {}", span_at(speed)),
-            definition: "Length divided by the speed of the last run on this hook",
-        });
-    }
-    let (sizes_then, load) = state.training.measured.as_ref()?;
-    let speed = *load.ready()?;
-    (sizes(state, plan).as_ref() == Some(sizes_then)).then(|| Need {
-        label: "Time",
-        value: format!(
-            "≥ {}, the step alone ({} per second)",
-            span_at(speed),
-            number::number(speed)
-        ),
-        definition: "The training step alone, measured on made-up activations of these sizes; what the model or the store takes comes on top",
-    })
-}
-
-/// Activations per second of the run on screen, if it is on the form's hook, else of the latest past run with the form's sizes.
-pub fn speed(state: &AppState, spec: &Spec) -> Option<f64> {
-    let run = state.training.run.as_ref();
-    let on_screen = run.and_then(|run| {
-        let last = run.last.filter(|_| run.spec.hook == spec.hook)?;
-        (last.tokens_per_second > 0.0).then_some(last.tokens_per_second)
-    });
-    on_screen.or_else(|| {
-        let past = state.training.past.list.ready()?;
-        let like = |past: &&Past| {
-            past.record.hook == spec.hook.to_string()
-                && ["variant", "features", "batch"]
-                    .iter()
-                    .all(|key| spec.get(key).ok() == Some(past.setting(key)))
-        };
-        let run = past.iter().filter(like);
-        let speed = |past: &Past| past.record.tokens_seen as f64 / past.record.seconds;
-        run.map(speed)
-            .find(|speed| speed.is_finite() && *speed > 0.0)
-    })
-}
-
-fn data(spec: &Spec, there: u64) -> Need {
-    let times = spec.tokens as f64 / there.max(1) as f64;
-    let read = if times > 1.0 {
-        format!(", read {times:.1} times")
-    } else {
-        String::new()
-    };
-    Need {
-        label: "Data",
-        value: format!("{} activations{read}", number::count(there)),
-        definition: "Positions of the text's rows without the first of each; a used-up text is shuffled and read again",
-    }
-}
-
-/// Bytes of a run beside the model, `width` wide.
-pub fn memory_bytes(spec: &Spec, width: usize) -> u64 {
-    let (d, f) = (width as u64, spec.features as u64);
-    let weights = 4 * (2 * f * d + f + d);
-    let batch = 4 * spec.batch as u64 * (3 * d + 3 * spec.k as u64);
-    let buffer = 4 * spec.buffer as u64 * d;
-    4 * weights + batch + buffer
-}
-
-/// A span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
-pub fn span(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use umbra_core::sae::Variant;
+
     use super::*;
+    use crate::state::training::Form;
     use crate::testing;
+
+    fn read(form: &Form) -> (Spec, BTreeMap<String, String>) {
+        super::read(Spec::default_for(form.hook()), &form.settings, &[])
+    }
+
+    fn name(state: &AppState) -> String {
+        plan(state).first.name
+    }
 
     fn form(settings: &[(&str, &str)]) -> Form {
         Form {
@@ -517,16 +358,57 @@ mod tests {
         }
         let mut state = testing::empty();
         state.training.form.checkpoint = "often".to_owned();
-        assert!(plan(&state).errors["checkpoint"].contains("often"));
+        assert!(plan(&state).first.errors["checkpoint"].contains("often"));
     }
 
     #[test]
-    fn memory_and_time_read_well() {
-        let spec = Spec::default_for(Form::default().hook());
-        let weights = 4 * (2 * 1024 * 256 + 1024 + 256);
-        let want = 4 * weights + 4 * 2048 * (3 * 256 + 3 * 24) + 4 * 65_536 * 256;
-        assert_eq!(memory_bytes(&spec, 256), want);
-        assert_eq!(span(200.2), "3 min 20 s");
-        assert_eq!(span(7_500.0), "2 h 05 min");
+    fn a_further_dictionary_is_as_the_first_but_for_what_is_written() {
+        let mut state = testing::with_model();
+        state.training.form = form(&[("k", "16"), ("tokens", "5000")]);
+        let first = plan(&state).first;
+        let draft = |layer: usize, settings: &[(&str, &str)]| Draft {
+            layer,
+            ..form(settings).first()
+        };
+        state.training.form.also = vec![draft(1, &[("features", "512")]), draft(0, &[])];
+        let both = plan(&state);
+        assert_eq!(both.first, first);
+        let [other, same] = both.also.as_slice() else {
+            panic!("{:?}", both.also);
+        };
+        let spec = &other.spec;
+        assert_eq!((spec.features, spec.k, spec.tokens), (512, 16, 5_000));
+        assert_eq!(
+            (other.name.as_str(), &other.errors),
+            ("z-1", &BTreeMap::new())
+        );
+        let why = &same.errors["variant"];
+        assert!(why.contains("the same as z-0"), "{why}");
+        assert_eq!((same.name.as_str(), both.specs()), ("z-0-2", None));
+
+        state.training.form.also[1] = draft(9, &[("variant", "relu")]);
+        state.training.form.also[1].name = Some("z-1".to_owned());
+        let errors = &plan(&state).also[1].errors;
+        assert!(errors["layer"].contains("blocks.9"), "{errors:?}");
+        assert!(errors["name"].contains("called z-1"), "{errors:?}");
+    }
+
+    #[test]
+    fn one_that_goes_on_has_the_others_settings_and_must_fit_the_hook() {
+        let mut state = testing::with_model();
+        let folder = state.catalogue.dictionaries[0].folder.clone();
+        let hook = state.catalogue.dictionaries[0].hook();
+        let on = form(&[("features", "512")]).going_on_from(folder, hook);
+        state.training.form = on.clone();
+        let first = plan(&state).first;
+        assert_eq!((first.spec.features, first.spec.k), (64, 2));
+        assert!(first.spec.start.is_some());
+        let why = &first.errors["from"];
+        assert!(why.contains("z0 reads activations 4 wide"), "{why}");
+        state.training.form.also.push(on.first());
+        assert!(plan(&state).first.errors["from"].contains("4 wide"));
+        let nowhere = on.going_on_from("nowhere".into(), None);
+        state.training.form = nowhere;
+        assert!(plan(&state).first.spec.start.is_none());
     }
 }

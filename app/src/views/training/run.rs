@@ -1,58 +1,181 @@
-//! The run: where it stands, its curves, how it ended and what can follow.
+//! The run: where it stands, its dictionaries and their curves, how each ended and what can follow.
 
 use egui::{Button, Label, ProgressBar, RichText, Ui, vec2};
+use umbra_core::train::Progress;
 
 use super::curves::{Overlay, curves_ui, speed_ui};
-use super::firing::firing_ui;
-use super::plan::span;
+use super::plan::{self, span};
+use super::table::{Column, Row, table_ui};
 use crate::commands::training::Command;
 use crate::commands::{Commands, dictionary, navigation};
-use crate::state::training::{Ended, Run};
+use crate::state::catalogue::Dictionary;
+use crate::state::jobs::Status;
+use crate::state::training::{Ended, Member, Run, TOGETHER};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, panel_title, space};
 use crate::views::ViewId;
+use crate::widgets::empty_state::failure_line;
 use crate::widgets::number;
+
+/// Highest table of a run's dictionaries.
+const TABLE: f32 = TOGETHER as f32 * space::TABLE_ROW + space::CONTROL_ROW;
+
+/// What the table of a run's dictionaries tells behind their names.
+const COLUMNS: [Column<Member>; 8] = [
+    Column {
+        title: "Hook",
+        definition: "The activation that it reads",
+        width: 168.0,
+        from: 800.0,
+        is_number: false,
+        text: |member| member.spec.hook.to_string(),
+    },
+    Column {
+        title: "Variant",
+        definition: "How active features are chosen",
+        width: 92.0,
+        from: 480.0,
+        is_number: false,
+        text: |member| member.spec.variant.to_string(),
+    },
+    Column {
+        title: "Features",
+        definition: "How many features it has",
+        width: 56.0,
+        from: 420.0,
+        is_number: true,
+        text: |member| number::count(member.spec.features as u64),
+    },
+    Column {
+        title: "k",
+        definition: "Active features per token that it is to have",
+        width: 32.0,
+        from: 620.0,
+        is_number: true,
+        text: |member| number::count(member.spec.k as u64),
+    },
+    Column {
+        title: "L0",
+        definition: "Active features per token in the latest step",
+        width: 44.0,
+        from: 0.0,
+        is_number: true,
+        text: |member| figure(member, |last| number::number(last.l0)),
+    },
+    Column {
+        title: "FVU",
+        definition: "Fraction of variance unexplained in the latest step",
+        width: 56.0,
+        from: 0.0,
+        is_number: true,
+        text: |member| figure(member, |last| number::number(last.fvu)),
+    },
+    Column {
+        title: "Dead",
+        definition: "Share of features silent for longer than the dead limit",
+        width: 60.0,
+        from: 540.0,
+        is_number: true,
+        text: |member| figure(member, |last| number::percent(last.dead_fraction)),
+    },
+    Column {
+        title: "Status",
+        definition: "How far it is, or how it ended",
+        width: 64.0,
+        from: 0.0,
+        is_number: false,
+        text: status,
+    },
+];
+
+fn figure(member: &Member, format: fn(&Progress) -> String) -> String {
+    member.last.as_ref().map_or("–".to_owned(), format)
+}
+
+/// How far a dictionary is, or how it ended, in a word.
+fn status(member: &Member) -> String {
+    match &member.ended {
+        None => {
+            let share = member.seen() as f64 / member.spec.tokens.max(1) as f64;
+            format!("{:.0}\u{202F}%", 100.0 * share)
+        }
+        Some(Ended::Saved { stopped: true, .. }) => "stopped".to_owned(),
+        Some(Ended::Saved { .. }) => "finished".to_owned(),
+        Some(Ended::Unsaved { .. }) => "not saved".to_owned(),
+        Some(Ended::Failed { .. }) => "failed".to_owned(),
+    }
+}
 
 /// Draws the run.
 pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
-    head_ui(ui, state, run, commands);
-    if let Some(ended) = &run.ended {
-        ended_ui(ui, state, ended, commands);
+    head_ui(ui, run);
+    if run.is_running() {
+        progress_ui(ui, state, run, commands);
     }
-    for note in &run.notes {
-        let secondary = Theme::of(ui).ink.secondary;
-        ui.add(Label::new(caption(note).color(secondary)).wrap());
+    if run.members.len() > 1 {
+        members_ui(ui, run, commands);
+    }
+    for (i, member) in run.members.iter().enumerate() {
+        member_ui(ui, state, (run, i, member), commands);
+    }
+    if !run.is_running() {
+        whole_ui(ui, state, run, commands);
     }
     ui.add_space(space::CONTROL);
-    let alone = [Overlay {
-        name: &run.name,
-        curves: &run.curves,
-    }];
-    curves_ui(ui, &alone);
-    firing_ui(ui, run.ranking.as_deref());
-    speed_ui(ui, &alone);
+    let all: Vec<Overlay<'_>> = (run.members.iter())
+        .map(|member| Overlay {
+            name: &member.name,
+            curves: &member.curves,
+        })
+        .collect();
+    curves_ui(ui, &all);
+    speed_ui(ui, &all);
 }
 
-fn head_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
-    let stopping = state
-        .jobs
-        .get(run.job)
-        .is_some_and(|job| job.status == crate::state::jobs::Status::Stopping);
-    ui.horizontal(|ui| {
-        ui.label(panel_title(&run.name));
-        let what = format!(
-            "{} · {} features · k {}",
-            run.spec.hook,
-            number::count(run.spec.features as u64),
-            run.spec.k
-        );
-        ui.label(caption(what).color(Theme::of(ui).ink.secondary));
-    });
-    if !run.is_running() {
+/// Chooses the dictionary whose densities and features are shown below, where there are several.
+pub(super) fn choice_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
+    if run.members.len() < 2 {
         return;
     }
-    let seen = run.last.map_or(0, |last| last.tokens_seen);
-    let share = seen as f32 / run.spec.tokens.max(1) as f32;
+    ui.add_space(space::GROUP);
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing.x = space::CONTROL;
+        let label = ui.label("Densities and features of");
+        for (i, member) in run.members.iter().enumerate() {
+            let chosen = ui.selectable_label(i == run.shown, &member.name);
+            if chosen.labelled_by(label.id).clicked() {
+                commands.send(Command::Show(i));
+            }
+        }
+    });
+}
+
+fn head_ui(ui: &mut Ui, run: &Run) {
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.horizontal(|ui| match run.members.as_slice() {
+        [only] => {
+            ui.label(panel_title(&only.name));
+            let what = format!(
+                "{} · {} features · k {}",
+                only.spec.hook,
+                number::count(only.spec.features as u64),
+                only.spec.k
+            );
+            ui.label(caption(what).color(secondary));
+        }
+        several => {
+            ui.label(panel_title(format!("{} dictionaries", several.len())));
+            let words = "trained on the same activations";
+            ui.label(caption(words).color(secondary));
+        }
+    });
+}
+
+fn progress_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
+    let job = state.jobs.get(run.job);
+    let stopping = job.is_some_and(|job| job.status == Status::Stopping);
+    let (seen, in_all) = run.progress();
+    let share = seen as f32 / in_all.max(1) as f32;
     ui.horizontal(|ui| {
         let room = (ui.available_width() - 96.0).max(80.0);
         let percent = format!("{:.0} %", share * 100.0);
@@ -62,7 +185,11 @@ fn head_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
         ui.add(bar.fill(Theme::of(ui).line.strong).text(caption(percent)));
         let words = if stopping { "Stopping…" } else { "Stop" };
         let button = Button::new(words).min_size(vec2(80.0, space::CONTROL_ROW));
-        let help = "Ends the run at its next step; the dictionary is kept as it stands";
+        let help = if run.members.len() > 1 {
+            "Ends the run at its next step; the dictionaries are kept as they stand"
+        } else {
+            "Ends the run at its next step; the dictionary is kept as it stands"
+        };
         if ui
             .add_enabled(!stopping, button)
             .on_hover_text(help)
@@ -74,9 +201,10 @@ fn head_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
     ui.label(caption(standing(run)).color(Theme::of(ui).ink.secondary));
 }
 
-/// Where a running run stands, in words.
+/// Where a running run stands, in words. Dictionaries of one run take their steps in turn, so that one of them tells of all.
 fn standing(run: &Run) -> String {
-    let Some(last) = run.last else {
+    let mut going = run.members.iter().filter(|member| member.ended.is_none());
+    let Some((member, last)) = going.find_map(|member| Some((member, member.last?))) else {
         return "Gathering activations…".to_owned();
     };
     let left = run.seconds_left().map_or(String::new(), |seconds| {
@@ -85,19 +213,61 @@ fn standing(run: &Run) -> String {
     format!(
         "{} of {} activations · {} per second{left}",
         number::count(last.tokens_seen),
-        number::count(run.spec.tokens),
+        number::count(member.spec.tokens),
         number::number(last.tokens_per_second),
     )
 }
 
-fn ended_ui(ui: &mut Ui, state: &AppState, ended: &Ended, commands: &mut Commands) {
-    match ended {
-        Ended::Saved {
+/// The dictionaries of a run, in the colours of their curves; a click shows the densities and features of one.
+fn members_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
+    let row = |at: usize| {
+        let member: &Member = &run.members[at];
+        Row {
+            name: &member.name,
+            words: format!("Dictionary {}, {}", member.name, status(member)),
+            colour: Some(at),
+            selected: at == run.shown,
+        }
+    };
+    let place = ("dictionaries of the run", TABLE);
+    if let Some(clicked) = table_ui(ui, place, &COLUMNS, &run.members, &row) {
+        commands.send(Command::Show(clicked));
+    }
+}
+
+/// What a dictionary of the run said, and how it ended.
+fn member_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (run, which, member): (&Run, usize, &Member),
+    commands: &mut Commands,
+) {
+    let several = run.members.len() > 1;
+    // Of several, failures are told of each, all else of the one that is looked at.
+    let shown = !several || which == run.shown;
+    match &member.ended {
+        Some(Ended::Unsaved { why, .. }) => {
+            let title = format!("{} was trained but not written", member.name);
+            failure_line(ui, &title, why);
+            let response = ui.button("Save again");
+            if named(response, &save_again(several, member)).clicked() {
+                commands.send(Command::SaveAgain(which));
+            }
+        }
+        Some(Ended::Failed { why, .. }) => {
+            let title = if several {
+                format!("{} failed", member.name)
+            } else {
+                "The run failed".to_owned()
+            };
+            failure_line(ui, &title, why);
+        }
+        Some(Ended::Saved {
             folder,
             tokens_seen,
             stopped,
             ..
-        } => {
+        }) if shown => {
             let how = if *stopped { "Stopped" } else { "Finished" };
             let seen = number::count(*tokens_seen);
             let sentence = format!(
@@ -105,57 +275,62 @@ fn ended_ui(ui: &mut Ui, state: &AppState, ended: &Ended, commands: &mut Command
                 folder.display()
             );
             ui.add(Label::new(sentence).wrap());
-            follow_ups_ui(ui, state, (folder, ended.checkpoint()), commands);
-        }
-        Ended::Unsaved { why, .. } => {
-            let title = "The dictionary was trained but not written";
-            crate::widgets::empty_state::failure_line(ui, title, why);
-            if ui.button("Save again").clicked() {
-                commands.send(Command::SaveAgain);
+            if let Some(dictionary) = state.catalogue.by_folder(folder) {
+                follow_ups_ui(ui, dictionary, commands);
             }
         }
-        Ended::Failed { why, checkpoint } => {
-            crate::widgets::empty_state::failure_line(ui, "The run failed", why);
-            ui.horizontal(|ui| {
-                if *checkpoint {
-                    let help =
-                        "Goes on from its last checkpoint, with the learning rate of the form";
-                    go_on_ui(ui, help, commands);
-                }
-                clear_ui(ui, commands);
-            });
-        }
+        _ => {}
+    }
+    let secondary = Theme::of(ui).ink.secondary;
+    for note in member.notes.iter().filter(|_| shown) {
+        ui.add(Label::new(caption(note).color(secondary)).wrap());
     }
 }
 
-fn go_on_ui(ui: &mut Ui, help: &str, commands: &mut Commands) {
-    let button = ui.button(format!("{}  Go on", icons::PLAY));
-    if named(button.on_hover_text(help), "Go on").clicked() {
-        commands.send(Command::GoOn);
+fn save_again(several: bool, member: &Member) -> String {
+    if several {
+        format!("Save {} again", member.name)
+    } else {
+        "Save again".to_owned()
     }
 }
 
-fn follow_ups_ui(
-    ui: &mut Ui,
-    state: &AppState,
-    (folder, checkpoint): (&std::path::Path, bool),
-    commands: &mut Commands,
-) {
-    let go_on = |ui: &mut Ui, commands: &mut Commands| {
-        if checkpoint {
-            let help = "Goes on from where it was stopped, as if it had never been";
-            go_on_ui(ui, help, commands);
-        }
+/// What can be done with a run that has ended as a whole.
+fn whole_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
+    let ended = || {
+        run.members
+            .iter()
+            .filter_map(|member| member.ended.as_ref())
     };
-    let Some(dictionary) = state.catalogue.by_folder(folder) else {
-        ui.horizontal(|ui| {
-            go_on(ui, commands);
-            clear_ui(ui, commands);
-        });
-        return;
-    };
+    let again = ended().filter(|ended| ended.checkpoint());
+    let failed = again
+        .clone()
+        .any(|ended| matches!(ended, Ended::Failed { .. }));
     ui.horizontal_wrapped(|ui| {
-        go_on(ui, commands);
+        if again.count() > 0 {
+            let button = ui.button(format!("{}  Go on", icons::PLAY));
+            let help = "Goes on from where the checkpoint has it, as if it had never ended";
+            if named(button.on_hover_text(help), "Go on").clicked() {
+                commands.send(Command::GoOn);
+            }
+        }
+        if ui.button("Put away").clicked() {
+            commands.send(Command::Clear);
+        }
+        if failed {
+            let rate = plan::plan(state).first.spec.peak_learning_rate();
+            let words = format!(
+                "Going on takes the form's learning rate, {}: with the same one it would fail again",
+                number::number(rate)
+            );
+            let secondary = Theme::of(ui).ink.secondary;
+            ui.add(Label::new(caption(words).color(secondary)).wrap());
+        }
+    });
+}
+
+fn follow_ups_ui(ui: &mut Ui, dictionary: &Dictionary, commands: &mut Commands) {
+    ui.horizontal_wrapped(|ui| {
         let loaded = dictionary.load.ready().is_some();
         let evaluate = Button::new(format!("{}  Evaluate", icons::GAUGE));
         let ready = loaded && !dictionary.evaluation.is_loading();
@@ -172,7 +347,6 @@ fn follow_ups_ui(
             commands.send(navigation::Command::SelectDictionary(dictionary.id));
             commands.send(navigation::Command::Go(ViewId::Features));
         }
-        clear_ui(ui, commands);
     });
     if let Load::Ready(evaluation) = &dictionary.evaluation {
         let figures = &evaluation.figures;
@@ -195,12 +369,6 @@ fn named(response: egui::Response, name: &str) -> egui::Response {
     response
 }
 
-fn clear_ui(ui: &mut Ui, commands: &mut Commands) {
-    if ui.button("Put away").clicked() {
-        commands.send(Command::Clear);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use umbra_core::ids::{HookPoint, Site};
@@ -215,7 +383,7 @@ mod tests {
             ..Spec::default_for(HookPoint::block(0, Site::Z))
         });
         assert_eq!(standing(&run), "Gathering activations…");
-        run.last = Some(Progress {
+        run.members[0].last = Some(Progress {
             tokens_seen: 400_000,
             tokens_per_second: 10_000.0,
             ..Progress::default()

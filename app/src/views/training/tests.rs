@@ -12,23 +12,24 @@ use umbra_core::train::{Firing, Progress, Spec};
 use crate::commands::{dictionary, training};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
 use crate::state::training::{
-    Browsed, Curves, Ended, Event as Training, Fired, Past, PastEvent, Ranking,
+    Browsed, Curves, Ended, Event as Training, Fired, Form, Member, Past, PastEvent, Ranking, Said,
 };
 use crate::state::{AppState, Event, Load};
 use crate::testing;
 use crate::views::ViewId;
 
+/// What a run says of its first dictionary.
+fn said(said: Said) -> Event {
+    Event::Training(Training::Said(0, said))
+}
+
 /// A run of 1,000 activations that has seen 400.
 fn running() -> AppState {
     let mut state = testing::typical();
-    let spec = Spec {
-        tokens: 1_000,
-        ..Spec::default_for(HookPoint::block(0, Site::Z))
-    };
-    let run = testing::run(spec);
+    let run = testing::run(spec());
     state.apply(Event::Training(Training::Started(Box::new(run))));
     for step in 1..=4 {
-        state.apply(Event::Training(Training::Progress(Progress {
+        state.apply(said(Said::Progress(Progress {
             step,
             steps: 10,
             tokens_seen: step * 100,
@@ -38,6 +39,40 @@ fn running() -> AppState {
             tokens_per_second: 50.0,
             ..Progress::default()
         })));
+    }
+    state
+}
+
+fn spec() -> Spec {
+    Spec {
+        tokens: 1_000,
+        ..Spec::default_for(HookPoint::block(0, Site::Z))
+    }
+}
+
+/// A run of two dictionaries: the first has seen 400 of 1,000 activations, the second 300.
+fn running_two() -> AppState {
+    let mut state = running();
+    let mut run = state.training.run.clone().unwrap();
+    run.members.push(Member::new(
+        "z-1".to_owned(),
+        "saes/z-1".into(),
+        Spec {
+            hook: HookPoint::block(1, Site::Z),
+            ..spec()
+        },
+    ));
+    state.apply(Event::Training(Training::Started(Box::new(run))));
+    for step in 1..=3 {
+        let at = Said::Progress(Progress {
+            step,
+            tokens_seen: step * 100,
+            fvu: 0.9 / step as f64,
+            l0: 3.0,
+            tokens_per_second: 50.0,
+            ..Progress::default()
+        });
+        state.apply(Event::Training(Training::Said(1, at)));
     }
     state
 }
@@ -58,7 +93,7 @@ fn a_run_shows_its_curves_and_is_stopped() {
 fn a_finished_run_offers_what_follows() {
     let mut state = running();
     let folder = state.catalogue.dictionaries[0].folder.clone();
-    state.apply(Event::Training(Training::Ended(Ended::Saved {
+    state.apply(said(Said::Ended(Ended::Saved {
         folder,
         tokens_seen: 400,
         stopped: true,
@@ -88,7 +123,7 @@ fn a_finished_run_offers_what_follows() {
 #[test]
 fn what_could_not_be_written_can_be_saved_again() {
     let mut state = running();
-    state.apply(Event::Training(Training::Ended(Ended::Unsaved {
+    state.apply(said(Said::Ended(Ended::Unsaved {
         sae: Arc::new(testing::sae(4)),
         folder: "/full/z-0".into(),
         why: "no space is left, free some: /full".to_owned(),
@@ -99,7 +134,7 @@ fn what_could_not_be_written_can_be_saved_again() {
     harness.run();
     let sent = harness.state_mut().commands.take();
     assert!(
-        sent.contains(&training::Command::SaveAgain.into()),
+        sent.contains(&training::Command::SaveAgain(0).into()),
         "{sent:?}"
     );
 }
@@ -166,12 +201,12 @@ fn densities_are_shown_by_rank_beside_the_law_and_as_a_histogram() {
     let mut low = densities.clone();
     low[195..].fill(1e-6);
     let ranking = Arc::new(Ranking::of(&firing(low), 0.5));
-    state.apply(Event::Training(Training::Ranked(ranking)));
+    state.apply(said(Said::Ranked(ranking)));
     let harness = testing::harness(ViewId::Training, state);
     harness.get_by_label_contains("Density by rank: 13.3");
     harness.get_by_label("Features by density: 199 fire, 1 dead");
     harness.get_by_label_contains("Zipf law, α ");
-    harness.get_by_label("5 of 200 below 0.5 × the law");
+    harness.get_by_label_contains("5 of 200 features (2.50");
 }
 
 #[test]
@@ -193,7 +228,7 @@ fn features_of_the_running_dictionary_are_found_by_a_token_and_opened() {
     };
     let harness = testing::harness(ViewId::Training, running());
     harness.get_by_label_contains("follow after the first twentieth");
-    state.apply(Event::Training(Training::Browsed(Arc::new(browsed))));
+    state.apply(said(Said::Browsed(Arc::new(browsed))));
     let mut harness = testing::harness(ViewId::Training, state);
     harness.set_size(egui::vec2(1000.0, 2400.0));
     harness.run();
@@ -289,7 +324,7 @@ fn one_past_run_shows_its_curves_and_why_it_cannot_go_on_and_two_lie_over_one_an
 fn a_failed_run_goes_on_where_a_checkpoint_is_left() {
     for checkpoint in [true, false] {
         let mut state = running();
-        state.apply(Event::Training(Training::Ended(Ended::Failed {
+        state.apply(said(Said::Ended(Ended::Failed {
             why: "the loss became NaN".to_owned(),
             checkpoint,
         })));
@@ -317,4 +352,188 @@ fn the_speed_can_be_measured_and_is_said_to_be_of_the_step_alone() {
     let harness = testing::harness(ViewId::Training, state);
     assert!(harness.query_by_label("Measure speed").is_none());
     harness.get_by_label_contains("the step alone (5000 per second)");
+}
+
+/// The form as the last command of `sent` fills it.
+fn filled(sent: &[crate::commands::Command]) -> Form {
+    let form = sent.iter().rev().find_map(|command| match command {
+        crate::commands::Command::Training(training::Command::Fill(form)) => Some(form.clone()),
+        _ => None,
+    });
+    form.unwrap()
+}
+
+#[test]
+fn a_second_dictionary_is_added_named_by_its_hook_duplicated_and_removed() {
+    let mut harness = testing::harness(ViewId::Training, testing::with_model());
+    harness.set_size(egui::vec2(1000.0, 1800.0));
+    harness.run();
+    harness.get_by_label("Also train another").click();
+    harness.run();
+    let form = filled(&harness.state_mut().commands.take());
+    assert_eq!((form.also.len(), form.also[0].layer), (1, 1));
+    harness.state_mut().state.training.form = form;
+    harness.run();
+    harness.get_by_label("blocks.1.attn.hook_z");
+    harness.get_by_label("Duplicate z-1").click();
+    harness.run();
+    let form = filled(&harness.state_mut().commands.take());
+    assert_eq!(form.also[0], form.also[1]);
+    harness.state_mut().state.training.form = form;
+    harness.run();
+    harness.get_by_label_contains("It would become the same as z-1");
+    harness.get_by_label("Remove z-1-2").click();
+    harness.run();
+    let form = filled(&harness.state_mut().commands.take());
+    assert_eq!(form.also.len(), 1);
+}
+
+#[test]
+fn a_setting_of_a_further_dictionary_is_its_own() {
+    let mut state = testing::with_model();
+    let also = state.training.form.another(4, 1_024);
+    state.training.form.also.push(also);
+    let mut harness = testing::harness(ViewId::Training, state);
+    harness.set_size(egui::vec2(1000.0, 1800.0));
+    harness.run();
+    let features = |harness: &egui_kittest::Harness<'_, testing::Stage>| {
+        let all = harness.query_all_by_role_and_label(egui::Role::TextInput, "Features");
+        all.count()
+    };
+    assert_eq!(features(&harness), 2);
+    let fields = harness.query_all_by_role_and_label(egui::Role::TextInput, "Features");
+    fields.last().unwrap().focus();
+    harness.run();
+    let fields = harness.query_all_by_role_and_label(egui::Role::TextInput, "Features");
+    fields.last().unwrap().type_text("0");
+    harness.run();
+    let form = filled(&harness.state_mut().commands.take());
+    assert!(form.settings.is_empty());
+    assert!(form.also[0].settings.contains_key("features"));
+}
+
+#[test]
+fn curves_of_dictionaries_trained_together_lie_over_one_another_and_one_is_chosen_to_look_at() {
+    let mut harness = testing::harness(ViewId::Training, running_two());
+    harness.get_by_label("FVU: z-0 0.125, z-1 0.300");
+    harness.get_by_label("2 dictionaries");
+    harness.get_by_label_contains("14 s left");
+    harness.get_by_label("Dictionary z-1, 30\u{202F}%").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert!(
+        sent.contains(&training::Command::Show(1).into()),
+        "{sent:?}"
+    );
+    let mut state = running_two();
+    let ranking = Ranking::of(
+        &Firing {
+            densities: vec![0.5, 0.25, 0.125, 0.0],
+            dead: vec![],
+        },
+        0.5,
+    );
+    let ranked = Said::Ranked(Arc::new(ranking));
+    state.apply(Event::Training(Training::Said(1, ranked)));
+    let mut harness = testing::harness(ViewId::Training, state);
+    harness.get_by_label_contains("follow after the first hundredth");
+    harness.set_size(egui::vec2(1000.0, 1800.0));
+    let shown = Event::Training(Training::Shown(1));
+    harness.state_mut().state.apply(shown);
+    harness.run();
+    harness.get_by_label_contains("Density by rank: 50.0");
+}
+
+#[test]
+fn of_two_the_failed_one_is_told_at_once_and_goes_on_when_both_have_ended() {
+    let mut state = running_two();
+    let failed = Ended::Failed {
+        why: "the loss became NaN in step 3".to_owned(),
+        checkpoint: true,
+    };
+    let ended = Training::Said(1, Said::Ended(failed));
+    state.apply(Event::Training(ended));
+    let harness = testing::harness(ViewId::Training, state);
+    harness.get_by_label("z-1 failed");
+    harness.get_by_label("Dictionary z-1, failed");
+    harness.get_by_label("Stop");
+    assert!(harness.query_by_label("Go on").is_none());
+    let mut state = running_two();
+    let why = "out of memory".to_owned();
+    let broke = Training::Broke(why, vec![false, true]);
+    state.apply(Event::Training(broke));
+    let harness = testing::harness(ViewId::Training, state);
+    harness.get_by_label("z-0 failed");
+    harness.get_by_label("Go on");
+    harness.get_by_label_contains("takes the form's learning rate");
+}
+
+#[test]
+fn tau_is_moved_by_the_keyboard_and_tells_how_many_lie_below() {
+    let mut state = running();
+    let mut densities: Vec<f64> = (0..200).map(|rank| 0.4 / (f64::from(rank) + 3.0)).collect();
+    densities[195..].fill(1e-6);
+    let firing = Firing {
+        densities,
+        dead: vec![],
+    };
+    let ranking = Ranking::of(&firing, 0.5);
+    let none = ranking.below(0.0);
+    state.apply(said(Said::Ranked(Arc::new(ranking))));
+    let mut harness = testing::harness(ViewId::Training, state);
+    harness.set_size(egui::vec2(1000.0, 1800.0));
+    harness.run();
+    let slider = || egui::Role::Slider;
+    harness.get_by_role_and_label(slider(), "τ").focus();
+    harness.run();
+    harness.key_press(egui::Key::ArrowLeft);
+    harness.run();
+    harness.get_by_label_contains("below 0.49 × the law");
+    for _ in 0..60 {
+        harness.key_press(egui::Key::ArrowLeft);
+    }
+    harness.run();
+    harness.get_by_label_contains(&format!("{none} of 200 features (0"));
+    harness.get_by_label("Reset τ to 0.5").click();
+    harness.run();
+    harness.get_by_label_contains("below 0.50 × the law");
+}
+
+#[test]
+fn a_dictionary_to_go_on_from_brings_its_hook_and_an_error_stands_beside_it() {
+    let mut state = testing::with_model();
+    state.training.form.layer = 3;
+    let mut harness = testing::harness(ViewId::Training, state);
+    harness.get_by_label("Start from").click();
+    harness.run();
+    harness.get_by_label("z0").click();
+    harness.run();
+    let form = filled(&harness.state_mut().commands.take());
+    assert_eq!(
+        (form.layer, form.from.as_deref()),
+        (0, Some(Path::new("z0")))
+    );
+    harness.state_mut().state.training.form = form;
+    harness.run();
+    harness.get_by_label("those of z0");
+    harness.get_by_label_contains("z0 reads activations 4 wide, blocks.0.attn.hook_z is");
+    let add = harness.get_by_label("Also train another");
+    assert!(add.accesskit_node().is_disabled());
+    // A folder that is not open is read first.
+    let mut form = harness.state().state.training.form.clone();
+    form.from = Some("elsewhere".into());
+    harness.state_mut().state.training.form = form;
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let read = training::Command::OpenStart("elsewhere".into());
+    assert!(sent.contains(&read.into()), "{sent:?}");
+    for load in [
+        Load::Loading,
+        Load::Failed("no dictionary here: elsewhere".to_owned()),
+    ] {
+        let read = Training::Start("elsewhere".into(), load);
+        harness.state_mut().state.apply(Event::Training(read));
+    }
+    harness.run();
+    harness.get_by_label_contains("no dictionary here");
 }

@@ -434,7 +434,7 @@ fn what_is_not_a_number_leaves_the_last_checkpoint() {
         .unwrap_err()
         .to_string();
     assert!(
-        what.contains("step ") && what.contains("--resume goes on from it"),
+        what.contains("step ") && what.contains("is kept to go on from"),
         "{what}"
     );
     // The checkpoint holds the bad activation in its buffer: going on meets it in the same step.
@@ -502,7 +502,7 @@ fn a_run_is_stopped_by_its_observer_and_hands_back_what_it_has() {
                 snapshots += 1;
                 assert_eq!(sae.provenance.other["tokens_seen"], 256 * steps);
             }
-            Event::Note(_) | Event::Firing(_) => {}
+            Event::Note(_) | Event::Failed(_) | Event::Firing(_) => {}
         }
         if steps == 25 {
             Flow::Break(())

@@ -1,0 +1,181 @@
+//! What a person filled in: one dictionary, those that are trained beside it, and what all of them read.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use umbra_core::ids::{HookPoint, Site};
+
+/// Minutes between two checkpoints unless a person says otherwise.
+pub const CHECKPOINT_MINUTES: &str = "10";
+
+/// Settings that a dictionary takes over from the one that it goes on from.
+const ITS_OWN: [&str; 3] = ["variant", "features", "k"];
+
+/// What a person filled in. Settings hold only what differs from the default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Form {
+    /// Block.
+    pub layer: usize,
+    /// Place in the block.
+    pub site: Site,
+    /// Name of the dictionary; none: made from the hook.
+    pub name: Option<String>,
+    /// Text; none: the project's training text.
+    pub text: Option<PathBuf>,
+    /// Activation store to read in place of a model's activations on a text.
+    pub store: Option<PathBuf>,
+    /// Dictionary to go on from in place of random directions.
+    pub from: Option<PathBuf>,
+    /// Minutes between two checkpoints, as written.
+    pub checkpoint: String,
+    /// Settings by key, as written.
+    pub settings: BTreeMap<String, String>,
+    /// Dictionaries trained beside it.
+    pub also: Vec<Draft>,
+}
+
+/// What is written of one dictionary; of a further one, what is not written is as in the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// Block.
+    pub layer: usize,
+    /// Place in the block.
+    pub site: Site,
+    /// Its name; none: made from the hook.
+    pub name: Option<String>,
+    /// Settings by key, as written.
+    pub settings: BTreeMap<String, String>,
+}
+
+impl Default for Form {
+    fn default() -> Self {
+        Self {
+            layer: 0,
+            site: Site::Z,
+            name: None,
+            text: None,
+            store: None,
+            from: None,
+            checkpoint: CHECKPOINT_MINUTES.to_owned(),
+            settings: BTreeMap::new(),
+            also: vec![],
+        }
+    }
+}
+
+impl Form {
+    /// The hook to read.
+    pub fn hook(&self) -> HookPoint {
+        HookPoint::block(self.layer, self.site)
+    }
+
+    /// The first of its dictionaries.
+    pub fn first(&self) -> Draft {
+        Draft {
+            layer: self.layer,
+            site: self.site,
+            name: self.name.clone(),
+            settings: self.settings.clone(),
+        }
+    }
+
+    /// The same with another first dictionary.
+    pub fn with_first(&self, first: Draft) -> Self {
+        let Draft {
+            layer,
+            site,
+            name,
+            settings,
+        } = first;
+        Self {
+            layer,
+            site,
+            name,
+            settings,
+            ..self.clone()
+        }
+    }
+
+    /// The same, going on from the dictionary in `folder`, which reads `hook`, if that is known: what is its own is left to it.
+    pub fn going_on_from(&self, folder: PathBuf, hook: Option<HookPoint>) -> Self {
+        let mut form = self.clone();
+        form.settings
+            .retain(|key, _| !ITS_OWN.contains(&key.as_str()));
+        form.from = Some(folder);
+        form.on(hook);
+        form
+    }
+
+    /// On `hook`, where a block has it.
+    pub fn on(&mut self, hook: Option<HookPoint>) {
+        if let Some(HookPoint::Block(layer, site)) = hook {
+            (self.layer, self.site) = (layer.index(), site);
+        }
+    }
+
+    /// One more dictionary: on the next of `layers` that none reads at this place yet; where all are read, twice as wide as the widest (`features`).
+    pub fn another(&self, layers: usize, features: usize) -> Draft {
+        let read = |layer: usize| {
+            let others = self.also.iter().map(Draft::hook);
+            let mut hooks = others.chain([self.hook()]);
+            hooks.any(|hook| hook == HookPoint::block(layer, self.site))
+        };
+        let mut draft = Draft {
+            layer: self.layer,
+            site: self.site,
+            name: None,
+            settings: BTreeMap::new(),
+        };
+        let mut next = (1..layers).map(|step| (self.layer + step) % layers);
+        match next.find(|layer| !read(*layer)) {
+            Some(layer) => draft.layer = layer,
+            None => {
+                let twice = (2 * features).to_string();
+                draft.settings.insert("features".to_owned(), twice);
+            }
+        }
+        draft
+    }
+}
+
+impl Draft {
+    /// The hook to read.
+    pub fn hook(&self) -> HookPoint {
+        HookPoint::block(self.layer, self.site)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_dictionary_reads_the_next_layer_and_then_grows_wider() {
+        let mut form = Form {
+            layer: 1,
+            ..Form::default()
+        };
+        for layer in [2, 0] {
+            let draft = form.another(3, 1_024);
+            assert_eq!((draft.layer, draft.settings.len()), (layer, 0));
+            form.also.push(draft);
+        }
+        let wider = form.another(3, 1_024);
+        assert_eq!(
+            (wider.layer, wider.settings["features"].as_str()),
+            (1, "2048")
+        );
+    }
+
+    #[test]
+    fn one_that_goes_on_keeps_what_is_the_others_own_out_of_the_form() {
+        let mut form = Form::default();
+        for key in ["k", "features", "seed"] {
+            form.settings.insert(key.to_owned(), "7".to_owned());
+        }
+        let hook = HookPoint::block(2, Site::ResidPost);
+        let form = form.going_on_from("saes/r".into(), Some(hook));
+        assert_eq!(form.hook(), hook);
+        assert_eq!(form.settings.keys().collect::<Vec<_>>(), ["seed"]);
+    }
+}

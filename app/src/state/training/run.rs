@@ -1,0 +1,304 @@
+//! A run: one dictionary or several that are trained together, the curves of each and how each ended.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use umbra_core::sae::Sae;
+use umbra_core::train::{Progress, Spec};
+
+use super::{Browsed, Ranking, Source};
+use crate::state::jobs::JobId;
+
+/// Dictionaries trained together at most, as many as there are colours for lines.
+pub const TOGETHER: usize = 5;
+
+/// Points of one curve: activations seen, value.
+pub type Points = Vec<[f64; 2]>;
+
+/// The curves of a run, one point per report.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Curves {
+    /// Normalised squared error plus AuxK's part.
+    pub loss: Points,
+    /// Fraction of variance unexplained.
+    pub fvu: Points,
+    /// Active features per token.
+    pub l0: Points,
+    /// Share of dead features.
+    pub dead: Points,
+    /// Activations per second.
+    pub speed: Points,
+}
+
+/// Points kept per curve; beyond, every second is dropped.
+const POINTS: usize = 20_000;
+
+impl Curves {
+    /// The curves of a run that was recorded.
+    pub fn of(points: &[Progress]) -> Self {
+        let mut curves = Self::default();
+        for at in points {
+            curves.push(at);
+        }
+        curves
+    }
+
+    fn push(&mut self, at: &Progress) {
+        let x = at.tokens_seen as f64;
+        for (curve, value) in [
+            (&mut self.loss, at.loss),
+            (&mut self.fvu, at.fvu),
+            (&mut self.l0, at.l0),
+            (&mut self.dead, at.dead_fraction),
+            (&mut self.speed, at.tokens_per_second),
+        ] {
+            // A run that goes on from a checkpoint does again what it had done beyond it.
+            curve.truncate(curve.partition_point(|before| before[0] < x));
+            if value.is_finite() {
+                curve.push([x, value]);
+            }
+            if curve.len() > POINTS {
+                let mut keep = false;
+                curve.retain(|_| {
+                    keep = !keep;
+                    keep
+                });
+            }
+        }
+    }
+}
+
+/// How the training of a dictionary ended.
+#[derive(Debug, Clone)]
+pub enum Ended {
+    /// The dictionary is on disk.
+    Saved {
+        /// Its folder.
+        folder: PathBuf,
+        /// Activations seen.
+        tokens_seen: u64,
+        /// Whether a person stopped it.
+        stopped: bool,
+        /// Whether a checkpoint is left to go on from.
+        checkpoint: bool,
+    },
+    /// The dictionary was trained but could not be written; it is kept here.
+    Unsaved {
+        /// The dictionary.
+        sae: Arc<Sae>,
+        /// Where it was to go.
+        folder: PathBuf,
+        /// One sentence.
+        why: String,
+    },
+    /// It broke off.
+    Failed {
+        /// One sentence.
+        why: String,
+        /// Whether a checkpoint is left to go on from.
+        checkpoint: bool,
+    },
+}
+
+impl Ended {
+    /// Whether it can go on.
+    pub fn checkpoint(&self) -> bool {
+        match self {
+            Self::Saved { checkpoint, .. } | Self::Failed { checkpoint, .. } => *checkpoint,
+            Self::Unsaved { .. } => false,
+        }
+    }
+}
+
+/// One dictionary of a run.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its name.
+    pub name: String,
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What decides it.
+    pub spec: Spec,
+    /// The curves so far.
+    pub curves: Curves,
+    /// How often its features fire.
+    pub ranking: Option<Arc<Ranking>>,
+    /// What its features fire on.
+    pub browsed: Option<Arc<Browsed>>,
+    /// The latest report of a step.
+    pub last: Option<Progress>,
+    /// Sentences it said.
+    pub notes: Vec<String>,
+    /// How it ended; none while it is trained.
+    pub ended: Option<Ended>,
+}
+
+impl Member {
+    /// One that has not begun.
+    pub fn new(name: String, folder: PathBuf, spec: Spec) -> Self {
+        Self {
+            name,
+            folder,
+            spec,
+            curves: Curves::default(),
+            ranking: None,
+            browsed: None,
+            last: None,
+            notes: vec![],
+            ended: None,
+        }
+    }
+
+    /// Activations seen.
+    pub fn seen(&self) -> u64 {
+        self.last.map_or(0, |last| last.tokens_seen)
+    }
+
+    /// What the job says of it.
+    pub(super) fn apply(&mut self, said: Said) {
+        match said {
+            Said::Progress(progress) if progress.step > 0 => {
+                self.curves.push(&progress);
+                self.last = Some(progress);
+            }
+            Said::Progress(_) => {}
+            Said::Ranked(ranking) => self.ranking = Some(ranking),
+            Said::Browsed(browsed) => self.browsed = Some(browsed),
+            Said::Note(note) => self.notes.push(note),
+            Said::Ended(ended) => self.ended = Some(ended),
+        }
+    }
+}
+
+/// What the job of a run says of one of its dictionaries.
+#[derive(Debug)]
+pub enum Said {
+    /// One more point of the curves.
+    Progress(Progress),
+    /// How often features fire now.
+    Ranked(Arc<Ranking>),
+    /// What features fire on now.
+    Browsed(Arc<Browsed>),
+    /// A sentence.
+    Note(String),
+    /// It ended.
+    Ended(Ended),
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct Run {
+    /// Its job.
+    pub job: JobId,
+    /// What it reads.
+    pub source: Source,
+    /// Its dictionaries, one at least; they see the same activations.
+    pub members: Vec<Member>,
+    /// The one whose densities and features are shown.
+    pub shown: usize,
+}
+
+impl Run {
+    /// Whether it has not ended.
+    pub fn is_running(&self) -> bool {
+        self.members.iter().any(|member| member.ended.is_none())
+    }
+
+    /// The dictionary whose densities and features are shown.
+    pub fn shown(&self) -> Option<&Member> {
+        self.members.get(self.shown)
+    }
+
+    /// Activations seen and to be seen, of all that are not done.
+    pub fn progress(&self) -> (u64, u64) {
+        let going = self.members.iter().filter(|member| member.ended.is_none());
+        let parts = going.map(|member| (member.seen(), member.spec.tokens));
+        parts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
+    }
+
+    /// Seconds left at the present speed. Dictionaries take their steps in turn, so the time of one is that of all.
+    pub fn seconds_left(&self) -> Option<f64> {
+        let going = self.members.iter().filter(|member| member.ended.is_none());
+        let lefts = going.filter_map(|member| {
+            let last = member.last?;
+            let left = member.spec.tokens.saturating_sub(last.tokens_seen) as f64;
+            (last.tokens_per_second > 0.0).then(|| left / last.tokens_per_second)
+        });
+        lefts.max_by(f64::total_cmp)
+    }
+
+    /// Whether it has ended and left a checkpoint to go on from.
+    pub fn can_go_on(&self) -> bool {
+        let ended = self
+            .members
+            .iter()
+            .filter_map(|member| member.ended.as_ref());
+        !self.is_running() && ended.into_iter().any(Ended::checkpoint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use umbra_core::ids::{HookPoint, Site};
+
+    use super::*;
+
+    #[test]
+    fn curves_stay_bounded_and_keep_their_order() {
+        let mut curves = Curves::default();
+        for step in 0..50_000_u64 {
+            curves.push(&Progress {
+                tokens_seen: step,
+                loss: 1.0,
+                fvu: f64::NAN,
+                ..Progress::default()
+            });
+        }
+        assert!(curves.loss.len() <= POINTS, "{}", curves.loss.len());
+        assert!(curves.loss.is_sorted_by(|a, b| a[0] < b[0]));
+        assert!(curves.fvu.is_empty());
+    }
+
+    #[test]
+    fn a_run_that_goes_on_draws_over_what_it_does_again() {
+        let point = |step: u64, loss: f64| Progress {
+            step,
+            tokens_seen: step * 10,
+            loss,
+            ..Progress::default()
+        };
+        let first: Vec<Progress> = (1..=5).map(|step| point(step, 1.0)).collect();
+        let mut curves = Curves::of(&first);
+        curves.push(&point(4, 0.5));
+        let ends = [[10.0, 1.0], [20.0, 1.0], [30.0, 1.0], [40.0, 0.5]];
+        assert_eq!(curves.loss, ends);
+    }
+
+    #[test]
+    fn time_left_follows_the_speed_of_those_that_go_on() {
+        let spec = Spec {
+            tokens: 1_000,
+            ..Spec::default_for(HookPoint::block(0, Site::Z))
+        };
+        let mut run = crate::testing::run(spec.clone());
+        run.members
+            .push(Member::new("z-1".to_owned(), "saes/z-1".into(), spec));
+        let at = |tokens_seen: u64| Progress {
+            step: 1,
+            tokens_seen,
+            tokens_per_second: 100.0,
+            ..Progress::default()
+        };
+        run.members[0].apply(Said::Progress(at(200)));
+        run.members[1].apply(Said::Progress(at(100)));
+        assert_eq!(run.seconds_left(), Some(9.0));
+        assert_eq!(run.progress(), (300, 2_000));
+        let broken = Ended::Failed {
+            why: String::new(),
+            checkpoint: true,
+        };
+        run.members[1].apply(Said::Ended(broken));
+        assert_eq!(run.seconds_left(), Some(8.0));
+        assert!(run.is_running() && !run.can_go_on());
+    }
+}

@@ -1,0 +1,126 @@
+//! The fields of one dictionary: hook, name, settings. A change is answered with what the dictionary is then.
+
+use std::collections::BTreeMap;
+
+use egui::Ui;
+use umbra_core::ids::Site;
+use umbra_core::train::{Range, Setting};
+
+use super::plan::{self, Planned};
+use crate::commands::training::sites;
+use crate::state::AppState;
+use crate::state::training::Draft;
+use crate::widgets::settings_form::{Field, Kind};
+
+/// Settings that stand in the form; the others are under "More settings".
+pub(super) const FIRST: [&str; 5] = ["variant", "features", "k", "tokens", "seed"];
+
+fn error<'a>(errors: &'a BTreeMap<String, String>, key: &str) -> Option<&'a str> {
+    errors.get(key).map(String::as_str)
+}
+
+/// Which activation it reads.
+pub(super) fn hook_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    planned: &Planned,
+    draft: &Draft,
+) -> Option<Draft> {
+    let layers = plan::layers(state);
+    let options: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
+    let field = Field {
+        key: "layer",
+        label: "Layer",
+        unit: "",
+        help: "Which block of the model, counted from 0",
+        default: "",
+        origin: "",
+        kind: Kind::Choice(&options),
+        error: error(&planned.errors, "layer"),
+    };
+    let layer = field.ui(ui, &draft.layer.to_string());
+    let layer = layer.and_then(|layer| layer.parse().ok());
+    let options: Vec<String> = sites().map(site_label).collect();
+    let field = Field {
+        key: "site",
+        label: "Place",
+        unit: "",
+        help: "Which activation of the block the dictionary reads; attn.hook_z holds what the heads mixed, before the output projection",
+        default: "",
+        origin: "",
+        kind: Kind::Choice(&options),
+        error: None,
+    };
+    let site = field.ui(ui, &site_label(draft.site));
+    let site = site.and_then(|label| sites().find(|site| site_label(*site) == label));
+    (layer.is_some() || site.is_some()).then(|| Draft {
+        layer: layer.unwrap_or(draft.layer),
+        site: site.unwrap_or(draft.site),
+        ..draft.clone()
+    })
+}
+
+fn site_label(site: Site) -> String {
+    site.name().to_owned()
+}
+
+/// What it is called.
+pub(super) fn name_ui(ui: &mut Ui, planned: &Planned, draft: &Draft) -> Option<Draft> {
+    let field = Field {
+        key: "name",
+        label: "Name",
+        unit: "",
+        help: "Its folder within the project's saes",
+        default: &planned.made,
+        origin: "default",
+        kind: Kind::Text,
+        error: error(&planned.errors, "name"),
+    };
+    let name = field.ui(ui, &planned.name)?;
+    Some(Draft {
+        name: (name != planned.made).then_some(name),
+        ..draft.clone()
+    })
+}
+
+/// One of its settings; `origin` says where the value comes from that stands where nothing is written.
+pub(super) fn setting_ui(
+    ui: &mut Ui,
+    (planned, origin): (&Planned, &str),
+    draft: &Draft,
+    setting: &Setting,
+) -> Option<Draft> {
+    let default = planned.base.get(setting.key).unwrap_or_default();
+    let help = match setting.auto {
+        Some(auto) => format!("{}; auto: {auto}", setting.help),
+        None => setting.help.to_owned(),
+    };
+    let options: Vec<String> = match setting.range {
+        Range::Choice(words) => words.iter().map(|word| (*word).to_owned()).collect(),
+        _ => Vec::new(),
+    };
+    let field = Field {
+        key: setting.key,
+        label: setting.label,
+        unit: setting.unit,
+        help: &help,
+        default: &default,
+        origin,
+        kind: match setting.range {
+            Range::Switch => Kind::Switch,
+            Range::Choice(_) => Kind::Choice(&options),
+            Range::Whole { .. } | Range::Real { .. } => Kind::Number,
+            Range::Hook => Kind::Text,
+        },
+        error: error(&planned.errors, setting.key),
+    };
+    let value = draft.settings.get(setting.key).unwrap_or(&default);
+    let value = field.ui(ui, value)?;
+    let mut draft = draft.clone();
+    if value == default {
+        draft.settings.remove(setting.key);
+    } else {
+        draft.settings.insert(setting.key.to_owned(), value);
+    }
+    Some(draft)
+}

@@ -1,0 +1,201 @@
+//! What the run will need, as far as it is known before it begins: memory, data, time.
+
+use umbra_core::bench;
+use umbra_core::train::Spec;
+
+use super::Plan;
+use super::source::{source, width};
+use crate::state::AppState;
+use crate::state::training::{Past, Source};
+use crate::widgets::number;
+
+/// One figure of the preflight line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// What it is.
+    pub label: &'static str,
+    /// Its value with the unit.
+    pub value: String,
+    /// Its definition.
+    pub definition: &'static str,
+}
+
+/// What a measurement of the step's speed is of; none for several dictionaries, whose steps differ.
+pub fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
+    let [spec] = plan.specs()?[..] else {
+        return None;
+    };
+    Some(bench::Settings {
+        d: width(state, spec)?,
+        features: spec.features,
+        k: spec.k,
+        batch: spec.batch,
+        variant: spec.variant,
+        product: spec.product,
+        adam: spec.adam,
+        rounds: 3,
+        ..bench::Settings::default()
+    })
+}
+
+/// What the run will need, as far as it is known.
+pub fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
+    let mut needs = vec![];
+    let Some(specs) = plan.specs() else {
+        return needs;
+    };
+    let spec = specs[0];
+    let bytes = |spec: &&Spec| Some(memory_bytes(spec, width(state, spec)?));
+    let bytes: Option<Vec<u64>> = specs.iter().map(bytes).collect();
+    if let Some(bytes) = bytes {
+        needs.push(Need {
+            label: "Memory",
+            value: format!("≈ {}", number::bytes(bytes.iter().sum())),
+            definition: "Weights, gradients and Adam's two moments, the shuffle buffer and one batch, beside the model",
+        });
+    }
+    needs.push(Need {
+        label: "Steps",
+        value: number::count(spec.steps()),
+        definition: "Length divided by batch",
+    });
+    match source(state) {
+        Some(Source::Text(_, text)) => needs.push(data(spec, text.activations())),
+        Some(Source::Store(store)) => {
+            let about = store.about();
+            let there = store.rows() * about.context.saturating_sub(1);
+            needs.push(Need {
+                label: "Store",
+                value: format!("{}, {}", number::bytes(store.bytes()), about.dtype.name()),
+                definition: "Activations captured before: their size on disk and how they are rounded",
+            });
+            needs.push(data(spec, there as u64));
+        }
+        None => {}
+    }
+    needs.extend(time(state, plan, &specs));
+    needs
+}
+
+/// How long the run takes, by the speed of a run like it, else by a measurement of the step alone.
+fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
+    let spec = specs[0];
+    let span_at = |speed: f64| span(spec.tokens as f64 / speed);
+    if let Some(speed) = of_run(state, specs) {
+        return Some(Need {
+            label: "Time",
+            value: format!("≈ {}", span_at(speed)),
+            definition: "Length divided by the speed of the last run on this hook",
+        });
+    }
+    if specs.len() > 1 {
+        let alone = |spec: &&Spec| Some(spec.tokens as f64 / of_past(state, spec)?);
+        let alone: Option<Vec<f64>> = specs.iter().map(alone).collect();
+        return alone.map(|alone| Need {
+            label: "Time",
+            value: format!("≤ {}", span(alone.iter().sum())),
+            definition: "What past runs of these sizes took, one after another; dictionaries that are trained together share the pass of the model",
+        });
+    }
+    if let Some(speed) = of_past(state, spec) {
+        return Some(Need {
+            label: "Time",
+            value: format!("≈ {}", span_at(speed)),
+            definition: "Length divided by the speed of the last run of these sizes on this hook",
+        });
+    }
+    let (sizes_then, load) = state.training.measured.as_ref()?;
+    let speed = *load.ready()?;
+    (sizes(state, plan).as_ref() == Some(sizes_then)).then(|| Need {
+        label: "Time",
+        value: format!(
+            "≥ {}, the step alone ({} per second)",
+            span_at(speed),
+            number::number(speed)
+        ),
+        definition: "The training step alone, measured on made-up activations of these sizes; what the model or the store takes comes on top",
+    })
+}
+
+/// Activations per second that are known of one dictionary: of the run on screen, else of a past one.
+pub fn speed(state: &AppState, spec: &Spec) -> Option<f64> {
+    of_run(state, &[spec]).or_else(|| of_past(state, spec))
+}
+
+/// Activations per second of the run on screen, if it trains as many dictionaries on the same hooks.
+fn of_run(state: &AppState, specs: &[&Spec]) -> Option<f64> {
+    let members = &state.training.run.as_ref()?.members;
+    let hooks = || members.iter().map(|member| member.spec.hook);
+    if !hooks().eq(specs.iter().map(|spec| spec.hook)) {
+        return None;
+    }
+    let speeds = members.iter().filter_map(|member| member.last);
+    let slowest = speeds
+        .map(|last| last.tokens_per_second)
+        .min_by(f64::total_cmp);
+    slowest.filter(|speed| *speed > 0.0)
+}
+
+/// Activations per second of the latest past run with these sizes.
+fn of_past(state: &AppState, spec: &Spec) -> Option<f64> {
+    let past = state.training.past.list.ready()?;
+    let like = |past: &&Past| {
+        past.record.hook == spec.hook.to_string()
+            && ["variant", "features", "batch"]
+                .iter()
+                .all(|key| spec.get(key).ok() == Some(past.setting(key)))
+    };
+    let run = past.iter().filter(like);
+    let speed = |past: &Past| past.record.tokens_seen as f64 / past.record.seconds;
+    run.map(speed)
+        .find(|speed| speed.is_finite() && *speed > 0.0)
+}
+
+fn data(spec: &Spec, there: u64) -> Need {
+    let times = spec.tokens as f64 / there.max(1) as f64;
+    let read = if times > 1.0 {
+        format!(", read {times:.1} times")
+    } else {
+        String::new()
+    };
+    Need {
+        label: "Data",
+        value: format!("{} activations{read}", number::count(there)),
+        definition: "Positions of the text's rows without the first of each; a used-up text is shuffled and read again",
+    }
+}
+
+/// Bytes of a run beside the model, `width` wide.
+fn memory_bytes(spec: &Spec, width: usize) -> u64 {
+    let (d, f) = (width as u64, spec.features as u64);
+    let weights = 4 * (2 * f * d + f + d);
+    let batch = 4 * spec.batch as u64 * (3 * d + 3 * spec.k as u64);
+    let buffer = 4 * spec.buffer as u64 * d;
+    4 * weights + batch + buffer
+}
+
+/// A span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
+pub fn span(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::training::Form;
+
+    #[test]
+    fn memory_and_time_read_well() {
+        let spec = Spec::default_for(Form::default().hook());
+        let weights = 4 * (2 * 1024 * 256 + 1024 + 256);
+        let want = 4 * weights + 4 * 2048 * (3 * 256 + 3 * 24) + 4 * 65_536 * 256;
+        assert_eq!(memory_bytes(&spec, 256), want);
+        assert_eq!(span(200.2), "3 min 20 s");
+        assert_eq!(span(7_500.0), "2 h 05 min");
+    }
+}

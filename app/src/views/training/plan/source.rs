@@ -1,0 +1,187 @@
+//! What the form reads and goes on from, and what is wrong with either.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use umbra_core::sae::{Sae, Variant};
+use umbra_core::train::Spec;
+
+use crate::state::AppState;
+use crate::state::training::{Past, Source, TextKey};
+
+/// What is wrong with the text or the store, by key of the field.
+pub(super) fn source_errors(state: &AppState, key: Option<&TextKey>) -> BTreeMap<String, String> {
+    let training = &state.training;
+    let why = if training.form.store.is_none() {
+        let why = training.text.failure();
+        why.filter(|_| training.text_of.as_ref() == key)
+    } else {
+        let why = training.store.failure();
+        why.filter(|_| training.store_of == training.form.store)
+    };
+    let error = why.map(|why| ("text".to_owned(), why.to_owned()));
+    error.into_iter().collect()
+}
+
+/// What is wrong with the hook that a dictionary of the form reads, by key of the field.
+pub(super) fn hook_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, String> {
+    let training = &state.training;
+    let mut errors = BTreeMap::new();
+    let mut put = |key: &str, error: String| errors.insert(key.to_owned(), error);
+    if training.form.store.is_none() {
+        if let Some(loaded) = state.model()
+            && let Err(error) = loaded.model.check_hook(spec.hook)
+        {
+            put("layer", error.to_string());
+        }
+    } else if training.store_of == training.form.store
+        && let Some(store) = training.store.ready()
+    {
+        if let Err(error) = store.width(spec.hook) {
+            put("layer", error.to_string());
+        }
+        if spec.variant == Variant::Gradient && !store.about().gradients {
+            let what = "This store holds no gradients: capture it again with --gradients, or choose another variant";
+            put("variant", what.to_owned());
+        }
+    }
+    errors
+}
+
+/// The dictionary to go on from, once it is read.
+pub fn start(state: &AppState) -> Option<Arc<Sae>> {
+    let from = state.training.form.from.as_ref()?;
+    if let Some(open) = state.catalogue.by_folder(from) {
+        return Some(Arc::clone(&open.load.ready()?.sae));
+    }
+    let is_it = state.training.start_of.as_ref() == Some(from);
+    state.training.start.ready().filter(|_| is_it).cloned()
+}
+
+/// What is wrong with the dictionary to go on from, by key of the field.
+pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, String> {
+    let training = &state.training;
+    let mut errors = BTreeMap::new();
+    let Some(from) = &training.form.from else {
+        return errors;
+    };
+    let mut put = |key: &str, error: String| errors.insert(key.to_owned(), error);
+    let failure = match state.catalogue.by_folder(from) {
+        Some(open) => open.load.failure(),
+        None => (training.start.failure()).filter(|_| training.start_of.as_ref() == Some(from)),
+    };
+    if let Some(why) = failure {
+        put("from", why.to_owned());
+    } else if !training.form.also.is_empty() {
+        let what = "A dictionary that goes on from another is trained alone: remove the further ones, or start from random directions";
+        put("from", what.to_owned());
+    }
+    let (Some(sae), Some(width)) = (start(state), width(state, spec)) else {
+        return errors;
+    };
+    if sae.width() != width {
+        let what = format!(
+            "{} reads activations {} wide, {} is {width} wide: choose the hook and the model that it was trained on",
+            sae.name,
+            sae.width(),
+            spec.hook
+        );
+        put("from", what);
+    } else if sae.transcoder.is_some() != (spec.variant == Variant::Transcoder) {
+        let what = if sae.transcoder.is_some() {
+            format!("{} is a transcoder: choose transcoder as variant", sae.name)
+        } else {
+            format!("{} is no transcoder: choose another variant", sae.name)
+        };
+        put("variant", what);
+    }
+    errors
+}
+
+/// What the form reads, once it is ready.
+pub fn source(state: &AppState) -> Option<Source> {
+    let training = &state.training;
+    if let Some(folder) = &training.form.store {
+        let store = training.store.ready()?;
+        let is_it = training.store_of.as_ref() == Some(folder);
+        return is_it.then(|| Source::Store(Arc::clone(store)));
+    }
+    let (key, text) = (training.text_of.clone()?, training.text.ready()?);
+    (text_key(state).as_ref() == Some(&key)).then(|| Source::Text(key, Arc::clone(text)))
+}
+
+/// What a past run reads, if the form names it; else one sentence that says how to get there.
+pub fn source_of(state: &AppState, past: &Past) -> Result<Source, String> {
+    let data = &past.record.data;
+    let read = data.get("corpus_sha256");
+    let text = data.get("corpus").and_then(|text| text.as_str());
+    let text = text.unwrap_or("another text");
+    let stored = data.contains_key("store_dtype");
+    if !stored && state.model().is_none() {
+        return Err(format!(
+            "Open {} first, which the run reads",
+            past.record.model
+        ));
+    }
+    let found = source(state);
+    let fits = match &found {
+        Some(Source::Text(_, text)) => {
+            !stored && read.and_then(|sha| sha.as_str()) == Some(text.fingerprint.as_str())
+        }
+        Some(Source::Store(store)) => stored && store.about().corpus.get("corpus_sha256") == read,
+        None => false,
+    };
+    match found.filter(|_| fits) {
+        Some(source) => Ok(source),
+        None if stored => Err(format!(
+            "Choose the activation store of {text} as source first, which the run reads"
+        )),
+        None => Err(format!(
+            "Choose {text} as source first, which the run reads"
+        )),
+    }
+}
+
+/// Width of the activations that the form reads, once it is known.
+pub(super) fn width(state: &AppState, spec: &Spec) -> Option<usize> {
+    if state.training.form.store.is_some() {
+        return match source(state)? {
+            Source::Store(store) => store.width(spec.hook).ok(),
+            Source::Text(..) => None,
+        };
+    }
+    state.model()?.model.width(spec.hook).ok()
+}
+
+/// Blocks that a hook can be chosen of.
+pub fn layers(state: &AppState) -> usize {
+    let of_store = match source(state) {
+        Some(Source::Store(store)) => {
+            let hooks = store.about().hooks.iter();
+            let layers = hooks.filter_map(|there| there.hook.layer());
+            layers.map(|layer| layer.index() + 1).max()
+        }
+        _ => None,
+    };
+    let of_model = || state.model().map(|loaded| loaded.model.config().layers);
+    of_store.or_else(of_model).unwrap_or(1)
+}
+
+/// The text that the form means: the chosen file, or the project's training text (all of it if the project holds other text out).
+pub fn text_key(state: &AppState) -> Option<TextKey> {
+    let project = state.project.open()?;
+    if state.training.form.store.is_some() {
+        return None;
+    }
+    let model = state.catalogue.model_path.clone()?;
+    let (paths, split) = match &state.training.form.text {
+        Some(path) => (vec![path.clone()], true),
+        None => (project.train_text.clone(), project.held_out_text.is_empty()),
+    };
+    (!paths.is_empty()).then_some(TextKey {
+        paths,
+        unwrap: project.unwrap,
+        split,
+        model,
+    })
+}
