@@ -84,7 +84,7 @@ fn two_runs_from_one_file_are_listed_shown_and_compared() {
 
     // The other flags of a run stand in a file as well, and a run that goes on keeps its record.
     write(&toml("").replace("tokens = 4000", "variant = 'batch-topk'\nsteps = 6"));
-    train(&["--out", "runs/d", "--resume"]).refused(&["--resume", "state.safetensors"]);
+    train(&["--out", "runs/d", "--resume"]).refused(&["no checkpoint", "state.safetensors"]);
     assert!(!folder.path().join("runs/d").exists());
     let answer = train(&["--out", "runs/d", "--json"]).done().json();
     assert_eq!(answer["variant"], "batch-topk", "{answer}");

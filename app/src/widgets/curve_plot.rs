@@ -65,6 +65,13 @@ impl CurvePlot<'_> {
         let last = self.series.iter().filter_map(|s| s.points.last());
         let x_end = last.map(|p| p[0]).fold(0.0, f64::max);
         let x_room = self.room_for_names(ui.available_width());
+        // Nothing but zeros gives an axis no scale: it gets one to 1.
+        let mut values = self.series.iter().flat_map(|s| s.points);
+        let top = if values.any(|p| p[1] != 0.0) {
+            0.0
+        } else {
+            1.0
+        };
         let format = self.format;
         let mut shape = plot::plain(ui, id, self.height)
             .x_axis_formatter(|mark, _| short(mark.value))
@@ -72,6 +79,7 @@ impl CurvePlot<'_> {
             .include_x(0.0)
             .include_x(x_end * x_room)
             .include_y(0.0)
+            .include_y(top)
             .x_grid_spacer(|input| few(input.bounds))
             .y_grid_spacer(|input| few(input.bounds))
             .set_margin_fraction(vec2(0.0, 0.12));
@@ -159,11 +167,10 @@ impl CurvePlot<'_> {
             .filter_map(|series| Some((names.position(*series.points.last()?), series)))
             .collect();
         ends.sort_by(|a, b| a.0.y.total_cmp(&b.0.y));
-        let mut free = f32::NEG_INFINITY;
-        for (at, series) in ends {
+        let heights: Vec<f32> = ends.iter().map(|(at, _)| at.y).collect();
+        let lowest = names.transform.frame().bottom();
+        for ((at, series), y) in ends.into_iter().zip(apart(&heights, lowest)) {
             let value = series.points.last().map_or(0.0, |p| p[1]);
-            let y = at.y.max(free);
-            free = y + plot::LINE;
             let text = if self.series.len() == 1 {
                 (self.format)(value)
             } else {
@@ -234,6 +241,24 @@ fn nearest(points: &[[f64; 2]], x: f64) -> Option<[f64; 2]> {
         .flatten()
         .filter_map(|i| points.get(i).copied())
         .min_by(|a, b| (a[0] - x).abs().total_cmp(&(b[0] - x).abs()))
+}
+
+/// Ascending `heights`, moved a line's height apart: down where there is room above `lowest`, else up.
+fn apart(heights: &[f32], lowest: f32) -> Vec<f32> {
+    let mut free = f32::NEG_INFINITY;
+    let mut moved: Vec<f32> = (heights.iter())
+        .map(|y| {
+            let y = y.max(free);
+            free = y + plot::LINE;
+            y
+        })
+        .collect();
+    let mut free = lowest;
+    for y in moved.iter_mut().rev() {
+        *y = y.min(free);
+        free = *y - plot::LINE;
+    }
+    moved
 }
 
 /// Three or four lines at round numbers.
@@ -330,6 +355,13 @@ mod tests {
         assert_eq!(nearest(&points, 16.0), Some(points[2]));
         assert_eq!(nearest(&points, 99.0), Some(points[2]));
         assert_eq!(nearest(&[], 1.0), None);
+    }
+
+    #[test]
+    fn names_at_line_ends_stand_apart_and_above_the_axis() {
+        assert_eq!(apart(&[10.0, 12.0], 100.0), [10.0, 23.0]);
+        assert_eq!(apart(&[10.0, 99.0, 100.0], 100.0), [10.0, 87.0, 100.0]);
+        assert_eq!(apart(&[100.0, 100.0, 100.0], 100.0), [74.0, 87.0, 100.0]);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub struct Field<'a> {
 }
 
 /// Width of the labels.
-pub const LABELS: f32 = 128.0;
+pub const LABELS: f32 = 120.0;
 
 /// Width of the controls.
 const CONTROLS: f32 = 132.0;

@@ -114,7 +114,7 @@ impl Form {
     }
 
     /// One more dictionary: on the next of `layers` that none reads at this place yet; where all are read, twice as wide as the widest (`features`).
-    pub fn another(&self, layers: usize, features: usize) -> Draft {
+    pub fn another(&self, layers: &[usize], features: usize) -> Draft {
         let read = |layer: usize| {
             let others = self.also.iter().map(Draft::hook);
             let mut hooks = others.chain([self.hook()]);
@@ -126,8 +126,10 @@ impl Form {
             name: None,
             settings: BTreeMap::new(),
         };
-        let mut next = (1..layers).map(|step| (self.layer + step) % layers);
-        match next.find(|layer| !read(*layer)) {
+        let (before, behind): (Vec<usize>, Vec<usize>) =
+            layers.iter().partition(|layer| **layer < self.layer);
+        let next = behind.into_iter().chain(before).find(|layer| !read(*layer));
+        match next {
             Some(layer) => draft.layer = layer,
             None => {
                 let twice = (2 * features).to_string();
@@ -156,11 +158,11 @@ mod tests {
             ..Form::default()
         };
         for layer in [2, 0] {
-            let draft = form.another(3, 1_024);
+            let draft = form.another(&[0, 1, 2], 1_024);
             assert_eq!((draft.layer, draft.settings.len()), (layer, 0));
             form.also.push(draft);
         }
-        let wider = form.another(3, 1_024);
+        let wider = form.another(&[0, 1, 2], 1_024);
         assert_eq!(
             (wider.layer, wider.settings["features"].as_str()),
             (1, "2048")

@@ -209,6 +209,13 @@ impl Run {
         self.members.get(self.shown)
     }
 
+    /// A dictionary that was trained and is not written.
+    pub fn unsaved(&self) -> Option<&Member> {
+        let is_unsaved = |ended: &Ended| matches!(ended, Ended::Unsaved { .. });
+        let mut members = self.members.iter();
+        members.find(|member| member.ended.as_ref().is_some_and(is_unsaved))
+    }
+
     /// Activations seen and to be seen, of all that are not done.
     pub fn progress(&self) -> (u64, u64) {
         let going = self.members.iter().filter(|member| member.ended.is_none());

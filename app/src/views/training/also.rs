@@ -6,7 +6,7 @@ use umbra_core::train::{SETTINGS, SHARED, Setting};
 
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
 use super::form::fill;
-use super::plan::{Plan, Planned, layers};
+use super::plan::{Plan, Planned, layers_with};
 use crate::commands::Commands;
 use crate::state::AppState;
 use crate::state::training::{Draft, Form, TOGETHER};
@@ -74,7 +74,10 @@ fn add_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     if response.clicked() {
         let features = (plan.also.iter().chain([&plan.first])).map(|planned| planned.spec.features);
         let mut form = form.clone();
-        let another = form.another(layers(state), features.max().unwrap_or_default());
+        let another = form.another(
+            &layers_with(state, form.site),
+            features.max().unwrap_or_default(),
+        );
         form.also.push(another);
         fill(commands, form);
     }
@@ -111,6 +114,7 @@ fn draft_ui(
 /// Its name and hook, in the colour that its curves will have, and what can be done with it.
 fn head_ui(ui: &mut Ui, i: usize, planned: &Planned, change: &mut Option<Change>) {
     let theme = Theme::of(ui);
+    ui.spacing_mut().item_spacing.x = space::CONTROL;
     let (rect, _) = ui.allocate_exact_size(vec2(8.0, 8.0), egui::Sense::hover());
     let mark = Rect::from_center_size(rect.center(), vec2(8.0, 8.0));
     ui.painter().rect_filled(mark, 2.0, theme.series(i + 1));
@@ -166,7 +170,7 @@ mod tests {
     fn one_is_duplicated_behind_itself_under_another_name_and_removed() {
         let mut form = Form::default();
         for features in [512, 1_024] {
-            let mut draft = form.another(1, features);
+            let mut draft = form.another(&[0], features);
             draft.name = Some(format!("wide-{features}"));
             form.also.push(draft);
         }

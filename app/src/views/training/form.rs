@@ -15,6 +15,9 @@ use crate::theme::{Theme, body_strong, caption, icons, space};
 use crate::widgets::number;
 use crate::widgets::settings_form::{Field, Kind, LABELS};
 
+/// Height of a line of what the run will need.
+const NEED: f32 = 18.0;
+
 /// Entry of the source's list that asks for a text.
 const CHOOSE: &str = "Choose a file…";
 
@@ -22,10 +25,10 @@ const CHOOSE: &str = "Choose a file…";
 const CHOOSE_STORE: &str = "Choose an activation store…";
 
 /// Entry of the source's list for the project's training text.
-const PROJECT: &str = "Project's training text";
+const PROJECT: &str = "Project's text";
 
 /// Entry of the list of beginnings for none.
-const RANDOM: &str = "Random directions";
+const RANDOM: &str = "Random";
 
 /// Entry of the list of beginnings that asks for a folder.
 const CHOOSE_FOLDER: &str = "Choose a folder…";
@@ -33,7 +36,12 @@ const CHOOSE_FOLDER: &str = "Choose a folder…";
 /// Draws the form, the preflight and the start button.
 pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     ui.spacing_mut().item_spacing.y = 4.0;
-    ui.label(crate::theme::panel_title("New dictionary"));
+    let title = if plan.also.is_empty() {
+        "New dictionary"
+    } else {
+        "New dictionaries"
+    };
+    ui.label(crate::theme::panel_title(title));
     ui.add_space(space::CHIP);
     model_ui(ui, state, commands);
     source_ui(ui, state, plan, commands);
@@ -238,13 +246,16 @@ fn checkpoint_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Comm
 
 fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let secondary = Theme::of(ui).ink.secondary;
-    for need in plan::needs(state, plan) {
-        let row = ui.horizontal(|ui| {
-            label_cell(ui, caption(need.label).color(secondary), 18.0);
-            ui.label(crate::theme::mono_caption(&need.value));
-        });
-        row.response.on_hover_text(need.definition);
-    }
+    ui.scope(|ui| {
+        ui.spacing_mut().interact_size.y = NEED;
+        for need in plan::needs(state, plan) {
+            let row = ui.horizontal(|ui| {
+                label_cell(ui, caption(need.label).color(secondary), NEED);
+                ui.label(crate::theme::mono_caption(&need.value));
+            });
+            row.response.on_hover_text(need.definition);
+        }
+    });
     if state.training.text.is_loading() {
         ui.label(caption("Counting the text…").color(secondary));
     }

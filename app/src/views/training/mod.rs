@@ -23,10 +23,10 @@ use crate::views::ViewId;
 use crate::widgets::empty_state::empty_state;
 
 /// Width of the form.
-const FORM: f32 = 380.0;
+const FORM: f32 = 388.0;
 
 /// Narrowest place for the curves beside the form.
-const CURVES: f32 = 300.0;
+const CURVES: f32 = 292.0;
 
 /// How is the dictionary coming along?
 #[derive(Debug, Default)]
@@ -137,7 +137,10 @@ fn curves_ui(ui: &mut Ui, state: &AppState, looking: &mut Looking, commands: &mu
         Some(run) => {
             run::run_ui(ui, state, run, commands);
             run::choice_ui(ui, run, commands);
-            if let Some(member) = run.shown() {
+            // Of one that ended before there was anything to look at, nothing is promised.
+            if let Some(member) = run.shown().filter(|member| {
+                member.ended.is_none() || member.ranking.is_some() || member.browsed.is_some()
+            }) {
                 looking.firing.ui(ui, member.ranking.as_deref());
                 looking.browsing.ui(ui, member);
             }

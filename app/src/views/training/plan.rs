@@ -13,10 +13,10 @@ use umbra_core::train::{SETTINGS, SHARED, Spec};
 
 use self::source::{hook_errors, source_errors, start_errors};
 use crate::state::AppState;
-use crate::state::training::{CHECKPOINT_MINUTES, Draft, TextKey};
+use crate::state::training::{CHECKPOINT_MINUTES, Draft, Run, TextKey};
 
 pub use self::needs::{Need, needs, sizes, span, speed};
-pub use self::source::{layers, source, source_of, start, text_key};
+pub use self::source::{layers, layers_with, source, source_of, start, text_key};
 
 /// The form, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -203,15 +203,18 @@ fn what_of(error: &Error) -> String {
     }
 }
 
-/// A name made from the hook that no dictionary of the project has, nor one `before` it in the form.
+/// A name made from the hook that no dictionary of the project has, no past run and none `before` it in the form.
 fn made_name(state: &AppState, hook: HookPoint, before: &[Planned]) -> String {
     let base = match hook {
         HookPoint::Block(layer, site) => format!("{}-{layer}", short(site)),
         other => other.to_string(),
     };
+    let past = state.training.past.list.ready();
     let taken = |name: &str| {
         let known = &state.catalogue.dictionaries;
-        known.iter().any(|d| d.name == name) || before.iter().any(|p| p.name == name)
+        known.iter().any(|d| d.name == name)
+            || before.iter().any(|p| p.name == name)
+            || past.is_some_and(|past| past.iter().any(|run| run.name == name))
     };
     if !taken(&base) {
         return base;
@@ -250,6 +253,11 @@ fn refusal(state: &AppState, all: &[Planned], key: Option<&TextKey>) -> Option<S
         "The project names no training text: choose one"
     } else if training.running().is_some() {
         "A run is under way"
+    } else if let Some(unsaved) = training.run.as_ref().and_then(Run::unsaved) {
+        return Some(format!(
+            "{} is not written yet: save it again or discard it first",
+            unsaved.name
+        ));
     } else if let Some(wrong) = all.iter().find_map(first_wrong) {
         let (name, wrong) = wrong;
         let of = (all.len() > 1).then(|| format!("{name}, "));

@@ -1,6 +1,6 @@
 //! The run: where it stands, its dictionaries and their curves, how each ended and what can follow.
 
-use egui::{Button, Label, ProgressBar, RichText, Ui, vec2};
+use egui::{Button, CollapsingHeader, Label, ProgressBar, RichText, Ui, vec2};
 use umbra_core::train::Progress;
 
 use super::curves::{Overlay, curves_ui, speed_ui};
@@ -19,6 +19,9 @@ use crate::widgets::number;
 
 /// Highest table of a run's dictionaries.
 const TABLE: f32 = TOGETHER as f32 * space::TABLE_ROW + space::CONTROL_ROW;
+
+/// Lines that a dictionary's notes take at most.
+const NOTES: usize = 3;
 
 /// What the table of a run's dictionaries tells behind their names.
 const COLUMNS: [Column<Member>; 8] = [
@@ -109,17 +112,24 @@ fn status(member: &Member) -> String {
 /// Draws the run.
 pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
     head_ui(ui, run);
+    let several = run.members.len() > 1;
     if run.is_running() {
         progress_ui(ui, state, run, commands);
+    } else if several {
+        ui.horizontal_wrapped(|ui| {
+            go_on_ui(ui, run, commands);
+            put_away_ui(ui, run, commands);
+        });
     }
-    if run.members.len() > 1 {
+    if several {
         members_ui(ui, run, commands);
     }
     for (i, member) in run.members.iter().enumerate() {
         member_ui(ui, state, (run, i, member), commands);
     }
-    if !run.is_running() {
-        whole_ui(ui, state, run, commands);
+    rate_ui(ui, state, run);
+    if run.members.iter().all(|member| member.last.is_none()) {
+        return; // no step, no curve
     }
     ui.add_space(space::CONTROL);
     let all: Vec<Overlay<'_>> = (run.members.iter())
@@ -249,10 +259,9 @@ fn member_ui(
         Some(Ended::Unsaved { why, .. }) => {
             let title = format!("{} was trained but not written", member.name);
             failure_line(ui, &title, why);
-            let response = ui.button("Save again");
-            if named(response, &save_again(several, member)).clicked() {
-                commands.send(Command::SaveAgain(which));
-            }
+            let words = "It is kept in memory while the window is open: mend what is in the way, then save it again";
+            let secondary = Theme::of(ui).ink.secondary;
+            ui.add(Label::new(caption(words).color(secondary)).wrap());
         }
         Some(Ended::Failed { why, .. }) => {
             let title = if several {
@@ -275,79 +284,133 @@ fn member_ui(
                 folder.display()
             );
             ui.add(Label::new(sentence).wrap());
-            if let Some(dictionary) = state.catalogue.by_folder(folder) {
-                follow_ups_ui(ui, dictionary, commands);
-            }
         }
         _ => {}
     }
-    let secondary = Theme::of(ui).ink.secondary;
-    for note in member.notes.iter().filter(|_| shown) {
-        ui.add(Label::new(caption(note).color(secondary)).wrap());
-    }
-}
-
-fn save_again(several: bool, member: &Member) -> String {
-    if several {
-        format!("Save {} again", member.name)
-    } else {
-        "Save again".to_owned()
-    }
-}
-
-/// What can be done with a run that has ended as a whole.
-fn whole_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
-    let ended = || {
-        run.members
-            .iter()
-            .filter_map(|member| member.ended.as_ref())
+    let kept = match &member.ended {
+        Some(Ended::Saved { folder, .. }) if shown => state.catalogue.by_folder(folder),
+        _ => None,
     };
-    let again = ended().filter(|ended| ended.checkpoint());
-    let failed = again
-        .clone()
-        .any(|ended| matches!(ended, Ended::Failed { .. }));
-    ui.horizontal_wrapped(|ui| {
-        if again.count() > 0 {
-            let button = ui.button(format!("{}  Go on", icons::PLAY));
-            let help = "Goes on from where the checkpoint has it, as if it had never ended";
-            if named(button.on_hover_text(help), "Go on").clicked() {
-                commands.send(Command::GoOn);
+    let unsaved = matches!(member.ended, Some(Ended::Unsaved { .. }));
+    let alone = !several && !run.is_running();
+    if alone || unsaved || kept.is_some() {
+        ui.horizontal_wrapped(|ui| {
+            if alone {
+                go_on_ui(ui, run, commands);
             }
-        }
-        if ui.button("Put away").clicked() {
-            commands.send(Command::Clear);
-        }
-        if failed {
-            let rate = plan::plan(state).first.spec.peak_learning_rate();
-            let words = format!(
-                "Going on takes the form's learning rate, {}: with the same one it would fail again",
-                number::number(rate)
-            );
-            let secondary = Theme::of(ui).ink.secondary;
-            ui.add(Label::new(caption(words).color(secondary)).wrap());
-        }
-    });
+            if unsaved {
+                let words = if several {
+                    format!("Save {} again", member.name)
+                } else {
+                    "Save again".to_owned()
+                };
+                if ui.button(words).clicked() {
+                    commands.send(Command::SaveAgain(which));
+                }
+            }
+            if let Some(dictionary) = kept {
+                follow_ups_ui(ui, dictionary, commands);
+            }
+            if alone {
+                put_away_ui(ui, run, commands);
+            }
+        });
+    }
+    if let Some(dictionary) = kept {
+        evaluation_ui(ui, dictionary);
+    }
+    if shown {
+        notes_ui(ui, which, &member.notes);
+    }
+}
+
+/// What it said: the latest, and the rest folded away. A text that is read fifty times is told fifty times.
+fn notes_ui(ui: &mut Ui, which: usize, notes: &[String]) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let note_ui = |ui: &mut Ui, note: &String| {
+        ui.add(Label::new(caption(note).color(secondary)).wrap());
+    };
+    let earlier = match notes.len() {
+        0..=NOTES => 0,
+        many => many + 1 - NOTES,
+    };
+    let (earlier, latest) = notes.split_at(earlier);
+    for note in latest {
+        note_ui(ui, note);
+    }
+    if !earlier.is_empty() {
+        let words = format!("{} earlier notes", earlier.len());
+        CollapsingHeader::new(caption(words).color(secondary))
+            .id_salt(("notes", which))
+            .show_unindented(ui, |ui| {
+                for note in earlier {
+                    note_ui(ui, note);
+                }
+            });
+    }
+}
+
+/// Goes on with all of the run that left a checkpoint, once none is trained any more.
+fn go_on_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
+    if !run.can_go_on() {
+        return;
+    }
+    let button = ui.button(format!("{}  Go on", icons::PLAY));
+    let help = "Goes on from where the checkpoint has it, as if it had never ended";
+    if named(button.on_hover_text(help), "Go on").clicked() {
+        commands.send(Command::GoOn);
+    }
+}
+
+fn put_away_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
+    let words = if run.unsaved().is_some() {
+        "Discard"
+    } else {
+        "Put away"
+    };
+    if ui.button(words).clicked() {
+        commands.send(Command::Clear);
+    }
+}
+
+/// What going on changes where something failed.
+fn rate_ui(ui: &mut Ui, state: &AppState, run: &Run) {
+    let failed = |member: &Member| {
+        let ended = member.ended.as_ref();
+        ended.is_some_and(|ended| matches!(ended, Ended::Failed { .. }) && ended.checkpoint())
+    };
+    if !run.can_go_on() || !run.members.iter().any(failed) {
+        return;
+    }
+    let rate = plan::plan(state).first.spec.peak_learning_rate();
+    let words = format!(
+        "Going on takes the learning rate of the form, now {}: with the same one a run that diverged fails again",
+        number::number(rate)
+    );
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.add(Label::new(caption(words).color(secondary)).wrap());
 }
 
 fn follow_ups_ui(ui: &mut Ui, dictionary: &Dictionary, commands: &mut Commands) {
-    ui.horizontal_wrapped(|ui| {
-        let loaded = dictionary.load.ready().is_some();
-        let evaluate = Button::new(format!("{}  Evaluate", icons::GAUGE));
-        let ready = loaded && !dictionary.evaluation.is_loading();
-        if named(ui.add_enabled(ready, evaluate), "Evaluate").clicked() {
-            commands.send(dictionary::Command::Evaluate(dictionary.id));
-        }
-        let build = Button::new(format!("{}  Build index", icons::DATABASE));
-        let ready = loaded && !dictionary.index.is_loading();
-        if named(ui.add_enabled(ready, build), "Build index").clicked() {
-            commands.send(dictionary::Command::BuildIndex(dictionary.id));
-        }
-        let open = Button::new(format!("{}  Open", icons::TABLE));
-        if named(ui.add_enabled(loaded, open), "Open").clicked() {
-            commands.send(navigation::Command::SelectDictionary(dictionary.id));
-            commands.send(navigation::Command::Go(ViewId::Features));
-        }
-    });
+    let loaded = dictionary.load.ready().is_some();
+    let evaluate = Button::new(format!("{}  Evaluate", icons::GAUGE));
+    let ready = loaded && !dictionary.evaluation.is_loading();
+    if named(ui.add_enabled(ready, evaluate), "Evaluate").clicked() {
+        commands.send(dictionary::Command::Evaluate(dictionary.id));
+    }
+    let build = Button::new(format!("{}  Build index", icons::DATABASE));
+    let ready = loaded && !dictionary.index.is_loading();
+    if named(ui.add_enabled(ready, build), "Build index").clicked() {
+        commands.send(dictionary::Command::BuildIndex(dictionary.id));
+    }
+    let open = Button::new(format!("{}  Open", icons::TABLE));
+    if named(ui.add_enabled(loaded, open), "Open").clicked() {
+        commands.send(navigation::Command::SelectDictionary(dictionary.id));
+        commands.send(navigation::Command::Go(ViewId::Features));
+    }
+}
+
+fn evaluation_ui(ui: &mut Ui, dictionary: &Dictionary) {
     if let Load::Ready(evaluation) = &dictionary.evaluation {
         let figures = &evaluation.figures;
         let line = format!(

@@ -130,6 +130,9 @@ fn what_could_not_be_written_can_be_saved_again() {
     })));
     let mut harness = testing::harness(ViewId::Training, state);
     harness.get_by_label_contains("no space is left");
+    harness.get_by_label("Discard");
+    let refusal = super::plan::plan(&harness.state().state).refusal;
+    assert!(refusal.is_some());
     harness.get_by_label("Save again").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
@@ -391,7 +394,7 @@ fn a_second_dictionary_is_added_named_by_its_hook_duplicated_and_removed() {
 #[test]
 fn a_setting_of_a_further_dictionary_is_its_own() {
     let mut state = testing::with_model();
-    let also = state.training.form.another(4, 1_024);
+    let also = state.training.form.another(&[0, 1, 2, 3], 1_024);
     state.training.form.also.push(also);
     let mut harness = testing::harness(ViewId::Training, state);
     harness.set_size(egui::vec2(1000.0, 1800.0));
@@ -465,7 +468,7 @@ fn of_two_the_failed_one_is_told_at_once_and_goes_on_when_both_have_ended() {
     let harness = testing::harness(ViewId::Training, state);
     harness.get_by_label("z-0 failed");
     harness.get_by_label("Go on");
-    harness.get_by_label_contains("takes the form's learning rate");
+    harness.get_by_label_contains("takes the learning rate of the form");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use umbra_core::ids::{HookPoint, Site};
 use umbra_core::sae::{Sae, Variant};
 use umbra_core::train::Spec;
 
@@ -151,6 +152,19 @@ pub(super) fn width(state: &AppState, spec: &Spec) -> Option<usize> {
         };
     }
     state.model()?.model.width(spec.hook).ok()
+}
+
+/// Blocks whose activation at `site` can be read.
+pub fn layers_with(state: &AppState, site: Site) -> Vec<usize> {
+    let Some(Source::Store(store)) = source(state) else {
+        return (0..layers(state)).collect();
+    };
+    let hooks = store.about().hooks.iter();
+    let blocks = hooks.filter_map(|there| match there.hook {
+        HookPoint::Block(layer, place) if place == site => Some(layer.index()),
+        _ => None,
+    });
+    blocks.collect()
 }
 
 /// Blocks that a hook can be chosen of.
