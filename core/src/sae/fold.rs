@@ -104,8 +104,12 @@ impl Sae {
             .zip(factors.par_iter())
             .with_min_len(64)
             .for_each(|(((w_enc, w_dec), b_enc), factor)| {
-                w_enc.iter_mut().for_each(|w| *w *= factor);
-                w_dec.iter_mut().for_each(|w| *w /= factor);
+                for w in w_enc {
+                    *w *= factor;
+                }
+                for w in w_dec {
+                    *w /= factor;
+                }
                 *b_enc *= factor;
             });
         // Thresholds and the magnitude's bias are pre-activations; a gate's growth is a ratio of two and comes second.
@@ -212,6 +216,7 @@ mod tests {
             b_enc: drawn(&mut rng, 1, F).into_values(),
             w_dec: drawn(&mut rng, F, D),
             b_dec: drawn(&mut rng, 1, D).into_values(),
+            apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             selection,
             transcoder: None,

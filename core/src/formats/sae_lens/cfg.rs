@@ -136,7 +136,7 @@ pub(super) struct Cfg {
     pub(super) hook_out: Option<HookPoint>,
     pub(super) features: usize,
     pub(super) architecture: Architecture,
-    pub(super) subtract_b_dec: bool,
+    pub(super) apply_b_dec_to_input: bool,
     pub(super) input_norm: InputNorm,
     pub(super) provenance: Provenance,
 }
@@ -193,7 +193,7 @@ impl Cfg {
             features,
             architecture,
             input_norm: input_norm(&cfg),
-            subtract_b_dec: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
+            apply_b_dec_to_input: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
             provenance,
         })
     }
@@ -362,7 +362,7 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
         "d_sae": sae.features(),
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": !architecture.transcodes(),
+        "apply_b_dec_to_input": sae.apply_b_dec_to_input && !architecture.transcodes(),
         "normalize_activations": norm,
         "reshape_activations": if flattened { "hook_z" } else { "none" },
         "metadata": metadata,

@@ -6,7 +6,7 @@
 //! **Represented** `standard` (ReLU), `topk` (the k largest, then ReLU), `abstopk` (the k of largest magnitude, signed), `jumprelu` (positive and above
 //! `threshold [f]`), `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` (`W_dec [f, d_out]`, `W_skip [d_out, d]`; `b_dec` is
 //! never subtracted) and `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours), with inputs as they are or brought to norm token by token (`layer_norm`, `constant_norm_rescale`), without ranking
-//! by decoder norm; the flat files from before version 6 too. A bias that is not subtracted is folded into those of the encoder. **Not represented**, refused
+//! by decoder norm; the flat files from before version 6 too. **Not represented**, refused
 //! by name: every other architecture, inputs scaled by a factor that the folder does not hold, `rescale_acts_by_decoder_norm`, a single head's dictionary
 //! (`hook_head_index`).
 
@@ -20,7 +20,7 @@ use self::cfg::{Architecture, Cfg};
 use super::Precision;
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
-use crate::sae::{Sae, Selection, Transcoder};
+use crate::sae::{Sae, Transcoder};
 use crate::whole_file;
 
 const CFG: &str = "cfg.json";
@@ -35,10 +35,11 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let cfg = Cfg::read(&folder.join(CFG), &mut notes)?;
     let path = folder.join(WEIGHTS);
-    let mut weights = weights::read(&path, &cfg, &mut notes)?;
-    if !cfg.subtract_b_dec && !cfg.architecture.transcodes() {
-        fold_b_dec(&mut weights);
-        notes.add("apply_b_dec_to_input is false: w_enc · b_dec is added to the encoder's bias, which computes the same");
+    let weights = weights::read(&path, &cfg, &mut notes)?;
+    if !cfg.apply_b_dec_to_input && !cfg.architecture.transcodes() {
+        notes.add(
+            "apply_b_dec_to_input is false: b_dec is added to what is decoded and not subtracted before",
+        );
     }
     kwargs::noted(&cfg.provenance, &mut notes);
     let sae = Sae {
@@ -48,6 +49,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         w_dec: weights.w_dec,
         b_dec: weights.b_dec,
         selection: weights.selection,
+        apply_b_dec_to_input: cfg.apply_b_dec_to_input && !cfg.architecture.transcodes(),
         input_norm: cfg.input_norm,
         transcoder: cfg.architecture.transcodes().then_some(Transcoder {
             hook_out: cfg.hook_out,
@@ -76,23 +78,6 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
         whole_file::write_bytes(&to.join(CFG), cfg.as_bytes())?;
         whole_file::write_bytes(&to.join(WEIGHTS), &weights)
     })
-}
-
-/// Makes `x · w_encᵀ + b_enc` and `(x − b_dec) · w_encᵀ + b_enc'` equal.
-fn fold_b_dec(weights: &mut weights::Weights) {
-    let through = |row: &[f32]| -> f64 {
-        let products = row.iter().zip(&weights.b_dec);
-        products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum()
-    };
-    let through: Vec<f64> = weights.w_enc.iter_rows().map(through).collect();
-    for (bias, through) in weights.b_enc.iter_mut().zip(&through) {
-        *bias = (f64::from(*bias) + through) as f32;
-    }
-    if let Selection::Gated { b_mag, r_mag } = &mut weights.selection {
-        for ((bias, grown), through) in b_mag.iter_mut().zip(r_mag).zip(&through) {
-            *bias = (f64::from(*bias) + f64::from(grown.exp()) * through) as f32;
-        }
-    }
 }
 
 /// The refusal of something SAELens does and this version does not.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dims::Matrix;
-use crate::sae::{InputNorm, Provenance};
+use crate::sae::{InputNorm, Provenance, Selection};
 
 fn golden() -> PathBuf {
     PathBuf::from(concat!(
@@ -108,6 +108,7 @@ fn example(hook: &str) -> Sae {
         w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
         b_dec: weights(4, 0.2),
         selection: Selection::TopK { k: 2 },
+        apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
@@ -227,14 +228,20 @@ fn the_biases_of_a_gated_dictionary_are_folded_too() {
         let row = moved.row_mut(i).iter_mut().zip(&plain.b_dec);
         row.for_each(|(value, bias)| *value += bias);
     }
-    let off = difference(&codes(&folded, &x).0, &codes(&plain, &moved).0);
+    let want = codes(&plain, &moved).0;
+    let off = difference(&codes(&folded, &x).0, &want);
+    assert!(off < 1e-5, "{off}");
+    let mut subtracting = folded.clone();
+    subtracting.subtract_b_dec(true);
+    assert_ne!(subtracting.b_enc, folded.b_enc);
+    let off = difference(&codes(&subtracting, &x).0, &want);
     assert!(off < 1e-5, "{off}");
 }
 
 #[test]
-fn a_bias_that_is_not_subtracted_is_folded_exactly() {
+fn a_bias_that_is_not_subtracted_stays_so_and_can_be_folded() {
     let (_root, folder) = cfg_with(|cfg| cfg["apply_b_dec_to_input"] = json!(false));
-    let (folded, notes) = read(&folder).unwrap();
+    let (mut folded, notes) = read(&folder).unwrap();
     let (plain, _) = read(&golden()).unwrap();
     let x = recorded().x;
     let all: Vec<_> = (0..plain.features())
@@ -248,7 +255,10 @@ fn a_bias_that_is_not_subtracted_is_folded_exactly() {
         row.for_each(|(value, bias)| *value += bias);
     }
     assert!(difference(&got, &plain.pre_activations(&moved, &all).unwrap()) < 1e-5);
-    assert_ne!(folded.b_enc, plain.b_enc);
+    assert_eq!(folded.b_enc, plain.b_enc);
+    folded.subtract_b_dec(true);
+    let same = folded.pre_activations(&x, &all).unwrap();
+    assert!(difference(&same, &got) < 1e-5 && folded.b_enc != plain.b_enc);
     assert!(
         notes
             .iter()
