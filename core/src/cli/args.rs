@@ -107,7 +107,7 @@ pub struct SaeArgs {
 
 impl SaeArgs {
     /// Reads the dictionary and says what was decided.
-    fn read(&self, console: &Console) -> Result<Sae> {
+    pub(super) fn read(&self, console: &Console) -> Result<Sae> {
         let (mut sae, notes) = formats::open(&self.sae)?;
         console.notes(&notes);
         // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).

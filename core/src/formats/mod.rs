@@ -1,12 +1,19 @@
 //! SAEs in and out of files. The only place that knows other libraries' names and orientation.
 
+mod claims;
 mod sae_lens;
+mod write;
 
 use std::path::Path;
 
+use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::models::{Model, Processing};
-use crate::sae::{Provenance, Sae};
+use crate::sae::{Provenance, Sae, Whitening};
+use crate::tensor_file::{self, Float, header};
+
+pub use self::claims::{Claim, Claimed, claims};
+pub use self::write::{Target, write};
 
 /// How weights are stored; `cfg.json` says `float32` either way, since readers compute in what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,6 +23,15 @@ pub enum Precision {
     F32,
     /// 2 bytes an entry.
     F16,
+}
+
+impl Precision {
+    pub(crate) const fn float(self) -> Float {
+        match self {
+            Self::F32 => Float::F32,
+            Self::F16 => Float::F16,
+        }
+    }
 }
 
 /// Reads a dictionary folder; the notes say what was decided.
@@ -80,4 +96,45 @@ fn folder_name(folder: &Path) -> String {
     let folder = whole.as_deref().unwrap_or(folder);
     let name = folder.file_name().unwrap_or(folder.as_os_str());
     name.to_string_lossy().into_owned()
+}
+
+/// A whitening as SAELens keeps it beside a training checkpoint (`activation_whitening.safetensors`): `mean [d]`, `matrix [d, d]`, `inverse_matrix [d, d]`.
+pub fn whitening(path: &Path) -> Result<Whitening> {
+    let map = tensor_file::map(path, "whitening")?;
+    let wrong = |what: String| {
+        Error::input(
+            format!("{what}: name activation_whitening.safetensors"),
+            path,
+        )
+    };
+    let header = header::read(&map).map_err(wrong)?;
+    let read = |name: &str, dimensions: usize| -> Result<(usize, Vec<f32>)> {
+        let place = (header.places.get(name)).filter(|place| {
+            place.shape.len() == dimensions && place.shape.windows(2).all(|pair| pair[0] == pair[1])
+        });
+        let place = place.ok_or_else(|| {
+            wrong(format!(
+                "there is no square tensor `{name}` of {dimensions} dimensions"
+            ))
+        })?;
+        let float = match place.dtype {
+            safetensors::Dtype::F32 => Float::F32,
+            safetensors::Dtype::F64 => Float::F64,
+            other => return Err(wrong(format!("`{name}` is {other:?} and not f32 or f64"))),
+        };
+        let values = tensor_file::widened(&map[place.begin..place.end], float);
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(value) => Err(wrong(format!("`{name}` holds {value}"))),
+            None => Ok((place.shape[0], values)),
+        }
+    };
+    let square = |name: &str| {
+        let (d, values) = read(name, 2)?;
+        Matrix::new(d, d, values)
+    };
+    Ok(Whitening {
+        mean: read("mean", 1)?.1,
+        matrix: square("matrix")?,
+        inverse: square("inverse_matrix")?,
+    })
 }

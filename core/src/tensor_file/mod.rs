@@ -2,15 +2,17 @@
 //! stored numbers to f32 and back. Knows neither models nor stores.
 
 pub(crate) mod header;
+pub(crate) mod safe;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod torch_zip;
 mod values;
 
 use std::path::Path;
 
 use memmap2::Mmap;
 
-pub(crate) use self::values::{Float, widen, widened};
+pub(crate) use self::values::{Float, narrow, narrowed, widen, widened};
 use crate::error::{Error, Result};
 
 /// A file of `format` in the address space; nothing of it is read yet.

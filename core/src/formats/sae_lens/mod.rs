@@ -16,6 +16,8 @@ mod weights;
 
 use std::path::Path;
 
+pub(in crate::formats) use self::weights::transposed;
+
 use self::cfg::{Architecture, Cfg};
 use super::Precision;
 use crate::dims::Dims;

@@ -160,7 +160,7 @@ fn floats(view: &TensorView<'_>) -> Option<Vec<f32>> {
     })
 }
 
-fn transposed(matrix: &Matrix) -> Matrix {
+pub(in crate::formats) fn transposed(matrix: &Matrix) -> Matrix {
     let mut out = Matrix::zeros(matrix.columns(), matrix.rows());
     let rows = matrix.rows();
     for (i, row) in matrix.iter_rows().enumerate() {
