@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{About, Detail, Example, Index, TokenEffect};
+use super::{About, Detail, Example, Index, Summary, TokenEffect};
 use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
@@ -41,7 +41,8 @@ pub fn export(
 ) -> Result<Option<Exported>> {
     let about = index.about();
     let summaries = index.summaries()?;
-    let (living, dead): (Vec<_>, Vec<_>) = summaries.iter().partition(|s| s.density > 0.0);
+    let (living, dead): (Vec<Summary>, Vec<Summary>) =
+        summaries.into_iter().partition(|s| s.density > 0.0);
     let mut exported = Exported {
         features: living.len(),
         never_active: dead.len(),
@@ -263,7 +264,7 @@ fn cantor(layer: u32, feature: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::{Histogram, Interval, Summary};
+    use crate::features::{Histogram, Interval};
     use crate::ids::{FeatureId, TokenId};
 
     fn detail() -> Detail {

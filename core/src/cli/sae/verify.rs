@@ -75,7 +75,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     let judged = judge(&formats::claims(&sae, &args.path), figures.as_ref());
     let verdict = Verdict::of(&judged);
-    let decided: Vec<&str> = notes.iter().map(|note| &**note).collect();
+    let decided: Vec<&str> = notes.iter().collect();
     let object = json!({
         "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
         "selection": sae.selection.describe(), "features": sae.features(), "width": sae.width(),
