@@ -2,8 +2,10 @@
 
 mod batch_topk;
 mod feature_choice;
+mod fold;
 mod gated;
 mod gradient;
+mod input_norm;
 mod jump_relu;
 mod latents;
 mod matryoshka;
@@ -32,6 +34,8 @@ use crate::kernels::encode::{Bar, encode_above, encode_abs_topk, encode_topk};
 use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
 
+pub use fold::Whitening;
+pub use input_norm::InputNorm;
 pub use latents::Latents;
 pub use rank_density::{FittedLaw, RankDensity};
 pub use transcoder::Transcoder;
@@ -209,6 +213,8 @@ pub struct Sae {
     pub w_dec: Matrix,
     /// `[d]`, likewise.
     pub b_dec: Vec<f32>,
+    /// What is done to each token before it is read.
+    pub input_norm: InputNorm,
     /// Which entries survive.
     pub selection: Selection,
     /// What makes it a transcoder, if it is one.
@@ -262,9 +268,15 @@ impl Sae {
         self.selection.encode(&centred, &self.w_enc, &self.b_enc)
     }
 
-    /// Reconstruction `[n, d]`; a transcoder's without its skip connection, for which see [`Sae::output`].
-    pub fn decode(&self, latents: &Latents) -> Result<Matrix> {
-        sparse_decode(latents, &self.w_dec, &self.b_dec)
+    /// What it makes of `x [n, d]` by `latents`, its code or what was made of that: the reconstruction; of a transcoder what it writes, the skip connection with
+    /// it.
+    pub fn decode(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
+        let mut out = sparse_decode(latents, &self.w_dec, &self.b_dec)?;
+        match &self.transcoder {
+            Some(transcoder) => transcoder.add_skipped(self, x, &mut out)?,
+            None => self.input_norm.undo(x, &mut out),
+        }
+        Ok(out)
     }
 
     /// Pre-activations of chosen features `[n, features.len()]` (before selection and ReLU).
@@ -289,11 +301,11 @@ impl Sae {
         (through, f64::from(self.b_enc[feature.index()]))
     }
 
-    /// `x − b_dec`, with every shape of the dictionary checked; a transcoder reads `x` itself.
+    /// `x − b_dec`, `x` brought to norm, with every shape of the dictionary checked; a transcoder reads `x` itself.
     pub(crate) fn centred(&self, x: &Matrix) -> Result<Matrix> {
         if let Some(transcoder) = &self.transcoder {
             transcoder.check(self, x)?;
-            return Ok(x.clone());
+            return Ok(self.input_norm.apply(x).into_owned());
         }
         Dims::of("encode")
             .bind("w_enc", &self.w_enc, "f d")?
@@ -301,7 +313,7 @@ impl Sae {
             .bind("w_dec", &self.w_dec, "f d")?
             .bind("b_dec", &self.b_dec, "d")?
             .bind("x", x, "n d")?;
-        let mut centred = x.clone();
+        let mut centred = self.input_norm.apply(x).into_owned();
         centred
             .values_mut()
             .par_chunks_mut(self.width().max(1))
@@ -363,6 +375,7 @@ mod tests {
             w_dec: rows,
             b_dec: vec![1.0, 2.0],
             selection: Selection::TopK { k: 2 },
+            input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance::default(),
         }
@@ -380,7 +393,7 @@ mod tests {
         // Pre-activations 0.25, −1 and 0.25: two positive ones, both kept.
         assert_eq!(latents.get(1, FeatureId(2)), 0.25);
         assert_eq!(latents.range(1).len(), 2);
-        let back = sae.decode(&latents).unwrap();
+        let back = sae.decode(&latents, &x).unwrap();
         assert_eq!(back.row(0), x.row(0));
         assert_eq!(back.row(1), [1.0, 2.0]);
     }

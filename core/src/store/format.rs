@@ -3,14 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
+use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 use twox_hash::XxHash3_64;
 
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::Processing;
-use crate::tensor_file::Float;
 use crate::tensor_file::header::Header;
+use crate::tensor_file::{Float, widen};
 
 /// Tensor of the token ids, `[b, t]`.
 pub(super) const TOKENS: &str = "tokens";
@@ -78,6 +79,49 @@ impl Dtype {
             Self::F16 => Float::F16,
             Self::Bf16 => Float::Bf16,
         }
+    }
+
+    /// Little-endian numbers in f32, as many as `into` holds.
+    pub(crate) fn widen(self, bytes: &[u8], into: &mut [f32]) {
+        widen(bytes, self.float(), into);
+    }
+
+    /// Writes `values`; the first that it has no finite number for, if any.
+    pub(crate) fn narrow(self, values: &[f32], into: &mut [u8]) -> Result<(), f32> {
+        let (pairs, _) = into.as_chunks_mut::<2>();
+        match self {
+            Self::F32 => {
+                let (fours, _) = into.as_chunks_mut::<4>();
+                for (to, from) in fours.iter_mut().zip(values) {
+                    *to = from.to_le_bytes();
+                }
+            }
+            Self::F16 => {
+                for (to, from) in pairs.iter_mut().zip(values) {
+                    *to = f16::from_f32(*from).to_le_bytes();
+                }
+            }
+            Self::Bf16 => {
+                for (to, from) in pairs.iter_mut().zip(values) {
+                    *to = bf16::from_f32(*from).to_le_bytes();
+                }
+            }
+        }
+        let largest = match self {
+            Self::F32 => f32::MAX,
+            Self::F16 => 65_519.0, // rounds down to 65,504
+            Self::Bf16 => bf16::MAX.to_f32(),
+        };
+        let beyond = |value: &&f32| {
+            value
+                .abs()
+                .partial_cmp(&largest)
+                .is_none_or(std::cmp::Ordering::is_gt)
+        };
+        values
+            .iter()
+            .find(beyond)
+            .map_or(Ok(()), |value| Err(*value))
     }
 }
 

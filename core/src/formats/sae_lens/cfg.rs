@@ -8,10 +8,17 @@ use serde_json::{Map, Number, Value, json};
 use super::refused;
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Sae, Selection};
 
 /// Without a version SAELens takes its path for old files and loses nested metadata.
 const SAE_LENS_VERSION: &str = "6.54.12";
+
+/// `normalize_activations` of inputs that are computed token by token.
+const NORMS: [(&str, InputNorm); 3] = [
+    ("none", InputNorm::None),
+    ("layer_norm", InputNorm::Layer),
+    ("constant_norm_rescale", InputNorm::Constant),
+];
 
 /// The architectures that can be read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,6 +137,7 @@ pub(super) struct Cfg {
     pub(super) features: usize,
     pub(super) architecture: Architecture,
     pub(super) subtract_b_dec: bool,
+    pub(super) input_norm: InputNorm,
     pub(super) provenance: Provenance,
 }
 
@@ -184,10 +192,17 @@ impl Cfg {
             hook_out,
             features,
             architecture,
+            input_norm: input_norm(&cfg),
             subtract_b_dec: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
             provenance,
         })
     }
+}
+
+fn input_norm(cfg: &Map<String, Value>) -> InputNorm {
+    let named = cfg.get("normalize_activations").and_then(Value::as_str);
+    let norm = NORMS.iter().find(|(name, _)| named == Some(name));
+    norm.map_or(InputNorm::None, |(_, norm)| *norm)
 }
 
 /// Splits the metadata off; a flat file from before version 6 gets the names and defaults of version 6.
@@ -260,7 +275,11 @@ fn refuse_what_cannot_be_represented(
     };
     for (key, default, readable) in [
         ("architecture", "standard", Architecture::NAMES.as_slice()),
-        ("normalize_activations", "none", &["none"]),
+        (
+            "normalize_activations",
+            "none",
+            &NORMS.map(|(name, _)| name),
+        ),
         ("rescale_acts_by_decoder_norm", "false", &["false"]),
         ("reshape_activations", "none", &["none", "hook_z"]),
     ] {
@@ -336,13 +355,15 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     }
     let mut metadata = Value::Object(metadata);
     shorten(&mut metadata);
+    let norm = NORMS.iter().find(|(_, norm)| *norm == sae.input_norm);
+    let norm = norm.map_or("none", |(name, _)| name);
     let mut cfg = json!({
         "d_in": sae.width(),
         "d_sae": sae.features(),
         "dtype": "float32",
         "device": "cpu",
         "apply_b_dec_to_input": !architecture.transcodes(),
-        "normalize_activations": "none",
+        "normalize_activations": norm,
         "reshape_activations": if flattened { "hook_z" } else { "none" },
         "metadata": metadata,
     });

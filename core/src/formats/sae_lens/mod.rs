@@ -5,9 +5,10 @@
 //! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the selection, `· W_dec + b_dec`.
 //! **Represented** `standard` (ReLU), `topk` (the k largest, then ReLU), `abstopk` (the k of largest magnitude, signed), `jumprelu` (positive and above
 //! `threshold [f]`), `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` (`W_dec [f, d_out]`, `W_skip [d_out, d]`; `b_dec` is
-//! never subtracted) and `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) without input normalisation and without ranking
+//! never subtracted) and `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours), with inputs as they are or brought to norm token by token (`layer_norm`, `constant_norm_rescale`), without ranking
 //! by decoder norm; the flat files from before version 6 too. A bias that is not subtracted is folded into those of the encoder. **Not represented**, refused
-//! by name: every other architecture, normalised inputs, `rescale_acts_by_decoder_norm`, a single head's dictionary (`hook_head_index`).
+//! by name: every other architecture, inputs scaled by a factor that the folder does not hold, `rescale_acts_by_decoder_norm`, a single head's dictionary
+//! (`hook_head_index`).
 
 mod cfg;
 pub(super) mod kwargs;
@@ -47,6 +48,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         w_dec: weights.w_dec,
         b_dec: weights.b_dec,
         selection: weights.selection,
+        input_norm: cfg.input_norm,
         transcoder: cfg.architecture.transcodes().then_some(Transcoder {
             hook_out: cfg.hook_out,
             w_skip: weights.w_skip,
@@ -98,7 +100,7 @@ fn refused(what: &str, path: &Path) -> Error {
     Error::Unsupported {
         what: format!("{what} ({})", path.display()),
         remedy: format!(
-            "this version reads SAELens dictionaries of architecture {} with plain inputs",
+            "this version reads SAELens dictionaries of architecture {}, inputs as they are or by layer_norm or constant_norm_rescale",
             Architecture::NAMES.join(", ")
         ),
     }

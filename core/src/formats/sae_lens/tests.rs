@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dims::Matrix;
-use crate::sae::Provenance;
+use crate::sae::{InputNorm, Provenance};
 
 fn golden() -> PathBuf {
     PathBuf::from(concat!(
@@ -88,7 +88,7 @@ fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
             codes.row_mut(i)[feature.index()] = act;
         }
     }
-    (codes, sae.output(x, &latents).unwrap())
+    (codes, sae.decode(&latents, x).unwrap())
 }
 
 fn example(hook: &str) -> Sae {
@@ -108,6 +108,7 @@ fn example(hook: &str) -> Sae {
         w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
         b_dec: weights(4, 0.2),
         selection: Selection::TopK { k: 2 },
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook.parse().unwrap()),
@@ -374,8 +375,8 @@ fn what_cannot_be_represented_is_refused_by_name() {
     );
     check(
         "normalize_activations",
-        json!("layer_norm"),
-        "`normalize_activations` layer_norm",
+        json!("expected_average_only_in"),
+        "`normalize_activations` expected_average_only_in",
     );
     check(
         "rescale_acts_by_decoder_norm",
