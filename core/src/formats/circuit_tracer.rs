@@ -15,7 +15,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Sae, Selection, Transcoder};
 
 const THRESHOLD: &str = "activation_function.threshold";
 /// Where the transcoders of Hanna and others read and write, whose configuration does not say.
@@ -57,6 +57,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         w_dec: tensors.matrix("W_dec", [f, o])?,
         b_dec: tensors.vector("b_dec", o)?,
         selection,
+        input_norm: InputNorm::None,
         subtracts: false,
         transcoder: Some(Transcoder {
             hook_out: writes,

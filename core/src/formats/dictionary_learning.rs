@@ -20,7 +20,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Selection};
+use crate::sae::{InputNorm, Sae, Selection};
 
 /// The classes that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +170,7 @@ fn by_modules(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
         w_dec: tensors.transposed("decoder.weight", [d, f])?,
         b_dec: tensors.vector(bias, d)?,
         selection,
+        input_norm: InputNorm::None,
         subtracts: class != Class::New,
         transcoder: None,
     })
@@ -190,6 +191,7 @@ fn by_feature(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
         w_dec: tensors.matrix("W_dec", [f, d])?,
         b_dec: tensors.vector("b_dec", d)?,
         selection,
+        input_norm: InputNorm::None,
         subtracts: class == Class::Matryoshka,
         transcoder: None,
     })

@@ -12,7 +12,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Sae, Selection, Transcoder};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -64,6 +64,7 @@ pub(super) fn weights(tensors: &Tensors<'_>) -> Result<Parts> {
         selection: Selection::JumpRelu {
             thresholds: tensors.vector("threshold", f)?,
         },
+        input_norm: InputNorm::None,
         subtracts: false,
         transcoder: None,
     })

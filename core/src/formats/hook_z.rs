@@ -12,7 +12,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{Sae, Selection};
+use crate::sae::{InputNorm, Sae, Selection};
 
 /// The configuration's name beside the weights called `file`.
 pub(super) fn cfg_of(file: &str) -> String {
@@ -36,6 +36,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         w_dec: tensors.matrix("W_dec", [f, d])?,
         b_dec: tensors.vector("b_dec", d)?,
         selection: Selection::Relu,
+        input_norm: InputNorm::None,
         subtracts: true,
         transcoder: None,
     };

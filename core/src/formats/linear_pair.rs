@@ -11,7 +11,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Selection};
+use crate::sae::{InputNorm, Sae, Selection};
 
 pub(super) fn read_goodfire(found: &Found) -> Result<(Sae, Notes)> {
     read(found, Format::Goodfire, ("encoder_linear", "decoder_linear"))
@@ -33,6 +33,7 @@ fn read(found: &Found, format: Format, (encoder, decoder): (&str, &str)) -> Resu
         w_dec: tensors.transposed(&out, [d, f])?,
         b_dec: tensors.vector(&format!("{decoder}.bias"), d)?,
         selection: Selection::Relu,
+        input_norm: InputNorm::None,
         subtracts: false,
         transcoder: None,
     };

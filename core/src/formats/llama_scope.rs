@@ -15,7 +15,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Sae, Selection, Transcoder};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -106,6 +106,7 @@ fn weights(
         selection: Selection::JumpRelu {
             thresholds: thresholds(f)?,
         },
+        input_norm: InputNorm::None,
         subtracts: false,
         transcoder: None,
     })

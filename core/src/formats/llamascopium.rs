@@ -16,7 +16,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Sae, Selection, Transcoder};
 
 const LOG_THRESHOLD: &str = "activation_function.log_jumprelu_threshold";
 
@@ -63,6 +63,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             }
             other => return Err(refused(format!("`act_fn` {}", short(other)))),
         },
+        input_norm: InputNorm::None,
         subtracts: false,
         transcoder: None,
     };

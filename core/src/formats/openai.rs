@@ -14,7 +14,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Selection};
+use crate::sae::{InputNorm, Sae, Selection};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -22,12 +22,21 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let tensors = file.tensors()?;
     let [f, d] = tensors.sizes("encoder.weight")?;
     let selection = selection(&tensors, f)?;
+    // Only TopK files were trained on normalised tokens (`model.py`).
+    let input_norm = match selection {
+        Selection::TopK { .. } => {
+            notes.add("It brings each token to mean 0 and variance 1 first and undoes that in its output");
+            InputNorm::Layer
+        }
+        _ => InputNorm::None,
+    };
     let parts = Parts {
         w_enc: tensors.matrix("encoder.weight", [f, d])?,
         b_enc: tensors.vector("latent_bias", f)?,
         w_dec: tensors.transposed("decoder.weight", [d, f])?,
         b_dec: tensors.vector("pre_bias", d)?,
         selection,
+        input_norm,
         subtracts: true,
         transcoder: None,
     };

@@ -6,7 +6,7 @@ use super::Format;
 use crate::dims::Matrix;
 use crate::error::{Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{Provenance, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Provenance, Sae, Selection, Transcoder};
 
 /// See the module.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Parts {
     pub(super) w_dec: Matrix,
     /// `[d]`, likewise.
     pub(super) b_dec: Vec<f32>,
+    pub(super) input_norm: InputNorm,
     pub(super) selection: Selection,
     /// Whether `b_dec` is subtracted from the input.
     pub(super) subtracts: bool,
@@ -77,6 +78,7 @@ impl Parts {
             b_enc: self.b_enc,
             w_dec: self.w_dec,
             b_dec: self.b_dec,
+            input_norm: self.input_norm,
             selection: self.selection,
             transcoder: self.transcoder,
             provenance,

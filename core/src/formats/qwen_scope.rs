@@ -11,7 +11,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Selection};
+use crate::sae::{InputNorm, Sae, Selection};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -37,6 +37,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         w_dec: tensors.transposed("W_dec", [d, f])?,
         b_dec: tensors.vector("b_dec", d)?,
         selection: Selection::TopK { k },
+        input_norm: InputNorm::None,
         subtracts: false,
         transcoder: None,
     };

@@ -18,7 +18,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Sae, Selection, Transcoder};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -64,6 +64,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         w_dec: tensors.matrix("W_dec", [f, o])?,
         b_dec: tensors.vector("b_dec", o)?,
         selection,
+        input_norm: InputNorm::None,
         subtracts: !on("transcode"),
         transcoder: None,
     };

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{InputNorm, Sae, Selection};
+use super::{InputNorm, Sae};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 
@@ -82,11 +82,7 @@ impl Sae {
             .fold((f32::INFINITY, 0.0_f32), |(least, most), factor| {
                 (least.min(*factor), most.max(*factor))
             });
-        let ranked = matches!(
-            self.selection,
-            Selection::TopK { .. } | Selection::AbsTopK { .. }
-        );
-        if ranked && most > least * (1.0 + SAME) {
+        if self.selection.ranks() && most > least * (1.0 + SAME) {
             return Err(Error::Unsupported {
                 what: format!(
                     "folding decoder rows of {least} to {most} into the encoder of {}, which keeps the largest pre-activations and would keep others then,",
@@ -194,7 +190,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::sae::Provenance;
+    use crate::sae::{Provenance, Selection};
 
     const D: usize = 5;
     const F: usize = 12;

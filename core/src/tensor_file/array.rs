@@ -170,10 +170,6 @@ impl<'a> Array<'a> {
         &self.shape
     }
 
-    pub(crate) fn number(&self) -> Number {
-        self.number
-    }
-
     /// The one number of a scalar, or of a tensor of one entry.
     pub(crate) fn scalar(&self) -> Option<f64> {
         (elements(&self.shape) == Some(1)).then(|| self.number.read(&self.bytes))
@@ -259,7 +255,7 @@ fn row_major(shape: &[usize]) -> Result<Vec<usize>, String> {
             shape.len()
         ));
     }
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1_usize; shape.len()];
     for at in (1..shape.len()).rev() {
         // Dimensions of 0 make the product of all 0 and that of some overflow.
         strides[at - 1] = strides[at].saturating_mul(shape[at].max(1));

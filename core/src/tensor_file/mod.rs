@@ -4,11 +4,15 @@
 pub(crate) mod array;
 pub(crate) mod header;
 pub(crate) mod npz;
+#[cfg(test)]
+pub(crate) mod npz_tests;
 pub(crate) mod pickle;
 #[cfg(test)]
 pub(crate) mod tests;
 mod values;
 mod zip;
+#[cfg(test)]
+pub(crate) mod zip_tests;
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dims::Matrix;
-use crate::sae::{InputNorm, Provenance};
+use crate::sae::{InputNorm, Provenance, Selection};
 
 fn golden() -> PathBuf {
     PathBuf::from(concat!(

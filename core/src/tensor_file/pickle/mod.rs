@@ -196,7 +196,8 @@ impl<'a> Checkpoint<'a> {
 
     /// A plain value as JSON; tensors of one number as that number, other tensors and whatever JSON has not as null. Cut off where it is large or deep.
     pub(crate) fn plain(&self, value: Value) -> Json {
-        self.plain_within(value, DEPTH, &mut PLAIN.clone())
+        let mut left = PLAIN;
+        self.plain_within(value, DEPTH, &mut left)
     }
 
     fn plain_within(&self, value: Value, depth: usize, left: &mut usize) -> Json {
