@@ -82,11 +82,7 @@ impl Sae {
             .fold((f32::INFINITY, 0.0_f32), |(least, most), factor| {
                 (least.min(*factor), most.max(*factor))
             });
-        let ranked = matches!(
-            self.selection,
-            Selection::TopK { .. } | Selection::AbsTopK { .. }
-        );
-        if ranked && most > least * (1.0 + SAME) {
+        if self.selection.ranks() && most > least * (1.0 + SAME) {
             return Err(Error::Unsupported {
                 what: format!(
                     "folding decoder rows of {least} to {most} into the encoder of {}, which keeps the largest pre-activations and would keep others then,",
@@ -159,6 +155,12 @@ impl Sae {
     }
 
     fn no_norm(&self, what: &str) -> Result<()> {
+        if matches!(self.selection, Selection::MatchingPursuit(_)) {
+            return Err(Error::Unsupported {
+                what: format!("folding {what} into {}, which has no encoder,", self.name),
+                remedy: "matching pursuit reads by its decoder, leave the fold out".to_owned(),
+            });
+        }
         if self.input_norm == InputNorm::None {
             return Ok(());
         }

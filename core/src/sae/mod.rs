@@ -19,6 +19,7 @@ mod signed_topk;
 pub(crate) mod state;
 mod topk;
 mod transcoder;
+mod untrained;
 mod variant;
 mod zipf;
 
@@ -39,6 +40,7 @@ pub use input_norm::InputNorm;
 pub use latents::Latents;
 pub use rank_density::{FittedLaw, RankDensity};
 pub use transcoder::Transcoder;
+pub use untrained::Pursuit;
 pub use variant::Variant;
 
 pub(crate) use batch_topk::BatchTopK;
@@ -82,6 +84,23 @@ pub enum Selection {
         /// `[f]`.
         r_mag: Vec<f32>,
     },
+    /// Features in `k` groups, one after the other: the largest pre-activation of each, if positive (sparsify).
+    GroupMax {
+        /// Groups, so active per token at most; divides the number of features.
+        k: usize,
+    },
+    /// The `k` largest pre-activations of each token, without ReLU: negative ones too where fewer are positive (circuit-tracer).
+    RawTopK {
+        /// Active per token.
+        k: usize,
+    },
+    /// Every pre-activation above its feature's threshold, which may be negative, and so may the activation (circuit-tracer).
+    Jump {
+        /// `[f]`.
+        thresholds: Vec<f32>,
+    },
+    /// One feature after the other by what those before leave; the encoder is the decoder (SAELens).
+    MatchingPursuit(Pursuit),
 }
 
 impl Selection {
@@ -101,6 +120,15 @@ impl Selection {
                 encode_above(centred, w_enc, b_enc, Bar::ByFeature(&bars))
             }
             Self::Gated { b_mag, r_mag } => gated::encode(centred, (w_enc, b_enc), (b_mag, r_mag)),
+            Self::GroupMax { k } => untrained::group_max(centred, (w_enc, b_enc), *k),
+            Self::RawTopK { k } => untrained::raw_topk(centred, (w_enc, b_enc), *k),
+            Self::Jump { thresholds } => {
+                let all = encode_above(centred, w_enc, b_enc, Bar::ByFeature(thresholds))?;
+                Ok(all.without_zeros())
+            }
+            Self::MatchingPursuit(how) => {
+                untrained::matching_pursuit(centred, (w_enc, b_enc), *how)
+            }
         }
     }
 
@@ -108,12 +136,19 @@ impl Selection {
     #[must_use]
     pub(crate) fn scaled(mut self, factor: f32) -> Self {
         match &mut self {
-            Self::JumpRelu { thresholds: all } | Self::Gated { b_mag: all, .. } => {
+            Self::JumpRelu { thresholds: all }
+            | Self::Jump { thresholds: all }
+            | Self::Gated { b_mag: all, .. } => {
                 for value in all.iter_mut() {
                     *value *= factor;
                 }
             }
-            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => {}
+            Self::MatchingPursuit(how) => how.residual_threshold *= factor,
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::Relu
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. } => {}
         }
         self
     }
@@ -121,9 +156,16 @@ impl Selection {
     /// That what it holds for each feature is there for `features`.
     pub(crate) fn check(&self, features: usize) -> Result<()> {
         let lengths = match self {
-            Self::JumpRelu { thresholds } => vec![("thresholds", thresholds)],
+            Self::JumpRelu { thresholds } | Self::Jump { thresholds } => {
+                vec![("thresholds", thresholds)]
+            }
             Self::Gated { b_mag, r_mag } => vec![("b_mag", b_mag), ("r_mag", r_mag)],
-            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => Vec::new(),
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::Relu
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. }
+            | Self::MatchingPursuit(_) => Vec::new(),
         };
         for (name, values) in lengths {
             if values.len() != features {
@@ -140,9 +182,26 @@ impl Selection {
     /// The numbers that it holds for each feature.
     pub(crate) fn by_feature(&mut self) -> Vec<&mut Vec<f32>> {
         match self {
-            Self::JumpRelu { thresholds } => vec![thresholds],
+            Self::JumpRelu { thresholds } | Self::Jump { thresholds } => vec![thresholds],
             Self::Gated { b_mag, r_mag } => vec![b_mag, r_mag],
-            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => Vec::new(),
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::Relu
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. }
+            | Self::MatchingPursuit(_) => Vec::new(),
+        }
+    }
+
+    /// Whether features are chosen by rank: multiplying pre-activations by different factors would choose others.
+    pub(crate) fn ranks(&self) -> bool {
+        match self {
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. }
+            | Self::MatchingPursuit(_) => true,
+            Self::Relu | Self::JumpRelu { .. } | Self::Jump { .. } | Self::Gated { .. } => false,
         }
     }
 
@@ -162,6 +221,12 @@ impl Selection {
                 }
             }
             Self::Gated { .. } => "gated".to_owned(),
+            Self::GroupMax { k } => format!("the largest of each of {k} groups"),
+            Self::RawTopK { k } => format!("TopK without ReLU, k = {k}"),
+            Self::Jump { .. } => "thresholds without ReLU".to_owned(),
+            Self::MatchingPursuit(how) => {
+                format!("matching pursuit, {} rounds at most", how.max_iterations)
+            }
         }
     }
 
@@ -180,6 +245,18 @@ impl Selection {
             }
             Self::Gated { .. } => {
                 "Which features survive: those whose gate is positive; how strongly, a second reading of the same direction says"
+            }
+            Self::GroupMax { .. } => {
+                "Which features survive: of each group the one of largest pre-activation, if that is positive"
+            }
+            Self::RawTopK { .. } => {
+                "Which features survive: the k largest pre-activations of each token, negative ones too"
+            }
+            Self::Jump { .. } => {
+                "Which features survive: every pre-activation above its feature's threshold, negative ones too"
+            }
+            Self::MatchingPursuit(_) => {
+                "Which features survive: one after the other, each the best for what those before leave"
             }
         }
     }

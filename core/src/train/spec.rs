@@ -238,9 +238,13 @@ impl Spec {
         self.features = sae.features();
         self.variant = match &sae.selection {
             Selection::Relu => Variant::Relu,
-            Selection::TopK { .. } => Variant::TopK,
+            // Selections that are not trained here go on as what is nearest to them.
+            Selection::TopK { .. }
+            | Selection::GroupMax { .. }
+            | Selection::RawTopK { .. }
+            | Selection::MatchingPursuit(_) => Variant::TopK,
             Selection::AbsTopK { .. } => Variant::SignedTopK,
-            Selection::JumpRelu { .. } => Variant::JumpRelu,
+            Selection::JumpRelu { .. } | Selection::Jump { .. } => Variant::JumpRelu,
             Selection::Gated { .. } => Variant::Gated,
         };
         let trained_as = sae.provenance.other.get("settings");
@@ -251,7 +255,11 @@ impl Spec {
                 drop(self.set(key, text));
             }
         }
-        if let Selection::TopK { k } | Selection::AbsTopK { k } = sae.selection {
+        if let Selection::TopK { k }
+        | Selection::AbsTopK { k }
+        | Selection::GroupMax { k }
+        | Selection::RawTopK { k } = sae.selection
+        {
             self.k = k;
         }
         if let Some(transcoder) = &sae.transcoder {

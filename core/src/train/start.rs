@@ -408,11 +408,7 @@ fn fold(sae: &mut Sae, free: bool) -> Result<()> {
     if most == 0.0 || (least > 1.0 - NEAR && most < 1.0 + NEAR) {
         return Ok(());
     }
-    let counted = matches!(
-        sae.selection,
-        Selection::TopK { .. } | Selection::AbsTopK { .. }
-    );
-    if counted && most > least * (1.0 + NEAR) {
+    if sae.selection.ranks() && most > least * (1.0 + NEAR) {
         let what = format!(
             "the decoder rows of {} are {least} to {most} long and training ranks by activation · length, so it would not choose the same features as the dictionary does: fold the lengths into its encoder first",
             sae.name

@@ -7,8 +7,9 @@ use serde_json::{Map, Number, Value, json};
 
 use super::refused;
 use crate::error::{Error, Notes, Result};
+use crate::formats::place;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
 
 /// Without a version SAELens takes its path for old files and loses nested metadata.
 const SAE_LENS_VERSION: &str = "6.54.12";
@@ -20,7 +21,11 @@ const NORMS: [(&str, InputNorm); 3] = [
     ("constant_norm_rescale", InputNorm::Constant),
 ];
 
-/// The architectures that can be read and written.
+/// `normalize_activations` of inputs that training multiplied alike.
+const AVERAGE: &str = "expected_average_only_in";
+const WHITENING: &str = "covariance_whitening";
+
+/// The architectures that can be read; those of training checkpoints and matching pursuit are not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Architecture {
     Standard,
@@ -32,6 +37,9 @@ pub(super) enum Architecture {
     },
     JumpRelu,
     Gated,
+    /// A checkpoint of training by the budget of a batch, one threshold so far; `matryoshka_batchtopk` too.
+    BatchTopK,
+    MatchingPursuit,
     /// Reads one hook and writes another.
     Transcoder {
         thresholds: bool,
@@ -40,7 +48,7 @@ pub(super) enum Architecture {
 }
 
 impl Architecture {
-    pub(super) const NAMES: [&'static str; 9] = [
+    pub(super) const NAMES: [&'static str; 12] = [
         "standard",
         "topk",
         "abstopk",
@@ -50,6 +58,9 @@ impl Architecture {
         "skip_transcoder",
         "jumprelu_transcoder",
         "jumprelu_skip_transcoder",
+        "batchtopk",
+        "matryoshka_batchtopk",
+        "matching_pursuit",
     ];
 
     /// By its name and, where the name needs one, `k`.
@@ -60,6 +71,8 @@ impl Architecture {
             "abstopk" => Self::AbsTopK { k: k()? },
             "jumprelu" => Self::JumpRelu,
             "gated" => Self::Gated,
+            "batchtopk" | "matryoshka_batchtopk" => Self::BatchTopK,
+            "matching_pursuit" => Self::MatchingPursuit,
             "transcoder"
             | "skip_transcoder"
             | "jumprelu_transcoder"
@@ -94,6 +107,15 @@ impl Architecture {
             Selection::AbsTopK { k } => Self::AbsTopK { k: *k },
             Selection::JumpRelu { .. } => Self::JumpRelu,
             Selection::Gated { .. } => Self::Gated,
+            Selection::GroupMax { .. }
+            | Selection::RawTopK { .. }
+            | Selection::Jump { .. }
+            | Selection::MatchingPursuit(_) => {
+                return Err(Error::Unsupported {
+                    what: format!("saving {}, {},", sae.name, sae.selection.describe()),
+                    remedy: "none of SAELens's architectures that are written here computes the same, keep the files it was read from".to_owned(),
+                });
+            }
         })
     }
 
@@ -104,6 +126,8 @@ impl Architecture {
             Self::AbsTopK { .. } => "abstopk",
             Self::JumpRelu => "jumprelu",
             Self::Gated => "gated",
+            Self::BatchTopK => "batchtopk",
+            Self::MatchingPursuit => "matching_pursuit",
             Self::Transcoder { thresholds, skip } => match (thresholds, skip) {
                 (false, false) => "transcoder",
                 (false, true) => "skip_transcoder",
@@ -116,7 +140,12 @@ impl Architecture {
     fn k(self) -> Option<usize> {
         match self {
             Self::TopK { k } | Self::AbsTopK { k } => Some(k),
-            Self::Standard | Self::JumpRelu | Self::Gated | Self::Transcoder { .. } => None,
+            Self::Standard
+            | Self::JumpRelu
+            | Self::Gated
+            | Self::BatchTopK
+            | Self::MatchingPursuit
+            | Self::Transcoder { .. } => None,
         }
     }
 
@@ -138,21 +167,30 @@ pub(super) struct Cfg {
     pub(super) architecture: Architecture,
     pub(super) apply_b_dec_to_input: bool,
     pub(super) input_norm: InputNorm,
+    /// What all inputs were multiplied by in training, and is not done at run time.
+    pub(super) scale: Scale,
+    /// Whether pre-activations are ranked, or compared, times the lengths of decoder rows.
+    pub(super) by_decoder_norm: bool,
+    /// How matching pursuit goes on and stops.
+    pub(super) pursuit: Pursuit,
     pub(super) provenance: Provenance,
+}
+
+/// What training did to all inputs alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    None,
+    /// One factor, in `activation_scaler.json` where there is that.
+    Average,
+    /// A mean and a matrix, in `activation_whitening.safetensors`.
+    Whitening,
 }
 
 impl Cfg {
     pub(super) fn read(path: &Path, notes: &mut Notes) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::io("cannot read the file", path, source))?;
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
-        let value = serde_json::from_str(&text)
-            .map_err(|cause| wrong(format!("the file is no JSON ({cause})")))?;
-        let Value::Object(cfg) = value else {
-            return Err(wrong("the file holds no JSON object".to_owned()));
-        };
-        let (cfg, metadata) = modern(cfg, notes);
+        let (cfg, metadata) = modern(place::json(path)?, notes);
         refuse_what_cannot_be_represented(&cfg, &metadata, path)?;
         let count = |key: &str| {
             let count = cfg.get(key).and_then(Value::as_u64);
@@ -193,9 +231,35 @@ impl Cfg {
             features,
             architecture,
             input_norm: input_norm(&cfg),
+            scale: match cfg.get("normalize_activations").and_then(Value::as_str) {
+                Some(AVERAGE) => Scale::Average,
+                Some(WHITENING) => Scale::Whitening,
+                _ => Scale::None,
+            },
+            // Training's default is true, that of dictionaries for use false.
+            by_decoder_norm: match cfg.get("rescale_acts_by_decoder_norm") {
+                Some(Value::Bool(on)) => *on,
+                _ => architecture == Architecture::BatchTopK,
+            },
+            pursuit: pursuit(&cfg, width),
             apply_b_dec_to_input: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
             provenance,
         })
+    }
+}
+
+fn pursuit(cfg: &Map<String, Value>, width: usize) -> Pursuit {
+    let least = cfg.get("residual_threshold").and_then(Value::as_f64);
+    let rounds = cfg.get("max_iterations").and_then(Value::as_u64);
+    Pursuit {
+        residual_threshold: least.unwrap_or(0.01) as f32,
+        // More rounds than dimensions are of no use, but they may be asked for.
+        max_iterations: rounds
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(width)
+            .min(width.saturating_mul(16)),
+        stop_on_duplicate_support: cfg.get("stop_on_duplicate_support")
+            != Some(&Value::Bool(false)),
     }
 }
 
@@ -278,9 +342,9 @@ fn refuse_what_cannot_be_represented(
         (
             "normalize_activations",
             "none",
-            &NORMS.map(|(name, _)| name),
+            &[NORMS[0].0, NORMS[1].0, NORMS[2].0, AVERAGE, WHITENING],
         ),
-        ("rescale_acts_by_decoder_norm", "false", &["false"]),
+        ("rescale_acts_by_decoder_norm", "false", &["false", "true"]),
         ("reshape_activations", "none", &["none", "hook_z"]),
     ] {
         let found = named(key, default);

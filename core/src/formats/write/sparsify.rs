@@ -24,6 +24,7 @@ pub(super) fn write(
     reads_plainly(sae, TARGET)?;
     let (activation, k) = match &sae.selection {
         Selection::TopK { k } => ("topk", *k),
+        Selection::GroupMax { k } => ("groupmax", *k),
         other => return Err(refused(sae, &format!("by {}", other.describe()), TARGET)),
     };
     let (f, d, o) = (sae.features(), sae.width(), sae.w_dec.columns());

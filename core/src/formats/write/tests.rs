@@ -87,6 +87,7 @@ fn what_is_written_is_read_with_equal_outputs_and_keeps_its_bytes() {
     let cases = [
         (Target::SaeLens, sae(thresholds())),
         (Target::SaeLens, new.clone()),
+        (Target::Sparsify, sae(Selection::GroupMax { k: 5 })),
         (Target::Sparsify, sae(Selection::TopK { k: 3 })),
         (
             Target::Sparsify,
