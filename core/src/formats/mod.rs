@@ -9,6 +9,7 @@ mod hook_z;
 mod linear_pair;
 mod llama_scope;
 mod llamascopium;
+mod on_hub;
 mod openai;
 mod parts;
 mod place;
@@ -20,6 +21,8 @@ mod tests;
 mod weights;
 
 use std::path::Path;
+
+pub use self::on_hub::fetch;
 
 use self::detect::Found;
 use crate::error::{Error, Notes, Result};
