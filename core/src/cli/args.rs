@@ -107,7 +107,7 @@ pub struct SaeArgs {
 
 impl SaeArgs {
     /// Reads the dictionary and says what was decided.
-    fn read(&self, offline: bool, console: &Console) -> Result<Sae> {
+    pub(super) fn read(&self, offline: bool, console: &Console) -> Result<Sae> {
         let path = hub::dictionary_at(&self.sae, offline, console)?;
         let (mut sae, notes) = formats::open(&path)?;
         console.notes(&notes);

@@ -69,7 +69,11 @@ pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Res
         let certain = text.starts_with("hf://") || text.contains(':');
         let name = Name::of_dictionary(text);
         // A word or a path without a colon that is no name is a path to nowhere.
-        if certain { Some(name) } else { name.ok().map(Ok) }
+        if certain {
+            Some(name)
+        } else {
+            name.ok().map(Ok)
+        }
     };
     let name = sae.to_str().and_then(named);
     let (false, Some(name)) = (sae.exists(), name) else {

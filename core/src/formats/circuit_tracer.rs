@@ -49,7 +49,10 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         hook("feature_output_hook", HOOKS[1]),
     );
     if !cfg.contains_key("feature_input_hook") {
-        notes.add(format!("No config.yaml says which hooks it reads and writes, taken to be {} and {}", HOOKS[0], HOOKS[1]));
+        notes.add(format!(
+            "No config.yaml says which hooks it reads and writes, taken to be {} and {}",
+            HOOKS[0], HOOKS[1]
+        ));
     }
     let parts = Parts {
         w_enc: tensors.matrix("W_enc", [f, d])?,
@@ -66,10 +69,18 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     };
     tensors.note_unused(&["k"], &mut notes);
     notes.add("circuit-tracer sets its codes at the first position to 0 in attribution, which is not done here");
-    let model = cfg.get("model_name").and_then(Value::as_str).map(str::to_owned);
+    let model = cfg
+        .get("model_name")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     parts::note_model(model.as_deref(), &mut notes);
-    let provenance =
-        parts::provenance(Format::CircuitTracer, reads, model.as_deref(), cfg, &mut notes);
+    let provenance = parts::provenance(
+        Format::CircuitTracer,
+        reads,
+        model.as_deref(),
+        cfg,
+        &mut notes,
+    );
     let sae = parts.built(found.name(), provenance, &mut notes)?;
     Ok((sae, notes))
 }
@@ -92,14 +103,19 @@ fn selection(tensors: &Tensors<'_>, cfg: &Map<String, Value>, f: usize) -> Resul
     } else {
         cfg.get("k").and_then(Value::as_f64)
     };
-    let activation = cfg.get("activation").and_then(Value::as_str).unwrap_or_default();
+    let activation = cfg
+        .get("activation")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     match k {
         None if activation.to_ascii_lowercase().contains("topk") => {
             let what = "its activation is TopK but neither the weights nor config.yaml have `k`, add it there";
             Err(Error::input(what, tensors.path()))
         }
         None => Ok(Selection::Relu),
-        Some(k) if k.fract() == 0.0 && k >= 1.0 && k <= f as f64 => Ok(Selection::RawTopK { k: k as usize }),
+        Some(k) if k.fract() == 0.0 && k >= 1.0 && k <= f as f64 => {
+            Ok(Selection::RawTopK { k: k as usize })
+        }
         Some(k) => {
             let what = format!("`k` is {k} for {f} features, save the dictionary again");
             Err(Error::input(what, tensors.path()))

@@ -48,14 +48,19 @@ pub(super) fn detect(path: &Path) -> Result<Found> {
         return in_folder(path);
     }
     place::regular(path)?;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let folder = folder.unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if let Some(found) = by_fixed_name(folder, &name)? {
         return Ok(found);
     }
     // A configuration stands for its folder.
-    if ["json", "yaml"].iter().any(|end| path.extension().is_some_and(|has| has == *end)) {
+    if ["json", "yaml"]
+        .iter()
+        .any(|end| path.extension().is_some_and(|has| has == *end))
+    {
         return in_folder(folder);
     }
     by_tensors(folder, path)
@@ -91,8 +96,16 @@ fn in_folder(folder: &Path) -> Result<Found> {
         several => {
             let some: Vec<&str> = several.iter().take(LISTED).map(String::as_str).collect();
             let more = several.len() - some.len();
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            let what = format!("holds {} dictionaries, name one of its files: {}{more}", several.len(), some.join(", "));
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            let what = format!(
+                "holds {} dictionaries, name one of its files: {}{more}",
+                several.len(),
+                some.join(", ")
+            );
             Err(Error::input(what, folder))
         }
     }
@@ -129,7 +142,9 @@ fn by_fixed_name(folder: &Path, name: &str) -> Result<Option<Found>> {
         "params.safetensors" => Format::GemmaScope2,
         "sae.safetensors" => Format::Sparsify,
         "sae_weights.safetensors" if has("cfg.json") => Format::SaeLens,
-        "sae_weights.safetensors" | "sae_weights.pt" => return of_open_moss(folder, weights).map(Some),
+        "sae_weights.safetensors" | "sae_weights.pt" => {
+            return of_open_moss(folder, weights).map(Some);
+        }
         "latest_ckpt.safetensors" => {
             return Err(Error::Unsupported {
                 what: format!("a temporal dictionary ({})", folder.display()),
@@ -137,7 +152,9 @@ fn by_fixed_name(folder: &Path, name: &str) -> Result<Option<Found>> {
             });
         }
         "final.safetensors" => {
-            let above = folder.parent().filter(|above| above.join("hyperparams.json").is_file());
+            let above = folder
+                .parent()
+                .filter(|above| above.join("hyperparams.json").is_file());
             return Ok(above.map(|above| Found {
                 format: Format::LlamaScope,
                 folder: above.to_path_buf(),
@@ -211,8 +228,15 @@ fn by_tensors(folder: &Path, path: &Path) -> Result<Found> {
     } else if !safetensors && (has("encoder.weight") || (has("W_enc") && has("threshold"))) {
         Format::DictionaryLearning
     } else {
-        let names: Vec<String> = tensors.names().take(LISTED).map(|name| name.chars().take(60).collect()).collect();
-        let what = format!("its tensors ({}) are those of no dictionary that is read, name the file of one", names.join(", "));
+        let names: Vec<String> = tensors
+            .names()
+            .take(LISTED)
+            .map(|name| name.chars().take(60).collect())
+            .collect();
+        let what = format!(
+            "its tensors ({}) are those of no dictionary that is read, name the file of one",
+            names.join(", ")
+        );
         return Err(Error::input(what, path));
     };
     Ok(Found {

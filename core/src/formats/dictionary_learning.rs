@@ -70,7 +70,11 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let file = WeightFile::open(&found.weights)?;
     let tensors = file.tensors()?;
     let (cfg, cfg_path) = config(found, &tensors)?;
-    let trainer = cfg.get("trainer").and_then(Value::as_object).cloned().unwrap_or_default();
+    let trainer = cfg
+        .get("trainer")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     let class = class(&trainer, &tensors, &cfg_path, &mut notes)?;
     let mut parts = match class {
         Class::JumpRelu | Class::Matryoshka => by_feature(class, &tensors, &mut notes)?,
@@ -82,7 +86,10 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     if let Selection::TopK { k } = parts.selection {
         place::agrees(&trainer, "k", k, &cfg_path)?;
         if k > parts.features() {
-            let what = format!("`k` is {k} but there are only {} features, save the dictionary again", parts.features());
+            let what = format!(
+                "`k` is {k} but there are only {} features, save the dictionary again",
+                parts.features()
+            );
             return Err(Error::input(what, &found.weights));
         }
     }
@@ -91,12 +98,22 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         notes.add("Its decoder is made of unit vectors, as its library does on loading: encoder and bias are as much larger, so are the codes");
     }
     undo_training_scale(&mut parts, &tensors, &mut notes);
-    let model = trainer.get("lm_name").and_then(Value::as_str).map(str::to_owned);
+    let model = trainer
+        .get("lm_name")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     let hook = hook(&trainer, &mut notes);
-    let context = cfg.get("buffer").and_then(|buffer| buffer.get("ctx_len")?.as_u64());
+    let context = cfg
+        .get("buffer")
+        .and_then(|buffer| buffer.get("ctx_len")?.as_u64());
     parts::note_model(model.as_deref(), &mut notes);
-    let mut provenance =
-        parts::provenance(Format::DictionaryLearning, hook, model.as_deref(), cfg, &mut notes);
+    let mut provenance = parts::provenance(
+        Format::DictionaryLearning,
+        hook,
+        model.as_deref(),
+        cfg,
+        &mut notes,
+    );
     provenance.context = context.and_then(|t| usize::try_from(t).ok());
     let sae = parts.built(found.name(), provenance, &mut notes)?;
     Ok((sae, notes))
@@ -105,7 +122,10 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
 /// `config.json` beside the weights or above, or the trainer's settings that a backup holds itself.
 fn config(found: &Found, tensors: &Tensors<'_>) -> Result<(Map<String, Value>, PathBuf)> {
     let above = found.folder.parent().filter(|_| {
-        found.folder.file_name().is_some_and(|name| name == "checkpoints")
+        found
+            .folder
+            .file_name()
+            .is_some_and(|name| name == "checkpoints")
     });
     for folder in [Some(found.folder.as_path()), above].into_iter().flatten() {
         if folder.join("config.json").is_file() {
@@ -140,8 +160,13 @@ fn class(
         let what = "names no `trainer.dict_class` and its tensors fit several, put the run's config.json beside it";
         Error::input(what, tensors.path())
     })?;
-    let name = Class::ALL.iter().find(|(of, _)| *of == class).map_or("", |(_, name)| name);
-    notes.add(format!("No config.json names the class, its tensors are those of {name}"));
+    let name = Class::ALL
+        .iter()
+        .find(|(of, _)| *of == class)
+        .map_or("", |(_, name)| name);
+    notes.add(format!(
+        "No config.json names the class, its tensors are those of {name}"
+    ));
     Ok(class)
 }
 
@@ -237,6 +262,10 @@ fn undo_training_scale(parts: &mut Parts, tensors: &Tensors<'_>, notes: &mut Not
 /// The hook by `submodule_name` and `layer`.
 fn hook(trainer: &Map<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
     let name = trainer.get("submodule_name").and_then(Value::as_str)?;
+    // As written here, by TransformerLens's name.
+    if let Ok(hook) = name.parse() {
+        return Some(hook);
+    }
     let layer = trainer.get("layer").and_then(Value::as_u64);
     let (start, number) = name.rsplit_once("_layer_").unwrap_or((name, ""));
     let site = match start {
@@ -246,7 +275,9 @@ fn hook(trainer: &Map<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
         "mlp_out" => Site::MlpOut,
         _ => {
             let name: String = name.chars().take(60).collect();
-            notes.add(format!("The module {name} that it reads is no hook of this version's"));
+            notes.add(format!(
+                "The module {name} that it reads is no hook of this version's"
+            ));
             return None;
         }
     };

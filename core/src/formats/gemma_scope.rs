@@ -29,7 +29,9 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     }
     if named.transcoder {
         parts.transcoder = Some(Transcoder {
-            hook_out: named.layer.map(|layer| HookPoint::block(layer, Site::MlpOut)),
+            hook_out: named
+                .layer
+                .map(|layer| HookPoint::block(layer, Site::MlpOut)),
             w_skip: None,
         });
     } else if named.site.is_none() && !named.embedding {
@@ -87,7 +89,8 @@ impl Named {
             // `2b-pt-res`; Gemma Scope 2 has `2-1b-pt`.
             let mut words = name.split('-');
             let (size, kind, site) = (words.next()?, words.next()?, words.next()?);
-            size.ends_with('b').then(|| (size.to_owned(), kind.to_owned(), site.to_owned()))
+            size.ends_with('b')
+                .then(|| (size.to_owned(), kind.to_owned(), site.to_owned()))
         });
         let embedding = parts.iter().any(|part| part == "embedding");
         let mut named = Self {
@@ -127,12 +130,36 @@ mod tests {
     #[test]
     fn paths_name_model_layer_and_site() {
         for (path, model, hook) in [
-            ("google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71", "gemma-2-2b", "blocks.20.hook_resid_post"),
-            ("/hub/models--google--gemma-scope-9b-it-res/snapshots/1/layer_9/width_16k/average_l0_47", "gemma-2-9b-it", "blocks.9.hook_resid_post"),
-            ("gemma-scope-27b-pt-att/layer_3/width_16k/x", "gemma-2-27b", "blocks.3.attn.hook_z"),
-            ("gemma-scope-2b-pt-mlp/layer_0/width_16k/x", "gemma-2-2b", "blocks.0.hook_mlp_out"),
-            ("gemma-scope-2b-pt-transcoders/layer_5/width_16k/x", "gemma-2-2b", "blocks.5.ln2.hook_normalized"),
-            ("gemma-scope-2b-pt-res/embedding/width_4k/average_l0_6", "gemma-2-2b", "hook_embed"),
+            (
+                "google/gemma-scope-2b-pt-res/layer_20/width_16k/average_l0_71",
+                "gemma-2-2b",
+                "blocks.20.hook_resid_post",
+            ),
+            (
+                "/hub/models--google--gemma-scope-9b-it-res/snapshots/1/layer_9/width_16k/average_l0_47",
+                "gemma-2-9b-it",
+                "blocks.9.hook_resid_post",
+            ),
+            (
+                "gemma-scope-27b-pt-att/layer_3/width_16k/x",
+                "gemma-2-27b",
+                "blocks.3.attn.hook_z",
+            ),
+            (
+                "gemma-scope-2b-pt-mlp/layer_0/width_16k/x",
+                "gemma-2-2b",
+                "blocks.0.hook_mlp_out",
+            ),
+            (
+                "gemma-scope-2b-pt-transcoders/layer_5/width_16k/x",
+                "gemma-2-2b",
+                "blocks.5.ln2.hook_normalized",
+            ),
+            (
+                "gemma-scope-2b-pt-res/embedding/width_4k/average_l0_6",
+                "gemma-2-2b",
+                "hook_embed",
+            ),
         ] {
             let named = Named::of(&place::parts(Path::new(path)));
             assert_eq!(named.model.as_deref(), Some(model), "{path}");

@@ -23,7 +23,11 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let cfg = if found.folder.join("config.json").is_file() {
         let path = place::within(&found.folder, "config.json")?;
         let cfg = place::json(&path)?;
-        if let Some(other) = cfg.get("architecture").and_then(Value::as_str).filter(|of| *of != "jump_relu") {
+        if let Some(other) = cfg
+            .get("architecture")
+            .and_then(Value::as_str)
+            .filter(|of| *of != "jump_relu")
+        {
             let other: String = other.chars().take(40).collect();
             return Err(Error::Unsupported {
                 what: format!("`architecture` {other} ({})", path.display()),
@@ -52,14 +56,25 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             None
         };
         parts.transcoder = Some(Transcoder {
-            hook_out: named.layer.map(|layer| HookPoint::block(layer, Site::MlpOut)),
+            hook_out: named
+                .layer
+                .map(|layer| HookPoint::block(layer, Site::MlpOut)),
             w_skip,
         });
     }
     tensors.note_unused(&[], &mut notes);
-    let hook = named.layer.zip(named.site).map(|(layer, site)| HookPoint::block(layer, site));
+    let hook = named
+        .layer
+        .zip(named.site)
+        .map(|(layer, site)| HookPoint::block(layer, site));
     parts::note_model(named.model.as_deref(), &mut notes);
-    let mut provenance = parts::provenance(Format::GemmaScope2, hook, named.model.as_deref(), cfg, &mut notes);
+    let mut provenance = parts::provenance(
+        Format::GemmaScope2,
+        hook,
+        named.model.as_deref(),
+        cfg,
+        &mut notes,
+    );
     provenance.prepend_bos = named.model.is_some().then_some(true);
     let sae = parts.built(found.name(), provenance, &mut notes)?;
     Ok((sae, notes))
@@ -107,7 +122,9 @@ impl Named {
             behind.split('.').next()?.parse().ok()
         });
         let model = text("model_name").map(str::to_owned).or_else(|| {
-            let (_, name) = parts.iter().find_map(|part| part.split_once("gemma-scope-2-"))?;
+            let (_, name) = parts
+                .iter()
+                .find_map(|part| part.split_once("gemma-scope-2-"))?;
             Some(format!("gemma-3-{name}"))
         });
         let (site, transcoder) = by_cfg.or(by_path).unzip();
@@ -134,11 +151,32 @@ mod tests {
         let parts = place::parts(Path::new(path));
         let named = Named::of(&parts, &Map::new());
         let want = (Some("gemma-3-1b-pt"), Some(Site::ResidPost), Some(7), false);
-        assert_eq!((named.model.as_deref(), named.site, named.layer, named.transcoder), want);
+        assert_eq!(
+            (
+                named.model.as_deref(),
+                named.site,
+                named.layer,
+                named.transcoder
+            ),
+            want
+        );
         let cfg = json!({"model_name": "google/gemma-3-4b-it", "hf_hook_point_in": "model.layers.3.pre_feedforward_layernorm.output",
             "hf_hook_point_out": "model.layers.3.post_feedforward_layernorm.output"});
         let named = Named::of(&parts, cfg.as_object().unwrap());
-        let want = (Some("google/gemma-3-4b-it"), Some(Site::MlpIn), Some(3), true);
-        assert_eq!((named.model.as_deref(), named.site, named.layer, named.transcoder), want);
+        let want = (
+            Some("google/gemma-3-4b-it"),
+            Some(Site::MlpIn),
+            Some(3),
+            true,
+        );
+        assert_eq!(
+            (
+                named.model.as_deref(),
+                named.site,
+                named.layer,
+                named.transcoder
+            ),
+            want
+        );
     }
 }

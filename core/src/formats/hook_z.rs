@@ -22,7 +22,11 @@ pub(super) fn cfg_of(file: &str) -> String {
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
-    let name = found.weights.file_name().unwrap_or_default().to_string_lossy();
+    let name = found
+        .weights
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     let path = place::within(&found.folder, &cfg_of(&name))?;
     let cfg = place::json(&path)?;
     let file = WeightFile::open(&found.weights)?;

@@ -14,7 +14,11 @@ use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Sae, Selection};
 
 pub(super) fn read_goodfire(found: &Found) -> Result<(Sae, Notes)> {
-    read(found, Format::Goodfire, ("encoder_linear", "decoder_linear"))
+    read(
+        found,
+        Format::Goodfire,
+        ("encoder_linear", "decoder_linear"),
+    )
 }
 
 pub(super) fn read_deepseek(found: &Found) -> Result<(Sae, Notes)> {

@@ -24,7 +24,10 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let file = WeightFile::open(&found.weights)?;
     let tensors = file.tensors()?;
     let number = |key: &str| {
-        let found = cfg.get(key).and_then(Value::as_f64).filter(|n| n.is_finite());
+        let found = cfg
+            .get(key)
+            .and_then(Value::as_f64)
+            .filter(|n| n.is_finite());
         found.ok_or_else(|| {
             let what = format!("`{key}` is no number, download the dictionary again");
             Error::input(what, &path)
@@ -36,14 +39,23 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     place::agrees(&cfg, "d_model", d, &path)?;
     place::agrees(&cfg, "d_sae", f, &path)?;
     tensors.note_unused(&[], &mut notes);
-    let hook = |key: &str| cfg.get(key).and_then(Value::as_str)?.parse::<HookPoint>().ok();
+    let hook = |key: &str| {
+        cfg.get(key)
+            .and_then(Value::as_str)?
+            .parse::<HookPoint>()
+            .ok()
+    };
     let (reads, writes) = (hook("hook_point_in"), hook("hook_point_out"));
     let scale = |end: &str, width: usize| {
-        let norm = cfg.get("dataset_average_activation_norm").and_then(|norm| norm.get(end)?.as_f64());
+        let norm = cfg
+            .get("dataset_average_activation_norm")
+            .and_then(|norm| norm.get(end)?.as_f64());
         norm.filter(|norm| norm.is_finite() && *norm > 0.0)
             .map(|norm| ((width as f64).sqrt() / norm) as f32)
     };
-    let transcodes = cfg.get("hook_point_out").is_some_and(|out| Some(out) != cfg.get("hook_point_in"));
+    let transcodes = cfg
+        .get("hook_point_out")
+        .is_some_and(|out| Some(out) != cfg.get("hook_point_in"));
     match scale("in", d) {
         Some(s) => {
             parts.scale_input(s);
@@ -83,7 +95,10 @@ pub(super) fn read_r1(found: &Found) -> Result<(Sae, Notes)> {
     if let Some(times) = place::count(&cfg, "expansion_factor", &path)?
         && times.checked_mul(parts.w_enc.columns()) != Some(parts.features())
     {
-        let what = format!("`expansion_factor` {times} does not fit {} features, one of the two is of another dictionary", parts.features());
+        let what = format!(
+            "`expansion_factor` {times} does not fit {} features, one of the two is of another dictionary",
+            parts.features()
+        );
         return Err(Error::input(what, path));
     }
     tensors.note_unused(&[], &mut notes);

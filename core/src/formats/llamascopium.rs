@@ -24,9 +24,11 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let path = place::within(&found.folder, "config.json")?;
     let cfg = place::json(&path)?;
-    let refused = |what: String| Error::Unsupported {
+    let refused = |what: String| {
+        Error::Unsupported {
         what: format!("{what} ({})", path.display()),
         remedy: "this version reads Llamascopium's sae and transcoder with relu, jumprelu or topk whose norms are fixed".to_owned(),
+    }
     };
     let text = |key: &str| cfg.get(key).and_then(Value::as_str);
     if let Some(kind) = text("sae_type").filter(|kind| !["sae", "transcoder"].contains(kind)) {
@@ -50,16 +52,27 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         w_enc: tensors.transposed("W_E", [d, f])?,
         b_enc: tensors.vector("b_E", f)?,
         w_dec: tensors.matrix("W_D", [f, o])?,
-        b_dec: if bias { tensors.vector("b_D", o)? } else { vec![0.0; o] },
+        b_dec: if bias {
+            tensors.vector("b_D", o)?
+        } else {
+            vec![0.0; o]
+        },
         selection: match act.as_str() {
             "relu" => Selection::Relu,
             "jumprelu" => Selection::JumpRelu {
-                thresholds: tensors.vector(LOG_THRESHOLD, f)?.iter().map(|log| log.exp()).collect(),
+                thresholds: tensors
+                    .vector(LOG_THRESHOLD, f)?
+                    .iter()
+                    .map(|log| log.exp())
+                    .collect(),
             },
             "topk" => {
                 let k = place::count(&cfg, "top_k", &path)?.filter(|k| *k <= f);
-                let what = format!("`top_k` is missing or beyond {f} features, save the dictionary again");
-                Selection::TopK { k: k.ok_or_else(|| Error::input(what, &path))? }
+                let what =
+                    format!("`top_k` is missing or beyond {f} features, save the dictionary again");
+                Selection::TopK {
+                    k: k.ok_or_else(|| Error::input(what, &path))?,
+                }
             }
             other => return Err(refused(format!("`act_fn` {}", short(other)))),
         },
@@ -84,7 +97,13 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     tensors.note_unused(&[LOG_THRESHOLD], &mut notes);
     let model = text("model_name").map(str::to_owned);
     parts::note_model(model.as_deref(), &mut notes);
-    let provenance = parts::provenance(Format::Llamascopium, reads, model.as_deref(), cfg, &mut notes);
+    let provenance = parts::provenance(
+        Format::Llamascopium,
+        reads,
+        model.as_deref(),
+        cfg,
+        &mut notes,
+    );
     let sae = parts.built(found.name(), provenance, &mut notes)?;
     Ok((sae, notes))
 }

@@ -1,6 +1,7 @@
 //! SAEs in and out of files. The only place that knows other libraries' names and orientation; a library is one file here, whose head says what is read.
 
 mod circuit_tracer;
+mod claims;
 mod detect;
 mod dictionary_learning;
 mod gemma_scope;
@@ -19,15 +20,20 @@ mod sparsify;
 #[cfg(test)]
 mod tests;
 mod weights;
+mod write;
 
 use std::path::Path;
 
-pub use self::on_hub::fetch;
-
 use self::detect::Found;
+use self::weights::WeightFile;
 use crate::error::{Error, Notes, Result};
 use crate::models::{Model, Processing};
-use crate::sae::{Provenance, Sae};
+use crate::sae::{Provenance, Sae, Whitening};
+use crate::tensor_file::Float;
+
+pub use self::claims::{Claim, Claimed, claims};
+pub use self::on_hub::fetch;
+pub use self::write::{Target, write};
 
 /// The library or the publisher whose files a dictionary's are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +108,23 @@ impl Format {
         }
     }
 
+    /// Whose outputs are reproduced to what tolerance: what `tests/golden` compares, in one phrase.
+    pub const fn reproduced(self) -> &'static str {
+        match self {
+            Self::SaeLens => {
+                "those of sae-lens 6.54.12 within 1e-5 of the largest entry (standard, topk, abstopk, jumprelu, gated, transcoders)"
+            }
+            Self::Sparsify => "those of sparsify 1.3.3 within 1e-5 of the largest entry (topk)",
+            Self::DictionaryLearning => {
+                "those of dictionary_learning 0.1.0 within 1e-5 of the largest entry (AutoEncoder, AutoEncoderTopK)"
+            }
+            Self::OpenAi | Self::GemmaScope => {
+                "those of its published formulas within 1e-5 of the largest entry"
+            }
+            _ => "read as its library's sources have it, compared with no file that it wrote",
+        }
+    }
+
     /// Whose files lie at `path`, a folder or a file; an error that says what there is instead.
     pub fn of(path: &Path) -> Result<Self> {
         there(path)?;
@@ -117,6 +140,15 @@ pub enum Precision {
     F32,
     /// 2 bytes an entry.
     F16,
+}
+
+impl Precision {
+    pub(crate) const fn float(self) -> Float {
+        match self {
+            Self::F32 => Float::F32,
+            Self::F16 => Float::F16,
+        }
+    }
 }
 
 /// Reads the dictionary at `path`, a folder or a file of any [`Format`]; the notes say what was decided. Weights stored in 16 bits are widened to f32. Memory:
@@ -196,4 +228,16 @@ fn folder_name(folder: &Path) -> String {
     let folder = whole.as_deref().unwrap_or(folder);
     let name = folder.file_name().unwrap_or(folder.as_os_str());
     name.to_string_lossy().into_owned()
+}
+
+/// A whitening as SAELens keeps it beside a training checkpoint (`activation_whitening.safetensors`): `mean [d]`, `matrix [d, d]`, `inverse_matrix [d, d]`.
+pub fn whitening(path: &Path) -> Result<Whitening> {
+    let file = WeightFile::open(path)?;
+    let tensors = file.tensors()?;
+    let [d, _] = tensors.sizes("matrix")?;
+    Ok(Whitening {
+        mean: tensors.vector("mean", d)?,
+        matrix: tensors.matrix("matrix", [d, d])?,
+        inverse: tensors.matrix("inverse_matrix", [d, d])?,
+    })
 }

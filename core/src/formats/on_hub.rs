@@ -50,13 +50,18 @@ fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
         None => (String::new(), weights.as_str()),
     };
     // One folder above may lie what a checkpoint's run or all layers have in common.
-    let above = folder.strip_suffix('/').map(|folder| match folder.rsplit_once('/') {
-        Some((above, _)) => format!("{above}/"),
-        None => String::new(),
-    });
-    let mut all: Vec<String> = BESIDE.iter().map(|beside| format!("{folder}{beside}")).collect();
+    let above = folder
+        .strip_suffix('/')
+        .map(|folder| match folder.rsplit_once('/') {
+            Some((above, _)) => format!("{above}/"),
+            None => String::new(),
+        });
+    let mut all: Vec<String> = BESIDE
+        .iter()
+        .map(|beside| format!("{folder}{beside}"))
+        .collect();
     all.push(format!("{folder}{}", hook_z::cfg_of(file)));
-    for above in above {
+    if let Some(above) = above {
         all.extend(["config.json", "hyperparams.json"].map(|beside| format!("{above}{beside}")));
     }
     all.retain(|file| has(file));
@@ -71,7 +76,11 @@ fn in_folder(name: &Name, path: &str, files: &[String]) -> Result<String> {
     } else {
         format!("{path}/")
     };
-    let has = |file: &str| files.iter().any(|listed| *listed == format!("{before}{file}"));
+    let has = |file: &str| {
+        files
+            .iter()
+            .any(|listed| *listed == format!("{before}{file}"))
+    };
     if has("checkpoints/final.safetensors") {
         return Ok(format!("{before}checkpoints/final.safetensors"));
     }
@@ -126,26 +135,81 @@ mod tests {
 
     #[test]
     fn only_the_files_of_the_dictionary_are_wanted() {
-        let scope = ["README.md", "layer_1/width_16k/average_l0_9/params.npz", "layer_2/width_16k/average_l0_8/params.npz"];
-        check("g/scope:layer_2/width_16k/average_l0_8", &scope, &[scope[2]]);
-        check("g/scope:layer_2/width_16k/average_l0_8/params.npz", &scope, &[scope[2]]);
-        let sparsify = ["config.json", "layers.1/cfg.json", "layers.1/sae.safetensors", "layers.2/cfg.json", "layers.2/sae.safetensors"];
-        check("e/sae:layers.2", &sparsify, &["layers.2/cfg.json", "config.json", "layers.2/sae.safetensors"]);
-        let run = ["r/trainer_0/config.json", "r/trainer_0/ae.pt", "r/trainer_0/checkpoints/ae_9.pt"];
-        check("e/sae:r/trainer_0", &run, &["r/trainer_0/config.json", "r/trainer_0/ae.pt"]);
-        check("e/sae:r/trainer_0/checkpoints/ae_9.pt", &run, &["r/trainer_0/config.json", "r/trainer_0/checkpoints/ae_9.pt"]);
-        let llama = ["L1/hyperparams.json", "L1/checkpoints/final.safetensors", "L2/hyperparams.json"];
-        check("f/llama:L1", &llama, &["L1/hyperparams.json", "L1/checkpoints/final.safetensors"]);
+        let scope = [
+            "README.md",
+            "layer_1/width_16k/average_l0_9/params.npz",
+            "layer_2/width_16k/average_l0_8/params.npz",
+        ];
+        check(
+            "g/scope:layer_2/width_16k/average_l0_8",
+            &scope,
+            &[scope[2]],
+        );
+        check(
+            "g/scope:layer_2/width_16k/average_l0_8/params.npz",
+            &scope,
+            &[scope[2]],
+        );
+        let sparsify = [
+            "config.json",
+            "layers.1/cfg.json",
+            "layers.1/sae.safetensors",
+            "layers.2/cfg.json",
+            "layers.2/sae.safetensors",
+        ];
+        check(
+            "e/sae:layers.2",
+            &sparsify,
+            &[
+                "layers.2/cfg.json",
+                "config.json",
+                "layers.2/sae.safetensors",
+            ],
+        );
+        let run = [
+            "r/trainer_0/config.json",
+            "r/trainer_0/ae.pt",
+            "r/trainer_0/checkpoints/ae_9.pt",
+        ];
+        check(
+            "e/sae:r/trainer_0",
+            &run,
+            &["r/trainer_0/config.json", "r/trainer_0/ae.pt"],
+        );
+        check(
+            "e/sae:r/trainer_0/checkpoints/ae_9.pt",
+            &run,
+            &["r/trainer_0/config.json", "r/trainer_0/checkpoints/ae_9.pt"],
+        );
+        let llama = [
+            "L1/hyperparams.json",
+            "L1/checkpoints/final.safetensors",
+            "L2/hyperparams.json",
+        ];
+        check(
+            "f/llama:L1",
+            &llama,
+            &["L1/hyperparams.json", "L1/checkpoints/final.safetensors"],
+        );
         let z = ["a_L0.pt", "a_L0_cfg.json", "a_L1.pt", "a_L1_cfg.json"];
         check("c/attn:a_L1.pt", &z, &["a_L1_cfg.json", "a_L1.pt"]);
         let layers = ["config.yaml", "layer_0.safetensors", "layer_1.safetensors"];
-        check("m/transcoders:layer_1.safetensors", &layers, &["config.yaml", "layer_1.safetensors"]);
+        check(
+            "m/transcoders:layer_1.safetensors",
+            &layers,
+            &["config.yaml", "layer_1.safetensors"],
+        );
         let files: Vec<String> = layers.iter().map(|file| (*file).to_owned()).collect();
         for (name, want) in [
-            ("m/transcoders", "means 2 dictionaries, name one as m/transcoders:layer_0.safetensors"),
+            (
+                "m/transcoders",
+                "means 2 dictionaries, name one as m/transcoders:layer_0.safetensors",
+            ),
             ("m/transcoders:layer_7.safetensors", "no dictionary there"),
         ] {
-            let said = wanted(&Name::of_dictionary(name).unwrap(), &files).unwrap_err().to_string();
+            let said = wanted(&Name::of_dictionary(name).unwrap(), &files)
+                .unwrap_err()
+                .to_string();
             assert!(said.contains(want) && said.ends_with(name), "{said}");
         }
     }

@@ -25,7 +25,9 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     // Only TopK files were trained on normalised tokens (`model.py`).
     let input_norm = match selection {
         Selection::TopK { .. } => {
-            notes.add("It brings each token to mean 0 and variance 1 first and undoes that in its output");
+            notes.add(
+                "It brings each token to mean 0 and variance 1 first and undoes that in its output",
+            );
             InputNorm::Layer
         }
         _ => InputNorm::None,
@@ -40,12 +42,21 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         subtracts: true,
         transcoder: None,
     };
-    let statistics = ["stats_last_nonzero", "latents_activation_frequency", "latents_mean_square"];
+    let statistics = [
+        "stats_last_nonzero",
+        "latents_activation_frequency",
+        "latents_mean_square",
+    ];
     tensors.note_unused(&statistics, &mut notes);
     notes.add("It was trained on a model whose writing weights are not centred (--process none leaves them so)");
     let hook = hook(&place::parts(&found.weights));
-    let provenance =
-        parts::provenance(Format::OpenAi, hook, Some("gpt2-small"), Map::new(), &mut notes);
+    let provenance = parts::provenance(
+        Format::OpenAi,
+        hook,
+        Some("gpt2-small"),
+        Map::new(),
+        &mut notes,
+    );
     let sae = parts.built(found.name(), provenance, &mut notes)?;
     Ok((sae, notes))
 }
@@ -66,14 +77,22 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
                     remedy: "this version reads TopK followed by ReLU".to_owned(),
                 });
             }
-            let k = of("k").and_then(Value::as_u64).and_then(|k| usize::try_from(k).ok());
+            let k = of("k")
+                .and_then(Value::as_u64)
+                .and_then(|k| usize::try_from(k).ok());
             let k = k.filter(|k| (1..=f).contains(k));
-            let k = k.ok_or_else(|| wrong(format!("its `k` is no number of its {f} features, download it again")))?;
+            let k = k.ok_or_else(|| {
+                wrong(format!(
+                    "its `k` is no number of its {f} features, download it again"
+                ))
+            })?;
             Ok(Selection::TopK { k })
         }
         other => {
             let other: String = other.unwrap_or("nothing").chars().take(40).collect();
-            Err(wrong(format!("its `activation` is {other} and neither TopK nor ReLU, download it again")))
+            Err(wrong(format!(
+                "its `activation` is {other} and neither TopK nor ReLU, download it again"
+            )))
         }
     }
 }
@@ -105,8 +124,14 @@ mod tests {
     #[test]
     fn a_path_names_site_and_layer() {
         for (path, want) in [
-            ("resid_post_mlp_v5_32k/autoencoders/5.pt", Some("blocks.5.hook_resid_post")),
-            ("gpt2-small/resid_delta_attn_v5_128k/autoencoders/11.pt", Some("blocks.11.hook_attn_out")),
+            (
+                "resid_post_mlp_v5_32k/autoencoders/5.pt",
+                Some("blocks.5.hook_resid_post"),
+            ),
+            (
+                "gpt2-small/resid_delta_attn_v5_128k/autoencoders/11.pt",
+                Some("blocks.11.hook_attn_out"),
+            ),
             ("mlp_post_act/1.pt", Some("blocks.1.mlp.hook_post")),
             ("downloads/1.pt", None),
         ] {

@@ -46,7 +46,11 @@ impl Parts {
     pub(super) fn norms(&self) -> Vec<f32> {
         let norm = |row: &[f32]| {
             let squares: f64 = row.iter().map(|w| f64::from(*w) * f64::from(*w)).sum();
-            if squares > 0.0 { squares.sqrt() as f32 } else { 1.0 }
+            if squares > 0.0 {
+                squares.sqrt() as f32
+            } else {
+                1.0
+            }
         };
         self.w_dec.iter_rows().map(norm).collect()
     }
@@ -65,11 +69,15 @@ impl Parts {
         }
     }
 
-    /// The dictionary, named after what was opened; a bias that is not subtracted goes into those of the encoder.
-    pub(super) fn built(mut self, name: String, provenance: Provenance, notes: &mut Notes) -> Result<Sae> {
-        if self.transcoder.is_none() && !self.subtracts && self.b_dec.iter().any(|b| *b != 0.0) {
-            fold_b_dec(&self.w_enc, &self.b_dec, &mut self.b_enc, &mut self.selection);
-            notes.add("It does not subtract b_dec from its input: w_enc · b_dec is added to the encoder's bias, which computes the same");
+    /// The dictionary, named after what was opened.
+    pub(super) fn built(
+        self,
+        name: String,
+        provenance: Provenance,
+        notes: &mut Notes,
+    ) -> Result<Sae> {
+        if self.transcoder.is_none() && !self.subtracts {
+            notes.add("b_dec is added to what is decoded and not subtracted from what is read");
         }
         self.selection.check(self.features())?;
         let sae = Sae {
@@ -78,6 +86,7 @@ impl Parts {
             b_enc: self.b_enc,
             w_dec: self.w_dec,
             b_dec: self.b_dec,
+            apply_b_dec_to_input: self.subtracts && self.transcoder.is_none(),
             input_norm: self.input_norm,
             selection: self.selection,
             transcoder: self.transcoder,
@@ -88,28 +97,6 @@ impl Parts {
             sae.centred(&Matrix::zeros(0, sae.width()))?;
         }
         Ok(sae)
-    }
-}
-
-/// Makes `x · w_encᵀ + b_enc` and `(x − b_dec) · w_encᵀ + b_enc'` equal.
-pub(super) fn fold_b_dec(
-    w_enc: &Matrix,
-    b_dec: &[f32],
-    b_enc: &mut [f32],
-    selection: &mut Selection,
-) {
-    let through = |row: &[f32]| -> f64 {
-        let products = row.iter().zip(b_dec);
-        products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum()
-    };
-    let through: Vec<f64> = w_enc.iter_rows().map(through).collect();
-    for (bias, through) in b_enc.iter_mut().zip(&through) {
-        *bias = (f64::from(*bias) + through) as f32;
-    }
-    if let Selection::Gated { b_mag, r_mag } = selection {
-        for ((bias, grown), through) in b_mag.iter_mut().zip(r_mag).zip(&through) {
-            *bias = (f64::from(*bias) + f64::from(grown.exp()) * through) as f32;
-        }
     }
 }
 

@@ -49,7 +49,9 @@ fn cached(path: &Path) -> Option<&Path> {
 /// A configuration as text.
 pub(super) fn text(path: &Path) -> Result<String> {
     regular(path)?;
-    let length = std::fs::metadata(path).map_err(|e| Error::io("opening the file", path, e))?.len();
+    let length = std::fs::metadata(path)
+        .map_err(|e| Error::io("opening the file", path, e))?
+        .len();
     if length > LONGEST {
         let what = format!("is {length} bytes long, no configuration is: give the right file");
         return Err(Error::input(what, path));
@@ -80,10 +82,14 @@ pub(super) fn count(cfg: &Map<String, Value>, key: &str, path: &Path) -> Result<
     };
     let count = value.as_u64().or_else(|| {
         // A whole number may be written as 32.0.
-        let float = value.as_f64().filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n));
+        let float = value
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n));
         float.map(|n| n as u64)
     });
-    let count = count.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    let count = count
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|n| *n > 0);
     count.map(Some).ok_or_else(|| {
         let what = format!("`{key}` is no positive whole number, save the dictionary again");
         Error::input(what, path)
@@ -156,9 +162,14 @@ pub(super) fn number_behind(parts: &[String], before: &[&str]) -> Option<usize> 
             let mut found = lower.match_indices(before);
             found.find_map(|(at, _)| {
                 // `l5` of `model5` is no layer.
-                let starts = lower[..at].chars().next_back().is_none_or(|c| !c.is_ascii_alphanumeric());
+                let starts = lower[..at]
+                    .chars()
+                    .next_back()
+                    .is_none_or(|c| !c.is_ascii_alphanumeric());
                 let rest = &lower[at + before.len()..];
-                let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+                let digits = rest
+                    .find(|c: char| !c.is_ascii_digit())
+                    .unwrap_or(rest.len());
                 rest[..digits].parse().ok().filter(|_| starts)
             })
         })

@@ -44,7 +44,9 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     tensors.note_unused(&[], &mut notes);
     let layer = place::number_behind(&path, &["layer"]);
     let hook = layer.map(|layer| HookPoint::block(layer, Site::ResidPost));
-    notes.add(format!("{k} active features are taken from the name of its folder"));
+    notes.add(format!(
+        "{k} active features are taken from the name of its folder"
+    ));
     let provenance = parts::provenance(
         Format::QwenScope,
         hook,
@@ -90,7 +92,9 @@ mod tests {
 
     #[test]
     fn the_repository_names_model_width_and_k() {
-        let parts = place::parts(Path::new("Qwen/SAE-Res-Qwen3-8B-Base-W64K-L0_50/layer3.sae.pt"));
+        let parts = place::parts(Path::new(
+            "Qwen/SAE-Res-Qwen3-8B-Base-W64K-L0_50/layer3.sae.pt",
+        ));
         let named = Named::of(&parts);
         let want = (Some("Qwen3-8B-Base"), Some(65536), Some(50));
         assert_eq!((named.model.as_deref(), named.features, named.k), want);

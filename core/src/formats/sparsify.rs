@@ -52,7 +52,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     }
     let selection = selection(&cfg, f, &cfg_path)?;
     let skip = tensors.has("W_skip") || on("skip_connection");
-    let transcodes = on("transcode") || skip;
+    let transcode = on("transcode");
     let w_skip = if skip {
         Some(tensors.matrix("W_skip", [o, d])?)
     } else {
@@ -65,45 +65,61 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         b_dec: tensors.vector("b_dec", o)?,
         selection,
         input_norm: InputNorm::None,
-        subtracts: !on("transcode"),
+        subtracts: !transcode,
         transcoder: None,
     };
     tensors.note_unused(&[], &mut notes);
     let named = Named::of(&found.folder);
-    if transcodes {
-        if parts.subtracts {
-            subtract(&mut parts, d, &found.weights)?;
-            notes.add("Its skip connection makes it a transcoder here, which subtracts nothing: w_enc · b_dec is taken from the encoder's bias");
-        }
-        parts.transcoder = Some(Transcoder {
-            hook_out: named.hook,
-            w_skip,
-        });
-        if on("transcode") {
-            notes.add("It reads what goes into the module of its name and writes what comes out of it");
-        }
+    let mut parted = (transcode || skip).then_some(Transcoder {
+        hook_out: named.hook,
+        w_skip,
+    });
+    if transcode {
+        parts.transcoder = parted.take();
+        notes.add("It reads what goes into the module of its name and writes what comes out of it");
     }
     if on("multi_topk") {
-        notes.add("It was trained with the loss at 4 k too (multi_topk), which changes nothing in use");
+        notes.add(
+            "It was trained with the loss at 4 k too (multi_topk), which changes nothing in use",
+        );
     }
-    let hook = if on("transcode") { named.input } else { named.hook };
+    let hook = if transcode { named.input } else { named.hook };
     parts::note_model(named.model.as_deref(), &mut notes);
-    let provenance = parts::provenance(Format::Sparsify, hook, named.model.as_deref(), cfg, &mut notes);
-    let sae = parts.built(found.name(), provenance, &mut notes)?;
+    let provenance = parts::provenance(
+        Format::Sparsify,
+        hook,
+        named.model.as_deref(),
+        cfg,
+        &mut notes,
+    );
+    let mut sae = parts.built(found.name(), provenance, &mut notes)?;
+    if skip && !transcode {
+        sae.subtract_b_dec(false);
+        notes.add("Its skip connection makes it a transcoder here, which subtracts nothing: w_enc · b_dec is taken from the encoder's bias");
+        sae.transcoder = parted;
+    }
     Ok((sae, notes))
 }
 
 fn selection(cfg: &Map<String, Value>, f: usize, path: &Path) -> Result<Selection> {
     let k = place::count(cfg, "k", path)?.unwrap_or(32);
     if k > f {
-        let what = format!("`k` is {k} but there are only {f} latents, one of the two is of another dictionary");
+        let what = format!(
+            "`k` is {k} but there are only {f} latents, one of the two is of another dictionary"
+        );
         return Err(Error::input(what, path));
     }
-    match cfg.get("activation").and_then(Value::as_str).unwrap_or("topk") {
+    match cfg
+        .get("activation")
+        .and_then(Value::as_str)
+        .unwrap_or("topk")
+    {
         "topk" => Ok(Selection::TopK { k }),
         "groupmax" if f.is_multiple_of(k) => Ok(Selection::GroupMax { k }),
         "groupmax" => {
-            let what = format!("`k` {k} does not divide {f} latents into groups, save the dictionary again");
+            let what = format!(
+                "`k` {k} does not divide {f} latents into groups, save the dictionary again"
+            );
             Err(Error::input(what, path))
         }
         other => {
@@ -114,20 +130,6 @@ fn selection(cfg: &Map<String, Value>, f: usize, path: &Path) -> Result<Selectio
             })
         }
     }
-}
-
-/// Takes `w_enc · b_dec` from the encoder's bias, for a dictionary that subtracts `b_dec` but is to be one that does not.
-fn subtract(parts: &mut Parts, d: usize, path: &Path) -> Result<()> {
-    if parts.b_dec.len() != d {
-        let what = format!(
-            "`b_dec` has {} entries and is subtracted from an input of {d}, save the dictionary again",
-            parts.b_dec.len()
-        );
-        return Err(Error::input(what, path));
-    }
-    let negative: Vec<f32> = parts.b_dec.iter().map(|b| -b).collect();
-    parts::fold_b_dec(&parts.w_enc, &negative, &mut parts.b_enc, &mut parts.selection);
-    Ok(())
 }
 
 /// What a folder's name and the folders above tell.

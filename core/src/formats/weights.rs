@@ -57,7 +57,9 @@ impl WeightFile {
         // A header's length stands before its brace, and a pickle before 1.6 begins with a byte that a length may begin with too.
         let safetensors = named("safetensors") || (!archive && bytes.get(8) == Some(&b'{'));
         if safetensors {
-            tensors.take_safetensors(bytes).map_err(wrong("safetensors file"))?;
+            tensors
+                .take_safetensors(bytes)
+                .map_err(wrong("safetensors file"))?;
             return Ok(tensors);
         }
         let is_npz = archive
@@ -68,7 +70,9 @@ impl WeightFile {
         if is_npz || named("npz") {
             tensors.arrays = npz::read(bytes).map_err(wrong("npz archive"))?;
         } else {
-            tensors.take_checkpoint(bytes).map_err(wrong("checkpoint"))?;
+            tensors
+                .take_checkpoint(bytes)
+                .map_err(wrong("checkpoint"))?;
         }
         Ok(tensors)
     }
@@ -122,7 +126,10 @@ impl<'a> Tensors<'a> {
         let is_tensor = |value: &&Value| checkpoint.tensor(**value).is_some();
         let nested = NESTED.iter().find_map(|name| {
             let entries = checkpoint.entries(*root.get(name)?).ok()?;
-            entries.values().any(|value| is_tensor(&value)).then_some(entries)
+            entries
+                .values()
+                .any(|value| is_tensor(&value))
+                .then_some(entries)
         });
         for (name, value) in nested.as_ref().unwrap_or(&root) {
             if let Some(array) = checkpoint.tensor(*value) {
@@ -134,7 +141,8 @@ impl<'a> Tensors<'a> {
         for (name, value) in &root {
             // The numbers of an optimiser are of no use here, and there are many.
             if *name != "optimizer" && (nested.is_some() || !is_tensor(&value)) {
-                self.plain.insert((*name).to_owned(), checkpoint.plain(*value));
+                self.plain
+                    .insert((*name).to_owned(), checkpoint.plain(*value));
             }
         }
         Ok(())
@@ -213,7 +221,9 @@ impl<'a> Tensors<'a> {
     /// A vector of `length`; of one row or column too.
     pub(super) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>> {
         let array = match self.array(name)?.shape() {
-            shape @ ([1, _] | [_, 1]) if shape.iter().product::<usize>() == length => self.array(name)?,
+            shape @ ([1, _] | [_, 1]) if shape.iter().product::<usize>() == length => {
+                self.array(name)?
+            }
             _ => self.shaped(name, &[length])?,
         };
         let values = array
@@ -244,7 +254,9 @@ impl<'a> Tensors<'a> {
     /// The number of a tensor that has one entry.
     pub(super) fn scalar(&self, name: &str) -> Result<f64> {
         let number = self.array(name)?.scalar();
-        number.filter(|n| n.is_finite()).ok_or_else(|| self.wrong(name, "is not one number"))
+        number
+            .filter(|n| n.is_finite())
+            .ok_or_else(|| self.wrong(name, "is not one number"))
     }
 
     /// Adds a note on the tensors that nothing asked for.

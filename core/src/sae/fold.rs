@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::{InputNorm, Sae};
+use super::{InputNorm, Sae, Selection};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 
@@ -100,8 +100,12 @@ impl Sae {
             .zip(factors.par_iter())
             .with_min_len(64)
             .for_each(|(((w_enc, w_dec), b_enc), factor)| {
-                w_enc.iter_mut().for_each(|w| *w *= factor);
-                w_dec.iter_mut().for_each(|w| *w /= factor);
+                for w in w_enc {
+                    *w *= factor;
+                }
+                for w in w_dec {
+                    *w /= factor;
+                }
                 *b_enc *= factor;
             });
         // Thresholds and the magnitude's bias are pre-activations; a gate's growth is a ratio of two and comes second.
@@ -151,6 +155,12 @@ impl Sae {
     }
 
     fn no_norm(&self, what: &str) -> Result<()> {
+        if matches!(self.selection, Selection::MatchingPursuit(_)) {
+            return Err(Error::Unsupported {
+                what: format!("folding {what} into {}, which has no encoder,", self.name),
+                remedy: "matching pursuit reads by its decoder, leave the fold out".to_owned(),
+            });
+        }
         if self.input_norm == InputNorm::None {
             return Ok(());
         }
@@ -190,7 +200,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::sae::{Provenance, Selection};
+    use crate::sae::Provenance;
 
     const D: usize = 5;
     const F: usize = 12;
@@ -208,6 +218,7 @@ mod tests {
             b_enc: drawn(&mut rng, 1, F).into_values(),
             w_dec: drawn(&mut rng, F, D),
             b_dec: drawn(&mut rng, 1, D).into_values(),
+            apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             selection,
             transcoder: None,

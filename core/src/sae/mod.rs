@@ -290,6 +290,8 @@ pub struct Sae {
     pub w_dec: Matrix,
     /// `[d]`, likewise.
     pub b_dec: Vec<f32>,
+    /// Whether `b_dec` is subtracted from what is read; a transcoder's never is.
+    pub apply_b_dec_to_input: bool,
     /// What is done to each token before it is read.
     pub input_norm: InputNorm,
     /// Which entries survive.
@@ -309,6 +311,34 @@ impl Sae {
     /// Width of the activation that it reads, `d`.
     pub fn width(&self) -> usize {
         self.w_enc.columns()
+    }
+
+    /// Whether `b_dec` is subtracted from what is read.
+    fn subtracts(&self) -> bool {
+        self.apply_b_dec_to_input && self.transcoder.is_none()
+    }
+
+    /// Makes `b_dec` be subtracted from what is read, or not, and encoder biases larger by `w_enc · b_dec`, or smaller, which computes the same but for one
+    /// rounding of each bias.
+    pub fn subtract_b_dec(&mut self, subtracted: bool) {
+        if self.transcoder.is_some() || self.apply_b_dec_to_input == subtracted {
+            return;
+        }
+        self.apply_b_dec_to_input = subtracted;
+        let sign = if subtracted { 1.0 } else { -1.0 };
+        let through = |row: &[f32]| -> f64 {
+            let products = row.iter().zip(&self.b_dec);
+            products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum()
+        };
+        let through: Vec<f64> = self.w_enc.iter_rows().map(through).collect();
+        for (bias, through) in self.b_enc.iter_mut().zip(&through) {
+            *bias = (f64::from(*bias) + sign * through) as f32;
+        }
+        if let Selection::Gated { b_mag, r_mag } = &mut self.selection {
+            for ((bias, grown), through) in b_mag.iter_mut().zip(r_mag).zip(&through) {
+                *bias = (f64::from(*bias) + sign * f64::from(grown.exp()) * through) as f32;
+            }
+        }
     }
 
     /// The hook that it reads and reconstructs; an error that tells to name one, or that a transcoder does not reconstruct what it reads.
@@ -365,10 +395,10 @@ impl Sae {
     /// `w_enc[feature] · b_dec` and `b_enc[feature]`, in f64: the bias terms of the attribution identity.
     pub fn bias_terms(&self, feature: FeatureId) -> (f64, f64) {
         let weights = self.w_enc.row(feature.index());
-        let subtracted = if self.transcoder.is_some() {
-            &[]
-        } else {
+        let subtracted = if self.subtracts() {
             self.b_dec.as_slice()
+        } else {
+            &[]
         };
         let through = weights
             .iter()
@@ -391,6 +421,9 @@ impl Sae {
             .bind("b_dec", &self.b_dec, "d")?
             .bind("x", x, "n d")?;
         let mut centred = self.input_norm.apply(x).into_owned();
+        if !self.subtracts() {
+            return Ok(centred);
+        }
         centred
             .values_mut()
             .par_chunks_mut(self.width().max(1))
@@ -452,6 +485,7 @@ mod tests {
             w_dec: rows,
             b_dec: vec![1.0, 2.0],
             selection: Selection::TopK { k: 2 },
+            apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance::default(),

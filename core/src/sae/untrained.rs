@@ -49,7 +49,9 @@ pub(super) fn group_max(
             for entry in all.range(row) {
                 let (feature, act) = (all.features[entry], all.acts[entry]);
                 match (features.last_mut(), acts.last_mut()) {
-                    (Some(last), Some(most)) if *last as usize / group == feature as usize / group => {
+                    (Some(last), Some(most))
+                        if *last as usize / group == feature as usize / group =>
+                    {
                         if act > *most {
                             (*last, *most) = (feature, act);
                         }
@@ -105,20 +107,21 @@ pub(super) fn matching_pursuit(
     Ok(latents)
 }
 
-fn pursue(
-    x: &[f32],
-    (rows, bias): (&Matrix, &[f32]),
-    pursuit: Pursuit,
-) -> Result<Vec<(u32, f32)>> {
+fn pursue(x: &[f32], (rows, bias): (&Matrix, &[f32]), pursuit: Pursuit) -> Result<Vec<(u32, f32)>> {
     let mut rest = x.to_vec();
     let mut code: Vec<(u32, f32)> = Vec::new();
     for _ in 0..pursuit.max_iterations {
-        let products = rows.iter_rows().zip(bias).map(|(row, bias)| dot(row, &rest) + bias);
+        let products = rows
+            .iter_rows()
+            .zip(bias)
+            .map(|(row, bias)| dot(row, &rest) + bias);
         let mut best = (0, 0.0_f32);
         for (feature, product) in products.enumerate() {
             if !product.is_finite() {
                 let what = "a product of matching pursuit is not a finite number: look for NaN or infinity in the activations or the weights";
-                return Err(Error::Numeric { what: what.to_owned() });
+                return Err(Error::Numeric {
+                    what: what.to_owned(),
+                });
             }
             if product > best.1 {
                 best = (feature, product);
@@ -167,16 +170,26 @@ mod tests {
     /// Pre-activations `[f]` of one token, in f64.
     fn table(x: &[f32], w: &Matrix, b: &[f32]) -> Vec<f64> {
         let product = |row: &[f32]| -> f64 {
-            row.iter().zip(x).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum()
+            row.iter()
+                .zip(x)
+                .map(|(w, x)| f64::from(*w) * f64::from(*x))
+                .sum()
         };
-        w.iter_rows().zip(b).map(|(row, b)| product(row) + f64::from(*b)).collect()
+        w.iter_rows()
+            .zip(b)
+            .map(|(row, b)| product(row) + f64::from(*b))
+            .collect()
     }
 
     #[track_caller]
     fn check(got: &Latents, row: usize, want: &[(usize, f64)]) {
         let got: Vec<(usize, f32)> = got.row(row).map(|(f, act)| (f.index(), act)).collect();
         let features: Vec<usize> = got.iter().map(|(f, _)| *f).collect();
-        assert_eq!(features, want.iter().map(|(f, _)| *f).collect::<Vec<_>>(), "token {row}");
+        assert_eq!(
+            features,
+            want.iter().map(|(f, _)| *f).collect::<Vec<_>>(),
+            "token {row}"
+        );
         for ((_, got), (_, want)) in got.iter().zip(want) {
             assert!((f64::from(*got) - want).abs() < 1e-5, "{got} {want}");
         }
@@ -193,7 +206,9 @@ mod tests {
             let pre = table(x, &w, &b);
             let mut want = Vec::new();
             for group in 0..8 {
-                let of = (group * 3..group * 3 + 3).max_by(|a, b| pre[*a].total_cmp(&pre[*b])).unwrap();
+                let of = (group * 3..group * 3 + 3)
+                    .max_by(|a, b| pre[*a].total_cmp(&pre[*b]))
+                    .unwrap();
                 if pre[of] > 0.0 {
                     want.push((of, pre[of]));
                 } else {
@@ -216,7 +231,11 @@ mod tests {
             order.sort_by(|a, b| pre[*b].total_cmp(&pre[*a]));
             order.truncate(5);
             order.sort_unstable();
-            check(&got, row, &order.iter().map(|f| (*f, pre[*f])).collect::<Vec<_>>());
+            check(
+                &got,
+                row,
+                &order.iter().map(|f| (*f, pre[*f])).collect::<Vec<_>>(),
+            );
         }
         assert!(got.acts.iter().any(|act| *act < 0.0) && got.acts.iter().any(|act| *act > 0.0));
     }
@@ -249,10 +268,20 @@ mod tests {
                     break;
                 }
             }
-            let want: Vec<_> = acts.into_iter().enumerate().filter(|(_, act)| *act > 0.0).collect();
+            let want: Vec<_> = acts
+                .into_iter()
+                .enumerate()
+                .filter(|(_, act)| *act > 0.0)
+                .collect();
             check(&got, row, &want);
         }
-        let once = Pursuit { max_iterations: 1, ..pursuit };
-        assert_eq!(matching_pursuit(&x, (&w, &zeros), once).unwrap().acts.len(), 9);
+        let once = Pursuit {
+            max_iterations: 1,
+            ..pursuit
+        };
+        assert_eq!(
+            matching_pursuit(&x, (&w, &zeros), once).unwrap().acts.len(),
+            9
+        );
     }
 }

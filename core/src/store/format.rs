@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use half::{bf16, f16};
 use serde_json::{Map, Value, json};
 use twox_hash::XxHash3_64;
 
@@ -11,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::Processing;
 use crate::tensor_file::header::Header;
-use crate::tensor_file::{Float, widen};
+use crate::tensor_file::{Float, narrow, widen};
 
 /// Tensor of the token ids, `[b, t]`.
 pub(super) const TOKENS: &str = "tokens";
@@ -88,40 +87,7 @@ impl Dtype {
 
     /// Writes `values`; the first that it has no finite number for, if any.
     pub(crate) fn narrow(self, values: &[f32], into: &mut [u8]) -> Result<(), f32> {
-        let (pairs, _) = into.as_chunks_mut::<2>();
-        match self {
-            Self::F32 => {
-                let (fours, _) = into.as_chunks_mut::<4>();
-                for (to, from) in fours.iter_mut().zip(values) {
-                    *to = from.to_le_bytes();
-                }
-            }
-            Self::F16 => {
-                for (to, from) in pairs.iter_mut().zip(values) {
-                    *to = f16::from_f32(*from).to_le_bytes();
-                }
-            }
-            Self::Bf16 => {
-                for (to, from) in pairs.iter_mut().zip(values) {
-                    *to = bf16::from_f32(*from).to_le_bytes();
-                }
-            }
-        }
-        let largest = match self {
-            Self::F32 => f32::MAX,
-            Self::F16 => 65_519.0, // rounds down to 65,504
-            Self::Bf16 => bf16::MAX.to_f32(),
-        };
-        let beyond = |value: &&f32| {
-            value
-                .abs()
-                .partial_cmp(&largest)
-                .is_none_or(std::cmp::Ordering::is_gt)
-        };
-        values
-            .iter()
-            .find(beyond)
-            .map_or(Ok(()), |value| Err(*value))
+        narrow(values, self.float(), into)
     }
 }
 

@@ -147,9 +147,12 @@ impl<'a> Array<'a> {
         let (Some(many), Some(begin)) = (many, begin) else {
             return Err(wrong());
         };
-        let last = shape.iter().zip(&strides).try_fold(0_usize, |last, (n, stride)| {
-            last.checked_add(n.saturating_sub(1).checked_mul(*stride)?)
-        });
+        let last = shape
+            .iter()
+            .zip(&strides)
+            .try_fold(0_usize, |last, (n, stride)| {
+                last.checked_add(n.saturating_sub(1).checked_mul(*stride)?)
+            });
         let length = if many == 0 {
             Some(0)
         } else {

@@ -7,8 +7,10 @@ pub(crate) mod npz;
 #[cfg(test)]
 pub(crate) mod npz_tests;
 pub(crate) mod pickle;
+pub(crate) mod safe;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod torch_zip;
 mod values;
 mod zip;
 #[cfg(test)]
@@ -18,7 +20,7 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
-pub(crate) use self::values::{Float, widen, widened};
+pub(crate) use self::values::{Float, narrow, narrowed, widen, widened};
 pub(crate) use self::zip::Archive;
 use crate::error::{Error, Result};
 

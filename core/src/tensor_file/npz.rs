@@ -183,7 +183,10 @@ impl<'a> Words<'a> {
         let mut shape = Vec::new();
         while !self.take(')') {
             self.0 = self.0.trim_start();
-            let digits = self.0.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.0.len());
+            let digits = self
+                .0
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(self.0.len());
             let (number, rest) = self.0.split_at(digits);
             let number = number.parse().ok().ok_or("has an impossible shape")?;
             shape.push(number);

@@ -145,7 +145,11 @@ fn inflated(packed: &[u8], size: usize) -> Result<Vec<u8>, String> {
         Ok(read) if read == size => Ok(bytes),
         Ok(read) => Err(format!(
             "unpacks to {} bytes and not to {size}",
-            if read > size { "more".to_owned() } else { read.to_string() }
+            if read > size {
+                "more".to_owned()
+            } else {
+                read.to_string()
+            }
         )),
         Err(_damaged) => Err("cannot be unpacked, it is damaged".to_owned()),
     }
@@ -158,7 +162,9 @@ fn list(file: &[u8]) -> Result<(usize, usize, usize), String> {
         .len()
         .checked_sub(END)
         .and_then(|last| {
-            (least..=last).rev().find(|at| file[*at..].starts_with(b"PK\x05\x06"))
+            (least..=last)
+                .rev()
+                .find(|at| file[*at..].starts_with(b"PK\x05\x06"))
         })
         .ok_or("its end is missing, it is cut off")?;
     let record = &file[end..];
@@ -226,7 +232,8 @@ fn listed<'a>(file: &[u8], list: &'a [u8]) -> Result<(String, Entry, &'a [u8]), 
         other => return Err(wrong(format!("is packed by method {other}"))),
     };
     let claimed = [20, 24, 42].map(|at| u64::from(u32_at(list, at)));
-    let [packed, size, local] = widened(claimed, extra).ok_or_else(|| wrong("lacks its size".to_owned()))?;
+    let [packed, size, local] =
+        widened(claimed, extra).ok_or_else(|| wrong("lacks its size".to_owned()))?;
     let outside = || {
         wrong(format!(
             "claims {packed} bytes from byte {local}, the file has {}",

@@ -20,10 +20,16 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
 pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     let (mut file, mut list) = (Vec::new(), Vec::new());
     for (name, bytes, deflate) in entries {
-        let packed = if *deflate { deflated(bytes) } else { bytes.to_vec() };
+        let packed = if *deflate {
+            deflated(bytes)
+        } else {
+            bytes.to_vec()
+        };
         let mut crc = Crc::new();
         crc.update(bytes);
-        let mut facts = [20_u16, 0, if *deflate { 8 } else { 0 }, 0, 0].map(u16::to_le_bytes).concat();
+        let mut facts = [20_u16, 0, if *deflate { 8 } else { 0 }, 0, 0]
+            .map(u16::to_le_bytes)
+            .concat();
         for n in [crc.sum(), packed.len() as u32, bytes.len() as u32] {
             facts.extend(n.to_le_bytes());
         }
@@ -59,7 +65,10 @@ pub(crate) fn patched(bytes: &[u8], at: usize, with: &[u8]) -> Vec<u8> {
 
 /// Where the list begins.
 pub(crate) fn list_of(bytes: &[u8]) -> usize {
-    bytes.windows(4).position(|four| four == b"PK\x01\x02").unwrap()
+    bytes
+        .windows(4)
+        .position(|four| four == b"PK\x01\x02")
+        .unwrap()
 }
 
 #[test]
@@ -84,20 +93,35 @@ fn lying_archives_are_refused() {
         (Vec::new(), "end is missing"),
         (file[..file.len() - 1].to_vec(), "end is missing"),
         (patched(&file, end + 10, &[9, 0]), "cannot hold 9 entries"),
-        (patched(&file, end + 10, &[0xff; 2]), "record of its list is missing"),
+        (
+            patched(&file, end + 10, &[0xff; 2]),
+            "record of its list is missing",
+        ),
         (patched(&file, end + 12, &[0xfe; 4]), "claims 2 entries"),
         (patched(&file, end + 16, &[1]), "list is cut off"),
         (patched(&file, end + 4, &[1]), "several parts"),
         (patched(&file, list + 8, &[1]), "`a` is encrypted"),
-        (patched(&file, list + 10, &[12]), "`a` is packed by method 12"),
-        (patched(&file, list + 20, &[0xfe; 4]), "`a` claims 4278124286 bytes"),
+        (
+            patched(&file, list + 10, &[12]),
+            "`a` is packed by method 12",
+        ),
+        (
+            patched(&file, list + 20, &[0xfe; 4]),
+            "`a` claims 4278124286 bytes",
+        ),
         (patched(&file, list + 20, &[0xff; 4]), "`a` lacks its size"),
         (patched(&file, list + 24, &[2]), "`a` claims 3 bytes"),
         (patched(&file, list + 42, &[5]), "`a` does not lie"),
-        (archive(&[("a", b"1", false), ("a", b"2", false)]), "`a` is listed twice"),
+        (
+            archive(&[("a", b"1", false), ("a", b"2", false)]),
+            "`a` is listed twice",
+        ),
     ] {
         let said = Archive::read(&bytes).unwrap_err();
-        assert!(said.contains(want) && said.lines().count() == 1, "{said} lacks {want}");
+        assert!(
+            said.contains(want) && said.lines().count() == 1,
+            "{said} lacks {want}"
+        );
     }
     let damaged = patched(&file, 31, b"x");
     let said = Archive::read(&damaged).unwrap().bytes("a").unwrap_err();

@@ -79,7 +79,7 @@ impl Trainer {
                 ..
             } = forward;
             of_inputs.add(&inputs);
-            report.add(of_part);
+            report.add(&of_part);
             let by_feature =
                 ByFeature::of(&latents, &self.main.d_acts, d_bias.as_deref(), features);
             let tables = tables(self.rule.as_ref(), &self.main);
@@ -122,7 +122,7 @@ impl Trainer {
         };
         let passed = self.features.step(given, by);
         // Rules without a budget learn nothing from the codes themselves.
-        self.finish(passed, beside, by, &Latents::default(), &mut report);
+        self.finish(&passed, beside, by, &Latents::default(), &mut report);
         Ok(report)
     }
 
@@ -150,7 +150,7 @@ impl Trainer {
 
 impl Report {
     /// Adds what a micro-batch saw.
-    fn add(&mut self, part: Self) {
+    fn add(&mut self, part: &Self) {
         self.tokens += part.tokens;
         self.loss += part.loss;
         self.squared += part.squared;

@@ -44,7 +44,7 @@ impl Source for Prepared<'_> {
             None => 0,
         };
         let d = piece.columns() - beside;
-        let mut piece = self.preparation.without_outliers(piece, d)?;
+        let mut piece = self.preparation.without_outliers(piece, d);
         if self.preparation.norm != InputNorm::None {
             let columns = piece.columns();
             let by = self
@@ -81,10 +81,10 @@ impl Preparation {
     }
 
     /// `piece` without rows whose first `d` values are too long beside the median of them; at least half stay, since the multiple is 1 at least.
-    fn without_outliers(&mut self, piece: Matrix, d: usize) -> Result<Matrix> {
+    fn without_outliers(&mut self, piece: Matrix, d: usize) -> Matrix {
         self.came += piece.rows() as u64;
         if self.outliers == 0.0 {
-            return Ok(piece);
+            return piece;
         }
         let length2 = |row: &[f32]| row[..d].iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
         let lengths: Vec<f64> = piece.iter_rows().map(length2).collect();
@@ -98,9 +98,9 @@ impl Preparation {
             .map(|(row, _)| row)
             .collect();
         if kept.len() == piece.rows() {
-            return Ok(piece);
+            return piece;
         }
         self.left_out += (piece.rows() - kept.len()) as u64;
-        Ok(piece.rows_of(&kept))
+        piece.rows_of(&kept)
     }
 }

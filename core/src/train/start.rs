@@ -79,6 +79,7 @@ impl Trainer {
             w_dec,
             b_dec: scaled(&statistics.centre, scale),
             selection: Selection::Relu,
+            apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance::default(),
@@ -123,6 +124,7 @@ impl Trainer {
             );
             return Err(Error::setting("normalise", what));
         }
+        sae.subtract_b_dec(true);
         fold(&mut sae, spec.decoder == Decoder::Free)?;
         sae.selection = sae.selection.scaled(scale);
         sae.b_enc.iter_mut().for_each(|b| *b *= scale);
@@ -169,6 +171,7 @@ impl Trainer {
             w_dec: Matrix::zeros(f, width),
             b_dec: vec![0.0; width],
             selection: Selection::Relu,
+            apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: transcodes.then(|| Transcoder {
                 hook_out: None,
@@ -363,6 +366,7 @@ impl Trainer {
             w_dec: dictionary.w_dec,
             b_dec: unscaled(&b_dec),
             selection: selection.scaled(1.0 / self.scale),
+            apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: self.mapping.as_ref().map(|_| Transcoder {
                 hook_out: None,

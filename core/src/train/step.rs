@@ -265,7 +265,7 @@ impl Trainer {
             factor: self.shortened(given, &beside, own2, &mut report),
         };
         let passed = self.features.step(given, by);
-        self.finish(passed, beside, by, &latents, &mut report);
+        self.finish(&passed, beside, by, &latents, &mut report);
         Ok(report)
     }
 
@@ -293,7 +293,7 @@ impl Trainer {
     /// Moves what is no feature's own, after the features have moved.
     pub(super) fn finish(
         &mut self,
-        passed: Passed,
+        passed: &Passed,
         mut beside: Beside,
         by: Move,
         latents: &Latents,

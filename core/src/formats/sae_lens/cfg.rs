@@ -7,8 +7,8 @@ use serde_json::{Map, Number, Value, json};
 
 use super::refused;
 use crate::error::{Error, Notes, Result};
-use crate::ids::{HookPoint, Site};
 use crate::formats::place;
+use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
 
 /// Without a version SAELens takes its path for old files and loses nested metadata.
@@ -165,7 +165,7 @@ pub(super) struct Cfg {
     pub(super) hook_out: Option<HookPoint>,
     pub(super) features: usize,
     pub(super) architecture: Architecture,
-    pub(super) subtract_b_dec: bool,
+    pub(super) apply_b_dec_to_input: bool,
     pub(super) input_norm: InputNorm,
     /// What all inputs were multiplied by in training, and is not done at run time.
     pub(super) scale: Scale,
@@ -242,7 +242,7 @@ impl Cfg {
                 _ => architecture == Architecture::BatchTopK,
             },
             pursuit: pursuit(&cfg, width),
-            subtract_b_dec: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
+            apply_b_dec_to_input: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
             provenance,
         })
     }
@@ -258,7 +258,8 @@ fn pursuit(cfg: &Map<String, Value>, width: usize) -> Pursuit {
             .and_then(|n| usize::try_from(n).ok())
             .unwrap_or(width)
             .min(width.saturating_mul(16)),
-        stop_on_duplicate_support: cfg.get("stop_on_duplicate_support") != Some(&Value::Bool(false)),
+        stop_on_duplicate_support: cfg.get("stop_on_duplicate_support")
+            != Some(&Value::Bool(false)),
     }
 }
 
@@ -425,7 +426,7 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
         "d_sae": sae.features(),
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": !architecture.transcodes(),
+        "apply_b_dec_to_input": sae.apply_b_dec_to_input && !architecture.transcodes(),
         "normalize_activations": norm,
         "reshape_activations": if flattened { "hook_z" } else { "none" },
         "metadata": metadata,

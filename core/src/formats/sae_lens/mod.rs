@@ -7,7 +7,7 @@
 //! `threshold [f]`), `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` (`W_dec [f, d_out]`, `W_skip [d_out, d]`; `b_dec` is
 //! never subtracted), `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) and `matching_pursuit` (`W_dec` and `b_dec` alone), with
 //! inputs as they are or brought to norm token by token (`layer_norm`, `constant_norm_rescale`); checkpoints of training (`batchtopk`, `matryoshka_batchtopk`,
-//! `log_threshold`); the flat files from before version 6 too. A bias that is not subtracted is folded into those of the encoder, ranking by decoder norm
+//! `log_threshold`); the flat files from before version 6 too. Ranking by decoder norm
 //! (`rescale_acts_by_decoder_norm`) into encoder and decoder, and what training multiplied all inputs by (`activation_scaler.json`,
 //! `activation_whitening.safetensors`) into the weights; without that file a dictionary is used as it is, as SAELens does. **Not represented**, refused by
 //! name: every other architecture, a single head's dictionary (`hook_head_index`).
@@ -18,6 +18,8 @@ mod scale;
 mod weights;
 
 use std::path::Path;
+
+pub(in crate::formats) use self::weights::transposed;
 
 use self::cfg::{Architecture, Cfg, Scale};
 use super::parts::Parts;
@@ -43,13 +45,13 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         b_dec: weights.b_dec,
         input_norm: cfg.input_norm,
         selection: weights.selection,
-        subtracts: cfg.subtract_b_dec,
+        subtracts: cfg.apply_b_dec_to_input && !cfg.architecture.transcodes(),
         transcoder: cfg.architecture.transcodes().then_some(Transcoder {
             hook_out: cfg.hook_out,
             w_skip: weights.w_skip,
         }),
     };
-    if pursues && !cfg.subtract_b_dec {
+    if pursues && !cfg.apply_b_dec_to_input {
         // Its decoder adds b_dec only where its encoder subtracted it.
         parts.b_dec.fill(0.0);
         parts.subtracts = true;
@@ -63,9 +65,13 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         notes.add("It ranks pre-activations times the length of the decoder's row: that length is folded into the encoder, codes stay SAELens's");
     }
     kwargs::noted(&cfg.provenance, &mut notes);
-    let mut sae = parts.built(super::folder_name(folder), cfg.provenance.clone(), &mut notes)?;
+    let mut sae = parts.built(
+        super::folder_name(folder),
+        cfg.provenance.clone(),
+        &mut notes,
+    )?;
     if cfg.scale == Scale::Whitening {
-        sae.fold_whitening(&scale::whitening(folder, cfg.width)?)?;
+        sae.fold_whitening(&scale::whitening(folder)?)?;
         notes.add("Its inputs were whitened in training, which is folded into the weights");
     }
     Ok((sae, notes))

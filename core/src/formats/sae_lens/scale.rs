@@ -9,7 +9,6 @@ use super::cfg::{Architecture, Cfg, Scale};
 use crate::error::{Error, Notes, Result};
 use crate::formats::parts::Parts;
 use crate::formats::place;
-use crate::formats::weights::WeightFile;
 use crate::sae::{Selection, Whitening};
 
 const SCALER: &str = "activation_scaler.json";
@@ -61,16 +60,12 @@ pub(super) fn fold(parts: &mut Parts, cfg: &Cfg, scale: f32) {
 }
 
 /// The whitening of a checkpoint.
-pub(super) fn whitening(folder: &Path, d: usize) -> Result<Whitening> {
+pub(super) fn whitening(folder: &Path) -> Result<Whitening> {
     if !folder.join(WHITENING).is_file() {
-        let what = format!("trained on whitened inputs and saved without {WHITENING}, copy that file here");
+        let what = format!(
+            "trained on whitened inputs and saved without {WHITENING}, copy that file here"
+        );
         return Err(Error::input(what, folder));
     }
-    let file = WeightFile::open(&place::within(folder, WHITENING)?)?;
-    let tensors = file.tensors()?;
-    Ok(Whitening {
-        mean: tensors.vector("mean", d)?,
-        matrix: tensors.matrix("matrix", [d, d])?,
-        inverse: tensors.matrix("inverse_matrix", [d, d])?,
-    })
+    crate::formats::whitening(&place::within(folder, WHITENING)?)
 }

@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use half::f16;
-use safetensors::tensor::{Dtype, TensorView};
-
 use super::cfg::{Architecture, Cfg};
 use crate::dims::Matrix;
-use crate::error::{Error, Notes, Result};
+use crate::error::{Notes, Result};
 use crate::formats::Precision;
 use crate::formats::weights::{Tensors, WeightFile};
 use crate::sae::{Sae, Selection};
+use crate::tensor_file::safe::{self, Tensor};
 
 /// What all but a few have, and no more.
 const PLAIN: &[&str] = &["W_enc", "b_enc", "W_dec", "b_dec"];
@@ -117,7 +115,7 @@ fn thresholds(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<Vec<
     Ok(logs.iter().map(|log| log.exp()).collect())
 }
 
-fn transposed(matrix: &Matrix) -> Matrix {
+pub(in crate::formats) fn transposed(matrix: &Matrix) -> Matrix {
     let mut out = Matrix::zeros(matrix.columns(), matrix.rows());
     let rows = matrix.rows();
     for (i, row) in matrix.iter_rows().enumerate() {
@@ -139,66 +137,24 @@ pub(super) fn bytes(
     let w_enc = transposed(&sae.w_enc);
     let b_enc = names(architecture)[1];
     let mut tensors = vec![
-        ("W_enc", vec![d, f], w_enc.values()),
-        (b_enc, vec![f], &sae.b_enc),
-        ("W_dec", vec![f, o], sae.w_dec.values()),
-        ("b_dec", vec![o], &sae.b_dec),
+        Tensor::new("W_enc", &[d, f], w_enc.values()),
+        Tensor::new(b_enc, &[f], &sae.b_enc),
+        Tensor::new("W_dec", &[f, o], sae.w_dec.values()),
+        Tensor::new("b_dec", &[o], &sae.b_dec),
     ];
     if let Some(w_skip) = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref()) {
-        tensors.push(("W_skip", vec![o, d], w_skip.values()));
+        tensors.push(Tensor::new("W_skip", &[o, d], w_skip.values()));
     }
     match &sae.selection {
-        Selection::JumpRelu { thresholds } => tensors.push(("threshold", vec![f], thresholds)),
+        Selection::JumpRelu { thresholds } => {
+            tensors.push(Tensor::new("threshold", &[f], thresholds))
+        }
         Selection::Gated { b_mag, r_mag } => {
-            tensors.push(("b_mag", vec![f], b_mag));
-            tensors.push(("r_mag", vec![f], r_mag));
+            tensors.push(Tensor::new("b_mag", &[f], b_mag));
+            tensors.push(Tensor::new("r_mag", &[f], r_mag));
         }
         // Those that have no architecture were refused with it.
         _ => {}
     }
-    let mut stored = Vec::with_capacity(tensors.len());
-    for (name, shape, values) in tensors {
-        stored.push((name, shape, encoded(name, values, precision)?));
-    }
-    let dtype = match precision {
-        Precision::F32 => Dtype::F32,
-        Precision::F16 => Dtype::F16,
-    };
-    let broken = |cause| Error::Numeric {
-        what: format!("the dictionary {} cannot be stored ({cause})", sae.name),
-    };
-    let mut views = Vec::with_capacity(stored.len());
-    for (name, shape, data) in &stored {
-        let view = TensorView::new(dtype, shape.clone(), data).map_err(broken)?;
-        views.push((*name, view));
-    }
-    safetensors::serialize(views, None).map_err(broken)
-}
-
-fn encoded(name: &str, values: &[f32], precision: Precision) -> Result<Vec<u8>> {
-    let largest = match precision {
-        Precision::F32 => f32::MAX,
-        Precision::F16 => f16::MAX.to_f32(),
-    };
-    if let Some(value) = values
-        .iter()
-        .find(|value| value.is_nan() || value.abs() > largest)
-    {
-        let what = if value.is_finite() {
-            format!("`{name}` holds {value}, too large for f16, save as f32")
-        } else {
-            format!("`{name}` holds {value}, lower the learning rate and train again")
-        };
-        return Err(Error::Numeric { what });
-    }
-    Ok(match precision {
-        Precision::F32 => values
-            .iter()
-            .flat_map(|value| value.to_le_bytes())
-            .collect(),
-        Precision::F16 => values
-            .iter()
-            .flat_map(|value| f16::from_f32(*value).to_le_bytes())
-            .collect(),
-    })
+    safe::bytes(&tensors, precision.float())
 }

@@ -34,7 +34,11 @@ fn read_all(file: &[u8]) -> Result<usize, String> {
             floats += array?.floats().map_or(0, |floats| floats.len());
         }
     }
-    assert!(floats <= 16 * file.len(), "{floats} numbers of {} bytes", file.len());
+    assert!(
+        floats <= 16 * file.len(),
+        "{floats} numbers of {} bytes",
+        file.len()
+    );
     Ok(floats)
 }
 
@@ -42,11 +46,16 @@ fn read_all(file: &[u8]) -> Result<usize, String> {
 fn entries(file: &[u8]) -> Vec<(String, Vec<u8>)> {
     let archive = Archive::read(file).unwrap();
     let names = archive.names().map(str::to_owned);
-    names.map(|name| (name.clone(), archive.bytes(&name).unwrap().into_owned())).collect()
+    names
+        .map(|name| (name.clone(), archive.bytes(&name).unwrap().into_owned()))
+        .collect()
 }
 
 fn rebuilt(entries: &[(String, Vec<u8>)], deflate: bool) -> Vec<u8> {
-    let entries: Vec<Entry<'_>> = entries.iter().map(|(name, bytes)| (name.as_str(), &bytes[..], deflate)).collect();
+    let entries: Vec<Entry<'_>> = entries
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), &bytes[..], deflate))
+        .collect();
     archive(&entries)
 }
 
@@ -54,10 +63,17 @@ fn rebuilt(entries: &[(String, Vec<u8>)], deflate: bool) -> Vec<u8> {
 fn checkpoints() {
     let mut chance = ChaCha8Rng::seed_from_u64(1);
     let (mut read, mut refused) = (0, 0);
-    for name in ["openai-topk/1.pt", "dictionary-learning-topk/ae.pt", "dictionary-learning-relu/ae.pt"] {
+    for name in [
+        "openai-topk/1.pt",
+        "dictionary-learning-topk/ae.pt",
+        "dictionary-learning-relu/ae.pt",
+    ] {
         let whole = std::fs::read(golden().join(name)).unwrap();
         let parts = entries(&whole);
-        let pickle = parts.iter().position(|(name, _)| name.ends_with("data.pkl")).unwrap();
+        let pickle = parts
+            .iter()
+            .position(|(name, _)| name.ends_with("data.pkl"))
+            .unwrap();
         for round in 0..4000 {
             let file = if round % 8 == 0 {
                 mutated(&whole, &mut chance)
@@ -75,7 +91,10 @@ fn checkpoints() {
             }
         }
     }
-    assert!(read > 500 && refused > 3000, "{read} read, {refused} refused");
+    assert!(
+        read > 500 && refused > 3000,
+        "{read} read, {refused} refused"
+    );
 }
 
 #[test]
@@ -110,7 +129,10 @@ fn archives_of_arrays() {
             }
         }
     }
-    assert!(read > 10 && refused > 3000, "{read} read, {refused} refused");
+    assert!(
+        read > 10 && refused > 3000,
+        "{read} read, {refused} refused"
+    );
 }
 
 #[test]
@@ -120,7 +142,10 @@ fn configurations_and_whole_folders() {
     for (name, files) in [
         ("sparsify-topk", ["cfg.json", "sae.safetensors"]),
         ("dictionary-learning-topk", ["config.json", "ae.pt"]),
-        ("sae-lens-topk-rescale-layernorm", ["cfg.json", "sae_weights.safetensors"]),
+        (
+            "sae-lens-topk-rescale-layernorm",
+            ["cfg.json", "sae_weights.safetensors"],
+        ),
     ] {
         let root = tempfile::tempdir().unwrap();
         let whole = files.map(|file| std::fs::read(golden().join(name).join(file)).unwrap());
@@ -144,7 +169,10 @@ fn configurations_and_whole_folders() {
             }
         }
     }
-    assert!(read > 100 && refused > 100, "{read} read, {refused} refused");
+    assert!(
+        read > 100 && refused > 100,
+        "{read} read, {refused} refused"
+    );
 }
 
 /// Opened and used once.
@@ -152,6 +180,7 @@ fn opened(folder: &Path) -> Result<(), String> {
     let (sae, _) = formats::open(folder).map_err(|refused| refused.to_string())?;
     let x = crate::dims::Matrix::zeros(2, sae.width());
     let latents = sae.encode(&x).map_err(|refused| refused.to_string())?;
-    sae.decode(&latents, &x).map_err(|refused| refused.to_string())?;
+    sae.decode(&latents, &x)
+        .map_err(|refused| refused.to_string())?;
     Ok(())
 }

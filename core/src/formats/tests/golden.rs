@@ -56,9 +56,18 @@ fn hooks_and_rules_are_those_of_the_files() {
     let open = |name: &str| formats::open(&golden().join(name)).unwrap().0;
     let topk = open("dictionary-learning-topk");
     assert_eq!(topk.selection, Selection::TopK { k: 8 });
-    assert_eq!(topk.provenance.hook.unwrap().to_string(), "blocks.1.hook_resid_post");
-    assert_eq!((topk.provenance.model.as_str(), topk.provenance.context), ("tiny", Some(32)));
-    assert_eq!(topk.provenance.other["source"]["format"], "dictionary_learning");
+    assert_eq!(
+        topk.provenance.hook.unwrap().to_string(),
+        "blocks.1.hook_resid_post"
+    );
+    assert_eq!(
+        (topk.provenance.model.as_str(), topk.provenance.context),
+        ("tiny", Some(32))
+    );
+    assert_eq!(
+        topk.provenance.other["source"]["format"],
+        "dictionary_learning"
+    );
     assert_eq!(open("openai-topk/1.pt").input_norm, InputNorm::Layer);
     assert!(open("gemma-scope").provenance.hook.is_none());
 }

@@ -16,7 +16,11 @@ fn copied(name: &str) -> (tempfile::TempDir, PathBuf) {
     for entry in std::fs::read_dir(golden().join(name)).unwrap() {
         let entry = entry.unwrap();
         if entry.file_name() != "io.safetensors" {
-            std::fs::write(folder.join(entry.file_name()), std::fs::read(entry.path()).unwrap()).unwrap();
+            std::fs::write(
+                folder.join(entry.file_name()),
+                std::fs::read(entry.path()).unwrap(),
+            )
+            .unwrap();
         }
     }
     (root, folder)
@@ -25,7 +29,11 @@ fn copied(name: &str) -> (tempfile::TempDir, PathBuf) {
 #[track_caller]
 fn refused(path: &Path, words: &[&str]) {
     let said = match formats::open(path) {
-        Ok((sae, _)) => panic!("{} was read as {}", path.display(), sae.selection.describe()),
+        Ok((sae, _)) => panic!(
+            "{} was read as {}",
+            path.display(),
+            sae.selection.describe()
+        ),
         Err(refused) => refused.to_string(),
     };
     assert!(said.lines().count() == 1 && said.len() < 700, "{said}");
@@ -62,15 +70,25 @@ fn weights_cut_off_anywhere_are_refused() {
 #[test]
 fn weights_that_are_no_numbers_are_refused_by_tensor() {
     for value in [f32::NAN, f32::INFINITY] {
-        for (name, file) in [("sparsify-topk", "sae.safetensors"), ("dictionary-learning-topk", "ae.pt")] {
+        for (name, file) in [
+            ("sparsify-topk", "sae.safetensors"),
+            ("dictionary-learning-topk", "ae.pt"),
+        ] {
             let (_root, folder) = copied(name);
             let path = folder.join(file);
             let mut bytes = std::fs::read(&path).unwrap();
             if file.ends_with(".pt") {
                 // The checksum would speak first: PyTorch may leave it out.
-                let list = bytes.windows(9).rposition(|nine| nine == b"ae/data/5").unwrap() - 30;
+                let list = bytes
+                    .windows(9)
+                    .rposition(|nine| nine == b"ae/data/5")
+                    .unwrap()
+                    - 30;
                 bytes[list..list + 4].fill(0);
-                let begin = bytes.windows(9).position(|nine| nine == b"ae/data/5").unwrap();
+                let begin = bytes
+                    .windows(9)
+                    .position(|nine| nine == b"ae/data/5")
+                    .unwrap();
                 let at = (begin + 9 + 63) / 64 * 64;
                 bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
             } else {
@@ -94,7 +112,12 @@ fn headers_that_claim_more_than_there_is_are_refused() {
         refused(&folder, &["sae.safetensors", &length.to_string()]);
     }
     let twice = r#"{"b_dec":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b_dec":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#;
-    let bytes = [&(twice.len() as u64).to_le_bytes()[..], twice.as_bytes(), &[0; 8]].concat();
+    let bytes = [
+        &(twice.len() as u64).to_le_bytes()[..],
+        twice.as_bytes(),
+        &[0; 8],
+    ]
+    .concat();
     std::fs::write(&path, bytes).unwrap();
     refused(&folder, &["`b_dec` is listed twice"]);
 }
@@ -102,33 +125,91 @@ fn headers_that_claim_more_than_there_is_are_refused() {
 #[test]
 fn configurations_of_another_dictionary_are_refused() {
     for (name, file, key, value, want) in [
-        ("sparsify-topk", "cfg.json", "d_in", json!(33), "`d_in` is 33 but the weights make it 32"),
-        ("sparsify-topk", "cfg.json", "num_latents", json!(64), "`num_latents` is 64"),
-        ("sparsify-topk", "cfg.json", "num_latents", json!(0), "`expansion_factor` 32 makes it 1024"),
+        (
+            "sparsify-topk",
+            "cfg.json",
+            "d_in",
+            json!(33),
+            "`d_in` is 33 but the weights make it 32",
+        ),
+        (
+            "sparsify-topk",
+            "cfg.json",
+            "num_latents",
+            json!(64),
+            "`num_latents` is 64",
+        ),
+        (
+            "sparsify-topk",
+            "cfg.json",
+            "num_latents",
+            json!(0),
+            "`expansion_factor` 32 makes it 1024",
+        ),
         ("sparsify-topk", "cfg.json", "k", json!(129), "`k` is 129"),
-        ("sparsify-topk", "cfg.json", "k", json!(-1), "`k` is no positive"),
-        ("sparsify-topk", "cfg.json", "activation", json!("softmax"), "`activation` softmax"),
-        ("sparsify-topk", "cfg.json", "signed", json!(true), "`signed`"),
-        ("sparsify-topk", "cfg.json", "skip_connection", json!(true), "`W_skip` is missing"),
-        ("sae-lens-topk-rescale-layernorm", "cfg.json", "d_in", json!(1_u64 << 62), "`W_dec` is [128, 32]"),
+        (
+            "sparsify-topk",
+            "cfg.json",
+            "k",
+            json!(-1),
+            "`k` is no positive",
+        ),
+        (
+            "sparsify-topk",
+            "cfg.json",
+            "activation",
+            json!("softmax"),
+            "`activation` softmax",
+        ),
+        (
+            "sparsify-topk",
+            "cfg.json",
+            "signed",
+            json!(true),
+            "`signed`",
+        ),
+        (
+            "sparsify-topk",
+            "cfg.json",
+            "skip_connection",
+            json!(true),
+            "`W_skip` is missing",
+        ),
+        (
+            "sae-lens-topk-rescale-layernorm",
+            "cfg.json",
+            "d_in",
+            json!(1_u64 << 62),
+            "`W_dec` is [128, 32]",
+        ),
     ] {
         let (_root, folder) = copied(name);
         let path = folder.join(file);
-        let mut cfg: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mut cfg: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         cfg[key] = value;
         std::fs::write(&path, cfg.to_string()).unwrap();
         refused(&folder, &[want, name]);
     }
     for (key, value, want) in [
-        ("activation_dim", json!(33), "`activation_dim` is 33 but the weights make it 32"),
+        (
+            "activation_dim",
+            json!(33),
+            "`activation_dim` is 33 but the weights make it 32",
+        ),
         ("dict_size", json!(64), "`dict_size` is 64"),
         ("k", json!(9), "`k` is 9 but the weights make it 8"),
         ("dict_class", json!("CrossCoder"), "`dict_class` CrossCoder"),
-        ("dict_class", json!("AutoEncoder"), "tensor `bias` is missing"),
+        (
+            "dict_class",
+            json!("AutoEncoder"),
+            "tensor `bias` is missing",
+        ),
     ] {
         let (_root, folder) = copied("dictionary-learning-topk");
         let path = folder.join("config.json");
-        let mut cfg: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let mut cfg: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
         cfg["trainer"][key] = value;
         std::fs::write(&path, cfg.to_string()).unwrap();
         refused(&folder, &[want]);
@@ -166,11 +247,18 @@ fn links_out_of_the_folder_are_refused_and_those_of_the_hub_are_not() {
     std::fs::create_dir_all(&blobs).unwrap();
     std::fs::create_dir_all(&snapshot).unwrap();
     for file in ["cfg.json", "sae.safetensors"] {
-        std::fs::write(blobs.join(file), std::fs::read(golden().join("sparsify-topk").join(file)).unwrap()).unwrap();
+        std::fs::write(
+            blobs.join(file),
+            std::fs::read(golden().join("sparsify-topk").join(file)).unwrap(),
+        )
+        .unwrap();
         std::os::unix::fs::symlink(blobs.join(file), snapshot.join(file)).unwrap();
     }
     let (sae, _) = formats::open(&snapshot).unwrap();
-    assert_eq!(sae.provenance.hook.unwrap().to_string(), "blocks.1.hook_resid_post");
+    assert_eq!(
+        sae.provenance.hook.unwrap().to_string(),
+        "blocks.1.hook_resid_post"
+    );
 }
 
 #[test]
@@ -181,15 +269,31 @@ fn what_is_no_dictionary_or_several_is_said() {
     refused(folder, &["no dictionary here"]);
     let part = Part::drawn(1, &[2, 2]);
     for layer in 0..20 {
-        safetensors(&folder.join(format!("layer_{layer}.safetensors")), &[("W_enc", &part)]);
+        safetensors(
+            &folder.join(format!("layer_{layer}.safetensors")),
+            &[("W_enc", &part)],
+        );
     }
-    refused(folder, &["holds 20 dictionaries", "layer_0.safetensors", "and 12 more"]);
-    refused(&folder.join("layer_0.safetensors"), &["W_enc", "no dictionary"]);
+    refused(
+        folder,
+        &[
+            "holds 20 dictionaries",
+            "layer_0.safetensors",
+            "and 12 more",
+        ],
+    );
+    refused(
+        &folder.join("layer_0.safetensors"),
+        &["W_enc", "no dictionary"],
+    );
     let cross = folder.join("clt");
     safetensors(&cross.join("W_enc_0.safetensors"), &[("W_enc_0", &part)]);
     safetensors(&cross.join("W_dec_0.safetensors"), &[("W_dec_0", &part)]);
     refused(&cross, &["cross-layer transcoder"]);
-    refused(&cross.join("W_enc_0.safetensors"), &["cross-layer transcoder"]);
+    refused(
+        &cross.join("W_enc_0.safetensors"),
+        &["cross-layer transcoder"],
+    );
     let temporal = folder.join("temporal");
     safetensors(&temporal.join("latest_ckpt.safetensors"), &[("D", &part)]);
     write(&temporal.join("conf.yaml"), "sae:\n  n_heads: 8\n");
@@ -200,9 +304,19 @@ fn what_is_no_dictionary_or_several_is_said() {
     let model = folder.join("model.pt");
     write(&model, pickle(&[("wte.weight", &part)]).file());
     refused(&model, &["wte.weight", "no dictionary"]);
-    write(&folder.join("evil.pt"), crate::tensor_file::zip_tests::archive(&[("x/data.pkl", b"\x80\x02cos\nsystem\n(X\x02\x00\x00\x00lstR.", false)]));
+    write(
+        &folder.join("evil.pt"),
+        crate::tensor_file::zip_tests::archive(&[(
+            "x/data.pkl",
+            b"\x80\x02cos\nsystem\n(X\x02\x00\x00\x00lstR.",
+            false,
+        )]),
+    );
     refused(&folder.join("evil.pt"), &["`os.system`", "evil.pt"]);
     let small = folder.join("small/params.npz");
-    write(&small, crate::tensor_file::zip_tests::archive(&[("W_enc.npy", b"no array", false)]));
+    write(
+        &small,
+        crate::tensor_file::zip_tests::archive(&[("W_enc.npy", b"no array", false)]),
+    );
     refused(&small, &["array `W_enc`", "params.npz"]);
 }

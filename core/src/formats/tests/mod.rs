@@ -13,7 +13,10 @@ use crate::sae::Sae;
 use crate::tensor_file;
 
 fn golden() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/sae-files"))
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/golden/sae-files"
+    ))
 }
 
 /// Inputs, and what a library makes of them.
@@ -40,7 +43,9 @@ fn recorded(folder: &Path) -> Recorded {
 }
 
 fn largest(of: &Matrix) -> f32 {
-    of.values().iter().fold(0.0_f32, |most, v| most.max(v.abs()))
+    of.values()
+        .iter()
+        .fold(0.0_f32, |most, v| most.max(v.abs()))
 }
 
 /// Largest difference over the largest entry of `want`.
@@ -67,10 +72,18 @@ fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
 #[track_caller]
 fn check(name: &str, sae: &Sae, want: &Recorded) -> (f32, f32) {
     let (got, recon) = codes(sae, &want.x);
-    let errors = (difference(&got, &want.codes), difference(&recon, &want.recon));
+    let errors = (
+        difference(&got, &want.codes),
+        difference(&recon, &want.recon),
+    );
     assert!(errors.0 < 1e-5 && errors.1 < 1e-5, "{name}: {errors:?}");
     let small = 1e-5 * largest(&want.codes);
-    let active = want.codes.values().iter().filter(|act| **act != 0.0).count();
+    let active = want
+        .codes
+        .values()
+        .iter()
+        .filter(|act| **act != 0.0)
+        .count();
     assert!(active > want.x.rows(), "{name}: {active} active");
     for (a, b) in got.values().iter().zip(want.codes.values()) {
         let same = (*a != 0.0) == (*b != 0.0);

@@ -151,7 +151,7 @@ impl Hub {
     ) -> Result<Option<PathBuf>> {
         let shelf = Shelf::new(&self.cache, name);
         if let Some(folder) = shelf.snapshot() {
-            let chosen = choose(&cache::files_in(&folder));
+            let chosen = choose(&files_in(&folder));
             if chosen.is_ok() {
                 return Ok(Some(folder));
             }

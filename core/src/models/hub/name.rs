@@ -73,7 +73,9 @@ impl FromStr for Name {
             }),
             _ => {
                 let (setting, like) = match kind {
-                    Kind::Model | Kind::Dictionary => ("model", "openai-community/gpt2 or owner/name/file.gguf"),
+                    Kind::Model | Kind::Dictionary => {
+                        ("model", "openai-community/gpt2 or owner/name/file.gguf")
+                    }
                     Kind::Dataset => ("corpus", "hf://datasets/owner/name/data/train.parquet"),
                 };
                 let what = format!("`{text}` is no name on the hub, one is like {like}");
@@ -133,7 +135,11 @@ impl fmt::Display for Name {
         }
         f.write_str(&self.repo)?;
         if let Some(file) = &self.file {
-            let between = if self.kind == Kind::Dictionary { ':' } else { '/' };
+            let between = if self.kind == Kind::Dictionary {
+                ':'
+            } else {
+                '/'
+            };
             write!(f, "{between}{file}")?;
         }
         if self.revision != "main" {
@@ -150,8 +156,16 @@ mod tests {
     #[test]
     fn names_of_dictionaries_are_read_and_printed_back() {
         for (text, repo, file) in [
-            ("google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71", "google/gemma-scope-2b-pt-res", Some("layer_20/width_16k/average_l0_71")),
-            ("EleutherAI/sae-pythia-160m-32k:layers.5.mlp", "EleutherAI/sae-pythia-160m-32k", Some("layers.5.mlp")),
+            (
+                "google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71",
+                "google/gemma-scope-2b-pt-res",
+                Some("layer_20/width_16k/average_l0_71"),
+            ),
+            (
+                "EleutherAI/sae-pythia-160m-32k:layers.5.mlp",
+                "EleutherAI/sae-pythia-160m-32k",
+                Some("layers.5.mlp"),
+            ),
             ("a/b@refs/pr/1", "a/b", None),
         ] {
             let name = Name::of_dictionary(text).unwrap();
@@ -160,9 +174,14 @@ mod tests {
             let with_scheme = Name::of_dictionary(&format!("hf://{text}")).unwrap();
             assert_eq!(with_scheme, name);
         }
-        for text in ["", "a", "a/b/c", "a/b:../c", "a/b:/c", "/a/b", "a/b:", "./a/b:c", "a/b:c@", "a/b:c?d"] {
+        for text in [
+            "", "a", "a/b/c", "a/b:../c", "a/b:/c", "/a/b", "a/b:", "./a/b:c", "a/b:c@", "a/b:c?d",
+        ] {
             let said = Name::of_dictionary(text).unwrap_err().to_string();
-            assert!(said.starts_with("sae:") && said.lines().count() == 1, "{said}");
+            assert!(
+                said.starts_with("sae:") && said.lines().count() == 1,
+                "{said}"
+            );
         }
     }
 

@@ -572,11 +572,17 @@ fn the_parquet_files_of_a_data_set_are_fetched_into_the_same_cache() {
 #[test]
 fn a_dictionary_is_fetched_alone_and_opened() {
     let golden = |file: &str| {
-        let path = format!("{}/../tests/golden/sae-files/sparsify-topk/{file}", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/../tests/golden/sae-files/sparsify-topk/{file}",
+            env!("CARGO_MANIFEST_DIR")
+        );
         std::fs::read(path).unwrap()
     };
     let server = Server::start(&[
-        ("config.json", br#"{"model": "EleutherAI/pythia-160m"}"#.to_vec()),
+        (
+            "config.json",
+            br#"{"model": "EleutherAI/pythia-160m"}"#.to_vec(),
+        ),
         ("layers.1/cfg.json", golden("cfg.json")),
         ("layers.1/sae.safetensors", golden("sae.safetensors")),
         ("layers.2/cfg.json", golden("cfg.json")),
@@ -588,7 +594,10 @@ fn a_dictionary_is_fetched_alone_and_opened() {
     let fetch = |hub: &Hub| crate::formats::fetch(hub, &name, &mut |_| Flow::Continue(()));
     let path = fetch(&hub).unwrap().unwrap();
     let (sae, _) = crate::formats::open(&path).unwrap();
-    assert_eq!(sae.provenance.hook.unwrap().to_string(), "blocks.2.hook_resid_post");
+    assert_eq!(
+        sae.provenance.hook.unwrap().to_string(),
+        "blocks.2.hook_resid_post"
+    );
     assert_eq!(sae.provenance.model, "EleutherAI/pythia-160m");
     let log = server.log();
     assert!(log.iter().all(|line| !line.contains("layers.1")), "{log:?}");
@@ -606,6 +615,8 @@ fn a_dictionary_is_fetched_alone_and_opened() {
     let none = Name::of_dictionary("own/sae:layers.9").unwrap();
     let said = crate::formats::fetch(&hub, &none, &mut |_| Flow::Continue(())).unwrap_err();
     assert!(said.to_string().contains("no dictionary there"), "{said}");
-    let said = crate::formats::fetch(&hub, &Name::of_dictionary("own/new").unwrap(), &mut |_| Flow::Break(()));
+    let said = crate::formats::fetch(&hub, &Name::of_dictionary("own/new").unwrap(), &mut |_| {
+        Flow::Break(())
+    });
     assert!(said.is_err() || said.unwrap().is_none());
 }

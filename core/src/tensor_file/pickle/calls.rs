@@ -72,7 +72,9 @@ pub(super) fn storage(arena: &mut Arena, named: Value) -> Result<Value, String> 
         _ => None,
     };
     match (arena.text(tag), arena.text(key), count) {
-        (Some("storage"), Some(_), Some(count)) => Ok(arena.add(Node::Storage { number, key, count })),
+        (Some("storage"), Some(_), Some(count)) => {
+            Ok(arena.add(Node::Storage { number, key, count }))
+        }
         _ => Err(wrong()),
     }
 }
@@ -105,7 +107,8 @@ pub(super) fn call(arena: &mut Arena, function: Value, arguments: Value) -> Resu
                 return Err(wrong());
             }
             let (shape, strides) = (sizes(arena, *shape), sizes(arena, *strides));
-            let (Some(shape), Some(strides), Ok(offset)) = (shape, strides, usize::try_from(offset))
+            let (Some(shape), Some(strides), Ok(offset)) =
+                (shape, strides, usize::try_from(offset))
             else {
                 return Err("its pickle has a tensor of an impossible shape".to_owned());
             };

@@ -45,17 +45,25 @@ impl<'a> Machine<'a> {
     }
 
     fn take_slice(&mut self, length: u64) -> Result<&'a [u8], String> {
-        let length = usize::try_from(length).ok().filter(|n| *n <= self.rest.len());
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|n| *n <= self.rest.len());
         let (taken, rest) = self.rest.split_at(length.ok_or_else(cut)?);
         self.rest = rest;
         Ok(taken)
     }
 
     fn take_line(&mut self) -> Result<&'a str, String> {
-        let end = self.rest.iter().position(|byte| *byte == b'\n').ok_or_else(cut)?;
+        let end = self
+            .rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(cut)?;
         let line = self.take_slice(end as u64)?;
         let [_newline] = self.take()?;
-        str::from_utf8(line).ok().ok_or_else(|| "its pickle has a name that is no text".to_owned())
+        str::from_utf8(line)
+            .ok()
+            .ok_or_else(|| "its pickle has a name that is no text".to_owned())
     }
 
     fn push(&mut self, value: Value) {
@@ -70,7 +78,9 @@ impl<'a> Machine<'a> {
     /// The top, which must not lie below a mark.
     fn pop(&mut self) -> Result<Value, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
-        let value = (self.stack.len() > floor).then(|| self.stack.pop()).flatten();
+        let value = (self.stack.len() > floor)
+            .then(|| self.stack.pop())
+            .flatten();
         value.ok_or_else(empty)
     }
 
@@ -219,7 +229,8 @@ impl<'a> Machine<'a> {
         };
         if matches!(op, b'h' | b'j') {
             let value = self.memo.get(&at).copied();
-            let value = value.ok_or_else(|| format!("its pickle recalls a value {at} that it never kept"))?;
+            let value = value
+                .ok_or_else(|| format!("its pickle recalls a value {at} that it never kept"))?;
             self.push(value);
         } else {
             let top = self.top()?;

@@ -45,7 +45,13 @@ impl Saved {
     }
 
     /// A tensor on a storage of its own.
-    pub(crate) fn tensor(&mut self, storage: &str, shape: &[i64], strides: &[i64], bytes: Vec<u8>) -> &mut Self {
+    pub(crate) fn tensor(
+        &mut self,
+        storage: &str,
+        shape: &[i64],
+        strides: &[i64],
+        bytes: Vec<u8>,
+    ) -> &mut Self {
         let size = match storage {
             "DoubleStorage" | "LongStorage" => 8,
             "HalfStorage" | "BFloat16Storage" => 2,
@@ -63,7 +69,8 @@ impl Saved {
         offset: i64,
         (shape, strides): (&[i64], &[i64]),
     ) -> &mut Self {
-        self.op(b"ctorch._utils\n_rebuild_tensor_v2\n((").text("storage");
+        self.op(b"ctorch._utils\n_rebuild_tensor_v2\n((")
+            .text("storage");
         self.op(format!("ctorch\n{storage}\n").as_bytes());
         self.text(&key.to_string()).text("cpu").int(count).op(b"tQ");
         self.int(offset).tuple(shape).tuple(strides);
@@ -78,7 +85,8 @@ impl Saved {
         for at in (1..shape.len()).rev() {
             strides[at - 1] = strides[at] * shape[at];
         }
-        self.text(name).tensor("FloatStorage", &shape, &strides, bytes)
+        self.text(name)
+            .tensor("FloatStorage", &shape, &strides, bytes)
     }
 
     /// The file.
@@ -89,8 +97,13 @@ impl Saved {
 
     /// The file with another pickle.
     pub(crate) fn file_of(&self, pickle: &[u8]) -> Vec<u8> {
-        let names: Vec<String> = (0..self.storages.len()).map(|i| format!("x/data/{i}")).collect();
-        let mut entries = vec![("x/data.pkl", pickle, false), ("x/byteorder", b"little", false)];
+        let names: Vec<String> = (0..self.storages.len())
+            .map(|i| format!("x/data/{i}"))
+            .collect();
+        let mut entries = vec![
+            ("x/data.pkl", pickle, false),
+            ("x/byteorder", b"little", false),
+        ];
         for (name, bytes) in names.iter().zip(&self.storages) {
             entries.push((name, bytes, false));
         }
@@ -106,25 +119,54 @@ fn pickled(pickle: &[u8]) -> Vec<u8> {
 fn tensors_of_every_type_and_stride_are_read() {
     let mut saved = Saved::new();
     saved.floats("plain", &[2, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-    let columns = [1.0_f32, 4.0, 2.0, 5.0, 3.0, 6.0].iter().flat_map(|v| v.to_le_bytes()).collect();
-    saved.text("turned").tensor("FloatStorage", &[2, 3], &[1, 2], columns);
+    let columns = [1.0_f32, 4.0, 2.0, 5.0, 3.0, 6.0]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    saved
+        .text("turned")
+        .tensor("FloatStorage", &[2, 3], &[1, 2], columns);
     // Rows 1 and 2, columns 1 and 2 of a matrix of 3 × 4.
-    saved.storages.push((0..12).flat_map(|v| (v as f32).to_le_bytes()).collect());
-    saved.text("part").tensor_on("FloatStorage", (2, 12), 5, (&[2, 2], &[4, 1]));
-    saved.text("again").tensor_on("FloatStorage", (2, 12), 3, (&[1, 3], &[4, 4]));
-    let brief = [half::bf16::from_f32(-1.5)].iter().flat_map(|v| v.to_le_bytes()).collect();
-    saved.text("brief").tensor("BFloat16Storage", &[1], &[1], brief);
-    saved.text("k").tensor("LongStorage", &[], &[], 8_i64.to_le_bytes().to_vec());
-    saved.text("none").tensor("DoubleStorage", &[0, 4], &[4, 1], Vec::new());
+    saved
+        .storages
+        .push((0..12).flat_map(|v| (v as f32).to_le_bytes()).collect());
+    saved
+        .text("part")
+        .tensor_on("FloatStorage", (2, 12), 5, (&[2, 2], &[4, 1]));
+    saved
+        .text("again")
+        .tensor_on("FloatStorage", (2, 12), 3, (&[1, 3], &[4, 4]));
+    let brief = [half::bf16::from_f32(-1.5)]
+        .iter()
+        .flat_map(|v| v.to_le_bytes())
+        .collect();
+    saved
+        .text("brief")
+        .tensor("BFloat16Storage", &[1], &[1], brief);
+    saved
+        .text("k")
+        .tensor("LongStorage", &[], &[], 8_i64.to_le_bytes().to_vec());
+    saved
+        .text("none")
+        .tensor("DoubleStorage", &[0, 4], &[4, 1], Vec::new());
     let file = saved.file();
     let read = Checkpoint::read(&file).unwrap();
     let entries = read.entries(read.root()).unwrap();
     let array = |name: &str| read.tensor(entries[name]).unwrap().unwrap();
     for name in ["plain", "turned"] {
-        assert_eq!(array(name).floats().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(array(name).transposed().unwrap().values(), [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        assert_eq!(
+            array(name).floats().unwrap(),
+            [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+        );
+        assert_eq!(
+            array(name).transposed().unwrap().values(),
+            [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
+        );
     }
-    assert_eq!(array("part").matrix().unwrap().values(), [5.0, 6.0, 9.0, 10.0]);
+    assert_eq!(
+        array("part").matrix().unwrap().values(),
+        [5.0, 6.0, 9.0, 10.0]
+    );
     assert_eq!(array("again").floats().unwrap(), [3.0, 7.0, 11.0]);
     assert_eq!(array("brief").floats().unwrap(), [-1.5]);
     assert_eq!(array("k").scalar(), Some(8.0));
@@ -134,12 +176,39 @@ fn tensors_of_every_type_and_stride_are_read() {
 #[test]
 fn plain_values_are_read_and_kept_within_bounds() {
     let mut saved = Saved::new();
-    saved.text("a").int(-3).text("b").float(0.5).text("c").op(b"N").text("d").op(b"\x88");
+    saved
+        .text("a")
+        .int(-3)
+        .text("b")
+        .float(0.5)
+        .text("c")
+        .op(b"N")
+        .text("d")
+        .op(b"\x88");
     saved.text("e").op(b"](").text("x").int(1).op(b"e");
-    saved.text("f").tuple(&[1, 2]).text("g").op(b"}").text("h").text("i").op(b"s");
-    saved.text("j").op(b"ctorch\nSize\n(").tuple(&[4, 5]).op(b"tR");
-    saved.text("l").op(b"ctorch\nfloat32\n").text("m").op(b"K\x07").text("n").op(b"M\x01\x02");
-    saved.text("k").tensor("LongStorage", &[], &[], 8_i64.to_le_bytes().to_vec());
+    saved
+        .text("f")
+        .tuple(&[1, 2])
+        .text("g")
+        .op(b"}")
+        .text("h")
+        .text("i")
+        .op(b"s");
+    saved
+        .text("j")
+        .op(b"ctorch\nSize\n(")
+        .tuple(&[4, 5])
+        .op(b"tR");
+    saved
+        .text("l")
+        .op(b"ctorch\nfloat32\n")
+        .text("m")
+        .op(b"K\x07")
+        .text("n")
+        .op(b"M\x01\x02");
+    saved
+        .text("k")
+        .tensor("LongStorage", &[], &[], 8_i64.to_le_bytes().to_vec());
     let file = saved.file();
     let read = Checkpoint::read(&file).unwrap();
     let plain = read.plain(read.root());
@@ -158,7 +227,13 @@ fn plain_values_are_read_and_kept_within_bounds() {
     let file = pickled(b"\x80\x02]q\x00h\x00a.");
     let read = Checkpoint::read(&file).unwrap();
     assert!(read.plain(read.root()).is_array());
-    let deep = [&b"\x80\x02"[..], &b"]".repeat(1_000_000), &b"a".repeat(999_999), b"."].concat();
+    let deep = [
+        &b"\x80\x02"[..],
+        &b"]".repeat(1_000_000),
+        &b"a".repeat(999_999),
+        b".",
+    ]
+    .concat();
     let file = pickled(&deep);
     assert!(Checkpoint::read(&file).is_ok());
 }
@@ -211,7 +286,12 @@ fn whatever_calls_python_is_refused_by_name() {
         stacked.extend(b"\x93.");
         refused(&pickled(&stacked), &format!("{module}.{name}"));
     }
-    let long = [b"\x80\x02c".to_vec(), vec![b'm'; 100_000], b"\nn\n.".to_vec()].concat();
+    let long = [
+        b"\x80\x02c".to_vec(),
+        vec![b'm'; 100_000],
+        b"\nn\n.".to_vec(),
+    ]
+    .concat();
     refused(&pickled(&long), "mmmm");
     for op in *b"io\x82\x83\x84\x97\x98\x92" {
         refused(&pickled(&[0x80, 2, op, b'.']), "opcode");
@@ -241,7 +321,10 @@ fn pickles_that_end_early_or_misuse_their_stack_are_refused() {
         (b"\x80\x02NQ.", "names a storage"),
         (b"\x80\x02NNb.", "attributes"),
         (b"\x80\x02]N.", "dict of tensors"),
-        (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(NK\x00))tR.", "arguments"),
+        (
+            b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(NK\x00))tR.",
+            "arguments",
+        ),
     ] {
         refused(&pickled(pickle), want);
     }
@@ -257,7 +340,9 @@ fn tensors_outside_their_storage_are_refused() {
     let with = |shape: &[i64], strides: &[i64], offset: i64, count: i64| {
         let mut saved = Saved::new();
         saved.storages.push(vec![0; 24]);
-        saved.text("w").tensor_on("FloatStorage", (0, count), offset, (shape, strides));
+        saved
+            .text("w")
+            .tensor_on("FloatStorage", (0, count), offset, (shape, strides));
         saved.file()
     };
     let max = i64::MAX;
@@ -280,7 +365,8 @@ fn tensors_outside_their_storage_are_refused() {
         refused(&file, want);
     }
     let mut lost = Saved::new();
-    lost.text("w").tensor_on("FloatStorage", (5, 6), 0, (&[6], &[1]));
+    lost.text("w")
+        .tensor_on("FloatStorage", (5, 6), 0, (&[6], &[1]));
     refused(&lost.file(), "storage `5`, which is missing");
     let mut twice = Saved::new();
     twice.floats("w", &[1], &[1.0]).floats("w", &[1], &[2.0]);
@@ -293,9 +379,15 @@ fn containers_that_are_none_are_refused() {
     refused(b"\x80\x02N.", "no checkpoint");
     refused(&[0x80, 2], "no checkpoint");
     refused(&archive(&[("a", b"1", false)]), "not one data.pkl");
-    let big = archive(&[("x/data.pkl", b"\x80\x02}.", false), ("x/byteorder", b"big", false)]);
+    let big = archive(&[
+        ("x/data.pkl", b"\x80\x02}.", false),
+        ("x/byteorder", b"big", false),
+    ]);
     refused(&big, "big-endian");
-    let packed = archive(&[("x/data.pkl", b"\x80\x02}.", false), ("x/data/0", &[0; 999], true)]);
+    let packed = archive(&[
+        ("x/data.pkl", b"\x80\x02}.", false),
+        ("x/data/0", &[0; 999], true),
+    ]);
     refused(&packed, "packed");
     let mut saved = Saved::new();
     saved.floats("w", &[2], &[1.0, 2.0]);
@@ -303,15 +395,28 @@ fn containers_that_are_none_are_refused() {
     for end in (1..file.len()).step_by(7) {
         assert!(Checkpoint::read(&file[..end]).is_err(), "{end}");
     }
-    let storage = file.windows(8).position(|eight| eight == b"x/data/0").unwrap() + 8;
+    let storage = file
+        .windows(8)
+        .position(|eight| eight == b"x/data/0")
+        .unwrap()
+        + 8;
     refused(&patched(&file, storage, &[9]), "damaged");
 }
 
 /// A file as PyTorch before 1.6 wrote it.
 fn legacy(magic: &[u8], count: u64) -> Vec<u8> {
-    let mut file = [b"\x80\x02\x8a\x0a", magic, b".", b"\x80\x02M\xe9\x03.", b"\x80\x02}."].concat();
+    let mut file = [
+        b"\x80\x02\x8a\x0a",
+        magic,
+        b".",
+        b"\x80\x02M\xe9\x03.",
+        b"\x80\x02}.",
+    ]
+    .concat();
     let mut saved = Saved::new();
-    saved.text("w").tensor_on("FloatStorage", (7, 2), 0, (&[2], &[1]));
+    saved
+        .text("w")
+        .tensor_on("FloatStorage", (7, 2), 0, (&[2], &[1]));
     file.extend(&saved.pickle);
     file.extend(b"u.\x80\x02](X\x01\x00\x00\x007e.");
     file.extend(count.to_le_bytes());
@@ -325,7 +430,14 @@ fn the_older_form_is_read() {
     let file = legacy(magic, 2);
     let read = Checkpoint::read(&file).unwrap();
     let entries = read.entries(read.root()).unwrap();
-    assert_eq!(read.tensor(entries["w"]).unwrap().unwrap().floats().unwrap(), [1.0, -2.0]);
+    assert_eq!(
+        read.tensor(entries["w"])
+            .unwrap()
+            .unwrap()
+            .floats()
+            .unwrap(),
+        [1.0, -2.0]
+    );
     assert!(matches!(read.root(), Value::Node(_)));
     refused(&legacy(&[0; 10], 2), "no checkpoint");
     for count in [3, 1 << 62, u64::MAX] {

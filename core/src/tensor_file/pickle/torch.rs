@@ -21,7 +21,10 @@ pub(super) fn read(file: &[u8]) -> Result<Checkpoint<'_>, String> {
 fn zipped(file: &[u8]) -> Result<Checkpoint<'_>, String> {
     let archive = Archive::read(file)?;
     let mut pickles = archive.names().filter(|name| {
-        *name == "data.pkl" || name.strip_suffix("/data.pkl").is_some_and(|folder| !folder.contains('/'))
+        *name == "data.pkl"
+            || name
+                .strip_suffix("/data.pkl")
+                .is_some_and(|folder| !folder.contains('/'))
     });
     let (Some(pickle), None) = (pickles.next(), pickles.next()) else {
         return Err("it is no checkpoint of torch.save, it has not one data.pkl".to_owned());
