@@ -7,7 +7,7 @@ use super::{Format, hook_z, place};
 use crate::error::{Error, Result};
 
 /// Files named in a sentence at most.
-const LISTED: usize = 8;
+pub(super) const LISTED: usize = 8;
 
 /// A dictionary's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Found {
 }
 
 /// Weights that are always called so, and what must lie beside them, if anything must.
-const FIXED: [(&str, Option<&str>); 8] = [
+pub(super) const FIXED: [(&str, Option<&str>); 8] = [
     ("params.npz", None),
     ("params.safetensors", None),
     ("sae.safetensors", Some("cfg.json")),

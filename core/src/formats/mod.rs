@@ -10,6 +10,7 @@ mod hook_z;
 mod linear_pair;
 mod llama_scope;
 mod llamascopium;
+mod on_hub;
 mod openai;
 mod parts;
 mod place;
@@ -31,6 +32,7 @@ use crate::sae::{Provenance, Sae, Whitening};
 use crate::tensor_file::Float;
 
 pub use self::claims::{Claim, Claimed, claims};
+pub use self::on_hub::fetch;
 pub use self::write::{Target, write};
 
 /// The library or the publisher whose files a dictionary's are.

@@ -38,9 +38,11 @@ impl WeightFile {
 
     /// Its tensors.
     pub(super) fn tensors(&self) -> Result<Tensors<'_>> {
-        let wrong = |what: String| {
-            let what = format!("is no whole weight file ({what}): copy or download it again");
-            Error::input(what, &self.path)
+        let wrong = |container: &'static str| {
+            move |what: String| {
+                let what = format!("is no whole {container} ({what}): copy or download it again");
+                Error::input(what, &self.path)
+            }
         };
         let bytes: &[u8] = &self.map;
         let mut tensors = Tensors {
@@ -50,19 +52,27 @@ impl WeightFile {
             plain: Map::new(),
             asked: RefCell::default(),
         };
-        if !Archive::detect(bytes) && !bytes.starts_with(b"\x80") {
-            tensors.take_safetensors(bytes).map_err(wrong)?;
+        let archive = Archive::detect(bytes);
+        let named = |end: &str| self.path.extension().is_some_and(|has| has == end);
+        // A header's length stands before its brace, and a pickle before 1.6 begins with a byte that a length may begin with too.
+        let safetensors = named("safetensors") || (!archive && bytes.get(8) == Some(&b'{'));
+        if safetensors {
+            tensors
+                .take_safetensors(bytes)
+                .map_err(wrong("safetensors file"))?;
             return Ok(tensors);
         }
-        let is_npz = Archive::detect(bytes)
+        let is_npz = archive
             && Archive::read(bytes)
-                .map_err(wrong)?
+                .map_err(wrong("archive"))?
                 .names()
                 .any(|name| name.ends_with(".npy"));
-        if is_npz {
-            tensors.arrays = npz::read(bytes).map_err(wrong)?;
+        if is_npz || named("npz") {
+            tensors.arrays = npz::read(bytes).map_err(wrong("npz archive"))?;
         } else {
-            tensors.take_checkpoint(bytes).map_err(wrong)?;
+            tensors
+                .take_checkpoint(bytes)
+                .map_err(wrong("checkpoint"))?;
         }
         Ok(tensors)
     }

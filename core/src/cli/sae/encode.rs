@@ -34,7 +34,7 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let sae = args.sae.read(console)?;
+    let sae = args.sae.read(false, console)?;
     let x = activations(args, sae.width())?;
     let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
     // Both tables, their bytes, and the file.

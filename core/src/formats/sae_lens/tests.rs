@@ -312,7 +312,7 @@ fn a_bias_that_is_not_subtracted_stays_so_and_can_be_folded() {
     assert!(
         notes
             .iter()
-            .any(|note| note.contains("apply_b_dec_to_input"))
+            .any(|note| note.contains("does not subtract b_dec"))
     );
 }
 
@@ -430,18 +430,18 @@ fn what_cannot_be_represented_is_refused_by_name() {
     check("architecture", json!("temporal"), "`architecture` temporal");
     check(
         "architecture",
-        json!("matching_pursuit"),
+        json!("crosscoder"),
         "this version reads SAELens dictionaries of architecture standard, topk",
     );
     check(
         "normalize_activations",
-        json!("expected_average_only_in"),
-        "`normalize_activations` expected_average_only_in",
+        json!("constant_scalar_rescale"),
+        "`normalize_activations` constant_scalar_rescale",
     );
     check(
         "rescale_acts_by_decoder_norm",
-        json!(true),
-        "`rescale_acts_by_decoder_norm` true",
+        json!("by half"),
+        "`rescale_acts_by_decoder_norm` by half",
     );
     check(
         "reshape_activations",
@@ -495,7 +495,8 @@ fn damaged_weights_are_one_sentence_naming_file_and_tensor() {
     let (_root, folder) = cfg_with(|cfg| cfg["d_sae"] = json!(64));
     let refused = read(&folder).unwrap_err().to_string();
     assert!(
-        refused.contains("tensor `W_enc` is [32, 128] but cfg.json makes it [32, 64]"),
+        refused.contains("tensor `W_dec` is [128, 32] where")
+            && refused.contains("makes it [64, 32]"),
         "{refused}"
     );
 }

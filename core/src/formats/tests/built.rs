@@ -16,9 +16,9 @@ use crate::tensor_file::npz_tests::{header, npy};
 use crate::tensor_file::pickle::tests::Saved;
 use crate::tensor_file::zip_tests::archive;
 
-const D: usize = 6;
-const F: usize = 24;
-const N: usize = 20;
+pub(super) const D: usize = 6;
+pub(super) const F: usize = 24;
+pub(super) const N: usize = 20;
 
 /// Row-major numbers under a name, in f64 for the definition.
 #[derive(Debug, Clone)]
@@ -37,7 +37,7 @@ impl Part {
         }
     }
 
-    fn positive(seed: u64, shape: &[usize], least: f32, most: f32) -> Self {
+    pub(super) fn positive(seed: u64, shape: &[usize], least: f32, most: f32) -> Self {
         let mut part = Self::drawn(seed, shape);
         for v in &mut part.values {
             *v = least + (most - least) * v.abs();
@@ -45,11 +45,11 @@ impl Part {
         part
     }
 
-    fn at(&self, i: usize, j: usize) -> f64 {
+    pub(super) fn at(&self, i: usize, j: usize) -> f64 {
         f64::from(self.values[i * self.shape[1] + j])
     }
 
-    fn one(&self, i: usize) -> f64 {
+    pub(super) fn one(&self, i: usize) -> f64 {
         f64::from(self.values[i])
     }
 
@@ -69,14 +69,14 @@ impl Part {
 }
 
 /// The four parts that all have, feature-major.
-struct Four {
-    w_enc: Part,
-    b_enc: Part,
-    w_dec: Part,
-    b_dec: Part,
+pub(super) struct Four {
+    pub(super) w_enc: Part,
+    pub(super) b_enc: Part,
+    pub(super) w_dec: Part,
+    pub(super) b_dec: Part,
 }
 
-fn four() -> Four {
+pub(super) fn four() -> Four {
     Four {
         w_enc: Part::drawn(1, &[F, D]),
         b_enc: Part::drawn(2, &[F]),
@@ -85,12 +85,12 @@ fn four() -> Four {
     }
 }
 
-fn inputs() -> Part {
+pub(super) fn inputs() -> Part {
     Part::drawn(5, &[N, D])
 }
 
 /// What a library computes: `pre` of a token, codes by `select`, the output without `b_dec`, `b_dec` and what else is added.
-fn defined(
+pub(super) fn defined(
     parts: &Four,
     subtracts: bool,
     scale: f64,
@@ -123,15 +123,15 @@ fn defined(
     Recorded { x, codes, recon }
 }
 
-fn nothing(_: &[f64], _: usize) -> f64 {
+pub(super) fn nothing(_: &[f64], _: usize) -> f64 {
     0.0
 }
 
-fn relu(pre: &[f64], _: &[f64]) -> Vec<f64> {
+pub(super) fn relu(pre: &[f64], _: &[f64]) -> Vec<f64> {
     pre.iter().map(|p| p.max(0.0)).collect()
 }
 
-fn topk(k: usize, then_relu: bool) -> impl Fn(&[f64], &[f64]) -> Vec<f64> {
+pub(super) fn topk(k: usize, then_relu: bool) -> impl Fn(&[f64], &[f64]) -> Vec<f64> {
     move |pre, _| {
         let mut order: Vec<usize> = (0..pre.len()).collect();
         order.sort_by(|a, b| pre[*b].total_cmp(&pre[*a]));
@@ -143,7 +143,7 @@ fn topk(k: usize, then_relu: bool) -> impl Fn(&[f64], &[f64]) -> Vec<f64> {
     }
 }
 
-fn jump(bars: Vec<f64>) -> impl Fn(&[f64], &[f64]) -> Vec<f64> {
+pub(super) fn jump(bars: Vec<f64>) -> impl Fn(&[f64], &[f64]) -> Vec<f64> {
     move |pre, _| {
         pre.iter()
             .zip(&bars)
@@ -152,7 +152,7 @@ fn jump(bars: Vec<f64>) -> impl Fn(&[f64], &[f64]) -> Vec<f64> {
     }
 }
 
-fn norms(w_dec: &Part) -> Vec<f64> {
+pub(super) fn norms(w_dec: &Part) -> Vec<f64> {
     (0..F)
         .map(|f| (0..D).map(|j| w_dec.at(f, j).powi(2)).sum::<f64>().sqrt())
         .collect()
@@ -182,13 +182,13 @@ pub(super) fn pickle(parts: &[(&str, &Part)]) -> Saved {
     saved
 }
 
-fn write(path: &Path, bytes: impl AsRef<[u8]>) {
+pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
 }
 
 #[track_caller]
-fn opened(path: &Path, format: Format, hook: &str, want: &Recorded) -> Sae {
+pub(super) fn opened(path: &Path, format: Format, hook: &str, want: &Recorded) -> Sae {
     assert_eq!(Format::of(path).unwrap(), format);
     let (sae, notes) = formats::open(path).unwrap();
     assert!(
@@ -197,7 +197,11 @@ fn opened(path: &Path, format: Format, hook: &str, want: &Recorded) -> Sae {
     );
     let named = sae.provenance.hook.map(|hook| hook.to_string());
     assert_eq!(named.unwrap_or_default(), hook, "{notes:?}");
-    check(format.name(), &sae, want);
+    eprintln!(
+        "ERRORS {} {:?}",
+        format.name(),
+        check(format.name(), &sae, want)
+    );
     sae
 }
 

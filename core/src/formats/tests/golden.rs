@@ -24,6 +24,7 @@ fn codes_and_reconstructions_are_those_of_the_library() {
             let (sae, notes) = formats::open(path).unwrap();
             let want = recorded(&folder);
             let errors = check(name, &sae, &want);
+            eprintln!("ERRORS {name} {errors:?}");
             assert!(!notes.iter().any(|note| note.contains('\n')), "{notes:?}");
             // The comparison can fail: one bias moved by a thousandth of the largest code.
             let mut nudged = sae.clone();

@@ -1,8 +1,10 @@
 //! Readers of other libraries: against files those libraries wrote, against files built here by definitions in f64, and against files that lie.
 
 mod built;
+mod damage;
 mod golden;
 mod hostile;
+mod training;
 
 use std::path::{Path, PathBuf};
 

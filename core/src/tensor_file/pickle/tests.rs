@@ -308,7 +308,7 @@ fn pickles_that_end_early_or_misuse_their_stack_are_refused() {
         (b"\x80\x02.", "more from its stack"),
         (b"\x80\x02t.", "more from its stack"),
         (b"\x80\x02(N.", "dict of tensors"),
-        (b"\x80\x02N(0N0.", "more from its stack"),
+        (b"\x80\x02N(00.", "more from its stack"),
         (b"\x80\x02X\xff\xff\xff\xffab", "cut off"),
         (b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffab", "cut off"),
         (b"\x80\x02\x8b\xff\xff\xff\x7fab", "cut off"),
