@@ -60,7 +60,7 @@ impl FromStr for Fold {
             Some(("scale", number)) => {
                 let scale = number
                     .parse()
-                    .map_err(|_| format!("`{number}` is no number"))?;
+                    .map_err(|cause| format!("`{number}` is no number: {cause}"))?;
                 Ok(Self::Scale(scale))
             }
             Some(("whitening", path)) => Ok(Self::Whitening(PathBuf::from(path))),

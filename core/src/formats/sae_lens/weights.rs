@@ -147,7 +147,7 @@ pub(super) fn bytes(
     }
     match &sae.selection {
         Selection::JumpRelu { thresholds } => {
-            tensors.push(Tensor::new("threshold", &[f], thresholds))
+            tensors.push(Tensor::new("threshold", &[f], thresholds));
         }
         Selection::Gated { b_mag, r_mag } => {
             tensors.push(Tensor::new("b_mag", &[f], b_mag));
