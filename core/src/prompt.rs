@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{HookPoint, Site};
-    use crate::sae::{Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Selection};
 
     fn demo() -> Model {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
@@ -150,6 +150,8 @@ mod tests {
             w_dec: w,
             b_dec: vec![0.0; d],
             selection: Selection::TopK { k: 16 },
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance {
                 hook: Some(HookPoint::block(1, Site::Z)),

@@ -1,5 +1,5 @@
-"""Writes sae-lens-variants/: one tiny dictionary of each architecture by SAELens itself, with its codes and reconstructions (of transcoders: what they write)
-of the same input.
+"""Writes sae-lens-variants/: one tiny dictionary of each architecture by SAELens itself, and of some with tokens brought to norm or b_dec not subtracted, with
+its codes and reconstructions (of transcoders: what they write) of the same input.
 
 Run with sae-lens 6.54.12: python sae_lens_variants.py
 """
@@ -14,13 +14,22 @@ from sae_lens import SAE
 D, F, N = 8, 24, 16
 D_OUT = 6
 TRANSCODERS = ["transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"]
+# Folder, architecture, and what is otherwise in its configuration.
+CASES = [
+    *[(name, name, {}) for name in ["standard", "abstopk", "jumprelu", "gated", *TRANSCODERS]],
+    ("standard-layer_norm", "standard", {"normalize_activations": "layer_norm"}),
+    ("gated-layer_norm", "gated", {"normalize_activations": "layer_norm"}),
+    ("jumprelu-constant_norm_rescale", "jumprelu", {"normalize_activations": "constant_norm_rescale"}),
+    ("gated-not-applied", "gated", {"apply_b_dec_to_input": False}),
+    ("jumprelu-not-applied-layer_norm", "jumprelu", {"apply_b_dec_to_input": False, "normalize_activations": "layer_norm"}),
+]
 ROOT = Path(__file__).parent / "sae-lens-variants"
 
 
 def main() -> None:
     torch.manual_seed(0)
     x = 2 * torch.randn(N, D)
-    for architecture in ["standard", "abstopk", "jumprelu", "gated", *TRANSCODERS]:
+    for name, architecture, otherwise in CASES:
         cfg = {
             "architecture": architecture,
             "d_in": D,
@@ -43,12 +52,12 @@ def main() -> None:
         if architecture in TRANSCODERS:
             cfg |= {"d_out": D_OUT, "apply_b_dec_to_input": False}
             cfg["metadata"] |= {"hook_name": "blocks.1.mlp.hook_in", "hook_name_out": "blocks.1.hook_mlp_out"}
-        sae = SAE.from_dict(cfg)
+        sae = SAE.from_dict(cfg | otherwise)
         with torch.no_grad():
-            for name, parameter in sae.named_parameters():
+            for key, parameter in sae.named_parameters():
                 values = torch.randn_like(parameter)
-                parameter.copy_(values.abs() if name == "threshold" else 0.5 * values)
-        folder = ROOT / architecture
+                parameter.copy_(values.abs() if key == "threshold" else 0.5 * values)
+        folder = ROOT / name
         sae.save_model(folder)
         with torch.no_grad():
             codes = sae.encode(x)
@@ -56,7 +65,7 @@ def main() -> None:
         codes = codes.to_dense() if codes.is_sparse else codes
         tensors = {"x": x, "codes": codes.contiguous(), "recon": recon.contiguous()}
         save_file(tensors, folder / "io.safetensors")
-        print(architecture, json.loads((folder / "cfg.json").read_text()).keys(), (codes != 0).sum(1).float().mean())
+        print(name, json.loads((folder / "cfg.json").read_text()).keys(), (codes != 0).sum(1).float().mean())
 
 
 if __name__ == "__main__":

@@ -233,7 +233,7 @@ fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Erro
     let norms = if let Some(probe) = probe {
         probe.split(&work.sae, &x)?.norms
     } else {
-        let reconstruction = work.sae.decode(&work.sae.encode(&x)?)?;
+        let reconstruction = work.sae.decode(&work.sae.encode(&x)?, &x)?;
         let rows = x.iter_rows().zip(reconstruction.iter_rows());
         rows.map(|(x, r)| without_probe(x, r)).collect()
     };

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use umbra_core::corpus::{Corpus, CorpusSpec, Part, Rows};
 use umbra_core::error::{Error, Result};
-use umbra_core::features::{Index, Source};
-use umbra_core::formats::{self, Precision};
+use umbra_core::features::{Index, NeuronpediaSource, Source, Viewer};
+use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Model;
 use umbra_core::project::Project;
@@ -20,6 +20,9 @@ use crate::state::catalogue::{self, DictionaryId, Evaluation, name_of};
 use crate::state::log::Notice;
 use crate::state::{Event, Load, log};
 
+/// Features in one of Neuronpedia's batches.
+const FEATURES_OF_A_FILE: usize = 128;
+
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -30,9 +33,13 @@ pub enum Command {
     /// Take it off the project; its files stay.
     Remove(DictionaryId),
     /// Ask where to, then export.
-    PickExport(DictionaryId, Precision),
-    /// Write it as a SAELens folder.
-    Export(DictionaryId, Precision, PathBuf),
+    PickExport(DictionaryId, Target, Precision),
+    /// Write it as a folder of another library's.
+    Export(DictionaryId, Target, Precision, PathBuf),
+    /// Ask where to, then write its index for another viewer.
+    PickView(DictionaryId, Viewer),
+    /// Write its index for another viewer.
+    View(DictionaryId, Viewer, PathBuf),
     /// Ask where to, then report.
     PickReport(DictionaryId, Choice),
     /// Write chosen features as HTML or JSON.
@@ -46,16 +53,29 @@ impl Command {
             Self::Evaluate(id) => evaluate(context, id),
             Self::BuildIndex(id) => build_index(context, id),
             Self::Remove(id) => remove(context, id),
-            Self::PickExport(id, precision) => {
+            Self::PickExport(id, target, precision) => {
                 let ask = Ask::Folder("Choose where the dictionary's folder is to be written");
                 let Some(name) = context.state.catalogue.get(id).map(|d| d.name.clone()) else {
                     return;
                 };
                 context.ask(ask, move |folder| {
-                    Self::Export(id, precision, folder.join(name)).into()
+                    Self::Export(id, target, precision, folder.join(name)).into()
                 });
             }
-            Self::Export(id, precision, folder) => export(context, id, precision, folder),
+            Self::Export(id, target, precision, folder) => {
+                export(context, id, (target, precision), folder);
+            }
+            Self::PickView(id, viewer) => {
+                let ask = Ask::Folder("Choose where the folder of its features is to be written");
+                let Some(name) = context.state.catalogue.get(id).map(|d| d.name.clone()) else {
+                    return;
+                };
+                let name = format!("{name}-{}", viewer_name(viewer));
+                context.ask(ask, move |folder| {
+                    Self::View(id, viewer, folder.join(name)).into()
+                });
+            }
+            Self::View(id, viewer, folder) => write_view(context, id, viewer, folder),
             Self::PickReport(id, choice) => {
                 let ask = Ask::Save("Save the report", "report.html".to_owned());
                 context.ask(ask, move |path| Self::Report(id, choice, path).into());
@@ -224,7 +244,12 @@ fn remove(context: &mut Context<'_>, id: DictionaryId) {
     context.apply(Event::Catalogue(catalogue::Event::Removed(id)));
 }
 
-fn export(context: &mut Context<'_>, id: DictionaryId, precision: Precision, folder: PathBuf) {
+fn export(
+    context: &mut Context<'_>,
+    id: DictionaryId,
+    (target, precision): (Target, Precision),
+    folder: PathBuf,
+) {
     let loaded = (context.state.catalogue.get(id)).and_then(|d| d.load.ready());
     let Some(sae) = loaded.map(|loaded| Arc::clone(&loaded.sae)) else {
         return context.fail("The dictionary is not loaded yet");
@@ -234,9 +259,54 @@ fn export(context: &mut Context<'_>, id: DictionaryId, precision: Precision, fol
             let what = "there is something of this name already, choose another folder";
             return Err(Error::input(what, &folder));
         }
-        formats::save(&sae, &folder, precision)?;
+        let one = std::slice::from_ref(&*sae);
+        for note in formats::write(one, &folder, target, precision)?.iter() {
+            worker.send(Event::Log(log::Event::Show(Notice::info(note.to_string()))));
+        }
         let done = Notice::success(format!("Exported to {}", folder.display()));
         worker.send(Event::Log(log::Event::Show(done)));
+        Ok(())
+    });
+}
+
+fn viewer_name(viewer: Viewer) -> &'static str {
+    match viewer {
+        Viewer::Neuronpedia => "neuronpedia",
+        Viewer::CircuitTracer => "circuit-tracer",
+    }
+}
+
+fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, folder: PathBuf) {
+    let Some(dictionary) = context.state.catalogue.get(id) else {
+        return;
+    };
+    let Some(index) = dictionary.index.ready().map(|index| index.path.clone()) else {
+        return context.fail("Features are written from an index: build one first");
+    };
+    let job = format!("Features of {}", dictionary.name);
+    context.jobs.start(job, move |worker| {
+        if folder.exists() {
+            let what = "there is something of this name already, choose another folder";
+            return Err(Error::input(what, &folder));
+        }
+        let index = Index::open(&index)?;
+        let source = NeuronpediaSource::of(index.about(), None, None)?;
+        let to = (viewer, FEATURES_OF_A_FILE);
+        let written = features::export(&index, to, &source, &folder, &mut |done, rows| {
+            worker.pass(eval::Pass {
+                done: usize::try_from(done).unwrap_or(usize::MAX),
+                rows: usize::try_from(rows).unwrap_or(usize::MAX),
+            })
+        })?;
+        if let Some(written) = written {
+            let said = format!(
+                "{} features written to {}, {} were never active",
+                written.features,
+                folder.display(),
+                written.never_active
+            );
+            worker.send(Event::Log(log::Event::Show(Notice::success(said))));
+        }
         Ok(())
     });
 }

@@ -1,13 +1,14 @@
 //! The menus of project, model and dictionary.
 
 use egui::{RichText, Ui};
-use umbra_core::formats::Precision;
+use umbra_core::features::Viewer;
+use umbra_core::formats::{Precision, Target};
 use umbra_core::report::Choice;
 
 use super::parts::shortened;
 use crate::commands::{Command, Commands, dictionary, library, navigation, opening};
 use crate::state::AppState;
-use crate::state::catalogue::{Dictionary, name_of};
+use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
 use crate::theme::{self, Theme};
 
 const WIDTH: f32 = 250.0;
@@ -99,15 +100,38 @@ pub(crate) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String,
         ("Evaluate".to_owned(), Do::Evaluate(id).into()),
         ("Build index".to_owned(), Do::BuildIndex(id).into()),
         (
-            "Export as f32…".to_owned(),
-            Do::PickExport(id, Precision::F32).into(),
+            "Export for SAELens, f32…".to_owned(),
+            Do::PickExport(id, Target::SaeLens, Precision::F32).into(),
         ),
         (
-            "Export as f16…".to_owned(),
-            Do::PickExport(id, Precision::F16).into(),
+            "Export for SAELens, f16…".to_owned(),
+            Do::PickExport(id, Target::SaeLens, Precision::F16).into(),
+        ),
+        (
+            "Export for sparsify…".to_owned(),
+            Do::PickExport(id, Target::Sparsify, Precision::F32).into(),
+        ),
+        (
+            "Export for dictionary_learning…".to_owned(),
+            Do::PickExport(id, Target::DictionaryLearning, Precision::F32).into(),
         ),
     ];
+    let transcodes = |loaded: &LoadedSae| loaded.sae.transcoder.is_some();
+    if dictionary.load.ready().is_some_and(transcodes) {
+        list.push((
+            "Export for circuit-tracer…".to_owned(),
+            Do::PickExport(id, Target::CircuitTracer, Precision::F32).into(),
+        ));
+    }
     if dictionary.index.ready().is_some() {
+        list.push((
+            "Features for Neuronpedia…".to_owned(),
+            Do::PickView(id, Viewer::Neuronpedia).into(),
+        ));
+        list.push((
+            "Features for circuit-tracer…".to_owned(),
+            Do::PickView(id, Viewer::CircuitTracer).into(),
+        ));
         let strongest = Do::PickReport(id, Choice::Top(20));
         list.push((
             "Report of the 20 strongest features…".to_owned(),

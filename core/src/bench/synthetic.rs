@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Settings;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::sae::{Provenance, Sae, Selection, Variant};
+use crate::sae::{InputNorm, Provenance, Sae, Selection, Variant};
 use crate::train::{Spec, Trainer};
 
 /// Batches that the steps draw from.
@@ -93,6 +93,8 @@ pub(super) fn trainer(
         w_dec,
         b_dec: vec![0.0; d],
         selection: Selection::Relu,
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance::default(),
     };

@@ -97,8 +97,8 @@ impl ModelArgs {
 /// `--sae`, `--hook` for a dictionary that does not name its own.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SaeArgs {
-    /// Dictionary: a SAELens folder (cfg.json, sae_weights.safetensors)
-    #[arg(long, value_name = "DIR")]
+    /// Dictionary: a folder or a file of SAELens, sparsify, dictionary_learning, Gemma Scope and others, or its name on the hub (owner/name:path)
+    #[arg(long, value_name = "PATH")]
     pub sae: PathBuf,
     /// Hook of the dictionary, if its file names none or another is meant (blocks.2.hook_resid_post)
     #[arg(long, value_name = "NAME")]
@@ -107,8 +107,9 @@ pub struct SaeArgs {
 
 impl SaeArgs {
     /// Reads the dictionary and says what was decided.
-    fn read(&self, console: &Console) -> Result<Sae> {
-        let (mut sae, notes) = formats::open(&self.sae)?;
+    pub(super) fn read(&self, offline: bool, console: &Console) -> Result<Sae> {
+        let path = hub::dictionary_at(&self.sae, offline, console)?;
+        let (mut sae, notes) = formats::open(&path)?;
         console.notes(&notes);
         // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
         if let Some(hook) = &self.hook {
@@ -139,7 +140,7 @@ fn open_fitting(
     console: &Console,
     fits: fn(&Sae, &Model) -> Result<()>,
 ) -> Result<(Model, Sae)> {
-    let sae = sae.read(console)?;
+    let sae = sae.read(model.offline, console)?;
     let named = formats::processing(&sae);
     let processing = model.process.or(named).unwrap_or_default();
     let opened = model.open_processed(processing, console)?;

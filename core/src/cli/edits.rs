@@ -29,8 +29,8 @@ pub(super) struct EditArgs {
     /// Edits from a TOML file: tables [[edit]] with `action` and the same keys; they come before those of `--edit`
     #[arg(long, value_name = "FILE")]
     edits: Option<PathBuf>,
-    /// Dictionary whose features edits name: a SAELens folder
-    #[arg(long, value_name = "DIR")]
+    /// Dictionary whose features edits name: a folder, a file, or a name on the hub (owner/name:path)
+    #[arg(long, value_name = "PATH")]
     pub(super) sae: Option<PathBuf>,
     /// Probe of the dictionary's error for `+linear` and `+nonlinear`, as `umbra dark-matter --keep` wrote it
     #[arg(long, value_name = "FILE")]

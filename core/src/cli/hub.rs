@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Console, Progress};
 use crate::Flow;
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::models::hub::{ENDPOINT, Event, Fetched, Hub, Kind, Name};
 
 /// The hub by the variables that all its programs share: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
@@ -60,6 +61,37 @@ pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<
         }
         Fetched::Stopped => Err(unfinished(model)),
     }
+}
+
+/// Where the dictionary lies: at its path, or in the hub's cache if it is named as one there (`owner/name:path`), fetched if it must be.
+pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Result<PathBuf> {
+    let named = |text: &str| {
+        let certain = text.starts_with("hf://") || text.contains(':');
+        let name = Name::of_dictionary(text);
+        // A word or a path without a colon that is no name is a path to nowhere.
+        if certain {
+            Some(name)
+        } else {
+            name.ok().map(Ok)
+        }
+    };
+    let name = sae.to_str().and_then(named);
+    let (false, Some(name)) = (sae.exists(), name) else {
+        return Ok(sae.to_path_buf());
+    };
+    let name = name?;
+    let fetched = shown(&name, console, |observe| {
+        formats::fetch(&hub(offline), &name, observe)
+    });
+    if fetched.is_err() {
+        console.note(&format!(
+            "There is no {} here, so it was taken for a name on the hub",
+            sae.display()
+        ));
+    }
+    let path = fetched?.ok_or_else(|| unfinished(sae))?;
+    console.note(&format!("{name} is in the cache at {}", path.display()));
+    Ok(path)
 }
 
 /// Where a corpus lies: at its path, or in the hub's cache if it is named as a data set (`hf://datasets/owner/name/path`), fetched if it must be.

@@ -1,4 +1,6 @@
-//! `umbra index`: build what is known about each feature over a text, and show it.
+//! `umbra index`: build what is known about each feature over a text, show it, and write it for other viewers.
+
+mod export;
 
 use std::path::PathBuf;
 
@@ -23,6 +25,8 @@ enum Verb {
     Build(BuildArgs),
     /// Show what an index knows about one feature
     Show(ShowArgs),
+    /// Write an index as files that Neuronpedia or circuit-tracer's viewer read
+    Export(export::Args),
 }
 
 #[derive(Debug, clap::Args)]
@@ -56,6 +60,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
         Verb::Build(args) => build(args, console),
         Verb::Show(args) => show(args, console),
+        Verb::Export(args) => export::run(args, console),
     }
 }
 

@@ -20,6 +20,7 @@ mod prompt;
 mod report;
 mod reproduce;
 mod runs;
+mod sae;
 mod sampling;
 mod steer;
 mod store;
@@ -84,6 +85,8 @@ nouns! {
     Model => model,
     /// Write activations of chosen hooks as safetensors, or into an activation store
     Capture => capture,
+    /// Encode by a dictionary of any library, or write it in another library's files
+    Sae => sae,
     /// Look through an activation store for damage, or show what it holds
     Store => store,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated

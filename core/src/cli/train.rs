@@ -238,7 +238,9 @@ fn start(args: &Args, console: &Console) -> Result<Option<Sae>> {
     let Some(folder) = &args.from else {
         return Ok(None);
     };
-    let (sae, notes) = formats::open(folder)?;
+    let offline = args.model.as_ref().is_some_and(|model| model.offline);
+    let folder = super::hub::dictionary_at(folder, offline, console)?;
+    let (sae, notes) = formats::open(&folder)?;
     console.notes(&notes);
     Ok(Some(sae))
 }

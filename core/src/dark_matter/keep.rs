@@ -24,6 +24,7 @@ const FORMAT: &str = "umbra dark-matter probe 1";
 pub(super) fn fingerprint(sae: &Sae) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{:?}", sae.selection));
+    hash.update(sae.input_norm.describe().unwrap_or_default());
     for values in [
         sae.w_enc.values(),
         &sae.b_enc,

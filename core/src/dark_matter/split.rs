@@ -16,7 +16,7 @@ const BLOCK: usize = 256;
 
 /// `x̂` and `x − x̂` of activations `[n, d]`.
 pub(super) fn error(sae: &Sae, x: &Matrix) -> Result<(Matrix, Matrix)> {
-    let reconstruction = sae.decode(&sae.encode(x)?)?;
+    let reconstruction = sae.decode(&sae.encode(x)?, x)?;
     let mut error = x.clone();
     for (error, reconstructed) in error.values_mut().iter_mut().zip(reconstruction.values()) {
         *error -= reconstructed;

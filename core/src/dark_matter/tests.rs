@@ -14,7 +14,7 @@ use super::normal::{NormalEquations, squared_norm};
 use super::*;
 use crate::corpus::Corpus;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Selection};
 
 /// Values in −1..1, so every dimension has a mean of its own once shifted.
 fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
@@ -192,6 +192,8 @@ fn random_sae(d: usize, seed: u64, hook: HookPoint) -> Sae {
         w_dec: random(4 * d, d, seed + 2),
         b_dec: random(1, d, seed + 3).into_values(),
         selection: Selection::TopK { k: 4 },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook),

@@ -6,12 +6,14 @@
 
 mod passes;
 mod sums;
+mod verdict;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::passes::Passes;
 use self::sums::Sums;
+pub use self::verdict::{Judged, Verdict, judge};
 use crate::Flow;
 use crate::capture;
 use crate::corpus::Rows;

@@ -112,7 +112,7 @@ impl<'a> Passes<'a> {
         };
         let read = read.as_ref().unwrap_or(&x);
         let latents = (self.code)(rows, read)?;
-        let recon = self.sae.output(read, &latents)?;
+        let recon = self.sae.decode(&latents, read)?;
         let t = self.rows.context();
         for i in (0..x.rows()).filter(|i| i % t > 0) {
             sums.fit(x.row(i), recon.row(i), &self.mean);

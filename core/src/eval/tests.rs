@@ -10,7 +10,7 @@ use super::*;
 use crate::dims::Matrix;
 use crate::ids::TokenId;
 use crate::models::{Hooks, Start, token_tensor};
-use crate::sae::{Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Selection};
 
 fn model(name: &str) -> Model {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
@@ -43,6 +43,8 @@ fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sae {
         w_enc,
         w_dec,
         selection: Selection::TopK { k },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook),
@@ -116,7 +118,7 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
         let read = &model.capture(&tensors[i], &[reads]).unwrap()[&reads];
         let read = Matrix::from_tensor(read, sae.width()).unwrap();
         let latents = sae.encode(&read).unwrap();
-        let recon = sae.output(&read, &latents).unwrap();
+        let recon = sae.decode(&latents, &read).unwrap();
         for p in 1..t {
             for (j, mean) in mean.iter().enumerate() {
                 let value = f64::from(x.row(p)[j]);

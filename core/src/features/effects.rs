@@ -131,6 +131,7 @@ pub(super) fn norm(values: &[f32]) -> f64 {
 /// Hex SHA-256 of the weights: whether an index was built with this very dictionary.
 pub fn sae_fingerprint(sae: &Sae) -> String {
     let mut hash = Sha256::new();
+    hash.update(sae.input_norm.describe().unwrap_or_default());
     let parts = [
         sae.w_enc.values(),
         &sae.b_enc,

@@ -3,6 +3,7 @@
 
 mod build;
 mod effects;
+mod export;
 mod file;
 mod histogram;
 mod index;
@@ -17,6 +18,7 @@ use crate::ids::{FeatureId, TokenId};
 
 pub use build::build;
 pub use effects::sae_fingerprint;
+pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
 pub use index::Index;
 pub use json::json;
 

@@ -13,7 +13,7 @@ use crate::corpus::{Corpus, Rows};
 use crate::dims::Matrix;
 use crate::ids::HookPoint;
 use crate::models::Model;
-use crate::sae::{Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Sae, Selection};
 
 const FEATURES: usize = 48;
 const CONTEXT_OF_ROWS: usize = 40;
@@ -58,6 +58,8 @@ fn sae(hook: &str) -> Sae {
         w_dec: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
         b_dec: random(d),
         selection: Selection::TopK { k: 6 },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook),

@@ -1,12 +1,136 @@
-//! SAEs in and out of files. The only place that knows other libraries' names and orientation.
+//! SAEs in and out of files. The only place that knows other libraries' names and orientation; a library is one file here, whose head says what is read.
 
+mod circuit_tracer;
+mod claims;
+mod detect;
+mod dictionary_learning;
+mod gemma_scope;
+mod gemma_scope_2;
+mod hook_z;
+mod linear_pair;
+mod llama_scope;
+mod llamascopium;
+mod on_hub;
+mod openai;
+mod parts;
+mod place;
+mod qwen_scope;
 mod sae_lens;
+mod sparsify;
+#[cfg(test)]
+mod tests;
+mod weights;
+mod write;
 
 use std::path::Path;
 
+use self::detect::Found;
+use self::weights::WeightFile;
 use crate::error::{Error, Notes, Result};
 use crate::models::{Model, Processing};
-use crate::sae::{Provenance, Sae};
+use crate::sae::{Provenance, Sae, Whitening};
+use crate::tensor_file::Float;
+
+pub use self::claims::{Claim, Claimed, claims};
+pub use self::on_hub::fetch;
+pub use self::write::{Target, write};
+
+/// The library or the publisher whose files a dictionary's are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Format {
+    /// SAELens, and what is saved here.
+    SaeLens,
+    /// EleutherAI's sparsify.
+    Sparsify,
+    /// dictionary_learning.
+    DictionaryLearning,
+    /// OpenAI's dictionaries of GPT-2 small.
+    OpenAi,
+    /// Gemma Scope, of Gemma 2.
+    GemmaScope,
+    /// Gemma Scope 2, of Gemma 3.
+    GemmaScope2,
+    /// Llama Scope.
+    LlamaScope,
+    /// Llama Scope's successor, of DeepSeek-R1-Distill.
+    LlamaScopeR1,
+    /// Qwen Scope.
+    QwenScope,
+    /// Goodfire's dictionaries of Llama.
+    Goodfire,
+    /// The dictionaries of DeepSeek-R1-Distill-Llama-8B in two linear layers.
+    DeepSeekR1,
+    /// The attention dictionaries of GPT-2 small.
+    HookZ,
+    /// Per-layer transcoders of circuit-tracer.
+    CircuitTracer,
+    /// Llamascopium.
+    Llamascopium,
+}
+
+impl Format {
+    /// All of them, in the order of lists.
+    pub const ALL: &'static [Self] = &[
+        Self::SaeLens,
+        Self::Sparsify,
+        Self::DictionaryLearning,
+        Self::OpenAi,
+        Self::GemmaScope,
+        Self::GemmaScope2,
+        Self::LlamaScope,
+        Self::LlamaScopeR1,
+        Self::QwenScope,
+        Self::Goodfire,
+        Self::DeepSeekR1,
+        Self::HookZ,
+        Self::CircuitTracer,
+        Self::Llamascopium,
+    ];
+
+    /// What it is called.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SaeLens => "SAELens",
+            Self::Sparsify => "sparsify",
+            Self::DictionaryLearning => "dictionary_learning",
+            Self::OpenAi => "OpenAI sparse_autoencoder",
+            Self::GemmaScope => "Gemma Scope",
+            Self::GemmaScope2 => "Gemma Scope 2",
+            Self::LlamaScope => "Llama Scope",
+            Self::LlamaScopeR1 => "Llama Scope R1-Distill",
+            Self::QwenScope => "Qwen Scope",
+            Self::Goodfire => "Goodfire",
+            Self::DeepSeekR1 => "DeepSeek-R1 SAE",
+            Self::HookZ => "attn-saes",
+            Self::CircuitTracer => "circuit-tracer",
+            Self::Llamascopium => "Llamascopium",
+        }
+    }
+
+    /// Whose outputs are reproduced to what tolerance: what `tests/golden` compares, in one phrase.
+    pub const fn reproduced(self) -> &'static str {
+        match self {
+            Self::SaeLens => {
+                "those of sae-lens 6.54.12 within 1e-5 of the largest entry (standard, topk, abstopk, jumprelu, gated, transcoders)"
+            }
+            Self::Sparsify => "those of sparsify 1.3.3 within 1e-5 of the largest entry (topk)",
+            Self::DictionaryLearning => {
+                "those of dictionary_learning 0.1.0 within 1e-5 of the largest entry (AutoEncoder, AutoEncoderTopK)"
+            }
+            Self::OpenAi | Self::GemmaScope => {
+                "those of its published formulas within 1e-5 of the largest entry"
+            }
+            _ => "read as its library's sources have it, compared with no file that it wrote",
+        }
+    }
+
+    /// Whose files lie at `path`, a folder or a file; an error that says what there is instead.
+    pub fn of(path: &Path) -> Result<Self> {
+        there(path)?;
+        Ok(detect::detect(path)?.format)
+    }
+}
 
 /// How weights are stored; `cfg.json` says `float32` either way, since readers compute in what it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,19 +142,43 @@ pub enum Precision {
     F16,
 }
 
-/// Reads a dictionary folder; the notes say what was decided.
-pub fn open(path: &Path) -> Result<(Sae, Notes)> {
-    if !path.exists() {
-        return Err(Error::input("no such dictionary folder", path));
+impl Precision {
+    pub(crate) const fn float(self) -> Float {
+        match self {
+            Self::F32 => Float::F32,
+            Self::F16 => Float::F16,
+        }
     }
-    let (sae, notes) = if sae_lens::detect(path) {
-        sae_lens::read(path)?
-    } else {
-        let what =
-            "no dictionary here, name a SAELens folder with cfg.json and sae_weights.safetensors";
-        return Err(Error::input(what, path));
-    };
-    Ok((sae, notes))
+}
+
+/// Reads the dictionary at `path`, a folder or a file of any [`Format`]; the notes say what was decided. Weights stored in 16 bits are widened to f32. Memory:
+/// the weights once, and 64 times a deflated file at most.
+pub fn open(path: &Path) -> Result<(Sae, Notes)> {
+    there(path)?;
+    let found = detect::detect(path)?;
+    match found.format {
+        Format::SaeLens => sae_lens::read(&found.folder),
+        Format::Sparsify => sparsify::read(&found),
+        Format::DictionaryLearning => dictionary_learning::read(&found),
+        Format::OpenAi => openai::read(&found),
+        Format::GemmaScope => gemma_scope::read(&found),
+        Format::GemmaScope2 => gemma_scope_2::read(&found),
+        Format::LlamaScope => llama_scope::read(&found),
+        Format::LlamaScopeR1 => llama_scope::read_r1(&found),
+        Format::QwenScope => qwen_scope::read(&found),
+        Format::Goodfire => linear_pair::read_goodfire(&found),
+        Format::DeepSeekR1 => linear_pair::read_deepseek(&found),
+        Format::HookZ => hook_z::read(&found),
+        Format::CircuitTracer => circuit_tracer::read(&found),
+        Format::Llamascopium => llamascopium::read(&found),
+    }
+}
+
+fn there(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    Err(Error::input("no such dictionary folder", path))
 }
 
 /// Writes a SAELens folder (`cfg.json`, `sae_weights.safetensors`), whole or not at all.
@@ -80,4 +228,16 @@ fn folder_name(folder: &Path) -> String {
     let folder = whole.as_deref().unwrap_or(folder);
     let name = folder.file_name().unwrap_or(folder.as_os_str());
     name.to_string_lossy().into_owned()
+}
+
+/// A whitening as SAELens keeps it beside a training checkpoint (`activation_whitening.safetensors`): `mean [d]`, `matrix [d, d]`, `inverse_matrix [d, d]`.
+pub fn whitening(path: &Path) -> Result<Whitening> {
+    let file = WeightFile::open(path)?;
+    let tensors = file.tensors()?;
+    let [d, _] = tensors.sizes("matrix")?;
+    Ok(Whitening {
+        mean: tensors.vector("mean", d)?,
+        matrix: tensors.matrix("matrix", [d, d])?,
+        inverse: tensors.matrix("inverse_matrix", [d, d])?,
+    })
 }

@@ -29,15 +29,13 @@ pub(super) fn attribute(
     let captured = model.capture(&token_tensor(&[&tokens])?, &[pattern, v, z])?;
     let z = Matrix::from_tensor(&captured[&z], sae.width())?;
     let z = Matrix::new(1, sae.width(), z.row(at).to_vec())?;
+    // Where tokens are brought to norm, what each part of z counts depends on the whole token.
+    let along = sae
+        .input_norm
+        .direction(z.row(0), sae.w_enc.row(feature.index()));
     let (decoder_bias, encoder_bias) = sae.bias_terms(feature);
     Ok(Attribution {
-        by_head_and_source: contributions(
-            model.config(),
-            &captured,
-            (pattern, v),
-            at,
-            sae.w_enc.row(feature.index()),
-        )?,
+        by_head_and_source: contributions(model.config(), &captured, (pattern, v), at, &along)?,
         pre_activation: f64::from(sae.pre_activations(&z, &[feature])?.row(0)[0]),
         decoder_bias,
         encoder_bias,

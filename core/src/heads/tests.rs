@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::figures::{cosine, jaccard, mean_of_pairs, spread};
 use super::*;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Selection};
 
 fn random(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Matrix {
     let values = (0..rows * columns)
@@ -27,6 +27,8 @@ fn random_sae(features: usize, width: usize, hook: HookPoint) -> Sae {
         w_dec: random(features, width, &mut rng),
         b_dec: random(1, width, &mut rng).into_values(),
         selection: Selection::TopK { k: 4 },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook),

@@ -119,7 +119,7 @@ impl Constraint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::{Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Selection};
 
     #[test]
     fn a_mask_that_spends_more_less_or_elsewhere_is_seen() {
@@ -131,6 +131,8 @@ mod tests {
             w_dec: unit,
             b_dec: vec![0.0; 3],
             selection: Selection::Relu,
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance::default(),
         };

@@ -22,7 +22,7 @@ pub(super) struct Measured {
 impl Measured {
     /// Of `latents` of activations `x [n, d]`.
     pub(super) fn of(sae: &Sae, x: &Matrix, latents: &Latents) -> Result<Self> {
-        let back = sae.decode(latents)?;
+        let back = sae.decode(latents, x)?;
         let n = x.rows().max(1) as f64;
         let mut mean = vec![0.0_f64; x.columns()];
         for row in x.iter_rows() {
@@ -149,7 +149,7 @@ pub(super) fn correlation(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::{Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Selection};
 
     #[test]
     fn figures_are_their_definitions() {
@@ -161,6 +161,8 @@ mod tests {
             w_dec: unit,
             b_dec: vec![0.0; 2],
             selection: Selection::TopK { k: 1 },
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance::default(),
         };

@@ -35,7 +35,7 @@ impl BatchTopK {
 
 impl Rule for BatchTopK {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        self.cut.select(step, self.k)
+        self.cut.select(step, step.k(self.k))
     }
 
     fn take_over(&mut self, selection: &Selection) {

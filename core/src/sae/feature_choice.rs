@@ -119,7 +119,7 @@ impl Rule for FeatureChoice {
             Some(second) => second,
             None => self.begin()?,
         };
-        second.budget(self.k, step.tokens());
+        second.budget(step.k(self.k), step.tokens());
         let latents = encode_by_feature(
             step.centred,
             step.w_enc,

@@ -102,8 +102,13 @@ impl Rule for Gradient {
             w_dec: step.w_dec,
             beta: self.absolute(step, gradients)?,
         };
-        let (mut latents, scores) =
-            encode_scored(step.centred, step.w_enc, step.b_enc, self.k, ranking)?;
+        let (mut latents, scores) = encode_scored(
+            step.centred,
+            step.w_enc,
+            step.b_enc,
+            step.k(self.k),
+            ranking,
+        )?;
         if self.literal {
             let pairs = scores.iter().zip(&latents.acts);
             self.factors = pairs.map(|(score, value)| score / value).collect();

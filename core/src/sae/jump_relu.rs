@@ -124,7 +124,12 @@ impl Rule for JumpRelu {
         let width = self.settings.bandwidth * unit(step);
         let active = latents.acts.iter().filter(|act| **act > 0.0).count();
         let n = step.tokens() as f64;
-        let (slope, mut loss) = self.charged(step, active as f64 / n);
+        let l0 = active as f64 / n;
+        let (slope, mut loss) = self.charged(step, step.whole.l0.unwrap_or(l0));
+        if step.whole.l0.is_some() {
+            // Each micro-batch adds its tokens' share.
+            loss *= latents.rows() as f64 / n;
+        }
         let mut d_thresholds = vec![0.0_f64; self.thresholds.value.len()];
         for (entry, d_act) in d_acts.iter_mut().enumerate() {
             let feature = latents.features[entry] as usize;
@@ -142,6 +147,10 @@ impl Rule for JumpRelu {
             loss,
             ..Added::default()
         }
+    }
+
+    fn charges_l0(&self) -> bool {
+        matches!(self.settings.charge, Charge::Target(_))
     }
 
     fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {

@@ -47,7 +47,7 @@ impl Matryoshka {
 
 impl Rule for Matryoshka {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        self.cut.select(step, self.k)
+        self.cut.select(step, step.k(self.k))
     }
 
     fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {

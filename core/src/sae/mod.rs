@@ -2,8 +2,10 @@
 
 mod batch_topk;
 mod feature_choice;
+mod fold;
 mod gated;
 mod gradient;
+mod input_norm;
 mod jump_relu;
 mod latents;
 mod matryoshka;
@@ -17,6 +19,7 @@ mod signed_topk;
 pub(crate) mod state;
 mod topk;
 mod transcoder;
+mod untrained;
 mod variant;
 mod zipf;
 
@@ -32,9 +35,12 @@ use crate::kernels::encode::{Bar, encode_above, encode_abs_topk, encode_topk};
 use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
 
+pub use fold::Whitening;
+pub use input_norm::InputNorm;
 pub use latents::Latents;
 pub use rank_density::{FittedLaw, RankDensity};
 pub use transcoder::Transcoder;
+pub use untrained::Pursuit;
 pub use variant::Variant;
 
 pub(crate) use batch_topk::BatchTopK;
@@ -78,6 +84,23 @@ pub enum Selection {
         /// `[f]`.
         r_mag: Vec<f32>,
     },
+    /// Features in `k` groups, one after the other: the largest pre-activation of each, if positive (sparsify).
+    GroupMax {
+        /// Groups, so active per token at most; divides the number of features.
+        k: usize,
+    },
+    /// The `k` largest pre-activations of each token, without ReLU: negative ones too where fewer are positive (circuit-tracer).
+    RawTopK {
+        /// Active per token.
+        k: usize,
+    },
+    /// Every pre-activation above its feature's threshold, which may be negative, and so may the activation (circuit-tracer).
+    Jump {
+        /// `[f]`.
+        thresholds: Vec<f32>,
+    },
+    /// One feature after the other by what those before leave; the encoder is the decoder (SAELens).
+    MatchingPursuit(Pursuit),
 }
 
 impl Selection {
@@ -97,6 +120,15 @@ impl Selection {
                 encode_above(centred, w_enc, b_enc, Bar::ByFeature(&bars))
             }
             Self::Gated { b_mag, r_mag } => gated::encode(centred, (w_enc, b_enc), (b_mag, r_mag)),
+            Self::GroupMax { k } => untrained::group_max(centred, (w_enc, b_enc), *k),
+            Self::RawTopK { k } => untrained::raw_topk(centred, (w_enc, b_enc), *k),
+            Self::Jump { thresholds } => {
+                let all = encode_above(centred, w_enc, b_enc, Bar::ByFeature(thresholds))?;
+                Ok(all.without_zeros())
+            }
+            Self::MatchingPursuit(how) => {
+                untrained::matching_pursuit(centred, (w_enc, b_enc), *how)
+            }
         }
     }
 
@@ -104,12 +136,19 @@ impl Selection {
     #[must_use]
     pub(crate) fn scaled(mut self, factor: f32) -> Self {
         match &mut self {
-            Self::JumpRelu { thresholds: all } | Self::Gated { b_mag: all, .. } => {
+            Self::JumpRelu { thresholds: all }
+            | Self::Jump { thresholds: all }
+            | Self::Gated { b_mag: all, .. } => {
                 for value in all.iter_mut() {
                     *value *= factor;
                 }
             }
-            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => {}
+            Self::MatchingPursuit(how) => how.residual_threshold *= factor,
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::Relu
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. } => {}
         }
         self
     }
@@ -117,9 +156,16 @@ impl Selection {
     /// That what it holds for each feature is there for `features`.
     pub(crate) fn check(&self, features: usize) -> Result<()> {
         let lengths = match self {
-            Self::JumpRelu { thresholds } => vec![("thresholds", thresholds)],
+            Self::JumpRelu { thresholds } | Self::Jump { thresholds } => {
+                vec![("thresholds", thresholds)]
+            }
             Self::Gated { b_mag, r_mag } => vec![("b_mag", b_mag), ("r_mag", r_mag)],
-            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => Vec::new(),
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::Relu
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. }
+            | Self::MatchingPursuit(_) => Vec::new(),
         };
         for (name, values) in lengths {
             if values.len() != features {
@@ -136,9 +182,26 @@ impl Selection {
     /// The numbers that it holds for each feature.
     pub(crate) fn by_feature(&mut self) -> Vec<&mut Vec<f32>> {
         match self {
-            Self::JumpRelu { thresholds } => vec![thresholds],
+            Self::JumpRelu { thresholds } | Self::Jump { thresholds } => vec![thresholds],
             Self::Gated { b_mag, r_mag } => vec![b_mag, r_mag],
-            Self::TopK { .. } | Self::AbsTopK { .. } | Self::Relu => Vec::new(),
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::Relu
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. }
+            | Self::MatchingPursuit(_) => Vec::new(),
+        }
+    }
+
+    /// Whether features are chosen by rank: multiplying pre-activations by different factors would choose others.
+    pub(crate) fn ranks(&self) -> bool {
+        match self {
+            Self::TopK { .. }
+            | Self::AbsTopK { .. }
+            | Self::GroupMax { .. }
+            | Self::RawTopK { .. }
+            | Self::MatchingPursuit(_) => true,
+            Self::Relu | Self::JumpRelu { .. } | Self::Jump { .. } | Self::Gated { .. } => false,
         }
     }
 
@@ -158,6 +221,12 @@ impl Selection {
                 }
             }
             Self::Gated { .. } => "gated".to_owned(),
+            Self::GroupMax { k } => format!("the largest of each of {k} groups"),
+            Self::RawTopK { k } => format!("TopK without ReLU, k = {k}"),
+            Self::Jump { .. } => "thresholds without ReLU".to_owned(),
+            Self::MatchingPursuit(how) => {
+                format!("matching pursuit, {} rounds at most", how.max_iterations)
+            }
         }
     }
 
@@ -176,6 +245,18 @@ impl Selection {
             }
             Self::Gated { .. } => {
                 "Which features survive: those whose gate is positive; how strongly, a second reading of the same direction says"
+            }
+            Self::GroupMax { .. } => {
+                "Which features survive: of each group the one of largest pre-activation, if that is positive"
+            }
+            Self::RawTopK { .. } => {
+                "Which features survive: the k largest pre-activations of each token, negative ones too"
+            }
+            Self::Jump { .. } => {
+                "Which features survive: every pre-activation above its feature's threshold, negative ones too"
+            }
+            Self::MatchingPursuit(_) => {
+                "Which features survive: one after the other, each the best for what those before leave"
             }
         }
     }
@@ -209,6 +290,10 @@ pub struct Sae {
     pub w_dec: Matrix,
     /// `[d]`, likewise.
     pub b_dec: Vec<f32>,
+    /// Whether `b_dec` is subtracted from what is read; a transcoder's never is.
+    pub apply_b_dec_to_input: bool,
+    /// What is done to each token before it is read.
+    pub input_norm: InputNorm,
     /// Which entries survive.
     pub selection: Selection,
     /// What makes it a transcoder, if it is one.
@@ -226,6 +311,34 @@ impl Sae {
     /// Width of the activation that it reads, `d`.
     pub fn width(&self) -> usize {
         self.w_enc.columns()
+    }
+
+    /// Whether `b_dec` is subtracted from what is read.
+    fn subtracts(&self) -> bool {
+        self.apply_b_dec_to_input && self.transcoder.is_none()
+    }
+
+    /// Makes `b_dec` be subtracted from what is read, or not, and encoder biases larger by `w_enc · b_dec`, or smaller, which computes the same but for one
+    /// rounding of each bias.
+    pub fn subtract_b_dec(&mut self, subtracted: bool) {
+        if self.transcoder.is_some() || self.apply_b_dec_to_input == subtracted {
+            return;
+        }
+        self.apply_b_dec_to_input = subtracted;
+        let sign = if subtracted { 1.0 } else { -1.0 };
+        let through = |row: &[f32]| -> f64 {
+            let products = row.iter().zip(&self.b_dec);
+            products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum()
+        };
+        let through: Vec<f64> = self.w_enc.iter_rows().map(through).collect();
+        for (bias, through) in self.b_enc.iter_mut().zip(&through) {
+            *bias = (f64::from(*bias) + sign * through) as f32;
+        }
+        if let Selection::Gated { b_mag, r_mag } = &mut self.selection {
+            for ((bias, grown), through) in b_mag.iter_mut().zip(r_mag).zip(&through) {
+                *bias = (f64::from(*bias) + sign * f64::from(grown.exp()) * through) as f32;
+            }
+        }
     }
 
     /// The hook that it reads and reconstructs; an error that tells to name one, or that a transcoder does not reconstruct what it reads.
@@ -262,9 +375,15 @@ impl Sae {
         self.selection.encode(&centred, &self.w_enc, &self.b_enc)
     }
 
-    /// Reconstruction `[n, d]`; a transcoder's without its skip connection, for which see [`Sae::output`].
-    pub fn decode(&self, latents: &Latents) -> Result<Matrix> {
-        sparse_decode(latents, &self.w_dec, &self.b_dec)
+    /// What it makes of `x [n, d]` by `latents`, its code or what was made of that: the reconstruction; of a transcoder what it writes, the skip connection with
+    /// it.
+    pub fn decode(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
+        let mut out = sparse_decode(latents, &self.w_dec, &self.b_dec)?;
+        match &self.transcoder {
+            Some(transcoder) => transcoder.add_skipped(self, x, &mut out)?,
+            None => self.input_norm.undo(x, &mut out),
+        }
+        Ok(out)
     }
 
     /// Pre-activations of chosen features `[n, features.len()]` (before selection and ReLU).
@@ -276,10 +395,10 @@ impl Sae {
     /// `w_enc[feature] · b_dec` and `b_enc[feature]`, in f64: the bias terms of the attribution identity.
     pub fn bias_terms(&self, feature: FeatureId) -> (f64, f64) {
         let weights = self.w_enc.row(feature.index());
-        let subtracted = if self.transcoder.is_some() {
-            &[]
-        } else {
+        let subtracted = if self.subtracts() {
             self.b_dec.as_slice()
+        } else {
+            &[]
         };
         let through = weights
             .iter()
@@ -289,11 +408,11 @@ impl Sae {
         (through, f64::from(self.b_enc[feature.index()]))
     }
 
-    /// `x − b_dec`, with every shape of the dictionary checked; a transcoder reads `x` itself.
+    /// `x − b_dec`, `x` brought to norm, with every shape of the dictionary checked; a transcoder reads `x` itself.
     pub(crate) fn centred(&self, x: &Matrix) -> Result<Matrix> {
         if let Some(transcoder) = &self.transcoder {
             transcoder.check(self, x)?;
-            return Ok(x.clone());
+            return Ok(self.input_norm.apply(x).into_owned());
         }
         Dims::of("encode")
             .bind("w_enc", &self.w_enc, "f d")?
@@ -301,7 +420,10 @@ impl Sae {
             .bind("w_dec", &self.w_dec, "f d")?
             .bind("b_dec", &self.b_dec, "d")?
             .bind("x", x, "n d")?;
-        let mut centred = x.clone();
+        let mut centred = self.input_norm.apply(x).into_owned();
+        if !self.subtracts() {
+            return Ok(centred);
+        }
         centred
             .values_mut()
             .par_chunks_mut(self.width().max(1))
@@ -363,6 +485,8 @@ mod tests {
             w_dec: rows,
             b_dec: vec![1.0, 2.0],
             selection: Selection::TopK { k: 2 },
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance::default(),
         }
@@ -380,7 +504,7 @@ mod tests {
         // Pre-activations 0.25, −1 and 0.25: two positive ones, both kept.
         assert_eq!(latents.get(1, FeatureId(2)), 0.25);
         assert_eq!(latents.range(1).len(), 2);
-        let back = sae.decode(&latents).unwrap();
+        let back = sae.decode(&latents, &x).unwrap();
         assert_eq!(back.row(0), x.row(0));
         assert_eq!(back.row(1), [1.0, 2.0]);
     }

@@ -85,7 +85,7 @@ impl MutualChoice {
 
 impl Rule for MutualChoice {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        self.cut.select(step, self.k)
+        self.cut.select(step, step.k(self.k))
     }
 
     fn helped(&self, dead: Vec<u32>) -> Vec<u32> {

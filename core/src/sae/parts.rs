@@ -153,13 +153,18 @@ impl Densities {
     }
 
     pub(crate) fn count(&mut self, latents: &Latents) {
-        let tokens = latents.rows().max(1) as f64;
         let mut counts = vec![0_u32; self.0.len()];
         for (feature, act) in latents.features.iter().zip(&latents.acts) {
             counts[*feature as usize] += u32::from(*act != 0.0);
         }
+        self.add(&counts, latents.rows());
+    }
+
+    /// The same for a batch of `tokens` on so many of which each feature fired.
+    pub(crate) fn add(&mut self, counts: &[u32], tokens: usize) {
+        let tokens = tokens.max(1) as f64;
         for (density, count) in self.0.iter_mut().zip(counts) {
-            *density += RATE * (f64::from(count) / tokens - *density);
+            *density += RATE * (f64::from(*count) / tokens - *density);
         }
     }
 

@@ -34,14 +34,36 @@ pub(crate) struct Step<'a> {
     pub(crate) product: Product,
     /// Share of the run's steps already taken.
     pub(crate) done: f64,
+    /// Where the number of active features begins, and the share of the steps over which it falls to what is set.
+    pub(crate) k_warmup: (usize, f64),
     /// Mean of ‖x − mean‖² over the start's sample.
     pub(crate) variance: f64,
+    /// Of the whole batch, where the rows above are a micro-batch of it.
+    pub(crate) whole: Whole,
+}
+
+/// What a micro-batch has to know of the batch it is of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Whole {
+    pub(crate) tokens: usize,
+    /// Mean active features per token, where the rule charges it and the batch is taken in parts.
+    pub(crate) l0: Option<f64>,
 }
 
 impl Step<'_> {
-    /// Tokens.
+    /// Active features per token in this step, of `k` in the end.
+    pub(crate) fn k(&self, k: usize) -> usize {
+        let (start, share) = self.k_warmup;
+        if self.done >= share {
+            return k;
+        }
+        let above = start.min(self.w_enc.rows()).saturating_sub(k) as f64;
+        k + (above * (1.0 - self.done / share)).round() as usize
+    }
+
+    /// Tokens of the batch.
     pub(crate) fn tokens(&self) -> usize {
-        self.centred.rows()
+        self.whole.tokens
     }
 
     /// What squared errors are divided by: tokens · variance.
@@ -102,6 +124,11 @@ pub(crate) trait Rule: Debug + Send + Sync {
     /// Adds its own terms; turns `d_acts [nnz]`, the gradients of activations, into those of pre-activations.
     fn losses(&mut self, _: &Step<'_>, _: &Latents, _: &mut [f32]) -> Added {
         Added::default()
+    }
+
+    /// Whether its terms of the loss depend on the batch's mean L0.
+    fn charges_l0(&self) -> bool {
+        false
     }
 
     /// Several reconstructions instead of one.

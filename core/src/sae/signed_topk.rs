@@ -29,7 +29,7 @@ impl SignedTopK {
 
 impl Rule for SignedTopK {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        encode_abs_topk(step.centred, step.w_enc, step.b_enc, self.k)
+        encode_abs_topk(step.centred, step.w_enc, step.b_enc, step.k(self.k))
     }
 
     fn help(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {

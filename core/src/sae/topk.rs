@@ -59,9 +59,10 @@ impl TopK {
 impl Rule for TopK {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let guesses: Vec<f32> = step.lengths.iter().map(|l| self.least_kept * l).collect();
+        let own = step.k(self.k);
         let k = match self.second {
-            Some(_) => (MULTIPLE * self.k).min(step.w_enc.rows()),
-            None => self.k,
+            Some(_) => (MULTIPLE * own).min(step.w_enc.rows()),
+            None => own,
         };
         let latents = encode_topk_guessing(
             step.centred,
@@ -75,7 +76,7 @@ impl Rule for TopK {
             return Ok(latents);
         };
         second.latents = latents;
-        Ok(second.latents.largest(self.k))
+        Ok(second.latents.largest(own))
     }
 
     fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {

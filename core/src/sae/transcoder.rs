@@ -13,7 +13,7 @@
 
 use rayon::prelude::*;
 
-use super::{Latents, Sae};
+use super::Sae;
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
@@ -58,6 +58,17 @@ impl Transcoder {
             None => Ok(()),
         }
     }
+
+    /// Adds the skip connection's part, of `x [n, d]` as it comes, to what `of` makes of it.
+    pub(super) fn add_skipped(&self, of: &Sae, x: &Matrix, out: &mut Matrix) -> Result<()> {
+        self.check(of, x)?;
+        if let Some(w_skip) = &self.w_skip {
+            let skipped = rows_times(x, w_skip);
+            let pairs = out.values_mut().par_iter_mut().zip(skipped.values());
+            pairs.for_each(|(out, skipped)| *out += skipped);
+        }
+        Ok(())
+    }
 }
 
 impl Sae {
@@ -74,27 +85,13 @@ impl Sae {
             Error::setting("hook", what)
         })
     }
-
-    /// What it makes of `x [n, d]` by `latents`, its code: the reconstruction, or what a transcoder writes, the skip connection with it.
-    pub fn output(&self, x: &Matrix, latents: &Latents) -> Result<Matrix> {
-        let mut out = self.decode(latents)?;
-        if let Some(transcoder) = &self.transcoder {
-            transcoder.check(self, x)?;
-            if let Some(w_skip) = &transcoder.w_skip {
-                let skipped = rows_times(x, w_skip);
-                let pairs = out.values_mut().par_iter_mut().zip(skipped.values());
-                pairs.for_each(|(out, skipped)| *out += skipped);
-            }
-        }
-        Ok(out)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ids::Site;
-    use crate::sae::{Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Selection};
 
     /// d = 2, d_out = 3, f = 2.
     fn tiny() -> Sae {
@@ -105,6 +102,8 @@ mod tests {
             w_dec: Matrix::new(2, 3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).unwrap(),
             b_dec: vec![10.0, 20.0, 30.0],
             selection: Selection::Relu,
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: Some(Transcoder {
                 hook_out: Some(HookPoint::block(0, Site::MlpOut)),
                 w_skip: Some(Matrix::new(3, 2, vec![0.0, 0.0, 2.0, 0.0, 0.0, 3.0]).unwrap()),
@@ -125,10 +124,15 @@ mod tests {
             (latents.features.as_slice(), latents.acts[0]),
             ([0].as_slice(), 1.5)
         );
-        assert_eq!(sae.decode(&latents).unwrap().values(), [11.5, 20.0, 30.0]);
         assert_eq!(
-            sae.output(&x, &latents).unwrap().values(),
+            sae.decode(&latents, &x).unwrap().values(),
             [11.5, 22.0, 36.0]
+        );
+        let mut plain = sae.clone();
+        plain.transcoder = Some(Transcoder::default());
+        assert_eq!(
+            plain.decode(&latents, &x).unwrap().values(),
+            [11.5, 20.0, 30.0]
         );
         assert_eq!(
             (sae.width(), sae.bias_terms(0_usize.into())),

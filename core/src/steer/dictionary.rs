@@ -26,7 +26,7 @@ pub(super) fn apply(
     let edited = changed(&latents, &edit.changes);
     let made = match &edit.error {
         ErrorTerm::Kept => moved(&edit.sae, &x, &latents, &edited)?,
-        ErrorTerm::Dropped => edit.sae.decode(&edited)?,
+        ErrorTerm::Dropped => edit.sae.decode(&edited, &x)?,
         ErrorTerm::Frozen => {
             let clean = clean.ok_or_else(|| {
                 Error::hook(
@@ -40,11 +40,11 @@ pub(super) fn apply(
         }
         ErrorTerm::Linear(probe) => {
             let linear = probe.split(&edit.sae, &x)?.linear;
-            sum(edit.sae.decode(&edited)?, &linear)
+            sum(edit.sae.decode(&edited, &x)?, &linear)
         }
         ErrorTerm::Nonlinear(probe) => {
             let nonlinear = probe.split(&edit.sae, &x)?.nonlinear;
-            sum(edit.sae.decode(&edited)?, &nonlinear)
+            sum(edit.sae.decode(&edited, &x)?, &nonlinear)
         }
     };
     value.scatter(tokens, &made);
@@ -53,7 +53,7 @@ pub(super) fn apply(
 
 /// x + (decode(edited) − decode(latents)); rows whose latents are the same keep their bits.
 fn moved(sae: &Sae, x: &Matrix, latents: &Latents, edited: &Latents) -> Result<Matrix> {
-    let (before, after) = (sae.decode(latents)?, sae.decode(edited)?);
+    let (before, after) = (sae.decode(latents, x)?, sae.decode(edited, x)?);
     let mut x = x.clone();
     for i in 0..x.rows() {
         if latents.row(i).eq(edited.row(i)) {

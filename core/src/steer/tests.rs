@@ -16,7 +16,7 @@ use crate::dark_matter::Probe;
 use crate::dims::Matrix;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::{Capture, Hooks, NoHooks, Start, token_tensor};
-use crate::sae::{Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Sae, Selection};
 
 const TEXT: &str = "The old rabbit looked at the clock and said";
 
@@ -49,6 +49,8 @@ fn random_sae(model: &Model, hook: HookPoint) -> Arc<Sae> {
         w_dec: random(64, d, 3),
         b_dec: random(1, d, 4).into_values(),
         selection: Selection::TopK { k: 4 },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook),
@@ -292,8 +294,8 @@ fn dictionary_edits_follow_their_formulas() {
             Matrix::from_tensor(&before, d).unwrap(),
         );
         let latents = sae.encode(&x).unwrap();
-        let decoded = sae.decode(&latents).unwrap();
-        let decoded_before = sae.decode(&sae.encode(&before).unwrap()).unwrap();
+        let decoded = sae.decode(&latents, &x).unwrap();
+        let decoded_before = sae.decode(&sae.encode(&before).unwrap(), &before).unwrap();
         let linear = probe.split(&sae, &x).unwrap().linear;
         let changes = [
             LatentChange::Set(FeatureId(9), 2.0),

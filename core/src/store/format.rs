@@ -9,8 +9,8 @@ use twox_hash::XxHash3_64;
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::Processing;
-use crate::tensor_file::Float;
 use crate::tensor_file::header::Header;
+use crate::tensor_file::{Float, narrow, widen};
 
 /// Tensor of the token ids, `[b, t]`.
 pub(super) const TOKENS: &str = "tokens";
@@ -78,6 +78,16 @@ impl Dtype {
             Self::F16 => Float::F16,
             Self::Bf16 => Float::Bf16,
         }
+    }
+
+    /// Little-endian numbers in f32, as many as `into` holds.
+    pub(crate) fn widen(self, bytes: &[u8], into: &mut [f32]) {
+        widen(bytes, self.float(), into);
+    }
+
+    /// Writes `values`; the first that it has no finite number for, if any.
+    pub(crate) fn narrow(self, values: &[f32], into: &mut [u8]) -> Result<(), f32> {
+        narrow(values, self.float(), into)
     }
 }
 

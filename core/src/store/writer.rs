@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::format::{self, Description, Dtype, Kind, checksum};
@@ -279,51 +278,14 @@ impl Stored {
             .zip(values.values().par_chunks(tensor.row))
             .enumerate()
             .map(|(row, (bytes, values))| {
-                narrow(values, dtype, bytes)
+                dtype
+                    .narrow(values, bytes)
                     .map_err(|value| unstorable(&tensor.name, value, dtype, first + row))?;
                 Ok(checksum(bytes))
             })
             .collect::<Result<_>>()?;
         Ok(Self { bytes, sums })
     }
-}
-
-/// Writes `values` as `dtype`; the first that it has no finite number for, if any.
-fn narrow(values: &[f32], dtype: Dtype, into: &mut [u8]) -> Result<(), f32> {
-    let (pairs, _) = into.as_chunks_mut::<2>();
-    match dtype {
-        Dtype::F32 => {
-            let (fours, _) = into.as_chunks_mut::<4>();
-            for (to, from) in fours.iter_mut().zip(values) {
-                *to = from.to_le_bytes();
-            }
-        }
-        Dtype::F16 => {
-            for (to, from) in pairs.iter_mut().zip(values) {
-                *to = f16::from_f32(*from).to_le_bytes();
-            }
-        }
-        Dtype::Bf16 => {
-            for (to, from) in pairs.iter_mut().zip(values) {
-                *to = bf16::from_f32(*from).to_le_bytes();
-            }
-        }
-    }
-    let largest = match dtype {
-        Dtype::F32 => f32::MAX,
-        Dtype::F16 => 65_519.0, // rounds down to 65,504
-        Dtype::Bf16 => bf16::MAX.to_f32(),
-    };
-    let beyond = |value: &&f32| {
-        value
-            .abs()
-            .partial_cmp(&largest)
-            .is_none_or(std::cmp::Ordering::is_gt)
-    };
-    values
-        .iter()
-        .find(beyond)
-        .map_or(Ok(()), |value| Err(*value))
 }
 
 fn unstorable(name: &str, value: f32, dtype: Dtype, row: usize) -> Error {

@@ -1,16 +1,27 @@
-//! Files of tensors: safetensors headers checked against the file's length before anything is read or allocated by them, files mapped and not read whole,
-//! stored numbers to f32 and back. Knows neither models nor stores.
+//! Files of tensors: safetensors headers, NumPy's archives and PyTorch's checkpoints, checked against the file's length before anything is read or allocated
+//! by them; files mapped and not read whole; stored numbers to f32 and back. Knows neither models nor stores.
 
+pub(crate) mod array;
 pub(crate) mod header;
+pub(crate) mod npz;
+#[cfg(test)]
+pub(crate) mod npz_tests;
+pub(crate) mod pickle;
+pub(crate) mod safe;
 #[cfg(test)]
 pub(crate) mod tests;
+pub(crate) mod torch_zip;
 mod values;
+mod zip;
+#[cfg(test)]
+pub(crate) mod zip_tests;
 
 use std::path::Path;
 
 use memmap2::Mmap;
 
-pub(crate) use self::values::{Float, widen, widened};
+pub(crate) use self::values::{Float, narrow, narrowed, widen, widened};
+pub(crate) use self::zip::Archive;
 use crate::error::{Error, Result};
 
 /// A file of `format` in the address space; nothing of it is read yet.

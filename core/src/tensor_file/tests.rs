@@ -143,7 +143,7 @@ fn double_names_and_shared_bytes_are_refused() {
 }
 
 /// Changes `bytes` somewhere: a bit, a run, a number, an end.
-fn mutate(bytes: &mut Vec<u8>, chance: &mut ChaCha8Rng) {
+pub(crate) fn mutate(bytes: &mut Vec<u8>, chance: &mut ChaCha8Rng) {
     const NUMBERS: [u64; 8] = [0, 1, 7, 255, 1 << 31, 1 << 40, 1 << 60, u64::MAX];
     let at = chance.random_range(0..bytes.len());
     match chance.random_range(0..6) {

@@ -1,7 +1,7 @@
-//! Stored numbers to f32.
+//! Stored numbers to f32 and back.
 
-use half::f16;
 use half::slice::HalfFloatSliceExt as _;
+use half::{bf16, f16};
 use rayon::prelude::*;
 
 /// Entries a thread takes at a time.
@@ -20,7 +20,7 @@ pub(crate) enum Float {
 
 impl Float {
     /// Bytes of a number.
-    const fn bytes(self) -> usize {
+    pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::F16 | Self::Bf16 => 2,
             Self::F32 => 4,
@@ -51,6 +51,42 @@ pub(crate) fn widen(bytes: &[u8], float: Float, into: &mut [f32]) {
         Float::F32 => each(bytes, into, f32::from_le_bytes),
         Float::F64 => each(bytes, into, |b| f64::from_le_bytes(b) as f32),
     }
+}
+
+/// `values` as little-endian numbers, into as many bytes as they take; the first that has no finite number there, if any.
+pub(crate) fn narrow(values: &[f32], float: Float, into: &mut [u8]) -> Result<(), f32> {
+    fn put<const N: usize>(values: &[f32], into: &mut [u8], bytes: impl Fn(f32) -> [u8; N]) {
+        for (to, from) in into.as_chunks_mut::<N>().0.iter_mut().zip(values) {
+            *to = bytes(*from);
+        }
+    }
+    match float {
+        Float::F16 => put(values, into, |x| f16::from_f32(x).to_le_bytes()),
+        Float::Bf16 => put(values, into, |x| bf16::from_f32(x).to_le_bytes()),
+        Float::F32 => put(values, into, f32::to_le_bytes),
+        Float::F64 => put(values, into, |x| f64::from(x).to_le_bytes()),
+    }
+    let largest = match float {
+        Float::F16 => 65_519.0, // rounds down to 65,504
+        Float::Bf16 => bf16::MAX.to_f32(),
+        Float::F32 | Float::F64 => f32::MAX,
+    };
+    // Not a number compares with nothing.
+    let beyond = |value: &&f32| {
+        let order = value.abs().partial_cmp(&largest);
+        order.is_none_or(std::cmp::Ordering::is_gt)
+    };
+    values
+        .iter()
+        .find(beyond)
+        .map_or(Ok(()), |value| Err(*value))
+}
+
+/// The same, in bytes of their own.
+pub(crate) fn narrowed(values: &[f32], float: Float) -> Result<Vec<u8>, f32> {
+    let mut bytes = vec![0; values.len() * float.bytes()];
+    narrow(values, float, &mut bytes)?;
+    Ok(bytes)
 }
 
 fn halves(stored: &[[u8; 2]], into: &mut [f32]) {

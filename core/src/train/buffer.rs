@@ -1,5 +1,6 @@
 //! A bounded shuffle buffer: batches are drawn from random slots, and when half are used they are filled with new activations.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 
 use rand::SeedableRng as _;
@@ -8,8 +9,9 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::Flow;
 use crate::dims::Matrix;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sae::state::Keep;
+use crate::store::Dtype;
 
 /// Activations in an order that does not end.
 pub(crate) trait Source {
@@ -33,10 +35,96 @@ pub(crate) trait Source {
     fn skip(&mut self);
 }
 
+/// Rows of numbers in one of the store's types.
+#[derive(Debug)]
+enum Held {
+    Whole(Matrix),
+    /// `[capacity, columns]`, two bytes a number.
+    Halves {
+        bytes: Vec<u8>,
+        columns: usize,
+        dtype: Dtype,
+    },
+}
+
+impl Held {
+    fn new(capacity: usize, columns: usize, dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::Whole(Matrix::zeros(capacity, columns)),
+            Dtype::F16 | Dtype::Bf16 => Self::Halves {
+                bytes: vec![0; capacity * columns * dtype.bytes()],
+                columns,
+                dtype,
+            },
+        }
+    }
+
+    fn put(&mut self, slot: usize, row: &[f32]) -> Result<()> {
+        match self {
+            Self::Whole(held) => held.row_mut(slot).copy_from_slice(row),
+            Self::Halves {
+                bytes,
+                columns,
+                dtype,
+            } => {
+                let length = *columns * dtype.bytes();
+                let into = &mut bytes[slot * length..(slot + 1) * length];
+                dtype.narrow(row, into).map_err(|value| {
+                    let what = format!(
+                        "{dtype} has no number for the activation {value}: give bf16 or f32"
+                    );
+                    Error::setting("buffer_dtype", what)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows in `slots` in f32, one after the other.
+    fn rows_of(&self, slots: &[u32]) -> Matrix {
+        match self {
+            Self::Whole(held) => held.rows_of(slots),
+            Self::Halves {
+                bytes,
+                columns,
+                dtype,
+            } => {
+                let mut rows = Matrix::zeros(slots.len(), *columns);
+                let length = *columns * dtype.bytes();
+                for (i, slot) in slots.iter().enumerate() {
+                    let from = &bytes[*slot as usize * length..][..length];
+                    dtype.widen(from, rows.row_mut(i));
+                }
+                rows
+            }
+        }
+    }
+
+    /// See [`Keep`]: bytes eight at a time.
+    fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
+        match self {
+            Self::Whole(held) => keep.matrix("held", held),
+            Self::Halves { bytes, .. } => {
+                let whole = bytes.len();
+                bytes.resize(whole.next_multiple_of(8), 0);
+                let eights = bytes.as_chunks::<8>().0;
+                let mut numbers = eights.iter().map(|b| u64::from_le_bytes(*b)).collect();
+                keep.numbers("halves", &mut numbers)?;
+                *bytes = numbers.iter().flat_map(|n| n.to_le_bytes()).collect();
+                bytes.resize(whole, 0);
+                Ok(())
+            }
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Buffer {
-    held: Matrix,
+    held: Held,
+    capacity: usize,
+    /// What was drawn last, where it is not held in f32.
+    drawn: Matrix,
     /// Slots not drawn yet, in the order they will be; the last is next.
     order: Vec<u32>,
     /// Slots free for new activations.
@@ -52,12 +140,14 @@ pub(super) struct Buffer {
 }
 
 impl Buffer {
-    /// An empty buffer of `capacity` activations of width `d`.
-    pub(super) fn new(capacity: usize, d: usize, seed: u64) -> Self {
+    /// An empty buffer of `capacity` activations of width `d`, held as `dtype`.
+    pub(super) fn new(capacity: usize, d: usize, (seed, dtype): (u64, Dtype)) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(1);
         Self {
-            held: Matrix::zeros(capacity, d),
+            held: Held::new(capacity, d, dtype),
+            capacity,
+            drawn: Matrix::default(),
             order: Vec::with_capacity(capacity),
             free: (0..capacity as u32).rev().collect(),
             piece: Matrix::default(),
@@ -78,7 +168,7 @@ impl Buffer {
         between: &mut dyn FnMut(Option<String>) -> Flow,
     ) -> Result<Flow> {
         let held = self.order.len();
-        let enough = held >= n && self.free.len() < self.held.rows().div_ceil(2);
+        let enough = held >= n && self.free.len() < self.capacity.div_ceil(2);
         if !self.filling && (enough || held >= wanted) {
             return Ok(Flow::Continue(()));
         }
@@ -90,7 +180,7 @@ impl Buffer {
                 self.pieces += 1;
                 self.stored = 0;
             }
-            self.store(wanted);
+            self.store(wanted)?;
             ask(None);
             if stop.get() {
                 self.filling = true;
@@ -104,7 +194,7 @@ impl Buffer {
 
     /// See [`Keep`]. Whoever puts a state back passes [`Buffer::pieces`] of the source over.
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
-        keep.matrix("held", &mut self.held)?;
+        self.held.state(keep)?;
         keep.small("order", &mut self.order)?;
         keep.small("free", &mut self.free)?;
         keep.matrix("piece", &mut self.piece)?;
@@ -123,38 +213,44 @@ impl Buffer {
     }
 
     /// Moves rows of the piece into free slots.
-    fn store(&mut self, wanted: usize) {
+    fn store(&mut self, wanted: usize) -> Result<()> {
         while self.stored < self.piece.rows() && self.order.len() < wanted {
             let Some(slot) = self.free.pop() else { break };
-            let row = self.piece.row(self.stored);
-            self.held.row_mut(slot as usize).copy_from_slice(row);
+            self.held.put(slot as usize, self.piece.row(self.stored))?;
             self.order.push(slot);
             self.stored += 1;
         }
+        Ok(())
     }
 
-    /// What is held and, of it, the next `n` slots in random order (fewer if fewer are held); they count as used.
+    /// A table and, of its rows, the next `n` activations in random order (fewer if fewer are held); they count as used.
     pub(super) fn draw(&mut self, n: usize) -> (&Matrix, Vec<u32>) {
         let rows = self.order.split_off(self.order.len().saturating_sub(n));
         self.free.extend(&rows);
-        (&self.held, rows)
+        match &self.held {
+            Held::Whole(held) => (held, rows),
+            halves @ Held::Halves { .. } => {
+                self.drawn = halves.rows_of(&rows);
+                (&self.drawn, (0..rows.len() as u32).collect())
+            }
+        }
     }
 
-    /// What is held and, of it, the slots not drawn yet.
-    pub(super) fn waiting(&self) -> (&Matrix, &[u32]) {
-        (&self.held, &self.order)
+    /// A table and, of its rows, the activations not drawn yet; for as long as it is used, a table of f32.
+    pub(super) fn waiting(&self) -> (Cow<'_, Matrix>, Cow<'_, [u32]>) {
+        match &self.held {
+            Held::Whole(held) => (Cow::Borrowed(held), Cow::Borrowed(&self.order)),
+            halves @ Held::Halves { .. } => (
+                Cow::Owned(halves.rows_of(&self.order)),
+                Cow::Owned((0..self.order.len() as u32).collect()),
+            ),
+        }
     }
 
     /// The activations held, as a sample in random order.
     pub(super) fn sample(&self, most: usize) -> Matrix {
-        let rows = &self.order[self.order.len().saturating_sub(most)..];
-        let mut sample = Matrix::zeros(rows.len(), self.held.columns());
-        for (i, row) in rows.iter().enumerate() {
-            sample
-                .row_mut(i)
-                .copy_from_slice(self.held.row(*row as usize));
-        }
-        sample
+        let from = self.order.len().saturating_sub(most);
+        self.held.rows_of(&self.order[from..])
     }
 }
 
@@ -182,7 +278,7 @@ mod tests {
     }
 
     fn draws(total: usize, seed: u64) -> Vec<u32> {
-        let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, seed));
+        let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, (seed, Dtype::F32)));
         let mut drawn = vec![];
         while drawn.len() < total {
             let left = total - drawn.len();
@@ -206,7 +302,7 @@ mod tests {
 
     #[test]
     fn filling_stops_when_told() {
-        let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, 0));
+        let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, (0, Dtype::F32)));
         let flow = buffer.refill(6, 100, &mut source, &mut |_| Flow::Break(()));
         assert!(flow.unwrap().is_break());
         assert_eq!(buffer.order.len(), 7);

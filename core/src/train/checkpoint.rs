@@ -19,7 +19,7 @@ use crate::sae::state::Keep;
 use crate::whole_file;
 
 /// The version of the form.
-const FORM: &str = "2";
+const FORM: &str = "3";
 /// Settings that a run may go on with changed: they decide how it goes on, not what was done.
 const FREE: [&str; 1] = ["learning_rate"];
 

@@ -25,6 +25,9 @@ pub(super) struct Dead {
     last: Vec<u64>,
     batches: u64,
     densities: Densities,
+    /// Tokens of the batch that is being counted on which each feature fired.
+    counts: Vec<u32>,
+    tokens: usize,
 }
 
 impl Dead {
@@ -36,19 +39,32 @@ impl Dead {
             last: vec![0; features],
             batches: 0,
             densities: Densities::new(features),
+            counts: vec![0; features],
+            tokens: 0,
         }
     }
 
-    /// Counts a batch: features whose activation is not 0 fired.
+    /// Begins a batch of `tokens`.
+    pub(super) fn begin(&mut self, tokens: usize) {
+        self.seen += tokens as u64;
+        self.tokens = tokens;
+        self.counts.fill(0);
+    }
+
+    /// Counts the batch or a part of it: features whose activation is not 0 fired.
     pub(super) fn count(&mut self, latents: &Latents) {
-        self.seen += latents.rows() as u64;
-        self.batches += 1;
-        self.densities.count(latents);
         for (feature, act) in latents.features.iter().zip(&latents.acts) {
             if *act != 0.0 {
                 self.last[*feature as usize] = self.seen;
+                self.counts[*feature as usize] += 1;
             }
         }
+    }
+
+    /// Ends the batch.
+    pub(super) fn end(&mut self) {
+        self.batches += 1;
+        self.densities.add(&self.counts, self.tokens);
     }
 
     /// Counts these features as just active.
@@ -93,6 +109,12 @@ impl Dead {
 mod tests {
     use super::*;
 
+    fn one(dead: &mut Dead, latents: &Latents) {
+        dead.begin(latents.rows());
+        dead.count(latents);
+        dead.end();
+    }
+
     #[test]
     fn a_feature_is_dead_when_silent_for_more_than_the_limit() {
         let mut dead = Dead::new(3, 20);
@@ -103,16 +125,16 @@ mod tests {
             latents.push_row(active, &acts);
             latents
         };
-        dead.count(&batch(&[0, 1]));
-        dead.count(&batch(&[0, 1, 2]).of_features(1..2));
+        one(&mut dead, &batch(&[0, 1]));
+        one(&mut dead, &batch(&[0, 1, 2]).of_features(1..2));
         assert_eq!(dead.features(), Vec::<u32>::new());
-        dead.count(&batch(&[1]));
+        one(&mut dead, &batch(&[1]));
         assert_eq!(dead.features(), [2]);
         let mut zero = batch(&[1, 2]);
         zero.acts[1] = 0.0;
-        dead.count(&zero);
+        one(&mut dead, &zero);
         assert_eq!(dead.features(), [0, 2]);
-        dead.count(&batch(&[1, 2]));
+        one(&mut dead, &batch(&[1, 2]));
         assert_eq!(dead.features(), [0]);
         assert_eq!(dead.seen(), 50);
     }
@@ -127,7 +149,7 @@ mod tests {
                 latents.push_row(features, &vec![1.0; features.len()]);
             }
             *latents.acts.last_mut().unwrap() = 0.0;
-            dead.count(&latents);
+            one(&mut dead, &latents);
             let firing = dead.firing();
             for (found, want) in firing.densities.iter().zip([1.0, 0.25, 0.0]) {
                 assert!((found - want).abs() < 1e-12, "{firing:?}");

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::step::{Batch, Trainer, about_mean};
+use super::step::{Batch, Sums, Trainer};
 use crate::dims::{Dims, Matrix};
 use crate::error::Result;
 
@@ -10,8 +10,8 @@ use crate::error::Result;
 const ROWS: usize = 64;
 
 impl Trainer {
-    /// Gathers activations, and the gradients or the activations of another hook that stand beside them; Σ‖scale · x − batch mean‖² of what is reconstructed.
-    pub(super) fn gather(&mut self, batch: Batch<'_>) -> Result<f64> {
+    /// Gathers activations, and the gradients or the activations of another hook that stand beside them; Σ‖y‖² and Σy of `y = scale · x − b_dec`, what is reconstructed.
+    pub(super) fn gather(&mut self, batch: Batch<'_>) -> Result<Sums> {
         let d = self.features.w_enc.value.columns();
         let n = batch.rows.len();
         let beside = self.beside();
@@ -42,7 +42,7 @@ impl Trainer {
                 mapping.gather(batch, b_dec, (&mut self.centred, &mut self.lengths))
             }
         };
-        Ok(about_mean(squared, &columns, n))
+        Ok(Sums { squared, columns })
     }
 
     /// Gathers `scale · x − b_dec`; the sum of its squares, and its sum by column.

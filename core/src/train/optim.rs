@@ -210,13 +210,41 @@ pub(super) struct Gradients {
 }
 
 impl Gradients {
-    fn zeros(features: usize, reads: usize, writes: usize) -> Self {
+    pub(super) fn zeros(features: usize, reads: usize, writes: usize) -> Self {
         Self {
             w_enc: Matrix::zeros(features, reads),
             w_dec: Matrix::zeros(features, writes),
             b_enc: vec![0.0; features],
             read: vec![0.0; features],
         }
+    }
+
+    /// Adds those of a micro-batch, for all features.
+    pub(super) fn add_all(&mut self, terms: &[Term<'_>], centred: &Matrix) {
+        let (reads, writes) = (self.w_enc.columns(), self.w_dec.columns());
+        let none = DeadGradients::default();
+        (self
+            .w_enc
+            .values_mut()
+            .par_chunks_mut((CHUNK * reads).max(1)))
+        .zip((self.w_dec.values_mut()).par_chunks_mut((CHUNK * writes).max(1)))
+        .zip(self.b_enc.par_chunks_mut(CHUNK))
+        .zip(self.read.par_chunks_mut(CHUNK))
+        .enumerate()
+        .for_each(|(chunk, (((w_enc, w_dec), b_enc), read))| {
+            let more = gradients(terms, &none, centred, chunk * CHUNK, b_enc.len());
+            let pairs = [
+                (w_enc, more.w_enc.values()),
+                (w_dec, more.w_dec.values()),
+                (b_enc, more.b_enc.as_slice()),
+                (read, more.read.as_slice()),
+            ];
+            for (sums, more) in pairs {
+                sums.iter_mut()
+                    .zip(more)
+                    .for_each(|(sum, more)| *sum += more);
+            }
+        });
     }
 
     /// All of them times `factor`.
@@ -279,6 +307,64 @@ pub(super) fn gradients(
     }
     dead.add_to(&mut all, first, count);
     all
+}
+
+/// Where the gradients of a step come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Given<'a> {
+    /// From one batch, computed a chunk of features at a time; never there for all of them.
+    Batch {
+        terms: &'a [Term<'a>],
+        dead: &'a DeadGradients,
+        /// `[n, d]`, what the encoder read.
+        centred: &'a Matrix,
+    },
+    /// From several micro-batches, summed for all features.
+    Sums(&'a Gradients),
+}
+
+impl Given<'_> {
+    /// Width of what the encoder reads.
+    fn reads(self) -> usize {
+        match self {
+            Self::Batch { centred, .. } => centred.columns(),
+            Self::Sums(sums) => sums.w_enc.columns(),
+        }
+    }
+
+    /// Of features `first..first + count`.
+    fn of(self, first: usize, count: usize) -> Gradients {
+        match self {
+            Self::Batch {
+                terms,
+                dead,
+                centred,
+            } => gradients(terms, dead, centred, first, count),
+            Self::Sums(sums) => {
+                let some: Vec<u32> = (first as u32..(first + count) as u32).collect();
+                Gradients {
+                    w_enc: sums.w_enc.rows_of(&some),
+                    w_dec: sums.w_dec.rows_of(&some),
+                    b_enc: sums.b_enc[first..first + count].to_vec(),
+                    read: sums.read[first..first + count].to_vec(),
+                }
+            }
+        }
+    }
+
+    /// Whether a feature has any.
+    fn any(self, feature: usize) -> bool {
+        match self {
+            Self::Batch { terms, dead, .. } => {
+                dead.any(feature) || terms.iter().any(|term| term.by_feature.any(feature))
+            }
+            Self::Sums(sums) => {
+                let nothing = |values: &[f32]| values.iter().all(|value| *value == 0.0);
+                let (enc, dec) = (sums.w_enc.row(feature), sums.w_dec.row(feature));
+                !(sums.b_enc[feature] == 0.0 && nothing(dec) && nothing(enc))
+            }
+        }
+    }
 }
 
 /// Time spent in parts of the pass, summed over threads.
@@ -372,18 +458,13 @@ impl Features {
 
     /// Squared length of the gradients that [`Features::step`] takes, and what they leave for the decoder's bias. They are computed once more there: kept for
     /// all features they would take as much memory as encoder and decoder.
-    pub(super) fn length2(
-        &self,
-        terms: &[Term<'_>],
-        dead: &DeadGradients,
-        centred: &Matrix,
-    ) -> (f64, Vec<f64>) {
+    pub(super) fn length2(&self, given: Given<'_>) -> (f64, Vec<f64>) {
         let (f, free) = (self.b_enc.value.rows(), self.free);
         let chunks: Vec<(f64, Vec<f32>)> = (0..f.div_ceil(CHUNK))
             .into_par_iter()
             .map(|chunk| {
                 let features = chunk * CHUNK..((chunk + 1) * CHUNK).min(f);
-                let mut all = gradients(terms, dead, centred, features.start, features.len());
+                let mut all = given.of(features.start, features.len());
                 let rows = [&self.w_enc, &self.w_dec, &self.b_enc]
                     .map(|part| rows(&part.value, features.clone()));
                 if free {
@@ -398,7 +479,7 @@ impl Features {
                 (parts.map(squared).iter().sum(), through(&all.read, rows[0]))
             })
             .collect();
-        let mut total = (0.0, vec![0.0; centred.columns()]);
+        let mut total = (0.0, vec![0.0; given.reads()]);
         for (squared, through) in chunks {
             total.0 += squared;
             for (sum, value) in total.1.iter_mut().zip(through) {
@@ -409,14 +490,8 @@ impl Features {
     }
 
     /// One step: gradients of all terms, the decoder's made orthogonal to its rows, Adam, rows back to length 1.
-    pub(super) fn step(
-        &mut self,
-        terms: &[Term<'_>],
-        dead: &DeadGradients,
-        centred: &Matrix,
-        by: Move,
-    ) -> Passed {
-        let d = centred.columns();
+    pub(super) fn step(&mut self, given: Given<'_>, by: Move) -> Passed {
+        let d = given.reads();
         let (free, lazy) = (self.free, self.lazy);
         let passed: Vec<Passed> = self
             .w_enc
@@ -427,16 +502,13 @@ impl Features {
             .map(|(chunk, ((w_enc, w_dec), b_enc))| {
                 let begun = Instant::now();
                 let (first, count) = (chunk * CHUNK, b_enc.value.len());
-                let mut gradients = gradients(terms, dead, centred, first, count);
+                let mut gradients = given.of(first, count);
                 if free {
                     unfold(&mut gradients, [w_enc.value, w_dec.value, b_enc.value]);
                 }
                 gradients.shorten(by.factor);
                 let after = begun.elapsed();
-                let any = |feature| {
-                    dead.any(feature) || terms.iter().any(|term| term.by_feature.any(feature))
-                };
-                let moves = |i: usize| !lazy || any(first + i);
+                let moves = |i: usize| !lazy || given.any(first + i);
                 let rows = [w_enc, w_dec, b_enc];
                 let mut passed = update(&gradients, rows, free, (by.rates, moves));
                 passed.spent.gradients = after;

@@ -9,11 +9,14 @@ use super::buffer::{Buffer, Source};
 use super::checkpoint::{self, Keeping};
 use super::event::{Event, Outcome, Progress};
 use super::metrics::Metrics;
+use super::micro;
+use super::prepared::{Preparation, Prepared};
 use super::schedule::Schedule;
 use super::spec::Spec;
 use super::step::{Batch, Trainer};
 use super::stream::{Origin, Shared, Stream};
 use crate::corpus::Rows;
+use crate::device::free_memory;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::models::Model;
@@ -248,6 +251,7 @@ pub(super) struct Run<'a> {
     spec: &'a Spec,
     provenance: Provenance,
     buffer: Buffer,
+    preparation: Preparation,
     metrics: Metrics,
     schedule: Schedule,
     keeping: Keeping,
@@ -266,7 +270,13 @@ impl<'a> Run<'a> {
         Self {
             spec,
             provenance,
-            buffer: Buffer::new(capacity, d, spec.seed),
+            buffer: Buffer::new(capacity, d, (spec.seed, spec.buffer_dtype)),
+            preparation: Preparation {
+                outliers: spec.outliers,
+                norm: spec.normalise.by_token(),
+                left_out: 0,
+                came: 0,
+            },
             metrics: Metrics::new(steps),
             schedule: Schedule::new(peak, steps, spec.warmup, spec.decay),
             keeping: Keeping::default(),
@@ -352,7 +362,10 @@ impl<'a> Run<'a> {
         let (from, rows) = self.buffer.waiting();
         // Streams of the same seed below are the start's and the buffer's; steps differ, so does what is drawn.
         let seed = (self.spec.seed, RESAMPLING + done);
-        let candidates = Batch { from, rows };
+        let candidates = Batch {
+            from: &from,
+            rows: &rows,
+        };
         let resampled = trainer.resample(candidates, self.spec.batch, seed)?;
         if resampled.dead > 0 {
             let note = format!(
@@ -393,7 +406,13 @@ impl<'a> Run<'a> {
         }
         self.refill(self.spec.tokens, source, observe)?;
         let sample = self.buffer.sample(SAMPLE);
-        Trainer::begin(self.spec, &sample, source.target())
+        let mut trainer = Trainer::begin(self.spec, &sample, source.target())?;
+        let (micro_batch, note) = micro::choose(self.spec, free_memory());
+        trainer.micro_batch = micro_batch;
+        if let Some(note) = note {
+            self.ask(observe, Event::Note(note));
+        }
+        Ok(trainer)
     }
 
     /// What the run leaves. A finished one needs no checkpoint any more, one that was stopped keeps its place; if that fails, the dictionary is not lost with it.
@@ -413,6 +432,9 @@ impl<'a> Run<'a> {
             if let Err(error) = left {
                 self.ask(observe, Event::Note(error.to_string()));
             }
+        }
+        if let Some(note) = self.preparation.note() {
+            self.ask(observe, Event::Note(note));
         }
         let firing = Arc::new(trainer.dead.firing());
         self.ask(observe, Event::Firing(firing));
@@ -449,6 +471,8 @@ impl<'a> Run<'a> {
     fn state(&mut self, trainer: &mut Trainer, keep: &mut dyn Keep) -> Result<()> {
         trainer.state(&mut Within::new("trainer", keep))?;
         self.buffer.state(&mut Within::new("buffer", keep))?;
+        keep.number("left_out", &mut self.preparation.left_out)?;
+        keep.number("came", &mut self.preparation.came)?;
         self.metrics.state(&mut Within::new("metrics", keep))
     }
 
@@ -477,7 +501,11 @@ impl<'a> Run<'a> {
         let now = self.metrics.now();
         let wanted = usize::try_from(left).unwrap_or(usize::MAX);
         let n = self.spec.batch.min(wanted);
-        let flow = self.buffer.refill(n, wanted, source, &mut |note| {
+        let mut source = Prepared {
+            of: source,
+            preparation: &mut self.preparation,
+        };
+        let flow = self.buffer.refill(n, wanted, &mut source, &mut |note| {
             observe(note.map_or(Event::Progress(now), Event::Note))
         })?;
         if flow.is_break() {
@@ -488,6 +516,7 @@ impl<'a> Run<'a> {
 
     fn sae(&self, trainer: &Trainer, figures: Progress) -> Sae {
         let mut sae = trainer.sae();
+        sae.input_norm = self.preparation.norm;
         sae.name = format!("{} · {} features", self.spec.hook, self.spec.features);
         sae.provenance = self.provenance.clone();
         if let Some(transcoder) = &mut sae.transcoder {

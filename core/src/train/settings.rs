@@ -128,5 +128,5 @@ named!(SparsityPenalty: Step = "step", Tanh = "tanh", Target = "target");
 named!(GradientValues: PreActivations = "pre-activations", Scores = "scores");
 named!(Adam: Exact = "exact", Lazy = "lazy");
 named!(Decoder: Unit = "unit", Free = "free");
-named!(Normalise: Dataset = "dataset", None = "none");
+named!(Normalise: Dataset = "dataset", None = "none", LayerNorm = "layer-norm", ConstantNorm = "constant-norm");
 named!(TranscoderRule: Relu = "relu", BatchTopK = "batch-topk");

@@ -9,7 +9,8 @@ use super::settings::{AUTO, SETTINGS, Setting};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::Product;
-use crate::sae::{Sae, Selection, Variant, Zipf};
+use crate::sae::{InputNorm, Sae, Selection, Variant, Zipf};
+use crate::store::Dtype;
 
 /// How JumpReLU charges active features.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +57,21 @@ pub enum Normalise {
     Dataset,
     /// Not at all.
     None,
+    /// Each token by [`InputNorm::Layer`], which the dictionary keeps; then as `Dataset`.
+    LayerNorm,
+    /// The same by [`InputNorm::Constant`].
+    ConstantNorm,
+}
+
+impl Normalise {
+    /// What the dictionary does to each token.
+    pub(crate) fn by_token(self) -> InputNorm {
+        match self {
+            Self::Dataset | Self::None => InputNorm::None,
+            Self::LayerNorm => InputNorm::Layer,
+            Self::ConstantNorm => InputNorm::Constant,
+        }
+    }
 }
 
 /// How a transcoder's active features are chosen.
@@ -135,6 +151,16 @@ pub struct Spec {
     pub geometric_median: bool,
     /// Activations held in the shuffle buffer.
     pub buffer: usize,
+    /// How the shuffle buffer holds them.
+    pub buffer_dtype: Dtype,
+    /// Times the median length beyond which an activation is left out; 0: never.
+    pub outliers: f64,
+    /// Activations whose codes are computed at a time; none: all of a batch, or as many as fit into memory.
+    pub micro_batch: Option<usize>,
+    /// Share of the steps over which the number of active features falls to `k`.
+    pub k_warmup: f64,
+    /// Where it begins; none: the width of the activation.
+    pub k_start: Option<usize>,
     /// Length that the gradient of all parameters is cut down to; 0: never.
     pub clip: f64,
     /// Rate of the moving average of all weights that is saved in their place; 0: none.
@@ -190,6 +216,11 @@ impl Spec {
             normalise: Normalise::Dataset,
             geometric_median: true,
             buffer: 65_536,
+            buffer_dtype: Dtype::F32,
+            outliers: 0.0,
+            micro_batch: None,
+            k_warmup: 0.0,
+            k_start: None,
             clip: 0.0,
             ema: 0.0,
             multi_topk: false,
@@ -208,9 +239,13 @@ impl Spec {
         self.features = sae.features();
         self.variant = match &sae.selection {
             Selection::Relu => Variant::Relu,
-            Selection::TopK { .. } => Variant::TopK,
+            // Selections that are not trained here go on as what is nearest to them.
+            Selection::TopK { .. }
+            | Selection::GroupMax { .. }
+            | Selection::RawTopK { .. }
+            | Selection::MatchingPursuit(_) => Variant::TopK,
             Selection::AbsTopK { .. } => Variant::SignedTopK,
-            Selection::JumpRelu { .. } => Variant::JumpRelu,
+            Selection::JumpRelu { .. } | Selection::Jump { .. } => Variant::JumpRelu,
             Selection::Gated { .. } => Variant::Gated,
         };
         let trained_as = sae.provenance.other.get("settings");
@@ -221,7 +256,11 @@ impl Spec {
                 drop(self.set(key, text));
             }
         }
-        if let Selection::TopK { k } | Selection::AbsTopK { k } = sae.selection {
+        if let Selection::TopK { k }
+        | Selection::AbsTopK { k }
+        | Selection::GroupMax { k }
+        | Selection::RawTopK { k } = sae.selection
+        {
             self.k = k;
         }
         if let Some(transcoder) = &sae.transcoder {
@@ -233,6 +272,11 @@ impl Spec {
             self.skip = transcoder.w_skip.is_some();
             self.hook_out = transcoder.hook_out;
         }
+        self.normalise = match sae.input_norm {
+            InputNorm::None => self.normalise,
+            InputNorm::Layer => Normalise::LayerNorm,
+            InputNorm::Constant => Normalise::ConstantNorm,
+        };
         self.facts
             .insert("trained_from".to_owned(), sae.name.as_str().into());
         self.start = Some(sae);
@@ -362,6 +406,20 @@ impl Spec {
                 self.hook
             );
             return Err(Error::setting("hook_out", what));
+        }
+        if self.skip
+            && self.variant == Variant::Transcoder
+            && self.normalise.by_token() != InputNorm::None
+        {
+            let what = "a skip connection reads tokens as they come and features would read them brought to norm: give dataset or none, or leave the skip connection out";
+            return Err(Error::setting("normalise", what));
+        }
+        if self.outliers > 0.0 && self.outliers < 1.0 {
+            let what = format!(
+                "{} would leave out most activations, give 0 or a number from 1 on",
+                self.outliers
+            );
+            return Err(Error::setting("outliers", what));
         }
         if self.warmup + self.decay > 1.0 {
             let what = "warm-up and decay are longer than the run together, give less of one";

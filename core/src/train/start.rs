@@ -13,7 +13,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::linear::rows_times;
 use crate::kernels::residual::{Residual, residual};
-use crate::sae::{Provenance, Sae, Selection, Transcoder, Variant};
+use crate::sae::{InputNorm, Provenance, Sae, Selection, Transcoder, Variant};
 
 /// Decoder rows whose length is no further from 1 count as of length 1: that of half-precision weights is.
 const NEAR: f32 = 1e-3;
@@ -40,8 +40,10 @@ impl Trainer {
         let read = columns(sample, 0, d);
         let read_statistics = Statistics::of(&read, spec.geometric_median)?;
         let scale_of = |statistics: &Statistics, d: usize| match spec.normalise {
-            Normalise::Dataset => (d as f64 / statistics.variance).sqrt(),
             Normalise::None => 1.0,
+            Normalise::Dataset | Normalise::LayerNorm | Normalise::ConstantNorm => {
+                (d as f64 / statistics.variance).sqrt()
+            }
         };
         let read_scale = scale_of(&read_statistics, d);
         let scaled = |centre: &[f64], scale: f64| -> Vec<f32> {
@@ -77,6 +79,8 @@ impl Trainer {
             w_dec,
             b_dec: scaled(&statistics.centre, scale),
             selection: Selection::Relu,
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: None,
             provenance: Provenance::default(),
         };
@@ -112,6 +116,15 @@ impl Trainer {
             );
             return Err(Error::hook(spec.hook, what));
         }
+        if sae.input_norm != spec.normalise.by_token() {
+            let reads = sae.input_norm.describe().unwrap_or("tokens as they are");
+            let what = format!(
+                "{} reads {reads}: leave the setting out, it is taken from it",
+                sae.name
+            );
+            return Err(Error::setting("normalise", what));
+        }
+        sae.subtract_b_dec(true);
         fold(&mut sae, spec.decoder == Decoder::Free)?;
         sae.selection = sae.selection.scaled(scale);
         sae.b_enc.iter_mut().for_each(|b| *b *= scale);
@@ -158,6 +171,8 @@ impl Trainer {
             w_dec: Matrix::zeros(f, width),
             b_dec: vec![0.0; width],
             selection: Selection::Relu,
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: transcodes.then(|| Transcoder {
                 hook_out: None,
                 w_skip: spec.skip.then(|| Matrix::zeros(width, d)),
@@ -183,7 +198,7 @@ impl Trainer {
 
     fn with_variance(spec: &Spec, sae: Sae, variance: f64) -> Result<Self> {
         let d = sae.w_dec.columns();
-        let features = sae.features();
+        let (features, read) = (sae.features(), sae.width());
         let unit = (variance / d.max(1) as f64).sqrt();
         Ok(Self {
             features: Features {
@@ -209,6 +224,8 @@ impl Trainer {
             dead: Dead::new(features, dead::limit(spec)),
             steps: 0,
             steps_in_all: spec.steps(),
+            k_warmup: (spec.k_start.unwrap_or(read), spec.k_warmup),
+            micro_batch: 0,
             paired: spec.variant == Variant::Gradient,
             measuring: false,
             clip: (spec.clip > 0.0).then_some(spec.clip),
@@ -349,6 +366,8 @@ impl Trainer {
             w_dec: dictionary.w_dec,
             b_dec: unscaled(&b_dec),
             selection: selection.scaled(1.0 / self.scale),
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
             transcoder: self.mapping.as_ref().map(|_| Transcoder {
                 hook_out: None,
                 w_skip: skip,
@@ -389,11 +408,7 @@ fn fold(sae: &mut Sae, free: bool) -> Result<()> {
     if most == 0.0 || (least > 1.0 - NEAR && most < 1.0 + NEAR) {
         return Ok(());
     }
-    let counted = matches!(
-        sae.selection,
-        Selection::TopK { .. } | Selection::AbsTopK { .. }
-    );
-    if counted && most > least * (1.0 + NEAR) {
+    if sae.selection.ranks() && most > least * (1.0 + NEAR) {
         let what = format!(
             "the decoder rows of {} are {least} to {most} long and training ranks by activation · length, so it would not choose the same features as the dictionary does: fold the lengths into its encoder first",
             sae.name

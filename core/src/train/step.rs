@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use super::average::Average;
 use super::dead::Dead;
 use super::optim::{
-    ByFeature, DeadGradients, Features, Folded, Move, Parameter, Spent, Term, squared,
+    ByFeature, DeadGradients, Features, Folded, Given, Move, Parameter, Passed, Spent, Term,
+    squared,
 };
 use super::transcode::Mapping;
 use crate::dims::Matrix;
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
 use crate::kernels::encode::Product;
 use crate::kernels::residual::{Residual, residual};
-use crate::sae::rule::{Added, Rule, Step};
+use crate::sae::rule::{Added, Rule, Step, Whole};
 use crate::sae::state::{Keep, Within};
 use crate::sae::{Latents, Zipf};
 
@@ -96,6 +97,10 @@ pub struct Trainer {
     pub(super) dead: Dead,
     pub(super) steps: u64,
     pub(super) steps_in_all: u64,
+    /// Where the number of active features begins, and the share of the steps over which it falls.
+    pub(super) k_warmup: (usize, f64),
+    /// Tokens whose codes are there at a time; 0: all of a batch. It stays what it was chosen to be where a run goes on: sums depend on it in their last bits.
+    pub(super) micro_batch: usize,
     pub(super) paired: bool,
     pub(super) measuring: bool,
     /// Length that the gradient of all parameters is cut down to.
@@ -141,6 +146,15 @@ pub(super) struct Forward {
     pub(super) report: Report,
 }
 
+/// Gradients of what is no feature's own.
+#[derive(Debug, Default)]
+pub(super) struct Beside {
+    /// `[d]`: b_dec's, directly from the residual.
+    pub(super) direct: Vec<f64>,
+    /// `[d_out, d]`.
+    pub(super) skipped: Option<Matrix>,
+}
+
 impl Trainer {
     /// Everything that later steps depend on; see [`Keep`].
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
@@ -151,6 +165,9 @@ impl Trainer {
         self.scale = scale.first().copied().unwrap_or(1.0);
         keep.real("variance", &mut self.variance)?;
         keep.number("steps", &mut self.steps)?;
+        let mut micro_batch = self.micro_batch as u64;
+        keep.number("micro_batch", &mut micro_batch)?;
+        self.micro_batch = usize::try_from(micro_batch).unwrap_or(usize::MAX);
         self.dead.state(keep)?;
         self.rule.state(&mut Within::new("rule", keep))?;
         if let Some(mapping) = &mut self.mapping {
@@ -195,6 +212,9 @@ impl Trainer {
 
     fn step_in_pool(&mut self, batch: Batch<'_>, learning_rate: f64) -> Result<Report> {
         let step = self.steps + 1;
+        if self.micro_batch > 0 && batch.rows.len() > self.micro_batch {
+            return self.step_in_parts(batch, learning_rate);
+        }
         let Forward {
             latents,
             scale,
@@ -202,14 +222,7 @@ impl Trainer {
             aux,
             mut report,
         } = self.forward(batch).map_err(|error| at_step(step, error))?;
-        if !report.loss.is_finite() {
-            return Err(Error::Numeric {
-                what: format!(
-                    "the loss became {} in step {step}: lower the learning rate",
-                    report.loss
-                ),
-            });
-        }
+        check_loss(&report, step)?;
         self.steps = step;
         let begun = Instant::now();
         let features = self.features.w_enc.value.rows();
@@ -238,24 +251,61 @@ impl Trainer {
             scale: *scale,
         });
         let terms: Vec<Term<'_>> = [main].into_iter().chain(second).collect();
-        let mapping = self.mapping.as_ref();
-        let skipped = mapping.and_then(|to| to.gradient(&self.main.residual, &self.centred, scale));
-        let rates = Rates::new(learning_rate, step);
-        let mut by = Move { rates, factor: 1.0 };
-        if let Some(clip) = self.clip {
-            let (of_features, through) = self.features.length2(&terms, &dead, &self.centred);
-            let of_b_dec = squared(&self.b_dec_gradient(scale, &through));
-            let of_skip = skipped.as_ref().map_or(0.0, |skip| squared(skip.values()));
-            let length = (of_features + of_b_dec + of_skip + own2).sqrt();
-            report.gradient_norm = Some(length);
-            report.clipped = length > clip;
-            by.factor = (clip / length).min(1.0) as f32;
+        let beside = Beside {
+            direct: self.direct(scale),
+            skipped: self.skipped(scale),
+        };
+        let given = Given::Batch {
+            terms: &terms,
+            dead: &dead,
+            centred: &self.centred,
+        };
+        let by = Move {
+            rates: Rates::new(learning_rate, step),
+            factor: self.shortened(given, &beside, own2, &mut report),
+        };
+        let passed = self.features.step(given, by);
+        self.finish(&passed, beside, by, &latents, &mut report);
+        Ok(report)
+    }
+
+    /// What the gradient of all parameters is multiplied by so that it is no longer than is allowed.
+    pub(super) fn shortened(
+        &self,
+        given: Given<'_>,
+        beside: &Beside,
+        own2: f64,
+        report: &mut Report,
+    ) -> f32 {
+        let Some(clip) = self.clip else { return 1.0 };
+        let (of_features, through) = self.features.length2(given);
+        let of_b_dec = squared(&self.b_dec_gradient(&beside.direct, &through));
+        let of_skip = beside
+            .skipped
+            .as_ref()
+            .map_or(0.0, |skip| squared(skip.values()));
+        let length = (of_features + of_b_dec + of_skip + own2).sqrt();
+        report.gradient_norm = Some(length);
+        report.clipped = length > clip;
+        (clip / length).min(1.0) as f32
+    }
+
+    /// Moves what is no feature's own, after the features have moved.
+    pub(super) fn finish(
+        &mut self,
+        passed: &Passed,
+        mut beside: Beside,
+        by: Move,
+        latents: &Latents,
+        report: &mut Report,
+    ) {
+        for sum in &mut beside.direct {
+            *sum *= f64::from(by.factor);
         }
-        let passed = self.features.step(&terms, &dead, &self.centred, by);
-        let gradient = self.b_dec_gradient(scale * by.factor, &passed.through_encoder);
-        adam(&mut self.b_dec.row(), &gradient, rates);
-        self.step_beside(skipped, by);
-        self.rule.after_step(&latents, rates);
+        let gradient = self.b_dec_gradient(&beside.direct, &passed.through_encoder);
+        adam(&mut self.b_dec.row(), &gradient, by.rates);
+        self.step_beside(beside.skipped, by);
+        self.rule.after_step(latents, by.rates);
         self.count_average();
         report.note = self.rule.note();
         let Spent {
@@ -263,13 +313,9 @@ impl Trainer {
             adam,
             unit_norm,
         } = passed.spent;
-        report.phases = Phases {
-            gradients,
-            adam,
-            unit_norm,
-            ..report.phases
-        };
-        Ok(report)
+        report.phases.gradients += gradients;
+        report.phases.adam = adam;
+        report.phases.unit_norm = unit_norm;
     }
 
     /// Moves the skip connection; cuts the gradients of what the rule learns down like all others.
@@ -296,12 +342,22 @@ impl Trainer {
 
     /// Codes, residuals, losses.
     pub(super) fn forward(&mut self, batch: Batch<'_>) -> Result<Forward> {
+        let tokens = batch.rows.len();
+        self.dead.begin(tokens);
+        let (mut forward, of_inputs) = self.forward_of(batch, Whole { tokens, l0: None })?;
+        self.dead.end();
+        forward.report.variance = of_inputs.about_mean(tokens);
+        Ok(forward)
+    }
+
+    /// The same for a batch or a micro-batch of one; sums over what is reconstructed beside.
+    pub(super) fn forward_of(&mut self, batch: Batch<'_>, whole: Whole) -> Result<(Forward, Sums)> {
         let mut report = Report {
             tokens: batch.rows.len(),
             ..Report::default()
         };
         let begun = Instant::now();
-        report.variance = self.gather(batch)?;
+        let of_inputs = self.gather(batch)?;
         report.phases.gather = begun.elapsed();
 
         let begun = Instant::now();
@@ -323,7 +379,9 @@ impl Trainer {
             w_dec: dictionary.2,
             product: self.product,
             done: self.steps as f64 / self.steps_in_all.max(1) as f64,
+            k_warmup: self.k_warmup,
             variance: self.variance,
+            whole,
         };
         let latents = self.rule.select(&step)?;
         report.active = latents.acts.iter().filter(|act| **act != 0.0).count();
@@ -360,13 +418,14 @@ impl Trainer {
             report.aux_active = aux.latents.acts.len();
         }
         report.phases.aux = begun.elapsed();
-        Ok(Forward {
+        let forward = Forward {
             latents,
             scale,
             d_bias,
             aux,
             report,
-        })
+        };
+        Ok((forward, of_inputs))
     }
 
     /// AuxK's code, residual and loss, if any feature is to be helped.
@@ -397,8 +456,8 @@ impl Trainer {
         }))
     }
 
-    /// Directly from the residual, and through the encoder, which reads `x − b_dec`.
-    pub(super) fn b_dec_gradient(&self, scale: f32, through_encoder: &[f64]) -> Vec<f32> {
+    /// b_dec's gradient directly from the residual.
+    pub(super) fn direct(&self, scale: f32) -> Vec<f64> {
         let levels = self.rule.levels();
         let sums = levels.map_or(&self.main.column_sums, |levels| &levels.column_sums);
         let mut sums: Vec<f64> = sums.iter().map(|sum| f64::from(scale) * sum).collect();
@@ -407,13 +466,23 @@ impl Trainer {
                 *sum += f64::from(scale * second.weight) * more;
             }
         }
-        // A transcoder's encoder does not see it.
-        if self.mapping.is_none() {
-            for (sum, through) in sums.iter_mut().zip(through_encoder) {
-                *sum -= through;
-            }
+        sums
+    }
+
+    /// The skip connection's gradient, if there is one.
+    pub(super) fn skipped(&self, scale: f32) -> Option<Matrix> {
+        let mapping = self.mapping.as_ref()?;
+        mapping.gradient(&self.main.residual, &self.centred, scale)
+    }
+
+    /// Directly from the residual, and through the encoder, which reads `x − b_dec`.
+    pub(super) fn b_dec_gradient(&self, direct: &[f64], through_encoder: &[f64]) -> Vec<f32> {
+        if self.mapping.is_some() {
+            // A transcoder's encoder does not see it.
+            return direct.iter().map(|sum| *sum as f32).collect();
         }
-        sums.into_iter().map(|sum| sum as f32).collect()
+        let pairs = direct.iter().zip(through_encoder);
+        pairs.map(|(sum, through)| (sum - through) as f32).collect()
     }
 
     /// The residuals of the last forward pass, AuxK's second.
@@ -462,14 +531,50 @@ fn measured(rule: &dyn Rule, step: &Step<'_>) -> Result<(usize, f64)> {
     Ok((latents.acts.len(), left.squared))
 }
 
+/// Σ‖y‖² and Σy over tokens.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sums {
+    pub(super) squared: f64,
+    pub(super) columns: Vec<f64>,
+}
+
+impl Sums {
+    /// Adds those of other tokens.
+    pub(super) fn add(&mut self, more: &Self) {
+        self.squared += more.squared;
+        self.columns.resize(more.columns.len(), 0.0);
+        for (sum, more) in self.columns.iter_mut().zip(&more.columns) {
+            *sum += more;
+        }
+    }
+
+    /// Σ‖y − mean y‖² over `n` tokens.
+    pub(super) fn about_mean(&self, n: usize) -> f64 {
+        about_mean(self.squared, &self.columns, n)
+    }
+}
+
 /// Σ‖y − mean y‖² from Σ‖y‖² and Σy over `n` tokens.
-pub(super) fn about_mean(squared: f64, columns: &[f64], n: usize) -> f64 {
+fn about_mean(squared: f64, columns: &[f64], n: usize) -> f64 {
     let mean: f64 = columns.iter().map(|sum| sum * sum).sum::<f64>() / n.max(1) as f64;
     (squared - mean).max(0.0)
 }
 
+/// That the loss is a number.
+pub(super) fn check_loss(report: &Report, step: u64) -> Result<()> {
+    if report.loss.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Numeric {
+        what: format!(
+            "the loss became {} in step {step}: lower the learning rate",
+            report.loss
+        ),
+    })
+}
+
 /// Names the step in a numeric error.
-fn at_step(step: u64, error: Error) -> Error {
+pub(super) fn at_step(step: u64, error: Error) -> Error {
     match error {
         Error::Numeric { what } => Error::Numeric {
             what: format!("step {step}: {what}"),

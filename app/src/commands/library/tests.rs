@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use umbra_core::formats::{self, Precision};
+use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Opening;
 use umbra_core::project::Project;
@@ -135,10 +135,18 @@ fn an_exported_dictionary_opens_again_and_nothing_is_overwritten() {
     let out = folder.path().join("out");
     std::fs::create_dir(&out).unwrap();
     desk.dialogs = Arc::new(Answer(Some(out.clone())));
-    desk.run(dictionary::Command::PickExport(id, Precision::F16));
+    desk.run(dictionary::Command::PickExport(
+        id,
+        Target::SaeLens,
+        Precision::F16,
+    ));
     let (exported, _) = formats::open(&out.join("tiny")).unwrap();
     assert_eq!(exported.features(), 16);
-    desk.run(dictionary::Command::PickExport(id, Precision::F16));
+    desk.run(dictionary::Command::PickExport(
+        id,
+        Target::SaeLens,
+        Precision::F16,
+    ));
     let notices = desk.notices();
     assert!(notices[1].contains("already"), "{notices:?}");
 }

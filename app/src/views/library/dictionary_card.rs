@@ -1,6 +1,7 @@
 //! A dictionary's card: what it is, how good it measured, whether it has an index.
 
 use egui::{RichText, Ui};
+use umbra_core::eval::{Figures, Verdict, judge};
 use umbra_core::formats;
 use umbra_core::models::Opening;
 
@@ -126,11 +127,15 @@ fn processing_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedSae, commands: &m
 fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
     let secondary = Theme::of(ui).ink.secondary;
     match &dictionary.evaluation {
-        Load::Ready(evaluation) => figures::figures_ui(ui, evaluation),
+        Load::Ready(evaluation) => {
+            figures::figures_ui(ui, evaluation);
+            claims_ui(ui, dictionary, Some(&evaluation.figures));
+        }
         Load::Loading => progress_ui(ui, state, &format!("Evaluate {}", dictionary.name)),
         Load::Failed(sentence) => failed_ui(ui, sentence),
         Load::Absent => {
             ui.label(RichText::new("Not evaluated yet").color(secondary));
+            claims_ui(ui, dictionary, None);
         }
     }
     if dictionary.evaluation.is_loading() {
@@ -145,6 +150,52 @@ fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, command
             commands.send(dictionary::Command::Evaluate(dictionary.id));
         }
     });
+}
+
+/// One verdict: whether the figures that the dictionary's files claim are those measured; each of them on hover.
+fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
+    let Some(loaded) = dictionary.load.ready() else {
+        return;
+    };
+    let judged = judge(&formats::claims(&loaded.sae, &dictionary.folder), measured);
+    let theme = Theme::of(ui);
+    let verdict = Verdict::of(&judged);
+    let (icon, colour) = match verdict {
+        Verdict::Agrees => (icons::CHECK_CIRCLE, theme.promoted),
+        Verdict::Differs => (icons::WARNING, theme.warning),
+        Verdict::CannotTell => (icons::INFO, theme.ink.secondary),
+    };
+    let words = match (verdict, judged.len()) {
+        (_, 0) => "Its files claim no figure".to_owned(),
+        (Verdict::Agrees, _) => "Agrees with what its files claim".to_owned(),
+        (Verdict::Differs, _) => "Differs from what its files claim".to_owned(),
+        (Verdict::CannotTell, 1) => "1 figure claimed, not compared yet".to_owned(),
+        (Verdict::CannotTell, n) => format!("{n} figures claimed, not compared yet"),
+    };
+    let each: Vec<String> = judged
+        .iter()
+        .map(|one| {
+            let measured = one
+                .measured
+                .map_or_else(|| "not measured".to_owned(), number::number);
+            let reason = if one.reason.is_empty() { "" } else { ": " };
+            format!(
+                "{} {} by {}, measured {measured}, {}{reason}{}",
+                one.claim.figure.name(),
+                number::number(one.claim.value),
+                one.claim.from,
+                one.verdict.name(),
+                one.reason
+            )
+        })
+        .collect();
+    let line = ui.horizontal(|ui| {
+        ui.label(theme::icon(icon).color(colour));
+        ui.add(egui::Label::new(theme::caption(words).color(theme.ink.secondary)).truncate());
+    });
+    if !each.is_empty() {
+        line.response.on_hover_text(each.join("\n"));
+    }
 }
 
 fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {

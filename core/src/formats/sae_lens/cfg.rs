@@ -7,13 +7,25 @@ use serde_json::{Map, Number, Value, json};
 
 use super::refused;
 use crate::error::{Error, Notes, Result};
+use crate::formats::place;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
 
 /// Without a version SAELens takes its path for old files and loses nested metadata.
 const SAE_LENS_VERSION: &str = "6.54.12";
 
-/// The architectures that can be read and written.
+/// `normalize_activations` of inputs that are computed token by token.
+const NORMS: [(&str, InputNorm); 3] = [
+    ("none", InputNorm::None),
+    ("layer_norm", InputNorm::Layer),
+    ("constant_norm_rescale", InputNorm::Constant),
+];
+
+/// `normalize_activations` of inputs that training multiplied alike.
+const AVERAGE: &str = "expected_average_only_in";
+const WHITENING: &str = "covariance_whitening";
+
+/// The architectures that can be read; those of training checkpoints and matching pursuit are not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Architecture {
     Standard,
@@ -25,6 +37,9 @@ pub(super) enum Architecture {
     },
     JumpRelu,
     Gated,
+    /// A checkpoint of training by the budget of a batch, one threshold so far; `matryoshka_batchtopk` too.
+    BatchTopK,
+    MatchingPursuit,
     /// Reads one hook and writes another.
     Transcoder {
         thresholds: bool,
@@ -33,7 +48,7 @@ pub(super) enum Architecture {
 }
 
 impl Architecture {
-    pub(super) const NAMES: [&'static str; 9] = [
+    pub(super) const NAMES: [&'static str; 12] = [
         "standard",
         "topk",
         "abstopk",
@@ -43,6 +58,9 @@ impl Architecture {
         "skip_transcoder",
         "jumprelu_transcoder",
         "jumprelu_skip_transcoder",
+        "batchtopk",
+        "matryoshka_batchtopk",
+        "matching_pursuit",
     ];
 
     /// By its name and, where the name needs one, `k`.
@@ -53,6 +71,8 @@ impl Architecture {
             "abstopk" => Self::AbsTopK { k: k()? },
             "jumprelu" => Self::JumpRelu,
             "gated" => Self::Gated,
+            "batchtopk" | "matryoshka_batchtopk" => Self::BatchTopK,
+            "matching_pursuit" => Self::MatchingPursuit,
             "transcoder"
             | "skip_transcoder"
             | "jumprelu_transcoder"
@@ -87,6 +107,15 @@ impl Architecture {
             Selection::AbsTopK { k } => Self::AbsTopK { k: *k },
             Selection::JumpRelu { .. } => Self::JumpRelu,
             Selection::Gated { .. } => Self::Gated,
+            Selection::GroupMax { .. }
+            | Selection::RawTopK { .. }
+            | Selection::Jump { .. }
+            | Selection::MatchingPursuit(_) => {
+                return Err(Error::Unsupported {
+                    what: format!("saving {}, {},", sae.name, sae.selection.describe()),
+                    remedy: "none of SAELens's architectures that are written here computes the same, keep the files it was read from".to_owned(),
+                });
+            }
         })
     }
 
@@ -97,6 +126,8 @@ impl Architecture {
             Self::AbsTopK { .. } => "abstopk",
             Self::JumpRelu => "jumprelu",
             Self::Gated => "gated",
+            Self::BatchTopK => "batchtopk",
+            Self::MatchingPursuit => "matching_pursuit",
             Self::Transcoder { thresholds, skip } => match (thresholds, skip) {
                 (false, false) => "transcoder",
                 (false, true) => "skip_transcoder",
@@ -109,7 +140,12 @@ impl Architecture {
     fn k(self) -> Option<usize> {
         match self {
             Self::TopK { k } | Self::AbsTopK { k } => Some(k),
-            Self::Standard | Self::JumpRelu | Self::Gated | Self::Transcoder { .. } => None,
+            Self::Standard
+            | Self::JumpRelu
+            | Self::Gated
+            | Self::BatchTopK
+            | Self::MatchingPursuit
+            | Self::Transcoder { .. } => None,
         }
     }
 
@@ -129,22 +165,32 @@ pub(super) struct Cfg {
     pub(super) hook_out: Option<HookPoint>,
     pub(super) features: usize,
     pub(super) architecture: Architecture,
-    pub(super) subtract_b_dec: bool,
+    pub(super) apply_b_dec_to_input: bool,
+    pub(super) input_norm: InputNorm,
+    /// What all inputs were multiplied by in training, and is not done at run time.
+    pub(super) scale: Scale,
+    /// Whether pre-activations are ranked, or compared, times the lengths of decoder rows.
+    pub(super) by_decoder_norm: bool,
+    /// How matching pursuit goes on and stops.
+    pub(super) pursuit: Pursuit,
     pub(super) provenance: Provenance,
+}
+
+/// What training did to all inputs alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scale {
+    None,
+    /// One factor, in `activation_scaler.json` where there is that.
+    Average,
+    /// A mean and a matrix, in `activation_whitening.safetensors`.
+    Whitening,
 }
 
 impl Cfg {
     pub(super) fn read(path: &Path, notes: &mut Notes) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| Error::io("cannot read the file", path, source))?;
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
-        let value = serde_json::from_str(&text)
-            .map_err(|cause| wrong(format!("the file is no JSON ({cause})")))?;
-        let Value::Object(cfg) = value else {
-            return Err(wrong("the file holds no JSON object".to_owned()));
-        };
-        let (cfg, metadata) = modern(cfg, notes);
+        let (cfg, metadata) = modern(place::json(path)?, notes);
         refuse_what_cannot_be_represented(&cfg, &metadata, path)?;
         let count = |key: &str| {
             let count = cfg.get(key).and_then(Value::as_u64);
@@ -184,10 +230,43 @@ impl Cfg {
             hook_out,
             features,
             architecture,
-            subtract_b_dec: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
+            input_norm: input_norm(&cfg),
+            scale: match cfg.get("normalize_activations").and_then(Value::as_str) {
+                Some(AVERAGE) => Scale::Average,
+                Some(WHITENING) => Scale::Whitening,
+                _ => Scale::None,
+            },
+            // Training's default is true, that of dictionaries for use false.
+            by_decoder_norm: match cfg.get("rescale_acts_by_decoder_norm") {
+                Some(Value::Bool(on)) => *on,
+                _ => architecture == Architecture::BatchTopK,
+            },
+            pursuit: pursuit(&cfg, width),
+            apply_b_dec_to_input: cfg.get("apply_b_dec_to_input") != Some(&Value::Bool(false)),
             provenance,
         })
     }
+}
+
+fn pursuit(cfg: &Map<String, Value>, width: usize) -> Pursuit {
+    let least = cfg.get("residual_threshold").and_then(Value::as_f64);
+    let rounds = cfg.get("max_iterations").and_then(Value::as_u64);
+    Pursuit {
+        residual_threshold: least.unwrap_or(0.01) as f32,
+        // More rounds than dimensions are of no use, but they may be asked for.
+        max_iterations: rounds
+            .and_then(|n| usize::try_from(n).ok())
+            .unwrap_or(width)
+            .min(width.saturating_mul(16)),
+        stop_on_duplicate_support: cfg.get("stop_on_duplicate_support")
+            != Some(&Value::Bool(false)),
+    }
+}
+
+fn input_norm(cfg: &Map<String, Value>) -> InputNorm {
+    let named = cfg.get("normalize_activations").and_then(Value::as_str);
+    let norm = NORMS.iter().find(|(name, _)| named == Some(name));
+    norm.map_or(InputNorm::None, |(_, norm)| *norm)
 }
 
 /// Splits the metadata off; a flat file from before version 6 gets the names and defaults of version 6.
@@ -260,8 +339,12 @@ fn refuse_what_cannot_be_represented(
     };
     for (key, default, readable) in [
         ("architecture", "standard", Architecture::NAMES.as_slice()),
-        ("normalize_activations", "none", &["none"]),
-        ("rescale_acts_by_decoder_norm", "false", &["false"]),
+        (
+            "normalize_activations",
+            "none",
+            &[NORMS[0].0, NORMS[1].0, NORMS[2].0, AVERAGE, WHITENING],
+        ),
+        ("rescale_acts_by_decoder_norm", "false", &["false", "true"]),
         ("reshape_activations", "none", &["none", "hook_z"]),
     ] {
         let found = named(key, default);
@@ -336,13 +419,15 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     }
     let mut metadata = Value::Object(metadata);
     shorten(&mut metadata);
+    let norm = NORMS.iter().find(|(_, norm)| *norm == sae.input_norm);
+    let norm = norm.map_or("none", |(name, _)| name);
     let mut cfg = json!({
         "d_in": sae.width(),
         "d_sae": sae.features(),
         "dtype": "float32",
         "device": "cpu",
-        "apply_b_dec_to_input": !architecture.transcodes(),
-        "normalize_activations": "none",
+        "apply_b_dec_to_input": sae.apply_b_dec_to_input && !architecture.transcodes(),
+        "normalize_activations": norm,
         "reshape_activations": if flattened { "hook_z" } else { "none" },
         "metadata": metadata,
     });

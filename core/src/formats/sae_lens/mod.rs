@@ -5,54 +5,75 @@
 //! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the selection, `· W_dec + b_dec`.
 //! **Represented** `standard` (ReLU), `topk` (the k largest, then ReLU), `abstopk` (the k of largest magnitude, signed), `jumprelu` (positive and above
 //! `threshold [f]`), `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` (`W_dec [f, d_out]`, `W_skip [d_out, d]`; `b_dec` is
-//! never subtracted) and `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) without input normalisation and without ranking
-//! by decoder norm; the flat files from before version 6 too. A bias that is not subtracted is folded into those of the encoder. **Not represented**, refused
-//! by name: every other architecture, normalised inputs, `rescale_acts_by_decoder_norm`, a single head's dictionary (`hook_head_index`).
+//! never subtracted), `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) and `matching_pursuit` (`W_dec` and `b_dec` alone), with
+//! inputs as they are or brought to norm token by token (`layer_norm`, `constant_norm_rescale`); checkpoints of training (`batchtopk`, `matryoshka_batchtopk`,
+//! `log_threshold`); the flat files from before version 6 too. Ranking by decoder norm
+//! (`rescale_acts_by_decoder_norm`) into encoder and decoder, and what training multiplied all inputs by (`activation_scaler.json`,
+//! `activation_whitening.safetensors`) into the weights; without that file a dictionary is used as it is, as SAELens does. **Not represented**, refused by
+//! name: every other architecture, a single head's dictionary (`hook_head_index`).
 
 mod cfg;
 pub(super) mod kwargs;
+mod scale;
 mod weights;
 
 use std::path::Path;
 
-use self::cfg::{Architecture, Cfg};
-use super::Precision;
+pub(in crate::formats) use self::weights::transposed;
+
+use self::cfg::{Architecture, Cfg, Scale};
+use super::parts::Parts;
+use super::{Precision, place};
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
-use crate::sae::{Sae, Selection, Transcoder};
+use crate::sae::{Sae, Transcoder};
 use crate::whole_file;
 
 const CFG: &str = "cfg.json";
 const WEIGHTS: &str = "sae_weights.safetensors";
 
-/// Whether `folder` holds a SAELens dictionary.
-pub(super) fn detect(folder: &Path) -> bool {
-    folder.join(CFG).is_file() && folder.join(WEIGHTS).is_file()
-}
-
 pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
-    let cfg = Cfg::read(&folder.join(CFG), &mut notes)?;
-    let path = folder.join(WEIGHTS);
-    let mut weights = weights::read(&path, &cfg, &mut notes)?;
-    if !cfg.subtract_b_dec && !cfg.architecture.transcodes() {
-        fold_b_dec(&mut weights);
-        notes.add("apply_b_dec_to_input is false: w_enc · b_dec is added to the encoder's bias, which computes the same");
-    }
-    kwargs::noted(&cfg.provenance, &mut notes);
-    let sae = Sae {
-        name: super::folder_name(folder),
+    let cfg = Cfg::read(&place::within(folder, CFG)?, &mut notes)?;
+    let path = place::within(folder, WEIGHTS)?;
+    let weights = weights::read(&path, &cfg, &mut notes)?;
+    let pursues = cfg.architecture == Architecture::MatchingPursuit;
+    let mut parts = Parts {
         w_enc: weights.w_enc,
         b_enc: weights.b_enc,
         w_dec: weights.w_dec,
         b_dec: weights.b_dec,
+        input_norm: cfg.input_norm,
         selection: weights.selection,
+        subtracts: cfg.apply_b_dec_to_input && !cfg.architecture.transcodes(),
         transcoder: cfg.architecture.transcodes().then_some(Transcoder {
             hook_out: cfg.hook_out,
             w_skip: weights.w_skip,
         }),
-        provenance: cfg.provenance,
     };
+    if pursues && !cfg.apply_b_dec_to_input {
+        // Its decoder adds b_dec only where its encoder subtracted it.
+        parts.b_dec.fill(0.0);
+        parts.subtracts = true;
+    }
+    let scale = scale::of(folder, &cfg, &mut notes)?;
+    if let Some(scale) = scale {
+        scale::fold(&mut parts, &cfg, scale);
+    }
+    if cfg.by_decoder_norm && !pursues {
+        parts.fold_decoder_norms();
+        notes.add("It ranks pre-activations times the length of the decoder's row: that length is folded into the encoder, codes stay SAELens's");
+    }
+    kwargs::noted(&cfg.provenance, &mut notes);
+    let mut sae = parts.built(
+        super::folder_name(folder),
+        cfg.provenance.clone(),
+        &mut notes,
+    )?;
+    if cfg.scale == Scale::Whitening {
+        sae.fold_whitening(&scale::whitening(folder)?)?;
+        notes.add("Its inputs were whitened in training, which is folded into the weights");
+    }
     Ok((sae, notes))
 }
 
@@ -76,29 +97,12 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
     })
 }
 
-/// Makes `x · w_encᵀ + b_enc` and `(x − b_dec) · w_encᵀ + b_enc'` equal.
-fn fold_b_dec(weights: &mut weights::Weights) {
-    let through = |row: &[f32]| -> f64 {
-        let products = row.iter().zip(&weights.b_dec);
-        products.map(|(w, b)| f64::from(*w) * f64::from(*b)).sum()
-    };
-    let through: Vec<f64> = weights.w_enc.iter_rows().map(through).collect();
-    for (bias, through) in weights.b_enc.iter_mut().zip(&through) {
-        *bias = (f64::from(*bias) + through) as f32;
-    }
-    if let Selection::Gated { b_mag, r_mag } = &mut weights.selection {
-        for ((bias, grown), through) in b_mag.iter_mut().zip(r_mag).zip(&through) {
-            *bias = (f64::from(*bias) + f64::from(grown.exp()) * through) as f32;
-        }
-    }
-}
-
 /// The refusal of something SAELens does and this version does not.
 fn refused(what: &str, path: &Path) -> Error {
     Error::Unsupported {
         what: format!("{what} ({})", path.display()),
         remedy: format!(
-            "this version reads SAELens dictionaries of architecture {} with plain inputs",
+            "this version reads SAELens dictionaries of architecture {}, inputs as they are or by layer_norm or constant_norm_rescale",
             Architecture::NAMES.join(", ")
         ),
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dims::Matrix;
-use crate::sae::Provenance;
+use crate::sae::{InputNorm, Provenance, Selection};
 
 fn golden() -> PathBuf {
     PathBuf::from(concat!(
@@ -88,7 +88,7 @@ fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
             codes.row_mut(i)[feature.index()] = act;
         }
     }
-    (codes, sae.output(x, &latents).unwrap())
+    (codes, sae.decode(&latents, x).unwrap())
 }
 
 fn example(hook: &str) -> Sae {
@@ -108,6 +108,8 @@ fn example(hook: &str) -> Sae {
         w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
         b_dec: weights(4, 0.2),
         selection: Selection::TopK { k: 2 },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook.parse().unwrap()),
@@ -226,14 +228,70 @@ fn the_biases_of_a_gated_dictionary_are_folded_too() {
         let row = moved.row_mut(i).iter_mut().zip(&plain.b_dec);
         row.for_each(|(value, bias)| *value += bias);
     }
-    let off = difference(&codes(&folded, &x).0, &codes(&plain, &moved).0);
+    let want = codes(&plain, &moved).0;
+    let off = difference(&codes(&folded, &x).0, &want);
+    assert!(off < 1e-5, "{off}");
+    let mut subtracting = folded.clone();
+    subtracting.subtract_b_dec(true);
+    assert_ne!(subtracting.b_enc, folded.b_enc);
+    let off = difference(&codes(&subtracting, &x).0, &want);
     assert!(off < 1e-5, "{off}");
 }
 
 #[test]
-fn a_bias_that_is_not_subtracted_is_folded_exactly() {
+fn tokens_brought_to_norm_and_biases_not_subtracted_are_as_saelens_has_them() {
+    let root = tempfile::tempdir().unwrap();
+    for (name, norm, subtracted) in [
+        ("standard-layer_norm", InputNorm::Layer, true),
+        ("gated-layer_norm", InputNorm::Layer, true),
+        ("jumprelu-constant_norm_rescale", InputNorm::Constant, true),
+        ("gated-not-applied", InputNorm::None, false),
+        ("jumprelu-not-applied-layer_norm", InputNorm::Layer, false),
+    ] {
+        let folder = variant(name);
+        let (mut sae, _) = read(&folder).unwrap();
+        assert_eq!(
+            (sae.input_norm, sae.apply_b_dec_to_input),
+            (norm, subtracted)
+        );
+        let recorded = recorded_in(&folder);
+        let (got, recon) = codes(&sae, &recorded.x);
+        let off = difference(&got, &recorded.codes);
+        assert!(off < 1e-5, "{name}: codes off by {off}");
+        let off = difference(&recon, &recorded.recon);
+        assert!(off < 1e-5, "{name}: reconstructions off by {off}");
+        let folders = ["a", "b"].map(|file| root.path().join(name).join(file));
+        write(&sae, &folders[0], Precision::F32).unwrap();
+        let (again, _) = read(&folders[0]).unwrap();
+        assert_eq!(
+            (again.input_norm, again.apply_b_dec_to_input),
+            (norm, subtracted)
+        );
+        write(&again, &folders[1], Precision::F32).unwrap();
+        for file in [CFG, WEIGHTS] {
+            let [a, b] = folders
+                .each_ref()
+                .map(|folder| std::fs::read(folder.join(file)).unwrap());
+            assert!(a == b, "{file} of {name}");
+        }
+        // The comparison can fail: read another way.
+        sae.input_norm = match norm {
+            InputNorm::None => InputNorm::Layer,
+            _ => InputNorm::None,
+        };
+        let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
+        assert!(off > 1e-3, "{name}: another norm passed");
+        sae.input_norm = norm;
+        sae.apply_b_dec_to_input = !subtracted;
+        let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
+        assert!(off > 1e-3, "{name}: the bias made no difference");
+    }
+}
+
+#[test]
+fn a_bias_that_is_not_subtracted_stays_so_and_can_be_folded() {
     let (_root, folder) = cfg_with(|cfg| cfg["apply_b_dec_to_input"] = json!(false));
-    let (folded, notes) = read(&folder).unwrap();
+    let (mut folded, notes) = read(&folder).unwrap();
     let (plain, _) = read(&golden()).unwrap();
     let x = recorded().x;
     let all: Vec<_> = (0..plain.features())
@@ -247,11 +305,14 @@ fn a_bias_that_is_not_subtracted_is_folded_exactly() {
         row.for_each(|(value, bias)| *value += bias);
     }
     assert!(difference(&got, &plain.pre_activations(&moved, &all).unwrap()) < 1e-5);
-    assert_ne!(folded.b_enc, plain.b_enc);
+    assert_eq!(folded.b_enc, plain.b_enc);
+    folded.subtract_b_dec(true);
+    let same = folded.pre_activations(&x, &all).unwrap();
+    assert!(difference(&same, &got) < 1e-5 && folded.b_enc != plain.b_enc);
     assert!(
         notes
             .iter()
-            .any(|note| note.contains("apply_b_dec_to_input"))
+            .any(|note| note.contains("does not subtract b_dec"))
     );
 }
 
@@ -369,18 +430,18 @@ fn what_cannot_be_represented_is_refused_by_name() {
     check("architecture", json!("temporal"), "`architecture` temporal");
     check(
         "architecture",
-        json!("matching_pursuit"),
+        json!("crosscoder"),
         "this version reads SAELens dictionaries of architecture standard, topk",
     );
     check(
         "normalize_activations",
-        json!("layer_norm"),
-        "`normalize_activations` layer_norm",
+        json!("constant_scalar_rescale"),
+        "`normalize_activations` constant_scalar_rescale",
     );
     check(
         "rescale_acts_by_decoder_norm",
-        json!(true),
-        "`rescale_acts_by_decoder_norm` true",
+        json!("by half"),
+        "`rescale_acts_by_decoder_norm` by half",
     );
     check(
         "reshape_activations",
@@ -434,7 +495,8 @@ fn damaged_weights_are_one_sentence_naming_file_and_tensor() {
     let (_root, folder) = cfg_with(|cfg| cfg["d_sae"] = json!(64));
     let refused = read(&folder).unwrap_err().to_string();
     assert!(
-        refused.contains("tensor `W_enc` is [32, 128] but cfg.json makes it [32, 64]"),
+        refused.contains("tensor `W_dec` is [128, 32] where")
+            && refused.contains("makes it [64, 32]"),
         "{refused}"
     );
 }

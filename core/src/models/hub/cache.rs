@@ -18,7 +18,7 @@ pub(super) struct Shelf {
 impl Shelf {
     pub(super) fn new(cache: &Path, name: &Name) -> Self {
         let kind = match name.kind {
-            Kind::Model => RepoType::Model,
+            Kind::Model | Kind::Dictionary => RepoType::Model,
             Kind::Dataset => RepoType::Dataset,
         };
         let repo = Repo::with_revision(name.repo.clone(), kind, name.revision.clone());
@@ -142,6 +142,28 @@ pub(super) fn parquet_in(folder: &Path) -> Vec<PathBuf> {
             .is_some_and(|end| end.eq_ignore_ascii_case("parquet"))
         {
             files.push(path);
+        }
+    }
+    files.sort_unstable();
+    files
+}
+
+/// All files in `folder` and the folders in it by their paths from there, in order; links to folders are not followed, they may lead in circles.
+pub(crate) fn files_in(folder: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut open = vec![(folder.to_path_buf(), String::new())];
+    while let Some((folder, before)) = open.pop() {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in entries {
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            let (path, name) = (entry.path(), format!("{before}{name}"));
+            if path.is_file() {
+                files.push(name);
+            } else if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                open.push((path, format!("{name}/")));
+            }
         }
     }
     files.sort_unstable();

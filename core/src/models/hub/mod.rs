@@ -11,6 +11,7 @@ mod transfer;
 use std::path::{Path, PathBuf};
 
 use self::cache::Shelf;
+pub(crate) use self::cache::files_in;
 pub(super) use self::cache::name_in;
 pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};
@@ -138,6 +139,46 @@ impl Hub {
         shelf.remember(&listing.commit)?;
         let folder = shelf.snapshot_of(&listing.commit);
         Ok(Some(files.iter().map(|file| folder.join(file)).collect()))
+    }
+
+    /// Puts the files that `choose` takes of a repository's into the cache, one after the other, and says in which folder they lie; none if stopped. What the
+    /// cache has is used without asking where `choose` finds there what it looks for.
+    pub fn fetch_chosen(
+        &self,
+        name: &Name,
+        choose: &dyn Fn(&[String]) -> Result<Vec<String>>,
+        observe: &mut dyn FnMut(Event<'_>) -> Flow,
+    ) -> Result<Option<PathBuf>> {
+        let shelf = Shelf::new(&self.cache, name);
+        if let Some(folder) = shelf.snapshot() {
+            let chosen = choose(&files_in(&folder));
+            if chosen.is_ok() {
+                return Ok(Some(folder));
+            }
+        }
+        if self.offline {
+            return Err(Error::input(
+                format!(
+                    "is not in the cache {} and the hub may not be asked: leave out --offline, or give a folder",
+                    self.cache.display()
+                ),
+                name.to_string(),
+            ));
+        }
+        let remote = Remote::new(&self.endpoint, self.token.as_deref());
+        let listing = remote.list(name)?;
+        let files = choose(&listing.files)?;
+        let job = Job {
+            remote: &remote,
+            name,
+            shelf: &shelf,
+            commit: &listing.commit,
+        };
+        if !job.run(&files, observe)? {
+            return Ok(None);
+        }
+        shelf.remember(&listing.commit)?;
+        Ok(Some(shelf.snapshot_of(&listing.commit)))
     }
 
     /// What the cache has must do.

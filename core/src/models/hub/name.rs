@@ -19,13 +19,15 @@ pub enum Kind {
     Model,
     /// A data set.
     Dataset,
+    /// A dictionary, in a repository of models.
+    Dictionary,
 }
 
 impl Kind {
     /// As the hub's addresses have it.
     pub(super) const fn plural(self) -> &'static str {
         match self {
-            Self::Model => "models",
+            Self::Model | Self::Dictionary => "models",
             Self::Dataset => "datasets",
         }
     }
@@ -71,13 +73,48 @@ impl FromStr for Name {
             }),
             _ => {
                 let (setting, like) = match kind {
-                    Kind::Model => ("model", "openai-community/gpt2 or owner/name/file.gguf"),
+                    Kind::Model | Kind::Dictionary => {
+                        ("model", "openai-community/gpt2 or owner/name/file.gguf")
+                    }
                     Kind::Dataset => ("corpus", "hf://datasets/owner/name/data/train.parquet"),
                 };
                 let what = format!("`{text}` is no name on the hub, one is like {like}");
                 Err(Error::setting(setting, what))
             }
         }
+    }
+}
+
+impl Name {
+    /// The name of a dictionary, `owner/name` or `owner/name:path`, where the path is a folder or a file of the repository; `hf://` may stand before it.
+    pub fn of_dictionary(text: &str) -> Result<Self> {
+        let wrong = || {
+            let what = format!(
+                "`{text}` is no dictionary here and no name of one on the hub, which is like google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71"
+            );
+            Error::setting("sae", what)
+        };
+        let named = text.strip_prefix("hf://").unwrap_or(text);
+        let (path, revision) = named.split_once('@').unwrap_or((named, "main"));
+        let (repo, file) = match path.split_once(':') {
+            Some((repo, file)) => (repo, Some(file.trim_end_matches('/'))),
+            None => (path, None),
+        };
+        let (owner, name) = repo.split_once('/').ok_or_else(wrong)?;
+        let parts = [owner, name].into_iter();
+        let usable = parts
+            .chain(file.into_iter().flat_map(|file| file.split('/')))
+            .chain(revision.split('/'))
+            .all(is_part);
+        if !usable {
+            return Err(wrong());
+        }
+        Ok(Self {
+            kind: Kind::Dictionary,
+            repo: repo.to_owned(),
+            revision: revision.to_owned(),
+            file: file.map(str::to_owned),
+        })
     }
 }
 
@@ -98,7 +135,12 @@ impl fmt::Display for Name {
         }
         f.write_str(&self.repo)?;
         if let Some(file) = &self.file {
-            write!(f, "/{file}")?;
+            let between = if self.kind == Kind::Dictionary {
+                ':'
+            } else {
+                '/'
+            };
+            write!(f, "{between}{file}")?;
         }
         if self.revision != "main" {
             write!(f, "@{}", self.revision)?;
@@ -110,6 +152,38 @@ impl fmt::Display for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_dictionaries_are_read_and_printed_back() {
+        for (text, repo, file) in [
+            (
+                "google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71",
+                "google/gemma-scope-2b-pt-res",
+                Some("layer_20/width_16k/average_l0_71"),
+            ),
+            (
+                "EleutherAI/sae-pythia-160m-32k:layers.5.mlp",
+                "EleutherAI/sae-pythia-160m-32k",
+                Some("layers.5.mlp"),
+            ),
+            ("a/b@refs/pr/1", "a/b", None),
+        ] {
+            let name = Name::of_dictionary(text).unwrap();
+            assert_eq!((name.repo.as_str(), name.file.as_deref()), (repo, file));
+            assert_eq!(name.to_string(), text);
+            let with_scheme = Name::of_dictionary(&format!("hf://{text}")).unwrap();
+            assert_eq!(with_scheme, name);
+        }
+        for text in [
+            "", "a", "a/b/c", "a/b:../c", "a/b:/c", "/a/b", "a/b:", "./a/b:c", "a/b:c@", "a/b:c?d",
+        ] {
+            let said = Name::of_dictionary(text).unwrap_err().to_string();
+            assert!(
+                said.starts_with("sae:") && said.lines().count() == 1,
+                "{said}"
+            );
+        }
+    }
 
     #[test]
     fn names_are_read_and_printed_back() {

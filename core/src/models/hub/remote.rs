@@ -169,7 +169,7 @@ impl Remote {
 
     fn url(&self, name: &Name, commit: &str, file: &str) -> String {
         let folder = match name.kind {
-            Kind::Model => "",
+            Kind::Model | Kind::Dictionary => "",
             Kind::Dataset => "datasets/",
         };
         format!(

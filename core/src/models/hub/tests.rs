@@ -568,3 +568,55 @@ fn the_parquet_files_of_a_data_set_are_fetched_into_the_same_cache() {
         .to_string();
     assert!(said.contains("--offline"), "{said}");
 }
+
+#[test]
+fn a_dictionary_is_fetched_alone_and_opened() {
+    let golden = |file: &str| {
+        let path = format!(
+            "{}/../tests/golden/sae-files/sparsify-topk/{file}",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        std::fs::read(path).unwrap()
+    };
+    let server = Server::start(&[
+        (
+            "config.json",
+            br#"{"model": "EleutherAI/pythia-160m"}"#.to_vec(),
+        ),
+        ("layers.1/cfg.json", golden("cfg.json")),
+        ("layers.1/sae.safetensors", golden("sae.safetensors")),
+        ("layers.2/cfg.json", golden("cfg.json")),
+        ("layers.2/sae.safetensors", golden("sae.safetensors")),
+    ]);
+    let cache = tempfile::tempdir().unwrap();
+    let hub = server.hub(cache.path());
+    let name = Name::of_dictionary("own/sae:layers.2").unwrap();
+    let fetch = |hub: &Hub| crate::formats::fetch(hub, &name, &mut |_| Flow::Continue(()));
+    let path = fetch(&hub).unwrap().unwrap();
+    let (sae, _) = crate::formats::open(&path).unwrap();
+    assert_eq!(
+        sae.provenance.hook.unwrap().to_string(),
+        "blocks.2.hook_resid_post"
+    );
+    assert_eq!(sae.provenance.model, "EleutherAI/pythia-160m");
+    let log = server.log();
+    assert!(log.iter().all(|line| !line.contains("layers.1")), "{log:?}");
+    // What the cache holds whole is used without asking.
+    assert_eq!(fetch(&hub).unwrap().unwrap(), path);
+    assert_eq!(server.log().len(), log.len());
+    let offline = Hub {
+        offline: true,
+        ..hub.clone()
+    };
+    assert_eq!(fetch(&offline).unwrap().unwrap(), path);
+    let other = Name::of_dictionary("own/sae:layers.1").unwrap();
+    let said = crate::formats::fetch(&offline, &other, &mut |_| Flow::Continue(())).unwrap_err();
+    assert!(said.to_string().contains("may not be asked"), "{said}");
+    let none = Name::of_dictionary("own/sae:layers.9").unwrap();
+    let said = crate::formats::fetch(&hub, &none, &mut |_| Flow::Continue(())).unwrap_err();
+    assert!(said.to_string().contains("no dictionary there"), "{said}");
+    let said = crate::formats::fetch(&hub, &Name::of_dictionary("own/new").unwrap(), &mut |_| {
+        Flow::Break(())
+    });
+    assert!(said.is_err() || said.unwrap().is_none());
+}

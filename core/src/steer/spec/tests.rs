@@ -6,7 +6,7 @@ use candle_core::Device;
 
 use super::*;
 use crate::ids::Site;
-use crate::sae::{Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Selection};
 
 #[track_caller]
 fn check(text: &str) {
@@ -108,6 +108,8 @@ fn what_is_left_out_is_filled_in() {
         w_dec: rows,
         b_dec: vec![0.0; 256],
         selection: Selection::TopK { k: 1 },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance {
             hook: Some(hook),

@@ -33,6 +33,29 @@ const SCREENED: &[Variant] = &[
     Variant::Matryoshka,
 ];
 
+const SHARE: Range = real(0.0, 1.0);
+/// A setting without a unit that counts for every variant and is not left to the program; what it is called and does is each one's own.
+const PLAIN: Setting = Setting {
+    key: "",
+    flag: "",
+    label: "",
+    help: "",
+    unit: "",
+    range: Range::Switch,
+    auto: None,
+    only: &[],
+    get: |_| String::new(),
+    set: |_, _| None,
+};
+
+const fn whole(least: u64, most: u64) -> Range {
+    Range::Whole { least, most }
+}
+
+const fn real(least: f64, most: f64) -> Range {
+    Range::Real { least, most }
+}
+
 fn parse<T: FromStr>(into: &mut T, text: &str) -> Option<()> {
     *into = text.parse().ok()?;
     Some(())
@@ -57,7 +80,6 @@ pub const SETTINGS: &[Setting] = &[
         flag: "variant",
         label: "Variant",
         help: "How it is decided which features are active",
-        unit: "",
         range: Range::Choice(&[
             "relu",
             "topk",
@@ -71,46 +93,43 @@ pub const SETTINGS: &[Setting] = &[
             "signed-topk",
             "transcoder",
         ]),
-        auto: None,
-        only: &[],
         get: |spec| spec.variant.to_string(),
         set: |spec, text| parse(&mut spec.variant, text),
+        ..PLAIN
     },
     Setting {
         key: "hook_out",
         flag: "hook-out",
         label: "Hook to write",
         help: "Hook whose activations a transcoder writes from those of its hook",
-        unit: "",
         range: Range::Hook,
         auto: Some("hook_mlp_out of the hook's block"),
         only: &[Variant::Transcoder],
         get: |spec| or_auto(spec.hook_out.as_ref()),
         set: |spec, text| parse_auto(&mut spec.hook_out, text),
+        ..PLAIN
     },
     Setting {
         key: "transcoder_rule",
         flag: "transcoder-rule",
         label: "Active features of a transcoder",
         help: "Everything positive, with a penalty on activations, or the k largest per token on average over the batch",
-        unit: "",
         range: Range::Choice(&["relu", "batch-topk"]),
-        auto: None,
         only: &[Variant::Transcoder],
         get: |spec| spec.transcoder_rule.to_string(),
         set: |spec, text| parse(&mut spec.transcoder_rule, text),
+        ..PLAIN
     },
     Setting {
         key: "skip",
         flag: "skip",
         label: "Skip connection",
         help: "A linear map from what is read to what is written, beside the features",
-        unit: "",
         range: Range::Switch,
-        auto: None,
         only: &[Variant::Transcoder],
         get: |spec| spec.skip.to_string(),
         set: |spec, text| parse(&mut spec.skip, text),
+        ..PLAIN
     },
     Setting {
         key: "features",
@@ -118,14 +137,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Features",
         help: "Size of the dictionary",
         unit: "features",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 24,
-        },
-        auto: None,
-        only: &[],
+        range: whole(1, 1 << 24),
         get: |spec| spec.features.to_string(),
         set: |spec, text| parse(&mut spec.features, text),
+        ..PLAIN
     },
     Setting {
         key: "k",
@@ -133,14 +148,35 @@ pub const SETTINGS: &[Setting] = &[
         label: "Active per token",
         help: "Features active on one token: at most (topk, gradient, signed-topk), on average (batch rules, a transcoder's too), aimed at (jump-relu with penalty target)",
         unit: "features",
-        range: Range::Whole {
-            least: 1,
-            most: 4_096,
-        },
-        auto: None,
+        range: whole(1, 4_096),
         only: COUNTED,
         get: |spec| spec.k.to_string(),
         set: |spec, text| parse(&mut spec.k, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "k_warmup",
+        flag: "k-warmup",
+        label: "Warm-up of active features",
+        help: "Share of the steps over which the number of active features per token falls to its target",
+        unit: "of the run",
+        range: SHARE,
+        only: Variant::BUDGETED,
+        get: |spec| spec.k_warmup.to_string(),
+        set: |spec, text| parse(&mut spec.k_warmup, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "k_start",
+        flag: "k-start",
+        label: "Active features at first",
+        help: "Active features per token where the warm-up begins",
+        unit: "features",
+        range: whole(1, 1 << 20),
+        auto: Some("the activation's width"),
+        only: Variant::BUDGETED,
+        get: |spec| or_auto(spec.k_start.as_ref()),
+        set: |spec, text| parse_auto(&mut spec.k_start, text),
     },
     Setting {
         key: "tokens",
@@ -148,29 +184,20 @@ pub const SETTINGS: &[Setting] = &[
         label: "Length",
         help: "Activations to train on; a used-up corpus is shuffled and read again",
         unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 40,
-        },
-        auto: None,
-        only: &[],
+        range: whole(1, 1 << 40),
         get: |spec| spec.tokens.to_string(),
         set: |spec, text| parse(&mut spec.tokens, text),
+        ..PLAIN
     },
     Setting {
         key: "seed",
         flag: "seed",
         label: "Seed",
         help: "Decides initialisation, order and shuffling",
-        unit: "",
-        range: Range::Whole {
-            least: 0,
-            most: u64::MAX,
-        },
-        auto: None,
-        only: &[],
+        range: whole(0, u64::MAX),
         get: |spec| spec.seed.to_string(),
         set: |spec, text| parse(&mut spec.seed, text),
+        ..PLAIN
     },
     Setting {
         key: "batch",
@@ -178,29 +205,21 @@ pub const SETTINGS: &[Setting] = &[
         label: "Batch",
         help: "Activations per step",
         unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 20,
-        },
-        auto: None,
-        only: &[],
+        range: whole(1, 1 << 20),
         get: |spec| spec.batch.to_string(),
         set: |spec, text| parse(&mut spec.batch, text),
+        ..PLAIN
     },
     Setting {
         key: "learning_rate",
         flag: "learning-rate",
         label: "Learning rate",
         help: "Peak rate of Adam, on activations scaled to unit variance",
-        unit: "",
-        range: Range::Real {
-            least: 1e-8,
-            most: 1.0,
-        },
+        range: real(1e-8, 1.0),
         auto: Some("4e-4 · √(16,384 / features), 0.002 at most"),
-        only: &[],
         get: |spec| or_auto(spec.learning_rate.as_ref()),
         set: |spec, text| parse_auto(&mut spec.learning_rate, text),
+        ..PLAIN
     },
     Setting {
         key: "warmup",
@@ -208,14 +227,10 @@ pub const SETTINGS: &[Setting] = &[
         label: "Warm-up",
         help: "Share of the steps over which the learning rate rises linearly",
         unit: "of the run",
-        range: Range::Real {
-            least: 0.0,
-            most: 1.0,
-        },
-        auto: None,
-        only: &[],
+        range: SHARE,
         get: |spec| spec.warmup.to_string(),
         set: |spec, text| parse(&mut spec.warmup, text),
+        ..PLAIN
     },
     Setting {
         key: "decay",
@@ -223,44 +238,30 @@ pub const SETTINGS: &[Setting] = &[
         label: "Decay",
         help: "Share of the steps at the end over which the learning rate falls linearly to 0",
         unit: "of the run",
-        range: Range::Real {
-            least: 0.0,
-            most: 1.0,
-        },
-        auto: None,
-        only: &[],
+        range: SHARE,
         get: |spec| spec.decay.to_string(),
         set: |spec, text| parse(&mut spec.decay, text),
+        ..PLAIN
     },
     Setting {
         key: "clip",
         flag: "clip",
         label: "Longest gradient",
         help: "Length that the gradient of all parameters together is cut down to where it is longer; 0 never cuts",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 1e9,
-        },
-        auto: None,
-        only: &[],
+        range: real(0.0, 1e9),
         get: |spec| spec.clip.to_string(),
         set: |spec, text| parse(&mut spec.clip, text),
+        ..PLAIN
     },
     Setting {
         key: "ema",
         flag: "ema",
         label: "Averaged weights",
         help: "Rate of a moving average of all weights, which is then what is saved (0.999: about the last thousand steps); 0 saves the weights themselves",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 0.999_999,
-        },
-        auto: None,
-        only: &[],
+        range: real(0.0, 0.999_999),
         get: |spec| spec.ema.to_string(),
         set: |spec, text| parse(&mut spec.ema, text),
+        ..PLAIN
     },
     Setting {
         key: "resample_every",
@@ -268,14 +269,11 @@ pub const SETTINGS: &[Setting] = &[
         label: "Resample every",
         help: "Steps after which dead features start anew from inputs that are reconstructed badly, four times at most, the learning rate warming up again; 0 never",
         unit: "steps",
-        range: Range::Whole {
-            least: 0,
-            most: 1 << 40,
-        },
+        range: whole(0, 1 << 40),
         auto: Some("a sixth of the run, so that the last comes well before its end"),
-        only: &[],
         get: |spec| or_auto(spec.resample_every.as_ref()),
         set: |spec, text| parse_auto(&mut spec.resample_every, text),
+        ..PLAIN
     },
     Setting {
         key: "k_aux",
@@ -283,10 +281,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "AuxK features",
         help: "Dead features per token that AuxK lets explain the error",
         unit: "features",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 20,
-        },
+        range: whole(1, 1 << 20),
         auto: Some("half the activation's width"),
         only: Variant::BUDGETED,
         get: |spec| or_auto(spec.k_aux.as_ref()),
@@ -297,15 +292,11 @@ pub const SETTINGS: &[Setting] = &[
         flag: "aux-coefficient",
         label: "AuxK weight",
         help: "Weight of AuxK's loss; 0 leaves it out",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 10.0,
-        },
-        auto: None,
+        range: real(0.0, 10.0),
         only: Variant::BUDGETED,
         get: |spec| spec.aux_coefficient.to_string(),
         set: |spec, text| parse(&mut spec.aux_coefficient, text),
+        ..PLAIN
     },
     Setting {
         key: "dead_after",
@@ -313,31 +304,25 @@ pub const SETTINGS: &[Setting] = &[
         label: "Dead after",
         help: "Activations after which a silent feature counts as dead",
         unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 40,
-        },
+        range: whole(1, 1 << 40),
         auto: Some("10 million or 5 % of the run, whichever is less"),
-        only: &[],
         get: |spec| or_auto(spec.dead_after.as_ref()),
         set: |spec, text| parse_auto(&mut spec.dead_after, text),
+        ..PLAIN
     },
     Setting {
         key: "sparsity_coefficient",
         flag: "sparsity-coefficient",
         label: "Sparsity weight",
         help: "Weight of the penalty on activations (relu, gated, a relu transcoder) or on their number (jump-relu)",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 1000.0,
-        },
+        range: real(0.0, 1000.0),
         auto: Some(
             "0.1 for relu, gated and transcoders; for jump-relu 0.01 with penalty target, else 0.001",
         ),
         only: PENALISED,
         get: |spec| or_auto(spec.sparsity_coefficient.as_ref()),
         set: |spec, text| parse_auto(&mut spec.sparsity_coefficient, text),
+        ..PLAIN
     },
     Setting {
         key: "sparsity_warmup",
@@ -345,140 +330,112 @@ pub const SETTINGS: &[Setting] = &[
         label: "Sparsity warm-up",
         help: "Share of the steps over which the penalty rises linearly",
         unit: "of the run",
-        range: Range::Real {
-            least: 0.0,
-            most: 1.0,
-        },
-        auto: None,
+        range: SHARE,
         only: PENALISED,
         get: |spec| spec.sparsity_warmup.to_string(),
         set: |spec, text| parse(&mut spec.sparsity_warmup, text),
+        ..PLAIN
     },
     Setting {
         key: "sparsity_penalty",
         flag: "sparsity-penalty",
         label: "Penalty",
         help: "What is charged: the number of active features, tanh(4 · act), or (2/k)(L0 − k)²",
-        unit: "",
         range: Range::Choice(&["step", "tanh", "target"]),
-        auto: None,
         only: &[Variant::JumpRelu],
         get: |spec| spec.sparsity_penalty.to_string(),
         set: |spec, text| parse(&mut spec.sparsity_penalty, text),
+        ..PLAIN
     },
     Setting {
         key: "bandwidth",
         flag: "bandwidth",
         label: "Bandwidth",
         help: "Width of the rectangle through which thresholds learn, in root mean squares of a coordinate",
-        unit: "",
-        range: Range::Real {
-            least: 1e-6,
-            most: 10.0,
-        },
-        auto: None,
+        range: real(1e-6, 10.0),
         only: &[Variant::JumpRelu],
         get: |spec| spec.bandwidth.to_string(),
         set: |spec, text| parse(&mut spec.bandwidth, text),
+        ..PLAIN
     },
     Setting {
         key: "initial_threshold",
         flag: "initial-threshold",
         label: "First threshold",
         help: "Threshold of every feature at the start, in root mean squares of a coordinate",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 100.0,
-        },
-        auto: None,
+        range: real(0.0, 100.0),
         only: &[Variant::JumpRelu],
         get: |spec| spec.initial_threshold.to_string(),
         set: |spec, text| parse(&mut spec.initial_threshold, text),
+        ..PLAIN
     },
     Setting {
         key: "multi_topk",
         flag: "multi-topk",
         label: "Multi-TopK",
         help: "Add an eighth of the loss of the 4·k largest, so that a code stays good when it is cut at another k",
-        unit: "",
         range: Range::Switch,
-        auto: None,
         only: &[Variant::TopK],
         get: |spec| spec.multi_topk.to_string(),
         set: |spec, text| parse(&mut spec.multi_topk, text),
+        ..PLAIN
     },
     Setting {
         key: "beta",
         flag: "beta",
         label: "Gradient weight",
         help: "Weight of |g| in z · (1 + β·|g|), over the mean of |g|; 0 is TopK",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 1e6,
-        },
-        auto: None,
+        range: real(0.0, 1e6),
         only: &[Variant::Gradient],
         get: |spec| spec.beta.to_string(),
         set: |spec, text| parse(&mut spec.beta, text),
+        ..PLAIN
     },
     Setting {
         key: "gradient_values",
         flag: "gradient-values",
         label: "Values",
         help: "What the decoder gets: the pre-activations, or the scores themselves as the figure of the paper has it",
-        unit: "",
         range: Range::Choice(&["pre-activations", "scores"]),
-        auto: None,
         only: &[Variant::Gradient],
         get: |spec| spec.gradient_values.to_string(),
         set: |spec, text| parse(&mut spec.gradient_values, text),
+        ..PLAIN
     },
     Setting {
         key: "zipf_alpha",
         flag: "zipf-alpha",
         label: "Zipf exponent",
         help: "α of density(rank) ∝ (rank + β)^−α",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 10.0,
-        },
+        range: real(0.0, 10.0),
         auto: Some("fitted to the densities"),
         only: LAWFUL,
         get: |spec| or_auto(spec.zipf_alpha.as_ref()),
         set: |spec, text| parse_auto(&mut spec.zipf_alpha, text),
+        ..PLAIN
     },
     Setting {
         key: "zipf_beta",
         flag: "zipf-beta",
         label: "Zipf offset",
         help: "β of density(rank) ∝ (rank + β)^−α",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 1e9,
-        },
+        range: real(0.0, 1e9),
         auto: Some("fitted to the densities"),
         only: LAWFUL,
         get: |spec| or_auto(spec.zipf_beta.as_ref()),
         set: |spec, text| parse_auto(&mut spec.zipf_beta, text),
+        ..PLAIN
     },
     Setting {
         key: "zipf_tau",
         flag: "zipf-tau",
         label: "Under-used below",
         help: "Share of its law's density below which a feature is helped to explain the error",
-        unit: "",
-        range: Range::Real {
-            least: 0.0,
-            most: 1.0,
-        },
-        auto: None,
+        range: SHARE,
         only: LAWFUL,
         get: |spec| spec.zipf_tau.to_string(),
         set: |spec, text| parse(&mut spec.zipf_tau, text),
+        ..PLAIN
     },
     Setting {
         key: "phase",
@@ -486,59 +443,49 @@ pub const SETTINGS: &[Setting] = &[
         label: "Mutual part",
         help: "Share of the steps before features choose",
         unit: "of the run",
-        range: Range::Real {
-            least: 0.0,
-            most: 1.0,
-        },
-        auto: None,
+        range: SHARE,
         only: &[Variant::FeatureChoice],
         get: |spec| spec.phase.to_string(),
         set: |spec, text| parse(&mut spec.phase, text),
+        ..PLAIN
     },
     Setting {
         key: "levels",
         flag: "levels",
         label: "Levels",
         help: "Nested dictionaries, each half as large as the next",
-        unit: "",
         range: Range::Whole { least: 1, most: 16 },
-        auto: None,
         only: &[Variant::Matryoshka],
         get: |spec| spec.levels.to_string(),
         set: |spec, text| parse(&mut spec.levels, text),
+        ..PLAIN
     },
     Setting {
         key: "decoder",
         flag: "decoder",
         label: "Decoder norm",
         help: "Rows of length 1, or free; free rows are ranked and charged by activation · length, and saved with the length folded in",
-        unit: "",
         range: Range::Choice(&["unit", "free"]),
-        auto: None,
-        only: &[],
         get: |spec| spec.decoder.to_string(),
         set: |spec, text| parse(&mut spec.decoder, text),
+        ..PLAIN
     },
     Setting {
         key: "adam",
         flag: "adam",
         label: "Adam",
         help: "Moves all rows in every step, or lazily those of features that have a gradient",
-        unit: "",
         range: Range::Choice(&["exact", "lazy"]),
-        auto: None,
-        only: &[],
         get: |spec| spec.adam.to_string(),
         set: |spec, text| parse(&mut spec.adam, text),
+        ..PLAIN
     },
     Setting {
         key: "screened",
         flag: "screened",
         label: "Screened selection",
         help: "Find candidates by a product of 16-bit integers with a proven margin, and compute in f32 the candidates alone",
-        unit: "",
         range: Range::Switch,
-        auto: None,
         only: SCREENED,
         get: |spec| (spec.product == Product::Screened).to_string(),
         set: |spec, text| {
@@ -551,30 +498,39 @@ pub const SETTINGS: &[Setting] = &[
             };
             Some(())
         },
+        ..PLAIN
     },
     Setting {
         key: "normalise",
         flag: "normalise",
         label: "Input scale",
-        help: "Scale activations by their spread over a sample, or take them as they come; taken out again when saved",
-        unit: "",
-        range: Range::Choice(&["dataset", "none"]),
-        auto: None,
-        only: &[],
+        help: "Scale all activations by their spread over a sample (taken out again when saved), take them as they come, or bring each token to norm first, as the saved dictionary then does",
+        range: Range::Choice(&["dataset", "none", "layer-norm", "constant-norm"]),
         get: |spec| spec.normalise.to_string(),
         set: |spec, text| parse(&mut spec.normalise, text),
+        ..PLAIN
     },
     Setting {
         key: "geometric_median",
         flag: "geometric-median",
         label: "Geometric median",
         help: "Start the decoder's bias at the geometric median of the activations instead of their mean",
-        unit: "",
         range: Range::Switch,
-        auto: None,
-        only: &[],
         get: |spec| spec.geometric_median.to_string(),
         set: |spec, text| parse(&mut spec.geometric_median, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "micro_batch",
+        flag: "micro-batch",
+        label: "Activations at a time",
+        help: "Activations of a batch whose codes are computed at a time: early in a run half of all features may be active. Fewer take less memory and change no result but in rounding",
+        unit: "activations",
+        range: whole(1, 1 << 20),
+        auto: Some("all that fit into memory"),
+        only: PENALISED,
+        get: |spec| or_auto(spec.micro_batch.as_ref()),
+        set: |spec, text| parse_auto(&mut spec.micro_batch, text),
     },
     Setting {
         key: "buffer",
@@ -582,13 +538,33 @@ pub const SETTINGS: &[Setting] = &[
         label: "Shuffle buffer",
         help: "Activations held in memory and drawn from at random; half is read anew at a time",
         unit: "activations",
-        range: Range::Whole {
-            least: 1,
-            most: 1 << 26,
-        },
-        auto: None,
-        only: &[],
+        range: whole(1, 1 << 26),
         get: |spec| spec.buffer.to_string(),
         set: |spec, text| parse(&mut spec.buffer, text),
+        ..PLAIN
+    },
+    Setting {
+        key: "buffer_dtype",
+        flag: "buffer-dtype",
+        label: "Shuffle buffer holds",
+        help: "How the shuffle buffer stores activations: f16 and bf16 take half the memory, everything is computed in f32",
+        range: Range::Choice(&["f32", "f16", "bf16"]),
+        get: |spec| spec.buffer_dtype.to_string(),
+        set: |spec, text| {
+            spec.buffer_dtype = text.parse().ok()?;
+            Some(())
+        },
+        ..PLAIN
+    },
+    Setting {
+        key: "outliers",
+        flag: "outliers",
+        label: "Longest activation",
+        help: "Activations longer than so many times the median of those read with them are left out, as those of attention sinks; 0 keeps all. The first position of each row is always left out",
+        unit: "medians",
+        range: real(0.0, 1e9),
+        get: |spec| spec.outliers.to_string(),
+        set: |spec, text| parse(&mut spec.outliers, text),
+        ..PLAIN
     },
 ];

@@ -8,7 +8,7 @@ use crate::Flow;
 use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{Latents, Provenance, Sae, Selection, Variant};
+use crate::sae::{InputNorm, Latents, Provenance, Sae, Selection, Variant};
 use crate::train::init::directions;
 use crate::train::step::{Batch, Trainer};
 use crate::train::{Decoder, Event, Spec};
@@ -49,6 +49,8 @@ fn given(selection: Selection, length: f32, growing: f32) -> Sae {
         w_dec,
         b_dec: vec![6.0; D],
         selection,
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance::default(),
     }
@@ -246,7 +248,7 @@ fn figures_in_use_are_those_of_the_average() {
         let outcome = train(&spec, &mut source, &mut go_on).unwrap();
         let x = crate::train::buffer::Source::next(&mut source, &mut |_| {}).unwrap();
         let latents = outcome.sae.encode(&x).unwrap();
-        let out = outcome.sae.decode(&latents).unwrap();
+        let out = outcome.sae.decode(&latents, &x).unwrap();
         let mean: Vec<f32> = (0..24)
             .map(|c| x.iter_rows().map(|row| row[c]).sum::<f32>() / x.rows() as f32)
             .collect();

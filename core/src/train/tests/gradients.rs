@@ -7,9 +7,9 @@ use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::adam::Rates;
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{Latents, Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Latents, Provenance, Sae, Selection};
 use crate::train::init::directions;
-use crate::train::optim::{ByFeature, Move, Term, gradients, remove_parallel};
+use crate::train::optim::{ByFeature, Given, Move, Term, gradients, remove_parallel};
 use crate::train::step::{Batch, Forward, Trainer};
 use crate::train::{Report, Spec};
 
@@ -45,6 +45,8 @@ fn dictionary() -> Sae {
         w_dec: directions(&spec(), D),
         b_dec: uneven(&mut rng, 1, D).into_values(),
         selection: Selection::TopK { k: 4 },
+        apply_b_dec_to_input: true,
+        input_norm: InputNorm::None,
         transcoder: None,
         provenance: Provenance::default(),
     }
@@ -221,11 +223,13 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
         rates: Rates::new(1e-3, 1),
         factor: 1.0,
     };
-    let passed = trainer
-        .features
-        .clone()
-        .step(&[main], &dead, trainer.centred(), by);
-    let b_dec = trainer.b_dec_gradient(scale, &passed.through_encoder);
+    let given = Given::Batch {
+        terms: &[main],
+        dead: &dead,
+        centred: trainer.centred(),
+    };
+    let passed = trainer.features.clone().step(given, by);
+    let b_dec = trainer.b_dec_gradient(&trainer.direct(scale), &passed.through_encoder);
     let gradient = [
         all.w_enc.into_values(),
         all.b_enc,
@@ -394,7 +398,7 @@ fn the_scale_of_the_activations_is_taken_out_of_the_dictionary() {
     let inside = trainer.forward(batch).unwrap();
     let outside = sae.encode(&sample).unwrap();
     assert_eq!(inside.latents.features, outside.features);
-    let reconstruction = sae.decode(&outside).unwrap();
+    let reconstruction = sae.decode(&outside, &sample).unwrap();
     let squared: f64 = sample
         .values()
         .iter()

@@ -2,6 +2,7 @@
 
 mod care;
 mod gradients;
+mod micro;
 mod runs;
 mod stores;
 mod together;

@@ -12,7 +12,8 @@ use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
 use crate::models::Model;
-use crate::sae::{Latents, Provenance, Selection, Variant};
+use crate::sae::{InputNorm, Latents, Provenance, Selection, Variant};
+use crate::store::Dtype;
 use crate::train::buffer::Source;
 use crate::train::init::directions;
 use crate::train::run::Run;
@@ -150,7 +151,7 @@ fn used(outcome: &Outcome, source: &mut Planted) -> (f64, f64) {
     source.paired = false;
     let x = source.next(&mut |_| {}).unwrap();
     let latents: Latents = outcome.sae.encode(&x).unwrap();
-    let recon = outcome.sae.decode(&latents).unwrap();
+    let recon = outcome.sae.decode(&latents, &x).unwrap();
     let mean: Vec<f64> = (0..x.columns())
         .map(|c| x.iter_rows().map(|row| f64::from(row[c])).sum::<f64>() / x.rows() as f64)
         .collect();
@@ -235,6 +236,108 @@ fn free_decoder_rows_and_unscaled_inputs_are_folded_into_what_is_saved() {
 }
 
 #[test]
+fn tokens_brought_to_norm_are_read_so_from_the_file_on() {
+    for (variant, normalise) in [
+        (Variant::BatchTopK, Normalise::LayerNorm),
+        (Variant::TopK, Normalise::ConstantNorm),
+        (Variant::Gradient, Normalise::LayerNorm),
+    ] {
+        let mut spec = spec(64, 3, 150_000);
+        (spec.variant, spec.normalise) = (variant, normalise);
+        let mut source = Planted::new(40, 32);
+        let outcome = train(&spec, &mut source, &mut go_on).unwrap();
+        assert_eq!(outcome.sae.input_norm, normalise.by_token());
+        // The same dictionary on tokens brought to norm before it sees them.
+        let mut plain = outcome.sae.clone();
+        plain.input_norm = InputNorm::None;
+        source.paired = false;
+        let x = source.next(&mut |_| {}).unwrap();
+        let read = normalise.by_token().apply(&x).into_owned();
+        let latents = plain.encode(&read).unwrap();
+        assert_eq!(outcome.sae.encode(&x).unwrap(), latents);
+        let out = plain.decode(&latents, &read).unwrap();
+        let mean: Vec<f32> = (0..32)
+            .map(|c| read.iter_rows().map(|row| row[c]).sum::<f32>() / read.rows() as f32)
+            .collect();
+        let (mut left, mut spread) = (0.0, 0.0);
+        for (x, out) in read.iter_rows().zip(out.iter_rows()) {
+            for ((x, out), mean) in x.iter().zip(out).zip(&mean) {
+                left += f64::from(x - out).powi(2);
+                spread += f64::from(x - mean).powi(2);
+            }
+        }
+        let said = outcome.last.inference_fvu.unwrap_or(outcome.last.fvu);
+        let fvu = left / spread;
+        assert!(
+            said < 0.5 && (fvu - said).abs() < 0.02 + 0.25 * said,
+            "{variant} {fvu} {said}"
+        );
+        // On the way out the token's own numbers come back.
+        let back = outcome.sae.decode(&latents, &x).unwrap();
+        let mut undone = out;
+        normalise.by_token().undo(&x, &mut undone);
+        assert_eq!(back, undone);
+    }
+}
+
+#[test]
+fn outliers_are_left_out_and_counted() {
+    let mut spec = short(Variant::TopK);
+    spec.outliers = 1.3;
+    let mut notes = vec![];
+    let outcome = train(&spec, &mut Planted::new(60, 24), &mut |event| {
+        if let Event::Note(note) = event {
+            notes.push(note);
+        }
+        Flow::Continue(())
+    });
+    assert_eq!(outcome.unwrap().tokens_seen, 200 * 128);
+    let said = notes.last().unwrap();
+    assert!(said.contains("were longer than 1.3 times"), "{said}");
+    let share: f64 = said.split(['(', ' ']).nth(5).unwrap().parse().unwrap();
+    assert!(share > 1.0 && share < 30.0, "{said}");
+    spec.outliers = 0.5;
+    let said = spec.validate().unwrap_err().to_string();
+    assert!(said.starts_with("outliers: 0.5 would leave out"), "{said}");
+}
+
+#[test]
+fn the_number_of_active_features_falls_to_what_is_set() {
+    let counts = |variant| {
+        let mut spec = short(variant);
+        (spec.k_warmup, spec.k_start) = (0.5, Some(13));
+        let mut counts = vec![];
+        let outcome = train(&spec, &mut Planted::new(60, 24), &mut |event| {
+            if let Event::Progress(at) = event {
+                counts.push((at.step, at.l0));
+            }
+            Flow::Continue(())
+        });
+        (outcome.unwrap(), counts)
+    };
+    let (outcome, all) = counts(Variant::BatchTopK);
+    let at = |step| all.iter().rfind(|(s, _)| *s == step).unwrap().1;
+    // 3 + 10 · (1 − done / 0.5), the step counted from 0.
+    assert_eq!((at(1), at(51), at(101), at(200)), (13.0, 8.0, 3.0, 3.0));
+    assert!(outcome.last.fvu < 0.6, "{:?}", outcome.last);
+    let (outcome, _) = counts(Variant::TopK);
+    assert_eq!(outcome.sae.selection, Selection::TopK { k: 3 });
+}
+
+#[test]
+fn a_buffer_of_halves_rounds_as_its_type_does() {
+    let fvu = |dtype| {
+        let mut spec = spec(64, 3, 150_000);
+        spec.buffer_dtype = dtype;
+        let outcome = train(&spec, &mut Planted::new(40, 32), &mut go_on);
+        outcome.unwrap().last.fvu
+    };
+    let (whole, half, brain) = (fvu(Dtype::F32), fvu(Dtype::F16), fvu(Dtype::Bf16));
+    assert!(whole != half && half != brain, "{whole} {half} {brain}");
+    assert!((half / whole - 1.0).abs() < 0.05 && (brain / whole - 1.0).abs() < 0.2);
+}
+
+#[test]
 fn a_resumed_run_equals_one_that_never_stopped() {
     for variant in variants() {
         let mut spec = short(*variant);
@@ -242,6 +345,8 @@ fn a_resumed_run_equals_one_that_never_stopped() {
         if matches!(variant, Variant::TopK | Variant::JumpRelu | Variant::Gated) {
             (spec.ema, spec.clip, spec.multi_topk) = (0.95, 0.02, true);
             spec.resample_every = Some(45);
+            (spec.outliers, spec.normalise) = (1.2, Normalise::LayerNorm);
+            (spec.k_warmup, spec.buffer_dtype) = (0.7, Dtype::F16);
         }
         let mut fired = None;
         let whole = train(&spec, &mut Planted::new(60, 24), &mut |event| {

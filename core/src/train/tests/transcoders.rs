@@ -363,7 +363,7 @@ fn used(sae: &Sae, rows: &Matrix) -> (f64, f64) {
     };
     let (x, y) = (part(0, 24), part(24, 56));
     let latents = sae.encode(&x).unwrap();
-    let out = sae.output(&x, &latents).unwrap();
+    let out = sae.decode(&latents, &x).unwrap();
     let mean: Vec<f64> = (0..32)
         .map(|c| y.iter_rows().map(|row| f64::from(row[c])).sum::<f64>() / 1_000.0)
         .collect();

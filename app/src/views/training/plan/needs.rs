@@ -170,7 +170,7 @@ fn memory_bytes(spec: &Spec, width: usize) -> u64 {
     let (d, f) = (width as u64, spec.features as u64);
     let weights = 4 * (2 * f * d + f + d);
     let batch = 4 * spec.batch as u64 * (3 * d + 3 * spec.k as u64);
-    let buffer = 4 * spec.buffer as u64 * d;
+    let buffer = (spec.buffer_dtype.bytes() * spec.buffer) as u64 * d;
     4 * weights + batch + buffer
 }
 

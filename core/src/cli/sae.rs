@@ -1,0 +1,34 @@
+//! `umbra sae`: dictionaries as files, whatever library they are of: claims verified, activations encoded, files converted.
+
+mod convert;
+mod encode;
+mod verify;
+
+use super::{Console, Exit};
+use crate::error::Result;
+
+/// Flags of `umbra sae`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Say what was decided on reading a dictionary, and hold the figures that its files claim beside those measured on a model and a text
+    Verify(verify::Args),
+    /// Encode activations of a file: dense codes [n,f] and reconstructions [n,d] as safetensors
+    Encode(encode::Args),
+    /// Write a dictionary in another library's files, folded or unfolded on the way if asked for
+    Convert(convert::Args),
+}
+
+/// Runs `umbra sae`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    match &args.verb {
+        Verb::Verify(args) => verify::run(args, console),
+        Verb::Encode(args) => encode::run(args, console),
+        Verb::Convert(args) => convert::run(args, console),
+    }
+}

@@ -1,0 +1,133 @@
+//! `umbra sae convert`: a dictionary in another library's files, and what is folded into its weights or taken out of them.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde_json::json;
+
+use super::super::{Console, Exit};
+use crate::error::{Error, Result};
+use crate::formats::{self, Precision, Target};
+use crate::sae::Sae;
+
+/// Flags of `umbra sae convert`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The dictionary, a folder or a file of any library that is read (for circuit-tracer one for each layer), and last the folder to write
+    #[arg(value_name = "IN OUT", num_args = 2.., required = true)]
+    paths: Vec<PathBuf>,
+    /// Files to write
+    #[arg(
+        long,
+        value_name = "sae-lens|sparsify|dictionary-learning|circuit-tracer"
+    )]
+    to: Target,
+    /// Fold into the weights, may be repeated and is done in order: decoder-norm (rows of length 1), scale=S (the dictionary is of activations times S),
+    /// whitening=FILE (of whitened activations; safetensors with mean, matrix, inverse_matrix), b-dec (subtracted from inputs)
+    #[arg(long, value_name = "WHAT")]
+    fold: Vec<Fold>,
+    /// Take out of the weights: scale=S, whitening=FILE, b-dec (no longer subtracted from inputs); after all folds
+    #[arg(long, value_name = "WHAT")]
+    unfold: Vec<Fold>,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t = Stored::F32)]
+    dtype: Stored,
+}
+
+/// `--dtype`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Stored {
+    F32,
+    F16,
+}
+
+/// One of `--fold` or `--unfold`.
+#[derive(Debug, Clone, PartialEq)]
+enum Fold {
+    DecoderNorm,
+    Scale(f32),
+    Whitening(PathBuf),
+    BDec,
+}
+
+impl FromStr for Fold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            None if text == "decoder-norm" => Ok(Self::DecoderNorm),
+            None if text == "b-dec" => Ok(Self::BDec),
+            Some(("scale", number)) => {
+                let scale = number
+                    .parse()
+                    .map_err(|cause| format!("`{number}` is no number: {cause}"))?;
+                Ok(Self::Scale(scale))
+            }
+            Some(("whitening", path)) => Ok(Self::Whitening(PathBuf::from(path))),
+            _ => Err("give decoder-norm, scale=S, whitening=FILE or b-dec".to_owned()),
+        }
+    }
+}
+
+/// Runs it.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let Some((out, inputs)) = args.paths.split_last() else {
+        return Err(Error::setting(
+            "IN OUT",
+            "name a dictionary and a folder to write",
+        ));
+    };
+    let mut saes = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let (mut sae, notes) = formats::open(input)?;
+        console.notes(&notes);
+        for fold in &args.fold {
+            folded(&mut sae, fold)?;
+        }
+        for fold in &args.unfold {
+            unfolded(&mut sae, fold)?;
+        }
+        saes.push(sae);
+    }
+    let precision = match args.dtype {
+        Stored::F32 => Precision::F32,
+        Stored::F16 => Precision::F16,
+    };
+    let notes = formats::write(&saes, out, args.to, precision)?;
+    console.notes(&notes);
+    let object = json!({
+        "out": out, "format": args.to.name(), "dictionaries": saes.len(),
+        "notes": notes.iter().collect::<Vec<_>>(),
+    });
+    console.answer(&object, || {
+        format!("{} ({})", out.display(), args.to.name())
+    })?;
+    Ok(Exit::Done)
+}
+
+fn folded(sae: &mut Sae, fold: &Fold) -> Result<()> {
+    match fold {
+        Fold::DecoderNorm => sae.fold_decoder_norm().map(drop),
+        Fold::Scale(scale) => sae.fold_scale(*scale),
+        Fold::Whitening(path) => sae.fold_whitening(&formats::whitening(path)?),
+        Fold::BDec => {
+            sae.subtract_b_dec(true);
+            Ok(())
+        }
+    }
+}
+
+fn unfolded(sae: &mut Sae, fold: &Fold) -> Result<()> {
+    match fold {
+        Fold::DecoderNorm => Err(Error::setting(
+            "--unfold",
+            "a dictionary does not keep the lengths that its decoder rows had, so decoder-norm cannot be taken out: open the file from before",
+        )),
+        Fold::Scale(scale) => sae.fold_scale(1.0 / scale),
+        Fold::Whitening(path) => sae.fold_whitening(&formats::whitening(path)?.inverted()),
+        Fold::BDec => {
+            sae.subtract_b_dec(false);
+            Ok(())
+        }
+    }
+}

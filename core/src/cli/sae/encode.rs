@@ -1,0 +1,122 @@
+//! `umbra sae encode`: what a dictionary makes of activations that lie in a file.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use super::super::{Console, Exit, SaeArgs};
+use crate::device::free_memory;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::models::read_tensors;
+use crate::tensor_file::Float;
+use crate::tensor_file::safe::{self, Tensor};
+use crate::whole_file;
+
+/// Activations encoded at a time.
+const CHUNK: usize = 1_024;
+
+/// Flags of `umbra sae encode`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    sae: SaeArgs,
+    /// Safetensors file with activations
+    #[arg(long, value_name = "FILE")]
+    acts: PathBuf,
+    /// Tensor of --acts that holds them: [..,d], or [..,h,e] with heads concatenated
+    #[arg(long, value_name = "KEY", default_value = "x")]
+    key: String,
+    /// File to write, whole or not at all: codes [n,f], recon [n,d]
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Runs it.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let sae = args.sae.read(false, console)?;
+    let x = activations(args, sae.width())?;
+    let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
+    // Both tables, their bytes, and the file.
+    let needed = 12 * (n as u64) * (f + d) as u64;
+    if let Some(available) = free_memory().filter(|available| needed > *available) {
+        return Err(Error::OutOfMemory {
+            what: format!("writing dense codes of {n} activations and {f} features"),
+            needed,
+            available,
+        });
+    }
+    let (mut codes, mut recon) = (Matrix::zeros(n, f), Matrix::zeros(n, d));
+    let mut progress = console.progress("Encoding", n as u64, "activations");
+    let mut active = 0;
+    for start in (0..n).step_by(CHUNK) {
+        let some: Vec<u32> = (start as u32..(start + CHUNK).min(n) as u32).collect();
+        let x = x.rows_of(&some);
+        let latents = sae.encode(&x)?;
+        let out = sae.decode(&latents, &x)?;
+        for (i, at) in some.iter().map(|row| *row as usize).enumerate() {
+            for (feature, act) in latents.row(i) {
+                codes.row_mut(at)[feature.index()] = act;
+            }
+            recon.row_mut(at).copy_from_slice(out.row(i));
+        }
+        active += latents.acts.len();
+        if progress.set((start + some.len()) as u64, "").is_break() {
+            return Ok(Exit::Stopped);
+        }
+    }
+    drop(progress);
+    let tensors = [
+        Tensor::new("codes", &[n, f], codes.values()),
+        Tensor::new("recon", &[n, d], recon.values()),
+    ];
+    whole_file::write_bytes(&args.out, &safe::bytes(&tensors, Float::F32)?)?;
+    let l0 = active as f64 / n.max(1) as f64;
+    let object = json!({
+        "out": args.out, "codes": [n, f], "recon": [n, d], "l0": l0,
+        "selection": sae.selection.describe(),
+    });
+    console.answer(&object, || {
+        format!(
+            "{}\ncodes [{n}, {f}], recon [{n}, {d}]\n{l0:.3} active features per activation ({})",
+            args.out.display(),
+            sae.selection.describe()
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The activations, one row each.
+fn activations(args: &Args, width: usize) -> Result<Matrix> {
+    let mut tensors = read_tensors(&args.acts)?;
+    let names: Vec<String> = tensors.keys().take(8).cloned().collect();
+    let tensor = tensors.remove(&args.key).ok_or_else(|| {
+        let what = format!(
+            "has no tensor `{}`, name another by --key, there are {}",
+            args.key,
+            names.join(", ")
+        );
+        Error::input(what, &args.acts)
+    })?;
+    let shape = tensor.dims().to_vec();
+    let last = |count: usize| -> usize { shape.iter().rev().take(count).product() };
+    if shape.is_empty() || (last(1) != width && last(2) != width) {
+        let what = format!(
+            "tensor `{}` has shape {shape:?}, the dictionary reads rows of {width}: capture the hook that it was trained on",
+            args.key
+        );
+        return Err(Error::input(what, &args.acts));
+    }
+    let x = Matrix::from_tensor(&tensor, width)?;
+    match x.values().iter().position(|value| !value.is_finite()) {
+        Some(at) => {
+            let what = format!(
+                "tensor `{}` holds {} at entry {at}: capture it again",
+                args.key,
+                x.values()[at]
+            );
+            Err(Error::input(what, &args.acts))
+        }
+        None => Ok(x),
+    }
+}

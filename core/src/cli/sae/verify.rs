@@ -1,0 +1,181 @@
+//! `umbra sae verify`: what was decided on reading a dictionary, what its files claim, and what is measured beside it.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
+use crate::error::{Error, Result};
+use crate::eval::{self, Figures, Judged, Verdict, judge};
+use crate::formats::{self, Format};
+use crate::models::Processing;
+use crate::sae::Sae;
+
+/// Flags of `umbra sae verify`.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("corpus", |arg| arg.required(false).requires("model")))]
+pub(super) struct Args {
+    /// Dictionary: a folder or a file of any library that is read
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+    /// Hook of the dictionary, if its file names none or another is meant
+    #[arg(long, value_name = "NAME")]
+    hook: Option<String>,
+    /// Measure on this model and --corpus what the files claim: a HuggingFace folder, a GGUF file, or a name on the hub
+    #[arg(long, value_name = "PATH|NAME", requires = "corpus")]
+    model: Option<PathBuf>,
+    /// Fetch nothing: a model named and not given as a path must be in the hub's cache
+    #[arg(long)]
+    offline: bool,
+    /// Process the model's weights as TransformerLens does [default: what the dictionary's file names, else none]
+    #[arg(long, value_name = "STEPS")]
+    process: Option<Processing>,
+    /// Put no BOS token before rows, whatever the model names
+    #[arg(long)]
+    no_bos: bool,
+    #[command(flatten)]
+    text: TextArgs,
+}
+
+impl Args {
+    /// The model to measure on, if there is one.
+    fn model(&self) -> Option<ModelArgs> {
+        Some(ModelArgs {
+            model: self.model.clone()?,
+            offline: self.offline,
+            keep_quantised: false,
+            process: self.process,
+            no_bos: self.no_bos,
+        })
+    }
+}
+
+/// Runs it; a claim that differs is a failure.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let format = Format::of(&args.path)?;
+    let named = SaeArgs {
+        sae: args.path.clone(),
+        hook: args.hook.clone(),
+    };
+    let (mut sae, notes) = formats::open(&args.path)?;
+    if let Some(hook) = &args.hook {
+        sae.provenance.hook = Some(hook.parse()?);
+    }
+    let mut figures = None;
+    if let Some(model) = args.model() {
+        let (opened, fitting) = open_with_transcoder(&model, &named, console)?;
+        let (_, rows) = args.text.read(&opened, args.offline, console)?;
+        let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
+        let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
+        figures = eval::run(&opened, &fitting, &rows, &mut observe)?;
+        drop(progress);
+        if figures.is_none() {
+            return Ok(Exit::Stopped);
+        }
+    }
+    let judged = judge(&formats::claims(&sae, &args.path), figures.as_ref());
+    let verdict = Verdict::of(&judged);
+    let decided: Vec<&str> = notes.iter().collect();
+    let object = json!({
+        "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
+        "selection": sae.selection.describe(), "features": sae.features(), "width": sae.width(),
+        "hook": sae.provenance.hook.map(|hook| hook.to_string()), "model": sae.provenance.model,
+        "claims": judged.iter().map(claim).collect::<Vec<_>>(), "verdict": verdict.name(),
+        "measured": measured(figures.as_ref())?,
+    });
+    console.answer(&object, || {
+        text(&sae, format, &decided, &judged, figures.as_ref())
+    })?;
+    match judged
+        .iter()
+        .find(|judged| judged.verdict == Verdict::Differs)
+    {
+        None => Ok(Exit::Done),
+        Some(first) => Err(Error::Numeric {
+            what: format!(
+                "{} is {} by {} and {} measured: check hook, model processing and BOS against the notes, or the file is not what it says",
+                first.claim.figure.name(),
+                first.claim.value,
+                first.claim.from,
+                first.measured.unwrap_or(f64::NAN)
+            ),
+        }),
+    }
+}
+
+fn measured(figures: Option<&Figures>) -> Result<Value> {
+    serde_json::to_value(figures).map_err(|cause| Error::Numeric {
+        what: format!("the figures cannot be written as JSON: {cause}"),
+    })
+}
+
+fn claim(judged: &Judged) -> Value {
+    json!({
+        "figure": judged.claim.figure.name(), "claimed": judged.claim.value, "from": judged.claim.from,
+        "measured": judged.measured, "verdict": judged.verdict.name(), "reason": judged.reason,
+    })
+}
+
+fn text(
+    sae: &Sae,
+    format: Format,
+    decided: &[&str],
+    judged: &[Judged],
+    figures: Option<&Figures>,
+) -> String {
+    let hook = sae.provenance.hook.map(|hook| hook.to_string());
+    let mut lines = vec![
+        format!("{} ({})", sae.name, format.name()),
+        format!(
+            "{} features of {}, {} wide, {}",
+            sae.features(),
+            hook.unwrap_or_else(|| "an unnamed hook".to_owned()),
+            sae.width(),
+            sae.selection.describe()
+        ),
+        format!("Its library's outputs: {}", format.reproduced()),
+    ];
+    if !decided.is_empty() {
+        lines.push("\nDecided on reading".to_owned());
+        lines.extend(decided.iter().map(|note| format!("  {note}")));
+    }
+    lines.push(format!(
+        "\n{:<12} {:>10} {:>10}  {:<12} from",
+        "figure", "claimed", "measured", ""
+    ));
+    for one in judged {
+        let measured = one
+            .measured
+            .map_or_else(|| "—".to_owned(), |m| format!("{m:.4}"));
+        lines.push(format!(
+            "{:<12} {:>10.4} {measured:>10}  {:<12} {}{}",
+            one.claim.figure.name(),
+            one.claim.value,
+            one.verdict.name(),
+            one.claim.from,
+            if one.reason.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", one.reason)
+            }
+        ));
+    }
+    if judged.is_empty() {
+        lines.push("its files claim no figure".to_owned());
+    }
+    if let Some(figures) = figures {
+        lines.push(format!(
+            "\nMeasured on {} activations: L0 {:.3}, FVU {:.4}, dead {:.2} %, CE clean {:.4}, spliced {:.4}, recovered {:.4} of zero and {:.4} of mean ablation",
+            figures.tokens,
+            figures.l0,
+            figures.fvu,
+            100.0 * figures.dead_fraction,
+            figures.ce_clean,
+            figures.ce_sae,
+            figures.ce_recovered_zero,
+            figures.ce_recovered_mean
+        ));
+    }
+    lines.push(format!("\n{}", Verdict::of(judged).name()));
+    lines.join("\n")
+}

@@ -1,0 +1,361 @@
+//! An index in the forms that other viewers read: the batches of SAEDashboard, which Neuronpedia imports, and the feature files of circuit-tracer's viewer.
+//! Layouts: SAEDashboard 0.8.0 `neuronpedia/neuronpedia_dashboard.py`, circuit-tracer 0.5.0 `frontend/feature_models.py`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::{About, Detail, Example, Index, Summary, TokenEffect};
+use crate::Flow;
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Layer};
+use crate::whole_file;
+
+/// What reads the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Viewer {
+    /// Batches as SAEDashboard writes them, `batch-N.json`, and `skipped_indexes.json`.
+    Neuronpedia,
+    /// One file for each feature.
+    CircuitTracer,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Exported {
+    /// Files.
+    pub files: usize,
+    /// Features in them.
+    pub features: usize,
+    /// Features that were never active, which are in none.
+    pub never_active: usize,
+}
+
+/// Writes the folder `out`, whole or not at all, `batch` features to a file of Neuronpedia's; `observe` gets features done and in all. `None` if it stopped it.
+pub fn export(
+    index: &Index,
+    (to, batch): (Viewer, usize),
+    source: &Source,
+    out: &Path,
+    observe: &mut dyn FnMut(u64, u64) -> Flow,
+) -> Result<Option<Exported>> {
+    let about = index.about();
+    let summaries = index.summaries()?;
+    let (living, dead): (Vec<Summary>, Vec<Summary>) =
+        summaries.into_iter().partition(|s| s.density > 0.0);
+    let mut exported = Exported {
+        features: living.len(),
+        never_active: dead.len(),
+        files: 0,
+    };
+    let batch = batch.max(1);
+    let mut stopped = false;
+    let written = whole_file::write_folder(out, |folder| {
+        let mut write = |name: String, value: &Value| {
+            exported.files += 1;
+            whole_file::write_bytes(&folder.join(name), value.to_string().as_bytes())
+        };
+        for (number, some) in living.chunks(batch).enumerate() {
+            let details = some.iter().map(|summary| index.detail(summary.feature));
+            let details: Vec<Detail> = details.collect::<Result<_>>()?;
+            match to {
+                Viewer::Neuronpedia => {
+                    let value = neuronpedia_batch(about, source, &details);
+                    write(format!("batch-{number}.json"), &value)?;
+                }
+                Viewer::CircuitTracer => {
+                    for detail in &details {
+                        let name = cantor(source.layer, detail.summary.feature.0);
+                        write(
+                            format!("{name}.json"),
+                            &circuit_tracer_feature(about, detail),
+                        )?;
+                    }
+                }
+            }
+            let done = number * batch + some.len();
+            if observe(done as u64, living.len() as u64).is_break() {
+                stopped = true;
+                return Err(Error::input("was not written whole", out));
+            }
+        }
+        if to == Viewer::Neuronpedia {
+            let dead: Vec<u32> = dead.iter().map(|summary| summary.feature.0).collect();
+            write("skipped_indexes.json".to_owned(), &skipped(source, &dead))?;
+        }
+        Ok(())
+    });
+    match written {
+        Err(_) if stopped => Ok(None),
+        written => written.map(|()| Some(exported)),
+    }
+}
+
+/// What Neuronpedia calls a dictionary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its id of the model (`gpt2-small`).
+    pub model: String,
+    /// Layer.
+    pub layer: u32,
+    /// Its set (`res-jb`).
+    pub set: String,
+}
+
+impl Source {
+    /// As the index has it, where a name is not given; layer 0 for hooks outside blocks.
+    pub fn of(about: &About, model: Option<&str>, set: Option<&str>) -> Result<Self> {
+        let hook: HookPoint = about.hook.parse()?;
+        Ok(Self {
+            model: model.unwrap_or(&about.model).to_owned(),
+            layer: hook.layer().map_or(0, |Layer(layer)| layer),
+            set: set.unwrap_or(&about.sae).to_owned(),
+        })
+    }
+}
+
+/// `batch-N.json`. Empty in it: neuron alignment, correlated neurons and features, the histogram of logits, DFA; of an example's row 10 tokens either side.
+fn neuronpedia_batch(about: &About, source: &Source, details: &[Detail]) -> Value {
+    json!({
+        "model_id": source.model,
+        "layer": source.layer,
+        "sae_set": source.set,
+        "sae_id_suffix": null,
+        "features": details.iter().map(|detail| feature(about, detail)).collect::<Value>(),
+    })
+}
+
+/// `skipped_indexes.json`: features that are not in any batch since they were never active.
+fn skipped(source: &Source, features: &[u32]) -> Value {
+    json!({
+        "model_id": source.model,
+        "layer": source.layer.to_string(),
+        "sae_set": source.set,
+        "log_sparsity": null,
+        "skipped_indexes": features,
+    })
+}
+
+fn feature(about: &About, detail: &Detail) -> Value {
+    let histogram = &detail.histogram;
+    let middles = histogram
+        .edges
+        .windows(2)
+        .map(|pair| f64::midpoint(pair[0], pair[1]));
+    let mut activations: Vec<Value> = Vec::new();
+    let max = detail.summary.max;
+    activations.extend(
+        detail
+            .top
+            .iter()
+            .map(|example| activation(example, [-1.0, max, -1.0])),
+    );
+    for interval in &detail.intervals {
+        let bin = [interval.from, interval.to, interval.share];
+        activations.extend(
+            interval
+                .examples
+                .iter()
+                .map(|example| activation(example, bin)),
+        );
+    }
+    let texts = |effects: &[TokenEffect]| {
+        effects
+            .iter()
+            .map(|effect| effect.text.clone())
+            .collect::<Value>()
+    };
+    let values = |effects: &[TokenEffect]| {
+        let values = effects
+            .iter()
+            .map(|effect| rounded(f64::from(effect.effect)));
+        values.collect::<Value>()
+    };
+    json!({
+        "feature_index": detail.summary.feature.0,
+        "neuron_alignment_indices": [], "neuron_alignment_values": [], "neuron_alignment_l1": [],
+        "correlated_neurons_indices": [], "correlated_neurons_l1": [], "correlated_neurons_pearson": [],
+        "correlated_features_indices": [], "correlated_features_l1": [], "correlated_features_pearson": [],
+        "neg_str": texts(&detail.suppressed),
+        "neg_values": values(&detail.suppressed),
+        "pos_str": texts(&detail.promoted),
+        "pos_values": values(&detail.promoted),
+        "frac_nonzero": detail.summary.density,
+        "freq_hist_data_bar_values": middles.map(rounded).collect::<Value>(),
+        "freq_hist_data_bar_heights": histogram.counts,
+        "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [],
+        "n_prompts_total": about.tokens / (about.context.saturating_sub(1)).max(1) as u64,
+        "n_tokens_in_prompt": about.context,
+        "dataset": about.corpus,
+        "decoder_weights_dist": detail.head_shares,
+        "activations": activations,
+        "vector": [],
+    })
+}
+
+fn activation(example: &Example, [least, most, share]: [f64; 3]) -> Value {
+    json!({
+        "bin_min": least, "bin_max": most, "bin_contains": share,
+        "tokens": example.tokens,
+        "values": example.acts.iter().map(|act| rounded(f64::from(*act))).collect::<Value>(),
+        "qualifying_token_index": example.at,
+    })
+}
+
+/// As SAEDashboard rounds, to 3 decimals.
+fn rounded(value: f64) -> f64 {
+    (value * 1e3).round() / 1e3
+}
+
+/// `features/<scan>/<feature>.json`, whose name is [`cantor`]'s number.
+fn circuit_tracer_feature(about: &About, detail: &Detail) -> Value {
+    let quantile = |name: String, examples: &[Example]| {
+        let examples = examples.iter().map(|example| {
+            json!({
+                "tokens": example.tokens,
+                "tokens_acts_list": example.acts.iter().map(|act| rounded(f64::from(*act))).collect::<Value>(),
+                "train_token_ind": example.at,
+                "is_repeated_datapoint": false,
+            })
+        });
+        json!({ "quantile_name": name, "examples": examples.collect::<Value>() })
+    };
+    let mut quantiles = vec![quantile("Top activations".to_owned(), &detail.top)];
+    for (i, interval) in detail.intervals.iter().enumerate() {
+        quantiles.push(quantile(
+            format!("Subsample interval {i}"),
+            &interval.examples,
+        ));
+    }
+    let texts = |effects: &[TokenEffect]| {
+        effects
+            .iter()
+            .map(|effect| effect.text.clone())
+            .collect::<Value>()
+    };
+    // Interval by interval from the weakest on.
+    let mut ends: Vec<f64> = detail
+        .intervals
+        .iter()
+        .map(|interval| interval.from)
+        .collect();
+    ends.push(detail.summary.max);
+    ends.sort_by(f64::total_cmp);
+    json!({
+        "transcoder_id": about.sae,
+        "index": detail.summary.feature.0,
+        "examples_quantiles": quantiles,
+        "top_logits": texts(&detail.promoted),
+        "bottom_logits": texts(&detail.suppressed),
+        "act_min": 0.0,
+        "act_max": detail.summary.max,
+        "quantile_values": ends.into_iter().map(rounded).collect::<Value>(),
+        "histogram": detail.histogram.counts,
+        "activation_frequency": detail.summary.density,
+    })
+}
+
+/// Cantor's number of a pair: how circuit-tracer numbers features of all layers.
+fn cantor(layer: u32, feature: u32) -> u64 {
+    let sum = u64::from(layer) + u64::from(feature);
+    sum * (sum + 1) / 2 + u64::from(feature)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::{Histogram, Interval};
+    use crate::ids::{FeatureId, TokenId};
+
+    fn detail() -> Detail {
+        let example = |act: f32| Example {
+            document: "tale".to_owned(),
+            ids: vec![TokenId(1), TokenId(2)],
+            tokens: vec!["The".to_owned(), " king".to_owned()],
+            acts: vec![0.0, act],
+            at: 1,
+        };
+        Detail {
+            summary: Summary {
+                feature: FeatureId(7),
+                density: 0.25,
+                mean: 1.0,
+                max: 2.5,
+                decoder_norm: 1.0,
+            },
+            histogram: Histogram {
+                edges: vec![0.0, 1.0, 2.5],
+                counts: vec![4, 2],
+            },
+            top: vec![example(2.5)],
+            intervals: vec![Interval {
+                from: 1.25,
+                to: 2.5,
+                share: 0.4,
+                examples: vec![example(1.333_3)],
+            }],
+            promoted: vec![TokenEffect {
+                id: TokenId(2),
+                text: " king".to_owned(),
+                effect: 0.123_456,
+            }],
+            suppressed: vec![],
+            head_shares: vec![0.75, 0.25],
+        }
+    }
+
+    fn about() -> About {
+        About {
+            sae: "resid-2".to_owned(),
+            model: "demo".to_owned(),
+            hook: "blocks.2.hook_resid_post".to_owned(),
+            corpus: "tales.txt".to_owned(),
+            tokens: 630,
+            context: 64,
+            ..About::default()
+        }
+    }
+
+    #[test]
+    fn a_batch_has_the_keys_of_saedashboard() {
+        let source = Source::of(&about(), Some("gpt2-small"), None).unwrap();
+        let batch = neuronpedia_batch(&about(), &source, &[detail()]);
+        assert_eq!(
+            (&batch["model_id"], &batch["layer"]),
+            (&json!("gpt2-small"), &json!(2))
+        );
+        assert_eq!(batch["sae_set"], json!("resid-2"));
+        let feature = &batch["features"][0];
+        assert_eq!(feature.as_object().unwrap().len(), 25);
+        assert_eq!(feature["frac_nonzero"], json!(0.25));
+        assert_eq!(feature["freq_hist_data_bar_values"], json!([0.5, 1.75]));
+        assert_eq!(feature["pos_values"], json!([0.123]));
+        assert_eq!(feature["n_prompts_total"], json!(10));
+        let first = &feature["activations"][0];
+        assert_eq!(
+            (&first["bin_min"], &first["bin_max"]),
+            (&json!(-1.0), &json!(2.5))
+        );
+        let second = &feature["activations"][1];
+        assert_eq!(second["bin_contains"], json!(0.4));
+        assert_eq!(second["values"], json!([0.0, 1.333]));
+        assert_eq!(second["qualifying_token_index"], json!(1));
+    }
+
+    #[test]
+    fn a_feature_file_has_the_keys_of_circuit_tracer() {
+        let value = circuit_tracer_feature(&about(), &detail());
+        assert_eq!(value.as_object().unwrap().len(), 10);
+        assert_eq!(value["quantile_values"], json!([1.25, 2.5]));
+        assert_eq!(
+            value["examples_quantiles"][1]["examples"][0]["tokens_acts_list"][1],
+            json!(1.333)
+        );
+        // π(1, 3) = 4 · 5 / 2 + 3, and no two pairs share a number.
+        assert_eq!(cantor(1, 3), 13);
+        let all: std::collections::BTreeSet<u64> = (0..30)
+            .flat_map(|l| (0..30).map(move |f| cantor(l, f)))
+            .collect();
+        assert_eq!(all.len(), 900);
+    }
+}

@@ -1,0 +1,124 @@
+//! Per-layer transcoders of circuit-tracer, and those of Hanna and others in the same files.
+//!
+//! **Files** `layer_N.safetensors` for each layer, beside `config.yaml` (`model_name`, `feature_input_hook`, `feature_output_hook`, `activation`, `k`).
+//! **Orientation on disk** `W_enc [f, d]`, `W_dec [f, d]`, `b_enc [f]`, `b_dec [d]`, `W_skip [d, d]` (`x · W_skipᵀ`), all ours; `activation_function.threshold`.
+//! **Forward pass** nothing subtracted; ReLU, or `pre · [pre > threshold]`, or the `k` largest as they are: neither is followed by ReLU, so with negative
+//! thresholds or few positive pre-activations negative codes are kept. `· W_dec + b_dec + x · W_skipᵀ`.
+//! **Represented** all of it. That attribution zeroes the first position is no part of the dictionary; it is noted. **Not represented**, refused by name:
+//! cross-layer transcoders (`W_enc_N.safetensors`).
+
+use serde_json::{Map, Value};
+
+use super::parts::{self, Parts};
+use super::place;
+use super::weights::{Tensors, WeightFile};
+use super::{Format, Found};
+use crate::error::{Error, Notes, Result};
+use crate::ids::HookPoint;
+use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+
+const THRESHOLD: &str = "activation_function.threshold";
+/// Where the transcoders of Hanna and others read and write, whose configuration does not say.
+const HOOKS: [&str; 2] = ["mlp.hook_in", "hook_mlp_out"];
+
+pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
+    let mut notes = Notes::default();
+    let cfg = if found.folder.join("config.yaml").is_file() {
+        place::flat_yaml(&place::text(&place::within(&found.folder, "config.yaml")?)?)
+    } else {
+        Map::new()
+    };
+    let file = WeightFile::open(&found.weights)?;
+    let tensors = file.tensors()?;
+    let [f, d] = tensors.sizes("W_enc")?;
+    let o = tensors.sizes("W_dec")?[1];
+    let selection = selection(&tensors, &cfg, f)?;
+    let w_skip = if tensors.has("W_skip") {
+        Some(tensors.matrix("W_skip", [o, d])?)
+    } else {
+        None
+    };
+    let path = place::parts(&found.weights);
+    let layer = place::number_behind(path.get(..1).unwrap_or_default(), &["layer_"]);
+    let hook = |key: &str, default: &str| -> Option<HookPoint> {
+        let name = cfg.get(key).and_then(Value::as_str).unwrap_or(default);
+        format!("blocks.{}.{name}", layer?).parse().ok()
+    };
+    let (reads, writes) = (
+        hook("feature_input_hook", HOOKS[0]),
+        hook("feature_output_hook", HOOKS[1]),
+    );
+    if !cfg.contains_key("feature_input_hook") {
+        notes.add(format!(
+            "No config.yaml says which hooks it reads and writes, taken to be {} and {}",
+            HOOKS[0], HOOKS[1]
+        ));
+    }
+    let parts = Parts {
+        w_enc: tensors.matrix("W_enc", [f, d])?,
+        b_enc: tensors.vector("b_enc", f)?,
+        w_dec: tensors.matrix("W_dec", [f, o])?,
+        b_dec: tensors.vector("b_dec", o)?,
+        selection,
+        input_norm: InputNorm::None,
+        subtracts: false,
+        transcoder: Some(Transcoder {
+            hook_out: writes,
+            w_skip,
+        }),
+    };
+    tensors.note_unused(&["k"], &mut notes);
+    notes.add("circuit-tracer sets its codes at the first position to 0 in attribution, which is not done here");
+    let model = cfg
+        .get("model_name")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    parts::note_model(model.as_deref(), &mut notes);
+    let provenance = parts::provenance(
+        Format::CircuitTracer,
+        reads,
+        model.as_deref(),
+        cfg,
+        &mut notes,
+    );
+    let sae = parts.built(found.name(), provenance, &mut notes)?;
+    Ok((sae, notes))
+}
+
+fn selection(tensors: &Tensors<'_>, cfg: &Map<String, Value>, f: usize) -> Result<Selection> {
+    if tensors.has(THRESHOLD) {
+        let thresholds = match tensors.scalar(THRESHOLD) {
+            Ok(one) => vec![one as f32; f],
+            Err(_several) => tensors.vector(THRESHOLD, f)?,
+        };
+        // Where no threshold is negative, what passes is positive and ReLU changes nothing.
+        return Ok(if thresholds.iter().any(|bar| *bar < 0.0) {
+            Selection::Jump { thresholds }
+        } else {
+            Selection::JumpRelu { thresholds }
+        });
+    }
+    let k = if tensors.has("k") {
+        Some(tensors.scalar("k")?)
+    } else {
+        cfg.get("k").and_then(Value::as_f64)
+    };
+    let activation = cfg
+        .get("activation")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    match k {
+        None if activation.to_ascii_lowercase().contains("topk") => {
+            let what = "its activation is TopK but neither the weights nor config.yaml have `k`, add it there";
+            Err(Error::input(what, tensors.path()))
+        }
+        None => Ok(Selection::Relu),
+        Some(k) if k.fract() == 0.0 && k >= 1.0 && k <= f as f64 => {
+            Ok(Selection::RawTopK { k: k as usize })
+        }
+        Some(k) => {
+            let what = format!("`k` is {k} for {f} features, save the dictionary again");
+            Err(Error::input(what, tensors.path()))
+        }
+    }
+}

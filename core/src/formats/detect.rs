@@ -1,0 +1,254 @@
+//! Which library wrote a dictionary: by the names of its files, and where those leave a doubt by the names of its tensors.
+
+use std::path::{Path, PathBuf};
+
+use super::weights::WeightFile;
+use super::{Format, hook_z, place};
+use crate::error::{Error, Result};
+
+/// Files named in a sentence at most.
+pub(super) const LISTED: usize = 8;
+
+/// A dictionary's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) format: Format,
+    /// Where its configuration lies.
+    pub(super) folder: PathBuf,
+    pub(super) weights: PathBuf,
+}
+
+impl Found {
+    /// What it is called: its folder where that holds it alone, else its file.
+    pub(super) fn name(&self) -> String {
+        let fixed = FIXED.iter().any(|(file, _)| self.weights.ends_with(file));
+        if fixed || self.weights.ends_with("checkpoints/final.safetensors") {
+            return super::folder_name(&self.folder);
+        }
+        let stem = self.weights.file_stem().unwrap_or_default();
+        stem.to_string_lossy().into_owned()
+    }
+}
+
+/// Weights that are always called so, and what must lie beside them, if anything must.
+pub(super) const FIXED: [(&str, Option<&str>); 8] = [
+    ("params.npz", None),
+    ("params.safetensors", None),
+    ("sae.safetensors", Some("cfg.json")),
+    ("sae_weights.safetensors", None),
+    ("sae_weights.pt", Some("config.json")),
+    ("ae.pt", None),
+    ("latest_ckpt.safetensors", Some("conf.yaml")),
+    ("final.safetensors", None),
+];
+
+/// What lies at `path`, a folder or a file.
+pub(super) fn detect(path: &Path) -> Result<Found> {
+    if path.is_dir() {
+        return in_folder(path);
+    }
+    place::regular(path)?;
+    let folder = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new("."));
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if let Some(found) = by_fixed_name(folder, &name)? {
+        return Ok(found);
+    }
+    // A configuration stands for its folder.
+    if ["json", "yaml"]
+        .iter()
+        .any(|end| path.extension().is_some_and(|has| has == *end))
+    {
+        return in_folder(folder);
+    }
+    by_tensors(folder, path)
+}
+
+fn in_folder(folder: &Path) -> Result<Found> {
+    let has = |name: &str| folder.join(name).is_file();
+    if has("hyperparams.json") && has("checkpoints/final.safetensors") {
+        place::within(folder, "checkpoints/final.safetensors")?;
+        return Ok(Found {
+            format: Format::LlamaScope,
+            folder: folder.to_path_buf(),
+            weights: folder.join("checkpoints/final.safetensors"),
+        });
+    }
+    for (name, _) in FIXED {
+        if has(name)
+            && let Some(found) = by_fixed_name(folder, name)?
+        {
+            return Ok(found);
+        }
+    }
+    let weights = weight_files(folder)?;
+    if weights.iter().any(|name| name.starts_with("W_enc_")) {
+        return Err(cross_layer(folder));
+    }
+    match weights.as_slice() {
+        [one] => by_tensors(folder, &place::within(folder, one)?),
+        [] => Err(Error::input(
+            "no dictionary here, name a folder or a file of one: SAELens's folders have cfg.json and sae_weights.safetensors",
+            folder,
+        )),
+        several => {
+            let some: Vec<&str> = several.iter().take(LISTED).map(String::as_str).collect();
+            let more = several.len() - some.len();
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
+            let what = format!(
+                "holds {} dictionaries, name one of its files: {}{more}",
+                several.len(),
+                some.join(", ")
+            );
+            Err(Error::input(what, folder))
+        }
+    }
+}
+
+/// The files of a folder that may be weights, in order.
+fn weight_files(folder: &Path) -> Result<Vec<String>> {
+    let entries = std::fs::read_dir(folder)
+        .map_err(|source| Error::io("cannot read the folder", folder, source))?;
+    let mut names: Vec<String> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| {
+            let ends = [".pt", ".pth", ".safetensors", ".npz"];
+            ends.iter().any(|end| name.ends_with(end)) && !name.starts_with('.')
+        })
+        .filter(|name| folder.join(name).is_file())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn by_fixed_name(folder: &Path, name: &str) -> Result<Option<Found>> {
+    let Some((_, beside)) = FIXED.iter().find(|(fixed, _)| *fixed == name) else {
+        return Ok(None);
+    };
+    if beside.is_some_and(|beside| !folder.join(beside).is_file()) {
+        return Ok(None);
+    }
+    let weights = place::within(folder, name)?;
+    let has = |name: &str| folder.join(name).is_file();
+    let format = match name {
+        "params.npz" => Format::GemmaScope,
+        "params.safetensors" => Format::GemmaScope2,
+        "sae.safetensors" => Format::Sparsify,
+        "sae_weights.safetensors" if has("cfg.json") => Format::SaeLens,
+        "sae_weights.safetensors" | "sae_weights.pt" => {
+            return of_open_moss(folder, weights).map(Some);
+        }
+        "latest_ckpt.safetensors" => {
+            return Err(Error::Unsupported {
+                what: format!("a temporal dictionary ({})", folder.display()),
+                remedy: "it reads whole texts and not one token's activations, choose another dictionary".to_owned(),
+            });
+        }
+        "final.safetensors" => {
+            let above = folder
+                .parent()
+                .filter(|above| above.join("hyperparams.json").is_file());
+            return Ok(above.map(|above| Found {
+                format: Format::LlamaScope,
+                folder: above.to_path_buf(),
+                weights,
+            }));
+        }
+        _ => Format::DictionaryLearning,
+    };
+    Ok(Some(Found {
+        format,
+        folder: folder.to_path_buf(),
+        weights,
+    }))
+}
+
+/// `config.json` and `sae_weights`: Llamascopium's or its predecessor's.
+fn of_open_moss(folder: &Path, weights: PathBuf) -> Result<Found> {
+    let file = WeightFile::open(&weights)?;
+    let tensors = file.tensors()?;
+    let format = if tensors.has("W_E") {
+        Format::Llamascopium
+    } else if tensors.has("log_jumprelu_threshold") {
+        Format::LlamaScopeR1
+    } else {
+        let what = "has no cfg.json beside it and is none of another library's, copy the dictionary's whole folder";
+        return Err(Error::input(what, weights));
+    };
+    Ok(Found {
+        format,
+        folder: folder.to_path_buf(),
+        weights,
+    })
+}
+
+fn cross_layer(path: &Path) -> Error {
+    Error::Unsupported {
+        what: format!("a cross-layer transcoder ({})", path.display()),
+        remedy: "it writes several layers at once, choose a transcoder of one layer".to_owned(),
+    }
+}
+
+/// Weights under a name of their own.
+fn by_tensors(folder: &Path, path: &Path) -> Result<Found> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if name.starts_with("W_enc_") || name.starts_with("W_dec_") {
+        return Err(cross_layer(path));
+    }
+    let file = WeightFile::open(path)?;
+    let tensors = file.tensors()?;
+    let has = |name: &str| tensors.has(name);
+    let beside = |name: &str| folder.join(name).is_file();
+    let safetensors = name.ends_with(".safetensors");
+    let format = if has("pre_bias") && has("latent_bias") {
+        Format::OpenAi
+    } else if has("encoder_linear.weight") {
+        Format::Goodfire
+    } else if has("W_E") && has("W_D") && beside("config.json") {
+        Format::Llamascopium
+    } else if has("W_enc") && beside(&hook_z::cfg_of(&name)) {
+        Format::HookZ
+    } else if has("w_enc") && safetensors {
+        Format::GemmaScope2
+    } else if (has("W_enc") || has("w_enc")) && name.ends_with(".npz") {
+        Format::GemmaScope
+    } else if has("W_enc") && name.ends_with(".sae.pt") {
+        Format::QwenScope
+    } else if has("W_enc") && has("W_dec") && name.starts_with("layer_") && safetensors {
+        Format::CircuitTracer
+    } else if is_deepseek(&name) && has("encoder.weight") && has("decoder.bias") {
+        Format::DeepSeekR1
+    } else if !safetensors && (has("encoder.weight") || (has("W_enc") && has("threshold"))) {
+        Format::DictionaryLearning
+    } else {
+        let names: Vec<String> = tensors
+            .names()
+            .take(LISTED)
+            .map(|name| name.chars().take(60).collect())
+            .collect();
+        let what = format!(
+            "its tensors ({}) are those of no dictionary that is read, name the file of one",
+            names.join(", ")
+        );
+        return Err(Error::input(what, path));
+    };
+    Ok(Found {
+        format,
+        folder: folder.to_path_buf(),
+        weights: path.to_path_buf(),
+    })
+}
+
+/// Whether a file is called as the dictionaries of DeepSeek-R1 are, by their layer: `…-SAE-l19.pt`.
+fn is_deepseek(name: &str) -> bool {
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
+    let layer = stem.rsplit_once("-l").map_or("", |(_, layer)| layer);
+    !layer.is_empty() && layer.chars().all(|c| c.is_ascii_digit())
+}

@@ -1,0 +1,161 @@
+//! Llamascopium (OpenMOSS, Language-Model-SAEs), sparse autoencoders and transcoders.
+//!
+//! **Files** `config.json` and `sae_weights.safetensors` (or `.pt`). **Orientation on disk** `W_E [d, f]`, `b_E [f]`, `W_D [f, d_out]`, `b_D [d_out]` (none if
+//! `use_decoder_bias` is false), `activation_function.log_jumprelu_threshold [f]`, `dataset_average_activation_norm.HOOK`.
+//! **Forward pass** nothing subtracted; with `sparsity_include_decoder_norm` (the default) pre-activations times the length of the decoder's row pass the
+//! activation and are divided by it again. For JumpReLU that is a threshold ÷ length, for ReLU nothing, for TopK it changes who is chosen: there encoder and
+//! bias take the length and the decoder gives it up, so codes are larger than theirs by it and reconstructions equal.
+//! **Represented** `sae` and `transcoder` with `relu`, `jumprelu` and `topk` at `norm_activation` `inference` (folded in the file) and `dataset-wise` (its norms
+//! in the file, folded here). **Not represented**, refused by name: GLU encoders, norms by token or batch, other kinds, folders of distributed tensors.
+
+use serde_json::{Map, Value};
+
+use super::parts::{self, Parts};
+use super::place;
+use super::weights::{Tensors, WeightFile};
+use super::{Format, Found};
+use crate::error::{Error, Notes, Result};
+use crate::ids::HookPoint;
+use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+
+const LOG_THRESHOLD: &str = "activation_function.log_jumprelu_threshold";
+
+pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
+    let mut notes = Notes::default();
+    let path = place::within(&found.folder, "config.json")?;
+    let cfg = place::json(&path)?;
+    let refused = |what: String| {
+        Error::Unsupported {
+        what: format!("{what} ({})", path.display()),
+        remedy: "this version reads Llamascopium's sae and transcoder with relu, jumprelu or topk whose norms are fixed".to_owned(),
+    }
+    };
+    let text = |key: &str| cfg.get(key).and_then(Value::as_str);
+    if let Some(kind) = text("sae_type").filter(|kind| !["sae", "transcoder"].contains(kind)) {
+        return Err(refused(format!("`sae_type` {}", short(kind))));
+    }
+    let file = WeightFile::open(&found.weights)?;
+    let tensors = file.tensors()?;
+    if cfg.get("use_glu_encoder") == Some(&Value::Bool(true)) || tensors.has("W_E_glu") {
+        return Err(refused("`use_glu_encoder`".to_owned()));
+    }
+    let norm = text("norm_activation").unwrap_or("inference");
+    if !["inference", "dataset-wise"].contains(&norm) {
+        return Err(refused(format!("`norm_activation` {}", short(norm))));
+    }
+    let [d, f] = tensors.sizes("W_E")?;
+    let o = tensors.sizes("W_D")?[1];
+    place::agrees(&cfg, "d_model", d, &path)?;
+    let bias = cfg.get("use_decoder_bias") != Some(&Value::Bool(false));
+    let act = text("act_fn").unwrap_or("relu").to_ascii_lowercase();
+    let mut parts = Parts {
+        w_enc: tensors.transposed("W_E", [d, f])?,
+        b_enc: tensors.vector("b_E", f)?,
+        w_dec: tensors.matrix("W_D", [f, o])?,
+        b_dec: if bias {
+            tensors.vector("b_D", o)?
+        } else {
+            vec![0.0; o]
+        },
+        selection: match act.as_str() {
+            "relu" => Selection::Relu,
+            "jumprelu" => Selection::JumpRelu {
+                thresholds: tensors
+                    .vector(LOG_THRESHOLD, f)?
+                    .iter()
+                    .map(|log| log.exp())
+                    .collect(),
+            },
+            "topk" => {
+                let k = place::count(&cfg, "top_k", &path)?.filter(|k| *k <= f);
+                let what =
+                    format!("`top_k` is missing or beyond {f} features, save the dictionary again");
+                Selection::TopK {
+                    k: k.ok_or_else(|| Error::input(what, &path))?,
+                }
+            }
+            other => return Err(refused(format!("`act_fn` {}", short(other)))),
+        },
+        input_norm: InputNorm::None,
+        subtracts: false,
+        transcoder: None,
+    };
+    if cfg.get("sparsity_include_decoder_norm") != Some(&Value::Bool(false)) {
+        include_decoder_norm(&mut parts, &mut notes);
+    }
+    if norm == "dataset-wise" {
+        fold_dataset_norms(&mut parts, &tensors, &cfg, &mut notes)?;
+    }
+    let hook = |key: &str| text(key).and_then(|hook| hook.parse::<HookPoint>().ok());
+    let (reads, writes) = (hook("hook_point_in"), hook("hook_point_out"));
+    if text("hook_point_out").is_some_and(|out| Some(out) != text("hook_point_in")) || o != d {
+        parts.transcoder = Some(Transcoder {
+            hook_out: writes,
+            w_skip: None,
+        });
+    }
+    tensors.note_unused(&[LOG_THRESHOLD], &mut notes);
+    let model = text("model_name").map(str::to_owned);
+    parts::note_model(model.as_deref(), &mut notes);
+    let provenance = parts::provenance(
+        Format::Llamascopium,
+        reads,
+        model.as_deref(),
+        cfg,
+        &mut notes,
+    );
+    let sae = parts.built(found.name(), provenance, &mut notes)?;
+    Ok((sae, notes))
+}
+
+fn short(text: &str) -> String {
+    text.chars().take(40).collect()
+}
+
+fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {
+    let norms = parts.norms();
+    match &mut parts.selection {
+        Selection::JumpRelu { thresholds } => {
+            for (bar, norm) in thresholds.iter_mut().zip(norms) {
+                *bar /= norm;
+            }
+            notes.add("It compares pre-activations times the length of the decoder's row with its thresholds, so these are divided by that length");
+        }
+        Selection::TopK { .. } => {
+            parts.fold_decoder_norms();
+            notes.add("It ranks pre-activations times the length of the decoder's row: that length is folded into the encoder, so codes are larger by it than in Llamascopium");
+        }
+        _ => {}
+    }
+}
+
+/// Activations are taken times √d ÷ average norm and given back ÷ the other end's.
+fn fold_dataset_norms(
+    parts: &mut Parts,
+    tensors: &Tensors<'_>,
+    cfg: &Map<String, Value>,
+    notes: &mut Notes,
+) -> Result<()> {
+    let factor = |key: &str, width: usize| -> Result<f32> {
+        let hook = cfg.get(key).and_then(Value::as_str).unwrap_or_default();
+        let name = format!("dataset_average_activation_norm.{hook}");
+        let norm = tensors.scalar(&name)?;
+        if norm > 0.0 {
+            return Ok(((width as f64).sqrt() / norm) as f32);
+        }
+        let what = format!("tensor `{name}` is {norm}, no norm: save the dictionary again");
+        Err(Error::input(what, tensors.path()))
+    };
+    let s = factor("hook_point_in", parts.w_enc.columns())?;
+    let out = if cfg.contains_key("hook_point_out") {
+        factor("hook_point_out", parts.w_dec.columns())?
+    } else {
+        s
+    };
+    parts.scale_input(s);
+    for value in parts.w_dec.values_mut().iter_mut().chain(&mut parts.b_dec) {
+        *value *= s / out;
+    }
+    notes.add(format!("It takes activations times {s}, from their average norm in training: that is folded into the weights"));
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! A dictionary on the HuggingFace hub: which files of a repository are its own, and fetching those alone.
+
+use std::path::PathBuf;
+
+use super::detect::{FIXED, LISTED};
+use super::hook_z;
+use crate::Flow;
+use crate::error::{Error, Result};
+use crate::models::hub::{Event, Hub, Name, files_in};
+
+/// Small files that tell about the weights beside them.
+const BESIDE: [&str; 7] = [
+    "cfg.json",
+    "config.json",
+    "config.yaml",
+    "conf.yaml",
+    "hyperparams.json",
+    "activation_scaler.json",
+    "activation_whitening.safetensors",
+];
+/// Ends of what may be weights.
+const ENDS: [&str; 4] = [".pt", ".pth", ".safetensors", ".npz"];
+
+/// Puts the dictionary `name` into the hub's cache, its files only, and gives the path to [`super::open`]; none if the observer stopped it.
+pub fn fetch(
+    hub: &Hub,
+    name: &Name,
+    observe: &mut dyn FnMut(Event<'_>) -> Flow,
+) -> Result<Option<PathBuf>> {
+    let choose = |files: &[String]| Ok(wanted(name, files)?.1);
+    let Some(folder) = hub.fetch_chosen(name, &choose, observe)? else {
+        return Ok(None);
+    };
+    let (weights, _) = wanted(name, &files_in(&folder))?;
+    Ok(Some(folder.join(weights)))
+}
+
+/// The weights that the name means of a repository's files, and all files to fetch, the weights last: where they are, the rest is.
+fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
+    let path = name.file.as_deref().unwrap_or_default();
+    let has = |file: &str| files.iter().any(|listed| listed == file);
+    let is_weights = |file: &str| ENDS.iter().any(|end| file.ends_with(end));
+    let weights = if has(path) && is_weights(path) {
+        path.to_owned()
+    } else {
+        in_folder(name, path, files)?
+    };
+    let (folder, file) = match weights.rsplit_once('/') {
+        Some((folder, file)) => (format!("{folder}/"), file),
+        None => (String::new(), weights.as_str()),
+    };
+    // One folder above may lie what a checkpoint's run or all layers have in common.
+    let above = folder
+        .strip_suffix('/')
+        .map(|folder| match folder.rsplit_once('/') {
+            Some((above, _)) => format!("{above}/"),
+            None => String::new(),
+        });
+    let mut all: Vec<String> = BESIDE
+        .iter()
+        .map(|beside| format!("{folder}{beside}"))
+        .collect();
+    all.push(format!("{folder}{}", hook_z::cfg_of(file)));
+    if let Some(above) = above {
+        all.extend(["config.json", "hyperparams.json"].map(|beside| format!("{above}{beside}")));
+    }
+    all.retain(|file| has(file));
+    all.push(weights.clone());
+    Ok((weights, all))
+}
+
+/// The one file of weights in the folder `path`.
+fn in_folder(name: &Name, path: &str, files: &[String]) -> Result<String> {
+    let before = if path.is_empty() {
+        String::new()
+    } else {
+        format!("{path}/")
+    };
+    let has = |file: &str| {
+        files
+            .iter()
+            .any(|listed| *listed == format!("{before}{file}"))
+    };
+    if has("checkpoints/final.safetensors") {
+        return Ok(format!("{before}checkpoints/final.safetensors"));
+    }
+    for (fixed, beside) in FIXED {
+        if has(fixed) && beside.is_none_or(has) {
+            return Ok(format!("{before}{fixed}"));
+        }
+    }
+    let inside = || files.iter().filter_map(|file| file.strip_prefix(&before));
+    let weights: Vec<&str> = inside()
+        .filter(|file| !file.contains('/') && ENDS.iter().any(|end| file.ends_with(end)))
+        .collect();
+    if let [one] = weights.as_slice() {
+        return Ok(format!("{before}{one}"));
+    }
+    let mut places: Vec<String> = inside()
+        .filter(|file| ENDS.iter().any(|end| file.ends_with(end)))
+        .map(|file| match file.rsplit_once('/') {
+            Some((folder, _)) => format!("{before}{folder}"),
+            None => format!("{before}{file}"),
+        })
+        .collect();
+    places.sort_unstable();
+    places.dedup();
+    let what = if places.is_empty() {
+        "has no dictionary there, check the name and the path behind the colon".to_owned()
+    } else {
+        let some: Vec<&str> = places.iter().take(LISTED).map(String::as_str).collect();
+        format!(
+            "means {} dictionaries, name one as {}:{}, of {}",
+            places.len(),
+            name.repo,
+            places[0],
+            some.join(", ")
+        )
+    };
+    Err(Error::input(what, name.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, files: &[&str], want: &[&str]) {
+        let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+        let name = Name::of_dictionary(name).unwrap();
+        let (weights, all) = wanted(&name, &files).unwrap();
+        assert_eq!(all, want);
+        assert_eq!(all.last(), Some(&weights));
+    }
+
+    #[test]
+    fn only_the_files_of_the_dictionary_are_wanted() {
+        let scope = [
+            "README.md",
+            "layer_1/width_16k/average_l0_9/params.npz",
+            "layer_2/width_16k/average_l0_8/params.npz",
+        ];
+        check(
+            "g/scope:layer_2/width_16k/average_l0_8",
+            &scope,
+            &[scope[2]],
+        );
+        check(
+            "g/scope:layer_2/width_16k/average_l0_8/params.npz",
+            &scope,
+            &[scope[2]],
+        );
+        let sparsify = [
+            "config.json",
+            "layers.1/cfg.json",
+            "layers.1/sae.safetensors",
+            "layers.2/cfg.json",
+            "layers.2/sae.safetensors",
+        ];
+        check(
+            "e/sae:layers.2",
+            &sparsify,
+            &[
+                "layers.2/cfg.json",
+                "config.json",
+                "layers.2/sae.safetensors",
+            ],
+        );
+        let run = [
+            "r/trainer_0/config.json",
+            "r/trainer_0/ae.pt",
+            "r/trainer_0/checkpoints/ae_9.pt",
+        ];
+        check(
+            "e/sae:r/trainer_0",
+            &run,
+            &["r/trainer_0/config.json", "r/trainer_0/ae.pt"],
+        );
+        check(
+            "e/sae:r/trainer_0/checkpoints/ae_9.pt",
+            &run,
+            &["r/trainer_0/config.json", "r/trainer_0/checkpoints/ae_9.pt"],
+        );
+        let llama = [
+            "L1/hyperparams.json",
+            "L1/checkpoints/final.safetensors",
+            "L2/hyperparams.json",
+        ];
+        check(
+            "f/llama:L1",
+            &llama,
+            &["L1/hyperparams.json", "L1/checkpoints/final.safetensors"],
+        );
+        let z = ["a_L0.pt", "a_L0_cfg.json", "a_L1.pt", "a_L1_cfg.json"];
+        check("c/attn:a_L1.pt", &z, &["a_L1_cfg.json", "a_L1.pt"]);
+        let layers = ["config.yaml", "layer_0.safetensors", "layer_1.safetensors"];
+        check(
+            "m/transcoders:layer_1.safetensors",
+            &layers,
+            &["config.yaml", "layer_1.safetensors"],
+        );
+        let files: Vec<String> = layers.iter().map(|file| (*file).to_owned()).collect();
+        for (name, want) in [
+            (
+                "m/transcoders",
+                "means 2 dictionaries, name one as m/transcoders:layer_0.safetensors",
+            ),
+            ("m/transcoders:layer_7.safetensors", "no dictionary there"),
+        ] {
+            let said = wanted(&Name::of_dictionary(name).unwrap(), &files)
+                .unwrap_err()
+                .to_string();
+            assert!(said.contains(want) && said.ends_with(name), "{said}");
+        }
+    }
+}

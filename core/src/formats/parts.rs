@@ -1,0 +1,129 @@
+//! What every reader gathers, in our orientation, and the exact rewritings that make a dictionary of another library one of ours.
+
+use serde_json::{Map, Value, json};
+
+use super::Format;
+use crate::dims::Matrix;
+use crate::error::{Notes, Result};
+use crate::ids::HookPoint;
+use crate::sae::{InputNorm, Provenance, Sae, Selection, Transcoder};
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// `[f, d]`.
+    pub(super) w_enc: Matrix,
+    /// `[f]`.
+    pub(super) b_enc: Vec<f32>,
+    /// `[f, d]`, a transcoder's as wide as what it writes.
+    pub(super) w_dec: Matrix,
+    /// `[d]`, likewise.
+    pub(super) b_dec: Vec<f32>,
+    pub(super) input_norm: InputNorm,
+    pub(super) selection: Selection,
+    /// Whether `b_dec` is subtracted from the input.
+    pub(super) subtracts: bool,
+    pub(super) transcoder: Option<Transcoder>,
+}
+
+impl Parts {
+    /// Features.
+    pub(super) fn features(&self) -> usize {
+        self.w_dec.rows()
+    }
+
+    /// Makes it take `x` where it took `scale · x`, and give back in the same scale; codes stay as they were.
+    pub(super) fn scale_input(&mut self, scale: f32) {
+        for value in self.w_enc.values_mut() {
+            *value *= scale;
+        }
+        for value in self.w_dec.values_mut().iter_mut().chain(&mut self.b_dec) {
+            *value /= scale;
+        }
+    }
+
+    /// Lengths of the decoder's rows; 1 for a row of zeros.
+    pub(super) fn norms(&self) -> Vec<f32> {
+        let norm = |row: &[f32]| {
+            let squares: f64 = row.iter().map(|w| f64::from(*w) * f64::from(*w)).sum();
+            if squares > 0.0 {
+                squares.sqrt() as f32
+            } else {
+                1.0
+            }
+        };
+        self.w_dec.iter_rows().map(norm).collect()
+    }
+
+    /// Makes decoder rows of length 1 and codes as much larger; thresholds stay what they were, so they must be those of the larger codes already.
+    pub(super) fn fold_decoder_norms(&mut self) {
+        let norms = self.norms();
+        for (i, norm) in norms.iter().enumerate() {
+            for w in self.w_enc.row_mut(i) {
+                *w *= norm;
+            }
+            self.b_enc[i] *= norm;
+            for w in self.w_dec.row_mut(i) {
+                *w /= norm;
+            }
+        }
+    }
+
+    /// The dictionary, named after what was opened.
+    pub(super) fn built(
+        self,
+        name: String,
+        provenance: Provenance,
+        notes: &mut Notes,
+    ) -> Result<Sae> {
+        if self.transcoder.is_none() && !self.subtracts {
+            notes.add("b_dec is added to what is decoded and not subtracted from what is read");
+        }
+        self.selection.check(self.features())?;
+        let sae = Sae {
+            name,
+            w_enc: self.w_enc,
+            b_enc: self.b_enc,
+            w_dec: self.w_dec,
+            b_dec: self.b_dec,
+            apply_b_dec_to_input: self.subtracts && self.transcoder.is_none(),
+            input_norm: self.input_norm,
+            selection: self.selection,
+            transcoder: self.transcoder,
+            provenance,
+        };
+        if sae.transcoder.is_none() {
+            // The shapes agree, or this is an error.
+            sae.centred(&Matrix::zeros(0, sae.width()))?;
+        }
+        Ok(sae)
+    }
+}
+
+/// Where a dictionary came from: its hook and model if the file or its path say so, and what the file said, under the name of its library.
+pub(super) fn provenance(
+    format: Format,
+    hook: Option<HookPoint>,
+    model: Option<&str>,
+    cfg: Map<String, Value>,
+    notes: &mut Notes,
+) -> Provenance {
+    if hook.is_none() {
+        notes.add("Neither the file nor its path say which hook it reads, name one by --hook");
+    }
+    let source = json!({"format": format.name(), "config": cfg});
+    Provenance {
+        hook,
+        model: model.unwrap_or_default().to_owned(),
+        prepend_bos: None,
+        context: None,
+        other: [("source".to_owned(), source)].into(),
+    }
+}
+
+/// Notes that concern most files: what is not said there.
+pub(super) fn note_model(model: Option<&str>, notes: &mut Notes) {
+    if model.is_none() {
+        notes.add("Neither the file nor its path say which model it was trained on");
+    }
+}

@@ -1,0 +1,177 @@
+//! Where a dictionary's files lie: regular files inside its folder, small texts read whole, what the path alone tells.
+
+use std::path::{Component, Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+
+/// Bytes of a configuration at most.
+const LONGEST: u64 = 16 << 20;
+
+/// That `path` is a regular file: a pipe or a device would be read for ever.
+pub(super) fn regular(path: &Path) -> Result<()> {
+    let facts = std::fs::metadata(path).map_err(|e| Error::io("opening the file", path, e))?;
+    if facts.is_file() {
+        Ok(())
+    } else {
+        let what = "is no regular file, copy the dictionary's file to its place";
+        Err(Error::input(what, path))
+    }
+}
+
+/// The file `name` of `folder`, which must not lead out of it by a link; inside the hub's cache a link may lead to the same repository's files.
+pub(super) fn within(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    let real = |path: &Path| {
+        path.canonicalize()
+            .map_err(|e| Error::io("opening the file", path, e))
+    };
+    let (root, file) = (real(folder)?, real(&path)?);
+    regular(&file)?;
+    if file.starts_with(&root) || cached(&root).is_some_and(|shelf| file.starts_with(shelf)) {
+        return Ok(path);
+    }
+    let what = "is a link to a file outside the dictionary's folder, copy that file here";
+    Err(Error::input(what, path))
+}
+
+/// The folder of the hub's cache that holds a repository, if `path` lies in one of its snapshots.
+fn cached(path: &Path) -> Option<&Path> {
+    let snapshots = path
+        .ancestors()
+        .find(|at| at.file_name().is_some_and(|name| name == "snapshots"))?;
+    let shelf = snapshots.parent()?;
+    let name = shelf.file_name()?.to_str()?;
+    name.starts_with("models--").then_some(shelf)
+}
+
+/// A configuration as text.
+pub(super) fn text(path: &Path) -> Result<String> {
+    regular(path)?;
+    let length = std::fs::metadata(path)
+        .map_err(|e| Error::io("opening the file", path, e))?
+        .len();
+    if length > LONGEST {
+        let what = format!("is {length} bytes long, no configuration is: give the right file");
+        return Err(Error::input(what, path));
+    }
+    std::fs::read_to_string(path).map_err(|source| Error::io("cannot read the file", path, source))
+}
+
+/// A configuration in JSON.
+pub(super) fn json(path: &Path) -> Result<Map<String, Value>> {
+    let text = text(path)?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(map)) => Ok(map),
+        Ok(_other) => {
+            let what = "the file holds no JSON object, save the dictionary again";
+            Err(Error::input(what, path))
+        }
+        Err(cause) => {
+            let what = format!("the file is no JSON ({cause}), save the dictionary again");
+            Err(Error::input(what, path))
+        }
+    }
+}
+
+/// A positive whole number of a configuration; none if it is not there.
+pub(super) fn count(cfg: &Map<String, Value>, key: &str, path: &Path) -> Result<Option<usize>> {
+    let Some(value) = cfg.get(key).filter(|value| !value.is_null()) else {
+        return Ok(None);
+    };
+    let count = value.as_u64().or_else(|| {
+        // A whole number may be written as 32.0.
+        let float = value
+            .as_f64()
+            .filter(|n| n.fract() == 0.0 && (0.0..1e15).contains(n));
+        float.map(|n| n as u64)
+    });
+    let count = count
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|n| *n > 0);
+    count.map(Some).ok_or_else(|| {
+        let what = format!("`{key}` is no positive whole number, save the dictionary again");
+        Error::input(what, path)
+    })
+}
+
+/// That a configuration's number, where it has one, is that of the weights.
+pub(super) fn agrees(
+    cfg: &Map<String, Value>,
+    key: &str,
+    wanted: usize,
+    path: &Path,
+) -> Result<()> {
+    match count(cfg, key, path)? {
+        Some(found) if found != wanted => {
+            let what = format!(
+                "`{key}` is {found} but the weights make it {wanted}, one of the two is of another dictionary"
+            );
+            Err(Error::input(what, path))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The top level of a YAML file: `key: value` with plain values. What is nested is left out.
+pub(super) fn flat_yaml(text: &str) -> Map<String, Value> {
+    let mut map = Map::new();
+    for line in text.lines() {
+        let nested = line.starts_with([' ', '\t', '-', '#']);
+        let Some((key, value)) = line.split_once(':').filter(|_| !nested) else {
+            continue;
+        };
+        let value = value.split(" #").next().unwrap_or_default().trim();
+        let bare = value.trim_matches(['"', '\'']);
+        if bare.is_empty() {
+            continue;
+        }
+        let value = if bare.len() == value.len() {
+            serde_json::from_str(value).unwrap_or_else(|_text| Value::String(bare.to_owned()))
+        } else {
+            Value::String(bare.to_owned())
+        };
+        map.insert(key.trim().to_owned(), value);
+    }
+    map
+}
+
+/// The parts of a path, from the innermost outwards; parts of the hub's cache give the name of the repository.
+pub(super) fn parts(path: &Path) -> Vec<String> {
+    let whole = std::path::absolute(path);
+    let path = whole.as_deref().unwrap_or(path);
+    let mut parts = Vec::new();
+    for part in path.components().rev() {
+        if let Component::Normal(part) = part {
+            let part = part.to_string_lossy();
+            match part.strip_prefix("models--") {
+                Some(repo) => parts.push(repo.replacen("--", "/", 1)),
+                None => parts.push(part.into_owned()),
+            }
+        }
+    }
+    parts
+}
+
+/// The number behind `before` in the innermost part of a path that has one (`layer_12`).
+pub(super) fn number_behind(parts: &[String], before: &[&str]) -> Option<usize> {
+    parts.iter().find_map(|part| {
+        before.iter().find_map(|before| {
+            let lower = part.to_ascii_lowercase();
+            let mut found = lower.match_indices(before);
+            found.find_map(|(at, _)| {
+                // `l5` of `model5` is no layer.
+                let starts = lower[..at]
+                    .chars()
+                    .next_back()
+                    .is_none_or(|c| !c.is_ascii_alphanumeric());
+                let rest = &lower[at + before.len()..];
+                let digits = rest
+                    .find(|c: char| !c.is_ascii_digit())
+                    .unwrap_or(rest.len());
+                rest[..digits].parse().ok().filter(|_| starts)
+            })
+        })
+    })
+}

@@ -1,0 +1,71 @@
+//! What training did to all inputs alike and a dictionary's weights must make up for: one factor, or whitening. Definitions: SAELens 6.54.12
+//! `training/activation_scaler.py`.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::cfg::{Architecture, Cfg, Scale};
+use crate::error::{Error, Notes, Result};
+use crate::formats::parts::Parts;
+use crate::formats::place;
+use crate::sae::{Selection, Whitening};
+
+const SCALER: &str = "activation_scaler.json";
+const WHITENING: &str = "activation_whitening.safetensors";
+
+/// The factor that inputs were multiplied by, if the folder tells one.
+pub(super) fn of(folder: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Option<f32>> {
+    if cfg.scale != Scale::Average {
+        return Ok(None);
+    }
+    if !folder.join(SCALER).is_file() {
+        notes.add(format!(
+            "It was trained on inputs of one average norm and the folder has no {SCALER}: it is used on inputs as they are, as in SAELens, which is right only if the factor is folded into its weights"
+        ));
+        return Ok(None);
+    }
+    let path = place::within(folder, SCALER)?;
+    let found = place::json(&path)?;
+    match found.get("scaling_factor") {
+        None | Some(Value::Null) => Ok(None),
+        Some(factor) => {
+            let factor = factor.as_f64().map(|factor| factor as f32);
+            let factor = factor.filter(|factor| factor.is_finite() && *factor > 0.0);
+            let factor = factor.ok_or_else(|| {
+                let what = "`scaling_factor` is no positive number, save the checkpoint again";
+                Error::input(what, path)
+            })?;
+            notes.add(format!(
+                "It takes inputs times {factor} ({SCALER}), which is folded into its weights"
+            ));
+            Ok(Some(factor))
+        }
+    }
+}
+
+/// Makes the dictionary one of inputs as they are. A threshold on what a unit decoder row would get is in the inputs' scale, and so are rests.
+pub(super) fn fold(parts: &mut Parts, cfg: &Cfg, scale: f32) {
+    if cfg.architecture == Architecture::MatchingPursuit {
+        // Rounds are the same with every rest, and so every activation, by as much smaller.
+        parts.b_dec.iter_mut().for_each(|b| *b /= scale);
+    } else {
+        parts.scale_input(scale);
+    }
+    let batch = cfg.architecture == Architecture::BatchTopK && cfg.by_decoder_norm;
+    if batch || cfg.architecture == Architecture::MatchingPursuit {
+        let selection = std::mem::replace(&mut parts.selection, Selection::Relu);
+        parts.selection = selection.scaled(1.0 / scale);
+    }
+}
+
+/// The whitening of a checkpoint.
+pub(super) fn whitening(folder: &Path) -> Result<Whitening> {
+    if !folder.join(WHITENING).is_file() {
+        let what = format!(
+            "trained on whitened inputs and saved without {WHITENING}, copy that file here"
+        );
+        return Err(Error::input(what, folder));
+    }
+    crate::formats::whitening(&place::within(folder, WHITENING)?)
+}

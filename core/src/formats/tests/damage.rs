@@ -1,0 +1,186 @@
+//! No damage to a file makes a reader panic, wait or take more memory than the file justifies: mutations drawn from fixed seeds, of the golden files.
+
+use std::path::Path;
+
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use super::golden;
+use crate::formats;
+use crate::tensor_file::pickle::Checkpoint;
+use crate::tensor_file::tests::mutate;
+use crate::tensor_file::zip_tests::{Entry, archive};
+use crate::tensor_file::{Archive, npz};
+
+fn mutated(bytes: &[u8], chance: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..chance.random_range(1..4) {
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+        mutate(&mut bytes, chance);
+    }
+    bytes
+}
+
+/// Everything that a reader may ask of a checkpoint.
+fn read_all(file: &[u8]) -> Result<usize, String> {
+    let checkpoint = Checkpoint::read(file)?;
+    let plain = checkpoint.plain(checkpoint.root()).to_string();
+    assert!(plain.len() < 4 << 20, "{} bytes", plain.len());
+    let mut floats = 0;
+    for value in checkpoint.entries(checkpoint.root())?.into_values() {
+        if let Some(array) = checkpoint.tensor(value) {
+            floats += array?.floats().map_or(0, |floats| floats.len());
+        }
+    }
+    assert!(
+        floats <= 16 * file.len(),
+        "{floats} numbers of {} bytes",
+        file.len()
+    );
+    Ok(floats)
+}
+
+/// The entries of a golden archive.
+fn entries(file: &[u8]) -> Vec<(String, Vec<u8>)> {
+    let archive = Archive::read(file).unwrap();
+    let names = archive.names().map(str::to_owned);
+    names
+        .map(|name| (name.clone(), archive.bytes(&name).unwrap().into_owned()))
+        .collect()
+}
+
+fn rebuilt(entries: &[(String, Vec<u8>)], deflate: bool) -> Vec<u8> {
+    let entries: Vec<Entry<'_>> = entries
+        .iter()
+        .map(|(name, bytes)| (name.as_str(), &bytes[..], deflate))
+        .collect();
+    archive(&entries)
+}
+
+#[test]
+fn checkpoints() {
+    let mut chance = ChaCha8Rng::seed_from_u64(1);
+    let (mut read, mut refused) = (0, 0);
+    for name in [
+        "openai-topk/1.pt",
+        "dictionary-learning-topk/ae.pt",
+        "dictionary-learning-relu/ae.pt",
+    ] {
+        let whole = std::fs::read(golden().join(name)).unwrap();
+        let parts = entries(&whole);
+        let pickle = parts
+            .iter()
+            .position(|(name, _)| name.ends_with("data.pkl"))
+            .unwrap();
+        for round in 0..4000 {
+            let file = if round % 8 == 0 {
+                mutated(&whole, &mut chance)
+            } else {
+                let mut parts = parts.clone();
+                parts[pickle].1 = mutated(&parts[pickle].1, &mut chance);
+                rebuilt(&parts, false)
+            };
+            match read_all(&file) {
+                Ok(_) => read += 1,
+                Err(said) => {
+                    refused += 1;
+                    assert!(said.len() < 1000 && said.lines().count() == 1, "{said}");
+                }
+            }
+        }
+    }
+    assert!(
+        read > 500 && refused > 3000,
+        "{read} read, {refused} refused"
+    );
+}
+
+#[test]
+fn archives_of_arrays() {
+    let mut chance = ChaCha8Rng::seed_from_u64(2);
+    let whole = std::fs::read(golden().join("gemma-scope/params.npz")).unwrap();
+    let mut parts = entries(&whole);
+    // Headers are what is mutated, so the arrays need not be long.
+    for (_, bytes) in &mut parts {
+        bytes.truncate(600);
+    }
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..8000 {
+        let file = if round % 8 == 0 {
+            mutated(&whole, &mut chance)
+        } else {
+            let mut parts = parts.clone();
+            let at = chance.random_range(0..parts.len());
+            parts[at].1 = mutated(&parts[at].1, &mut chance);
+            rebuilt(&parts[at..=at], round % 2 == 0)
+        };
+        match npz::read(&file) {
+            Ok(arrays) => {
+                read += 1;
+                for array in arrays.values() {
+                    let _values = array.floats();
+                }
+            }
+            Err(said) => {
+                refused += 1;
+                assert!(said.len() < 1000 && said.lines().count() == 1, "{said}");
+            }
+        }
+    }
+    assert!(
+        read > 10 && refused > 3000,
+        "{read} read, {refused} refused"
+    );
+}
+
+#[test]
+fn configurations_and_whole_folders() {
+    let mut chance = ChaCha8Rng::seed_from_u64(3);
+    let (mut read, mut refused) = (0, 0);
+    for (name, files) in [
+        ("sparsify-topk", ["cfg.json", "sae.safetensors"]),
+        ("dictionary-learning-topk", ["config.json", "ae.pt"]),
+        (
+            "sae-lens-topk-rescale-layernorm",
+            ["cfg.json", "sae_weights.safetensors"],
+        ),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let whole = files.map(|file| std::fs::read(golden().join(name).join(file)).unwrap());
+        let place = |at: usize| root.path().join(files[at]);
+        std::fs::write(place(1), &whole[1]).unwrap();
+        for round in 0..600 {
+            let at = usize::from(round % 6 == 0);
+            std::fs::write(place(0), &whole[0]).unwrap();
+            let bytes = mutated(&whole[at], &mut chance);
+            // A folder without its weights is no dictionary of that library.
+            std::fs::write(place(at), if bytes.is_empty() { vec![0] } else { bytes }).unwrap();
+            match opened(root.path()) {
+                Ok(()) => read += 1,
+                Err(said) => {
+                    refused += 1;
+                    assert!(said.len() < 1500 && said.lines().count() == 1, "{said}");
+                }
+            }
+            if at == 1 {
+                std::fs::write(place(1), &whole[1]).unwrap();
+            }
+        }
+    }
+    assert!(
+        read > 100 && refused > 100,
+        "{read} read, {refused} refused"
+    );
+}
+
+/// Opened and used once.
+fn opened(folder: &Path) -> Result<(), String> {
+    let (sae, _) = formats::open(folder).map_err(|refused| refused.to_string())?;
+    let x = crate::dims::Matrix::zeros(2, sae.width());
+    let latents = sae.encode(&x).map_err(|refused| refused.to_string())?;
+    sae.decode(&latents, &x)
+        .map_err(|refused| refused.to_string())?;
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! The weights of a dictionary, whatever their container (safetensors, NumPy's `.npz`, PyTorch's `.pt`): tensors by name, each checked for shape and for NaN
+//! when it is asked for and converted once, into the orientation that is wanted.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use safetensors::Dtype;
+use serde_json::{Map, Value as Json};
+
+use crate::dims::Matrix;
+use crate::error::{Error, Notes, Result};
+use crate::tensor_file::array::{Array, Number};
+use crate::tensor_file::pickle::{Checkpoint, Value};
+use crate::tensor_file::{self, Archive, header, npz};
+
+/// Under these names a checkpoint keeps the weights, if they are not all that it holds.
+const NESTED: [&str; 4] = ["ae", "state_dict", "model_state_dict", "model"];
+
+/// A file of weights in the address space.
+#[derive(Debug)]
+pub(super) struct WeightFile {
+    path: PathBuf,
+    map: Mmap,
+}
+
+impl WeightFile {
+    /// Opens a regular file; nothing of it is read yet.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        super::place::regular(path)?;
+        let map = tensor_file::map(path, "weight")?;
+        Ok(Self {
+            path: path.to_path_buf(),
+            map,
+        })
+    }
+
+    /// Its tensors.
+    pub(super) fn tensors(&self) -> Result<Tensors<'_>> {
+        let wrong = |container: &'static str| {
+            move |what: String| {
+                let what = format!("is no whole {container} ({what}): copy or download it again");
+                Error::input(what, &self.path)
+            }
+        };
+        let bytes: &[u8] = &self.map;
+        let mut tensors = Tensors {
+            path: &self.path,
+            arrays: BTreeMap::new(),
+            odd: BTreeMap::new(),
+            plain: Map::new(),
+            asked: RefCell::default(),
+        };
+        let archive = Archive::detect(bytes);
+        let named = |end: &str| self.path.extension().is_some_and(|has| has == end);
+        // A header's length stands before its brace, and a pickle before 1.6 begins with a byte that a length may begin with too.
+        let safetensors = named("safetensors") || (!archive && bytes.get(8) == Some(&b'{'));
+        if safetensors {
+            tensors
+                .take_safetensors(bytes)
+                .map_err(wrong("safetensors file"))?;
+            return Ok(tensors);
+        }
+        let is_npz = archive
+            && Archive::read(bytes)
+                .map_err(wrong("archive"))?
+                .names()
+                .any(|name| name.ends_with(".npy"));
+        if is_npz || named("npz") {
+            tensors.arrays = npz::read(bytes).map_err(wrong("npz archive"))?;
+        } else {
+            tensors
+                .take_checkpoint(bytes)
+                .map_err(wrong("checkpoint"))?;
+        }
+        Ok(tensors)
+    }
+}
+
+/// The tensors of a file.
+#[derive(Debug)]
+pub(super) struct Tensors<'a> {
+    path: &'a Path,
+    arrays: BTreeMap<String, Array<'a>>,
+    /// Those of a type that is not read, by name.
+    odd: BTreeMap<String, Dtype>,
+    /// What a checkpoint holds beside tensors, and the metadata of a safetensors file.
+    plain: Map<String, Json>,
+    asked: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> Tensors<'a> {
+    fn take_safetensors(&mut self, bytes: &'a [u8]) -> Result<(), String> {
+        let header = header::read(bytes)?;
+        for (name, place) in header.places {
+            let number = match place.dtype {
+                Dtype::F16 => Number::F16,
+                Dtype::BF16 => Number::Bf16,
+                Dtype::F32 => Number::F32,
+                Dtype::F64 => Number::F64,
+                Dtype::I8 => Number::I8,
+                Dtype::I16 => Number::I16,
+                Dtype::I32 => Number::I32,
+                Dtype::I64 => Number::I64,
+                Dtype::U8 => Number::U8,
+                Dtype::BOOL => Number::Bool,
+                other => {
+                    self.odd.insert(name, other);
+                    continue;
+                }
+            };
+            let data = bytes.get(place.begin..place.end).unwrap_or_default();
+            let array = Array::contiguous(number, place.shape, data.into())?;
+            self.arrays.insert(name, array);
+        }
+        for (key, text) in header.metadata {
+            self.plain.insert(key, Json::String(text));
+        }
+        Ok(())
+    }
+
+    fn take_checkpoint(&mut self, bytes: &'a [u8]) -> Result<(), String> {
+        let checkpoint = Checkpoint::read(bytes)?;
+        let root = checkpoint.entries(checkpoint.root())?;
+        let is_tensor = |value: &&Value| checkpoint.tensor(**value).is_some();
+        let nested = NESTED.iter().find_map(|name| {
+            let entries = checkpoint.entries(*root.get(name)?).ok()?;
+            entries
+                .values()
+                .any(|value| is_tensor(&value))
+                .then_some(entries)
+        });
+        for (name, value) in nested.as_ref().unwrap_or(&root) {
+            if let Some(array) = checkpoint.tensor(*value) {
+                let short: String = name.chars().take(60).collect();
+                let array = array.map_err(|what| format!("tensor `{short}` {what}"))?;
+                self.arrays.insert((*name).to_owned(), array);
+            }
+        }
+        for (name, value) in &root {
+            // The numbers of an optimiser are of no use here, and there are many.
+            if *name != "optimizer" && (nested.is_some() || !is_tensor(&value)) {
+                self.plain
+                    .insert((*name).to_owned(), checkpoint.plain(*value));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file.
+    pub(super) fn path(&self) -> &'a Path {
+        self.path
+    }
+
+    /// What a checkpoint holds beside tensors.
+    pub(super) fn plain(&self) -> &Map<String, Json> {
+        &self.plain
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.arrays.contains_key(name) || self.odd.contains_key(name)
+    }
+
+    /// Names of all tensors, in order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.arrays.keys().map(String::as_str)
+    }
+
+    fn wrong(&self, name: &str, what: &str) -> Error {
+        Error::input(format!("tensor `{name}` {what}"), self.path)
+    }
+
+    fn array(&self, name: &str) -> Result<&Array<'a>> {
+        self.asked.borrow_mut().insert(name.to_owned());
+        if let Some(dtype) = self.odd.get(name) {
+            let what = format!("is {dtype:?}, save it as f32, f16 or bf16");
+            return Err(self.wrong(name, &what));
+        }
+        let array = self.arrays.get(name);
+        array.ok_or_else(|| self.wrong(name, "is missing, save or download the dictionary again"))
+    }
+
+    /// Rows and columns of a matrix as stored; neither may be 0.
+    pub(super) fn sizes(&self, name: &str) -> Result<[usize; 2]> {
+        let shape = self.array(name)?.shape();
+        match *shape {
+            [rows, columns] if rows > 0 && columns > 0 && rows.max(columns) < u32::MAX as usize => {
+                Ok([rows, columns])
+            }
+            _ => {
+                let what = format!("is {shape:?} and not a matrix, this is no dictionary");
+                Err(self.wrong(name, &what))
+            }
+        }
+    }
+
+    fn shaped(&self, name: &str, shape: &[usize]) -> Result<&Array<'a>> {
+        let array = self.array(name)?;
+        if array.shape() == shape {
+            return Ok(array);
+        }
+        let what = format!(
+            "is {:?} where the rest of the dictionary makes it {shape:?}, one of the two is of another dictionary",
+            array.shape()
+        );
+        Err(self.wrong(name, &what))
+    }
+
+    /// Values that must be there and finite.
+    fn finite<'v>(&self, name: &str, values: &'v [f32]) -> Result<&'v [f32]> {
+        match values.iter().position(|value| !value.is_finite()) {
+            Some(at) => {
+                let what = format!("holds {} at entry {at}, its training diverged", values[at]);
+                Err(self.wrong(name, &what))
+            }
+            None => Ok(values),
+        }
+    }
+
+    /// A vector of `length`; of one row or column too.
+    pub(super) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>> {
+        let array = match self.array(name)?.shape() {
+            shape @ ([1, _] | [_, 1]) if shape.iter().product::<usize>() == length => {
+                self.array(name)?
+            }
+            _ => self.shaped(name, &[length])?,
+        };
+        let values = array
+            .floats()
+            .ok_or_else(|| self.wrong(name, "cannot be read in its layout"))?;
+        self.finite(name, &values)?;
+        Ok(values)
+    }
+
+    /// A matrix of this shape as stored.
+    pub(super) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix> {
+        let matrix = self.shaped(name, &shape)?.matrix();
+        self.whole(name, matrix)
+    }
+
+    /// A matrix of this shape as stored, transposed.
+    pub(super) fn transposed(&self, name: &str, shape: [usize; 2]) -> Result<Matrix> {
+        let matrix = self.shaped(name, &shape)?.transposed();
+        self.whole(name, matrix)
+    }
+
+    fn whole(&self, name: &str, matrix: Option<Matrix>) -> Result<Matrix> {
+        let matrix = matrix.ok_or_else(|| self.wrong(name, "cannot be read in its layout"))?;
+        self.finite(name, matrix.values())?;
+        Ok(matrix)
+    }
+
+    /// The number of a tensor that has one entry.
+    pub(super) fn scalar(&self, name: &str) -> Result<f64> {
+        let number = self.array(name)?.scalar();
+        number
+            .filter(|n| n.is_finite())
+            .ok_or_else(|| self.wrong(name, "is not one number"))
+    }
+
+    /// Adds a note on the tensors that nothing asked for.
+    pub(super) fn note_unused(&self, known: &[&str], notes: &mut Notes) {
+        let asked = self.asked.borrow();
+        let left: Vec<String> = self
+            .arrays
+            .keys()
+            .chain(self.odd.keys())
+            .filter(|name| !asked.contains(*name) && !known.contains(&name.as_str()))
+            .map(|name| name.chars().take(60).collect())
+            .take(12)
+            .collect();
+        if !left.is_empty() {
+            notes.add(format!(
+                "Tensors that this kind of dictionary does not use are left out: {}",
+                left.join(", ")
+            ));
+        }
+    }
+}

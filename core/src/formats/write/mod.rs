@@ -1,0 +1,135 @@
+//! Dictionaries into the files of other libraries. What a format cannot hold is refused by name or noted; every file appears whole or not at all, and what is
+//! written, read and written again keeps its bytes.
+
+mod circuit_tracer;
+mod dictionary_learning;
+mod sparsify;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::str::FromStr;
+
+use super::{Precision, save};
+use crate::error::{Error, Notes, Result};
+use crate::sae::{InputNorm, Sae};
+
+/// The library whose files are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// A SAELens folder, `cfg.json` and `sae_weights.safetensors`.
+    SaeLens,
+    /// A sparsify folder, `cfg.json` and `sae.safetensors`.
+    Sparsify,
+    /// A dictionary_learning folder, `config.json` and `ae.pt`.
+    DictionaryLearning,
+    /// A circuit-tracer set of transcoders, `config.yaml` and one `layer_N.safetensors` each.
+    CircuitTracer,
+}
+
+impl Target {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::SaeLens,
+        Self::Sparsify,
+        Self::DictionaryLearning,
+        Self::CircuitTracer,
+    ];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SaeLens => "sae-lens",
+            Self::Sparsify => "sparsify",
+            Self::DictionaryLearning => "dictionary-learning",
+            Self::CircuitTracer => "circuit-tracer",
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.iter().find(|target| target.name() == text);
+        found.copied().ok_or_else(|| {
+            let names: Vec<_> = Self::ALL.iter().map(|target| target.name()).collect();
+            let what = format!(
+                "`{text}` is no format that is written, give {}",
+                names.join(", ")
+            );
+            Error::setting("format", what)
+        })
+    }
+}
+
+/// Writes `saes` as a folder of `target`'s; only a set of circuit-tracer's holds several. The notes say what its files do not hold.
+pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) -> Result<Notes> {
+    let mut notes = Notes::default();
+    if target == Target::CircuitTracer {
+        circuit_tracer::write(saes, folder, precision, &mut notes)?;
+        return Ok(notes);
+    }
+    let [sae] = saes else {
+        let what = format!(
+            "a folder of {} holds one dictionary and {} were named, write each into a folder of its own",
+            target.name(),
+            saes.len()
+        );
+        return Err(Error::setting("IN", what));
+    };
+    match target {
+        Target::SaeLens => save(sae, folder, precision)?,
+        Target::Sparsify => sparsify::write(sae, folder, precision, &mut notes)?,
+        Target::DictionaryLearning => {
+            dictionary_learning::write(sae, folder, precision, &mut notes)?;
+        }
+        Target::CircuitTracer => {}
+    }
+    Ok(notes)
+}
+
+/// The refusal of what `target` has no files for.
+fn refused(sae: &Sae, what: &str, target: Target) -> Error {
+    Error::Unsupported {
+        what: format!("writing {}, {what}, for {}", sae.name, target.name()),
+        remedy: "its files cannot hold it, sae-lens holds most: choose another format".to_owned(),
+    }
+}
+
+/// That tokens are read as they come: no other library than SAELens writes that they are not.
+fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
+    match (sae.input_norm, sae.input_norm.describe()) {
+        (InputNorm::None, _) | (_, None) => Ok(()),
+        (_, Some(norm)) => Err(refused(sae, &format!("which reads {norm}"), target)),
+    }
+}
+
+/// `sae` with `b_dec` subtracted from its input or not, as a format has it.
+fn with_b_dec(sae: &Sae, subtracted: bool, notes: &mut Notes) -> Sae {
+    let mut sae = sae.clone();
+    if sae.transcoder.is_none() && sae.apply_b_dec_to_input != subtracted {
+        sae.subtract_b_dec(subtracted);
+        let how = if subtracted { "added to" } else { "taken from" };
+        notes.add(format!(
+            "w_enc · b_dec is {how} the encoder's bias, since that library {} b_dec from inputs: the same but for one rounding of each bias",
+            if subtracted { "subtracts" } else { "does not subtract" }
+        ));
+    }
+    sae
+}
+
+/// Says which hooks and model a format's files leave out.
+fn note_lost(sae: &Sae, what: &str, notes: &mut Notes) {
+    let hook = sae.provenance.hook.map(|hook| hook.to_string());
+    let of = hook.unwrap_or_else(|| "an unnamed hook".to_owned());
+    notes.add(format!(
+        "Its files say {what}: it is of {of}{}",
+        if sae.provenance.model.is_empty() {
+            String::new()
+        } else {
+            format!(" of {}", sae.provenance.model)
+        }
+    ));
+}

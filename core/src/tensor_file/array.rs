@@ -1,0 +1,267 @@
+//! A tensor as it lies in a file: type, shape, strides and bytes, checked against each other once; then f32 in whichever orientation is asked for.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::values::{Float, widened};
+use crate::dims::Matrix;
+
+/// More dimensions than any model's tensors have.
+const DIMENSIONS: usize = 8;
+/// Rows that are filled together, so that a column-major source is read by whole cache lines.
+const ROWS: usize = 16;
+
+/// How numbers are stored, little-endian.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Number {
+    F16,
+    Bf16,
+    F32,
+    F64,
+    I8,
+    I16,
+    I32,
+    I64,
+    U8,
+    Bool,
+}
+
+impl Number {
+    /// Bytes of one.
+    pub(crate) const fn bytes(self) -> usize {
+        match self {
+            Self::I8 | Self::U8 | Self::Bool => 1,
+            Self::F16 | Self::Bf16 | Self::I16 => 2,
+            Self::F32 | Self::I32 => 4,
+            Self::F64 | Self::I64 => 8,
+        }
+    }
+
+    const fn float(self) -> Option<Float> {
+        match self {
+            Self::F16 => Some(Float::F16),
+            Self::Bf16 => Some(Float::Bf16),
+            Self::F32 => Some(Float::F32),
+            Self::F64 => Some(Float::F64),
+            _ => None,
+        }
+    }
+
+    /// The number that `bytes` begin with; 0 if they are too few.
+    fn read(self, bytes: &[u8]) -> f64 {
+        fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+            bytes.first_chunk().copied().unwrap_or([0; N])
+        }
+        match self {
+            Self::F16 => half::f16::from_le_bytes(first(bytes)).to_f64(),
+            Self::Bf16 => half::bf16::from_le_bytes(first(bytes)).to_f64(),
+            Self::F32 => f64::from(f32::from_le_bytes(first(bytes))),
+            Self::F64 => f64::from_le_bytes(first(bytes)),
+            Self::I8 => f64::from(i8::from_le_bytes(first(bytes))),
+            Self::I16 => f64::from(i16::from_le_bytes(first(bytes))),
+            Self::I32 => f64::from(i32::from_le_bytes(first(bytes))),
+            Self::I64 => i64::from_le_bytes(first(bytes)) as f64,
+            Self::U8 | Self::Bool => f64::from(first::<1>(bytes)[0]),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub(crate) struct Array<'a> {
+    number: Number,
+    shape: Vec<usize>,
+    /// Numbers, not bytes, from one entry to the next along each dimension.
+    strides: Vec<usize>,
+    /// From the first entry to the last at least.
+    bytes: Cow<'a, [u8]>,
+}
+
+impl<'a> Array<'a> {
+    /// Row-major; a phrase if `bytes` are not exactly its entries.
+    pub(crate) fn contiguous(
+        number: Number,
+        shape: Vec<usize>,
+        bytes: Cow<'a, [u8]>,
+    ) -> Result<Self, String> {
+        let strides = row_major(&shape)?;
+        Self::exact(number, shape, strides, bytes)
+    }
+
+    /// Column-major, likewise.
+    pub(crate) fn fortran(
+        number: Number,
+        shape: Vec<usize>,
+        bytes: Cow<'a, [u8]>,
+    ) -> Result<Self, String> {
+        let backwards: Vec<usize> = shape.iter().rev().copied().collect();
+        let mut strides = row_major(&backwards)?;
+        strides.reverse();
+        Self::exact(number, shape, strides, bytes)
+    }
+
+    fn exact(
+        number: Number,
+        shape: Vec<usize>,
+        strides: Vec<usize>,
+        bytes: Cow<'a, [u8]>,
+    ) -> Result<Self, String> {
+        let wanted = elements(&shape).and_then(|n| n.checked_mul(number.bytes()));
+        if wanted != Some(bytes.len()) {
+            return Err(format!(
+                "of shape {shape:?} in {number:?} does not take the {} bytes that are there",
+                bytes.len()
+            ));
+        }
+        Ok(Self {
+            number,
+            shape,
+            strides,
+            bytes,
+        })
+    }
+
+    /// Any strides from `offset` on (in numbers); a phrase if an entry lies outside `storage` or it has more entries than that has bytes.
+    pub(crate) fn strided(
+        number: Number,
+        (shape, strides): (Vec<usize>, Vec<usize>),
+        offset: usize,
+        storage: &'a [u8],
+    ) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "of shape {shape:?}, strides {strides:?} from number {offset} on lies outside its storage of {} bytes",
+                storage.len()
+            )
+        };
+        if shape.len() > DIMENSIONS || shape.len() != strides.len() {
+            return Err(format!(
+                "has {} dimensions and {} strides, {DIMENSIONS} are allowed",
+                shape.len(),
+                strides.len()
+            ));
+        }
+        let many = elements(&shape).filter(|n| *n <= storage.len());
+        let begin = offset.checked_mul(number.bytes());
+        let (Some(many), Some(begin)) = (many, begin) else {
+            return Err(wrong());
+        };
+        let last = shape
+            .iter()
+            .zip(&strides)
+            .try_fold(0_usize, |last, (n, stride)| {
+                last.checked_add(n.saturating_sub(1).checked_mul(*stride)?)
+            });
+        let length = if many == 0 {
+            Some(0)
+        } else {
+            last.and_then(|last| last.checked_add(1)?.checked_mul(number.bytes()))
+        };
+        let bytes = length
+            .and_then(|length| storage.get(begin..begin.checked_add(length)?))
+            .ok_or_else(wrong)?;
+        Ok(Self {
+            number,
+            shape,
+            strides,
+            bytes: Cow::Borrowed(bytes),
+        })
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The one number of a scalar, or of a tensor of one entry.
+    pub(crate) fn scalar(&self) -> Option<f64> {
+        (elements(&self.shape) == Some(1)).then(|| self.number.read(&self.bytes))
+    }
+
+    /// All entries, row-major; for a matrix or what has fewer dimensions, for others only where they lie so.
+    pub(crate) fn floats(&self) -> Option<Vec<f32>> {
+        if row_major(&self.shape).is_ok_and(|strides| strides == self.strides) {
+            if let Some(float) = self.number.float() {
+                return Some(widened(&self.bytes, float));
+            }
+            let each = self.bytes.par_chunks_exact(self.number.bytes());
+            return Some(each.map(|bytes| self.number.read(bytes) as f32).collect());
+        }
+        let mut values = vec![0.0; elements(&self.shape)?];
+        let (rows, columns) = self.two_dimensions()?;
+        self.fill(&mut values, rows, columns);
+        Some(values)
+    }
+
+    /// A matrix as it is.
+    pub(crate) fn matrix(&self) -> Option<Matrix> {
+        let [rows, columns] = *self.shape.as_slice() else {
+            return None;
+        };
+        let (by_row, by_column) = self.two_dimensions()?;
+        let mut matrix = Matrix::zeros(rows, columns);
+        self.fill(matrix.values_mut(), by_row, by_column);
+        Some(matrix)
+    }
+
+    /// A matrix, its rows made columns.
+    pub(crate) fn transposed(&self) -> Option<Matrix> {
+        let [rows, columns] = *self.shape.as_slice() else {
+            return None;
+        };
+        let (by_row, by_column) = self.two_dimensions()?;
+        let mut matrix = Matrix::zeros(columns, rows);
+        self.fill(matrix.values_mut(), by_column, by_row);
+        Some(matrix)
+    }
+
+    /// Length and stride of rows and columns, of a vector as one row.
+    fn two_dimensions(&self) -> Option<((usize, usize), (usize, usize))> {
+        match (self.shape.as_slice(), self.strides.as_slice()) {
+            ([], []) => Some(((1, 0), (1, 0))),
+            ([n], [stride]) => Some(((1, 0), (*n, *stride))),
+            ([rows, columns], [down, along]) => Some(((*rows, *down), (*columns, *along))),
+            _ => None,
+        }
+    }
+
+    fn fill(&self, into: &mut [f32], (_, down): (usize, usize), (columns, along): (usize, usize)) {
+        let size = self.number.bytes();
+        let (number, bytes) = (self.number, self.bytes.as_ref());
+        let read = |at: usize| {
+            let bytes = bytes.get(at * size..).unwrap_or_default();
+            match number {
+                Number::F32 => f32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()),
+                other => other.read(bytes) as f32,
+            }
+        };
+        let blocks = into.par_chunks_mut(ROWS * columns.max(1));
+        blocks.enumerate().for_each(|(block, out)| {
+            for j in 0..columns {
+                for (i, to) in out.iter_mut().skip(j).step_by(columns).enumerate() {
+                    *to = read((block * ROWS + i) * down + j * along);
+                }
+            }
+        });
+    }
+}
+
+fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1_usize, |n, dim| n.checked_mul(*dim))
+}
+
+fn row_major(shape: &[usize]) -> Result<Vec<usize>, String> {
+    if shape.len() > DIMENSIONS || elements(shape).is_none() {
+        let some: Vec<_> = shape.iter().take(DIMENSIONS).collect();
+        return Err(format!(
+            "has the impossible shape {some:?} of {} dimensions",
+            shape.len()
+        ));
+    }
+    let mut strides = vec![1_usize; shape.len()];
+    for at in (1..shape.len()).rev() {
+        // Dimensions of 0 make the product of all 0 and that of some overflow.
+        strides[at - 1] = strides[at].saturating_mul(shape[at].max(1));
+    }
+    Ok(strides)
+}
