@@ -2,6 +2,7 @@
 
 mod convert;
 mod encode;
+mod info;
 mod verify;
 
 use super::{Console, Exit};
@@ -16,6 +17,8 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
+    /// Show whose files a dictionary's are, their tensors and shapes, without reading the numbers
+    Info(info::Args),
     /// Say what was decided on reading a dictionary, and hold the figures that its files claim beside those measured on a model and a text
     Verify(verify::Args),
     /// Encode activations of a file: dense codes [n,f] and reconstructions [n,d] as safetensors
@@ -27,6 +30,7 @@ enum Verb {
 /// Runs `umbra sae`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     match &args.verb {
+        Verb::Info(args) => info::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
         Verb::Encode(args) => encode::run(args, console),
         Verb::Convert(args) => convert::run(args, console),

@@ -10,6 +10,7 @@ mod hook_z;
 mod linear_pair;
 mod llama_scope;
 mod llamascopium;
+mod look;
 mod on_hub;
 mod openai;
 mod parts;
@@ -32,6 +33,7 @@ use crate::sae::{Provenance, Sae, Whitening};
 use crate::tensor_file::Float;
 
 pub use self::claims::{Claim, Claimed, claims};
+pub use self::look::{Look, look};
 pub use self::on_hub::fetch;
 pub use self::write::{Target, write};
 

@@ -167,6 +167,13 @@ impl<'a> Tensors<'a> {
         self.arrays.keys().map(String::as_str)
     }
 
+    /// All tensors: name, type, shape.
+    pub(super) fn listed(&self) -> Vec<(String, &'static str, Vec<usize>)> {
+        (self.arrays.iter())
+            .map(|(name, array)| (name.clone(), array.number().name(), array.shape().to_vec()))
+            .collect()
+    }
+
     fn wrong(&self, name: &str, what: &str) -> Error {
         Error::input(format!("tensor `{name}` {what}"), self.path)
     }

@@ -38,6 +38,22 @@ impl Number {
         }
     }
 
+    /// As shown.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::I8 => "i8",
+            Self::I16 => "i16",
+            Self::I32 => "i32",
+            Self::I64 => "i64",
+            Self::U8 => "u8",
+            Self::Bool => "bool",
+        }
+    }
+
     const fn float(self) -> Option<Float> {
         match self {
             Self::F16 => Some(Float::F16),
@@ -167,6 +183,11 @@ impl<'a> Array<'a> {
             strides,
             bytes: Cow::Borrowed(bytes),
         })
+    }
+
+    /// How its numbers are stored.
+    pub(crate) fn number(&self) -> Number {
+        self.number
     }
 
     pub(crate) fn shape(&self) -> &[usize] {

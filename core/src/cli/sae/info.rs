@@ -1,0 +1,48 @@
+//! `umbra sae info`: what a dictionary's files hold, from their headers.
+
+use serde_json::{Value, json};
+
+use super::super::{Console, Exit};
+use crate::error::Result;
+use crate::formats::{self, Look};
+
+/// Flags of `umbra sae info`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Dictionary: a folder or a file of any library that is read
+    #[arg(value_name = "PATH")]
+    path: std::path::PathBuf,
+}
+
+/// Runs it.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let look = formats::look(&args.path)?;
+    let tensors: Vec<Value> = (look.tensors.iter())
+        .map(|(name, dtype, shape)| json!({ "name": name, "dtype": dtype, "shape": shape }))
+        .collect();
+    let object = json!({
+        "path": args.path, "format": look.format.name(), "weights": look.weights, "bytes": look.bytes,
+        "features": look.shape.map(|[f, _]| f), "width": look.shape.map(|[_, d]| d),
+        "memory_bytes": look.memory_bytes(), "tensors": tensors,
+    });
+    console.answer(&object, || text(&look))?;
+    Ok(Exit::Done)
+}
+
+fn text(look: &Look) -> String {
+    let megabytes = |bytes: u64| bytes as f64 / 1e6;
+    let mut lines = vec![format!(
+        "{}: {}, {:.1} MB",
+        look.format.name(),
+        look.weights.display(),
+        megabytes(look.bytes)
+    )];
+    if let (Some([f, d]), Some(memory)) = (look.shape, look.memory_bytes()) {
+        let memory = megabytes(memory);
+        lines.push(format!("{f} features, {d} wide, {memory:.1} MB in memory"));
+    }
+    for (name, dtype, shape) in &look.tensors {
+        lines.push(format!("  {name:<32} {dtype:<5} {shape:?}"));
+    }
+    lines.join("\n")
+}

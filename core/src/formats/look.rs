@@ -1,0 +1,126 @@
+//! What a dictionary is, from the headers of its files: a file of many gigabytes is looked at in no time, since none of its numbers are read.
+
+use std::path::{Path, PathBuf};
+
+use super::weights::WeightFile;
+use super::{Format, detect, there};
+use crate::error::{Error, Result};
+
+/// Names of the encoder's bias, `[f]`, in every library's files.
+const BIASES: [&str; 10] = [
+    "b_enc",
+    "encoder.bias",
+    "latent_bias",
+    "encoder_linear.bias",
+    "b_E",
+    "b_gate",
+    "gate_bias",
+    "b_mag",
+    "threshold",
+    "r_mag",
+];
+/// Names of matrices, features one way and the activation's width the other.
+const MATRICES: [&str; 10] = [
+    "W_enc",
+    "w_enc",
+    "encoder.weight",
+    "encoder_linear.weight",
+    "W_E",
+    "W_dec",
+    "w_dec",
+    "decoder.weight",
+    "D",
+    "dictionary._weights",
+];
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// Whose files they are.
+    pub format: Format,
+    /// The file of weights.
+    pub weights: PathBuf,
+    /// Its size.
+    pub bytes: u64,
+    /// Features and width of what is read, where the names of tensors tell.
+    pub shape: Option<[usize; 2]>,
+    /// Tensors by name: type and shape.
+    pub tensors: Vec<(String, &'static str, Vec<usize>)>,
+}
+
+impl Look {
+    /// Bytes of encoder and decoder in memory, in f32.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        let [f, d] = self.shape?;
+        Some(4 * (2 * f as u64 * d as u64 + f as u64 + d as u64))
+    }
+}
+
+/// Looks at the dictionary at `path`, a folder or a file of any [`Format`].
+pub fn look(path: &Path) -> Result<Look> {
+    there(path)?;
+    let found = detect::detect(path)?;
+    let bytes = std::fs::metadata(&found.weights)
+        .map_err(|source| Error::io("cannot read the file", &found.weights, source))?
+        .len();
+    let file = WeightFile::open(&found.weights)?;
+    let tensors = file.tensors()?.listed();
+    let of = |name: &str| tensors.iter().find(|(listed, ..)| listed == name);
+    let features = BIASES.iter().find_map(|name| match of(name)?.2[..] {
+        [features] => Some(features),
+        _ => None,
+    });
+    let shape = MATRICES.iter().find_map(|name| match of(name)?.2[..] {
+        [a, b] => match features {
+            Some(f) if a == f => Some([a, b]),
+            Some(f) if b == f => Some([b, a]),
+            Some(_) => None,
+            // A decoder alone: a dictionary has more features than its activation is wide.
+            None => Some([a.max(b), a.min(b)]),
+        },
+        _ => None,
+    });
+    Ok(Look {
+        format: found.format,
+        weights: found.weights,
+        bytes,
+        shape,
+        tensors,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+
+    #[test]
+    fn sixteen_gigabytes_are_looked_at_without_being_read() {
+        let root = tempfile::tempdir().unwrap();
+        let (f, d) = (1_u64 << 19, 4_096_u64);
+        let matrix = 4 * f * d;
+        let header = format!(
+            "{{\"W_enc\":{{\"dtype\":\"F32\",\"shape\":[{d},{f}],\"data_offsets\":[0,{matrix}]}},\"W_dec\":{{\"dtype\":\"F32\",\"shape\":[{f},{d}],\"data_offsets\":[{matrix},{}]}},\"b_enc\":{{\"dtype\":\"F32\",\"shape\":[{f}],\"data_offsets\":[{},{}]}},\"b_dec\":{{\"dtype\":\"F32\",\"shape\":[{d}],\"data_offsets\":[{},{}]}}}}",
+            2 * matrix,
+            2 * matrix,
+            2 * matrix + 4 * f,
+            2 * matrix + 4 * f,
+            2 * matrix + 4 * f + 4 * d,
+        );
+        let path = root.path().join("sae_weights.safetensors");
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(&(header.len() as u64).to_le_bytes())
+            .unwrap();
+        file.write_all(header.as_bytes()).unwrap();
+        // A file with a hole: it has the length and takes no room.
+        let length = 8 + header.len() as u64 + 2 * matrix + 4 * f + 4 * d;
+        file.set_len(length).unwrap();
+        std::fs::write(root.path().join("cfg.json"), "{}").unwrap();
+        let seen = look(root.path()).unwrap();
+        assert_eq!(seen.format, Format::SaeLens);
+        assert_eq!(seen.shape, Some([1 << 19, 4_096]));
+        assert!(seen.bytes > 16 << 30);
+        assert_eq!(seen.memory_bytes(), Some(2 * matrix + 4 * f + 4 * d));
+        assert_eq!(seen.tensors.len(), 4);
+    }
+}
