@@ -6,6 +6,7 @@
 import json
 import pathlib
 import struct
+import zipfile
 
 HERE = pathlib.Path(__file__).parent
 GOLDEN = HERE.parent.parent / "tests" / "golden"
@@ -108,3 +109,27 @@ for config in sorted(GOLDEN.glob("**/config*.json")):
     put("settings", f"{config.parent.name}-{config.stem}", config.read_bytes())
 for at, name in enumerate(["openai-community/gpt2", "a/b/c.Q4_K_M.gguf@refs/pr/1", "transformer-lens", "fold-ln,center-unembed", "none"]):
     put("names", str(at), name.encode())
+
+SAES = GOLDEN / "sae-files"
+for path in sorted(SAES.glob("*/*.pt")):
+    with zipfile.ZipFile(path) as archive:
+        pickle = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+        put("checkpoint", path.parent.name, archive.read(pickle))
+put("checkpoint", "whole", (SAES / "openai-topk" / "1.pt").read_bytes())
+put("npz", "whole", (SAES / "gemma-scope" / "params.npz").read_bytes())
+for order in ["False", "True"]:
+    header = f"{{'descr': '<f4', 'fortran_order': {order}, 'shape': (2, 4), }}\n".encode()
+    put("npz", order, b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header + bytes(32))
+hook = "blocks.0.hook_resid_post"
+configs = [
+    {"architecture": "jumprelu", "d_in": 2, "d_sae": 2, "metadata": {"sae_lens_version": "6.54.12", "hook_name": hook}},
+    {"activation": "topk", "d_in": 2, "num_latents": 2, "k": 1, "transcode": False, "skip_connection": False},
+    {"sae_type": "sae", "hook_point_in": hook, "hook_point_out": hook, "d_model": 2, "act_fn": "topk", "top_k": 1, "norm_activation": "dataset-wise"},
+    {"d_model": 2, "d_sae": 2, "jump_relu_threshold": 0.5, "dataset_average_activation_norm": {"in": 2.0}, "hook_point_in": hook},
+]
+for at, config in enumerate(configs):
+    put("dictionary", str(at), bytes([at]) + json.dumps(config).encode())
+for at, architecture in enumerate(["batchtopk", "matching_pursuit", "skip_transcoder", "gated"]):
+    config = configs[0] | {"architecture": architecture, "d_out": 2, "k": 1, "rescale_acts_by_decoder_norm": True}
+    put("dictionary", architecture, bytes([0]) + json.dumps(config).encode())
+put("dictionary", "yaml", b"\x04model_name: a/b\nfeature_input_hook: mlp.hook_in\nactivation: topk\nk: 1\n")

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::weights::WeightFile;
 use super::{Format, hook_z, place};
 use crate::error::{Error, Result};
+use crate::tensor_file::short;
 
 /// Files named in a sentence at most.
 pub(super) const LISTED: usize = 8;
@@ -89,10 +90,7 @@ fn in_folder(folder: &Path) -> Result<Found> {
     }
     match weights.as_slice() {
         [one] => by_tensors(folder, &place::within(folder, one)?),
-        [] => Err(Error::input(
-            "no dictionary here, name a folder or a file of one: SAELens's folders have cfg.json and sae_weights.safetensors",
-            folder,
-        )),
+        [] => Err(none_here(folder)),
         several => {
             let some: Vec<&str> = several.iter().take(LISTED).map(String::as_str).collect();
             let more = several.len() - some.len();
@@ -109,6 +107,32 @@ fn in_folder(folder: &Path) -> Result<Found> {
             Err(Error::input(what, folder))
         }
     }
+}
+
+/// That `folder` holds no dictionary, and which of the folders in it do.
+fn none_here(folder: &Path) -> Error {
+    let holds = |folder: &Path| {
+        let has = |name: &str| folder.join(name).is_file();
+        has("hyperparams.json") || FIXED.iter().any(|(name, _)| has(name))
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut inside: Vec<String> = entries
+        .filter(|entry| holds(&entry.path()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    inside.sort_unstable();
+    if inside.is_empty() {
+        return Error::input(
+            "no dictionary here, name a folder or a file of one: SAELens's folders have cfg.json and sae_weights.safetensors",
+            folder,
+        );
+    }
+    let what = format!(
+        "holds dictionaries in folders of its own, name one of {}: {}",
+        inside.len(),
+        inside[..inside.len().min(LISTED)].join(", ")
+    );
+    Error::input(what, folder)
 }
 
 /// The files of a folder that may be weights, in order.
@@ -228,11 +252,7 @@ fn by_tensors(folder: &Path, path: &Path) -> Result<Found> {
     } else if !safetensors && (has("encoder.weight") || (has("W_enc") && has("threshold"))) {
         Format::DictionaryLearning
     } else {
-        let names: Vec<String> = tensors
-            .names()
-            .take(LISTED)
-            .map(|name| name.chars().take(60).collect())
-            .collect();
+        let names: Vec<String> = tensors.names().take(LISTED).map(short).collect();
         let what = format!(
             "its tensors ({}) are those of no dictionary that is read, name the file of one",
             names.join(", ")

@@ -21,6 +21,7 @@ use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Sae, Selection};
+use crate::tensor_file::short;
 
 /// The classes that are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +149,7 @@ fn class(
 ) -> Result<Class> {
     if let Some(name) = trainer.get("dict_class").and_then(Value::as_str) {
         return Class::named(name).ok_or_else(|| {
-            let name: String = name.chars().take(60).collect();
+            let name = short(name);
             let names: Vec<_> = Class::ALL.iter().map(|(_, name)| *name).collect();
             Error::Unsupported {
                 what: format!("`dict_class` {name} ({})", cfg_path.display()),
@@ -274,7 +275,7 @@ fn hook(trainer: &Map<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
         "attn_out" | "attention_out" => Site::AttnOut,
         "mlp_out" => Site::MlpOut,
         _ => {
-            let name: String = name.chars().take(60).collect();
+            let name = short(name);
             notes.add(format!(
                 "The module {name} that it reads is no hook of this version's"
             ));

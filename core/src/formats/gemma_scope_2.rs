@@ -17,6 +17,7 @@ use super::{Format, Found, gemma_scope};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{Sae, Transcoder};
+use crate::tensor_file::short;
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -28,7 +29,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             .and_then(Value::as_str)
             .filter(|of| *of != "jump_relu")
         {
-            let other: String = other.chars().take(40).collect();
+            let other = short(other);
             return Err(Error::Unsupported {
                 what: format!("`architecture` {other} ({})", path.display()),
                 remedy: "this version reads jump_relu of Gemma Scope 2".to_owned(),

@@ -17,6 +17,7 @@ use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+use crate::tensor_file::short;
 
 const LOG_THRESHOLD: &str = "activation_function.log_jumprelu_threshold";
 
@@ -106,10 +107,6 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     );
     let sae = parts.built(found.name(), provenance, &mut notes)?;
     Ok((sae, notes))
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(40).collect()
 }
 
 fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {

@@ -15,6 +15,7 @@ use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Sae, Selection};
+use crate::tensor_file::short;
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -71,7 +72,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
             let state = plain.get("activation_state_dict");
             let of = |key: &str| state.and_then(|state| state.get(key));
             if let Some(after) = text(of("postact_fn")).filter(|after| after != "ReLU") {
-                let after: String = after.chars().take(40).collect();
+                let after = short(&after);
                 return Err(Error::Unsupported {
                     what: format!("`postact_fn` {after} ({})", tensors.path().display()),
                     remedy: "this version reads TopK followed by ReLU".to_owned(),
@@ -89,7 +90,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
             Ok(Selection::TopK { k })
         }
         other => {
-            let other: String = other.unwrap_or("nothing").chars().take(40).collect();
+            let other = short(other.unwrap_or("nothing"));
             Err(wrong(format!(
                 "its `activation` is {other} and neither TopK nor ReLU, download it again"
             )))

@@ -19,6 +19,7 @@ use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+use crate::tensor_file::short;
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -123,7 +124,7 @@ fn selection(cfg: &Map<String, Value>, f: usize, path: &Path) -> Result<Selectio
             Err(Error::input(what, path))
         }
         other => {
-            let other: String = other.chars().take(40).collect();
+            let other = short(other);
             Err(Error::Unsupported {
                 what: format!("`activation` {other} ({})", path.display()),
                 remedy: "sparsify 1.3.3 has topk and groupmax".to_owned(),

@@ -13,7 +13,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::tensor_file::array::{Array, Number};
 use crate::tensor_file::pickle::{Checkpoint, Value};
-use crate::tensor_file::{self, Archive, header, npz};
+use crate::tensor_file::{self, Archive, header, npz, short};
 
 /// Under these names a checkpoint keeps the weights, if they are not all that it holds.
 const NESTED: [&str; 4] = ["ae", "state_dict", "model_state_dict", "model"];
@@ -133,8 +133,7 @@ impl<'a> Tensors<'a> {
         });
         for (name, value) in nested.as_ref().unwrap_or(&root) {
             if let Some(array) = checkpoint.tensor(*value) {
-                let short: String = name.chars().take(60).collect();
-                let array = array.map_err(|what| format!("tensor `{short}` {what}"))?;
+                let array = array.map_err(|what| format!("tensor `{}` {what}", short(name)))?;
                 self.arrays.insert((*name).to_owned(), array);
             }
         }
@@ -196,7 +195,9 @@ impl<'a> Tensors<'a> {
                 Ok([rows, columns])
             }
             _ => {
-                let what = format!("is {shape:?} and not a matrix, this is no dictionary");
+                let what = format!(
+                    "is {shape:?} and not a matrix: a dictionary of several layers at once is not read, choose one of a single layer"
+                );
                 Err(self.wrong(name, &what))
             }
         }
@@ -274,7 +275,7 @@ impl<'a> Tensors<'a> {
             .keys()
             .chain(self.odd.keys())
             .filter(|name| !asked.contains(*name) && !known.contains(&name.as_str()))
-            .map(|name| name.chars().take(60).collect())
+            .map(|name| short(name))
             .take(12)
             .collect();
         if !left.is_empty() {

@@ -7,6 +7,8 @@ use ::safetensors::Dtype;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::short;
+
 /// Bytes of a header that the format allows at most.
 const LONGEST: usize = 100_000_000;
 /// More dimensions than any model's tensors have.
@@ -58,9 +60,9 @@ pub(crate) fn read(file: &[u8]) -> Result<Header, String> {
     for (name, stored) in listed.entries {
         let place = stored
             .place(data, file.len())
-            .map_err(|what| format!("tensor `{}` {what}", shortened(&name)))?;
+            .map_err(|what| format!("tensor `{}` {what}", short(&name)))?;
         if places.contains_key(&name) {
-            return Err(format!("tensor `{}` is listed twice", shortened(&name)));
+            return Err(format!("tensor `{}` is listed twice", short(&name)));
         }
         places.insert(name, place);
     }
@@ -81,7 +83,7 @@ fn without_gaps(places: &BTreeMap<String, Place>, data: usize, end: usize) -> Re
         if place.begin != free {
             return Err(format!(
                 "tensor `{}` begins at byte {}, the one before it ends at {free}",
-                shortened(name),
+                short(name),
                 place.begin
             ));
         }
@@ -94,11 +96,6 @@ fn without_gaps(places: &BTreeMap<String, Place>, data: usize, end: usize) -> Re
             "its tensors end at byte {free}, the file has {end}"
         ))
     }
-}
-
-/// A name for a sentence: hostile ones may be megabytes long.
-fn shortened(name: &str) -> String {
-    name.chars().take(60).collect()
 }
 
 fn first_line(error: &serde_json::Error) -> String {
@@ -195,7 +192,7 @@ impl<'de> Visitor<'de> for Entries {
             }
             let stored = map
                 .next_value()
-                .map_err(|e| de::Error::custom(format!("tensor `{}`: {e}", shortened(&name))))?;
+                .map_err(|e| de::Error::custom(format!("tensor `{}`: {e}", short(&name))))?;
             entries.push((name, stored));
         }
         Ok(Listed { entries, metadata })

@@ -45,6 +45,12 @@ pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
     unsafe { Mmap::map(&file) }.map_err(|e| Error::io("mapping the file", path, e))
 }
 
+/// A name out of a file for a sentence: hostile ones are megabytes long or break lines.
+pub(crate) fn short(name: &str) -> String {
+    let shown = name.chars().filter(|c| !c.is_control());
+    shown.take(60).collect()
+}
+
 /// Whether `name` is a file's name and no way out of the folder.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();

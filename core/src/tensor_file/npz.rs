@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::array::{Array, Number};
+use super::short;
 use super::zip::Archive;
 
 /// Bytes of a header at most; NumPy itself refuses longer ones.
@@ -27,7 +28,7 @@ pub(crate) fn read(file: &[u8]) -> Result<BTreeMap<String, Array<'_>>, String> {
             }
         }
         let array = array(bytes).map_err(|what| {
-            let name: String = name.chars().take(60).collect();
+            let name = short(name);
             format!("array `{name}` {what}")
         })?;
         arrays.insert(name.to_owned(), array);
@@ -95,7 +96,7 @@ impl Head {
                 "fortran_order" => fortran = Some(words.truth()?),
                 "shape" => shape = Some(words.shape()?),
                 other => {
-                    let other: String = other.chars().take(30).collect();
+                    let other = short(other);
                     return Err(format!("has `{other}` in its header"));
                 }
             }
@@ -125,7 +126,7 @@ fn number(descr: &str) -> Result<Number, String> {
         "|u1" => Number::U8,
         "|b1" => Number::Bool,
         other => {
-            let other: String = other.chars().take(30).collect();
+            let other = short(other);
             return Err(format!("is of type `{other}`, save it as <f4"));
         }
     })

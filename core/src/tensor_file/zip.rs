@@ -8,6 +8,8 @@ use std::io::Read as _;
 use flate2::Crc;
 use flate2::read::DeflateDecoder;
 
+use super::short;
+
 /// Bytes of the record that ends an archive, and of a comment behind it at most.
 const END: usize = 22;
 const COMMENT: usize = u16::MAX as usize;
@@ -286,11 +288,6 @@ fn widened([packed, size, local]: [u64; 3], mut extra: &[u8]) -> Option<[u64; 3]
     let size = next(size)?;
     let packed = next(packed)?;
     Some([packed, size, next(local)?])
-}
-
-/// A name for a sentence: hostile ones may be long.
-fn short(name: &str) -> String {
-    name.chars().filter(|c| !c.is_control()).take(60).collect()
 }
 
 fn at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {

@@ -10,6 +10,7 @@ use crate::error::{Error, Notes, Result};
 use crate::formats::place;
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
+use crate::tensor_file::short;
 
 /// Without a version SAELens takes its path for old files and loses nested metadata.
 const SAE_LENS_VERSION: &str = "6.54.12";
@@ -203,7 +204,7 @@ impl Cfg {
         let name = cfg.get("architecture").and_then(Value::as_str);
         let name = name.unwrap_or("standard");
         let architecture = Architecture::named(name, || count("k"))?
-            .ok_or_else(|| refused(&format!("`architecture` {name}"), path))?;
+            .ok_or_else(|| refused(&format!("`architecture` {}", short(name)), path))?;
         if let Some(k) = architecture.k().filter(|k| *k > features) {
             return Err(wrong(format!("`k` is {k} but `d_sae` only {features}")));
         }
@@ -349,7 +350,7 @@ fn refuse_what_cannot_be_represented(
     ] {
         let found = named(key, default);
         if !readable.contains(&found.as_str()) {
-            return Err(refused(&format!("`{key}` {found}"), path));
+            return Err(refused(&format!("`{key}` {}", short(&found)), path));
         }
     }
     match metadata.get("hook_head_index") {

@@ -197,11 +197,7 @@ pub(super) fn opened(path: &Path, format: Format, hook: &str, want: &Recorded) -
     );
     let named = sae.provenance.hook.map(|hook| hook.to_string());
     assert_eq!(named.unwrap_or_default(), hook, "{notes:?}");
-    eprintln!(
-        "ERRORS {} {:?}",
-        format.name(),
-        check(format.name(), &sae, want)
-    );
+    check(format.name(), &sae, want);
     sae
 }
 

@@ -267,6 +267,14 @@ fn what_is_no_dictionary_or_several_is_said() {
     let folder = root.path();
     refused(&folder.join("nowhere"), &["no such dictionary"]);
     refused(folder, &["no dictionary here"]);
+    for layer in 0..20 {
+        let name = format!("set/layers.{layer}/sae.safetensors");
+        write(&folder.join(name), b"");
+    }
+    refused(
+        &folder.join("set"),
+        &["name one of 20: layers.0, layers.1, layers.10"],
+    );
     let part = Part::drawn(1, &[2, 2]);
     for layer in 0..20 {
         safetensors(

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::array::{Array, Number};
+use super::short;
 
 /// Bytes of a pickle at most, tensors not counted: those of dictionaries have thousands.
 const LONGEST: usize = 4 << 20;
@@ -143,7 +144,7 @@ impl<'a> Checkpoint<'a> {
             if let Some(key) = self.arena.text(*key)
                 && entries.insert(key, *value).is_some()
             {
-                let key: String = key.chars().take(60).collect();
+                let key = short(key);
                 return Err(format!("it holds `{key}` twice"));
             }
         }
@@ -176,18 +177,19 @@ impl<'a> Checkpoint<'a> {
             return Err("has no storage".to_owned());
         };
         let key = self.arena.text(*key).unwrap_or_default();
-        let short = || key.chars().take(30).collect::<String>();
-        let bytes = self
-            .storages
-            .get(key)
-            .ok_or_else(|| format!("has its numbers in storage `{}`, which is missing", short()))?;
+        let bytes = self.storages.get(key).ok_or_else(|| {
+            format!(
+                "has its numbers in storage `{}`, which is missing",
+                short(key)
+            )
+        })?;
         let used = count
             .checked_mul(number.bytes())
             .and_then(|length| bytes.get(..length))
             .ok_or_else(|| {
                 format!(
                     "has its numbers in storage `{}`, which should hold {count} {number:?} and has {} bytes",
-                    short(),
+                    short(key),
                     bytes.len()
                 )
             })?;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::short;
 use super::super::zip::Archive;
 use super::{Arena, Checkpoint, Node, Value, machine};
 
@@ -48,10 +49,6 @@ fn zipped(file: &[u8]) -> Result<Checkpoint<'_>, String> {
         root,
         storages,
     })
-}
-
-fn short(key: &str) -> String {
-    key.chars().take(30).collect()
 }
 
 fn legacy(file: &[u8]) -> Result<Checkpoint<'_>, String> {
