@@ -77,7 +77,9 @@ impl Parts {
         notes: &mut Notes,
     ) -> Result<Sae> {
         if self.transcoder.is_none() && !self.subtracts {
-            notes.add("b_dec is added to what is decoded and not subtracted from what is read");
+            notes.add(
+                "It does not subtract b_dec from what it reads, only adds it to what it decodes",
+            );
         }
         self.selection.check(self.features())?;
         let sae = Sae {

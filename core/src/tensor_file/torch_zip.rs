@@ -111,11 +111,10 @@ fn tuple(out: &mut Vec<u8>, numbers: &[usize]) {
     out.push(b't');
 }
 
-/// LONG1: little-endian, with room for the sign.
+/// LONG1: little-endian. No slice is as long as half of what 8 bytes count to, so the sign's bit is free.
 fn number(out: &mut Vec<u8>, value: usize) {
-    out.extend_from_slice(&[0x8a, 9]);
+    out.extend_from_slice(&[0x8a, 8]);
     out.extend_from_slice(&(value as u64).to_le_bytes());
-    out.push(0);
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {

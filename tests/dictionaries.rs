@@ -1,0 +1,176 @@
+//! Dictionaries of other libraries through the built program: encoded, converted, verified, exported, and hostile ones refused.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use umbra_tests::{at, golden, largest_difference, names, tensors};
+
+use crate::{has_keys, umbra};
+
+/// Codes and reconstructions of `sae`, encoded in `folder` from the inputs beside the golden files `from`.
+#[track_caller]
+fn encoded(folder: &Path, sae: &str, from: &str, out: &str) -> Value {
+    let acts = format!("{from}/io.safetensors");
+    let args = [
+        "sae", "encode", "--sae", sae, "--acts", &acts, "--key", "x", "--out", out, "--json",
+    ];
+    umbra(folder, &args).done().json()
+}
+
+/// Largest difference over the largest entry.
+fn off(a: &Path, b: &Path, tensor: &str) -> f32 {
+    let (a, b) = (tensors(a), tensors(b));
+    let largest = b[tensor]
+        .abs()
+        .unwrap()
+        .flatten_all()
+        .unwrap()
+        .max(0)
+        .unwrap();
+    largest_difference(&a[tensor], &b[tensor]) / largest.to_scalar::<f32>().unwrap()
+}
+
+#[test]
+fn every_librarys_files_are_encoded_as_the_library_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = golden("sae-files");
+    let all = names(root.as_ref());
+    assert!(all.len() > 5, "{all:?}");
+    for name in all {
+        let from = format!("{root}/{name}");
+        let answer = encoded(folder.path(), &from, &from, "out.safetensors");
+        has_keys(&answer, "out codes recon l0 selection");
+        for tensor in ["codes", "recon"] {
+            let ours = folder.path().join("out.safetensors");
+            let off = off(&ours, format!("{from}/io.safetensors").as_ref(), tensor);
+            assert!(off < 1e-5, "{name} {tensor}: {off}");
+        }
+        let info = umbra(folder.path(), &["sae", "info", &from, "--json"])
+            .done()
+            .json();
+        has_keys(
+            &info,
+            "format weights bytes features width memory_bytes tensors",
+        );
+        assert_eq!(info["features"], answer["codes"][1], "{name}");
+    }
+}
+
+#[test]
+fn a_converted_dictionary_gives_equal_outputs() {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [
+        ("sae-files/sparsify-topk", "sae-lens"),
+        ("sae-files/sparsify-topk", "dictionary-learning"),
+        ("sae-files/dictionary-learning-topk", "sparsify"),
+        ("sae-files/dictionary-learning-relu", "sae-lens"),
+        ("sae-files/gemma-scope", "sae-lens"),
+        ("sae-files/gemma-scope", "dictionary-learning"),
+        ("sae-files/openai-topk", "sae-lens"),
+        ("sae-lens-variants/gated", "dictionary-learning"),
+        ("sae-lens-variants/jumprelu", "dictionary-learning"),
+        ("sae-files/sae-lens-topk-rescale-layernorm", "sae-lens"),
+    ] {
+        let from_folder = golden(from);
+        let out = format!("{}-{to}", from.replace('/', "-"));
+        umbra(
+            folder.path(),
+            &["sae", "convert", &from_folder, &out, "--to", to],
+        )
+        .done();
+        encoded(folder.path(), &out, &from_folder, "out.safetensors");
+        let ours = folder.path().join("out.safetensors");
+        let theirs = format!("{from_folder}/io.safetensors");
+        let off = off(&ours, theirs.as_ref(), "recon");
+        assert!(off < 1e-5, "{from} as {to}: {off}");
+    }
+    let relu = format!("{}/dictionary-learning-relu", golden("sae-files"));
+    umbra(
+        folder.path(),
+        &["sae", "convert", &relu, "no", "--to", "sparsify"],
+    )
+    .refused(&["by ReLU", "sparsify"]);
+    assert!(!folder.path().join("no").exists());
+    let args = [
+        "sae", "convert", &relu, "folded", "--to", "sae-lens", "--fold", "scale=4", "--unfold",
+        "scale=4",
+    ];
+    umbra(folder.path(), &args).done();
+    encoded(folder.path(), "folded", &relu, "out.safetensors");
+    let ours = folder.path().join("out.safetensors");
+    assert!(off(&ours, format!("{relu}/io.safetensors").as_ref(), "codes") < 1e-5);
+}
+
+#[test]
+fn claims_are_held_beside_what_is_measured() {
+    let folder = tempfile::tempdir().unwrap();
+    let sae = at("assets/demo/saes/resid-2");
+    let (model, text) = (at("assets/demo/model"), at("assets/demo/text/held-out"));
+    let verify = |sae: &str| {
+        umbra(
+            folder.path(),
+            &[
+                "sae", "verify", sae, "--model", &model, "--corpus", &text, "--tokens", "4000",
+                "--json",
+            ],
+        )
+    };
+    let answer = verify(&sae).done().json();
+    has_keys(
+        &answer,
+        "format reproduced decided selection claims verdict measured",
+    );
+    assert_eq!(
+        (&answer["verdict"], &answer["format"]),
+        (&json!("agrees"), &json!("SAELens"))
+    );
+    assert!(answer["measured"]["l0"].as_f64().unwrap() <= 32.0);
+    // Without a model nothing is measured.
+    let alone = umbra(folder.path(), &["sae", "verify", &sae, "--json"])
+        .done()
+        .json();
+    assert_eq!(alone["verdict"], "cannot tell");
+    assert_eq!(alone["measured"], Value::Null);
+    // A file that claims another L0.
+    let lies = folder.path().join("lies");
+    fs::create_dir(&lies).unwrap();
+    let weights = "sae_weights.safetensors";
+    fs::copy(Path::new(&sae).join(weights), lies.join(weights)).unwrap();
+    let cfg = fs::read_to_string(Path::new(&sae).join("cfg.json")).unwrap();
+    let mut cfg: Value = serde_json::from_str(&cfg).unwrap();
+    cfg["metadata"]["l0"] = json!(64.0);
+    fs::write(lies.join("cfg.json"), cfg.to_string()).unwrap();
+    let run = verify(&lies.to_string_lossy());
+    assert_eq!(run.code, 1, "{run:?}");
+    assert!(run.err.contains("L0 is 64 by metadata l0"), "{run:?}");
+    let object: Value = serde_json::from_str(run.out.trim()).unwrap();
+    assert_eq!(object["verdict"], "differs");
+}
+
+#[test]
+fn an_index_is_written_for_other_viewers() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = at("assets/demo/indexes/attn-0.sqlite");
+    let export = |to: &str, out: &str| {
+        let args = [
+            "index", "export", &index, "--to", to, "--out", out, "--json",
+        ];
+        umbra(folder.path(), &args).done().json()
+    };
+    let answer = export("neuronpedia", "np");
+    has_keys(
+        &answer,
+        "out files features never_active model_id layer set",
+    );
+    let batch = fs::read_to_string(folder.path().join("np/batch-0.json")).unwrap();
+    let batch: Value = serde_json::from_str(&batch).unwrap();
+    assert_eq!(batch["features"].as_array().unwrap().len(), 128);
+    let skipped = fs::read_to_string(folder.path().join("np/skipped_indexes.json")).unwrap();
+    let skipped: Value = serde_json::from_str(&skipped).unwrap();
+    let dead = skipped["skipped_indexes"].as_array().unwrap().len();
+    assert_eq!(json!(dead), answer["never_active"]);
+    let answer = export("circuit-tracer", "ct");
+    let files = names(&folder.path().join("ct"));
+    assert_eq!(json!(files.len()), answer["features"]);
+}
