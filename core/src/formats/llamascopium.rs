@@ -8,6 +8,8 @@
 //! **Represented** `sae` and `transcoder` with `relu`, `jumprelu` and `topk` at `norm_activation` `inference` (folded in the file) and `dataset-wise` (its norms
 //! in the file, folded here). **Not represented**, refused by name: GLU encoders, norms by token or batch, other kinds, folders of distributed tensors.
 
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use super::parts::{self, Parts};
@@ -25,30 +27,15 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let path = place::within(&found.folder, "config.json")?;
     let cfg = place::json(&path)?;
-    let refused = |what: String| {
-        Error::Unsupported {
-        what: format!("{what} ({})", path.display()),
-        remedy: "this version reads Llamascopium's sae and transcoder with relu, jumprelu or topk whose norms are fixed".to_owned(),
-    }
-    };
     let text = |key: &str| cfg.get(key).and_then(Value::as_str);
-    if let Some(kind) = text("sae_type").filter(|kind| !["sae", "transcoder"].contains(kind)) {
-        return Err(refused(format!("`sae_type` {}", short(kind))));
-    }
     let file = WeightFile::open(&found.weights)?;
     let tensors = file.tensors()?;
-    if cfg.get("use_glu_encoder") == Some(&Value::Bool(true)) || tensors.has("W_E_glu") {
-        return Err(refused("`use_glu_encoder`".to_owned()));
-    }
     let norm = text("norm_activation").unwrap_or("inference");
-    if !["inference", "dataset-wise"].contains(&norm) {
-        return Err(refused(format!("`norm_activation` {}", short(norm))));
-    }
+    refuse_what_is_not_read(&cfg, &tensors, norm, &path)?;
     let [d, f] = tensors.sizes("W_E")?;
     let o = tensors.sizes("W_D")?[1];
     place::agrees(&cfg, "d_model", d, &path)?;
     let bias = cfg.get("use_decoder_bias") != Some(&Value::Bool(false));
-    let act = text("act_fn").unwrap_or("relu").to_ascii_lowercase();
     let mut parts = Parts {
         w_enc: tensors.transposed("W_E", [d, f])?,
         b_enc: tensors.vector("b_E", f)?,
@@ -58,25 +45,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         } else {
             vec![0.0; o]
         },
-        selection: match act.as_str() {
-            "relu" => Selection::Relu,
-            "jumprelu" => Selection::JumpRelu {
-                thresholds: tensors
-                    .vector(LOG_THRESHOLD, f)?
-                    .iter()
-                    .map(|log| log.exp())
-                    .collect(),
-            },
-            "topk" => {
-                let k = place::count(&cfg, "top_k", &path)?.filter(|k| *k <= f);
-                let what =
-                    format!("`top_k` is missing or beyond {f} features, save the dictionary again");
-                Selection::TopK {
-                    k: k.ok_or_else(|| Error::input(what, &path))?,
-                }
-            }
-            other => return Err(refused(format!("`act_fn` {}", short(other)))),
-        },
+        selection: selection(&tensors, &cfg, f, &path)?,
         input_norm: InputNorm::None,
         subtracts: false,
         transcoder: None,
@@ -107,6 +76,57 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     );
     let sae = parts.built(found.name(), provenance, &mut notes)?;
     Ok((sae, notes))
+}
+
+fn refused(what: &str, path: &Path) -> Error {
+    Error::Unsupported {
+        what: format!("{what} ({})", path.display()),
+        remedy: "this version reads Llamascopium's sae and transcoder with relu, jumprelu or topk whose norms are fixed".to_owned(),
+    }
+}
+
+fn refuse_what_is_not_read(
+    cfg: &Map<String, Value>,
+    tensors: &Tensors<'_>,
+    norm: &str,
+    path: &Path,
+) -> Result<()> {
+    let kind = cfg.get("sae_type").and_then(Value::as_str).unwrap_or("sae");
+    if !["sae", "transcoder"].contains(&kind) {
+        return Err(refused(&format!("`sae_type` {}", short(kind)), path));
+    }
+    if cfg.get("use_glu_encoder") == Some(&Value::Bool(true)) || tensors.has("W_E_glu") {
+        return Err(refused("`use_glu_encoder`", path));
+    }
+    if !["inference", "dataset-wise"].contains(&norm) {
+        return Err(refused(&format!("`norm_activation` {}", short(norm)), path));
+    }
+    Ok(())
+}
+
+fn selection(
+    tensors: &Tensors<'_>,
+    cfg: &Map<String, Value>,
+    f: usize,
+    path: &Path,
+) -> Result<Selection> {
+    let act = cfg.get("act_fn").and_then(Value::as_str).unwrap_or("relu");
+    match act.to_ascii_lowercase().as_str() {
+        "relu" => Ok(Selection::Relu),
+        "jumprelu" => {
+            let logs = tensors.vector(LOG_THRESHOLD, f)?;
+            let thresholds = logs.iter().map(|log| log.exp()).collect();
+            Ok(Selection::JumpRelu { thresholds })
+        }
+        "topk" => {
+            let k = place::count(cfg, "top_k", path)?.filter(|k| *k <= f);
+            let what =
+                format!("`top_k` is missing or beyond {f} features, save the dictionary again");
+            let k = k.ok_or_else(|| Error::input(what, path))?;
+            Ok(Selection::TopK { k })
+        }
+        other => Err(refused(&format!("`act_fn` {}", short(other)), path)),
+    }
 }
 
 fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {

@@ -333,7 +333,12 @@ fn dictionary_learning_in_every_class() {
         let want = defined(&parts, true, 1.0, jump(vec![bar; F]), nothing);
         opened(folder, Format::DictionaryLearning, hook, &want);
     }
+}
 
+#[test]
+fn dictionary_learning_in_the_classes_of_other_names() {
+    let (root, parts) = (tempfile::tempdir().unwrap(), four());
+    let (folder, hook) = (root.path(), "blocks.2.hook_resid_post");
     let enc = parts.w_enc.turned();
     let mut named = pickle(&[
         ("W_enc", &enc),
@@ -895,6 +900,19 @@ fn llamascopium_with_the_decoder_in_its_rule() {
     cfg("jumprelu", true, "dataset-wise");
     let want = defined(&parts, false, (D as f64).sqrt() / 7.5, with_norms, nothing);
     opened(folder, Format::Llamascopium, hook, &want);
+}
+
+#[test]
+fn llamascopium_of_other_kinds_is_refused_by_name() {
+    let (root, parts) = (tempfile::tempdir().unwrap(), four());
+    let (folder, enc) = (root.path(), parts.w_enc.turned());
+    let names = [
+        ("W_E", &enc),
+        ("b_E", &parts.b_enc),
+        ("W_D", &parts.w_dec),
+        ("b_D", &parts.b_dec),
+    ];
+    safetensors(&folder.join("sae_weights.safetensors"), &names);
     for (key, value, want) in [
         ("sae_type", json!("clt"), "`sae_type` clt"),
         (

@@ -191,6 +191,10 @@ fn configurations_of_another_dictionary_are_refused() {
         std::fs::write(&path, cfg.to_string()).unwrap();
         refused(&folder, &[want, name]);
     }
+}
+
+#[test]
+fn runs_of_another_dictionary_and_no_json_are_refused() {
     for (key, value, want) in [
         (
             "activation_dim",
