@@ -29,6 +29,7 @@
 //! | [`prompt`] | one text read through a model and a dictionary |
 //! | [`lens`] | the logit lens: every layer's residual stream as next tokens |
 //! | [`attention`] | attention patterns: all heads at a glance, one layer whole |
+//! | [`compare`] | two dictionaries: matched directions, shared and unique features, activity on one text |
 //! | [`project`] | `umbra.toml` and `labels.sqlite` |
 //! | [`features`] | the feature index: build, read, search |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
@@ -43,6 +44,7 @@ pub mod bench;
 pub mod capture;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod compare;
 pub mod corpus;
 pub mod dark_matter;
 pub mod device;

@@ -34,8 +34,6 @@ pub enum Pick {
     Project,
     /// A folder for a new project.
     NewProject,
-    /// A dictionary's folder.
-    Sae,
     /// An index file.
     Index,
     /// A file of reference values for the model.
@@ -497,7 +495,6 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
     let ask = match pick {
         Pick::Project => Ask::Folder("Open a project"),
         Pick::NewProject => Ask::Folder("Choose an empty folder for the new project"),
-        Pick::Sae => Ask::Folder("Open a dictionary folder"),
         Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
         Pick::Reference => Ask::File("Compare with reference values", &["safetensors"]),
         Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl", "parquet"]),
@@ -506,7 +503,6 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
         AnyCommand::Library(match pick {
             Pick::Project => Command::OpenProject(path),
             Pick::NewProject => Command::NewProject(path),
-            Pick::Sae => Command::OpenSae(path),
             Pick::Index => Command::OpenIndex(path),
             Pick::Reference => Command::Verify(Some(path)),
             Pick::Text { held_out } => Command::AddText { path, held_out },

@@ -1,4 +1,4 @@
-//! The dialog that opens a model: looks at what is named, fetches from the hub, hands the rest to Library.
+//! The dialog that opens a model or a dictionary: looks at what is named, fetches from the hub, hands the rest to Library.
 
 #[cfg(test)]
 mod tests;
@@ -7,26 +7,32 @@ use std::path::{Path, PathBuf};
 
 use umbra_core::device;
 use umbra_core::error::{Error, Result};
-use umbra_core::models::hub::{Fetched, Hub, Name};
+use umbra_core::formats;
+use umbra_core::models::hub::{self, Fetched, Hub, Name};
 use umbra_core::models::{Card, Opening};
 
 use super::{Command as AnyCommand, Commands, Context, library};
 use crate::shell::dialogs::Ask;
-use crate::state::opening::{self, Found, Looked, Request};
+use crate::state::opening::{self, Found, FoundDictionary, Kind, Looked, Request};
 use crate::state::{AppState, Event, Load};
+
+/// Ends of files that may hold a dictionary's weights.
+const WEIGHTS: &[&str] = &["safetensors", "pt", "pth", "npz"];
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// Show the dialog, or close it.
-    Show(bool),
+    /// Show the dialog for a model or a dictionary.
+    Show(Kind),
+    /// Close it.
+    Close,
     /// One more letter of the source.
     Typed(String),
     /// Show the dialog with this source.
     Source(PathBuf),
     /// Ask for a folder, or for a file, by the system's dialog.
     Pick {
-        /// Whether a GGUF file is meant.
+        /// Whether a file is meant.
         file: bool,
     },
     /// Open it like this.
@@ -35,7 +41,7 @@ pub enum Command {
     Offline(bool),
     /// Look at the source: its headers, or the hub's cache.
     Look(Request),
-    /// Fetch the model from the hub.
+    /// Fetch it from the hub.
     Fetch(Name),
     /// Open what was looked at.
     Open,
@@ -46,22 +52,24 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) {
         let event = Event::Opening;
         match self {
-            Self::Show(shown) => show(context, shown),
+            Self::Show(kind) => show(context, kind),
+            Self::Close => context.apply(event(opening::Event::Shown(None))),
             Self::Typed(source) => {
                 let typed = true;
                 context.apply(event(opening::Event::Source { source, typed }));
             }
             Self::Source(path) => {
-                show(context, true);
+                show(context, context.state.opening.kind);
                 let source = path.display().to_string();
                 let typed = false;
                 context.apply(event(opening::Event::Source { source, typed }));
             }
             Self::Pick { file } => {
-                let ask = if file {
-                    Ask::File("Open a GGUF model", &["gguf"])
-                } else {
-                    Ask::Folder("Open a model folder")
+                let ask = match (context.state.opening.kind, file) {
+                    (Kind::Model, true) => Ask::File("Open a GGUF model", &["gguf"]),
+                    (Kind::Model, false) => Ask::Folder("Open a model folder"),
+                    (Kind::Dictionary, true) => Ask::File("Open a dictionary's weights", WEIGHTS),
+                    (Kind::Dictionary, false) => Ask::Folder("Open a dictionary folder"),
                 };
                 context.ask(ask, |path| AnyCommand::Opening(Self::Source(path)));
             }
@@ -81,10 +89,10 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     }
 }
 
-fn show(context: &mut Context<'_>, shown: bool) {
+fn show(context: &mut Context<'_>, kind: Kind) {
     let kept = context.state.opening.hub.clone();
-    let hub = shown.then(|| kept.unwrap_or_else(|| umbra_core::cli::hub(false)));
-    context.apply(Event::Opening(opening::Event::Shown(hub)));
+    let hub = kept.unwrap_or_else(|| umbra_core::cli::hub(false));
+    context.apply(Event::Opening(opening::Event::Shown(Some((kind, hub)))));
 }
 
 fn look(context: &mut Context<'_>, request: Request) {
@@ -107,6 +115,9 @@ fn look(context: &mut Context<'_>, request: Request) {
 /// What the source is. The hub itself is not asked.
 fn looked(request: &Request, hub: Hub) -> Result<Looked> {
     let source = Path::new(&request.source);
+    if request.kind == Kind::Dictionary {
+        return looked_for_dictionary(&request.source, hub);
+    }
     let path = if source.exists() {
         source.to_path_buf()
     } else {
@@ -132,8 +143,31 @@ fn looked(request: &Request, hub: Hub) -> Result<Looked> {
     })))
 }
 
+fn looked_for_dictionary(source: &str, hub: Hub) -> Result<Looked> {
+    let path = if Path::new(source).exists() {
+        PathBuf::from(source)
+    } else {
+        let name = Name::of_dictionary(source)?;
+        let cache = Hub {
+            offline: true,
+            ..hub
+        };
+        let go_on = &mut |_: hub::Event<'_>| std::ops::ControlFlow::Continue(());
+        match formats::fetch(&cache, &name, go_on) {
+            Ok(Some(path)) => path,
+            Ok(None) | Err(_) => return Ok(Looked::OnHub(name)), // said as "not in the cache"
+        }
+    };
+    let look = formats::look(&path)?;
+    Ok(Looked::Dictionary(Box::new(FoundDictionary {
+        path,
+        look,
+        free: device::free_memory(),
+    })))
+}
+
 fn fetch(context: &mut Context<'_>, name: &Name) {
-    let (Some(hub), None) = (
+    let (Some(from), None) = (
         context.state.opening.hub.clone(),
         context.state.opening.fetching,
     ) else {
@@ -146,13 +180,17 @@ fn fetch(context: &mut Context<'_>, name: &Name) {
         move |why| event(Some(why)),
         move |worker| {
             let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
-            let fetched = hub.fetch(&of, &mut |fetched| {
+            let mut observe = |fetched: hub::Event<'_>| {
                 worker.progress(megabytes(fetched.done), megabytes(fetched.total), "MB")
-            })?;
-            match fetched {
-                // Stopped, it is looked at again too: what is missing is fetched the next time.
-                Fetched::Whole(_) | Fetched::Stopped => worker.send(event(None)),
+            };
+            // Stopped, it is looked at again too: what is missing is fetched the next time.
+            match of.kind {
+                hub::Kind::Dictionary => formats::fetch(&from, &of, &mut observe).map(drop)?,
+                hub::Kind::Model | hub::Kind::Dataset => {
+                    from.fetch(&of, &mut observe).map(drop)?;
+                }
             }
+            worker.send(event(None));
             Ok(())
         },
     );
@@ -161,11 +199,15 @@ fn fetch(context: &mut Context<'_>, name: &Name) {
 
 fn open(context: &mut Context<'_>) {
     let opening = &context.state.opening;
-    let (Load::Ready(Looked::Here(found)), Some(request)) = (&opening.looked, &opening.looked_at)
-    else {
-        return;
+    let open = match (&opening.looked, &opening.looked_at) {
+        (Load::Ready(Looked::Here(found)), Some(request)) => {
+            library::Command::OpenModel(found.path.clone(), request.how)
+        }
+        (Load::Ready(Looked::Dictionary(found)), _) => {
+            library::Command::OpenSae(found.path.clone())
+        }
+        _ => return,
     };
-    let open = library::Command::OpenModel(found.path.clone(), request.how);
     context.commands.send(open);
-    show(context, false);
+    context.apply(Event::Opening(opening::Event::Shown(None)));
 }

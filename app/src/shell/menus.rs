@@ -9,6 +9,7 @@ use super::parts::shortened;
 use crate::commands::{Command, Commands, dictionary, library, navigation, opening};
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
+use crate::state::opening::Kind;
 use crate::theme::{self, Theme};
 
 const WIDTH: f32 = 250.0;
@@ -52,7 +53,12 @@ pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     if let Some(path) = &state.catalogue.model_path {
         about_ui(ui, &path.display().to_string());
     }
-    entry_ui(ui, commands, "Open a model…", opening::Command::Show(true));
+    entry_ui(
+        ui,
+        commands,
+        "Open a model…",
+        opening::Command::Show(Kind::Model),
+    );
 }
 
 /// Dictionary: choose, open, evaluate, index, export, report, remove.
@@ -75,7 +81,7 @@ pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Comman
         ui,
         commands,
         "Open a dictionary…",
-        library::Command::Pick(library::Pick::Sae),
+        opening::Command::Show(Kind::Dictionary),
     );
     entry_ui(
         ui,

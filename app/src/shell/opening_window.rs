@@ -1,4 +1,4 @@
-//! The dialog that opens a model: where it is, how it is held, and what it takes before anything large is read.
+//! The dialog that opens a model or a dictionary: where it is, how it is held, and what it takes before anything large is read.
 
 use egui::{Align2, Button, Label, RichText, TextEdit, Ui};
 use umbra_core::models::hub::Name;
@@ -6,7 +6,7 @@ use umbra_core::models::{Form, Opening, Processing, STEPS};
 
 use super::parts::bar_ui;
 use crate::commands::{Commands, opening, shell};
-use crate::state::opening::{Found, Looked, OpeningState};
+use crate::state::opening::{Found, FoundDictionary, Kind, Looked, OpeningState};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, caption, icons, space};
 use crate::widgets::empty_state::failure_line;
@@ -20,7 +20,12 @@ const NOTES: f32 = 84.0;
 /// Draws the dialog.
 pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
     let mut open = true;
-    egui::Window::new(theme::panel_title("Open a model"))
+    let title = match state.opening.kind {
+        Kind::Model => "Open a model",
+        Kind::Dictionary => "Open a dictionary",
+    };
+    egui::Window::new(theme::panel_title(title))
+        .id(egui::Id::new("opening"))
         .open(&mut open)
         .collapsible(false)
         .resizable(false)
@@ -34,17 +39,28 @@ pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
             looked_ui(ui, state, commands);
         });
     if !open {
-        commands.send(opening::Command::Show(false));
+        commands.send(opening::Command::Close);
     }
 }
 
 fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     let secondary = Theme::of(ui).ink.secondary;
-    let words = "Folder, GGUF file, or name on the hub";
+    let dictionary = opening.kind == Kind::Dictionary;
+    let (words, hint) = if dictionary {
+        (
+            "Folder or file of any library, or name on the hub",
+            "google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71, or a path",
+        )
+    } else {
+        (
+            "Folder, GGUF file, or name on the hub",
+            "openai-community/gpt2, owner/name/file.gguf@revision, or a path",
+        )
+    };
     let label = ui.label(caption(words).color(secondary));
     let mut source = opening.source.clone();
     let edit = TextEdit::singleline(&mut source)
-        .hint_text("openai-community/gpt2, owner/name/file.gguf@revision, or a path")
+        .hint_text(hint)
         .desired_width(f32::INFINITY)
         .margin(egui::Margin::symmetric(8, 6));
     let edit = ui.add(edit).labelled_by(label.id);
@@ -54,14 +70,23 @@ fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
         edit.request_focus(); // what is typed first is the source
     }
     let entered = edit.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-    if entered && matches!(opening.looked, Load::Ready(Looked::Here(_))) {
+    let here = matches!(
+        opening.looked,
+        Load::Ready(Looked::Here(_) | Looked::Dictionary(_))
+    );
+    if entered && here {
         commands.send(opening::Command::Open);
     }
     if let Some(left) = opening.pause_left() {
         ui.request_repaint_after(left);
     }
     ui.horizontal(|ui| {
-        for (words, file) in [("Folder…", false), ("GGUF file…", true)] {
+        let of_file = if dictionary {
+            "File…"
+        } else {
+            "GGUF file…"
+        };
+        for (words, file) in [("Folder…", false), (of_file, true)] {
             if ui.button(words).clicked() {
                 commands.send(opening::Command::Pick { file });
             }
@@ -75,19 +100,23 @@ fn choices_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     let mut offline = opening.hub.as_ref().is_some_and(|hub| hub.offline);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::GROUP;
+        if opening.kind == Kind::Model {
         let help = "Matrices of a GGUF file stay in memory as the file stores them and are made f32 where they are used: less memory, slower, the same results. A folder's weights are f32 in either case";
         let keep = ui.checkbox(&mut stored, "Keep GGUF matrices as stored");
         if keep.on_hover_text(help).changed() {
             let form = if stored { Form::Stored } else { Form::F32 };
             commands.send(opening::Command::How(Opening { form, ..how }));
         }
-        let help = "A model named and not given as a path must then be in the hub's cache. On from the start where HF_HUB_OFFLINE is set";
+        }
+        let help = "A model or dictionary named and not given as a path must then be in the hub's cache. On from the start where HF_HUB_OFFLINE is set";
         let fetch = ui.checkbox(&mut offline, "Offline: fetch nothing");
         if fetch.on_hover_text(help).changed() {
             commands.send(opening::Command::Offline(offline));
         }
     });
-    processing_ui(ui, how, commands);
+    if opening.kind == Kind::Model {
+        processing_ui(ui, how, commands);
+    }
 }
 
 /// What is done to the weights, step by step.
@@ -152,11 +181,12 @@ fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         Load::Failed(why) => {
             failure_line(ui, "This cannot be opened", why);
             if ui.button("Try again").clicked() {
-                commands.send(opening::Command::Show(true));
+                commands.send(opening::Command::Show(opening.kind));
             }
         }
         Load::Ready(Looked::OnHub(name)) => on_hub_ui(ui, state, name, commands),
         Load::Ready(Looked::Here(found)) => found_ui(ui, found, commands),
+        Load::Ready(Looked::Dictionary(found)) => dictionary_ui(ui, found, commands),
     }
 }
 
@@ -254,15 +284,61 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
                 ui.add(Label::new(caption(note).color(theme.ink.secondary)).wrap());
             }
         });
-    if !found.fits() {
-        let words = "It does not fit in the memory that can be had: close other programs, or choose a smaller or quantised model.";
+    fit_and_open_ui(ui, found.fits(), "a smaller or quantised model", commands);
+}
+
+/// What a dictionary is, from the headers of its files.
+fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
+    let look = &found.look;
+    ui.label(theme::panel_title(look.format.name()))
+        .on_hover_text(look.weights.display().to_string());
+    if let Some([features, width]) = look.shape {
+        let shape = format!(
+            "{} × {}",
+            number::count(features as u64),
+            number::count(width as u64)
+        );
+        let definition = "Rows of encoder and decoder, and numbers in one activation of the hook";
+        super::fact_ui(ui, "features × width", &shape, definition);
+    }
+    let mut types: Vec<&str> = look.tensors.iter().map(|(_, dtype, _)| *dtype).collect();
+    types.sort_unstable();
+    types.dedup();
+    let files = format!("{} ({})", number::bytes(look.bytes), types.join(", "));
+    super::fact_ui(
+        ui,
+        "files",
+        &files,
+        "Size of its weights, and the types they are stored in",
+    );
+    if let Some(memory) = look.memory_bytes() {
+        let free = found.free.map_or_else(String::new, |free| {
+            format!(", of {} that can be had", number::bytes(free))
+        });
+        let memory = format!("{} as f32{free}", number::bytes(memory));
+        super::fact_ui(
+            ui,
+            "memory",
+            &memory,
+            "Bytes of encoder and decoder once loaded",
+        );
+    }
+    fit_and_open_ui(ui, found.fits(), "a smaller dictionary", commands);
+}
+
+/// Says if it does not fit, and opens it if it does.
+fn fit_and_open_ui(ui: &mut Ui, fits: bool, smaller: &str, commands: &mut Commands) {
+    if !fits {
+        let words = format!(
+            "It does not fit in the memory that can be had: close other programs, or choose {smaller}."
+        );
         ui.horizontal_top(|ui| {
-            ui.label(theme::icon(icons::WARNING_CIRCLE).color(theme.failure));
+            ui.label(theme::icon(icons::WARNING_CIRCLE).color(Theme::of(ui).failure));
             ui.add(Label::new(words).wrap());
         });
     }
     let open = Button::new("Open").min_size(egui::vec2(0.0, space::CONTROL_ROW));
-    if ui.add_enabled(found.fits(), open).clicked() {
+    if ui.add_enabled(fits, open).clicked() {
         commands.send(opening::Command::Open);
     }
 }

@@ -6,6 +6,7 @@ use umbra_core::ids::FeatureId;
 use super::{menus, shortcuts};
 use crate::commands::{Command, Commands, library, navigation, opening, prompt, shell};
 use crate::state::AppState;
+use crate::state::opening::Kind;
 use crate::state::prompt::Side;
 use crate::theme::{self, Theme, icons, space};
 use crate::views::ViewId;
@@ -269,9 +270,14 @@ fn library_actions() -> Vec<Entry> {
             icons::FOLDER_OPEN,
             "Open a model…",
             "",
-            opening::Command::Show(true),
+            opening::Command::Show(Kind::Model),
         ),
-        pick("Open a dictionary…", Pick::Sae),
+        Entry::new(
+            icons::FOLDER_OPEN,
+            "Open a dictionary…",
+            "",
+            opening::Command::Show(Kind::Dictionary),
+        ),
         pick("Open an index…", Pick::Index),
         pick("Add a training text…", Pick::Text { held_out: false }),
         pick("Add a held-out text…", Pick::Text { held_out: true }),

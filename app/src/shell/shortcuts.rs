@@ -109,7 +109,7 @@ fn escape(
     } else if layout.settings_open {
         shell::Command::Settings(false).into()
     } else if state.opening.shown {
-        opening::Command::Show(false).into()
+        opening::Command::Close.into()
     } else if let Some(notice) = state.log.notices.last() {
         shell::Command::DismissNotice(notice.id).into()
     } else {

@@ -175,7 +175,7 @@ fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
     use umbra_core::models::hub::Hub;
 
     use crate::commands::opening as asked;
-    use crate::state::opening::{Event as Opening, Looked, Request};
+    use crate::state::opening::{Event as Opening, Kind, Looked, Request};
 
     let hub = Hub {
         endpoint: "http://127.0.0.1:9".to_owned(),
@@ -184,12 +184,13 @@ fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
         offline: false,
     };
     let mut state = testing::empty();
-    state.apply(Event::Opening(Opening::Shown(Some(hub))));
+    state.apply(Event::Opening(Opening::Shown(Some((Kind::Model, hub)))));
     state.apply(Event::Opening(Opening::Source {
         source: "own/tiny".to_owned(),
         typed: false,
     }));
     let request = Request {
+        kind: Kind::Model,
         source: "own/tiny".to_owned(),
         how: umbra_core::models::Opening::default(),
     };
@@ -212,5 +213,5 @@ fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
     assert_eq!(taken(&mut harness), [offline.into()]);
     harness.key_press(Key::Escape);
     harness.run();
-    assert_eq!(taken(&mut harness), [asked::Command::Show(false).into()]);
+    assert_eq!(taken(&mut harness), [asked::Command::Close.into()]);
 }

@@ -1,9 +1,10 @@
-//! Opening a model: where it is or what it is called on the hub, how its weights are to be held, and what its headers say before they are read.
+//! Opening a model or a dictionary: where it is or what it is called on the hub, how a model's weights are to be held, and what headers say before they are read.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use umbra_core::error::Notes;
+use umbra_core::formats::Look;
 use umbra_core::models::hub::{Hub, Name};
 use umbra_core::models::{Card, Opening};
 
@@ -11,9 +12,21 @@ use super::jobs::JobId;
 use super::prompt::PAUSE;
 use super::{AppState, Load};
 
+/// What is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// A model.
+    #[default]
+    Model,
+    /// A dictionary.
+    Dictionary,
+}
+
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
+    /// What is to be opened.
+    pub kind: Kind,
     /// A path or a name on the hub.
     pub source: String,
     /// How it would be opened.
@@ -25,6 +38,8 @@ pub struct Request {
 pub enum Looked {
     /// A model that is here.
     Here(Box<Found>),
+    /// A dictionary that is here.
+    Dictionary(Box<FoundDictionary>),
     /// A name on the hub that is not in the cache.
     OnHub(Name),
 }
@@ -42,6 +57,25 @@ pub struct Found {
     pub free: Option<u64>,
 }
 
+/// A dictionary that is here, as the headers of its files describe it.
+#[derive(Debug, Clone)]
+pub struct FoundDictionary {
+    /// Folder or file.
+    pub path: PathBuf,
+    /// What it is.
+    pub look: Look,
+    /// Bytes of memory that can be had, where the system tells.
+    pub free: Option<u64>,
+}
+
+impl FoundDictionary {
+    /// Whether its weights fit in memory, as far as that is known.
+    pub fn fits(&self) -> bool {
+        let needed = self.look.memory_bytes().unwrap_or(self.look.bytes);
+        self.free.is_none_or(|free| needed <= free)
+    }
+}
+
 impl Found {
     /// Whether its weights fit in memory, as far as that is known.
     pub fn fits(&self) -> bool {
@@ -55,6 +89,8 @@ impl Found {
 pub struct OpeningState {
     /// Whether it is shown.
     pub shown: bool,
+    /// What it opens.
+    pub kind: Kind,
     /// A path or a name on the hub.
     pub source: String,
     /// When it was last typed at.
@@ -75,6 +111,7 @@ impl OpeningState {
     /// What is to be looked at now: something is named, it is not what was looked at last, and nobody types.
     pub fn wanted(&self) -> Option<Request> {
         let request = Request {
+            kind: self.kind,
             source: self.source.trim().to_owned(),
             how: self.how,
         };
@@ -92,8 +129,8 @@ impl OpeningState {
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {
-    /// The dialog is shown, with the hub as the environment describes it, or closed.
-    Shown(Option<Hub>),
+    /// The dialog is shown for a model or a dictionary, with the hub as the environment describes it, or closed.
+    Shown(Option<(Kind, Hub)>),
     /// Another source; `typed` if letter by letter.
     Source {
         /// A path or a name on the hub.
@@ -117,11 +154,16 @@ pub enum Event {
 pub(super) fn apply(state: &mut AppState, event: Event) {
     let opening = &mut state.opening;
     match event {
-        Event::Shown(hub) => {
-            opening.shown = hub.is_some();
+        Event::Shown(shown) => {
+            opening.shown = shown.is_some();
             opening.looked_at = None;
             opening.looked = Load::Absent;
-            opening.hub = hub.or(opening.hub.take());
+            if let Some((kind, hub)) = shown {
+                if kind != opening.kind {
+                    opening.source.clear();
+                }
+                (opening.kind, opening.hub) = (kind, Some(hub));
+            }
         }
         Event::Source { source, typed } => {
             opening.typed = typed.then(Instant::now);

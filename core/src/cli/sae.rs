@@ -1,5 +1,6 @@
 //! `umbra sae`: dictionaries as files, whatever library they are of: claims verified, activations encoded, files converted.
 
+mod compare;
 mod convert;
 mod encode;
 mod info;
@@ -23,6 +24,8 @@ enum Verb {
     Verify(verify::Args),
     /// Encode activations of a file: dense codes [n,f] and reconstructions [n,d] as safetensors
     Encode(encode::Args),
+    /// Match the features of two dictionaries by the directions they write, and say which are shared, which unique, and which are active on the same tokens
+    Compare(compare::Args),
     /// Write a dictionary in another library's files, folded or unfolded on the way if asked for
     Convert(convert::Args),
 }
@@ -33,6 +36,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Verb::Info(args) => info::run(args, console),
         Verb::Verify(args) => verify::run(args, console),
         Verb::Encode(args) => encode::run(args, console),
+        Verb::Compare(args) => compare::run(args, console),
         Verb::Convert(args) => convert::run(args, console),
     }
 }

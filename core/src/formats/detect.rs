@@ -92,6 +92,14 @@ fn in_folder(folder: &Path) -> Result<Found> {
         [one] => by_tensors(folder, &place::within(folder, one)?),
         [] => Err(none_here(folder)),
         several => {
+            // Beside a dictionary may lie activations, its states of training, …
+            let mut known = several.iter().filter_map(|name| {
+                let path = place::within(folder, name).ok()?;
+                by_tensors(folder, &path).ok()
+            });
+            if let (Some(found), None) = (known.next(), known.next()) {
+                return Ok(found);
+            }
             let some: Vec<&str> = several.iter().take(LISTED).map(String::as_str).collect();
             let more = several.len() - some.len();
             let more = if more > 0 {

@@ -12,6 +12,11 @@ fn repository(path: &str) -> PathBuf {
 
 /// The dialog, shown, with a hub that nobody answers for.
 fn shown(cache: &Path) -> Desk {
+    shown_for(cache, Kind::Model)
+}
+
+/// The same for a model or a dictionary.
+fn shown_for(cache: &Path, kind: Kind) -> Desk {
     let mut desk = Desk::new(AppState::default());
     let hub = Hub {
         endpoint: "http://127.0.0.1:9".to_owned(),
@@ -20,7 +25,7 @@ fn shown(cache: &Path) -> Desk {
         offline: false,
     };
     desk.state
-        .apply(Event::Opening(opening::Event::Shown(Some(hub))));
+        .apply(Event::Opening(opening::Event::Shown(Some((kind, hub)))));
     desk
 }
 
@@ -53,6 +58,31 @@ fn a_folder_tells_what_it_takes_before_it_is_opened() {
     assert!(!desk.state.opening.shown);
     let model = &desk.state.model().unwrap().model;
     assert_eq!(model.footprint(), &footprint);
+}
+
+#[test]
+fn a_dictionary_of_another_library_tells_its_shape_before_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = shown_for(folder.path(), Kind::Dictionary);
+    let file = repository("tests/golden/sae-files/openai-topk/1.pt");
+    look_at(&mut desk, &file.display().to_string());
+    let Load::Ready(Looked::Dictionary(found)) = &desk.state.opening.looked else {
+        panic!("{:?}", desk.state.opening.looked);
+    };
+    assert_eq!(found.look.format, formats::Format::OpenAi);
+    assert_eq!(found.look.shape, Some([128, 32]));
+    assert!(found.fits() && desk.state.dictionary().is_none());
+    desk.run(Command::Open);
+    assert!(!desk.state.opening.shown);
+    let dictionaries = &desk.state.catalogue.dictionaries;
+    let loaded = dictionaries[0].load.ready().unwrap();
+    assert_eq!(loaded.sae.features(), 128);
+    look_at(&mut desk, "no such place");
+    let failure = desk.state.opening.looked.failure().unwrap();
+    assert!(failure.contains("no dictionary here"), "{failure}");
+    look_at(&mut desk, "own/tiny:layer_1");
+    let hub_name = matches!(desk.state.opening.looked, Load::Ready(Looked::OnHub(_)));
+    assert!(hub_name, "{:?}", desk.state.opening.looked);
 }
 
 #[test]

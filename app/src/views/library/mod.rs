@@ -12,7 +12,8 @@ use egui::{RichText, ScrollArea, Ui};
 use umbra_core::error::Notes;
 
 use super::View;
-use crate::commands::{Commands, library};
+use crate::commands::{Commands, library, opening};
+use crate::state::opening::Kind;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -79,13 +80,11 @@ fn dictionaries_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.horizontal(|ui| {
         ui.label(theme::panel_title("Dictionaries"));
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            for (words, pick) in [
-                ("Open an index…", library::Pick::Index),
-                ("Open a dictionary…", library::Pick::Sae),
-            ] {
-                if ui.button(words).clicked() {
-                    commands.send(library::Command::Pick(pick));
-                }
+            if ui.button("Open an index…").clicked() {
+                commands.send(library::Command::Pick(library::Pick::Index));
+            }
+            if ui.button("Open a dictionary…").clicked() {
+                commands.send(opening::Command::Show(Kind::Dictionary));
             }
         });
     });

@@ -7,6 +7,7 @@ use super::{card, failed_ui, notes_ui, verification};
 use crate::commands::{Commands, opening};
 use crate::shell::{fact_ui, held};
 use crate::state::catalogue::LoadedModel;
+use crate::state::opening::Kind;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme};
 use crate::widgets::number;
@@ -32,7 +33,7 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         }
         ui.horizontal_wrapped(|ui| {
             if ui.button("Open a model…").clicked() {
-                commands.send(opening::Command::Show(true));
+                commands.send(opening::Command::Show(Kind::Model));
             }
         });
     });

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use super::super::{Console, Exit};
+use super::super::{Console, Exit, hub};
 use crate::error::{Error, Result};
 use crate::formats::{self, Precision, Target};
 use crate::sae::Sae;
@@ -13,7 +13,7 @@ use crate::sae::Sae;
 /// Flags of `umbra sae convert`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The dictionary, a folder or a file of any library that is read (for circuit-tracer one for each layer), and last the folder to write
+    /// The dictionary, a folder or a file of any library that is read or its name on the hub (for circuit-tracer one for each layer), and last the folder to write
     #[arg(value_name = "IN OUT", num_args = 2.., required = true)]
     paths: Vec<PathBuf>,
     /// Files to write
@@ -29,6 +29,9 @@ pub(super) struct Args {
     /// Take out of the weights: scale=S, whitening=FILE, b-dec (no longer subtracted from inputs); after all folds
     #[arg(long, value_name = "WHAT")]
     unfold: Vec<Fold>,
+    /// Fetch nothing: a dictionary named and not given as a path must be in the hub's cache
+    #[arg(long)]
+    offline: bool,
     /// How weights are stored
     #[arg(long, value_enum, default_value_t = Stored::F32)]
     dtype: Stored,
@@ -79,7 +82,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     };
     let mut saes = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let (mut sae, notes) = formats::open(input)?;
+        let input = hub::dictionary_at(input, args.offline, console)?;
+        let (mut sae, notes) = formats::open(&input)?;
         console.notes(&notes);
         for fold in &args.fold {
             folded(&mut sae, fold)?;

@@ -2,21 +2,25 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit};
+use super::super::{Console, Exit, hub};
 use crate::error::Result;
 use crate::formats::{self, Look};
 
 /// Flags of `umbra sae info`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Dictionary: a folder or a file of any library that is read
-    #[arg(value_name = "PATH")]
+    /// Dictionary: a folder or a file of any library that is read, or its name on the hub
+    #[arg(value_name = "PATH|NAME")]
     path: std::path::PathBuf,
+    /// Fetch nothing: a dictionary named and not given as a path must be in the hub's cache
+    #[arg(long)]
+    offline: bool,
 }
 
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let look = formats::look(&args.path)?;
+    let path = hub::dictionary_at(&args.path, args.offline, console)?;
+    let look = formats::look(&path)?;
     let tensors: Vec<Value> = (look.tensors.iter())
         .map(|(name, dtype, shape)| json!({ "name": name, "dtype": dtype, "shape": shape }))
         .collect();

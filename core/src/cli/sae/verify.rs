@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
+use super::super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, hub, open_with_transcoder};
 use crate::error::{Error, Result};
 use crate::eval::{self, Figures, Judged, Verdict, judge};
 use crate::formats::{self, Format};
@@ -15,8 +15,8 @@ use crate::sae::Sae;
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("corpus", |arg| arg.required(false).requires("model")))]
 pub(super) struct Args {
-    /// Dictionary: a folder or a file of any library that is read
-    #[arg(value_name = "PATH")]
+    /// Dictionary: a folder or a file of any library that is read, or its name on the hub
+    #[arg(value_name = "PATH|NAME")]
     path: PathBuf,
     /// Hook of the dictionary, if its file names none or another is meant
     #[arg(long, value_name = "NAME")]
@@ -24,7 +24,7 @@ pub(super) struct Args {
     /// Measure on this model and --corpus what the files claim: a HuggingFace folder, a GGUF file, or a name on the hub
     #[arg(long, value_name = "PATH|NAME", requires = "corpus")]
     model: Option<PathBuf>,
-    /// Fetch nothing: a model named and not given as a path must be in the hub's cache
+    /// Fetch nothing: a model or dictionary named and not given as a path must be in the hub's cache
     #[arg(long)]
     offline: bool,
     /// Process the model's weights as TransformerLens does [default: what the dictionary's file names, else none]
@@ -52,12 +52,13 @@ impl Args {
 
 /// Runs it; a claim that differs is a failure.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let format = Format::of(&args.path)?;
+    let path = hub::dictionary_at(&args.path, args.offline, console)?;
+    let format = Format::of(&path)?;
     let named = SaeArgs {
-        sae: args.path.clone(),
+        sae: path.clone(),
         hook: args.hook.clone(),
     };
-    let (mut sae, notes) = formats::open(&args.path)?;
+    let (mut sae, notes) = formats::open(&path)?;
     if let Some(hook) = &args.hook {
         sae.provenance.hook = Some(hook.parse()?);
     }
@@ -73,7 +74,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             return Ok(Exit::Stopped);
         }
     }
-    let judged = judge(&formats::claims(&sae, &args.path), figures.as_ref());
+    let judged = judge(&formats::claims(&sae, &path), figures.as_ref());
     let verdict = Verdict::of(&judged);
     let decided: Vec<&str> = notes.iter().collect();
     let object = json!({

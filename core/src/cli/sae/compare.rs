@@ -1,0 +1,212 @@
+//! `umbra sae compare`: which features two dictionaries share, which only one has, and how far matched ones are active on the same tokens.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
+use crate::compare::{self, Comparison, Pair, SHARED, Together};
+use crate::error::{Error, Result};
+use crate::eval::Pass;
+use crate::models::Processing;
+use crate::sae::Sae;
+
+/// Flags of `umbra sae compare`.
+#[derive(Debug, clap::Args)]
+#[command(mut_arg("corpus", |arg| arg.required(false).requires("model")))]
+pub(super) struct Args {
+    /// The first dictionary: a folder or a file of any library that is read, or its name on the hub
+    #[arg(value_name = "A")]
+    a: PathBuf,
+    /// The second
+    #[arg(value_name = "B")]
+    b: PathBuf,
+    /// Cosine of decoder rows from which matched features count as shared; a feature is unique where its best is below
+    #[arg(long, value_name = "X", default_value_t = SHARED)]
+    least: f32,
+    /// Lines of each list to print; --json gives all
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+    /// Read --corpus through this model and say how far the features of each pair are active on the same tokens
+    #[arg(long, value_name = "PATH|NAME", requires = "corpus")]
+    model: Option<PathBuf>,
+    /// Fetch nothing: a model named and not given as a path must be in the hub's cache
+    #[arg(long)]
+    offline: bool,
+    /// Process the model's weights as TransformerLens does [default: what the file of A names, else none]
+    #[arg(long, value_name = "STEPS")]
+    process: Option<Processing>,
+    /// Put no BOS token before rows, whatever the model names
+    #[arg(long)]
+    no_bos: bool,
+    #[command(flatten)]
+    text: TextArgs,
+}
+
+impl Args {
+    fn model(&self) -> Option<ModelArgs> {
+        Some(ModelArgs {
+            model: self.model.clone()?,
+            offline: self.offline,
+            keep_quantised: false,
+            process: self.process,
+            no_bos: self.no_bos,
+        })
+    }
+}
+
+/// Runs it.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    if !(0.0..=1.0).contains(&args.least) {
+        let what = format!("`{}` is no cosine to ask for, give 0 to 1", args.least);
+        return Err(Error::setting("--least", what));
+    }
+    let named = |sae: &PathBuf| SaeArgs {
+        sae: sae.clone(),
+        hook: None,
+    };
+    let (model, a) = match args.model() {
+        Some(model) => {
+            let (model, a) = open_with_transcoder(&model, &named(&args.a), console)?;
+            (Some(model), a)
+        }
+        None => (None, named(&args.a).read(args.offline, console)?),
+    };
+    let b = named(&args.b).read(args.offline, console)?;
+    if let (Ok(of_a), Ok(of_b)) = (a.writes(), b.writes())
+        && of_a != of_b
+    {
+        console.note(&format!(
+            "{of_a} and {of_b} are two hooks: cosines mean something where both write the same space"
+        ));
+    }
+    let mut progress = console.progress("Comparing", 1_000, "thousandths");
+    let mut observe = |share: f64| progress.set((share * 1e3) as u64, "");
+    let found = compare::compare(&a, &b, &mut observe)?;
+    drop(progress);
+    let Some(found) = found else {
+        return Ok(Exit::Stopped);
+    };
+    let mut together = None;
+    if let Some(model) = &model {
+        let (_, rows) = args.text.read(model, args.offline, console)?;
+        let mut progress = console.progress("Reading", rows.len() as u64, "rows");
+        let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
+        let read = (model, &rows);
+        together = compare::together((&a, &b), &found.pairs, read, &mut observe)?;
+        drop(progress);
+        if together.is_none() {
+            return Ok(Exit::Stopped);
+        }
+    }
+    let object = object(args, (&a, &b), &found, together.as_deref());
+    console.answer(&object, || {
+        table(args, (&a, &b), &found, together.as_deref())
+    })?;
+    Ok(Exit::Done)
+}
+
+fn mean(best: &[Pair]) -> f64 {
+    let sum: f64 = best.iter().map(|pair| f64::from(pair.cosine)).sum();
+    sum / best.len().max(1) as f64
+}
+
+fn object(
+    args: &Args,
+    (a, b): (&Sae, &Sae),
+    found: &Comparison,
+    together: Option<&[Together]>,
+) -> Value {
+    let with = |pair: &Pair, figures: Option<&Together>| {
+        let mut value = json!({ "a": pair.a.0, "b": pair.b.0, "cosine": pair.cosine });
+        if let Some(figures) = figures {
+            value["correlation"] = figures.correlation.into();
+            value["jaccard"] = figures.jaccard.into();
+            value["active_a"] = figures.active_a.into();
+            value["active_b"] = figures.active_b.into();
+        }
+        value
+    };
+    let each = found.pairs.iter().enumerate();
+    let pairs: Vec<Value> = each
+        .map(|(i, pair)| with(pair, together.and_then(|all| all.get(i))))
+        .collect();
+    let list =
+        |pairs: &[Pair]| -> Vec<Value> { pairs.iter().map(|pair| with(pair, None)).collect() };
+    json!({
+        "a": args.a, "b": args.b, "features_a": a.features(), "features_b": b.features(), "least": args.least,
+        "shared": found.shared(args.least).len(), "pairs": pairs,
+        "unique_to_a": list(&found.unique_to_a(args.least)), "unique_to_b": list(&found.unique_to_b(args.least)),
+        "best_of_a": list(&found.best_of_a), "best_of_b": list(&found.best_of_b),
+        "mean_best_of_a": mean(&found.best_of_a), "mean_best_of_b": mean(&found.best_of_b),
+        "text": together.map(|_| args.text.describe()),
+        "definitions": {
+            "cosine": "of decoder rows, with its sign",
+            "pairs": "one-to-one, greedy: the largest cosine first, then the largest of what is left, down to 0",
+            "best": "the feature of the other dictionary with the largest cosine; several may have the same",
+            "shared": "one-to-one pairs whose cosine is at least `least`",
+            "unique": "features whose best cosine is below `least`",
+            "correlation": "Pearson's, of the two activations over all tokens but the first of each row, 0 where a feature is not active",
+            "jaccard": "tokens on which both are active over tokens on which either is",
+        },
+    })
+}
+
+fn table(
+    args: &Args,
+    (a, b): (&Sae, &Sae),
+    found: &Comparison,
+    together: Option<&[Together]>,
+) -> String {
+    let (own_a, own_b) = (found.unique_to_a(args.least), found.unique_to_b(args.least));
+    let mut lines = vec![
+        format!(
+            "A {} features · mean best cosine {:.3} · {} unique  {}",
+            a.features(),
+            mean(&found.best_of_a),
+            own_a.len(),
+            args.a.display()
+        ),
+        format!(
+            "B {} features · mean best cosine {:.3} · {} unique  {}",
+            b.features(),
+            mean(&found.best_of_b),
+            own_b.len(),
+            args.b.display()
+        ),
+        format!(
+            "{} of {} one-to-one pairs are shared (cosine ≥ {})",
+            found.shared(args.least).len(),
+            found.pairs.len(),
+            args.least
+        ),
+        String::new(),
+    ];
+    let head = format!("{:>8} {:>8} {:>8}", "A", "B", "cosine");
+    lines.push(match together {
+        Some(_) => format!("{head} {:>12} {:>8}", "correlation", "Jaccard"),
+        None => head,
+    });
+    for (i, pair) in found.pairs.iter().take(args.top).enumerate() {
+        let mut line = format!("{:>8} {:>8} {:>8.4}", pair.a.0, pair.b.0, pair.cosine);
+        if let Some(figures) = together.and_then(|all| all.get(i)) {
+            line += &format!(" {:>12.4} {:>8.4}", figures.correlation, figures.jaccard);
+        }
+        lines.push(line);
+    }
+    for (name, own, of_a) in [("A", own_a, true), ("B", own_b, false)] {
+        if own.is_empty() {
+            continue;
+        }
+        let shown = own.iter().take(args.top).map(|pair| {
+            let feature = if of_a { pair.a } else { pair.b };
+            format!("{} ({:.2})", feature.0, pair.cosine)
+        });
+        let shown: Vec<String> = shown.collect();
+        lines.push(format!(
+            "\nunique to {name}, its best cosine behind it: {}",
+            shown.join(", ")
+        ));
+    }
+    lines.join("\n")
+}

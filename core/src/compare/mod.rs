@@ -1,0 +1,99 @@
+//! Two dictionaries side by side: whose features point where, which features both have, which only one has, and how far matched features are active on the
+//! same tokens.
+//!
+//! Definitions
+//! - **cosine** of feature `i` of A and `j` of B: ⟨a_i, b_j⟩ / (‖a_i‖ · ‖b_j‖) of their decoder rows, with its sign; 0 where a row is nothing but zeros.
+//! - **best** of a feature: the feature of the other dictionary with the largest cosine; the lower number among equals. Two features may have the same best.
+//! - **one-to-one** pairs: greedy. The pair with the largest cosine is matched, both leave, the largest of the rest is matched, and so on while cosines are
+//!   above 0. That is no assignment of the largest sum (the Hungarian method's), but each pair can be told why it is one: neither could have done better with
+//!   what was left.
+//! - **shared**: features in one-to-one pairs whose cosine is at least a threshold. **Unique**: features whose best cosine is below it.
+//! - **correlation** and **Jaccard** of a pair: see [`Together`].
+
+mod cosines;
+#[cfg(test)]
+mod tests;
+mod together;
+
+use std::ops::ControlFlow;
+
+use crate::Flow;
+use crate::error::{Error, Result};
+use crate::ids::FeatureId;
+use crate::sae::Sae;
+
+use self::cosines::{Directions, one_to_one};
+
+pub use self::together::{Together, together};
+
+/// Cosine from which matched features count as shared, unless another is asked for.
+pub const SHARED: f32 = 0.7;
+
+/// A feature of one dictionary beside one of the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pair {
+    /// Of the first.
+    pub a: FeatureId,
+    /// Of the second.
+    pub b: FeatureId,
+    /// Cosine of their decoder rows.
+    pub cosine: f32,
+}
+
+/// What two dictionaries have in common by the directions of their features.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    /// Best of each feature of the first, by number.
+    pub best_of_a: Vec<Pair>,
+    /// Best of each feature of the second, by number.
+    pub best_of_b: Vec<Pair>,
+    /// One-to-one pairs, falling in cosine.
+    pub pairs: Vec<Pair>,
+}
+
+impl Comparison {
+    /// Pairs whose cosine is at least `least`.
+    pub fn shared(&self, least: f32) -> &[Pair] {
+        let end = self.pairs.partition_point(|pair| pair.cosine >= least);
+        &self.pairs[..end]
+    }
+
+    /// Features of the first whose best cosine is below `least`, the most peculiar first.
+    pub fn unique_to_a(&self, least: f32) -> Vec<Pair> {
+        below(&self.best_of_a, least)
+    }
+
+    /// The same of the second.
+    pub fn unique_to_b(&self, least: f32) -> Vec<Pair> {
+        below(&self.best_of_b, least)
+    }
+}
+
+fn below(best: &[Pair], least: f32) -> Vec<Pair> {
+    let below = best.iter().filter(|pair| pair.cosine < least);
+    let mut below: Vec<Pair> = below.copied().collect();
+    below.sort_by(|x, y| x.cosine.total_cmp(&y.cosine));
+    below
+}
+
+/// Compares the decoder directions of `a` and `b`; `observe` gets the share done. `None` if it stopped it. Memory is bounded by the weights and a few million
+/// candidate pairs, whatever the number of features.
+pub fn compare(
+    a: &Sae,
+    b: &Sae,
+    observe: &mut dyn FnMut(f64) -> Flow,
+) -> Result<Option<Comparison>> {
+    let (width, other) = (a.w_dec.columns(), b.w_dec.columns());
+    if width != other {
+        let what = format!(
+            "{} writes activations {width} wide and {} {other} wide: compare dictionaries of one activation",
+            a.name, b.name
+        );
+        return Err(Error::setting("sae", what));
+    }
+    let (of_a, of_b) = (Directions::of(&a.w_dec), Directions::of(&b.w_dec));
+    match one_to_one(&of_a, &of_b, observe)? {
+        ControlFlow::Continue(comparison) => Ok(Some(comparison)),
+        ControlFlow::Break(()) => Ok(None),
+    }
+}

@@ -1,0 +1,202 @@
+//! How far the two features of a pair are active on the same tokens.
+
+use crate::Flow;
+use crate::capture;
+use crate::corpus::Rows;
+use crate::error::{Error, Result};
+use crate::eval::Pass;
+use crate::formats;
+use crate::models::Model;
+use crate::sae::{Latents, Sae};
+
+use super::Pair;
+
+/// Rows of text read at a time.
+const PIECE: usize = 8;
+
+/// A pair on a text, over all positions but the first of each row.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Together {
+    /// Pearson's correlation of the two activations over all tokens, 0 where a feature is not active; 0 where one never is or never changes.
+    pub correlation: f64,
+    /// Tokens on which both are active over tokens on which either is; 0 where neither ever is.
+    pub jaccard: f64,
+    /// Tokens on which the first is active.
+    pub active_a: u64,
+    /// Tokens on which the second is active.
+    pub active_b: u64,
+    /// Tokens on which both are.
+    pub both: u64,
+}
+
+/// Sums over tokens of one pair.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    active: [u64; 2],
+    both: u64,
+    sum: [f64; 2],
+    square: [f64; 2],
+    product: f64,
+}
+
+impl Sums {
+    fn figures(&self, tokens: u64) -> Together {
+        let n = tokens.max(1) as f64;
+        let spread = |i: usize| self.square[i] - self.sum[i] * self.sum[i] / n;
+        let shared = self.product - self.sum[0] * self.sum[1] / n;
+        let spreads = (spread(0) * spread(1)).max(0.0).sqrt();
+        let either = self.active[0] + self.active[1] - self.both;
+        Together {
+            correlation: if spreads > 0.0 {
+                (shared / spreads).clamp(-1.0, 1.0)
+            } else {
+                0.0
+            },
+            jaccard: self.both as f64 / either.max(1) as f64,
+            active_a: self.active[0],
+            active_b: self.active[1],
+            both: self.both,
+        }
+    }
+}
+
+/// Which pairs a feature stands in, by feature: several may have the same best.
+struct Places {
+    offsets: Vec<u32>,
+    pairs: Vec<u32>,
+}
+
+impl Places {
+    fn of(features: usize, pairs: impl Iterator<Item = usize> + Clone) -> Self {
+        let mut offsets = vec![0_u32; features + 1];
+        for feature in pairs.clone() {
+            offsets[feature + 1] += 1;
+        }
+        for i in 0..features {
+            offsets[i + 1] += offsets[i];
+        }
+        let mut next = offsets.clone();
+        let mut placed = vec![0; offsets[features] as usize];
+        for (pair, feature) in pairs.enumerate() {
+            placed[next[feature] as usize] = pair as u32;
+            next[feature] += 1;
+        }
+        Self {
+            offsets,
+            pairs: placed,
+        }
+    }
+
+    fn get(&self, feature: usize) -> &[u32] {
+        let (from, to) = (self.offsets[feature], self.offsets[feature + 1]);
+        &self.pairs[from as usize..to as usize]
+    }
+}
+
+/// Reads `rows` through `model` and both dictionaries, each at its own hook; the figures of each of `pairs`. `None` if the observer stopped it.
+pub fn together(
+    (a, b): (&Sae, &Sae),
+    pairs: &[Pair],
+    (model, rows): (&Model, &Rows),
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<Option<Vec<Together>>> {
+    for sae in [a, b] {
+        formats::check_hooks(sae, model)?;
+    }
+    let hooks = [a.reads()?, b.reads()?];
+    if rows.is_empty() || rows.context() < 2 {
+        let what = "a comparison on text needs a row of 2 tokens or more, give more text";
+        return Err(Error::setting("corpus", what));
+    }
+    let mut counting = Counting::new((a, b), pairs);
+    let all: Vec<usize> = (0..rows.len()).collect();
+    for some in all.chunks(PIECE) {
+        let x = capture::activations_at(model, rows, some, &hooks)?;
+        let [of_a, of_b] = x.as_slice() else {
+            continue; // one table for each hook
+        };
+        counting.count(&a.encode(of_a)?, &b.encode(of_b)?, rows.context());
+        let done = some.last().map_or(0, |last| last + 1);
+        let pass = Pass {
+            done,
+            rows: rows.len(),
+        };
+        if observe(pass).is_break() && done < rows.len() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(counting.figures()))
+}
+
+/// The same on activations that are already there, `[n, d]` of each dictionary's hook, all rows of which count.
+#[cfg(test)]
+pub(super) fn together_on(
+    (a, b): (&Sae, &Sae),
+    pairs: &[Pair],
+    (x_a, x_b): (&crate::dims::Matrix, &crate::dims::Matrix),
+) -> Result<Vec<Together>> {
+    let mut counting = Counting::new((a, b), pairs);
+    counting.count(&a.encode(x_a)?, &b.encode(x_b)?, usize::MAX);
+    Ok(counting.figures())
+}
+
+/// Counts pairs token by token.
+struct Counting {
+    of_a: Places,
+    of_b: Places,
+    sums: Vec<Sums>,
+    /// Activation of the first feature of each pair on the token at hand, and which token that was.
+    at: Vec<(u64, f64)>,
+    token: u64,
+}
+
+impl Counting {
+    fn new((a, b): (&Sae, &Sae), pairs: &[Pair]) -> Self {
+        Self {
+            of_a: Places::of(a.features(), pairs.iter().map(|pair| pair.a.index())),
+            of_b: Places::of(b.features(), pairs.iter().map(|pair| pair.b.index())),
+            sums: vec![Sums::default(); pairs.len()],
+            at: vec![(0, 0.0); pairs.len()],
+            token: 0,
+        }
+    }
+
+    /// Takes tokens in, but the first of every `context`; all of them where that is more than there are.
+    fn count(&mut self, a: &Latents, b: &Latents, context: usize) {
+        let whole = context > a.rows();
+        for i in (0..a.rows()).filter(|i| whole || i % context > 0) {
+            self.token += 1;
+            for (feature, act) in a.row(i) {
+                let act = f64::from(act);
+                for pair in self.of_a.get(feature.index()) {
+                    let pair = *pair as usize;
+                    self.at[pair] = (self.token, act);
+                    add(&mut self.sums[pair], 0, act);
+                }
+            }
+            for (feature, act) in b.row(i) {
+                let act = f64::from(act);
+                for pair in self.of_b.get(feature.index()) {
+                    let pair = *pair as usize;
+                    add(&mut self.sums[pair], 1, act);
+                    let (token, other) = self.at[pair];
+                    if token == self.token {
+                        self.sums[pair].both += 1;
+                        self.sums[pair].product += other * act;
+                    }
+                }
+            }
+        }
+    }
+
+    fn figures(&self) -> Vec<Together> {
+        let sums = self.sums.iter();
+        sums.map(|sums| sums.figures(self.token)).collect()
+    }
+}
+
+fn add(sums: &mut Sums, which: usize, act: f64) {
+    sums.active[which] += 1;
+    sums.sum[which] += act;
+    sums.square[which] += act * act;
+}
