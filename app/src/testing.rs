@@ -136,6 +136,7 @@ pub fn sae(features: usize) -> Sae {
         w_dec: matrix,
         b_dec: vec![0.0; 4],
         selection: Selection::TopK { k: 2 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

@@ -150,6 +150,7 @@ mod tests {
             w_dec: w,
             b_dec: vec![0.0; d],
             selection: Selection::TopK { k: 16 },
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: None,

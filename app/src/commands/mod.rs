@@ -9,6 +9,7 @@
 //! - **an entry of the palette**: a line in `shell/palette.rs`.
 
 pub mod attention;
+pub mod compare;
 pub mod dark_matter;
 pub mod dictionary;
 pub mod features;
@@ -76,6 +77,8 @@ areas! {
     Attention attention,
     /// Training runs.
     Training training,
+    /// Two dictionaries side by side.
+    Compare compare,
     /// Dark matter lab.
     DarkMatter dark_matter,
     /// Heads lab.
@@ -156,6 +159,7 @@ pub fn follow(state: &AppState, commands: &mut Commands) {
     features::follow(state, commands);
     prompt::follow(state, commands);
     training::follow(state, commands);
+    compare::follow(state, commands);
     dark_matter::follow(state, commands);
     heads::follow(state, commands);
     steering::follow(state, commands);

@@ -6,7 +6,7 @@ use umbra_core::formats::{Precision, Target};
 use umbra_core::report::Choice;
 
 use super::parts::shortened;
-use crate::commands::{Command, Commands, dictionary, library, navigation, opening};
+use crate::commands::{Command, Commands, compare, dictionary, library, navigation, opening};
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
 use crate::state::opening::Kind;
@@ -105,6 +105,7 @@ pub(crate) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String,
     let mut list: Vec<(String, Command)> = vec![
         ("Evaluate".to_owned(), Do::Evaluate(id).into()),
         ("Build index".to_owned(), Do::BuildIndex(id).into()),
+        ("Compare…".to_owned(), compare::Command::Show(id).into()),
         (
             "Export for SAELens, f32…".to_owned(),
             Do::PickExport(id, Target::SaeLens, Precision::F32).into(),

@@ -7,6 +7,7 @@
 
 pub mod attention;
 pub mod catalogue;
+pub mod compare;
 pub mod dark_matter;
 pub mod features;
 pub mod heads;
@@ -84,6 +85,8 @@ pub struct AppState {
     pub attention: attention::AttentionState,
     /// Training runs.
     pub training: training::TrainingState,
+    /// Two dictionaries side by side.
+    pub compare: compare::CompareState,
     /// Dark matter lab.
     pub dark_matter: dark_matter::DarkMatterState,
     /// Heads lab.
@@ -119,6 +122,8 @@ pub enum Event {
     Attention(attention::Event),
     /// See [`training::Event`].
     Training(training::Event),
+    /// See [`compare::Event`].
+    Compare(compare::Event),
     /// See [`dark_matter::Event`].
     DarkMatter(dark_matter::Event),
     /// See [`heads::Event`].
@@ -146,6 +151,7 @@ impl AppState {
             Event::Lens(event) => lens::apply(self, event),
             Event::Attention(event) => attention::apply(self, event),
             Event::Training(event) => training::apply(self, event),
+            Event::Compare(event) => compare::apply(self, event),
             Event::DarkMatter(event) => dark_matter::apply(self, event),
             Event::Heads(event) => heads::apply(self, event),
             Event::Steering(event) => steering::apply(self, event),

@@ -4,6 +4,7 @@
 //! A file `views/NAME.rs` with a struct that implements [`View`], a line in [`ViewId`], and its lines in `ViewId::make` and `ViewId::about`.
 //! The frame around it (title, purpose line, scrolling is the view's own) is drawn by `shell/tiles.rs`.
 
+pub mod compare;
 pub mod dark_matter;
 pub mod feature;
 pub mod features;
@@ -60,6 +61,8 @@ pub enum ViewId {
     Steering,
     /// Runs.
     Training,
+    /// Two dictionaries.
+    Compare,
     /// What happened.
     Log,
 }
@@ -77,7 +80,7 @@ pub struct About {
 
 impl ViewId {
     /// Every view.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Library,
         Self::Features,
         Self::Feature,
@@ -86,6 +89,7 @@ impl ViewId {
         Self::Heads,
         Self::Steering,
         Self::Training,
+        Self::Compare,
         Self::Log,
     ];
 
@@ -111,6 +115,7 @@ impl ViewId {
             Self::Heads => Box::<heads::HeadsView>::default(),
             Self::Steering => Box::<steering::SteeringView>::default(),
             Self::Training => Box::<training::TrainingView>::default(),
+            Self::Compare => Box::<compare::CompareView>::default(),
             Self::Log => Box::<log::LogView>::default(),
         }
     }
@@ -157,6 +162,11 @@ impl ViewId {
                 "Training",
                 icons::CHART_LINE_UP,
                 "Train a dictionary on this model's activations and watch its loss, error, sparsity and dead features.",
+            ),
+            Self::Compare => (
+                "Compare",
+                icons::COLUMNS,
+                "Two dictionaries side by side: the features that both have, by the directions they write, and those that only one has.",
             ),
             Self::Log => (
                 "Log",

@@ -93,6 +93,7 @@ pub(super) fn trainer(
         w_dec,
         b_dec: vec![0.0; d],
         selection: Selection::Relu,
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

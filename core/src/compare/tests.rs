@@ -29,6 +29,7 @@ fn sae(name: &str, w: Matrix) -> Sae {
         w_dec: w,
         b_dec: vec![0.0; d],
         selection: Selection::TopK { k: 3 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

@@ -192,6 +192,7 @@ fn random_sae(d: usize, seed: u64, hook: HookPoint) -> Sae {
         w_dec: random(4 * d, d, seed + 2),
         b_dec: random(1, d, seed + 3).into_values(),
         selection: Selection::TopK { k: 4 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

@@ -43,6 +43,7 @@ fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sae {
         w_enc,
         w_dec,
         selection: Selection::TopK { k },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

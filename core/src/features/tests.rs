@@ -58,6 +58,7 @@ fn sae(hook: &str) -> Sae {
         w_dec: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
         b_dec: random(d),
         selection: Selection::TopK { k: 6 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

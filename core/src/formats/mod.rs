@@ -206,6 +206,7 @@ pub fn check_fit(sae: &Sae, model: &Model) -> Result<()> {
 
 /// The same for a dictionary or a transcoder: both of its hooks.
 pub fn check_hooks(sae: &Sae, model: &Model) -> Result<()> {
+    sae.check_by_token()?;
     let ends = [
         (sae.reads()?, sae.width(), "reads"),
         (sae.writes()?, sae.w_dec.columns(), "writes"),

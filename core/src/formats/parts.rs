@@ -88,6 +88,7 @@ impl Parts {
             b_enc: self.b_enc,
             w_dec: self.w_dec,
             b_dec: self.b_dec,
+            predictor: None,
             apply_b_dec_to_input: self.subtracts && self.transcoder.is_none(),
             input_norm: self.input_norm,
             selection: self.selection,

@@ -27,6 +27,7 @@ fn random_sae(features: usize, width: usize, hook: HookPoint) -> Sae {
         w_dec: random(features, width, &mut rng),
         b_dec: random(1, width, &mut rng).into_values(),
         selection: Selection::TopK { k: 4 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

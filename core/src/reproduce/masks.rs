@@ -131,6 +131,7 @@ mod tests {
             w_dec: unit,
             b_dec: vec![0.0; 3],
             selection: Selection::Relu,
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: None,

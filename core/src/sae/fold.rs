@@ -82,6 +82,7 @@ impl Sae {
             .fold((f32::INFINITY, 0.0_f32), |(least, most), factor| {
                 (least.min(*factor), most.max(*factor))
             });
+        self.check_by_token()?;
         if self.selection.ranks() && most > least * (1.0 + SAME) {
             return Err(Error::Unsupported {
                 what: format!(
@@ -155,6 +156,7 @@ impl Sae {
     }
 
     fn no_norm(&self, what: &str) -> Result<()> {
+        self.check_by_token()?;
         if matches!(self.selection, Selection::MatchingPursuit(_)) {
             return Err(Error::Unsupported {
                 what: format!("folding {what} into {}, which has no encoder,", self.name),
@@ -218,6 +220,7 @@ mod tests {
             b_enc: drawn(&mut rng, 1, F).into_values(),
             w_dec: drawn(&mut rng, F, D),
             b_dec: drawn(&mut rng, 1, D).into_values(),
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             selection,

@@ -12,6 +12,7 @@ mod matryoshka;
 mod mutual_choice;
 mod nearest;
 mod parts;
+mod predictor;
 mod rank_density;
 mod relu;
 pub(crate) mod rule;
@@ -24,6 +25,7 @@ mod variant;
 mod zipf;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde_json::Value;
@@ -38,6 +40,7 @@ use crate::kernels::sparse_decode::sparse_decode;
 pub use fold::Whitening;
 pub use input_norm::InputNorm;
 pub use latents::Latents;
+pub use predictor::{CodeAttention, Linear, Predictor};
 pub use rank_density::{FittedLaw, RankDensity};
 pub use transcoder::Transcoder;
 pub use untrained::Pursuit;
@@ -290,6 +293,8 @@ pub struct Sae {
     pub w_dec: Matrix,
     /// `[d]`, likewise.
     pub b_dec: Vec<f32>,
+    /// What tells a token's codes from those before it, of a temporal dictionary; rows are then the tokens of one text.
+    pub predictor: Option<Arc<Predictor>>,
     /// Whether `b_dec` is subtracted from what is read; a transcoder's never is.
     pub apply_b_dec_to_input: bool,
     /// What is done to each token before it is read.
@@ -347,6 +352,20 @@ impl Sae {
         self.reads()
     }
 
+    /// That each token is encoded by itself; a temporal dictionary, which reads whole texts, is refused by name.
+    pub fn check_by_token(&self) -> Result<()> {
+        if self.predictor.is_none() {
+            return Ok(());
+        }
+        Err(Error::Unsupported {
+            what: format!(
+                "the temporal dictionary {}, which reads whole texts, here",
+                self.name
+            ),
+            remedy: "umbra sae encode takes it, and compare by directions alone".to_owned(),
+        })
+    }
+
     /// That it reconstructs what it reads; a transcoder is refused by name.
     pub fn check_reconstructs(&self) -> Result<()> {
         match &self.transcoder {
@@ -370,7 +389,12 @@ impl Sae {
 
     /// Latents of activations `[n, d]`.
     pub fn encode(&self, x: &Matrix) -> Result<Latents> {
-        let centred = self.centred(x)?;
+        let mut centred = self.centred(x)?;
+        if let Some(predictor) = &self.predictor {
+            centred = predictor
+                .take_apart(&centred, &self.w_enc, &self.w_dec)?
+                .new;
+        }
         self.selection.check(self.features())?;
         self.selection.encode(&centred, &self.w_enc, &self.b_enc)
     }
@@ -379,6 +403,14 @@ impl Sae {
     /// it.
     pub fn decode(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
         let mut out = sparse_decode(latents, &self.w_dec, &self.b_dec)?;
+        if let Some(predictor) = &self.predictor {
+            let centred = self.centred(x)?;
+            let known = predictor
+                .take_apart(&centred, &self.w_enc, &self.w_dec)?
+                .known;
+            let pairs = out.values_mut().iter_mut().zip(known.values());
+            pairs.for_each(|(out, known)| *out += known);
+        }
         match &self.transcoder {
             Some(transcoder) => transcoder.add_skipped(self, x, &mut out)?,
             None => self.input_norm.undo(x, &mut out),
@@ -485,6 +517,7 @@ mod tests {
             w_dec: rows,
             b_dec: vec![1.0, 2.0],
             selection: Selection::TopK { k: 2 },
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: None,

@@ -54,6 +54,7 @@ mod tests {
             w_dec: matrix,
             b_dec: vec![0.0; 2],
             selection: Selection::TopK { k: 1 },
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: None,

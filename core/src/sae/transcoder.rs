@@ -102,6 +102,7 @@ mod tests {
             w_dec: Matrix::new(2, 3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).unwrap(),
             b_dec: vec![10.0, 20.0, 30.0],
             selection: Selection::Relu,
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: Some(Transcoder {

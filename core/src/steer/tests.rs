@@ -49,6 +49,7 @@ fn random_sae(model: &Model, hook: HookPoint) -> Arc<Sae> {
         w_dec: random(64, d, 3),
         b_dec: random(1, d, 4).into_values(),
         selection: Selection::TopK { k: 4 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

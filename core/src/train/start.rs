@@ -79,6 +79,7 @@ impl Trainer {
             w_dec,
             b_dec: scaled(&statistics.centre, scale),
             selection: Selection::Relu,
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: None,
@@ -97,6 +98,7 @@ impl Trainer {
         (d, scale, variance): (usize, f32, f64),
         mut mapping: Option<Mapping>,
     ) -> Result<Self> {
+        start.check_by_token()?;
         let mut sae = start.clone();
         let transcodes = spec.variant == Variant::Transcoder;
         if transcodes != sae.transcoder.is_some() {
@@ -171,6 +173,7 @@ impl Trainer {
             w_dec: Matrix::zeros(f, width),
             b_dec: vec![0.0; width],
             selection: Selection::Relu,
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: transcodes.then(|| Transcoder {
@@ -366,6 +369,7 @@ impl Trainer {
             w_dec: dictionary.w_dec,
             b_dec: unscaled(&b_dec),
             selection: selection.scaled(1.0 / self.scale),
+            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: self.mapping.as_ref().map(|_| Transcoder {

@@ -190,7 +190,12 @@ fn table(
     for (i, pair) in found.pairs.iter().take(args.top).enumerate() {
         let mut line = format!("{:>8} {:>8} {:>8.4}", pair.a.0, pair.b.0, pair.cosine);
         if let Some(figures) = together.and_then(|all| all.get(i)) {
-            line += &format!(" {:>12.4} {:>8.4}", figures.correlation, figures.jaccard);
+            // Features that were never trained stay where one seed put them: alike and silent.
+            line += &if figures.active_a == 0 || figures.active_b == 0 {
+                format!(" {:>12} {:>8}", "silent", "")
+            } else {
+                format!(" {:>12.4} {:>8.4}", figures.correlation, figures.jaccard)
+            };
         }
         lines.push(line);
     }

@@ -25,6 +25,8 @@ const NORMS: [(&str, InputNorm); 3] = [
 /// `normalize_activations` of inputs that training multiplied alike.
 const AVERAGE: &str = "expected_average_only_in";
 const WHITENING: &str = "covariance_whitening";
+/// The same of temporal dictionaries, whose configuration holds the factor.
+const SCALAR: &str = "constant_scalar_rescale";
 
 /// The architectures that can be read; those of training checkpoints and matching pursuit are not written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(super) enum Architecture {
     /// A checkpoint of training by the budget of a batch, one threshold so far; `matryoshka_batchtopk` too.
     BatchTopK,
     MatchingPursuit,
+    /// Encodes what is new in a token.
+    Temporal(Temporal),
     /// Reads one hook and writes another.
     Transcoder {
         thresholds: bool,
@@ -48,8 +52,21 @@ pub(super) enum Architecture {
     },
 }
 
+/// What a temporal dictionary's configuration says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Temporal {
+    pub(super) heads: usize,
+    pub(super) layers: usize,
+    /// Of keys and queries, all heads together.
+    pub(super) embedding: usize,
+    /// New codes of a token at most; none: all that are positive.
+    pub(super) k: Option<usize>,
+    /// Whether the encoder is the decoder.
+    pub(super) tied: bool,
+}
+
 impl Architecture {
-    pub(super) const NAMES: [&'static str; 12] = [
+    pub(super) const NAMES: [&'static str; 13] = [
         "standard",
         "topk",
         "abstopk",
@@ -62,6 +79,7 @@ impl Architecture {
         "batchtopk",
         "matryoshka_batchtopk",
         "matching_pursuit",
+        "temporal",
     ];
 
     /// By its name and, where the name needs one, `k`.
@@ -129,6 +147,7 @@ impl Architecture {
             Self::Gated => "gated",
             Self::BatchTopK => "batchtopk",
             Self::MatchingPursuit => "matching_pursuit",
+            Self::Temporal(_) => "temporal",
             Self::Transcoder { thresholds, skip } => match (thresholds, skip) {
                 (false, false) => "transcoder",
                 (false, true) => "skip_transcoder",
@@ -146,6 +165,7 @@ impl Architecture {
             | Self::Gated
             | Self::BatchTopK
             | Self::MatchingPursuit
+            | Self::Temporal(_)
             | Self::Transcoder { .. } => None,
         }
     }
@@ -178,11 +198,13 @@ pub(super) struct Cfg {
 }
 
 /// What training did to all inputs alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scale {
     None,
     /// One factor, in `activation_scaler.json` where there is that.
     Average,
+    /// This factor.
+    Factor(f32),
     /// A mean and a matrix, in `activation_whitening.safetensors`.
     Whitening,
 }
@@ -203,7 +225,11 @@ impl Cfg {
         let (width, features) = (count("d_in")?, count("d_sae")?);
         let name = cfg.get("architecture").and_then(Value::as_str);
         let name = name.unwrap_or("standard");
-        let architecture = Architecture::named(name, || count("k"))?
+        let architecture = match name {
+            "temporal" => Some(Architecture::Temporal(temporal(&cfg, features, &wrong)?)),
+            name => Architecture::named(name, || count("k"))?,
+        };
+        let architecture = architecture
             .ok_or_else(|| refused(&format!("`architecture` {}", short(name)), path))?;
         if let Some(k) = architecture.k().filter(|k| *k > features) {
             return Err(wrong(format!("`k` is {k} but `d_sae` only {features}")));
@@ -235,6 +261,7 @@ impl Cfg {
             scale: match cfg.get("normalize_activations").and_then(Value::as_str) {
                 Some(AVERAGE) => Scale::Average,
                 Some(WHITENING) => Scale::Whitening,
+                Some(SCALAR) => Scale::Factor(factor(&cfg, &wrong)?),
                 _ => Scale::None,
             },
             // Training's default is true, that of dictionaries for use false.
@@ -247,6 +274,48 @@ impl Cfg {
             provenance,
         })
     }
+}
+
+fn factor(cfg: &Map<String, Value>, wrong: &dyn Fn(String) -> Error) -> Result<f32> {
+    let factor = cfg.get("activation_normalization_factor");
+    let factor = factor.map_or(Some(1.0), Value::as_f64).map(|f| f as f32);
+    factor
+        .filter(|factor| *factor > 0.0 && factor.is_finite())
+        .ok_or_else(|| wrong("`activation_normalization_factor` is no positive number".to_owned()))
+}
+
+fn temporal(
+    cfg: &Map<String, Value>,
+    features: usize,
+    wrong: &dyn Fn(String) -> Error,
+) -> Result<Temporal> {
+    let count = |key: &str, usual: usize| match cfg.get(key) {
+        None | Some(Value::Null) => Ok(usual),
+        Some(value) => value
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok())
+            .filter(|n| (1..=features).contains(n))
+            .ok_or_else(|| wrong(format!("`{key}` is no number from 1 to {features}"))),
+    };
+    let heads = count("n_heads", 8)?;
+    let bottleneck = count("bottleneck_factor", 64)?;
+    let topk = cfg.get("sae_diff_type").and_then(Value::as_str) != Some("relu");
+    let k = match cfg.get("kval_topk") {
+        Some(Value::Number(_)) if topk => Some(count("kval_topk", 1)?),
+        _ => None,
+    };
+    if !features.is_multiple_of(bottleneck.saturating_mul(heads)) {
+        return Err(wrong(format!(
+            "`d_sae` {features} is no multiple of `n_heads` {heads} times `bottleneck_factor` {bottleneck}"
+        )));
+    }
+    Ok(Temporal {
+        heads,
+        layers: count("n_attn_layers", 1)?,
+        embedding: features / bottleneck,
+        k,
+        tied: cfg.get("tied_weights") != Some(&Value::Bool(false)),
+    })
 }
 
 fn pursuit(cfg: &Map<String, Value>, width: usize) -> Pursuit {
@@ -343,7 +412,9 @@ fn refuse_what_cannot_be_represented(
         (
             "normalize_activations",
             "none",
-            &[NORMS[0].0, NORMS[1].0, NORMS[2].0, AVERAGE, WHITENING],
+            &[
+                NORMS[0].0, NORMS[1].0, NORMS[2].0, AVERAGE, WHITENING, SCALAR,
+            ],
         ),
         ("rescale_acts_by_decoder_norm", "false", &["false", "true"]),
         ("reshape_activations", "none", &["none", "hook_z"]),

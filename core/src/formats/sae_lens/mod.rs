@@ -5,7 +5,7 @@
 //! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the selection, `· W_dec + b_dec`.
 //! **Represented** `standard` (ReLU), `topk` (the k largest, then ReLU), `abstopk` (the k of largest magnitude, signed), `jumprelu` (positive and above
 //! `threshold [f]`), `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` (`W_dec [f, d_out]`, `W_skip [d_out, d]`; `b_dec` is
-//! never subtracted), `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) and `matching_pursuit` (`W_dec` and `b_dec` alone), with
+//! never subtracted), `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) and `matching_pursuit` (`W_dec` and `b_dec` alone), `temporal` (`attn_layers.N.*`, read and not written), with
 //! inputs as they are or brought to norm token by token (`layer_norm`, `constant_norm_rescale`); checkpoints of training (`batchtopk`, `matryoshka_batchtopk`,
 //! `log_threshold`); the flat files from before version 6 too. Ranking by decoder norm
 //! (`rescale_acts_by_decoder_norm`) into encoder and decoder, and what training multiplied all inputs by (`activation_scaler.json`,
@@ -51,7 +51,11 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
             w_skip: weights.w_skip,
         }),
     };
-    if pursues && !cfg.apply_b_dec_to_input {
+    let tied = match cfg.architecture {
+        Architecture::Temporal(temporal) => temporal.tied,
+        architecture => architecture == Architecture::MatchingPursuit,
+    };
+    if tied && !cfg.apply_b_dec_to_input {
         // Its decoder adds b_dec only where its encoder subtracted it.
         parts.b_dec.fill(0.0);
         parts.subtracts = true;
@@ -64,12 +68,16 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         parts.fold_decoder_norms();
         notes.add("It ranks pre-activations times the length of the decoder's row: that length is folded into the encoder, codes stay SAELens's");
     }
+    if weights.predictor.is_some() {
+        notes.add("It encodes what is new in each token of a text, rows of activations are taken for one text's tokens in order");
+    }
     kwargs::noted(&cfg.provenance, &mut notes);
     let mut sae = parts.built(
         super::folder_name(folder),
         cfg.provenance.clone(),
         &mut notes,
     )?;
+    sae.predictor = weights.predictor;
     if cfg.scale == Scale::Whitening {
         sae.fold_whitening(&scale::whitening(folder)?)?;
         notes.add("Its inputs were whitened in training, which is folded into the weights");
@@ -88,6 +96,7 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
         dims.bind("w_skip", w_skip, "o d")?;
     }
     sae.selection.check(sae.features())?;
+    sae.check_by_token()?;
     let architecture = Architecture::of(sae)?;
     let cfg = cfg::text(sae, architecture);
     let weights = weights::bytes(sae, architecture, precision)?;

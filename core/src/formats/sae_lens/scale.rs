@@ -16,6 +16,12 @@ const WHITENING: &str = "activation_whitening.safetensors";
 
 /// The factor that inputs were multiplied by, if the folder tells one.
 pub(super) fn of(folder: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Option<f32>> {
+    if let Scale::Factor(factor) = cfg.scale {
+        notes.add(format!(
+            "It takes inputs times {factor}, which is folded into its weights"
+        ));
+        return Ok(Some(factor));
+    }
     if cfg.scale != Scale::Average {
         return Ok(None);
     }

@@ -108,6 +108,7 @@ fn example(hook: &str) -> Sae {
         w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
         b_dec: weights(4, 0.2),
         selection: Selection::TopK { k: 2 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

@@ -1,13 +1,14 @@
 //! `sae_weights.safetensors`: four tensors and those of the architecture, checked against `cfg.json` and for NaN.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use super::cfg::{Architecture, Cfg};
+use super::cfg::{Architecture, Cfg, Temporal};
 use crate::dims::Matrix;
 use crate::error::{Notes, Result};
 use crate::formats::Precision;
 use crate::formats::weights::{Tensors, WeightFile};
-use crate::sae::{Sae, Selection};
+use crate::sae::{CodeAttention, Linear, Predictor, Sae, Selection};
 use crate::tensor_file::safe::{self, Tensor};
 
 /// What all but a few have, and no more.
@@ -28,6 +29,7 @@ fn names(architecture: Architecture) -> &'static [&'static str] {
         | Architecture::TopK { .. }
         | Architecture::AbsTopK { .. }
         | Architecture::BatchTopK
+        | Architecture::Temporal(_)
         | Architecture::MatchingPursuit => PLAIN,
     }
 }
@@ -46,6 +48,8 @@ pub(super) struct Weights {
     /// `[d_out, d]`, where there is one.
     pub(super) w_skip: Option<Matrix>,
     pub(super) selection: Selection,
+    /// Of a temporal dictionary.
+    pub(super) predictor: Option<Arc<Predictor>>,
 }
 
 pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights> {
@@ -54,14 +58,23 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
     let (d, f, o) = (cfg.width, cfg.features, cfg.width_out);
     let names = names(cfg.architecture);
     let w_dec = tensors.matrix("W_dec", [f, o])?;
-    let pursues = cfg.architecture == Architecture::MatchingPursuit;
-    let (w_enc, b_enc) = if pursues {
-        (w_dec.clone(), vec![0.0; f])
-    } else {
-        (
+    let (w_enc, b_enc) = match cfg.architecture {
+        Architecture::MatchingPursuit => (w_dec.clone(), vec![0.0; f]),
+        Architecture::Temporal(temporal) => {
+            let mut w_enc = if temporal.tied {
+                w_dec.clone()
+            } else {
+                tensors.transposed("W_enc", [d, f])?
+            };
+            // λ, by which every reading of the encoder is multiplied.
+            let lambda = 1.0 / (4 * d) as f32;
+            w_enc.values_mut().iter_mut().for_each(|w| *w *= lambda);
+            (w_enc, vec![0.0; f])
+        }
+        _ => (
             tensors.transposed("W_enc", [d, f])?,
             tensors.vector(names[1], f)?,
-        )
+        ),
     };
     let b_dec = tensors.vector("b_dec", o)?;
     let w_skip = if names.contains(&"W_skip") {
@@ -83,6 +96,8 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
             thresholds: vec![tensors.scalar("topk_threshold")? as f32; f],
         },
         Architecture::MatchingPursuit => Selection::MatchingPursuit(cfg.pursuit),
+        Architecture::Temporal(Temporal { k: Some(k), .. }) => Selection::TopK { k },
+        Architecture::Temporal(_) => Selection::Relu,
         Architecture::Gated => Selection::Gated {
             b_mag: tensors.vector("b_mag", f)?,
             r_mag: tensors.vector("r_mag", f)?,
@@ -94,6 +109,10 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
             return Err(super::refused("a `scaling_factor` other than 1", path));
         }
     }
+    let predictor = match cfg.architecture {
+        Architecture::Temporal(temporal) => Some(Arc::new(predictor(&tensors, temporal, f)?)),
+        _ => None,
+    };
     tensors.note_unused(&[], notes);
     Ok(Weights {
         w_enc,
@@ -102,6 +121,29 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
         b_dec,
         w_skip,
         selection,
+        predictor,
+    })
+}
+
+fn predictor(tensors: &Tensors<'_>, temporal: Temporal, f: usize) -> Result<Predictor> {
+    let linear = |layer: usize, name: &str, out: usize| -> Result<Linear> {
+        let of = |part: &str| format!("attn_layers.{layer}.{name}.{part}");
+        Ok(Linear {
+            weight: tensors.matrix(&of("weight"), [out, f])?,
+            bias: tensors.vector(&of("bias"), out)?,
+        })
+    };
+    let layers = (0..temporal.layers).map(|layer| {
+        Ok(CodeAttention {
+            key: linear(layer, "k_ctx", temporal.embedding)?,
+            query: linear(layer, "q_target", temporal.embedding)?,
+            value: linear(layer, "v_ctx", f)?,
+            output: linear(layer, "c_proj", f)?,
+        })
+    });
+    Ok(Predictor {
+        heads: temporal.heads,
+        layers: layers.collect::<Result<_>>()?,
     })
 }
 

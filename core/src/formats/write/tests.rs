@@ -23,6 +23,7 @@ fn sae(selection: Selection) -> Sae {
         b_enc: drawn(1, F, 1.3).into_values(),
         w_dec: drawn(F, D, 1.9),
         b_dec: drawn(1, D, 2.3).into_values(),
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         selection,

@@ -108,6 +108,7 @@ fn what_is_left_out_is_filled_in() {
         w_dec: rows,
         b_dec: vec![0.0; 256],
         selection: Selection::TopK { k: 1 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

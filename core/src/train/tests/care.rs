@@ -49,6 +49,7 @@ fn given(selection: Selection, length: f32, growing: f32) -> Sae {
         w_dec,
         b_dec: vec![6.0; D],
         selection,
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

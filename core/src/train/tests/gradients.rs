@@ -45,6 +45,7 @@ fn dictionary() -> Sae {
         w_dec: directions(&spec(), D),
         b_dec: uneven(&mut rng, 1, D).into_values(),
         selection: Selection::TopK { k: 4 },
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

@@ -73,6 +73,7 @@ pub(super) fn drawn(rng: &mut ChaCha8Rng, spec: &Spec, [read, written]: [usize; 
         w_dec,
         b_dec: uneven(rng, 1, written).into_values(),
         selection: Selection::Relu,
+        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         transcoder: None,

@@ -1,0 +1,102 @@
+//! Comparing two dictionaries.
+
+use std::sync::Arc;
+
+use umbra_core::compare;
+
+use super::{Commands, Context, navigation};
+use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::state::compare::{Compared, Event as Area, Two};
+use crate::state::{AppState, Event, Load};
+use crate::views::ViewId;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Show this dictionary beside another.
+    Show(DictionaryId),
+    /// These two are to be compared.
+    Choose(Two),
+    /// Compare them.
+    Compare(Two),
+}
+
+impl Command {
+    /// Carries it out.
+    pub(super) fn run(self, context: &mut Context<'_>) {
+        match self {
+            Self::Show(id) => show(context, id),
+            Self::Choose(two) => context.apply(Event::Compare(Area::Chosen(two))),
+            Self::Compare(two) => compare(context, two),
+        }
+    }
+}
+
+/// What the state calls for: the comparison of the two that were chosen, once both are loaded.
+pub(super) fn follow(state: &AppState, commands: &mut Commands) {
+    let area = &state.compare;
+    let Some(two) = area.chosen.filter(|two| area.of != Some(*two)) else {
+        return;
+    };
+    let is_loaded = |id| {
+        let load = state.catalogue.get(id).map(|dictionary| &dictionary.load);
+        load.is_some_and(|load| load.ready().is_some())
+    };
+    if is_loaded(two.0) && is_loaded(two.1) {
+        commands.send(Command::Compare(two));
+    }
+}
+
+/// Beside the first other dictionary of its width; one of its hook before others.
+fn show(context: &mut Context<'_>, id: DictionaryId) {
+    let catalogue = &context.state.catalogue;
+    let width = |dictionary: &Dictionary| {
+        let loaded = dictionary.load.ready()?;
+        Some(loaded.sae.w_dec.columns())
+    };
+    if let Some(own) = catalogue.get(id) {
+        let others = catalogue.dictionaries.iter();
+        let fits = |other: &&Dictionary| other.id != id && width(other) == width(own);
+        let others: Vec<&Dictionary> = others.filter(fits).collect();
+        let same = others.iter().find(|other| other.hook() == own.hook());
+        if let Some(other) = same.or(others.first()) {
+            let two = (id, other.id);
+            context.apply(Event::Compare(Area::Chosen(two)));
+        } else {
+            return context.fail(format!(
+                "There is no other dictionary to compare {} with: open or train one of its width",
+                own.name
+            ));
+        }
+    }
+    let go = navigation::Command::Go(ViewId::Compare);
+    context.commands.send(go);
+}
+
+fn compare(context: &mut Context<'_>, two: Two) {
+    let of = |id| {
+        let dictionary = context.state.catalogue.get(id)?;
+        Some((
+            dictionary.name.clone(),
+            Arc::clone(&dictionary.load.ready()?.sae),
+        ))
+    };
+    let (Some((name_a, a)), Some((name_b, b))) = (of(two.0), of(two.1)) else {
+        return;
+    };
+    let event = move |load| Event::Compare(Area::Compared(two, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_or(
+        format!("Compare {name_a} and {name_b}"),
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let mut observe = |share: f64| worker.progress((share * 100.0) as u64, 100, "percent");
+            let found = compare::compare(&a, &b, &mut observe)?;
+            let load = found.map_or(Load::Absent, |found| {
+                Load::Ready(Arc::new(Compared::of(found)))
+            });
+            worker.send(event(load));
+            Ok(())
+        },
+    );
+}

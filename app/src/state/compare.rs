@@ -1,0 +1,105 @@
+//! Two dictionaries side by side: which, and what they have in common.
+
+use std::sync::Arc;
+
+use umbra_core::compare::{Comparison, Pair};
+
+use super::catalogue::DictionaryId;
+use super::{AppState, Load};
+
+/// Bins of the histograms of best cosines, from 0 to 1.
+const BINS: usize = 40;
+
+/// The two that are compared.
+pub type Two = (DictionaryId, DictionaryId);
+
+/// What two dictionaries have in common, made ready to be drawn.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    /// Pairs and bests.
+    pub found: Comparison,
+    /// Edges of the bins.
+    pub edges: Vec<f64>,
+    /// Features of either by the cosine of their best; those below 0 in the first bin.
+    pub counts: [Vec<u64>; 2],
+}
+
+impl Compared {
+    /// With the histograms of `found`.
+    pub fn of(found: Comparison) -> Self {
+        let count = |best: &[Pair]| {
+            let mut counts = vec![0; BINS];
+            for pair in best {
+                let bin = (f64::from(pair.cosine) * BINS as f64) as usize;
+                counts[bin.min(BINS - 1)] += 1;
+            }
+            counts
+        };
+        Self {
+            counts: [count(&found.best_of_a), count(&found.best_of_b)],
+            edges: (0..=BINS).map(|i| i as f64 / BINS as f64).collect(),
+            found,
+        }
+    }
+}
+
+/// The comparison on screen.
+#[derive(Debug, Default)]
+pub struct CompareState {
+    /// The two that were chosen.
+    pub chosen: Option<Two>,
+    /// The two that were asked for last.
+    pub of: Option<Two>,
+    /// What came of it.
+    pub compared: Load<Arc<Compared>>,
+}
+
+/// What can change here.
+#[derive(Debug)]
+pub enum Event {
+    /// Two were chosen.
+    Chosen(Two),
+    /// They are being compared, were or could not be.
+    Compared(Two, Load<Arc<Compared>>),
+}
+
+/// Carries out an event.
+pub(super) fn apply(state: &mut AppState, event: Event) {
+    let compare = &mut state.compare;
+    match event {
+        Event::Chosen(two) => compare.chosen = Some(two),
+        Event::Compared(two, load) => {
+            if load.is_loading() {
+                compare.of = Some(two);
+            }
+            if compare.of == Some(two) {
+                compare.compared = load;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use umbra_core::ids::FeatureId;
+
+    use super::*;
+
+    #[test]
+    fn bests_are_counted_by_their_cosine() {
+        let pair = |cosine: f32| Pair {
+            a: FeatureId(0),
+            b: FeatureId(0),
+            cosine,
+        };
+        let found = Comparison {
+            best_of_a: vec![pair(-0.2), pair(0.01), pair(1.0)],
+            best_of_b: vec![pair(0.5)],
+            pairs: vec![],
+        };
+        let compared = Compared::of(found);
+        let [a, b] = &compared.counts;
+        assert_eq!((a[0], a[BINS - 1], b[BINS / 2]), (2, 1, 1));
+        assert_eq!(compared.edges.len(), BINS + 1);
+    }
+}

@@ -1,0 +1,328 @@
+//! Which features do two dictionaries share, and which has only one?
+
+use egui::{Align, ComboBox, DragValue, Label, Layout, Sense, Ui, vec2};
+use egui_extras::{Column, TableBuilder};
+use umbra_core::compare::{Pair, SHARED};
+use umbra_core::ids::FeatureId;
+
+use super::{View, ViewId};
+use crate::commands::{Commands, compare::Command, navigation};
+use crate::memo::Memo;
+use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::state::compare::{Compared, Two};
+use crate::state::{AppState, Load};
+use crate::theme::{Theme, caption, icons, mono, space};
+use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::number;
+
+/// Height of the histograms.
+const HISTOGRAM: f32 = 120.0;
+
+const COSINE: &str =
+    "Of the two features' decoder rows, with its sign: 1 where they write the same direction";
+
+/// Which list is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum List {
+    #[default]
+    Pairs,
+    OfA,
+    OfB,
+}
+
+/// Which features do two dictionaries share, and which has only one?
+#[derive(Debug)]
+pub struct CompareView {
+    least: f32,
+    list: List,
+    rows: Memo<(Two, u32, u8), Vec<Pair>>,
+}
+
+impl Default for CompareView {
+    fn default() -> Self {
+        Self {
+            least: SHARED,
+            list: List::default(),
+            rows: Memo::default(),
+        }
+    }
+}
+
+impl View for CompareView {
+    fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+        let chosen = state.compare.chosen;
+        let of = |id| state.catalogue.get(id);
+        let Some((a, b)) = chosen.and_then(|(a, b)| Some((of(a)?, of(b)?))) else {
+            let sentence = "Here two dictionaries stand side by side: which features both have, which only one. Choose Compare in a dictionary's menu.";
+            if empty_state(ui, icons::COLUMNS, sentence, Some("Go to Library")) {
+                commands.send(navigation::Command::Go(ViewId::Library));
+            }
+            return;
+        };
+        self.choice_ui(ui, state, (a, b), commands);
+        ui.add_space(space::CONTROL);
+        match &state.compare.compared {
+            Load::Ready(compared) if state.compare.of == chosen => {
+                self.compared_ui(ui, (a, b), compared, commands);
+            }
+            Load::Failed(why) if state.compare.of == chosen => {
+                failure_state(ui, "They cannot be compared", why, None);
+            }
+            _ => {
+                let secondary = Theme::of(ui).ink.secondary;
+                ui.label(caption("Comparing…").color(secondary));
+            }
+        }
+    }
+}
+
+impl CompareView {
+    fn choice_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        (a, b): (&Dictionary, &Dictionary),
+        commands: &mut Commands,
+    ) {
+        ui.horizontal_wrapped(|ui| {
+            ui.spacing_mut().item_spacing.x = space::CONTROL;
+            if let Some(other) = dictionary_ui(ui, state, "A", a) {
+                commands.send(Command::Choose((other, b.id)));
+            }
+            if let Some(other) = dictionary_ui(ui, state, "B", b) {
+                commands.send(Command::Choose((a.id, other)));
+            }
+            let help = "Matched features whose cosine is at least this are shared; a feature whose best cosine is below is unique";
+            let label = ui.label("Shared from cosine").on_hover_text(help);
+            let drag = DragValue::new(&mut self.least)
+                .range(0.0..=1.0)
+                .speed(0.005)
+                .fixed_decimals(2);
+            ui.add(drag).labelled_by(label.id).on_hover_text(help);
+        });
+        if a.hook() != b.hook() {
+            let words =
+                "They are of two hooks: cosines mean something where both write the same space";
+            let warning = Theme::of(ui).warning;
+            ui.add(
+                Label::new(caption(format!("{}  {words}", icons::WARNING)).color(warning)).wrap(),
+            );
+        }
+    }
+
+    fn compared_ui(
+        &mut self,
+        ui: &mut Ui,
+        (a, b): (&Dictionary, &Dictionary),
+        compared: &Compared,
+        commands: &mut Commands,
+    ) {
+        let width = (ui.available_width() - space::GROUP) / 2.0;
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::GROUP;
+            for (counts, of, other) in [(&compared.counts[0], a, b), (&compared.counts[1], b, a)] {
+                ui.allocate_ui(vec2(width, HISTOGRAM + 20.0), |ui| {
+                    ui.set_width(width);
+                    ui.vertical(|ui| {
+                        let words = format!(
+                            "Features of {} by their best cosine in {}",
+                            of.name, other.name
+                        );
+                        ui.label(caption(&words).color(Theme::of(ui).ink.secondary))
+                            .on_hover_text(COSINE);
+                        HistogramPlot::new(&words, &compared.edges, counts)
+                            .mark(Some(f64::from(self.least)))
+                            .size(vec2(width, HISTOGRAM))
+                            .show(ui);
+                    });
+                });
+            }
+        });
+        ui.add_space(space::CONTROL);
+        let found = &compared.found;
+        let lists = [
+            (
+                List::Pairs,
+                format!(
+                    "{} of {} pairs shared",
+                    number::count(found.shared(self.least).len() as u64),
+                    number::count(found.pairs.len() as u64)
+                ),
+            ),
+            (List::OfA, own(&found.best_of_a, self.least, &a.name)),
+            (List::OfB, own(&found.best_of_b, self.least, &b.name)),
+        ];
+        ui.horizontal_wrapped(|ui| {
+            for (list, words) in lists {
+                if ui.selectable_label(self.list == list, words).clicked() {
+                    self.list = list;
+                }
+            }
+        });
+        let (list, least) = (self.list, self.least);
+        let key = ((a.id, b.id), least.to_bits(), list as u8);
+        let rows = self.rows.get(key, |_| match list {
+            List::Pairs => found.pairs.clone(),
+            List::OfA => found.unique_to_a(least),
+            List::OfB => found.unique_to_b(least),
+        });
+        table_ui(ui, (a, b), rows, (list, least), commands);
+    }
+}
+
+fn own(best: &[Pair], least: f32, name: &str) -> String {
+    let own = best.iter().filter(|pair| pair.cosine < least).count();
+    format!("{} unique to {name}", number::count(own as u64))
+}
+
+/// Chooses one of the two.
+fn dictionary_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    name: &str,
+    chosen: &Dictionary,
+) -> Option<DictionaryId> {
+    let mut other = None;
+    let label = ui.label(name);
+    ComboBox::from_id_salt(("compare", name))
+        .selected_text(&chosen.name)
+        .width(160.0)
+        .show_ui(ui, |ui| {
+            for dictionary in &state.catalogue.dictionaries {
+                let is_it = dictionary.id == chosen.id;
+                if ui.selectable_label(is_it, &dictionary.name).clicked() {
+                    other = Some(dictionary.id);
+                }
+            }
+        })
+        .response
+        .labelled_by(label.id);
+    other
+}
+
+/// The list: a click on a feature opens its page.
+fn table_ui(
+    ui: &mut Ui,
+    (a, b): (&Dictionary, &Dictionary),
+    rows: &[Pair],
+    (list, least): (List, f32),
+    commands: &mut Commands,
+) {
+    let theme = Theme::of(ui);
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing = vec2(space::PANEL, 0.0);
+        TableBuilder::new(ui)
+            .id_salt("pairs")
+            .striped(false)
+            .cell_layout(Layout::left_to_right(Align::Center))
+            .auto_shrink([false, false])
+            .columns(Column::exact(120.0), 2)
+            .column(Column::exact(72.0))
+            .column(Column::remainder())
+            .header(space::CONTROL_ROW, |mut header| {
+                for title in [a.name.as_str(), b.name.as_str(), "Cosine", ""] {
+                    header.col(|ui| {
+                        ui.add(Label::new(caption(title).color(theme.ink.secondary)).truncate());
+                    });
+                }
+            })
+            .body(|body| {
+                body.rows(space::TABLE_ROW, rows.len(), |mut row| {
+                    let pair = rows[row.index()];
+                    row.col(|ui| feature_ui(ui, a, pair.a, commands));
+                    row.col(|ui| feature_ui(ui, b, pair.b, commands));
+                    row.col(|ui| {
+                        ui.label(mono(number::number(f64::from(pair.cosine))));
+                    });
+                    row.col(|ui| {
+                        let words = match list {
+                            List::Pairs if pair.cosine >= least => "shared",
+                            List::Pairs => "",
+                            List::OfA | List::OfB => "its best",
+                        };
+                        ui.label(caption(words).color(theme.ink.secondary));
+                    });
+                });
+            });
+    });
+}
+
+fn feature_ui(ui: &mut Ui, of: &Dictionary, feature: FeatureId, commands: &mut Commands) {
+    let label = Label::new(mono(format!("#{feature}"))).sense(Sense::click());
+    let words = format!("Feature {feature} of {}", of.name);
+    let response = ui
+        .add(label)
+        .on_hover_cursor(egui::CursorIcon::PointingHand);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Link, true, &words));
+    if response.on_hover_text("Opens its page").clicked() {
+        commands.send(navigation::Command::SelectDictionary(of.id));
+        let beside = false;
+        commands.send(navigation::Command::Feature { feature, beside });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::state::catalogue::{self, LoadedSae};
+    use crate::state::{Event, compare};
+    use crate::testing::{self, Desk};
+
+    /// The typical state with the same dictionary again under another name.
+    fn two() -> AppState {
+        let mut state = testing::typical();
+        let added = catalogue::Event::Added("z1".into(), None);
+        state.apply(Event::Catalogue(added));
+        let loaded = LoadedSae {
+            sae: Arc::new(testing::sae(32)),
+            notes: umbra_core::error::Notes::default(),
+            size_bytes: 1,
+        };
+        let loaded = catalogue::Event::Sae(DictionaryId(1), Load::Ready(loaded));
+        state.apply(Event::Catalogue(loaded));
+        state
+    }
+
+    #[test]
+    fn two_dictionaries_are_compared_and_a_feature_opens() {
+        let mut desk = Desk::new(two());
+        desk.run(Command::Show(DictionaryId(0)));
+        let of = Some((DictionaryId(0), DictionaryId(1)));
+        assert_eq!(desk.state.compare.of, of);
+        let mut harness = testing::harness(ViewId::Compare, std::mem::take(&mut desk.state));
+        harness.get_by_label_contains("32 pairs shared");
+        harness.get_by_label("0 unique to z1");
+        harness.get_by_label("Feature 0 of z1").click();
+        harness.run();
+        let sent = harness.state_mut().commands.take();
+        let select = navigation::Command::SelectDictionary(DictionaryId(1));
+        assert!(sent.contains(&select.into()), "{sent:?}");
+    }
+
+    #[test]
+    fn without_another_dictionary_it_says_what_to_do_and_failures_are_told() {
+        let mut desk = Desk::new(testing::typical());
+        desk.run(Command::Show(DictionaryId(0)));
+        assert!(
+            desk.notices()
+                .iter()
+                .any(|said| said.contains("no other dictionary"))
+        );
+        let mut state = two();
+        let of = (DictionaryId(1), DictionaryId(0));
+        for event in [
+            compare::Event::Chosen(of),
+            compare::Event::Compared(of, Load::Loading),
+            compare::Event::Compared(of, Load::Failed("4 wide and 8 wide".to_owned())),
+        ] {
+            state.apply(Event::Compare(event));
+        }
+        let harness = testing::harness(ViewId::Compare, state);
+        harness.get_by_label_contains("4 wide and 8 wide");
+    }
+}

@@ -1,0 +1,168 @@
+//! What a temporal dictionary knows of a token from those before it; only what is new in the token is encoded.
+//!
+//! | | |
+//! |---|---|
+//! | paper | Lubana et al. 2025, "Priors in Time" (arXiv 2511.01836) |
+//! | forward pass | SAELens 6.54.12 `saes/temporal_sae.py`, `encode_with_predictions` |
+//!
+//! Layer by layer, with `r` what is left of the token and `E`, `D` encoder and decoder: `z = ReLU(r · Eᵀ)`, shifted by one token it is the context;
+//! `p = ReLU(attention(context, z))`; the part of `r` along `p · D` is predicted and taken from `r`. Rows are the tokens of one text, in order.
+
+use rayon::prelude::*;
+
+use crate::dims::{Dims, Matrix};
+use crate::error::Result;
+use crate::kernels::linear::rows_times;
+
+/// What is added to a length that is divided by.
+const EPSILON: f32 = 1e-6;
+
+/// A linear layer, `x · weightᵀ + bias`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linear {
+    /// `[out, in]`.
+    pub weight: Matrix,
+    /// `[out]`.
+    pub bias: Vec<f32>,
+}
+
+impl Linear {
+    fn apply(&self, x: &Matrix) -> Matrix {
+        let mut out = rows_times(x, &self.weight);
+        for row in out.values_mut().chunks_exact_mut(self.bias.len().max(1)) {
+            row.iter_mut().zip(&self.bias).for_each(|(y, b)| *y += b);
+        }
+        out
+    }
+}
+
+/// One layer of attention over codes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CodeAttention {
+    /// Of the context, `[e, f]`.
+    pub key: Linear,
+    /// Of the token's own code, `[e, f]`.
+    pub query: Linear,
+    /// Of the context, `[f, f]`.
+    pub value: Linear,
+    /// Of what heads bring together, `[f, f]`.
+    pub output: Linear,
+}
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Predictor {
+    /// Heads of each layer.
+    pub heads: usize,
+    /// Layers, first to last.
+    pub layers: Vec<CodeAttention>,
+}
+
+/// A text's tokens apart: what is predicted, and what is left.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Predicted {
+    /// `[t, d]`.
+    pub(super) known: Matrix,
+    /// `[t, d]`.
+    pub(super) new: Matrix,
+}
+
+impl Predictor {
+    /// Takes `centred [t, d]`, one text, apart; the encoder's rows are scaled as the dictionary uses them.
+    pub(super) fn take_apart(
+        &self,
+        centred: &Matrix,
+        w_enc: &Matrix,
+        w_dec: &Matrix,
+    ) -> Result<Predicted> {
+        Dims::of("temporal codes")
+            .bind("w_enc", w_enc, "f d")?
+            .bind("w_dec", w_dec, "f d")?
+            .bind("x", centred, "t d")?;
+        let back = transposed(w_dec);
+        let mut new = centred.clone();
+        let mut known = Matrix::zeros(centred.rows(), centred.columns());
+        for layer in &self.layers {
+            let code = positive(rows_times(&new, w_enc));
+            let context = shifted(&code);
+            let predicted = positive(layer.attend(&context, &code, self.heads));
+            let direction = rows_times(&predicted, &back);
+            for i in 0..new.rows() {
+                let along = direction.row(i);
+                let length = dot(along, along).sqrt() + EPSILON;
+                let share = dot(along, new.row(i)) / (length * length);
+                let moved = new.row_mut(i).iter_mut().zip(known.row_mut(i)).zip(along);
+                for ((new, known), along) in moved {
+                    *new -= share * along;
+                    *known += share * along;
+                }
+            }
+        }
+        Ok(Predicted { known, new })
+    }
+}
+
+impl CodeAttention {
+    /// Softmax attention, each token looking at the contexts up to its own.
+    fn attend(&self, context: &Matrix, own: &Matrix, heads: usize) -> Matrix {
+        let (key, value) = (self.key.apply(context), self.value.apply(context));
+        let query = self.query.apply(own);
+        let (e, f) = (key.columns() / heads, value.columns() / heads);
+        let scale = 1.0 / (e as f32).sqrt();
+        let mut mixed = Matrix::zeros(own.rows(), value.columns());
+        let columns = value.columns().max(1);
+        (mixed.values_mut().par_chunks_exact_mut(columns))
+            .enumerate()
+            .for_each(|(t, out)| {
+                for head in 0..heads {
+                    let part = |row: &Matrix, i: usize, width: usize| -> std::ops::Range<usize> {
+                        let start = i * row.columns() + head * width;
+                        start..start + width
+                    };
+                    let asked = &query.values()[part(&query, t, e)];
+                    let scores: Vec<f32> = (0..=t)
+                        .map(|s| scale * dot(asked, &key.values()[part(&key, s, e)]))
+                        .collect();
+                    let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+                    let weights: Vec<f32> = scores.iter().map(|s| (s - most).exp()).collect();
+                    let sum: f32 = weights.iter().sum();
+                    let out = &mut out[head * f..(head + 1) * f];
+                    for (s, weight) in weights.iter().enumerate() {
+                        let read = &value.values()[part(&value, s, f)];
+                        for (out, value) in out.iter_mut().zip(read) {
+                            *out += weight / sum * value;
+                        }
+                    }
+                }
+            });
+        self.output.apply(&mixed)
+    }
+}
+
+fn positive(mut x: Matrix) -> Matrix {
+    x.values_mut().iter_mut().for_each(|x| *x = x.max(0.0));
+    x
+}
+
+/// Each row's predecessor, zeros before the first.
+fn shifted(x: &Matrix) -> Matrix {
+    let mut all = Matrix::zeros(x.rows(), x.columns());
+    for i in 1..x.rows() {
+        all.row_mut(i).copy_from_slice(x.row(i - 1));
+    }
+    all
+}
+
+fn transposed(x: &Matrix) -> Matrix {
+    let mut out = Matrix::zeros(x.columns(), x.rows());
+    for (i, row) in x.iter_rows().enumerate() {
+        for (j, value) in row.iter().enumerate() {
+            out.row_mut(j)[i] = *value;
+        }
+    }
+    out
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
+}
