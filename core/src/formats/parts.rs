@@ -1,6 +1,6 @@
 //! What every reader gathers, in our orientation, and the exact rewritings that make a dictionary of another library one of ours.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::Format;
 use crate::dims::Matrix;
@@ -114,7 +114,11 @@ pub(super) fn provenance(
     if hook.is_none() {
         notes.add("Neither the file nor its path say which hook it reads, name one by --hook");
     }
-    let source = json!({"format": format.name(), "config": cfg});
+    let source = [
+        ("format".to_owned(), format.name().into()),
+        ("config".to_owned(), Value::Object(cfg)),
+    ];
+    let source = Value::Object(source.into_iter().collect());
     Provenance {
         hook,
         model: model.unwrap_or_default().to_owned(),

@@ -66,7 +66,7 @@ impl WeightFile {
             && Archive::read(bytes)
                 .map_err(wrong("archive"))?
                 .names()
-                .any(|name| name.ends_with(".npy"));
+                .any(npz::is_array);
         if is_npz || named("npz") {
             tensors.arrays = npz::read(bytes).map_err(wrong("npz archive"))?;
         } else {

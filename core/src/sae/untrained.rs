@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use super::Latents;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::ids::FeatureId;
 use crate::kernels::encode::{Bar, encode_above, encode_topk};
 
 /// Rows of which everything above a bar is held at once.
@@ -45,27 +46,33 @@ pub(super) fn group_max(
         let all = encode_above(rows, w_enc, b_enc, Bar::All(0.0))?;
         let mut kept = Latents::with_capacity(all.rows(), k);
         for row in 0..all.rows() {
-            let (mut features, mut acts): (Vec<u32>, Vec<f32>) = (Vec::new(), Vec::new());
-            for entry in all.range(row) {
-                let (feature, act) = (all.features[entry], all.acts[entry]);
-                match (features.last_mut(), acts.last_mut()) {
-                    (Some(last), Some(most))
-                        if *last as usize / group == feature as usize / group =>
-                    {
-                        if act > *most {
-                            (*last, *most) = (feature, act);
-                        }
-                    }
-                    _ => {
-                        features.push(feature);
-                        acts.push(act);
-                    }
-                }
-            }
+            let (features, acts) = best_of_groups(all.row(row), group);
             kept.push_row(&features, &acts);
         }
         Ok(kept)
     })
+}
+
+/// Of each group the entry of largest activation, the first among equals; entries ascend by feature.
+fn best_of_groups(
+    entries: impl Iterator<Item = (FeatureId, f32)>,
+    group: usize,
+) -> (Vec<u32>, Vec<f32>) {
+    let (mut features, mut acts): (Vec<u32>, Vec<f32>) = (Vec::new(), Vec::new());
+    for (feature, act) in entries {
+        let same = |last: &u32| *last as usize / group == feature.index() / group;
+        match (features.last_mut(), acts.last_mut()) {
+            (Some(last), Some(most)) if same(last) && act > *most => {
+                (*last, *most) = (feature.0, act);
+            }
+            (Some(last), Some(_)) if same(last) => {}
+            _ => {
+                features.push(feature.0);
+                acts.push(act);
+            }
+        }
+    }
+    (features, acts)
 }
 
 /// The `k` largest pre-activations of each token whatever their sign; of equal ones those of the lower features (circuit-tracer's TopK). Zeros are left out.

@@ -10,6 +10,14 @@ use super::zip::Archive;
 /// Bytes of a header at most; NumPy itself refuses longer ones.
 const LONGEST: usize = 10_000;
 
+/// The end of an array's name, which NumPy compares letter by letter.
+const END: &str = ".npy";
+
+/// Whether an entry of that name is an array.
+pub(crate) fn is_array(name: &str) -> bool {
+    name.strip_suffix(END).is_some()
+}
+
 /// The arrays of a whole file by name, without `.npy`; a phrase that says what is wrong with it otherwise.
 pub(crate) fn read(file: &[u8]) -> Result<BTreeMap<String, Array<'_>>, String> {
     let archive = Archive::read(file)?;
@@ -17,7 +25,7 @@ pub(crate) fn read(file: &[u8]) -> Result<BTreeMap<String, Array<'_>>, String> {
     // Unpacked bytes together are bounded as those of one entry are.
     let mut unpacked = 0_usize;
     for entry in archive.names() {
-        let Some(name) = entry.strip_suffix(".npy") else {
+        let Some(name) = entry.strip_suffix(END) else {
             continue;
         };
         let bytes = archive.bytes(entry)?;

@@ -313,7 +313,7 @@ fn a_bias_that_is_not_subtracted_stays_so_and_can_be_folded() {
     assert!(
         notes
             .iter()
-            .any(|note| note.contains("not subtracted from what is read"))
+            .any(|note| note.contains("does not subtract b_dec"))
     );
 }
 

@@ -111,8 +111,8 @@ pub(super) fn defined(
             })
             .collect();
         let acts = select(&pre, &read);
-        for f in 0..F {
-            codes.row_mut(i)[f] = acts[f] as f32;
+        for (code, act) in codes.row_mut(i).iter_mut().zip(&acts) {
+            *code = *act as f32;
         }
         for j in 0..D {
             let sum: f64 = (0..F).map(|f| acts[f] * parts.w_dec.at(f, j)).sum();
@@ -750,8 +750,8 @@ fn qwen_scope_has_its_k_from_the_repository() {
             })
             .collect();
         let want = topk(50, true)(&pre, &[]);
-        for f in 0..f {
-            assert!((f64::from(codes.row(i)[f]) - want[f]).abs() < 1e-5);
+        for (code, want) in codes.row(i).iter().zip(&want) {
+            assert!((f64::from(*code) - want).abs() < 1e-5);
         }
     }
 }

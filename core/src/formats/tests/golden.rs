@@ -43,7 +43,7 @@ fn the_notes_say_what_was_decided() {
         notes.iter().collect::<Vec<_>>().join("\n")
     };
     assert!(notes("dictionary-learning-relu").contains("unit vectors"));
-    assert!(notes("gemma-scope").contains("not subtracted from what is read"));
+    assert!(notes("gemma-scope").contains("does not subtract b_dec"));
     assert!(notes("gemma-scope").contains("which hook it reads"));
     assert!(notes("openai-topk/1.pt").contains("mean 0 and variance 1"));
     assert!(notes("sparsify-topk").contains("which model"));

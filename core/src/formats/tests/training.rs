@@ -205,7 +205,9 @@ fn matching_pursuit_stops_as_saelens_does() {
     let mut w_dec = Part::drawn(3, &[F, D]);
     for row in w_dec.values.chunks_exact_mut(D) {
         let length = row.iter().map(|w| w * w).sum::<f32>().sqrt();
-        row.iter_mut().for_each(|w| *w /= length);
+        for w in row {
+            *w /= length;
+        }
     }
     let b_dec = Part::drawn(4, &[D]);
     safetensors(
@@ -247,8 +249,8 @@ fn matching_pursuit_stops_as_saelens_does() {
                     break;
                 }
             }
-            for f in 0..F {
-                codes.row_mut(i)[f] = (acts[f] / scale) as f32;
+            for (code, act) in codes.row_mut(i).iter_mut().zip(acts) {
+                *code = (act / scale) as f32;
             }
             for j in 0..D {
                 let sum: f64 = (0..F).map(|f| acts[f] * w_dec.at(f, j)).sum();

@@ -110,7 +110,13 @@ fn what_is_written_is_read_with_equal_outputs_and_keeps_its_bytes() {
             "layers.1"
         };
         let [first, second] = ["1", "2"].map(|name| root.path().join(name).join(module));
-        write(&[before.clone()], &first, target, Precision::F32).unwrap();
+        write(
+            std::slice::from_ref(&before),
+            &first,
+            target,
+            Precision::F32,
+        )
+        .unwrap();
         let (after, _) = open(&first).unwrap();
         let (want, got) = (outputs(&before), outputs(&after));
         let largest = want.values().iter().fold(0.0_f32, |m, v| m.max(v.abs()));

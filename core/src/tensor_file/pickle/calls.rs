@@ -124,9 +124,8 @@ pub(super) fn call(arena: &mut Arena, function: Value, arguments: Value) -> Resu
 }
 
 fn sizes(arena: &Arena, value: Value) -> Option<Vec<usize>> {
-    let items = match arena.node(value)? {
-        Node::Tuple(items) | Node::List(items) => items,
-        _ => return None,
+    let (Node::Tuple(items) | Node::List(items)) = arena.node(value)? else {
+        return None;
     };
     if items.len() > DIMENSIONS {
         return None;
