@@ -295,6 +295,9 @@ mod tests {
         let of = Some((DictionaryId(0), DictionaryId(1)));
         assert_eq!(desk.state.compare.of, of);
         let mut harness = testing::harness(ViewId::Compare, std::mem::take(&mut desk.state));
+        // All rows of the list are drawn: the one that is clicked may stand anywhere among equals.
+        harness.set_size(egui::vec2(1000.0, 1400.0));
+        harness.run();
         harness.get_by_label_contains("32 pairs shared");
         harness.get_by_label("0 unique to z1");
         harness.get_by_label("Feature 0 of z1").click();
