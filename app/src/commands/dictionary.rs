@@ -261,7 +261,7 @@ fn export(
         }
         let one = std::slice::from_ref(&*sae);
         for note in formats::write(one, &folder, target, precision)?.iter() {
-            worker.send(Event::Log(log::Event::Show(Notice::info(note.to_string()))));
+            worker.send(Event::Log(log::Event::Show(Notice::info(note))));
         }
         let done = Notice::success(format!("Exported to {}", folder.display()));
         worker.send(Event::Log(log::Event::Show(done)));

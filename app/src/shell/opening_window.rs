@@ -25,7 +25,7 @@ pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
         Kind::Dictionary => "Open a dictionary",
     };
     egui::Window::new(theme::panel_title(title))
-        .id(egui::Id::new("opening"))
+        .id(egui::Id::unique("opening"))
         .open(&mut open)
         .collapsible(false)
         .resizable(false)
