@@ -14,6 +14,15 @@ from sae_lens import SAE
 D, F, N = 8, 24, 16
 D_OUT = 6
 TRANSCODERS = ["transcoder", "skip_transcoder", "jumprelu_transcoder", "jumprelu_skip_transcoder"]
+TEMPORAL = {
+    "n_heads": 2,
+    "n_attn_layers": 1,
+    "bottleneck_factor": 3,
+    "sae_diff_type": "topk",
+    "kval_topk": 4,
+    "tied_weights": True,
+    "activation_normalization_factor": 0.5,
+}
 # Folder, architecture, and what is otherwise in its configuration.
 CASES = [
     *[(name, name, {}) for name in ["standard", "abstopk", "jumprelu", "gated", *TRANSCODERS]],
@@ -21,6 +30,12 @@ CASES = [
     ("gated-layer_norm", "gated", {"normalize_activations": "layer_norm"}),
     ("jumprelu-constant_norm_rescale", "jumprelu", {"normalize_activations": "constant_norm_rescale"}),
     ("gated-not-applied", "gated", {"apply_b_dec_to_input": False}),
+    ("temporal", "temporal", TEMPORAL),
+    (
+        "temporal-untied",
+        "temporal",
+        TEMPORAL | {"tied_weights": False, "sae_diff_type": "relu", "n_attn_layers": 2, "normalize_activations": "constant_scalar_rescale"},
+    ),
     ("jumprelu-not-applied-layer_norm", "jumprelu", {"apply_b_dec_to_input": False, "normalize_activations": "layer_norm"}),
 ]
 ROOT = Path(__file__).parent / "sae-lens-variants"
@@ -60,8 +75,12 @@ def main() -> None:
         folder = ROOT / name
         sae.save_model(folder)
         with torch.no_grad():
-            codes = sae.encode(x)
-            recon = sae(x) if architecture in TRANSCODERS else sae.decode(codes)
+            if architecture == "temporal":
+                # One text; its decoder alone would leave out what is predicted.
+                codes, recon = sae.encode(x[None])[0], sae(x[None])[0]
+            else:
+                codes = sae.encode(x)
+                recon = sae(x) if architecture in TRANSCODERS else sae.decode(codes)
         codes = codes.to_dense() if codes.is_sparse else codes
         tensors = {"x": x, "codes": codes.contiguous(), "recon": recon.contiguous()}
         save_file(tensors, folder / "io.safetensors")

@@ -111,6 +111,17 @@ impl CompareView {
         }
     }
 
+    fn histograms_ui(&self, ui: &mut Ui, (a, b): (&Dictionary, &Dictionary), compared: &Compared) {
+        let width = (ui.available_width() - space::GROUP) / 2.0;
+        let [of_a, of_b] = &compared.counts;
+        ui.horizontal_top(|ui| {
+            ui.spacing_mut().item_spacing.x = space::GROUP;
+            for (two, counts) in [((a, b), of_a), ((b, a), of_b)] {
+                histogram_ui(ui, two, (&compared.edges, counts), (self.least, width));
+            }
+        });
+    }
+
     fn compared_ui(
         &mut self,
         ui: &mut Ui,
@@ -118,27 +129,7 @@ impl CompareView {
         compared: &Compared,
         commands: &mut Commands,
     ) {
-        let width = (ui.available_width() - space::GROUP) / 2.0;
-        ui.horizontal_top(|ui| {
-            ui.spacing_mut().item_spacing.x = space::GROUP;
-            for (counts, of, other) in [(&compared.counts[0], a, b), (&compared.counts[1], b, a)] {
-                ui.allocate_ui(vec2(width, HISTOGRAM + 20.0), |ui| {
-                    ui.set_width(width);
-                    ui.vertical(|ui| {
-                        let words = format!(
-                            "Features of {} by their best cosine in {}",
-                            of.name, other.name
-                        );
-                        ui.label(caption(&words).color(Theme::of(ui).ink.secondary))
-                            .on_hover_text(COSINE);
-                        HistogramPlot::new(&words, &compared.edges, counts)
-                            .mark(Some(f64::from(self.least)))
-                            .size(vec2(width, HISTOGRAM))
-                            .show(ui);
-                    });
-                });
-            }
-        });
+        self.histograms_ui(ui, (a, b), compared);
         ui.add_space(space::CONTROL);
         let found = &compared.found;
         let lists = [
@@ -169,6 +160,28 @@ impl CompareView {
         });
         table_ui(ui, (a, b), rows, (list, least), commands);
     }
+}
+
+/// The features of one by the cosine of their best in the other.
+fn histogram_ui(
+    ui: &mut Ui,
+    (of, other): (&Dictionary, &Dictionary),
+    (edges, counts): (&[f64], &[u64]),
+    (least, width): (f32, f32),
+) {
+    let words = format!(
+        "Features of {} by their best cosine in {}",
+        of.name, other.name
+    );
+    ui.vertical(|ui| {
+        ui.set_width(width);
+        ui.label(caption(&words).color(Theme::of(ui).ink.secondary))
+            .on_hover_text(COSINE);
+        HistogramPlot::new(&words, edges, counts)
+            .mark(Some(f64::from(least)))
+            .size(vec2(width, HISTOGRAM))
+            .show(ui);
+    });
 }
 
 fn own(best: &[Pair], least: f32, name: &str) -> String {
@@ -295,6 +308,9 @@ mod tests {
         let of = Some((DictionaryId(0), DictionaryId(1)));
         assert_eq!(desk.state.compare.of, of);
         let mut harness = testing::harness(ViewId::Compare, std::mem::take(&mut desk.state));
+        // All rows of the list are drawn: the one that is clicked may stand anywhere among equals.
+        harness.set_size(vec2(1000.0, 1400.0));
+        harness.run();
         harness.get_by_label_contains("32 pairs shared");
         harness.get_by_label("0 unique to z1");
         harness.get_by_label("Feature 0 of z1").click();

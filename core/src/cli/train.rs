@@ -45,7 +45,7 @@ pub(super) struct Args {
     /// the dictionary of --from names it
     #[arg(long, value_name = "NAME", required_unless_present_any = ["store", "from"])]
     hook: Option<String>,
-    /// Dictionary to go on from in place of random directions: a SAELens folder, whose features, weights, biases and thresholds are the start; variant and k are
+    /// Dictionary to go on from in place of random directions: a folder or file of any library or its name on the hub, whose features, weights, biases and thresholds are the start; variant and k are
     /// its own unless they are given
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,

@@ -64,7 +64,7 @@ struct Candidates {
 }
 
 /// Falling in cosine, the lower number first among equals.
-fn order(x: &(u32, f32), y: &(u32, f32)) -> Ordering {
+fn order(x: (u32, f32), y: (u32, f32)) -> Ordering {
     y.1.total_cmp(&x.1).then(x.0.cmp(&y.0))
 }
 
@@ -81,7 +81,7 @@ impl Candidates {
         self.best
             .extend(better.filter(|(_, cosine)| *cosine > least));
         self.cut |= self.best.len() - before < others.len();
-        self.best.sort_unstable_by(order);
+        self.best.sort_unstable_by(|x, y| order(*x, *y));
         self.cut |= self.best.len() > most;
         self.best.truncate(most);
     }

@@ -180,10 +180,9 @@ impl Counting {
                     let pair = *pair as usize;
                     add(&mut self.sums[pair], 1, act);
                     let (token, other) = self.at[pair];
-                    if token == self.token {
-                        self.sums[pair].both += 1;
-                        self.sums[pair].product += other * act;
-                    }
+                    let both = token == self.token;
+                    self.sums[pair].both += u64::from(both);
+                    self.sums[pair].product += f64::from(u8::from(both)) * other * act;
                 }
             }
         }

@@ -129,9 +129,8 @@ impl CodeAttention {
                     let out = &mut out[head * f..(head + 1) * f];
                     for (s, weight) in weights.iter().enumerate() {
                         let read = &value.values()[part(&value, s, f)];
-                        for (out, value) in out.iter_mut().zip(read) {
-                            *out += weight / sum * value;
-                        }
+                        let pairs = out.iter_mut().zip(read);
+                        pairs.for_each(|(out, value)| *out += weight / sum * value);
                     }
                 }
             });

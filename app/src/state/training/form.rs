@@ -80,6 +80,7 @@ impl Form {
     }
 
     /// The same with another first dictionary.
+    #[must_use]
     pub fn with_first(&self, first: Draft) -> Self {
         let Draft {
             layer,
@@ -97,6 +98,7 @@ impl Form {
     }
 
     /// The same, going on from the dictionary in `folder`, which reads `hook`, if that is known: what is its own is left to it.
+    #[must_use]
     pub fn going_on_from(&self, folder: PathBuf, hook: Option<HookPoint>) -> Self {
         let mut form = self.clone();
         form.settings
@@ -129,12 +131,11 @@ impl Form {
         let (before, behind): (Vec<usize>, Vec<usize>) =
             layers.iter().partition(|layer| **layer < self.layer);
         let next = behind.into_iter().chain(before).find(|layer| !read(*layer));
-        match next {
-            Some(layer) => draft.layer = layer,
-            None => {
-                let twice = (2 * features).to_string();
-                draft.settings.insert("features".to_owned(), twice);
-            }
+        if let Some(layer) = next {
+            draft.layer = layer;
+        } else {
+            let twice = (2 * features).to_string();
+            draft.settings.insert("features".to_owned(), twice);
         }
         draft
     }

@@ -40,10 +40,7 @@ impl Firing {
             ui.horizontal_top(|ui| {
                 ui.spacing_mut().item_spacing.x = space::GROUP;
                 for plot in row {
-                    ui.allocate_ui(vec2(width, PLOT), |ui| {
-                        ui.set_width(width);
-                        ui.vertical(plot);
-                    });
+                    plot_ui(ui, width, plot);
                 }
             });
         }
@@ -80,6 +77,14 @@ impl Firing {
             }
         });
     }
+}
+
+/// Draws one of them, so wide.
+fn plot_ui(ui: &mut Ui, width: f32, plot: &dyn Fn(&mut Ui)) {
+    ui.allocate_ui(vec2(width, PLOT), |ui| {
+        ui.set_width(width);
+        ui.vertical(plot);
+    });
 }
 
 fn title(ui: &mut Ui, words: &str, definition: &str) {

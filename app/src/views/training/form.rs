@@ -9,7 +9,7 @@ use super::plan::{self, Plan};
 use crate::commands::training::Command;
 use crate::commands::{Commands, opening};
 use crate::state::catalogue::name_of;
-use crate::state::opening::Kind;
+use crate::state::opening::Kind as Opened;
 use crate::state::training::{CHECKPOINT_MINUTES, Draft, Form};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, space};
@@ -132,7 +132,7 @@ fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             }
             Load::Absent => {
                 if ui.button("Open a model…").clicked() {
-                    commands.send(opening::Command::Show(Kind::Model));
+                    commands.send(opening::Command::Show(Opened::Model));
                 }
             }
         }

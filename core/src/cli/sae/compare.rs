@@ -191,11 +191,13 @@ fn table(
         let mut line = format!("{:>8} {:>8} {:>8.4}", pair.a.0, pair.b.0, pair.cosine);
         if let Some(figures) = together.and_then(|all| all.get(i)) {
             // Features that were never trained stay where one seed put them: alike and silent.
-            line += &if figures.active_a == 0 || figures.active_b == 0 {
+            let silent = figures.active_a == 0 || figures.active_b == 0;
+            let more = if silent {
                 format!(" {:>12} {:>8}", "silent", "")
             } else {
                 format!(" {:>12.4} {:>8.4}", figures.correlation, figures.jaccard)
             };
+            line.push_str(&more);
         }
         lines.push(line);
     }

@@ -35,7 +35,9 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let sae = args.sae.read(false, console)?;
-    let x = activations(args, sae.width())?;
+    let (x, text) = activations(args, sae.width())?;
+    // A temporal dictionary reads whole texts.
+    let chunk = if sae.predictor.is_some() { text } else { CHUNK };
     let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
     // Both tables, their bytes, and the file.
     let needed = 12 * (n as u64) * (f + d) as u64;
@@ -49,8 +51,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (mut codes, mut recon) = (Matrix::zeros(n, f), Matrix::zeros(n, d));
     let mut progress = console.progress("Encoding", n as u64, "activations");
     let mut active = 0;
-    for start in (0..n).step_by(CHUNK) {
-        let some: Vec<u32> = (start as u32..(start + CHUNK).min(n) as u32).collect();
+    for start in (0..n).step_by(chunk.max(1)) {
+        let some: Vec<u32> = (start as u32..(start + chunk).min(n) as u32).collect();
         let x = x.rows_of(&some);
         let latents = sae.encode(&x)?;
         let out = sae.decode(&latents, &x)?;
@@ -86,8 +88,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The activations, one row each.
-fn activations(args: &Args, width: usize) -> Result<Matrix> {
+/// The activations, one row each, and how many of them are of one text: the dimension before the last, or before heads.
+fn activations(args: &Args, width: usize) -> Result<(Matrix, usize)> {
     let mut tensors = read_tensors(&args.acts)?;
     let names: Vec<String> = tensors.keys().take(8).cloned().collect();
     let tensor = tensors.remove(&args.key).ok_or_else(|| {
@@ -108,6 +110,8 @@ fn activations(args: &Args, width: usize) -> Result<Matrix> {
         return Err(Error::input(what, &args.acts));
     }
     let x = Matrix::from_tensor(&tensor, width)?;
+    let parts = if last(1) == width { 1 } else { 2 };
+    let text = shape.iter().rev().nth(parts).copied().unwrap_or(1);
     match x.values().iter().position(|value| !value.is_finite()) {
         Some(at) => {
             let what = format!(
@@ -117,6 +121,6 @@ fn activations(args: &Args, width: usize) -> Result<Matrix> {
             );
             Err(Error::input(what, &args.acts))
         }
-        None => Ok(x),
+        None => Ok((x, text)),
     }
 }

@@ -290,6 +290,27 @@ fn tokens_brought_to_norm_and_biases_not_subtracted_are_as_saelens_has_them() {
 }
 
 #[test]
+fn temporal_dictionaries_encode_what_is_new_in_a_text() {
+    for name in ["temporal", "temporal-untied"] {
+        let folder = variant(name);
+        let (mut sae, _) = read(&folder).unwrap();
+        let recorded = recorded_in(&folder);
+        let (got, recon) = codes(&sae, &recorded.x);
+        let off = difference(&got, &recorded.codes);
+        assert!(off < 1e-5, "{name}: codes off by {off}");
+        let off = difference(&recon, &recorded.recon);
+        assert!(off < 1e-5, "{name}: reconstructions off by {off}");
+        let root = tempfile::tempdir().unwrap();
+        let said = write(&sae, &root.path().join("a"), Precision::F32).unwrap_err();
+        assert!(said.to_string().contains("temporal dictionary"), "{said}");
+        // The comparison can fail: without what went before.
+        sae.predictor = None;
+        let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
+        assert!(off > 1e-3, "{name}: the context made no difference");
+    }
+}
+
+#[test]
 fn a_bias_that_is_not_subtracted_stays_so_and_can_be_folded() {
     let (_root, folder) = cfg_with(|cfg| cfg["apply_b_dec_to_input"] = json!(false));
     let (mut folded, notes) = read(&folder).unwrap();
@@ -428,7 +449,7 @@ fn what_cannot_be_represented_is_refused_by_name() {
             "{refused}"
         );
     }
-    check("architecture", json!("temporal"), "`architecture` temporal");
+    check("architecture", json!("quantum"), "`architecture` quantum");
     check(
         "architecture",
         json!("crosscoder"),

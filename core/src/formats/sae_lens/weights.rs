@@ -83,9 +83,12 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
         None
     };
     let selection = match cfg.architecture {
-        Architecture::TopK { k } => Selection::TopK { k },
+        Architecture::TopK { k } | Architecture::Temporal(Temporal { k: Some(k), .. }) => {
+            Selection::TopK { k }
+        }
         Architecture::AbsTopK { k } => Selection::AbsTopK { k },
         Architecture::Standard
+        | Architecture::Temporal(_)
         | Architecture::Transcoder {
             thresholds: false, ..
         } => Selection::Relu,
@@ -96,8 +99,6 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
             thresholds: vec![tensors.scalar("topk_threshold")? as f32; f],
         },
         Architecture::MatchingPursuit => Selection::MatchingPursuit(cfg.pursuit),
-        Architecture::Temporal(Temporal { k: Some(k), .. }) => Selection::TopK { k },
-        Architecture::Temporal(_) => Selection::Relu,
         Architecture::Gated => Selection::Gated {
             b_mag: tensors.vector("b_mag", f)?,
             r_mag: tensors.vector("r_mag", f)?,
