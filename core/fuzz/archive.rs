@@ -9,7 +9,7 @@ pub fn archive(entries: &[(&str, &[u8])]) -> Vec<u8> {
         facts.extend([size, size].concat());
         facts.extend((name.len() as u16).to_le_bytes());
         let place = (file.len() as u32).to_le_bytes();
-        file.extend([b"PK\x03\x04", &facts[..], &[0, 0], name.as_bytes(), bytes].concat());
+        file.extend([b"PK\x03\x04", &facts[..], &[0, 0], name.as_bytes(), &bytes[..]].concat());
         list.extend([b"PK\x01\x02\x14\0", &facts[..], &[0; 12], &place, name.as_bytes()].concat());
     }
     let (count, begin) = ((entries.len() as u16).to_le_bytes(), (file.len() as u32).to_le_bytes());
