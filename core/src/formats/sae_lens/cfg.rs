@@ -424,6 +424,12 @@ fn refuse_what_cannot_be_represented(
             return Err(refused(&format!("`{key}` {}", short(&found)), path));
         }
     }
+    // Only temporal dictionaries have a scale of their own in `cfg.json`.
+    if named("normalize_activations", "none") == SCALAR
+        && named("architecture", "standard") != "temporal"
+    {
+        return Err(refused(&format!("`normalize_activations` {SCALAR}"), path));
+    }
     match metadata.get("hook_head_index") {
         None | Some(Value::Null) => Ok(()),
         Some(head) => Err(refused(&format!("`hook_head_index` {head}"), path)),
