@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use umbra_core::compare;
 
+use super::dictionary::{held_out, rows};
 use super::{Commands, Context, navigation};
 use crate::state::catalogue::{Dictionary, DictionaryId};
-use crate::state::compare::{Compared, Event as Area, Two};
+use crate::state::compare::{Compared, Event as Area, Measured, Two};
 use crate::state::{AppState, Event, Load};
 use crate::views::ViewId;
 
@@ -19,6 +20,8 @@ pub enum Command {
     Choose(Two),
     /// Compare them.
     Compare(Two),
+    /// Measure their pairs on the project's held-out text.
+    Together(Two),
 }
 
 impl Command {
@@ -28,6 +31,7 @@ impl Command {
             Self::Show(id) => show(context, id),
             Self::Choose(two) => context.apply(Event::Compare(Area::Chosen(two))),
             Self::Compare(two) => compare(context, two),
+            Self::Together(two) => together(context, two),
         }
     }
 }
@@ -94,6 +98,46 @@ fn compare(context: &mut Context<'_>, two: Two) {
             let found = compare::compare(&a, &b, &mut observe)?;
             let load = found.map_or(Load::Absent, |found| {
                 Load::Ready(Arc::new(Compared::of(found)))
+            });
+            worker.send(event(load));
+            Ok(())
+        },
+    );
+}
+
+/// How far the features of each pair are active on the same tokens of held-out text.
+fn together(context: &mut Context<'_>, two: Two) {
+    let state = &context.state;
+    let loaded = |id| {
+        let dictionary = state.catalogue.get(id)?;
+        Some(Arc::clone(&dictionary.load.ready()?.sae))
+    };
+    let (Some(a), Some(b), Load::Ready(compared)) =
+        (loaded(two.0), loaded(two.1), &state.compare.compared)
+    else {
+        return;
+    };
+    let (Some(project), Some(model)) = (state.project.open(), state.model()) else {
+        return context.fail("Open a project and a model first: pairs are measured on its text");
+    };
+    let (project, model) = (Arc::clone(project), Arc::clone(&model.model));
+    let compared = Arc::clone(compared);
+    let event = move |load| Event::Compare(Area::Together(two, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_or(
+        format!("Measure the pairs of {} and {}", a.name, b.name),
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let text = held_out(&project)?;
+            let rows = rows(&text.corpus, &model)?;
+            let pairs = &compared.found.pairs;
+            let observe = &mut |pass| worker.pass(pass);
+            let measured = compare::together((&a, &b), pairs, (&model, &rows), observe)?;
+            let load = measured.map_or(Load::Absent, |pairs| {
+                Load::Ready(Arc::new(Measured {
+                    pairs,
+                    text: text.phrase,
+                }))
             });
             worker.send(event(load));
             Ok(())

@@ -21,6 +21,7 @@ use crate::shell::dialogs::Ask;
 use crate::state::catalogue::{
     self, DictionaryId, Evaluation, LoadedIndex, LoadedModel, LoadedSae,
 };
+use crate::state::opening::Kind;
 use crate::state::project::Opened;
 use crate::state::{AppState, Event, Load, project, settings};
 
@@ -407,9 +408,10 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
         let ending = path.extension().and_then(|ending| ending.to_str());
         ending.is_some_and(|ending| endings.contains(&ending))
     };
+    let of_dictionary = |path: &Path| formats::Format::of(path).is_ok();
     let command = if Project::is_in(&path) {
         Command::OpenProject(path)
-    } else if holds("cfg.json") {
+    } else if path.is_dir() && of_dictionary(&path) {
         Command::OpenSae(path)
     } else if holds("config.json") || ends(&["gguf"]) {
         return dropped_model(context, path);
@@ -420,11 +422,13 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
             path,
             held_out: false,
         }
-    } else if ends(&["json", "safetensors"]) && path.parent().is_some() {
-        // a file of a model or dictionary means its folder
+    } else if ends(&["json", "safetensors", "pt", "pth", "npz"]) && path.parent().is_some() {
+        // a file of a model or dictionary means its folder, unless that holds several dictionaries
         let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        if folder.join("cfg.json").is_file() {
+        if of_dictionary(&folder) {
             Command::OpenSae(folder)
+        } else if of_dictionary(&path) {
+            Command::OpenSae(path)
         } else {
             return dropped_model(context, folder);
         }
@@ -442,7 +446,9 @@ fn dropped_model(context: &mut Context<'_>, path: PathBuf) {
             .commands
             .send(Command::OpenModel(path, Opening::default()));
     } else {
-        context.commands.send(opening::Command::Source(path));
+        context
+            .commands
+            .send(opening::Command::Source(Kind::Model, path));
     }
 }
 

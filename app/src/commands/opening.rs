@@ -29,7 +29,7 @@ pub enum Command {
     /// One more letter of the source.
     Typed(String),
     /// Show the dialog with this source.
-    Source(PathBuf),
+    Source(Kind, PathBuf),
     /// Ask for a folder, or for a file, by the system's dialog.
     Pick {
         /// Whether a file is meant.
@@ -58,8 +58,8 @@ impl Command {
                 let typed = true;
                 context.apply(event(opening::Event::Source { source, typed }));
             }
-            Self::Source(path) => {
-                show(context, context.state.opening.kind);
+            Self::Source(kind, path) => {
+                show(context, kind);
                 let source = path.display().to_string();
                 let typed = false;
                 context.apply(event(opening::Event::Source { source, typed }));
@@ -71,7 +71,10 @@ impl Command {
                     (Kind::Dictionary, true) => Ask::File("Open a dictionary's weights", WEIGHTS),
                     (Kind::Dictionary, false) => Ask::Folder("Open a dictionary folder"),
                 };
-                context.ask(ask, |path| AnyCommand::Opening(Self::Source(path)));
+                let kind = context.state.opening.kind;
+                context.ask(ask, move |path| {
+                    AnyCommand::Opening(Self::Source(kind, path))
+                });
             }
             Self::How(how) => context.apply(event(opening::Event::How(how))),
             Self::Offline(offline) => context.apply(event(opening::Event::Offline(offline))),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use umbra_core::compare::{Comparison, Pair};
+use umbra_core::compare::{Comparison, Pair, Together};
 
 use super::catalogue::DictionaryId;
 use super::{AppState, Load};
@@ -52,6 +52,17 @@ pub struct CompareState {
     pub of: Option<Two>,
     /// What came of it.
     pub compared: Load<Arc<Compared>>,
+    /// How far the features of each pair are active on the same tokens of a text.
+    pub together: Load<Arc<Measured>>,
+}
+
+/// Pairs on a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// In the order of the pairs.
+    pub pairs: Vec<Together>,
+    /// The text, as a phrase.
+    pub text: String,
 }
 
 /// What can change here.
@@ -61,6 +72,8 @@ pub enum Event {
     Chosen(Two),
     /// They are being compared, were or could not be.
     Compared(Two, Load<Arc<Compared>>),
+    /// Their pairs are being measured on a text, were or could not be.
+    Together(Two, Load<Arc<Measured>>),
 }
 
 /// Carries out an event.
@@ -71,9 +84,15 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::Compared(two, load) => {
             if load.is_loading() {
                 compare.of = Some(two);
+                compare.together = Load::Absent;
             }
             if compare.of == Some(two) {
                 compare.compared = load;
+            }
+        }
+        Event::Together(two, load) => {
+            if compare.of == Some(two) {
+                compare.together = load;
             }
         }
     }

@@ -1,15 +1,17 @@
 //! Which features do two dictionaries share, and which has only one?
 
+use std::sync::Arc;
+
 use egui::{Align, ComboBox, DragValue, Label, Layout, Sense, Ui, vec2};
 use egui_extras::{Column, TableBuilder};
-use umbra_core::compare::{Pair, SHARED};
+use umbra_core::compare::{Pair, SHARED, Together};
 use umbra_core::ids::FeatureId;
 
 use super::{View, ViewId};
 use crate::commands::{Commands, compare::Command, navigation};
 use crate::memo::Memo;
 use crate::state::catalogue::{Dictionary, DictionaryId};
-use crate::state::compare::{Compared, Two};
+use crate::state::compare::{Compared, Measured, Two};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -21,6 +23,9 @@ const HISTOGRAM: f32 = 120.0;
 
 const COSINE: &str =
     "Of the two features' decoder rows, with its sign: 1 where they write the same direction";
+
+const CORRELATION: &str = "Pearson's correlation of the two activations over all tokens of the text, 0 where a feature is not active";
+const JACCARD: &str = "Tokens on which both are active over tokens on which either is";
 
 /// Which list is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,7 +69,8 @@ impl View for CompareView {
         ui.add_space(space::CONTROL);
         match &state.compare.compared {
             Load::Ready(compared) if state.compare.of == chosen => {
-                self.compared_ui(ui, (a, b), compared, commands);
+                let together = &state.compare.together;
+                self.compared_ui(ui, (a, b), (compared, together), commands);
             }
             Load::Failed(why) if state.compare.of == chosen => {
                 failure_state(ui, "They cannot be compared", why, None);
@@ -126,7 +132,7 @@ impl CompareView {
         &mut self,
         ui: &mut Ui,
         (a, b): (&Dictionary, &Dictionary),
-        compared: &Compared,
+        (compared, together): (&Compared, &Load<Arc<Measured>>),
         commands: &mut Commands,
     ) {
         self.histograms_ui(ui, (a, b), compared);
@@ -151,6 +157,9 @@ impl CompareView {
                 }
             }
         });
+        if self.list == List::Pairs {
+            together_ui(ui, (a.id, b.id), together, commands);
+        }
         let (list, least) = (self.list, self.least);
         let key = ((a.id, b.id), least.to_bits(), list as u8);
         let rows = self.rows.get(key, |_| match list {
@@ -158,8 +167,37 @@ impl CompareView {
             List::OfA => found.unique_to_a(least),
             List::OfB => found.unique_to_b(least),
         });
-        table_ui(ui, (a, b), rows, (list, least), commands);
+        let measured = together.ready().filter(|_| list == List::Pairs);
+        let measured = measured.map(|measured| measured.pairs.as_slice());
+        table_ui(ui, (a, b), (rows, measured), (list, least), commands);
     }
+}
+
+/// Measures the pairs on a text, or says on which they were.
+fn together_ui(ui: &mut Ui, two: Two, together: &Load<Arc<Measured>>, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.horizontal_wrapped(|ui| match together {
+        Load::Loading => {
+            ui.label(caption("Measuring on held-out text…").color(secondary));
+        }
+        Load::Ready(measured) => {
+            let words = format!(
+                "Active together on {}; a pair with a silent feature only looks alike",
+                measured.text
+            );
+            ui.add(Label::new(caption(words).color(secondary)).truncate());
+        }
+        Load::Absent | Load::Failed(_) => {
+            let help = "Reads the project's held-out text through the model: how far the two features of each pair are active on the same tokens";
+            let button = ui.button("Measure on held-out text").on_hover_text(help);
+            if button.clicked() {
+                commands.send(Command::Together(two));
+            }
+            if let Load::Failed(why) = together {
+                ui.add(Label::new(caption(why).color(Theme::of(ui).failure)).wrap());
+            }
+        }
+    });
 }
 
 /// The features of one by the cosine of their best in the other.
@@ -218,7 +256,7 @@ fn dictionary_ui(
 fn table_ui(
     ui: &mut Ui,
     (a, b): (&Dictionary, &Dictionary),
-    rows: &[Pair],
+    (rows, measured): (&[Pair], Option<&[Together]>),
     (list, least): (List, f32),
     commands: &mut Commands,
 ) {
@@ -231,13 +269,20 @@ fn table_ui(
             .cell_layout(Layout::left_to_right(Align::Center))
             .auto_shrink([false, false])
             .columns(Column::exact(120.0), 2)
-            .column(Column::exact(72.0))
+            .columns(Column::exact(72.0), if measured.is_some() { 3 } else { 1 })
             .column(Column::remainder())
             .header(space::CONTROL_ROW, |mut header| {
-                for title in [a.name.as_str(), b.name.as_str(), "Cosine", ""] {
-                    header.col(|ui| {
-                        ui.add(Label::new(caption(title).color(theme.ink.secondary)).truncate());
-                    });
+                let mut titles = vec![
+                    (a.name.as_str(), ""),
+                    (b.name.as_str(), ""),
+                    ("Cosine", COSINE),
+                ];
+                if measured.is_some() {
+                    titles.extend([("Correlation", CORRELATION), ("Jaccard", JACCARD)]);
+                }
+                titles.push(("", ""));
+                for (title, definition) in titles {
+                    header.col(|ui| title_ui(ui, title, definition));
                 }
             })
             .body(|body| {
@@ -248,6 +293,11 @@ fn table_ui(
                     row.col(|ui| {
                         ui.label(mono(number::number(f64::from(pair.cosine))));
                     });
+                    let figures = measured.map(|all| all.get(row.index()));
+                    if let Some(figures) = figures {
+                        row.col(|ui| figure_ui(ui, figures, |f| f.correlation));
+                        row.col(|ui| figure_ui(ui, figures, |f| f.jaccard));
+                    }
                     row.col(|ui| {
                         let words = match list {
                             List::Pairs if pair.cosine >= least => "shared",
@@ -258,6 +308,23 @@ fn table_ui(
                     });
                 });
             });
+    });
+}
+
+fn title_ui(ui: &mut Ui, title: &str, definition: &str) {
+    let words = caption(title).color(Theme::of(ui).ink.secondary);
+    let title = ui.add(Label::new(words).truncate());
+    if !definition.is_empty() {
+        title.on_hover_text(definition);
+    }
+}
+
+/// A figure of a pair on a text, if both of its features are ever active there.
+fn figure_ui(ui: &mut Ui, pair: Option<&Together>, of: impl Fn(&Together) -> f64) {
+    let active = pair.filter(|pair| pair.active_a > 0 && pair.active_b > 0);
+    ui.label(match active {
+        Some(pair) => mono(number::number(of(pair))),
+        None => caption("silent").color(Theme::of(ui).ink.secondary),
     });
 }
 
@@ -277,8 +344,6 @@ fn feature_ui(ui: &mut Ui, of: &Dictionary, feature: FeatureId, commands: &mut C
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use egui_kittest::kittest::Queryable as _;
 
     use super::*;
@@ -301,6 +366,13 @@ mod tests {
         state
     }
 
+    /// The same, compared.
+    fn two_compared() -> AppState {
+        let mut desk = Desk::new(two());
+        desk.run(Command::Show(DictionaryId(0)));
+        std::mem::take(&mut desk.state)
+    }
+
     #[test]
     fn two_dictionaries_are_compared_and_a_feature_opens() {
         let mut desk = Desk::new(two());
@@ -313,11 +385,34 @@ mod tests {
         harness.run();
         harness.get_by_label_contains("32 pairs shared");
         harness.get_by_label("0 unique to z1");
+        harness.get_by_label("Measure on held-out text").click();
         harness.get_by_label("Feature 0 of z1").click();
         harness.run();
         let sent = harness.state_mut().commands.take();
         let select = navigation::Command::SelectDictionary(DictionaryId(1));
         assert!(sent.contains(&select.into()), "{sent:?}");
+        let two = (DictionaryId(0), DictionaryId(1));
+        assert!(sent.contains(&Command::Together(two).into()), "{sent:?}");
+        // One pair that fires together, one of which one feature is silent.
+        let figures = |active_b| Together {
+            correlation: 0.875,
+            jaccard: 0.625,
+            active_a: 8,
+            active_b,
+            both: active_b,
+        };
+        let measured = Measured {
+            pairs: [8, 0].map(figures).to_vec(),
+            text: "alice.txt".to_owned(),
+        };
+        let mut state = two_compared();
+        let load = Load::Ready(Arc::new(measured));
+        state.apply(Event::Compare(compare::Event::Together(two, load)));
+        let mut harness = testing::harness(ViewId::Compare, state);
+        harness.run();
+        harness.get_by_label_contains("Active together on alice.txt");
+        harness.get_by_label("0.875");
+        assert!(harness.get_all_by_label("silent").count() >= 2);
     }
 
     #[test]

@@ -30,7 +30,8 @@ fn shown_for(cache: &Path, kind: Kind) -> Desk {
 }
 
 fn look_at(desk: &mut Desk, source: &str) {
-    desk.run(Command::Source(source.into()));
+    let kind = desk.state.opening.kind;
+    desk.run(Command::Source(kind, source.into()));
 }
 
 #[test]
