@@ -323,7 +323,7 @@ fn title_ui(ui: &mut Ui, title: &str, definition: &str) {
 fn figure_ui(ui: &mut Ui, pair: Option<&Together>, of: impl Fn(&Together) -> f64) {
     let active = pair.filter(|pair| pair.active_a > 0 && pair.active_b > 0);
     ui.label(match active {
-        Some(pair) => mono(number::number(of(pair))),
+        Some(pair) => mono(format!("{:.3}", of(pair))),
         None => caption("silent").color(Theme::of(ui).ink.secondary),
     });
 }

@@ -94,6 +94,36 @@ impl ModelArgs {
     }
 }
 
+/// The same where a command also works without a model, and with one on `--corpus`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MeasuringArgs {
+    /// Measure on this model and --corpus too: a HuggingFace folder, a GGUF file, or a name on the hub
+    #[arg(long, value_name = "PATH|NAME", requires = "corpus")]
+    model: Option<PathBuf>,
+    /// Fetch nothing: a model or dictionary named and not given as a path must be in the hub's cache
+    #[arg(long)]
+    pub offline: bool,
+    /// Process the model's weights as TransformerLens does [default: what the dictionary's file names, else none]
+    #[arg(long, value_name = "STEPS")]
+    process: Option<Processing>,
+    /// Put no BOS token before rows, whatever the model names
+    #[arg(long)]
+    no_bos: bool,
+}
+
+impl MeasuringArgs {
+    /// The model to measure on, if there is one.
+    pub fn model(&self) -> Option<ModelArgs> {
+        Some(ModelArgs {
+            model: self.model.clone()?,
+            offline: self.offline,
+            keep_quantised: false,
+            process: self.process,
+            no_bos: self.no_bos,
+        })
+    }
+}
+
 /// `--sae`, `--hook` for a dictionary that does not name its own.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SaeArgs {

@@ -34,7 +34,8 @@ use std::sync::Mutex;
 use clap::{CommandFactory as _, Parser};
 
 pub use args::{
-    CorpusArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both, open_with_transcoder,
+    CorpusArgs, MeasuringArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both,
+    open_with_transcoder,
 };
 pub use console::{Console, Progress};
 pub use hub::hub;

@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
+use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, open_with_transcoder};
 use crate::compare::{self, Comparison, Pair, SHARED, Together};
 use crate::error::{Error, Result};
 use crate::eval::Pass;
-use crate::models::Processing;
 use crate::sae::Sae;
 
 /// Flags of `umbra sae compare`.
@@ -27,32 +26,10 @@ pub(super) struct Args {
     /// Lines of each list to print; --json gives all
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
-    /// Read --corpus through this model and say how far the features of each pair are active on the same tokens
-    #[arg(long, value_name = "PATH|NAME", requires = "corpus")]
-    model: Option<PathBuf>,
-    /// Fetch nothing: a model named and not given as a path must be in the hub's cache
-    #[arg(long)]
-    offline: bool,
-    /// Process the model's weights as TransformerLens does [default: what the file of A names, else none]
-    #[arg(long, value_name = "STEPS")]
-    process: Option<Processing>,
-    /// Put no BOS token before rows, whatever the model names
-    #[arg(long)]
-    no_bos: bool,
+    #[command(flatten)]
+    measuring: MeasuringArgs,
     #[command(flatten)]
     text: TextArgs,
-}
-
-impl Args {
-    fn model(&self) -> Option<ModelArgs> {
-        Some(ModelArgs {
-            model: self.model.clone()?,
-            offline: self.offline,
-            keep_quantised: false,
-            process: self.process,
-            no_bos: self.no_bos,
-        })
-    }
 }
 
 /// Runs it.
@@ -65,14 +42,14 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         sae: sae.clone(),
         hook: None,
     };
-    let (model, a) = match args.model() {
+    let (model, a) = match args.measuring.model() {
         Some(model) => {
             let (model, a) = open_with_transcoder(&model, &named(&args.a), console)?;
             (Some(model), a)
         }
-        None => (None, named(&args.a).read(args.offline, console)?),
+        None => (None, named(&args.a).read(args.measuring.offline, console)?),
     };
-    let b = named(&args.b).read(args.offline, console)?;
+    let b = named(&args.b).read(args.measuring.offline, console)?;
     if let (Ok(of_a), Ok(of_b)) = (a.writes(), b.writes())
         && of_a != of_b
     {
@@ -89,7 +66,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     };
     let mut together = None;
     if let Some(model) = &model {
-        let (_, rows) = args.text.read(model, args.offline, console)?;
+        let (_, rows) = args.text.read(model, args.measuring.offline, console)?;
         let mut progress = console.progress("Reading", rows.len() as u64, "rows");
         let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
         let read = (model, &rows);

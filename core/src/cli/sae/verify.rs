@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, hub, open_with_transcoder};
+use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder};
 use crate::error::{Error, Result};
 use crate::eval::{self, Figures, Judged, Verdict, judge};
 use crate::formats::{self, Format};
-use crate::models::Processing;
 use crate::sae::Sae;
 
 /// Flags of `umbra sae verify`.
@@ -21,38 +20,15 @@ pub(super) struct Args {
     /// Hook of the dictionary, if its file names none or another is meant
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
-    /// Measure on this model and --corpus what the files claim: a HuggingFace folder, a GGUF file, or a name on the hub
-    #[arg(long, value_name = "PATH|NAME", requires = "corpus")]
-    model: Option<PathBuf>,
-    /// Fetch nothing: a model or dictionary named and not given as a path must be in the hub's cache
-    #[arg(long)]
-    offline: bool,
-    /// Process the model's weights as TransformerLens does [default: what the dictionary's file names, else none]
-    #[arg(long, value_name = "STEPS")]
-    process: Option<Processing>,
-    /// Put no BOS token before rows, whatever the model names
-    #[arg(long)]
-    no_bos: bool,
+    #[command(flatten)]
+    measuring: MeasuringArgs,
     #[command(flatten)]
     text: TextArgs,
 }
 
-impl Args {
-    /// The model to measure on, if there is one.
-    fn model(&self) -> Option<ModelArgs> {
-        Some(ModelArgs {
-            model: self.model.clone()?,
-            offline: self.offline,
-            keep_quantised: false,
-            process: self.process,
-            no_bos: self.no_bos,
-        })
-    }
-}
-
 /// Runs it; a claim that differs is a failure.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let path = hub::dictionary_at(&args.path, args.offline, console)?;
+    let path = hub::dictionary_at(&args.path, args.measuring.offline, console)?;
     let format = Format::of(&path)?;
     let named = SaeArgs {
         sae: path.clone(),
@@ -63,9 +39,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         sae.provenance.hook = Some(hook.parse()?);
     }
     let mut figures = None;
-    if let Some(model) = args.model() {
+    if let Some(model) = args.measuring.model() {
         let (opened, fitting) = open_with_transcoder(&model, &named, console)?;
-        let (_, rows) = args.text.read(&opened, args.offline, console)?;
+        let (_, rows) = args.text.read(&opened, args.measuring.offline, console)?;
         let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
         let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
         figures = eval::run(&opened, &fitting, &rows, &mut observe)?;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::kinds::{self, Kind};
+use crate::tensor_file::short;
 
 const MAGIC: [u8; 4] = *b"GGUF";
 /// Bytes of a tensor's place are multiples of this unless the file says otherwise.
@@ -116,7 +117,7 @@ pub(super) fn read(file: &[u8]) -> Result<Content, String> {
         let key = cursor.text("a key")?;
         let value = cursor.value(&key)?;
         if content.values.insert(key.clone(), value).is_some() {
-            return Err(format!("the key `{}` stands there twice", shortened(&key)));
+            return Err(format!("the key `{}` stands there twice", short(&key)));
         }
     }
     let alignment = alignment(&content)?;
@@ -131,9 +132,9 @@ pub(super) fn read(file: &[u8]) -> Result<Content, String> {
         let name = claim.name.clone();
         let place = claim
             .place(data, alignment, file.len())
-            .map_err(|what| format!("tensor `{}` {what}", shortened(&name)))?;
+            .map_err(|what| format!("tensor `{}` {what}", short(&name)))?;
         if content.tensors.insert(name.clone(), place).is_some() {
-            return Err(format!("tensor `{}` is listed twice", shortened(&name)));
+            return Err(format!("tensor `{}` is listed twice", short(&name)));
         }
     }
     apart(&content.tensors)?;
@@ -165,8 +166,8 @@ fn apart(tensors: &BTreeMap<String, Place>) -> Result<(), String> {
     match shared {
         Some(pair) => Err(format!(
             "tensors `{}` and `{}` lie over each other",
-            shortened(pair[0].0),
-            shortened(pair[1].0)
+            short(pair[0].0),
+            short(pair[1].0)
         )),
         None => Ok(()),
     }
@@ -187,7 +188,7 @@ impl Claim {
         if dimensions > DIMENSIONS {
             return Err(format!(
                 "tensor `{}` has {dimensions} dimensions, {DIMENSIONS} are allowed",
-                shortened(&name)
+                short(&name)
             ));
         }
         let mut shape = (0..dimensions)
@@ -300,7 +301,7 @@ impl<'a> Cursor<'a> {
             .ok_or_else(|| {
                 format!(
                     "it ends within `{}`, which needs {bytes} bytes where {} follow",
-                    shortened(of),
+                    short(of),
                     self.left()
                 )
             })?;
@@ -346,7 +347,7 @@ impl<'a> Cursor<'a> {
 
     fn kind(&mut self, of: &str) -> Result<Scalar, String> {
         let id = self.u32(of)?;
-        Scalar::of(id).ok_or_else(|| format!("the value of `{}` is of type {id}", shortened(of)))
+        Scalar::of(id).ok_or_else(|| format!("the value of `{}` is of type {id}", short(of)))
     }
 
     fn value(&mut self, key: &str) -> Result<Value, String> {
@@ -373,7 +374,7 @@ impl<'a> Cursor<'a> {
             Scalar::F32 => decimal(f32::from_le_bytes(self.array(of)?)),
             Scalar::F64 => f64::from_le_bytes(self.array(of)?),
             Scalar::Flag | Scalar::Text | Scalar::List => {
-                return Err(format!("`{}` is no number", shortened(of)));
+                return Err(format!("`{}` is no number", short(of)));
             }
         })
     }
@@ -386,7 +387,7 @@ impl<'a> Cursor<'a> {
         if least > self.left() as u128 {
             return Err(format!(
                 "the list `{}` claims {count} entries, {} bytes follow",
-                shortened(key),
+                short(key),
                 self.left()
             ));
         }
@@ -400,7 +401,7 @@ impl<'a> Cursor<'a> {
             Scalar::List if depth == DEPTH => {
                 return Err(format!(
                     "the list `{}` holds lists more than {DEPTH} deep",
-                    shortened(key)
+                    short(key)
                 ));
             }
             Scalar::List => {
@@ -428,7 +429,23 @@ fn decimal(number: f32) -> f64 {
         .unwrap_or_else(|_| f64::from(number))
 }
 
-/// A name for a sentence: hostile ones may be megabytes long.
-fn shortened(name: &str) -> String {
-    name.chars().take(60).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_line_breaks_is_told_on_one_line() {
+        let mut file = b"GGUF\x03\0\0\0".to_vec();
+        for count in [0_u64, 1] {
+            file.extend_from_slice(&count.to_le_bytes());
+        }
+        let key = b"first\nsecond\r\0";
+        file.extend_from_slice(&(key.len() as u64).to_le_bytes());
+        file.extend_from_slice(key);
+        // No type has this number.
+        file.extend_from_slice(&99_u32.to_le_bytes());
+        file.extend_from_slice(&[0; 64]);
+        let said = read(&file).unwrap_err();
+        assert_eq!(said, "the value of `firstsecond` is of type 99");
+    }
 }
