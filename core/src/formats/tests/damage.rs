@@ -1,6 +1,8 @@
-//! No damage to a file makes a reader panic, wait or take more memory than the file justifies: mutations drawn from fixed seeds, of the golden files.
+//! No damage to a file makes a reader panic, wait or take more memory than the file justifies: mutations of the golden files, drawn from fixed seeds, or for as many
+//! seconds as `UMBRA_FUZZ_SECONDS` says from a seed of the moment, which a failure shows.
 
 use std::path::Path;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -11,6 +13,33 @@ use crate::tensor_file::pickle::Checkpoint;
 use crate::tensor_file::tests::mutate;
 use crate::tensor_file::zip_tests::{Entry, archive};
 use crate::tensor_file::{Archive, npz};
+
+/// Seconds that each test of this file is to go on for, if it is to.
+fn seconds() -> Option<u64> {
+    std::env::var("UMBRA_FUZZ_SECONDS").ok()?.parse().ok()
+}
+
+/// Draws from `seed`, or from one of the moment.
+#[expect(clippy::print_stdout, reason = "a failure shows the seed it came of")]
+fn chance(seed: u64) -> ChaCha8Rng {
+    let moment = || {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        since.map_or(0, |since| since.as_nanos() as u64)
+    };
+    let seed = seconds().map_or(seed, |_| moment());
+    println!("seed {seed}");
+    ChaCha8Rng::seed_from_u64(seed)
+}
+
+/// `count` rounds, or as many as fit into one of `parts` equal parts of the time.
+fn rounds(count: usize, parts: u32) -> impl Iterator<Item = usize> {
+    let time = seconds().map(|seconds| Duration::from_secs(seconds) / parts);
+    let begun = Instant::now();
+    (0..).take_while(move |round| match time {
+        Some(time) => begun.elapsed() < time,
+        None => *round < count,
+    })
+}
 
 fn mutated(bytes: &[u8], chance: &mut ChaCha8Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
@@ -61,7 +90,7 @@ fn rebuilt(entries: &[(String, Vec<u8>)], deflate: bool) -> Vec<u8> {
 
 #[test]
 fn checkpoints() {
-    let mut chance = ChaCha8Rng::seed_from_u64(1);
+    let mut chance = chance(1);
     let (mut read, mut refused) = (0, 0);
     for name in [
         "openai-topk/1.pt",
@@ -74,7 +103,7 @@ fn checkpoints() {
             .iter()
             .position(|(name, _)| name.ends_with("data.pkl"))
             .unwrap();
-        for round in 0..4000 {
+        for round in rounds(4000, 3) {
             let file = if round % 8 == 0 {
                 mutated(&whole, &mut chance)
             } else {
@@ -99,7 +128,7 @@ fn checkpoints() {
 
 #[test]
 fn archives_of_arrays() {
-    let mut chance = ChaCha8Rng::seed_from_u64(2);
+    let mut chance = chance(2);
     let whole = std::fs::read(golden().join("gemma-scope/params.npz")).unwrap();
     let mut parts = entries(&whole);
     // Headers are what is mutated, so the arrays need not be long.
@@ -107,7 +136,7 @@ fn archives_of_arrays() {
         bytes.truncate(600);
     }
     let (mut read, mut refused) = (0, 0);
-    for round in 0..8000 {
+    for round in rounds(8000, 1) {
         let file = if round % 8 == 0 {
             mutated(&whole, &mut chance)
         } else {
@@ -137,7 +166,7 @@ fn archives_of_arrays() {
 
 #[test]
 fn configurations_and_whole_folders() {
-    let mut chance = ChaCha8Rng::seed_from_u64(3);
+    let mut chance = chance(3);
     let (mut read, mut refused) = (0, 0);
     for (name, files) in [
         ("sparsify-topk", ["cfg.json", "sae.safetensors"]),
@@ -151,7 +180,7 @@ fn configurations_and_whole_folders() {
         let whole = files.map(|file| std::fs::read(golden().join(name).join(file)).unwrap());
         let place = |at: usize| root.path().join(files[at]);
         std::fs::write(place(1), &whole[1]).unwrap();
-        for round in 0..600 {
+        for round in rounds(600, 3) {
             let at = usize::from(round % 6 == 0);
             std::fs::write(place(0), &whole[0]).unwrap();
             let bytes = mutated(&whole[at], &mut chance);
