@@ -283,5 +283,9 @@ fn hook(trainer: &Map<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
         }
     };
     let layer = number.parse().ok().or(layer)?;
-    Some(HookPoint::block(usize::try_from(layer).ok()?, site))
+    let layer = usize::try_from(layer).ok();
+    Some(HookPoint::block(
+        layer.filter(|n| place::is_layer(*n))?,
+        site,
+    ))
 }

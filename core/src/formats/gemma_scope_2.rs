@@ -120,7 +120,8 @@ impl Named {
         });
         let layer = text("hf_hook_point_in").and_then(|hook| {
             let (_, behind) = hook.split_once("layers.")?;
-            behind.split('.').next()?.parse().ok()
+            let layer = behind.split('.').next()?.parse().ok();
+            layer.filter(|n| place::is_layer(*n))
         });
         let model = text("model_name").map(str::to_owned).or_else(|| {
             let (_, name) = parts

@@ -101,6 +101,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
 /// The hook by site and layer: `…/resid_post_mlp_v5_32k/autoencoders/5.pt`.
 fn hook(parts: &[String]) -> Option<HookPoint> {
     let layer: usize = parts.first()?.strip_suffix(".pt")?.parse().ok()?;
+    let layer = Some(layer).filter(|n| place::is_layer(*n))?;
     let site = parts.iter().skip(1).take(3).find_map(|part| {
         [
             ("resid_delta_attn", Site::AttnOut),

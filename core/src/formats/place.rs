@@ -154,6 +154,11 @@ pub(super) fn parts(path: &Path) -> Vec<String> {
     parts
 }
 
+/// Whether a model may have a layer of this number: an index takes 32 bits, and files claim anything.
+pub(super) fn is_layer(number: usize) -> bool {
+    u32::try_from(number).is_ok()
+}
+
 /// The number behind `before` in the innermost part of a path that has one (`layer_12`).
 pub(super) fn number_behind(parts: &[String], before: &[&str]) -> Option<usize> {
     parts.iter().find_map(|part| {
@@ -170,7 +175,10 @@ pub(super) fn number_behind(parts: &[String], before: &[&str]) -> Option<usize> 
                 let digits = rest
                     .find(|c: char| !c.is_ascii_digit())
                     .unwrap_or(rest.len());
-                rest[..digits].parse().ok().filter(|_| starts)
+                rest[..digits]
+                    .parse()
+                    .ok()
+                    .filter(|n| starts && is_layer(*n))
             })
         })
     })

@@ -172,7 +172,8 @@ fn hook(name: &str) -> Option<HookPoint> {
     }
     let mut words = name.split('.');
     let block = ["layers", "h"].contains(&words.next()?);
-    let layer: usize = words.next()?.parse().ok().filter(|_| block)?;
+    let layer: usize = words.next()?.parse().ok()?;
+    let layer = Some(layer).filter(|n| block && place::is_layer(*n))?;
     let site = match (words.next(), words.next()) {
         (None, _) => Site::ResidPost,
         (Some("mlp"), None) => Site::MlpOut,

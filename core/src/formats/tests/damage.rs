@@ -204,6 +204,40 @@ fn configurations_and_whole_folders() {
     );
 }
 
+#[test]
+fn layers_that_no_model_has_leave_the_hook_unnamed() {
+    let root = tempfile::tempdir().unwrap();
+    let huge = "99999999999";
+    let copied = |name: &str, files: &[(&str, &str)]| {
+        for (from, to) in files {
+            let to = root.path().join(to);
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::copy(golden().join(name).join(from), to).unwrap();
+        }
+    };
+    let dictionary = root.path().join("dl");
+    copied("dictionary-learning-topk", &[("ae.pt", "dl/ae.pt")]);
+    let cfg = std::fs::read_to_string(golden().join("dictionary-learning-topk/config.json"));
+    let cfg = cfg.unwrap().replace("layer_1", &format!("layer_{huge}"));
+    std::fs::write(dictionary.join("config.json"), cfg).unwrap();
+    let sparsify = format!("layers.{huge}");
+    copied(
+        "sparsify-topk",
+        &[
+            ("cfg.json", &format!("{sparsify}/cfg.json")),
+            ("sae.safetensors", &format!("{sparsify}/sae.safetensors")),
+        ],
+    );
+    let openai = format!("resid_post_mlp_v5_32k/autoencoders/{huge}.pt");
+    copied("openai-topk", &[("1.pt", &openai)]);
+    let gemma = format!("gemma-scope-2b-pt-res/layer_{huge}/width_16k/average_l0_8/params.npz");
+    copied("gemma-scope", &[("params.npz", &gemma)]);
+    for path in ["dl", &sparsify, &openai, &gemma] {
+        let (sae, _) = formats::open(&root.path().join(path)).unwrap();
+        assert_eq!(sae.provenance.hook, None, "{path}");
+    }
+}
+
 /// Opened and used once.
 fn opened(folder: &Path) -> Result<(), String> {
     let (sae, _) = formats::open(folder).map_err(|refused| refused.to_string())?;
