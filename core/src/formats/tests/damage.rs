@@ -20,7 +20,6 @@ fn seconds() -> Option<u64> {
 }
 
 /// Draws from `seed`, or from one of the moment.
-#[expect(clippy::print_stdout, reason = "a failure shows the seed it came of")]
 fn chance(seed: u64) -> ChaCha8Rng {
     let moment = || {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
