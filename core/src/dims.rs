@@ -89,6 +89,19 @@ impl Matrix {
         &mut self.values[i * self.columns..(i + 1) * self.columns]
     }
 
+    /// Rows as columns, `[columns, rows]`.
+    #[must_use]
+    pub fn transposed(&self) -> Self {
+        let mut out = Self::zeros(self.columns, self.rows);
+        for (i, row) in self.iter_rows().enumerate() {
+            let column = out.values.iter_mut().skip(i).step_by(self.rows.max(1));
+            for (to, from) in column.zip(row) {
+                *to = *from;
+            }
+        }
+        out
+    }
+
     /// The rows of these numbers, in their order; each must exist.
     #[must_use]
     pub fn rows_of(&self, numbers: &[u32]) -> Self {

@@ -79,7 +79,7 @@ impl Predictor {
             .bind("w_enc", w_enc, "f d")?
             .bind("w_dec", w_dec, "f d")?
             .bind("x", centred, "t d")?;
-        let back = transposed(w_dec);
+        let back = w_dec.transposed();
         let mut new = centred.clone();
         let mut known = Matrix::zeros(centred.rows(), centred.columns());
         for layer in &self.layers {
@@ -150,16 +150,6 @@ fn shifted(x: &Matrix) -> Matrix {
         all.row_mut(i).copy_from_slice(x.row(i - 1));
     }
     all
-}
-
-fn transposed(x: &Matrix) -> Matrix {
-    let mut out = Matrix::zeros(x.columns(), x.rows());
-    for (i, row) in x.iter_rows().enumerate() {
-        for (j, value) in row.iter().enumerate() {
-            out.row_mut(j)[i] = *value;
-        }
-    }
-    out
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -19,8 +19,6 @@ mod weights;
 
 use std::path::Path;
 
-pub(in crate::formats) use self::weights::transposed;
-
 use self::cfg::{Architecture, Cfg, Scale};
 use super::parts::Parts;
 use super::{Precision, place};

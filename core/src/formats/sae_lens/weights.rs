@@ -158,18 +158,6 @@ fn thresholds(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<Vec<
     Ok(logs.iter().map(|log| log.exp()).collect())
 }
 
-pub(in crate::formats) fn transposed(matrix: &Matrix) -> Matrix {
-    let mut out = Matrix::zeros(matrix.columns(), matrix.rows());
-    let rows = matrix.rows();
-    for (i, row) in matrix.iter_rows().enumerate() {
-        let column = out.values_mut().iter_mut().skip(i).step_by(rows);
-        for (to, from) in column.zip(row) {
-            *to = *from;
-        }
-    }
-    out
-}
-
 /// The whole file for `sae`.
 pub(super) fn bytes(
     sae: &Sae,
@@ -177,7 +165,7 @@ pub(super) fn bytes(
     precision: Precision,
 ) -> Result<Vec<u8>> {
     let (f, d, o) = (sae.features(), sae.width(), sae.w_dec.columns());
-    let w_enc = transposed(&sae.w_enc);
+    let w_enc = sae.w_enc.transposed();
     let b_enc = names(architecture)[1];
     let mut tensors = vec![
         Tensor::new("W_enc", &[d, f], w_enc.values()),

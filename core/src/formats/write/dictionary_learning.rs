@@ -7,7 +7,6 @@ use serde_json::{Map, Value, json};
 use super::{Precision, Target, reads_plainly, refused, with_b_dec};
 use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
-use crate::formats::sae_lens::transposed;
 use crate::ids::Layer;
 use crate::sae::{Sae, Selection};
 use crate::tensor_file::torch_zip::{self, Stored, Values};
@@ -56,9 +55,9 @@ pub(super) fn write(
     }
     let (f, d) = (sae.features(), sae.width());
     let (w_enc, w_dec): (Matrix, Matrix) = if layout.modules {
-        (sae.w_enc.clone(), transposed(&sae.w_dec))
+        (sae.w_enc.clone(), sae.w_dec.transposed())
     } else {
-        (transposed(&sae.w_enc), sae.w_dec.clone())
+        (sae.w_enc.transposed(), sae.w_dec.clone())
     };
     let names = if layout.modules {
         ["encoder.weight", "decoder.weight"]

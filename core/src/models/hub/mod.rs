@@ -124,21 +124,8 @@ impl Hub {
                 Ok(Some(files))
             };
         }
-        let remote = Remote::new(&self.endpoint, self.token.as_deref());
-        let listing = remote.list(name)?;
-        let files = meant(name, &listing)?;
-        let job = Job {
-            remote: &remote,
-            name,
-            shelf: &shelf,
-            commit: &listing.commit,
-        };
-        if !job.run(&files, observe)? {
-            return Ok(None);
-        }
-        shelf.remember(&listing.commit)?;
-        let folder = shelf.snapshot_of(&listing.commit);
-        Ok(Some(files.iter().map(|file| folder.join(file)).collect()))
+        let fetched = self.fetch_listed(name, &shelf, |listing| meant(name, listing), observe)?;
+        Ok(fetched.map(|(folder, files)| files.iter().map(|file| folder.join(file)).collect()))
     }
 
     /// Puts the files that `choose` takes of a repository's into the cache, one after the other, and says in which folder they lie; none if stopped. What the
@@ -165,20 +152,32 @@ impl Hub {
                 name.to_string(),
             ));
         }
+        let fetched = self.fetch_listed(name, &shelf, |listing| choose(&listing.files), observe)?;
+        Ok(fetched.map(|(folder, _)| folder))
+    }
+
+    /// Asks the hub what there is and fetches what `choose` takes of it: the folder and the files in it; none if stopped.
+    fn fetch_listed(
+        &self,
+        name: &Name,
+        shelf: &Shelf,
+        choose: impl FnOnce(&Listing) -> Result<Vec<String>>,
+        observe: &mut dyn FnMut(Event<'_>) -> Flow,
+    ) -> Result<Option<(PathBuf, Vec<String>)>> {
         let remote = Remote::new(&self.endpoint, self.token.as_deref());
         let listing = remote.list(name)?;
-        let files = choose(&listing.files)?;
+        let files = choose(&listing)?;
         let job = Job {
             remote: &remote,
             name,
-            shelf: &shelf,
+            shelf,
             commit: &listing.commit,
         };
         if !job.run(&files, observe)? {
             return Ok(None);
         }
         shelf.remember(&listing.commit)?;
-        Ok(Some(shelf.snapshot_of(&listing.commit)))
+        Ok(Some((shelf.snapshot_of(&listing.commit), files)))
     }
 
     /// What the cache has must do.
