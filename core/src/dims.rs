@@ -2,18 +2,41 @@
 //!
 //! Letters are those of the table in `lib.rs`. Every public tensor function checks its shapes in its first statement.
 
+mod later;
+
+use std::sync::Arc;
+
 use aligned_vec::{AVec, ConstAlign};
 use candle_core::{DType, Device, Tensor};
 
+use self::later::Later;
 use crate::error::{Error, Result};
 
+pub(crate) use self::later::Source;
+
 /// A dense row-major matrix of f32 on the CPU. Its memory begins with a cache line: a vector load that crosses two of them costs twice as much, and from
-/// an ordinary allocation every one would.
-#[derive(Debug, Clone, PartialEq)]
+/// an ordinary allocation every one would. A large one that was opened and not made may still lie in its file: it is read when its values are first asked
+/// for, and its entries are looked through by [`Self::check`].
+#[derive(Debug, Clone)]
 pub struct Matrix {
     rows: usize,
     columns: usize,
-    values: AVec<f32, ConstAlign<CACHE_LINE>>,
+    values: Values,
+}
+
+/// Values in memory, from a cache line on.
+type Lines = AVec<f32, ConstAlign<CACHE_LINE>>;
+
+#[derive(Debug, Clone)]
+enum Values {
+    Here(Lines),
+    Later(Arc<Later>),
+}
+
+impl Default for Values {
+    fn default() -> Self {
+        Self::Here(AVec::new(0))
+    }
 }
 
 /// Bytes of a cache line.
@@ -31,7 +54,40 @@ impl Matrix {
         Self {
             rows,
             columns,
-            values: AVec::from_iter(0, std::iter::repeat_n(0.0, rows * columns)),
+            values: Values::Here(zeros(rows * columns)),
+        }
+    }
+
+    /// `[rows, columns]` that `source` has, read when they are asked for.
+    pub(crate) fn later(rows: usize, columns: usize, source: Box<dyn Source>) -> Self {
+        let later = Later::new(rows * columns, source);
+        Self {
+            rows,
+            columns,
+            values: Values::Later(Arc::new(later)),
+        }
+    }
+
+    /// Whether its values lie in a file, or lay there until they were used.
+    pub(crate) fn is_of_file(&self) -> bool {
+        matches!(self.values, Values::Later(_))
+    }
+
+    /// Whether its values take room in memory.
+    #[cfg(test)]
+    pub(crate) fn is_in_memory(&self) -> bool {
+        match &self.values {
+            Values::Here(_) => true,
+            Values::Later(later) => later.is_read(),
+        }
+    }
+
+    /// That there is room for its values and that every one is a number. Those in memory were looked through when they were read, so this costs one
+    /// reading of those that still lie in a file, once.
+    pub fn check(&self) -> Result<()> {
+        match &self.values {
+            Values::Here(_) => Ok(()),
+            Values::Later(later) => later.check(),
         }
     }
 
@@ -41,7 +97,7 @@ impl Matrix {
             Ok(Self {
                 rows,
                 columns,
-                values: AVec::from_iter(0, values),
+                values: Values::Here(AVec::from_iter(0, values)),
             })
         } else {
             Err(Error::Shape {
@@ -63,7 +119,7 @@ impl Matrix {
     /// As a candle tensor `[rows, columns]` on the CPU.
     pub fn to_tensor(&self) -> Result<Tensor> {
         Ok(Tensor::from_slice(
-            &self.values,
+            self.values(),
             (self.rows, self.columns),
             &Device::Cpu,
         )?)
@@ -81,20 +137,22 @@ impl Matrix {
 
     /// Row `i`.
     pub fn row(&self, i: usize) -> &[f32] {
-        &self.values[i * self.columns..(i + 1) * self.columns]
+        &self.values()[i * self.columns..(i + 1) * self.columns]
     }
 
     /// Row `i`, writable.
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
-        &mut self.values[i * self.columns..(i + 1) * self.columns]
+        let place = i * self.columns..(i + 1) * self.columns;
+        &mut self.values_mut()[place]
     }
 
     /// Rows as columns, `[columns, rows]`.
     #[must_use]
     pub fn transposed(&self) -> Self {
         let mut out = Self::zeros(self.columns, self.rows);
+        let into = out.values_mut();
         for (i, row) in self.iter_rows().enumerate() {
-            let column = out.values.iter_mut().skip(i).step_by(self.rows.max(1));
+            let column = into.iter_mut().skip(i).step_by(self.rows.max(1));
             for (to, from) in column.zip(row) {
                 *to = *from;
             }
@@ -116,23 +174,45 @@ impl Matrix {
 
     /// All rows in order.
     pub fn iter_rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
-        self.values.chunks_exact(self.columns.max(1))
+        self.values().chunks_exact(self.columns.max(1))
     }
 
     /// All values, row-major.
     pub fn values(&self) -> &[f32] {
-        &self.values
+        match &self.values {
+            Values::Here(values) => values,
+            Values::Later(later) => later.values(),
+        }
     }
 
     /// All values, row-major, writable.
     pub fn values_mut(&mut self) -> &mut [f32] {
-        &mut self.values
+        let values = match std::mem::take(&mut self.values) {
+            Values::Here(values) => values,
+            Values::Later(later) => Later::into_values(later),
+        };
+        self.values = Values::Here(values);
+        match &mut self.values {
+            Values::Here(values) => values,
+            Values::Later(_) => &mut [],
+        }
     }
 
     /// The values alone.
     pub fn into_values(self) -> Vec<f32> {
-        self.values.to_vec()
+        self.values().to_vec()
     }
+}
+
+impl PartialEq for Matrix {
+    fn eq(&self, other: &Self) -> bool {
+        let shape = |of: &Self| (of.rows, of.columns);
+        shape(self) == shape(other) && self.values() == other.values()
+    }
+}
+
+fn zeros(count: usize) -> Lines {
+    AVec::from_iter(0, std::iter::repeat_n(0.0, count))
 }
 
 /// Something with a shape that [`Dims`] can check.

@@ -91,6 +91,8 @@ pub fn compare(
         );
         return Err(Error::setting("sae", what));
     }
+    a.w_dec.check()?;
+    b.w_dec.check()?;
     let (of_a, of_b) = (Directions::of(&a.w_dec), Directions::of(&b.w_dec));
     match one_to_one(&of_a, &of_b, observe)? {
         ControlFlow::Continue(comparison) => Ok(Some(comparison)),

@@ -32,6 +32,7 @@ pub(super) fn of(
     step: &mut dyn FnMut() -> Flow,
 ) -> Result<Option<Vec<Effects>>> {
     let hook = sae.hook()?;
+    sae.w_dec.check()?;
     let mut all = vec![Effects::default(); sae.features()];
     if hook.is_z() {
         let heads = model.config().heads;

@@ -95,7 +95,7 @@ mod tests {
     use std::io::Write as _;
 
     #[test]
-    fn sixteen_gigabytes_are_looked_at_without_being_read() {
+    fn sixteen_gigabytes_are_looked_at_and_opened_without_being_read() {
         let root = tempfile::tempdir().unwrap();
         let (f, d) = (1_u64 << 19, 4_096_u64);
         let matrix = 4 * f * d;
@@ -107,6 +107,8 @@ mod tests {
             2 * matrix + 4 * f,
             2 * matrix + 4 * f + 4 * d,
         );
+        // Writers pad the header, so that numbers begin where numbers may.
+        let header = format!("{header:<1$}", header.len().next_multiple_of(8));
         let path = root.path().join("sae_weights.safetensors");
         let mut file = std::fs::File::create(&path).unwrap();
         file.write_all(&(header.len() as u64).to_le_bytes())
@@ -115,12 +117,19 @@ mod tests {
         // A file with a hole: it has the length and takes no room.
         let length = 8 + header.len() as u64 + 2 * matrix + 4 * f + 4 * d;
         file.set_len(length).unwrap();
-        std::fs::write(root.path().join("cfg.json"), "{}").unwrap();
+        let cfg = format!("{{\"architecture\":\"standard\",\"d_in\":{d},\"d_sae\":{f}}}");
+        std::fs::write(root.path().join("cfg.json"), cfg).unwrap();
         let seen = look(root.path()).unwrap();
         assert_eq!(seen.format, Format::SaeLens);
         assert_eq!(seen.shape, Some([1 << 19, 4_096]));
         assert!(seen.bytes > 16 << 30);
         assert_eq!(seen.memory_bytes(), Some(2 * matrix + 4 * f + 4 * d));
         assert_eq!(seen.tensors.len(), 4);
+        let (sae, notes) = crate::formats::open(root.path()).unwrap();
+        assert_eq!((sae.features(), sae.width()), (1 << 19, 4_096));
+        // The decoder lies as it is in memory and is never copied, one row of it is one row read; the encoder lies transposed and would be.
+        assert!(sae.direction((f as usize - 1).into()).unwrap().len() == 4_096);
+        assert!(!sae.w_enc.is_in_memory() && !sae.w_dec.is_in_memory());
+        assert!(notes.iter().any(|note| note.contains("where they are used")));
     }
 }

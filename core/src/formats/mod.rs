@@ -153,26 +153,35 @@ impl Precision {
     }
 }
 
-/// Reads the dictionary at `path`, a folder or a file of any [`Format`]; the notes say what was decided. Weights stored in 16 bits are widened to f32. Memory:
-/// the weights once, and 64 times a deflated file at most.
+/// Reads the dictionary at `path`, a folder or a file of any [`Format`]; the notes say what was decided. Weights stored in 16 bits are widened to f32. A matrix
+/// of 256 MB and more that needs no rewriting stays in its file until it is used ([`crate::dims::Matrix`]). Memory: the weights once, and 64 times a deflated
+/// file at most.
 pub fn open(path: &Path) -> Result<(Sae, Notes)> {
     there(path)?;
     let found = detect::detect(path)?;
+    let (sae, mut notes) = read(&found)?;
+    if sae.w_enc.is_of_file() || sae.w_dec.is_of_file() {
+        notes.add("Its large weights are read from the file where they are used: leave the file as it is while it is open");
+    }
+    Ok((sae, notes))
+}
+
+fn read(found: &Found) -> Result<(Sae, Notes)> {
     match found.format {
         Format::SaeLens => sae_lens::read(&found.folder),
-        Format::Sparsify => sparsify::read(&found),
-        Format::DictionaryLearning => dictionary_learning::read(&found),
-        Format::OpenAi => openai::read(&found),
-        Format::GemmaScope => gemma_scope::read(&found),
-        Format::GemmaScope2 => gemma_scope_2::read(&found),
-        Format::LlamaScope => llama_scope::read(&found),
-        Format::LlamaScopeR1 => llama_scope::read_r1(&found),
-        Format::QwenScope => qwen_scope::read(&found),
-        Format::Goodfire => linear_pair::read_goodfire(&found),
-        Format::DeepSeekR1 => linear_pair::read_deepseek(&found),
-        Format::HookZ => hook_z::read(&found),
-        Format::CircuitTracer => circuit_tracer::read(&found),
-        Format::Llamascopium => llamascopium::read(&found),
+        Format::Sparsify => sparsify::read(found),
+        Format::DictionaryLearning => dictionary_learning::read(found),
+        Format::OpenAi => openai::read(found),
+        Format::GemmaScope => gemma_scope::read(found),
+        Format::GemmaScope2 => gemma_scope_2::read(found),
+        Format::LlamaScope => llama_scope::read(found),
+        Format::LlamaScopeR1 => llama_scope::read_r1(found),
+        Format::QwenScope => qwen_scope::read(found),
+        Format::Goodfire => linear_pair::read_goodfire(found),
+        Format::DeepSeekR1 => linear_pair::read_deepseek(found),
+        Format::HookZ => hook_z::read(found),
+        Format::CircuitTracer => circuit_tracer::read(found),
+        Format::Llamascopium => llamascopium::read(found),
     }
 }
 

@@ -4,6 +4,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use memmap2::Mmap;
 use safetensors::Dtype;
@@ -12,17 +13,30 @@ use serde_json::{Map, Value as Json};
 use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::tensor_file::array::{Array, Number};
+use crate::tensor_file::later::{self, Named};
 use crate::tensor_file::pickle::{Checkpoint, Value};
 use crate::tensor_file::{self, Archive, header, npz, short};
 
 /// Under these names a checkpoint keeps the weights, if they are not all that it holds.
 const NESTED: [&str; 4] = ["ae", "state_dict", "model_state_dict", "model"];
 
+/// Bytes from which a matrix stays in its file until it is used. Smaller ones are read in an instant, and a mapped file that another program shortens under us
+/// would end the program.
+const LARGE: usize = 256 << 20;
+
+#[cfg(not(test))]
+fn large() -> usize {
+    LARGE
+}
+
+#[cfg(test)]
+pub(super) use self::tests::large;
+
 /// A file of weights in the address space.
 #[derive(Debug)]
 pub(super) struct WeightFile {
     path: PathBuf,
-    map: Mmap,
+    map: Arc<Mmap>,
 }
 
 impl WeightFile {
@@ -32,7 +46,7 @@ impl WeightFile {
         let map = tensor_file::map(path, "weight")?;
         Ok(Self {
             path: path.to_path_buf(),
-            map,
+            map: Arc::new(map),
         })
     }
 
@@ -47,6 +61,7 @@ impl WeightFile {
         let bytes: &[u8] = &self.map;
         let mut tensors = Tensors {
             path: &self.path,
+            map: &self.map,
             arrays: BTreeMap::new(),
             odd: BTreeMap::new(),
             plain: Map::new(),
@@ -82,6 +97,7 @@ impl WeightFile {
 #[derive(Debug)]
 pub(super) struct Tensors<'a> {
     path: &'a Path,
+    map: &'a Arc<Mmap>,
     arrays: BTreeMap<String, Array<'a>>,
     /// Those of a type that is not read, by name.
     odd: BTreeMap<String, Dtype>,
@@ -215,17 +231,6 @@ impl<'a> Tensors<'a> {
         Err(self.wrong(name, &what))
     }
 
-    /// Values that must be there and finite.
-    fn finite<'v>(&self, name: &str, values: &'v [f32]) -> Result<&'v [f32]> {
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(at) => {
-                let what = format!("holds {} at entry {at}, its training diverged", values[at]);
-                Err(self.wrong(name, &what))
-            }
-            None => Ok(values),
-        }
-    }
-
     /// A vector of `length`; of one row or column too.
     pub(super) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>> {
         let array = match self.array(name)?.shape() {
@@ -237,25 +242,40 @@ impl<'a> Tensors<'a> {
         let values = array
             .floats()
             .ok_or_else(|| self.wrong(name, "cannot be read in its layout"))?;
-        self.finite(name, &values)?;
+        later::finite(&values, name, self.path)?;
         Ok(values)
     }
 
     /// A matrix of this shape as stored.
     pub(super) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix> {
-        let matrix = self.shaped(name, &shape)?.matrix();
-        self.whole(name, matrix)
+        self.oriented(name, shape, false)
     }
 
     /// A matrix of this shape as stored, transposed.
     pub(super) fn transposed(&self, name: &str, shape: [usize; 2]) -> Result<Matrix> {
-        let matrix = self.shaped(name, &shape)?.transposed();
-        self.whole(name, matrix)
+        self.oriented(name, shape, true)
     }
 
-    fn whole(&self, name: &str, matrix: Option<Matrix>) -> Result<Matrix> {
+    /// A large one stays in the file until it is used.
+    fn oriented(&self, name: &str, shape: [usize; 2], transposed: bool) -> Result<Matrix> {
+        let array = self.shaped(name, &shape)?;
+        if array.number().bytes() * shape[0] * shape[1] >= large() {
+            let named = Named {
+                tensor: name.to_owned(),
+                path: self.path.to_path_buf(),
+                map: Arc::clone(self.map),
+            };
+            if let Some(matrix) = later::later(array, transposed, &named) {
+                return Ok(matrix);
+            }
+        }
+        let matrix = if transposed {
+            array.transposed()
+        } else {
+            array.matrix()
+        };
         let matrix = matrix.ok_or_else(|| self.wrong(name, "cannot be read in its layout"))?;
-        self.finite(name, matrix.values())?;
+        later::finite(matrix.values(), name, self.path)?;
         Ok(matrix)
     }
 
@@ -284,5 +304,27 @@ impl<'a> Tensors<'a> {
                 left.join(", ")
             ));
         }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Bytes from which a matrix counts as large on this thread.
+        static FROM: Cell<usize> = const { Cell::new(super::LARGE) };
+    }
+
+    pub(in super::super) fn large() -> usize {
+        FROM.get()
+    }
+
+    /// What `run` gives where every matrix counts as large.
+    pub(in super::super) fn with_all_large<T>(run: impl FnOnce() -> T) -> T {
+        FROM.set(0);
+        let result = run();
+        FROM.set(super::LARGE);
+        result
     }
 }

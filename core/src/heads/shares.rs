@@ -17,6 +17,7 @@ pub(super) fn head_shares(sae: &Sae, heads: usize) -> Result<Matrix> {
             ),
         });
     }
+    sae.w_dec.check()?;
     let mut shares = Matrix::zeros(sae.features(), heads);
     for (feature, row) in sae.w_dec.iter_rows().enumerate() {
         let norms: Vec<f64> = row

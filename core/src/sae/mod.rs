@@ -396,6 +396,7 @@ impl Sae {
                 .new;
         }
         self.selection.check(self.features())?;
+        self.w_enc.check()?;
         self.selection.encode(&centred, &self.w_enc, &self.b_enc)
     }
 
@@ -403,6 +404,10 @@ impl Sae {
     /// it.
     pub fn decode(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
         let mut out = sparse_decode(latents, &self.w_dec, &self.b_dec)?;
+        // Of a decoder that lies in a file only the rows in use are read.
+        if self.w_dec.is_of_file() && out.values().iter().any(|value| !value.is_finite()) {
+            self.w_dec.check()?;
+        }
         if let Some(predictor) = &self.predictor {
             let centred = self.centred(x)?;
             let known = predictor
@@ -421,7 +426,23 @@ impl Sae {
     /// Pre-activations of chosen features `[n, features.len()]` (before selection and ReLU).
     pub fn pre_activations(&self, x: &Matrix, features: &[FeatureId]) -> Result<Matrix> {
         let features: Vec<u32> = features.iter().map(|f| f.0).collect();
+        self.w_enc.check()?;
         pre_activations(&self.centred(x)?, &self.w_enc, &self.b_enc, &features)
+    }
+
+    /// That there is room for all weights and that they are numbers; see [`Matrix::check`].
+    pub fn check_weights(&self) -> Result<()> {
+        self.w_enc.check()?;
+        self.w_dec.check()
+    }
+
+    /// What `feature` writes, its row of `w_dec`; of a decoder that lies in a file no other is read.
+    pub fn direction(&self, feature: FeatureId) -> Result<&[f32]> {
+        let row = self.w_dec.row(feature.index());
+        if row.iter().any(|value| !value.is_finite()) {
+            self.w_dec.check()?;
+        }
+        Ok(row)
     }
 
     /// `w_enc[feature] · b_dec` and `b_enc[feature]`, in f64: the bias terms of the attribution identity.

@@ -1,6 +1,7 @@
 //! A tensor as it lies in a file: type, shape, strides and bytes, checked against each other once; then f32 in whichever orientation is asked for.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use rayon::prelude::*;
 
@@ -10,7 +11,7 @@ use crate::dims::Matrix;
 /// More dimensions than any model's tensors have.
 const DIMENSIONS: usize = 8;
 /// Rows that are filled together, so that a column-major source is read by whole cache lines.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 
 /// How numbers are stored, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,23 +248,91 @@ impl<'a> Array<'a> {
     }
 
     fn fill(&self, into: &mut [f32], (_, down): (usize, usize), (columns, along): (usize, usize)) {
+        let layout = Layout {
+            number: self.number,
+            columns,
+            down,
+            along,
+        };
+        let blocks = into.par_chunks_mut(ROWS * columns.max(1));
+        blocks
+            .enumerate()
+            .for_each(|(block, out)| layout.fill(&self.bytes, block * ROWS, out));
+    }
+
+    /// A matrix's rows and columns, each of a transposed one's, how they lie in `whole`, and where there; none if this is no matrix or lies elsewhere.
+    pub(super) fn placed(
+        &self,
+        whole: &[u8],
+        transposed: bool,
+    ) -> Option<(usize, Layout, Range<usize>)> {
+        let [_, _] = *self.shape.as_slice() else {
+            return None;
+        };
+        let Cow::Borrowed(bytes) = self.bytes else {
+            return None;
+        };
+        let begin = (bytes.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+        let place = begin..begin.checked_add(bytes.len())?;
+        // Memory of its own may lie anywhere, before this and behind it.
+        if place.end > whole.len() {
+            return None;
+        }
+        let (by_row, by_column) = self.two_dimensions()?;
+        let ((rows, down), (columns, along)) = if transposed {
+            (by_column, by_row)
+        } else {
+            (by_row, by_column)
+        };
+        let layout = Layout {
+            number: self.number,
+            columns,
+            down,
+            along,
+        };
+        Some((rows, layout, place))
+    }
+}
+
+/// How the entries of a matrix lie in bytes, its rows those that are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) number: Number,
+    pub(super) columns: usize,
+    /// Numbers from one row to the next.
+    down: usize,
+    /// Numbers from one column to the next.
+    along: usize,
+}
+
+impl Layout {
+    /// Whether `bytes` are its entries row by row in f32, as they are in memory.
+    pub(super) fn is_memory(self) -> bool {
+        self.number == Number::F32
+            && self.along == 1
+            && self.down == self.columns
+            && cfg!(target_endian = "little")
+    }
+
+    /// Some rows from `row` on.
+    pub(super) fn fill(self, bytes: &[u8], row: usize, into: &mut [f32]) {
         let size = self.number.bytes();
-        let (number, bytes) = (self.number, self.bytes.as_ref());
         let read = |at: usize| {
             let bytes = bytes.get(at * size..).unwrap_or_default();
-            match number {
+            match self.number {
                 Number::F32 => f32::from_le_bytes(bytes.first_chunk().copied().unwrap_or_default()),
                 other => other.read(bytes) as f32,
             }
         };
-        let blocks = into.par_chunks_mut(ROWS * columns.max(1));
-        blocks.enumerate().for_each(|(block, out)| {
-            for j in 0..columns {
-                for (i, to) in out.iter_mut().skip(j).step_by(columns).enumerate() {
-                    *to = read((block * ROWS + i) * down + j * along);
+        let blocks = into.chunks_mut(ROWS * self.columns.max(1)).enumerate();
+        for (block, out) in blocks {
+            for j in 0..self.columns {
+                let column = out.iter_mut().skip(j).step_by(self.columns);
+                for (i, to) in column.enumerate() {
+                    *to = read((row + block * ROWS + i) * self.down + j * self.along);
                 }
             }
-        });
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod array;
 pub(crate) mod header;
+pub(crate) mod later;
 pub(crate) mod npz;
 #[cfg(test)]
 pub(crate) mod npz_tests;

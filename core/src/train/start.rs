@@ -99,6 +99,7 @@ impl Trainer {
         mut mapping: Option<Mapping>,
     ) -> Result<Self> {
         start.check_by_token()?;
+        start.check_weights()?;
         let mut sae = start.clone();
         let transcodes = spec.variant == Variant::Transcoder;
         if transcodes != sae.transcoder.is_some() {

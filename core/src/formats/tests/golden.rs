@@ -1,8 +1,12 @@
 //! Files of the libraries themselves, with what they computed.
 
+use rayon::prelude::*;
+
 use super::{check, codes, difference, golden, recorded};
 use crate::formats::{self, Format};
+use crate::formats::weights::tests::with_all_large;
 use crate::sae::{InputNorm, Selection};
+use crate::tensor_file;
 
 const FOLDERS: [(&str, &str, Format); 6] = [
     ("dictionary-learning-relu", "", Format::DictionaryLearning),
@@ -32,6 +36,65 @@ fn codes_and_reconstructions_are_those_of_the_library() {
             }
             let moved = difference(&codes(&nudged, &want.x).0, &want.codes);
             assert!(moved > 1e-4, "{name}: {moved} after {errors:?}");
+        }
+    }
+}
+
+#[test]
+fn weights_left_in_their_files_are_the_same_weights() {
+    let mut left = 0;
+    for (name, file, _) in FOLDERS {
+        let path = golden().join(name).join(file);
+        let (eager, _) = formats::open(&path).unwrap();
+        let (sae, _) = with_all_large(|| formats::open(&path)).unwrap();
+        left += usize::from(!sae.w_enc.is_in_memory()) + usize::from(!sae.w_dec.is_in_memory());
+        // Asked for from all threads of the pool at once, which must neither wait for themselves nor read twice.
+        let sums: Vec<f32> = (0..64)
+            .into_par_iter()
+            .map(|i| sae.w_enc.row(i % sae.features()).iter().sum())
+            .collect();
+        assert!(sums.iter().all(|sum| sum.is_finite()));
+        sae.check_weights().unwrap();
+        assert!(sae == eager, "{name}");
+        let mut written = sae.clone();
+        for matrix in [&mut written.w_enc, &mut written.w_dec] {
+            matrix.values_mut()[0] += 1.0;
+        }
+        assert!(sae == eager && written != eager, "{name}");
+        check(name, &sae, &recorded(&golden().join(name)));
+    }
+    // Those of an npz archive that is deflated, and what readers rewrite, are in memory from the start.
+    assert!(left >= 6, "{left} of {}", 2 * FOLDERS.len());
+}
+
+#[test]
+fn a_number_that_is_none_is_found_where_it_is_used() {
+    let root = tempfile::tempdir().unwrap();
+    let (from, to) = (golden().join("sparsify-topk"), root.path());
+    std::fs::copy(from.join("cfg.json"), to.join("cfg.json")).unwrap();
+    let bytes = std::fs::read(from.join("sae.safetensors")).unwrap();
+    let header = tensor_file::header::read(&bytes).unwrap();
+    let want = recorded(&from);
+    for name in ["encoder.weight", "W_dec"] {
+        let mut bytes = bytes.clone();
+        let begin = header.places[name].begin;
+        let end = header.places[name].end;
+        // Every number but those of the last row stays: only features in use are asked for.
+        for number in bytes[begin..end - 4 * want.x.columns()].chunks_exact_mut(4) {
+            number.copy_from_slice(&f32::NAN.to_le_bytes());
+        }
+        std::fs::write(to.join("sae.safetensors"), bytes).unwrap();
+        let (sae, _) = with_all_large(|| formats::open(to)).unwrap();
+        let said = match sae.encode(&want.x) {
+            Err(said) => said.to_string(),
+            Ok(latents) => sae.decode(&latents, &want.x).unwrap_err().to_string(),
+        };
+        let wanted = format!("tensor `{name}` holds NaN at entry 0");
+        assert!(said.contains(&wanted) && said.contains("sae.safetensors"), "{said}");
+        assert!(sae.check_weights().is_err());
+        if name == "W_dec" {
+            assert!(sae.direction(0_usize.into()).is_err());
+            assert!(sae.direction((sae.features() - 1).into()).is_ok());
         }
     }
 }

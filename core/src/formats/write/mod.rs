@@ -66,6 +66,7 @@ impl FromStr for Target {
 
 /// Writes `saes` as a folder of `target`'s; only a set of circuit-tracer's holds several. The notes say what its files do not hold.
 pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) -> Result<Notes> {
+    saes.iter().try_for_each(Sae::check_weights)?;
     let mut notes = Notes::default();
     if target == Target::CircuitTracer {
         circuit_tracer::write(saes, folder, precision, &mut notes)?;

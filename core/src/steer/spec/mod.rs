@@ -118,7 +118,7 @@ impl Vector {
             Self::Feature(feature) => {
                 let sae = materials.dictionary()?;
                 check_feature(&sae, *feature)?;
-                Ok(sae.w_dec.row(feature.index()).to_vec())
+                Ok(sae.direction(*feature)?.to_vec())
             }
             Self::File { path, key } => {
                 let flat = tensor(path, key)?.flatten_all()?;
