@@ -4,6 +4,7 @@
 //! dictionary's layer, from the residual stream of the clean run. Sums are over fixed chunks of rows, added in order, so the number of threads
 //! changes nothing.
 
+mod cross_layer;
 mod passes;
 mod sums;
 mod verdict;
@@ -11,6 +12,7 @@ mod verdict;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
+pub use self::cross_layer::{AcrossFigures, LayerFigures, run_across};
 use self::passes::Passes;
 use self::sums::Sums;
 pub use self::verdict::{Judged, Verdict, judge};

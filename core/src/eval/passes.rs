@@ -157,7 +157,7 @@ impl<'a> Passes<'a> {
     }
 }
 
-fn logits(run: Option<Tensor>) -> Result<Tensor> {
+pub(super) fn logits(run: Option<Tensor>) -> Result<Tensor> {
     run.ok_or_else(|| Error::Shape {
         op: "evaluation",
         what: "the forward pass ended before the logits".to_owned(),
@@ -165,7 +165,7 @@ fn logits(run: Option<Tensor>) -> Result<Tensor> {
 }
 
 /// `value` with the clean activation at the first position of each row.
-fn keeping_first(mut value: Matrix, x: &Matrix, t: usize) -> Matrix {
+pub(super) fn keeping_first(mut value: Matrix, x: &Matrix, t: usize) -> Matrix {
     for i in (0..x.rows()).step_by(t) {
         value.row_mut(i).copy_from_slice(x.row(i));
     }
@@ -173,7 +173,7 @@ fn keeping_first(mut value: Matrix, x: &Matrix, t: usize) -> Matrix {
 }
 
 /// Summed cross-entropy of `logits [b, t, v]`: position p ≥ 1 is charged with the token after it.
-fn charge(logits: &Tensor, tokens: &[&[TokenId]]) -> Result<f64> {
+pub(super) fn charge(logits: &Tensor, tokens: &[&[TokenId]]) -> Result<f64> {
     let (_, t, v) = logits.dims3()?;
     let values = logits.flatten_all()?.to_vec1::<f32>()?;
     let rows = values.chunks_exact(t * v).zip(tokens);

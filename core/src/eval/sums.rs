@@ -65,20 +65,39 @@ impl Sums {
         self.ce_mean += part.ce_mean;
     }
 
+    /// Activations added.
+    pub(super) fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    pub(super) fn l0(&self) -> f64 {
+        self.active.iter().sum::<u64>() as f64 / self.tokens as f64
+    }
+
+    pub(super) fn fvu(&self) -> f64 {
+        self.error / self.variance
+    }
+
+    pub(super) fn dead_fraction(&self) -> f64 {
+        self.share(|count| count == 0)
+    }
+
+    /// Share of features of which `counts` says yes.
+    fn share(&self, counts: impl Fn(u64) -> bool) -> f64 {
+        let counted = self.active.iter().filter(|count| counts(**count)).count();
+        counted as f64 / self.active.len() as f64
+    }
+
     pub(super) fn figures(&self) -> Result<Figures> {
         let tokens = self.tokens as f64;
-        let features = self.active.len() as f64;
-        let share = |counts: &dyn Fn(u64) -> bool| {
-            self.active.iter().filter(|count| counts(**count)).count() as f64 / features
-        };
         let charged = self.charged as f64;
         let [clean, sae, zero, mean] =
             [self.ce_clean, self.ce_sae, self.ce_zero, self.ce_mean].map(|sum| sum / charged);
         let figures = Figures {
-            l0: self.active.iter().sum::<u64>() as f64 / tokens,
-            fvu: self.error / self.variance,
-            dead_fraction: share(&|count| count == 0),
-            rare_fraction: share(&|count| count as f64 / tokens < RARE),
+            l0: self.l0(),
+            fvu: self.fvu(),
+            dead_fraction: self.dead_fraction(),
+            rare_fraction: self.share(|count| count as f64 / tokens < RARE),
             ce_clean: clean,
             ce_sae: sae,
             ce_zero: zero,

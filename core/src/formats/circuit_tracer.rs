@@ -4,8 +4,10 @@
 //! **Orientation on disk** `W_enc [f, d]`, `W_dec [f, d]`, `b_enc [f]`, `b_dec [d]`, `W_skip [d, d]` (`x · W_skipᵀ`), all ours; `activation_function.threshold`.
 //! **Forward pass** nothing subtracted; ReLU, or `pre · [pre > threshold]`, or the `k` largest as they are: neither is followed by ReLU, so with negative
 //! thresholds or few positive pre-activations negative codes are kept. `· W_dec + b_dec + x · W_skipᵀ`.
-//! **Represented** all of it. That attribution zeroes the first position is no part of the dictionary; it is noted. **Not represented**, refused by name:
-//! cross-layer transcoders (`W_enc_N.safetensors`).
+//! **Represented** all of it. That attribution zeroes the first position is no part of the dictionary; it is noted. Cross-layer transcoders
+//! (`W_enc_N.safetensors`) are read by `cross_layer.rs`.
+
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
@@ -20,14 +22,53 @@ use crate::sae::{InputNorm, Sae, Selection, Transcoder};
 const THRESHOLD: &str = "activation_function.threshold";
 /// Where the transcoders of Hanna and others read and write, whose configuration does not say.
 const HOOKS: [&str; 2] = ["mlp.hook_in", "hook_mlp_out"];
+/// Where cross-layer transcoders do (`load_clt`).
+pub(super) const ACROSS: [&str; 2] = ["hook_resid_mid", "hook_mlp_out"];
+
+/// `config.yaml` of a folder; empty if there is none.
+pub(super) fn config(folder: &Path) -> Result<Map<String, Value>> {
+    if !folder.join("config.yaml").is_file() {
+        return Ok(Map::new());
+    }
+    Ok(place::flat_yaml(&place::text(&place::within(
+        folder,
+        "config.yaml",
+    )?)?))
+}
+
+/// Hooks that `layer` reads and writes: as `cfg` has them, or `otherwise`.
+pub(super) fn hooks(
+    cfg: &Map<String, Value>,
+    layer: Option<usize>,
+    otherwise: [&str; 2],
+    notes: &mut Notes,
+) -> [Option<HookPoint>; 2] {
+    if !cfg.contains_key("feature_input_hook") {
+        notes.add(format!(
+            "No config.yaml says which hooks it reads and writes, taken to be {} and {}",
+            otherwise[0], otherwise[1]
+        ));
+    }
+    let keys = ["feature_input_hook", "feature_output_hook"];
+    [0, 1].map(|end| {
+        let name = cfg.get(keys[end]).and_then(Value::as_str);
+        let name = name.unwrap_or(otherwise[end]);
+        format!("blocks.{}.{name}", layer?).parse().ok()
+    })
+}
+
+/// Features above their thresholds. Where none is negative, what passes is positive and ReLU changes nothing.
+pub(super) fn jumping(thresholds: Vec<f32>) -> Selection {
+    if thresholds.iter().any(|bar| *bar < 0.0) {
+        Selection::Jump { thresholds }
+    } else {
+        Selection::JumpRelu { thresholds }
+    }
+}
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
-    let cfg = if found.folder.join("config.yaml").is_file() {
-        place::flat_yaml(&place::text(&place::within(&found.folder, "config.yaml")?)?)
-    } else {
-        Map::new()
-    };
+    let cfg = config(&found.folder)?;
     let file = WeightFile::open(&found.weights)?;
     let tensors = file.tensors()?;
     let [f, d] = tensors.sizes("W_enc")?;
@@ -40,20 +81,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     };
     let path = place::parts(&found.weights);
     let layer = place::number_behind(path.get(..1).unwrap_or_default(), &["layer_"]);
-    let hook = |key: &str, default: &str| -> Option<HookPoint> {
-        let name = cfg.get(key).and_then(Value::as_str).unwrap_or(default);
-        format!("blocks.{}.{name}", layer?).parse().ok()
-    };
-    let (reads, writes) = (
-        hook("feature_input_hook", HOOKS[0]),
-        hook("feature_output_hook", HOOKS[1]),
-    );
-    if !cfg.contains_key("feature_input_hook") {
-        notes.add(format!(
-            "No config.yaml says which hooks it reads and writes, taken to be {} and {}",
-            HOOKS[0], HOOKS[1]
-        ));
-    }
+    let [reads, writes] = hooks(&cfg, layer, HOOKS, &mut notes);
     let parts = Parts {
         w_enc: tensors.matrix("W_enc", [f, d])?,
         b_enc: tensors.vector("b_enc", f)?,
@@ -63,6 +91,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         input_norm: InputNorm::None,
         subtracts: false,
         transcoder: Some(Transcoder {
+            later: None,
             hook_out: writes,
             w_skip,
         }),
@@ -91,12 +120,7 @@ fn selection(tensors: &Tensors<'_>, cfg: &Map<String, Value>, f: usize) -> Resul
             Ok(one) => vec![one as f32; f],
             Err(_several) => tensors.vector(THRESHOLD, f)?,
         };
-        // Where no threshold is negative, what passes is positive and ReLU changes nothing.
-        return Ok(if thresholds.iter().any(|bar| *bar < 0.0) {
-            Selection::Jump { thresholds }
-        } else {
-            Selection::JumpRelu { thresholds }
-        });
+        return Ok(jumping(thresholds));
     }
     let k = if tensors.has("k") {
         Some(tensors.scalar("k")?)

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::weights::WeightFile;
-use super::{Format, hook_z, place};
+use super::{Format, cross_layer, hook_z, place};
 use crate::error::{Error, Result};
 use crate::tensor_file::short;
 
@@ -20,6 +20,12 @@ pub(super) struct Found {
 }
 
 impl Found {
+    /// Name of the file of weights.
+    pub(super) fn file(&self) -> String {
+        let name = self.weights.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// What it is called: its folder where that holds it alone, else its file.
     pub(super) fn name(&self) -> String {
         let fixed = FIXED.iter().any(|(file, _)| self.weights.ends_with(file));
@@ -85,8 +91,18 @@ fn in_folder(folder: &Path) -> Result<Found> {
         }
     }
     let weights = weight_files(folder)?;
-    if weights.iter().any(|name| name.starts_with("W_enc_")) {
-        return Err(cross_layer(folder));
+    if let Some(layers) = cross_layer::files(folder)? {
+        let name = |(_, path): &(Format, PathBuf)| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().into_owned()
+        };
+        let [first, last] =
+            [layers.first(), layers.last()].map(|file| file.map_or_else(String::new, name));
+        let what = format!(
+            "is a cross-layer transcoder of {} layers: umbra sae info, encode, verify and convert take the folder, name one layer here, {first} to {last}",
+            layers.len()
+        );
+        return Err(Error::input(what, folder));
     }
     match weights.as_slice() {
         [one] => by_tensors(folder, &place::within(folder, one)?),
@@ -144,7 +160,7 @@ fn none_here(folder: &Path) -> Error {
 }
 
 /// The files of a folder that may be weights, in order.
-fn weight_files(folder: &Path) -> Result<Vec<String>> {
+pub(super) fn weight_files(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)
         .map_err(|source| Error::io("cannot read the folder", folder, source))?;
     let mut names: Vec<String> = entries
@@ -221,25 +237,28 @@ fn of_open_moss(folder: &Path, weights: PathBuf) -> Result<Found> {
     })
 }
 
-fn cross_layer(path: &Path) -> Error {
-    Error::Unsupported {
-        what: format!("a cross-layer transcoder ({})", path.display()),
-        remedy: "it writes several layers at once, choose a transcoder of one layer".to_owned(),
-    }
+/// The layer in the name of a file that has one layer of several.
+pub(super) fn layer_of_name(name: &str) -> Option<usize> {
+    place::number_behind(&[name.to_owned()], &["layer_"])
 }
 
 /// Weights under a name of their own.
 fn by_tensors(folder: &Path, path: &Path) -> Result<Found> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    if name.starts_with("W_enc_") || name.starts_with("W_dec_") {
-        return Err(cross_layer(path));
+    if let Some(encoder) = name.strip_prefix("W_dec_") {
+        let what = format!(
+            "is the decoder of one layer of a cross-layer transcoder, name its encoder, W_enc_{encoder}"
+        );
+        return Err(Error::input(what, path));
     }
     let file = WeightFile::open(path)?;
     let tensors = file.tensors()?;
     let has = |name: &str| tensors.has(name);
     let beside = |name: &str| folder.join(name).is_file();
     let safetensors = name.ends_with(".safetensors");
-    let format = if has("pre_bias") && has("latent_bias") {
+    let format = if cross_layer::circuit_tracer_layer(&name).is_some() {
+        Format::CircuitTracer
+    } else if has("pre_bias") && has("latent_bias") {
         Format::OpenAi
     } else if has("encoder_linear.weight") {
         Format::Goodfire

@@ -29,6 +29,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     }
     if named.transcoder {
         parts.transcoder = Some(Transcoder {
+            later: None,
             hook_out: named
                 .layer
                 .map(|layer| HookPoint::block(layer, Site::MlpOut)),

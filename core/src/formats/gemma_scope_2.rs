@@ -6,42 +6,58 @@
 //! **Forward pass** nothing subtracted, positive and above `threshold`, `+ b_dec`, and the skip connection where there is one.
 //! **Represented** all of it. Sites: `resid_post` is the block's output, `attn_out` what the attention's output projection reads (`hook_z`), `mlp_out` the MLP's
 //! output after its norm; a transcoder reads the MLP's input after its norm and weight (`mlp.hook_in`) and writes the MLP's output after its norm.
-//! **Not represented**, refused by name: cross-layer transcoders (`w_dec` of three dimensions) and crosscoders.
+//! Cross-layer transcoders (`w_dec` of three dimensions) are read by `cross_layer.rs`. **Not represented**, refused by name: crosscoders.
+
+use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::parts;
 use super::place;
 use super::weights::WeightFile;
-use super::{Format, Found, gemma_scope};
+use super::{Format, Found, cross_layer, gemma_scope};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{Sae, Transcoder};
 use crate::tensor_file::short;
 
-pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
-    let mut notes = Notes::default();
-    let cfg = if found.folder.join("config.json").is_file() {
-        let path = place::within(&found.folder, "config.json")?;
-        let cfg = place::json(&path)?;
-        if let Some(other) = cfg
-            .get("architecture")
-            .and_then(Value::as_str)
-            .filter(|of| *of != "jump_relu")
-        {
-            let other = short(other);
-            return Err(Error::Unsupported {
-                what: format!("`architecture` {other} ({})", path.display()),
-                remedy: "this version reads jump_relu of Gemma Scope 2".to_owned(),
-            });
-        }
-        cfg
-    } else {
+/// `config.json` of a folder; empty if there is none.
+pub(super) fn config(folder: &Path, notes: &mut Notes) -> Result<Map<String, Value>> {
+    if !folder.join("config.json").is_file() {
         notes.add("There is no config.json, so the path tells what it was trained on");
-        Map::new()
-    };
+        return Ok(Map::new());
+    }
+    let path = place::within(folder, "config.json")?;
+    let cfg = place::json(&path)?;
+    let architecture = cfg.get("architecture").and_then(Value::as_str);
+    match architecture.filter(|of| *of != "jump_relu") {
+        None => Ok(cfg),
+        Some(other) => Err(Error::Unsupported {
+            what: format!("`architecture` {} ({})", short(other), path.display()),
+            remedy: "this version reads jump_relu of Gemma Scope 2".to_owned(),
+        }),
+    }
+}
+
+/// The model that it was trained on.
+pub(super) fn model(parts: &[String], cfg: &Map<String, Value>) -> Option<String> {
+    let named = cfg.get("model_name").and_then(Value::as_str);
+    named.map(str::to_owned).or_else(|| {
+        let (_, name) = parts
+            .iter()
+            .find_map(|part| part.split_once("gemma-scope-2-"))?;
+        Some(format!("gemma-3-{name}"))
+    })
+}
+
+pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let file = WeightFile::open(&found.weights)?;
     let tensors = file.tensors()?;
+    if tensors.shape("w_dec")?.len() == 3 {
+        return cross_layer::read_gemma_scope_2(found, &tensors);
+    }
+    let mut notes = Notes::default();
+    let cfg = config(&found.folder, &mut notes)?;
     let mut parts = gemma_scope::weights(&tensors)?;
     let named = Named::of(&place::parts(&found.folder), &cfg);
     let skip = "affine_skip_connection";
@@ -57,6 +73,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             None
         };
         parts.transcoder = Some(Transcoder {
+            later: None,
             hook_out: named
                 .layer
                 .map(|layer| HookPoint::block(layer, Site::MlpOut)),
@@ -123,15 +140,9 @@ impl Named {
             let layer = behind.split('.').next()?.parse().ok();
             layer.filter(|n| place::is_layer(*n))
         });
-        let model = text("model_name").map(str::to_owned).or_else(|| {
-            let (_, name) = parts
-                .iter()
-                .find_map(|part| part.split_once("gemma-scope-2-"))?;
-            Some(format!("gemma-3-{name}"))
-        });
         let (site, transcoder) = by_cfg.or(by_path).unzip();
         Self {
-            model,
+            model: model(parts, cfg),
             site,
             transcoder: transcoder.unwrap_or(false),
             layer: layer.or_else(|| place::number_behind(parts, &["layer_"])),
@@ -141,8 +152,6 @@ impl Named {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use serde_json::json;
 
     use super::*;

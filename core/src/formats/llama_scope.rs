@@ -73,6 +73,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     }
     if transcodes {
         parts.transcoder = Some(Transcoder {
+            later: None,
             hook_out: writes,
             w_skip: None,
         });

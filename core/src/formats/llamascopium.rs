@@ -60,6 +60,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let (reads, writes) = (hook("hook_point_in"), hook("hook_point_out"));
     if text("hook_point_out").is_some_and(|out| Some(out) != text("hook_point_in")) || o != d {
         parts.transcoder = Some(Transcoder {
+            later: None,
             hook_out: writes,
             w_skip: None,
         });

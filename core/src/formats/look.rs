@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::weights::WeightFile;
-use super::{Format, detect, there};
+use super::{Format, cross_layer, detect, there};
 use crate::error::{Error, Result};
 
 /// Names of the encoder's bias, `[f]`, in every library's files.
@@ -33,6 +33,9 @@ const MATRICES: [&str; 10] = [
     "dictionary._weights",
 ];
 
+/// A tensor as its file lists it: name, type, shape.
+pub type Tensor = (String, &'static str, Vec<usize>);
+
 /// See the module.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
@@ -42,15 +45,24 @@ pub struct Look {
     pub weights: PathBuf,
     /// Its size.
     pub bytes: u64,
-    /// Features and width of what is read, where the names of tensors tell.
+    /// Features and width of what is read, where the names of tensors tell; of a cross-layer transcoder those of one layer.
     pub shape: Option<[usize; 2]>,
+    /// Files of the layers of a cross-layer transcoder, each a dictionary to [`super::open`]; else empty.
+    pub layers: Vec<PathBuf>,
     /// Tensors by name: type and shape.
-    pub tensors: Vec<(String, &'static str, Vec<usize>)>,
+    pub tensors: Vec<Tensor>,
 }
 
 impl Look {
-    /// Bytes of encoder and decoder in memory, in f32.
+    /// Bytes of encoder and decoder in memory, in f32; of a cross-layer transcoder those of all tensors.
     pub fn memory_bytes(&self) -> Option<u64> {
+        if !self.layers.is_empty() {
+            let numbers = self
+                .tensors
+                .iter()
+                .map(|(_, _, shape)| shape.iter().map(|n| *n as u64).product::<u64>());
+            return Some(4 * numbers.sum::<u64>());
+        }
         let [f, d] = self.shape?;
         Some(4 * (2 * f as u64 * d as u64 + f as u64 + d as u64))
     }
@@ -59,18 +71,82 @@ impl Look {
 /// Looks at the dictionary at `path`, a folder or a file of any [`Format`].
 pub fn look(path: &Path) -> Result<Look> {
     there(path)?;
+    if let Some(files) = cross_layer::files(path)? {
+        return of_layers(path, &files);
+    }
     let found = detect::detect(path)?;
-    let bytes = std::fs::metadata(&found.weights)
-        .map_err(|source| Error::io("cannot read the file", &found.weights, source))?
+    let (bytes, tensors) = headers(&found.weights)?;
+    Ok(Look {
+        format: found.format,
+        shape: shape(&tensors),
+        weights: found.weights,
+        bytes,
+        layers: Vec::new(),
+        tensors,
+    })
+}
+
+/// A cross-layer transcoder in `folder`, its layers in `files`.
+fn of_layers(folder: &Path, files: &[(Format, PathBuf)]) -> Result<Look> {
+    let mut all = Look {
+        format: files
+            .first()
+            .map_or(Format::CircuitTracer, |(format, _)| *format),
+        weights: folder.to_path_buf(),
+        bytes: 0,
+        shape: None,
+        layers: files.iter().map(|(_, path)| path.clone()).collect(),
+        tensors: Vec::new(),
+    };
+    for (layer, (format, path)) in files.iter().enumerate() {
+        let mut parts = vec![(path.clone(), *format == Format::GemmaScope2)];
+        if *format == Format::CircuitTracer {
+            parts.push((folder.join(format!("W_dec_{layer}.safetensors")), false));
+        }
+        for (path, numbered) in parts {
+            let (bytes, tensors) = headers(&path)?;
+            all.bytes += bytes;
+            // Gemma Scope 2 calls the tensors of every layer the same.
+            let named = |(name, dtype, shape): Tensor| {
+                let name = if numbered {
+                    format!("{name}, layer {layer}")
+                } else {
+                    name
+                };
+                (name, dtype, shape)
+            };
+            all.tensors.extend(tensors.into_iter().map(named));
+        }
+    }
+    let first = |name: &str| all.tensors.iter().find(|(listed, ..)| listed == name);
+    all.shape = match (first("W_enc_0"), first("w_enc, layer 0")) {
+        (Some((_, _, shape)), _) => <[usize; 2]>::try_from(shape.as_slice()).ok(),
+        (_, Some((_, _, shape))) => <[usize; 2]>::try_from(shape.as_slice())
+            .ok()
+            .map(|[d, f]| [f, d]),
+        _ => None,
+    };
+    Ok(all)
+}
+
+/// Size of a file of weights and what its header lists.
+fn headers(path: &Path) -> Result<(u64, Vec<Tensor>)> {
+    let bytes = std::fs::metadata(path)
+        .map_err(|source| Error::io("cannot read the file", path, source))?
         .len();
-    let file = WeightFile::open(&found.weights)?;
-    let tensors = file.tensors()?.listed();
+    let file = WeightFile::open(path)?;
+    let tensors = file.tensors()?;
+    Ok((bytes, tensors.listed()))
+}
+
+/// Features and width, where the names of tensors tell.
+fn shape(tensors: &[Tensor]) -> Option<[usize; 2]> {
     let of = |name: &str| tensors.iter().find(|(listed, ..)| listed == name);
     let features = BIASES.iter().find_map(|name| match of(name)?.2[..] {
         [features] => Some(features),
         _ => None,
     });
-    let shape = MATRICES.iter().find_map(|name| match of(name)?.2[..] {
+    MATRICES.iter().find_map(|name| match of(name)?.2[..] {
         [a, b] => match features {
             Some(f) if a == f => Some([a, b]),
             Some(f) if b == f => Some([b, a]),
@@ -79,13 +155,6 @@ pub fn look(path: &Path) -> Result<Look> {
             None => Some([a.max(b), a.min(b)]),
         },
         _ => None,
-    });
-    Ok(Look {
-        format: found.format,
-        weights: found.weights,
-        bytes,
-        shape,
-        tensors,
     })
 }
 
@@ -108,7 +177,8 @@ mod tests {
             2 * matrix + 4 * f + 4 * d,
         );
         // Writers pad the header, so that numbers begin where numbers may.
-        let header = format!("{header:<1$}", header.len().next_multiple_of(8));
+        let padded = header.len().next_multiple_of(8);
+        let header = format!("{header:<padded$}");
         let path = root.path().join("sae_weights.safetensors");
         let mut file = std::fs::File::create(&path).unwrap();
         file.write_all(&(header.len() as u64).to_le_bytes())
@@ -130,6 +200,10 @@ mod tests {
         // The decoder lies as it is in memory and is never copied, one row of it is one row read; the encoder lies transposed and would be.
         assert!(sae.direction((f as usize - 1).into()).unwrap().len() == 4_096);
         assert!(!sae.w_enc.is_in_memory() && !sae.w_dec.is_in_memory());
-        assert!(notes.iter().any(|note| note.contains("where they are used")));
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.contains("where they are used"))
+        );
     }
 }

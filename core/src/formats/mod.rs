@@ -2,6 +2,7 @@
 
 mod circuit_tracer;
 mod claims;
+mod cross_layer;
 mod detect;
 mod dictionary_learning;
 mod gemma_scope;
@@ -29,11 +30,11 @@ use self::detect::Found;
 use self::weights::WeightFile;
 use crate::error::{Error, Notes, Result};
 use crate::models::{Model, Processing};
-use crate::sae::{Provenance, Sae, Whitening};
+use crate::sae::{CrossLayer, Provenance, Sae, Whitening};
 use crate::tensor_file::Float;
 
 pub use self::claims::{Claim, Claimed, claims};
-pub use self::look::{Look, look};
+pub use self::look::{Look, Tensor, look};
 pub use self::on_hub::fetch;
 pub use self::write::{Target, write};
 
@@ -120,6 +121,12 @@ impl Format {
             Self::DictionaryLearning => {
                 "those of dictionary_learning 0.1.0 within 1e-5 of the largest entry (AutoEncoder, AutoEncoderTopK)"
             }
+            Self::CircuitTracer => {
+                "those of circuit-tracer 0.5.0 within 1e-5 of the largest entry (ReLU, JumpReLU, skip connections, of one layer and across layers)"
+            }
+            Self::GemmaScope2 => {
+                "those of circuit-tracer 0.5.0's loader within 1e-5 of the largest entry (transcoders of one layer and across layers, affine)"
+            }
             Self::OpenAi | Self::GemmaScope => {
                 "those of its published formulas within 1e-5 of the largest entry"
             }
@@ -166,6 +173,13 @@ pub fn open(path: &Path) -> Result<(Sae, Notes)> {
     Ok((sae, notes))
 }
 
+/// Reads the cross-layer transcoder whose layers' files lie in the folder at `path`; none if that holds something else. One layer's file is a dictionary of
+/// its own to [`open`].
+pub fn open_cross_layer(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
+    there(path)?;
+    cross_layer::read(path)
+}
+
 fn read(found: &Found) -> Result<(Sae, Notes)> {
     match found.format {
         Format::SaeLens => sae_lens::read(&found.folder),
@@ -180,6 +194,9 @@ fn read(found: &Found) -> Result<(Sae, Notes)> {
         Format::Goodfire => linear_pair::read_goodfire(found),
         Format::DeepSeekR1 => linear_pair::read_deepseek(found),
         Format::HookZ => hook_z::read(found),
+        Format::CircuitTracer if cross_layer::circuit_tracer_layer(&found.file()).is_some() => {
+            cross_layer::read_circuit_tracer(found)
+        }
         Format::CircuitTracer => circuit_tracer::read(found),
         Format::Llamascopium => llamascopium::read(found),
     }

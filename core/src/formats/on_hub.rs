@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::detect::{FIXED, LISTED};
-use super::hook_z;
+use super::detect::{FIXED, LISTED, layer_of_name};
+use super::{cross_layer, hook_z};
 use crate::Flow;
 use crate::error::{Error, Result};
 use crate::models::hub::{Event, Hub, Name, files_in};
@@ -40,8 +40,15 @@ fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
     let path = name.file.as_deref().unwrap_or_default();
     let has = |file: &str| files.iter().any(|listed| listed == file);
     let is_weights = |file: &str| ENDS.iter().any(|end| file.ends_with(end));
+    if let Some(layers) = layers_in(path, files) {
+        return Ok((path.to_owned(), layers));
+    }
+    // SAELens names a layer of a cross-layer transcoder by its number alone.
+    let layer = format!("W_enc_{path}.safetensors");
     let weights = if has(path) && is_weights(path) {
         path.to_owned()
+    } else if has(&layer) {
+        layer
     } else {
         in_folder(name, path, files)?
     };
@@ -61,12 +68,41 @@ fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
         .map(|beside| format!("{folder}{beside}"))
         .collect();
     all.push(format!("{folder}{}", hook_z::cfg_of(file)));
+    if let Some(layer) = cross_layer::circuit_tracer_layer(file) {
+        all.push(format!("{folder}W_dec_{layer}.safetensors"));
+    }
     if let Some(above) = above {
         all.extend(["config.json", "hyperparams.json"].map(|beside| format!("{above}{beside}")));
     }
     all.retain(|file| has(file));
     all.push(weights.clone());
     Ok((weights, all))
+}
+
+/// All files of the cross-layer transcoder in the folder `path`, if it is one by its files' names: Gemma Scope 2's lie in a folder that says so.
+fn layers_in(path: &str, files: &[String]) -> Option<Vec<String>> {
+    let before = if path.is_empty() {
+        String::new()
+    } else {
+        format!("{path}/")
+    };
+    let says_so = path.split('/').any(|part| part == "clt");
+    let is_layer = |name: &str| {
+        let of_gemma = says_so && name.ends_with(".safetensors") && layer_of_name(name).is_some();
+        of_gemma || cross_layer::circuit_tracer_layer(name).is_some()
+    };
+    let inside = || {
+        files
+            .iter()
+            .filter_map(|file| Some((file, file.strip_prefix(&before)?)))
+    };
+    if !inside().any(|(_, name)| is_layer(name)) {
+        return None;
+    }
+    let is_wanted =
+        |name: &str| is_layer(name) || name.starts_with("W_dec_") || BESIDE.contains(&name);
+    let wanted = inside().filter(|(_, name)| is_wanted(name) && !name.contains('/'));
+    Some(wanted.map(|(file, _)| file.clone()).collect())
 }
 
 /// The one file of weights in the folder `path`.
@@ -198,6 +234,37 @@ mod tests {
             "m/transcoders:layer_1.safetensors",
             &layers,
             &["config.yaml", "layer_1.safetensors"],
+        );
+        let across = [
+            "config.yaml",
+            "W_dec_0.safetensors",
+            "W_dec_1.safetensors",
+            "W_enc_0.safetensors",
+            "W_enc_1.safetensors",
+        ];
+        for one in ["m/clt:1", "m/clt:W_enc_1.safetensors"] {
+            let want = ["config.yaml", "W_dec_1.safetensors", "W_enc_1.safetensors"];
+            check(one, &across, &want);
+        }
+        let all = |name: &str, files: &[&str]| {
+            let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
+            wanted(&Name::of_dictionary(name).unwrap(), &files).unwrap()
+        };
+        assert_eq!(
+            all("m/clt", &across),
+            (String::new(), across.map(str::to_owned).to_vec())
+        );
+        let scope = [
+            "clt/w/params_layer_0.safetensors",
+            "clt/w/params_layer_1.safetensors",
+            "clt/v/params_layer_0.safetensors",
+        ];
+        assert_eq!(
+            all("g/scope:clt/w", &scope),
+            (
+                "clt/w".to_owned(),
+                scope[..2].iter().map(|file| (*file).to_owned()).collect()
+            )
         );
         let files: Vec<String> = layers.iter().map(|file| (*file).to_owned()).collect();
         for (name, want) in [

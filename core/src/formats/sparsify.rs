@@ -72,6 +72,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     tensors.note_unused(&[], &mut notes);
     let named = Named::of(&found.folder);
     let mut parted = (transcode || skip).then_some(Transcoder {
+        later: None,
         hook_out: named.hook,
         w_skip,
     });

@@ -203,6 +203,11 @@ impl<'a> Tensors<'a> {
         array.ok_or_else(|| self.wrong(name, "is missing, save or download the dictionary again"))
     }
 
+    /// Shape of a tensor as stored, of whatever dimensions.
+    pub(super) fn shape(&self, name: &str) -> Result<&[usize]> {
+        Ok(self.array(name)?.shape())
+    }
+
     /// Rows and columns of a matrix as stored; neither may be 0.
     pub(super) fn sizes(&self, name: &str) -> Result<[usize; 2]> {
         let shape = self.array(name)?.shape();
@@ -256,10 +261,27 @@ impl<'a> Tensors<'a> {
         self.oriented(name, shape, true)
     }
 
-    /// A large one stays in the file until it is used.
+    /// Of a tensor `[a, b, c]` of this shape as stored, the matrix `[a, (b − first) · c]` of what is at each of the second dimension from `first` on.
+    pub(super) fn side_by_side(
+        &self,
+        name: &str,
+        shape: [usize; 3],
+        first: usize,
+    ) -> Result<Matrix> {
+        let array = self.shaped(name, &shape)?.side_by_side(first);
+        let array = array.ok_or_else(|| self.wrong(name, "cannot be read in its layout"))?;
+        self.read(name, &array, false)
+    }
+
     fn oriented(&self, name: &str, shape: [usize; 2], transposed: bool) -> Result<Matrix> {
         let array = self.shaped(name, &shape)?;
-        if array.number().bytes() * shape[0] * shape[1] >= large() {
+        self.read(name, array, transposed)
+    }
+
+    /// A large one stays in the file until it is used.
+    fn read(&self, name: &str, array: &Array<'_>, transposed: bool) -> Result<Matrix> {
+        let numbers: usize = array.shape().iter().product();
+        if array.number().bytes() * numbers >= large() {
             let named = Named {
                 tensor: name.to_owned(),
                 path: self.path.to_path_buf(),

@@ -1,6 +1,7 @@
 //! Dictionaries: `Latents`, encode, decode. One file per variant: how it is trained ([`rule`]) and how it selects afterwards ([`Selection`]).
 
 mod batch_topk;
+mod cross_layer;
 mod feature_choice;
 mod fold;
 mod gated;
@@ -37,6 +38,7 @@ use crate::kernels::encode::{Bar, encode_above, encode_abs_topk, encode_topk};
 use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
 
+pub use cross_layer::CrossLayer;
 pub use fold::Whitening;
 pub use input_norm::InputNorm;
 pub use latents::Latents;

@@ -10,6 +10,8 @@
 //! | other names | SAELens `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` |
 //!
 //! `pre = x · w_encᵀ + b_enc`, `ŷ = Σ acts · w_dec + b_dec + x · w_skipᵀ`: `b_dec` is the mean of another hook than `x`'s, so it is not subtracted.
+//!
+//! One layer of a cross-layer transcoder ([`super::CrossLayer`]) is one that writes later layers too.
 
 use rayon::prelude::*;
 
@@ -24,6 +26,9 @@ use crate::kernels::linear::rows_times;
 pub struct Transcoder {
     /// Hook it writes; none in a file that does not say.
     pub hook_out: Option<HookPoint>,
+    /// How many layers behind that of `hook_out` it adds to at the same hook, if it is one layer of a [`super::CrossLayer`]. `w_dec` has a block of `d_out`
+    /// columns for each, its own layer's first; `b_dec` is 0 in the later ones.
+    pub later: Option<usize>,
     /// `[d_out, d]`: the skip connection.
     pub w_skip: Option<Matrix>,
 }
@@ -31,6 +36,9 @@ pub struct Transcoder {
 impl Transcoder {
     /// Why `of` cannot be used where a dictionary is to reconstruct what it reads.
     pub(super) fn refused(&self, of: &Sae) -> Error {
+        if self.later.is_some() {
+            return self.refused_alone(of);
+        }
         let name = |hook: Option<HookPoint>| {
             hook.map_or_else(|| "an unnamed hook".to_owned(), |hook| hook.to_string())
         };
@@ -45,6 +53,25 @@ impl Transcoder {
         }
     }
 
+    /// Why `of` cannot be used where one hook is written by it alone.
+    fn refused_alone(&self, of: &Sae) -> Error {
+        let hook = self.hook_out.map(|hook| hook.to_string());
+        Error::Unsupported {
+            what: format!(
+                "{}, one layer of a cross-layer transcoder, which adds to {} and the same of {} later layers,",
+                of.name,
+                hook.unwrap_or_else(|| "an unnamed hook".to_owned()),
+                self.later.unwrap_or_default()
+            ),
+            remedy: "umbra sae encode and sae compare take one layer, umbra sae verify the folder of all of them".to_owned(),
+        }
+    }
+
+    /// How many layers it writes.
+    pub(crate) fn writes_layers(&self) -> usize {
+        1 + self.later.unwrap_or_default()
+    }
+
     /// That the parts of `of` and `x [n, d]` fit.
     pub(super) fn check(&self, of: &Sae, x: &Matrix) -> Result<()> {
         let dims = Dims::of("encode")
@@ -54,7 +81,10 @@ impl Transcoder {
             .bind("b_dec", &of.b_dec, "o")?
             .bind("x", x, "n d")?;
         match &self.w_skip {
-            Some(w_skip) => dims.bind("w_skip", w_skip, "o d").map(drop),
+            Some(w_skip) => dims
+                .bind("w_skip", w_skip, "s d")?
+                .bind_len("w_skip", w_skip.rows() * self.writes_layers(), "o")
+                .map(drop),
             None => Ok(()),
         }
     }
@@ -64,19 +94,36 @@ impl Transcoder {
         self.check(of, x)?;
         if let Some(w_skip) = &self.w_skip {
             let skipped = rows_times(x, w_skip);
-            let pairs = out.values_mut().par_iter_mut().zip(skipped.values());
-            pairs.for_each(|(out, skipped)| *out += skipped);
+            let width = out.columns().max(1);
+            // Of what is written to several layers, the skip connection is its own layer's, which comes first.
+            let own = w_skip.rows().max(1);
+            let rows = out.values_mut().par_chunks_mut(width);
+            let pairs = rows.zip(skipped.values().par_chunks(own));
+            pairs.for_each(|(out, skipped)| {
+                for (out, skipped) in out.iter_mut().zip(skipped) {
+                    *out += skipped;
+                }
+            });
         }
         Ok(())
     }
 }
 
 impl Sae {
+    /// That it is no layer of a cross-layer transcoder, whose outputs are sums over layers.
+    pub fn check_alone(&self) -> Result<()> {
+        match &self.transcoder {
+            Some(transcoder) if transcoder.later.is_some() => Err(transcoder.refused_alone(self)),
+            _ => Ok(()),
+        }
+    }
+
     /// The hook that it reconstructs: a transcoder's other hook, else the one that it reads.
     pub fn writes(&self) -> Result<HookPoint> {
         let Some(transcoder) = &self.transcoder else {
             return self.reads();
         };
+        self.check_alone()?;
         transcoder.hook_out.ok_or_else(|| {
             let what = format!(
                 "the transcoder {} does not say which hook it writes, add `hook_name_out` to the metadata of its cfg.json",
@@ -106,6 +153,7 @@ mod tests {
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: Some(Transcoder {
+                later: None,
                 hook_out: Some(HookPoint::block(0, Site::MlpOut)),
                 w_skip: Some(Matrix::new(3, 2, vec![0.0, 0.0, 2.0, 0.0, 0.0, 3.0]).unwrap()),
             }),

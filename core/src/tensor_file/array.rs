@@ -186,6 +186,23 @@ impl<'a> Array<'a> {
         })
     }
 
+    /// Of a tensor of three dimensions `[a, b, c]` the matrix `[a, (b − first) · c]`: what is at each of the second dimension from `first` on, side by side.
+    pub(crate) fn side_by_side(&self, first: usize) -> Option<Array<'_>> {
+        let [a, b, c] = *self.shape.as_slice() else {
+            return None;
+        };
+        let contiguous = row_major(&self.shape).is_ok_and(|strides| strides == self.strides);
+        let columns = b.checked_sub(first)? * c;
+        let begin = first * c * self.number.bytes();
+        let bytes = self.bytes.get(begin..).filter(|_| contiguous)?;
+        Some(Array {
+            number: self.number,
+            shape: vec![a, columns],
+            strides: vec![b * c, 1],
+            bytes: Cow::Borrowed(bytes),
+        })
+    }
+
     /// How its numbers are stored.
     pub(crate) fn number(&self) -> Number {
         self.number

@@ -99,6 +99,7 @@ impl Trainer {
         mut mapping: Option<Mapping>,
     ) -> Result<Self> {
         start.check_by_token()?;
+        start.check_alone()?;
         start.check_weights()?;
         let mut sae = start.clone();
         let transcodes = spec.variant == Variant::Transcoder;
@@ -178,6 +179,7 @@ impl Trainer {
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: transcodes.then(|| Transcoder {
+                later: None,
                 hook_out: None,
                 w_skip: spec.skip.then(|| Matrix::zeros(width, d)),
             }),
@@ -374,6 +376,7 @@ impl Trainer {
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             transcoder: self.mapping.as_ref().map(|_| Transcoder {
+                later: None,
                 hook_out: None,
                 w_skip: skip,
             }),

@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::super::{Console, Exit, SaeArgs};
+use super::super::{Console, Exit, SaeArgs, hub};
 use crate::device::free_memory;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::models::read_tensors;
+use crate::sae::CrossLayer;
 use crate::tensor_file::Float;
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
@@ -24,30 +26,31 @@ pub(super) struct Args {
     /// Safetensors file with activations
     #[arg(long, value_name = "FILE")]
     acts: PathBuf,
-    /// Tensor of --acts that holds them: [..,d], or [..,h,e] with heads concatenated
+    /// Tensor of --acts that holds them: [..,d], or [..,h,e] with heads concatenated; [l,..,d] for a cross-layer transcoder's folder
     #[arg(long, value_name = "KEY", default_value = "x")]
     key: String,
-    /// File to write, whole or not at all: codes [n,f], recon [n,d]
+    /// File to write, whole or not at all: codes [n,f], recon [n,d]; with [l,..] before for a cross-layer transcoder
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let sae = args.sae.read(false, console)?;
+    let path = hub::dictionary_at(&args.sae.sae, false, console)?;
+    if let Some((layers, notes)) = formats::open_cross_layer(&path)? {
+        console.notes(&notes);
+        return across(args, &layers, console);
+    }
+    let named = SaeArgs {
+        sae: path,
+        hook: args.sae.hook.clone(),
+    };
+    let sae = named.read(false, console)?;
     let (x, text) = activations(args, sae.width())?;
     // A temporal dictionary reads whole texts.
     let chunk = if sae.predictor.is_some() { text } else { CHUNK };
     let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
-    // Both tables, their bytes, and the file.
-    let needed = 12 * (n as u64) * (f + d) as u64;
-    if let Some(available) = free_memory().filter(|available| needed > *available) {
-        return Err(Error::OutOfMemory {
-            what: format!("writing dense codes of {n} activations and {f} features"),
-            needed,
-            available,
-        });
-    }
+    room(n, f + d)?;
     let (mut codes, mut recon) = (Matrix::zeros(n, f), Matrix::zeros(n, d));
     let mut progress = console.progress("Encoding", n as u64, "activations");
     let mut active = 0;
@@ -83,6 +86,79 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             "{}\ncodes [{n}, {f}], recon [{n}, {d}]\n{l0:.3} active features per activation ({})",
             args.out.display(),
             sae.selection.describe()
+        )
+    })?;
+    Ok(Exit::Done)
+}
+
+/// That dense tables of `n` rows, `columns` wide in all, fit: as numbers, as bytes and in the file.
+fn room(n: usize, columns: usize) -> Result<()> {
+    let needed = 12 * n as u64 * columns as u64;
+    match free_memory().filter(|available| needed > *available) {
+        None => Ok(()),
+        Some(available) => Err(Error::OutOfMemory {
+            what: format!(
+                "writing dense codes and reconstructions of {n} activations, {columns} numbers each,"
+            ),
+            needed,
+            available,
+        }),
+    }
+}
+
+/// A cross-layer transcoder: activations `[l, n, d]` to codes `[l, n, f]` and reconstructions `[l, n, d]`.
+fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
+    let (l, f, d) = (of.layers().len(), of.layers()[0].features(), of.width_out());
+    let (x, _) = activations(args, of.layers()[0].width())?;
+    if !x.rows().is_multiple_of(l) {
+        let what = format!(
+            "tensor `{}` holds {} activations, which {l} layers cannot share: the first dimension is the layer",
+            args.key,
+            x.rows()
+        );
+        return Err(Error::input(what, &args.acts));
+    }
+    let n = x.rows() / l;
+    room(l * n, f + d)?;
+    let (mut codes, mut recon) = (Matrix::zeros(l * n, f), Matrix::zeros(l * n, d));
+    let mut progress = console.progress("Encoding", n as u64, "activations of each layer");
+    let mut active = 0;
+    for start in (0..n).step_by(CHUNK) {
+        let some = start..(start + CHUNK).min(n);
+        let chunk: Vec<Matrix> = (0..l)
+            .map(|layer| {
+                let rows: Vec<u32> = some.clone().map(|row| (layer * n + row) as u32).collect();
+                x.rows_of(&rows)
+            })
+            .collect();
+        let latents = of.encode(&chunk)?;
+        let written = of.decode(&latents, &chunk)?;
+        for (layer, (latents, written)) in latents.iter().zip(&written).enumerate() {
+            for (i, row) in some.clone().enumerate() {
+                let at = layer * n + row;
+                for (feature, act) in latents.row(i) {
+                    codes.row_mut(at)[feature.index()] = act;
+                }
+                recon.row_mut(at).copy_from_slice(written.row(i));
+            }
+            active += latents.acts.len();
+        }
+        if progress.set(some.end as u64, "").is_break() {
+            return Ok(Exit::Stopped);
+        }
+    }
+    drop(progress);
+    let tensors = [
+        Tensor::new("codes", &[l, n, f], codes.values()),
+        Tensor::new("recon", &[l, n, d], recon.values()),
+    ];
+    whole_file::write_bytes(&args.out, &safe::bytes(&tensors, Float::F32)?)?;
+    let l0 = active as f64 / (l * n).max(1) as f64;
+    let object = json!({ "out": args.out, "codes": [l, n, f], "recon": [l, n, d], "l0": l0 });
+    console.answer(&object, || {
+        format!(
+            "{}\ncodes [{l}, {n}, {f}], recon [{l}, {n}, {d}]\n{l0:.3} active features per activation and layer",
+            args.out.display()
         )
     })?;
     Ok(Exit::Done)

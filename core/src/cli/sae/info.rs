@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         .collect();
     let object = json!({
         "path": args.path, "format": look.format.name(), "weights": look.weights, "bytes": look.bytes,
-        "features": look.shape.map(|[f, _]| f), "width": look.shape.map(|[_, d]| d),
+        "layers": look.layers.len(), "features": look.shape.map(|[f, _]| f), "width": look.shape.map(|[_, d]| d),
         "memory_bytes": look.memory_bytes(), "tensors": tensors,
     });
     console.answer(&object, || text(&look))?;
@@ -43,7 +43,13 @@ fn text(look: &Look) -> String {
     )];
     if let (Some([f, d]), Some(memory)) = (look.shape, look.memory_bytes()) {
         let memory = megabytes(memory);
-        lines.push(format!("{f} features, {d} wide, {memory:.1} MB in memory"));
+        let of = match look.layers.len() {
+            0 => String::new(),
+            layers => format!("a cross-layer transcoder of {layers} layers, each of "),
+        };
+        lines.push(format!(
+            "{of}{f} features, {d} wide, {memory:.1} MB in memory"
+        ));
     }
     for (name, dtype, shape) in &look.tensors {
         lines.push(format!("  {name:<32} {dtype:<5} {shape:?}"));

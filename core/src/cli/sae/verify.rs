@@ -1,14 +1,15 @@
 //! `umbra sae verify`: what was decided on reading a dictionary, what its files claim, and what is measured beside it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder};
-use crate::error::{Error, Result};
-use crate::eval::{self, Figures, Judged, Verdict, judge};
+use crate::error::{Error, Notes, Result};
+use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
 use crate::formats::{self, Format};
-use crate::sae::Sae;
+use crate::sae::{CrossLayer, Sae};
 
 /// Flags of `umbra sae verify`.
 #[derive(Debug, clap::Args)]
@@ -29,6 +30,9 @@ pub(super) struct Args {
 /// Runs it; a claim that differs is a failure.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let path = hub::dictionary_at(&args.path, args.measuring.offline, console)?;
+    if let Some((layers, notes)) = formats::open_cross_layer(&path)? {
+        return across(args, (&path, &layers), &notes, console);
+    }
     let format = Format::of(&path)?;
     let named = SaeArgs {
         sae: path.clone(),
@@ -80,7 +84,86 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
 }
 
-fn measured(figures: Option<&Figures>) -> Result<Value> {
+/// A cross-layer transcoder, whose files claim nothing: what was decided, and what each layer measures.
+fn across(
+    args: &Args,
+    (path, of): (&Path, &CrossLayer),
+    notes: &Notes,
+    console: &Console,
+) -> Result<Exit> {
+    let layers = formats::look(path)?.layers;
+    let format = Format::of(&layers[0])?;
+    let mut figures = None;
+    if let Some(model) = args.measuring.model() {
+        let opened = model.open(console)?;
+        let (_, rows) = args.text.read(&opened, args.measuring.offline, console)?;
+        let passes = (of.layers().len() + 1) * rows.len();
+        let mut progress = console.progress("Evaluating", passes as u64, "rows");
+        let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
+        figures = eval::run_across(&opened, of, &rows, &mut observe)?;
+        drop(progress);
+        if figures.is_none() {
+            return Ok(Exit::Stopped);
+        }
+    }
+    let decided: Vec<&str> = notes.iter().collect();
+    let first = &of.layers()[0];
+    let object = json!({
+        "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
+        "selection": first.selection.describe(), "layers": of.layers().len(), "features": first.features(), "width": first.width(),
+        "model": first.provenance.model, "claims": [], "verdict": Verdict::of(&[]).name(), "measured": measured(figures.as_ref())?,
+    });
+    console.answer(&object, || {
+        text_across(of, format, &decided, figures.as_ref())
+    })?;
+    Ok(Exit::Done)
+}
+
+fn text_across(
+    of: &CrossLayer,
+    format: Format,
+    decided: &[&str],
+    figures: Option<&AcrossFigures>,
+) -> String {
+    let first = &of.layers()[0];
+    let mut lines = vec![
+        format!("A cross-layer transcoder ({})", format.name()),
+        format!(
+            "{} layers of {} features, {} wide, {}",
+            of.layers().len(),
+            first.features(),
+            first.width(),
+            first.selection.describe()
+        ),
+        format!("Its library's outputs: {}", format.reproduced()),
+        "\nDecided on reading".to_owned(),
+    ];
+    lines.extend(decided.iter().map(|note| format!("  {note}")));
+    if let Some(figures) = figures {
+        lines.push(format!(
+            "\n{:<28} {:>8} {:>8} {:>8}",
+            "layer's output", "L0", "FVU", "dead"
+        ));
+        lines.extend(figures.layers.iter().map(|layer| {
+            let dead = 100.0 * layer.dead_fraction;
+            format!(
+                "{:<28} {:>8.3} {:>8.4} {dead:>6.2} %",
+                layer.writes, layer.l0, layer.fvu
+            )
+        }));
+        lines.push(format!(
+            "\nMeasured on {} activations of each layer: L0 {:.3} over all layers, CE clean {:.4}, every output replaced {:.4}, zeros in place {:.4}, recovered {:.4}",
+            figures.tokens, figures.l0, figures.ce_clean, figures.ce_replaced, figures.ce_zero, figures.ce_recovered_zero
+        ));
+    }
+    lines.push(format!(
+        "\nits files claim no figure\n\n{}",
+        Verdict::of(&[]).name()
+    ));
+    lines.join("\n")
+}
+
+fn measured(figures: Option<&impl Serialize>) -> Result<Value> {
     serde_json::to_value(figures).map_err(|cause| Error::Numeric {
         what: format!("the figures cannot be written as JSON: {cause}"),
     })

@@ -45,6 +45,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         selection: weights.selection,
         subtracts: cfg.apply_b_dec_to_input && !cfg.architecture.transcodes(),
         transcoder: cfg.architecture.transcodes().then_some(Transcoder {
+            later: None,
             hook_out: cfg.hook_out,
             w_skip: weights.w_skip,
         }),
@@ -95,6 +96,7 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
     }
     sae.selection.check(sae.features())?;
     sae.check_by_token()?;
+    sae.check_alone()?;
     let architecture = Architecture::of(sae)?;
     let cfg = cfg::text(sae, architecture);
     let weights = weights::bytes(sae, architecture, precision)?;

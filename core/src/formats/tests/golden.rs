@@ -1,11 +1,14 @@
 //! Files of the libraries themselves, with what they computed.
 
+use std::path::{Path, PathBuf};
+
 use rayon::prelude::*;
 
 use super::{check, codes, difference, golden, recorded};
-use crate::formats::{self, Format};
+use crate::dims::Matrix;
 use crate::formats::weights::tests::with_all_large;
-use crate::sae::{InputNorm, Selection};
+use crate::formats::{self, Format};
+use crate::sae::{CrossLayer, InputNorm, Selection};
 use crate::tensor_file;
 
 const FOLDERS: [(&str, &str, Format); 6] = [
@@ -38,6 +41,142 @@ fn codes_and_reconstructions_are_those_of_the_library() {
             assert!(moved > 1e-4, "{name}: {moved} after {errors:?}");
         }
     }
+}
+
+/// Of circuit-tracer: codes and reconstructions [l·n, f] and [l·n, d] in `io.safetensors`.
+fn transcoders() -> PathBuf {
+    PathBuf::from(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../tests/golden/circuit-tracer"
+    ))
+}
+
+#[test]
+fn transcoders_are_those_of_circuit_tracer() {
+    let scope = "gemma-scope-2-tiny-pt/transcoder/layer_1_width_20_l0_small_affine";
+    for (name, format) in [
+        ("layer-relu-skip/layer_1.safetensors", Format::CircuitTracer),
+        ("layer-jump-relu/layer_1.safetensors", Format::CircuitTracer),
+        (scope, Format::GemmaScope2),
+    ] {
+        let path = transcoders().join(name);
+        assert_eq!(Format::of(&path).unwrap(), format);
+        let (sae, _) = formats::open(&path).unwrap();
+        let folder = if path.is_dir() {
+            path
+        } else {
+            path.parent().unwrap().to_path_buf()
+        };
+        check(name, &sae, &recorded(&folder));
+        assert_eq!(
+            sae.provenance.hook.unwrap().to_string(),
+            "blocks.1.mlp.hook_in"
+        );
+    }
+}
+
+#[test]
+fn cross_layer_transcoders_are_those_of_circuit_tracer() {
+    for (name, reads) in [
+        ("across-relu", "hook_resid_mid"),
+        ("across-jump-relu", "hook_resid_mid"),
+        ("gemma-scope-2-tiny-pt/clt", "mlp.hook_in"),
+    ] {
+        let path = transcoders().join(name);
+        let want = recorded(&path);
+        for large in [false, true] {
+            let open = || formats::open_cross_layer(&path).unwrap().unwrap();
+            let (clt, notes) = if large { with_all_large(open) } else { open() };
+            let (codes, recon) = across(&clt, &want.x);
+            let errors = (
+                difference(&codes, &want.codes),
+                difference(&recon, &want.recon),
+            );
+            assert!(errors.0 < 1e-5 && errors.1 < 1e-5, "{name}: {errors:?}");
+            assert_eq!(clt.layers().len(), 3);
+            let hook = clt.layers()[2].provenance.hook.unwrap().to_string();
+            assert_eq!(hook, format!("blocks.2.{reads}"));
+            let said = notes
+                .iter()
+                .filter(|note| note.contains("all later layers"))
+                .count();
+            assert_eq!(said, 1, "{notes:?}");
+        }
+        // The comparison can fail: two layers' encoders changed places.
+        let (clt, _) = formats::open_cross_layer(&path).unwrap().unwrap();
+        let mut layers = clt.into_layers();
+        let (first, rest) = layers.split_at_mut(1);
+        std::mem::swap(&mut first[0].w_enc, &mut rest[0].w_enc);
+        let (codes, _) = across(&CrossLayer::new(layers).unwrap(), &want.x);
+        assert!(difference(&codes, &want.codes) > 1e-2, "{name}");
+        // One layer's file is a dictionary, and the folder says that it holds several.
+        let look = formats::look(&path).unwrap();
+        assert_eq!((look.layers.len(), look.shape), (3, Some([20, 8])));
+        let (one, _) = formats::open(&look.layers[1]).unwrap();
+        assert_eq!(
+            (one.features(), one.width(), one.w_dec.columns()),
+            (20, 8, 16)
+        );
+        let said = formats::open(&path).unwrap_err().to_string();
+        assert!(
+            said.contains("3 layers") && said.contains("name one layer"),
+            "{said}"
+        );
+        assert!(one.writes().is_err() && one.hook().is_err());
+    }
+    assert!(
+        formats::open_cross_layer(&golden().join("sparsify-topk"))
+            .unwrap()
+            .is_none()
+    );
+}
+
+/// Codes and reconstructions of `x [l·n, d]`, the layer slowest.
+fn across(clt: &CrossLayer, x: &Matrix) -> (Matrix, Matrix) {
+    let (l, f) = (clt.layers().len(), clt.layers()[0].features());
+    let n = x.rows() / l;
+    let rows =
+        |layer: usize| -> Vec<u32> { (layer * n..(layer + 1) * n).map(|row| row as u32).collect() };
+    let x: Vec<Matrix> = (0..l).map(|layer| x.rows_of(&rows(layer))).collect();
+    let latents = clt.encode(&x).unwrap();
+    let recon = clt.decode(&latents, &x).unwrap();
+    let mut codes = Matrix::zeros(l * n, f);
+    for (at, latents) in latents.iter().enumerate() {
+        for i in 0..n {
+            for (feature, act) in latents.row(i) {
+                codes.row_mut(at * n + i)[feature.index()] = act;
+            }
+        }
+    }
+    let flat: Vec<f32> = recon.iter().flat_map(|of| of.values().to_vec()).collect();
+    (codes, Matrix::new(l * n, clt.width_out(), flat).unwrap())
+}
+
+#[test]
+fn layers_that_are_missing_or_alone_are_named() {
+    let root = tempfile::tempdir().unwrap();
+    let from = transcoders().join("across-relu");
+    let copy = |name: &str| std::fs::copy(from.join(name), root.path().join(name)).unwrap();
+    for name in [
+        "W_enc_0.safetensors",
+        "W_enc_2.safetensors",
+        "W_dec_0.safetensors",
+    ] {
+        copy(name);
+    }
+    let said = |path: &Path| formats::open(path).unwrap_err().to_string();
+    assert!(said(root.path()).contains("layer 1 is missing"));
+    assert!(said(&root.path().join("W_enc_2.safetensors")).contains("no W_dec_2.safetensors"));
+    assert!(said(&root.path().join("W_dec_0.safetensors")).contains("name its encoder, W_enc_0"));
+    copy("W_dec_2.safetensors");
+    // A layer that is called another: its tensors say so.
+    std::fs::rename(
+        root.path().join("W_enc_2.safetensors"),
+        root.path().join("W_enc_1.safetensors"),
+    )
+    .unwrap();
+    copy("W_dec_1.safetensors");
+    assert!(said(&root.path().join("W_enc_1.safetensors")).contains("`W_enc_1` is missing"));
 }
 
 #[test]
@@ -90,7 +229,10 @@ fn a_number_that_is_none_is_found_where_it_is_used() {
             Ok(latents) => sae.decode(&latents, &want.x).unwrap_err().to_string(),
         };
         let wanted = format!("tensor `{name}` holds NaN at entry 0");
-        assert!(said.contains(&wanted) && said.contains("sae.safetensors"), "{said}");
+        assert!(
+            said.contains(&wanted) && said.contains("sae.safetensors"),
+            "{said}"
+        );
         assert!(sae.check_weights().is_err());
         if name == "W_dec" {
             assert!(sae.direction(0_usize.into()).is_err());

@@ -301,10 +301,13 @@ fn what_is_no_dictionary_or_several_is_said() {
     let cross = folder.join("clt");
     safetensors(&cross.join("W_enc_0.safetensors"), &[("W_enc_0", &part)]);
     safetensors(&cross.join("W_dec_0.safetensors"), &[("W_dec_0", &part)]);
-    refused(&cross, &["cross-layer transcoder"]);
+    refused(
+        &cross,
+        &["cross-layer transcoder of 1 layer", "W_enc_0.safetensors"],
+    );
     refused(
         &cross.join("W_enc_0.safetensors"),
-        &["cross-layer transcoder"],
+        &["`W_dec_0`", "where a decoder"],
     );
     let temporal = folder.join("temporal");
     safetensors(&temporal.join("latest_ckpt.safetensors"), &[("D", &part)]);

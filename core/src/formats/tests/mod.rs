@@ -33,7 +33,8 @@ fn recorded(folder: &Path) -> Recorded {
     let matrix = |name: &str| {
         let place = &header.places[name];
         let values = tensor_file::widened(&bytes[place.begin..place.end], tensor_file::Float::F32);
-        Matrix::new(place.shape[0], place.shape[1], values).unwrap()
+        let columns = *place.shape.last().unwrap();
+        Matrix::new(values.len() / columns, columns, values).unwrap()
     };
     Recorded {
         x: matrix("x"),

@@ -102,6 +102,7 @@ fn refused(sae: &Sae, what: &str, target: Target) -> Error {
 /// That tokens are read as they come: no other library than SAELens writes that they are not.
 fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
     sae.check_by_token()?;
+    sae.check_alone()?;
     match (sae.input_norm, sae.input_norm.describe()) {
         (InputNorm::None, _) | (_, None) => Ok(()),
         (_, Some(norm)) => Err(refused(sae, &format!("which reads {norm}"), target)),

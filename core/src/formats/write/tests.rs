@@ -41,6 +41,7 @@ fn transcoder(layer: usize, selection: Selection, skip: bool) -> Sae {
     let mut sae = sae(selection);
     sae.provenance.hook = Some(HookPoint::block(layer, Site::MlpIn));
     sae.transcoder = Some(Transcoder {
+        later: None,
         hook_out: Some(HookPoint::block(layer, Site::MlpOut)),
         w_skip: skip.then(|| drawn(D, D, 3.1)),
     });

@@ -39,6 +39,7 @@ fn dictionary(spec: &Spec) -> Sae {
     let sae = drawn(&mut rng, spec, [D, O]);
     Sae {
         transcoder: Some(Transcoder {
+            later: None,
             hook_out: None,
             w_skip: spec.skip.then(|| uneven(&mut rng, O, D)),
         }),

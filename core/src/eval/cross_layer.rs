@@ -1,0 +1,327 @@
+//! Figures of a cross-layer transcoder: of each layer, and of the model with every layer's output replaced at once.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::passes::{charge, keeping_first, logits};
+use super::sums::Sums;
+use super::{CHUNK_LOGITS, CHUNK_ROWS, Pass, in_chunks, mean, wave};
+use crate::Flow;
+use crate::corpus::Rows;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, TokenId};
+use crate::models::{Capture, Hooks, Model, Start, token_tensor};
+use crate::sae::CrossLayer;
+
+/// Figures of one layer, by the definitions of [`super::DEFINITIONS`]: codes are those of its input in the clean run, `x̂` the sum of what it and all layers
+/// before write to it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerFigures {
+    /// Hook that it writes.
+    pub writes: String,
+    /// Mean active features per token.
+    pub l0: f64,
+    /// Σ‖x − x̂‖² / Σ‖x − mean‖².
+    pub fvu: f64,
+    /// Share of features never active on this text.
+    pub dead_fraction: f64,
+}
+
+/// Figures of a cross-layer transcoder on one text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AcrossFigures {
+    /// In the order of layers.
+    pub layers: Vec<LayerFigures>,
+    /// Mean active features per token, over all layers together.
+    pub l0: f64,
+    /// Nats per token, untouched.
+    pub ce_clean: f64,
+    /// With every layer's output replaced at every position but the first of a row, each layer reading what those before it leave.
+    pub ce_replaced: f64,
+    /// With zeros in place of every layer's output.
+    pub ce_zero: f64,
+    /// (zero − replaced) / (zero − clean).
+    pub ce_recovered_zero: f64,
+    /// Activations of each layer that the figures are over.
+    pub tokens: u64,
+}
+
+/// Evaluates `of` on `rows`; `None` if the observer stopped it.
+pub fn run_across(
+    model: &Model,
+    of: &CrossLayer,
+    rows: &Rows,
+    observe: &mut dyn FnMut(Pass) -> Flow,
+) -> Result<Option<AcrossFigures>> {
+    let ends = ends(model, of)?;
+    if rows.is_empty() || rows.context() < 3 {
+        let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
+        return Err(Error::setting("corpus", what));
+    }
+    let reports = (ends.len() + 1) * rows.len();
+    let mut means = Vec::with_capacity(ends.len());
+    for (layer, (_, writes)) in ends.iter().enumerate() {
+        let mut report = |done| {
+            let done = layer * rows.len() + done;
+            observe(Pass {
+                done,
+                rows: reports,
+            })
+        };
+        match mean(model, rows, *writes, &mut report)? {
+            Some(mean) => means.push(mean),
+            None => return Ok(None),
+        }
+    }
+    let passes = Passes {
+        model,
+        of,
+        rows,
+        ends: &ends,
+        means: &means,
+    };
+    let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
+    let mut sums: Vec<Sums> = of
+        .layers()
+        .iter()
+        .map(|sae| Sums::new(sae.features()))
+        .collect();
+    let mut done = 0;
+    for wave in in_chunks(rows.len(), chunk).chunks(wave()) {
+        let parts: Vec<Vec<Sums>> = wave
+            .par_iter()
+            .map(|rows| passes.measure(rows))
+            .collect::<Result<_>>()?;
+        for part in &parts {
+            for (sums, part) in sums.iter_mut().zip(part) {
+                sums.add(part);
+            }
+        }
+        done += wave.iter().map(Vec::len).sum::<usize>();
+        let pass = Pass {
+            done: ends.len() * rows.len() + done,
+            rows: reports,
+        };
+        if observe(pass).is_break() && done < rows.len() {
+            return Ok(None);
+        }
+    }
+    figures(&ends, &sums).map(Some)
+}
+
+/// The hooks that each layer reads and writes, in a model that has them and no more layers.
+fn ends(model: &Model, of: &CrossLayer) -> Result<Vec<(HookPoint, HookPoint)>> {
+    let layers = model.config().layers;
+    if layers != of.layers().len() {
+        let what = format!(
+            "a transcoder of {} layers for {}, which has {layers}: choose the model it was trained on",
+            of.layers().len(),
+            model.name()
+        );
+        return Err(Error::setting("model", what));
+    }
+    let mut ends = Vec::with_capacity(layers);
+    for sae in of.layers() {
+        let writes = sae.transcoder.as_ref().and_then(|to| to.hook_out).ok_or_else(|| {
+            let what = format!("{} does not say which hook it writes, name feature_output_hook in its config.yaml", sae.name);
+            Error::setting("hook", what)
+        })?;
+        let reads = sae.reads()?;
+        for (hook, wanted) in [(reads, sae.width()), (writes, of.width_out())] {
+            let width = model.width(hook)?;
+            if width != wanted {
+                let what = format!(
+                    "is {width} wide in {}, {} takes it {wanted} wide: choose the model it was trained on",
+                    model.name(),
+                    sae.name
+                );
+                return Err(Error::hook(hook, what));
+            }
+        }
+        ends.push((reads, writes));
+    }
+    Ok(ends)
+}
+
+struct Passes<'a> {
+    model: &'a Model,
+    of: &'a CrossLayer,
+    rows: &'a Rows,
+    ends: &'a [(HookPoint, HookPoint)],
+    means: &'a [Vec<f32>],
+}
+
+impl Passes<'_> {
+    /// The sums of one chunk of rows, of each layer; cross-entropies are the first layer's.
+    fn measure(&self, rows: &[usize]) -> Result<Vec<Sums>> {
+        let tokens: Vec<&[TokenId]> = rows.iter().map(|row| self.rows.row(*row)).collect();
+        let input = token_tensor(&tokens)?; // [b, t]
+        let t = self.rows.context();
+        let mut sums: Vec<Sums> = self
+            .of
+            .layers()
+            .iter()
+            .map(|sae| Sums::new(sae.features()))
+            .collect();
+        let hooks = self
+            .ends
+            .iter()
+            .flat_map(|(reads, writes)| [*reads, *writes]);
+        let mut clean = Capture::to_the_end(hooks.collect::<Vec<_>>());
+        let clean_logits = logits(self.model.run(Start::Tokens(&input), &mut clean)?)?;
+        let kept = |hook: HookPoint, width: usize| -> Result<Matrix> {
+            let missing = || Error::hook(hook, format!("{} did not reach it", self.model.name()));
+            Matrix::from_tensor(clean.values.get(&hook).ok_or_else(missing)?, width)
+        };
+        let read = self.ends.iter().zip(self.of.layers());
+        let read = read.map(|((reads, _), sae)| kept(*reads, sae.width()));
+        let read: Vec<Matrix> = read.collect::<Result<_>>()?;
+        let latents = self.of.encode(&read)?;
+        let written = self.of.decode(&latents, &read)?;
+        for (layer, sums) in sums.iter_mut().enumerate() {
+            let x = kept(self.ends[layer].1, self.of.width_out())?;
+            for i in (0..x.rows()).filter(|i| i % t > 0) {
+                sums.fit(x.row(i), written[layer].row(i), &self.means[layer]);
+                sums.active(&latents[layer].features[latents[layer].range(i)]);
+            }
+        }
+        drop((clean, read, latents, written));
+        let ce = |put: Option<Put>| -> Result<f64> {
+            let Some(put) = put else {
+                return charge(&clean_logits, &tokens);
+            };
+            let mut replaced = Replaced::new(self.of, self.ends, t, put);
+            charge(
+                &logits(self.model.run(Start::Tokens(&input), &mut replaced)?)?,
+                &tokens,
+            )
+        };
+        let first = &mut sums[0];
+        first.charged += (rows.len() * (t - 2)) as u64;
+        first.ce_clean += ce(None)?;
+        first.ce_sae += ce(Some(Put::Written))?;
+        first.ce_zero += ce(Some(Put::Zeros))?;
+        Ok(sums)
+    }
+}
+
+/// What is put in place of every layer's output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Put {
+    Written,
+    Zeros,
+}
+
+/// Replaces every layer's output by what the layers so far write to it, each of what it reads in this very run.
+struct Replaced<'a> {
+    of: &'a CrossLayer,
+    put: Put,
+    /// Tokens of a row.
+    t: usize,
+    reads: BTreeMap<HookPoint, usize>,
+    writes: BTreeMap<HookPoint, usize>,
+    /// Outputs `[n, d]` of all layers so far.
+    written: Vec<Matrix>,
+}
+
+impl<'a> Replaced<'a> {
+    fn new(of: &'a CrossLayer, ends: &[(HookPoint, HookPoint)], t: usize, put: Put) -> Self {
+        let numbered =
+            |which: fn(&(HookPoint, HookPoint)) -> HookPoint| -> BTreeMap<HookPoint, usize> {
+                ends.iter()
+                    .enumerate()
+                    .map(|(layer, both)| (which(both), layer))
+                    .collect()
+            };
+        Self {
+            of,
+            put,
+            t,
+            reads: numbered(|both| both.0),
+            writes: numbered(|both| both.1),
+            written: Vec::new(),
+        }
+    }
+}
+
+impl Hooks for Replaced<'_> {
+    fn wants(&self, hook: HookPoint) -> bool {
+        self.writes.contains_key(&hook)
+            || (self.put == Put::Written && self.reads.contains_key(&hook))
+    }
+
+    fn visit(&mut self, hook: HookPoint, _: usize, value: &Tensor) -> Result<Option<Tensor>> {
+        if self.put == Put::Written
+            && let Some(layer) = self.reads.get(&hook)
+        {
+            let sae = &self.of.layers()[*layer];
+            let x = Matrix::from_tensor(value, sae.width())?;
+            if self.written.is_empty() {
+                self.written =
+                    vec![Matrix::zeros(x.rows(), self.of.width_out()); self.of.layers().len()];
+            }
+            let latents = sae.encode(&x)?;
+            self.of
+                .add(*layer, &latents, &x, &mut self.written[*layer..])?;
+        }
+        let Some(layer) = self.writes.get(&hook) else {
+            return Ok(None);
+        };
+        let x = Matrix::from_tensor(value, self.of.width_out())?;
+        let put = match self.put {
+            Put::Written => std::mem::take(&mut self.written[*layer]),
+            Put::Zeros => Matrix::zeros(x.rows(), x.columns()),
+        };
+        let put = keeping_first(put, &x, self.t).to_tensor()?;
+        Ok(Some(put.reshape(value.dims())?))
+    }
+}
+
+fn figures(ends: &[(HookPoint, HookPoint)], sums: &[Sums]) -> Result<AcrossFigures> {
+    let layers: Vec<LayerFigures> = ends
+        .iter()
+        .zip(sums)
+        .map(|((_, writes), sums)| LayerFigures {
+            writes: writes.to_string(),
+            l0: sums.l0(),
+            fvu: sums.fvu(),
+            dead_fraction: sums.dead_fraction(),
+        })
+        .collect();
+    let [clean, replaced, zero] = {
+        let first = &sums[0];
+        [first.ce_clean, first.ce_sae, first.ce_zero].map(|sum| sum / first.charged as f64)
+    };
+    let figures = AcrossFigures {
+        l0: layers.iter().map(|layer| layer.l0).sum(),
+        ce_clean: clean,
+        ce_replaced: replaced,
+        ce_zero: zero,
+        ce_recovered_zero: (zero - replaced) / (zero - clean),
+        tokens: sums[0].tokens(),
+        layers,
+    };
+    let named = [
+        ("ce_clean", figures.ce_clean),
+        ("ce_replaced", figures.ce_replaced),
+        ("ce_zero", figures.ce_zero),
+        ("ce_recovered_zero", figures.ce_recovered_zero),
+    ];
+    let of_layers = figures.layers.iter().map(|layer| ("fvu", layer.fvu));
+    match named
+        .into_iter()
+        .chain(of_layers)
+        .find(|(_, value)| !value.is_finite())
+    {
+        None => Ok(figures),
+        Some((name, value)) => Err(Error::Numeric {
+            what: format!(
+                "{name} is {value}: choose another text, or the model that the transcoder was trained on"
+            ),
+        }),
+    }
+}
