@@ -58,6 +58,69 @@ fn every_librarys_files_are_encoded_as_the_library_did() {
 }
 
 #[test]
+fn cross_layer_transcoders_are_encoded_measured_and_converted_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = golden("circuit-tracer");
+    for name in [
+        "across-relu",
+        "across-jump-relu",
+        "gemma-scope-2-tiny-pt/clt",
+    ] {
+        let from = format!("{root}/{name}");
+        let answer = encoded(folder.path(), &from, &from, "out.safetensors");
+        assert_eq!(answer["codes"], json!([3, 12, 20]));
+        for tensor in ["codes", "recon"] {
+            let ours = folder.path().join("out.safetensors");
+            let off = off(&ours, format!("{from}/io.safetensors").as_ref(), tensor);
+            assert!(off < 1e-5, "{name} {tensor}: {off}");
+        }
+        let info = umbra(folder.path(), &["sae", "info", &from, "--json"])
+            .done()
+            .json();
+        assert_eq!(
+            (&info["layers"], &info["features"]),
+            (&json!(3), &json!(20))
+        );
+        let verified = umbra(folder.path(), &["sae", "verify", &from, "--json"])
+            .done()
+            .json();
+        assert_eq!(verified["layers"], json!(3));
+        umbra(folder.path(), &["sae", "compare", &from, &from]).refused(&["3 layers", "name one"]);
+        umbra(
+            folder.path(),
+            &[
+                "sae",
+                "encode",
+                "--sae",
+                &from,
+                "--acts",
+                &format!("{from}/io.safetensors"),
+                "--key",
+                "codes",
+                "--out",
+                "no",
+            ],
+        )
+        .refused(&["`codes`", "rows of 8"]);
+    }
+    // One layer of it, by its own file: what it adds to its own and to the next.
+    let one = format!("{root}/across-relu/W_enc_1.safetensors");
+    let answer = encoded(
+        folder.path(),
+        &one,
+        &format!("{root}/across-relu"),
+        "one.safetensors",
+    );
+    assert_eq!(answer["recon"], json!([36, 16]));
+    let (from, out) = (format!("{root}/across-jump-relu"), "converted");
+    let convert = ["sae", "convert", &from, out, "--to", "circuit-tracer"];
+    umbra(folder.path(), &convert).done();
+    encoded(folder.path(), out, &from, "out.safetensors");
+    let ours = folder.path().join("out.safetensors");
+    assert!(off(&ours, format!("{from}/io.safetensors").as_ref(), "recon") < 1e-5);
+}
+
+#[test]
 fn a_converted_dictionary_gives_equal_outputs() {
     let folder = tempfile::tempdir().unwrap();
     for (from, to) in [

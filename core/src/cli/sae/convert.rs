@@ -13,7 +13,8 @@ use crate::sae::Sae;
 /// Flags of `umbra sae convert`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The dictionary, a folder or a file of any library that is read or its name on the hub (for circuit-tracer one for each layer), and last the folder to write
+    /// The dictionary, a folder or a file of any library that is read or its name on the hub (for circuit-tracer one for each layer, or the folder of a
+    /// cross-layer transcoder), and last the folder to write
     #[arg(value_name = "IN OUT", num_args = 2.., required = true)]
     paths: Vec<PathBuf>,
     /// Files to write
@@ -83,15 +84,27 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let mut saes = Vec::with_capacity(inputs.len());
     for input in inputs {
         let input = hub::dictionary_at(input, args.offline, console)?;
-        let (mut sae, notes) = formats::open(&input)?;
-        console.notes(&notes);
-        for fold in &args.fold {
-            folded(&mut sae, fold)?;
+        // The folder of a cross-layer transcoder is all of its layers.
+        let opened = match formats::open_cross_layer(&input)? {
+            Some((layers, notes)) => {
+                console.notes(&notes);
+                layers.into_layers()
+            }
+            None => {
+                let (sae, notes) = formats::open(&input)?;
+                console.notes(&notes);
+                vec![sae]
+            }
+        };
+        for mut sae in opened {
+            for fold in &args.fold {
+                folded(&mut sae, fold)?;
+            }
+            for fold in &args.unfold {
+                unfolded(&mut sae, fold)?;
+            }
+            saes.push(sae);
         }
-        for fold in &args.unfold {
-            unfolded(&mut sae, fold)?;
-        }
-        saes.push(sae);
     }
     let precision = match args.dtype {
         Stored::F32 => Precision::F32,

@@ -174,10 +174,22 @@ fn configurations_and_whole_folders() {
             "sae-lens-topk-rescale-layernorm",
             ["cfg.json", "sae_weights.safetensors"],
         ),
+        (
+            "../circuit-tracer/across-jump-relu",
+            ["W_dec_1.safetensors", "W_enc_1.safetensors"],
+        ),
     ] {
         let root = tempfile::tempdir().unwrap();
-        let whole = files.map(|file| std::fs::read(golden().join(name).join(file)).unwrap());
+        let from = golden().join(name);
+        let whole = files.map(|file| std::fs::read(from.join(file)).unwrap());
         let place = |at: usize| root.path().join(files[at]);
+        // What is opened, and what beside it is left as it is.
+        let mut opens = root.path().to_path_buf();
+        if files[0].starts_with("W_dec") {
+            opens.push(files[1]);
+            let config = "config.yaml";
+            std::fs::copy(from.join(config), root.path().join(config)).unwrap();
+        }
         std::fs::write(place(1), &whole[1]).unwrap();
         for round in rounds(600, 3) {
             let at = usize::from(round % 6 == 0);
@@ -185,7 +197,7 @@ fn configurations_and_whole_folders() {
             let bytes = mutated(&whole[at], &mut chance);
             // A folder without its weights is no dictionary of that library.
             std::fs::write(place(at), if bytes.is_empty() { vec![0] } else { bytes }).unwrap();
-            match opened(root.path()) {
+            match opened(&opens) {
                 Ok(()) => read += 1,
                 Err(said) => {
                     refused += 1;

@@ -7,8 +7,8 @@ use rayon::prelude::*;
 use super::{check, codes, difference, golden, recorded};
 use crate::dims::Matrix;
 use crate::formats::weights::tests::with_all_large;
-use crate::formats::{self, Format};
-use crate::sae::{CrossLayer, InputNorm, Selection};
+use crate::formats::{self, Format, Precision, Target};
+use crate::sae::{CrossLayer, InputNorm, Sae, Selection};
 use crate::tensor_file;
 
 const FOLDERS: [(&str, &str, Format); 6] = [
@@ -129,6 +129,54 @@ fn cross_layer_transcoders_are_those_of_circuit_tracer() {
             .unwrap()
             .is_none()
     );
+}
+
+#[test]
+fn a_cross_layer_transcoder_is_written_as_it_was_read() {
+    let root = tempfile::tempdir().unwrap();
+    let place = |name: &str| root.path().join(name);
+    for (name, precision) in [
+        ("across-relu", Precision::F32),
+        ("across-jump-relu", Precision::F32),
+    ] {
+        let (clt, _) = formats::open_cross_layer(&transcoders().join(name))
+            .unwrap()
+            .unwrap();
+        let write = |saes: &[Sae], to: &str| {
+            formats::write(saes, &place(to), Target::CircuitTracer, precision)
+        };
+        write(clt.layers(), name).unwrap();
+        let (again, _) = formats::open_cross_layer(&place(name)).unwrap().unwrap();
+        for (a, b) in clt.layers().iter().zip(again.layers()) {
+            assert!(
+                a.w_enc == b.w_enc
+                    && a.w_dec == b.w_dec
+                    && a.b_dec == b.b_dec
+                    && a.selection == b.selection
+            );
+            assert_eq!(a.reads().unwrap(), b.reads().unwrap());
+            assert_eq!(a.transcoder, b.transcoder);
+        }
+        let twice = format!("{name}-twice");
+        write(again.layers(), &twice).unwrap();
+        let mut files = 0;
+        for entry in std::fs::read_dir(place(name)).unwrap() {
+            let file = entry.unwrap().file_name();
+            let bytes = |folder: &str| std::fs::read(place(folder).join(&file)).unwrap();
+            // The configuration names the set after its folder.
+            if file != "config.yaml" {
+                assert!(bytes(name) == bytes(&twice), "{}", file.display());
+                files += 1;
+            }
+        }
+        assert_eq!(files, 6);
+        // One layer is not written alone, nor for a library that knows no others.
+        let one = &clt.layers()[..1];
+        assert!(write(one, "one").is_err());
+        let said = formats::write(one, &place("one"), Target::SaeLens, precision).unwrap_err();
+        assert!(said.to_string().contains("cross-layer"), "{said}");
+        assert!(!place("one").exists());
+    }
 }
 
 /// Codes and reconstructions of `x [l·n, d]`, the layer slowest.

@@ -1,11 +1,11 @@
-//! A circuit-tracer set of transcoders, one for each layer from 0 on; see the reader for its layout.
+//! A circuit-tracer set of transcoders, one for each layer from 0 on, or the layers of a cross-layer transcoder; see the readers for their layouts.
 
 use std::path::Path;
 
 use super::{Precision, Target, reads_plainly, refused};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{Sae, Selection};
+use crate::sae::{CrossLayer, Sae, Selection};
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
 
@@ -43,28 +43,44 @@ pub(super) fn write(
             return Err(Error::setting("IN", what));
         }
     }
-    let files: Vec<String> = (0..layers.len())
-        .map(|i| format!("layer_{i}.safetensors"))
-        .collect();
-    let mut weights = Vec::with_capacity(layers.len());
-    for (_, sae) in &layers {
-        weights.push(layer(sae, precision)?);
+    let across = first.check_alone().is_err();
+    let mut files: Vec<(String, Vec<u8>)> = Vec::with_capacity(layers.len());
+    if across {
+        // Each layer writes every later one of the set.
+        CrossLayer::new(layers.iter().map(|(_, sae)| (*sae).clone()).collect())?;
+    }
+    for (i, (_, sae)) in layers.iter().enumerate() {
+        if across {
+            let [encoder, decoder] = layer_across(sae, i, precision)?;
+            files.push((format!("W_enc_{i}.safetensors"), encoder));
+            files.push((format!("W_dec_{i}.safetensors"), decoder));
+        } else {
+            sae.check_alone()?;
+            files.push((format!("layer_{i}.safetensors"), layer(sae, precision)?));
+        }
     }
     let quoted = |text: &str| format!("{text:?}");
+    let kind = if across {
+        "cross_layer_transcoder"
+    } else {
+        "transcoder_set"
+    };
     let mut config = vec![
-        "model_kind: transcoder_set".to_owned(),
+        format!("model_kind: {kind}"),
         format!("model_name: {}", quoted(&first.provenance.model)),
         format!("feature_input_hook: {}", quoted(&reads)),
         format!("feature_output_hook: {}", quoted(&writes)),
         format!("scan: {}", quoted(&super::super::folder_name(folder))),
-        "transcoders:".to_owned(),
     ];
-    config.extend(files.iter().map(|file| format!("- {}", quoted(file))));
-    notes.add("config.yaml names its files by themselves: circuit-tracer looks for them where it is started, or put hf:// addresses there");
+    if !across {
+        config.push("transcoders:".to_owned());
+        config.extend(files.iter().map(|(file, _)| format!("- {}", quoted(file))));
+        notes.add("config.yaml names its files by themselves: circuit-tracer looks for them where it is started, or put hf:// addresses there");
+    }
     whole_file::write_folder(folder, |to| {
         let text = format!("{}\n", config.join("\n"));
         whole_file::write_bytes(&to.join("config.yaml"), text.as_bytes())?;
-        for (file, bytes) in files.iter().zip(&weights) {
+        for (file, bytes) in &files {
             whole_file::write_bytes(&to.join(file), bytes)?;
         }
         Ok(())
@@ -73,7 +89,14 @@ pub(super) fn write(
 
 /// Its layer, and the hooks that it reads and writes there without the block's name.
 fn ends(sae: &Sae) -> Result<(usize, String, String)> {
-    let (reads, writes) = (sae.reads()?, sae.writes()?);
+    let reads = sae.reads()?;
+    let writes = match &sae.transcoder {
+        // Of one layer of several its own.
+        Some(transcoder) if transcoder.later.is_some() => transcoder
+            .hook_out
+            .ok_or_else(|| refused(sae, "which does not say which hook it writes", TARGET))?,
+        _ => sae.writes()?,
+    };
     let (Some(layer), Some(other)) = (reads.layer(), writes.layer()) else {
         return Err(refused(sae, "whose hooks belong to no layer", TARGET));
     };
@@ -97,24 +120,63 @@ fn layer(sae: &Sae, precision: Precision) -> Result<Vec<u8>> {
         Tensor::new("b_enc", &[f], &sae.b_enc),
         Tensor::new("b_dec", &[o], &sae.b_dec),
     ];
-    match &sae.selection {
-        Selection::Relu => {}
-        Selection::JumpRelu { thresholds } => {
-            // It does not take ReLU: a threshold below 0 would let negative codes through.
-            if let Some(bar) = thresholds.iter().find(|bar| **bar < 0.0) {
-                let what = format!("with a threshold of {bar} and ReLU");
-                return Err(refused(sae, &what, TARGET));
-            }
-            tensors.push(Tensor::new(
-                "activation_function.threshold",
-                &[f],
-                thresholds,
-            ));
-        }
-        other => return Err(refused(sae, &format!("by {}", other.describe()), TARGET)),
+    if let Some(thresholds) = thresholds(sae)? {
+        let name = "activation_function.threshold";
+        tensors.push(Tensor::new(name, &[f], thresholds));
     }
     if let Some(skip) = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref()) {
         tensors.push(Tensor::new("W_skip", &[o, d], skip.values()));
     }
     safe::bytes(&tensors, precision.float())
+}
+
+/// Layer `i` of a cross-layer transcoder: its encoder's file and its decoder's.
+fn layer_across(sae: &Sae, i: usize, precision: Precision) -> Result<[Vec<u8>; 2]> {
+    let transcoder = sae.transcoder.as_ref();
+    if transcoder.is_some_and(|to| to.w_skip.is_some()) {
+        let what = "across layers with a skip connection";
+        return Err(refused(sae, what, TARGET));
+    }
+    let (f, d) = (sae.features(), sae.width());
+    let blocks = 1 + transcoder.and_then(|to| to.later).unwrap_or_default();
+    let out = sae.w_dec.columns() / blocks;
+    let (own, later) = sae.b_dec.split_at(out);
+    if later.iter().any(|bias| *bias != 0.0) {
+        let what = "with biases for later layers than its own";
+        return Err(refused(sae, what, TARGET));
+    }
+    let named = |name: &str| format!("{name}_{i}");
+    let names = ["W_enc", "b_enc", "b_dec", "threshold", "W_dec"].map(named);
+    let mut tensors = vec![
+        Tensor::new(&names[0], &[f, d], sae.w_enc.values()),
+        Tensor::new(&names[1], &[f], &sae.b_enc),
+        Tensor::new(&names[2], &[out], own),
+    ];
+    if let Some(thresholds) = thresholds(sae)? {
+        tensors.push(Tensor::new(&names[3], &[f], thresholds));
+    }
+    let decoder = Tensor::new(&names[4], &[f, blocks, out], sae.w_dec.values());
+    Ok([
+        safe::bytes(&tensors, precision.float())?,
+        safe::bytes(&[decoder], precision.float())?,
+    ])
+}
+
+/// Thresholds to write, none of a ReLU.
+fn thresholds(sae: &Sae) -> Result<Option<&[f32]>> {
+    match &sae.selection {
+        Selection::Relu => Ok(None),
+        Selection::Jump { thresholds } => Ok(Some(thresholds)),
+        Selection::JumpRelu { thresholds } => {
+            // It does not take ReLU: a threshold below 0 would let negative codes through.
+            match thresholds.iter().find(|bar| **bar < 0.0) {
+                None => Ok(Some(thresholds)),
+                Some(bar) => {
+                    let what = format!("with a threshold of {bar} and ReLU");
+                    Err(refused(sae, &what, TARGET))
+                }
+            }
+        }
+        other => Err(refused(sae, &format!("by {}", other.describe()), TARGET)),
+    }
 }

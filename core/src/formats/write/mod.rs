@@ -72,6 +72,7 @@ pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) 
         circuit_tracer::write(saes, folder, precision, &mut notes)?;
         return Ok(notes);
     }
+    saes.iter().try_for_each(Sae::check_alone)?;
     let [sae] = saes else {
         let what = format!(
             "a folder of {} holds one dictionary and {} were named, write each into a folder of its own",
@@ -102,7 +103,6 @@ fn refused(sae: &Sae, what: &str, target: Target) -> Error {
 /// That tokens are read as they come: no other library than SAELens writes that they are not.
 fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
     sae.check_by_token()?;
-    sae.check_alone()?;
     match (sae.input_norm, sae.input_norm.describe()) {
         (InputNorm::None, _) | (_, None) => Ok(()),
         (_, Some(norm)) => Err(refused(sae, &format!("which reads {norm}"), target)),
