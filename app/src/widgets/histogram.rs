@@ -1,4 +1,4 @@
-//! Histogram of activations: log-y where counts span decades, an example's value marked. And its small form, the sparkline.
+//! Histogram of activations, or of effects on logits: log-y where counts span decades, an example's value marked. And its small form, the sparkline.
 
 use egui::{
     Align2, FontId, Painter, Rangef, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo,
@@ -24,6 +24,8 @@ pub struct HistogramPlot<'a> {
     edges: &'a [f64],
     counts: &'a [u64],
     mark: Option<f64>,
+    /// Of what the edges are, and what a count is of.
+    of: [&'static str; 2],
     size: Vec2,
 }
 
@@ -35,6 +37,7 @@ impl<'a> HistogramPlot<'a> {
             edges,
             counts,
             mark: None,
+            of: ["Activation", "active tokens"],
             size: vec2(320.0, 120.0),
         }
     }
@@ -43,6 +46,13 @@ impl<'a> HistogramPlot<'a> {
     #[must_use]
     pub fn mark(mut self, value: Option<f64>) -> Self {
         self.mark = value;
+        self
+    }
+
+    /// Of a feature's effects on the logits of all tokens instead of its activations.
+    #[must_use]
+    pub fn of_logits(mut self) -> Self {
+        self.of = ["Logit per unit", "tokens of the vocabulary"];
         self
     }
 
@@ -58,7 +68,7 @@ impl<'a> HistogramPlot<'a> {
         let (rect, response) = ui.allocate_exact_size(self.size, Sense::hover());
         let (name, total) = (self.name, self.total());
         response.widget_info(|| {
-            let name = format!("{name}, {} active tokens", count(total));
+            let name = format!("{name}, {} {}", count(total), self.of[1]);
             WidgetInfo::labeled(Role::Image, true, name)
         });
         if !ui.is_rect_visible(rect) {
@@ -111,11 +121,13 @@ impl<'a> HistogramPlot<'a> {
         let count_here = self.counts[bin];
         let share = count_here as f64 / self.total().max(1) as f64;
         format!(
-            "Activation {} to {}\n{} tokens, {} of those where it is active",
+            "{} {} to {}\n{} tokens, {} of all {}",
+            self.of[0],
             number(self.edges[bin]),
             number(self.edges[bin + 1]),
             count(count_here),
-            percent(share)
+            percent(share),
+            self.of[1]
         )
     }
 
@@ -131,10 +143,12 @@ impl<'a> HistogramPlot<'a> {
         let at = pos2(plot.left() - 6.0, plot.bottom());
         painter.text(at, Align2::RIGHT_BOTTOM, scale, font.clone(), ink);
         let y = plot.bottom() + 4.0;
-        let last = self.edges.last().copied().unwrap_or(0.0);
+        let end = |edge: Option<&f64>| edge.copied().unwrap_or(0.0);
+        let (first, last) = (end(self.edges.first()), end(self.edges.last()));
+        let middle = f64::midpoint(first, last);
         let ticks = [
-            (plot.left(), Align2::LEFT_TOP, "0".to_owned()),
-            (plot.center().x, Align2::CENTER_TOP, number(last / 2.0)),
+            (plot.left(), Align2::LEFT_TOP, number(first)),
+            (plot.center().x, Align2::CENTER_TOP, number(middle)),
             (plot.right(), Align2::RIGHT_TOP, number(last)),
         ];
         for (x, anchor, text) in ticks {

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use super::EFFECTS;
+use super::{BINS, EFFECTS};
 use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
@@ -21,8 +21,43 @@ pub(super) struct Effects {
     pub(super) promoted: Vec<(TokenId, f32)>,
     /// Strongest (most negative) first.
     pub(super) suppressed: Vec<(TokenId, f32)>,
+    /// All of them; empty where there are none.
+    pub(super) logits: LogitCounts,
     /// `[h]` at `hook_z`, else empty.
     pub(super) head_shares: Vec<f32>,
+}
+
+/// How many tokens each part of the range of effects holds.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct LogitCounts {
+    pub(super) least: f32,
+    pub(super) most: f32,
+    /// `[BINS]` equal bins, the last with the largest effect; one where all effects are equal.
+    pub(super) counts: Vec<u64>,
+}
+
+impl LogitCounts {
+    fn of(effects: &[f32]) -> Self {
+        let least = effects.iter().copied().fold(f32::INFINITY, f32::min);
+        let most = effects.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        if effects.is_empty() {
+            return Self::default();
+        }
+        let width = (f64::from(most) - f64::from(least)) / BINS as f64;
+        let mut counts = vec![0; if width > 0.0 { BINS } else { 1 }];
+        for effect in effects {
+            let bin = (f64::from(*effect) - f64::from(least)) / width;
+            // A bin of no width holds all.
+            let bin = if bin.is_nan() { 0 } else { bin as usize };
+            let last = counts.len() - 1;
+            counts[bin.min(last)] += 1;
+        }
+        Self {
+            least,
+            most,
+            counts,
+        }
+    }
 }
 
 /// Of all features; `None` if `step` stopped it.
@@ -74,6 +109,7 @@ pub(super) fn of(
             let row = &logits.row(i)[..vocab.min(logits.columns())];
             effects.promoted = strongest(row, 1.0);
             effects.suppressed = strongest(row, -1.0);
+            effects.logits = LogitCounts::of(row);
         });
     }
     Ok(Some(all))

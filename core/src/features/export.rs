@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::{About, Detail, Example, Index, Summary, TokenEffect};
+use super::{About, Detail, Example, Histogram, Index, Summary, TokenEffect};
 use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
@@ -114,7 +114,7 @@ impl Source {
     }
 }
 
-/// `batch-N.json`. Empty in it: neuron alignment, correlated neurons and features, the histogram of logits, DFA; of an example's row 10 tokens either side.
+/// `batch-N.json`. Empty in it: neuron alignment, correlated neurons and features, DFA; of an example's row 10 tokens either side.
 fn neuronpedia_batch(about: &About, source: &Source, details: &[Detail]) -> Value {
     json!({
         "model_id": source.model,
@@ -137,11 +137,12 @@ fn skipped(source: &Source, features: &[u32]) -> Value {
 }
 
 fn feature(about: &About, detail: &Detail) -> Value {
-    let histogram = &detail.histogram;
-    let middles = histogram
-        .edges
-        .windows(2)
-        .map(|pair| f64::midpoint(pair[0], pair[1]));
+    let middles = |histogram: &Histogram| -> Value {
+        let pairs = histogram.edges.windows(2);
+        pairs
+            .map(|pair| rounded(f64::midpoint(pair[0], pair[1])))
+            .collect()
+    };
     let mut activations: Vec<Value> = Vec::new();
     let max = detail.summary.max;
     activations.extend(
@@ -181,9 +182,10 @@ fn feature(about: &About, detail: &Detail) -> Value {
         "pos_str": texts(&detail.promoted),
         "pos_values": values(&detail.promoted),
         "frac_nonzero": detail.summary.density,
-        "freq_hist_data_bar_values": middles.map(rounded).collect::<Value>(),
-        "freq_hist_data_bar_heights": histogram.counts,
-        "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [],
+        "freq_hist_data_bar_values": middles(&detail.histogram),
+        "freq_hist_data_bar_heights": detail.histogram.counts,
+        "logits_hist_data_bar_values": middles(&detail.logits),
+        "logits_hist_data_bar_heights": detail.logits.counts,
         "n_prompts_total": about.tokens / (about.context.saturating_sub(1)).max(1) as u64,
         "n_tokens_in_prompt": about.context,
         "dataset": about.corpus,
@@ -300,6 +302,10 @@ mod tests {
                 effect: 0.123_456,
             }],
             suppressed: vec![],
+            logits: Histogram {
+                edges: vec![-1.0, 0.0, 1.0],
+                counts: vec![7, 3],
+            },
             head_shares: vec![0.75, 0.25],
         }
     }
@@ -329,6 +335,8 @@ mod tests {
         assert_eq!(feature.as_object().unwrap().len(), 25);
         assert_eq!(feature["frac_nonzero"], json!(0.25));
         assert_eq!(feature["freq_hist_data_bar_values"], json!([0.5, 1.75]));
+        assert_eq!(feature["logits_hist_data_bar_values"], json!([-0.5, 0.5]));
+        assert_eq!(feature["logits_hist_data_bar_heights"], json!([7, 3]));
         assert_eq!(feature["pos_values"], json!([0.123]));
         assert_eq!(feature["n_prompts_total"], json!(10));
         let first = &feature["activations"][0];

@@ -234,6 +234,7 @@ fn pack(content: &Content<'_>, names: &Names, f: usize) -> PackedDetail {
         promoted: ranked(&effects.promoted),
         suppressed: ranked(&effects.suppressed),
         head_shares: effects.head_shares.clone(),
+        logits: effects.logits.clone(),
     }
 }
 

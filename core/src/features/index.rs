@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, Row};
 
+use super::effects::LogitCounts;
 use super::file::{APPLICATION, VERSION};
 use super::pack::{PackedDetail, PackedExample};
 use super::tally::ends;
@@ -217,6 +218,7 @@ impl Names {
             intervals,
             promoted,
             suppressed,
+            logits: logits(&packed.logits),
             head_shares: packed.head_shares,
         })
     }
@@ -254,6 +256,19 @@ fn histogram(packed: &PackedDetail) -> Histogram {
     edges.push(packed.last_edge);
     Histogram {
         edges,
+        counts: packed.counts.clone(),
+    }
+}
+
+fn logits(packed: &LogitCounts) -> Histogram {
+    let bins = packed.counts.len();
+    if bins == 0 {
+        return Histogram::default();
+    }
+    let (least, most) = (f64::from(packed.least), f64::from(packed.most));
+    let edge = |i: usize| least + (most - least) * i as f64 / bins as f64;
+    Histogram {
+        edges: (0..=bins).map(edge).collect(),
         counts: packed.counts.clone(),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Detail, Example, TokenEffect};
 
-/// `feature density mean max histogram examples promoted suppressed head_shares`, and beside these `decoder_norm` and `intervals`. `examples` are
+/// `feature density mean max histogram examples promoted suppressed logits head_shares`, and beside these `decoder_norm` and `intervals`. `examples` are
 /// the strongest; those drawn from each interval are with it.
 pub fn json(detail: &Detail) -> Value {
     let summary = detail.summary;
@@ -27,6 +27,7 @@ pub fn json(detail: &Detail) -> Value {
         "intervals": intervals.collect::<Value>(),
         "promoted": effects(&detail.promoted),
         "suppressed": effects(&detail.suppressed),
+        "logits": {"edges": detail.logits.edges, "counts": detail.logits.counts},
         "head_shares": detail.head_shares,
     })
 }

@@ -114,6 +114,9 @@ pub struct Detail {
     pub promoted: Vec<TokenEffect>,
     /// 10 suppressed tokens, strongest first.
     pub suppressed: Vec<TokenEffect>,
+    /// The effects on all tokens of the vocabulary, in [`BINS`] equal bins from the least to the largest; empty where there are none, and in indexes that
+    /// were built before this was kept.
+    pub logits: Histogram,
     /// `[h]` for `hook_z`: share of the decoder row's norm by head, summing to 1; empty elsewhere.
     pub head_shares: Vec<f32>,
 }

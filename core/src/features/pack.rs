@@ -1,6 +1,6 @@
 //! The packed form of one feature's detail (file version 1): a zlib stream of variable-length integers and little-endian floats.
 //!
-//! Order: histogram, counts of the intervals, promoted, suppressed, head shares, examples. Examples stand column by column, first their headers,
+//! Order: histogram, counts of the intervals, promoted, suppressed, head shares, examples, and last, if there are any, all effects on logits in bins. Examples stand column by column, first their headers,
 //! then all their tokens, then all their activations, so that like lies beside like. A token is its rank by frequency in the text, so most take
 //! one byte; an activation is 1..=65,535 of the strongest in its window, 0 where there is none.
 
@@ -9,6 +9,8 @@ use std::io::{Read as _, Write as _};
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
+
+use super::effects::LogitCounts;
 
 /// An example in numbers.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -34,6 +36,8 @@ pub(super) struct PackedDetail {
     pub(super) promoted: Vec<(u32, f32)>,
     pub(super) suppressed: Vec<(u32, f32)>,
     pub(super) head_shares: Vec<f32>,
+    /// Files that are older end without it.
+    pub(super) logits: LogitCounts,
 }
 
 const STEPS: f32 = 65_535.0;
@@ -76,6 +80,11 @@ impl PackedDetail {
                 out.int(step(*act, peak));
             }
         }
+        if !self.logits.counts.is_empty() {
+            out.f32(self.logits.least);
+            out.f32(self.logits.most);
+            out.list(&self.logits.counts, |out, count| out.int(*count));
+        }
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::best());
         zlib.write_all(&out.0)?;
         zlib.finish()
@@ -105,6 +114,13 @@ impl PackedDetail {
         for (count, n) in levels {
             let examples = examples.by_ref().take(n).collect();
             detail.intervals.push((count, examples));
+        }
+        if !from.0.is_empty() {
+            detail.logits = LogitCounts {
+                least: from.f32()?,
+                most: from.f32()?,
+                counts: from.list(Reader::int)?,
+            };
         }
         Some(detail)
     }
@@ -243,6 +259,11 @@ mod tests {
             promoted: vec![(4095, 1.5)],
             suppressed: vec![(0, -2.5), (9, -1.0)],
             head_shares: vec![0.25, 0.75],
+            logits: LogitCounts {
+                least: -2.5,
+                most: 1.5,
+                counts: vec![4, 0, 300],
+            },
         }
     }
 
@@ -260,7 +281,14 @@ mod tests {
             }
             detail
         };
-        assert_eq!(blank(read), blank(packed));
+        assert_eq!(blank(read), blank(packed.clone()));
+        // As older files have it.
+        let older = PackedDetail {
+            logits: LogitCounts::default(),
+            ..packed
+        };
+        let read = PackedDetail::from_bytes(&older.bytes().unwrap()).unwrap();
+        assert_eq!(read.logits, older.logits);
         let empty = PackedDetail::default();
         let read = PackedDetail::from_bytes(&empty.bytes().unwrap());
         assert_eq!(read, Some(empty));

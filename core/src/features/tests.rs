@@ -272,6 +272,21 @@ fn effects_go_through_w_o_for_z_and_shares_sum_to_one() {
         let logits = model().logit_effect(&direction).unwrap();
         let mut order: Vec<usize> = (0..logits.columns()).collect();
         order.sort_by(|a, b| logits.values()[*b].total_cmp(&logits.values()[*a]));
+        // Every token is in one bin of all, and those promoted most are in the last.
+        let bins = &detail.logits;
+        assert_eq!(bins.counts.iter().sum::<u64>(), logits.columns() as u64);
+        assert_eq!((bins.counts.len(), bins.edges.len()), (50, 51));
+        let sorted: Vec<f64> = order
+            .iter()
+            .map(|id| f64::from(logits.values()[*id]))
+            .collect();
+        let in_bin = |pair: &[f64], value: f64| value >= pair[0] && value < pair[1];
+        for (pair, count) in bins.edges.windows(2).zip(&bins.counts).take(49) {
+            let held = sorted.iter().filter(|value| in_bin(pair, **value)).count();
+            // One logit computed in another order may lie on the other side of an edge.
+            assert!(held.abs_diff(*count as usize) <= 1, "{held} {count}");
+        }
+        assert!((bins.edges[50] - sorted[0]).abs() < 1e-5);
         for (effect, id) in detail.promoted.iter().zip(&order) {
             near(effect.effect.into(), logits.values()[*id].into());
         }

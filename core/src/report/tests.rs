@@ -51,6 +51,7 @@ fn detail() -> Detail {
         top: vec![top],
         promoted: vec![effect(7, " queen", 1.5)],
         suppressed: vec![effect(8, "</script>", -0.25)],
+        logits: Histogram::default(),
         head_shares: vec![0.75, 0.25],
     }
 }

@@ -105,6 +105,18 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail) {
     let note = "logit per unit of activation, without the final norm’s run-time 1/σ";
     ui.label(caption(note).color(Theme::of(ui).ink.secondary))
         .on_hover_text(WITHOUT_SCALE);
+    if detail.logits.counts.is_empty() {
+        return;
+    }
+    ui.add_space(space::GROUP);
+    ui.label(panel_title("All tokens")).on_hover_text(
+        "Counts of tokens of the vocabulary by the feature’s effect on their logit. Counts that span decades stand on a logarithmic axis.",
+    );
+    HistogramPlot::new("All tokens", &detail.logits.edges, &detail.logits.counts)
+        .of_logits()
+        .size(vec2(ui.available_width(), 110.0))
+        .show(ui);
+    ui.label(caption("logit per unit of activation").color(Theme::of(ui).ink.secondary));
 }
 
 fn effect_bar(effect: &TokenEffect) -> Bar {
