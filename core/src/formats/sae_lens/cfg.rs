@@ -128,6 +128,7 @@ impl Architecture {
             Selection::Gated { .. } => Self::Gated,
             Selection::GroupMax { .. }
             | Selection::RawTopK { .. }
+            | Selection::WeightedTopK { .. }
             | Selection::Jump { .. }
             | Selection::MatchingPursuit(_) => {
                 return Err(Error::Unsupported {
