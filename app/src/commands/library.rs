@@ -323,15 +323,17 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
     };
     let event = move |load| Event::Catalogue(catalogue::Event::Sae(id, load));
     context.apply(event(Load::Loading));
+    let registry = context.state.opening.registry.clone();
     context.jobs.start_or(
         format!("Load {}", catalogue::name_of(&folder)),
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let (sae, notes) = formats::open(&folder)?;
+            let size_bytes = size_bytes(&folder);
+            let (sae, notes) = opening::read_dictionary(folder, registry.as_deref())?;
             let loaded = LoadedSae {
                 sae: Arc::new(sae),
                 notes,
-                size_bytes: size_bytes(&folder),
+                size_bytes,
             };
             worker.send(event(Load::Ready(loaded)));
             Ok(())

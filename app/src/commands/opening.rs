@@ -6,15 +6,16 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 use umbra_core::device;
-use umbra_core::error::{Error, Result};
-use umbra_core::formats;
+use umbra_core::error::{Error, Notes, Result};
+use umbra_core::formats::{self, Located, Registry};
 use umbra_core::models::hub::{self, Fetched, Hub, Name};
 use umbra_core::models::{Card, Opening};
+use umbra_core::sae::Sae;
 
 use super::{Command as AnyCommand, Commands, Context, library};
 use crate::shell::dialogs::Ask;
 use crate::state::opening::{self, Found, FoundDictionary, Kind, Looked, Request};
-use crate::state::{AppState, Event, Load};
+use crate::state::{AppState, Event, Load, log};
 
 /// Ends of files that may hold a dictionary's weights.
 const WEIGHTS: &[&str] = &["safetensors", "pt", "pth", "npz"];
@@ -96,6 +97,26 @@ fn show(context: &mut Context<'_>, kind: Kind) {
     let kept = context.state.opening.hub.clone();
     let hub = kept.unwrap_or_else(|| umbra_core::cli::hub(false));
     context.apply(Event::Opening(opening::Event::Shown(Some((kind, hub)))));
+    if kind == Kind::Dictionary && context.state.opening.registry.is_none() {
+        let line = |why| Event::Log(log::Event::Line(format!("No registry: {why}")));
+        context.jobs.start_quiet(line, |worker| {
+            if let Some(registry) = umbra_core::cli::registry()? {
+                worker.send(Event::Opening(opening::Event::Registry(registry)));
+            }
+            Ok(())
+        });
+    }
+}
+
+/// Reads a dictionary, with what SAELens's registry knows about it if it lies in the hub's cache.
+pub(super) fn read_dictionary(path: PathBuf, registry: Option<&Registry>) -> Result<(Sae, Notes)> {
+    let (known, mut notes) = match registry {
+        Some(registry) => (registry.known_at(&path), Notes::default()),
+        None => umbra_core::cli::known_at(&path),
+    };
+    let (sae, decided) = Located { path, known }.open()?;
+    notes.extend(decided);
+    Ok((sae, notes))
 }
 
 fn look(context: &mut Context<'_>, request: Request) {
@@ -105,10 +126,11 @@ fn look(context: &mut Context<'_>, request: Request) {
     let event = |request, load| Event::Opening(opening::Event::Looked(request, load));
     context.apply(event(request.clone(), Load::Loading));
     let failed = request.clone();
+    let registry = context.state.opening.registry.clone();
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let looked = looked(&request, hub)?;
+            let looked = looked(&request, hub, registry.as_deref())?;
             worker.send(event(request, Load::Ready(looked)));
             Ok(())
         },
@@ -116,10 +138,10 @@ fn look(context: &mut Context<'_>, request: Request) {
 }
 
 /// What the source is. The hub itself is not asked.
-fn looked(request: &Request, hub: Hub) -> Result<Looked> {
+fn looked(request: &Request, hub: Hub, registry: Option<&Registry>) -> Result<Looked> {
     let source = Path::new(&request.source);
     if request.kind == Kind::Dictionary {
-        return looked_for_dictionary(&request.source, hub);
+        return looked_for_dictionary(&request.source, hub, registry);
     }
     let path = if source.exists() {
         source.to_path_buf()
@@ -146,11 +168,14 @@ fn looked(request: &Request, hub: Hub) -> Result<Looked> {
     })))
 }
 
-fn looked_for_dictionary(source: &str, hub: Hub) -> Result<Looked> {
+fn looked_for_dictionary(source: &str, hub: Hub, registry: Option<&Registry>) -> Result<Looked> {
     let path = if Path::new(source).exists() {
         PathBuf::from(source)
     } else {
-        let name = Name::of_dictionary(source)?;
+        let name = match formats::named(source, registry)? {
+            Some(named) => named.name,
+            None => Name::of_dictionary(source)?, // an error that says so
+        };
         let cache = Hub {
             offline: true,
             ..hub

@@ -13,12 +13,11 @@ use std::sync::Arc;
 use umbra_core::bench;
 use umbra_core::corpus::{Corpus, CorpusSpec, Part};
 use umbra_core::error::Result;
-use umbra_core::formats;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::store::Store;
 
-use super::{Commands, Context, dictionary};
+use super::{Commands, Context, dictionary, opening};
 use crate::shell::dialogs::Ask;
 use crate::state::catalogue::name_of;
 use crate::state::training::{Event as Training, Form, Text, TextKey};
@@ -247,12 +246,13 @@ fn saes_folder(folder: &Path) -> PathBuf {
 
 fn open_start(context: &mut Context<'_>, folder: PathBuf) {
     let event = |folder, load| Event::Training(Training::Start(folder, load));
+    let registry = context.state.opening.registry.clone();
     context.apply(event(folder.clone(), Load::Loading));
     let failed = folder.clone();
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let (sae, notes) = formats::open(&folder)?;
+            let (sae, notes) = opening::read_dictionary(folder.clone(), registry.as_deref())?;
             for note in notes.iter() {
                 worker.send(Event::Log(log::Event::Line(note.to_owned())));
             }

@@ -48,7 +48,7 @@ fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     let dictionary = opening.kind == Kind::Dictionary;
     let (words, hint) = if dictionary {
         (
-            "Folder or file of any library, or name on the hub",
+            "Folder or file of any library, or name on the hub or in SAELens's registry",
             "google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71, or a path",
         )
     } else {
@@ -80,6 +80,7 @@ fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     if let Some(left) = opening.pause_left() {
         ui.request_repaint_after(left);
     }
+    suggestions_ui(ui, opening, commands);
     ui.horizontal(|ui| {
         let of_file = if dictionary {
             "File…"
@@ -90,6 +91,36 @@ fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
             if ui.button(words).clicked() {
                 commands.send(opening::Command::Pick { file });
             }
+        }
+    });
+}
+
+/// What of the registry matches, to click.
+fn suggestions_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
+    let (lines, more) = &opening.suggestions;
+    if lines.is_empty() {
+        return;
+    }
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.scope(|ui| {
+        ui.spacing_mut().item_spacing.y = 0.0;
+        for line in lines {
+            let about = caption(&line.about).color(secondary);
+            let button = Button::new(theme::mono(&line.source))
+                .right_text(about)
+                .frame_when_inactive(false)
+                .truncate()
+                .min_size(egui::vec2(ui.available_width(), space::TABLE_ROW));
+            if ui.add(button).on_hover_text(&line.source).clicked() {
+                commands.send(opening::Command::Typed(line.source.clone()));
+            }
+        }
+        if *more > 0 {
+            let words = format!(
+                "and {} more, which more words would tell apart",
+                number::count(*more as u64)
+            );
+            ui.label(caption(words).color(secondary));
         }
     });
 }
@@ -177,6 +208,10 @@ fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         }
         Load::Absent | Load::Loading => {
             ui.label(RichText::new("Looking…").color(secondary));
+        }
+        Load::Failed(_) if !opening.suggestions.0.is_empty() => {
+            let words = "Choose one of these, or go on typing a path or a name.";
+            ui.label(RichText::new(words).color(secondary));
         }
         Load::Failed(why) => {
             failure_line(ui, "This cannot be opened", why);

@@ -215,3 +215,70 @@ fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
     harness.run();
     assert_eq!(taken(&mut harness), [asked::Command::Close.into()]);
 }
+
+#[test]
+fn the_dialog_that_opens_a_dictionary_lists_what_the_registry_has() {
+    use crate::commands::opening as asked;
+    use crate::state::opening::{Event as Opening, Kind};
+
+    let hub = umbra_core::models::hub::Hub {
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        cache: "cache".into(),
+        token: None,
+        offline: false,
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pretrained_saes.yaml");
+    let ids: Vec<String> = (0..30)
+        .map(|layer| {
+            format!(
+                "{{id: layer_{layer}/width_16k, path: '{layer}', l0: {}}}",
+                70 + layer
+            )
+        })
+        .collect();
+    let text = format!(
+        "scope-2b-res: {{repo_id: own/scope, model: gemma-2-2b, saes: [{}]}}\n",
+        ids.join(", ")
+    );
+    std::fs::write(&path, text).unwrap();
+    let registry = umbra_core::formats::Registry::open(&path).unwrap();
+    let mut state = testing::empty();
+    state.apply(Event::Opening(Opening::Shown(Some((
+        Kind::Dictionary,
+        hub,
+    )))));
+    state.apply(Event::Opening(Opening::Registry(registry.into())));
+    let source = |source: &str| {
+        Event::Opening(Opening::Source {
+            source: source.to_owned(),
+            typed: false,
+        })
+    };
+    state.apply(source("gemma"));
+    let mut harness = window(state);
+    harness.run();
+    harness.get_by_label_contains("30 of gemma-2-2b").click();
+    harness.run();
+    let typed = asked::Command::Typed("scope-2b-res:".to_owned());
+    assert_eq!(taken(&mut harness), [typed.into()]);
+    harness.state_mut().state.apply(source("scope-2b-res:"));
+    harness.run();
+    harness.get_by_label_contains("and 22 more");
+    let line = harness.get_by_label_contains("layer_7/width_16k");
+    assert!(
+        line.rect().width() > 400.0 && line.rect().height() < 30.0,
+        "{:?}",
+        line.rect()
+    );
+    line.click();
+    harness.run();
+    let typed = asked::Command::Typed("scope-2b-res:layer_7/width_16k".to_owned());
+    assert_eq!(taken(&mut harness), [typed.into()]);
+    harness
+        .state_mut()
+        .state
+        .apply(source("scope-2b-res:layer_7/width_16k"));
+    harness.run();
+    assert!(harness.query_by_label_contains("L0 77").is_none());
+}

@@ -1,10 +1,11 @@
 //! Opening a model or a dictionary: where it is or what it is called on the hub, how a model's weights are to be held, and what headers say before they are read.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use umbra_core::error::Notes;
-use umbra_core::formats::Look;
+use umbra_core::formats::{Look, Registry};
 use umbra_core::models::hub::{Hub, Name};
 use umbra_core::models::{Card, Opening};
 
@@ -84,6 +85,18 @@ impl Found {
     }
 }
 
+/// Lines of the registry below the field at most.
+const LINES: usize = 8;
+
+/// A release or a dictionary of the registry that what is typed matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suggestion {
+    /// What takes the place of what is typed.
+    pub source: String,
+    /// How many dictionaries of which model, or how many features are active.
+    pub about: String,
+}
+
 /// The dialog.
 #[derive(Debug, Default)]
 pub struct OpeningState {
@@ -105,6 +118,10 @@ pub struct OpeningState {
     pub looked: Load<Looked>,
     /// The job that fetches.
     pub fetching: Option<JobId>,
+    /// SAELens's registry, if one is at hand.
+    pub registry: Option<Arc<Registry>>,
+    /// What of it the source matches, and how much more.
+    pub suggestions: (Vec<Suggestion>, usize),
 }
 
 impl OpeningState {
@@ -119,11 +136,44 @@ impl OpeningState {
         (wanted && self.looked_at.as_ref() != Some(&request)).then_some(request)
     }
 
+    fn suggest(&mut self) {
+        let dictionary = self.kind == Kind::Dictionary;
+        let registry = self.registry.as_ref().filter(|_| dictionary);
+        self.suggestions = registry.map_or_else(Default::default, |registry| {
+            suggestions(registry, self.source.trim())
+        });
+    }
+
     /// Time until it is looked at, if somebody types.
     pub fn pause_left(&self) -> Option<Duration> {
         let left = PAUSE.checked_sub(self.typed?.elapsed())?;
         (!left.is_zero()).then_some(left)
     }
+}
+
+/// What `source` matches; nothing once it is a dictionary's whole name.
+fn suggestions(registry: &Registry, source: &str) -> (Vec<Suggestion>, usize) {
+    if source.is_empty() {
+        return (Vec::new(), 0);
+    }
+    let found = registry.matches(source);
+    let releases = found.releases.iter().map(|release| Suggestion {
+        source: format!("{}:", release.name),
+        about: format!("{} of {}", release.entries.len(), release.model),
+    });
+    let dictionaries = found.dictionaries.iter().map(|(release, entry)| {
+        let l0 = entry.l0.map(|l0| format!("L0 {l0:.0}"));
+        Suggestion {
+            source: format!("{}:{}", release.name, entry.id),
+            about: l0.unwrap_or_default(),
+        }
+    });
+    let all = || releases.clone().chain(dictionaries.clone());
+    if all().any(|line| line.source == source) {
+        return (Vec::new(), 0);
+    }
+    let more = all().count().saturating_sub(LINES);
+    (all().take(LINES).collect(), more)
 }
 
 /// What can change here.
@@ -144,6 +194,8 @@ pub enum Event {
     Offline(bool),
     /// The source is being looked at, was, or cannot be opened.
     Looked(Request, Load<Looked>),
+    /// SAELens's registry was read.
+    Registry(Arc<Registry>),
     /// A job fetches.
     Fetching(JobId),
     /// Fetching ended: whole or stopped (it is looked at again), or with a sentence.
@@ -163,6 +215,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                     opening.source.clear();
                 }
                 (opening.kind, opening.hub) = (kind, Some(hub));
+                opening.suggest();
             }
         }
         Event::Source { source, typed } => {
@@ -170,6 +223,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             opening.source = source;
             opening.looked_at = None;
             opening.looked = Load::Absent;
+            opening.suggest();
         }
         Event::How(how) => opening.how = how,
         Event::Offline(offline) => {
@@ -183,6 +237,13 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             }
             if opening.looked_at.as_ref() == Some(&request) {
                 opening.looked = load;
+            }
+        }
+        Event::Registry(registry) => {
+            opening.registry = Some(registry);
+            opening.suggest();
+            if opening.looked.failure().is_some() {
+                opening.looked_at = None; // it may be a name of the registry
             }
         }
         Event::Fetching(job) => opening.fetching = Some(job),

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::error::{Error, Result};
-use crate::formats;
+use crate::formats::{self, Located};
 use crate::models::{Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
 
@@ -127,8 +127,9 @@ impl MeasuringArgs {
 /// `--sae`, `--hook` for a dictionary that does not name its own.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SaeArgs {
-    /// Dictionary: a folder or a file of SAELens, sparsify, dictionary_learning, Gemma Scope and others, or its name on the hub (owner/name:path)
-    #[arg(long, value_name = "PATH")]
+    /// Dictionary: a folder or a file of SAELens, sparsify, dictionary_learning, Gemma Scope and others, or its name on the hub (owner/name:path) or in
+    /// SAELens's registry (RELEASE:ID, see `umbra sae registry`)
+    #[arg(long, value_name = "PATH|NAME")]
     pub sae: PathBuf,
     /// Hook of the dictionary, if its file names none or another is meant (blocks.2.hook_resid_post)
     #[arg(long, value_name = "NAME")]
@@ -138,8 +139,12 @@ pub struct SaeArgs {
 impl SaeArgs {
     /// Reads the dictionary and says what was decided.
     pub(super) fn read(&self, offline: bool, console: &Console) -> Result<Sae> {
-        let path = hub::dictionary_at(&self.sae, offline, console)?;
-        let (mut sae, notes) = formats::open(&path)?;
+        self.read_at(&hub::dictionary_at(&self.sae, offline, console)?, console)
+    }
+
+    /// The same of one that was looked for.
+    pub(super) fn read_at(&self, located: &Located, console: &Console) -> Result<Sae> {
+        let (mut sae, notes) = located.open()?;
         console.notes(&notes);
         // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
         if let Some(hook) = &self.hook {

@@ -3,10 +3,11 @@
 use std::env::{home_dir, var_os};
 use std::path::{Path, PathBuf};
 
+use super::registry::{known_at, left_out, registry};
 use super::{Console, Progress};
 use crate::Flow;
 use crate::error::{Error, Result};
-use crate::formats;
+use crate::formats::{self, Located, Named};
 use crate::models::hub::{ENDPOINT, Event, Fetched, Hub, Kind, Name};
 
 /// The hub by the variables that all its programs share: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
@@ -63,27 +64,34 @@ pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<
     }
 }
 
-/// Where the dictionary lies: at its path, or in the hub's cache if it is named as one there (`owner/name:path`), fetched if it must be.
-pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Result<PathBuf> {
-    let named = |text: &str| {
-        let certain = text.starts_with("hf://") || text.contains(':');
-        let name = Name::of_dictionary(text);
-        // A word or a path without a colon that is no name is a path to nowhere.
-        if certain {
-            Some(name)
-        } else {
-            name.ok().map(Ok)
+/// Where the dictionary lies: at its path, or in the hub's cache if it is named as there (`owner/name:path`) or in SAELens's registry (`RELEASE:ID`), fetched if
+/// it must be. What the registry at hand knows about it comes with it.
+pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Result<Located> {
+    let as_it_is = |known| Located {
+        path: sae.to_path_buf(),
+        known,
+    };
+    let (false, Some(text)) = (sae.exists(), sae.to_str()) else {
+        let (known, notes) = known_at(sae);
+        console.notes(&notes);
+        return Ok(as_it_is(known));
+    };
+    let registered = formats::is_registered(text);
+    let registry = match registry() {
+        Err(cause) if registered => return Err(cause),
+        Err(cause) => {
+            console.note(&left_out(&cause));
+            None
         }
+        Ok(registry) => registry,
     };
-    let name = sae.to_str().and_then(named);
-    let (false, Some(name)) = (sae.exists(), name) else {
-        return Ok(sae.to_path_buf());
+    let Some(Named { name, known }) = formats::named(text, registry.as_deref())? else {
+        return Ok(as_it_is(None));
     };
-    let name = name?;
     let fetched = shown(&name, console, |observe| {
         formats::fetch(&hub(offline), &name, observe)
     });
-    if fetched.is_err() {
+    if fetched.is_err() && !registered {
         console.note(&format!(
             "There is no {} here, so it was taken for a name on the hub",
             sae.display()
@@ -91,7 +99,8 @@ pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Res
     }
     let path = fetched?.ok_or_else(|| unfinished(sae))?;
     console.note(&format!("{name} is in the cache at {}", path.display()));
-    Ok(path)
+    let known = known.or_else(|| registry?.known_at(&path));
+    Ok(Located { path, known })
 }
 
 /// Where a corpus lies: at its path, or in the hub's cache if it is named as a data set (`hf://datasets/owner/name/path`), fetched if it must be.

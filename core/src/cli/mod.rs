@@ -17,6 +17,7 @@ mod hub;
 mod index;
 mod model;
 mod prompt;
+mod registry;
 mod report;
 mod reproduce;
 mod runs;
@@ -39,6 +40,7 @@ pub use args::{
 };
 pub use console::{Console, Progress};
 pub use hub::hub;
+pub use registry::{known_at, registry};
 
 use crate::error::Result;
 

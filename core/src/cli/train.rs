@@ -239,8 +239,7 @@ fn start(args: &Args, console: &Console) -> Result<Option<Sae>> {
         return Ok(None);
     };
     let offline = args.model.as_ref().is_some_and(|model| model.offline);
-    let folder = super::hub::dictionary_at(folder, offline, console)?;
-    let (sae, notes) = formats::open(&folder)?;
+    let (sae, notes) = super::hub::dictionary_at(folder, offline, console)?.open()?;
     console.notes(&notes);
     Ok(Some(sae))
 }

@@ -30,10 +30,7 @@ pub(super) fn config(folder: &Path) -> Result<Map<String, Value>> {
     if !folder.join("config.yaml").is_file() {
         return Ok(Map::new());
     }
-    Ok(place::flat_yaml(&place::text(&place::within(
-        folder,
-        "config.yaml",
-    )?)?))
+    place::yaml(&place::within(folder, "config.yaml")?)
 }
 
 /// Hooks that `layer` reads and writes: as `cfg` has them, or `otherwise`.

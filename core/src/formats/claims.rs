@@ -42,8 +42,8 @@ pub struct Claim {
     pub from: &'static str,
 }
 
-/// All claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), Umbra's `training_figures`, the `average_l0_N` of Gemma
-/// Scope's folders, and `k`.
+/// All claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), Umbra's `training_figures`, the registry's, the `average_l0_N` of
+/// Gemma Scope's folders, and `k`.
 pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     let mut all = Vec::new();
     let mut add = |figure, value: Option<f64>, from| {
@@ -71,6 +71,11 @@ pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     add(Claimed::Fvu, fvu, "training_figures");
     let dead = of_training(["dead_fraction", "dead_fraction"]);
     add(Claimed::Dead, dead, "training_figures");
+    let registered = |key: &str| other.get("registry")?.get(key)?.as_f64();
+    add(Claimed::L0, registered("l0"), "l0 of the registry");
+    let explained = registered("variance_explained").map(|explained| 1.0 - explained);
+    let from = "variance_explained of the registry";
+    add(Claimed::Fvu, explained, from);
     let in_path = path.components().find_map(|part| {
         let digits = part.as_os_str().to_str()?.strip_prefix("average_l0_")?;
         digits.parse().ok()

@@ -34,7 +34,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
             folder: path.to_path_buf(),
             weights,
         };
-        let (sae, of_layer) = super::read(&found)?;
+        let (sae, of_layer) = super::read(&found, None)?;
         // What is said of one layer is said of all.
         for note in of_layer
             .iter()

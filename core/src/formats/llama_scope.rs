@@ -4,7 +4,7 @@
 //! **Orientation on disk** `encoder.weight [f, d]`, `encoder.bias [f]`, `decoder.weight [d, f]`, `decoder.bias [d]`, mostly bf16.
 //! **Forward pass** activations times `s = √d / dataset_average_activation_norm`, nothing subtracted, positive and above `jump_relu_threshold · s`, `+
 //! decoder.bias`, output ÷ s. Here s is folded: `w_enc · s`, `w_dec ÷ s`, `b_dec ÷ s`, so codes are theirs. The successor has one `log_jumprelu_threshold` for
-//! each feature, whose exponential is the threshold, and no scale.
+//! each feature, whose exponential is the threshold; its scale stands in SAELens's registry alone, and leaves thresholds as they are.
 //! **Represented** these, and dictionaries that write another hook than they read, as transcoders with a scale for either end.
 
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::parts::{self, Parts};
 use super::place;
 use super::weights::{Tensors, WeightFile};
-use super::{Format, Found};
+use super::{Format, Found, Known};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Sae, Selection, Transcoder};
@@ -82,13 +82,13 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
 }
 
 /// The successor.
-pub(super) fn read_r1(found: &Found) -> Result<(Sae, Notes)> {
+pub(super) fn read_r1(found: &Found, known: Option<&Known>) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let path = place::within(&found.folder, "config.json")?;
     let cfg = place::json(&path)?;
     let file = WeightFile::open(&found.weights)?;
     let tensors = file.tensors()?;
-    let parts = weights(&tensors, |f| {
+    let mut parts = weights(&tensors, |f| {
         let logs = tensors.vector("log_jumprelu_threshold", f)?;
         Ok(logs.iter().map(|log| log.exp()).collect())
     })?;
@@ -101,6 +101,15 @@ pub(super) fn read_r1(found: &Found) -> Result<(Sae, Notes)> {
             parts.features()
         );
         return Err(Error::input(what, path));
+    }
+    match known.and_then(Known::factor) {
+        Some(factor) => {
+            parts.scale_input(factor);
+            notes.add(format!(
+                "It takes activations times {factor} (`norm_scaling_factor` of the registry), which is folded into its weights"
+            ));
+        }
+        None => notes.add("What its inputs were multiplied by stands in SAELens's registry alone: without it they are taken as they are"),
     }
     tensors.note_unused(&[], &mut notes);
     let hook = cfg.get("hook_point_in").and_then(Value::as_str);

@@ -3,10 +3,11 @@
 //! **Files** `config.json` and `sae_weights.safetensors` (or `.pt`). **Orientation on disk** `W_E [d, f]`, `b_E [f]`, `W_D [f, d_out]`, `b_D [d_out]` (none if
 //! `use_decoder_bias` is false), `activation_function.log_jumprelu_threshold [f]`, `dataset_average_activation_norm.HOOK`.
 //! **Forward pass** nothing subtracted; with `sparsity_include_decoder_norm` (the default) pre-activations times the length of the decoder's row pass the
-//! activation and are divided by it again. For JumpReLU that is a threshold ÷ length, for ReLU nothing, for TopK it changes who is chosen: there encoder and
-//! bias take the length and the decoder gives it up, so codes are larger than theirs by it and reconstructions equal.
-//! **Represented** `sae` and `transcoder` with `relu`, `jumprelu` and `topk` at `norm_activation` `inference` (folded in the file) and `dataset-wise` (its norms
-//! in the file, folded here). **Not represented**, refused by name: GLU encoders, norms by token or batch, other kinds, folders of distributed tensors.
+//! activation and are divided by it again. For JumpReLU that is a threshold ÷ length, for ReLU nothing, for TopK it changes who is chosen: there
+//! the lengths are weights of the rank. **Represented** `sae` and `transcoder` with `relu`, `jumprelu` and `topk` at `norm_activation` `inference` (folded in
+//! the file), `dataset-wise` (its norms in the file, folded here) and, where it reads and writes one hook, `token-wise` (`x · √d ÷ ‖x‖`, given back ÷ the same).
+//! **Not represented**, refused by name: GLU encoders (`pre · sigmoid(x · W_E_glu + b_E_glu)`), `batchtopk` (in use too it keeps the largest of all tokens that
+//! are encoded together, so a token has no code of its own), norms by batch, other kinds, folders of distributed tensors.
 
 use std::path::Path;
 
@@ -21,6 +22,7 @@ use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Sae, Selection, Transcoder};
 use crate::tensor_file::short;
 
+const TOKEN_WISE: &str = "token-wise";
 const LOG_THRESHOLD: &str = "activation_function.log_jumprelu_threshold";
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
@@ -46,7 +48,11 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             vec![0.0; o]
         },
         selection: selection(&tensors, &cfg, f, &path)?,
-        input_norm: InputNorm::None,
+        input_norm: if norm == TOKEN_WISE {
+            InputNorm::Constant
+        } else {
+            InputNorm::None
+        },
         subtracts: false,
         transcoder: None,
     };
@@ -82,7 +88,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
 fn refused(what: &str, path: &Path) -> Error {
     Error::Unsupported {
         what: format!("{what} ({})", path.display()),
-        remedy: "this version reads Llamascopium's sae and transcoder with relu, jumprelu or topk whose norms are fixed".to_owned(),
+        remedy: "this version reads Llamascopium's sae and transcoder with relu, jumprelu or topk whose norms are fixed, or of each token where it reads and writes one hook".to_owned(),
     }
 }
 
@@ -97,9 +103,13 @@ fn refuse_what_is_not_read(
         return Err(refused(&format!("`sae_type` {}", short(kind)), path));
     }
     if cfg.get("use_glu_encoder") == Some(&Value::Bool(true)) || tensors.has("W_E_glu") {
-        return Err(refused("`use_glu_encoder`", path));
+        let what = "`use_glu_encoder`, whose second encoder gates the first,";
+        return Err(refused(what, path));
     }
-    if !["inference", "dataset-wise"].contains(&norm) {
+    // Two hooks are each brought to norm by their own length, and what a transcoder writes is not known when it reads.
+    let one_hook = kind == "sae" && cfg.get("hook_point_in") == cfg.get("hook_point_out");
+    let by_token = norm == TOKEN_WISE && one_hook;
+    if !["inference", "dataset-wise"].contains(&norm) && !by_token {
         return Err(refused(&format!("`norm_activation` {}", short(norm)), path));
     }
     Ok(())
@@ -126,6 +136,11 @@ fn selection(
             let k = k.ok_or_else(|| Error::input(what, path))?;
             Ok(Selection::TopK { k })
         }
+        "batchtopk" => {
+            let what =
+                "`act_fn` batchtopk, by which a token's codes depend on what it is encoded with,";
+            Err(refused(what, path))
+        }
         other => Err(refused(&format!("`act_fn` {}", short(other)), path)),
     }
 }
@@ -139,9 +154,12 @@ fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {
             }
             notes.add("It compares pre-activations times the length of the decoder's row with its thresholds, so these are divided by that length");
         }
-        Selection::TopK { .. } => {
-            parts.fold_decoder_norms();
-            notes.add("It ranks pre-activations times the length of the decoder's row: that length is folded into the encoder, so codes are larger by it than in Llamascopium");
+        Selection::TopK { k } => {
+            parts.selection = Selection::WeightedTopK {
+                k: *k,
+                weights: norms,
+            };
+            notes.add("It ranks pre-activations times the length of the decoder's row, `umbra sae convert --fold decoder-norm` makes rows of length 1 and the rank a plain one");
         }
         _ => {}
     }

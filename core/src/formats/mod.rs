@@ -17,6 +17,7 @@ mod openai;
 mod parts;
 mod place;
 mod qwen_scope;
+mod registry;
 mod sae_lens;
 mod sparsify;
 #[cfg(test)]
@@ -36,6 +37,9 @@ use crate::tensor_file::Float;
 pub use self::claims::{Claim, Claimed, claims};
 pub use self::look::{Look, Tensor, look};
 pub use self::on_hub::fetch;
+pub use self::registry::{
+    Entry, Known, Located, Matches, Named, Registry, Release, is_registered, named,
+};
 pub use self::write::{Target, write};
 
 /// The library or the publisher whose files a dictionary's are.
@@ -164,11 +168,19 @@ impl Precision {
 /// of 256 MB and more that needs no rewriting stays in its file until it is used ([`crate::dims::Matrix`]). Memory: the weights once, and 64 times a deflated
 /// file at most.
 pub fn open(path: &Path) -> Result<(Sae, Notes)> {
+    open_known(path, None)
+}
+
+/// The same, with what SAELens's registry alone knows about it.
+pub fn open_known(path: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
     there(path)?;
     let found = detect::detect(path)?;
-    let (sae, mut notes) = read(&found)?;
+    let (mut sae, mut notes) = read(&found, known)?;
     if sae.w_enc.is_of_file() || sae.w_dec.is_of_file() {
         notes.add("Its large weights are read from the file where they are used: leave the file as it is while it is open");
+    }
+    if let Some(known) = known {
+        known.apply(&mut sae, found.format, &mut notes)?;
     }
     Ok((sae, notes))
 }
@@ -180,16 +192,16 @@ pub fn open_cross_layer(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
     cross_layer::read(path)
 }
 
-fn read(found: &Found) -> Result<(Sae, Notes)> {
+fn read(found: &Found, known: Option<&Known>) -> Result<(Sae, Notes)> {
     match found.format {
-        Format::SaeLens => sae_lens::read(&found.folder),
+        Format::SaeLens => sae_lens::read(&found.folder, known),
         Format::Sparsify => sparsify::read(found),
         Format::DictionaryLearning => dictionary_learning::read(found),
         Format::OpenAi => openai::read(found),
         Format::GemmaScope => gemma_scope::read(found),
         Format::GemmaScope2 => gemma_scope_2::read(found),
         Format::LlamaScope => llama_scope::read(found),
-        Format::LlamaScopeR1 => llama_scope::read_r1(found),
+        Format::LlamaScopeR1 => llama_scope::read_r1(found, known),
         Format::QwenScope => qwen_scope::read(found),
         Format::Goodfire => linear_pair::read_goodfire(found),
         Format::DeepSeekR1 => linear_pair::read_deepseek(found),

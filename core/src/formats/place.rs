@@ -3,11 +3,16 @@
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value};
+use serde_saphyr::options::DuplicateKeyPolicy;
 
 use crate::error::{Error, Result};
 
 /// Bytes of a configuration at most.
 const LONGEST: u64 = 16 << 20;
+/// Values in a YAML file at most; SAELens's registry has 100,000.
+const NODES: usize = 4_000_000;
+/// Values that aliases of a YAML file repeat at most.
+const REPEATED: usize = 100_000;
 
 /// That `path` is a regular file: a pipe or a device would be read for ever.
 pub(super) fn regular(path: &Path) -> Result<()> {
@@ -114,27 +119,22 @@ pub(super) fn agrees(
     }
 }
 
-/// The top level of a YAML file: `key: value` with plain values. What is nested is left out.
-pub(super) fn flat_yaml(text: &str) -> Map<String, Value> {
-    let mut map = Map::new();
-    for line in text.lines() {
-        let nested = line.starts_with([' ', '\t', '-', '#']);
-        let Some((key, value)) = line.split_once(':').filter(|_| !nested) else {
-            continue;
-        };
-        let value = value.split(" #").next().unwrap_or_default().trim();
-        let bare = value.trim_matches(['"', '\'']);
-        if bare.is_empty() {
-            continue;
-        }
-        let value = if bare.len() == value.len() {
-            serde_json::from_str(value).unwrap_or_else(|_text| Value::String(bare.to_owned()))
-        } else {
-            Value::String(bare.to_owned())
-        };
-        map.insert(key.trim().to_owned(), value);
-    }
-    map
+/// A configuration in YAML; of a key that stands twice the last counts, as in PyYAML. What aliases stand for is counted too: a hundred bytes of them may mean
+/// gigabytes.
+pub(super) fn yaml(path: &Path) -> Result<Map<String, Value>> {
+    let options = serde_saphyr::options! {
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        with_snippet: false,
+        budget: serde_saphyr::budget! { max_nodes: NODES, max_events: 2 * NODES },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },
+    };
+    serde_saphyr::from_str_with_options(&text(path)?, options).map_err(|cause| {
+        let cause = cause.to_string();
+        let cause = cause.lines().next().unwrap_or_default();
+        let cause = cause.trim_start_matches("error: ");
+        let what = format!("the file is no YAML that is read ({cause}), download it again");
+        Error::input(what, path)
+    })
 }
 
 /// The parts of a path, from the innermost outwards; parts of the hub's cache give the name of the repository.

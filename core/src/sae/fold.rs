@@ -52,7 +52,7 @@ impl Sae {
     }
 
     /// Brings decoder rows to length 1: activations grow by the lengths, outputs stay. The lengths, which [`Sae::unfold_decoder_norm`] takes. Refused where
-    /// features are chosen by rank and lengths differ: others would be largest.
+    /// features are chosen by rank without weights and lengths differ: others would be largest.
     pub fn fold_decoder_norm(&mut self) -> Result<Vec<f32>> {
         let lengths: Vec<f32> = (self.decoder_lengths().into_iter())
             .map(|length| length.max(LEAST))
@@ -83,7 +83,8 @@ impl Sae {
                 (least.min(*factor), most.max(*factor))
             });
         self.check_by_token()?;
-        if self.selection.ranks() && most > least * (1.0 + SAME) {
+        let weighs = matches!(self.selection, Selection::WeightedTopK { .. });
+        if self.selection.ranks() && !weighs && most > least * (1.0 + SAME) {
             return Err(Error::Unsupported {
                 what: format!(
                     "folding decoder rows of {least} to {most} into the encoder of {}, which keeps the largest pre-activations and would keep others then,",
@@ -112,6 +113,14 @@ impl Sae {
         // Thresholds and the magnitude's bias are pre-activations; a gate's growth is a ratio of two and comes second.
         for values in self.selection.by_feature().into_iter().take(1) {
             values.iter_mut().zip(factors).for_each(|(v, f)| *v *= f);
+        }
+        // What ranks stays what it was; weights that are alike decide nothing.
+        if let Selection::WeightedTopK { k, weights } = &mut self.selection {
+            weights.iter_mut().zip(factors).for_each(|(w, f)| *w /= f);
+            let least = weights.iter().copied().fold(f32::INFINITY, f32::min);
+            if weights.iter().all(|weight| *weight <= least * (1.0 + SAME)) {
+                self.selection = Selection::TopK { k: *k };
+            }
         }
         Ok(())
     }

@@ -99,6 +99,13 @@ pub enum Selection {
         /// Active per token.
         k: usize,
     },
+    /// The `k` pre-activations of each token that are largest times their feature's weight, if positive; they are kept without the weight (Llamascopium).
+    WeightedTopK {
+        /// Active per token at most.
+        k: usize,
+        /// `[f]`, positive.
+        weights: Vec<f32>,
+    },
     /// Every pre-activation above its feature's threshold, which may be negative, and so may the activation (circuit-tracer).
     Jump {
         /// `[f]`.
@@ -127,6 +134,9 @@ impl Selection {
             Self::Gated { b_mag, r_mag } => gated::encode(centred, (w_enc, b_enc), (b_mag, r_mag)),
             Self::GroupMax { k } => untrained::group_max(centred, (w_enc, b_enc), *k),
             Self::RawTopK { k } => untrained::raw_topk(centred, (w_enc, b_enc), *k),
+            Self::WeightedTopK { k, weights } => {
+                untrained::weighted_topk(centred, (w_enc, b_enc), *k, weights)
+            }
             Self::Jump { thresholds } => {
                 let all = encode_above(centred, w_enc, b_enc, Bar::ByFeature(thresholds))?;
                 Ok(all.without_zeros())
@@ -153,7 +163,8 @@ impl Selection {
             | Self::AbsTopK { .. }
             | Self::Relu
             | Self::GroupMax { .. }
-            | Self::RawTopK { .. } => {}
+            | Self::RawTopK { .. }
+            | Self::WeightedTopK { .. } => {}
         }
         self
     }
@@ -165,6 +176,7 @@ impl Selection {
                 vec![("thresholds", thresholds)]
             }
             Self::Gated { b_mag, r_mag } => vec![("b_mag", b_mag), ("r_mag", r_mag)],
+            Self::WeightedTopK { weights, .. } => vec![("weights", weights)],
             Self::TopK { .. }
             | Self::AbsTopK { .. }
             | Self::Relu
@@ -184,7 +196,7 @@ impl Selection {
         Ok(())
     }
 
-    /// The numbers that it holds for each feature.
+    /// The numbers that it holds for each feature and that grow with pre-activations, or are learnt.
     pub(crate) fn by_feature(&mut self) -> Vec<&mut Vec<f32>> {
         match self {
             Self::JumpRelu { thresholds } | Self::Jump { thresholds } => vec![thresholds],
@@ -194,6 +206,7 @@ impl Selection {
             | Self::Relu
             | Self::GroupMax { .. }
             | Self::RawTopK { .. }
+            | Self::WeightedTopK { .. }
             | Self::MatchingPursuit(_) => Vec::new(),
         }
     }
@@ -205,6 +218,7 @@ impl Selection {
             | Self::AbsTopK { .. }
             | Self::GroupMax { .. }
             | Self::RawTopK { .. }
+            | Self::WeightedTopK { .. }
             | Self::MatchingPursuit(_) => true,
             Self::Relu | Self::JumpRelu { .. } | Self::Jump { .. } | Self::Gated { .. } => false,
         }
@@ -228,6 +242,7 @@ impl Selection {
             Self::Gated { .. } => "gated".to_owned(),
             Self::GroupMax { k } => format!("the largest of each of {k} groups"),
             Self::RawTopK { k } => format!("TopK without ReLU, k = {k}"),
+            Self::WeightedTopK { k, .. } => format!("TopK by weighted rank, k = {k}"),
             Self::Jump { .. } => "thresholds without ReLU".to_owned(),
             Self::MatchingPursuit(how) => {
                 format!("matching pursuit, {} rounds at most", how.max_iterations)
@@ -256,6 +271,9 @@ impl Selection {
             }
             Self::RawTopK { .. } => {
                 "Which features survive: the k largest pre-activations of each token, negative ones too"
+            }
+            Self::WeightedTopK { .. } => {
+                "Which features survive: the k largest of pre-activation times the feature's weight for each token, then ReLU"
             }
             Self::Jump { .. } => {
                 "Which features survive: every pre-activation above its feature's threshold, negative ones too"

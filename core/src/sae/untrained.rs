@@ -1,5 +1,5 @@
-//! How dictionaries select that are read from other libraries' files and not trained here: the largest of each group, the largest with their sign, thresholds
-//! below 0, and matching pursuit.
+//! How dictionaries select that are read from other libraries' files and not trained here: the largest of each group, the largest with their sign or by
+//! weight, thresholds below 0, and matching pursuit.
 //!
 //! Each is a pass of an ordinary kernel and a choice among what it leaves, a few rows at a time, so that no table of tokens by features is held.
 
@@ -90,6 +90,33 @@ pub(super) fn raw_topk(
         // Some token has fewer positive ones: then all are looked at.
         let all = encode_above(rows, w_enc, b_enc, Bar::All(f32::NEG_INFINITY))?;
         Ok(all.largest(k).without_zeros())
+    })
+}
+
+/// The `k` positive pre-activations of each token that are largest times their weight, kept as they are; of equal ones those of the lower features.
+pub(super) fn weighted_topk(
+    centred: &Matrix,
+    (w_enc, b_enc): (&Matrix, &[f32]),
+    k: usize,
+    weights: &[f32],
+) -> Result<Latents> {
+    in_chunks(centred, |rows| {
+        let all = encode_above(rows, w_enc, b_enc, Bar::All(0.0))?;
+        let mut kept = Latents::with_capacity(all.rows(), k);
+        for row in 0..all.rows() {
+            let mut entries: Vec<(FeatureId, f32)> = all.row(row).collect();
+            let rank = |(feature, act): (FeatureId, f32)| act * weights[feature.index()];
+            // Stable, and entries ascend by feature.
+            entries.sort_by(|a, b| rank(*b).total_cmp(&rank(*a)));
+            entries.truncate(k);
+            entries.sort_unstable_by_key(|(feature, _)| *feature);
+            let (features, acts): (Vec<u32>, Vec<f32>) = entries
+                .into_iter()
+                .map(|(feature, act)| (feature.0, act))
+                .unzip();
+            kept.push_row(&features, &acts);
+        }
+        Ok(kept)
     })
 }
 
@@ -245,6 +272,30 @@ mod tests {
             );
         }
         assert!(got.acts.iter().any(|act| *act < 0.0) && got.acts.iter().any(|act| *act > 0.0));
+    }
+
+    #[test]
+    fn the_largest_by_weight_keep_their_value() {
+        let (x, w) = (drawn(7, ROWS + 7, D), drawn(8, F, D));
+        let (b, weights) = (vec![-0.4; F], drawn(9, 1, F));
+        let weights: Vec<f32> = weights.values().iter().map(|w| w.abs() + 0.1).collect();
+        let got = weighted_topk(&x, (&w, &b), 5, &weights).unwrap();
+        let plain = encode_topk(&x, &w, &b, 5).unwrap();
+        for (row, x) in x.iter_rows().enumerate() {
+            let pre = table(x, &w, &b);
+            let mut order: Vec<usize> = (0..F).filter(|f| pre[*f] > 0.0).collect();
+            let rank = |f: usize| pre[f] * f64::from(weights[f]);
+            order.sort_by(|a, b| rank(*b).total_cmp(&rank(*a)));
+            order.truncate(5);
+            order.sort_unstable();
+            check(
+                &got,
+                row,
+                &order.iter().map(|f| (*f, pre[*f])).collect::<Vec<_>>(),
+            );
+        }
+        assert_ne!(got, plain);
+        assert_eq!(weighted_topk(&x, (&w, &b), 5, &[2.0; F]).unwrap(), plain);
     }
 
     #[test]

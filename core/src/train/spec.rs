@@ -243,6 +243,7 @@ impl Spec {
             Selection::TopK { .. }
             | Selection::GroupMax { .. }
             | Selection::RawTopK { .. }
+            | Selection::WeightedTopK { .. }
             | Selection::MatchingPursuit(_) => Variant::TopK,
             Selection::AbsTopK { .. } => Variant::SignedTopK,
             Selection::JumpRelu { .. } | Selection::Jump { .. } => Variant::JumpRelu,
@@ -259,7 +260,8 @@ impl Spec {
         if let Selection::TopK { k }
         | Selection::AbsTopK { k }
         | Selection::GroupMax { k }
-        | Selection::RawTopK { k } = sae.selection
+        | Selection::RawTopK { k }
+        | Selection::WeightedTopK { k, .. } = sae.selection
         {
             self.k = k;
         }

@@ -133,3 +133,69 @@ fn what_is_neither_here_nor_a_name_is_refused_in_one_sentence() {
     desk.run(Command::Open);
     assert!(desk.state.catalogue.model_path.is_none());
 }
+
+/// A registry of one dictionary, which lies at `layer_1` of `own/pack` and takes inputs times 2.
+fn registry(folder: &Path) -> std::sync::Arc<Registry> {
+    let path = folder.join("pretrained_saes.yaml");
+    let text = "pack-res: {repo_id: own/pack, model: tiny, saes: [{id: layer_1, path: layer_1, norm_scaling_factor: 2}, {id: layer_2, path: b}]}\n";
+    std::fs::write(&path, text).unwrap();
+    std::sync::Arc::new(Registry::open(&path).unwrap())
+}
+
+#[test]
+fn a_name_of_the_registry_is_looked_for_where_it_says_and_read_as_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = shown_for(folder.path(), Kind::Dictionary);
+    let read = opening::Event::Registry(registry(folder.path()));
+    desk.state.apply(Event::Opening(read));
+    look_at(&mut desk, "pack-res:layer_1");
+    let Load::Ready(Looked::OnHub(name)) = &desk.state.opening.looked else {
+        panic!("{:?}", desk.state.opening.looked);
+    };
+    assert_eq!(name.to_string(), "own/pack:layer_1");
+    look_at(&mut desk, "pack-res:layer_9");
+    let failure = desk.state.opening.looked.failure().unwrap();
+    assert!(failure.contains("pack-res:layer_1"), "{failure}");
+
+    let pack = folder.path().join("models--own--pack");
+    let snapshot = pack.join("snapshots/0123abc/layer_1");
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::create_dir(pack.join("refs")).unwrap();
+    std::fs::write(pack.join("refs/main"), "0123abc").unwrap();
+    for file in ["cfg.json", "sae_weights.safetensors"] {
+        let from = repository("tests/golden/sae-lens-topk").join(file);
+        std::fs::copy(from, snapshot.join(file)).unwrap();
+    }
+    look_at(&mut desk, "pack-res:layer_1");
+    desk.run(Command::Open);
+    let loaded = desk.state.catalogue.dictionaries[0].load.ready().unwrap();
+    let notes: Vec<&str> = loaded.notes.iter().collect();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("has it as pack-res:layer_1")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn what_is_typed_brings_up_releases_and_then_their_dictionaries() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = shown_for(folder.path(), Kind::Dictionary);
+    let read = opening::Event::Registry(registry(folder.path()));
+    desk.state.apply(Event::Opening(read));
+    let lines = |desk: &mut Desk, typed: &str| -> Vec<String> {
+        desk.run(Command::Typed(typed.to_owned()));
+        let (lines, _) = &desk.state.opening.suggestions;
+        lines.iter().map(|line| line.source.clone()).collect()
+    };
+    assert_eq!(lines(&mut desk, "tin"), ["pack-res:"]);
+    assert_eq!(
+        lines(&mut desk, "pack-res:"),
+        ["pack-res:layer_1", "pack-res:layer_2"]
+    );
+    assert_eq!(lines(&mut desk, "pack-res:_2"), ["pack-res:layer_2"]);
+    assert!(lines(&mut desk, "pack-res:layer_2").is_empty());
+    assert!(lines(&mut desk, "./folder").is_empty());
+    assert!(lines(&mut desk, "").is_empty());
+}

@@ -13,7 +13,7 @@ use crate::sae::Sae;
 /// Flags of `umbra sae convert`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The dictionary, a folder or a file of any library that is read or its name on the hub (for circuit-tracer one for each layer, or the folder of a
+    /// The dictionary, a folder or a file of any library that is read or its name on the hub or in the registry (for circuit-tracer one for each layer, or the folder of a
     /// cross-layer transcoder), and last the folder to write
     #[arg(value_name = "IN OUT", num_args = 2.., required = true)]
     paths: Vec<PathBuf>,
@@ -83,18 +83,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     };
     let mut saes = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let input = hub::dictionary_at(input, args.offline, console)?;
+        let located = hub::dictionary_at(input, args.offline, console)?;
         // The folder of a cross-layer transcoder is all of its layers.
-        let opened = match formats::open_cross_layer(&input)? {
-            Some((layers, notes)) => {
-                console.notes(&notes);
-                layers.into_layers()
-            }
-            None => {
-                let (sae, notes) = formats::open(&input)?;
-                console.notes(&notes);
-                vec![sae]
-            }
+        let opened = if let Some((layers, notes)) = formats::open_cross_layer(&located.path)? {
+            console.notes(&notes);
+            layers.into_layers()
+        } else {
+            let (sae, notes) = located.open()?;
+            console.notes(&notes);
+            vec![sae]
         };
         for mut sae in opened {
             for fold in &args.fold {

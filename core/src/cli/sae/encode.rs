@@ -36,16 +36,12 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let path = hub::dictionary_at(&args.sae.sae, false, console)?;
-    if let Some((layers, notes)) = formats::open_cross_layer(&path)? {
+    let located = hub::dictionary_at(&args.sae.sae, false, console)?;
+    if let Some((layers, notes)) = formats::open_cross_layer(&located.path)? {
         console.notes(&notes);
         return across(args, &layers, console);
     }
-    let named = SaeArgs {
-        sae: path,
-        hook: args.sae.hook.clone(),
-    };
-    let sae = named.read(false, console)?;
+    let sae = args.sae.read_at(&located, console)?;
     let (x, text) = activations(args, sae.width())?;
     // A temporal dictionary reads whole texts.
     let chunk = if sae.predictor.is_some() { text } else { CHUNK };

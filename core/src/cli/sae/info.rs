@@ -9,7 +9,7 @@ use crate::formats::{self, Look};
 /// Flags of `umbra sae info`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Dictionary: a folder or a file of any library that is read, or its name on the hub
+    /// Dictionary: a folder or a file of any library that is read, or its name on the hub or in the registry
     #[arg(value_name = "PATH|NAME")]
     path: std::path::PathBuf,
     /// Fetch nothing: a dictionary named and not given as a path must be in the hub's cache
@@ -19,8 +19,8 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let path = hub::dictionary_at(&args.path, args.offline, console)?;
-    let look = formats::look(&path)?;
+    let located = hub::dictionary_at(&args.path, args.offline, console)?;
+    let look = formats::look(&located.path)?;
     let tensors: Vec<Value> = (look.tensors.iter())
         .map(|(name, dtype, shape)| json!({ "name": name, "dtype": dtype, "shape": shape }))
         .collect();

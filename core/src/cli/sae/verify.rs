@@ -15,7 +15,7 @@ use crate::sae::{CrossLayer, Sae};
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("corpus", |arg| arg.required(false).requires("model")))]
 pub(super) struct Args {
-    /// Dictionary: a folder or a file of any library that is read, or its name on the hub
+    /// Dictionary: a folder or a file of any library that is read, or its name on the hub or in the registry
     #[arg(value_name = "PATH|NAME")]
     path: PathBuf,
     /// Hook of the dictionary, if its file names none or another is meant
@@ -29,16 +29,17 @@ pub(super) struct Args {
 
 /// Runs it; a claim that differs is a failure.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let path = hub::dictionary_at(&args.path, args.measuring.offline, console)?;
-    if let Some((layers, notes)) = formats::open_cross_layer(&path)? {
-        return across(args, (&path, &layers), &notes, console);
+    let located = hub::dictionary_at(&args.path, args.measuring.offline, console)?;
+    let path = &located.path;
+    if let Some((layers, notes)) = formats::open_cross_layer(path)? {
+        return across(args, (path, &layers), &notes, console);
     }
-    let format = Format::of(&path)?;
+    let format = Format::of(path)?;
     let named = SaeArgs {
         sae: path.clone(),
         hook: args.hook.clone(),
     };
-    let (mut sae, notes) = formats::open(&path)?;
+    let (mut sae, notes) = located.open()?;
     if let Some(hook) = &args.hook {
         sae.provenance.hook = Some(hook.parse()?);
     }
@@ -54,7 +55,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             return Ok(Exit::Stopped);
         }
     }
-    let judged = judge(&formats::claims(&sae, &path), figures.as_ref());
+    let judged = judge(&formats::claims(&sae, path), figures.as_ref());
     let verdict = Verdict::of(&judged);
     let decided: Vec<&str> = notes.iter().collect();
     let object = json!({

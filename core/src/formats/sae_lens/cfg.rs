@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::refused;
 use crate::error::{Error, Notes, Result};
-use crate::formats::place;
+use crate::formats::{Known, place};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
 use crate::tensor_file::short;
@@ -128,6 +128,7 @@ impl Architecture {
             Selection::Gated { .. } => Self::Gated,
             Selection::GroupMax { .. }
             | Selection::RawTopK { .. }
+            | Selection::WeightedTopK { .. }
             | Selection::Jump { .. }
             | Selection::MatchingPursuit(_) => {
                 return Err(Error::Unsupported {
@@ -210,10 +211,14 @@ pub(super) enum Scale {
 }
 
 impl Cfg {
-    pub(super) fn read(path: &Path, notes: &mut Notes) -> Result<Self> {
+    pub(super) fn read(path: &Path, known: Option<&Known>, notes: &mut Notes) -> Result<Self> {
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
-        let (cfg, metadata) = modern(place::json(path)?, notes);
+        let mut cfg = place::json(path)?;
+        if let Some(known) = known {
+            known.replace(&mut cfg, notes);
+        }
+        let (cfg, metadata) = modern(cfg, notes);
         refuse_what_cannot_be_represented(&cfg, &metadata, path)?;
         let count = |key: &str| {
             let count = cfg.get(key).and_then(Value::as_u64);

@@ -34,7 +34,7 @@ pub(in crate::formats) fn processing(provenance: &Provenance) -> Option<Named> {
 }
 
 /// Says what the file says.
-pub(super) fn noted(provenance: &Provenance, notes: &mut Notes) {
+pub(in crate::formats) fn noted(provenance: &Provenance, notes: &mut Notes) {
     let Some(named) = processing(provenance) else {
         return;
     };

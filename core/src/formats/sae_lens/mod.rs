@@ -9,7 +9,7 @@
 //! inputs as they are or brought to norm token by token (`layer_norm`, `constant_norm_rescale`); checkpoints of training (`batchtopk`, `matryoshka_batchtopk`,
 //! `log_threshold`); the flat files from before version 6 too. Ranking by decoder norm
 //! (`rescale_acts_by_decoder_norm`) into encoder and decoder, and what training multiplied all inputs by (`activation_scaler.json`,
-//! `activation_whitening.safetensors`) into the weights; without that file a dictionary is used as it is, as SAELens does. **Not represented**, refused by
+//! `activation_whitening.safetensors`, or `norm_scaling_factor` of the registry) into the weights; told nowhere, a dictionary is used as it is, as SAELens does. **Not represented**, refused by
 //! name: every other architecture, a single head's dictionary (`hook_head_index`).
 
 mod cfg;
@@ -21,7 +21,7 @@ use std::path::Path;
 
 use self::cfg::{Architecture, Cfg, Scale};
 use super::parts::Parts;
-use super::{Precision, place};
+use super::{Known, Precision, place};
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
 use crate::sae::{Sae, Transcoder};
@@ -30,9 +30,9 @@ use crate::whole_file;
 const CFG: &str = "cfg.json";
 const WEIGHTS: &str = "sae_weights.safetensors";
 
-pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
+pub(super) fn read(folder: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
-    let cfg = Cfg::read(&place::within(folder, CFG)?, &mut notes)?;
+    let cfg = Cfg::read(&place::within(folder, CFG)?, known, &mut notes)?;
     let path = place::within(folder, WEIGHTS)?;
     let weights = weights::read(&path, &cfg, &mut notes)?;
     let pursues = cfg.architecture == Architecture::MatchingPursuit;
@@ -59,7 +59,7 @@ pub(super) fn read(folder: &Path) -> Result<(Sae, Notes)> {
         parts.b_dec.fill(0.0);
         parts.subtracts = true;
     }
-    let scale = scale::of(folder, &cfg, &mut notes)?;
+    let scale = scale::of(folder, &cfg, known, &mut notes)?;
     if let Some(scale) = scale {
         scale::fold(&mut parts, &cfg, scale);
     }

@@ -8,14 +8,25 @@ use serde_json::Value;
 use super::cfg::{Architecture, Cfg, Scale};
 use crate::error::{Error, Notes, Result};
 use crate::formats::parts::Parts;
-use crate::formats::place;
+use crate::formats::{Known, place};
 use crate::sae::{Selection, Whitening};
 
 const SCALER: &str = "activation_scaler.json";
 const WHITENING: &str = "activation_whitening.safetensors";
 
 /// The factor that inputs were multiplied by, if the folder tells one.
-pub(super) fn of(folder: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Option<f32>> {
+pub(super) fn of(
+    folder: &Path,
+    cfg: &Cfg,
+    known: Option<&Known>,
+    notes: &mut Notes,
+) -> Result<Option<f32>> {
+    let factor = known.and_then(|known| Some((known.factor()?, known.name())));
+    if let (Some((factor, name)), false) = (&factor, cfg.scale == Scale::Average) {
+        notes.add(format!(
+            "The registry's {name} has a `norm_scaling_factor` of {factor}, which is left out: its own file says how inputs are scaled"
+        ));
+    }
     if let Scale::Factor(factor) = cfg.scale {
         notes.add(format!(
             "It takes inputs times {factor}, which is folded into its weights"
@@ -25,9 +36,15 @@ pub(super) fn of(folder: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Option<f
     if cfg.scale != Scale::Average {
         return Ok(None);
     }
+    if let Some((factor, name)) = factor {
+        notes.add(format!(
+            "It takes inputs times {factor} (`norm_scaling_factor` of the registry's {name}), which is folded into its weights"
+        ));
+        return Ok(Some(factor));
+    }
     if !folder.join(SCALER).is_file() {
         notes.add(format!(
-            "It was trained on inputs of one average norm and the folder has no {SCALER}: it is used on inputs as they are, as in SAELens, which is right only if the factor is folded into its weights"
+            "It was trained on inputs of one average norm and the folder has no {SCALER}, nor the registry a factor for it: it is used on inputs as they are, as in SAELens, which is right only if the factor is folded into its weights"
         ));
         return Ok(None);
     }

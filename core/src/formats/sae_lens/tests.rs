@@ -9,6 +9,11 @@ use super::*;
 use crate::dims::Matrix;
 use crate::sae::{InputNorm, Provenance, Selection};
 
+/// As it is read without the registry.
+fn read(folder: &Path) -> Result<(Sae, Notes)> {
+    super::read(folder, None)
+}
+
 fn golden() -> PathBuf {
     PathBuf::from(concat!(
         env!("CARGO_MANIFEST_DIR"),

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Recorded, check};
 use crate::dims::Matrix;
 use crate::formats::{self, Format};
-use crate::sae::Sae;
+use crate::sae::{Sae, Selection};
 use crate::tensor_file::npz_tests::{header, npy};
 use crate::tensor_file::pickle::tests::Saved;
 use crate::tensor_file::zip_tests::archive;
@@ -818,12 +818,12 @@ fn circuit_tracer_keeps_what_is_negative() {
     );
 }
 
-#[test]
-fn llamascopium_with_the_decoder_in_its_rule() {
-    let (root, parts) = (tempfile::tempdir().unwrap(), four());
-    let (folder, enc, lengths) = (root.path(), parts.w_enc.turned(), norms(&parts.w_dec));
-    let logs = Part::drawn(8, &[F]);
-    let hook = "blocks.4.hook_resid_post";
+const OF_LLAMASCOPIUM: &str = "blocks.4.hook_resid_post";
+
+/// Weights of Llamascopium with logarithms of thresholds, and `more`.
+fn llamascopium(folder: &Path, more: &[(&str, &Part)]) -> (Four, Vec<f64>) {
+    let (parts, logs) = (four(), Part::drawn(8, &[F]));
+    let enc = parts.w_enc.turned();
     let names = [
         ("W_E", &enc),
         ("b_E", &parts.b_enc),
@@ -831,75 +831,91 @@ fn llamascopium_with_the_decoder_in_its_rule() {
         ("b_D", &parts.b_dec),
         ("activation_function.log_jumprelu_threshold", &logs),
     ];
-    safetensors(&folder.join("sae_weights.safetensors"), &names);
-    let cfg = |act: &str, include: bool, norm: &str| {
-        let cfg = json!({"sae_type": "sae", "hook_point_in": hook, "hook_point_out": hook, "d_model": D, "expansion_factor": 4, "act_fn": act, "top_k": 5,
-            "norm_activation": norm, "sparsity_include_decoder_norm": include, "use_decoder_bias": true});
-        write(&folder.join("config.json"), cfg.to_string());
-    };
-    let with_norms = |pre: &[f64], _: &[f64]| {
+    let file = folder.join("sae_weights.safetensors");
+    safetensors(&file, &[&names[..], more].concat());
+    let bars = (0..F).map(|f| logs.one(f).exp()).collect();
+    (parts, bars)
+}
+
+/// Its configuration: activation, whether lengths of decoder rows are in the rule, norm.
+fn llamascopium_cfg(folder: &Path, act: &str, include: bool, norm: &str) {
+    let hook = OF_LLAMASCOPIUM;
+    let cfg = json!({"sae_type": "sae", "hook_point_in": hook, "hook_point_out": hook, "d_model": D, "expansion_factor": 4, "act_fn": act, "top_k": 5,
+        "norm_activation": norm, "sparsity_include_decoder_norm": include, "use_decoder_bias": true});
+    write(&folder.join("config.json"), cfg.to_string());
+}
+
+/// Pre-activations that pass their bar times the length of the decoder's row.
+fn by_length<'a>(lengths: &'a [f64], bars: &'a [f64]) -> impl Fn(&[f64], &[f64]) -> Vec<f64> + 'a {
+    move |pre, _| {
+        let passes = |f: usize| pre[f] * lengths[f] > bars[f];
         (0..F)
-            .map(|f| {
-                if pre[f] * lengths[f] > logs.one(f).exp() {
-                    pre[f]
-                } else {
-                    0.0
-                }
-            })
-            .collect::<Vec<_>>()
+            .map(|f| if passes(f) { pre[f] } else { 0.0 })
+            .collect()
+    }
+}
+
+#[test]
+fn llamascopium_with_the_decoder_in_its_rule() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let (parts, bars) = llamascopium(folder, &[]);
+    let lengths = norms(&parts.w_dec);
+    let check = |want: &Recorded| opened(folder, Format::Llamascopium, OF_LLAMASCOPIUM, want);
+    let with_norms = by_length(&lengths, &bars);
+    llamascopium_cfg(folder, "jumprelu", true, "inference");
+    check(&defined(&parts, false, 1.0, &with_norms, nothing));
+    llamascopium_cfg(folder, "jumprelu", false, "inference");
+    let plain = jump(bars.clone());
+    check(&defined(&parts, false, 1.0, plain, nothing));
+    llamascopium_cfg(folder, "relu", true, "inference");
+    check(&defined(&parts, false, 1.0, relu, nothing));
+    // Each token brought to norm by its own length.
+    llamascopium_cfg(folder, "jumprelu", true, "token-wise");
+    let x = inputs();
+    let mut want = defined(&parts, false, 1.0, &with_norms, nothing);
+    for i in 0..N {
+        let length: f64 = (0..D).map(|j| x.at(i, j).powi(2)).sum::<f64>().sqrt();
+        let scale = (D as f64).sqrt() / length;
+        let row = defined(&parts, false, scale, &with_norms, nothing);
+        want.codes.row_mut(i).copy_from_slice(row.codes.row(i));
+        want.recon.row_mut(i).copy_from_slice(row.recon.row(i));
+    }
+    check(&want);
+    let norm = Part {
+        shape: vec![],
+        values: vec![7.5],
     };
-    cfg("jumprelu", true, "inference");
-    opened(
-        folder,
-        Format::Llamascopium,
-        hook,
-        &defined(&parts, false, 1.0, with_norms, nothing),
-    );
-    cfg("jumprelu", false, "inference");
-    opened(
-        folder,
-        Format::Llamascopium,
-        hook,
-        &defined(
-            &parts,
-            false,
-            1.0,
-            jump((0..F).map(|f| logs.one(f).exp()).collect()),
-            nothing,
-        ),
-    );
-    cfg("relu", true, "inference");
-    opened(
-        folder,
-        Format::Llamascopium,
-        hook,
-        &defined(&parts, false, 1.0, relu, nothing),
-    );
-    cfg("topk", true, "inference");
+    let name = format!("dataset_average_activation_norm.{OF_LLAMASCOPIUM}");
+    llamascopium(folder, &[(name.as_str(), &norm)]);
+    llamascopium_cfg(folder, "jumprelu", true, "dataset-wise");
+    let scale = (D as f64).sqrt() / 7.5;
+    check(&defined(&parts, false, scale, &with_norms, nothing));
+}
+
+#[test]
+fn llamascopium_ranks_by_the_decoder_and_keeps_its_codes() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path();
+    let (parts, _) = llamascopium(folder, &[]);
+    let lengths = norms(&parts.w_dec);
+    llamascopium_cfg(folder, "topk", true, "inference");
     let ranked = |pre: &[f64], read: &[f64]| {
         let grown: Vec<f64> = (0..F).map(|f| pre[f] * lengths[f]).collect();
         let kept = topk(5, true)(&grown, read);
         (0..F).map(|f| kept[f] / lengths[f]).collect::<Vec<_>>()
     };
     let mut want = defined(&parts, false, 1.0, ranked, nothing);
+    let mut sae = opened(folder, Format::Llamascopium, OF_LLAMASCOPIUM, &want);
+    // With rows of length 1 codes are as much larger, and ranked as they are.
+    sae.fold_decoder_norm().unwrap();
     for row in want.codes.values_mut().chunks_exact_mut(F) {
         row.iter_mut()
             .zip(&lengths)
             .for_each(|(act, length)| *act *= *length as f32);
     }
-    opened(folder, Format::Llamascopium, hook, &want);
-    let norm = Part {
-        shape: vec![],
-        values: vec![7.5],
-    };
-    let name = format!("dataset_average_activation_norm.{hook}");
-    safetensors(
-        &folder.join("sae_weights.safetensors"),
-        &[&names[..], &[(name.as_str(), &norm)]].concat(),
-    );
-    cfg("jumprelu", true, "dataset-wise");
-    let want = defined(&parts, false, (D as f64).sqrt() / 7.5, with_norms, nothing);
-    opened(folder, Format::Llamascopium, hook, &want);
+    assert_eq!(sae.selection, Selection::TopK { k: 5 });
+    check("folded", &sae, &want);
 }
 
 #[test]
@@ -917,7 +933,12 @@ fn llamascopium_of_other_kinds_is_refused_by_name() {
         ("sae_type", json!("clt"), "`sae_type` clt"),
         (
             "norm_activation",
-            json!("token-wise"),
+            json!("batch-wise"),
+            "`norm_activation` batch-wise",
+        ),
+        (
+            "hook_point_out",
+            json!("blocks.4.hook_mlp_out"),
             "`norm_activation` token-wise",
         ),
         ("act_fn", json!("batchtopk"), "`act_fn` batchtopk"),
@@ -929,6 +950,9 @@ fn llamascopium_of_other_kinds_is_refused_by_name() {
         ),
     ] {
         let mut cfg = json!({"sae_type": "sae", "d_model": D, "act_fn": "relu", "norm_activation": "inference"});
+        if key == "hook_point_out" {
+            cfg["norm_activation"] = json!("token-wise");
+        }
         cfg[key] = value;
         write(&folder.join("config.json"), cfg.to_string());
         let said = formats::open(folder).unwrap_err().to_string();

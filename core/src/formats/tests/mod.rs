@@ -4,6 +4,7 @@ mod built;
 mod damage;
 mod golden;
 mod hostile;
+mod registered;
 mod training;
 
 use std::path::{Path, PathBuf};

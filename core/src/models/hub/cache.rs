@@ -124,10 +124,19 @@ pub(super) fn with_only_gguf(name: &Name, folder: &Path) -> Name {
 
 /// The model that a path inside the cache belongs to, as it is called on the hub.
 pub(in crate::models) fn name_in(path: &Path) -> Option<String> {
+    place_in(path).map(|(repo, _)| repo)
+}
+
+/// The repository of models that a path inside the cache belongs to, and where in it.
+pub(crate) fn place_in(path: &Path) -> Option<(String, String)> {
     let mut parts = path.components().map(Component::as_os_str);
     let model = parts.find_map(|part| part.to_str()?.strip_prefix("models--"))?;
-    let inside = parts.next().is_some_and(|part| part == "snapshots");
-    inside.then(|| model.replacen("--", "/", 1))
+    if parts.next().is_none_or(|part| part != "snapshots") {
+        return None;
+    }
+    let _commit = parts.next();
+    let inside: Option<Vec<&str>> = parts.map(|part| part.to_str()).collect();
+    Some((model.replacen("--", "/", 1), inside?.join("/")))
 }
 
 /// The Parquet files in `folder` and the folders in it, in order of names.

@@ -11,8 +11,8 @@ mod transfer;
 use std::path::{Path, PathBuf};
 
 use self::cache::Shelf;
-pub(crate) use self::cache::files_in;
 pub(super) use self::cache::name_in;
+pub(crate) use self::cache::{files_in, place_in};
 pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};
 use self::transfer::Order;

@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 
 /// Letters of the longest part of a name.
 const LONGEST: usize = 96;
+/// Letters of the longest name of a file.
+const LONGEST_FILE: usize = 255;
 
 /// Before the name of a data set.
 const DATASETS: &str = "hf://datasets/";
@@ -101,11 +103,11 @@ impl Name {
             None => (path, None),
         };
         let (owner, name) = repo.split_once('/').ok_or_else(wrong)?;
-        let parts = [owner, name].into_iter();
-        let usable = parts
-            .chain(file.into_iter().flat_map(|file| file.split('/')))
+        let usable = [owner, name]
+            .into_iter()
             .chain(revision.split('/'))
-            .all(is_part);
+            .all(is_part)
+            && file.is_none_or(is_path);
         if !usable {
             return Err(wrong());
         }
@@ -116,13 +118,34 @@ impl Name {
             file: file.map(str::to_owned),
         })
     }
+
+    /// The dictionary at `path` of the repository, which may be empty.
+    pub fn of_dictionary_in(repo: &str, path: &str) -> Result<Self> {
+        if repo.contains(['@', ':']) || path.contains('@') {
+            let what = format!("`{repo}:{path}` is no name of a dictionary on the hub");
+            return Err(Error::setting("sae", what));
+        }
+        if path.is_empty() {
+            return Self::of_dictionary(repo);
+        }
+        Self::of_dictionary(&format!("{repo}:{path}"))
+    }
+}
+
+/// Whether `path` may be that of a file or a folder of a repository. Parts may have a colon, as those that began as artefacts of W&B (`name:v1`).
+pub(super) fn is_path(path: &str) -> bool {
+    path.split('/')
+        .all(|part| part.len() <= LONGEST_FILE && is_plain(part, "._-+=:"))
 }
 
 /// Whether `part` may stand between two slashes: nothing that leads elsewhere in a path or an address.
 pub(super) fn is_part(part: &str) -> bool {
-    let letters = |c: char| c.is_ascii_alphanumeric() || "._-+=".contains(c);
+    part.len() <= LONGEST && is_plain(part, "._-+=")
+}
+
+fn is_plain(part: &str, marks: &str) -> bool {
+    let letters = |c: char| c.is_ascii_alphanumeric() || marks.contains(c);
     !part.is_empty()
-        && part.len() <= LONGEST
         && part.chars().all(letters)
         && !part.starts_with(['.', '-'])
         && !part.contains("..")
@@ -167,6 +190,7 @@ mod tests {
                 Some("layers.5.mlp"),
             ),
             ("a/b@refs/pr/1", "a/b", None),
+            ("a/b:run:v1", "a/b", Some("run:v1")),
         ] {
             let name = Name::of_dictionary(text).unwrap();
             assert_eq!((name.repo.as_str(), name.file.as_deref()), (repo, file));

@@ -9,7 +9,7 @@ use ureq::http::{HeaderMap, StatusCode};
 use ureq::typestate::WithoutBody;
 use ureq::{Agent, Body, RequestBuilder};
 
-use super::name::{Kind, Name, is_part};
+use super::name::{Kind, Name, is_part, is_path};
 use crate::error::{Error, Result};
 
 /// Longest answer that is no file.
@@ -96,7 +96,7 @@ impl Remote {
             files: files
                 .iter()
                 .filter_map(|file| file["rfilename"].as_str())
-                .filter(|file| file.split('/').all(is_part))
+                .filter(|file| is_path(file))
                 .map(str::to_owned)
                 .collect(),
         })

@@ -620,3 +620,34 @@ fn a_dictionary_is_fetched_alone_and_opened() {
     });
     assert!(said.is_err() || said.unwrap().is_none());
 }
+
+#[test]
+fn a_dictionary_of_the_registry_is_fetched_from_where_it_says() {
+    let golden = |file: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden/sae-lens-topk");
+        std::fs::read(Path::new(folder).join(file)).unwrap()
+    };
+    let (cfg, weights) = (golden("cfg.json"), golden("sae_weights.safetensors"));
+    let server = Server::start(&[
+        ("run:v1/cfg.json", cfg.clone()),
+        ("run:v1/sae_weights.safetensors", weights.clone()),
+        ("run:v2/cfg.json", cfg),
+        ("run:v2/sae_weights.safetensors", weights),
+    ]);
+    let cache = tempfile::tempdir().unwrap();
+    let path = cache.path().join("pretrained_saes.yaml");
+    let text = "pack: {repo_id: own/pack, model: tiny, saes: [{id: a, path: 'run:v1', neuronpedia: tiny/1}]}\n";
+    std::fs::write(&path, text).unwrap();
+    let registry = crate::formats::Registry::open(&path).unwrap();
+    let named = crate::formats::named("pack:a", Some(&registry)).unwrap();
+    let named = named.unwrap();
+    let hub = server.hub(cache.path());
+    let fetched = crate::formats::fetch(&hub, &named.name, &mut |_| Flow::Continue(()));
+    let path = fetched.unwrap().unwrap();
+    assert_eq!(registry.known_at(&path), named.known);
+    let known = named.known;
+    let (sae, _) = crate::formats::Located { path, known }.open().unwrap();
+    assert_eq!(sae.provenance.other["neuronpedia_id"], "tiny/1");
+    let log = server.log();
+    assert!(log.iter().all(|line| !line.contains("v2")), "{log:?}");
+}

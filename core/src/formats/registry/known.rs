@@ -1,0 +1,190 @@
+//! What the registry alone knows about a dictionary, and how it bears on one that is opened: as SAELens 6.54.12 has it (`saes/sae.py`,
+//! `from_pretrained_with_cfg_and_sparsity`).
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use super::{Entry, Release};
+use crate::error::{Error, Notes, Result};
+use crate::formats::{self, Format, sae_lens};
+use crate::ids::HookPoint;
+use crate::sae::{Provenance, Sae};
+
+/// Overrides that say how a dictionary computes, as SAELens's configurations have it.
+const COMPUTES: [&str; 10] = [
+    "architecture",
+    "activation_fn",
+    "activation_fn_kwargs",
+    "apply_b_dec_to_input",
+    "d_in",
+    "d_sae",
+    "k",
+    "normalize_activations",
+    "rescale_acts_by_decoder_norm",
+    "reshape_activations",
+];
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Known {
+    release: String,
+    id: String,
+    model: String,
+    overrides: Map<String, Value>,
+    l0: Option<f64>,
+    variance_explained: Option<f64>,
+    neuronpedia: Option<String>,
+    norm_scaling_factor: Option<f64>,
+}
+
+/// Where a dictionary lies, and what the registry knows about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Located {
+    /// A folder or a file.
+    pub path: PathBuf,
+    /// Of its entry, if there is one.
+    pub known: Option<Known>,
+}
+
+impl Located {
+    /// Reads it as [`formats::open`] does, and applies what is known.
+    pub fn open(&self) -> Result<(Sae, Notes)> {
+        formats::open_known(&self.path, self.known.as_ref())
+    }
+}
+
+impl Known {
+    pub(super) fn of(release: &Release, entry: &Entry) -> Self {
+        Self {
+            release: release.name.clone(),
+            id: entry.id.clone(),
+            model: release.model.clone(),
+            overrides: release.overrides.clone(),
+            l0: entry.l0,
+            variance_explained: entry.variance_explained,
+            neuronpedia: entry.neuronpedia.clone(),
+            norm_scaling_factor: entry.norm_scaling_factor,
+        }
+    }
+
+    /// With facts of another entry of the same dictionary where this has none.
+    pub(super) fn or(mut self, other: Self) -> Self {
+        for (key, value) in other.overrides {
+            self.overrides.entry(key).or_insert(value);
+        }
+        Self {
+            l0: self.l0.or(other.l0),
+            variance_explained: self.variance_explained.or(other.variance_explained),
+            neuronpedia: self.neuronpedia.or(other.neuronpedia),
+            norm_scaling_factor: self.norm_scaling_factor.or(other.norm_scaling_factor),
+            ..self
+        }
+    }
+
+    /// `RELEASE:ID`.
+    pub fn name(&self) -> String {
+        format!("{}:{}", self.release, self.id)
+    }
+
+    /// What inputs are to be multiplied by, of a dictionary whose own file does not tell.
+    pub(in crate::formats) fn factor(&self) -> Option<f32> {
+        self.norm_scaling_factor.map(|factor| factor as f32)
+    }
+
+    /// Replaces keys of SAELens's configuration, as it was read: what computes at the top, the rest where the file keeps such things.
+    pub(in crate::formats) fn replace(&self, cfg: &mut Map<String, Value>, notes: &mut Notes) {
+        for (key, value) in &self.overrides {
+            let top = cfg.contains_key(key) || COMPUTES.contains(&key.as_str());
+            let was = match cfg.get_mut("metadata") {
+                Some(Value::Object(metadata)) if !top => {
+                    metadata.insert(key.clone(), value.clone())
+                }
+                _ => cfg.insert(key.clone(), value.clone()),
+            };
+            if was.as_ref() != Some(value) {
+                let was = was.map_or_else(String::new, |was| format!(" where its file has {was}"));
+                let name = self.name();
+                notes.add(format!(
+                    "The registry's {name} sets `{key}` to {value}{was}"
+                ));
+            }
+        }
+    }
+
+    /// Applies the rest to a dictionary of any format.
+    pub(in crate::formats) fn apply(
+        &self,
+        sae: &mut Sae,
+        format: Format,
+        notes: &mut Notes,
+    ) -> Result<()> {
+        let mut others = self.overrides.clone();
+        let name = self.name();
+        notes.add(format!(
+            "The registry has it as {name}, with what its files do not tell"
+        ));
+        self.name_origin(&mut sae.provenance, &mut others, notes);
+        if format != Format::SaeLens {
+            if let Some(key) = others.keys().find(|key| COMPUTES.contains(&key.as_str())) {
+                return Err(Error::Unsupported {
+                    what: format!(
+                        "`{key}`, which the registry's {name} sets for a dictionary of {},",
+                        format.name()
+                    ),
+                    remedy: "only configurations of SAELens are changed by it, open the dictionary by its path".to_owned(),
+                });
+            }
+            for (key, value) in others {
+                notes.add(format!("The registry's {name} sets `{key}` to {value}"));
+                sae.provenance.other.insert(key, value);
+            }
+            sae_lens::kwargs::noted(&sae.provenance, notes);
+            if let (Some(factor), true) = (self.factor(), format != Format::LlamaScopeR1) {
+                notes.add(format!(
+                    "The registry's {name} has a `norm_scaling_factor` of {factor}, which is left out: its own files say how inputs are scaled"
+                ));
+            }
+        }
+        let other = &mut sae.provenance.other;
+        if let Some(page) = &self.neuronpedia {
+            other.insert("neuronpedia_id".to_owned(), json!(page));
+        }
+        let facts = [
+            ("release", Some(json!(self.release))),
+            ("id", Some(json!(self.id))),
+            ("l0", self.l0.map(Value::from)),
+            (
+                "variance_explained",
+                self.variance_explained.map(Value::from),
+            ),
+        ];
+        let facts = facts.into_iter();
+        let facts: Map<_, _> = facts
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+            .collect();
+        other.insert("registry".to_owned(), Value::Object(facts));
+        Ok(())
+    }
+
+    /// Model and hook where the file names none.
+    fn name_origin(
+        &self,
+        from: &mut Provenance,
+        others: &mut Map<String, Value>,
+        notes: &mut Notes,
+    ) {
+        let text = |value: Option<Value>| value?.as_str().map(str::to_owned);
+        let model = text(others.shift_remove("model_name")).unwrap_or_else(|| self.model.clone());
+        if from.model.is_empty() && !model.is_empty() {
+            notes.add(format!("The registry names {model} as its model"));
+            from.model = model;
+        }
+        let hook = text(others.shift_remove("hook_name"));
+        let hook = hook.as_deref().unwrap_or(&self.id).parse::<HookPoint>();
+        if let (None, Ok(hook)) = (from.hook, hook) {
+            notes.add(format!("The registry names {hook} as its hook"));
+            from.hook = Some(hook);
+        }
+    }
+}

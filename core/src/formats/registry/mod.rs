@@ -1,0 +1,303 @@
+//! SAELens's registry of published dictionaries, the file `pretrained_saes.yaml` of its package: `RELEASE:ID` for where on the hub a dictionary lies, and what
+//! stands nowhere else about it, such as the factor that some take inputs times.
+//!
+//! **Shape** `release: {repo_id, model, config_overrides, saes: [{id, path, l0, variance_explained, neuronpedia, norm_scaling_factor}]}` (6.54.12); `path` is a
+//! folder, a file or a number. A release or an entry that is not of this shape is left out and refused by name; the rest is used.
+
+mod known;
+mod listing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+pub use self::known::{Known, Located};
+pub use self::listing::Matches;
+use super::place;
+use crate::error::{Error, Result};
+use crate::models::hub::{Name, place_in};
+use crate::tensor_file::short;
+
+/// Names in a sentence at most.
+const FEW: usize = 4;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Registry {
+    path: PathBuf,
+    releases: Vec<Release>,
+    /// Why a release or an entry was left out, by its name.
+    left_out: BTreeMap<String, String>,
+    /// Release and entry by repository and path there; several releases may have one dictionary.
+    places: BTreeMap<(String, String), Vec<(usize, usize)>>,
+}
+
+/// Dictionaries that were published together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Release {
+    /// As SAELens calls it.
+    pub name: String,
+    /// `owner/name` on the hub.
+    pub repo: String,
+    /// The model they were trained on.
+    pub model: String,
+    /// In its order.
+    pub entries: Vec<Entry>,
+    /// What replaces the same keys of a dictionary's own configuration.
+    overrides: Map<String, Value>,
+}
+
+/// One dictionary of a release.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// As SAELens calls it.
+    pub id: String,
+    /// Folder or file in the repository.
+    pub path: String,
+    /// Mean active features per token.
+    pub l0: Option<f64>,
+    /// Share of the variance that it explains.
+    pub variance_explained: Option<f64>,
+    neuronpedia: Option<String>,
+    norm_scaling_factor: Option<f64>,
+}
+
+/// A dictionary by its name on the hub, and what the registry knows about it if it was named as there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Named {
+    /// What to fetch.
+    pub name: Name,
+    /// Of the registry's entry.
+    pub known: Option<Known>,
+}
+
+/// What `text`, which is no path here, names: `RELEASE:ID` of the registry, or `owner/name:path` on the hub; none if it is like neither.
+pub fn named(text: &str, registry: Option<&Registry>) -> Result<Option<Named>> {
+    if is_registered(text) {
+        let registry = registry.ok_or_else(|| {
+            let what = format!(
+                "`{text}` is like a name of SAELens's registry and none is at hand: put its pretrained_saes.yaml where `umbra sae registry` says, or name the path of one in UMBRA_SAE_REGISTRY"
+            );
+            Error::setting("sae", what)
+        })?;
+        return registry.find(text).map(Some);
+    }
+    if let Some(release) = registry.and_then(|registry| registry.release(text)) {
+        return Err(release.one_of(text));
+    }
+    let name = Name::of_dictionary(text);
+    // A word or a path without a colon that is no name is a path to nowhere.
+    let certain = text.starts_with("hf://") || text.contains(':');
+    if !certain && name.is_err() {
+        return Ok(None);
+    }
+    Ok(Some(Named {
+        name: name?,
+        known: None,
+    }))
+}
+
+/// Whether `text` is like `RELEASE:ID`. No release has a slash in its name, names on the hub do; one letter is a drive.
+pub fn is_registered(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(release, id)| {
+        release.len() > 1 && !release.contains(['/', '\\']) && !id.starts_with(['/', '\\'])
+    })
+}
+
+impl Registry {
+    /// Reads the registry at `path`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let mut registry = Self {
+            path: path.to_path_buf(),
+            releases: Vec::new(),
+            left_out: BTreeMap::new(),
+            places: BTreeMap::new(),
+        };
+        for (name, release) in place::yaml(path)? {
+            registry.add(name, &release);
+        }
+        if registry.releases.is_empty() {
+            let what = "is no registry of dictionaries, none of its keys has `repo_id` and `saes`: give SAELens's pretrained_saes.yaml";
+            return Err(Error::input(what, path));
+        }
+        Ok(registry)
+    }
+
+    fn add(&mut self, name: String, release: &Value) {
+        let text = |key: &str| release.get(key).and_then(Value::as_str).map(str::to_owned);
+        let (Some(repo), Some(Value::Array(saes))) = (text("repo_id"), release.get("saes")) else {
+            let why = "it has no `repo_id` or no list of `saes`".to_owned();
+            self.left_out.insert(name, why);
+            return;
+        };
+        let mut entries = Vec::with_capacity(saes.len());
+        for (i, sae) in saes.iter().enumerate() {
+            match Entry::of(sae) {
+                Ok(entry) => {
+                    let place = (repo.clone(), entry.path.clone());
+                    let here = (self.releases.len(), entries.len());
+                    self.places.entry(place).or_default().push(here);
+                    entries.push(entry);
+                }
+                Err(why) => {
+                    let id = sae.get("id").and_then(plain);
+                    let id = id.unwrap_or_else(|| format!("entry {i}"));
+                    self.left_out.insert(format!("{name}:{id}"), why);
+                }
+            }
+        }
+        self.releases.push(Release {
+            model: text("model").unwrap_or_default(),
+            overrides: match release.get("config_overrides") {
+                Some(Value::Object(overrides)) => overrides.clone(),
+                _ => Map::new(),
+            },
+            name,
+            repo,
+            entries,
+        });
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All of them, in the file's order.
+    pub fn releases(&self) -> &[Release] {
+        &self.releases
+    }
+
+    /// Names of what was left out, and why.
+    pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
+        let all = self.left_out.iter();
+        all.map(|(name, why)| (name.as_str(), why.as_str()))
+    }
+
+    /// The release of this name.
+    pub fn release(&self, name: &str) -> Option<&Release> {
+        self.releases.iter().find(|release| release.name == name)
+    }
+
+    /// The dictionary that `text` names as `RELEASE:ID`.
+    fn find(&self, text: &str) -> Result<Named> {
+        let wrong = |what: String| {
+            let what = format!("{what} (registry {})", self.path.display());
+            Error::setting("sae", what)
+        };
+        let (of, id) = text.split_once(':').unwrap_or((text, ""));
+        for name in [of, text] {
+            if let Some(why) = self.left_out.get(name) {
+                return Err(wrong(format!(
+                    "`{name}` cannot be used, {why}: name the dictionary as owner/name:path"
+                )));
+            }
+        }
+        let Some(release) = self.release(of) else {
+            let names = self.releases.iter().map(|release| release.name.as_str());
+            let what = format!(
+                "there is no release `{}`, the closest of {} are {}",
+                short(of),
+                self.releases.len(),
+                listing::closest(of, names).join(", ")
+            );
+            return Err(wrong(what));
+        };
+        let Some(entry) = release.entries.iter().find(|entry| entry.id == id) else {
+            return Err(release.one_of(text));
+        };
+        let name = Name::of_dictionary_in(&release.repo, &entry.path)?;
+        Ok(Named {
+            name,
+            known: Some(Known::of(release, entry)),
+        })
+    }
+
+    /// What is known about the dictionary at `path` in the hub's cache, if its repository and place there are registered. Of several releases the first that
+    /// tells a fact is believed: they differ in L0 and in pages of Neuronpedia alone.
+    pub fn known_at(&self, path: &Path) -> Option<Known> {
+        let (repo, inside) = place_in(path)?;
+        let folder = inside.rsplit_once('/').map_or("", |(folder, _)| folder);
+        // What a fetch of a folder takes from below it.
+        let above = folder.strip_suffix("/checkpoints").unwrap_or(folder);
+        // A layer of a cross-layer transcoder is registered by its number.
+        let layer = inside.strip_prefix("W_enc_");
+        let layer = layer.and_then(|layer| layer.strip_suffix(".safetensors"));
+        let at = [inside.as_str(), folder, above].into_iter().chain(layer);
+        let mut found = at.filter_map(|at| self.places.get(&(repo.clone(), at.to_owned())));
+        let mut known = found.next()?.iter().map(|(release, entry)| {
+            let release = &self.releases[*release];
+            Known::of(release, &release.entries[*entry])
+        });
+        let first = known.next()?;
+        Some(known.fold(first, Known::or))
+    }
+}
+
+impl Release {
+    /// That `text` names none of its dictionaries, and which it has that are like it.
+    fn one_of(&self, text: &str) -> Error {
+        let id = text.split_once(':').map_or("", |(_, id)| id);
+        let ids = self.entries.iter().map(|entry| entry.id.as_str());
+        let some: Vec<String> = listing::closest(id, ids)
+            .into_iter()
+            .map(|id| format!("{}:{id}", self.name))
+            .collect();
+        let what = if id.is_empty() {
+            format!(
+                "{} has {} dictionaries, name one",
+                self.name,
+                self.entries.len()
+            )
+        } else {
+            format!(
+                "{} has {} dictionaries and none called `{}`, name one",
+                self.name,
+                self.entries.len(),
+                short(id)
+            )
+        };
+        Error::setting("sae", format!("{what} as {}", some.join(", ")))
+    }
+}
+
+impl Entry {
+    /// One of the list `saes`, or why it is none.
+    fn of(sae: &Value) -> Result<Self, String> {
+        let need = |key: &str| {
+            let value = sae.get(key).and_then(plain);
+            value.ok_or_else(|| format!("it has no `{key}`"))
+        };
+        let number = |key: &str| sae.get(key).and_then(Value::as_f64);
+        let factor = match sae.get("norm_scaling_factor") {
+            None | Some(Value::Null) => None,
+            Some(factor) => {
+                let factor = factor.as_f64().filter(|f| f.is_finite() && *f > 0.0);
+                Some(factor.ok_or("its `norm_scaling_factor` is no positive number")?)
+            }
+        };
+        Ok(Self {
+            id: need("id")?,
+            path: need("path")?.trim_matches('/').to_owned(),
+            l0: number("l0"),
+            variance_explained: number("variance_explained"),
+            neuronpedia: sae
+                .get("neuronpedia")
+                .and_then(Value::as_str)
+                .map(str::to_owned),
+            norm_scaling_factor: factor,
+        })
+    }
+}
+
+/// A text, or a whole number as one: the layers of a cross-layer transcoder are numbers.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) if number.is_u64() => Some(number.to_string()),
+        _ => None,
+    }
+}
