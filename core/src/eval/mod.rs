@@ -5,6 +5,8 @@
 //! changes nothing.
 
 mod cross_layer;
+#[cfg(test)]
+mod cross_layer_tests;
 mod passes;
 mod sums;
 mod verdict;

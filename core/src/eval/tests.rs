@@ -10,14 +10,14 @@ use super::*;
 use crate::dims::Matrix;
 use crate::ids::TokenId;
 use crate::models::{Hooks, Start, token_tensor};
-use crate::sae::{CrossLayer, InputNorm, Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Selection};
 
-fn model(name: &str) -> Model {
+pub(super) fn model(name: &str) -> Model {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
     Model::open(&Path::new(root).join(name)).unwrap().0
 }
 
-fn rows(model: &Model, count: usize, t: usize) -> Rows {
+pub(super) fn rows(model: &Model, count: usize, t: usize) -> Rows {
     let mut random = ChaCha8Rng::seed_from_u64(5);
     let vocab = u32::try_from(model.config().vocab).unwrap();
     let tokens = (0..count * t).map(|_| TokenId(random.random_range(0..vocab)));
@@ -29,13 +29,13 @@ fn rows(model: &Model, count: usize, t: usize) -> Rows {
     )
 }
 
-fn uniform(rows: usize, columns: usize, seed: u64) -> Matrix {
+pub(super) fn uniform(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let values = (0..rows * columns).map(|_| random.random_range(-0.5..0.5));
     Matrix::new(rows, columns, values.collect()).unwrap()
 }
 
-fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sae {
+pub(super) fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sae {
     Sae {
         name: "test".to_owned(),
         b_enc: vec![0.0; w_enc.rows()],
@@ -85,7 +85,7 @@ impl Hooks for Put<'_> {
     }
 }
 
-fn mean_by_definition(activations: &[Matrix], t: usize) -> Vec<f64> {
+pub(super) fn mean_by_definition(activations: &[Matrix], t: usize) -> Vec<f64> {
     let n = (activations.len() * (t - 1)) as f64;
     let mut mean = vec![0.0_f64; activations[0].columns()];
     for x in activations {
@@ -338,207 +338,4 @@ fn an_observer_stops_it_and_what_cannot_be_measured_is_said() {
         .unwrap_err()
         .to_string();
     assert!(short.contains("a row of 3 tokens or more"), "{short}");
-}
-
-/// One that reads every layer's residual stream and writes every MLP's output from there on, `scale` times random directions.
-fn clt(model: &Model, scale: f32) -> CrossLayer {
-    let layers = model.config().layers;
-    let d = model.config().d_model;
-    let layer = |s: usize| {
-        let hook = |site: &str| format!("blocks.{s}.{site}").parse().unwrap();
-        let blocks = layers - s;
-        let seed = 10 * s as u64;
-        let mut w_dec = uniform(3 * d, blocks * d, seed + 1);
-        w_dec.values_mut().iter_mut().for_each(|w| *w *= scale);
-        let mut one = sae(
-            uniform(3 * d, d, seed + 2),
-            w_dec,
-            4,
-            hook("hook_resid_mid"),
-        );
-        one.transcoder = Some(crate::sae::Transcoder {
-            hook_out: Some(hook("hook_mlp_out")),
-            later: Some(blocks - 1),
-            w_skip: None,
-        });
-        one
-    };
-    CrossLayer::new((0..layers).map(layer).collect()).unwrap()
-}
-
-/// Puts values in place of several hooks'.
-struct PutAll<'a>(&'a [(HookPoint, Tensor)]);
-
-impl Hooks for PutAll<'_> {
-    fn wants(&self, hook: HookPoint) -> bool {
-        self.0.iter().any(|(at, _)| *at == hook)
-    }
-
-    fn visit(&mut self, hook: HookPoint, _: usize, _: &Tensor) -> Result<Option<Tensor>> {
-        let put = self.0.iter().find(|(at, _)| *at == hook);
-        Ok(put.map(|(_, value)| value.clone()))
-    }
-}
-
-/// Sees what is there while others are replaced.
-struct Seen<'a> {
-    put: PutAll<'a>,
-    at: HookPoint,
-    value: Option<Tensor>,
-}
-
-impl Hooks for Seen<'_> {
-    fn wants(&self, hook: HookPoint) -> bool {
-        hook == self.at || self.put.wants(hook)
-    }
-
-    fn visit(&mut self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
-        if hook == self.at {
-            self.value = Some(value.clone());
-        }
-        self.put.visit(hook, first, value)
-    }
-}
-
-#[test]
-fn a_cross_layer_transcoder_is_measured_layer_by_layer_and_in_place_of_all() {
-    for name in ["tiny-gpt2", "tiny-llama"] {
-        let model = model(name);
-        let rows = rows(&model, 5, 7);
-        let clt = clt(&model, 1.0);
-        let mut on = |_: Pass| Flow::Continue(());
-        let got = run_across(&model, &clt, &rows, &mut on).unwrap().unwrap();
-        // By plain runs: each layer's output replaced after a run of its own that shows what the layer reads.
-        let (d, t) = (model.config().d_model, rows.context());
-        let (mut ce, mut zeros, mut clean) = (0.0, 0.0, 0.0);
-        let mut fit = vec![(0.0_f64, 0.0_f64); clt.layers().len()];
-        let mut active = vec![0_usize; clt.layers().len()];
-        let writes = |layer: usize| HookPoint::block(layer, crate::ids::Site::MlpOut);
-        let means: Vec<Vec<f64>> = (0..clt.layers().len())
-            .map(|layer| {
-                let all: Vec<Matrix> = (0..rows.len())
-                    .map(|i| {
-                        let tokens = token_tensor(&[rows.row(i)]).unwrap();
-                        let hook = writes(layer);
-                        Matrix::from_tensor(&model.capture(&tokens, &[hook]).unwrap()[&hook], d)
-                            .unwrap()
-                    })
-                    .collect();
-                mean_by_definition(&all, t)
-            })
-            .collect();
-        for i in 0..rows.len() {
-            let tokens = token_tensor(&[rows.row(i)]).unwrap();
-            let charge = |put: &[(HookPoint, Tensor)]| -> f64 {
-                let run = model.run(Start::Tokens(&tokens), &mut PutAll(put));
-                passes::charge(&run.unwrap().unwrap(), &[rows.row(i)]).unwrap()
-            };
-            let mut put: Vec<(HookPoint, Tensor)> = Vec::new();
-            let mut nothing: Vec<(HookPoint, Tensor)> = Vec::new();
-            let mut sums = vec![vec![0.0_f32; t * d]; clt.layers().len()];
-            let mut of_clean = sums.clone();
-            for (s, one) in clt.layers().iter().enumerate() {
-                let mut seen = Seen {
-                    put: PutAll(&put),
-                    at: one.reads().unwrap(),
-                    value: None,
-                };
-                model.run(Start::Tokens(&tokens), &mut seen).unwrap();
-                let there = seen.value.unwrap();
-                let untouched = &model
-                    .capture(&tokens, &[one.reads().unwrap(), writes(s)])
-                    .unwrap();
-                for (read, sums) in [
-                    (&there, &mut sums),
-                    (&untouched[&one.reads().unwrap()], &mut of_clean),
-                ] {
-                    let x = Matrix::from_tensor(read, d).unwrap();
-                    let latents = one.encode(&x).unwrap();
-                    let all = one.decode(&latents, &x).unwrap();
-                    for (to, sums) in sums[s..].iter_mut().enumerate() {
-                        for p in 0..t {
-                            for j in 0..d {
-                                sums[p * d + j] += all.row(p)[to * d + j];
-                            }
-                        }
-                    }
-                }
-                let x = Matrix::from_tensor(&untouched[&one.reads().unwrap()], d).unwrap();
-                let latents = one.encode(&x).unwrap();
-                active[s] += (1..t).map(|p| latents.row(p).count()).sum::<usize>();
-                let out = Matrix::from_tensor(&untouched[&writes(s)], d).unwrap();
-                for p in 1..t {
-                    for j in 0..d {
-                        let value = f64::from(out.row(p)[j]);
-                        fit[s].0 += (value - f64::from(of_clean[s][p * d + j])).powi(2);
-                        fit[s].1 += (value - means[s][j]).powi(2);
-                    }
-                }
-                // The first position keeps what this run has there.
-                let mut seen = Seen {
-                    put: PutAll(&put),
-                    at: writes(s),
-                    value: None,
-                };
-                model.run(Start::Tokens(&tokens), &mut seen).unwrap();
-                let first = Matrix::from_tensor(&seen.value.unwrap(), d).unwrap();
-                let mut value = sums[s].clone();
-                value[..d].copy_from_slice(first.row(0));
-                let tensor = |value: Vec<f32>| {
-                    Tensor::from_vec(value, (1, t, d), &candle_core::Device::Cpu).unwrap()
-                };
-                put.push((writes(s), tensor(value)));
-                let mut none = vec![0.0; t * d];
-                let mut seen = Seen {
-                    put: PutAll(&nothing),
-                    at: writes(s),
-                    value: None,
-                };
-                model.run(Start::Tokens(&tokens), &mut seen).unwrap();
-                let first = Matrix::from_tensor(&seen.value.unwrap(), d).unwrap();
-                none[..d].copy_from_slice(first.row(0));
-                nothing.push((writes(s), tensor(none)));
-            }
-            ce += charge(&put);
-            zeros += charge(&nothing);
-            clean += charge(&[]);
-        }
-        let charged = (rows.len() * (t - 2)) as f64;
-        let near = |got: f64, want: f64| {
-            assert!(
-                (got - want).abs() < 2e-4 * want.abs(),
-                "{name}: {got} {want}"
-            )
-        };
-        near(got.ce_replaced, ce / charged);
-        near(got.ce_zero, zeros / charged);
-        near(got.ce_clean, clean / charged);
-        for (s, layer) in got.layers.iter().enumerate() {
-            near(layer.fvu, fit[s].0 / fit[s].1);
-            near(layer.l0, active[s] as f64 / got.tokens as f64);
-        }
-        near(
-            got.l0,
-            active.iter().sum::<usize>() as f64 / got.tokens as f64,
-        );
-        assert!((got.ce_replaced - got.ce_zero).abs() > 1e-3, "{got:?}");
-        // One that writes nothing is zeros in place of every output.
-        let silent = run_across(&model, &self::clt(&model, 0.0), &rows, &mut on)
-            .unwrap()
-            .unwrap();
-        assert!(
-            (silent.ce_replaced - silent.ce_zero).abs() < 1e-9,
-            "{silent:?}"
-        );
-        let mut layers = clt.into_layers();
-        layers.remove(0);
-        let short = CrossLayer::new(layers).unwrap();
-        let said = run_across(&model, &short, &rows, &mut on)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            said.contains("layers") && said.contains("choose the model"),
-            "{said}"
-        );
-    }
 }

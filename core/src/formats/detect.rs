@@ -193,12 +193,7 @@ fn by_fixed_name(folder: &Path, name: &str) -> Result<Option<Found>> {
         "sae_weights.safetensors" | "sae_weights.pt" => {
             return of_open_moss(folder, weights).map(Some);
         }
-        "latest_ckpt.safetensors" => {
-            return Err(Error::Unsupported {
-                what: format!("a temporal dictionary ({})", folder.display()),
-                remedy: "it reads whole texts and not one token's activations, choose another dictionary".to_owned(),
-            });
-        }
+        "latest_ckpt.safetensors" => Format::Temporal,
         "final.safetensors" => {
             let above = folder
                 .parent()

@@ -20,6 +20,7 @@ mod qwen_scope;
 mod registry;
 mod sae_lens;
 mod sparsify;
+mod temporal;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -74,6 +75,8 @@ pub enum Format {
     CircuitTracer,
     /// Llamascopium.
     Llamascopium,
+    /// Temporal dictionaries in their authors' files.
+    Temporal,
 }
 
 impl Format {
@@ -93,6 +96,7 @@ impl Format {
         Self::HookZ,
         Self::CircuitTracer,
         Self::Llamascopium,
+        Self::Temporal,
     ];
 
     /// What it is called.
@@ -112,6 +116,7 @@ impl Format {
             Self::HookZ => "attn-saes",
             Self::CircuitTracer => "circuit-tracer",
             Self::Llamascopium => "Llamascopium",
+            Self::Temporal => "temporalSAEs",
         }
     }
 
@@ -119,7 +124,7 @@ impl Format {
     pub const fn reproduced(self) -> &'static str {
         match self {
             Self::SaeLens => {
-                "those of sae-lens 6.54.12 within 1e-5 of the largest entry (standard, topk, abstopk, jumprelu, gated, transcoders)"
+                "those of sae-lens 6.54.12 within 1e-5 of the largest entry (standard, topk, abstopk, jumprelu, gated, transcoders, temporal)"
             }
             Self::Sparsify => "those of sparsify 1.3.3 within 1e-5 of the largest entry (topk)",
             Self::DictionaryLearning => {
@@ -130,6 +135,9 @@ impl Format {
             }
             Self::GemmaScope2 => {
                 "those of circuit-tracer 0.5.0's loader within 1e-5 of the largest entry (transcoders of one layer and across layers, affine)"
+            }
+            Self::Temporal => {
+                "those of sae-lens 6.54.12 within 1e-5 of the largest entry, from the same tensors under its names"
             }
             Self::OpenAi | Self::GemmaScope => {
                 "those of its published formulas within 1e-5 of the largest entry"
@@ -211,6 +219,7 @@ fn read(found: &Found, known: Option<&Known>) -> Result<(Sae, Notes)> {
         }
         Format::CircuitTracer => circuit_tracer::read(found),
         Format::Llamascopium => llamascopium::read(found),
+        Format::Temporal => temporal::read(found, known),
     }
 }
 

@@ -235,6 +235,23 @@ mod tests {
             &layers,
             &["config.yaml", "layer_1.safetensors"],
         );
+        let files: Vec<String> = layers.iter().map(|file| (*file).to_owned()).collect();
+        for (name, want) in [
+            (
+                "m/transcoders",
+                "means 2 dictionaries, name one as m/transcoders:layer_0.safetensors",
+            ),
+            ("m/transcoders:layer_7.safetensors", "no dictionary there"),
+        ] {
+            let said = wanted(&Name::of_dictionary(name).unwrap(), &files)
+                .unwrap_err()
+                .to_string();
+            assert!(said.contains(want) && said.ends_with(name), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_cross_layer_transcoder_is_all_its_layers_or_the_two_files_of_one() {
         let across = [
             "config.yaml",
             "W_dec_0.safetensors",
@@ -266,18 +283,5 @@ mod tests {
                 scope[..2].iter().map(|file| (*file).to_owned()).collect()
             )
         );
-        let files: Vec<String> = layers.iter().map(|file| (*file).to_owned()).collect();
-        for (name, want) in [
-            (
-                "m/transcoders",
-                "means 2 dictionaries, name one as m/transcoders:layer_0.safetensors",
-            ),
-            ("m/transcoders:layer_7.safetensors", "no dictionary there"),
-        ] {
-            let said = wanted(&Name::of_dictionary(name).unwrap(), &files)
-                .unwrap_err()
-                .to_string();
-            assert!(said.contains(want) && said.ends_with(name), "{said}");
-        }
     }
 }

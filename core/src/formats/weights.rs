@@ -163,6 +163,19 @@ impl<'a> Tensors<'a> {
         Ok(())
     }
 
+    /// The same with other names for some.
+    pub(super) fn renamed(mut self, names: &[(&str, &str)]) -> Self {
+        for (from, to) in names {
+            if let Some(array) = self.arrays.remove(*from) {
+                self.arrays.insert((*to).to_owned(), array);
+            }
+            if let Some(odd) = self.odd.remove(*from) {
+                self.odd.insert((*to).to_owned(), odd);
+            }
+        }
+        self
+    }
+
     /// The file.
     pub(super) fn path(&self) -> &'a Path {
         self.path

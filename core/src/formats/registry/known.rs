@@ -125,7 +125,7 @@ impl Known {
             "The registry has it as {name}, with what its files do not tell"
         ));
         self.name_origin(&mut sae.provenance, &mut others, notes);
-        if format != Format::SaeLens {
+        if !matches!(format, Format::SaeLens | Format::Temporal) {
             if let Some(key) = others.keys().find(|key| COMPUTES.contains(&key.as_str())) {
                 return Err(Error::Unsupported {
                     what: format!(

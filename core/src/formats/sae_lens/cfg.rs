@@ -7,7 +7,6 @@ use serde_json::{Map, Number, Value, json};
 
 use super::refused;
 use crate::error::{Error, Notes, Result};
-use crate::formats::{Known, place};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
 use crate::tensor_file::short;
@@ -211,13 +210,10 @@ pub(super) enum Scale {
 }
 
 impl Cfg {
-    pub(super) fn read(path: &Path, known: Option<&Known>, notes: &mut Notes) -> Result<Self> {
+    /// What `cfg` says, which was read at `path`.
+    pub(super) fn of(cfg: Map<String, Value>, path: &Path, notes: &mut Notes) -> Result<Self> {
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
-        let mut cfg = place::json(path)?;
-        if let Some(known) = known {
-            known.replace(&mut cfg, notes);
-        }
         let (cfg, metadata) = modern(cfg, notes);
         refuse_what_cannot_be_represented(&cfg, &metadata, path)?;
         let count = |key: &str| {

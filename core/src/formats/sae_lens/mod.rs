@@ -19,8 +19,11 @@ mod weights;
 
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use self::cfg::{Architecture, Cfg, Scale};
 use super::parts::Parts;
+use super::weights::{Tensors, WeightFile};
 use super::{Known, Precision, place};
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
@@ -31,10 +34,29 @@ const CFG: &str = "cfg.json";
 const WEIGHTS: &str = "sae_weights.safetensors";
 
 pub(super) fn read(folder: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
+    let path = place::within(folder, CFG)?;
+    let file = WeightFile::open(&place::within(folder, WEIGHTS)?)?;
+    read_as(
+        place::json(&path)?,
+        (&path, folder),
+        &file.tensors()?,
+        known,
+    )
+}
+
+/// The same of a configuration in SAELens's keys, at `path` or made of what lies there, and tensors under SAELens's names.
+pub(super) fn read_as(
+    mut cfg: Map<String, Value>,
+    (path, folder): (&Path, &Path),
+    tensors: &Tensors<'_>,
+    known: Option<&Known>,
+) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
-    let cfg = Cfg::read(&place::within(folder, CFG)?, known, &mut notes)?;
-    let path = place::within(folder, WEIGHTS)?;
-    let weights = weights::read(&path, &cfg, &mut notes)?;
+    if let Some(known) = known {
+        known.replace(&mut cfg, &mut notes);
+    }
+    let cfg = Cfg::of(cfg, path, &mut notes)?;
+    let weights = weights::read(tensors, &cfg, &mut notes)?;
     let pursues = cfg.architecture == Architecture::MatchingPursuit;
     let mut parts = Parts {
         w_enc: weights.w_enc,

@@ -1,13 +1,12 @@
 //! `sae_weights.safetensors`: four tensors and those of the architecture, checked against `cfg.json` and for NaN.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::cfg::{Architecture, Cfg, Temporal};
 use crate::dims::Matrix;
 use crate::error::{Notes, Result};
 use crate::formats::Precision;
-use crate::formats::weights::{Tensors, WeightFile};
+use crate::formats::weights::Tensors;
 use crate::sae::{CodeAttention, Linear, Predictor, Sae, Selection};
 use crate::tensor_file::safe::{self, Tensor};
 
@@ -52,9 +51,7 @@ pub(super) struct Weights {
     pub(super) predictor: Option<Arc<Predictor>>,
 }
 
-pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights> {
-    let file = WeightFile::open(path)?;
-    let tensors = file.tensors()?;
+pub(super) fn read(tensors: &Tensors<'_>, cfg: &Cfg, notes: &mut Notes) -> Result<Weights> {
     let (d, f, o) = (cfg.width, cfg.features, cfg.width_out);
     let names = names(cfg.architecture);
     let w_dec = tensors.matrix("W_dec", [f, o])?;
@@ -93,7 +90,7 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
             thresholds: false, ..
         } => Selection::Relu,
         Architecture::JumpRelu | Architecture::Transcoder { .. } => Selection::JumpRelu {
-            thresholds: thresholds(&tensors, f, notes)?,
+            thresholds: thresholds(tensors, f, notes)?,
         },
         Architecture::BatchTopK => Selection::JumpRelu {
             thresholds: vec![tensors.scalar("topk_threshold")? as f32; f],
@@ -107,11 +104,14 @@ pub(super) fn read(path: &Path, cfg: &Cfg, notes: &mut Notes) -> Result<Weights>
     if tensors.has("scaling_factor") {
         let scale = tensors.vector("scaling_factor", f)?;
         if scale.iter().any(|s| *s != 1.0) {
-            return Err(super::refused("a `scaling_factor` other than 1", path));
+            return Err(super::refused(
+                "a `scaling_factor` other than 1",
+                tensors.path(),
+            ));
         }
     }
     let predictor = match cfg.architecture {
-        Architecture::Temporal(temporal) => Some(Arc::new(predictor(&tensors, temporal, f)?)),
+        Architecture::Temporal(temporal) => Some(Arc::new(predictor(tensors, temporal, f)?)),
         _ => None,
     };
     tensors.note_unused(&[], notes);

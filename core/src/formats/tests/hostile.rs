@@ -312,7 +312,7 @@ fn what_is_no_dictionary_or_several_is_said() {
     let temporal = folder.join("temporal");
     safetensors(&temporal.join("latest_ckpt.safetensors"), &[("D", &part)]);
     write(&temporal.join("conf.yaml"), "sae:\n  n_heads: 8\n");
-    refused(&temporal, &["temporal dictionary"]);
+    refused(&temporal, &["has no `llm`", "conf.yaml"]);
     let alone = folder.join("alone");
     safetensors(&alone.join("sae_weights.safetensors"), &[("W_enc", &part)]);
     refused(&alone, &["no cfg.json beside it"]);
