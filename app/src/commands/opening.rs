@@ -38,6 +38,8 @@ pub enum Command {
     },
     /// Open it like this.
     How(Opening),
+    /// Open this layer of a cross-layer transcoder.
+    Layer(usize),
     /// Fetch nothing, or what is missing.
     Offline(bool),
     /// Look at the source: its headers, or the hub's cache.
@@ -78,6 +80,7 @@ impl Command {
                 });
             }
             Self::How(how) => context.apply(event(opening::Event::How(how))),
+            Self::Layer(layer) => context.apply(event(opening::Event::Layer(layer))),
             Self::Offline(offline) => context.apply(event(opening::Event::Offline(offline))),
             Self::Look(request) => look(context, request),
             Self::Fetch(name) => fetch(context, &name),
@@ -190,6 +193,7 @@ fn looked_for_dictionary(source: &str, hub: Hub, registry: Option<&Registry>) ->
     Ok(Looked::Dictionary(Box::new(FoundDictionary {
         path,
         look,
+        layer: 0,
         free: device::free_memory(),
     })))
 }
@@ -232,7 +236,7 @@ fn open(context: &mut Context<'_>) {
             library::Command::OpenModel(found.path.clone(), request.how)
         }
         (Load::Ready(Looked::Dictionary(found)), _) => {
-            library::Command::OpenSae(found.path.clone())
+            library::Command::OpenSae(found.opens().to_path_buf())
         }
         _ => return,
     };

@@ -1,6 +1,6 @@
 //! The dialog that opens a model or a dictionary: where it is, how it is held, and what it takes before anything large is read.
 
-use egui::{Align2, Button, Label, RichText, TextEdit, Ui};
+use egui::{Align2, Button, DragValue, Label, RichText, TextEdit, Ui};
 use umbra_core::models::hub::Name;
 use umbra_core::models::{Form, Opening, Processing, STEPS};
 
@@ -336,6 +336,9 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
         let definition = "Rows of encoder and decoder, and numbers in one activation of the hook";
         super::fact_ui(ui, "features × width", &shape, definition);
     }
+    if !look.layers.is_empty() {
+        layer_ui(ui, found, commands);
+    }
     let mut types: Vec<&str> = look.tensors.iter().map(|(_, dtype, _)| *dtype).collect();
     types.sort_unstable();
     types.dedup();
@@ -359,6 +362,27 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
         );
     }
     fit_and_open_ui(ui, found.fits(), "a smaller dictionary", commands);
+}
+
+/// Which layer of a cross-layer transcoder is opened.
+fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
+    let layers = &found.look.layers;
+    let words = format!(
+        "{}, features write their own and all later ones",
+        layers.len()
+    );
+    let definition = "A cross-layer transcoder: what it makes of a model is the sum over its layers, which umbra sae verify measures; here one layer is opened";
+    super::fact_ui(ui, "layers", &words, definition);
+    ui.horizontal(|ui| {
+        let label = ui.label("Layer to open");
+        let mut layer = found.layer;
+        let value = DragValue::new(&mut layer).range(0..=layers.len() - 1);
+        if ui.add(value).labelled_by(label.id).changed() {
+            commands.send(opening::Command::Layer(layer));
+        }
+        let memory = number::bytes(found.look.layer_bytes(found.layer));
+        ui.label(caption(format!("{memory} as f32")).color(Theme::of(ui).ink.secondary));
+    });
 }
 
 /// Says if it does not fit, and opens it if it does.

@@ -1,6 +1,6 @@
 //! Opening a model or a dictionary: where it is or what it is called on the hub, how a model's weights are to be held, and what headers say before they are read.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,14 +65,25 @@ pub struct FoundDictionary {
     pub path: PathBuf,
     /// What it is.
     pub look: Look,
+    /// The layer to open of a cross-layer transcoder.
+    pub layer: usize,
     /// Bytes of memory that can be had, where the system tells.
     pub free: Option<u64>,
 }
 
 impl FoundDictionary {
+    /// What is opened: of a cross-layer transcoder the file of one layer.
+    pub fn opens(&self) -> &Path {
+        self.look.layers.get(self.layer).unwrap_or(&self.path)
+    }
+
     /// Whether its weights fit in memory, as far as that is known.
     pub fn fits(&self) -> bool {
-        let needed = self.look.memory_bytes().unwrap_or(self.look.bytes);
+        let needed = if self.look.layers.is_empty() {
+            self.look.memory_bytes().unwrap_or(self.look.bytes)
+        } else {
+            self.look.layer_bytes(self.layer)
+        };
         self.free.is_none_or(|free| needed <= free)
     }
 }
@@ -194,6 +205,8 @@ pub enum Event {
     Offline(bool),
     /// The source is being looked at, was, or cannot be opened.
     Looked(Request, Load<Looked>),
+    /// Of the cross-layer transcoder that was looked at, this layer is to be opened.
+    Layer(usize),
     /// SAELens's registry was read.
     Registry(Arc<Registry>),
     /// A job fetches.
@@ -237,6 +250,11 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             }
             if opening.looked_at.as_ref() == Some(&request) {
                 opening.looked = load;
+            }
+        }
+        Event::Layer(layer) => {
+            if let Load::Ready(Looked::Dictionary(found)) = &mut opening.looked {
+                found.layer = layer.min(found.look.layers.len().saturating_sub(1));
             }
         }
         Event::Registry(registry) => {

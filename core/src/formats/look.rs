@@ -54,18 +54,29 @@ pub struct Look {
 }
 
 impl Look {
+    /// Bytes of one layer of a cross-layer transcoder in memory, in f32.
+    pub fn layer_bytes(&self, layer: usize) -> u64 {
+        let ends = [format!("_{layer}"), format!(", layer {layer}")];
+        let of_layer = self
+            .tensors
+            .iter()
+            .filter(|(name, ..)| ends.iter().any(|end| name.ends_with(end)));
+        4 * of_layer.map(|(_, _, shape)| numbers(shape)).sum::<u64>()
+    }
+
     /// Bytes of encoder and decoder in memory, in f32; of a cross-layer transcoder those of all tensors.
     pub fn memory_bytes(&self) -> Option<u64> {
         if !self.layers.is_empty() {
-            let numbers = self
-                .tensors
-                .iter()
-                .map(|(_, _, shape)| shape.iter().map(|n| *n as u64).product::<u64>());
-            return Some(4 * numbers.sum::<u64>());
+            let all = self.tensors.iter().map(|(_, _, shape)| numbers(shape));
+            return Some(4 * all.sum::<u64>());
         }
         let [f, d] = self.shape?;
         Some(4 * (2 * f as u64 * d as u64 + f as u64 + d as u64))
     }
+}
+
+fn numbers(shape: &[usize]) -> u64 {
+    shape.iter().map(|n| *n as u64).product()
 }
 
 /// Looks at the dictionary at `path`, a folder or a file of any [`Format`].

@@ -58,10 +58,14 @@ impl Transcoder {
         let hook = self.hook_out.map(|hook| hook.to_string());
         Error::Unsupported {
             what: format!(
-                "{}, one layer of a cross-layer transcoder, which adds to {} and the same of {} later layers,",
+                "{}, one layer of a cross-layer transcoder, which adds to {}, {},",
                 of.name,
                 hook.unwrap_or_else(|| "an unnamed hook".to_owned()),
-                self.later.unwrap_or_default()
+                match self.later.unwrap_or_default() {
+                    0 => "as the layers before it do".to_owned(),
+                    1 => "and the same of one later layer".to_owned(),
+                    later => format!("and the same of {later} later layers"),
+                }
             ),
             remedy: "umbra sae encode and sae compare take one layer, umbra sae verify the folder of all of them".to_owned(),
         }

@@ -87,6 +87,31 @@ fn a_dictionary_of_another_library_tells_its_shape_before_it_is_opened() {
 }
 
 #[test]
+fn one_layer_of_a_cross_layer_transcoder_is_chosen_and_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = shown_for(folder.path(), Kind::Dictionary);
+    let clt = repository("tests/golden/circuit-tracer/across-relu");
+    look_at(&mut desk, &clt.display().to_string());
+    desk.run(Command::Layer(9));
+    desk.run(Command::Layer(1));
+    let Load::Ready(Looked::Dictionary(found)) = &desk.state.opening.looked else {
+        panic!("{:?}", desk.state.opening.looked);
+    };
+    assert_eq!(
+        (found.look.layers.len(), found.look.shape),
+        (3, Some([20, 8]))
+    );
+    // W_enc 20 × 8, W_dec 20 × 2 × 8, b_enc 20, b_dec 8.
+    assert_eq!(found.look.layer_bytes(1), 4 * (160 + 320 + 28));
+    assert!(found.fits() && found.opens().ends_with("W_enc_1.safetensors"));
+    desk.run(Command::Open);
+    let loaded = desk.state.catalogue.dictionaries[0].load.ready().unwrap();
+    assert_eq!((loaded.sae.width(), loaded.sae.w_dec.columns()), (8, 16));
+    let said = loaded.sae.writes().unwrap_err().to_string();
+    assert!(said.contains("one later layer"), "{said}");
+}
+
+#[test]
 fn a_name_is_found_in_the_cache_or_fetched_and_says_so_without_a_network() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = shown(folder.path());
