@@ -160,7 +160,8 @@ mod tests {
             "/../tests/golden/sae-lens-variants"
         );
         let root = tempfile::tempdir().unwrap();
-        for (name, tied) in [("temporal", true), ("temporal-untied", false)] {
+        // The second takes inputs times its factor.
+        for (name, tied, scale) in [("temporal", true, 1.0), ("temporal-untied", false, 0.5)] {
             let golden = Path::new(variants).join(name);
             let io = tensors(&golden.join("io.safetensors"));
             let recorded = |wanted: &str| {
@@ -168,7 +169,7 @@ mod tests {
                 Matrix::new(shape[0], shape[1], values.clone()).unwrap()
             };
             let x = recorded("x");
-            let path = as_published(&golden, root.path(), tied, 1.0);
+            let path = as_published(&golden, root.path(), tied, scale);
             assert_eq!(Format::of(&path).unwrap(), Format::Temporal);
             let (sae, notes) = formats::open(&path).unwrap();
             let (got, recon) = codes(&sae, &x);
@@ -180,8 +181,8 @@ mod tests {
             let hook = sae.provenance.hook.unwrap().to_string();
             assert_eq!(hook, "blocks.12.hook_resid_post");
             assert!(notes.iter().any(|note| note.contains("one text's tokens")));
-            // Inputs times its factor: half the factor of inputs twice as large.
-            let half = as_published(&golden, root.path(), tied, 0.5);
+            // Half the factor of inputs twice as large.
+            let half = as_published(&golden, root.path(), tied, scale / 2.0);
             let (half, _) = formats::open(&half).unwrap();
             let mut twice = x.clone();
             twice.values_mut().iter_mut().for_each(|x| *x *= 2.0);

@@ -105,6 +105,10 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail) {
     let note = "logit per unit of activation, without the final norm’s run-time 1/σ";
     ui.label(caption(note).color(Theme::of(ui).ink.secondary))
         .on_hover_text(WITHOUT_SCALE);
+}
+
+/// How the feature moves the logits of all tokens, where the index knows.
+pub(super) fn logits_ui(ui: &mut Ui, detail: &Detail) {
     if detail.logits.counts.is_empty() {
         return;
     }

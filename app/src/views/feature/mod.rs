@@ -181,6 +181,7 @@ fn facts_ui(
     facts::heads_ui(ui, detail, state, commands);
     ui.add_space(space::GROUP);
     facts::neighbours_ui(ui, state, feature, commands);
+    facts::logits_ui(ui, detail);
 }
 
 /// Previous and next feature, by buttons and by `[` and `]`.

@@ -149,7 +149,7 @@ fn effects_heads_and_neighbours_are_named_and_lead_on() {
     let mut harness = harness();
     harness.get_by_label("queen, +0.250");
     harness.get_by_label("toad, −0.125");
-    harness.get_by_label("All tokens, 4,096 tokens of the vocabulary");
+    harness.get_by_label("All tokens, 4096 tokens of the vocabulary");
     harness.get_by_label("Activations, 903 active tokens");
     harness.get_by_label("head 0, 75.0\u{202F}%").click();
     harness.run();
