@@ -117,7 +117,7 @@ fn suggestions_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) 
         }
         if *more > 0 {
             let words = format!(
-                "and {} more, which more words would tell apart",
+                "and {} more: type more of the name",
                 number::count(*more as u64)
             );
             ui.label(caption(words).color(secondary));
@@ -325,7 +325,12 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
 /// What a dictionary is, from the headers of its files.
 fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
     let look = &found.look;
-    ui.label(theme::panel_title(look.format.name()))
+    let kind = if look.layers.is_empty() {
+        look.format.name().to_owned()
+    } else {
+        format!("{}, cross-layer transcoder", look.format.name())
+    };
+    ui.label(theme::panel_title(kind))
         .on_hover_text(look.weights.display().to_string());
     if let Some([features, width]) = look.shape {
         let shape = format!(
@@ -349,7 +354,12 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
         &files,
         "Size of its weights, and the types they are stored in",
     );
-    if let Some(memory) = look.memory_bytes() {
+    let needed = if look.layers.is_empty() {
+        look.memory_bytes()
+    } else {
+        Some(look.layer_bytes(found.layer))
+    };
+    if let Some(memory) = needed {
         let free = found.free.map_or_else(String::new, |free| {
             format!(", of {} that can be had", number::bytes(free))
         });
@@ -366,22 +376,20 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
 
 /// Which layer of a cross-layer transcoder is opened.
 fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
-    let layers = &found.look.layers;
-    let words = format!(
-        "{}, features write their own and all later ones",
-        layers.len()
-    );
-    let definition = "A cross-layer transcoder: what it makes of a model is the sum over its layers, which umbra sae verify measures; here one layer is opened";
-    super::fact_ui(ui, "layers", &words, definition);
+    let layers = found.look.layers.len();
+    let definition = "A cross-layer transcoder: its features write their own and all later layers. What it makes of a model is the sum over layers, which umbra sae verify measures; one layer is opened here";
+    super::fact_ui(ui, "layers", &number::count(layers as u64), definition);
     ui.horizontal(|ui| {
-        let label = ui.label("Layer to open");
+        let label = ui
+            .label("layer to open")
+            .on_hover_text("Each is a dictionary of its own here");
         let mut layer = found.layer;
-        let value = DragValue::new(&mut layer).range(0..=layers.len() - 1);
-        if ui.add(value).labelled_by(label.id).changed() {
-            commands.send(opening::Command::Layer(layer));
-        }
-        let memory = number::bytes(found.look.layer_bytes(found.layer));
-        ui.label(caption(format!("{memory} as f32")).color(Theme::of(ui).ink.secondary));
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let value = DragValue::new(&mut layer).range(0..=layers - 1);
+            if ui.add(value).labelled_by(label.id).changed() {
+                commands.send(opening::Command::Layer(layer));
+            }
+        });
     });
 }
 

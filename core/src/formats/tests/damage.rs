@@ -191,7 +191,7 @@ fn configurations_and_whole_folders() {
             std::fs::copy(from.join(config), root.path().join(config)).unwrap();
         }
         std::fs::write(place(1), &whole[1]).unwrap();
-        for round in rounds(600, 3) {
+        for round in rounds(600, 4) {
             let at = usize::from(round % 6 == 0);
             std::fs::write(place(0), &whole[0]).unwrap();
             let bytes = mutated(&whole[at], &mut chance);
@@ -213,6 +213,41 @@ fn configurations_and_whole_folders() {
         read > 100 && refused > 100,
         "{read} read, {refused} refused"
     );
+}
+
+/// In the shape of SAELens's, with an alias.
+const REGISTRY: &str = "&one small-res:\n  repo_id: own/small\n  model: tiny\n  config_overrides: {normalize_activations: none}\n  saes:\n  - &first {id: blocks.0, path: 0, l0: 1.5}\n  - {id: blocks.1, path: 'b:v1', norm_scaling_factor: 2}\n  - <<: *first\n";
+
+#[test]
+fn registries_and_configurations_in_yaml() {
+    let mut chance = chance(5);
+    let root = tempfile::tempdir().unwrap();
+    let transcoder = golden().join("../circuit-tracer/across-relu");
+    for name in ["W_enc_2.safetensors", "W_dec_2.safetensors"] {
+        std::fs::copy(transcoder.join(name), root.path().join(name)).unwrap();
+    }
+    let config = std::fs::read(transcoder.join("config.yaml")).unwrap();
+    let place = |name: &str| root.path().join(name);
+    let (mut read, mut refused) = (0, 0);
+    let mut count = |result: Result<(), String>| match result {
+        Ok(()) => read += 1,
+        Err(said) => {
+            refused += 1;
+            assert!(said.len() < 1500 && said.lines().count() == 1, "{said}");
+        }
+    };
+    for _ in rounds(600, 1) {
+        let bytes = mutated(REGISTRY.as_bytes(), &mut chance);
+        std::fs::write(place("pretrained_saes.yaml"), bytes).unwrap();
+        let registry = formats::Registry::open(&place("pretrained_saes.yaml"));
+        count(registry.map_err(|said| said.to_string()).and_then(|all| {
+            let named = formats::named("small-res:blocks.0", Some(&all));
+            named.map(drop).map_err(|said| said.to_string())
+        }));
+        std::fs::write(place("config.yaml"), mutated(&config, &mut chance)).unwrap();
+        count(opened(&place("W_enc_2.safetensors")));
+    }
+    assert!(read > 50 && refused > 50, "{read} read, {refused} refused");
 }
 
 #[test]
