@@ -82,7 +82,7 @@ fn one(claim: &Claim, measured: Option<&Figures>) -> Judged {
     let (value, fits) = match claim.figure {
         Claimed::L0 => (figures.l0, (figures.l0 - claimed).abs() <= SHARE * claimed),
         Claimed::MostActive => (figures.l0, figures.l0 <= claimed * (1.0 + BOUND)),
-        Claimed::Fvu => {
+        Claimed::Fvu | Claimed::FvuOfRegistry => {
             let room = FVU.max(SHARE * claimed);
             (figures.fvu, (figures.fvu - claimed).abs() <= room)
         }
@@ -94,6 +94,11 @@ fn one(claim: &Claim, measured: Option<&Figures>) -> Judged {
     let short = claim.figure == Claimed::Dead && value > claimed && figures.tokens < ENOUGH;
     let (verdict, reason) = if fits {
         (Verdict::Agrees, "")
+    } else if claim.figure == Claimed::FvuOfRegistry {
+        (
+            Verdict::CannotTell,
+            "some of the registry's figures are about zero and not about the mean",
+        )
     } else if short {
         (
             Verdict::CannotTell,
@@ -153,6 +158,9 @@ mod tests {
         );
         assert_eq!(verdict(Claimed::Fvu, 0.19, &measured), Verdict::Agrees);
         assert_eq!(verdict(Claimed::Fvu, 0.3, &measured), Verdict::Differs);
+        let registry = |value| verdict(Claimed::FvuOfRegistry, value, &measured);
+        assert_eq!(registry(0.19), Verdict::Agrees);
+        assert_eq!(registry(0.3), Verdict::CannotTell);
         assert_eq!(verdict(Claimed::Dead, 0.0, &measured), Verdict::Differs);
         let short = figures(30.0, 0.2, 0.1, 20_000);
         assert_eq!(verdict(Claimed::Dead, 0.0, &short), Verdict::CannotTell);

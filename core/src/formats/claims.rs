@@ -15,6 +15,8 @@ pub enum Claimed {
     MostActive,
     /// Fraction of variance unexplained.
     Fvu,
+    /// The same by SAELens's registry, some of whose figures are about zero and not about the mean (SAELens before 6.45.1).
+    FvuOfRegistry,
     /// Share of features that are never active.
     Dead,
 }
@@ -25,7 +27,7 @@ impl Claimed {
         match self {
             Self::L0 => "L0",
             Self::MostActive => "L0 at most",
-            Self::Fvu => "FVU",
+            Self::Fvu | Self::FvuOfRegistry => "FVU",
             Self::Dead => "dead",
         }
     }
@@ -42,8 +44,8 @@ pub struct Claim {
     pub from: &'static str,
 }
 
-/// All claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), Umbra's `training_figures`, the registry's, the `average_l0_N` of
-/// Gemma Scope's folders, and `k`.
+/// All claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), Umbra's `training_figures`, those of SAELens's registry,
+/// the `average_l0_N` of Gemma Scope's folders, and `k`.
 pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     let mut all = Vec::new();
     let mut add = |figure, value: Option<f64>, from| {
@@ -75,7 +77,7 @@ pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     add(Claimed::L0, registered("l0"), "l0 of the registry");
     let explained = registered("variance_explained").map(|explained| 1.0 - explained);
     let from = "variance_explained of the registry";
-    add(Claimed::Fvu, explained, from);
+    add(Claimed::FvuOfRegistry, explained, from);
     let in_path = path.components().find_map(|part| {
         let digits = part.as_os_str().to_str()?.strip_prefix("average_l0_")?;
         digits.parse().ok()

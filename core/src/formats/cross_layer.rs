@@ -35,14 +35,11 @@ pub(super) fn read(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
             weights,
         };
         let (sae, of_layer) = super::read(&found, None)?;
-        // What is said of one layer is said of all.
-        for note in of_layer
-            .iter()
-            .filter(|note| !notes.iter().any(|there| there == *note))
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
-        {
-            notes.add(note);
+        // Most of what is said of one layer is said of all.
+        for note in of_layer.iter() {
+            if !notes.iter().any(|there| there == note) {
+                notes.add(note);
+            }
         }
         layers.push(sae);
     }
@@ -57,16 +54,13 @@ pub(super) fn files(folder: &Path) -> Result<Option<Vec<(Format, PathBuf)>>> {
     let mut found: Vec<(usize, Format, PathBuf)> = Vec::new();
     for name in super::detect::weight_files(folder)? {
         if let Some(layer) = circuit_tracer_layer(&name) {
-            found.push((layer, Format::CircuitTracer, folder.join(&name)));
+            let path = place::within(folder, &name)?;
+            found.push((layer, Format::CircuitTracer, path));
         } else if name.ends_with(".safetensors")
             && let Some(layer) = layer_of_name(&name)
+            && is_of_gemma(folder, &name)
         {
-            let path = place::within(folder, &name)?;
-            let file = WeightFile::open(&path)?;
-            let tensors = file.tensors()?;
-            if tensors.has("w_dec") && tensors.shape("w_dec")?.len() == 3 {
-                found.push((layer, Format::GemmaScope2, path.clone()));
-            }
+            found.push((layer, Format::GemmaScope2, folder.join(&name)));
         }
     }
     found.sort_by_key(|(layer, ..)| *layer);
@@ -85,6 +79,15 @@ pub(super) fn files(folder: &Path) -> Result<Option<Vec<(Format, PathBuf)>>> {
     Ok(Some(files).filter(|files| !files.is_empty()))
 }
 
+/// Whether the file holds a decoder to several layers; one that cannot be read is of something else.
+fn is_of_gemma(folder: &Path, name: &str) -> bool {
+    let across = || -> Result<bool> {
+        let file = WeightFile::open(&place::within(folder, name)?)?;
+        Ok(file.tensors()?.shape("w_dec")?.len() == 3)
+    };
+    across().unwrap_or(false)
+}
+
 /// The layer of a file with one layer's encoder.
 pub(super) fn circuit_tracer_layer(name: &str) -> Option<usize> {
     let layer = name.strip_prefix("W_enc_")?.strip_suffix(".safetensors")?;
@@ -93,11 +96,7 @@ pub(super) fn circuit_tracer_layer(name: &str) -> Option<usize> {
 
 /// One layer in circuit-tracer's files.
 pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
-    let name = found
-        .weights
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let name = found.file();
     let Some(layer) = circuit_tracer_layer(&name) else {
         let what = "is no layer's encoder, those are called W_enc_0.safetensors and so on";
         return Err(Error::input(what, &found.weights));
@@ -106,16 +105,12 @@ pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
     let cfg = circuit_tracer::config(&found.folder)?;
     let file = WeightFile::open(&found.weights)?;
     let tensors = file.tensors()?;
-    let beside = found.folder.join(format!("W_dec_{layer}.safetensors"));
-    if !beside.is_file() {
-        let what =
-            format!("has no W_dec_{layer}.safetensors beside it, download the whole transcoder");
+    let decoder = format!("W_dec_{layer}.safetensors");
+    if !found.folder.join(&decoder).is_file() {
+        let what = format!("has no {decoder} beside it, download the whole transcoder");
         return Err(Error::input(what, &found.weights));
     }
-    let decoder = WeightFile::open(&place::within(
-        &found.folder,
-        &format!("W_dec_{layer}.safetensors"),
-    )?)?;
+    let decoder = WeightFile::open(&place::within(&found.folder, &decoder)?)?;
     let decoder = decoder.tensors()?;
     let of = |name: &str| format!("{name}_{layer}");
     let [f, d] = tensors.sizes(&of("W_enc"))?;
@@ -158,11 +153,7 @@ pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
 /// One layer in Gemma Scope 2's files.
 pub(super) fn read_gemma_scope_2(found: &Found, tensors: &Tensors<'_>) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
-    let name = found
-        .weights
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
+    let name = found.file();
     let Some(layer) = layer_of_name(&name) else {
         let what = "is one layer of a cross-layer transcoder and its name does not say which, give it back the name it was published under (…layer_N.safetensors)";
         return Err(Error::input(what, &found.weights));

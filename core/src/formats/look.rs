@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::weights::WeightFile;
-use super::{Format, cross_layer, detect, there};
+use super::{Format, cross_layer, detect, place, there};
 use crate::error::{Error, Result};
 
 /// Names of the encoder's bias, `[f]`, in every library's files.
@@ -112,7 +112,8 @@ fn of_layers(folder: &Path, files: &[(Format, PathBuf)]) -> Result<Look> {
     for (layer, (format, path)) in files.iter().enumerate() {
         let mut parts = vec![(path.clone(), *format == Format::GemmaScope2)];
         if *format == Format::CircuitTracer {
-            parts.push((folder.join(format!("W_dec_{layer}.safetensors")), false));
+            let decoder = place::within(folder, &format!("W_dec_{layer}.safetensors"))?;
+            parts.push((decoder, false));
         }
         for (path, numbered) in parts {
             let (bytes, tensors) = headers(&path)?;

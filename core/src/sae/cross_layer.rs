@@ -44,6 +44,17 @@ impl CrossLayer {
                 }
                 None => return wrong(sae, "is no transcoder".to_owned()),
             }
+            let first = &layers[0];
+            let shape = |of: &Sae| [of.features(), of.width()];
+            if shape(sae) != shape(first) {
+                let what = format!(
+                    "is {:?} where {} is {:?}: layers of two sets",
+                    shape(sae),
+                    first.name,
+                    shape(first)
+                );
+                return wrong(sae, what);
+            }
             if sae.w_dec.columns() != (wanted + 1) * width {
                 let what = format!(
                     "writes {} numbers to {} layers, the last layer {width}",
@@ -192,6 +203,10 @@ mod tests {
         let mut all = tiny(2);
         all[0].transcoder = None;
         assert!(said(all).contains("is no transcoder"));
+        let mut all = tiny(2);
+        all[1].w_enc = Matrix::zeros(2, 1);
+        all[1].w_dec = Matrix::zeros(2, 1);
+        assert!(said(all).contains("layer 1 is [2, 1] where layer 0 is [1, 1]"));
         let clt = CrossLayer::new(tiny(3)).unwrap();
         assert!(clt.encode(&[Matrix::zeros(1, 1)]).is_err());
         let said = clt.layers()[0].writes().unwrap_err().to_string();

@@ -131,6 +131,33 @@ fn cross_layer_transcoders_are_those_of_circuit_tracer() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn links_out_of_a_cross_layer_transcoder_are_refused_and_other_files_are_none_of_it() {
+    use std::os::unix::fs::symlink;
+
+    let root = tempfile::tempdir().unwrap();
+    let from = transcoders().join("across-relu");
+    for name in ["W_enc_0.safetensors", "W_dec_0.safetensors"] {
+        symlink(from.join(name), root.path().join(name)).unwrap();
+        let said = formats::open_cross_layer(root.path())
+            .unwrap_err()
+            .to_string();
+        assert!(said.contains("a link to a file outside"), "{said}");
+        std::fs::remove_file(root.path().join(name)).unwrap();
+        std::fs::copy(from.join(name), root.path().join(name)).unwrap();
+    }
+    // What lies beside another library's dictionary does not make it one across layers.
+    let other = tempfile::tempdir().unwrap();
+    for name in ["cfg.json", "sae.safetensors"] {
+        let from = golden().join("sparsify-topk").join(name);
+        std::fs::copy(from, other.path().join(name)).unwrap();
+    }
+    std::fs::write(other.path().join("layer_3.safetensors"), "no tensors").unwrap();
+    assert!(formats::open_cross_layer(other.path()).unwrap().is_none());
+    assert!(formats::open(other.path()).is_ok());
+}
+
 #[test]
 fn a_cross_layer_transcoder_is_written_as_it_was_read() {
     let root = tempfile::tempdir().unwrap();

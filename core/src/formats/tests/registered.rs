@@ -85,7 +85,10 @@ fn the_factor_that_only_the_registry_tells_is_folded() {
         assert_eq!(sae.provenance.other["neuronpedia_id"], "tiny/1-res");
         let claims = formats::claims(&sae, &folder);
         let figures: Vec<_> = claims.iter().map(|one| (one.figure, one.value)).collect();
-        assert_eq!(figures, [(Claimed::L0, 12.5), (Claimed::Fvu, 0.25)]);
+        assert_eq!(
+            figures,
+            [(Claimed::L0, 12.5), (Claimed::FvuOfRegistry, 0.25)]
+        );
         // Without the registry it is used as it is, which is said.
         let (sae, notes) = formats::open(&folder).unwrap();
         says(&notes, "nor the registry a factor");
