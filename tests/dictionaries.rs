@@ -31,6 +31,16 @@ fn off(a: &Path, b: &Path, tensor: &str) -> f32 {
     largest_difference(&a[tensor], &b[tensor]) / largest.to_scalar::<f32>().unwrap()
 }
 
+/// That codes and reconstructions in `out.safetensors` of `folder` are those beside the golden files `from`.
+#[track_caller]
+fn as_recorded(folder: &Path, from: &str) {
+    for tensor in ["codes", "recon"] {
+        let ours = folder.join("out.safetensors");
+        let off = off(&ours, format!("{from}/io.safetensors").as_ref(), tensor);
+        assert!(off < 1e-5, "{from} {tensor}: {off}");
+    }
+}
+
 #[test]
 fn every_librarys_files_are_encoded_as_the_library_did() {
     let folder = tempfile::tempdir().unwrap();
@@ -41,11 +51,7 @@ fn every_librarys_files_are_encoded_as_the_library_did() {
         let from = format!("{root}/{name}");
         let answer = encoded(folder.path(), &from, &from, "out.safetensors");
         has_keys(&answer, "out codes recon l0 selection");
-        for tensor in ["codes", "recon"] {
-            let ours = folder.path().join("out.safetensors");
-            let off = off(&ours, format!("{from}/io.safetensors").as_ref(), tensor);
-            assert!(off < 1e-5, "{name} {tensor}: {off}");
-        }
+        as_recorded(folder.path(), &from);
         let info = umbra(folder.path(), &["sae", "info", &from, "--json"])
             .done()
             .json();
@@ -69,11 +75,7 @@ fn cross_layer_transcoders_are_encoded_measured_and_converted_whole() {
         let from = format!("{root}/{name}");
         let answer = encoded(folder.path(), &from, &from, "out.safetensors");
         assert_eq!(answer["codes"], json!([3, 12, 20]));
-        for tensor in ["codes", "recon"] {
-            let ours = folder.path().join("out.safetensors");
-            let off = off(&ours, format!("{from}/io.safetensors").as_ref(), tensor);
-            assert!(off < 1e-5, "{name} {tensor}: {off}");
-        }
+        as_recorded(folder.path(), &from);
         let info = umbra(folder.path(), &["sae", "info", &from, "--json"])
             .done()
             .json();

@@ -2,6 +2,8 @@
 
 use candle_core::Device;
 
+use crate::error::{Error, Result};
+
 /// Where everything is computed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Compute {
@@ -26,6 +28,18 @@ impl Compute {
 /// The candle device of this version.
 pub const fn cpu() -> Device {
     Device::Cpu
+}
+
+/// That `needed` bytes of memory can be had, as far as the system tells; `what` says for what.
+pub(crate) fn check_room(needed: u64, what: impl FnOnce() -> String) -> Result<()> {
+    match free_memory().filter(|available| needed > *available) {
+        None => Ok(()),
+        Some(available) => Err(Error::OutOfMemory {
+            what: what(),
+            needed,
+            available,
+        }),
+    }
 }
 
 /// Bytes of memory that can be had without swapping; none where the system does not tell (it does on Linux).

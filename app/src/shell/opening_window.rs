@@ -354,12 +354,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
         &files,
         "Size of its weights, and the types they are stored in",
     );
-    let needed = if look.layers.is_empty() {
-        look.memory_bytes()
-    } else {
-        Some(look.layer_bytes(found.layer))
-    };
-    if let Some(memory) = needed {
+    if let Some(memory) = found.memory_bytes() {
         let free = found.free.map_or_else(String::new, |free| {
             format!(", of {} that can be had", number::bytes(free))
         });

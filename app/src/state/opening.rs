@@ -77,13 +77,18 @@ impl FoundDictionary {
         self.look.layers.get(self.layer).unwrap_or(&self.path)
     }
 
+    /// Bytes of what is opened once loaded, where the headers tell.
+    pub fn memory_bytes(&self) -> Option<u64> {
+        if self.look.layers.is_empty() {
+            self.look.memory_bytes()
+        } else {
+            Some(self.look.layer_bytes(self.layer))
+        }
+    }
+
     /// Whether its weights fit in memory, as far as that is known.
     pub fn fits(&self) -> bool {
-        let needed = if self.look.layers.is_empty() {
-            self.look.memory_bytes().unwrap_or(self.look.bytes)
-        } else {
-            self.look.layer_bytes(self.layer)
-        };
+        let needed = self.memory_bytes().unwrap_or(self.look.bytes);
         self.free.is_none_or(|free| needed <= free)
     }
 }

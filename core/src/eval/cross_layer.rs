@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::passes::{charge, keeping_first, logits};
 use super::sums::Sums;
-use super::{CHUNK_LOGITS, CHUNK_ROWS, Pass, in_chunks, mean, wave};
+use super::{Pass, add_up, chunks, mean};
 use crate::Flow;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::formats::check_width;
 use crate::ids::{HookPoint, TokenId};
 use crate::models::{Capture, Hooks, Model, Start, token_tensor};
 use crate::sae::CrossLayer;
@@ -58,10 +58,7 @@ pub fn run_across(
     observe: &mut dyn FnMut(Pass) -> Flow,
 ) -> Result<Option<AcrossFigures>> {
     let ends = ends(model, of)?;
-    if rows.is_empty() || rows.context() < 3 {
-        let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
-        return Err(Error::setting("corpus", what));
-    }
+    let chunks = chunks(model, rows)?;
     let reports = (ends.len() + 1) * rows.len();
     let mut means = Vec::with_capacity(ends.len());
     for (layer, (_, writes)) in ends.iter().enumerate() {
@@ -84,31 +81,26 @@ pub fn run_across(
         ends: &ends,
         means: &means,
     };
-    let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
     let mut sums: Vec<Sums> = of
         .layers()
         .iter()
         .map(|sae| Sums::new(sae.features()))
         .collect();
-    let mut done = 0;
-    for wave in in_chunks(rows.len(), chunk).chunks(wave()) {
-        let parts: Vec<Vec<Sums>> = wave
-            .par_iter()
-            .map(|rows| passes.measure(rows))
-            .collect::<Result<_>>()?;
-        for part in &parts {
-            for (sums, part) in sums.iter_mut().zip(part) {
-                sums.add(part);
-            }
+    let mut add = |part: Vec<Sums>| {
+        for (sums, part) in sums.iter_mut().zip(&part) {
+            sums.add(part);
         }
-        done += wave.iter().map(Vec::len).sum::<usize>();
-        let pass = Pass {
-            done: ends.len() * rows.len() + done,
+    };
+    let mut report = |done| {
+        let done = ends.len() * rows.len() + done;
+        observe(Pass {
+            done,
             rows: reports,
-        };
-        if observe(pass).is_break() && done < rows.len() {
-            return Ok(None);
-        }
+        })
+    };
+    let measure = |rows: &[usize]| passes.measure(rows);
+    if !add_up(&chunks, &measure, &mut add, &mut report)? {
+        return Ok(None);
     }
     figures(&ends, &sums).map(Some)
 }
@@ -131,17 +123,8 @@ fn ends(model: &Model, of: &CrossLayer) -> Result<Vec<(HookPoint, HookPoint)>> {
             Error::setting("hook", what)
         })?;
         let reads = sae.reads()?;
-        for (hook, wanted) in [(reads, sae.width()), (writes, of.width_out())] {
-            let width = model.width(hook)?;
-            if width != wanted {
-                let what = format!(
-                    "is {width} wide in {}, {} takes it {wanted} wide: choose the model it was trained on",
-                    model.name(),
-                    sae.name
-                );
-                return Err(Error::hook(hook, what));
-            }
-        }
+        check_width(sae, model, (reads, sae.width(), "reads"))?;
+        check_width(sae, model, (writes, of.width_out(), "writes"))?;
         ends.push((reads, writes));
     }
     Ok(ends)

@@ -140,12 +140,8 @@ pub fn run_coded(
     observe: &mut dyn FnMut(Pass) -> Flow,
 ) -> Result<Option<Figures>> {
     formats::check_hooks(sae, model)?;
-    if rows.is_empty() || rows.context() < 3 {
-        let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
-        return Err(Error::setting("corpus", what));
-    }
+    let chunks = chunks(model, rows)?;
     let hook = sae.writes()?;
-    let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
     let Some(mean) = mean(model, rows, hook, &mut |done| {
         observe(Pass {
             done,
@@ -157,24 +153,16 @@ pub fn run_coded(
     };
     let passes = Passes::new(model, (sae, code), rows, hook, mean);
     let mut sums = Sums::new(sae.features());
-    let chunks: Vec<Vec<usize>> = in_chunks(rows.len(), chunk);
-    let mut done = 0;
-    for wave in chunks.chunks(wave()) {
-        let parts: Vec<Sums> = wave
-            .par_iter()
-            .map(|rows| passes.measure(rows))
-            .collect::<Result<_>>()?;
-        for part in &parts {
-            sums.add(part);
-        }
-        done += wave.iter().map(Vec::len).sum::<usize>();
-        let pass = Pass {
+    let mut add = |part: Sums| sums.add(&part);
+    let mut report = |done| {
+        observe(Pass {
             done: rows.len() + done,
             rows: 2 * rows.len(),
-        };
-        if observe(pass).is_break() && done < rows.len() {
-            return Ok(None);
-        }
+        })
+    };
+    let measure = |rows: &[usize]| passes.measure(rows);
+    if !add_up(&chunks, &measure, &mut add, &mut report)? {
+        return Ok(None);
     }
     sums.figures().map(Some)
 }
@@ -208,9 +196,38 @@ pub fn mean(
     ))
 }
 
-fn in_chunks(rows: usize, chunk: usize) -> Vec<Vec<usize>> {
-    let all: Vec<usize> = (0..rows).collect();
-    all.chunks(chunk).map(<[usize]>::to_vec).collect()
+/// All rows in chunks whose logits fit; an error if there is nothing to measure.
+fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
+    if rows.is_empty() || rows.context() < 3 {
+        let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
+        return Err(Error::setting("corpus", what));
+    }
+    let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
+    let all: Vec<usize> = (0..rows.len()).collect();
+    Ok(all.chunks(chunk).map(<[usize]>::to_vec).collect())
+}
+
+/// Measures chunk after chunk and adds the parts in order; `observe` gets the rows done. Whether all were, or it stopped before.
+fn add_up<T: Send>(
+    chunks: &[Vec<usize>],
+    measure: &(dyn Fn(&[usize]) -> Result<T> + Sync),
+    add: &mut dyn FnMut(T),
+    observe: &mut dyn FnMut(usize) -> Flow,
+) -> Result<bool> {
+    let rows: usize = chunks.iter().map(Vec::len).sum();
+    let mut done = 0;
+    for wave in chunks.chunks(wave()) {
+        let parts: Vec<T> = wave
+            .par_iter()
+            .map(|rows| measure(rows))
+            .collect::<Result<_>>()?;
+        parts.into_iter().for_each(&mut *add);
+        done += wave.iter().map(Vec::len).sum::<usize>();
+        if observe(done).is_break() && done < rows {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Chunks computed side by side between two reports. Results are added chunk by chunk, so this changes speed alone.

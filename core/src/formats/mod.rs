@@ -31,6 +31,7 @@ use std::path::Path;
 use self::detect::Found;
 use self::weights::WeightFile;
 use crate::error::{Error, Notes, Result};
+use crate::ids::HookPoint;
 use crate::models::{Model, Processing};
 use crate::sae::{CrossLayer, Provenance, Sae, Whitening};
 use crate::tensor_file::Float;
@@ -258,18 +259,26 @@ pub fn check_hooks(sae: &Sae, model: &Model) -> Result<()> {
         (sae.reads()?, sae.width(), "reads"),
         (sae.writes()?, sae.w_dec.columns(), "writes"),
     ];
-    for (hook, wanted, does) in ends {
-        let width = model.width(hook)?;
-        if width != wanted {
-            let what = format!(
-                "is {width} wide in {}, the dictionary {} {does} {wanted}: choose the model it was trained on",
-                model.name(),
-                sae.name
-            );
-            return Err(Error::hook(hook, what));
-        }
+    ends.into_iter()
+        .try_for_each(|end| check_width(sae, model, end))
+}
+
+/// That `hook` is in `model` as wide as `sae` reads or writes it.
+pub(crate) fn check_width(
+    sae: &Sae,
+    model: &Model,
+    (hook, wanted, does): (HookPoint, usize, &str),
+) -> Result<()> {
+    let width = model.width(hook)?;
+    if width == wanted {
+        return Ok(());
     }
-    Ok(())
+    let what = format!(
+        "is {width} wide in {}, the dictionary {} {does} {wanted}: choose the model it was trained on",
+        model.name(),
+        sae.name
+    );
+    Err(Error::hook(hook, what))
 }
 
 /// A dictionary's name is its folder's, even where the path ends in `.`.

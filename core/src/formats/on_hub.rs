@@ -79,13 +79,18 @@ fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
     Ok((weights, all))
 }
 
-/// All files of the cross-layer transcoder in the folder `path`, if it is one by its files' names: Gemma Scope 2's lie in a folder that says so.
-fn layers_in(path: &str, files: &[String]) -> Option<Vec<String>> {
-    let before = if path.is_empty() {
+/// What the names of the files in the folder `path` begin with.
+fn before(path: &str) -> String {
+    if path.is_empty() {
         String::new()
     } else {
         format!("{path}/")
-    };
+    }
+}
+
+/// All files of the cross-layer transcoder in the folder `path`, if it is one by its files' names: Gemma Scope 2's lie in a folder that says so.
+fn layers_in(path: &str, files: &[String]) -> Option<Vec<String>> {
+    let before = before(path);
     let says_so = path.split('/').any(|part| part == "clt");
     let is_layer = |name: &str| {
         let of_gemma = says_so && name.ends_with(".safetensors") && layer_of_name(name).is_some();
@@ -107,11 +112,7 @@ fn layers_in(path: &str, files: &[String]) -> Option<Vec<String>> {
 
 /// The one file of weights in the folder `path`.
 fn in_folder(name: &Name, path: &str, files: &[String]) -> Result<String> {
-    let before = if path.is_empty() {
-        String::new()
-    } else {
-        format!("{path}/")
-    };
+    let before = before(path);
     let has = |file: &str| {
         files
             .iter()

@@ -83,9 +83,8 @@ pub(super) fn read(found: &Found, known: Option<&Known>) -> Result<(Sae, Notes)>
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use crate::dims::Matrix;
+    use crate::formats::tests::{check, codes, difference, recorded};
     use crate::formats::{self, Format};
-    use crate::sae::Sae;
     use crate::tensor_file::safe::{self, Tensor};
     use crate::tensor_file::{Float, header, widened};
 
@@ -136,23 +135,6 @@ mod tests {
         folder
     }
 
-    fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
-        let latents = sae.encode(x).unwrap();
-        let mut codes = Matrix::zeros(x.rows(), sae.features());
-        for i in 0..x.rows() {
-            for (feature, act) in latents.row(i) {
-                codes.row_mut(i)[feature.index()] = act;
-            }
-        }
-        (codes, sae.decode(&latents, x).unwrap())
-    }
-
-    fn off(a: &Matrix, b: &Matrix) -> f32 {
-        let largest = b.values().iter().fold(0.0_f32, |most, v| most.max(v.abs()));
-        let pairs = a.values().iter().zip(b.values());
-        pairs.fold(0.0_f32, |most, (a, b)| most.max((a - b).abs())) / largest
-    }
-
     #[test]
     fn the_authors_files_are_what_saelens_makes_of_them() {
         let variants = concat!(
@@ -163,21 +145,12 @@ mod tests {
         // The second takes inputs times its factor.
         for (name, tied, scale) in [("temporal", true, 1.0), ("temporal-untied", false, 0.5)] {
             let golden = Path::new(variants).join(name);
-            let io = tensors(&golden.join("io.safetensors"));
-            let recorded = |wanted: &str| {
-                let (_, shape, values) = io.iter().find(|(name, ..)| name == wanted).unwrap();
-                Matrix::new(shape[0], shape[1], values.clone()).unwrap()
-            };
-            let x = recorded("x");
+            let want = recorded(&golden);
+            let x = &want.x;
             let path = as_published(&golden, root.path(), tied, scale);
             assert_eq!(Format::of(&path).unwrap(), Format::Temporal);
             let (sae, notes) = formats::open(&path).unwrap();
-            let (got, recon) = codes(&sae, &x);
-            let errors = (
-                off(&got, &recorded("codes")),
-                off(&recon, &recorded("recon")),
-            );
-            assert!(errors.0 < 1e-5 && errors.1 < 1e-5, "{name}: {errors:?}");
+            check(name, &sae, &want);
             let hook = sae.provenance.hook.unwrap().to_string();
             assert_eq!(hook, "blocks.12.hook_resid_post");
             assert!(notes.iter().any(|note| note.contains("one text's tokens")));
@@ -187,10 +160,10 @@ mod tests {
             let mut twice = x.clone();
             twice.values_mut().iter_mut().for_each(|x| *x *= 2.0);
             let (same, larger) = codes(&half, &twice);
-            assert!(off(&same, &got) < 1e-5);
-            let mut want = recon.clone();
-            want.values_mut().iter_mut().for_each(|x| *x *= 2.0);
-            assert!(off(&larger, &want) < 1e-5);
+            let (got, mut recon) = codes(&sae, x);
+            assert!(difference(&same, &got) < 1e-5);
+            recon.values_mut().iter_mut().for_each(|x| *x *= 2.0);
+            assert!(difference(&larger, &recon) < 1e-5);
         }
     }
 }

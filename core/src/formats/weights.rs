@@ -304,11 +304,7 @@ impl<'a> Tensors<'a> {
                 return Ok(matrix);
             }
         }
-        let matrix = if transposed {
-            array.transposed()
-        } else {
-            array.matrix()
-        };
+        let matrix = array.oriented(transposed);
         let matrix = matrix.ok_or_else(|| self.wrong(name, "cannot be read in its layout"))?;
         later::finite(matrix.values(), name, self.path)?;
         Ok(matrix)

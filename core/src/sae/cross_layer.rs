@@ -24,6 +24,12 @@ pub struct CrossLayer {
 impl CrossLayer {
     /// Of its layers in order; an error if one does not write to every layer from its own on, or their widths differ.
     pub fn new(layers: Vec<Sae>) -> Result<Self> {
+        Self::check_layers(&layers.iter().collect::<Vec<_>>())?;
+        Ok(Self { layers })
+    }
+
+    /// That these are the layers of one, in order.
+    pub(crate) fn check_layers(layers: &[&Sae]) -> Result<()> {
         let wrong = |sae: &Sae, what: String| {
             Err(Error::Shape {
                 op: "cross-layer transcoder",
@@ -44,7 +50,7 @@ impl CrossLayer {
                 }
                 None => return wrong(sae, "is no transcoder".to_owned()),
             }
-            let first = &layers[0];
+            let first = layers[0];
             let shape = |of: &Sae| [of.features(), of.width()];
             if shape(sae) != shape(first) {
                 let what = format!(
@@ -64,7 +70,7 @@ impl CrossLayer {
                 return wrong(sae, what);
             }
         }
-        Ok(Self { layers })
+        Ok(())
     }
 
     /// Its layers, each a transcoder of its own for what is done with one.

@@ -254,6 +254,19 @@ mod tests {
         assert!(silent > 50, "{silent}");
     }
 
+    /// The `k` of `features` that are first by `rank`, in their order, with their entries of `pre`.
+    fn largest(
+        pre: &[f64],
+        k: usize,
+        mut features: Vec<usize>,
+        rank: impl Fn(usize) -> f64,
+    ) -> Vec<(usize, f64)> {
+        features.sort_by(|a, b| rank(*b).total_cmp(&rank(*a)));
+        features.truncate(k);
+        features.sort_unstable();
+        features.into_iter().map(|f| (f, pre[f])).collect()
+    }
+
     #[test]
     fn the_largest_keep_their_sign() {
         let (x, w) = (drawn(3, ROWS + 7, D), drawn(4, F, D));
@@ -261,15 +274,7 @@ mod tests {
         let got = raw_topk(&x, (&w, &b), 5).unwrap();
         for (row, x) in x.iter_rows().enumerate() {
             let pre = table(x, &w, &b);
-            let mut order: Vec<usize> = (0..F).collect();
-            order.sort_by(|a, b| pre[*b].total_cmp(&pre[*a]));
-            order.truncate(5);
-            order.sort_unstable();
-            check(
-                &got,
-                row,
-                &order.iter().map(|f| (*f, pre[*f])).collect::<Vec<_>>(),
-            );
+            check(&got, row, &largest(&pre, 5, (0..F).collect(), |f| pre[f]));
         }
         assert!(got.acts.iter().any(|act| *act < 0.0) && got.acts.iter().any(|act| *act > 0.0));
     }
@@ -283,16 +288,9 @@ mod tests {
         let plain = encode_topk(&x, &w, &b, 5).unwrap();
         for (row, x) in x.iter_rows().enumerate() {
             let pre = table(x, &w, &b);
-            let mut order: Vec<usize> = (0..F).filter(|f| pre[*f] > 0.0).collect();
+            let positive = (0..F).filter(|f| pre[*f] > 0.0).collect();
             let rank = |f: usize| pre[f] * f64::from(weights[f]);
-            order.sort_by(|a, b| rank(*b).total_cmp(&rank(*a)));
-            order.truncate(5);
-            order.sort_unstable();
-            check(
-                &got,
-                row,
-                &order.iter().map(|f| (*f, pre[*f])).collect::<Vec<_>>(),
-            );
+            check(&got, row, &largest(&pre, 5, positive, rank));
         }
         assert_ne!(got, plain);
         assert_eq!(weighted_topk(&x, (&w, &b), 5, &[2.0; F]).unwrap(), plain);

@@ -228,30 +228,38 @@ impl<'a> Array<'a> {
         }
         let mut values = vec![0.0; elements(&self.shape)?];
         let (rows, columns) = self.two_dimensions()?;
-        self.fill(&mut values, rows, columns);
+        self.fill(&mut values, self.layout_of(rows, columns));
         Some(values)
     }
 
-    /// A matrix as it is.
-    pub(crate) fn matrix(&self) -> Option<Matrix> {
-        let [rows, columns] = *self.shape.as_slice() else {
-            return None;
-        };
-        let (by_row, by_column) = self.two_dimensions()?;
-        let mut matrix = Matrix::zeros(rows, columns);
-        self.fill(matrix.values_mut(), by_row, by_column);
+    /// A matrix, as it is or transposed.
+    pub(crate) fn oriented(&self, transposed: bool) -> Option<Matrix> {
+        let (rows, layout) = self.layout(transposed)?;
+        let mut matrix = Matrix::zeros(rows, layout.columns);
+        self.fill(matrix.values_mut(), layout);
         Some(matrix)
     }
 
-    /// A matrix, its rows made columns.
-    pub(crate) fn transposed(&self) -> Option<Matrix> {
-        let [rows, columns] = *self.shape.as_slice() else {
+    /// Rows of a matrix, as it is or transposed, and how they lie.
+    fn layout(&self, transposed: bool) -> Option<(usize, Layout)> {
+        let [_, _] = *self.shape.as_slice() else {
             return None;
         };
         let (by_row, by_column) = self.two_dimensions()?;
-        let mut matrix = Matrix::zeros(columns, rows);
-        self.fill(matrix.values_mut(), by_column, by_row);
-        Some(matrix)
+        Some(if transposed {
+            (by_column.0, self.layout_of(by_column, by_row))
+        } else {
+            (by_row.0, self.layout_of(by_row, by_column))
+        })
+    }
+
+    fn layout_of(&self, (_, down): (usize, usize), (columns, along): (usize, usize)) -> Layout {
+        Layout {
+            number: self.number,
+            columns,
+            down,
+            along,
+        }
     }
 
     /// Length and stride of rows and columns, of a vector as one row.
@@ -264,28 +272,19 @@ impl<'a> Array<'a> {
         }
     }
 
-    fn fill(&self, into: &mut [f32], (_, down): (usize, usize), (columns, along): (usize, usize)) {
-        let layout = Layout {
-            number: self.number,
-            columns,
-            down,
-            along,
-        };
-        let blocks = into.par_chunks_mut(ROWS * columns.max(1));
+    fn fill(&self, into: &mut [f32], layout: Layout) {
+        let blocks = into.par_chunks_mut(ROWS * layout.columns.max(1));
         blocks
             .enumerate()
             .for_each(|(block, out)| layout.fill(&self.bytes, block * ROWS, out));
     }
 
-    /// A matrix's rows and columns, each of a transposed one's, how they lie in `whole`, and where there; none if this is no matrix or lies elsewhere.
+    /// Rows of a matrix, as it is or transposed, how they lie, and where in `whole`; none if this is no matrix or lies elsewhere.
     pub(super) fn placed(
         &self,
         whole: &[u8],
         transposed: bool,
     ) -> Option<(usize, Layout, Range<usize>)> {
-        let [_, _] = *self.shape.as_slice() else {
-            return None;
-        };
         let Cow::Borrowed(bytes) = self.bytes else {
             return None;
         };
@@ -295,18 +294,7 @@ impl<'a> Array<'a> {
         if place.end > whole.len() {
             return None;
         }
-        let (by_row, by_column) = self.two_dimensions()?;
-        let ((rows, down), (columns, along)) = if transposed {
-            (by_column, by_row)
-        } else {
-            (by_row, by_column)
-        };
-        let layout = Layout {
-            number: self.number,
-            columns,
-            down,
-            along,
-        };
+        let (rows, layout) = self.layout(transposed)?;
         Some((rows, layout, place))
     }
 }

@@ -1,14 +1,14 @@
 //! A matrix left in its mapped file until it is used.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
 use memmap2::Mmap;
 
 use super::array::{Array, Layout, ROWS};
-use crate::device::free_memory;
+use crate::device::check_room;
 use crate::dims::{Matrix, Source};
 use crate::error::{Error, Result};
 
@@ -39,7 +39,7 @@ pub(crate) fn later(array: &Array<'_>, transposed: bool, named: &Named) -> Optio
 }
 
 /// That all `values` are numbers, or an error with the first that is none.
-pub(crate) fn finite(values: &[f32], tensor: &str, path: &std::path::Path) -> Result<()> {
+pub(crate) fn finite(values: &[f32], tensor: &str, path: &Path) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),
         Some(at) => {
@@ -80,19 +80,10 @@ impl Source for Left {
     }
 
     fn room(&self, count: usize) -> Result<()> {
-        let needed = 4 * count as u64;
-        match free_memory().filter(|available| needed > *available) {
-            None => Ok(()),
-            Some(available) => Err(Error::OutOfMemory {
-                what: format!(
-                    "reading tensor `{}` of {}",
-                    self.named.tensor,
-                    self.named.path.display()
-                ),
-                needed,
-                available,
-            }),
-        }
+        check_room(4 * count as u64, || {
+            let Named { tensor, path, .. } = &self.named;
+            format!("reading tensor `{tensor}` of {}", path.display())
+        })
     }
 
     fn finite(&self, values: &[f32]) -> Result<()> {

@@ -51,12 +51,12 @@ fn arrays_are_read_in_either_order_stored_or_deflated() {
             let array = &arrays[name];
             assert_eq!(array.shape(), [2, 3]);
             assert_eq!(
-                array.matrix().unwrap().values(),
+                array.oriented(false).unwrap().values(),
                 [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
             );
             assert_eq!(array.floats().unwrap(), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
             assert_eq!(
-                array.transposed().unwrap().values(),
+                array.oriented(true).unwrap().values(),
                 [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
             );
         }

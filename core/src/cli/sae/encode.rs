@@ -1,16 +1,16 @@
 //! `umbra sae encode`: what a dictionary makes of activations that lie in a file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use super::super::{Console, Exit, SaeArgs, hub};
-use crate::device::free_memory;
+use crate::device::check_room;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::models::read_tensors;
-use crate::sae::CrossLayer;
+use crate::sae::{CrossLayer, Latents};
 use crate::tensor_file::Float;
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
@@ -46,33 +46,20 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     // A temporal dictionary reads whole texts.
     let chunk = if sae.predictor.is_some() { text } else { CHUNK };
     let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
-    room(n, f + d)?;
-    let (mut codes, mut recon) = (Matrix::zeros(n, f), Matrix::zeros(n, d));
+    let mut dense = Dense::new(n, (f, d))?;
     let mut progress = console.progress("Encoding", n as u64, "activations");
-    let mut active = 0;
     for start in (0..n).step_by(chunk.max(1)) {
         let some: Vec<u32> = (start as u32..(start + chunk).min(n) as u32).collect();
         let x = x.rows_of(&some);
         let latents = sae.encode(&x)?;
-        let out = sae.decode(&latents, &x)?;
-        for (i, at) in some.iter().map(|row| *row as usize).enumerate() {
-            for (feature, act) in latents.row(i) {
-                codes.row_mut(at)[feature.index()] = act;
-            }
-            recon.row_mut(at).copy_from_slice(out.row(i));
-        }
-        active += latents.acts.len();
+        dense.put(start, &latents, &sae.decode(&latents, &x)?);
         if progress.set((start + some.len()) as u64, "").is_break() {
             return Ok(Exit::Stopped);
         }
     }
     drop(progress);
-    let tensors = [
-        Tensor::new("codes", &[n, f], codes.values()),
-        Tensor::new("recon", &[n, d], recon.values()),
-    ];
-    whole_file::write_bytes(&args.out, &safe::bytes(&tensors, Float::F32)?)?;
-    let l0 = active as f64 / n.max(1) as f64;
+    dense.write(&args.out, &[n])?;
+    let l0 = dense.l0();
     let object = json!({
         "out": args.out, "codes": [n, f], "recon": [n, d], "l0": l0,
         "selection": sae.selection.describe(),
@@ -87,18 +74,48 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// That dense tables of `n` rows, `columns` wide in all, fit: as numbers, as bytes and in the file.
-fn room(n: usize, columns: usize) -> Result<()> {
-    let needed = 12 * n as u64 * columns as u64;
-    match free_memory().filter(|available| needed > *available) {
-        None => Ok(()),
-        Some(available) => Err(Error::OutOfMemory {
-            what: format!(
-                "writing dense codes and reconstructions of {n} activations, {columns} numbers each,"
-            ),
-            needed,
-            available,
-        }),
+/// Dense codes `[n, f]` and reconstructions `[n, d]`.
+struct Dense {
+    codes: Matrix,
+    recon: Matrix,
+    active: usize,
+}
+
+impl Dense {
+    /// Zeros, if there is room for them: as numbers, as bytes and in the file.
+    fn new(n: usize, (f, d): (usize, usize)) -> Result<Self> {
+        check_room(12 * n as u64 * (f + d) as u64, || {
+            format!("writing dense codes of {n} activations and {f} features")
+        })?;
+        Ok(Self {
+            codes: Matrix::zeros(n, f),
+            recon: Matrix::zeros(n, d),
+            active: 0,
+        })
+    }
+
+    /// Puts some rows in, from `start` on.
+    fn put(&mut self, start: usize, latents: &Latents, out: &Matrix) {
+        for i in 0..out.rows() {
+            for (feature, act) in latents.row(i) {
+                self.codes.row_mut(start + i)[feature.index()] = act;
+            }
+            self.recon.row_mut(start + i).copy_from_slice(out.row(i));
+        }
+        self.active += latents.acts.len();
+    }
+
+    /// Writes them, the first dimension as `rows`.
+    fn write(&self, path: &Path, rows: &[usize]) -> Result<()> {
+        let tensor =
+            |name, of| Tensor::new(name, &[rows, &[Matrix::columns(of)]].concat(), of.values());
+        let tensors = [tensor("codes", &self.codes), tensor("recon", &self.recon)];
+        whole_file::write_bytes(path, &safe::bytes(&tensors, Float::F32)?)
+    }
+
+    /// Mean active features per row.
+    fn l0(&self) -> f64 {
+        self.active as f64 / self.codes.rows().max(1) as f64
     }
 }
 
@@ -115,10 +132,8 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
         return Err(Error::input(what, &args.acts));
     }
     let n = x.rows() / l;
-    room(l * n, f + d)?;
-    let (mut codes, mut recon) = (Matrix::zeros(l * n, f), Matrix::zeros(l * n, d));
+    let mut dense = Dense::new(l * n, (f, d))?;
     let mut progress = console.progress("Encoding", n as u64, "activations of each layer");
-    let mut active = 0;
     for start in (0..n).step_by(CHUNK) {
         let some = start..(start + CHUNK).min(n);
         let chunk: Vec<Matrix> = (0..l)
@@ -130,26 +145,15 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
         let latents = of.encode(&chunk)?;
         let written = of.decode(&latents, &chunk)?;
         for (layer, (latents, written)) in latents.iter().zip(&written).enumerate() {
-            for (i, row) in some.clone().enumerate() {
-                let at = layer * n + row;
-                for (feature, act) in latents.row(i) {
-                    codes.row_mut(at)[feature.index()] = act;
-                }
-                recon.row_mut(at).copy_from_slice(written.row(i));
-            }
-            active += latents.acts.len();
+            dense.put(layer * n + start, latents, written);
         }
         if progress.set(some.end as u64, "").is_break() {
             return Ok(Exit::Stopped);
         }
     }
     drop(progress);
-    let tensors = [
-        Tensor::new("codes", &[l, n, f], codes.values()),
-        Tensor::new("recon", &[l, n, d], recon.values()),
-    ];
-    whole_file::write_bytes(&args.out, &safe::bytes(&tensors, Float::F32)?)?;
-    let l0 = active as f64 / (l * n).max(1) as f64;
+    dense.write(&args.out, &[l, n])?;
+    let l0 = dense.l0();
     let object = json!({ "out": args.out, "codes": [l, n, f], "recon": [l, n, d], "l0": l0 });
     console.answer(&object, || {
         format!(

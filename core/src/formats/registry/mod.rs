@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 
 pub use self::known::{Known, Located};
 pub use self::listing::Matches;
-use super::place;
+use super::{cross_layer, place};
 use crate::error::{Error, Result};
 use crate::models::hub::{Name, place_in};
 use crate::tensor_file::short;
@@ -224,9 +224,10 @@ impl Registry {
         // What a fetch of a folder takes from below it.
         let above = folder.strip_suffix("/checkpoints").unwrap_or(folder);
         // A layer of a cross-layer transcoder is registered by its number.
-        let layer = inside.strip_prefix("W_enc_");
-        let layer = layer.and_then(|layer| layer.strip_suffix(".safetensors"));
-        let at = [inside.as_str(), folder, above].into_iter().chain(layer);
+        let layer = cross_layer::circuit_tracer_layer(&inside).map(|layer| layer.to_string());
+        let at = [inside.as_str(), folder, above]
+            .into_iter()
+            .chain(layer.as_deref());
         let mut found = at.filter_map(|at| self.places.get(&(repo.clone(), at.to_owned())));
         let mut known = found.next()?.iter().map(|(release, entry)| {
             let release = &self.releases[*release];

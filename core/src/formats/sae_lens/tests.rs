@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::dims::Matrix;
+use crate::formats::tests::{Recorded, codes, difference, recorded as recorded_in};
 use crate::sae::{InputNorm, Provenance, Selection};
 
 /// As it is read without the registry.
@@ -49,51 +50,8 @@ fn cfg_with(change: impl FnOnce(&mut Value)) -> (tempfile::TempDir, PathBuf) {
     (root, folder)
 }
 
-struct Recorded {
-    x: Matrix,
-    codes: Matrix,
-    recon: Matrix,
-}
-
 fn recorded() -> Recorded {
     recorded_in(&golden())
-}
-
-fn recorded_in(folder: &Path) -> Recorded {
-    let bytes = std::fs::read(folder.join("io.safetensors")).unwrap();
-    let file = SafeTensors::deserialize(&bytes).unwrap();
-    let matrix = |name: &str| {
-        let view = file.tensor(name).unwrap();
-        let values: Vec<f32> = view
-            .data()
-            .chunks_exact(4)
-            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
-            .collect();
-        Matrix::new(view.shape()[0], view.shape()[1], values).unwrap()
-    };
-    Recorded {
-        x: matrix("x"),
-        codes: matrix("codes"),
-        recon: matrix("recon"),
-    }
-}
-
-/// Largest difference over the largest entry of `want`.
-fn difference(got: &Matrix, want: &Matrix) -> f32 {
-    let largest = want.values().iter().fold(0.0_f32, |m, v| m.max(v.abs()));
-    let pairs = got.values().iter().zip(want.values());
-    pairs.fold(0.0_f32, |m, (a, b)| m.max((a - b).abs())) / largest
-}
-
-fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
-    let latents = sae.encode(x).unwrap();
-    let mut codes = Matrix::zeros(x.rows(), sae.features());
-    for i in 0..x.rows() {
-        for (feature, act) in latents.row(i) {
-            codes.row_mut(i)[feature.index()] = act;
-        }
-    }
-    (codes, sae.decode(&latents, x).unwrap())
 }
 
 fn example(hook: &str) -> Sae {

@@ -21,13 +21,13 @@ fn golden() -> PathBuf {
 }
 
 /// Inputs, and what a library makes of them.
-struct Recorded {
-    x: Matrix,
-    codes: Matrix,
-    recon: Matrix,
+pub(super) struct Recorded {
+    pub(super) x: Matrix,
+    pub(super) codes: Matrix,
+    pub(super) recon: Matrix,
 }
 
-fn recorded(folder: &Path) -> Recorded {
+pub(super) fn recorded(folder: &Path) -> Recorded {
     let path = folder.join("io.safetensors");
     let bytes = tensor_file::map(&path, "safetensors").unwrap();
     let header = tensor_file::header::read(&bytes).unwrap();
@@ -51,14 +51,14 @@ fn largest(of: &Matrix) -> f32 {
 }
 
 /// Largest difference over the largest entry of `want`.
-fn difference(got: &Matrix, want: &Matrix) -> f32 {
+pub(super) fn difference(got: &Matrix, want: &Matrix) -> f32 {
     assert_eq!((got.rows(), got.columns()), (want.rows(), want.columns()));
     let pairs = got.values().iter().zip(want.values());
     pairs.fold(0.0_f32, |most, (a, b)| most.max((a - b).abs())) / largest(want)
 }
 
 /// Codes `[n, f]`, and what the dictionary makes of them.
-fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
+pub(super) fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
     let latents = sae.encode(x).unwrap();
     latents.check(sae.features()).unwrap();
     let mut codes = Matrix::zeros(x.rows(), sae.features());
@@ -72,7 +72,7 @@ fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
 
 /// Codes and reconstructions within 1e-5 of the largest entry, the same features active but where an activation is smaller than that.
 #[track_caller]
-fn check(name: &str, sae: &Sae, want: &Recorded) -> (f32, f32) {
+pub(super) fn check(name: &str, sae: &Sae, want: &Recorded) -> (f32, f32) {
     let (got, recon) = codes(sae, &want.x);
     let errors = (
         difference(&got, &want.codes),

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Precision, Target, reads_plainly, refused};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{CrossLayer, Sae, Selection};
+use crate::sae::{CrossLayer, Sae, Selection, Transcoder};
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
 
@@ -47,7 +47,8 @@ pub(super) fn write(
     let mut files: Vec<(String, Vec<u8>)> = Vec::with_capacity(layers.len());
     if across {
         // Each layer writes every later one of the set.
-        CrossLayer::new(layers.iter().map(|(_, sae)| (*sae).clone()).collect())?;
+        let all: Vec<&Sae> = layers.iter().map(|(_, sae)| *sae).collect();
+        CrossLayer::check_layers(&all)?;
     }
     for (i, (_, sae)) in layers.iter().enumerate() {
         if across {
@@ -138,7 +139,7 @@ fn layer_across(sae: &Sae, i: usize, precision: Precision) -> Result<[Vec<u8>; 2
         return Err(refused(sae, what, TARGET));
     }
     let (f, d) = (sae.features(), sae.width());
-    let blocks = 1 + transcoder.and_then(|to| to.later).unwrap_or_default();
+    let blocks = transcoder.map_or(1, Transcoder::writes_layers);
     let out = sae.w_dec.columns() / blocks;
     let (own, later) = sae.b_dec.split_at(out);
     if later.iter().any(|bias| *bias != 0.0) {

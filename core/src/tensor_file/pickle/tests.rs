@@ -159,12 +159,12 @@ fn tensors_of_every_type_and_stride_are_read() {
             [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
         );
         assert_eq!(
-            array(name).transposed().unwrap().values(),
+            array(name).oriented(true).unwrap().values(),
             [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]
         );
     }
     assert_eq!(
-        array("part").matrix().unwrap().values(),
+        array("part").oriented(false).unwrap().values(),
         [5.0, 6.0, 9.0, 10.0]
     );
     assert_eq!(array("again").floats().unwrap(), [3.0, 7.0, 11.0]);
