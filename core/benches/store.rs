@@ -42,6 +42,8 @@ fn write(folder: &Path, dtype: Dtype) -> Result<()> {
         rows: ROWS,
         shard_rows: 128,
         prepend_bos: true,
+        mask: umbra_core::corpus::Mask::default(),
+        counted: ROWS * (CONTEXT - 1),
         corpus: serde_json::Map::new(),
     };
     let mut writer = Writer::open(folder, about)?.0;

@@ -172,6 +172,14 @@ impl Matrix {
         chosen
     }
 
+    /// The rows that `mask` has `true` for.
+    #[must_use]
+    pub fn rows_where(&self, mask: &[bool]) -> Self {
+        let numbers = (0..).zip(mask).filter(|(_, kept)| **kept);
+        let numbers: Vec<u32> = numbers.map(|(number, _)| number).collect();
+        self.rows_of(&numbers)
+    }
+
     /// All rows in order.
     pub fn iter_rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values().chunks_exact(self.columns.max(1))

@@ -1,5 +1,8 @@
 //! Tokenization: encode, decode, display form of a token, BOS policy. Knows nothing of corpora or models.
 
+mod special;
+
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -43,6 +46,7 @@ pub struct TextCodec {
     vocab: usize,
     origin: Arc<PathBuf>,
     bos: Bos,
+    special: Arc<BTreeSet<TokenId>>,
 }
 
 impl TextCodec {
@@ -58,7 +62,8 @@ impl TextCodec {
             )
         })?;
         let bos = folder_bos(folder, Some(&tokenizer))?;
-        Self::from_tokenizer(tokenizer, bos, &path)
+        let special = special::of_folder(folder, Some(&tokenizer))?;
+        Ok(Self::from_tokenizer(tokenizer, bos, &path)?.with_special(special))
     }
 
     /// A tokenizer built elsewhere (from a GGUF file), with the policy found there. `origin` is named in errors.
@@ -75,18 +80,29 @@ impl TextCodec {
                 spelling,
             })),
             origin: Arc::new(origin.to_path_buf()),
+            special: Arc::new(bos.id.into_iter().collect()),
             bos,
         })
     }
 
+    /// With these special tokens beside BOS.
+    #[must_use]
+    pub fn with_special(mut self, special: impl IntoIterator<Item = TokenId>) -> Self {
+        Arc::make_mut(&mut self.special).extend(special);
+        self
+    }
+
     /// For a model folder without a tokenizer: tokens are numbers, text is refused. BOS from `config.json`.
     pub fn numbers(folder: &Path, vocab: usize) -> Result<Self> {
-        Ok(Self {
+        let bos = folder_bos(folder, None)?;
+        let codec = Self {
             words: None,
             vocab,
             origin: Arc::new(folder.join("tokenizer.json")),
-            bos: folder_bos(folder, None)?,
-        })
+            special: Arc::new(bos.id.into_iter().collect()),
+            bos,
+        };
+        Ok(codec.with_special(special::of_folder(folder, None)?))
     }
 
     /// The BOS policy in force.
@@ -103,6 +119,11 @@ impl TextCodec {
             why: "left out by --no-bos".to_owned(),
         };
         other
+    }
+
+    /// BOS, EOS, padding and separator, as the tokenizer's files name them; whether BOS is put before texts changes nothing here.
+    pub fn special(&self) -> impl Iterator<Item = TokenId> + '_ {
+        self.special.iter().copied()
     }
 
     /// Number of entries.

@@ -151,14 +151,7 @@ fn train_text(state: &AppState) -> Option<TextKey> {
 /// At most so many rows that they hold `activations`, evenly spread over all rows, so that every document has its part.
 fn spread(rows: &Rows, activations: usize) -> Rows {
     let most = activations.div_ceil(rows.context().saturating_sub(1).max(1));
-    if rows.len() <= most {
-        return rows.clone();
-    }
-    let tokens: Vec<TokenId> = (0..most)
-        .flat_map(|i| rows.row(i * rows.len() / most).iter().copied())
-        .collect();
-    let documents = vec![0; tokens.len()];
-    Rows::new(rows.context(), tokens, documents, vec!["sample".to_owned()])
+    rows.spread(most)
 }
 
 fn read_held_out(context: &mut Context<'_>) {

@@ -49,9 +49,9 @@ pub struct Text {
 }
 
 impl Text {
-    /// Activations in one reading: the first position of each row is left out.
+    /// Activations in one reading: positions that do not count are left out.
     pub fn activations(&self) -> u64 {
-        (self.rows.len() * self.rows.context().saturating_sub(1)) as u64
+        self.rows.counted() as u64
     }
 }
 

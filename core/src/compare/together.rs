@@ -14,7 +14,7 @@ use super::Pair;
 /// Rows of text read at a time.
 const PIECE: usize = 8;
 
-/// A pair on a text, over all positions but the first of each row.
+/// A pair on a text, over all positions that count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Together {
     /// Pearson's correlation of the two activations over all tokens, 0 where a feature is not active; 0 where one never is or never changes.
@@ -104,7 +104,7 @@ pub fn together(
         formats::check_hooks(sae, model)?;
     }
     let hooks = [a.reads()?, b.reads()?];
-    if rows.is_empty() || rows.context() < 2 {
+    if rows.counted() == 0 {
         let what = "a comparison on text needs a row of 2 tokens or more, give more text";
         return Err(Error::setting("corpus", what));
     }
@@ -115,7 +115,7 @@ pub fn together(
         let [of_a, of_b] = x.as_slice() else {
             continue; // one table for each hook
         };
-        counting.count(&a.encode(of_a)?, &b.encode(of_b)?, rows.context());
+        counting.count(&a.encode(of_a)?, &b.encode(of_b)?, &rows.counts_of(some));
         let done = some.last().map_or(0, |last| last + 1);
         let pass = Pass {
             done,
@@ -136,7 +136,7 @@ pub(super) fn together_on(
     (x_a, x_b): (&crate::dims::Matrix, &crate::dims::Matrix),
 ) -> Result<Vec<Together>> {
     let mut counting = Counting::new((a, b), pairs);
-    counting.count(&a.encode(x_a)?, &b.encode(x_b)?, usize::MAX);
+    counting.count(&a.encode(x_a)?, &b.encode(x_b)?, &vec![true; x_a.rows()]);
     Ok(counting.figures())
 }
 
@@ -161,10 +161,9 @@ impl Counting {
         }
     }
 
-    /// Takes tokens in, but the first of every `context`; all of them where that is more than there are.
-    fn count(&mut self, a: &Latents, b: &Latents, context: usize) {
-        let whole = context > a.rows();
-        for i in (0..a.rows()).filter(|i| whole || i % context > 0) {
+    /// Takes the tokens in that `counts` says yes to.
+    fn count(&mut self, a: &Latents, b: &Latents, counts: &[bool]) {
+        for i in (0..a.rows()).filter(|i| counts[*i]) {
             self.token += 1;
             for (feature, act) in a.row(i) {
                 let act = f64::from(act);

@@ -3,6 +3,7 @@
 mod parquet;
 #[cfg(test)]
 mod parquet_tests;
+mod positions;
 mod read;
 mod rows;
 mod split;
@@ -16,6 +17,8 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Notes, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
+
+pub use self::positions::{Mask, Positions};
 
 /// Tokens of a row unless another length is asked for or the model's context is shorter.
 const ROW: usize = 256;
@@ -133,7 +136,7 @@ impl Corpus {
         }
     }
 
-    /// Packs the documents into rows of `context` tokens: each row begun by BOS, BOS between documents. A short last row is dropped, said in the notes;
+    /// Packs the documents into rows of `context` tokens, whose positions count by [`Positions::Text`] unless [`Rows::by`] says otherwise: each row begun by BOS, BOS between documents. A short last row is dropped, said in the notes;
     /// an error if not one row fills. Documents of token ids are rows as they are: those that are shorter are left out and longer ones are cut, said in the
     /// notes; ids beyond the vocabulary are an error, and so are rows without the BOS that the model puts first.
     pub fn rows(&self, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
@@ -141,7 +144,7 @@ impl Corpus {
     }
 }
 
-/// Token rows of one length, `[b, t]`, that remember their documents.
+/// Token rows of one length, `[b, t]`, that remember their documents and know which of their positions count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     context: usize,
@@ -149,10 +152,13 @@ pub struct Rows {
     /// Document index of every token.
     documents: Vec<u32>,
     names: Vec<String>,
+    mask: Mask,
+    /// Whether each token counts.
+    counted: Vec<bool>,
 }
 
 impl Rows {
-    /// From parts; `tokens` and `documents` hold `b * context` entries.
+    /// From parts; `tokens` and `documents` hold `b * context` entries. No token is special, and positions count by [`Positions::Text`].
     pub fn new(
         context: usize,
         tokens: Vec<TokenId>,
@@ -164,7 +170,9 @@ impl Rows {
             tokens,
             documents,
             names,
+            ..Self::default()
         }
+        .masked(Mask::default())
     }
 
     /// Tokens per row, `t`.
@@ -202,6 +210,7 @@ impl Rows {
     pub fn take(mut self, rows: usize) -> Self {
         self.tokens.truncate(rows * self.context);
         self.documents.truncate(rows * self.context);
+        self.counted.truncate(rows * self.context);
         self
     }
 }

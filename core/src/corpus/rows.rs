@@ -42,7 +42,8 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
         ));
     }
     let names = corpus.documents.iter().map(|d| d.name.clone()).collect();
-    Ok((Rows::new(context, tokens, documents, names), notes))
+    let rows = Rows::new(context, tokens, documents, names).with_special(codec.special());
+    Ok((rows, notes))
 }
 
 /// Rows out of documents of token ids; what was checked is said.
@@ -108,7 +109,8 @@ fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Ro
         }
     }
     let names = corpus.documents.iter().map(|d| d.name.clone()).collect();
-    Ok((Rows::new(context, tokens, documents, names), notes))
+    let all = Rows::new(context, tokens, documents, names).with_special(codec.special());
+    Ok((all, notes))
 }
 
 /// Tokens and the document of each, the last row perhaps short.

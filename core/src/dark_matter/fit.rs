@@ -83,20 +83,20 @@ fn check(sae: &Sae, width: usize, fit: &Rows, held_out: &Rows) -> Result<()> {
             ),
         });
     }
-    let tokens = fit.len() * fit.context().saturating_sub(1);
+    let tokens = fit.counted();
     let needed = TOKENS_PER_DIMENSION * width;
     if tokens < needed {
         return Err(Error::setting(
             "training text",
             format!(
-                "{tokens} tokens at positions ≥ 1 are too few for a linear probe of width {width}, which needs {needed}: give more text"
+                "{tokens} tokens that count are too few for a linear probe of width {width}, which needs {needed}: give more text"
             ),
         ));
     }
-    if held_out.len() * held_out.context().saturating_sub(1) < 2 {
+    if held_out.counted() < 2 {
         return Err(Error::setting(
             "held-out text",
-            "it fills no row of two tokens or more: give more text",
+            "it holds fewer than two tokens that count: give more text",
         ));
     }
     Ok(())
@@ -112,12 +112,12 @@ struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Gives `take` the activations at positions ≥ 1, chunk after chunk; `false` if the observer stopped.
+    /// Gives `take` the activations at positions that count, chunk after chunk; `false` if the observer stopped.
     fn each(&mut self, rows: &Rows, take: &mut dyn FnMut(Matrix) -> Result<()>) -> Result<bool> {
         for start in (0..rows.len()).step_by(CHUNK) {
             let chunk: Vec<usize> = (start..rows.len().min(start + CHUNK)).collect();
             let x = capture::activations(self.model, rows, &chunk, self.hook)?;
-            take(without_first(&x, rows.context())?)?;
+            take(rows.kept(&chunk, &x))?;
             self.done += chunk.len();
             let pass = Pass {
                 done: self.done,
@@ -129,16 +129,4 @@ impl Stream<'_> {
         }
         Ok(true)
     }
-}
-
-/// Activations `[b·t, d]` without the first position of each row, `[b·(t − 1), d]`.
-fn without_first(x: &Matrix, context: usize) -> Result<Matrix> {
-    let d = x.columns();
-    let values: Vec<f32> = x
-        .values()
-        .chunks_exact(context * d)
-        .flat_map(|row| &row[d..])
-        .copied()
-        .collect();
-    Matrix::new(values.len() / d.max(1), d, values)
 }

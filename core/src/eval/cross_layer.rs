@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::passes::{charge, keeping_first, logits};
+use super::passes::{charge, count, keeping, logits};
 use super::sums::Sums;
 use super::{Pass, add_up, chunks, mean};
 use crate::Flow;
-use crate::corpus::Rows;
+use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::formats::check_width;
@@ -40,7 +40,7 @@ pub struct AcrossFigures {
     pub l0: f64,
     /// Nats per token, untouched.
     pub ce_clean: f64,
-    /// With every layer's output replaced at every position but the first of a row, each layer reading what those before it leave.
+    /// With every layer's output replaced at every position that counts, each layer reading what those before it leave.
     pub ce_replaced: f64,
     /// With zeros in place of every layer's output.
     pub ce_zero: f64,
@@ -143,7 +143,8 @@ impl Passes<'_> {
     fn measure(&self, rows: &[usize]) -> Result<Vec<Sums>> {
         let tokens: Vec<&[TokenId]> = rows.iter().map(|row| self.rows.row(*row)).collect();
         let input = token_tensor(&tokens)?; // [b, t]
-        let t = self.rows.context();
+        let counts = self.rows.counts_of(rows);
+        let charges: Vec<Vec<bool>> = rows.iter().map(|row| self.rows.charges(*row)).collect();
         let mut sums: Vec<Sums> = self
             .of
             .layers()
@@ -167,7 +168,7 @@ impl Passes<'_> {
         let written = self.of.decode(&latents, &read)?;
         for (layer, sums) in sums.iter_mut().enumerate() {
             let x = kept(self.ends[layer].1, self.of.width_out())?;
-            for i in (0..x.rows()).filter(|i| i % t > 0) {
+            for i in (0..x.rows()).filter(|i| counts[*i]) {
                 sums.fit(x.row(i), written[layer].row(i), &self.means[layer]);
                 sums.active(&latents[layer].features[latents[layer].range(i)]);
             }
@@ -175,16 +176,21 @@ impl Passes<'_> {
         drop((clean, read, latents, written));
         let ce = |put: Option<Put>| -> Result<f64> {
             let Some(put) = put else {
-                return charge(&clean_logits, &tokens);
+                return charge(&clean_logits, &tokens, &charges);
             };
-            let mut replaced = Replaced::new(self.of, self.ends, t, put);
+            let reached = match (put, self.rows.mask().rule) {
+                (Put::Zeros, Positions::SaeLens) => vec![true; counts.len()],
+                _ => counts.clone(),
+            };
+            let mut replaced = Replaced::new(self.of, self.ends, reached, put);
             charge(
                 &logits(self.model.run(Start::Tokens(&input), &mut replaced)?)?,
                 &tokens,
+                &charges,
             )
         };
         let first = &mut sums[0];
-        first.charged += (rows.len() * (t - 2)) as u64;
+        first.charged += count(&charges);
         first.ce_clean += ce(None)?;
         first.ce_sae += ce(Some(Put::Written))?;
         first.ce_zero += ce(Some(Put::Zeros))?;
@@ -203,8 +209,8 @@ enum Put {
 struct Replaced<'a> {
     of: &'a CrossLayer,
     put: Put,
-    /// Tokens of a row.
-    t: usize,
+    /// Positions that are replaced, `[n]`.
+    reached: Vec<bool>,
     reads: BTreeMap<HookPoint, usize>,
     writes: BTreeMap<HookPoint, usize>,
     /// Outputs `[n, d]` of all layers so far.
@@ -212,7 +218,12 @@ struct Replaced<'a> {
 }
 
 impl<'a> Replaced<'a> {
-    fn new(of: &'a CrossLayer, ends: &[(HookPoint, HookPoint)], t: usize, put: Put) -> Self {
+    fn new(
+        of: &'a CrossLayer,
+        ends: &[(HookPoint, HookPoint)],
+        reached: Vec<bool>,
+        put: Put,
+    ) -> Self {
         let numbered =
             |which: fn(&(HookPoint, HookPoint)) -> HookPoint| -> BTreeMap<HookPoint, usize> {
                 ends.iter()
@@ -223,7 +234,7 @@ impl<'a> Replaced<'a> {
         Self {
             of,
             put,
-            t,
+            reached,
             reads: numbered(|both| both.0),
             writes: numbered(|both| both.1),
             written: Vec::new(),
@@ -259,7 +270,7 @@ impl Hooks for Replaced<'_> {
             Put::Written => std::mem::take(&mut self.written[*layer]),
             Put::Zeros => Matrix::zeros(x.rows(), x.columns()),
         };
-        let put = keeping_first(put, &x, self.t).to_tensor()?;
+        let put = keeping(put, &x, &self.reached).to_tensor()?;
         Ok(Some(put.reshape(value.dims())?))
     }
 }

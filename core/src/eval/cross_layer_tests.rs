@@ -154,7 +154,7 @@ fn add_row(plain: &mut Plain, model: &Model, clt: &CrossLayer, rows: &Rows, i: u
     }
     let charge = |put: &Values| -> f64 {
         let run = model.run(Start::Tokens(&tokens), &mut PutAll(put));
-        passes::charge(&run.unwrap().unwrap(), &[rows.row(i)]).unwrap()
+        passes::charge(&run.unwrap().unwrap(), &[rows.row(i)], &[rows.charges(i)]).unwrap()
     };
     plain.ce += charge(&put);
     plain.zeros += charge(&nothing);

@@ -167,20 +167,20 @@ pub fn run_coded(
     sums.figures().map(Some)
 }
 
-/// Mean activation `[d]` at `hook` over positions 1 to t−1 of all rows; `observe` gets the rows done. `None` if it stopped it.
+/// Mean activation `[d]` at `hook` over the positions of all rows that count; `observe` gets the rows done. `None` if it stopped it.
 pub fn mean(
     model: &Model,
     rows: &Rows,
     hook: HookPoint,
     observe: &mut dyn FnMut(usize) -> Flow,
 ) -> Result<Option<Vec<f32>>> {
-    let t = rows.context();
     let mut sum = vec![0.0_f64; model.width(hook)?];
     let all: Vec<usize> = (0..rows.len()).collect();
     let mut done = 0;
     for some in all.chunks(CHUNK_ROWS * wave()) {
         let x = capture::activations(model, rows, some, hook)?;
-        for (_, row) in x.iter_rows().enumerate().filter(|(i, _)| i % t > 0) {
+        let counts = rows.counts_of(some);
+        for (row, _) in x.iter_rows().zip(counts).filter(|(_, counts)| *counts) {
             for (sum, x) in sum.iter_mut().zip(row) {
                 *sum += f64::from(*x);
             }
@@ -190,7 +190,7 @@ pub fn mean(
             return Ok(None);
         }
     }
-    let tokens = (rows.len() * (t - 1)) as f64;
+    let tokens = rows.counted() as f64;
     Ok(Some(
         sum.into_iter().map(|sum| (sum / tokens) as f32).collect(),
     ))
@@ -200,6 +200,13 @@ pub fn mean(
 fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
     if rows.is_empty() || rows.context() < 3 {
         let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
+        return Err(Error::setting("corpus", what));
+    }
+    if !(0..rows.len()).any(|i| rows.charges(i).contains(&true)) {
+        let what = format!(
+            "no position of the text is charged with a prediction (--positions {}), give more text",
+            rows.mask().rule
+        );
         return Err(Error::setting("corpus", what));
     }
     let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);

@@ -4,7 +4,7 @@ use candle_core::Tensor;
 
 use super::Code;
 use super::sums::Sums;
-use crate::corpus::Rows;
+use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
@@ -99,7 +99,8 @@ impl<'a> Passes<'a> {
         }
         let mut sums = Sums::new(self.sae.features());
         let logits = logits(self.model.run(Start::Tokens(&input), &mut clean)?)?;
-        sums.ce_clean += charge(&logits, &tokens)?;
+        let charges: Vec<Vec<bool>> = rows.iter().map(|row| self.rows.charges(*row)).collect();
+        sums.ce_clean += charge(&logits, &tokens, &charges)?;
         drop(logits);
         let shape = self.kept(&clean, self.hook)?.dims().to_vec();
         let width = self.sae.w_dec.columns();
@@ -113,23 +114,28 @@ impl<'a> Passes<'a> {
         let read = read.as_ref().unwrap_or(&x);
         let latents = (self.code)(rows, read)?;
         let recon = self.sae.decode(&latents, read)?;
-        let t = self.rows.context();
-        for i in (0..x.rows()).filter(|i| i % t > 0) {
+        let counts = self.rows.counts_of(rows);
+        for i in (0..x.rows()).filter(|i| counts[*i]) {
             sums.fit(x.row(i), recon.row(i), &self.mean);
             sums.active(&latents.features[latents.range(i)]);
         }
-        sums.charged += (rows.len() * (t - 2)) as u64;
+        sums.charged += count(&charges);
         let zero = Matrix::zeros(x.rows(), x.columns());
         let mean = Matrix::new(x.rows(), x.columns(), self.mean.repeat(x.rows()))?;
-        for (value, ce) in [
-            (recon, &mut sums.ce_sae),
-            (zero, &mut sums.ce_zero),
-            (mean, &mut sums.ce_mean),
+        let everywhere = vec![true; x.rows()];
+        let zeroed = match self.rows.mask().rule {
+            Positions::SaeLens => &everywhere,
+            _ => &counts,
+        };
+        for (value, ce, reached) in [
+            (recon, &mut sums.ce_sae, &counts),
+            (zero, &mut sums.ce_zero, zeroed),
+            (mean, &mut sums.ce_mean, &counts),
         ] {
-            let value = keeping_first(value, &x, t).to_tensor()?;
+            let value = keeping(value, &x, reached).to_tensor()?;
             let value = value.reshape(shape.as_slice())?; // as the hook has it
             let logits = self.replaced(&input, &clean, &value)?;
-            *ce += charge(&logits, &tokens)?;
+            *ce += charge(&logits, &tokens, &charges)?;
         }
         Ok(sums)
     }
@@ -164,23 +170,29 @@ pub(super) fn logits(run: Option<Tensor>) -> Result<Tensor> {
     })
 }
 
-/// `value` with the clean activation at the first position of each row.
-pub(super) fn keeping_first(mut value: Matrix, x: &Matrix, t: usize) -> Matrix {
-    for i in (0..x.rows()).step_by(t) {
+/// `value` with the clean activation at positions that it does not reach.
+pub(super) fn keeping(mut value: Matrix, x: &Matrix, reached: &[bool]) -> Matrix {
+    for i in (0..x.rows()).filter(|i| !reached[*i]) {
         value.row_mut(i).copy_from_slice(x.row(i));
     }
     value
 }
 
-/// Summed cross-entropy of `logits [b, t, v]`: position p ≥ 1 is charged with the token after it.
-pub(super) fn charge(logits: &Tensor, tokens: &[&[TokenId]]) -> Result<f64> {
+/// Positions that are charged.
+pub(super) fn count(charges: &[Vec<bool>]) -> u64 {
+    charges.iter().flatten().filter(|charged| **charged).count() as u64
+}
+
+/// Summed cross-entropy of `logits [b, t, v]`: each position that `charges` says yes to is charged with the token after it.
+pub(super) fn charge(logits: &Tensor, tokens: &[&[TokenId]], charges: &[Vec<bool>]) -> Result<f64> {
     let (_, t, v) = logits.dims3()?;
     let values = logits.flatten_all()?.to_vec1::<f32>()?;
-    let rows = values.chunks_exact(t * v).zip(tokens);
-    let charged = rows.map(|(row, tokens)| {
-        let positions = row.chunks_exact(v).zip(&tokens[1..]).skip(1);
+    let rows = values.chunks_exact(t * v).zip(tokens).zip(charges);
+    let charged = rows.map(|((row, tokens), charges)| {
+        let positions = row.chunks_exact(v).zip(&tokens[1..]).zip(charges);
         positions
-            .map(|(logits, target)| cross_entropy(logits, target.index()))
+            .filter(|(_, charged)| **charged)
+            .map(|((logits, target), _)| cross_entropy(logits, target.index()))
             .sum::<f64>()
     });
     Ok(charged.sum())

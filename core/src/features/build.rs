@@ -11,7 +11,6 @@ use super::{About, Source, effects, file};
 use crate::Flow;
 use crate::capture;
 use crate::corpus::Rows;
-use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::eval::Pass;
 use crate::ids::HookPoint;
@@ -22,7 +21,7 @@ use crate::sae::{Latents, Sae};
 const CHUNK_VALUES: usize = 1 << 23;
 
 /// Builds the index of `sae` over `rows` into `out` (whole or not at all); `false` if the observer stopped it, and then there is no file.
-/// The first position of each row is left out.
+/// Positions of `rows` that do not count are left out.
 pub fn build(
     model: &Model,
     sae: &Sae,
@@ -42,11 +41,12 @@ pub fn build(
         );
         return Err(Error::hook(hook, what));
     }
-    if rows.is_empty() || rows.context() < 2 {
+    if rows.counted() == 0 {
         let what = format!(
-            "{} rows of {} tokens leave nothing to index: give more text",
+            "{} rows of {} tokens leave nothing to index (--positions {}): give more text",
             rows.len(),
-            rows.context()
+            rows.context(),
+            rows.mask().rule
         );
         return Err(Error::setting("corpus", what));
     }
@@ -82,7 +82,7 @@ fn about(model: &Model, sae: &Sae, rows: &Rows, source: &Source, hook: HookPoint
         hook: hook.to_string(),
         corpus: source.corpus.clone(),
         corpus_fingerprint: source.fingerprint.clone(),
-        tokens: tokens(rows),
+        tokens: rows.counted() as u64,
         seed: source.seed,
         version: crate::VERSION.to_owned(),
         features: sae.features(),
@@ -96,11 +96,6 @@ fn about(model: &Model, sae: &Sae, rows: &Rows, source: &Source, hook: HookPoint
             })
             .collect(),
     }
-}
-
-/// Tokens that count: all but the first of each row.
-fn tokens(rows: &Rows) -> u64 {
-    (rows.len() * (rows.context() - 1)) as u64
 }
 
 fn pass(
@@ -124,22 +119,24 @@ fn pass(
             return Ok(None);
         }
         let x = capture::activations(model, rows, chunk, hook)?;
-        let latents = sae.encode(&without_first(&x, rows.context())?)?;
-        add(&mut tallies, &latents, (chunk[0], rows.context() - 1), key);
+        let latents = sae.encode(&rows.kept(chunk, &x))?;
+        add(&mut tallies, &latents, &places(rows, chunk), key);
     }
     Ok(Some(tallies))
 }
 
-/// Activations `[b·t, d]` without the first position of each row, `[b·(t − 1), d]`.
-fn without_first(x: &Matrix, context: usize) -> Result<Matrix> {
-    let d = x.columns();
-    let kept = x.values().chunks_exact(context * d);
-    let values: Vec<f32> = kept.flat_map(|row| &row[d..]).copied().collect();
-    Matrix::new(values.len() / d, d, values)
+/// Row and position of each token that counts in the rows `chosen`.
+fn places(rows: &Rows, chosen: &[usize]) -> Vec<(u32, u32)> {
+    let of_row = |row: &usize| {
+        let row = *row;
+        let counted = (0..).zip(rows.counts(row)).filter(|(_, counts)| **counts);
+        counted.map(move |(position, _)| (row as u32, position))
+    };
+    chosen.iter().flat_map(of_row).collect()
 }
 
-/// Adds the latents of rows from `first` on, `per_row` tokens each; feature by feature, in order of place.
-fn add(tallies: &mut [Tally], latents: &Latents, (first, per_row): (usize, usize), key: u64) {
+/// Adds the latents of tokens at `of`; feature by feature, in order of place.
+fn add(tallies: &mut [Tally], latents: &Latents, of: &[(u32, u32)], key: u64) {
     let mut ends = vec![0usize; tallies.len() + 1];
     let active = |i: &usize| latents.acts[*i] > 0.0;
     for i in (0..latents.acts.len()).filter(active) {
@@ -153,13 +150,9 @@ fn add(tallies: &mut [Tally], latents: &Latents, (first, per_row): (usize, usize
     let mut acts = vec![0f32; places.len()];
     let mut next = ends;
     for token in 0..latents.rows() {
-        let place = (
-            (first + token / per_row) as u32,
-            (1 + token % per_row) as u32,
-        );
         for i in latents.range(token).filter(active) {
             let slot = &mut next[latents.features[i] as usize];
-            places[*slot] = place;
+            places[*slot] = of[token];
             acts[*slot] = latents.acts[i];
             *slot += 1;
         }

@@ -2,9 +2,9 @@
 
 use super::Report;
 use super::held::Held;
-use crate::corpus::Rows;
+use crate::corpus::{Positions, Rows};
 use crate::error::{Error, Result};
-use crate::ids::{HookPoint, Site, TokenId};
+use crate::ids::{HookPoint, Site};
 use crate::models::Model;
 use crate::train::Spec;
 
@@ -29,7 +29,8 @@ impl Demo {
     }
 }
 
-/// Rows of `all` at even distances, with `most` positions ≥ 1 in all, one row at least.
+/// Rows of `all` at even distances, with `most` positions ≥ 1 in all, one row at least. All but the first position of each row count: published tables are
+/// of that rule.
 fn spread(all: &Rows, most: usize) -> Result<Rows> {
     let t = all.context();
     if all.is_empty() || t < 3 {
@@ -37,15 +38,7 @@ fn spread(all: &Rows, most: usize) -> Result<Rows> {
         return Err(Error::setting("corpus", what));
     }
     let rows = (most / (t - 1)).clamp(1, all.len());
-    let chosen = (0..rows).map(|i| all.row(i * all.len() / rows));
-    let tokens: Vec<TokenId> = chosen.flatten().copied().collect();
-    let documents = vec![0; tokens.len()];
-    Ok(Rows::new(
-        t,
-        tokens,
-        documents,
-        vec!["rows of a text".to_owned()],
-    ))
+    Ok(all.spread(rows).by(Positions::First))
 }
 
 /// How large the runs on a model are.

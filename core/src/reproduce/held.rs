@@ -17,7 +17,7 @@ use crate::train::Source;
 const ROWS: usize = 16;
 const PIECE: usize = 1_024;
 
-/// Activations of positions 1 to t−1 of some rows.
+/// Activations of the positions of some rows that count.
 #[derive(Debug)]
 pub(super) struct Held {
     /// `[n, d]`.
@@ -35,22 +35,15 @@ impl Held {
         gradients: bool,
         watch: &mut Watch<'_>,
     ) -> Result<Option<Self>> {
-        let (t, d) = (rows.context(), model.width(hook)?);
-        let without_first = |all: &Matrix, into: &mut Vec<f32>| {
-            for row in all.values().chunks_exact(t * d) {
-                into.extend_from_slice(&row[d..]);
-            }
-        };
+        let d = model.width(hook)?;
         let (mut activations, mut along) = (Vec::new(), Vec::new());
         let all: Vec<usize> = (0..rows.len()).collect();
         for (done, some) in all.chunks(ROWS).enumerate() {
-            without_first(
-                &capture::activations(model, rows, some, hook)?,
-                &mut activations,
-            );
+            let all = capture::activations(model, rows, some, hook)?;
+            activations.extend_from_slice(rows.kept(some, &all).values());
             if gradients {
                 for all in capture::gradients_at(model, rows, some, &[hook])? {
-                    without_first(&all, &mut along);
+                    along.extend_from_slice(rows.kept(some, &all).values());
                 }
             }
             let read = done * ROWS + some.len();
@@ -60,7 +53,7 @@ impl Held {
             }
         }
         watch.next();
-        let n = rows.len() * (t - 1);
+        let n = rows.counted();
         Ok(Some(Self {
             activations: Matrix::new(n, d, activations)?,
             gradients: gradients.then(|| Matrix::new(n, d, along)).transpose()?,

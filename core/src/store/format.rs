@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value, json};
 use twox_hash::XxHash3_64;
 
+use crate::corpus::Mask;
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::Processing;
@@ -142,6 +143,10 @@ pub struct Description {
     pub shard_rows: usize,
     /// Whether rows begin with BOS.
     pub prepend_bos: bool,
+    /// Which positions count for what is trained on the store; all are stored.
+    pub mask: Mask,
+    /// Positions of all rows that count.
+    pub counted: usize,
     /// What the text is: name, checksum, documents, split with its seed.
     pub corpus: Map<String, Value>,
 }
@@ -240,6 +245,13 @@ impl Description {
             names.collect::<Vec<_>>().join(", ")
         };
         let text = |of: &Self| Value::Object(of.corpus.clone()).to_string();
+        let counting = |of: &Self| {
+            let special: Vec<String> = of.mask.special.iter().map(|id| id.0.to_string()).collect();
+            match special.as_slice() {
+                [] => of.mask.rule.to_string(),
+                ids => format!("{} with special tokens {}", of.mask.rule, ids.join(", ")),
+            }
+        };
         let pairs = [
             ("model", self.model.clone(), other.model.clone()),
             (
@@ -275,6 +287,7 @@ impl Description {
                 self.prepend_bos.to_string(),
                 other.prepend_bos.to_string(),
             ),
+            ("positions", counting(self), counting(other)),
             ("corpus", text(self), text(other)),
         ];
         pairs.into_iter().find(|(_, here, there)| here != there)

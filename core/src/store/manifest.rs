@@ -8,7 +8,9 @@ use serde_json::{Map, Value, json};
 
 use super::format::{DIGITS, Description, Dtype, FORMAT, HookTensor, LAYOUT, checksum, digits};
 use crate::VERSION;
+use crate::corpus::Mask;
 use crate::error::{Error, Result};
+use crate::ids::TokenId;
 use crate::whole_file;
 
 /// Name of the manifest in its folder.
@@ -51,6 +53,8 @@ struct File {
     context: usize,
     rows: usize,
     prepend_bos: bool,
+    /// None in stores that were written before it was recorded.
+    positions: Option<PositionsPart>,
     corpus: Map<String, Value>,
     shard_rows: usize,
     shards: Vec<ShardPart>,
@@ -74,6 +78,13 @@ struct HookPart {
 struct GradientPart {
     of: String,
     dtype: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PositionsPart {
+    rule: String,
+    special: Vec<u32>,
+    counted: usize,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -130,6 +141,11 @@ impl Manifest {
             context: about.context,
             rows: about.rows,
             prepend_bos: about.prepend_bos,
+            positions: Some(PositionsPart {
+                rule: about.mask.rule.name().to_owned(),
+                special: about.mask.special.iter().map(|id| id.0).collect(),
+                counted: about.counted,
+            }),
             corpus: about.corpus.clone(),
             shard_rows: about.shard_rows,
             shards: self
@@ -219,6 +235,19 @@ impl File {
                 part.dtype
             ));
         }
+        let (mask, counted) = match self.positions {
+            Some(part) => (
+                Mask {
+                    rule: part.rule.parse().map_err(|e: Error| e.to_string())?,
+                    special: part.special.into_iter().map(TokenId).collect(),
+                },
+                part.counted,
+            ),
+            None => {
+                let counted = self.rows.saturating_mul(self.context.saturating_sub(1));
+                (Mask::unrecorded(), counted)
+            }
+        };
         let about = Description {
             model: self.model.name,
             model_sha256: self.model.sha256,
@@ -234,6 +263,8 @@ impl File {
             rows: self.rows,
             shard_rows: self.shard_rows,
             prepend_bos: self.prepend_bos,
+            mask,
+            counted,
             corpus: self.corpus,
         };
         if let Some(what) = about.impossible() {

@@ -250,6 +250,19 @@ impl Store {
         self.rows
     }
 
+    /// Positions that count in the rows that are there; of a store that is not finished, its share of all rows'.
+    pub fn counted(&self) -> usize {
+        let share = self.rows as f64 / self.about.rows.max(1) as f64;
+        (self.about.counted as f64 * share).round() as usize
+    }
+
+    /// Whether each position of `rows` counts, `[n·t]`.
+    pub fn counts(&self, rows: &[usize]) -> Result<Vec<bool>> {
+        let tokens = self.tokens(rows)?;
+        let rows = tokens.chunks_exact(self.about.context.max(1));
+        Ok(rows.flat_map(|row| self.about.mask.counts(row)).collect())
+    }
+
     /// Whole shards.
     pub fn shards(&self) -> usize {
         self.shards.len()

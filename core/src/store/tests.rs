@@ -11,6 +11,7 @@ use serde_json::{Map, json};
 
 use super::*;
 use crate::Flow;
+use crate::corpus::Mask;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site, TokenId};
@@ -45,6 +46,8 @@ fn about(dtype: Dtype, gradients: bool) -> Description {
         rows: ROWS,
         shard_rows: 4,
         prepend_bos: true,
+        mask: Mask::default(),
+        counted: ROWS * (CONTEXT - 1),
         corpus: Map::from_iter([("corpus".to_owned(), json!("none"))]),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) trait Source {
         None
     }
 
-    /// The next piece `[n, d]`, n ≥ 1; `note` gets what a person should know.
+    /// The next piece `[n, d]`; n is 0 where no position of it counts. `note` gets what a person should know.
     fn next(&mut self, note: &mut dyn FnMut(String)) -> Result<Matrix>;
 
     /// Passes the next piece over without reading it.

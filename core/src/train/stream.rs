@@ -1,4 +1,4 @@
-//! Activations out of a model or a store: rows in a shuffled order, the first position of each left out. From an f32 store the same come in the same order
+//! Activations out of a model or a store: rows in a shuffled order, without the positions that do not count. From an f32 store the same come in the same order
 //! as from the model it was captured from.
 
 use std::cell::RefCell;
@@ -37,6 +37,22 @@ impl Origin<'_> {
         match self {
             Self::Model(_, rows) => rows.context(),
             Self::Store(store) => store.about().context,
+        }
+    }
+
+    /// Positions that count in all rows.
+    fn counted(&self) -> usize {
+        match self {
+            Self::Model(_, rows) => rows.counted(),
+            Self::Store(store) => store.counted(),
+        }
+    }
+
+    /// The positions that count of a table `[n·t, d]` of the rows `chosen`.
+    fn kept(&self, chosen: &[usize], table: &Matrix) -> Result<Matrix> {
+        match self {
+            Self::Model(_, rows) => Ok(rows.kept(chosen, table)),
+            Self::Store(store) => Ok(table.rows_where(&store.counts(chosen)?)),
         }
     }
 
@@ -133,13 +149,14 @@ impl<'a> Shared<'a> {
                 None => counted.push((*want, 1)),
             }
         }
-        let piece = PIECE * (from.context().max(2) - 1);
+        // On average; pieces of a text with many special tokens differ.
+        let piece = (PIECE * from.counted() / from.rows().max(1)).max(1);
         Self {
             from,
             wants: counted,
             held: RefCell::default(),
             // A stream fills its whole buffer before the next one begins to.
-            most: buffer.div_ceil(piece) + 2,
+            most: (buffer + buffer / 4).div_ceil(piece) + 2,
         }
     }
 
@@ -211,6 +228,10 @@ impl<'a> Stream<'a> {
             let what = "training needs at least one row of two tokens or more, give more text or a longer context";
             return Err(Error::setting("corpus", what));
         }
+        if from.counted() == 0 {
+            let what = "no position of the text counts, give more text or another --positions";
+            return Err(Error::setting("corpus", what));
+        }
         Ok(Self {
             from,
             shared: None,
@@ -253,7 +274,7 @@ impl<'a> Stream<'a> {
 
     /// Activations of one reading.
     pub(super) fn activations(&self) -> usize {
-        self.from.rows() * (self.from.context() - 1)
+        self.from.counted()
     }
 }
 
@@ -283,10 +304,10 @@ impl Source for Stream<'_> {
             ));
         }
         let wants = self.wants();
-        let chosen = self.order.next(PIECE);
+        let chosen = self.order.next(PIECE).to_vec();
         let mut tables = match self.shared {
-            Some(shared) => shared.read(&wants, chosen),
-            None => self.from.read(&wants, chosen),
+            Some(shared) => shared.read(&wants, &chosen),
+            None => self.from.read(&wants, &chosen),
         }?
         .into_iter();
         let mut all = tables.next().unwrap_or_default();
@@ -299,7 +320,7 @@ impl Source for Stream<'_> {
                 store.fetch_ahead(hook, self.order.coming(PIECE));
             }
         }
-        without_first(&all, self.from.context())
+        self.from.kept(&chosen, &all)
     }
 
     fn skip(&mut self) {
@@ -315,16 +336,6 @@ fn beside(left: &Matrix, right: &Matrix) -> Result<Matrix> {
     Matrix::new(left.rows(), columns, values.collect())
 }
 
-/// All rows of `[b·t, d]` but the first of each `t`.
-fn without_first(all: &Matrix, context: usize) -> Result<Matrix> {
-    let d = all.columns();
-    let mut values = Vec::with_capacity(all.values().len());
-    for row in all.values().chunks_exact(context * d) {
-        values.extend_from_slice(&row[d..]);
-    }
-    Matrix::new(all.rows() / context * (context - 1), d, values)
-}
-
 fn ordinal(n: u64) -> String {
     let ending = match (n % 10, n % 100) {
         (1, tens) if tens != 11 => "st",
@@ -338,14 +349,6 @@ fn ordinal(n: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_position_of_each_row_is_left_out() {
-        let all = Matrix::new(6, 1, vec![0.0, 1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
-        let left = without_first(&all, 3).unwrap();
-        assert_eq!(left.values(), [1.0, 2.0, 4.0, 5.0]);
-        assert_eq!(left.rows(), 4);
-    }
 
     #[test]
     fn a_gradient_stands_behind_its_activation() {

@@ -193,6 +193,8 @@ fn captured(folder: &Path) -> (PathBuf, HookPoint) {
         rows: rows.len(),
         shard_rows: 32,
         prepend_bos: true,
+        mask: rows.mask().clone(),
+        counted: rows.counted(),
         corpus: serde_json::Map::new(),
     };
     let mut writer = Writer::open(&store, about).unwrap().0;

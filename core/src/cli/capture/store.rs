@@ -80,6 +80,8 @@ pub(super) fn run(
         rows: rows.len(),
         shard_rows: 1,
         prepend_bos: model.codec().bos().id.is_some(),
+        mask: rows.mask().clone(),
+        counted: rows.counted(),
         corpus: corpus_facts(&args.corpus, &corpus, split),
     };
     let usual = (SHARD / about.row_bytes()).clamp(1, about.rows.max(1));

@@ -105,7 +105,8 @@ impl Gguf {
     /// The tokenizer inside, with its BOS policy.
     pub(super) fn codec(&self) -> Result<TextCodec> {
         let (tokenizer, bos) = tokenizer::read(&self.header())?;
-        TextCodec::from_tokenizer(tokenizer, bos, &self.path)
+        let special = tokenizer::special(&self.header())?;
+        Ok(TextCodec::from_tokenizer(tokenizer, bos, &self.path)?.with_special(special))
     }
 
     fn header(&self) -> Header<'_> {

@@ -74,6 +74,15 @@ fn bos(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Result
     })
 }
 
+/// BOS, EOS, padding and separator of the file, whether BOS is put before texts or not.
+pub(super) fn special(header: &Header<'_>) -> Result<Vec<TokenId>> {
+    // `seperator` is how the format spells it.
+    let keys = ["bos", "eos", "padding", "seperator"];
+    let ids = keys.map(|key| header.count(&format!("tokenizer.ggml.{key}_token_id")));
+    let ids: Vec<Option<usize>> = ids.into_iter().collect::<Result<_>>()?;
+    Ok(ids.into_iter().flatten().map(TokenId::from).collect())
+}
+
 /// The vocabulary as stored.
 struct Pieces<'a> {
     texts: Vec<&'a str>,

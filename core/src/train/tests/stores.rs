@@ -58,6 +58,8 @@ pub(super) fn captured_at(
         rows: rows.len(),
         shard_rows: 7,
         prepend_bos: true,
+        mask: rows.mask().clone(),
+        counted: rows.counted(),
         corpus: Map::new(),
     };
     let mut writer = Writer::open(folder, about).unwrap().0;

@@ -1,0 +1,282 @@
+//! Which positions of token rows count: one rule for training, evaluation, indexes, probes, means and splices.
+//!
+//! A position that does not count is left out of all sums, batches and examples, and keeps its own activation where a dictionary or an ablation puts another
+//! value. Consumers ask [`super::Rows`] and filter nothing themselves.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Rows;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::ids::TokenId;
+
+/// A rule by which positions of a row count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Positions {
+    /// All but the first of each row and all special tokens (BOS, EOS, padding, separator); cross-entropy is charged neither from nor of those.
+    #[default]
+    Text,
+    /// All but the first of each row; cross-entropy is charged from position 1 on. Files without a record were made by it.
+    First,
+    /// As `sae_lens.evals`: all but special tokens, the first position too unless it holds one. Predictions of special tokens are charged, and zeros are put
+    /// at every position.
+    SaeLens,
+    /// All.
+    All,
+}
+
+impl Positions {
+    /// All rules, the default first.
+    pub const ALL: [Self; 4] = [Self::Text, Self::First, Self::SaeLens, Self::All];
+
+    /// As written: `text`, `first`, `sae-lens`, `all`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::First => "first",
+            Self::SaeLens => "sae-lens",
+            Self::All => "all",
+        }
+    }
+
+    /// What does not count, as a phrase.
+    pub const fn leaves_out(self) -> &'static str {
+        match self {
+            Self::Text => "row starts and special tokens",
+            Self::First => "the first of each row",
+            Self::SaeLens => "special tokens",
+            Self::All => "none",
+        }
+    }
+}
+
+impl fmt::Display for Positions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Positions {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Self::ALL.into_iter().find(|rule| rule.name() == text);
+        named.ok_or_else(|| {
+            let what = format!("`{text}` is no rule, give text, first, sae-lens or all");
+            Error::setting("positions", what)
+        })
+    }
+}
+
+/// A rule with the ids that it takes for special.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Mask {
+    /// The rule.
+    pub rule: Positions,
+    /// Special tokens: BOS, EOS, padding and separator of the tokenizer, or those that a dictionary's file lists.
+    pub special: Vec<TokenId>,
+}
+
+impl Mask {
+    /// The mask of files that record none: all positions but the first of each row.
+    pub fn unrecorded() -> Self {
+        Self {
+            rule: Positions::First,
+            special: Vec::new(),
+        }
+    }
+
+    /// Whether each position of a row counts, `[t]`.
+    pub fn counts(&self, row: &[TokenId]) -> Vec<bool> {
+        let special = |token: &TokenId| self.special.contains(token);
+        let each = row.iter().enumerate();
+        match self.rule {
+            Positions::Text => each.map(|(p, token)| p > 0 && !special(token)).collect(),
+            Positions::First => each.map(|(p, _)| p > 0).collect(),
+            Positions::SaeLens => row.iter().map(|token| !special(token)).collect(),
+            Positions::All => vec![true; row.len()],
+        }
+    }
+
+    /// Whether each position of a row but the last is charged with predicting the token after it, `[t − 1]`; `counts` are those of the row.
+    pub fn charges(&self, row: &[TokenId], counts: &[bool]) -> Vec<bool> {
+        let next = row.iter().skip(1);
+        let charged = |(counts, next): (&bool, &TokenId)| match self.rule {
+            Positions::Text => *counts && !self.special.contains(next),
+            Positions::First | Positions::SaeLens | Positions::All => *counts,
+        };
+        counts.iter().zip(next).map(charged).collect()
+    }
+}
+
+impl Rows {
+    /// With these special tokens.
+    #[must_use]
+    pub fn with_special(self, special: impl IntoIterator<Item = TokenId>) -> Self {
+        let mask = Mask {
+            rule: self.mask.rule,
+            special: special.into_iter().collect(),
+        };
+        self.masked(mask)
+    }
+
+    /// With positions that count by `rule`.
+    #[must_use]
+    pub fn by(self, rule: Positions) -> Self {
+        let mask = Mask {
+            rule,
+            special: self.mask.special.clone(),
+        };
+        self.masked(mask)
+    }
+
+    /// With another mask.
+    #[must_use]
+    pub fn masked(mut self, mask: Mask) -> Self {
+        let rows = self.tokens.chunks_exact(self.context.max(1));
+        self.counted = rows.flat_map(|row| mask.counts(row)).collect();
+        self.mask = mask;
+        self
+    }
+
+    /// The rule by which positions count, and the tokens it takes for special.
+    pub fn mask(&self) -> &Mask {
+        &self.mask
+    }
+
+    /// Whether each position of row `i` counts, `[t]`.
+    pub fn counts(&self, i: usize) -> &[bool] {
+        &self.counted[i * self.context..(i + 1) * self.context]
+    }
+
+    /// Whether each position of the rows `chosen` counts, `[n·t]`.
+    pub fn counts_of(&self, chosen: &[usize]) -> Vec<bool> {
+        chosen
+            .iter()
+            .flat_map(|row| self.counts(*row))
+            .copied()
+            .collect()
+    }
+
+    /// Whether each position of row `i` but the last is charged with predicting the token after it, `[t − 1]`.
+    pub fn charges(&self, i: usize) -> Vec<bool> {
+        self.mask.charges(self.row(i), self.counts(i))
+    }
+
+    /// Positions that count, over all rows.
+    pub fn counted(&self) -> usize {
+        self.counted.iter().filter(|counts| **counts).count()
+    }
+
+    /// Positions that do not.
+    pub fn left_out(&self) -> usize {
+        self.counted.len() - self.counted()
+    }
+
+    /// The positions that count of activations `[n·t, d]` of the rows `chosen`.
+    #[must_use]
+    pub fn kept(&self, chosen: &[usize], x: &Matrix) -> Matrix {
+        x.rows_where(&self.counts_of(chosen))
+    }
+
+    /// The first rows that hold at most `counted` positions that count; one row at least.
+    #[must_use]
+    pub fn holding(self, counted: u64) -> Self {
+        let mut held = 0;
+        let fits = |i: &usize| {
+            held += self.counts(*i).iter().filter(|counts| **counts).count() as u64;
+            held <= counted
+        };
+        let rows = (0..self.len()).take_while(fits).count();
+        self.take(rows.max(1))
+    }
+
+    /// At most `most` rows at even distances, so that every document has its part.
+    #[must_use]
+    pub fn spread(&self, most: usize) -> Self {
+        let rows = most.clamp(1, self.len().max(1)).min(self.len());
+        let chosen = |i: usize| i * self.len() / rows;
+        let of = |i: usize| chosen(i) * self.context..(chosen(i) + 1) * self.context;
+        Self {
+            context: self.context,
+            tokens: (0..rows)
+                .flat_map(|i| &self.tokens[of(i)])
+                .copied()
+                .collect(),
+            documents: (0..rows)
+                .flat_map(|i| &self.documents[of(i)])
+                .copied()
+                .collect(),
+            names: self.names.clone(),
+            mask: self.mask.clone(),
+            counted: (0..rows)
+                .flat_map(|i| &self.counted[of(i)])
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// A sentence on what counts, for people.
+    pub fn note(&self) -> String {
+        let Mask { rule, .. } = self.mask;
+        format!(
+            "{} of {} positions count (--positions {rule}): {} left out",
+            self.counted(),
+            self.tokens.len(),
+            match rule {
+                Positions::All => "none is".to_owned(),
+                _ => format!("{}, {} in all, are", rule.leaves_out(), self.left_out()),
+            }
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows of letters: `B` is BOS, `E` EOS, `.` any other token; masks of `1` and `0`.
+    #[track_caller]
+    fn check(rule: Positions, row: &str, counts: &str, charges: &str) {
+        let mask = Mask {
+            rule,
+            special: vec![TokenId(u32::from('B')), TokenId(u32::from('E'))],
+        };
+        let row: Vec<TokenId> = row.chars().map(|c| TokenId(u32::from(c))).collect();
+        let shown = |mask: Vec<bool>| -> String {
+            let shown = mask
+                .into_iter()
+                .map(|counts| if counts { '1' } else { '0' });
+            shown.collect()
+        };
+        let counted = mask.counts(&row);
+        let charged = mask.charges(&row, &counted);
+        assert_eq!(
+            (shown(counted).as_str(), shown(charged).as_str()),
+            (counts, charges),
+            "{rule}"
+        );
+    }
+
+    #[test]
+    fn each_rule_masks_a_packed_row_as_its_definition_says() {
+        // Position p of `charges` is charged with token p + 1.
+        check(Positions::Text, "B..B.EB..", "011010011", "01000001");
+        check(Positions::First, "B..B.EB..", "011111111", "01111111");
+        check(Positions::SaeLens, "B..B.EB..", "011010011", "01101001");
+        check(Positions::All, "B..B.EB..", "111111111", "11111111");
+        // Without a special token in front, only sae-lens and all count the first position.
+        check(Positions::Text, "...", "011", "01");
+        check(Positions::SaeLens, "...", "111", "11");
+    }
+
+    #[test]
+    fn rules_are_read_by_their_names() {
+        for rule in Positions::ALL {
+            assert_eq!(rule.name().parse::<Positions>().unwrap(), rule);
+        }
+        let said = "some".parse::<Positions>().unwrap_err().to_string();
+        assert!(said.contains("sae-lens"), "{said}");
+    }
+}
