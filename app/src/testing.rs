@@ -17,7 +17,7 @@ use umbra_core::dims::Matrix;
 use umbra_core::features::Summary;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Opening;
-use umbra_core::sae::{InputNorm, Provenance, Sae, Selection};
+use umbra_core::sae::{InputNorm, Provenance, Role, Sae, Selection};
 use umbra_core::train::Spec;
 
 use crate::commands::{self, Command, Commands, Context};
@@ -136,10 +136,9 @@ pub fn sae(features: usize) -> Sae {
         w_dec: matrix,
         b_dec: vec![0.0; 4],
         selection: Selection::TopK { k: 2 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(HookPoint::block(0, Site::Z)),
             model: "model".to_owned(),

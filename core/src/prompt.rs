@@ -6,7 +6,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
 use crate::models::{Capture, Model, Start, token_tensor};
-use crate::sae::{Latents, Sae};
+use crate::sae::{Autoencoder, Latents};
 use crate::text::TextCodec;
 
 /// A probable next token.
@@ -46,8 +46,8 @@ impl Reading {
 }
 
 /// Reads `text` (cut to the model's context) through model and dictionary; `most_next` next tokens are kept per position.
-pub fn read(model: &Model, sae: &Sae, text: &str, most_next: usize) -> Result<Reading> {
-    crate::formats::check_fit(sae, model)?;
+pub fn read(model: &Model, sae: Autoencoder<'_>, text: &str, most_next: usize) -> Result<Reading> {
+    crate::formats::check_fit(&sae, model)?;
     let (tokens, cut) = tokens_of(model, text)?;
     let hook = sae.hook()?;
     let mut capture = Capture {
@@ -130,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{HookPoint, Site};
-    use crate::sae::{InputNorm, Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
     fn demo() -> Model {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
@@ -150,10 +150,9 @@ mod tests {
             w_dec: w,
             b_dec: vec![0.0; d],
             selection: Selection::TopK { k: 16 },
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: None,
+            role: Role::Autoencoder,
             provenance: Provenance {
                 hook: Some(HookPoint::block(1, Site::Z)),
                 ..Provenance::default()
@@ -165,7 +164,7 @@ mod tests {
     fn a_text_gives_its_tokens_with_their_strongest_features_and_next_tokens() {
         let model = demo();
         let sae = coordinates(256);
-        let reading = read(&model, &sae, "The king was", 5).unwrap();
+        let reading = read(&model, sae.autoencoder().unwrap(), "The king was", 5).unwrap();
         assert_eq!(reading.texts.len(), reading.tokens.len());
         assert_eq!(Some(reading.tokens[0]), model.codec().bos().id);
         assert_eq!(reading.texts[1..].concat(), "The king was");
@@ -182,21 +181,27 @@ mod tests {
         let next = &reading.next[reading.tokens.len() - 1];
         assert_eq!(next.len(), 5);
         assert!(next.is_sorted_by(|a, b| a.probability >= b.probability));
-        let all = read(&model, &sae, "The king was", 4096).unwrap();
+        let all = read(&model, sae.autoencoder().unwrap(), "The king was", 4096).unwrap();
         let sum: f32 = all.next[0].iter().map(|next| next.probability).sum();
         assert!((sum - 1.0).abs() < 1e-4 && &all.next[reading.tokens.len() - 1][..5] == next);
     }
 
     #[test]
     fn a_text_longer_than_the_context_is_cut_and_says_so() {
-        let reading = read(&demo(), &coordinates(256), &"a word ".repeat(300), 0).unwrap();
+        let reading = read(
+            &demo(),
+            coordinates(256).autoencoder().unwrap(),
+            &"a word ".repeat(300),
+            0,
+        )
+        .unwrap();
         assert_eq!((reading.tokens.len(), reading.latents.rows()), (256, 256));
         assert!(reading.cut > 0 && reading.next.iter().all(Vec::is_empty));
     }
 
     #[test]
     fn a_dictionary_of_another_width_is_refused() {
-        let refused = read(&demo(), &coordinates(255), "x", 0)
+        let refused = read(&demo(), coordinates(255).autoencoder().unwrap(), "x", 0)
             .unwrap_err()
             .to_string();
         assert!(

@@ -119,7 +119,13 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
             let train = spread(&train, FIT_PER_DIMENSION * width);
             let held_out = spread(&held_out, MEASURED_PER_DIMENSION * width);
             let pass = &mut |pass| worker.pass(pass);
-            let fitted = core::fit(&work.model, &work.sae, &train, &held_out, pass)?;
+            let fitted = core::fit(
+                &work.model,
+                work.sae.autoencoder()?,
+                &train,
+                &held_out,
+                pass,
+            )?;
             let Some(probe) = fitted else {
                 worker.send(event(before));
                 return Ok(());
@@ -224,7 +230,7 @@ fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Erro
     })?;
     let x = Matrix::from_tensor(&value, work.sae.width())?;
     let norms = if let Some(probe) = probe {
-        probe.split(&work.sae, &x)?.norms
+        probe.split(work.sae.autoencoder()?, &x)?.norms
     } else {
         let reconstruction = work.sae.decode(&work.sae.encode(&x)?, &x)?;
         let rows = x.iter_rows().zip(reconstruction.iter_rows());

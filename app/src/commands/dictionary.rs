@@ -218,7 +218,14 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
                 seed: 0,
             };
             let pass = &mut |pass| worker.pass(pass);
-            let built = features::build(&work.model, &work.sae, &rows, &source, &path, pass)?;
+            let built = features::build(
+                &work.model,
+                work.sae.autoencoder()?,
+                &rows,
+                &source,
+                &path,
+                pass,
+            )?;
             worker.send(event(if built {
                 Load::Ready(super::library::read_index(path)?)
             } else {

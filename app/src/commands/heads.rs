@@ -53,7 +53,7 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let index = index.map(|path| Index::open(&path)).transpose()?;
-            let figures = heads::figures(&model, &sae, index.as_ref())?;
+            let figures = heads::figures(&model, sae.autoencoder()?, index.as_ref())?;
             worker.send(event(Load::Ready(Arc::new(figures))));
             Ok(())
         },
@@ -82,7 +82,8 @@ fn attribute(context: &mut Context<'_>, key: Key) {
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let found = heads::attribute(&model, &sae, &key.text, key.feature, key.at)?;
+            let found =
+                heads::attribute(&model, sae.autoencoder()?, &key.text, key.feature, key.at)?;
             worker.send(event(key, Load::Ready(Arc::new(found))));
             Ok(())
         },

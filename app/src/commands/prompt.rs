@@ -80,7 +80,7 @@ fn read(context: &mut Context<'_>) {
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let reading = umbra_core::prompt::read(&model, &sae, &text, NEXT)?;
+            let reading = umbra_core::prompt::read(&model, sae.autoencoder()?, &text, NEXT)?;
             worker.send(arrived(Load::Ready(Arc::new(reading))));
             Ok(())
         },

@@ -123,7 +123,7 @@ pub(crate) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String,
             Do::PickExport(id, Target::DictionaryLearning, Precision::F32).into(),
         ),
     ];
-    let transcodes = |loaded: &LoadedSae| loaded.sae.transcoder.is_some();
+    let transcodes = |loaded: &LoadedSae| loaded.sae.role.transcodes();
     if dictionary.load.ready().is_some_and(transcodes) {
         list.push((
             "Export for circuit-tracer…".to_owned(),

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Settings;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::sae::{InputNorm, Provenance, Sae, Selection, Variant};
+use crate::sae::{InputNorm, Provenance, Role, Sae, Selection, Variant};
 use crate::train::{Spec, Trainer};
 
 /// Batches that the steps draw from.
@@ -93,10 +93,9 @@ pub(super) fn trainer(
         w_dec,
         b_dec: vec![0.0; d],
         selection: Selection::Relu,
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance::default(),
     };
     Trainer::from_sae(spec, sae)

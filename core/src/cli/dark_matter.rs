@@ -83,7 +83,7 @@ fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Op
     let (fit, held_out) = texts(args, model, console)?;
     let rows = (fit.len() + held_out.len()) as u64;
     let mut progress = console.progress("Fitting", rows, "rows");
-    let probe = dark_matter::fit(model, sae, &fit, &held_out, &mut |pass| {
+    let probe = dark_matter::fit(model, sae.autoencoder()?, &fit, &held_out, &mut |pass| {
         progress.set(pass.done as u64, "")
     })?;
     drop(progress);
@@ -140,7 +140,7 @@ fn by_token(model: &Model, sae: &Sae, probe: &Probe, text: &str) -> Result<Vec<T
     let hook = sae.hook()?;
     let captured = model.capture(&token_tensor(&[&tokens])?, &[hook])?;
     let x = Matrix::from_tensor(&captured[&hook], sae.width())?;
-    let split = probe.split(sae, &x)?;
+    let split = probe.split(sae.autoencoder()?, &x)?;
     Ok(tokens
         .iter()
         .zip(split.norms)

@@ -37,7 +37,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let index = args.index.as_deref().map(Index::open).transpose()?;
-    let figures = heads::figures(&model, &sae, index.as_ref())?;
+    let figures = heads::figures(&model, sae.autoencoder()?, index.as_ref())?;
     let attribution = attribution(args, &model, &sae)?;
     let value = object(&sae, &figures, attribution.as_ref())?;
     console.answer(&value, || table(&figures, attribution.as_ref()))?;
@@ -61,7 +61,7 @@ fn attribution(args: &Args, model: &Model, sae: &Sae) -> Result<Option<Found>> {
     };
     let at = args.at.map_or_else(last, Ok)?;
     let feature = FeatureId(feature);
-    let attribution = heads::attribute(model, sae, text, feature, at)?;
+    let attribution = heads::attribute(model, sae.autoencoder()?, text, feature, at)?;
     Ok(Some(Found {
         feature,
         at,

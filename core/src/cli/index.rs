@@ -74,7 +74,14 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
     };
     let mut progress = console.progress("Indexing", rows.len() as u64, "rows");
     let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
-    let done = features::build(&model, &sae, &rows, &source, &args.out, &mut observe)?;
+    let done = features::build(
+        &model,
+        sae.autoencoder()?,
+        &rows,
+        &source,
+        &args.out,
+        &mut observe,
+    )?;
     drop(progress);
     if !done {
         return Ok(Exit::Stopped);

@@ -26,7 +26,7 @@ pub(super) struct Args {
 /// Runs `umbra prompt`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let reading = prompt::read(&model, &sae, &args.text, 0)?;
+    let reading = prompt::read(&model, sae.autoencoder()?, &args.text, 0)?;
     if reading.cut > 0 {
         let kept = reading.tokens.len();
         console.note(&format!(

@@ -6,7 +6,7 @@ use super::cosines::{Directions, matched};
 use super::together::together_on;
 use super::*;
 use crate::dims::Matrix;
-use crate::sae::{InputNorm, Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Selection};
 
 /// Made-up numbers in −0.5..0.5.
 fn numbers(n: usize, seed: u64) -> Vec<f32> {
@@ -29,10 +29,9 @@ fn sae(name: &str, w: Matrix) -> Sae {
         w_dec: w,
         b_dec: vec![0.0; d],
         selection: Selection::TopK { k: 3 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance::default(),
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::eval::Pass;
 use crate::ids::HookPoint;
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::Autoencoder;
 use crate::{Flow, capture};
 
 use super::measure::Measured;
@@ -19,7 +19,7 @@ const CHUNK: usize = 32;
 /// See [`super::fit`].
 pub(super) fn run(
     model: &Model,
-    sae: &Sae,
+    sae: Autoencoder<'_>,
     fit: &Rows,
     held_out: &Rows,
     observe: &mut dyn FnMut(Pass) -> Flow,
@@ -67,12 +67,12 @@ pub(super) fn run(
         held_out_tokens: measured.tokens,
         ridge: solution.ridge,
         sae: sae.name.clone(),
-        sae_fingerprint: keep::fingerprint(sae),
+        sae_fingerprint: keep::fingerprint(&sae),
     }))
 }
 
 /// Refuses, before anything is computed, a dictionary of another width and texts too short.
-fn check(sae: &Sae, width: usize, fit: &Rows, held_out: &Rows) -> Result<()> {
+fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Result<()> {
     if sae.width() != width {
         return Err(Error::Shape {
             op: "dark matter",

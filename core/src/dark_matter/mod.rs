@@ -20,7 +20,7 @@ use crate::dims::Matrix;
 use crate::error::Result;
 use crate::eval::Pass;
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::{Autoencoder, Sae};
 
 /// Fewest activations a probe is fitted on, per dimension of the activation.
 pub const TOKENS_PER_DIMENSION: usize = 20;
@@ -107,7 +107,7 @@ pub struct Split {
 /// Fits the probes on `fit` rows at positions ≥ 1 (at least 20·d tokens or refused) and measures on `held_out`; `None` if stopped.
 pub fn fit(
     model: &Model,
-    sae: &Sae,
+    sae: Autoencoder<'_>,
     fit: &Rows,
     held_out: &Rows,
     observe: &mut dyn FnMut(Pass) -> Flow,
@@ -138,7 +138,7 @@ impl Probe {
     }
 
     /// Splits the errors of activations `[n, d]`: `x = x̂ + linear + nonlinear` up to f32 rounding.
-    pub fn split(&self, sae: &Sae, x: &Matrix) -> Result<Split> {
+    pub fn split(&self, sae: Autoencoder<'_>, x: &Matrix) -> Result<Split> {
         split::split(&self.weights, sae, x)
     }
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::dims::{Dims, Matrix};
 use crate::error::Result;
-use crate::sae::Sae;
+use crate::sae::Autoencoder;
 
 use super::normal::squared_norm;
 use super::{ErrorNorms, Split};
@@ -15,7 +15,7 @@ use super::{ErrorNorms, Split};
 const BLOCK: usize = 256;
 
 /// `x̂` and `x − x̂` of activations `[n, d]`.
-pub(super) fn error(sae: &Sae, x: &Matrix) -> Result<(Matrix, Matrix)> {
+pub(super) fn error(sae: Autoencoder<'_>, x: &Matrix) -> Result<(Matrix, Matrix)> {
     let reconstruction = sae.decode(&sae.encode(x)?, x)?;
     let mut error = x.clone();
     for (error, reconstructed) in error.values_mut().iter_mut().zip(reconstruction.values()) {
@@ -54,7 +54,7 @@ pub(super) fn linear_part(weights: &Matrix, x: &Matrix) -> Result<Matrix> {
 }
 
 /// See [`super::Probe::split`].
-pub(super) fn split(weights: &Matrix, sae: &Sae, x: &Matrix) -> Result<Split> {
+pub(super) fn split(weights: &Matrix, sae: Autoencoder<'_>, x: &Matrix) -> Result<Split> {
     Dims::of("split")
         .bind("w_dec", &sae.w_dec, "f d")?
         .bind("x", x, "n d")?

@@ -14,7 +14,7 @@ use super::normal::{NormalEquations, squared_norm};
 use super::*;
 use crate::corpus::Corpus;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Selection};
 
 /// Values in −1..1, so every dimension has a mean of its own once shifted.
 fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
@@ -192,10 +192,9 @@ fn random_sae(d: usize, seed: u64, hook: HookPoint) -> Sae {
         w_dec: random(4 * d, d, seed + 2),
         b_dec: random(1, d, seed + 3).into_values(),
         selection: Selection::TopK { k: 4 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(hook),
             other: BTreeMap::new(),
@@ -226,7 +225,7 @@ fn a_probe(sae: &Sae) -> Probe {
 fn reconstruction_linear_and_nonlinear_part_sum_to_the_activation() {
     let sae = random_sae(16, 21, HookPoint::Embed);
     let x = activations(300, 16, 25);
-    let split = a_probe(&sae).split(&sae, &x).unwrap();
+    let split = a_probe(&sae).split(sae.autoencoder().unwrap(), &x).unwrap();
     for i in 0..x.rows() {
         for j in 0..16 {
             let parts =
@@ -302,9 +301,13 @@ fn demo() -> (Model, Sae, Rows) {
 fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbers() {
     let (model, sae, rows) = demo();
     let short = rows.clone().take(40);
-    let refused = fit(&model, &sae, &short, &short, &mut |_| {
-        ControlFlow::Continue(())
-    })
+    let refused = fit(
+        &model,
+        sae.autoencoder().unwrap(),
+        &short,
+        &short,
+        &mut |_| ControlFlow::Continue(()),
+    )
     .unwrap_err()
     .to_string();
     assert!(
@@ -313,10 +316,16 @@ fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbe
     );
     let enough = rows.take(44);
     let mut passes = Vec::new();
-    let probe = fit(&model, &sae, &enough, &enough, &mut |pass| {
-        passes.push(pass.done);
-        ControlFlow::Continue(())
-    })
+    let probe = fit(
+        &model,
+        sae.autoencoder().unwrap(),
+        &enough,
+        &enough,
+        &mut |pass| {
+            passes.push(pass.done);
+            ControlFlow::Continue(())
+        },
+    )
     .unwrap()
     .unwrap();
     assert_eq!(
@@ -330,9 +339,13 @@ fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbe
         "{probe:?}"
     );
     assert!(probe.belongs_to(&sae));
-    let stopped = fit(&model, &sae, &enough, &enough, &mut |_| {
-        ControlFlow::Break(())
-    })
+    let stopped = fit(
+        &model,
+        sae.autoencoder().unwrap(),
+        &enough,
+        &enough,
+        &mut |_| ControlFlow::Break(()),
+    )
     .unwrap();
     assert!(stopped.is_none());
 }

@@ -28,11 +28,13 @@ fn clt(model: &Model, scale: f32) -> CrossLayer {
             4,
             hook("hook_resid_mid"),
         );
-        one.transcoder = Some(crate::sae::Transcoder {
-            hook_out: Some(hook("hook_mlp_out")),
-            later: Some(blocks - 1),
-            w_skip: None,
-        });
+        one.role = crate::sae::Role::CrossLayer {
+            transcoder: crate::sae::Transcoder {
+                hook_out: Some(hook("hook_mlp_out")),
+                w_skip: None,
+            },
+            later: blocks - 1,
+        };
         one
     };
     CrossLayer::new((0..layers).map(layer).collect()).unwrap()

@@ -10,7 +10,7 @@ use super::*;
 use crate::dims::Matrix;
 use crate::ids::TokenId;
 use crate::models::{Hooks, Start, token_tensor};
-use crate::sae::{InputNorm, Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Selection};
 
 pub(super) fn model(name: &str) -> Model {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
@@ -43,10 +43,9 @@ pub(super) fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sa
         w_enc,
         w_dec,
         selection: Selection::TopK { k },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(hook),
             ..Provenance::default()
@@ -212,16 +211,17 @@ fn a_transcoder_is_measured_where_it_writes() {
             let [reads, writes]: [HookPoint; 2] = [reads, writes].map(|hook| hook.parse().unwrap());
             let [d, o] = [reads, writes].map(|hook| model.width(hook).unwrap());
             let mut transcoder = sae(uniform(3 * d, d, 1), uniform(3 * d, o, 2), 4, reads);
-            transcoder.transcoder = Some(crate::sae::Transcoder {
-                later: None,
+            transcoder.role = Role::Transcoder(crate::sae::Transcoder {
                 hook_out: Some(writes),
                 w_skip: Some(uniform(o, d, 3)),
             });
             let got = figures(&model, &transcoder, &rows);
             agree(&got, &by_definition(&model, &transcoder, &rows), 1e-4);
             // The skip connection takes part.
-            let skip = transcoder.transcoder.as_mut().unwrap();
-            skip.w_skip = None;
+            transcoder.role = Role::Transcoder(crate::sae::Transcoder {
+                hook_out: Some(writes),
+                w_skip: None,
+            });
             assert!((figures(&model, &transcoder, &rows).fvu - got.fvu).abs() > 1e-3);
             let said = formats::check_fit(&transcoder, &model).unwrap_err();
             assert!(said.to_string().contains("the transcoder test"), "{said}");

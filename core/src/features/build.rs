@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::eval::Pass;
 use crate::ids::HookPoint;
 use crate::models::Model;
-use crate::sae::{Latents, Sae};
+use crate::sae::{Autoencoder, Latents};
 
 /// Values of activations held at once; no result depends on it.
 const CHUNK_VALUES: usize = 1 << 23;
@@ -24,7 +24,7 @@ const CHUNK_VALUES: usize = 1 << 23;
 /// Positions of `rows` that do not count are left out.
 pub fn build(
     model: &Model,
-    sae: &Sae,
+    sae: Autoencoder<'_>,
     rows: &Rows,
     source: &Source,
     out: &Path,
@@ -74,7 +74,13 @@ pub fn build(
     file::write(out, &content, &mut step)
 }
 
-fn about(model: &Model, sae: &Sae, rows: &Rows, source: &Source, hook: HookPoint) -> About {
+fn about(
+    model: &Model,
+    sae: Autoencoder<'_>,
+    rows: &Rows,
+    source: &Source,
+    hook: HookPoint,
+) -> About {
     let facts = sae.provenance.other.iter();
     About {
         sae: sae.name.clone(),
@@ -87,7 +93,7 @@ fn about(model: &Model, sae: &Sae, rows: &Rows, source: &Source, hook: HookPoint
         version: crate::VERSION.to_owned(),
         features: sae.features(),
         context: rows.context(),
-        sae_fingerprint: effects::sae_fingerprint(sae),
+        sae_fingerprint: effects::sae_fingerprint(&sae),
         facts: facts
             .filter(|(_, value)| !value.is_object() && !value.is_array() && !value.is_null())
             .map(|(key, value)| {
@@ -100,7 +106,7 @@ fn about(model: &Model, sae: &Sae, rows: &Rows, source: &Source, hook: HookPoint
 
 fn pass(
     model: &Model,
-    sae: &Sae,
+    sae: Autoencoder<'_>,
     rows: &Rows,
     seed: u64,
     observe: &mut dyn FnMut(Pass) -> Flow,

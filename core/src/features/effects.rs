@@ -9,7 +9,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site, TokenId};
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::{Autoencoder, Sae};
 
 /// Logits held at once.
 const CHUNK_VALUES: usize = 1 << 24;
@@ -63,7 +63,7 @@ impl LogitCounts {
 /// Of all features; `None` if `step` stopped it.
 pub(super) fn of(
     model: &Model,
-    sae: &Sae,
+    sae: Autoencoder<'_>,
     step: &mut dyn FnMut() -> Flow,
 ) -> Result<Option<Vec<Effects>>> {
     let hook = sae.hook()?;

@@ -17,7 +17,7 @@ use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::Autoencoder;
 use crate::whole_file;
 
 pub(super) const VERSION: u32 = 1;
@@ -42,7 +42,7 @@ const SCHEMA: &str = "
 pub(super) struct Content<'a> {
     pub(super) about: &'a About,
     pub(super) model: &'a Model,
-    pub(super) sae: &'a Sae,
+    pub(super) sae: Autoencoder<'a>,
     pub(super) rows: &'a Rows,
     /// `[f]`.
     pub(super) tallies: &'a [Tally],

@@ -13,7 +13,7 @@ use crate::corpus::{Corpus, Rows};
 use crate::dims::Matrix;
 use crate::ids::HookPoint;
 use crate::models::Model;
-use crate::sae::{InputNorm, Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
 const FEATURES: usize = 48;
 const CONTEXT_OF_ROWS: usize = 40;
@@ -58,10 +58,9 @@ fn sae(hook: &str) -> Sae {
         w_dec: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
         b_dec: random(d),
         selection: Selection::TopK { k: 6 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(hook),
             other: [("seed".to_owned(), 3.into())].into(),
@@ -82,7 +81,7 @@ fn built(folder: &Path, hook: &str, seed: u64) -> Index {
     let path = folder.join(format!("{seed}.index"));
     let done = build(
         model(),
-        &sae(hook),
+        sae(hook).autoencoder().unwrap(),
         &rows(),
         &source(seed),
         &path,
@@ -311,7 +310,15 @@ fn a_stopped_build_leaves_no_file() {
                 Flow::Continue(())
             }
         };
-        let done = build(model(), &sae(Z), &rows(), &source(0), &path, &mut observe).unwrap();
+        let done = build(
+            model(),
+            sae(Z).autoencoder().unwrap(),
+            &rows(),
+            &source(0),
+            &path,
+            &mut observe,
+        )
+        .unwrap();
         assert!(!done);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

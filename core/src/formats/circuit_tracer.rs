@@ -17,7 +17,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
 
 const THRESHOLD: &str = "activation_function.threshold";
 /// Where the transcoders of Hanna and others read and write, whose configuration does not say.
@@ -87,8 +87,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         selection,
         input_norm: InputNorm::None,
         subtracts: false,
-        transcoder: Some(Transcoder {
-            later: None,
+        role: Role::Transcoder(Transcoder {
             hook_out: writes,
             w_skip,
         }),

@@ -19,7 +19,7 @@ use super::{Format, gemma_scope_2, place};
 use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{CrossLayer, InputNorm, Sae, Selection, Transcoder};
+use crate::sae::{CrossLayer, InputNorm, Role, Sae, Selection, Transcoder};
 
 /// The cross-layer transcoder in the folder at `path`; none if that holds something else.
 pub(super) fn read(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
@@ -130,11 +130,13 @@ pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
         selection,
         input_norm: InputNorm::None,
         subtracts: false,
-        transcoder: Some(Transcoder {
-            hook_out: hooks[1],
-            later: Some(w_dec.layers - 1),
-            w_skip: None,
-        }),
+        role: Role::CrossLayer {
+            transcoder: Transcoder {
+                hook_out: hooks[1],
+                w_skip: None,
+            },
+            later: w_dec.layers - 1,
+        },
     };
     tensors.note_unused(&[], &mut notes);
     decoder.note_unused(&[], &mut notes);
@@ -175,11 +177,13 @@ pub(super) fn read_gemma_scope_2(found: &Found, tensors: &Tensors<'_>) -> Result
         selection: circuit_tracer::jumping(tensors.vector("threshold", f)?),
         input_norm: InputNorm::None,
         subtracts: false,
-        transcoder: Some(Transcoder {
-            hook_out: Some(HookPoint::block(layer, Site::MlpOut)),
-            later: Some(w_dec.layers - 1),
-            w_skip,
-        }),
+        role: Role::CrossLayer {
+            transcoder: Transcoder {
+                hook_out: Some(HookPoint::block(layer, Site::MlpOut)),
+                w_skip,
+            },
+            later: w_dec.layers - 1,
+        },
     };
     tensors.note_unused(&[], &mut notes);
     let model = gemma_scope_2::model(&place::parts(&found.folder), &cfg);

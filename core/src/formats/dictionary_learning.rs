@@ -20,7 +20,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Sae, Selection};
+use crate::sae::{InputNorm, Role, Sae, Selection};
 use crate::tensor_file::short;
 
 /// The classes that are read.
@@ -198,7 +198,7 @@ fn by_modules(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
         selection,
         input_norm: InputNorm::None,
         subtracts: class != Class::New,
-        transcoder: None,
+        role: Role::Autoencoder,
     })
 }
 
@@ -219,7 +219,7 @@ fn by_feature(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
         selection,
         input_norm: InputNorm::None,
         subtracts: class == Class::Matryoshka,
-        transcoder: None,
+        role: Role::Autoencoder,
     })
 }
 

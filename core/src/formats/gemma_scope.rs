@@ -12,7 +12,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -28,8 +28,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         notes.add("It is of the embedding, whose factor √d it was trained without: its encoder is divided by √d and its decoder multiplied");
     }
     if named.transcoder {
-        parts.transcoder = Some(Transcoder {
-            later: None,
+        parts.role = Role::Transcoder(Transcoder {
             hook_out: named
                 .layer
                 .map(|layer| HookPoint::block(layer, Site::MlpOut)),
@@ -69,7 +68,7 @@ pub(super) fn weights(tensors: &Tensors<'_>) -> Result<Parts> {
         },
         input_norm: InputNorm::None,
         subtracts: false,
-        transcoder: None,
+        role: Role::Autoencoder,
     })
 }
 

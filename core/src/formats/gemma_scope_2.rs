@@ -18,7 +18,7 @@ use super::weights::WeightFile;
 use super::{Format, Found, cross_layer, gemma_scope};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Transcoder};
+use crate::sae::{Role, Sae, Transcoder};
 use crate::tensor_file::short;
 
 /// `config.json` of a folder; empty if there is none.
@@ -72,8 +72,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         } else {
             None
         };
-        parts.transcoder = Some(Transcoder {
-            later: None,
+        parts.role = Role::Transcoder(Transcoder {
             hook_out: named
                 .layer
                 .map(|layer| HookPoint::block(layer, Site::MlpOut)),

@@ -12,7 +12,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Sae, Selection};
+use crate::sae::{InputNorm, Role, Sae, Selection};
 
 /// The configuration's name beside the weights called `file`.
 pub(super) fn cfg_of(file: &str) -> String {
@@ -42,7 +42,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         selection: Selection::Relu,
         input_norm: InputNorm::None,
         subtracts: true,
-        transcoder: None,
+        role: Role::Autoencoder,
     };
     tensors.note_unused(&[], &mut notes);
     let hook = cfg.get("act_name").and_then(Value::as_str);

@@ -11,7 +11,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Sae, Selection};
+use crate::sae::{InputNorm, Role, Sae, Selection};
 
 pub(super) fn read_goodfire(found: &Found) -> Result<(Sae, Notes)> {
     read(
@@ -39,7 +39,7 @@ fn read(found: &Found, format: Format, (encoder, decoder): (&str, &str)) -> Resu
         selection: Selection::Relu,
         input_norm: InputNorm::None,
         subtracts: false,
-        transcoder: None,
+        role: Role::Autoencoder,
     };
     tensors.note_unused(&[], &mut notes);
     let path = place::parts(&found.weights);

@@ -15,7 +15,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found, Known};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -72,8 +72,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         None => notes.add("hyperparams.json tells no average norm of the activations, so they are taken as they are"),
     }
     if transcodes {
-        parts.transcoder = Some(Transcoder {
-            later: None,
+        parts.role = Role::Transcoder(Transcoder {
             hook_out: writes,
             w_skip: None,
         });
@@ -133,7 +132,7 @@ fn weights(
         },
         input_norm: InputNorm::None,
         subtracts: false,
-        transcoder: None,
+        role: Role::Autoencoder,
     })
 }
 

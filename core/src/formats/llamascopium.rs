@@ -19,7 +19,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
 use crate::tensor_file::short;
 
 const TOKEN_WISE: &str = "token-wise";
@@ -54,7 +54,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             InputNorm::None
         },
         subtracts: false,
-        transcoder: None,
+        role: Role::Autoencoder,
     };
     if cfg.get("sparsity_include_decoder_norm") != Some(&Value::Bool(false)) {
         include_decoder_norm(&mut parts, &mut notes);
@@ -65,8 +65,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let hook = |key: &str| text(key).and_then(|hook| hook.parse::<HookPoint>().ok());
     let (reads, writes) = (hook("hook_point_in"), hook("hook_point_out"));
     if text("hook_point_out").is_some_and(|out| Some(out) != text("hook_point_in")) || o != d {
-        parts.transcoder = Some(Transcoder {
-            later: None,
+        parts.role = Role::Transcoder(Transcoder {
             hook_out: writes,
             w_skip: None,
         });

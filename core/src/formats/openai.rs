@@ -14,7 +14,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Sae, Selection};
+use crate::sae::{InputNorm, Role, Sae, Selection};
 use crate::tensor_file::short;
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
@@ -41,7 +41,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         selection,
         input_norm,
         subtracts: true,
-        transcoder: None,
+        role: Role::Autoencoder,
     };
     let statistics = [
         "stats_last_nonzero",

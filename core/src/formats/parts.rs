@@ -6,7 +6,7 @@ use super::Format;
 use crate::dims::Matrix;
 use crate::error::{Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Provenance, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
 /// See the module.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Parts {
     pub(super) selection: Selection,
     /// Whether `b_dec` is subtracted from the input.
     pub(super) subtracts: bool,
-    pub(super) transcoder: Option<Transcoder>,
+    pub(super) role: Role,
 }
 
 impl Parts {
@@ -76,7 +76,7 @@ impl Parts {
         provenance: Provenance,
         notes: &mut Notes,
     ) -> Result<Sae> {
-        if self.transcoder.is_none() && !self.subtracts {
+        if !self.role.transcodes() && !self.subtracts {
             notes.add(
                 "It does not subtract b_dec from what it reads, only adds it to what it decodes",
             );
@@ -88,14 +88,13 @@ impl Parts {
             b_enc: self.b_enc,
             w_dec: self.w_dec,
             b_dec: self.b_dec,
-            predictor: None,
-            apply_b_dec_to_input: self.subtracts && self.transcoder.is_none(),
+            apply_b_dec_to_input: self.subtracts && !self.role.transcodes(),
             input_norm: self.input_norm,
             selection: self.selection,
-            transcoder: self.transcoder,
+            role: self.role,
             provenance,
         };
-        if sae.transcoder.is_none() {
+        if !sae.role.transcodes() {
             // The shapes agree, or this is an error.
             sae.centred(&Matrix::zeros(0, sae.width()))?;
         }

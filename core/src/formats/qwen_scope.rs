@@ -11,7 +11,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Sae, Selection};
+use crate::sae::{InputNorm, Role, Sae, Selection};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -39,7 +39,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         selection: Selection::TopK { k },
         input_norm: InputNorm::None,
         subtracts: false,
-        transcoder: None,
+        role: Role::Autoencoder,
     };
     tensors.note_unused(&[], &mut notes);
     let layer = place::number_behind(&path, &["layer"]);

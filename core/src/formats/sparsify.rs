@@ -18,7 +18,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
 use crate::tensor_file::short;
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
@@ -67,17 +67,16 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         selection,
         input_norm: InputNorm::None,
         subtracts: !transcode,
-        transcoder: None,
+        role: Role::Autoencoder,
     };
     tensors.note_unused(&[], &mut notes);
     let named = Named::of(&found.folder);
     let mut parted = (transcode || skip).then_some(Transcoder {
-        later: None,
         hook_out: named.hook,
         w_skip,
     });
     if transcode {
-        parts.transcoder = parted.take();
+        parts.role = parted.take().map_or(Role::Autoencoder, Role::Transcoder);
         notes.add("It reads what goes into the module of its name and writes what comes out of it");
     }
     if on("multi_topk") {
@@ -95,10 +94,10 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         &mut notes,
     );
     let mut sae = parts.built(found.name(), provenance, &mut notes)?;
-    if skip && !transcode {
+    if let Some(parted) = parted {
         sae.subtract_b_dec(false);
         notes.add("Its skip connection makes it a transcoder here, which subtracts nothing: w_enc · b_dec is taken from the encoder's bias");
-        sae.transcoder = parted;
+        sae.role = Role::Transcoder(parted);
     }
     Ok((sae, notes))
 }

@@ -8,14 +8,14 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint, Site, TokenId};
 use crate::models::{Config, Model, token_tensor};
-use crate::sae::Sae;
+use crate::sae::Autoencoder;
 
 use super::{Attribution, layer_of};
 
 /// See [`super::attribute`].
 pub(super) fn attribute(
     model: &Model,
-    sae: &Sae,
+    sae: Autoencoder<'_>,
     text: &str,
     feature: FeatureId,
     at: usize,
@@ -44,7 +44,7 @@ pub(super) fn attribute(
     })
 }
 
-fn check(sae: &Sae, tokens: &[TokenId], feature: FeatureId, at: usize) -> Result<()> {
+fn check(sae: Autoencoder<'_>, tokens: &[TokenId], feature: FeatureId, at: usize) -> Result<()> {
     if feature.index() >= sae.features() {
         return Err(Error::setting(
             "feature",

@@ -10,12 +10,16 @@ use crate::error::Result;
 use crate::features::Index;
 use crate::ids::{FeatureId, Head, TokenId};
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::Autoencoder;
 
 use super::{HeadFigures, PER_HEAD, head_shares, layer_of, top_features};
 
 /// See [`super::figures`].
-pub(super) fn figures(model: &Model, sae: &Sae, index: Option<&Index>) -> Result<Vec<HeadFigures>> {
+pub(super) fn figures(
+    model: &Model,
+    sae: Autoencoder<'_>,
+    index: Option<&Index>,
+) -> Result<Vec<HeadFigures>> {
     let layer = layer_of(model, sae)?;
     let heads = model.config().heads;
     let shares = head_shares(sae, heads)?;

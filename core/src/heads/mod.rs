@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::features::Index;
 use crate::ids::{FeatureId, Head, Layer, TokenId};
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::Autoencoder;
 
 /// Features listed and measured per head.
 pub const PER_HEAD: usize = 10;
@@ -40,7 +40,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
 ];
 
 /// Share of each feature's decoder norm by head, `[f, h]`; rows sum to 1. A feature whose decoder row is zero belongs to all heads equally.
-pub fn head_shares(sae: &Sae, heads: usize) -> Result<Matrix> {
+pub fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     shares::head_shares(sae, heads)
 }
 
@@ -65,7 +65,11 @@ pub struct HeadFigures {
 }
 
 /// Figures of every head of the layer a `hook_z` dictionary reads.
-pub fn figures(model: &Model, sae: &Sae, index: Option<&Index>) -> Result<Vec<HeadFigures>> {
+pub fn figures(
+    model: &Model,
+    sae: Autoencoder<'_>,
+    index: Option<&Index>,
+) -> Result<Vec<HeadFigures>> {
     figures::figures(model, sae, index)
 }
 
@@ -131,7 +135,7 @@ impl Attribution {
 /// Direct feature attribution of `feature` at position `at` of `text` (BOS first, if the model has one; cut to the model's context).
 pub fn attribute(
     model: &Model,
-    sae: &Sae,
+    sae: Autoencoder<'_>,
     text: &str,
     feature: FeatureId,
     at: usize,
@@ -140,7 +144,7 @@ pub fn attribute(
 }
 
 /// The layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.
-fn layer_of(model: &Model, sae: &Sae) -> Result<Layer> {
+fn layer_of(model: &Model, sae: Autoencoder<'_>) -> Result<Layer> {
     let hook = sae.hook()?;
     let layer = hook.layer().filter(|_| hook.is_z()).ok_or_else(|| {
         Error::hook(

@@ -3,10 +3,10 @@
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, Head};
-use crate::sae::Sae;
+use crate::sae::Autoencoder;
 
 /// See [`super::head_shares`].
-pub(super) fn head_shares(sae: &Sae, heads: usize) -> Result<Matrix> {
+pub(super) fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     let width = sae.width();
     if heads == 0 || !width.is_multiple_of(heads) {
         return Err(Error::Shape {

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::figures::{cosine, jaccard, mean_of_pairs, spread};
 use super::*;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
 fn random(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Matrix {
     let values = (0..rows * columns)
@@ -27,10 +27,9 @@ fn random_sae(features: usize, width: usize, hook: HookPoint) -> Sae {
         w_dec: random(features, width, &mut rng),
         b_dec: random(1, width, &mut rng).into_values(),
         selection: Selection::TopK { k: 4 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(hook),
             ..Provenance::default()
@@ -45,13 +44,15 @@ fn shares_are_the_norms_of_the_slices_and_sum_to_one() {
     sae.w_dec.row_mut(5).fill(0.0);
     sae.w_dec.row_mut(5)[6..8].copy_from_slice(&[3.0, 4.0]);
     sae.w_dec.row_mut(5)[23] = 15.0;
-    let shares = head_shares(&sae, 4).unwrap();
+    let shares = head_shares(sae.autoencoder().unwrap(), 4).unwrap();
     for row in shares.iter_rows() {
         assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-6, "{row:?}");
     }
     assert_eq!(shares.row(3), [0.25; 4]);
     assert_eq!(shares.row(5), [0.0, 0.25, 0.0, 0.75]);
-    let refused = head_shares(&sae, 5).unwrap_err().to_string();
+    let refused = head_shares(sae.autoencoder().unwrap(), 5)
+        .unwrap_err()
+        .to_string();
     assert!(
         refused.contains("24") && refused.contains("5 heads"),
         "{refused}"
@@ -98,7 +99,14 @@ fn check_sums(folder: &str, text: &str) {
         let sae = random_sae(40, model.width(hook).unwrap(), hook);
         let length = model.codec().encode_with_bos(text).unwrap().len();
         for (feature, at) in [(0, 0), (17, length / 2), (39, length - 1)] {
-            let mut found = attribute(&model, &sae, text, FeatureId(feature), at).unwrap();
+            let mut found = attribute(
+                &model,
+                sae.autoencoder().unwrap(),
+                text,
+                FeatureId(feature),
+                at,
+            )
+            .unwrap();
             assert!(
                 found.sums_up(),
                 "{folder}, layer {layer}, position {at}: {} {}",
@@ -133,14 +141,22 @@ fn what_is_not_there_is_refused() {
     let hook = HookPoint::block(1, Site::Z);
     let sae = random_sae(40, model.width(hook).unwrap(), hook);
     let refused = |feature, at| {
-        attribute(&model, &sae, "The rabbit", FeatureId(feature), at)
-            .unwrap_err()
-            .to_string()
+        attribute(
+            &model,
+            sae.autoencoder().unwrap(),
+            "The rabbit",
+            FeatureId(feature),
+            at,
+        )
+        .unwrap_err()
+        .to_string()
     };
     assert!(refused(40, 0).contains("0 to 39"));
     assert!(refused(0, 99).contains("99"));
     let elsewhere = random_sae(40, 256, HookPoint::block(1, Site::ResidPost));
-    let refused = figures(&model, &elsewhere, None).unwrap_err().to_string();
+    let refused = figures(&model, elsewhere.autoencoder().unwrap(), None)
+        .unwrap_err()
+        .to_string();
     assert!(
         refused.contains("blocks.1.hook_resid_post") && refused.contains("hook_z"),
         "{refused}"
@@ -158,7 +174,7 @@ fn every_head_of_a_model_gets_its_figures() {
         row.fill(0.0);
         row[2 * 32..3 * 32].fill(0.5);
     }
-    let figures = figures(&model, &sae, None).unwrap();
+    let figures = figures(&model, sae.autoencoder().unwrap(), None).unwrap();
     assert_eq!(figures.len(), 8);
     let planted = &figures[2];
     let ids: Vec<u32> = planted

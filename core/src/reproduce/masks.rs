@@ -119,7 +119,7 @@ impl Constraint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::{InputNorm, Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Role, Selection};
 
     #[test]
     fn a_mask_that_spends_more_less_or_elsewhere_is_seen() {
@@ -131,10 +131,9 @@ mod tests {
             w_dec: unit,
             b_dec: vec![0.0; 3],
             selection: Selection::Relu,
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: None,
+            role: Role::Autoencoder,
             provenance: Provenance::default(),
         };
         let x = Matrix::new(2, 3, vec![3.0, 2.0, 1.0, 5.0, -1.0, 4.0]).unwrap();

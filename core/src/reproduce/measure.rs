@@ -149,7 +149,7 @@ pub(super) fn correlation(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::{InputNorm, Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Role, Selection};
 
     #[test]
     fn figures_are_their_definitions() {
@@ -161,10 +161,9 @@ mod tests {
             w_dec: unit,
             b_dec: vec![0.0; 2],
             selection: Selection::TopK { k: 1 },
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: None,
+            role: Role::Autoencoder,
             provenance: Provenance::default(),
         };
         let x = Matrix::new(2, 2, vec![2.0, 1.0, 0.0, 3.0]).unwrap();

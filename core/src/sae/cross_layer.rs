@@ -10,7 +10,7 @@
 //!
 //! `ŷ_l = Σ_{s ≤ l} acts_s · w_dec_{s→l} + b_dec_l + x_l · w_skip_lᵀ`, `acts_s` the code of `x_s` alone.
 
-use super::{Latents, Sae};
+use super::{Latents, Role, Sae};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 
@@ -39,16 +39,16 @@ impl CrossLayer {
         let width = layers.last().map_or(0, |last| last.w_dec.columns());
         for (s, sae) in layers.iter().enumerate() {
             let wanted = layers.len() - s - 1;
-            match &sae.transcoder {
-                Some(transcoder) if transcoder.later == Some(wanted) => {}
-                Some(transcoder) => {
+            match &sae.role {
+                Role::CrossLayer { later, .. } if *later == wanted => {}
+                role if role.transcodes() => {
                     let what = format!(
                         "writes {} later layers where {wanted} follow: layers of two sets, or one is missing",
-                        transcoder.writes_layers() - 1
+                        role.writes_layers() - 1
                     );
                     return wrong(sae, what);
                 }
-                None => return wrong(sae, "is no transcoder".to_owned()),
+                _ => return wrong(sae, "is no transcoder".to_owned()),
             }
             let first = layers[0];
             let shape = |of: &Sae| [of.features(), of.width()];
@@ -171,15 +171,16 @@ mod tests {
                 b_enc: vec![0.0],
                 w_dec: Matrix::new(1, later + 1, writes).unwrap(),
                 b_dec,
-                predictor: None,
                 apply_b_dec_to_input: false,
                 input_norm: InputNorm::None,
                 selection: Selection::Relu,
-                transcoder: Some(Transcoder {
-                    hook_out: None,
-                    later: Some(later),
-                    w_skip: Some(Matrix::new(1, 1, vec![0.25]).unwrap()),
-                }),
+                role: Role::CrossLayer {
+                    later,
+                    transcoder: Transcoder {
+                        hook_out: None,
+                        w_skip: Some(Matrix::new(1, 1, vec![0.25]).unwrap()),
+                    },
+                },
                 provenance: Provenance::default(),
             }
         };
@@ -207,7 +208,7 @@ mod tests {
         all.remove(1);
         assert!(said(all).contains("layer 0 writes 2 later layers where 1 follow"));
         let mut all = tiny(2);
-        all[0].transcoder = None;
+        all[0].role = Role::Autoencoder;
         assert!(said(all).contains("is no transcoder"));
         let mut all = tiny(2);
         all[1].w_enc = Matrix::zeros(2, 1);

@@ -140,7 +140,7 @@ impl Sae {
 
     /// From a dictionary of whitened activations to one of activations as they come, with the same codes; [`Whitening::inverted`] goes back.
     pub fn fold_whitening(&mut self, whitening: &Whitening) -> Result<()> {
-        self.check_reconstructs()?;
+        self.autoencoder()?;
         self.no_norm("whitening")?;
         Dims::of("fold whitening")
             .bind("w_dec", &self.w_dec, "f d")?
@@ -211,7 +211,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::sae::Provenance;
+    use crate::sae::{Provenance, Role};
 
     const D: usize = 5;
     const F: usize = 12;
@@ -229,11 +229,10 @@ mod tests {
             b_enc: drawn(&mut rng, 1, F).into_values(),
             w_dec: drawn(&mut rng, F, D),
             b_dec: drawn(&mut rng, 1, D).into_values(),
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
             selection,
-            transcoder: None,
+            role: Role::Autoencoder,
             provenance: Provenance::default(),
         }
     }

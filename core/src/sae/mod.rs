@@ -16,6 +16,7 @@ mod parts;
 mod predictor;
 mod rank_density;
 mod relu;
+mod role;
 pub(crate) mod rule;
 mod signed_topk;
 pub(crate) mod state;
@@ -25,11 +26,9 @@ mod untrained;
 mod variant;
 mod zipf;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use rayon::prelude::*;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
@@ -44,6 +43,7 @@ pub use input_norm::InputNorm;
 pub use latents::Latents;
 pub use predictor::{CodeAttention, Linear, Predictor};
 pub use rank_density::{FittedLaw, RankDensity};
+pub use role::{Autoencoder, Role};
 pub use transcoder::Transcoder;
 pub use untrained::Pursuit;
 pub use variant::Variant;
@@ -313,16 +313,14 @@ pub struct Sae {
     pub w_dec: Matrix,
     /// `[d]`, likewise.
     pub b_dec: Vec<f32>,
-    /// What tells a token's codes from those before it, of a temporal dictionary; rows are then the tokens of one text.
-    pub predictor: Option<Arc<Predictor>>,
     /// Whether `b_dec` is subtracted from what is read; a transcoder's never is.
     pub apply_b_dec_to_input: bool,
     /// What is done to each token before it is read.
     pub input_norm: InputNorm,
     /// Which entries survive.
     pub selection: Selection,
-    /// What makes it a transcoder, if it is one.
-    pub transcoder: Option<Transcoder>,
+    /// What it reads and writes.
+    pub role: Role,
     /// Where it came from.
     pub provenance: Provenance,
 }
@@ -340,13 +338,13 @@ impl Sae {
 
     /// Whether `b_dec` is subtracted from what is read.
     fn subtracts(&self) -> bool {
-        self.apply_b_dec_to_input && self.transcoder.is_none()
+        self.apply_b_dec_to_input && !self.role.transcodes()
     }
 
     /// Makes `b_dec` be subtracted from what is read, or not, and encoder biases larger by `w_enc · b_dec`, or smaller, which computes the same but for one
     /// rounding of each bias.
     pub fn subtract_b_dec(&mut self, subtracted: bool) {
-        if self.transcoder.is_some() || self.apply_b_dec_to_input == subtracted {
+        if self.role.transcodes() || self.apply_b_dec_to_input == subtracted {
             return;
         }
         self.apply_b_dec_to_input = subtracted;
@@ -366,51 +364,16 @@ impl Sae {
         }
     }
 
-    /// The hook that it reads and reconstructs; an error that tells to name one, or that a transcoder does not reconstruct what it reads.
-    pub fn hook(&self) -> Result<HookPoint> {
-        self.check_reconstructs()?;
-        self.reads()
-    }
-
-    /// That each token is encoded by itself; a temporal dictionary, which reads whole texts, is refused by name.
-    pub fn check_by_token(&self) -> Result<()> {
-        if self.predictor.is_none() {
-            return Ok(());
-        }
-        Err(Error::Unsupported {
-            what: format!(
-                "the temporal dictionary {}, which reads whole texts, here",
-                self.name
-            ),
-            remedy: "umbra sae encode takes it, and compare by directions alone".to_owned(),
-        })
-    }
-
-    /// That it reconstructs what it reads; a transcoder is refused by name.
-    pub fn check_reconstructs(&self) -> Result<()> {
-        match &self.transcoder {
-            Some(transcoder) => Err(transcoder.refused(self)),
-            None => Ok(()),
-        }
-    }
-
-    /// The hook that it reads, or an error that tells to name one.
-    pub fn reads(&self) -> Result<HookPoint> {
-        self.provenance.hook.ok_or_else(|| {
-            Error::setting(
-                "hook",
-                format!(
-                    "the dictionary {} does not say which hook it reads, add `hook_name` to the metadata of its cfg.json",
-                    self.name
-                ),
-            )
-        })
-    }
-
-    /// Latents of activations `[n, d]`.
+    /// Latents of activations `[n, d]`, each token by itself; a temporal dictionary is refused, see [`Sae::encode_text`].
     pub fn encode(&self, x: &Matrix) -> Result<Latents> {
+        self.check_by_token()?;
+        self.encode_text(x)
+    }
+
+    /// The same of the tokens of one text in order, which a temporal dictionary needs.
+    pub fn encode_text(&self, x: &Matrix) -> Result<Latents> {
         let mut centred = self.centred(x)?;
-        if let Some(predictor) = &self.predictor {
+        if let Some(predictor) = self.role.predictor() {
             centred = predictor
                 .take_apart(&centred, &self.w_enc, &self.w_dec)?
                 .new;
@@ -421,14 +384,20 @@ impl Sae {
     }
 
     /// What it makes of `x [n, d]` by `latents`, its code or what was made of that: the reconstruction; of a transcoder what it writes, the skip connection with
-    /// it.
+    /// it. A temporal dictionary is refused, see [`Sae::decode_text`].
     pub fn decode(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
+        self.check_by_token()?;
+        self.decode_text(latents, x)
+    }
+
+    /// The same for the tokens of one text in order, which a temporal dictionary needs.
+    pub fn decode_text(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
         let mut out = sparse_decode(latents, &self.w_dec, &self.b_dec)?;
         // Of a decoder that lies in a file only the rows in use are read.
         if self.w_dec.is_of_file() && out.values().iter().any(|value| !value.is_finite()) {
             self.w_dec.check()?;
         }
-        if let Some(predictor) = &self.predictor {
+        if let Some(predictor) = self.role.predictor() {
             let centred = self.centred(x)?;
             let known = predictor
                 .take_apart(&centred, &self.w_enc, &self.w_dec)?
@@ -436,7 +405,7 @@ impl Sae {
             let pairs = out.values_mut().iter_mut().zip(known.values());
             pairs.for_each(|(out, known)| *out += known);
         }
-        match &self.transcoder {
+        match self.role.transcoder() {
             Some(transcoder) => transcoder.add_skipped(self, x, &mut out)?,
             None => self.input_norm.undo(x, &mut out),
         }
@@ -483,7 +452,7 @@ impl Sae {
 
     /// `x − b_dec`, `x` brought to norm, with every shape of the dictionary checked; a transcoder reads `x` itself.
     pub(crate) fn centred(&self, x: &Matrix) -> Result<Matrix> {
-        if let Some(transcoder) = &self.transcoder {
+        if let Some(transcoder) = self.role.transcoder() {
             transcoder.check(self, x)?;
             return Ok(self.input_norm.apply(x).into_owned());
         }
@@ -558,10 +527,9 @@ mod tests {
             w_dec: rows,
             b_dec: vec![1.0, 2.0],
             selection: Selection::TopK { k: 2 },
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: None,
+            role: Role::Autoencoder,
             provenance: Provenance::default(),
         }
     }

@@ -41,7 +41,7 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use crate::dims::Matrix;
     use crate::ids::FeatureId;
-    use crate::sae::{InputNorm, Provenance, Sae, Selection};
+    use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
     #[test]
     fn the_nearest_rows_come_first_whatever_their_length() {
@@ -54,10 +54,9 @@ mod tests {
             w_dec: matrix,
             b_dec: vec![0.0; 2],
             selection: Selection::TopK { k: 1 },
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: None,
+            role: Role::Autoencoder,
             provenance: Provenance::default(),
         };
         let nearest = sae.nearest(FeatureId(0), 3);

@@ -17,7 +17,7 @@ use rayon::prelude::*;
 
 use super::Sae;
 use crate::dims::{Dims, Matrix};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::HookPoint;
 use crate::kernels::linear::rows_times;
 
@@ -26,56 +26,11 @@ use crate::kernels::linear::rows_times;
 pub struct Transcoder {
     /// Hook it writes; none in a file that does not say.
     pub hook_out: Option<HookPoint>,
-    /// How many layers behind that of `hook_out` it adds to at the same hook, if it is one layer of a [`super::CrossLayer`]. `w_dec` has a block of `d_out`
-    /// columns for each, its own layer's first; `b_dec` is 0 in the later ones.
-    pub later: Option<usize>,
     /// `[d_out, d]`: the skip connection.
     pub w_skip: Option<Matrix>,
 }
 
 impl Transcoder {
-    /// Why `of` cannot be used where a dictionary is to reconstruct what it reads.
-    pub(super) fn refused(&self, of: &Sae) -> Error {
-        if self.later.is_some() {
-            return self.refused_alone(of);
-        }
-        let name = |hook: Option<HookPoint>| {
-            hook.map_or_else(|| "an unnamed hook".to_owned(), |hook| hook.to_string())
-        };
-        Error::Unsupported {
-            what: format!(
-                "the transcoder {}, which reads {} and writes {}",
-                of.name,
-                name(of.provenance.hook),
-                name(self.hook_out)
-            ),
-            remedy: "this takes dictionaries that reconstruct what they read, umbra eval measures a transcoder".to_owned(),
-        }
-    }
-
-    /// Why `of` cannot be used where one hook is written by it alone.
-    fn refused_alone(&self, of: &Sae) -> Error {
-        let hook = self.hook_out.map(|hook| hook.to_string());
-        Error::Unsupported {
-            what: format!(
-                "{}, one layer of a cross-layer transcoder, which adds to {}, {},",
-                of.name,
-                hook.unwrap_or_else(|| "an unnamed hook".to_owned()),
-                match self.later.unwrap_or_default() {
-                    0 => "as the layers before it do".to_owned(),
-                    1 => "and the same of one later layer".to_owned(),
-                    later => format!("and the same of {later} later layers"),
-                }
-            ),
-            remedy: "umbra sae encode and sae compare take one layer, umbra sae verify the folder of all of them".to_owned(),
-        }
-    }
-
-    /// How many layers it writes.
-    pub(crate) fn writes_layers(&self) -> usize {
-        1 + self.later.unwrap_or_default()
-    }
-
     /// That the parts of `of` and `x [n, d]` fit.
     pub(super) fn check(&self, of: &Sae, x: &Matrix) -> Result<()> {
         let dims = Dims::of("encode")
@@ -87,7 +42,7 @@ impl Transcoder {
         match &self.w_skip {
             Some(w_skip) => dims
                 .bind("w_skip", w_skip, "s d")?
-                .bind_len("w_skip", w_skip.rows() * self.writes_layers(), "o")
+                .bind_len("w_skip", w_skip.rows() * of.role.writes_layers(), "o")
                 .map(drop),
             None => Ok(()),
         }
@@ -113,36 +68,11 @@ impl Transcoder {
     }
 }
 
-impl Sae {
-    /// That it is no layer of a cross-layer transcoder, whose outputs are sums over layers.
-    pub fn check_alone(&self) -> Result<()> {
-        match &self.transcoder {
-            Some(transcoder) if transcoder.later.is_some() => Err(transcoder.refused_alone(self)),
-            _ => Ok(()),
-        }
-    }
-
-    /// The hook that it reconstructs: a transcoder's other hook, else the one that it reads.
-    pub fn writes(&self) -> Result<HookPoint> {
-        let Some(transcoder) = &self.transcoder else {
-            return self.reads();
-        };
-        self.check_alone()?;
-        transcoder.hook_out.ok_or_else(|| {
-            let what = format!(
-                "the transcoder {} does not say which hook it writes, add `hook_name_out` to the metadata of its cfg.json",
-                self.name
-            );
-            Error::setting("hook", what)
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::ids::Site;
-    use crate::sae::{InputNorm, Provenance, Selection};
+    use crate::sae::{InputNorm, Provenance, Role, Selection};
 
     /// d = 2, d_out = 3, f = 2.
     fn tiny() -> Sae {
@@ -153,11 +83,9 @@ mod tests {
             w_dec: Matrix::new(2, 3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).unwrap(),
             b_dec: vec![10.0, 20.0, 30.0],
             selection: Selection::Relu,
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: Some(Transcoder {
-                later: None,
+            role: Role::Transcoder(Transcoder {
                 hook_out: Some(HookPoint::block(0, Site::MlpOut)),
                 w_skip: Some(Matrix::new(3, 2, vec![0.0, 0.0, 2.0, 0.0, 0.0, 3.0]).unwrap()),
             }),
@@ -182,7 +110,7 @@ mod tests {
             [11.5, 22.0, 36.0]
         );
         let mut plain = sae.clone();
-        plain.transcoder = Some(Transcoder::default());
+        plain.role = Role::Transcoder(Transcoder::default());
         assert_eq!(
             plain.decode(&latents, &x).unwrap().values(),
             [11.5, 20.0, 30.0]
@@ -201,7 +129,7 @@ mod tests {
             assert!(said.contains(word), "{said}");
         }
         assert_eq!(sae.writes().unwrap(), HookPoint::block(0, Site::MlpOut));
-        sae.transcoder = Some(Transcoder::default());
+        sae.role = Role::Transcoder(Transcoder::default());
         assert!(
             sae.writes()
                 .unwrap_err()

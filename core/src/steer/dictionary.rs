@@ -21,12 +21,12 @@ pub(super) fn apply(
     if tokens.is_empty() || (edit.changes.is_empty() && matches!(edit.error, ErrorTerm::Kept)) {
         return Ok(());
     }
-    let x = value.gathered(tokens)?;
-    let latents = edit.sae.encode(&x)?;
+    let (x, sae) = (value.gathered(tokens)?, edit.sae()?);
+    let latents = sae.encode(&x)?;
     let edited = changed(&latents, &edit.changes);
     let made = match &edit.error {
-        ErrorTerm::Kept => moved(&edit.sae, &x, &latents, &edited)?,
-        ErrorTerm::Dropped => edit.sae.decode(&edited, &x)?,
+        ErrorTerm::Kept => moved(&sae, &x, &latents, &edited)?,
+        ErrorTerm::Dropped => sae.decode(&edited, &x)?,
         ErrorTerm::Frozen => {
             let clean = clean.ok_or_else(|| {
                 Error::hook(
@@ -35,16 +35,16 @@ pub(super) fn apply(
                 )
             })?;
             let before = Value::of(hook, clean)?.gathered(tokens)?;
-            let latents = edit.sae.encode(&before)?;
-            moved(&edit.sae, &before, &latents, &edited)?
+            let latents = sae.encode(&before)?;
+            moved(&sae, &before, &latents, &edited)?
         }
         ErrorTerm::Linear(probe) => {
-            let linear = probe.split(&edit.sae, &x)?.linear;
-            sum(edit.sae.decode(&edited, &x)?, &linear)
+            let linear = probe.split(sae, &x)?.linear;
+            sum(sae.decode(&edited, &x)?, &linear)
         }
         ErrorTerm::Nonlinear(probe) => {
-            let nonlinear = probe.split(&edit.sae, &x)?.nonlinear;
-            sum(edit.sae.decode(&edited, &x)?, &nonlinear)
+            let nonlinear = probe.split(sae, &x)?.nonlinear;
+            sum(sae.decode(&edited, &x)?, &nonlinear)
         }
     };
     value.scatter(tokens, &made);

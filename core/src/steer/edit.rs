@@ -9,7 +9,7 @@ use crate::dark_matter::Probe;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::Model;
-use crate::sae::Sae;
+use crate::sae::{Autoencoder, Sae};
 
 /// An intervention at a hook. What it does not reach keeps its bits.
 #[derive(Debug, Clone)]
@@ -72,12 +72,29 @@ pub enum Attend {
 /// Latents of a token changed one after another, then decoded.
 #[derive(Debug, Clone)]
 pub struct DictionaryEdit {
-    /// The dictionary; its hook need not be the edit's, its width must fit.
-    pub sae: Arc<Sae>,
+    /// An [`Autoencoder`], see [`DictionaryEdit::new`].
+    sae: Arc<Sae>,
     /// In their order.
     pub changes: Vec<LatentChange>,
     /// What becomes of what the dictionary leaves unexplained.
     pub error: ErrorTerm,
+}
+
+impl DictionaryEdit {
+    /// Of a dictionary that reconstructs what it reads, token by token; any other is refused by name. Its hook need not be the edit's, its width must fit.
+    pub fn new(sae: Arc<Sae>, changes: Vec<LatentChange>, error: ErrorTerm) -> Result<Self> {
+        sae.autoencoder()?;
+        Ok(Self {
+            sae,
+            changes,
+            error,
+        })
+    }
+
+    /// The dictionary.
+    pub fn sae(&self) -> Result<Autoencoder<'_>> {
+        self.sae.autoencoder()
+    }
 }
 
 /// What happens to one feature's activation.
@@ -207,8 +224,7 @@ impl Edit {
     }
 
     fn check_dictionary(&self, model: &Model, edit: &DictionaryEdit) -> Result<()> {
-        let (width, sae) = (model.width(self.hook)?, &edit.sae);
-        sae.check_reconstructs()?;
+        let (width, sae) = (model.width(self.hook)?, &edit.sae()?);
         if width != sae.width() {
             return Err(Error::hook(
                 self.hook,

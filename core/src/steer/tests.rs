@@ -16,7 +16,7 @@ use crate::dark_matter::Probe;
 use crate::dims::Matrix;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::{Capture, Hooks, NoHooks, Start, token_tensor};
-use crate::sae::{InputNorm, Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
 const TEXT: &str = "The old rabbit looked at the clock and said";
 
@@ -49,10 +49,9 @@ fn random_sae(model: &Model, hook: HookPoint) -> Arc<Sae> {
         w_dec: random(64, d, 3),
         b_dec: random(1, d, 4).into_values(),
         selection: Selection::TopK { k: 4 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(hook),
             ..Provenance::default()
@@ -89,11 +88,7 @@ fn edit(hook: HookPoint, action: Action) -> Edit {
 }
 
 fn dictionary(sae: &Arc<Sae>, changes: &[LatentChange], error: ErrorTerm) -> Action {
-    Action::Dictionary(DictionaryEdit {
-        sae: Arc::clone(sae),
-        changes: changes.to_vec(),
-        error,
-    })
+    Action::Dictionary(DictionaryEdit::new(Arc::clone(sae), changes.to_vec(), error).unwrap())
 }
 
 fn numbers(tensor: &Tensor) -> Vec<f32> {
@@ -297,7 +292,7 @@ fn dictionary_edits_follow_their_formulas() {
         let latents = sae.encode(&x).unwrap();
         let decoded = sae.decode(&latents, &x).unwrap();
         let decoded_before = sae.decode(&sae.encode(&before).unwrap(), &before).unwrap();
-        let linear = probe.split(&sae, &x).unwrap().linear;
+        let linear = probe.split(sae.autoencoder().unwrap(), &x).unwrap().linear;
         let changes = [
             LatentChange::Set(FeatureId(9), 2.0),
             LatentChange::Scale(FeatureId(3), 0.0),
@@ -740,4 +735,24 @@ fn divergence_and_log_probabilities_equal_their_definitions() {
         .sum();
     assert!((divergence(&before, &after) - want).abs() < 1e-12);
     assert_eq!(divergence(&after, &after), 0.0);
+}
+
+#[test]
+fn a_dictionary_that_reads_whole_texts_or_writes_elsewhere_makes_no_edit() {
+    let model = demo();
+    let hook = HookPoint::block(1, Site::ResidPost);
+    let made = |role| {
+        let mut sae = (*random_sae(&model, hook)).clone();
+        sae.role = role;
+        DictionaryEdit::new(Arc::new(sae), vec![], ErrorTerm::Dropped).map(drop)
+    };
+    assert!(made(Role::Autoencoder).is_ok());
+    let predictor = crate::sae::Predictor {
+        heads: 1,
+        layers: vec![],
+    };
+    let said = made(Role::Temporal(Arc::new(predictor))).unwrap_err();
+    assert!(said.to_string().contains("reads whole texts"), "{said}");
+    let said = made(Role::Transcoder(crate::sae::Transcoder::default())).unwrap_err();
+    assert!(said.to_string().contains("the transcoder"), "{said}");
 }

@@ -21,7 +21,7 @@ use crate::error::{Error, Result};
 use crate::formats;
 use crate::models::Model;
 use crate::sae::state::{Keep, Within};
-use crate::sae::{Provenance, Sae, Variant};
+use crate::sae::{Provenance, Role, Sae, Variant};
 use crate::store::Store;
 use crate::{Flow, VERSION};
 
@@ -519,7 +519,7 @@ impl<'a> Run<'a> {
         sae.input_norm = self.preparation.norm;
         sae.name = format!("{} · {} features", self.spec.hook, self.spec.features);
         sae.provenance = self.provenance.clone();
-        if let Some(transcoder) = &mut sae.transcoder {
+        if let Role::Transcoder(transcoder) = &mut sae.role {
             transcoder.hook_out = Some(self.spec.writes());
         }
         let other = &mut sae.provenance.other;

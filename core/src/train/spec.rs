@@ -265,7 +265,7 @@ impl Spec {
         {
             self.k = k;
         }
-        if let Some(transcoder) = &sae.transcoder {
+        if let Some(transcoder) = sae.role.transcoder() {
             self.variant = Variant::Transcoder;
             self.transcoder_rule = match sae.selection {
                 Selection::Relu => TranscoderRule::Relu,

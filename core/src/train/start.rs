@@ -13,7 +13,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::linear::rows_times;
 use crate::kernels::residual::{Residual, residual};
-use crate::sae::{InputNorm, Provenance, Sae, Selection, Transcoder, Variant};
+use crate::sae::{InputNorm, Provenance, Role, Sae, Selection, Transcoder, Variant};
 
 /// Decoder rows whose length is no further from 1 count as of length 1: that of half-precision weights is.
 const NEAR: f32 = 1e-3;
@@ -79,10 +79,9 @@ impl Trainer {
             w_dec,
             b_dec: scaled(&statistics.centre, scale),
             selection: Selection::Relu,
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: None,
+            role: Role::Autoencoder,
             provenance: Provenance::default(),
         };
         let mut trainer = Self::with_variance(spec, sae, variance)?;
@@ -103,7 +102,7 @@ impl Trainer {
         start.check_weights()?;
         let mut sae = start.clone();
         let transcodes = spec.variant == Variant::Transcoder;
-        if transcodes != sae.transcoder.is_some() {
+        if transcodes != sae.role.transcodes() {
             let (is, wanted) = if transcodes {
                 ("no transcoder", "a variant other than transcoder")
             } else {
@@ -133,7 +132,7 @@ impl Trainer {
         sae.selection = sae.selection.scaled(scale);
         sae.b_enc.iter_mut().for_each(|b| *b *= scale);
         sae.b_dec.iter_mut().for_each(|b| *b *= scale);
-        if let (Some(mapping), Some(transcoder)) = (&mut mapping, sae.transcoder.take()) {
+        if let (Some(mapping), Some(transcoder)) = (&mut mapping, sae.role.take_transcoder()) {
             let factor = scale / mapping.scale;
             sae.w_enc.values_mut().iter_mut().for_each(|w| *w *= factor);
             let through = times(&sae.w_enc, &mapping.origin);
@@ -175,14 +174,16 @@ impl Trainer {
             w_dec: Matrix::zeros(f, width),
             b_dec: vec![0.0; width],
             selection: Selection::Relu,
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: transcodes.then(|| Transcoder {
-                later: None,
-                hook_out: None,
-                w_skip: spec.skip.then(|| Matrix::zeros(width, d)),
-            }),
+            role: if transcodes {
+                Role::Transcoder(Transcoder {
+                    hook_out: None,
+                    w_skip: spec.skip.then(|| Matrix::zeros(width, d)),
+                })
+            } else {
+                Role::Autoencoder
+            },
             provenance: Provenance::default(),
         };
         Self::from_sae(spec, sae)
@@ -191,7 +192,7 @@ impl Trainer {
     /// Starts from a dictionary's encoder and decoder, rows of the latter of length 1, for activations whose mean of ‖x − mean‖² is `d`.
     pub fn from_sae(spec: &Spec, mut sae: Sae) -> Result<Self> {
         let variance = sae.w_dec.columns() as f64;
-        let mapping = sae.transcoder.take().map(|transcoder| Mapping {
+        let mapping = sae.role.take_transcoder().map(|transcoder| Mapping {
             origin: vec![0.0; sae.width()],
             scale: 1.0,
             skip: transcoder.w_skip.map(Parameter::new),
@@ -372,14 +373,15 @@ impl Trainer {
             w_dec: dictionary.w_dec,
             b_dec: unscaled(&b_dec),
             selection: selection.scaled(1.0 / self.scale),
-            predictor: None,
             apply_b_dec_to_input: true,
             input_norm: InputNorm::None,
-            transcoder: self.mapping.as_ref().map(|_| Transcoder {
-                later: None,
-                hook_out: None,
-                w_skip: skip,
-            }),
+            role: match self.mapping {
+                Some(_) => Role::Transcoder(Transcoder {
+                    hook_out: None,
+                    w_skip: skip,
+                }),
+                None => Role::Autoencoder,
+            },
             provenance: Provenance::default(),
         }
     }

@@ -227,7 +227,7 @@ fn read_features(state: &AppState) -> Reading {
     let weights = umbra_core::dims::Matrix::zeros(4, width);
     (sae.w_enc, sae.w_dec, sae.b_dec) = (weights.clone(), weights, vec![0.0; width]);
     sae.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
-    umbra_core::prompt::read(model, &sae, &state.prompt.text, 5).unwrap()
+    umbra_core::prompt::read(model, sae.autoencoder().unwrap(), &state.prompt.text, 5).unwrap()
 }
 
 #[test]

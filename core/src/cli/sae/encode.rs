@@ -10,7 +10,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::models::read_tensors;
-use crate::sae::{CrossLayer, Latents};
+use crate::sae::{CrossLayer, Latents, Role};
 use crate::tensor_file::Float;
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
@@ -44,15 +44,19 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let sae = args.sae.read_at(&located, console)?;
     let (x, text) = activations(args, sae.width())?;
     // A temporal dictionary reads whole texts.
-    let chunk = if sae.predictor.is_some() { text } else { CHUNK };
+    let chunk = if matches!(sae.role, Role::Temporal(_)) {
+        text
+    } else {
+        CHUNK
+    };
     let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
     let mut dense = Dense::new(n, (f, d))?;
     let mut progress = console.progress("Encoding", n as u64, "activations");
     for start in (0..n).step_by(chunk.max(1)) {
         let some: Vec<u32> = (start as u32..(start + chunk).min(n) as u32).collect();
         let x = x.rows_of(&some);
-        let latents = sae.encode(&x)?;
-        dense.put(start, &latents, &sae.decode(&latents, &x)?);
+        let latents = sae.encode_text(&x)?;
+        dense.put(start, &latents, &sae.decode_text(&latents, &x)?);
         if progress.set((start + some.len()) as u64, "").is_break() {
             return Ok(Exit::Stopped);
         }

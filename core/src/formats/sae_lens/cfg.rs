@@ -104,7 +104,7 @@ impl Architecture {
 
     /// Of a dictionary; SAELens has transcoders by ReLU and JumpReLU alone.
     pub(super) fn of(sae: &Sae) -> Result<Self> {
-        if let Some(transcoder) = &sae.transcoder {
+        if let Some(transcoder) = sae.role.transcoder() {
             let thresholds = match sae.selection {
                 Selection::Relu => false,
                 Selection::JumpRelu { .. } => true,
@@ -493,7 +493,7 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     for (key, value) in &from.other {
         metadata.insert(key.clone(), value.clone());
     }
-    if let Some(hook) = sae.transcoder.as_ref().and_then(|to| to.hook_out) {
+    if let Some(hook) = sae.role.transcoder().and_then(|to| to.hook_out) {
         metadata.insert("hook_name_out".to_owned(), json!(hook.to_string()));
     }
     let mut metadata = Value::Object(metadata);

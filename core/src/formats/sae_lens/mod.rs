@@ -27,7 +27,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Known, Precision, place};
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
-use crate::sae::{Sae, Transcoder};
+use crate::sae::{Role, Sae, Transcoder};
 use crate::whole_file;
 
 const CFG: &str = "cfg.json";
@@ -66,11 +66,14 @@ pub(super) fn read_as(
         input_norm: cfg.input_norm,
         selection: weights.selection,
         subtracts: cfg.apply_b_dec_to_input && !cfg.architecture.transcodes(),
-        transcoder: cfg.architecture.transcodes().then_some(Transcoder {
-            later: None,
-            hook_out: cfg.hook_out,
-            w_skip: weights.w_skip,
-        }),
+        role: match weights.predictor {
+            Some(predictor) => Role::Temporal(predictor),
+            None if cfg.architecture.transcodes() => Role::Transcoder(Transcoder {
+                hook_out: cfg.hook_out,
+                w_skip: weights.w_skip,
+            }),
+            None => Role::Autoencoder,
+        },
     };
     let tied = match cfg.architecture {
         Architecture::Temporal(temporal) => temporal.tied,
@@ -89,7 +92,7 @@ pub(super) fn read_as(
         parts.fold_decoder_norms();
         notes.add("It ranks pre-activations times the length of the decoder's row: that length is folded into the encoder, codes stay SAELens's");
     }
-    if weights.predictor.is_some() {
+    if matches!(parts.role, Role::Temporal(_)) {
         notes.add("It encodes what is new in each token of a text, rows of activations are taken for one text's tokens in order");
     }
     kwargs::noted(&cfg.provenance, &mut notes);
@@ -98,7 +101,6 @@ pub(super) fn read_as(
         cfg.provenance.clone(),
         &mut notes,
     )?;
-    sae.predictor = weights.predictor;
     if cfg.scale == Scale::Whitening {
         sae.fold_whitening(&scale::whitening(folder)?)?;
         notes.add("Its inputs were whitened in training, which is folded into the weights");
@@ -107,13 +109,13 @@ pub(super) fn read_as(
 }
 
 pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
-    let written = if sae.transcoder.is_some() { "o" } else { "d" };
+    let written = if sae.role.transcodes() { "o" } else { "d" };
     let dims = Dims::of("save")
         .bind("w_enc", &sae.w_enc, "f d")?
         .bind("w_dec", &sae.w_dec, &format!("f {written}"))?
         .bind("b_enc", &sae.b_enc, "f")?
         .bind("b_dec", &sae.b_dec, written)?;
-    if let Some(w_skip) = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref()) {
+    if let Some(w_skip) = sae.role.transcoder().and_then(|to| to.w_skip.as_ref()) {
         dims.bind("w_skip", w_skip, "o d")?;
     }
     sae.selection.check(sae.features())?;

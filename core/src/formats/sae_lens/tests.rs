@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::dims::Matrix;
 use crate::formats::tests::{Recorded, codes, difference, recorded as recorded_in};
-use crate::sae::{InputNorm, Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Selection};
 
 /// As it is read without the registry.
 fn read(folder: &Path) -> Result<(Sae, Notes)> {
@@ -71,10 +71,9 @@ fn example(hook: &str) -> Sae {
         w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
         b_dec: weights(4, 0.2),
         selection: Selection::TopK { k: 2 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(hook.parse().unwrap()),
             model: "tiny".to_owned(),
@@ -132,7 +131,9 @@ fn every_architecture_computes_what_saelens_computed() {
         let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
         assert!(off > 1e-4, "{architecture}: a nudge passed");
         let (mut sae, _) = read(&folder).unwrap();
-        if let Some(w_skip) = sae.transcoder.as_mut().and_then(|to| to.w_skip.as_mut()) {
+        if let Role::Transcoder(transcoder) = &mut sae.role
+            && let Some(w_skip) = &mut transcoder.w_skip
+        {
             w_skip.values_mut()[0] += 0.05;
             let off = difference(&codes(&sae, &recorded.x).1, &recorded.recon);
             assert!(
@@ -153,9 +154,9 @@ fn every_architecture_written_read_and_written_keeps_its_bytes() {
         let (again, notes) = read(&folders[0]).unwrap();
         assert!(notes.is_empty(), "{notes:?}");
         assert_eq!(again.selection, sae.selection);
-        assert_eq!(again.transcoder, sae.transcoder);
+        assert_eq!(again.role, sae.role);
         let transcodes = architecture.ends_with("transcoder");
-        assert_eq!(sae.transcoder.is_some(), transcodes);
+        assert_eq!(sae.role.transcodes(), transcodes);
         if transcodes {
             assert_eq!(sae.writes().unwrap().to_string(), "blocks.1.hook_mlp_out");
         }
@@ -267,7 +268,7 @@ fn temporal_dictionaries_encode_what_is_new_in_a_text() {
         let said = write(&sae, &root.path().join("a"), Precision::F32).unwrap_err();
         assert!(said.to_string().contains("temporal dictionary"), "{said}");
         // The comparison can fail: without what went before.
-        sae.predictor = None;
+        sae.role = Role::Autoencoder;
         let off = difference(&codes(&sae, &recorded.x).0, &recorded.codes);
         assert!(off > 1e-3, "{name}: the context made no difference");
     }

@@ -173,7 +173,7 @@ pub(super) fn bytes(
         Tensor::new("W_dec", &[f, o], sae.w_dec.values()),
         Tensor::new("b_dec", &[o], &sae.b_dec),
     ];
-    if let Some(w_skip) = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref()) {
+    if let Some(w_skip) = sae.role.transcoder().and_then(|to| to.w_skip.as_ref()) {
         tensors.push(Tensor::new("W_skip", &[o, d], w_skip.values()));
     }
     match &sae.selection {

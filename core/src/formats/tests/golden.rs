@@ -182,7 +182,7 @@ fn a_cross_layer_transcoder_is_written_as_it_was_read() {
                     && a.selection == b.selection
             );
             assert_eq!(a.reads().unwrap(), b.reads().unwrap());
-            assert_eq!(a.transcoder, b.transcoder);
+            assert_eq!(a.role, b.role);
         }
         let twice = format!("{name}-twice");
         write(again.layers(), &twice).unwrap();

@@ -59,7 +59,7 @@ pub(super) fn difference(got: &Matrix, want: &Matrix) -> f32 {
 
 /// Codes `[n, f]`, and what the dictionary makes of them.
 pub(super) fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
-    let latents = sae.encode(x).unwrap();
+    let latents = sae.encode_text(x).unwrap();
     latents.check(sae.features()).unwrap();
     let mut codes = Matrix::zeros(x.rows(), sae.features());
     for i in 0..x.rows() {
@@ -67,7 +67,7 @@ pub(super) fn codes(sae: &Sae, x: &Matrix) -> (Matrix, Matrix) {
             codes.row_mut(i)[feature.index()] = act;
         }
     }
-    (codes, sae.decode(&latents, x).unwrap())
+    (codes, sae.decode_text(&latents, x).unwrap())
 }
 
 /// Codes and reconstructions within 1e-5 of the largest entry, the same features active but where an activation is smaller than that.

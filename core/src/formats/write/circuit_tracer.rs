@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Precision, Target, reads_plainly, refused};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{CrossLayer, Sae, Selection, Transcoder};
+use crate::sae::{CrossLayer, Role, Sae, Selection};
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
 
@@ -20,7 +20,7 @@ pub(super) fn write(
     let mut layers = Vec::with_capacity(saes.len());
     for sae in saes {
         reads_plainly(sae, TARGET)?;
-        if sae.transcoder.is_none() {
+        if !sae.role.transcodes() {
             return Err(refused(sae, "which is no transcoder", TARGET));
         }
         layers.push((ends(sae)?, sae));
@@ -91,9 +91,9 @@ pub(super) fn write(
 /// Its layer, and the hooks that it reads and writes there without the block's name.
 fn ends(sae: &Sae) -> Result<(usize, String, String)> {
     let reads = sae.reads()?;
-    let writes = match &sae.transcoder {
+    let writes = match &sae.role {
         // Of one layer of several its own.
-        Some(transcoder) if transcoder.later.is_some() => transcoder
+        Role::CrossLayer { transcoder, .. } => transcoder
             .hook_out
             .ok_or_else(|| refused(sae, "which does not say which hook it writes", TARGET))?,
         _ => sae.writes()?,
@@ -125,7 +125,7 @@ fn layer(sae: &Sae, precision: Precision) -> Result<Vec<u8>> {
         let name = "activation_function.threshold";
         tensors.push(Tensor::new(name, &[f], thresholds));
     }
-    if let Some(skip) = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref()) {
+    if let Some(skip) = sae.role.transcoder().and_then(|to| to.w_skip.as_ref()) {
         tensors.push(Tensor::new("W_skip", &[o, d], skip.values()));
     }
     safe::bytes(&tensors, precision.float())
@@ -133,13 +133,12 @@ fn layer(sae: &Sae, precision: Precision) -> Result<Vec<u8>> {
 
 /// Layer `i` of a cross-layer transcoder: its encoder's file and its decoder's.
 fn layer_across(sae: &Sae, i: usize, precision: Precision) -> Result<[Vec<u8>; 2]> {
-    let transcoder = sae.transcoder.as_ref();
-    if transcoder.is_some_and(|to| to.w_skip.is_some()) {
+    if (sae.role.transcoder()).is_some_and(|to| to.w_skip.is_some()) {
         let what = "across layers with a skip connection";
         return Err(refused(sae, what, TARGET));
     }
     let (f, d) = (sae.features(), sae.width());
-    let blocks = transcoder.map_or(1, Transcoder::writes_layers);
+    let blocks = sae.role.writes_layers();
     let out = sae.w_dec.columns() / blocks;
     let (own, later) = sae.b_dec.split_at(out);
     if later.iter().any(|bias| *bias != 0.0) {

@@ -35,7 +35,7 @@ pub(super) fn write(
     notes: &mut Notes,
 ) -> Result<()> {
     reads_plainly(sae, TARGET)?;
-    if sae.transcoder.is_some() {
+    if sae.role.transcodes() {
         return Err(refused(sae, "a transcoder", TARGET));
     }
     if precision != Precision::F32 {

@@ -112,7 +112,7 @@ fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
 /// `sae` with `b_dec` subtracted from its input or not, as a format has it.
 fn with_b_dec(sae: &Sae, subtracted: bool, notes: &mut Notes) -> Sae {
     let mut sae = sae.clone();
-    if sae.transcoder.is_none() && sae.apply_b_dec_to_input != subtracted {
+    if !sae.role.transcodes() && sae.apply_b_dec_to_input != subtracted {
         sae.subtract_b_dec(subtracted);
         let how = if subtracted { "added to" } else { "taken from" };
         notes.add(format!(

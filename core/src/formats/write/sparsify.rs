@@ -33,7 +33,7 @@ pub(super) fn write(
         return Err(refused(sae, &what, TARGET));
     }
     let sae = &with_b_dec(sae, true, notes);
-    let skip = sae.transcoder.as_ref().and_then(|to| to.w_skip.as_ref());
+    let skip = sae.role.transcoder().and_then(|to| to.w_skip.as_ref());
     let unit = sae.decoder_lengths().iter().all(|l| (l - 1.0).abs() < NEAR);
     let cfg = json!({
         "activation": activation,
@@ -45,7 +45,7 @@ pub(super) fn write(
         "normalize_decoder": unit,
         "num_latents": f,
         "skip_connection": skip.is_some(),
-        "transcode": sae.transcoder.is_some(),
+        "transcode": sae.role.transcodes(),
     });
     let mut tensors = vec![
         Tensor::new("encoder.weight", &[f, d], sae.w_enc.values()),

@@ -6,7 +6,7 @@ use super::*;
 use crate::dims::Matrix;
 use crate::formats::open;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Provenance, Selection, Transcoder};
+use crate::sae::{Provenance, Role, Selection, Transcoder};
 
 const D: usize = 6;
 const F: usize = 10;
@@ -23,11 +23,10 @@ fn sae(selection: Selection) -> Sae {
         b_enc: drawn(1, F, 1.3).into_values(),
         w_dec: drawn(F, D, 1.9),
         b_dec: drawn(1, D, 2.3).into_values(),
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         selection,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(HookPoint::block(1, Site::ResidPost)),
             model: "tiny".to_owned(),
@@ -40,8 +39,7 @@ fn sae(selection: Selection) -> Sae {
 fn transcoder(layer: usize, selection: Selection, skip: bool) -> Sae {
     let mut sae = sae(selection);
     sae.provenance.hook = Some(HookPoint::block(layer, Site::MlpIn));
-    sae.transcoder = Some(Transcoder {
-        later: None,
+    sae.role = Role::Transcoder(Transcoder {
         hook_out: Some(HookPoint::block(layer, Site::MlpOut)),
         w_skip: skip.then(|| drawn(D, D, 3.1)),
     });
@@ -105,7 +103,7 @@ fn what_is_written_is_read_with_equal_outputs_and_keeps_its_bytes() {
         let root = tempfile::tempdir().unwrap();
         let said = format!("{} {}", target.name(), before.selection.describe());
         // sparsify's name of the module, which tells the hook.
-        let module = if before.transcoder.is_some() {
+        let module = if before.role.transcodes() {
             "layers.1.mlp"
         } else {
             "layers.1"

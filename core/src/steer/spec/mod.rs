@@ -268,17 +268,17 @@ impl EditSpec {
                 least: *least,
                 most: *most,
             },
-            What::Latents(changes, error) => Action::Dictionary(DictionaryEdit {
-                sae: materials.dictionary()?,
-                changes: changes.clone(),
-                error: match error {
+            What::Latents(changes, error) => Action::Dictionary(DictionaryEdit::new(
+                materials.dictionary()?,
+                changes.clone(),
+                match error {
                     ErrorName::Kept => ErrorTerm::Kept,
                     ErrorName::Dropped => ErrorTerm::Dropped,
                     ErrorName::Frozen => ErrorTerm::Frozen,
                     ErrorName::Linear => ErrorTerm::Linear(materials.probe()?),
                     ErrorName::Nonlinear => ErrorTerm::Nonlinear(materials.probe()?),
                 },
-            }),
+            )?),
             What::PatchText(text) => {
                 let tokens = model.codec().encode_with_bos(text)?;
                 let mut values = model.capture(&token_tensor(&[&tokens])?, &[hook])?;

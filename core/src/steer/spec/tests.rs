@@ -6,7 +6,7 @@ use candle_core::Device;
 
 use super::*;
 use crate::ids::Site;
-use crate::sae::{InputNorm, Provenance, Selection};
+use crate::sae::{InputNorm, Provenance, Role, Selection};
 
 #[track_caller]
 fn check(text: &str) {
@@ -108,10 +108,9 @@ fn what_is_left_out_is_filled_in() {
         w_dec: rows,
         b_dec: vec![0.0; 256],
         selection: Selection::TopK { k: 1 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance {
             hook: Some(hook),
             ..Provenance::default()

@@ -8,7 +8,7 @@ use crate::Flow;
 use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{InputNorm, Latents, Provenance, Sae, Selection, Variant};
+use crate::sae::{InputNorm, Latents, Provenance, Role, Sae, Selection, Variant};
 use crate::train::init::directions;
 use crate::train::step::{Batch, Trainer};
 use crate::train::{Decoder, Event, Spec};
@@ -49,10 +49,9 @@ fn given(selection: Selection, length: f32, growing: f32) -> Sae {
         w_dec,
         b_dec: vec![6.0; D],
         selection,
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance::default(),
     }
 }

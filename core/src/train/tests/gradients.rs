@@ -7,7 +7,7 @@ use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::adam::Rates;
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{InputNorm, Latents, Provenance, Sae, Selection};
+use crate::sae::{InputNorm, Latents, Provenance, Role, Sae, Selection};
 use crate::train::init::directions;
 use crate::train::optim::{ByFeature, Given, Move, Term, gradients, remove_parallel};
 use crate::train::step::{Batch, Forward, Trainer};
@@ -45,10 +45,9 @@ fn dictionary() -> Sae {
         w_dec: directions(&spec(), D),
         b_dec: uneven(&mut rng, 1, D).into_values(),
         selection: Selection::TopK { k: 4 },
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance::default(),
     }
 }

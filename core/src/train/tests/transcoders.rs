@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::formats::{self, Precision};
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{Provenance, Sae, Transcoder, Variant};
+use crate::sae::{Provenance, Role, Sae, Transcoder, Variant};
 use crate::train::buffer::Source;
 use crate::train::init::directions;
 use crate::train::run::Run;
@@ -38,8 +38,7 @@ fn dictionary(spec: &Spec) -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let sae = drawn(&mut rng, spec, [D, O]);
     Sae {
-        transcoder: Some(Transcoder {
-            later: None,
+        role: Role::Transcoder(Transcoder {
             hook_out: None,
             w_skip: spec.skip.then(|| uneven(&mut rng, O, D)),
         }),
@@ -402,7 +401,7 @@ fn a_transcoder_learns_and_is_used_as_it_was_measured_read_back_from_its_folder_
             let place = folder.path().join("transcoder");
             formats::save(&outcome.sae, &place, Precision::F32).unwrap();
             let (read, _) = formats::open(&place).unwrap();
-            assert_eq!(read.transcoder, outcome.sae.transcoder);
+            assert_eq!(read.role, outcome.sae.role);
             assert_eq!(read.writes().unwrap(), HookPoint::block(0, Site::MlpOut));
             assert_eq!(read.selection, outcome.sae.selection);
             assert_eq!(used(&read, &rows), used(&outcome.sae, &rows));

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::cases::uneven;
 use crate::sae::state::Keep;
-use crate::sae::{InputNorm, Latents, Provenance, Sae, Selection, Variant};
+use crate::sae::{InputNorm, Latents, Provenance, Role, Sae, Selection, Variant};
 use crate::train::init::directions;
 use crate::train::step::{Batch, Trainer};
 use crate::train::{Decoder, GradientValues, SparsityPenalty, Spec};
@@ -73,10 +73,9 @@ pub(super) fn drawn(rng: &mut ChaCha8Rng, spec: &Spec, [read, written]: [usize; 
         w_dec,
         b_dec: uneven(rng, 1, written).into_values(),
         selection: Selection::Relu,
-        predictor: None,
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
-        transcoder: None,
+        role: Role::Autoencoder,
         provenance: Provenance::default(),
     }
 }

@@ -88,8 +88,8 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
             spec.hook
         );
         put("from", what);
-    } else if sae.transcoder.is_some() != (spec.variant == Variant::Transcoder) {
-        let what = if sae.transcoder.is_some() {
+    } else if sae.role.transcodes() != (spec.variant == Variant::Transcoder) {
+        let what = if sae.role.transcodes() {
             format!("{} is a transcoder: choose transcoder as variant", sae.name)
         } else {
             format!("{} is no transcoder: choose another variant", sae.name)

@@ -1,0 +1,269 @@
+//! What a dictionary reads and writes, and the one place where a wrong use of it is refused.
+//!
+//! | role | what it makes of the activations that it reads | a token's code depends on |
+//! |---|---|---|
+//! | autoencoder | the same activations | the token |
+//! | transcoder | those of another hook | the token |
+//! | layer of a cross-layer transcoder | a part of those of another hook, in several layers | the token |
+//! | temporal dictionary | the same activations | the text before it too |
+//!
+//! What takes an [`Autoencoder`] cannot be given any other: [`Sae::autoencoder`] makes it, or says why not.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use super::{Predictor, Sae, Transcoder};
+use crate::error::{Error, Result};
+use crate::ids::HookPoint;
+
+/// See the module.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Role {
+    /// It reconstructs what it reads, each token by itself.
+    #[default]
+    Autoencoder,
+    /// It writes another hook than it reads.
+    Transcoder(Transcoder),
+    /// One layer of a [`super::CrossLayer`], a transcoder that writes later layers too.
+    CrossLayer {
+        /// Its own layer's hook, and its skip connection.
+        transcoder: Transcoder,
+        /// How many layers behind that of `hook_out` it adds to at the same hook. `w_dec` has a block of `d_out` columns for each, its own layer's first;
+        /// `b_dec` is 0 in the later ones.
+        later: usize,
+    },
+    /// It reconstructs what it reads, and encodes of a token what those before it do not tell; rows are the tokens of one text.
+    Temporal(Arc<Predictor>),
+}
+
+impl Role {
+    /// What it has beside an autoencoder's parts if it writes another hook than it reads.
+    pub fn transcoder(&self) -> Option<&Transcoder> {
+        match self {
+            Self::Transcoder(transcoder) | Self::CrossLayer { transcoder, .. } => Some(transcoder),
+            Self::Autoencoder | Self::Temporal(_) => None,
+        }
+    }
+
+    /// Whether it writes another hook than it reads.
+    pub fn transcodes(&self) -> bool {
+        self.transcoder().is_some()
+    }
+
+    /// Makes an autoencoder of a transcoder and gives what that had beside an autoencoder's parts.
+    pub(crate) fn take_transcoder(&mut self) -> Option<Transcoder> {
+        match std::mem::take(self) {
+            Self::Transcoder(transcoder) => Some(transcoder),
+            other => {
+                *self = other;
+                None
+            }
+        }
+    }
+
+    /// What tells a token's codes from those before it.
+    pub(super) fn predictor(&self) -> Option<&Predictor> {
+        match self {
+            Self::Temporal(predictor) => Some(predictor),
+            Self::Autoencoder | Self::Transcoder(_) | Self::CrossLayer { .. } => None,
+        }
+    }
+
+    /// How many layers it writes.
+    pub(crate) fn writes_layers(&self) -> usize {
+        match self {
+            Self::CrossLayer { later, .. } => 1 + later,
+            Self::Autoencoder | Self::Transcoder(_) | Self::Temporal(_) => 1,
+        }
+    }
+}
+
+/// A dictionary that reconstructs what it reads and encodes each token by itself: what studies, edits and the index of features take.
+#[derive(Debug, Clone, Copy)]
+pub struct Autoencoder<'a>(&'a Sae);
+
+impl Deref for Autoencoder<'_> {
+    type Target = Sae;
+
+    fn deref(&self) -> &Sae {
+        self.0
+    }
+}
+
+impl Sae {
+    /// It, if it reconstructs what it reads and encodes each token by itself; any other is refused by name.
+    pub fn autoencoder(&self) -> Result<Autoencoder<'_>> {
+        match &self.role {
+            Role::Autoencoder => Ok(Autoencoder(self)),
+            Role::Transcoder(transcoder) => Err(Error::Unsupported {
+                what: format!(
+                    "the transcoder {}, which reads {} and writes {}",
+                    self.name,
+                    named(self.provenance.hook),
+                    named(transcoder.hook_out)
+                ),
+                remedy: "this takes dictionaries that reconstruct what they read, umbra eval measures a transcoder".to_owned(),
+            }),
+            Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
+            Role::Temporal(_) => Err(self.refused_by_token()),
+        }
+    }
+
+    /// The hook that it reads and reconstructs; an error that tells to name one, or why it is no [`Autoencoder`].
+    pub fn hook(&self) -> Result<HookPoint> {
+        self.autoencoder()?.reads()
+    }
+
+    /// The hook that it reads, or an error that tells to name one.
+    pub fn reads(&self) -> Result<HookPoint> {
+        self.provenance.hook.ok_or_else(|| {
+            Error::setting(
+                "hook",
+                format!(
+                    "the dictionary {} does not say which hook it reads, add `hook_name` to the metadata of its cfg.json",
+                    self.name
+                ),
+            )
+        })
+    }
+
+    /// The hook that it reconstructs: a transcoder's other hook, else the one that it reads.
+    pub fn writes(&self) -> Result<HookPoint> {
+        match &self.role {
+            Role::Autoencoder | Role::Temporal(_) => self.reads(),
+            Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
+            Role::Transcoder(transcoder) => transcoder.hook_out.ok_or_else(|| {
+                let what = format!(
+                    "the transcoder {} does not say which hook it writes, add `hook_name_out` to the metadata of its cfg.json",
+                    self.name
+                );
+                Error::setting("hook", what)
+            }),
+        }
+    }
+
+    /// That each token is encoded by itself; a temporal dictionary, which reads whole texts, is refused by name.
+    pub(crate) fn check_by_token(&self) -> Result<()> {
+        match &self.role {
+            Role::Temporal(_) => Err(self.refused_by_token()),
+            Role::Autoencoder | Role::Transcoder(_) | Role::CrossLayer { .. } => Ok(()),
+        }
+    }
+
+    /// That it is no layer of a cross-layer transcoder, whose outputs are sums over layers.
+    pub(crate) fn check_alone(&self) -> Result<()> {
+        match &self.role {
+            Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
+            Role::Autoencoder | Role::Transcoder(_) | Role::Temporal(_) => Ok(()),
+        }
+    }
+
+    fn refused_by_token(&self) -> Error {
+        Error::Unsupported {
+            what: format!(
+                "the temporal dictionary {}, which reads whole texts, here",
+                self.name
+            ),
+            remedy: "umbra sae encode takes it, and compare by directions alone".to_owned(),
+        }
+    }
+
+    /// Why it cannot be used where one hook is written by it alone.
+    fn refused_alone(&self, transcoder: &Transcoder, later: usize) -> Error {
+        Error::Unsupported {
+            what: format!(
+                "{}, one layer of a cross-layer transcoder, which adds to {}, {},",
+                self.name,
+                named(transcoder.hook_out),
+                match later {
+                    0 => "as the layers before it do".to_owned(),
+                    1 => "and the same of one later layer".to_owned(),
+                    later => format!("and the same of {later} later layers"),
+                }
+            ),
+            remedy: "umbra sae encode and sae compare take one layer, umbra sae verify the folder of all of them".to_owned(),
+        }
+    }
+}
+
+fn named(hook: Option<HookPoint>) -> String {
+    hook.map_or_else(|| "an unnamed hook".to_owned(), |hook| hook.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dims::Matrix;
+    use crate::ids::Site;
+    use crate::sae::{InputNorm, Provenance, Selection};
+
+    fn with(role: Role) -> Sae {
+        let rows = Matrix::new(2, 2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+        Sae {
+            name: "tiny".to_owned(),
+            w_enc: rows.clone(),
+            b_enc: vec![0.0; 2],
+            w_dec: rows,
+            b_dec: vec![0.0; 2],
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
+            selection: Selection::Relu,
+            role,
+            provenance: Provenance {
+                hook: Some(HookPoint::block(0, Site::Z)),
+                ..Provenance::default()
+            },
+        }
+    }
+
+    #[test]
+    fn only_an_autoencoder_is_taken_for_one() {
+        assert!(with(Role::Autoencoder).autoencoder().is_ok());
+        let transcoder = Transcoder {
+            hook_out: Some(HookPoint::block(0, Site::MlpOut)),
+            w_skip: None,
+        };
+        let predictor = Predictor {
+            heads: 1,
+            layers: Vec::new(),
+        };
+        let others = [
+            (Role::Transcoder(transcoder.clone()), "the transcoder tiny"),
+            (
+                Role::CrossLayer {
+                    transcoder,
+                    later: 2,
+                },
+                "2 later layers",
+            ),
+            (
+                Role::Temporal(Arc::new(predictor)),
+                "the temporal dictionary tiny, which reads whole texts",
+            ),
+        ];
+        for (role, why) in others {
+            let sae = with(role);
+            let refusals = [sae.autoencoder().map(drop), sae.hook().map(drop)];
+            for refused in refusals {
+                let said = refused.unwrap_err().to_string();
+                assert!(said.contains(why), "{said}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_temporal_dictionary_takes_texts_and_no_loose_tokens() {
+        let predictor = Predictor {
+            heads: 1,
+            layers: Vec::new(),
+        };
+        let sae = with(Role::Temporal(Arc::new(predictor)));
+        let x = Matrix::new(1, 2, vec![3.0, -1.0]).unwrap();
+        let code = sae.encode_text(&x).unwrap();
+        assert_eq!((code.features.as_slice(), code.acts[0]), (&[0][..], 3.0));
+        assert_eq!(sae.decode_text(&code, &x).unwrap().values(), [3.0, 0.0]);
+        let said = sae.encode(&x).unwrap_err().to_string();
+        assert!(said.contains("temporal dictionary tiny"), "{said}");
+        assert!(sae.decode(&code, &x).is_err());
+    }
+}
