@@ -188,3 +188,50 @@ fn heads_are_told_apart_in_hook_z_alone() {
     ];
     umbra(trained.folder.path(), &args).refused(&["blocks.1.hook_resid_post", "hook_z"]);
 }
+
+#[test]
+fn what_was_made_with_another_dictionary_is_refused_unless_it_is_asked_for() {
+    let trained = trained();
+    let here = tempfile::tempdir().unwrap();
+    let (model, sae) = (demo_model(), trained.sae());
+    let text = at("assets/demo/text/held-out/girls.txt");
+    let run = |words: &[&str]| umbra(here.path(), words);
+    run(&[
+        "index", "build", "--model", &model, "--sae", &sae, "--corpus", &text, "--tokens", "2000",
+        "--out", "i.sqlite",
+    ])
+    .done();
+    run(&[
+        "sae", "convert", &sae, "--to", "sae-lens", "--out", "half", "--dtype", "f16",
+    ])
+    .done();
+    run(&["sae", "convert", &sae, "--to", "sae-lens", "--out", "whole"]).done();
+    let heads = |sae: &str, more: &[&str]| {
+        let words = [
+            "heads", "--model", &model, "--sae", sae, "--index", "i.sqlite",
+        ];
+        run(&[words.as_slice(), more].concat())
+    };
+    let own = heads(&sae, &["--json"]).done();
+    // A copy without loss is the same dictionary.
+    assert_eq!(
+        heads("whole", &["--json"]).done().json()["heads"],
+        own.json()["heads"]
+    );
+    heads("half", &[]).refused(&["was made with", "half", "--allow-mismatch"]);
+    let taken = heads("half", &["--allow-mismatch"]).done();
+    assert!(taken.err.contains("Taken all the same"), "{taken:?}");
+    let info = |sae: &str, model: &str| run(&["sae", "info", sae, "--model", model, "--json"]);
+    let value = info(&sae, &model).done().json();
+    assert_eq!(value["fit"]["verdict"], "proven", "{value}");
+    let card = run(&["model", "info", "--model", &model, "--json"])
+        .done()
+        .json();
+    assert_eq!(value["model_fingerprint"], card["fingerprint"]);
+    assert_ne!(
+        value["fingerprint"],
+        info("half", &model).done().json()["fingerprint"]
+    );
+    let other = info(&sae, &at("tests/golden/tiny-gpt2")).done().json();
+    assert_eq!(other["fit"]["verdict"], "does not fit", "{other}");
+}

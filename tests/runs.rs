@@ -71,7 +71,7 @@ fn two_runs_from_one_file_are_listed_shown_and_compared() {
     );
     has_keys(
         &record["data"],
-        "corpus corpus_sha256 corpus_documents split model_sha256",
+        "corpus corpus_sha256 corpus_documents split model_fingerprint",
     );
     let events = fs::read_to_string(folder.path().join("runs/a/events.jsonl")).unwrap();
     let points: Vec<Value> = events

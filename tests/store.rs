@@ -218,7 +218,7 @@ fn a_store_tells_what_it_is_and_refuses_what_it_is_not() {
         .json();
     has_keys(
         &info,
-        "model model_sha256 hooks dtype gradients context rows tokens prepend_bos shards bytes corpus",
+        "model model_fingerprint hooks dtype gradients context rows tokens prepend_bos shards bytes corpus",
     );
     assert_eq!(
         (&info["dtype"], &info["gradients"]),
@@ -255,7 +255,7 @@ fn a_store_tells_what_it_is_and_refuses_what_it_is_not() {
         (&metadata["model_name"], &metadata["context_size"]),
         (&"tiny-gpt2".into(), &24.into())
     );
-    assert_eq!(metadata["model_sha256"], info["model_sha256"]);
+    assert_eq!(metadata["model_fingerprint"], info["model_fingerprint"]);
     umbra(folder.path(), &["store", "info", "sae"]).refused(&["manifest.json is missing", "sae"]);
     let mut words = capture("store", "41");
     umbra(

@@ -30,7 +30,7 @@ fn hook() -> HookPoint {
 fn write(folder: &Path, dtype: Dtype) -> Result<()> {
     let about = Description {
         model: "noise".to_owned(),
-        model_sha256: String::new(),
+        model_fingerprint: None,
         hooks: vec![HookTensor {
             hook: hook(),
             width: D,

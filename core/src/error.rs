@@ -43,6 +43,12 @@ pub enum Error {
         /// The problem and the remedy.
         what: String,
     },
+    /// Files that are whole and do not belong together.
+    #[error("{what}")]
+    Mismatch {
+        /// Which, by what, and the remedy.
+        what: String,
+    },
     /// Something real that this version does not do.
     #[error("{what} is not supported: {remedy}")]
     Unsupported {

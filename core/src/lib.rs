@@ -22,6 +22,7 @@
 //! | [`capture`] | model × rows × hooks → activations, in memory or into a store |
 //! | [`sae`] | dictionaries: `Latents`, encode, decode, variants |
 //! | [`formats`] | SAEs in and out of other libraries' files |
+//! | [`fit`] | whether model, dictionary, index and probe belong together, by fingerprint |
 //! | [`train`] | settings, the training run, its events |
 //! | [`bench`] | a training step timed over the product alone |
 //! | [`runs`] | records of training runs: written, found, compared |
@@ -52,6 +53,7 @@ pub mod dims;
 pub mod error;
 pub mod eval;
 pub mod features;
+pub mod fit;
 pub mod formats;
 pub mod heads;
 pub mod ids;

@@ -47,7 +47,7 @@ impl Reading {
 
 /// Reads `text` (cut to the model's context) through model and dictionary; `most_next` next tokens are kept per position.
 pub fn read(model: &Model, sae: Autoencoder<'_>, text: &str, most_next: usize) -> Result<Reading> {
-    crate::formats::check_fit(&sae, model)?;
+    crate::formats::check_hooks(&sae, model)?;
     let (tokens, cut) = tokens_of(model, text)?;
     let hook = sae.hook()?;
     let mut capture = Capture {

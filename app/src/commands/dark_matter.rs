@@ -6,6 +6,7 @@ use umbra_core::corpus::Rows;
 use umbra_core::dark_matter::{self as core, ErrorNorms, Probe};
 use umbra_core::dims::Matrix;
 use umbra_core::error::{Error, Result};
+use umbra_core::fit::Fit;
 use umbra_core::ids::TokenId;
 use umbra_core::models::{Model, token_tensor};
 use umbra_core::project::Project;
@@ -83,7 +84,9 @@ fn look(context: &mut Context<'_>, id: DictionaryId) {
         move |worker| {
             let kept = work.project.kept_probe(&work.name);
             let probe = kept.map(|path| Probe::open(&path)).transpose()?;
-            let probe = probe.filter(|probe| probe.belongs_to(&work.sae));
+            let probe = probe.filter(|probe| {
+                !Fit::of_probe(probe, Some(&work.model), Some(&work.sae)).is_refused()
+            });
             worker.send(event(
                 probe.map_or(Load::Absent, |probe| Load::Ready(Arc::new(probe))),
             ));

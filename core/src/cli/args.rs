@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::error::{Error, Result};
+use crate::fit::{Fit, Verdict};
 use crate::formats::{self, Located};
 use crate::models::{Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
@@ -157,7 +158,7 @@ impl SaeArgs {
 /// A model and a dictionary for it. The model is processed as the dictionary's file says, unless `--process` says otherwise; what was decided is
 /// said, and whether they fit is checked.
 pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<(Model, Sae)> {
-    open_fitting(model, sae, console, formats::check_fit)
+    open_fitting(model, sae, console, |sae| sae.autoencoder().map(drop))
 }
 
 /// The same, a transcoder too.
@@ -166,16 +167,17 @@ pub fn open_with_transcoder(
     sae: &SaeArgs,
     console: &Console,
 ) -> Result<(Model, Sae)> {
-    open_fitting(model, sae, console, formats::check_hooks)
+    open_fitting(model, sae, console, |sae| sae.writes().map(drop))
 }
 
 fn open_fitting(
     model: &ModelArgs,
     sae: &SaeArgs,
     console: &Console,
-    fits: fn(&Sae, &Model) -> Result<()>,
+    takes: fn(&Sae) -> Result<()>,
 ) -> Result<(Model, Sae)> {
     let sae = sae.read(model.offline, console)?;
+    takes(&sae)?;
     let named = formats::processing(&sae);
     let processing = model.process.or(named).unwrap_or_default();
     let opened = model.open_processed(processing, console)?;
@@ -185,9 +187,37 @@ fn open_fitting(
             opened.processing()
         ));
     }
-    fits(&sae, &opened)?;
+    say_fit(&Fit::of(&opened, &sae), false, console)?;
     say_differences(&sae, &opened, console);
     Ok((opened, sae))
+}
+
+/// `--allow-mismatch`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct MismatchArgs {
+    /// Take an index or a probe all the same that was made with another dictionary or model, by its fingerprint
+    #[arg(long)]
+    allow_mismatch: bool,
+}
+
+impl MismatchArgs {
+    /// An error if what is to be used together does not belong together; otherwise says what is not proven.
+    pub fn check(self, fit: &Fit, console: &Console) -> Result<()> {
+        match fit.verdict {
+            Verdict::Foreign if !self.allow_mismatch => Err(Error::Mismatch {
+                what: format!("{} (--allow-mismatch takes it all the same)", fit.why),
+            }),
+            _ => say_fit(fit, self.allow_mismatch, console),
+        }
+    }
+}
+
+/// Says what is not proven of `fit`; an error if it is refused.
+pub fn say_fit(fit: &Fit, allow_mismatch: bool, console: &Console) -> Result<()> {
+    if let Some(note) = fit.check(allow_mismatch)? {
+        console.note(&note);
+    }
+    Ok(())
 }
 
 /// Says in what the model differs from the one that the dictionary was trained on.

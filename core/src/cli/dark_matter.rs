@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, CorpusArgs, Exit, ModelArgs, SaeArgs, open_both};
+use super::{Console, CorpusArgs, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::fit::Fit;
 use crate::models::{Model, token_tensor};
 use crate::sae::Sae;
 
@@ -31,15 +32,17 @@ pub(super) struct Args {
     /// A text whose errors are shown token by token
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// Keep the probes in this safetensors file; if it is there and was fitted on this dictionary, it is used and nothing is fitted
+    /// Keep the probes in this safetensors file; if it is there and was fitted on this dictionary and model, it is used and nothing is fitted
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
+    #[command(flatten)]
+    mismatch: MismatchArgs,
 }
 
 /// Runs `umbra dark-matter`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let probe = match kept(args, &sae, console)? {
+    let probe = match kept(args, (&model, &sae), console)? {
         Some(probe) => probe,
         None => match fitted(args, &model, &sae, console)? {
             Some(probe) => probe,
@@ -60,22 +63,16 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The kept probe, if it is this dictionary's.
-fn kept(args: &Args, sae: &Sae, console: &Console) -> Result<Option<Probe>> {
+/// The kept probe; one of another dictionary or model is refused, not written over.
+fn kept(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<Option<Probe>> {
     let Some(path) = args.keep.as_ref().filter(|path| path.exists()) else {
         return Ok(None);
     };
     let probe = Probe::open(path)?;
-    if probe.belongs_to(sae) {
-        console.note(&format!("Using the probes kept in {}", path.display()));
-        return Ok(Some(probe));
-    }
-    console.note(&format!(
-        "The probes kept in {} were fitted on another dictionary, {}; fitting anew",
-        path.display(),
-        probe.sae
-    ));
-    Ok(None)
+    let fit = Fit::of_probe(&probe, Some(model), Some(sae));
+    args.mismatch.check(&fit, console)?;
+    console.note(&format!("Using the probes kept in {}", path.display()));
+    Ok(Some(probe))
 }
 
 /// Fits on the training text, and keeps the result if asked.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Console, ModelArgs, SaeArgs, open_both};
+use super::{Console, MismatchArgs, ModelArgs, SaeArgs, open_both};
 use crate::corpus::{Corpus, CorpusSpec};
 use crate::dark_matter::Probe;
 use crate::error::{Error, Result};
 use crate::eval;
+use crate::fit::Fit;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Sae;
@@ -35,6 +36,8 @@ pub(super) struct EditArgs {
     /// Probe of the dictionary's error for `+linear` and `+nonlinear`, as `umbra dark-matter --keep` wrote it
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
+    #[command(flatten)]
+    mismatch: MismatchArgs,
     /// Text whose mean activation `mean` puts in place (positions ≥ 1 of 256 rows of 128 tokens at most)
     #[arg(long, value_name = "PATH", num_args = 1..)]
     mean_of: Vec<PathBuf>,
@@ -181,8 +184,13 @@ impl Materials for Stock<'_> {
             let what = "a linear or nonlinear part of the error needs a probe: fit one by `umbra dark-matter --keep FILE` and name it here";
             return Err(Error::setting("--probe", what));
         };
-        let probe = Arc::new(Probe::open(path)?);
-        Ok(Arc::clone(self.probe.insert(probe)))
+        let mut probe = Probe::open(path)?;
+        let fit = Fit::of_probe(&probe, Some(self.model), self.sae.as_deref());
+        self.args.mismatch.check(&fit, self.console)?;
+        if let Some(sae) = self.sae.as_ref().filter(|_| fit.is_refused()) {
+            probe = probe.taken_for(self.model, sae);
+        }
+        Ok(Arc::clone(self.probe.insert(Arc::new(probe))))
     }
 
     fn mean(&mut self, hook: HookPoint) -> Result<Vec<f32>> {

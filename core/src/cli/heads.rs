@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs, open_both};
+use super::{Console, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
 use crate::features::Index;
+use crate::fit::Fit;
 use crate::heads::{self, Attribution, DEFINITIONS, HeadFigures};
 use crate::ids::FeatureId;
 use crate::models::Model;
@@ -22,6 +23,8 @@ pub(super) struct Args {
     /// Feature index of the dictionary, for the Jaccard index of top tokens
     #[arg(long, value_name = "FILE")]
     index: Option<PathBuf>,
+    #[command(flatten)]
+    mismatch: MismatchArgs,
     /// Text in which `--feature` is attributed
     #[arg(long, value_name = "TEXT", requires = "feature")]
     text: Option<String>,
@@ -37,6 +40,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let index = args.index.as_deref().map(Index::open).transpose()?;
+    if let Some(index) = &index {
+        let fit = Fit::of_index(index.about(), Some(&model), Some(&sae));
+        args.mismatch.check(&fit, console)?;
+    }
     let figures = heads::figures(&model, sae.autoencoder()?, index.as_ref())?;
     let attribution = attribution(args, &model, &sae)?;
     let value = object(&sae, &figures, attribution.as_ref())?;

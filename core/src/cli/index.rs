@@ -6,10 +6,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_both};
+use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
 use crate::eval::Pass;
 use crate::features::{self, Detail, Example, Index, Source, TokenEffect};
+use crate::fit::Fit;
 use crate::ids::FeatureId;
 
 /// Flags of `umbra index`.
@@ -116,6 +117,7 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
 
 fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
+    say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
     let detail = index.detail(FeatureId(args.feature))?;
     console.answer(&features::json(&detail), || text(&index, &detail))?;
     Ok(Exit::Done)

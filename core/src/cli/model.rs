@@ -108,6 +108,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
         "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
     });
+    let fingerprint = card.fingerprint()?;
     console.answer(&object, || {
         let bos = bos.id.map_or_else(
             || format!("none ({})", bos.why),
@@ -130,6 +131,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
             ),
             takes(footprint),
             format!("BOS {bos}"),
+            format!("fingerprint {fingerprint}"),
         ]
         .into_iter()
         .chain(card.facts.clone())

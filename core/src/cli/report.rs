@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Console, Exit};
+use super::{Console, Exit, say_fit};
 use crate::error::Result;
 use crate::features::Index;
+use crate::fit::Fit;
 use crate::project::Project;
 use crate::report::{self, Choice};
 
@@ -31,6 +32,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let choice: Choice = args.features.parse()?;
     let index = Index::open(&args.index)?;
+    say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
     let mut labels = Vec::new();
     if let Some(folder) = &args.project {
         let (project, notes) = Project::open(folder)?;

@@ -106,7 +106,7 @@ fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
         .map(|at| json!({ "hook": at.hook.to_string(), "width": at.width }))
         .collect();
     let object = json!({
-        "store": folder, "model": about.model, "model_sha256": about.model_sha256, "processing": about.processing.keys(), "hooks": hooks, "dtype": about.dtype.name(), "gradients": gradients,
+        "store": folder, "model": about.model, "model_fingerprint": about.model_fingerprint, "processing": about.processing.keys(), "hooks": hooks, "dtype": about.dtype.name(), "gradients": gradients,
         "context": about.context, "rows": store.rows(), "of": about.rows, "tokens": tokens, "prepend_bos": about.prepend_bos,
         "shards": store.shards(), "shard_rows": about.shard_rows, "bytes": store.bytes(), "corpus": about.corpus,
     });
@@ -119,8 +119,9 @@ fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
         let facts: Vec<String> = facts.map(|(key, fact)| format!("  {key} {fact}")).collect();
         [
             format!(
-                "model      {} (SHA-256 {})",
-                about.model, about.model_sha256
+                "model      {} (fingerprint {})",
+                about.model,
+                (about.model_fingerprint.as_deref()).unwrap_or("not written down")
             ),
             format!("processing {}", about.processing),
             format!("hooks      {}", hooks.join(", ")),

@@ -8,16 +8,17 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::args::corpus_facts;
-use super::{Console, CorpusArgs, Exit, ModelArgs, Progress, SplitArg};
+use super::{Console, CorpusArgs, Exit, ModelArgs, Progress, SplitArg, say_fit};
 use crate::Flow;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
+use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
-use crate::models::Model;
+use crate::models::{MODEL_FINGERPRINT, Model};
 use crate::runs::Recorder;
 use crate::sae::Sae;
-use crate::store::Store;
+use crate::store::{Description, Store};
 use crate::train::{self, Event, Keeping, Outcome, Range, SETTINGS, Setting, Spec};
 
 /// Flags of `umbra train`.
@@ -319,6 +320,12 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
     };
     let mut plans = plans(args, spec(args, hook, start, console)?)?;
     let model = model.open(console)?;
+    let first = &plans[0].spec;
+    // On another hook than its own a dictionary is no more than a start.
+    let start = (first.start.as_deref()).filter(|start| start.provenance.hook == Some(first.hook));
+    if let Some(start) = start {
+        say_fit(&Fit::of(&model, start), false, console)?;
+    }
     for plan in &plans {
         model.width(plan.spec.hook)?;
         model.width(plan.spec.writes())?;
@@ -443,15 +450,33 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
             return Err(Error::setting("--process", what));
         }
         let card = model.card(console)?;
-        store.check_model(&card.name, &card.fingerprint()?)?;
+        if let Some(note) = store.check_model(&card.name, &card.fingerprint()?)? {
+            console.note(&note);
+        }
     }
     let about = store.about();
+    say_another_model(plans[0].spec.start.as_deref(), about, console);
     for plan in &mut plans {
         plan.spec.facts.extend(about.facts());
     }
     recorded(args, plans, &about.model, console, &mut |runs, observe| {
         train::run_several_from_store(runs, &store, observe)
     })
+}
+
+/// Says that a run goes on from a dictionary of another model than that of the store, by their fingerprints.
+fn say_another_model(start: Option<&Sae>, about: &Description, console: &Console) {
+    let named = start.and_then(|start| start.provenance.other.get(MODEL_FINGERPRINT)?.as_str());
+    if let (Some(named), Some(stored)) = (named, about.model_fingerprint.as_deref())
+        && named != stored
+    {
+        console.note(&format!(
+            "The dictionary that the run goes on from was trained on another model than {}, of which the store is: their fingerprints are {} and {}",
+            about.model,
+            short(named),
+            short(stored)
+        ));
+    }
 }
 
 /// Rows to train on, and what they are.
@@ -468,7 +493,7 @@ fn read(args: &Args, model: &Model, console: &Console) -> Result<(Rows, BTreeMap
     let mut facts: BTreeMap<String, Value> = corpus_facts(&args.corpus, &corpus, split)
         .into_iter()
         .collect();
-    facts.insert("model_sha256".to_owned(), model.fingerprint()?.into());
+    facts.insert(MODEL_FINGERPRINT.to_owned(), model.fingerprint().into());
     Ok((rows, facts))
 }
 

@@ -11,7 +11,7 @@ use crate::{Flow, capture};
 
 use super::measure::Measured;
 use super::normal::NormalEquations;
-use super::{Probe, TOKENS_PER_DIMENSION, keep, split};
+use super::{Probe, TOKENS_PER_DIMENSION, split};
 
 /// Rows whose activations are in memory at a time.
 const CHUNK: usize = 32;
@@ -67,7 +67,9 @@ pub(super) fn run(
         held_out_tokens: measured.tokens,
         ridge: solution.ridge,
         sae: sae.name.clone(),
-        sae_fingerprint: keep::fingerprint(&sae),
+        sae_fingerprint: sae.fingerprint(),
+        model: model.name().to_owned(),
+        model_fingerprint: model.fingerprint().to_owned(),
     }))
 }
 

@@ -6,11 +6,9 @@ use std::path::Path;
 use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
-use crate::sae::Sae;
 use crate::{VERSION, whole_file};
 
 use super::Probe;
@@ -18,23 +16,9 @@ use super::Probe;
 /// The metadata's one key.
 const KEY: &str = "umbra";
 /// Written as `format`; another value is refused.
-const FORMAT: &str = "umbra dark-matter probe 1";
-
-/// Hex SHA-256 of a dictionary's weights and selection.
-pub(super) fn fingerprint(sae: &Sae) -> String {
-    let mut hash = Sha256::new();
-    hash.update(format!("{:?}", sae.selection));
-    hash.update(sae.input_norm.describe().unwrap_or_default());
-    for values in [
-        sae.w_enc.values(),
-        &sae.b_enc,
-        sae.w_dec.values(),
-        &sae.b_dec,
-    ] {
-        hash.update(bytes(values));
-    }
-    format!("{:x}", hash.finalize())
-}
+const FORMAT: &str = "umbra dark-matter probe 2";
+/// The form before that, without fingerprints that tell.
+const OLDER: &str = "umbra dark-matter probe 1";
 
 /// See [`Probe::save`].
 pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
@@ -73,7 +57,8 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         .as_ref()
         .and_then(|all| serde_json::from_str(all.get(KEY)?).ok())
         .ok_or_else(|| broken("not a probe"))?;
-    if facts["format"] != FORMAT {
+    let older = facts["format"] == OLDER;
+    if facts["format"] != FORMAT && !older {
         return Err(broken("not a probe of this version"));
     }
     let tensors = SafeTensors::deserialize(&file).map_err(not_whole)?;
@@ -105,6 +90,10 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         text.parse()
             .map_err(|cause| broken(&format!("`{key}` is no number ({cause})")))
     };
+    let known = |key: &str| match older {
+        true => Ok(String::new()),
+        false => fact(key).map(str::to_owned),
+    };
     Ok(Probe {
         weights: Matrix::new(side, width, weights)?,
         norm_weights,
@@ -117,7 +106,9 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         held_out_tokens: number("held_out_tokens")? as u64,
         ridge: number("ridge")?,
         sae: fact("sae")?.to_owned(),
-        sae_fingerprint: fact("sae_fingerprint")?.to_owned(),
+        sae_fingerprint: known("sae_fingerprint")?,
+        model: known("model")?,
+        model_fingerprint: known("model_fingerprint")?,
     })
 }
 
@@ -129,6 +120,8 @@ fn metadata(probe: &Probe) -> HashMap<String, String> {
         ("umbra_version", VERSION.to_owned()),
         ("sae", probe.sae.clone()),
         ("sae_fingerprint", probe.sae_fingerprint.clone()),
+        ("model", probe.model.clone()),
+        ("model_fingerprint", probe.model_fingerprint.clone()),
         ("r2_mean", probe.r2_mean.to_string()),
         ("r2_weighted", probe.r2_weighted.to_string()),
         ("r2_norm", probe.r2_norm.to_string()),

@@ -19,6 +19,7 @@ use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::eval::Pass;
+use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;
 use crate::sae::{Autoencoder, Sae};
 
@@ -74,8 +75,12 @@ pub struct Probe {
     pub ridge: f64,
     /// Name of the dictionary.
     pub sae: String,
-    /// Hex SHA-256 of the dictionary's weights; see [`Probe::belongs_to`].
+    /// [`Sae::fingerprint`] of it; empty in an older form.
     pub sae_fingerprint: String,
+    /// Name of the model; empty in an older form.
+    pub model: String,
+    /// [`Model::fingerprint`] of it; empty in an older form.
+    pub model_fingerprint: String,
 }
 
 /// Error norms of one token.
@@ -126,15 +131,12 @@ impl Probe {
         keep::open(path)
     }
 
-    /// Whether it was fitted on exactly this dictionary (weights, not name), so that a kept probe of a dictionary trained anew is not used.
-    pub fn belongs_to(&self, sae: &Sae) -> bool {
-        self.sae_fingerprint == keep::fingerprint(sae)
-    }
-
-    /// What ties a probe to `sae`.
-    #[cfg(test)]
-    pub(crate) fn fingerprint_of(sae: &Sae) -> String {
-        keep::fingerprint(sae)
+    /// It, to be used with `model` and `sae` whatever [`Fit::of_probe`] says of them.
+    #[must_use]
+    pub fn taken_for(mut self, model: &Model, sae: &Sae) -> Self {
+        self.sae_fingerprint = sae.fingerprint();
+        self.model_fingerprint = model.fingerprint().to_owned();
+        self
     }
 
     /// Splits the errors of activations `[n, d]`: `x = x̂ + linear + nonlinear` up to f32 rounding.
@@ -151,5 +153,36 @@ impl Probe {
                 self.ridge
             )
         })
+    }
+}
+
+impl Fit {
+    /// Whether `probe` was fitted on the errors of `sae` in `model`, as far as these are there.
+    pub fn of_probe(probe: &Probe, model: Option<&Model>, sae: Option<&Sae>) -> Self {
+        let width = probe.weights.columns();
+        if let Some(sae) = sae.filter(|sae| sae.w_dec.columns() != width) {
+            let why = format!(
+                "The probe of {} is {width} wide, {} is {}: choose its own dictionary, or fit it anew with `umbra dark-matter`",
+                probe.sae,
+                sae.name,
+                sae.w_dec.columns()
+            );
+            return Self::new(Verdict::Unfit, why);
+        }
+        let known = |print: &'_ String| !print.is_empty();
+        let what = format!("The probe of {}", probe.sae);
+        let made = Made {
+            what: &what,
+            remedy: "fit it anew with `umbra dark-matter`",
+            sae: &probe.sae,
+            sae_fingerprint: Some(&probe.sae_fingerprint)
+                .filter(|print| known(print))
+                .map(String::as_str),
+            model: &probe.model,
+            model_fingerprint: Some(&probe.model_fingerprint)
+                .filter(|print| known(print))
+                .map(String::as_str),
+        };
+        Self::of_made(made, model, sae)
     }
 }

@@ -13,6 +13,7 @@ use super::measure::{Figures, Measured};
 use super::normal::{NormalEquations, squared_norm};
 use super::*;
 use crate::corpus::Corpus;
+use crate::fit::{Fit, Verdict};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Provenance, Role, Selection};
 
@@ -217,7 +218,9 @@ fn a_probe(sae: &Sae) -> Probe {
         held_out_tokens: 7,
         ridge: 1e-9,
         sae: sae.name.clone(),
-        sae_fingerprint: keep::fingerprint(sae),
+        sae_fingerprint: sae.fingerprint(),
+        model: "demo".to_owned(),
+        model_fingerprint: "ab".repeat(32),
     }
 }
 
@@ -268,7 +271,10 @@ fn a_kept_probe_reads_back_equal_and_twice_the_same() {
         std::fs::read(&first).unwrap(),
         std::fs::read(&second).unwrap()
     );
-    assert!(read.belongs_to(&sae) && !read.belongs_to(&random_sae(8, 41, HookPoint::Embed)));
+    let fit = |of: &Sae| Fit::of_probe(&read, None, Some(of)).verdict;
+    assert_eq!(fit(&sae), Verdict::Proven);
+    assert_eq!(fit(&random_sae(8, 41, HookPoint::Embed)), Verdict::Foreign);
+    assert_eq!(fit(&random_sae(9, 41, HookPoint::Embed)), Verdict::Unfit);
     let whole = std::fs::read(&first).unwrap();
     for (bytes, what) in [
         (&whole[..whole.len() - 9], "whole"),
@@ -338,7 +344,10 @@ fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbe
         probe.r2_weighted > 0.0 && probe.fvu_nonlinear < probe.fvu_total,
         "{probe:?}"
     );
-    assert!(probe.belongs_to(&sae));
+    assert_eq!(
+        Fit::of_probe(&probe, Some(&model), Some(&sae)).verdict,
+        Verdict::Proven
+    );
     let stopped = fit(
         &model,
         sae.autoencoder().unwrap(),

@@ -223,7 +223,7 @@ fn a_transcoder_is_measured_where_it_writes() {
                 w_skip: None,
             });
             assert!((figures(&model, &transcoder, &rows).fvu - got.fvu).abs() > 1e-3);
-            let said = formats::check_fit(&transcoder, &model).unwrap_err();
+            let said = transcoder.autoencoder().unwrap_err();
             assert!(said.to_string().contains("the transcoder test"), "{said}");
         }
     }

@@ -93,7 +93,8 @@ fn about(
         version: crate::VERSION.to_owned(),
         features: sae.features(),
         context: rows.context(),
-        sae_fingerprint: effects::sae_fingerprint(&sae),
+        sae_fingerprint: sae.fingerprint(),
+        model_fingerprint: model.fingerprint().to_owned(),
         facts: facts
             .filter(|(_, value)| !value.is_object() && !value.is_array() && !value.is_null())
             .map(|(key, value)| {

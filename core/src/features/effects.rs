@@ -1,7 +1,6 @@
 //! What a feature does by its weights alone: tokens promoted and suppressed (papers.md 3.6), share of each head (papers.md 3.3).
 
 use rayon::prelude::*;
-use sha2::{Digest as _, Sha256};
 
 use super::{BINS, EFFECTS};
 use crate::Flow;
@@ -9,7 +8,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site, TokenId};
 use crate::models::Model;
-use crate::sae::{Autoencoder, Sae};
+use crate::sae::Autoencoder;
 
 /// Logits held at once.
 const CHUNK_VALUES: usize = 1 << 24;
@@ -163,21 +162,4 @@ fn head_shares(row: &[f32], heads: usize) -> Vec<f32> {
 pub(super) fn norm(values: &[f32]) -> f64 {
     let squares = values.iter().map(|v| f64::from(*v).powi(2));
     squares.sum::<f64>().sqrt()
-}
-
-/// Hex SHA-256 of the weights: whether an index was built with this very dictionary.
-pub fn sae_fingerprint(sae: &Sae) -> String {
-    let mut hash = Sha256::new();
-    hash.update(sae.input_norm.describe().unwrap_or_default());
-    let parts = [
-        sae.w_enc.values(),
-        &sae.b_enc,
-        sae.w_dec.values(),
-        &sae.b_dec,
-    ];
-    for values in parts.into_iter().flat_map(|part| part.chunks(4096)) {
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        hash.update(bytes);
-    }
-    format!("{:x}", hash.finalize())
 }

@@ -126,6 +126,7 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
         ("features", about.features.to_string()),
         ("context", about.context.to_string()),
         ("sae_fingerprint", about.sae_fingerprint.clone()),
+        ("model_fingerprint", about.model_fingerprint.clone()),
         ("facts", facts.to_string()),
     ];
     for (key, value) in lines {

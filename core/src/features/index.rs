@@ -302,6 +302,7 @@ fn about(database: &Connection) -> rusqlite::Result<Option<About>> {
             features: text("features")?.parse().ok()?,
             context: text("context")?.parse().ok()?,
             sae_fingerprint: text("sae_fingerprint")?,
+            model_fingerprint: text("model_fingerprint").unwrap_or_default(),
             facts: facts.into_iter().collect(),
         })
     };

@@ -1,6 +1,7 @@
 //! The feature index: one SQLite file with what is known about each feature over a text. Built in one pass over the rows with memory bounded by
 //! the number of features, opened read-only. Knows no labels: those are the project's.
 
+mod belongs;
 mod build;
 mod effects;
 mod export;
@@ -17,7 +18,6 @@ mod tests;
 use crate::ids::{FeatureId, TokenId};
 
 pub use build::build;
-pub use effects::sae_fingerprint;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
 pub use index::Index;
 pub use json::json;
@@ -162,8 +162,10 @@ pub struct About {
     pub features: usize,
     /// Row length; the first position of each row is left out.
     pub context: usize,
-    /// Hex SHA-256 of the dictionary's weights.
+    /// [`crate::sae::Sae::fingerprint`] of the dictionary; in an older form, which says none of its model, a checksum of its weights.
     pub sae_fingerprint: String,
+    /// [`crate::models::Model::fingerprint`] of the model; empty in an older form.
+    pub model_fingerprint: String,
     /// What the dictionary says about its training (seed, tokens seen, …), as key and value, by key.
     pub facts: Vec<(String, String)>,
 }

@@ -33,7 +33,7 @@ use self::weights::WeightFile;
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
 use crate::models::{Model, Processing};
-use crate::sae::{CrossLayer, Provenance, Sae, Whitening};
+use crate::sae::{CrossLayer, Provenance, Role, Sae, Whitening};
 use crate::tensor_file::Float;
 
 pub use self::claims::{Claim, Claimed, claims};
@@ -246,21 +246,24 @@ pub fn name_processing(provenance: &mut Provenance, processing: Processing) {
     sae_lens::kwargs::write(provenance, processing);
 }
 
-/// An error unless `sae` names a hook that `model` has, of the dictionary's width.
-pub fn check_fit(sae: &Sae, model: &Model) -> Result<()> {
-    sae.hook()?;
-    check_hooks(sae, model)
-}
-
-/// The same for a dictionary or a transcoder: both of its hooks.
+/// An error unless `sae` encodes each token by itself and its hooks, one if it reconstructs what it reads and two otherwise, are in `model` as wide as it is.
 pub fn check_hooks(sae: &Sae, model: &Model) -> Result<()> {
     sae.check_by_token()?;
-    let ends = [
-        (sae.reads()?, sae.width(), "reads"),
-        (sae.writes()?, sae.w_dec.columns(), "writes"),
-    ];
-    ends.into_iter()
-        .try_for_each(|end| check_width(sae, model, end))
+    sae.check_alone()?;
+    check_ends(sae, model)
+}
+
+/// That what `sae` reads and writes is in `model`, as wide as it is.
+pub(crate) fn check_ends(sae: &Sae, model: &Model) -> Result<()> {
+    check_width(sae, model, (sae.reads()?, sae.width(), "reads"))?;
+    let blocks = sae.role.writes_layers();
+    let writes = match &sae.role {
+        Role::CrossLayer { transcoder, .. } => transcoder.hook_out,
+        Role::Autoencoder | Role::Transcoder(_) | Role::Temporal(_) => Some(sae.writes()?),
+    };
+    writes.map_or(Ok(()), |hook| {
+        check_width(sae, model, (hook, sae.w_dec.columns() / blocks, "writes"))
+    })
 }
 
 /// That `hook` is in `model` as wide as `sae` reads or writes it.

@@ -144,7 +144,7 @@ mod tests {
             assert_eq!(&card.config, model.config());
             assert_eq!(card.name, model.name());
             assert_eq!(card.facts, model.facts());
-            assert_eq!(card.fingerprint().unwrap(), model.fingerprint().unwrap());
+            assert_eq!(card.fingerprint().unwrap(), model.fingerprint());
             assert_eq!(noted, notes);
             assert_eq!(told.parameters, model.config().parameters as u64);
             assert_eq!(told.memory_bytes, 4 * told.parameters);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
-use sha2::{Digest as _, Sha256};
 
 use super::decoder::Decoder;
 use super::families::Family;
+use super::fingerprint;
 use super::footprint::{Footprint, Form};
 use super::gguf::Gguf;
 use super::hub;
@@ -30,6 +30,8 @@ pub(super) struct Loaded {
     pub(super) footprint: Footprint,
     /// What is done to its weights.
     pub(super) processing: Processing,
+    /// What tells it from other models; empty where it is only described.
+    pub(super) fingerprint: String,
 }
 
 impl Loaded {
@@ -131,6 +133,7 @@ impl Source {
         loaded
             .processing
             .apply(&loaded.config, &mut loaded.decoder)?;
+        loaded.fingerprint = self.fingerprint()?;
         Ok(loaded)
     }
 
@@ -157,7 +160,24 @@ impl Source {
             codec,
             footprint,
             processing,
+            fingerprint: String::new(),
         })
+    }
+
+    /// What tells it from other models, computed once for files as they are.
+    pub(super) fn fingerprint(&self) -> Result<String> {
+        let settings = self.settings.values();
+        match &self.place {
+            Place::Folder(files) => {
+                let (tokenizer, read) = fingerprint::tokenizer_of(&self.path)?;
+                let own = [self.settings.path().to_path_buf()];
+                let all: Vec<PathBuf> = own.into_iter().chain(read).chain(files.files()).collect();
+                fingerprint::once(&all, || fingerprint::of(settings, &tokenizer, files))
+            }
+            Place::File(file) => fingerprint::once(std::slice::from_ref(&self.path), || {
+                fingerprint::of(settings, &file.tokenizer_bytes(), file.as_ref())
+            }),
+        }
     }
 
     fn weights(&self) -> &dyn Weights {
@@ -216,16 +236,4 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
         Error::input(format!("is no readable safetensors file ({reason})"), path)
     })?;
     Ok(tensors.into_iter().collect())
-}
-
-/// Hex SHA-256 over the bytes of `files` in order.
-pub(super) fn fingerprint(files: &[PathBuf]) -> Result<String> {
-    let mut hash = Sha256::new();
-    for path in files {
-        let mut file = std::fs::File::open(path)
-            .map_err(|e| Error::io("reading the weights for their checksum", path, e))?;
-        std::io::copy(&mut file, &mut hash)
-            .map_err(|e| Error::io("reading the weights for their checksum", path, e))?;
-    }
-    Ok(format!("{:x}", hash.finalize()))
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod decoder;
 mod facts;
 mod families;
+mod fingerprint;
 mod footprint;
 mod generate;
 mod gguf;
@@ -20,7 +21,7 @@ mod weights;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use candle_core::{D, Device, Tensor};
 
@@ -139,6 +140,9 @@ impl Default for Sampling {
     }
 }
 
+/// Where a dictionary, a run's record or a store says [`Model::fingerprint`] of the model that it is of.
+pub const MODEL_FINGERPRINT: &str = "model_fingerprint";
+
 /// What is known of a model without its weights' values: from its settings, its tokenizer and the headers of its files.
 #[derive(Debug, Clone)]
 pub struct Card {
@@ -154,6 +158,7 @@ pub struct Card {
     pub facts: Vec<String>,
     /// What would be done to its weights.
     pub processing: Processing,
+    path: PathBuf,
 }
 
 impl Card {
@@ -168,13 +173,14 @@ impl Card {
             config: described.config,
             codec: described.codec,
             footprint: described.footprint,
+            path: path.to_path_buf(),
         };
         Ok((card, notes))
     }
 
-    /// Hex SHA-256 of the weight files, which are read for it.
+    /// What tells it from other models, see [`Model::fingerprint`].
     pub fn fingerprint(&self) -> Result<String> {
-        load::fingerprint(&self.footprint.files)
+        load::Source::find(&self.path, Opening::default())?.fingerprint()
     }
 }
 
@@ -189,7 +195,7 @@ pub struct Model {
     footprint: Arc<Footprint>,
     processing: Processing,
     facts: Vec<String>,
-    fingerprint: Arc<OnceLock<String>>,
+    fingerprint: Arc<str>,
 }
 
 impl Model {
@@ -212,7 +218,7 @@ impl Model {
             name,
             path: path.to_path_buf(),
             footprint: Arc::new(loaded.footprint),
-            fingerprint: Arc::default(),
+            fingerprint: loaded.fingerprint.into(),
         };
         Ok((model, notes))
     }
@@ -237,13 +243,10 @@ impl Model {
         &self.footprint
     }
 
-    /// Hex SHA-256 of the weight files, for run records (computed when first asked for).
-    pub fn fingerprint(&self) -> Result<String> {
-        if let Some(known) = self.fingerprint.get() {
-            return Ok(known.clone());
-        }
-        let computed = load::fingerprint(&self.footprint.files)?;
-        Ok(self.fingerprint.get_or_init(|| computed).clone())
+    /// Hex SHA-256 of settings, tokenizer and tensors (name, type, shape and 64 KiB of each at most): what dictionaries, indexes, probes and stores say which
+    /// model they are of. What is done to the weights on opening does not count.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// Its tokenizer.

@@ -47,6 +47,11 @@ impl Settings {
         Some(Self::new(values.clone(), &self.path).with_defaults(self.defaults.clone()))
     }
 
+    /// Everything that the file says.
+    pub(super) fn values(&self) -> &Value {
+        &self.values
+    }
+
     /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path

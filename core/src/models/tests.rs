@@ -331,10 +331,3 @@ fn what_does_not_fit_is_named_with_the_limit() {
     assert_eq!(model.width(HookPoint::block(0, Site::Z)).unwrap(), 32);
     assert!(model.width(HookPoint::block(0, Site::Pattern)).is_err());
 }
-
-#[test]
-fn a_fingerprint_is_the_checksum_of_the_weights() {
-    let print = open("tests/golden/tiny-gpt2").fingerprint().unwrap();
-    assert_eq!(print.len(), 64);
-    assert_ne!(print, open("assets/demo/model").fingerprint().unwrap());
-}

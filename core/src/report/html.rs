@@ -61,11 +61,17 @@ fn facts(page: &mut String, about: &About, version: &str) {
         .collect();
     let first = |hash: &str| hash.chars().take(16).collect::<String>();
     let lines = [
-        ("Model", about.model.clone()),
+        (
+            "Model",
+            match first(&about.model_fingerprint) {
+                print if print.is_empty() => about.model.clone(),
+                print => format!("{}, fingerprint {print}…", about.model),
+            },
+        ),
         (
             "Dictionary",
             format!(
-                "{} at {}, weights {}…",
+                "{} at {}, fingerprint {}…",
                 about.sae,
                 about.hook,
                 first(&about.sae_fingerprint)

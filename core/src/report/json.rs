@@ -15,6 +15,7 @@ pub(super) fn object(report: &Report) -> Value {
         "model": about.model,
         "dictionary": about.sae,
         "dictionary_fingerprint": about.sae_fingerprint,
+        "model_fingerprint": about.model_fingerprint,
         "dictionary_facts": facts.collect::<Value>(),
         "dictionary_features": about.features,
         "hook": about.hook,

@@ -77,6 +77,7 @@ fn report() -> Report {
             features: 1024,
             context: 256,
             sae_fingerprint: "cd".repeat(32),
+            model_fingerprint: "ef".repeat(32),
             facts: vec![("seed".to_owned(), "1".to_owned())],
         },
         version: "0.1.0".to_owned(),

@@ -3,6 +3,7 @@
 mod batch_topk;
 mod cross_layer;
 mod feature_choice;
+mod fingerprint;
 mod fold;
 mod gated;
 mod gradient;

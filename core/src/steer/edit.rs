@@ -7,6 +7,7 @@ use candle_core::Tensor;
 use super::positions::Positions;
 use crate::dark_matter::Probe;
 use crate::error::{Error, Result};
+use crate::fit::Fit;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::Model;
 use crate::sae::{Autoencoder, Sae};
@@ -245,16 +246,12 @@ impl Edit {
             finite("value", x)?;
         }
         match &edit.error {
-            ErrorTerm::Linear(probe) | ErrorTerm::Nonlinear(probe) if !probe.belongs_to(sae) => {
-                Err(Error::setting(
-                    "probe",
-                    format!(
-                        "it was fitted on {} and not on {} as it stands, fit it anew with `umbra dark-matter`",
-                        probe.sae, sae.name
-                    ),
-                ))
+            ErrorTerm::Linear(probe) | ErrorTerm::Nonlinear(probe) => {
+                Fit::of_probe(probe, Some(model), Some(sae))
+                    .check(false)
+                    .map(drop)
             }
-            _ => Ok(()),
+            ErrorTerm::Kept | ErrorTerm::Dropped | ErrorTerm::Frozen => Ok(()),
         }
     }
 

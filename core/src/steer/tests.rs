@@ -73,7 +73,9 @@ fn random_probe(sae: &Sae) -> Arc<Probe> {
         held_out_tokens: 1,
         ridge: 0.0,
         sae: sae.name.clone(),
-        sae_fingerprint: Probe::fingerprint_of(sae),
+        sae_fingerprint: sae.fingerprint(),
+        model: "older".to_owned(),
+        model_fingerprint: String::new(),
     })
 }
 
@@ -471,6 +473,13 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
         "features 0 to 63",
     );
     let mut other = (*random_probe(&sae)).clone();
+    other.model_fingerprint = "0".repeat(64);
+    let error = ErrorTerm::Linear(Arc::new(other.clone()));
+    refused(
+        &model,
+        edit(z, dictionary(&sae, &[], error)),
+        "the model older",
+    );
     other.sae_fingerprint = "other".to_owned();
     let error = ErrorTerm::Linear(Arc::new(other));
     refused(&model, edit(z, dictionary(&sae, &[], error)), "fit it anew");

@@ -9,7 +9,7 @@ use twox_hash::XxHash3_64;
 use crate::corpus::Mask;
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
-use crate::models::Processing;
+use crate::models::{MODEL_FINGERPRINT, Processing};
 use crate::tensor_file::header::Header;
 use crate::tensor_file::{Float, narrow, widen};
 
@@ -125,8 +125,8 @@ pub struct HookTensor {
 pub struct Description {
     /// Name of the model.
     pub model: String,
-    /// Hex SHA-256 of its weight files.
-    pub model_sha256: String,
+    /// Its fingerprint; none in a store of an older form.
+    pub model_fingerprint: Option<String>,
     /// How its weights were processed.
     pub processing: Processing,
     /// Hooks, in the order of their tensors.
@@ -152,10 +152,12 @@ pub struct Description {
 }
 
 impl Description {
-    /// What is kept with a dictionary trained on the store: the text, the model's checksum, how activations were rounded.
+    /// What is kept with a dictionary trained on the store: the text, the model's fingerprint, how activations were rounded.
     pub fn facts(&self) -> Map<String, Value> {
         let mut facts = self.corpus.clone();
-        facts.insert("model_sha256".to_owned(), self.model_sha256.clone().into());
+        if let Some(print) = &self.model_fingerprint {
+            facts.insert(MODEL_FINGERPRINT.to_owned(), print.clone().into());
+        }
         facts.insert("store_dtype".to_owned(), self.dtype.name().into());
         facts
     }
@@ -252,13 +254,17 @@ impl Description {
                 ids => format!("{} with special tokens {}", of.mask.rule, ids.join(", ")),
             }
         };
+        // One of an older form says none and may be any model's.
+        let known = self.model_fingerprint.is_some() && other.model_fingerprint.is_some();
+        let print = |of: &Self| {
+            of.model_fingerprint
+                .clone()
+                .filter(|_| known)
+                .unwrap_or_default()
+        };
         let pairs = [
             ("model", self.model.clone(), other.model.clone()),
-            (
-                "model's SHA-256",
-                self.model_sha256.clone(),
-                other.model_sha256.clone(),
-            ),
+            ("model's fingerprint", print(self), print(other)),
             (
                 "processing",
                 self.processing.to_string(),

@@ -64,7 +64,9 @@ struct File {
 #[derive(Serialize, Deserialize)]
 struct ModelPart {
     name: String,
-    sha256: String,
+    /// Not in stores of an older form, which say a checksum of the weight files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<String>,
     processing: String,
 }
 
@@ -122,7 +124,7 @@ impl Manifest {
             umbra_version: VERSION.to_owned(),
             model: ModelPart {
                 name: about.model.clone(),
-                sha256: about.model_sha256.clone(),
+                fingerprint: about.model_fingerprint.clone(),
                 processing: about.processing.to_string(),
             },
             hooks: about
@@ -250,7 +252,7 @@ impl File {
         };
         let about = Description {
             model: self.model.name,
-            model_sha256: self.model.sha256,
+            model_fingerprint: self.model.fingerprint,
             processing: self
                 .model
                 .processing

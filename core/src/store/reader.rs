@@ -289,15 +289,20 @@ impl Store {
     }
 
     /// An error if the store was captured from a model with other weights.
-    pub fn check_model(&self, name: &str, sha256: &str) -> Result<()> {
-        if self.about.model_sha256 == sha256 {
-            return Ok(());
+    pub fn check_model(&self, name: &str, fingerprint: &str) -> Result<Option<String>> {
+        let of = &self.about.model;
+        match &self.about.model_fingerprint {
+            Some(own) if own == fingerprint => Ok(None),
+            Some(_) => {
+                let what = format!(
+                    "was captured from {of}, which is another model than {name} by its fingerprint: leave out --model, or capture another store"
+                );
+                Err(Error::input(what, &self.folder))
+            }
+            None => Ok(Some(format!(
+                "The store says of its model no more than the name {of}: whether that is {name} cannot be told, capture it again to be sure"
+            ))),
         }
-        let what = format!(
-            "was captured from {}, whose weights are not those of {name}: leave out --model, or capture another store",
-            self.about.model
-        );
-        Err(Error::input(what, &self.folder))
     }
 
     /// Activations of `rows` at `hook`, `[n·t, d]`, row after row, widened to f32 and checked.

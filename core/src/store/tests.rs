@@ -31,7 +31,7 @@ fn about(dtype: Dtype, gradients: bool) -> Description {
     let [z, resid] = hooks();
     Description {
         model: "numbers".to_owned(),
-        model_sha256: "ab".repeat(32),
+        model_fingerprint: Some("ab".repeat(32)),
         processing: Processing::default(),
         hooks: vec![
             HookTensor { hook: z, width: 3 },

@@ -142,7 +142,12 @@ fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
         .filter_map(|setting| Some((setting.key.to_owned(), spec.get(setting.key).ok()?)))
         .collect();
     all.insert("hook".to_owned(), spec.hook.to_string());
-    for key in ["corpus_sha256", "split", "model_sha256", "trained_from"] {
+    for key in [
+        "corpus_sha256",
+        "split",
+        crate::models::MODEL_FINGERPRINT,
+        "trained_from",
+    ] {
         if let Some(fact) = spec.facts.get(key) {
             all.insert(key.to_owned(), fact.to_string());
         }

@@ -50,8 +50,8 @@ impl Block {
             Reads::Store(store, open) => {
                 let chosen = spread(store.rows());
                 // Only the model that the store is of reads its tokens.
-                let sha = &store.about().model_sha256;
-                let is_its = |model: &&Arc<Model>| model.fingerprint().ok().as_ref() == Some(sha);
+                let print = store.about().model_fingerprint.as_deref();
+                let is_its = |model: &&Arc<Model>| print == Some(model.fingerprint());
                 let model = open.as_ref().filter(is_its);
                 Ok(Self {
                     activations: store.activations(spec.hook, &chosen)?,

@@ -181,7 +181,7 @@ fn captured(folder: &Path) -> (PathBuf, HookPoint) {
         .take(60);
     let about = Description {
         model: model.name().to_owned(),
-        model_sha256: model.fingerprint().unwrap(),
+        model_fingerprint: Some(model.fingerprint().to_owned()),
         processing: model.processing(),
         hooks: vec![HookTensor {
             hook,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use umbra_core::error::{Error, Result};
 use umbra_core::formats::{self, Precision};
-use umbra_core::models::Model;
+use umbra_core::models::{MODEL_FINGERPRINT, Model};
 use umbra_core::runs::Recorder;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
@@ -158,7 +158,7 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
                 ("corpus_documents".to_owned(), text.documents.into()),
                 ("corpus_unwrapped".to_owned(), key.unwrap.into()),
                 ("split".to_owned(), split),
-                ("model_sha256".to_owned(), model.fingerprint()?.into()),
+                (MODEL_FINGERPRINT.to_owned(), model.fingerprint().into()),
             ]);
             model.name().to_owned()
         }
@@ -166,7 +166,8 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
             facts.extend(store.about().facts());
             let name = store.about().model.clone();
             if let Some(model) = open
-                && model.fingerprint()? != store.about().model_sha256
+                && (store.about().model_fingerprint.as_deref())
+                    .is_some_and(|print| print != model.fingerprint())
             {
                 let note = format!(
                     "The store was captured from {name} with other weights than those of the open model: its dictionary belongs to them"

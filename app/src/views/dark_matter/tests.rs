@@ -29,6 +29,8 @@ fn probe() -> Probe {
         ridge: 0.0,
         sae: "z0".to_owned(),
         sae_fingerprint: String::new(),
+        model: String::new(),
+        model_fingerprint: String::new(),
     }
 }
 

@@ -71,7 +71,7 @@ pub(super) fn run(
     let split = args.split.unwrap_or(SplitArg::Train);
     let mut about = Description {
         model: model.name().to_owned(),
-        model_sha256: model.fingerprint()?,
+        model_fingerprint: Some(model.fingerprint().to_owned()),
         processing: model.processing(),
         hooks,
         dtype: args.store.dtype.into(),

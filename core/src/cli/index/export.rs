@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::super::{Console, Exit};
+use super::super::{Console, Exit, say_fit};
 use crate::error::Result;
 use crate::features::{self, Index, NeuronpediaSource, Viewer};
+use crate::fit::Fit;
 
 /// Features of a batch unless another number is given.
 const BATCH: usize = 128;
@@ -44,6 +45,7 @@ enum To {
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
+    say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
     let source =
         NeuronpediaSource::of(index.about(), args.model_id.as_deref(), args.set.as_deref())?;
     let to = match args.to {

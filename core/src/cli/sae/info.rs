@@ -1,10 +1,12 @@
-//! `umbra sae info`: what a dictionary's files hold, from their headers.
+//! `umbra sae info`: what a dictionary's files hold, from their headers, and whether it belongs to a model.
 
 use serde_json::{Value, json};
 
 use super::super::{Console, Exit, hub};
 use crate::error::Result;
-use crate::formats::{self, Look};
+use crate::fit::Fit;
+use crate::formats::{self, Located, Look};
+use crate::models::Model;
 
 /// Flags of `umbra sae info`.
 #[derive(Debug, clap::Args)]
@@ -15,6 +17,12 @@ pub(super) struct Args {
     /// Fetch nothing: a dictionary named and not given as a path must be in the hub's cache
     #[arg(long)]
     offline: bool,
+    /// Read the numbers too, and say the fingerprints of the dictionary and of this model, and whether they belong together
+    #[arg(long, value_name = "PATH|NAME")]
+    model: Option<std::path::PathBuf>,
+    /// Hook of the dictionary, if its file names none or another is meant
+    #[arg(long, value_name = "NAME", requires = "model")]
+    hook: Option<String>,
 }
 
 /// Runs it.
@@ -24,13 +32,45 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let tensors: Vec<Value> = (look.tensors.iter())
         .map(|(name, dtype, shape)| json!({ "name": name, "dtype": dtype, "shape": shape }))
         .collect();
-    let object = json!({
+    let fit = fit(args, &located, console)?;
+    let mut object = json!({
         "path": args.path, "format": look.format.name(), "weights": look.weights, "bytes": look.bytes,
         "layers": look.layers.len(), "features": look.shape.map(|[f, _]| f), "width": look.shape.map(|[_, d]| d),
         "memory_bytes": look.memory_bytes(), "tensors": tensors,
     });
-    console.answer(&object, || text(&look))?;
+    if let Some((sae, model, fit)) = &fit {
+        object["fingerprint"] = json!(sae);
+        object["model_fingerprint"] = json!(model);
+        object["fit"] = json!({ "verdict": fit.verdict.name(), "why": fit.why });
+    }
+    console.answer(&object, || {
+        let mut lines = text(&look);
+        if let Some((sae, model, fit)) = &fit {
+            lines.push_str(&format!("\nfingerprint {sae}\nthe model's {model}\n{fit}"));
+        }
+        lines
+    })?;
     Ok(Exit::Done)
+}
+
+/// Fingerprints of dictionary and model, and whether they belong together, if a model is named.
+fn fit(args: &Args, located: &Located, console: &Console) -> Result<Option<(String, String, Fit)>> {
+    let Some(model) = &args.model else {
+        return Ok(None);
+    };
+    let (mut sae, notes) = located.open()?;
+    console.notes(&notes);
+    if let Some(hook) = &args.hook {
+        sae.provenance.hook = Some(hook.parse()?);
+    }
+    let (model, notes) = Model::open(&hub::path_of(model, args.offline, console)?)?;
+    console.notes(&notes);
+    let fit = Fit::of(&model, &sae);
+    Ok(Some((
+        sae.fingerprint(),
+        model.fingerprint().to_owned(),
+        fit,
+    )))
 }
 
 fn text(look: &Look) -> String {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder};
 use crate::error::{Error, Notes, Result};
 use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
+use crate::fit::Fit;
 use crate::formats::{self, Format};
 use crate::sae::{CrossLayer, Sae};
 
@@ -43,9 +44,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(hook) = &args.hook {
         sae.provenance.hook = Some(hook.parse()?);
     }
-    let mut figures = None;
+    let (mut figures, mut fit) = (None, None);
     if let Some(model) = args.measuring.model() {
         let (opened, fitting) = open_with_transcoder(&model, &named, console)?;
+        fit = Some(Fit::of(&opened, &fitting));
         let (_, rows) = args.text.read(&opened, args.measuring.offline, console)?;
         let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
         let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
@@ -64,6 +66,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         "hook": sae.provenance.hook.map(|hook| hook.to_string()), "model": sae.provenance.model,
         "claims": judged.iter().map(claim).collect::<Vec<_>>(), "verdict": verdict.name(),
         "measured": measured(figures.as_ref())?,
+        "fingerprint": sae.fingerprint(), "fit": fit.as_ref().map(|fit| json!({ "verdict": fit.verdict.name(), "why": fit.why })),
     });
     console.answer(&object, || {
         text(&sae, format, &decided, &judged, figures.as_ref())

@@ -216,3 +216,28 @@ fn what_a_format_cannot_hold_is_refused_and_nothing_is_left() {
         "{said}"
     );
 }
+
+#[test]
+fn lossless_conversions_keep_the_fingerprint_and_f16_does_not() {
+    let root = tempfile::tempdir().unwrap();
+    let before = sae(Selection::TopK { k: 3 });
+    let print = before.fingerprint();
+    let mut now = before;
+    for (i, target) in [
+        Target::SaeLens,
+        Target::Sparsify,
+        Target::DictionaryLearning,
+        Target::SaeLens,
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = root.path().join(i.to_string()).join("layers.1");
+        write(&[now], &folder, target, Precision::F32).unwrap();
+        now = open(&folder).unwrap().0;
+        assert_eq!(now.fingerprint(), print, "{}", target.name());
+    }
+    let folder = root.path().join("half");
+    write(&[now], &folder, Target::SaeLens, Precision::F16).unwrap();
+    assert_ne!(open(&folder).unwrap().0.fingerprint(), print);
+}

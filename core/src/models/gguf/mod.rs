@@ -109,6 +109,20 @@ impl Gguf {
         Ok(TextCodec::from_tokenizer(tokenizer, bos, &self.path)?.with_special(special))
     }
 
+    /// Everything that the file says of its tokenizer.
+    pub(super) fn tokenizer_bytes(&self) -> Vec<u8> {
+        let all = self.content.values.iter();
+        let own = all.filter(|(key, _)| key.starts_with("tokenizer."));
+        own.flat_map(|(key, value)| {
+            let value = match value {
+                content::Value::List(list) => self.map[list.bytes.clone()].to_vec(),
+                other => format!("{other:?}").into_bytes(),
+            };
+            key.bytes().chain(value).collect::<Vec<u8>>()
+        })
+        .collect()
+    }
+
     fn header(&self) -> Header<'_> {
         Header::new(&self.content, &self.map, &self.path)
     }
@@ -189,6 +203,16 @@ impl Weights for Gguf {
             matrix: place.shape.len() >= 2 && name != "position_embd.weight",
         };
         self.content.tensors.iter().map(entry).collect()
+    }
+
+    fn stored(&self, name: &str) -> Result<(Vec<usize>, Cow<'_, [u8]>)> {
+        let place = self
+            .content
+            .tensors
+            .get(name)
+            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), &self.path))?;
+        let bytes = &self.map[place.bytes.clone()];
+        Ok((place.shape.clone(), Cow::Borrowed(bytes)))
     }
 
     fn file_bytes(&self) -> u64 {

@@ -7,6 +7,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::path::Path;
 
@@ -46,6 +47,8 @@ pub(super) trait Weights {
     fn file_of(&self, name: &str) -> &Path;
     /// Every tensor in the headers, in order of names.
     fn entries(&self) -> Vec<Entry>;
+    /// Shape and bytes of an entry, by its name there, as they lie in the file.
+    fn stored(&self, name: &str) -> Result<(Vec<usize>, Cow<'_, [u8]>)>;
     /// Bytes of the files.
     fn file_bytes(&self) -> u64;
 }

@@ -1,5 +1,6 @@
 //! Weights as safetensors: one file, or the shards that an index names. Mapped, never read whole; each tensor is widened to f32 by itself.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -134,6 +135,15 @@ impl Weights for Safetensors {
             matrix: place.shape.len() >= 2,
         };
         self.places.iter().map(entry).collect()
+    }
+
+    fn stored(&self, name: &str) -> Result<(Vec<usize>, Cow<'_, [u8]>)> {
+        let (shard, place) = self
+            .places
+            .get(name)
+            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), self.file_of(name)))?;
+        let bytes = &self.shards[*shard].map[place.begin..place.end];
+        Ok((place.shape.clone(), Cow::Borrowed(bytes)))
     }
 
     fn file_bytes(&self) -> u64 {

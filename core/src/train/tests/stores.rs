@@ -49,7 +49,7 @@ pub(super) fn captured_at(
     };
     let about = Description {
         model: model.name().to_owned(),
-        model_sha256: model.fingerprint().unwrap(),
+        model_fingerprint: Some(model.fingerprint().to_owned()),
         processing: model.processing(),
         hooks: hooks.iter().map(tensor).collect(),
         dtype,

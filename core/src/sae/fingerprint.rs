@@ -1,0 +1,247 @@
+//! The fingerprint of a dictionary: what it computes and of which hook, whatever library's files it lies in.
+//!
+//! SHA-256 over its settings in one canonical text and over its tensors, feature-major, as f32. Files that hold the same numbers have the same one; rounded to f16
+//! they are another dictionary's. Names, figures and other provenance do not count.
+
+use rayon::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::{CodeAttention, InputNorm, Role, Sae, Selection};
+use crate::ids::{HookPoint, Site};
+
+/// Changes when the same dictionary gets another fingerprint.
+const FORM: &str = "umbra dictionary 1";
+/// Numbers hashed by one task.
+const PART: usize = 1 << 18;
+
+/// What is hashed, gathered in order.
+#[derive(Default)]
+struct Gathered<'a> {
+    settings: Vec<String>,
+    /// Name, shape and values.
+    tensors: Vec<(String, Vec<usize>, &'a [f32])>,
+}
+
+impl Sae {
+    /// Hex SHA-256, see the module. It reads every weight.
+    pub fn fingerprint(&self) -> String {
+        let mut all = Gathered::default();
+        all.of(self);
+        all.hashed()
+    }
+}
+
+impl<'a> Gathered<'a> {
+    fn of(&mut self, sae: &'a Sae) {
+        let subtracts = sae.subtracts() && sae.b_dec.iter().any(|b| *b != 0.0);
+        self.setting("reads", canonical(sae.provenance.hook));
+        self.setting("subtracts b_dec", subtracts);
+        let norm = match sae.input_norm {
+            InputNorm::None => "none",
+            InputNorm::Layer => "layer",
+            InputNorm::Constant => "constant",
+        };
+        self.setting("input", norm);
+        let d_out = sae.w_dec.columns();
+        self.tensor("w_enc", &[sae.features(), sae.width()], sae.w_enc.values());
+        self.vector("b_enc", &sae.b_enc);
+        self.tensor("w_dec", &[sae.features(), d_out], sae.w_dec.values());
+        self.vector("b_dec", &sae.b_dec);
+        self.selection(&sae.selection);
+        self.role(&sae.role);
+    }
+
+    fn setting(&mut self, key: &str, value: impl std::fmt::Display) {
+        self.settings.push(format!("{key} = {value}"));
+    }
+
+    fn tensor(&mut self, name: &str, shape: &[usize], values: &'a [f32]) {
+        self.tensors.push((name.to_owned(), shape.to_vec(), values));
+    }
+
+    fn vector(&mut self, name: &str, values: &'a [f32]) {
+        self.tensor(name, &[values.len()], values);
+    }
+
+    fn selection(&mut self, selection: &'a Selection) {
+        match selection {
+            Selection::TopK { k } => self.setting("keeps", format!("topk {k}")),
+            Selection::AbsTopK { k } => self.setting("keeps", format!("abstopk {k}")),
+            Selection::Relu => self.setting("keeps", "relu"),
+            Selection::JumpRelu { thresholds } => {
+                self.setting("keeps", "jumprelu");
+                self.vector("thresholds", thresholds);
+            }
+            Selection::Gated { b_mag, r_mag } => {
+                self.setting("keeps", "gated");
+                self.vector("b_mag", b_mag);
+                self.vector("r_mag", r_mag);
+            }
+            Selection::GroupMax { k } => self.setting("keeps", format!("groupmax {k}")),
+            Selection::RawTopK { k } => self.setting("keeps", format!("raw topk {k}")),
+            Selection::WeightedTopK { k, weights } => {
+                self.setting("keeps", format!("weighted topk {k}"));
+                self.vector("weights", weights);
+            }
+            Selection::Jump { thresholds } => {
+                self.setting("keeps", "jump");
+                self.vector("thresholds", thresholds);
+            }
+            Selection::MatchingPursuit(how) => {
+                let how = format!("matching pursuit {how:?}");
+                self.setting("keeps", how);
+            }
+        }
+    }
+
+    fn role(&mut self, role: &'a Role) {
+        match role {
+            Role::Autoencoder => self.setting("is", "autoencoder"),
+            Role::Transcoder(_) => self.setting("is", "transcoder"),
+            Role::CrossLayer { later, .. } => self.setting("is", format!("layer of {later} more")),
+            Role::Temporal(predictor) => {
+                self.setting("is", format!("temporal, {} heads", predictor.heads));
+                for (i, layer) in predictor.layers.iter().enumerate() {
+                    self.attention(i, layer);
+                }
+            }
+        }
+        if let Some(transcoder) = role.transcoder() {
+            self.setting("writes", canonical(transcoder.hook_out));
+            if let Some(skip) = &transcoder.w_skip {
+                self.tensor("w_skip", &[skip.rows(), skip.columns()], skip.values());
+            }
+        }
+    }
+
+    fn attention(&mut self, layer: usize, of: &'a CodeAttention) {
+        for (name, linear) in [
+            ("key", &of.key),
+            ("query", &of.query),
+            ("value", &of.value),
+            ("output", &of.output),
+        ] {
+            let shape = [linear.weight.rows(), linear.weight.columns()];
+            let name = format!("{layer}.{name}");
+            self.tensor(&format!("{name}.weight"), &shape, linear.weight.values());
+            self.vector(&format!("{name}.bias"), &linear.bias);
+        }
+    }
+
+    fn hashed(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("{FORM}\n{}\n", self.settings.join("\n")));
+        for (name, shape, values) in &self.tensors {
+            hash.update(format!("{name} {shape:?}\n"));
+            let parts: Vec<_> = values.par_chunks(PART).map(part).collect();
+            parts.iter().for_each(|part| hash.update(part));
+        }
+        format!("{:x}", hash.finalize())
+    }
+}
+
+/// SHA-256 of some numbers; of the two zeros one.
+fn part(values: &[f32]) -> [u8; 32] {
+    let bytes: Vec<u8> = (values.iter())
+        .flat_map(|value| (value + 0.0).to_le_bytes())
+        .collect();
+    Sha256::digest(bytes).into()
+}
+
+/// A hook by one name: what a block reads is what the block before it leaves.
+fn canonical(hook: Option<HookPoint>) -> String {
+    match hook {
+        Some(HookPoint::Block(layer, Site::ResidPre)) if layer.index() > 0 => {
+            HookPoint::block(layer.index() - 1, Site::ResidPost).to_string()
+        }
+        Some(hook) => hook.to_string(),
+        None => "unknown".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dims::Matrix;
+    use crate::sae::Provenance;
+
+    fn tiny() -> Sae {
+        let rows = Matrix::new(2, 2, vec![1.0, -0.0, 0.5, 1.0]).unwrap();
+        Sae {
+            name: "tiny".to_owned(),
+            w_enc: rows.clone(),
+            b_enc: vec![0.25; 2],
+            w_dec: rows,
+            b_dec: vec![0.0, 1.0],
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
+            selection: Selection::TopK { k: 1 },
+            role: Role::Autoencoder,
+            provenance: Provenance {
+                hook: Some(HookPoint::block(0, Site::ResidPost)),
+                ..Provenance::default()
+            },
+        }
+    }
+
+    /// By hand: the canonical text, then each tensor's line and the SHA-256 of its little-endian bytes.
+    #[test]
+    fn it_is_the_checksum_of_settings_and_tensors() {
+        let mut bytes = b"umbra dictionary 1\nreads = blocks.0.hook_resid_post\nsubtracts b_dec = true\ninput = none\nkeeps = topk 1\nis = autoencoder\n".to_vec();
+        let rows: &[f32] = &[1.0, 0.0, 0.5, 1.0];
+        for (line, values) in [
+            ("w_enc [2, 2]\n", rows),
+            ("b_enc [2]\n", &[0.25, 0.25]),
+            ("w_dec [2, 2]\n", rows),
+            ("b_dec [2]\n", &[0.0, 1.0]),
+        ] {
+            bytes.extend(line.bytes());
+            let values: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            bytes.extend(Sha256::digest(values));
+        }
+        assert_eq!(tiny().fingerprint(), format!("{:x}", Sha256::digest(bytes)));
+    }
+
+    #[test]
+    fn what_computes_another_thing_has_another_and_what_does_not_has_the_same() {
+        let of = |change: &dyn Fn(&mut Sae)| {
+            let mut sae = tiny();
+            change(&mut sae);
+            sae.fingerprint()
+        };
+        let own = tiny().fingerprint();
+        let same: [&dyn Fn(&mut Sae); 3] = [
+            &|sae| sae.name = "other".to_owned(),
+            &|sae| sae.provenance.model = "other".to_owned(),
+            &|sae| sae.provenance.hook = Some(HookPoint::block(1, Site::ResidPre)),
+        ];
+        for change in same {
+            assert_eq!(of(change), own);
+        }
+        let others: [&dyn Fn(&mut Sae); 8] = [
+            &|sae| sae.w_enc.values_mut()[0] += 1e-6,
+            &|sae| sae.b_enc[1] = 0.0,
+            &|sae| sae.selection = Selection::TopK { k: 2 },
+            &|sae| {
+                sae.selection = Selection::JumpRelu {
+                    thresholds: vec![0.0; 2],
+                };
+            },
+            &|sae| sae.input_norm = InputNorm::Layer,
+            &|sae| sae.apply_b_dec_to_input = false,
+            &|sae| sae.provenance.hook = Some(HookPoint::block(1, Site::ResidPost)),
+            &|sae| sae.role = Role::Transcoder(crate::sae::Transcoder::default()),
+        ];
+        for change in others {
+            assert_ne!(of(change), own);
+        }
+        // Where b_dec is zero it does not matter whether it is subtracted.
+        let unshifted = |subtracted| {
+            of(&|sae| {
+                sae.b_dec.fill(0.0);
+                sae.apply_b_dec_to_input = subtracted;
+            })
+        };
+        assert_eq!(unshifted(true), unshifted(false));
+    }
+}
