@@ -214,7 +214,7 @@ impl Cfg {
     pub(super) fn of(cfg: Map<String, Value>, path: &Path, notes: &mut Notes) -> Result<Self> {
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
-        let (cfg, metadata) = modern(cfg, notes);
+        let (cfg, metadata) = modern(cfg, path, notes)?;
         refuse_what_cannot_be_represented(&cfg, &metadata, path)?;
         let count = |key: &str| {
             let count = cfg.get(key).and_then(Value::as_u64);
@@ -343,8 +343,9 @@ fn input_norm(cfg: &Map<String, Value>) -> InputNorm {
 /// Splits the metadata off; a flat file from before version 6 gets the names and defaults of version 6.
 fn modern(
     mut cfg: Map<String, Value>,
+    path: &Path,
     notes: &mut Notes,
-) -> (Map<String, Value>, Map<String, Value>) {
+) -> Result<(Map<String, Value>, Map<String, Value>)> {
     let metadata = match cfg.remove("metadata") {
         Some(Value::Object(metadata)) => metadata,
         _ => Map::new(),
@@ -358,7 +359,7 @@ fn modern(
         .find_map(|version| version?.as_str())
         .and_then(|version| version.split('.').next()?.parse::<u32>().ok());
     if major.is_some_and(|major| major >= 6) {
-        return (cfg, metadata);
+        return Ok((cfg, metadata));
     }
     notes.add("cfg.json names no SAELens version from 6 on and is read as the older flat form");
     let mut flat = metadata;
@@ -372,6 +373,7 @@ fn modern(
             flat.insert(new.to_owned(), value);
         }
     }
+    refuse_old_settings(&flat, path)?;
     if flat.get("activation_fn").and_then(Value::as_str) == Some("topk") {
         flat.insert("architecture".to_owned(), json!("topk"));
         if let Some(k) = flat
@@ -390,7 +392,49 @@ fn modern(
     flat.insert("normalize_activations".to_owned(), normalize);
     flat.entry("prepend_bos").or_insert(json!(true));
     let metadata = flat.clone();
-    (flat, metadata)
+    Ok((flat, metadata))
+}
+
+/// Before version 6 the function of pre-activations was a setting of its own, beside the architecture: what computes otherwise than the architecture says.
+fn refuse_old_settings(flat: &Map<String, Value>, path: &Path) -> Result<()> {
+    let text = |key: &str| flat.get(key).and_then(Value::as_str);
+    let architecture = text("architecture").unwrap_or("standard");
+    let function = match flat.get("activation_fn") {
+        None | Some(Value::Null) => "relu",
+        Some(Value::String(name)) => name,
+        Some(other) => {
+            let what = format!("`activation_fn_str` {}", short(&other.to_string()));
+            return Err(refused(&what, path));
+        }
+    };
+    match function {
+        "relu" => {}
+        "topk" if ["standard", "topk"].contains(&architecture) => {
+            let kwargs = flat.get("activation_fn_kwargs").and_then(Value::as_object);
+            let mut kwargs = kwargs.into_iter().flatten();
+            if let Some((key, value)) = kwargs.find(|(key, value)| *key != "k" && !value.is_null())
+            {
+                let value = short(&value.to_string());
+                let what = format!("`activation_fn_kwargs` with {} {value}", short(key));
+                return Err(refused(&what, path));
+            }
+        }
+        other => {
+            let what = format!(
+                "`activation_fn_str` {} of the architecture {}",
+                short(other),
+                short(architecture)
+            );
+            return Err(refused(&what, path));
+        }
+    }
+    // Forks of that time had transcoders under the names of autoencoders.
+    for key in ["is_transcoder", "is_crosscoder"] {
+        if flat.get(key) == Some(&Value::Bool(true)) {
+            return Err(refused(&format!("`{key}` true"), path));
+        }
+    }
+    Ok(())
 }
 
 fn refuse_what_cannot_be_represented(

@@ -579,3 +579,84 @@ fn processing_is_noted_where_saelens_looks_for_it() {
         assert_eq!(named.keys(), processing.keys());
     }
 }
+
+/// A flat file from before version 6 with `more` in it.
+fn old_with(more: &Value) -> (tempfile::TempDir, PathBuf) {
+    cfg_with(|cfg| {
+        *cfg = json!({
+            "d_in": 32, "d_sae": 128, "dtype": "torch.float32", "hook_name": "blocks.1.hook_resid_post",
+            "model_name": "tiny", "context_size": 32, "normalize_activations": "none", "architecture": "standard",
+            "sae_lens_training_version": "3.13.0",
+        });
+        for (key, value) in more.as_object().unwrap() {
+            cfg[key] = value.clone();
+        }
+    })
+}
+
+#[test]
+fn old_settings_that_compute_otherwise_are_refused_by_name() {
+    let topk = json!({"k": 8});
+    for (more, want) in [
+        (
+            json!({"activation_fn_str": "tanh-relu"}),
+            "`activation_fn_str` tanh-relu",
+        ),
+        (json!({"activation_fn": "tanh-relu"}), "tanh-relu"),
+        (json!({"activation_fn_str": "gelu"}), "gelu"),
+        (json!({"activation_fn_str": 3}), "`activation_fn_str` 3"),
+        (
+            json!({"activation_fn_str": "tanh-relu", "architecture": "gated"}),
+            "of the architecture gated",
+        ),
+        (
+            json!({"activation_fn_str": "topk", "activation_fn_kwargs": topk, "architecture": "jumprelu"}),
+            "topk of the architecture jumprelu",
+        ),
+        (
+            json!({"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 8, "postact_fn": "identity"}}),
+            "postact_fn",
+        ),
+        (json!({"is_transcoder": true}), "`is_transcoder` true"),
+    ] {
+        let (_root, folder) = old_with(&more);
+        let said = read(&folder).unwrap_err().to_string();
+        assert!(said.contains(want) && said.contains("cfg.json"), "{said}");
+    }
+    // What they usually say computes what the architecture says.
+    for more in [
+        json!({"activation_fn_str": "relu", "activation_fn_kwargs": {}, "finetuning_scaling_factor": false}),
+        json!({"activation_fn_str": null, "finetuning_scaling_factor": true}),
+        json!({"activation_fn_str": "topk", "activation_fn_kwargs": {"k": 8, "postact_fn": null}}),
+    ] {
+        let (_root, folder) = old_with(&more);
+        read(&folder).unwrap();
+    }
+}
+
+#[test]
+fn decoders_that_were_finetuned_are_refused_by_name_unless_they_were_not_moved() {
+    for (name, scale, taken) in [
+        ("finetuning_scaling_factor", 1.5_f32, false),
+        ("finetuning_scaling_factor", 1.0, true),
+        ("scaling_factor", 0.5, false),
+        ("scaling_factor", 1.0, true),
+    ] {
+        let (_root, folder) = old_with(&json!({"finetuning_scaling_factor": true}));
+        let path = folder.join(WEIGHTS);
+        let bytes = std::fs::read(&path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let scales: Vec<u8> = [scale; 128].iter().flat_map(|s| s.to_le_bytes()).collect();
+        let dtype = safetensors::Dtype::F32;
+        let more = safetensors::tensor::TensorView::new(dtype, vec![128], &scales).unwrap();
+        let all = file.tensors().into_iter().chain([(name.to_owned(), more)]);
+        let written = safetensors::serialize(all, None).unwrap();
+        drop(file);
+        std::fs::write(&path, written).unwrap();
+        let said = read(&folder);
+        assert_eq!(said.is_ok(), taken, "{name} {scale}");
+        if let Err(said) = said {
+            assert!(said.to_string().contains(name), "{said}");
+        }
+    }
+}

@@ -13,6 +13,9 @@ use crate::tensor_file::safe::{self, Tensor};
 /// What all but a few have, and no more.
 const PLAIN: &[&str] = &["W_enc", "b_enc", "W_dec", "b_dec"];
 
+/// What finetuning of the decoder learnt, by its two names.
+const FINETUNED: [&str; 2] = ["finetuning_scaling_factor", "scaling_factor"];
+
 /// Names of the tensors; the second is the encoder's bias, which is the gate's where there is one.
 fn names(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
@@ -101,13 +104,11 @@ pub(super) fn read(tensors: &Tensors<'_>, cfg: &Cfg, notes: &mut Notes) -> Resul
             r_mag: tensors.vector("r_mag", f)?,
         },
     };
-    if tensors.has("scaling_factor") {
-        let scale = tensors.vector("scaling_factor", f)?;
-        if scale.iter().any(|s| *s != 1.0) {
-            return Err(super::refused(
-                "a `scaling_factor` other than 1",
-                tensors.path(),
-            ));
+    // Codes times these were decoded, after finetuning of decoders (before version 6).
+    for name in FINETUNED {
+        if tensors.has(name) && tensors.vector(name, f)?.iter().any(|s| *s != 1.0) {
+            let what = format!("a `{name}` other than 1 (`finetuning_scaling_factor` true)");
+            return Err(super::refused(&what, tensors.path()));
         }
     }
     let predictor = match cfg.architecture {
