@@ -156,6 +156,7 @@ pub fn run(spec: Spec) -> Run {
         model: PathBuf::new(),
     };
     let text = Text {
+        counted: [0; 4],
         rows: Arc::new(Rows::default()),
         phrase: String::new(),
         fingerprint: String::new(),

@@ -129,7 +129,7 @@ fn together(context: &mut Context<'_>, two: Two) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let text = held_out(&project)?;
-            let rows = rows(&text.corpus, &model)?;
+            let rows = rows(&text.corpus, &model, Some(&a))?;
             let pairs = &compared.found.pairs;
             let observe = &mut |pass| worker.pass(pass);
             let measured = compare::together((&a, &b), pairs, (&model, &rows), observe)?;

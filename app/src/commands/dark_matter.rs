@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use umbra_core::corpus::Rows;
 use umbra_core::dark_matter::{self as core, ErrorNorms, Probe};
 use umbra_core::dims::Matrix;
 use umbra_core::error::{Error, Result};
@@ -17,12 +16,6 @@ use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
 use crate::state::training::TextKey;
 use crate::state::{AppState, Event, Load};
-
-/// Activations a probe is fitted on at most, per dimension: ten times the least.
-const FIT_PER_DIMENSION: usize = 10 * core::TOKENS_PER_DIMENSION;
-
-/// Activations it is measured on at most, per dimension.
-const MEASURED_PER_DIMENSION: usize = 5 * core::TOKENS_PER_DIMENSION;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,12 +108,11 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
         format!("Fit the probe of {}", work.name),
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let train = training::read_text(&key, &work.model)?.rows;
+            let train = training::read_corpus(&key)?;
+            let train = dictionary::rows(&train, &work.model, Some(&work.sae))?;
             let held_out = dictionary::held_out(&work.project)?;
-            let held_out = dictionary::rows(&held_out.corpus, &work.model)?;
-            let width = work.sae.width();
-            let train = spread(&train, FIT_PER_DIMENSION * width);
-            let held_out = spread(&held_out, MEASURED_PER_DIMENSION * width);
+            let held_out = dictionary::rows(&held_out.corpus, &work.model, Some(&work.sae))?;
+            let (train, held_out) = core::sample((&train, &held_out), work.sae.width(), None);
             let pass = &mut |pass| worker.pass(pass);
             let fitted = core::fit(
                 &work.model,
@@ -157,12 +149,6 @@ fn train_text(state: &AppState) -> Option<TextKey> {
     })
 }
 
-/// At most so many rows that they hold `activations`, evenly spread over all rows, so that every document has its part.
-fn spread(rows: &Rows, activations: usize) -> Rows {
-    let most = activations.div_ceil(rows.context().saturating_sub(1).max(1));
-    rows.spread(most)
-}
-
 fn read_held_out(context: &mut Context<'_>) {
     let state = &context.state;
     let (Some(project), Some(model)) = (state.project.open(), state.model()) else {
@@ -175,7 +161,7 @@ fn read_held_out(context: &mut Context<'_>) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let held_out = dictionary::held_out(&project)?;
-            let rows = dictionary::rows(&held_out.corpus, &model)?;
+            let rows = dictionary::rows(&held_out.corpus, &model, None)?;
             worker.send(event(Load::Ready(Arc::new(rows))));
             Ok(())
         },
@@ -258,19 +244,6 @@ fn without_probe(x: &[f32], reconstruction: &[f32]) -> ErrorNorms {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sample_is_spread_over_all_rows() {
-        let tokens: Vec<TokenId> = (0..40).map(TokenId).collect();
-        let rows = Rows::new(4, tokens, vec![0; 40], vec!["book".to_owned()]);
-        let sample = spread(&rows, 6);
-        assert_eq!((sample.len(), sample.context()), (2, 4));
-        assert_eq!(
-            (sample.row(0)[0], sample.row(1)[0]),
-            (TokenId(0), TokenId(20))
-        );
-        assert_eq!(spread(&rows, 1_000), rows);
-    }
 
     #[test]
     fn without_a_probe_all_error_is_nonlinear() {

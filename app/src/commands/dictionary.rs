@@ -6,7 +6,7 @@ use std::sync::Arc;
 use umbra_core::corpus::{Corpus, CorpusSpec, Part, Rows};
 use umbra_core::error::{Error, Result};
 use umbra_core::features::{Index, NeuronpediaSource, Source, Viewer};
-use umbra_core::formats::{self, Precision, Target};
+use umbra_core::formats::{self, Precision, Reading, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Model;
 use umbra_core::project::Project;
@@ -148,10 +148,9 @@ pub fn held_out(project: &Project) -> Result<HeldOut> {
     Ok(HeldOut { corpus, phrase })
 }
 
-/// Rows as the command line makes them.
-pub fn rows(corpus: &Corpus, model: &Model) -> Result<Rows> {
-    let context = corpus.usual_context(model.config().context);
-    Ok(corpus.rows(model.codec(), context)?.0)
+/// Rows as the command line makes them, for the dictionary that reads them if there is one.
+pub fn rows(corpus: &Corpus, model: &Model, sae: Option<&Sae>) -> Result<Rows> {
+    Ok(formats::rows(corpus, model, sae, Reading::default())?.0)
 }
 
 fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
@@ -176,7 +175,7 @@ fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let held_out = held_out(&work.project)?;
-            let rows = rows(&held_out.corpus, &work.model)?;
+            let rows = rows(&held_out.corpus, &work.model, Some(&work.sae))?;
             let pass = &mut |pass| worker.pass(pass);
             let Some(figures) = eval::run(&work.model, &work.sae, &rows, pass)? else {
                 worker.send(event(before));
@@ -207,7 +206,7 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let held_out = held_out(&work.project)?;
-            let rows = rows(&held_out.corpus, &work.model)?;
+            let rows = rows(&held_out.corpus, &work.model, Some(&work.sae))?;
             let folder = work.project.folder.join("indexes");
             std::fs::create_dir_all(&folder)
                 .map_err(|source| Error::io("cannot make the folder", &folder, source))?;

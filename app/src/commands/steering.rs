@@ -5,7 +5,6 @@ use std::sync::Arc;
 use umbra_core::Flow;
 use umbra_core::dark_matter::Probe;
 use umbra_core::error::{Error, Result};
-use umbra_core::eval;
 use umbra_core::ids::HookPoint;
 use umbra_core::models::Model;
 use umbra_core::project::Project;
@@ -13,11 +12,9 @@ use umbra_core::sae::Sae;
 use umbra_core::steer::{self, Edits, Materials};
 
 use super::{Commands, Context, dictionary};
+use crate::state::log::{self, Notice};
 use crate::state::steering::{Ended, Event as Lab, Request};
 use crate::state::{AppState, Event};
-
-/// Rows of the held-out text that a mean activation is over.
-const MEAN_ROWS: usize = 64;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +48,8 @@ struct Stock {
     model: Arc<Model>,
     sae: Option<(String, Arc<Sae>)>,
     project: Option<Arc<Project>>,
+    /// What means are over.
+    said: Vec<String>,
 }
 
 impl Materials for Stock {
@@ -85,9 +84,16 @@ impl Materials for Stock {
         };
         let project = self.project.as_ref().ok_or_else(missing)?;
         let held_out = dictionary::held_out(project)?;
-        let rows = dictionary::rows(&held_out.corpus, &self.model)?.take(MEAN_ROWS);
-        let mean = eval::mean(&self.model, &rows, hook, &mut |_| Flow::Continue(()))?;
-        Ok(mean.expect("nothing stops it"))
+        let mean = steer::mean_of_text(
+            (&self.model, self.sae.as_ref().map(|(_, sae)| sae.as_ref())),
+            (&held_out.corpus, &held_out.phrase),
+            None,
+            hook,
+            &mut |_, _| Flow::Continue(()),
+        )?;
+        let mean = mean.expect("nothing stops it");
+        self.said.push(mean.over);
+        Ok(mean.values)
     }
 }
 
@@ -103,6 +109,7 @@ fn start(context: &mut Context<'_>, request: Request) {
         model: Arc::clone(&model),
         sae,
         project: state.project.open().cloned(),
+        said: Vec::new(),
     };
     if let Some(earlier) = state.steering.running() {
         context.jobs.stop(earlier.job);
@@ -122,6 +129,9 @@ fn start(context: &mut Context<'_>, request: Request) {
                 .iter()
                 .map(|spec| spec.resolve(&model, &mut stock));
             let edits = Edits::new(&model, edits.collect::<Result<_>>()?)?;
+            for said in &stock.said {
+                worker.send(Event::Log(log::Event::Show(Notice::info(said))));
+            }
             let total = 2 * asked.sampling.tokens as u64;
             let mut done = 0;
             let mut observe = |event| {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use umbra_core::bench;
-use umbra_core::corpus::{Corpus, CorpusSpec, Part};
+use umbra_core::corpus::{Corpus, CorpusSpec, Part, Positions};
 use umbra_core::error::Result;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
@@ -178,27 +178,34 @@ fn count_text(context: &mut Context<'_>, key: TextKey) {
 }
 
 /// The text of `key` as rows of `model`'s tokens.
-pub(super) fn read_text(key: &TextKey, model: &Model) -> Result<Text> {
-    let (corpus, _) = Corpus::open(&CorpusSpec {
-        paths: key.paths.clone(),
-        unwrap: key.unwrap,
-        column: None,
-    })?;
-    let corpus = if key.split {
-        corpus.part(Part::Train, 0).0
-    } else {
-        corpus
-    };
+fn read_text(key: &TextKey, model: &Model) -> Result<Text> {
+    let corpus = read_corpus(key)?;
     let names: Vec<_> = key.paths.iter().map(|path| name_of(path)).collect();
     let mut phrase = names.join(", ");
     if key.split {
         phrase.push_str(" without its held-out part (seed 0)");
     }
+    let rows = dictionary::rows(&corpus, model, None)?;
     Ok(Text {
-        rows: Arc::new(dictionary::rows(&corpus, model)?),
+        counted: Positions::ALL.map(|rule| rows.counted_by(rule) as u64),
+        rows: Arc::new(rows),
         phrase,
         fingerprint: corpus.fingerprint(),
         documents: corpus.documents.len(),
+    })
+}
+
+/// The documents of a training text.
+pub(super) fn read_corpus(key: &TextKey) -> Result<Corpus> {
+    let (corpus, _) = Corpus::open(&CorpusSpec {
+        paths: key.paths.clone(),
+        unwrap: key.unwrap,
+        column: None,
+    })?;
+    Ok(if key.split {
+        corpus.part(Part::Train, 0).0
+    } else {
+        corpus
     })
 }
 

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::bench;
-use umbra_core::corpus::Rows;
+use umbra_core::corpus::{Positions, Rows};
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 
@@ -40,6 +40,8 @@ pub struct TextKey {
 pub struct Text {
     /// Token rows.
     pub rows: Arc<Rows>,
+    /// Positions that count by each rule, in the order of [`Positions::ALL`].
+    pub counted: [u64; 4],
     /// What it is, as a phrase.
     pub phrase: String,
     /// Hex SHA-256 of the documents.
@@ -49,9 +51,11 @@ pub struct Text {
 }
 
 impl Text {
-    /// Activations in one reading: positions that do not count are left out.
-    pub fn activations(&self) -> u64 {
-        self.rows.counted() as u64
+    /// Activations in one reading: positions that do not count by `rule` are left out.
+    pub fn activations(&self, rule: Positions) -> u64 {
+        let rules = Positions::ALL.iter().zip(self.counted);
+        let found = rules.into_iter().find(|(of, _)| **of == rule);
+        found.map_or(0, |(_, counted)| counted)
     }
 }
 

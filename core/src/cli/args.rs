@@ -6,10 +6,10 @@ use clap::ValueEnum;
 use serde_json::{Map, Value, json};
 
 use super::{Console, hub};
-use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
+use crate::corpus::{Corpus, CorpusSpec, Part, Positions, Rows};
 use crate::error::{Error, Result};
 use crate::fit::{Fit, Verdict};
-use crate::formats::{self, Located};
+use crate::formats::{self, Located, Reading};
 use crate::models::{Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
 
@@ -259,7 +259,7 @@ pub struct CorpusArgs {
     /// Make the white space inside a paragraph one space and join paragraphs by one newline (old books need it)
     #[arg(long)]
     pub unwrap: bool,
-    /// Row length in tokens [default: that of rows of token ids, 256 for text, the model's context at most]
+    /// Row length in tokens [default: that of rows of token ids; for text the dictionary's, else 256; the model's context at most]
     #[arg(long, value_name = "TOKENS")]
     pub context: Option<usize>,
     /// Seed of the 5 % of documents that are held out
@@ -291,18 +291,19 @@ impl CorpusArgs {
         corpus
     }
 
-    /// Packs `corpus` into rows for `model`.
-    pub fn rows(&self, corpus: &Corpus, model: &Model, console: &Console) -> Result<Rows> {
-        let longest = model.config().context;
-        let usual = corpus.usual_context(longest);
-        let context = self.context.unwrap_or(usual);
-        if context > longest {
-            let what = format!(
-                "{context} tokens are more than the model's context of {longest}, give less"
-            );
-            return Err(Error::setting("--context", what));
-        }
-        let (rows, notes) = corpus.rows(model.codec(), context)?;
+    /// Packs `corpus` into rows for `model` and the dictionary that reads them, if there is one.
+    pub fn rows(
+        &self,
+        corpus: &Corpus,
+        (model, sae): (&Model, Option<&Sae>),
+        positions: PositionsArg,
+        console: &Console,
+    ) -> Result<Rows> {
+        let asked = Reading {
+            context: self.context,
+            positions: positions.rule(),
+        };
+        let (rows, notes) = formats::rows(corpus, model, sae, asked)?;
         console.notes(&notes);
         Ok(rows)
     }
@@ -321,6 +322,39 @@ impl CorpusArgs {
         let unwrapped = if self.unwrap { " (unwrapped)" } else { "" };
         format!("{}{unwrapped}", names.join(", "))
     }
+}
+
+/// `--positions`: which positions of rows count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
+pub struct PositionsArg {
+    /// Positions of rows that count [default: what the dictionary's file says, else text]
+    #[arg(long, value_enum, value_name = "RULE")]
+    positions: Option<RuleArg>,
+}
+
+impl PositionsArg {
+    /// The rule asked for, if one is.
+    pub fn rule(self) -> Option<Positions> {
+        self.positions.map(|rule| match rule {
+            RuleArg::Text => Positions::Text,
+            RuleArg::First => Positions::First,
+            RuleArg::SaeLens => Positions::SaeLens,
+            RuleArg::All => Positions::All,
+        })
+    }
+}
+
+/// A rule of positions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RuleArg {
+    /// All but row starts and special tokens (BOS, EOS, padding, separator), which also keep their own activation and are not charged or predicted
+    Text,
+    /// All but the first of each row
+    First,
+    /// As `sae_lens.evals`: all but special tokens, predictions of which are charged; zeros are put everywhere
+    SaeLens,
+    /// All of them
+    All,
 }
 
 /// `--split`: which part of a training corpus.
@@ -367,7 +401,7 @@ pub(super) fn corpus_facts(
     facts.map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// [`CorpusArgs`] with `--split` and `--tokens`: text that is read once.
+/// [`CorpusArgs`] with `--split`, `--tokens` and `--positions`: text that is read once.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TextArgs {
     /// Where the text is.
@@ -376,21 +410,31 @@ pub struct TextArgs {
     /// Part of the text to read
     #[arg(long, value_enum, default_value_t)]
     pub split: SplitArg,
-    /// Read about this many tokens and no more (whole rows, the first position of each not counted) [default: all]
+    /// Read about this many tokens that count and no more (whole rows) [default: all]
     #[arg(long, value_name = "N")]
     pub tokens: Option<u64>,
+    /// Which positions count.
+    #[command(flatten)]
+    pub positions: PositionsArg,
 }
 
 impl TextArgs {
-    /// Reads the part asked for and packs it into rows for `model`.
-    pub fn read(&self, model: &Model, offline: bool, console: &Console) -> Result<(Corpus, Rows)> {
+    /// Reads the part asked for and packs it into rows for `model` and the dictionary that reads them, if there is one.
+    pub fn read(
+        &self,
+        (model, sae): (&Model, Option<&Sae>),
+        offline: bool,
+        console: &Console,
+    ) -> Result<(Corpus, Rows)> {
         let corpus = self.corpus.open(offline, console)?;
         let corpus = self.corpus.part(&corpus, self.split.into(), console);
-        let rows = self.corpus.rows(&corpus, model, console)?;
-        let most = self
-            .tokens
-            .map_or(usize::MAX, |tokens| rows_for(tokens, rows.context()));
-        Ok((corpus, rows.take(most)))
+        let rows = (self.corpus).rows(&corpus, (model, sae), self.positions, console)?;
+        let rows = match self.tokens {
+            Some(tokens) => rows.holding(tokens),
+            None => rows,
+        };
+        console.note(&rows.note());
+        Ok((corpus, rows))
     }
 
     /// The text as a phrase: `girls.txt (unwrapped), held-out part by seed 0`.
@@ -402,25 +446,5 @@ impl TextArgs {
             SplitArg::Train => format!("{name}, training part by seed {seed}"),
             SplitArg::HeldOut => format!("{name}, held-out part by seed {seed}"),
         }
-    }
-}
-
-/// Rows that hold at most `tokens` positions ≥ 1, one at least.
-fn rows_for(tokens: u64, context: usize) -> usize {
-    let per_row = (context as u64).saturating_sub(1).max(1);
-    usize::try_from(tokens / per_row)
-        .unwrap_or(usize::MAX)
-        .max(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_become_whole_rows_and_at_least_one() {
-        assert_eq!(rows_for(2550, 256), 10);
-        assert_eq!(rows_for(2549, 256), 9);
-        assert_eq!(rows_for(1, 256), 1);
     }
 }

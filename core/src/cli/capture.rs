@@ -133,7 +133,7 @@ fn corpus(
     let corpus = args.corpus.open(args.model.offline, console)?;
     let split = args.split.unwrap_or(usual);
     let corpus = args.corpus.part(&corpus, split.into(), console);
-    let rows = args.corpus.rows(&corpus, model, console)?;
+    let rows = (args.corpus).rows(&corpus, (model, None), args.edits.positions, console)?;
     Ok((corpus, rows.take(args.rows.unwrap_or(usize::MAX))))
 }
 

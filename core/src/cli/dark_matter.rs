@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, CorpusArgs, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
+use super::{
+    Console, CorpusArgs, Exit, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, open_both,
+};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
 use crate::dims::Matrix;
@@ -26,9 +28,12 @@ pub(super) struct Args {
     /// Text the figures are over [default: the 5 % of `--corpus` that training leaves out]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     held_out: Vec<PathBuf>,
-    /// Fit on about this many tokens and no more; at least 20 per dimension are needed [default: all]
+    /// Fit on about this many tokens that count and no more, at even distances in the text; at least 20 per dimension are needed. At most 100 per dimension of the
+    /// held-out text are measured on [default: 200 per dimension]
     #[arg(long, value_name = "N")]
     tokens: Option<u64>,
+    #[command(flatten)]
+    positions: PositionsArg,
     /// A text whose errors are shown token by token
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
@@ -77,7 +82,7 @@ fn kept(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<
 
 /// Fits on the training text, and keeps the result if asked.
 fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Option<Probe>> {
-    let (fit, held_out) = texts(args, model, console)?;
+    let (fit, held_out) = texts(args, (model, sae), console)?;
     let rows = (fit.len() + held_out.len()) as u64;
     let mut progress = console.progress("Fitting", rows, "rows");
     let probe = dark_matter::fit(model, sae.autoencoder()?, &fit, &held_out, &mut |pass| {
@@ -91,7 +96,7 @@ fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Op
 }
 
 /// Rows to fit on and rows to measure on.
-fn texts(args: &Args, model: &Model, console: &Console) -> Result<(Rows, Rows)> {
+fn texts(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<(Rows, Rows)> {
     let corpus = args.corpus.open(args.model.offline, console)?;
     let (fit, held_out) = if args.held_out.is_empty() {
         (
@@ -107,15 +112,11 @@ fn texts(args: &Args, model: &Model, console: &Console) -> Result<(Rows, Rows)> 
         console.notes(&notes);
         (corpus, held_out)
     };
-    let fit = args.corpus.rows(&fit, model, console)?;
-    let held_out = args.corpus.rows(&held_out, model, console)?;
-    let per_row = fit.context().saturating_sub(1).max(1);
-    let most = args.tokens.map_or(usize::MAX, |tokens| {
-        usize::try_from(tokens)
-            .unwrap_or(usize::MAX)
-            .div_ceil(per_row)
-    });
-    Ok((fit.take(most), held_out))
+    let both = (model, Some(sae));
+    let fit = (args.corpus).rows(&fit, both, args.positions, console)?;
+    let held_out = (args.corpus).rows(&held_out, both, args.positions, console)?;
+    let tokens = (args.tokens).map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
+    Ok(dark_matter::sample((&fit, &held_out), sae.width(), tokens))
 }
 
 /// One token of `--text`.
@@ -163,6 +164,9 @@ fn object(probe: &Probe, tokens: Option<&Vec<Token>>) -> Value {
         "fvu_nonlinear": probe.fvu_nonlinear,
         "fit_tokens": probe.fit_tokens,
         "held_out_tokens": probe.held_out_tokens,
+        "positions": probe.positions,
+        "fit_left_out": probe.left_out.map(|(fit, _)| fit),
+        "held_out_left_out": probe.left_out.map(|(_, held_out)| held_out),
         "ridge": probe.ridge,
         "definitions": definitions,
     });
@@ -199,8 +203,12 @@ fn table(probe: &Probe, tokens: &[Token]) -> String {
         .map(|(name, figure, meaning)| format!("{name:<16} {figure:>8.4}  {meaning}"))
         .collect();
     lines.push(format!(
-        "fitted on {} tokens, measured on {} held out",
-        probe.fit_tokens, probe.held_out_tokens
+        "fitted on {} tokens, measured on {} held out; {}",
+        probe.fit_tokens,
+        probe.held_out_tokens,
+        probe
+            .positions
+            .said(probe.left_out.map(|(fit, held_out)| fit + held_out))
     ));
     if !tokens.is_empty() {
         lines.push(format!(

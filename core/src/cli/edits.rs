@@ -4,21 +4,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Console, MismatchArgs, ModelArgs, SaeArgs, open_both};
+use super::{Console, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, open_both};
 use crate::corpus::{Corpus, CorpusSpec};
 use crate::dark_matter::Probe;
 use crate::error::{Error, Result};
-use crate::eval;
 use crate::fit::Fit;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Sae;
-use crate::steer::{ACTIONS, EditSpec, Edits, Materials};
-
-/// Rows of the text of `--mean-of` are this long.
-const ROW: usize = 128;
-/// And so many of them are read.
-const ROWS: usize = 256;
+use crate::steer::{self, ACTIONS, EditSpec, Edits, MEAN_ROWS, Materials};
 
 /// Flags of edits.
 #[derive(Debug, Clone, clap::Args)]
@@ -38,9 +32,12 @@ pub(super) struct EditArgs {
     probe: Option<PathBuf>,
     #[command(flatten)]
     mismatch: MismatchArgs,
-    /// Text whose mean activation `mean` puts in place (positions ≥ 1 of 256 rows of 128 tokens at most)
+    /// Text whose mean activation `mean` puts in place (the first 256 rows of 128 tokens)
     #[arg(long, value_name = "PATH", num_args = 1..)]
     mean_of: Vec<PathBuf>,
+    /// Which positions of a text count.
+    #[command(flatten)]
+    pub(super) positions: PositionsArg,
 }
 
 /// The actions, for the end of a command's help.
@@ -208,18 +205,20 @@ impl Materials for Stock<'_> {
             column: None,
         })?;
         self.console.notes(&notes);
-        let context = ROW.min(self.model.config().context);
-        let (rows, notes) = corpus.rows(self.model.codec(), context)?;
-        self.console.notes(&notes);
-        let rows = rows.take(ROWS);
-        let mut progress = self
-            .console
-            .progress("Mean activation", rows.len() as u64, "rows");
-        let mean = eval::mean(self.model, &rows, hook, &mut |done| {
-            progress.set(done as u64, "")
-        })?;
+        let names = self.args.mean_of.iter().map(|path| path.display());
+        let names: Vec<String> = names.map(|name| name.to_string()).collect();
+        let mut progress = (self.console).progress("Mean activation", MEAN_ROWS as u64, "rows");
+        let mean = steer::mean_of_text(
+            (self.model, self.sae.as_deref()),
+            (&corpus, &names.join(", ")),
+            self.args.positions.rule(),
+            hook,
+            &mut |done, _| progress.set(done as u64, ""),
+        )?;
+        drop(progress);
         let mean = mean.ok_or_else(|| Error::setting("--mean-of", "was stopped before its end"))?;
-        self.means.insert(hook, mean.clone());
-        Ok(mean)
+        self.console.note(&mean.over);
+        self.means.insert(hook, mean.values.clone());
+        Ok(mean.values)
     }
 }

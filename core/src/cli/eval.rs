@@ -36,7 +36,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
                 project
             });
     let (model, sae) = open_with_transcoder(&args.model, &args.sae, console)?;
-    let (_, rows) = args.text.read(&model, args.model.offline, console)?;
+    let (_, rows) = args
+        .text
+        .read((&model, Some(&sae)), args.model.offline, console)?;
     let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
     let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
     let figures = eval::run(&model, &sae, &rows, &mut observe)?;
@@ -65,7 +67,7 @@ fn object(figures: &Figures) -> Result<Value> {
 }
 
 fn table(figures: &Figures) -> String {
-    let lines = [
+    let mut lines = vec![
         ("L0", figures.l0, "active features per token"),
         ("FVU", figures.fvu, "fraction of variance unexplained"),
         ("dead", figures.dead_fraction, "never active on this text"),
@@ -85,14 +87,32 @@ fn table(figures: &Figures) -> String {
             "(mean − spliced) / (mean − clean)",
         ),
     ];
+    if let Some(near) = figures.nearness {
+        lines.extend([
+            ("KL clean, spliced", near.kl_sae, "nats per token"),
+            ("cosine", near.cosine, "of x and x̂"),
+            ("L2 ratio", near.l2_ratio, "|x̂| / |x|"),
+            (
+                "explained variance",
+                near.explained_variance,
+                "as sae_lens.evals: 1 − FVU",
+            ),
+            (
+                "    by token",
+                near.explained_variance_legacy,
+                "as older versions of it",
+            ),
+        ]);
+    }
     let mut table: Vec<String> = lines
         .into_iter()
         .map(|(name, figure, meaning)| format!("{name:<20} {figure:>10.5}  {meaning}"))
         .collect();
     let tokens = figures.tokens;
     table.push(format!(
-        "{:<20} {tokens:>10}  positions ≥ 1 of every row",
-        "tokens"
+        "{:<20} {tokens:>10}  {}",
+        "tokens",
+        figures.positions.said(figures.left_out)
     ));
     table.join("\n")
 }

@@ -67,7 +67,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let (corpus, rows) = args.text.read(&model, args.model.offline, console)?;
+    let (corpus, rows) = args
+        .text
+        .read((&model, Some(&sae)), args.model.offline, console)?;
     let source = Source {
         corpus: args.text.describe(),
         fingerprint: corpus.fingerprint(),
@@ -98,17 +100,20 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         "hook": about.hook,
         "corpus": about.corpus,
         "tokens": about.tokens,
+        "positions": about.positions,
+        "left_out": about.left_out,
         "features": about.features,
         "never_active": dead,
         "seed": about.seed,
     });
     console.answer(&object, || {
         format!(
-            "{} features of {} over {} tokens of {}, {dead} never active: {}",
+            "{} features of {} over {} tokens of {} ({}), {dead} never active: {}",
             about.features,
             about.sae,
             about.tokens,
             about.corpus,
+            about.positions.said(about.left_out),
             args.out.display()
         )
     })?;
@@ -132,12 +137,13 @@ fn text(index: &Index, detail: &Detail) -> String {
             summary.feature, about.sae, about.model, about.hook
         ),
         format!(
-            "density {:.4} %  mean {:.4}  max {:.4}  over {} tokens of {}",
+            "density {:.4} %  mean {:.4}  max {:.4}  over {} tokens of {} ({})",
             100.0 * summary.density,
             summary.mean,
             summary.max,
             about.tokens,
-            about.corpus
+            about.corpus,
+            about.positions.said(about.left_out)
         ),
         String::new(),
     ];

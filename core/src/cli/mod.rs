@@ -35,8 +35,8 @@ use std::sync::Mutex;
 use clap::{CommandFactory as _, Parser};
 
 pub use args::{
-    CorpusArgs, MeasuringArgs, MismatchArgs, ModelArgs, SaeArgs, SplitArg, TextArgs, open_both,
-    open_with_transcoder, say_fit,
+    CorpusArgs, MeasuringArgs, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, SplitArg, TextArgs,
+    open_both, open_with_transcoder, say_fit,
 };
 pub use console::{Console, Progress};
 pub use hub::hub;

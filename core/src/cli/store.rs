@@ -107,7 +107,7 @@ fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
         .collect();
     let object = json!({
         "store": folder, "model": about.model, "model_fingerprint": about.model_fingerprint, "processing": about.processing.keys(), "hooks": hooks, "dtype": about.dtype.name(), "gradients": gradients,
-        "context": about.context, "rows": store.rows(), "of": about.rows, "tokens": tokens, "prepend_bos": about.prepend_bos,
+        "context": about.context, "rows": store.rows(), "of": about.rows, "tokens": tokens, "prepend_bos": about.prepend_bos, "positions": about.mask.rule, "counted": store.counted(),
         "shards": store.shards(), "shard_rows": about.shard_rows, "bytes": store.bytes(), "corpus": about.corpus,
     });
     console.answer(&object, || {
@@ -139,6 +139,14 @@ fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
                 }
             ),
             format!("tokens     {tokens}"),
+            format!(
+                "trained on {} of them, {}",
+                store.counted(),
+                about
+                    .mask
+                    .rule
+                    .said(Some((tokens - store.counted()) as u64))
+            ),
             format!(
                 "shards     {} of {} rows, {:.1} MB",
                 store.shards(),

@@ -8,9 +8,11 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::args::corpus_facts;
-use super::{Console, CorpusArgs, Exit, ModelArgs, Progress, SplitArg, say_fit};
+use super::{
+    Console, CorpusArgs, Exit, ModelArgs, PositionsArg, Progress, SplitArg, say_fit,
+};
 use crate::Flow;
-use crate::corpus::Rows;
+use crate::corpus::{Positions, Rows};
 use crate::error::{Error, Result};
 use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
@@ -330,7 +332,7 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
         model.width(plan.spec.hook)?;
         model.width(plan.spec.writes())?;
     }
-    let (rows, facts) = read(args, &model, console)?;
+    let (rows, facts) = read(args, &model, plans[0].spec.positions, console)?;
     for plan in &mut plans {
         plan.spec.facts.extend(facts.clone());
     }
@@ -438,9 +440,18 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
         }
     };
     let mut plans = plans(args, spec(args, hook, start, console)?)?;
-    for plan in &plans {
+    let asked = args.settings.0.iter().any(|(key, _)| *key == "positions");
+    for plan in &mut plans {
         store.width(plan.spec.hook)?;
+        if !asked {
+            plan.spec.positions = store.about().mask.rule;
+        }
     }
+    let (counted, all) = (store.counted(), store.rows() * store.about().context);
+    console.note(&format!(
+        "{counted} of the store's {all} positions count: {}",
+        store.about().mask.rule.said(Some((all - counted) as u64))
+    ));
     if let Some(model) = &args.model {
         let there = store.about().processing;
         if model.process.is_some_and(|asked| asked != there) {
@@ -480,7 +491,12 @@ fn say_another_model(start: Option<&Sae>, about: &Description, console: &Console
 }
 
 /// Rows to train on, and what they are.
-fn read(args: &Args, model: &Model, console: &Console) -> Result<(Rows, BTreeMap<String, Value>)> {
+fn read(
+    args: &Args,
+    model: &Model,
+    positions: Positions,
+    console: &Console,
+) -> Result<(Rows, BTreeMap<String, Value>)> {
     let offline = args.model.as_ref().is_some_and(|model| model.offline);
     let corpus = args.corpus.open(offline, console)?;
     let split = if args.no_split {
@@ -489,7 +505,9 @@ fn read(args: &Args, model: &Model, console: &Console) -> Result<(Rows, BTreeMap
         SplitArg::Train
     };
     let corpus = args.corpus.part(&corpus, split.into(), console);
-    let rows = args.corpus.rows(&corpus, model, console)?;
+    let rows = (args.corpus).rows(&corpus, (model, None), PositionsArg::default(), console)?;
+    let rows = rows.by(positions);
+    console.note(&rows.note());
     let mut facts: BTreeMap<String, Value> = corpus_facts(&args.corpus, &corpus, split)
         .into_iter()
         .collect();

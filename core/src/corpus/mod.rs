@@ -154,7 +154,9 @@ pub struct Rows {
     names: Vec<String>,
     mask: Mask,
     /// Whether each token counts.
-    counted: Vec<bool>,
+    counts: Vec<bool>,
+    /// How many do.
+    counted: usize,
 }
 
 impl Rows {
@@ -210,7 +212,7 @@ impl Rows {
     pub fn take(mut self, rows: usize) -> Self {
         self.tokens.truncate(rows * self.context);
         self.documents.truncate(rows * self.context);
-        self.counted.truncate(rows * self.context);
-        self
+        self.counts.truncate(rows * self.context);
+        self.recounted()
     }
 }

@@ -6,13 +6,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use super::Rows;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 
 /// A rule by which positions of a row count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Positions {
     /// All but the first of each row and all special tokens (BOS, EOS, padding, separator); cross-entropy is charged neither from nor of those.
     #[default]
@@ -30,6 +33,11 @@ impl Positions {
     /// All rules, the default first.
     pub const ALL: [Self; 4] = [Self::Text, Self::First, Self::SaeLens, Self::All];
 
+    /// The rule of files that record none.
+    pub const fn unrecorded() -> Self {
+        Self::First
+    }
+
     /// As written: `text`, `first`, `sae-lens`, `all`.
     pub const fn name(self) -> &'static str {
         match self {
@@ -37,6 +45,18 @@ impl Positions {
             Self::First => "first",
             Self::SaeLens => "sae-lens",
             Self::All => "all",
+        }
+    }
+
+    /// The rule as a phrase for results, with the number of positions that it left out where that is known.
+    pub fn said(self, left_out: Option<u64>) -> String {
+        match (self, left_out) {
+            (Self::All, _) => "positions by `all`, none left out".to_owned(),
+            (_, Some(count)) => format!(
+                "positions by `{self}`, {count} ({}) left out",
+                self.leaves_out()
+            ),
+            (_, None) => format!("positions by `{self}` ({} left out)", self.leaves_out()),
         }
     }
 
@@ -82,7 +102,7 @@ impl Mask {
     /// The mask of files that record none: all positions but the first of each row.
     pub fn unrecorded() -> Self {
         Self {
-            rule: Positions::First,
+            rule: Positions::unrecorded(),
             special: Vec::new(),
         }
     }
@@ -135,9 +155,9 @@ impl Rows {
     #[must_use]
     pub fn masked(mut self, mask: Mask) -> Self {
         let rows = self.tokens.chunks_exact(self.context.max(1));
-        self.counted = rows.flat_map(|row| mask.counts(row)).collect();
+        self.counts = rows.flat_map(|row| mask.counts(row)).collect();
         self.mask = mask;
-        self
+        self.recounted()
     }
 
     /// The rule by which positions count, and the tokens it takes for special.
@@ -147,7 +167,7 @@ impl Rows {
 
     /// Whether each position of row `i` counts, `[t]`.
     pub fn counts(&self, i: usize) -> &[bool] {
-        &self.counted[i * self.context..(i + 1) * self.context]
+        &self.counts[i * self.context..(i + 1) * self.context]
     }
 
     /// Whether each position of the rows `chosen` counts, `[n·t]`.
@@ -166,12 +186,34 @@ impl Rows {
 
     /// Positions that count, over all rows.
     pub fn counted(&self) -> usize {
-        self.counted.iter().filter(|counts| **counts).count()
+        self.counted
+    }
+
+    /// Positions that would count by `rule`, over all rows.
+    pub fn counted_by(&self, rule: Positions) -> usize {
+        let mask = Mask {
+            rule,
+            special: self.mask.special.clone(),
+        };
+        let rows = self.tokens.chunks_exact(self.context.max(1));
+        let of_row = |row| {
+            mask.counts(row)
+                .into_iter()
+                .filter(|counts| *counts)
+                .count()
+        };
+        rows.map(of_row).sum()
+    }
+
+    /// With its positions that count counted anew.
+    pub(super) fn recounted(mut self) -> Self {
+        self.counted = self.counts.iter().filter(|counts| **counts).count();
+        self
     }
 
     /// Positions that do not.
     pub fn left_out(&self) -> usize {
-        self.counted.len() - self.counted()
+        self.counts.len() - self.counted
     }
 
     /// The positions that count of activations `[n·t, d]` of the rows `chosen`.
@@ -192,6 +234,15 @@ impl Rows {
         self.take(rows.max(1))
     }
 
+    /// Rows at even distances that hold about `counted` positions that count; all of them if they hold fewer.
+    #[must_use]
+    pub fn sample(&self, counted: usize) -> Self {
+        let here = self.counted().max(1);
+        // In u128, where no product of two lengths overflows.
+        let rows = (counted as u128 * self.len() as u128).div_ceil(here as u128);
+        self.spread(usize::try_from(rows).unwrap_or(usize::MAX))
+    }
+
     /// At most `most` rows at even distances, so that every document has its part.
     #[must_use]
     pub fn spread(&self, most: usize) -> Self {
@@ -210,24 +261,23 @@ impl Rows {
                 .collect(),
             names: self.names.clone(),
             mask: self.mask.clone(),
-            counted: (0..rows)
-                .flat_map(|i| &self.counted[of(i)])
+            counts: (0..rows)
+                .flat_map(|i| &self.counts[of(i)])
                 .copied()
                 .collect(),
+            counted: 0,
         }
+        .recounted()
     }
 
     /// A sentence on what counts, for people.
     pub fn note(&self) -> String {
-        let Mask { rule, .. } = self.mask;
+        let left_out = self.left_out() as u64;
         format!(
-            "{} of {} positions count (--positions {rule}): {} left out",
+            "{} of {} positions count: {}",
             self.counted(),
-            self.tokens.len(),
-            match rule {
-                Positions::All => "none is".to_owned(),
-                _ => format!("{}, {} in all, are", rule.leaves_out(), self.left_out()),
-            }
+            self.counts.len(),
+            self.mask.rule.said(Some(left_out))
         )
     }
 }
@@ -269,6 +319,29 @@ mod tests {
         // Without a special token in front, only sae-lens and all count the first position.
         check(Positions::Text, "...", "011", "01");
         check(Positions::SaeLens, "...", "111", "11");
+    }
+
+    #[test]
+    fn a_sample_is_spread_over_all_rows_and_keeps_what_counts() {
+        let tokens: Vec<TokenId> = (0..40).map(TokenId).collect();
+        let rows = Rows::new(4, tokens, vec![0; 40], vec!["book".to_owned()]);
+        let sample = rows.sample(6);
+        assert_eq!((sample.len(), sample.context()), (2, 4));
+        assert_eq!(
+            (sample.row(0)[0], sample.row(1)[0]),
+            (TokenId(0), TokenId(20))
+        );
+        assert_eq!((sample.counted(), sample.document(1, 0)), (6, "book"));
+        assert_eq!(rows.sample(1_000), rows);
+        // Rows with special tokens count for less.
+        let special = rows.with_special((0..20).map(TokenId));
+        assert_eq!(special.counted(), 15);
+        assert_eq!(special.sample(6).len(), 4);
+        assert_eq!(special.clone().holding(7).len(), 7);
+        assert_eq!(special.clone().holding(0).len(), 1);
+        assert_eq!(special.clone().by(Positions::All).holding(9).len(), 2);
+        assert_eq!(special.kept(&[5], &Matrix::zeros(4, 2)).rows(), 3);
+        assert_eq!(special.counted_by(Positions::SaeLens), 20);
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub(super) fn run(
         fvu_nonlinear: figures.fvu_nonlinear,
         fit_tokens,
         held_out_tokens: measured.tokens,
+        positions: fit.mask().rule,
+        left_out: Some((fit.left_out() as u64, held_out.left_out() as u64)),
         ridge: solution.ridge,
         sae: sae.name.clone(),
         sae_fingerprint: sae.fingerprint(),
@@ -94,6 +96,14 @@ fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Res
                 "{tokens} tokens that count are too few for a linear probe of width {width}, which needs {needed}: give more text"
             ),
         ));
+    }
+    if fit.mask() != held_out.mask() {
+        let what = format!(
+            "its positions count by {} and those of the training text by {}: read both by one rule",
+            held_out.mask().rule,
+            fit.mask().rule
+        );
+        return Err(Error::setting("held-out text", what));
     }
     if held_out.counted() < 2 {
         return Err(Error::setting(

@@ -7,6 +7,7 @@ use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::{Map, Value};
 
+use crate::corpus::Positions;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::{VERSION, whole_file};
@@ -104,6 +105,14 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         fvu_nonlinear: number("fvu_nonlinear")?,
         fit_tokens: number("fit_tokens")? as u64,
         held_out_tokens: number("held_out_tokens")? as u64,
+        positions: match facts["positions"].as_str() {
+            Some(rule) => rule.parse()?,
+            None => Positions::unrecorded(),
+        },
+        left_out: number("fit_left_out")
+            .ok()
+            .zip(number("held_out_left_out").ok())
+            .map(|(fit, held_out)| (fit as u64, held_out as u64)),
         ridge: number("ridge")?,
         sae: fact("sae")?.to_owned(),
         sae_fingerprint: known("sae_fingerprint")?,
@@ -129,10 +138,18 @@ fn metadata(probe: &Probe) -> HashMap<String, String> {
         ("fvu_nonlinear", probe.fvu_nonlinear.to_string()),
         ("fit_tokens", probe.fit_tokens.to_string()),
         ("held_out_tokens", probe.held_out_tokens.to_string()),
+        ("positions", probe.positions.to_string()),
         ("ridge", probe.ridge.to_string()),
     ];
+    let left_out = probe.left_out.map(|(fit, held_out)| {
+        [
+            ("fit_left_out", fit.to_string()),
+            ("held_out_left_out", held_out.to_string()),
+        ]
+    });
     let facts: Map<String, Value> = facts
         .into_iter()
+        .chain(left_out.into_iter().flatten())
         .map(|(key, value)| (key.to_owned(), Value::String(value)))
         .collect();
     HashMap::from([(KEY.to_owned(), Value::Object(facts).to_string())])

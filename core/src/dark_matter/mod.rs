@@ -15,7 +15,7 @@ mod tests;
 use std::path::Path;
 
 use crate::Flow;
-use crate::corpus::Rows;
+use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::eval::Pass;
@@ -25,6 +25,12 @@ use crate::sae::{Autoencoder, Sae};
 
 /// Fewest activations a probe is fitted on, per dimension of the activation.
 pub const TOKENS_PER_DIMENSION: usize = 20;
+
+/// Activations a probe is fitted on unless another number is asked for, per dimension.
+pub const FIT_PER_DIMENSION: usize = 10 * TOKENS_PER_DIMENSION;
+
+/// Activations it is measured on at most, per dimension.
+pub const MEASURED_PER_DIMENSION: usize = 5 * TOKENS_PER_DIMENSION;
 
 /// Name and definition of each figure, as shown on hover and written beside it.
 pub const DEFINITIONS: &[(&str, &str)] = &[
@@ -42,7 +48,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "fvu_total",
-        "Σ‖x − x̂‖² / Σ‖x − mean x‖² on held-out text, positions ≥ 1",
+        "Σ‖x − x̂‖² / Σ‖x − mean x‖² on held-out text, over the positions that count",
     ),
     (
         "fvu_nonlinear",
@@ -71,6 +77,10 @@ pub struct Probe {
     pub fit_tokens: u64,
     /// Activations R² is over.
     pub held_out_tokens: u64,
+    /// Which positions of both texts count.
+    pub positions: Positions,
+    /// Positions that do not, of the text it is fitted on and of the held-out text; none in a probe that was kept before they were counted.
+    pub left_out: Option<(u64, u64)>,
     /// Added to the diagonal of the normal equations, each scaled to 1; 0 unless the activations do not span their space.
     pub ridge: f64,
     /// Name of the dictionary.
@@ -81,6 +91,17 @@ pub struct Probe {
     pub model: String,
     /// [`Model::fingerprint`] of it; empty in an older form.
     pub model_fingerprint: String,
+}
+
+/// The rows of two texts that a probe is fitted on and measured on: at even distances, with about `tokens` activations to fit on (none: ten times the least
+/// that is allowed) and half of that default to measure on.
+pub fn sample(
+    (fit, held_out): (&Rows, &Rows),
+    width: usize,
+    tokens: Option<usize>,
+) -> (Rows, Rows) {
+    let fit = fit.sample(tokens.unwrap_or(FIT_PER_DIMENSION * width));
+    (fit, held_out.sample(MEASURED_PER_DIMENSION * width))
 }
 
 /// Error norms of one token.
@@ -109,7 +130,7 @@ pub struct Split {
     pub norms: Vec<ErrorNorms>,
 }
 
-/// Fits the probes on `fit` rows at positions ≥ 1 (at least 20·d tokens or refused) and measures on `held_out`; `None` if stopped.
+/// Fits the probes on the positions of `fit` that count (at least 20·d tokens or refused) and measures on `held_out`; `None` if stopped.
 pub fn fit(
     model: &Model,
     sae: Autoencoder<'_>,

@@ -216,6 +216,8 @@ fn a_probe(sae: &Sae) -> Probe {
         fvu_nonlinear: 1e-7,
         fit_tokens: 123_456,
         held_out_tokens: 7,
+        positions: Positions::Text,
+        left_out: Some((3, 4)),
         ridge: 1e-9,
         sae: sae.name.clone(),
         sae_fingerprint: sae.fingerprint(),

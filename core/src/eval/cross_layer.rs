@@ -48,6 +48,10 @@ pub struct AcrossFigures {
     pub ce_recovered_zero: f64,
     /// Activations of each layer that the figures are over.
     pub tokens: u64,
+    /// Which positions of the text count.
+    pub positions: Positions,
+    /// Positions that do not.
+    pub left_out: u64,
 }
 
 /// Evaluates `of` on `rows`; `None` if the observer stopped it.
@@ -102,7 +106,7 @@ pub fn run_across(
     if !add_up(&chunks, &measure, &mut add, &mut report)? {
         return Ok(None);
     }
-    figures(&ends, &sums).map(Some)
+    figures(&ends, &sums, rows).map(Some)
 }
 
 /// The hooks that each layer reads and writes, in a model that has them and no more layers.
@@ -275,7 +279,7 @@ impl Hooks for Replaced<'_> {
     }
 }
 
-fn figures(ends: &[(HookPoint, HookPoint)], sums: &[Sums]) -> Result<AcrossFigures> {
+fn figures(ends: &[(HookPoint, HookPoint)], sums: &[Sums], rows: &Rows) -> Result<AcrossFigures> {
     let layers: Vec<LayerFigures> = ends
         .iter()
         .zip(sums)
@@ -297,6 +301,8 @@ fn figures(ends: &[(HookPoint, HookPoint)], sums: &[Sums]) -> Result<AcrossFigur
         ce_zero: zero,
         ce_recovered_zero: (zero - replaced) / (zero - clean),
         tokens: sums[0].tokens(),
+        positions: rows.mask().rule,
+        left_out: rows.left_out() as u64,
         layers,
     };
     let named = [

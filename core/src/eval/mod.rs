@@ -20,7 +20,7 @@ use self::sums::Sums;
 pub use self::verdict::{Judged, Verdict, judge};
 use crate::Flow;
 use crate::capture;
-use crate::corpus::Rows;
+use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::formats;
@@ -58,21 +58,45 @@ pub struct Figures {
     pub ce_recovered_mean: f64,
     /// Activations the figures are over.
     pub tokens: u64,
+    /// Which positions of the text count.
+    #[serde(default = "Positions::unrecorded")]
+    pub positions: Positions,
+    /// Positions that do not; none in figures that were kept before they were counted.
+    #[serde(default)]
+    pub left_out: Option<u64>,
+    /// How near the reconstruction is otherwise; none in figures that were kept before it was measured.
+    #[serde(flatten)]
+    pub nearness: Option<Nearness>,
+}
+
+/// What `sae_lens.evals` measures beside FVU and cross-entropy, by its formulas.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Nearness {
+    /// Mean KL(clean‖spliced) of the next-token distributions, in nats.
+    pub kl_sae: f64,
+    /// Mean cosine of x and x̂.
+    pub cosine: f64,
+    /// Mean ‖x̂‖ / ‖x‖.
+    pub l2_ratio: f64,
+    /// 1 − E‖x − x̂‖² / (E‖x‖² − ‖E x‖²).
+    pub explained_variance: f64,
+    /// Mean of 1 − ‖x − x̂‖² / ‖x − mean‖².
+    pub explained_variance_legacy: f64,
 }
 
 /// Name and definition of each figure, as shown on hover and written beside it.
 pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "l0",
-        "mean number of active features per token, over positions 1 to t−1 of rows of t tokens",
+        "mean number of active features per token, over the positions that count",
     ),
     (
         "fvu",
-        "fraction of variance unexplained: sum of |x − x̂|² over sum of |x − mean|², the mean over all tokens read, positions 1 to t−1",
+        "fraction of variance unexplained: sum of |x − x̂|² over sum of |x − mean|², the mean and both sums over the positions that count",
     ),
     (
         "dead_fraction",
-        "share of features never active on the text read, positions 1 to t−1",
+        "share of features never active at the positions of the text that count",
     ),
     (
         "rare_fraction",
@@ -80,19 +104,19 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "ce_clean",
-        "mean cross-entropy in nats of the untouched model, position p from 1 on charged with token p+1",
+        "mean cross-entropy in nats of the untouched model, over the positions that count, each charged with the token after it; by `text` that token must not be special either",
     ),
     (
         "ce_sae",
-        "the same with the reconstruction in place of the activation at every position but the first of a row",
+        "the same with the reconstruction in place of the activation at every position that counts",
     ),
     (
         "ce_zero",
-        "the same with zeros in place of the activation at every position but the first of a row",
+        "the same with zeros in place of the activation at every position that counts, by `sae-lens` at every position",
     ),
     (
         "ce_mean",
-        "the same with the mean activation of the text read in place at every position but the first of a row",
+        "the same with the mean activation over the positions that count in place at each of them",
     ),
     (
         "ce_recovered_zero",
@@ -104,7 +128,32 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "tokens",
-        "activations the figures are over: positions 1 to t−1 of every full row",
+        "activations the figures are over: the positions of all full rows that count",
+    ),
+    (
+        "positions",
+        "which positions count: text: all but row starts and special tokens (BOS, EOS, padding, separator); first: all but the first of each row; sae-lens: all but special tokens; all",
+    ),
+    ("left_out", "positions of the rows that do not count"),
+    (
+        "kl_sae",
+        "mean KL divergence in nats of the next-token distribution with the reconstruction in place from that of the untouched model, over the positions that count",
+    ),
+    (
+        "cosine",
+        "mean cosine of activation and reconstruction; 0 where one of them is 0",
+    ),
+    (
+        "l2_ratio",
+        "mean length of the reconstruction over that of the activation; one shorter than 0.0001 counts as 1 long",
+    ),
+    (
+        "explained_variance",
+        "1 − E|x − x̂|² / (E|x|² − |E x|²), as sae_lens.evals has it: 1 − FVU up to rounding",
+    ),
+    (
+        "explained_variance_legacy",
+        "mean over tokens of 1 − |x − x̂|² / |x − mean|², the formula of older versions of sae_lens, its mean over all positions that count",
     ),
 ];
 
@@ -164,7 +213,7 @@ pub fn run_coded(
     if !add_up(&chunks, &measure, &mut add, &mut report)? {
         return Ok(None);
     }
-    sums.figures().map(Some)
+    sums.figures(rows).map(Some)
 }
 
 /// Mean activation `[d]` at `hook` over the positions of all rows that count; `observe` gets the rows done. `None` if it stopped it.

@@ -98,10 +98,9 @@ impl<'a> Passes<'a> {
             clean.wanted.push(hook);
         }
         let mut sums = Sums::new(self.sae.features());
-        let logits = logits(self.model.run(Start::Tokens(&input), &mut clean)?)?;
+        let clean_logits = logits(self.model.run(Start::Tokens(&input), &mut clean)?)?;
         let charges: Vec<Vec<bool>> = rows.iter().map(|row| self.rows.charges(*row)).collect();
-        sums.ce_clean += charge(&logits, &tokens, &charges)?;
-        drop(logits);
+        sums.ce_clean += charge(&clean_logits, &tokens, &charges)?;
         let shape = self.kept(&clean, self.hook)?.dims().to_vec();
         let width = self.sae.w_dec.columns();
         let x = Matrix::from_tensor(self.kept(&clean, self.hook)?, width)?;
@@ -127,6 +126,7 @@ impl<'a> Passes<'a> {
             Positions::SaeLens => &everywhere,
             _ => &counts,
         };
+        let mut near = Some(&mut sums.kl_sae);
         for (value, ce, reached) in [
             (recon, &mut sums.ce_sae, &counts),
             (zero, &mut sums.ce_zero, zeroed),
@@ -136,6 +136,10 @@ impl<'a> Passes<'a> {
             let value = value.reshape(shape.as_slice())?; // as the hook has it
             let logits = self.replaced(&input, &clean, &value)?;
             *ce += charge(&logits, &tokens, &charges)?;
+            // The first value is the reconstruction.
+            if let Some(kl) = near.take() {
+                *kl += divergence(&clean_logits, &logits, &counts)?;
+            }
         }
         Ok(sums)
     }
@@ -198,9 +202,32 @@ pub(super) fn charge(logits: &Tensor, tokens: &[&[TokenId]], charges: &[Vec<bool
     Ok(charged.sum())
 }
 
+/// Summed KL divergence in nats of the distributions of `other [b, t, v]` from those of `clean`, over the positions that `counts [b·t]` says yes to.
+fn divergence(clean: &Tensor, other: &Tensor, counts: &[bool]) -> Result<f64> {
+    let (_, _, v) = clean.dims3()?;
+    let clean = clean.flatten_all()?.to_vec1::<f32>()?;
+    let other = other.flatten_all()?.to_vec1::<f32>()?;
+    let pairs = clean.chunks_exact(v).zip(other.chunks_exact(v));
+    let counted = pairs.zip(counts).filter(|(_, counts)| **counts);
+    let each = counted.map(|((clean, other), _)| {
+        let (p, q) = (log_sum(clean), log_sum(other));
+        let terms = clean.iter().zip(other).map(|(clean, other)| {
+            let (clean, other) = (f64::from(*clean) - p, f64::from(*other) - q);
+            clean.exp() * (clean - other)
+        });
+        terms.sum::<f64>()
+    });
+    Ok(each.sum())
+}
+
 /// −log softmax at `target`, in nats.
 fn cross_entropy(logits: &[f32], target: usize) -> f64 {
+    log_sum(logits) - f64::from(logits[target])
+}
+
+/// log Σ exp.
+fn log_sum(logits: &[f32]) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|l| f64::from((l - largest).exp())).sum();
-    sum.ln() + f64::from(largest) - f64::from(logits[target])
+    sum.ln() + f64::from(largest)
 }

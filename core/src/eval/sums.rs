@@ -1,10 +1,13 @@
 //! What is added up over the rows, in f64, and the figures it gives.
 
-use super::Figures;
+use super::{Figures, Nearness};
+use crate::corpus::Rows;
 use crate::error::{Error, Result};
 
 /// A feature active on a smaller share of the tokens is rare.
 const RARE: f64 = 1e-5;
+/// A shorter activation counts as 1 long in the ratio of lengths, as in `sae_lens.evals`.
+const SHORT: f64 = 1e-4;
 
 /// Sums over rows.
 #[derive(Debug, Clone)]
@@ -14,6 +17,14 @@ pub(super) struct Sums {
     active: Vec<u64>,
     error: f64,
     variance: f64,
+    /// `[d]`: Σ x, and Σ‖x‖².
+    sum: Vec<f64>,
+    square: f64,
+    cosine: f64,
+    ratio: f64,
+    legacy: f64,
+    /// Σ KL(clean‖spliced) over the tokens.
+    pub(super) kl_sae: f64,
     /// Positions that `ce_*` are over.
     pub(super) charged: u64,
     pub(super) ce_clean: f64,
@@ -29,6 +40,12 @@ impl Sums {
             active: vec![0; features],
             error: 0.0,
             variance: 0.0,
+            sum: Vec::new(),
+            square: 0.0,
+            cosine: 0.0,
+            ratio: 0.0,
+            legacy: 0.0,
+            kl_sae: 0.0,
             charged: 0,
             ce_clean: 0.0,
             ce_sae: 0.0,
@@ -40,8 +57,26 @@ impl Sums {
     /// One token's activation, reconstruction and the mean.
     pub(super) fn fit(&mut self, x: &[f32], recon: &[f32], mean: &[f32]) {
         self.tokens += 1;
-        self.error += squared_distance(x, recon);
-        self.variance += squared_distance(x, mean);
+        let error = squared_distance(x, recon);
+        let variance = squared_distance(x, mean);
+        self.error += error;
+        self.variance += variance;
+        self.sum.resize(x.len(), 0.0);
+        for (sum, x) in self.sum.iter_mut().zip(x) {
+            *sum += f64::from(*x);
+        }
+        let (own, written) = (product(x, x), product(recon, recon));
+        self.square += own;
+        let lengths = (own * written).sqrt();
+        if lengths > 0.0 {
+            self.cosine += product(x, recon) / lengths;
+        }
+        let length = own.sqrt();
+        self.ratio += written.sqrt() / if length < SHORT { 1.0 } else { length };
+        self.legacy += match error {
+            0.0 => 1.0,
+            error => 1.0 - error / variance,
+        };
     }
 
     /// One token's active features.
@@ -58,6 +93,15 @@ impl Sums {
         }
         self.error += part.error;
         self.variance += part.variance;
+        self.sum.resize(part.sum.len().max(self.sum.len()), 0.0);
+        for (sum, part) in self.sum.iter_mut().zip(&part.sum) {
+            *sum += part;
+        }
+        self.square += part.square;
+        self.cosine += part.cosine;
+        self.ratio += part.ratio;
+        self.legacy += part.legacy;
+        self.kl_sae += part.kl_sae;
         self.charged += part.charged;
         self.ce_clean += part.ce_clean;
         self.ce_sae += part.ce_sae;
@@ -88,7 +132,20 @@ impl Sums {
         counted as f64 / self.active.len() as f64
     }
 
-    pub(super) fn figures(&self) -> Result<Figures> {
+    fn nearness(&self) -> Nearness {
+        let tokens = self.tokens as f64;
+        let mean = self.sum.iter().map(|sum| (sum / tokens).powi(2));
+        let variance = self.square / tokens - mean.sum::<f64>();
+        Nearness {
+            kl_sae: self.kl_sae / tokens,
+            cosine: self.cosine / tokens,
+            l2_ratio: self.ratio / tokens,
+            explained_variance: 1.0 - self.error / tokens / variance,
+            explained_variance_legacy: self.legacy / tokens,
+        }
+    }
+
+    pub(super) fn figures(&self, rows: &Rows) -> Result<Figures> {
         let tokens = self.tokens as f64;
         let charged = self.charged as f64;
         let [clean, sae, zero, mean] =
@@ -105,6 +162,9 @@ impl Sums {
             ce_recovered_zero: (zero - sae) / (zero - clean),
             ce_recovered_mean: (mean - sae) / (mean - clean),
             tokens: self.tokens,
+            positions: rows.mask().rule,
+            left_out: Some(rows.left_out() as u64),
+            nearness: Some(self.nearness()),
         };
         check(&figures)?;
         Ok(figures)
@@ -113,11 +173,22 @@ impl Sums {
 
 /// Every figure is a number, or a sentence says which is not and why.
 fn check(figures: &Figures) -> Result<()> {
+    let nearness = figures.nearness;
     for (name, figure, cause) in [
         (
             "fvu",
             figures.fvu,
             "the activation does not vary on this text",
+        ),
+        (
+            "explained_variance_legacy",
+            nearness.map_or(0.0, |near| near.explained_variance_legacy),
+            "an activation is the mean of the text",
+        ),
+        (
+            "kl_sae",
+            nearness.map_or(0.0, |near| near.kl_sae),
+            "the reconstruction breaks the model",
         ),
         (
             "ce_clean",
@@ -156,6 +227,11 @@ fn check(figures: &Figures) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn product(a: &[f32], b: &[f32]) -> f64 {
+    let products = a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b));
+    products.sum()
 }
 
 fn squared_distance(a: &[f32], b: &[f32]) -> f64 {

@@ -97,6 +97,62 @@ pub(super) fn mean_by_definition(activations: &[Matrix], t: usize) -> Vec<f64> {
     mean
 }
 
+/// Whether position `p` of a row counts by the words of the rule.
+fn counts(rows: &Rows, row: &[TokenId], p: usize) -> bool {
+    let special = rows.mask().special.contains(&row[p]);
+    match rows.mask().rule {
+        Positions::Text => p != 0 && !special,
+        Positions::First => p != 0,
+        Positions::SaeLens => !special,
+        Positions::All => true,
+    }
+}
+
+/// The log probabilities of a row of logits, in f64.
+fn log_probabilities(logits: &[f32]) -> Vec<f64> {
+    let sum: f64 = logits.iter().map(|l| f64::from(*l).exp()).sum();
+    logits.iter().map(|l| f64::from(*l) - sum.ln()).collect()
+}
+
+/// Sums of what is measured token by token beside FVU.
+#[derive(Default)]
+struct Plain {
+    kl: f64,
+    cosine: f64,
+    ratio: f64,
+    legacy: f64,
+    x: Vec<f64>,
+    square: f64,
+}
+
+impl Plain {
+    fn token(&mut self, x: &[f32], recon: &[f32], mean: &[f64]) {
+        let wide = |row: &[f32]| -> Vec<f64> { row.iter().map(|v| f64::from(*v)).collect() };
+        let (x, recon) = (wide(x), wide(recon));
+        let product = |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * b).sum() };
+        let apart =
+            |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum() };
+        let (length, written) = (product(&x, &x).sqrt(), product(&recon, &recon).sqrt());
+        self.cosine += product(&x, &recon) / (length * written);
+        self.ratio += written / length;
+        self.legacy += 1.0 - apart(&x, &recon) / apart(&x, mean);
+        self.square += product(&x, &x);
+        self.x.resize(x.len(), 0.0);
+        self.x.iter_mut().zip(&x).for_each(|(sum, x)| *sum += x);
+    }
+
+    fn nearness(&self, n: f64, error: f64) -> Nearness {
+        let mean: f64 = self.x.iter().map(|sum| (sum / n).powi(2)).sum();
+        Nearness {
+            kl_sae: self.kl / n,
+            cosine: self.cosine / n,
+            l2_ratio: self.ratio / n,
+            explained_variance: 1.0 - error / n / (self.square / n - mean),
+            explained_variance_legacy: self.legacy / n,
+        }
+    }
+}
+
 /// The definitions in plain loops: row by row, from the tokens, nothing shared or resumed.
 fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
     let (hook, reads) = (sae.writes().unwrap(), sae.reads().unwrap());
@@ -110,8 +166,17 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
             Matrix::from_tensor(&model.capture(tokens, &[hook]).unwrap()[&hook], d).unwrap()
         })
         .collect();
-    let n = (rows.len() * (t - 1)) as f64;
-    let mean = mean_by_definition(&activations, t);
+    let places = (0..rows.len()).flat_map(|i| (0..t).map(move |p| (i, p)));
+    let counted: Vec<(usize, usize)> = places
+        .filter(|(i, p)| counts(rows, rows.row(*i), *p))
+        .collect();
+    let n = counted.len() as f64;
+    let mut mean = vec![0.0_f64; d];
+    for (i, p) in &counted {
+        let pairs = mean.iter_mut().zip(activations[*i].row(*p));
+        pairs.for_each(|(mean, x)| *mean += f64::from(*x) / n);
+    }
+    let (mut plain, mut charged) = (Plain::default(), 0.0);
     let (mut error, mut variance, mut active) = (0.0, 0.0, vec![0_u64; sae.features()]);
     let mut ce = [0.0; 4];
     for (i, x) in activations.iter().enumerate() {
@@ -119,7 +184,10 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
         let read = Matrix::from_tensor(read, sae.width()).unwrap();
         let latents = sae.encode(&read).unwrap();
         let recon = sae.decode(&latents, &read).unwrap();
-        for p in 1..t {
+        let row = rows.row(i);
+        let here: Vec<usize> = (0..t).filter(|p| counts(rows, row, *p)).collect();
+        for p in here.iter().copied() {
+            plain.token(x.row(p), recon.row(p), &mean);
             for (j, mean) in mean.iter().enumerate() {
                 let value = f64::from(x.row(p)[j]);
                 error += (value - f64::from(recon.row(p)[j])).powi(2);
@@ -129,22 +197,28 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
                 .row(p)
                 .for_each(|(feature, _)| active[feature.index()] += 1);
         }
-        let put = |from: &dyn Fn(usize, usize) -> f32| {
+        let all: Vec<usize> = (0..t).collect();
+        let put = |at: &[usize], from: &dyn Fn(usize, usize) -> f32| {
             let mut value = x.clone();
-            for p in 1..t {
+            for p in at.iter().copied() {
                 for j in 0..d {
                     value.row_mut(p)[j] = from(p, j);
                 }
             }
             value
         };
+        let zeroed = match rows.mask().rule {
+            Positions::SaeLens => &all,
+            _ => &here,
+        };
         let values = [
             x.clone(),
-            put(&|p, j| recon.row(p)[j]),
-            put(&|_, _| 0.0),
-            put(&|_, j| mean[j] as f32),
+            put(&here, &|p, j| recon.row(p)[j]),
+            put(zeroed, &|_, _| 0.0),
+            put(&here, &|_, j| mean[j] as f32),
         ];
-        for (ce, value) in ce.iter_mut().zip(values) {
+        let mut clean: Vec<Vec<f64>> = Vec::new();
+        for (which, value) in values.into_iter().enumerate() {
             let value = value.to_tensor().unwrap();
             let replace = |old: &Tensor| value.reshape(old.dims()).unwrap();
             let run = model.run(Start::Tokens(&tensors[i]), &mut Put(hook, &replace));
@@ -155,13 +229,26 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
                 .unwrap()
                 .to_vec2::<f32>()
                 .unwrap();
-            for p in 1..t - 1 {
-                let sum: f64 = logits[p].iter().map(|l| f64::from(*l).exp()).sum();
-                *ce += sum.ln() - f64::from(logits[p][rows.row(i)[p + 1].index()]);
+            let logs: Vec<Vec<f64>> = logits.iter().map(|l| log_probabilities(l)).collect();
+            for p in here.iter().copied() {
+                if which == 1 {
+                    let pairs = clean[p].iter().zip(&logs[p]);
+                    plain.kl += pairs.map(|(p, q)| p.exp() * (p - q)).sum::<f64>();
+                }
+                let after = row.get(p + 1);
+                let special = |token: &TokenId| rows.mask().special.contains(token);
+                let out = rows.mask().rule == Positions::Text && after.is_some_and(special);
+                if let Some(next) = after.filter(|_| !out) {
+                    ce[which] -= logs[p][next.index()];
+                    charged += f64::from(u8::from(which == 0));
+                }
+            }
+            if which == 0 {
+                clean = logs;
             }
         }
     }
-    let [clean, spliced, zero, mean] = ce.map(|ce| ce / (rows.len() * (t - 2)) as f64);
+    let [clean, spliced, zero, mean] = ce.map(|ce| ce / charged);
     let dead = active.iter().filter(|count| **count == 0).count() as f64;
     Figures {
         l0: active.iter().sum::<u64>() as f64 / n,
@@ -175,6 +262,9 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
         ce_recovered_zero: (zero - spliced) / (zero - clean),
         ce_recovered_mean: (mean - spliced) / (mean - clean),
         tokens: n as u64,
+        positions: rows.mask().rule,
+        left_out: Some((rows.len() * t) as u64 - n as u64),
+        nearness: Some(plain.nearness(n, error)),
     }
 }
 
@@ -187,7 +277,10 @@ fn agree(a: &Figures, b: &Figures, within: f64) {
             .unwrap()
             .clone()
     };
-    for ((key, a), (_, b)) in numbers(a).into_iter().zip(numbers(b)) {
+    assert_eq!(a.positions, b.positions);
+    assert!(a.nearness.is_some() && b.nearness.is_some());
+    let both = numbers(a).into_iter().zip(numbers(b));
+    for ((key, a), (_, b)) in both.filter(|((key, _), _)| key != "positions") {
         let (a, b) = (a.as_f64().unwrap(), b.as_f64().unwrap());
         // A ratio of small differences of cross-entropies is as far off as its denominator is small.
         let within = if key.starts_with("ce_recovered") {
@@ -254,6 +347,99 @@ fn figures_equal_their_definitions_at_every_kind_of_hook() {
             );
         }
     }
+}
+
+#[test]
+fn each_rule_of_positions_is_its_definition_in_packed_rows() {
+    for (name, hook) in [
+        ("tiny-gpt2", "blocks.1.attn.hook_z"),
+        ("tiny-llama", "blocks.0.hook_resid_post"),
+    ] {
+        let model = model(name);
+        let hook: HookPoint = hook.parse().unwrap();
+        let sae = random(model.width(hook).unwrap(), hook);
+        let plain = rows(&model, 9, 8);
+        // Special tokens at row starts, in a row, one after the other, and at a row's end.
+        let mut tokens = plain.tokens().to_vec();
+        let [bos, eos] = [TokenId(0), TokenId(1)];
+        for (at, token) in [
+            (0, bos),
+            (8, bos),
+            (11, bos),
+            (12, eos),
+            (30, bos),
+            (39, bos),
+        ] {
+            tokens[at] = token;
+        }
+        let packed = Rows::new(8, tokens, vec![0; 72], vec!["packed".to_owned()]);
+        let packed = packed.with_special([bos, eos]);
+        let mut seen = Vec::new();
+        for rule in Positions::ALL {
+            let rows = packed.clone().by(rule);
+            let got = figures(&model, &sae, &rows);
+            agree(&got, &by_definition(&model, &sae, &rows), 2e-5);
+            seen.push((got.tokens, got.fvu, got.ce_sae));
+        }
+        assert!((1..4).all(|i| seen[i] != seen[0] && seen[i] != seen[i - 1]));
+    }
+}
+
+/// What `sae_lens.evals` measured on the demo's model and dictionary; see `tests/golden/positions.py`.
+#[test]
+fn figures_are_those_of_sae_lens_on_packed_documents() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let demo = Path::new(root).join("assets/demo");
+    let golden = Path::new(root).join("tests/golden/positions");
+    let text = std::fs::read_to_string(golden.join("sae-lens.json")).unwrap();
+    let wanted: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let model = Model::open(&demo.join("model")).unwrap().0;
+    let sae = formats::open(&demo.join("saes/resid-2")).unwrap().0;
+    let spec = crate::corpus::CorpusSpec {
+        paths: vec![golden.join("documents.jsonl")],
+        ..Default::default()
+    };
+    let corpus = crate::corpus::Corpus::open(&spec).unwrap().0;
+    let rows = corpus.rows(model.codec(), 64).unwrap().0.take(16);
+    let packed: Vec<Vec<u32>> = serde_json::from_value(wanted["tokens"].clone()).unwrap();
+    let tokens: Vec<u32> = rows.tokens().iter().map(|token| token.0).collect();
+    assert_eq!(tokens, packed.concat());
+    for rule in [Positions::SaeLens, Positions::All] {
+        let got = figures(&model, &sae, &rows.clone().by(rule));
+        let near = got.nearness.unwrap();
+        let score = got.ce_recovered_zero;
+        for (key, got) in [
+            ("l0", got.l0),
+            ("ce_loss_without_sae", got.ce_clean),
+            ("ce_loss_with_sae", got.ce_sae),
+            ("ce_loss_with_ablation", got.ce_zero),
+            ("ce_loss_score", score),
+            ("explained_variance", 1.0 - got.fvu),
+            ("explained_variance", near.explained_variance),
+            ("explained_variance_legacy", near.explained_variance_legacy),
+            ("kl_div_with_sae", near.kl_sae),
+            ("cossim", near.cosine),
+            ("l2_ratio", near.l2_ratio),
+        ] {
+            let want = wanted[rule.name()][key].as_f64().unwrap();
+            assert!((got - want).abs() <= 1e-4, "{rule} {key}: {got} {want}");
+        }
+    }
+}
+
+#[test]
+fn figures_kept_before_rules_were_recorded_are_read_as_first() {
+    let old = r#"{"l0": 1.0, "fvu": 0.5, "dead_fraction": 0.0, "rare_fraction": 0.0, "ce_clean": 1.0, "ce_sae": 2.0, "ce_zero": 3.0, "ce_mean": 3.0,
+        "ce_recovered_zero": 0.5, "ce_recovered_mean": 0.5, "tokens": 9}"#;
+    let read: Figures = serde_json::from_str(old).unwrap();
+    assert_eq!((read.positions, read.left_out), (Positions::First, None));
+    assert_eq!(read.nearness, None);
+    let model = model("tiny-gpt2");
+    let hook: HookPoint = "blocks.0.hook_resid_pre".parse().unwrap();
+    let sae = random(model.width(hook).unwrap(), hook);
+    let new = figures(&model, &sae, &rows(&model, 3, 7));
+    let text = serde_json::to_string(&new).unwrap();
+    assert_eq!(serde_json::from_str::<Figures>(&text).unwrap(), new);
 }
 
 #[test]

@@ -132,6 +132,9 @@ mod tests {
             ce_recovered_zero: 0.98,
             ce_recovered_mean: 0.98,
             tokens,
+            positions: crate::corpus::Positions::Text,
+            left_out: Some(0),
+            nearness: None,
         }
     }
 

@@ -93,6 +93,8 @@ fn about(
         version: crate::VERSION.to_owned(),
         features: sae.features(),
         context: rows.context(),
+        positions: rows.mask().rule,
+        left_out: Some(rows.left_out() as u64),
         sae_fingerprint: sae.fingerprint(),
         model_fingerprint: model.fingerprint().to_owned(),
         facts: facts

@@ -125,6 +125,11 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
         ("version", about.version.clone()),
         ("features", about.features.to_string()),
         ("context", about.context.to_string()),
+        ("positions", about.positions.to_string()),
+        (
+            "left_out",
+            about.left_out.map(|n| n.to_string()).unwrap_or_default(),
+        ),
         ("sae_fingerprint", about.sae_fingerprint.clone()),
         ("model_fingerprint", about.model_fingerprint.clone()),
         ("facts", facts.to_string()),

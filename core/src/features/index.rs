@@ -12,6 +12,7 @@ use super::file::{APPLICATION, VERSION};
 use super::pack::{PackedDetail, PackedExample};
 use super::tally::ends;
 use super::{About, Detail, Example, Histogram, INTERVALS, Interval, Summary, TokenEffect};
+use crate::corpus::Positions;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
 use crate::project::prefix_query;
@@ -301,6 +302,9 @@ fn about(database: &Connection) -> rusqlite::Result<Option<About>> {
             version: text("version")?,
             features: text("features")?.parse().ok()?,
             context: text("context")?.parse().ok()?,
+            positions: text("positions")
+                .map_or(Some(Positions::unrecorded()), |rule| rule.parse().ok())?,
+            left_out: text("left_out").and_then(|count| count.parse().ok()),
             sae_fingerprint: text("sae_fingerprint")?,
             model_fingerprint: text("model_fingerprint").unwrap_or_default(),
             facts: facts.into_iter().collect(),

@@ -15,6 +15,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
+use crate::corpus::Positions;
 use crate::ids::{FeatureId, TokenId};
 
 pub use build::build;
@@ -59,7 +60,7 @@ pub struct Example {
     pub ids: Vec<TokenId>,
     /// The same as shown.
     pub tokens: Vec<String>,
-    /// The feature's activation at each (0 at the first position of a row), exact to 1/65,535 of the strongest here.
+    /// The feature's activation at each (0 at positions that do not count), exact to 1/65,535 of the strongest here.
     pub acts: Vec<f32>,
     /// Position of the example's token in `tokens`.
     pub at: usize,
@@ -160,8 +161,12 @@ pub struct About {
     pub version: String,
     /// Features.
     pub features: usize,
-    /// Row length; the first position of each row is left out.
+    /// Row length.
     pub context: usize,
+    /// Which positions of the text count.
+    pub positions: Positions,
+    /// Positions that do not; none in an index that was built before they were counted.
+    pub left_out: Option<u64>,
     /// [`crate::sae::Sae::fingerprint`] of the dictionary; in an older form, which says none of its model, a checksum of its weights.
     pub sae_fingerprint: String,
     /// [`crate::models::Model::fingerprint`] of the model; empty in an older form.

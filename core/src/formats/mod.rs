@@ -17,6 +17,7 @@ mod openai;
 mod parts;
 mod place;
 mod qwen_scope;
+mod reading;
 mod registry;
 mod sae_lens;
 mod sparsify;
@@ -39,6 +40,8 @@ use crate::tensor_file::Float;
 pub use self::claims::{Claim, Claimed, claims};
 pub use self::look::{Look, Tensor, look};
 pub use self::on_hub::fetch;
+pub(crate) use self::reading::is_of_positions;
+pub use self::reading::{Reading, name_positions, rows, rule};
 pub use self::registry::{
     Entry, Known, Located, Matches, Named, Registry, Release, is_registered, named,
 };

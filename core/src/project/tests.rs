@@ -176,6 +176,9 @@ fn some_figures() -> Figures {
         ce_recovered_zero: 0.98,
         ce_recovered_mean: 0.95,
         tokens: 1000,
+        positions: crate::corpus::Positions::Text,
+        left_out: Some(0),
+        nearness: None,
     }
 }
 

@@ -85,9 +85,10 @@ fn facts(page: &mut String, about: &About, version: &str) {
         (
             "Tokens",
             format!(
-                "{} in rows of {}",
+                "{} in rows of {}, {}",
                 count(about.tokens),
-                count(about.context as u64)
+                count(about.context as u64),
+                about.positions.said(about.left_out)
             ),
         ),
         ("Seed of the examples", about.seed.to_string()),

@@ -22,6 +22,8 @@ pub(super) fn object(report: &Report) -> Value {
         "corpus": about.corpus,
         "corpus_fingerprint": about.corpus_fingerprint,
         "tokens": about.tokens,
+        "positions": about.positions,
+        "left_out": about.left_out,
         "context": about.context,
         "index_seed": about.seed,
         "index_version": about.version,

@@ -68,7 +68,7 @@ pub struct Reported {
 pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "tokens",
-        "All positions of all rows but the first of each row, where no previous token is seen.",
+        "The positions of all rows that count. By the rule text all but row starts and special tokens, by first all but the first of each row, by sae-lens all but special tokens, by all everything.",
     ),
     (
         "density",

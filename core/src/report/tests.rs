@@ -76,6 +76,8 @@ fn report() -> Report {
             version: "0.1.0".to_owned(),
             features: 1024,
             context: 256,
+            positions: crate::corpus::Positions::Text,
+            left_out: Some(100),
             sae_fingerprint: "cd".repeat(32),
             model_fingerprint: "ef".repeat(32),
             facts: vec![("seed".to_owned(), "1".to_owned())],

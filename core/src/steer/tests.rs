@@ -71,6 +71,8 @@ fn random_probe(sae: &Sae) -> Arc<Probe> {
         fvu_nonlinear: 0.0,
         fit_tokens: 1,
         held_out_tokens: 1,
+        positions: crate::corpus::Positions::Text,
+        left_out: Some((3, 4)),
         ridge: 0.0,
         sae: sae.name.clone(),
         sae_fingerprint: sae.fingerprint(),

@@ -12,8 +12,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde_json::Value;
 
 use super::Spec;
+use crate::corpus::Positions;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::sae::Provenance;
 use crate::sae::state::Keep;
 use crate::whole_file;
@@ -120,7 +122,12 @@ pub(super) fn read(
         return Err(Error::input(what, &path));
     }
     for (key, value) in settings(spec, from) {
-        let was = facts.get(&key).map_or("nothing", String::as_str);
+        // A checkpoint without the rule of positions is of the time when there was one.
+        let unrecorded = match key.as_str() {
+            "positions" => Positions::unrecorded().name(),
+            _ => "nothing",
+        };
+        let was = facts.get(&key).map_or(unrecorded, String::as_str);
         if was != value && !FREE.contains(&key.as_str()) {
             let what = format!(
                 "the checkpoint in {} was written with {was}, this run has {value}: give the same, or train again from the beginning",
@@ -152,7 +159,8 @@ fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
             all.insert(key.to_owned(), fact.to_string());
         }
     }
-    let other = from.other.iter();
+    // The rule of positions is a setting, and the model says which tokens are special.
+    let other = (from.other.iter()).filter(|(key, _)| !formats::is_of_positions(key));
     all.extend(other.map(|(key, value)| (key.clone(), value.to_string())));
     let context = from.context.map_or_else(String::new, |t| t.to_string());
     all.insert("context".to_owned(), context);

@@ -1,5 +1,6 @@
 //! The run: buffer filled, steps taken, events sent, checkpoints written, the dictionary as it stands handed back.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -34,7 +35,7 @@ const LOOKS: u64 = 50;
 /// Activations that the start is measured on.
 const SAMPLE: usize = 8_192;
 /// Settings that runs have in common where they read together.
-pub const SHARED: &[&str] = &["tokens", "seed", "batch", "buffer"];
+pub const SHARED: &[&str] = &["tokens", "seed", "batch", "buffer", "positions"];
 /// The first of the random streams that resampling draws from.
 const RESAMPLING: u64 = 1 << 32;
 
@@ -65,7 +66,7 @@ pub fn run_from_store(
 }
 
 /// Trains several dictionaries (hooks, variants, widths) step by step in turn, each activation of which is computed once for all of them. Each becomes what
-/// it would alone, bit for bit: that takes one seed, batch, buffer and number of activations, which are refused otherwise. `observe` hears which run an
+/// it would alone, bit for bit: that takes one seed, batch, buffer, rule of positions and number of activations, which are refused otherwise. `observe` hears which run an
 /// event is of. A run that fails ends alone.
 pub fn run_several(
     runs: &[(Spec, Keeping)],
@@ -80,7 +81,14 @@ pub fn run_several(
         ..Provenance::default()
     };
     formats::name_processing(&mut provenance, model.processing());
-    let from = Origin::Model(model, rows);
+    let rows = match runs.first() {
+        Some((spec, _)) if spec.positions != rows.mask().rule => {
+            Cow::Owned(rows.clone().by(spec.positions))
+        }
+        _ => Cow::Borrowed(rows),
+    };
+    formats::name_positions(&mut provenance, rows.mask());
+    let from = Origin::Model(model, &rows);
     run_on(runs, from, &provenance, observe)
 }
 
@@ -91,6 +99,15 @@ pub fn run_several_from_store(
     observe: &mut dyn FnMut(usize, Event) -> Flow,
 ) -> Result<Vec<Result<Outcome>>> {
     let about = store.about();
+    for (spec, _) in runs {
+        if spec.positions != about.mask.rule {
+            let what = format!(
+                "{} differs from the store's rule, {}: leave it out, or capture the text again by the other rule",
+                spec.positions, about.mask.rule
+            );
+            return Err(Error::setting("positions", what));
+        }
+    }
     let mut provenance = Provenance {
         model: about.model.clone(),
         prepend_bos: Some(about.prepend_bos),
@@ -98,6 +115,7 @@ pub fn run_several_from_store(
         ..Provenance::default()
     };
     formats::name_processing(&mut provenance, about.processing);
+    formats::name_positions(&mut provenance, &about.mask);
     run_on(runs, Origin::Store(store), &provenance, observe)
 }
 

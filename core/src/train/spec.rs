@@ -6,7 +6,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::settings::{AUTO, SETTINGS, Setting};
+use crate::corpus::Positions;
 use crate::error::{Error, Result};
+use crate::formats;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::Product;
 use crate::sae::{InputNorm, Sae, Selection, Variant, Zipf};
@@ -153,6 +155,8 @@ pub struct Spec {
     pub buffer: usize,
     /// How the shuffle buffer holds them.
     pub buffer_dtype: Dtype,
+    /// Which positions of rows are trained on.
+    pub positions: Positions,
     /// Times the median length beyond which an activation is left out; 0: never.
     pub outliers: f64,
     /// Activations whose codes are computed at a time; none: all of a batch, or as many as fit into memory.
@@ -217,6 +221,7 @@ impl Spec {
             geometric_median: true,
             buffer: 65_536,
             buffer_dtype: Dtype::F32,
+            positions: Positions::default(),
             outliers: 0.0,
             micro_batch: None,
             k_warmup: 0.0,
@@ -274,6 +279,7 @@ impl Spec {
             self.skip = transcoder.w_skip.is_some();
             self.hook_out = transcoder.hook_out;
         }
+        self.positions = formats::rule(&sae.provenance).unwrap_or(self.positions);
         self.normalise = match sae.input_norm {
             InputNorm::None => self.normalise,
             InputNorm::Layer => Normalise::LayerNorm,

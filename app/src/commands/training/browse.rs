@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use umbra_core::capture;
+use umbra_core::corpus::Mask;
 use umbra_core::dims::Matrix;
 use umbra_core::error::Result;
 use umbra_core::ids::{FeatureId, TokenId};
@@ -27,6 +28,8 @@ pub(super) struct Block {
     activations: Matrix,
     tokens: Arc<Vec<String>>,
     context: usize,
+    /// Whether each token counts, `[n]`.
+    counts: Vec<bool>,
 }
 
 impl Block {
@@ -41,10 +44,18 @@ impl Block {
                 let rows = &text.rows;
                 let chosen = spread(rows.len());
                 let tokens = chosen.iter().flat_map(|row| rows.row(*row));
+                let mask = Mask {
+                    rule: spec.positions,
+                    special: rows.mask().special.clone(),
+                };
                 Ok(Self {
                     activations: capture::activations(model, rows, &chosen, spec.hook)?,
                     tokens: shown(tokens.copied(), Some(model)),
                     context: rows.context(),
+                    counts: chosen
+                        .iter()
+                        .flat_map(|row| mask.counts(rows.row(*row)))
+                        .collect(),
                 })
             }
             Reads::Store(store, open) => {
@@ -57,6 +68,7 @@ impl Block {
                     activations: store.activations(spec.hook, &chosen)?,
                     tokens: shown(store.tokens(&chosen)?.into_iter(), model.map(Arc::as_ref)),
                     context: store.about().context,
+                    counts: store.counts(&chosen)?,
                 })
             }
         }
@@ -74,7 +86,7 @@ impl Block {
                 seen.best.extend(in_row.best);
             }
         }
-        let read = self.activations.rows() - rows;
+        let read = self.counts.iter().filter(|counts| **counts).count();
         let mut features: Vec<Fired> = (all.into_iter())
             .map(|(feature, mut seen)| {
                 seen.best.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -98,10 +110,11 @@ impl Block {
         })
     }
 
-    /// What fires in one row, without its first position, which no dictionary reads.
+    /// What fires in one row at the positions that count.
     fn seen_in(&self, latents: &Latents, row: usize) -> BTreeMap<FeatureId, Seen> {
         let mut all: BTreeMap<FeatureId, Seen> = BTreeMap::new();
-        let positions = row * self.context + 1..(row + 1) * self.context;
+        let positions = row * self.context..(row + 1) * self.context;
+        let positions = positions.filter(|at| self.counts[*at]);
         for (at, (feature, act)) in positions.flat_map(|at| latents.row(at).map(move |e| (at, e))) {
             let seen = all.entry(feature).or_default();
             seen.times += 1;

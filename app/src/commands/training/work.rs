@@ -182,6 +182,10 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
     };
     for task in &mut work.tasks {
         task.spec.facts.extend(facts.clone());
+        if let Reads::Store(store, _) = &work.reads {
+            // What was captured decides, as on the command line.
+            task.spec.positions = store.about().mask.rule;
+        }
     }
     Ok(name)
 }

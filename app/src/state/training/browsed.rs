@@ -17,7 +17,7 @@ pub struct Browsed {
     pub tokens: Arc<Vec<String>>,
     /// Tokens of a row.
     pub context: usize,
-    /// Tokens that features were looked for on: all but the first of each row.
+    /// Tokens that features were looked for on: those that count.
     pub read: usize,
     /// Features that fire there, by falling share.
     pub features: Vec<Fired>,

@@ -69,9 +69,10 @@ pub(super) fn definition(key: &str) -> &'static str {
 /// What the figures are over.
 pub(super) fn basis(probe: &Probe) -> String {
     let mut text = format!(
-        "Fitted on {} activations of the training text, measured on {} held out",
+        "Fitted on {} activations of the training text, measured on {} held out, {}",
         number::count(probe.fit_tokens),
         number::count(probe.held_out_tokens),
+        (probe.positions).said(probe.left_out.map(|(fit, held_out)| fit + held_out)),
     );
     if let Some(note) = probe.note() {
         text.push_str("; ");

@@ -26,6 +26,8 @@ fn probe() -> Probe {
         fvu_nonlinear: 0.08,
         fit_tokens: 12_800,
         held_out_tokens: 6_400,
+        positions: umbra_core::corpus::Positions::Text,
+        left_out: Some((3, 4)),
         ridge: 0.0,
         sae: "z0".to_owned(),
         sae_fingerprint: String::new(),

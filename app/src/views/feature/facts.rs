@@ -22,7 +22,9 @@ const WITHOUT_SCALE: &str = "Change of the logit per unit of activation: the fea
 pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
     let summary = &detail.summary;
     let over = state.features.index.as_ref().map_or_else(String::new, |i| {
-        format!(", over {} tokens", count(i.about.tokens))
+        let about = &i.about;
+        let rule = about.positions.said(about.left_out);
+        format!(", over {} tokens, {rule}", count(about.tokens))
     });
     let figures = [
         (

@@ -230,9 +230,10 @@ impl FeaturesView {
                 };
                 let over = state.features.index.as_ref().map(|index| {
                     format!(
-                        "Measured over {} tokens of {}",
+                        "Measured over {} tokens of {}, {}",
                         count(index.about.tokens),
-                        index.about.corpus
+                        index.about.corpus,
+                        index.about.positions.said(index.about.left_out)
                     )
                 });
                 let label = ui.label(caption(text).color(secondary));

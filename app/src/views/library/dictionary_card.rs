@@ -209,9 +209,10 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
                 "What is known about each feature over a text: examples, histogram, density, logit effects",
             );
             let over = format!(
-                "over {} tokens of {}",
+                "over {} tokens of {}, {}",
                 number::count(index.about.tokens),
-                index.about.corpus
+                index.about.corpus,
+                index.about.positions.said(index.about.left_out)
             );
             ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
                 .on_hover_text(over);

@@ -14,9 +14,10 @@ pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
         fact_ui(ui, label, &value, definition(key));
     }
     let over = format!(
-        "over {} tokens of {}",
+        "over {} tokens of {}, {}",
         number::count(evaluation.figures.tokens),
-        evaluation.text
+        evaluation.text,
+        (evaluation.figures.positions).said(evaluation.figures.left_out)
     );
     let secondary = Theme::of(ui).ink.secondary;
     ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
@@ -24,8 +25,8 @@ pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
 }
 
 /// Label, value and key of each figure, in the order shown.
-fn rows(figures: &Figures) -> [(&'static str, String, &'static str); 7] {
-    [
+fn rows(figures: &Figures) -> Vec<(&'static str, String, &'static str)> {
+    let mut rows = vec![
         ("L0", number::number(figures.l0), "l0"),
         ("FVU", number::number(figures.fvu), "fvu"),
         (
@@ -57,7 +58,26 @@ fn rows(figures: &Figures) -> [(&'static str, String, &'static str); 7] {
             number::percent(figures.rare_fraction),
             "rare_fraction",
         ),
-    ]
+    ];
+    if let Some(near) = figures.nearness {
+        let value = number::number;
+        rows.extend([
+            ("KL, clean and spliced", value(near.kl_sae), "kl_sae"),
+            ("cosine", value(near.cosine), "cosine"),
+            ("L2 ratio", value(near.l2_ratio), "l2_ratio"),
+            (
+                "explained variance",
+                value(near.explained_variance),
+                "explained_variance",
+            ),
+            (
+                "explained, by token",
+                value(near.explained_variance_legacy),
+                "explained_variance_legacy",
+            ),
+        ]);
+    }
+    rows
 }
 
 /// How a figure is defined.
@@ -84,6 +104,15 @@ mod tests {
             ce_recovered_zero: 0.97,
             ce_recovered_mean: 0.96,
             tokens: 1,
+            positions: umbra_core::corpus::Positions::Text,
+            left_out: Some(0),
+            nearness: Some(eval::Nearness {
+                kl_sae: 0.1,
+                cosine: 0.9,
+                l2_ratio: 0.95,
+                explained_variance: 0.9,
+                explained_variance_legacy: 0.89,
+            }),
         };
         for (label, _, key) in rows(&figures) {
             assert!(!definition(key).is_empty(), "{label} has no definition");

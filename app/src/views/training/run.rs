@@ -414,8 +414,9 @@ fn evaluation_ui(ui: &mut Ui, dictionary: &Dictionary) {
     if let Load::Ready(evaluation) = &dictionary.evaluation {
         let figures = &evaluation.figures;
         let line = format!(
-            "On {}: L0 {}, FVU {}, dead {}, CE recovered {}",
+            "On {} ({}): L0 {}, FVU {}, dead {}, CE recovered {}",
             evaluation.text,
+            figures.positions.said(figures.left_out),
             number::number(figures.l0),
             number::number(figures.fvu),
             number::percent(figures.dead_fraction),

@@ -89,6 +89,7 @@ pub(super) fn run(
     let folder = args.store.store.clone().unwrap_or_default();
     let (mut writer, notes) = Writer::open(&folder, about)?;
     console.notes(&notes);
+    console.note(&rows.note());
     announce(&writer, console);
     let context = rows.context() as u64;
     let begun = Instant::now();
@@ -155,7 +156,7 @@ fn answer(writer: &Writer, folder: &Path, stopped: bool, console: &Console) -> R
     let hooks: Vec<String> = about.hooks.iter().map(|at| at.hook.to_string()).collect();
     let object = json!({
         "store": folder, "hooks": hooks, "dtype": about.dtype.name(), "gradients": about.gradients, "context": about.context,
-        "rows": there, "of": about.rows, "tokens": there * about.context, "bytes": there * about.row_bytes(), "stopped": stopped,
+        "rows": there, "of": about.rows, "tokens": there * about.context, "positions": about.mask.rule, "counted": about.counted, "bytes": there * about.row_bytes(), "stopped": stopped,
     });
     console.answer(&object, || {
         format!(

@@ -64,9 +64,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Some(found) = found else {
         return Ok(Exit::Stopped);
     };
-    let mut together = None;
+    let (mut together, mut counted) = (None, None);
     if let Some(model) = &model {
-        let (_, rows) = args.text.read(model, args.measuring.offline, console)?;
+        let (_, rows) = (args.text).read((model, Some(&a)), args.measuring.offline, console)?;
+        counted = Some((rows.mask().rule, rows.counted(), rows.left_out()));
         let mut progress = console.progress("Reading", rows.len() as u64, "rows");
         let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
         let read = (model, &rows);
@@ -76,7 +77,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             return Ok(Exit::Stopped);
         }
     }
-    let object = object(args, (&a, &b), &found, together.as_deref());
+    let mut object = object(args, (&a, &b), &found, together.as_deref());
+    if let Some((rule, tokens, left_out)) = counted {
+        object["positions"] = json!(rule);
+        object["tokens"] = tokens.into();
+        object["left_out"] = left_out.into();
+    }
     console.answer(&object, || {
         table(args, (&a, &b), &found, together.as_deref())
     })?;
@@ -123,7 +129,7 @@ fn object(
             "best": "the feature of the other dictionary with the largest cosine; several may have the same",
             "shared": "one-to-one pairs whose cosine is at least `least`",
             "unique": "features whose best cosine is below `least`",
-            "correlation": "Pearson's, of the two activations over all tokens but the first of each row, 0 where a feature is not active",
+            "correlation": "Pearson's, of the two activations over the positions that count, 0 where a feature is not active",
             "jaccard": "tokens on which both are active over tokens on which either is",
         },
     })

@@ -48,7 +48,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(model) = args.measuring.model() {
         let (opened, fitting) = open_with_transcoder(&model, &named, console)?;
         fit = Some(Fit::of(&opened, &fitting));
-        let (_, rows) = args.text.read(&opened, args.measuring.offline, console)?;
+        let (_, rows) =
+            args.text
+                .read((&opened, Some(&fitting)), args.measuring.offline, console)?;
         let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
         let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
         figures = eval::run(&opened, &fitting, &rows, &mut observe)?;
@@ -100,7 +102,11 @@ fn across(
     let mut figures = None;
     if let Some(model) = args.measuring.model() {
         let opened = model.open(console)?;
-        let (_, rows) = args.text.read(&opened, args.measuring.offline, console)?;
+        let (_, rows) = args.text.read(
+            (&opened, of.layers().first()),
+            args.measuring.offline,
+            console,
+        )?;
         let passes = (of.layers().len() + 1) * rows.len();
         let mut progress = console.progress("Evaluating", passes as u64, "rows");
         let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
@@ -156,8 +162,8 @@ fn text_across(
             )
         }));
         lines.push(format!(
-            "\nMeasured on {} activations of each layer: L0 {:.3} over all layers, CE clean {:.4}, every output replaced {:.4}, zeros in place {:.4}, recovered {:.4}",
-            figures.tokens, figures.l0, figures.ce_clean, figures.ce_replaced, figures.ce_zero, figures.ce_recovered_zero
+            "\nMeasured on {} activations of each layer ({}): L0 {:.3} over all layers, CE clean {:.4}, every output replaced {:.4}, zeros in place {:.4}, recovered {:.4}",
+            figures.tokens, figures.positions.said(Some(figures.left_out)), figures.l0, figures.ce_clean, figures.ce_replaced, figures.ce_zero, figures.ce_recovered_zero
         ));
     }
     lines.push(format!(
@@ -229,15 +235,22 @@ fn text(
     }
     if let Some(figures) = figures {
         lines.push(format!(
-            "\nMeasured on {} activations: L0 {:.3}, FVU {:.4}, dead {:.2} %, CE clean {:.4}, spliced {:.4}, recovered {:.4} of zero and {:.4} of mean ablation",
+            "\nMeasured on {} activations ({}): L0 {:.3}, FVU {:.4}, dead {:.2} %, CE clean {:.4}, spliced {:.4}, recovered {:.4} of zero and {:.4} of mean ablation{}",
             figures.tokens,
+            figures.positions.said(figures.left_out),
             figures.l0,
             figures.fvu,
             100.0 * figures.dead_fraction,
             figures.ce_clean,
             figures.ce_sae,
             figures.ce_recovered_zero,
-            figures.ce_recovered_mean
+            figures.ce_recovered_mean,
+            figures.nearness.map_or_else(String::new, |near| {
+                format!(
+                    ", KL {:.4}, cosine {:.4}, L2 ratio {:.4}, explained variance {:.4}",
+                    near.kl_sae, near.cosine, near.l2_ratio, near.explained_variance
+                )
+            })
         ));
     }
     lines.push(format!("\n{}", Verdict::of(judged).name()));

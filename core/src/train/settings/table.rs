@@ -557,10 +557,23 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "positions",
+        flag: "positions",
+        label: "Positions that count",
+        help: "Which positions of rows are trained on: text leaves out row starts and special tokens (BOS, EOS, padding), first the first of each row, sae-lens special tokens alone, all none; a store decides it for what is trained on it",
+        range: Range::Choice(&["text", "first", "sae-lens", "all"]),
+        get: |spec| spec.positions.to_string(),
+        set: |spec, text| {
+            spec.positions = text.parse().ok()?;
+            Some(())
+        },
+        ..PLAIN
+    },
+    Setting {
         key: "outliers",
         flag: "outliers",
         label: "Longest activation",
-        help: "Activations longer than so many times the median of those read with them are left out, as those of attention sinks; 0 keeps all. The first position of each row is always left out",
+        help: "Activations longer than so many times the median of those read with them are left out, as those of attention sinks; 0 keeps all",
         unit: "medians",
         range: real(0.0, 1e9),
         get: |spec| spec.outliers.to_string(),

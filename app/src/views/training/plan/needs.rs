@@ -60,10 +60,10 @@ pub fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
         definition: "Length divided by batch",
     });
     match source(state) {
-        Some(Source::Text(_, text)) => needs.push(data(spec, text.activations())),
+        Some(Source::Text(_, text)) => needs.push(data(spec, text.activations(spec.positions))),
         Some(Source::Store(store)) => {
             let about = store.about();
-            let there = store.rows() * about.context.saturating_sub(1);
+            let there = store.counted();
             needs.push(Need {
                 label: "Store",
                 value: format!("{}, {}", number::bytes(store.bytes()), about.dtype.name()),

@@ -1,0 +1,196 @@
+//! How text is read for a dictionary: the length of rows and which positions count, as asked for, else as its file says, else by default. The command line and
+//! the window read text here, so that one dictionary has one reading.
+
+use serde_json::Value;
+
+use crate::corpus::{Content, Corpus, Mask, Positions, Rows};
+use crate::error::{Error, Notes, Result};
+use crate::ids::TokenId;
+use crate::models::Model;
+use crate::sae::{Provenance, Sae};
+
+/// Key of the rule in a dictionary's metadata.
+const RULE: &str = "positions";
+/// Key by which SAELens says which tokens training left out: `true`, `false` or a list of ids.
+const EXCLUDED: &str = "exclude_special_tokens";
+
+/// What a person asks for; none: see the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// Tokens of a row.
+    pub context: Option<usize>,
+    /// Which positions count.
+    pub positions: Option<Positions>,
+}
+
+/// Packs `corpus` into rows for `model` and, if there is one, its dictionary; what the dictionary's file decides is said in the notes.
+pub fn rows(
+    corpus: &Corpus,
+    model: &Model,
+    sae: Option<&Sae>,
+    asked: Reading,
+) -> Result<(Rows, Notes)> {
+    let longest = model.config().context;
+    if let Some(context) = asked.context.filter(|context| *context > longest) {
+        let what =
+            format!("{context} tokens are more than the model's context of {longest}, give less");
+        return Err(Error::setting("--context", what));
+    }
+    let usual = corpus.usual_context(longest);
+    let text = (corpus.documents.first()).is_some_and(|d| matches!(d.content, Content::Text(_)));
+    let own = sae.and_then(|sae| sae.provenance.context);
+    let own = own
+        .map(|own| own.min(longest))
+        .filter(|own| text && *own > 1);
+    let context = asked.context.or(own).unwrap_or(usual);
+    let (rows, packed) = corpus.rows(model.codec(), context)?;
+    let mut notes = Notes::default();
+    if asked.context.is_none() && own.is_some_and(|own| own != usual) {
+        notes.add(format!(
+            "Rows have {context} tokens, as the dictionary's file says (context_size)"
+        ));
+    }
+    for note in packed.iter() {
+        notes.add(note);
+    }
+    if let Some(rule) = asked.positions {
+        return Ok((rows.by(rule), notes));
+    }
+    let Some((mask, said)) = sae.and_then(|sae| mask(&sae.provenance, rows.mask())) else {
+        return Ok((rows, notes));
+    };
+    if mask != *rows.mask() {
+        notes.add(format!(
+            "Positions count by `{}`, as the dictionary's file says ({said}); --positions gives another rule",
+            mask.rule
+        ));
+    }
+    Ok((rows.masked(mask), notes))
+}
+
+/// The mask that a dictionary's metadata names, with the key and value that do; `usual` has the special tokens of the model.
+fn mask(from: &Provenance, usual: &Mask) -> Option<(Mask, String)> {
+    let with = |rule, special: &[TokenId]| Mask {
+        rule,
+        special: special.to_vec(),
+    };
+    if let Some(rule) = rule(from) {
+        return Some((with(rule, &usual.special), format!("{RULE}: {rule}")));
+    }
+    let excluded = from.other.get(EXCLUDED)?;
+    let mask = match excluded {
+        Value::Bool(true) => with(Positions::SaeLens, &usual.special),
+        Value::Bool(false) => with(Positions::All, &usual.special),
+        Value::Array(ids) => {
+            let ids = ids.iter().filter_map(Value::as_u64);
+            let ids = ids.filter_map(|id| u32::try_from(id).ok()).map(TokenId);
+            with(Positions::SaeLens, &ids.collect::<Vec<_>>())
+        }
+        _ => return None,
+    };
+    Some((mask, format!("{EXCLUDED}: {excluded}")))
+}
+
+/// The rule that this program recorded in a dictionary's metadata.
+pub fn rule(from: &Provenance) -> Option<Positions> {
+    from.other.get(RULE)?.as_str()?.parse().ok()
+}
+
+/// Notes in `provenance` by which rule positions counted, and for SAELens which tokens were left out.
+pub fn name_positions(provenance: &mut Provenance, mask: &Mask) {
+    let other = &mut provenance.other;
+    other.insert(RULE.to_owned(), mask.rule.name().into());
+    let excluded: Option<Value> = match mask.rule {
+        Positions::Text | Positions::SaeLens => Some(mask.special.iter().map(|id| id.0).collect()),
+        Positions::First => None,
+        Positions::All => Some(false.into()),
+    };
+    match excluded {
+        Some(excluded) => other.insert(EXCLUDED.to_owned(), excluded),
+        None => other.remove(EXCLUDED),
+    };
+}
+
+/// Whether `key` of a dictionary's metadata is of its positions.
+pub(crate) fn is_of_positions(key: &str) -> bool {
+    [RULE, EXCLUDED].contains(&key)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn demo() -> (Model, Sae) {
+        let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
+        let (sae, _) = crate::formats::open(&demo.join("saes/attn-0")).unwrap();
+        (Model::open(&demo.join("model")).unwrap().0, sae)
+    }
+
+    fn text() -> Corpus {
+        Corpus::from_text("words", &"one two three four five six. ".repeat(200))
+    }
+
+    #[test]
+    fn a_dictionary_s_file_decides_what_nobody_asks_for() {
+        let (model, mut sae) = demo();
+        let read = |sae: &Sae, asked| rows(&text(), &model, Some(sae), asked).unwrap();
+        let check = |sae: &Sae, rule, special: &[u32], said: &str| {
+            let (rows, notes) = read(sae, Reading::default());
+            let special: Vec<TokenId> = special.iter().copied().map(TokenId).collect();
+            assert_eq!(*rows.mask(), Mask { rule, special });
+            assert_eq!(
+                notes.iter().any(|note| note.contains(said)),
+                !said.is_empty()
+            );
+        };
+        // The demo's dictionaries were trained before the rule was recorded.
+        sae.provenance.context = Some(256);
+        check(&sae, Positions::Text, &[0], "");
+        let excluded = |value: Value| {
+            let mut sae = sae.clone();
+            sae.provenance.other.insert(EXCLUDED.to_owned(), value);
+            sae
+        };
+        let said = "exclude_special_tokens";
+        check(&excluded(json!(true)), Positions::SaeLens, &[0], said);
+        check(&excluded(json!(false)), Positions::All, &[0], said);
+        check(&excluded(json!([7, 9])), Positions::SaeLens, &[7, 9], said);
+        check(&excluded(Value::Null), Positions::Text, &[0], "");
+        // What this program recorded comes before it.
+        let mut first = excluded(json!(true));
+        let mask = Mask {
+            rule: Positions::First,
+            special: vec![TokenId(0)],
+        };
+        name_positions(&mut first.provenance, &mask);
+        check(&first, Positions::First, &[0], "positions: first");
+        // What is asked for comes before both.
+        let asked = Reading {
+            context: Some(32),
+            positions: Some(Positions::All),
+        };
+        let (rows, notes) = read(&first, asked);
+        assert_eq!((rows.context(), rows.mask().rule), (32, Positions::All));
+        assert!(notes.iter().all(|note| !note.contains("dictionary's file")));
+    }
+
+    #[test]
+    fn rows_are_as_long_as_in_training_and_no_longer_than_the_model_takes() {
+        let (model, mut sae) = demo();
+        let mut check = |own, want, said| {
+            sae.provenance.context = own;
+            let (rows, notes) = rows(&text(), &model, Some(&sae), Reading::default()).unwrap();
+            assert_eq!(rows.context(), want);
+            let noted = notes.iter().any(|note| note.contains("context_size"));
+            assert_eq!(noted, said, "{own:?}");
+        };
+        check(Some(128), 128, true);
+        check(Some(4_096), 256, false);
+        check(Some(256), 256, false);
+        check(None, 256, false);
+    }
+}
