@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use crate::corpus::{Mask, Positions};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
@@ -27,6 +28,8 @@ pub struct Reading {
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
+    /// Whether each token counts where dictionaries are trained and measured by default, see [`Positions::Text`].
+    pub counts: Vec<bool>,
     /// Latents of every token.
     pub latents: Latents,
     /// Per token, the probable next ones, most likely first.
@@ -69,6 +72,7 @@ pub fn read(model: &Model, sae: Autoencoder<'_>, text: &str, most_next: usize) -
     };
     let texts = tokens.iter().map(|id| model.codec().display(*id)).collect();
     Ok(Reading {
+        counts: Mask::of(model.codec(), Positions::Text).counts(&tokens),
         tokens,
         texts,
         latents,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use umbra_core::corpus::{Mask, Positions};
 use umbra_core::dark_matter::{self as core, ErrorNorms, Probe};
 use umbra_core::dims::Matrix;
 use umbra_core::error::{Error, Result};
@@ -205,9 +206,15 @@ fn sentence(model: &Model, text: &str) -> Result<Vec<TokenId>> {
 fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Errors> {
     let codec = work.model.codec();
     let texts = tokens.iter().map(|token| codec.display(*token)).collect();
+    let rule = probe.map_or(Positions::default(), |probe| probe.positions);
+    let counts = Mask::of(codec, rule).counts(tokens);
     if tokens.is_empty() {
         let norms = vec![];
-        return Ok(Errors { texts, norms });
+        return Ok(Errors {
+            texts,
+            counts,
+            norms,
+        });
     }
     let hook = work.sae.hook()?;
     let mut captured = work.model.capture(&token_tensor(&[tokens])?, &[hook])?;
@@ -225,7 +232,11 @@ fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Erro
         let rows = x.iter_rows().zip(reconstruction.iter_rows());
         rows.map(|(x, r)| without_probe(x, r)).collect()
     };
-    Ok(Errors { texts, norms })
+    Ok(Errors {
+        texts,
+        counts,
+        norms,
+    })
 }
 
 fn without_probe(x: &[f32], reconstruction: &[f32]) -> ErrorNorms {

@@ -33,6 +33,8 @@ pub struct Key {
 pub struct Errors {
     /// Display forms.
     pub texts: Vec<String>,
+    /// Whether each token counts, by the rule of the probe where there is one.
+    pub counts: Vec<bool>,
     /// Norms; without a probe the linear part is 0 and the nonlinear part is everything.
     pub norms: Vec<ErrorNorms>,
 }

@@ -12,6 +12,7 @@ use super::Rows;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
+use crate::text::TextCodec;
 
 /// A rule by which positions of a row count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -104,6 +105,14 @@ impl Mask {
         Self {
             rule: Positions::unrecorded(),
             special: Vec::new(),
+        }
+    }
+
+    /// `rule` with the special tokens of `codec`.
+    pub fn of(codec: &TextCodec, rule: Positions) -> Self {
+        Self {
+            rule,
+            special: codec.special().collect(),
         }
     }
 

@@ -92,6 +92,7 @@ impl DemoOptions {
         let mut spec = Spec::default_for(self.hook);
         (spec.features, spec.k, spec.tokens) = (self.features, self.k, self.tokens);
         (spec.batch, spec.seed) = (Self::BATCH, seed);
+        spec.positions = Positions::First;
         // What is held comes shuffled already.
         spec.buffer = 8_192;
         spec
@@ -108,9 +109,10 @@ impl DemoOptions {
         report.set(
             "model",
             format!(
-                "{model}, {}, rows of {} tokens",
+                "{model}, {}, rows of {} tokens, positions by `{}`",
                 self.hook,
-                demo.train.context()
+                demo.train.context(),
+                demo.train.mask().rule
             ),
         );
         report.set(

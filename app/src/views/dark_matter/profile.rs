@@ -25,7 +25,8 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<us
         .hover_pos()
         .map(|at| ((at.x - rect.left()) / slot) as usize)
         .filter(|token| *token < many);
-    for (token, norms) in shown.errors.norms.iter().enumerate().skip(1) {
+    let counted = shown.errors.norms.iter().zip(&shown.errors.counts);
+    for (token, (norms, _)) in counted.enumerate().filter(|(_, (_, counts))| **counts) {
         let x = rect.left() + token as f32 * slot;
         let column = Rect::from_min_max(pos2(x, rect.top()), pos2(x + slot - gap, rect.bottom()));
         if pointed == Some(token) || shown.token == Some(token) {

@@ -63,6 +63,7 @@ fn with_errors(split: bool) -> AppState {
         texts: ["<|endoftext|>", "once", " upon"]
             .map(str::to_owned)
             .to_vec(),
+        counts: vec![false, true, true],
         norms: [20.0, 2.0, 4.0].map(norms).to_vec(),
     };
     state.apply(lab(Lab::Errors(key.clone(), Load::Loading)));

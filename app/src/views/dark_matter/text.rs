@@ -128,8 +128,8 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
         .errors
         .norms
         .iter()
-        .enumerate()
-        .map(|(t, norms)| if t == 0 { 0.0 } else { value(norms, *part) })
+        .zip(&shown.errors.counts)
+        .map(|(norms, counts)| if *counts { value(norms, *part) } else { 0.0 })
         .collect();
     let mut card = |ui: &mut Ui, token: usize| card_ui(ui, shown, token);
     let reply = TokenStrip::new("Error by token", &shown.errors.texts)
@@ -158,10 +158,11 @@ fn meaning(part: Part) -> &'static str {
     }
 }
 
-/// The largest error, one scale for all parts; the first position is left out, as in the fit.
+/// The largest error, one scale for all parts; positions that do not count are left out, as in the fit.
 fn most(errors: &Errors) -> f32 {
-    let norms = errors.norms.iter().skip(1);
-    let most = norms.fold(0.0_f32, |most, norms| {
+    let norms = errors.norms.iter().zip(&errors.counts);
+    let counted = norms.filter(|(_, counts)| **counts);
+    let most = counted.fold(0.0_f32, |most, (norms, _)| {
         most.max(norms.total).max(norms.linear).max(norms.nonlinear)
     });
     if most > 0.0 { most } else { 1.0 }
@@ -171,7 +172,8 @@ fn most(errors: &Errors) -> f32 {
 fn token_ui(ui: &mut Ui, shown: &Shown<'_>) {
     let secondary = Theme::of(ui).ink.secondary;
     let Some(token) = shown.token else {
-        let hint = "Click a token for its norms; the first position is left out";
+        let hint =
+            "Click a token for its norms; the first position and special tokens are left out";
         ui.label(caption(hint).color(secondary));
         return;
     };
@@ -227,15 +229,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_scale_leaves_the_first_position_out() {
-        let norms = [900.0, 2.0, 3.0].map(|total| ErrorNorms {
+    fn the_scale_leaves_out_positions_that_do_not_count() {
+        let norms = [900.0, 2.0, 3.0, 700.0].map(|total| ErrorNorms {
             activation: 4.0,
             total,
             linear: 1.0,
             nonlinear: 1.5,
         });
         let errors = Errors {
-            texts: ["<bos>", " a", " b"].map(str::to_owned).to_vec(),
+            texts: ["<bos>", " a", " b", "<bos>"].map(str::to_owned).to_vec(),
+            counts: vec![false, true, true, false],
             norms: norms.to_vec(),
         };
         assert_eq!(most(&errors), 3.0);

@@ -239,15 +239,17 @@ impl FeaturesSide {
     }
 }
 
-/// Values and scale of the tints: one feature on the scale of the index, or the strongest of each token. The first position is left out of the
-/// scale, since dictionaries are trained without it.
+/// Values and scale of the tints: one feature on the scale of the index, or the strongest of each token. Row starts and special tokens are left out of
+/// the scale, since dictionaries are trained without them.
 pub(super) fn tints(reading: &Reading, feature: Option<FeatureId>, scale: Option<f32>) -> Tints {
     let value = |t: usize| match feature {
         Some(feature) => reading.latents.get(t, feature),
         None => reading.strongest(t, 1).first().map_or(0.0, |(_, act)| *act),
     };
     let values: Vec<f32> = (0..reading.latents.rows()).map(value).collect();
-    let here = values.iter().skip(1).fold(0.0_f32, |most, v| most.max(*v));
+    let counted = values.iter().zip(&reading.counts);
+    let counted = counted.filter(|(_, counts)| **counts);
+    let here = counted.fold(0.0_f32, |most, (v, _)| most.max(*v));
     let most = match scale {
         Some(scale) => scale.max(here),
         None => here,

@@ -35,6 +35,7 @@ fn reading() -> Reading {
     };
     Reading {
         tokens: (0..3).map(TokenId).collect(),
+        counts: vec![false, true, true],
         texts: texts.iter().map(|t| (*t).to_owned()).collect(),
         latents: Latents {
             offsets: vec![0, 1, 2, 4],

@@ -40,8 +40,8 @@ pub(super) fn token_ui(
         let sentence = "No feature is active on this token.";
         ui.label(egui::RichText::new(sentence).color(theme.ink.secondary));
     }
-    if at == 0 {
-        let note = "dictionaries are trained without the first position, so read it with care";
+    if !reading.counts.get(at).copied().unwrap_or(true) {
+        let note = "dictionaries are trained without the first position and special tokens, so read it with care";
         ui.label(caption(note).color(theme.ink.secondary));
     }
     ui.add_space(space::GROUP);
