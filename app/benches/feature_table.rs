@@ -17,6 +17,7 @@ fn table() -> Table {
         feature: FeatureId::from(i),
         density: (mixed(i) as f64 / 2e7).powi(3),
         mean: mixed(i + 7) as f64 / 1e6,
+        min: 0.0,
         max: mixed(i + 13) as f64 / 1e5,
         decoder_norm: 1.0,
     };

@@ -176,6 +176,7 @@ pub fn table(dictionary: DictionaryId, features: usize) -> Table {
         feature: FeatureId::from(i),
         density: 1.0 / (i as f64 + 10.0),
         mean: 0.5 + (i % 7) as f64,
+        min: 0.0,
         max: 1.0 + (i % 13) as f64,
         decoder_norm: 1.0,
     };

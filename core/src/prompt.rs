@@ -1,5 +1,7 @@
 //! One text read through a model and a dictionary: tokens, their features, what comes next.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use crate::corpus::{Mask, Positions};
@@ -21,6 +23,25 @@ pub struct NextToken {
     pub probability: f32,
 }
 
+/// What a model reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A text, made into tokens with BOS before them.
+    Text(String),
+    /// Tokens as they are.
+    Tokens(Arc<[TokenId]>),
+}
+
+impl Input {
+    /// The tokens, cut to the model's context, and how many were cut.
+    pub fn tokens(&self, model: &Model) -> Result<(Vec<TokenId>, usize)> {
+        match self {
+            Self::Text(text) => tokens_of(model, text),
+            Self::Tokens(tokens) => fitting(model, tokens.to_vec()),
+        }
+    }
+}
+
 /// A text as a model and a dictionary see it.
 #[derive(Debug, Clone)]
 pub struct Reading {
@@ -39,10 +60,10 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// The strongest features at position `t`, strongest first, at most `most`.
+    /// The strongest features at position `t`, by size of their activation, strongest first, at most `most`; signs are kept.
     pub fn strongest(&self, t: usize, most: usize) -> Vec<(FeatureId, f32)> {
         let mut pairs: Vec<_> = self.latents.row(t).collect();
-        pairs.sort_by(|(f, a), (g, b)| b.total_cmp(a).then(f.cmp(g)));
+        pairs.sort_by(|(f, a), (g, b)| b.abs().total_cmp(&a.abs()).then(f.cmp(g)));
         pairs.truncate(most);
         pairs
     }
@@ -50,8 +71,18 @@ impl Reading {
 
 /// Reads `text` (cut to the model's context) through model and dictionary; `most_next` next tokens are kept per position.
 pub fn read(model: &Model, sae: Autoencoder<'_>, text: &str, most_next: usize) -> Result<Reading> {
+    read_input(model, sae, &Input::Text(text.to_owned()), most_next)
+}
+
+/// The same of a text or of tokens.
+pub fn read_input(
+    model: &Model,
+    sae: Autoencoder<'_>,
+    input: &Input,
+    most_next: usize,
+) -> Result<Reading> {
     crate::formats::check_hooks(&sae, model)?;
-    let (tokens, cut) = tokens_of(model, text)?;
+    let (tokens, cut) = input.tokens(model)?;
     let hook = sae.hook()?;
     let mut capture = Capture {
         last: (most_next == 0).then_some(hook),
@@ -83,9 +114,21 @@ pub fn read(model: &Model, sae: Autoencoder<'_>, text: &str, most_next: usize) -
 
 /// The tokens of `text`, BOS before them, cut to the model's context, and how many were cut; an error where there are none.
 pub fn tokens_of(model: &Model, text: &str) -> Result<(Vec<TokenId>, usize)> {
-    let mut tokens = model.codec().encode_with_bos(text)?;
+    let tokens = model.codec().encode_with_bos(text)?;
     if tokens.is_empty() {
         return Err(Error::setting("text", "there is none, type a word"));
+    }
+    fitting(model, tokens)
+}
+
+/// `tokens` cut to the model's context, and how many were cut; an error where one is not in the model's vocabulary.
+fn fitting(model: &Model, mut tokens: Vec<TokenId>) -> Result<(Vec<TokenId>, usize)> {
+    if let Some(id) = tokens.iter().find(|id| !model.codec().has(**id)) {
+        let what = format!(
+            "token {id} is not in the vocabulary of {}: open the model whose tokens these are",
+            model.name()
+        );
+        return Err(Error::setting("tokens", what));
     }
     let cut = tokens.len().saturating_sub(model.config().context);
     tokens.truncate(model.config().context);
@@ -167,8 +210,12 @@ mod tests {
     #[test]
     fn a_text_gives_its_tokens_with_their_strongest_features_and_next_tokens() {
         let model = demo();
-        let sae = coordinates(256);
+        // Signed: half of the coordinates of z are negative.
+        let mut sae = coordinates(256);
+        sae.selection = Selection::AbsTopK { k: 16 };
         let reading = read(&model, sae.autoencoder().unwrap(), "The king was", 5).unwrap();
+        let strongest = (1..reading.tokens.len()).flat_map(|t| reading.strongest(t, 10));
+        assert!(strongest.filter(|(_, act)| *act < 0.0).count() > 2);
         assert_eq!(reading.texts.len(), reading.tokens.len());
         assert_eq!(Some(reading.tokens[0]), model.codec().bos().id);
         assert_eq!(reading.texts[1..].concat(), "The king was");
@@ -178,7 +225,7 @@ mod tests {
         let z = Matrix::from_tensor(z, 256).unwrap();
         for t in 0..reading.tokens.len() {
             let mut want: Vec<_> = z.row(t).iter().copied().enumerate().collect();
-            want.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+            want.sort_by(|(_, a), (_, b)| b.abs().total_cmp(&a.abs()));
             let want = want.into_iter().map(|(i, act)| (FeatureId::from(i), act));
             assert_eq!(reading.strongest(t, 10), want.take(10).collect::<Vec<_>>());
         }
@@ -201,6 +248,33 @@ mod tests {
         .unwrap();
         assert_eq!((reading.tokens.len(), reading.latents.rows()), (256, 256));
         assert!(reading.cut > 0 && reading.next.iter().all(Vec::is_empty));
+    }
+
+    #[test]
+    fn tokens_are_read_as_they_are_and_those_of_another_vocabulary_refused() {
+        let (model, sae) = (demo(), coordinates(256));
+        let said = read(&model, sae.autoencoder().unwrap(), "The king was", 0).unwrap();
+        // Neither BOS put before them nor text made of them and taken apart again.
+        let tokens = |tokens: &[TokenId]| Input::Tokens(tokens.into());
+        let bare = read_input(
+            &model,
+            sae.autoencoder().unwrap(),
+            &tokens(&said.tokens[1..]),
+            0,
+        )
+        .unwrap();
+        assert_eq!(bare.tokens, said.tokens[1..]);
+        let same =
+            read_input(&model, sae.autoencoder().unwrap(), &tokens(&said.tokens), 0).unwrap();
+        assert_eq!(same.latents.acts, said.latents.acts);
+        let refused = read_input(
+            &model,
+            sae.autoencoder().unwrap(),
+            &tokens(&[TokenId(4_000_000)]),
+            0,
+        );
+        let refused = refused.unwrap_err().to_string();
+        assert!(refused.contains("4000000"), "{refused}");
     }
 
     #[test]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use umbra_core::attention;
 use umbra_core::ids::Layer;
-use umbra_core::prompt::tokens_of;
 
 use super::Context;
 use crate::state::{Event, Load, attention as area};
@@ -41,7 +40,7 @@ fn overview(context: &mut Context<'_>) {
         "Look at all heads",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let (tokens, beyond) = tokens_of(&model, &of.text)?;
+            let (tokens, beyond) = of.input.tokens(&model)?;
             let mut observe = |done, total| worker.progress(done as u64, total as u64, "layers");
             let found = attention::overview(&model, &tokens, &mut observe)?;
             let load = found.map_or(Load::Absent, |mut overview| {
@@ -67,7 +66,7 @@ fn patterns(context: &mut Context<'_>, layer: Layer) {
         format!("Patterns of layer {layer}"),
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let (tokens, beyond) = tokens_of(&model, &of.text)?;
+            let (tokens, beyond) = of.input.tokens(&model)?;
             let mut found = attention::patterns(&model, &tokens, layer)?;
             found.cut += beyond;
             worker.send(event(of, Load::Ready(Arc::new(found))));

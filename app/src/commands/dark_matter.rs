@@ -183,7 +183,7 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let tokens = match &key.passage {
-                Passage::Sentence(text) => sentence(&work.model, text)?,
+                Passage::Sentence(input) => input.tokens(&work.model)?.0,
                 Passage::HeldOut(row) => rows
                     .filter(|rows| *row < rows.len())
                     .map(|rows| rows.row(*row).to_vec())
@@ -194,13 +194,6 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
             Ok(())
         },
     );
-}
-
-/// Tokens of a sentence, cut to the model's context.
-fn sentence(model: &Model, text: &str) -> Result<Vec<TokenId>> {
-    let mut tokens = model.codec().encode_with_bos(text)?;
-    tokens.truncate(model.config().context);
-    Ok(tokens)
 }
 
 fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Errors> {

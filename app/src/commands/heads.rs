@@ -83,7 +83,7 @@ fn attribute(context: &mut Context<'_>, key: Key) {
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let found =
-                heads::attribute(&model, sae.autoencoder()?, &key.text, key.feature, key.at)?;
+                heads::attribute(&model, sae.autoencoder()?, &key.input, key.feature, key.at)?;
             worker.send(event(key, Load::Ready(Arc::new(found))));
             Ok(())
         },

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use umbra_core::lens;
-use umbra_core::prompt::tokens_of;
 
 use super::Context;
 use crate::state::{Event, Load, lens as area};
@@ -43,7 +42,7 @@ fn read(context: &mut Context<'_>) {
         "Read the layers",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let (tokens, beyond) = tokens_of(&model, &of.text)?;
+            let (tokens, beyond) = of.input.tokens(&model)?;
             let mut observe = |done, total| worker.progress(done as u64, total as u64, "guesses");
             let lens = lens::read(&model, &tokens, TOP, &mut observe)?;
             let load = lens.map_or(Load::Absent, |mut lens| {

@@ -1,10 +1,17 @@
 //! The sentence and its reading.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
+use umbra_core::features::{Example, Index};
 use umbra_core::ids::TokenId;
+use umbra_core::models::Model;
+use umbra_core::prompt::read_input;
 
 use super::{Commands, Context, library, navigation};
+use crate::state::log::{self, Notice};
 use crate::state::{AppState, Event, Load, prompt};
 use crate::views::ViewId;
 
@@ -12,7 +19,7 @@ use crate::views::ViewId;
 const NEXT: usize = 10;
 
 /// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Command {
     /// Another sentence.
     Text(String),
@@ -22,13 +29,14 @@ pub enum Command {
     Show(prompt::Side),
     /// Read the sentence by the selected dictionary.
     Read,
-    /// Show an example of the index: its tokens, and which of them is selected.
+    /// Show the row of an example of the selected dictionary's index, and select one of its tokens.
     Example {
-        /// The tokens.
-        ids: Vec<TokenId>,
-        /// The one to select.
+        /// The example.
+        example: Box<Example>,
+        /// The token to select, in the example's window.
         at: usize,
     },
+
     /// Keep the sentence with the project.
     Save,
 }
@@ -42,7 +50,7 @@ impl Command {
             Self::Typed(sentence) => context.apply(text(sentence, true)),
             Self::Show(side) => context.apply(Event::Prompt(prompt::Event::Side(side))),
             Self::Read => read(context),
-            Self::Example { ids, at } => example(context, &ids, at),
+            Self::Example { example, at } => open_example(context, *example, at),
             Self::Save => save(context),
         }
     }
@@ -55,11 +63,11 @@ pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
         return;
     };
     let prompt = &state.prompt;
-    if prompt.text.trim().is_empty() || prompt.pause_left().is_some() {
+    let Some(input) = prompt.input().filter(|_| prompt.pause_left().is_none()) else {
         return;
-    }
+    };
     let read = prompt.reading_of.as_ref();
-    if read.is_none_or(|(of, text)| *of != id || *text != prompt.text) {
+    if read.is_none_or(|(of, read)| *of != id || *read != input) {
         commands.send(Command::Read);
     }
 }
@@ -72,37 +80,76 @@ fn read(context: &mut Context<'_>) {
         return;
     };
     let (model, sae) = (Arc::clone(&model.model), Arc::clone(sae));
-    let text = state.prompt.text.clone();
-    let of = text.clone();
+    let Some(input) = state.prompt.input() else {
+        return;
+    };
+    let of = input.clone();
     let event = move |load| Event::Prompt(prompt::Event::Reading(id, of.clone(), load));
     context.apply(event(Load::Loading));
     let arrived = event.clone();
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let reading = umbra_core::prompt::read(&model, sae.autoencoder()?, &text, NEXT)?;
+            let reading = read_input(&model, sae.autoencoder()?, &input, NEXT)?;
             worker.send(arrived(Load::Ready(Arc::new(reading))));
             Ok(())
         },
     );
 }
 
-fn example(context: &mut Context<'_>, ids: &[TokenId], at: usize) {
-    let Some(model) = context.state.model() else {
+fn open_example(context: &mut Context<'_>, example: Example, at: usize) {
+    let state = &context.state;
+    let Some(model) = state.model().map(|loaded| Arc::clone(&loaded.model)) else {
         context.fail("The example needs the model's tokenizer: open the model in Library");
         return;
     };
-    let codec = model.model.codec();
-    let bos = codec.bos().id;
-    let begun = bos.is_some() && ids.first().copied() == bos;
+    let index = state.dictionary().and_then(|d| d.index.ready());
+    let Some(path) = index.map(|index| index.path.clone()) else {
+        context.fail("The example's index is not open: choose its dictionary in Library");
+        return;
+    };
+    let why_not = |why: String| {
+        let notice = Notice::failure(format!("The example was not opened: {why}"));
+        Event::Log(log::Event::Show(notice))
+    };
+    context.jobs.start_quiet(why_not, move |worker| {
+        let event = match example.place {
+            Some(place) => {
+                let passage = Index::open(&path)?.passage(&example)?;
+                let at = place.position + at - example.at.min(place.position + at);
+                let of = passage.describe();
+                tokens(&model, &passage.ids, of, at)
+            }
+            None => excerpt(&model, &example, at),
+        };
+        worker.send(event);
+        Ok(())
+    });
+    let go = navigation::Command::Go(ViewId::Prompt);
+    context.commands.send(go);
+}
+
+/// What an index of version 1 has of an example: the tokens around it, which BOS begins here for want of what stood before them.
+fn excerpt(model: &Model, example: &Example, at: usize) -> Event {
+    let bos = model.codec().bos().id;
+    let bos = bos.filter(|bos| example.ids.first() != Some(bos));
+    let ids: Vec<_> = bos.into_iter().chain(example.ids.iter().copied()).collect();
+    let of = format!(
+        "{}, an excerpt: the index is an older one, activations differ without what stood before",
+        example.document
+    );
+    tokens(model, &ids, of, at + usize::from(bos.is_some()))
+}
+
+fn tokens(model: &Model, ids: &[TokenId], of: String, at: usize) -> Event {
+    let codec = model.codec();
+    let begun = codec.bos().id.is_some() && ids.first().copied() == codec.bos().id;
     let text = codec.decode(&ids[usize::from(begun)..]);
-    let shift = usize::from(bos.is_some() && !begun);
-    context.apply(Event::Prompt(prompt::Event::Text { text, typed: false }));
-    let select = navigation::Command::SelectToken(Some(at + shift));
-    context.commands.send(select);
-    context
-        .commands
-        .send(navigation::Command::Go(ViewId::Prompt));
+    let tokens = prompt::Tokens {
+        ids: ids.into(),
+        of,
+    };
+    Event::Prompt(prompt::Event::Tokens { tokens, text, at })
 }
 
 fn save(context: &mut Context<'_>) {

@@ -132,8 +132,8 @@ fn feature_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
         fact_ui(
             ui,
             "max",
-            &number::number(summary.max),
-            "Largest activation",
+            &number::number(summary.strongest()),
+            "The activation of largest size",
         );
     }
     let of = state

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use umbra_core::corpus::Rows;
 use umbra_core::dark_matter::{ErrorNorms, Probe};
+use umbra_core::prompt::Input;
 
 use super::catalogue::DictionaryId;
 use super::{AppState, Load};
@@ -12,7 +13,7 @@ use super::{AppState, Load};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Passage {
     /// The sentence in Prompt.
-    Sentence(String),
+    Sentence(Input),
     /// A row of the held-out text.
     HeldOut(usize),
 }

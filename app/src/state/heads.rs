@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use umbra_core::heads::{Attribution, HeadFigures};
 use umbra_core::ids::{FeatureId, Layer};
+use umbra_core::prompt::Input;
 
 use super::catalogue::{Dictionary, DictionaryId};
 use super::{AppState, Load};
@@ -26,7 +27,7 @@ pub struct Key {
     /// Whose pre-activation.
     pub feature: FeatureId,
     /// The sentence.
-    pub text: String,
+    pub input: Input,
     /// Position of the token in it.
     pub at: usize,
 }

@@ -168,9 +168,8 @@ impl AppState {
 
     /// The sentence in Prompt with the model that reads it, if there are both.
     pub fn sentence(&self) -> Option<prompt::Sentence> {
-        let text = &self.prompt.text;
         let model = &self.model()?.model;
-        (!text.trim().is_empty()).then(|| prompt::Sentence::new(text, model))
+        Some(prompt::Sentence::new(self.prompt.input()?, model))
     }
 
     /// The selected dictionary's entry, loaded or not.

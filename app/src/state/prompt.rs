@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
-use umbra_core::prompt::Reading;
+use umbra_core::prompt::{Input, Reading};
 
 use super::catalogue::DictionaryId;
 use super::{AppState, Load};
@@ -16,16 +17,16 @@ pub const PAUSE: Duration = Duration::from_millis(250);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sentence {
     /// The sentence.
-    pub text: String,
+    pub input: Input,
     /// Tells models in memory apart: a job that works for one holds it there.
     model: usize,
 }
 
 impl Sentence {
-    /// `text`, read by `model`.
-    pub fn new(text: &str, model: &Arc<Model>) -> Self {
+    /// `input`, read by `model`.
+    pub fn new(input: Input, model: &Arc<Model>) -> Self {
         Self {
-            text: text.to_owned(),
+            input,
             model: Arc::as_ptr(model) as usize,
         }
     }
@@ -67,19 +68,39 @@ impl Side {
 pub struct PromptState {
     /// What is shown of it.
     pub side: Side,
-    /// The sentence.
+    /// The sentence; the text of `tokens` where there are any.
     pub text: String,
+    /// The sentence as tokens, until somebody types: the row of an example, which its text need not give again.
+    pub tokens: Option<Tokens>,
     /// When it was last typed at.
     pub typed: Option<Instant>,
     /// What the reading is of.
-    pub reading_of: Option<(DictionaryId, String)>,
+    pub reading_of: Option<(DictionaryId, Input)>,
     /// The reading.
     pub reading: Load<Arc<Reading>>,
     /// The last reading that succeeded, shown until the next arrives, and its dictionary.
     pub last: Option<(DictionaryId, Arc<Reading>)>,
 }
 
+/// Tokens of an index's text, in the place of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tokens {
+    /// The tokens.
+    pub ids: Arc<[TokenId]>,
+    /// Where they are of, in words.
+    pub of: String,
+}
+
 impl PromptState {
+    /// What the model reads; none where nothing is written.
+    pub fn input(&self) -> Option<Input> {
+        match &self.tokens {
+            Some(tokens) => Some(Input::Tokens(Arc::clone(&tokens.ids))),
+            None if self.text.trim().is_empty() => None,
+            None => Some(Input::Text(self.text.clone())),
+        }
+    }
+
     /// The sentence is as good as never read.
     pub(super) fn forget_reading(&mut self) {
         self.reading_of = None;
@@ -104,10 +125,19 @@ pub enum Event {
         /// Whether somebody types.
         typed: bool,
     },
+    /// Tokens in the place of a sentence.
+    Tokens {
+        /// The tokens.
+        tokens: Tokens,
+        /// Their text.
+        text: String,
+        /// Which of them is selected.
+        at: usize,
+    },
     /// Another side of it is shown.
     Side(Side),
     /// A reading is asked for, arrived or failed.
-    Reading(DictionaryId, String, Load<Arc<Reading>>),
+    Reading(DictionaryId, Input, Load<Arc<Reading>>),
 }
 
 /// Carries out an event. What arrives late for another sentence is dropped.
@@ -117,10 +147,17 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::Text { text, typed } => {
             prompt.typed = typed.then(Instant::now);
             prompt.text = text;
+            prompt.tokens = None;
+        }
+        Event::Tokens { tokens, text, at } => {
+            prompt.typed = None;
+            prompt.text = text;
+            prompt.tokens = Some(tokens);
+            state.selection.token = Some(at);
         }
         Event::Side(side) => prompt.side = side,
-        Event::Reading(dictionary, text, load) => {
-            let of = Some((dictionary, text));
+        Event::Reading(dictionary, input, load) => {
+            let of = Some((dictionary, input));
             if load.is_loading() {
                 prompt.reading_of.clone_from(&of);
             }

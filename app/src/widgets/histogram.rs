@@ -157,11 +157,14 @@ impl<'a> HistogramPlot<'a> {
     }
 
     fn paint_mark(&self, painter: &Painter, theme: &Theme, plot: Rect, value: f64) {
-        let last = self.edges.last().copied().unwrap_or(0.0);
-        if last <= 0.0 {
+        let (Some(first), Some(last)) = (self.edges.first(), self.edges.last()) else {
+            return;
+        };
+        let share = (value - first) / (last - first);
+        if !share.is_finite() {
             return;
         }
-        let x = plot.left() + (value / last).clamp(0.0, 1.0) as f32 * plot.width();
+        let x = plot.left() + share.clamp(0.0, 1.0) as f32 * plot.width();
         let stroke = Stroke::new(1.5, theme.ink.primary);
         painter.vline(x, plot.y_range(), stroke);
         let tip = pos2(x, plot.top());

@@ -4,6 +4,7 @@ use egui::epaint::{Mesh, Vertex};
 use egui::{Color32, Pos2, Rect, Response, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::number::{number, signed};
+use super::token_strip::Scale;
 use crate::theme::{Hue, Theme, caption, mono_caption};
 
 /// Extent of the colour bar.
@@ -17,6 +18,16 @@ pub fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
     let theme = Theme::of(ui);
     let ends = ("0".to_owned(), number(most));
     scale(ui, what, ends, &|share| theme.tint(hue, share))
+}
+
+/// The scale of activations behind text.
+pub fn activation(ui: &mut Ui, scale: Scale) -> Response {
+    let most = f64::from(scale.most);
+    if scale.signed {
+        diverging(ui, "activation", most)
+    } else {
+        sequential(ui, "activation", Hue::Activation, most)
+    }
 }
 
 /// Sequential scale from 0 to `most` of cells without text, up to the full hue.

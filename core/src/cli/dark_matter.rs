@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    Console, CorpusArgs, Exit, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, open_both,
-};
+use super::{Console, CorpusArgs, Exit, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, open_both};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
 use crate::dims::Matrix;

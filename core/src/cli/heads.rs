@@ -8,9 +8,10 @@ use super::{Console, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
 use crate::error::Result;
 use crate::features::Index;
 use crate::fit::Fit;
-use crate::heads::{self, Attribution, DEFINITIONS, HeadFigures};
+use crate::heads::{self, Among, Attribution, DEFINITIONS, HeadFigures};
 use crate::ids::FeatureId;
 use crate::models::Model;
+use crate::prompt::Input;
 use crate::sae::Sae;
 
 /// Flags of `umbra heads`.
@@ -20,7 +21,8 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     sae: SaeArgs,
-    /// Feature index of the dictionary, for the Jaccard index of top tokens
+    /// Feature index of the dictionary: only features that are active on its text are listed and measured, and the Jaccard index of their top tokens is
+    /// given
     #[arg(long, value_name = "FILE")]
     index: Option<PathBuf>,
     #[command(flatten)]
@@ -68,7 +70,13 @@ fn attribution(args: &Args, model: &Model, sae: &Sae) -> Result<Option<Found>> {
     };
     let at = args.at.map_or_else(last, Ok)?;
     let feature = FeatureId(feature);
-    let attribution = heads::attribute(model, sae.autoencoder()?, text, feature, at)?;
+    let attribution = heads::attribute(
+        model,
+        sae.autoencoder()?,
+        &Input::Text(text.clone()),
+        feature,
+        at,
+    )?;
     Ok(Some(Found {
         feature,
         at,
@@ -98,6 +106,7 @@ fn object(sae: &Sae, figures: &[HeadFigures], found: Option<&Found>) -> Result<V
     let mut value = json!({
         "sae": sae.name,
         "hook": sae.hook()?.to_string(),
+        "among": figures.first().map(|figures| among(figures.among)),
         "heads": figures.iter().map(of_head).collect::<Vec<_>>(),
         "definitions": definitions,
     });
@@ -125,6 +134,14 @@ fn object(sae: &Sae, figures: &[HeadFigures], found: Option<&Found>) -> Result<V
     Ok(value)
 }
 
+fn among(among: Among) -> Value {
+    let (active_only, features) = match among {
+        Among::Active(active, _) => (true, active),
+        Among::All(all) => (false, all),
+    };
+    json!({"active_only": active_only, "features": features, "note": among.describe()})
+}
+
 fn table(figures: &[HeadFigures], found: Option<&Found>) -> String {
     let mut lines = vec![format!(
         "{:>4} {:>8} {:>8} {:>8}  features by share",
@@ -146,6 +163,9 @@ fn table(figures: &[HeadFigures], found: Option<&Found>) -> String {
             head.cosine,
             features.join(" ")
         ));
+    }
+    if let Some(figures) = figures.first() {
+        lines.push(format!("The features are {}", figures.among.describe()));
     }
     if let Some(found) = found {
         lines.push(attribution_table(found));

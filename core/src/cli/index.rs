@@ -4,12 +4,12 @@ mod export;
 
 use std::path::PathBuf;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
 use crate::eval::Pass;
-use crate::features::{self, Detail, Example, Index, Source, TokenEffect};
+use crate::features::{self, Detail, Example, Index, Passage, Source, TokenEffect};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
 
@@ -54,6 +54,9 @@ struct ShowArgs {
     /// Feature, counted from 0
     #[arg(long, value_name = "I")]
     feature: u32,
+    /// Show the whole row of tokens of this example instead: counted from 1, the strongest first, then those of the intervals
+    #[arg(long, value_name = "N")]
+    example: Option<usize>,
 }
 
 /// Runs `umbra index`.
@@ -105,6 +108,7 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         "features": about.features,
         "never_active": dead,
         "seed": about.seed,
+        "unembed": about.unembed.to_string(),
     });
     console.answer(&object, || {
         format!(
@@ -123,9 +127,41 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
 fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
     say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
-    let detail = index.detail(FeatureId(args.feature))?;
-    console.answer(&features::json(&detail), || text(&index, &detail))?;
+    let feature = FeatureId(args.feature);
+    if let Some(number) = args.example {
+        let passage = index.example(feature, number)?;
+        console.answer(&passage_json(&passage), || passage_text(&passage))?;
+        return Ok(Exit::Done);
+    }
+    let detail = index.detail(feature)?;
+    console.answer(&features::json(index.about(), &detail), || {
+        text(&index, &detail)
+    })?;
     Ok(Exit::Done)
+}
+
+fn passage_json(passage: &Passage) -> Value {
+    json!({
+        "document": passage.document,
+        "row": passage.row,
+        "position": passage.position,
+        "activation": passage.act,
+        "ids": passage.ids.iter().map(|id| id.0).collect::<Vec<_>>(),
+        "tokens": passage.texts,
+    })
+}
+
+fn passage_text(passage: &Passage) -> String {
+    let mut text = format!("{}\n", passage.describe());
+    for (position, token) in passage.texts.iter().enumerate() {
+        let token = token.replace('\n', "⏎");
+        if position == passage.position {
+            text.push_str(&format!("[{token}]"));
+        } else {
+            text.push_str(&token);
+        }
+    }
+    text
 }
 
 fn text(index: &Index, detail: &Detail) -> String {
@@ -137,9 +173,13 @@ fn text(index: &Index, detail: &Detail) -> String {
             summary.feature, about.sae, about.model, about.hook
         ),
         format!(
-            "density {:.4} %  mean {:.4}  max {:.4}  over {} tokens of {} ({})",
+            "density {:.4} %  mean {:.4}  {}max {:.4}  over {} tokens of {} ({})",
             100.0 * summary.density,
             summary.mean,
+            match summary.min {
+                min if min < 0.0 => format!("min {min:.4}  "),
+                _ => String::new(),
+            },
             summary.max,
             about.tokens,
             about.corpus,
@@ -149,6 +189,9 @@ fn text(index: &Index, detail: &Detail) -> String {
     ];
     lines.push(format!("promoted    {}", effects(&detail.promoted)));
     lines.push(format!("suppressed  {}", effects(&detail.suppressed)));
+    if !detail.promoted.is_empty() {
+        lines.push(format!("            {}", about.logit_effects()));
+    }
     if !detail.head_shares.is_empty() {
         let shares = detail.head_shares.iter().enumerate();
         let shares: Vec<_> = shares
@@ -195,18 +238,20 @@ fn example(example: &Example) -> String {
 mod tests {
 
     use super::*;
+    use crate::features::About;
 
     #[test]
     fn an_example_is_one_line_with_its_token_marked() {
         let shown = example(&Example {
             document: "oz.txt".to_owned(),
+            place: None,
             ids: Vec::new(),
             tokens: ["the", " king", "\n"].map(str::to_owned).into(),
             acts: vec![0.0, 1.5, 0.0],
             at: 1,
         });
         assert_eq!(shown, "   1.5000  the[ king]⏎  (oz.txt)");
-        let keys = features::json(&Detail::default());
+        let keys = features::json(&About::default(), &Detail::default());
         let object = keys.as_object().unwrap();
         for key in [
             "feature",

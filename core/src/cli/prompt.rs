@@ -1,9 +1,15 @@
-//! `umbra prompt`: the strongest features of each token of one text.
+//! `umbra prompt`: the strongest features of each token of one text, or of the row that an example of an index is of.
+
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs, open_both};
-use crate::error::Result;
+use super::{Console, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
+use crate::error::{Error, Result};
+use crate::features::{Index, Passage};
+use crate::fit::Fit;
+use crate::ids::FeatureId;
+use crate::models::Model;
 use crate::prompt::{self, Reading};
 
 /// Features listed per token.
@@ -19,14 +25,61 @@ pub(super) struct Args {
     #[command(flatten)]
     sae: SaeArgs,
     /// Text to read; BOS is put before it if the model names one
-    #[arg(long, value_name = "TEXT")]
-    text: String,
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "index",
+        conflicts_with = "index"
+    )]
+    text: Option<String>,
+    /// Index of the dictionary: read the row of tokens of one of its examples, as they are, instead of a text
+    #[arg(long, value_name = "FILE", requires = "feature")]
+    index: Option<PathBuf>,
+    /// Feature of the index whose example is read, counted from 0
+    #[arg(long, value_name = "I", requires = "index")]
+    feature: Option<u32>,
+    /// Which example: counted from 1, the strongest first, then those of the intervals, as `umbra index show` numbers them
+    #[arg(long, value_name = "N", requires = "index", default_value_t = 1)]
+    example: usize,
+    #[command(flatten)]
+    mismatch: MismatchArgs,
+}
+
+/// An example of an index and its activation as it was read again.
+struct Opened {
+    feature: FeatureId,
+    passage: Passage,
+    again: f32,
 }
 
 /// Runs `umbra prompt`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let reading = prompt::read(&model, sae.autoencoder()?, &args.text, 0)?;
+    let (reading, opened) = match (&args.index, args.feature, &args.text) {
+        (Some(index), Some(feature), _) => {
+            let index = Index::open(index)?;
+            let fit = Fit::of_index(index.about(), Some(&model), Some(&sae));
+            args.mismatch.check(&fit, console)?;
+            index.check_features(&sae)?;
+            let feature = FeatureId(feature);
+            let passage = index.example(feature, args.example)?;
+            let reading = prompt::read_input(&model, sae.autoencoder()?, &passage.input(), 0)?;
+            let again = match passage.position < reading.tokens.len() {
+                true => reading.latents.get(passage.position, feature),
+                false => return Err(beyond(&model, &passage)),
+            };
+            let opened = Opened {
+                feature,
+                passage,
+                again,
+            };
+            (reading, Some(opened))
+        }
+        (.., text) => {
+            let text = text.as_deref().unwrap_or_default();
+            (prompt::read(&model, sae.autoencoder()?, text, 0)?, None)
+        }
+    };
     if reading.cut > 0 {
         let kept = reading.tokens.len();
         console.note(&format!(
@@ -34,11 +87,22 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             reading.cut
         ));
     }
-    console.answer(&object(&reading), || table(&reading))?;
+    let opened = opened.as_ref();
+    console.answer(&object(&reading, opened), || table(&reading, opened))?;
     Ok(Exit::Done)
 }
 
-fn object(reading: &Reading) -> Value {
+fn beyond(model: &Model, passage: &Passage) -> Error {
+    let what = format!(
+        "the example stands at position {} of its row, {} takes {} tokens: open the model of the index",
+        passage.position,
+        model.name(),
+        model.config().context
+    );
+    Error::setting("--example", what)
+}
+
+fn object(reading: &Reading, opened: Option<&Opened>) -> Value {
     let token = |t: usize| {
         let features: Vec<Value> = reading
             .strongest(t, MOST)
@@ -47,10 +111,22 @@ fn object(reading: &Reading) -> Value {
             .collect();
         json!({"id": reading.tokens[t].0, "text": reading.texts[t], "features": features})
     };
-    json!({"tokens": (0..reading.tokens.len()).map(token).collect::<Vec<_>>()})
+    let mut object = json!({"tokens": (0..reading.tokens.len()).map(token).collect::<Vec<_>>()});
+    if let Some(opened) = opened {
+        let passage = &opened.passage;
+        object["example"] = json!({
+            "feature": opened.feature.0,
+            "document": passage.document,
+            "row": passage.row,
+            "position": passage.position,
+            "activation": opened.again,
+            "activation_in_index": passage.act,
+        });
+    }
+    object
 }
 
-fn table(reading: &Reading) -> String {
+fn table(reading: &Reading, opened: Option<&Opened>) -> String {
     let line = |(t, text): (usize, &String)| {
         let features: Vec<_> = reading
             .strongest(t, SHOWN)
@@ -59,6 +135,16 @@ fn table(reading: &Reading) -> String {
             .collect();
         format!("{t:>4} {text:<16?}  {}", features.join("  "))
     };
-    let lines: Vec<_> = reading.texts.iter().enumerate().map(line).collect();
+    let mut lines: Vec<_> = reading.texts.iter().enumerate().map(line).collect();
+    if let Some(opened) = opened {
+        let passage = &opened.passage;
+        lines.push(format!(
+            "feature {} at {}: {:.4}, in the index {:.4}",
+            opened.feature,
+            passage.describe(),
+            opened.again,
+            passage.act
+        ));
+    }
     lines.join("\n")
 }

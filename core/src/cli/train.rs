@@ -8,9 +8,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::args::corpus_facts;
-use super::{
-    Console, CorpusArgs, Exit, ModelArgs, PositionsArg, Progress, SplitArg, say_fit,
-};
+use super::{Console, CorpusArgs, Exit, ModelArgs, PositionsArg, Progress, SplitArg, say_fit};
 use crate::Flow;
 use crate::corpus::{Positions, Rows};
 use crate::error::{Error, Result};

@@ -91,6 +91,8 @@ fn about(
         tokens: rows.counted() as u64,
         seed: source.seed,
         version: crate::VERSION.to_owned(),
+        form: file::VERSION,
+        unembed: model.unembed(),
         features: sae.features(),
         context: rows.context(),
         positions: rows.mask().rule,
@@ -116,7 +118,7 @@ fn pass(
 ) -> Result<Option<Vec<Tally>>> {
     let hook = sae.hook()?;
     let key = ChaCha8Rng::seed_from_u64(seed).next_u64();
-    let mut tallies = vec![Tally::default(); sae.features()];
+    let mut tallies = vec![Tally::new(sae.selection.is_signed()); sae.features()];
     let per_chunk = (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, 64);
     let all: Vec<usize> = (0..rows.len()).collect();
     for chunk in all.chunks(per_chunk) {
@@ -147,7 +149,7 @@ fn places(rows: &Rows, chosen: &[usize]) -> Vec<(u32, u32)> {
 /// Adds the latents of tokens at `of`; feature by feature, in order of place.
 fn add(tallies: &mut [Tally], latents: &Latents, of: &[(u32, u32)], key: u64) {
     let mut ends = vec![0usize; tallies.len() + 1];
-    let active = |i: &usize| latents.acts[*i] > 0.0;
+    let active = |i: &usize| latents.acts[*i] != 0.0;
     for i in (0..latents.acts.len()).filter(active) {
         ends[latents.features[i] as usize + 1] += 1;
     }

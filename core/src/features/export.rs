@@ -144,7 +144,7 @@ fn feature(about: &About, detail: &Detail) -> Value {
             .collect()
     };
     let mut activations: Vec<Value> = Vec::new();
-    let max = detail.summary.max;
+    let max = detail.summary.strongest().abs();
     activations.extend(
         detail
             .top
@@ -243,14 +243,15 @@ fn circuit_tracer_feature(about: &About, detail: &Detail) -> Value {
         .collect();
     ends.push(detail.summary.max);
     ends.sort_by(f64::total_cmp);
+    let Summary { min, max, .. } = detail.summary;
     json!({
         "transcoder_id": about.sae,
         "index": detail.summary.feature.0,
         "examples_quantiles": quantiles,
         "top_logits": texts(&detail.promoted),
         "bottom_logits": texts(&detail.suppressed),
-        "act_min": 0.0,
-        "act_max": detail.summary.max,
+        "act_min": min,
+        "act_max": max,
         "quantile_values": ends.into_iter().map(rounded).collect::<Value>(),
         "histogram": detail.histogram.counts,
         "activation_frequency": detail.summary.density,
@@ -266,12 +267,16 @@ fn cantor(layer: u32, feature: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::features::{Histogram, Interval};
+    use crate::features::{Histogram, Interval, Place};
     use crate::ids::{FeatureId, TokenId};
 
     fn detail() -> Detail {
         let example = |act: f32| Example {
             document: "tale".to_owned(),
+            place: Some(Place {
+                row: 3,
+                position: 1,
+            }),
             ids: vec![TokenId(1), TokenId(2)],
             tokens: vec!["The".to_owned(), " king".to_owned()],
             acts: vec![0.0, act],
@@ -282,6 +287,7 @@ mod tests {
                 feature: FeatureId(7),
                 density: 0.25,
                 mean: 1.0,
+                min: 0.0,
                 max: 2.5,
                 decoder_norm: 1.0,
             },
@@ -348,6 +354,31 @@ mod tests {
         assert_eq!(second["bin_contains"], json!(0.4));
         assert_eq!(second["values"], json!([0.0, 1.333]));
         assert_eq!(second["qualifying_token_index"], json!(1));
+    }
+
+    #[test]
+    fn negative_activations_are_exported_with_their_sign() {
+        let mut negative = detail();
+        negative.summary.min = -4.0;
+        negative.top.insert(
+            0,
+            Example {
+                acts: vec![0.5, -4.0],
+                ..negative.top[0].clone()
+            },
+        );
+        let batch = feature(&about(), &negative);
+        let first = &batch["activations"][0];
+        assert_eq!(first["values"], json!([0.5, -4.0]));
+        // The list of the strongest is by size.
+        assert_eq!(first["bin_max"], json!(4.0));
+        let file = circuit_tracer_feature(&about(), &negative);
+        assert_eq!(
+            (&file["act_min"], &file["act_max"]),
+            (&json!(-4.0), &json!(2.5))
+        );
+        let first = &file["examples_quantiles"][0]["examples"][0];
+        assert_eq!(first["tokens_acts_list"], json!([0.5, -4.0]));
     }
 
     #[test]

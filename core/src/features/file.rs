@@ -1,14 +1,16 @@
-//! The index on disk, version 1, and its writer. Tables: `about` (key, value), `feature` (scalars), `detail` (packed), `document` (names),
-//! `token` (id and text by rank of frequency), `word` (full-text search). Readers are in `index.rs`.
+//! The index on disk, version 2, and its writer. Tables: `about` (key, value), `feature` (scalars), `detail` (packed), `row` (packed: the rows of tokens
+//! that examples are of), `document` (names), `token` (id and text by rank of frequency), `word` (full-text search). Readers are in `index.rs`.
+//!
+//! Version 1 leaves negative activations out, has raw effects on logits (`about` has no `unembed`) and excerpts in place of `row`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use rayon::prelude::*;
 use rusqlite::{Connection, params};
 
 use super::effects::{Effects, norm};
-use super::pack::{PackedDetail, PackedExample};
+use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::reservoir::Moment;
 use super::tally::Tally;
 use super::{About, CONTEXT};
@@ -20,7 +22,9 @@ use crate::models::Model;
 use crate::sae::Autoencoder;
 use crate::whole_file;
 
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
+/// The version before it, which is still read.
+pub(super) const FIRST: u32 = 1;
 /// `UmbI`, so that another program's database is told apart.
 pub(super) const APPLICATION: u32 = 0x556d_6249;
 
@@ -30,8 +34,9 @@ const SCHEMA: &str = "
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
     CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE feature (feature INTEGER PRIMARY KEY, active INTEGER NOT NULL, density REAL NOT NULL, mean REAL NOT NULL, max REAL NOT NULL, decoder_norm REAL NOT NULL, top_rank INTEGER);
+    CREATE TABLE feature (feature INTEGER PRIMARY KEY, active INTEGER NOT NULL, density REAL NOT NULL, mean REAL NOT NULL, min REAL NOT NULL, max REAL NOT NULL, decoder_norm REAL NOT NULL, top_rank INTEGER);
     CREATE TABLE detail (feature INTEGER PRIMARY KEY, packed BLOB NOT NULL);
+    CREATE TABLE row (row INTEGER PRIMARY KEY, packed BLOB NOT NULL);
     CREATE TABLE document (document INTEGER PRIMARY KEY, name TEXT NOT NULL);
     CREATE TABLE token (rank INTEGER PRIMARY KEY, id INTEGER NOT NULL, text TEXT NOT NULL);
     CREATE VIRTUAL TABLE word USING fts5 (peak, promoted, suppressed, content = '', tokenize = \"unicode61 remove_diacritics 2 categories 'L* N* M* P* S* Co'\");
@@ -91,7 +96,8 @@ fn fill(
     let transaction = database.transaction()?;
     write_about(&transaction, content.about)?;
     let names = Names::of(content);
-    write_names(&transaction, &names, content.model)?;
+    write_names(&transaction, &names)?;
+    write_rows(&transaction, &names, content.rows)?;
     let features: Vec<usize> = (0..content.about.features).collect();
     for chunk in features.chunks(CHUNK) {
         if step().is_break() {
@@ -132,6 +138,7 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
         ),
         ("sae_fingerprint", about.sae_fingerprint.clone()),
         ("model_fingerprint", about.model_fingerprint.clone()),
+        ("unembed", about.unembed.to_string()),
         ("facts", facts.to_string()),
     ];
     for (key, value) in lines {
@@ -140,7 +147,7 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Numbers for tokens and documents.
+/// Numbers for tokens and documents, and which rows are kept.
 struct Names {
     /// Ids by rank: those of the text, most frequent first, then those only promoted or suppressed.
     ids: Vec<TokenId>,
@@ -149,6 +156,8 @@ struct Names {
     rank_from_id: HashMap<TokenId, u32>,
     documents: Vec<String>,
     document_from_name: HashMap<String, u32>,
+    /// Those that an example is of.
+    rows: BTreeSet<u32>,
 }
 
 impl Names {
@@ -165,11 +174,13 @@ impl Names {
         let mut ranked: Vec<(TokenId, u64)> = uses.into_iter().collect();
         ranked.sort_by_key(|(id, uses)| (std::cmp::Reverse(*uses), *id));
         let ids: Vec<TokenId> = ranked.into_iter().map(|(id, _)| id).collect();
+        let kept = content.tallies.iter().flat_map(kept);
+        let rows: BTreeSet<u32> = kept.map(|moment| moment.row).collect();
         let mut documents = Vec::new();
         let mut document_from_name = HashMap::new();
-        for tally in content.tallies {
-            for moment in kept(tally) {
-                let name = document(content.rows, moment);
+        for row in &rows {
+            for position in 0..content.rows.context() {
+                let name = content.rows.document(*row as usize, position);
                 if !document_from_name.contains_key(name) {
                     document_from_name.insert(name.to_owned(), documents.len() as u32);
                     documents.push(name.to_owned());
@@ -185,6 +196,7 @@ impl Names {
             ids,
             documents,
             document_from_name,
+            rows,
         }
     }
 
@@ -202,14 +214,10 @@ fn kept(tally: &Tally) -> Vec<&Moment> {
     tally.top.iter().chain(drawn).collect()
 }
 
-fn document<'a>(rows: &'a Rows, moment: &Moment) -> &'a str {
-    rows.document(moment.row as usize, moment.position as usize)
-}
-
-fn write_names(database: &Connection, names: &Names, model: &Model) -> rusqlite::Result<()> {
+fn write_names(database: &Connection, names: &Names) -> rusqlite::Result<()> {
     let mut insert = database.prepare("INSERT INTO token (rank, id, text) VALUES (?1, ?2, ?3)")?;
-    for (rank, id) in names.ids.iter().enumerate() {
-        insert.execute(params![rank as i64, id.0, model.codec().display(*id)])?;
+    for (rank, (id, text)) in names.ids.iter().zip(&names.texts).enumerate() {
+        insert.execute(params![rank as i64, id.0, text])?;
     }
     let mut insert = database.prepare("INSERT INTO document (document, name) VALUES (?1, ?2)")?;
     for (number, name) in names.documents.iter().enumerate() {
@@ -218,10 +226,25 @@ fn write_names(database: &Connection, names: &Names, model: &Model) -> rusqlite:
     Ok(())
 }
 
+fn write_rows(database: &Connection, names: &Names, rows: &Rows) -> rusqlite::Result<()> {
+    let mut insert = database.prepare("INSERT INTO row (row, packed) VALUES (?1, ?2)")?;
+    for row in &names.rows {
+        let ids = rows.row(*row as usize);
+        let document = |position| names.document_from_name[rows.document(*row as usize, position)];
+        let documents: Vec<u32> = (0..ids.len()).map(document).collect();
+        let runs = documents.chunk_by(|a, b| a == b);
+        let packed = PackedRow {
+            documents: runs.map(|run| (run[0], run.len())).collect(),
+            ranks: ids.iter().map(|id| names.rank(*id)).collect(),
+        };
+        insert.execute(params![row, packed.bytes()])?;
+    }
+    Ok(())
+}
+
 fn pack(content: &Content<'_>, names: &Names, f: usize) -> PackedDetail {
     let (tally, effects) = (&content.tallies[f], &content.effects[f]);
-    let histogram = tally.counts.histogram(tally.max());
-    let example = |moment: &&Moment| example(content.rows, names, moment);
+    let example = |moment: &&Moment| example(content.rows, moment);
     let ranked = |effects: &[(TokenId, f32)]| {
         let ranked = effects
             .iter()
@@ -230,9 +253,7 @@ fn pack(content: &Content<'_>, names: &Names, f: usize) -> PackedDetail {
     };
     let intervals = tally.levels().into_iter();
     PackedDetail {
-        bin_width: histogram.edges.get(1).copied().unwrap_or_default(),
-        last_edge: histogram.edges.last().copied().unwrap_or_default(),
-        counts: histogram.counts,
+        bins: tally.bins(),
         intervals: intervals
             .map(|level| (level.count, level.examples.iter().map(example).collect()))
             .collect(),
@@ -244,22 +265,21 @@ fn pack(content: &Content<'_>, names: &Names, f: usize) -> PackedDetail {
     }
 }
 
-fn example(rows: &Rows, names: &Names, moment: &Moment) -> PackedExample {
+fn example(rows: &Rows, moment: &Moment) -> PackedExample {
     let position = moment.position as usize;
     let from = position.saturating_sub(CONTEXT);
     let to = (position + CONTEXT + 1).min(rows.context());
     let at = position - from;
-    let ids = &rows.row(moment.row as usize)[from..to];
-    let mut acts = vec![0.0; ids.len()];
+    let mut acts = vec![0.0; to - from];
     acts[at] = moment.act;
     for (offset, act) in &moment.around {
         let place = position as i64 + i64::from(*offset) - from as i64;
         acts[place as usize] = *act;
     }
+    let row = moment.row;
     PackedExample {
-        document: names.document_from_name[document(rows, moment)],
+        of: Of::Row { row, position },
         at,
-        ranks: ids.iter().map(|id| names.rank(*id)).collect(),
         acts,
     }
 }
@@ -273,9 +293,12 @@ fn write_feature(
     let tally = &content.tallies[f];
     let decoder_norm = norm(content.sae.w_dec.row(f));
     let summary = tally.summary(FeatureId::from(f), content.about.tokens, decoder_norm);
-    let peak = |example: &PackedExample| example.ranks[example.at];
+    let peak = |moment: &Moment| {
+        let ids = content.rows.row(moment.row as usize);
+        names.rank(ids[moment.position as usize])
+    };
     let mut insert = database.prepare_cached(
-        "INSERT INTO feature (feature, active, density, mean, max, decoder_norm, top_rank) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO feature (feature, active, density, mean, max, decoder_norm, top_rank, min) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     insert.execute(params![
         f as i64,
@@ -284,7 +307,8 @@ fn write_feature(
         summary.mean,
         summary.max,
         summary.decoder_norm,
-        packed.top.first().map(peak),
+        tally.top.first().map(peak),
+        summary.min,
     ])?;
     let bytes = packed
         .bytes()
@@ -301,7 +325,7 @@ fn write_feature(
     )?;
     insert.execute(params![
         f as i64,
-        words(&mut packed.top.iter().map(peak)),
+        words(&mut tally.top.iter().map(peak)),
         words(&mut packed.promoted.iter().map(|(rank, _)| *rank)),
         words(&mut packed.suppressed.iter().map(|(rank, _)| *rank)),
     ])?;

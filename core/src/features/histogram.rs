@@ -1,12 +1,13 @@
-//! Exact counts of activations whose maximum is not known beforehand: equal bins over a range that doubles when a value exceeds it, pairs of bins
-//! becoming one. The range stays a power of two times the bin count, so no count ever has to be divided.
+//! Exact counts of sizes of activations whose largest is not known beforehand: equal bins over a range that doubles when a size exceeds it, pairs of
+//! bins becoming one. The range stays a power of two times the bin count, so no count ever has to be divided. Negative activations are counted apart
+//! and set before the others when the histogram is made.
 
 use super::{BINS, Histogram};
 
 /// Bins over the range; at least half of them lie below the maximum.
 const FINE: usize = 512;
 
-/// Counts of values > 0.
+/// Counts of sizes > 0.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
     /// `[FINE]` once there is a value.
@@ -57,26 +58,84 @@ impl Counts {
         whole as f64 + part * (value / self.width()).fract()
     }
 
-    /// At most [`BINS`] equal bins, each several of the fine ones, up to `max`, the largest value added.
-    pub(super) fn histogram(&self, max: f64) -> Histogram {
+    /// The same counts in bins 2^exponent wide, which is no less than they are now.
+    fn widened(&self, exponent: i32) -> Self {
+        let mut wide = self.clone();
+        while !wide.bins.is_empty() && wide.exponent < exponent {
+            wide.double();
+        }
+        wide.exponent = exponent;
+        wide
+    }
+
+    /// How many bins reach up to the size `most`.
+    fn used(&self, most: f64) -> usize {
         if self.bins.is_empty() {
+            0
+        } else {
+            self.bin(most) + 1
+        }
+    }
+
+    fn joined(&self, used: usize, together: usize) -> impl DoubleEndedIterator<Item = u64> {
+        let bins = self.bins.get(..used).unwrap_or_default();
+        bins.chunks(together).map(|bins| bins.iter().sum())
+    }
+}
+
+/// A histogram in numbers: equal bins with an edge at 0, of which the outermost end at the least and at the largest activation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Bins {
+    pub(super) width: f64,
+    /// Bins of negative activations, which come first.
+    pub(super) below: usize,
+    /// The least activation, 0 where none is negative.
+    pub(super) first_edge: f64,
+    /// The largest activation, 0 where none is positive.
+    pub(super) last_edge: f64,
+    pub(super) counts: Vec<u64>,
+}
+
+impl Bins {
+    /// At most [`BINS`] bins of `below`, sizes of negative activations down to `min`, and `above`, positive ones up to `max`.
+    pub(super) fn of((below, min): (&Counts, f64), (above, max): (&Counts, f64)) -> Self {
+        let exponents = [below, above].into_iter().filter(|c| !c.bins.is_empty());
+        let Some(exponent) = exponents.map(|counts| counts.exponent).max() else {
+            return Self::default();
+        };
+        let (below, above) = (below.widened(exponent), above.widened(exponent));
+        let (lower, upper) = (below.used(-min), above.used(max));
+        let fits = |together: &usize| lower.div_ceil(*together) + upper.div_ceil(*together) <= BINS;
+        let together = (1..=FINE).find(fits).unwrap_or(FINE);
+        let negative = below.joined(lower, together).rev();
+        Self {
+            width: together as f64 * above.width(),
+            below: lower.div_ceil(together),
+            first_edge: min,
+            last_edge: max,
+            counts: negative.chain(above.joined(upper, together)).collect(),
+        }
+    }
+
+    /// With all edges.
+    pub(super) fn histogram(&self) -> Histogram {
+        let bins = self.counts.len();
+        if bins == 0 {
             return Histogram::default();
         }
-        let used = self.bin(max) + 1;
-        let together = used.div_ceil(BINS);
-        let counts: Vec<u64> = self.bins[..used]
-            .chunks(together)
-            .map(|bins| bins.iter().sum())
-            .collect();
-        let width = together as f64 * self.width();
-        let mut edges: Vec<f64> = (0..=counts.len()).map(|i| i as f64 * width).collect();
-        // A maximum that is itself the lower edge of the last bin would leave it no width.
-        if let [.., lower, last] = &mut edges[..]
-            && max > *lower
-        {
-            *last = max;
+        let edge = |i: usize| (i as f64 - self.below as f64) * self.width;
+        let mut edges: Vec<f64> = (0..=bins).map(edge).collect();
+        // A largest activation that is itself an edge would leave its bin no width.
+        if self.below > 0 && self.first_edge < edges[1] {
+            edges[0] = self.first_edge;
         }
-        Histogram { edges, counts }
+        if self.below < bins && self.last_edge > edges[bins - 1] {
+            edges[bins] = self.last_edge;
+        }
+        Histogram {
+            edges,
+            counts: self.counts.clone(),
+        }
     }
 }
 
@@ -89,32 +148,37 @@ mod tests {
 
     #[track_caller]
     fn check(values: &[f32]) {
-        let mut counts = Counts::default();
+        let (mut below, mut above) = (Counts::default(), Counts::default());
         for value in values {
-            counts.add(*value);
+            let side = if *value < 0.0 { &mut below } else { &mut above };
+            side.add(value.abs());
         }
         let max = f64::from(values.iter().copied().fold(0.0, f32::max));
-        let histogram = counts.histogram(max);
+        let min = f64::from(values.iter().copied().fold(0.0, f32::min));
+        let histogram = Bins::of((&below, min), (&above, max)).histogram();
         let bins = histogram.counts.len();
+        let least = if min < 0.0 && max > 0.0 { 33 } else { 40 };
         assert!(
-            (40..=BINS).contains(&bins) && histogram.edges.len() == bins + 1,
+            (least..=BINS).contains(&bins) && histogram.edges.len() == bins + 1,
             "{bins}"
         );
+        assert!(histogram.edges.is_sorted() && histogram.edges.contains(&0.0));
         for (i, count) in histogram.counts.iter().enumerate() {
             let (from, to) = (histogram.edges[i], histogram.edges[i + 1]);
-            let last = i + 1 == bins;
-            let inside = |v: f64| v >= from && (v < to || last);
+            // Upper edges belong to negative bins, lower edges to positive ones; the outermost hold the extremes.
+            let inside = |v: f64| match v {
+                v if v < 0.0 => v <= to && (v > from || i == 0),
+                v => v >= from && (v < to || i + 1 == bins),
+            };
             let want = values.iter().filter(|v| inside(f64::from(**v))).count();
             assert_eq!(*count, want as u64, "bin {i} from {from} to {to}");
         }
         for fifth in 1..5 {
             let edge = max * f64::from(fifth) / 5.0;
-            let exact = values.iter().filter(|v| f64::from(**v) < edge).count() as f64;
-            let near = values
-                .iter()
-                .filter(|v| (f64::from(**v) - edge).abs() <= max / 256.0)
-                .count();
-            assert!((counts.below(edge) - exact).abs() <= near as f64, "{edge}");
+            let sizes = || values.iter().map(|v| f64::from(*v)).filter(|v| *v > 0.0);
+            let exact = sizes().filter(|v| *v < edge).count() as f64;
+            let near = sizes().filter(|v| (v - edge).abs() <= max / 256.0).count();
+            assert!((above.below(edge) - exact).abs() <= near as f64, "{edge}");
         }
     }
 
@@ -127,11 +191,44 @@ mod tests {
             .map(|_| 2f32.powf(rng.random_range(-20.0..12.0)))
             .collect();
         check(&wide);
-        let mut rising = wide;
+        let mut rising = wide.clone();
         rising.sort_by(f32::total_cmp);
         check(&rising);
         check(&[1.0, 2.0, 4.0, 512.0]);
         check(&[3.5]);
         check(&[f32::MIN_POSITIVE, f32::MAX]);
+        let negative: Vec<f32> = uniform.iter().map(|v| -v).collect();
+        check(&negative);
+        check(&[-3.5]);
+        for scale in [1.0, 0.3, 40.0] {
+            let both = wide.iter().zip(&uniform).enumerate();
+            let both: Vec<f32> = both
+                .map(|(i, (a, b))| if i % 3 == 0 { -a * scale } else { *b })
+                .collect();
+            check(&both);
+        }
+    }
+
+    #[test]
+    fn both_sides_share_one_width_with_an_edge_at_zero() {
+        let (mut below, mut above) = (Counts::default(), Counts::default());
+        for size in [1.0, 2.0, 2.0] {
+            below.add(size);
+        }
+        above.add(6.0);
+        let histogram = Bins::of((&below, -2.0), (&above, 6.0)).histogram();
+        let zero = histogram
+            .edges
+            .iter()
+            .position(|edge| *edge == 0.0)
+            .unwrap();
+        let widths: Vec<f64> = histogram.edges.windows(2).map(|p| p[1] - p[0]).collect();
+        assert!(widths[1..widths.len() - 1].iter().all(|w| *w == widths[1]));
+        assert_eq!(histogram.counts[..zero].iter().sum::<u64>(), 3);
+        assert_eq!((histogram.counts[0], histogram.edges[0]), (2, -2.0));
+        assert_eq!(
+            (histogram.counts.last(), histogram.edges.last()),
+            (Some(&1), Some(&6.0))
+        );
     }
 }

@@ -8,16 +8,24 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::effects::LogitCounts;
-use super::file::{APPLICATION, VERSION};
-use super::pack::{PackedDetail, PackedExample};
+use super::file::{APPLICATION, FIRST, VERSION};
+use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::tally::ends;
-use super::{About, Detail, Example, Histogram, INTERVALS, Interval, Summary, TokenEffect};
+use super::{
+    About, Detail, Example, Histogram, INTERVALS, Interval, Passage, Place, Summary, TokenEffect,
+};
 use crate::corpus::Positions;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
+use crate::models::Unembed;
 use crate::project::prefix_query;
+use crate::sae::Sae;
 
-const SUMMARY: &str = "SELECT feature, density, mean, max, decoder_norm, active FROM feature";
+/// Scalars; version 1 has no negative activations.
+fn scalars(version: u32) -> String {
+    let min = if version == FIRST { "0.0" } else { "min" };
+    format!("SELECT feature, density, mean, {min}, max, decoder_norm, active FROM feature")
+}
 
 /// An index opened read-only. `Send`, not shared: each thread opens its own.
 #[derive(Debug)]
@@ -36,7 +44,7 @@ struct Names {
 }
 
 impl Index {
-    /// Opens an index file; a file of another version or kind is refused.
+    /// Opens an index file, of this version or the one before it; another file is refused.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_file() {
             return Err(Error::input(
@@ -55,13 +63,13 @@ impl Index {
         if application != APPLICATION {
             return Err(refused(rusqlite::Error::InvalidQuery));
         }
-        if version != VERSION {
+        if ![FIRST, VERSION].contains(&version) {
             let what = format!(
-                "the index is of version {version} and this program reads {VERSION}: build it again"
+                "the index is of version {version} and this program reads {FIRST} and {VERSION}: build it again"
             );
             return Err(Error::input(what, path));
         }
-        let about = about(&database)
+        let about = about(&database, version)
             .map_err(failed(path))?
             .ok_or_else(|| damaged(path))?;
         Ok(Self {
@@ -77,6 +85,19 @@ impl Index {
         &self.about
     }
 
+    /// That `sae` has as many features: an error where the index is plainly another dictionary's.
+    pub fn check_features(&self, sae: &Sae) -> Result<()> {
+        let (here, there) = (self.about.features, sae.features());
+        if here == there {
+            return Ok(());
+        }
+        let what = format!(
+            "the index is of {here} features of {} and dictionary {} has {there}: choose the dictionary it was built with",
+            self.about.sae, sae.name
+        );
+        Err(Error::input(what, &self.path))
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -84,7 +105,8 @@ impl Index {
 
     /// Scalars of all features, by feature.
     pub fn summaries(&self) -> Result<Vec<Summary>> {
-        self.all(&format!("{SUMMARY} ORDER BY feature"), summary)
+        let all = format!("{} ORDER BY feature", scalars(self.about.form));
+        self.all(&all, summary)
     }
 
     /// Everything about one feature.
@@ -99,15 +121,60 @@ impl Index {
         let (summary, active) = self
             .database
             .query_row(
-                &format!("{SUMMARY} WHERE feature = ?1"),
+                &format!("{} WHERE feature = ?1", scalars(self.about.form)),
                 [feature.0],
-                |row| Ok((summary(row)?, row.get::<_, u64>(5)?)),
+                |row| Ok((summary(row)?, row.get::<_, u64>(6)?)),
             )
             .map_err(failed(&self.path))?;
         let packed = self.packed(feature)?;
+        let drawn = packed.intervals.iter().flat_map(|(_, examples)| examples);
+        let rows = self.rows_of(packed.top.iter().chain(drawn))?;
         self.names()?
-            .detail(summary, active, packed)
+            .detail((summary, active), packed, &rows)
             .ok_or_else(|| damaged(&self.path))
+    }
+
+    /// The whole row of tokens that an example of [`Self::detail`] is of; an error in an index of version 1, which holds excerpts alone.
+    pub fn passage(&self, example: &Example) -> Result<Passage> {
+        let Some(Place { row, position }) = example.place else {
+            let what = "the index is of an older form and holds excerpts of its text alone: build it again to open an example's row";
+            return Err(Error::input(what, &self.path));
+        };
+        let packed = self.row(row)?;
+        let names = self.names()?;
+        let named = packed.ranks.iter().map(|rank| names.token(*rank).cloned());
+        let named: Option<(Vec<TokenId>, Vec<String>)> = named.collect();
+        let (ids, texts) = named
+            .filter(|(ids, _)| position < ids.len())
+            .ok_or_else(|| damaged(&self.path))?;
+        Ok(Passage {
+            document: example.document.clone(),
+            row,
+            ids,
+            texts,
+            position,
+            act: example.act(),
+        })
+    }
+
+    /// The row of example `number` of `feature`, counted from 1 as [`Detail::examples`] has them.
+    pub fn example(&self, feature: FeatureId, number: usize) -> Result<Passage> {
+        let detail = self.detail(feature)?;
+        let example = number
+            .checked_sub(1)
+            .and_then(|before| detail.examples().nth(before));
+        let Some(example) = example else {
+            let what = match detail.examples().count() {
+                0 => format!(
+                    "feature {feature} is never active on the index's text and has no example"
+                ),
+                all => {
+                    format!("feature {feature} has no example {number}, choose among 1 to {all}")
+                }
+            };
+            return Err(Error::input(what, &self.path));
+        };
+        self.passage(example)
     }
 
     /// Features whose examples' strongest tokens, promoted or suppressed tokens begin with the words of `query`, best first: tokens at the
@@ -138,11 +205,12 @@ impl Index {
     /// The distinct tokens at which a feature's top examples peak, by strength (for Jaccard over a head's features).
     pub fn peak_tokens(&self, feature: FeatureId) -> Result<Vec<TokenId>> {
         let packed = self.packed(feature)?;
+        let rows = self.rows_of(&packed.top)?;
         let names = self.names()?;
         let mut peaks = Vec::new();
         for example in &packed.top {
-            let rank = example.ranks[example.at] as usize;
-            let (id, _) = names.tokens.get(rank).ok_or_else(|| damaged(&self.path))?;
+            let peak = example.peak_token(&rows).and_then(|rank| names.token(rank));
+            let (id, _) = peak.ok_or_else(|| damaged(&self.path))?;
             if !peaks.contains(id) {
                 peaks.push(*id);
             }
@@ -156,7 +224,29 @@ impl Index {
             .prepare_cached("SELECT packed FROM detail WHERE feature = ?1")
             .and_then(|mut select| select.query_row([feature.0], |row| row.get(0)))
             .map_err(failed(&self.path))?;
-        PackedDetail::from_bytes(&bytes).ok_or_else(|| damaged(&self.path))
+        PackedDetail::from_bytes(&bytes, self.about.form).ok_or_else(|| damaged(&self.path))
+    }
+
+    fn row(&self, row: u32) -> Result<PackedRow> {
+        let bytes: Vec<u8> = self
+            .database
+            .prepare_cached("SELECT packed FROM row WHERE row = ?1")
+            .and_then(|mut select| select.query_row([row], |row| row.get(0)))
+            .map_err(failed(&self.path))?;
+        PackedRow::from_bytes(&bytes).ok_or_else(|| damaged(&self.path))
+    }
+
+    /// The rows that examples are of.
+    fn rows_of<'a>(&self, examples: impl IntoIterator<Item = &'a PackedExample>) -> Result<Rows> {
+        let mut rows = Rows::new();
+        for example in examples {
+            if let Of::Row { row, .. } = &example.of
+                && !rows.contains_key(row)
+            {
+                rows.insert(*row, self.row(*row)?);
+            }
+        }
+        Ok(rows)
     }
 
     fn names(&self) -> Result<&Names> {
@@ -187,11 +277,43 @@ impl Index {
     }
 }
 
+/// Rows by number.
+type Rows = BTreeMap<u32, PackedRow>;
+
+impl PackedExample {
+    /// Document and tokens of the window.
+    fn window<'a>(&'a self, rows: &'a Rows) -> Option<(u32, &'a [u32])> {
+        match &self.of {
+            Of::Row { row, position } => {
+                let row = rows.get(row)?;
+                let from = position.checked_sub(self.at)?;
+                let ranks = row.ranks.get(from..from.checked_add(self.acts.len())?)?;
+                Some((row.document(*position)?, ranks))
+            }
+            Of::Excerpt { document, ranks } => Some((*document, ranks)),
+        }
+    }
+
+    /// The example's token.
+    fn peak_token(&self, rows: &Rows) -> Option<u32> {
+        self.window(rows)?.1.get(self.at).copied()
+    }
+}
+
 impl Names {
-    fn detail(&self, summary: Summary, active: u64, packed: PackedDetail) -> Option<Detail> {
+    fn token(&self, rank: u32) -> Option<&(TokenId, String)> {
+        self.tokens.get(rank as usize)
+    }
+
+    fn detail(
+        &self,
+        (summary, active): (Summary, u64),
+        packed: PackedDetail,
+        rows: &Rows,
+    ) -> Option<Detail> {
         let effects = |effects: &[(u32, f32)]| {
             let effect = |(rank, effect): &(u32, f32)| {
-                let (id, text) = self.tokens.get(*rank as usize)?.clone();
+                let (id, text) = self.token(*rank)?.clone();
                 Some(TokenEffect {
                     id,
                     text,
@@ -201,21 +323,21 @@ impl Names {
             effects.iter().map(effect).collect::<Option<Vec<_>>>()
         };
         let (promoted, suppressed) = (effects(&packed.promoted)?, effects(&packed.suppressed)?);
-        let histogram = histogram(&packed);
         let mut intervals = Vec::new();
         for (i, (count, examples)) in packed.intervals.into_iter().enumerate() {
-            let (from, to) = ends(summary.max, INTERVALS.checked_sub(i + 1)?);
+            let range = (summary.min, summary.max);
+            let (from, to) = ends(range, INTERVALS.checked_sub(i + 1)?);
             intervals.push(Interval {
                 from,
                 to,
                 share: count as f64 / active.max(1) as f64,
-                examples: self.examples(examples)?,
+                examples: self.examples(examples, rows)?,
             });
         }
         Some(Detail {
             summary,
-            histogram,
-            top: self.examples(packed.top)?,
+            histogram: packed.bins.histogram(),
+            top: self.examples(packed.top, rows)?,
             intervals,
             promoted,
             suppressed,
@@ -224,40 +346,28 @@ impl Names {
         })
     }
 
-    fn examples(&self, packed: Vec<PackedExample>) -> Option<Vec<Example>> {
+    fn examples(&self, packed: Vec<PackedExample>, rows: &Rows) -> Option<Vec<Example>> {
         packed
             .into_iter()
-            .map(|example| self.example(example))
+            .map(|example| self.example(example, rows))
             .collect()
     }
 
-    fn example(&self, packed: PackedExample) -> Option<Example> {
-        let document = self.documents.get(packed.document as usize)?.clone();
-        let named = packed
-            .ranks
-            .iter()
-            .map(|rank| self.tokens.get(*rank as usize).cloned());
+    fn example(&self, packed: PackedExample, rows: &Rows) -> Option<Example> {
+        let (document, ranks) = packed.window(rows)?;
+        let named = ranks.iter().map(|rank| self.token(*rank).cloned());
         let (ids, tokens) = named.collect::<Option<(Vec<_>, Vec<_>)>>()?;
         Some(Example {
-            document,
+            document: self.documents.get(document as usize)?.clone(),
+            place: match packed.of {
+                Of::Row { row, position } => Some(Place { row, position }),
+                Of::Excerpt { .. } => None,
+            },
             ids,
             tokens,
             acts: packed.acts,
             at: packed.at,
         })
-    }
-}
-
-fn histogram(packed: &PackedDetail) -> Histogram {
-    let bins = packed.counts.len();
-    if bins == 0 {
-        return Histogram::default();
-    }
-    let mut edges: Vec<f64> = (0..bins).map(|i| i as f64 * packed.bin_width).collect();
-    edges.push(packed.last_edge);
-    Histogram {
-        edges,
-        counts: packed.counts.clone(),
     }
 }
 
@@ -279,12 +389,13 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<Summary> {
         feature: FeatureId(row.get(0)?),
         density: row.get(1)?,
         mean: row.get(2)?,
-        max: row.get(3)?,
-        decoder_norm: row.get(4)?,
+        min: row.get(3)?,
+        max: row.get(4)?,
+        decoder_norm: row.get(5)?,
     })
 }
 
-fn about(database: &Connection) -> rusqlite::Result<Option<About>> {
+fn about(database: &Connection, version: u32) -> rusqlite::Result<Option<About>> {
     let mut statement = database.prepare("SELECT key, value FROM about")?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let values: BTreeMap<String, String> = rows.collect::<rusqlite::Result<_>>()?;
@@ -300,6 +411,7 @@ fn about(database: &Connection) -> rusqlite::Result<Option<About>> {
             tokens: text("tokens")?.parse().ok()?,
             seed: text("seed")?.parse().ok()?,
             version: text("version")?,
+            form: version,
             features: text("features")?.parse().ok()?,
             context: text("context")?.parse().ok()?,
             positions: text("positions")
@@ -307,6 +419,10 @@ fn about(database: &Connection) -> rusqlite::Result<Option<About>> {
             left_out: text("left_out").and_then(|count| count.parse().ok()),
             sae_fingerprint: text("sae_fingerprint")?,
             model_fingerprint: text("model_fingerprint").unwrap_or_default(),
+            unembed: match version {
+                FIRST => Unembed::Raw,
+                _ => text("unembed")?.parse().ok()?,
+            },
             facts: facts.into_iter().collect(),
         })
     };

@@ -2,41 +2,50 @@
 
 use serde_json::{Value, json};
 
-use super::{Detail, Example, TokenEffect};
+use super::{About, Detail, Example, TokenEffect};
 
-/// `feature density mean max histogram examples promoted suppressed logits head_shares`, and beside these `decoder_norm` and `intervals`. `examples` are
-/// the strongest; those drawn from each interval are with it.
-pub fn json(detail: &Detail) -> Value {
+/// `feature density mean min max histogram examples promoted suppressed logits unembed head_shares`, and beside these `decoder_norm` and `intervals`.
+/// `examples` are the strongest; those drawn from each interval are with it. Each has the number by which it is opened in Prompt, from 1.
+pub fn json(about: &About, detail: &Detail) -> Value {
     let summary = detail.summary;
+    let mut next = 1 + detail.top.len();
     let intervals = detail.intervals.iter().map(|interval| {
+        let first = next;
+        next += interval.examples.len();
         json!({
             "from": interval.from,
             "to": interval.to,
             "share": interval.share,
-            "examples": examples(&interval.examples),
+            "examples": examples(&interval.examples, first),
         })
     });
+    let intervals: Value = intervals.collect();
     json!({
         "feature": summary.feature.0,
         "density": summary.density,
         "mean": summary.mean,
+        "min": summary.min,
         "max": summary.max,
         "decoder_norm": summary.decoder_norm,
         "histogram": {"edges": detail.histogram.edges, "counts": detail.histogram.counts},
-        "examples": examples(&detail.top),
-        "intervals": intervals.collect::<Value>(),
+        "examples": examples(&detail.top, 1),
+        "intervals": intervals,
         "promoted": effects(&detail.promoted),
         "suppressed": effects(&detail.suppressed),
         "logits": {"edges": detail.logits.edges, "counts": detail.logits.counts},
+        "unembed": about.unembed.to_string(),
         "head_shares": detail.head_shares,
     })
 }
 
-fn examples(examples: &[Example]) -> Value {
-    let example = |example: &Example| {
+fn examples(examples: &[Example], first: usize) -> Value {
+    let example = |(number, example): (usize, &Example)| {
         let ids = example.ids.iter().map(|id| id.0);
         json!({
+            "example": number,
             "document": example.document,
+            "row": example.place.map(|place| place.row),
+            "position": example.place.map(|place| place.position),
             "ids": ids.collect::<Vec<_>>(),
             "tokens": example.tokens,
             "activations": example.acts,
@@ -44,7 +53,7 @@ fn examples(examples: &[Example]) -> Value {
             "activation": example.act(),
         })
     };
-    examples.iter().map(example).collect()
+    (first..).zip(examples).map(example).collect()
 }
 
 fn effects(effects: &[TokenEffect]) -> Value {

@@ -17,6 +17,8 @@ mod tests;
 
 use crate::corpus::Positions;
 use crate::ids::{FeatureId, TokenId};
+use crate::models::Unembed;
+use crate::prompt::Input;
 
 pub use build::build;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
@@ -45,10 +47,64 @@ pub struct Summary {
     pub density: f64,
     /// Mean activation where active.
     pub mean: f64,
-    /// Largest activation.
+    /// Least activation, 0 where none is negative.
+    pub min: f64,
+    /// Largest activation, 0 where none is positive.
     pub max: f64,
     /// Norm of its decoder row.
     pub decoder_norm: f64,
+}
+
+impl Summary {
+    /// The activation of largest size, with its sign: what the feature is ranked by.
+    pub fn strongest(&self) -> f64 {
+        if -self.min > self.max {
+            self.min
+        } else {
+            self.max
+        }
+    }
+}
+
+/// Where a token stands in the text of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Number of its row among all rows of the text.
+    pub row: u32,
+    /// Position in the row.
+    pub position: usize,
+}
+
+/// The row of tokens that an example is of, as the model read it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Passage {
+    /// Name of the example's document; other tokens of the row may be of others.
+    pub document: String,
+    /// Number of the row among all rows of the text.
+    pub row: u32,
+    /// All its tokens, BOS included where the text has it.
+    pub ids: Vec<TokenId>,
+    /// The same as shown.
+    pub texts: Vec<String>,
+    /// Position of the example's token.
+    pub position: usize,
+    /// The feature's activation there, as the index has it.
+    pub act: f32,
+}
+
+impl Passage {
+    /// As a model reads it.
+    pub fn input(&self) -> Input {
+        Input::Tokens(self.ids.as_slice().into())
+    }
+
+    /// Where it is of.
+    pub fn describe(&self) -> String {
+        format!(
+            "{}, row {}, position {}",
+            self.document, self.row, self.position
+        )
+    }
 }
 
 /// A place in the text where a feature is active.
@@ -56,17 +112,19 @@ pub struct Summary {
 pub struct Example {
     /// Name of the document.
     pub document: String,
+    /// Where its token stands; none in an index of version 1.
+    pub place: Option<Place>,
     /// Token ids, up to 10 either side.
     pub ids: Vec<TokenId>,
     /// The same as shown.
     pub tokens: Vec<String>,
-    /// The feature's activation at each (0 at positions that do not count), exact to 1/65,535 of the strongest here.
+    /// The feature's activation at each, with its sign (0 at positions that do not count), exact to 1/65,535 of the strongest here.
     pub acts: Vec<f32>,
     /// Position of the example's token in `tokens`.
     pub at: usize,
 }
 
-/// Examples of one interval of activation.
+/// Examples of one interval of activation, which may reach below 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interval {
     /// Lower end (inclusive).
@@ -86,12 +144,12 @@ pub struct TokenEffect {
     pub id: TokenId,
     /// As shown.
     pub text: String,
-    /// Logit change per unit of activation, without the final norm's run-time 1/σ.
+    /// Logit change per unit of activation, without the final norm's run-time 1/σ; [`About::unembed`] says whether less its mean over the vocabulary.
     pub effect: f32,
 }
 
-/// Activation counts in at most 50 equal bins from 0 to the maximum (zero itself left out). Counts are exact; the last bin ends at the maximum
-/// and includes it, so it may be narrower.
+/// Activation counts in at most 50 equal bins with an edge at 0, from the least activation or 0 to the largest or 0 (zero itself left out). Counts are
+/// exact; the outermost bins end at the least and the largest and include them, so they may be narrower.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Histogram {
     /// `[bins + 1]`.
@@ -107,9 +165,9 @@ pub struct Detail {
     pub summary: Summary,
     /// Activation histogram.
     pub histogram: Histogram,
-    /// The 20 strongest, strongest first, one per row of tokens at most.
+    /// The 20 strongest by size, strongest first, one per row of tokens at most.
     pub top: Vec<Example>,
-    /// Five equal intervals up to the maximum, highest first.
+    /// Five equal intervals from the least activation or 0 to the largest or 0, highest first.
     pub intervals: Vec<Interval>,
     /// 10 promoted tokens, strongest first; empty at a hook whose directions are not of the residual stream.
     pub promoted: Vec<TokenEffect>,
@@ -126,6 +184,30 @@ impl Example {
     /// The activation at the example's token.
     pub fn act(&self) -> f32 {
         self.acts[self.at]
+    }
+}
+
+impl Detail {
+    /// All examples in the order in which they are numbered from 1: the strongest, then those of the intervals.
+    pub fn examples(&self) -> impl Iterator<Item = &Example> {
+        let drawn = self.intervals.iter().flat_map(|i| &i.examples);
+        self.top.iter().chain(drawn)
+    }
+}
+
+impl About {
+    /// Whether the file is of an older form: without negative activations, centred effects on logits and rows of examples.
+    pub fn is_older(&self) -> bool {
+        self.form <= file::FIRST
+    }
+
+    /// How the effects on logits were read, as a phrase; an older index says that it is one.
+    pub fn logit_effects(&self) -> &'static str {
+        match self.unembed {
+            _ if self.is_older() => "logit effects: raw, older index",
+            Unembed::Centred => "logit effects: less their mean over the vocabulary",
+            Unembed::Raw => "logit effects: raw, for the model's logits have a soft cap",
+        }
     }
 }
 
@@ -159,6 +241,10 @@ pub struct About {
     pub seed: u64,
     /// Version that built it.
     pub version: String,
+    /// Form of the file: 2, or 1 of an older one.
+    pub form: u32,
+    /// How the effects on logits were read.
+    pub unembed: Unembed,
     /// Features.
     pub features: usize,
     /// Row length.

@@ -1,8 +1,12 @@
-//! The packed form of one feature's detail (file version 1): a zlib stream of variable-length integers and little-endian floats.
+//! The packed forms of the index: of one feature's detail, a zlib stream of variable-length integers and little-endian floats, and of one row of tokens.
 //!
-//! Order: histogram, counts of the intervals, promoted, suppressed, head shares, examples, and last, if there are any, all effects on logits in bins. Examples stand column by column, first their headers,
-//! then all their tokens, then all their activations, so that like lies beside like. A token is its rank by frequency in the text, so most take
-//! one byte; an activation is 1..=65,535 of the strongest in its window, 0 where there is none.
+//! Order in a detail: histogram, counts of the intervals, promoted, suppressed, head shares, examples, and last, if there are any, all effects on logits
+//! in bins. Examples stand column by column, first their headers, then all their activations, so that like lies beside like. An activation is
+//! 1..=65,535 of the strongest in its window, 0 where there is none; of a feature with negative activations it has a sign (zigzag).
+//!
+//! A row is the runs of its documents and its tokens. A token is its rank by frequency in the text, so most take one byte.
+//!
+//! Version 1 has no negative activations and no rows: there an example holds its document and the tokens of its window, between headers and activations.
 
 use std::io::{Read as _, Write as _};
 
@@ -11,25 +15,40 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 
 use super::effects::LogitCounts;
+use super::file::FIRST;
+use super::histogram::Bins;
 
 /// An example in numbers.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct PackedExample {
-    pub(super) document: u32,
+    pub(super) of: Of,
+    /// Of the example's token, in the window.
     pub(super) at: usize,
     /// `[window]`.
-    pub(super) ranks: Vec<u32>,
-    /// `[window]`.
     pub(super) acts: Vec<f32>,
+}
+
+/// What an example's window is of.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Of {
+    /// A row that the index holds, and the position of the example's token there.
+    Row { row: u32, position: usize },
+    /// Tokens of a row that version 1 does not hold, `[window]`.
+    Excerpt { document: u32, ranks: Vec<u32> },
+}
+
+/// A row of tokens in numbers.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct PackedRow {
+    /// How many tokens each document in turn has.
+    pub(super) documents: Vec<(u32, usize)>,
+    pub(super) ranks: Vec<u32>,
 }
 
 /// A feature's detail in numbers; its scalars are columns of their own.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct PackedDetail {
-    /// Ends of the bins but the first, which is 0: width and last edge tell all.
-    pub(super) bin_width: f64,
-    pub(super) last_edge: f64,
-    pub(super) counts: Vec<u64>,
+    pub(super) bins: Bins,
     /// Tokens per interval, highest first, with its examples.
     pub(super) intervals: Vec<(u64, Vec<PackedExample>)>,
     pub(super) top: Vec<PackedExample>,
@@ -48,9 +67,11 @@ impl PackedDetail {
     /// As bytes, compressed.
     pub(super) fn bytes(&self) -> std::io::Result<Vec<u8>> {
         let mut out = Writer(Vec::new());
-        out.f64(self.bin_width);
-        out.f64(self.last_edge);
-        out.list(&self.counts, |out, count| out.int(*count));
+        out.f64(self.bins.width);
+        out.f64(self.bins.last_edge);
+        out.f64(self.bins.first_edge);
+        out.int(self.bins.below as u64);
+        out.list(&self.bins.counts, |out, count| out.int(*count));
         out.list(&self.intervals, |out, (count, examples)| {
             out.int(*count);
             out.int(examples.len() as u64);
@@ -66,18 +87,25 @@ impl PackedDetail {
         let drawn = self.intervals.iter().flat_map(|(_, examples)| examples);
         let examples: Vec<_> = self.top.iter().chain(drawn).collect();
         for example in &examples {
-            out.int(u64::from(example.document));
+            let (row, position) = match example.of {
+                Of::Row { row, position } => (row, position),
+                Of::Excerpt { .. } => return Err(std::io::ErrorKind::Unsupported.into()),
+            };
+            out.int(u64::from(row));
+            out.int(position as u64);
             out.int(example.at as u64);
-            out.int(example.ranks.len() as u64);
+            out.int(example.acts.len() as u64);
             out.f32(example.peak());
         }
-        for rank in examples.iter().flat_map(|example| &example.ranks) {
-            out.int(u64::from(*rank));
-        }
+        let signed = self.bins.below > 0;
         for example in &examples {
             let peak = example.peak();
             for act in &example.acts {
-                out.int(step(*act, peak));
+                let step = step(act.abs(), peak);
+                out.int(match signed {
+                    true => 2 * step - u64::from(*act < 0.0),
+                    false => step,
+                });
             }
         }
         if !self.logits.counts.is_empty() {
@@ -90,16 +118,26 @@ impl PackedDetail {
         zlib.finish()
     }
 
-    /// Reads what [`Self::bytes`] wrote; `None` if it is damaged.
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    /// Reads what [`Self::bytes`] wrote, or a file of version 1 has; `None` if it is damaged.
+    pub(super) fn from_bytes(bytes: &[u8], version: u32) -> Option<Self> {
         let mut plain = Vec::new();
         let mut zlib = ZlibDecoder::new(bytes).take(LONGEST);
         zlib.read_to_end(&mut plain).ok()?;
         let mut from = Reader(&plain);
+        let (width, last_edge) = (from.f64()?, from.f64()?);
+        let (first_edge, below) = match version {
+            FIRST => (0.0, 0),
+            _ => (from.f64()?, from.len()?),
+        };
+        let counts = from.list(Reader::int)?;
         let mut detail = Self {
-            bin_width: from.f64()?,
-            last_edge: from.f64()?,
-            counts: from.list(Reader::int)?,
+            bins: Bins {
+                width,
+                below: (below <= counts.len()).then_some(below)?,
+                first_edge,
+                last_edge,
+                counts,
+            },
             ..Self::default()
         };
         let levels = from.list(|from| Some((from.int()?, from.len()?)))?;
@@ -109,7 +147,8 @@ impl PackedDetail {
         detail.head_shares = from.list(Reader::f32)?;
         let top = from.len()?;
         let drawn: usize = levels.iter().map(|(_, examples)| examples).sum();
-        let mut examples = from.examples(top.checked_add(drawn)?)?.into_iter();
+        let form = (version, below > 0);
+        let mut examples = from.examples(top.checked_add(drawn)?, form)?.into_iter();
         detail.top = examples.by_ref().take(top).collect();
         for (count, n) in levels {
             let examples = examples.by_ref().take(n).collect();
@@ -128,13 +167,50 @@ impl PackedDetail {
 
 impl PackedExample {
     fn peak(&self) -> f32 {
-        self.acts.iter().copied().fold(0.0, f32::max)
+        let sizes = self.acts.iter().map(|act| act.abs());
+        sizes.fold(0.0, f32::max)
     }
 }
 
-fn step(act: f32, peak: f32) -> u64 {
-    if act > 0.0 {
-        (act / peak * STEPS).round().max(1.0) as u64
+impl PackedRow {
+    /// As bytes.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let mut out = Writer(Vec::new());
+        out.list(&self.documents, |out, (document, tokens)| {
+            out.int(u64::from(*document));
+            out.int(*tokens as u64);
+        });
+        out.list(&self.ranks, |out, rank| out.int(u64::from(*rank)));
+        out.0
+    }
+
+    /// Reads what [`Self::bytes`] wrote; `None` if it is damaged.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let mut from = Reader(bytes);
+        let run = |from: &mut Reader<'_>| Some((from.rank()?, from.int()?.try_into().ok()?));
+        let row = Self {
+            documents: from.list(run)?,
+            ranks: from.list(Reader::rank)?,
+        };
+        from.0.is_empty().then_some(row)
+    }
+
+    /// The document at a position.
+    pub(super) fn document(&self, position: usize) -> Option<u32> {
+        let mut before = 0_usize;
+        for (document, tokens) in &self.documents {
+            before = before.checked_add(*tokens)?;
+            if position < before {
+                return Some(*document);
+            }
+        }
+        None
+    }
+}
+
+fn step(size: f32, peak: f32) -> u64 {
+    if size > 0.0 {
+        (size / peak * STEPS).round().max(1.0) as u64
     } else {
         0
     }
@@ -212,25 +288,42 @@ impl Reader<'_> {
         (0..len).map(|_| get(self)).collect()
     }
 
-    fn examples(&mut self, n: usize) -> Option<Vec<PackedExample>> {
+    fn examples(&mut self, n: usize, (version, signed): (u32, bool)) -> Option<Vec<PackedExample>> {
         let mut headers = Vec::new();
         for _ in 0..n {
-            headers.push((self.rank()?, self.len()?, self.len()?, self.f32()?));
+            let (number, position) = match version {
+                FIRST => (self.rank()?, 0),
+                _ => (self.rank()?, usize::try_from(self.int()?).ok()?),
+            };
+            let (at, window, peak) = (self.len()?, self.len()?, self.f32()?);
+            headers.push((number, position, (at < window).then_some(at)?, window, peak));
         }
-        let mut examples = Vec::new();
-        for (document, at, window, _) in &headers {
-            examples.push(PackedExample {
-                document: *document,
-                at: (at < window).then_some(*at)?,
-                ranks: (0..*window).map(|_| self.rank()).collect::<Option<_>>()?,
-                acts: Vec::new(),
+        let mut windows = Vec::new();
+        for (number, position, at, window, _) in &headers {
+            windows.push(match version {
+                FIRST => Of::Excerpt {
+                    document: *number,
+                    ranks: (0..*window).map(|_| self.rank()).collect::<Option<_>>()?,
+                },
+                _ => Of::Row {
+                    row: *number,
+                    position: (at <= position).then_some(*position)?,
+                },
             });
         }
-        for (example, (_, _, window, peak)) in examples.iter_mut().zip(&headers) {
-            let act = |step: u64| step as f32 / STEPS * peak;
-            example.acts = (0..*window)
-                .map(|_| self.int().map(act))
-                .collect::<Option<_>>()?;
+        let mut examples = Vec::new();
+        for (of, (_, _, at, window, peak)) in windows.into_iter().zip(headers) {
+            let act = |step: u64| match signed {
+                true if step % 2 == 1 => -(step.div_ceil(2) as f32 / STEPS * peak),
+                true => (step / 2) as f32 / STEPS * peak,
+                false => step as f32 / STEPS * peak,
+            };
+            let acts = (0..window).map(|_| self.int().map(act));
+            examples.push(PackedExample {
+                of,
+                at,
+                acts: acts.collect::<Option<_>>()?,
+            });
         }
         Some(examples)
     }
@@ -238,24 +331,28 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::file::VERSION;
     use super::*;
 
-    fn example(document: u32, act: f32) -> PackedExample {
+    fn example(row: u32, act: f32) -> PackedExample {
         PackedExample {
-            document,
+            of: Of::Row { row, position: 300 },
             at: 1,
-            ranks: vec![3, 70_000, 128],
-            acts: vec![0.0, act, act / 70_000.0],
+            acts: vec![0.0, act, act.abs() / 70_000.0],
         }
     }
 
-    fn detail() -> PackedDetail {
+    fn detail(sign: f32) -> PackedDetail {
         PackedDetail {
-            bin_width: 0.125,
-            last_edge: 6.2,
-            counts: vec![1000, 0, u64::MAX],
+            bins: Bins {
+                width: 0.125,
+                below: usize::from(sign < 0.0),
+                first_edge: 6.2_f64.min(sign.into()),
+                last_edge: 6.2,
+                counts: vec![1000, 0, u64::MAX],
+            },
             intervals: vec![(7, vec![example(300, 0.7)]), (0, vec![])],
-            top: vec![example(0, 6.2), example(1, 5.0)],
+            top: vec![example(0, 6.2 * sign), example(1, 5.0)],
             promoted: vec![(4095, 1.5)],
             suppressed: vec![(0, -2.5), (9, -1.0)],
             head_shares: vec![0.25, 0.75],
@@ -269,39 +366,60 @@ mod tests {
 
     #[test]
     fn a_detail_comes_back_with_activations_to_a_65_535th() {
-        let packed = detail();
-        let read = PackedDetail::from_bytes(&packed.bytes().unwrap()).unwrap();
-        let (was, is) = (&packed.top[0], &read.top[0]);
-        assert_eq!((was.acts[0], was.acts[1]), (is.acts[0], is.acts[1]));
-        assert!(is.acts[2] > 0.0 && is.acts[2] <= is.acts[1] / 65_000.0);
-        let blank = |mut detail: PackedDetail| {
-            let drawn = detail.intervals.iter_mut().flat_map(|level| &mut level.1);
-            for example in detail.top.iter_mut().chain(drawn) {
-                example.acts.clear();
-            }
-            detail
-        };
-        assert_eq!(blank(read), blank(packed.clone()));
-        // As older files have it.
-        let older = PackedDetail {
-            logits: LogitCounts::default(),
-            ..packed
-        };
-        let read = PackedDetail::from_bytes(&older.bytes().unwrap()).unwrap();
-        assert_eq!(read.logits, older.logits);
+        for sign in [1.0, -1.0] {
+            let packed = detail(sign);
+            let read = PackedDetail::from_bytes(&packed.bytes().unwrap(), VERSION).unwrap();
+            let (was, is) = (&packed.top[0], &read.top[0]);
+            assert_eq!((was.acts[0], was.acts[1]), (is.acts[0], is.acts[1]));
+            assert!(is.acts[2] > 0.0 && is.acts[2] <= is.acts[1].abs() / 65_000.0);
+            let blank = |mut detail: PackedDetail| {
+                let drawn = detail.intervals.iter_mut().flat_map(|level| &mut level.1);
+                for example in detail.top.iter_mut().chain(drawn) {
+                    example.acts.clear();
+                }
+                detail
+            };
+            assert_eq!(blank(read), blank(packed.clone()));
+            // As hooks without effects have it.
+            let bare = PackedDetail {
+                logits: LogitCounts::default(),
+                ..packed
+            };
+            let read = PackedDetail::from_bytes(&bare.bytes().unwrap(), VERSION).unwrap();
+            assert_eq!(read.logits, bare.logits);
+        }
         let empty = PackedDetail::default();
-        let read = PackedDetail::from_bytes(&empty.bytes().unwrap());
+        let read = PackedDetail::from_bytes(&empty.bytes().unwrap(), VERSION);
         assert_eq!(read, Some(empty));
     }
 
     #[test]
+    fn a_row_comes_back_and_knows_the_document_of_each_token() {
+        let row = PackedRow {
+            documents: vec![(4, 2), (700, 1)],
+            ranks: vec![0, 70_000, 128],
+        };
+        let bytes = row.bytes();
+        assert_eq!(PackedRow::from_bytes(&bytes), Some(row.clone()));
+        let documents: Vec<_> = (0..4).map(|position| row.document(position)).collect();
+        assert_eq!(documents, [Some(4), Some(4), Some(700), None]);
+        for cut in 0..bytes.len() {
+            assert_eq!(PackedRow::from_bytes(&bytes[..cut]), None, "{cut}");
+        }
+    }
+
+    #[test]
     fn damaged_bytes_are_told_and_allocate_nothing() {
-        let bytes = detail().bytes().unwrap();
+        let bytes = detail(-1.0).bytes().unwrap();
         for cut in 0..bytes.len() - 8 {
-            assert_eq!(PackedDetail::from_bytes(&bytes[..cut]), None, "{cut}");
+            let read = PackedDetail::from_bytes(&bytes[..cut], VERSION);
+            assert_eq!(read, None, "{cut}");
         }
         let mut zlib = ZlibEncoder::new(Vec::new(), Compression::fast());
         zlib.write_all(&[0xff; 64]).unwrap();
-        assert_eq!(PackedDetail::from_bytes(&zlib.finish().unwrap()), None);
+        let bytes = zlib.finish().unwrap();
+        for version in [FIRST, VERSION] {
+            assert_eq!(PackedDetail::from_bytes(&bytes, version), None);
+        }
     }
 }

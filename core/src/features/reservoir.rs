@@ -1,14 +1,19 @@
-//! Examples drawn at random from every level of activation, in bounded memory.
+//! Examples drawn at random from every level of activation, in bounded memory. Activations of one sign; their size is what counts.
 //!
 //! Levels are fixed bins, eight per octave. Each active token has a random priority that depends on seed, feature and place alone; a bin keeps the
 //! tokens of least priority. So the draw is uniform within a bin, the same in any order, and the union of bins again keeps its least ones. Bins
-//! that lie wholly inside the lowest of the equal intervals become one, since the maximum only grows.
+//! that lie wholly inside the lowest of the equal intervals become one, since the maximum only grows; where activations have both signs, and an
+//! interval may end close to 0, only bins far below that.
 
 use std::collections::BTreeMap;
 
 use super::{INTERVALS, PER_INTERVAL};
 
 const PER_OCTAVE: f64 = 8.0;
+/// Where the levels that become one end, as a part of the maximum: the lowest interval.
+const LOW: f64 = 1.0 / INTERVALS as f64;
+/// The same where activations have both signs.
+const LOW_OF_TWO: f64 = LOW / 8.0;
 
 /// An active token worth remembering.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,25 +27,36 @@ pub(super) struct Moment {
     pub(super) around: Box<[(i8, f32)]>,
 }
 
-/// The bins of one feature.
-#[derive(Debug, Clone, Default)]
+/// The bins of one feature and sign.
+#[derive(Debug, Clone)]
 pub(super) struct Reservoir {
     /// By level; each at most [`PER_INTERVAL`], least priority first.
     bins: BTreeMap<i32, Vec<Moment>>,
-    /// All levels wholly below the lowest interval's upper end.
+    /// All levels wholly below `low_end` of the maximum.
     low: Vec<Moment>,
+    low_end: f64,
     max: f32,
 }
 
 impl Reservoir {
-    /// Offers a token; `moment` is called only if it is kept.
-    pub(super) fn offer(&mut self, act: f32, priority: u64, moment: impl FnOnce() -> Moment) {
-        if act > self.max {
-            self.max = act;
+    /// An empty one; `signed` where the dictionary's activations have both signs.
+    pub(super) fn new(signed: bool) -> Self {
+        Self {
+            bins: BTreeMap::new(),
+            low: Vec::new(),
+            low_end: if signed { LOW_OF_TWO } else { LOW },
+            max: 0.0,
+        }
+    }
+
+    /// Offers a token with an activation of this size; `moment` is called only if it is kept.
+    pub(super) fn offer(&mut self, size: f32, priority: u64, moment: impl FnOnce() -> Moment) {
+        if size > self.max {
+            self.max = size;
             self.lower();
         }
-        let level = level(act);
-        let bin = if is_low(level, self.max) {
+        let level = level(size);
+        let bin = if self.is_low(level) {
             &mut self.low
         } else {
             self.bins.entry(level).or_default()
@@ -54,7 +70,7 @@ impl Reservoir {
 
     fn lower(&mut self) {
         while let Some(first) = self.bins.first_entry() {
-            if !is_low(*first.key(), self.max) {
+            if !is_low(*first.key(), self.low_end * f64::from(self.max)) {
                 break;
             }
             for moment in first.remove() {
@@ -63,18 +79,25 @@ impl Reservoir {
         }
     }
 
-    /// How many tokens are kept.
-    pub(super) fn len(&self) -> usize {
-        self.low.len() + self.bins.values().map(Vec::len).sum::<usize>()
+    fn is_low(&self, level: i32) -> bool {
+        is_low(level, self.low_end * f64::from(self.max))
     }
 
-    /// What is kept with activations that `inside` accepts, least priority first.
-    pub(super) fn draw(&self, inside: impl Fn(f32) -> bool) -> Vec<&Moment> {
-        let kept = self.low.iter().chain(self.bins.values().flatten());
-        let mut drawn: Vec<_> = kept.filter(|moment| inside(moment.act)).collect();
-        drawn.sort_by_key(|moment| moment.priority);
-        drawn
+    /// What is kept, in no order.
+    pub(super) fn kept(&self) -> impl Iterator<Item = &Moment> {
+        self.low.iter().chain(self.bins.values().flatten())
     }
+}
+
+/// What `reservoirs` keep with activations that `inside` accepts, least priority first.
+pub(super) fn draw<'a>(
+    reservoirs: impl IntoIterator<Item = &'a Reservoir>,
+    inside: impl Fn(f32) -> bool,
+) -> Vec<&'a Moment> {
+    let kept = reservoirs.into_iter().flat_map(Reservoir::kept);
+    let mut drawn: Vec<_> = kept.filter(|moment| inside(moment.act)).collect();
+    drawn.sort_by_key(|moment| moment.priority);
+    drawn
 }
 
 fn keep(bin: &mut Vec<Moment>, moment: Moment) {
@@ -83,13 +106,13 @@ fn keep(bin: &mut Vec<Moment>, moment: Moment) {
     bin.truncate(PER_INTERVAL);
 }
 
-fn level(act: f32) -> i32 {
-    (f64::from(act).log2() * PER_OCTAVE).floor() as i32
+fn level(size: f32) -> i32 {
+    (f64::from(size).log2() * PER_OCTAVE).floor() as i32
 }
 
-fn is_low(level: i32, max: f32) -> bool {
+fn is_low(level: i32, end: f64) -> bool {
     let upper = (f64::from(level + 1) / PER_OCTAVE).exp2();
-    upper <= f64::from(max) / INTERVALS as f64
+    upper <= end
 }
 
 #[cfg(test)]
@@ -110,7 +133,7 @@ mod tests {
     }
 
     fn filled(moments: &[Moment]) -> Reservoir {
-        let mut reservoir = Reservoir::default();
+        let mut reservoir = Reservoir::new(false);
         for m in moments {
             reservoir.offer(m.act, m.priority, || m.clone());
         }
@@ -127,11 +150,12 @@ mod tests {
         moments.shuffle(&mut rng);
         let shuffled = filled(&moments);
         let any = |_| true;
-        assert_eq!(forward.draw(any), shuffled.draw(any));
-        assert!(forward.len() <= 22 * PER_INTERVAL, "{}", forward.len());
+        assert_eq!(draw([&forward], any), draw([&shuffled], any));
+        let kept = forward.kept().count();
+        assert!(kept <= 22 * PER_INTERVAL, "{kept}");
         // The lowest interval's five are those of least priority of all that lie in it, but for the bin at its end.
         let end = forward.max / 5.0;
-        let lowest = forward.draw(|act| act < end * 0.9);
+        let lowest = draw([&forward], |act| act < end * 0.9);
         let mut all: Vec<_> = moments.iter().filter(|m| m.act < end * 0.9).collect();
         all.sort_by_key(|m| m.priority);
         assert_eq!(lowest[..PER_INTERVAL], all[..PER_INTERVAL]);
@@ -143,7 +167,7 @@ mod tests {
         let mut drawn = [0u32; 20];
         for _ in 0..4000 {
             let moments: Vec<_> = (0..20).map(|i| moment(i, 1.0, rng.random())).collect();
-            for kept in filled(&moments).draw(|_| true) {
+            for kept in draw([&filled(&moments)], |_| true) {
                 drawn[kept.row as usize] += 1;
             }
         }

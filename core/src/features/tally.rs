@@ -1,7 +1,8 @@
-//! What one feature accumulates during the pass: counts, the strongest example of each of the strongest rows, reservoirs.
+//! What one feature accumulates during the pass: counts, the strongest example of each of the strongest rows, reservoirs. Strongest is the largest size;
+//! signs are kept.
 
-use super::histogram::Counts;
-use super::reservoir::{Moment, Reservoir};
+use super::histogram::{Bins, Counts};
+use super::reservoir::{Moment, Reservoir, draw};
 use super::{CONTEXT, INTERVALS, PER_INTERVAL, Summary, TOP};
 use crate::ids::FeatureId;
 
@@ -20,33 +21,68 @@ pub(super) struct Level<'a> {
     pub(super) examples: Vec<&'a Moment>,
 }
 
-/// The running account of one feature.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Tally {
+/// Activations of one sign, by size.
+#[derive(Debug, Clone)]
+struct Side {
     active: u64,
-    sum: f64,
-    max: f32,
-    pub(super) counts: Counts,
-    /// Strongest first, at most one per row.
-    pub(super) top: Vec<Moment>,
+    /// The largest size.
+    most: f32,
+    counts: Counts,
     reservoir: Reservoir,
 }
 
+/// The running account of one feature.
+#[derive(Debug, Clone)]
+pub(super) struct Tally {
+    sum: f64,
+    below: Side,
+    above: Side,
+    /// Strongest first, at most one per row.
+    pub(super) top: Vec<Moment>,
+}
+
+impl Side {
+    fn new(signed: bool) -> Self {
+        Self {
+            active: 0,
+            most: 0.0,
+            counts: Counts::default(),
+            reservoir: Reservoir::new(signed),
+        }
+    }
+}
+
 impl Tally {
-    /// Adds the tokens of a later chunk; `key` makes this feature's priorities.
+    /// An empty one; `signed` where the dictionary's activations have both signs.
+    pub(super) fn new(signed: bool) -> Self {
+        Self {
+            sum: 0.0,
+            below: Side::new(signed),
+            above: Side::new(signed),
+            top: Vec::new(),
+        }
+    }
+
+    /// Adds the tokens of a later chunk, none of activation 0; `key` makes this feature's priorities.
     pub(super) fn add(&mut self, column: Column<'_>, key: u64) {
         let mut strongest: Option<usize> = None;
         for (i, (&(row, position), &act)) in column.places.iter().zip(column.acts).enumerate() {
-            self.active += 1;
             self.sum += f64::from(act);
-            self.max = self.max.max(act);
-            self.counts.add(act);
+            let side = if act < 0.0 {
+                &mut self.below
+            } else {
+                &mut self.above
+            };
+            let size = act.abs();
+            side.active += 1;
+            side.most = side.most.max(size);
+            side.counts.add(size);
             let priority = mix(key ^ (u64::from(row) << 32 | u64::from(position)));
-            self.reservoir
-                .offer(act, priority, || column.moment(i, priority));
+            side.reservoir
+                .offer(size, priority, || column.moment(i, priority));
             match strongest {
                 Some(best) if column.places[best].0 == row => {
-                    if act > column.acts[best] {
+                    if size > column.acts[best].abs() {
                         strongest = Some(i);
                     }
                 }
@@ -61,62 +97,80 @@ impl Tally {
 
     fn offer_top(&mut self, column: Column<'_>, candidate: Option<usize>, key: u64) {
         let Some(i) = candidate else { return };
-        let act = column.acts[i];
-        if self.top.len() == TOP && self.top.last().is_some_and(|last| last.act >= act) {
+        let size = column.acts[i].abs();
+        if self.top.len() == TOP && self.top.last().is_some_and(|last| last.act.abs() >= size) {
             return;
         }
         let (row, position) = column.places[i];
         let priority = mix(key ^ (u64::from(row) << 32 | u64::from(position)));
-        let at = self.top.partition_point(|kept| kept.act >= act);
+        let at = self.top.partition_point(|kept| kept.act.abs() >= size);
         self.top.insert(at, column.moment(i, priority));
         self.top.truncate(TOP);
     }
 
     pub(super) fn active(&self) -> u64 {
-        self.active
+        self.below.active + self.above.active
     }
 
-    pub(super) fn max(&self) -> f64 {
-        f64::from(self.max)
+    /// The least and the largest activation, each 0 where none is on that side.
+    fn range(&self) -> (f64, f64) {
+        (0.0 - f64::from(self.below.most), f64::from(self.above.most))
+    }
+
+    /// All activations in bins.
+    pub(super) fn bins(&self) -> Bins {
+        let (min, max) = self.range();
+        Bins::of((&self.below.counts, min), (&self.above.counts, max))
+    }
+
+    /// Activations below `edge`; a bin that it divides counts in proportion.
+    fn lower(&self, edge: f64) -> u64 {
+        let lower = if edge > 0.0 {
+            self.below.active as f64 + self.above.counts.below(edge)
+        } else {
+            self.below.active as f64 - self.below.counts.below(-edge)
+        };
+        lower.round() as u64
     }
 
     /// The scalars over `tokens` tokens.
     pub(super) fn summary(&self, feature: FeatureId, tokens: u64, decoder_norm: f64) -> Summary {
+        let (min, max) = self.range();
+        let active = self.active() as f64;
         Summary {
             feature,
-            density: self.active as f64 / tokens.max(1) as f64,
-            mean: if self.active == 0 {
-                0.0
-            } else {
-                self.sum / self.active as f64
-            },
-            max: self.max(),
+            density: active / tokens.max(1) as f64,
+            mean: self.sum / active.max(1.0),
+            min,
+            max,
             decoder_norm,
         }
     }
 
-    /// Five equal intervals up to the maximum, highest first; none of a feature that was never active.
+    /// Five equal intervals from the least activation, or 0, up to the largest, or 0, highest first; none of a feature that was never active.
     pub(super) fn levels(&self) -> Vec<Level<'_>> {
-        if self.active == 0 {
+        let active = self.active();
+        if active == 0 {
             return Vec::new();
         }
-        let all_kept = self.reservoir.len() as u64 == self.active;
-        let below = |edge: f64, i: usize| match i {
+        let sides = [&self.below, &self.above].map(|side| &side.reservoir);
+        let all_kept = sides.iter().map(|side| side.kept().count()).sum::<usize>() as u64 == active;
+        let lower = |edge: f64, i: usize| match i {
             0 => 0,
-            INTERVALS => self.active,
-            _ => self.counts.below(edge).round() as u64,
+            INTERVALS => active,
+            _ => self.lower(edge),
         };
         let level = |i: usize| {
-            let (from, to) = ends(self.max(), i);
+            let (from, to) = ends(self.range(), i);
             let inside = |act: f32| {
                 let act = f64::from(act);
                 act >= from && (act < to || i + 1 == INTERVALS)
             };
-            let mut examples = self.reservoir.draw(inside);
+            let mut examples = draw(sides, inside);
             let count = if all_kept {
                 examples.len() as u64
             } else {
-                below(to, i + 1) - below(from, i)
+                lower(to, i + 1) - lower(from, i)
             };
             examples.truncate(PER_INTERVAL);
             // A level that the bins cut may have kept too few: some of the strongest may lie in it.
@@ -131,9 +185,9 @@ impl Tally {
     }
 }
 
-/// Lower and upper end of interval `i`, counted from the lowest.
-pub(super) fn ends(max: f64, i: usize) -> (f64, f64) {
-    let end = |i: usize| max * i as f64 / INTERVALS as f64;
+/// Lower and upper end of interval `i` of a range, counted from the lowest.
+pub(super) fn ends((min, max): (f64, f64), i: usize) -> (f64, f64) {
+    let end = |i: usize| min + (max - min) * i as f64 / INTERVALS as f64;
     (end(i), end(i + 1))
 }
 

@@ -12,7 +12,7 @@ use crate::capture;
 use crate::corpus::{Corpus, Rows};
 use crate::dims::Matrix;
 use crate::ids::HookPoint;
-use crate::models::Model;
+use crate::models::{Model, Unembed};
 use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
 const FEATURES: usize = 48;
@@ -42,22 +42,29 @@ fn rows() -> Rows {
     rows.take(60)
 }
 
-/// Random directions; the last feature is never active.
+/// Random directions, the six largest of a token; the last feature is never active.
 fn sae(hook: &str) -> Sae {
+    let mut sae = signed(hook);
+    sae.selection = Selection::TopK { k: 6 };
+    sae.b_enc[FEATURES - 1] = -1e9;
+    sae
+}
+
+/// Random directions, the six largest in size of a token.
+fn signed(hook: &str) -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let hook: HookPoint = hook.parse().unwrap();
     let d = model().width(hook).unwrap();
     let mut random =
         |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
-    let mut b_enc = random(FEATURES);
-    b_enc[FEATURES - 1] = -1e9;
+    let b_enc = random(FEATURES);
     Sae {
         name: "random".to_owned(),
         w_enc: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
         b_enc,
         w_dec: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
         b_dec: random(d),
-        selection: Selection::TopK { k: 6 },
+        selection: Selection::AbsTopK { k: 6 },
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
         role: Role::Autoencoder,
@@ -78,28 +85,27 @@ fn source(seed: u64) -> Source {
 }
 
 fn built(folder: &Path, hook: &str, seed: u64) -> Index {
+    built_of(&sae(hook), folder, seed)
+}
+
+fn built_of(sae: &Sae, folder: &Path, seed: u64) -> Index {
     let path = folder.join(format!("{seed}.index"));
-    let done = build(
-        model(),
-        sae(hook).autoencoder().unwrap(),
-        &rows(),
-        &source(seed),
-        &path,
-        &mut |_| Flow::Continue(()),
-    );
+    let mut on = |_| Flow::Continue(());
+    let sae = sae.autoencoder().unwrap();
+    let done = build(model(), sae, &rows(), &source(seed), &path, &mut on);
     assert!(done.unwrap());
     Index::open(&path).unwrap()
 }
 
 /// Every active token by definition: `[f]` of (row, position, act).
-fn brute_force(hook: &str) -> Vec<Vec<(usize, usize, f32)>> {
-    let (sae, rows) = (sae(hook), rows());
+fn brute_force(sae: &Sae) -> Vec<Vec<(usize, usize, f32)>> {
+    let rows = rows();
     let mut all = vec![Vec::new(); FEATURES];
     for row in 0..rows.len() {
         let x = capture::activations(model(), &rows, &[row], sae.hook().unwrap()).unwrap();
         let latents = sae.encode(&x).unwrap();
         for position in 1..CONTEXT_OF_ROWS {
-            for (feature, act) in latents.row(position).filter(|(_, act)| *act > 0.0) {
+            for (feature, act) in latents.row(position).filter(|(_, act)| *act != 0.0) {
                 all[feature.index()].push((row, position, act));
             }
         }
@@ -117,27 +123,44 @@ fn near(got: f64, want: f64) {
 
 const Z: &str = "blocks.1.attn.hook_z";
 
+/// Both kinds of dictionaries at `hook_z`.
+fn both() -> [Sae; 2] {
+    [sae(Z), signed(Z)]
+}
+
 #[test]
 fn scalars_and_histograms_equal_brute_force() {
+    for sae in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = built_of(&sae, folder.path(), 0);
+        let all = brute_force(&sae);
+        let tokens = rows().len() * (CONTEXT_OF_ROWS - 1);
+        assert_eq!(index.about().tokens, tokens as u64);
+        assert_eq!(index.about().facts, [("seed".to_owned(), "3".to_owned())]);
+        for (summary, active) in index.summaries().unwrap().iter().zip(&all) {
+            let detail = index.detail(summary.feature).unwrap();
+            assert_eq!(detail.summary, *summary);
+            near(summary.density, active.len() as f64 / tokens as f64);
+            let sum: f64 = active.iter().map(|(.., act)| f64::from(*act)).sum();
+            near(summary.mean, sum / active.len().max(1) as f64);
+            let max = active.iter().map(|(.., act)| *act).fold(0.0, f32::max);
+            let min = active.iter().map(|(.., act)| *act).fold(0.0, f32::min);
+            near(summary.max, f64::from(max));
+            near(summary.min, f64::from(min));
+            let total: u64 = detail.histogram.counts.iter().sum();
+            assert_eq!(total, active.len() as u64);
+            let edges = detail.histogram.edges.iter().filter(|edge| **edge <= 0.0);
+            let below: u64 = detail.histogram.counts[..edges.count().saturating_sub(1)]
+                .iter()
+                .sum();
+            let negative = active.iter().filter(|(.., act)| *act < 0.0).count();
+            assert_eq!(below, negative as u64);
+            let shares: f64 = detail.intervals.iter().map(|i| i.share).sum();
+            near(shares, if active.is_empty() { 0.0 } else { 1.0 });
+        }
+    }
     let folder = tempfile::tempdir().unwrap();
     let index = built(folder.path(), Z, 0);
-    let all = brute_force(Z);
-    let tokens = rows().len() * (CONTEXT_OF_ROWS - 1);
-    assert_eq!(index.about().tokens, tokens as u64);
-    assert_eq!(index.about().facts, [("seed".to_owned(), "3".to_owned())]);
-    for (summary, active) in index.summaries().unwrap().iter().zip(&all) {
-        let detail = index.detail(summary.feature).unwrap();
-        assert_eq!(detail.summary, *summary);
-        near(summary.density, active.len() as f64 / tokens as f64);
-        let sum: f64 = active.iter().map(|(.., act)| f64::from(*act)).sum();
-        near(summary.mean, sum / active.len().max(1) as f64);
-        let max = active.iter().map(|(.., act)| *act).fold(0.0, f32::max);
-        near(summary.max, f64::from(max));
-        let total: u64 = detail.histogram.counts.iter().sum();
-        assert_eq!(total, active.len() as u64);
-        let shares: f64 = detail.intervals.iter().map(|i| i.share).sum();
-        near(shares, if active.is_empty() { 0.0 } else { 1.0 });
-    }
     let dead = index.detail(FeatureId::from(FEATURES - 1)).unwrap();
     assert!(dead.summary.max == 0.0 && dead.top.is_empty() && dead.intervals.is_empty());
     assert_eq!(dead.promoted.len(), EFFECTS);
@@ -145,74 +168,183 @@ fn scalars_and_histograms_equal_brute_force() {
 }
 
 #[test]
-fn top_examples_are_the_strongest_of_each_row_with_their_windows() {
+fn densities_sum_to_k_whatever_the_signs() {
     let folder = tempfile::tempdir().unwrap();
-    let index = built(folder.path(), Z, 0);
-    let (all, rows) = (brute_force(Z), rows());
-    for (f, active) in all.iter().enumerate() {
-        let detail = index.detail(FeatureId::from(f)).unwrap();
-        let mut best: Vec<(usize, usize, f32)> = Vec::new();
-        for row in 0..rows.len() {
-            let here = active.iter().filter(|(r, ..)| *r == row);
-            best.extend(here.copied().reduce(|a, b| if b.2 > a.2 { b } else { a }));
-        }
-        best.sort_by(|a, b| b.2.total_cmp(&a.2));
-        best.truncate(TOP);
-        assert_eq!(detail.top.len(), best.len(), "feature {f}");
-        for (example, (row, position, act)) in detail.top.iter().zip(best) {
-            near(example.act().into(), act.into());
-            let from = position.saturating_sub(CONTEXT);
-            let to = (position + CONTEXT + 1).min(CONTEXT_OF_ROWS);
-            assert_eq!(example.ids, rows.row(row)[from..to]);
-            assert_eq!(example.at, position - from);
-            assert_eq!(example.document, rows.document(row, position));
-            for (i, got) in example.acts.iter().enumerate() {
-                let place = (row, from + i);
-                let want = active.iter().find(|(r, p, _)| (*r, *p) == place);
-                near((*got).into(), want.map_or(0.0, |(.., act)| (*act).into()));
+    let index = built_of(&signed(Z), folder.path(), 0);
+    let summaries = index.summaries().unwrap();
+    near(summaries.iter().map(|s| s.density).sum(), 6.0);
+    // Half of the random directions' activations are negative, and in both roles.
+    let negative = summaries.iter().filter(|s| s.strongest() < 0.0).count();
+    assert!((8..40).contains(&negative), "{negative}");
+    let strongest = |s: &Summary| index.detail(s.feature).unwrap().top[0].act();
+    for summary in summaries.iter().filter(|s| s.density > 0.0) {
+        near(strongest(summary).into(), summary.strongest());
+    }
+}
+
+#[test]
+fn top_examples_are_the_strongest_of_each_row_with_their_windows() {
+    for sae in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = built_of(&sae, folder.path(), 0);
+        let (all, rows) = (brute_force(&sae), rows());
+        for (f, active) in all.iter().enumerate() {
+            let detail = index.detail(FeatureId::from(f)).unwrap();
+            let mut best: Vec<(usize, usize, f32)> = Vec::new();
+            for row in 0..rows.len() {
+                let here = active.iter().filter(|(r, ..)| *r == row).copied();
+                best.extend(here.reduce(|a, b| if b.2.abs() > a.2.abs() { b } else { a }));
             }
+            best.sort_by(|a, b| b.2.abs().total_cmp(&a.2.abs()));
+            best.truncate(TOP);
+            assert_eq!(detail.top.len(), best.len(), "feature {f}");
+            for (example, (row, position, act)) in detail.top.iter().zip(best) {
+                near(example.act().into(), act.into());
+                let from = position.saturating_sub(CONTEXT);
+                let to = (position + CONTEXT + 1).min(CONTEXT_OF_ROWS);
+                assert_eq!(example.ids, rows.row(row)[from..to]);
+                assert_eq!(example.at, position - from);
+                assert_eq!(example.document, rows.document(row, position));
+                for (i, got) in example.acts.iter().enumerate() {
+                    let place = (row, from + i);
+                    let want = active.iter().find(|(r, p, _)| (*r, *p) == place);
+                    near((*got).into(), want.map_or(0.0, |(.., act)| (*act).into()));
+                }
+            }
+            let peaks = index.peak_tokens(FeatureId::from(f)).unwrap();
+            assert!(detail.top.iter().all(|e| peaks.contains(&e.ids[e.at])));
         }
-        let peaks = index.peak_tokens(FeatureId::from(f)).unwrap();
-        assert!(detail.top.iter().all(|e| peaks.contains(&e.ids[e.at])));
     }
 }
 
 #[test]
 fn intervals_are_equal_and_hold_five_where_there_are_five() {
-    let folder = tempfile::tempdir().unwrap();
-    let index = built(folder.path(), Z, 0);
-    for (f, active) in brute_force(Z).iter().enumerate() {
-        let detail = index.detail(FeatureId::from(f)).unwrap();
-        for (i, interval) in detail.intervals.iter().enumerate() {
-            let i = (INTERVALS - 1 - i) as f64;
-            near(interval.from, detail.summary.max * i / 5.0);
-            near(interval.to, detail.summary.max * (i + 1.0) / 5.0);
-            // The recomputed activations differ in the last bits; leave what lies at an edge aside.
-            let inside = |act: f32| {
-                let act = f64::from(act);
-                act > interval.from * (1.0 + 1e-5) && act < interval.to * (1.0 - 1e-5)
-            };
-            let there = active.iter().filter(|(.., act)| inside(*act)).count();
-            assert!(
-                interval.examples.len() >= there.min(2) && interval.examples.len() <= PER_INTERVAL
-            );
-            let width = detail.summary.max / 256.0;
-            let edge = |act: f32| {
-                let act = f64::from(act);
-                (act - interval.from).abs() < width || (act - interval.to).abs() < width
-            };
-            let doubtful = active.iter().filter(|(.., act)| edge(*act)).count() as f64 + 1.0;
-            let counted = interval.share * active.len() as f64;
-            assert!(
-                (counted - there as f64).abs() <= doubtful,
-                "{counted} {there}"
-            );
-            for example in &interval.examples {
-                let act = f64::from(example.act());
-                assert!(act >= interval.from * 0.999 && act <= interval.to * 1.001);
+    for sae in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = built_of(&sae, folder.path(), 0);
+        for (f, active) in brute_force(&sae).iter().enumerate() {
+            let detail = index.detail(FeatureId::from(f)).unwrap();
+            let Summary { min, max, .. } = detail.summary;
+            for (i, interval) in detail.intervals.iter().enumerate() {
+                let i = (INTERVALS - 1 - i) as f64;
+                near(interval.from, min + (max - min) * i / 5.0);
+                near(interval.to, min + (max - min) * (i + 1.0) / 5.0);
+                check_interval(interval, active, max - min);
             }
         }
     }
+}
+
+fn check_interval(interval: &Interval, active: &[(usize, usize, f32)], range: f64) {
+    // The recomputed activations differ in the last bits; leave what lies at an edge aside.
+    let inside = |act: f32| {
+        let act = f64::from(act);
+        act > interval.from + range * 1e-5 && act < interval.to - range * 1e-5
+    };
+    let there = active.iter().filter(|(.., act)| inside(*act)).count();
+    assert!(interval.examples.len() >= there.min(2) && interval.examples.len() <= PER_INTERVAL);
+    let width = range / 256.0;
+    let edge = |act: f32| {
+        let act = f64::from(act);
+        (act - interval.from).abs() < width || (act - interval.to).abs() < width
+    };
+    let doubtful = active.iter().filter(|(.., act)| edge(*act)).count() as f64 + 1.0;
+    let counted = interval.share * active.len() as f64;
+    assert!(
+        (counted - there as f64).abs() <= doubtful,
+        "{counted} {there}"
+    );
+    for example in &interval.examples {
+        let act = f64::from(example.act());
+        assert!(act >= interval.from - range * 1e-3 && act <= interval.to + range * 1e-3);
+    }
+}
+
+#[test]
+fn an_example_opens_as_its_row_with_the_same_activation() {
+    for sae in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let (index, rows) = (built_of(&sae, folder.path(), 0), rows());
+        let mut opened = 0;
+        for feature in (0..FEATURES).map(FeatureId::from) {
+            let detail = index.detail(feature).unwrap();
+            for (i, example) in detail.examples().enumerate().step_by(7) {
+                let passage = index.example(feature, i + 1).unwrap();
+                assert_eq!(passage, index.passage(example).unwrap());
+                let row = passage.row as usize;
+                assert_eq!(passage.ids, rows.row(row));
+                assert_eq!(passage.document, rows.document(row, passage.position));
+                assert_eq!(passage.texts[passage.position], example.tokens[example.at]);
+                let reading = crate::prompt::read_input(
+                    model(),
+                    sae.autoencoder().unwrap(),
+                    &passage.input(),
+                    0,
+                )
+                .unwrap();
+                assert_eq!((&reading.tokens, reading.cut), (&passage.ids, 0));
+                let again = reading.latents.get(passage.position, feature);
+                // Passes over one row and over two rows add in different orders.
+                assert!(
+                    (again - passage.act).abs() <= 1e-4 * passage.act.abs().max(1.0),
+                    "{again} {}",
+                    passage.act
+                );
+                opened += 1;
+            }
+        }
+        assert!(opened > 100, "{opened}");
+        let summaries = index.summaries().unwrap();
+        let active = summaries.iter().find(|s| s.density > 0.0).unwrap();
+        let none = index.example(active.feature, 0).unwrap_err().to_string();
+        assert!(
+            none.contains("no example 0") && none.contains("1 to "),
+            "{none}"
+        );
+    }
+}
+
+/// Values by the decoder in `tests/golden/index_version_1.py`.
+#[test]
+fn an_index_of_version_1_opens_and_says_what_it_lacks() {
+    let path = demo().join("../../tests/golden/index/version-1.sqlite");
+    let index = Index::open(&path).unwrap();
+    let about = index.about();
+    assert_eq!((about.form, about.unembed), (1, Unembed::Raw));
+    assert_eq!(about.logit_effects(), "logit effects: raw, older index");
+    let detail = index.detail(FeatureId(1)).unwrap();
+    let summary = detail.summary;
+    assert_eq!((summary.min, summary.max), (0.0, 0.059_515_520_930_290_22));
+    assert_eq!(summary, index.summaries().unwrap()[1]);
+    near(summary.density, 0.000_172_876_575_224_057_14);
+    let effect = &detail.promoted[0];
+    assert_eq!((effect.id, effect.text.as_str()), (TokenId(381), " they"));
+    assert_eq!(effect.effect, 0.307_723_73);
+    let histogram = &detail.histogram;
+    assert_eq!(histogram.counts.len(), 49);
+    assert_eq!(histogram.edges[1], 0.001_220_703_125);
+    assert_eq!(histogram.edges[49], summary.max);
+    assert_eq!(histogram.counts.iter().sum::<u64>(), 38);
+    let example = &detail.top[0];
+    assert_eq!((example.at, example.ids[10]), (10, TokenId(410)));
+    assert_eq!(
+        example.tokens.concat(),
+        concat!(
+            "ertainly not!’ said Alice indignantly.\n",
+            "‘Ah! then yours wasn’t a really good"
+        )
+    );
+    assert_eq!((example.act(), example.acts[9]), (0.059_515_52, 0.0));
+    assert_eq!(index.peak_tokens(FeatureId(1)).unwrap()[0], TokenId(410));
+    assert_eq!(example.place, None);
+    let refused = index.passage(example).unwrap_err().to_string();
+    assert!(refused.contains("older form"), "{refused}");
+    let folder = tempfile::tempdir().unwrap();
+    let new = built(folder.path(), Z, 0);
+    assert_eq!(
+        (new.about().form, new.about().unembed),
+        (2, Unembed::Centred)
+    );
 }
 
 #[test]

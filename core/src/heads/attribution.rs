@@ -8,6 +8,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint, Site, TokenId};
 use crate::models::{Config, Model, token_tensor};
+use crate::prompt::Input;
 use crate::sae::Autoencoder;
 
 use super::{Attribution, layer_of};
@@ -16,13 +17,12 @@ use super::{Attribution, layer_of};
 pub(super) fn attribute(
     model: &Model,
     sae: Autoencoder<'_>,
-    text: &str,
+    input: &Input,
     feature: FeatureId,
     at: usize,
 ) -> Result<Attribution> {
     let layer = layer_of(model, sae)?;
-    let mut tokens = model.codec().encode_with_bos(text)?;
-    tokens.truncate(model.config().context);
+    let (tokens, _) = input.tokens(model)?;
     check(sae, &tokens, feature, at)?;
     let [pattern, v, z] =
         [Site::Pattern, Site::V, Site::Z].map(|site| HookPoint::Block(layer, site));

@@ -6,13 +6,13 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::dims::{Dims, Matrix};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::features::Index;
 use crate::ids::{FeatureId, Head, TokenId};
 use crate::models::Model;
-use crate::sae::Autoencoder;
+use crate::sae::{Autoencoder, Sae};
 
-use super::{HeadFigures, PER_HEAD, head_shares, layer_of, top_features};
+use super::{Among, HeadFigures, PER_HEAD, head_shares, layer_of, top_features};
 
 /// See [`super::figures`].
 pub(super) fn figures(
@@ -24,8 +24,14 @@ pub(super) fn figures(
     let heads = model.config().heads;
     let shares = head_shares(sae, heads)?;
     let w_o = model.w_o(layer)?; // [h·e, d]
+    let active = index.map(|index| active(index, &sae)).transpose()?;
+    let among = match &active {
+        Some(active) => Among::Active(active.iter().filter(|a| **a).count(), active.len()),
+        None => Among::All(sae.features()),
+    };
     let of_head = |head: Head| {
-        let features = top_features(&shares, head, PER_HEAD);
+        let chosen = |feature: FeatureId| active.as_ref().is_none_or(|a| a[feature.index()]);
+        let features = top_features(&shares, head, PER_HEAD, chosen);
         let written = through(&sae.w_dec, &features, &w_o)?;
         let tokens: Option<Vec<BTreeSet<TokenId>>> = index
             .map(|index| {
@@ -47,9 +53,21 @@ pub(super) fn figures(
             jaccard: tokens
                 .and_then(|sets| mean_of_pairs(sets.len(), |a, b| jaccard(&sets[a], &sets[b]))),
             features,
+            among,
         })
     };
     (0..heads).map(|head| of_head(Head::from(head))).collect()
+}
+
+/// Which features are active on the text of an index of `sae`, `[f]`.
+fn active(index: &Index, sae: &Sae) -> Result<Vec<bool>> {
+    index.check_features(sae)?;
+    let summaries = index.summaries()?;
+    if summaries.len() != sae.features() {
+        let what = "the index does not hold all features of its dictionary, build it again";
+        return Err(Error::input(what, index.path()));
+    }
+    Ok(summaries.iter().map(|s| s.density > 0.0).collect())
 }
 
 /// Mean of 1/Σ share².

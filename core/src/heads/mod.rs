@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::features::Index;
 use crate::ids::{FeatureId, Head, Layer, TokenId};
 use crate::models::Model;
+use crate::prompt::Input;
 use crate::sae::Autoencoder;
 
 /// Features listed and measured per head.
@@ -24,6 +25,10 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "share",
         "norm of the feature's decoder row within the head's slice, over the sum of these norms of all heads",
+    ),
+    (
+        "features",
+        "the ten features with the largest share in the head, of those that are active on the index's text; without an index of all, dead ones too",
     ),
     (
         "spread",
@@ -44,9 +49,39 @@ pub fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     shares::head_shares(sae, heads)
 }
 
-/// The features with the largest share in `head`, largest first, ties by feature.
-pub fn top_features(shares: &Matrix, head: Head, most: usize) -> Vec<(FeatureId, f32)> {
-    shares::top_features(shares, head, most)
+/// The features that `among` accepts with the largest share in `head`, largest first, ties by feature.
+pub fn top_features(
+    shares: &Matrix,
+    head: Head,
+    most: usize,
+    among: impl Fn(FeatureId) -> bool,
+) -> Vec<(FeatureId, f32)> {
+    shares::top_features(shares, head, most, among)
+}
+
+/// Among which features the ten of a head were chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// Those that are active on the index's text: so many of so many.
+    Active(usize, usize),
+    /// All of them, dead ones too, for there is no index that knows.
+    All(usize),
+}
+
+impl Among {
+    /// As a phrase.
+    pub fn describe(self) -> String {
+        match self {
+            Self::Active(active, all) => {
+                format!(
+                    "chosen among the {active} of {all} features that are active on the index's text"
+                )
+            }
+            Self::All(all) => format!(
+                "chosen among all {all} features, which may be dead ones: an index would tell"
+            ),
+        }
+    }
 }
 
 /// What is measured of one head over its ten features.
@@ -54,8 +89,10 @@ pub fn top_features(shares: &Matrix, head: Head, most: usize) -> Vec<(FeatureId,
 pub struct HeadFigures {
     /// Which head.
     pub head: Head,
-    /// Its ten features with their shares.
+    /// Its ten features with their shares; fewer where fewer are active.
     pub features: Vec<(FeatureId, f32)>,
+    /// Among which they were chosen.
+    pub among: Among,
     /// Mean of 1/Σ share² over them: how many heads a feature spreads over.
     pub spread: f64,
     /// Mean pairwise cosine of their decoder rows through `W_O`.
@@ -64,7 +101,7 @@ pub struct HeadFigures {
     pub jaccard: Option<f64>,
 }
 
-/// Figures of every head of the layer a `hook_z` dictionary reads.
+/// Figures of every head of the layer a `hook_z` dictionary reads, over features that are active on the text of `index`; over all without one.
 pub fn figures(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -132,15 +169,15 @@ impl Attribution {
     }
 }
 
-/// Direct feature attribution of `feature` at position `at` of `text` (BOS first, if the model has one; cut to the model's context).
+/// Direct feature attribution of `feature` at position `at` of a text (BOS first, if the model has one) or of tokens, cut to the model's context.
 pub fn attribute(
     model: &Model,
     sae: Autoencoder<'_>,
-    text: &str,
+    input: &Input,
     feature: FeatureId,
     at: usize,
 ) -> Result<Attribution> {
-    attribution::attribute(model, sae, text, feature, at)
+    attribution::attribute(model, sae, input, feature, at)
 }
 
 /// The layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.

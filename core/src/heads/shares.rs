@@ -43,11 +43,17 @@ pub(super) fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> 
 }
 
 /// See [`super::top_features`].
-pub(super) fn top_features(shares: &Matrix, head: Head, most: usize) -> Vec<(FeatureId, f32)> {
+pub(super) fn top_features(
+    shares: &Matrix,
+    head: Head,
+    most: usize,
+    among: impl Fn(FeatureId) -> bool,
+) -> Vec<(FeatureId, f32)> {
     let mut ranked: Vec<(FeatureId, f32)> = shares
         .iter_rows()
         .enumerate()
         .map(|(feature, row)| (FeatureId::from(feature), row[head.index()]))
+        .filter(|(feature, _)| among(*feature))
         .collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     ranked.truncate(most);

@@ -63,13 +63,15 @@ fn shares_are_the_norms_of_the_slices_and_sum_to_one() {
 fn the_largest_shares_come_first_and_ties_by_feature() {
     let shares = Matrix::new(4, 2, vec![0.5, 0.5, 0.9, 0.1, 0.2, 0.8, 0.5, 0.5]).unwrap();
     let ids = |head, most| -> Vec<u32> {
-        top_features(&shares, Head(head), most)
+        top_features(&shares, Head(head), most, |_| true)
             .iter()
             .map(|(f, _)| f.0)
             .collect()
     };
     assert_eq!(ids(0, 3), [1, 0, 3]);
     assert_eq!(ids(1, 9), [2, 0, 3, 1]);
+    let odd = top_features(&shares, Head(0), 3, |feature| feature.0 % 2 == 1);
+    assert_eq!(odd, [(FeatureId(1), 0.9), (FeatureId(3), 0.5)]);
 }
 
 #[test]
@@ -102,7 +104,7 @@ fn check_sums(folder: &str, text: &str) {
             let mut found = attribute(
                 &model,
                 sae.autoencoder().unwrap(),
-                text,
+                &Input::Text(text.to_owned()),
                 FeatureId(feature),
                 at,
             )
@@ -144,7 +146,7 @@ fn what_is_not_there_is_refused() {
         attribute(
             &model,
             sae.autoencoder().unwrap(),
-            "The rabbit",
+            &Input::Text("The rabbit".to_owned()),
             FeatureId(feature),
             at,
         )
@@ -193,4 +195,70 @@ fn every_head_of_a_model_gets_its_figures() {
         figures[3]
     );
     assert!(figures.iter().all(|figures| figures.jaccard.is_none()));
+}
+
+/// Ten features of head 2, of which all but three are never active: they are listed without an index, and not with one.
+#[test]
+fn dead_features_are_left_out_where_an_index_knows_them() {
+    let (model, _) = Model::open(&repository("assets/demo/model")).unwrap();
+    let hook = HookPoint::block(1, Site::Z);
+    let mut sae = random_sae(60, model.width(hook).unwrap(), hook);
+    for feature in 0..10 {
+        let row = sae.w_dec.row_mut(feature);
+        row.fill(0.0);
+        row[2 * 32..3 * 32].fill(0.5);
+        sae.b_enc[feature] = if feature < 3 { 1e3 } else { -1e9 };
+    }
+    let text = std::fs::read_to_string(repository("assets/demo/text/held-out/alice.txt")).unwrap();
+    let document = crate::corpus::Document {
+        name: "alice".to_owned(),
+        content: crate::corpus::Content::Text(text.chars().take(3000).collect()),
+    };
+    let corpus = crate::corpus::Corpus {
+        documents: vec![document],
+        tokenizer: None,
+    };
+    let (rows, _) = corpus.rows(model.codec(), 32).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    let source = crate::features::Source::default();
+    let mut on = |_| crate::Flow::Continue(());
+    assert!(
+        crate::features::build(
+            &model,
+            sae.autoencoder().unwrap(),
+            &rows,
+            &source,
+            &path,
+            &mut on
+        )
+        .unwrap()
+    );
+    let index = Index::open(&path).unwrap();
+    let summaries = index.summaries().unwrap();
+    let dead = |f: &FeatureId| summaries[f.index()].density == 0.0;
+    let active = summaries.iter().filter(|s| s.density > 0.0).count();
+    assert!((3..=53).contains(&active), "{active}");
+    let without = figures(&model, sae.autoencoder().unwrap(), None).unwrap();
+    assert_eq!(without[2].among, Among::All(60));
+    assert_eq!(
+        without[2].features.iter().filter(|(f, _)| dead(f)).count(),
+        7
+    );
+    let with = figures(&model, sae.autoencoder().unwrap(), Some(&index)).unwrap();
+    for head in &with {
+        assert_eq!(head.among, Among::Active(active, 60));
+        assert_eq!(head.features.len(), PER_HEAD.min(active));
+        assert!(!head.features.iter().any(|(f, _)| dead(f)), "{head:?}");
+    }
+    let first: Vec<u32> = with[2].features[..3].iter().map(|(f, _)| f.0).collect();
+    assert_eq!(first, [0, 1, 2]);
+    let other = random_sae(40, model.width(hook).unwrap(), hook);
+    let refused = figures(&model, other.autoencoder().unwrap(), Some(&index))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("60 features") && refused.contains("40"),
+        "{refused}"
+    );
 }

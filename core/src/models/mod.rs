@@ -2,6 +2,7 @@
 
 mod blocks;
 mod decoder;
+mod effects;
 mod facts;
 mod families;
 mod fingerprint;
@@ -23,9 +24,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 use self::decoder::{Decoder, Logits};
+pub use self::effects::Unembed;
 pub use self::footprint::{Footprint, Form};
 pub use self::generate::{Entering, Finish, Generator};
 pub(crate) use self::gradient::next_token_loss;
@@ -35,7 +37,6 @@ pub use self::opening::Opening;
 pub use self::processing::{Processing, STEPS, Step};
 pub use self::quantity::Quantity;
 use crate::Flow;
-use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::text::TextCodec;
@@ -391,37 +392,6 @@ impl Model {
     /// The same one token at a time, for continuations that take turns.
     pub fn generator(&self, prompt: &[TokenId], sampling: &Sampling) -> Result<Generator<'_>> {
         Generator::new(self, prompt, sampling)
-    }
-
-    /// What attention in `layer` writes of z, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`. Where a norm stands behind attention (Gemma), with its γ
-    /// and without its run-time 1/σ.
-    pub fn w_o(&self, layer: Layer) -> Result<Matrix> {
-        self.check_hook(HookPoint::Block(layer, Site::Z))?;
-        let block = &self.decoder.blocks[layer.index()];
-        let weight = block.attention.output.weight()?;
-        let written = match &block.post_attention {
-            Some(norm) => weight.broadcast_mul(norm.weight())?,
-            None => weight,
-        };
-        Matrix::from_tensor(&written, self.config.d_model)
-    }
-
-    /// Direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and
-    /// without centring where the norm is RMSNorm.
-    pub fn logit_effect(&self, directions: &Matrix) -> Result<Matrix> {
-        let gamma = self.decoder.final_norm.weight();
-        Dims::of("logit_effect").bind("gamma", gamma, "d")?.bind(
-            "directions",
-            directions,
-            "n d",
-        )?;
-        let read = directions.to_tensor()?;
-        let read = match self.config.norm {
-            NormKind::LayerNorm => read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?,
-            NormKind::RmsNorm => read,
-        };
-        let effect = self.decoder.unembed.product(&read.broadcast_mul(gamma)?)?;
-        Matrix::from_tensor(&effect, self.config.vocab)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use candle_core::DType;
 
 use super::*;
+use crate::dims::Matrix;
 
 fn repository(path: &str) -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
@@ -169,9 +170,93 @@ fn logit_effect_is_the_change_of_logits_along_a_direction() {
             .unwrap()
     };
     let (at_x, at_zero) = (logits(&x.narrow(1, 3, 1).unwrap()), logits(&zero));
-    for ((effect, x), bias) in effect.row(0).iter().zip(&at_x).zip(&at_zero) {
-        let wanted = (x - bias) * (variance + 1e-5).sqrt();
+    let moved = at_x.iter().zip(&at_zero).map(|(x, bias)| x - bias);
+    let moved: Vec<f32> = moved.map(|m| m * (variance + 1e-5).sqrt()).collect();
+    let mean = moved.iter().sum::<f32>() / moved.len() as f32;
+    for (effect, moved) in effect.row(0).iter().zip(&moved) {
+        let wanted = moved - mean;
         assert!((effect - wanted).abs() < 1e-4, "{effect} {wanted}");
+    }
+}
+
+/// (γ ∘ centre(direction)) · W_U in f64, out of the file's tensors; `[v]`, and its mean.
+fn effect_by_definition(
+    tiny: &str,
+    (gamma, w_u): (&str, &str),
+    layer_norm: bool,
+    direction: &[f32],
+) -> (Vec<f64>, f64) {
+    let weights = reference(&format!("tests/golden/{tiny}/model.safetensors"));
+    let values = |name: &str| -> Vec<f64> {
+        let flat = weights[name].to_dtype(DType::F64).unwrap();
+        flat.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    let (gamma, w_u) = (values(gamma), values(w_u));
+    // Gemma's norms multiply by 1 + weight.
+    let one = f64::from(u8::from(tiny.contains("gemma")));
+    let d = direction.len();
+    let mean = direction.iter().map(|v| f64::from(*v)).sum::<f64>() / d as f64;
+    let centre = if layer_norm { mean } else { 0.0 };
+    let read: Vec<f64> = direction
+        .iter()
+        .zip(&gamma)
+        .map(|(v, gamma)| (f64::from(*v) - centre) * (one + gamma))
+        .collect();
+    let rows = w_u.chunks(d);
+    let effect: Vec<f64> = rows
+        .map(|row| row.iter().zip(&read).map(|(w, r)| w * r).sum())
+        .collect();
+    let mean = effect.iter().sum::<f64>() / effect.len() as f64;
+    (effect, mean)
+}
+
+#[test]
+fn logit_effects_are_centred_over_the_vocabulary_but_under_a_soft_cap() {
+    let files = [
+        (
+            "tiny-gpt2",
+            ("transformer.ln_f.weight", "transformer.wte.weight"),
+            true,
+            Unembed::Centred,
+        ),
+        (
+            "tiny-llama",
+            ("model.norm.weight", "lm_head.weight"),
+            false,
+            Unembed::Centred,
+        ),
+        (
+            "tiny-gemma2",
+            ("model.norm.weight", "model.embed_tokens.weight"),
+            false,
+            Unembed::Raw,
+        ),
+    ];
+    for (tiny, names, layer_norm, unembed) in files {
+        let model = open(&format!("tests/golden/{tiny}"));
+        assert_eq!(model.unembed(), unembed, "{tiny}");
+        let d = model.config().d_model;
+        let direction: Vec<f32> = (0..d).map(|i| (i as f32).sin() + 0.4).collect();
+        let (wanted, mean) = effect_by_definition(tiny, names, layer_norm, &direction);
+        assert_eq!(wanted.len(), model.config().vocab);
+        let effect = model
+            .logit_effect(&Matrix::new(1, d, direction).unwrap())
+            .unwrap();
+        let shift = match unembed {
+            Unembed::Centred => mean,
+            Unembed::Raw => 0.0,
+        };
+        assert!(
+            mean.abs() > 1e-3,
+            "{tiny}: a mean of {mean} tells nothing apart"
+        );
+        for (effect, wanted) in effect.row(0).iter().zip(&wanted) {
+            let wanted = wanted - shift;
+            assert!(
+                (f64::from(*effect) - wanted).abs() < 1e-5,
+                "{tiny}: {effect} {wanted}"
+            );
+        }
     }
 }
 

@@ -27,7 +27,9 @@ pub(super) fn histogram(histogram: &Histogram) -> (String, &'static str) {
         share * (HEIGHT - 8.0)
     };
     let end = histogram.edges.last().copied().unwrap_or(0.0);
-    let x = |value: f64| LEFT + value / end.max(f64::MIN_POSITIVE) * (WIDTH - LEFT - 4.0);
+    let start = histogram.edges.first().copied().unwrap_or(0.0);
+    let range = (end - start).max(f64::MIN_POSITIVE);
+    let x = |value: f64| LEFT + (value - start) / range * (WIDTH - LEFT - 4.0);
     let mut svg = open(HEIGHT + BOTTOM, "Histogram of activations");
     for (edges, count_here) in histogram.edges.windows(2).zip(&histogram.counts) {
         let (from, to) = (x(edges[0]), x(edges[1]));
@@ -49,10 +51,11 @@ pub(super) fn histogram(histogram: &Histogram) -> (String, &'static str) {
         &mut svg,
         format_args!(
             "<line class=\"axis\" x1=\"{LEFT}\" y1=\"{HEIGHT}\" x2=\"{WIDTH}\" y2=\"{HEIGHT}\"/>\
-             <text x=\"{LEFT}\" y=\"{y}\">0</text><text x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{end}</text>\
+             <text x=\"{LEFT}\" y=\"{y}\">{start}</text><text x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{end}</text>\
              <text x=\"{label}\" y=\"14\" text-anchor=\"end\">{most}</text><text x=\"{label}\" y=\"{HEIGHT}\" text-anchor=\"end\">0</text></svg>",
             y = HEIGHT + 14.0,
             label = LEFT - 4.0,
+            start = significant(start),
             end = significant(end),
             most = count(most),
         ),

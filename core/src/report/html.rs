@@ -92,6 +92,7 @@ fn facts(page: &mut String, about: &About, version: &str) {
             ),
         ),
         ("Seed of the examples", about.seed.to_string()),
+        ("Unembedding", about.logit_effects().to_owned()),
         (
             "Versions",
             format!(
@@ -118,13 +119,17 @@ fn feature(page: &mut String, reported: &Reported) {
         format_args!(
             "<section class=\"feature\" id=\"f{0}\">\n<h2><span class=\"number\">#{0}</span> {1}</h2>\n\
              <dl class=\"scalars\"><div><dt>density</dt><dd>{2} %</dd></div><div><dt>mean</dt><dd>{3}</dd></div>\
-             <div><dt>max</dt><dd>{4}</dd></div><div><dt>decoder norm</dt><dd>{5}</dd></div></dl>",
+             {6}<div><dt>max</dt><dd>{4}</dd></div><div><dt>decoder norm</dt><dd>{5}</dd></div></dl>",
             summary.feature,
             escape(&reported.label),
             significant(100.0 * summary.density),
             significant(summary.mean),
             significant(summary.max),
-            significant(summary.decoder_norm)
+            significant(summary.decoder_norm),
+            match summary.min {
+                min if min < 0.0 => format!("<div><dt>min</dt><dd>{}</dd></div>", significant(min)),
+                _ => String::new(),
+            }
         ),
     );
     if detail.top.is_empty() {
@@ -153,17 +158,30 @@ fn feature(page: &mut String, reported: &Reported) {
     effects(page, "Suppressed tokens", "suppressed", &detail.suppressed);
     page.push_str("</div>\n");
     if !detail.top.is_empty() {
+        let scale = match summary.min {
+            min if min < 0.0 => {
+                let most = summary.strongest().abs();
+                format!(
+                    "{} <span class=\"scale below\"></span> 0 <span class=\"scale\"></span> {} (the largest size); negative activations are underlined; the framed",
+                    significant(-most),
+                    significant(most)
+                )
+            }
+            _ => format!(
+                "0 <span class=\"scale\"></span> {} (the feature’s maximum); the framed",
+                significant(summary.max)
+            ),
+        };
         put(
             page,
             format_args!(
-                "<h3>Strongest examples</h3>\n<p class=\"secondary\">0 <span class=\"scale\"></span> {} (the feature’s maximum); the framed token is the example’s</p>",
-                significant(summary.max)
+                "<h3>Strongest examples</h3>\n<p class=\"secondary\">{scale} token is the example’s</p>"
             ),
         );
-        examples(page, &detail.top, summary.max);
+        examples(page, &detail.top, summary.strongest().abs());
     }
     for interval in &detail.intervals {
-        level(page, interval, summary.max);
+        level(page, interval, summary.strongest().abs());
     }
     page.push_str("</section>\n");
 }
@@ -187,7 +205,7 @@ fn effects(page: &mut String, title: &str, class: &str, effects: &[TokenEffect])
     page.push_str("</table></div>\n");
 }
 
-fn level(page: &mut String, interval: &Interval, max: f64) {
+fn level(page: &mut String, interval: &Interval, most: f64) {
     put(
         page,
         format_args!(
@@ -197,10 +215,10 @@ fn level(page: &mut String, interval: &Interval, max: f64) {
             significant(100.0 * interval.share)
         ),
     );
-    examples(page, &interval.examples, max);
+    examples(page, &interval.examples, most);
 }
 
-fn examples(page: &mut String, examples: &[Example], max: f64) {
+fn examples(page: &mut String, examples: &[Example], most: f64) {
     page.push_str("<ol class=\"examples\">\n");
     for example in examples {
         put(
@@ -213,7 +231,7 @@ fn examples(page: &mut String, examples: &[Example], max: f64) {
         );
         page.pop();
         for (i, (token, act)) in example.tokens.iter().zip(&example.acts).enumerate() {
-            page.push_str(&token_span(token, *act, max, i == example.at));
+            page.push_str(&token_span(token, *act, most, i == example.at));
         }
         page.push_str("</span></li>\n");
     }
@@ -221,16 +239,17 @@ fn examples(page: &mut String, examples: &[Example], max: f64) {
 }
 
 /// A token with its tint and its activation as a title; the example's own is `b`, so it is told from others without colour.
-fn token_span(token: &str, act: f32, max: f64, is_examples: bool) -> String {
+fn token_span(token: &str, act: f32, most: f64, is_examples: bool) -> String {
     let text = token_text(token);
-    let tag = match (is_examples, act > 0.0) {
+    let tag = match (is_examples, act != 0.0) {
         (true, _) => "b",
         (false, true) => "span",
         (false, false) => return text,
     };
-    let share = f64::from(act) / max.max(f64::MIN_POSITIVE);
+    let share = f64::from(act.abs()) / most.max(f64::MIN_POSITIVE);
+    let sign = if act < 0.0 { " class=\"below\"" } else { "" };
     format!(
-        "<{tag} style=\"--a:{share:.3}\" title=\"{}\">{text}</{tag}>",
+        "<{tag}{sign} style=\"--a:{share:.3}\" title=\"{}\">{text}</{tag}>",
         significant(act.into())
     )
 }

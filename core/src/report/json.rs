@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{DEFINITIONS, Report, Reported};
-use crate::features;
+use crate::features::{self, About};
 
 pub(super) fn object(report: &Report) -> Value {
     let about = &report.about;
@@ -29,12 +29,14 @@ pub(super) fn object(report: &Report) -> Value {
         "index_version": about.version,
         "report_version": report.version,
         "definitions": definitions.collect::<Map<_, _>>(),
-        "features": report.features.iter().map(feature).collect::<Value>(),
+        "index_form": about.form,
+        "unembed": about.unembed.to_string(),
+        "features": report.features.iter().map(|reported| feature(about, reported)).collect::<Value>(),
     })
 }
 
-fn feature(reported: &Reported) -> Value {
-    let mut object = features::json(&reported.detail);
+fn feature(about: &About, reported: &Reported) -> Value {
+    let mut object = features::json(about, &reported.detail);
     object["label"] = json!(reported.label);
     object
 }

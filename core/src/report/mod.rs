@@ -11,7 +11,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::features::{About, Detail, Index};
+use crate::features::{About, Detail, Index, Summary};
 use crate::ids::FeatureId;
 use crate::whole_file;
 
@@ -20,7 +20,7 @@ use crate::whole_file;
 pub enum Choice {
     /// These.
     Listed(Vec<FeatureId>),
-    /// The N with the largest maximum activation.
+    /// The N whose strongest activation is largest in size.
     Top(usize),
 }
 
@@ -72,11 +72,15 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "density",
-        "Share of these tokens on which the feature is active (activation above 0).",
+        "Share of these tokens on which the feature is active (activation other than 0).",
     ),
     (
         "mean",
         "Mean activation over the tokens on which it is active.",
+    ),
+    (
+        "min",
+        "Least activation on the text, where one is negative.",
     ),
     ("max", "Largest activation on the text."),
     (
@@ -85,21 +89,22 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "histogram",
-        "Active tokens by activation, in equal bins from 0 to the maximum; zero is left out.",
+        "Active tokens by activation, in equal bins from 0, or the least, to the largest; zero is left out.",
     ),
     (
         "strongest examples",
-        "The 20 largest activations, one per row of tokens at most, with 10 tokens on either side inside the row.",
+        "The 20 activations of largest size, one per row of tokens at most, with 10 tokens on either side inside the row.",
     ),
     (
         "intervals",
-        "Five equal intervals of activation from 0 to the maximum; up to 5 active tokens of each, drawn at random by the index's seed. The share is \
+        "Five equal intervals of activation from 0, or the least, to the largest; up to 5 active tokens of each, drawn at random by the index's seed. The share is \
          that of the feature's active tokens.",
     ),
     (
         "promoted and suppressed",
         "Direct effect of one unit of activation on the logits: (γ ∘ centre(direction)) · W_U, where the direction is the decoder row, for hook_z \
-         taken through W_O; not centred where the model's norm is RMSNorm. The final norm's run-time factor 1/σ is left out.",
+         taken through W_O; not centred where the model's norm is RMSNorm. Less the mean over the vocabulary, unless the facts above say that the effects \
+         are raw: in models with a soft cap on their logits, and in indexes of an older form. The final norm's run-time factor 1/σ is left out.",
     ),
     (
         "head shares",
@@ -150,11 +155,12 @@ impl Report {
     }
 }
 
-/// The active features with the largest maximum, ties by number.
+/// The active features whose strongest activation is largest in size, ties by number.
 fn strongest(index: &Index, most: usize) -> Result<Vec<FeatureId>> {
     let mut summaries = index.summaries()?;
-    summaries.retain(|summary| summary.max > 0.0);
-    summaries.sort_by(|a, b| b.max.total_cmp(&a.max).then(a.feature.cmp(&b.feature)));
+    summaries.retain(|summary| summary.density > 0.0);
+    let size = |summary: &Summary| summary.strongest().abs();
+    summaries.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.feature.cmp(&b.feature)));
     summaries.truncate(most);
     Ok(summaries.iter().map(|summary| summary.feature).collect())
 }

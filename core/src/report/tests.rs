@@ -4,6 +4,7 @@ use super::html::{count, significant};
 use super::*;
 use crate::features::{Example, Histogram, Interval, Summary, TokenEffect};
 use crate::ids::TokenId;
+use crate::models::Unembed;
 
 const GOLDEN: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -13,6 +14,7 @@ const GOLDEN: &str = concat!(
 fn example(tokens: [&str; 4], acts: [f32; 4], at: usize) -> Example {
     Example {
         document: "alice <in> \"wonderland\".txt".to_owned(),
+        place: None,
         ids: (0..4).map(TokenId).collect(),
         tokens: tokens.map(str::to_owned).into(),
         acts: acts.into(),
@@ -35,6 +37,7 @@ fn detail() -> Detail {
             feature: FeatureId(12),
             density: 0.000_123_4,
             mean: 1.25,
+            min: 0.0,
             max: 6.25,
             decoder_norm: 1.0,
         },
@@ -74,6 +77,8 @@ fn report() -> Report {
             tokens: 25_500,
             seed: 4,
             version: "0.1.0".to_owned(),
+            form: 2,
+            unembed: Unembed::Centred,
             features: 1024,
             context: 256,
             positions: crate::corpus::Positions::Text,
@@ -145,6 +150,26 @@ fn the_page_fetches_nothing_and_escapes_everything() {
             page.matches(&format!("<{tag} ")).count() + page.matches(&format!("<{tag}>")).count();
         assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
     }
+}
+
+#[test]
+fn negative_activations_are_drawn_by_size_and_keep_their_sign() {
+    let mut report = report();
+    let signed = &mut report.features[0].detail;
+    signed.summary.min = -12.5;
+    signed.histogram.edges[0] = -12.5;
+    signed.top[0].acts = vec![0.0, -12.5, 6.25, 0.0];
+    let page = report.html();
+    for present in [
+        "<dt>min</dt><dd>-12.5</dd>",
+        "<b class=\"below\" style=\"--a:1.000\" title=\"-12.5\">",
+        "<span style=\"--a:0.500\" title=\"6.25\">",
+        ">-12.5</text>",
+        "-12.5 <span class=\"scale below\"></span> 0 <span class=\"scale\"></span> 12.5",
+    ] {
+        assert!(page.contains(present), "{present}");
+    }
+    assert_eq!(report.json()["features"][0]["min"], -12.5);
 }
 
 #[test]

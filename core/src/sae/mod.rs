@@ -225,6 +225,21 @@ impl Selection {
         }
     }
 
+    /// Whether activations may be negative.
+    pub fn is_signed(&self) -> bool {
+        match self {
+            Self::AbsTopK { .. } | Self::RawTopK { .. } => true,
+            Self::Jump { thresholds } => thresholds.iter().any(|threshold| *threshold < 0.0),
+            Self::TopK { .. }
+            | Self::Relu
+            | Self::JumpRelu { .. }
+            | Self::Gated { .. }
+            | Self::GroupMax { .. }
+            | Self::WeightedTopK { .. }
+            | Self::MatchingPursuit(_) => false,
+        }
+    }
+
     /// What it is called, with its numbers.
     pub fn describe(&self) -> String {
         match self {

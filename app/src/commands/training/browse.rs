@@ -89,7 +89,7 @@ impl Block {
         let read = self.counts.iter().filter(|counts| **counts).count();
         let mut features: Vec<Fired> = (all.into_iter())
             .map(|(feature, mut seen)| {
-                seen.best.sort_by(|a, b| b.1.total_cmp(&a.1));
+                seen.best.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
                 seen.best.truncate(EXAMPLES);
                 Fired {
                     feature,
@@ -119,7 +119,7 @@ impl Block {
             let seen = all.entry(feature).or_default();
             seen.times += 1;
             match seen.best.first_mut() {
-                Some(best) if best.1 >= act => {}
+                Some(best) if best.1.abs() >= act.abs() => {}
                 Some(best) => *best = (at, act),
                 None => seen.best.push((at, act)),
             }

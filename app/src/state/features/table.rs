@@ -16,7 +16,7 @@ pub enum Column {
     Density,
     /// Mean activation where active.
     Mean,
-    /// Largest activation.
+    /// The activation of largest size, by which it is sorted.
     Max,
     /// Norm of its decoder row.
     Norm,
@@ -54,7 +54,7 @@ impl Table {
         let orders = [
             by(|s| s.density),
             by(|s| s.mean),
-            by(|s| s.max),
+            by(|s| s.strongest().abs()),
             by(|s| s.decoder_norm),
             tokens,
         ];
@@ -79,9 +79,10 @@ impl Table {
         Some(&self.orders[at])
     }
 
-    /// The largest activation of a feature, 1 where nothing is known.
+    /// The size of the strongest activation of a feature, 1 where nothing is known.
     pub fn most(&self, feature: umbra_core::ids::FeatureId) -> f64 {
         let summary = self.summaries.get(feature.index());
-        summary.map_or(1.0, |s| s.max).max(f64::MIN_POSITIVE)
+        let most = summary.map_or(1.0, |s| s.strongest().abs());
+        most.max(f64::MIN_POSITIVE)
     }
 }

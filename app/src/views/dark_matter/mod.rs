@@ -135,8 +135,7 @@ fn wanted(state: &AppState, dictionary: &Dictionary) -> Option<Key> {
             lab.held_out.ready()?;
             Passage::HeldOut(row)
         }
-        None if state.prompt.text.trim().is_empty() => return None,
-        None => Passage::Sentence(state.prompt.text.clone()),
+        None => Passage::Sentence(state.prompt.input()?),
     };
     Some(Key {
         dictionary: dictionary.id,

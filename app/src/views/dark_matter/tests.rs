@@ -5,6 +5,7 @@ use std::sync::Arc;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::dark_matter::{ErrorNorms, Probe};
 use umbra_core::dims::Matrix;
+use umbra_core::prompt::Input;
 
 use crate::commands::{dark_matter, navigation};
 use crate::state::catalogue::DictionaryId;
@@ -50,7 +51,7 @@ fn with_errors(split: bool) -> AppState {
     state.apply(lab(Lab::Probe(ID, load)));
     let key = Key {
         dictionary: ID,
-        passage: Passage::Sentence(sentence),
+        passage: Passage::Sentence(Input::Text(sentence)),
         split,
     };
     let norms = |total| ErrorNorms {

@@ -10,7 +10,7 @@ use crate::state::AppState;
 use crate::theme::{Theme, body_strong, caption, mono_caption, space};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::number::{number, percent, signed};
-use crate::widgets::token_strip::TokenStrip;
+use crate::widgets::token_strip::{Scale, TokenStrip};
 
 /// Width of the card.
 const WIDTH: f32 = 340.0;
@@ -61,7 +61,7 @@ fn detail_ui(ui: &mut Ui, detail: &Detail) {
     }
     for (i, example) in detail.top.iter().take(EXAMPLES).enumerate() {
         TokenStrip::new(&format!("Card example {i}"), &example.tokens)
-            .values(&example.acts, detail.summary.max as f32)
+            .activations(&example.acts, Scale::of(&detail.summary))
             .one_line(example.at)
             .show(ui);
     }
@@ -90,6 +90,6 @@ fn figures(summary: &Summary) -> String {
         "density {}  mean {}  max {}",
         percent(summary.density),
         number(summary.mean),
-        number(summary.max)
+        number(summary.strongest())
     )
 }

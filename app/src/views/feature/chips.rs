@@ -43,7 +43,7 @@ pub fn chip_ui(
     reply
 }
 
-/// Features with a bar and a value each, on the scale 0 to `most`. A click on a bar answers its feature.
+/// Features with a bar and a value each, on the scale of sizes 0 to `most`. A click on a bar answers its feature.
 pub fn chip_bars_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -56,7 +56,7 @@ pub fn chip_bars_ui(
     let chip = (width * 0.55).clamp(90.0, 260.0);
     ui.spacing_mut().item_spacing.y = 2.0;
     for (feature, value) in features {
-        let share = if most > 0.0 { value / most } else { 0.0 };
+        let share = if most > 0.0 { value.abs() / most } else { 0.0 };
         ui.horizontal(|ui| {
             ui.set_min_height(space::TABLE_ROW);
             let left = ui.cursor().left();
@@ -70,7 +70,12 @@ pub fn chip_bars_ui(
                 let name = format!("Colour by feature {feature}, {written}");
                 egui::WidgetInfo::labeled(egui::Role::Button, true, name)
             });
-            paint_bar(ui, rect, share, &written, response.hovered());
+            let colour = if *value < 0.0 {
+                Theme::of(ui).suppressed
+            } else {
+                Theme::of(ui).hue(Hue::Activation)
+            };
+            paint_bar(ui, rect, (share, colour), &written, response.hovered());
             if response.clicked() {
                 chosen = Some(*feature);
             }
@@ -80,7 +85,13 @@ pub fn chip_bars_ui(
     chosen
 }
 
-fn paint_bar(ui: &Ui, rect: Rect, share: f32, written: &str, hovered: bool) {
+fn paint_bar(
+    ui: &Ui,
+    rect: Rect,
+    (share, colour): (f32, egui::Color32),
+    written: &str,
+    hovered: bool,
+) {
     let theme = Theme::of(ui);
     let painter = ui.painter();
     if hovered {
@@ -92,7 +103,7 @@ fn paint_bar(ui: &Ui, rect: Rect, share: f32, written: &str, hovered: bool) {
         .shrink2(vec2(0.0, 8.0));
     let length = track.width() * share.clamp(0.0, 1.0);
     let bar = Rect::from_min_size(track.min, vec2(length.max(1.0), track.height()));
-    painter.rect_filled(bar, 2.0, theme.hue(Hue::Activation));
+    painter.rect_filled(bar, 2.0, colour);
     painter.text(
         pos2(rect.right(), rect.center().y),
         egui::Align2::RIGHT_CENTER,

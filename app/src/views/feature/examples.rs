@@ -4,10 +4,10 @@ use egui::{Align, Layout, Ui, vec2};
 use umbra_core::features::{Detail, Example};
 
 use crate::commands::{Commands, prompt};
-use crate::theme::{Hue, Theme, caption, mono_caption, panel_title, space};
+use crate::theme::{Theme, caption, mono_caption, panel_title, space};
 use crate::widgets::legend;
 use crate::widgets::number::{number, percent};
-use crate::widgets::token_strip::TokenStrip;
+use crate::widgets::token_strip::{Scale, TokenStrip};
 
 /// Width of the activation before each example.
 const ACT: f32 = 44.0;
@@ -24,21 +24,21 @@ pub(super) fn examples_ui(
 ) -> Option<f64> {
     let theme = Theme::of(ui);
     let mut hovered = None;
-    let max = detail.summary.max;
+    let scale = Scale::of(&detail.summary);
     ui.horizontal(|ui| {
         ui.label(panel_title("Strongest examples"));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.allocate_ui_with_layout(
                 vec2(230.0, space::TABLE_ROW),
                 Layout::left_to_right(Align::Center),
-                |ui| legend::sequential(ui, "activation", Hue::Activation, max),
+                |ui| legend::activation(ui, scale),
             );
         });
     });
     let shown = if *all { detail.top.len() } else { FEW };
     for (i, example) in detail.top.iter().take(shown).enumerate() {
         let name = format!("Top example {}", i + 1);
-        hovered = example_ui(ui, &name, example, max, commands).or(hovered);
+        hovered = example_ui(ui, &name, example, scale, commands).or(hovered);
     }
     if detail.top.len() > FEW {
         let words = if *all {
@@ -53,7 +53,7 @@ pub(super) fn examples_ui(
     ui.add_space(space::GROUP);
     ui.label(panel_title("By interval of activation"))
         .on_hover_text(
-            "Five equal intervals up to the maximum, five examples drawn at random from each. The share is of the tokens on which the feature is \
+            "Five equal intervals from 0, or the least, up to the largest, five examples drawn at random from each. The share is of the tokens on which the feature is \
              active: most of what a feature does is seldom its strongest.",
         );
     for (i, interval) in detail.intervals.iter().enumerate() {
@@ -69,7 +69,7 @@ pub(super) fn examples_ui(
         }
         for (j, example) in interval.examples.iter().enumerate() {
             let name = format!("Interval {} example {}", i + 1, j + 1);
-            hovered = example_ui(ui, &name, example, max, commands).or(hovered);
+            hovered = example_ui(ui, &name, example, scale, commands).or(hovered);
         }
     }
     hovered
@@ -80,7 +80,7 @@ fn example_ui(
     ui: &mut Ui,
     name: &str,
     example: &Example,
-    max: f64,
+    scale: Scale,
     commands: &mut Commands,
 ) -> Option<f64> {
     let row = ui.horizontal(|ui| {
@@ -106,13 +106,13 @@ fn example_ui(
             ui.label(caption("Click to open in Prompt").color(Theme::of(ui).ink.secondary));
         };
         let strip = TokenStrip::new(name, &example.tokens)
-            .values(&example.acts, max as f32)
+            .activations(&example.acts, scale)
             .one_line(example.at)
             .card(&mut card)
             .show(ui);
         if let Some(token) = strip.chosen {
             commands.send(prompt::Command::Example {
-                ids: example.ids.clone(),
+                example: Box::new(example.clone()),
                 at: token,
             });
         }

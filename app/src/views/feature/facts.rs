@@ -16,7 +16,7 @@ use crate::widgets::number::{count, number, percent, signed};
 
 /// Explains what the effect on logits leaves out.
 const WITHOUT_SCALE: &str = "Change of the logit per unit of activation: the feature's direction, centred and weighted by the final norm, \
-                             times the unembedding. The norm's run-time factor 1/σ is left out, so compare within a feature, not between features.";
+                             times the unembedding, less the mean over the vocabulary unless said to be raw. The norm's run-time factor 1/σ is left out, so compare within a feature, not between features.";
 
 /// Density, mean, max, norm.
 pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
@@ -26,7 +26,7 @@ pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
         let rule = about.positions.said(about.left_out);
         format!(", over {} tokens, {rule}", count(about.tokens))
     });
-    let figures = [
+    let mut figures = vec![
         (
             "density",
             percent(summary.density),
@@ -48,6 +48,14 @@ pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
             "L2 norm of its decoder row".to_owned(),
         ),
     ];
+    if summary.min < 0.0 {
+        let min = (
+            "min",
+            number(summary.min),
+            "Least activation on the index's text: the dictionary's rule keeps signs".to_owned(),
+        );
+        figures.insert(2, min);
+    }
     ui.columns(figures.len(), |columns| {
         for (ui, (name, value, definition)) in columns.iter_mut().zip(figures) {
             ui.spacing_mut().item_spacing.y = 0.0;
@@ -82,7 +90,7 @@ pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
 }
 
 /// Promoted and suppressed tokens.
-pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail) {
+pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
     if detail.promoted.is_empty() && detail.suppressed.is_empty() {
         return;
     }
@@ -107,6 +115,11 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail) {
     let note = "logit per unit of activation, without the final norm’s run-time 1/σ";
     ui.label(caption(note).color(Theme::of(ui).ink.secondary))
         .on_hover_text(WITHOUT_SCALE);
+    if let Some(index) = &state.features.index {
+        let secondary = Theme::of(ui).ink.secondary;
+        ui.label(caption(index.about.logit_effects()).color(secondary))
+            .on_hover_text(WITHOUT_SCALE);
+    }
 }
 
 /// How the feature moves the logits of all tokens, where the index knows.

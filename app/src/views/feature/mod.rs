@@ -176,7 +176,7 @@ fn facts_ui(
         facts::histogram_ui(ui, detail, mark);
         ui.add_space(space::GROUP);
     }
-    facts::effects_ui(ui, detail);
+    facts::effects_ui(ui, detail, state);
     ui.add_space(space::GROUP);
     facts::heads_ui(ui, detail, state, commands);
     ui.add_space(space::GROUP);
@@ -243,7 +243,7 @@ fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
         let known = dictionary.and_then(|id| state.features.detail(id, feature).ready());
         match known.and_then(|detail| detail.top.first()) {
             Some(example) => commands.send(prompt::Command::Example {
-                ids: example.ids.clone(),
+                example: Box::new(example.clone()),
                 at: example.at,
             }),
             None => commands.send(navigation::Command::Go(ViewId::Prompt)),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::Key;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use umbra_core::features::{Detail, Example, Histogram, Interval, Summary, TokenEffect};
+use umbra_core::features::{Detail, Example, Histogram, Interval, Place, Summary, TokenEffect};
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 
 use crate::commands::{Command, features, navigation, prompt};
@@ -18,6 +18,10 @@ fn example(peak: f32) -> Example {
     let tokens = [" the", " king", "\n", " said"];
     Example {
         document: "oz.txt".to_owned(),
+        place: Some(Place {
+            row: 3,
+            position: 21,
+        }),
         ids: (5..9).map(TokenId).collect(),
         tokens: tokens.iter().map(|t| (*t).to_owned()).collect(),
         acts: vec![0.0, peak, 0.5, 0.0],
@@ -36,6 +40,7 @@ fn detail() -> Detail {
             feature: FeatureId(5),
             density: 0.012,
             mean: 1.0,
+            min: 0.0,
             max: 4.0,
             decoder_norm: 1.0,
         },
@@ -135,7 +140,7 @@ fn an_examples_token_opens_it_in_prompt() {
     drop(tokens);
     harness.run();
     let open = prompt::Command::Example {
-        ids: (5..9).map(TokenId).collect(),
+        example: Box::new(example(4.0)),
         at: 1,
     };
     assert_eq!(taken(&mut harness), [open.into()]);

@@ -32,7 +32,7 @@ impl Map {
         let features: Vec<u32> = rows.iter().step_by(step).filter(alive).copied().collect();
         let point = |i: &u32| {
             let summary = &table.summaries[*i as usize];
-            PlotPoint::new(summary.density.log10(), summary.max)
+            PlotPoint::new(summary.density.log10(), summary.strongest().abs())
         };
         let points = features.iter().map(point).collect();
         Self { features, points }
@@ -110,7 +110,7 @@ impl Map {
             let figures = format!(
                 "density {}, max {}",
                 percent(summary.density),
-                number(summary.max)
+                number(summary.strongest())
             );
             ui.label(caption(figures));
         });
@@ -125,7 +125,8 @@ impl Map {
 
 fn place(table: &Table, feature: FeatureId) -> Option<PlotPoint> {
     let summary = table.summaries.get(feature.index())?;
-    (summary.density > 0.0).then(|| PlotPoint::new(summary.density.log10(), summary.max))
+    (summary.density > 0.0)
+        .then(|| PlotPoint::new(summary.density.log10(), summary.strongest().abs()))
 }
 
 /// Powers of ten, but those so near to an end that their number would be cut.

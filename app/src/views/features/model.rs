@@ -35,7 +35,9 @@ pub enum Scalar {
     Density,
     /// Mean activation.
     Mean,
-    /// Largest activation.
+    /// Least activation.
+    Min,
+    /// Size of the strongest activation.
     Max,
     /// Norm of the decoder row.
     Norm,
@@ -68,7 +70,8 @@ impl Range {
         let value = match self.scalar {
             Scalar::Density => summary.density,
             Scalar::Mean => summary.mean,
-            Scalar::Max => summary.max,
+            Scalar::Min => summary.min,
+            Scalar::Max => summary.strongest().abs(),
             Scalar::Norm => summary.decoder_norm,
         };
         let inside = match self.side {
@@ -121,6 +124,7 @@ fn range(part: &str) -> Option<Range> {
     let scalar = match part[..at].to_lowercase().as_str() {
         "density" => Scalar::Density,
         "mean" => Scalar::Mean,
+        "min" => Scalar::Min,
         "max" => Scalar::Max,
         "norm" => Scalar::Norm,
         _ => return None,
@@ -245,7 +249,8 @@ mod tests {
             feature: FeatureId(i),
             density,
             mean: max / 2.0,
-            max,
+            min: max.min(0.0),
+            max: max.max(0.0),
             decoder_norm: 1.0,
         };
         let summaries = vec![
@@ -295,6 +300,40 @@ mod tests {
         check("royal max>5", Column::Number, false, &[1]);
         check("3", Column::Number, false, &[0, 3]);
         check("density<", Column::Number, false, &[0]);
+    }
+
+    #[test]
+    fn negative_activations_rank_by_size() {
+        let summary = |i: u32, (min, max): (f64, f64)| Summary {
+            feature: FeatureId(i),
+            density: 0.1,
+            min,
+            max,
+            ..Summary::default()
+        };
+        let ranges = [(-5.0, 1.0), (0.0, 3.0), (-0.5, 0.25)];
+        let summaries = (0..).zip(ranges).map(|(i, range)| summary(i, range));
+        let tokens = vec![String::new(); 3];
+        let table = Table::new(DictionaryId(0), summaries.collect(), tokens);
+        let inputs = Inputs {
+            table: &table,
+            labels: &[],
+            found: &[],
+        };
+        let shown = |filter: &str, descending| {
+            let sort = Sort {
+                column: Column::Max,
+                descending,
+            };
+            rows(&inputs, &Filter::parse(filter), sort)
+        };
+        assert_eq!(shown("", true), [0, 1, 2]);
+        assert_eq!(shown("max>2", false), [1, 0]);
+        assert_eq!(shown("min<0", true), [0, 2]);
+        assert_eq!(
+            (table.most(FeatureId(0)), table.most(FeatureId(1))),
+            (5.0, 3.0)
+        );
     }
 
     #[test]

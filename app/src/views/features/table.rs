@@ -38,7 +38,7 @@ const COLUMNS: [(Column, &str, &str, bool); 7] = [
         "Mean activation where it is active",
         true,
     ),
-    (Column::Max, "max", "Largest activation", true),
+    (Column::Max, "max", "The activation of largest size", true),
     (Column::Norm, "norm", "L2 norm of its decoder row", true),
 ];
 
@@ -190,7 +190,7 @@ fn cells_ui(row: &mut TableRow<'_, '_>, table: &Table, state: &AppState, feature
     };
     row.col(|ui| {
         let rect = ui.max_rect();
-        let share = if summary.max > 0.0 { 1.0 } else { 0.0 };
+        let share = if summary.density > 0.0 { 1.0 } else { 0.0 };
         dot(ui, egui::pos2(rect.left() + 8.0, rect.center().y), share);
         right(ui, &feature.to_string());
     });
@@ -207,7 +207,7 @@ fn cells_ui(row: &mut TableRow<'_, '_>, table: &Table, state: &AppState, feature
     let figures = [
         percent(summary.density),
         number(summary.mean),
-        number(summary.max),
+        number(summary.strongest()),
         number(summary.decoder_norm),
     ];
     for figure in figures {

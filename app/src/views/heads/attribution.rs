@@ -72,16 +72,16 @@ fn question(state: &AppState) -> Question<'_> {
             "The selected dictionary does not read attn.hook_z: choose a feature of a head",
         );
     }
-    if state.prompt.text.trim().is_empty() {
+    let Some(input) = state.prompt.input() else {
         return Question::NoSentence;
-    }
+    };
     let Some(at) = state.selection.token else {
         return Question::NoToken(dictionary, feature);
     };
     Question::Asked(Key {
         dictionary: dictionary.id,
         feature,
-        text: state.prompt.text.clone(),
+        input,
         at,
     })
 }
@@ -90,7 +90,7 @@ fn question(state: &AppState) -> Question<'_> {
 fn texts(state: &AppState) -> Option<&[String]> {
     let reading = state.prompt.reading.ready()?;
     let of = state.prompt.reading_of.as_ref()?;
-    (of.1 == state.prompt.text).then_some(reading.texts.as_slice())
+    (Some(&of.1) == state.prompt.input().as_ref()).then_some(reading.texts.as_slice())
 }
 
 fn asked_ui(ui: &mut Ui, state: &AppState, key: &Key, commands: &mut Commands) {
@@ -100,7 +100,10 @@ fn asked_ui(ui: &mut Ui, state: &AppState, key: &Key, commands: &mut Commands) {
         commands.send(heads::Command::Attribute(key.clone()));
     }
     match &state.heads.attribution {
-        Load::Ready(found) if known => found_ui(ui, found, key, commands),
+        Load::Ready(found) if known => {
+            found_ui(ui, found, key, commands);
+            silent_ui(ui, state, found, key);
+        }
         Load::Failed(why) if known => {
             failure_line(ui, "The feature was not attributed", why);
             if let Some(texts) = texts(state) {
@@ -190,9 +193,17 @@ fn sum_ui(ui: &mut Ui, found: &Attribution, key: &Key) {
         ui.label(RichText::new(format!("{icon} {words}, residue {residue}")).color(colour))
             .on_hover_text("Sum of all attributions minus pre-activation, decoder bias term and encoder bias: 0 but for rounding");
     });
-    if found.pre_activation <= 0.0 {
+}
+
+/// Said where no rule without signs lets the feature fire.
+fn silent_ui(ui: &mut Ui, state: &AppState, found: &Attribution, key: &Key) {
+    let loaded = state.catalogue.get(key.dictionary).map(|d| &d.load);
+    let signed = loaded
+        .and_then(Load::ready)
+        .is_some_and(|loaded| loaded.sae.selection.is_signed());
+    if found.pre_activation <= 0.0 && !signed {
         let words = "The pre-activation is not positive, so the feature is silent here";
-        ui.label(caption(words).color(theme.ink.secondary));
+        ui.label(caption(words).color(Theme::of(ui).ink.secondary));
     }
 }
 

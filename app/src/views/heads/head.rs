@@ -42,6 +42,7 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         dictionary.name
     );
     ui.label(caption(words).color(secondary));
+    ui.label(caption(figures.among.describe()).color(secondary));
     features_ui(ui, state, (dictionary, head), figures, commands);
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::dims::Matrix;
-use umbra_core::heads::{Attribution, HeadFigures};
+use umbra_core::heads::{Among, Attribution, HeadFigures};
 use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
+use umbra_core::prompt::Input;
 
 use crate::commands::{heads, navigation, training};
 use crate::state::catalogue::DictionaryId;
@@ -26,6 +27,7 @@ fn measured() -> AppState {
         spread: 1.5 + head as f64,
         cosine: 0.25,
         jaccard: None,
+        among: Among::All(256),
     });
     let figures = Load::Ready(Arc::new(figures.collect()));
     for load in [Load::Loading, figures] {
@@ -87,7 +89,7 @@ fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
     let key = Key {
         dictionary: ID,
         feature: FeatureId(0),
-        text: "a b".to_owned(),
+        input: Input::Text("a b".to_owned()),
         at: 1,
     };
     let values = vec![0.5, -0.25, 0.25, 0.5];

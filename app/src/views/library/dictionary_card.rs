@@ -216,6 +216,10 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
             );
             ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
                 .on_hover_text(over);
+            if index.about.is_older() {
+                let older = "an older index: build it again for negative activations, centred logit effects and whole rows of examples";
+                ui.add(egui::Label::new(theme::caption(older).color(secondary)).wrap());
+            }
         }
         Load::Loading => {
             progress_ui(

@@ -10,13 +10,13 @@ use super::token;
 use crate::commands::{Commands, navigation};
 use crate::memo::Memo;
 use crate::state::{AppState, Load};
-use crate::theme::{Hue, Theme, caption, icons, mono_caption, space};
+use crate::theme::{Theme, caption, icons, mono_caption, space};
 use crate::views::ViewId;
 use crate::views::feature::chips;
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::legend;
 use crate::widgets::number::number;
-use crate::widgets::token_strip::TokenStrip;
+use crate::widgets::token_strip::{Scale, TokenStrip};
 
 /// From this width the token's panel stands at the right.
 const TWO_COLUMNS: f32 = 640.0;
@@ -24,7 +24,7 @@ const TWO_COLUMNS: f32 = 640.0;
 /// What the tints show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum ColourBy {
-    /// The largest activation of any feature.
+    /// The activation of any feature that is largest in size.
     #[default]
     Strongest,
     /// One feature.
@@ -35,7 +35,7 @@ enum ColourBy {
 #[derive(Debug, Default)]
 pub(super) struct Tints {
     pub(super) values: Vec<f32>,
-    pub(super) most: f32,
+    pub(super) scale: Scale,
 }
 
 /// What the tints depend on.
@@ -190,9 +190,12 @@ impl FeaturesSide {
             feature,
             scale: scale.map(f32::to_bits),
         };
-        let tints = self.tints.get(key, |_| tints(reading, feature, scale));
+        let signed = state.sae().is_some_and(|sae| sae.selection.is_signed());
+        let tints = self
+            .tints
+            .get(key, |_| tints(reading, feature, scale, signed));
         ui.horizontal(|ui| {
-            legend::sequential(ui, "activation", Hue::Activation, f64::from(tints.most));
+            legend::activation(ui, tints.scale);
         });
         let mut card = |ui: &mut Ui, at: usize| card_ui(ui, state, reading, at);
         let at = state
@@ -200,7 +203,7 @@ impl FeaturesSide {
             .token
             .filter(|at| *at < reading.tokens.len());
         let reply = TokenStrip::new("Tokens of the sentence", &reading.texts)
-            .values(&tints.values, tints.most)
+            .activations(&tints.values, tints.scale)
             .selected(at.map(|at| at..=at))
             .card(&mut card)
             .show(ui);
@@ -215,7 +218,7 @@ impl FeaturesSide {
         ui.horizontal_wrapped(|ui| {
             ui.label(caption("Colour by").color(Theme::of(ui).ink.secondary));
             let strongest = self.colour_by == ColourBy::Strongest || feature.is_none();
-            let help = "Each token by the largest activation of any feature";
+            let help = "Each token by the activation of any feature that is largest in size";
             if ui
                 .selectable_label(strongest, "strongest feature")
                 .on_hover_text(help)
@@ -241,7 +244,12 @@ impl FeaturesSide {
 
 /// Values and scale of the tints: one feature on the scale of the index, or the strongest of each token. Row starts and special tokens are left out of
 /// the scale, since dictionaries are trained without them.
-pub(super) fn tints(reading: &Reading, feature: Option<FeatureId>, scale: Option<f32>) -> Tints {
+pub(super) fn tints(
+    reading: &Reading,
+    feature: Option<FeatureId>,
+    scale: Option<f32>,
+    signed: bool,
+) -> Tints {
     let value = |t: usize| match feature {
         Some(feature) => reading.latents.get(t, feature),
         None => reading.strongest(t, 1).first().map_or(0.0, |(_, act)| *act),
@@ -249,13 +257,14 @@ pub(super) fn tints(reading: &Reading, feature: Option<FeatureId>, scale: Option
     let values: Vec<f32> = (0..reading.latents.rows()).map(value).collect();
     let counted = values.iter().zip(&reading.counts);
     let counted = counted.filter(|(_, counts)| **counts);
-    let here = counted.fold(0.0_f32, |most, (v, _)| most.max(*v));
+    let here = counted.fold(0.0_f32, |most, (v, _)| most.max(v.abs()));
     let most = match scale {
         Some(scale) => scale.max(here),
         None => here,
     };
     let most = if most > 0.0 { most } else { 1.0 };
-    Tints { values, most }
+    let scale = Scale { most, signed };
+    Tints { values, scale }
 }
 
 /// Token, id, position, its three strongest features.

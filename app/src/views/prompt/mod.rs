@@ -128,6 +128,12 @@ fn editor_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     if response.changed() {
         commands.send(prompt::Command::Typed(text));
     }
+    if let Some(tokens) = &state.prompt.tokens {
+        let note = format!("the very tokens of {}", tokens.of);
+        ui.label(caption(note).color(secondary)).on_hover_text(
+            "Read as the index's text has them, not made of the text above; typing makes a sentence of it",
+        );
+    }
     ui.add_space(space::CONTROL);
 }
 

@@ -7,7 +7,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 use umbra_core::models::{Model, Opening};
-use umbra_core::prompt::{NextToken, Reading};
+use umbra_core::prompt::{Input, NextToken, Reading};
 use umbra_core::sae::Latents;
 
 use super::features::tints;
@@ -71,7 +71,7 @@ fn read() -> AppState {
         typed: false,
     }));
     for load in [Load::Loading, Load::Ready(Arc::new(reading()))] {
-        let event = area::Event::Reading(DictionaryId(0), text.clone(), load);
+        let event = area::Event::Reading(DictionaryId(0), Input::Text(text.clone()), load);
         state.apply(Event::Prompt(event));
     }
     state
@@ -152,12 +152,15 @@ fn another_model_reads_the_sentence_again() {
 #[test]
 fn tints_leave_the_first_position_out_of_their_scale() {
     let reading = reading();
-    let strongest = tints(&reading, None, None);
+    let strongest = tints(&reading, None, None, false);
     assert_eq!(strongest.values, [50.0, 1.0, 4.0]);
-    assert_eq!(strongest.most, 4.0);
-    let one = tints(&reading, Some(FeatureId(3)), Some(8.0));
-    assert_eq!((one.values, one.most), (vec![50.0, 1.0, 2.0], 8.0));
-    assert_eq!(tints(&reading, Some(FeatureId(9)), None).most, 1.0);
+    assert_eq!((strongest.scale.most, strongest.scale.signed), (4.0, false));
+    let one = tints(&reading, Some(FeatureId(3)), Some(8.0), false);
+    assert_eq!((one.values, one.scale.most), (vec![50.0, 1.0, 2.0], 8.0));
+    assert_eq!(
+        tints(&reading, Some(FeatureId(9)), None, true).scale.most,
+        1.0
+    );
 }
 
 /// "The king", with the demo's model alone, after `command` was carried out.
@@ -278,7 +281,7 @@ fn another_model_or_sentence_is_computed_anew_and_late_results_are_dropped() {
         "the last one stays until then"
     );
     let other = Arc::new((*state.model().unwrap().model).clone());
-    let other = area::Sentence::new("Another", &other);
+    let other = area::Sentence::new(Input::Text("Another".to_owned()), &other);
     assert!(
         state.lens.shown(&other).is_none(),
         "but not of another model"

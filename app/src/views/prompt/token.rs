@@ -32,7 +32,7 @@ pub(super) fn token_ui(
             .on_hover_text("Counted from 0, the beginning-of-sequence token included");
     });
     let strongest = reading.strongest(at, FEATURES);
-    let most = strongest.first().map_or(0.0, |(_, act)| *act);
+    let most = strongest.first().map_or(0.0, |(_, act)| act.abs());
     let chosen = ui
         .scope(|ui| chip_bars_ui(ui, state, commands, &strongest, most))
         .inner;

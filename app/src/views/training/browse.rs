@@ -10,7 +10,7 @@ use crate::memo::Memo;
 use crate::state::training::{Browsed, Fired, Member};
 use crate::theme::{Hue, Theme, caption, panel_title, size, space};
 use crate::widgets::number;
-use crate::widgets::token_strip::TokenStrip;
+use crate::widgets::token_strip::{Scale, TokenStrip};
 
 /// Highest table; more features are scrolled to.
 const TABLE: f32 = 10.0 * space::TABLE_ROW + space::CONTROL_ROW;
@@ -149,14 +149,18 @@ fn line(ui: &Ui, browsed: &Browsed, at: usize) -> LayoutJob {
 /// Where a feature fires most, one strip each.
 fn examples_ui(ui: &mut Ui, browsed: &Browsed, fired: &Fired) {
     ui.add_space(space::CONTROL);
-    let most = fired.examples.first().map_or(1.0, |(_, act)| *act);
+    let most = fired.examples.first().map_or(1.0, |(_, act)| act.abs());
+    let scale = Scale {
+        most,
+        signed: fired.examples.iter().any(|(_, act)| *act < 0.0),
+    };
     for (place, (at, act)) in fired.examples.iter().enumerate() {
         let around = browsed.around(*at);
         let mut values = vec![0.0; around.len()];
         values[at - around.start] = *act;
         let name = format!("Example {} of feature {}", place + 1, fired.feature);
         TokenStrip::new(&name, &browsed.tokens[around])
-            .values(&values, most)
+            .activations(&values, scale)
             .show(ui);
     }
 }

@@ -14,6 +14,8 @@ use egui::{
     Vec2, WidgetInfo, vec2,
 };
 
+use umbra_core::features::Summary;
+
 use self::layout::{Glyphs, LINE, Layout, Measure, Piece, lay_out};
 use crate::theme::{Hue, Theme, size, space};
 
@@ -24,6 +26,34 @@ pub enum Tint {
     Sequential(Hue),
     /// Suppressed below 0 (underlined, so that the sign is not told by hue alone), promoted above.
     Diverging,
+}
+
+/// The scale of activations: sequential from 0 to the strongest, or diverging where a dictionary's rule keeps signs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scale {
+    /// Size of the strongest activation.
+    pub most: f32,
+    /// Whether some are negative.
+    pub signed: bool,
+}
+
+impl Default for Scale {
+    fn default() -> Self {
+        Self {
+            most: 1.0,
+            signed: false,
+        }
+    }
+}
+
+impl Scale {
+    /// That of a feature over an index's text.
+    pub fn of(summary: &Summary) -> Self {
+        Self {
+            most: summary.strongest().abs() as f32,
+            signed: summary.min < 0.0,
+        }
+    }
 }
 
 /// Draws what is known about a token into its hover card.
@@ -83,6 +113,17 @@ impl<'a> TokenStrip<'a> {
         self.values = values;
         self.most = most;
         self
+    }
+
+    /// One activation per token on their scale.
+    #[must_use]
+    pub fn activations(self, values: &'a [f32], scale: Scale) -> Self {
+        let strip = self.values(values, scale.most);
+        if scale.signed {
+            strip.tint(Tint::Diverging)
+        } else {
+            strip
+        }
     }
 
     /// What the tints mean; activation unless said.

@@ -1,0 +1,102 @@
+//! What directions do to the logits by the weights alone.
+
+use std::fmt;
+use std::str::FromStr;
+
+use candle_core::D;
+
+use super::{Model, NormKind};
+use crate::dims::{Dims, Matrix};
+use crate::error::{Error, Result};
+use crate::ids::{HookPoint, Layer, Site};
+
+/// How `W_U` is read where effects on logits are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Unembed {
+    /// Less its mean over the vocabulary, as TransformerLens has it: what moves all logits alike moves no probability.
+    Centred,
+    /// As it is: a soft cap on the logits does not commute with a shift of all of them, and TransformerLens does not centre there.
+    #[default]
+    Raw,
+}
+
+impl fmt::Display for Unembed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Centred => "centred",
+            Self::Raw => "raw",
+        })
+    }
+}
+
+impl FromStr for Unembed {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "centred" => Ok(Self::Centred),
+            "raw" => Ok(Self::Raw),
+            _ => {
+                let what = format!("`{text}` is neither centred nor raw");
+                Err(Error::setting("unembed", what))
+            }
+        }
+    }
+}
+
+impl Model {
+    /// What attention in `layer` writes of z, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`. Where a norm stands behind attention (Gemma), with its γ
+    /// and without its run-time 1/σ.
+    pub fn w_o(&self, layer: Layer) -> Result<Matrix> {
+        self.check_hook(HookPoint::Block(layer, Site::Z))?;
+        let block = &self.decoder.blocks[layer.index()];
+        let weight = block.attention.output.weight()?;
+        let written = match &block.post_attention {
+            Some(norm) => weight.broadcast_mul(norm.weight())?,
+            None => weight,
+        };
+        Matrix::from_tensor(&written, self.config.d_model)
+    }
+
+    /// How [`Self::logit_effect`] reads `W_U`.
+    pub fn unembed(&self) -> Unembed {
+        match self.decoder.logit_cap {
+            Some(_) => Unembed::Raw,
+            None => Unembed::Centred,
+        }
+    }
+
+    /// Direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and without
+    /// centring the direction where the norm is RMSNorm. Each row is less its mean over the vocabulary, which is the product with a centred `W_U`,
+    /// unless the logits have a soft cap ([`Self::unembed`]).
+    pub fn logit_effect(&self, directions: &Matrix) -> Result<Matrix> {
+        let gamma = self.decoder.final_norm.weight();
+        Dims::of("logit_effect").bind("gamma", gamma, "d")?.bind(
+            "directions",
+            directions,
+            "n d",
+        )?;
+        let read = directions.to_tensor()?;
+        let read = match self.config.norm {
+            NormKind::LayerNorm => read.broadcast_sub(&read.mean_keepdim(D::Minus1)?)?,
+            NormKind::RmsNorm => read,
+        };
+        let effect = self.decoder.unembed.product(&read.broadcast_mul(gamma)?)?;
+        let mut effect = Matrix::from_tensor(&effect, self.config.vocab)?;
+        if self.unembed() == Unembed::Centred {
+            for row in 0..effect.rows() {
+                centre(effect.row_mut(row));
+            }
+        }
+        Ok(effect)
+    }
+}
+
+/// Takes the mean out, summed in f64.
+fn centre(row: &mut [f32]) {
+    let sum: f64 = row.iter().map(|v| f64::from(*v)).sum();
+    let mean = sum / row.len().max(1) as f64;
+    for value in row {
+        *value = (f64::from(*value) - mean) as f32;
+    }
+}
