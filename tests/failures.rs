@@ -18,7 +18,7 @@ fn room() -> TempDir {
     fs::write(room.path().join("latin.txt"), b"caf\xe9 ".repeat(400)).unwrap();
     fs::write(
         room.path().join("broken.jsonl"),
-        "{\"text\": \"one\"}\n{\"words\": 2}\n",
+        "{\"sentence\": \"one\"}\n{\"words\": 2}\n",
     )
     .unwrap();
     fs::write(room.path().join("short.txt"), "a word").unwrap();

@@ -15,6 +15,7 @@ const FILE_SYSTEM: &[&str] = &[
     "bench/memory.rs",
     "device.rs",
     "text.rs",
+    "text/",
     "whole_file.rs",
     "corpus/",
     "models/load.rs",

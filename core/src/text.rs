@@ -1,25 +1,22 @@
 //! Tokenization: encode, decode, display form of a token, BOS policy. Knows nothing of corpora or models.
 
+mod folder;
 mod special;
 
-use std::collections::BTreeSet;
+#[cfg(test)]
+mod bos_tests;
+#[cfg(test)]
+mod tests;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use self::folder::Folder;
+pub use self::special::{Bos, Specials};
 use crate::error::{Error, Notes, Result};
 use crate::ids::TokenId;
-
-/// Whether a beginning-of-sequence token precedes every text, prompt and row, and how that was decided.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bos {
-    /// The token, or none.
-    pub id: Option<TokenId>,
-    /// The file and key that decided, as a phrase for the output (`tokenizer_config.json names <|endoftext|>`).
-    pub why: String,
-}
 
 /// How a vocabulary entry spells bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +42,16 @@ pub struct TextCodec {
     words: Option<Arc<Words>>,
     vocab: usize,
     origin: Arc<PathBuf>,
+    specials: Specials,
     bos: Bos,
-    special: Arc<BTreeSet<TokenId>>,
+    /// A person said that there is none.
+    without: bool,
+    /// Whether a text that begins with BOS gets a second one.
+    doubled: bool,
 }
 
 impl TextCodec {
-    /// Reads `tokenizer.json` (and `tokenizer_config.json`, `config.json` for BOS) of a model folder.
+    /// Reads `tokenizer.json` of a model folder, and the files beside it that name its special tokens.
     pub fn open(folder: &Path) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         let bytes =
@@ -61,13 +62,18 @@ impl TextCodec {
                 &path,
             )
         })?;
-        let bos = folder_bos(folder, Some(&tokenizer))?;
-        let special = special::of_folder(folder, Some(&tokenizer))?;
-        Ok(Self::from_tokenizer(tokenizer, bos, &path)?.with_special(special))
+        let settings = Folder::open(folder)?;
+        let specials = settings.specials(Some(&tokenizer))?;
+        let bos = settings.bos(Some(&tokenizer), &specials)?;
+        Self::from_tokenizer(tokenizer, (specials, bos), &path)
     }
 
-    /// A tokenizer built elsewhere (from a GGUF file), with the policy found there. `origin` is named in errors.
-    pub fn from_tokenizer(mut tokenizer: Tokenizer, bos: Bos, origin: &Path) -> Result<Self> {
+    /// A tokenizer built elsewhere (from a GGUF file), with the special tokens and the BOS rule found there. `origin` is named in errors.
+    pub fn from_tokenizer(
+        mut tokenizer: Tokenizer,
+        (specials, bos): (Specials, Bos),
+        origin: &Path,
+    ) -> Result<Self> {
         tokenizer.with_padding(None);
         tokenizer
             .with_truncation(None)
@@ -80,34 +86,45 @@ impl TextCodec {
                 spelling,
             })),
             origin: Arc::new(origin.to_path_buf()),
-            special: Arc::new(bos.id.into_iter().collect()),
+            specials,
             bos,
+            without: false,
+            doubled: false,
         })
     }
 
-    /// With these special tokens beside BOS.
-    #[must_use]
-    pub fn with_special(mut self, special: impl IntoIterator<Item = TokenId>) -> Self {
-        Arc::make_mut(&mut self.special).extend(special);
-        self
-    }
-
-    /// For a model folder without a tokenizer: tokens are numbers, text is refused. BOS from `config.json`.
+    /// For a model folder without a tokenizer: tokens are numbers, text is refused. Special tokens from `config.json`.
     pub fn numbers(folder: &Path, vocab: usize) -> Result<Self> {
-        let bos = folder_bos(folder, None)?;
-        let codec = Self {
+        let settings = Folder::open(folder)?;
+        let specials = settings.specials(None)?;
+        Ok(Self {
             words: None,
             vocab,
             origin: Arc::new(folder.join("tokenizer.json")),
-            special: Arc::new(bos.id.into_iter().collect()),
-            bos,
-        };
-        Ok(codec.with_special(special::of_folder(folder, None)?))
+            bos: settings.bos(None, &specials)?,
+            specials,
+            without: false,
+            doubled: false,
+        })
     }
 
     /// The BOS policy in force.
     pub fn bos(&self) -> &Bos {
         &self.bos
+    }
+
+    /// The tokens with a role of their own, whether or not a text gets them.
+    pub fn specials(&self) -> &Specials {
+        &self.specials
+    }
+
+    /// The numbers of these, each once, in order: what SAELens takes for special (`get_special_token_ids`), the BOS token in force among them.
+    pub fn special(&self) -> Vec<TokenId> {
+        let mut ids = self.specials.ids();
+        ids.extend(self.bos.id);
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 
     /// The same tokenizer without BOS (`--no-bos`).
@@ -118,12 +135,55 @@ impl TextCodec {
             id: None,
             why: "left out by --no-bos".to_owned(),
         };
+        other.without = true;
         other
     }
 
-    /// BOS, EOS, padding and separator, as the tokenizer's files name them; whether BOS is put before texts changes nothing here.
-    pub fn special(&self) -> impl Iterator<Item = TokenId> + '_ {
-        self.special.iter().copied()
+    /// The same tokenizer putting BOS before texts that begin with it too (`--keep-double-bos`), as transformers does.
+    #[must_use]
+    pub fn with_double_bos(&self) -> Self {
+        let mut other = self.clone();
+        other.doubled = true;
+        other
+    }
+
+    /// The same tokenizer with BOS as a dictionary was trained, which wins over the model's rule, and a sentence where that differs from it. Where a person
+    /// left BOS out, it stays out. A tokenizer that names no BOS token begins with its EOS token then, as in TransformerLens.
+    #[must_use]
+    pub fn as_trained(&self, with_bos: bool) -> (Self, Option<String>) {
+        let mut other = self.clone();
+        let here = self.bos.id.is_some();
+        if with_bos == here {
+            return (other, None);
+        }
+        if self.without {
+            let note = "The dictionary was trained with BOS and is read without it: --no-bos overrides what its file says";
+            return (other, Some(note.to_owned()));
+        }
+        let id = self.specials.bos.or(self.specials.eos);
+        let (id, why) = match id.filter(|_| with_bos) {
+            Some(id) => (
+                Some(id),
+                format!("the dictionary was trained with BOS, {}", self.display(id)),
+            ),
+            None if with_bos => {
+                let note = "The dictionary was trained with BOS and is read without it: the tokenizer names none";
+                return (other, Some(note.to_owned()));
+            }
+            None => (None, "the dictionary was trained without it".to_owned()),
+        };
+        let note = format!(
+            "BOS {} every text: {why}, where the model's own rule is otherwise ({})",
+            if id.is_some() {
+                "precedes"
+            } else {
+                "does not precede"
+            },
+            self.bos.why
+        );
+        let why = format!("{why} (the model's own rule: {})", self.bos.why);
+        other.bos = Bos { id, why };
+        (other, Some(note))
     }
 
     /// Number of entries.
@@ -197,13 +257,35 @@ impl TextCodec {
         Ok(encoding.get_ids().iter().map(|id| TokenId(*id)).collect())
     }
 
-    /// Tokens of `text`, begun by BOS if the policy has one.
+    /// Tokens of `text`, begun by BOS if the rule has one and the text does not begin with it already ([`Self::bos_note`]).
     pub fn encode_with_bos(&self, text: &str) -> Result<Vec<TokenId>> {
         let mut tokens = self.encode(text)?;
-        if let Some(bos) = self.bos.id {
+        if let Some(bos) = self.bos_before(&tokens) {
             tokens.insert(0, bos);
         }
         Ok(tokens)
+    }
+
+    /// The BOS token to put before `tokens` of a text: none if the rule has none, or if they begin with it and no second one is asked for.
+    pub fn bos_before(&self, tokens: &[TokenId]) -> Option<TokenId> {
+        let there = |bos: &TokenId| tokens.first() == Some(bos);
+        self.bos.id.filter(|bos| self.doubled || !there(bos))
+    }
+
+    /// What is said of a text that begins with BOS already: nothing if it does not.
+    pub fn bos_note(&self, text: &str) -> Result<Option<String>> {
+        let Some(bos) = self.bos.id else {
+            return Ok(None);
+        };
+        if self.encode(text)?.first() != Some(&bos) {
+            return Ok(None);
+        }
+        let begins = format!("The text begins with BOS ({}) already", self.display(bos));
+        Ok(Some(if self.doubled {
+            format!("{begins} and gets a second one: --keep-double-bos")
+        } else {
+            format!("{begins}, no second one is put before it: --keep-double-bos puts it")
+        }))
     }
 
     /// The text of `tokens` (special tokens written out), lossy where bytes are no UTF-8.
@@ -313,244 +395,5 @@ fn spelling_of(tokenizer: &Tokenizer) -> Spelling {
         Spelling::SentencePiece
     } else {
         Spelling::Plain
-    }
-}
-
-/// BOS of a model folder: `tokenizer_config.json` names it by its text, else `config.json` by its number.
-fn folder_bos(folder: &Path, tokenizer: Option<&Tokenizer>) -> Result<Bos> {
-    let named = json_file(&folder.join("tokenizer_config.json"))?
-        .as_ref()
-        .and_then(|config| config.get("bos_token"))
-        .and_then(|bos| match bos {
-            Value::Object(token) => token.get("content").and_then(Value::as_str),
-            other => other.as_str(),
-        })
-        .map(str::to_owned);
-    if let (Some(text), Some(tokenizer)) = (named, tokenizer) {
-        let id = tokenizer.token_to_id(&text).ok_or_else(|| {
-            Error::input(
-                format!("names the BOS token {text}, which tokenizer.json lacks"),
-                folder.join("tokenizer_config.json"),
-            )
-        })?;
-        return Ok(Bos {
-            id: Some(TokenId(id)),
-            why: format!("tokenizer_config.json names {text}"),
-        });
-    }
-    let number = json_file(&folder.join("config.json"))?
-        .as_ref()
-        .and_then(|config| config.get("bos_token_id"))
-        .and_then(Value::as_u64)
-        .and_then(|id| u32::try_from(id).ok());
-    Ok(match number {
-        Some(id) => Bos {
-            id: Some(TokenId(id)),
-            why: match tokenizer.and_then(|t| t.id_to_token(id)) {
-                Some(text) => format!("config.json has bos_token_id {id}, {text}"),
-                None => format!("config.json has bos_token_id {id}"),
-            },
-        },
-        None => Bos {
-            id: None,
-            why: "neither tokenizer_config.json nor config.json names one".to_owned(),
-        },
-    })
-}
-
-/// A JSON file, or none if it does not exist.
-fn json_file(path: &Path) -> Result<Option<Value>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Error::io("reading the settings", path, e))?;
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|e| Error::input(format!("is not valid JSON ({e})"), path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn demo() -> TextCodec {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
-        TextCodec::open(Path::new(folder)).unwrap()
-    }
-
-    #[test]
-    fn byte_level_characters_and_bytes_are_inverse() {
-        for byte in 0..=255_u8 {
-            let c = byte_level_char(byte).to_string();
-            assert_eq!(byte_level_bytes(&c), Some(vec![byte]), "{byte}");
-        }
-        assert_eq!(byte_level_char(b' '), 'Ġ');
-        assert_eq!(byte_level_char(b'\n'), 'Ċ');
-        assert_eq!(byte_level_bytes("▁a"), None);
-    }
-
-    #[test]
-    fn text_survives_encoding_and_tokens_join_to_it() {
-        let codec = demo();
-        for text in [
-            "The old king said: “Go home.”\nAnd so it was.",
-            " leading and  double space",
-            "",
-            "日本 🦊",
-        ] {
-            let tokens = codec.encode(text).unwrap();
-            assert_eq!(codec.decode(&tokens), text);
-            let bytes: Vec<u8> = tokens.iter().flat_map(|t| codec.bytes(*t)).collect();
-            assert_eq!(bytes, text.as_bytes());
-        }
-    }
-
-    #[test]
-    fn bos_comes_first_says_why_and_can_be_left_out() {
-        let codec = demo();
-        assert_eq!(codec.bos().id, Some(TokenId(0)));
-        assert_eq!(codec.bos().why, "tokenizer_config.json names <|endoftext|>");
-        let with = codec.encode_with_bos("The king").unwrap();
-        assert_eq!(with[0], TokenId(0));
-        let bare = codec.without_bos();
-        assert_eq!(bare.encode_with_bos("The king").unwrap(), with[1..]);
-        assert_eq!(bare.bos().why, "left out by --no-bos");
-    }
-
-    #[test]
-    fn special_tokens_written_in_a_text_are_parsed() {
-        let codec = demo();
-        let tokens = codec.encode("one<|endoftext|>two").unwrap();
-        assert!(tokens.contains(&TokenId(0)));
-        assert_eq!(codec.display(TokenId(0)), "<|endoftext|>");
-    }
-
-    #[test]
-    fn parts_of_a_character_are_shown_as_bytes() {
-        let codec = demo();
-        let fox = codec.encode("🦊").unwrap();
-        assert!(fox.len() > 1);
-        assert_eq!(codec.display(fox[0]).chars().next(), Some('⟨'));
-        assert_eq!(codec.decode(&fox), "🦊");
-    }
-
-    #[test]
-    fn a_token_is_found_by_its_text() {
-        let codec = demo();
-        let king = codec.token_of(" king").unwrap();
-        assert_eq!(codec.display(king), " king");
-        assert_eq!(codec.token_of("\n"), codec.encode("\n").unwrap().pop());
-        assert_eq!(codec.token_of("<|endoftext|>"), Some(TokenId(0)));
-        assert_eq!(codec.token_of(" no single token"), None);
-    }
-
-    #[test]
-    fn a_folder_without_a_tokenizer_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let refused = TextCodec::open(folder.path()).unwrap_err().to_string();
-        assert!(refused.contains("tokenizer.json"), "{refused}");
-        std::fs::write(folder.path().join("config.json"), "{\"bos_token_id\": 7}").unwrap();
-        let numbers = TextCodec::numbers(folder.path(), 100).unwrap();
-        assert_eq!(numbers.bos().id, Some(TokenId(7)));
-        assert_eq!(numbers.display(TokenId(3)), "⟨3⟩");
-        assert!(numbers.encode("x").is_err());
-    }
-
-    #[test]
-    fn a_tokenizer_of_another_model_is_refused_and_a_smaller_one_noted() {
-        let codec = demo();
-        let size = codec.vocab_size();
-        let check = |vocab: usize| {
-            let mut notes = Notes::default();
-            let checked = codec.check_vocabulary(vocab, &mut notes);
-            (checked, notes)
-        };
-        let (checked, notes) = check(size);
-        assert!(checked.is_ok() && notes.is_empty());
-        let (checked, notes) = check(size * 2);
-        assert!(checked.is_ok() && notes.iter().any(|note| note.contains("no text")));
-        let said = check(size - 1).0.unwrap_err().to_string();
-        let last = format!("token {}", size - 1);
-        assert!(
-            said.contains(&last) && said.contains("tokenizer.json"),
-            "{said}"
-        );
-        let mut other = codec.clone();
-        other.bos.id = Some(TokenId(9_999_999));
-        let said = other.check_vocabulary(size, &mut Notes::default());
-        assert!(said.unwrap_err().to_string().contains("9999999"));
-    }
-
-    #[test]
-    fn added_tokens_beyond_the_embedding_are_noted() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
-        let path = Path::new(folder).join("tokenizer.json");
-        let mut tokenizer = Tokenizer::from_file(&path).unwrap();
-        let size = tokenizer.get_vocab_size(true);
-        let added = tokenizers::AddedToken::from("<pad>", true);
-        tokenizer.add_special_tokens([added]).unwrap();
-        let codec = TextCodec::from_tokenizer(tokenizer, demo().bos.clone(), &path).unwrap();
-        let mut notes = Notes::default();
-        codec.check_vocabulary(size, &mut notes).unwrap();
-        assert!(notes.iter().any(|note| note.contains("<pad>")), "{notes:?}");
-    }
-
-    /// GPT-2's tokenizer from its two files, if they are at hand.
-    fn gpt2() -> Option<(TextCodec, Value)> {
-        let folder = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../shared/data/gpt2-tokenizer"
-        );
-        let read = |name: &str| std::fs::read_to_string(Path::new(folder).join(name)).ok();
-        let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
-        let (vocab, merges) = (read("vocab.json")?, read("merges.txt")?);
-        let reference = json(&read("gpt2_tokenizer_reference.json")?);
-        let merges: Vec<&str> = merges
-            .lines()
-            .filter(|line| !line.starts_with("#version"))
-            .collect();
-        let bytes = serde_json::json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
-        let tokenizer = serde_json::json!({
-            "version": "1.0", "added_tokens": [], "normalizer": null, "pre_tokenizer": bytes, "post_processor": null, "decoder": bytes,
-            "model": {"type": "BPE", "vocab": json(&vocab), "merges": merges},
-        });
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
-        Some((TextCodec::open(folder.path()).unwrap(), reference))
-    }
-
-    #[test]
-    fn gpt2_splits_every_reference_text_and_shows_every_byte() {
-        let Some((codec, reference)) = gpt2() else {
-            println!("skipped: GPT-2's tokenizer is absent");
-            return;
-        };
-        let cases = reference["cases"].as_array().unwrap();
-        assert!(cases.len() >= 34);
-        for case in cases {
-            let text = case["text"].as_str().unwrap();
-            let want: Vec<u32> = serde_json::from_value(case["ids"].clone()).unwrap();
-            let got = codec.encode(text).unwrap();
-            assert_eq!(
-                got.iter().map(|t| t.0).collect::<Vec<_>>(),
-                want,
-                "{text:?}"
-            );
-            let bytes: Vec<u8> = got.iter().flat_map(|t| codec.bytes(*t)).collect();
-            assert_eq!(bytes, text.as_bytes());
-            assert_eq!(codec.decode(&got), text);
-        }
-        // Every entry is bytes; the 256 single ones are all there.
-        let mut single = [false; 256];
-        for id in 0..codec.vocab_size() as u32 {
-            if let [byte] = codec.bytes(TokenId(id))[..] {
-                single[usize::from(byte)] = true;
-            }
-        }
-        assert!(single.iter().all(|there| *there));
-        assert_eq!(codec.display(TokenId(220)), " ");
-        assert_eq!(codec.display(TokenId(198)), "\n");
-        assert_eq!(codec.display(TokenId(447)), "⟨E2⟩⟨80⟩");
     }
 }

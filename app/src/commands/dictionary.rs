@@ -133,7 +133,7 @@ pub fn held_out(project: &Project) -> Result<HeldOut> {
     let spec = CorpusSpec {
         paths: paths.clone(),
         unwrap: project.unwrap,
-        column: None,
+        ..CorpusSpec::default()
     };
     let (corpus, _) = Corpus::open(&spec)?;
     let names: Vec<_> = paths.iter().map(|path| name_of(path)).collect();

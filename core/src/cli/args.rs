@@ -13,12 +13,12 @@ use crate::formats::{self, Located, Reading};
 use crate::models::{Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
 
-const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what the model names";
+const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what model and dictionary name";
 
 /// Weights of this many bytes in memory take long enough that their size is said first.
 const WORTH_SAYING: u64 = 256 << 20;
 
-/// `--model`, `--offline`, `--keep-quantised`, `--process`, `--no-bos`.
+/// `--model`, `--offline`, `--keep-quantised`, `--process`, `--no-bos`, `--keep-double-bos`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ModelArgs {
     /// Model: a HuggingFace folder, a GGUF file, or a name on the hub (openai-community/gpt2, owner/name/file.gguf, either with @revision)
@@ -35,9 +35,12 @@ pub struct ModelArgs {
     /// names, else none]
     #[arg(long, value_name = "STEPS")]
     pub process: Option<Processing>,
-    /// Put no BOS token before texts, prompts and rows, whatever the model names
+    /// Put no BOS token before texts, prompts and rows, whatever model and dictionary name
     #[arg(long)]
     pub no_bos: bool,
+    /// Put BOS before a text that begins with it too, as transformers does [default: a text that begins with BOS gets no second one]
+    #[arg(long)]
+    pub keep_double_bos: bool,
 }
 
 impl ModelArgs {
@@ -61,13 +64,17 @@ impl ModelArgs {
         if footprint.memory_bytes >= WORTH_SAYING {
             console.note(&format!("Reading {}", super::model::takes(&footprint)));
         }
-        let (model, notes) = Model::open_as(&path, opening)?;
+        let (mut model, notes) = Model::open_as(&path, opening)?;
         console.notes(&notes);
-        if !self.no_bos {
-            return Ok(model);
+        if self.keep_double_bos {
+            model = model.with_double_bos();
         }
-        console.note(NO_BOS);
-        Ok(model.without_bos())
+        if self.no_bos {
+            console.note(NO_BOS);
+            model = model.without_bos();
+        }
+        console.decided(model.codec().bos());
+        Ok(model)
     }
 
     /// What the model is, without loading it.
@@ -83,6 +90,7 @@ impl ModelArgs {
             console.note(NO_BOS);
             card.codec = card.codec.without_bos();
         }
+        console.decided(card.codec.bos());
         Ok(card)
     }
 
@@ -107,9 +115,12 @@ pub struct MeasuringArgs {
     /// Process the model's weights as TransformerLens does [default: what the dictionary's file names, else none]
     #[arg(long, value_name = "STEPS")]
     process: Option<Processing>,
-    /// Put no BOS token before rows, whatever the model names
+    /// Put no BOS token before rows, whatever model and dictionary name
     #[arg(long)]
     no_bos: bool,
+    /// Put BOS before a document that begins with it too, as transformers does
+    #[arg(long)]
+    keep_double_bos: bool,
 }
 
 impl MeasuringArgs {
@@ -121,6 +132,7 @@ impl MeasuringArgs {
             keep_quantised: false,
             process: self.process,
             no_bos: self.no_bos,
+            keep_double_bos: self.keep_double_bos,
         })
     }
 }
@@ -188,7 +200,12 @@ fn open_fitting(
         ));
     }
     say_fit(&Fit::of(&opened, &sae), false, console)?;
-    say_differences(&sae, &opened, console);
+    say_processing(&sae, &opened, console);
+    let (opened, differs) = formats::reader(&opened, &sae);
+    if let Some(note) = differs {
+        console.note(&note);
+    }
+    console.decided(opened.codec().bos());
     Ok((opened, sae))
 }
 
@@ -220,8 +237,8 @@ pub fn say_fit(fit: &Fit, allow_mismatch: bool, console: &Console) -> Result<()>
     Ok(())
 }
 
-/// Says in what the model differs from the one that the dictionary was trained on.
-fn say_differences(sae: &Sae, model: &Model, console: &Console) {
+/// Says how the model is processed otherwise than the one that the dictionary was trained on.
+fn say_processing(sae: &Sae, model: &Model, console: &Console) {
     let named = formats::processing(sae).map(|named| model.allowed(named));
     if let Some(named) = named.filter(|named| *named != model.processing()) {
         console.note(&format!(
@@ -229,31 +246,21 @@ fn say_differences(sae: &Sae, model: &Model, console: &Console) {
             model.processing()
         ));
     }
-    let bos = model.codec().bos().id.is_some();
-    if sae
-        .provenance
-        .prepend_bos
-        .is_some_and(|trained| trained != bos)
-    {
-        let (trained, here) = if bos {
-            ("without", "with")
-        } else {
-            ("with", "without")
-        };
-        console.note(&format!(
-            "The dictionary was trained {trained} BOS and is read {here} it here"
-        ));
-    }
 }
 
-/// `--corpus`, `--unwrap`, `--context`, `--split-seed`.
+/// `--corpus`, `--recursive`, `--text-column`, `--unwrap`, `--context`, `--split-seed`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CorpusArgs {
-    /// Text: .txt, .jsonl (field `text`) and .parquet files, folders of them, or the .parquet files of a data set on the hub
-    /// (hf://datasets/owner/name, hf://datasets/owner/name/folder@revision); several values, may be repeated
+    /// Text: .txt, .jsonl, .ndjson, .json (records a line or an array of them; each also as .gz or .zst) and .parquet files, folders of them, or the .parquet
+    /// files of a data set on the hub (hf://datasets/owner/name, hf://datasets/owner/name/folder@revision); several values, may be repeated. Records
+    /// that are broken or lack the field are left out and named; more than 1 % of a file of 100 records or more, or of 1,000 in all, stop the run
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub corpus: Vec<PathBuf>,
-    /// Column of .parquet files: text, or lists of token ids, which are used as they are [default: text, else input_ids, else tokens]
+    /// Read the folders in the folders of --corpus too
+    #[arg(long)]
+    pub recursive: bool,
+    /// Column of .parquet files and field of JSON records: text, or lists of token ids, which are used as they are [default: text, else input_ids, else
+    /// tokens]
     #[arg(long, value_name = "NAME")]
     pub text_column: Option<String>,
     /// Make the white space inside a paragraph one space and join paragraphs by one newline (old books need it)
@@ -276,6 +283,7 @@ impl CorpusArgs {
             .collect::<Result<_>>()?;
         let spec = CorpusSpec {
             paths: paths.concat(),
+            recursive: self.recursive,
             unwrap: self.unwrap,
             column: self.text_column.clone(),
         };

@@ -113,6 +113,7 @@ fn into_file(
 
 fn tokens(args: &Args, model: &Model, console: &Console) -> Result<Tensor> {
     if let Some(text) = &args.text {
+        console.begun(model.codec(), text)?;
         return token_tensor(&[&model.codec().encode_with_bos(text)?]);
     }
     if let Some(path) = &args.tokens_file {

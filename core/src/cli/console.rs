@@ -1,8 +1,8 @@
 //! Where a command's words go: answers to standard output, notes, progress and errors to standard error.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::Flow;
 use crate::error::{Error, Notes, Result};
+use crate::text::{Bos, TextCodec};
 
 /// Set by Ctrl-C; observers turn it into a stop at the next safe place.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -23,6 +24,8 @@ pub struct Console {
     json: bool,
     bars: MultiProgress,
     pipe_closed: AtomicBool,
+    /// Whether BOS precedes a text, as it was decided last.
+    bos: Mutex<Option<Bos>>,
 }
 
 impl Console {
@@ -32,7 +35,21 @@ impl Console {
             json,
             bars: MultiProgress::new(),
             pipe_closed: AtomicBool::new(false),
+            bos: Mutex::default(),
         }
+    }
+
+    /// Whether BOS precedes a text, and why: it goes into the answer, whatever that is.
+    pub fn decided(&self, bos: &Bos) {
+        *self.bos.lock().unwrap_or_else(PoisonError::into_inner) = Some(bos.clone());
+    }
+
+    /// Says of a text that a person gave if it begins with BOS already.
+    pub fn begun(&self, codec: &TextCodec, text: &str) -> Result<()> {
+        if let Some(note) = codec.bos_note(text)? {
+            self.note(&note);
+        }
+        Ok(())
     }
 
     /// Whether `--json` was given.
@@ -66,11 +83,27 @@ impl Console {
         }
     }
 
-    /// The answer: `value` under `--json`, else what `text` makes of it (a line feed is added).
+    /// The answer: `value` under `--json`, with `bos` and `bos_why` where a model was opened, else what `text` makes of it (a line feed is added).
     pub fn answer(&self, value: &Value, text: impl FnOnce() -> String) -> Result<()> {
-        let mut answer = if self.json { value.to_string() } else { text() };
+        let mut answer = if self.json {
+            self.with_bos(value).to_string()
+        } else {
+            text()
+        };
         answer.push('\n');
         self.put(&answer)
+    }
+
+    fn with_bos(&self, value: &Value) -> Value {
+        let mut value = value.clone();
+        let bos = self.bos.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(bos), Value::Object(keys)) = (&*bos, &mut value) {
+            keys.entry("bos")
+                .or_insert_with(|| bos.id.map(|id| id.0).into());
+            keys.entry("bos_why")
+                .or_insert_with(|| bos.why.as_str().into());
+        }
+        value
     }
 
     /// A piece of text on standard output at once, for streams; nothing under `--json`.

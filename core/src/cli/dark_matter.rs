@@ -56,7 +56,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         console.note(&note);
     }
     let tokens = match &args.text {
-        Some(text) => by_token(&model, &sae, &probe, text)?,
+        Some(text) => {
+            console.begun(model.codec(), text)?;
+            by_token(&model, &sae, &probe, text)?
+        }
         None => Vec::new(),
     };
     console.answer(
@@ -104,6 +107,7 @@ fn texts(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result
     } else {
         let (held_out, notes) = Corpus::open(&CorpusSpec {
             paths: args.held_out.clone(),
+            recursive: args.corpus.recursive,
             unwrap: args.corpus.unwrap,
             column: args.corpus.text_column.clone(),
         })?;

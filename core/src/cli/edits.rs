@@ -12,7 +12,7 @@ use crate::fit::Fit;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Sae;
-use crate::steer::{self, ACTIONS, EditSpec, Edits, MEAN_ROWS, Materials};
+use crate::steer::{self, ACTIONS, EditSpec, Edits, MEAN_ROWS, Materials, What};
 
 /// Flags of edits.
 #[derive(Debug, Clone, clap::Args)]
@@ -108,6 +108,11 @@ impl EditArgs {
             probe: None,
             means: BTreeMap::new(),
         };
+        for spec in specs {
+            if let What::PatchText(text) = &spec.what {
+                console.begun(model.codec(), text)?;
+            }
+        }
         let edits = specs.iter().map(|spec| spec.resolve(&model, &mut stock));
         let edits = edits.collect::<Result<_>>()?;
         let edits = Edits::new(&model, edits)?;
@@ -201,8 +206,7 @@ impl Materials for Stock<'_> {
         }
         let (corpus, notes) = Corpus::open(&CorpusSpec {
             paths: self.args.mean_of.clone(),
-            unwrap: false,
-            column: None,
+            ..CorpusSpec::default()
         })?;
         self.console.notes(&notes);
         let names = self.args.mean_of.iter().map(|path| path.display());

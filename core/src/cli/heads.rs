@@ -47,6 +47,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         args.mismatch.check(&fit, console)?;
     }
     let figures = heads::figures(&model, sae.autoencoder()?, index.as_ref())?;
+    if let Some(text) = &args.text {
+        console.begun(model.codec(), text)?;
+    }
     let attribution = attribution(args, &model, &sae)?;
     let value = object(&sae, &figures, attribution.as_ref())?;
     console.answer(&value, || table(&figures, attribution.as_ref()))?;

@@ -160,7 +160,7 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
     let (model, edits) = args.edits.open(&args.model, console)?;
-    let tokens = args.text.tokens(&model)?;
+    let tokens = args.text.tokens(&model, console)?;
     let input = token_tensor(&[&tokens])?;
     let logits = edits.logits(&model, &input)?;
     let shape = logits.dims().to_vec();

@@ -55,6 +55,9 @@ struct Opened {
 /// Runs `umbra prompt`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
+    if let Some(text) = &args.text {
+        console.begun(model.codec(), text)?;
+    }
     let (reading, opened) = match (&args.index, args.feature, &args.text) {
         (Some(index), Some(feature), _) => {
             let index = Index::open(index)?;

@@ -44,6 +44,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let specs = specs(args)?;
     let hook = args.hook.as_deref();
     let (model, edits) = args.edits.open_as(&specs, hook, &args.model, console)?;
+    console.begun(model.codec(), &args.prompt)?;
     let sampling = args.sampling.sampling();
     let mut progress = console.progress("Generating", 2 * sampling.tokens as u64, "tokens");
     let mut done = 0;

@@ -1,12 +1,18 @@
-//! Text in: files, JSONL and Parquet become documents, documents become fixed-length token rows that remember their document. No model, no tensors.
+//! Text in: files of text, JSON and Parquet become documents, documents become fixed-length token rows that remember their document. No model, no tensors.
 
+mod files;
+mod json;
+mod kind;
 mod parquet;
 #[cfg(test)]
 mod parquet_tests;
 mod positions;
 mod read;
+#[cfg(test)]
+mod read_tests;
 mod rows;
 mod split;
+mod unpack;
 mod unwrap;
 
 use std::borrow::Cow;
@@ -45,10 +51,10 @@ impl Content {
     }
 }
 
-/// One text: a `.txt` file, a line of a `.jsonl` file, or a record of a `.parquet` file.
+/// One text: a `.txt` file, or a record of a JSON or Parquet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// File name, with `:line` for JSONL and `:record` for Parquet.
+    /// File name, with `:line` for JSON lines and `:record` for other records.
     pub name: String,
     /// What it says.
     pub content: Content,
@@ -57,11 +63,13 @@ pub struct Document {
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CorpusSpec {
-    /// Files, or folders whose `.txt`, `.jsonl` and `.parquet` files are meant (sorted by name).
+    /// Files, or folders whose files of text are meant (sorted by name).
     pub paths: Vec<PathBuf>,
+    /// Whether folders in folders are looked into.
+    pub recursive: bool,
     /// Make the white space inside a paragraph one space and join paragraphs by one newline.
     pub unwrap: bool,
-    /// Column of Parquet files to read: text, or lists of token ids; none: `text`, else `input_ids`, else `tokens`.
+    /// Column of Parquet files and field of JSON records to read: text, or lists of token ids; none: `text`, else `input_ids`, else `tokens`.
     pub column: Option<String>,
 }
 
@@ -87,8 +95,9 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Reads everything `spec` names. An empty corpus, a missing path, text that is not UTF-8 or a JSONL line without `text` is an error, and
-    /// so is a Parquet file without the column asked for.
+    /// Reads everything `spec` names. An empty corpus, a missing path and text that is not UTF-8 are errors, and so is a Parquet file without the column asked
+    /// for. JSON records that are broken or lack it are left out, said in the notes, unless they are all of a file, or more than 1 % of a file of 100
+    /// records or more, or of 1,000 records or more in all.
     pub fn open(spec: &CorpusSpec) -> Result<(Self, Notes)> {
         read::read(spec)
     }

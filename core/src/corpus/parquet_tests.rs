@@ -16,8 +16,8 @@ fn golden(name: &str) -> PathBuf {
 fn open(path: PathBuf, column: Option<&str>) -> Result<(Corpus, Vec<String>)> {
     let (corpus, notes) = Corpus::open(&CorpusSpec {
         paths: vec![path],
-        unwrap: false,
         column: column.map(str::to_owned),
+        ..CorpusSpec::default()
     })?;
     Ok((corpus, notes.iter().map(str::to_owned).collect()))
 }

@@ -16,7 +16,7 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
     if let Some(Content::Tokens(_)) = corpus.documents.first().map(|document| &document.content) {
         return as_they_are(corpus, codec, context);
     }
-    let encoded: Vec<Vec<TokenId>> = corpus
+    let mut encoded: Vec<Vec<TokenId>> = corpus
         .documents
         .par_iter()
         .map(|document| match &document.content {
@@ -24,6 +24,10 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
             Content::Tokens(tokens) => Ok(tokens.clone()),
         })
         .collect::<Result<_>>()?;
+    let mut notes = Notes::default();
+    if let Some(note) = without_second_bos(&mut encoded, codec) {
+        notes.add(note);
+    }
     let (mut tokens, mut documents) = pack(&encoded, codec.bos().id, context);
     let left = tokens.len() % context;
     let filled = tokens.len() - left;
@@ -35,7 +39,6 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
     }
     tokens.truncate(filled);
     documents.truncate(filled);
-    let mut notes = Notes::default();
     if left > 0 {
         notes.add(format!(
             "The last row holds {left} of {context} tokens and is left out"
@@ -44,6 +47,27 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
     let names = corpus.documents.iter().map(|d| d.name.clone()).collect();
     let rows = Rows::new(context, tokens, documents, names).with_special(codec.special());
     Ok((rows, notes))
+}
+
+/// Takes the BOS that a document begins with, for it gets one anyway; a sentence if there was such a document.
+fn without_second_bos(encoded: &mut [Vec<TokenId>], codec: &TextCodec) -> Option<String> {
+    let bos = codec.bos().id?;
+    let mut begun = 0;
+    for tokens in encoded.iter_mut() {
+        if tokens.first() == Some(&bos) {
+            begun += 1;
+            if codec.bos_before(tokens).is_none() {
+                tokens.remove(0);
+            }
+        }
+    }
+    let second = if codec.bos_before(&[bos]).is_none() {
+        "get no second one: --keep-double-bos puts it"
+    } else {
+        "get a second one: --keep-double-bos"
+    };
+    let of = encoded.len();
+    (begun > 0).then(|| format!("{begun} of {of} documents begin with BOS already and {second}"))
 }
 
 /// Rows out of documents of token ids; what was checked is said.

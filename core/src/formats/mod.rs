@@ -244,6 +244,16 @@ pub fn processing(sae: &Sae) -> Option<Processing> {
     sae_lens::kwargs::processing(&sae.provenance).map(|named| named.processing)
 }
 
+/// `model` as `sae` was trained on it: where the dictionary's file says whether BOS preceded every text, that wins over the model's rule. A sentence where the
+/// two differ. The weights are shared.
+pub fn reader(model: &Model, sae: &Sae) -> (Model, Option<String>) {
+    let Some(with_bos) = sae.provenance.prepend_bos else {
+        return (model.clone(), None);
+    };
+    let (codec, note) = model.codec().as_trained(with_bos);
+    (model.clone().with_codec(codec), note)
+}
+
 /// Notes in `provenance` how the model is processed, where SAELens looks for it.
 pub fn name_processing(provenance: &mut Provenance, processing: Processing) {
     sae_lens::kwargs::write(provenance, processing);

@@ -262,6 +262,20 @@ impl Model {
         self
     }
 
+    /// The same weights, with BOS put before texts that begin with it too (`--keep-double-bos`).
+    #[must_use]
+    pub fn with_double_bos(mut self) -> Self {
+        self.codec = self.codec.with_double_bos();
+        self
+    }
+
+    /// The same weights with another tokenizer's rule, as [`TextCodec::as_trained`] gives it.
+    #[must_use]
+    pub fn with_codec(mut self, codec: TextCodec) -> Self {
+        self.codec = codec;
+        self
+    }
+
     /// What is particular about it, in sentences for its card.
     pub fn facts(&self) -> &[String] {
         &self.facts

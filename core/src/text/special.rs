@@ -1,42 +1,35 @@
-//! Special tokens of a model folder: BOS, EOS, padding and separator, as transformers names them. Chat marks are text.
+//! Tokens with a role of their own, and whether one of them precedes every text.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-
-use serde_json::Value;
-use tokenizers::Tokenizer;
-
-use super::json_file;
-use crate::error::Result;
 use crate::ids::TokenId;
 
-/// Keys of the tokens in `tokenizer_config.json`; `config.json` has their numbers under the key with `_id` behind it.
-const KEYS: [&str; 4] = ["bos_token", "eos_token", "pad_token", "sep_token"];
-
-/// Ids of the special tokens that `tokenizer_config.json` or `special_tokens_map.json` names; `config.json` decides for a key that both lack.
-pub(super) fn of_folder(folder: &Path, tokenizer: Option<&Tokenizer>) -> Result<BTreeSet<TokenId>> {
-    let named = [
-        json_file(&folder.join("tokenizer_config.json"))?,
-        json_file(&folder.join("special_tokens_map.json"))?,
-    ];
-    let numbers = json_file(&folder.join("config.json"))?.unwrap_or_default();
-    let mut special = BTreeSet::new();
-    for key in KEYS {
-        let named = named.iter().flatten().find_map(|file| file.get(key));
-        match (named, tokenizer) {
-            (Some(token), Some(tokenizer)) => {
-                let text = token.as_str().or_else(|| token["content"].as_str());
-                special.extend(text.and_then(|text| tokenizer.token_to_id(text)));
-            }
-            _ => match &numbers[format!("{key}_id")] {
-                Value::Array(ids) => special.extend(ids.iter().filter_map(number)),
-                id => special.extend(number(id)),
-            },
-        }
-    }
-    Ok(special.into_iter().map(TokenId).collect())
+/// Whether a beginning-of-sequence token precedes every text, prompt and row, and how that was decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bos {
+    /// The token, or none.
+    pub id: Option<TokenId>,
+    /// The file and key that decided, as a phrase for the output (`tokenizer_config.json names <|endoftext|>`).
+    pub why: String,
 }
 
-fn number(id: &Value) -> Option<u32> {
-    id.as_u64().and_then(|id| u32::try_from(id).ok())
+/// The tokens that a tokenizer names for a role. Turn marks of chat templates are none of these, as in SAELens: they are text to a model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Specials {
+    /// Begins a text; named, whether or not the model's rule puts it there.
+    pub bos: Option<TokenId>,
+    /// Ends a text.
+    pub eos: Option<TokenId>,
+    /// Fills up rows.
+    pub pad: Option<TokenId>,
+    /// Stands between two texts.
+    pub separator: Option<TokenId>,
+}
+
+impl Specials {
+    /// All of them, perhaps one more than once.
+    pub fn ids(&self) -> Vec<TokenId> {
+        [self.bos, self.eos, self.pad, self.separator]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }

@@ -33,7 +33,7 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
-    let tokens = args.text.tokens(&model)?;
+    let tokens = args.text.tokens(&model, console)?;
     let (Some(layer), Some(head)) = (args.layer, args.head) else {
         let found = attention::overview(&model, &tokens, &mut |_, _| console.flow())?;
         let Some(found) = found else {

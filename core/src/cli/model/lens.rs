@@ -27,7 +27,7 @@ pub(super) struct Args {
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
-    let tokens = args.text.tokens(&model)?;
+    let tokens = args.text.tokens(&model, console)?;
     let mut progress: Option<Progress<'_>> = None;
     let mut observe = |done: usize, total: usize| {
         let begin = || console.progress("Reading the layers", total as u64, "guesses");

@@ -10,9 +10,12 @@ use crate::models::Model;
 
 impl PromptArgs {
     /// The tokens given, or those of the text with BOS before them.
-    pub(super) fn tokens(&self, model: &Model) -> Result<Vec<TokenId>> {
+    pub(super) fn tokens(&self, model: &Model, console: &Console) -> Result<Vec<TokenId>> {
         let tokens = match (&self.text, &self.tokens) {
-            (Some(text), _) => model.codec().encode_with_bos(text)?,
+            (Some(text), _) => {
+                console.begun(model.codec(), text)?;
+                model.codec().encode_with_bos(text)?
+            }
             (None, Some(tokens)) => tokens.iter().copied().map(TokenId).collect(),
             (None, None) => Vec::new(),
         };

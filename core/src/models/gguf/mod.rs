@@ -6,6 +6,7 @@ mod header;
 mod keys;
 mod kinds;
 mod names;
+mod pre_tokenizer;
 mod tokenizer;
 
 #[cfg(test)]
@@ -102,11 +103,10 @@ impl Gguf {
         self.architecture.name
     }
 
-    /// The tokenizer inside, with its BOS policy.
+    /// The tokenizer inside, with its special tokens and its BOS rule.
     pub(super) fn codec(&self) -> Result<TextCodec> {
-        let (tokenizer, bos) = tokenizer::read(&self.header())?;
-        let special = tokenizer::special(&self.header())?;
-        Ok(TextCodec::from_tokenizer(tokenizer, bos, &self.path)?.with_special(special))
+        let (tokenizer, special) = tokenizer::read(&self.header())?;
+        TextCodec::from_tokenizer(tokenizer, special, &self.path)
     }
 
     /// Everything that the file says of its tokenizer.

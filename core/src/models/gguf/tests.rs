@@ -484,6 +484,83 @@ fn bos_follows_the_header() {
 }
 
 #[test]
+fn without_a_flag_bos_goes_by_the_pre_tokenizer_as_in_llama_cpp() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let mut writer = Writer::of("gpt2");
+    let with = [
+        "llama-bpe",
+        "llama3",
+        "llama-v3",
+        "falcon3",
+        "falcon-h1",
+        "pixtral",
+        "midm-2.0",
+        "lfm2",
+        "tekken",
+        "chameleon",
+    ];
+    let without = ["gpt-2", "qwen2", "smollm", "default"];
+    for pre in with.into_iter().chain(without) {
+        let key = "tokenizer.ggml.pre".to_owned();
+        writer.header.insert(key, text(pre));
+        writer.write(&path, GgmlDType::F32);
+        let (model, _) = Model::open(&path).unwrap();
+        let bos = model.codec().bos();
+        let want = with.contains(&pre).then_some(TokenId(0));
+        assert_eq!(bos.id, want, "{pre}: {}", bos.why);
+        assert!(bos.why.contains(pre), "{}", bos.why);
+        // Named, whether or not it precedes a text.
+        assert_eq!(model.codec().special(), [TokenId(0)], "{pre}");
+        let tokens = model.codec().encode("Two words, 1234").unwrap();
+        assert_eq!(model.codec().decode(&tokens), "Two words, 1234", "{pre}");
+    }
+    let key = "tokenizer.ggml.add_bos_token".to_owned();
+    writer.header.insert(key, Value::Bool(false));
+    let key = "tokenizer.ggml.pre".to_owned();
+    writer.header.insert(key, text("llama-bpe"));
+    writer.write(&path, GgmlDType::F32);
+    let (model, _) = Model::open(&path).unwrap();
+    assert_eq!(model.codec().bos().id, None, "the flag wins");
+}
+
+#[test]
+fn a_sentence_piece_file_that_numbers_no_special_tokens_has_the_usual_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let mut writer = Writer::of("llama");
+    let special = ["<unk>", "<s>", "</s>"].map(str::to_owned);
+    let bytes = (0..=255).map(|byte| format!("<0x{byte:02X}>"));
+    let pieces = (0..253).map(|n| format!("▁{n}"));
+    let tokens: Vec<String> = special.into_iter().chain(bytes).chain(pieces).collect();
+    let kind = |id: usize| Value::I32(if id < 3 { 3 } else { 1 });
+    let scores = (0..tokens.len()).map(|id| -(id as f32));
+    let parts = [
+        ("model", text("llama")),
+        ("token_type", list(0..tokens.len(), kind)),
+        ("scores", list(scores, Value::F32)),
+        ("tokens", list(tokens, Value::String)),
+    ];
+    for key in ["pre", "merges", "bos_token_id"] {
+        writer.header.remove(&format!("tokenizer.ggml.{key}"));
+    }
+    for (key, value) in parts {
+        writer.header.insert(format!("tokenizer.ggml.{key}"), value);
+    }
+    for (number, id) in [(None, 1), (Some(2), 2), (Some(9_999), 1)] {
+        let key = "tokenizer.ggml.bos_token_id".to_owned();
+        if let Some(number) = number {
+            writer.header.insert(key, Value::U32(number));
+        }
+        writer.write(&path, GgmlDType::F32);
+        let (model, _) = Model::open(&path).unwrap();
+        let bos = model.codec().bos();
+        assert_eq!(bos.id, Some(TokenId(id)), "{number:?}: {}", bos.why);
+        assert_eq!(model.codec().specials().eos, Some(TokenId(2)));
+    }
+}
+
+#[test]
 fn keys_that_would_be_passed_over_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");

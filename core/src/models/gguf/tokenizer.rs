@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use tokenizers::Tokenizer;
 
 use super::header::Header;
+use super::pre_tokenizer::{self, PreTokenizer};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
-use crate::text::Bos;
+use crate::text::{Bos, Specials};
 
 const NORMAL: u32 = 1;
 const UNKNOWN: u32 = 2;
@@ -19,11 +20,8 @@ const USER_DEFINED: u32 = 4;
 /// Bytes of the longest token that is believed; real ones stay below some hundreds.
 const LONGEST: usize = 4096;
 
-const GPT2_SPLIT: &str =
-    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-
-/// The tokenizer and the BOS policy of a file.
-pub(super) fn read(header: &Header<'_>) -> Result<(Tokenizer, Bos)> {
+/// The tokenizer of a file, its special tokens and its BOS rule.
+pub(super) fn read(header: &Header<'_>) -> Result<(Tokenizer, (Specials, Bos))> {
     let kind = header.text("tokenizer.ggml.model")?;
     let pieces = Pieces::read(header)?;
     let sentence_piece = kind == "llama";
@@ -44,43 +42,51 @@ pub(super) fn read(header: &Header<'_>) -> Result<(Tokenizer, Bos)> {
             header.path(),
         )
     })?;
-    let bos = bos(header, &pieces, sentence_piece)?;
-    Ok((tokenizer, bos))
+    let specials = specials(header, &pieces, sentence_piece)?;
+    let bos = bos(header, &pieces, &specials)?;
+    Ok((tokenizer, (specials, bos)))
 }
 
-fn bos(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Result<Bos> {
-    let number = header.count("tokenizer.ggml.bos_token_id")?;
-    let id = number.filter(|id| *id < pieces.texts.len());
-    let name = id.map_or("none", |id| pieces.texts[id]);
-    let (wanted, reason) = match header.flag("tokenizer.ggml.add_bos_token")? {
-        Some(true) => (true, "the GGUF file has add_bos_token true"),
-        Some(false) => (false, "the GGUF file has add_bos_token false"),
-        None if sentence_piece => (
-            true,
-            "the GGUF file has no add_bos_token and a SentencePiece vocabulary",
-        ),
-        None => (
-            false,
-            "the GGUF file has no add_bos_token and a BPE vocabulary",
-        ),
+/// The special tokens that the header names by number; a number beyond the vocabulary counts as none, as in llama.cpp.
+fn specials(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Result<Specials> {
+    let entries = pieces.texts.len();
+    let token = |key: &str, usual: Option<usize>| -> Result<Option<TokenId>> {
+        let number = header.count(&format!("tokenizer.ggml.{key}_token_id"))?;
+        let there = number.filter(|id| *id < entries);
+        let usual = usual.filter(|id| sentence_piece && *id < entries);
+        Ok(there.or(usual).map(TokenId::from))
     };
-    Ok(Bos {
-        id: id.filter(|_| wanted).map(TokenId::from),
-        why: match (wanted, id) {
-            (true, None) => format!("{reason} but names no BOS token"),
-            (true, Some(_)) => format!("{reason}, its BOS token is {name}"),
-            (false, _) => reason.to_owned(),
-        },
+    Ok(Specials {
+        bos: token("bos", Some(1))?,
+        eos: token("eos", Some(2))?,
+        pad: token("padding", None)?,
+        // Spelt so in llama.cpp.
+        separator: token("seperator", None)?,
     })
 }
 
-/// BOS, EOS, padding and separator of the file, whether BOS is put before texts or not.
-pub(super) fn special(header: &Header<'_>) -> Result<Vec<TokenId>> {
-    // `seperator` is how the format spells it.
-    let keys = ["bos", "eos", "padding", "seperator"];
-    let ids = keys.map(|key| header.count(&format!("tokenizer.ggml.{key}_token_id")));
-    let ids: Vec<Option<usize>> = ids.into_iter().collect::<Result<_>>()?;
-    Ok(ids.into_iter().flatten().map(TokenId::from).collect())
+fn bos(header: &Header<'_>, pieces: &Pieces<'_>, specials: &Specials) -> Result<Bos> {
+    let (wanted, reason) = match header.flag("tokenizer.ggml.add_bos_token")? {
+        Some(wanted) => (wanted, format!("the GGUF file has add_bos_token {wanted}")),
+        None if header.text("tokenizer.ggml.model")? == "llama" => {
+            let what = "the GGUF file has no add_bos_token and a SentencePiece vocabulary";
+            (true, what.to_owned())
+        }
+        None => {
+            let (name, pre) = pre_tokenizer(header)?;
+            let what = format!("the GGUF file has no add_bos_token and the pre-tokenizer {name}");
+            (pre.bos, what)
+        }
+    };
+    let name = specials.bos.and_then(|id| pieces.texts.get(id.index()));
+    Ok(Bos {
+        id: specials.bos.filter(|_| wanted),
+        why: match (wanted, name) {
+            (true, None) => format!("{reason} but names no BOS token"),
+            (true, Some(name)) => format!("{reason}, its BOS token is {name}"),
+            (false, _) => reason,
+        },
+    })
 }
 
 /// The vocabulary as stored.
@@ -208,18 +214,9 @@ impl<'a> Pieces<'a> {
                 })
             })
             .collect::<Result<_>>()?;
-        let pre = header
-            .text_if_any("tokenizer.ggml.pre")?
-            .unwrap_or("default");
-        let splitting = splitting(pre).ok_or_else(|| {
-            unsupported(
-                &format!("the pre-tokenizer `{pre}`"),
-                "`gpt-2`, `default`, `smollm`, `llama-bpe` or `qwen2`",
-                header,
-            )
-        })?;
-        let mut steps: Vec<_> = splitting
-            .iter()
+        let (_, pre) = pre_tokenizer(header)?;
+        let splits = pre.splits.iter();
+        let mut steps: Vec<_> = splits
             .map(|regex| {
                 json!({"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false})
             })
@@ -229,37 +226,27 @@ impl<'a> Pieces<'a> {
         Ok(json!({
             "version": "1.0",
             "added_tokens": self.added(),
-            "normalizer": (pre == "qwen2").then(|| json!({"type": "NFC"})),
+            "normalizer": pre.composed.then(|| json!({"type": "NFC"})),
             "pre_tokenizer": {"type": "Sequence", "pretokenizers": steps},
             "post_processor": null,
             "decoder": bytes,
             "model": {
-                "type": "BPE", "ignore_merges": pre == "llama-bpe", "byte_fallback": false, "fuse_unk": false,
+                "type": "BPE", "ignore_merges": pre.ignore_merges, "byte_fallback": false, "fuse_unk": false,
                 "vocab": self.vocabulary(), "merges": merges,
             },
         }))
     }
 }
 
-/// The regular expressions that split a text before merging, in order, as llama.cpp names them.
-fn splitting(pre: &str) -> Option<&'static [&'static str]> {
-    Some(match pre {
-        "gpt-2" => &[GPT2_SPLIT],
-        "smollm" => &[r"\p{N}", GPT2_SPLIT],
-        "default" => &[
-            r"[\p{P}\$\+<=>\^~\|]+",
-            GPT2_SPLIT,
-            r"\p{N}+",
-            r"[0-9][0-9][0-9]",
-        ],
-        "llama-bpe" => &[
-            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-        ],
-        "qwen2" => &[
-            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-        ],
-        _ => return None,
-    })
+/// The pre-tokenizer of a BPE vocabulary and its name.
+fn pre_tokenizer<'a>(header: &Header<'a>) -> Result<(&'a str, &'static PreTokenizer)> {
+    let name = header.text_if_any("tokenizer.ggml.pre")?;
+    let name = name.unwrap_or("default");
+    let known = pre_tokenizer::of(name).ok_or_else(|| {
+        let what = format!("the pre-tokenizer `{name}`");
+        unsupported(&what, &pre_tokenizer::names(), header)
+    })?;
+    Ok((name, known))
 }
 
 fn unsupported(what: &str, instead: &str, header: &Header<'_>) -> Error {

@@ -1,0 +1,134 @@
+//! A file's bytes, unpacked while they are read. What comes out is measured against the memory that is left as it grows, so that a small file that unpacks to
+//! terabytes ends in a sentence.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::kind::Packing;
+use crate::device::check_room;
+use crate::error::{Error, Result};
+
+/// Bytes between two looks at the memory that is left, and how much of it must be there.
+const LOOK_EVERY: u64 = 64 << 20;
+/// Bytes taken at a time.
+const PIECE: usize = 1 << 16;
+
+/// The bytes of a file.
+pub(super) struct Unpacked<'a> {
+    reader: Box<dyn BufRead + 'a>,
+    path: &'a Path,
+    packing: Packing,
+    /// Read since the last look at the memory.
+    read: u64,
+    begun: bool,
+}
+
+impl<'a> Unpacked<'a> {
+    /// Opens `path`; a byte-order mark at its head is passed over.
+    pub(super) fn open(path: &'a Path, packing: Packing) -> Result<Self> {
+        let failed = |source| Error::io("cannot read the file", path, source);
+        let file = BufReader::with_capacity(PIECE, File::open(path).map_err(failed)?);
+        let reader: Box<dyn BufRead> = match packing {
+            Packing::None => Box::new(file),
+            Packing::Gzip => Box::new(BufReader::with_capacity(PIECE, MultiGzDecoder::new(file))),
+            Packing::Zstd => {
+                let unpacked = zstd::stream::read::Decoder::with_buffer(file).map_err(failed)?;
+                Box::new(BufReader::with_capacity(PIECE, unpacked))
+            }
+        };
+        Ok(Self {
+            reader,
+            path,
+            packing,
+            read: 0,
+            begun: false,
+        })
+    }
+
+    /// What lies in the buffer, empty at the end of the file; [`Self::consume`] takes it.
+    pub(super) fn fill(&mut self) -> Result<&[u8]> {
+        if self.read >= LOOK_EVERY {
+            self.read = 0;
+            check_room(2 * LOOK_EVERY, || {
+                format!("the text of {}", self.path.display())
+            })?;
+        }
+        if !self.begun {
+            self.begun = true;
+            self.pass_mark()?;
+        }
+        let (path, packing) = (self.path, self.packing);
+        retried(&mut self.reader).map_err(|e| broken(path, packing, e))
+    }
+
+    /// Passes over a byte-order mark.
+    fn pass_mark(&mut self) -> Result<()> {
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        let (path, packing) = (self.path, self.packing);
+        let failed = |e| broken(path, packing, e);
+        let there = retried(&mut self.reader).map_err(failed)?;
+        if there.len() >= MARK.len() {
+            let mark = if there.starts_with(MARK) {
+                MARK.len()
+            } else {
+                0
+            };
+            self.reader.consume(mark);
+            return Ok(());
+        }
+        // A pipe may give its bytes one by one.
+        let mut head = Vec::new();
+        let mut first = (&mut self.reader).take(MARK.len() as u64);
+        first.read_to_end(&mut head).map_err(failed)?;
+        if head != MARK {
+            let rest = std::mem::replace(&mut self.reader, Box::new(io::empty()));
+            self.reader = Box::new(Read::chain(io::Cursor::new(head), rest));
+        }
+        Ok(())
+    }
+
+    /// Takes `bytes` of what lies in the buffer.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.read += bytes as u64;
+        self.reader.consume(bytes);
+    }
+
+    /// All that is left.
+    pub(super) fn rest(mut self) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            let piece = self.fill()?;
+            if piece.is_empty() {
+                return Ok(all);
+            }
+            all.extend_from_slice(piece);
+            let taken = piece.len();
+            self.consume(taken);
+        }
+    }
+}
+
+/// A buffer's content, begun again where a signal came between.
+fn retried<'b>(reader: &'b mut Box<dyn BufRead + '_>) -> io::Result<&'b [u8]> {
+    loop {
+        match reader.fill_buf() {
+            Ok(_) => break,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    reader.fill_buf()
+}
+
+fn broken(path: &Path, packing: Packing, source: io::Error) -> Error {
+    let kind = match packing {
+        Packing::None => return Error::io("cannot read the file", path, source),
+        Packing::Gzip => "gzip",
+        Packing::Zstd => "zstd",
+    };
+    let what = format!("is no whole {kind} file ({source}): copy or download it again");
+    Error::input(what, path)
+}

@@ -1,0 +1,333 @@
+//! What the files of a HuggingFace folder say of special tokens, and its BOS rule. A role is named by `tokenizer_config.json`, else by
+//! `special_tokens_map.json`, else by the tokenizer's class as transformers has it; where none of them speaks, by the number in `config.json`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use super::special::{Bos, Specials};
+use crate::error::{Error, Result};
+use crate::ids::TokenId;
+
+/// Families for which TransformerLens puts no BOS token (`default_prepend_bos: False`), by `model_type`; of those that can be opened.
+const WITHOUT_BOS: [&str; 3] = ["gpt_neox", "qwen2", "qwen3"];
+
+/// What a tokenizer of that class is, without the `Fast` at its end, takes where its files name no BOS, EOS and pad token.
+type Class = (&'static str, [Option<&'static str>; 3]);
+const CLASSES: [Class; 7] = [
+    (
+        "GPT2Tokenizer",
+        [Some("<|endoftext|>"), Some("<|endoftext|>"), None],
+    ),
+    (
+        "GPTNeoXTokenizer",
+        [
+            Some("<|endoftext|>"),
+            Some("<|endoftext|>"),
+            Some("<|padding|>"),
+        ],
+    ),
+    ("LlamaTokenizer", [Some("<s>"), Some("</s>"), None]),
+    (
+        "GemmaTokenizer",
+        [Some("<bos>"), Some("<eos>"), Some("<pad>")],
+    ),
+    (
+        "Qwen2Tokenizer",
+        [None, Some("<|endoftext|>"), Some("<|endoftext|>")],
+    ),
+    ("PreTrainedTokenizer", [None; 3]),
+    ("TokenizersBackend", [None; 3]),
+];
+
+/// The class where `tokenizer_config.json` names none, by `model_type`.
+const CLASS_OF_FAMILY: [(&str, &str); 11] = [
+    ("gpt2", "GPT2Tokenizer"),
+    ("gpt_neo", "GPT2Tokenizer"),
+    ("gpt_neox", "GPTNeoXTokenizer"),
+    ("llama", "LlamaTokenizer"),
+    ("mistral", "LlamaTokenizer"),
+    ("phi3", "LlamaTokenizer"),
+    ("gemma2", "GemmaTokenizer"),
+    ("gemma3", "GemmaTokenizer"),
+    ("gemma3_text", "GemmaTokenizer"),
+    ("qwen2", "Qwen2Tokenizer"),
+    ("qwen3", "Qwen2Tokenizer"),
+];
+
+/// A role of a token.
+#[derive(Clone, Copy)]
+enum Role {
+    Bos,
+    Eos,
+    Pad,
+    Separator,
+}
+
+impl Role {
+    fn key(self) -> &'static str {
+        match self {
+            Self::Bos => "bos_token",
+            Self::Eos => "eos_token",
+            Self::Pad => "pad_token",
+            Self::Separator => "sep_token",
+        }
+    }
+
+    fn number(self) -> &'static str {
+        match self {
+            Self::Bos => "bos_token_id",
+            Self::Eos => "eos_token_id",
+            Self::Pad => "pad_token_id",
+            Self::Separator => "sep_token_id",
+        }
+    }
+}
+
+/// What the files say of one role; `by` is a phrase that says where.
+enum Named {
+    /// This text.
+    Text { text: String, by: String },
+    /// That there is none: a file says so, or else the class has none.
+    Nothing { by: String, said: bool },
+    /// Nothing.
+    Unsaid,
+}
+
+/// The settings files of one folder; null where one does not exist.
+pub(super) struct Folder {
+    path: PathBuf,
+    model: Value,
+    tokenizer: Value,
+    map: Value,
+}
+
+impl Folder {
+    /// Reads those that are there.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let read = |name: &str| json_file(&path.join(name)).map(Option::unwrap_or_default);
+        Ok(Self {
+            path: path.to_path_buf(),
+            model: read("config.json")?,
+            tokenizer: read("tokenizer_config.json")?,
+            map: read("special_tokens_map.json")?,
+        })
+    }
+
+    /// The `model_type` of `config.json`.
+    fn family(&self) -> &str {
+        self.model["model_type"].as_str().unwrap_or_default()
+    }
+
+    /// The class of its tokenizer, without `Fast`, and whether a file names it.
+    fn class(&self) -> Option<(&str, bool)> {
+        if let Some(class) = self.tokenizer["tokenizer_class"].as_str() {
+            return Some((class.strip_suffix("Fast").unwrap_or(class), true));
+        }
+        let known = CLASS_OF_FAMILY.iter();
+        let mut known = known.filter(|(family, _)| *family == self.family());
+        known.next().map(|(_, class)| (*class, false))
+    }
+
+    fn named(&self, role: Role, tokenizer: Option<&Tokenizer>) -> Result<Named> {
+        let key = role.key();
+        let files = [
+            ("tokenizer_config.json", &self.tokenizer),
+            ("special_tokens_map.json", &self.map),
+        ];
+        for (file, values) in files {
+            let Some(value) = values.get(key) else {
+                continue;
+            };
+            let text = match value {
+                Value::Null => {
+                    let by = format!("{file} has {key} null");
+                    return Ok(Named::Nothing { by, said: true });
+                }
+                Value::Object(token) => token.get("content").and_then(Value::as_str),
+                other => other.as_str(),
+            };
+            let text = text.ok_or_else(|| {
+                let what = format!("`{key}` should be a text or null, is {value}");
+                Error::input(what, self.path.join(file))
+            })?;
+            return Ok(Named::Text {
+                text: text.to_owned(),
+                by: format!("{file} names {text}"),
+            });
+        }
+        Ok(self.named_by_class(role, tokenizer))
+    }
+
+    /// What the class takes; a token that the vocabulary lacks says nothing, for then the class is a guess.
+    fn named_by_class(&self, role: Role, tokenizer: Option<&Tokenizer>) -> Named {
+        let Some((class, is_named)) = self.class() else {
+            return Named::Unsaid;
+        };
+        let mut known = CLASSES.iter().filter(|(known, _)| *known == class);
+        let Some((_, [bos, eos, pad])) = known.next() else {
+            return Named::Unsaid;
+        };
+        let default = match role {
+            Role::Bos => bos,
+            Role::Eos => eos,
+            Role::Pad => pad,
+            Role::Separator => &None,
+        };
+        let key = role.key();
+        match default {
+            None if is_named || class == "Qwen2Tokenizer" => Named::Nothing {
+                by: format!("no file names a {key} and a {class} has none of its own"),
+                said: false,
+            },
+            Some(text) if tokenizer.is_some_and(|t| t.token_to_id(text).is_some()) => Named::Text {
+                text: (*text).to_owned(),
+                by: format!("no file names a {key} and a {class} takes {text}"),
+            },
+            _ => Named::Unsaid,
+        }
+    }
+
+    /// The token of a role with the phrase that says where it comes from.
+    fn token(
+        &self,
+        role: Role,
+        tokenizer: Option<&Tokenizer>,
+    ) -> Result<(Option<TokenId>, String)> {
+        match self.named(role, tokenizer)? {
+            Named::Nothing { by, .. } => return Ok((None, by)),
+            Named::Text { text, by } => {
+                if let Some(tokenizer) = tokenizer {
+                    let id = tokenizer.token_to_id(&text).map(TokenId);
+                    return Ok((id, by));
+                }
+            }
+            Named::Unsaid => {}
+        }
+        let key = role.number();
+        // A list of several ends a text by any of them: the first is the tokenizer's own.
+        let value = match &self.model[key] {
+            Value::Array(several) => several.first().unwrap_or(&Value::Null),
+            one => one,
+        };
+        let number = value.as_u64().and_then(|id| u32::try_from(id).ok());
+        Ok(match number {
+            Some(id) => (
+                Some(TokenId(id)),
+                match tokenizer.and_then(|t| t.id_to_token(id)) {
+                    Some(text) => format!("config.json has {key} {id}, {text}"),
+                    None => format!("config.json has {key} {id}"),
+                },
+            ),
+            None => (
+                None,
+                "neither tokenizer_config.json nor config.json names one".to_owned(),
+            ),
+        })
+    }
+
+    /// The tokens of all roles.
+    pub(super) fn specials(&self, tokenizer: Option<&Tokenizer>) -> Result<Specials> {
+        let token = |role| self.token(role, tokenizer).map(|(id, _)| id);
+        Ok(Specials {
+            bos: token(Role::Bos)?,
+            eos: token(Role::Eos)?,
+            pad: token(Role::Pad)?,
+            separator: token(Role::Separator)?,
+        })
+    }
+
+    /// Whether BOS precedes a text: as `add_bos_token` says; else not if `bos_token` is null; else what the post-processor puts first; else the
+    /// BOS token that is named, but for the families of [`WITHOUT_BOS`].
+    pub(super) fn bos(&self, tokenizer: Option<&Tokenizer>, specials: &Specials) -> Result<Bos> {
+        let none = |why: String| Ok(Bos { id: None, why });
+        let some = |id, why: String| Ok(Bos { id: Some(id), why });
+        let named = self.named(Role::Bos, tokenizer)?;
+        if let (Named::Text { text, .. }, Some(_), None) = (&named, tokenizer, specials.bos) {
+            return Err(Error::input(
+                format!("names the BOS token {text}, which tokenizer.json lacks"),
+                self.path.join("tokenizer_config.json"),
+            ));
+        }
+        let (_, by) = self.token(Role::Bos, tokenizer)?;
+        let says = self.tokenizer["add_bos_token"].as_bool();
+        if says == Some(false) {
+            return none("tokenizer_config.json has add_bos_token false".to_owned());
+        }
+        let asked = says.map_or("", |_| "tokenizer_config.json has add_bos_token true and ");
+        if let Named::Nothing { said: true, by } = named {
+            return none(format!("{asked}{by}"));
+        }
+        if let (Some(id), true) = (specials.bos, says.is_some()) {
+            return some(id, format!("{asked}{by}"));
+        }
+        if let Some((id, text)) = self.put_first(tokenizer)? {
+            let why = format!("{asked}the post-processor of tokenizer.json puts {text} first");
+            return some(id, why);
+        }
+        match specials.bos {
+            Some(_) if WITHOUT_BOS.contains(&self.family()) => none(format!(
+                "{by}, but TransformerLens puts none for the family {}",
+                self.family()
+            )),
+            Some(id) => some(id, by),
+            None => none(format!("{asked}{by}")),
+        }
+    }
+
+    /// The token that the post-processor puts before a text, if it puts one; an error if it puts several.
+    fn put_first(&self, tokenizer: Option<&Tokenizer>) -> Result<Option<(TokenId, String)>> {
+        let Some(tokenizer) = tokenizer else {
+            return Ok(None);
+        };
+        let processor = serde_json::to_value(tokenizer.get_post_processor()).unwrap_or_default();
+        match first_ids(&processor)[..] {
+            [] => Ok(None),
+            [id] => {
+                let text = tokenizer.id_to_token(id).unwrap_or_else(|| id.to_string());
+                Ok(Some((TokenId(id), text)))
+            }
+            ref several => Err(Error::input(
+                format!(
+                    "its post-processor puts {} tokens before each text and one at most can be honoured: say add_bos_token in tokenizer_config.json",
+                    several.len()
+                ),
+                self.path.join("tokenizer.json"),
+            )),
+        }
+    }
+}
+
+/// The tokens that a post-processor, as `tokenizer.json` has it, puts before a single text.
+fn first_ids(processor: &Value) -> Vec<u32> {
+    let number = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    match processor["type"].as_str() {
+        Some("Sequence") => {
+            let steps = processor["processors"].as_array().into_iter().flatten();
+            steps.rev().flat_map(first_ids).collect()
+        }
+        Some("TemplateProcessing") => {
+            let pieces = processor["single"].as_array().into_iter().flatten();
+            let before = pieces.map_while(|piece| piece["SpecialToken"]["id"].as_str());
+            let ids = before.filter_map(|name| processor["special_tokens"][name]["ids"].as_array());
+            ids.flatten().filter_map(number).collect()
+        }
+        Some("BertProcessing" | "RobertaProcessing") => {
+            number(&processor["cls"][1]).into_iter().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// A JSON file, or none if it does not exist.
+fn json_file(path: &Path) -> Result<Option<Value>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Error::io("reading the settings", path, e))?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|e| Error::input(format!("is not valid JSON ({e})"), path))
+}
