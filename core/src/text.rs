@@ -2,11 +2,14 @@
 
 mod folder;
 mod special;
+mod vocabulary;
 
 #[cfg(test)]
 mod bos_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vocabulary_tests;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +18,12 @@ use tokenizers::Tokenizer;
 
 use self::folder::Folder;
 pub use self::special::{Bos, Specials};
+pub(crate) use self::vocabulary::QWEN2;
 use crate::error::{Error, Notes, Result};
 use crate::ids::TokenId;
+
+/// A tokenizer in one file.
+const WHOLE: &str = "tokenizer.json";
 
 /// How a vocabulary entry spells bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,18 +58,30 @@ pub struct TextCodec {
 }
 
 impl TextCodec {
-    /// Reads `tokenizer.json` of a model folder, and the files beside it that name its special tokens.
+    /// The files of `folder` that a tokenizer is read from: `tokenizer.json`, else `vocab.json` and `merges.txt`; none if neither is there.
+    pub fn files(folder: &Path) -> Option<&'static [&'static str]> {
+        [&[WHOLE][..], &vocabulary::FILES]
+            .into_iter()
+            .find(|files| files.iter().all(|file| folder.join(file).exists()))
+    }
+
+    /// Reads `tokenizer.json` of a model folder, or `vocab.json` and `merges.txt` where it is missing, and the files beside it that name its special tokens.
     pub fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("tokenizer.json");
-        let bytes =
-            std::fs::read(&path).map_err(|e| Error::io("reading the tokenizer", &path, e))?;
-        let tokenizer = Tokenizer::from_bytes(bytes).map_err(|e| {
-            Error::input(
-                format!("is no tokenizer in the format of the tokenizers library ({e})"),
-                &path,
-            )
-        })?;
         let settings = Folder::open(folder)?;
+        let files = Self::files(folder).unwrap_or(&[WHOLE]);
+        let path = folder.join(files[0]);
+        let tokenizer = if files.len() > 1 {
+            vocabulary::read(folder, &settings)?
+        } else {
+            let bytes =
+                std::fs::read(&path).map_err(|e| Error::io("reading the tokenizer", &path, e))?;
+            Tokenizer::from_bytes(bytes).map_err(|e| {
+                Error::input(
+                    format!("is no tokenizer in the format of the tokenizers library ({e})"),
+                    &path,
+                )
+            })?
+        };
         let specials = settings.specials(Some(&tokenizer))?;
         let bos = settings.bos(Some(&tokenizer), &specials)?;
         Self::from_tokenizer(tokenizer, (specials, bos), &path)

@@ -52,11 +52,7 @@ impl Footprint {
     }
 
     /// From headers.
-    pub(super) fn new(
-        settings: &Settings,
-        weights: &dyn Weights,
-        (files, form): (Vec<PathBuf>, Form),
-    ) -> Result<Self> {
+    pub(super) fn new(settings: &Settings, weights: &dyn Weights, form: Form) -> Result<Self> {
         let family = Family::of(settings)?.name();
         let tied = settings.flag("tie_word_embeddings")?;
         let (mut parameters, mut memory_bytes) = (0_u64, 0_u64);
@@ -81,7 +77,7 @@ impl Footprint {
             memory_bytes,
             form,
             stored,
-            files,
+            files: weights.files(),
         })
     }
 

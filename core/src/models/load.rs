@@ -12,7 +12,7 @@ use super::footprint::{Footprint, Form};
 use super::gguf::Gguf;
 use super::hub;
 use super::settings::Settings;
-use super::weights::{Fetch, Safetensors, Weights};
+use super::weights::{self, Fetch, Weights};
 use super::{Config, Opening, Processing};
 use crate::device;
 use crate::error::{Error, Notes, Result};
@@ -52,7 +52,7 @@ pub(super) struct Source {
 }
 
 enum Place {
-    Folder(Safetensors),
+    Folder(Box<dyn Weights>),
     File(Box<Gguf>),
 }
 
@@ -91,18 +91,18 @@ impl Source {
         Ok(Self {
             path: path.to_path_buf(),
             settings,
-            place: Place::Folder(Safetensors::open(path)?),
+            place: Place::Folder(weights::of_folder(path)?),
             processing,
         })
     }
 
     /// What it takes.
     pub(super) fn footprint(&self) -> Result<Footprint> {
-        let held = match &self.place {
-            Place::Folder(files) => (files.files(), Form::F32),
-            Place::File(file) => (vec![self.path.clone()], file.form()),
+        let form = match &self.place {
+            Place::Folder(_) => Form::F32,
+            Place::File(file) => file.form(),
         };
-        let footprint = Footprint::new(&self.settings, self.weights(), held)?;
+        let footprint = Footprint::new(&self.settings, self.weights(), form)?;
         if self.processing.is_none() {
             return Ok(footprint);
         }
@@ -182,7 +182,7 @@ impl Source {
 
     fn weights(&self) -> &dyn Weights {
         match &self.place {
-            Place::Folder(files) => files,
+            Place::Folder(files) => files.as_ref(),
             Place::File(file) => file.as_ref(),
         }
     }
@@ -198,13 +198,21 @@ impl Source {
                 });
                 file.codec()
             }
-            Place::Folder(_) if self.path.join("tokenizer.json").exists() => {
-                TextCodec::open(&self.path)
-            }
-            Place::Folder(_) => {
-                notes.add("No tokenizer.json: tokens are numbers, text cannot be read");
-                TextCodec::numbers(&self.path, config.vocab)
-            }
+            Place::Folder(_) => match TextCodec::files(&self.path) {
+                Some(files) => {
+                    if files.len() > 1 {
+                        notes.add(format!(
+                            "No tokenizer.json: the tokenizer is read from {}",
+                            files.join(" and ")
+                        ));
+                    }
+                    TextCodec::open(&self.path)
+                }
+                None => {
+                    notes.add("Neither tokenizer.json nor vocab.json with merges.txt: tokens are numbers, text cannot be read");
+                    TextCodec::numbers(&self.path, config.vocab)
+                }
+            },
         }
     }
 }

@@ -17,6 +17,8 @@ mod processing;
 mod quantity;
 mod rope;
 mod settings;
+#[cfg(test)]
+mod torch_tests;
 pub mod verify;
 mod weights;
 

@@ -285,17 +285,59 @@ impl<'a> Array<'a> {
         whole: &[u8],
         transposed: bool,
     ) -> Option<(usize, Layout, Range<usize>)> {
+        let place = self.place(whole)?;
+        let (rows, layout) = self.layout(transposed)?;
+        Some((rows, layout, place))
+    }
+
+    /// Where in `whole` it lies, without `whole`; none if it lies elsewhere.
+    pub(crate) fn in_file(&self, whole: &[u8]) -> Option<Placed> {
+        Some(Placed {
+            number: self.number,
+            shape: self.shape.clone(),
+            strides: self.strides.clone(),
+            bytes: self.place(whole)?,
+        })
+    }
+
+    fn place(&self, whole: &[u8]) -> Option<Range<usize>> {
         let Cow::Borrowed(bytes) = self.bytes else {
             return None;
         };
         let begin = (bytes.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
         let place = begin..begin.checked_add(bytes.len())?;
         // Memory of its own may lie anywhere, before this and behind it.
-        if place.end > whole.len() {
-            return None;
-        }
-        let (rows, layout) = self.layout(transposed)?;
-        Some((rows, layout, place))
+        (place.end <= whole.len()).then_some(place)
+    }
+}
+
+/// An [`Array`] by its place in a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Placed {
+    number: Number,
+    shape: Vec<usize>,
+    strides: Vec<usize>,
+    bytes: Range<usize>,
+}
+
+impl Placed {
+    /// In that file's bytes.
+    pub(crate) fn array<'b>(&self, whole: &'b [u8]) -> Option<Array<'b>> {
+        Some(Array {
+            number: self.number,
+            shape: self.shape.clone(),
+            strides: self.strides.clone(),
+            bytes: Cow::Borrowed(whole.get(self.bytes.clone())?),
+        })
+    }
+
+    /// How its numbers are stored.
+    pub(crate) fn number(&self) -> Number {
+        self.number
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.shape
     }
 }
 

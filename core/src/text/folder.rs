@@ -1,9 +1,10 @@
 //! What the files of a HuggingFace folder say of special tokens, and its BOS rule. A role is named by `tokenizer_config.json`, else by
 //! `special_tokens_map.json`, else by the tokenizer's class as transformers has it; where none of them speaks, by the number in `config.json`.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokenizers::Tokenizer;
 
 use super::special::{Bos, Specials};
@@ -121,13 +122,75 @@ impl Folder {
     }
 
     /// The class of its tokenizer, without `Fast`, and whether a file names it.
-    fn class(&self) -> Option<(&str, bool)> {
+    pub(super) fn class(&self) -> Option<(&str, bool)> {
         if let Some(class) = self.tokenizer["tokenizer_class"].as_str() {
             return Some((class.strip_suffix("Fast").unwrap_or(class), true));
         }
         let known = CLASS_OF_FAMILY.iter();
         let mut known = known.filter(|(family, _)| *family == self.family());
         known.next().map(|(_, class)| (*class, false))
+    }
+
+    /// A truth value of `tokenizer_config.json`, false where it has none.
+    pub(super) fn flag(&self, key: &str) -> bool {
+        self.tokenizer[key].as_bool().unwrap_or(false)
+    }
+
+    /// The texts of all tokens that have a role, those of the class among them, and of those listed as special beside these.
+    pub(super) fn named_specials(&self) -> BTreeSet<String> {
+        const LISTS: [&str; 2] = ["additional_special_tokens", "extra_special_tokens"];
+        let text = |token: &Value| {
+            let text = token.as_str().or_else(|| token["content"].as_str());
+            text.map(str::to_owned)
+        };
+        let mut all = BTreeSet::new();
+        for file in [&self.tokenizer, &self.map] {
+            for key in [
+                "bos_token",
+                "eos_token",
+                "pad_token",
+                "unk_token",
+                "sep_token",
+                "cls_token",
+                "mask_token",
+            ] {
+                all.extend(text(&file[key]));
+            }
+            for list in LISTS {
+                all.extend(file[list].as_array().into_iter().flatten().filter_map(text));
+            }
+        }
+        let class = self.class();
+        let known = CLASSES
+            .iter()
+            .filter(|(known, _)| class.is_some_and(|(class, _)| class == *known));
+        for (_, defaults) in known {
+            all.extend(defaults.iter().flatten().map(|text| (*text).to_owned()));
+        }
+        all
+    }
+
+    /// `added_tokens.json`, which is there in older folders.
+    pub(super) fn added_tokens(&self) -> Result<Vec<(String, u32)>> {
+        let path = self.path.join("added_tokens.json");
+        let Some(Value::Object(tokens)) = json_file(&path)? else {
+            return Ok(Vec::new());
+        };
+        let token = |(text, id): (String, Value)| {
+            let id = id.as_u64().and_then(|id| u32::try_from(id).ok());
+            let id = id.ok_or_else(|| Error::input(format!("gives {text} no number"), &path))?;
+            Ok((text, id))
+        };
+        tokens.into_iter().map(token).collect()
+    }
+
+    /// `added_tokens_decoder` of `tokenizer_config.json`.
+    pub(super) fn added_tokens_decoder(&self) -> Vec<(u32, &Map<String, Value>)> {
+        let tokens = self.tokenizer["added_tokens_decoder"].as_object();
+        let tokens = tokens.into_iter().flatten();
+        tokens
+            .filter_map(|(id, token)| Some((id.parse().ok()?, token.as_object()?)))
+            .collect()
     }
 
     fn named(&self, role: Role, tokenizer: Option<&Tokenizer>) -> Result<Named> {
@@ -222,7 +285,7 @@ impl Folder {
             ),
             None => (
                 None,
-                "neither tokenizer_config.json nor config.json names one".to_owned(),
+                "neither the tokenizer's settings nor config.json name one".to_owned(),
             ),
         })
     }
@@ -246,7 +309,7 @@ impl Folder {
         let named = self.named(Role::Bos, tokenizer)?;
         if let (Named::Text { text, .. }, Some(_), None) = (&named, tokenizer, specials.bos) {
             return Err(Error::input(
-                format!("names the BOS token {text}, which tokenizer.json lacks"),
+                format!("names the BOS token {text}, which the vocabulary lacks"),
                 self.path.join("tokenizer_config.json"),
             ));
         }
@@ -321,7 +384,7 @@ fn first_ids(processor: &Value) -> Vec<u32> {
 }
 
 /// A JSON file, or none if it does not exist.
-fn json_file(path: &Path) -> Result<Option<Value>> {
+pub(super) fn json_file(path: &Path) -> Result<Option<Value>> {
     if !path.exists() {
         return Ok(None);
     }

@@ -194,6 +194,10 @@ impl Weights for Gguf {
         &self.path
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        vec![self.path.clone()]
+    }
+
     fn entries(&self) -> Vec<Entry> {
         let entry = |(name, place): (&String, &content::Place)| Entry {
             name: name.clone(),

@@ -5,8 +5,10 @@ use std::path::{Component, Path, PathBuf};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde_json::Value;
 
+use super::super::weights::FILES;
 use super::name::{Kind, Name, is_part};
 use crate::error::{Error, Result};
+use crate::text::TextCodec;
 
 /// Where one model lies in the cache.
 pub(super) struct Shelf {
@@ -104,7 +106,10 @@ pub(super) fn missing(folder: &Path, name: &Name) -> Option<String> {
     }
     lacks("config.json")
         .or_else(|| missing_weights(folder))
-        .or_else(|| lacks("tokenizer.json"))
+        .or_else(|| match TextCodec::files(folder) {
+            Some(_) => None,
+            None => lacks("tokenizer.json"),
+        })
 }
 
 /// The name with the one GGUF file of `folder`, where it holds nothing else.
@@ -181,16 +186,16 @@ pub(crate) fn files_in(folder: &Path) -> Vec<String> {
 
 /// The first weight file that `folder` lacks.
 pub(super) fn missing_weights(folder: &Path) -> Option<String> {
-    if folder.join("model.safetensors").exists() {
-        return None;
+    for [single, index] in FILES {
+        if folder.join(single).exists() {
+            return None;
+        }
+        if let Ok(index) = std::fs::read_to_string(folder.join(index)) {
+            let mut shards = shards(&index).into_iter();
+            return shards.find(|shard| !folder.join(shard).exists());
+        }
     }
-    let index = folder.join("model.safetensors.index.json");
-    match std::fs::read_to_string(index) {
-        Ok(index) => shards(&index)
-            .into_iter()
-            .find(|shard| !folder.join(shard).exists()),
-        Err(_absent) => Some("model.safetensors".to_owned()),
-    }
+    Some(FILES[0][0].to_owned())
 }
 
 /// The shards that an index names, in order.

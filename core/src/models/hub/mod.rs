@@ -16,6 +16,7 @@ pub(crate) use self::cache::{files_in, place_in};
 pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};
 use self::transfer::Order;
+use super::weights::FILES;
 use crate::Flow;
 use crate::error::{Error, Result};
 
@@ -216,14 +217,15 @@ fn download(
         commit: &listing.commit,
     };
     // The index tells which shards there are, so it is fetched before anything is counted.
-    if files.iter().any(|file| file == INDEX) {
-        if !job.run(&[INDEX.to_owned()], &mut |_| Flow::Continue(()))? {
+    let mut indices = FILES.into_iter().map(|[_, index]| index);
+    if let Some(name) = indices.find(|index| files.iter().any(|file| file == index)) {
+        if !job.run(&[name.to_owned()], &mut |_| Flow::Continue(()))? {
             return Ok(Fetched::Stopped);
         }
-        let path = shelf.snapshot_of(&listing.commit).join(INDEX);
+        let path = shelf.snapshot_of(&listing.commit).join(name);
         let index = std::fs::read_to_string(&path)
             .map_err(|e| Error::io("reading the shard index", &path, e))?;
-        files.retain(|file| file != INDEX);
+        files.retain(|file| file != name);
         files.extend(cache::shards(&index));
     }
     if !job.run(&files, observe)? {
@@ -236,7 +238,14 @@ fn download(
     )))
 }
 
-const INDEX: &str = "model.safetensors.index.json";
+/// What is read of a folder beside weights and vocabulary, where it is there.
+const SETTINGS: [&str; 5] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+];
 
 /// The path to open in a snapshot.
 fn at(folder: &Path, name: &Name) -> PathBuf {
@@ -256,12 +265,15 @@ fn needed(name: &Name, listing: &Listing) -> Result<(Name, Vec<String>)> {
         }
         return Ok((name.clone(), vec![file.clone()]));
     }
-    let weights = ["model.safetensors", INDEX]
-        .into_iter()
-        .find(|file| has(file));
+    let weights = FILES.into_iter().flatten().find(|file| has(file));
     if let (true, Some(weights)) = (has("config.json"), weights) {
-        let files = ["config.json", "tokenizer.json", "tokenizer_config.json"];
-        let files = files.into_iter().filter(|file| has(file));
+        let vocabulary: &[&str] = if has("tokenizer.json") {
+            &["tokenizer.json"]
+        } else {
+            &["vocab.json", "merges.txt"]
+        };
+        let files = SETTINGS.iter().chain(vocabulary).copied();
+        let files = files.filter(|file| has(file));
         return Ok((
             name.clone(),
             files.chain([weights]).map(str::to_owned).collect(),
@@ -274,7 +286,7 @@ fn needed(name: &Name, listing: &Listing) -> Result<(Name, Vec<String>)> {
         .collect();
     match ggufs.as_slice() {
         [] => lacking(
-            "has neither safetensors weights nor a GGUF file on the hub, choose another model"
+            "has neither weights of safetensors or PyTorch nor a GGUF file on the hub, choose another model"
                 .to_owned(),
         ),
         [one] => {

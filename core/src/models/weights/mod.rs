@@ -1,7 +1,9 @@
 //! Named weight tensors of a model: what a source of them offers, and fetching them with shape and values checked, file and tensor named in every
 //! error. Knows no family.
 
+mod index;
 mod safetensors;
+mod torch;
 mod values;
 
 #[cfg(test)]
@@ -9,11 +11,12 @@ mod tests;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 
-pub(super) use self::safetensors::Safetensors;
+use self::safetensors::Safetensors;
+use self::torch::Torch;
 pub(super) use self::values::first_not_finite;
 use crate::error::{Error, Result};
 use crate::kernels::linear::Rows;
@@ -45,6 +48,8 @@ pub(super) trait Weights {
     }
     /// The file that holds `name` (any of them if none does), named in errors.
     fn file_of(&self, name: &str) -> &Path;
+    /// The files, in order.
+    fn files(&self) -> Vec<PathBuf>;
     /// Every tensor in the headers, in order of names.
     fn entries(&self) -> Vec<Entry>;
     /// Shape and bytes of an entry, by its name there, as they lie in the file.
@@ -52,6 +57,28 @@ pub(super) trait Weights {
     /// Bytes of the files.
     fn file_bytes(&self) -> u64;
 }
+
+/// The weights of a model folder: as safetensors, else as PyTorch saves them; in one file or in the shards of an index.
+pub(super) fn of_folder(folder: &Path) -> Result<Box<dyn Weights>> {
+    if let Some(files) = Safetensors::open(folder)? {
+        return Ok(Box::new(files));
+    }
+    if let Some(files) = Torch::open(folder)? {
+        return Ok(Box::new(files));
+    }
+    let names: Vec<&str> = FILES.iter().flatten().copied().collect();
+    let what = format!(
+        "has none of {}: give a folder with the weights, or a .gguf file",
+        names.join(", ")
+    );
+    Err(Error::input(what, folder))
+}
+
+/// Weights in one file and the index of those in several, in the order in which they are looked for.
+pub(super) const FILES: [[&str; 2]; 2] = [
+    [safetensors::SINGLE, safetensors::INDEX],
+    [torch::SINGLE, torch::INDEX],
+];
 
 /// Whether `name` is no parameter: masks and frequencies that older files carry along, and the parts of a multimodal file that read no text.
 pub(super) fn is_buffer(name: &str) -> bool {

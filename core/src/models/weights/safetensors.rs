@@ -7,15 +7,17 @@ use std::path::{Path, PathBuf};
 use ::safetensors::Dtype;
 use candle_core::{Device, Tensor};
 use memmap2::Mmap;
-use serde_json::Value;
 
+use super::index::Index;
 use super::{Entry, Weights};
 use crate::error::{Error, Result};
 use crate::tensor_file::header::{self, Place};
-use crate::tensor_file::{Float, is_plain_name, map, widened};
+use crate::tensor_file::{Float, map, widened};
 
-/// Longest shard index read into memory; the largest models' have some megabytes.
-const LONGEST_INDEX: u64 = 64 << 20;
+/// The file of a model in one file.
+pub(super) const SINGLE: &str = "model.safetensors";
+/// The index of a model in several.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// One file.
 struct Shard {
@@ -24,23 +26,25 @@ struct Shard {
 }
 
 /// One safetensors file, or the shards of an index.
-pub(in crate::models) struct Safetensors {
+pub(super) struct Safetensors {
     shards: Vec<Shard>,
     /// By name: the shard, and the place in it.
     places: BTreeMap<String, (usize, Place)>,
 }
 
 impl Safetensors {
-    /// Opens `model.safetensors` of `folder`, or the shards that `model.safetensors.index.json` names; reads the headers alone.
-    pub(in crate::models) fn open(folder: &Path) -> Result<Self> {
-        let single = folder.join("model.safetensors");
+    /// Opens `model.safetensors` of `folder`, or the shards that `model.safetensors.index.json` names; none if there is neither. Reads the headers alone.
+    pub(super) fn open(folder: &Path) -> Result<Option<Self>> {
+        let single = folder.join(SINGLE);
         if single.exists() {
-            return Self::of(&[single]);
+            return Self::of(&[single]).map(Some);
         }
-        let index = Index::open(folder)?;
+        let Some(index) = Index::open(folder, INDEX)? else {
+            return Ok(None);
+        };
         let all = Self::of(&index.files)?;
         index.check(&all)?;
-        Ok(all)
+        Ok(Some(all))
     }
 
     fn of(files: &[PathBuf]) -> Result<Self> {
@@ -80,11 +84,6 @@ impl Safetensors {
             path: path.to_path_buf(),
         });
         Ok(())
-    }
-
-    /// The files, in order.
-    pub(in crate::models) fn files(&self) -> Vec<PathBuf> {
-        self.shards.iter().map(|shard| shard.path.clone()).collect()
     }
 }
 
@@ -126,6 +125,10 @@ impl Weights for Safetensors {
         &self.shards[shard].path
     }
 
+    fn files(&self) -> Vec<PathBuf> {
+        self.shards.iter().map(|shard| shard.path.clone()).collect()
+    }
+
     fn entries(&self) -> Vec<Entry> {
         let entry = |(name, (_, place)): (&String, &(usize, Place))| Entry {
             name: name.clone(),
@@ -159,71 +162,5 @@ fn kind(dtype: Dtype) -> &'static str {
         Dtype::F32 => "F32",
         Dtype::F64 => "F64",
         _ => "other",
-    }
-}
-
-/// `model.safetensors.index.json`.
-struct Index {
-    path: PathBuf,
-    /// Each shard once, in order of names.
-    files: Vec<PathBuf>,
-    /// Tensor names to shards.
-    map: BTreeMap<String, PathBuf>,
-}
-
-impl Index {
-    fn open(folder: &Path) -> Result<Self> {
-        let path = folder.join("model.safetensors.index.json");
-        let Ok(metadata) = std::fs::metadata(&path) else {
-            return Err(Error::input(
-                "has neither model.safetensors nor model.safetensors.index.json: give a folder with the weights as safetensors, or a .gguf file",
-                folder,
-            ));
-        };
-        if metadata.len() > LONGEST_INDEX {
-            let what = format!("is {} bytes long, no shard index is", metadata.len());
-            return Err(Error::input(what, &path));
-        }
-        let text = std::fs::read_to_string(&path)
-            .map_err(|e| Error::io("reading the shard index", &path, e))?;
-        let index: Value = serde_json::from_str(&text)
-            .map_err(|e| Error::input(format!("is not valid JSON ({e})"), &path))?;
-        let listed = index
-            .get("weight_map")
-            .and_then(Value::as_object)
-            .filter(|listed| !listed.is_empty())
-            .ok_or_else(|| Error::input("has no weight_map that names shards", &path))?;
-        let mut map = BTreeMap::new();
-        for (tensor, shard) in listed {
-            let shard = shard.as_str().unwrap_or_default();
-            if !is_plain_name(shard) {
-                return Err(Error::input(
-                    format!("names the shard `{shard}`, which is not beside it"),
-                    &path,
-                ));
-            }
-            map.insert(tensor.clone(), folder.join(shard));
-        }
-        let mut files: Vec<_> = map.values().cloned().collect();
-        files.sort_unstable();
-        files.dedup();
-        Ok(Self { path, files, map })
-    }
-
-    /// Whether each tensor is in the shard that the index names.
-    fn check(&self, all: &Safetensors) -> Result<()> {
-        for (tensor, shard) in &self.map {
-            let found = all.places.contains_key(tensor) && all.file_of(tensor) == shard;
-            if !found {
-                return Err(Error::input(
-                    format!(
-                        "says that tensor `{tensor}` is in {}, which lacks it",
-                        shard.display()
-                    ),
-                    &self.path,
-                ));
-            }
-        }
-        Ok(())
     }
 }

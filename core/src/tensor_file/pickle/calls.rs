@@ -34,7 +34,7 @@ fn refused(module: &str, name: &str) -> String {
         .take(80)
         .collect();
     format!(
-        "it asks for Python's `{full}`, which the weights of a dictionary do not need: do not open it in Python either, ask for safetensors"
+        "it asks for Python's `{full}`, which weights do not need: do not open it in Python either, ask for safetensors"
     )
 }
 

@@ -129,7 +129,7 @@ impl<'a> Machine<'a> {
             }
             other => {
                 return Err(format!(
-                    "its pickle uses the opcode {other:#04x}, which no dictionary needs: ask for it as safetensors"
+                    "its pickle uses the opcode {other:#04x}, which no weights need: ask for them as safetensors"
                 ));
             }
         }
