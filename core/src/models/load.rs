@@ -172,7 +172,9 @@ impl Source {
                 let (tokenizer, read) = fingerprint::tokenizer_of(&self.path)?;
                 let own = [self.settings.path().to_path_buf()];
                 let all: Vec<PathBuf> = own.into_iter().chain(read).chain(files.files()).collect();
-                fingerprint::once(&all, || fingerprint::of(settings, &tokenizer, files))
+                fingerprint::once(&all, || {
+                    fingerprint::of(settings, &tokenizer, files.as_ref())
+                })
             }
             Place::File(file) => fingerprint::once(std::slice::from_ref(&self.path), || {
                 fingerprint::of(settings, &file.tokenizer_bytes(), file.as_ref())

@@ -331,6 +331,11 @@ impl Placed {
         })
     }
 
+    /// Where in the file it lies, from its first entry to its last.
+    pub(crate) fn bytes(&self) -> Range<usize> {
+        self.bytes.clone()
+    }
+
     /// How its numbers are stored.
     pub(crate) fn number(&self) -> Number {
         self.number

@@ -1,6 +1,7 @@
 //! Weights as PyTorch saves them: `pytorch_model.bin`, or the shards that its index names. The pickle is read by a machine that calls nothing; the numbers stay
 //! in the mapped file until they are asked for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -148,6 +149,18 @@ impl Weights for Torch {
             }
         };
         self.places.iter().map(entry).collect()
+    }
+
+    fn stored(&self, name: &str) -> Result<(Vec<usize>, Cow<'_, [u8]>)> {
+        let (shard, placed) = self
+            .places
+            .get(name)
+            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), self.file_of(name)))?;
+        let bytes = self.shards[*shard].map.get(placed.bytes());
+        Ok((
+            placed.shape().to_vec(),
+            Cow::Borrowed(bytes.unwrap_or_default()),
+        ))
     }
 
     fn file_bytes(&self) -> u64 {
