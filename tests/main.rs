@@ -16,6 +16,7 @@ mod model;
 mod reproduce;
 mod runs;
 mod store;
+mod text;
 mod tidy;
 mod transcoders;
 

@@ -138,12 +138,12 @@ impl TextCodec {
     }
 
     /// The numbers of these, each once, in order: what SAELens takes for special (`get_special_token_ids`), the BOS token in force among them.
-    pub fn special(&self) -> Vec<TokenId> {
+    pub fn special(&self) -> impl Iterator<Item = TokenId> + use<> {
         let mut ids = self.specials.ids();
         ids.extend(self.bos.id);
         ids.sort_unstable();
         ids.dedup();
-        ids
+        ids.into_iter()
     }
 
     /// The same tokenizer without BOS (`--no-bos`).

@@ -200,7 +200,7 @@ pub(super) fn read_corpus(key: &TextKey) -> Result<Corpus> {
     let (corpus, _) = Corpus::open(&CorpusSpec {
         paths: key.paths.clone(),
         unwrap: key.unwrap,
-        column: None,
+        ..CorpusSpec::default()
     })?;
     Ok(if key.split {
         corpus.part(Part::Train, 0).0

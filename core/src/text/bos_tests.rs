@@ -204,7 +204,7 @@ fn special_tokens_are_known_whether_or_not_a_text_gets_them() {
         ..Specials::default()
     };
     assert_eq!((codec.specials(), codec.bos().id), (&want, None));
-    assert_eq!(codec.special(), [BOS, pad.unwrap()]);
+    assert!(codec.special().eq([BOS, pad.unwrap()]));
     let folder = folder("llama", &[], None);
     let codec = TextCodec::open(folder.path()).unwrap();
     assert_eq!(
