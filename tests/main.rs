@@ -10,6 +10,7 @@ mod failures;
 mod full_disk;
 mod hostile;
 mod hub;
+mod indexes;
 mod journey;
 mod labs;
 mod model;

@@ -62,7 +62,7 @@ impl Map {
             .grid_color(theme.line.strong)
             .label_formatter(|_| None)
             .x_axis_label(caption("density, share of tokens").color(secondary))
-            .y_axis_label(caption("max activation").color(secondary))
+            .y_axis_label(caption("largest activation, by size").color(secondary))
             .x_grid_spacer(|input| decades(input.bounds))
             .x_axis_formatter(|mark, _| power(&mark))
             .y_axis_min_width(36.0);

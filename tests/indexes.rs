@@ -1,0 +1,185 @@
+//! The index of a dictionary whose activations have signs: built, shown, exported, reported, and its examples read again.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use umbra_tests::{at, demo_model};
+
+use crate::umbra;
+
+/// A dictionary of signed TopK with k = 8 and its index.
+struct Signed {
+    folder: TempDir,
+    sae: String,
+    index: String,
+}
+
+impl Signed {
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Made once for all tests.
+fn signed() -> &'static Signed {
+    static SIGNED: OnceLock<Signed> = OnceLock::new();
+    SIGNED.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let (model, text) = (demo_model(), at("assets/demo/text/held-out"));
+        let [sae, index] = ["sae", "index.sqlite"].map(|name| {
+            let path = folder.path().join(name);
+            path.display().to_string()
+        });
+        let train = "--hook blocks.1.attn.hook_z --variant signed-topk --features 64 --k 8 --tokens 8192 --batch 512 --buffer 4096";
+        let of = ["--model", &model, "--corpus", &text];
+        let mut args = vec!["train", "--out", &sae];
+        args.extend(of);
+        args.extend(train.split(' '));
+        umbra(folder.path(), &args).done();
+        let mut args = vec!["index", "build", "--sae", &sae, "--out", &index];
+        args.extend(of);
+        args.extend(["--tokens", "3000", "--json"]);
+        let built = umbra(folder.path(), &args).done().json();
+        assert_eq!(built["unembed"], "centred");
+        Signed { folder, sae, index }
+    })
+}
+
+fn numbers(values: &Value) -> Vec<f64> {
+    let values = values.as_array().into_iter().flatten();
+    values.filter_map(Value::as_f64).collect()
+}
+
+#[test]
+fn signed_activations_reach_index_report_exports_and_prompt() {
+    let here = signed();
+    let (sae, index) = (here.sae.as_str(), here.index.as_str());
+    let report = here.path().join("report.json").display().to_string();
+    let args = ["report", index, "--features", "top:64", "--out", &report];
+    umbra(here.path(), &args).done();
+    let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    assert_eq!(report["unembed"], "centred");
+    let features = report["features"].as_array().unwrap();
+    let densities = features.iter().filter_map(|f| f["density"].as_f64());
+    let sum: f64 = densities.sum();
+    assert!((sum - 8.0).abs() < 0.01, "densities sum to {sum}");
+    // The strongest first, by size; half of them or so are negative.
+    let strongest = |f: &Value| f["examples"][0]["activation"].as_f64().unwrap();
+    let strengths: Vec<f64> = features.iter().map(strongest).collect();
+    assert!(
+        strengths.is_sorted_by(|a, b| a.abs() >= b.abs()),
+        "{strengths:?}"
+    );
+    assert!(strengths.iter().any(|s| *s < 0.0) && strengths.iter().any(|s| *s > 0.0));
+    for (to, key) in [
+        ("neuronpedia", "values"),
+        ("circuit-tracer", "tokens_acts_list"),
+    ] {
+        let out = here.path().join(to);
+        let folder = out.display().to_string();
+        umbra(
+            here.path(),
+            &["index", "export", index, "--to", to, "--out", &folder],
+        )
+        .done();
+        let files = std::fs::read_dir(&out).unwrap();
+        let text: String = files
+            .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+            .collect();
+        let list = format!("\"{key}\":[");
+        let values = text.split(&list).skip(1);
+        let negative =
+            values.filter(|list| list.split(']').next().is_some_and(|l| l.contains('-')));
+        assert!(negative.count() > 100, "{to}");
+    }
+    let model = demo_model();
+    let said = [
+        "prompt",
+        "--model",
+        &model,
+        "--sae",
+        sae,
+        "--text",
+        "The king said",
+        "--json",
+    ];
+    let tokens = umbra(here.path(), &said).done().json();
+    for token in tokens["tokens"].as_array().unwrap() {
+        let features = token["features"].as_array().unwrap();
+        let sizes: Vec<f64> = features
+            .iter()
+            .map(|f| f["activation"].as_f64().unwrap().abs())
+            .collect();
+        assert_eq!(sizes.len(), 8);
+        assert!(sizes.is_sorted_by(|a, b| a >= b), "{token}");
+    }
+}
+
+#[test]
+fn an_example_is_shown_and_read_again_as_the_row_it_is_of() {
+    let here = signed();
+    let (sae, index) = (here.sae.as_str(), here.index.as_str());
+    let model = demo_model();
+    let shown = |more: &[&str]| {
+        let args = ["index", "show", index, "--feature", "5", "--json"];
+        umbra(here.path(), &[&args, more].concat()).done().json()
+    };
+    let detail = shown(&[]);
+    let examples = detail["examples"].as_array().unwrap();
+    let intervals = detail["intervals"].as_array().unwrap().iter();
+    let drawn = intervals.flat_map(|i| i["examples"].as_array().unwrap());
+    for (number, example) in (1..).zip(examples.iter().chain(drawn)).step_by(9) {
+        assert_eq!(example["example"], number);
+        let number = number.to_string();
+        let passage = shown(&["--example", &number]);
+        for key in ["document", "row", "position", "activation"] {
+            assert_eq!(passage[key], example[key], "{key}");
+        }
+        let (ids, window) = (numbers(&passage["ids"]), numbers(&example["ids"]));
+        let at = |value: &Value, key: &str| value[key].as_u64().unwrap() as usize;
+        let from = at(example, "position") - at(example, "at");
+        assert_eq!(ids[from..from + window.len()], window);
+        let args = ["prompt", "--model", &model, "--sae", sae, "--index", index];
+        let more = ["--feature", "5", "--example", &number, "--json"];
+        let read = umbra(here.path(), &[args.as_slice(), &more].concat())
+            .done()
+            .json();
+        let again = read["tokens"].as_array().unwrap().iter();
+        let again: Vec<f64> = again.filter_map(|token| token["id"].as_f64()).collect();
+        assert_eq!(again, ids);
+        let figure = |key: &str| read["example"][key].as_f64().unwrap();
+        let (now, then) = (figure("activation"), figure("activation_in_index"));
+        assert!(
+            (now - then).abs() < 1e-4 * then.abs().max(1.0),
+            "{now} {then}"
+        );
+    }
+    let args = [
+        "index",
+        "show",
+        index,
+        "--feature",
+        "5",
+        "--example",
+        "9999",
+    ];
+    umbra(here.path(), &args).refused(&["no example 9999", "1 to"]);
+}
+
+#[test]
+fn heads_leave_dead_features_out_where_an_index_knows_them() {
+    let here = signed();
+    let (sae, index) = (here.sae.as_str(), here.index.as_str());
+    let model = demo_model();
+    let args = ["heads", "--model", &model, "--sae", sae, "--json"];
+    let without = umbra(here.path(), &args).done().json();
+    assert_eq!(without["among"]["active_only"], false);
+    assert_eq!(without["among"]["features"], 64);
+    let with = [args.as_slice(), &["--index", index]].concat();
+    let with = umbra(here.path(), &with).done().json();
+    assert_eq!(with["among"]["active_only"], true);
+    let said = umbra(here.path(), &args[..5]).done();
+    assert!(said.out.contains("may be dead ones"), "{said:?}");
+}
