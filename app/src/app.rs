@@ -21,6 +21,8 @@ pub struct App {
     layout: Layout,
     commands: Commands,
     dialogs: Arc<dyn Dialogs>,
+    /// What stands in the window's title bar.
+    title: String,
 }
 
 impl App {
@@ -43,6 +45,7 @@ impl App {
             layout,
             commands,
             dialogs,
+            title: String::new(),
         }
     }
 
@@ -60,6 +63,14 @@ impl App {
         }
     }
 
+    fn follow_title(&mut self, ctx: &egui::Context) {
+        let title = title(&self.state);
+        if self.title != title {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
+            self.title = title;
+        }
+    }
+
     fn follow_settings(&self, ctx: &egui::Context) {
         let settings = &self.state.settings;
         let theme = match settings.theme {
@@ -71,6 +82,12 @@ impl App {
         }
         ctx.set_zoom_factor(f32::from(settings.text_percent) / 100.0);
     }
+}
+
+/// What the title bar says of the open project.
+fn title(state: &AppState) -> String {
+    let project = state.project.title();
+    project.map_or_else(|| "Umbra".to_owned(), |name| format!("{name} – Umbra"))
 }
 
 /// Files dropped on the window are opened, whatever they are.
@@ -95,6 +112,7 @@ impl eframe::App for App {
             ctx.request_repaint_after(std::time::Duration::from_millis(500));
         }
         self.follow_settings(ctx);
+        self.follow_title(ctx);
         commands::follow(&self.state, &mut self.commands);
         self.run_commands();
     }

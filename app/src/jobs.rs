@@ -24,6 +24,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -34,9 +35,10 @@ use umbra_core::error::Result;
 use umbra_core::eval::Pass;
 
 use crate::commands::Command;
+use crate::shell::dialogs::{Ask, Dialogs, Reply};
 use crate::state::jobs::{JobId, Progress, Status};
 use crate::state::log::Notice;
-use crate::state::{Event, jobs, log};
+use crate::state::{Event, jobs, log, path};
 
 /// Events waiting for the window at most.
 const CHANNEL: usize = 256;
@@ -129,6 +131,19 @@ impl Worker {
     pub fn ask(&self, command: Command) {
         if self.asker.try_send(command).is_ok() {
             (self.wake)();
+        }
+    }
+
+    /// The path that a person chooses in the system's dialog, or in the window's own where the system has none. Waits for the person.
+    pub fn path(&self, dialogs: &dyn Dialogs, ask: Ask) -> Option<PathBuf> {
+        match dialogs.ask(&ask) {
+            Reply::Chosen(path) => Some(path),
+            Reply::Cancelled => None,
+            Reply::Unavailable => {
+                let (answer, answered) = sync_channel(1);
+                self.send(Event::Path(path::Event::Asked(ask, answer)));
+                answered.recv().ok().flatten() // another question took its place, or the window closed
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use umbra_core::train::Spec;
 
 use crate::commands::{self, Command, Commands, Context};
 use crate::jobs::Jobs;
-use crate::shell::dialogs::{Ask, Dialogs};
+use crate::shell::dialogs::{Ask, Dialogs, Reply};
 use crate::shell::layout::Layout;
 use crate::state::catalogue::{DictionaryId, LoadedSae};
 use crate::state::features::Table;
@@ -60,9 +60,29 @@ pub fn harness_of(view: Box<dyn View>, state: AppState) -> Harness<'static, Stag
         .with_max_steps(16)
         .with_context_setup(theme::install)
         .build_ui_state(
-            |ui, stage: &mut Stage| stage.view.ui(ui, &stage.state, &mut stage.commands),
+            |ui, stage: &mut Stage| {
+                stage.view.ui(ui, &stage.state, &mut stage.commands);
+                fill_in(stage);
+            },
             stage,
         )
+}
+
+/// What a form or a field holds goes to the state at once, as in the window; a test sees the other commands.
+fn fill_in(stage: &mut Stage) {
+    for command in stage.commands.take() {
+        match command {
+            Command::Steering(commands::steering::Command::Draft(draft)) => {
+                let event = crate::state::steering::Event::Draft(draft);
+                stage.state.apply(Event::Steering(event));
+            }
+            Command::Features(commands::features::Command::Filter(filter)) => {
+                let event = features::Event::Filter(filter);
+                stage.state.apply(Event::Features(event));
+            }
+            other => stage.commands.send(other),
+        }
+    }
 }
 
 /// Nothing open.
@@ -80,9 +100,20 @@ pub fn huge() -> AppState {
     with_features(100_000)
 }
 
-/// The typical state with the demo's model loaded.
+/// The typical state with the demo's model loaded, and a dictionary that fits it.
 pub fn with_model() -> AppState {
+    with_demo_model(fitting())
+}
+
+/// The typical state with a dictionary that fits the demo's model, which is not loaded.
+pub fn fitting() -> AppState {
     let mut state = typical();
+    load(&mut state, sae_of(64, 256));
+    state
+}
+
+/// The demo's model loaded into `state`.
+pub fn with_demo_model(mut state: AppState) -> AppState {
     let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model"));
     let (model, notes) = umbra_core::models::Model::open(path).unwrap();
     let loaded = catalogue::LoadedModel {
@@ -102,15 +133,7 @@ pub fn with_features(features: usize) -> AppState {
     let mut state = AppState::default();
     state.apply(Event::Catalogue(catalogue::Event::Added("z0".into(), None)));
     let id = DictionaryId(0);
-    let loaded = LoadedSae {
-        sae: Arc::new(sae(features)),
-        notes: umbra_core::error::Notes::default(),
-        size_bytes: 1_234_567,
-    };
-    state.apply(Event::Catalogue(catalogue::Event::Sae(
-        id,
-        Load::Ready(loaded),
-    )));
+    load(&mut state, sae(features));
     let table = Arc::new(table(id, features));
     state.apply(Event::Features(features::Event::Table(id, Load::Loading)));
     state.apply(Event::Features(features::Event::Table(
@@ -123,18 +146,34 @@ pub fn with_features(features: usize) -> AppState {
     state
 }
 
-/// A dictionary with made-up weights.
+/// The first dictionary's weights arrive.
+fn load(state: &mut AppState, sae: Sae) {
+    let loaded = LoadedSae {
+        sae: Arc::new(sae),
+        notes: umbra_core::error::Notes::default(),
+        size_bytes: 1_234_567,
+    };
+    let ready = catalogue::Event::Sae(DictionaryId(0), Load::Ready(loaded));
+    state.apply(Event::Catalogue(ready));
+}
+
+/// A dictionary with made-up weights, four wide.
 pub fn sae(features: usize) -> Sae {
-    let weights: Vec<f32> = (0..features * 4)
+    sae_of(features, 4)
+}
+
+/// A dictionary with made-up weights.
+pub fn sae_of(features: usize, width: usize) -> Sae {
+    let weights: Vec<f32> = (0..features * width)
         .map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0)
         .collect();
-    let matrix = Matrix::new(features, 4, weights).unwrap();
+    let matrix = Matrix::new(features, width, weights).unwrap();
     Sae {
         name: "z0".to_owned(),
         w_enc: matrix.clone(),
         b_enc: vec![0.0; features],
         w_dec: matrix,
-        b_dec: vec![0.0; 4],
+        b_dec: vec![0.0; width],
         selection: Selection::TopK { k: 2 },
         apply_b_dec_to_input: true,
         input_norm: InputNorm::None,
@@ -208,8 +247,21 @@ pub type Then = (fn(&AppState) -> bool, Command);
 pub struct Answer(pub Option<PathBuf>);
 
 impl Dialogs for Answer {
-    fn ask(&self, _: &Ask) -> Option<PathBuf> {
-        self.0.clone()
+    fn ask(&self, _: &Ask) -> Reply {
+        match &self.0 {
+            Some(path) => Reply::Chosen(path.clone()),
+            None => Reply::Cancelled,
+        }
+    }
+}
+
+/// A system without dialogs.
+#[derive(Debug)]
+pub struct NoDialogs;
+
+impl Dialogs for NoDialogs {
+    fn ask(&self, _: &Ask) -> Reply {
+        Reply::Unavailable
     }
 }
 
@@ -226,11 +278,17 @@ impl Desk {
 
     /// Carries out `command` and everything that follows from it, until nothing runs and nothing is called for.
     pub fn run(&mut self, command: impl Into<Command>) {
-        self.run_then(command, None);
+        self.run_through(command, vec![]);
     }
 
     /// The same, and `then` a second command as soon as the state is as it says, in the midst of what runs.
-    pub fn run_then(&mut self, command: impl Into<Command>, mut then: Option<Then>) {
+    pub fn run_then(&mut self, command: impl Into<Command>, then: Option<Then>) {
+        self.run_through(command, then.into_iter().collect());
+    }
+
+    /// The same with any number of commands, one after the other.
+    pub fn run_through(&mut self, command: impl Into<Command>, then: Vec<Then>) {
+        let mut then = then.into_iter().peekable();
         let until = Instant::now() + Duration::from_mins(1);
         let mut commands = Commands::default();
         commands.send(command);
@@ -255,7 +313,7 @@ impl Desk {
             for command in self.jobs.asked() {
                 commands.send(command);
             }
-            if let Some((_, command)) = then.take_if(|(when, _)| when(&self.state)) {
+            if let Some((_, command)) = then.next_if(|(when, _)| when(&self.state)) {
                 commands.send(command);
             }
             commands::follow(&self.state, &mut commands);
@@ -266,6 +324,16 @@ impl Desk {
             assert!(Instant::now() < until, "the jobs did not settle");
             std::thread::sleep(Duration::from_millis(1));
         }
+    }
+
+    /// The screen in the active tile.
+    pub fn view(&self) -> ViewId {
+        self.layout.view()
+    }
+
+    /// How many tiles there are.
+    pub fn panes(&self) -> usize {
+        self.layout.panes()
     }
 
     /// The notifications on screen.

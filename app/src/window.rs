@@ -11,6 +11,7 @@ use crate::commands::{Command, library};
 use crate::persist;
 use crate::shell::dialogs::SystemDialogs;
 use crate::state::AppState;
+use crate::state::places::Places;
 use crate::theme;
 
 /// Smallest size at which nothing overlaps or is cut.
@@ -72,6 +73,7 @@ fn run(arguments: &Arguments, renderer: eframe::Renderer, any_adapter: bool) -> 
             settings.theme = arguments.theme.unwrap_or(settings.theme);
             let state = AppState {
                 settings,
+                places: Places::of_system(),
                 ..AppState::default()
             };
             let first = match arguments.project {

@@ -1,4 +1,4 @@
-//! One text read through a model and a dictionary: tokens, their features, what comes next.
+//! One text read through a model, with a dictionary or without: tokens, their features, what comes next.
 
 use std::sync::Arc;
 
@@ -51,7 +51,7 @@ pub struct Reading {
     pub texts: Vec<String>,
     /// Whether each token counts where dictionaries are trained and measured by default, see [`Positions::Text`].
     pub counts: Vec<bool>,
-    /// Latents of every token.
+    /// Latents of every token; rows without an active feature where no dictionary read it.
     pub latents: Latents,
     /// Per token, the probable next ones, most likely first.
     pub next: Vec<Vec<NextToken>>,
@@ -82,21 +82,32 @@ pub fn read_input(
     most_next: usize,
 ) -> Result<Reading> {
     crate::formats::check_hooks(&sae, model)?;
-    let (tokens, cut) = input.tokens(model)?;
     let hook = sae.hook()?;
     let mut capture = Capture {
         last: (most_next == 0).then_some(hook),
         ..Capture::to_the_end([hook])
     };
-    let input = token_tensor(&[&tokens])?;
-    let logits = model.run(Start::Tokens(&input), &mut capture)?;
+    let mut reading = run(model, input, most_next, &mut capture)?;
     let Some(value) = capture.values.remove(&hook) else {
         return Err(Error::hook(
             hook,
             format!("{} did not reach it", model.name()),
         ));
     };
-    let latents = sae.encode(&Matrix::from_tensor(&value, sae.width())?)?;
+    reading.latents = sae.encode(&Matrix::from_tensor(&value, sae.width())?)?;
+    Ok(reading)
+}
+
+/// Reads a text or tokens (cut to the model's context) through the model alone: no feature is active.
+pub fn read_without(model: &Model, input: &Input, most_next: usize) -> Result<Reading> {
+    run(model, input, most_next, &mut Capture::to_the_end([]))
+}
+
+/// Runs the model on a text or tokens; the latents are those of no dictionary.
+fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) -> Result<Reading> {
+    let (tokens, cut) = input.tokens(model)?;
+    let input = token_tensor(&[&tokens])?;
+    let logits = model.run(Start::Tokens(&input), capture)?;
     let next = match logits {
         Some(logits) => next_tokens(model, &logits, most_next)?,
         None => vec![Vec::new(); tokens.len()],
@@ -104,9 +115,9 @@ pub fn read_input(
     let texts = tokens.iter().map(|id| model.codec().display(*id)).collect();
     Ok(Reading {
         counts: Mask::of(model.codec(), Positions::Text).counts(&tokens),
+        latents: Latents::empty(tokens.len()),
         tokens,
         texts,
-        latents,
         next,
         cut,
     })
@@ -235,6 +246,21 @@ mod tests {
         let all = read(&model, sae.autoencoder().unwrap(), "The king was", 4096).unwrap();
         let sum: f32 = all.next[0].iter().map(|next| next.probability).sum();
         assert!((sum - 1.0).abs() < 1e-4 && &all.next[reading.tokens.len() - 1][..5] == next);
+    }
+
+    #[test]
+    fn the_model_alone_gives_the_same_tokens_and_next_tokens() {
+        let model = demo();
+        let sae = coordinates(256);
+        let with = read(&model, sae.autoencoder().unwrap(), "The king was", 5).unwrap();
+        let text = Input::Text("The king was".to_owned());
+        let without = read_without(&model, &text, 5).unwrap();
+        assert_eq!(
+            (&without.tokens, &without.texts, &without.next),
+            (&with.tokens, &with.texts, &with.next)
+        );
+        assert_eq!(without.latents.rows(), with.tokens.len());
+        assert!(without.strongest(1, 10).is_empty());
     }
 
     #[test]

@@ -62,7 +62,7 @@ fn work(state: &AppState, id: DictionaryId) -> Option<Work> {
     Some(Work {
         project: Arc::clone(state.project.open()?),
         model: Arc::clone(&state.model()?.model),
-        sae: Arc::clone(&dictionary.load.ready()?.sae),
+        sae: Arc::clone(state.sae_of(id)?),
         name: dictionary.name.clone(),
     })
 }

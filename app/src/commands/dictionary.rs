@@ -17,6 +17,7 @@ use umbra_core::{eval, features};
 use super::Context;
 use crate::shell::dialogs::Ask;
 use crate::state::catalogue::{self, DictionaryId, Evaluation, name_of};
+use crate::state::fit::Fit;
 use crate::state::log::Notice;
 use crate::state::{Event, Load, log};
 
@@ -94,11 +95,14 @@ struct Work {
 }
 
 /// Everything that is needed, or the sentence that says what is missing.
-fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, &'static str> {
+fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     let state = &context.state;
     let dictionary = state.catalogue.get(id);
     let dictionary = dictionary.ok_or("This dictionary is no longer part of the project")?;
     let loaded = dictionary.load.ready();
+    if let Fit::Unfit(why) = state.fit(id) {
+        return Err(why);
+    }
     Ok(Work {
         project: Arc::clone(
             (state.project.open())

@@ -8,7 +8,7 @@ use umbra_core::ids::FeatureId;
 use super::{Commands, Context};
 use crate::state::features::{self, Found, Table};
 use crate::state::project::LabelChange;
-use crate::state::{AppState, Event, Load, project};
+use crate::state::{AppState, Event, Load, history, project};
 
 /// Neighbours listed on a page.
 const NEIGHBOURS: usize = 10;
@@ -23,8 +23,8 @@ pub enum Command {
         /// The text.
         text: String,
     },
-    /// Take the last label change back.
-    UndoLabel,
+    /// Filter the table by this.
+    Filter(String),
     /// Read the table of the selected dictionary from its index.
     LoadTable,
     /// The page of the selected feature is shown: read what is known about it, and find its neighbours.
@@ -40,7 +40,7 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
             Self::SetLabel { feature, text } => set_label(context, feature, text.trim()),
-            Self::UndoLabel => undo_label(context),
+            Self::Filter(filter) => set_filter(context, filter),
             Self::LoadTable => load_table(context),
             Self::ShowPage(feature) => show_page(context, feature),
             Self::Detail(feature) => load_detail(context, feature),
@@ -171,39 +171,53 @@ fn set_label(context: &mut Context<'_>, feature: FeatureId, text: &str) {
         return;
     };
     let before = context.state.label(feature).unwrap_or_default().to_owned();
-    if before == text || !write_label(context, &sae, feature, text) {
+    if before == text {
         return;
     }
-    context.apply(Event::Project(project::Event::LabelSet(LabelChange {
+    let change = LabelChange {
         sae,
         feature,
         before,
         after: text.to_owned(),
-    })));
-}
-
-fn undo_label(context: &mut Context<'_>) {
-    let Some(change) = context.state.project.label_changes.last().cloned() else {
-        return;
     };
-    if write_label(context, &change.sae, change.feature, &change.before) {
-        context.apply(Event::Project(project::Event::LabelUndone));
+    if write_label(context, change.clone()) {
+        context.apply(Event::History(history::Event::Did {
+            what: format!("label of feature {feature} of {}", change.sae),
+            change: history::Change::Label(change),
+            continues: false,
+        }));
     }
 }
 
-/// Writes one row of `labels.sqlite` (at once: it is one row, and edits must keep their order).
-fn write_label(context: &mut Context<'_>, sae: &str, feature: FeatureId, text: &str) -> bool {
+/// Writes one row of `labels.sqlite` (at once: it is one row, and edits must keep their order) and shows it.
+pub(super) fn write_label(context: &mut Context<'_>, change: LabelChange) -> bool {
     let Some(project) = context.state.project.open() else {
         return false;
     };
     let written = project
         .labels()
-        .and_then(|labels| labels.set(sae, feature, text));
+        .and_then(|labels| labels.set(&change.sae, change.feature, &change.after));
     match written {
-        Ok(_) => true,
+        Ok(_) => {
+            context.apply(Event::Project(project::Event::LabelSet(change)));
+            true
+        }
         Err(error) => {
             context.fail(format!("The label was not kept: {error}"));
             false
         }
     }
+}
+
+fn set_filter(context: &mut Context<'_>, filter: String) {
+    let pair = history::Pair {
+        before: context.state.features.filter.clone(),
+        after: filter.clone(),
+    };
+    context.apply(Event::Features(features::Event::Filter(filter)));
+    context.apply(Event::History(history::Event::Did {
+        what: "filter of Features".to_owned(),
+        change: history::Change::Filter(pair),
+        continues: true,
+    }));
 }

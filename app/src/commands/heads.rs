@@ -41,10 +41,10 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
     let Some(dictionary) = state.catalogue.get(id) else {
         return;
     };
-    let (Some(loaded), Some(model)) = (dictionary.load.ready(), state.model()) else {
+    let (Some(sae), Some(model)) = (state.sae_of(id), state.model()) else {
         return;
     };
-    let (sae, model) = (Arc::clone(&loaded.sae), Arc::clone(&model.model));
+    let (sae, model) = (Arc::clone(sae), Arc::clone(&model.model));
     let index = dictionary.index.ready().map(|index| index.path.clone());
     let indexed = index.is_some();
     let event = move |load| Event::Heads(Heads::Figures(id, indexed, load));
@@ -71,11 +71,10 @@ fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {
 
 fn attribute(context: &mut Context<'_>, key: Key) {
     let state = &context.state;
-    let sae = (state.catalogue.get(key.dictionary)).and_then(|d| d.load.ready());
-    let (Some(sae), Some(model)) = (sae, state.model()) else {
+    let (Some(sae), Some(model)) = (state.sae_of(key.dictionary), state.model()) else {
         return;
     };
-    let (sae, model) = (Arc::clone(&sae.sae), Arc::clone(&model.model));
+    let (sae, model) = (Arc::clone(sae), Arc::clone(&model.model));
     let event = |key, load| Event::Heads(Heads::Attribution(key, load));
     context.apply(event(key.clone(), Load::Loading));
     let failed = key.clone();

@@ -3,6 +3,7 @@
 //! Opening is declared, not scripted: an event puts a path into the catalogue as `Load::Absent`, [`follow`] asks for what is absent, and once it is
 //! ready and the project does not name it, asks to keep it.
 
+mod projects;
 #[cfg(test)]
 mod tests;
 
@@ -16,13 +17,10 @@ use umbra_core::models::{Model, Opening, read_tensors, verify};
 use umbra_core::project::{Entry, Project};
 
 use super::{Command as AnyCommand, Commands, Context, opening};
-use crate::jobs::Worker;
 use crate::shell::dialogs::Ask;
-use crate::state::catalogue::{
-    self, DictionaryId, Evaluation, LoadedIndex, LoadedModel, LoadedSae,
-};
-use crate::state::opening::Kind;
-use crate::state::project::Opened;
+use crate::state::catalogue::{self, DictionaryId, LoadedIndex, LoadedModel, LoadedSae};
+use crate::state::opening::Kind as What;
+use crate::state::project::Kind;
 use crate::state::{AppState, Event, Load, project, settings};
 
 /// Files of this many bytes take long enough to read that what they take is shown first.
@@ -35,6 +33,8 @@ pub enum Pick {
     Project,
     /// A folder for a new project.
     NewProject,
+    /// A folder to save the open project in.
+    SaveProject,
     /// An index file.
     Index,
     /// A file of reference values for the model.
@@ -55,11 +55,17 @@ pub enum Command {
     OpenProject(PathBuf),
     /// Make a new project in this folder and open it.
     NewProject(PathBuf),
-    /// Drop a folder from the recent projects.
+    /// Ask whether the demo is to be made again as it was shipped.
+    AskToRestore,
+    /// Make the person's copy of the demo again and open it.
+    RestoreDemo,
+    /// Copy the open project to this folder and go on there.
+    SaveAs(PathBuf),
+    /// Drop a folder from the recent projects, or a path from the recent models.
     Forget(PathBuf),
     /// Ask for a path by the system's dialog.
     Pick(Pick),
-    /// Load a model into the project.
+    /// Load a model into the project; from the demo, into a new project.
     OpenModel(PathBuf, Opening),
     /// Add a dictionary to the project.
     OpenSae(PathBuf),
@@ -97,17 +103,17 @@ impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
-            Self::OpenDemo => open_demo(context),
-            Self::OpenProject(folder) => open_project(context, folder),
-            Self::NewProject(folder) => new_project(context, &folder),
-            Self::Forget(folder) => {
-                context.apply(Event::Settings(settings::Event::Forgotten(folder)));
+            Self::OpenDemo => projects::open_demo(context),
+            Self::AskToRestore => projects::ask_to_restore(context),
+            Self::RestoreDemo => projects::restore_demo(context),
+            Self::OpenProject(folder) => projects::open_project(context, folder),
+            Self::NewProject(folder) => projects::new_project(context, &folder),
+            Self::SaveAs(folder) => projects::save_as(context, folder),
+            Self::Forget(path) => {
+                context.apply(Event::Settings(settings::Event::Forgotten(path)));
             }
             Self::Pick(pick) => ask_path(context, pick),
-            Self::OpenModel(path, opening) => {
-                let named = catalogue::Event::ModelNamed(path, opening);
-                context.apply(Event::Catalogue(named));
-            }
+            Self::OpenModel(path, opening) => projects::open_model(context, path, opening),
             Self::OpenSae(folder) => {
                 context.apply(Event::Catalogue(catalogue::Event::Added(folder, None)));
             }
@@ -141,16 +147,19 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     }
     if let Some(project) = state.project.open()
         && !state.project.unwritable
-        && with_loaded(project, catalogue) != **project
+        && with_loaded(project, state) != **project
     {
         commands.send(Command::Keep);
     }
 }
 
-/// The project with everything that is loaded in it.
-fn with_loaded(project: &Project, catalogue: &catalogue::Catalogue) -> Project {
+/// The project with everything that is loaded in it; the demo's model is always its own.
+fn with_loaded(project: &Project, state: &AppState) -> Project {
+    let catalogue = &state.catalogue;
     let mut project = project.clone();
-    if let (Some(path), Load::Ready(loaded)) = (&catalogue.model_path, &catalogue.model) {
+    if let (Some(path), Load::Ready(loaded)) = (&catalogue.model_path, &catalogue.model)
+        && state.project.kind != Kind::Demo
+    {
         project.model = Some(path.clone());
         project.opening = Opening {
             form: catalogue.model_opening.form,
@@ -174,7 +183,7 @@ fn with_loaded(project: &Project, catalogue: &catalogue::Catalogue) -> Project {
 
 fn keep(context: &mut Context<'_>) {
     if let Some(project) = context.state.project.open() {
-        let changed = with_loaded(project, &context.state.catalogue);
+        let changed = with_loaded(project, context.state);
         write(context, changed);
     }
 }
@@ -193,95 +202,6 @@ pub(super) fn write(context: &mut Context<'_>, changed: Project) -> bool {
             false
         }
     }
-}
-
-/// The bundled demo: beside the program, or in the source tree it was built from.
-fn demo_folder() -> PathBuf {
-    let beside = std::env::current_exe().ok().and_then(|program| {
-        let folder = program.parent()?.to_path_buf();
-        let places = ["assets/demo", "../assets/demo", "../share/umbra/demo"];
-        let mut found = places.iter().map(|place| folder.join(place));
-        found.find(|place| Project::is_in(place))
-    });
-    beside.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo"))
-}
-
-/// Where changes to the demo and what is made from it go.
-fn user_folder() -> Result<PathBuf> {
-    directories::ProjectDirs::from("", "", "umbra")
-        .map(|dirs| dirs.data_dir().join("demo"))
-        .ok_or_else(|| {
-            let what = "no home folder is set, so the demo has nowhere to keep changes; set HOME";
-            Error::setting("HOME", what)
-        })
-}
-
-fn open_demo(context: &mut Context<'_>) {
-    start_opening(context, demo_folder(), |_| {
-        let demo = demo_folder();
-        let demo = demo.canonicalize().unwrap_or(demo);
-        let (bundled, mut notes) = Project::open(&demo)?;
-        let (project, more) = bundled.overlay(&user_folder()?)?;
-        notes.extend(more);
-        opened(project, notes, true)
-    });
-}
-
-fn open_project(context: &mut Context<'_>, folder: PathBuf) {
-    start_opening(context, folder.clone(), move |_| {
-        let (project, notes) = Project::open(&folder)?;
-        let demo = project.origin.is_some();
-        opened(project, notes, demo)
-    });
-}
-
-fn new_project(context: &mut Context<'_>, folder: &Path) {
-    match Project::create(folder, &catalogue::name_of(folder)) {
-        Ok(project) => open_project(context, project.folder),
-        Err(error) => context.fail(error.to_string()),
-    }
-}
-
-/// Reads labels and kept figures beside the project itself.
-fn opened(project: Project, notes: umbra_core::error::Notes, demo: bool) -> Result<Opened> {
-    let store = project.labels()?;
-    let mut labels = vec![];
-    let mut evaluations = vec![];
-    for entry in &project.entries {
-        let name = catalogue::name_of(&entry.sae);
-        labels.extend(store.all(&name)?);
-        if let Some(kept) = project.figures(&name)? {
-            let evaluation = Evaluation {
-                figures: kept.figures,
-                text: kept.text,
-            };
-            evaluations.push((entry.sae.clone(), evaluation));
-        }
-    }
-    Ok(Opened {
-        project: Arc::new(project),
-        labels,
-        evaluations,
-        notes,
-        demo,
-    })
-}
-
-fn start_opening(
-    context: &mut Context<'_>,
-    folder: PathBuf,
-    open: impl FnOnce(&Worker) -> Result<Opened> + Send + 'static,
-) {
-    context.apply(Event::Project(project::Event::Asked(folder)));
-    context.jobs.start_or(
-        "Open the project",
-        |why| Event::Project(project::Event::Failed(why)),
-        move |worker| {
-            let opened = open(worker)?;
-            worker.send(Event::Project(project::Event::Opened(Box::new(opened))));
-            Ok(())
-        },
-    );
 }
 
 fn load(context: &mut Context<'_>, missing: Missing) {
@@ -450,7 +370,7 @@ fn dropped_model(context: &mut Context<'_>, path: PathBuf) {
     } else {
         context
             .commands
-            .send(opening::Command::Source(Kind::Model, path));
+            .send(opening::Command::Source(What::Model, path));
     }
 }
 
@@ -503,6 +423,17 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
     let ask = match pick {
         Pick::Project => Ask::Folder("Open a project"),
         Pick::NewProject => Ask::Folder("Choose an empty folder for the new project"),
+        Pick::SaveProject => {
+            let name = context
+                .state
+                .project
+                .open()
+                .map(|project| project.name.clone());
+            Ask::Save(
+                "Save the project as a folder",
+                name.unwrap_or_default().replace('/', "-"),
+            )
+        }
         Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
         Pick::Reference => Ask::File("Compare with reference values", &["safetensors"]),
         Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl", "parquet"]),
@@ -511,6 +442,7 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
         AnyCommand::Library(match pick {
             Pick::Project => Command::OpenProject(path),
             Pick::NewProject => Command::NewProject(path),
+            Pick::SaveProject => Command::SaveAs(path),
             Pick::Index => Command::OpenIndex(path),
             Pick::Reference => Command::Verify(Some(path)),
             Pick::Text { held_out } => Command::AddText { path, held_out },

@@ -14,10 +14,12 @@ pub mod dark_matter;
 pub mod dictionary;
 pub mod features;
 pub mod heads;
+mod history;
 pub mod lens;
 pub mod library;
 pub mod navigation;
 pub mod opening;
+pub mod path;
 pub mod prompt;
 pub mod shell;
 pub mod steering;
@@ -65,6 +67,8 @@ areas! {
     Library library,
     /// The dialog that opens a model.
     Opening opening,
+    /// The window's own question for a path.
+    Path path,
     /// Evaluate, index, export, report of one dictionary.
     Dictionary dictionary,
     /// Table, feature page, labels.
@@ -108,11 +112,11 @@ impl Context<'_> {
         self.state.apply(event);
     }
 
-    /// Asks for a path by the system's dialog (on a thread of its own) and sends the command made from the answer.
+    /// Asks for a path by the system's dialog, else by the window's own, and sends the command made from the answer. Waits on a thread of its own.
     pub fn ask(&mut self, ask: Ask, then: impl FnOnce(PathBuf) -> Command + Send + 'static) {
         let dialogs = Arc::clone(self.dialogs);
         self.jobs.start_dialog(move |worker| {
-            if let Some(path) = dialogs.ask(&ask) {
+            if let Some(path) = worker.path(&*dialogs, ask) {
                 worker.ask(then(path));
             }
             Ok(())
@@ -156,6 +160,7 @@ impl Commands {
 pub fn follow(state: &AppState, commands: &mut Commands) {
     library::follow(state, commands);
     opening::follow(state, commands);
+    path::follow(state, commands);
     features::follow(state, commands);
     prompt::follow(state, commands);
     training::follow(state, commands);

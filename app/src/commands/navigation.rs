@@ -41,13 +41,13 @@ impl Command {
         let select = |event| Event::Selection(event);
         match self {
             Self::Go(view) => context.layout.go(view, &context.state.selection),
-            Self::Beside(view) => context.layout.beside(view, &context.state.selection),
+            Self::Beside(view) => beside(context, view),
             Self::Feature { feature, beside } => {
                 context.apply(select(selection::Event::Feature(Some(feature))));
-                let selection = &context.state.selection;
                 if beside {
-                    context.layout.beside(ViewId::Feature, selection);
+                    self::beside(context, ViewId::Feature);
                 } else {
+                    let selection = &context.state.selection;
                     context.layout.go(ViewId::Feature, selection);
                 }
             }
@@ -62,6 +62,18 @@ impl Command {
             Self::Back => walk(context, false),
             Self::Forward => walk(context, true),
         }
+    }
+}
+
+/// A tile more can be undone; a tile that becomes active is no change.
+fn beside(context: &mut Context<'_>, view: ViewId) {
+    let open = |context: &mut Context<'_>| {
+        context.layout.beside(view, &context.state.selection);
+    };
+    if context.layout.has(view) {
+        open(context);
+    } else {
+        super::shell::rearrange(context, "opened beside", open);
     }
 }
 

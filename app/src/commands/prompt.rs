@@ -8,11 +8,11 @@ use std::sync::Arc;
 use umbra_core::features::{Example, Index};
 use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
-use umbra_core::prompt::read_input;
+use umbra_core::prompt::{read_input, read_without};
 
 use super::{Commands, Context, library, navigation};
 use crate::state::log::{self, Notice};
-use crate::state::{AppState, Event, Load, prompt};
+use crate::state::{AppState, Event, Load, history, prompt};
 use crate::views::ViewId;
 
 /// Probable next tokens kept per position.
@@ -27,7 +27,7 @@ pub enum Command {
     Typed(String),
     /// Show this side of the sentence.
     Show(prompt::Side),
-    /// Read the sentence by the selected dictionary.
+    /// Read the sentence by the model, with the selected dictionary if there is one.
     Read,
     /// Show the row of an example of the selected dictionary's index, and select one of its tokens.
     Example {
@@ -44,10 +44,9 @@ pub enum Command {
 impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
-        let text = |text, typed| Event::Prompt(prompt::Event::Text { text, typed });
         match self {
-            Self::Text(sentence) => context.apply(text(sentence, false)),
-            Self::Typed(sentence) => context.apply(text(sentence, true)),
+            Self::Text(sentence) => write(context, sentence, false),
+            Self::Typed(sentence) => write(context, sentence, true),
             Self::Show(side) => context.apply(Event::Prompt(prompt::Event::Side(side))),
             Self::Read => read(context),
             Self::Example { example, at } => open_example(context, *example, at),
@@ -58,8 +57,7 @@ impl Command {
 
 /// The sentence is read whenever it, the dictionary or the model is another than at the last reading, once nobody types.
 pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
-    let (Some(_), Some(_), Some(id)) = (state.model(), state.sae(), state.selection.dictionary)
-    else {
+    let (Some(_), Some(reader)) = (state.model(), state.reader()) else {
         return;
     };
     let prompt = &state.prompt;
@@ -67,30 +65,45 @@ pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
         return;
     };
     let read = prompt.reading_of.as_ref();
-    if read.is_none_or(|(of, read)| *of != id || *read != input) {
+    if read.is_none_or(|(of, read)| *of != reader || *read != input) {
         commands.send(Command::Read);
     }
 }
 
+/// Puts another sentence in place of the one that is there, which can be undone.
+fn write(context: &mut Context<'_>, text: String, typed: bool) {
+    let before = context.state.prompt.written();
+    context.apply(Event::Prompt(prompt::Event::Text { text, typed }));
+    let after = context.state.prompt.written();
+    let pair = history::Pair { before, after };
+    context.apply(Event::History(history::Event::Did {
+        what: prompt::SENTENCE.to_owned(),
+        change: history::Change::Sentence(Box::new(pair)),
+        continues: typed,
+    }));
+}
+
 fn read(context: &mut Context<'_>) {
     let state = &*context.state;
-    let (Some(model), Some(sae), Some(id)) =
-        (state.model(), state.sae(), state.selection.dictionary)
-    else {
+    let (Some(model), Some(reader)) = (state.model(), state.reader()) else {
         return;
     };
-    let (model, sae) = (Arc::clone(&model.model), Arc::clone(sae));
     let Some(input) = state.prompt.input() else {
         return;
     };
+    let model = Arc::clone(&model.model);
+    let sae = reader.and_then(|id| state.sae_of(id)).map(Arc::clone);
     let of = input.clone();
-    let event = move |load| Event::Prompt(prompt::Event::Reading(id, of.clone(), load));
+    let event = move |load| Event::Prompt(prompt::Event::Reading(reader, of.clone(), load));
     context.apply(event(Load::Loading));
     let arrived = event.clone();
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let reading = read_input(&model, sae.autoencoder()?, &input, NEXT)?;
+            let reading = match sae {
+                Some(sae) => read_input(&model, sae.autoencoder()?, &input, NEXT)?,
+                None => read_without(&model, &input, NEXT)?,
+            };
             worker.send(arrived(Load::Ready(Arc::new(reading))));
             Ok(())
         },

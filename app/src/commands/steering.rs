@@ -5,20 +5,25 @@ use std::sync::Arc;
 use umbra_core::Flow;
 use umbra_core::dark_matter::Probe;
 use umbra_core::error::{Error, Result};
-use umbra_core::ids::HookPoint;
+use umbra_core::ids::{Head, HookPoint, Layer};
 use umbra_core::models::Model;
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 use umbra_core::steer::{self, Edits, Materials};
 
-use super::{Commands, Context, dictionary};
+use super::{Commands, Context, dictionary, navigation};
 use crate::state::log::{self, Notice};
-use crate::state::steering::{Ended, Event as Lab, Request};
-use crate::state::{AppState, Event};
+use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Request};
+use crate::state::{AppState, Event, history};
+use crate::views::ViewId;
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
+    /// The form was edited.
+    Draft(Box<Draft>),
+    /// Put an edit that silences this head on the stack and show it.
+    Silence(Layer, Head),
     /// Stream baseline and steered text.
     Run(Request),
     /// Stop the run; what was written stays.
@@ -29,6 +34,8 @@ impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
+            Self::Draft(draft) => edit(context, *draft),
+            Self::Silence(layer, head) => silence(context, layer, head),
             Self::Run(request) => start(context, request),
             Self::Stop => {
                 if let Some(run) = context.state.steering.running() {
@@ -42,6 +49,33 @@ impl Command {
 
 /// What the state calls for: nothing by itself.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+
+/// A stack that nobody touched is that edit alone.
+fn silence(context: &mut Context<'_>, layer: Layer, head: Head) {
+    let mut draft = context.state.steering.draft.clone();
+    if draft.edits == Draft::default().edits {
+        draft.edits.clear();
+    }
+    draft.edits.push(EditDraft::of_head(layer, head));
+    edit(context, draft);
+    let go = navigation::Command::Go(ViewId::Steering);
+    context.commands.send(go);
+}
+
+fn edit(context: &mut Context<'_>, after: Draft) {
+    let before = context.state.steering.draft.clone();
+    let what = before.change_to(&after);
+    // Adding, removing and ordering edits is one change each time.
+    let continues = before.edits.len() == after.edits.len() && !what.starts_with("order");
+    let draft = Box::new(after.clone());
+    context.apply(Event::Steering(Lab::Draft(draft)));
+    let pair = history::Pair { before, after };
+    context.apply(Event::History(history::Event::Did {
+        what,
+        change: history::Change::Edits(Box::new(pair)),
+        continues,
+    }));
+}
 
 /// What edits are made from: the dictionary chosen, and what the project keeps.
 struct Stock {
@@ -103,7 +137,7 @@ fn start(context: &mut Context<'_>, request: Request) {
         return context.fail("Open a model first");
     };
     let chosen = request.dictionary.and_then(|id| state.catalogue.get(id));
-    let sae = chosen.and_then(|d| Some((d.name.clone(), Arc::clone(&d.load.ready()?.sae))));
+    let sae = chosen.and_then(|d| Some((d.name.clone(), Arc::clone(state.sae_of(d.id)?))));
     let model = Arc::clone(&model.model);
     let mut stock = Stock {
         model: Arc::clone(&model),

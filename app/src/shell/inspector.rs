@@ -196,6 +196,9 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
         "Counted from 0, the beginning-of-sequence token included",
     );
     fact_ui(ui, "id", &id.to_string(), "Entry of the model's vocabulary");
+    if state.sae().is_none() {
+        return;
+    }
     ui.add_space(space::CONTROL);
     let secondary = Theme::of(ui).ink.secondary;
     ui.label(theme::caption("Strongest features").color(secondary));

@@ -4,6 +4,7 @@ use egui_tiles::{LinearDir, Tile, TileId, Tree};
 use serde::{Deserialize, Serialize};
 use umbra_core::ids::FeatureId;
 
+use crate::commands::shell::Question;
 use crate::state::catalogue::DictionaryId;
 use crate::state::selection::Selection;
 use crate::views::ViewId;
@@ -33,12 +34,14 @@ pub struct Layout {
     pub palette_open: bool,
     /// Whether the settings window is open.
     pub settings_open: bool,
+    /// A question that is asked before something is done.
+    pub question: Option<Question>,
     places: Vec<Place>,
     at: usize,
 }
 
 /// What of it survives a restart.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Saved {
     tree: Tree<ViewId>,
     active: ViewId,
@@ -61,6 +64,7 @@ impl Layout {
             active,
             palette_open: false,
             settings_open: false,
+            question: None,
             places: vec![],
             at: 0,
         }
@@ -84,6 +88,32 @@ impl Layout {
             tree: self.tree.clone(),
             active: self.view(),
         }
+    }
+
+    /// The tiles as they were; the list of places and what is open over them stay.
+    pub fn put(&mut self, saved: Saved) {
+        let Self { tree, active, .. } = Self::restore(saved);
+        (self.tree, self.active) = (tree, active);
+    }
+
+    /// Whether a tile holds `view`.
+    pub fn has(&self, view: ViewId) -> bool {
+        self.tile_of(view).is_some()
+    }
+
+    /// Whether a person sees `view` now.
+    pub fn shows(&self, view: ViewId) -> bool {
+        let seen = self.tree.active_tiles();
+        self.tile_of(view).is_some_and(|tile| seen.contains(&tile))
+    }
+
+    /// How many tiles hold a view.
+    pub fn panes(&self) -> usize {
+        self.tree
+            .tiles
+            .tiles()
+            .filter(|tile| tile.is_pane())
+            .count()
     }
 
     /// The tiles as at the first start.
@@ -158,8 +188,7 @@ impl Layout {
 
     /// Whether there is more than one tile.
     pub fn is_split(&self) -> bool {
-        let panes = self.tree.tiles.tiles().filter(|tile| tile.is_pane());
-        panes.count() > 1
+        self.panes() > 1
     }
 
     /// Whether there is a place before.

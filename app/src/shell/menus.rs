@@ -14,7 +14,7 @@ use crate::theme::{self, Theme};
 
 const WIDTH: f32 = 250.0;
 
-/// Project: new, open, demo, recent.
+/// Project: new, open, save, demo, recent.
 pub(super) fn project_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.set_min_width(WIDTH);
     ui.spacing_mut().item_spacing.y = 2.0;
@@ -33,20 +33,75 @@ pub(super) fn project_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands)
         "Open a project…",
         library::Command::Pick(library::Pick::Project),
     );
+    entry_ui(
+        ui,
+        commands,
+        "Save project as…",
+        library::Command::Pick(library::Pick::SaveProject),
+    );
+    ui.separator();
     entry_ui(ui, commands, "Open the demo", library::Command::OpenDemo);
-    if state.settings.recent.is_empty() {
+    entry_ui(
+        ui,
+        commands,
+        "Restore the demo…",
+        library::Command::AskToRestore,
+    );
+    recent_ui(ui, recent_projects(state), commands);
+}
+
+/// A recent project or model: its name, where it is, what opens it.
+pub(crate) type Recent = (String, String, library::Command);
+
+/// Recent projects but the open one, latest first.
+pub(crate) fn recent_projects(state: &AppState) -> Vec<Recent> {
+    let settings = &state.settings;
+    let open = state.project.folder();
+    let others = settings.recent.iter().filter(|r| Some(r.as_path()) != open);
+    let recent = others.map(|folder| {
+        let mut name = name_of(folder);
+        if settings.unsaved.contains(folder) {
+            name.push_str(" (not saved)");
+        }
+        let open = library::Command::OpenProject(folder.clone());
+        (name, folder.display().to_string(), open)
+    });
+    recent.collect()
+}
+
+/// Recent models but the open one, latest first.
+pub(crate) fn recent_models(state: &AppState) -> Vec<Recent> {
+    let open = state.catalogue.model_path.as_ref();
+    let models = state.settings.recent_models.iter();
+    let recent = models
+        .filter(|model| Some(&model.path) != open)
+        .map(|model| {
+            let command = library::Command::OpenModel(model.path.clone(), model.opening());
+            (
+                model.name.clone(),
+                model.path.display().to_string(),
+                command,
+            )
+        });
+    recent.collect()
+}
+
+fn recent_ui(ui: &mut Ui, recent: Vec<Recent>, commands: &mut Commands) {
+    if recent.is_empty() {
         return;
     }
     ui.separator();
     about_ui(ui, "Recent");
-    for folder in &state.settings.recent {
-        let words = shortened(&name_of(folder), 32);
-        let open = library::Command::OpenProject(folder.clone());
-        entry_ui(ui, commands, &words, open);
+    for (name, place, open) in recent {
+        let button = ui.button(shortened(&name, 32)).on_hover_text(place);
+        if button.clicked() {
+            commands.send(open);
+            ui.close();
+        }
     }
 }
 
-/// Model: open another.
+/// Model: open another, recent.
 pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.set_min_width(WIDTH);
     ui.spacing_mut().item_spacing.y = 2.0;
@@ -59,6 +114,7 @@ pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         "Open a model…",
         opening::Command::Show(Kind::Model),
     );
+    recent_ui(ui, recent_models(state), commands);
 }
 
 /// Dictionary: choose, open, evaluate, index, export, report, remove.

@@ -9,6 +9,8 @@ mod notices;
 mod opening_window;
 mod palette;
 mod parts;
+mod path_window;
+mod question_window;
 mod rail;
 mod settings_window;
 mod shortcuts;
@@ -24,7 +26,7 @@ use crate::views::{View, ViewId};
 use crate::widgets::to_save;
 use layout::Layout;
 
-pub(crate) use menus::actions as dictionary_actions;
+pub(crate) use menus::{Recent, actions as dictionary_actions, recent_models, recent_projects};
 pub(crate) use opening_window::held;
 pub use palette::Palette;
 pub(crate) use parts::{bar_ui, fact_ui, icon_button, icon_menu};
@@ -77,6 +79,10 @@ pub fn window_ui(
     }
     if layout.settings_open {
         settings_window::settings_ui(ui, state, commands);
+    }
+    path_window::path_ui(ui, state, commands);
+    if let Some(question) = &layout.question {
+        question_window::question_ui(ui, question, commands);
     }
     if layout.palette_open {
         views.palette.palette_ui(ui, state, commands);

@@ -6,6 +6,7 @@ use umbra_core::ids::FeatureId;
 use super::{menus, shortcuts};
 use crate::commands::{Command, Commands, library, navigation, opening, prompt, shell};
 use crate::state::AppState;
+use crate::state::history::Entry as Step;
 use crate::state::opening::Kind;
 use crate::state::prompt::Side;
 use crate::theme::{self, Theme, icons, space};
@@ -234,7 +235,8 @@ fn actions(state: &AppState) -> Vec<Entry> {
         let show = prompt::Command::Show(side);
         list.push(Entry::new(icons::CURSOR_TEXT, words, "", show));
     }
-    list.extend(library_actions());
+    list.extend(history_actions(state));
+    list.extend(library_actions(state));
     if let Some(dictionary) = state.dictionary() {
         for (words, command) in menus::actions(state, dictionary) {
             let name = dictionary.name.as_str();
@@ -259,13 +261,34 @@ fn actions(state: &AppState) -> Vec<Entry> {
     list
 }
 
-fn library_actions() -> Vec<Entry> {
+/// Undo and redo, each with what it is about.
+fn history_actions(state: &AppState) -> Vec<Entry> {
+    use shell::Command as Do;
+    let history = &state.history;
+    let entry = |verb: &str, of: Option<&Step>, hint, command: Do| {
+        let words = of.map_or(verb.to_owned(), |step| format!("{verb}: {}", step.what));
+        Entry::new(icons::ARROW_U_UP_LEFT, words, hint, command)
+    };
+    vec![
+        entry("Undo", history.done.last(), "Ctrl+Z", Do::Undo),
+        entry("Redo", history.undone.last(), "Ctrl+Shift+Z", Do::Redo),
+    ]
+}
+
+fn library_actions(state: &AppState) -> Vec<Entry> {
     use library::{Command as Do, Pick};
     let pick = |words: &str, pick| Entry::new(icons::FOLDER_OPEN, words, "", Do::Pick(pick));
-    vec![
+    let mut list = vec![
         Entry::new(icons::FOLDER_OPEN, "Open the demo", "", Do::OpenDemo),
+        Entry::new(
+            icons::ARROW_COUNTER_CLOCKWISE,
+            "Restore the demo…",
+            "",
+            Do::AskToRestore,
+        ),
         pick("Open a project…", Pick::Project),
         pick("New project…", Pick::NewProject),
+        pick("Save project as…", Pick::SaveProject),
         Entry::new(
             icons::FOLDER_OPEN,
             "Open a model…",
@@ -281,7 +304,16 @@ fn library_actions() -> Vec<Entry> {
         pick("Open an index…", Pick::Index),
         pick("Add a training text…", Pick::Text { held_out: false }),
         pick("Add a held-out text…", Pick::Text { held_out: true }),
-    ]
+    ];
+    for (words, hint, command) in menus::recent_projects(state) {
+        let words = format!("Open project {words}");
+        list.push(Entry::new(icons::FOLDER_OPEN, words, hint, command));
+    }
+    for (words, hint, command) in menus::recent_models(state) {
+        let words = format!("Open model {words}");
+        list.push(Entry::new(icons::CUBE, words, hint, command));
+    }
+    list
 }
 
 fn window_actions(state: &AppState) -> Vec<Entry> {
@@ -298,12 +330,6 @@ fn window_actions(state: &AppState) -> Vec<Entry> {
         Entry::new(icons::ARROW_LEFT, "Back", "Alt+Left", Go::Back),
         Entry::new(icons::ARROW_RIGHT, "Forward", "Alt+Right", Go::Forward),
         Entry::new(icons::SCROLL, "Log", "", Go::Go(ViewId::Log)),
-        Entry::new(
-            icons::ARROW_U_UP_LEFT,
-            "Undo the last label change",
-            "Ctrl+Z",
-            Do::Undo,
-        ),
         Entry::new(
             icons::CIRCLE_HALF,
             "Switch between dark and light theme",

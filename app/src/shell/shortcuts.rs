@@ -3,7 +3,7 @@
 use egui::{Key, KeyboardShortcut, Modifiers, PointerButton, Ui};
 
 use super::layout::Layout;
-use crate::commands::{Command, Commands, navigation, opening, shell};
+use crate::commands::{Command, Commands, navigation, opening, path, shell};
 use crate::state::AppState;
 use crate::state::settings::ThemeChoice;
 use crate::views::ViewId;
@@ -72,8 +72,13 @@ pub(super) fn handle(ui: &Ui, state: &AppState, layout: &Layout, commands: &mut 
     if pressed(ctrl, Key::Num0) {
         commands.send(shell::Command::TextPercent(100));
     }
-    if !ui.ctx().text_edit_focused() && pressed(ctrl, Key::Z) {
-        commands.send(shell::Command::Undo);
+    // a field that is being written in undoes its own letters
+    if !ui.ctx().text_edit_focused() {
+        if pressed(ctrl | Modifiers::SHIFT, Key::Z) || pressed(ctrl, Key::Y) {
+            commands.send(shell::Command::Redo);
+        } else if pressed(ctrl, Key::Z) {
+            commands.send(shell::Command::Undo);
+        }
     }
     walk(ui, &pressed, commands);
     escape(state, layout, &pressed, commands);
@@ -106,6 +111,10 @@ fn escape(
 ) {
     let close: Command = if layout.palette_open {
         shell::Command::Palette(false).into()
+    } else if layout.question.is_some() {
+        shell::Command::Ask(None).into()
+    } else if state.path.field.is_some() {
+        path::Command::Cancel.into()
     } else if layout.settings_open {
         shell::Command::Settings(false).into()
     } else if state.opening.shown {

@@ -72,7 +72,7 @@ fn the_rail_goes_and_middle_click_opens_beside() {
 #[test]
 fn shortcuts_send_what_the_palette_says() {
     let mut harness = window(testing::typical());
-    let cases: [(Modifiers, Key, Command); 6] = [
+    let cases: [(Modifiers, Key, Command); 7] = [
         (
             Modifiers::COMMAND,
             Key::Num4,
@@ -89,6 +89,11 @@ fn shortcuts_send_what_the_palette_says() {
             shell::Command::Palette(true).into(),
         ),
         (Modifiers::COMMAND, Key::Z, shell::Command::Undo.into()),
+        (
+            Modifiers::COMMAND | Modifiers::SHIFT,
+            Key::Z,
+            shell::Command::Redo.into(),
+        ),
         (
             Modifiers::ALT,
             Key::ArrowLeft,
@@ -281,4 +286,74 @@ fn the_dialog_that_opens_a_dictionary_lists_what_the_registry_has() {
         .apply(source("scope-2b-res:layer_7/width_16k"));
     harness.run();
     assert!(harness.query_by_label_contains("L0 77").is_none());
+}
+
+#[test]
+fn the_window_asks_for_a_path_says_why_and_completes_it() {
+    use crate::commands::path as asked;
+    use crate::shell::dialogs::Ask;
+    use crate::state::path::{Entry, Event as Path};
+
+    let mut state = testing::empty();
+    state.places.home = Some("/people/ada".into());
+    let (answer, _answered) = std::sync::mpsc::sync_channel(1);
+    state.apply(Event::Path(Path::Asked(
+        Ask::Folder("Open a project"),
+        answer,
+    )));
+    let entry = |name: &str| Entry {
+        name: name.to_owned(),
+        folder: true,
+    };
+    let entries = std::sync::Arc::new(vec![entry("mine"), entry("models")]);
+    let folder = std::path::PathBuf::from("/people/ada/");
+    for load in [Load::Loading, Load::Ready(entries)] {
+        state.apply(Event::Path(Path::Listed(folder.clone(), load)));
+    }
+    let mut harness = window(state);
+    harness.run();
+    harness.get_by_label(super::path_window::WHY);
+    harness.get_by_label("models").click();
+    harness.run();
+    let text = asked::Command::Text("/people/ada/models/".to_owned());
+    assert_eq!(taken(&mut harness), [text.into()]);
+    harness.get_by_label("Folder above").click();
+    harness.run();
+    let text = asked::Command::Text("/people/".to_owned());
+    assert_eq!(taken(&mut harness), [text.into()]);
+    harness.get_by_label("Path").focus();
+    harness.run();
+    harness.key_press(Key::Tab);
+    harness.run();
+    assert_eq!(taken(&mut harness), [asked::Command::Complete.into()]);
+    harness.key_press(Key::ArrowDown);
+    harness.run();
+    assert_eq!(taken(&mut harness), [asked::Command::Mark(Some(0)).into()]);
+    harness.key_press(Key::Enter);
+    harness.run();
+    assert_eq!(taken(&mut harness), [asked::Command::Choose.into()]);
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert_eq!(taken(&mut harness), [asked::Command::Cancel.into()]);
+}
+
+#[test]
+fn a_question_is_asked_before_the_demo_is_restored() {
+    let mut harness = window(testing::typical());
+    let question = shell::Question {
+        title: "Restore the demo",
+        text: "The demo is made again as it was shipped.".to_owned(),
+        button: "Restore",
+        command: Box::new(crate::commands::library::Command::RestoreDemo.into()),
+    };
+    harness.state_mut().layout.question = Some(question);
+    harness.run();
+    harness.get_by_label("Restore").click();
+    harness.run();
+    let restore = crate::commands::library::Command::RestoreDemo;
+    let want: [Command; 2] = [shell::Command::Ask(None).into(), restore.into()];
+    assert_eq!(taken(&mut harness), want);
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert_eq!(taken(&mut harness), [shell::Command::Ask(None).into()]);
 }

@@ -1,13 +1,16 @@
 //! The centre: tiles with tabs (once there are two), each pane with its title, purpose line and view.
 
 use egui::{Color32, Frame, Stroke, Visuals};
-use egui_tiles::{Behavior, SimplificationOptions, TabState, TileId, Tiles, UiResponse};
+use egui_tiles::{
+    Behavior, EditAction, SimplificationOptions, TabState, TileId, Tiles, UiResponse,
+};
 
 use super::Views;
 use super::layout::Layout;
 use super::parts::inline_icon_button;
 use crate::commands::{Commands, shell};
 use crate::state::AppState;
+use crate::state::history::Pair;
 use crate::theme::{self, Theme, icons, space};
 use crate::views::ViewId;
 
@@ -19,15 +22,28 @@ pub(super) fn tiles_ui(
     layout: &mut Layout,
     commands: &mut Commands,
 ) {
+    let (before, many) = (layout.saved(), layout.panes());
     let mut panes = Panes {
         state,
         views,
         commands,
         active: layout.active,
         split: layout.is_split(),
+        edited: None,
     };
     layout.tree.ui(&mut panes, ui);
     layout.active = panes.active;
+    let edited = panes.edited;
+    let how = if layout.panes() < many {
+        Some("closed one")
+    } else {
+        edited
+    };
+    if let Some(how) = how {
+        let after = layout.saved();
+        let pair = Box::new(Pair { before, after });
+        commands.send(shell::Command::Tiles(how, pair));
+    }
 }
 
 struct Panes<'a> {
@@ -36,6 +52,8 @@ struct Panes<'a> {
     commands: &'a mut Commands,
     active: Option<TileId>,
     split: bool,
+    /// How a person changed the tiles in this frame.
+    edited: Option<&'static str>,
 }
 
 impl Behavior<ViewId> for Panes<'_> {
@@ -54,6 +72,14 @@ impl Behavior<ViewId> for Panes<'_> {
                 ui.take_available_space();
             });
         UiResponse::None
+    }
+
+    fn on_edit(&mut self, edit: EditAction) {
+        match edit {
+            EditAction::TileResized => self.edited = Some(shell::RESIZED),
+            EditAction::TileDropped => self.edited = Some("moved one"),
+            EditAction::TileDragged | EditAction::TabSelected => {}
+        }
     }
 
     fn tab_title_for_pane(&mut self, view: &ViewId) -> egui::WidgetText {

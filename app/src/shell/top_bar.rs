@@ -62,8 +62,9 @@ fn walk_ui(ui: &mut Ui, layout: &Layout, commands: &mut Commands) {
 }
 
 fn crumbs_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let title = state.project.title();
     let project = match &state.project.load {
-        Load::Ready(project) => shortened(&project.name, NAME),
+        Load::Ready(_) => shortened(&title.unwrap_or_default(), NAME),
         Load::Loading => "Opening…".to_owned(),
         Load::Absent | Load::Failed(_) => "No project".to_owned(),
     };

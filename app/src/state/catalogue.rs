@@ -12,6 +12,7 @@ use umbra_core::models::{Model, Opening};
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 
+use super::settings::RecentModel;
 use super::{AppState, Load};
 
 /// A dictionary within this run of the program.
@@ -157,11 +158,17 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             catalogue.model_opening = opening;
             catalogue.model = Load::Absent;
             catalogue.verification = Load::Absent;
-            state.prompt.forget_reading(); // it was another model's
+            // what was read and measured is another model's
+            state.prompt.forget_reading();
+            state.prompt.tokens = None;
+            state.heads = super::heads::HeadsState::default();
+            state.dark_matter = super::dark_matter::DarkMatterState::default();
+            state.compare.forget_measured();
         }
         Event::Model(path, load) => {
             if catalogue.model_path.as_ref() == Some(&path) {
                 catalogue.model = *load;
+                remember(state, path);
             }
         }
         Event::Verification(path, load) => {
@@ -220,6 +227,40 @@ pub(super) fn open(
         let mut dictionaries = state.catalogue.dictionaries.iter_mut();
         if let Some(dictionary) = dictionaries.find(|d| d.folder == folder) {
             dictionary.evaluation = Load::Ready(evaluation);
+        }
+    }
+}
+
+/// A model that was loaded is one click away from now on; the demo's is with the demo.
+fn remember(state: &mut AppState, path: PathBuf) {
+    let catalogue = &state.catalogue;
+    if state.project.kind == super::project::Kind::Demo {
+        return;
+    }
+    if let Load::Ready(loaded) = &catalogue.model {
+        let model = RecentModel::new(loaded.model.name(), path, catalogue.model_opening);
+        super::settings::apply(state, super::settings::Event::ModelOpened(model));
+    }
+}
+
+/// The project's folder was copied: what lay in it is named where it lies now.
+pub(super) fn moved(state: &mut AppState, former: &Path, folder: &Path) {
+    let place = |path: &mut PathBuf| {
+        if let Ok(inside) = path.strip_prefix(former) {
+            *path = folder.join(inside);
+        }
+    };
+    let catalogue = &mut state.catalogue;
+    if let Some(path) = &mut catalogue.model_path {
+        place(path);
+    }
+    for dictionary in &mut catalogue.dictionaries {
+        place(&mut dictionary.folder);
+        if let Some(path) = &mut dictionary.index_path {
+            place(path);
+        }
+        if let Load::Ready(index) = &mut dictionary.index {
+            place(&mut index.path);
         }
     }
 }

@@ -56,6 +56,13 @@ pub struct CompareState {
     pub together: Load<Arc<Measured>>,
 }
 
+impl CompareState {
+    /// What was measured on a text is as good as never measured.
+    pub(super) fn forget_measured(&mut self) {
+        self.together = Load::Absent;
+    }
+}
+
 /// Pairs on a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measured {

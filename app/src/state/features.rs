@@ -73,6 +73,8 @@ pub struct FeaturesState {
     pub detail_of: Option<Key>,
     /// Its page.
     pub detail: Load<Arc<Detail>>,
+    /// What is written in the table's filter.
+    pub filter: String,
     /// What the search for the filter's words found.
     pub found: Found,
     details: Kept<Arc<Detail>>,
@@ -115,6 +117,8 @@ pub enum Event {
     Neighbours(DictionaryId, FeatureId, Load<Neighbours>),
     /// A search is asked for, arrived or failed.
     Found(Found),
+    /// Another filter of the table.
+    Filter(String),
 }
 
 /// Carries out an event. What arrives late for another selection is dropped.
@@ -123,6 +127,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
     match event {
         Event::Index(of, index) => {
             *features = FeaturesState {
+                filter: std::mem::take(&mut features.filter),
                 table_of: Some(of),
                 index: Some(*index),
                 table: Load::Loading,
@@ -153,6 +158,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::Neighbours(dictionary, feature, load) => {
             features.neighbours.set((dictionary, feature), load);
         }
+        Event::Filter(filter) => features.filter = filter,
         Event::Found(found) => {
             if found.features.is_loading() || features.found.words == found.words {
                 features.found = found;

@@ -44,7 +44,7 @@ pub struct HeadsState {
 }
 
 impl AppState {
-    /// The dictionary on `attn.hook_z` of a layer: the selected one if it reads there, else the first.
+    /// The dictionary on `attn.hook_z` of a layer that fits the model: the selected one if it reads there, else the first.
     pub fn z_dictionary(&self, layer: Layer) -> Option<&Dictionary> {
         let reads = |dictionary: &&Dictionary| {
             dictionary
@@ -52,8 +52,8 @@ impl AppState {
                 .is_some_and(|hook| hook.is_z() && hook.layer() == Some(layer))
         };
         self.dictionary()
-            .filter(reads)
-            .or_else(|| self.catalogue.dictionaries.iter().find(reads))
+            .filter(|dictionary| self.fit(dictionary.id).why_not().is_none() && reads(dictionary))
+            .or_else(|| self.fitting().find(reads))
     }
 }
 
@@ -71,11 +71,11 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
     let heads = &mut state.heads;
     match event {
         Event::Figures(of, indexed, load) => {
-            let kept = heads.figures.entry(of).or_default();
             if load.is_loading() {
-                kept.indexed = indexed;
+                heads.figures.entry(of).or_default().indexed = indexed;
             }
-            if kept.indexed == indexed {
+            let kept = heads.figures.get_mut(&of);
+            if let Some(kept) = kept.filter(|kept| kept.indexed == indexed) {
                 kept.load = load;
             }
         }

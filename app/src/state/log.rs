@@ -94,6 +94,8 @@ pub struct LogState {
     pub lines: Vec<Line>,
     /// When the program began; times of lines are counted from here.
     pub began: Instant,
+    /// The notification that says what was undone or redone last.
+    step: Option<u64>,
     next: u64,
 }
 
@@ -103,6 +105,7 @@ impl Default for LogState {
             notices: vec![],
             lines: vec![],
             began: Instant::now(),
+            step: None,
             next: 0,
         }
     }
@@ -140,6 +143,8 @@ pub enum Event {
     Line(String),
     /// A notification.
     Show(Notice),
+    /// A step of undo or redo: shown in place of the step before.
+    Step(Notice),
     /// A notification was closed.
     Dismissed(u64),
     /// Time passed: what stayed long enough goes.
@@ -152,6 +157,12 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
     match event {
         Event::Line(text) => log.line(text),
         Event::Show(notice) => log.show(notice),
+        Event::Step(notice) => {
+            let former = log.step.take();
+            log.notices.retain(|shown| Some(shown.id) != former);
+            log.show(notice);
+            log.step = log.notices.last().map(|shown| shown.id);
+        }
         Event::Dismissed(id) => log.notices.retain(|shown| shown.id != id),
         Event::Tick => log.notices.retain(|shown| {
             let stays = shown.notice.kind == Kind::Failure || !shown.notice.actions.is_empty();

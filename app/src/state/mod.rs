@@ -10,11 +10,15 @@ pub mod catalogue;
 pub mod compare;
 pub mod dark_matter;
 pub mod features;
+pub mod fit;
 pub mod heads;
+pub mod history;
 pub mod jobs;
 pub mod lens;
 pub mod log;
 pub mod opening;
+pub mod path;
+pub mod places;
 pub mod project;
 pub mod prompt;
 pub mod selection;
@@ -67,12 +71,16 @@ impl<T> Load<T> {
 /// All that views read.
 #[derive(Debug, Default)]
 pub struct AppState {
+    /// Where the demo and the program's own folders are.
+    pub places: places::Places,
     /// The open project, its labels, recent ones.
     pub project: project::ProjectState,
     /// Model, dictionaries, indexes and how loading them went.
     pub catalogue: catalogue::Catalogue,
     /// The dialog that opens a model.
     pub opening: opening::OpeningState,
+    /// The window's own question for a path.
+    pub path: path::PathState,
     /// What is selected now, across all screens.
     pub selection: selection::Selection,
     /// Table and pages of the selected dictionary's features.
@@ -97,6 +105,8 @@ pub struct AppState {
     pub jobs: jobs::JobsState,
     /// Notifications and the log.
     pub log: log::LogState,
+    /// What can be undone and redone.
+    pub history: history::HistoryState,
     /// What a person set and what survives a restart.
     pub settings: settings::Settings,
 }
@@ -110,6 +120,8 @@ pub enum Event {
     Catalogue(catalogue::Event),
     /// See [`opening::Event`].
     Opening(opening::Event),
+    /// See [`path::Event`].
+    Path(path::Event),
     /// See [`selection::Event`].
     Selection(selection::Event),
     /// See [`features::Event`].
@@ -134,6 +146,8 @@ pub enum Event {
     Jobs(jobs::Event),
     /// See [`log::Event`].
     Log(log::Event),
+    /// See [`history::Event`].
+    History(history::Event),
     /// See [`settings::Event`].
     Settings(settings::Event),
 }
@@ -145,6 +159,7 @@ impl AppState {
             Event::Project(event) => project::apply(self, event),
             Event::Catalogue(event) => catalogue::apply(self, event),
             Event::Opening(event) => opening::apply(self, event),
+            Event::Path(event) => path::apply(self, event),
             Event::Selection(event) => selection::apply(self, event),
             Event::Features(event) => features::apply(self, event),
             Event::Prompt(event) => prompt::apply(self, event),
@@ -157,6 +172,7 @@ impl AppState {
             Event::Steering(event) => steering::apply(self, event),
             Event::Jobs(event) => jobs::apply(self, event),
             Event::Log(event) => log::apply(self, event),
+            Event::History(event) => history::apply(self, event),
             Event::Settings(event) => settings::apply(self, event),
         }
     }
@@ -175,11 +191,6 @@ impl AppState {
     /// The selected dictionary's entry, loaded or not.
     pub fn dictionary(&self) -> Option<&catalogue::Dictionary> {
         self.catalogue.get(self.selection.dictionary?)
-    }
-
-    /// The selected dictionary, if it is loaded.
-    pub fn sae(&self) -> Option<&std::sync::Arc<umbra_core::sae::Sae>> {
-        Some(&self.dictionary()?.load.ready()?.sae)
     }
 
     /// The label of a feature of the selected dictionary.

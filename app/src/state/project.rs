@@ -1,4 +1,4 @@
-//! The open project, the labels it holds, and undo for them.
+//! The open project and the labels it holds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,13 +24,25 @@ pub struct LabelChange {
     pub after: String,
 }
 
+/// Where a project comes from, and so what may be written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// A folder that a person chose.
+    #[default]
+    Own,
+    /// The bundled demo, opened over a folder of the person's.
+    Demo,
+    /// Not saved by the person yet: it lies in the program's own folder until it is.
+    Unsaved,
+}
+
 /// The project and what people called its features.
 #[derive(Debug, Default)]
 pub struct ProjectState {
     /// The project.
     pub load: Load<Arc<Project>>,
-    /// Whether this is the bundled demo (opened over a user folder).
-    pub demo: bool,
+    /// Where it comes from.
+    pub kind: Kind,
     /// The folder that is open or was asked for.
     pub asked: Option<PathBuf>,
     /// Whether writing `umbra.toml` failed; it is not tried again by itself.
@@ -39,8 +51,6 @@ pub struct ProjectState {
     pub notes: Notes,
     /// Labels by dictionary and feature.
     labels: BTreeMap<String, BTreeMap<FeatureId, String>>,
-    /// Changes of labels, oldest first.
-    pub label_changes: Vec<LabelChange>,
     /// Counts changes of labels; a key for memos.
     pub labels_revision: u64,
 }
@@ -49,6 +59,15 @@ impl ProjectState {
     /// The project if one is open.
     pub fn open(&self) -> Option<&Arc<Project>> {
         self.load.ready()
+    }
+
+    /// Its name, with what a title bar has to add.
+    pub fn title(&self) -> Option<String> {
+        let name = &self.open()?.name;
+        Some(match self.kind {
+            Kind::Own | Kind::Demo => name.clone(),
+            Kind::Unsaved => format!("{name} (not saved)"),
+        })
     }
 
     /// Its folder.
@@ -79,8 +98,10 @@ pub struct Opened {
     pub evaluations: Vec<(PathBuf, Evaluation)>,
     /// What opening it decided or left out.
     pub notes: Notes,
-    /// Whether it is the bundled one.
-    pub demo: bool,
+    /// Where it comes from.
+    pub kind: Kind,
+    /// The sentence in Prompt; none for the first that the project keeps.
+    pub sentence: Option<String>,
 }
 
 /// What can change here.
@@ -96,10 +117,10 @@ pub enum Event {
     Changed(Arc<Project>),
     /// It could not be written.
     Unwritable,
+    /// It was saved in a folder that a person chose, with everything that lay beside it.
+    Saved(Arc<Project>),
     /// A label was set.
     LabelSet(LabelChange),
-    /// The last change of a label was taken back.
-    LabelUndone,
 }
 
 /// Carries out an event.
@@ -117,15 +138,8 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             project.unwritable = false;
         }
         Event::Unwritable => project.unwritable = true,
-        Event::LabelSet(change) => {
-            set(project, &change.sae, change.feature, &change.after);
-            project.label_changes.push(change);
-        }
-        Event::LabelUndone => {
-            if let Some(change) = project.label_changes.pop() {
-                set(project, &change.sae, change.feature, &change.before);
-            }
-        }
+        Event::Saved(saved) => save(state, saved),
+        Event::LabelSet(change) => set(project, &change.sae, change.feature, &change.after),
     }
 }
 
@@ -134,9 +148,10 @@ fn open(state: &mut AppState, opened: Opened) {
     for note in opened.notes.iter() {
         state.log.line(note.to_owned());
     }
-    if !opened.demo {
+    if opened.kind != Kind::Demo {
         let folder = opened.project.folder.clone();
-        super::settings::apply(state, super::settings::Event::Opened(folder));
+        let unsaved = opened.kind == Kind::Unsaved;
+        super::settings::apply(state, super::settings::Event::Opened(folder, unsaved));
     }
     state.features = super::features::FeaturesState::default();
     state.prompt = super::prompt::PromptState::default();
@@ -145,14 +160,15 @@ fn open(state: &mut AppState, opened: Opened) {
     state.dark_matter = super::dark_matter::DarkMatterState::default();
     state.heads = super::heads::HeadsState::default();
     state.steering = super::steering::SteeringState::default();
-    if let Some(text) = opened.project.prompts.first() {
+    state.history = super::history::HistoryState::default();
+    if let Some(text) = opened.sentence.as_ref().or(opened.project.prompts.first()) {
         state.prompt.text.clone_from(text);
     }
     let project = &mut state.project;
     *project = ProjectState {
         asked: Some(opened.project.folder.clone()),
         load: Load::Ready(opened.project),
-        demo: opened.demo,
+        kind: opened.kind,
         notes: opened.notes,
         labels_revision: project.labels_revision + 1,
         ..ProjectState::default()
@@ -161,6 +177,20 @@ fn open(state: &mut AppState, opened: Opened) {
         let of = project.labels.entry(label.sae).or_default();
         of.insert(label.feature, label.text);
     }
+}
+
+/// The open project lies elsewhere now: what was loaded from its former folder is that of the new one.
+fn save(state: &mut AppState, saved: Arc<Project>) {
+    let folder = saved.folder.clone();
+    if let Some(former) = state.project.folder().map(Path::to_path_buf) {
+        super::catalogue::moved(state, &former, &folder);
+    }
+    super::settings::apply(state, super::settings::Event::Opened(folder.clone(), false));
+    let project = &mut state.project;
+    project.asked = Some(folder);
+    project.load = Load::Ready(saved);
+    project.kind = Kind::Own;
+    project.unwritable = false;
 }
 
 fn set(project: &mut ProjectState, sae: &str, feature: FeatureId, text: &str) {

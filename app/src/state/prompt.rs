@@ -8,7 +8,7 @@ use umbra_core::models::Model;
 use umbra_core::prompt::{Input, Reading};
 
 use super::catalogue::DictionaryId;
-use super::{AppState, Load};
+use super::{AppState, Load, history};
 
 /// How long nobody types before the sentence is read.
 pub const PAUSE: Duration = Duration::from_millis(250);
@@ -36,6 +36,9 @@ impl Sentence {
         self.model == other.model
     }
 }
+
+/// The dictionary that reads a sentence with the model; none where the model reads alone.
+pub type Reader = Option<DictionaryId>;
 
 /// What Prompt shows of the sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,11 +78,23 @@ pub struct PromptState {
     /// When it was last typed at.
     pub typed: Option<Instant>,
     /// What the reading is of.
-    pub reading_of: Option<(DictionaryId, Input)>,
+    pub reading_of: Option<(Reader, Input)>,
     /// The reading.
     pub reading: Load<Arc<Reading>>,
     /// The last reading that succeeded, shown until the next arrives, and its dictionary.
-    pub last: Option<(DictionaryId, Arc<Reading>)>,
+    pub last: Option<(Reader, Arc<Reading>)>,
+}
+
+/// What a change of the sentence is called where it is undone.
+pub const SENTENCE: &str = "sentence in Prompt";
+
+/// What is written in Prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// The sentence.
+    pub text: String,
+    /// Its tokens, where they are given.
+    pub tokens: Option<Tokens>,
 }
 
 /// Tokens of an index's text, in the place of a sentence.
@@ -98,6 +113,14 @@ impl PromptState {
             Some(tokens) => Some(Input::Tokens(Arc::clone(&tokens.ids))),
             None if self.text.trim().is_empty() => None,
             None => Some(Input::Text(self.text.clone())),
+        }
+    }
+
+    /// What is written.
+    pub fn written(&self) -> Written {
+        Written {
+            text: self.text.clone(),
+            tokens: self.tokens.clone(),
         }
     }
 
@@ -137,7 +160,9 @@ pub enum Event {
     /// Another side of it is shown.
     Side(Side),
     /// A reading is asked for, arrived or failed.
-    Reading(DictionaryId, Input, Load<Arc<Reading>>),
+    Reading(Reader, Input, Load<Arc<Reading>>),
+    /// What was written before, or again.
+    Put(Written),
 }
 
 /// Carries out an event. What arrives late for another sentence is dropped.
@@ -150,10 +175,23 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             prompt.tokens = None;
         }
         Event::Tokens { tokens, text, at } => {
+            let before = prompt.written();
             prompt.typed = None;
             prompt.text = text;
             prompt.tokens = Some(tokens);
+            let after = prompt.written();
             state.selection.token = Some(at);
+            let did = history::Event::Did {
+                what: SENTENCE.to_owned(),
+                change: history::Change::Sentence(Box::new(history::Pair { before, after })),
+                continues: false,
+            };
+            history::apply(state, did);
+        }
+        Event::Put(written) => {
+            prompt.typed = None;
+            prompt.text = written.text;
+            prompt.tokens = written.tokens;
         }
         Event::Side(side) => prompt.side = side,
         Event::Reading(dictionary, input, load) => {

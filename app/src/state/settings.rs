@@ -5,14 +5,54 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use umbra_core::models::{Form, Opening};
+
 use super::AppState;
 use crate::views::ViewId;
 
 /// Smallest and largest text size, percent.
 pub const TEXT_SIZES: std::ops::RangeInclusive<u16> = 80..=160;
 
-/// Recent projects kept.
+/// Recent projects and recent models kept.
 const RECENT: usize = 8;
+
+/// A model that was opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecentModel {
+    /// What it is called.
+    pub name: String,
+    /// Folder or file.
+    pub path: PathBuf,
+    /// Whether the matrices of its file stay as stored.
+    stored: bool,
+    /// How its weights were processed, as on the command line; empty for not at all.
+    process: String,
+}
+
+impl RecentModel {
+    /// The model at `path`, opened like this.
+    pub fn new(name: &str, path: PathBuf, opening: Opening) -> Self {
+        let processing = opening.processing;
+        Self {
+            name: name.to_owned(),
+            path,
+            stored: opening.form == Form::Stored,
+            process: if processing.is_none() {
+                String::new()
+            } else {
+                processing.to_string()
+            },
+        }
+    }
+
+    /// How it was opened.
+    pub fn opening(&self) -> Opening {
+        Opening {
+            form: if self.stored { Form::Stored } else { Form::F32 },
+            processing: self.process.parse().unwrap_or_default(), // steps of a newer version are left out
+        }
+    }
+}
 
 /// Which theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,6 +80,10 @@ pub struct Settings {
     pub purposes_dismissed: BTreeSet<ViewId>,
     /// Folders of recent projects, latest first.
     pub recent: Vec<PathBuf>,
+    /// Those of them that a person has not saved anywhere yet.
+    pub unsaved: BTreeSet<PathBuf>,
+    /// Recent models, latest first.
+    pub recent_models: Vec<RecentModel>,
 }
 
 impl Default for Settings {
@@ -51,6 +95,8 @@ impl Default for Settings {
             inspector: true,
             purposes_dismissed: BTreeSet::new(),
             recent: vec![],
+            unsaved: BTreeSet::new(),
+            recent_models: vec![],
         }
     }
 }
@@ -70,10 +116,12 @@ pub enum Event {
     PurposeDismissed(ViewId),
     /// All purpose lines shown again.
     PurposesRestored,
-    /// A project was opened.
-    Opened(PathBuf),
-    /// A recent project that is no more.
+    /// A project was opened; whether it is yet to be saved.
+    Opened(PathBuf, bool),
+    /// A recent project or model that is no more.
     Forgotten(PathBuf),
+    /// A model was loaded.
+    ModelOpened(RecentModel),
 }
 
 /// Carries out an event.
@@ -90,11 +138,25 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             settings.purposes_dismissed.insert(view);
         }
         Event::PurposesRestored => settings.purposes_dismissed.clear(),
-        Event::Opened(folder) => {
+        Event::Opened(folder, unsaved) => {
             settings.recent.retain(|recent| *recent != folder);
+            settings.unsaved.remove(&folder);
+            if unsaved {
+                settings.unsaved.insert(folder.clone());
+            }
             settings.recent.insert(0, folder);
             settings.recent.truncate(RECENT);
         }
-        Event::Forgotten(folder) => settings.recent.retain(|recent| *recent != folder),
+        Event::Forgotten(path) => {
+            settings.recent.retain(|recent| *recent != path);
+            settings.unsaved.remove(&path);
+            settings.recent_models.retain(|recent| recent.path != path);
+        }
+        Event::ModelOpened(model) => {
+            let models = &mut settings.recent_models;
+            models.retain(|recent| recent.path != model.path);
+            models.insert(0, model);
+            models.truncate(RECENT);
+        }
     }
 }

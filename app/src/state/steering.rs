@@ -1,11 +1,15 @@
 //! Steering: what was asked, both texts as they stream, and the change of the next token's probabilities.
 
+mod draft;
+
 use umbra_core::models::{Finish, Sampling};
 use umbra_core::steer::{Change, EditSpec, Stream};
 
 use super::AppState;
 use super::catalogue::DictionaryId;
 use super::jobs::JobId;
+
+pub use draft::{Draft, EditDraft, Field, help, label};
 
 /// What decides a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,9 +57,11 @@ pub struct Run {
     pub ended: Option<Ended>,
 }
 
-/// The running or last run.
+/// The form, and the running or last run.
 #[derive(Debug, Default)]
 pub struct SteeringState {
+    /// What is filled in.
+    pub draft: Draft,
     /// The run.
     pub run: Option<Run>,
 }
@@ -70,6 +76,8 @@ impl SteeringState {
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {
+    /// The form was edited.
+    Draft(Box<Draft>),
     /// A run began.
     Started(JobId, Request),
     /// One more token.
@@ -91,6 +99,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         }
     };
     match event {
+        Event::Draft(draft) => state.steering.draft = *draft,
         Event::Started(job, request) => {
             *shown = Some(Run {
                 job,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align, ComboBox, DragValue, Label, Layout, Sense, Ui, vec2};
+use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, Sense, Ui, vec2};
 use egui_extras::{Column, TableBuilder};
 use umbra_core::compare::{Pair, SHARED, Together};
 use umbra_core::ids::FeatureId;
@@ -12,6 +12,7 @@ use crate::commands::{Commands, compare::Command, navigation};
 use crate::memo::Memo;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::compare::{Compared, Measured, Two};
+use crate::state::fit::Fit;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -70,7 +71,7 @@ impl View for CompareView {
         match &state.compare.compared {
             Load::Ready(compared) if state.compare.of == chosen => {
                 let together = &state.compare.together;
-                self.compared_ui(ui, (a, b), (compared, together), commands);
+                self.compared_ui(ui, state, (a, b), (compared, together), commands);
             }
             Load::Failed(why) if state.compare.of == chosen => {
                 failure_state(ui, "They cannot be compared", why, None);
@@ -131,6 +132,7 @@ impl CompareView {
     fn compared_ui(
         &mut self,
         ui: &mut Ui,
+        state: &AppState,
         (a, b): (&Dictionary, &Dictionary),
         (compared, together): (&Compared, &Load<Arc<Measured>>),
         commands: &mut Commands,
@@ -158,7 +160,7 @@ impl CompareView {
             }
         });
         if self.list == List::Pairs {
-            together_ui(ui, (a.id, b.id), together, commands);
+            together_ui(ui, state, (a.id, b.id), together, commands);
         }
         let (list, least) = (self.list, self.least);
         let key = ((a.id, b.id), least.to_bits(), list as u8);
@@ -174,8 +176,25 @@ impl CompareView {
 }
 
 /// Measures the pairs on a text, or says on which they were.
-fn together_ui(ui: &mut Ui, two: Two, together: &Load<Arc<Measured>>, commands: &mut Commands) {
+fn together_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    two: Two,
+    together: &Load<Arc<Measured>>,
+    commands: &mut Commands,
+) {
     let secondary = Theme::of(ui).ink.secondary;
+    let unfit = [two.0, two.1]
+        .into_iter()
+        .find_map(|id| match state.fit(id) {
+            Fit::Unfit(why) => Some(why),
+            Fit::Fits | Fit::Unknown => None,
+        });
+    if let Some(why) = unfit {
+        let words = format!("The pairs cannot be measured on text: {why}.");
+        ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+        return;
+    }
     ui.horizontal_wrapped(|ui| match together {
         Load::Loading => {
             ui.label(caption("Measuring on held-out text…").color(secondary));

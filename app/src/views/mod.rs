@@ -19,9 +19,10 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
-use crate::commands::Commands;
+use crate::commands::{Commands, navigation, opening};
 use crate::state::AppState;
-use crate::theme::icons;
+use crate::state::opening::Kind;
+use crate::theme::{Theme, icons};
 
 /// One screen.
 pub trait View: Debug {
@@ -37,6 +38,62 @@ pub trait View: Debug {
     ) -> bool {
         false
     }
+}
+
+/// Says on a screen that works without a dictionary that none reads here, why, and what can be done all the same; nothing where one does.
+pub(crate) fn without_dictionary_ui(
+    ui: &mut egui::Ui,
+    state: &AppState,
+    still: &str,
+    commands: &mut Commands,
+) {
+    let Some(None) = state.reader() else {
+        return;
+    };
+    if let Some(why) = state.misfit() {
+        misfit_ui(ui, state, &format!("{why}. Without it, {still}."), commands);
+        return;
+    }
+    let failed = state.dictionary().and_then(|d| d.load.failure());
+    let words = match failed {
+        Some(why) => format!("The dictionary did not load: {why}. Without it, {still}."),
+        None => format!("No dictionary is open: {still}, features need one."),
+    };
+    ui.horizontal_wrapped(|ui| {
+        ui.label(egui::RichText::new(words).color(Theme::of(ui).ink.secondary));
+        if ui.button("Open a dictionary…").clicked() {
+            commands.send(opening::Command::Show(Kind::Dictionary));
+        }
+    });
+}
+
+/// One sentence that the selected dictionary belongs to another model, and the ways on.
+pub(crate) fn misfit_ui(
+    ui: &mut egui::Ui,
+    state: &AppState,
+    sentence: &str,
+    commands: &mut Commands,
+) {
+    let theme = Theme::of(ui);
+    ui.horizontal_top(|ui| {
+        ui.label(crate::theme::icon(icons::WARNING).color(theme.warning));
+        ui.vertical(|ui| {
+            ui.add(egui::Label::new(sentence).wrap());
+            ui.horizontal_wrapped(|ui| {
+                if let Some(other) = state.fitting().next()
+                    && ui.button(format!("Use {}", other.name)).clicked()
+                {
+                    commands.send(navigation::Command::SelectDictionary(other.id));
+                }
+                if ui.button("Open a dictionary…").clicked() {
+                    commands.send(opening::Command::Show(Kind::Dictionary));
+                }
+                if ui.button("Open a model…").clicked() {
+                    commands.send(opening::Command::Show(Kind::Model));
+                }
+            });
+        });
+    });
 }
 
 /// All views.

@@ -101,7 +101,7 @@ fn probe_path(folder: &Path, sae: &str) -> PathBuf {
 }
 
 /// `name` as a file name: what could mean something to a file system becomes `%` and hex.
-fn file_name(name: &str) -> String {
+pub(super) fn file_name(name: &str) -> String {
     let mut safe = String::new();
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.".contains(&byte) {

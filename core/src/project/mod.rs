@@ -1,6 +1,7 @@
 //! A project: `umbra.toml` (which model, dictionaries, indexes, texts, saved prompts), what is computed once and kept beside it, and
 //! `labels.sqlite`. Loads none of what it names.
 
+mod copies;
 mod file;
 mod kept;
 mod labels;
@@ -11,11 +12,14 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Notes, Result};
 use crate::models::Opening;
-use crate::whole_file;
 
+pub use copies::Overlaid;
 pub use kept::KeptFigures;
 pub(crate) use labels::prefix_query;
 pub use labels::{Label, Labels};
+
+/// Name of the file of labels.
+const LABELS: &str = "labels.sqlite";
 
 /// A dictionary a project knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,52 +103,13 @@ impl Project {
         file::write(self)
     }
 
-    /// A read-only project (the bundled demo) as a project whose changes go to `user_folder`: paths keep pointing at the originals, which may
-    /// have moved or grown since the last time. The file in `user_folder` names its origin, so [`Project::open`] finds it again.
-    pub fn overlay(&self, user_folder: &Path) -> Result<(Self, Notes)> {
-        let user_folder = absolute(user_folder)?;
-        let (mut over, notes) = if Self::is_in(&user_folder) {
-            file::read(&user_folder, Some(&self.folder))?.without_missing()
-        } else {
-            let fresh = Self {
-                folder: user_folder,
-                prompts: self.prompts.clone(),
-                ..Self::default()
-            };
-            (fresh, Notes::default())
-        };
-        over.origin = Some(self.folder.clone());
-        over.name.clone_from(&self.name);
-        over.unwrap = self.unwrap;
-        if over.model.is_none() {
-            over.model.clone_from(&self.model);
-            over.opening = self.opening;
-        }
-        merge(&mut over.train_text, &self.train_text);
-        merge(&mut over.held_out_text, &self.held_out_text);
-        for entry in &self.entries {
-            match over.entries.iter_mut().find(|e| e.sae == entry.sae) {
-                Some(known) => known.index = known.index.take().or_else(|| entry.index.clone()),
-                None => over.entries.push(entry.clone()),
-            }
-        }
-        over.save()?;
-        let (from, to) = (self.labels_path(), over.labels_path());
-        if from.is_file() && !to.exists() {
-            let bytes = std::fs::read(&from)
-                .map_err(|source| Error::io("cannot read the labels", &from, source))?;
-            whole_file::write_bytes(&to, &bytes)?;
-        }
-        Ok((over, notes))
-    }
-
     /// The project's labels.
     pub fn labels(&self) -> Result<Labels> {
         Labels::open(&self.labels_path())
     }
 
     fn labels_path(&self) -> PathBuf {
-        self.folder.join("labels.sqlite")
+        self.folder.join(LABELS)
     }
 
     /// Moves what the disk lacks to `missing`, with a note each.
@@ -193,14 +158,6 @@ impl Project {
             self.entries.push(entry);
         }
         (self, notes)
-    }
-}
-
-fn merge(own: &mut Vec<PathBuf>, others: &[PathBuf]) {
-    for other in others {
-        if !own.contains(other) {
-            own.push(other.clone());
-        }
     }
 }
 

@@ -103,7 +103,7 @@ fn an_overlay_changes_nothing_of_its_origin_and_follows_it() {
             .unwrap(),
     );
     let before = std::fs::read(bundled.path().join("umbra.toml")).unwrap();
-    let (mut over, _) = original.overlay(&user.path().join("demo")).unwrap();
+    let mut over = original.overlay(&user.path().join("demo")).unwrap().project;
     assert_eq!(
         (&over.model, &over.entries),
         (&original.model, &original.entries)
@@ -129,8 +129,12 @@ fn an_overlay_changes_nothing_of_its_origin_and_follows_it() {
         sae: moved.path().join("saes/new"),
         index: None,
     });
-    let (again, notes) = newer.overlay(&over.folder).unwrap();
-    assert!(notes.is_empty(), "{notes:?}");
+    let overlaid = newer.overlay(&over.folder).unwrap();
+    assert!(
+        overlaid.notes.is_empty() && overlaid.displaced.is_none(),
+        "{overlaid:?}"
+    );
+    let again = overlaid.project;
     assert_eq!(again.model, Some(moved.path().join("model")));
     assert_eq!(again.entries.len(), 3);
     assert_eq!(again.prompts, over.prompts);
@@ -139,6 +143,136 @@ fn an_overlay_changes_nothing_of_its_origin_and_follows_it() {
         std::fs::read(bundled.path().join("umbra.toml")).unwrap(),
         before
     );
+}
+
+#[test]
+fn a_copy_that_names_another_model_is_repaired_and_that_model_is_answered() {
+    let bundled = folder_with(&PARTS);
+    let user = folder_with(&["other/model"]);
+    let original = demo(bundled.path());
+    let folder = user.path().join("demo");
+    let mut over = original.overlay(&folder).unwrap().project;
+    let other = user.path().join("other/model");
+    over.model = Some(other.clone());
+    over.opening = Opening::default();
+    over.save().unwrap();
+    let overlaid = original.overlay(&folder).unwrap();
+    assert_eq!(
+        overlaid.displaced,
+        Some((other.clone(), Opening::default()))
+    );
+    let (kept, _) = Project::open(&folder).unwrap();
+    assert_eq!(
+        (&kept.model, kept.opening),
+        (&original.model, original.opening)
+    );
+
+    // The other model is no longer there either.
+    over.save().unwrap();
+    std::fs::remove_dir(&other).unwrap();
+    let overlaid = original.overlay(&folder).unwrap();
+    assert_eq!(overlaid.displaced.unwrap().0, other);
+    assert_eq!(overlaid.project.model, original.model);
+    assert_eq!(overlaid.project.missing, Missing::default());
+}
+
+#[test]
+fn a_restored_copy_is_as_new_and_keeps_the_labels_that_can_be_read() {
+    let bundled = folder_with(&PARTS);
+    let user = folder_with(&["own/sae"]);
+    let original = demo(bundled.path());
+    let folder = user.path().join("demo");
+    let mut over = original.overlay(&folder).unwrap().project;
+    over.labels()
+        .unwrap()
+        .set("z", FeatureId(1), "mine")
+        .unwrap();
+    over.keep_figures("z", "mine", &some_figures()).unwrap();
+    over.entries.push(Entry {
+        sae: user.path().join("own/sae"),
+        index: None,
+    });
+    over.prompts.push("mine".to_owned());
+    over.save().unwrap();
+    let restored = original.restore(&folder).unwrap().project;
+    assert_eq!(restored.entries, original.entries);
+    assert_eq!(restored.prompts, original.prompts);
+    assert_eq!(restored.figures("z").unwrap(), None);
+    assert_eq!(restored.labels().unwrap().all("z").unwrap()[0].text, "mine");
+    let former = std::fs::read_to_string(folder.join("umbra.toml.before-1")).unwrap();
+    assert!(former.contains("own/sae"), "nothing is lost: {former}");
+    assert!(folder.join("kept.before-1/z.figures.json").is_file());
+
+    // Neither file can be read.
+    std::fs::write(folder.join("umbra.toml"), "version = 1\nname = [").unwrap();
+    std::fs::write(
+        folder.join("labels.sqlite"),
+        "no database at all, but long enough to be looked at",
+    )
+    .unwrap();
+    assert!(original.overlay(&folder).is_err());
+    let again = original.restore(&folder).unwrap();
+    assert_eq!(again.project.entries, original.entries);
+    assert!(again.project.labels().unwrap().all("z").unwrap().is_empty());
+    let notes: Vec<_> = again.notes.iter().collect();
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("labels.sqlite.before-1")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn a_project_is_saved_elsewhere_with_everything_beside_it() {
+    let bundled = folder_with(&PARTS);
+    let user = folder_with(&[]);
+    let original = demo(bundled.path());
+    original
+        .keep_figures("z", "shipped", &some_figures())
+        .unwrap();
+    let root = user.path().join("unsaved");
+    let folder = Project::free_folder(&root, "own/tiny model");
+    assert_eq!(folder, root.join("own%2Ftiny%20model"));
+    let mut draft = original.fresh_like(&folder, "own/tiny model").unwrap();
+    assert_eq!((&draft.model, draft.entries.len()), (&None, 0));
+    assert_eq!(draft.held_out_text, original.held_out_text);
+    assert_eq!(draft.prompts, original.prompts);
+    let second = Project::free_folder(&root, "own/tiny model");
+    assert_eq!(second, root.join("own%2Ftiny%20model-2"));
+
+    let index = draft.folder.join("indexes/z.sqlite");
+    std::fs::create_dir_all(index.parent().unwrap()).unwrap();
+    std::fs::write(&index, "an index").unwrap();
+    draft.entries = vec![Entry {
+        sae: bundled.path().join("saes/z"),
+        index: Some(index),
+    }];
+    draft
+        .labels()
+        .unwrap()
+        .set("z", FeatureId(2), "mine")
+        .unwrap();
+    draft.save().unwrap();
+    let place = user.path().join("saved/Mine");
+    let saved = draft.save_as(&place).unwrap();
+    assert_eq!(Project::open(&place).unwrap().0, saved);
+    assert_eq!((saved.name.as_str(), &saved.origin), ("Mine", &None));
+    assert_eq!(saved.entries[0].sae, bundled.path().join("saes/z"));
+    assert_eq!(saved.entries[0].index, Some(place.join("indexes/z.sqlite")));
+    assert_eq!(saved.labels().unwrap().all("z").unwrap()[0].text, "mine");
+    for taken in [place.clone(), draft.folder.join("inside")] {
+        assert!(draft.save_as(&taken).is_err(), "{}", taken.display());
+    }
+
+    // A copy of the read-only project stands on its own once it is saved.
+    let over = original.overlay(&user.path().join("demo")).unwrap().project;
+    let own = over.save_as(&user.path().join("own")).unwrap();
+    assert_eq!(
+        (&own.model, &own.entries),
+        (&original.model, &original.entries)
+    );
+    assert_eq!(own.figures("z").unwrap().unwrap().text, "shipped");
 }
 
 #[track_caller]
@@ -191,7 +325,7 @@ fn kept_figures_come_back_and_an_overlay_reads_its_origins() {
     original
         .keep_figures("a/b", "held-out books", &some_figures())
         .unwrap();
-    let (over, _) = original.overlay(user.path()).unwrap();
+    let over = original.overlay(user.path()).unwrap().project;
     let kept = over.figures("a/b").unwrap().unwrap();
     assert_eq!(
         (kept.text.as_str(), kept.figures),

@@ -9,9 +9,11 @@ use umbra_core::models::Opening;
 use umbra_core::project::Project;
 
 use super::{Command, Pick};
-use crate::commands::{dictionary, features};
+use crate::commands::{dictionary, features, path, prompt, shell};
 use crate::state::AppState;
-use crate::testing::{self, Answer, Desk};
+use crate::state::places::Places;
+use crate::state::project::Kind;
+use crate::testing::{self, Answer, Desk, NoDialogs};
 
 fn demo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -21,15 +23,12 @@ fn demo(path: &str) -> PathBuf {
 
 /// A dictionary of 16 features as wide as the demo model's residual stream.
 fn save_dictionary(folder: &Path) {
-    let mut sae = testing::sae(16);
-    let width = 256;
-    let wide: Vec<f32> = (0..16 * width)
-        .map(|i| ((i * 31 % 97) as f32 - 48.0) / 48.0)
-        .collect();
-    let wide = umbra_core::dims::Matrix::new(16, width, wide).unwrap();
-    sae.w_enc = wide.clone();
-    sae.w_dec = wide;
-    sae.b_dec = vec![0.0; width];
+    save_dictionary_of(folder, 256);
+}
+
+/// A dictionary of 16 features that reads a residual stream of this width.
+fn save_dictionary_of(folder: &Path, width: usize) {
+    let mut sae = testing::sae_of(16, width);
     sae.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
     formats::save(&sae, folder, Precision::F32).unwrap();
 }
@@ -73,13 +72,13 @@ fn a_new_project_is_filled_evaluated_indexed_labelled_and_found_again() {
     assert!(evaluation.figures.ce_clean > 0.0);
     assert_eq!(state.label(FeatureId(3)), Some("rabbits"));
 
-    again.run(features::Command::UndoLabel);
+    again.run(shell::Command::Undo);
     assert_eq!(
         again.state.label(FeatureId(3)),
         Some("rabbits"),
         "nothing was done here yet"
     );
-    desk.run(features::Command::UndoLabel);
+    desk.run(shell::Command::Undo);
     assert_eq!(desk.state.label(FeatureId(3)), None);
     desk.run(dictionary::Command::Remove(id));
     let (kept, _) = Project::open(desk.state.project.folder().unwrap()).unwrap();
@@ -149,4 +148,230 @@ fn an_exported_dictionary_opens_again_and_nothing_is_overwritten() {
     ));
     let notices = desk.notices();
     assert!(notices[1].contains("already"), "{notices:?}");
+}
+
+/// The model of another width.
+fn other_model() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden/tiny-gpt2")
+}
+
+/// A small stand-in for the bundled demo: the other model, a dictionary that fits it and a label, in `folder/bundle`; the person's data in `folder/data`.
+fn with_demo(folder: &Path) -> Desk {
+    let (model, _) = umbra_core::models::Model::open(&other_model()).unwrap();
+    let bundle = folder.join("bundle");
+    let mut bundled = Project::create(&bundle, "Demo").unwrap();
+    bundled.model = Some(other_model());
+    save_dictionary_of(&bundle.join("own"), model.config().d_model);
+    bundled.entries = vec![umbra_core::project::Entry {
+        sae: bundle.join("own"),
+        index: None,
+    }];
+    bundled.prompts = vec!["a b".to_owned()];
+    bundled.save().unwrap();
+    let mut desk = Desk::new(AppState::default());
+    desk.state.places = Places {
+        demo: bundle,
+        data: Some(folder.join("data")),
+        home: None,
+    };
+    desk.run(Command::OpenDemo);
+    desk
+}
+
+fn model_name(desk: &Desk) -> &str {
+    desk.state.model().map_or("", |loaded| loaded.model.name())
+}
+
+#[test]
+fn a_model_opened_from_the_demo_starts_a_project_of_its_own_and_the_demo_stays() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = with_demo(folder.path());
+    assert_eq!(desk.state.project.kind, Kind::Demo);
+    assert!(desk.state.sae().is_some(), "{:?}", desk.state.misfit());
+    let copy = folder.path().join("data/demo/umbra.toml");
+    let before = std::fs::read(&copy).unwrap();
+    desk.run(prompt::Command::Text("The king".to_owned()));
+    desk.run(Command::OpenModel(demo("model"), Opening::default()));
+    assert_eq!(desk.state.project.kind, Kind::Unsaved);
+    assert_eq!(desk.state.project.title().unwrap(), "model (not saved)");
+    assert_eq!(desk.state.prompt.text, "The king");
+    assert!(desk.state.catalogue.dictionaries.is_empty());
+    let config = desk.state.model().unwrap().model.config().d_model;
+    assert_eq!(config, 256);
+    assert_eq!(std::fs::read(&copy).unwrap(), before);
+    let unsaved = desk.state.project.folder().unwrap().to_path_buf();
+    assert!(unsaved.starts_with(folder.path().join("data/unsaved")));
+
+    desk.run(Command::OpenDemo);
+    assert_eq!(desk.state.project.kind, Kind::Demo);
+    assert!(desk.state.sae().is_some(), "the demo is as it was");
+    assert_eq!(std::fs::read(&copy).unwrap(), before);
+    let settings = &desk.state.settings;
+    assert_eq!(settings.recent, std::slice::from_ref(&unsaved));
+    assert_eq!(settings.recent_models[0].path, demo("model"));
+
+    // What was not saved is one click away, until it is saved.
+    desk.run(Command::OpenProject(unsaved.clone()));
+    assert_eq!(desk.state.project.kind, Kind::Unsaved);
+    let saved = folder.path().join("mine");
+    desk.run(Command::SaveAs(saved.clone()));
+    assert_eq!(desk.state.project.kind, Kind::Own);
+    assert_eq!(desk.state.project.title().unwrap(), "mine");
+    assert_eq!(desk.state.settings.recent, std::slice::from_ref(&saved));
+    assert!(!unsaved.exists() && desk.state.model().is_some());
+    let (kept, _) = Project::open(&saved).unwrap();
+    assert_eq!(kept.model, Some(demo("model")));
+    assert_eq!(kept.prompts, ["a b"]);
+}
+
+#[test]
+fn a_copy_of_the_demo_that_is_broken_already_is_repaired() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = with_demo(folder.path());
+    desk.run(features::Command::SetLabel {
+        feature: FeatureId(3),
+        text: "mine".to_owned(),
+    });
+    let demo_model = model_name(&desk).to_owned();
+    let copy = folder.path().join("data/demo");
+    let mut broken = (**desk.state.project.open().unwrap()).clone();
+    broken.model = Some(demo("model"));
+    broken.save().unwrap();
+    desk.run(Command::OpenDemo);
+    assert_eq!(model_name(&desk), demo_model);
+    let notices = desk.notices();
+    assert!(notices[0].contains("named another model"), "{notices:?}");
+    assert_eq!(desk.state.label(FeatureId(3)), Some("mine"));
+
+    std::fs::write(copy.join("umbra.toml"), "version = 1\nname = [").unwrap();
+    desk.run(Command::OpenDemo);
+    let failure = desk.state.project.load.failure().unwrap();
+    assert!(failure.contains("umbra.toml"), "{failure}");
+    desk.run(Command::RestoreDemo);
+    assert_eq!(desk.state.project.kind, Kind::Demo);
+    assert_eq!(desk.state.label(FeatureId(3)), Some("mine"));
+    let notices = desk.notices();
+    assert!(
+        notices.last().unwrap().contains("is restored"),
+        "{notices:?}"
+    );
+    assert!(copy.join("umbra.toml.before-1").is_file());
+}
+
+#[test]
+fn a_dictionary_of_another_model_is_read_by_no_screen() {
+    use crate::commands::{dark_matter, heads, steering};
+    use crate::state::fit::Fit;
+    use crate::state::heads::Key;
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new(AppState::default());
+    desk.run(Command::NewProject(folder.path().join("mine")));
+    save_dictionary(&folder.path().join("wide"));
+    desk.run(Command::OpenModel(demo("model"), Opening::default()));
+    desk.run(Command::OpenSae(folder.path().join("wide")));
+    desk.run(prompt::Command::Text("The king".to_owned()));
+    let id = desk.state.dictionary().unwrap().id;
+    assert_eq!(desk.state.fit(id), Fit::Fits);
+    let read = |desk: &Desk| desk.state.prompt.reading_of.clone().unwrap();
+    let king = umbra_core::prompt::Input::Text("The king".to_owned());
+    assert_eq!(read(&desk), (Some(id), king.clone()));
+
+    desk.run(Command::OpenModel(other_model(), Opening::default()));
+    let Fit::Unfit(why) = desk.state.fit(id) else {
+        panic!("it is 256 wide");
+    };
+    assert!(why.contains("256") && why.contains("wide"), "{why}");
+    assert!(desk.state.sae().is_none());
+    assert_eq!(read(&desk), (None, king));
+    let reading = desk.state.prompt.reading.ready().unwrap();
+    assert!(reading.latents.features.is_empty() && !reading.next[0].is_empty());
+    for refused in [
+        dictionary::Command::Evaluate(id),
+        dictionary::Command::BuildIndex(id),
+    ] {
+        desk.run(refused);
+    }
+    let notices = desk.notices();
+    assert!(
+        notices.iter().all(|notice| notice.contains("256")),
+        "{notices:?}"
+    );
+    assert!(!notices.is_empty());
+    let key = Key {
+        dictionary: id,
+        feature: FeatureId(0),
+        input: umbra_core::prompt::Input::Text("The king".to_owned()),
+        at: 1,
+    };
+    desk.run(heads::Command::Measure(id));
+    desk.run(heads::Command::Attribute(key));
+    desk.run(dark_matter::Command::Look(id));
+    desk.run(dark_matter::Command::Fit(id));
+    let state = &desk.state;
+    assert!(state.heads.figures.is_empty() && state.heads.attribution.is_absent());
+    assert!(state.dark_matter.probe.is_absent() && state.dark_matter.probe_of.is_none());
+    assert!(state.steering.run.is_none());
+    desk.run(steering::Command::Silence(
+        umbra_core::ids::Layer(0),
+        umbra_core::ids::Head(1),
+    ));
+    assert_eq!(desk.state.steering.draft.edits.len(), 1);
+
+    // The model it belongs to makes it readable again.
+    desk.run(Command::OpenModel(demo("model"), Opening::default()));
+    assert_eq!(desk.state.fit(id), Fit::Fits);
+    assert_eq!(read(&desk).0, Some(id));
+}
+
+fn asked(state: &AppState) -> bool {
+    state.path.field.is_some() && state.path.entries.ready().is_some()
+}
+
+/// Whether the path asked for ends so and its folder is listed.
+fn typed(state: &AppState, end: &str) -> bool {
+    let field = state.path.field.as_ref();
+    field.is_some_and(|field| field.text.ends_with(end)) && asked(state)
+}
+
+#[test]
+fn without_a_file_dialog_the_window_asks_for_the_path() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("projects")).unwrap();
+    let mut desk = Desk::new(AppState::default());
+    desk.dialogs = Arc::new(NoDialogs);
+    desk.state.places.home = Some(folder.path().to_path_buf());
+    let text = |text: &str| path::Command::Text(text.to_owned()).into();
+    desk.run_through(
+        Command::Pick(Pick::NewProject),
+        vec![
+            (asked, text("~/pro")),
+            (asked, path::Command::Complete.into()),
+            (
+                |state| {
+                    state
+                        .path
+                        .field
+                        .as_ref()
+                        .is_some_and(|f| f.text == "~/projects/")
+                },
+                text("~/projects/new"),
+            ),
+            (
+                |state| typed(state, "/new"),
+                path::Command::MakeFolder.into(),
+            ),
+            (|state| typed(state, "/new/"), path::Command::Choose.into()),
+        ],
+    );
+    assert_eq!(desk.notices(), Vec::<&str>::new());
+    let project = desk.state.project.folder().unwrap();
+    assert_eq!(project, folder.path().join("projects/new"));
+    assert!(desk.state.path.field.is_none());
+    // Esc answers with nothing.
+    desk.run_then(
+        Command::Pick(Pick::Project),
+        Some((asked, path::Command::Cancel.into())),
+    );
+    assert!(desk.state.path.field.is_none());
 }

@@ -8,7 +8,7 @@ mod text;
 
 use egui::{Button, RichText, ScrollArea, Ui};
 
-use super::View;
+use super::{View, misfit_ui};
 use crate::commands::{Commands, dark_matter, navigation};
 use crate::state::catalogue::Dictionary;
 use crate::state::dark_matter::{Key, Passage};
@@ -45,6 +45,9 @@ impl View for DarkMatterView {
             }
             return;
         };
+        if let Some(why) = state.misfit() {
+            return misfit_ui(ui, state, &format!("{why}."), commands);
+        }
         if let Some(sentence) = missing(state, dictionary) {
             ui.label(RichText::new(sentence).color(Theme::of(ui).ink.secondary));
             return;

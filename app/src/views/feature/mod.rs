@@ -15,7 +15,7 @@ use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
 use self::label::LabelEditor;
-use super::{View, ViewId};
+use super::{View, ViewId, misfit_ui};
 use crate::commands::{Commands, dictionary, navigation, prompt};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icon, icons, page_title, space};
@@ -47,6 +47,9 @@ impl View for FeatureView {
             }
             return;
         };
+        if let Some(why) = state.misfit() {
+            return misfit_ui(ui, state, &format!("{why}."), commands);
+        }
         self.header_ui(ui, state, feature, commands);
         ui.add_space(space::CONTROL);
         match state.features.detail(dictionary.id, feature) {

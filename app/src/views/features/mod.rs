@@ -14,7 +14,7 @@ use umbra_core::ids::FeatureId;
 use self::map::Map;
 use self::model::{Filter, Inputs, Sort, rows};
 use self::table::{Shown, TableReply, table_ui};
-use super::{View, ViewId};
+use super::{View, ViewId, misfit_ui};
 use crate::commands::{Commands, dictionary, features, navigation};
 use crate::memo::Memo;
 use crate::state::catalogue::Dictionary;
@@ -43,7 +43,6 @@ struct RowsKey {
 /// Which features are there, and which are interesting?
 #[derive(Debug)]
 pub struct FeaturesView {
-    filter: String,
     sort: Sort,
     map: bool,
     rows: Memo<RowsKey, (Vec<u32>, Map)>,
@@ -53,7 +52,6 @@ pub struct FeaturesView {
 impl Default for FeaturesView {
     fn default() -> Self {
         Self {
-            filter: String::new(),
             sort: Sort::default().clicked(crate::state::features::Column::Max),
             map: true,
             rows: Memo::default(),
@@ -71,6 +69,9 @@ impl View for FeaturesView {
             }
             return;
         };
+        if let Some(why) = state.misfit() {
+            return misfit_ui(ui, state, &format!("{why}."), commands);
+        }
         match &state.features.table {
             Load::Ready(table) if table.dictionary == dictionary.id => {
                 let table = Arc::clone(table);
@@ -127,14 +128,14 @@ impl FeaturesView {
         state: &AppState,
         commands: &mut Commands,
     ) {
-        self.filter_ui(ui, table, state);
-        let filter = Filter::parse(&self.filter);
+        self.filter_ui(ui, table, state, commands);
+        let filter = Filter::parse(&state.features.filter);
         let found = found(state, &filter, commands);
         let name = state.dictionary().map_or("", |d| d.name.as_str());
         let key = RowsKey {
             table: Arc::as_ptr(table) as usize,
             labels: state.project.labels_revision,
-            filter: self.filter.clone(),
+            filter: state.features.filter.clone(),
             sort: self.sort,
             found: found
                 .as_ref()
@@ -159,7 +160,7 @@ impl FeaturesView {
             (rows, map)
         });
         if rows.is_empty() {
-            nothing_ui(ui, state, &filter, &mut self.filter);
+            nothing_ui(ui, state, &filter, commands);
             return;
         }
         let high = ui.available_height() > ROOM_FOR_MAP;
@@ -194,13 +195,14 @@ impl FeaturesView {
         send(&reply, commands);
     }
 
-    fn filter_ui(&mut self, ui: &mut Ui, table: &Table, state: &AppState) {
+    fn filter_ui(&mut self, ui: &mut Ui, table: &Table, state: &AppState, commands: &mut Commands) {
+        let mut filter = state.features.filter.clone();
         let shown = self.rows.latest().map_or(0, |(rows, _)| rows.len());
         ui.horizontal(|ui| {
             let secondary = Theme::of(ui).ink.secondary;
             let name = ui.label(caption("Filter").color(secondary));
             let room = (ui.available_width() - 250.0).clamp(160.0, 460.0);
-            let edit = TextEdit::singleline(&mut self.filter)
+            let edit = TextEdit::singleline(&mut filter)
                 .align(egui::Align2::LEFT_CENTER)
                 .hint_text("king   #12   density<0.1%   max>5")
                 .desired_width(room);
@@ -210,13 +212,13 @@ impl FeaturesView {
                     "Words are looked for in labels and in the tokens of the index. #12 is one feature. \
                      density, mean, max and norm take < and >.",
                 );
-            if !self.filter.is_empty() {
+            if !filter.is_empty() {
                 let clear = ui.small_button(icons::X).on_hover_text("Show all features");
                 clear.widget_info(|| {
                     egui::WidgetInfo::labeled(egui::Role::Button, true, "Clear filter")
                 });
                 if clear.clicked() {
-                    self.filter.clear();
+                    filter.clear();
                 }
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -242,6 +244,9 @@ impl FeaturesView {
                 }
             });
         });
+        if filter != state.features.filter {
+            commands.send(features::Command::Filter(filter));
+        }
         ui.add_space(space::CHIP);
     }
 }
@@ -262,17 +267,17 @@ fn found(
     state.features.found.features.ready().map(Arc::clone)
 }
 
-fn nothing_ui(ui: &mut Ui, state: &AppState, filter: &Filter, text: &mut String) {
+fn nothing_ui(ui: &mut Ui, state: &AppState, filter: &Filter, commands: &mut Commands) {
     let looking = !filter.words.is_empty() && state.features.found.features.is_loading();
     if looking {
         return;
     }
     let sentence = match state.features.found.features.failure() {
         Some(why) if !filter.words.is_empty() => why.to_owned(),
-        _ => format!("No feature matches “{text}”."),
+        _ => format!("No feature matches “{}”.", state.features.filter),
     };
     if empty_state(ui, icons::FUNNEL, &sentence, Some("Show all features")) {
-        text.clear();
+        commands.send(features::Command::Filter(String::new()));
     }
 }
 

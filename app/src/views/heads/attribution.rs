@@ -58,8 +58,10 @@ pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Comma
 }
 
 fn question(state: &AppState) -> Question<'_> {
-    let Some(dictionary) = state.dictionary() else {
-        return Question::Missing("Choose a feature of a head");
+    let Some(dictionary) = state.dictionary().filter(|_| state.sae().is_some()) else {
+        return Question::Missing(
+            "It needs a dictionary on attn.hook_z: choose a feature of a head",
+        );
     };
     let Some(feature) = state.selection.feature else {
         return Question::Missing("Choose a feature of a head");

@@ -2,13 +2,15 @@
 
 use egui::{RichText, Role, Ui, WidgetInfo};
 use umbra_core::heads::{HeadFigures, PER_HEAD};
-use umbra_core::ids::{FeatureId, Head};
+use umbra_core::ids::{FeatureId, Head, Layer};
 
-use super::model;
-use crate::commands::{Commands, navigation};
+use super::model::{self, Figure};
+use crate::commands::{Commands, navigation, prompt, steering};
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
+use crate::state::prompt::Side;
 use crate::theme::{Theme, caption, mono, panel_title};
+use crate::views::ViewId;
 use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::number;
 
@@ -19,12 +21,15 @@ const RIGHT: f32 = 230.0;
 pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let secondary = Theme::of(ui).ink.secondary;
     let Some((layer, head)) = state.selection.head else {
-        ui.label(panel_title("A head's features"));
-        let words = format!("Click a head to list the {PER_HEAD} features it writes most of");
+        ui.label(panel_title("A head"));
+        let words = format!(
+            "Click a head to see where it looks and the {PER_HEAD} features it writes most of"
+        );
         ui.label(RichText::new(words).color(secondary));
         return;
     };
     ui.label(panel_title(format!("Head {layer}.{head}")));
+    looks_ui(ui, state, (layer, head), commands);
     let Some(dictionary) = state.z_dictionary(layer) else {
         let words = format!("Layer {layer} has no dictionary on attn.hook_z");
         ui.label(RichText::new(words).color(secondary));
@@ -46,13 +51,45 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     features_ui(ui, state, (dictionary, head), figures, commands);
 }
 
+/// Where the head looks on the sentence in Prompt, and the way to its pattern and to silencing it.
+fn looks_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    if let Some(glance) = model::glance(state, layer, head) {
+        ui.horizontal_wrapped(|ui| {
+            for figure in [Figure::Previous, Figure::First, Figure::Entropy] {
+                let value = figure
+                    .of_glance(glance)
+                    .map_or_else(String::new, number::number);
+                let help = figure.definition();
+                ui.label(caption(figure.title()).color(secondary))
+                    .on_hover_text(help);
+                ui.label(mono(value)).on_hover_text(help);
+            }
+        });
+    }
+    ui.horizontal_wrapped(|ui| {
+        if ui.button("Show its pattern").clicked() {
+            commands.send(prompt::Command::Show(Side::Attention));
+            commands.send(navigation::Command::Go(ViewId::Prompt));
+        }
+        let help = "Adds an edit in Steering that sets this head's output to zero";
+        if ui
+            .button("Silence it in Steering")
+            .on_hover_text(help)
+            .clicked()
+        {
+            commands.send(steering::Command::Silence(layer, head));
+        }
+    });
+}
+
 fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
     let secondary = Theme::of(ui).ink.secondary;
     let jaccard = figures.jaccard.map_or("–".to_owned(), number::number);
     let values = [
-        (model::Figure::Spread, number::number(figures.spread)),
-        (model::Figure::Cosine, number::number(figures.cosine)),
-        (model::Figure::Jaccard, jaccard),
+        (Figure::Spread, number::number(figures.spread)),
+        (Figure::Cosine, number::number(figures.cosine)),
+        (Figure::Jaccard, jaccard),
     ];
     ui.horizontal_wrapped(|ui| {
         for (figure, value) in values {

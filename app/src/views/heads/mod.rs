@@ -12,10 +12,10 @@ use umbra_core::ids::{Head, HookPoint, Layer, Site};
 pub use self::model::Figure;
 use self::model::Grid;
 use super::View;
-use crate::commands::{Commands, dictionary, heads, navigation, training};
+use crate::commands::{Commands, attention, dictionary, heads, navigation, training};
 use crate::state::{AppState, Load};
-use crate::theme::{Hue, Theme, icons, panel_title, space};
-use crate::views::ViewId;
+use crate::theme::{Hue, Theme, caption, icons, panel_title, space};
+use crate::views::{ViewId, misfit_ui};
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::heat_map::{HeatMap, Side};
 
@@ -25,23 +25,44 @@ const BESIDE: f32 = 720.0;
 /// What does each attention head write, and where did a feature's activation come from?
 #[derive(Debug, Default)]
 pub struct HeadsView {
-    figure: Figure,
+    /// What a person chose to colour by.
+    figure: Option<Figure>,
+}
+
+/// What colours the grid: what was chosen, else features where a dictionary tells of them, else attention.
+fn figure(chosen: Option<Figure>, state: &AppState) -> Figure {
+    let Some(model) = state.model() else {
+        return Figure::default();
+    };
+    let mut layers = (0..model.model.config().layers).map(Layer::from);
+    let any = state.reader().is_none() || layers.any(|layer| state.z_dictionary(layer).is_some());
+    chosen.unwrap_or(if any {
+        Figure::Spread
+    } else {
+        Figure::Previous
+    })
 }
 
 impl View for HeadsView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        let Some(grid) = model::grid(state, self.figure) else {
+        let figure = figure(self.figure, state);
+        let Some(grid) = model::grid(state, figure) else {
             return without_model_ui(ui, state, commands);
         };
         ask(state, &grid, commands);
+        ask_attention(state, figure, commands);
+        if let Some(why) = state.misfit() {
+            let still = "Without it, where heads look is shown, and what other dictionaries tell";
+            misfit_ui(ui, state, &format!("{why}. {still}."), commands);
+        }
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             if ui.available_width() >= BESIDE {
                 ui.columns_const(|[left, right]| {
-                    left.vertical(|ui| self.grid_ui(ui, state, &grid, commands));
+                    left.vertical(|ui| self.grid_ui(ui, state, (figure, &grid), commands));
                     right.vertical(|ui| head::head_ui(ui, state, commands));
                 });
             } else {
-                self.grid_ui(ui, state, &grid, commands);
+                self.grid_ui(ui, state, (figure, &grid), commands);
                 ui.add_space(space::CONTROL);
                 head::head_ui(ui, state, commands);
             }
@@ -89,22 +110,31 @@ fn ask(state: &AppState, grid: &Grid, commands: &mut Commands) {
 }
 
 impl HeadsView {
-    fn grid_ui(&mut self, ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
+    fn grid_ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        (figure, grid): (Figure, &Grid),
+        commands: &mut Commands,
+    ) {
         ui.horizontal_wrapped(|ui| {
             ui.label(panel_title("Coloured by"));
-            for figure in Figure::ALL {
-                let button = Button::selectable(self.figure == figure, figure.title());
-                let response = ui.add(button).on_hover_text(figure.definition());
+            for one in Figure::ALL {
+                let button = Button::selectable(figure == one, one.title());
+                let response = ui.add(button).on_hover_text(one.definition());
                 if response.clicked() {
-                    self.figure = figure;
+                    self.figure = Some(one);
                 }
             }
         });
+        if figure.of_attention() {
+            sentence_ui(ui, state, commands);
+        }
         let names = |many: usize| -> Vec<String> { (0..many).map(|i| i.to_string()).collect() };
         let (rows, columns) = (names(grid.layers), names(grid.heads));
         let selected = state.selection.head;
         let map = HeatMap {
-            title: self.figure.scale(),
+            title: figure.scale(),
             rows: Side {
                 title: "Layer",
                 names: &rows,
@@ -120,7 +150,7 @@ impl HeadsView {
             pictures: None,
         };
         let answer = map.ui(ui, &|row, column| {
-            model::describe(state, Layer::from(row), Head::from(column))
+            model::describe(state, figure, Layer::from(row), Head::from(column))
         });
         if let Some((row, column)) = answer.clicked {
             let choose = heads::Command::Choose(Layer::from(row), Head::from(column));
@@ -130,19 +160,77 @@ impl HeadsView {
     }
 }
 
-/// What the grid lacks, with the button that mends it.
-fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
-    for layer in &grid.untrained {
-        ui.horizontal(|ui| {
-            let words = format!("Layer {layer} has no dictionary on attn.hook_z");
-            ui.label(RichText::new(words).color(Theme::of(ui).ink.secondary));
-            let button = format!("Train one on layer {layer}…");
-            if ui.button(button).clicked() {
-                let hook = HookPoint::Block(*layer, Site::Z);
+/// Where heads look is of a sentence: says of which, or that there is none.
+fn sentence_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    ui.horizontal_wrapped(|ui| {
+        if state.sentence().is_none() {
+            ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));
+            if ui.button("Type a sentence").clicked() {
+                commands.send(navigation::Command::Go(ViewId::Prompt));
+            }
+            return;
+        }
+        let words = match &state.attention.overview {
+            Load::Failed(why) => format!("The heads could not be looked at: {why}"),
+            Load::Loading => "Looking at the heads…".to_owned(),
+            Load::Absent | Load::Ready(_) => "On the sentence in Prompt".to_owned(),
+        };
+        ui.label(caption(words).color(secondary));
+    });
+}
+
+/// Where heads look is asked for once the screen shows it.
+fn ask_attention(state: &AppState, figure: Figure, commands: &mut Commands) {
+    let Some(sentence) = state.sentence() else {
+        return;
+    };
+    let asked = state.attention.overview_of.as_ref() == Some(&sentence);
+    if figure.of_attention() && !asked && state.prompt.pause_left().is_none() {
+        commands.send(attention::Command::Overview);
+    }
+}
+
+/// Layers listed one by one; more are named in one line.
+const LISTED: usize = 4;
+
+/// Layers without a dictionary, with the button that trains one.
+fn untrained_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
+    let secondary = Theme::of(ui).ink.secondary;
+    let mut line = |words: String, layer: Layer| {
+        ui.horizontal_wrapped(|ui| {
+            ui.label(RichText::new(words).color(secondary));
+            if ui.button(format!("Train one on layer {layer}…")).clicked() {
+                let hook = HookPoint::Block(layer, Site::Z);
                 commands.send(training::Command::Preset(hook));
             }
         });
+    };
+    let untrained = &grid.untrained;
+    if untrained.len() <= LISTED {
+        for layer in untrained {
+            line(
+                format!("Layer {layer} has no dictionary on attn.hook_z"),
+                *layer,
+            );
+        }
+        return;
     }
+    let chosen = state.selection.head.map(|(layer, _)| layer);
+    let chosen = chosen.filter(|layer| untrained.contains(layer));
+    if let Some(layer) = chosen.or(untrained.first().copied()) {
+        let words = format!(
+            "{} of {} layers have no dictionary on attn.hook_z",
+            untrained.len(),
+            grid.layers
+        );
+        line(words, layer);
+    }
+}
+
+/// What the grid lacks, with the button that mends it.
+fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
+    untrained_ui(ui, state, grid, commands);
     for layer in &grid.unindexed {
         let Some(of) = state.z_dictionary(*layer) else {
             continue;

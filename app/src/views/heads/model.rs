@@ -1,5 +1,6 @@
 //! What the grid shows: one cell per layer and head, by the chosen figure. No drawing.
 
+use umbra_core::attention::{self, HeadGlance, Overview};
 use umbra_core::heads::{DEFINITIONS, HeadFigures};
 use umbra_core::ids::{Head, Layer};
 
@@ -7,7 +8,7 @@ use crate::state::{AppState, Load};
 use crate::widgets::heat_map::Cell;
 use crate::widgets::number;
 
-/// What colours the grid.
+/// What colours the grid: figures of a head's features, and of where it looks on the sentence in Prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Figure {
     /// Mean 1/Σ share².
@@ -17,11 +18,29 @@ pub enum Figure {
     Cosine,
     /// Mean Jaccard of top tokens.
     Jaccard,
+    /// Mean weight on the token before.
+    Previous,
+    /// Mean weight on the first token.
+    First,
+    /// Mean entropy.
+    Entropy,
 }
 
 impl Figure {
     /// All, in the order of the toggle.
-    pub(super) const ALL: [Self; 3] = [Self::Spread, Self::Cosine, Self::Jaccard];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Spread,
+        Self::Cosine,
+        Self::Jaccard,
+        Self::Previous,
+        Self::First,
+        Self::Entropy,
+    ];
+
+    /// Whether it is of where heads look, which takes no dictionary.
+    pub(super) fn of_attention(self) -> bool {
+        matches!(self, Self::Previous | Self::First | Self::Entropy)
+    }
 
     /// Its name on screen.
     pub fn title(self) -> &'static str {
@@ -29,6 +48,9 @@ impl Figure {
             Self::Spread => "Spread",
             Self::Cosine => "Cosine",
             Self::Jaccard => "Shared tokens",
+            Self::Previous => "Previous token",
+            Self::First => "First token",
+            Self::Entropy => "Entropy",
         }
     }
 
@@ -38,6 +60,9 @@ impl Figure {
             Self::Spread => "Spread (heads)",
             Self::Cosine => "Cosine",
             Self::Jaccard => "Jaccard index",
+            Self::Previous => "Weight on the token before",
+            Self::First => "Weight on the first token",
+            Self::Entropy => "Entropy (nats)",
         }
     }
 
@@ -47,8 +72,12 @@ impl Figure {
             Self::Spread => "spread",
             Self::Cosine => "cosine",
             Self::Jaccard => "jaccard",
+            Self::Previous => "previous",
+            Self::First => "first",
+            Self::Entropy => "entropy",
         };
-        let found = DEFINITIONS.iter().find(|(name, _)| *name == key);
+        let mut all = DEFINITIONS.iter().chain(&attention::DEFINITIONS);
+        let found = all.find(|(name, _)| *name == key);
         found.map_or("", |(_, definition)| definition)
     }
 
@@ -57,6 +86,17 @@ impl Figure {
             Self::Spread => Some(figures.spread),
             Self::Cosine => Some(figures.cosine),
             Self::Jaccard => figures.jaccard,
+            Self::Previous | Self::First | Self::Entropy => None,
+        }
+    }
+
+    /// Of where a head looks.
+    pub(super) fn of_glance(self, glance: &HeadGlance) -> Option<f64> {
+        match self {
+            Self::Previous => Some(glance.previous.into()),
+            Self::First => Some(glance.first.into()),
+            Self::Entropy => Some(glance.entropy.into()),
+            Self::Spread | Self::Cosine | Self::Jaccard => None,
         }
     }
 }
@@ -93,11 +133,34 @@ pub(super) fn grid(state: &AppState, figure: Figure) -> Option<Grid> {
         failures: vec![],
     };
     for layer in (0..config.layers).map(Layer::from) {
-        let cells = layer_cells(state, figure, layer, &mut grid);
+        let cells = if figure.of_attention() {
+            glance_cells(state, figure, layer, grid.heads)
+        } else {
+            layer_cells(state, figure, layer, &mut grid)
+        };
         grid.cells.extend(cells);
     }
     grid.range = range(figure, &grid.cells);
     Some(grid)
+}
+
+/// Where all heads look on the sentence in Prompt, or on the last one of the same model.
+pub(super) fn overview(state: &AppState) -> Option<&Overview> {
+    let sentence = state.sentence()?;
+    let (of, overview) = state.attention.last_overview.as_ref()?;
+    of.same_model(&sentence).then_some(&**overview)
+}
+
+/// Where one head looks.
+pub(super) fn glance(state: &AppState, layer: Layer, head: Head) -> Option<&HeadGlance> {
+    let mut heads = overview(state)?.heads.iter();
+    heads.find(|glance| (glance.layer, glance.head) == (layer, head))
+}
+
+fn glance_cells(state: &AppState, figure: Figure, layer: Layer, heads: usize) -> Vec<Cell> {
+    let value = |head: usize| figure.of_glance(glance(state, layer, Head::from(head))?);
+    let cell = |value: Option<f64>| value.map_or(Cell::Unknown, |v| Cell::Value(v as f32));
+    (0..heads).map(|head| cell(value(head))).collect()
 }
 
 fn layer_cells(state: &AppState, figure: Figure, layer: Layer, grid: &mut Grid) -> Vec<Cell> {
@@ -146,6 +209,7 @@ fn range(figure: Figure, cells: &[Cell]) -> (f32, f32) {
     let (low, least_high) = match figure {
         Figure::Spread => (1.0, 2.0),
         Figure::Cosine | Figure::Jaccard => (0.0, 0.1),
+        Figure::Previous | Figure::First | Figure::Entropy => (0.0, 1.0),
     };
     values.fold((low, least_high), |(low, high), value| {
         (low.min(value), high.max(value))
@@ -153,8 +217,13 @@ fn range(figure: Figure, cells: &[Cell]) -> (f32, f32) {
 }
 
 /// A head in words, with its figures.
-pub(super) fn describe(state: &AppState, layer: Layer, head: Head) -> String {
+pub(super) fn describe(state: &AppState, figure: Figure, layer: Layer, head: Head) -> String {
     let name = format!("Head {layer}.{head}");
+    if figure.of_attention() {
+        let value = glance(state, layer, head).and_then(|glance| figure.of_glance(glance));
+        let value = value.map_or_else(|| "not looked at yet".to_owned(), number::number);
+        return format!("{name}, {} {value}", figure.title().to_lowercase());
+    }
     let Some(dictionary) = state.z_dictionary(layer) else {
         return format!("{name}, no dictionary");
     };

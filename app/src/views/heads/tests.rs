@@ -112,3 +112,58 @@ fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
     let sent = harness.state_mut().commands.take();
     assert_eq!(sent, [navigation::Command::SelectToken(Some(0)).into()]);
 }
+
+#[test]
+fn without_a_dictionary_the_grid_shows_where_heads_look() {
+    use crate::commands::{attention, prompt, steering};
+    use crate::state::prompt::Side;
+
+    let mut state = testing::with_demo_model(testing::empty());
+    state.prompt.text = "The king saw the king".to_owned();
+    let mut harness = testing::harness(ViewId::Heads, state);
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    assert!(
+        sent.contains(&attention::Command::Overview.into()),
+        "{sent:?}"
+    );
+    let mut desk = testing::Desk::new(std::mem::take(&mut harness.state_mut().state));
+    desk.run(attention::Command::Overview);
+    let overview = Arc::clone(desk.state.attention.overview.ready().unwrap());
+    let glance = &overview.heads[9];
+    let weight = crate::widgets::number::number(f64::from(glance.previous));
+    let name = format!(
+        "Head {}.{}, previous token {weight}",
+        glance.layer, glance.head
+    );
+    let mut harness = testing::harness(ViewId::Heads, desk.state);
+    harness.get_by_label("Weight on the token before");
+    harness.get_by_label(&name).click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let choose = heads::Command::Choose(glance.layer, glance.head);
+    assert_eq!(sent, [choose.into()]);
+    let head = crate::state::selection::Event::Head(glance.layer, glance.head);
+    harness.state_mut().state.apply(Event::Selection(head));
+    harness.run();
+    harness.get_by_label("Show its pattern").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let go = navigation::Command::Go(ViewId::Prompt);
+    let show = prompt::Command::Show(Side::Attention);
+    assert_eq!(sent, [show.into(), go.into()]);
+    harness.get_by_label("Silence it in Steering").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let silence = steering::Command::Silence(glance.layer, glance.head);
+    assert_eq!(sent, [silence.into()]);
+}
+
+#[test]
+fn a_dictionary_of_another_model_colours_nothing() {
+    let state = testing::with_demo_model(testing::typical());
+    let harness = testing::harness(ViewId::Heads, state);
+    harness.get_by_label_contains("choose the model it was trained on");
+    harness.get_by_label("Weight on the token before");
+    assert!(harness.state().commands.is_empty(), "nothing is measured");
+}

@@ -9,6 +9,7 @@ use super::{card, failed_ui, figures, notes_ui};
 use crate::commands::{Commands, dictionary, library, navigation};
 use crate::shell::{bar_ui, fact_ui, icon_menu};
 use crate::state::catalogue::{Dictionary, LoadedSae};
+use crate::state::fit::Fit;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons};
 use crate::views::ViewId;
@@ -26,6 +27,7 @@ pub(super) fn card_ui(
         match &dictionary.load {
             Load::Ready(loaded) => {
                 loaded_ui(ui, dictionary, loaded);
+                fit_ui(ui, state, dictionary);
                 processing_ui(ui, state, loaded, commands);
             }
             Load::Failed(sentence) => return failed_ui(ui, sentence),
@@ -98,6 +100,30 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         "Size of its files",
     );
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
+}
+
+/// The verdict: whether the dictionary belongs to the open model, and what to do where it does not.
+fn fit_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary) {
+    let theme = Theme::of(ui);
+    let fit = state.fit(dictionary.id);
+    let (icon, colour, words) = match &fit {
+        Fit::Unknown => return,
+        Fit::Fits => (
+            icons::CHECK_CIRCLE,
+            theme.promoted,
+            "Fits the open model, by hook and width".to_owned(),
+        ),
+        Fit::Unfit(why) => (
+            icons::WARNING,
+            theme.warning,
+            format!("Does not fit the open model: {why}"),
+        ),
+    };
+    ui.horizontal_top(|ui| {
+        ui.label(theme::icon(icon).color(colour));
+        let words = theme::caption(words).color(theme.ink.secondary);
+        ui.add(egui::Label::new(words).wrap());
+    });
 }
 
 /// Says where the model is not processed as the dictionary's file names it, and offers to open it so.

@@ -58,6 +58,14 @@ fn failure_ui(ui: &mut Ui, state: &AppState, sentence: &str, commands: &mut Comm
     ) {
         commands.send(library::Command::OpenDemo);
     }
+    let demo = state.project.asked.as_ref() == Some(&state.places.demo);
+    if demo {
+        ui.vertical_centered(|ui| {
+            if ui.button("Restore the demo…").clicked() {
+                commands.send(library::Command::AskToRestore);
+            }
+        });
+    }
     ui.add_space(space::GROUP);
     project_card::recent_ui(ui, state, commands);
 }

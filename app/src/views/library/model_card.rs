@@ -3,9 +3,9 @@
 use egui::{RichText, Ui};
 use umbra_core::models::{Config, NormKind};
 
-use super::{card, failed_ui, notes_ui, verification};
+use super::{card, failed_ui, notes_ui, project_card, verification};
 use crate::commands::{Commands, opening};
-use crate::shell::{fact_ui, held};
+use crate::shell::{fact_ui, held, recent_models};
 use crate::state::catalogue::LoadedModel;
 use crate::state::opening::Kind;
 use crate::state::{AppState, Load};
@@ -36,6 +36,8 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                 commands.send(opening::Command::Show(Kind::Model));
             }
         });
+        let recent = recent_models(state);
+        project_card::list_ui(ui, "Recent models", recent, commands);
     });
 }
 

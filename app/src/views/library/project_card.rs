@@ -6,9 +6,10 @@ use egui::{RichText, Ui};
 
 use super::{card, notes_ui};
 use crate::commands::{Commands, library};
-use crate::shell::fact_ui;
+use crate::shell::{Recent, fact_ui, recent_projects};
 use crate::state::AppState;
 use crate::state::catalogue::name_of;
+use crate::state::project::Kind;
 use crate::theme::{self, Theme, space};
 
 /// Draws the card.
@@ -21,9 +22,16 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         ui.label(theme::caption("Project").color(secondary));
         ui.label(theme::panel_title(&project.name))
             .on_hover_text(project.folder.display().to_string());
-        if state.project.demo {
-            let sentence =
-                "The bundled demo; what you change goes to your own folder, the demo itself stays.";
+        let sentence = match state.project.kind {
+            Kind::Own => None,
+            Kind::Demo => Some(
+                "The bundled demo; what you change goes to your own folder, the demo itself stays. A model opened here starts a new project.",
+            ),
+            Kind::Unsaved => Some(
+                "Not saved yet: it is kept in the program's own folder until you save it where you want it.",
+            ),
+        };
+        if let Some(sentence) = sentence {
             ui.add(egui::Label::new(theme::caption(sentence).color(secondary)).wrap());
         }
         texts_ui(
@@ -59,10 +67,18 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             for (words, pick) in [
                 ("New project…", library::Pick::NewProject),
                 ("Open a project…", library::Pick::Project),
+                ("Save project as…", library::Pick::SaveProject),
             ] {
                 if ui.button(words).clicked() {
                     commands.send(library::Command::Pick(pick));
                 }
+            }
+            if state.project.kind == Kind::Demo {
+                if ui.button("Restore the demo…").clicked() {
+                    commands.send(library::Command::AskToRestore);
+                }
+            } else if ui.button("Open the demo").clicked() {
+                commands.send(library::Command::OpenDemo);
             }
         });
         recent_ui(ui, state, commands);
@@ -82,25 +98,26 @@ fn texts_ui(ui: &mut Ui, label: &str, paths: &[PathBuf], definition: &str) {
 
 /// Recent projects but the open one, each opened by a click.
 pub(super) fn recent_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let open = state.project.folder();
-    let recent = state.settings.recent.iter();
-    let recent: Vec<_> = recent.filter(|r| Some(r.as_path()) != open).collect();
+    list_ui(ui, "Recent projects", recent_projects(state), commands);
+}
+
+/// Recent projects or models, each opened by a click.
+pub(super) fn list_ui(ui: &mut Ui, title: &str, recent: Vec<Recent>, commands: &mut Commands) {
     if recent.is_empty() {
         return;
     }
     let secondary = Theme::of(ui).ink.secondary;
     ui.add_space(space::CHIP);
-    ui.label(theme::caption("Recent projects").color(secondary));
+    ui.label(theme::caption(title).color(secondary));
     ui.horizontal_wrapped(|ui| {
-        for folder in recent {
-            let button = ui.button(RichText::new(name_of(folder)));
-            let button = button.on_hover_text(folder.display().to_string());
+        for (name, place, open) in recent {
+            let button = ui.button(RichText::new(name)).on_hover_text(&place);
             if button.clicked() {
-                commands.send(library::Command::OpenProject(folder.clone()));
+                commands.send(open);
             }
             button.context_menu(|ui| {
-                if ui.button("Forget this project").clicked() {
-                    commands.send(library::Command::Forget(folder.clone()));
+                if ui.button("Forget this one").clicked() {
+                    commands.send(library::Command::Forget(place.into()));
                     ui.close();
                 }
             });

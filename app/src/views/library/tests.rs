@@ -24,7 +24,8 @@ fn open_project(state: &mut AppState) {
         labels: vec![],
         evaluations: vec![],
         notes: Notes::default(),
-        demo: false,
+        kind: project::Kind::Own,
+        sentence: None,
     };
     state.apply(Event::Project(project::Event::Opened(Box::new(opened))));
 }

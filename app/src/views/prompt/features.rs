@@ -11,8 +11,8 @@ use crate::commands::{Commands, navigation};
 use crate::memo::Memo;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono_caption, space};
-use crate::views::ViewId;
 use crate::views::feature::chips;
+use crate::views::without_dictionary_ui;
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::legend;
 use crate::widgets::number::number;
@@ -61,7 +61,7 @@ fn shown(state: &AppState) -> Option<Arc<Reading>> {
         return Some(Arc::clone(reading));
     }
     let (of, reading) = state.prompt.last.as_ref()?;
-    (Some(*of) == state.selection.dictionary).then(|| Arc::clone(reading))
+    (Some(*of) == state.reader()).then(|| Arc::clone(reading))
 }
 
 /// The selected token, else the last one.
@@ -70,26 +70,16 @@ fn position(state: &AppState, reading: &Reading) -> usize {
     state.selection.token.map_or(last, |at| at.min(last))
 }
 
-/// What stands here without a dictionary.
-fn without_dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    if state.dictionary().is_some_and(|d| d.load.is_loading()) {
-        let sentence = "The dictionary is being loaded.";
-        empty_state(ui, icons::CURSOR_TEXT, sentence, None);
-        return;
-    }
-    let sentence = "Here features light up on the tokens. It needs a dictionary; the logit lens and attention do not.";
-    if empty_state(ui, icons::CURSOR_TEXT, sentence, Some("Open a dictionary")) {
-        commands.send(navigation::Command::Go(ViewId::Library));
-    }
-}
-
 impl FeaturesSide {
     /// Draws tokens and panel.
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        if state.sae().is_none() {
-            without_dictionary_ui(ui, state, commands);
+        if state.reader().is_none() {
+            let sentence = "The dictionary is being loaded.";
+            empty_state(ui, icons::CURSOR_TEXT, sentence, None);
             return;
         }
+        let still = "tokens, what comes next, the logit lens and attention are shown";
+        without_dictionary_ui(ui, state, still, commands);
         if let Load::Failed(why) = &state.prompt.reading {
             failure_line(ui, "The sentence cannot be read", why);
             return;
@@ -194,9 +184,11 @@ impl FeaturesSide {
         let tints = self
             .tints
             .get(key, |_| tints(reading, feature, scale, signed));
-        ui.horizontal(|ui| {
-            legend::activation(ui, tints.scale);
-        });
+        if state.sae().is_some() {
+            ui.horizontal(|ui| {
+                legend::activation(ui, tints.scale);
+            });
+        }
         let mut card = |ui: &mut Ui, at: usize| card_ui(ui, state, reading, at);
         let at = state
             .selection
@@ -214,6 +206,7 @@ impl FeaturesSide {
 
     /// What the tints show: the choice, and the feature if it is one.
     fn colour_ui(&mut self, ui: &mut Ui, state: &AppState) -> Option<FeatureId> {
+        state.sae()?;
         let feature = state.selection.feature;
         ui.horizontal_wrapped(|ui| {
             ui.label(caption("Colour by").color(Theme::of(ui).ink.secondary));

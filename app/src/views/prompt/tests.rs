@@ -49,7 +49,7 @@ fn reading() -> Reading {
 
 /// The sentence "The king", read.
 fn read() -> AppState {
-    let mut state = testing::typical();
+    let mut state = testing::fitting();
     state.apply(Event::Selection(crate::state::selection::Event::Feature(
         None,
     )));
@@ -71,7 +71,7 @@ fn read() -> AppState {
         typed: false,
     }));
     for load in [Load::Loading, Load::Ready(Arc::new(reading()))] {
-        let event = area::Event::Reading(DictionaryId(0), Input::Text(text.clone()), load);
+        let event = area::Event::Reading(Some(DictionaryId(0)), Input::Text(text.clone()), load);
         state.apply(Event::Prompt(event));
     }
     state
@@ -286,4 +286,35 @@ fn another_model_or_sentence_is_computed_anew_and_late_results_are_dropped() {
         state.lens.shown(&other).is_none(),
         "but not of another model"
     );
+}
+
+#[test]
+fn without_a_dictionary_tokens_and_what_comes_next_are_shown() {
+    let mut desk = testing::Desk::new(testing::with_demo_model(testing::empty()));
+    desk.run(prompt::Command::Text("The king".to_owned()));
+    let reading = Arc::clone(desk.state.prompt.reading.ready().unwrap());
+    let next = &reading.next[2][0];
+    let harness = testing::harness(ViewId::Prompt, desk.state);
+    harness.get_by_label_contains("No dictionary is open");
+    harness.get_by_label("king, token 2");
+    harness.get_by_label("Next token");
+    let share = crate::widgets::number::percent(f64::from(next.probability));
+    let words = next.text.trim();
+    let named = format!("{words}, {share}");
+    assert!(harness.query_all_by_label_contains(&named).next().is_some());
+}
+
+#[test]
+fn a_dictionary_of_another_model_is_named_and_lights_nothing() {
+    let mut desk = testing::Desk::new(testing::with_demo_model(testing::typical()));
+    desk.run(prompt::Command::Text("The king".to_owned()));
+    assert!(desk.state.prompt.reading.ready().is_some());
+    let mut harness = testing::harness(ViewId::Prompt, desk.state);
+    harness.get_by_label_contains("choose the model it was trained on");
+    harness.get_by_label("Next token");
+    assert!(harness.query_by_label("Colour by").is_none());
+    harness.get_by_label("Open a model…").click();
+    harness.run();
+    let show = crate::commands::opening::Command::Show(crate::state::opening::Kind::Model);
+    assert_eq!(taken(&mut harness), [show.into()]);
 }

@@ -23,27 +23,21 @@ pub(super) fn token_ui(
 ) -> Option<FeatureId> {
     let theme = Theme::of(ui);
     let text = reading.texts.get(at)?;
+    let reads = state.sae().is_some();
     ui.horizontal(|ui| {
-        ui.label(panel_title("Features at"));
+        let words = if reads { "Features at" } else { "At" };
+        ui.label(panel_title(words));
         let shown = text.replace('\n', "⏎");
         ui.label(mono(shown).background_color(theme.surface.hover));
         let place = format!("position {at}");
         ui.label(caption(place).color(theme.ink.secondary))
             .on_hover_text("Counted from 0, the beginning-of-sequence token included");
     });
-    let strongest = reading.strongest(at, FEATURES);
-    let most = strongest.first().map_or(0.0, |(_, act)| act.abs());
-    let chosen = ui
-        .scope(|ui| chip_bars_ui(ui, state, commands, &strongest, most))
-        .inner;
-    if strongest.is_empty() {
-        let sentence = "No feature is active on this token.";
-        ui.label(egui::RichText::new(sentence).color(theme.ink.secondary));
-    }
-    if !reading.counts.get(at).copied().unwrap_or(true) {
-        let note = "dictionaries are trained without the first position and special tokens, so read it with care";
-        ui.label(caption(note).color(theme.ink.secondary));
-    }
+    let chosen = if reads {
+        features_ui(ui, state, (reading, at), commands)
+    } else {
+        None
+    };
     ui.add_space(space::GROUP);
     ui.label(panel_title("Next token"))
         .on_hover_text("The model's probabilities for the token after this one");
@@ -59,5 +53,29 @@ pub(super) fn token_ui(
         .tokens()
         .label_width(120.0)
         .show(ui);
+    chosen
+}
+
+/// The strongest features of the token; answers the one whose bar was clicked.
+fn features_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (reading, at): (&Reading, usize),
+    commands: &mut Commands,
+) -> Option<FeatureId> {
+    let theme = Theme::of(ui);
+    let strongest = reading.strongest(at, FEATURES);
+    let most = strongest.first().map_or(0.0, |(_, act)| act.abs());
+    let chosen = ui
+        .scope(|ui| chip_bars_ui(ui, state, commands, &strongest, most))
+        .inner;
+    if strongest.is_empty() {
+        let sentence = "No feature is active on this token.";
+        ui.label(egui::RichText::new(sentence).color(theme.ink.secondary));
+    }
+    if !reading.counts.get(at).copied().unwrap_or(true) {
+        let note = "dictionaries are trained without the first position and special tokens, so read it with care";
+        ui.label(caption(note).color(theme.ink.secondary));
+    }
     chosen
 }

@@ -4,176 +4,169 @@ use egui::{Button, DragValue, TextEdit, Ui, vec2};
 use umbra_core::models::Sampling;
 use umbra_core::steer::EditSpec;
 
-use super::draft::EditDraft;
 use super::stack::{room, stack_ui};
 use crate::commands::Commands;
 use crate::commands::steering::Command;
 use crate::state::AppState;
-use crate::state::steering::Request;
+use crate::state::steering::{Draft, Request};
 use crate::theme::{Theme, caption, icons, space};
 
 /// Most tokens of one text.
 const TOKENS: usize = 1_000;
 
-/// What is filled in.
-#[derive(Debug)]
-pub(super) struct Draft {
-    edits: Vec<EditDraft>,
-    /// None: the sentence in Prompt.
-    prompt: Option<String>,
-    sampling: Sampling,
-    /// One stop string, empty for none; `\n` stands for a newline.
-    stop: String,
-}
-
-impl Default for Draft {
-    fn default() -> Self {
-        Self {
-            edits: vec![EditDraft::default()],
-            prompt: None,
-            sampling: Sampling::default(),
-            stop: String::new(),
-        }
+/// Draws the form; what a person changes goes to the state.
+pub(super) fn form_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let shown = shown(state);
+    let mut draft = shown.clone();
+    stack_ui(ui, &mut draft.edits, state, commands);
+    ui.add_space(space::CONTROL);
+    prompt_ui(ui, &mut draft, state);
+    sampling_ui(ui, &mut draft);
+    ui.add_space(space::CHIP);
+    run_ui(ui, &draft, state, commands);
+    if draft != shown {
+        commands.send(Command::Draft(Box::new(draft)));
     }
 }
 
-impl Draft {
-    /// Draws the form.
-    pub(super) fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        stack_ui(ui, &mut self.edits, state, commands);
-        ui.add_space(space::CONTROL);
-        self.prompt_ui(ui, state);
-        self.sampling_ui(ui);
-        ui.add_space(space::CHIP);
-        self.run_ui(ui, state, commands);
+/// What is filled in; a form that nobody touched begins with an edit that can be run.
+fn shown(state: &AppState) -> Draft {
+    let draft = &state.steering.draft;
+    let untouched = *draft == Draft::default();
+    if untouched && state.reader() == Some(None) {
+        return Draft::without_dictionary();
     }
+    draft.clone()
+}
 
-    /// What the form asks for; an error says what is missing.
-    pub(super) fn request(&self, state: &AppState) -> Result<Request, String> {
-        let on = self.edits.iter().filter(|edit| edit.on);
-        let edits: Vec<EditSpec> = on
-            .map(|edit| edit.spec(state.selection.feature))
-            .collect::<Result<_, _>>()?;
-        if edits.is_empty() {
-            return Err("Put an edit in force".to_owned());
-        }
-        let dictionary = state.dictionary().map(|dictionary| dictionary.id);
-        if dictionary.is_none() && edits.iter().any(EditSpec::needs_dictionary) {
-            return Err("Open a dictionary first".to_owned());
-        }
-        let prompt = self.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
-        if prompt.trim().is_empty() {
-            return Err("Type the text that is to be continued".to_owned());
-        }
-        let stop = self.stop.replace("\\n", "\n");
-        Ok(Request {
-            dictionary,
-            edits,
-            prompt,
-            sampling: Sampling {
-                stop: if stop.is_empty() { vec![] } else { vec![stop] },
-                ..self.sampling.clone()
-            },
-        })
+/// What the form asks for; an error says what is missing.
+pub(super) fn request(draft: &Draft, state: &AppState) -> Result<Request, String> {
+    let on = draft.edits.iter().filter(|edit| edit.on);
+    let edits: Vec<EditSpec> = on
+        .map(|edit| edit.spec(state.selection.feature))
+        .collect::<Result<_, _>>()?;
+    if edits.is_empty() {
+        return Err("Put an edit in force".to_owned());
     }
-
-    fn prompt_ui(&mut self, ui: &mut Ui, state: &AppState) {
-        let label = ui.label("Text to continue");
-        let mut text = self.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
-        let edit = TextEdit::multiline(&mut text)
-            .desired_rows(2)
-            .desired_width(f32::INFINITY)
-            .hint_text("A sentence that both texts begin with");
-        if ui.add(edit).labelled_by(label.id).changed() {
-            self.prompt = Some(text);
-        }
-        let own = self.prompt.as_ref();
-        if own.is_some_and(|own| *own != state.prompt.text)
-            && ui.button("Take the sentence in Prompt").clicked()
-        {
-            self.prompt = None;
-        }
+    let dictionary = state.reader().flatten();
+    if dictionary.is_none() && edits.iter().any(EditSpec::needs_dictionary) {
+        return Err(
+            "An edit takes a feature or the dictionary's hook: choose a hook and an action without features, or open a dictionary"
+                .to_owned(),
+        );
     }
-
-    fn sampling_ui(&mut self, ui: &mut Ui) {
-        let sampling = &mut self.sampling;
-        ui.horizontal_wrapped(|ui| {
-            let mut field = |name: &str, help: &str, drag: DragValue<'_>| {
-                room(ui, 130.0);
-                let label = ui.label(name).on_hover_text(help);
-                ui.add(drag).labelled_by(label.id).on_hover_text(help);
-                ui.add_space(space::CONTROL);
-            };
-            let drag = DragValue::new(&mut sampling.temperature)
-                .speed(0.01)
-                .range(0.0..=5.0)
-                .max_decimals(2);
-            field("Temperature", "0 takes the likeliest token", drag);
-            let mut top_k = sampling.top_k.unwrap_or(0);
-            let drag = DragValue::new(&mut top_k).range(0..=1_000_000);
-            field("Top k", "Sample among this many likeliest tokens; 0 for all", drag);
-            sampling.top_k = (top_k > 0).then_some(top_k);
-            let mut top_p = sampling.top_p.unwrap_or(1.0);
-            let drag = DragValue::new(&mut top_p)
-                .speed(0.005)
-                .range(0.01..=1.0)
-                .max_decimals(2);
-            let help = "Sample among the likeliest tokens that hold this much probability; 1 for all";
-            field("Top p", help, drag);
-            sampling.top_p = (top_p < 1.0).then_some(top_p);
-            let drag = DragValue::new(&mut sampling.repetition_penalty)
-                .speed(0.01)
-                .range(0.1..=10.0)
-                .max_decimals(2);
-            let help = "Logits of tokens the text already holds are divided by this where positive and multiplied where negative; 1 leaves them";
-            field("Repetition", help, drag);
-            let drag = DragValue::new(&mut sampling.seed);
-            field("Seed", "Decides the draws of both texts alike", drag);
-            let drag = DragValue::new(&mut sampling.tokens).range(1..=TOKENS);
-            let help = "Length of each continuation; the model's context may end it earlier";
-            field("Tokens", help, drag);
-            let help = "A text ends where this is written; \\n stands for a newline";
-            room(ui, 140.0);
-            let label = ui.label("Stop at").on_hover_text(help);
-            let text = TextEdit::singleline(&mut self.stop)
-                .desired_width(72.0)
-                .hint_text("nothing")
-                .font(egui::TextStyle::Monospace);
-            ui.add(text).labelled_by(label.id).on_hover_text(help);
-        });
+    let prompt = draft.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
+    if prompt.trim().is_empty() {
+        return Err("Type the text that is to be continued".to_owned());
     }
+    let stop = draft.stop.replace("\\n", "\n");
+    Ok(Request {
+        dictionary,
+        edits,
+        prompt,
+        sampling: Sampling {
+            stop: if stop.is_empty() { vec![] } else { vec![stop] },
+            ..draft.sampling.clone()
+        },
+    })
+}
 
-    fn run_ui(&self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        let request = self.request(state);
-        ui.horizontal(|ui| {
-            let words = format!("{}  Run", icons::PLAY);
-            let button = Button::new(words).min_size(vec2(96.0, 32.0));
-            let response = ui.add_enabled(request.is_ok(), button);
-            let ready = request.is_ok();
-            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Run"));
-            match &request {
-                Ok(request) => {
-                    if response.clicked() {
-                        commands.send(Command::Run(request.clone()));
-                    }
-                    let button = Button::new("Copy for the command line").min_size(vec2(0.0, 32.0));
-                    let help = "The flags of `umbra steer` that mean these edits";
-                    if ui.add(button).on_hover_text(help).clicked() {
-                        ui.ctx().copy_text(flags(request));
-                    }
+fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {
+    let label = ui.label("Text to continue");
+    let mut text = draft.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
+    let edit = TextEdit::multiline(&mut text)
+        .desired_rows(2)
+        .desired_width(f32::INFINITY)
+        .hint_text("A sentence that both texts begin with");
+    if ui.add(edit).labelled_by(label.id).changed() {
+        draft.prompt = Some(text);
+    }
+    let own = draft.prompt.as_ref();
+    if own.is_some_and(|own| *own != state.prompt.text)
+        && ui.button("Take the sentence in Prompt").clicked()
+    {
+        draft.prompt = None;
+    }
+}
+
+fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
+    let sampling = &mut draft.sampling;
+    ui.horizontal_wrapped(|ui| {
+        let mut field = |name: &str, help: &str, drag: DragValue<'_>| {
+            room(ui, 130.0);
+            let label = ui.label(name).on_hover_text(help);
+            ui.add(drag).labelled_by(label.id).on_hover_text(help);
+            ui.add_space(space::CONTROL);
+        };
+        let drag = DragValue::new(&mut sampling.temperature)
+            .speed(0.01)
+            .range(0.0..=5.0)
+            .max_decimals(2);
+        field("Temperature", "0 takes the likeliest token", drag);
+        let mut top_k = sampling.top_k.unwrap_or(0);
+        let drag = DragValue::new(&mut top_k).range(0..=1_000_000);
+        field("Top k", "Sample among this many likeliest tokens; 0 for all", drag);
+        sampling.top_k = (top_k > 0).then_some(top_k);
+        let mut top_p = sampling.top_p.unwrap_or(1.0);
+        let drag = DragValue::new(&mut top_p)
+            .speed(0.005)
+            .range(0.01..=1.0)
+            .max_decimals(2);
+        let help = "Sample among the likeliest tokens that hold this much probability; 1 for all";
+        field("Top p", help, drag);
+        sampling.top_p = (top_p < 1.0).then_some(top_p);
+        let drag = DragValue::new(&mut sampling.repetition_penalty)
+            .speed(0.01)
+            .range(0.1..=10.0)
+            .max_decimals(2);
+        let help = "Logits of tokens the text already holds are divided by this where positive and multiplied where negative; 1 leaves them";
+        field("Repetition", help, drag);
+        let drag = DragValue::new(&mut sampling.seed);
+        field("Seed", "Decides the draws of both texts alike", drag);
+        let drag = DragValue::new(&mut sampling.tokens).range(1..=TOKENS);
+        let help = "Length of each continuation; the model's context may end it earlier";
+        field("Tokens", help, drag);
+        let help = "A text ends where this is written; \\n stands for a newline";
+        room(ui, 140.0);
+        let label = ui.label("Stop at").on_hover_text(help);
+        let text = TextEdit::singleline(&mut draft.stop)
+            .desired_width(72.0)
+            .hint_text("nothing")
+            .font(egui::TextStyle::Monospace);
+        ui.add(text).labelled_by(label.id).on_hover_text(help);
+    });
+}
+
+fn run_ui(ui: &mut Ui, draft: &Draft, state: &AppState, commands: &mut Commands) {
+    let request = request(draft, state);
+    ui.horizontal(|ui| {
+        let words = format!("{}  Run", icons::PLAY);
+        let button = Button::new(words).min_size(vec2(96.0, 32.0));
+        let response = ui.add_enabled(request.is_ok(), button);
+        let ready = request.is_ok();
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Run"));
+        match &request {
+            Ok(request) => {
+                if response.clicked() {
+                    commands.send(Command::Run(request.clone()));
                 }
-                Err(why) => {
-                    ui.label(caption(why).color(Theme::of(ui).ink.secondary));
+                let button = Button::new("Copy for the command line").min_size(vec2(0.0, 32.0));
+                let help = "The flags of `umbra steer` that mean these edits";
+                if ui.add(button).on_hover_text(help).clicked() {
+                    ui.ctx().copy_text(flags(request));
                 }
             }
-            if state.steering.running().is_some() {
-                let button = Button::new("Stop").min_size(vec2(80.0, 32.0));
-                if ui.add(button).clicked() {
-                    commands.send(Command::Stop);
-                }
+            Err(why) => {
+                ui.label(caption(why).color(Theme::of(ui).ink.secondary));
             }
-        });
-    }
+        }
+        if state.steering.running().is_some() {
+            let button = Button::new("Stop").min_size(vec2(80.0, 32.0));
+            if ui.add(button).clicked() {
+                commands.send(Command::Stop);
+            }
+        }
+    });
 }
 
 /// The edits as flags of `umbra steer`.

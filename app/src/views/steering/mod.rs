@@ -1,6 +1,5 @@
 //! What happens when the model is changed while it runs?
 
-mod draft;
 mod form;
 mod run;
 mod stack;
@@ -9,41 +8,40 @@ mod tests;
 
 use egui::{RichText, ScrollArea, Ui};
 
-use self::form::Draft;
 use super::View;
 use crate::commands::{Commands, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icons, space};
 use crate::views::ViewId;
+use crate::views::without_dictionary_ui;
 use crate::widgets::empty_state::{empty_state, failure_line};
 
 /// What happens when the model is changed while it runs?
 #[derive(Debug, Default)]
-pub struct SteeringView {
-    draft: Draft,
-}
+pub struct SteeringView {}
 
 impl View for SteeringView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let secondary = Theme::of(ui).ink.secondary;
-        match (&state.catalogue.model, state.sae()) {
-            (Load::Ready(_), Some(_)) => {}
-            (Load::Failed(why), _) => return failure_line(ui, "The model did not load", why),
-            (Load::Ready(_) | Load::Loading, _) if state.dictionary().is_some() => {
+        match &state.catalogue.model {
+            Load::Ready(_) => {}
+            Load::Failed(why) => return failure_line(ui, "The model did not load", why),
+            Load::Absent | Load::Loading if state.catalogue.model_path.is_some() => {
                 ui.label(RichText::new("Loading…").color(secondary));
                 return;
             }
-            _ => {
+            Load::Absent | Load::Loading => {
                 let sentence = "Here two texts stream side by side: untouched, and with features turned up or down, heads silenced, or values patched.";
                 let symbol = icons::SLIDERS_HORIZONTAL;
-                if empty_state(ui, symbol, sentence, Some("Open a model and a dictionary")) {
+                if empty_state(ui, symbol, sentence, Some("Open a model")) {
                     commands.send(navigation::Command::Go(ViewId::Library));
                 }
                 return;
             }
         }
+        without_dictionary_ui(ui, state, "heads and activations can be edited", commands);
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            self.draft.ui(ui, state, commands);
+            form::form_ui(ui, state, commands);
             ui.add_space(space::GROUP);
             if let Some(run) = &state.steering.run {
                 run::run_ui(ui, state, run);

@@ -4,10 +4,10 @@ use egui::{Align2, Button, ComboBox, DragValue, RichText, Slider, TextEdit, Ui, 
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::steer::{ACTIONS, Attend, ErrorName};
 
-use super::draft::{EditDraft, Field, help, label};
 use crate::commands::{Commands, navigation};
 use crate::shell::icon_button;
 use crate::state::AppState;
+use crate::state::steering::{EditDraft, Field, help, label};
 use crate::theme::{Theme, caption, icons, panel_title, space};
 use crate::views::ViewId;
 use crate::widgets::feature_chip::FeatureChip;
@@ -219,7 +219,8 @@ fn field_ui(
 
 fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mut Commands) {
     let secondary = Theme::of(ui).ink.secondary;
-    if let Some(feature) = edit.feature.or(state.selection.feature) {
+    let feature = edit.feature.or(state.selection.feature);
+    if let Some(feature) = feature.filter(|_| state.sae().is_some()) {
         let dictionary = state.selection.dictionary;
         let chip = FeatureChip::new(feature, state.label(feature))
             .top_token(dictionary.and_then(|of| state.top_token(of, feature)))
@@ -232,9 +233,14 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
             commands.send(navigation::Command::Feature { feature, beside });
         }
     } else {
-        ui.label(RichText::new("no feature chosen").color(secondary));
-        if ui.button("Choose in Features").clicked() {
-            commands.send(navigation::Command::Go(ViewId::Features));
+        let (words, button, view) = if state.sae().is_some() {
+            ("no feature chosen", "Choose in Features", ViewId::Features)
+        } else {
+            ("needs a dictionary", "Open a dictionary", ViewId::Library)
+        };
+        ui.label(RichText::new(words).color(secondary));
+        if ui.button(button).clicked() {
+            commands.send(navigation::Command::Go(view));
         }
     }
     room(ui, 100.0);
@@ -394,7 +400,7 @@ fn hook_ui(
     state: &AppState,
 ) -> egui::Response {
     let default = own.map_or_else(
-        || "the dictionary's hook".to_owned(),
+        || "choose a hook".to_owned(),
         |own| format!("{own} (the dictionary's)"),
     );
     let shown = match edit.hook {
@@ -406,7 +412,7 @@ fn hook_ui(
         .selected_text(shown)
         .width(220.0)
         .show_ui(ui, |ui| {
-            if edit.action != "attend" {
+            if edit.action != "attend" && own.is_some() {
                 ui.selectable_value(&mut edit.hook, None, default);
             }
             let Some(model) = state.model() else {

@@ -131,3 +131,60 @@ fn a_second_edit_is_added_ordered_and_switched_off() {
     harness.run();
     harness.get_by_label("Put an edit in force");
 }
+
+#[test]
+fn without_a_dictionary_a_head_is_silenced_and_both_texts_stream() {
+    use umbra_core::ids::{Head, Layer};
+
+    let mut state = testing::with_demo_model(testing::empty());
+    state.prompt.text = "Once upon".to_owned();
+    let mut harness = testing::harness(ViewId::Steering, state);
+    harness.get_by_label_contains("No dictionary is open");
+    harness.get_by_label("Run").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let [Command::Steering(steering::Command::Run(request))] = sent.as_slice() else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(request.dictionary, None);
+    let edits: Vec<_> = request.edits.iter().map(EditSpec::to_string).collect();
+    assert_eq!(edits, ["zero hook=blocks.0.attn.hook_z heads=0"]);
+    let mut request = request.clone();
+    request.sampling.tokens = 3;
+    let mut desk = testing::Desk::new(testing::with_demo_model(testing::empty()));
+    desk.run(steering::Command::Run(request));
+    let run = desk.state.steering.run.as_ref().unwrap();
+    assert_eq!(
+        (run.baseline.len(), run.steered.len()),
+        (3, 3),
+        "{:?}",
+        run.ended
+    );
+    let Some(Ended::Done { .. }) = &run.ended else {
+        panic!("{:?}", run.ended);
+    };
+
+    // A head chosen elsewhere takes the place of the edit that nobody touched.
+    desk.run(steering::Command::Silence(Layer(1), Head(3)));
+    let edits = &desk.state.steering.draft.edits;
+    let edits: Vec<_> = edits
+        .iter()
+        .map(|e| e.spec(None).unwrap().to_string())
+        .collect();
+    assert_eq!(edits, ["zero hook=blocks.1.attn.hook_z heads=3"]);
+}
+
+#[test]
+fn a_dictionary_of_another_model_is_named_and_not_edited_by() {
+    let mut state = testing::with_demo_model(testing::typical());
+    state.prompt.text = "Once upon".to_owned();
+    let mut harness = testing::harness(ViewId::Steering, state);
+    harness.get_by_label_contains("choose the model it was trained on");
+    harness.get_by_label("Run").click();
+    harness.run();
+    let sent = harness.state_mut().commands.take();
+    let [Command::Steering(steering::Command::Run(request))] = sent.as_slice() else {
+        panic!("{sent:?}");
+    };
+    assert_eq!(request.dictionary, None);
+}

@@ -128,7 +128,7 @@ pub(super) fn with_only_gguf(name: &Name, folder: &Path) -> Name {
 }
 
 /// The model that a path inside the cache belongs to, as it is called on the hub.
-pub(in crate::models) fn name_in(path: &Path) -> Option<String> {
+pub fn name_in(path: &Path) -> Option<String> {
     place_in(path).map(|(repo, _)| repo)
 }
 

@@ -11,7 +11,7 @@ mod transfer;
 use std::path::{Path, PathBuf};
 
 use self::cache::Shelf;
-pub(super) use self::cache::name_in;
+pub use self::cache::name_in;
 pub(crate) use self::cache::{files_in, place_in};
 pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};

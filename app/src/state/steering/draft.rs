@@ -1,48 +1,62 @@
-//! One edit as it is filled in, and the edit it means.
+//! The form of Steering as it is filled in: one edit and what it means, all edits, the text, how tokens are picked, and what a change is called.
 
-use umbra_core::ids::{FeatureId, Head, HookPoint, Site};
+use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site};
+use umbra_core::models::Sampling;
 use umbra_core::steer::{
     ACTIONS, ActionHelp, Attend, EditSpec, ErrorName, LatentChange, Positions, Vector, What,
 };
 
 /// One edit of the stack.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct EditDraft {
+pub struct EditDraft {
     /// Name of its action.
-    pub(super) action: &'static str,
+    pub action: &'static str,
     /// Whether it is in force.
-    pub(super) on: bool,
+    pub on: bool,
     /// Whose direction or activation; none: of the feature selected.
-    pub(super) feature: Option<FeatureId>,
+    pub feature: Option<FeatureId>,
     /// The number of another feature, being written.
-    pub(super) number: String,
+    pub number: String,
     /// Strength, factor or value.
-    pub(super) amount: f32,
-    pub(super) least: Option<f32>,
-    pub(super) most: Option<f32>,
-    pub(super) error: ErrorName,
+    pub amount: f32,
+    /// Lower bound of a clamp.
+    pub least: Option<f32>,
+    /// Upper bound of a clamp.
+    pub most: Option<f32>,
+    /// What becomes of what the dictionary leaves unexplained.
+    pub error: ErrorName,
     /// The other text of a patch.
-    pub(super) from: String,
-    pub(super) attend: Attend,
+    pub from: String,
+    /// Where queries of the chosen heads look.
+    pub attend: Attend,
     /// None: at the dictionary's hook.
-    pub(super) hook: Option<HookPoint>,
+    pub hook: Option<HookPoint>,
     /// Empty: as the action has it.
-    pub(super) positions: String,
+    pub positions: String,
     /// Empty: all.
-    pub(super) heads: String,
+    pub heads: String,
 }
 
 /// What an action lets a person fill in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub enum Field {
+    /// A feature.
     Feature,
+    /// How much of its row.
     Strength,
+    /// A factor.
     Factor,
+    /// A value of its activation.
     Value,
+    /// Bounds of a clamp.
     Bounds,
+    /// What becomes of the error.
     Error,
+    /// Which part takes the value's place.
     Part,
+    /// Another text.
     From,
+    /// Where heads look.
     Attend,
 }
 
@@ -67,7 +81,7 @@ impl Default for EditDraft {
 }
 
 /// `set-feature` as `Set feature`.
-pub(super) fn label(action: &str) -> String {
+pub fn label(action: &str) -> String {
     let words = action.replace('-', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -76,14 +90,14 @@ pub(super) fn label(action: &str) -> String {
 }
 
 /// What `action` does.
-pub(super) fn help(action: &str) -> &'static ActionHelp {
+pub fn help(action: &str) -> &'static ActionHelp {
     let known = ACTIONS.iter().find(|known| known.name == action);
     known.expect("the menu is made from the table")
 }
 
 impl EditDraft {
     /// A fresh one of `action`.
-    pub(super) fn of(action: &'static str) -> Self {
+    pub fn of(action: &'static str) -> Self {
         let mut draft = Self {
             action,
             ..Self::default()
@@ -92,8 +106,17 @@ impl EditDraft {
         draft
     }
 
+    /// An edit that needs no dictionary: silences a head.
+    pub fn of_head(layer: Layer, head: Head) -> Self {
+        Self {
+            hook: Some(HookPoint::Block(layer, Site::Z)),
+            heads: head.to_string(),
+            ..Self::of("zero")
+        }
+    }
+
     /// Takes another action, with amounts that make sense for it.
-    pub(super) fn begin(&mut self, action: &'static str) {
+    pub fn begin(&mut self, action: &'static str) {
         self.action = action;
         self.amount = match action {
             "add" => 8.0,
@@ -115,7 +138,7 @@ impl EditDraft {
     }
 
     /// What can be filled in.
-    pub(super) fn fields(&self) -> &'static [Field] {
+    pub fn fields(&self) -> &'static [Field] {
         match self.action {
             "add" | "replace" => &[Field::Feature, Field::Strength],
             "scale" => &[Field::Factor],
@@ -131,7 +154,7 @@ impl EditDraft {
     }
 
     /// Whether its hook has heads to choose among; `own` is the dictionary's hook.
-    pub(super) fn has_heads(&self, own: Option<HookPoint>) -> bool {
+    pub fn has_heads(&self, own: Option<HookPoint>) -> bool {
         let dictionary = self.fields().contains(&Field::Error) || self.action == "splice";
         let site = self.hook.or(own).and_then(HookPoint::site);
         !dictionary
@@ -152,7 +175,7 @@ impl EditDraft {
     }
 
     /// The edit it means; an error is one sentence. `selected` stands in for a feature that is not fixed.
-    pub(super) fn spec(&self, selected: Option<FeatureId>) -> Result<EditSpec, String> {
+    pub fn spec(&self, selected: Option<FeatureId>) -> Result<EditSpec, String> {
         let feature = || {
             let missing = || "Choose a feature first".to_owned();
             self.feature.or(selected).ok_or_else(missing)
@@ -191,7 +214,7 @@ impl EditDraft {
     }
 
     /// Positions and heads as they are written; an error is one sentence for the field that is wrong.
-    pub(super) fn reach(&self) -> Result<(Option<Positions>, Option<Vec<Head>>), String> {
+    pub fn reach(&self) -> Result<(Option<Positions>, Option<Vec<Head>>), String> {
         let written = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let positions = written(&self.positions).map(|text| text.parse::<Positions>());
         let positions = positions.transpose().map_err(|e| e.to_string())?;
@@ -204,9 +227,106 @@ impl EditDraft {
     }
 }
 
+/// What is filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// In their order.
+    pub edits: Vec<EditDraft>,
+    /// None: the sentence in Prompt.
+    pub prompt: Option<String>,
+    /// How tokens are picked.
+    pub sampling: Sampling,
+    /// One stop string, empty for none; `\n` stands for a newline.
+    pub stop: String,
+}
+
+impl Default for Draft {
+    fn default() -> Self {
+        Self {
+            edits: vec![EditDraft::default()],
+            prompt: None,
+            sampling: Sampling::default(),
+            stop: String::new(),
+        }
+    }
+}
+
+impl Draft {
+    /// What the form begins with where no dictionary can be edited by.
+    pub fn without_dictionary() -> Self {
+        Self {
+            edits: vec![EditDraft::of_head(Layer(0), Head(0))],
+            ..Self::default()
+        }
+    }
+
+    /// What a person changed on the way to `after`, as a phrase.
+    pub fn change_to(&self, after: &Self) -> String {
+        let named = |i: usize, edit: &EditDraft| format!("edit {} ({})", i + 1, label(edit.action));
+        let differs = |(i, edit): &(usize, &EditDraft)| self.edits.get(*i) != Some(*edit);
+        let (many, now) = (self.edits.len(), after.edits.len());
+        let first = after.edits.iter().enumerate().find(differs);
+        match first {
+            Some((i, edit)) if now > many => format!("added {}", named(i, edit)),
+            _ if now < many => {
+                let i = first.map_or(now, |(i, _)| i);
+                format!("removed {}", named(i, &self.edits[i]))
+            }
+            Some((i, edit)) if now == many => {
+                let others = after.edits.iter().enumerate().skip(i + 1);
+                if others.filter(differs).count() > 0 {
+                    "order of the edits".to_owned()
+                } else {
+                    named(i, edit)
+                }
+            }
+            _ if self.prompt != after.prompt => "text to continue in Steering".to_owned(),
+            _ => "settings of Steering".to_owned(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_change_of_the_form_is_called_by_what_it_does() {
+        let three = Draft {
+            edits: vec![
+                EditDraft::of("add"),
+                EditDraft::of("zero"),
+                EditDraft::of("scale"),
+            ],
+            ..Draft::default()
+        };
+        let check = |change: fn(&mut Draft), want: &str, back: &str| {
+            let mut after = three.clone();
+            change(&mut after);
+            assert_eq!(three.change_to(&after), want);
+            assert_eq!(after.change_to(&three), back);
+        };
+        check(
+            |d| drop(d.edits.remove(1)),
+            "removed edit 2 (Zero)",
+            "added edit 2 (Zero)",
+        );
+        check(
+            |d| drop(d.edits.remove(2)),
+            "removed edit 3 (Scale)",
+            "added edit 3 (Scale)",
+        );
+        check(|d| d.edits[0].amount = 1.0, "edit 1 (Add)", "edit 1 (Add)");
+        check(
+            |d| d.edits.swap(0, 2),
+            "order of the edits",
+            "order of the edits",
+        );
+        let text = "text to continue in Steering";
+        check(|d| d.prompt = Some("Once".to_owned()), text, text);
+        let settings = "settings of Steering";
+        check(|d| d.sampling.seed = 9, settings, settings);
+    }
 
     #[test]
     fn every_action_of_the_table_can_be_filled_in_and_means_what_it_says() {

@@ -1,0 +1,118 @@
+//! Undo and redo: carries the last change back or forward, whatever screen it was made on, says what it was, and shows the screen.
+
+#[cfg(test)]
+mod tests;
+
+use super::{Context, features, navigation};
+use crate::state::history::{Change, Entry, Event as History, Pair};
+use crate::state::log::Notice;
+use crate::state::project::LabelChange;
+use crate::state::{Event, features as table, log, prompt, steering};
+use crate::views::ViewId;
+
+/// Which way along the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Back,
+    Forward,
+}
+
+impl Way {
+    fn of<T>(self, pair: Pair<T>) -> T {
+        match self {
+            Self::Back => pair.before,
+            Self::Forward => pair.after,
+        }
+    }
+}
+
+/// Undoes the last change, or redoes the one undone last.
+pub(super) fn step(context: &mut Context<'_>, way: Way) {
+    let history = &context.state.history;
+    let entry = match way {
+        Way::Back => history.done.last().cloned(),
+        Way::Forward => history.undone.last().cloned(),
+    };
+    let Some(Entry { what, change, .. }) = entry else {
+        let words = match way {
+            Way::Back => "There is nothing to undo",
+            Way::Forward => "There is nothing to redo",
+        };
+        return say(context, words.to_owned());
+    };
+    if !carry(context, change, way) {
+        return; // said where it failed; it stays on the stack
+    }
+    let (event, verb) = match way {
+        Way::Back => (History::Undone, "Undid"),
+        Way::Forward => (History::Redone, "Redid"),
+    };
+    context.apply(Event::History(event));
+    say(context, format!("{verb}: {what}"));
+}
+
+/// Shows the words in place of what was said of the step before.
+fn say(context: &mut Context<'_>, words: String) {
+    context.apply(Event::Log(log::Event::Step(Notice::info(words))));
+}
+
+/// Makes the state as it was before or after `change`; false if that failed.
+fn carry(context: &mut Context<'_>, change: Change, way: Way) -> bool {
+    match change {
+        Change::Label(change) => return carry_label(context, change, way),
+        Change::Sentence(pair) => {
+            let written = way.of(*pair);
+            context.apply(Event::Prompt(prompt::Event::Put(written)));
+            bring(context, ViewId::Prompt);
+        }
+        Change::Filter(pair) => {
+            context.apply(Event::Features(table::Event::Filter(way.of(pair))));
+            bring(context, ViewId::Features);
+        }
+        Change::Edits(pair) => {
+            let draft = Box::new(way.of(*pair));
+            context.apply(Event::Steering(steering::Event::Draft(draft)));
+            bring(context, ViewId::Steering);
+        }
+        Change::Tiles(pair) => context.layout.put(way.of(*pair)),
+    }
+    true
+}
+
+fn carry_label(context: &mut Context<'_>, change: LabelChange, way: Way) -> bool {
+    let change = match way {
+        Way::Forward => change,
+        Way::Back => LabelChange {
+            before: change.after,
+            after: change.before,
+            ..change
+        },
+    };
+    let (sae, feature) = (change.sae.clone(), change.feature);
+    if !features::write_label(context, change) {
+        return false;
+    }
+    let dictionaries = &context.state.catalogue.dictionaries;
+    let dictionary = dictionaries.iter().find(|d| d.name == sae).map(|d| d.id);
+    let chosen = context.state.selection.dictionary == dictionary;
+    let page = context.state.selection.feature == Some(feature);
+    let layout = &context.layout;
+    let seen = layout.shows(ViewId::Features) || (page && layout.shows(ViewId::Feature));
+    if let (Some(dictionary), false) = (dictionary, chosen && seen) {
+        let select = navigation::Command::SelectDictionary(dictionary);
+        context.commands.send(select);
+        let show = navigation::Command::Feature {
+            feature,
+            beside: false,
+        };
+        context.commands.send(show);
+    }
+    true
+}
+
+/// Shows the screen, if no tile does.
+fn bring(context: &mut Context<'_>, view: ViewId) {
+    if !context.layout.shows(view) {
+        context.commands.send(navigation::Command::Go(view));
+    }
+}
