@@ -239,6 +239,9 @@ pub fn save(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
     sae_lens::write(sae, folder, precision)
 }
 
+/// Where a dictionary in a checkpoint says after which step of its training it stood so.
+pub const AT_STEP: &str = "checkpoint_step";
+
 /// How the model was processed that `sae` was trained on, if its file says so.
 pub fn processing(sae: &Sae) -> Option<Processing> {
     sae_lens::kwargs::processing(&sae.provenance).map(|named| named.processing)

@@ -1,6 +1,8 @@
 //! Checkpoints: everything that a run's later steps depend on, as one file that appears whole or not at all. A run that goes on from it gives the same bytes
 //! as one that never stopped.
 //!
+//! Beside it lies the dictionary as it stood then, in files like any other's, to be looked at while the run goes on.
+//!
 //! `checkpoint/state.safetensors`: matrices as f32 or, for whole numbers and f64 bits, u64; the settings, the step and the version of the form as metadata.
 //! The form is private to this program: another version may refuse it.
 

@@ -19,7 +19,7 @@ use super::stream::{Origin, Shared, Stream};
 use crate::corpus::Rows;
 use crate::device::free_memory;
 use crate::error::{Error, Result};
-use crate::formats;
+use crate::formats::{self, Precision};
 use crate::models::Model;
 use crate::sae::state::{Keep, Within};
 use crate::sae::{Provenance, Role, Sae, Variant};
@@ -474,7 +474,12 @@ impl<'a> Run<'a> {
         let of = (self.spec, &provenance);
         checkpoint::write(&place, of, step, &mut |keep| self.state(trainer, keep))?;
         self.kept = (Some(step), Instant::now());
-        Ok(())
+        // As a dictionary beside it, to be looked at while the run goes on.
+        let mut sae = self.sae(trainer, self.metrics.last());
+        let other = &mut sae.provenance.other;
+        other.insert(formats::AT_STEP.to_owned(), json!(step));
+        other.insert("training_steps".to_owned(), json!(self.metrics.steps()));
+        formats::save(&sae, &place, Precision::F32)
     }
 
     /// Whether a checkpoint is to be written after step `done`.

@@ -27,7 +27,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Known, Precision, place};
 use crate::dims::Dims;
 use crate::error::{Error, Notes, Result};
-use crate::sae::{Role, Sae, Transcoder};
+use crate::sae::{Provenance, Role, Sae, Transcoder};
 use crate::whole_file;
 
 const CFG: &str = "cfg.json";
@@ -97,7 +97,7 @@ pub(super) fn read_as(
     }
     kwargs::noted(&cfg.provenance, &mut notes);
     let mut sae = parts.built(
-        super::folder_name(folder),
+        name_of(folder, &cfg.provenance, &mut notes),
         cfg.provenance.clone(),
         &mut notes,
     )?;
@@ -106,6 +106,25 @@ pub(super) fn read_as(
         notes.add("Its inputs were whitened in training, which is folded into the weights");
     }
     Ok((sae, notes))
+}
+
+/// Its folder's name; of a checkpoint that of the run, with the step after which it stood so.
+fn name_of(folder: &Path, provenance: &Provenance, notes: &mut Notes) -> String {
+    let number = |key: &str| provenance.other.get(key).and_then(Value::as_u64);
+    let Some(step) = number(super::AT_STEP) else {
+        return super::folder_name(folder);
+    };
+    let of = number("training_steps").map_or_else(String::new, |steps| format!(" of {steps}"));
+    notes.add(format!(
+        "It is a checkpoint after step {step}{of} of its training, which may be running still: the dictionary as it stood then"
+    ));
+    let own = super::folder_name(folder);
+    let whole = folder.canonicalize();
+    let run = whole.as_deref().unwrap_or(folder).parent();
+    match run.and_then(Path::file_name) {
+        Some(run) if own == "checkpoint" => format!("{} at step {step}", run.to_string_lossy()),
+        _ => own,
+    }
 }
 
 pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {

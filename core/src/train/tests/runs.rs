@@ -10,6 +10,7 @@ use crate::Flow;
 use crate::corpus::Corpus;
 use crate::dims::Matrix;
 use crate::error::Result;
+use crate::formats;
 use crate::ids::{HookPoint, Site};
 use crate::models::Model;
 use crate::sae::{InputNorm, Latents, Provenance, Selection, Variant};
@@ -500,7 +501,26 @@ fn a_checkpoint_of_another_run_and_a_damaged_one_are_refused_by_name() {
             Flow::Continue(())
         }
     });
-    assert!(stopped.unwrap().checkpoint.is_some());
+    let stopped = stopped.unwrap();
+    assert!(stopped.checkpoint.is_some());
+    // The checkpoint opens as the dictionary that the stopped run left.
+    let (at, notes) = formats::open(&root.path().join("checkpoint")).unwrap();
+    assert_eq!(
+        (&at.w_enc, &at.b_enc, &at.w_dec, &at.b_dec, &at.selection),
+        (
+            &stopped.sae.w_enc,
+            &stopped.sae.b_enc,
+            &stopped.sae.w_dec,
+            &stopped.sae.b_dec,
+            &stopped.sae.selection
+        )
+    );
+    let step = stopped.last.step;
+    let named = at.name.ends_with(&format!("at step {step}"));
+    assert!(step >= 30 && named, "{}", at.name);
+    let said = format!("after step {step} of 200");
+    let noted = notes.iter().any(|note| note.contains(&said));
+    assert!(noted, "{notes:?}");
     keeping.resume = true;
     spec.k = 4;
     let what = refused(&spec, &keeping);
