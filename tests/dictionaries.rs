@@ -213,6 +213,44 @@ fn claims_are_held_beside_what_is_measured() {
     assert_eq!(object["verdict"], "differs");
 }
 
+/// Its last hundred steps are more than the whole run: their mean is of a dictionary that was still far from what is saved.
+#[test]
+fn a_fresh_dictionary_does_not_differ_from_what_its_files_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, text) = (at("assets/demo/model"), at("assets/demo/text/held-out"));
+    let mut train = vec![
+        "train", "--model", &model, "--corpus", &text, "--out", "sae",
+    ];
+    train.extend(["--hook", "blocks.0.attn.hook_z", "--variant", "batch-topk"]);
+    train.extend([
+        "--features",
+        "128",
+        "--k",
+        "8",
+        "--batch",
+        "128",
+        "--tokens",
+        "4k",
+    ]);
+    umbra(folder.path(), &train).done();
+    let mut verify = vec!["--json", "sae", "verify", "sae", "--model", &model];
+    verify.extend(["--corpus", &text, "--tokens", "4_000"]);
+    let answer = umbra(folder.path(), &verify).done().json();
+    assert_eq!(answer["verdict"], "cannot tell");
+    assert_eq!(answer["claims"], json!([]));
+    let told = answer["while_trained"].as_str().unwrap();
+    assert!(
+        told.contains("mean of the last 32 steps on held-out"),
+        "{told}"
+    );
+    // What would have been claimed is not what is measured.
+    let cfg = fs::read_to_string(folder.path().join("sae/cfg.json")).unwrap();
+    let cfg: Value = serde_json::from_str(&cfg).unwrap();
+    let seen = cfg["metadata"]["training_figures"]["fvu"].as_f64().unwrap();
+    let measured = answer["measured"]["fvu"].as_f64().unwrap();
+    assert!((seen - measured).abs() > 0.02, "{seen} {measured}");
+}
+
 #[test]
 fn an_index_is_written_for_other_viewers() {
     let folder = tempfile::tempdir().unwrap();

@@ -215,3 +215,106 @@ fn wrong_usage_is_2_and_help_is_0() {
         assert_eq!(umbra(room.path(), args).code, 2, "{args:?}");
     }
 }
+
+/// The object that a failure leaves under `--json`: its kind and path, checked to be the only one and to say what standard error says.
+#[track_caller]
+fn failed(room: &TempDir, args: &[&str], code: i32) -> (String, Option<String>, String) {
+    let run = umbra(room.path(), args);
+    assert_eq!(run.code, code, "{run:?}");
+    let object = run.json();
+    assert_eq!(object.as_object().unwrap().len(), 1, "{object}");
+    let error = &object["error"];
+    let message = error["message"].as_str().unwrap().to_owned();
+    assert_eq!(message.lines().count(), 1);
+    let on_stderr = run.err.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(on_stderr.contains(&format!("error: {message}")), "{run:?}");
+    let path = error
+        .get("path")
+        .map(|path| path.as_str().unwrap().to_owned());
+    (error["kind"].as_str().unwrap().to_owned(), path, message)
+}
+
+#[test]
+fn under_json_a_failure_is_the_only_object_and_names_its_subject_first() {
+    let room = room();
+    let model = room.path().join("model");
+    let (kind, path, message) =
+        failed(&room, &["--json", "model", "info", "--model", "nowhere"], 1);
+    assert_eq!((kind.as_str(), path.as_deref()), ("input", Some("nowhere")));
+    assert!(message.starts_with("nowhere "), "{message}");
+
+    // A tensor that the configuration asks for and the file lacks.
+    let config = fs::read_to_string(model.join("config.json")).unwrap();
+    let deeper = config.replace("\"n_layer\": 3", "\"n_layer\": 4");
+    assert_ne!(config, deeper);
+    fs::write(model.join("config.json"), deeper).unwrap();
+    let (kind, path, message) = failed(&room, &["model", "info", "--model", "model", "--json"], 1);
+    assert_eq!(kind, "missing");
+    assert!(path.unwrap().ends_with("model.safetensors"));
+    assert!(message.starts_with("transformer.h.3."), "{message}");
+    assert!(
+        message.contains(" is missing from model/model.safetensors: "),
+        "{message}"
+    );
+
+    // A file of settings that cannot be read, before there is a command line at all.
+    fs::write(room.path().join("run.toml"), "k = [").unwrap();
+    let (kind, path, _) = failed(&room, &["train", "--config", "run.toml", "--json"], 1);
+    assert_eq!(
+        (kind.as_str(), path.as_deref()),
+        ("input", Some("run.toml"))
+    );
+    let (kind, path, message) = failed(
+        &room,
+        &[
+            "capture", "--json", "--model", "nowhere", "--text", "x", "--hook", "h", "--out", "o",
+            "--rows", "1.5",
+        ],
+        2,
+    );
+    assert_eq!((kind.as_str(), path), ("usage", None));
+    assert!(
+        message.contains("--rows") && message.contains("`1.5` is not a whole number"),
+        "{message}"
+    );
+    for (args, words) in [
+        (["--json", "evl"].as_slice(), "'eval'"),
+        (&["sae", "verfy", "--json"], "'verify'"),
+        (&["--json", "eval"], "--model"),
+        (&["--json"], "--help"),
+    ] {
+        let (kind, _, message) = failed(&room, args, 2);
+        assert_eq!(kind, "usage");
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
+fn a_run_that_diverges_saves_nothing_and_leaves_its_checkpoint() {
+    let room = room();
+    let corpus = at("assets/demo/text/held-out/alice.txt");
+    let mut args = training("model", &corpus, HOOK, "sae");
+    let tokens = args.iter().position(|arg| *arg == "--tokens").unwrap();
+    args[tokens + 1] = "3k";
+    let wild = [
+        "--batch",
+        "16",
+        "--learning-rate",
+        "1",
+        "--normalise",
+        "none",
+        "--checkpoint-every",
+        "50",
+    ];
+    args.extend(wild);
+    let run = umbra(room.path(), &args);
+    run.refused(&["the run diverges", "step", "learning rate", "batch"]);
+    let left = names(&room.path().join("sae"));
+    assert!(
+        !left
+            .iter()
+            .any(|name| name.contains("weights") || name == "cfg.json"),
+        "{left:?}"
+    );
+    assert!(left.iter().any(|name| name == "checkpoint"), "{left:?}");
+}

@@ -72,11 +72,10 @@ impl Run {
         serde_json::from_str(&self.out).expect("standard output is one JSON object")
     }
 
-    /// Fails the test unless it failed with 1, said one sentence that holds every one of `words`, and answered nothing.
+    /// Fails the test unless it failed with 1, said one sentence that holds every one of `words`, and answered nothing (under `--json`: that sentence).
     #[track_caller]
     pub fn refused(&self, words: &[&str]) {
         assert_eq!(self.code, 1, "{self:?}");
-        assert!(self.out.is_empty(), "{self:?}");
         let errors: Vec<&str> = self
             .err
             .lines()
@@ -86,6 +85,10 @@ impl Run {
             errors.len() == 1 && errors[0].starts_with("error: "),
             "{self:?}"
         );
+        if !self.out.is_empty() {
+            let said = &self.json()["error"]["message"];
+            assert_eq!(said.as_str(), errors[0].strip_prefix("error: "), "{self:?}");
+        }
         for word in words {
             assert!(
                 errors[0].contains(word),

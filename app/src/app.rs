@@ -6,7 +6,7 @@ use crate::commands::{self, Command, Commands, Context};
 use crate::jobs::Jobs;
 use crate::shell::dialogs::Dialogs;
 use crate::shell::layout::Layout;
-use crate::shell::{self, Views};
+use crate::shell::{self, Copies, Views};
 use crate::state::settings::ThemeChoice;
 use crate::state::{AppState, Event, log};
 use crate::{persist, theme};
@@ -35,6 +35,7 @@ impl App {
         first: Command,
     ) -> Self {
         theme::install(ctx);
+        ctx.add_plugin(Copies::default());
         let waker = ctx.clone();
         let mut commands = Commands::default();
         commands.send(first);
@@ -106,6 +107,10 @@ impl eframe::App for App {
         }
         for command in self.jobs.asked() {
             self.commands.send(command);
+        }
+        if Copies::taken(ctx) {
+            let copied = log::Notice::success("Copied");
+            self.state.apply(Event::Log(log::Event::Show(copied)));
         }
         if !self.state.log.notices.is_empty() {
             self.state.apply(Event::Log(log::Event::Tick));

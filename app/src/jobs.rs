@@ -114,7 +114,16 @@ impl Worker {
 
     /// Reports progress; dropped if the window is behind.
     pub fn progress(&self, done: u64, total: u64, unit: &'static str) -> Flow {
-        let progress = Progress { done, total, unit };
+        self.progress_of(Progress {
+            done,
+            total,
+            unit,
+            per_second: None,
+        })
+    }
+
+    /// The same of work that measures its own speed.
+    pub fn progress_of(&self, progress: Progress) -> Flow {
         let event = Event::Jobs(jobs::Event::Progress(self.id, progress));
         if self.sender.try_send(event).is_ok() {
             (self.wake)();

@@ -12,7 +12,10 @@ fn main() -> ExitCode {
     if umbra_core::cli::is_subcommand(&args) {
         return umbra_core::cli::main(args);
     }
-    let (sentence, code) = match Arguments::parse(args.into_iter().skip(1)) {
+    let (sentence, code) = match Arguments::parse(args.iter().skip(1).cloned()) {
+        Err(_) if umbra_core::cli::is_like_subcommand(&args) => {
+            return umbra_core::cli::main(args);
+        }
         Err(usage) => (usage, 2),
         Ok(arguments) => match window::open(&arguments) {
             Ok(()) => return ExitCode::SUCCESS,

@@ -56,7 +56,8 @@ fn run(arguments: &Arguments, renderer: eframe::Renderer, any_adapter: bool) -> 
         viewport,
         renderer,
         persist_window: arguments.size.is_none(),
-        system_font_fallback: false,
+        // Scripts that our own fonts lack (Hebrew, Arabic, Chinese, Japanese, Korean) are drawn with the system's.
+        system_font_fallback: true,
         ..eframe::NativeOptions::default()
     };
     if let WgpuSetup::CreateNew(setup) = &mut options.wgpu_options.wgpu_setup

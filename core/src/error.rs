@@ -1,6 +1,6 @@
 //! The crate's one error type, and `Notes` for what was decided or left out on the way to a success.
 //!
-//! Every variant names the file, tensor, hook or flag, and what to do. Nothing here prints.
+//! Every variant names its subject first (the file, tensor, hook or flag), then the problem, then what to do. Nothing here prints.
 
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,22 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder does not hold what was expected of it.
-    #[error("{what}: {}", path.display())]
+    #[error("{}{what}", subject(path, what))]
     Input {
-        /// The problem and the remedy.
+        /// The problem and the remedy: what the file does (`is no TOML`), or a sentence of its own (`the text is not UTF-8`).
         what: String,
         /// The file or folder.
         path: PathBuf,
+    },
+    /// A file or folder lacks something named: a tensor, a key.
+    #[error("{name} is missing from {}: {remedy}", path.display())]
+    Missing {
+        /// The tensor or key.
+        name: String,
+        /// The file or folder.
+        path: PathBuf,
+        /// What to do.
+        remedy: String,
     },
     /// A setting or flag has a value that cannot be used.
     #[error("{setting}: {what}")]
@@ -76,7 +86,7 @@ pub enum Error {
         available: u64,
     },
     /// The operating system refused a file operation.
-    #[error("{what}: {source}: {}", path.display())]
+    #[error("{}: {what}: {source}", path.display())]
     Io {
         /// What was being done.
         what: &'static str,
@@ -86,7 +96,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// An SQLite file (index or labels) refused.
-    #[error("{what}: {source}: {}", path.display())]
+    #[error("{}: {what}: {source}", path.display())]
     Database {
         /// What was being done.
         what: &'static str,
@@ -106,6 +116,19 @@ impl Error {
         Self::Input {
             what: what.into(),
             path: path.as_ref().to_path_buf(),
+        }
+    }
+
+    /// An [`Error::Missing`] from borrowed parts.
+    pub fn missing(
+        name: impl Into<String>,
+        path: impl AsRef<Path>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::Missing {
+            name: name.into(),
+            path: path.as_ref().to_path_buf(),
+            remedy: remedy.into(),
         }
     }
 
@@ -146,6 +169,51 @@ impl Error {
             source,
         }
     }
+
+    /// One word for what kind of problem it is, for programs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Input { .. } => "input",
+            Self::Missing { .. } => "missing",
+            Self::Setting { .. } => "setting",
+            Self::Shape { .. } => "shape",
+            Self::Hook { .. } => "hook",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Numeric { .. } => "numeric",
+            Self::OutOfMemory { .. } => "memory",
+            Self::Io { .. } => "io",
+            Self::Database { .. } => "database",
+            Self::Mismatch { .. } => "mismatch",
+            Self::Tensor(_) => "tensor",
+        }
+    }
+
+    /// The file or folder that it is about, if it is about one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Input { path, .. }
+            | Self::Missing { path, .. }
+            | Self::Io { path, .. }
+            | Self::Database { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// Words that say something of a file, which then is the sentence's subject.
+const PREDICATES: &[&str] = &[
+    "is", "has", "holds", "lacks", "names", "says", "claims", "does", "was", "needs", "cannot",
+];
+
+/// `path` as the subject of `what`, or before it where `what` has a subject of its own.
+fn subject(path: &Path, what: &str) -> String {
+    let first = what.split(' ').next().unwrap_or_default();
+    let between = if PREDICATES.contains(&first) {
+        " "
+    } else {
+        ": "
+    };
+    format!("{}{between}", path.display())
 }
 
 /// Sentences about what was decided, assumed or left out while something succeeded, in order.
@@ -171,5 +239,48 @@ impl Notes {
     /// Whether nothing was noted.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_begins_with_what_it_is_about() {
+        #[track_caller]
+        fn check(error: &Error, want: &str) {
+            assert_eq!(error.to_string(), want);
+        }
+        check(
+            &Error::input("is no TOML, write it anew", "a/run.toml"),
+            "a/run.toml is no TOML, write it anew",
+        );
+        check(
+            &Error::input("the text is not UTF-8 at byte 3, convert the file", "a.txt"),
+            "a.txt: the text is not UTF-8 at byte 3, convert the file",
+        );
+        check(
+            &Error::missing("lm_head.weight", "model.safetensors", "download it again"),
+            "lm_head.weight is missing from model.safetensors: download it again",
+        );
+        let source = std::io::Error::other("no such device");
+        check(
+            &Error::io("cannot read the file", "a.txt", source),
+            "a.txt: cannot read the file: no such device",
+        );
+        check(
+            &Error::setting("--k", "0 is too little"),
+            "--k: 0 is too little",
+        );
+    }
+
+    #[test]
+    fn a_program_is_told_kind_and_path() {
+        let missing = Error::missing("W_enc", "sae/w.safetensors", "save it again");
+        assert_eq!(missing.kind(), "missing");
+        assert_eq!(missing.path(), Some(Path::new("sae/w.safetensors")));
+        let setting = Error::setting("--k", "0 is too little");
+        assert_eq!((setting.kind(), setting.path()), ("setting", None));
     }
 }

@@ -9,6 +9,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`error`] | the crate's `Error`, `Notes` |
+//! | [`count`] | whole numbers as people write them |
+//! | [`pace`] | how fast work goes: one smoothing for all that shows it |
 //! | [`ids`] | `Layer`, `Head`, `FeatureId`, `TokenId`, `HookPoint` |
 //! | [`dims`] | `Matrix`, named-dimension checks |
 //! | [`device`] | what computes |
@@ -47,6 +49,7 @@ pub mod capture;
 pub mod cli;
 pub mod compare;
 pub mod corpus;
+pub mod count;
 pub mod dark_matter;
 pub mod device;
 pub mod dims;
@@ -60,6 +63,7 @@ pub mod ids;
 pub mod kernels;
 pub mod lens;
 pub mod models;
+pub mod pace;
 pub mod project;
 pub mod prompt;
 pub mod report;

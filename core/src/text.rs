@@ -73,8 +73,8 @@ impl TextCodec {
         let tokenizer = if files.len() > 1 {
             vocabulary::read(folder, &settings)?
         } else {
-            let bytes =
-                std::fs::read(&path).map_err(|e| Error::io("reading the tokenizer", &path, e))?;
+            let bytes = std::fs::read(&path)
+                .map_err(|e| Error::io("cannot read the tokenizer", &path, e))?;
             Tokenizer::from_bytes(bytes).map_err(|e| {
                 Error::input(
                     format!("is no tokenizer in the format of the tokenizers library ({e})"),

@@ -16,7 +16,7 @@ use crate::state::{AppState, Event, Load};
 pub enum Command {
     /// Measure the heads of the layer that a dictionary reads.
     Measure(DictionaryId),
-    /// Select a head and the dictionary of its layer.
+    /// Select a head.
     Choose(Layer, Head),
     /// Attribute a feature's pre-activation at a token to heads and source tokens.
     Attribute(Key),
@@ -27,7 +27,10 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
             Self::Measure(id) => measure(context, id),
-            Self::Choose(layer, head) => choose(context, layer, head),
+            Self::Choose(layer, head) => {
+                let select = navigation::Command::SelectHead(layer, head);
+                context.commands.send(select);
+            }
             Self::Attribute(key) => attribute(context, key),
         }
     }
@@ -58,15 +61,6 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
             Ok(())
         },
     );
-}
-
-fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {
-    if let Some(dictionary) = context.state.z_dictionary(layer).map(|d| d.id) {
-        let select = navigation::Command::SelectDictionary(dictionary);
-        context.commands.send(select);
-    }
-    let select = navigation::Command::SelectHead(layer, head);
-    context.commands.send(select);
 }
 
 fn attribute(context: &mut Context<'_>, key: Key) {

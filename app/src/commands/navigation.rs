@@ -4,7 +4,8 @@ use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::Context;
 use crate::state::catalogue::DictionaryId;
-use crate::state::{Event, selection};
+use crate::state::log::Notice;
+use crate::state::{Event, log, prompt, selection};
 use crate::views::ViewId;
 
 /// What can be asked for.
@@ -23,6 +24,8 @@ pub enum Command {
     },
     /// Select a dictionary.
     SelectDictionary(DictionaryId),
+    /// Select the dictionary of something that was clicked, and say so where another was in use.
+    FollowDictionary(DictionaryId),
     /// Select a feature without leaving the screen.
     SelectFeature(Option<FeatureId>),
     /// Select a token of the prompt.
@@ -52,6 +55,7 @@ impl Command {
                 }
             }
             Self::SelectDictionary(id) => context.apply(select(selection::Event::Dictionary(id))),
+            Self::FollowDictionary(id) => follow_dictionary(context, id),
             Self::SelectFeature(feature) => {
                 context.apply(select(selection::Event::Feature(feature)));
             }
@@ -77,15 +81,88 @@ fn beside(context: &mut Context<'_>, view: ViewId) {
     }
 }
 
-/// One step in the list of places; the feature that was selected there is selected again.
+/// Says which dictionary is in use from now on and which was, with the way back.
+fn follow_dictionary(context: &mut Context<'_>, id: DictionaryId) {
+    let state = &context.state;
+    let before = state.dictionary().filter(|before| before.id != id);
+    let told = before.and_then(|before| {
+        let now = &state.catalogue.get(id)?.name;
+        let words = format!("{now} is the dictionary in use now; it was {}", before.name);
+        let back = Command::SelectDictionary(before.id);
+        let button = format!("Use {} again", before.name);
+        Some(Notice::info(words).with(&button, back))
+    });
+    if let Some(notice) = told {
+        // One that says the same of an earlier change is out of date.
+        let is_stale = |shown: &&log::Shown| {
+            let mut actions = shown.notice.actions.iter();
+            let select = |command: &super::Command| {
+                matches!(
+                    command,
+                    super::Command::Navigation(Command::SelectDictionary(_))
+                )
+            };
+            actions.any(|(_, command)| select(command))
+        };
+        let stale = state.log.notices.iter().filter(is_stale);
+        let stale: Vec<u64> = stale.map(|shown| shown.id).collect();
+        for id in stale {
+            context.apply(Event::Log(log::Event::Dismissed(id)));
+        }
+        context.apply(Event::Log(log::Event::Show(notice)));
+    }
+    context.apply(Event::Selection(selection::Event::Dictionary(id)));
+}
+
+/// One step in the list of places; the feature that was selected there is selected again, and a sentence that was set aside stands in Prompt again.
 fn walk(context: &mut Context<'_>, forward: bool) {
-    let Some(place) = context.layout.walk(forward) else {
+    let now = context.state.prompt.shown();
+    let Some((place, sentence)) = context.layout.walk(forward, now) else {
         return;
     };
+    if let Some(shown) = sentence {
+        context.apply(Event::Prompt(prompt::Event::Restored(shown)));
+    }
     if let Some(dictionary) = place.dictionary {
         context.apply(Event::Selection(selection::Event::Dictionary(dictionary)));
     }
     if place.feature.is_some() {
         context.apply(Event::Selection(selection::Event::Feature(place.feature)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::catalogue;
+    use crate::testing::{self, Desk};
+
+    #[test]
+    fn another_dictionary_that_something_belongs_to_is_put_in_use_and_said() {
+        let mut state = testing::typical();
+        let added = catalogue::Event::Added("z1".into(), None);
+        state.apply(Event::Catalogue(added));
+        let mut desk = Desk::new(state);
+        let told = |desk: &Desk| -> Vec<String> {
+            let all = desk.notices().into_iter();
+            let told = all.filter(|said| said.contains("in use now"));
+            told.map(str::to_owned).collect()
+        };
+        desk.run(Command::FollowDictionary(DictionaryId(0)));
+        assert_eq!(told(&desk), [""; 0]);
+        desk.run(Command::FollowDictionary(DictionaryId(1)));
+        assert_eq!(desk.state.selection.dictionary, Some(DictionaryId(1)));
+        assert_eq!(told(&desk), ["z1 is the dictionary in use now; it was z0"]);
+        let notice = desk.state.log.notices.iter();
+        let back = notice.flat_map(|shown| &shown.notice.actions);
+        let back: Vec<_> = back.cloned().collect();
+        let want = Command::SelectDictionary(DictionaryId(0));
+        assert!(
+            back.contains(&("Use z0 again".to_owned(), want.into())),
+            "{back:?}"
+        );
+        // The latest change alone is told.
+        desk.run(Command::FollowDictionary(DictionaryId(0)));
+        assert_eq!(told(&desk), ["z0 is the dictionary in use now; it was z1"]);
     }
 }

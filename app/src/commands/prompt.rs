@@ -138,8 +138,7 @@ fn open_example(context: &mut Context<'_>, example: Example, at: usize) {
         worker.send(event);
         Ok(())
     });
-    let go = navigation::Command::Go(ViewId::Prompt);
-    context.commands.send(go);
+    set_aside(context);
 }
 
 /// What an index of version 1 has of an example: the tokens around it, which BOS begins here for want of what stood before them.
@@ -163,6 +162,21 @@ fn tokens(model: &Model, ids: &[TokenId], of: String, at: usize) -> Event {
         of,
     };
     Event::Prompt(prompt::Event::Tokens { tokens, text, at })
+}
+
+/// Shows Prompt, where an example is about to stand: a sentence that stands there now comes back by Back, which is said.
+fn set_aside(context: &mut Context<'_>) {
+    let own = context.state.prompt.shown();
+    let selection = &context.state.selection;
+    if own.text.trim().is_empty() {
+        return context.layout.go(ViewId::Prompt, selection);
+    }
+    let is_written = own.tokens.is_none();
+    context.layout.go_with(ViewId::Prompt, selection, own);
+    if is_written {
+        let notice = Notice::info("Your sentence is set aside: Back (Alt+Left) brings it back");
+        context.apply(Event::Log(log::Event::Show(notice)));
+    }
 }
 
 fn save(context: &mut Context<'_>) {

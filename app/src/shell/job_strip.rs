@@ -76,49 +76,11 @@ fn name_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
     });
 }
 
-/// `1 200 / 20 000 rows · 340 rows/s · 55 s left`.
+/// How far, how fast, how long.
 fn words(job: &Job) -> String {
     if job.status == Status::Stopping {
         return "stopping at the next safe place".to_owned();
     }
-    let Some(progress) = job.progress else {
-        return format!("{} s", job.started.elapsed().as_secs());
-    };
-    let unit = progress.unit;
-    let mut words = format!(
-        "{} / {} {unit}",
-        number::count(progress.done),
-        number::count(progress.total)
-    );
-    if let Some(speed) = job.per_second {
-        words = format!("{words} · {} {unit}/s", number::number(speed));
-    }
-    if let Some(left) = job.remaining() {
-        words = format!("{words} · {} left", duration(left));
-    }
-    words
-}
-
-/// `55 s`, `3 min 20 s`, `2 h 5 min`.
-fn duration(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds / 60 % 60),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_read_as_people_say_them() {
-        let said = |seconds| duration(Duration::from_secs(seconds));
-        assert_eq!(
-            [said(5), said(200), said(7500)],
-            ["5 s", "3 min 20 s", "2 h 5 min"]
-        );
-    }
+    let stands = job.standing();
+    stands.unwrap_or_else(|| number::span(job.started.elapsed().as_secs_f64()))
 }

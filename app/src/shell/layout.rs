@@ -6,11 +6,12 @@ use umbra_core::ids::FeatureId;
 
 use crate::commands::shell::Question;
 use crate::state::catalogue::DictionaryId;
+use crate::state::prompt::Shown;
 use crate::state::selection::Selection;
 use crate::views::ViewId;
 
 /// Somewhere a person was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     /// The screen.
     pub view: ViewId,
@@ -18,6 +19,9 @@ pub struct Place {
     pub dictionary: Option<DictionaryId>,
     /// The feature selected there.
     pub feature: Option<FeatureId>,
+    /// Where the way here put another sentence into Prompt: the one on the other side of it. Whoever is here has it set aside, whoever went back finds it again
+    /// on the way forward.
+    aside: Option<Shown>,
 }
 
 /// Places remembered.
@@ -136,6 +140,12 @@ impl Layout {
         self.show(view);
     }
 
+    /// As [`Self::go`], on a way that puts another sentence into Prompt: `sentence`, which was there, comes back on the way back.
+    pub fn go_with(&mut self, view: ViewId, selection: &Selection, sentence: Shown) {
+        self.remember_with(view, selection, Some(sentence));
+        self.show(view);
+    }
+
     /// Opens `view` in a tile beside the active one; if a tile shows it already, that one becomes active.
     pub fn beside(&mut self, view: ViewId, selection: &Selection) {
         self.remember(view, selection);
@@ -173,17 +183,23 @@ impl Layout {
         self.active = Some(pane);
     }
 
-    /// One step back or forward in the list of places; the active tile shows it.
-    pub fn walk(&mut self, forward: bool) -> Option<Place> {
+    /// One step back or forward in the list of places; the active tile shows it. With the sentence that belongs into Prompt there, where it is another than
+    /// `sentence`, which is in it now.
+    pub fn walk(&mut self, forward: bool, sentence: Shown) -> Option<(Place, Option<Shown>)> {
         let at = if forward {
             self.at + 1
         } else {
             self.at.checked_sub(1)?
         };
-        let place = *self.places.get(at)?;
+        let place = self.places.get(at)?.clone();
+        let crossed = if forward { at } else { self.at };
+        let aside = &mut self.places[crossed].aside;
+        let other = aside
+            .as_mut()
+            .map(|aside| std::mem::replace(aside, sentence));
         self.at = at;
         self.show(place.view);
-        Some(place)
+        Some((place, other))
     }
 
     /// Whether there is more than one tile.
@@ -233,17 +249,30 @@ impl Layout {
 
     /// Adds a place after the present one and forgets what was after it.
     fn remember(&mut self, view: ViewId, selection: &Selection) {
+        self.remember_with(view, selection, None);
+    }
+
+    fn remember_with(&mut self, view: ViewId, selection: &Selection, aside: Option<Shown>) {
         let place = Place {
             view,
             dictionary: selection.dictionary,
             feature: selection.feature,
+            aside,
         };
         if self.places.is_empty() {
             let view = self.view();
-            self.places.push(Place { view, ..place });
+            self.places.push(Place {
+                view,
+                aside: None,
+                ..place.clone()
+            });
         }
         self.places.truncate(self.at + 1);
-        if self.places.last() != Some(&place) {
+        let is_there = self.places.last().is_some_and(|last| {
+            let here = |place: &Place| (place.view, place.dictionary, place.feature);
+            here(last) == here(&place) && place.aside.is_none()
+        });
+        if !is_there {
             self.places.push(place);
         }
         if self.places.len() > PLACES {
@@ -282,6 +311,12 @@ mod tests {
         views
     }
 
+    /// A step from where `sentence` stands; the place and the sentence that comes back there.
+    fn walk(layout: &mut Layout, forward: bool, sentence: &str) -> Option<(Place, Option<String>)> {
+        let (place, back) = layout.walk(forward, sentence.into())?;
+        Some((place, back.map(|shown| shown.text)))
+    }
+
     #[test]
     fn going_changes_the_active_tile_and_back_and_forward_walk_one_list() {
         let (mut layout, mut selection) = (Layout::default(), Selection::default());
@@ -290,21 +325,53 @@ mod tests {
         selection.feature = Some(FeatureId(7));
         layout.go(ViewId::Feature, &selection);
         assert_eq!(views(&layout), [ViewId::Feature]);
-        assert_eq!(layout.walk(false).unwrap().view, ViewId::Features);
-        assert_eq!(layout.walk(false).unwrap().view, ViewId::Library);
-        assert_eq!(layout.walk(false), None);
-        layout.walk(true).unwrap();
-        let place = layout.walk(true).unwrap();
+        assert_eq!(
+            walk(&mut layout, false, "").unwrap().0.view,
+            ViewId::Features
+        );
+        assert_eq!(
+            walk(&mut layout, false, "").unwrap().0.view,
+            ViewId::Library
+        );
+        assert_eq!(walk(&mut layout, false, ""), None);
+        walk(&mut layout, true, "").unwrap();
+        let (place, sentence) = walk(&mut layout, true, "").unwrap();
         assert_eq!(
             (place.view, place.feature),
             (ViewId::Feature, Some(FeatureId(7)))
         );
-        layout.walk(false).unwrap();
+        assert_eq!(sentence, None);
+        walk(&mut layout, false, "").unwrap();
         layout.go(ViewId::Prompt, &selection);
         assert!(
             !layout.can_go_forward(),
             "a new place forgets what was after"
         );
+    }
+
+    #[test]
+    fn a_sentence_set_aside_comes_back_on_the_way_back_and_the_other_on_the_way_forward() {
+        let (mut layout, selection) = (Layout::default(), Selection::default());
+        layout.go(ViewId::Prompt, &selection);
+        layout.go(ViewId::Feature, &selection);
+        layout.go_with(ViewId::Prompt, &selection, "mine".into());
+        // Typed at the example; then elsewhere and back.
+        layout.go(ViewId::Library, &selection);
+        let sentence = |walked: Option<(Place, Option<String>)>| walked.unwrap().1;
+        assert_eq!(sentence(walk(&mut layout, false, "example!")), None);
+        // A second example over the first, without leaving the screen.
+        layout.go_with(ViewId::Prompt, &selection, "example!".into());
+        let walked = walk(&mut layout, false, "second");
+        assert_eq!(sentence(walked).as_deref(), Some("example!"));
+        let walked = walk(&mut layout, false, "example!");
+        assert_eq!(sentence(walked).as_deref(), Some("mine"));
+        assert_eq!(layout.view(), ViewId::Feature);
+        assert_eq!(sentence(walk(&mut layout, false, "mine")), None);
+        assert_eq!(sentence(walk(&mut layout, true, "mine too")), None);
+        let walked = walk(&mut layout, true, "mine too");
+        assert_eq!(sentence(walked).as_deref(), Some("example!"));
+        let walked = walk(&mut layout, false, "example!");
+        assert_eq!(sentence(walked).as_deref(), Some("mine too"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The frame around the views: top bar, rail, tiles, inspector, job strip, notifications, palette, settings.
 
+mod copies;
 pub mod dialogs;
 mod inspector;
 mod job_strip;
@@ -26,6 +27,7 @@ use crate::views::{View, ViewId};
 use crate::widgets::to_save;
 use layout::Layout;
 
+pub use copies::Copies;
 pub(crate) use menus::{Recent, actions as dictionary_actions, recent_models, recent_projects};
 pub(crate) use opening_window::held;
 pub use palette::Palette;

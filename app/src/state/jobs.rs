@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use umbra_core::pace::Pace;
+
 use super::AppState;
+use crate::widgets::number;
 
 /// A job within this run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,6 +20,8 @@ pub struct Progress {
     pub total: u64,
     /// What a unit is, plural (`rows`, `tokens`).
     pub unit: &'static str,
+    /// Units per second, where the work itself measures it.
+    pub per_second: Option<f64>,
 }
 
 /// Where a job stands.
@@ -49,9 +54,7 @@ pub struct Job {
     pub started: Instant,
     /// How long it took, once ended.
     pub took: Option<Duration>,
-    /// Units per second lately.
-    pub per_second: Option<f64>,
-    last: Option<(Instant, u64)>,
+    pace: Pace,
 }
 
 impl Job {
@@ -66,14 +69,27 @@ impl Job {
         (progress.total > 0).then(|| progress.done as f32 / progress.total as f32)
     }
 
-    /// Time left at the present speed.
+    /// Units per second lately: the one speed of this job, wherever it is shown.
+    pub fn per_second(&self) -> Option<f64> {
+        self.progress?.per_second.or_else(|| self.pace.per_second())
+    }
+
+    /// Time left at that speed.
     pub fn remaining(&self) -> Option<Duration> {
-        let (progress, speed) = (self.progress?, self.per_second?);
+        let (progress, speed) = (self.progress?, self.per_second()?);
         let left = progress.total.saturating_sub(progress.done) as f64;
         (speed > 0.0)
             .then(|| left / speed)
             .filter(|seconds| *seconds < 1e7)
             .map(Duration::from_secs_f64)
+    }
+
+    /// How far it is, how fast and how long it takes yet, in the same words wherever it is shown; none before it has done anything.
+    pub fn standing(&self) -> Option<String> {
+        let progress = self.progress.filter(|progress| progress.done > 0)?;
+        let far = (progress.done, progress.total);
+        let (speed, left) = (self.per_second(), self.remaining());
+        Some(number::standing(far, progress.unit, speed, left))
     }
 }
 
@@ -86,9 +102,6 @@ pub struct JobsState {
 
 /// Ended jobs kept for the log.
 const KEPT: usize = 50;
-
-/// Least time between two measurements of speed.
-const SPEED_WINDOW: Duration = Duration::from_millis(300);
 
 impl JobsState {
     /// Jobs at work, oldest first.
@@ -131,13 +144,13 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 progress: None,
                 started: now,
                 took: None,
-                per_second: None,
-                last: None,
+                pace: Pace::default(),
             });
         }
         Event::Progress(id, progress) => {
             if let Some(job) = state.jobs.get_mut(id) {
-                advance(job, progress, now);
+                job.progress = Some(progress);
+                job.pace.mark(now, progress.done);
             }
         }
         Event::Stopping(id) => {
@@ -147,22 +160,6 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         }
         Event::Ended(id, status) => end(state, id, status, now),
     }
-}
-
-fn advance(job: &mut Job, progress: Progress, now: Instant) {
-    job.progress = Some(progress);
-    let Some((at, done)) = job.last else {
-        job.last = Some((now, progress.done));
-        return;
-    };
-    let passed = now.duration_since(at);
-    if passed < SPEED_WINDOW {
-        return;
-    }
-    let speed = progress.done.saturating_sub(done) as f64 / passed.as_secs_f64();
-    let smooth = job.per_second.map_or(speed, |old| 0.7 * old + 0.3 * speed);
-    job.per_second = Some(smooth);
-    job.last = Some((now, progress.done));
 }
 
 fn end(state: &mut AppState, id: JobId, status: Status, now: Instant) {

@@ -124,7 +124,9 @@ impl LogState {
     /// Shows a notification and keeps it in the log.
     pub(super) fn show(&mut self, notice: Notice) {
         self.line(notice.text.clone());
-        if self.notices.iter().any(|shown| shown.notice == notice) {
+        let mut shown = self.notices.iter_mut();
+        if let Some(again) = shown.find(|shown| shown.notice == notice) {
+            again.since = Instant::now();
             return;
         }
         self.notices.push(Shown {

@@ -106,7 +106,33 @@ pub struct Tokens {
     pub of: String,
 }
 
+/// What stands in Prompt: a sentence, or tokens with their text.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shown {
+    /// The text.
+    pub text: String,
+    /// The tokens, where it is an example.
+    pub tokens: Option<Tokens>,
+}
+
+impl From<&str> for Shown {
+    fn from(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            tokens: None,
+        }
+    }
+}
+
 impl PromptState {
+    /// What stands there now.
+    pub fn shown(&self) -> Shown {
+        Shown {
+            text: self.text.clone(),
+            tokens: self.tokens.clone(),
+        }
+    }
+
     /// What the model reads; none where nothing is written.
     pub fn input(&self) -> Option<Input> {
         match &self.tokens {
@@ -157,6 +183,8 @@ pub enum Event {
         /// Which of them is selected.
         at: usize,
     },
+    /// What stood there before.
+    Restored(Shown),
     /// Another side of it is shown.
     Side(Side),
     /// A reading is asked for, arrived or failed.
@@ -192,6 +220,11 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             prompt.typed = None;
             prompt.text = written.text;
             prompt.tokens = written.tokens;
+        }
+        Event::Restored(shown) => {
+            prompt.typed = None;
+            prompt.text = shown.text;
+            prompt.tokens = shown.tokens;
         }
         Event::Side(side) => prompt.side = side,
         Event::Reading(dictionary, input, load) => {

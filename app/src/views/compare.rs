@@ -355,7 +355,7 @@ fn feature_ui(ui: &mut Ui, of: &Dictionary, feature: FeatureId, commands: &mut C
         .on_hover_cursor(egui::CursorIcon::PointingHand);
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Link, true, &words));
     if response.on_hover_text("Opens its page").clicked() {
-        commands.send(navigation::Command::SelectDictionary(of.id));
+        commands.send(navigation::Command::FollowDictionary(of.id));
         let beside = false;
         commands.send(navigation::Command::Feature { feature, beside });
     }
@@ -408,7 +408,7 @@ mod tests {
         harness.get_by_label("Feature 0 of z1").click();
         harness.run();
         let sent = harness.state_mut().commands.take();
-        let select = navigation::Command::SelectDictionary(DictionaryId(1));
+        let select = navigation::Command::FollowDictionary(DictionaryId(1));
         assert!(sent.contains(&select.into()), "{sent:?}");
         let two = (DictionaryId(0), DictionaryId(1));
         assert!(sent.contains(&Command::Together(two).into()), "{sent:?}");

@@ -18,6 +18,7 @@ pub mod training;
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
+use umbra_core::sae::Sae;
 
 use crate::commands::{Commands, navigation, opening};
 use crate::state::AppState;
@@ -94,6 +95,14 @@ pub(crate) fn misfit_ui(
             });
         });
     });
+}
+
+/// Where Neuronpedia shows a dictionary's features, if SAELens's registry names its place there.
+pub fn neuronpedia(sae: &Sae) -> Option<String> {
+    let id = sae.provenance.other.get("neuronpedia_id")?.as_str()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let is_place = !id.is_empty() && id.chars().all(plain);
+    is_place.then(|| format!("https://www.neuronpedia.org/{id}"))
 }
 
 /// All views.

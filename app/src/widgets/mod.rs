@@ -19,7 +19,7 @@ pub mod token_strip;
 
 /// A widget over `state` on a stage of its own, with our fonts and colours.
 #[cfg(test)]
-fn staged<'a, S: 'a>(
+pub(crate) fn staged<'a, S: 'a>(
     widget: impl FnMut(&mut egui::Ui, &mut S) + 'a,
     state: S,
 ) -> egui_kittest::Harness<'a, S> {

@@ -1,5 +1,9 @@
 //! How numbers are written everywhere: three significant digits, thin-space thousands, a true minus, densities in percent.
 
+use std::time::Duration;
+
+use egui::DragValue;
+
 /// Stands between groups of three digits and before `%`; keeps the number on one line.
 const THIN: char = '\u{202F}';
 
@@ -30,6 +34,11 @@ pub fn signed(value: f64) -> String {
     }
 }
 
+/// `drag` that takes whole numbers as people write them, `20k` and `1e6` too.
+pub fn counting(drag: DragValue<'_>) -> DragValue<'_> {
+    drag.custom_parser(|text| umbra_core::count::read(text).ok().map(|count| count as f64))
+}
+
 /// A whole number with thin spaces between thousands.
 pub fn count(value: u64) -> String {
     grouped(value)
@@ -42,6 +51,33 @@ pub fn percent(share: f64) -> String {
         return format!("{percent:.5}{THIN}%");
     }
     format!("{}{THIN}%", number(percent))
+}
+
+/// A span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
+pub fn span(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// How far work is, how fast and how long it takes yet: `1200 / 20 000 rows · 340 rows/s · 55 s left`.
+pub fn standing(
+    (done, total): (u64, u64),
+    unit: &str,
+    per_second: Option<f64>,
+    left: Option<Duration>,
+) -> String {
+    let mut words = format!("{} / {} {unit}", count(done), count(total));
+    if let Some(speed) = per_second {
+        words = format!("{words} · {} {unit}/s", number(speed));
+    }
+    if let Some(left) = left {
+        words = format!("{words} · {} left", span(left.as_secs_f64()));
+    }
+    words
 }
 
 /// Bytes in the unit that reads best.
@@ -116,6 +152,21 @@ mod tests {
         check(-2.5, "−2.50");
         check(0.000_012_34, "1.23e−5");
         check(f64::NAN, "–");
+    }
+
+    #[test]
+    fn work_says_how_far_how_fast_how_long() {
+        assert_eq!(
+            [span(5.4), span(200.2), span(7_500.0)],
+            ["5 s", "3 min 20 s", "2 h 05 min"]
+        );
+        let left = Some(Duration::from_mins(1));
+        let words = standing((400_000, 1_000_000), "rows", Some(10_000.0), left);
+        assert_eq!(
+            words.replace(THIN, " "),
+            "400 000 / 1 000 000 rows · 10 000 rows/s · 1 min 00 s left"
+        );
+        assert_eq!(standing((3, 9), "rows", None, None), "3 / 9 rows");
     }
 
     #[test]

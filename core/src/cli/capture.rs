@@ -141,10 +141,7 @@ fn corpus(
 fn from_file(path: &Path, key: &str, model: &Model) -> Result<Tensor> {
     let mut tensors = read_tensors(path)?;
     let Some(tokens) = tensors.remove(key) else {
-        return Err(Error::input(
-            format!("there is no tensor `{key}`, name one by --key"),
-            path,
-        ));
+        return Err(Error::missing(key, path, "name a tensor by --key"));
     };
     if tokens.rank() != 2 {
         let what = format!("`{key}` should be [b, t], it is {:?}", tokens.dims());

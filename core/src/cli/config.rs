@@ -23,14 +23,14 @@ pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<Os
     };
     let path = Path::new(&path);
     let length = std::fs::metadata(path)
-        .map_err(|e| Error::io("opening the settings", path, e))?
+        .map_err(|e| Error::io("cannot open the settings", path, e))?
         .len();
     if length > LONGEST {
         let what = format!("is {length} bytes long, no file of settings is");
         return Err(Error::input(what, path));
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Error::io("reading the settings", path, e))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::io("cannot read the settings", path, e))?;
     let table: toml::Table = text.parse().map_err(|e: toml::de::Error| {
         let what = e
             .to_string()
@@ -69,9 +69,9 @@ pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<Os
     Ok(args)
 }
 
-/// The file that `--config` names.
+/// The file that `--config` names, the last where there are several.
 fn named(args: &[OsString]) -> Option<OsString> {
-    let place = args.iter().position(|arg| starts(arg, FLAG))?;
+    let place = args.iter().rposition(|arg| starts(arg, FLAG))?;
     let text = args[place].to_string_lossy();
     match text.split_once('=') {
         Some((_, path)) => Some(path.into()),

@@ -1,12 +1,13 @@
 //! Where a command's words go: answers to standard output, notes, progress and errors to standard error.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Flow;
 use crate::error::{Error, Notes, Result};
@@ -26,6 +27,7 @@ pub struct Console {
     pipe_closed: AtomicBool,
     /// Whether BOS precedes a text, as it was decided last.
     bos: Mutex<Option<Bos>>,
+    answered: AtomicBool,
 }
 
 impl Console {
@@ -36,6 +38,7 @@ impl Console {
             bars: MultiProgress::new(),
             pipe_closed: AtomicBool::new(false),
             bos: Mutex::default(),
+            answered: AtomicBool::new(false),
         }
     }
 
@@ -91,6 +94,7 @@ impl Console {
             text()
         };
         answer.push('\n');
+        self.answered.store(true, Ordering::Relaxed);
         self.put(&answer)
     }
 
@@ -135,8 +139,35 @@ impl Console {
         }
     }
 
-    pub(super) fn error(&self, sentence: &str) {
+    /// What went wrong: a sentence on standard error and, under `--json`, the object of it.
+    pub(super) fn error(&self, error: &Error) {
+        let sentence = error.to_string();
+        self.say("error", &sentence);
+        let kind = if self.stopped() {
+            "stopped"
+        } else {
+            error.kind()
+        };
+        self.object_of(kind, &sentence, error.path());
+    }
+
+    /// The same of a fault of ours.
+    pub(super) fn bug(&self, sentence: &str) {
         self.say("error", sentence);
+        self.object_of("bug", sentence, None);
+    }
+
+    /// Under `--json`, `{"error": {"kind", "message", "path"?}}` as the only object on standard output: nothing where there is an answer.
+    pub(super) fn object_of(&self, kind: &str, message: &str, path: Option<&Path>) {
+        if !self.json || self.answered.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut error = json!({ "kind": kind, "message": in_one_line(message) });
+        if let Some(path) = path {
+            error["path"] = path.to_string_lossy().into();
+        }
+        // Where standard output cannot be written, the sentence on standard error is what there is.
+        drop(self.put(&format!("{}\n", json!({ "error": error }))));
     }
 
     pub(super) fn pipe_closed(&self) -> bool {
@@ -161,7 +192,7 @@ impl Console {
     }
 
     fn say(&self, kind: &str, sentence: &str) {
-        let line = sentence.split_whitespace().collect::<Vec<_>>().join(" ");
+        let line = in_one_line(sentence);
         self.bars.suspend(|| {
             // Nobody left to read standard error: nothing more can be done about it.
             drop(writeln!(std::io::stderr(), "{kind}: {line}"));
@@ -227,6 +258,10 @@ impl Drop for Progress<'_> {
             bar.finish_and_clear();
         }
     }
+}
+
+fn in_one_line(sentence: &str) -> String {
+    sentence.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn line(what: &str, unit: &str, (done, total): (u64, u64), spent: Duration) -> String {

@@ -122,7 +122,8 @@ impl EditArgs {
 
 /// `[[edit]]` tables of a TOML file.
 fn from_file(path: &Path) -> Result<Vec<EditSpec>> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("reading edits", path, e))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Error::io("cannot read edits", path, e))?;
     let wrong = |what: String| Error::input(what, path);
     let mut table: toml::Table = text
         .parse()

@@ -1,7 +1,8 @@
 //! The command line: `umbra <noun> <verb>`, one file per noun. The only module that prints.
 //!
 //! A noun is one file that exports its clap `Args` and `run(&Args, &Console) -> Result<Exit>`, one `mod` line and one line in the list below.
-//! Under `--json` standard output holds one JSON object and nothing else; notes, progress and errors go to standard error.
+//! Under `--json` standard output holds one JSON object and nothing else: the answer, or `{"error": {"kind", "message", "path"?}}` where there is none (wrong
+//! usage and Ctrl-C too; a second Ctrl-C ends the program at once and says nothing). Notes, progress and errors for people go to standard error.
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod args;
@@ -15,6 +16,7 @@ mod eval;
 mod heads;
 mod hub;
 mod index;
+mod line;
 mod model;
 mod prompt;
 mod registry;
@@ -32,7 +34,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::sync::Mutex;
 
-use clap::{CommandFactory as _, Parser};
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
 
 pub use args::{
     CorpusArgs, MeasuringArgs, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, SplitArg, TextArgs,
@@ -112,7 +114,8 @@ nouns! {
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.
 ///
-/// Without a subcommand, `umbra [PROJECT]` opens the window.
+/// Without a subcommand, `umbra [PROJECT]` opens the window. Whole numbers may be written 2048, 2_048, 20k, 1.5M or 1e6; of a flag that takes one value and is given
+/// twice, the last counts.
 #[derive(Debug, Parser)]
 #[command(
     name = "umbra",
@@ -128,18 +131,18 @@ struct Line {
     noun: Noun,
 }
 
-/// Whether `args` (program name first) are for the command line; otherwise `umbra [PROJECT]` opens the window.
+/// Whether `args` (program name first) are for the command line, a noun that is mistyped included; otherwise `umbra [PROJECT]` opens the window.
 pub fn is_subcommand(args: &[OsString]) -> bool {
-    let Some(first) = args.iter().skip(1).find(|arg| *arg != "--json") else {
-        return false;
-    };
-    let Some(first) = first.to_str() else {
-        return false;
-    };
-    matches!(first, "help" | "-h" | "--help" | "-V" | "--version")
-        || Line::command()
-            .get_subcommands()
-            .any(|noun| noun.get_name() == first)
+    line::is_for(&command(), args)
+}
+
+/// Whether `args`, which no window can be opened with, look as if they were meant for the command line.
+pub fn is_like_subcommand(args: &[OsString]) -> bool {
+    line::is_meant_for(&command(), args)
+}
+
+fn command() -> Command {
+    line::alike(Line::command())
 }
 
 /// Runs the command line in `args` (program name first).
@@ -149,35 +152,56 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn code(args: &[OsString]) -> u8 {
-    let args = match config::expanded(args.to_vec(), &Line::command()) {
+    let console = Console::new(line::wants_json(args));
+    let mut command = command();
+    let args = match config::expanded(args.to_vec(), &command) {
         Ok(args) => args,
         Err(error) => {
-            Console::new(false).error(&error.to_string());
+            console.error(&error);
             return FAILED;
         }
     };
-    let line = match Line::try_parse_from(args) {
-        Ok(line) => line,
-        Err(usage) => {
+    let parsed = command.try_get_matches_from_mut(args).and_then(|matches| {
+        Line::from_arg_matches(&matches).map_err(|usage| usage.format(&mut command))
+    });
+    match parsed {
+        Ok(line) => finished(&line.noun, &Console::new(line.json)),
+        Err(usage) if usage.use_stderr() => {
+            let usage = line::explained(usage, &command);
             // A closed pipe (`umbra --help | head`) is no failure of ours.
             drop(usage.print());
-            return if usage.use_stderr() { WRONG_USAGE } else { 0 };
+            console.object_of("usage", &line::sentence(&usage), None);
+            WRONG_USAGE
         }
-    };
-    let console = Console::new(line.json);
+        Err(help) => {
+            drop(help.print());
+            0
+        }
+    }
+}
+
+/// The exit code of a command, run.
+fn finished(noun: &Noun, console: &Console) -> u8 {
     console.watch_interrupt();
-    match guarded(|| line.noun.run(&console)) {
+    match guarded(|| noun.run(console)) {
         _ if console.pipe_closed() => 0,
         Ok(Ok(Exit::Done)) => 0,
         Ok(Ok(Exit::Failed)) => FAILED,
-        Ok(Ok(Exit::Stopped)) => STOPPED,
+        Ok(Ok(Exit::Stopped)) => {
+            console.object_of(
+                "stopped",
+                "stopped by Ctrl-C before there was an answer",
+                None,
+            );
+            STOPPED
+        }
         Ok(Err(error)) => {
-            console.error(&error.to_string());
+            console.error(&error);
             // A model that was being fetched, say.
             if console.stopped() { STOPPED } else { FAILED }
         }
         Err(panic) => {
-            console.error(&panic);
+            console.bug(&panic);
             FAILED
         }
     }
@@ -216,7 +240,7 @@ mod tests {
 
     #[test]
     fn the_description_of_every_flag_is_consistent() {
-        Line::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]
@@ -226,6 +250,10 @@ mod tests {
             "umbra --json eval",
             "umbra --help",
             "umbra help",
+            "umbra evl --model m",
+            "umbra darkmatter",
+            "umbra --json",
+            "umbra projects/mine --json",
         ] {
             assert!(is_subcommand(&words(line)), "{line}");
         }
@@ -233,10 +261,17 @@ mod tests {
             "umbra",
             "umbra projects/mine",
             "umbra ./eval",
+            "umbra ./evl",
+            "umbra zzzz",
             "umbra --renderer glow",
         ] {
             assert!(!is_subcommand(&words(line)), "{line}");
         }
+        // What opens no window was meant for the command line.
+        assert!(is_like_subcommand(&words("umbra zzzz --model m")));
+        assert!(is_like_subcommand(&words("umbra --model m eval")));
+        assert!(!is_like_subcommand(&words("umbra --theme pink")));
+        assert!(!is_like_subcommand(&words("umbra ./mine --theme pink")));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `umbra reproduce`: what papers claim of the variants, trained and measured here, claim by claim.
 
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
@@ -38,8 +39,8 @@ enum List {
 #[derive(Debug, clap::Args)]
 struct ChoiceArgs {
     /// Adam steps of each run in the world [default: 5000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    steps: Option<u64>,
+    #[arg(long, value_name = "N")]
+    steps: Option<NonZeroU64>,
     /// Leave the demo model out: the world alone
     #[arg(long, conflicts_with = "demo")]
     no_demo: bool,
@@ -65,11 +66,11 @@ struct DemoArgs {
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
     /// Seeds, 0 up [default: 3]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    seeds: Option<u64>,
+    #[arg(long, value_name = "N")]
+    seeds: Option<NonZeroU64>,
     /// Activations of each run on the model [default: 300000]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    tokens: Option<u64>,
+    #[arg(long, value_name = "N")]
+    tokens: Option<NonZeroU64>,
     /// Features of the model's dictionaries [default: 512]
     #[arg(long, value_name = "N")]
     features: Option<usize>,
@@ -99,8 +100,8 @@ impl DemoArgs {
         if let Some(hook) = &self.hook {
             options.hook = hook.parse()?;
         }
-        options.seeds = self.seeds.unwrap_or(options.seeds);
-        options.tokens = self.tokens.unwrap_or(options.tokens);
+        options.seeds = self.seeds.map_or(options.seeds, NonZeroU64::get);
+        options.tokens = self.tokens.map_or(options.tokens, NonZeroU64::get);
         options.features = self.features.unwrap_or(options.features);
         options.k = self.k.unwrap_or(options.k);
         options.check()?;
@@ -182,7 +183,7 @@ fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {
     if args.demo.quick {
         options.steps = QUICK_STEPS;
     }
-    options.steps = args.steps.unwrap_or(options.steps);
+    options.steps = args.steps.map_or(options.steps, NonZeroU64::get);
     // Opened first: a wrong folder is told before the work, not after it.
     let demo = if args.no_demo {
         None

@@ -1,6 +1,7 @@
 //! `umbra train`: a dictionary trained on one hook of a model, or on an activation store, saved as a SAELens folder. Ctrl-C saves it as it stands.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -56,11 +57,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "N", conflicts_with = "tokens")]
     steps: Option<u64>,
     /// Write a checkpoint into the folder of --out every so many steps, besides the one on Ctrl-C; a finished run needs none and removes it
-    #[arg(long, value_name = "STEPS", value_parser = clap::value_parser!(u64).range(1..))]
-    checkpoint_every: Option<u64>,
+    #[arg(long, value_name = "STEPS")]
+    checkpoint_every: Option<NonZeroU64>,
     /// Write one also when so many minutes have passed since the last
-    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
-    checkpoint_minutes: Option<u64>,
+    #[arg(long, value_name = "MINUTES")]
+    checkpoint_minutes: Option<NonZeroU64>,
     /// Go on from the checkpoint in the folder of --out, as if the run had never stopped
     #[arg(long)]
     resume: bool,
@@ -344,10 +345,10 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
 fn keeping(args: &Args, out: &Path) -> Keeping {
     Keeping {
         folder: Some(out.to_path_buf()),
-        every: args.checkpoint_every,
+        every: args.checkpoint_every.map(NonZeroU64::get),
         interval: args
             .checkpoint_minutes
-            .map(|minutes| Duration::from_secs(60 * minutes)),
+            .map(|minutes| Duration::from_secs(minutes.get().saturating_mul(60))),
         resume: args.resume,
     }
 }
@@ -622,7 +623,10 @@ mod tests {
         }
         let line = parse(&["--steps", "7", "--checkpoint-every", "3", "--resume"]).unwrap();
         let args = line.args;
-        assert_eq!((args.steps, args.checkpoint_every), (Some(7), Some(3)));
+        assert_eq!(
+            (args.steps, args.checkpoint_every),
+            (Some(7), NonZeroU64::new(3))
+        );
         assert!(args.resume);
         assert!(parse(&["--steps", "7", "--tokens", "70"]).is_err());
         assert!(parse(&["--checkpoint-every", "0"]).is_err());

@@ -295,11 +295,11 @@ fn what_cannot_be_read_is_named_with_its_place() {
     refused(
         "a.txt",
         b"fine \xff",
-        &["not UTF-8 at byte 5, convert the file: "],
+        &["a.txt: ", "not UTF-8 at byte 5, convert the file"],
     );
     refused("a.txt", b" \n\t", &["the corpus is empty"]);
     let said = read(&spec("nowhere/at-all")).unwrap_err().to_string();
-    assert_eq!(said, "no such file or folder: nowhere/at-all");
+    assert_eq!(said, "nowhere/at-all: no such file or folder");
     let none = folder(&[("a.md", b"x")]);
     let said = read(&spec(none.path())).unwrap_err().to_string();
     assert!(said.contains("no .txt, .jsonl"), "{said}");

@@ -68,7 +68,7 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
             .tensor(name)
             .ok()
             .filter(|view| view.dtype() == Dtype::F32)
-            .ok_or_else(|| broken(&format!("tensor `{name}` is missing or not f32")))?;
+            .ok_or_else(|| broken(&format!("tensor `{name}` is missing from it or not f32")))?;
         Ok((view.shape().to_vec(), floats(view.data())))
     };
     let (shape, weights) = tensor("weights")?;

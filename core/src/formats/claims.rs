@@ -1,5 +1,6 @@
-//! What a dictionary's files say of its figures, to be held beside what is measured.
+//! What a dictionary's files say of its figures: claims, to be held beside what is measured, and what a training of ours saw, which is none.
 
+use std::fmt;
 use std::path::Path;
 
 use serde_json::Value;
@@ -44,8 +45,8 @@ pub struct Claim {
     pub from: &'static str,
 }
 
-/// All claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), Umbra's `training_figures`, those of SAELens's registry,
-/// the `average_l0_N` of Gemma Scope's folders, and `k`.
+/// All claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), those of SAELens's registry, the `average_l0_N` of Gemma
+/// Scope's folders, and `k`. Umbra's own `training_figures` are none: see [`WhileTrained`].
 pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     let mut all = Vec::new();
     let mut add = |figure, value: Option<f64>, from| {
@@ -59,20 +60,9 @@ pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     };
     let other = &sae.provenance.other;
     let number = |key: &str| other.get(key).and_then(Value::as_f64);
-    let of_training = |keys: [&str; 2]| {
-        let figures = other.get("training_figures")?;
-        keys.iter().find_map(|key| figures.get(*key)?.as_f64())
-    };
     add(Claimed::L0, number("l0"), "metadata l0");
     let dead = number("num_dead_features").map(|dead| dead / sae.features().max(1) as f64);
     add(Claimed::Dead, dead, "metadata num_dead_features");
-    // Under the rule for use where that differs from the rule of training.
-    let l0 = of_training(["inference_l0", "l0"]);
-    add(Claimed::L0, l0, "training_figures");
-    let fvu = of_training(["inference_fvu", "fvu"]);
-    add(Claimed::Fvu, fvu, "training_figures");
-    let dead = of_training(["dead_fraction", "dead_fraction"]);
-    add(Claimed::Dead, dead, "training_figures");
     let registered = |key: &str| other.get("registry")?.get(key)?.as_f64();
     add(Claimed::L0, registered("l0"), "l0 of the registry");
     let explained = registered("variance_explained").map(|explained| 1.0 - explained);
@@ -87,4 +77,108 @@ pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
         add(Claimed::MostActive, Some(k as f64), "k");
     }
     all
+}
+
+/// Figures that a training of ours saw in its last steps, under `training_figures`. They are means over batches while the weights still moved, on the text that was
+/// trained on; an evaluation measures the finished dictionary on one text. So nothing is compared with them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WhileTrained {
+    /// Mean active features per token, under the rule for use where that was measured.
+    pub l0: f64,
+    /// Fraction of variance unexplained, likewise.
+    pub fvu: f64,
+    /// How many steps they are over, if the file says so.
+    pub steps: Option<u64>,
+    /// What was trained on, if the file says so.
+    pub text: Option<String>,
+}
+
+impl WhileTrained {
+    /// Those of `sae`, if it was trained here.
+    pub fn of(sae: &Sae) -> Option<Self> {
+        let other = &sae.provenance.other;
+        let figures = other.get("training_figures")?;
+        let first = |keys: [&str; 2]| keys.iter().find_map(|key| figures.get(*key)?.as_f64());
+        Some(Self {
+            l0: first(["inference_l0", "l0"])?,
+            fvu: first(["inference_fvu", "fvu"])?,
+            steps: figures.get("over_steps").and_then(Value::as_u64),
+            text: (other.get("corpus").and_then(Value::as_str)).map(str::to_owned),
+        })
+    }
+}
+
+impl fmt::Display for WhileTrained {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "While it was trained: L0 {:.1}, FVU {:.4}, mean of the last ",
+            self.l0, self.fvu
+        )?;
+        match self.steps {
+            Some(1) => f.write_str("step")?,
+            Some(steps) => write!(f, "{steps} steps")?,
+            None => f.write_str("steps")?,
+        }
+        match &self.text {
+            Some(text) => write!(f, " on {text}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::dims::Matrix;
+    use crate::sae::{InputNorm, Provenance, Role};
+
+    fn sae(selection: Selection, other: Value) -> Sae {
+        let Value::Object(other) = other else {
+            panic!("an object")
+        };
+        let weights = Matrix::new(2, 2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
+        Sae {
+            name: "z".to_owned(),
+            w_enc: weights.clone(),
+            b_enc: vec![0.0; 2],
+            w_dec: weights,
+            b_dec: vec![0.0; 2],
+            selection,
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
+            role: Role::Autoencoder,
+            provenance: Provenance {
+                other: other.into_iter().collect(),
+                ..Provenance::default()
+            },
+        }
+    }
+
+    #[test]
+    fn what_training_saw_is_told_and_no_claim() {
+        let figures = json!({"l0": 3.0, "fvu": 0.5, "dead_fraction": 0.1, "over_steps": 74});
+        let other = json!({"training_figures": figures, "corpus": "tales.txt"});
+        let one = sae(Selection::Relu, other);
+        assert_eq!(claims(&one, Path::new("saes/z")), []);
+        let told = WhileTrained::of(&one).unwrap().to_string();
+        assert_eq!(
+            told,
+            "While it was trained: L0 3.0, FVU 0.5000, mean of the last 74 steps on tales.txt"
+        );
+        // The rule for use counts where it is another, k is a bound that always holds, and what another library measured is a claim.
+        let figures = json!({"l0": 3.0, "fvu": 0.5, "inference_l0": 2.0, "inference_fvu": 0.25});
+        let other = json!({"training_figures": figures, "l0": 1.5});
+        let one = sae(Selection::TopK { k: 2 }, other);
+        let told = WhileTrained::of(&one).unwrap();
+        assert_eq!((told.l0, told.fvu, told.steps), (2.0, 0.25, None));
+        let claimed: Vec<_> = claims(&one, Path::new("saes/z"))
+            .iter()
+            .map(|claim| (claim.figure, claim.value))
+            .collect();
+        assert_eq!(claimed, [(Claimed::L0, 1.5), (Claimed::MostActive, 2.0)]);
+        assert_eq!(WhileTrained::of(&sae(Selection::Relu, json!({}))), None);
+    }
 }

@@ -37,7 +37,7 @@ use crate::models::{Model, Processing};
 use crate::sae::{CrossLayer, Provenance, Role, Sae, Whitening};
 use crate::tensor_file::Float;
 
-pub use self::claims::{Claim, Claimed, claims};
+pub use self::claims::{Claim, Claimed, WhileTrained, claims};
 pub use self::look::{Look, Tensor, look};
 pub use self::on_hub::fetch;
 pub(crate) use self::reading::is_of_positions;

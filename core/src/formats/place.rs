@@ -16,7 +16,7 @@ const REPEATED: usize = 100_000;
 
 /// That `path` is a regular file: a pipe or a device would be read for ever.
 pub(super) fn regular(path: &Path) -> Result<()> {
-    let facts = std::fs::metadata(path).map_err(|e| Error::io("opening the file", path, e))?;
+    let facts = std::fs::metadata(path).map_err(|e| Error::io("cannot open the file", path, e))?;
     if facts.is_file() {
         Ok(())
     } else {
@@ -30,7 +30,7 @@ pub(super) fn within(folder: &Path, name: &str) -> Result<PathBuf> {
     let path = folder.join(name);
     let real = |path: &Path| {
         path.canonicalize()
-            .map_err(|e| Error::io("opening the file", path, e))
+            .map_err(|e| Error::io("cannot open the file", path, e))
     };
     let (root, file) = (real(folder)?, real(&path)?);
     regular(&file)?;
@@ -55,7 +55,7 @@ fn cached(path: &Path) -> Option<&Path> {
 pub(super) fn text(path: &Path) -> Result<String> {
     regular(path)?;
     let length = std::fs::metadata(path)
-        .map_err(|e| Error::io("opening the file", path, e))?
+        .map_err(|e| Error::io("cannot open the file", path, e))?
         .len();
     if length > LONGEST {
         let what = format!("is {length} bytes long, no configuration is: give the right file");

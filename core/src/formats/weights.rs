@@ -213,7 +213,8 @@ impl<'a> Tensors<'a> {
             return Err(self.wrong(name, &what));
         }
         let array = self.arrays.get(name);
-        array.ok_or_else(|| self.wrong(name, "is missing, save or download the dictionary again"))
+        array
+            .ok_or_else(|| Error::missing(name, self.path, "save or download the dictionary again"))
     }
 
     /// Shape of a tensor as stored, of whatever dimensions.

@@ -84,8 +84,9 @@ pub(super) fn of(settings: &Value, tokenizer: &[u8], weights: &dyn Weights) -> R
 
 /// The tokenizer that lies in `folder`, whatever order its keys have; its files too.
 pub(super) fn tokenizer_of(folder: &Path) -> Result<(Vec<u8>, Vec<PathBuf>)> {
-    let read =
-        |path: &Path| std::fs::read(path).map_err(|e| Error::io("reading the tokenizer", path, e));
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|e| Error::io("cannot read the tokenizer", path, e))
+    };
     let whole = folder.join("tokenizer.json");
     if whole.exists() {
         let bytes = read(&whole)?;

@@ -198,7 +198,7 @@ mod tests {
         };
         let said = |from, to| refused(from, to).unwrap_err().to_string();
         let layers = said("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");
-        assert!(layers.contains("layers.3.") && layers.contains("no tensor"));
+        assert!(layers.contains("layers.3.") && layers.contains(" is missing from "));
         let wider = said("\"vocab_size\": 512", "\"vocab_size\": 600");
         assert!(
             wider.contains("[512, 32]") && wider.contains("[600, 32]"),

@@ -43,6 +43,9 @@ use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::text::TextCodec;
 
+/// What to do where a model's file lacks a tensor or a key.
+const LACKED: &str = "the file is incomplete or of another model, download or convert it again";
+
 /// Which normalisation the model uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {

@@ -21,7 +21,7 @@ impl Settings {
     /// From a file.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
-            .map_err(|e| Error::io("reading the model's settings", path, e))?;
+            .map_err(|e| Error::io("cannot read the model's settings", path, e))?;
         let values = serde_json::from_str(&text)
             .map_err(|e| Error::input(format!("is not valid JSON ({e})"), path))?;
         Ok(Self::new(values, path))
@@ -112,7 +112,7 @@ impl Settings {
     /// A positive whole number.
     pub(super) fn count(&self, key: &str) -> Result<usize> {
         self.count_if_any(key)?
-            .ok_or_else(|| Error::input(format!("lacks the key `{key}`"), &self.path))
+            .ok_or_else(|| Error::missing(format!("`{key}`"), &self.path, super::LACKED))
     }
 
     /// A number, if the key is there.

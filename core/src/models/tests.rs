@@ -351,7 +351,10 @@ fn what_is_no_model_is_refused_in_one_sentence() {
 fn missing_and_misshapen_tensors_are_named() {
     let deeper = copy_of("tests/golden/tiny-gpt2");
     edit_config(deeper.path(), "\"n_layer\": 3", "\"n_layer\": 4");
-    refused(deeper.path(), &["transformer.h.3.", "has no tensor"]);
+    refused(
+        deeper.path(),
+        &["transformer.h.3.", " is missing from ", "model.safetensors"],
+    );
     let wider = copy_of("tests/golden/tiny-gpt2");
     edit_config(wider.path(), "\"vocab_size\": 512", "\"vocab_size\": 600");
     refused(

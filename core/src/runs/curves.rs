@@ -16,14 +16,14 @@ const LONGEST: u64 = 64 << 20;
 pub fn curves(folder: &Path) -> Result<Vec<Progress>> {
     let path = folder.join(EVENTS);
     let length = std::fs::metadata(&path)
-        .map_err(|e| Error::io("opening a run's curves", &path, e))?
+        .map_err(|e| Error::io("cannot open a run's curves", &path, e))?
         .len();
     if length > LONGEST {
         let what = format!("is {length} bytes long, no run's curves are");
         return Err(Error::input(what, &path));
     }
     let text = std::fs::read_to_string(&path)
-        .map_err(|e| Error::io("reading a run's curves", &path, e))?;
+        .map_err(|e| Error::io("cannot read a run's curves", &path, e))?;
     let mut points: Vec<Progress> = Vec::new();
     let lines = text.lines().count();
     for (i, line) in text.lines().enumerate() {

@@ -109,14 +109,14 @@ impl Record {
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join(RECORD);
         let length = std::fs::metadata(&path)
-            .map_err(|e| Error::io("opening a run's record", &path, e))?
+            .map_err(|e| Error::io("cannot open a run's record", &path, e))?
             .len();
         if length > LONGEST {
             let what = format!("is {length} bytes long, no run's record is");
             return Err(Error::input(what, &path));
         }
         let text = std::fs::read_to_string(&path)
-            .map_err(|e| Error::io("reading a run's record", &path, e))?;
+            .map_err(|e| Error::io("cannot read a run's record", &path, e))?;
         let broken = |e| Error::input(format!("is no record of a run ({e})"), &path);
         let value: Value = serde_json::from_str(&text).map_err(broken)?;
         if value["format"] != FORMAT || value["version"] != LAYOUT {

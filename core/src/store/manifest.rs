@@ -175,14 +175,14 @@ impl Manifest {
                 let what = "is no activation store, manifest.json is missing: give a folder that umbra capture --store wrote";
                 return Err(Error::input(what, folder));
             }
-            Err(e) => return Err(Error::io("opening the manifest", &path, e)),
+            Err(e) => return Err(Error::io("cannot open the manifest", &path, e)),
         };
         if length > LONGEST {
             let what = format!("is {length} bytes long, no manifest is");
             return Err(Error::input(what, &path));
         }
         let bytes =
-            std::fs::read(&path).map_err(|e| Error::io("reading the manifest", &path, e))?;
+            std::fs::read(&path).map_err(|e| Error::io("cannot read the manifest", &path, e))?;
         Self::parse(&bytes).map_err(|what| Error::input(what, &path))
     }
 

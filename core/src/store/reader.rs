@@ -409,7 +409,13 @@ impl Store {
     }
 
     fn read(&self, name: &str, width: usize, rows: &[usize]) -> Result<Matrix> {
-        let missing = || Error::input(format!("has no tensor `{name}`"), &self.folder);
+        let missing = || {
+            Error::missing(
+                name,
+                &self.folder,
+                "name what the store holds, or capture it",
+            )
+        };
         let (tensor, kind) = self.tensor(name).ok_or_else(missing)?;
         let float = kind.dtype.unwrap_or_default().float();
         // Every shard is checked against its file's length before memory is taken for its rows.

@@ -27,10 +27,10 @@ use crate::error::{Error, Result};
 
 /// A file of `format` in the address space; nothing of it is read yet.
 pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
-    let file = std::fs::File::open(path).map_err(|e| Error::io("opening the file", path, e))?;
+    let file = std::fs::File::open(path).map_err(|e| Error::io("cannot open the file", path, e))?;
     let length = file
         .metadata()
-        .map_err(|e| Error::io("opening the file", path, e))?
+        .map_err(|e| Error::io("cannot open the file", path, e))?
         .len();
     if length == 0 {
         return Err(Error::input(
@@ -43,7 +43,7 @@ pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
         reason = "mapping a file is unsafe because others may change it while it is read"
     )]
     // SAFETY: whoever reads it checks its header against its length before anything else.
-    unsafe { Mmap::map(&file) }.map_err(|e| Error::io("mapping the file", path, e))
+    unsafe { Mmap::map(&file) }.map_err(|e| Error::io("cannot map the file", path, e))
 }
 
 /// A name out of a file for a sentence: hostile ones are megabytes long or break lines.

@@ -388,8 +388,8 @@ pub(super) fn json_file(path: &Path) -> Result<Option<Value>> {
     if !path.exists() {
         return Ok(None);
     }
-    let text =
-        std::fs::read_to_string(path).map_err(|e| Error::io("reading the settings", path, e))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|e| Error::io("cannot read the settings", path, e))?;
     serde_json::from_str(&text)
         .map(Some)
         .map_err(|e| Error::input(format!("is not valid JSON ({e})"), path))

@@ -66,7 +66,7 @@ fn vocabulary(path: &Path) -> Result<Map<String, Value>> {
 
 fn merges(path: &Path) -> Result<Vec<[String; 2]>> {
     let text =
-        std::fs::read_to_string(path).map_err(|e| Error::io("reading the merges", path, e))?;
+        std::fs::read_to_string(path).map_err(|e| Error::io("cannot read the merges", path, e))?;
     let lines = text.lines().enumerate();
     let lines = lines.filter(|(_, line)| !line.starts_with("#version") && !line.is_empty());
     let pair = |(number, line): (usize, &str)| match line.split_once(' ') {

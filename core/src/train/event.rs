@@ -32,7 +32,7 @@ pub struct Progress {
     pub gradient_norm: Option<f64>,
     /// Share of steps whose gradient was longer than is allowed.
     pub clipped_fraction: f64,
-    /// Activations per second lately.
+    /// Activations per second lately (see [`crate::pace`]); 0 before it can be told.
     pub tokens_per_second: f64,
     /// Learning rate of this step.
     pub learning_rate: f64,

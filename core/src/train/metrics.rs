@@ -1,25 +1,31 @@
 //! The figures of each step, and their mean over the last steps.
 
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::event::Progress;
 use super::step::Report;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::pace::Pace;
 use crate::sae::state::Keep;
 
 /// Steps that the figures at the end are over, at most.
 const LAST: usize = 100;
-/// Time that the speed is over.
-const LATELY: Duration = Duration::from_secs(5);
+/// Steps that decide at the end whether the dictionary is worth keeping.
+const FINAL: usize = 10;
+/// So many times the variance to be explained, or the error of the first step, is what no training leaves.
+const BEYOND: f64 = 10.0;
+/// What helps a run that diverges.
+pub(super) const REMEDY: &str = "lower the learning rate, or take a larger batch";
 
 /// Gathers what steps report.
 #[derive(Debug)]
 pub(super) struct Metrics {
     steps: u64,
     reports: VecDeque<Report>,
-    /// Activations seen at some moments of the last seconds.
-    clock: VecDeque<(Instant, u64)>,
+    /// FVU of the first step, unless the run was resumed.
+    first: Option<f64>,
+    pace: Pace,
     now: Progress,
 }
 
@@ -29,7 +35,8 @@ impl Metrics {
         Self {
             steps,
             reports: VecDeque::new(),
-            clock: VecDeque::from([(Instant::now(), 0)]),
+            first: None,
+            pace: Pace::default(),
             now: Progress {
                 steps,
                 ..Progress::default()
@@ -46,10 +53,39 @@ impl Metrics {
         self.now.step += 1;
         self.now.tokens_seen += report.tokens as u64;
         self.now.learning_rate = learning_rate;
-        self.clock.push_back((Instant::now(), self.now.tokens_seen));
-        self.now.tokens_per_second = self.speed();
+        self.pace.mark(Instant::now(), self.now.tokens_seen);
+        self.now.tokens_per_second = self.pace.per_second().unwrap_or_default();
         self.now = figures(std::iter::once(report), self.now);
+        if self.now.step == 1 {
+            self.first = Some(self.now.fvu);
+        }
         self.now
+    }
+
+    /// That the run does not diverge: an error where the reconstruction has been far worse than none in most of the last steps, of all that are kept or, in
+    /// the last step, of a few. Single steps may be bad: an activation may be long, a loss may leap and come back.
+    pub(super) fn check(&self) -> Result<()> {
+        let over = if self.now.step == self.steps {
+            self.reports.len().min(FINAL)
+        } else {
+            LAST
+        };
+        if self.reports.len() < over {
+            return Ok(());
+        }
+        let of_step = |report: &Report| figures(std::iter::once(report), self.now).fvu;
+        let mut errors: Vec<f64> = self.reports.iter().rev().take(over).map(of_step).collect();
+        errors.sort_unstable_by(f64::total_cmp);
+        let middle = errors.get(errors.len() / 2).copied().unwrap_or_default();
+        if middle <= BEYOND * self.first.unwrap_or_default().max(1.0) {
+            return Ok(());
+        }
+        Err(Error::Numeric {
+            what: format!(
+                "the run diverges: in step {} the error was {middle:.1e} times the variance to be explained over the last {over} steps; {REMEDY}",
+                self.now.step
+            ),
+        })
     }
 
     /// The latest point.
@@ -60,18 +96,6 @@ impl Metrics {
     /// Loss, FVU and L0 over the last steps.
     pub(super) fn last(&self) -> Progress {
         figures(self.reports.iter(), self.now)
-    }
-
-    fn speed(&mut self) -> f64 {
-        while self.clock.len() > 2 && self.clock[1].0.elapsed() > LATELY {
-            self.clock.pop_front();
-        }
-        let (Some((begun, before)), Some((end, after))) = (self.clock.front(), self.clock.back())
-        else {
-            return 0.0;
-        };
-        let seconds = end.duration_since(*begun).as_secs_f64();
-        (after - before) as f64 / seconds.max(1e-9)
     }
 
     /// What the figures at the end need; see [`Keep`].
@@ -123,8 +147,13 @@ impl Metrics {
                 ..now
             };
         }
-        self.clock = VecDeque::from([(Instant::now(), self.now.tokens_seen)]);
+        self.pace = Pace::default();
         Ok(())
+    }
+
+    /// How many steps [`Self::last`] is over.
+    pub(super) fn kept(&self) -> u64 {
+        self.reports.len() as u64
     }
 
     /// Steps in all.
@@ -233,6 +262,51 @@ fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Progress) -> Pro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A run of `steps` whose steps leave the given shares of the variance; the first step that is refused, with the sentence.
+    fn refused(steps: u64, fvus: impl IntoIterator<Item = f64>) -> Option<(u64, String)> {
+        let mut metrics = Metrics::new(steps);
+        for fvu in fvus {
+            let report = Report {
+                tokens: 4,
+                squared: 3.0 * fvu,
+                variance: 3.0,
+                ..Report::default()
+            };
+            let at = metrics.count(&report, 0.1).step;
+            if let Err(error) = metrics.check() {
+                return Some((at, error.to_string()));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_run_that_diverges_is_stopped_and_one_that_leaps_is_not() {
+        // Bad from step 201 on: half of the last hundred at step 250.
+        let bad = (0..1_000).map(|step| if step < 200 { 0.5 } else { 11.0 });
+        let (at, said) = refused(1_000, bad).unwrap();
+        assert_eq!(at, 250);
+        assert!(
+            said.contains("step 250") && said.contains("1.1e1 times"),
+            "{said}"
+        );
+        assert!(
+            said.contains("learning rate") && said.contains("batch"),
+            "{said}"
+        );
+        // The last steps of a run decide about what is kept.
+        let late = (0..100).map(|step| if step < 94 { 0.5 } else { 8e14 });
+        assert_eq!(refused(100, late).unwrap().0, 100);
+        // One long activation, a start that is far off, an error that is no better than none.
+        let leap = (0..300).map(|step| if step % 100 == 7 { 1e9 } else { 0.4 });
+        assert_eq!(refused(300, leap), None);
+        let rough = (0..300).map(|step| 40.0 / f64::from(step + 1));
+        assert_eq!(refused(300, rough), None);
+        let poor = (0..300).map(|step| if step == 0 { 0.9 } else { 9.9 });
+        assert_eq!(refused(300, poor), None);
+        assert_eq!(refused(1, [50.0]), None);
+    }
 
     #[test]
     fn figures_at_the_end_are_over_the_last_hundred_steps() {

@@ -348,6 +348,7 @@ impl<'a> Run<'a> {
             .step(batch, rate)
             .map_err(|error| self.left(error))?;
         let progress = self.metrics.count(&report, rate);
+        self.metrics.check().map_err(|error| self.left(error))?;
         if let Some(note) = report.note {
             self.ask(observe, Event::Note(note));
         }
@@ -558,10 +559,17 @@ impl<'a> Run<'a> {
             other.insert("zipf".to_owned(), law);
         }
         other.insert("activation_variance_scale".to_owned(), json!(trainer.scale));
+        // A snapshot's are of one step, those at the end of all that are kept.
+        let over = if figures == self.metrics.now() {
+            1
+        } else {
+            self.metrics.kept()
+        };
         let (l0, fvu) = (figures.l0, figures.fvu);
         let dead = figures.dead_fraction;
         let mut named =
             json!({ "l0": l0, "fvu": fvu, "dead_fraction": dead, "loss": figures.loss });
+        named["over_steps"] = over.into();
         if let (Some(l0), Some(fvu)) = (figures.inference_l0, figures.inference_fvu) {
             named["inference_l0"] = l0.into();
             named["inference_fvu"] = fvu.into();

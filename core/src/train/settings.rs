@@ -2,11 +2,14 @@
 
 mod table;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::str::FromStr;
 
 use super::Spec;
 use super::spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, TranscoderRule};
+use crate::count;
+use crate::error::{Error, Result};
 use crate::sae::Variant;
 
 pub use table::SETTINGS;
@@ -68,6 +71,20 @@ impl Setting {
         self.only.is_empty() || self.only.contains(&variant)
     }
 
+    /// `text` as its setter takes it: a whole number in digits alone, however it was written.
+    pub(super) fn plain<'a>(&self, text: &'a str) -> Result<Cow<'a, str>> {
+        if !matches!(self.range, Range::Whole { .. }) || text == AUTO {
+            return Ok(text.into());
+        }
+        match count::read(text) {
+            Ok(number) => Ok(number.to_string().into()),
+            Err(why) => {
+                let what = format!("{why}, give {}", self.takes());
+                Err(Error::setting(self.key, what))
+            }
+        }
+    }
+
     /// Whether `text`, which its setter took, is within its range.
     pub(super) fn allows(&self, text: &str) -> bool {
         match self.range {
@@ -90,7 +107,9 @@ impl Setting {
             ""
         };
         let range = match self.range {
-            Range::Whole { least, most } => format!("a whole number from {least} to {most}"),
+            Range::Whole { least, most } => {
+                format!("a whole number from {least} to {most} (as 2048, 2_048, 20k or 1e6)")
+            }
             Range::Real { least, most } => format!("a number from {least} to {most}"),
             Range::Switch => "`true` or `false`".to_owned(),
             Range::Hook => "the name of a hook, as blocks.0.hook_mlp_out".to_owned(),

@@ -298,7 +298,7 @@ impl Spec {
     /// Sets a setting from text; an error names it and its range.
     pub fn set(&mut self, key: &str, text: &str) -> Result<()> {
         let setting = setting(key)?;
-        let text = text.trim();
+        let text = &*setting.plain(text.trim())?;
         let mut changed = self.clone();
         let parsed = (setting.set)(&mut changed, text).is_some();
         if parsed && (text == AUTO || setting.allows(&(setting.get)(&changed))) {
@@ -479,6 +479,11 @@ mod tests {
         spec.set("geometric_median", "false").unwrap();
         assert_eq!(spec.peak_learning_rate(), 0.003);
         assert_eq!((spec.k, spec.geometric_median), (7, false));
+        for (text, want) in [("20k", 20_000), ("1e6", 1_000_000), ("2_048", 2_048)] {
+            spec.set("tokens", text).unwrap();
+            spec.set("dead_after", text).unwrap();
+            assert_eq!((spec.tokens, spec.dead_after), (want, Some(want)));
+        }
         spec.set("learning_rate", "auto").unwrap();
         spec.features = 4_096;
         assert_eq!(spec.peak_learning_rate(), 8e-4);
@@ -496,7 +501,12 @@ mod tests {
     #[test]
     fn a_value_out_of_range_is_refused_with_the_range() {
         refused("k", "0", "from 1 to 4096");
-        refused("k", "many", "whole number");
+        refused("k", "many", "`many` is not a whole number");
+        refused("k", "1.5", "`1.5` is not a whole number");
+        refused("tokens", "1e-1", "from 1 to ");
+        refused("seed", "-1", "`-1` is negative");
+        refused("features", "1e99", "`1e99` is more than");
+        refused("dead_after", "often", "or `auto`");
         refused("warmup", "1.5", "from 0 to 1");
         refused("warmup", "NaN", "from 0 to 1");
         refused("learning_rate", "-1", "or `auto`");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::average::Average;
 use super::dead::Dead;
+use super::metrics::REMEDY;
 use super::optim::{
     ByFeature, DeadGradients, Features, Folded, Given, Move, Parameter, Passed, Spent, Term,
     squared,
@@ -346,8 +347,17 @@ impl Trainer {
         self.dead.begin(tokens);
         let (mut forward, of_inputs) = self.forward_of(batch, Whole { tokens, l0: None })?;
         self.dead.end();
-        forward.report.variance = of_inputs.about_mean(tokens);
+        forward.report.variance = self.variance_of(&of_inputs, tokens);
         Ok(forward)
+    }
+
+    /// Σ‖y − mean y‖² of a batch; of one activation, which has no variance of its own, what the sample has for one.
+    pub(super) fn variance_of(&self, inputs: &Sums, tokens: usize) -> f64 {
+        if tokens > 1 {
+            inputs.about_mean(tokens)
+        } else {
+            self.variance
+        }
     }
 
     /// The same for a batch or a micro-batch of one; sums over what is reconstructed beside.
@@ -433,11 +443,11 @@ impl Trainer {
         if helped.is_empty() || self.aux.coefficient == 0.0 {
             return Ok(None);
         }
-        let denominator = about_mean(
-            self.main.squared,
-            &self.main.column_sums,
-            self.centred.rows(),
-        );
+        // Of one activation the error is its own mean: about that, nothing but rounding is left to divide by.
+        let denominator = match self.centred.rows() {
+            1 => self.main.squared,
+            n => about_mean(self.main.squared, &self.main.column_sums, n),
+        };
         if denominator <= 0.0 {
             return Ok(None);
         }
@@ -567,7 +577,7 @@ pub(super) fn check_loss(report: &Report, step: u64) -> Result<()> {
     }
     Err(Error::Numeric {
         what: format!(
-            "the loss became {} in step {step}: lower the learning rate",
+            "the run diverges: the loss became {} in step {step}; {REMEDY}",
             report.loss
         ),
     })

@@ -147,3 +147,27 @@ fn an_older_index_opens_its_excerpt_and_says_so() {
     let begun = tokens.ids.len() - ids.len();
     assert_eq!(desk.state.selection.token, Some(at + begun));
 }
+
+#[test]
+fn back_brings_the_sentence_back_that_an_example_took_the_place_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut desk, detail) = desk(folder.path(), FeatureId(3));
+    desk.run(Command::Text("My own sentence".to_owned()));
+    desk.run(open(&detail, 0, detail.top[0].at));
+    let first = desk.state.prompt.shown();
+    assert!(first.tokens.is_some());
+    assert!(desk.notices().iter().any(|said| said.contains("set aside")));
+    desk.run(navigation::Command::Go(ViewId::Heads));
+    desk.run(navigation::Command::Back);
+    assert_eq!(desk.state.prompt.shown(), first);
+    // Another example over the first.
+    desk.run(open(&detail, 1, 0));
+    let second = desk.state.prompt.shown();
+    assert_ne!(second, first);
+    desk.run(navigation::Command::Back);
+    assert_eq!(desk.state.prompt.shown(), first);
+    desk.run(navigation::Command::Back);
+    assert_eq!(desk.state.prompt.shown(), "My own sentence".into());
+    desk.run(navigation::Command::Forward);
+    assert_eq!(desk.state.prompt.shown(), first);
+}

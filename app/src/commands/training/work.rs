@@ -1,5 +1,6 @@
 //! The job of a run: trains, records, reports, writes the dictionary.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use umbra_core::train::{self, Firing, Keeping, Outcome, Spec};
 use super::browse::Block;
 use crate::jobs::Worker;
 use crate::state::catalogue::{self, DictionaryId, name_of};
+use crate::state::jobs::Progress;
 use crate::state::log::Notice;
 use crate::state::training::{Ended, Event as Training, Ranking, Said, Text, TextKey};
 use crate::state::{Event, log};
@@ -74,13 +76,11 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
     let runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
         .map(|task| (task.spec.clone(), task.keeping.clone()))
         .collect();
-    let in_all = runs.iter().map(|(spec, _)| spec.tokens).sum();
     let mut observe = |which: usize, event| {
         recorders[which].observe(&event);
         let reported = reporters[which].report(event);
         if reported {
-            let seen = reporters.iter().map(|reporter| reporter.seen).sum();
-            return worker.progress(seen, in_all, "activations");
+            return worker.progress_of(progress(&reporters));
         }
         worker.flow()
     };
@@ -100,6 +100,18 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
         conclude(worker, task, (recorder, reporter), outcome);
     }
     Ok(())
+}
+
+/// How far all dictionaries that have not failed are together. They take their steps in turn, so their speeds add up.
+fn progress(reporters: &[Reporter<'_>]) -> Progress {
+    let going = || reporters.iter().filter(|reporter| !reporter.failed.get());
+    let speed: f64 = going().map(|one| one.at.tokens_per_second).sum();
+    Progress {
+        done: going().map(|one| one.at.tokens_seen).sum(),
+        total: going().map(|one| one.task.spec.tokens).sum(),
+        unit: "activations",
+        per_second: Some(speed).filter(|speed| *speed > 0.0),
+    }
 }
 
 /// The records of a dictionary that is about to be trained or goes on.
@@ -195,8 +207,9 @@ struct Reporter<'a> {
     worker: &'a Worker,
     task: &'a Task,
     reads: &'a Reads,
-    /// Activations seen.
-    seen: u64,
+    /// Where it stands.
+    at: train::Progress,
+    failed: Cell<bool>,
     shown: Option<Instant>,
     ranked: Pace,
     waiting: Option<Arc<Firing>>,
@@ -226,7 +239,8 @@ impl<'a> Reporter<'a> {
             worker,
             task,
             reads,
-            seen: 0,
+            at: train::Progress::default(),
+            failed: Cell::new(false),
             shown: None,
             ranked: Pace::default(),
             waiting: None,
@@ -246,7 +260,7 @@ impl<'a> Reporter<'a> {
             train::Event::Note(note) => self.say(Said::Note(note)),
             train::Event::Failed(why) => self.fail(why),
             train::Event::Progress(at) => {
-                self.seen = at.tokens_seen;
+                self.at = at;
                 let due = self.shown.is_none_or(|then| then.elapsed() >= REPORT);
                 if due || at.tokens_seen >= self.task.spec.tokens {
                     self.shown = (at.step > 0).then(Instant::now);
@@ -268,6 +282,7 @@ impl<'a> Reporter<'a> {
 
     /// Tells that it broke off.
     fn fail(&self, why: String) {
+        self.failed.set(true);
         let left = Keeping {
             resume: true,
             ..self.task.keeping.clone()

@@ -216,24 +216,6 @@ impl Run {
         members.find(|member| member.ended.as_ref().is_some_and(is_unsaved))
     }
 
-    /// Activations seen and to be seen, of all that are not done.
-    pub fn progress(&self) -> (u64, u64) {
-        let going = self.members.iter().filter(|member| member.ended.is_none());
-        let parts = going.map(|member| (member.seen(), member.spec.tokens));
-        parts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1))
-    }
-
-    /// Seconds left at the present speed. Dictionaries take their steps in turn, so the time of one is that of all.
-    pub fn seconds_left(&self) -> Option<f64> {
-        let going = self.members.iter().filter(|member| member.ended.is_none());
-        let lefts = going.filter_map(|member| {
-            let last = member.last?;
-            let left = member.spec.tokens.saturating_sub(last.tokens_seen) as f64;
-            (last.tokens_per_second > 0.0).then(|| left / last.tokens_per_second)
-        });
-        lefts.max_by(f64::total_cmp)
-    }
-
     /// Whether it has ended and left a checkpoint to go on from.
     pub fn can_go_on(&self) -> bool {
         let ended = self
@@ -246,8 +228,6 @@ impl Run {
 
 #[cfg(test)]
 mod tests {
-    use umbra_core::ids::{HookPoint, Site};
-
     use super::*;
 
     #[test]
@@ -279,33 +259,5 @@ mod tests {
         curves.push(&point(4, 0.5));
         let ends = [[10.0, 1.0], [20.0, 1.0], [30.0, 1.0], [40.0, 0.5]];
         assert_eq!(curves.loss, ends);
-    }
-
-    #[test]
-    fn time_left_follows_the_speed_of_those_that_go_on() {
-        let spec = Spec {
-            tokens: 1_000,
-            ..Spec::default_for(HookPoint::block(0, Site::Z))
-        };
-        let mut run = crate::testing::run(spec.clone());
-        run.members
-            .push(Member::new("z-1".to_owned(), "saes/z-1".into(), spec));
-        let at = |tokens_seen: u64| Progress {
-            step: 1,
-            tokens_seen,
-            tokens_per_second: 100.0,
-            ..Progress::default()
-        };
-        run.members[0].apply(Said::Progress(at(200)));
-        run.members[1].apply(Said::Progress(at(100)));
-        assert_eq!(run.seconds_left(), Some(9.0));
-        assert_eq!(run.progress(), (300, 2_000));
-        let broken = Ended::Failed {
-            why: String::new(),
-            checkpoint: true,
-        };
-        run.members[1].apply(Said::Ended(broken));
-        assert_eq!(run.seconds_left(), Some(8.0));
-        assert!(run.is_running() && !run.can_go_on());
     }
 }

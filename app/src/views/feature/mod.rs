@@ -252,4 +252,9 @@ fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
             None => commands.send(navigation::Command::Go(ViewId::Prompt)),
         }
     }
+    if let Some(page) = state.sae().and_then(|sae| super::neuronpedia(sae)) {
+        let page = format!("{page}/{feature}");
+        ui.hyperlink_to("On Neuronpedia", &page)
+            .on_hover_text(&page);
+    }
 }

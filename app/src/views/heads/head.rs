@@ -125,7 +125,7 @@ fn features_ui(
             });
             if reply.open || reply.beside {
                 let (feature, beside) = (*feature, reply.beside);
-                commands.send(navigation::Command::SelectDictionary(dictionary.id));
+                commands.send(navigation::Command::FollowDictionary(dictionary.id));
                 commands.send(navigation::Command::Feature { feature, beside });
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
@@ -148,9 +148,12 @@ fn attribute_ui(
     let response = ui.add(button);
     let name = format!("Attribute feature {feature}");
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));
-    let help = "Shows below where its activation on the sentence in Prompt came from";
+    let help = format!(
+        "Shows below where its activation on the sentence in Prompt came from, and puts {} in use",
+        dictionary.name
+    );
     if response.on_hover_text(help).clicked() {
-        commands.send(navigation::Command::SelectDictionary(dictionary.id));
+        commands.send(navigation::Command::FollowDictionary(dictionary.id));
         commands.send(navigation::Command::SelectFeature(Some(feature)));
     }
 }

@@ -2,10 +2,10 @@
 
 use egui::{RichText, Ui};
 use umbra_core::eval::{Figures, Verdict, judge};
-use umbra_core::formats;
-use umbra_core::models::Opening;
+use umbra_core::formats::{self, WhileTrained};
+use umbra_core::models::{Opening, hub};
 
-use super::{card, failed_ui, figures, notes_ui};
+use super::{card, failed_ui, figures, link_ui, notes_ui};
 use crate::commands::{Commands, dictionary, library, navigation};
 use crate::shell::{bar_ui, fact_ui, icon_menu};
 use crate::state::catalogue::{Dictionary, LoadedSae};
@@ -99,6 +99,12 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         &number::bytes(loaded.size_bytes),
         "Size of its files",
     );
+    if let Some(page) = hub::page_of(&dictionary.folder) {
+        link_ui(ui, "Its page on the hub", &page);
+    }
+    if let Some(page) = crate::views::neuronpedia(sae) {
+        link_ui(ui, "Its features on Neuronpedia", &page);
+    }
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
 }
 
@@ -221,6 +227,14 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
     });
     if !each.is_empty() {
         line.response.on_hover_text(each.join("\n"));
+    }
+    if let Some(told) = WhileTrained::of(&loaded.sae) {
+        let words = theme::caption(told.to_string()).color(theme.ink.secondary);
+        let help = format!(
+            "{told}. Means over batches while the weights still moved: no claim, nothing is compared with them"
+        );
+        ui.add(egui::Label::new(words).truncate())
+            .on_hover_text(help);
     }
 }
 

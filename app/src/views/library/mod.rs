@@ -147,6 +147,12 @@ fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
         });
 }
 
+/// A link that the system's browser opens; where it leads on hover.
+fn link_ui(ui: &mut Ui, words: &str, url: &str) {
+    ui.hyperlink_to(theme::caption(words), url)
+        .on_hover_text(url);
+}
+
 /// A failed load inside a card: the sentence and "Copy details".
 fn failed_ui(ui: &mut Ui, sentence: &str) {
     let failure = Theme::of(ui).failure;

@@ -1,9 +1,9 @@
 //! The model's card: its shape, where it is, what the loader decided.
 
 use egui::{RichText, Ui};
-use umbra_core::models::{Config, NormKind};
+use umbra_core::models::{Config, NormKind, hub};
 
-use super::{card, failed_ui, notes_ui, project_card, verification};
+use super::{card, failed_ui, link_ui, notes_ui, project_card, verification};
 use crate::commands::{Commands, opening};
 use crate::shell::{fact_ui, held, recent_models};
 use crate::state::catalogue::LoadedModel;
@@ -45,6 +45,9 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
     let model = &loaded.model;
     let title = ui.label(theme::panel_title(model.name()));
     title.on_hover_text(model.path().display().to_string());
+    if let Some(page) = hub::page_of(model.path()) {
+        link_ui(ui, "Its page on the hub", &page);
+    }
     for (label, value, definition) in facts(model.config()) {
         fact_ui(ui, label, &value, definition);
     }

@@ -1,5 +1,7 @@
 //! The edits, what text is continued, and how tokens are picked.
 
+use std::time::{Duration, Instant};
+
 use egui::{Button, DragValue, TextEdit, Ui, vec2};
 use umbra_core::models::Sampling;
 use umbra_core::steer::EditSpec;
@@ -10,12 +12,21 @@ use crate::commands::steering::Command;
 use crate::state::AppState;
 use crate::state::steering::{Draft, Request};
 use crate::theme::{Theme, caption, icons, space};
+use crate::widgets::number::counting;
+
+/// How long edits and sampling are left alone before both texts are written anew.
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// Most tokens of one text.
 const TOKENS: usize = 1_000;
 
-/// Draws the form; what a person changes goes to the state.
-pub(super) fn form_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+/// Draws the form; what a person changes goes to the state. Answers whether the texts below are of something else than it asks for.
+pub(super) fn form_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    following: &mut Following,
+    commands: &mut Commands,
+) -> bool {
     let shown = shown(state);
     let mut draft = shown.clone();
     stack_ui(ui, &mut draft.edits, state, commands);
@@ -23,9 +34,57 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     prompt_ui(ui, &mut draft, state);
     sampling_ui(ui, &mut draft);
     ui.add_space(space::CHIP);
-    run_ui(ui, &draft, state, commands);
+    let request = request(&draft, state);
+    let is_stale = following.is_stale(ui, (&request, state), commands);
+    run_ui(ui, (&request, is_stale), state, commands);
     if draft != shown {
         commands.send(Command::Draft(Box::new(draft)));
+    }
+    is_stale
+}
+
+/// Notices that the form asks for something else than the texts on screen are of.
+#[derive(Debug, Default)]
+pub(super) struct Following {
+    /// What was asked for in the frame before; none before the first.
+    last: Option<Result<Request, String>>,
+    /// Since when something else is asked for.
+    changed: Option<Instant>,
+}
+
+impl Following {
+    /// Whether the texts on screen are of something else than `asked`. They are written anew once edits or sampling were changed here and then left alone; another text
+    /// to continue or another dictionary waits for a click.
+    fn is_stale(
+        &mut self,
+        ui: &Ui,
+        (asked, state): (&Result<Request, String>, &AppState),
+        commands: &mut Commands,
+    ) -> bool {
+        let before = self.last.replace(asked.clone());
+        let Some(run) = &state.steering.run else {
+            return false;
+        };
+        if asked.as_ref() == Ok(&run.request) {
+            self.changed = None;
+            return false;
+        }
+        if before.is_some_and(|before| before != *asked) {
+            self.changed = Some(Instant::now());
+        }
+        let same_text = |asked: &&Request| {
+            (asked.dictionary, &asked.prompt) == (run.request.dictionary, &run.request.prompt)
+        };
+        if let (Some(since), Some(asked)) = (self.changed, asked.as_ref().ok().filter(same_text)) {
+            let left = PAUSE.saturating_sub(since.elapsed());
+            if left.is_zero() {
+                self.changed = None;
+                commands.send(Command::Run(asked.clone()));
+            } else {
+                ui.request_repaint_after(left);
+            }
+        }
+        true
     }
 }
 
@@ -104,7 +163,7 @@ fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
             .max_decimals(2);
         field("Temperature", "0 takes the likeliest token", drag);
         let mut top_k = sampling.top_k.unwrap_or(0);
-        let drag = DragValue::new(&mut top_k).range(0..=1_000_000);
+        let drag = counting(DragValue::new(&mut top_k).range(0..=1_000_000));
         field("Top k", "Sample among this many likeliest tokens; 0 for all", drag);
         sampling.top_k = (top_k > 0).then_some(top_k);
         let mut top_p = sampling.top_p.unwrap_or(1.0);
@@ -121,9 +180,9 @@ fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
             .max_decimals(2);
         let help = "Logits of tokens the text already holds are divided by this where positive and multiplied where negative; 1 leaves them";
         field("Repetition", help, drag);
-        let drag = DragValue::new(&mut sampling.seed);
+        let drag = counting(DragValue::new(&mut sampling.seed));
         field("Seed", "Decides the draws of both texts alike", drag);
-        let drag = DragValue::new(&mut sampling.tokens).range(1..=TOKENS);
+        let drag = counting(DragValue::new(&mut sampling.tokens).range(1..=TOKENS));
         let help = "Length of each continuation; the model's context may end it earlier";
         field("Tokens", help, drag);
         let help = "A text ends where this is written; \\n stands for a newline";
@@ -137,15 +196,19 @@ fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
     });
 }
 
-fn run_ui(ui: &mut Ui, draft: &Draft, state: &AppState, commands: &mut Commands) {
-    let request = request(draft, state);
+fn run_ui(
+    ui: &mut Ui,
+    (request, is_stale): (&Result<Request, String>, bool),
+    state: &AppState,
+    commands: &mut Commands,
+) {
     ui.horizontal(|ui| {
         let words = format!("{}  Run", icons::PLAY);
         let button = Button::new(words).min_size(vec2(96.0, 32.0));
         let response = ui.add_enabled(request.is_ok(), button);
         let ready = request.is_ok();
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Run"));
-        match &request {
+        match request {
             Ok(request) => {
                 if response.clicked() {
                     commands.send(Command::Run(request.clone()));
@@ -165,6 +228,10 @@ fn run_ui(ui: &mut Ui, draft: &Draft, state: &AppState, commands: &mut Commands)
             if ui.add(button).clicked() {
                 commands.send(Command::Stop);
             }
+        }
+        if is_stale {
+            let words = "The texts below are of the settings before";
+            ui.label(caption(words).color(Theme::of(ui).ink.secondary));
         }
     });
 }

@@ -16,9 +16,14 @@ use crate::views::ViewId;
 use crate::views::without_dictionary_ui;
 use crate::widgets::empty_state::{empty_state, failure_line};
 
+/// How much is left of texts that are of other settings than the form's.
+const STALE: f32 = 0.35;
+
 /// What happens when the model is changed while it runs?
 #[derive(Debug, Default)]
-pub struct SteeringView {}
+pub struct SteeringView {
+    following: form::Following,
+}
 
 impl View for SteeringView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -41,10 +46,14 @@ impl View for SteeringView {
         }
         without_dictionary_ui(ui, state, "heads and activations can be edited", commands);
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            form::form_ui(ui, state, commands);
+            let is_stale = form::form_ui(ui, state, &mut self.following, commands);
             ui.add_space(space::GROUP);
             if let Some(run) = &state.steering.run {
-                run::run_ui(ui, state, run);
+                let opacity = if is_stale { STALE } else { 1.0 };
+                ui.scope(|ui| {
+                    ui.multiply_opacity(opacity);
+                    run::run_ui(ui, state, run);
+                });
             } else {
                 let words = "Both texts and the changes of the next token stand here once it runs";
                 ui.label(RichText::new(words).color(secondary));

@@ -96,6 +96,50 @@ fn both_texts_stream_and_the_run_is_stopped() {
 }
 
 #[test]
+fn texts_of_other_settings_are_said_to_be_and_written_anew_after_a_pause() {
+    let words = "The texts below are of the settings before";
+    let mut harness = testing::harness(ViewId::Steering, running(8.0));
+    assert!(harness.query_by_label(words).is_none());
+    harness.get_by_label("Strength 0").click();
+    harness.run();
+    harness.get_by_label(words);
+    let runs = |harness: &mut egui_kittest::Harness<'_, testing::Stage>| {
+        let sent = harness.state_mut().commands.take();
+        let strength = |command| match command {
+            Command::Steering(steering::Command::Run(request)) => match request.edits[0].what {
+                What::Add(_, strength) => Some(strength),
+                _ => None,
+            },
+            _ => None,
+        };
+        sent.into_iter().filter_map(strength).collect::<Vec<_>>()
+    };
+    assert_eq!(runs(&mut harness), [0.0; 0], "not while it is changed");
+    std::thread::sleep(std::time::Duration::from_millis(160));
+    harness.run();
+    let asked = runs(&mut harness);
+    assert_eq!(asked, [0.0]);
+    // Asked for once; dimmed until the run is there.
+    harness.run();
+    assert_eq!(runs(&mut harness), [0.0; 0]);
+    harness.get_by_label(words);
+    let started = Lab::Started(JobId(4), request(asked[0]));
+    harness.state_mut().state.apply(Event::Steering(started));
+    harness.run();
+    assert!(harness.query_by_label(words).is_none());
+    // Texts of an earlier day are not written anew unasked, nor where another text is to be continued.
+    let mut harness = testing::harness(ViewId::Steering, running(0.0));
+    std::thread::sleep(std::time::Duration::from_millis(160));
+    harness.run();
+    harness.get_by_label(words);
+    harness.state_mut().state.prompt.text = "Twice upon".to_owned();
+    harness.run();
+    std::thread::sleep(std::time::Duration::from_millis(160));
+    harness.run();
+    assert_eq!(runs(&mut harness), [0.0; 0]);
+}
+
+#[test]
 fn strength_zero_says_identical() {
     let harness = testing::harness(ViewId::Steering, running(0.0));
     harness.get_by_label_contains("both texts are identical");

@@ -168,7 +168,7 @@ fn detail_ui(ui: &mut Ui, state: &AppState, past: &Past, commands: &mut Commands
         record.begun(),
         number::count(record.tokens_seen),
         whole(past.setting("tokens")),
-        plan::span(record.seconds),
+        number::span(record.seconds),
         past.setting("batch"),
         past.setting("seed"),
     );

@@ -15,7 +15,7 @@ use self::source::{hook_errors, source_errors, start_errors};
 use crate::state::AppState;
 use crate::state::training::{CHECKPOINT_MINUTES, Draft, Run, TextKey};
 
-pub use self::needs::{Need, needs, sizes, span, speed};
+pub use self::needs::{Need, needs, sizes, speed};
 pub use self::source::{layers, layers_with, source, source_of, start, text_key};
 
 /// The form, read.

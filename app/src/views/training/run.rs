@@ -4,12 +4,12 @@ use egui::{Button, CollapsingHeader, Label, ProgressBar, RichText, Ui, vec2};
 use umbra_core::train::Progress;
 
 use super::curves::{Overlay, curves_ui, speed_ui};
-use super::plan::{self, span};
+use super::plan;
 use super::table::{Column, Row, table_ui};
 use crate::commands::training::Command;
 use crate::commands::{Commands, dictionary, navigation};
 use crate::state::catalogue::Dictionary;
-use crate::state::jobs::Status;
+use crate::state::jobs::{Job, Status};
 use crate::state::training::{Ended, Member, Run, TOGETHER};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, panel_title, space};
@@ -184,8 +184,7 @@ fn head_ui(ui: &mut Ui, run: &Run) {
 fn progress_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands) {
     let job = state.jobs.get(run.job);
     let stopping = job.is_some_and(|job| job.status == Status::Stopping);
-    let (seen, in_all) = run.progress();
-    let share = seen as f32 / in_all.max(1) as f32;
+    let share = job.and_then(Job::share).unwrap_or_default();
     ui.horizontal(|ui| {
         let room = (ui.available_width() - 96.0).max(80.0);
         let percent = format!("{:.0} %", share * 100.0);
@@ -208,24 +207,13 @@ fn progress_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands
             commands.send(Command::Stop);
         }
     });
-    ui.label(caption(standing(run)).color(Theme::of(ui).ink.secondary));
+    ui.label(caption(standing(job)).color(Theme::of(ui).ink.secondary));
 }
 
-/// Where a running run stands, in words. Dictionaries of one run take their steps in turn, so that one of them tells of all.
-fn standing(run: &Run) -> String {
-    let mut going = run.members.iter().filter(|member| member.ended.is_none());
-    let Some((member, last)) = going.find_map(|member| Some((member, member.last?))) else {
-        return "Gathering activations…".to_owned();
-    };
-    let left = run.seconds_left().map_or(String::new(), |seconds| {
-        format!(" · {} left", span(seconds))
-    });
-    format!(
-        "{} of {} activations · {} per second{left}",
-        number::count(last.tokens_seen),
-        number::count(member.spec.tokens),
-        number::number(last.tokens_per_second),
-    )
+/// Where a running run stands, in the words and figures of the job strip.
+fn standing(job: Option<&Job>) -> String {
+    let stands = job.and_then(Job::standing);
+    stands.unwrap_or_else(|| "Gathering activations…".to_owned())
 }
 
 /// The dictionaries of a run, in the colours of their curves; a click shows the densities and features of one.
@@ -435,27 +423,32 @@ fn named(response: egui::Response, name: &str) -> egui::Response {
 
 #[cfg(test)]
 mod tests {
-    use umbra_core::ids::{HookPoint, Site};
-    use umbra_core::train::{Progress, Spec};
-
     use super::*;
+    use crate::state::Event;
+    use crate::state::jobs::{self, JobId};
 
     #[test]
     fn the_standing_says_how_far_how_fast_how_long() {
-        let mut run = crate::testing::run(Spec {
-            tokens: 1_000_000,
-            ..Spec::default_for(HookPoint::block(0, Site::Z))
-        });
-        assert_eq!(standing(&run), "Gathering activations…");
-        run.members[0].last = Some(Progress {
-            tokens_seen: 400_000,
-            tokens_per_second: 10_000.0,
-            ..Progress::default()
-        });
-        let words = standing(&run).replace('\u{202F}', " ");
+        let mut state = AppState::default();
+        let mut told = |event| {
+            state.apply(Event::Jobs(event));
+            standing(state.jobs.get(JobId(7))).replace('\u{202F}', " ")
+        };
+        let started = jobs::Event::Started(JobId(7), "Train z-0".to_owned());
+        assert_eq!(told(started), "Gathering activations…");
+        let progress = |done, per_second| {
+            let progress = jobs::Progress {
+                done,
+                total: 1_000_000,
+                unit: "activations",
+                per_second,
+            };
+            jobs::Event::Progress(JobId(7), progress)
+        };
+        assert_eq!(told(progress(0, None)), "Gathering activations…");
         assert_eq!(
-            words,
-            "400 000 of 1 000 000 activations · 10 000 per second · 1 min 00 s left"
+            told(progress(400_000, Some(10_000.0))),
+            "400 000 / 1 000 000 activations · 10 000 activations/s · 1 min 00 s left"
         );
     }
 }

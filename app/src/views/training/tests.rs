@@ -9,12 +9,14 @@ use umbra_core::models::Model;
 use umbra_core::models::Opening;
 use umbra_core::train::{Firing, Progress, Spec};
 
+use super::plan;
 use crate::commands::{dictionary, training};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
 use crate::state::training::{
     Browsed, Curves, Ended, Event as Training, Fired, Form, Member, Past, PastEvent, Ranking, Said,
+    Source,
 };
-use crate::state::{AppState, Event, Load};
+use crate::state::{AppState, Event, Load, jobs};
 use crate::testing;
 use crate::views::ViewId;
 
@@ -23,11 +25,28 @@ fn said(said: Said) -> Event {
     Event::Training(Training::Said(0, said))
 }
 
+/// How far the job of the run says that it is, all dictionaries together, at 50 activations per second.
+fn at_work(state: &mut AppState, (done, total): (u64, u64)) {
+    let job = state.training.run.as_ref().unwrap().job;
+    let progress = jobs::Progress {
+        done,
+        total,
+        unit: "activations",
+        per_second: Some(50.0),
+    };
+    if state.jobs.get(job).is_none() {
+        let started = jobs::Event::Started(job, "Train z-0".to_owned());
+        state.apply(Event::Jobs(started));
+    }
+    state.apply(Event::Jobs(jobs::Event::Progress(job, progress)));
+}
+
 /// A run of 1,000 activations that has seen 400.
 fn running() -> AppState {
     let mut state = testing::typical();
     let run = testing::run(spec());
     state.apply(Event::Training(Training::Started(Box::new(run))));
+    at_work(&mut state, (400, 1_000));
     for step in 1..=4 {
         state.apply(said(Said::Progress(Progress {
             step,
@@ -63,6 +82,7 @@ fn running_two() -> AppState {
         },
     ));
     state.apply(Event::Training(Training::Started(Box::new(run))));
+    at_work(&mut state, (700, 2_000));
     for step in 1..=3 {
         let at = Said::Progress(Progress {
             step,
@@ -131,7 +151,7 @@ fn what_could_not_be_written_can_be_saved_again() {
     let mut harness = testing::harness(ViewId::Training, state);
     harness.get_by_label_contains("no space is left");
     harness.get_by_label("Discard");
-    let refusal = super::plan::plan(&harness.state().state).refusal;
+    let refusal = plan::plan(&harness.state().state).refusal;
     assert!(refusal.is_some());
     harness.get_by_label("Save again").click();
     harness.run();
@@ -300,6 +320,67 @@ fn with_past(shown: &[&str]) -> AppState {
 }
 
 #[test]
+fn a_time_is_told_by_runs_of_the_same_model_alone() {
+    let mut state = with_past(&[]);
+    state.project.load = Load::Ready(Arc::default());
+    let form = Form {
+        text: Some("tales.txt".into()),
+        ..Form::default()
+    };
+    state.apply(Event::Training(Training::Form(form)));
+    let counted = |state: &mut AppState| {
+        let key = plan::text_key(state).unwrap();
+        let text = testing::run(spec()).source;
+        let Source::Text(_, text) = text else {
+            panic!("a text")
+        };
+        for load in [Load::Loading, Load::Ready(text)] {
+            state.apply(Event::Training(Training::Text(key.clone(), load)));
+        }
+        key
+    };
+    let key = counted(&mut state);
+    let told = |state: &AppState| {
+        let needs = plan::needs(state, &plan::plan(state));
+        let time = needs.into_iter().find(|need| need.label == "Time");
+        time.map(|need| need.value)
+    };
+    // The past runs are of another model.
+    assert_eq!(told(&state), None);
+    let specs = plan::plan(&state);
+    let trained = specs.specs().unwrap()[0].clone();
+    let mut run = testing::run(Spec {
+        tokens: 1_000,
+        ..trained.clone()
+    });
+    let Source::Text(_, text) = run.source else {
+        panic!("a text")
+    };
+    run.source = Source::Text(key, text);
+    state.apply(Event::Training(Training::Started(Box::new(run))));
+    state.apply(said(Said::Progress(Progress {
+        step: 1,
+        tokens_seen: 100,
+        tokens_per_second: trained.tokens as f64 / 45.0,
+        ..Progress::default()
+    })));
+    assert_eq!(told(&state).as_deref(), Some("≈ 45 s"));
+    // Another model: its speed is not known.
+    let other = testing::with_model()
+        .catalogue
+        .model
+        .ready()
+        .cloned()
+        .unwrap();
+    let named = catalogue::Event::ModelNamed("other".into(), Opening::default());
+    state.apply(Event::Catalogue(named));
+    let arrived = catalogue::Event::Model("other".into(), Box::new(Load::Ready(other)));
+    state.apply(Event::Catalogue(arrived));
+    counted(&mut state);
+    assert_eq!(told(&state), None);
+}
+
+#[test]
 fn past_runs_are_listed_and_a_click_asks_for_their_curves() {
     let mut harness = testing::harness(ViewId::Training, with_past(&[]));
     harness.get_by_label("Past runs");
@@ -340,8 +421,8 @@ fn a_failed_run_goes_on_where_a_checkpoint_is_left() {
 #[test]
 fn the_speed_can_be_measured_and_is_said_to_be_of_the_step_alone() {
     let mut state = testing::with_model();
-    let plan = super::plan::plan(&state);
-    let sizes = super::plan::sizes(&state, &plan).unwrap();
+    let plan = plan::plan(&state);
+    let sizes = plan::sizes(&state, &plan).unwrap();
     let mut harness = testing::harness(ViewId::Training, testing::with_model());
     harness.get_by_label("Measure speed").click();
     harness.run();
@@ -420,7 +501,7 @@ fn curves_of_dictionaries_trained_together_lie_over_one_another_and_one_is_chose
     let mut harness = testing::harness(ViewId::Training, running_two());
     harness.get_by_label("FVU: z-0 0.125, z-1 0.300");
     harness.get_by_label("2 dictionaries");
-    harness.get_by_label_contains("14 s left");
+    harness.get_by_label_contains("700 / 2000 activations · 50.0 activations/s · 26 s left");
     harness.get_by_label("Dictionary z-1, 30\u{202F}%").click();
     harness.run();
     let sent = harness.state_mut().commands.take();

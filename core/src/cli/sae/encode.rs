@@ -173,12 +173,8 @@ fn activations(args: &Args, width: usize) -> Result<(Matrix, usize)> {
     let mut tensors = read_tensors(&args.acts)?;
     let names: Vec<String> = tensors.keys().take(8).cloned().collect();
     let tensor = tensors.remove(&args.key).ok_or_else(|| {
-        let what = format!(
-            "has no tensor `{}`, name another by --key, there are {}",
-            args.key,
-            names.join(", ")
-        );
-        Error::input(what, &args.acts)
+        let remedy = format!("name another by --key, there are {}", names.join(", "));
+        Error::missing(&args.key, &args.acts, remedy)
     })?;
     let shape = tensor.dims().to_vec();
     let last = |count: usize| -> usize { shape.iter().rev().take(count).product() };

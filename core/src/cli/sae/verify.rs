@@ -9,7 +9,7 @@ use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_wi
 use crate::error::{Error, Notes, Result};
 use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
 use crate::fit::Fit;
-use crate::formats::{self, Format};
+use crate::formats::{self, Format, WhileTrained};
 use crate::sae::{CrossLayer, Sae};
 
 /// Flags of `umbra sae verify`.
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         "selection": sae.selection.describe(), "features": sae.features(), "width": sae.width(),
         "hook": sae.provenance.hook.map(|hook| hook.to_string()), "model": sae.provenance.model,
         "claims": judged.iter().map(claim).collect::<Vec<_>>(), "verdict": verdict.name(),
-        "measured": measured(figures.as_ref())?,
+        "while_trained": WhileTrained::of(&sae).map(|told| told.to_string()), "measured": measured(figures.as_ref())?,
         "fingerprint": sae.fingerprint(), "fit": fit.as_ref().map(|fit| json!({ "verdict": fit.verdict.name(), "why": fit.why })),
     });
     console.answer(&object, || {
@@ -233,6 +233,7 @@ fn text(
     if judged.is_empty() {
         lines.push("its files claim no figure".to_owned());
     }
+    lines.extend(WhileTrained::of(sae).map(|told| format!("{told} (no claim)")));
     if let Some(figures) = figures {
         lines.push(format!(
             "\nMeasured on {} activations ({}): L0 {:.3}, FVU {:.4}, dead {:.2} %, CE clean {:.4}, spliced {:.4}, recovered {:.4} of zero and {:.4} of mean ablation{}",

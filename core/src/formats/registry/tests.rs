@@ -240,7 +240,7 @@ fn a_file_that_is_no_registry_is_one_sentence() {
         let begun = std::time::Instant::now();
         let said = registry(text).unwrap_err().to_string();
         assert_eq!(said.lines().count(), 1, "{said}");
-        assert!(said.ends_with("pretrained_saes.yaml"), "{said}");
+        assert!(said.contains("pretrained_saes.yaml"), "{said}");
         assert!(begun.elapsed().as_secs() < 5, "{said}");
     }
     let said = registry(&bomb(40)).unwrap_err().to_string();

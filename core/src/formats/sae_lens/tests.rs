@@ -459,7 +459,7 @@ fn damaged_weights_are_one_sentence_naming_file_and_tensor() {
         std::fs::write(&path, bytes).unwrap();
         let refused = read(&folder).unwrap_err().to_string();
         assert!(
-            refused.contains(want) && refused.ends_with(WEIGHTS),
+            refused.contains(want) && refused.contains(WEIGHTS),
             "{refused}"
         );
     }
@@ -477,7 +477,7 @@ fn damaged_weights_are_one_sentence_naming_file_and_tensor() {
         let at = bytes.windows(5).position(|w| w == b"b_enc").unwrap();
         bytes[at..at + 5].copy_from_slice(b"B_enc");
     };
-    check(rename, "tensor `b_enc` is missing");
+    check(rename, "b_enc is missing from ");
     let (_root, folder) = cfg_with(|cfg| cfg["d_sae"] = json!(64));
     let refused = read(&folder).unwrap_err().to_string();
     assert!(

@@ -251,7 +251,7 @@ fn layers_that_are_missing_or_alone_are_named() {
     )
     .unwrap();
     copy("W_dec_1.safetensors");
-    assert!(said(&root.path().join("W_enc_1.safetensors")).contains("`W_enc_1` is missing"));
+    assert!(said(&root.path().join("W_enc_1.safetensors")).contains("W_enc_1 is missing from "));
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn configurations_of_another_dictionary_are_refused() {
             "cfg.json",
             "skip_connection",
             json!(true),
-            "`W_skip` is missing",
+            "W_skip is missing from ",
         ),
         (
             "sae-lens-topk-rescale-layernorm",
@@ -204,11 +204,7 @@ fn runs_of_another_dictionary_and_no_json_are_refused() {
         ("dict_size", json!(64), "`dict_size` is 64"),
         ("k", json!(9), "`k` is 9 but the weights make it 8"),
         ("dict_class", json!("CrossCoder"), "`dict_class` CrossCoder"),
-        (
-            "dict_class",
-            json!("AutoEncoder"),
-            "tensor `bias` is missing",
-        ),
+        ("dict_class", json!("AutoEncoder"), "bias is missing from "),
     ] {
         let (_root, folder) = copied("dictionary-learning-topk");
         let path = folder.join("config.json");

@@ -132,7 +132,7 @@ fn checkpoints_with_logarithms_and_a_scale_that_may_be_missing() {
     ] {
         write(&folder.join("activation_scaler.json"), scaler);
         let said = formats::open(folder).unwrap_err().to_string();
-        assert!(said.ends_with("activation_scaler.json"), "{said}");
+        assert!(said.contains("activation_scaler.json"), "{said}");
     }
 }
 

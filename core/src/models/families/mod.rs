@@ -51,10 +51,8 @@ impl Family {
     /// The family that `settings` names.
     pub(super) fn of(settings: &Settings) -> Result<&'static Self> {
         let name = settings.text("model_type")?.ok_or_else(|| {
-            Error::input(
-                "lacks the key `model_type`, is this a model's folder?",
-                settings.path(),
-            )
+            let remedy = "give the folder of a language model";
+            Error::missing("`model_type`", settings.path(), remedy)
         })?;
         FAMILIES
             .iter()

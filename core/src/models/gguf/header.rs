@@ -160,6 +160,9 @@ impl<'a> Header<'a> {
     }
 
     fn lacks(&self, key: &str) -> Error {
-        Error::input(format!("lacks a usable `{key}` in its header"), self.path)
+        Error::input(
+            format!("has no usable `{key}` in its header, download or convert the model again"),
+            self.path,
+        )
     }
 }

@@ -135,7 +135,7 @@ impl Gguf {
         let embed = self.content.tensors.get("token_embd.weight");
         embed
             .and_then(|place| place.shape.first().copied())
-            .ok_or_else(|| Error::input("has no tensor `token_embd.weight`", &self.path))
+            .ok_or_else(|| Error::missing("token_embd.weight", &self.path, crate::models::LACKED))
     }
 }
 
@@ -151,7 +151,7 @@ impl Weights for Gguf {
 
     fn read(&self, name: &str) -> Result<Tensor> {
         let (stored, place) = names::stored(self.architecture, name)
-            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), &self.path))?;
+            .ok_or_else(|| Error::missing(name, &self.path, crate::models::LACKED))?;
         let tensor = self.dequantised(&stored)?;
         match place {
             Place::AsStored => Ok(tensor),
@@ -214,7 +214,7 @@ impl Weights for Gguf {
             .content
             .tensors
             .get(name)
-            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), &self.path))?;
+            .ok_or_else(|| Error::missing(name, &self.path, crate::models::LACKED))?;
         let bytes = &self.map[place.bytes.clone()];
         Ok((place.shape.clone(), Cow::Borrowed(bytes)))
     }
@@ -231,7 +231,7 @@ impl Gguf {
             .content
             .tensors
             .get(stored)
-            .ok_or_else(|| Error::input(format!("has no tensor `{stored}`"), &self.path))?;
+            .ok_or_else(|| Error::missing(stored, &self.path, crate::models::LACKED))?;
         let dtype = self.readable(place, stored)?;
         let bytes = &self.map[place.bytes.clone()];
         let float = match dtype {

@@ -144,6 +144,13 @@ pub(crate) fn place_in(path: &Path) -> Option<(String, String)> {
     Some((model.replacen("--", "/", 1), inside?.join("/")))
 }
 
+/// The page on the hub of the model or dictionary that a path inside the cache belongs to.
+pub fn page_of(path: &Path) -> Option<String> {
+    let (repo, _) = place_in(path)?;
+    let is_name = repo.split('/').count() <= 2 && repo.split('/').all(is_part);
+    is_name.then(|| format!("{}/{repo}", super::ENDPOINT))
+}
+
 /// The Parquet files in `folder` and the folders in it, in order of names.
 pub(super) fn parquet_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
@@ -211,4 +218,31 @@ pub(super) fn shards(index: &str) -> Vec<String> {
     shards.sort_unstable();
     shards.dedup();
     shards
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_the_cache_has_a_page_and_nothing_else_has() {
+        #[track_caller]
+        fn check(path: &str, want: Option<&str>) {
+            assert_eq!(page_of(Path::new(path)).as_deref(), want, "{path}");
+        }
+        let gpt2 = "https://huggingface.co/openai-community/gpt2";
+        check(
+            "/c/hub/models--openai-community--gpt2/snapshots/abc",
+            Some(gpt2),
+        );
+        let inside = "/c/hub/models--openai-community--gpt2/snapshots/abc/layer_3/sae.safetensors";
+        check(inside, Some(gpt2));
+        check(
+            "/c/hub/models--gpt2/snapshots/abc",
+            Some("https://huggingface.co/gpt2"),
+        );
+        check("/c/hub/models--openai-community--gpt2/blobs/abc", None);
+        check("/c/hub/models--a b--c/snapshots/abc", None);
+        check("/home/me/models/gpt2", None);
+    }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use self::cache::Shelf;
 pub use self::cache::name_in;
+pub use self::cache::page_of;
 pub(crate) use self::cache::{files_in, place_in};
 pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};
@@ -224,7 +225,7 @@ fn download(
         }
         let path = shelf.snapshot_of(&listing.commit).join(name);
         let index = std::fs::read_to_string(&path)
-            .map_err(|e| Error::io("reading the shard index", &path, e))?;
+            .map_err(|e| Error::io("cannot read the shard index", &path, e))?;
         files.retain(|file| file != name);
         files.extend(cache::shards(&index));
     }

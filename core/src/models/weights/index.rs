@@ -33,7 +33,7 @@ impl Index {
             return Err(Error::input(what, &path));
         }
         let text = std::fs::read_to_string(&path)
-            .map_err(|e| Error::io("reading the shard index", &path, e))?;
+            .map_err(|e| Error::io("cannot read the shard index", &path, e))?;
         let index: Value = serde_json::from_str(&text)
             .map_err(|e| Error::input(format!("is not valid JSON ({e})"), &path))?;
         let listed = index
@@ -63,13 +63,11 @@ impl Index {
         for (tensor, shard) in &self.map {
             let found = all.shape(tensor).is_some() && all.file_of(tensor) == shard;
             if !found {
-                return Err(Error::input(
-                    format!(
-                        "says that tensor `{tensor}` is in {}, which lacks it",
-                        shard.display()
-                    ),
-                    &self.path,
-                ));
+                let remedy = format!(
+                    "{} says that it is there, download or save the model again",
+                    self.path.display()
+                );
+                return Err(Error::missing(tensor, shard, remedy));
             }
         }
         Ok(())

@@ -130,7 +130,8 @@ impl<'a> Fetch<'a> {
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let wrong = |what: String| Error::input(what, self.weights.file_of(name));
         let found = self.weights.shape(name).ok_or_else(|| {
-            wrong(format!("has no tensor `{name}`, which its config.json asks for: the file is incomplete or of another model"))
+            let remedy = "config.json asks for it, the file is incomplete or of another model";
+            Error::missing(name, self.weights.file_of(name), remedy)
         })?;
         if found != shape {
             return Err(wrong(format!(

@@ -96,7 +96,7 @@ impl Weights for Safetensors {
         let (shard, place) = self
             .places
             .get(name)
-            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), self.file_of(name)))?;
+            .ok_or_else(|| Error::missing(name, self.file_of(name), crate::models::LACKED))?;
         let float = match place.dtype {
             Dtype::F16 => Float::F16,
             Dtype::BF16 => Float::Bf16,
@@ -144,7 +144,7 @@ impl Weights for Safetensors {
         let (shard, place) = self
             .places
             .get(name)
-            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), self.file_of(name)))?;
+            .ok_or_else(|| Error::missing(name, self.file_of(name), crate::models::LACKED))?;
         let bytes = &self.shards[*shard].map[place.begin..place.end];
         Ok((place.shape.clone(), Cow::Borrowed(bytes)))
     }

@@ -104,7 +104,7 @@ impl Weights for Torch {
         let (shard, placed) = self
             .places
             .get(name)
-            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), self.file_of(name)))?;
+            .ok_or_else(|| Error::missing(name, self.file_of(name), crate::models::LACKED))?;
         let Shard { map, path } = &self.shards[*shard];
         let number = placed.number();
         if !matches!(
@@ -155,7 +155,7 @@ impl Weights for Torch {
         let (shard, placed) = self
             .places
             .get(name)
-            .ok_or_else(|| Error::input(format!("has no tensor `{name}`"), self.file_of(name)))?;
+            .ok_or_else(|| Error::missing(name, self.file_of(name), crate::models::LACKED))?;
         let bytes = self.shards[*shard].map.get(placed.bytes());
         Ok((
             placed.shape().to_vec(),

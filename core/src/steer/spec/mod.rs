@@ -309,8 +309,8 @@ fn tensor(path: &Path, key: &str) -> Result<Tensor> {
     let mut tensors = read_tensors(path)?;
     let names: Vec<_> = tensors.keys().cloned().collect();
     tensors.remove(key).ok_or_else(|| {
-        let what = format!("there is no tensor `{key}`, there are {}", names.join(", "));
-        Error::input(what, path)
+        let remedy = format!("name one of {}", names.join(", "));
+        Error::missing(key, path, remedy)
     })
 }
 

@@ -347,3 +347,23 @@ fn a_feature_that_starts_anew_points_at_an_input_and_reads_it_faintly() {
         );
     }
 }
+
+/// One activation has no variance of its own, nor has its error: dividing by what rounding leaves gave an FVU of 8e14 and let AuxK drown everything else.
+#[test]
+fn a_batch_of_one_activation_is_measured_and_helped_as_larger_ones_are() {
+    let last = |batch: usize, rate: f64, tokens: u64| {
+        let mut spec = short(Variant::TopK);
+        (spec.batch, spec.tokens, spec.learning_rate) = (batch, tokens, Some(rate));
+        spec.dead_after = Some(200);
+        let mut source = Planted::new(40, 32);
+        train(&spec, &mut source, &mut go_on).unwrap().last
+    };
+    // Hardly moved, the dictionary of the start leaves what it leaves in batches of any size, but for which activations were drawn.
+    let (one, many) = (last(1, 1e-8, 2_000), last(100, 1e-8, 2_000));
+    assert!((one.fvu / many.fvu - 1.0).abs() < 0.2, "{one:?} {many:?}");
+    assert!(one.loss < 2.0 * many.loss, "{one:?} {many:?}");
+    // And it learns.
+    let learnt = last(1, 1e-3, 4_000);
+    assert!(learnt.fvu < 0.7 * one.fvu, "{learnt:?} {one:?}");
+    assert!(learnt.loss < 1.0, "{learnt:?}");
+}

@@ -7,7 +7,7 @@ use super::Plan;
 use super::source::{source, width};
 use crate::state::AppState;
 use crate::state::training::{Past, Source};
-use crate::widgets::number;
+use crate::widgets::number::{self, span};
 
 /// One figure of the preflight line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +85,7 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
         return Some(Need {
             label: "Time",
             value: format!("≈ {}", span_at(speed)),
-            definition: "Length divided by the speed of the last run on this hook",
+            definition: "Length divided by the speed of the run below, of these sizes on this hook of this model",
         });
     }
     if specs.len() > 1 {
@@ -101,7 +101,7 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
         return Some(Need {
             label: "Time",
             value: format!("≈ {}", span_at(speed)),
-            definition: "Length divided by the speed of the last run of these sizes on this hook",
+            definition: "Length divided by the speed of the last run of these sizes on this hook of this model",
         });
     }
     let (sizes_then, load) = state.training.measured.as_ref()?;
@@ -122,11 +122,16 @@ pub fn speed(state: &AppState, spec: &Spec) -> Option<f64> {
     of_run(state, &[spec]).or_else(|| of_past(state, spec))
 }
 
-/// Activations per second of the run on screen, if it trains as many dictionaries on the same hooks.
+/// Activations per second of the run on screen, if it trains as many dictionaries of the same sizes on the same hooks of what the form reads now.
 fn of_run(state: &AppState, specs: &[&Spec]) -> Option<f64> {
-    let members = &state.training.run.as_ref()?.members;
-    let hooks = || members.iter().map(|member| member.spec.hook);
-    if !hooks().eq(specs.iter().map(|spec| spec.hook)) {
+    let run = state.training.run.as_ref()?;
+    if !reads_alike(&run.source, &source(state)?) {
+        return None;
+    }
+    let members = &run.members;
+    let sizes = |spec: &Spec| (spec.hook, spec.variant, spec.features, spec.batch);
+    let trained = members.iter().map(|member| sizes(&member.spec));
+    if !trained.eq(specs.iter().map(|spec| sizes(spec))) {
         return None;
     }
     let speeds = members.iter().filter_map(|member| member.last);
@@ -136,11 +141,33 @@ fn of_run(state: &AppState, specs: &[&Spec]) -> Option<f64> {
     slowest.filter(|speed| *speed > 0.0)
 }
 
-/// Activations per second of the latest past run with these sizes.
+/// Whether activations come as fast from one source as from the other: out of one model, or out of stores of one model.
+fn reads_alike(one: &Source, other: &Source) -> bool {
+    match (one, other) {
+        (Source::Text(one, _), Source::Text(other, _)) => one.model == other.model,
+        (Source::Store(one), Source::Store(other)) => {
+            one.about().model_fingerprint == other.about().model_fingerprint
+        }
+        _ => false,
+    }
+}
+
+/// Name of the model whose activations the form reads, and whether they come out of a store.
+fn read_now(state: &AppState) -> Option<(String, bool)> {
+    match source(state)? {
+        Source::Text(..) => Some((state.model()?.model.name().to_owned(), false)),
+        Source::Store(store) => Some((store.about().model.clone(), true)),
+    }
+}
+
+/// Activations per second of the latest past run with these sizes, of the same model and read the same way.
 fn of_past(state: &AppState, spec: &Spec) -> Option<f64> {
     let past = state.training.past.list.ready()?;
+    let (model, stored) = read_now(state)?;
     let like = |past: &&Past| {
         past.record.hook == spec.hook.to_string()
+            && past.record.model == model
+            && past.record.data.contains_key("store_dtype") == stored
             && ["variant", "features", "batch"]
                 .iter()
                 .all(|key| spec.get(key).ok() == Some(past.setting(key)))
@@ -174,28 +201,16 @@ fn memory_bytes(spec: &Spec, width: usize) -> u64 {
     4 * weights + batch + buffer
 }
 
-/// A span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
-pub fn span(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::state::training::Form;
 
     #[test]
-    fn memory_and_time_read_well() {
+    fn memory_reads_well() {
         let spec = Spec::default_for(Form::default().hook());
         let weights = 4 * (2 * 1024 * 256 + 1024 + 256);
         let want = 4 * weights + 4 * 2048 * (3 * 256 + 3 * 24) + 4 * 65_536 * 256;
         assert_eq!(memory_bytes(&spec, 256), want);
-        assert_eq!(span(200.2), "3 min 20 s");
-        assert_eq!(span(7_500.0), "2 h 05 min");
     }
 }

@@ -1,0 +1,71 @@
+//! Says that something was copied, whatever copied it: a button, a menu, Ctrl+C on a selection.
+
+use egui::{Context, FullOutput, OutputCommand, Plugin};
+
+/// Sees what is handed to the system's clipboard.
+#[derive(Debug, Default)]
+pub struct Copies {
+    copied: bool,
+}
+
+impl Copies {
+    /// Whether anything was copied since the last call.
+    pub fn taken(ctx: &Context) -> bool {
+        let copies = ctx.plugin_or_default::<Self>();
+        std::mem::take(&mut copies.lock().copied)
+    }
+}
+
+impl Plugin for Copies {
+    fn debug_name(&self) -> &'static str {
+        "copies"
+    }
+
+    fn output_hook(&mut self, ctx: &Context, output: &mut FullOutput) {
+        let copies = |command: &OutputCommand| match command {
+            OutputCommand::CopyText(text) => !text.is_empty(),
+            OutputCommand::CopyImage(_) => true,
+            _ => false,
+        };
+        if output.platform_output.commands.iter().any(copies) {
+            self.copied = true;
+            ctx.request_repaint();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::widgets::staged;
+
+    #[test]
+    fn every_copy_is_seen_once() {
+        let mut harness = staged(
+            |ui, text: &mut String| {
+                if ui.button("Copy").clicked() {
+                    ui.ctx().copy_text("7".to_owned());
+                }
+                ui.add(egui::TextEdit::singleline(text).hint_text("field"));
+            },
+            "words".to_owned(),
+        );
+        assert!(!Copies::taken(&harness.ctx));
+        harness.get_by_label("Copy").click();
+        harness.step();
+        assert!(Copies::taken(&harness.ctx));
+        harness.run();
+        assert!(!Copies::taken(&harness.ctx));
+        // What a person selects in a field and copies by the keyboard.
+        let field = harness.get_by_role(egui::accesskit::Role::TextInput);
+        field.focus();
+        harness.run();
+        harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        harness.run();
+        harness.event(egui::Event::Copy);
+        harness.step();
+        assert!(Copies::taken(&harness.ctx));
+    }
+}
