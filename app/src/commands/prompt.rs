@@ -10,7 +10,7 @@ use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
 use umbra_core::prompt::{read_input, read_without};
 
-use super::{Commands, Context, library, navigation};
+use super::{Commands, Context, library};
 use crate::state::log::{self, Notice};
 use crate::state::{AppState, Event, Load, history, prompt};
 use crate::views::ViewId;

@@ -12,7 +12,7 @@ use umbra_core::models::Model;
 use umbra_core::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
 use super::*;
-use crate::commands::Command as Any;
+use crate::commands::{Command as Any, navigation};
 use crate::state::catalogue::{self, DictionaryId, LoadedIndex, LoadedSae};
 use crate::testing::{self, Desk};
 
