@@ -152,16 +152,21 @@ fn passage_json(passage: &Passage) -> Value {
 }
 
 fn passage_text(passage: &Passage) -> String {
-    let mut text = format!("{}\n", passage.describe());
-    for (position, token) in passage.texts.iter().enumerate() {
-        let token = token.replace('\n', "⏎");
-        if position == passage.position {
-            text.push_str(&format!("[{token}]"));
-        } else {
-            text.push_str(&token);
-        }
+    let texts = passage.texts.iter().enumerate();
+    let tokens: String = texts
+        .map(|(at, token)| marked(token, at == passage.position))
+        .collect();
+    format!("{}\n{tokens}", passage.describe())
+}
+
+/// A token on one line, in brackets if it is the example's.
+fn marked(token: &str, is_examples: bool) -> String {
+    let token = token.replace('\n', "⏎");
+    if is_examples {
+        format!("[{token}]")
+    } else {
+        token
     }
-    text
 }
 
 fn text(index: &Index, detail: &Detail) -> String {
@@ -226,10 +231,7 @@ fn effects(effects: &[TokenEffect]) -> String {
 fn example(example: &Example) -> String {
     let tokens = example.tokens.iter().enumerate();
     let text: String = tokens
-        .map(|(i, token)| match token.replace('\n', "⏎") {
-            token if i == example.at => format!("[{token}]"),
-            token => token,
-        })
+        .map(|(i, token)| marked(token, i == example.at))
         .collect();
     format!("{:>9.4}  {text}  ({})", example.act(), example.document)
 }

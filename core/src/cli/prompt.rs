@@ -67,10 +67,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let feature = FeatureId(feature);
             let passage = index.example(feature, args.example)?;
             let reading = prompt::read_input(&model, sae.autoencoder()?, &passage.input(), 0)?;
-            let again = match passage.position < reading.tokens.len() {
-                true => reading.latents.get(passage.position, feature),
-                false => return Err(beyond(&model, &passage)),
-            };
+            if passage.position >= reading.tokens.len() {
+                return Err(beyond(&model, &passage));
+            }
+            let again = reading.latents.get(passage.position, feature);
             let opened = Opened {
                 feature,
                 passage,

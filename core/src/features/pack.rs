@@ -102,9 +102,10 @@ impl PackedDetail {
             let peak = example.peak();
             for act in &example.acts {
                 let step = step(act.abs(), peak);
-                out.int(match signed {
-                    true => 2 * step - u64::from(*act < 0.0),
-                    false => step,
+                out.int(if signed {
+                    2 * step - u64::from(*act < 0.0)
+                } else {
+                    step
                 });
             }
         }
