@@ -14,6 +14,7 @@ mod indexes;
 mod journey;
 mod labs;
 mod model;
+mod positions;
 mod reproduce;
 mod runs;
 mod store;

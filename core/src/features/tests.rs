@@ -97,6 +97,11 @@ fn built_of(sae: &Sae, folder: &Path, seed: u64) -> Index {
     Index::open(&path).unwrap()
 }
 
+/// Whether a position counts by definition: no row start and no BOS.
+fn counts(rows: &Rows, row: usize, position: usize) -> bool {
+    position > 0 && rows.row(row)[position] != TokenId(0)
+}
+
 /// Every active token by definition: `[f]` of (row, position, act).
 fn brute_force(sae: &Sae) -> Vec<Vec<(usize, usize, f32)>> {
     let rows = rows();
@@ -104,7 +109,7 @@ fn brute_force(sae: &Sae) -> Vec<Vec<(usize, usize, f32)>> {
     for row in 0..rows.len() {
         let x = capture::activations(model(), &rows, &[row], sae.hook().unwrap()).unwrap();
         let latents = sae.encode(&x).unwrap();
-        for position in 1..CONTEXT_OF_ROWS {
+        for position in (0..CONTEXT_OF_ROWS).filter(|p| counts(&rows, row, *p)) {
             for (feature, act) in latents.row(position).filter(|(_, act)| *act != 0.0) {
                 all[feature.index()].push((row, position, act));
             }
@@ -134,8 +139,15 @@ fn scalars_and_histograms_equal_brute_force() {
         let folder = tempfile::tempdir().unwrap();
         let index = built_of(&sae, folder.path(), 0);
         let all = brute_force(&sae);
-        let tokens = rows().len() * (CONTEXT_OF_ROWS - 1);
+        let rows = rows();
+        let places = (0..rows.len()).flat_map(|row| (0..CONTEXT_OF_ROWS).map(move |p| (row, p)));
+        let tokens = places.filter(|(row, p)| counts(&rows, *row, *p)).count();
+        // The control: BOS between documents is left out too.
+        assert!(tokens < rows.len() * (CONTEXT_OF_ROWS - 1));
         assert_eq!(index.about().tokens, tokens as u64);
+        let left_out = (rows.len() * CONTEXT_OF_ROWS - tokens) as u64;
+        assert_eq!(index.about().left_out, Some(left_out));
+        assert_eq!(index.about().positions, Positions::Text);
         assert_eq!(index.about().facts, [("seed".to_owned(), "3".to_owned())]);
         for (summary, active) in index.summaries().unwrap().iter().zip(&all) {
             let detail = index.detail(summary.feature).unwrap();

@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::*;
 use crate::Flow;
-use crate::corpus::Mask;
+use crate::corpus::{Mask, Positions};
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site, TokenId};
@@ -384,6 +384,35 @@ fn lying(from: &str, to: &str) -> (tempfile::TempDir, PathBuf) {
     assert!(text.contains(from), "{text}");
     std::fs::write(&path, manifest::sealed(&text.replacen(from, to, 1))).unwrap();
     (folder, path)
+}
+
+#[test]
+fn a_store_says_which_positions_count_and_an_older_one_leaves_out_the_first() {
+    let whole = written(Dtype::F16, true);
+    let store = Store::open(whole.path()).unwrap().0;
+    assert_eq!(store.about().mask, Mask::default());
+    let path = whole.path().join("manifest.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let marked = text.replace(
+        "\"special\": []",
+        &format!("\"special\": [{}]", store.tokens(&[3]).unwrap()[2]),
+    );
+    assert_ne!(marked, text);
+    std::fs::write(&path, manifest::sealed(&marked)).unwrap();
+    let store = Store::open(whole.path()).unwrap().0;
+    assert_eq!(store.about().mask.rule, Positions::Text);
+    assert!(!store.counts(&[3]).unwrap()[2] && !store.counts(&[3]).unwrap()[0]);
+    // As versions wrote it that did not record the rule.
+    let (from, to) = (
+        text.find("  \"positions\"").unwrap(),
+        text.find("  \"corpus\"").unwrap(),
+    );
+    let old = format!("{}{}", &text[..from], &text[to..]);
+    std::fs::write(&path, manifest::sealed(&old)).unwrap();
+    let store = Store::open(whole.path()).unwrap().0;
+    assert_eq!(store.about().mask, Mask::unrecorded());
+    assert_eq!(store.counted(), ROWS * (CONTEXT - 1));
+    assert_eq!(store.counts(&[3]).unwrap(), [false, true, true, true]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use serde_json::Map;
 
 use crate::Flow;
 use crate::capture::{gradients_at, into_store};
-use crate::corpus::{Corpus, CorpusSpec, Rows};
+use crate::corpus::{Content, Corpus, CorpusSpec, Document, Positions, Rows};
 use crate::ids::{HookPoint, Site};
 use crate::models::{Model, Opening, Processing};
 use crate::sae::Variant;
@@ -88,6 +88,53 @@ fn an_f32_store_trains_the_dictionary_that_its_model_trains() {
     let rounded = of(Dtype::Bf16);
     assert_ne!(rounded.sae, streamed.sae);
     assert!((rounded.last.fvu - streamed.last.fvu).abs() < 0.05);
+}
+
+#[test]
+fn every_rule_of_positions_trains_the_same_from_text_and_store_and_is_recorded() {
+    let mut both = model_and_rows();
+    // Documents of seven tokens, so that BOS stands inside rows.
+    let texts = (0..40).map(|i| Document {
+        name: i.to_string(),
+        content: Content::Text(both.0.codec().decode(&both.1.row(i)[1..8])),
+    });
+    let corpus = Corpus {
+        documents: texts.collect(),
+        tokenizer: None,
+    };
+    let packed = corpus.rows(both.0.codec(), 16).unwrap().0;
+    let hook = HookPoint::block(1, Site::Z);
+    let mut spec = Spec::default_for(hook);
+    (spec.features, spec.k, spec.tokens) = (32, 4, 600);
+    (spec.batch, spec.buffer) = (64, 200);
+    let keeping = Keeping::default();
+    let mut all = Vec::new();
+    for rule in Positions::ALL {
+        spec.positions = rule;
+        let streamed = run(&spec, &both.0, &packed, &keeping, &mut |_| {
+            Flow::Continue(())
+        });
+        let streamed = streamed.unwrap().sae;
+        let other = &streamed.provenance.other;
+        assert_eq!(other["positions"], rule.name());
+        assert_eq!(other["settings"]["positions"], rule.name());
+        let folder = tempfile::tempdir().unwrap();
+        both.1 = packed.clone().by(rule);
+        let store = captured(folder.path(), &both, hook, Dtype::F32);
+        assert_eq!(store.counted(), both.1.counted());
+        let stored = run_from_store(&spec, &store, &keeping, &mut |_| Flow::Continue(()));
+        assert_eq!(stored.unwrap().sae, streamed, "{rule}");
+        // A store decides: another rule is refused.
+        spec.positions = match rule {
+            Positions::All => Positions::Text,
+            _ => Positions::All,
+        };
+        let refused = run_from_store(&spec, &store, &keeping, &mut |_| Flow::Continue(()));
+        let said = refused.unwrap_err().to_string();
+        assert!(said.starts_with("positions: "), "{said}");
+        all.push(streamed.w_enc);
+    }
+    assert!((1..4).all(|i| all[i] != all[0]));
 }
 
 #[test]
