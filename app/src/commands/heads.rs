@@ -16,7 +16,7 @@ use crate::state::{AppState, Event, Load};
 pub enum Command {
     /// Measure the heads of the layer that a dictionary reads.
     Measure(DictionaryId),
-    /// Select a head.
+    /// Select a head; the dictionary of its layer is put in use, which is said.
     Choose(Layer, Head),
     /// Attribute a feature's pre-activation at a token to heads and source tokens.
     Attribute(Key),
@@ -27,10 +27,7 @@ impl Command {
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
             Self::Measure(id) => measure(context, id),
-            Self::Choose(layer, head) => {
-                let select = navigation::Command::SelectHead(layer, head);
-                context.commands.send(select);
-            }
+            Self::Choose(layer, head) => choose(context, layer, head),
             Self::Attribute(key) => attribute(context, key),
         }
     }
@@ -38,6 +35,15 @@ impl Command {
 
 /// What the state calls for: nothing by itself; the screen asks once it is shown.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
+
+fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {
+    if let Some(dictionary) = context.state.z_dictionary(layer).map(|d| d.id) {
+        let follow = navigation::Command::FollowDictionary(dictionary);
+        context.commands.send(follow);
+    }
+    let select = navigation::Command::SelectHead(layer, head);
+    context.commands.send(select);
+}
 
 fn measure(context: &mut Context<'_>, id: DictionaryId) {
     let state = &context.state;

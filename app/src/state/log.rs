@@ -73,6 +73,9 @@ pub struct Shown {
 /// How long a notification without failure and without buttons stays.
 const STAYS: Duration = Duration::from_secs(6);
 
+/// The same of something to know that offers another way.
+const STAYS_TO_ASK: Duration = Duration::from_secs(12);
+
 /// Lines of the log kept.
 const LINES: usize = 2_000;
 
@@ -167,8 +170,15 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         }
         Event::Dismissed(id) => log.notices.retain(|shown| shown.id != id),
         Event::Tick => log.notices.retain(|shown| {
-            let stays = shown.notice.kind == Kind::Failure || !shown.notice.actions.is_empty();
-            stays || shown.since.elapsed() < STAYS
+            let asks = !shown.notice.actions.is_empty();
+            let stays = match shown.notice.kind {
+                Kind::Failure => return true,
+                // It can be done otherwise later too.
+                Kind::Info if asks => STAYS_TO_ASK,
+                _ if asks => return true,
+                Kind::Info | Kind::Success => STAYS,
+            };
+            shown.since.elapsed() < stays
         }),
     }
 }

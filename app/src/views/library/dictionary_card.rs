@@ -233,8 +233,7 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
         let help = format!(
             "{told}. Means over batches while the weights still moved: no claim, nothing is compared with them"
         );
-        ui.add(egui::Label::new(words).truncate())
-            .on_hover_text(help);
+        ui.add(egui::Label::new(words).wrap()).on_hover_text(help);
     }
 }
 
