@@ -8,6 +8,7 @@ mod dictionaries;
 mod edits;
 mod failures;
 mod full_disk;
+mod generation;
 mod hostile;
 mod hub;
 mod indexes;

@@ -1,5 +1,6 @@
 //! Model × rows × hooks → activations, and gradients: in memory chunk by chunk, or into a store.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use candle_core::Tensor;
@@ -18,6 +19,14 @@ const CHUNK_ROWS: usize = 2;
 /// Rows that go into a store at a time.
 const PIECE: usize = 32;
 
+/// `model` as it is to read `rows`: with documents kept apart where they say so.
+pub fn reader<'m>(model: &'m Model, rows: &Rows) -> Result<Cow<'m, Model>> {
+    if rows.separates_documents() && !model.separates_documents() {
+        return Ok(Cow::Owned(model.clone().with_separate_documents()?));
+    }
+    Ok(Cow::Borrowed(model))
+}
+
 /// Activations of rows `rows` (indices into `from`) at `hook`, `[rows·t, d]`, row after row, heads concatenated. Computed in parallel over fixed
 /// chunks of rows, so the thread count changes nothing.
 pub fn activations(model: &Model, from: &Rows, rows: &[usize], hook: HookPoint) -> Result<Matrix> {
@@ -32,7 +41,8 @@ pub fn activations_at(
     rows: &[usize],
     hooks: &[HookPoint],
 ) -> Result<Vec<Matrix>> {
-    gather(model, from, rows, hooks, |tokens| {
+    let model = reader(model, from)?;
+    gather(&model, from, rows, hooks, |tokens| {
         model.capture(tokens, hooks)
     })
 }
@@ -44,7 +54,8 @@ pub fn gradients_at(
     rows: &[usize],
     hooks: &[HookPoint],
 ) -> Result<Vec<Matrix>> {
-    gather(model, from, rows, hooks, |tokens| {
+    let model = reader(model, from)?;
+    gather(&model, from, rows, hooks, |tokens| {
         Ok(model.gradients(tokens, &Scalar::NextTokenLoss, hooks)?.at)
     })
 }

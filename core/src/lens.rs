@@ -176,7 +176,7 @@ impl Table<'_> {
     /// Logits of residual streams `[1, t, d]`, one row per position.
     fn logits(&self, stream: &Tensor) -> Result<Vec<Vec<f32>>> {
         let end = Layer::from(self.model.config().layers);
-        let start = Start::Residual(end, stream);
+        let start = Start::Residual(end, stream, None);
         let logits = self.model.run(start, &mut crate::models::NoHooks)?;
         let logits = logits.ok_or_else(|| Error::Numeric {
             what: "the forward pass ended before its logits".to_owned(),

@@ -2,6 +2,7 @@
 
 mod folder;
 mod special;
+mod stream;
 mod vocabulary;
 
 #[cfg(test)]
@@ -18,6 +19,7 @@ use tokenizers::Tokenizer;
 
 use self::folder::Folder;
 pub use self::special::{Bos, Specials};
+pub use self::stream::TextStream;
 pub(crate) use self::vocabulary::QWEN2;
 use crate::error::{Error, Notes, Result};
 use crate::ids::TokenId;
@@ -205,6 +207,18 @@ impl TextCodec {
         (other, Some(note))
     }
 
+    /// The token that tells documents packed in a row apart; an error where texts have no BOS.
+    pub fn bos_between_documents(&self) -> Result<TokenId> {
+        let missing = || {
+            let what = format!(
+                "documents are told apart by BOS and the model's texts have none ({}): leave the flag out",
+                self.bos.why
+            );
+            Error::setting("--separate-documents", what)
+        };
+        self.bos.id.ok_or_else(missing)
+    }
+
     /// Number of entries.
     pub fn vocab_size(&self) -> usize {
         self.vocab
@@ -324,13 +338,13 @@ impl TextCodec {
         let Some(piece) = words.tokenizer.id_to_token(token.0) else {
             return format!("⟨{token}⟩").into_bytes();
         };
-        if words
-            .tokenizer
-            .get_added_vocabulary()
-            .get_added_tokens_decoder()
-            .contains_key(&token.0)
-        {
-            return piece.into_bytes();
+        let added = words.tokenizer.get_added_vocabulary();
+        if let Some(added) = added.get_added_tokens_decoder().get(&token.0) {
+            // Runs of spaces are added tokens in some SentencePiece vocabularies.
+            return match words.spelling {
+                Spelling::SentencePiece if !added.special => piece.replace('▁', " ").into_bytes(),
+                _ => piece.into_bytes(),
+            };
         }
         match words.spelling {
             Spelling::ByteLevel => byte_level_bytes(&piece).unwrap_or_else(|| piece.into_bytes()),

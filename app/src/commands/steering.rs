@@ -184,7 +184,9 @@ fn start(context: &mut Context<'_>, request: Request) {
             let outcome = steer::run(&model, edits, &asked.prompt, &asked.sampling, &mut observe)?;
             let ended = Ended::Done {
                 kl: outcome.kl,
-                ends: outcome.ends,
+                generated: outcome.generated,
+                texts: [outcome.baseline.text, outcome.steered.text],
+                ends: [outcome.baseline.finish, outcome.steered.finish],
                 stopped: outcome.stopped,
             };
             worker.send(Event::Steering(Lab::Ended(job, ended)));

@@ -3,7 +3,7 @@
 mod draft;
 
 use umbra_core::models::{Finish, Sampling};
-use umbra_core::steer::{Change, EditSpec, Stream};
+use umbra_core::steer::{Change, EditSpec, Generated, Stream};
 
 use super::AppState;
 use super::catalogue::DictionaryId;
@@ -29,8 +29,12 @@ pub struct Request {
 pub enum Ended {
     /// Both texts are there, or were stopped.
     Done {
-        /// KL(steered ‖ baseline) of the next token, nats.
+        /// KL(steered ‖ baseline) of the next token at the prompt's end, nats.
         kl: f64,
+        /// The same over the steered text, if it has a token.
+        generated: Option<Generated>,
+        /// The texts as they stand behind the prompt, of which a run that was stopped holds the end back.
+        texts: [String; 2],
         /// Why baseline and steered text ended; none for one that was stopped.
         ends: [Option<Finish>; 2],
         /// Whether a person stopped it.
@@ -47,9 +51,9 @@ pub struct Run {
     pub job: JobId,
     /// What decided it.
     pub request: Request,
-    /// Tokens of the untouched text.
+    /// What each token adds to the untouched text.
     pub baseline: Vec<String>,
-    /// Tokens of the steered text.
+    /// What each token adds to the steered text.
     pub steered: Vec<String>,
     /// Changes of the prompt's next-token probabilities, largest first.
     pub shift: Vec<Change>,
@@ -118,7 +122,19 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             tokens.push(text.clone());
         }),
         Event::Shift(job, shift) => of(shown, job, &mut |run| run.shift.clone_from(&shift)),
-        Event::Ended(job, ended) => of(shown, job, &mut |run| run.ended = Some(ended.clone())),
+        Event::Ended(job, ended) => of(shown, job, &mut |run| {
+            if let Ended::Done { texts, .. } = &ended {
+                for (pieces, text) in [&mut run.baseline, &mut run.steered].into_iter().zip(texts) {
+                    let shown: usize = pieces.iter().map(String::len).sum();
+                    pieces.extend(
+                        text.get(shown..)
+                            .filter(|rest| !rest.is_empty())
+                            .map(str::to_owned),
+                    );
+                }
+            }
+            run.ended = Some(ended.clone());
+        }),
         Event::Failed(why) => {
             if let Some(run) = shown {
                 run.ended = Some(Ended::Failed(why));

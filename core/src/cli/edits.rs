@@ -78,17 +78,19 @@ impl EditArgs {
 
     /// The model and the edits of it.
     pub(super) fn open(&self, model: &ModelArgs, console: &Console) -> Result<(Model, Edits)> {
-        self.open_as(&self.specs()?, None, model, console)
+        let (model, edits, _) = self.open_as(&self.specs()?, None, model, console)?;
+        Ok((model, edits))
     }
 
-    /// The model, processed as the dictionary says where one is named, and the edits `specs` of it; `hook` stands in for the dictionary's own.
+    /// The model, processed as the dictionary says where one is named, the edits `specs` of it, and the units of each ([`EditSpec::units`]), which are noted
+    /// too; `hook` stands in for the dictionary's own.
     pub(super) fn open_as(
         &self,
         specs: &[EditSpec],
         hook: Option<&str>,
         model: &ModelArgs,
         console: &Console,
-    ) -> Result<(Model, Edits)> {
+    ) -> Result<(Model, Edits, Vec<Option<String>>)> {
         let (model, sae) = match &self.sae {
             Some(path) => {
                 let sae = SaeArgs {
@@ -100,6 +102,13 @@ impl EditArgs {
             }
             None => (model.open(console)?, None),
         };
+        let units = |spec: &EditSpec| sae.as_ref().and_then(|sae| spec.units(sae));
+        let units: Vec<_> = specs.iter().map(units).collect();
+        for (spec, units) in specs.iter().zip(&units) {
+            if let Some(units) = units {
+                console.note(&format!("{spec}: {units}"));
+            }
+        }
         let mut stock = Stock {
             args: self,
             model: &model,
@@ -116,7 +125,7 @@ impl EditArgs {
         let edits = specs.iter().map(|spec| spec.resolve(&model, &mut stock));
         let edits = edits.collect::<Result<_>>()?;
         let edits = Edits::new(&model, edits)?;
-        Ok((model, edits))
+        Ok((model, edits, units))
     }
 }
 

@@ -16,7 +16,7 @@ use super::edits::{self, EditArgs};
 use super::{Console, Exit, ModelArgs};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
-use crate::models::{Footprint, Form, Model, NormKind, token_tensor};
+use crate::models::{Ends, Footprint, Form, Model, NormKind, token_tensor};
 use crate::whole_file;
 
 /// Flags of `umbra model`.
@@ -100,13 +100,14 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         .iter()
         .map(|(kind, numbers)| ((*kind).to_owned(), json!(numbers)))
         .collect();
+    let eos: Vec<u32> = card.ends.ids.iter().map(|id| id.0).collect();
     let object = json!({
         "name": card.name, "family": config.family, "layers": config.layers, "d_model": config.d_model,
         "heads": config.heads, "kv_heads": config.kv_heads, "d_head": config.d_head, "d_mlp": config.d_mlp,
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
         "parameters": footprint.parameters, "disk_bytes": footprint.disk_bytes, "memory_bytes": footprint.memory_bytes,
         "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
-        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
+        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "eos": eos, "eos_why": card.ends.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
     });
     let fingerprint = card.fingerprint()?;
     console.answer(&object, || {
@@ -132,6 +133,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
             takes(footprint),
             format!("BOS {bos}"),
             format!("fingerprint {fingerprint}"),
+            format!("EOS {}", ends(&card.ends)),
         ]
         .into_iter()
         .chain(card.facts.clone())
@@ -139,6 +141,17 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         .join("\n")
     })?;
     Ok(Exit::Done)
+}
+
+/// `0, 7 (config.json has eos_token_id [0,7])`.
+fn ends(ends: &Ends) -> String {
+    let ids: Vec<_> = ends.ids.iter().map(ToString::to_string).collect();
+    let ids = if ids.is_empty() {
+        "none".to_owned()
+    } else {
+        ids.join(", ")
+    };
+    format!("{ids} ({})", ends.why)
 }
 
 /// `134515008 parameters (Q4_1, F32), 98.4 MB on disk, 538.1 MB in memory as f32`.

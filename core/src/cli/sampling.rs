@@ -1,11 +1,14 @@
 //! How a continuation picks its tokens: the flags of every command that writes text.
 
+use serde_json::{Value, json};
+
 use crate::models::{Finish, Sampling};
+use crate::steer::Written;
 
 /// Flags of sampling.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SamplingArgs {
-    /// Tokens to write at most; the model's context may end a text earlier
+    /// Tokens to write at most; the model (by EOS) and its context may end a text earlier
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub(super) tokens: usize,
     /// Sampling temperature; 0 always takes the most likely token
@@ -26,6 +29,9 @@ pub(super) struct SamplingArgs {
     /// End the text where this is written, and leave it out; may be repeated
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
+    /// Go on behind tokens that end a text (EOS, named by `umbra model info`) and write them out; without it a text ends there and their text is left out
+    #[arg(long)]
+    ignore_eos: bool,
 }
 
 impl SamplingArgs {
@@ -39,23 +45,23 @@ impl SamplingArgs {
             seed: self.seed,
             tokens: self.tokens,
             stop: self.stop.clone(),
+            ignore_eos: self.ignore_eos,
         }
     }
 }
 
-/// `length`, `context`, `stop`; none where it was stopped from outside.
-pub(super) fn name(finish: Option<&Finish>) -> Option<&'static str> {
+/// `length`, `context`, `stop`, `eos`; none where it was stopped from outside.
+fn name(finish: Option<&Finish>) -> Option<&'static str> {
     finish.map(|finish| match finish {
         Finish::Length => "length",
         Finish::Context => "context",
         Finish::Stop(_) => "stop",
+        Finish::Eos(_) => "eos",
     })
 }
 
-/// `text` up to the stop string that ended it.
-pub(super) fn before_stop<'t>(text: &'t str, finish: Option<&Finish>) -> &'t str {
-    match finish {
-        Some(Finish::Stop(stop)) => text.find(stop).map_or(text, |at| &text[..at]),
-        _ => text,
-    }
+/// One text as an object.
+pub(super) fn object(written: &Written) -> Value {
+    let ids: Vec<u32> = written.tokens.iter().map(|id| id.0).collect();
+    json!({"tokens": ids, "text": written.text, "finish": name(written.finish.as_ref())})
 }

@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::edits::{self, EditArgs};
-use super::sampling::{SamplingArgs, before_stop, name};
+use super::sampling::{self, SamplingArgs};
 use super::{Console, Exit, ModelArgs};
 use crate::error::{Error, Result};
-use crate::ids::{FeatureId, TokenId};
-use crate::models::{Finish, Model};
+use crate::ids::FeatureId;
+use crate::models::Finish;
 use crate::steer::{self, Change, EditSpec, Event, Outcome, Vector, What};
 
 /// Flags of `umbra steer`.
@@ -43,7 +43,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let specs = specs(args)?;
     let hook = args.hook.as_deref();
-    let (model, edits) = args.edits.open_as(&specs, hook, &args.model, console)?;
+    let (model, edits, units) = args.edits.open_as(&specs, hook, &args.model, console)?;
     console.begun(model.codec(), &args.prompt)?;
     let sampling = args.sampling.sampling();
     let mut progress = console.progress("Generating", 2 * sampling.tokens as u64, "tokens");
@@ -53,9 +53,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         progress.set(done, "")
     })?;
     drop(progress);
-    console.answer(&object(&model, &specs, &outcome), || {
-        table(&model, &outcome)
-    })?;
+    console.answer(&object((&specs, &units), &outcome), || table(&outcome))?;
     Ok(if outcome.stopped {
         Exit::Stopped
     } else {
@@ -77,50 +75,79 @@ fn specs(args: &Args) -> Result<Vec<EditSpec>> {
     Ok(specs)
 }
 
-fn object(model: &Model, specs: &[EditSpec], outcome: &Outcome) -> Value {
-    let text = |tokens: &[TokenId], finish: Option<&Finish>| {
-        let ids: Vec<u32> = tokens.iter().map(|id| id.0).collect();
-        let text = model.codec().decode(tokens);
-        json!({"tokens": ids, "text": before_stop(&text, finish), "finish": name(finish)})
+fn object((specs, units): (&[EditSpec], &[Option<String>]), outcome: &Outcome) -> Value {
+    let changes = |changes: &[Change]| -> Vec<Value> {
+        let change = |change: &Change| json!({"id": change.id.0, "text": change.text, "before": change.before, "after": change.after});
+        changes.iter().map(change).collect()
     };
-    let change = |change: &Change| json!({"id": change.id.0, "text": change.text, "before": change.before, "after": change.after});
-    let [baseline, steered] = &outcome.ends;
+    let generated = outcome.generated.as_ref();
     json!({
         "edits": specs.iter().map(EditSpec::to_string).collect::<Vec<_>>(),
-        "baseline": text(&outcome.baseline, baseline.as_ref()),
-        "steered": text(&outcome.steered, steered.as_ref()),
-        "shift": outcome.shift.iter().map(change).collect::<Vec<_>>(),
+        "units": units,
+        "baseline": sampling::object(&outcome.baseline),
+        "steered": sampling::object(&outcome.steered),
+        "shift": changes(&outcome.shift),
         "kl": outcome.kl,
+        "kl_generated": generated.map(|generated| generated.kl),
+        "kl_by_token": generated.map(|generated| &generated.kl_by_token),
+        "shift_generated": generated.map(|generated| changes(&generated.shift)),
+        "definitions": {
+            "kl": steer::KL,
+            "kl_generated": steer::GENERATED_KL,
+            "kl_by_token": "its terms, one for each token of the steered text; the first is `kl`",
+            "shift": "probabilities of the next token at the prompt's end, without edits and with them",
+            "shift_generated": "the same as means over the distributions that the steered text's tokens were drawn from",
+        },
         "stopped": outcome.stopped,
     })
 }
 
-fn table(model: &Model, outcome: &Outcome) -> String {
-    let text = |tokens: &[TokenId], finish: &Option<Finish>| {
-        let text = model.codec().decode(tokens);
-        before_stop(&text, finish.as_ref()).to_owned()
-    };
-    let [baseline, steered] = &outcome.ends;
+fn table(outcome: &Outcome) -> String {
     let mut lines = vec![
         "baseline".to_owned(),
-        text(&outcome.baseline, baseline),
+        outcome.baseline.text.clone(),
         "\nsteered".to_owned(),
-        text(&outcome.steered, steered),
-        format!(
-            "\nnext token after the prompt: KL(steered ‖ baseline) {:.4} nats",
-            outcome.kl
-        ),
-        format!(
-            "{:<16} {:>8} {:>8} {:>9}",
-            "token", "before", "after", "change"
-        ),
+        outcome.steered.text.clone(),
+        String::new(),
     ];
+    for (name, written) in [
+        ("baseline", &outcome.baseline),
+        ("steered", &outcome.steered),
+    ] {
+        if let Some(Finish::Eos(token)) = written.finish {
+            lines.push(format!(
+                "{name} text ended by the model (EOS, token {token})"
+            ));
+        }
+    }
+    lines.push(format!(
+        "next token at the prompt's end: KL(steered ‖ baseline) {:.4} nats",
+        outcome.kl
+    ));
+    rows(&outcome.shift, &mut lines);
+    if let Some(generated) = &outcome.generated {
+        lines.push(format!(
+            "\nnext token along the steered text (mean of {}, the untouched model reading the same text): KL(steered ‖ baseline) {:.4} nats",
+            generated.kl_by_token.len(),
+            generated.kl
+        ));
+        rows(&generated.shift, &mut lines);
+    }
+    lines.join("\n")
+}
+
+/// Probabilities before and after, a line for each token.
+fn rows(shift: &[Change], lines: &mut Vec<String>) {
+    lines.push(format!(
+        "{:<16} {:>8} {:>8} {:>9}",
+        "token", "before", "after", "change"
+    ));
     for Change {
         text,
         before,
         after,
         ..
-    } in &outcome.shift
+    } in shift
     {
         let text = format!("{text:?}");
         lines.push(format!(
@@ -128,5 +155,4 @@ fn table(model: &Model, outcome: &Outcome) -> String {
             after - before
         ));
     }
-    lines.join("\n")
 }

@@ -166,6 +166,8 @@ pub struct Rows {
     counts: Vec<bool>,
     /// How many do.
     counted: usize,
+    /// See [`Rows::separates_documents`].
+    apart: bool,
 }
 
 impl Rows {
@@ -214,6 +216,29 @@ impl Rows {
     /// Name of the document that position `t` of row `i` comes from.
     pub fn document(&self, i: usize, t: usize) -> &str {
         &self.names[self.documents[i * self.context + t] as usize]
+    }
+
+    /// With documents packed in one row kept apart, or not.
+    #[must_use]
+    pub fn with_separate_documents(mut self, apart: bool) -> Self {
+        self.apart = apart;
+        self
+    }
+
+    /// Whether a model is to read each document of a row as if it stood alone. Otherwise attention runs across them, as in SAELens.
+    pub fn separates_documents(&self) -> bool {
+        self.apart
+    }
+
+    /// A sentence on what attention sees of other documents; none where each row is of one.
+    pub fn note_on_documents(&self) -> Option<&'static str> {
+        let mixed = |row: &[u32]| row.iter().any(|document| *document != row[0]);
+        let rows = self.documents.chunks_exact(self.context.max(1));
+        rows.into_iter().any(mixed).then_some(if self.apart {
+            "Documents packed in one row are kept apart: attention does not look beyond the last BOS, and positions are counted from it"
+        } else {
+            "Attention runs across the documents packed in one row, as in SAELens (--separate-documents keeps them apart)"
+        })
     }
 
     /// The first rows, at most `rows`.

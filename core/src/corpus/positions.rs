@@ -270,6 +270,7 @@ impl Rows {
                 .collect(),
             names: self.names.clone(),
             mask: self.mask.clone(),
+            apart: self.apart,
             counts: (0..rows)
                 .flat_map(|i| &self.counts[of(i)])
                 .copied()

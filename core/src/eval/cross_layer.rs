@@ -9,6 +9,7 @@ use super::passes::{charge, count, keeping, logits};
 use super::sums::Sums;
 use super::{Pass, add_up, chunks, mean};
 use crate::Flow;
+use crate::capture;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
@@ -61,6 +62,8 @@ pub fn run_across(
     rows: &Rows,
     observe: &mut dyn FnMut(Pass) -> Flow,
 ) -> Result<Option<AcrossFigures>> {
+    let model = capture::reader(model, rows)?;
+    let model = model.as_ref();
     let ends = ends(model, of)?;
     let chunks = chunks(model, rows)?;
     let reports = (ends.len() + 1) * rows.len();

@@ -200,7 +200,8 @@ pub fn run_coded(
     else {
         return Ok(None);
     };
-    let passes = Passes::new(model, (sae, code), rows, hook, mean);
+    let model = capture::reader(model, rows)?;
+    let passes = Passes::new(&model, (sae, code), rows, hook, mean);
     let mut sums = Sums::new(sae.features());
     let mut add = |part: Sums| sums.add(&part);
     let mut report = |done| {

@@ -153,10 +153,13 @@ impl<'a> Passes<'a> {
         let run = match self.resume {
             Resume::Tokens => self.model.run(Start::Tokens(input), &mut replace),
             Resume::Before(hook, layer) => {
-                let start = Start::Residual(layer, self.kept(clean, hook)?);
+                let start = Start::Residual(layer, self.kept(clean, hook)?, Some(input));
                 self.model.run(start, &mut replace)
             }
-            Resume::At(layer) => self.model.run(Start::Residual(layer, value), &mut NoHooks),
+            Resume::At(layer) => {
+                let start = Start::Residual(layer, value, Some(input));
+                self.model.run(start, &mut NoHooks)
+            }
         };
         logits(run?)
     }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::dims::Matrix;
-use crate::ids::TokenId;
+use crate::ids::{Site, TokenId};
 use crate::models::{Hooks, Start, token_tensor};
 use crate::sae::{InputNorm, Provenance, Role, Selection};
 
@@ -524,4 +524,56 @@ fn an_observer_stops_it_and_what_cannot_be_measured_is_said() {
         .unwrap_err()
         .to_string();
     assert!(short.contains("a row of 3 tokens or more"), "{short}");
+}
+
+#[test]
+fn documents_kept_apart_in_one_row_give_the_figures_of_documents_in_rows_of_their_own() {
+    // Learned positions, rotary ones, and windows; hooks that a pass resumes at, resumes before, and is begun anew for.
+    for name in ["tiny-gpt2", "tiny-llama", "tiny-mistral"] {
+        let model = model(name);
+        let bos = model.codec().bos().id.unwrap();
+        let text = |i: u32| TokenId(5 + i * 37 % 500);
+        let document = |n: u32| [bos].into_iter().chain((n * 11..n * 11 + 11).map(text));
+        let rows = |t: usize| {
+            let tokens: Vec<TokenId> = (0..8).flat_map(document).collect();
+            let documents = (0..8).flat_map(|n| [n; 12]).collect();
+            let names = (0..8).map(|n| n.to_string()).collect();
+            Rows::new(t, tokens, documents, names).with_special([bos])
+        };
+        let (alone, packed) = (rows(12), rows(24));
+        let apart = packed.clone().with_separate_documents(true);
+        assert!(apart.note_on_documents().unwrap().contains("kept apart"));
+        assert!(
+            packed
+                .note_on_documents()
+                .unwrap()
+                .contains("as in SAELens")
+        );
+        assert_eq!(alone.note_on_documents(), None);
+        for hook in [
+            HookPoint::block(1, Site::ResidPost),
+            HookPoint::block(1, Site::MlpOut),
+            HookPoint::block(0, Site::Z),
+            HookPoint::Embed,
+        ] {
+            let sae = random(model.width(hook).unwrap(), hook);
+            let numbers = |rows: &Rows| {
+                let figures = serde_json::to_value(figures(&model, &sae, rows)).unwrap();
+                let figures = figures.as_object().unwrap().clone().into_iter();
+                let number =
+                    |(key, value): (String, serde_json::Value)| Some((key, value.as_f64()?));
+                figures.filter_map(number).collect::<Vec<_>>()
+            };
+            let (want, got, mixed) = (numbers(&alone), numbers(&apart), numbers(&packed));
+            assert!(want.len() >= 8, "{want:?}");
+            for ((key, want), (_, got)) in want.iter().zip(&got) {
+                let off = (got - want).abs();
+                assert!(
+                    off < 1e-5 * (1.0 + want.abs()),
+                    "{name} {hook} {key}: {got} {want}"
+                );
+            }
+            assert_ne!(want, mixed, "{name} {hook}: it matters");
+        }
+    }
 }

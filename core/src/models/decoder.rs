@@ -1,11 +1,12 @@
 //! The forward pass that all families share: embed, blocks, final norm, unembed, with hooks on the way.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use candle_core::{DType, Tensor};
 
 use super::blocks::{
-    Block, Halt, KeyValueCache, Linear, Norm, NormHooks, Pass, Rotary, Step, Table,
+    Block, Documents, Halt, KeyValueCache, Linear, Norm, NormHooks, Pass, Rotary, Step, Table,
 };
 use super::{Config, Hooks, Start};
 use crate::error::{Error, Result};
@@ -59,11 +60,12 @@ impl Memory {
 }
 
 impl Decoder {
-    /// One forward pass from `start`; with `memory`, at the positions after those it holds. None when the hooks ended it early.
+    /// One forward pass from `start`, with the documents in its rows where they are kept apart; with `memory`, at the positions after those it holds. None
+    /// when the hooks ended it early.
     pub(super) fn forward(
         &self,
         config: &Config,
-        start: Start<'_>,
+        (start, documents): (Start<'_>, Option<&Documents>),
         logits: Logits,
         hooks: &mut dyn Hooks,
         memory: Option<&mut Memory>,
@@ -79,11 +81,15 @@ impl Decoder {
             rotations: self
                 .rotaries
                 .iter()
-                .map(|rotary| rotary.rotation(first_position, t))
+                .map(|rotary| match documents {
+                    Some(documents) => rotary.apart(documents),
+                    None => rotary.rotation(first_position, t),
+                })
                 .collect(),
+            starts: documents.map(|documents| Arc::clone(&documents.starts)),
             cache: memory.as_deref_mut().map(|m| &mut m.cache),
         };
-        let computed = self.steps(start, logits, &mut pass);
+        let computed = self.steps((start, documents), logits, &mut pass);
         if let Some(memory) = memory {
             memory.positions += t;
         }
@@ -94,10 +100,15 @@ impl Decoder {
         }
     }
 
-    fn steps(&self, start: Start<'_>, logits: Logits, pass: &mut Pass<'_>) -> Step<Tensor> {
+    fn steps(
+        &self,
+        (start, documents): (Start<'_>, Option<&Documents>),
+        logits: Logits,
+        pass: &mut Pass<'_>,
+    ) -> Step<Tensor> {
         let (first_layer, mut x) = match start {
-            Start::Tokens(tokens) => (0, self.embed(tokens, pass)?),
-            Start::Residual(layer, x) => (layer.index(), x.clone()),
+            Start::Tokens(tokens) => (0, self.embed(tokens, documents, pass)?),
+            Start::Residual(layer, x, _) => (layer.index(), x.clone()),
         };
         for (layer, block) in self.blocks.iter().enumerate().skip(first_layer) {
             x = block.forward(layer, x, pass)?;
@@ -122,7 +133,12 @@ impl Decoder {
         })
     }
 
-    fn embed(&self, tokens: &Tensor, pass: &mut Pass<'_>) -> Step<Tensor> {
+    fn embed(
+        &self,
+        tokens: &Tensor,
+        documents: Option<&Documents>,
+        pass: &mut Pass<'_>,
+    ) -> Step<Tensor> {
         let (b, t) = tokens.dims2()?;
         let mut rows = self.embed.rows(&tokens.flatten_all()?)?;
         if let Some(scale) = self.embed_scale {
@@ -132,7 +148,15 @@ impl Decoder {
         Ok(match &self.positions {
             Some(positions) => {
                 let positions = positions.narrow(0, pass.first_position, t)?.unsqueeze(0)?; // [1, t, d]
-                x.broadcast_add(&pass.at(HookPoint::PosEmbed, positions)?)?
+                let positions = pass.at(HookPoint::PosEmbed, positions)?;
+                match documents {
+                    Some(documents) => {
+                        let at = Tensor::new(documents.positions.as_slice(), x.device())?; // [b·t]
+                        let own = positions.squeeze(0)?.index_select(&at, 0)?;
+                        (&x + own.reshape(x.dims())?)?
+                    }
+                    None => x.broadcast_add(&positions)?,
+                }
             }
             None => x,
         })
@@ -192,7 +216,7 @@ fn length(config: &Config, start: Start<'_>) -> Result<usize> {
             }
             Ok(t)
         }
-        Start::Residual(layer, x) => {
+        Start::Residual(layer, x, _) => {
             check_start(config, layer)?;
             let (_, t, d) = x.dims3()?;
             if d != config.d_model {

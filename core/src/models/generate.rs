@@ -9,6 +9,7 @@ use super::{Hooks, Model, Sampling, Start, token_tensor};
 use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
+use crate::text::TextStream;
 
 /// Why a continuation has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Finish {
     Context,
     /// This stop string was written.
     Stop(String),
+    /// The model chose this token, which ends a text.
+    Eos(TokenId),
 }
 
 /// A continuation that advances one token at a time, so that several can take turns.
@@ -37,8 +40,10 @@ pub struct Generator<'m> {
     left: usize,
     /// Why it ends when none is left.
     end: Finish,
-    /// The end of what was written, as bytes, while a stop string may begin there.
-    tail: Vec<u8>,
+    /// What the tokens made so far say.
+    text: TextStream,
+    /// What the last of them added to it.
+    piece: String,
     finish: Option<Finish>,
 }
 
@@ -54,6 +59,10 @@ impl std::fmt::Debug for Generator<'_> {
 
 impl<'m> Generator<'m> {
     pub(super) fn new(model: &'m Model, prompt: &[TokenId], sampling: &Sampling) -> Result<Self> {
+        if model.separate.is_some() {
+            let what = "generation continues one text and keeps no documents apart, leave it out";
+            return Err(Error::setting("separate-documents", what));
+        }
         let room = (model.config.context + 1).saturating_sub(prompt.len());
         Ok(Self {
             model,
@@ -70,7 +79,8 @@ impl<'m> Generator<'m> {
             } else {
                 Finish::Length
             },
-            tail: Vec::new(),
+            text: TextStream::new(&model.codec, prompt, &sampling.stop),
+            piece: String::new(),
             finish: None,
         })
     }
@@ -94,7 +104,7 @@ impl<'m> Generator<'m> {
     fn pass(&mut self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Tensor> {
         let memory = Some(&mut self.memory);
         let (config, decoder) = (&self.model.config, &self.model.decoder);
-        let logits = decoder.forward(config, start, Logits::Last, hooks, memory)?;
+        let logits = decoder.forward(config, (start, None), Logits::Last, hooks, memory)?;
         let logits = logits
             .ok_or_else(|| {
                 Error::setting("hooks", "generation cannot end at a hook, it needs logits")
@@ -135,7 +145,7 @@ impl<'m> Generator<'m> {
         let mut other = Self::new(self.model, &self.held, &self.sampling)?;
         if let Some(Entering { layer, value }) = at {
             other.memory = self.memory.below(*layer);
-            other.pass(Start::Residual(*layer, value), hooks)?;
+            other.pass(Start::Residual(*layer, value, None), hooks)?;
         } else {
             other.memory = self.memory.clone();
             other.next.clone_from(&self.next);
@@ -167,20 +177,53 @@ impl<'m> Generator<'m> {
         self.finish.as_ref()
     }
 
-    /// The next token; `None` once all asked for were made, the context is full, or a stop string was written.
+    /// The next token; `None` once all asked for were made, the context is full, a stop string was written, or the model ended the text.
     pub fn step(&mut self, hooks: &mut dyn Hooks) -> Result<Option<TokenId>> {
         if self.finish.is_none() && self.left == 0 {
             self.finish = Some(self.end.clone());
         }
         if self.finish.is_some() {
+            self.piece.clear();
             return Ok(None);
         }
         let logits = self.logits(hooks)?;
         let token = self.choose(&logits)?;
         self.left -= 1;
         self.read(token);
-        self.look_for_stop(token);
+        self.finish = self.write(token);
         Ok(Some(token))
+    }
+
+    /// Adds `token` to the text; why the text ends with it, if it does.
+    fn write(&mut self, token: TokenId) -> Option<Finish> {
+        let ends = !self.sampling.ignore_eos && self.model.ends.ids.contains(&token);
+        self.piece = if ends {
+            String::new()
+        } else {
+            self.text.push(token)
+        };
+        let stop = self.text.stop().map(|stop| Finish::Stop(stop.to_owned()));
+        let finish = match (ends, self.left) {
+            (true, _) => Some(Finish::Eos(token)),
+            (false, 0) => stop.or_else(|| Some(self.end.clone())),
+            _ => stop,
+        };
+        if finish.is_some() {
+            self.piece.push_str(&self.text.end());
+        }
+        finish
+    }
+
+    /// What the last token added to the text: nothing while it is a part of a character or may begin a stop string. The text of a token that ends it
+    /// (EOS) is no part of the text. The pieces, joined, are the text.
+    pub fn piece(&self) -> &str {
+        &self.piece
+    }
+
+    /// The text of all tokens made, as it stands behind the prompt; nothing is added to it afterwards.
+    pub fn text(&mut self) -> &str {
+        self.text.end();
+        self.text.text()
     }
 
     fn choose(&mut self, logits: &Tensor) -> Result<TokenId> {
@@ -202,22 +245,6 @@ impl<'m> Generator<'m> {
             });
         }
         Ok(TokenId(self.chooser.sample(&logits)?))
-    }
-
-    fn look_for_stop(&mut self, token: TokenId) {
-        let Some(longest) = self.sampling.stop.iter().map(String::len).max() else {
-            return;
-        };
-        self.tail.extend(self.model.codec.bytes(token));
-        let found = |stop: &&String| {
-            let mut windows = self.tail.windows(stop.len());
-            windows.any(|window| window == stop.as_bytes())
-        };
-        if let Some(stop) = self.sampling.stop.iter().find(found) {
-            self.finish = Some(Finish::Stop(stop.clone()));
-        }
-        let kept = self.tail.len().min(longest.saturating_sub(1));
-        self.tail.drain(..self.tail.len() - kept);
     }
 }
 

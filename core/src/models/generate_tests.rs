@@ -18,6 +18,7 @@ fn greedy(tokens: usize) -> Sampling {
     Sampling {
         temperature: 0.0,
         tokens,
+        ignore_eos: true,
         ..Sampling::default()
     }
 }
@@ -94,6 +95,7 @@ fn a_seed_decides_what_is_sampled_and_the_observer_can_stop() {
         let sampling = Sampling {
             seed,
             tokens: 12,
+            ignore_eos: true,
             ..Sampling::default()
         };
         model
@@ -171,6 +173,7 @@ fn a_text_that_grows_beyond_the_original_context_is_turned_anew() {
     let sampling = Sampling {
         temperature: 0.0,
         tokens: 12,
+        ignore_eos: true,
         ..Sampling::default()
     };
     let mut generator = model.generator(&text, &sampling).unwrap();
@@ -212,6 +215,7 @@ fn tokens_come_from_the_likeliest_that_top_k_and_top_p_leave() {
             top_k,
             top_p,
             tokens: 40,
+            ignore_eos: true,
             ..Sampling::default()
         };
         let mut ranks = std::collections::BTreeSet::new();
@@ -275,6 +279,7 @@ fn a_text_ends_with_the_token_that_completes_a_stop_string() {
         .generate(&prompt, &greedy(20), &mut NoHooks, &mut on)
         .unwrap();
     let text = model.codec().decode(&all);
+    let written = |new: &[TokenId]| model.codec().decode(new);
     // From inside the fourth token into the fifth.
     let before = model.codec().decode(&all[..4]);
     let stop = text[before.len() - 1..].chars().take(3).collect::<String>();
@@ -284,13 +289,19 @@ fn a_text_ends_with_the_token_that_completes_a_stop_string() {
     };
     let mut generator = model.generator(&prompt, &sampling).unwrap();
     let mut new = Vec::new();
+    let mut pieces = String::new();
     while let Some(token) = generator.step(&mut NoHooks).unwrap() {
         new.push(token);
+        pieces.push_str(generator.piece());
     }
     let at = text.find(&stop).unwrap();
-    assert!(model.codec().decode(&new).len() >= at + stop.len());
-    assert!(model.codec().decode(&new[..new.len() - 1]).len() < at + stop.len());
+    assert!(written(&new).len() >= at + stop.len());
+    assert!(written(&new[..new.len() - 1]).len() < at + stop.len());
     assert_eq!(generator.finish(), Some(&Finish::Stop(stop)));
+    assert_eq!(
+        (pieces.as_str(), generator.text()),
+        (&text[..at], &text[..at])
+    );
     for (sampling, why) in [(greedy(2), Finish::Length), (greedy(5000), Finish::Context)] {
         let mut generator = model.generator(&prompt, &sampling).unwrap();
         while generator.step(&mut NoHooks).unwrap().is_some() {}
@@ -306,4 +317,58 @@ fn a_text_ends_with_the_token_that_completes_a_stop_string() {
         ..greedy(2)
     };
     assert!(model.generator(&prompt, &none).is_err());
+}
+
+/// A copy of tiny-gpt2 in which these tokens end a text.
+fn ending_at(ids: &str) -> (tempfile::TempDir, Model) {
+    let from = repository("tests/golden/tiny-gpt2");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["config.json", "model.safetensors", "tokenizer.json"] {
+        std::fs::copy(from.join(name), folder.path().join(name)).unwrap();
+    }
+    let settings = format!("{{\"eos_token_id\": {ids}}}");
+    std::fs::write(folder.path().join("generation_config.json"), settings).unwrap();
+    let model = Model::open(folder.path()).unwrap().0;
+    (folder, model)
+}
+
+#[test]
+fn a_text_ends_with_the_first_token_that_ends_texts_unless_it_is_to_go_on() {
+    let plain = Model::open(&repository("tests/golden/tiny-gpt2"))
+        .unwrap()
+        .0;
+    let prompt = plain.codec().encode_with_bos("The king").unwrap();
+    let all = plain
+        .generate(&prompt, &greedy(12), &mut NoHooks, &mut on)
+        .unwrap();
+    let ids: Vec<u32> = all.iter().map(|token| token.0).collect();
+    // The first token that is not among those before it, from the third on.
+    let at = (2..12).find(|i| !ids[..*i].contains(&ids[*i])).unwrap();
+    let never = (0..512).find(|id| !ids.contains(id)).unwrap();
+    for list in [format!("{}", ids[at]), format!("[{never}, {}]", ids[at])] {
+        let (_folder, model) = ending_at(&list);
+        let sampling = Sampling {
+            ignore_eos: false,
+            ..greedy(12)
+        };
+        let mut generator = model.generator(&prompt, &sampling).unwrap();
+        let (mut new, mut pieces) = (Vec::new(), String::new());
+        while let Some(token) = generator.step(&mut NoHooks).unwrap() {
+            new.push(token);
+            pieces.push_str(generator.piece());
+        }
+        assert_eq!(new, all[..=at], "{list}");
+        assert_eq!(generator.finish(), Some(&Finish::Eos(all[at])));
+        assert_eq!(pieces, plain.codec().decode(&all[..at]));
+        assert_eq!(generator.text(), pieces);
+        let on_and_on = model.generate(&prompt, &greedy(12), &mut NoHooks, &mut on);
+        assert_eq!(on_and_on.unwrap(), all);
+    }
+    let (_folder, model) = ending_at("null");
+    let sampling = Sampling {
+        ignore_eos: false,
+        ..greedy(12)
+    };
+    let whole = model.generate(&prompt, &sampling, &mut NoHooks, &mut on);
+    assert_eq!(whole.unwrap(), all);
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
+use serde_json::Value;
 
 use super::decoder::Decoder;
+use super::ends::{self, Ends};
 use super::families::Family;
 use super::fingerprint;
 use super::footprint::{Footprint, Form};
@@ -26,6 +28,8 @@ pub(super) struct Loaded {
     pub(super) decoder: Decoder,
     /// Its tokenizer.
     pub(super) codec: TextCodec,
+    /// Tokens that end a text.
+    pub(super) ends: Ends,
     /// What it takes.
     pub(super) footprint: Footprint,
     /// What is done to its weights.
@@ -154,10 +158,12 @@ impl Source {
             Some(_) => format!("BOS precedes every text: {}", codec.bos().why),
             None => format!("No BOS: {}", codec.bos().why),
         });
+        let ends = self.ends(&codec)?;
         Ok(Loaded {
             config,
             decoder,
             codec,
+            ends,
             footprint,
             processing,
             fingerprint: String::new(),
@@ -189,6 +195,14 @@ impl Source {
         }
     }
 
+    /// Tokens that end a text.
+    fn ends(&self, codec: &TextCodec) -> Result<Ends> {
+        match &self.place {
+            Place::File(file) => file.ends(),
+            Place::Folder(_) => ends::of_folder(&self.path, &settings_file, codec),
+        }
+    }
+
     fn codec(&self, config: &Config, notes: &mut Notes) -> Result<TextCodec> {
         match &self.place {
             Place::File(file) => {
@@ -217,6 +231,18 @@ impl Source {
             },
         }
     }
+}
+
+/// A JSON file of a model folder, or none if it does not exist.
+fn settings_file(path: &Path) -> Result<Option<Value>> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let text =
+        std::fs::read_to_string(path).map_err(|e| Error::io("reading the settings", path, e))?;
+    serde_json::from_str(&text)
+        .map(Some)
+        .map_err(|e| Error::input(format!("is not valid JSON ({e})"), path))
 }
 
 /// What a model is called: as on the hub if it lies in its cache, else by its folder or file, even where the path ends in `.`.

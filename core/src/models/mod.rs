@@ -3,6 +3,7 @@
 mod blocks;
 mod decoder;
 mod effects;
+mod ends;
 mod facts;
 mod families;
 mod fingerprint;
@@ -28,8 +29,10 @@ use std::sync::Arc;
 
 use candle_core::{Device, Tensor};
 
+use self::blocks::Documents;
 use self::decoder::{Decoder, Logits};
 pub use self::effects::Unembed;
+pub use self::ends::Ends;
 pub use self::footprint::{Footprint, Form};
 pub use self::generate::{Entering, Finish, Generator};
 pub(crate) use self::gradient::next_token_loss;
@@ -89,8 +92,9 @@ pub struct Config {
 pub enum Start<'a> {
     /// Token ids `[b, t]` (u32).
     Tokens(&'a Tensor),
-    /// The residual stream entering `layer`, `[b, t, d]` (for `layer == layers`: what the final norm reads).
-    Residual(Layer, &'a Tensor),
+    /// The residual stream entering `layer`, `[b, t, d]` (for `layer == layers`: what the final norm reads), with the token ids `[b, t]` that it is of:
+    /// only a model that keeps documents apart needs them.
+    Residual(Layer, &'a Tensor, Option<&'a Tensor>),
 }
 
 /// Reads or replaces hook values during a forward pass.
@@ -130,6 +134,8 @@ pub struct Sampling {
     pub tokens: usize,
     /// Generation ends with the token that completes one of these.
     pub stop: Vec<String>,
+    /// Whether generation goes on behind a token that ends a text ([`Model::ends`]).
+    pub ignore_eos: bool,
 }
 
 impl Default for Sampling {
@@ -142,6 +148,7 @@ impl Default for Sampling {
             seed: 0,
             tokens: 60,
             stop: Vec::new(),
+            ignore_eos: false,
         }
     }
 }
@@ -158,6 +165,8 @@ pub struct Card {
     pub config: Config,
     /// Its tokenizer.
     pub codec: TextCodec,
+    /// Tokens that end a text.
+    pub ends: Ends,
     /// What it takes, or would take, on disk and in memory.
     pub footprint: Footprint,
     /// What is particular about it, in sentences.
@@ -178,6 +187,7 @@ impl Card {
             processing: described.processing,
             config: described.config,
             codec: described.codec,
+            ends: described.ends,
             footprint: described.footprint,
             path: path.to_path_buf(),
         };
@@ -196,6 +206,8 @@ pub struct Model {
     config: Config,
     decoder: Arc<Decoder>,
     codec: TextCodec,
+    ends: Ends,
+    separate: Option<TokenId>,
     name: String,
     path: PathBuf,
     footprint: Arc<Footprint>,
@@ -221,6 +233,8 @@ impl Model {
             config: loaded.config,
             decoder: Arc::new(loaded.decoder),
             codec: loaded.codec,
+            ends: loaded.ends,
+            separate: None,
             name,
             path: path.to_path_buf(),
             footprint: Arc::new(loaded.footprint),
@@ -260,6 +274,11 @@ impl Model {
         &self.codec
     }
 
+    /// The tokens with which generation ends.
+    pub fn ends(&self) -> &Ends {
+        &self.ends
+    }
+
     /// The same weights with BOS left out everywhere (`--no-bos`).
     #[must_use]
     pub fn without_bos(mut self) -> Self {
@@ -279,6 +298,23 @@ impl Model {
     pub fn with_codec(mut self, codec: TextCodec) -> Self {
         self.codec = codec;
         self
+    }
+
+    /// The same weights, with documents packed in one row kept apart: attention does not look beyond the last BOS, and positions are counted from it, so
+    /// that each document is read as if it stood alone. Refused for a model whose texts have no BOS.
+    pub fn with_separate_documents(self) -> Result<Self> {
+        let bos = self.codec.bos_between_documents()?;
+        Ok(self.apart_at(bos))
+    }
+
+    fn apart_at(mut self, bos: TokenId) -> Self {
+        self.separate = Some(bos);
+        self
+    }
+
+    /// Whether documents packed in one row are kept apart ([`Model::with_separate_documents`]).
+    pub fn separates_documents(&self) -> bool {
+        self.separate.is_some()
     }
 
     /// What is particular about it, in sentences for its card.
@@ -367,6 +403,17 @@ impl Model {
 
     /// One forward pass; logits `[b, t, v]`, or `None` when `hooks.last()` ended it.
     pub fn run(&self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Option<Tensor>> {
+        let documents = match (self.separate, start) {
+            (None, _) => None,
+            (Some(bos), Start::Tokens(tokens) | Start::Residual(_, _, Some(tokens))) => {
+                Documents::of(tokens, bos)?
+            }
+            (Some(_), Start::Residual(_, _, None)) => {
+                let what = "a pass from the residual stream needs the token ids of its positions to keep documents apart, give them";
+                return Err(Error::setting("tokens", what));
+            }
+        };
+        let start = (start, documents.as_ref());
         self.decoder
             .forward(&self.config, start, Logits::All, hooks, None)
     }

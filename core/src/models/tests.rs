@@ -46,6 +46,114 @@ fn the_demo_model_equals_transformers_at_every_hook() {
     assert!(compared.rows.len() >= 25);
 }
 
+/// Values of one row `[1, t, …]` at positions `range`.
+fn part(x: &Tensor, range: std::ops::Range<usize>) -> Tensor {
+    x.narrow(1, range.start, range.len()).unwrap()
+}
+
+#[test]
+fn documents_kept_apart_are_read_as_if_each_stood_alone() {
+    // Learned positions, rotary ones, with windows shorter than a document, with local and global layers.
+    for family in [
+        "gpt2", "gpt-neox", "llama", "mistral", "gemma2", "gemma3", "gpt-neo",
+    ] {
+        let across = open(&format!("tests/golden/tiny-{family}"));
+        let bos = TokenId(0);
+        let apart = across.clone().apart_at(bos);
+        let text = |from: u32, n: u32| (from..from + n).map(|i| TokenId(i * 37 % 500 + 5));
+        let first: Vec<TokenId> = [bos].into_iter().chain(text(3, 18)).collect();
+        let second: Vec<TokenId> = [bos].into_iter().chain(text(60, 24)).collect();
+        let both = [first.as_slice(), &second].concat();
+        let other: Vec<TokenId> = [bos].into_iter().chain(text(7, 42)).collect();
+        let packed = token_tensor(&[&both, &other]).unwrap();
+        let hooks: Vec<HookPoint> = across
+            .hooks()
+            .filter(|hook| *hook != HookPoint::PosEmbed)
+            .filter(|hook| {
+                let table = [Some(Site::Pattern), Some(Site::AttnScores)];
+                hook.layer().is_none_or(|layer| layer.index() == 1) && !table.contains(&hook.site())
+            })
+            .collect();
+        let wanted: Vec<Quantity> = hooks
+            .iter()
+            .map(|hook| Quantity::Hook(*hook))
+            .chain([Quantity::Logits])
+            .collect();
+        let got = apart.quantities(&packed, &wanted).unwrap();
+        let mixed = across.quantities(&packed, &wanted).unwrap();
+        let rows = [(0, 0, &first), (0, first.len(), &second), (1, 0, &other)];
+        for (row, from, document) in rows {
+            let alone = across
+                .quantities(&token_tensor(&[document]).unwrap(), &wanted)
+                .unwrap();
+            let range = from..from + document.len();
+            for quantity in &wanted {
+                let of_row = |all: &BTreeMap<Quantity, Tensor>| {
+                    part(&all[quantity].narrow(0, row, 1).unwrap(), range.clone())
+                };
+                let largest = difference(&alone[quantity], &alone[quantity].zeros_like().unwrap());
+                let off = difference(&of_row(&got), &alone[quantity]);
+                assert!(
+                    off < 1e-5 * largest.max(1.0),
+                    "{family} {quantity} {row}: {off}"
+                );
+                let mixed = difference(&of_row(&mixed), &alone[quantity]);
+                let moves = from > 0 && *quantity == Quantity::Logits;
+                assert!(!moves || mixed > 1e-3, "{family} {quantity}: {mixed}");
+            }
+        }
+        // Gradients of the second document's loss, and a pass from the middle of the stream.
+        let hook = HookPoint::block(1, Site::ResidPre);
+        let scalar = |logits: &Tensor, tokens: &Tensor| {
+            let t = tokens.dim(1)?;
+            let from = t - second.len();
+            next_token_loss(
+                &part(logits, from..t).contiguous()?,
+                &part(tokens, from..t).contiguous()?,
+            )
+        };
+        let row = token_tensor(&[&both]).unwrap();
+        let got = apart
+            .gradients(&row, &Scalar::Of(&scalar), &[hook])
+            .unwrap();
+        let alone = token_tensor(&[&second]).unwrap();
+        let want = across
+            .gradients(&alone, &Scalar::Of(&scalar), &[hook])
+            .unwrap();
+        assert!((got.value - want.value).abs() < 1e-4, "{family}");
+        let own = part(&got.at[&hook], first.len()..both.len());
+        assert!(difference(&own, &want.at[&hook]) < 1e-5, "{family}");
+        let before = part(&got.at[&hook], 0..first.len());
+        assert_eq!(
+            difference(&before, &before.zeros_like().unwrap()),
+            0.0,
+            "{family}"
+        );
+        let stream = apart.capture(&row, &[hook]).unwrap().remove(&hook).unwrap();
+        let whole = apart.logits(&row).unwrap();
+        let start = Start::Residual(Layer(1), &stream, Some(&row));
+        let rest = apart.run(start, &mut NoHooks).unwrap().unwrap();
+        assert!(difference(&rest, &whole) < 1e-5, "{family}");
+        let start = Start::Residual(Layer(1), &stream, None);
+        let refused = apart.run(start, &mut NoHooks).unwrap_err().to_string();
+        assert!(refused.contains("token ids"), "{refused}");
+    }
+}
+
+#[test]
+fn documents_without_bos_and_generation_are_not_kept_apart() {
+    let model = open("tests/golden/tiny-gpt2");
+    let refused = model.clone().without_bos().with_separate_documents();
+    let refused = refused.unwrap_err().to_string();
+    assert!(
+        refused.contains("--no-bos") && refused.contains("BOS"),
+        "{refused}"
+    );
+    let apart = model.with_separate_documents().unwrap();
+    let refused = apart.generator(&[TokenId(0)], &Sampling::default());
+    assert!(refused.unwrap_err().to_string().contains("one text"));
+}
+
 #[test]
 fn a_pass_ends_after_the_last_hook_and_replacing_moves_what_follows() {
     struct Zero;
@@ -129,14 +237,14 @@ fn a_pass_from_the_residual_stream_is_the_rest_of_the_whole_pass() {
             .unwrap()
             .remove(&hook)
             .unwrap();
-        let start = Start::Residual(Layer::from(layer), &residual);
+        let start = Start::Residual(Layer::from(layer), &residual, None);
         let rest = model.run(start, &mut NoHooks).unwrap().unwrap();
         assert_eq!(difference(&rest, &whole), 0.0, "from block {layer}");
     }
     let residual = Tensor::zeros((1, 2, 32), DType::F32, &Device::Cpu).unwrap();
     assert!(
         model
-            .run(Start::Residual(Layer(4), &residual), &mut NoHooks)
+            .run(Start::Residual(Layer(4), &residual, None), &mut NoHooks)
             .is_err()
     );
 }
@@ -159,7 +267,7 @@ fn logit_effect_is_the_change_of_logits_along_a_direction() {
     let variance = row.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / 32.0;
     let zero = Tensor::zeros((1, 1, 32), DType::F32, &Device::Cpu).unwrap();
     let logits = |x: &Tensor| {
-        let last = Start::Residual(Layer(3), x);
+        let last = Start::Residual(Layer(3), x, None);
         model
             .run(last, &mut NoHooks)
             .unwrap()

@@ -101,7 +101,7 @@ impl Text {
         }
         let moved = Matrix::new(moves.len() * t, d, values)?.to_tensor()?;
         let moved = moved.reshape((moves.len(), t, d))?; // [b, t, d]
-        let start = Start::Residual(layer_after(hook)?, &moved);
+        let start = Start::Residual(layer_after(hook)?, &moved, None);
         let logits = model
             .run(start, &mut NoHooks)?
             .ok_or_else(|| Error::Numeric {

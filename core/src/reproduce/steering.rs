@@ -238,7 +238,7 @@ impl Contexts {
 
 /// Logits after the last position of `residual [b, t, d]` entering `layer`, row by row.
 fn last_logits(model: &Model, layer: Layer, residual: &Tensor) -> Result<Vec<Vec<f32>>> {
-    let logits = model.run(Start::Residual(layer, residual), &mut NoHooks)?;
+    let logits = model.run(Start::Residual(layer, residual, None), &mut NoHooks)?;
     let logits = logits.ok_or_else(|| Error::Numeric {
         what: "the forward pass ended before its logits".to_owned(),
     })?;

@@ -44,6 +44,15 @@ impl InputNorm {
         }
     }
 
+    /// How many decoder rows one unit of an activation moves a token: a letter and its meaning; none where it is one row for every token.
+    pub fn unit(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::None => None,
+            Self::Layer => Some(("σ", "the token's standard deviation")),
+            Self::Constant => Some(("s", "the token's length over √d")),
+        }
+    }
+
     /// `x [n, d]` as it is read.
     pub fn apply(self, x: &Matrix) -> Cow<'_, Matrix> {
         if self == Self::None {

@@ -15,8 +15,19 @@ pub struct Continuation<'m> {
     edits: Edits,
     /// Tokens of the prompt.
     prompt: usize,
-    /// Reads the same tokens without edits, where an edit needs what is computed then.
+    /// Reads the same tokens without edits, where an edit or somebody beside it needs what is computed then.
     clean: Option<Generator<'m>>,
+}
+
+/// A text and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The new tokens, the one that ended the text included.
+    pub tokens: Vec<TokenId>,
+    /// What they say behind the prompt, without a stop string and what follows it, and without the token that ends a text.
+    pub text: String,
+    /// Why there are no more; none where the observer stopped it.
+    pub finish: Option<Finish>,
 }
 
 impl<'m> Continuation<'m> {
@@ -39,7 +50,7 @@ impl<'m> Continuation<'m> {
     }
 
     /// The same beside `baseline`, which has not read its prompt yet and has no edits: both have read it afterwards, and what no edit reaches was
-    /// computed once. Bit by bit what each would be alone.
+    /// computed once. Bit by bit what each would be alone. [`Continuation::clean_logits`] says what the model without edits would do at each step.
     pub(super) fn beside(
         baseline: &mut Generator<'m>,
         prompt: usize,
@@ -68,16 +79,11 @@ impl<'m> Continuation<'m> {
             Some(None) => baseline.again(&mut edited)?,
             None => baseline.fork(None, &mut NoHooks)?,
         };
-        let clean = if keep.wanted.is_empty() {
-            None
-        } else {
-            Some(baseline.fork(None, &mut NoHooks)?)
-        };
         Ok(Self {
             generator,
             edits,
             prompt,
-            clean,
+            clean: Some(baseline.fork(None, &mut NoHooks)?),
         })
     }
 
@@ -90,6 +96,12 @@ impl<'m> Continuation<'m> {
             clean: &clean,
             inner: &mut NoHooks,
         })
+    }
+
+    /// Logits `[v]` of the token to come by the model without edits, which has read the prompt and the tokens made so far.
+    pub(super) fn clean_logits(&mut self) -> Result<Option<Tensor>> {
+        let clean = self.clean.as_mut();
+        clean.map(|clean| clean.logits(&mut NoHooks)).transpose()
     }
 
     /// The next token; none once it has ended.
@@ -105,7 +117,22 @@ impl<'m> Continuation<'m> {
         Ok(token)
     }
 
-    /// Why it has ended, once a step has found that it has.
+    /// Whether no token is left to make.
+    pub(super) fn is_over(&self) -> bool {
+        self.generator.is_over()
+    }
+
+    /// What the last token added to the text; see [`Generator::piece`].
+    pub fn piece(&self) -> &str {
+        self.generator.piece()
+    }
+
+    /// The text of all tokens made; see [`Generator::text`].
+    pub fn text(&mut self) -> &str {
+        self.generator.text()
+    }
+
+    /// Why it has ended, if it has.
     pub fn finish(&self) -> Option<&Finish> {
         self.generator.finish()
     }
@@ -121,23 +148,29 @@ impl<'m> Continuation<'m> {
     }
 }
 
-/// `prompt` (BOS included by the caller) continued with `edits` in force; `observe` gets each new token at once. Returns the new tokens and why
-/// there are no more, which is none where the observer stopped it.
+/// `prompt` (BOS included by the caller) continued with `edits` in force; `observe` gets each new token at once, and what it adds to the text.
 pub fn generate(
     model: &Model,
     prompt: &[TokenId],
     edits: Edits,
     sampling: &Sampling,
-    observe: &mut dyn FnMut(TokenId) -> Flow,
-) -> Result<(Vec<TokenId>, Option<Finish>)> {
+    observe: &mut dyn FnMut(TokenId, &str) -> Flow,
+) -> Result<Written> {
     let mut continuation = Continuation::new(model, prompt, edits, sampling)?;
     continuation.logits()?;
-    let mut new = Vec::new();
+    let mut tokens = Vec::new();
+    let mut stopped = false;
     while let Some(token) = continuation.step()? {
-        new.push(token);
-        if observe(token).is_break() {
-            return Ok((new, None));
+        tokens.push(token);
+        stopped = observe(token, continuation.piece()).is_break();
+        if stopped {
+            break;
         }
     }
-    Ok((new, continuation.finish().cloned()))
+    let finish = continuation.finish().filter(|_| !stopped).cloned();
+    Ok(Written {
+        tokens,
+        text: continuation.text().to_owned(),
+        finish,
+    })
 }

@@ -1,6 +1,19 @@
 //! Latents changed and decoded, with the error kept, dropped, frozen or in part.
 //!
-//! Decoding both sides and adding the difference is exact where nothing is changed; adding the error x − x̂ back to a changed x̂ would round.
+//! Let x be a token's value in this run and x₀ its value in the run without edits. A dictionary that normalises each token reads x through the token's own
+//! numbers: `read(x) = (x − μ(x)) · by(x)`, z = encode(read(x)), and writes `D(z; x) = back(x) · (Σ z·w_dec + b_dec) + μ(x)`. A code thus means something only
+//! with the token it was read from: z′, the changed code of x, is decoded by the numbers of x in every mode, z₀ = encode(x₀) by those of x₀.
+//!
+//! | error     | value                                 |
+//! |-----------|---------------------------------------|
+//! | kept      | x + D(z′; x) − D(z; x)                |
+//! | dropped   | D(z′; x)                              |
+//! | frozen    | x₀ + D(z′; x) − D(z₀; x₀)             |
+//! | linear    | D(z′; x) + linear part of x − D(z; x) |
+//! | nonlinear | D(z′; x) + the rest of x − D(z; x)    |
+//!
+//! Kept and frozen decode both sides and add the difference, which is exact where nothing is changed; adding the error to D would round. Without
+//! normalisation, and with a scale for all tokens (folded into the weights), the numbers of every token are the same.
 
 use candle_core::Tensor;
 
@@ -9,7 +22,7 @@ use super::edit::{DictionaryEdit, ErrorTerm, LatentChange};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint};
-use crate::sae::{Latents, Sae};
+use crate::sae::{InputNorm, Latents, Sae};
 
 /// Puts what `edit` makes of `tokens` in their place.
 pub(super) fn apply(
@@ -25,7 +38,7 @@ pub(super) fn apply(
     let latents = sae.encode(&x)?;
     let edited = changed(&latents, &edit.changes);
     let made = match &edit.error {
-        ErrorTerm::Kept => moved(&sae, &x, &latents, &edited)?,
+        ErrorTerm::Kept => moved(&sae, (&x, &latents), (&x, &edited))?,
         ErrorTerm::Dropped => sae.decode(&edited, &x)?,
         ErrorTerm::Frozen => {
             let clean = clean.ok_or_else(|| {
@@ -36,7 +49,7 @@ pub(super) fn apply(
             })?;
             let before = Value::of(hook, clean)?.gathered(tokens)?;
             let latents = sae.encode(&before)?;
-            moved(&sae, &before, &latents, &edited)?
+            moved(&sae, (&before, &latents), (&x, &edited))?
         }
         ErrorTerm::Linear(probe) => {
             let linear = probe.split(sae, &x)?.linear;
@@ -51,20 +64,25 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// x + (decode(edited) − decode(latents)); rows whose latents are the same keep their bits.
-fn moved(sae: &Sae, x: &Matrix, latents: &Latents, edited: &Latents) -> Result<Matrix> {
-    let (before, after) = (sae.decode(latents, x)?, sae.decode(edited, x)?);
-    let mut x = x.clone();
-    for i in 0..x.rows() {
-        if latents.row(i).eq(edited.row(i)) {
+/// `from + D(edited; read) − D(latents; from)`. Rows whose code and token are the same keep the bits of `from`.
+fn moved(
+    sae: &Sae,
+    (from, latents): (&Matrix, &Latents),
+    (read, edited): (&Matrix, &Latents),
+) -> Result<Matrix> {
+    let (before, after) = (sae.decode(latents, from)?, sae.decode(edited, read)?);
+    let mut made = from.clone();
+    for i in 0..made.rows() {
+        let same_numbers = sae.input_norm == InputNorm::None || from.row(i) == read.row(i);
+        if same_numbers && latents.row(i).eq(edited.row(i)) {
             continue;
         }
         let difference = after.row(i).iter().zip(before.row(i));
-        for (x, (after, before)) in x.row_mut(i).iter_mut().zip(difference) {
-            *x += after - before;
+        for (made, (after, before)) in made.row_mut(i).iter_mut().zip(difference) {
+            *made += after - before;
         }
     }
-    Ok(x)
+    Ok(made)
 }
 
 fn sum(mut a: Matrix, b: &Matrix) -> Matrix {

@@ -126,7 +126,8 @@ pub enum ErrorTerm {
     Kept,
     /// Nothing: decode(z′).
     Dropped,
-    /// The error of the run without edits: x₀ + (decode(z′) − decode(encode(x₀))), x₀ the value there.
+    /// The error of the run without edits: x₀ + (decode(z′) − decode(encode(x₀))), x₀ the value there. Where each token is normalised, z′ is brought back
+    /// by the numbers of x and encode(x₀) by those of x₀.
     Frozen,
     /// Its linear part, as the probe predicts it from x.
     Linear(Arc<Probe>),

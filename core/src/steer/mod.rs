@@ -10,6 +10,8 @@ mod dictionary;
 mod edit;
 mod edits;
 mod mean;
+#[cfg(test)]
+mod norm_tests;
 mod positions;
 mod run;
 mod shift;
@@ -17,7 +19,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
-pub use continuation::{Continuation, generate};
+pub use continuation::{Continuation, Written, generate};
 pub use edit::{Action, Attend, DictionaryEdit, Edit, ErrorTerm, LatentChange};
 pub use edits::Edits;
 pub use mean::{MEAN_CONTEXT, MEAN_ROWS, TextMean, mean_of_text};
@@ -28,7 +30,7 @@ pub use spec::{ACTIONS, ActionHelp, EditSpec, ErrorName, Materials, Vector, What
 use crate::Flow;
 use crate::error::Result;
 use crate::ids::TokenId;
-use crate::models::{Finish, Model, Sampling};
+use crate::models::{Model, Sampling};
 
 /// Changes of next-token probabilities that are reported.
 pub const CHANGES: usize = 20;
@@ -48,7 +50,7 @@ pub enum Stream {
 pub enum Event {
     /// How the prompt's next-token probabilities change, largest changes first.
     Shift(Vec<Change>),
-    /// One more token of one text.
+    /// One more token of one text, and what it adds to it: pieces, joined, are the text.
     Token(Stream, TokenId, String),
 }
 
@@ -65,24 +67,41 @@ pub struct Change {
     pub after: f32,
 }
 
+/// What [`Outcome::kl`] is.
+pub const KL: &str = "KL(steered ‖ baseline) of the next token at the prompt's end, nats";
+/// What [`Generated::kl`] is.
+pub const GENERATED_KL: &str = "mean over the steered text's tokens of KL(steered ‖ baseline) of the distribution each was drawn from, nats; the baseline is the model without edits reading the same steered text (teacher-forced), at temperature 1";
+
 /// Both texts and the shift.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// Continuation without edits.
-    pub baseline: Vec<TokenId>,
+    pub baseline: Written,
     /// Continuation with them.
-    pub steered: Vec<TokenId>,
+    pub steered: Written,
     /// Changes of the prompt's next-token probabilities, largest first.
     pub shift: Vec<Change>,
-    /// KL(steered ‖ baseline) of the next token, nats.
+    /// KL(steered ‖ baseline) of the next token at the prompt's end, nats.
     pub kl: f64,
-    /// Why baseline and steered text ended; none for one that was stopped.
-    pub ends: [Option<Finish>; 2],
+    /// The same over the steered text; none while it has no token.
+    pub generated: Option<Generated>,
     /// Whether the observer stopped it.
     pub stopped: bool,
 }
 
-/// Streams both texts, token by token in turn; the same seed draws both. The shift is that of the prompt's last position.
+/// How edits change the next token along the steered text: at the prompt's end and behind each new token but the last, wherever a token was drawn. The
+/// model without edits reads the same tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Generated {
+    /// Mean of KL(steered ‖ baseline), nats.
+    pub kl: f64,
+    /// KL of the distribution that each token was drawn from, nats, in their order; the first is that at the prompt's end.
+    pub kl_by_token: Vec<f64>,
+    /// Changes of mean probabilities, largest first.
+    pub shift: Vec<Change>,
+}
+
+/// Streams both texts, token by token in turn; the same seed draws both.
 pub fn run(
     model: &Model,
     edits: Edits,

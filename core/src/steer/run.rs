@@ -3,11 +3,11 @@
 use crate::Flow;
 use crate::error::Result;
 use crate::ids::TokenId;
-use crate::models::{Finish, Generator, Model, NoHooks, Sampling};
+use crate::models::{Generator, Model, NoHooks, Sampling};
 
-use super::continuation::Continuation;
+use super::continuation::{Continuation, Written};
 use super::edits::Edits;
-use super::shift::{changes, divergence, log_probabilities};
+use super::shift::{Means, changes, divergence, log_probabilities};
 use super::{Event, Outcome, Stream};
 
 /// Both continuations at one prompt, which both have read.
@@ -15,6 +15,8 @@ pub(super) struct Run<'m> {
     model: &'m Model,
     baseline: Generator<'m>,
     steered: Continuation<'m>,
+    /// Of the distributions that steered tokens were drawn from.
+    means: Means,
 }
 
 impl<'m> Run<'m> {
@@ -30,6 +32,7 @@ impl<'m> Run<'m> {
             model,
             steered: Continuation::beside(&mut baseline, prompt.len(), edits)?,
             baseline,
+            means: Means::default(),
         })
     }
 
@@ -38,53 +41,62 @@ impl<'m> Run<'m> {
         let before = log_probabilities(&self.baseline.logits(&mut NoHooks)?)?;
         let after = log_probabilities(&self.steered.logits()?)?;
         let shift = changes(&before, &after, self.model.codec());
-        let mut outcome = Outcome {
-            baseline: Vec::new(),
-            steered: Vec::new(),
-            kl: divergence(&before, &after),
-            shift: shift.clone(),
-            ends: [None, None],
-            stopped: observe(Event::Shift(shift)).is_break(),
-        };
+        let kl = divergence(&before, &after);
+        let mut stopped = observe(Event::Shift(shift.clone())).is_break();
+        let mut tokens = [Vec::new(), Vec::new()];
         let mut goes_on = true;
-        while goes_on && !outcome.stopped {
+        while goes_on && !stopped {
             goes_on = false;
             for stream in [Stream::Baseline, Stream::Steered] {
                 let Some(token) = self.step(stream)? else {
                     continue;
                 };
                 goes_on = true;
-                match stream {
-                    Stream::Baseline => outcome.baseline.push(token),
-                    Stream::Steered => outcome.steered.push(token),
-                }
-                outcome.stopped = self.tell(stream, token, observe);
-                if outcome.stopped {
+                tokens[stream as usize].push(token);
+                stopped = self.tell(stream, token, observe);
+                if stopped {
                     break;
                 }
             }
         }
-        outcome.ends = [self.end(Stream::Baseline), self.end(Stream::Steered)];
-        Ok(outcome)
+        let [baseline, steered] = tokens;
+        Ok(Outcome {
+            baseline: Written {
+                tokens: baseline,
+                finish: self.baseline.finish().cloned(),
+                text: self.baseline.text().to_owned(),
+            },
+            steered: Written {
+                tokens: steered,
+                finish: self.steered.finish().cloned(),
+                text: self.steered.text().to_owned(),
+            },
+            shift,
+            kl,
+            generated: self.means.shift(self.model.codec()),
+            stopped,
+        })
     }
 
     fn step(&mut self, stream: Stream) -> Result<Option<TokenId>> {
-        match stream {
-            Stream::Baseline => self.baseline.step(&mut NoHooks),
-            Stream::Steered => self.steered.step(),
+        if stream == Stream::Baseline {
+            return self.baseline.step(&mut NoHooks);
         }
-    }
-
-    fn end(&self, stream: Stream) -> Option<Finish> {
-        match stream {
-            Stream::Baseline => self.baseline.finish().cloned(),
-            Stream::Steered => self.steered.finish().cloned(),
+        if !self.steered.is_over() {
+            let after = log_probabilities(&self.steered.logits()?)?;
+            let before = self.steered.clean_logits()?;
+            let before = before.map_or_else(|| Ok(after.clone()), |l| log_probabilities(&l))?;
+            self.means.add(&before, &after);
         }
+        self.steered.step()
     }
 
     /// Reports one token; whether the observer stopped.
     fn tell(&self, stream: Stream, token: TokenId, observe: &mut dyn FnMut(Event) -> Flow) -> bool {
-        let text = self.model.codec().display(token);
-        observe(Event::Token(stream, token, text)).is_break()
+        let piece = match stream {
+            Stream::Baseline => self.baseline.piece(),
+            Stream::Steered => self.steered.piece(),
+        };
+        observe(Event::Token(stream, token, piece.to_owned())).is_break()
     }
 }

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::ids::TokenId;
 use crate::text::TextCodec;
 
-use super::{CHANGES, Change};
+use super::{CHANGES, Change, Generated};
 
 /// log p of every token, in f64, from logits `[v]`.
 pub(crate) fn log_probabilities(logits: &Tensor) -> Result<Vec<f64>> {
@@ -30,9 +30,49 @@ pub(crate) fn divergence(before: &[f64], after: &[f64]) -> f64 {
         .sum()
 }
 
-/// The tokens whose probabilities change most, largest change first, ties by token.
+/// Sums over positions, of which means are made.
+#[derive(Debug, Default)]
+pub(super) struct Means {
+    /// KL at each.
+    kl: Vec<f64>,
+    /// Sums of probabilities, `[v]` each.
+    before: Vec<f64>,
+    after: Vec<f64>,
+}
+
+impl Means {
+    /// Takes one position, from log-probabilities.
+    pub(super) fn add(&mut self, before: &[f64], after: &[f64]) {
+        self.kl.push(divergence(before, after));
+        for (sums, logs) in [(&mut self.before, before), (&mut self.after, after)] {
+            sums.resize(logs.len(), 0.0);
+            sums.iter_mut()
+                .zip(logs)
+                .for_each(|(sum, log)| *sum += log.exp());
+        }
+    }
+
+    /// The means; none of no position.
+    pub(super) fn shift(self, codec: &TextCodec) -> Option<Generated> {
+        let n = self.kl.len() as f64;
+        let mean = |sums: Vec<f64>| -> Vec<f64> { sums.into_iter().map(|sum| sum / n).collect() };
+        (!self.kl.is_empty()).then(|| Generated {
+            kl: self.kl.iter().sum::<f64>() / n,
+            shift: largest(&mean(self.before), &mean(self.after), codec),
+            kl_by_token: self.kl,
+        })
+    }
+}
+
+/// The tokens whose probabilities change most, from log-probabilities.
 pub(super) fn changes(before: &[f64], after: &[f64], codec: &TextCodec) -> Vec<Change> {
-    let change = |id: usize| (after[id].exp() - before[id].exp()).abs();
+    let probabilities = |logs: &[f64]| -> Vec<f64> { logs.iter().map(|log| log.exp()).collect() };
+    largest(&probabilities(before), &probabilities(after), codec)
+}
+
+/// The tokens whose probabilities change most, largest change first, ties by token.
+fn largest(before: &[f64], after: &[f64], codec: &TextCodec) -> Vec<Change> {
+    let change = |id: usize| (after[id] - before[id]).abs();
     let mut ids: Vec<usize> = (0..before.len()).collect();
     ids.sort_by(|a, b| change(*b).total_cmp(&change(*a)).then(a.cmp(b)));
     ids.truncate(CHANGES);
@@ -40,8 +80,8 @@ pub(super) fn changes(before: &[f64], after: &[f64], codec: &TextCodec) -> Vec<C
         .map(|id| Change {
             id: TokenId::from(id),
             text: codec.display(TokenId::from(id)),
-            before: before[id].exp() as f32,
-            after: after[id].exp() as f32,
+            before: before[id] as f32,
+            after: after[id] as f32,
         })
         .collect()
 }

@@ -15,7 +15,7 @@ use super::*;
 use crate::dark_matter::Probe;
 use crate::dims::Matrix;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
-use crate::models::{Capture, Hooks, NoHooks, Start, token_tensor};
+use crate::models::{Capture, Finish, Hooks, NoHooks, Start, token_tensor};
 use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
 const TEXT: &str = "The old rabbit looked at the clock and said";
@@ -59,7 +59,7 @@ fn random_sae(model: &Model, hook: HookPoint) -> Arc<Sae> {
     })
 }
 
-fn random_probe(sae: &Sae) -> Arc<Probe> {
+pub(super) fn random_probe(sae: &Sae) -> Arc<Probe> {
     let d = sae.width();
     Arc::new(Probe {
         weights: random(d + 1, d, 7),
@@ -585,11 +585,17 @@ fn with_a_cache_and_without_one_edited_text_is_the_same_for_a_seed() {
                 temperature: 0.9,
                 tokens: 10,
                 seed: 4,
+                ignore_eos: true,
                 ..Sampling::default()
             };
-            let mut observe = |_| ControlFlow::Continue(());
+            let mut joined = String::new();
+            let mut observe = |_, piece: &str| {
+                joined.push_str(piece);
+                ControlFlow::Continue(())
+            };
             let cached = generate(&model, &prompt, edits.clone(), &sampling, &mut observe).unwrap();
-            assert_eq!(cached.1, Some(Finish::Length));
+            assert_eq!(cached.finish, Some(Finish::Length));
+            assert_eq!(cached.text, joined);
             let choice = Choice::TopK {
                 k: 40,
                 temperature: 0.9,
@@ -600,12 +606,13 @@ fn with_a_cache_and_without_one_edited_text_is_the_same_for_a_seed() {
                 let logits = anew(&model, &edits, &text, prompt.len());
                 text.push(TokenId(chooser.sample(&logits).unwrap()));
             }
-            assert_eq!(cached.0, text[4..], "{name}: {what}");
+            assert_eq!(cached.tokens, text[4..], "{name}: {what}");
             if what == "none" {
-                let plain = model.generate(&prompt, &sampling, &mut NoHooks, &mut observe);
-                assert_eq!(cached.0, plain.unwrap());
+                let mut on = |_| ControlFlow::Continue(());
+                let plain = model.generate(&prompt, &sampling, &mut NoHooks, &mut on);
+                assert_eq!(cached.tokens, plain.unwrap());
             }
-            texts.push((what, cached.0));
+            texts.push((what, cached.tokens));
         }
         // The edits do something: texts that differ from the first.
         let differ = texts.iter().filter(|(_, text)| *text != texts[0].1).count();
@@ -619,6 +626,7 @@ fn a_run_beside_another_computes_bit_by_bit_what_it_would_alone() {
         let prompt: Vec<TokenId> = [0, 40, 300, 7, 7].map(TokenId).into();
         let sampling = Sampling {
             tokens: 6,
+            ignore_eos: true,
             ..Sampling::default()
         };
         for (what, edits) in menagerie(&model) {
@@ -683,6 +691,7 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
     let sampling = Sampling {
         tokens: 12,
         seed: 3,
+        ignore_eos: true,
         ..Sampling::default()
     };
     let texts = |strength: f32, most: usize| {
@@ -705,10 +714,11 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
     let (same, order) = texts(0.0, 99);
     assert_eq!(same.baseline, same.steered);
     assert_eq!(
-        (same.baseline.len(), same.kl, same.stopped),
+        (same.baseline.tokens.len(), same.kl, same.stopped),
         (12, 0.0, false)
     );
-    assert_eq!(same.ends, [Some(Finish::Length), Some(Finish::Length)]);
+    assert_eq!(same.baseline.finish, Some(Finish::Length));
+    assert_eq!(same.generated.map(|generated| generated.kl), Some(0.0));
     assert!(
         order
             .chunks(2)
@@ -729,7 +739,146 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
     assert!(changes.is_sorted_by(|a, b| a >= b), "{changes:?}");
     let (stopped, order) = texts(30.0, 5);
     assert_eq!((stopped.stopped, order.len()), (true, 5));
-    assert_eq!((stopped.baseline.len(), stopped.steered.len()), (3, 2));
+    let written = (stopped.baseline.tokens.len(), stopped.steered.tokens.len());
+    assert_eq!(written, (3, 2));
+    assert_eq!(stopped.steered.finish, None);
+}
+
+/// log p of every token at every position of `tokens`, from one pass over all of them, `prompt` of them the prompt.
+fn distributions(
+    model: &Model,
+    edits: &[Edit],
+    tokens: &[TokenId],
+    prompt: usize,
+) -> Vec<Vec<f64>> {
+    let edits = Edits::new(model, edits.to_vec()).unwrap();
+    let tokens = token_tensor(&[tokens]).unwrap();
+    let clean = model.capture(&tokens, &edits.frozen()).unwrap();
+    let mut edited = Edited {
+        edits: &edits,
+        prompt,
+        clean: &clean,
+        inner: &mut NoHooks,
+    };
+    let logits = model.run(Start::Tokens(&tokens), &mut edited);
+    let logits = numbers(&logits.unwrap().unwrap());
+    let softmax = |row: &[f32]| -> Vec<f64> {
+        let sum: f64 = row.iter().map(|x| f64::from(*x).exp()).sum();
+        row.iter().map(|x| f64::from(*x) - sum.ln()).collect()
+    };
+    logits.chunks(model.config().vocab).map(softmax).collect()
+}
+
+#[test]
+fn divergences_along_the_text_equal_those_of_whole_passes_over_it() {
+    for model in [demo(), tiny("llama"), tiny("gemma2")] {
+        let bos = model.codec().bos().id;
+        let prompt: Vec<TokenId> = bos
+            .into_iter()
+            .chain(model.codec().encode("The king").unwrap())
+            .collect();
+        let sampling = Sampling {
+            tokens: 8,
+            seed: 5,
+            ignore_eos: true,
+            ..Sampling::default()
+        };
+        for (what, edits) in menagerie(&model) {
+            let of = Edits::new(&model, edits.clone()).unwrap();
+            let mut on = |_| ControlFlow::Continue(());
+            let outcome = run(&model, of, "The king", &sampling, &mut on).unwrap();
+            let generated = outcome.generated.unwrap();
+            let steered = &outcome.steered.tokens;
+            let text = [prompt.as_slice(), steered].concat();
+            let first = prompt.len() - 1;
+            let (before, after) = (
+                distributions(&model, &[], &text, prompt.len()),
+                distributions(&model, &edits, &text, prompt.len()),
+            );
+            let kl = |at: usize| -> f64 {
+                let pairs = after[at].iter().zip(&before[at]);
+                pairs
+                    .map(|(after, before)| after.exp() * (after - before))
+                    .sum()
+            };
+            let want: Vec<f64> = (first..first + steered.len()).map(kl).collect();
+            assert_eq!(generated.kl_by_token.len(), 8);
+            for (got, want) in generated.kl_by_token.iter().zip(&want) {
+                let off = (got - want).abs();
+                assert!(off < 1e-5 + 1e-3 * want, "{what}: {got} {want}");
+            }
+            let mean = want.iter().sum::<f64>() / 8.0;
+            assert!((generated.kl - mean).abs() < 1e-5 + 1e-3 * mean, "{what}");
+            assert_eq!(generated.kl_by_token[0], outcome.kl, "{what}");
+            for change in &generated.shift {
+                let mean = |all: &[Vec<f64>]| -> f64 {
+                    let at = first..first + 8;
+                    at.map(|at| all[at][change.id.index()].exp()).sum::<f64>() / 8.0
+                };
+                let off = (f64::from(change.before) - mean(&before)).abs();
+                let off = off.max((f64::from(change.after) - mean(&after)).abs());
+                assert!(off < 1e-4, "{what}: {change:?}");
+            }
+            if what == "add new" {
+                assert_eq!(outcome.kl, 0.0, "the prompt is left alone");
+                assert!(generated.kl > 1e-3, "{generated:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn each_text_ends_with_its_own_eos() {
+    let model = demo();
+    let eos = model.ends().ids[0];
+    // Towards the end of a text, as the unembedding has it.
+    let all = model
+        .logit_effect(&one_hot(model.config().d_model))
+        .unwrap();
+    let towards: Vec<f32> = (0..all.rows())
+        .map(|i| 60.0 * all.row(i)[eos.index()])
+        .collect();
+    let edits = Edits::new(
+        &model,
+        vec![Edit {
+            positions: "5..".parse().unwrap(),
+            ..edit(HookPoint::block(3, Site::ResidPost), Action::Add(towards))
+        }],
+    );
+    let sampling = Sampling {
+        temperature: 0.0,
+        tokens: 10,
+        ..Sampling::default()
+    };
+    let mut joined = [String::new(), String::new()];
+    let outcome = run(
+        &model,
+        edits.unwrap(),
+        "The king",
+        &sampling,
+        &mut |event| {
+            if let Event::Token(stream, _, piece) = event {
+                joined[stream as usize].push_str(&piece);
+            }
+            ControlFlow::Continue(())
+        },
+    )
+    .unwrap();
+    assert_eq!(outcome.steered.finish, Some(Finish::Eos(eos)));
+    assert_eq!(outcome.steered.tokens.last(), Some(&eos));
+    assert!(outcome.steered.tokens.len() < 10);
+    assert!(!outcome.steered.text.contains("endoftext"));
+    assert_eq!(outcome.baseline.finish, Some(Finish::Length));
+    assert_eq!(outcome.baseline.tokens.len(), 10);
+    assert_eq!(joined, [outcome.baseline.text, outcome.steered.text]);
+    let generated = outcome.generated.unwrap();
+    assert_eq!(generated.kl_by_token.len(), outcome.steered.tokens.len());
+}
+
+fn one_hot(d: usize) -> Matrix {
+    let mut all = Matrix::zeros(d, d);
+    (0..d).for_each(|i| all.row_mut(i)[i] = 1.0);
+    all
 }
 
 #[test]

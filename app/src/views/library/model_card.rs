@@ -67,6 +67,19 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         &format!("{memory} {}", held(footprint.form)),
         "Bytes of its weights in memory, and how they are held there",
     );
+    let ends = model.ends();
+    let ids: Vec<_> = ends.ids.iter().map(ToString::to_string).collect();
+    let ids = if ids.is_empty() {
+        "none".to_owned()
+    } else {
+        ids.join(", ")
+    };
+    fact_ui(
+        ui,
+        "EOS",
+        &format!("{ids} ({})", ends.why),
+        "Tokens with which the text that it writes ends",
+    );
     let secondary = Theme::of(ui).ink.secondary;
     for fact in model.facts() {
         ui.add(egui::Label::new(theme::caption(fact).color(secondary)).wrap());

@@ -183,7 +183,7 @@ fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
         let drag = counting(DragValue::new(&mut sampling.seed));
         field("Seed", "Decides the draws of both texts alike", drag);
         let drag = counting(DragValue::new(&mut sampling.tokens).range(1..=TOKENS));
-        let help = "Length of each continuation; the model's context may end it earlier";
+        let help = "Length of each continuation; the model and its context may end it earlier";
         field("Tokens", help, drag);
         let help = "A text ends where this is written; \\n stands for a newline";
         room(ui, 140.0);
@@ -193,6 +193,10 @@ fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
             .hint_text("nothing")
             .font(egui::TextStyle::Monospace);
         ui.add(text).labelled_by(label.id).on_hover_text(help);
+        let help = "Go on behind tokens with which the model ends a text, and write them out";
+        room(ui, 120.0);
+        ui.checkbox(&mut sampling.ignore_eos, "Ignore EOS")
+            .on_hover_text(help);
     });
 }
 

@@ -3,7 +3,7 @@
 use egui::text::{LayoutJob, TextFormat};
 use egui::{FontId, Label, RichText, Stroke, Ui, vec2};
 use umbra_core::models::Finish;
-use umbra_core::steer::{Change, EditSpec, Vector, What};
+use umbra_core::steer::{Change, EditSpec, GENERATED_KL, KL, Vector, What};
 
 use crate::state::AppState;
 use crate::state::steering::{Ended, Request, Run};
@@ -69,6 +69,9 @@ fn ends_ui(ui: &mut Ui, run: &Run) {
     for (name, end) in ["Baseline", "Steered text"].into_iter().zip(ends) {
         let words = match end {
             Some(Finish::Stop(stop)) => format!("{name} ended at {stop:?}"),
+            Some(Finish::Eos(token)) => {
+                format!("{name} was ended by the model (EOS, token {token})")
+            }
             Some(Finish::Context) => format!("{name} ended with the model's context"),
             Some(Finish::Length) | None => continue,
         };
@@ -131,35 +134,57 @@ fn diverged(baseline: &[String], steered: &[String]) -> usize {
 }
 
 fn shift_ui(ui: &mut Ui, run: &Run) {
-    let theme = Theme::of(ui);
     if run.shift.is_empty() {
         return;
     }
+    let done = match &run.ended {
+        Some(Ended::Done {
+            kl,
+            generated,
+            stopped,
+            ..
+        }) => Some((*kl, generated, *stopped)),
+        _ => None,
+    };
     ui.label(panel_title("Next token"));
+    let words = "Change of its probability right after the text, before → after";
+    kl_ui(ui, words, done.map(|(kl, ..)| kl), KL);
+    if let Some((_, _, true)) = done {
+        ui.label(caption("stopped").color(Theme::of(ui).ink.secondary));
+    }
+    bars_ui(ui, "Change of the next token's probability", &run.shift);
+    if let Some((_, Some(generated), _)) = done {
+        ui.add_space(space::GROUP);
+        ui.label(panel_title("Along the steered text"));
+        let words = format!(
+            "Change of mean probabilities where its {} tokens were drawn; the untouched model reads the same text",
+            generated.kl_by_token.len()
+        );
+        kl_ui(ui, &words, Some(generated.kl), GENERATED_KL);
+        let name = "Change of mean probabilities along the steered text";
+        bars_ui(ui, name, &generated.shift);
+    }
+}
+
+/// What the bars below are, and the divergence with its definition.
+fn kl_ui(ui: &mut Ui, words: &str, kl: Option<f64>, definition: &str) {
+    let secondary = Theme::of(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
-        let words = "Change of its probability right after the text, before → after";
-        ui.label(caption(words).color(theme.ink.secondary));
-        if let Some(Ended::Done { kl, stopped, .. }) = &run.ended {
-            let help = "KL(steered ‖ baseline) of the next token's distribution";
-            ui.label(caption("KL").color(theme.ink.secondary))
-                .on_hover_text(help);
-            ui.label(mono(format!("{} nats", number::number(*kl))))
-                .on_hover_text(help);
-            if *stopped {
-                ui.label(caption("stopped").color(theme.ink.secondary));
-            }
+        ui.label(caption(words).color(secondary));
+        if let Some(kl) = kl {
+            ui.label(caption("KL").color(secondary))
+                .on_hover_text(definition);
+            ui.label(mono(format!("{} nats", number::number(kl))))
+                .on_hover_text(definition);
         }
     });
-    let bars: Vec<Bar> = run.shift.iter().take(CHANGES).map(bar).collect();
+}
+
+fn bars_ui(ui: &mut Ui, name: &str, shift: &[Change]) {
+    let bars: Vec<Bar> = shift.iter().take(CHANGES).map(bar).collect();
     ui.scope(|ui| {
         ui.set_max_width(ui.available_width().min(640.0));
-        Bars::new(
-            "Change of the next token's probability",
-            &bars,
-            Fill::Signed,
-        )
-        .tokens()
-        .show(ui);
+        Bars::new(name, &bars, Fill::Signed).tokens().show(ui);
     });
 }
 

@@ -105,6 +105,16 @@ fn edit_ui(
         ui.add_space(24.0);
         where_ui(ui, edit, state);
     });
+    let spec = edit.spec(state.selection.feature).ok();
+    let units = spec
+        .zip(state.sae())
+        .and_then(|(spec, sae)| spec.units(sae));
+    if let Some(units) = units {
+        ui.horizontal_wrapped(|ui| {
+            ui.add_space(24.0);
+            ui.label(caption(units).color(theme.ink.secondary));
+        });
+    }
     if let Err(why) = edit.reach() {
         ui.horizontal(|ui| {
             ui.add_space(24.0);

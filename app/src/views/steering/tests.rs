@@ -3,7 +3,7 @@
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{FeatureId, TokenId};
 use umbra_core::models::{Finish, Sampling};
-use umbra_core::steer::{Change, EditSpec, Stream, Vector, What};
+use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
 
 use crate::commands::{Command, steering};
 use crate::state::catalogue::DictionaryId;
@@ -82,6 +82,17 @@ fn both_texts_stream_and_the_run_is_stopped() {
     assert_eq!(sent, [steering::Command::Stop.into()]);
     let ended = Ended::Done {
         kl: 0.125,
+        generated: Some(Generated {
+            kl: 0.75,
+            kl_by_token: vec![0.125, 1.375],
+            shift: vec![Change {
+                id: TokenId(6),
+                text: " the".to_owned(),
+                before: 0.5,
+                after: 0.125,
+            }],
+        }),
+        texts: [" a time".to_owned(), " a king and".to_owned()],
         ends: [None, Some(Finish::Stop("\n".to_owned()))],
         stopped: true,
     };
@@ -91,6 +102,9 @@ fn both_texts_stream_and_the_run_is_stopped() {
         .apply(Event::Steering(Lab::Ended(JobId(3), ended)));
     harness.run();
     harness.get_by_label("0.125 nats");
+    harness.get_by_label("0.750 nats");
+    harness.get_by_label("the, 50.0\u{202F}% → 12.5\u{202F}%");
+    harness.get_by_label("Once upon a king and");
     harness.get_by_label("Steered text ended at \"\\n\"");
     assert!(harness.query_by_label("Stop").is_none());
 }

@@ -1,9 +1,9 @@
-//! Inputs: grouped heads, a cache before the queries, soft caps, windows, one query, large scores, views into a fused projection, more rows than a
+//! Inputs: documents apart, grouped heads, a cache before the queries, soft caps, windows, one query, large scores, views into a fused projection, more rows than a
 //! block.
 
 use candle_core::{Device, Tensor};
 
-use super::Rule;
+use super::{Rule, Starts};
 
 /// One input.
 pub(super) struct Case {
@@ -11,6 +11,7 @@ pub(super) struct Case {
     pub(super) k: Tensor,
     pub(super) v: Tensor,
     pub(super) rule: Rule,
+    pub(super) starts: Starts,
 }
 
 fn numbers(dims: (usize, usize, usize, usize), step: usize) -> Tensor {
@@ -31,7 +32,20 @@ fn case(b: usize, (t, s): (usize, usize), (h, h_kv): (usize, usize), e: usize) -
             cap: None,
             window: None,
         },
+        starts: None,
     }
+}
+
+/// Documents that begin at these positions of each row.
+fn apart(mut case: Case, begin: &[&[u32]]) -> Case {
+    let t = case.q.dim(1).unwrap() as u32;
+    let start = |begin: &&[u32], at: u32| begin.iter().copied().filter(|b| *b <= at).max();
+    let rows = begin
+        .iter()
+        .map(|row| (0..t).map(|at| start(row, at).unwrap_or(0)).collect());
+    let rows: Vec<Vec<u32>> = rows.collect();
+    case.starts = Some(rows.concat().into());
+    case
 }
 
 fn ruled(mut case: Case, cap: Option<f64>, window: Option<usize>) -> Case {
@@ -52,11 +66,13 @@ pub(super) fn all() -> Vec<Case> {
             cap: None,
             window: None,
         },
+        starts: None,
     };
     let mut sharp = case(1, (9, 9), (2, 1), 4);
     sharp.rule.scale = 60.0;
     vec![
         case(2, (3, 3), (2, 2), 3),
+        apart(case(2, (4, 4), (2, 1), 3), &[&[2, 3], &[]]),
         case(1, (2, 5), (4, 2), 3),
         ruled(case(1, (4, 4), (2, 1), 3), Some(0.4), None),
         ruled(case(1, (3, 5), (2, 1), 3), Some(1.5), Some(2)),
@@ -65,6 +81,11 @@ pub(super) fn all() -> Vec<Case> {
         case(1, (1, 1), (1, 1), 1),
         case(1, (1, 40), (3, 3), 8),
         views,
+        apart(
+            ruled(case(2, (150, 150), (2, 1), 8), Some(2.0), Some(30)),
+            &[&[1, 64, 70, 140], &[149]],
+        ),
+        apart(case(2, (150, 150), (2, 1), 8), &[&[100], &[3, 5]]),
         sharp,
         case(2, (150, 150), (4, 2), 8),
     ]

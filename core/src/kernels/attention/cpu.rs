@@ -20,13 +20,15 @@ pub(super) struct Rows<'a> {
 }
 
 /// Queries, keys, width.
-pub(super) struct Square {
+pub(super) struct Square<'a> {
     pub(super) t: usize,
     pub(super) s: usize,
     pub(super) e: usize,
+    /// The first key of each query's document, ascending.
+    pub(super) starts: Option<&'a [u32]>,
 }
 
-impl Square {
+impl Square<'_> {
     /// First query and number of queries, block by block.
     fn blocks(&self) -> impl Iterator<Item = (usize, usize)> {
         let t = self.t;
@@ -38,7 +40,9 @@ impl Square {
     /// The keys that `query` sees.
     fn seen(&self, query: usize, window: Option<usize>) -> Range<usize> {
         let end = self.s - self.t + query + 1;
-        window.map_or(0, |window| end.saturating_sub(window))..end
+        let own = self.starts.map_or(0, |starts| starts[query] as usize);
+        let near = window.map_or(0, |window| end.saturating_sub(window));
+        own.max(near)..end
     }
 }
 
@@ -55,7 +59,7 @@ pub(super) enum End {
 pub(super) fn scores(
     into: &mut [f32],
     (q, k): (Rows<'_>, Rows<'_>),
-    shape: &Square,
+    shape: &Square<'_>,
     rule: &Rule,
     end: End,
 ) {
@@ -96,7 +100,7 @@ fn finish(row: &mut [f32], seen: Range<usize>, cap: Option<f64>, end: End) {
 }
 
 /// One head's `z [t, e]`, in rows `into.1` apart, from its pattern `[t, s]` and `v [s, e]`.
-pub(super) fn mix(into: (&mut [f32], usize), pattern: &[f32], v: Rows<'_>, shape: &Square) {
+pub(super) fn mix(into: (&mut [f32], usize), pattern: &[f32], v: Rows<'_>, shape: &Square<'_>) {
     let (z, stride) = into;
     for (from, queries) in shape.blocks() {
         let keys = shape.seen(from + queries - 1, None).end;

@@ -37,7 +37,12 @@ impl CustomOp2 for Mix {
             for h_q in 0..h {
                 let from = (b * h + h_q) * t * s;
                 let pattern = &pattern[from..from + t * s];
-                let shape = cpu::Square { t, s, e };
+                let shape = cpu::Square {
+                    t,
+                    s,
+                    e,
+                    starts: None,
+                };
                 let into = (&mut z[h_q * e..], h * e);
                 cpu::mix(into, pattern, v.head(b, h_q / (h / h_kv)), &shape);
             }

@@ -1,6 +1,7 @@
 //! Causal attention in two steps: `pattern[b, h, t, s] = softmax over visible s of scores[b, h, t, s]`, where
 //! `scores = cap · tanh(scale · q·k / cap)` (without a cap: `scale · q·k`), and `z[b, t, h, e] = Σ_s pattern[b, h, t, s] · v[b, s, g, e]`.
-//! Query head h reads key/value head g = h / (heads / kv_heads). A query at position p sees the keys p − window < s ≤ p (without a window: s ≤ p).
+//! Query head h reads key/value head g = h / (heads / kv_heads). A query at position p sees the keys p − window < s ≤ p (without a window: s ≤ p), and
+//! where documents are apart none before the first of its own.
 //!
 //! | tensor | shape |
 //! |---|---|
@@ -29,6 +30,8 @@ pub(crate) use pattern::Pattern;
 pub(crate) use scores::Scores;
 pub(crate) use softmax::Softmax;
 
+use std::sync::Arc;
+
 use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 
 use super::each_chunk;
@@ -43,6 +46,9 @@ pub(crate) struct Rule {
     /// Keys a query sees, itself included; all before it if absent.
     pub(crate) window: Option<usize>,
 }
+
+/// Where each query's document begins in its row, `[b, t]`, ascending in each; none: with the row.
+pub(crate) type Starts = Option<Arc<[u32]>>;
 
 /// `[b, t, h, e]` with strides, in a slice.
 #[derive(Clone, Copy)]
@@ -95,17 +101,27 @@ fn fitting(q: &View<'_>, k: &View<'_>) -> Result<([usize; 4], usize)> {
 fn by_head(
     (q, q_layout): (&CpuStorage, &Layout),
     (k, k_layout): (&CpuStorage, &Layout),
-    rule: &Rule,
+    (rule, starts): (&Rule, &Starts),
     end: cpu::End,
 ) -> Result<(CpuStorage, candle_core::Shape)> {
     let q = View::of("q", q, q_layout)?;
     let k = View::of("k", k, k_layout)?;
     let ([b, t, h, e], s) = fitting(&q, &k)?;
+    if let Some(starts) = starts
+        && (starts.len() != b * t || s != t)
+    {
+        bail!(
+            "attention: {} starts of documents do not fit `q` {:?} and {s} keys",
+            starts.len(),
+            q.dims
+        );
+    }
     let sharing = h / k.dims[2];
     let mut into = vec![0.0; b * h * t * s];
     each_chunk(&mut into, t * s, |head, into| {
         let (b, h_q) = (head / h, head % h);
-        let shape = cpu::Square { t, s, e };
+        let starts = starts.as_deref().map(|starts| &starts[b * t..(b + 1) * t]);
+        let shape = cpu::Square { t, s, e, starts };
         cpu::scores(
             into,
             (q.head(b, h_q), k.head(b, h_q / sharing)),
@@ -176,7 +192,7 @@ mod tests {
     #[test]
     fn both_steps_are_their_definition() {
         for case in cases::all() {
-            let pattern = Pattern(case.rule);
+            let pattern = Pattern(case.rule, case.starts.clone());
             let pattern = case.q.apply_op2_no_bwd(&case.k, &pattern).unwrap();
             let want = reference::pattern(&case);
             let mut got = values(&pattern);
@@ -194,8 +210,12 @@ mod tests {
     #[test]
     fn the_halves_of_the_pattern_are_the_whole() {
         for case in cases::all() {
-            let whole = case.q.apply_op2_no_bwd(&case.k, &Pattern(case.rule));
-            let scores = case.q.apply_op2_no_bwd(&case.k, &Scores(case.rule));
+            let whole = case
+                .q
+                .apply_op2_no_bwd(&case.k, &Pattern(case.rule, case.starts.clone()));
+            let scores = case
+                .q
+                .apply_op2_no_bwd(&case.k, &Scores(case.rule, case.starts.clone()));
             let scores = scores.unwrap();
             let halves = scores.apply_op1_no_bwd(&Softmax).unwrap();
             let want: Vec<f64> = values(&whole.unwrap()).into_iter().map(f64::from).collect();
@@ -210,15 +230,17 @@ mod tests {
 
     #[test]
     fn gradients_are_those_of_finite_differences() {
-        for case in cases::all().into_iter().take(4) {
-            let op = Pattern(case.rule);
+        for case in cases::all().into_iter().take(5) {
+            let op = Pattern(case.rule, case.starts.clone());
             let q = Var::from_tensor(&case.q).unwrap();
-            check_gradient(&q, &|q| q.apply_op2(&case.k, op));
-            let halves =
-                |q: &Tensor, k: &Tensor| q.apply_op2(k, Scores(case.rule))?.apply_op1(Softmax);
+            check_gradient(&q, &|q| q.apply_op2(&case.k, op.clone()));
+            let halves = |q: &Tensor, k: &Tensor| {
+                q.apply_op2(k, Scores(case.rule, case.starts.clone()))?
+                    .apply_op1(Softmax)
+            };
             check_gradient(&q, &|q| halves(q, &case.k));
             let k = Var::from_tensor(&case.k).unwrap();
-            check_gradient(&k, &|k| case.q.apply_op2(k, op));
+            check_gradient(&k, &|k| case.q.apply_op2(k, op.clone()));
             check_gradient(&k, &|k| halves(&case.q, k));
             let v = Var::from_tensor(&case.v).unwrap();
             let pattern = case.q.apply_op2_no_bwd(&case.k, &op).unwrap();
@@ -234,7 +256,7 @@ mod tests {
         let both = || {
             let pattern = case
                 .q
-                .apply_op2_no_bwd(&case.k, &Pattern(case.rule))
+                .apply_op2_no_bwd(&case.k, &Pattern(case.rule, case.starts.clone()))
                 .unwrap();
             values(&pattern.apply_op2_no_bwd(&case.v, &Mix).unwrap())
         };
@@ -248,13 +270,17 @@ mod tests {
         let short = case.k.narrow(1, 0, 1).unwrap();
         assert!(
             case.q
-                .apply_op2_no_bwd(&short, &Pattern(case.rule))
+                .apply_op2_no_bwd(&short, &Pattern(case.rule, case.starts.clone()))
                 .is_err()
         );
-        assert!(case.q.apply_op2_no_bwd(&short, &Scores(case.rule)).is_err());
+        assert!(
+            case.q
+                .apply_op2_no_bwd(&short, &Scores(case.rule, case.starts.clone()))
+                .is_err()
+        );
         let pattern = case
             .q
-            .apply_op2_no_bwd(&case.k, &Pattern(case.rule))
+            .apply_op2_no_bwd(&case.k, &Pattern(case.rule, case.starts.clone()))
             .unwrap();
         let v = case.v.narrow(1, 0, 1).unwrap();
         assert!(pattern.apply_op2_no_bwd(&v, &Mix).is_err());

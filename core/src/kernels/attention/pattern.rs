@@ -2,11 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor};
 
-use super::{Rule, by_head, cpu, from_products, spread};
+use super::{Rule, Starts, by_head, cpu, from_products, spread};
 
 /// `q`, `k` to the pattern.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Pattern(pub(crate) Rule);
+#[derive(Debug, Clone)]
+pub(crate) struct Pattern(pub(crate) Rule, pub(crate) Starts);
 
 impl CustomOp2 for Pattern {
     fn name(&self) -> &'static str {
@@ -20,7 +20,8 @@ impl CustomOp2 for Pattern {
         k: &CpuStorage,
         k_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        by_head((q, q_layout), (k, k_layout), &self.0, cpu::End::Softmax)
+        let rule = (&self.0, &self.1);
+        by_head((q, q_layout), (k, k_layout), rule, cpu::End::Softmax)
     }
 
     fn bwd(

@@ -18,7 +18,11 @@ pub(super) fn scores(case: &Case) -> Vec<f64> {
         let (b, h_q, query, key) = (i / (h * t * s), i / (t * s) % h, i / s % t, i % s);
         let position = s - t + query;
         let window = case.rule.window.unwrap_or(usize::MAX);
-        if key > position || position - key >= window {
+        let start = case
+            .starts
+            .as_ref()
+            .map_or(0, |starts| starts[b * t + query] as usize);
+        if key > position || position - key >= window || key < start {
             return f64::NEG_INFINITY;
         }
         let pairs = q[b][query][h_q].iter().zip(&k[b][key][h_q / (h / h_kv)]);

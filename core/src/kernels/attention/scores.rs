@@ -2,11 +2,11 @@
 
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
-use super::{Rule, by_head, cpu, from_products};
+use super::{Rule, Starts, by_head, cpu, from_products};
 
 /// `q`, `k` to the scores.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Scores(pub(crate) Rule);
+#[derive(Debug, Clone)]
+pub(crate) struct Scores(pub(crate) Rule, pub(crate) Starts);
 
 impl CustomOp2 for Scores {
     fn name(&self) -> &'static str {
@@ -20,7 +20,8 @@ impl CustomOp2 for Scores {
         k: &CpuStorage,
         k_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        by_head((q, q_layout), (k, k_layout), &self.0, cpu::End::Mask)
+        let rule = (&self.0, &self.1);
+        by_head((q, q_layout), (k, k_layout), rule, cpu::End::Mask)
     }
 
     fn bwd(

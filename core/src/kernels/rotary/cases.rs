@@ -12,10 +12,20 @@ pub(super) struct Case {
 
 fn case(x: Tensor, pairs: usize) -> Case {
     let t = x.dim(1).unwrap();
+    angles(x, t, pairs)
+}
+
+/// Other angles in each row.
+fn by_row(x: Tensor, pairs: usize) -> Case {
+    let positions = x.dim(0).unwrap() * x.dim(1).unwrap();
+    angles(x, positions, pairs)
+}
+
+fn angles(x: Tensor, positions: usize, pairs: usize) -> Case {
     let angle = |i: usize| (i * 31 % 100) as f32 / 10.0;
     let op = Rotate {
-        cos: (0..t * pairs).map(|i| angle(i).cos()).collect(),
-        sin: (0..t * pairs).map(|i| angle(i).sin()).collect(),
+        cos: (0..positions * pairs).map(|i| angle(i).cos()).collect(),
+        sin: (0..positions * pairs).map(|i| angle(i).sin()).collect(),
         pairs,
     };
     Case { x, op }
@@ -35,6 +45,7 @@ pub(super) fn all() -> Vec<Case> {
     vec![
         case(numbers((1, 2, 2, 4)), 2),
         case(numbers((2, 3, 1, 5)), 1),
+        by_row(numbers((3, 2, 2, 5)), 2),
         case(fused.narrow(2, 2, 3).unwrap(), 2),
         case(numbers((2, 70, 3, 64)), 32),
     ]

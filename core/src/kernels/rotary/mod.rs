@@ -4,7 +4,7 @@
 //! | tensor | shape |
 //! |---|---|
 //! | `x` | `[b, t, h, e]`, a view whose last dimension is dense will do |
-//! | `cos`, `sin` | `[t, r/2]`, r ≤ e |
+//! | `cos`, `sin` | `[t, r/2]`, or `[b, t, r/2]` where positions differ from row to row; r ≤ e |
 //! | result | `[b, t, h, e]`, contiguous |
 //!
 //! Differentiable in `x`: the way back turns the other way. Tolerance against the definition: 1e-6 relative to |x|.
@@ -28,9 +28,9 @@ const POSITIONS: usize = 32;
 /// A rotation by the angles of each position.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotate {
-    /// `[t, r/2]`.
+    /// `[t, r/2]` or `[b, t, r/2]`.
     pub(crate) cos: Arc<[f32]>,
-    /// `[t, r/2]`.
+    /// As `cos`.
     pub(crate) sin: Arc<[f32]>,
     /// r/2.
     pub(crate) pairs: usize,
@@ -55,7 +55,9 @@ impl CustomOp1 for Rotate {
         let x = View::of("x", x, layout)?;
         let [b, t, h, e] = x.dims;
         let table = t * self.pairs;
-        if 2 * self.pairs > e || self.cos.len() != table || self.sin.len() != table {
+        let by_row = self.cos.len() == b * table;
+        let fits = by_row || self.cos.len() == table;
+        if 2 * self.pairs > e || !fits || self.sin.len() != self.cos.len() {
             bail!(
                 "rotary: {} angles of {} pairs do not fit {:?}",
                 self.cos.len(),
@@ -67,7 +69,8 @@ impl CustomOp1 for Rotate {
         each_chunk(&mut y, POSITIONS * h * e, |chunk, y| {
             for (at, y) in y.chunks_exact_mut(h * e).enumerate() {
                 let (b, t) = ((chunk * POSITIONS + at) / t, (chunk * POSITIONS + at) % t);
-                let angles = t * self.pairs..(t + 1) * self.pairs;
+                let from = if by_row { b * table } else { 0 } + t * self.pairs;
+                let angles = from..from + self.pairs;
                 let turn = (&self.cos[angles.clone()], &self.sin[angles]);
                 for (head, y) in y.chunks_exact_mut(e).enumerate() {
                     let from = b * x.strides[0] + t * x.strides[1] + head * x.strides[2];

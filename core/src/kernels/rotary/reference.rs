@@ -7,10 +7,13 @@ use super::Rotate;
 /// `[b, t, h, e]`.
 pub(super) fn rotate(x: &Tensor, op: &Rotate) -> Vec<f64> {
     let (b, t, h, e) = x.dims4().unwrap();
+    assert!(op.cos.len() % (t * op.pairs) == 0);
     let x: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
     let pairs = op.pairs;
     let entry = |i: usize| -> f64 {
-        let (position, dim) = (i / (h * e) % t, i % e);
+        // Row by row where the table is.
+        let position = i / (h * e) % (op.cos.len() / op.pairs);
+        let dim = i % e;
         let at = |dim: usize| f64::from(x[i - i % e + dim]);
         let angle = |pair: usize| {
             let entry = position * pairs + pair;

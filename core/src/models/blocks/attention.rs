@@ -117,12 +117,12 @@ impl Attention {
     ) -> Step<Tensor> {
         let hook = HookPoint::block(layer, Site::AttnScores);
         if pass.cares(hook) {
-            let scores = q.apply_op2(k, Scores(self.rule))?;
+            let scores = q.apply_op2(k, Scores(self.rule, pass.starts.clone()))?;
             if let Some(scores) = pass.offer(hook, &scores)? {
                 return Ok(scores.contiguous()?.apply_op1(Softmax)?);
             }
         }
-        Ok(q.apply_op2(k, Pattern(self.rule))?)
+        Ok(q.apply_op2(k, Pattern(self.rule, pass.starts.clone()))?)
     }
 
     /// What each head writes, `[b, t, h, d]`, from `z [b, t, h, e]`.

@@ -1,6 +1,7 @@
 //! The parts all families are built from, with the hook calls already inside. A family only names its weights and chooses the parts.
 
 mod attention;
+mod documents;
 mod linear;
 mod mlp;
 mod norm;
@@ -10,6 +11,7 @@ mod table;
 use candle_core::Tensor;
 
 pub(super) use attention::{Attention, Heads, KeyValueCache};
+pub(super) use documents::Documents;
 pub(super) use linear::Linear;
 pub(super) use mlp::{Activation, Mlp};
 pub(super) use norm::{Norm, NormHooks};
@@ -20,6 +22,7 @@ use super::Hooks;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
 use crate::kernels::add::Add;
+use crate::kernels::attention::Starts;
 
 /// Why a forward pass ended before its end.
 pub(super) enum Halt {
@@ -48,6 +51,8 @@ pub(super) struct Pass<'a> {
     pub(super) first_position: usize,
     /// Sines and cosines for the positions of this pass, one table per kind of layer, where the family rotates.
     pub(super) rotations: Vec<Rotation>,
+    /// Where each query's document begins, where documents packed in a row are kept apart.
+    pub(super) starts: Starts,
     /// Keys and values of earlier positions, when generating.
     pub(super) cache: Option<&'a mut KeyValueCache>,
 }

@@ -2,6 +2,7 @@
 
 use candle_core::Tensor;
 
+use super::Documents;
 use crate::error::Result;
 use crate::kernels::rotary::Rotate;
 
@@ -25,16 +26,33 @@ pub(in crate::models) struct Rotation {
 impl Rotary {
     /// The table for `t` positions from `first`.
     pub(in crate::models) fn rotation(&self, first: usize, t: usize) -> Rotation {
-        let frequencies = match &self.beyond {
-            Some((context, others)) if first + t > *context => others,
+        let frequencies = self.of_length(first + t);
+        self.of((first..first + t).map(|position| (position, frequencies)))
+    }
+
+    /// The table for rows of packed documents, each turned as it would be alone.
+    pub(in crate::models) fn apart(&self, documents: &Documents) -> Rotation {
+        let places = documents.positions.iter().zip(&documents.lengths);
+        self.of(places.map(|(at, length)| (*at as usize, self.of_length(*length as usize))))
+    }
+
+    /// The frequencies of a pass that reaches so many positions.
+    fn of_length(&self, positions: usize) -> &[f32] {
+        match &self.beyond {
+            Some((context, others)) if positions > *context => others,
             _ => &self.frequencies,
-        };
-        let angles = (first..first + t)
-            .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
+        }
+    }
+
+    fn of<'a>(&self, positions: impl Iterator<Item = (usize, &'a [f32])>) -> Rotation {
+        let angles = positions.flat_map(|(position, frequencies)| {
+            frequencies.iter().map(move |f| position as f32 * f)
+        });
+        let angles: Vec<f32> = angles.collect();
         let op = Rotate {
-            cos: angles.clone().map(|a| a.cos() * self.factor).collect(),
-            sin: angles.map(|a| a.sin() * self.factor).collect(),
-            pairs: frequencies.len(),
+            cos: angles.iter().map(|a| a.cos() * self.factor).collect(),
+            sin: angles.iter().map(|a| a.sin() * self.factor).collect(),
+            pairs: self.frequencies.len(),
         };
         Rotation { op }
     }

@@ -2,6 +2,7 @@
 
 mod architectures;
 mod content;
+mod ends;
 mod header;
 mod keys;
 mod kinds;
@@ -25,6 +26,7 @@ use self::architectures::Architecture;
 use self::content::Content;
 use self::header::Header;
 use self::names::Place;
+use super::ends::Ends;
 use super::footprint::Form;
 use super::settings::Settings;
 use super::weights::{Entry, Weights};
@@ -121,6 +123,11 @@ impl Gguf {
             key.bytes().chain(value).collect::<Vec<u8>>()
         })
         .collect()
+    }
+
+    /// The tokens that end a text.
+    pub(super) fn ends(&self) -> Result<Ends> {
+        ends::read(&self.header())
     }
 
     fn header(&self) -> Header<'_> {

@@ -763,3 +763,70 @@ fn smollm2_gives_the_reference_predictions() {
     println!("largest difference of a log-probability: {worst:.6}");
     assert!(worst < 0.02, "{worst}");
 }
+
+#[test]
+fn the_tokens_that_end_a_text_are_those_that_llama_cpp_collects() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.gguf");
+    let texts = |writer: &Writer, key: &str| -> Vec<String> {
+        let Value::Array(all) = &writer.header[key] else {
+            panic!("{key} is no list");
+        };
+        let text = |value: &Value| value.to_string().unwrap().clone();
+        all.iter().map(text).collect()
+    };
+    // Entries that no merge is made of or makes can be called otherwise.
+    let plain = Writer::of("llama");
+    let merges = texts(&plain, "tokenizer.ggml.merges").join(" ");
+    let pieces = texts(&plain, "tokenizer.ggml.tokens");
+    let free: Vec<usize> = (1..200)
+        .filter(|id| !merges.contains(&pieces[*id]))
+        .collect();
+    assert!(free.len() > 4, "{free:?}");
+    let check = |keys: &[(&str, u32)], named: &[&str], want: &[u32]| {
+        let mut writer = Writer::of("llama");
+        let mut pieces = pieces.clone();
+        for (name, id) in named.iter().zip(&free) {
+            pieces[*id] = (*name).to_owned();
+        }
+        let pieces = pieces.iter().map(String::as_str);
+        let list = Value::Array(pieces.map(text).collect());
+        writer
+            .header
+            .insert("tokenizer.ggml.tokens".to_owned(), list);
+        for (key, id) in keys {
+            let key = format!("tokenizer.ggml.{key}_token_id");
+            writer.header.insert(key, Value::U32(*id));
+        }
+        writer.write(&path, GgmlDType::F32);
+        let (model, _) = Model::open(&path).unwrap();
+        let got: Vec<u32> = model.ends().ids.iter().map(|id| id.0).collect();
+        assert_eq!(got, want, "{keys:?} {named:?}: {}", model.ends().why);
+    };
+    let at = |i: usize| free[i] as u32;
+    // Token 0 is <|endoftext|>, which ends a text by its name.
+    check(&[], &[], &[0]);
+    check(
+        &[("eos", 500), ("eot", 501), ("eom", 502)],
+        &[],
+        &[0, 500, 501, 502],
+    );
+    check(&[("eos", 99_999)], &[], &[0]);
+    check(
+        &[],
+        &["<|im_end|>", "<|eom_id|>", "<|im_start|>"],
+        &[0, at(0), at(1)],
+    );
+    check(
+        &[("fim_pad", 503)],
+        &["<|repo_name|>", "<|fim_pad|>"],
+        &[0, at(0), 503],
+    );
+    check(&[], &["<|end|>"], &[0, at(0)]);
+    check(
+        &[],
+        &["<|end|>", "<|return|>", "<|call|>"],
+        &[0, at(1), at(2)],
+    );
+    check(&[], &["</s>", "<|tool_response>"], &[0, at(1)]);
+}

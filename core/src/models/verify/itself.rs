@@ -67,7 +67,7 @@ fn values_of_block(
         last: hooks.last().copied(),
         ..Capture::to_the_end(&hooks[..])
     };
-    model.run(Start::Residual(block, stream), &mut capture)?;
+    model.run(Start::Residual(block, stream, None), &mut capture)?;
     Ok(capture.values)
 }
 
@@ -138,7 +138,7 @@ fn of_residual(model: &Model, tokens: &Tensor) -> Result<Row> {
     let hook = HookPoint::block(layer, Site::ResidPre);
     let values: BTreeMap<_, _> =
         model.quantities(tokens, &[Quantity::Hook(hook), Quantity::Logits])?;
-    let start = Start::Residual(Layer::from(layer), &values[&Quantity::Hook(hook)]);
+    let start = Start::Residual(Layer::from(layer), &values[&Quantity::Hook(hook)], None);
     let rest = model.run(start, &mut NoHooks)?;
     let rest = rest.ok_or_else(|| crate::models::unreachable_end("logits"))?;
     let name = Quantity::Logits.to_string();

@@ -247,6 +247,27 @@ impl EditSpec {
             }
     }
 
+    /// How its number and an activation of `sae` differ, where they do: a decoder row is added in the model's units, while an activation counts in those of
+    /// the token that was brought to norm. None where one number means the same in both.
+    pub fn units(&self, sae: &Sae) -> Option<String> {
+        let (letter, meaning) = sae.input_norm.unit()?;
+        let said = match &self.what {
+            What::Add(Vector::Feature(_), by) => format!(
+                "moves every token by {by} decoder rows, add-feature value={by} by {by} · {letter} rows"
+            ),
+            What::Replace(Vector::Feature(_), by) => format!(
+                "puts {by} decoder rows in place, an activation of {by} is {by} · {letter} rows"
+            ),
+            What::Clamp(Vector::Feature(_), ..) => {
+                format!(
+                    "has bounds in the model's units, an activation of 1 is {letter} decoder rows"
+                )
+            }
+            _ => return None,
+        };
+        Some(format!("{said}, {letter} being {meaning}"))
+    }
+
     /// The edit it means for `model`.
     pub fn resolve(&self, model: &Model, materials: &mut dyn Materials) -> Result<Edit> {
         let hook = match self.hook {

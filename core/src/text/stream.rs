@@ -1,0 +1,258 @@
+//! The text of a continuation as it grows token by token: the one decoder of what is streamed, saved and shown. Knows nothing of models.
+//!
+//! A tokenizer's own `decode` is meant for a whole text: SentencePiece ones drop its first space, which a continuation must keep, since prompt and
+//! continuation are read one after the other. Here every token counts for its bytes, so that the text of a continuation is what the whole text has
+//! beyond the prompt.
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use super::{Spelling, TextCodec};
+use crate::ids::TokenId;
+
+/// Stands for bytes that are no UTF-8.
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+
+/// A continuation's text. Characters that need more tokens, and what may become a stop string, stay back until they are decided; the pieces handed out,
+/// joined, are the text.
+#[derive(Debug, Clone)]
+pub struct TextStream {
+    codec: TextCodec,
+    stops: Vec<String>,
+    decoder: Decoder,
+    /// What is decoded, up to a stop string.
+    text: String,
+    /// Bytes of `text` that were handed out.
+    shown: usize,
+    stop: Option<String>,
+    /// Whether nothing comes any more.
+    ended: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Decoder {
+    /// Each token is bytes.
+    Bytes {
+        /// The start of a character.
+        pending: Vec<u8>,
+        /// Whether nothing was written yet and no text precedes.
+        first: bool,
+    },
+    /// Of a decoder that joins pieces by rules of its own, the whole text is decoded each time.
+    Whole {
+        ids: Vec<u32>,
+        /// Bytes of it that are the prompt, or decoded.
+        read: usize,
+    },
+}
+
+impl TextStream {
+    /// Nothing yet, behind `prompt` (BOS included). The text ends before the first of `stops`.
+    pub fn new(codec: &TextCodec, prompt: &[TokenId], stops: &[String]) -> Self {
+        let words = codec.words.as_ref();
+        let joins = words.filter(|words| words.spelling == Spelling::Plain);
+        let decoder = match joins {
+            Some(words) => {
+                let ids: Vec<u32> = prompt.iter().map(|token| token.0).collect();
+                let read = words.tokenizer.decode(&ids, false).map_or(0, |t| t.len());
+                Decoder::Whole { ids, read }
+            }
+            None => Decoder::Bytes {
+                pending: Vec::new(),
+                first: prompt.iter().all(|token| codec.is_special(*token)),
+            },
+        };
+        Self {
+            codec: codec.clone(),
+            stops: stops.to_vec(),
+            decoder,
+            text: String::new(),
+            shown: 0,
+            stop: None,
+            ended: false,
+        }
+    }
+
+    /// Takes one more token and returns what can be shown now.
+    pub fn push(&mut self, token: TokenId) -> String {
+        if self.ended {
+            return String::new();
+        }
+        self.decode(token);
+        if let Some((at, stop)) = self.first_stop() {
+            self.text.truncate(at);
+            self.stop = Some(stop);
+            self.ended = true;
+        }
+        self.piece()
+    }
+
+    /// Ends the text and returns what stayed back.
+    pub fn end(&mut self) -> String {
+        if !self.ended {
+            self.ended = true;
+            match &mut self.decoder {
+                Decoder::Bytes { pending, .. } => {
+                    let pending = std::mem::take(pending);
+                    self.take(pending, true);
+                }
+                Decoder::Whole { .. } => self.decode_whole(true),
+            }
+        }
+        self.piece()
+    }
+
+    /// Everything decided so far, whether handed out or not; the whole text once it has ended.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The stop string that ended it.
+    pub fn stop(&self) -> Option<&str> {
+        self.stop.as_deref()
+    }
+
+    fn decode(&mut self, token: TokenId) {
+        match &mut self.decoder {
+            Decoder::Bytes { pending, first } => {
+                let mut bytes = std::mem::take(pending);
+                let new = self.codec.bytes(token);
+                let begins = std::mem::take(first)
+                    && !self.codec.is_special(token)
+                    && self.codec.drops_first_space();
+                bytes.extend(match new.strip_prefix(b" ") {
+                    Some(rest) if begins => rest,
+                    _ => new.as_slice(),
+                });
+                self.take(bytes, false);
+            }
+            Decoder::Whole { ids, .. } => {
+                ids.push(token.0);
+                self.decode_whole(false);
+            }
+        }
+    }
+
+    /// Appends `bytes` to the text; the start of a character at their end waits, unless nothing follows.
+    fn take(&mut self, mut bytes: Vec<u8>, last: bool) {
+        // Decoders of byte pieces write one sign for each byte, those of byte-level vocabularies one for each broken character.
+        let by_byte = self.codec.spells_bytes();
+        loop {
+            let (valid, broken) = match std::str::from_utf8(&bytes) {
+                Ok(text) => {
+                    self.text.push_str(text);
+                    return;
+                }
+                Err(error) => (error.valid_up_to(), error.error_len()),
+            };
+            self.text
+                .push_str(&String::from_utf8_lossy(&bytes[..valid]));
+            bytes.drain(..valid);
+            let broken = match broken {
+                Some(broken) => broken,
+                None if last => bytes.len(),
+                None => {
+                    if let Decoder::Bytes { pending, .. } = &mut self.decoder {
+                        *pending = bytes;
+                    }
+                    return;
+                }
+            };
+            let signs = if by_byte { broken } else { 1 };
+            self.text.extend(std::iter::repeat_n(REPLACEMENT, signs));
+            bytes.drain(..broken);
+        }
+    }
+
+    fn decode_whole(&mut self, last: bool) {
+        let (Decoder::Whole { ids, read }, Some(words)) = (&mut self.decoder, &self.codec.words)
+        else {
+            return;
+        };
+        let Ok(whole) = words.tokenizer.decode(ids, false) else {
+            return;
+        };
+        let whole = match last {
+            true => whole.as_str(),
+            false => whole.trim_end_matches(REPLACEMENT),
+        };
+        if let Some(new) = whole.get(*read..) {
+            self.text.push_str(new);
+            *read = whole.len();
+        }
+    }
+
+    /// Where the first stop string begins, and which; one that was begun was never handed out.
+    fn first_stop(&self) -> Option<(usize, String)> {
+        let unseen = &self.text[self.shown..];
+        let found = |stop: &String| {
+            let at = unseen.find(stop)?;
+            Some((self.shown + at, stop.len(), stop.clone()))
+        };
+        let first = self.stops.iter().filter_map(found).min();
+        first.map(|(at, _, stop)| (at, stop))
+    }
+
+    /// What can be handed out and was not.
+    fn piece(&mut self) -> String {
+        let unseen = &self.text[self.shown..];
+        let back = if self.ended {
+            0
+        } else {
+            let begun = |stop: &String| {
+                let lengths = (1..=stop.len()).filter(|n| stop.is_char_boundary(*n));
+                lengths.filter(|n| unseen.ends_with(&stop[..*n])).max()
+            };
+            self.stops.iter().filter_map(begun).max().unwrap_or(0)
+        };
+        let piece = unseen[..unseen.len() - back].to_owned();
+        self.shown += piece.len();
+        piece
+    }
+}
+
+impl TextCodec {
+    /// Whether `token` is one that a text does not hold by itself, such as BOS.
+    fn is_special(&self, token: TokenId) -> bool {
+        self.words.as_ref().is_some_and(|words| {
+            let added = words.tokenizer.get_added_vocabulary();
+            let known = added.get_added_tokens_decoder().get(&token.0);
+            known.is_some_and(|known| known.special)
+        })
+    }
+
+    /// Whether bytes outside the vocabulary have pieces of their own, such as `<0x0A>`.
+    fn spells_bytes(&self) -> bool {
+        let words = self.words.as_ref();
+        words.is_some_and(|words| words.spelling == Spelling::SentencePiece)
+    }
+
+    /// Whether a text's first space is none of its own: one that encoding puts before every text.
+    fn drops_first_space(&self) -> bool {
+        let words = self.words.as_ref();
+        words.is_some_and(|words| decoder_drops(&words.tokenizer))
+    }
+}
+
+/// Read off the decoder.
+fn decoder_drops(tokenizer: &Tokenizer) -> bool {
+    fn drops(decoder: &Value) -> bool {
+        let text = |key: &str| decoder.get(key).and_then(Value::as_str);
+        match text("type") {
+            Some("Sequence") => {
+                let all = decoder.get("decoders").and_then(Value::as_array);
+                all.is_some_and(|all| all.iter().any(drops))
+            }
+            Some("Strip") => {
+                let start = decoder.get("start").and_then(Value::as_u64);
+                text("content") == Some(" ") && start > Some(0)
+            }
+            Some("Metaspace") => text("prepend_scheme") != Some("never"),
+            _ => false,
+        }
+    }
+    serde_json::to_value(tokenizer.get_decoder()).is_ok_and(|decoder| drops(&decoder))
+}
+
+#[cfg(test)]
+mod tests;
