@@ -45,12 +45,14 @@ impl Curves {
 
     fn push(&mut self, at: &Progress) {
         let x = at.tokens_seen as f64;
+        let told = at.tokens_per_second > 0.0;
+        let speed = if told { at.tokens_per_second } else { f64::NAN };
         for (curve, value) in [
             (&mut self.loss, at.loss),
             (&mut self.fvu, at.fvu),
             (&mut self.l0, at.l0),
             (&mut self.dead, at.dead_fraction),
-            (&mut self.speed, at.tokens_per_second),
+            (&mut self.speed, speed),
         ] {
             // A run that goes on from a checkpoint does again what it had done beyond it.
             curve.truncate(curve.partition_point(|before| before[0] < x));
