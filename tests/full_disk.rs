@@ -54,7 +54,9 @@ fn nothing_is_left_half_written() {
         "4",
     ];
     let train = [train.as_slice(), &["--tokens", "2000", "--out", "sae"]].concat();
-    umbra_on_full_disk(folder.path(), &train).refused(&["sae"]);
+    let full = umbra_on_full_disk(folder.path(), &train);
+    full.refused(&["sae"]);
+    assert!(!full.err.contains(".umbra-"), "{full:?}");
     only_whole_records(&folder.path().join("sae"));
 
     umbra(folder.path(), &train).done();

@@ -15,6 +15,7 @@ mod indexes;
 mod journey;
 mod labs;
 mod model;
+mod outputs;
 mod positions;
 mod reproduce;
 mod runs;

@@ -20,6 +20,7 @@ use umbra_core::models::Opening;
 use umbra_core::sae::{InputNorm, Provenance, Role, Sae, Selection};
 use umbra_core::train::Spec;
 
+use crate::commands::shell::Question;
 use crate::commands::{self, Command, Commands, Context};
 use crate::jobs::Jobs;
 use crate::shell::dialogs::{Ask, Dialogs, Reply};
@@ -334,6 +335,11 @@ impl Desk {
     /// How many tiles there are.
     pub fn panes(&self) -> usize {
         self.layout.panes()
+    }
+
+    /// The question that waits for an answer.
+    pub fn question(&self) -> Option<&Question> {
+        self.layout.question.as_ref()
     }
 
     /// The notifications on screen.

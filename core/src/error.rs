@@ -75,7 +75,7 @@ pub enum Error {
     },
     /// The machine has too little memory.
     #[error(
-        "{what} needs {needed} bytes of memory, {available} are free: choose a smaller batch or model"
+        "{what} needs {needed} bytes of memory, {available} are free: choose a smaller batch, dictionary or model"
     )]
     OutOfMemory {
         /// What was about to be allocated.

@@ -28,6 +28,7 @@
 //! | [`train`] | settings, the training run, its events |
 //! | [`bench`] | a training step timed over the product alone |
 //! | [`runs`] | records of training runs: written, found, compared |
+//! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
 //! | [`prompt`] | one text read through a model and a dictionary |
 //! | [`lens`] | the logit lens: every layer's residual stream as next tokens |
@@ -40,6 +41,7 @@
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`report`] | chosen features as one HTML page or JSON |
 //! | [`reproduce`] | what papers claim of the variants, measured here and judged |
+//! | [`workbench`] | what a person does, once, for the window and the command line |
 //! | `cli` | feature `cli`: one file per noun |
 
 pub mod attention;
@@ -57,6 +59,7 @@ pub mod error;
 pub mod eval;
 pub mod features;
 pub mod fit;
+pub mod folders;
 pub mod formats;
 pub mod heads;
 pub mod ids;
@@ -76,6 +79,7 @@ mod tensor_file;
 pub mod text;
 pub mod train;
 pub mod whole_file;
+pub mod workbench;
 
 use std::ops::ControlFlow;
 

@@ -109,6 +109,8 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
         format!("Fit the probe of {}", work.name),
         move |why| event(Load::Failed(why)),
         move |worker| {
+            let path = work.project.probe_path(&work.name);
+            Probe::check_place(&path)?;
             let train = training::read_corpus(&key)?;
             let train = dictionary::rows(&train, &work.model, Some(&work.sae))?;
             let held_out = dictionary::held_out(&work.project)?;
@@ -126,11 +128,6 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
                 worker.send(event(before));
                 return Ok(());
             };
-            let path = work.project.probe_path(&work.name);
-            if let Some(folder) = path.parent() {
-                std::fs::create_dir_all(folder)
-                    .map_err(|source| Error::io("cannot make the folder", folder, source))?;
-            }
             probe.save(&path)?;
             worker.send(event(Load::Ready(Arc::new(probe))));
             Ok(())

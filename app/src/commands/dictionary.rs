@@ -6,6 +6,7 @@ use std::sync::Arc;
 use umbra_core::corpus::{Corpus, CorpusSpec, Part, Rows};
 use umbra_core::error::{Error, Result};
 use umbra_core::features::{Index, NeuronpediaSource, Source, Viewer};
+use umbra_core::folders::{self, Claim};
 use umbra_core::formats::{self, Precision, Reading, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Model;
@@ -14,7 +15,8 @@ use umbra_core::report::{self, Choice};
 use umbra_core::sae::Sae;
 use umbra_core::{eval, features};
 
-use super::Context;
+use super::{Context, shell};
+use crate::jobs::Worker;
 use crate::shell::dialogs::Ask;
 use crate::state::catalogue::{self, DictionaryId, Evaluation, name_of};
 use crate::state::fit::Fit;
@@ -36,15 +38,60 @@ pub enum Command {
     /// Ask where to, then export.
     PickExport(DictionaryId, Target, Precision),
     /// Write it as a folder of another library's.
-    Export(DictionaryId, Target, Precision, PathBuf),
+    Export(DictionaryId, Target, Precision, Out),
     /// Ask where to, then write its index for another viewer.
     PickView(DictionaryId, Viewer),
     /// Write its index for another viewer.
-    View(DictionaryId, Viewer, PathBuf),
+    View(DictionaryId, Viewer, Out),
     /// Ask where to, then report.
     PickReport(DictionaryId, Choice),
     /// Write chosen features as HTML or JSON.
     Report(DictionaryId, Choice, PathBuf),
+}
+
+/// A folder to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Out {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Whether a person agreed to replace what it holds.
+    pub overwrite: bool,
+}
+
+impl Out {
+    /// One whose content is not replaced unasked.
+    fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            overwrite: false,
+        }
+    }
+
+    /// The right to write it. None where it holds something that may be replaced: then the person is asked, and `again` follows on yes.
+    fn claim(&self, worker: &Worker, again: impl FnOnce(Self) -> Command) -> Result<Option<Claim>> {
+        if !self.overwrite
+            && let Some(there) = folders::occupant(&self.folder)?
+            && there.replaceable
+        {
+            let agreed = Self {
+                folder: self.folder.clone(),
+                overwrite: true,
+            };
+            let question = shell::Question {
+                title: "Replace what is there?",
+                text: format!(
+                    "{} holds {}. Its files are replaced, files of other names stay.",
+                    self.folder.display(),
+                    there.what
+                ),
+                button: "Replace",
+                command: Box::new(again(agreed).into()),
+            };
+            worker.ask(shell::Command::Ask(Some(question)).into());
+            return Ok(None);
+        }
+        folders::claim(&self.folder, self.overwrite).map(Some)
+    }
 }
 
 impl Command {
@@ -60,11 +107,11 @@ impl Command {
                     return;
                 };
                 context.ask(ask, move |folder| {
-                    Self::Export(id, target, precision, folder.join(name)).into()
+                    Self::Export(id, target, precision, Out::new(folder.join(name))).into()
                 });
             }
-            Self::Export(id, target, precision, folder) => {
-                export(context, id, (target, precision), folder);
+            Self::Export(id, target, precision, out) => {
+                export(context, id, (target, precision), out);
             }
             Self::PickView(id, viewer) => {
                 let ask = Ask::Folder("Choose where the folder of its features is to be written");
@@ -73,10 +120,10 @@ impl Command {
                 };
                 let name = format!("{name}-{}", viewer_name(viewer));
                 context.ask(ask, move |folder| {
-                    Self::View(id, viewer, folder.join(name)).into()
+                    Self::View(id, viewer, Out::new(folder.join(name))).into()
                 });
             }
-            Self::View(id, viewer, folder) => write_view(context, id, viewer, folder),
+            Self::View(id, viewer, out) => write_view(context, id, viewer, out),
             Self::PickReport(id, choice) => {
                 let ask = Ask::Save("Save the report", "report.html".to_owned());
                 context.ask(ask, move |path| Self::Report(id, choice, path).into());
@@ -212,8 +259,6 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
             let held_out = held_out(&work.project)?;
             let rows = rows(&held_out.corpus, &work.model, Some(&work.sae))?;
             let folder = work.project.folder.join("indexes");
-            std::fs::create_dir_all(&folder)
-                .map_err(|source| Error::io("cannot make the folder", &folder, source))?;
             let path = folder.join(format!("{}.sqlite", work.name));
             let source = Source {
                 corpus: held_out.phrase,
@@ -258,21 +303,23 @@ fn export(
     context: &mut Context<'_>,
     id: DictionaryId,
     (target, precision): (Target, Precision),
-    folder: PathBuf,
+    out: Out,
 ) {
     let loaded = (context.state.catalogue.get(id)).and_then(|d| d.load.ready());
     let Some(sae) = loaded.map(|loaded| Arc::clone(&loaded.sae)) else {
         return context.fail("The dictionary is not loaded yet");
     };
     context.jobs.start("Export the dictionary", move |worker| {
-        if folder.exists() {
-            let what = "there is something of this name already, choose another folder";
-            return Err(Error::input(what, &folder));
-        }
+        let again = |out| Command::Export(id, target, precision, out);
+        let Some(claim) = out.claim(worker, again)? else {
+            return Ok(());
+        };
+        let folder = &out.folder;
         let one = std::slice::from_ref(&*sae);
-        for note in formats::write(one, &folder, target, precision)?.iter() {
+        for note in formats::write(one, folder, target, precision)?.iter() {
             worker.send(Event::Log(log::Event::Show(Notice::info(note))));
         }
+        claim.release()?;
         let done = Notice::success(format!("Exported to {}", folder.display()));
         worker.send(Event::Log(log::Event::Show(done)));
         Ok(())
@@ -286,7 +333,7 @@ fn viewer_name(viewer: Viewer) -> &'static str {
     }
 }
 
-fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, folder: PathBuf) {
+fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: Out) {
     let Some(dictionary) = context.state.catalogue.get(id) else {
         return;
     };
@@ -295,20 +342,22 @@ fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, folde
     };
     let job = format!("Features of {}", dictionary.name);
     context.jobs.start(job, move |worker| {
-        if folder.exists() {
-            let what = "there is something of this name already, choose another folder";
-            return Err(Error::input(what, &folder));
-        }
+        let again = |out| Command::View(id, viewer, out);
+        let Some(claim) = out.claim(worker, again)? else {
+            return Ok(());
+        };
+        let folder = &out.folder;
         let index = Index::open(&index)?;
         let source = NeuronpediaSource::of(index.about(), None, None)?;
         let to = (viewer, FEATURES_OF_A_FILE);
-        let written = features::export(&index, to, &source, &folder, &mut |done, rows| {
+        let written = features::export(&index, to, &source, folder, &mut |done, rows| {
             worker.pass(eval::Pass {
                 done: usize::try_from(done).unwrap_or(usize::MAX),
                 rows: usize::try_from(rows).unwrap_or(usize::MAX),
             })
         })?;
         if let Some(written) = written {
+            claim.release()?;
             let said = format!(
                 "{} features written to {}, {} were never active",
                 written.features,

@@ -14,12 +14,13 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::Flow;
+use crate::device::check_room;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::Product;
 use crate::sae::Variant;
-use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer};
+use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer, parameter_bytes, step_bytes};
 
 /// Steps before anything is timed: guesses of cut-offs settle, dead features are known to be dead.
 const WARM_UP: usize = 4;
@@ -127,6 +128,21 @@ impl Settings {
         Ok(spec)
     }
 
+    /// Bytes of memory at the peak: activations, parameters with their moments, one step, and the product's table with its operand.
+    fn needed(&self, spec: &Spec) -> u64 {
+        let (d, batch, features) = (self.d as u64, self.batch as u64, self.features as u64);
+        let paired = u64::from(self.variant == Variant::Gradient);
+        let table = |rows: u64, columns: u64| rows.saturating_mul(columns).saturating_mul(4);
+        let parts = [
+            table(synthetic::BATCHES as u64 * batch, d * (1 + paired)),
+            parameter_bytes(spec, (self.d, self.d)).saturating_mul(3),
+            step_bytes(spec, (self.d, self.d)),
+            table(batch, features),
+            table(batch, d),
+        ];
+        parts.into_iter().fold(0, u64::saturating_add)
+    }
+
     fn validate(&self) -> Result<()> {
         let named = [("d", self.d), ("rounds", self.rounds)];
         if let Some((key, _)) = named.iter().find(|(_, value)| *value == 0) {
@@ -144,6 +160,12 @@ impl Settings {
 pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Result<Option<Figures>> {
     settings.validate()?;
     let spec = settings.spec()?;
+    check_room(settings.needed(&spec), || {
+        format!(
+            "timing {} features of width {}",
+            settings.features, settings.d
+        )
+    })?;
     let mut rng = ChaCha8Rng::seed_from_u64(settings.seed);
     let cached = synthetic::activations(&mut rng, settings);
     let before = memory::resident();
@@ -161,10 +183,9 @@ pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Resul
             return Ok(None);
         }
     }
-    let parameters = 3 * (2 * settings.features * settings.d + settings.features + settings.d);
-    let parameter_bytes = (parameters * size_of::<f32>()) as u64;
+    let with_moments = 3 * parameter_bytes(&spec, (settings.d, settings.d));
     let peak_bytes = (before.zip(memory::peak()))
-        .map(|(before, peak)| peak.saturating_sub(before + parameter_bytes));
+        .map(|(before, peak)| peak.saturating_sub(before + with_moments));
 
     let mut product = products::Timed::new(&cached, settings);
     for _ in 0..TRIALS {
@@ -193,7 +214,7 @@ pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Resul
         gemm: product.name(),
         products: product.best(),
         peak_bytes,
-        parameter_bytes,
+        parameter_bytes: with_moments,
         phases: phases(&reports),
         l0: per_token(|report| report.active),
         aux_l0: per_token(|report| report.aux_active),
@@ -292,7 +313,19 @@ mod tests {
             ..small()
         };
         let many = Settings { k: 200, ..small() };
-        for (settings, key) in [(none, "d: "), (all, "dead: "), (many, "k: ")] {
+        // 3 · 8 · 10¹⁵ bytes of parameters and moments alone.
+        let huge = Settings {
+            features: 1_000_000_000,
+            d: 1_000_000,
+            ..small()
+        };
+        let cases = [
+            (none, "d: "),
+            (all, "dead: "),
+            (many, "k: "),
+            (huge, "timing 1000000000 features of width 1000000 needs 24"),
+        ];
+        for (settings, key) in cases {
             let mut go_on = |_| Flow::Continue(());
             let said = train(&settings, &mut go_on).unwrap_err().to_string();
             assert!(said.starts_with(key), "{said}");

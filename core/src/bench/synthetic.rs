@@ -11,7 +11,7 @@ use crate::sae::{InputNorm, Provenance, Role, Sae, Selection, Variant};
 use crate::train::{Spec, Trainer};
 
 /// Batches that the steps draw from.
-const BATCHES: usize = 4;
+pub(super) const BATCHES: usize = 4;
 /// Directions that activations are sums of.
 const PLANTED: usize = 4_096;
 /// How much less strongly than others a feature reads that is to be dead: never among the largest, yet positive on half of the tokens, as dead ones are.

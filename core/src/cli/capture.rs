@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::models::{Model, Quantity, read_tensors, token_tensor};
 use crate::steer::Edits;
+use crate::whole_file;
 
 /// Flags of `umbra capture`.
 #[derive(Debug, clap::Args)]
@@ -60,6 +61,9 @@ pub(super) struct Args {
 
 /// Runs `umbra capture`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    if let Some(out) = &args.out {
+        whole_file::check(out)?;
+    }
     let (model, edits) = args.edits.open(&args.model, console)?;
     // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
     let wanted: Vec<Quantity> = args

@@ -83,6 +83,9 @@ fn kept(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<
 
 /// Fits on the training text, and keeps the result if asked.
 fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Option<Probe>> {
+    if let Some(path) = &args.keep {
+        Probe::check_place(path)?;
+    }
     let (fit, held_out) = texts(args, (model, sae), console)?;
     let rows = (fit.len() + held_out.len()) as u64;
     let mut progress = console.progress("Fitting", rows, "rows");

@@ -12,6 +12,7 @@ use crate::eval::Pass;
 use crate::features::{self, Detail, Example, Index, Passage, Source, TokenEffect};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
+use crate::whole_file;
 
 /// Flags of `umbra index`.
 #[derive(Debug, clap::Args)]
@@ -69,6 +70,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
+    whole_file::check_regular(&args.out)?;
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
     let (corpus, rows) = args
         .text

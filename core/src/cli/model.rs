@@ -172,6 +172,7 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 }
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
+    whole_file::check(&args.out)?;
     let (model, edits) = args.edits.open(&args.model, console)?;
     let tokens = args.text.tokens(&model, console)?;
     let input = token_tensor(&[&tokens])?;

@@ -10,6 +10,7 @@ use crate::features::Index;
 use crate::fit::Fit;
 use crate::project::Project;
 use crate::report::{self, Choice};
+use crate::whole_file;
 
 /// Flags of `umbra report`.
 #[derive(Debug, clap::Args)]
@@ -20,7 +21,7 @@ pub(super) struct Args {
     /// Features: numbers (1,2,3), or top:N for the N with the largest maximum activation
     #[arg(long, value_name = "1,2,3|top:N")]
     features: String,
-    /// Project whose labels are shown beside the features
+    /// Project whose labels are shown beside the features; it is only read
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
     /// Report to write: .html or .json
@@ -31,14 +32,17 @@ pub(super) struct Args {
 /// Runs `umbra report`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let choice: Choice = args.features.parse()?;
+    whole_file::check(&args.out)?;
     let index = Index::open(&args.index)?;
     say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
     let mut labels = Vec::new();
     if let Some(folder) = &args.project {
         let (project, notes) = Project::open(folder)?;
         console.notes(&notes);
-        let all = project.labels()?.all(&index.about().sae)?;
-        labels.extend(all.into_iter().map(|label| (label.feature, label.text)));
+        if let Some(there) = project.labels_there()? {
+            let all = there.all(&index.about().sae)?;
+            labels.extend(all.into_iter().map(|label| (label.feature, label.text)));
+        }
     }
     report::write(&index, &choice, &labels, &args.out)?;
     let out = args.out.display().to_string();

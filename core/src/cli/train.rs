@@ -17,10 +17,11 @@ use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::{MODEL_FINGERPRINT, Model};
-use crate::runs::Recorder;
 use crate::sae::Sae;
 use crate::store::{Description, Store};
-use crate::train::{self, Event, Keeping, Outcome, Range, SETTINGS, Setting, Spec};
+use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Range, SETTINGS, Setting, Spec};
+use crate::whole_file;
+use crate::workbench::training::{Ended, Session, check_folders};
 
 /// Flags of `umbra train`.
 #[derive(Debug, clap::Args)]
@@ -62,9 +63,13 @@ pub(super) struct Args {
     /// Write one also when so many minutes have passed since the last
     #[arg(long, value_name = "MINUTES")]
     checkpoint_minutes: Option<NonZeroU64>,
-    /// Go on from the checkpoint in the folder of --out, as if the run had never stopped
+    /// Go on from the checkpoint in the folder of --out, as if the run had never stopped; where there is none yet, begin from the beginning
     #[arg(long)]
     resume: bool,
+    /// Replace what the folder of --out holds (a dictionary of any library, a run, an export, a store); without it such a folder is refused. Files of other
+    /// names stay, and the old dictionary stays until the new one is saved
+    #[arg(long)]
+    overwrite: bool,
     /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them, and the run's records run.json and events.jsonl
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -208,8 +213,8 @@ fn say_how_to_go_on(args: &Args, console: &Console) {
         resume: true,
         ..keeping(args, &args.out)
     };
-    if args.resume {
-        console.note("Without --resume the run begins anew");
+    if args.resume && kept.check().is_ok() {
+        console.note("With --overwrite in place of --resume the run begins anew");
     } else if kept.check().is_ok() {
         console.note("The same command with --resume goes on from the checkpoint");
     }
@@ -270,7 +275,7 @@ fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> 
     Ok(spec)
 }
 
-/// The dictionary of the flags and those of --also.
+/// The dictionary of the flags and those of --also, in folders that can be written.
 fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
     let mut plans = vec![Plan {
         spec: first,
@@ -278,13 +283,24 @@ fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
     }];
     for also in &args.also {
         let plan = other(&plans[0].spec, also)?;
-        if plans.iter().any(|before| before.out == plan.out) {
-            let out = plan.out.display();
+        let (out, folder) = (plan.out.display(), whole_file::identity(&plan.out));
+        let same = |before: &Plan| whole_file::identity(&before.out) == folder;
+        if plans.iter().any(same) {
             let what = format!("two dictionaries cannot both be written to {out}, give another");
+            return Err(Error::setting("--also", what));
+        }
+        let is_within = |before: &Plan| {
+            let checkpoint = whole_file::identity(&before.out).join(CHECKPOINT);
+            folder.starts_with(checkpoint)
+        };
+        if plans.iter().any(is_within) {
+            let what = format!("{out} is the folder of another's checkpoint, give another");
             return Err(Error::setting("--also", what));
         }
         plans.push(plan);
     }
+    let keepings: Vec<Keeping> = plans.iter().map(|plan| keeping(args, &plan.out)).collect();
+    check_folders(&keepings, args.overwrite)?;
     Ok(plans)
 }
 
@@ -336,9 +352,24 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
         plan.spec.facts.extend(facts.clone());
     }
     let name = model.name().to_owned();
-    recorded(args, plans, &name, console, &mut |runs, observe| {
+    let check = |runs: &[_]| train::check_several(runs, &model, &rows);
+    let runs = runs(args, &plans, check)?;
+    recorded(args, (plans, runs), &name, console, &mut |runs, observe| {
         train::run_several(runs, &model, &rows, observe)
     })
+}
+
+/// The runs that `plans` describe, once `check` finds nothing that keeps them from beginning.
+fn runs(
+    args: &Args,
+    plans: &[Plan],
+    check: impl FnOnce(&[(Spec, Keeping)]) -> Result<()>,
+) -> Result<Vec<(Spec, Keeping)>> {
+    let runs: Vec<(Spec, Keeping)> = (plans.iter())
+        .map(|plan| (plan.spec.clone(), keeping(args, &plan.out)))
+        .collect();
+    check(&runs)?;
+    Ok(runs)
 }
 
 /// What is kept of a run beside its dictionary.
@@ -363,28 +394,18 @@ type Training<'a> =
 /// Runs `train` with its progress shown, its records kept and its dictionaries saved. One that fails keeps none of the others from being saved.
 fn recorded(
     args: &Args,
-    plans: Vec<Plan>,
+    (plans, mut runs): (Vec<Plan>, Vec<(Spec, Keeping)>),
     model: &str,
     console: &Console,
     train: Training<'_>,
 ) -> Result<Vec<Trained>> {
-    let mut recorders = Vec::new();
-    for plan in &plans {
-        recorders.push(if args.resume {
-            keeping(args, &plan.out).check()?;
-            Recorder::resume(&plan.out, &plan.spec, model)?
-        } else {
-            Recorder::begin(&plan.out, &plan.spec, model)?
-        });
-    }
-    let runs: Vec<(Spec, Keeping)> = (plans.iter())
-        .map(|plan| (plan.spec.clone(), keeping(args, &plan.out)))
-        .collect();
+    let (mut session, notes) = Session::begin(&mut runs, model, args.overwrite)?;
+    console.notes(&notes);
     let in_all = plans.iter().map(|plan| plan.spec.tokens).sum();
     let mut bar = console.progress("Training", in_all, "activations");
     let mut seen = vec![0; plans.len()];
     let outcomes = train(&runs, &mut |which, event| {
-        recorders[which].observe(&event);
+        session.observe(which, &event);
         let name = (plans.len() > 1).then(|| plans[which].out.display().to_string());
         show(event, (which, name), &mut seen, &mut bar, console)
     });
@@ -392,10 +413,7 @@ fn recorded(
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => {
-            for recorder in recorders {
-                // The error itself is what counts.
-                drop(recorder.end(Err(&error)));
-            }
+            session.fail(&error);
             return Err(error);
         }
     };
@@ -403,24 +421,45 @@ fn recorded(
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::F16 => Precision::F16,
     };
-    let mut all = Vec::new();
+    let (all, notes) = session.end(outcomes, precision);
+    console.notes(&notes);
+    let mut trained = Vec::new();
     let mut first_error = None;
-    for ((plan, outcome), recorder) in plans.into_iter().zip(outcomes).zip(recorders) {
-        let saved = outcome.and_then(|outcome| {
-            formats::save(&outcome.sae, &plan.out, precision)?;
-            Ok(outcome)
-        });
-        let kept = recorder.end(saved.as_ref());
-        match saved.and_then(|outcome| kept.map(|()| outcome)) {
-            Ok(outcome) => all.push(Trained { plan, outcome }),
-            Err(error) => {
+    for (plan, ended) in plans.into_iter().zip(all) {
+        match ended {
+            Ended::Saved(outcome) => trained.push(Trained {
+                plan,
+                outcome: *outcome,
+            }),
+            Ended::Unsaved(outcome, error) => {
+                rescue(&outcome.sae, &plan.out, precision, console);
+                first_error.get_or_insert(error);
+            }
+            Ended::Failed(error) => {
                 first_error.get_or_insert(error);
             }
         }
     }
     match first_error {
         Some(error) => Err(error),
-        None => Ok(all),
+        None => Ok(trained),
+    }
+}
+
+/// Saves what was trained where temporary files go, since it cannot be saved in `out`.
+fn rescue(sae: &Sae, out: &Path, precision: Precision, console: &Console) {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("{name}-"))
+        .tempdir();
+    if let Ok(folder) = folder
+        && formats::save(sae, folder.path(), precision).is_ok()
+    {
+        let kept = folder.keep();
+        console.note(&format!(
+            "The dictionary is saved in {} instead: move it to where there is room",
+            kept.display()
+        ));
     }
 }
 
@@ -469,7 +508,10 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
     for plan in &mut plans {
         plan.spec.facts.extend(about.facts());
     }
-    recorded(args, plans, &about.model, console, &mut |runs, observe| {
+    let check = |runs: &[_]| train::check_several_from_store(runs, &store);
+    let runs = runs(args, &plans, check)?;
+    let model = &about.model;
+    recorded(args, (plans, runs), model, console, &mut |runs, observe| {
         train::run_several_from_store(runs, &store, observe)
     })
 }

@@ -47,8 +47,12 @@ pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
 
 /// See [`Probe::open`].
 pub(super) fn open(path: &Path) -> Result<Probe> {
-    let file =
-        std::fs::read(path).map_err(|source| Error::io("cannot read the probe", path, source))?;
+    let failed = |source| Error::io("cannot read the probe", path, source);
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        let what = "is no regular file, so no probe is kept in it: name another";
+        return Err(Error::input(what, path));
+    }
+    let file = std::fs::read(path).map_err(failed)?;
     let broken = |what: &str| Error::input(format!("{what}: fit the probe again"), path);
     let not_whole =
         |cause: SafeTensorError| broken(&format!("not a whole safetensors file ({cause})"));

@@ -22,6 +22,7 @@ use crate::eval::Pass;
 use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;
 use crate::sae::{Autoencoder, Sae};
+use crate::whole_file;
 
 /// Fewest activations a probe is fitted on, per dimension of the activation.
 pub const TOKENS_PER_DIMENSION: usize = 20;
@@ -142,6 +143,11 @@ pub fn fit(
 }
 
 impl Probe {
+    /// Checks that a probe can be kept as `path`, before one is fitted.
+    pub fn check_place(path: &Path) -> Result<()> {
+        whole_file::check_regular(path)
+    }
+
     /// Keeps it as one safetensors file, whole or not at all.
     pub fn save(&self, path: &Path) -> Result<()> {
         keep::save(self, path)

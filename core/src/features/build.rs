@@ -16,6 +16,7 @@ use crate::eval::Pass;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::{Autoencoder, Latents};
+use crate::whole_file;
 
 /// Values of activations held at once; no result depends on it.
 const CHUNK_VALUES: usize = 1 << 23;
@@ -50,6 +51,7 @@ pub fn build(
         );
         return Err(Error::setting("corpus", what));
     }
+    whole_file::check_regular(out)?;
     let Some(tallies) = pass(model, sae, rows, source.seed, observe)? else {
         return Ok(false);
     };

@@ -81,7 +81,7 @@ pub fn export(
         }
         if to == Viewer::Neuronpedia {
             let dead: Vec<u32> = dead.iter().map(|summary| summary.feature.0).collect();
-            write("skipped_indexes.json".to_owned(), &skipped(source, &dead))?;
+            write(SKIPPED.to_owned(), &skipped(source, &dead))?;
         }
         Ok(())
     });
@@ -89,6 +89,17 @@ pub fn export(
         Err(_) if stopped => Ok(None),
         written => written.map(|()| Some(exported)),
     }
+}
+
+/// Name of the file that lists features in no batch.
+const SKIPPED: &str = "skipped_indexes.json";
+
+/// Whether a file is called as one of an export is.
+pub(crate) fn is_of_export(file: &str) -> bool {
+    let stem = file.strip_suffix(".json").unwrap_or_default();
+    let number = stem.strip_prefix("batch-").unwrap_or(stem);
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    file == SKIPPED || is_number
 }
 
 /// What Neuronpedia calls a dictionary.

@@ -64,24 +64,10 @@ pub(super) fn write(
     content: &Content<'_>,
     step: &mut dyn FnMut() -> Flow,
 ) -> Result<bool> {
-    let folder = match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    std::fs::create_dir_all(folder)
-        .map_err(|source| Error::io("cannot create the folder", folder, source))?;
-    let failed = |source| Error::io("cannot write the index", out, source);
-    let temporary = whole_file::temporary_in(folder).map_err(failed)?;
-    if !fill(temporary.path(), content, step)
-        .map_err(|refused| Error::database("cannot write the index", out, refused))?
-    {
-        return Ok(false);
-    }
-    temporary.as_file().sync_all().map_err(failed)?;
-    temporary
-        .persist(out)
-        .map_err(|refused| failed(refused.error))?;
-    Ok(true)
+    whole_file::write_by(out, |temporary| {
+        fill(temporary, content, step)
+            .map_err(|refused| Error::database("cannot write the index", out, refused))
+    })
 }
 
 fn fill(

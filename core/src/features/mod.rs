@@ -21,6 +21,7 @@ use crate::models::Unembed;
 use crate::prompt::Input;
 
 pub use build::build;
+pub(crate) use export::is_of_export;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
 pub use index::Index;
 pub use json::json;

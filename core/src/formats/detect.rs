@@ -159,6 +159,55 @@ fn none_here(folder: &Path) -> Error {
     Error::input(what, folder)
 }
 
+/// Settings of dictionaries under the names that libraries have for them, with the weights that they lie beside.
+const SETTINGS: [(&str, &[&str]); 5] = [
+    ("cfg.json", &["sae_weights.safetensors", "sae.safetensors"]),
+    (
+        "config.json",
+        &["ae.pt", "sae_weights.safetensors", "sae_weights.pt"],
+    ),
+    ("config.yaml", &[]),
+    ("conf.yaml", &["latest_ckpt.safetensors"]),
+    ("hyperparams.json", &["checkpoints/final.safetensors"]),
+];
+
+/// Whether a file is called as the settings of a dictionary are.
+pub(crate) fn may_be_settings(name: &str) -> bool {
+    SETTINGS.iter().any(|(settings, _)| *settings == name)
+}
+
+/// The files of `folder` that make up a dictionary or a set of them, by their names.
+pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let has = |name: &str| folder.join(name).is_file();
+    let numbered = |name: &String| {
+        let stem = name.strip_suffix(".safetensors").unwrap_or_default();
+        let starts = ["layer_", "W_enc_", "W_dec_"];
+        let mut numbers = starts.iter().filter_map(|start| stem.strip_prefix(start));
+        numbers.any(|number| number.parse::<u32>().is_ok())
+    };
+    let mut names = weight_files(folder).unwrap_or_default();
+    names.retain(numbered);
+    let is_set = !names.is_empty();
+    let fixed = FIXED.iter().map(|(name, _)| *name);
+    let weights = fixed.chain(["checkpoints/final.safetensors"]);
+    names.extend(weights.filter(|name| has(name)).map(str::to_owned));
+    let mut others = Vec::new();
+    for (settings, weights) in SETTINGS {
+        let of_set = settings == "config.yaml" && is_set;
+        // `config.json` beside SAELens's own settings is somebody else's.
+        let is_other = settings == "config.json" && has("cfg.json") && !has("ae.pt");
+        let beside = weights.iter().any(|name| has(name));
+        if has(settings) && (of_set || beside) && !is_other {
+            others.push(settings);
+        }
+    }
+    if others.contains(&"cfg.json") && has("sparsity.safetensors") {
+        others.push("sparsity.safetensors");
+    }
+    names.extend(others.into_iter().map(str::to_owned));
+    names.iter().map(|name| folder.join(name)).collect()
+}
+
 /// The files of a folder that may be weights, in order.
 pub(super) fn weight_files(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)
@@ -166,14 +215,17 @@ pub(super) fn weight_files(folder: &Path) -> Result<Vec<String>> {
     let mut names: Vec<String> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| {
-            let ends = [".pt", ".pth", ".safetensors", ".npz"];
-            ends.iter().any(|end| name.ends_with(end)) && !name.starts_with('.')
-        })
+        .filter(|name| may_be_weights(name))
         .filter(|name| folder.join(name).is_file())
         .collect();
     names.sort_unstable();
     Ok(names)
+}
+
+/// Whether a file is called as files of weights are.
+pub(crate) fn may_be_weights(name: &str) -> bool {
+    let ends = [".pt", ".pth", ".safetensors", ".npz"];
+    ends.iter().any(|end| name.ends_with(end)) && !name.starts_with('.')
 }
 
 fn by_fixed_name(folder: &Path, name: &str) -> Result<Option<Found>> {

@@ -37,6 +37,8 @@ use crate::models::{Model, Processing};
 use crate::sae::{CrossLayer, Provenance, Role, Sae, Whitening};
 use crate::tensor_file::Float;
 
+pub(crate) use self::detect::{files_in, may_be_settings, may_be_weights};
+
 pub use self::claims::{Claim, Claimed, WhileTrained, claims};
 pub use self::look::{Look, Tensor, look};
 pub use self::on_hub::fetch;

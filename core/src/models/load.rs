@@ -55,6 +55,22 @@ pub(super) struct Source {
     processing: Processing,
 }
 
+/// Whether `folder` holds a model: its settings with weights or a tokenizer beside, or a GGUF file.
+pub(crate) fn is_in(folder: &Path) -> bool {
+    let text = std::fs::read(folder.join("config.json")).unwrap_or_default();
+    let settings: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let of_model = ["model_type", "architectures"]
+        .iter()
+        .any(|key| settings.get(key).is_some());
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let beside = |name: &String| {
+        let starts = ["model", "pytorch_model", "tokenizer"];
+        name.ends_with(".gguf") || (of_model && starts.iter().any(|start| name.starts_with(start)))
+    };
+    names.into_iter().any(|name| beside(&name))
+}
+
 enum Place {
     Folder(Box<dyn Weights>),
     File(Box<Gguf>),

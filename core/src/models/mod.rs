@@ -37,6 +37,7 @@ pub use self::footprint::{Footprint, Form};
 pub use self::generate::{Entering, Finish, Generator};
 pub(crate) use self::gradient::next_token_loss;
 pub use self::gradient::{Gradients, Scalar};
+pub(crate) use self::load::is_in;
 pub use self::load::read_tensors;
 pub use self::opening::Opening;
 pub use self::processing::{Processing, STEPS, Step};

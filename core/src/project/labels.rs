@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use crate::error::{Error, Result};
 use crate::ids::FeatureId;
@@ -43,36 +43,33 @@ impl Labels {
         }
         let failed = |source| Error::database("cannot open the labels", path, source);
         let database = Connection::open(path).map_err(failed)?;
-        let pragma = |name| database.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
-        let (application, version) = (
-            pragma("application_id").map_err(failed)?,
-            pragma("user_version").map_err(failed)?,
-        );
-        match (application, version) {
-            (APPLICATION, VERSION) => {}
-            (0, 0) if is_empty(&database).map_err(failed)? => {
-                let create = format!(
-                    "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
-                );
-                database.execute_batch(&create).map_err(failed)?;
-            }
-            (APPLICATION, other) => {
-                let what = format!(
-                    "the labels are of version {other} and this program reads {VERSION}: use a newer Umbra"
-                );
-                return Err(Error::input(what, path));
-            }
-            _ => {
-                return Err(Error::input(
-                    "the database is not one of labels: move it away, and a new one is made",
-                    path,
-                ));
-            }
+        if is_new(&database, path)? {
+            let create = format!(
+                "BEGIN; {SCHEMA} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+            );
+            database.execute_batch(&create).map_err(failed)?;
         }
         Ok(Self {
             database,
             path: path.to_path_buf(),
         })
+    }
+
+    /// Opens the file to be read alone; none where there is none or nothing is in it.
+    pub fn there(path: &Path) -> Result<Option<Self>> {
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let failed = |source| Error::database("cannot open the labels", path, source);
+        let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let database = Connection::open_with_flags(path, read_only).map_err(failed)?;
+        if is_new(&database, path)? {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            database,
+            path: path.to_path_buf(),
+        }))
     }
 
     /// Sets a label; an empty text removes it. Returns the former text.
@@ -143,6 +140,30 @@ impl Labels {
             rows.collect()
         };
         read().map_err(|source| Error::database("cannot read the labels", &self.path, source))
+    }
+}
+
+/// Whether the database holds nothing yet; an error if what it holds is not labels that this program reads.
+fn is_new(database: &Connection, path: &Path) -> Result<bool> {
+    let failed = |source| Error::database("cannot open the labels", path, source);
+    let pragma = |name| database.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
+    let (application, version) = (
+        pragma("application_id").map_err(failed)?,
+        pragma("user_version").map_err(failed)?,
+    );
+    match (application, version) {
+        (APPLICATION, VERSION) => Ok(false),
+        (0, 0) if is_empty(database).map_err(failed)? => Ok(true),
+        (APPLICATION, other) => {
+            let what = format!(
+                "the labels are of version {other} and this program reads {VERSION}: use a newer Umbra"
+            );
+            Err(Error::input(what, path))
+        }
+        _ => Err(Error::input(
+            "the database is not one of labels: move it away, and a new one is made",
+            path,
+        )),
     }
 }
 

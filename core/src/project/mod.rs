@@ -103,7 +103,12 @@ impl Project {
         file::write(self)
     }
 
-    /// The project's labels.
+    /// The project's labels to read, if it has any: nothing is written, so a project that cannot be written can be read.
+    pub fn labels_there(&self) -> Result<Option<Labels>> {
+        Labels::there(&self.labels_path())
+    }
+
+    /// The project's labels, to be changed; their file is made where there is none.
     pub fn labels(&self) -> Result<Labels> {
         Labels::open(&self.labels_path())
     }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::error::{Error, Notes, Result};
 use crate::train::{SETTINGS, Spec};
-use crate::whole_file;
+use crate::whole_file::{self, Lock};
 
 /// Name of the record in a run's folder.
 pub const RECORD: &str = "run.json";
@@ -22,8 +22,10 @@ const LONGEST: u64 = 16 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Begun and not ended; so it stays when the program was killed.
+    /// Begun and under way.
     Running,
+    /// Begun and not ended: the program was killed.
+    Interrupted,
     /// All of it done.
     Finished,
     /// Stopped by a person, what was learnt is saved.
@@ -36,6 +38,7 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Running => "running",
+            Self::Interrupted => "interrupted",
             Self::Finished => "finished",
             Self::Stopped => "stopped",
             Self::Failed => "failed",
@@ -124,7 +127,12 @@ impl Record {
                 format!("is no record of a run of layout {LAYOUT}: use the program that wrote it");
             return Err(Error::input(what, &path));
         }
-        serde_json::from_value(value).map_err(broken)
+        let mut record: Self = serde_json::from_value(value).map_err(broken)?;
+        // The program that writes it holds the folder's lock.
+        if record.status == Status::Running && !Lock::is_held(folder) {
+            record.status = Status::Interrupted;
+        }
+        Ok(record)
     }
 
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
@@ -163,6 +171,20 @@ impl Record {
         let (hour, minute) = (seconds / 3_600, seconds / 60 % 60);
         format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
     }
+}
+
+/// Puts into the record in `folder` that its dictionary was saved after all; nothing where there is no record.
+pub(crate) fn saved_later(folder: &Path, stopped: bool) -> Result<()> {
+    let Ok(mut record) = Record::read(folder) else {
+        return Ok(());
+    };
+    record.status = if stopped {
+        Status::Stopped
+    } else {
+        Status::Finished
+    };
+    record.problem = None;
+    record.write(folder)
 }
 
 /// A setting's value as it was given.

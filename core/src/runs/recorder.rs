@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::record::{Figure, Record, Status};
 use crate::error::{Error, Result};
 use crate::train::{Event, Outcome, Progress, Spec};
+use crate::whole_file::{self, Lock};
 
 /// Name of the curves' file in a run's folder.
 pub const EVENTS: &str = "events.jsonl";
@@ -64,10 +65,46 @@ fn at_end(last: &Progress) -> [(&'static str, f64, &'static str); 3] {
     ]
 }
 
+/// A run's folder, there and locked: no other run can be in it meanwhile, and whoever looks sees that this one is under way.
+#[derive(Debug)]
+pub(crate) struct Locked {
+    folder: PathBuf,
+    /// The first folder that was made for it.
+    made: Option<PathBuf>,
+    _lock: Lock,
+}
+
+impl Locked {
+    /// Makes `folder` if it is not there and locks it.
+    pub(crate) fn take(folder: &Path) -> Result<Self> {
+        let made = whole_file::create_folder(folder)?;
+        let taken =
+            Lock::take(folder).map_err(|e| Error::io("cannot lock the folder", folder, e))?;
+        let lock = taken.ok_or_else(|| {
+            let what =
+                "another run is being trained in this folder, wait for it or name another folder";
+            Error::input(what, folder)
+        })?;
+        whole_file::sweep(folder)?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            made,
+            _lock: lock,
+        })
+    }
+
+    /// Takes away what was made for a run that did not begin; a folder that was there keeps what it has.
+    pub(crate) fn undo(self) {
+        if let Some(made) = &self.made {
+            drop(std::fs::remove_dir_all(made));
+        }
+    }
+}
+
 /// Records one run.
 #[derive(Debug)]
 pub struct Recorder {
-    folder: PathBuf,
+    place: Locked,
     record: Record,
     events: File,
     path: PathBuf,
@@ -84,15 +121,17 @@ pub struct Recorder {
 impl Recorder {
     /// Begins the record of the run `spec` on the activations of `model` in `folder`, which is made; records of an earlier run there are replaced.
     pub fn begin(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
-        Self::open(folder, spec, model, false)
+        Self::open(Locked::take(folder)?, spec, model, false)
     }
 
     /// Goes on with the record in `folder` of a run that goes on from its checkpoint: when it began, how long it took and its curves are kept.
     pub fn resume(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
-        Self::open(folder, spec, model, true)
+        Self::open(Locked::take(folder)?, spec, model, true)
     }
 
-    fn open(folder: &Path, spec: &Spec, model: &str, resume: bool) -> Result<Self> {
+    /// Begins the record, or goes on with it, in a folder that is locked.
+    pub(crate) fn open(place: Locked, spec: &Spec, model: &str, resume: bool) -> Result<Self> {
+        let folder = place.folder.as_path();
         let mut record = Record::new(model, spec.hook.to_string());
         for setting in spec.settings() {
             let text = spec.get(setting.key)?;
@@ -103,7 +142,6 @@ impl Recorder {
             .settings
             .insert("peak_learning_rate".to_owned(), rate);
         record.data.extend(spec.facts.clone());
-        let fresh = !folder.exists();
         let path = folder.join(EVENTS);
         if resume && let Ok(before) = Record::read(folder) {
             record.begun_unix = before.begun_unix;
@@ -118,14 +156,15 @@ impl Recorder {
             how.open(&path)
                 .map_err(|e| Error::io("cannot write the file", &path, e))
         });
-        let events = opened.inspect_err(|_| {
-            // Nothing half-begun is left; a folder that was there keeps what it has.
-            if fresh {
-                drop(std::fs::remove_dir_all(folder));
+        let events = match opened {
+            Ok(events) => events,
+            Err(error) => {
+                place.undo();
+                return Err(error);
             }
-        })?;
+        };
         Ok(Self {
-            folder: folder.to_path_buf(),
+            place,
             record,
             events,
             path,
@@ -166,7 +205,7 @@ impl Recorder {
     }
 
     /// Ends the record with how the run went; an error if the record could not be written then or before.
-    pub fn end(mut self, ended: Result<&Outcome, &Error>) -> Result<()> {
+    pub fn end(&mut self, ended: Result<&Outcome, &Error>) -> Result<()> {
         self.record.seconds = self.seconds();
         match ended {
             Ok(outcome) => {
@@ -192,8 +231,8 @@ impl Recorder {
         }
         let line = json!({ "event": "ended", "seconds": self.record.seconds, "status": self.record.status, "problem": self.record.problem });
         self.write(&line);
-        self.record.write(&self.folder)?;
-        self.failure.map_or(Ok(()), Err)
+        self.record.write(&self.place.folder)?;
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     fn seconds(&self) -> f64 {

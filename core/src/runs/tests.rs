@@ -103,7 +103,14 @@ fn stopped_failed_and_broken_off_runs_are_told_apart() {
     std::fs::create_dir(at("e")).unwrap();
     let (runs, notes) = find(&[folder.path().to_path_buf()]).unwrap();
     let status: Vec<Status> = runs.iter().map(|(_, run)| run.status).collect();
-    assert_eq!(status, [Status::Stopped, Status::Failed, Status::Running]);
+    let ended = [Status::Stopped, Status::Failed, Status::Interrupted];
+    assert_eq!(status, ended);
+    // The same record while its program is at it.
+    let recorder = Recorder::begin(&at("c"), &spec(), "gpt2").unwrap();
+    assert_eq!(Record::read(&at("c")).unwrap().status, Status::Running);
+    let said = Recorder::begin(&at("c"), &spec(), "gpt2").unwrap_err();
+    assert!(said.to_string().contains("another run"), "{said}");
+    drop(recorder);
     assert_eq!(runs[1].1.problem.as_deref(), Some("k: too many"));
     let notes: Vec<&str> = notes.iter().collect();
     assert!(
@@ -130,7 +137,7 @@ fn a_run_that_goes_on_keeps_its_curves_and_its_beginning() {
     let now = Record::read(&at).unwrap();
     assert_eq!(
         (now.status, now.begun_unix),
-        (Status::Running, record.begun_unix)
+        (Status::Interrupted, record.begun_unix)
     );
     let after = read();
     let line: Value = serde_json::from_str(after.strip_prefix(&before).unwrap()).unwrap();

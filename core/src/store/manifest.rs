@@ -101,6 +101,18 @@ pub(super) fn file_name(number: usize) -> String {
     format!("shard-{number:05}.safetensors")
 }
 
+/// Whether `folder` holds a store, whole or not.
+pub(crate) fn is_in(folder: &Path) -> bool {
+    let text = std::fs::read(Manifest::path(folder)).unwrap_or_default();
+    let value: Value = serde_json::from_slice(&text).unwrap_or_default();
+    value["format"] == json!(FORMAT)
+}
+
+/// Whether a file is called as one of a store's is.
+pub(crate) fn is_of_store(file: &str) -> bool {
+    file == MANIFEST || number_of(file).is_some()
+}
+
 /// The number in a shard's file name.
 fn number_of(file: &str) -> Option<usize> {
     let digits = file.strip_prefix("shard-")?.strip_suffix(".safetensors")?;

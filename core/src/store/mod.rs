@@ -21,6 +21,7 @@ mod tests;
 mod writer;
 
 pub use self::format::{Description, Dtype, HookTensor};
+pub(crate) use self::manifest::{is_in, is_of_store};
 pub use self::reader::{Damage, Store, Verified};
 pub use self::shuffle::Order;
 pub use self::writer::{Piece, Writer};

@@ -1,6 +1,5 @@
 //! Writing a store: rows gather in memory until they fill a shard, which is written whole and then listed. What a kill leaves is gone on with.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -11,10 +10,7 @@ use super::reader::Shard;
 use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::ids::TokenId;
-use crate::whole_file;
-
-/// Held while a store is written, so that no two programs do.
-const LOCK: &str = ".lock";
+use crate::whole_file::{self, Lock};
 
 /// Rows that follow each other, `[n]` of `t` tokens.
 #[derive(Debug, Clone, Copy)]
@@ -38,15 +34,15 @@ pub struct Writer {
     rows: usize,
     bytes: Vec<Vec<u8>>,
     sums: Vec<Vec<u64>>,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Writer {
     /// Begins the store `about` in `folder`, or goes on with it if it is there; an error if another is. Shards that are not whole any more are written
     /// again, said in the notes.
     pub fn open(folder: &Path, about: Description) -> Result<(Self, Notes)> {
-        std::fs::create_dir_all(folder)
-            .map_err(|e| Error::io("cannot create the folder", folder, e))?;
+        whole_file::check_folder(folder)?;
+        whole_file::create_folder(folder)?;
         let lock = locked(folder)?;
         let mut notes = Notes::default();
         let manifest = if Manifest::path(folder).exists() {
@@ -185,19 +181,13 @@ impl Writer {
     }
 }
 
-/// The lock of `folder`, which the system gives back when this program ends, however it does.
-fn locked(folder: &Path) -> Result<File> {
-    let path = folder.join(LOCK);
-    let failed = |e| Error::io("cannot write the store", &path, e);
-    let file = File::create(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(Error::input(
-            "another program is writing this store, wait for it or name another folder",
-            folder,
-        )),
-        Err(std::fs::TryLockError::Error(e)) => Err(failed(e)),
-    }
+/// The lock of `folder`, so that no two programs write it.
+fn locked(folder: &Path) -> Result<Lock> {
+    let taken = Lock::take(folder).map_err(|e| Error::io("cannot write the store", folder, e))?;
+    taken.ok_or_else(|| {
+        let what = "another program is writing this store, wait for it or name another folder";
+        Error::input(what, folder)
+    })
 }
 
 /// The manifest that is there, without the shards that are not whole; an error if it describes another store.
@@ -211,16 +201,7 @@ fn gone_on_with(folder: &Path, about: &Description, notes: &mut Notes) -> Result
             folder,
         ));
     }
-    for entry in std::fs::read_dir(folder)
-        .map_err(|e| Error::io("cannot list the folder", folder, e))?
-        .flatten()
-    {
-        // What a killed program was writing.
-        if entry.file_name().to_string_lossy().starts_with(".umbra-") {
-            std::fs::remove_file(entry.path())
-                .map_err(|e| Error::io("cannot remove an unfinished file", entry.path(), e))?;
-        }
-    }
+    whole_file::sweep(folder)?;
     let listed = manifest.shards.len();
     let shards: Vec<(usize, Entry)> = manifest.shards.iter().map(|(n, e)| (*n, *e)).collect();
     for (number, entry) in shards {

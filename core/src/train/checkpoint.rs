@@ -6,12 +6,13 @@
 //! `checkpoint/state.safetensors`: matrices as f32 or, for whole numbers and f64 bits, u64; the settings, the step and the version of the form as metadata.
 //! The form is private to this program: another version may refuse it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use super::Spec;
 use crate::corpus::Positions;
@@ -20,7 +21,10 @@ use crate::error::{Error, Result};
 use crate::formats;
 use crate::sae::Provenance;
 use crate::sae::state::Keep;
-use crate::whole_file;
+use crate::{tensor_file, whole_file};
+
+/// Name of the checkpoint's folder in a run's.
+pub const CHECKPOINT: &str = "checkpoint";
 
 /// The version of the form.
 const FORM: &str = "3";
@@ -43,15 +47,25 @@ pub struct Keeping {
 impl Keeping {
     /// The checkpoint's folder.
     pub(super) fn place(&self) -> Option<PathBuf> {
-        Some(self.folder.as_ref()?.join("checkpoint"))
+        Some(self.folder.as_ref()?.join(CHECKPOINT))
     }
 
-    /// That there is a checkpoint, if the run is to go on from one.
+    /// Removes the checkpoint, once what the run learnt is saved.
+    pub fn discard(&self) -> Result<()> {
+        self.place().map_or(Ok(()), |place| remove(&place))
+    }
+
+    /// Checks that there is a checkpoint, if the run is to go on from one.
     pub fn check(&self) -> Result<()> {
         match self.place().filter(|_| self.resume) {
             Some(place) => there(&place),
             None => Ok(()),
         }
+    }
+
+    /// Whether there is a checkpoint to go on from.
+    pub fn has_checkpoint(&self) -> bool {
+        self.place().is_some_and(|place| file(&place).exists())
     }
 }
 
@@ -68,32 +82,42 @@ fn there(place: &Path) -> Result<()> {
     Err(Error::input(what, &path))
 }
 
-/// Writes what `state` lists.
+/// Writes what `state` lists, which it is asked for twice: for names and sizes, then for the bytes, so that no copy of a whole run is held.
 pub(super) fn write(
     place: &Path,
     (spec, from): (&Spec, &Provenance),
     step: u64,
     state: &mut dyn FnMut(&mut dyn Keep) -> Result<()>,
 ) -> Result<()> {
-    let mut taken = Taken::default();
-    state(&mut taken)?;
-    let mut facts: HashMap<String, String> = settings(spec, from).into_iter().collect();
+    let mut listed = Listed::default();
+    state(&mut listed)?;
+    let mut facts = settings(spec, from);
     facts.insert("form".to_owned(), FORM.to_owned());
     facts.insert("step".to_owned(), step.to_string());
-    let broken = |cause| Error::Numeric {
-        what: format!("the checkpoint of step {step} cannot be stored ({cause})"),
-    };
-    let mut views = Vec::with_capacity(taken.tensors.len());
-    for (name, (dtype, shape, bytes)) in &taken.tensors {
-        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(broken)?;
-        views.push((name, view));
-    }
-    let bytes = safetensors::serialize(views, Some(facts)).map_err(broken)?;
-    whole_file::write_bytes(&file(place), &bytes)
+    listed
+        .header
+        .insert("__metadata__".to_owned(), json!(facts));
+    let mut header = Value::Object(listed.header).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    let mut refused = None;
+    let written = whole_file::write(&file(place), |out| {
+        out.write_all(&(header.len() as u64).to_le_bytes())?;
+        out.write_all(&header)?;
+        let mut bytes = Bytes { out, failed: None };
+        match (state(&mut bytes), bytes.failed) {
+            (_, Some(failed)) => Err(failed),
+            (Err(error), None) => {
+                refused = Some(error);
+                Err(std::io::ErrorKind::Other.into())
+            }
+            (Ok(()), None) => Ok(()),
+        }
+    });
+    refused.map_or(written, Err)
 }
 
 /// Removes the checkpoint of a finished run.
-pub(super) fn remove(place: &Path) -> Result<()> {
+fn remove(place: &Path) -> Result<()> {
     if !place.exists() {
         return Ok(());
     }
@@ -109,8 +133,7 @@ pub(super) fn read(
 ) -> Result<u64> {
     there(place)?;
     let path = file(place);
-    let bytes =
-        std::fs::read(&path).map_err(|source| Error::io("cannot read the file", &path, source))?;
+    let bytes = tensor_file::map(&path, "checkpoint")?;
     let wrong = |cause: &str| {
         let what = format!("the checkpoint is damaged ({cause}), train again from the beginning");
         Error::input(what, &path)
@@ -172,28 +195,65 @@ fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
     all
 }
 
-/// Takes values down.
+/// Takes names and sizes down, as the header of a safetensors file has them.
 #[derive(Debug, Default)]
-struct Taken {
-    tensors: BTreeMap<String, (Dtype, Vec<usize>, Vec<u8>)>,
+struct Listed {
+    header: Map<String, Value>,
+    bytes: usize,
 }
 
-impl Keep for Taken {
-    fn matrix(&mut self, name: &str, matrix: &mut Matrix) -> Result<()> {
-        let bytes = matrix.values().iter().flat_map(|v| v.to_le_bytes());
-        let shape = vec![matrix.rows(), matrix.columns()];
-        let tensor = (Dtype::F32, shape, bytes.collect());
-        let before = self.tensors.insert(name.to_owned(), tensor);
+impl Listed {
+    fn list(&mut self, name: &str, (dtype, shape): (&str, &[usize]), bytes: usize) {
+        let places = [self.bytes, self.bytes + bytes];
+        self.bytes += bytes;
+        let entry = json!({ "dtype": dtype, "shape": shape, "data_offsets": places });
+        let before = self.header.insert(name.to_owned(), entry);
         debug_assert!(before.is_none(), "{name} is listed twice");
+    }
+}
+
+impl Keep for Listed {
+    fn matrix(&mut self, name: &str, matrix: &mut Matrix) -> Result<()> {
+        let shape = [matrix.rows(), matrix.columns()];
+        self.list(name, ("F32", &shape), size_of_val(matrix.values()));
         Ok(())
     }
 
     fn numbers(&mut self, name: &str, numbers: &mut Vec<u64>) -> Result<()> {
-        let bytes = numbers.iter().flat_map(|v| v.to_le_bytes()).collect();
-        let tensor = (Dtype::U64, vec![numbers.len()], bytes);
-        let before = self.tensors.insert(name.to_owned(), tensor);
-        debug_assert!(before.is_none(), "{name} is listed twice");
+        let bytes = size_of_val(numbers.as_slice());
+        self.list(name, ("U64", &[numbers.len()]), bytes);
         Ok(())
+    }
+}
+
+/// Writes values one after the other, in the order of [`Listed`].
+struct Bytes<'a> {
+    out: &'a mut dyn Write,
+    failed: Option<std::io::Error>,
+}
+
+impl Bytes<'_> {
+    /// `values` a few thousand at a time, each as `bytes` has it.
+    fn put<T, const N: usize>(&mut self, values: &[T], bytes: fn(&T) -> [u8; N]) -> Result<()> {
+        for some in values.chunks(8_192) {
+            let some: Vec<u8> = some.iter().flat_map(bytes).collect();
+            if let Err(failed) = self.out.write_all(&some) {
+                self.failed = Some(failed);
+                let what = "the checkpoint cannot be written".to_owned();
+                return Err(Error::Numeric { what });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Keep for Bytes<'_> {
+    fn matrix(&mut self, _: &str, matrix: &mut Matrix) -> Result<()> {
+        self.put(matrix.values(), |value| value.to_le_bytes())
+    }
+
+    fn numbers(&mut self, _: &str, numbers: &mut Vec<u64>) -> Result<()> {
+        self.put(numbers, |number| number.to_le_bytes())
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Outcome {
     pub sae: Sae,
     /// Activations seen.
     pub tokens_seen: u64,
-    /// The checkpoint that the run can go on from, if one was written.
+    /// The checkpoint that was written, if one was: a stopped run goes on from it, a finished one keeps it until its dictionary is saved.
     pub checkpoint: Option<PathBuf>,
     /// Whether the observer stopped it.
     pub stopped: bool,

@@ -13,11 +13,11 @@ use crate::sae::Latents;
 use crate::sae::rule::Whole;
 
 /// Bytes of an active pair in a step: its feature, activation and gradient, and the same sorted by feature; gates have more.
-const PAIR: u64 = 44;
+pub(super) const PAIR: u64 = 44;
 /// Share of the free memory that a step's codes may take.
 const SHARE: u64 = 2;
 /// The smallest micro-batch that is chosen.
-const LEAST: usize = 64;
+pub(super) const LEAST: usize = 64;
 
 /// Tokens to compute at a time in runs of `spec`, 0 for all at once, where `free` bytes of memory are left; and a sentence if that is less than a batch.
 pub(super) fn choose(spec: &Spec, free: Option<u64>) -> (usize, Option<String>) {

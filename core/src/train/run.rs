@@ -11,6 +11,8 @@ use super::checkpoint::{self, Keeping};
 use super::event::{Event, Outcome, Progress};
 use super::metrics::Metrics;
 use super::micro;
+use super::needs;
+use super::preflight::{check_positions, streams};
 use super::prepared::{Preparation, Prepared};
 use super::schedule::Schedule;
 use super::spec::Spec;
@@ -34,8 +36,6 @@ const FIRINGS: u64 = 100;
 const LOOKS: u64 = 50;
 /// Activations that the start is measured on.
 const SAMPLE: usize = 8_192;
-/// Settings that runs have in common where they read together.
-pub const SHARED: &[&str] = &["tokens", "seed", "batch", "buffer", "positions"];
 /// The first of the random streams that resampling draws from.
 const RESAMPLING: u64 = 1 << 32;
 
@@ -99,15 +99,7 @@ pub fn run_several_from_store(
     observe: &mut dyn FnMut(usize, Event) -> Flow,
 ) -> Result<Vec<Result<Outcome>>> {
     let about = store.about();
-    for (spec, _) in runs {
-        if spec.positions != about.mask.rule {
-            let what = format!(
-                "{} differs from the store's rule, {}: leave it out, or capture the text again by the other rule",
-                spec.positions, about.mask.rule
-            );
-            return Err(Error::setting("positions", what));
-        }
-    }
+    check_positions(runs, store)?;
     let mut provenance = Provenance {
         model: about.model.clone(),
         prepend_bos: Some(about.prepend_bos),
@@ -139,17 +131,7 @@ fn run_on(
     provenance: &Provenance,
     observe: &mut dyn FnMut(usize, Event) -> Flow,
 ) -> Result<Vec<Result<Outcome>>> {
-    agree(runs)?;
-    let streams = runs.iter().map(|(spec, _)| {
-        spec.validate()?;
-        let stream = Stream::new(from, spec.hook, spec.seed)?;
-        match spec.variant {
-            Variant::Gradient => Ok(stream.with_gradients()),
-            Variant::Transcoder => stream.with_target(spec.writes()),
-            _ => Ok(stream),
-        }
-    });
-    let streams: Vec<Stream<'_>> = streams.collect::<Result<_>>()?;
+    let streams = streams(runs, from)?;
     let wants: Vec<_> = streams.iter().map(Stream::wants).collect();
     let buffer = runs.iter().map(|(spec, _)| spec.buffer.max(2 * spec.batch));
     let shared = Shared::new(from, &wants, buffer.max().unwrap_or_default());
@@ -184,26 +166,6 @@ fn tell_failure(going: &[Going<'_>], i: usize, observe: &mut dyn FnMut(usize, Ev
         // Whether to stop is asked of the others with their next event.
         observe(i, Event::Failed(error.to_string())).continue_value();
     }
-}
-
-/// That runs ask for the same activations in the same order.
-fn agree(runs: &[(Spec, Keeping)]) -> Result<()> {
-    let Some((first, _)) = runs.first() else {
-        return Err(Error::setting("runs", "there is nothing to train"));
-    };
-    for key in SHARED {
-        let value = first.get(key)?;
-        for (spec, _) in runs {
-            if spec.get(key)? != value {
-                let what = format!(
-                    "dictionaries that are trained together share it: {value} and {} differ",
-                    spec.get(key)?
-                );
-                return Err(Error::setting(*key, what));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// One of the runs that go on in turn.
@@ -275,6 +237,8 @@ pub(super) struct Run<'a> {
     keeping: Keeping,
     /// Step of the checkpoint that there is, and when it was written; before there is one, when the run began.
     kept: (Option<u64>, Instant),
+    /// Whether the last checkpoint could not be written.
+    unkept: bool,
     flow: Flow,
 }
 
@@ -282,8 +246,7 @@ impl<'a> Run<'a> {
     /// `held`: activations of one reading of the source, so that a short text is not held twice.
     pub(super) fn new(spec: &'a Spec, held: usize, d: usize, provenance: Provenance) -> Self {
         let steps = spec.steps();
-        let wanted = usize::try_from(spec.tokens).unwrap_or(usize::MAX);
-        let capacity = spec.buffer.min(held).max(spec.batch * 2).min(wanted);
+        let capacity = needs::capacity(spec, held);
         let peak = spec.peak_learning_rate();
         Self {
             spec,
@@ -299,6 +262,7 @@ impl<'a> Run<'a> {
             schedule: Schedule::new(peak, steps, spec.warmup, spec.decay),
             keeping: Keeping::default(),
             kept: (None, Instant::now()),
+            unkept: false,
             flow: Flow::Continue(()),
         }
     }
@@ -358,7 +322,7 @@ impl<'a> Run<'a> {
             self.resample(trainer, done, observe)?;
         }
         if self.is_due(done) && done < steps {
-            self.write(trainer)?;
+            self.keep(trainer, observe);
         }
         if done % firing_every == 0 && done < steps {
             let firing = Arc::new(trainer.dead.firing());
@@ -434,23 +398,16 @@ impl<'a> Run<'a> {
         Ok(trainer)
     }
 
-    /// What the run leaves. A finished one needs no checkpoint any more, one that was stopped keeps its place; if that fails, the dictionary is not lost with it.
+    /// What the run leaves. One that was stopped keeps its place; if that fails, the dictionary is not lost with it. A finished one keeps its last checkpoint until
+    /// the dictionary is saved ([`Keeping::discard`]).
     fn end(mut self, mut trainer: Trainer, observe: &mut dyn FnMut(Event) -> Flow) -> Outcome {
         let stopped = trainer.tokens_seen() < self.spec.tokens;
         let mut kept = None;
         if let Some(place) = self.keeping.place() {
-            let left = if !stopped {
-                checkpoint::remove(&place)
-            } else if trainer.tokens_seen() > 0 {
-                let written = self.write(&mut trainer);
-                kept = written.is_ok().then_some(place);
-                written
-            } else {
-                Ok(())
-            };
-            if let Err(error) = left {
-                self.ask(observe, Event::Note(error.to_string()));
+            if stopped && trainer.tokens_seen() > 0 {
+                self.keep(&mut trainer, observe);
             }
+            kept = self.kept.0.map(|_step| place);
         }
         if let Some(note) = self.preparation.note() {
             self.ask(observe, Event::Note(note));
@@ -465,6 +422,20 @@ impl<'a> Run<'a> {
             stopped,
             last,
         }
+    }
+
+    /// Writes a checkpoint. A run outlives one that cannot be written, with the one before and a note.
+    fn keep(&mut self, trainer: &mut Trainer, observe: &mut dyn FnMut(Event) -> Flow) {
+        let written = self.write(trainer);
+        if let (Err(error), false) = (&written, self.unkept) {
+            let note = format!(
+                "The checkpoint of step {} is not written, the run goes on: {error}",
+                self.metrics.now().step
+            );
+            self.ask(observe, Event::Note(note));
+        }
+        self.unkept = written.is_err();
+        self.kept.1 = Instant::now();
     }
 
     fn write(&mut self, trainer: &mut Trainer) -> Result<()> {

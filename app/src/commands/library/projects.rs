@@ -185,12 +185,14 @@ pub(super) fn save_as(context: &mut Context<'_>, folder: PathBuf) {
 
 /// Reads labels and kept figures beside the project itself.
 fn opened(project: Project, mut notes: Notes, kind: Kind) -> Result<Opened> {
-    let store = project.labels()?;
+    let store = project.labels_there()?;
     let mut labels = vec![];
     let mut evaluations = vec![];
     for entry in &project.entries {
         let name = catalogue::name_of(&entry.sae);
-        labels.extend(store.all(&name)?);
+        if let Some(store) = &store {
+            labels.extend(store.all(&name)?);
+        }
         match project.figures(&name) {
             Ok(None) => {}
             Ok(Some(kept)) => {

@@ -54,6 +54,8 @@ fn a_new_project_is_filled_evaluated_indexed_labelled_and_found_again() {
     let id = desk.state.dictionary().unwrap().id;
     desk.run(dictionary::Command::Evaluate(id));
     desk.run(dictionary::Command::BuildIndex(id));
+    let labels = project.join("labels.sqlite");
+    assert!(!labels.exists(), "a project is read without being written");
     desk.run(features::Command::SetLabel {
         feature: FeatureId(3),
         text: "rabbits".to_owned(),
@@ -125,7 +127,7 @@ fn a_dialog_opens_what_was_chosen_and_a_cancelled_one_nothing() {
 }
 
 #[test]
-fn an_exported_dictionary_opens_again_and_nothing_is_overwritten() {
+fn an_exported_dictionary_opens_again_and_nothing_is_overwritten_unasked() {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = Desk::new(AppState::default());
     save_dictionary(&folder.path().join("tiny"));
@@ -139,15 +141,46 @@ fn an_exported_dictionary_opens_again_and_nothing_is_overwritten() {
         Target::SaeLens,
         Precision::F16,
     ));
-    let (exported, _) = formats::open(&out.join("tiny")).unwrap();
+    let tiny = out.join("tiny");
+    let (exported, _) = formats::open(&tiny).unwrap();
     assert_eq!(exported.features(), 16);
+    assert!(desk.question().is_none());
+    let before = std::fs::read(tiny.join("sae_weights.safetensors")).unwrap();
+    let other = dictionary::Command::PickExport(id, Target::DictionaryLearning, Precision::F32);
+    desk.run(other.clone());
+    let question = desk.question().unwrap().clone();
+    assert!(
+        question.text.contains("tiny holds a SAELens dictionary"),
+        "{}",
+        question.text
+    );
+    assert_eq!(
+        std::fs::read(tiny.join("sae_weights.safetensors")).unwrap(),
+        before
+    );
+    desk.run(shell::Command::Ask(None));
+    assert!(desk.question().is_none() && tiny.join("cfg.json").exists());
+    assert_eq!(desk.notices().len(), 1, "{:?}", desk.notices());
+    desk.run(other);
+    let agreed = desk.question().unwrap().command.clone();
+    desk.run(shell::Command::Ask(None));
+    desk.run(*agreed);
+    assert!(!tiny.join("cfg.json").exists(), "{:?}", desk.notices());
+    let (exported, _) = formats::open(&tiny).unwrap();
+    assert_eq!(exported.features(), 16);
+    // What is no dictionary, run or export is never replaced.
+    std::fs::write(tiny.join("umbra.toml"), "").unwrap();
     desk.run(dictionary::Command::PickExport(
         id,
         Target::SaeLens,
         Precision::F16,
     ));
     let notices = desk.notices();
-    assert!(notices[1].contains("already"), "{notices:?}");
+    assert!(
+        notices.iter().any(|said| said.contains("holds a project")),
+        "{notices:?}"
+    );
+    assert!(desk.question().is_none());
 }
 
 /// The model of another width.

@@ -171,8 +171,7 @@ pub(super) fn save_again(context: &mut Context<'_>, which: usize) {
     let stopped = seen < member.spec.tokens;
     let name = format!("Save {}", member.name);
     context.jobs.start(name, move |worker| {
-        let place = (which, folder.as_path(), None);
-        work::finish(worker, &sae, place, (seen, stopped, false));
+        work::save_again(worker, &sae, (which, &folder), (seen, stopped));
         Ok(())
     });
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use umbra_core::error::{Error, Result};
-use umbra_core::formats::{self, Precision};
+use umbra_core::error::Result;
+use umbra_core::formats::Precision;
 use umbra_core::models::{MODEL_FINGERPRINT, Model};
-use umbra_core::runs::Recorder;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
-use umbra_core::train::{self, Firing, Keeping, Outcome, Spec};
+use umbra_core::train::{self, Firing, Keeping, Spec};
+use umbra_core::workbench::training::{self, Ended as Finished, Session};
 
 use super::browse::Block;
 use crate::jobs::Worker;
@@ -60,24 +60,22 @@ pub(super) struct Task {
 /// Carries out a run.
 pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
     let model = describe(worker, &mut work)?;
-    let mut recorders = vec![];
-    for task in &work.tasks {
-        match recorder(task, &model) {
-            Ok(recorder) => recorders.push(recorder),
-            Err(error) => {
-                end(recorders, &error);
-                return Err(error);
-            }
-        }
+    let mut runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
+        .map(|task| (task.spec.clone(), task.keeping.clone()))
+        .collect();
+    match &work.reads {
+        Reads::Text(model, text, _) => train::check_several(&runs, model, &text.rows),
+        Reads::Store(store, _) => train::check_several_from_store(&runs, store),
+    }?;
+    let (mut session, notes) = Session::begin(&mut runs, &model, false)?;
+    for note in notes.iter() {
+        worker.send(Event::Log(log::Event::Show(Notice::info(note))));
     }
     let mut reporters: Vec<Reporter<'_>> = (work.tasks.iter())
         .map(|task| Reporter::new(worker, task, &work.reads))
         .collect();
-    let runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
-        .map(|task| (task.spec.clone(), task.keeping.clone()))
-        .collect();
     let mut observe = |which: usize, event| {
-        recorders[which].observe(&event);
+        session.observe(which, &event);
         let reported = reporters[which].report(event);
         if reported {
             return worker.progress_of(progress(&reporters));
@@ -91,13 +89,16 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
     let outcomes = match outcomes {
         Ok(outcomes) => outcomes,
         Err(error) => {
-            end(recorders, &error);
+            session.fail(&error);
             return Err(error);
         }
     };
-    let parts = work.tasks.iter().zip(recorders).zip(reporters);
-    for (((task, recorder), reporter), outcome) in parts.zip(outcomes) {
-        conclude(worker, task, (recorder, reporter), outcome);
+    let (all, notes) = session.end(outcomes, Precision::F32);
+    for note in notes.iter() {
+        worker.send(Event::Log(log::Event::Show(Notice::failure(note))));
+    }
+    for ((task, reporter), ended) in work.tasks.iter().zip(reporters).zip(all) {
+        conclude(worker, task, reporter, ended);
     }
     Ok(())
 }
@@ -114,44 +115,34 @@ fn progress(reporters: &[Reporter<'_>]) -> Progress {
     }
 }
 
-/// The records of a dictionary that is about to be trained or goes on.
-fn recorder(task: &Task, model: &str) -> Result<Recorder> {
-    if !task.keeping.resume {
-        return Recorder::begin(&task.folder, &task.spec, model);
-    }
-    task.keeping.check()?;
-    Recorder::resume(&task.folder, &task.spec, model)
-}
-
-/// Ends records with the error that ended all.
-fn end(recorders: Vec<Recorder>, error: &Error) {
-    for recorder in recorders {
-        // The error itself is what counts.
-        drop(recorder.end(Err(error)));
-    }
-}
-
 /// What comes of one dictionary once all have been trained.
-fn conclude(
-    worker: &Worker,
-    task: &Task,
-    (recorder, mut reporter): (Recorder, Reporter<'_>),
-    outcome: Result<Outcome>,
-) {
+fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Finished) {
     reporter.rank();
-    if let Err(error) = recorder.end(outcome.as_ref()) {
-        let what = format!("The run's record is not whole: {error}");
-        worker.send(Event::Log(log::Event::Show(Notice::failure(what))));
-    }
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => return reporter.fail(error.to_string()),
+    let (outcome, unsaved) = match ended {
+        Finished::Saved(outcome) => (outcome, None),
+        Finished::Unsaved(outcome, error) => (outcome, Some(error)),
+        Finished::Failed(error) => return reporter.fail(error.to_string()),
     };
     reporter.look_or_say(&outcome.sae);
-    let (sae, checkpoint) = (Arc::new(outcome.sae), outcome.checkpoint.is_some());
-    let how = (outcome.tokens_seen, outcome.stopped, checkpoint);
     let place = (task.member, task.folder.as_path(), task.replaces);
-    finish(worker, &sae, place, how);
+    match unsaved {
+        None => {
+            let checkpoint = outcome.checkpoint.is_some();
+            saved(
+                worker,
+                place,
+                (outcome.tokens_seen, outcome.stopped, checkpoint),
+            );
+        }
+        Some(error) => {
+            let sae = Arc::new(outcome.sae);
+            say_unsaved(
+                worker,
+                (task.member, &task.folder),
+                (sae, error.to_string()),
+            );
+        }
+    }
 }
 
 /// Puts what the run reads into its facts; the name of the model.
@@ -323,44 +314,56 @@ impl<'a> Reporter<'a> {
     }
 }
 
-/// Writes the dictionary of this member of the run into the folder, in place of the one that stood there, and tells how it went (activations seen, whether it was stopped, whether
-/// there is a checkpoint); what was trained is never lost.
-pub(super) fn finish(
+/// Writes the dictionary of this member of the run into its folder again, after it could not be written, and tells how it went; what was trained is never lost.
+pub(super) fn save_again(
     worker: &Worker,
     sae: &Arc<Sae>,
+    (member, folder): (usize, &Path),
+    (tokens_seen, stopped): (u64, bool),
+) {
+    match training::save_again(sae, folder, stopped) {
+        Ok(checkpoint) => {
+            let how = (tokens_seen, stopped, checkpoint);
+            saved(worker, (member, folder, None), how);
+        }
+        Err(error) => {
+            let unsaved = (Arc::clone(sae), error.to_string());
+            say_unsaved(worker, (member, folder), unsaved);
+        }
+    }
+}
+
+/// Tells that the dictionary of this member is on disk, in place of the one that stood there: activations seen, whether it was stopped, whether there is a
+/// checkpoint.
+fn saved(
+    worker: &Worker,
     (member, folder, replaces): (usize, &Path, Option<DictionaryId>),
     (tokens_seen, stopped, checkpoint): (u64, bool, bool),
 ) {
-    let saved = match folder.parent() {
-        Some(parent) => std::fs::create_dir_all(parent)
-            .map_err(|source| Error::io("cannot make the folder", parent, source)),
-        None => Ok(()),
-    };
-    let saved = saved.and_then(|()| formats::save(sae, folder, Precision::F32));
     let folder = folder.to_path_buf();
-    let ended = match saved {
-        Ok(()) => {
-            // Its weights, figures and index are of what it was before.
-            if let Some(id) = replaces {
-                worker.send(Event::Catalogue(catalogue::Event::Removed(id)));
-            }
-            let added = catalogue::Event::Added(folder.clone(), None);
-            worker.send(Event::Catalogue(added));
-            let done = Notice::success(format!("Trained {}", name_of(&folder)));
-            worker.send(Event::Log(log::Event::Show(done)));
-            Ended::Saved {
-                folder,
-                tokens_seen,
-                stopped,
-                checkpoint,
-            }
-        }
-        Err(error) => Ended::Unsaved {
-            sae: Arc::clone(sae),
-            folder,
-            why: error.to_string(),
-        },
-    };
-    let ended = Training::Said(member, Said::Ended(ended));
-    worker.send(Event::Training(ended));
+    // Its weights, figures and index are of what it was before.
+    if let Some(id) = replaces {
+        worker.send(Event::Catalogue(catalogue::Event::Removed(id)));
+    }
+    let added = catalogue::Event::Added(folder.clone(), None);
+    worker.send(Event::Catalogue(added));
+    let done = Notice::success(format!("Trained {}", name_of(&folder)));
+    worker.send(Event::Log(log::Event::Show(done)));
+    let ended = Said::Ended(Ended::Saved {
+        folder,
+        tokens_seen,
+        stopped,
+        checkpoint,
+    });
+    worker.send(Event::Training(Training::Said(member, ended)));
+}
+
+/// Tells that the dictionary of this member could not be written, and keeps it.
+fn say_unsaved(worker: &Worker, (member, folder): (usize, &Path), (sae, why): (Arc<Sae>, String)) {
+    let ended = Said::Ended(Ended::Unsaved {
+        sae,
+        folder: folder.to_path_buf(),
+        why,
+    });
+    worker.send(Event::Training(Training::Said(member, ended)));
 }

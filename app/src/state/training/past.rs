@@ -38,7 +38,8 @@ impl Past {
 
     /// Whether it can go on.
     pub fn can_go_on(&self) -> bool {
-        self.checkpoint && self.record.status != Status::Finished
+        let over = [Status::Finished, Status::Running];
+        self.checkpoint && !over.contains(&self.record.status)
     }
 }
 

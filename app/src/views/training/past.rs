@@ -70,7 +70,7 @@ const COLUMNS: [Column<Past>; 7] = [
     },
     Column {
         title: "Status",
-        definition: "How the run ended; running: it did not end, or another program is at it",
+        definition: "How the run ended; running: it is under way, here or in another program; interrupted: its program was killed",
         width: 60.0,
         from: 0.0,
         is_number: false,

@@ -8,6 +8,7 @@ use super::super::{Console, Exit, say_fit};
 use crate::error::Result;
 use crate::features::{self, Index, NeuronpediaSource, Viewer};
 use crate::fit::Fit;
+use crate::folders;
 
 /// Features of a batch unless another number is given.
 const BATCH: usize = 128;
@@ -24,6 +25,9 @@ pub(super) struct Args {
     /// Folder to write, whole or not at all
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Replace what the folder holds (an older export, a dictionary, a run, a store); without it such a folder is refused. Files of other names stay
+    #[arg(long)]
+    overwrite: bool,
     /// Neuronpedia's id of the model [default: the model's name]
     #[arg(long, value_name = "ID")]
     model_id: Option<String>,
@@ -52,6 +56,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         To::Neuronpedia => Viewer::Neuronpedia,
         To::CircuitTracer => Viewer::CircuitTracer,
     };
+    let claim = folders::claim(&args.out, args.overwrite)?;
     let mut progress = None;
     let exported = features::export(
         &index,
@@ -68,6 +73,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Some(exported) = exported else {
         return Ok(Exit::Stopped);
     };
+    claim.release()?;
     let object = json!({
         "out": args.out, "files": exported.files, "features": exported.features,
         "never_active": exported.never_active, "model_id": source.model, "layer": source.layer,

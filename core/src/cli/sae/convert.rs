@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::super::{Console, Exit, hub};
 use crate::error::{Error, Result};
+use crate::folders;
 use crate::formats::{self, Precision, Target};
 use crate::sae::Sae;
 
@@ -36,6 +37,9 @@ pub(super) struct Args {
     /// How weights are stored
     #[arg(long, value_enum, default_value_t = Stored::F32)]
     dtype: Stored,
+    /// Replace what the folder holds (a dictionary of any library, a run, an export, a store); without it such a folder is refused. Files of other names stay
+    #[arg(long)]
+    overwrite: bool,
 }
 
 /// `--dtype`.
@@ -81,6 +85,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             "name a dictionary and a folder to write",
         ));
     };
+    let claim = folders::claim(out, args.overwrite)?;
     let mut saes = Vec::with_capacity(inputs.len());
     for input in inputs {
         let located = hub::dictionary_at(input, args.offline, console)?;
@@ -108,9 +113,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Stored::F16 => Precision::F16,
     };
     let notes = formats::write(&saes, out, args.to, precision)?;
+    let dictionaries = saes.len();
+    drop(saes); // weights may still be read from files that go now
+    claim.release()?;
     console.notes(&notes);
     let object = json!({
-        "out": out, "format": args.to.name(), "dictionaries": saes.len(),
+        "out": out, "format": args.to.name(), "dictionaries": dictionaries,
         "notes": notes.iter().collect::<Vec<_>>(),
     });
     console.answer(&object, || {

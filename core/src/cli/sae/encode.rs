@@ -36,6 +36,7 @@ pub(super) struct Args {
 
 /// Runs it.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    whole_file::check(&args.out)?;
     let located = hub::dictionary_at(&args.sae.sae, false, console)?;
     if let Some((layers, notes)) = formats::open_cross_layer(&located.path)? {
         console.notes(&notes);

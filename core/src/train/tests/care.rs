@@ -2,8 +2,9 @@
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
+use safetensors::SafeTensors;
 
-use super::runs::{Planted, go_on, short, train};
+use super::runs::{Planted, go_on, keep, short, train};
 use crate::Flow;
 use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
@@ -11,7 +12,7 @@ use crate::kernels::encode::cases::uneven;
 use crate::sae::{InputNorm, Latents, Provenance, Role, Sae, Selection, Variant};
 use crate::train::init::directions;
 use crate::train::step::{Batch, Trainer};
-use crate::train::{Decoder, Event, Spec};
+use crate::train::{Decoder, Event, Keeping, Spec};
 
 const D: usize = 12;
 const F: usize = 40;
@@ -366,4 +367,44 @@ fn a_batch_of_one_activation_is_measured_and_helped_as_larger_ones_are() {
     let learnt = last(1, 1e-3, 4_000);
     assert!(learnt.fvu < 0.7 * one.fvu, "{learnt:?} {one:?}");
     assert!(learnt.loss < 1.0, "{learnt:?}");
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_written_ends_no_run_and_the_one_before_stays() {
+    let spec = short(Variant::TopK);
+    let whole = train(&spec, &mut Planted::new(60, 24), &mut go_on).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let keeping = Keeping {
+        folder: Some(root.path().to_path_buf()),
+        every: Some(10),
+        ..Keeping::default()
+    };
+    let state = root.path().join("checkpoint/state.safetensors");
+    let (mut notes, mut kept) = (vec![], None);
+    let outcome = keep(&spec, &mut Planted::new(60, 24), &keeping, &mut |event| {
+        match event {
+            Event::Note(note) => notes.push(note),
+            // After the first checkpoint a folder stands in the place of its file.
+            Event::Progress(at) if at.step == 15 && state.is_file() => {
+                kept = std::fs::read(&state).ok();
+                std::fs::remove_file(&state).unwrap();
+                std::fs::create_dir(&state).unwrap();
+            }
+            Event::Progress(at) if at.step == 45 && state.is_dir() => {
+                std::fs::remove_dir(&state).unwrap();
+                std::fs::write(&state, kept.take().unwrap()).unwrap();
+            }
+            _ => {}
+        }
+        Flow::Continue(())
+    });
+    let outcome = outcome.unwrap();
+    assert!(outcome.sae == whole.sae && outcome.checkpoint.is_some());
+    let unkept: Vec<&String> = notes.iter().filter(|n| n.contains("not written")).collect();
+    assert_eq!(unkept.len(), 1, "once, not with every step: {notes:?}");
+    assert!(
+        unkept[0].contains("step 20") && unkept[0].contains("state.safetensors"),
+        "{unkept:?}"
+    );
+    assert!(SafeTensors::deserialize(&std::fs::read(&state).unwrap()).is_ok());
 }

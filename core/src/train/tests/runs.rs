@@ -96,7 +96,7 @@ pub(super) fn train(
     keep(spec, source, &Keeping::default(), observe)
 }
 
-fn keep(
+pub(super) fn keep(
     spec: &Spec,
     source: &mut Planted,
     keeping: &Keeping,
@@ -407,7 +407,12 @@ fn a_resumed_run_equals_one_that_never_stopped() {
             last
         };
         assert_eq!(clockless(resumed.last), clockless(whole.last), "{variant}");
-        assert!(!state.exists(), "a finished run needs no checkpoint");
+        assert!(
+            state.exists(),
+            "the checkpoint stays until the dictionary is saved"
+        );
+        keeping.discard().unwrap();
+        assert!(!state.exists() && !keeping.has_checkpoint());
         if *variant == Variant::FeatureChoice {
             let Selection::JumpRelu { thresholds } = &whole.sae.selection else {
                 unreachable!("features choose by thresholds")
@@ -465,7 +470,7 @@ fn checkpoints_are_written_by_the_clock_too_and_firing_adds_up_to_l0() {
         }
         Flow::Continue(())
     });
-    assert!(written && outcome.unwrap().checkpoint.is_none());
+    assert!(written && outcome.unwrap().checkpoint.is_some());
     assert_eq!(
         reports.len(),
         100,

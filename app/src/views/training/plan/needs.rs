@@ -1,10 +1,10 @@
 //! What the run will need, as far as it is known before it begins: memory, data, time.
 
 use umbra_core::bench;
-use umbra_core::train::Spec;
+use umbra_core::train::{Needs, Spec};
 
 use super::Plan;
-use super::source::{source, width};
+use super::source::{source, width, width_at};
 use crate::state::AppState;
 use crate::state::training::{Past, Source};
 use crate::widgets::number::{self, span};
@@ -45,13 +45,11 @@ pub fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
         return needs;
     };
     let spec = specs[0];
-    let bytes = |spec: &&Spec| Some(memory_bytes(spec, width(state, spec)?));
-    let bytes: Option<Vec<u64>> = specs.iter().map(bytes).collect();
-    if let Some(bytes) = bytes {
+    if let Some(bytes) = memory_bytes(state, &specs) {
         needs.push(Need {
             label: "Memory",
-            value: format!("≈ {}", number::bytes(bytes.iter().sum())),
-            definition: "Weights, gradients and Adam's two moments, the shuffle buffer and one batch, beside the model",
+            value: format!("≈ {}", number::bytes(bytes)),
+            definition: "Weights and Adam's two moments, the dictionary as it stands while it is shown or saved, the shuffle buffer and one batch with its codes, beside the model. A run that needs more than is free is refused before it begins",
         });
     }
     needs.push(Need {
@@ -192,25 +190,20 @@ fn data(spec: &Spec, there: u64) -> Need {
     }
 }
 
-/// Bytes of a run beside the model, `width` wide.
-fn memory_bytes(spec: &Spec, width: usize) -> u64 {
-    let (d, f) = (width as u64, spec.features as u64);
-    let weights = 4 * (2 * f * d + f + d);
-    let batch = 4 * spec.batch as u64 * (3 * d + 3 * spec.k as u64);
-    let buffer = (spec.buffer_dtype.bytes() * spec.buffer) as u64 * d;
-    4 * weights + batch + buffer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::state::training::Form;
-
-    #[test]
-    fn memory_reads_well() {
-        let spec = Spec::default_for(Form::default().hook());
-        let weights = 4 * (2 * 1024 * 256 + 1024 + 256);
-        let want = 4 * weights + 4 * 2048 * (3 * 256 + 3 * 24) + 4 * 65_536 * 256;
-        assert_eq!(memory_bytes(&spec, 256), want);
-    }
+/// Bytes of a run beside the model, as far as they are known.
+fn memory_bytes(state: &AppState, specs: &[&Spec]) -> Option<u64> {
+    let held = match source(state) {
+        Some(Source::Text(_, text)) => {
+            let rule = specs.first()?.positions;
+            text.activations(rule) as usize
+        }
+        Some(Source::Store(store)) => store.rows() * store.about().context.saturating_sub(1),
+        None => usize::MAX,
+    };
+    let bytes = specs.iter().map(|spec| {
+        let widths = (width(state, spec)?, width_at(state, spec.writes())?);
+        Some(Needs::of(spec, widths, held).total())
+    });
+    let bytes: Option<Vec<u64>> = bytes.collect();
+    Some(bytes?.into_iter().fold(0, u64::saturating_add))
 }

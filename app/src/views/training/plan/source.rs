@@ -145,13 +145,18 @@ pub fn source_of(state: &AppState, past: &Past) -> Result<Source, String> {
 
 /// Width of the activations that the form reads, once it is known.
 pub(super) fn width(state: &AppState, spec: &Spec) -> Option<usize> {
+    width_at(state, spec.hook)
+}
+
+/// The same of one hook.
+pub(super) fn width_at(state: &AppState, hook: HookPoint) -> Option<usize> {
     if state.training.form.store.is_some() {
         return match source(state)? {
-            Source::Store(store) => store.width(spec.hook).ok(),
+            Source::Store(store) => store.width(hook).ok(),
             Source::Text(..) => None,
         };
     }
-    state.model()?.model.width(spec.hook).ok()
+    state.model()?.model.width(hook).ok()
 }
 
 /// Blocks whose activation at `site` can be read.

@@ -1,0 +1,170 @@
+//! What a run takes in memory beside its model, known before anything is allocated for it.
+
+use super::Spec;
+use super::checkpoint::Keeping;
+use super::micro;
+use super::spec::Decoder;
+use crate::device;
+use crate::error::Result;
+use crate::kernels::encode::Product;
+use crate::sae::Variant;
+
+/// Bytes of a number.
+const F32: u64 = 4;
+/// Bytes of a slot of the buffer beside its activation: its number among those that wait or are free.
+const SLOT: u64 = 8;
+
+/// Bytes that a run takes at its peak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// Weights and Adam's two moments, the dictionary as it stands and its bytes while it is saved, and the copies that some settings keep.
+    pub parameters: u64,
+    /// The shuffle buffer.
+    pub buffer: u64,
+    /// A step: the batch, what is left of it, its codes and their gradients.
+    pub step: u64,
+}
+
+impl Needs {
+    /// Of a run that reads activations `reads` wide and reconstructs some `writes` wide, from a text or store that holds `held` of them.
+    pub fn of(spec: &Spec, (reads, writes): (usize, usize), held: usize) -> Self {
+        let copies = 5
+            + u64::from(spec.decoder == Decoder::Free)
+            + u64::from(spec.ema > 0.0)
+            + u64::from(!spec.budgeted());
+        let screen = if spec.product == Product::Screened {
+            times(&[2, spec.features as u64, reads as u64])
+        } else {
+            0
+        };
+        let columns = match spec.variant {
+            Variant::Gradient => 2 * reads,
+            Variant::Transcoder => reads + writes,
+            _ => reads,
+        };
+        let capacity = capacity(spec, held) as u64;
+        let row = times(&[columns as u64, spec.buffer_dtype.bytes() as u64]);
+        Self {
+            parameters: times(&[copies, parameters(spec, (reads, writes))]).saturating_add(screen),
+            buffer: times(&[capacity, row.saturating_add(SLOT)]),
+            step: step(spec, (reads, writes)),
+        }
+    }
+
+    /// All of it.
+    pub fn total(self) -> u64 {
+        let both = self.parameters.saturating_add(self.buffer);
+        both.saturating_add(self.step)
+    }
+}
+
+/// Activations that the buffer of a run holds, so that a short text is not held twice.
+pub(super) fn capacity(spec: &Spec, held: usize) -> usize {
+    let wanted = usize::try_from(spec.tokens).unwrap_or(usize::MAX);
+    let least = spec.batch.saturating_mul(2);
+    spec.buffer.min(held).max(least).min(wanted)
+}
+
+/// Bytes of the weights of a dictionary.
+pub(crate) fn parameters(spec: &Spec, (reads, writes): (usize, usize)) -> u64 {
+    let (f, reads, writes) = (spec.features as u64, reads as u64, writes as u64);
+    let matrices = times(&[f, reads.saturating_add(writes)]);
+    let skip = if spec.skip {
+        times(&[reads, writes])
+    } else {
+        0
+    };
+    let biases = f.saturating_add(writes);
+    let all = matrices.saturating_add(skip).saturating_add(biases);
+    times(&[F32, all])
+}
+
+/// Bytes of one step beside the parameters.
+pub(crate) fn step(spec: &Spec, (reads, writes): (usize, usize)) -> u64 {
+    let batch = spec.batch as u64;
+    let tables = reads as u64 + 3 * writes as u64;
+    let (tokens, active) = if spec.budgeted() {
+        let first = if spec.k_warmup > 0.0 {
+            spec.k_start.unwrap_or(reads)
+        } else {
+            0
+        };
+        let aux = if spec.aux_coefficient > 0.0 {
+            spec.k_aux.unwrap_or(writes / 2)
+        } else {
+            0
+        };
+        let active = spec.k.max(first).saturating_add(aux);
+        (batch, active.min(spec.features) as u64)
+    } else {
+        let part = spec.micro_batch.unwrap_or(micro::LEAST).min(spec.batch);
+        (part as u64, spec.features as u64 / 2)
+    };
+    let codes = times(&[micro::PAIR, tokens, active]);
+    times(&[F32, batch, tables]).saturating_add(codes)
+}
+
+/// Checks that `runs`, trained together, fit into what memory is free.
+pub(super) fn check(runs: &[(Spec, Keeping)], needs: &[Needs], shared: u64) -> Result<()> {
+    let all = needs.iter().map(|needs| needs.total());
+    let total = all.fold(shared, u64::saturating_add);
+    device::check_room(total, || match runs {
+        [(spec, _)] => format!("training {} features on {}", spec.features, spec.hook),
+        several => format!("training {} dictionaries together", several.len()),
+    })
+}
+
+fn times(factors: &[u64]) -> u64 {
+    factors.iter().fold(1, |all, n| all.saturating_mul(*n))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{HookPoint, Site};
+
+    fn spec() -> Spec {
+        let mut spec = Spec::default_for(HookPoint::block(0, Site::Z));
+        (spec.features, spec.k, spec.batch) = (1_000, 10, 100);
+        (spec.buffer, spec.tokens) = (5_000, 1_000_000);
+        spec
+    }
+
+    #[test]
+    fn what_a_run_takes_is_counted_by_hand() {
+        let needs = |spec: &Spec| Needs::of(spec, (64, 64), 4_000);
+        // 1000 · 128 weights, 1000 + 64 biases, of 4 bytes: value, two moments, the dictionary as it stands, its bytes.
+        let weights = 4 * (128_000 + 1_064);
+        // A text of 4000 activations is not held twice.
+        let buffer = 4_000 * (64 * 4 + 8);
+        let step = 4 * 100 * 4 * 64 + 44 * 100 * (10 + 32);
+        let want = Needs {
+            parameters: 5 * weights,
+            buffer,
+            step,
+        };
+        assert_eq!(needs(&spec()), want);
+        assert_eq!(want.total(), 5 * weights + buffer + step);
+        let mut more = spec();
+        (more.decoder, more.ema) = (Decoder::Free, 0.9);
+        assert_eq!(needs(&more).parameters, 7 * weights);
+        let mut relu = spec();
+        relu.variant = Variant::Relu;
+        let codes = 44 * 64 * 500;
+        assert_eq!(needs(&relu).step, 4 * 100 * 4 * 64 + codes);
+    }
+
+    #[test]
+    fn no_size_is_too_large_to_be_counted() {
+        let mut spec = spec();
+        (spec.features, spec.batch) = (usize::MAX / 2, usize::MAX / 2);
+        assert_eq!(Needs::of(&spec, (64, 64), usize::MAX).total(), u64::MAX);
+        let one = [(spec.clone(), Keeping::default())];
+        let needs = [Needs::of(&spec, (64, 64), usize::MAX)];
+        let said = check(&one, &needs, 0).unwrap_err().to_string();
+        assert!(
+            said.contains("features on blocks.0.attn.hook_z needs 18446744073709551615"),
+            "{said}"
+        );
+    }
+}

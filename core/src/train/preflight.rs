@@ -1,0 +1,94 @@
+//! What is known of runs before anything is computed, allocated or written for them: whether they agree, what each reads, whether there is memory for all.
+
+use super::buffer::Source as _;
+use super::checkpoint::Keeping;
+use super::needs::{self, Needs};
+use super::spec::Spec;
+use super::stream::{Origin, Stream};
+use crate::corpus::Rows;
+use crate::error::{Error, Result};
+use crate::models::Model;
+use crate::sae::Variant;
+use crate::store::Store;
+
+/// Settings that runs have in common where they read together.
+pub const SHARED: &[&str] = &["tokens", "seed", "batch", "buffer", "positions"];
+
+/// Checks all that can be known of runs before anything is computed or written for them: that they agree, that the model has their hooks, that memory is free.
+pub fn check_several(runs: &[(Spec, Keeping)], model: &Model, rows: &Rows) -> Result<()> {
+    streams(runs, Origin::Model(model, rows)).map(drop)
+}
+
+/// The same of runs on a store.
+pub fn check_several_from_store(runs: &[(Spec, Keeping)], store: &Store) -> Result<()> {
+    check_positions(runs, store)?;
+    streams(runs, Origin::Store(store)).map(drop)
+}
+
+/// Checks that runs read the positions that `store` holds.
+pub(super) fn check_positions(runs: &[(Spec, Keeping)], store: &Store) -> Result<()> {
+    let there = store.about().mask.rule;
+    for (spec, _) in runs {
+        if spec.positions != there {
+            let what = format!(
+                "{} differs from the store's rule, {there}: leave it out, or capture the text again by the other rule",
+                spec.positions
+            );
+            return Err(Error::setting("positions", what));
+        }
+    }
+    Ok(())
+}
+
+/// What each run reads, once it is known that they agree and that there is memory for them.
+pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<Vec<Stream<'a>>> {
+    agree(runs)?;
+    let streams = runs.iter().map(|(spec, _)| {
+        spec.validate()?;
+        let stream = Stream::new(from, spec.hook, spec.seed)?;
+        match spec.variant {
+            Variant::Gradient => Ok(stream.with_gradients()),
+            Variant::Transcoder => stream.with_target(spec.writes()),
+            _ => Ok(stream),
+        }
+    });
+    let streams: Vec<Stream<'_>> = streams.collect::<Result<_>>()?;
+    let (mut all, mut shared) = (Vec::new(), 0);
+    for ((spec, _), stream) in runs.iter().zip(&streams) {
+        let beside = match (stream.target(), spec.variant) {
+            (Some(target), _) => target,
+            (None, Variant::Gradient) if stream.paired() => stream.width() / 2,
+            _ => 0,
+        };
+        let reads = stream.width() - beside;
+        let writes = stream.target().unwrap_or(reads);
+        all.push(Needs::of(spec, (reads, writes), stream.activations()));
+        if runs.len() > 1 {
+            // What one of them has read waits for the others, a buffer of it at most.
+            let waits = needs::capacity(spec, stream.activations()) as u64;
+            shared += 4 * waits * stream.width() as u64;
+        }
+    }
+    needs::check(runs, &all, shared)?;
+    Ok(streams)
+}
+
+/// That runs ask for the same activations in the same order.
+fn agree(runs: &[(Spec, Keeping)]) -> Result<()> {
+    let Some((first, _)) = runs.first() else {
+        return Err(Error::setting("runs", "there is nothing to train"));
+    };
+    for key in SHARED {
+        let value = first.get(key)?;
+        for (spec, _) in runs {
+            if spec.get(key)? != value {
+                let what = format!(
+                    "dictionaries that are trained together share it: {value} and {} differ",
+                    spec.get(key)?
+                );
+                return Err(Error::setting(*key, what));
+            }
+        }
+    }
+    Ok(())
+}

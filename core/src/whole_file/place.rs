@@ -1,0 +1,110 @@
+//! Where an output goes: links are followed, a regular file is replaced whole, a pipe or a device gets the bytes as they come.
+
+use std::fs::{FileType, Metadata};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// Links followed one after another at most, as by the system.
+const LINKS: usize = 40;
+
+/// Where the bytes of a file go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// A regular file, there already or not yet. No link.
+    File(PathBuf),
+    /// A pipe, a terminal or another device, or an open file of this process: it is written in place.
+    Stream(PathBuf),
+}
+
+impl Place {
+    /// Of the file `path`; an error where no file can be written.
+    pub(super) fn of(path: &Path) -> Result<Self> {
+        let target = followed(path)?;
+        let is_open = is_descriptor(&target);
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => {
+                Err(Error::input("is a folder, name a file to write", path))
+            }
+            Ok(found) if found.is_file() && !is_open => Ok(Self::File(target)),
+            Ok(found) if found.is_file() || is_stream(found.file_type()) => {
+                Ok(Self::Stream(target))
+            }
+            Ok(found) => {
+                let what = format!("is {}, name a file to write", kind(&found));
+                Err(Error::input(what, path))
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(Self::File(target)),
+            Err(e) => Err(Error::io("cannot write the file", path, e)),
+        }
+    }
+}
+
+/// The folder `path` with its links followed, there or not yet; an error where something else lies.
+pub(super) fn folder(path: &Path) -> Result<PathBuf> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => Ok(path.to_path_buf()),
+        Ok(found) => {
+            let what = format!("is {}, name a folder to write", kind(&found));
+            Err(Error::input(what, path))
+        }
+        Err(e) if e.kind() == ErrorKind::NotFound => followed(path),
+        Err(e) => Err(Error::io("cannot write the folder", path, e)),
+    }
+}
+
+/// `path` with every link at its end followed, also one that leads to nothing yet. The links of the folders before are the system's business.
+fn followed(path: &Path) -> Result<PathBuf> {
+    let mut at = path.to_path_buf();
+    for _ in 0..LINKS {
+        let is_link = at.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        // An open file's link names a pipe or a file that may be gone: it is opened by the link.
+        if !is_link || is_descriptor(&at) {
+            return Ok(at);
+        }
+        let to = std::fs::read_link(&at).map_err(|e| Error::io("following the link", &at, e))?;
+        at = at.parent().map_or_else(|| to.clone(), |of| of.join(&to));
+    }
+    Err(Error::input("is a link that leads round in a circle", path))
+}
+
+/// Whether `path` names an open file of a process, as `/dev/stdout` does: `/proc/self/fd/1`.
+fn is_descriptor(path: &Path) -> bool {
+    let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+    folder.is_some_and(|folder| folder.starts_with("/proc") && folder.ends_with("fd"))
+}
+
+#[cfg(unix)]
+fn is_stream(of: FileType) -> bool {
+    use std::os::unix::fs::FileTypeExt as _;
+    of.is_fifo() || of.is_char_device()
+}
+
+#[cfg(not(unix))]
+fn is_stream(_: FileType) -> bool {
+    false
+}
+
+/// What is there, for a sentence.
+fn kind(found: &Metadata) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt as _;
+        let of = found.file_type();
+        if of.is_block_device() {
+            return "a disk";
+        } else if of.is_char_device() {
+            return "a device";
+        } else if of.is_fifo() {
+            return "a pipe";
+        } else if of.is_socket() {
+            return "a socket";
+        }
+    }
+    if found.is_file() {
+        "a file"
+    } else {
+        "no regular file"
+    }
+}

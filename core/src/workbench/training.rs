@@ -1,0 +1,190 @@
+//! Runs in folders of their own: checked, locked, recorded and saved. What was trained is on the disk before its checkpoint goes, and nothing that stood in a
+//! folder is replaced unasked.
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Notes, Result};
+use crate::folders::{self, Claim};
+use crate::formats::{self, Precision};
+use crate::runs::{self, Locked, Recorder};
+use crate::sae::Sae;
+use crate::train::{Event, Keeping, Outcome, Spec};
+use crate::whole_file;
+
+/// Runs that are under way, each in a folder that is locked.
+#[derive(Debug)]
+pub struct Session {
+    places: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    folder: PathBuf,
+    keeping: Keeping,
+    recorder: Recorder,
+    claim: Claim,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// The dictionary is on the disk.
+    Saved(Box<Outcome>),
+    /// It was trained and could not be written: why. A checkpoint, if one was written, is still there.
+    Unsaved(Box<Outcome>, Error),
+    /// The run broke off.
+    Failed(Error),
+}
+
+impl Session {
+    /// Begins `runs` on the activations of `model`, each in the folder that its [`Keeping`] names: checks that it can be written, locks it, begins its record.
+    /// A folder that holds anything already is refused unless the run goes on from its checkpoint there, or `overwrite` is given. A run that is to go on where no
+    /// checkpoint is begins from the beginning: its `resume` is taken back, which the notes say. All are
+    /// looked at before anything is changed for one.
+    pub fn begin(
+        runs: &mut [(Spec, Keeping)],
+        model: &str,
+        overwrite: bool,
+    ) -> Result<(Self, Notes)> {
+        let mut notes = Notes::default();
+        let mut claims = Vec::new();
+        for (_, keeping) in runs.iter_mut() {
+            claims.push(claimed(keeping, overwrite, &mut notes)?);
+        }
+        let mut locked = Vec::new();
+        for (folder, _) in &claims {
+            match Locked::take(folder) {
+                Ok(lock) => locked.push(lock),
+                Err(error) => {
+                    locked.into_iter().rev().for_each(Locked::undo);
+                    return Err(error);
+                }
+            }
+        }
+        let mut session = Self { places: Vec::new() };
+        let mut waiting = runs.iter().zip(claims).zip(locked);
+        while let Some((((spec, keeping), (folder, claim)), lock)) = waiting.next() {
+            let begun = if keeping.resume {
+                Ok(())
+            } else {
+                keeping.discard()
+            };
+            match begun.and_then(|()| Recorder::open(lock, spec, model, keeping.resume)) {
+                Ok(recorder) => session.places.push(Place {
+                    folder,
+                    keeping: keeping.clone(),
+                    recorder,
+                    claim,
+                }),
+                Err(error) => {
+                    waiting.for_each(|(_, lock)| lock.undo());
+                    session.fail(&error);
+                    return Err(error);
+                }
+            }
+        }
+        Ok((session, notes))
+    }
+
+    /// Records what run `which` reports.
+    pub fn observe(&mut self, which: usize, event: &Event) {
+        if let Some(place) = self.places.get_mut(which) {
+            place.recorder.observe(event);
+        }
+    }
+
+    /// Ends all records with the error that ended all runs.
+    pub fn fail(self, error: &Error) {
+        for mut place in self.places {
+            // The error itself is what counts.
+            drop(place.recorder.end(Err(error)));
+        }
+    }
+
+    /// Saves what was trained, ends the records, then removes the checkpoints of runs that are finished and saved. One that cannot be saved keeps none of the
+    /// others from it. The notes say what was saved and not tidied up.
+    pub fn end(
+        mut self,
+        outcomes: Vec<Result<Outcome>>,
+        precision: Precision,
+    ) -> (Vec<Ended>, Notes) {
+        let mut notes = Notes::default();
+        let mut all = Vec::new();
+        for (place, outcome) in self.places.iter_mut().zip(outcomes) {
+            let ended = match outcome {
+                Err(error) => Ended::Failed(error),
+                Ok(outcome) => match formats::save(&outcome.sae, &place.folder, precision) {
+                    Ok(()) => Ended::Saved(Box::new(outcome)),
+                    Err(error) => Ended::Unsaved(Box::new(outcome), error),
+                },
+            };
+            let recorded = match &ended {
+                Ended::Saved(outcome) => place.recorder.end(Ok(outcome)),
+                Ended::Unsaved(_, error) | Ended::Failed(error) => place.recorder.end(Err(error)),
+            };
+            if let Err(error) = recorded {
+                notes.add(format!("The run's record is not whole: {error}"));
+            }
+            all.push(ended);
+        }
+        for (place, ended) in self.places.into_iter().zip(&mut all) {
+            let Ended::Saved(outcome) = ended else {
+                continue;
+            };
+            let mut tidied = place.claim.release();
+            if !outcome.stopped {
+                tidied = tidied.and(place.keeping.discard());
+                outcome.checkpoint = None;
+            }
+            if let Err(error) = tidied {
+                notes.add(format!("The dictionary is saved: {error}"));
+            }
+        }
+        (all, notes)
+    }
+}
+
+/// Checks the folders of runs before anything is read for them, as [`Session::begin`] does.
+pub fn check_folders(runs: &[Keeping], overwrite: bool) -> Result<()> {
+    let mut notes = Notes::default();
+    let mut one = |keeping: &Keeping| claimed(&mut keeping.clone(), overwrite, &mut notes);
+    runs.iter().try_for_each(|keeping| one(keeping).map(drop))
+}
+
+/// Saves a dictionary that could not be saved when its run ended; whether a checkpoint is left, as it is of a run that was `stopped`.
+pub fn save_again(sae: &Sae, folder: &Path, stopped: bool) -> Result<bool> {
+    let _lock = Locked::take(folder)?;
+    formats::save(sae, folder, Precision::F32)?;
+    runs::saved_later(folder, stopped)?;
+    let keeping = Keeping {
+        folder: Some(folder.to_path_buf()),
+        ..Keeping::default()
+    };
+    if !stopped {
+        keeping.discard()?;
+    }
+    Ok(keeping.has_checkpoint())
+}
+
+/// The folder of a run and what it may replace there.
+fn claimed(keeping: &mut Keeping, overwrite: bool, notes: &mut Notes) -> Result<(PathBuf, Claim)> {
+    let folder = keeping.folder.clone().ok_or_else(|| {
+        let what = "a run that is recorded needs a folder, name one";
+        Error::setting("out", what)
+    })?;
+    if keeping.resume && keeping.has_checkpoint() {
+        whole_file::check_folder(&folder)?;
+        return Ok((folder, Claim::default()));
+    }
+    let claim = folders::claim(&folder, overwrite)?;
+    if std::mem::take(&mut keeping.resume) {
+        notes.add(format!(
+            "There is no checkpoint in {}: the run begins from the beginning",
+            folder.display()
+        ));
+    }
+    Ok((folder, claim))
+}
