@@ -1,7 +1,7 @@
 """Evaluates a dictionary with transformers and sae-lens, sharing no code with Umbra: the comparison for `umbra eval`.
 
 usage: evaluate.py MODEL SAE TOKENS TEXT...      (pip install torch transformers==5.23.0 sae-lens==6.54.12)
-Prints L0, FVU and CE clean, spliced, zero- and mean-ablated over the first TOKENS tokens (0: all), positions 1..t-1 of rows of 256.
+The comparison is for --positions first. Prints L0, FVU and CE clean, spliced, zero- and mean-ablated over the first TOKENS tokens (0: all), positions 1..t-1 of rows of 256.
 """
 
 import json

@@ -42,7 +42,9 @@ def main():
     model = HookedTransformer(cfg, tokenizer=tokenizer)
     steps = dict.fromkeys(["fold_ln", "center_writing_weights", "center_unembed", "fold_value_biases"], False)
     model.load_and_process_state_dict(loading.convert_gpt2_weights(hf, cfg), **steps)
-    sae = SAE.load_from_disk(str(DEMO / "saes" / "resid-2"), device="cpu")
+    # In f64: rounding decides one near tie of the 32nd and 33rd feature in f32, which changes a cross-entropy by 1.5e-4.
+    model.to(torch.float64)
+    sae = SAE.load_from_disk(str(DEMO / "saes" / "resid-2"), device="cpu").to(torch.float64)
 
     def store():
         return ActivationsStore.from_sae(

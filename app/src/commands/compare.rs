@@ -136,7 +136,11 @@ fn together(context: &mut Context<'_>, two: Two) {
             let load = measured.map_or(Load::Absent, |pairs| {
                 Load::Ready(Arc::new(Measured {
                     pairs,
-                    text: text.phrase,
+                    text: format!(
+                        "{}, {}",
+                        text.phrase,
+                        rows.mask().rule.said(Some(rows.left_out() as u64))
+                    ),
                 }))
             });
             worker.send(event(load));

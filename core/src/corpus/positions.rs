@@ -348,7 +348,8 @@ mod tests {
         assert_eq!(special.counted(), 15);
         assert_eq!(special.sample(6).len(), 4);
         assert_eq!(special.clone().holding(7).len(), 7);
-        assert_eq!(special.clone().holding(0).len(), 1);
+        assert_eq!(special.clone().holding(0).len(), 5);
+        assert_eq!(special.clone().by(Positions::All).holding(0).len(), 1);
         assert_eq!(special.clone().by(Positions::All).holding(9).len(), 2);
         assert_eq!(special.kept(&[5], &Matrix::zeros(4, 2)).rows(), 3);
         assert_eq!(special.counted_by(Positions::SaeLens), 20);

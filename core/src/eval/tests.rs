@@ -422,7 +422,7 @@ fn figures_are_those_of_sae_lens_on_packed_documents() {
             ("l2_ratio", near.l2_ratio),
         ] {
             let want = wanted[rule.name()][key].as_f64().unwrap();
-            assert!((got - want).abs() <= 1e-4, "{rule} {key}: {got} {want}");
+            assert!((got - want).abs() <= 1e-5, "{rule} {key}: {got} {want}");
         }
     }
 }
@@ -439,7 +439,9 @@ fn figures_kept_before_rules_were_recorded_are_read_as_first() {
     let sae = random(model.width(hook).unwrap(), hook);
     let new = figures(&model, &sae, &rows(&model, 3, 7));
     let text = serde_json::to_string(&new).unwrap();
-    assert_eq!(serde_json::from_str::<Figures>(&text).unwrap(), new);
+    let read: Figures = serde_json::from_str(&text).unwrap();
+    assert_eq!(read.left_out, Some(3));
+    agree(&read, &new, 1e-12);
 }
 
 #[test]

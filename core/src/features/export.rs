@@ -197,7 +197,7 @@ fn feature(about: &About, detail: &Detail) -> Value {
         "freq_hist_data_bar_heights": detail.histogram.counts,
         "logits_hist_data_bar_values": middles(&detail.logits),
         "logits_hist_data_bar_heights": detail.logits.counts,
-        "n_prompts_total": about.tokens / (about.context.saturating_sub(1)).max(1) as u64,
+        "n_prompts_total": prompts(about),
         "n_tokens_in_prompt": about.context,
         "dataset": about.corpus,
         "decoder_weights_dist": detail.head_shares,
@@ -273,6 +273,15 @@ fn circuit_tracer_feature(about: &About, detail: &Detail) -> Value {
 fn cantor(layer: u32, feature: u32) -> u64 {
     let sum = u64::from(layer) + u64::from(feature);
     sum * (sum + 1) / 2 + u64::from(feature)
+}
+
+/// Rows of the index's text; an index without the number of positions that it left out has one of each row.
+fn prompts(about: &About) -> u64 {
+    let context = about.context.max(1) as u64;
+    match about.left_out {
+        Some(left_out) => (about.tokens + left_out) / context,
+        None => about.tokens / (context - 1).max(1),
+    }
 }
 
 #[cfg(test)]

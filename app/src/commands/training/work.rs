@@ -187,7 +187,15 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
         task.spec.facts.extend(facts.clone());
         if let Reads::Store(store, _) = &work.reads {
             // What was captured decides, as on the command line.
-            task.spec.positions = store.about().mask.rule;
+            let (asked, rule) = (task.spec.positions, store.about().mask.rule);
+            if asked != rule {
+                let note = Said::Note(format!(
+                    "The store was captured for {}, which decides in place of `{asked}`",
+                    rule.said(None)
+                ));
+                worker.send(Event::Training(Training::Said(task.member, note)));
+            }
+            task.spec.positions = rule;
         }
     }
     Ok(name)
