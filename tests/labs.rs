@@ -81,7 +81,7 @@ fn too_little_text_for_a_probe_is_refused_with_both_numbers() {
         "--tokens",
         "3000",
     ];
-    umbra(trained.folder.path(), &args).refused(&["3060", "5120"]);
+    umbra(trained.folder.path(), &args).refused(&["3048", "5120"]);
 }
 
 #[test]
