@@ -94,7 +94,9 @@ pub fn read_input(
             format!("{} did not reach it", model.name()),
         ));
     };
-    reading.latents = sae.encode(&Matrix::from_tensor(&value, sae.width())?)?;
+    let whole = Matrix::from_tensor(&value, model.width(hook)?)?;
+    let part = sae.own_part(&whole)?;
+    reading.latents = sae.encode(&part)?;
     Ok(reading)
 }
 

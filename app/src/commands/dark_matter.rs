@@ -214,7 +214,8 @@ fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Erro
             "the model did not reach it, open the dictionary's own model",
         )
     })?;
-    let x = Matrix::from_tensor(&value, work.sae.width())?;
+    let whole = Matrix::from_tensor(&value, work.model.width(hook)?)?;
+    let x = work.sae.own_part(&whole)?;
     let norms = if let Some(probe) = probe {
         probe.split(work.sae.autoencoder()?, &x)?.norms
     } else {

@@ -142,7 +142,8 @@ fn by_token(model: &Model, sae: &Sae, probe: &Probe, text: &str) -> Result<Vec<T
     tokens.truncate(model.config().context);
     let hook = sae.hook()?;
     let captured = model.capture(&token_tensor(&[&tokens])?, &[hook])?;
-    let x = Matrix::from_tensor(&captured[&hook], sae.width())?;
+    let whole = Matrix::from_tensor(&captured[&hook], model.width(hook)?)?;
+    let x = sae.own_part(&whole)?;
     let split = probe.split(sae.autoencoder()?, &x)?;
     Ok(tokens
         .iter()

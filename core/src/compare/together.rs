@@ -115,7 +115,8 @@ pub fn together(
         let [of_a, of_b] = x.as_slice() else {
             continue; // one table for each hook
         };
-        counting.count(&a.encode(of_a)?, &b.encode(of_b)?, &rows.counts_of(some));
+        let (of_a, of_b) = (a.own_part(of_a)?, b.own_part(of_b)?);
+        counting.count(&a.encode(&of_a)?, &b.encode(&of_b)?, &rows.counts_of(some));
         let done = some.last().map_or(0, |last| last + 1);
         let pass = Pass {
             done,

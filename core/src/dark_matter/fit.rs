@@ -7,7 +7,7 @@ use crate::eval::Pass;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Autoencoder;
-use crate::{Flow, capture};
+use crate::{Flow, capture, formats};
 
 use super::measure::Measured;
 use super::normal::NormalEquations;
@@ -25,10 +25,11 @@ pub(super) fn run(
     observe: &mut dyn FnMut(Pass) -> Flow,
 ) -> Result<Option<Probe>> {
     let hook = sae.hook()?;
-    let width = model.width(hook)?;
+    let width = formats::width_for(&sae, model, hook)?;
     check(sae, width, fit, held_out)?;
     let mut stream = Stream {
         model,
+        sae,
         hook,
         done: 0,
         rows: fit.len() + held_out.len(),
@@ -117,6 +118,7 @@ fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Res
 /// Rows read through a model, with progress over all of them.
 struct Stream<'a> {
     model: &'a Model,
+    sae: Autoencoder<'a>,
     hook: HookPoint,
     done: usize,
     rows: usize,
@@ -129,6 +131,7 @@ impl Stream<'_> {
         for start in (0..rows.len()).step_by(CHUNK) {
             let chunk: Vec<usize> = (start..rows.len().min(start + CHUNK)).collect();
             let x = capture::activations(self.model, rows, &chunk, self.hook)?;
+            let x = self.sae.own_part(&x)?;
             take(rows.kept(&chunk, &x))?;
             self.done += chunk.len();
             let pass = Pass {

@@ -200,6 +200,8 @@ pub fn run_coded(
     else {
         return Ok(None);
     };
+    let mean = Matrix::new(1, mean.len(), mean)?;
+    let mean = sae.own_part(&mean)?.values().to_vec();
     let model = capture::reader(model, rows)?;
     let passes = Passes::new(&model, (sae, code), rows, hook, mean);
     let mut sums = Sums::new(sae.features());

@@ -102,8 +102,10 @@ impl<'a> Passes<'a> {
         let charges: Vec<Vec<bool>> = rows.iter().map(|row| self.rows.charges(*row)).collect();
         sums.ce_clean += charge(&clean_logits, &tokens, &charges)?;
         let shape = self.kept(&clean, self.hook)?.dims().to_vec();
-        let width = self.sae.w_dec.columns();
-        let x = Matrix::from_tensor(self.kept(&clean, self.hook)?, width)?;
+        let width = self.model.width(self.hook)?;
+        let whole = Matrix::from_tensor(self.kept(&clean, self.hook)?, width)?;
+        // Of a dictionary of one head that head's; the others stay as they are.
+        let x = self.sae.own_part(&whole)?;
         let read = if reads == self.hook {
             None
         } else {
@@ -132,7 +134,8 @@ impl<'a> Passes<'a> {
             (zero, &mut sums.ce_zero, zeroed),
             (mean, &mut sums.ce_mean, &counts),
         ] {
-            let value = keeping(value, &x, reached).to_tensor()?;
+            let value = self.sae.put_back(&whole, keeping(value, &x, reached))?;
+            let value = value.to_tensor()?;
             let value = value.reshape(shape.as_slice())?; // as the hook has it
             let logits = self.replaced(&input, &clean, &value)?;
             *ce += charge(&logits, &tokens, &charges)?;

@@ -160,12 +160,21 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
     let tensors: Vec<Tensor> = (0..rows.len())
         .map(|i| token_tensor(&[rows.row(i)]).unwrap())
         .collect();
-    let activations: Vec<Matrix> = tensors
+    let wide = model.width(hook).unwrap();
+    // Of a dictionary of one head, where that lies.
+    let start = sae.provenance.head.map_or(0, |head| head.index() * d);
+    let wholes: Vec<Matrix> = tensors
         .iter()
         .map(|tokens| {
-            Matrix::from_tensor(&model.capture(tokens, &[hook]).unwrap()[&hook], d).unwrap()
+            Matrix::from_tensor(&model.capture(tokens, &[hook]).unwrap()[&hook], wide).unwrap()
         })
         .collect();
+    let part = |whole: &Matrix| {
+        let rows = whole.iter_rows();
+        let values = rows.flat_map(|row| row[start..start + d].to_vec());
+        Matrix::new(whole.rows(), d, values.collect()).unwrap()
+    };
+    let activations: Vec<Matrix> = wholes.iter().map(part).collect();
     let places = (0..rows.len()).flat_map(|i| (0..t).map(move |p| (i, p)));
     let counted: Vec<(usize, usize)> = places
         .filter(|(i, p)| counts(rows, rows.row(*i), *p))
@@ -181,7 +190,8 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
     let mut ce = [0.0; 4];
     for (i, x) in activations.iter().enumerate() {
         let read = &model.capture(&tensors[i], &[reads]).unwrap()[&reads];
-        let read = Matrix::from_tensor(read, sae.width()).unwrap();
+        let read = Matrix::from_tensor(read, model.width(reads).unwrap()).unwrap();
+        let read = if reads == hook { part(&read) } else { read };
         let latents = sae.encode(&read).unwrap();
         let recon = sae.decode(&latents, &read).unwrap();
         let row = rows.row(i);
@@ -219,7 +229,11 @@ fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
         ];
         let mut clean: Vec<Vec<f64>> = Vec::new();
         for (which, value) in values.into_iter().enumerate() {
-            let value = value.to_tensor().unwrap();
+            let mut whole = wholes[i].clone();
+            for p in 0..t {
+                whole.row_mut(p)[start..start + d].copy_from_slice(value.row(p));
+            }
+            let value = whole.to_tensor().unwrap();
             let replace = |old: &Tensor| value.reshape(old.dims()).unwrap();
             let run = model.run(Start::Tokens(&tensors[i]), &mut Put(hook, &replace));
             let logits = run
@@ -442,6 +456,37 @@ fn figures_kept_before_rules_were_recorded_are_read_as_first() {
     let read: Figures = serde_json::from_str(&text).unwrap();
     assert_eq!(read.left_out, Some(3));
     agree(&read, &new, 1e-12);
+}
+
+#[test]
+fn a_dictionary_of_one_head_is_measured_on_its_slice_and_leaves_the_others_clean() {
+    let model = model("tiny-gpt2");
+    let rows = rows(&model, 19, 7);
+    let hook: HookPoint = "blocks.1.attn.hook_z".parse().unwrap();
+    let heads = model.config().heads;
+    let e = model.width(hook).unwrap() / heads;
+    let mut before = None;
+    for head in [0, heads - 1] {
+        let mut sae = random(e, hook);
+        sae.provenance.head = Some(crate::ids::Head::from(head));
+        let got = figures(&model, &sae, &rows);
+        agree(&got, &by_definition(&model, &sae, &rows), 2e-5);
+        assert!(
+            before.replace(got.clone()) != Some(got),
+            "another head is another"
+        );
+    }
+    let mut sae = random(e, hook);
+    let said = |sae: &Sae| formats::check_hooks(sae, &model).unwrap_err().to_string();
+    assert!(said(&sae).contains("wide"));
+    sae.provenance.head = Some(crate::ids::Head::from(heads));
+    assert!(said(&sae).contains("heads"), "{}", said(&sae));
+    sae.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
+    assert!(
+        said(&sae).contains("no dimension of heads"),
+        "{}",
+        said(&sae)
+    );
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::eval::Pass;
+use crate::formats;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::{Autoencoder, Latents};
@@ -33,7 +34,7 @@ pub fn build(
 ) -> Result<bool> {
     let hook = sae.hook()?;
     model.check_hook(hook)?;
-    let width = model.width(hook)?;
+    let width = formats::width_for(&sae, model, hook)?;
     if width != sae.width() {
         let what = format!(
             "the model's activation is {width} wide and the dictionary `{}` reads {}: choose the model it was trained on",
@@ -132,6 +133,7 @@ fn pass(
             return Ok(None);
         }
         let x = capture::activations(model, rows, chunk, hook)?;
+        let x = sae.own_part(&x)?;
         let latents = sae.encode(&rows.kept(chunk, &x))?;
         add(&mut tallies, &latents, &places(rows, chunk), key);
     }

@@ -68,7 +68,7 @@ pub(super) fn of(
     let hook = sae.hook()?;
     sae.w_dec.check()?;
     let mut all = vec![Effects::default(); sae.features()];
-    if hook.is_z() {
+    if hook.is_z() && sae.provenance.head.is_none() {
         let heads = model.config().heads;
         for (effects, row) in all.iter_mut().zip(sae.w_dec.iter_rows()) {
             effects.head_shares = head_shares(row, heads);
@@ -78,7 +78,13 @@ pub(super) fn of(
         return Ok(Some(all));
     }
     let through = match hook {
-        HookPoint::Block(layer, Site::Z) => Some(model.w_o(layer)?.to_tensor()?),
+        HookPoint::Block(layer, Site::Z) => {
+            let w_o = model.w_o(layer)?.to_tensor()?; // [h·e, d]
+            Some(match sae.provenance.head {
+                Some(head) => w_o.narrow(0, head.index() * sae.width(), sae.width())?,
+                None => w_o,
+            })
+        }
         _ => None,
     };
     let d = sae.width();

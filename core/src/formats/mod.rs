@@ -290,7 +290,7 @@ pub(crate) fn check_width(
     model: &Model,
     (hook, wanted, does): (HookPoint, usize, &str),
 ) -> Result<()> {
-    let width = model.width(hook)?;
+    let width = width_for(sae, model, hook)?;
     if width == wanted {
         return Ok(());
     }
@@ -300,6 +300,28 @@ pub(crate) fn check_width(
         sae.name
     );
     Err(Error::hook(hook, what))
+}
+
+/// How wide `hook` is for `sae`: all heads together, or one where it is of one.
+pub(crate) fn width_for(sae: &Sae, model: &Model, hook: HookPoint) -> Result<usize> {
+    let width = model.width(hook)?;
+    let Some(head) = sae.provenance.head else {
+        return Ok(width);
+    };
+    match model.heads(hook) {
+        Some(heads) if head.index() < heads => Ok(width / heads),
+        heads => {
+            let there = heads.map_or_else(
+                || "has no dimension of heads".to_owned(),
+                |heads| format!("has {heads} heads in {}", model.name()),
+            );
+            let what = format!(
+                "{there}, the dictionary {} reads head {head}: choose the model it was trained on",
+                sae.name
+            );
+            Err(Error::hook(hook, what))
+        }
+    }
 }
 
 /// A dictionary's name is its folder's, even where the path ends in `.`.

@@ -123,6 +123,7 @@ pub(super) fn provenance(
         model: model.unwrap_or_default().to_owned(),
         prepend_bos: None,
         context: None,
+        head: None,
         other: [("source".to_owned(), source)].into(),
     }
 }

@@ -183,6 +183,13 @@ pub fn attribute(
 /// The layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.
 fn layer_of(model: &Model, sae: Autoencoder<'_>) -> Result<Layer> {
     let hook = sae.hook()?;
+    if let Some(head) = sae.provenance.head {
+        let what = format!(
+            "{} reads head {head} alone, so its features are all of that head: choose a dictionary of all heads",
+            sae.name
+        );
+        return Err(Error::hook(hook, what));
+    }
     let layer = hook.layer().filter(|_| hook.is_z()).ok_or_else(|| {
         Error::hook(
             hook,

@@ -402,6 +402,17 @@ impl Model {
         }
     }
 
+    /// Heads whose values lie side by side at `hook`; none where it has no dimension of heads.
+    pub fn heads(&self, hook: HookPoint) -> Option<usize> {
+        match hook.site()? {
+            Site::Q | Site::RotQ | Site::Z | Site::Result | Site::Pattern | Site::AttnScores => {
+                Some(self.config.heads)
+            }
+            Site::K | Site::V | Site::RotK => Some(self.config.kv_heads),
+            _ => None,
+        }
+    }
+
     /// One forward pass; logits `[b, t, v]`, or `None` when `hooks.last()` ended it.
     pub fn run(&self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Option<Tensor>> {
         let documents = match (self.separate, start) {

@@ -35,6 +35,9 @@ impl<'a> Gathered<'a> {
     fn of(&mut self, sae: &'a Sae) {
         let subtracts = sae.subtracts() && sae.b_dec.iter().any(|b| *b != 0.0);
         self.setting("reads", canonical(sae.provenance.hook));
+        if let Some(head) = sae.provenance.head {
+            self.setting("of head", head);
+        }
         self.setting("subtracts b_dec", subtracts);
         let norm = match sae.input_norm {
             InputNorm::None => "none",
@@ -218,7 +221,8 @@ mod tests {
         for change in same {
             assert_eq!(of(change), own);
         }
-        let others: [&dyn Fn(&mut Sae); 8] = [
+        let others: [&dyn Fn(&mut Sae); 9] = [
+            &|sae| sae.provenance.head = Some(crate::ids::Head(0)),
             &|sae| sae.w_enc.values_mut()[0] += 1e-6,
             &|sae| sae.b_enc[1] = 0.0,
             &|sae| sae.selection = Selection::TopK { k: 2 },

@@ -20,6 +20,7 @@ mod relu;
 mod role;
 pub(crate) mod rule;
 mod signed_topk;
+mod slice;
 pub(crate) mod state;
 mod topk;
 mod transcoder;
@@ -33,7 +34,7 @@ use std::collections::BTreeMap;
 
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
-use crate::ids::{FeatureId, HookPoint};
+use crate::ids::{FeatureId, Head, HookPoint};
 use crate::kernels::encode::{Bar, encode_above, encode_abs_topk, encode_topk};
 use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
@@ -306,6 +307,8 @@ impl Selection {
 pub struct Provenance {
     /// Hook it reads and reconstructs; none in a file that does not say.
     pub hook: Option<HookPoint>,
+    /// The one head whose slice of the hook it reads and reconstructs; none: all of it.
+    pub head: Option<Head>,
     /// Name of the model.
     pub model: String,
     /// Whether rows began with BOS.

@@ -34,7 +34,8 @@ pub(super) fn apply(
     if tokens.is_empty() || (edit.changes.is_empty() && matches!(edit.error, ErrorTerm::Kept)) {
         return Ok(());
     }
-    let (x, sae) = (value.gathered(tokens)?, edit.sae()?);
+    let (whole, sae) = (value.gathered(tokens)?, edit.sae()?);
+    let x = sae.own_part(&whole)?.into_owned();
     let latents = sae.encode(&x)?;
     let edited = changed(&latents, &edit.changes);
     let made = match &edit.error {
@@ -48,6 +49,7 @@ pub(super) fn apply(
                 )
             })?;
             let before = Value::of(hook, clean)?.gathered(tokens)?;
+            let before = sae.own_part(&before)?.into_owned();
             let latents = sae.encode(&before)?;
             moved(&sae, (&before, &latents), (&x, &edited))?
         }
@@ -60,6 +62,7 @@ pub(super) fn apply(
             sum(sae.decode(&edited, &x)?, &nonlinear)
         }
     };
+    let made = sae.put_back(&whole, made)?;
     value.scatter(tokens, &made);
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::positions::Positions;
 use crate::dark_matter::Probe;
 use crate::error::{Error, Result};
 use crate::fit::Fit;
+use crate::formats;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::Model;
 use crate::sae::{Autoencoder, Sae};
@@ -169,17 +170,13 @@ impl Edit {
 
     /// Heads of the hook, after checking those chosen.
     fn head_count(&self, model: &Model) -> Result<usize> {
-        let config = model.config();
-        let heads = match self.hook.site() {
-            Some(
-                Site::Q | Site::RotQ | Site::Z | Site::Result | Site::Pattern | Site::AttnScores,
-            ) => config.heads,
-            Some(Site::K | Site::V | Site::RotK) => config.kv_heads,
-            _ if self.heads.is_some() => {
+        let heads = match model.heads(self.hook) {
+            Some(heads) => heads,
+            None if self.heads.is_some() => {
                 let what = "has no dimension of heads, leave `heads` out or choose attn.hook_z";
                 return Err(Error::hook(self.hook, what));
             }
-            _ => 1,
+            None => 1,
         };
         let Some(chosen) = &self.heads else {
             return Ok(heads);
@@ -226,7 +223,19 @@ impl Edit {
     }
 
     fn check_dictionary(&self, model: &Model, edit: &DictionaryEdit) -> Result<()> {
-        let (width, sae) = (model.width(self.hook)?, &edit.sae()?);
+        let sae = &edit.sae()?;
+        let own = sae.provenance.head.map(|head| vec![head]);
+        if self.heads != own {
+            let what = match sae.provenance.head {
+                Some(head) => format!(
+                    "the dictionary {} reads head {head} alone, give heads={head}",
+                    sae.name
+                ),
+                None => "a dictionary reads all heads together, leave `heads` out".to_owned(),
+            };
+            return Err(Error::setting("heads", what));
+        }
+        let width = formats::width_for(sae, model, self.hook)?;
         if width != sae.width() {
             return Err(Error::hook(
                 self.hook,
@@ -236,10 +245,6 @@ impl Edit {
                     sae.width()
                 ),
             ));
-        }
-        if self.heads.is_some() {
-            let what = "a dictionary reads all heads together, leave `heads` out";
-            return Err(Error::setting("heads", what));
         }
         for change in &edit.changes {
             let (feature, x) = change.parts();

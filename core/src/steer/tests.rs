@@ -916,3 +916,40 @@ fn a_dictionary_that_reads_whole_texts_or_writes_elsewhere_makes_no_edit() {
     let said = made(Role::Transcoder(crate::sae::Transcoder::default())).unwrap_err();
     assert!(said.to_string().contains("the transcoder"), "{said}");
 }
+
+#[test]
+fn an_edit_of_a_dictionary_of_one_head_moves_that_head_alone() {
+    let model = demo();
+    let hook = HookPoint::block(1, Site::Z);
+    let (wide, heads) = (model.width(hook).unwrap(), model.config().heads);
+    let e = wide / heads;
+    let mut sae = (*random_sae(&model, hook)).clone();
+    (sae.w_enc, sae.w_dec) = (random(64, e, 1), random(64, e, 3));
+    sae.b_dec = random(1, e, 4).into_values();
+    sae.provenance.head = Some(Head(2));
+    let sae = Arc::new(sae);
+    let change = [LatentChange::Add(FeatureId(5), 3.0)];
+    let with = |heads: Option<Vec<Head>>| Edit {
+        heads,
+        ..edit(hook, dictionary(&sae, &change, ErrorTerm::Kept))
+    };
+    refused(&model, with(None), "give heads=2");
+    refused(&model, with(Some(vec![Head(1)])), "reads head 2 alone");
+    let tokens = ids(&model, 1, 7);
+    let x = &model.capture(&tokens, &[hook]).unwrap()[&hook];
+    let x = Matrix::from_tensor(x, wide).unwrap();
+    let (got, _) = passed(&model, &[with(Some(vec![Head(2)]))], &tokens, hook);
+    let got = Matrix::from_tensor(&got, wide).unwrap();
+    let own = 2 * e..3 * e;
+    for i in 0..7 {
+        for j in 0..wide {
+            let (got, x) = (got.row(i)[j], x.row(i)[j]);
+            if i > 0 && own.contains(&j) {
+                let want = x + 3.0 * sae.w_dec.row(5)[j - own.start];
+                assert!((got - want).abs() < 1e-5, "{i} {j}: {got} {want}");
+            } else {
+                assert_eq!(got, x, "{i} {j}");
+            }
+        }
+    }
+}

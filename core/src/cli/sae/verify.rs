@@ -66,6 +66,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
         "selection": sae.selection.describe(), "features": sae.features(), "width": sae.width(),
         "hook": sae.provenance.hook.map(|hook| hook.to_string()), "model": sae.provenance.model,
+        "head": sae.provenance.head.map(|head| head.0),
         "claims": judged.iter().map(claim).collect::<Vec<_>>(), "verdict": verdict.name(),
         "while_trained": WhileTrained::of(&sae).map(|told| told.to_string()), "measured": measured(figures.as_ref())?,
         "fingerprint": sae.fingerprint(), "fit": fit.as_ref().map(|fit| json!({ "verdict": fit.verdict.name(), "why": fit.why })),
@@ -193,7 +194,8 @@ fn text(
     judged: &[Judged],
     figures: Option<&Figures>,
 ) -> String {
-    let hook = sae.provenance.hook.map(|hook| hook.to_string());
+    let head = (sae.provenance.head).map_or_else(String::new, |head| format!(", head {head}"));
+    let hook = sae.provenance.hook.map(|hook| format!("{hook}{head}"));
     let mut lines = vec![
         format!("{} ({})", sae.name, format.name()),
         format!(

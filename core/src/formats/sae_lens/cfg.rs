@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::refused;
 use crate::error::{Error, Notes, Result};
-use crate::ids::{HookPoint, Site};
+use crate::ids::{Head, HookPoint, Site};
 use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
 use crate::tensor_file::short;
 
@@ -215,7 +215,7 @@ impl Cfg {
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
         let (cfg, metadata) = modern(cfg, path, notes)?;
-        refuse_what_cannot_be_represented(&cfg, &metadata, path)?;
+        refuse_what_cannot_be_represented(&cfg, path)?;
         let count = |key: &str| {
             let count = cfg.get(key).and_then(Value::as_u64);
             count
@@ -240,7 +240,15 @@ impl Cfg {
         } else {
             width
         };
+        let mut metadata = metadata;
+        let head = head(&mut metadata, architecture.transcodes(), path)?;
         let mut provenance = provenance(metadata, notes);
+        provenance.head = head;
+        if let Some(head) = head {
+            notes.add(format!(
+                "It reads and writes the slice of head {head} alone"
+            ));
+        }
         let hook_out = if architecture.transcodes() {
             hook_out(&mut provenance.other, notes)
         } else {
@@ -437,11 +445,7 @@ fn refuse_old_settings(flat: &Map<String, Value>, path: &Path) -> Result<()> {
     Ok(())
 }
 
-fn refuse_what_cannot_be_represented(
-    cfg: &Map<String, Value>,
-    metadata: &Map<String, Value>,
-    path: &Path,
-) -> Result<()> {
+fn refuse_what_cannot_be_represented(cfg: &Map<String, Value>, path: &Path) -> Result<()> {
     let named = |key: &str, default: &str| {
         let value = cfg.get(key).filter(|value| !value.is_null());
         value.map_or_else(
@@ -475,9 +479,21 @@ fn refuse_what_cannot_be_represented(
     {
         return Err(refused(&format!("`normalize_activations` {SCALAR}"), path));
     }
-    match metadata.get("hook_head_index") {
-        None | Some(Value::Null) => Ok(()),
-        Some(head) => Err(refused(&format!("`hook_head_index` {head}"), path)),
+    Ok(())
+}
+
+/// The head that a dictionary of one reads, out of the metadata.
+fn head(metadata: &mut Map<String, Value>, transcodes: bool, path: &Path) -> Result<Option<Head>> {
+    let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
+    match metadata.remove("hook_head_index") {
+        None | Some(Value::Null) => Ok(None),
+        Some(value) => match number(&value).filter(|_| !transcodes) {
+            Some(head) => Ok(Some(Head(head))),
+            None => Err(refused(
+                &format!("`hook_head_index` {}", short(&value.to_string())),
+                path,
+            )),
+        },
     }
 }
 
@@ -503,6 +519,7 @@ fn provenance(mut metadata: Map<String, Value>, notes: &mut Notes) -> Provenance
         model: model.as_str().unwrap_or_default().to_owned(),
         prepend_bos: prepend_bos.as_bool(),
         context: context.as_u64().and_then(|t| usize::try_from(t).ok()),
+        head: None,
         other: metadata.into_iter().collect::<BTreeMap<_, _>>(),
     }
 }
@@ -523,7 +540,7 @@ fn hook_out(metadata: &mut BTreeMap<String, Value>, notes: &mut Notes) -> Option
 /// The file for `sae`. The device and `dtype` are what SAELens computes in, whatever the weights are stored in.
 pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     let from = &sae.provenance;
-    let flattened = from.hook.is_some_and(by_head);
+    let flattened = from.hook.is_some_and(by_head) && from.head.is_none();
     let mut metadata = Map::new();
     for (key, value) in [
         ("sae_lens_version", json!(SAE_LENS_VERSION)),
@@ -539,6 +556,9 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     }
     if let Some(hook) = sae.role.transcoder().and_then(|to| to.hook_out) {
         metadata.insert("hook_name_out".to_owned(), json!(hook.to_string()));
+    }
+    if let Some(head) = from.head {
+        metadata.insert("hook_head_index".to_owned(), json!(head.0));
     }
     let mut metadata = Value::Object(metadata);
     shorten(&mut metadata);

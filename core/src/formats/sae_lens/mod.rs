@@ -10,7 +10,8 @@
 //! `log_threshold`); the flat files from before version 6 too. Ranking by decoder norm
 //! (`rescale_acts_by_decoder_norm`) into encoder and decoder, and what training multiplied all inputs by (`activation_scaler.json`,
 //! `activation_whitening.safetensors`, or `norm_scaling_factor` of the registry) into the weights; told nowhere, a dictionary is used as it is, as SAELens does. **Not represented**, refused by
-//! name: every other architecture, a single head's dictionary (`hook_head_index`).
+//! name: every other architecture. A single head's dictionary (`hook_head_index`) reads and writes
+//! that head's slice.
 
 mod cfg;
 pub(super) mod kwargs;

@@ -79,6 +79,7 @@ fn example(hook: &str) -> Sae {
             model: "tiny".to_owned(),
             prepend_bos: Some(true),
             context: Some(64),
+            head: None,
             other: other.map(|(key, value)| (key.to_owned(), value)).into(),
         },
     }
@@ -443,8 +444,8 @@ fn what_cannot_be_represented_is_refused_by_name() {
     check("k", json!("eight"), "`k` is no positive whole number");
     check(
         "metadata",
-        json!({"sae_lens_version": "6.54.12", "hook_head_index": 2}),
-        "`hook_head_index` 2",
+        json!({"sae_lens_version": "6.54.12", "hook_head_index": -1}),
+        "`hook_head_index` -1",
     );
 }
 
@@ -659,4 +660,37 @@ fn decoders_that_were_finetuned_are_refused_by_name_unless_they_were_not_moved()
             assert!(said.to_string().contains(name), "{said}");
         }
     }
+}
+
+#[test]
+fn a_dictionary_of_one_head_keeps_its_head() {
+    let root = tempfile::tempdir().unwrap();
+    let [first, second] = ["a", "b"].map(|name| root.path().join(name));
+    let mut sae = example("blocks.1.attn.hook_z");
+    sae.provenance.head = Some(crate::ids::Head(3));
+    write(&sae, &first, Precision::F32).unwrap();
+    let (again, notes) = read(&first).unwrap();
+    assert_eq!(again.provenance.head, sae.provenance.head);
+    assert!(
+        notes.iter().any(|note| note.contains("head 3")),
+        "{notes:?}"
+    );
+    write(&again, &second, Precision::F32).unwrap();
+    let text = |folder: &Path| std::fs::read_to_string(folder.join(CFG)).unwrap();
+    assert_eq!(text(&first), text(&second));
+    let cfg: Value = serde_json::from_str(&text(&first)).unwrap();
+    assert_eq!(
+        (
+            &cfg["metadata"]["hook_head_index"],
+            &cfg["reshape_activations"]
+        ),
+        (&json!(3), &json!("none"))
+    );
+    // The older form has it flat, by its older name too.
+    let (_root, folder) =
+        old_with(&json!({"hook_name": "blocks.1.attn.hook_z", "hook_point_head_index": 2}));
+    assert_eq!(
+        read(&folder).unwrap().0.provenance.head,
+        Some(crate::ids::Head(2))
+    );
 }

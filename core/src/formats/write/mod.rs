@@ -103,6 +103,13 @@ fn refused(sae: &Sae, what: &str, target: Target) -> Error {
 /// That tokens are read as they come: no other library than SAELens writes that they are not.
 fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
     sae.check_by_token()?;
+    if let Some(head) = sae.provenance.head {
+        return Err(refused(
+            sae,
+            &format!("which reads head {head} alone"),
+            target,
+        ));
+    }
     match (sae.input_norm, sae.input_norm.describe()) {
         (InputNorm::None, _) | (_, None) => Ok(()),
         (_, Some(norm)) => Err(refused(sae, &format!("which reads {norm}"), target)),

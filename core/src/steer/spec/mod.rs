@@ -318,7 +318,12 @@ impl EditSpec {
                 .clone()
                 .unwrap_or_else(|| Positions::from(first)),
             rows: self.rows.clone(),
-            heads: self.heads.clone(),
+            heads: match &self.heads {
+                None if from_dictionary => {
+                    (materials.dictionary()?.provenance.head).map(|head| vec![head])
+                }
+                heads => heads.clone(),
+            },
         };
         edit.check(model)?;
         Ok(edit)

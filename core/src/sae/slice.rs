@@ -1,0 +1,89 @@
+//! Dictionaries of one head: they read and write one head's slice of a hook whose value has one for each (SAELens `hook_head_index`).
+
+use std::borrow::Cow;
+
+use super::Sae;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+
+impl Sae {
+    /// What it reads of values `[n, h·e]` of its hook, heads side by side: all of them, or its head's `[n, e]`.
+    pub fn own_part<'m>(&self, whole: &'m Matrix) -> Result<Cow<'m, Matrix>> {
+        let Some(columns) = self.columns(whole)? else {
+            return Ok(Cow::Borrowed(whole));
+        };
+        let part = whole.iter_rows().flat_map(|row| &row[columns.clone()]);
+        let part = part.copied().collect();
+        Matrix::new(whole.rows(), columns.len(), part).map(Cow::Owned)
+    }
+
+    /// `whole [n, h·e]` with `part` in the place that [`Self::own_part`] takes; other heads keep their bits.
+    pub fn put_back(&self, whole: &Matrix, part: Matrix) -> Result<Matrix> {
+        let Some(columns) = self.columns(whole)? else {
+            return Ok(part);
+        };
+        let mut all = whole.clone();
+        for (i, part) in part.iter_rows().enumerate() {
+            all.row_mut(i)[columns.clone()].copy_from_slice(part);
+        }
+        Ok(all)
+    }
+
+    /// Its head's columns; none where it reads all.
+    fn columns(&self, whole: &Matrix) -> Result<Option<std::ops::Range<usize>>> {
+        let Some(head) = self.provenance.head else {
+            return Ok(None);
+        };
+        let e = self.width();
+        let start = head.index() * e;
+        if e == 0 || !whole.columns().is_multiple_of(e) || start + e > whole.columns() {
+            return Err(Error::Shape {
+                op: "one head's slice",
+                what: format!(
+                    "{} reads head {head}, {e} wide, of values {} wide: choose the model it was trained on",
+                    self.name,
+                    whole.columns()
+                ),
+            });
+        }
+        Ok(Some(start..start + e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Head;
+    use crate::sae::{InputNorm, Provenance, Role, Selection};
+
+    #[test]
+    fn a_head_s_slice_is_taken_and_put_back_alone() {
+        let mut sae = Sae {
+            name: "tiny".to_owned(),
+            w_enc: Matrix::zeros(3, 2),
+            b_enc: vec![0.0; 3],
+            w_dec: Matrix::zeros(3, 2),
+            b_dec: vec![0.0; 2],
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
+            selection: Selection::Relu,
+            role: Role::Autoencoder,
+            provenance: Provenance {
+                head: Some(Head(1)),
+                ..Provenance::default()
+            },
+        };
+        let whole = Matrix::new(2, 6, (0..12).map(|i| i as f32).collect()).unwrap();
+        let part = sae.own_part(&whole).unwrap().into_owned();
+        assert_eq!(part.values(), [2.0, 3.0, 8.0, 9.0]);
+        let changed = Matrix::new(2, 2, vec![-1.0; 4]).unwrap();
+        let all = sae.put_back(&whole, changed).unwrap();
+        assert_eq!(all.row(0), [0.0, 1.0, -1.0, -1.0, 4.0, 5.0]);
+        assert_eq!(all.row(1), [6.0, 7.0, -1.0, -1.0, 10.0, 11.0]);
+        sae.provenance.head = Some(Head(3));
+        assert!(sae.own_part(&whole).is_err());
+        sae.provenance.head = None;
+        assert_eq!(sae.own_part(&whole).unwrap().values(), whole.values());
+        assert_eq!(sae.put_back(&whole, part.clone()).unwrap(), part);
+    }
+}
