@@ -202,10 +202,10 @@ fn what_was_made_with_another_dictionary_is_refused_unless_it_is_asked_for() {
     ])
     .done();
     run(&[
-        "sae", "convert", &sae, "--to", "sae-lens", "--out", "half", "--dtype", "f16",
+        "sae", "convert", &sae, "half", "--to", "sae-lens", "--dtype", "f16",
     ])
     .done();
-    run(&["sae", "convert", &sae, "--to", "sae-lens", "--out", "whole"]).done();
+    run(&["sae", "convert", &sae, "whole", "--to", "sae-lens"]).done();
     let heads = |sae: &str, more: &[&str]| {
         let words = [
             "heads", "--model", &model, "--sae", sae, "--index", "i.sqlite",

@@ -19,6 +19,7 @@ const FILE_SYSTEM: &[&str] = &[
     "whole_file/",
     "folders.rs",
     "corpus/",
+    "models/fingerprint.rs",
     "models/load.rs",
     "models/settings.rs",
     "models/hub/",
