@@ -6,8 +6,8 @@ use std::sync::Arc;
 use umbra_core::Flow;
 use umbra_core::corpus::Corpus;
 use umbra_core::dims::Matrix;
-use umbra_core::features::{self, Detail, Index};
-use umbra_core::ids::{FeatureId, HookPoint, Site};
+use umbra_core::features::{self, Detail, Index, Summary};
+use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
@@ -42,8 +42,8 @@ fn sae(model: &Model) -> Sae {
     }
 }
 
-/// The demo's model with a dictionary and an index of its own, and the page of feature `feature`.
-fn desk(folder: &Path, feature: FeatureId) -> (Desk, Detail) {
+/// The demo's model with a dictionary and an index of its own, and the page of the densest feature with negative activations.
+fn desk(folder: &Path) -> (Desk, Detail) {
     let mut state = testing::with_model();
     let model = Arc::clone(&state.model().unwrap().model);
     let sae = Arc::new(sae(&model));
@@ -88,6 +88,10 @@ fn desk(folder: &Path, feature: FeatureId) -> (Desk, Detail) {
     ] {
         state.apply(Event::Catalogue(event));
     }
+    let summaries = index.summaries().unwrap();
+    let negative = summaries.iter().filter(|s| s.min < 0.0);
+    let by_density = |a: &&Summary, b: &&Summary| a.density.total_cmp(&b.density);
+    let feature = negative.max_by(by_density).unwrap().feature;
     (Desk::new(state), index.detail(feature).unwrap())
 }
 
@@ -99,9 +103,8 @@ fn open(detail: &Detail, number: usize, at: usize) -> Any {
 #[test]
 fn an_example_is_read_as_its_row_until_somebody_types() {
     let folder = tempfile::tempdir().unwrap();
-    let feature = FeatureId(3);
-    let (mut desk, detail) = desk(folder.path(), feature);
-    assert!(detail.summary.min < 0.0 && detail.summary.max > 0.0);
+    let (mut desk, detail) = desk(folder.path());
+    let feature = detail.summary.feature;
     for number in [0, 1, detail.examples().count() - 1] {
         let example = detail.examples().nth(number).unwrap();
         desk.run(open(&detail, number, example.at));
@@ -135,7 +138,7 @@ fn an_example_is_read_as_its_row_until_somebody_types() {
 #[test]
 fn an_older_index_opens_its_excerpt_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, detail) = desk(folder.path(), FeatureId(3));
+    let (mut desk, detail) = desk(folder.path());
     let mut example = detail.top[0].clone();
     example.place = None;
     let (ids, at) = (example.ids.clone(), example.at);
@@ -151,7 +154,7 @@ fn an_older_index_opens_its_excerpt_and_says_so() {
 #[test]
 fn back_brings_the_sentence_back_that_an_example_took_the_place_of() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut desk, detail) = desk(folder.path(), FeatureId(3));
+    let (mut desk, detail) = desk(folder.path());
     desk.run(Command::Text("My own sentence".to_owned()));
     desk.run(open(&detail, 0, detail.top[0].at));
     let first = desk.state.prompt.shown();
