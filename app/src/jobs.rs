@@ -31,7 +31,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use umbra_core::Flow;
-use umbra_core::error::Result;
+use umbra_core::error::{Notes, Result};
 use umbra_core::eval::Pass;
 
 use crate::commands::Command;
@@ -160,6 +160,18 @@ impl Worker {
     pub fn send(&self, event: Event) {
         if self.sender.send(event).is_ok() {
             (self.wake)();
+        }
+    }
+
+    /// A sentence for the log.
+    pub fn line(&self, sentence: impl Into<String>) {
+        self.send(Event::Log(log::Event::Line(sentence.into())));
+    }
+
+    /// Sentences for the log.
+    pub fn notes(&self, notes: &Notes) {
+        for note in notes.iter() {
+            self.line(note);
         }
     }
 }

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
-use umbra_core::corpus::Rows;
+use umbra_core::corpus::{CorpusSpec, Rows};
 use umbra_core::dims::Matrix;
+use umbra_core::error::Notes;
 use umbra_core::features::Summary;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Opening;
@@ -190,14 +191,14 @@ pub fn sae_of(features: usize, width: usize) -> Sae {
 /// A run named `z-0` that has just begun, on a text without rows.
 pub fn run(spec: Spec) -> Run {
     let key = TextKey {
-        paths: vec![],
-        unwrap: false,
+        text: CorpusSpec::default(),
         split: false,
         model: PathBuf::new(),
     };
     let text = Text {
         counted: [0; 4],
         rows: Arc::new(Rows::default()),
+        notes: Notes::default(),
         phrase: String::new(),
         fingerprint: String::new(),
         documents: 0,

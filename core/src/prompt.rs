@@ -40,6 +40,14 @@ impl Input {
             Self::Tokens(tokens) => fitting(model, tokens.to_vec()),
         }
     }
+
+    /// What is said of a text that begins with BOS already.
+    fn bos_note(&self, model: &Model) -> Result<Option<String>> {
+        match self {
+            Self::Text(text) => model.codec().bos_note(text),
+            Self::Tokens(_) => Ok(None),
+        }
+    }
 }
 
 /// A text as a model and a dictionary see it.
@@ -57,6 +65,8 @@ pub struct Reading {
     pub next: Vec<Vec<NextToken>>,
     /// Tokens of the text beyond the model's context, left out.
     pub cut: usize,
+    /// What is said of a text that begins with BOS already.
+    pub bos: Option<String>,
 }
 
 impl Reading {
@@ -108,6 +118,7 @@ pub fn read_without(model: &Model, input: &Input, most_next: usize) -> Result<Re
 /// Runs the model on a text or tokens; the latents are those of no dictionary.
 fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) -> Result<Reading> {
     let (tokens, cut) = input.tokens(model)?;
+    let bos = input.bos_note(model)?;
     let input = token_tensor(&[&tokens])?;
     let logits = model.run(Start::Tokens(&input), capture)?;
     let next = match logits {
@@ -122,6 +133,7 @@ fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) ->
         texts,
         next,
         cut,
+        bos,
     })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use umbra_core::compare;
 
-use super::dictionary::{held_out, rows};
+use super::dictionary::{held_out, measured};
 use super::{Commands, Context, navigation};
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::compare::{Compared, Event as Area, Measured, Two};
@@ -117,10 +117,10 @@ fn together(context: &mut Context<'_>, two: Two) {
     else {
         return;
     };
-    let (Some(project), Some(model)) = (state.project.open(), state.model()) else {
+    let (Some(project), Some(model)) = (state.project.open(), state.model_for(&a)) else {
         return context.fail("Open a project and a model first: pairs are measured on its text");
     };
-    let (project, model) = (Arc::clone(project), Arc::clone(&model.model));
+    let project = Arc::clone(project);
     let compared = Arc::clone(compared);
     let event = move |load| Event::Compare(Area::Together(two, load));
     context.apply(event(Load::Loading));
@@ -129,11 +129,11 @@ fn together(context: &mut Context<'_>, two: Two) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let text = held_out(&project)?;
-            let rows = rows(&text.corpus, &model, Some(&a))?;
+            let rows = measured(worker, &text, &model, Some(&a))?;
             let pairs = &compared.found.pairs;
             let observe = &mut |pass| worker.pass(pass);
-            let measured = compare::together((&a, &b), pairs, (&model, &rows), observe)?;
-            let load = measured.map_or(Load::Absent, |pairs| {
+            let found = compare::together((&a, &b), pairs, (&model, &rows), observe)?;
+            let load = found.map_or(Load::Absent, |pairs| {
                 Load::Ready(Arc::new(Measured {
                     pairs,
                     text: format!(

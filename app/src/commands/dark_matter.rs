@@ -59,10 +59,11 @@ struct Work {
 
 fn work(state: &AppState, id: DictionaryId) -> Option<Work> {
     let dictionary = state.catalogue.get(id)?;
+    let sae = state.sae_of(id)?;
     Some(Work {
         project: Arc::clone(state.project.open()?),
-        model: Arc::clone(&state.model()?.model),
-        sae: Arc::clone(state.sae_of(id)?),
+        model: state.model_for(sae)?,
+        sae: Arc::clone(sae),
         name: dictionary.name.clone(),
     })
 }
@@ -111,10 +112,12 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
         move |worker| {
             let path = work.project.probe_path(&work.name);
             Probe::check_place(&path)?;
-            let train = training::read_corpus(&key)?;
-            let train = dictionary::rows(&train, &work.model, Some(&work.sae))?;
+            let (train, notes) = training::read_corpus(&key)?;
+            worker.notes(&notes);
+            let (train, notes) = dictionary::rows(&train, &work.model, Some(&work.sae))?;
+            worker.notes(&notes);
             let held_out = dictionary::held_out(&work.project)?;
-            let held_out = dictionary::rows(&held_out.corpus, &work.model, Some(&work.sae))?;
+            let held_out = dictionary::measured(worker, &held_out, &work.model, Some(&work.sae))?;
             let (train, held_out) = core::sample((&train, &held_out), work.sae.width(), None);
             let pass = &mut |pass| worker.pass(pass);
             let fitted = core::fit(
@@ -140,8 +143,7 @@ fn train_text(state: &AppState) -> Option<TextKey> {
     let project = state.project.open()?;
     let model = state.catalogue.model_path.clone()?;
     (!project.train_text.is_empty()).then(|| TextKey {
-        paths: project.train_text.clone(),
-        unwrap: project.unwrap,
+        text: project.corpus(&project.train_text),
         split: project.held_out_text.is_empty(),
         model,
     })
@@ -159,7 +161,7 @@ fn read_held_out(context: &mut Context<'_>) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let held_out = dictionary::held_out(&project)?;
-            let rows = dictionary::rows(&held_out.corpus, &model, None)?;
+            let rows = dictionary::measured(worker, &held_out, &model, None)?;
             worker.send(event(Load::Ready(Arc::new(rows))));
             Ok(())
         },

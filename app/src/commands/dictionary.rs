@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use umbra_core::corpus::{Corpus, CorpusSpec, Part, Rows};
-use umbra_core::error::{Error, Result};
+use umbra_core::corpus::{Corpus, Part, Rows};
+use umbra_core::error::{Error, Notes, Result};
 use umbra_core::features::{Index, NeuronpediaSource, Source, Viewer};
 use umbra_core::folders::{self, Claim};
 use umbra_core::formats::{self, Precision, Reading, Target};
@@ -150,13 +150,14 @@ fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     if let Fit::Unfit(why) = state.fit(id) {
         return Err(why);
     }
+    let sae = &loaded.ok_or("The dictionary is not loaded yet")?.sae;
     Ok(Work {
         project: Arc::clone(
             (state.project.open())
                 .ok_or("Open or make a project first: results are kept with it")?,
         ),
-        model: Arc::clone(&state.model().ok_or("Open a model first")?.model),
-        sae: Arc::clone(&loaded.ok_or("The dictionary is not loaded yet")?.sae),
+        model: state.model_for(sae).ok_or("Open a model first")?,
+        sae: Arc::clone(sae),
         name: dictionary.name.clone(),
     })
 }
@@ -168,6 +169,8 @@ pub struct HeldOut {
     pub corpus: Corpus,
     /// As a phrase.
     pub phrase: String,
+    /// What was decided on reading it.
+    pub notes: Notes,
 }
 
 /// The project's held-out text, or else the held-out part of its training text.
@@ -181,12 +184,7 @@ pub fn held_out(project: &Project) -> Result<HeldOut> {
         let what = "the project names no text to measure on, add one in Library";
         return Err(Error::input(what, &project.folder));
     }
-    let spec = CorpusSpec {
-        paths: paths.clone(),
-        unwrap: project.unwrap,
-        ..CorpusSpec::default()
-    };
-    let (corpus, _) = Corpus::open(&spec)?;
+    let (corpus, notes) = Corpus::open(&project.corpus(paths))?;
     let names: Vec<_> = paths.iter().map(|path| name_of(path)).collect();
     let names = names.join(", ");
     let (corpus, phrase) = match part {
@@ -196,12 +194,29 @@ pub fn held_out(project: &Project) -> Result<HeldOut> {
         ),
         _ => (corpus, names),
     };
-    Ok(HeldOut { corpus, phrase })
+    Ok(HeldOut {
+        corpus,
+        phrase,
+        notes,
+    })
 }
 
-/// Rows as the command line makes them, for the dictionary that reads them if there is one.
-pub fn rows(corpus: &Corpus, model: &Model, sae: Option<&Sae>) -> Result<Rows> {
-    Ok(formats::rows(corpus, model, sae, Reading::default())?.0)
+/// Rows as the command line makes them, for the dictionary that reads them if there is one, and what was decided.
+pub fn rows(corpus: &Corpus, model: &Model, sae: Option<&Sae>) -> Result<(Rows, Notes)> {
+    formats::rows(corpus, model, sae, Reading::default())
+}
+
+/// The rows of a project's held-out text; what was decided goes to the log.
+pub fn measured(
+    worker: &Worker,
+    held_out: &HeldOut,
+    model: &Model,
+    sae: Option<&Sae>,
+) -> Result<Rows> {
+    let (rows, notes) = rows(&held_out.corpus, model, sae)?;
+    worker.notes(&held_out.notes);
+    worker.notes(&notes);
+    Ok(rows)
 }
 
 fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
@@ -226,7 +241,7 @@ fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let held_out = held_out(&work.project)?;
-            let rows = rows(&held_out.corpus, &work.model, Some(&work.sae))?;
+            let rows = measured(worker, &held_out, &work.model, Some(&work.sae))?;
             let pass = &mut |pass| worker.pass(pass);
             let Some(figures) = eval::run(&work.model, &work.sae, &rows, pass)? else {
                 worker.send(event(before));
@@ -257,7 +272,7 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             let held_out = held_out(&work.project)?;
-            let rows = rows(&held_out.corpus, &work.model, Some(&work.sae))?;
+            let rows = measured(worker, &held_out, &work.model, Some(&work.sae))?;
             let folder = work.project.folder.join("indexes");
             let path = folder.join(format!("{}.sqlite", work.name));
             let source = Source {

@@ -50,10 +50,12 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
     let Some(dictionary) = state.catalogue.get(id) else {
         return;
     };
-    let (Some(sae), Some(model)) = (state.sae_of(id), state.model()) else {
+    let Some(sae) = state.sae_of(id).cloned() else {
         return;
     };
-    let (sae, model) = (Arc::clone(sae), Arc::clone(&model.model));
+    let Some(model) = state.model_for(&sae) else {
+        return;
+    };
     let index = dictionary.index.ready().map(|index| index.path.clone());
     let indexed = index.is_some();
     let event = move |load| Event::Heads(Heads::Figures(id, indexed, load));
@@ -71,10 +73,12 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
 
 fn attribute(context: &mut Context<'_>, key: Key) {
     let state = &context.state;
-    let (Some(sae), Some(model)) = (state.sae_of(key.dictionary), state.model()) else {
+    let Some(sae) = state.sae_of(key.dictionary).cloned() else {
         return;
     };
-    let (sae, model) = (Arc::clone(sae), Arc::clone(&model.model));
+    let Some(model) = state.model_for(&sae) else {
+        return;
+    };
     let event = |key, load| Event::Heads(Heads::Attribution(key, load));
     context.apply(event(key.clone(), Load::Loading));
     let failed = key.clone();

@@ -10,6 +10,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use umbra_core::corpus;
 use umbra_core::error::{Error, Result};
 use umbra_core::features::Index;
 use umbra_core::formats;
@@ -78,6 +79,13 @@ pub enum Command {
         /// Whether no dictionary may train on it.
         held_out: bool,
     },
+    /// Read the project's texts like this.
+    Reading {
+        /// Folders in folders too.
+        recursive: bool,
+        /// This column or field; none: the usual ones.
+        column: Option<String>,
+    },
     /// Compare the model with the reference values in a file, else in the one beside it, else with itself.
     Verify(Option<PathBuf>),
     /// Open whatever these are.
@@ -119,6 +127,7 @@ impl Command {
             }
             Self::OpenIndex(path) => open_index(context, path),
             Self::AddText { path, held_out } => add_text(context, path, held_out),
+            Self::Reading { recursive, column } => read_as(context, recursive, column),
             Self::Verify(reference) => verify_model(context, reference),
             Self::Dropped(paths) => {
                 for path in paths {
@@ -162,8 +171,8 @@ fn with_loaded(project: &Project, state: &AppState) -> Project {
     {
         project.model = Some(path.clone());
         project.opening = Opening {
-            form: catalogue.model_opening.form,
             processing: loaded.model.processing(), // what was asked for, as far as the model allowed it
+            ..catalogue.model_opening
         };
     }
     for dictionary in &catalogue.dictionaries {
@@ -339,7 +348,7 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
         return dropped_model(context, path);
     } else if ends(&["sqlite", "db"]) {
         Command::OpenIndex(path)
-    } else if ends(&["txt", "jsonl", "parquet"]) {
+    } else if corpus::is_text(&path) {
         Command::AddText {
             path,
             held_out: false,
@@ -351,6 +360,11 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
             Command::OpenSae(folder)
         } else if of_dictionary(&path) {
             Command::OpenSae(path)
+        } else if ends(&["json"]) && !folder.join("config.json").is_file() {
+            Command::AddText {
+                path,
+                held_out: false,
+            }
         } else {
             return dropped_model(context, folder);
         }
@@ -372,6 +386,17 @@ fn dropped_model(context: &mut Context<'_>, path: PathBuf) {
             .commands
             .send(opening::Command::Source(What::Model, path));
     }
+}
+
+/// Keeps how the project's texts are read.
+fn read_as(context: &mut Context<'_>, recursive: bool, column: Option<String>) {
+    let Some(project) = context.state.project.open() else {
+        return;
+    };
+    let mut changed = (**project).clone();
+    changed.recursive = recursive;
+    changed.text_column = column;
+    write(context, changed);
 }
 
 /// Compares the model with what a file says of it, or its hooks with one another.
@@ -436,7 +461,7 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
         }
         Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
         Pick::Reference => Ask::File("Compare with reference values", &["safetensors"]),
-        Pick::Text { .. } => Ask::File("Add a text", &["txt", "jsonl", "parquet"]),
+        Pick::Text { .. } => Ask::File("Add a text", corpus::ENDINGS),
     };
     context.ask(ask, move |path| {
         AnyCommand::Library(match pick {

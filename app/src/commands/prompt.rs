@@ -91,8 +91,9 @@ fn read(context: &mut Context<'_>) {
     let Some(input) = state.prompt.input() else {
         return;
     };
-    let model = Arc::clone(&model.model);
     let sae = reader.and_then(|id| state.sae_of(id)).map(Arc::clone);
+    let for_it = sae.as_ref().and_then(|sae| state.model_for(sae));
+    let model = for_it.unwrap_or_else(|| Arc::clone(&model.model));
     let of = input.clone();
     let event = move |load| Event::Prompt(prompt::Event::Reading(reader, of.clone(), load));
     context.apply(event(Load::Loading));

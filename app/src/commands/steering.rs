@@ -118,6 +118,7 @@ impl Materials for Stock {
         };
         let project = self.project.as_ref().ok_or_else(missing)?;
         let held_out = dictionary::held_out(project)?;
+        self.said.extend(held_out.notes.iter().map(str::to_owned));
         let mean = steer::mean_of_text(
             (&self.model, self.sae.as_ref().map(|(_, sae)| sae.as_ref())),
             (&held_out.corpus, &held_out.phrase),
@@ -138,7 +139,8 @@ fn start(context: &mut Context<'_>, request: Request) {
     };
     let chosen = request.dictionary.and_then(|id| state.catalogue.get(id));
     let sae = chosen.and_then(|d| Some((d.name.clone(), Arc::clone(state.sae_of(d.id)?))));
-    let model = Arc::clone(&model.model);
+    let read = sae.as_ref().and_then(|(_, sae)| state.model_for(sae));
+    let model = read.unwrap_or_else(|| Arc::clone(&model.model));
     let mut stock = Stock {
         model: Arc::clone(&model),
         sae,
@@ -165,6 +167,9 @@ fn start(context: &mut Context<'_>, request: Request) {
             let edits = Edits::new(&model, edits.collect::<Result<_>>()?)?;
             for said in &stock.said {
                 worker.send(Event::Log(log::Event::Show(Notice::info(said))));
+            }
+            if let Some(note) = model.codec().bos_note(&asked.prompt)? {
+                worker.line(note);
             }
             let total = 2 * asked.sampling.tokens as u64;
             let mut done = 0;

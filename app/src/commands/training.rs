@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use umbra_core::bench;
-use umbra_core::corpus::{Corpus, CorpusSpec, Part, Positions};
-use umbra_core::error::Result;
+use umbra_core::corpus::{self, Corpus, Part, Positions};
+use umbra_core::error::{Notes, Result};
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::store::Store;
@@ -74,7 +74,7 @@ impl Command {
             Self::Fill(form) => context.apply(Event::Training(Training::Form(form))),
             Self::Preset(hook) => preset(context, hook),
             Self::PickText => {
-                let ask = Ask::File("Choose a text to train on", &["txt", "jsonl", "parquet"]);
+                let ask = Ask::File("Choose a text to train on", corpus::ENDINGS);
                 let form = context.state.training.form.clone();
                 context.ask(ask, move |path| {
                     let (text, store) = (Some(path), None);
@@ -171,6 +171,7 @@ fn count_text(context: &mut Context<'_>, key: TextKey) {
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let text = read_text(&key, &model)?;
+            worker.notes(&text.notes);
             worker.send(event(key, Load::Ready(Arc::new(text))));
             Ok(())
         },
@@ -179,14 +180,16 @@ fn count_text(context: &mut Context<'_>, key: TextKey) {
 
 /// The text of `key` as rows of `model`'s tokens.
 fn read_text(key: &TextKey, model: &Model) -> Result<Text> {
-    let corpus = read_corpus(key)?;
-    let names: Vec<_> = key.paths.iter().map(|path| name_of(path)).collect();
+    let (corpus, mut notes) = read_corpus(key)?;
+    let names: Vec<_> = key.text.paths.iter().map(|path| name_of(path)).collect();
     let mut phrase = names.join(", ");
     if key.split {
         phrase.push_str(" without its held-out part (seed 0)");
     }
-    let rows = dictionary::rows(&corpus, model, None)?;
+    let (rows, packed) = dictionary::rows(&corpus, model, None)?;
+    notes.extend(packed);
     Ok(Text {
+        notes,
         counted: Positions::ALL.map(|rule| rows.counted_by(rule) as u64),
         rows: Arc::new(rows),
         phrase,
@@ -196,16 +199,12 @@ fn read_text(key: &TextKey, model: &Model) -> Result<Text> {
 }
 
 /// The documents of a training text.
-pub(super) fn read_corpus(key: &TextKey) -> Result<Corpus> {
-    let (corpus, _) = Corpus::open(&CorpusSpec {
-        paths: key.paths.clone(),
-        unwrap: key.unwrap,
-        ..CorpusSpec::default()
-    })?;
+pub(super) fn read_corpus(key: &TextKey) -> Result<(Corpus, Notes)> {
+    let (corpus, notes) = Corpus::open(&key.text)?;
     Ok(if key.split {
-        corpus.part(Part::Train, 0).0
+        (corpus.part(Part::Train, 0).0, notes)
     } else {
-        corpus
+        (corpus, notes)
     })
 }
 

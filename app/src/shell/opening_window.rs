@@ -146,7 +146,25 @@ fn choices_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
         }
     });
     if opening.kind == Kind::Model {
+        bos_ui(ui, how, commands);
         processing_ui(ui, how, commands);
+    }
+}
+
+/// What is asked of BOS.
+fn bos_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
+    let mut bos = how.bos;
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = space::GROUP;
+        let help = "No beginning-of-sequence token precedes a text, whatever model and dictionary name";
+        ui.checkbox(&mut bos.left_out, "Leave out BOS")
+            .on_hover_text(help);
+        let help = "A text that begins with BOS gets a second one, as in transformers; otherwise it keeps the one it has";
+        ui.checkbox(&mut bos.doubled, "Keep a double BOS")
+            .on_hover_text(help);
+    });
+    if bos != how.bos {
+        commands.send(opening::Command::How(Opening { bos, ..how }));
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use umbra_core::formats;
+use umbra_core::models::Model;
 use umbra_core::sae::Sae;
 
 use super::AppState;
@@ -70,6 +71,16 @@ impl AppState {
             return None;
         }
         Some(self.sae().map(|_| dictionary.id))
+    }
+
+    /// The loaded model as it reads for `sae`: with BOS as that dictionary was trained, where its file says so.
+    pub fn model_for(&self, sae: &Sae) -> Option<Arc<Model>> {
+        let model = &self.model()?.model;
+        let (reader, differs) = formats::reader(model, sae);
+        Some(match differs {
+            Some(_) => Arc::new(reader),
+            None => Arc::clone(model),
+        })
     }
 
     /// Dictionaries that do not belong to another model.

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::bench;
-use umbra_core::corpus::{Positions, Rows};
+use umbra_core::corpus::{CorpusSpec, Positions, Rows};
+use umbra_core::error::Notes;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 
@@ -22,13 +23,11 @@ pub use past::{Event as PastEvent, Past, PastRuns};
 pub use ranking::Ranking;
 pub use run::{Curves, Ended, Member, Points, Run, Said, TOGETHER};
 
-/// What text was counted: paths, whether it is unwrapped, the model's path, whether a part is left out for measuring.
+/// What text was counted: what is read of it and how, the model's path, whether a part is left out for measuring.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextKey {
-    /// Files and folders.
-    pub paths: Vec<PathBuf>,
-    /// Whether lines are joined to paragraphs.
-    pub unwrap: bool,
+    /// Files and folders, and how they are read.
+    pub text: CorpusSpec,
     /// Whether 5 % of the documents are left out.
     pub split: bool,
     /// The model whose tokenizer reads it.
@@ -42,6 +41,8 @@ pub struct Text {
     pub rows: Arc<Rows>,
     /// Positions that count by each rule, in the order of [`Positions::ALL`].
     pub counted: [u64; 4],
+    /// What was decided on reading it.
+    pub notes: Notes,
     /// What it is, as a phrase.
     pub phrase: String,
     /// Hex SHA-256 of the documents.

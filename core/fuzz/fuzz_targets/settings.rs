@@ -16,6 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         Opening {
             form: Form::Stored,
             processing: Processing::transformer_lens(),
+            ..Opening::default()
         },
     ] {
         let refused = Card::of(folder.path(), opening).expect_err("a model without tensors");

@@ -10,10 +10,8 @@ use crate::corpus::{Corpus, CorpusSpec, Part, Positions, Rows};
 use crate::error::{Error, Result};
 use crate::fit::{Fit, Verdict};
 use crate::formats::{self, Located, Reading};
-use crate::models::{Card, Footprint, Form, Model, Opening, Processing};
+use crate::models::{BosWish, Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
-
-const NO_BOS: &str = "No BOS precedes a text: --no-bos overrides what model and dictionary name";
 
 /// Weights of this many bytes in memory take long enough that their size is said first.
 const WORTH_SAYING: u64 = 256 << 20;
@@ -51,10 +49,7 @@ impl ModelArgs {
 
     fn open_processed(&self, processing: Processing, console: &Console) -> Result<Model> {
         let path = hub::path_of(&self.model, self.offline, console)?;
-        let opening = Opening {
-            form: self.form(),
-            processing,
-        };
+        let opening = self.opening(processing);
         let footprint = Footprint::of(&path, opening)?;
         if footprint.form != opening.form {
             console.note(
@@ -64,15 +59,8 @@ impl ModelArgs {
         if footprint.memory_bytes >= WORTH_SAYING {
             console.note(&format!("Reading {}", super::model::takes(&footprint)));
         }
-        let (mut model, notes) = Model::open_as(&path, opening)?;
+        let (model, notes) = Model::open_as(&path, opening)?;
         console.notes(&notes);
-        if self.keep_double_bos {
-            model = model.with_double_bos();
-        }
-        if self.no_bos {
-            console.note(NO_BOS);
-            model = model.without_bos();
-        }
         console.decided(model.codec().bos());
         Ok(model)
     }
@@ -80,25 +68,25 @@ impl ModelArgs {
     /// What the model is, without loading it.
     pub fn card(&self, console: &Console) -> Result<Card> {
         let path = hub::path_of(&self.model, self.offline, console)?;
-        let opening = Opening {
-            form: self.form(),
-            processing: self.process.unwrap_or_default(),
-        };
-        let (mut card, notes) = Card::of(&path, opening)?;
+        let opening = self.opening(self.process.unwrap_or_default());
+        let (card, notes) = Card::of(&path, opening)?;
         console.notes(&notes);
-        if self.no_bos {
-            console.note(NO_BOS);
-            card.codec = card.codec.without_bos();
-        }
         console.decided(card.codec.bos());
         Ok(card)
     }
 
-    fn form(&self) -> Form {
-        if self.keep_quantised {
-            Form::Stored
-        } else {
-            Form::F32
+    fn opening(&self, processing: Processing) -> Opening {
+        Opening {
+            form: if self.keep_quantised {
+                Form::Stored
+            } else {
+                Form::F32
+            },
+            processing,
+            bos: BosWish {
+                left_out: self.no_bos,
+                doubled: self.keep_double_bos,
+            },
         }
     }
 }

@@ -55,9 +55,6 @@ struct Opened {
 /// Runs `umbra prompt`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    if let Some(text) = &args.text {
-        console.begun(model.codec(), text)?;
-    }
     let (reading, opened) = match (&args.index, args.feature, &args.text) {
         (Some(index), Some(feature), _) => {
             let index = Index::open(index)?;
@@ -83,6 +80,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             (prompt::read(&model, sae.autoencoder()?, text, 0)?, None)
         }
     };
+    if let Some(note) = &reading.bos {
+        console.note(note);
+    }
     if reading.cut > 0 {
         let kept = reading.tokens.len();
         console.note(&format!(

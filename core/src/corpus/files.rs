@@ -46,7 +46,7 @@ pub(super) fn of(path: &Path, recursive: bool, notes: &mut Notes) -> Result<Vec<
         ..
     } = search;
     if files.is_empty() {
-        let what = format!("the folder holds no {} file", kind::ENDINGS);
+        let what = format!("the folder holds no {} file", kind::NAMED);
         let remedy = if folders > 0 {
             "look into its sub-folders by --recursive"
         } else {

@@ -3,8 +3,20 @@
 use std::path::Path;
 
 /// Endings of the files that a folder is searched for, in a sentence.
-pub(super) const ENDINGS: &str =
+pub(super) const NAMED: &str =
     ".txt, .jsonl, .ndjson, .json (each also with .gz or .zst behind) or .parquet";
+
+/// Last endings of files of text, for a dialog that chooses one.
+pub const ENDINGS: &[&str] = &["txt", "jsonl", "ndjson", "json", "gz", "zst", "parquet"];
+
+/// Whether `path` is text by its ending; a `.json` file may be something else.
+pub fn is_text(path: &Path) -> bool {
+    let (holds, packing) = of(path);
+    let plain = path
+        .extension()
+        .is_some_and(|end| end.eq_ignore_ascii_case("json"));
+    holds.is_some() && !(plain && packing == Packing::None)
+}
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

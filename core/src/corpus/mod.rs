@@ -24,6 +24,7 @@ use crate::error::{Notes, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
 
+pub use self::kind::{ENDINGS, is_text};
 pub use self::positions::{Mask, Positions};
 
 /// Tokens of a row unless another length is asked for or the model's context is shorter.

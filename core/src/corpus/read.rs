@@ -34,7 +34,7 @@ pub(super) fn read(spec: &CorpusSpec) -> Result<(Corpus, Notes)> {
     if documents.is_empty() {
         let what = format!(
             "the corpus is empty, name files that hold text: {}",
-            kind::ENDINGS
+            kind::NAMED
         );
         return Err(Error::input(what, path));
     }

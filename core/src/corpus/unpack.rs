@@ -11,7 +11,7 @@ use super::kind::Packing;
 use crate::device::check_room;
 use crate::error::{Error, Result};
 
-/// Bytes between two looks at the memory that is left, and how much of it must be there.
+/// Bytes between two looks at the memory that is left.
 const LOOK_EVERY: u64 = 64 << 20;
 /// Bytes taken at a time.
 const PIECE: usize = 1 << 16;
@@ -21,8 +21,9 @@ pub(super) struct Unpacked<'a> {
     reader: Box<dyn BufRead + 'a>,
     path: &'a Path,
     packing: Packing,
-    /// Read since the last look at the memory.
+    /// Read in all, and when that was compared with the memory.
     read: u64,
+    looked: u64,
     begun: bool,
 }
 
@@ -44,16 +45,18 @@ impl<'a> Unpacked<'a> {
             path,
             packing,
             read: 0,
+            looked: 0,
             begun: false,
         })
     }
 
     /// What lies in the buffer, empty at the end of the file; [`Self::consume`] takes it.
     pub(super) fn fill(&mut self) -> Result<&[u8]> {
-        if self.read >= LOOK_EVERY {
-            self.read = 0;
-            check_room(2 * LOOK_EVERY, || {
-                format!("the text of {}", self.path.display())
+        if self.read >= self.looked + LOOK_EVERY {
+            self.looked = self.read;
+            // A text is held once more while it grows and while tokens are made of it.
+            check_room(self.read + LOOK_EVERY, || {
+                format!("more than {} bytes of text in {}", self.read, self.path.display())
             })?;
         }
         if !self.begun {

@@ -15,7 +15,7 @@ use super::gguf::Gguf;
 use super::hub;
 use super::settings::Settings;
 use super::weights::{self, Fetch, Weights};
-use super::{Config, Opening, Processing};
+use super::{BosWish, Config, Opening, Processing};
 use crate::device;
 use crate::error::{Error, Notes, Result};
 use crate::text::TextCodec;
@@ -53,6 +53,7 @@ pub(super) struct Source {
     settings: Settings,
     place: Place,
     processing: Processing,
+    bos: BosWish,
 }
 
 /// Whether `folder` holds a model: its settings with weights or a tokenizer beside, or a GGUF file.
@@ -79,7 +80,9 @@ enum Place {
 impl Source {
     /// Finds out what lies at `path`, to be held where it can be and processed as `opening` says.
     pub(super) fn find(path: &Path, opening: Opening) -> Result<Self> {
-        let processing = opening.processing;
+        let Opening {
+            processing, bos, ..
+        } = opening;
         if !path.exists() {
             return Err(Error::input(
                 "does not exist: give a model folder, a .gguf file, or a name on the hub such as openai-community/gpt2",
@@ -94,6 +97,7 @@ impl Source {
                 settings: Family::of(&settings)?.complete(settings),
                 place: Place::File(Box::new(file)),
                 processing,
+                bos,
             });
         }
         let settings_path = path.join("config.json");
@@ -113,6 +117,7 @@ impl Source {
             settings,
             place: Place::Folder(weights::of_folder(path)?),
             processing,
+            bos,
         })
     }
 
@@ -168,7 +173,13 @@ impl Source {
         let processing = self
             .processing
             .allowed((&config, &decoder), footprint.form, notes)?;
-        let codec = self.codec(&config, notes)?;
+        let mut codec = self.codec(&config, notes)?;
+        if self.bos.left_out {
+            codec = codec.without_bos();
+        }
+        if self.bos.doubled {
+            codec = codec.with_double_bos();
+        }
         codec.check_vocabulary(config.vocab, notes)?;
         notes.add(match codec.bos().id {
             Some(_) => format!("BOS precedes every text: {}", codec.bos().why),

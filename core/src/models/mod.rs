@@ -39,7 +39,7 @@ pub(crate) use self::gradient::next_token_loss;
 pub use self::gradient::{Gradients, Scalar};
 pub(crate) use self::load::is_in;
 pub use self::load::read_tensors;
-pub use self::opening::Opening;
+pub use self::opening::{BosWish, Opening};
 pub use self::processing::{Processing, STEPS, Step};
 pub use self::quantity::Quantity;
 use crate::Flow;
@@ -278,20 +278,6 @@ impl Model {
     /// The tokens with which generation ends.
     pub fn ends(&self) -> &Ends {
         &self.ends
-    }
-
-    /// The same weights with BOS left out everywhere (`--no-bos`).
-    #[must_use]
-    pub fn without_bos(mut self) -> Self {
-        self.codec = self.codec.without_bos();
-        self
-    }
-
-    /// The same weights, with BOS put before texts that begin with it too (`--keep-double-bos`).
-    #[must_use]
-    pub fn with_double_bos(mut self) -> Self {
-        self.codec = self.codec.with_double_bos();
-        self
     }
 
     /// The same weights with another tokenizer's rule, as [`TextCodec::as_trained`] gives it.

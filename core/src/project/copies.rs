@@ -32,6 +32,8 @@ impl Project {
             let fresh = Self {
                 folder: user_folder,
                 prompts: self.prompts.clone(),
+                recursive: self.recursive,
+                text_column: self.text_column.clone(),
                 ..Self::default()
             };
             (fresh, Notes::default())
@@ -122,6 +124,8 @@ impl Project {
         project.train_text.clone_from(&self.train_text);
         project.held_out_text.clone_from(&self.held_out_text);
         project.unwrap = self.unwrap;
+        project.recursive = self.recursive;
+        project.text_column.clone_from(&self.text_column);
         project.prompts.clone_from(&self.prompts);
         project.save()?;
         Ok(project)
@@ -185,6 +189,8 @@ impl Project {
             train_text: places(&self.train_text),
             held_out_text: places(&self.held_out_text),
             unwrap: self.unwrap,
+            recursive: self.recursive,
+            text_column: self.text_column.clone(),
             prompts: self.prompts.clone(),
             missing: Missing {
                 model: self.missing.model.as_ref().map(place),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Project};
 use crate::error::{Error, Result};
-use crate::models::{Form, Opening, Processing};
+use crate::models::{BosWish, Form, Opening, Processing};
 use crate::whole_file;
 
 /// The file's name.
@@ -34,12 +34,20 @@ struct Stored {
     keep_quantised: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     process: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    no_bos: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keep_double_bos: bool,
     #[serde(default)]
     train_text: Vec<String>,
     #[serde(default)]
     held_out_text: Vec<String>,
     #[serde(default)]
     unwrap: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    recursive: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text_column: Option<String>,
     #[serde(default)]
     prompts: Vec<String>,
     #[serde(default, rename = "dictionary")]
@@ -112,6 +120,10 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
                 Form::F32
             },
             processing: processing.unwrap_or_default(),
+            bos: BosWish {
+                left_out: stored.no_bos,
+                doubled: stored.keep_double_bos,
+            },
         },
         entries: stored
             .dictionaries
@@ -124,6 +136,8 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
         train_text: places(stored.train_text),
         held_out_text: places(stored.held_out_text),
         unwrap: stored.unwrap,
+        recursive: stored.recursive,
+        text_column: stored.text_column,
         prompts: stored.prompts,
         missing: super::Missing::default(),
         origin: origin.clone(),
@@ -173,9 +187,13 @@ pub(super) fn write(project: &Project) -> Result<()> {
         keep_quantised: project.opening.form == Form::Stored,
         process: (!project.opening.processing.is_none())
             .then(|| project.opening.processing.to_string()),
+        no_bos: project.opening.bos.left_out,
+        keep_double_bos: project.opening.bos.doubled,
         train_text: places(&project.train_text, &missing.train_text)?,
         held_out_text: places(&project.held_out_text, &missing.held_out_text)?,
         unwrap: project.unwrap,
+        recursive: project.recursive,
+        text_column: project.text_column.clone(),
         prompts: project.prompts.clone(),
         dictionaries,
     };

@@ -10,6 +10,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use crate::corpus::CorpusSpec;
 use crate::error::{Error, Notes, Result};
 use crate::models::Opening;
 
@@ -64,6 +65,10 @@ pub struct Project {
     pub held_out_text: Vec<PathBuf>,
     /// Whether the texts are to be unwrapped.
     pub unwrap: bool,
+    /// Whether folders in folders of text are read.
+    pub recursive: bool,
+    /// Column or field of the texts to read; none: the usual ones.
+    pub text_column: Option<String>,
     /// Saved prompts.
     pub prompts: Vec<String>,
     /// What was named and not found.
@@ -96,6 +101,16 @@ impl Project {
         };
         project.save()?;
         Ok(project)
+    }
+
+    /// How texts at `paths` are read.
+    pub fn corpus(&self, paths: &[PathBuf]) -> CorpusSpec {
+        CorpusSpec {
+            paths: paths.to_vec(),
+            recursive: self.recursive,
+            unwrap: self.unwrap,
+            column: self.text_column.clone(),
+        }
     }
 
     /// Writes `umbra.toml`, whole or not at all.

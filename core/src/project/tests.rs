@@ -23,6 +23,9 @@ fn demo(folder: &Path) -> Project {
     demo.train_text = vec![folder.join("text/train")];
     demo.held_out_text = vec![folder.join("text/held-out")];
     demo.unwrap = true;
+    demo.recursive = true;
+    demo.text_column = Some("body".to_owned());
+    demo.opening.bos.doubled = true;
     demo.opening.form = Form::Stored;
     demo.opening.processing = "fold-ln,center-unembed".parse().unwrap();
     demo.prompts = vec!["“Oz”,\nsaid Dorothy".to_owned()];

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use umbra_core::corpus::Content;
 use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Opening;
@@ -407,4 +408,64 @@ fn without_a_file_dialog_the_window_asks_for_the_path() {
         Some((asked, path::Command::Cancel.into())),
     );
     assert!(desk.state.path.field.is_none());
+}
+
+#[test]
+fn a_dictionary_s_own_rule_on_bos_wins_wherever_it_reads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new(AppState::default());
+    desk.run(Command::NewProject(folder.path().join("mine")));
+    let tiny = folder.path().join("tiny");
+    save_dictionary(&tiny);
+    let (mut sae, _) = formats::open(&tiny).unwrap();
+    sae.provenance.prepend_bos = Some(false);
+    let bare = folder.path().join("bare");
+    formats::save(&sae, &bare, Precision::F32).unwrap();
+    desk.run(Command::OpenModel(demo("model"), Opening::default()));
+    for (path, begun) in [(tiny, true), (bare, false)] {
+        desk.run(Command::OpenSae(path.clone()));
+        let id = desk.state.catalogue.by_folder(&path).unwrap().id;
+        desk.run(crate::commands::navigation::Command::SelectDictionary(id));
+        desk.run(prompt::Command::Text("Once upon".to_owned()));
+        desk.run(prompt::Command::Read);
+        let reading = desk.state.prompt.reading.ready().unwrap();
+        let model = &desk.state.model().unwrap().model;
+        let bos = model.codec().bos().id;
+        assert_eq!(reading.tokens.first().copied() == bos, begun, "{path:?}");
+        let sae = desk.state.sae().unwrap();
+        let reader = desk.state.model_for(sae).unwrap();
+        assert_eq!(reader.codec().bos().id.is_some(), begun);
+        assert_eq!(Arc::ptr_eq(&reader, model), begun, "shared where it may be");
+    }
+}
+
+#[test]
+fn texts_are_read_as_the_project_says_and_dropped_records_are_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let texts = folder.path().join("texts/below");
+    std::fs::create_dir_all(&texts).unwrap();
+    let record = "{\"text\": \"not this\", \"body\": \"this one\"}\n";
+    std::fs::write(texts.join("a.ndjson"), record).unwrap();
+    let single = folder.path().join("b.json");
+    std::fs::write(&single, format!("[{record}]")).unwrap();
+    let mut desk = Desk::new(AppState::default());
+    desk.run(Command::NewProject(folder.path().join("mine")));
+    desk.run(Command::Dropped(vec![single]));
+    desk.run(Command::AddText {
+        path: folder.path().join("texts"),
+        held_out: true,
+    });
+    desk.run(Command::Reading {
+        recursive: true,
+        column: Some("body".to_owned()),
+    });
+    assert_eq!(desk.notices(), Vec::<&str>::new());
+    let (kept, _) = Project::open(&folder.path().join("mine")).unwrap();
+    assert_eq!(kept.train_text.len(), 1, "the dropped file");
+    let held_out = dictionary::held_out(&kept).unwrap();
+    let names: Vec<_> = held_out.corpus.documents.iter().collect();
+    assert_eq!(names.len(), 1);
+    assert_eq!(names[0].name, "below/a.ndjson:1");
+    let said = Content::Text("this one".to_owned());
+    assert_eq!(names[0].content, said);
 }

@@ -159,7 +159,7 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
                 ("corpus".to_owned(), text.phrase.clone().into()),
                 ("corpus_sha256".to_owned(), text.fingerprint.clone().into()),
                 ("corpus_documents".to_owned(), text.documents.into()),
-                ("corpus_unwrapped".to_owned(), key.unwrap.into()),
+                ("corpus_unwrapped".to_owned(), key.text.unwrap.into()),
                 ("split".to_owned(), split),
                 (MODEL_FINGERPRINT.to_owned(), model.fingerprint().into()),
             ]);

@@ -28,6 +28,7 @@ pub(super) fn card_ui(
             Load::Ready(loaded) => {
                 loaded_ui(ui, dictionary, loaded);
                 fit_ui(ui, state, dictionary);
+                bos_ui(ui, state, loaded);
                 processing_ui(ui, state, loaded, commands);
             }
             Load::Failed(sentence) => return failed_ui(ui, sentence),
@@ -151,8 +152,24 @@ fn processing_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedSae, commands: &m
         ui.add(egui::Label::new(words).wrap());
     });
     if named_button(ui, "Open the model so", loaded.sae.name.as_str()) {
-        let opening = Opening::from(wanted);
+        let opening = Opening {
+            processing: wanted,
+            ..state.catalogue.model_opening
+        };
         commands.send(library::Command::OpenModel(model.path().clone(), opening));
+    }
+}
+
+/// Says where the dictionary's file overrides the model's rule on BOS.
+fn bos_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedSae) {
+    let Some(model) = state.model() else {
+        return;
+    };
+    let trained = loaded.sae.provenance.prepend_bos;
+    let differs = trained.and_then(|with| model.model.codec().as_trained(with).1);
+    if let Some(note) = differs {
+        let secondary = Theme::of(ui).ink.secondary;
+        ui.add(egui::Label::new(theme::caption(note).color(secondary)).wrap());
     }
 }
 

@@ -80,6 +80,16 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         &format!("{ids} ({})", ends.why),
         "Tokens with which the text that it writes ends",
     );
+    let bos = model.codec().bos();
+    let shown = bos
+        .id
+        .map_or_else(|| "none".to_owned(), |id| model.codec().display(id));
+    fact_ui(
+        ui,
+        "BOS",
+        &shown,
+        &format!("What precedes every text: {}", bos.why),
+    );
     let secondary = Theme::of(ui).ink.secondary;
     for fact in model.facts() {
         ui.add(egui::Label::new(theme::caption(fact).color(secondary)).wrap());

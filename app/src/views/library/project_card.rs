@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use egui::{RichText, Ui};
+use umbra_core::project::Project;
 
 use super::{card, notes_ui};
 use crate::commands::{Commands, library};
@@ -53,6 +54,7 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             unwrap,
             "Whether line breaks inside a paragraph are read as spaces",
         );
+        reading_ui(ui, project, commands);
         notes_ui(ui, &state.project.notes, "project notes");
         ui.horizontal_wrapped(|ui| {
             for (words, held_out) in [("Add training text…", false), ("Add held-out text…", true)]
@@ -82,6 +84,45 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             }
         });
         recent_ui(ui, state, commands);
+    });
+}
+
+/// How the texts are read.
+fn reading_ui(ui: &mut Ui, project: &Project, commands: &mut Commands) {
+    let mut recursive = project.recursive;
+    let help = "Folders in the folders of text are read too";
+    if ui
+        .checkbox(&mut recursive, "Read sub-folders")
+        .on_hover_text(help)
+        .changed()
+    {
+        commands.send(library::Command::Reading {
+            recursive,
+            column: project.text_column.clone(),
+        });
+    }
+    ui.horizontal(|ui| {
+        let help = "Column of Parquet files and field of JSON records: text, or lists of token ids. Empty: text, else input_ids, else tokens";
+        let label = ui.label("text column").on_hover_text(help);
+        let id = ui.make_persistent_id("text column");
+        let kept = project.text_column.clone().unwrap_or_default();
+        let mut typed = ui.data(|data| data.get_temp::<String>(id)).unwrap_or_else(|| kept.clone());
+        let field = ui
+            .add(egui::TextEdit::singleline(&mut typed).hint_text("text").desired_width(120.0))
+            .labelled_by(label.id);
+        if field.changed() {
+            ui.data_mut(|data| data.insert_temp(id, typed.clone()));
+        }
+        if field.lost_focus() {
+            ui.data_mut(|data| data.remove::<String>(id));
+            let typed = typed.trim();
+            if typed != kept {
+                commands.send(library::Command::Reading {
+                    recursive: project.recursive,
+                    column: (!typed.is_empty()).then(|| typed.to_owned()),
+                });
+            }
+        }
     });
 }
 

@@ -105,7 +105,12 @@ fn editor_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                         reading.cut
                     );
                 }
-                ui.label(caption(text).color(secondary));
+                let shown = ui.label(caption(text).color(secondary));
+                if let Some(note) = &reading.bos {
+                    shown.on_hover_text(note);
+                    ui.label(caption("begins with BOS").color(secondary))
+                        .on_hover_text(note);
+                }
             }
         });
     });

@@ -44,6 +44,7 @@ fn reading() -> Reading {
         },
         next: vec![vec![next]; 3],
         cut: 0,
+        bos: None,
     }
 }
 

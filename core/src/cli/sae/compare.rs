@@ -8,6 +8,7 @@ use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, open_with_tr
 use crate::compare::{self, Comparison, Pair, SHARED, Together};
 use crate::error::{Error, Result};
 use crate::eval::Pass;
+use crate::models::Model;
 use crate::sae::Sae;
 
 /// Flags of `umbra sae compare`.
@@ -50,6 +51,20 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         None => (None, named(&args.a).read(args.measuring.offline, console)?),
     };
     let b = named(&args.b).read(args.measuring.offline, console)?;
+    let begun = |model: &Model| model.codec().bos().id.is_some();
+    if let (Some(model), Some(trained)) = (&model, b.provenance.prepend_bos)
+        && begun(model) != trained
+    {
+        let [here, there] = if trained {
+            ["without", "with"]
+        } else {
+            ["with", "without"]
+        };
+        console.note(&format!(
+            "{} was trained {there} BOS and is read {here} it, as {} is",
+            b.name, a.name
+        ));
+    }
     if let (Ok(of_a), Ok(of_b)) = (a.writes(), b.writes())
         && of_a != of_b
     {

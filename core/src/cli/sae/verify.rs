@@ -102,7 +102,11 @@ fn across(
     let format = Format::of(&layers[0])?;
     let mut figures = None;
     if let Some(model) = args.measuring.model() {
-        let opened = model.open(console)?;
+        let (opened, differs) = formats::reader(&model.open(console)?, &of.layers()[0]);
+        if let Some(note) = differs {
+            console.note(&note);
+        }
+        console.decided(opened.codec().bos());
         let (_, rows) = args.text.read(
             (&opened, of.layers().first()),
             args.measuring.offline,

@@ -197,9 +197,8 @@ pub fn text_key(state: &AppState) -> Option<TextKey> {
         Some(path) => (vec![path.clone()], true),
         None => (project.train_text.clone(), project.held_out_text.is_empty()),
     };
-    (!paths.is_empty()).then_some(TextKey {
-        paths,
-        unwrap: project.unwrap,
+    (!paths.is_empty()).then(|| TextKey {
+        text: project.corpus(&paths),
         split,
         model,
     })
