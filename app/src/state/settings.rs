@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use umbra_core::models::{Form, Opening};
+use umbra_core::models::{BosWish, Form, Opening};
 
 use super::AppState;
 use crate::views::ViewId;
@@ -27,6 +27,12 @@ pub struct RecentModel {
     stored: bool,
     /// How its weights were processed, as on the command line; empty for not at all.
     process: String,
+    /// Whether BOS was left out.
+    #[serde(default)]
+    no_bos: bool,
+    /// Whether a text that begins with BOS got a second one.
+    #[serde(default)]
+    keep_double_bos: bool,
 }
 
 impl RecentModel {
@@ -42,6 +48,8 @@ impl RecentModel {
             } else {
                 processing.to_string()
             },
+            no_bos: opening.bos.left_out,
+            keep_double_bos: opening.bos.doubled,
         }
     }
 
@@ -50,6 +58,10 @@ impl RecentModel {
         Opening {
             form: if self.stored { Form::Stored } else { Form::F32 },
             processing: self.process.parse().unwrap_or_default(), // steps of a newer version are left out
+            bos: BosWish {
+                left_out: self.no_bos,
+                doubled: self.keep_double_bos,
+            },
         }
     }
 }

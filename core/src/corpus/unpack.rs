@@ -56,7 +56,11 @@ impl<'a> Unpacked<'a> {
             self.looked = self.read;
             // A text is held once more while it grows and while tokens are made of it.
             check_room(self.read + LOOK_EVERY, || {
-                format!("more than {} bytes of text in {}", self.read, self.path.display())
+                format!(
+                    "more than {} bytes of text in {}",
+                    self.read,
+                    self.path.display()
+                )
             })?;
         }
         if !self.begun {

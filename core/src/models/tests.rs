@@ -448,7 +448,7 @@ fn what_is_no_model_is_refused_in_one_sentence() {
         &["is no complete safetensors file", "model.safetensors"],
     );
     std::fs::remove_file(&weights).unwrap();
-    refused(damaged.path(), &["neither model.safetensors nor"]);
+    refused(damaged.path(), &["none of model.safetensors", "pytorch_model.bin"]);
 
     let foreign = copy_of("tests/golden/tiny-gpt2");
     edit_config(foreign.path(), "\"gpt2\"", "\"mamba\"");

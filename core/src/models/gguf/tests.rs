@@ -633,7 +633,7 @@ fn what_cannot_be_read_is_refused_by_name() {
     let refused = || Model::open(&path).unwrap_err().to_string();
     for (key, value, wanted) in [
         ("general.architecture", text("mamba"), "`mamba`"),
-        ("tokenizer.ggml.pre", text("tekken"), "`tekken`"),
+        ("tokenizer.ggml.pre", text("viking"), "`viking`"),
         ("tokenizer.ggml.model", text("t5"), "`t5`"),
         ("llama.rope.scaling.type", text("yarn"), "`yarn`"),
         (
