@@ -152,7 +152,7 @@ pub fn with_features(features: usize) -> AppState {
 fn load(state: &mut AppState, sae: Sae) {
     let loaded = LoadedSae {
         sae: Arc::new(sae),
-        notes: umbra_core::error::Notes::default(),
+        notes: Notes::default(),
         size_bytes: 1_234_567,
     };
     let ready = catalogue::Event::Sae(DictionaryId(0), Load::Ready(loaded));

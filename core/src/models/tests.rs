@@ -143,7 +143,10 @@ fn documents_kept_apart_are_read_as_if_each_stood_alone() {
 #[test]
 fn documents_without_bos_and_generation_are_not_kept_apart() {
     let model = open("tests/golden/tiny-gpt2");
-    let refused = model.clone().without_bos().with_separate_documents();
+    let refused = model
+        .clone()
+        .with_codec(model.codec().without_bos())
+        .with_separate_documents();
     let refused = refused.unwrap_err().to_string();
     assert!(
         refused.contains("--no-bos") && refused.contains("BOS"),
@@ -448,7 +451,10 @@ fn what_is_no_model_is_refused_in_one_sentence() {
         &["is no complete safetensors file", "model.safetensors"],
     );
     std::fs::remove_file(&weights).unwrap();
-    refused(damaged.path(), &["none of model.safetensors", "pytorch_model.bin"]);
+    refused(
+        damaged.path(),
+        &["none of model.safetensors", "pytorch_model.bin"],
+    );
 
     let foreign = copy_of("tests/golden/tiny-gpt2");
     edit_config(foreign.path(), "\"gpt2\"", "\"mamba\"");

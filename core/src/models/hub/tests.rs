@@ -467,7 +467,11 @@ fn gguf_files_are_chosen_by_name_or_by_being_alone() {
     };
     assert_eq!(fetch(&offline, "own/alone").unwrap(), path);
     server.set(|hub| drop(hub.files.remove("b.gguf")));
-    refused(&hub, "own/none", &["neither weights of safetensors", "GGUF"]);
+    refused(
+        &hub,
+        "own/none",
+        &["neither weights of safetensors", "GGUF"],
+    );
 }
 
 #[test]
