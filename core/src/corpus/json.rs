@@ -399,7 +399,7 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
     found.then_some(mended)
 }
 
-/// The number of an escape `\uXXXX` at the head of `text`.
+/// The number of an escape at the head of `text`: `\u` and four digits.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let hexadecimal = digits.bytes().all(|c| c.is_ascii_hexdigit());
