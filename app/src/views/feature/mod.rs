@@ -254,7 +254,7 @@ fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
     }
     if let Some(page) = state.sae().and_then(|sae| super::neuronpedia(sae)) {
         let page = format!("{page}/{feature}");
-        ui.hyperlink_to("On Neuronpedia", &page)
+        ui.hyperlink_to(egui::RichText::new("On Neuronpedia").underline(), &page)
             .on_hover_text(&page);
     }
 }

@@ -149,7 +149,7 @@ fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
 
 /// A link that the system's browser opens; where it leads on hover.
 fn link_ui(ui: &mut Ui, words: &str, url: &str) {
-    ui.hyperlink_to(theme::caption(words), url)
+    ui.hyperlink_to(theme::caption(words).underline(), url)
         .on_hover_text(url);
 }
 
