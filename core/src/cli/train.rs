@@ -1,5 +1,7 @@
 //! `umbra train`: a dictionary trained on one hook of a model, or on an activation store, saved as a SAELens folder. Ctrl-C saves it as it stands.
 
+mod settings;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
+use self::settings::SettingArgs;
 use super::args::corpus_facts;
 use super::{Console, CorpusArgs, Exit, ModelArgs, PositionsArg, Progress, SplitArg, say_fit};
 use crate::Flow;
@@ -19,7 +22,7 @@ use crate::ids::HookPoint;
 use crate::models::{MODEL_FINGERPRINT, Model};
 use crate::sae::Sae;
 use crate::store::{Description, Store};
-use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Range, SETTINGS, Setting, Spec};
+use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Spec};
 use crate::whole_file;
 use crate::workbench::training::{Ended, Session, check_folders};
 
@@ -93,79 +96,6 @@ enum PrecisionArg {
     F32,
     /// 2 bytes a weight
     F16,
-}
-
-/// One flag for each setting of a run, built from the settings' own table.
-#[derive(Debug, Clone, Default)]
-struct SettingArgs(Vec<(&'static str, String)>);
-
-impl SettingArgs {
-    fn flag(setting: &'static Setting) -> clap::Arg {
-        // Defaults that depend on the hook cannot be told before it is known.
-        let default = setting.auto.unwrap_or(match setting.key {
-            "features" => "1024 for hook_z, else 2048",
-            "k" => "24 for hook_z, else 32",
-            _ => "",
-        });
-        let default = if default.is_empty() {
-            let residual = HookPoint::Embed;
-            Spec::default_for(residual)
-                .get(setting.key)
-                .unwrap_or_default()
-        } else {
-            default.to_owned()
-        };
-        let unit = if setting.unit.is_empty() {
-            String::new()
-        } else {
-            format!(" ({})", setting.unit)
-        };
-        let mut told = setting.help.to_owned();
-        if let Range::Choice(words) = setting.range {
-            told = format!("{told}: {}", words.join(", "));
-        }
-        if !setting.only.is_empty() {
-            let names: Vec<_> = setting.only.iter().map(|v| v.name()).collect();
-            told = format!("{told}; for {}", names.join(", "));
-        }
-        let value = match setting.range {
-            Range::Whole { .. } => "N",
-            Range::Real { .. } => "X",
-            Range::Switch => "true|false",
-            Range::Choice(_) | Range::Hook => "NAME",
-        };
-        clap::Arg::new(setting.key)
-            .long(setting.flag)
-            .value_name(value)
-            .help(format!("{told}{unit} [default: {default}]"))
-    }
-}
-
-impl clap::Args for SettingArgs {
-    fn augment_args(command: clap::Command) -> clap::Command {
-        SETTINGS
-            .iter()
-            .fold(command, |command, setting| command.arg(Self::flag(setting)))
-    }
-
-    fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        Self::augment_args(command)
-    }
-}
-
-impl clap::FromArgMatches for SettingArgs {
-    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
-        let given = |setting: &'static Setting| {
-            let text = matches.get_one::<String>(setting.key)?;
-            Some((setting.key, text.clone()))
-        };
-        Ok(Self(SETTINGS.iter().filter_map(given).collect()))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
 }
 
 /// Runs `umbra train`.
@@ -633,6 +563,7 @@ mod tests {
     use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 
     use super::*;
+    use crate::train::{Range, SETTINGS};
 
     #[derive(Debug, Parser)]
     struct Line {

@@ -59,7 +59,7 @@ pub(super) struct Source {
 /// Whether `folder` holds a model: its settings with weights or a tokenizer beside, or a GGUF file.
 pub(crate) fn is_in(folder: &Path) -> bool {
     let text = std::fs::read(folder.join("config.json")).unwrap_or_default();
-    let settings: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+    let settings: Value = serde_json::from_slice(&text).unwrap_or_default();
     let of_model = ["model_type", "architectures"]
         .iter()
         .any(|key| settings.get(key).is_some());

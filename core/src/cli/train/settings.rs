@@ -1,0 +1,77 @@
+//! One flag of `umbra train` for each setting of a run, built from the settings' own table.
+
+use crate::ids::HookPoint;
+use crate::train::{Range, SETTINGS, Setting, Spec};
+
+/// One flag for each setting of a run, built from the settings' own table.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SettingArgs(pub(super) Vec<(&'static str, String)>);
+
+impl SettingArgs {
+    fn flag(setting: &'static Setting) -> clap::Arg {
+        // Defaults that depend on the hook cannot be told before it is known.
+        let default = setting.auto.unwrap_or(match setting.key {
+            "features" => "1024 for hook_z, else 2048",
+            "k" => "24 for hook_z, else 32",
+            _ => "",
+        });
+        let default = if default.is_empty() {
+            let residual = HookPoint::Embed;
+            Spec::default_for(residual)
+                .get(setting.key)
+                .unwrap_or_default()
+        } else {
+            default.to_owned()
+        };
+        let unit = if setting.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", setting.unit)
+        };
+        let mut told = setting.help.to_owned();
+        if let Range::Choice(words) = setting.range {
+            told = format!("{told}: {}", words.join(", "));
+        }
+        if !setting.only.is_empty() {
+            let names: Vec<_> = setting.only.iter().map(|v| v.name()).collect();
+            told = format!("{told}; for {}", names.join(", "));
+        }
+        let value = match setting.range {
+            Range::Whole { .. } => "N",
+            Range::Real { .. } => "X",
+            Range::Switch => "true|false",
+            Range::Choice(_) | Range::Hook => "NAME",
+        };
+        clap::Arg::new(setting.key)
+            .long(setting.flag)
+            .value_name(value)
+            .help(format!("{told}{unit} [default: {default}]"))
+    }
+}
+
+impl clap::Args for SettingArgs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        SETTINGS
+            .iter()
+            .fold(command, |command, setting| command.arg(Self::flag(setting)))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for SettingArgs {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let given = |setting: &'static Setting| {
+            let text = matches.get_one::<String>(setting.key)?;
+            Some((setting.key, text.clone()))
+        };
+        Ok(Self(SETTINGS.iter().filter_map(given).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
