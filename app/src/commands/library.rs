@@ -5,6 +5,8 @@
 
 mod projects;
 #[cfg(test)]
+mod temporal_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};

@@ -99,6 +99,15 @@ impl Trainer {
     ) -> Result<Self> {
         start.check_by_token()?;
         start.check_alone()?;
+        if let Some(head) = start.provenance.head {
+            return Err(Error::Unsupported {
+                what: format!(
+                    "going on from {}, which reads head {head} alone,",
+                    start.name
+                ),
+                remedy: "training reads all heads of a hook together, begin with a dictionary of all of them".to_owned(),
+            });
+        }
         start.check_weights()?;
         let mut sae = start.clone();
         let transcodes = spec.variant == Variant::Transcoder;

@@ -1,0 +1,93 @@
+//! A dictionary that reads whole texts, opened in the window: no screen and no command takes it for one that reads token by token.
+
+use std::path::Path;
+
+use serde_json::{Map, json};
+use umbra_core::ids::FeatureId;
+use umbra_core::models::Opening;
+
+use super::Command;
+use crate::commands::{dark_matter, dictionary, heads};
+use crate::state::AppState;
+use crate::state::heads::Key;
+use crate::testing::Desk;
+
+const FEATURES: usize = 8;
+const WIDTH: usize = 256;
+
+/// SAELens's files of a temporal dictionary of zeros at the demo's `blocks.1.attn.hook_z`.
+fn save_temporal(folder: &Path) {
+    std::fs::create_dir(folder).unwrap();
+    let cfg = json!({
+        "architecture": "temporal", "d_in": WIDTH, "d_sae": FEATURES, "dtype": "float32", "device": "cpu", "n_heads": 1,
+        "n_attn_layers": 1, "bottleneck_factor": 1, "sae_diff_type": "relu", "tied_weights": true, "apply_b_dec_to_input": true,
+        "normalize_activations": "none", "reshape_activations": "hook_z",
+        "metadata": {"sae_lens_version": "6.54.12", "hook_name": "blocks.1.attn.hook_z", "model_name": "model"},
+    });
+    std::fs::write(folder.join("cfg.json"), cfg.to_string()).unwrap();
+    let mut shapes = vec![
+        ("W_dec".to_owned(), vec![FEATURES, WIDTH]),
+        ("b_dec".to_owned(), vec![WIDTH]),
+    ];
+    for part in ["k_ctx", "q_target", "v_ctx", "c_proj"] {
+        let name = |end: &str| format!("attn_layers.0.{part}.{end}");
+        shapes.push((name("weight"), vec![FEATURES, FEATURES]));
+        shapes.push((name("bias"), vec![FEATURES]));
+    }
+    let (mut header, mut end) = (Map::new(), 0);
+    for (name, shape) in shapes {
+        let start = end;
+        end += 4 * shape.iter().product::<usize>();
+        let entry = json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]});
+        header.insert(name, entry);
+    }
+    let header = serde_json::Value::Object(header).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.bytes());
+    bytes.resize(bytes.len() + end, 0);
+    std::fs::write(folder.join("sae_weights.safetensors"), bytes).unwrap();
+}
+
+#[test]
+fn a_dictionary_that_reads_whole_texts_is_refused_by_every_entry() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = Desk::new(AppState::default());
+    desk.run(Command::NewProject(folder.path().join("mine")));
+    save_temporal(&folder.path().join("temporal"));
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo/model");
+    desk.run(Command::OpenModel(model, Opening::default()));
+    desk.run(Command::OpenSae(folder.path().join("temporal")));
+    let dictionary = desk.state.dictionary().unwrap();
+    assert!(dictionary.load.ready().is_some(), "{:?}", dictionary.load);
+    let id = dictionary.id;
+    for refused in [
+        dictionary::Command::Evaluate(id),
+        dictionary::Command::BuildIndex(id),
+    ] {
+        desk.run(refused);
+    }
+    let notices = desk.notices();
+    assert!(!notices.is_empty());
+    for notice in notices {
+        assert!(notice.contains("reads whole texts"), "{notice}");
+    }
+    desk.run(heads::Command::Measure(id));
+    desk.run(heads::Command::Attribute(Key {
+        dictionary: id,
+        feature: FeatureId(0),
+        input: umbra_core::prompt::Input::Text("The king".to_owned()),
+        at: 1,
+    }));
+    desk.run(dark_matter::Command::Look(id));
+    desk.run(dark_matter::Command::Fit(id));
+    let (heads, lab) = (&desk.state.heads, &desk.state.dark_matter);
+    for said in [
+        format!("{:?}", heads.figures),
+        format!("{:?}", heads.attribution),
+    ] {
+        assert!(said.contains("reads whole texts"), "{said}");
+    }
+    assert!(lab.probe.ready().is_none());
+    let made = folder.path().join("mine/indexes");
+    assert!(!made.join("temporal.sqlite").exists());
+}
