@@ -13,6 +13,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::models::{MODEL_FINGERPRINT, Model};
@@ -62,6 +64,25 @@ pub struct Fit {
     pub verdict: Verdict,
     /// Why, one sentence without a full stop; with the remedy where it is refused.
     pub why: String,
+}
+
+/// Fingerprints of a dictionary and a model, as what is made with both writes them down; both empty in older forms.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Prints {
+    /// [`Sae::fingerprint`].
+    pub sae: String,
+    /// [`Model::fingerprint`].
+    pub model: String,
+}
+
+impl Prints {
+    /// Of these two.
+    pub fn of(model: &Model, sae: &Sae) -> Self {
+        Self {
+            sae: sae.fingerprint(),
+            model: model.fingerprint().to_owned(),
+        }
+    }
 }
 
 /// What was made with a dictionary and a model, by what it says of itself.

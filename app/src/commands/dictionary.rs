@@ -6,6 +6,7 @@ use std::sync::Arc;
 use umbra_core::corpus::{Corpus, Part, Rows};
 use umbra_core::error::{Error, Notes, Result};
 use umbra_core::features::{Index, NeuronpediaSource, Source, Viewer};
+use umbra_core::fit::Prints;
 use umbra_core::folders::{self, Claim};
 use umbra_core::formats::{self, Precision, Reading, Target};
 use umbra_core::ids::FeatureId;
@@ -248,7 +249,8 @@ fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
                 return Ok(());
             };
             let text = held_out.phrase;
-            work.project.keep_figures(&work.name, &text, &figures)?;
+            let of = Prints::of(&work.model, &work.sae);
+            (work.project).keep_figures(&work.name, &text, &figures, of)?;
             worker.send(event(Load::Ready(Evaluation { figures, text })));
             Ok(())
         },

@@ -3,9 +3,9 @@
 //! Opening is declared, not scripted: an event puts a path into the catalogue as `Load::Absent`, [`follow`] asks for what is absent, and once it is
 //! ready and the project does not name it, asks to keep it.
 
-mod projects;
 #[cfg(test)]
-mod temporal_tests;
+mod belongs_tests;
+mod projects;
 #[cfg(test)]
 mod tests;
 
@@ -15,9 +15,11 @@ use std::sync::Arc;
 use umbra_core::corpus;
 use umbra_core::error::{Error, Result};
 use umbra_core::features::Index;
+use umbra_core::fit::Fit;
 use umbra_core::formats;
 use umbra_core::models::{Model, Opening, read_tensors, verify};
 use umbra_core::project::{Entry, Project};
+use umbra_core::sae::Sae;
 
 use super::{Command as AnyCommand, Commands, Context, opening};
 use crate::shell::dialogs::Ask;
@@ -255,12 +257,18 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
     let event = move |load| Event::Catalogue(catalogue::Event::Sae(id, load));
     context.apply(event(Load::Loading));
     let registry = context.state.opening.registry.clone();
+    let project = context.state.project.open().cloned();
+    let name = catalogue::name_of(&folder);
     context.jobs.start_or(
-        format!("Load {}", catalogue::name_of(&folder)),
+        format!("Load {name}"),
         move |why| event(Load::Failed(why)),
         move |worker| {
             let size_bytes = size_bytes(&folder);
             let (sae, notes) = opening::read_dictionary(folder, registry.as_deref())?;
+            if let Some(why) = project.and_then(|it| foreign_figures(&it, &name, &sae)) {
+                let evaluation = catalogue::Event::Evaluation(id, Load::Failed(why));
+                worker.send(Event::Catalogue(evaluation));
+            }
             let loaded = LoadedSae {
                 sae: Arc::new(sae),
                 notes,
@@ -270,6 +278,13 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
             Ok(())
         },
     );
+}
+
+/// Why the figures kept under the name of a dictionary are not its own, if they are not.
+fn foreign_figures(project: &Project, name: &str, sae: &Sae) -> Option<String> {
+    let kept = project.figures(name).ok()??;
+    let fit = Fit::of_figures(&kept, None, Some(sae));
+    fit.is_refused().then_some(fit.why)
 }
 
 fn load_index(context: &mut Context<'_>, id: DictionaryId) {

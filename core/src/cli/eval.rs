@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
 use crate::error::{Error, Result};
 use crate::eval::{self, DEFINITIONS, Figures};
+use crate::fit::Prints;
 use crate::project::Project;
 
 /// Flags of `umbra eval`.
@@ -47,7 +48,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         return Ok(Exit::Stopped);
     };
     if let Some(project) = project {
-        project.keep_figures(&sae.name, &args.text.describe(), &figures)?;
+        let of = Prints::of(&model, &sae);
+        project.keep_figures(&sae.name, &args.text.describe(), &figures, of)?;
     }
     console.answer(&object(&figures)?, || table(&figures))?;
     Ok(Exit::Done)

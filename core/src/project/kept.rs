@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::Project;
 use crate::error::{Error, Result};
 use crate::eval::Figures;
+use crate::fit::{Fit, Made, Prints};
+use crate::models::Model;
+use crate::sae::Sae;
 use crate::whole_file;
 
 const VERSION: u32 = 1;
@@ -23,8 +26,28 @@ pub struct KeptFigures {
     pub text: String,
     /// Version of the program that measured.
     pub umbra: String,
+    /// Of which dictionary and model they are.
+    #[serde(default)]
+    pub fingerprints: Prints,
     /// The figures.
     pub figures: Figures,
+}
+
+impl Fit {
+    /// Whether figures were measured of `sae` in `model`, as far as these are there.
+    pub fn of_figures(kept: &KeptFigures, model: Option<&Model>, sae: Option<&Sae>) -> Self {
+        let what = format!("What is kept as figures of {}", kept.sae);
+        let known = |print: &'_ str| !print.is_empty();
+        let made = Made {
+            what: &what,
+            remedy: "evaluate it again",
+            sae: &kept.sae,
+            sae_fingerprint: Some(kept.fingerprints.sae.as_str()).filter(|print| known(print)),
+            model: "its model",
+            model_fingerprint: Some(kept.fingerprints.model.as_str()).filter(|print| known(print)),
+        };
+        Self::of_made(made, model, sae)
+    }
 }
 
 impl Project {
@@ -33,14 +56,15 @@ impl Project {
         self.folder.join("kept")
     }
 
-    /// Keeps the figures of dictionary `sae`, measured on `text` (a phrase), in place of older ones.
-    pub fn keep_figures(&self, sae: &str, text: &str, figures: &Figures) -> Result<()> {
+    /// Keeps the figures of dictionary `sae`, measured on `text` (a phrase), in place of older ones; `of` says of which dictionary and model they are.
+    pub fn keep_figures(&self, sae: &str, text: &str, figures: &Figures, of: Prints) -> Result<()> {
         let path = figures_path(&self.folder, sae);
         let kept = KeptFigures {
             version: VERSION,
             sae: sae.to_owned(),
             text: text.to_owned(),
             umbra: crate::VERSION.to_owned(),
+            fingerprints: of,
             figures: figures.clone(),
         };
         let json = serde_json::to_vec_pretty(&kept).map_err(|refused| {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::eval::Figures;
+use crate::fit::{Fit, Prints, Verdict};
 use crate::ids::FeatureId;
 use crate::models::Form;
 
@@ -190,7 +191,8 @@ fn a_restored_copy_is_as_new_and_keeps_the_labels_that_can_be_read() {
         .unwrap()
         .set("z", FeatureId(1), "mine")
         .unwrap();
-    over.keep_figures("z", "mine", &some_figures()).unwrap();
+    over.keep_figures("z", "mine", &some_figures(), Prints::default())
+        .unwrap();
     over.entries.push(Entry {
         sae: user.path().join("own/sae"),
         index: None,
@@ -232,7 +234,7 @@ fn a_project_is_saved_elsewhere_with_everything_beside_it() {
     let user = folder_with(&[]);
     let original = demo(bundled.path());
     original
-        .keep_figures("z", "shipped", &some_figures())
+        .keep_figures("z", "shipped", &some_figures(), Prints::default())
         .unwrap();
     let root = user.path().join("unsaved");
     let folder = Project::free_folder(&root, "own/tiny model");
@@ -326,10 +328,11 @@ fn kept_figures_come_back_and_an_overlay_reads_its_origins() {
     let original = demo(bundled.path());
     assert_eq!(original.figures("a/b").unwrap(), None);
     original
-        .keep_figures("a/b", "held-out books", &some_figures())
+        .keep_figures("a/b", "held-out books", &some_figures(), Prints::default())
         .unwrap();
     let over = original.overlay(user.path()).unwrap().project;
     let kept = over.figures("a/b").unwrap().unwrap();
+    let kept_anew = kept.clone();
     assert_eq!(
         (kept.text.as_str(), kept.figures),
         ("held-out books", some_figures())
@@ -338,7 +341,17 @@ fn kept_figures_come_back_and_an_overlay_reads_its_origins() {
         l0: 1.0,
         ..some_figures()
     };
-    over.keep_figures("a/b", "mine", &newer).unwrap();
+    let of = Prints {
+        sae: "ab".to_owned(),
+        model: "cd".to_owned(),
+    };
+    assert_eq!(
+        Fit::of_figures(&kept_anew, None, None).verdict,
+        Verdict::CannotTell
+    );
+    over.keep_figures("a/b", "mine", &newer, of.clone())
+        .unwrap();
+    assert_eq!(over.figures("a/b").unwrap().unwrap().fingerprints, of);
     assert_eq!(over.figures("a/b").unwrap().unwrap().figures, newer);
     assert_eq!(
         original.figures("a/b").unwrap().unwrap().figures,

@@ -1,8 +1,9 @@
-//! A dictionary that reads whole texts, opened in the window: no screen and no command takes it for one that reads token by token.
+//! What the window takes for a dictionary's own: no temporal dictionary for one that reads token by token, and no figures of another of the same name.
 
 use std::path::Path;
 
 use serde_json::{Map, json};
+use umbra_core::formats::{self, Precision};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Opening;
 
@@ -10,7 +11,7 @@ use super::Command;
 use crate::commands::{dark_matter, dictionary, heads};
 use crate::state::AppState;
 use crate::state::heads::Key;
-use crate::testing::Desk;
+use crate::testing::{self, Desk};
 
 const FEATURES: usize = 8;
 const WIDTH: usize = 256;
@@ -90,4 +91,44 @@ fn a_dictionary_that_reads_whole_texts_is_refused_by_every_entry() {
     assert!(lab.probe.ready().is_none());
     let made = folder.path().join("mine/indexes");
     assert!(!made.join("temporal.sqlite").exists());
+}
+
+#[test]
+fn figures_of_another_dictionary_of_the_same_name_are_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (project, place) = (folder.path().join("mine"), folder.path().join("tiny"));
+    let save = |bias: f32| {
+        let mut sae = testing::sae_of(16, WIDTH);
+        sae.b_enc[0] = bias;
+        sae.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
+        formats::save(&sae, &place, Precision::F32).unwrap();
+    };
+    save(0.0);
+    let mut desk = Desk::new(AppState::default());
+    desk.run(Command::NewProject(project.clone()));
+    let text = folder.path().join("rabbit.txt");
+    let sentence = "The rabbit ran into the wood and the fox ran after it.\n";
+    std::fs::write(&text, sentence.repeat(60)).unwrap();
+    desk.run(Command::AddText {
+        path: text,
+        held_out: true,
+    });
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo/model");
+    desk.run(Command::Dropped(vec![model, place.clone()]));
+    let id = desk.state.dictionary().unwrap().id;
+    desk.run(dictionary::Command::Evaluate(id));
+    let evaluation = |desk: &Desk| desk.state.dictionary().unwrap().evaluation.clone();
+    assert!(evaluation(&desk).ready().is_some(), "{:?}", desk.notices());
+
+    let reopened = || {
+        let mut again = Desk::new(AppState::default());
+        again.run(Command::OpenProject(project.clone()));
+        evaluation(&again)
+    };
+    assert!(reopened().ready().is_some());
+    std::fs::remove_dir_all(&place).unwrap();
+    save(0.5);
+    let refused = reopened();
+    let why = refused.failure().unwrap();
+    assert!(why.contains("evaluate it again"), "{why}");
 }
