@@ -217,6 +217,7 @@ pub fn measured(
     let (rows, notes) = rows(&held_out.corpus, model, sae)?;
     worker.notes(&held_out.notes);
     worker.notes(&notes);
+    worker.send(Event::Log(log::Event::Line(rows.note())));
     Ok(rows)
 }
 

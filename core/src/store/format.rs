@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value, json};
 use twox_hash::XxHash3_64;
 
-use crate::corpus::Mask;
+use crate::corpus::{Mask, Positions};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::{MODEL_FINGERPRINT, Processing};
@@ -249,9 +249,12 @@ impl Description {
         let text = |of: &Self| Value::Object(of.corpus.clone()).to_string();
         let counting = |of: &Self| {
             let special: Vec<String> = of.mask.special.iter().map(|id| id.0.to_string()).collect();
-            match special.as_slice() {
-                [] => of.mask.rule.to_string(),
-                ids => format!("{} with special tokens {}", of.mask.rule, ids.join(", ")),
+            match (of.mask.rule, special.as_slice()) {
+                // Only these two rules ask which tokens are special.
+                (Positions::Text | Positions::SaeLens, ids @ [_, ..]) => {
+                    format!("{} with special tokens {}", of.mask.rule, ids.join(", "))
+                }
+                (rule, _) => rule.to_string(),
             }
         };
         // One of an older form says none and may be any model's.

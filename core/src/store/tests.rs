@@ -416,6 +416,30 @@ fn a_store_says_which_positions_count_and_an_older_one_leaves_out_the_first() {
 }
 
 #[test]
+fn a_capture_goes_on_by_the_rule_it_was_begun_with_and_by_no_other() {
+    let described = |rule, special: &[u32]| {
+        let mut about = about(Dtype::F16, true);
+        about.mask = Mask {
+            rule,
+            special: special.iter().copied().map(TokenId).collect(),
+        };
+        about
+    };
+    // Begun by a version that recorded no rule.
+    let old = described(Positions::First, &[]);
+    assert_eq!(old.difference(&described(Positions::First, &[0])), None);
+    let (what, here, there) = old.difference(&described(Positions::Text, &[0])).unwrap();
+    assert_eq!((what, here.as_str()), ("positions", "first"));
+    assert_eq!(there, "text with special tokens 0");
+    let one = described(Positions::Text, &[0]);
+    assert!(
+        one.difference(&described(Positions::Text, &[0, 1]))
+            .is_some()
+    );
+    assert_eq!(one.difference(&one.clone()), None);
+}
+
+#[test]
 fn a_manifest_that_lies_is_refused_before_memory_is_taken() {
     for (from, to, word) in [
         ("\"rows\": 11", "\"rows\": 1099511627777", "`rows`"),

@@ -8,6 +8,7 @@ use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, open_with_tr
 use crate::compare::{self, Comparison, Pair, SHARED, Together};
 use crate::error::{Error, Result};
 use crate::eval::Pass;
+use crate::formats;
 use crate::models::Model;
 use crate::sae::Sae;
 
@@ -82,7 +83,13 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (mut together, mut counted) = (None, None);
     if let Some(model) = &model {
         let (_, rows) = (args.text).read((model, Some(&a)), args.measuring.offline, console)?;
-        counted = Some((rows.mask().rule, rows.counted(), rows.left_out()));
+        let rule = rows.mask().rule;
+        if let Some(other) = formats::rule(&b.provenance).filter(|other| *other != rule) {
+            console.note(&format!(
+                "Both are read with positions by `{rule}`; the file of B says `{other}`"
+            ));
+        }
+        counted = Some((rule, rows.counted(), rows.left_out()));
         let mut progress = console.progress("Reading", rows.len() as u64, "rows");
         let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
         let read = (model, &rows);
