@@ -16,7 +16,7 @@ use super::{Commands, Context, dictionary, training};
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
 use crate::state::training::TextKey;
-use crate::state::{AppState, Event, Load};
+use crate::state::{AppState, Event, Load, log};
 
 /// What can be asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,12 +79,17 @@ fn look(context: &mut Context<'_>, id: DictionaryId) {
         move |worker| {
             let kept = work.project.kept_probe(&work.name);
             let probe = kept.map(|path| Probe::open(&path)).transpose()?;
-            let probe = probe.filter(|probe| {
-                !Fit::of_probe(probe, Some(&work.model), Some(&work.sae)).is_refused()
-            });
-            worker.send(event(
-                probe.map_or(Load::Absent, |probe| Load::Ready(Arc::new(probe))),
-            ));
+            let load = match probe {
+                None => Load::Absent,
+                Some(probe) => {
+                    let fit = Fit::of_probe(&probe, Some(&work.model), Some(&work.sae));
+                    if let Some(said) = fit.check(false)? {
+                        worker.send(Event::Log(log::Event::Line(said)));
+                    }
+                    Load::Ready(Arc::new(probe))
+                }
+            };
+            worker.send(event(load));
             Ok(())
         },
     );

@@ -20,7 +20,6 @@ use super::{Context, shell};
 use crate::jobs::Worker;
 use crate::shell::dialogs::Ask;
 use crate::state::catalogue::{self, DictionaryId, Evaluation, name_of};
-use crate::state::fit::Fit;
 use crate::state::log::Notice;
 use crate::state::{Event, Load, log};
 
@@ -148,8 +147,8 @@ fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     let dictionary = state.catalogue.get(id);
     let dictionary = dictionary.ok_or("This dictionary is no longer part of the project")?;
     let loaded = dictionary.load.ready();
-    if let Fit::Unfit(why) = state.fit(id) {
-        return Err(why);
+    if let Some(why) = state.unfit(id) {
+        return Err(why.to_owned());
     }
     let sae = &loaded.ok_or("The dictionary is not loaded yet")?.sae;
     Ok(Work {
@@ -352,11 +351,15 @@ fn viewer_name(viewer: Viewer) -> &'static str {
 }
 
 fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: Out) {
-    let Some(dictionary) = context.state.catalogue.get(id) else {
+    let state = &context.state;
+    let Some(dictionary) = state.catalogue.get(id) else {
         return;
     };
-    let Some(index) = dictionary.index.ready().map(|index| index.path.clone()) else {
-        return context.fail("Features are written from an index: build one first");
+    let Some(index) = state.index_of(id).map(|index| index.path.clone()) else {
+        let why = state.foreign_index(id).map(str::to_owned);
+        return context.fail(
+            why.unwrap_or_else(|| "Features are written from an index: build one first".to_owned()),
+        );
     };
     let job = format!("Features of {}", dictionary.name);
     context.jobs.start(job, move |worker| {
@@ -393,8 +396,11 @@ fn write_report(context: &mut Context<'_>, id: DictionaryId, choice: Choice, pat
     let Some(dictionary) = state.catalogue.get(id) else {
         return;
     };
-    let Some(index) = dictionary.index.ready().map(|index| index.path.clone()) else {
-        return context.fail("A report is made from an index: build one first");
+    let Some(index) = state.index_of(id).map(|index| index.path.clone()) else {
+        let why = state.foreign_index(id).map(str::to_owned);
+        return context.fail(
+            why.unwrap_or_else(|| "A report is made from an index: build one first".to_owned()),
+        );
     };
     let labels = state.project.labels(&dictionary.name);
     let labels: Vec<(FeatureId, String)> = labels

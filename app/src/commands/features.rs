@@ -54,7 +54,7 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     let Some(dictionary) = state.dictionary() else {
         return;
     };
-    let Some(index) = dictionary.index.ready() else {
+    let Some(index) = state.index_of(dictionary.id) else {
         return;
     };
     let known = &state.features;

@@ -47,16 +47,13 @@ fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {
 
 fn measure(context: &mut Context<'_>, id: DictionaryId) {
     let state = &context.state;
-    let Some(dictionary) = state.catalogue.get(id) else {
-        return;
-    };
     let Some(sae) = state.sae_of(id).cloned() else {
         return;
     };
     let Some(model) = state.model_for(&sae) else {
         return;
     };
-    let index = dictionary.index.ready().map(|index| index.path.clone());
+    let index = state.index_of(id).map(|index| index.path.clone());
     let indexed = index.is_some();
     let event = move |load| Event::Heads(Heads::Figures(id, indexed, load));
     context.apply(event(Load::Loading));

@@ -109,6 +109,8 @@ pub enum Missing {
     Sae(DictionaryId),
     /// The index of a dictionary.
     Index(DictionaryId),
+    /// Whether that index belongs to the dictionary and the model.
+    IndexFit(DictionaryId),
 }
 
 impl Command {
@@ -157,6 +159,9 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
         if dictionary.index.is_absent() && dictionary.index_path.is_some() {
             commands.send(Command::Load(Missing::Index(dictionary.id)));
         }
+        if can_be_judged(catalogue, dictionary) {
+            commands.send(Command::Load(Missing::IndexFit(dictionary.id)));
+        }
     }
     if let Some(project) = state.project.open()
         && !state.project.unwritable
@@ -164,6 +169,15 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     {
         commands.send(Command::Keep);
     }
+}
+
+/// Whether an index waits to be judged and nothing that it is judged by is still on its way.
+fn can_be_judged(catalogue: &catalogue::Catalogue, dictionary: &catalogue::Dictionary) -> bool {
+    let settled = !dictionary.load.is_loading()
+        && !dictionary.load.is_absent()
+        && (catalogue.model_path.is_none()
+            || !(catalogue.model.is_loading() || catalogue.model.is_absent()));
+    settled && dictionary.index.ready().is_some() && dictionary.index_fit.is_absent()
 }
 
 /// The project with everything that is loaded in it; the demo's model is always its own.
@@ -222,6 +236,7 @@ fn load(context: &mut Context<'_>, missing: Missing) {
         Missing::Model => load_model(context),
         Missing::Sae(id) => load_sae(context, id),
         Missing::Index(id) => load_index(context, id),
+        Missing::IndexFit(id) => judge_index(context, id),
     }
 }
 
@@ -301,6 +316,35 @@ fn load_index(context: &mut Context<'_>, id: DictionaryId) {
         move |why| event(Load::Failed(why)),
         move |worker| {
             worker.send(event(Load::Ready(read_index(path)?)));
+            Ok(())
+        },
+    );
+}
+
+/// Compares fingerprints, of which the dictionary's takes a while.
+fn judge_index(context: &mut Context<'_>, id: DictionaryId) {
+    let catalogue = &context.state.catalogue;
+    let Some(dictionary) = catalogue.get(id) else {
+        return;
+    };
+    let Some(about) = dictionary.index.ready().map(|index| index.about.clone()) else {
+        return;
+    };
+    let sae = dictionary
+        .load
+        .ready()
+        .map(|loaded| Arc::clone(&loaded.sae));
+    let model = catalogue
+        .model
+        .ready()
+        .map(|loaded| Arc::clone(&loaded.model));
+    let event = move |load| Event::Catalogue(catalogue::Event::IndexFit(id, load));
+    context.apply(event(Load::Loading));
+    context.jobs.start_quiet(
+        move |why| event(Load::Failed(why)),
+        move |worker| {
+            let fit = Fit::of_index(&about, model.as_deref(), sae.as_deref());
+            worker.send(event(Load::Ready(fit)));
             Ok(())
         },
     );

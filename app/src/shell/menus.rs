@@ -186,7 +186,7 @@ pub(crate) fn actions(state: &AppState, dictionary: &Dictionary) -> Vec<(String,
             Do::PickExport(id, Target::CircuitTracer, Precision::F32).into(),
         ));
     }
-    if dictionary.index.ready().is_some() {
+    if state.index_of(id).is_some() {
         list.push((
             "Features for Neuronpedia…".to_owned(),
             Do::PickView(id, Viewer::Neuronpedia).into(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use umbra_core::error::Notes;
 use umbra_core::eval::Figures;
 use umbra_core::features::About;
+use umbra_core::fit::Fit;
 use umbra_core::ids::HookPoint;
 use umbra_core::models::verify::Verification;
 use umbra_core::models::{Model, Opening};
@@ -78,6 +79,10 @@ pub struct Dictionary {
     pub index: Load<LoadedIndex>,
     /// Its evaluation; loading while one runs.
     pub evaluation: Load<Evaluation>,
+    /// Whether it belongs to the open model; none until both are loaded.
+    pub fit: Option<Fit>,
+    /// Whether its index was built with it and the open model; absent: about to be decided.
+    pub index_fit: Load<Fit>,
 }
 
 impl Dictionary {
@@ -115,6 +120,18 @@ impl Catalogue {
         self.dictionaries.iter().find(|d| d.folder == folder)
     }
 
+    /// Decides which dictionaries belong to the model; what was decided of indexes is decided anew.
+    fn judge(&mut self) {
+        let model = self.model.ready();
+        for dictionary in &mut self.dictionaries {
+            let loaded = dictionary.load.ready();
+            dictionary.fit = model
+                .zip(loaded)
+                .map(|(model, loaded)| Fit::of(&model.model, &loaded.sae));
+            dictionary.index_fit = Load::Absent;
+        }
+    }
+
     fn get_mut(&mut self, id: DictionaryId) -> Option<&mut Dictionary> {
         self.dictionaries.iter_mut().find(|d| d.id == id)
     }
@@ -143,6 +160,8 @@ pub enum Event {
     Sae(DictionaryId, Load<LoadedSae>),
     /// An index is being opened or built, arrived or failed.
     Index(DictionaryId, Load<LoadedIndex>),
+    /// Whether an index belongs to its dictionary and the model is being decided, or was.
+    IndexFit(DictionaryId, Load<Fit>),
     /// An evaluation arrived, failed, or runs.
     Evaluation(DictionaryId, Load<Evaluation>),
     /// A dictionary was taken off the project.
@@ -158,6 +177,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             catalogue.model_opening = opening;
             catalogue.model = Load::Absent;
             catalogue.verification = Load::Absent;
+            catalogue.judge();
             // what was read and measured is another model's
             state.prompt.forget_reading();
             state.prompt.tokens = None;
@@ -168,6 +188,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::Model(path, load) => {
             if catalogue.model_path.as_ref() == Some(&path) {
                 catalogue.model = *load;
+                catalogue.judge();
                 remember(state, path);
             }
         }
@@ -182,6 +203,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         Event::Sae(id, load) => {
             if let Some(dictionary) = catalogue.get_mut(id) {
                 dictionary.load = load;
+                catalogue.judge();
             }
         }
         Event::Index(id, load) => {
@@ -190,6 +212,20 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                     dictionary.index_path = Some(index.path.clone());
                 }
                 dictionary.index = load;
+                dictionary.index_fit = Load::Absent;
+            }
+        }
+        Event::IndexFit(id, load) => {
+            let refused = load.ready().is_some_and(Fit::is_refused);
+            // what was asked before the model or the index was another is dropped
+            let dictionary = catalogue.get_mut(id);
+            if let Some(dictionary) =
+                dictionary.filter(|d| load.is_loading() || !d.index_fit.is_absent())
+            {
+                dictionary.index_fit = load;
+            }
+            if refused && state.features.table_of == Some(id) {
+                state.features.forget();
             }
         }
         Event::Evaluation(id, load) => {
@@ -280,6 +316,8 @@ fn add(state: &mut AppState, folder: PathBuf, index_path: Option<PathBuf>) {
         index_path,
         index: Load::Absent,
         evaluation: Load::Absent,
+        fit: None,
+        index_fit: Load::Absent,
     });
     if state.selection.dictionary.is_none() {
         state.selection.choose_dictionary(Some(id));

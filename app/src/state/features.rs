@@ -82,6 +82,14 @@ pub struct FeaturesState {
 }
 
 impl FeaturesState {
+    /// What was read from an index is as good as never read; the filter stays.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            filter: std::mem::take(&mut self.filter),
+            ..Self::default()
+        };
+    }
+
     /// What is known about a feature of `dictionary`, if it was asked for.
     pub fn detail(&self, dictionary: DictionaryId, feature: FeatureId) -> &Load<Arc<Detail>> {
         let kept = self.details.by_feature.get(&(dictionary, feature));

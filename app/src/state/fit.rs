@@ -1,63 +1,41 @@
-//! Whether a dictionary belongs to the open model. Decided here for all screens: whatever reads with a dictionary asks [`AppState::fit`].
+//! What belongs together: dictionary and model, index and both. The core decides by fingerprints; the verdicts are kept here, and every screen asks
+//! for them. What is refused is as good as not there.
 
 use std::sync::Arc;
 
+use umbra_core::fit::Fit;
 use umbra_core::formats;
 use umbra_core::models::Model;
 use umbra_core::sae::Sae;
 
 use super::AppState;
-use super::catalogue::{Dictionary, DictionaryId};
+use super::catalogue::{Dictionary, DictionaryId, LoadedIndex};
 use super::prompt::Reader;
 
-/// What is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fit {
-    /// The model or the dictionary is not loaded, so nobody can tell.
-    Unknown,
-    /// It reads a hook that the model has, as wide as it is there.
-    Fits,
-    /// It does not: one sentence.
-    Unfit(String),
-}
-
-impl Fit {
-    /// Why it does not fit.
-    pub fn why_not(&self) -> Option<&str> {
-        match self {
-            Self::Unfit(why) => Some(why),
-            Self::Unknown | Self::Fits => None,
-        }
-    }
-}
-
 impl AppState {
-    /// Whether a dictionary fits the open model.
-    pub fn fit(&self, id: DictionaryId) -> Fit {
-        let dictionary = self.catalogue.get(id);
-        let loaded = dictionary.and_then(|dictionary| dictionary.load.ready());
-        let (Some(loaded), Some(model)) = (loaded, self.model()) else {
-            return Fit::Unknown;
-        };
-        match formats::check_hooks(&loaded.sae, &model.model) {
-            Ok(()) => Fit::Fits,
-            Err(why) => Fit::Unfit(why.to_string()),
-        }
+    /// Whether a dictionary belongs to the open model; none until both are loaded.
+    pub fn fit(&self, id: DictionaryId) -> Option<&Fit> {
+        self.catalogue.get(id)?.fit.as_ref()
     }
 
-    /// Why the selected dictionary does not fit the open model, if it does not.
-    pub fn misfit(&self) -> Option<String> {
-        let fit = self.fit(self.selection.dictionary?);
-        fit.why_not().map(str::to_owned)
+    /// Why a dictionary may not be used with the open model, if it may not.
+    pub fn unfit(&self, id: DictionaryId) -> Option<&str> {
+        let fit = self.fit(id).filter(|fit| fit.is_refused())?;
+        Some(fit.why.as_str())
     }
 
-    /// The weights of a dictionary, if they are loaded and do not belong to another model.
+    /// Why the selected dictionary may not be used with the open model, if it may not.
+    pub fn misfit(&self) -> Option<&str> {
+        self.unfit(self.selection.dictionary?)
+    }
+
+    /// The weights of a dictionary, if they are loaded and may be used with the open model.
     pub fn sae_of(&self, id: DictionaryId) -> Option<&Arc<Sae>> {
         let loaded = self.catalogue.get(id)?.load.ready()?;
-        self.fit(id).why_not().is_none().then_some(&loaded.sae)
+        self.unfit(id).is_none().then_some(&loaded.sae)
     }
 
-    /// The selected dictionary's weights, if they are loaded and do not belong to another model.
+    /// The selected dictionary's weights, if they are loaded and may be used with the open model.
     pub fn sae(&self) -> Option<&Arc<Sae>> {
         self.sae_of(self.selection.dictionary?)
     }
@@ -83,9 +61,28 @@ impl AppState {
         })
     }
 
-    /// Dictionaries that do not belong to another model.
+    /// Dictionaries that may be used with the open model.
     pub fn fitting(&self) -> impl Iterator<Item = &Dictionary> {
         let all = self.catalogue.dictionaries.iter();
-        all.filter(|dictionary| self.fit(dictionary.id).why_not().is_none())
+        all.filter(|dictionary| self.unfit(dictionary.id).is_none())
+    }
+
+    /// Why the index of a dictionary may not be used, if it may not: it was built with another dictionary or model.
+    pub fn foreign_index(&self, id: DictionaryId) -> Option<&str> {
+        let fit = self.catalogue.get(id)?.index_fit.ready()?;
+        fit.is_refused().then_some(fit.why.as_str())
+    }
+
+    /// The index of a dictionary, once it is known that it may be used.
+    pub fn index_of(&self, id: DictionaryId) -> Option<&LoadedIndex> {
+        let dictionary = self.catalogue.get(id)?;
+        let fit = dictionary.index_fit.ready()?;
+        dictionary.index.ready().filter(|_| !fit.is_refused())
+    }
+
+    /// Whether it is not known yet what index a dictionary has.
+    pub fn awaits_index(&self, dictionary: &Dictionary) -> bool {
+        let decided = dictionary.index_fit.ready().is_some();
+        dictionary.index.is_loading() || (dictionary.index.ready().is_some() && !decided)
     }
 }

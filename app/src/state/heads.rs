@@ -52,7 +52,7 @@ impl AppState {
                 .is_some_and(|hook| hook.is_z() && hook.layer() == Some(layer))
         };
         self.dictionary()
-            .filter(|dictionary| self.fit(dictionary.id).why_not().is_none() && reads(dictionary))
+            .filter(|dictionary| self.unfit(dictionary.id).is_none() && reads(dictionary))
             .or_else(|| self.fitting().find(reads))
     }
 }

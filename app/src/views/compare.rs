@@ -12,7 +12,6 @@ use crate::commands::{Commands, compare::Command, navigation};
 use crate::memo::Memo;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::compare::{Compared, Measured, Two};
-use crate::state::fit::Fit;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -184,12 +183,7 @@ fn together_ui(
     commands: &mut Commands,
 ) {
     let secondary = Theme::of(ui).ink.secondary;
-    let unfit = [two.0, two.1]
-        .into_iter()
-        .find_map(|id| match state.fit(id) {
-            Fit::Unfit(why) => Some(why),
-            Fit::Fits | Fit::Unknown => None,
-        });
+    let unfit = [two.0, two.1].into_iter().find_map(|id| state.unfit(id));
     if let Some(why) = unfit {
         let words = format!("The pairs cannot be measured on text: {why}.");
         ui.add(Label::new(RichText::new(words).color(secondary)).wrap());

@@ -20,10 +20,13 @@ use std::fmt::Debug;
 use serde::{Deserialize, Serialize};
 use umbra_core::sae::Sae;
 
-use crate::commands::{Commands, navigation, opening};
+use crate::commands::library::{Command as Library, Pick};
+use crate::commands::{Commands, dictionary, navigation, opening};
 use crate::state::AppState;
+use crate::state::catalogue::DictionaryId;
 use crate::state::opening::Kind;
 use crate::theme::{Theme, icons};
+use crate::widgets::empty_state::failure_state;
 
 /// One screen.
 pub trait View: Debug {
@@ -64,6 +67,24 @@ pub(crate) fn without_dictionary_ui(
         ui.label(egui::RichText::new(words).color(Theme::of(ui).ink.secondary));
         if ui.button("Open a dictionary…").clicked() {
             commands.send(opening::Command::Show(Kind::Dictionary));
+        }
+    });
+}
+
+/// One sentence that the index is of another dictionary or model, and the ways on.
+pub(crate) fn foreign_index_ui(
+    ui: &mut egui::Ui,
+    id: DictionaryId,
+    why: &str,
+    commands: &mut Commands,
+) {
+    let title = "The index is not of this dictionary and model";
+    if failure_state(ui, title, why, Some("Build index")) {
+        commands.send(dictionary::Command::BuildIndex(id));
+    }
+    ui.vertical_centered(|ui| {
+        if ui.button("Open an index…").clicked() {
+            commands.send(Library::Pick(Pick::Index));
         }
     });
 }

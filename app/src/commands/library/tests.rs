@@ -295,8 +295,8 @@ fn a_copy_of_the_demo_that_is_broken_already_is_repaired() {
 #[test]
 fn a_dictionary_of_another_model_is_read_by_no_screen() {
     use crate::commands::{dark_matter, heads, steering};
-    use crate::state::fit::Fit;
     use crate::state::heads::Key;
+    use umbra_core::fit::Verdict;
 
     let folder = tempfile::tempdir().unwrap();
     let mut desk = Desk::new(AppState::default());
@@ -306,15 +306,15 @@ fn a_dictionary_of_another_model_is_read_by_no_screen() {
     desk.run(Command::OpenSae(folder.path().join("wide")));
     desk.run(prompt::Command::Text("The king".to_owned()));
     let id = desk.state.dictionary().unwrap().id;
-    assert_eq!(desk.state.fit(id), Fit::Fits);
+    let verdict = |desk: &Desk| desk.state.fit(id).unwrap().verdict;
+    assert_eq!(verdict(&desk), Verdict::NotProven);
     let read = |desk: &Desk| desk.state.prompt.reading_of.clone().unwrap();
     let king = umbra_core::prompt::Input::Text("The king".to_owned());
     assert_eq!(read(&desk), (Some(id), king.clone()));
 
     desk.run(Command::OpenModel(other_model(), Opening::default()));
-    let Fit::Unfit(why) = desk.state.fit(id) else {
-        panic!("it is 256 wide");
-    };
+    assert_eq!(verdict(&desk), Verdict::Unfit);
+    let why = desk.state.unfit(id).unwrap();
     assert!(why.contains("256") && why.contains("wide"), "{why}");
     assert!(desk.state.sae().is_none());
     assert_eq!(read(&desk), (None, king));
@@ -354,12 +354,14 @@ fn a_dictionary_of_another_model_is_read_by_no_screen() {
 
     // The model it belongs to makes it readable again.
     desk.run(Command::OpenModel(demo("model"), Opening::default()));
-    assert_eq!(desk.state.fit(id), Fit::Fits);
+    assert_eq!(verdict(&desk), Verdict::NotProven);
     assert_eq!(read(&desk).0, Some(id));
 }
 
+/// Whether a path is asked for and its folder is listed.
 fn asked(state: &AppState) -> bool {
-    state.path.field.is_some() && state.path.entries.ready().is_some()
+    let folder = state.path.folder(state.places.home.as_deref());
+    folder.is_some() && folder == state.path.listed && state.path.entries.ready().is_some()
 }
 
 /// Whether the path asked for ends so and its folder is listed.
@@ -468,4 +470,58 @@ fn texts_are_read_as_the_project_says_and_dropped_records_are_text() {
     assert_eq!(names[0].name, "below/a.ndjson:1");
     let said = Content::Text("this one".to_owned());
     assert_eq!(names[0].content, said);
+}
+
+#[test]
+fn an_index_of_other_weights_is_named_and_not_shown() {
+    use umbra_core::fit::Verdict;
+
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("mine");
+    let mut desk = Desk::new(AppState::default());
+    desk.run(Command::NewProject(project.clone()));
+    let text = folder.path().join("rabbit.txt");
+    let sentence = "The rabbit ran into the wood and the fox ran after it.\n";
+    std::fs::write(&text, sentence.repeat(60)).unwrap();
+    desk.run(Command::AddText {
+        path: text,
+        held_out: true,
+    });
+    let tiny = folder.path().join("tiny");
+    save_dictionary(&tiny);
+    desk.run(Command::OpenModel(demo("model"), Opening::default()));
+    desk.run(Command::OpenSae(tiny.clone()));
+    let id = desk.state.dictionary().unwrap().id;
+    desk.run(dictionary::Command::BuildIndex(id));
+    let verdict = |desk: &Desk| {
+        let dictionary = desk.state.dictionary().unwrap();
+        dictionary.index_fit.ready().unwrap().verdict
+    };
+    assert_eq!(verdict(&desk), Verdict::Proven);
+    let table = |desk: &Desk| desk.state.features.table.ready().is_some();
+    assert!(table(&desk) && desk.state.index_of(id).is_some());
+
+    // Another dictionary takes its place under the same name.
+    let mut other = testing::sae_of(16, 256);
+    other.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
+    other.b_enc[3] = 0.5;
+    std::fs::remove_dir_all(&tiny).unwrap();
+    formats::save(&other, &tiny, Precision::F32).unwrap();
+    let mut again = Desk::new(AppState::default());
+    again.run(Command::OpenProject(project));
+    assert_eq!(verdict(&again), Verdict::Foreign);
+    let id = again.state.dictionary().unwrap().id;
+    assert!(!table(&again) && again.state.index_of(id).is_none());
+    let why = again.state.foreign_index(id).unwrap().to_owned();
+    assert!(why.contains("build the index again"), "{why}");
+    again.run(dictionary::Command::Report(
+        id,
+        umbra_core::report::Choice::Top(3),
+        folder.path().join("report.html"),
+    ));
+    assert_eq!(again.notices(), [why.as_str()]);
+    assert!(!folder.path().join("report.html").exists());
+    again.run(dictionary::Command::BuildIndex(id));
+    assert_eq!(verdict(&again), Verdict::Proven);
+    assert!(table(&again));
 }

@@ -174,7 +174,7 @@ fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
             fit(ui, commands, "Fit probe");
         }
         Load::Failed(why) => {
-            failure_line(ui, "The probe was not fitted", why);
+            failure_line(ui, "There is no probe to use", why);
             fit(ui, commands, "Fit probe");
         }
     }

@@ -15,7 +15,7 @@ use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
 use self::label::LabelEditor;
-use super::{View, ViewId, misfit_ui};
+use super::{View, ViewId, foreign_index_ui, misfit_ui};
 use crate::commands::{Commands, dictionary, navigation, prompt};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icon, icons, page_title, space};
@@ -49,6 +49,9 @@ impl View for FeatureView {
         };
         if let Some(why) = state.misfit() {
             return misfit_ui(ui, state, &format!("{why}."), commands);
+        }
+        if let Some(why) = state.foreign_index(dictionary.id) {
+            return foreign_index_ui(ui, dictionary.id, why, commands);
         }
         self.header_ui(ui, state, feature, commands);
         ui.add_space(space::CONTROL);

@@ -14,7 +14,7 @@ use umbra_core::ids::FeatureId;
 use self::map::Map;
 use self::model::{Filter, Inputs, Sort, rows};
 use self::table::{Shown, TableReply, table_ui};
-use super::{View, ViewId, misfit_ui};
+use super::{View, ViewId, foreign_index_ui, misfit_ui};
 use crate::commands::{Commands, dictionary, features, navigation};
 use crate::memo::Memo;
 use crate::state::catalogue::Dictionary;
@@ -71,6 +71,9 @@ impl View for FeaturesView {
         };
         if let Some(why) = state.misfit() {
             return misfit_ui(ui, state, &format!("{why}."), commands);
+        }
+        if let Some(why) = state.foreign_index(dictionary.id) {
+            return foreign_index_ui(ui, dictionary.id, why, commands);
         }
         match &state.features.table {
             Load::Ready(table) if table.dictionary == dictionary.id => {

@@ -98,9 +98,9 @@ fn ask(state: &AppState, grid: &Grid, commands: &mut Commands) {
             continue;
         };
         let kept = state.heads.figures.get(&dictionary.id);
-        let indexed = dictionary.index.ready().is_some();
+        let indexed = state.index_of(dictionary.id).is_some();
         let wanted = match kept {
-            None => !dictionary.index.is_loading(),
+            None => !state.awaits_index(dictionary),
             Some(kept) => indexed && !kept.indexed && !kept.load.is_loading(),
         };
         if wanted {

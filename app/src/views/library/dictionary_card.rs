@@ -1,7 +1,8 @@
 //! A dictionary's card: what it is, how good it measured, whether it has an index.
 
 use egui::{RichText, Ui};
-use umbra_core::eval::{Figures, Verdict, judge};
+use umbra_core::eval::{self, Figures, judge};
+use umbra_core::fit::{Fit, Verdict};
 use umbra_core::formats::{self, WhileTrained};
 use umbra_core::models::{Opening, hub};
 
@@ -9,7 +10,6 @@ use super::{card, failed_ui, figures, link_ui, notes_ui};
 use crate::commands::{Commands, dictionary, library, navigation};
 use crate::shell::{bar_ui, fact_ui, icon_menu};
 use crate::state::catalogue::{Dictionary, LoadedSae};
-use crate::state::fit::Fit;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons};
 use crate::views::ViewId;
@@ -27,7 +27,9 @@ pub(super) fn card_ui(
         match &dictionary.load {
             Load::Ready(loaded) => {
                 loaded_ui(ui, dictionary, loaded);
-                fit_ui(ui, state, dictionary);
+                if let Some(fit) = state.fit(dictionary.id) {
+                    verdict_ui(ui, fit);
+                }
                 bos_ui(ui, state, loaded);
                 processing_ui(ui, state, loaded, commands);
             }
@@ -109,27 +111,28 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
 }
 
-/// The verdict: whether the dictionary belongs to the open model, and what to do where it does not.
-fn fit_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary) {
+/// The verdict on a dictionary or an index; the whole sentence where it is not proven.
+fn verdict_ui(ui: &mut Ui, fit: &Fit) {
     let theme = Theme::of(ui);
-    let fit = state.fit(dictionary.id);
-    let (icon, colour, words) = match &fit {
-        Fit::Unknown => return,
-        Fit::Fits => (
-            icons::CHECK_CIRCLE,
-            theme.promoted,
-            "Fits the open model, by hook and width".to_owned(),
-        ),
-        Fit::Unfit(why) => (
-            icons::WARNING,
-            theme.warning,
-            format!("Does not fit the open model: {why}"),
-        ),
+    let (icon, colour) = match fit.verdict {
+        Verdict::Proven => (icons::CHECK_CIRCLE, theme.promoted),
+        Verdict::NotProven | Verdict::CannotTell => (icons::INFO, theme.ink.secondary),
+        Verdict::AnotherModel | Verdict::Foreign | Verdict::Unfit => {
+            (icons::WARNING, theme.warning)
+        }
     };
     ui.horizontal_top(|ui| {
         ui.label(theme::icon(icon).color(colour));
-        let words = theme::caption(words).color(theme.ink.secondary);
-        ui.add(egui::Label::new(words).wrap());
+        let words = theme::caption(&fit.why).color(theme.ink.secondary);
+        match fit.verdict {
+            Verdict::AnotherModel | Verdict::Foreign | Verdict::Unfit => {
+                ui.add(egui::Label::new(words).wrap());
+            }
+            Verdict::Proven | Verdict::NotProven | Verdict::CannotTell => {
+                ui.add(egui::Label::new(words).truncate())
+                    .on_hover_text(&fit.why);
+            }
+        }
     });
 }
 
@@ -208,18 +211,18 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
     };
     let judged = judge(&formats::claims(&loaded.sae, &dictionary.folder), measured);
     let theme = Theme::of(ui);
-    let verdict = Verdict::of(&judged);
+    let verdict = eval::Verdict::of(&judged);
     let (icon, colour) = match verdict {
-        Verdict::Agrees => (icons::CHECK_CIRCLE, theme.promoted),
-        Verdict::Differs => (icons::WARNING, theme.warning),
-        Verdict::CannotTell => (icons::INFO, theme.ink.secondary),
+        eval::Verdict::Agrees => (icons::CHECK_CIRCLE, theme.promoted),
+        eval::Verdict::Differs => (icons::WARNING, theme.warning),
+        eval::Verdict::CannotTell => (icons::INFO, theme.ink.secondary),
     };
     let words = match (verdict, judged.len()) {
         (_, 0) => "Its files claim no figure".to_owned(),
-        (Verdict::Agrees, _) => "Agrees with what its files claim".to_owned(),
-        (Verdict::Differs, _) => "Differs from what its files claim".to_owned(),
-        (Verdict::CannotTell, 1) => "1 figure claimed, not compared yet".to_owned(),
-        (Verdict::CannotTell, n) => format!("{n} figures claimed, not compared yet"),
+        (eval::Verdict::Agrees, _) => "Agrees with what its files claim".to_owned(),
+        (eval::Verdict::Differs, _) => "Differs from what its files claim".to_owned(),
+        (eval::Verdict::CannotTell, 1) => "1 figure claimed, not compared yet".to_owned(),
+        (eval::Verdict::CannotTell, n) => format!("{n} figures claimed, not compared yet"),
     };
     let each: Vec<String> = judged
         .iter()
@@ -272,6 +275,9 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
             );
             ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
                 .on_hover_text(over);
+            if let Some(fit) = dictionary.index_fit.ready() {
+                verdict_ui(ui, fit);
+            }
             if index.about.is_older() {
                 let older = "an older index: build it again for negative activations, centred logit effects and whole rows of examples";
                 ui.add(egui::Label::new(theme::caption(older).color(secondary)).wrap());
@@ -291,7 +297,8 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
         }
     }
     ui.horizontal(|ui| {
-        if dictionary.index.ready().is_some() && named_button(ui, "Open features", &dictionary.name)
+        if state.index_of(dictionary.id).is_some()
+            && named_button(ui, "Open features", &dictionary.name)
         {
             commands.send(navigation::Command::SelectDictionary(dictionary.id));
             commands.send(navigation::Command::Go(ViewId::Features));

@@ -403,7 +403,7 @@ mod tests {
 
     #[test]
     fn one_that_goes_on_has_the_others_settings_and_must_fit_the_hook() {
-        let mut state = testing::with_model();
+        let mut state = testing::with_demo_model(testing::typical());
         let folder = state.catalogue.dictionaries[0].folder.clone();
         let hook = state.catalogue.dictionaries[0].hook();
         let on = form(&[("features", "512")]).going_on_from(folder, hook);
