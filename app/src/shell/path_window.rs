@@ -101,18 +101,21 @@ fn field_ui(
 
 /// Tab completes, arrows mark a line, Enter walks into it or chooses what is typed.
 fn keys(ui: &Ui, path: &PathState, field: &Field, verdict: &Verdict, commands: &mut Commands) {
-    let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+    let times = |key| ui.input_mut(|input| input.count_and_consume_key(Modifiers::NONE, key));
+    let pressed = |key| times(key) > 0;
     if pressed(Key::Tab) {
         commands.send(Command::Complete);
     }
     let matches = path.matches();
     let last = matches.len().checked_sub(1);
-    if pressed(Key::ArrowDown) {
-        let next = field.marked.map_or(0, |marked| marked + 1);
+    let down = times(Key::ArrowDown);
+    if down > 0 {
+        let next = field.marked.map_or(down - 1, |marked| marked + down);
         commands.send(Command::Mark(last.map(|last| next.min(last))));
     }
-    if pressed(Key::ArrowUp) {
-        let before = field.marked.and_then(|marked| marked.checked_sub(1));
+    let up = times(Key::ArrowUp);
+    if up > 0 {
+        let before = field.marked.and_then(|marked| marked.checked_sub(up));
         commands.send(Command::Mark(before));
     }
     if pressed(Key::Enter) {
@@ -146,9 +149,9 @@ fn list_ui(ui: &mut Ui, path: &PathState, field: &Field, commands: &mut Commands
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
+            let nothing = path.entries.failure().unwrap_or("Nothing here begins so");
             if matches.is_empty() && !path.entries.is_loading() {
-                let words = "Nothing here begins so";
-                ui.label(RichText::new(words).color(theme.ink.secondary));
+                ui.add(Label::new(RichText::new(nothing).color(theme.ink.secondary)).wrap());
             }
             for (i, entry) in matches.iter().take(LINES).enumerate() {
                 let marked = field.marked == Some(i);

@@ -157,6 +157,16 @@ impl PathState {
     }
 }
 
+/// A path written behind another begins at its own root, `/data//work` at `/work`, and `/data/~/` at the person's folder.
+fn begun_again(text: String) -> String {
+    let root = text.rfind("//").map(|at| at + 1);
+    let home = text.rfind("/~/").map(|at| at + 1);
+    match root.max(home) {
+        Some(at) => text[at..].to_owned(),
+        None => text,
+    }
+}
+
 /// Whether an entry leads to what is asked for.
 fn suits(ask: &Ask, entry: &Entry) -> bool {
     if entry.folder {
@@ -218,7 +228,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         }
         Event::Text(text) => {
             if let Some(field) = &mut path.field {
-                field.text = text;
+                field.text = begun_again(text);
                 field.marked = None;
             }
         }
@@ -330,6 +340,15 @@ mod tests {
         check(save(), "/data/new.csv", &good("/data/new.csv"));
         // Another folder's list says nothing.
         check(FOLDER, "/elsewhere/saes", &Verdict::Bad(String::new()));
+    }
+
+    #[test]
+    fn a_path_behind_another_begins_at_its_own_root() {
+        let begun = |text: &str| begun_again(text.to_owned());
+        assert_eq!(begun("/data//work/x"), "/work/x");
+        assert_eq!(begun("/data/~/x"), "~/x");
+        assert_eq!(begun("/data/a~b/x"), "/data/a~b/x");
+        assert_eq!(begun("//"), "/");
     }
 
     #[test]

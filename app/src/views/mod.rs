@@ -100,6 +100,10 @@ pub(crate) fn misfit_ui(
     ui.horizontal_top(|ui| {
         ui.label(crate::theme::icon(icons::WARNING).color(theme.warning));
         ui.vertical(|ui| {
+            if let Some(dictionary) = state.dictionary() {
+                let title = format!("{} does not fit the open model", dictionary.name);
+                ui.label(crate::theme::body_strong(title));
+            }
             ui.add(egui::Label::new(sentence).wrap());
             ui.horizontal_wrapped(|ui| {
                 if let Some(other) = state.fitting().next()

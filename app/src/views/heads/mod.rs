@@ -145,7 +145,11 @@ impl HeadsView {
             },
             cells: &grid.cells,
             range: grid.range,
-            hue: Hue::Activation,
+            hue: if figure.of_attention() {
+                Hue::Model
+            } else {
+                Hue::Activation
+            },
             selected: selected.map(|(layer, head)| (layer.index(), head.index())),
             pictures: None,
         };
