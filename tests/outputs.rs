@@ -224,13 +224,13 @@ fn memory_is_checked_before_training_and_timing() {
         umbra_tests::run("sh", folder.path(), &words)
     };
     let mut words = training("o", &SHORT);
-    // 40,000,000 features of width 32: 10 GB of weights alone.
+    // 16,000,000 features of width 32: 4 GB of weights, 8 GB of moments.
     let many = ["--buffer", "1024"];
     words.extend(many.map(str::to_owned));
     let mut words: Vec<&str> = words.iter().map(String::as_str).collect();
     let features = words.iter().position(|word| *word == "64").unwrap();
-    words[features] = "40000000";
-    limited(&words).refused(&["training 40000000 features", "bytes of memory", "are free"]);
+    words[features] = "16000000";
+    limited(&words).refused(&["training 16000000 features", "bytes of memory", "are free"]);
     assert!(!folder.path().join("o").exists(), "no record is begun");
     words[features] = "64";
     limited(&words).done();

@@ -180,6 +180,7 @@ fn damage_is_named_refused_in_training_and_mended_by_the_same_command() {
         "sae",
     ];
     umbra(folder.path(), &train).done();
+    let again = [train.as_slice(), &["--overwrite"]].concat();
 
     let name = "shard-00003.safetensors";
     let path = folder.path().join("store").join(name);
@@ -200,10 +201,10 @@ fn damage_is_named_refused_in_training_and_mended_by_the_same_command() {
         found.err.contains(name) && found.err.contains(HOOK),
         "{found:?}"
     );
-    umbra(folder.path(), &train).refused(&[name, HOOK, "damaged in row"]);
+    umbra(folder.path(), &again).refused(&[name, HOOK, "damaged in row"]);
 
     fs::remove_file(&path).unwrap();
-    umbra(folder.path(), &train).refused(&[name, "is missing"]);
+    umbra(folder.path(), &again).refused(&[name, "is missing"]);
     captured(folder.path(), "store", "40");
     umbra(folder.path(), &["store", "verify", "store"]).done();
     assert!(files(&folder.path().join("store")) == before);
