@@ -51,7 +51,7 @@ pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     if let (Some(_), Load::Failed(why)) = (row, &lab.held_out) {
         failure_line(ui, "The held-out text was not read", why);
     }
-    if row.is_none() && state.prompt.text.trim().is_empty() {
+    if row.is_none() && state.prompt.input().is_none() {
         let secondary = Theme::of(ui).ink.secondary;
         ui.horizontal(|ui| {
             ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));

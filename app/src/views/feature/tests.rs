@@ -67,10 +67,14 @@ fn detail() -> Detail {
 
 /// The page of feature 5.
 fn page() -> AppState {
+    page_of(detail())
+}
+
+fn page_of(detail: Detail) -> AppState {
     let mut state = testing::typical();
     let (id, feature) = (DictionaryId(0), FeatureId(5));
     state.apply(Event::Selection(selection::Event::Feature(Some(feature))));
-    let detail = Load::Ready(Arc::new(detail()));
+    let detail = Load::Ready(Arc::new(detail));
     state.apply(Event::Features(area::Event::Detail(id, feature, detail)));
     let near = Load::Ready(Arc::new(vec![(FeatureId(9), 0.5)]));
     state.apply(Event::Features(area::Event::Neighbours(id, feature, near)));
@@ -147,6 +151,21 @@ fn an_examples_token_opens_it_in_prompt() {
     harness.get_by_label("Show all 12").click();
     harness.run();
     harness.get_by_label("Top example 12");
+}
+
+#[test]
+fn negative_activations_stand_on_a_scale_with_two_sides() {
+    let mut signed = detail();
+    signed.summary.min = -8.0;
+    signed.histogram.edges[0] = -8.0;
+    signed.top[0].acts[1] = -8.0;
+    let mut harness = testing::harness(ViewId::Feature, page_of(signed));
+    harness.run();
+    harness.get_by_label("activation from −8.00 to +8.00");
+    harness.get_by_label("min");
+    let one_sided = testing::harness(ViewId::Feature, page());
+    one_sided.get_by_label("activation from 0 to 4.00");
+    assert!(one_sided.query_by_label("min").is_none());
 }
 
 #[test]

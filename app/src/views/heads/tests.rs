@@ -48,6 +48,7 @@ fn a_head_is_chosen_and_lists_its_features() {
     let head = crate::state::selection::Event::Head(Layer(0), Head(1));
     harness.state_mut().state.apply(Event::Selection(head));
     harness.run();
+    harness.get_by_label_contains("chosen among all 256 features");
     harness.get_by_label("Attribute feature 5").click();
     harness.run();
     let sent = harness.state_mut().commands.take();

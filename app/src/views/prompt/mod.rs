@@ -38,7 +38,7 @@ impl View for PromptView {
             ui.request_repaint_after(left);
         }
         sides_ui(ui, state, commands);
-        if state.prompt.text.trim().is_empty() {
+        if state.prompt.input().is_none() {
             let sentence = match state.prompt.side {
                 Side::Features => "Type a sentence above: its tokens light up where features fire.",
                 Side::Lens => {

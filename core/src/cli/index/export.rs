@@ -77,14 +77,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let object = json!({
         "out": args.out, "files": exported.files, "features": exported.features,
         "never_active": exported.never_active, "model_id": source.model, "layer": source.layer,
-        "set": source.set,
+        "set": source.set, "unembed": index.about().unembed.to_string(),
     });
     console.answer(&object, || {
         format!(
-            "{} features in {} files, {} were never active: {}",
+            "{} features in {} files, {} were never active, {}: {}",
             exported.features,
             exported.files,
             exported.never_active,
+            index.about().logit_effects(),
             args.out.display()
         )
     })?;
