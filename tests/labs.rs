@@ -234,4 +234,32 @@ fn what_was_made_with_another_dictionary_is_refused_unless_it_is_asked_for() {
     );
     let other = info(&sae, &at("tests/golden/tiny-gpt2")).done().json();
     assert_eq!(other["fit"]["verdict"], "does not fit", "{other}");
+
+    // Labels go by the dictionary's name, so the project's dictionary of that name must be the index's.
+    let own = std::path::Path::new(&sae).file_name().unwrap();
+    let place = format!("project/{}", own.to_string_lossy());
+    run(&[
+        "sae", "convert", &sae, &place, "--to", "sae-lens", "--dtype", "f16",
+    ])
+    .done();
+    let toml = format!(
+        "version = 1\nname = \"mine\"\n\n[[dictionary]]\nsae = {:?}\n",
+        own.to_string_lossy()
+    );
+    std::fs::write(here.path().join("project/umbra.toml"), toml).unwrap();
+    let report = |more: &[&str]| {
+        let words = [
+            "report",
+            "i.sqlite",
+            "--features",
+            "top:2",
+            "--project",
+            "project",
+            "--out",
+            "r.json",
+        ];
+        run(&[words.as_slice(), more].concat())
+    };
+    report(&[]).refused(&["was made with", "--allow-mismatch"]);
+    report(&["--allow-mismatch"]).done();
 }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use super::{Console, Exit, say_fit};
+use super::{Console, Exit, MismatchArgs, say_fit};
 use crate::error::Result;
 use crate::features::Index;
 use crate::fit::Fit;
+use crate::formats;
 use crate::project::Project;
 use crate::report::{self, Choice};
 use crate::whole_file;
@@ -27,6 +28,8 @@ pub(super) struct Args {
     /// Report to write: .html or .json
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    mismatch: MismatchArgs,
 }
 
 /// Runs `umbra report`.
@@ -39,6 +42,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(folder) = &args.project {
         let (project, notes) = Project::open(folder)?;
         console.notes(&notes);
+        check_labelled(args, &project, &index, console)?;
         if let Some(there) = project.labels_there()? {
             let all = there.all(&index.about().sae)?;
             labels.extend(all.into_iter().map(|label| (label.feature, label.text)));
@@ -48,4 +52,22 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let out = args.out.display().to_string();
     console.answer(&json!({"out": out}), || out.clone())?;
     Ok(Exit::Done)
+}
+
+/// That the project's dictionary of the index's name, whose labels are to be shown, is the one that the index was built with. One that cannot be read says
+/// nothing against it.
+fn check_labelled(args: &Args, project: &Project, index: &Index, console: &Console) -> Result<()> {
+    let named = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| *name == *index.about().sae)
+    };
+    let own = project.entries.iter().find(|entry| named(&entry.sae));
+    let Some((sae, _)) = own.and_then(|entry| formats::open(&entry.sae).ok()) else {
+        return Ok(());
+    };
+    let fit = Fit::of_index(index.about(), None, Some(&sae));
+    if fit.is_refused() {
+        args.mismatch.check(&fit, console)?;
+    }
+    Ok(())
 }
