@@ -5,6 +5,7 @@
 )]
 
 mod dictionaries;
+mod documents;
 mod edits;
 mod failures;
 mod full_disk;

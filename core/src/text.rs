@@ -211,7 +211,7 @@ impl TextCodec {
     pub fn bos_between_documents(&self) -> Result<TokenId> {
         let missing = || {
             let what = format!(
-                "documents are told apart by BOS and the model's texts have none ({}): leave the flag out",
+                "documents are told apart by BOS and the model's texts have none ({}): put BOS before them, or read across documents",
                 self.bos.why
             );
             Error::setting("--separate-documents", what)

@@ -292,12 +292,13 @@ impl CorpusArgs {
         &self,
         corpus: &Corpus,
         (model, sae): (&Model, Option<&Sae>),
-        positions: PositionsArg,
+        (positions, documents): (PositionsArg, DocumentsArg),
         console: &Console,
     ) -> Result<Rows> {
         let asked = Reading {
             context: self.context,
             positions: positions.rule(),
+            separate_documents: documents.separate_documents,
         };
         let (rows, notes) = formats::rows(corpus, model, sae, asked)?;
         console.notes(&notes);
@@ -338,6 +339,21 @@ impl PositionsArg {
             RuleArg::All => Positions::All,
         })
     }
+}
+
+/// `--separate-documents`: whether documents packed in one row see one another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
+pub struct DocumentsArg {
+    /// Keep documents packed in one row apart: attention does not look beyond the last BOS, and positions count from it [default: what the dictionary's file
+    /// says, else attention runs across documents, as in SAELens]
+    #[arg(
+        long,
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    pub separate_documents: Option<bool>,
 }
 
 /// A rule of positions.
@@ -412,6 +428,9 @@ pub struct TextArgs {
     /// Which positions count.
     #[command(flatten)]
     pub positions: PositionsArg,
+    /// Whether documents are kept apart.
+    #[command(flatten)]
+    pub documents: DocumentsArg,
 }
 
 impl TextArgs {
@@ -424,7 +443,8 @@ impl TextArgs {
     ) -> Result<(Corpus, Rows)> {
         let corpus = self.corpus.open(offline, console)?;
         let corpus = self.corpus.part(&corpus, self.split.into(), console);
-        let rows = (self.corpus).rows(&corpus, (model, sae), self.positions, console)?;
+        let asked = (self.positions, self.documents);
+        let rows = (self.corpus).rows(&corpus, (model, sae), asked, console)?;
         let rows = match self.tokens {
             Some(tokens) => rows.holding(tokens),
             None => rows,

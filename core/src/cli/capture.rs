@@ -10,7 +10,7 @@ use clap::ArgGroup;
 use serde_json::json;
 
 use super::edits::{self, EditArgs};
-use super::{Console, CorpusArgs, Exit, ModelArgs, SplitArg, model::save};
+use super::{Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, SplitArg, model::save};
 use crate::corpus::{Corpus, Rows};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
@@ -52,6 +52,8 @@ pub(super) struct Args {
     hook: Vec<String>,
     #[command(flatten)]
     edits: EditArgs,
+    #[command(flatten)]
+    documents: DocumentsArg,
     /// File to write, whole or not at all: one tensor per hook, and `tokens`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -93,6 +95,11 @@ fn into_file(
     console: &Console,
 ) -> Result<Exit> {
     let tokens = tokens(args, model, console)?;
+    let apart = args.documents.separate_documents == Some(true);
+    let model = match apart {
+        true => &model.clone().with_separate_documents()?,
+        false => model,
+    };
     let captured = edits.quantities(model, &tokens, wanted)?;
     let shapes: serde_json::Map<_, _> = captured
         .iter()
@@ -138,7 +145,8 @@ fn corpus(
     let corpus = args.corpus.open(args.model.offline, console)?;
     let split = args.split.unwrap_or(usual);
     let corpus = args.corpus.part(&corpus, split.into(), console);
-    let rows = (args.corpus).rows(&corpus, (model, None), args.edits.positions, console)?;
+    let asked = (args.edits.positions, args.documents);
+    let rows = (args.corpus).rows(&corpus, (model, None), asked, console)?;
     Ok((corpus, rows.take(args.rows.unwrap_or(usize::MAX))))
 }
 

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, CorpusArgs, Exit, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, open_both};
+use super::{
+    Console, CorpusArgs, DocumentsArg, Exit, MismatchArgs, ModelArgs, PositionsArg, SaeArgs,
+    open_both,
+};
 use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
 use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
 use crate::dims::Matrix;
@@ -32,6 +35,8 @@ pub(super) struct Args {
     tokens: Option<u64>,
     #[command(flatten)]
     positions: PositionsArg,
+    #[command(flatten)]
+    documents: DocumentsArg,
     /// A text whose errors are shown token by token
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
@@ -118,8 +123,9 @@ fn texts(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result
         (corpus, held_out)
     };
     let both = (model, Some(sae));
-    let fit = (args.corpus).rows(&fit, both, args.positions, console)?;
-    let held_out = (args.corpus).rows(&held_out, both, args.positions, console)?;
+    let asked = (args.positions, args.documents);
+    let fit = (args.corpus).rows(&fit, both, asked, console)?;
+    let held_out = (args.corpus).rows(&held_out, both, asked, console)?;
     let tokens = (args.tokens).map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
     Ok(dark_matter::sample((&fit, &held_out), sae.width(), tokens))
 }
@@ -170,7 +176,7 @@ fn object(probe: &Probe, tokens: Option<&Vec<Token>>) -> Value {
         "fvu_nonlinear": probe.fvu_nonlinear,
         "fit_tokens": probe.fit_tokens,
         "held_out_tokens": probe.held_out_tokens,
-        "positions": probe.positions,
+        "positions": probe.positions, "separate_documents": probe.separate_documents,
         "fit_left_out": probe.left_out.map(|(fit, _)| fit),
         "held_out_left_out": probe.left_out.map(|(_, held_out)| held_out),
         "ridge": probe.ridge,

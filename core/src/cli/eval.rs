@@ -51,7 +51,9 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         let of = Prints::of(&model, &sae);
         project.keep_figures(&sae.name, &args.text.describe(), &figures, of)?;
     }
-    console.answer(&object(&figures)?, || table(&figures))?;
+    let mut answer = object(&figures)?;
+    answer["separate_documents"] = json!(rows.separates_documents());
+    console.answer(&answer, || table(&figures))?;
     Ok(Exit::Done)
 }
 

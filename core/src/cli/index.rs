@@ -107,6 +107,7 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         "tokens": about.tokens,
         "positions": about.positions,
         "left_out": about.left_out,
+        "separate_documents": about.separate_documents,
         "features": about.features,
         "never_active": dead,
         "seed": about.seed,

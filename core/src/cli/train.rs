@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 
 use self::settings::SettingArgs;
 use super::args::corpus_facts;
-use super::{Console, CorpusArgs, Exit, ModelArgs, PositionsArg, Progress, SplitArg, say_fit};
+use super::{
+    Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg, Progress, SplitArg, say_fit,
+};
 use crate::Flow;
-use crate::corpus::{Positions, Rows};
+use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
@@ -277,7 +279,7 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
         model.width(plan.spec.hook)?;
         model.width(plan.spec.writes())?;
     }
-    let (rows, facts) = read(args, &model, plans[0].spec.positions, console)?;
+    let (rows, facts) = read(args, &model, &plans[0].spec, console)?;
     for plan in &mut plans {
         plan.spec.facts.extend(facts.clone());
     }
@@ -408,11 +410,14 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
         }
     };
     let mut plans = plans(args, spec(args, hook, start, console)?)?;
-    let asked = args.settings.0.iter().any(|(key, _)| *key == "positions");
+    let asked = |name: &str| args.settings.0.iter().any(|(key, _)| *key == name);
     for plan in &mut plans {
         store.width(plan.spec.hook)?;
-        if !asked {
+        if !asked("positions") {
             plan.spec.positions = store.about().mask.rule;
+        }
+        if !asked("separate_documents") {
+            plan.spec.separate_documents = store.about().separates_documents();
         }
     }
     let (counted, all) = (store.counted(), store.rows() * store.about().context);
@@ -465,7 +470,7 @@ fn say_another_model(start: Option<&Sae>, about: &Description, console: &Console
 fn read(
     args: &Args,
     model: &Model,
-    positions: Positions,
+    spec: &Spec,
     console: &Console,
 ) -> Result<(Rows, BTreeMap<String, Value>)> {
     let offline = args.model.as_ref().is_some_and(|model| model.offline);
@@ -476,8 +481,12 @@ fn read(
         SplitArg::Train
     };
     let corpus = args.corpus.part(&corpus, split.into(), console);
-    let rows = (args.corpus).rows(&corpus, (model, None), PositionsArg::default(), console)?;
-    let rows = rows.by(positions);
+    let documents = DocumentsArg {
+        separate_documents: Some(spec.separate_documents),
+    };
+    let asked = (PositionsArg::default(), documents);
+    let rows = (args.corpus).rows(&corpus, (model, None), asked, console)?;
+    let rows = rows.by(spec.positions);
     console.note(&rows.note());
     let mut facts: BTreeMap<String, Value> = corpus_facts(&args.corpus, &corpus, split)
         .into_iter()

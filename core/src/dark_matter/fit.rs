@@ -67,6 +67,7 @@ pub(super) fn run(
         fit_tokens,
         held_out_tokens: measured.tokens,
         positions: fit.mask().rule,
+        separate_documents: fit.separates_documents(),
         left_out: Some((fit.left_out() as u64, held_out.left_out() as u64)),
         ridge: solution.ridge,
         sae: sae.name.clone(),
@@ -97,6 +98,10 @@ fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Res
                 "{tokens} tokens that count are too few for a linear probe of width {width}, which needs {needed}: give more text"
             ),
         ));
+    }
+    if fit.separates_documents() != held_out.separates_documents() {
+        let what = "one text is read with documents kept apart and the other across them: read both in one way";
+        return Err(Error::setting("separate-documents", what));
     }
     if fit.mask() != held_out.mask() {
         let what = format!(

@@ -113,6 +113,7 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
             Some(rule) => rule.parse()?,
             None => Positions::unrecorded(),
         },
+        separate_documents: facts["separate_documents"].as_str() == Some("true"),
         left_out: number("fit_left_out")
             .ok()
             .zip(number("held_out_left_out").ok())
@@ -143,6 +144,7 @@ fn metadata(probe: &Probe) -> HashMap<String, String> {
         ("fit_tokens", probe.fit_tokens.to_string()),
         ("held_out_tokens", probe.held_out_tokens.to_string()),
         ("positions", probe.positions.to_string()),
+        ("separate_documents", probe.separate_documents.to_string()),
         ("ridge", probe.ridge.to_string()),
     ];
     let left_out = probe.left_out.map(|(fit, held_out)| {

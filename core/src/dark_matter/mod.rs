@@ -80,6 +80,8 @@ pub struct Probe {
     pub held_out_tokens: u64,
     /// Which positions of both texts count.
     pub positions: Positions,
+    /// Whether documents packed in one row were kept apart.
+    pub separate_documents: bool,
     /// Positions that do not, of the text it is fitted on and of the held-out text; none in a probe that was kept before they were counted.
     pub left_out: Option<(u64, u64)>,
     /// Added to the diagonal of the normal equations, each scaled to 1; 0 unless the activations do not span their space.

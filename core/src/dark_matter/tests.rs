@@ -217,6 +217,7 @@ fn a_probe(sae: &Sae) -> Probe {
         fit_tokens: 123_456,
         held_out_tokens: 7,
         positions: Positions::Text,
+        separate_documents: false,
         left_out: Some((3, 4)),
         ridge: 1e-9,
         sae: sae.name.clone(),

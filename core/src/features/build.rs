@@ -99,6 +99,7 @@ fn about(
         features: sae.features(),
         context: rows.context(),
         positions: rows.mask().rule,
+        separate_documents: rows.separates_documents(),
         left_out: Some(rows.left_out() as u64),
         sae_fingerprint: sae.fingerprint(),
         model_fingerprint: model.fingerprint().to_owned(),

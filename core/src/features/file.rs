@@ -118,6 +118,7 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
         ("features", about.features.to_string()),
         ("context", about.context.to_string()),
         ("positions", about.positions.to_string()),
+        ("separate_documents", about.separate_documents.to_string()),
         (
             "left_out",
             about.left_out.map(|n| n.to_string()).unwrap_or_default(),

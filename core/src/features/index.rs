@@ -416,6 +416,7 @@ fn about(database: &Connection, version: u32) -> rusqlite::Result<Option<About>>
             context: text("context")?.parse().ok()?,
             positions: text("positions")
                 .map_or(Some(Positions::unrecorded()), |rule| rule.parse().ok())?,
+            separate_documents: text("separate_documents").as_deref() == Some("true"),
             left_out: text("left_out").and_then(|count| count.parse().ok()),
             sae_fingerprint: text("sae_fingerprint")?,
             model_fingerprint: text("model_fingerprint").unwrap_or_default(),

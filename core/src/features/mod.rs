@@ -252,6 +252,8 @@ pub struct About {
     pub context: usize,
     /// Which positions of the text count.
     pub positions: Positions,
+    /// Whether documents packed in one row were kept apart.
+    pub separate_documents: bool,
     /// Positions that do not; none in an index that was built before they were counted.
     pub left_out: Option<u64>,
     /// [`crate::sae::Sae::fingerprint`] of the dictionary; in an older form, which says none of its model, a checksum of its weights.

@@ -8,6 +8,7 @@ use crate::error::{Error, Notes, Result};
 use crate::ids::TokenId;
 use crate::models::Model;
 use crate::sae::{Provenance, Sae};
+use crate::store::SEPARATE_DOCUMENTS;
 
 /// Key of the rule in a dictionary's metadata.
 const RULE: &str = "positions";
@@ -21,10 +22,38 @@ pub struct Reading {
     pub context: Option<usize>,
     /// Which positions count.
     pub positions: Option<Positions>,
+    /// Whether documents packed in one row are kept apart.
+    pub separate_documents: Option<bool>,
 }
 
 /// Packs `corpus` into rows for `model` and, if there is one, its dictionary; what the dictionary's file decides is said in the notes.
 pub fn rows(
+    corpus: &Corpus,
+    model: &Model,
+    sae: Option<&Sae>,
+    asked: Reading,
+) -> Result<(Rows, Notes)> {
+    let (rows, mut notes) = counted(corpus, model, sae, asked)?;
+    let own = sae.and_then(|sae| kept_apart(&sae.provenance));
+    let apart = asked.separate_documents.or(own).unwrap_or(false);
+    if apart {
+        model.codec().bos_between_documents()?;
+    }
+    if let Some(own) = own.filter(|own| *own != apart) {
+        notes.add(format!(
+            "The dictionary was trained {} and is read otherwise here (--separate-documents={apart})",
+            if own { "with documents kept apart" } else { "with attention across documents" }
+        ));
+    }
+    let rows = rows.with_separate_documents(apart);
+    if let Some(note) = rows.note_on_documents() {
+        notes.add(note);
+    }
+    Ok((rows, notes))
+}
+
+/// Rows whose positions count as they should.
+fn counted(
     corpus: &Corpus,
     model: &Model,
     sae: Option<&Sae>,
@@ -111,9 +140,20 @@ pub fn name_positions(provenance: &mut Provenance, mask: &Mask) {
     };
 }
 
+/// Notes in `provenance` whether documents packed in one row were kept apart.
+pub fn name_documents(provenance: &mut Provenance, apart: bool) {
+    let other = &mut provenance.other;
+    other.insert(SEPARATE_DOCUMENTS.to_owned(), apart.into());
+}
+
+/// Whether training kept documents packed in one row apart, where a dictionary's metadata says.
+pub fn kept_apart(from: &Provenance) -> Option<bool> {
+    from.other.get(SEPARATE_DOCUMENTS)?.as_bool()
+}
+
 /// Whether `key` of a dictionary's metadata is of its positions.
 pub(crate) fn is_of_positions(key: &str) -> bool {
-    [RULE, EXCLUDED].contains(&key)
+    [RULE, EXCLUDED, SEPARATE_DOCUMENTS].contains(&key)
 }
 
 #[cfg(test)]
@@ -172,6 +212,7 @@ mod tests {
         let asked = Reading {
             context: Some(32),
             positions: Some(Positions::All),
+            separate_documents: None,
         };
         let (rows, notes) = read(&first, asked);
         assert_eq!((rows.context(), rows.mask().rule), (32, Positions::All));

@@ -82,6 +82,7 @@ fn report() -> Report {
             features: 1024,
             context: 256,
             positions: crate::corpus::Positions::Text,
+            separate_documents: false,
             left_out: Some(100),
             sae_fingerprint: "cd".repeat(32),
             model_fingerprint: "ef".repeat(32),

@@ -35,6 +35,7 @@ pub fn mean_of_text(
     let asked = Reading {
         context: Some(MEAN_CONTEXT.min(model.config().context)),
         positions,
+        separate_documents: None,
     };
     let (rows, _) = formats::rows(corpus, model, sae, asked)?;
     let rows = rows.take(MEAN_ROWS);

@@ -72,6 +72,7 @@ pub(super) fn random_probe(sae: &Sae) -> Arc<Probe> {
         fit_tokens: 1,
         held_out_tokens: 1,
         positions: crate::corpus::Positions::Text,
+        separate_documents: false,
         left_out: Some((3, 4)),
         ridge: 0.0,
         sae: sae.name.clone(),

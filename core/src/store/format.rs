@@ -151,7 +151,32 @@ pub struct Description {
     pub corpus: Map<String, Value>,
 }
 
+/// Key of [`Description::corpus`] in a store that was captured with documents kept apart.
+pub const SEPARATE_DOCUMENTS: &str = "separate_documents";
+
 impl Description {
+    /// Whether documents packed in one row were kept apart.
+    pub fn separates_documents(&self) -> bool {
+        self.corpus.get(SEPARATE_DOCUMENTS) == Some(&Value::Bool(true))
+    }
+
+    /// An error naming both if documents are to be `apart` otherwise than the store was captured.
+    pub fn check_documents(&self, apart: bool) -> Result<()> {
+        let named = |apart| match apart {
+            true => "with documents kept apart",
+            false => "with attention across documents",
+        };
+        if apart == self.separates_documents() {
+            return Ok(());
+        }
+        let what = format!(
+            "the store was captured {} and training is to be {}: leave the setting out, or capture the text again",
+            named(!apart),
+            named(apart)
+        );
+        Err(Error::setting("separate_documents", what))
+    }
+
     /// What is kept with a dictionary trained on the store: the text, the model's fingerprint, how activations were rounded.
     pub fn facts(&self) -> Map<String, Value> {
         let mut facts = self.corpus.clone();

@@ -20,7 +20,7 @@ mod shuffle;
 mod tests;
 mod writer;
 
-pub use self::format::{Description, Dtype, HookTensor};
+pub use self::format::{Description, Dtype, HookTensor, SEPARATE_DOCUMENTS};
 pub(crate) use self::manifest::{is_in, is_of_store};
 pub use self::reader::{Damage, Store, Verified};
 pub use self::shuffle::Order;

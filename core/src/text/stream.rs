@@ -2,12 +2,13 @@
 //!
 //! A tokenizer's own `decode` is meant for a whole text: SentencePiece ones drop its first space, which a continuation must keep, since prompt and
 //! continuation are read one after the other. Here every token counts for its bytes, so that the text of a continuation is what the whole text has
-//! beyond the prompt.
+//! beyond the prompt. Bytes that are no UTF-8 become what the tokenizers library makes of them: of a run of byte pieces (`<0xE2>`) that is no UTF-8 every
+//! byte is a sign, so that such a run waits for its end; of byte-level vocabularies every broken character is one.
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-use super::{Spelling, TextCodec};
+use super::{Spelling, TextCodec, byte_piece};
 use crate::ids::TokenId;
 
 /// Stands for bytes that are no UTF-8.
@@ -33,7 +34,7 @@ pub struct TextStream {
 enum Decoder {
     /// Each token is bytes.
     Bytes {
-        /// The start of a character.
+        /// The start of a character, or a run of byte pieces.
         pending: Vec<u8>,
         /// Whether nothing was written yet and no text precedes.
         first: bool,
@@ -80,6 +81,8 @@ impl TextStream {
         }
         self.decode(token);
         if let Some((at, stop)) = self.first_stop() {
+            let pending = self.pending().to_owned();
+            self.text.push_str(&pending);
             self.text.truncate(at);
             self.stop = Some(stop);
             self.ended = true;
@@ -94,7 +97,10 @@ impl TextStream {
             match &mut self.decoder {
                 Decoder::Bytes { pending, .. } => {
                     let pending = std::mem::take(pending);
-                    self.take(pending, true);
+                    match self.codec.spells_bytes() {
+                        true => self.take_run(pending),
+                        false => self.take(pending, true),
+                    }
                 }
                 Decoder::Whole { .. } => self.decode_whole(true),
             }
@@ -115,16 +121,25 @@ impl TextStream {
     fn decode(&mut self, token: TokenId) {
         match &mut self.decoder {
             Decoder::Bytes { pending, first } => {
-                let mut bytes = std::mem::take(pending);
-                let new = self.codec.bytes(token);
                 let begins = std::mem::take(first)
                     && !self.codec.is_special(token)
                     && self.codec.drops_first_space();
-                bytes.extend(match new.strip_prefix(b" ") {
+                if let Some(byte) = self.codec.byte_of(token) {
+                    pending.push(byte);
+                    return;
+                }
+                let before = std::mem::take(pending);
+                let new = self.codec.bytes(token);
+                let new = match new.strip_prefix(b" ") {
                     Some(rest) if begins => rest,
                     _ => new.as_slice(),
-                });
-                self.take(bytes, false);
+                };
+                if self.codec.spells_bytes() {
+                    self.take_run(before);
+                    self.take(new.to_vec(), false);
+                } else {
+                    self.take([before.as_slice(), new].concat(), false);
+                }
             }
             Decoder::Whole { ids, .. } => {
                 ids.push(token.0);
@@ -133,10 +148,19 @@ impl TextStream {
         }
     }
 
+    /// Appends a run of byte pieces.
+    fn take_run(&mut self, run: Vec<u8>) {
+        match String::from_utf8(run) {
+            Ok(text) => self.text.push_str(&text),
+            Err(broken) => {
+                let signs = std::iter::repeat_n(REPLACEMENT, broken.as_bytes().len());
+                self.text.extend(signs);
+            }
+        }
+    }
+
     /// Appends `bytes` to the text; the start of a character at their end waits, unless nothing follows.
     fn take(&mut self, mut bytes: Vec<u8>, last: bool) {
-        // Decoders of byte pieces write one sign for each byte, those of byte-level vocabularies one for each broken character.
-        let by_byte = self.codec.spells_bytes();
         loop {
             let (valid, broken) = match std::str::from_utf8(&bytes) {
                 Ok(text) => {
@@ -158,9 +182,16 @@ impl TextStream {
                     return;
                 }
             };
-            let signs = if by_byte { broken } else { 1 };
-            self.text.extend(std::iter::repeat_n(REPLACEMENT, signs));
+            self.text.push(REPLACEMENT);
             bytes.drain(..broken);
+        }
+    }
+
+    /// What waits, where it is text already: a run of byte pieces may be followed by more of them.
+    fn pending(&self) -> &str {
+        match &self.decoder {
+            Decoder::Bytes { pending, .. } => std::str::from_utf8(pending).unwrap_or_default(),
+            Decoder::Whole { .. } => "",
         }
     }
 
@@ -184,7 +215,7 @@ impl TextStream {
 
     /// Where the first stop string begins, and which; one that was begun was never handed out.
     fn first_stop(&self) -> Option<(usize, String)> {
-        let unseen = &self.text[self.shown..];
+        let unseen = [&self.text[self.shown..], self.pending()].concat();
         let found = |stop: &String| {
             let at = unseen.find(stop)?;
             Some((self.shown + at, stop.len(), stop.clone()))
@@ -225,6 +256,16 @@ impl TextCodec {
     fn spells_bytes(&self) -> bool {
         let words = self.words.as_ref();
         words.is_some_and(|words| words.spelling == Spelling::SentencePiece)
+    }
+
+    /// The byte that `token` is a piece of its own for.
+    fn byte_of(&self, token: TokenId) -> Option<u8> {
+        let words = self.words.as_ref().filter(|_| self.spells_bytes())?;
+        let added = words.tokenizer.get_added_vocabulary();
+        if added.get_added_tokens_decoder().contains_key(&token.0) {
+            return None;
+        }
+        byte_piece(&words.tokenizer.id_to_token(token.0)?)
     }
 
     /// Whether a text's first space is none of its own: one that encoding puts before every text.

@@ -150,6 +150,7 @@ pub(super) fn read(
         // A checkpoint without the rule of positions is of the time when there was one.
         let unrecorded = match key.as_str() {
             "positions" => Positions::unrecorded().name(),
+            "separate_documents" => "false",
             _ => "nothing",
         };
         let was = facts.get(&key).map_or(unrecorded, String::as_str);

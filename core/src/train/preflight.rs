@@ -12,7 +12,14 @@ use crate::sae::Variant;
 use crate::store::Store;
 
 /// Settings that runs have in common where they read together.
-pub const SHARED: &[&str] = &["tokens", "seed", "batch", "buffer", "positions"];
+pub const SHARED: &[&str] = &[
+    "tokens",
+    "seed",
+    "batch",
+    "buffer",
+    "positions",
+    "separate_documents",
+];
 
 /// Checks all that can be known of runs before anything is computed or written for them: that they agree, that the model has their hooks, that memory is free.
 pub fn check_several(runs: &[(Spec, Keeping)], model: &Model, rows: &Rows) -> Result<()> {
@@ -36,6 +43,7 @@ pub(super) fn check_positions(runs: &[(Spec, Keeping)], store: &Store) -> Result
             );
             return Err(Error::setting("positions", what));
         }
+        store.about().check_documents(spec.separate_documents)?;
     }
     Ok(())
 }

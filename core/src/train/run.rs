@@ -1,6 +1,5 @@
 //! The run: buffer filled, steps taken, events sent, checkpoints written, the dictionary as it stands handed back.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +17,7 @@ use super::schedule::Schedule;
 use super::spec::Spec;
 use super::step::{Batch, Trainer};
 use super::stream::{Origin, Shared, Stream};
+use crate::capture;
 use crate::corpus::Rows;
 use crate::device::free_memory;
 use crate::error::{Error, Result};
@@ -81,13 +81,14 @@ pub fn run_several(
         ..Provenance::default()
     };
     formats::name_processing(&mut provenance, model.processing());
-    let rows = match runs.first() {
-        Some((spec, _)) if spec.positions != rows.mask().rule => {
-            Cow::Owned(rows.clone().by(spec.positions))
-        }
-        _ => Cow::Borrowed(rows),
-    };
+    let mut rows = rows.clone();
+    if let Some((spec, _)) = runs.first() {
+        rows = rows.by(spec.positions);
+        rows = rows.with_separate_documents(spec.separate_documents);
+    }
+    let model = &*capture::reader(model, &rows)?;
     formats::name_positions(&mut provenance, rows.mask());
+    formats::name_documents(&mut provenance, rows.separates_documents());
     let from = Origin::Model(model, &rows);
     run_on(runs, from, &provenance, observe)
 }
@@ -108,6 +109,7 @@ pub fn run_several_from_store(
     };
     formats::name_processing(&mut provenance, about.processing);
     formats::name_positions(&mut provenance, &about.mask);
+    formats::name_documents(&mut provenance, about.separates_documents());
     run_on(runs, Origin::Store(store), &provenance, observe)
 }
 

@@ -157,6 +157,8 @@ pub struct Spec {
     pub buffer_dtype: Dtype,
     /// Which positions of rows are trained on.
     pub positions: Positions,
+    /// Whether documents packed in one row are kept apart.
+    pub separate_documents: bool,
     /// Times the median length beyond which an activation is left out; 0: never.
     pub outliers: f64,
     /// Activations whose codes are computed at a time; none: all of a batch, or as many as fit into memory.
@@ -222,6 +224,7 @@ impl Spec {
             buffer: 65_536,
             buffer_dtype: Dtype::F32,
             positions: Positions::default(),
+            separate_documents: false,
             outliers: 0.0,
             micro_batch: None,
             k_warmup: 0.0,
@@ -280,6 +283,7 @@ impl Spec {
             self.hook_out = transcoder.hook_out;
         }
         self.positions = formats::rule(&sae.provenance).unwrap_or(self.positions);
+        self.separate_documents = formats::kept_apart(&sae.provenance).unwrap_or_default();
         self.normalise = match sae.input_norm {
             InputNorm::None => self.normalise,
             InputNorm::Layer => Normalise::LayerNorm,

@@ -196,6 +196,7 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
                 worker.send(Event::Training(Training::Said(task.member, note)));
             }
             task.spec.positions = rule;
+            task.spec.separate_documents = store.about().separates_documents();
         }
     }
     Ok(name)

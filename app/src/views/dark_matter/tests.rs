@@ -28,6 +28,7 @@ fn probe() -> Probe {
         fit_tokens: 12_800,
         held_out_tokens: 6_400,
         positions: umbra_core::corpus::Positions::Text,
+        separate_documents: false,
         left_out: Some((3, 4)),
         ridge: 0.0,
         sae: "z0".to_owned(),

@@ -11,7 +11,7 @@ use super::super::{Console, Exit, SplitArg};
 use crate::capture::into_store;
 use crate::error::{Error, Result};
 use crate::models::{Model, Quantity};
-use crate::store::{Description, Dtype, HookTensor, Writer};
+use crate::store::{Description, Dtype, HookTensor, SEPARATE_DOCUMENTS, Writer};
 
 /// Bytes of a shard, about, unless `--shard-rows` says otherwise.
 const SHARD: usize = 128 << 20;
@@ -84,6 +84,11 @@ pub(super) fn run(
         counted: rows.counted(),
         corpus: corpus_facts(&args.corpus, &corpus, split),
     };
+    if rows.separates_documents() {
+        about
+            .corpus
+            .insert(SEPARATE_DOCUMENTS.to_owned(), true.into());
+    }
     let usual = (SHARD / about.row_bytes()).clamp(1, about.rows.max(1));
     about.shard_rows = args.store.shard_rows.unwrap_or(usual).max(1);
     let folder = args.store.store.clone().unwrap_or_default();

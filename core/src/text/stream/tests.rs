@@ -128,7 +128,14 @@ fn a_broken_character_becomes_what_the_library_makes_of_it() {
         let (x, parts) = (*x.last().unwrap(), fox.len());
         let king = codec.encode_with_bos("The king").unwrap();
         let (first, last) = (fox[0], fox[parts - 1]);
-        for tokens in [&fox[..parts - 1], &[first, x], &[first, x, last], &[last]] {
+        let colon = *codec.encode(":").unwrap().last().unwrap();
+        for tokens in [
+            &fox[..parts - 1],
+            &[first, x],
+            &[first, x, last],
+            &[last],
+            &[colon, first, colon, x],
+        ] {
             let whole = [king.as_slice(), tokens].concat();
             let want = codec.decode(&whole);
             let want = want.strip_prefix(&codec.decode(&king)).unwrap();
@@ -136,10 +143,11 @@ fn a_broken_character_becomes_what_the_library_makes_of_it() {
             assert!(want.contains(REPLACEMENT));
         }
         assert_eq!(continued(&codec, &king, &fox, &[]), "🦊");
+        // Nothing of a character is shown before it is whole.
         let mut stream = TextStream::new(&codec, &king, &[]);
         let pieces: Vec<String> = fox.iter().map(|token| stream.push(*token)).collect();
-        assert!(parts > 1 && pieces[parts - 1] == "🦊", "{pieces:?}");
-        assert!(pieces[..parts - 1].iter().all(String::is_empty));
+        assert!(parts > 1 && pieces[..parts - 1].iter().all(String::is_empty));
+        assert_eq!(pieces.concat() + &stream.end(), "🦊");
     }
 }
 
@@ -165,6 +173,29 @@ fn a_text_ends_before_the_first_stop_string_and_nothing_of_it_is_shown() {
     let mut stream = TextStream::new(&codec, &king, &[" oth".to_owned()]);
     tokens.iter().for_each(|token| drop(stream.push(*token)));
     assert_eq!(stream.stop(), Some(" oth"));
+}
+
+#[test]
+fn a_run_of_bytes_ends_a_text_where_it_completes_a_stop_string() {
+    let codec = llama();
+    let king = codec.encode_with_bos("The king").unwrap();
+    let newline = codec.token_of("\n").unwrap();
+    assert!(codec.byte_of(newline).is_some());
+    let at = codec.token_of(" at").unwrap();
+    let mut stream = TextStream::new(&codec, &king, &[" at\n\n".to_owned()]);
+    let pieces: Vec<String> = [at, at, newline, newline]
+        .map(|token| stream.push(token))
+        .into();
+    assert_eq!(pieces, ["", " at", "", ""]);
+    assert_eq!((stream.stop(), stream.text()), (Some(" at\n\n"), " at"));
+    assert_eq!(
+        continued(&codec, &king, &[at, newline, newline, at], &["\n\n"]),
+        " at"
+    );
+    assert_eq!(
+        continued(&codec, &king, &[at, newline, at], &["\n\n"]),
+        " at\n at"
+    );
 }
 
 #[test]

@@ -570,6 +570,16 @@ pub const SETTINGS: &[Setting] = &[
         ..PLAIN
     },
     Setting {
+        key: "separate_documents",
+        flag: "separate-documents",
+        label: "Separate documents",
+        help: "Keep documents packed in one row apart: attention does not look beyond the last BOS, positions count from it. Otherwise it runs across them, as in SAELens; a store decides it",
+        range: Range::Switch,
+        get: |spec| spec.separate_documents.to_string(),
+        set: |spec, text| parse(&mut spec.separate_documents, text),
+        ..PLAIN
+    },
+    Setting {
         key: "outliers",
         flag: "outliers",
         label: "Longest activation",
