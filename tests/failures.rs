@@ -281,7 +281,7 @@ fn under_json_a_failure_is_the_only_object_and_names_its_subject_first() {
         (["--json", "evl"].as_slice(), "'eval'"),
         (&["sae", "verfy", "--json"], "'verify'"),
         (&["--json", "eval"], "--model"),
-        (&["--json"], "--help"),
+        (&["--json"], "requires a subcommand"),
     ] {
         let (kind, _, message) = failed(&room, args, 2);
         assert_eq!(kind, "usage");
@@ -297,6 +297,8 @@ fn a_run_that_diverges_saves_nothing_and_leaves_its_checkpoint() {
     let tokens = args.iter().position(|arg| *arg == "--tokens").unwrap();
     args[tokens + 1] = "3k";
     let wild = [
+        "--variant",
+        "signed-topk",
         "--batch",
         "16",
         "--learning-rate",

@@ -13,8 +13,10 @@ use crate::sae::state::Keep;
 const LAST: usize = 100;
 /// Steps that decide at the end whether the dictionary is worth keeping.
 const FINAL: usize = 10;
-/// So many times the variance to be explained, or the error of the first step, is what no training leaves.
-const BEYOND: f64 = 10.0;
+/// So many times the variance to be explained, or the error of the first step, is what no training leaves: the mean alone leaves 1.
+const BEYOND: f64 = 1.5;
+/// A start may leave so many times the variance and be mended.
+const STARTS: f64 = 100.0;
 /// What helps a run that diverges.
 pub(super) const REMEDY: &str = "lower the learning rate, or take a larger batch";
 
@@ -23,7 +25,7 @@ pub(super) const REMEDY: &str = "lower the learning rate, or take a larger batch
 pub(super) struct Metrics {
     steps: u64,
     reports: VecDeque<Report>,
-    /// FVU of the first step, unless the run was resumed.
+    /// What the first step left, unless the run was resumed; see [`left`].
     first: Option<f64>,
     pace: Pace,
     now: Progress,
@@ -57,13 +59,13 @@ impl Metrics {
         self.now.tokens_per_second = self.pace.per_second().unwrap_or_default();
         self.now = figures(std::iter::once(report), self.now);
         if self.now.step == 1 {
-            self.first = Some(self.now.fvu);
+            self.first = Some(left(report));
         }
         self.now
     }
 
-    /// That the run does not diverge: an error where the reconstruction has been far worse than none in most of the last steps, of all that are kept or, in
-    /// the last step, of a few. Single steps may be bad: an activation may be long, a loss may leap and come back.
+    /// That the run does not diverge: an error where the reconstruction has been worse than none, and than at the start, in most of the last steps, of all that
+    /// are kept or, in the last step, of a few. Single steps may be bad: an activation may be long, a loss may leap and come back.
     pub(super) fn check(&self) -> Result<()> {
         let over = if self.now.step == self.steps {
             self.reports.len().min(FINAL)
@@ -73,16 +75,20 @@ impl Metrics {
         if self.reports.len() < over {
             return Ok(());
         }
-        let of_step = |report: &Report| figures(std::iter::once(report), self.now).fvu;
-        let mut errors: Vec<f64> = self.reports.iter().rev().take(over).map(of_step).collect();
+        let mut errors: Vec<f64> = self.reports.iter().rev().take(over).map(left).collect();
         errors.sort_unstable_by(f64::total_cmp);
         let middle = errors.get(errors.len() / 2).copied().unwrap_or_default();
-        if middle <= BEYOND * self.first.unwrap_or_default().max(1.0) {
+        if middle <= BEYOND * self.first.unwrap_or_default().clamp(1.0, STARTS) {
             return Ok(());
         }
+        let error = if middle < 1e3 {
+            format!("{middle:.1}")
+        } else {
+            format!("{middle:.1e}")
+        };
         Err(Error::Numeric {
             what: format!(
-                "the run diverges: in step {} the error was {middle:.1e} times the variance to be explained over the last {over} steps; {REMEDY}",
+                "the run diverges: in step {} the error is {error} times the variance to be explained, over the last {over} steps; {REMEDY}",
                 self.now.step
             ),
         })
@@ -162,6 +168,17 @@ impl Metrics {
     }
 }
 
+/// The error of a step over the variance to be explained: that of its batch, or what the sample lets expect of as many activations where that is more, since a few
+/// may happen to be alike.
+fn left(report: &Report) -> f64 {
+    let variance = report.variance.max(report.expected);
+    if variance > 0.0 {
+        report.squared / variance
+    } else {
+        0.0
+    }
+}
+
 /// What figures are made of.
 fn numbers(report: &Report) -> [f64; 10] {
     let (kept, left) = report.inference.unwrap_or((usize::MAX, 0.0));
@@ -203,6 +220,8 @@ fn report(numbers: &[f64; 10]) -> Report {
         inference: (kept < usize::MAX as f64).then_some((kept as usize, left)),
         gradient_norm: Some(gradient_norm).filter(|norm| !norm.is_nan()),
         clipped: clipped > 0.0,
+        // It is not kept: steps from before the checkpoint decide nothing.
+        expected: f64::INFINITY,
         ..Report::default()
     }
 }
@@ -288,7 +307,7 @@ mod tests {
         let (at, said) = refused(1_000, bad).unwrap();
         assert_eq!(at, 250);
         assert!(
-            said.contains("step 250") && said.contains("1.1e1 times"),
+            said.contains("step 250") && said.contains("is 11.0 times"),
             "{said}"
         );
         assert!(
@@ -303,9 +322,13 @@ mod tests {
         assert_eq!(refused(300, leap), None);
         let rough = (0..300).map(|step| 40.0 / f64::from(step + 1));
         assert_eq!(refused(300, rough), None);
-        let poor = (0..300).map(|step| if step == 0 { 0.9 } else { 9.9 });
+        let poor = (0..300).map(|step| if step == 0 { 0.9 } else { 1.4 });
         assert_eq!(refused(300, poor), None);
         assert_eq!(refused(1, [50.0]), None);
+        // No start excuses everything.
+        assert!(refused(100, (0..100).map(|_| 8e14)).is_some());
+        let said = refused(50, (0..50).map(|step| if step == 0 { 1.0 } else { 8e14 }));
+        assert!(said.unwrap().1.contains("is 8.0e14 times"));
     }
 
     #[test]

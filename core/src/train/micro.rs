@@ -109,6 +109,7 @@ impl Trainer {
         }
         self.dead.end();
         report.variance = of_inputs.about_mean(tokens);
+        report.expected = self.variance * tokens as f64;
         check_loss(&report, step)?;
         self.steps = step;
         let own2: f64 = own.iter().map(|own| squared(own)).sum();

@@ -62,6 +62,8 @@ pub struct Report {
     pub squared: f64,
     /// Σ‖x − batch mean‖², of scaled activations.
     pub variance: f64,
+    /// What the sample lets expect of it.
+    pub expected: f64,
     /// Active (token, feature) pairs.
     pub active: usize,
     /// Length of the gradient of all parameters together, where it is cut down to a length.
@@ -348,6 +350,7 @@ impl Trainer {
         let (mut forward, of_inputs) = self.forward_of(batch, Whole { tokens, l0: None })?;
         self.dead.end();
         forward.report.variance = self.variance_of(&of_inputs, tokens);
+        forward.report.expected = self.variance * tokens as f64;
         Ok(forward)
     }
 

@@ -182,7 +182,7 @@ fn a_setting_out_of_range_is_told_and_start_is_off() {
     let form = &mut state.training.form;
     form.settings.insert("k".to_owned(), "many".to_owned());
     let mut harness = testing::harness(ViewId::Training, state);
-    harness.get_by_label_contains("`many` cannot be used");
+    harness.get_by_label_contains("`many` is not a whole number");
     let start = harness.get_by_label("Start training");
     assert!(start.accesskit_node().is_disabled());
     harness.get_by_label("Reset Active per token to 24").click();
