@@ -149,7 +149,10 @@ fn list_ui(ui: &mut Ui, path: &PathState, field: &Field, commands: &mut Commands
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
-            let nothing = path.entries.failure().unwrap_or("Nothing here begins so");
+            let nothing = path.entries.failure().unwrap_or(match field.ask {
+                Ask::Save(..) => "Nothing here has this name yet",
+                Ask::Folder(_) | Ask::File(..) => "Nothing here begins so",
+            });
             if matches.is_empty() && !path.entries.is_loading() {
                 ui.add(Label::new(RichText::new(nothing).color(theme.ink.secondary)).wrap());
             }

@@ -585,7 +585,7 @@ fn tau_is_moved_by_the_keyboard_and_tells_how_many_lie_below() {
 
 #[test]
 fn a_dictionary_to_go_on_from_brings_its_hook_and_an_error_stands_beside_it() {
-    let mut state = testing::with_model();
+    let mut state = testing::with_demo_model(testing::typical());
     state.training.form.layer = 3;
     let mut harness = testing::harness(ViewId::Training, state);
     harness.get_by_label("Start from").click();
