@@ -269,6 +269,16 @@ fn files_go_through_links_and_into_pipes_and_devices() {
         reader.join().unwrap()
     });
     assert!(read == whole);
+    // Standard output that is the file holds nothing else, in a pipe and in a file.
+    let script = "\"$0\" \"$@\" --out /dev/stdout > all";
+    for script in [script, "\"$0\" \"$@\" --out /dev/stdout | cat > all"] {
+        let words = ["-c", script, PROGRAM, "model", "logits", "--model", &model];
+        let words = [words.as_slice(), &["--text", "The fox"]].concat();
+        let run = umbra_tests::run("sh", folder.path(), &words).done();
+        assert!(run.err.contains("/dev/stdout"), "{run:?}");
+        let all = fs::read(folder.path().join("all")).unwrap();
+        assert!(all == whole, "{script}");
+    }
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
     // What is read again, or is a folder, cannot be a device.
     let sae = at("assets/demo/saes/attn-0");

@@ -313,17 +313,20 @@ mod tests {
             ..small()
         };
         let many = Settings { k: 200, ..small() };
-        // 3 · 8 · 10¹⁵ bytes of parameters and moments alone.
+        // 3 · 8 · 10¹⁶ bytes of parameters and moments alone.
         let huge = Settings {
-            features: 1_000_000_000,
-            d: 1_000_000,
+            features: 10_000_000,
+            d: 1_000_000_000,
             ..small()
         };
         let cases = [
             (none, "d: "),
             (all, "dead: "),
             (many, "k: "),
-            (huge, "timing 1000000000 features of width 1000000 needs 24"),
+            (
+                huge,
+                "timing 10000000 features of width 1000000000 needs 24",
+            ),
         ];
         for (settings, key) in cases {
             let mut go_on = |_| Flow::Continue(());

@@ -111,13 +111,13 @@ fn into_file(
         .collect();
     tensors.insert("tokens".to_owned(), tokens);
     save(tensors, out)?;
-    let out = out.display().to_string();
+    let name = out.display().to_string();
     let lines: Vec<String> = shapes
         .iter()
         .map(|(hook, shape)| format!("{hook} {shape}"))
         .collect();
-    console.answer(&json!({"out": out, "shapes": shapes}), || {
-        format!("{out}\n{}", lines.join("\n"))
+    console.answer_beside(out, &json!({"out": name, "shapes": shapes}), || {
+        format!("{name}\n{}", lines.join("\n"))
     })?;
     Ok(Exit::Done)
 }

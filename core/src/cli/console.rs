@@ -13,6 +13,7 @@ use crate::Flow;
 use crate::error::{Error, Notes, Result};
 use crate::pace::Pace;
 use crate::text::{Bos, TextCodec};
+use crate::whole_file;
 
 /// Set by Ctrl-C; observers turn it into a stop at the next safe place.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -85,6 +86,21 @@ impl Console {
         for sentence in notes.iter() {
             self.note(sentence);
         }
+    }
+
+    /// The answer of a command that wrote the file `out`. Where that is standard output itself, which then holds the file alone, it goes to standard error.
+    pub fn answer_beside(
+        &self,
+        out: &Path,
+        value: &Value,
+        text: impl FnOnce() -> String,
+    ) -> Result<()> {
+        if !whole_file::is_standard_output(out) {
+            return self.answer(value, text);
+        }
+        self.answered.store(true, Ordering::Relaxed);
+        self.note(&text());
+        Ok(())
     }
 
     /// The answer: `value` under `--json`, with `bos` and `bos_why` where a model was opened, else what `text` makes of it (a line feed is added).

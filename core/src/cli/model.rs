@@ -181,7 +181,7 @@ fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
     let tensors = [("tokens".to_owned(), input), ("logits".to_owned(), logits)];
     save(tensors.into(), &args.out)?;
     let out = args.out.display().to_string();
-    console.answer(&json!({"out": out, "shape": shape}), || {
+    console.answer_beside(&args.out, &json!({"out": out, "shape": shape}), || {
         format!("{out}: logits {shape:?}")
     })?;
     Ok(Exit::Done)

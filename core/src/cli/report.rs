@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     report::write(&index, &choice, &labels, &args.out)?;
     let out = args.out.display().to_string();
-    console.answer(&json!({"out": out}), || out.clone())?;
+    console.answer_beside(&args.out, &json!({"out": out}), || out.clone())?;
     Ok(Exit::Done)
 }
 

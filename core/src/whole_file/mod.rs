@@ -178,6 +178,24 @@ fn opened(target: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).open(target)
 }
 
+/// Whether `path` is the standard output of this program, as `/dev/stdout` is.
+#[cfg(all(unix, feature = "cli"))]
+pub(crate) fn is_standard_output(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let place =
+        |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino(), found.rdev()));
+    match (place(path), place(Path::new("/dev/stdout"))) {
+        (Ok(this), Ok(output)) => this == output,
+        _ => false,
+    }
+}
+
+/// Whether `path` is the standard output of this program: it has no path here.
+#[cfg(all(not(unix), feature = "cli"))]
+pub(crate) fn is_standard_output(_: &Path) -> bool {
+    false
+}
+
 /// Checks that [`write`] can write `path`, before long work is done for it. Leaves nothing behind.
 pub fn check(path: &Path) -> Result<()> {
     match Place::of(path)? {

@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         "out": args.out, "codes": [n, f], "recon": [n, d], "l0": l0,
         "selection": sae.selection.describe(),
     });
-    console.answer(&object, || {
+    console.answer_beside(&args.out, &object, || {
         format!(
             "{}\ncodes [{n}, {f}], recon [{n}, {d}]\n{l0:.3} active features per activation ({})",
             args.out.display(),
@@ -160,7 +160,7 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
     dense.write(&args.out, &[l, n])?;
     let l0 = dense.l0();
     let object = json!({ "out": args.out, "codes": [l, n, f], "recon": [l, n, d], "l0": l0 });
-    console.answer(&object, || {
+    console.answer_beside(&args.out, &object, || {
         format!(
             "{}\ncodes [{l}, {n}, {f}], recon [{l}, {n}, {d}]\n{l0:.3} active features per activation and layer",
             args.out.display()
