@@ -24,10 +24,10 @@ fn folder(parts: &[(&str, &[&str])]) -> TempDir {
 /// A small model with a SentencePiece vocabulary, as Llama 2 has it.
 fn sentence_piece() -> TempDir {
     folder(&[
-        ("tiny-llama", &["model.safetensors"]),
+        ("tiny-llama", &["config.json", "model.safetensors"]),
         (
             "sentence-piece",
-            &["config.json", "tokenizer.json", "tokenizer_config.json"],
+            &["tokenizer.json", "tokenizer_config.json"],
         ),
     ])
 }
@@ -113,8 +113,11 @@ fn a_text_ends_where_the_model_ends_it() {
         umbra(model.path(), &args).done().json()
     };
     for text in ["baseline", "steered"] {
-        assert_eq!(steered(&[])[text], ended);
-        assert_eq!(steered(&["--ignore-eos"])[text], whole);
+        let (to_eos, on) = (steered(&[]), steered(&["--ignore-eos"]));
+        for key in ["tokens", "text", "finish"] {
+            assert_eq!(to_eos[text][key], ended[key]);
+            assert_eq!(on[text][key], whole[key]);
+        }
     }
 }
 

@@ -64,7 +64,7 @@ fn documents_kept_apart_are_read_as_if_each_stood_alone() {
         let first: Vec<TokenId> = [bos].into_iter().chain(text(3, 18)).collect();
         let second: Vec<TokenId> = [bos].into_iter().chain(text(60, 24)).collect();
         let both = [first.as_slice(), &second].concat();
-        let other: Vec<TokenId> = [bos].into_iter().chain(text(7, 42)).collect();
+        let other: Vec<TokenId> = [bos].into_iter().chain(text(7, 43)).collect();
         let packed = token_tensor(&[&both, &other]).unwrap();
         let hooks: Vec<HookPoint> = across
             .hooks()

@@ -772,7 +772,7 @@ fn distributions(
 
 #[test]
 fn divergences_along_the_text_equal_those_of_whole_passes_over_it() {
-    for model in [demo(), tiny("llama"), tiny("gemma2")] {
+    for model in [demo(), tiny("llama"), tiny("gpt2")] {
         let bos = model.codec().bos().id;
         let prompt: Vec<TokenId> = bos
             .into_iter()
