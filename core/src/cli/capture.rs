@@ -29,7 +29,7 @@ use crate::whole_file;
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Text; BOS is put before it if the model names one
+    /// Text; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
     /// Safetensors file with token ids, used as they are

@@ -66,7 +66,7 @@ struct LogitsArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct PromptArgs {
-    /// Text; BOS is put before it if the model names one
+    /// Text; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
     /// Token ids as they are, nothing put before them

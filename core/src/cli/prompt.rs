@@ -24,7 +24,7 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     sae: SaeArgs,
-    /// Text to read; BOS is put before it if the model names one
+    /// Text to read; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
     #[arg(
         long,
         value_name = "TEXT",

@@ -32,7 +32,7 @@ pub(super) struct Args {
     strength: Option<f32>,
     #[command(flatten)]
     edits: EditArgs,
-    /// Text to continue; BOS is put before it if the model names one
+    /// Text to continue; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
     #[arg(long, value_name = "TEXT")]
     prompt: String,
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! Whether BOS precedes a text, by what the files of a folder say. The rule is that of the README; where transformers 5.24 decides alone (an explicit
-//! `add_bos_token`, a null, a post-processor), the values are what it does.
+//! Whether BOS precedes a text, by what the files of a folder say. The rule is that of the README; what a tokenizer's class takes where no file names a token,
+//! and what a post-processor puts first, are as transformers 5.24 has them.
 
 use serde_json::{Value, json};
 

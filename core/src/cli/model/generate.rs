@@ -12,7 +12,7 @@ use crate::steer;
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Text to continue; BOS is put before it if the model names one
+    /// Text to continue; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
     #[arg(long, value_name = "TEXT")]
     prompt: String,
     #[command(flatten)]
