@@ -33,12 +33,28 @@ pub struct ModelArgs {
     /// names, else none]
     #[arg(long, value_name = "STEPS")]
     pub process: Option<Processing>,
+    #[command(flatten)]
+    bos: BosArgs,
+}
+
+/// `--no-bos`, `--keep-double-bos`.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct BosArgs {
     /// Put no BOS token before texts, prompts and rows, whatever model and dictionary name
     #[arg(long)]
-    pub no_bos: bool,
+    no_bos: bool,
     /// Put BOS before a text that begins with it too, as transformers does [default: a text that begins with BOS gets no second one]
     #[arg(long)]
-    pub keep_double_bos: bool,
+    keep_double_bos: bool,
+}
+
+impl From<BosArgs> for BosWish {
+    fn from(asked: BosArgs) -> Self {
+        Self {
+            left_out: asked.no_bos,
+            doubled: asked.keep_double_bos,
+        }
+    }
 }
 
 impl ModelArgs {
@@ -83,10 +99,7 @@ impl ModelArgs {
                 Form::F32
             },
             processing,
-            bos: BosWish {
-                left_out: self.no_bos,
-                doubled: self.keep_double_bos,
-            },
+            bos: self.bos.into(),
         }
     }
 }
@@ -103,12 +116,8 @@ pub struct MeasuringArgs {
     /// Process the model's weights as TransformerLens does [default: what the dictionary's file names, else none]
     #[arg(long, value_name = "STEPS")]
     process: Option<Processing>,
-    /// Put no BOS token before rows, whatever model and dictionary name
-    #[arg(long)]
-    no_bos: bool,
-    /// Put BOS before a document that begins with it too, as transformers does
-    #[arg(long)]
-    keep_double_bos: bool,
+    #[command(flatten)]
+    bos: BosArgs,
 }
 
 impl MeasuringArgs {
@@ -119,8 +128,7 @@ impl MeasuringArgs {
             offline: self.offline,
             keep_quantised: false,
             process: self.process,
-            no_bos: self.no_bos,
-            keep_double_bos: self.keep_double_bos,
+            bos: self.bos,
         })
     }
 }

@@ -37,8 +37,8 @@ use std::sync::Mutex;
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser};
 
 pub use args::{
-    CorpusArgs, DocumentsArg, MeasuringArgs, MismatchArgs, ModelArgs, PositionsArg, SaeArgs,
-    SplitArg, TextArgs, open_both, open_with_transcoder, say_fit,
+    BosArgs, CorpusArgs, DocumentsArg, MeasuringArgs, MismatchArgs, ModelArgs, PositionsArg,
+    SaeArgs, SplitArg, TextArgs, open_both, open_with_transcoder, say_fit,
 };
 pub use console::{Console, Progress};
 pub use hub::hub;

@@ -241,21 +241,19 @@ impl Source {
                 });
                 file.codec()
             }
-            Place::Folder(_) => match TextCodec::files(&self.path) {
-                Some(files) => {
-                    if files.len() > 1 {
-                        notes.add(format!(
-                            "No tokenizer.json: the tokenizer is read from {}",
-                            files.join(" and ")
-                        ));
-                    }
-                    TextCodec::open(&self.path)
-                }
-                None => {
+            Place::Folder(_) => {
+                let Some(files) = TextCodec::files(&self.path) else {
                     notes.add("Neither tokenizer.json nor vocab.json with merges.txt: tokens are numbers, text cannot be read");
-                    TextCodec::numbers(&self.path, config.vocab)
+                    return TextCodec::numbers(&self.path, config.vocab);
+                };
+                if files.len() > 1 {
+                    notes.add(format!(
+                        "No tokenizer.json: the tokenizer is read from {}",
+                        files.join(" and ")
+                    ));
                 }
-            },
+                TextCodec::open(&self.path)
+            }
         }
     }
 }

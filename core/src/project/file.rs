@@ -23,6 +23,10 @@ struct Versioned {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the keys of a file, each of its own"
+)]
 struct Stored {
     version: u32,
     name: String,
