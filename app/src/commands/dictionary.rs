@@ -151,6 +151,10 @@ fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
         return Err(why.to_owned());
     }
     let sae = &loaded.ok_or("The dictionary is not loaded yet")?.sae;
+    if let Some(model) = state.model() {
+        // also refuses what fits and yet cannot be read token by token
+        formats::check_hooks(sae, &model.model).map_err(|why| why.to_string())?;
+    }
     Ok(Work {
         project: Arc::clone(
             (state.project.open())
