@@ -157,7 +157,7 @@ impl PathState {
     }
 }
 
-/// A path written behind another begins at its own root, `/data//work` at `/work`, and `/data/~/` at the person's folder.
+/// A path written behind another begins at its own root, `/data//models` at `/models`, and `/data/~/` at the person's folder.
 fn begun_again(text: String) -> String {
     let root = text.rfind("//").map(|at| at + 1);
     let home = text.rfind("/~/").map(|at| at + 1);
@@ -345,7 +345,7 @@ mod tests {
     #[test]
     fn a_path_behind_another_begins_at_its_own_root() {
         let begun = |text: &str| begun_again(text.to_owned());
-        assert_eq!(begun("/data//work/x"), "/work/x");
+        assert_eq!(begun("/data//models/x"), "/models/x");
         assert_eq!(begun("/data/~/x"), "~/x");
         assert_eq!(begun("/data/a~b/x"), "/data/a~b/x");
         assert_eq!(begun("//"), "/");
