@@ -53,7 +53,7 @@ fn a_folder_is_filled_from_inside_and_keeps_what_was_there() {
     });
     let said = refused.unwrap_err().to_string();
     assert!(
-        said.ends_with("new/sae/b") && !said.contains(PREFIX),
+        said.contains("new/sae/b") && !said.contains(PREFIX),
         "{said}"
     );
     assert_eq!(std::fs::read(path.join("a")).unwrap(), b"1");
@@ -67,7 +67,7 @@ fn a_folder_is_filled_from_inside_and_keeps_what_was_there() {
     let said = write_folder(&path, |to| write_bytes(&to.join("c"), b"4"));
     let said = said.unwrap_err().to_string();
     assert!(
-        said.contains("is a folder") && said.ends_with("sae/c"),
+        said.contains("is a folder") && said.contains("sae/c"),
         "{said}"
     );
 }

@@ -116,6 +116,7 @@ fn a_stopped_run_goes_on_beside_the_others_and_one_that_fails_ends_alone() {
     }
     // No checkpoint is left for the first, and the second trains all the same.
     let mut runs = runs(true);
+    runs[0].1.discard().unwrap();
     runs[1].1.resume = false;
     let outcomes = run_several(&runs, &model, &rows, &mut go_on).unwrap();
     assert!(outcomes[0].is_err() && outcomes[1].is_ok());
