@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use umbra_tests::{at, golden, largest_difference, names, tensors};
+use umbra_tests::{at, demo_model, golden, largest_difference, names, tensors};
 
 use crate::{has_keys, umbra};
 
@@ -276,4 +276,70 @@ fn an_index_is_written_for_other_viewers() {
     let answer = export("circuit-tracer", "ct");
     let files = names(&folder.path().join("ct"));
     assert_eq!(json!(files.len()), answer["features"]);
+}
+
+#[test]
+fn a_dictionary_of_one_head_takes_its_slice_of_what_is_captured() {
+    let folder = tempfile::tempdir().unwrap();
+    let (root, hook, model) = (folder.path(), "blocks.1.attn.hook_z", demo_model());
+    fs::create_dir(root.join("head")).unwrap();
+    let cfg = json!({
+        "architecture": "standard", "d_in": 32, "d_sae": 2, "dtype": "float32", "device": "cpu", "apply_b_dec_to_input": true,
+        "normalize_activations": "none", "reshape_activations": "none",
+        "metadata": {"sae_lens_version": "6.54.12", "hook_name": hook, "hook_head_index": 3, "model_name": "model"},
+    });
+    fs::write(root.join("head/cfg.json"), cfg.to_string()).unwrap();
+    // The first feature reads the head's first number, the second its last, negated.
+    let mut w_enc = vec![0.0_f32; 64];
+    (w_enc[0], w_enc[63]) = (1.0, -1.0);
+    let cpu = candle_core::Device::Cpu;
+    let tensor = |values: Vec<f32>, shape: &[usize]| {
+        candle_core::Tensor::from_vec(values, shape, &cpu).unwrap()
+    };
+    let weights = [
+        ("W_enc", tensor(w_enc, &[32, 2])),
+        ("b_enc", tensor(vec![0.0; 2], &[2])),
+        ("W_dec", tensor(vec![0.5; 64], &[2, 32])),
+        ("b_dec", tensor(vec![0.0; 32], &[32])),
+    ];
+    let weights = weights.map(|(name, of)| (name.to_owned(), of)).into();
+    candle_core::safetensors::save(&weights, root.join("head/sae_weights.safetensors")).unwrap();
+    let text = "The king said to the fox";
+    let capture = [
+        "capture", "--model", &model, "--text", text, "--hook", hook, "--out", "z",
+    ];
+    umbra(root, &capture).done();
+    let encode = [
+        "sae", "encode", "--sae", "head", "--acts", "z", "--key", hook, "--out", "codes",
+    ];
+    umbra(root, &encode).done();
+    let numbers = |file: &str, name: &str| {
+        let all = tensors(&root.join(file));
+        all[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    let (z, codes) = (numbers("z", hook), numbers("codes", "codes"));
+    assert!(z.len() / 256 > 4 && codes.len() / 2 == z.len() / 256);
+    for (z, codes) in z.chunks(256).zip(codes.chunks(2)) {
+        let want = [z[3 * 32].max(0.0), (-z[3 * 32 + 31]).max(0.0)];
+        assert_eq!(codes, want);
+    }
+    let on = ["--model", &model, "--sae", "head"];
+    let read = [&["prompt", "--text", text, "--json"], on.as_slice()].concat();
+    let read = umbra(root, &read).done().json();
+    for (token, codes) in read["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(codes.chunks(2))
+    {
+        for feature in token["features"].as_array().unwrap() {
+            let which = feature["feature"].as_u64().unwrap();
+            let got = feature["activation"].as_f64().unwrap();
+            assert!(
+                (got - f64::from(codes[which as usize])).abs() < 1e-4,
+                "{token}"
+            );
+        }
+    }
+    umbra(root, &[&["heads"], on.as_slice()].concat()).refused(&["reads head 3 alone"]);
 }

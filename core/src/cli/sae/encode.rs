@@ -10,7 +10,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::models::read_tensors;
-use crate::sae::{CrossLayer, Latents, Role};
+use crate::sae::{CrossLayer, Latents, Role, Sae};
 use crate::tensor_file::Float;
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         return across(args, &layers, console);
     }
     let sae = args.sae.read_at(&located, console)?;
-    let (x, text) = activations(args, sae.width())?;
+    let (x, text) = activations(args, &sae)?;
     // A temporal dictionary reads whole texts.
     let chunk = if matches!(sae.role, Role::Temporal(_)) {
         text
@@ -127,7 +127,7 @@ impl Dense {
 /// A cross-layer transcoder: activations `[l, n, d]` to codes `[l, n, f]` and reconstructions `[l, n, d]`.
 fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
     let (l, f, d) = (of.layers().len(), of.layers()[0].features(), of.width_out());
-    let (x, _) = activations(args, of.layers()[0].width())?;
+    let (x, _) = activations(args, &of.layers()[0])?;
     if !x.rows().is_multiple_of(l) {
         let what = format!(
             "tensor `{}` holds {} activations, which {l} layers cannot share: the first dimension is the layer",
@@ -170,7 +170,8 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
 }
 
 /// The activations, one row each, and how many of them are of one text: the dimension before the last, or before heads.
-fn activations(args: &Args, width: usize) -> Result<(Matrix, usize)> {
+fn activations(args: &Args, sae: &Sae) -> Result<(Matrix, usize)> {
+    let width = sae.width();
     let mut tensors = read_tensors(&args.acts)?;
     let names: Vec<String> = tensors.keys().take(8).cloned().collect();
     let tensor = tensors.remove(&args.key).ok_or_else(|| {
@@ -179,6 +180,21 @@ fn activations(args: &Args, width: usize) -> Result<(Matrix, usize)> {
     })?;
     let shape = tensor.dims().to_vec();
     let last = |count: usize| -> usize { shape.iter().rev().take(count).product() };
+    // A dictionary of one head takes its slice of [b, t, h, e] and of [n, h·e]; rows as wide as it are slices already.
+    let all_heads = match shape.as_slice() {
+        _ if sae.provenance.head.is_none() => None,
+        [_, _, heads, e] if *e == width => Some((heads * e, 2)),
+        [.., wide] if *wide > width && wide.is_multiple_of(width.max(1)) => Some((*wide, 1)),
+        _ => None,
+    };
+    if let Some((wide, parts)) = all_heads {
+        let x = sae
+            .own_part(&Matrix::from_tensor(&tensor, wide)?)?
+            .into_owned();
+        let text = shape.iter().rev().nth(parts).copied().unwrap_or(1);
+        check_finite(&x, args)?;
+        return Ok((x, text));
+    }
     if shape.is_empty() || (last(1) != width && last(2) != width) {
         let what = format!(
             "tensor `{}` has shape {shape:?}, the dictionary reads rows of {width}: capture the hook that it was trained on",
@@ -189,15 +205,19 @@ fn activations(args: &Args, width: usize) -> Result<(Matrix, usize)> {
     let x = Matrix::from_tensor(&tensor, width)?;
     let parts = if last(1) == width { 1 } else { 2 };
     let text = shape.iter().rev().nth(parts).copied().unwrap_or(1);
-    match x.values().iter().position(|value| !value.is_finite()) {
-        Some(at) => {
-            let what = format!(
-                "tensor `{}` holds {} at entry {at}: capture it again",
-                args.key,
-                x.values()[at]
-            );
-            Err(Error::input(what, &args.acts))
-        }
-        None => Ok((x, text)),
-    }
+    check_finite(&x, args)?;
+    Ok((x, text))
+}
+
+/// That activations are numbers.
+fn check_finite(x: &Matrix, args: &Args) -> Result<()> {
+    let Some(at) = x.values().iter().position(|value| !value.is_finite()) else {
+        return Ok(());
+    };
+    let what = format!(
+        "tensor `{}` holds {} at entry {at}: capture it again",
+        args.key,
+        x.values()[at]
+    );
+    Err(Error::input(what, &args.acts))
 }
