@@ -128,7 +128,9 @@ mod tests {
         let golden = std::fs::read_dir(repository("tests/golden")).unwrap();
         let mut all: Vec<_> = golden
             .map(|entry| (entry.unwrap().path(), "F32"))
-            .filter(|(path, _)| path.join("config.json").exists())
+            .filter(|(path, _)| {
+                path.join("model.safetensors").exists() && path.join("config.json").exists()
+            })
             .collect();
         assert!(all.len() >= 10, "{all:?}");
         all.push((repository("assets/demo/model"), "F16"));
