@@ -1,5 +1,6 @@
 //! One text read through a model, with a dictionary or without: tokens, their features, what comes next.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use candle_core::Tensor;
@@ -29,7 +30,12 @@ pub enum Input {
     /// A text, made into tokens with BOS before them.
     Text(String),
     /// Tokens as they are.
-    Tokens(Arc<[TokenId]>),
+    Tokens {
+        /// The tokens.
+        ids: Arc<[TokenId]>,
+        /// Whether documents packed in them are kept apart ([`Model::with_separate_documents`]).
+        apart: bool,
+    },
 }
 
 impl Input {
@@ -37,7 +43,17 @@ impl Input {
     pub fn tokens(&self, model: &Model) -> Result<(Vec<TokenId>, usize)> {
         match self {
             Self::Text(text) => tokens_of(model, text),
-            Self::Tokens(tokens) => fitting(model, tokens.to_vec()),
+            Self::Tokens { ids, .. } => fitting(model, ids.to_vec()),
+        }
+    }
+
+    /// `model` as it is to read this: with documents kept apart where that is asked for.
+    pub fn reader<'m>(&self, model: &'m Model) -> Result<Cow<'m, Model>> {
+        match self {
+            Self::Tokens { apart: true, .. } if !model.separates_documents() => {
+                Ok(Cow::Owned(model.clone().with_separate_documents()?))
+            }
+            _ => Ok(Cow::Borrowed(model)),
         }
     }
 
@@ -45,7 +61,7 @@ impl Input {
     fn bos_note(&self, model: &Model) -> Result<Option<String>> {
         match self {
             Self::Text(text) => model.codec().bos_note(text),
-            Self::Tokens(_) => Ok(None),
+            Self::Tokens { .. } => Ok(None),
         }
     }
 }
@@ -117,6 +133,7 @@ pub fn read_without(model: &Model, input: &Input, most_next: usize) -> Result<Re
 
 /// Runs the model on a text or tokens; the latents are those of no dictionary.
 fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) -> Result<Reading> {
+    let model = &*input.reader(model)?;
     let (tokens, cut) = input.tokens(model)?;
     let bos = input.bos_note(model)?;
     let input = token_tensor(&[&tokens])?;
@@ -295,7 +312,10 @@ mod tests {
         let (model, sae) = (demo(), coordinates(256));
         let said = read(&model, sae.autoencoder().unwrap(), "The king was", 0).unwrap();
         // Neither BOS put before them nor text made of them and taken apart again.
-        let tokens = |tokens: &[TokenId]| Input::Tokens(tokens.into());
+        let tokens = |tokens: &[TokenId]| Input::Tokens {
+            ids: tokens.into(),
+            apart: false,
+        };
         let bare = read_input(
             &model,
             sae.autoencoder().unwrap(),

@@ -40,6 +40,7 @@ fn overview(context: &mut Context<'_>) {
         "Look at all heads",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
+            let model = of.input.reader(&model)?;
             let (tokens, beyond) = of.input.tokens(&model)?;
             let mut observe = |done, total| worker.progress(done as u64, total as u64, "layers");
             let found = attention::overview(&model, &tokens, &mut observe)?;
@@ -66,6 +67,7 @@ fn patterns(context: &mut Context<'_>, layer: Layer) {
         format!("Patterns of layer {layer}"),
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
+            let model = of.input.reader(&model)?;
             let (tokens, beyond) = of.input.tokens(&model)?;
             let mut found = attention::patterns(&model, &tokens, layer)?;
             found.cut += beyond;

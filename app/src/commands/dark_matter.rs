@@ -1,5 +1,6 @@
 //! Dark matter lab: the kept probe, fitting one, errors by token.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use umbra_core::corpus::{Mask, Positions};
@@ -186,22 +187,30 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
+            let mut model = Cow::Borrowed(&*work.model);
             let tokens = match &key.passage {
-                Passage::Sentence(input) => input.tokens(&work.model)?.0,
+                Passage::Sentence(input) => {
+                    model = input.reader(&work.model)?;
+                    input.tokens(&work.model)?.0
+                }
                 Passage::HeldOut(row) => rows
                     .filter(|rows| *row < rows.len())
                     .map(|rows| rows.row(*row).to_vec())
                     .unwrap_or_default(),
             };
-            let errors = errors(&work, probe.as_deref(), &tokens)?;
+            let errors = errors((&model, &work.sae), probe.as_deref(), &tokens)?;
             worker.send(event(key, Load::Ready(Arc::new(errors))));
             Ok(())
         },
     );
 }
 
-fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Errors> {
-    let codec = work.model.codec();
+fn errors(
+    (model, sae): (&Model, &Sae),
+    probe: Option<&Probe>,
+    tokens: &[TokenId],
+) -> Result<Errors> {
+    let codec = model.codec();
     let texts = tokens.iter().map(|token| codec.display(*token)).collect();
     let rule = probe.map_or(Positions::default(), |probe| probe.positions);
     let counts = Mask::of(codec, rule).counts(tokens);
@@ -213,20 +222,20 @@ fn errors(work: &Work, probe: Option<&Probe>, tokens: &[TokenId]) -> Result<Erro
             norms,
         });
     }
-    let hook = work.sae.hook()?;
-    let mut captured = work.model.capture(&token_tensor(&[tokens])?, &[hook])?;
+    let hook = sae.hook()?;
+    let mut captured = model.capture(&token_tensor(&[tokens])?, &[hook])?;
     let value = captured.remove(&hook).ok_or_else(|| {
         Error::hook(
             hook,
             "the model did not reach it, open the dictionary's own model",
         )
     })?;
-    let whole = Matrix::from_tensor(&value, work.model.width(hook)?)?;
-    let x = work.sae.own_part(&whole)?;
+    let whole = Matrix::from_tensor(&value, model.width(hook)?)?;
+    let x = sae.own_part(&whole)?;
     let norms = if let Some(probe) = probe {
-        probe.split(work.sae.autoencoder()?, &x)?.norms
+        probe.split(sae.autoencoder()?, &x)?.norms
     } else {
-        let reconstruction = work.sae.decode(&work.sae.encode(&x)?, &x)?;
+        let reconstruction = sae.decode(&sae.encode(&x)?, &x)?;
         let rows = x.iter_rows().zip(reconstruction.iter_rows());
         rows.map(|(x, r)| without_probe(x, r)).collect()
     };

@@ -42,6 +42,7 @@ fn read(context: &mut Context<'_>) {
         "Read the layers",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
+            let model = of.input.reader(&model)?;
             let (tokens, beyond) = of.input.tokens(&model)?;
             let mut observe = |done, total| worker.progress(done as u64, total as u64, "guesses");
             let lens = lens::read(&model, &tokens, TOP, &mut observe)?;

@@ -132,7 +132,7 @@ fn open_example(context: &mut Context<'_>, example: Example, at: usize) {
                 let passage = Index::open(&path)?.passage(&example)?;
                 let at = place.position + at - example.at.min(place.position + at);
                 let of = passage.describe();
-                tokens(&model, &passage.ids, of, at)
+                tokens(&model, (&passage.ids, passage.apart), of, at)
             }
             None => excerpt(&model, &example, at),
         };
@@ -151,15 +151,16 @@ fn excerpt(model: &Model, example: &Example, at: usize) -> Event {
         "{}, an excerpt: the index is an older one, activations differ without what stood before",
         example.document
     );
-    tokens(model, &ids, of, at + usize::from(bos.is_some()))
+    tokens(model, (&ids, false), of, at + usize::from(bos.is_some()))
 }
 
-fn tokens(model: &Model, ids: &[TokenId], of: String, at: usize) -> Event {
+fn tokens(model: &Model, (ids, apart): (&[TokenId], bool), of: String, at: usize) -> Event {
     let codec = model.codec();
     let begun = codec.bos().id.is_some() && ids.first().copied() == codec.bos().id;
     let text = codec.decode(&ids[usize::from(begun)..]);
     let tokens = prompt::Tokens {
         ids: ids.into(),
+        apart,
         of,
     };
     Event::Prompt(prompt::Event::Tokens { tokens, text, at })

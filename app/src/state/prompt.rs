@@ -102,6 +102,8 @@ pub struct Written {
 pub struct Tokens {
     /// The tokens.
     pub ids: Arc<[TokenId]>,
+    /// Whether documents packed in them are kept apart.
+    pub apart: bool,
     /// Where they are of, in words.
     pub of: String,
 }
@@ -136,7 +138,10 @@ impl PromptState {
     /// What the model reads; none where nothing is written.
     pub fn input(&self) -> Option<Input> {
         match &self.tokens {
-            Some(tokens) => Some(Input::Tokens(Arc::clone(&tokens.ids))),
+            Some(tokens) => Some(Input::Tokens {
+                ids: Arc::clone(&tokens.ids),
+                apart: tokens.apart,
+            }),
             None if self.text.trim().is_empty() => None,
             None => Some(Input::Text(self.text.clone())),
         }

@@ -154,6 +154,7 @@ impl Index {
             texts,
             position,
             act: example.act(),
+            apart: self.about.separate_documents,
         })
     }
 

@@ -91,12 +91,17 @@ pub struct Passage {
     pub position: usize,
     /// The feature's activation there, as the index has it.
     pub act: f32,
+    /// Whether documents packed in the row were kept apart.
+    pub apart: bool,
 }
 
 impl Passage {
     /// As a model reads it.
     pub fn input(&self) -> Input {
-        Input::Tokens(self.ids.as_slice().into())
+        Input::Tokens {
+            ids: self.ids.as_slice().into(),
+            apart: self.apart,
+        }
     }
 
     /// Where it is of.

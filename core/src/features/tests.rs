@@ -316,6 +316,51 @@ fn an_example_opens_as_its_row_with_the_same_activation() {
     }
 }
 
+/// Rows of three documents whose attention does not cross: an example is read so too, and read across it has another activation.
+#[test]
+fn an_example_of_documents_kept_apart_is_read_as_such() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, sae, rows) = (
+        folder.path().join("apart"),
+        signed(Z),
+        rows().with_separate_documents(true),
+    );
+    let of = sae.autoencoder().unwrap();
+    let mut on = |_| Flow::Continue(());
+    assert!(build(model(), of, &rows, &source(0), &path, &mut on).unwrap());
+    let index = Index::open(&path).unwrap();
+    assert!(index.about().separate_documents);
+    let bos = model().codec().bos().id;
+    // Rows in which a document begins behind the first position.
+    let parted = |row: u32| {
+        rows.row(row as usize)[1..]
+            .iter()
+            .any(|id| Some(*id) == bos)
+    };
+    let mut differ = 0;
+    for feature in (0..FEATURES).map(FeatureId::from) {
+        let detail = index.detail(feature).unwrap();
+        let of_parted = |e: &&Example| parted(e.place.unwrap().row);
+        for example in detail.examples().filter(of_parted) {
+            let passage = index.passage(example).unwrap();
+            let act = |input: &Input| {
+                let reading = crate::prompt::read_input(model(), of, input, 0).unwrap();
+                reading.latents.get(passage.position, feature)
+            };
+            near(act(&passage.input()).into(), passage.act.into());
+            let across = Input::Tokens {
+                ids: passage.ids.as_slice().into(),
+                apart: false,
+            };
+            differ += usize::from((act(&across) - passage.act).abs() > 1e-2);
+        }
+    }
+    assert!(
+        differ > 0,
+        "no example stands behind a document's beginning"
+    );
+}
+
 /// Values by the decoder in `tests/golden/index_version_1.py`.
 #[test]
 fn an_index_of_version_1_opens_and_says_what_it_lacks() {

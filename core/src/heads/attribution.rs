@@ -22,6 +22,7 @@ pub(super) fn attribute(
     at: usize,
 ) -> Result<Attribution> {
     let layer = layer_of(model, sae)?;
+    let model = &*input.reader(model)?;
     let (tokens, _) = input.tokens(model)?;
     check(sae, &tokens, feature, at)?;
     let [pattern, v, z] =

@@ -403,6 +403,8 @@ impl Model {
     pub fn run(&self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Option<Tensor>> {
         let documents = match (self.separate, start) {
             (None, _) => None,
+            // Behind the last block nothing looks at other positions.
+            (_, Start::Residual(layer, _, None)) if layer.index() >= self.config.layers => None,
             (Some(bos), Start::Tokens(tokens) | Start::Residual(_, _, Some(tokens))) => {
                 Documents::of(tokens, bos)?
             }
