@@ -15,6 +15,7 @@
 
 mod cfg;
 pub(super) mod kwargs;
+mod older;
 mod scale;
 mod weights;
 
