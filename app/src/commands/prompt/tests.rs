@@ -128,11 +128,11 @@ fn an_example_is_read_as_its_row_until_somebody_types() {
         );
     }
     // A letter more, and the text counts.
-    let text = format!("{} Once", desk.state.prompt.text);
+    let text = format!("{} said", desk.state.prompt.text);
     desk.run(Command::Text(text));
     assert_eq!(desk.state.prompt.tokens, None);
     let reading = desk.state.prompt.reading.ready().unwrap();
-    assert_eq!(reading.texts.last().map(String::as_str), Some(" Once"));
+    assert_eq!(reading.texts.last().map(String::as_str), Some(" said"));
 }
 
 #[test]
