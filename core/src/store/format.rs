@@ -271,6 +271,10 @@ impl Description {
             let names = names.map(|hook| format!("{} [{}]", hook.hook, hook.width));
             names.collect::<Vec<_>>().join(", ")
         };
+        let documents = |of: &Self| match of.separates_documents() {
+            true => "kept apart".to_owned(),
+            false => "read across".to_owned(),
+        };
         let text = |of: &Self| Value::Object(of.corpus.clone()).to_string();
         let counting = |of: &Self| {
             let special: Vec<String> = of.mask.special.iter().map(|id| id.0.to_string()).collect();
@@ -322,6 +326,7 @@ impl Description {
                 other.prepend_bos.to_string(),
             ),
             ("positions", counting(self), counting(other)),
+            ("documents", documents(self), documents(other)),
             ("corpus", text(self), text(other)),
         ];
         pairs.into_iter().find(|(_, here, there)| here != there)
