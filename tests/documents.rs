@@ -152,6 +152,7 @@ fn a_store_a_dictionary_and_an_index_say_how_documents_were_read() {
     let built = run(&[&build, read.as_slice()].concat()).done().json();
     has_keys(&built, "separate_documents positions");
     assert_eq!(built["separate_documents"], true);
-    let bare = run(&[&eval, read.as_slice(), &["--no-bos"]].concat());
+    let bare = ["eval", "--sae", &from_text, "--no-bos"];
+    let bare = run(&[bare.as_slice(), read.as_slice()].concat());
     bare.refused(&["--separate-documents", "BOS"]);
 }
