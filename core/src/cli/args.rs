@@ -18,6 +18,10 @@ const WORTH_SAYING: u64 = 256 << 20;
 
 /// `--model`, `--offline`, `--keep-quantised`, `--process`, `--no-bos`, `--keep-double-bos`.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag; flattened arguments would leave an optional ModelArgs always absent"
+)]
 pub struct ModelArgs {
     /// Model: a HuggingFace folder, a GGUF file, or a name on the hub (openai-community/gpt2, owner/name/file.gguf, either with @revision)
     #[arg(long, value_name = "PATH|NAME")]
@@ -33,8 +37,12 @@ pub struct ModelArgs {
     /// names, else none]
     #[arg(long, value_name = "STEPS")]
     pub process: Option<Processing>,
-    #[command(flatten)]
-    bos: BosArgs,
+    /// Put no BOS token before texts, prompts and rows, whatever model and dictionary name
+    #[arg(long)]
+    no_bos: bool,
+    /// Put BOS before a text that begins with it too, as transformers does [default: a text that begins with BOS gets no second one]
+    #[arg(long)]
+    keep_double_bos: bool,
 }
 
 /// `--no-bos`, `--keep-double-bos`.
@@ -58,6 +66,13 @@ impl From<BosArgs> for BosWish {
 }
 
 impl ModelArgs {
+    fn bos(&self) -> BosArgs {
+        BosArgs {
+            no_bos: self.no_bos,
+            keep_double_bos: self.keep_double_bos,
+        }
+    }
+
     /// Loads the model and says what was decided, the BOS policy included.
     pub fn open(&self, console: &Console) -> Result<Model> {
         self.open_processed(self.process.unwrap_or_default(), console)
@@ -99,7 +114,7 @@ impl ModelArgs {
                 Form::F32
             },
             processing,
-            bos: self.bos.into(),
+            bos: self.bos().into(),
         }
     }
 }
@@ -128,7 +143,8 @@ impl MeasuringArgs {
             offline: self.offline,
             keep_quantised: false,
             process: self.process,
-            bos: self.bos,
+            no_bos: self.bos.no_bos,
+            keep_double_bos: self.bos.keep_double_bos,
         })
     }
 }
