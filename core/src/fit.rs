@@ -115,7 +115,7 @@ impl Fit {
             Some(print) if print == model.fingerprint() => Self::new(
                 Verdict::Proven,
                 format!(
-                    "{} was trained on {}, by the model's fingerprint",
+                    "{} was trained on {} (same fingerprint)",
                     sae.name,
                     model.name()
                 ),
@@ -179,7 +179,7 @@ impl Fit {
         Self::new(
             Verdict::Proven,
             format!(
-                "{} was made with this dictionary and model, by their fingerprints",
+                "{} was made with this dictionary and model (same fingerprints)",
                 made.what
             ),
         )

@@ -176,7 +176,7 @@ fn set_aside(context: &mut Context<'_>) {
     let is_written = own.tokens.is_none();
     context.layout.go_with(ViewId::Prompt, selection, own);
     if is_written {
-        let notice = Notice::info("Your sentence is set aside: Back (Alt+Left) brings it back");
+        let notice = Notice::info("Your sentence was set aside; Back (Alt+Left) restores it");
         context.apply(Event::Log(log::Event::Show(notice)));
     }
 }

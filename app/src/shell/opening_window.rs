@@ -290,7 +290,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
     let form = held(footprint.form);
     let memory = number::bytes(footprint.memory_bytes);
     let free = found.free.map_or_else(String::new, |free| {
-        format!(", of {} that can be had", number::bytes(free))
+        format!(", of {} available", number::bytes(free))
     });
     let facts = [
         (
@@ -374,7 +374,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
     );
     if let Some(memory) = found.memory_bytes() {
         let free = found.free.map_or_else(String::new, |free| {
-            format!(", of {} that can be had", number::bytes(free))
+            format!(", of {} available", number::bytes(free))
         });
         let memory = format!("{} as f32{free}", number::bytes(memory));
         super::fact_ui(
@@ -410,7 +410,7 @@ fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
 fn fit_and_open_ui(ui: &mut Ui, fits: bool, smaller: &str, commands: &mut Commands) {
     if !fits {
         let words = format!(
-            "It does not fit in the memory that can be had: close other programs, or choose {smaller}."
+            "It does not fit in the available memory: close other programs, or choose {smaller}."
         );
         ui.horizontal_top(|ui| {
             ui.label(theme::icon(icons::WARNING_CIRCLE).color(Theme::of(ui).failure));

@@ -1,5 +1,7 @@
 //! The window's own question for a path: a field with completion, the folder above, what the folder holds.
 
+use std::path::is_separator;
+
 use egui::text::{CCursor, CCursorRange};
 use egui::{Align2, Button, Id, Key, Label, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
@@ -64,6 +66,8 @@ fn field_ui(
         keys(ui, path, field, verdict, commands);
     }
     cursor_to_end(ui, id, &field.text);
+    let layer = ui.layer_id();
+    let appears = !ui.memory(|memory| memory.areas().visible_last_frame(&layer));
     let mut text = field.text.clone();
     ui.horizontal(|ui| {
         let above = path.above();
@@ -93,8 +97,8 @@ fn field_ui(
         if edit.changed() {
             ui.data_mut(|data| data.insert_temp(id, text.clone()));
             commands.send(Command::Text(text));
-        } else if ui.memory(|memory| memory.focused().is_none()) {
-            edit.request_focus();
+        } else if appears || ui.memory(|memory| memory.focused().is_none()) {
+            edit.request_focus(); // also from the window that this one covers
         }
     });
 }
@@ -151,7 +155,9 @@ fn list_ui(ui: &mut Ui, path: &PathState, field: &Field, commands: &mut Commands
             ui.spacing_mut().item_spacing.y = 0.0;
             let nothing = path.entries.failure().unwrap_or(match field.ask {
                 Ask::Save(..) => "Nothing here has this name yet",
-                Ask::Folder(_) | Ask::File(..) => "Nothing here begins so",
+                Ask::Folder(_) if field.text.ends_with(is_separator) => "No folders in here",
+                Ask::File(..) if field.text.ends_with(is_separator) => "No such files in here",
+                Ask::Folder(_) | Ask::File(..) => "No name here begins with this",
             });
             if matches.is_empty() && !path.entries.is_loading() {
                 ui.add(Label::new(RichText::new(nothing).color(theme.ink.secondary)).wrap());

@@ -54,7 +54,7 @@ pub struct Found {
     pub card: Card,
     /// What was decided about it.
     pub notes: Notes,
-    /// Bytes of memory that can be had, where the system tells.
+    /// Bytes of available memory, where the system tells.
     pub free: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ pub struct FoundDictionary {
     pub look: Look,
     /// The layer to open of a cross-layer transcoder.
     pub layer: usize,
-    /// Bytes of memory that can be had, where the system tells.
+    /// Bytes of available memory, where the system tells.
     pub free: Option<u64>,
 }
 

@@ -295,7 +295,7 @@ pub(crate) fn check_width(
         return Ok(());
     }
     let what = format!(
-        "is {width} wide in {}, the dictionary {} {does} {wanted}: choose the model it was trained on",
+        "width {width} in {}, but {} {does} {wanted}: choose the model it was trained on",
         model.name(),
         sae.name
     );

@@ -33,10 +33,10 @@ impl Decoder {
             let layers = self.blocks.iter().filter(|block| block.attention.rotary == Some(i));
             let slowest = rotary.frequencies.last().copied().unwrap_or_default();
             let beyond = rotary.beyond.as_ref().map_or_else(String::new, |(context, _)| {
-                format!("; by other angles in texts of more than {context} tokens")
+                format!("; other angles in texts of more than {context} tokens")
             });
             format!(
-                "Queries and keys turn in {turning} of {width} dimensions, the slowest by {slowest:.3e} per token, in {} of {} layers{beyond}",
+                "Rotary embedding on {turning} of {width} dimensions, the slowest by {slowest:.3e} radians per token, in {} of {} layers{beyond}",
                 layers.count(),
                 self.blocks.len()
             )
@@ -72,7 +72,7 @@ fn of_block(block: &Block) -> Vec<String> {
         ),
         (
             block.post_attention.is_some(),
-            "A norm stands behind attention and MLP too",
+            "Norms follow attention and MLP too",
         ),
         (block.mlp.gate.is_some(), "The MLP is gated"),
     ];
@@ -101,7 +101,7 @@ mod tests {
             "16 of 16",
             "last 8 tokens only, in 5 of 6",
             "head by head",
-            "behind",
+            "Norms follow",
         ] {
             assert!(gemma.contains(part), "{part}: {gemma}");
         }

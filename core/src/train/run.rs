@@ -22,6 +22,7 @@ use crate::corpus::Rows;
 use crate::device::free_memory;
 use crate::error::{Error, Result};
 use crate::formats::{self, Precision};
+use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::state::{Keep, Within};
 use crate::sae::{Provenance, Role, Sae, Variant};
@@ -195,11 +196,7 @@ impl<'a> Going<'a> {
     fn announce(&mut self, observe: &mut dyn FnMut(Event) -> Flow) {
         if let Some(run) = &mut self.run {
             let held = self.stream.activations();
-            let readings = run.spec.tokens as f64 / held as f64;
-            let note = format!(
-                "{} activations of {} from a text that holds {held}: it is read {readings:.1} times",
-                run.spec.tokens, run.spec.hook
-            );
+            let note = reads(run.spec.tokens, held, run.spec.hook);
             run.ask(observe, Event::Note(note));
         }
     }
@@ -553,5 +550,32 @@ impl<'a> Run<'a> {
         }
         other.insert("training_figures".to_owned(), named);
         sae
+    }
+}
+
+/// What a run reads of a source that holds `held` activations.
+fn reads(tokens: u64, held: usize, hook: HookPoint) -> String {
+    if tokens <= held as u64 {
+        return format!("Reads {tokens} of the text's {held} activations of {hook}");
+    }
+    let times = tokens as f64 / held as f64;
+    format!("Reads {tokens} activations of {hook}: the text's {held}, {times:.1} times")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_of_the_text_is_not_told_as_times() {
+        let hook: HookPoint = "blocks.0.attn.hook_z".parse().unwrap();
+        assert_eq!(
+            reads(300, 600, hook),
+            "Reads 300 of the text's 600 activations of blocks.0.attn.hook_z"
+        );
+        assert_eq!(
+            reads(1500, 600, hook),
+            "Reads 1500 activations of blocks.0.attn.hook_z: the text's 600, 2.5 times"
+        );
     }
 }

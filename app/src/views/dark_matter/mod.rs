@@ -39,7 +39,7 @@ pub struct DarkMatterView {
 impl View for DarkMatterView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let Some(dictionary) = state.dictionary() else {
-            let sentence = "Here stands the error of a dictionary, token by token: what it leaves unexplained, and how much of that is linear.";
+            let sentence = "This shows a dictionary's error, token by token: what it leaves unexplained, and how much of that is linear.";
             if empty_state(ui, icons::PLANET, sentence, Some("Open a dictionary")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }

@@ -74,7 +74,7 @@ impl View for HeadsView {
 
 fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let sentence =
-        "Here stands a grid of layers and heads, coloured by how focused each head's features are.";
+        "This shows a grid of layers and heads, coloured by how focused each head's features are.";
     match &state.catalogue.model {
         Load::Failed(why) => {
             failure_state(ui, "The model did not load", why, None);

@@ -292,7 +292,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
         }
         Load::Failed(sentence) => failed_ui(ui, sentence),
         Load::Absent => {
-            let sentence = "No index yet: it is what Features shows";
+            let sentence = "No index yet; Features needs one";
             ui.label(RichText::new(sentence).color(secondary));
         }
     }

@@ -134,9 +134,9 @@ fn editor_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         commands.send(prompt::Command::Typed(text));
     }
     if let Some(tokens) = &state.prompt.tokens {
-        let note = format!("the very tokens of {}", tokens.of);
+        let note = format!("Exact tokens of {}", tokens.of);
         ui.label(caption(note).color(secondary)).on_hover_text(
-            "Read as the index's text has them, not made of the text above; typing makes a sentence of it",
+            "These are the token ids that the index read. Typing above replaces them with a sentence",
         );
     }
     ui.add_space(space::CONTROL);

@@ -234,7 +234,7 @@ fn run_ui(
             }
         }
         if is_stale {
-            let words = "The texts below are of the settings before";
+            let words = "These texts are from the previous settings";
             ui.label(caption(words).color(Theme::of(ui).ink.secondary));
         }
     });

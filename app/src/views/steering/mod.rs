@@ -55,7 +55,7 @@ impl View for SteeringView {
                     run::run_ui(ui, state, run);
                 });
             } else {
-                let words = "Both texts and the changes of the next token stand here once it runs";
+                let words = "Run to see both texts and how the next token's probabilities change";
                 ui.label(RichText::new(words).color(secondary));
             }
         });

@@ -111,7 +111,7 @@ fn both_texts_stream_and_the_run_is_stopped() {
 
 #[test]
 fn texts_of_other_settings_are_said_to_be_and_written_anew_after_a_pause() {
-    let words = "The texts below are of the settings before";
+    let words = "These texts are from the previous settings";
     let mut harness = testing::harness(ViewId::Steering, running(8.0));
     assert!(harness.query_by_label(words).is_none());
     harness.get_by_label("Strength 0").click();

@@ -96,9 +96,9 @@ pub(super) fn past_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         Load::Failed(why) => failure_line(ui, "Past runs cannot be listed", why),
         _ => {
             let text = if state.model().is_some() || state.training.form.store.is_some() {
-                "The curves of a run stand here: loss, FVU, L0, dead features, speed, and how often each feature fires"
+                "A run's curves appear here: loss, FVU, L0, dead features, speed, and how often each feature fires"
             } else {
-                "The curves of a run stand here once a model is open"
+                "Open a model to train a dictionary on it"
             };
             empty_state(ui, icons::CHART_LINE_UP, text, None);
         }

@@ -268,7 +268,7 @@ fn member_ui(
             let how = if *stopped { "Stopped" } else { "Finished" };
             let seen = number::count(*tokens_seen);
             let sentence = format!(
-                "{how} after {seen} activations, kept in {}",
+                "{how} after {seen} activations, saved in {}",
                 folder.display()
             );
             ui.add(Label::new(sentence).wrap());
