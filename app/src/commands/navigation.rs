@@ -87,7 +87,7 @@ fn follow_dictionary(context: &mut Context<'_>, id: DictionaryId) {
     let before = state.dictionary().filter(|before| before.id != id);
     let told = before.and_then(|before| {
         let now = &state.catalogue.get(id)?.name;
-        let words = format!("{now} is the dictionary in use now; it was {}", before.name);
+        let words = format!("Now using {now} instead of {}", before.name);
         let back = Command::SelectDictionary(before.id);
         let button = format!("Use {} again", before.name);
         Some(Notice::info(words).with(&button, back))
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(told(&desk), [""; 0]);
         desk.run(Command::FollowDictionary(DictionaryId(1)));
         assert_eq!(desk.state.selection.dictionary, Some(DictionaryId(1)));
-        assert_eq!(told(&desk), ["z1 is the dictionary in use now; it was z0"]);
+        assert_eq!(told(&desk), ["Now using z1 instead of z0"]);
         let notice = desk.state.log.notices.iter();
         let back = notice.flat_map(|shown| &shown.notice.actions);
         let back: Vec<_> = back.cloned().collect();
@@ -163,6 +163,6 @@ mod tests {
         );
         // The latest change alone is told.
         desk.run(Command::FollowDictionary(DictionaryId(0)));
-        assert_eq!(told(&desk), ["z0 is the dictionary in use now; it was z1"]);
+        assert_eq!(told(&desk), ["Now using z0 instead of z1"]);
     }
 }

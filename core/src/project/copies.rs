@@ -86,7 +86,7 @@ impl Project {
         let mut notes = Notes::default();
         for name in [file::NAME, "kept"] {
             if let Some(aside) = set_aside(&user_folder.join(name))? {
-                notes.add(format!("{name} of the copy is now {}", aside.display()));
+                notes.add(format!("The former {name} is kept as {}", aside.display()));
             }
         }
         let labels = user_folder.join(super::LABELS);

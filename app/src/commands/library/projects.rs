@@ -29,7 +29,7 @@ pub(super) fn open_demo(context: &mut Context<'_>) {
 pub(super) fn ask_to_restore(context: &mut Context<'_>) {
     let question = shell::Question {
         title: "Restore the demo",
-        text: "The demo is made again as it was shipped. Its labels stay. What else you changed in it (dictionaries you added, kept sentences, figures) is set aside in your folder, and dictionaries you trained stay where they are.".to_owned(),
+        text: "The demo returns to its shipped state and keeps your labels. Your other changes (dictionaries you added, kept sentences, figures) are set aside in your folder; dictionaries you trained stay where they are.".to_owned(),
         button: "Restore",
         command: Box::new(Command::RestoreDemo.into()),
     };

@@ -160,7 +160,7 @@ fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
     match &lab.probe {
         Load::Ready(probe) => {
             panels::panels_ui(ui, probe);
-            ui.horizontal(|ui| {
+            ui.horizontal_wrapped(|ui| {
                 ui.label(caption(panels::basis(probe)).color(secondary));
                 fit(ui, commands, "Fit again");
             });

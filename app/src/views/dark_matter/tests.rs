@@ -89,6 +89,15 @@ fn a_token_shows_its_norms_and_the_probe_its_figures() {
 }
 
 #[test]
+fn what_the_figures_are_over_wraps_in_a_narrow_window() {
+    let width = 560.0;
+    let mut harness = testing::harness(ViewId::DarkMatter, with_errors(true));
+    harness.set_size(egui::vec2(width, 700.0));
+    harness.run();
+    assert!(harness.get_by_label("Fit again").rect().right() <= width);
+}
+
+#[test]
 fn without_a_probe_one_is_offered() {
     let state = with_errors(false);
     let mut harness = testing::harness(ViewId::DarkMatter, state);

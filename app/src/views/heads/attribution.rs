@@ -45,7 +45,7 @@ pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Comma
         }
         Question::NoToken(dictionary, feature) => {
             let words = format!(
-                "Click a token at which #{feature} of {} is to be explained",
+                "Click a token to see where #{feature} of {} comes from there",
                 dictionary.name
             );
             ui.label(RichText::new(words).color(secondary));

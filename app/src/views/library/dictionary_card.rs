@@ -111,7 +111,7 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
 }
 
-/// The verdict on a dictionary or an index; the whole sentence where it is not proven.
+/// The verdict on a dictionary or an index, with its reason.
 fn verdict_ui(ui: &mut Ui, fit: &Fit) {
     let theme = Theme::of(ui);
     let (icon, colour) = match fit.verdict {
@@ -124,15 +124,7 @@ fn verdict_ui(ui: &mut Ui, fit: &Fit) {
     ui.horizontal_top(|ui| {
         ui.label(theme::icon(icon).color(colour));
         let words = theme::caption(&fit.why).color(theme.ink.secondary);
-        match fit.verdict {
-            Verdict::AnotherModel | Verdict::Foreign | Verdict::Unfit => {
-                ui.add(egui::Label::new(words).wrap());
-            }
-            Verdict::Proven | Verdict::NotProven | Verdict::CannotTell => {
-                ui.add(egui::Label::new(words).truncate())
-                    .on_hover_text(&fit.why);
-            }
-        }
+        ui.add(egui::Label::new(words).wrap());
     });
 }
 
@@ -273,8 +265,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
                 index.about.corpus,
                 index.about.positions.said(index.about.left_out)
             );
-            ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
-                .on_hover_text(over);
+            ui.add(egui::Label::new(theme::caption(over).color(secondary)).wrap());
             if let Some(fit) = dictionary.index_fit.ready() {
                 verdict_ui(ui, fit);
             }

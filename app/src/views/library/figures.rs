@@ -20,8 +20,7 @@ pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
         (evaluation.figures.positions).said(evaluation.figures.left_out)
     );
     let secondary = Theme::of(ui).ink.secondary;
-    ui.add(egui::Label::new(theme::caption(over.clone()).color(secondary)).truncate())
-        .on_hover_text(over);
+    ui.add(egui::Label::new(theme::caption(over).color(secondary)).wrap());
 }
 
 /// Label, value and key of each figure, in the order shown.

@@ -68,17 +68,19 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         "Bytes of its weights in memory, and how they are held there",
     );
     let ends = model.ends();
-    let ids: Vec<_> = ends.ids.iter().map(ToString::to_string).collect();
-    let ids = if ids.is_empty() {
+    let shown: Vec<_> = (ends.ids.iter())
+        .map(|id| model.codec().display(*id))
+        .collect();
+    let shown = if shown.is_empty() {
         "none".to_owned()
     } else {
-        ids.join(", ")
+        shown.join(", ")
     };
     fact_ui(
         ui,
         "EOS",
-        &format!("{ids} ({})", ends.why),
-        "Tokens with which the text that it writes ends",
+        &shown,
+        &format!("Tokens that end the text it writes: {}", ends.why),
     );
     let bos = model.codec().bos();
     let shown = bos
