@@ -96,18 +96,30 @@ fn nearest(command: &Command, word: &str) -> Vec<String> {
     suggested.unwrap_or_default()
 }
 
-/// `usage` with all nouns named where one is asked for that is like none of them.
-pub(super) fn explained(mut usage: clap::Error, command: &Command) -> clap::Error {
+/// `usage` with all commands of its place named where one is asked for that is like none of them: `args` tell the place.
+pub(super) fn explained(
+    mut usage: clap::Error,
+    command: &Command,
+    args: &[OsString],
+) -> clap::Error {
     let near = usage.get(ContextKind::SuggestedSubcommand).is_some();
-    let of_top = match usage.get(ContextKind::InvalidSubcommand) {
-        Some(ContextValue::String(name)) => command.find_subcommand(name).is_none(),
-        _ => false,
+    let asked = match usage.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => name.clone(),
+        _ => return usage,
     };
-    if usage.kind() == ErrorKind::InvalidSubcommand && of_top && !near {
-        let names: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
-        let tip = StyledStr::from(format!("the commands are {}", names.join(", ")));
-        usage.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    if usage.kind() != ErrorKind::InvalidSubcommand || near {
+        return usage;
     }
+    let words = args.iter().skip(1).filter_map(|arg| arg.to_str());
+    let place = words
+        .take_while(|word| *word != asked)
+        .filter(|word| *word != "help")
+        .fold(command, |place, word| {
+            place.find_subcommand(word).unwrap_or(place)
+        });
+    let names: Vec<_> = place.get_subcommands().map(Command::get_name).collect();
+    let tip = StyledStr::from(format!("the commands are {}", names.join(", ")));
+    usage.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     usage
 }
 
@@ -232,7 +244,7 @@ mod tests {
         let said = |line: &str| {
             let mut command = command();
             let usage = command.try_get_matches_from_mut(words(line)).unwrap_err();
-            sentence(&explained(usage, &command))
+            sentence(&explained(usage, &command, &words(line)))
         };
         let near = said("umbra evl --model m");
         assert!(near.contains("'evl'") && near.contains("'eval'"), "{near}");
@@ -246,6 +258,10 @@ mod tests {
             verb.contains("'verfy'") && verb.contains("'verify'"),
             "{verb}"
         );
+        let far = said("umbra --json sae zzzz");
+        assert!(far.contains("verify") && !far.contains("train"), "{far}");
+        let far = said("umbra help zzzz");
+        assert!(far.contains("train, bench, runs"), "{far}");
         assert_eq!(near.lines().count(), 1);
     }
 }

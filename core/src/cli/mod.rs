@@ -154,20 +154,22 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn code(args: &[OsString]) -> u8 {
     let console = Console::new(line::wants_json(args));
     let mut command = command();
-    let args = match config::expanded(args.to_vec(), &command) {
-        Ok(args) => args,
+    let expanded = match config::expanded(args.to_vec(), &command) {
+        Ok(expanded) => expanded,
         Err(error) => {
             console.error(&error);
             return FAILED;
         }
     };
-    let parsed = command.try_get_matches_from_mut(args).and_then(|matches| {
-        Line::from_arg_matches(&matches).map_err(|usage| usage.format(&mut command))
-    });
+    let parsed = command
+        .try_get_matches_from_mut(expanded)
+        .and_then(|matches| {
+            Line::from_arg_matches(&matches).map_err(|usage| usage.format(&mut command))
+        });
     match parsed {
         Ok(line) => finished(&line.noun, &Console::new(line.json)),
         Err(usage) if usage.use_stderr() => {
-            let usage = line::explained(usage, &command);
+            let usage = line::explained(usage, &command, args);
             // A closed pipe (`umbra --help | head`) is no failure of ours.
             drop(usage.print());
             console.object_of("usage", &line::sentence(&usage), None);

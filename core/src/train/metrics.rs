@@ -65,26 +65,28 @@ impl Metrics {
     }
 
     /// That the run does not diverge: an error where the reconstruction has been worse than none, and than at the start, in most of the last steps, of all that
-    /// are kept or, in the last step, of a few. Single steps may be bad: an activation may be long, a loss may leap and come back.
+    /// are kept or, in the last step, of a few. Single steps may be bad: an activation may be long, a loss may leap and come back. What ends worse than none
+    /// after most of the kept steps were that bad, or after leaps that no start excuses, has not come back.
     pub(super) fn check(&self) -> Result<()> {
-        let over = if self.now.step == self.steps {
-            self.reports.len().min(FINAL)
-        } else {
-            LAST
+        let ends = self.now.step == self.steps;
+        if !ends && self.reports.len() < LAST {
+            return Ok(());
+        }
+        let most = BEYOND * self.first.unwrap_or_default().clamp(1.0, STARTS);
+        let (kept, few) = (self.reports.len(), self.reports.len().min(FINAL));
+        let (whole, end) = (self.middle(kept), self.middle(few));
+        let mean = self.reports.iter().map(left).sum::<f64>() / kept.max(1) as f64;
+        let (error, over) = match ends {
+            false if whole > most => (whole, kept),
+            true if end > most => (end, few),
+            true if end > 1.0 && whole > most => (whole, kept),
+            true if end > 1.0 && mean > most.max(STARTS) => (mean, kept),
+            _ => return Ok(()),
         };
-        if self.reports.len() < over {
-            return Ok(());
-        }
-        let mut errors: Vec<f64> = self.reports.iter().rev().take(over).map(left).collect();
-        errors.sort_unstable_by(f64::total_cmp);
-        let middle = errors.get(errors.len() / 2).copied().unwrap_or_default();
-        if middle <= BEYOND * self.first.unwrap_or_default().clamp(1.0, STARTS) {
-            return Ok(());
-        }
-        let error = if middle < 1e3 {
-            format!("{middle:.1}")
+        let error = if error < 1e3 {
+            format!("{error:.1}")
         } else {
-            format!("{middle:.1e}")
+            format!("{error:.1e}")
         };
         Err(Error::Numeric {
             what: format!(
@@ -92,6 +94,13 @@ impl Metrics {
                 self.now.step
             ),
         })
+    }
+
+    /// The median of what the last `over` steps left; see [`left`].
+    fn middle(&self, over: usize) -> f64 {
+        let mut errors: Vec<f64> = self.reports.iter().rev().take(over).map(left).collect();
+        errors.sort_unstable_by(f64::total_cmp);
+        errors.get(errors.len() / 2).copied().unwrap_or_default()
     }
 
     /// The latest point.
@@ -325,6 +334,17 @@ mod tests {
         let poor = (0..300).map(|step| if step == 0 { 0.9 } else { 1.4 });
         assert_eq!(refused(300, poor), None);
         assert_eq!(refused(1, [50.0]), None);
+        // The rate falls to nothing at the end, and what was ruined before stays worse than none; or comes back.
+        let ruined = |end| (0..60).map(move |step| if step < 45 { 9e3 } else { end });
+        let (at, said) = refused(60, ruined(1.2)).unwrap();
+        assert_eq!(at, 60);
+        assert!(said.contains("is 9.0e3 times") && said.contains("last 60 steps"));
+        assert_eq!(refused(60, ruined(0.9)), None);
+        // As does what one leap has killed.
+        let leapt = |end| (0..60).map(move |step| if step == 5 { 6e7 } else { end });
+        let said = refused(60, leapt(9.0)).unwrap().1;
+        assert!(said.contains("is 1.0e6 times"), "{said}");
+        assert_eq!(refused(60, leapt(0.9)), None);
         // No start excuses everything.
         assert!(refused(100, (0..100).map(|_| 8e14)).is_some());
         let said = refused(50, (0..50).map(|step| if step == 0 { 1.0 } else { 8e14 }));
