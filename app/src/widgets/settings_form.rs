@@ -89,7 +89,7 @@ impl Field<'_> {
             Layout::left_to_right(Align::Center),
             |ui| {
                 ui.set_width(LABELS);
-                ui.label(self.label)
+                ui.add(egui::Label::new(self.label).truncate())
             },
         )
         .inner
@@ -234,6 +234,26 @@ mod tests {
                 .is_none()
         );
         harness.get_by_label("default");
+    }
+
+    #[test]
+    fn a_long_label_leaves_the_control_in_its_column() {
+        let left = |label: &'static str| {
+            let long = Field {
+                label,
+                ..field(None)
+            };
+            let harness = staged(
+                move |ui, (): &mut ()| {
+                    long.ui(ui, "32");
+                },
+                (),
+            );
+            let edit = harness.get_by_role_and_label(egui::Role::TextInput, label);
+            edit.rect().left()
+        };
+        let gap = left("Much more than fits into the column") - left("k");
+        assert!(gap.abs() < 1.0, "{gap}");
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "transcoder_rule",
         flag: "transcoder-rule",
-        label: "Active features of a transcoder",
+        label: "Transcoder rule",
         help: "Everything positive, with a penalty on activations, or the k largest per token on average over the batch",
         range: Range::Choice(&["relu", "batch-topk"]),
         only: &[Variant::Transcoder],
@@ -157,7 +157,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "k_warmup",
         flag: "k-warmup",
-        label: "Warm-up of active features",
+        label: "Active warm-up",
         help: "Share of the steps over which the number of active features per token falls to its target",
         unit: "of the run",
         range: SHARE,
@@ -169,7 +169,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "k_start",
         flag: "k-start",
-        label: "Active features at first",
+        label: "Active at start",
         help: "Active features per token where the warm-up begins",
         unit: "features",
         range: whole(1, 1 << 20),
@@ -523,7 +523,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "micro_batch",
         flag: "micro-batch",
-        label: "Activations at a time",
+        label: "Micro-batch",
         help: "Activations of a batch whose codes are computed at a time: early in a run half of all features may be active. Fewer take less memory and change no result but in rounding",
         unit: "activations",
         range: whole(1, 1 << 20),
@@ -546,7 +546,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "buffer_dtype",
         flag: "buffer-dtype",
-        label: "Shuffle buffer holds",
+        label: "Buffer type",
         help: "How the shuffle buffer stores activations: f16 and bf16 take half the memory, everything is computed in f32",
         range: Range::Choice(&["f32", "f16", "bf16"]),
         get: |spec| spec.buffer_dtype.to_string(),
@@ -559,7 +559,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "positions",
         flag: "positions",
-        label: "Positions that count",
+        label: "Counted positions",
         help: "Which positions of rows are trained on: text leaves out row starts and special tokens (BOS, EOS, padding), first the first of each row, sae-lens special tokens alone, all none; a store decides it for what is trained on it",
         range: Range::Choice(&["text", "first", "sae-lens", "all"]),
         get: |spec| spec.positions.to_string(),
