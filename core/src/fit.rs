@@ -236,7 +236,7 @@ fn unproven(model: &Model, sae: &Sae) -> String {
         format!("its files name {named}, the model is {here}; hook and width are right")
     };
     format!(
-        "That {} belongs to this model is not proven: {by}",
+        "No fingerprint proves that {} belongs to this model: {by}",
         sae.name
     )
 }
@@ -298,7 +298,7 @@ mod tests {
         is(
             &fit(&own),
             Verdict::NotProven,
-            &["not proven", "hook and width are right"],
+            &["No fingerprint proves", "hook and width are right"],
         );
         is(
             &fit(&sae(d, "owner/other")),
