@@ -3,6 +3,7 @@
 
 mod index;
 mod safetensors;
+mod shards;
 mod torch;
 mod values;
 
@@ -15,11 +16,12 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 
-use self::safetensors::Safetensors;
-use self::torch::Torch;
+use self::shards::{Place as _, Shards};
 pub(super) use self::values::first_not_finite;
 use crate::error::{Error, Result};
 use crate::kernels::linear::Rows;
+use crate::tensor_file::array::Placed;
+use crate::tensor_file::header;
 
 /// What a header says of one tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,10 +62,10 @@ pub(super) trait Weights {
 
 /// The weights of a model folder: as safetensors, else as PyTorch saves them; in one file or in the shards of an index.
 pub(super) fn of_folder(folder: &Path) -> Result<Box<dyn Weights>> {
-    if let Some(files) = Safetensors::open(folder)? {
+    if let Some(files) = Shards::<header::Place>::open(folder)? {
         return Ok(Box::new(files));
     }
-    if let Some(files) = Torch::open(folder)? {
+    if let Some(files) = Shards::<Placed>::open(folder)? {
         return Ok(Box::new(files));
     }
     let names: Vec<&str> = FILES.iter().flatten().copied().collect();
@@ -76,8 +78,8 @@ pub(super) fn of_folder(folder: &Path) -> Result<Box<dyn Weights>> {
 
 /// Weights in one file and the index of those in several, in the order in which they are looked for.
 pub(super) const FILES: [[&str; 2]; 2] = [
-    [safetensors::SINGLE, safetensors::INDEX],
-    [torch::SINGLE, torch::INDEX],
+    [header::Place::SINGLE, header::Place::INDEX],
+    [Placed::SINGLE, Placed::INDEX],
 ];
 
 /// Whether `name` is no parameter: masks and frequencies that older files carry along, and the parts of a multimodal file that read no text.

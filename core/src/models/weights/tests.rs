@@ -24,8 +24,8 @@ fn folder(names: &[(&str, &str)], dtype: &str, bytes: usize) -> tempfile::TempDi
     folder
 }
 
-fn open(folder: &Path) -> Result<Safetensors> {
-    Safetensors::open(folder).map(Option::unwrap)
+fn open(folder: &Path) -> Result<Shards<header::Place>> {
+    Shards::open(folder).map(Option::unwrap)
 }
 
 #[test]
