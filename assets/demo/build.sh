@@ -27,9 +27,10 @@ for dictionary in "${dictionaries[@]}"; do
   read -r name hook features k activations <<< "$dictionary"
   sae="$demo/saes/$name"
   "$umbra" train --model "$model" --corpus "$work/books/train" --no-split --hook "$hook" --features "$features" --k "$k" \
-    --tokens "$activations" --seed 0 --positions first --precision f16 --out "$sae" --overwrite
-  "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" --positions text --out "$demo/indexes/$name.sqlite"
-  "$umbra" dark-matter --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 --positions text \
+    --tokens "$activations" --seed 0 --precision f16 --out "$sae" --overwrite
+  "$umbra" index build --model "$model" --sae "$sae" --corpus "$demo/text/held-out" --out "$demo/indexes/$name.sqlite"
+  rm -f "$demo/kept/$name.probe.safetensors" # a probe of the dictionary before is refused
+  "$umbra" dark-matter --model "$model" --sae "$sae" --corpus "$demo/text/train" --held-out "$demo/text/held-out" --tokens 100000 \
     --keep "$demo/kept/$name.probe.safetensors"
-  "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/held-out" --positions text --project "$demo"
+  "$umbra" eval --model "$model" --sae "$sae" --corpus "$work/books/held-out" --project "$demo"
 done
