@@ -96,9 +96,10 @@ fn into_file(
 ) -> Result<Exit> {
     let tokens = tokens(args, model, console)?;
     let apart = args.documents.separate_documents == Some(true);
-    let model = match apart {
-        true => &model.clone().with_separate_documents()?,
-        false => model,
+    let model = if apart {
+        &model.clone().with_separate_documents()?
+    } else {
+        model
     };
     let captured = edits.quantities(model, &tokens, wanted)?;
     let shapes: serde_json::Map<_, _> = captured

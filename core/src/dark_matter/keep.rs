@@ -95,9 +95,12 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
         text.parse()
             .map_err(|cause| broken(&format!("`{key}` is no number ({cause})")))
     };
-    let known = |key: &str| match older {
-        true => Ok(String::new()),
-        false => fact(key).map(str::to_owned),
+    let known = |key: &str| {
+        if older {
+            Ok(String::new())
+        } else {
+            fact(key).map(str::to_owned)
+        }
     };
     Ok(Probe {
         weights: Matrix::new(side, width, weights)?,

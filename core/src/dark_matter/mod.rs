@@ -164,7 +164,7 @@ impl Probe {
     #[must_use]
     pub fn taken_for(mut self, model: &Model, sae: &Sae) -> Self {
         self.sae_fingerprint = sae.fingerprint();
-        self.model_fingerprint = model.fingerprint().to_owned();
+        model.fingerprint().clone_into(&mut self.model_fingerprint);
         self
     }
 

@@ -154,6 +154,10 @@ impl Plain {
 }
 
 /// The definitions in plain loops: row by row, from the tokens, nothing shared or resumed.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a definition is read from top to bottom"
+)]
 fn by_definition(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
     let (hook, reads) = (sae.writes().unwrap(), sae.reads().unwrap());
     let (t, d) = (rows.context(), sae.w_dec.columns());

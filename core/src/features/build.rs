@@ -165,10 +165,10 @@ fn add(tallies: &mut [Tally], latents: &Latents, of: &[(u32, u32)], key: u64) {
     let mut places = vec![(0u32, 0u32); starts[tallies.len()]];
     let mut acts = vec![0f32; places.len()];
     let mut next = ends;
-    for token in 0..latents.rows() {
+    for (token, place) in of.iter().enumerate().take(latents.rows()) {
         for i in latents.range(token).filter(active) {
             let slot = &mut next[latents.features[i] as usize];
-            places[*slot] = of[token];
+            places[*slot] = *place;
             acts[*slot] = latents.acts[i];
             *slot += 1;
         }

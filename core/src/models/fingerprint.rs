@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::Value;
@@ -53,7 +53,7 @@ pub(super) fn once(files: &[PathBuf], compute: impl FnOnce() -> Result<String>) 
         Some((path, metadata.len(), metadata.modified().ok()))
     };
     let key: Vec<Seen> = files.iter().filter_map(seen).collect();
-    let all = || known().lock().unwrap_or_else(|broken| broken.into_inner());
+    let all = || known().lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = all().get(&key).filter(|_| key.len() == files.len()) {
         return Ok(known.clone());
     }

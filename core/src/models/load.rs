@@ -67,7 +67,10 @@ pub(crate) fn is_in(folder: &Path) -> bool {
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
     let beside = |name: &String| {
         let starts = ["model", "pytorch_model", "tokenizer"];
-        name.ends_with(".gguf") || (of_model && starts.iter().any(|start| name.starts_with(start)))
+        let gguf = Path::new(name)
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("gguf"));
+        gguf || (of_model && starts.iter().any(|start| name.starts_with(start)))
     };
     names.into_iter().any(|name| beside(&name))
 }

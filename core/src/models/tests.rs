@@ -102,42 +102,51 @@ fn documents_kept_apart_are_read_as_if_each_stood_alone() {
                 assert!(!moves || mixed > 1e-3, "{family} {quantity}: {mixed}");
             }
         }
-        // Gradients of the second document's loss, and a pass from the middle of the stream.
-        let hook = HookPoint::block(1, Site::ResidPre);
-        let scalar = |logits: &Tensor, tokens: &Tensor| {
-            let t = tokens.dim(1)?;
-            let from = t - second.len();
-            next_token_loss(
-                &part(logits, from..t).contiguous()?,
-                &part(tokens, from..t).contiguous()?,
-            )
-        };
-        let row = token_tensor(&[&both]).unwrap();
-        let got = apart
-            .gradients(&row, &Scalar::Of(&scalar), &[hook])
-            .unwrap();
-        let alone = token_tensor(&[&second]).unwrap();
-        let want = across
-            .gradients(&alone, &Scalar::Of(&scalar), &[hook])
-            .unwrap();
-        assert!((got.value - want.value).abs() < 1e-4, "{family}");
-        let own = part(&got.at[&hook], first.len()..both.len());
-        assert!(difference(&own, &want.at[&hook]) < 1e-5, "{family}");
-        let before = part(&got.at[&hook], 0..first.len());
-        assert_eq!(
-            difference(&before, &before.zeros_like().unwrap()),
-            0.0,
-            "{family}"
-        );
-        let stream = apart.capture(&row, &[hook]).unwrap().remove(&hook).unwrap();
-        let whole = apart.logits(&row).unwrap();
-        let start = Start::Residual(Layer(1), &stream, Some(&row));
-        let rest = apart.run(start, &mut NoHooks).unwrap().unwrap();
-        assert!(difference(&rest, &whole) < 1e-5, "{family}");
-        let start = Start::Residual(Layer(1), &stream, None);
-        let refused = apart.run(start, &mut NoHooks).unwrap_err().to_string();
-        assert!(refused.contains("token ids"), "{refused}");
+        gradients_and_later_passes_keep_them_apart(family, (&across, &apart), (&first, &second));
     }
+}
+
+/// Gradients of the second document's loss, and a pass from the middle of the stream.
+fn gradients_and_later_passes_keep_them_apart(
+    family: &str,
+    (across, apart): (&Model, &Model),
+    (first, second): (&[TokenId], &[TokenId]),
+) {
+    let both = [first, second].concat();
+    let hook = HookPoint::block(1, Site::ResidPre);
+    let scalar = |logits: &Tensor, tokens: &Tensor| {
+        let t = tokens.dim(1)?;
+        let from = t - second.len();
+        next_token_loss(
+            &part(logits, from..t).contiguous()?,
+            &part(tokens, from..t).contiguous()?,
+        )
+    };
+    let row = token_tensor(&[&both]).unwrap();
+    let got = apart
+        .gradients(&row, &Scalar::Of(&scalar), &[hook])
+        .unwrap();
+    let alone = token_tensor(&[second]).unwrap();
+    let want = across
+        .gradients(&alone, &Scalar::Of(&scalar), &[hook])
+        .unwrap();
+    assert!((got.value - want.value).abs() < 1e-4, "{family}");
+    let own = part(&got.at[&hook], first.len()..both.len());
+    assert!(difference(&own, &want.at[&hook]) < 1e-5, "{family}");
+    let before = part(&got.at[&hook], 0..first.len());
+    assert_eq!(
+        difference(&before, &before.zeros_like().unwrap()),
+        0.0,
+        "{family}"
+    );
+    let stream = apart.capture(&row, &[hook]).unwrap().remove(&hook).unwrap();
+    let whole = apart.logits(&row).unwrap();
+    let start = Start::Residual(Layer(1), &stream, Some(&row));
+    let rest = apart.run(start, &mut NoHooks).unwrap().unwrap();
+    assert!(difference(&rest, &whole) < 1e-5, "{family}");
+    let start = Start::Residual(Layer(1), &stream, None);
+    let refused = apart.run(start, &mut NoHooks).unwrap_err().to_string();
+    assert!(refused.contains("token ids"), "{refused}");
 }
 
 #[test]

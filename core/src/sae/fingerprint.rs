@@ -137,7 +137,9 @@ impl<'a> Gathered<'a> {
         for (name, shape, values) in &self.tensors {
             hash.update(format!("{name} {shape:?}\n"));
             let parts: Vec<_> = values.par_chunks(PART).map(part).collect();
-            parts.iter().for_each(|part| hash.update(part));
+            for part in parts {
+                hash.update(part);
+            }
         }
         format!("{:x}", hash.finalize())
     }

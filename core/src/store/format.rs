@@ -162,9 +162,12 @@ impl Description {
 
     /// An error naming both if documents are to be `apart` otherwise than the store was captured.
     pub fn check_documents(&self, apart: bool) -> Result<()> {
-        let named = |apart| match apart {
-            true => "with documents kept apart",
-            false => "with attention across documents",
+        let named = |apart| {
+            if apart {
+                "with documents kept apart"
+            } else {
+                "with attention across documents"
+            }
         };
         if apart == self.separates_documents() {
             return Ok(());
@@ -271,9 +274,13 @@ impl Description {
             let names = names.map(|hook| format!("{} [{}]", hook.hook, hook.width));
             names.collect::<Vec<_>>().join(", ")
         };
-        let documents = |of: &Self| match of.separates_documents() {
-            true => "kept apart".to_owned(),
-            false => "read across".to_owned(),
+        let documents = |of: &Self| {
+            let how = if of.separates_documents() {
+                "kept apart"
+            } else {
+                "read across"
+            };
+            how.to_owned()
         };
         let text = |of: &Self| Value::Object(of.corpus.clone()).to_string();
         let counting = |of: &Self| {

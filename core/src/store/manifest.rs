@@ -249,18 +249,15 @@ impl File {
                 part.dtype
             ));
         }
-        let (mask, counted) = match self.positions {
-            Some(part) => (
-                Mask {
-                    rule: part.rule.parse().map_err(|e: Error| e.to_string())?,
-                    special: part.special.into_iter().map(TokenId).collect(),
-                },
-                part.counted,
-            ),
-            None => {
-                let counted = self.rows.saturating_mul(self.context.saturating_sub(1));
-                (Mask::unrecorded(), counted)
-            }
+        let (mask, counted) = if let Some(part) = self.positions {
+            let mask = Mask {
+                rule: part.rule.parse().map_err(|e: Error| e.to_string())?,
+                special: part.special.into_iter().map(TokenId).collect(),
+            };
+            (mask, part.counted)
+        } else {
+            let counted = self.rows.saturating_mul(self.context.saturating_sub(1));
+            (Mask::unrecorded(), counted)
         };
         let about = Description {
             model: self.model.name,

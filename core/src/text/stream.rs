@@ -97,9 +97,10 @@ impl TextStream {
             match &mut self.decoder {
                 Decoder::Bytes { pending, .. } => {
                     let pending = std::mem::take(pending);
-                    match self.codec.spells_bytes() {
-                        true => self.take_run(pending),
-                        false => self.take(pending, true),
+                    if self.codec.spells_bytes() {
+                        self.take_run(pending);
+                    } else {
+                        self.take(pending, true);
                     }
                 }
                 Decoder::Whole { .. } => self.decode_whole(true),
@@ -203,9 +204,10 @@ impl TextStream {
         let Ok(whole) = words.tokenizer.decode(ids, false) else {
             return;
         };
-        let whole = match last {
-            true => whole.as_str(),
-            false => whole.trim_end_matches(REPLACEMENT),
+        let whole = if last {
+            whole.as_str()
+        } else {
+            whole.trim_end_matches(REPLACEMENT)
         };
         if let Some(new) = whole.get(*read..) {
             self.text.push_str(new);

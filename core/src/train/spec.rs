@@ -89,6 +89,10 @@ pub enum TranscoderRule {
 const RESAMPLINGS: u64 = 4;
 
 /// Everything that decides a run.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a setting of its own"
+)]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spec {
     /// Hook to read.

@@ -106,7 +106,8 @@ fn write_inside(
         let named = |source| Error::io("cannot write the file", path.join(name), plain(source));
         put(&from, &place).map_err(named)?;
     }
-    sync_folder(target).map_err(failed)
+    sync_folder(target);
+    Ok(())
 }
 
 /// Moves the finished file `from` to its place, which a link may have put on another disk.
@@ -136,7 +137,10 @@ fn settle(temporary: NamedTempFile, target: &Path) -> std::io::Result<()> {
     }
     temporary.as_file().sync_all()?;
     match temporary.persist(target) {
-        Ok(_file) => sync_folder(folder_of(target)),
+        Ok(_file) => {
+            sync_folder(folder_of(target));
+            Ok(())
+        }
         // A file that is mounted by itself has no other place.
         Err(refused) if target.exists() && is_bound(&refused.error) => {
             let mut bytes = Vec::new();
@@ -339,12 +343,11 @@ fn folder_of(file: &Path) -> &Path {
 }
 
 /// Makes renames in `folder` last; where folders cannot be synced, they last as files do.
-fn sync_folder(folder: &Path) -> std::io::Result<()> {
+fn sync_folder(folder: &Path) {
     if cfg!(unix) {
         // File systems without that refuse it, and no bytes are at stake.
         drop(File::open(folder).and_then(|folder| folder.sync_all()));
     }
-    Ok(())
 }
 
 /// Whether a folder takes no new file.

@@ -59,7 +59,7 @@ pub(super) struct Task {
 
 /// Carries out a run.
 pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
-    let model = describe(worker, &mut work)?;
+    let model = describe(worker, &mut work);
     let mut runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
         .map(|task| (task.spec.clone(), task.keeping.clone()))
         .collect();
@@ -146,7 +146,7 @@ fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Fin
 }
 
 /// Puts what the run reads into its facts; the name of the model.
-fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
+fn describe(worker: &Worker, work: &mut Work) -> String {
     let mut facts = BTreeMap::new();
     let name = match &work.reads {
         Reads::Text(model, text, key) => {
@@ -199,7 +199,7 @@ fn describe(worker: &Worker, work: &mut Work) -> Result<String> {
             task.spec.separate_documents = store.about().separates_documents();
         }
     }
-    Ok(name)
+    name
 }
 
 /// Sends on what the window shows of a dictionary in training, no more often than it can be looked at.

@@ -46,7 +46,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     console.answer(&object, || {
         let mut lines = text(&look);
         if let Some((sae, model, fit)) = &fit {
-            lines.push_str(&format!("\nfingerprint {sae}\nthe model's {model}\n{fit}"));
+            let more = format!("\nfingerprint {sae}\nthe model's {model}\n{fit}");
+            lines.push_str(&more);
         }
         lines
     })?;

@@ -7,7 +7,7 @@ use super::Rotate;
 /// `[b, t, h, e]`.
 pub(super) fn rotate(x: &Tensor, op: &Rotate) -> Vec<f64> {
     let (b, t, h, e) = x.dims4().unwrap();
-    assert!(op.cos.len() % (t * op.pairs) == 0);
+    assert!(op.cos.len().is_multiple_of(t * op.pairs));
     let x: Vec<f32> = x.flatten_all().unwrap().to_vec1().unwrap();
     let pairs = op.pairs;
     let entry = |i: usize| -> f64 {

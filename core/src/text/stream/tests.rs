@@ -170,7 +170,9 @@ fn a_text_ends_before_the_first_stop_string_and_nothing_of_it_is_shown() {
     let other = whole.split("e other").next().unwrap();
     check(&["other", "e other"], other);
     let mut stream = TextStream::new(&codec, &king, &[" oth".to_owned()]);
-    tokens.iter().for_each(|token| drop(stream.push(*token)));
+    for token in tokens {
+        drop(stream.push(*token));
+    }
     assert_eq!(stream.stop(), Some(" oth"));
 }
 
