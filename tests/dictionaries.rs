@@ -314,7 +314,7 @@ fn a_dictionary_of_one_head_takes_its_slice_of_what_is_captured() {
     ];
     umbra(root, &encode).done();
     let numbers = |file: &str, name: &str| {
-        let all = tensors(&root.join(file));
+        let all = tensors(root.join(file));
         all[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
     };
     let (z, codes) = (numbers("z", hook), numbers("codes", "codes"));

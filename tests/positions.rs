@@ -123,7 +123,7 @@ fn an_index_and_a_probe_record_the_rule_and_leave_bos_out() {
     let fitted = probe["fit_tokens"].as_u64().unwrap();
     // Rows of 128, as in training.
     assert_eq!(fitted, 127 * probe["fit_left_out"].as_u64().unwrap());
-    assert!(fitted >= 6_000 && fitted < 6_000 + 127, "{probe}");
+    assert!((6_000..6_000 + 127).contains(&fitted), "{probe}");
     // Kept and read again.
     assert_eq!(umbra(here.path(), &args).done().json(), probe);
 }

@@ -163,7 +163,7 @@ fn every_normalisation_and_every_error_term_follow_the_definition() {
     for (x, noise) in x.values_mut().iter_mut().zip(noise.values()) {
         *x = 3.0 * *x + 0.4 * noise + 1.5;
     }
-    let changes = vec![
+    let changes = [
         LatentChange::Set(FeatureId(9), 2.0),
         LatentChange::Scale(FeatureId(3), -1.5),
         LatentChange::Add(FeatureId(1), 0.75),

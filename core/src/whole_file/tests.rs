@@ -222,10 +222,11 @@ mod unix {
 
     #[test]
     fn an_open_file_is_written_where_it_stands() {
+        use std::os::fd::AsRawFd as _;
+
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("log");
         let file = File::create(&path).unwrap();
-        use std::os::fd::AsRawFd as _;
         let open = format!("/proc/self/fd/{}", file.as_raw_fd());
         if !Path::new(&open).exists() {
             eprintln!("SKIPPED: there is no /proc/self/fd");

@@ -37,14 +37,22 @@ fn keeping(folder: &Path, resume: bool) -> Keeping {
     }
 }
 
-fn begin(folder: &Path, resume: bool, overwrite: bool) -> Result<(Session, Notes)> {
-    let mut runs = [(spec(), keeping(folder, resume))];
-    Session::begin(&mut runs, "gpt2", overwrite)
+/// How a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    New,
+    Resumed,
+    Over,
+}
+
+fn begin(folder: &Path, start: Start) -> Result<(Session, Notes)> {
+    let mut runs = [(spec(), keeping(folder, start == Start::Resumed))];
+    Session::begin(&mut runs, "gpt2", start == Start::Over)
 }
 
 #[track_caller]
-fn refused(folder: &Path, resume: bool, words: &[&str]) {
-    let said = begin(folder, resume, false).unwrap_err().to_string();
+fn refused(folder: &Path, start: Start, words: &[&str]) {
+    let said = begin(folder, start).unwrap_err().to_string();
     for word in words {
         assert!(said.contains(word), "{word}: {said}");
     }
@@ -66,7 +74,7 @@ fn status(folder: &Path) -> Status {
 fn the_checkpoint_goes_once_the_dictionary_is_saved_and_not_before() {
     let root = tempfile::tempdir().unwrap();
     let run = root.path().join("run");
-    let (session, _) = begin(&run, false, false).unwrap();
+    let (session, _) = begin(&run, Start::New).unwrap();
     let state = checkpoint(&run);
     // Something stands where the weights belong, so they cannot be written.
     let blocked = run.join("sae_weights.safetensors");
@@ -89,7 +97,7 @@ fn the_checkpoint_goes_once_the_dictionary_is_saved_and_not_before() {
 
     // One that was stopped keeps its checkpoint beside the dictionary.
     let other = root.path().join("other");
-    let (session, _) = begin(&other, false, false).unwrap();
+    let (session, _) = begin(&other, Start::New).unwrap();
     let state = checkpoint(&other);
     let (ended, notes) = session.end(vec![Ok(outcome(true))], Precision::F32);
     assert!(matches!(ended[..], [Ended::Saved(_)]) && notes.is_empty());
@@ -101,14 +109,14 @@ fn the_checkpoint_goes_once_the_dictionary_is_saved_and_not_before() {
 fn a_folder_that_holds_something_is_refused_unless_it_may_be_overwritten() {
     let root = tempfile::tempdir().unwrap();
     let run = root.path().join("run");
-    let (session, _) = begin(&run, false, false).unwrap();
+    let (session, _) = begin(&run, Start::New).unwrap();
     drop(session.end(vec![Ok(outcome(false))], Precision::F32));
-    for resume in [false, true] {
-        refused(&run, resume, &["a finished run", "--overwrite", "run"]);
+    for start in [Start::New, Start::Resumed] {
+        refused(&run, start, &["a finished run", "--overwrite", "run"]);
     }
     let before = std::fs::read(run.join("run.json")).unwrap();
     std::fs::write(run.join("notes.txt"), "mine").unwrap();
-    let (session, _) = begin(&run, false, true).unwrap();
+    let (session, _) = begin(&run, Start::Over).unwrap();
     assert_eq!(status(&run), Status::Running);
     assert!(
         formats::open(&run).is_ok(),
@@ -124,9 +132,9 @@ fn a_folder_that_holds_something_is_refused_unless_it_may_be_overwritten() {
     let own = sae();
     let one = std::slice::from_ref(&own);
     formats::write(one, &foreign, target, Precision::F32).unwrap();
-    refused(&foreign, false, &["a sparsify dictionary"]);
+    refused(&foreign, Start::New, &["a sparsify dictionary"]);
     assert!(!foreign.join("run.json").exists());
-    let (session, _) = begin(&foreign, false, true).unwrap();
+    let (session, _) = begin(&foreign, Start::Over).unwrap();
     drop(session.end(vec![Ok(outcome(false))], Precision::F32));
     assert!(!foreign.join("sae.safetensors").exists());
     let format = formats::Format::of(&foreign).unwrap();
@@ -134,14 +142,14 @@ fn a_folder_that_holds_something_is_refused_unless_it_may_be_overwritten() {
 
     // A run that failed before it left anything is in nobody's way.
     let failed = root.path().join("failed");
-    let (session, _) = begin(&failed, false, false).unwrap();
+    let (session, _) = begin(&failed, Start::New).unwrap();
     session.fail(&Error::setting("k", "too many"));
     assert_eq!(status(&failed), Status::Failed);
-    assert!(begin(&failed, false, false).is_ok());
+    assert!(begin(&failed, Start::New).is_ok());
     // With a checkpoint it is not.
     let state = checkpoint(&failed);
-    refused(&failed, false, &["the checkpoint of a run"]);
-    drop(begin(&failed, false, true).unwrap());
+    refused(&failed, Start::New, &["the checkpoint of a run"]);
+    drop(begin(&failed, Start::Over).unwrap());
     assert!(
         !state.exists(),
         "a run from the beginning never goes on from an older one"
@@ -152,14 +160,14 @@ fn a_folder_that_holds_something_is_refused_unless_it_may_be_overwritten() {
 fn two_runs_are_not_in_one_folder_at_once_and_a_killed_one_is_interrupted() {
     let root = tempfile::tempdir().unwrap();
     let run = root.path().join("run");
-    let (session, _) = begin(&run, false, false).unwrap();
+    let (session, _) = begin(&run, Start::New).unwrap();
     assert_eq!(status(&run), Status::Running);
     let state = checkpoint(&run);
-    for (resume, overwrite) in [(false, false), (false, true)] {
-        let said = begin(&run, resume, overwrite).unwrap_err().to_string();
+    for start in [Start::New, Start::Over] {
+        let said = begin(&run, start).unwrap_err().to_string();
         assert!(said.contains("under way"), "{said}");
     }
-    let said = begin(&run, true, false).unwrap_err().to_string();
+    let said = begin(&run, Start::Resumed).unwrap_err().to_string();
     assert!(
         said.contains("another run is being trained in this folder"),
         "{said}"
