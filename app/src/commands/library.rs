@@ -515,10 +515,9 @@ fn ask_path(context: &mut Context<'_>, pick: Pick) {
                 .project
                 .open()
                 .map(|project| project.name.clone());
-            Ask::Save(
-                "Save the project as a folder",
-                name.unwrap_or_default().replace('/', "-"),
-            )
+            // A name of its own: the folder last opened holds the model's, by the same name.
+            let name = name.unwrap_or_default().replace('/', "-");
+            Ask::Save("Save the project as a folder", format!("{name} project"))
         }
         Pick::Index => Ask::File("Open an index", &["sqlite", "db"]),
         Pick::Reference => Ask::File("Compare with reference values", &["safetensors"]),

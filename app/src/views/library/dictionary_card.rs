@@ -57,8 +57,12 @@ fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mu
             });
             if state.selection.dictionary == Some(dictionary.id) {
                 let secondary = Theme::of(ui).ink.secondary;
-                ui.label(theme::caption("in use").color(secondary));
-                ui.label(theme::icon(icons::CHECK).color(secondary));
+                if state.unfit(dictionary.id).is_some() {
+                    ui.label(theme::caption("chosen, does not fit the model").color(secondary));
+                } else {
+                    ui.label(theme::caption("in use").color(secondary));
+                    ui.label(theme::icon(icons::CHECK).color(secondary));
+                }
             } else if named_button(ui, "Use", &dictionary.name) {
                 commands.send(navigation::Command::SelectDictionary(dictionary.id));
             }
