@@ -145,7 +145,7 @@ mod tests {
         let mut desk = Desk::new(state);
         let told = |desk: &Desk| -> Vec<String> {
             let all = desk.notices().into_iter();
-            let told = all.filter(|said| said.contains("in use now"));
+            let told = all.filter(|said| said.starts_with("Now using"));
             told.map(str::to_owned).collect()
         };
         desk.run(Command::FollowDictionary(DictionaryId(0)));

@@ -482,7 +482,7 @@ fn a_dictionary_of_one_head_is_measured_on_its_slice_and_leaves_the_others_clean
     }
     let mut sae = random(e, hook);
     let said = |sae: &Sae| formats::check_hooks(sae, &model).unwrap_err().to_string();
-    assert!(said(&sae).contains("wide"));
+    assert!(said(&sae).contains("width "));
     sae.provenance.head = Some(crate::ids::Head::from(heads));
     assert!(said(&sae).contains("heads"), "{}", said(&sae));
     sae.provenance.hook = "blocks.1.hook_resid_post".parse().ok();
