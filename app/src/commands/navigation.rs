@@ -116,7 +116,7 @@ fn follow_dictionary(context: &mut Context<'_>, id: DictionaryId) {
 
 /// One step in the list of places; the feature that was selected there is selected again, and a sentence that was set aside stands in Prompt again.
 fn walk(context: &mut Context<'_>, forward: bool) {
-    let now = context.state.prompt.shown();
+    let now = context.state.prompt.written();
     let Some((place, sentence)) = context.layout.walk(forward, now) else {
         return;
     };

@@ -168,7 +168,7 @@ fn tokens(model: &Model, (ids, apart): (&[TokenId], bool), of: String, at: usize
 
 /// Shows Prompt, where an example is about to stand: a sentence that stands there now comes back by Back, which is said.
 fn set_aside(context: &mut Context<'_>) {
-    let own = context.state.prompt.shown();
+    let own = context.state.prompt.written();
     let selection = &context.state.selection;
     if own.text.trim().is_empty() {
         return context.layout.go(ViewId::Prompt, selection);

@@ -6,7 +6,7 @@ use umbra_core::ids::FeatureId;
 
 use crate::commands::shell::Question;
 use crate::state::catalogue::DictionaryId;
-use crate::state::prompt::Shown;
+use crate::state::prompt::Written;
 use crate::state::selection::Selection;
 use crate::views::ViewId;
 
@@ -21,7 +21,7 @@ pub struct Place {
     pub feature: Option<FeatureId>,
     /// Where the way here put another sentence into Prompt: the one on the other side of it. Whoever is here has it set aside, whoever went back finds it again
     /// on the way forward.
-    aside: Option<Shown>,
+    aside: Option<Written>,
 }
 
 /// Places remembered.
@@ -141,7 +141,7 @@ impl Layout {
     }
 
     /// As [`Self::go`], on a way that puts another sentence into Prompt: `sentence`, which was there, comes back on the way back.
-    pub fn go_with(&mut self, view: ViewId, selection: &Selection, sentence: Shown) {
+    pub fn go_with(&mut self, view: ViewId, selection: &Selection, sentence: Written) {
         self.remember_with(view, selection, Some(sentence));
         self.show(view);
     }
@@ -185,7 +185,7 @@ impl Layout {
 
     /// One step back or forward in the list of places; the active tile shows it. With the sentence that belongs into Prompt there, where it is another than
     /// `sentence`, which is in it now.
-    pub fn walk(&mut self, forward: bool, sentence: Shown) -> Option<(Place, Option<Shown>)> {
+    pub fn walk(&mut self, forward: bool, sentence: Written) -> Option<(Place, Option<Written>)> {
         let at = if forward {
             self.at + 1
         } else {
@@ -252,7 +252,7 @@ impl Layout {
         self.remember_with(view, selection, None);
     }
 
-    fn remember_with(&mut self, view: ViewId, selection: &Selection, aside: Option<Shown>) {
+    fn remember_with(&mut self, view: ViewId, selection: &Selection, aside: Option<Written>) {
         let place = Place {
             view,
             dictionary: selection.dictionary,

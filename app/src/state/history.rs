@@ -163,17 +163,10 @@ fn did(history: &mut HistoryState, what: String, change: Change, continues: bool
 mod tests {
     use super::*;
 
-    fn written(text: &str) -> Written {
-        Written {
-            text: text.to_owned(),
-            tokens: None,
-        }
-    }
-
     fn sentence(before: &str, after: &str) -> Event {
         let pair = Pair {
-            before: written(before),
-            after: written(after),
+            before: before.into(),
+            after: after.into(),
         };
         Event::Did {
             what: "sentence".to_owned(),
@@ -205,8 +198,8 @@ mod tests {
         let whats: Vec<_> = done.iter().map(|entry| entry.what.as_str()).collect();
         assert_eq!(whats, ["sentence", "filter", "sentence"]);
         let whole = Pair {
-            before: written(""),
-            after: written("ab"),
+            before: "".into(),
+            after: "ab".into(),
         };
         assert_eq!(done[0].change, Change::Sentence(Box::new(whole)));
         apply(&mut state, sentence("abc", "ab"));

@@ -91,9 +91,9 @@ pub const SENTENCE: &str = "sentence in Prompt";
 /// What is written in Prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Written {
-    /// The sentence.
+    /// The sentence, or the text of the tokens.
     pub text: String,
-    /// Its tokens, where they are given.
+    /// Tokens that stand in its place, of an example.
     pub tokens: Option<Tokens>,
 }
 
@@ -108,16 +108,7 @@ pub struct Tokens {
     pub of: String,
 }
 
-/// What stands in Prompt: a sentence, or tokens with their text.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Shown {
-    /// The text.
-    pub text: String,
-    /// The tokens, where it is an example.
-    pub tokens: Option<Tokens>,
-}
-
-impl From<&str> for Shown {
+impl From<&str> for Written {
     fn from(text: &str) -> Self {
         Self {
             text: text.to_owned(),
@@ -127,14 +118,6 @@ impl From<&str> for Shown {
 }
 
 impl PromptState {
-    /// What stands there now.
-    pub fn shown(&self) -> Shown {
-        Shown {
-            text: self.text.clone(),
-            tokens: self.tokens.clone(),
-        }
-    }
-
     /// What the model reads; none where nothing is written.
     pub fn input(&self) -> Option<Input> {
         match &self.tokens {
@@ -189,7 +172,7 @@ pub enum Event {
         at: usize,
     },
     /// What stood there before.
-    Restored(Shown),
+    Restored(Written),
     /// Another side of it is shown.
     Side(Side),
     /// A reading is asked for, arrived or failed.

@@ -157,20 +157,20 @@ fn back_brings_the_sentence_back_that_an_example_took_the_place_of() {
     let (mut desk, detail) = desk(folder.path());
     desk.run(Command::Text("My own sentence".to_owned()));
     desk.run(open(&detail, 0, detail.top[0].at));
-    let first = desk.state.prompt.shown();
+    let first = desk.state.prompt.written();
     assert!(first.tokens.is_some());
     assert!(desk.notices().iter().any(|said| said.contains("set aside")));
     desk.run(navigation::Command::Go(ViewId::Heads));
     desk.run(navigation::Command::Back);
-    assert_eq!(desk.state.prompt.shown(), first);
+    assert_eq!(desk.state.prompt.written(), first);
     // Another example over the first.
     desk.run(open(&detail, 1, 0));
-    let second = desk.state.prompt.shown();
+    let second = desk.state.prompt.written();
     assert_ne!(second, first);
     desk.run(navigation::Command::Back);
-    assert_eq!(desk.state.prompt.shown(), first);
+    assert_eq!(desk.state.prompt.written(), first);
     desk.run(navigation::Command::Back);
-    assert_eq!(desk.state.prompt.shown(), "My own sentence".into());
+    assert_eq!(desk.state.prompt.written(), "My own sentence".into());
     desk.run(navigation::Command::Forward);
-    assert_eq!(desk.state.prompt.shown(), first);
+    assert_eq!(desk.state.prompt.written(), first);
 }
