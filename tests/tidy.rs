@@ -175,6 +175,29 @@ fn core_opens_no_device_elsewhere(source: &Source) -> Vec<String> {
     )
 }
 
+/// Flags are the command line's words; the core names settings by their keys. CSS in the report's page has words of the same form.
+fn core_names_no_flag(source: &Source) -> Vec<String> {
+    if in_core(source).is_none_or(|path| path == "report/html.rs") {
+        return Vec::new();
+    }
+    let names_one = |line: &str| {
+        let places = line.match_indices("--");
+        places.into_iter().any(|(at, dashes)| {
+            let before = line[..at].chars().next_back();
+            let after = line[at + dashes.len()..].chars().next();
+            after.is_some_and(|c| c.is_ascii_lowercase())
+                && before.is_none_or(|c| !c.is_alphanumeric() && c != '-')
+        })
+    };
+    code(program(source))
+        .filter(|(_, line)| names_one(line))
+        .map(|(at, line)| {
+            let line = line.trim();
+            format!("{}:{at}: a flag in the core: {line}", source.path)
+        })
+        .collect()
+}
+
 fn core_draws_nothing(source: &Source) -> Vec<String> {
     if in_core(source).is_none() {
         return Vec::new();
@@ -268,6 +291,11 @@ fn core_keeps_to_its_business() {
         (path, "Device::new_cuda(0)"),
     );
     check(&rust, core_draws_nothing, (path, "use egui::Ui;"));
+    check(
+        &rust,
+        core_names_no_flag,
+        (path, "let what = \"is there, give --overwrite\";"),
+    );
 }
 
 #[test]

@@ -39,6 +39,7 @@ use crate::shell::dialogs::{Ask, Dialogs, Reply};
 use crate::state::jobs::{JobId, Progress, Status};
 use crate::state::log::Notice;
 use crate::state::{Event, jobs, log, path};
+use crate::words;
 
 /// Events waiting for the window at most.
 const CHANNEL: usize = 256;
@@ -333,7 +334,7 @@ fn work_through(
     let result = catch_unwind(AssertUnwindSafe(|| work(worker)));
     let why = match result {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
+        Ok(Err(error)) => Some(words::error(&error)),
         Err(panic) => Some(format!(
             "an internal error stopped this ({}), please report it",
             panic_message(panic.as_ref())

@@ -4,6 +4,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`theme`] | the only maker of colours, font sizes and spacing |
+//! | [`words`] | sentences of the core in the words of the window |
 //! | [`memo`] | last results of pure functions |
 //! | [`state`] | all that views read, one file per area; `apply(event)` is the only writer |
 //! | [`commands`] | all that a person can ask for, one file per area |
@@ -30,3 +31,4 @@ pub mod theme;
 pub mod views;
 pub mod widgets;
 pub mod window;
+pub mod words;

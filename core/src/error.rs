@@ -1,10 +1,15 @@
 //! The crate's one error type, and `Notes` for what was decided or left out on the way to a success.
 //!
-//! Every variant names its subject first (the file, tensor, hook or flag), then the problem, then what to do. Nothing here prints.
+//! Every variant names its subject first (the file, tensor, hook or setting), then the problem, then what to do. Nothing here prints.
 
+mod key;
+
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
-/// What every fallible function of this crate returns.
+pub use key::{Key, keys, worded};
+
+/// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that can go wrong, by who must act.
@@ -29,10 +34,10 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
-    /// A setting or flag has a value that cannot be used.
+    /// A setting has a value that cannot be used.
     #[error("{setting}: {what}")]
     Setting {
-        /// The setting's key or the flag.
+        /// Key of the setting ([`Key`] has those that a front end words); the command line's own errors name a flag.
         setting: String,
         /// The problem and the remedy.
         what: String,
@@ -188,6 +193,27 @@ impl Error {
         }
     }
 
+    /// Settings that the sentence names: its subject and its remedies, in order.
+    pub fn keys(&self) -> Vec<Key> {
+        let subject = match self {
+            Self::Setting { setting, .. } => Key::named(setting),
+            _ => None,
+        };
+        let inside = keys(&self.to_string());
+        subject.into_iter().chain(inside).collect()
+    }
+
+    /// The sentence with `words` in place of each setting that it names.
+    pub fn worded<W: Display>(&self, words: impl Fn(Key) -> W) -> String {
+        if let Self::Setting { setting, what } = self
+            && let Some(key) = Key::named(setting)
+        {
+            let subject = words(key);
+            return format!("{subject}: {}", worded(what, words));
+        }
+        worded(&self.to_string(), words).into_owned()
+    }
+
     /// The file or folder that it is about, if it is about one.
     pub fn path(&self) -> Option<&Path> {
         match self {
@@ -270,8 +296,30 @@ mod tests {
             "a.txt: cannot read the file: no such device",
         );
         check(
-            &Error::setting("--k", "0 is too little"),
-            "--k: 0 is too little",
+            &Error::setting("k", "0 is too little"),
+            "k: 0 is too little",
+        );
+    }
+
+    #[test]
+    fn a_setting_is_named_by_its_key_until_someone_words_it() {
+        let flag = |key: Key| format!("--{}", key.name());
+        let remedy = format!("holds a run, give {} to replace it", Key::Overwrite);
+        let error = Error::input(remedy, "runs/a");
+        let plain = "runs/a holds a run, give setting `overwrite` to replace it";
+        assert_eq!(error.to_string(), plain);
+        assert_eq!(error.keys(), [Key::Overwrite]);
+        let said = "runs/a holds a run, give --overwrite to replace it";
+        assert_eq!(error.worded(flag), said);
+        let error = Error::setting(Key::Context, format!("too long by {}", Key::Positions));
+        let plain = "context: too long by setting `positions`";
+        assert_eq!(error.to_string(), plain);
+        assert_eq!(error.worded(flag), "--context: too long by --positions");
+        assert_eq!(error.keys(), [Key::Context, Key::Positions]);
+        let other = Error::setting("k", "0 is too little");
+        assert_eq!(
+            (other.worded(flag), other.keys()),
+            (other.to_string(), vec![])
         );
     }
 
@@ -280,7 +328,7 @@ mod tests {
         let missing = Error::missing("W_enc", "sae/w.safetensors", "save it again");
         assert_eq!(missing.kind(), "missing");
         assert_eq!(missing.path(), Some(Path::new("sae/w.safetensors")));
-        let setting = Error::setting("--k", "0 is too little");
+        let setting = Error::setting("k", "0 is too little");
         assert_eq!((setting.kind(), setting.path()), ("setting", None));
     }
 }

@@ -15,7 +15,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::formats;
 use crate::models::{MODEL_FINGERPRINT, Model};
 use crate::sae::Sae;
@@ -204,7 +204,14 @@ impl Fit {
             Verdict::Foreign if allow_mismatch => {
                 Ok(Some(format!("Taken all the same: {}", self.why)))
             }
-            Verdict::Foreign | Verdict::Unfit => Err(Error::Mismatch {
+            Verdict::Foreign => Err(Error::Mismatch {
+                what: format!(
+                    "{} ({} takes it all the same)",
+                    self.why,
+                    Key::AllowMismatch
+                ),
+            }),
+            Verdict::Unfit => Err(Error::Mismatch {
                 what: self.why.clone(),
             }),
             Verdict::NotProven | Verdict::CannotTell | Verdict::AnotherModel => {

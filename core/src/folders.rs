@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::runs::{self, Record, Status};
 use crate::train::Keeping;
 use crate::{features, formats, models, project, store, whole_file};
@@ -40,9 +40,12 @@ impl Occupant {
     /// The refusal to write into `folder`.
     pub(crate) fn refusal(&self, folder: &Path) -> Error {
         let remedy = if self.replaceable {
-            "name another folder, or give --overwrite to replace it"
+            format!(
+                "name another folder, or give {} to replace it",
+                Key::Overwrite
+            )
         } else {
-            "name another folder"
+            "name another folder".to_owned()
         };
         Error::input(format!("holds {}, {remedy}", self.what), folder)
     }
@@ -188,7 +191,7 @@ mod tests {
             said.contains(words) && said.contains("another folder"),
             "{said}"
         );
-        assert_eq!(said.contains("--overwrite"), replaceable, "{said}");
+        assert_eq!(said.contains("setting `overwrite`"), replaceable, "{said}");
         assert_eq!(claim(folder, true).is_ok(), replaceable);
     }
 

@@ -21,7 +21,7 @@ use self::folder::Folder;
 pub use self::special::{Bos, Specials};
 pub use self::stream::TextStream;
 pub(crate) use self::vocabulary::QWEN2;
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::TokenId;
 
 /// A tokenizer in one file.
@@ -154,7 +154,7 @@ impl TextCodec {
         let mut other = self.clone();
         other.bos = Bos {
             id: None,
-            why: "left out by --no-bos".to_owned(),
+            why: format!("left out by {}", Key::NoBos),
         };
         other.without = true;
         other
@@ -178,8 +178,11 @@ impl TextCodec {
             return (other, None);
         }
         if self.without {
-            let note = "The dictionary was trained with BOS and is read without it: --no-bos overrides what its file says";
-            return (other, Some(note.to_owned()));
+            let note = format!(
+                "The dictionary was trained with BOS and is read without it: {} overrides what its file says",
+                Key::NoBos
+            );
+            return (other, Some(note));
         }
         let id = self.specials.bos.or(self.specials.eos);
         let (id, why) = match id.filter(|_| with_bos) {
@@ -189,7 +192,7 @@ impl TextCodec {
             ),
             None if with_bos => {
                 let note = "The dictionary was trained with BOS and is read without it: the tokenizer names none";
-                return (other, Some(note.to_owned()));
+                return (other, Some(note));
             }
             None => (None, "the dictionary was trained without it".to_owned()),
         };
@@ -214,7 +217,7 @@ impl TextCodec {
                 "documents are told apart by BOS and the model's texts have none ({}): put BOS before them, or read across documents",
                 self.bos.why
             );
-            Error::setting("--separate-documents", what)
+            Error::setting(Key::SeparateDocuments, what)
         };
         self.bos.id.ok_or_else(missing)
     }
@@ -315,9 +318,12 @@ impl TextCodec {
         }
         let begins = format!("The text begins with BOS ({}) already", self.display(bos));
         Ok(Some(if self.doubled {
-            format!("{begins} and gets a second one: --keep-double-bos")
+            format!("{begins} and gets a second one: {}", Key::KeepDoubleBos)
         } else {
-            format!("{begins}, no second one is put before it: --keep-double-bos puts it")
+            format!(
+                "{begins}, no second one is put before it: {} puts it",
+                Key::KeepDoubleBos
+            )
         }))
     }
 

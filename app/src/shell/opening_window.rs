@@ -11,6 +11,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, caption, icons, space};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::number;
+use crate::words;
 
 const WIDTH: f32 = 520.0;
 
@@ -334,7 +335,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
                 .map(String::as_str)
                 .chain(found.notes.iter())
             {
-                ui.add(Label::new(caption(note).color(theme.ink.secondary)).wrap());
+                ui.add(Label::new(caption(words::said(note)).color(theme.ink.secondary)).wrap());
             }
         });
     fit_and_open_ui(ui, found.fits(), "a smaller or quantised model", commands);

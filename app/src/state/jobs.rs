@@ -174,7 +174,7 @@ fn end(state: &mut AppState, id: JobId, status: Status, now: Instant) {
         _ => format!("{} took {:.1} s", job.name, took.as_secs_f64()),
     };
     job.status = status;
-    state.log.line(sentence);
+    state.log.line(&sentence);
     let ended = state.jobs.list.iter().filter(|job| !job.is_running());
     let mut surplus = ended.count().saturating_sub(KEPT);
     state.jobs.list.retain(|job| {

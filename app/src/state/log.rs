@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::AppState;
 use crate::commands::Command;
+use crate::words;
 
 /// How a notification looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +117,9 @@ impl Default for LogState {
 
 impl LogState {
     /// Adds a line.
-    pub(super) fn line(&mut self, text: String) {
+    pub(super) fn line(&mut self, text: &str) {
         let at = Instant::now();
+        let text = words::said(text).into_owned();
         self.lines.push(Line { at, text });
         if self.lines.len() > LINES {
             self.lines.drain(..LINES / 10);
@@ -125,8 +127,9 @@ impl LogState {
     }
 
     /// Shows a notification and keeps it in the log.
-    pub(super) fn show(&mut self, notice: Notice) {
-        self.line(notice.text.clone());
+    pub(super) fn show(&mut self, mut notice: Notice) {
+        notice.text = words::said(&notice.text).into_owned();
+        self.line(&notice.text);
         let mut shown = self.notices.iter_mut();
         if let Some(again) = shown.find(|shown| shown.notice == notice) {
             again.since = Instant::now();
@@ -160,7 +163,7 @@ pub enum Event {
 pub(super) fn apply(state: &mut AppState, event: Event) {
     let log = &mut state.log;
     match event {
-        Event::Line(text) => log.line(text),
+        Event::Line(text) => log.line(&text),
         Event::Show(notice) => log.show(notice),
         Event::Step(notice) => {
             let former = log.step.take();

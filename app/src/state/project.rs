@@ -146,7 +146,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
 fn open(state: &mut AppState, opened: Opened) {
     super::catalogue::open(state, &opened.project, opened.evaluations);
     for note in opened.notes.iter() {
-        state.log.line(note.to_owned());
+        state.log.line(note);
     }
     if opened.kind != Kind::Demo {
         let folder = opened.project.folder.clone();

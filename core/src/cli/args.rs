@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Positions, Rows};
 use crate::error::{Error, Result};
-use crate::fit::{Fit, Verdict};
+use crate::fit::Fit;
 use crate::formats::{self, Located, Reading};
 use crate::models::{BosWish, Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
@@ -232,12 +232,7 @@ pub struct MismatchArgs {
 impl MismatchArgs {
     /// An error if what is to be used together does not belong together; otherwise says what is not proven.
     pub fn check(self, fit: &Fit, console: &Console) -> Result<()> {
-        match fit.verdict {
-            Verdict::Foreign if !self.allow_mismatch => Err(Error::Mismatch {
-                what: format!("{} (--allow-mismatch takes it all the same)", fit.why),
-            }),
-            _ => say_fit(fit, self.allow_mismatch, console),
-        }
+        say_fit(fit, self.allow_mismatch, console)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
+use super::words;
 use crate::Flow;
 use crate::error::{Error, Notes, Result};
 use crate::pace::Pace;
@@ -78,7 +79,7 @@ impl Console {
 
     /// A sentence on standard error, above any progress bar.
     pub fn note(&self, sentence: &str) {
-        self.say("note", sentence);
+        self.say("note", &words::said(sentence));
     }
 
     /// All sentences of `notes`.
@@ -122,7 +123,7 @@ impl Console {
             keys.entry("bos")
                 .or_insert_with(|| bos.id.map(|id| id.0).into());
             keys.entry("bos_why")
-                .or_insert_with(|| bos.why.as_str().into());
+                .or_insert_with(|| words::said(&bos.why).into());
         }
         value
     }
@@ -157,7 +158,7 @@ impl Console {
 
     /// What went wrong: a sentence on standard error and, under `--json`, the object of it.
     pub(super) fn error(&self, error: &Error) {
-        let sentence = error.to_string();
+        let sentence = words::error(error);
         self.say("error", &sentence);
         let kind = if self.stopped() {
             "stopped"

@@ -28,6 +28,7 @@ mod sampling;
 mod steer;
 mod store;
 mod train;
+mod words;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -13,7 +13,7 @@ use candle_core::{DType, Tensor};
 use serde_json::json;
 
 use super::edits::{self, EditArgs};
-use super::{Console, Exit, ModelArgs};
+use super::{Console, Exit, ModelArgs, words};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::models::{Ends, Footprint, Form, Model, NormKind, token_tensor};
@@ -100,6 +100,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         .iter()
         .map(|(kind, numbers)| ((*kind).to_owned(), json!(numbers)))
         .collect();
+    let why = words::said(&bos.why);
     let eos: Vec<u32> = card.ends.ids.iter().map(|id| id.0).collect();
     let object = json!({
         "name": card.name, "family": config.family, "layers": config.layers, "d_model": config.d_model,
@@ -107,14 +108,13 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
         "vocab": config.vocab, "context": config.context, "norm": norm, "norm_eps": config.norm_eps,
         "parameters": footprint.parameters, "disk_bytes": footprint.disk_bytes, "memory_bytes": footprint.memory_bytes,
         "stored": stored, "kept_as_stored": footprint.form == Form::Stored, "tokenizer_tokens": card.codec.vocab_size(),
-        "bos": bos.id.map(|id| id.0), "bos_why": bos.why, "eos": eos, "eos_why": card.ends.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
+        "bos": bos.id.map(|id| id.0), "bos_why": why, "eos": eos, "eos_why": card.ends.why, "fingerprint": card.fingerprint()?, "processing": card.processing.keys(), "facts": card.facts,
     });
     let fingerprint = card.fingerprint()?;
     console.answer(&object, || {
-        let bos = bos.id.map_or_else(
-            || format!("none ({})", bos.why),
-            |id| format!("{id} ({})", bos.why),
-        );
+        let bos = bos
+            .id
+            .map_or_else(|| format!("none ({why})"), |id| format!("{id} ({why})"));
         [
             format!("{} ({})", card.name, config.family),
             format!(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::kind;
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 
 /// Folders within folders at most.
 const DEPTH: usize = 64;
@@ -48,18 +48,19 @@ pub(super) fn of(path: &Path, recursive: bool, notes: &mut Notes) -> Result<Vec<
     if files.is_empty() {
         let what = format!("the folder holds no {} file", kind::NAMED);
         let remedy = if folders > 0 {
-            "look into its sub-folders by --recursive"
+            format!("{} reads its sub-folders", Key::Recursive)
         } else {
-            "name another"
+            "name another".to_owned()
         };
         return Err(Error::input(format!("{what}, {remedy}"), path));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     if folders > 0 {
         notes.add(format!(
-            "{} of {} not looked into, --recursive reads {}: {}",
+            "{} of {} not looked into, {} reads {}: {}",
             count(folders, "sub-folder"),
             if folders == 1 { "it is" } else { "them are" },
+            Key::Recursive,
             if folders == 1 { "it" } else { "them" },
             path.display()
         ));

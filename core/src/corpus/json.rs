@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::unpack::Unpacked;
 use super::{Content, Document};
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::ids::TokenId;
 
 /// Keys tried, in this order, where none is named; as for Parquet.
@@ -80,7 +80,8 @@ impl Tally {
         }
         let remedy = match &self.keys {
             Some(keys) if !keys.is_empty() => format!(
-                "name another field by --text-column, there are {}",
+                "name another field by {}, there are {}",
+                Key::TextColumn,
                 keys.join(", ")
             ),
             _ => "mend or remove them".to_owned(),

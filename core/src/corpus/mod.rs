@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::error::{Notes, Result};
+use crate::error::{Key, Notes, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
 
@@ -232,13 +232,16 @@ impl Rows {
     }
 
     /// A sentence on what attention sees of other documents; none where each row is of one.
-    pub fn note_on_documents(&self) -> Option<&'static str> {
+    pub fn note_on_documents(&self) -> Option<String> {
         let mixed = |row: &[u32]| row.iter().any(|document| *document != row[0]);
         let rows = self.documents.chunks_exact(self.context.max(1));
         rows.into_iter().any(mixed).then_some(if self.apart {
-            "Documents packed in one row are kept apart: attention does not look beyond the last BOS, and positions are counted from it"
+            "Documents packed in one row are kept apart: attention does not look beyond the last BOS, and positions are counted from it".to_owned()
         } else {
-            "Attention runs across the documents packed in one row, as in SAELens (--separate-documents keeps them apart)"
+            format!(
+                "Attention runs across the documents packed in one row, as in SAELens ({} keeps them apart)",
+                Key::SeparateDocuments
+            )
         })
     }
 

@@ -13,7 +13,7 @@ use parquet::file::reader::{FileReader as _, SerializedFileReader};
 use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 
 use super::{Content, Document};
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::ids::TokenId;
 
 /// Columns tried, in this order, where none is named.
@@ -115,7 +115,8 @@ fn choose<'a>(
             |name| format!("no column `{name}`"),
         );
         return Err(format!(
-            "has {missing}, name one by --text-column: {}",
+            "has {missing}, name one by {}: {}",
+            Key::TextColumn,
             names.join(", ")
         ));
     };

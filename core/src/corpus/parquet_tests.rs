@@ -103,7 +103,7 @@ fn ids_of_another_tokenizer_and_rows_without_bos_are_refused() {
     let other = TextCodec::numbers(folder.path(), 600).unwrap();
     refused(
         corpus.rows(&other, 8),
-        &["0 of 6 rows", "BOS (7)", "--no-bos"],
+        &["0 of 6 rows", "BOS (7)", "setting `no_bos`"],
     );
     corpus.rows(&other.without_bos(), 8).unwrap();
     refused(

@@ -98,7 +98,7 @@ fn a_folder_is_its_text_and_records_sorted_by_name_and_says_what_it_passes_over(
         let all = |note: &&&str| words.iter().all(|word| note.contains(word));
         assert!(notes.iter().any(|note| all(&note)), "{words:?}: {notes:?}");
     };
-    said(&["1 sub-folder", "--recursive"]);
+    said(&["1 sub-folder", "setting `recursive`"]);
     said(&["3 files of other kinds are passed over (2 .md, 1 .csv)"]);
     said(&["no records with text", "dataset_info.json"]);
     said(&["1 of 5 documents hold no text"]);
@@ -106,14 +106,18 @@ fn a_folder_is_its_text_and_records_sorted_by_name_and_says_what_it_passes_over(
     let (corpus, notes) = read(&of_folder).unwrap();
     let below = ["sub/deep/f.txt", "sub/e.ndjson:1"];
     assert_eq!(names(&corpus), [&above[..], &below].concat());
-    assert!(!notes.iter().any(|note| note.contains("--recursive")));
+    assert!(
+        !notes
+            .iter()
+            .any(|note| note.contains("setting `recursive`"))
+    );
 }
 
 #[test]
 fn a_folder_of_folders_hints_at_the_flag_and_ends_where_a_link_leads_back() {
     let folder = folder(&[("a/x.txt", b"text"), ("b/y.md", b"")]);
     let said = read(&spec(folder.path())).unwrap_err().to_string();
-    assert!(said.contains("--recursive"), "{said}");
+    assert!(said.contains("setting `recursive`"), "{said}");
     #[cfg(unix)]
     std::os::unix::fs::symlink(folder.path(), folder.path().join("a/again")).unwrap();
     let below = CorpusSpec {
@@ -256,7 +260,7 @@ fn broken_lines_are_left_out_and_named_and_too_many_stop_the_run() {
     refused(
         "x.jsonl",
         b"{\"body\": \"y\"}\n{\"body\": \"z\"}",
-        &["`text`", "--text-column", "body"],
+        &["`text`", "setting `text_column`", "body"],
     );
     refused("x.jsonl", b"{\"text\": 3}", &["1 of 1 lines "]);
 }

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::{Content, Corpus, Rows};
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
 
@@ -62,9 +62,9 @@ fn without_second_bos(encoded: &mut [Vec<TokenId>], codec: &TextCodec) -> Option
         }
     }
     let second = if codec.bos_before(&[bos]).is_none() {
-        "get no second one: --keep-double-bos puts it"
+        format!("get no second one: {} puts it", Key::KeepDoubleBos)
     } else {
-        "get a second one: --keep-double-bos"
+        format!("get a second one: {}", Key::KeepDoubleBos)
     };
     let of = encoded.len();
     (begun > 0).then(|| format!("{begun} of {of} documents begin with BOS already and {second}"))
@@ -103,7 +103,8 @@ fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Ro
     }
     if let Some(bos) = bos.filter(|_| begun < rows) {
         let what = format!(
-            "{begun} of {rows} rows of token ids begin with BOS ({bos}), the model puts it before each: give --no-bos to read the rows without it, or tokenize the text again"
+            "{begun} of {rows} rows of token ids begin with BOS ({bos}), the model puts it before each: give {} to read the rows without it, or tokenize the text again",
+            Key::NoBos
         );
         return Err(Error::setting("corpus", what));
     }

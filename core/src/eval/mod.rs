@@ -22,7 +22,7 @@ use crate::Flow;
 use crate::capture;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::formats;
 use crate::ids::HookPoint;
 use crate::models::Model;
@@ -256,7 +256,8 @@ fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
     }
     if !(0..rows.len()).any(|i| rows.charges(i).contains(&true)) {
         let what = format!(
-            "no position of the text is charged with a prediction (--positions {}), give more text",
+            "no position of the text is charged with a prediction ({} {}), give more text",
+            Key::Positions,
             rows.mask().rule
         );
         return Err(Error::setting("corpus", what));

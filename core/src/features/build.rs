@@ -11,7 +11,7 @@ use super::{About, Source, effects, file};
 use crate::Flow;
 use crate::capture;
 use crate::corpus::Rows;
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::eval::Pass;
 use crate::formats;
 use crate::ids::HookPoint;
@@ -45,9 +45,10 @@ pub fn build(
     }
     if rows.counted() == 0 {
         let what = format!(
-            "{} rows of {} tokens leave nothing to index (--positions {}): give more text",
+            "{} rows of {} tokens leave nothing to index ({} {}): give more text",
             rows.len(),
             rows.context(),
+            Key::Positions,
             rows.mask().rule
         );
         return Err(Error::setting("corpus", what));

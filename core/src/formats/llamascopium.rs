@@ -17,7 +17,7 @@ use super::parts::{self, Parts};
 use super::place;
 use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
 use crate::tensor_file::short;
@@ -158,7 +158,10 @@ fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {
                 k: *k,
                 weights: norms,
             };
-            notes.add("It ranks pre-activations times the length of the decoder's row, `umbra sae convert --fold decoder-norm` makes rows of length 1 and the rank a plain one");
+            notes.add(format!(
+                "It ranks pre-activations times the length of the decoder's row, converting it with {} decoder-norm makes rows of length 1 and the rank a plain one",
+                Key::Fold
+            ));
         }
         _ => {}
     }

@@ -12,7 +12,7 @@ use super::parts::{self, Parts};
 use super::place;
 use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{InputNorm, Role, Sae, Selection};
 use crate::tensor_file::short;
@@ -49,7 +49,10 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         "latents_mean_square",
     ];
     tensors.note_unused(&statistics, &mut notes);
-    notes.add("It was trained on a model whose writing weights are not centred (--process none leaves them so)");
+    notes.add(format!(
+        "It was trained on a model whose writing weights are not centred ({} none leaves them so)",
+        Key::Process
+    ));
     let hook = hook(&place::parts(&found.weights));
     let provenance = parts::provenance(
         Format::OpenAi,

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::Format;
 use crate::dims::Matrix;
-use crate::error::{Notes, Result};
+use crate::error::{Key, Notes, Result};
 use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
@@ -111,7 +111,10 @@ pub(super) fn provenance(
     notes: &mut Notes,
 ) -> Provenance {
     if hook.is_none() {
-        notes.add("Neither the file nor its path say which hook it reads, name one by --hook");
+        notes.add(format!(
+            "Neither the file nor its path say which hook it reads, name one by {}",
+            Key::Hook
+        ));
     }
     let source = [
         ("format".to_owned(), format.name().into()),

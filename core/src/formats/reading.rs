@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::corpus::{Content, Corpus, Mask, Positions, Rows};
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::TokenId;
 use crate::models::Model;
 use crate::sae::{Provenance, Sae};
@@ -41,8 +41,13 @@ pub fn rows(
     }
     if let Some(own) = own.filter(|own| *own != apart) {
         notes.add(format!(
-            "The dictionary was trained {} and is read otherwise here (--separate-documents={apart})",
-            if own { "with documents kept apart" } else { "with attention across documents" }
+            "The dictionary was trained {} and is read otherwise here ({}={apart})",
+            if own {
+                "with documents kept apart"
+            } else {
+                "with attention across documents"
+            },
+            Key::SeparateDocuments
         ));
     }
     let rows = rows.with_separate_documents(apart);
@@ -63,7 +68,7 @@ fn counted(
     if let Some(context) = asked.context.filter(|context| *context > longest) {
         let what =
             format!("{context} tokens are more than the model's context of {longest}, give less");
-        return Err(Error::setting("--context", what));
+        return Err(Error::setting(Key::Context, what));
     }
     let usual = corpus.usual_context(longest);
     let text = (corpus.documents.first()).is_some_and(|d| matches!(d.content, Content::Text(_)));
@@ -90,8 +95,9 @@ fn counted(
     };
     if mask != *rows.mask() {
         notes.add(format!(
-            "Positions count by `{}`, as the dictionary's file says ({said}); --positions gives another rule",
-            mask.rule
+            "Positions count by `{}`, as the dictionary's file says ({said}); {} gives another rule",
+            mask.rule,
+            Key::Positions
         ));
     }
     Ok((rows.masked(mask), notes))

@@ -158,7 +158,7 @@ fn documents_without_bos_and_generation_are_not_kept_apart() {
         .with_separate_documents();
     let refused = refused.unwrap_err().to_string();
     assert!(
-        refused.contains("--no-bos") && refused.contains("BOS"),
+        refused.contains("setting `no_bos`") && refused.contains("BOS"),
         "{refused}"
     );
     let apart = model.with_separate_documents().unwrap();

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::str::FromStr;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::features::{About, Detail, Index, Summary};
 use crate::ids::FeatureId;
 use crate::whole_file;
@@ -31,7 +31,7 @@ impl FromStr for Choice {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |_| {
             let what = format!("`{text}` names no features, write 1,2,3 or top:10");
-            Error::setting("--features", what)
+            Error::setting(Key::Features, what)
         };
         if let Some(most) = text.strip_prefix("top:") {
             return most.trim().parse().map(Self::Top).map_err(wrong);
@@ -125,7 +125,7 @@ impl Report {
         };
         if chosen.is_empty() {
             let what = "no feature is chosen or none is ever active, write 1,2,3 or top:10";
-            return Err(Error::setting("--features", what));
+            return Err(Error::setting(Key::Features, what));
         }
         let label = |feature: FeatureId| {
             let label = labels.iter().find(|(labelled, _)| *labelled == feature);

@@ -184,7 +184,7 @@ impl Manifest {
         let length = match std::fs::metadata(&path) {
             Ok(metadata) => metadata.len(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let what = "is no activation store, manifest.json is missing: give a folder that umbra capture --store wrote";
+                let what = "is no activation store, manifest.json is missing: give a folder that a capture into a store wrote";
                 return Err(Error::input(what, folder));
             }
             Err(e) => return Err(Error::io("cannot open the manifest", &path, e)),

@@ -11,7 +11,7 @@ use super::format::{self, Description, Kind, Rows, checksum};
 use super::manifest::{Entry, Manifest, file_name};
 use crate::Flow;
 use crate::dims::Matrix;
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{HookPoint, TokenId};
 use crate::tensor_file::{self, header, widen};
 
@@ -295,7 +295,8 @@ impl Store {
             Some(own) if own == fingerprint => Ok(None),
             Some(_) => {
                 let what = format!(
-                    "was captured from {of}, which is another model than {name} by its fingerprint: leave out --model, or capture another store"
+                    "was captured from {of}, which is another model than {name} by its fingerprint: leave out {}, or capture another store",
+                    Key::Model
                 );
                 Err(Error::input(what, &self.folder))
             }
@@ -315,7 +316,10 @@ impl Store {
     pub fn gradients(&self, hook: HookPoint, rows: &[usize]) -> Result<Matrix> {
         let width = self.width(hook)?;
         if !self.about.gradients {
-            let what = "holds no gradients, capture it again with --gradients into another folder";
+            let what = format!(
+                "holds no gradients, capture it again with {} into another folder",
+                Key::Gradients
+            );
             return Err(Error::input(what, &self.folder));
         }
         self.read(&format!("grad.{hook}"), width, rows)

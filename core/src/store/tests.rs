@@ -495,7 +495,7 @@ fn a_manifest_that_lies_is_refused_before_memory_is_taken() {
 #[test]
 fn numbers_that_cannot_be_stored_are_refused_by_hook_and_row() {
     for (dtype, number, word) in [
-        (Dtype::F16, 65_530.0, "--dtype bf16 or f32"),
+        (Dtype::F16, 65_530.0, "setting `dtype` bf16 or f32"),
         (Dtype::F16, f32::NAN, "NaN"),
         (Dtype::Bf16, f32::INFINITY, "inf"),
         (Dtype::F32, f32::NEG_INFINITY, "-inf"),
@@ -527,7 +527,7 @@ fn what_a_store_lacks_is_refused_with_what_it_has() {
     let said = store.width(HookPoint::Embed).unwrap_err().to_string();
     assert!(said.contains("hook_embed") && said.contains("blocks.0.attn.hook_z"));
     let said = store.gradients(hooks()[0], &[0]).unwrap_err().to_string();
-    assert!(said.contains("--gradients"), "{said}");
+    assert!(said.contains("setting `gradients`"), "{said}");
     assert!(store.activations(hooks()[0], &[ROWS]).is_err());
     let said = store.check_model("gpt2", "00").unwrap_err().to_string();
     assert!(said.contains("numbers") && said.contains("gpt2"), "{said}");

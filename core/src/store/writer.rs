@@ -8,7 +8,7 @@ use super::format::{self, Description, Dtype, Kind, checksum};
 use super::manifest::{Entry, Manifest, file_name};
 use super::reader::Shard;
 use crate::dims::Matrix;
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::TokenId;
 use crate::whole_file::{self, Lock};
 
@@ -272,7 +272,8 @@ impl Stored {
 fn unstorable(name: &str, value: f32, dtype: Dtype, row: usize) -> Error {
     let what = if value.is_finite() {
         format!(
-            "`{name}` holds {value} in row {row}, more than {dtype} can: choose --dtype bf16 or f32"
+            "`{name}` holds {value} in row {row}, more than {dtype} can: choose {} bf16 or f32",
+            Key::Dtype
         )
     } else {
         format!("`{name}` holds {value} in row {row}: are the model's weights whole?")

@@ -223,7 +223,7 @@ fn a_text_that_begins_with_bos_gets_no_second_one_unless_asked() {
     assert_eq!(codec.bos_note("Once").unwrap(), None);
     let said = codec.bos_note("<|endoftext|>Once").unwrap().unwrap();
     assert!(
-        said.contains("already") && said.contains("--keep-double-bos"),
+        said.contains("already") && said.contains("setting `keep_double_bos`"),
         "{said}"
     );
     // Two in the text are two.
@@ -257,7 +257,7 @@ fn a_dictionary_s_own_bos_wins_over_the_model_s_rule_and_a_person_s_over_both() 
     assert_eq!(neox.as_trained(false).1, None, "nothing differs");
     let (bare, note) = neox.without_bos().as_trained(true);
     assert_eq!(bare.bos().id, None);
-    assert!(note.unwrap().contains("--no-bos"), "said");
+    assert!(note.unwrap().contains("setting `no_bos`"), "said");
     // As TransformerLens does it where the tokenizer names no BOS token.
     let qwen = folder(
         "qwen2",

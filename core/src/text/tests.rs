@@ -45,7 +45,7 @@ fn bos_comes_first_says_why_and_can_be_left_out() {
     assert_eq!(with[0], TokenId(0));
     let bare = codec.without_bos();
     assert_eq!(bare.encode_with_bos("The king").unwrap(), with[1..]);
-    assert_eq!(bare.bos().why, "left out by --no-bos");
+    assert_eq!(bare.bos().why, "left out by setting `no_bos`");
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::stream::{Origin, Shared, Stream};
 use crate::capture;
 use crate::corpus::Rows;
 use crate::device::free_memory;
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::Model;
@@ -366,7 +366,10 @@ impl<'a> Run<'a> {
         observe: &mut dyn FnMut(Event) -> Flow,
     ) -> Result<Trainer> {
         if (self.spec.variant == Variant::Gradient) != source.paired() {
-            let what = "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model, or on a store that was captured with --gradients";
+            let what = format!(
+                "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model, or on a store that was captured with {}",
+                Key::Gradients
+            );
             return Err(Error::setting("variant", what));
         }
         if (self.spec.variant == Variant::Transcoder) != source.target().is_some() {

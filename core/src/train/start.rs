@@ -10,7 +10,7 @@ use super::spec::{Adam, Decoder, Normalise};
 use super::step::{AuxSettings, Trainer};
 use super::transcode::{Mapping, add, times};
 use crate::dims::Matrix;
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::kernels::linear::rows_times;
 use crate::kernels::residual::{Residual, residual};
 use crate::sae::{InputNorm, Provenance, Role, Sae, Selection, Transcoder, Variant};
@@ -158,8 +158,8 @@ impl Trainer {
                 }
                 *skip = Parameter::new(w_skip);
             } else if transcoder.w_skip.is_some() {
-                let what = format!("{} has a skip connection, give --skip true", sae.name);
-                return Err(Error::setting("skip", what));
+                let what = format!("{} has a skip connection, set it to true", sae.name);
+                return Err(Error::setting(Key::Skip, what));
             }
         }
         let selection = sae.selection.clone();

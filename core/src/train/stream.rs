@@ -8,7 +8,7 @@ use super::buffer::Source;
 use crate::capture;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::store::{Order, Store};
@@ -229,7 +229,10 @@ impl<'a> Stream<'a> {
             return Err(Error::setting("corpus", what));
         }
         if from.counted() == 0 {
-            let what = "no position of the text counts, give more text or another --positions";
+            let what = format!(
+                "no position of the text counts, give more text or another {}",
+                Key::Positions
+            );
             return Err(Error::setting("corpus", what));
         }
         Ok(Self {

@@ -21,6 +21,7 @@ use crate::state::jobs::Progress;
 use crate::state::log::Notice;
 use crate::state::training::{Ended, Event as Training, Ranking, Said, Text, TextKey};
 use crate::state::{Event, log};
+use crate::words;
 
 /// Least time between two points of the curves: the window redraws with each.
 const REPORT: Duration = Duration::from_millis(100);
@@ -121,7 +122,7 @@ fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Fin
     let (outcome, unsaved) = match ended {
         Finished::Saved(outcome) => (outcome, None),
         Finished::Unsaved(outcome, error) => (outcome, Some(error)),
-        Finished::Failed(error) => return reporter.fail(error.to_string()),
+        Finished::Failed(error) => return reporter.fail(words::error(&error)),
     };
     reporter.look_or_say(&outcome.sae);
     let place = (task.member, task.folder.as_path(), task.replaces);
@@ -139,7 +140,7 @@ fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Fin
             say_unsaved(
                 worker,
                 (task.member, &task.folder),
-                (sae, error.to_string()),
+                (sae, words::error(&error)),
             );
         }
     }
@@ -336,7 +337,7 @@ pub(super) fn save_again(
             saved(worker, (member, folder, None), how);
         }
         Err(error) => {
-            let unsaved = (Arc::clone(sae), error.to_string());
+            let unsaved = (Arc::clone(sae), words::error(&error));
             say_unsaved(worker, (member, folder), unsaved);
         }
     }

@@ -14,6 +14,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons};
 use crate::views::ViewId;
 use crate::widgets::number;
+use crate::words;
 
 /// Draws the card.
 pub(super) fn card_ui(
@@ -167,6 +168,7 @@ fn bos_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedSae) {
     let trained = loaded.sae.provenance.prepend_bos;
     let differs = trained.and_then(|with| model.model.codec().as_trained(with).1);
     if let Some(note) = differs {
+        let note = words::said(&note);
         let secondary = Theme::of(ui).ink.secondary;
         ui.add(egui::Label::new(theme::caption(note).color(secondary)).wrap());
     }

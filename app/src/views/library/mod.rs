@@ -17,6 +17,7 @@ use crate::state::opening::Kind;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::words;
 
 /// Narrowest card of a dictionary.
 const CARD: f32 = 300.0;
@@ -142,7 +143,7 @@ fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
         .id_salt(id)
         .show(ui, |ui| {
             for note in notes.iter() {
-                ui.add(egui::Label::new(theme::caption(note)).wrap());
+                ui.add(egui::Label::new(theme::caption(words::said(note))).wrap());
             }
         });
 }

@@ -11,6 +11,7 @@ use crate::state::opening::Kind;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme};
 use crate::widgets::number;
+use crate::words;
 
 /// Draws the card.
 pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -90,7 +91,7 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         ui,
         "BOS",
         &shown,
-        &format!("What precedes every text: {}", bos.why),
+        &format!("What precedes every text: {}", words::said(&bos.why)),
     );
     let secondary = Theme::of(ui).ink.secondary;
     for fact in model.facts() {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use super::super::{Console, Exit, hub};
+use super::super::{Console, Exit, hub, words};
 use crate::error::{Error, Result};
 use crate::folders;
 use crate::formats::{self, Precision, Target};
@@ -119,7 +119,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     console.notes(&notes);
     let object = json!({
         "out": out, "format": args.to.name(), "dictionaries": dictionaries,
-        "notes": notes.iter().collect::<Vec<_>>(),
+        "notes": words::notes(&notes),
     });
     console.answer(&object, || {
         format!("{} ({})", out.display(), args.to.name())

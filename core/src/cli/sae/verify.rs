@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder};
+use super::super::{
+    Console, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder, words,
+};
 use crate::error::{Error, Notes, Result};
 use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
 use crate::fit::Fit;
@@ -61,7 +63,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     let judged = judge(&formats::claims(&sae, path), figures.as_ref());
     let verdict = Verdict::of(&judged);
-    let decided: Vec<&str> = notes.iter().collect();
+    let decided = words::notes(&notes);
     let object = json!({
         "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
         "selection": sae.selection.describe(), "features": sae.features(), "width": sae.width(),
@@ -121,7 +123,7 @@ fn across(
             return Ok(Exit::Stopped);
         }
     }
-    let decided: Vec<&str> = notes.iter().collect();
+    let decided = words::notes(notes);
     let first = &of.layers()[0];
     let object = json!({
         "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
@@ -137,7 +139,7 @@ fn across(
 fn text_across(
     of: &CrossLayer,
     format: Format,
-    decided: &[&str],
+    decided: &[String],
     figures: Option<&AcrossFigures>,
 ) -> String {
     let first = &of.layers()[0];
@@ -194,7 +196,7 @@ fn claim(judged: &Judged) -> Value {
 fn text(
     sae: &Sae,
     format: Format,
-    decided: &[&str],
+    decided: &[String],
     judged: &[Judged],
     figures: Option<&Figures>,
 ) -> String {

@@ -7,7 +7,7 @@ use serde_json::{Map, Number, Value, json};
 
 use super::older::modern;
 use super::refused;
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{Head, HookPoint, Site};
 use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
 use crate::tensor_file::short;
@@ -408,7 +408,8 @@ fn provenance(mut metadata: Map<String, Value>, notes: &mut Notes) -> Provenance
         Some(Ok(hook)) => Some(hook),
         Some(Err(_)) => {
             notes.add(format!(
-                "The hook {hook_name} is none of this version's, name one by --hook"
+                "The hook {hook_name} is none of this version's, name one by {}",
+                Key::Hook
             ));
             metadata.insert("hook_name".to_owned(), hook_name);
             None

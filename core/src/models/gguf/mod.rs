@@ -65,7 +65,7 @@ impl Gguf {
         if let Some(parts) = header.count("split.count")?.filter(|parts| *parts > 1) {
             return Err(Error::Unsupported {
                 what: format!("a model in {parts} GGUF files such as {}", path.display()),
-                remedy: "join them with llama.cpp's gguf-split --merge".to_owned(),
+                remedy: "merge them with llama.cpp's gguf-split".to_owned(),
             });
         }
         let architecture = Architecture::of(header.text("general.architecture")?, path)?;

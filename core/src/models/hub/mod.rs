@@ -19,7 +19,7 @@ use self::remote::{Facts, Listing, Remote};
 use self::transfer::Order;
 use super::weights::FILES;
 use crate::Flow;
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 
 /// Where the hub is.
 pub const ENDPOINT: &str = "https://huggingface.co";
@@ -117,8 +117,9 @@ impl Hub {
             return if files.is_empty() {
                 Err(Error::input(
                     format!(
-                        "is not in the cache {} and the hub may not be asked: leave out --offline, or give files that are here",
-                        self.cache.display()
+                        "is not in the cache {} and the hub may not be asked: leave out {}, or give files that are here",
+                        self.cache.display(),
+                        Key::Offline
                     ),
                     name.to_string(),
                 ))
@@ -148,8 +149,9 @@ impl Hub {
         if self.offline {
             return Err(Error::input(
                 format!(
-                    "is not in the cache {} and the hub may not be asked: leave out --offline, or give a folder",
-                    self.cache.display()
+                    "is not in the cache {} and the hub may not be asked: leave out {}, or give a folder",
+                    self.cache.display(),
+                    Key::Offline
                 ),
                 name.to_string(),
             ));
@@ -193,8 +195,9 @@ impl Hub {
             Some(folder) if missing == "tokenizer.json" => Ok(Fetched::Whole(folder)),
             _ => Err(Error::input(
                 format!(
-                    "is not whole in the cache {} ({missing} is missing) and the hub may not be asked: leave out --offline, or give a folder",
-                    self.cache.display()
+                    "is not whole in the cache {} ({missing} is missing) and the hub may not be asked: leave out {}, or give a folder",
+                    self.cache.display(),
+                    Key::Offline
                 ),
                 name.to_string(),
             )),

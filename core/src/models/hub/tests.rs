@@ -426,7 +426,7 @@ fn each_refusal_is_one_sentence_with_the_name() {
     refused(
         &offline,
         "own/tiny@v2",
-        &["--offline", "config.json", "own/tiny@v2"],
+        &["setting `offline`", "config.json", "own/tiny@v2"],
     );
     assert!(!format!("{offline:?}").contains("secret"));
 }
@@ -617,7 +617,7 @@ fn the_parquet_files_of_a_data_set_are_fetched_into_the_same_cache() {
     let said = fetch(&offline, "hf://datasets/own/none")
         .unwrap_err()
         .to_string();
-    assert!(said.contains("--offline"), "{said}");
+    assert!(said.contains("setting `offline`"), "{said}");
 }
 
 #[test]

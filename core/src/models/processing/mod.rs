@@ -16,7 +16,7 @@ use std::str::FromStr;
 use super::Config;
 use super::decoder::Decoder;
 use super::footprint::Form;
-use crate::error::{Error, Notes, Result};
+use crate::error::{Error, Key, Notes, Result};
 
 /// Short name for [`Processing::transformer_lens`].
 const USUAL: &str = "transformer-lens";
@@ -91,7 +91,7 @@ impl Processing {
                     "`{key}` is no step of processing, choose {NONE}, {USUAL}, or among {}",
                     known.join(", ")
                 );
-                Error::setting("--process", what)
+                Error::setting(Key::Process, what)
             })?;
         self.chosen[at] = on;
         Ok(())
@@ -147,8 +147,15 @@ impl Processing {
                 allowed.set(step.key, false)?;
             } else if step.matrices && form == Form::Stored {
                 return Err(Error::Unsupported {
-                    what: format!("{} of matrices that stay as their file stores them", step.key),
-                    remedy: "hold the model as f32 (without --keep-quantised), or leave its processing out (--process none)".to_owned(),
+                    what: format!(
+                        "{} of matrices that stay as their file stores them",
+                        step.key
+                    ),
+                    remedy: format!(
+                        "hold the model as f32 (without {}), or leave its processing out ({} none)",
+                        Key::KeepQuantised,
+                        Key::Process
+                    ),
                 });
             }
         }

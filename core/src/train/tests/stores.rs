@@ -172,7 +172,10 @@ fn a_store_with_gradients_trains_what_ranks_by_them() {
     let folder = tempfile::tempdir().unwrap();
     let without = captured_with(folder.path(), &both, hook, (Dtype::F32, false));
     let refused = run_from_store(&spec, &without, &keeping, &mut observe).unwrap_err();
-    assert!(refused.to_string().contains("--gradients"), "{refused}");
+    assert!(
+        refused.to_string().contains("setting `gradients`"),
+        "{refused}"
+    );
     spec.variant = Variant::TopK;
     let other = run_from_store(&spec, &without, &keeping, &mut observe).unwrap();
     assert_ne!(other.sae, streamed.sae);

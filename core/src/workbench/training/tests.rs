@@ -112,7 +112,11 @@ fn a_folder_that_holds_something_is_refused_unless_it_may_be_overwritten() {
     let (session, _) = begin(&run, Start::New).unwrap();
     drop(session.end(vec![Ok(outcome(false))], Precision::F32));
     for start in [Start::New, Start::Resumed] {
-        refused(&run, start, &["a finished run", "--overwrite", "run"]);
+        refused(
+            &run,
+            start,
+            &["a finished run", "setting `overwrite`", "run"],
+        );
     }
     let before = std::fs::read(run.join("run.json")).unwrap();
     std::fs::write(run.join("notes.txt"), "mine").unwrap();

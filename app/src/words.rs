@@ -1,0 +1,73 @@
+//! Sentences of the core in the words of the window: a setting by the label of its control, or by the flag where only the command line has it.
+
+use std::borrow::Cow;
+
+use umbra_core::error::{self, Error, Key};
+
+/// Words for a setting.
+fn control(key: Key) -> Cow<'static, str> {
+    let label = match key {
+        Key::Features => "“Features”",
+        Key::Hook => "“Place”",
+        Key::KeepDoubleBos => "“Keep a double BOS”",
+        Key::KeepQuantised => "“Keep GGUF matrices as stored”",
+        Key::MeanOf => "the project's text",
+        Key::NoBos => "“Leave out BOS”",
+        Key::Offline => "“Offline: fetch nothing”",
+        Key::Positions => "“Counted positions”",
+        Key::Probe => "the dictionary's probe",
+        Key::Process => "“Processing of the weights”",
+        Key::Recursive => "“Read sub-folders”",
+        Key::Sae => "the dictionary",
+        Key::SeparateDocuments => "“Separate documents”",
+        Key::Skip => "“Skip connection”",
+        Key::TextColumn => "“text column”",
+        _ => {
+            let flag = key.name().replace('_', "-");
+            return format!("the command line's --{flag}").into();
+        }
+    };
+    label.into()
+}
+
+/// `sentence` with the window's words for the settings that it names.
+pub fn said(sentence: &str) -> Cow<'_, str> {
+    error::worded(sentence, control)
+}
+
+/// The sentence of `error` with the window's words for the settings that it names.
+pub fn error(error: &Error) -> String {
+    error.worded(control)
+}
+
+#[cfg(test)]
+mod tests {
+    use umbra_core::train::SETTINGS;
+
+    use super::*;
+
+    #[test]
+    fn a_setting_reads_as_its_control() {
+        let remedy = format!("1 sub-folder not looked into, {} reads it", Key::Recursive);
+        let want = "1 sub-folder not looked into, “Read sub-folders” reads it";
+        assert_eq!(said(&remedy), want);
+        let remedy = format!("give {} to replace it", Key::Overwrite);
+        let want = "give the command line's --overwrite to replace it";
+        assert_eq!(said(&remedy), want);
+        let skip = Error::setting(Key::Skip, "set it to true");
+        assert_eq!(error(&skip), "“Skip connection”: set it to true");
+    }
+
+    /// Controls of the training form are named in the core: their labels are the ones used here.
+    #[test]
+    fn settings_of_training_keep_their_labels() {
+        let mut found = 0;
+        for key in Key::ALL {
+            if let Some(setting) = SETTINGS.iter().find(|setting| setting.key == key.name()) {
+                assert_eq!(control(key), format!("“{}”", setting.label));
+                found += 1;
+            }
+        }
+        assert_eq!(found, 4);
+    }
+}
