@@ -192,7 +192,7 @@ impl TextCodec {
             ),
             None if with_bos => {
                 let note = "The dictionary was trained with BOS and is read without it: the tokenizer names none";
-                return (other, Some(note));
+                return (other, Some(note.to_owned()));
             }
             None => (None, "the dictionary was trained without it".to_owned()),
         };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Console, hub};
 use crate::corpus::{Corpus, CorpusSpec, Part, Positions, Rows};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fit::Fit;
 use crate::formats::{self, Located, Reading};
 use crate::models::{BosWish, Card, Footprint, Form, Model, Opening, Processing};
