@@ -33,6 +33,8 @@ use std::thread::JoinHandle;
 use umbra_core::Flow;
 use umbra_core::error::{Notes, Result};
 use umbra_core::eval::Pass;
+use umbra_core::workbench::pair::Pair;
+use umbra_core::workbench::text::{Text, TextRequest};
 
 use crate::commands::Command;
 use crate::shell::dialogs::{Ask, Dialogs, Reply};
@@ -167,6 +169,13 @@ impl Worker {
     /// A sentence for the log.
     pub fn line(&self, sentence: impl Into<String>) {
         self.send(Event::Log(log::Event::Line(sentence.into())));
+    }
+
+    /// Reads a text for a model and a dictionary; what was decided goes to the log.
+    pub fn read(&self, request: &TextRequest, pair: &Pair) -> Result<Text> {
+        let text = pair.read(request)?;
+        self.notes(&text.said());
+        Ok(text)
     }
 
     /// Sentences for the log.

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
-use umbra_core::corpus::{CorpusSpec, Rows};
 use umbra_core::dims::Matrix;
 use umbra_core::error::Notes;
 use umbra_core::features::Summary;
@@ -20,6 +19,7 @@ use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Opening;
 use umbra_core::sae::{InputNorm, Provenance, Role, Sae, Selection};
 use umbra_core::train::Spec;
+use umbra_core::workbench::text::{Text, TextRequest};
 
 use crate::commands::shell::Question;
 use crate::commands::{self, Command, Commands, Context};
@@ -29,7 +29,7 @@ use crate::shell::layout::Layout;
 use crate::state::catalogue::{DictionaryId, LoadedSae};
 use crate::state::features::Table;
 use crate::state::jobs::JobId;
-use crate::state::training::{Member, Run, Source, Text, TextKey};
+use crate::state::training::{CountedText, Member, Run, Source, TextKey};
 use crate::state::{AppState, Event, Load, catalogue, features};
 use crate::theme;
 use crate::views::{View, ViewId};
@@ -191,18 +191,10 @@ pub fn sae_of(features: usize, width: usize) -> Sae {
 /// A run named `z-0` that has just begun, on a text without rows.
 pub fn run(spec: Spec) -> Run {
     let key = TextKey {
-        text: CorpusSpec::default(),
-        split: false,
+        request: TextRequest::default(),
         model: PathBuf::new(),
     };
-    let text = Text {
-        counted: [0; 4],
-        rows: Arc::new(Rows::default()),
-        notes: Notes::default(),
-        phrase: String::new(),
-        fingerprint: String::new(),
-        documents: 0,
-    };
+    let text = CountedText::new(Text::default());
     Run {
         job: JobId(7),
         source: Source::Text(key, Arc::new(text)),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use umbra_core::compare;
+use umbra_core::workbench::text::TextRequest;
 
-use super::dictionary::{held_out, measured};
 use super::{Commands, Context, navigation};
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::compare::{Compared, Event as Area, Measured, Two};
@@ -108,31 +108,30 @@ fn compare(context: &mut Context<'_>, two: Two) {
 /// How far the features of each pair are active on the same tokens of held-out text.
 fn together(context: &mut Context<'_>, two: Two) {
     let state = &context.state;
-    let loaded = |id| {
-        let dictionary = state.catalogue.get(id)?;
-        Some(Arc::clone(&dictionary.load.ready()?.sae))
-    };
-    let (Some(a), Some(b), Load::Ready(compared)) =
-        (loaded(two.0), loaded(two.1), &state.compare.compared)
-    else {
+    let loaded = state.catalogue.get(two.1).and_then(|d| d.load.ready());
+    let (Some(b), Load::Ready(compared)) = (loaded, &state.compare.compared) else {
         return;
     };
-    let (Some(project), Some(model)) = (state.project.open(), state.model_for(&a)) else {
+    if let Some(why) = state.unfit(two.0) {
+        return context.fail(why.to_owned());
+    }
+    let (Some(project), Some(pair)) = (state.project.open(), state.pair(two.0)) else {
         return context.fail("Open a project and a model first: pairs are measured on its text");
     };
-    let project = Arc::clone(project);
-    let compared = Arc::clone(compared);
+    let (project, pair) = (Arc::clone(project), pair.clone());
+    let (b, compared) = (Arc::clone(&b.sae), Arc::clone(compared));
     let event = move |load| Event::Compare(Area::Together(two, load));
     context.apply(event(Load::Loading));
     context.jobs.start_or(
-        format!("Measure the pairs of {} and {}", a.name, b.name),
+        format!("Measure the pairs of {} and {}", pair.sae.name, b.name),
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let text = held_out(&project)?;
-            let rows = measured(worker, &text, &model, Some(&a))?;
-            let pairs = &compared.found.pairs;
+            let text = worker.read(&TextRequest::held_out_of(&project)?, &pair)?;
+            let rows = &text.rows;
+            worker.notes(&pair.notes_on(&b, rows));
+            let (both, reader) = ((&*pair.sae, &*b), (&*pair.model, rows));
             let observe = &mut |pass| worker.pass(pass);
-            let found = compare::together((&a, &b), pairs, (&model, &rows), observe)?;
+            let found = compare::together(both, &compared.found.pairs, reader, observe)?;
             let load = found.map_or(Load::Absent, |pairs| {
                 Load::Ready(Arc::new(Measured {
                     pairs,

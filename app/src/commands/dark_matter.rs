@@ -12,11 +12,12 @@ use umbra_core::ids::TokenId;
 use umbra_core::models::{Model, token_tensor};
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
+use umbra_core::workbench::pair::Pair;
+use umbra_core::workbench::text::TextRequest;
 
-use super::{Commands, Context, dictionary, training};
+use super::{Commands, Context};
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
-use crate::state::training::TextKey;
 use crate::state::{AppState, Event, Load, log};
 
 /// What can be asked for.
@@ -53,18 +54,15 @@ pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 /// What the lab's jobs need.
 struct Work {
     project: Arc<Project>,
-    model: Arc<Model>,
-    sae: Arc<Sae>,
+    pair: Pair,
     name: String,
 }
 
 fn work(state: &AppState, id: DictionaryId) -> Option<Work> {
     let dictionary = state.catalogue.get(id)?;
-    let sae = state.sae_of(id)?;
     Some(Work {
         project: Arc::clone(state.project.open()?),
-        model: state.model_for(sae)?,
-        sae: Arc::clone(sae),
+        pair: state.pair(id)?.clone(),
         name: dictionary.name.clone(),
     })
 }
@@ -83,7 +81,7 @@ fn look(context: &mut Context<'_>, id: DictionaryId) {
             let load = match probe {
                 None => Load::Absent,
                 Some(probe) => {
-                    let fit = Fit::of_probe(&probe, Some(&work.model), Some(&work.sae));
+                    let fit = Fit::of_probe(&probe, Some(&work.pair.model), Some(&work.pair.sae));
                     if let Some(said) = fit.check(false)? {
                         worker.send(Event::Log(log::Event::Line(said)));
                     }
@@ -100,7 +98,7 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
     let Some(work) = work(context.state, id) else {
         return;
     };
-    let Some(key) = train_text(context.state) else {
+    let Some(request) = TextRequest::training_of(&work.project) else {
         return context.fail("The project names no training text to fit on, add one in Library");
     };
     let before = match (
@@ -118,21 +116,13 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
         move |worker| {
             let path = work.project.probe_path(&work.name);
             Probe::check_place(&path)?;
-            let (train, notes) = training::read_corpus(&key)?;
-            worker.notes(&notes);
-            let (train, notes) = dictionary::rows(&train, &work.model, Some(&work.sae))?;
-            worker.notes(&notes);
-            let held_out = dictionary::held_out(&work.project)?;
-            let held_out = dictionary::measured(worker, &held_out, &work.model, Some(&work.sae))?;
-            let (train, held_out) = core::sample((&train, &held_out), work.sae.width(), None);
+            let (model, sae) = (&work.pair.model, &work.pair.sae);
+            let both = request.read_split(&work.project.held_out_text, model, Some(sae))?;
+            both.iter().for_each(|text| worker.notes(&text.said()));
+            let [train, held_out] = both.map(|text| text.rows);
+            let (train, held_out) = core::sample((&train, &held_out), sae.width(), None);
             let pass = &mut |pass| worker.pass(pass);
-            let fitted = core::fit(
-                &work.model,
-                work.sae.autoencoder()?,
-                &train,
-                &held_out,
-                pass,
-            )?;
+            let fitted = core::fit(model, sae.autoencoder()?, &train, &held_out, pass)?;
             let Some(probe) = fitted else {
                 worker.send(event(before));
                 return Ok(());
@@ -142,17 +132,6 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
             Ok(())
         },
     );
-}
-
-/// The project's training text, all of it if the project holds other text out.
-fn train_text(state: &AppState) -> Option<TextKey> {
-    let project = state.project.open()?;
-    let model = state.catalogue.model_path.clone()?;
-    (!project.train_text.is_empty()).then(|| TextKey {
-        text: project.corpus(&project.train_text),
-        split: project.held_out_text.is_empty(),
-        model,
-    })
 }
 
 fn read_held_out(context: &mut Context<'_>) {
@@ -166,9 +145,9 @@ fn read_held_out(context: &mut Context<'_>) {
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let held_out = dictionary::held_out(&project)?;
-            let rows = dictionary::measured(worker, &held_out, &model, None)?;
-            worker.send(event(Load::Ready(Arc::new(rows))));
+            let text = TextRequest::held_out_of(&project)?.read(&model, None)?;
+            worker.notes(&text.said());
+            worker.send(event(Load::Ready(Arc::new(text.rows))));
             Ok(())
         },
     );
@@ -187,18 +166,19 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let mut model = Cow::Borrowed(&*work.model);
+            let (own, sae) = (&*work.pair.model, &*work.pair.sae);
+            let mut model = Cow::Borrowed(own);
             let tokens = match &key.passage {
                 Passage::Sentence(input) => {
-                    model = input.reader(&work.model)?;
-                    input.tokens(&work.model)?.0
+                    model = input.reader(own)?;
+                    input.tokens(own)?.0
                 }
                 Passage::HeldOut(row) => rows
                     .filter(|rows| *row < rows.len())
                     .map(|rows| rows.row(*row).to_vec())
                     .unwrap_or_default(),
             };
-            let errors = errors((&model, &work.sae), probe.as_deref(), &tokens)?;
+            let errors = errors((&model, sae), probe.as_deref(), &tokens)?;
             worker.send(event(key, Load::Ready(Arc::new(errors))));
             Ok(())
         },
@@ -213,7 +193,7 @@ fn errors(
     let codec = model.codec();
     let texts = tokens.iter().map(|token| codec.display(*token)).collect();
     let rule = probe.map_or(Positions::default(), |probe| probe.positions);
-    let counts = Mask::of(codec, rule).counts(tokens);
+    let counts = Mask::new(codec, rule).counts(tokens);
     if tokens.is_empty() {
         let norms = vec![];
         return Ok(Errors {

@@ -3,23 +3,22 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use umbra_core::corpus::{Corpus, Part, Rows};
-use umbra_core::error::{Error, Notes, Result};
+use umbra_core::error::Result;
 use umbra_core::features::{Index, NeuronpediaSource, Source, Viewer};
 use umbra_core::fit::Prints;
 use umbra_core::folders::{self, Claim};
-use umbra_core::formats::{self, Precision, Reading, Target};
+use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
-use umbra_core::models::Model;
 use umbra_core::project::Project;
 use umbra_core::report::{self, Choice};
-use umbra_core::sae::Sae;
+use umbra_core::workbench::pair::Pair;
+use umbra_core::workbench::text::TextRequest;
 use umbra_core::{eval, features};
 
 use super::{Context, shell};
 use crate::jobs::Worker;
 use crate::shell::dialogs::Ask;
-use crate::state::catalogue::{self, DictionaryId, Evaluation, name_of};
+use crate::state::catalogue::{self, DictionaryId, Evaluation};
 use crate::state::log::Notice;
 use crate::state::{Event, Load, log};
 
@@ -136,8 +135,7 @@ impl Command {
 /// What a pass over held-out text needs.
 struct Work {
     project: Arc<Project>,
-    model: Arc<Model>,
-    sae: Arc<Sae>,
+    pair: Pair,
     name: String,
 }
 
@@ -146,82 +144,23 @@ fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     let state = &context.state;
     let dictionary = state.catalogue.get(id);
     let dictionary = dictionary.ok_or("This dictionary is no longer part of the project")?;
-    let loaded = dictionary.load.ready();
     if let Some(why) = state.unfit(id) {
         return Err(why.to_owned());
     }
-    let sae = &loaded.ok_or("The dictionary is not loaded yet")?.sae;
+    let loaded = dictionary.load.ready();
+    let loaded = loaded.ok_or("The dictionary is not loaded yet")?;
     if let Some(model) = state.model() {
         // also refuses what fits and yet cannot be read token by token
-        formats::check_hooks(sae, &model.model).map_err(|why| why.to_string())?;
+        formats::check_hooks(&loaded.sae, &model.model).map_err(|why| why.to_string())?;
     }
     Ok(Work {
         project: Arc::clone(
             (state.project.open())
                 .ok_or("Open or make a project first: results are kept with it")?,
         ),
-        model: state.model_for(sae).ok_or("Open a model first")?,
-        sae: Arc::clone(sae),
+        pair: state.pair(id).ok_or("Open a model first")?.clone(),
         name: dictionary.name.clone(),
     })
-}
-
-/// Text that no dictionary of the project was trained on.
-#[derive(Debug)]
-pub struct HeldOut {
-    /// Its documents.
-    pub corpus: Corpus,
-    /// As a phrase.
-    pub phrase: String,
-    /// What was decided on reading it.
-    pub notes: Notes,
-}
-
-/// The project's held-out text, or else the held-out part of its training text.
-pub fn held_out(project: &Project) -> Result<HeldOut> {
-    let (paths, part) = if project.held_out_text.is_empty() {
-        (&project.train_text, Part::HeldOut)
-    } else {
-        (&project.held_out_text, Part::All)
-    };
-    if paths.is_empty() {
-        let what = "the project names no text to measure on, add one in Library";
-        return Err(Error::input(what, &project.folder));
-    }
-    let (corpus, notes) = Corpus::open(&project.corpus(paths))?;
-    let names: Vec<_> = paths.iter().map(|path| name_of(path)).collect();
-    let names = names.join(", ");
-    let (corpus, phrase) = match part {
-        Part::HeldOut => (
-            corpus.part(part, 0).0,
-            format!("{names} (held-out part, seed 0)"),
-        ),
-        _ => (corpus, names),
-    };
-    Ok(HeldOut {
-        corpus,
-        phrase,
-        notes,
-    })
-}
-
-/// Rows as the command line makes them, for the dictionary that reads them if there is one, and what was decided.
-pub fn rows(corpus: &Corpus, model: &Model, sae: Option<&Sae>) -> Result<(Rows, Notes)> {
-    formats::rows(corpus, model, sae, Reading::default())
-}
-
-/// The rows of a project's held-out text; what was decided goes to the log.
-pub fn measured(
-    worker: &Worker,
-    held_out: &HeldOut,
-    model: &Model,
-    sae: Option<&Sae>,
-) -> Result<Rows> {
-    let (rows, notes) = rows(&held_out.corpus, model, sae)?;
-    worker.notes(&held_out.notes);
-    worker.notes(&notes);
-    worker.send(Event::Log(log::Event::Line(rows.note())));
-    Ok(rows)
 }
 
 fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
@@ -245,15 +184,15 @@ fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
         format!("Evaluate {}", work.name),
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let held_out = held_out(&work.project)?;
-            let rows = measured(worker, &held_out, &work.model, Some(&work.sae))?;
+            let text = worker.read(&TextRequest::held_out_of(&work.project)?, &work.pair)?;
+            let (model, sae) = (&work.pair.model, &work.pair.sae);
             let pass = &mut |pass| worker.pass(pass);
-            let Some(figures) = eval::run(&work.model, &work.sae, &rows, pass)? else {
+            let Some(figures) = eval::run(model, sae, &text.rows, pass)? else {
                 worker.send(event(before));
                 return Ok(());
             };
-            let text = held_out.phrase;
-            let of = Prints::of(&work.model, &work.sae);
+            let text = text.phrase;
+            let of = Prints::of(model, sae);
             (work.project).keep_figures(&work.name, &text, &figures, of)?;
             worker.send(event(Load::Ready(Evaluation { figures, text })));
             Ok(())
@@ -277,20 +216,19 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
         format!("Build the index of {}", work.name),
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let held_out = held_out(&work.project)?;
-            let rows = measured(worker, &held_out, &work.model, Some(&work.sae))?;
+            let text = worker.read(&TextRequest::held_out_of(&work.project)?, &work.pair)?;
             let folder = work.project.folder.join("indexes");
             let path = folder.join(format!("{}.sqlite", work.name));
             let source = Source {
-                corpus: held_out.phrase,
-                fingerprint: held_out.corpus.fingerprint(),
+                corpus: text.phrase,
+                fingerprint: text.fingerprint,
                 seed: 0,
             };
             let pass = &mut |pass| worker.pass(pass);
             let built = features::build(
-                &work.model,
-                work.sae.autoencoder()?,
-                &rows,
+                &work.pair.model,
+                work.pair.sae.autoencoder()?,
+                &text.rows,
                 &source,
                 &path,
                 pass,

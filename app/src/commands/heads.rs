@@ -5,6 +5,7 @@ use std::sync::Arc;
 use umbra_core::features::Index;
 use umbra_core::heads;
 use umbra_core::ids::{Head, Layer};
+use umbra_core::workbench::pair::Pair;
 
 use super::{Commands, Context, navigation};
 use crate::state::catalogue::DictionaryId;
@@ -47,10 +48,7 @@ fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {
 
 fn measure(context: &mut Context<'_>, id: DictionaryId) {
     let state = &context.state;
-    let Some(sae) = state.sae_of(id).cloned() else {
-        return;
-    };
-    let Some(model) = state.model_for(&sae) else {
+    let Some(Pair { model, sae, .. }) = state.pair(id).cloned() else {
         return;
     };
     let index = state.index_of(id).map(|index| index.path.clone());
@@ -70,10 +68,7 @@ fn measure(context: &mut Context<'_>, id: DictionaryId) {
 
 fn attribute(context: &mut Context<'_>, key: Key) {
     let state = &context.state;
-    let Some(sae) = state.sae_of(key.dictionary).cloned() else {
-        return;
-    };
-    let Some(model) = state.model_for(&sae) else {
+    let Some(Pair { model, sae, .. }) = state.pair(key.dictionary).cloned() else {
         return;
     };
     let event = |key, load| Event::Heads(Heads::Attribution(key, load));

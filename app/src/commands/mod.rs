@@ -18,6 +18,8 @@ mod history;
 pub mod lens;
 pub mod library;
 pub mod navigation;
+#[cfg(test)]
+mod notes_tests;
 pub mod opening;
 pub mod path;
 pub mod prompt;

@@ -91,9 +91,8 @@ fn read(context: &mut Context<'_>) {
     let Some(input) = state.prompt.input() else {
         return;
     };
-    let sae = reader.and_then(|id| state.sae_of(id)).map(Arc::clone);
-    let for_it = sae.as_ref().and_then(|sae| state.model_for(sae));
-    let model = for_it.unwrap_or_else(|| Arc::clone(&model.model));
+    let pair = reader.and_then(|id| state.pair(id)).cloned();
+    let model = Arc::clone(pair.as_ref().map_or(&model.model, |pair| &pair.model));
     let of = input.clone();
     let event = move |load| Event::Prompt(prompt::Event::Reading(reader, of.clone(), load));
     context.apply(event(Load::Loading));
@@ -101,8 +100,8 @@ fn read(context: &mut Context<'_>) {
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let reading = match sae {
-                Some(sae) => read_input(&model, sae.autoencoder()?, &input, NEXT)?,
+            let reading = match pair {
+                Some(pair) => read_input(&model, pair.sae.autoencoder()?, &input, NEXT)?,
                 None => read_without(&model, &input, NEXT)?,
             };
             worker.send(arrived(Load::Ready(Arc::new(reading))));

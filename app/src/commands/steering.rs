@@ -10,8 +10,9 @@ use umbra_core::models::Model;
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 use umbra_core::steer::{self, Edits, Materials};
+use umbra_core::workbench::text::TextRequest;
 
-use super::{Commands, Context, dictionary, navigation};
+use super::{Commands, Context, navigation};
 use crate::state::log::{self, Notice};
 use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Request};
 use crate::state::{AppState, Event, history};
@@ -117,16 +118,18 @@ impl Materials for Stock {
             Error::setting("mean", what)
         };
         let project = self.project.as_ref().ok_or_else(missing)?;
-        let held_out = dictionary::held_out(project)?;
-        self.said.extend(held_out.notes.iter().map(str::to_owned));
+        let request = TextRequest::held_out_of(project)?;
+        let (corpus, notes) = request.open()?;
+        self.said.extend(notes.iter().map(str::to_owned));
         let mean = steer::mean_of_text(
             (&self.model, self.sae.as_ref().map(|(_, sae)| sae.as_ref())),
-            (&held_out.corpus, &held_out.phrase),
+            (&corpus, &request.phrase()),
             None,
             hook,
             &mut |_, _| Flow::Continue(()),
         )?;
         let mean = mean.expect("nothing stops it");
+        self.said.extend(mean.notes.iter().map(str::to_owned));
         self.said.push(mean.over);
         Ok(mean.values)
     }
@@ -138,9 +141,10 @@ fn start(context: &mut Context<'_>, request: Request) {
         return context.fail("Open a model first");
     };
     let chosen = request.dictionary.and_then(|id| state.catalogue.get(id));
-    let sae = chosen.and_then(|d| Some((d.name.clone(), Arc::clone(state.sae_of(d.id)?))));
-    let read = sae.as_ref().and_then(|(_, sae)| state.model_for(sae));
-    let model = read.unwrap_or_else(|| Arc::clone(&model.model));
+    let pair = chosen.and_then(|d| state.pair(d.id));
+    let model = Arc::clone(pair.map_or(&model.model, |pair| &pair.model));
+    let sae = chosen.zip(pair);
+    let sae = sae.map(|(d, pair)| (d.name.clone(), Arc::clone(&pair.sae)));
     let mut stock = Stock {
         model: Arc::clone(&model),
         sae,

@@ -11,16 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use umbra_core::bench;
-use umbra_core::corpus::{self, Corpus, Part, Positions};
-use umbra_core::error::{Notes, Result};
+use umbra_core::corpus;
 use umbra_core::ids::{HookPoint, Site};
-use umbra_core::models::Model;
 use umbra_core::store::Store;
 
-use super::{Commands, Context, dictionary, opening};
+use super::{Commands, Context, opening};
 use crate::shell::dialogs::Ask;
-use crate::state::catalogue::name_of;
-use crate::state::training::{Event as Training, Form, Text, TextKey};
+use crate::state::training::{CountedText, Event as Training, Form, TextKey};
 use crate::state::{AppState, Event, Load, log};
 use crate::views::ViewId;
 
@@ -170,42 +167,13 @@ fn count_text(context: &mut Context<'_>, key: TextKey) {
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let text = read_text(&key, &model)?;
+            let text = key.request.read(&model, None)?;
             worker.notes(&text.notes);
-            worker.send(event(key, Load::Ready(Arc::new(text))));
+            let counted = Arc::new(CountedText::new(text));
+            worker.send(event(key, Load::Ready(counted)));
             Ok(())
         },
     );
-}
-
-/// The text of `key` as rows of `model`'s tokens.
-fn read_text(key: &TextKey, model: &Model) -> Result<Text> {
-    let (corpus, mut notes) = read_corpus(key)?;
-    let names: Vec<_> = key.text.paths.iter().map(|path| name_of(path)).collect();
-    let mut phrase = names.join(", ");
-    if key.split {
-        phrase.push_str(" without its held-out part (seed 0)");
-    }
-    let (rows, packed) = dictionary::rows(&corpus, model, None)?;
-    notes.extend(packed);
-    Ok(Text {
-        notes,
-        counted: Positions::ALL.map(|rule| rows.counted_by(rule) as u64),
-        rows: Arc::new(rows),
-        phrase,
-        fingerprint: corpus.fingerprint(),
-        documents: corpus.documents.len(),
-    })
-}
-
-/// The documents of a training text.
-pub(super) fn read_corpus(key: &TextKey) -> Result<(Corpus, Notes)> {
-    let (corpus, notes) = Corpus::open(&key.text)?;
-    Ok(if key.split {
-        (corpus.part(Part::Train, 0).0, notes)
-    } else {
-        (corpus, notes)
-    })
 }
 
 fn open_store(context: &mut Context<'_>, folder: PathBuf) {

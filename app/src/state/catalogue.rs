@@ -12,6 +12,7 @@ use umbra_core::models::verify::Verification;
 use umbra_core::models::{Model, Opening};
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
+use umbra_core::workbench::pair::Pair;
 
 use super::settings::RecentModel;
 use super::{AppState, Load};
@@ -79,8 +80,8 @@ pub struct Dictionary {
     pub index: Load<LoadedIndex>,
     /// Its evaluation; loading while one runs.
     pub evaluation: Load<Evaluation>,
-    /// Whether it belongs to the open model; none until both are loaded.
-    pub fit: Option<Fit>,
+    /// It and the open model: whether they belong together, and how the model reads for it; none until both are loaded.
+    pub pair: Option<Pair>,
     /// Whether its index was built with it and the open model; absent: about to be decided.
     pub index_fit: Load<Fit>,
 }
@@ -125,9 +126,8 @@ impl Catalogue {
         let model = self.model.ready();
         for dictionary in &mut self.dictionaries {
             let loaded = dictionary.load.ready();
-            dictionary.fit = model
-                .zip(loaded)
-                .map(|(model, loaded)| Fit::of(&model.model, &loaded.sae));
+            let both = model.zip(loaded);
+            dictionary.pair = both.map(|(model, loaded)| Pair::new(&model.model, &loaded.sae));
             dictionary.index_fit = Load::Absent;
         }
     }
@@ -316,7 +316,7 @@ fn add(state: &mut AppState, folder: PathBuf, index_path: Option<PathBuf>) {
         index_path,
         index: Load::Absent,
         evaluation: Load::Absent,
-        fit: None,
+        pair: None,
         index_fit: Load::Absent,
     });
     if state.selection.dictionary.is_none() {

@@ -4,9 +4,8 @@
 use std::sync::Arc;
 
 use umbra_core::fit::Fit;
-use umbra_core::formats;
-use umbra_core::models::Model;
 use umbra_core::sae::Sae;
+use umbra_core::workbench::pair::Pair;
 
 use super::AppState;
 use super::catalogue::{Dictionary, DictionaryId, LoadedIndex};
@@ -15,7 +14,14 @@ use super::prompt::Reader;
 impl AppState {
     /// Whether a dictionary belongs to the open model; none until both are loaded.
     pub fn fit(&self, id: DictionaryId) -> Option<&Fit> {
-        self.catalogue.get(id)?.fit.as_ref()
+        let pair = self.catalogue.get(id)?.pair.as_ref();
+        pair.map(|pair| &pair.fit)
+    }
+
+    /// A dictionary with the open model as it reads for it, once both are loaded and if they may be used together.
+    pub fn pair(&self, id: DictionaryId) -> Option<&Pair> {
+        let pair = self.catalogue.get(id)?.pair.as_ref();
+        pair.filter(|pair| !pair.fit.is_refused())
     }
 
     /// Why a dictionary may not be used with the open model, if it may not.
@@ -49,16 +55,6 @@ impl AppState {
             return None;
         }
         Some(self.sae().map(|_| dictionary.id))
-    }
-
-    /// The loaded model as it reads for `sae`: with BOS as that dictionary was trained, where its file says so.
-    pub fn model_for(&self, sae: &Sae) -> Option<Arc<Model>> {
-        let model = &self.model()?.model;
-        let (reader, differs) = formats::reader(model, sae);
-        Some(match differs {
-            Some(_) => Arc::new(reader),
-            None => Arc::clone(model),
-        })
     }
 
     /// Dictionaries that may be used with the open model.

@@ -10,10 +10,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::bench;
-use umbra_core::corpus::{CorpusSpec, Positions, Rows};
-use umbra_core::error::Notes;
+use umbra_core::corpus::Positions;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
+use umbra_core::workbench::text::{Text, TextRequest};
 
 use super::{AppState, Load};
 
@@ -23,38 +23,34 @@ pub use past::{Event as PastEvent, Past, PastRuns};
 pub use ranking::Ranking;
 pub use run::{Curves, Ended, Member, Points, Run, Said, TOGETHER};
 
-/// What text was counted: what is read of it and how, the model's path, whether a part is left out for measuring.
+/// A text to read and the model whose tokenizer reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TextKey {
-    /// Files and folders, and how they are read.
-    pub text: CorpusSpec,
-    /// Whether 5 % of the documents are left out.
-    pub split: bool,
-    /// The model whose tokenizer reads it.
+    /// Files, part and how they are read.
+    pub request: TextRequest,
+    /// Path of the model.
     pub model: PathBuf,
 }
 
-/// Text made ready.
+/// A text that was read, with its positions counted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Text {
-    /// Token rows.
-    pub rows: Arc<Rows>,
+pub struct CountedText {
+    /// The text.
+    pub text: Text,
     /// Positions that count by each rule, in the order of [`Positions::ALL`].
-    pub counted: [u64; 4],
-    /// What was decided on reading it.
-    pub notes: Notes,
-    /// What it is, as a phrase.
-    pub phrase: String,
-    /// Hex SHA-256 of the documents.
-    pub fingerprint: String,
-    /// How many documents.
-    pub documents: usize,
+    pub by_rule: [u64; 4],
 }
 
-impl Text {
+impl CountedText {
+    /// Counts the positions of `text` by each rule.
+    pub fn new(text: Text) -> Self {
+        let by_rule = Positions::ALL.map(|rule| text.rows.counted_by(rule) as u64);
+        Self { text, by_rule }
+    }
+
     /// Activations in one reading: positions that do not count by `rule` are left out.
     pub fn activations(&self, rule: Positions) -> u64 {
-        let rules = Positions::ALL.iter().zip(self.counted);
+        let rules = Positions::ALL.iter().zip(self.by_rule);
         let found = rules.into_iter().find(|(of, _)| **of == rule);
         found.map_or(0, |(_, counted)| counted)
     }
@@ -64,7 +60,7 @@ impl Text {
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A model's activations on a text.
-    Text(TextKey, Arc<Text>),
+    Text(TextKey, Arc<CountedText>),
     /// Activations captured before.
     Store(Arc<Store>),
 }
@@ -77,7 +73,7 @@ pub struct TrainingState {
     /// The text asked for last.
     pub text_of: Option<TextKey>,
     /// It, made ready.
-    pub text: Load<Arc<Text>>,
+    pub text: Load<Arc<CountedText>>,
     /// The store asked for last.
     pub store_of: Option<PathBuf>,
     /// It, opened.
@@ -107,7 +103,7 @@ pub enum Event {
     /// The form was edited.
     Form(Form),
     /// Text is being counted, is ready or failed.
-    Text(TextKey, Load<Arc<Text>>),
+    Text(TextKey, Load<Arc<CountedText>>),
     /// A store is being opened, is open or failed.
     Store(PathBuf, Load<Arc<Store>>),
     /// A dictionary to go on from is being read, is or could not be.

@@ -1,17 +1,19 @@
 //! Groups of flags that several nouns share, and what they open.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
-use serde_json::{Map, Value, json};
 
 use super::{Console, hub};
-use crate::corpus::{Corpus, CorpusSpec, Part, Positions, Rows};
+use crate::corpus::{CorpusSpec, Part, Positions};
 use crate::error::Result;
 use crate::fit::Fit;
-use crate::formats::{self, Located, Reading};
+use crate::formats::{Located, Reading};
 use crate::models::{BosWish, Card, Footprint, Form, Model, Opening, Processing};
 use crate::sae::Sae;
+use crate::workbench::pair::{self, Pair};
+use crate::workbench::text::{Most, Text, TextRequest};
 
 /// Weights of this many bytes in memory take long enough that their size is said first.
 const WORTH_SAYING: u64 = 256 << 20;
@@ -179,46 +181,41 @@ impl SaeArgs {
     }
 }
 
-/// A model and a dictionary for it. The model is processed as the dictionary's file says, unless `--process` says otherwise; what was decided is
-/// said, and whether they fit is checked.
-pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<(Model, Sae)> {
-    open_fitting(model, sae, console, |sae| sae.autoencoder().map(drop))
+/// Opens a model and a dictionary for it, and says what was decided. The model is processed as the dictionary's file says, unless `--process` says
+/// otherwise; an error if they do not fit or if the dictionary is a transcoder.
+pub fn open_both(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<Pair> {
+    open_pair(model, sae, console, |sae| sae.autoencoder().map(drop))
 }
 
-/// The same, a transcoder too.
-pub fn open_with_transcoder(
-    model: &ModelArgs,
-    sae: &SaeArgs,
-    console: &Console,
-) -> Result<(Model, Sae)> {
-    open_fitting(model, sae, console, |sae| sae.writes().map(drop))
+/// Opens a model and a dictionary for it as [`open_both`] does, a transcoder too.
+pub fn open_with_transcoder(model: &ModelArgs, sae: &SaeArgs, console: &Console) -> Result<Pair> {
+    open_pair(model, sae, console, |sae| sae.writes().map(drop))
 }
 
-fn open_fitting(
+fn open_pair(
     model: &ModelArgs,
     sae: &SaeArgs,
     console: &Console,
     takes: fn(&Sae) -> Result<()>,
-) -> Result<(Model, Sae)> {
+) -> Result<Pair> {
     let sae = sae.read(model.offline, console)?;
     takes(&sae)?;
-    let named = formats::processing(&sae);
-    let processing = model.process.or(named).unwrap_or_default();
-    let opened = model.open_processed(processing, console)?;
+    let opened = model.open_processed(pair::processing(model.process, &sae), console)?;
     if model.process.is_none() && !opened.processing().is_none() {
         console.note(&format!(
             "The model is processed by {}, as the dictionary's file says (--process none leaves it as it is)",
             opened.processing()
         ));
     }
-    say_fit(&Fit::of(&opened, &sae), false, console)?;
-    say_processing(&sae, &opened, console);
-    let (opened, differs) = formats::reader(&opened, &sae);
-    if let Some(note) = differs {
-        console.note(&note);
+    let pair = Pair::new(&Arc::new(opened), &Arc::new(sae));
+    console.notes(&pair.check()?);
+    if let Some(wanted) = pair.wanted {
+        console.note(&format!(
+            "--process {wanted} processes the model as in training"
+        ));
     }
-    console.decided(opened.codec().bos());
-    Ok((opened, sae))
+    console.decided(pair.model.codec().bos());
+    Ok(pair)
 }
 
 /// `--allow-mismatch`.
@@ -242,17 +239,6 @@ pub fn say_fit(fit: &Fit, allow_mismatch: bool, console: &Console) -> Result<()>
         console.note(&note);
     }
     Ok(())
-}
-
-/// Says how the model is processed otherwise than the one that the dictionary was trained on.
-fn say_processing(sae: &Sae, model: &Model, console: &Console) {
-    let named = formats::processing(sae).map(|named| model.allowed(named));
-    if let Some(named) = named.filter(|named| *named != model.processing()) {
-        console.note(&format!(
-            "The dictionary was trained on a model processed by {named} and is read with {} here, --process {named} makes them alike",
-            model.processing()
-        ));
-    }
 }
 
 /// `--corpus`, `--recursive`, `--text-column`, `--unwrap`, `--context`, `--split-seed`.
@@ -282,61 +268,33 @@ pub struct CorpusArgs {
 }
 
 impl CorpusArgs {
-    /// Reads all documents; those of a data set on the hub are fetched first, unless `offline`.
-    pub fn open(&self, offline: bool, console: &Console) -> Result<Corpus> {
+    /// Asks for all of the text; the files of a data set on the hub are fetched first, unless `offline`.
+    pub fn request(
+        &self,
+        (positions, documents): (PositionsArg, DocumentsArg),
+        offline: bool,
+        console: &Console,
+    ) -> Result<TextRequest> {
         let paths = self.corpus.iter();
         let paths: Vec<Vec<PathBuf>> = paths
             .map(|path| hub::corpus_at(path, offline, console))
             .collect::<Result<_>>()?;
-        let spec = CorpusSpec {
-            paths: paths.concat(),
-            recursive: self.recursive,
-            unwrap: self.unwrap,
-            column: self.text_column.clone(),
-        };
-        let (corpus, notes) = Corpus::open(&spec)?;
-        console.notes(&notes);
-        Ok(corpus)
-    }
-
-    /// One part of `corpus` by `--split-seed`.
-    pub fn part(&self, corpus: &Corpus, part: Part, console: &Console) -> Corpus {
-        let (corpus, notes) = corpus.part(part, self.split_seed);
-        console.notes(&notes);
-        corpus
-    }
-
-    /// Packs `corpus` into rows for `model` and the dictionary that reads them, if there is one.
-    pub fn rows(
-        &self,
-        corpus: &Corpus,
-        (model, sae): (&Model, Option<&Sae>),
-        (positions, documents): (PositionsArg, DocumentsArg),
-        console: &Console,
-    ) -> Result<Rows> {
-        let asked = Reading {
-            context: self.context,
-            positions: positions.rule(),
-            separate_documents: documents.separate_documents,
-        };
-        let (rows, notes) = formats::rows(corpus, model, sae, asked)?;
-        console.notes(&notes);
-        Ok(rows)
-    }
-
-    /// The text as a phrase for files and reports: `girls.txt, alice.txt (unwrapped)`.
-    pub fn describe(&self) -> String {
-        let names: Vec<_> = self
-            .corpus
-            .iter()
-            .map(|path| {
-                let named = path.starts_with("hf:");
-                let name = path.file_name().filter(|_| !named);
-                name.unwrap_or(path.as_os_str()).to_string_lossy()
-            })
-            .collect();
-        let unwrapped = if self.unwrap { " (unwrapped)" } else { "" };
-        format!("{}{unwrapped}", names.join(", "))
+        Ok(TextRequest {
+            corpus: CorpusSpec {
+                paths: paths.concat(),
+                recursive: self.recursive,
+                unwrap: self.unwrap,
+                column: self.text_column.clone(),
+            },
+            named: self.corpus.clone(),
+            seed: self.split_seed,
+            reading: Reading {
+                context: self.context,
+                positions: positions.rule(),
+                separate_documents: documents.separate_documents,
+            },
+            ..TextRequest::default()
+        })
     }
 }
 
@@ -410,28 +368,6 @@ impl From<SplitArg> for Part {
     }
 }
 
-/// What the text of a run or a store is, under the keys of their records; `corpus` is the part that `split` names.
-pub(super) fn corpus_facts(
-    args: &CorpusArgs,
-    corpus: &Corpus,
-    split: SplitArg,
-) -> Map<String, Value> {
-    let split = match split {
-        SplitArg::All => Value::from("all of the text"),
-        SplitArg::Train => json!({ "part": "train", "seed": args.split_seed }),
-        SplitArg::HeldOut => json!({ "part": "held-out", "seed": args.split_seed }),
-    };
-    let facts = [
-        ("corpus", Value::from(args.describe())),
-        ("corpus_sha256", corpus.fingerprint().into()),
-        ("corpus_documents", corpus.documents.len().into()),
-        ("corpus_unwrapped", args.unwrap.into()),
-        ("split", split),
-    ];
-    let facts = facts.into_iter();
-    facts.map(|(key, value)| (key.to_owned(), value)).collect()
-}
-
 /// [`CorpusArgs`] with `--split`, `--tokens` and `--positions`: text that is read once.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TextArgs {
@@ -453,33 +389,21 @@ pub struct TextArgs {
 }
 
 impl TextArgs {
-    /// Reads the part asked for and packs it into rows for `model` and the dictionary that reads them, if there is one.
-    pub fn read(
-        &self,
-        (model, sae): (&Model, Option<&Sae>),
-        offline: bool,
-        console: &Console,
-    ) -> Result<(Corpus, Rows)> {
-        let corpus = self.corpus.open(offline, console)?;
-        let corpus = self.corpus.part(&corpus, self.split.into(), console);
+    /// Asks for the part of the text and as much of it as the flags say.
+    pub fn request(&self, offline: bool, console: &Console) -> Result<TextRequest> {
         let asked = (self.positions, self.documents);
-        let rows = (self.corpus).rows(&corpus, (model, sae), asked, console)?;
-        let rows = match self.tokens {
-            Some(tokens) => rows.holding(tokens),
-            None => rows,
-        };
-        console.note(&rows.note());
-        Ok((corpus, rows))
+        let request = self.corpus.request(asked, offline, console)?;
+        Ok(TextRequest {
+            part: self.split.into(),
+            most: self.tokens.map(Most::Tokens),
+            ..request
+        })
     }
 
-    /// The text as a phrase: `girls.txt (unwrapped), held-out part by seed 0`.
-    pub fn describe(&self) -> String {
-        let name = self.corpus.describe();
-        let seed = self.corpus.split_seed;
-        match self.split {
-            SplitArg::All => name,
-            SplitArg::Train => format!("{name}, training part by seed {seed}"),
-            SplitArg::HeldOut => format!("{name}, held-out part by seed {seed}"),
-        }
+    /// Reads the text for a model and its dictionary, and says what was decided.
+    pub fn read(&self, pair: &Pair, offline: bool, console: &Console) -> Result<Text> {
+        let text = pair.read(&self.request(offline, console)?)?;
+        console.notes(&text.said());
+        Ok(text)
     }
 }

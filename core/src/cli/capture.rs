@@ -11,12 +11,12 @@ use serde_json::json;
 
 use super::edits::{self, EditArgs};
 use super::{Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, SplitArg, model::save};
-use crate::corpus::{Corpus, Rows};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::models::{Model, Quantity, read_tensors, token_tensor};
 use crate::steer::Edits;
 use crate::whole_file;
+use crate::workbench::text::{Most, Text, TextRequest};
 
 /// Flags of `umbra capture`.
 #[derive(Debug, clap::Args)]
@@ -131,24 +131,23 @@ fn tokens(args: &Args, model: &Model, console: &Console) -> Result<Tensor> {
     if let Some(path) = &args.tokens_file {
         return from_file(path, &args.key, model);
     }
-    let (_, rows) = corpus(args, SplitArg::All, model, console)?;
+    let rows = corpus(args, SplitArg::All, model, console)?.rows;
     let rows: Vec<&[TokenId]> = (0..rows.len()).map(|i| rows.row(i)).collect();
     token_tensor(&rows)
 }
 
-/// The text and its rows, `--rows` of them at most.
-fn corpus(
-    args: &Args,
-    usual: SplitArg,
-    model: &Model,
-    console: &Console,
-) -> Result<(Corpus, Rows)> {
-    let corpus = args.corpus.open(args.model.offline, console)?;
-    let split = args.split.unwrap_or(usual);
-    let corpus = args.corpus.part(&corpus, split.into(), console);
+/// Reads the text, `--rows` of its rows at most.
+fn corpus(args: &Args, usual: SplitArg, model: &Model, console: &Console) -> Result<Text> {
     let asked = (args.edits.positions, args.documents);
-    let rows = (args.corpus).rows(&corpus, (model, None), asked, console)?;
-    Ok((corpus, rows.take(args.rows.unwrap_or(usize::MAX))))
+    let request = args.corpus.request(asked, args.model.offline, console)?;
+    let request = TextRequest {
+        part: args.split.unwrap_or(usual).into(),
+        most: args.rows.map(Most::Rows),
+        ..request
+    };
+    let text = request.read(model, None)?;
+    console.notes(&text.notes);
+    Ok(text)
 }
 
 fn from_file(path: &Path, key: &str, model: &Model) -> Result<Tensor> {

@@ -8,13 +8,14 @@ use super::{
     Console, CorpusArgs, DocumentsArg, Exit, MismatchArgs, ModelArgs, PositionsArg, SaeArgs,
     open_both,
 };
-use crate::corpus::{Corpus, CorpusSpec, Part, Rows};
+use crate::corpus::Rows;
 use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::fit::Fit;
 use crate::models::{Model, token_tensor};
 use crate::sae::Sae;
+use crate::workbench::pair::Pair;
 
 /// Flags of `umbra dark-matter`.
 #[derive(Debug, clap::Args)]
@@ -49,10 +50,11 @@ pub(super) struct Args {
 
 /// Runs `umbra dark-matter`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let probe = match kept(args, (&model, &sae), console)? {
+    let pair = open_both(&args.model, &args.sae, console)?;
+    let (model, sae) = (&*pair.model, &*pair.sae);
+    let probe = match kept(args, (model, sae), console)? {
         Some(probe) => probe,
-        None => match fitted(args, &model, &sae, console)? {
+        None => match fitted(args, &pair, console)? {
             Some(probe) => probe,
             None => return Ok(Exit::Stopped),
         },
@@ -63,7 +65,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let tokens = match &args.text {
         Some(text) => {
             console.begun(model.codec(), text)?;
-            by_token(&model, &sae, &probe, text)?
+            by_token(model, sae, &probe, text)?
         }
         None => Vec::new(),
     };
@@ -87,11 +89,12 @@ fn kept(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<
 }
 
 /// Fits on the training text, and keeps the result if asked.
-fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Option<Probe>> {
+fn fitted(args: &Args, pair: &Pair, console: &Console) -> Result<Option<Probe>> {
     if let Some(path) = &args.keep {
         Probe::check_place(path)?;
     }
-    let (fit, held_out) = texts(args, (model, sae), console)?;
+    let (model, sae) = (&*pair.model, &*pair.sae);
+    let (fit, held_out) = texts(args, pair, console)?;
     let rows = (fit.len() + held_out.len()) as u64;
     let mut progress = console.progress("Fitting", rows, "rows");
     let probe = dark_matter::fit(model, sae.autoencoder()?, &fit, &held_out, &mut |pass| {
@@ -105,29 +108,15 @@ fn fitted(args: &Args, model: &Model, sae: &Sae, console: &Console) -> Result<Op
 }
 
 /// Rows to fit on and rows to measure on.
-fn texts(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<(Rows, Rows)> {
-    let corpus = args.corpus.open(args.model.offline, console)?;
-    let (fit, held_out) = if args.held_out.is_empty() {
-        (
-            args.corpus.part(&corpus, Part::Train, console),
-            args.corpus.part(&corpus, Part::HeldOut, console),
-        )
-    } else {
-        let (held_out, notes) = Corpus::open(&CorpusSpec {
-            paths: args.held_out.clone(),
-            recursive: args.corpus.recursive,
-            unwrap: args.corpus.unwrap,
-            column: args.corpus.text_column.clone(),
-        })?;
-        console.notes(&notes);
-        (corpus, held_out)
-    };
-    let both = (model, Some(sae));
+fn texts(args: &Args, pair: &Pair, console: &Console) -> Result<(Rows, Rows)> {
     let asked = (args.positions, args.documents);
-    let fit = (args.corpus).rows(&fit, both, asked, console)?;
-    let held_out = (args.corpus).rows(&held_out, both, asked, console)?;
+    let request = args.corpus.request(asked, args.model.offline, console)?;
+    let both = request.read_split(&args.held_out, &pair.model, Some(&pair.sae))?;
+    both.iter().for_each(|text| console.notes(&text.notes));
+    let [fit, held_out] = both.map(|text| text.rows);
     let tokens = (args.tokens).map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
-    Ok(dark_matter::sample((&fit, &held_out), sae.width(), tokens))
+    let width = pair.sae.width();
+    Ok(dark_matter::sample((&fit, &held_out), width, tokens))
 }
 
 /// One token of `--text`.

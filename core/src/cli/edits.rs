@@ -97,8 +97,8 @@ impl EditArgs {
                     sae: path.clone(),
                     hook: hook.map(str::to_owned),
                 };
-                let (model, sae) = open_both(model, &sae, console)?;
-                (model, Some(Arc::new(sae)))
+                let pair = open_both(model, &sae, console)?;
+                (Model::clone(&pair.model), Some(pair.sae))
             }
             None => (model.open(console)?, None),
         };
@@ -231,6 +231,7 @@ impl Materials for Stock<'_> {
         )?;
         drop(progress);
         let mean = mean.ok_or_else(|| Error::setting("--mean-of", "was stopped before its end"))?;
+        self.console.notes(&mean.notes);
         self.console.note(&mean.over);
         self.means.insert(hook, mean.values.clone());
         Ok(mean.values)

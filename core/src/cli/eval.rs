@@ -36,20 +36,19 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
                 console.notes(&notes);
                 project
             });
-    let (model, sae) = open_with_transcoder(&args.model, &args.sae, console)?;
-    let (_, rows) = args
-        .text
-        .read((&model, Some(&sae)), args.model.offline, console)?;
+    let pair = open_with_transcoder(&args.model, &args.sae, console)?;
+    let text = args.text.read(&pair, args.model.offline, console)?;
+    let (model, sae, rows) = (&pair.model, &pair.sae, &text.rows);
     let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
     let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
-    let figures = eval::run(&model, &sae, &rows, &mut observe)?;
+    let figures = eval::run(model, sae, rows, &mut observe)?;
     drop(progress);
     let Some(figures) = figures else {
         return Ok(Exit::Stopped);
     };
     if let Some(project) = project {
-        let of = Prints::of(&model, &sae);
-        project.keep_figures(&sae.name, &args.text.describe(), &figures, of)?;
+        let of = Prints::of(model, sae);
+        project.keep_figures(&sae.name, &text.phrase, &figures, of)?;
     }
     let mut answer = object(&figures)?;
     answer["separate_documents"] = json!(rows.separates_documents());

@@ -13,6 +13,7 @@ use crate::ids::FeatureId;
 use crate::models::Model;
 use crate::prompt::Input;
 use crate::sae::Sae;
+use crate::workbench::pair::Pair;
 
 /// Flags of `umbra heads`.
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ pub(super) struct Args {
 
 /// Runs `umbra heads`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (model, sae) = open_both(&args.model, &args.sae, console)?;
+    let Pair { model, sae, .. } = open_both(&args.model, &args.sae, console)?;
     let index = args.index.as_deref().map(Index::open).transpose()?;
     if let Some(index) = &index {
         let fit = Fit::of_index(index.about(), Some(&model), Some(&sae));

@@ -71,21 +71,19 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
     whole_file::check_regular(&args.out)?;
-    let (model, sae) = open_both(&args.model, &args.sae, console)?;
-    let (corpus, rows) = args
-        .text
-        .read((&model, Some(&sae)), args.model.offline, console)?;
+    let pair = open_both(&args.model, &args.sae, console)?;
+    let text = args.text.read(&pair, args.model.offline, console)?;
     let source = Source {
-        corpus: args.text.describe(),
-        fingerprint: corpus.fingerprint(),
+        corpus: text.phrase,
+        fingerprint: text.fingerprint,
         seed: args.seed,
     };
-    let mut progress = console.progress("Indexing", rows.len() as u64, "rows");
+    let mut progress = console.progress("Indexing", text.rows.len() as u64, "rows");
     let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
     let done = features::build(
-        &model,
-        sae.autoencoder()?,
-        &rows,
+        &pair.model,
+        pair.sae.autoencoder()?,
+        &text.rows,
         &source,
         &args.out,
         &mut observe,

@@ -11,6 +11,7 @@ use crate::fit::Fit;
 use crate::ids::FeatureId;
 use crate::models::Model;
 use crate::prompt::{self, Reading};
+use crate::workbench::pair::Pair;
 
 /// Features listed per token.
 const MOST: usize = 10;
@@ -54,7 +55,7 @@ struct Opened {
 
 /// Runs `umbra prompt`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (model, sae) = open_both(&args.model, &args.sae, console)?;
+    let Pair { model, sae, .. } = open_both(&args.model, &args.sae, console)?;
     let (reading, opened) = match (&args.index, args.feature, &args.text) {
         (Some(index), Some(feature), _) => {
             let index = Index::open(index)?;

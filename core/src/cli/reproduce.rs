@@ -8,13 +8,15 @@ use serde_json::{Value, json};
 
 use super::{Console, Exit};
 use crate::Flow;
-use crate::corpus::{Corpus, CorpusSpec, Rows};
+use crate::corpus::Rows;
 use crate::error::{Error, Result};
+use crate::formats::Reading;
 use crate::models::Model;
 use crate::reproduce::{
     self, ChoiceOptions, Claim, Demo, DemoOptions, Event, Report, Row, Spread, Verdict,
 };
 use crate::sae::Variant;
+use crate::workbench::text::TextRequest;
 
 /// Tokens of a row.
 const CONTEXT: usize = 128;
@@ -123,11 +125,13 @@ impl DemoArgs {
         model.width(options.hook)?;
         let context = CONTEXT.min(model.config().context);
         let rows = |path: PathBuf| -> Result<Rows> {
-            let spec = CorpusSpec {
-                paths: vec![path],
-                ..CorpusSpec::default()
-            };
-            Ok(Corpus::open(&spec)?.0.rows(model.codec(), context)?.0)
+            let request = TextRequest::new(vec![path]).read_as(Reading {
+                context: Some(context),
+                ..Reading::default()
+            });
+            let text = request.read(&model, None)?;
+            console.notes(&text.notes);
+            Ok(text.rows)
         };
         let (train, held_out) = (rows(part("text/train"))?, rows(part("text/held-out"))?);
         Demo::new(model, &train, &held_out, options)

@@ -99,7 +99,7 @@ fn info(folder: &PathBuf, console: &Console) -> Result<Exit> {
     console.notes(&notes);
     let about = store.about();
     let tokens = store.rows() * about.context;
-    let gradients = about.gradients.then(|| about.dtype.of_gradients().name());
+    let gradients = about.gradients.then(|| about.dtype.for_gradients().name());
     let hooks: Vec<Value> = about
         .hooks
         .iter()

@@ -2,7 +2,6 @@
 
 mod settings;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,12 +10,9 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use self::settings::SettingArgs;
-use super::args::corpus_facts;
-use super::{
-    Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg, Progress, SplitArg, say_fit,
-};
+use super::{Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg, Progress, say_fit};
 use crate::Flow;
-use crate::corpus::Rows;
+use crate::corpus::Part;
 use crate::error::{Error, Result};
 use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
@@ -26,6 +22,7 @@ use crate::sae::Sae;
 use crate::store::{Description, Store};
 use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Spec};
 use crate::whole_file;
+use crate::workbench::text::Text;
 use crate::workbench::training::{Ended, Session, check_folders};
 
 /// Flags of `umbra train`.
@@ -279,15 +276,16 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
         model.width(plan.spec.hook)?;
         model.width(plan.spec.writes())?;
     }
-    let (rows, facts) = read(args, &model, &plans[0].spec, console)?;
+    let text = read(args, &model, &plans[0].spec, console)?;
+    let (rows, facts) = (&text.rows, text.run_facts(&model));
     for plan in &mut plans {
         plan.spec.facts.extend(facts.clone());
     }
     let name = model.name().to_owned();
-    let check = |runs: &[_]| train::check_several(runs, &model, &rows);
+    let check = |runs: &[_]| train::check_several(runs, &model, rows);
     let runs = runs(args, &plans, check)?;
     recorded(args, (plans, runs), &name, console, &mut |runs, observe| {
-        train::run_several(runs, &model, &rows, observe)
+        train::run_several(runs, &model, rows, observe)
     })
 }
 
@@ -466,33 +464,22 @@ fn say_another_model(start: Option<&Sae>, about: &Description, console: &Console
     }
 }
 
-/// Rows to train on, and what they are.
-fn read(
-    args: &Args,
-    model: &Model,
-    spec: &Spec,
-    console: &Console,
-) -> Result<(Rows, BTreeMap<String, Value>)> {
+/// Reads the text to train on; `spec` says which positions count and whether documents are kept apart.
+fn read(args: &Args, model: &Model, spec: &Spec, console: &Console) -> Result<Text> {
     let offline = args.model.as_ref().is_some_and(|model| model.offline);
-    let corpus = args.corpus.open(offline, console)?;
-    let split = if args.no_split {
-        SplitArg::All
-    } else {
-        SplitArg::Train
-    };
-    let corpus = args.corpus.part(&corpus, split.into(), console);
     let documents = DocumentsArg {
         separate_documents: Some(spec.separate_documents),
     };
     let asked = (PositionsArg::default(), documents);
-    let rows = (args.corpus).rows(&corpus, (model, None), asked, console)?;
-    let rows = rows.by(spec.positions);
-    console.note(&rows.note());
-    let mut facts: BTreeMap<String, Value> = corpus_facts(&args.corpus, &corpus, split)
-        .into_iter()
-        .collect();
-    facts.insert(MODEL_FINGERPRINT.to_owned(), model.fingerprint().into());
-    Ok((rows, facts))
+    let request = args.corpus.request(asked, offline, console)?;
+    let part = if args.no_split {
+        Part::All
+    } else {
+        Part::Train
+    };
+    let text = request.of(part).read(model, None)?.by(spec.positions);
+    console.notes(&text.said());
+    Ok(text)
 }
 
 /// Shows an event of run `which`, named where there are several; `seen` are the activations that each has seen.

@@ -2,7 +2,7 @@
 
 use crate::Flow;
 use crate::corpus::{Corpus, Positions};
-use crate::error::Result;
+use crate::error::{Notes, Result};
 use crate::eval;
 use crate::formats::{self, Reading};
 use crate::ids::HookPoint;
@@ -21,6 +21,8 @@ pub struct TextMean {
     pub values: Vec<f32>,
     /// What it is over, as a sentence.
     pub over: String,
+    /// What was decided and left out on making rows of the text.
+    pub notes: Notes,
 }
 
 /// Mean at `hook` over the first 256 rows of 128 tokens of `corpus`; positions count as asked for, else as for `sae`. `None` if the observer, which gets the
@@ -37,7 +39,7 @@ pub fn mean_of_text(
         positions,
         separate_documents: None,
     };
-    let (rows, _) = formats::rows(corpus, model, sae, asked)?;
+    let (rows, notes) = formats::rows(corpus, model, sae, asked)?;
     let rows = rows.take(MEAN_ROWS);
     let all = rows.len();
     let mean = eval::mean(model, &rows, hook, &mut |done| observe(done, all))?;
@@ -49,6 +51,7 @@ pub fn mean_of_text(
             rows.context(),
             rows.mask().rule.said(Some(rows.left_out() as u64))
         ),
+        notes,
     }))
 }
 

@@ -1,3 +1,5 @@
-//! What a person does, once, for the window and the command line.
+//! What a person does, once, for the window, the command line and a program.
 
+pub mod pair;
+pub mod text;
 pub mod training;

@@ -8,6 +8,7 @@ use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Opening;
 use umbra_core::project::Project;
+use umbra_core::workbench::text::TextRequest;
 
 use super::{Command, Pick};
 use crate::commands::{dictionary, features, path, prompt, shell};
@@ -434,10 +435,9 @@ fn a_dictionary_s_own_rule_on_bos_wins_wherever_it_reads() {
         let model = &desk.state.model().unwrap().model;
         let bos = model.codec().bos().id;
         assert_eq!(reading.tokens.first().copied() == bos, begun, "{path:?}");
-        let sae = desk.state.sae().unwrap();
-        let reader = desk.state.model_for(sae).unwrap();
+        let reader = &desk.state.pair(id).unwrap().model;
         assert_eq!(reader.codec().bos().id.is_some(), begun);
-        assert_eq!(Arc::ptr_eq(&reader, model), begun, "shared where it may be");
+        assert_eq!(Arc::ptr_eq(reader, model), begun, "shared where it may be");
     }
 }
 
@@ -464,8 +464,9 @@ fn texts_are_read_as_the_project_says_and_dropped_records_are_text() {
     assert_eq!(desk.notices(), Vec::<&str>::new());
     let (kept, _) = Project::open(&folder.path().join("mine")).unwrap();
     assert_eq!(kept.train_text.len(), 1, "the dropped file");
-    let held_out = dictionary::held_out(&kept).unwrap();
-    let names: Vec<_> = held_out.corpus.documents.iter().collect();
+    let request = TextRequest::held_out_of(&kept).unwrap();
+    let (held_out, _) = request.open().unwrap();
+    let names: Vec<_> = held_out.documents.iter().collect();
     assert_eq!(names.len(), 1);
     assert_eq!(names[0].name, "below/a.ndjson:1");
     let said = Content::Text("this one".to_owned());

@@ -83,8 +83,8 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
         resume,
     } = beginning;
     let reads = match (&source, state.model()) {
-        (Source::Text(key, text), Some(loaded)) => {
-            Reads::Text(Arc::clone(&loaded.model), Arc::clone(text), key.clone())
+        (Source::Text(_, text), Some(loaded)) => {
+            Reads::Text(Arc::clone(&loaded.model), Arc::clone(text))
         }
         (Source::Store(store), loaded) => {
             let open = loaded.map(|loaded| Arc::clone(&loaded.model));

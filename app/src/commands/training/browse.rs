@@ -40,8 +40,8 @@ impl Block {
             (0..n).map(|i| i * rows / n).collect()
         };
         match reads {
-            Reads::Text(model, text, _) => {
-                let rows = &text.rows;
+            Reads::Text(model, text) => {
+                let rows = &text.text.rows;
                 let chosen = spread(rows.len());
                 let tokens = chosen.iter().flat_map(|row| rows.row(*row));
                 let mask = Mask {

@@ -1,5 +1,6 @@
 //! Runs for real, on the demo's model in a project of its own: stopped and gone on with, listed, from a store, measured.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use umbra_core::Flow;
@@ -9,7 +10,7 @@ use umbra_core::corpus::{Corpus, CorpusSpec};
 use umbra_core::formats;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
-use umbra_core::runs::Status;
+use umbra_core::runs::{Record, Status};
 use umbra_core::sae::Sae;
 use umbra_core::store::{Description, Dtype, HookTensor, Writer};
 
@@ -258,6 +259,33 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
         sae(&folder.path().join("mine/saes/stored")).hook().unwrap(),
         hook
     );
+}
+
+#[test]
+fn a_run_records_what_the_command_line_records() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = project(folder.path());
+    desk.run(library::Command::Dropped(vec![demo("model")]));
+    desk.run(Command::Fill(form("here", "2000")));
+    desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
+    desk.run(Command::Start);
+    let here = member(&desk).folder;
+    let there = folder.path().join("there");
+    let line = "umbra --json train --hook blocks.0.attn.hook_z --features 64 --k 4 --batch 256 --buffer 4096 --tokens 2000";
+    let mut line: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    let (model, text) = (demo("model"), demo("text/held-out/alice.txt"));
+    for (flag, path) in [("--model", &model), ("--corpus", &text), ("--out", &there)] {
+        line.extend([flag.into(), path.into()]);
+    }
+    umbra_core::cli::main(line);
+    let [one, other] = [&here, &there].map(|folder| Record::read(folder).unwrap());
+    assert_eq!(one.data["corpus"], "alice.txt");
+    assert_eq!(one.data, other.data);
+    assert_eq!((&one.model, &one.hook), (&other.model, &other.hook));
+    assert_eq!(one.settings, other.settings);
+    let [one, other] = [here, there].map(|folder| sae(&folder));
+    assert!(one.w_enc == other.w_enc);
+    assert_eq!(one.provenance, other.provenance);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use umbra_core::error::Result;
 use umbra_core::formats::Precision;
-use umbra_core::models::{MODEL_FINGERPRINT, Model};
+use umbra_core::models::Model;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 use umbra_core::train::{self, Firing, Keeping, Spec};
@@ -19,7 +19,7 @@ use crate::jobs::Worker;
 use crate::state::catalogue::{self, DictionaryId, name_of};
 use crate::state::jobs::Progress;
 use crate::state::log::Notice;
-use crate::state::training::{Ended, Event as Training, Ranking, Said, Text, TextKey};
+use crate::state::training::{CountedText, Ended, Event as Training, Ranking, Said};
 use crate::state::{Event, log};
 use crate::words;
 
@@ -33,7 +33,7 @@ const LOOKING: u32 = 50;
 #[derive(Debug)]
 pub(super) enum Reads {
     /// A model's activations on a text.
-    Text(Arc<Model>, Arc<Text>, TextKey),
+    Text(Arc<Model>, Arc<CountedText>),
     /// A store; with the model that is open meanwhile.
     Store(Arc<Store>, Option<Arc<Model>>),
 }
@@ -65,7 +65,7 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
         .map(|task| (task.spec.clone(), task.keeping.clone()))
         .collect();
     match &work.reads {
-        Reads::Text(model, text, _) => train::check_several(&runs, model, &text.rows),
+        Reads::Text(model, text) => train::check_several(&runs, model, &text.text.rows),
         Reads::Store(store, _) => train::check_several_from_store(&runs, store),
     }?;
     let (mut session, notes) = Session::begin(&mut runs, &model, false)?;
@@ -84,7 +84,7 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
         worker.flow()
     };
     let outcomes = match &work.reads {
-        Reads::Text(model, text, _) => train::run_several(&runs, model, &text.rows, &mut observe),
+        Reads::Text(model, text) => train::run_several(&runs, model, &text.text.rows, &mut observe),
         Reads::Store(store, _) => train::run_several_from_store(&runs, store, &mut observe),
     };
     let outcomes = match outcomes {
@@ -150,20 +150,8 @@ fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Fin
 fn describe(worker: &Worker, work: &mut Work) -> String {
     let mut facts = BTreeMap::new();
     let name = match &work.reads {
-        Reads::Text(model, text, key) => {
-            let split = if key.split {
-                serde_json::json!({ "part": "train", "seed": 0 })
-            } else {
-                "all of the text".into()
-            };
-            facts.extend([
-                ("corpus".to_owned(), text.phrase.clone().into()),
-                ("corpus_sha256".to_owned(), text.fingerprint.clone().into()),
-                ("corpus_documents".to_owned(), text.documents.into()),
-                ("corpus_unwrapped".to_owned(), key.text.unwrap.into()),
-                ("split".to_owned(), split),
-                (MODEL_FINGERPRINT.to_owned(), model.fingerprint().into()),
-            ]);
+        Reads::Text(model, text) => {
+            facts.extend(text.text.run_facts(model));
             model.name().to_owned()
         }
         Reads::Store(store, open) => {

@@ -5,6 +5,7 @@ use umbra_core::eval::{self, Figures, judge};
 use umbra_core::fit::{Fit, Verdict};
 use umbra_core::formats::{self, WhileTrained};
 use umbra_core::models::{Opening, hub};
+use umbra_core::workbench::pair::Pair;
 
 use super::{card, failed_ui, figures, link_ui, notes_ui};
 use crate::commands::{Commands, dictionary, library, navigation};
@@ -28,11 +29,10 @@ pub(super) fn card_ui(
         match &dictionary.load {
             Load::Ready(loaded) => {
                 loaded_ui(ui, dictionary, loaded);
-                if let Some(fit) = state.fit(dictionary.id) {
-                    verdict_ui(ui, fit);
+                if let Some(pair) = &dictionary.pair {
+                    verdict_ui(ui, &pair.fit);
+                    pair_ui(ui, state, pair, commands);
                 }
-                bos_ui(ui, state, loaded);
-                processing_ui(ui, state, loaded, commands);
             }
             Load::Failed(sentence) => return failed_ui(ui, sentence),
             Load::Absent | Load::Loading => {
@@ -133,44 +133,27 @@ fn verdict_ui(ui: &mut Ui, fit: &Fit) {
     });
 }
 
-/// Says where the model is not processed as the dictionary's file names it, and offers to open it so.
-fn processing_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedSae, commands: &mut Commands) {
-    let (Some(named), Some(model)) = (formats::processing(&loaded.sae), state.model()) else {
+/// Says where the dictionary was trained on a model that is read or processed otherwise, and offers to process it so.
+fn pair_ui(ui: &mut Ui, state: &AppState, pair: &Pair, commands: &mut Commands) {
+    let theme = Theme::of(ui);
+    if let Some(note) = &pair.bos {
+        let words = theme::caption(words::said(note)).color(theme.ink.secondary);
+        ui.add(egui::Label::new(words).wrap());
+    }
+    let (Some(wanted), Some(words)) = (pair.wanted, pair.processing_note()) else {
         return;
     };
-    let model = &model.model;
-    let (wanted, found) = (model.allowed(named), model.processing());
-    if wanted == found {
-        return;
-    }
-    let theme = Theme::of(ui);
-    let words = format!(
-        "Its file says that the model was processed by {wanted}; this one is processed by {found}."
-    );
     ui.horizontal_top(|ui| {
         ui.label(theme::icon(icons::WARNING).color(theme.warning));
         ui.add(egui::Label::new(words).wrap());
     });
-    if named_button(ui, "Open the model so", loaded.sae.name.as_str()) {
+    if named_button(ui, "Open the model so", pair.sae.name.as_str()) {
         let opening = Opening {
             processing: wanted,
             ..state.catalogue.model_opening
         };
-        commands.send(library::Command::OpenModel(model.path().clone(), opening));
-    }
-}
-
-/// Says where the dictionary's file overrides the model's rule on BOS.
-fn bos_ui(ui: &mut Ui, state: &AppState, loaded: &LoadedSae) {
-    let Some(model) = state.model() else {
-        return;
-    };
-    let trained = loaded.sae.provenance.prepend_bos;
-    let differs = trained.and_then(|with| model.model.codec().as_trained(with).1);
-    if let Some(note) = differs {
-        let note = words::said(&note);
-        let secondary = Theme::of(ui).ink.secondary;
-        ui.add(egui::Label::new(theme::caption(note).color(secondary)).wrap());
+        let path = pair.model.path().clone();
+        commands.send(library::Command::OpenModel(path, opening));
     }
 }
 

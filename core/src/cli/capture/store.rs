@@ -6,7 +6,6 @@ use std::time::Instant;
 use clap::ValueEnum;
 use serde_json::json;
 
-use super::super::args::corpus_facts;
 use super::super::{Console, Exit, SplitArg};
 use crate::capture::into_store;
 use crate::error::{Error, Result};
@@ -63,12 +62,12 @@ pub(super) fn run(
     console: &Console,
 ) -> Result<Exit> {
     let hooks = hooks(model, wanted)?;
-    let (corpus, rows) = super::corpus(args, SplitArg::Train, model, console)?;
+    let text = super::corpus(args, SplitArg::Train, model, console)?;
+    let rows = &text.rows;
     if rows.is_empty() {
         let what = "there is no row to capture, give 1 or more";
         return Err(Error::setting("--rows", what));
     }
-    let split = args.split.unwrap_or(SplitArg::Train);
     let mut about = Description {
         model: model.name().to_owned(),
         model_fingerprint: Some(model.fingerprint().to_owned()),
@@ -82,7 +81,7 @@ pub(super) fn run(
         prepend_bos: model.codec().bos().id.is_some(),
         mask: rows.mask().clone(),
         counted: rows.counted(),
-        corpus: corpus_facts(&args.corpus, &corpus, split),
+        corpus: text.facts(),
     };
     if rows.separates_documents() {
         about
@@ -101,7 +100,7 @@ pub(super) fn run(
     let row_bytes = writer.about().row_bytes();
     let total = writer.about().rows - writer.rows_there();
     let mut bar = console.progress("Capturing", total as u64 * context, "tokens");
-    let flow = into_store(model, &rows, &mut writer, &mut |at| {
+    let flow = into_store(model, rows, &mut writer, &mut |at| {
         let speed = (at.rows * row_bytes) as f64 / begun.elapsed().as_secs_f64().max(1e-9);
         let speed = format!("{:.1} MB/s", speed / 1e6);
         bar.set(at.rows as u64 * context, &speed)

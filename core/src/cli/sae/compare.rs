@@ -1,6 +1,7 @@
 //! `umbra sae compare`: which features two dictionaries share, which only one has, and how far matched ones are active on the same tokens.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
@@ -8,8 +9,6 @@ use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, open_with_tr
 use crate::compare::{self, Comparison, Pair, SHARED, Together};
 use crate::error::{Error, Result};
 use crate::eval::Pass;
-use crate::formats;
-use crate::models::Model;
 use crate::sae::Sae;
 
 /// Flags of `umbra sae compare`.
@@ -44,28 +43,16 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         sae: sae.clone(),
         hook: None,
     };
-    let (model, a) = match args.measuring.model() {
+    let offline = args.measuring.offline;
+    let (pair, a) = match args.measuring.model() {
         Some(model) => {
-            let (model, a) = open_with_transcoder(&model, &named(&args.a), console)?;
-            (Some(model), a)
+            let pair = open_with_transcoder(&model, &named(&args.a), console)?;
+            let a = Arc::clone(&pair.sae);
+            (Some(pair), a)
         }
-        None => (None, named(&args.a).read(args.measuring.offline, console)?),
+        None => (None, Arc::new(named(&args.a).read(offline, console)?)),
     };
-    let b = named(&args.b).read(args.measuring.offline, console)?;
-    let begun = |model: &Model| model.codec().bos().id.is_some();
-    if let (Some(model), Some(trained)) = (&model, b.provenance.prepend_bos)
-        && begun(model) != trained
-    {
-        let [here, there] = if trained {
-            ["without", "with"]
-        } else {
-            ["with", "without"]
-        };
-        console.note(&format!(
-            "{} was trained {there} BOS and is read {here} it, as {} is",
-            b.name, a.name
-        ));
-    }
+    let b = named(&args.b).read(offline, console)?;
     if let (Ok(of_a), Ok(of_b)) = (a.writes(), b.writes())
         && of_a != of_b
     {
@@ -80,30 +67,28 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Some(found) = found else {
         return Ok(Exit::Stopped);
     };
-    let (mut together, mut counted) = (None, None);
-    if let Some(model) = &model {
-        let (_, rows) = (args.text).read((model, Some(&a)), args.measuring.offline, console)?;
-        let rule = rows.mask().rule;
-        if let Some(other) = formats::rule(&b.provenance).filter(|other| *other != rule) {
-            console.note(&format!(
-                "Both are read with positions by `{rule}`; the file of B says `{other}`"
-            ));
-        }
-        counted = Some((rule, rows.counted(), rows.left_out()));
+    let (mut together, mut counted, mut phrase) = (None, None, None);
+    if let Some(pair) = &pair {
+        let text = args.text.read(pair, offline, console)?;
+        let rows = &text.rows;
+        console.notes(&pair.notes_on(&b, rows));
+        counted = Some((rows.mask().rule, rows.counted(), rows.left_out()));
         let mut progress = console.progress("Reading", rows.len() as u64, "rows");
         let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
-        let read = (model, &rows);
+        let read = (&*pair.model, rows);
         together = compare::together((&a, &b), &found.pairs, read, &mut observe)?;
         drop(progress);
         if together.is_none() {
             return Ok(Exit::Stopped);
         }
+        phrase = Some(text.phrase);
     }
     let mut object = object(args, (&a, &b), &found, together.as_deref());
     if let Some((rule, tokens, left_out)) = counted {
         object["positions"] = json!(rule);
         object["tokens"] = tokens.into();
         object["left_out"] = left_out.into();
+        object["text"] = phrase.into();
     }
     console.answer(&object, || {
         table(args, (&a, &b), &found, together.as_deref())
@@ -144,7 +129,7 @@ fn object(
         "unique_to_a": list(&found.unique_to_a(args.least)), "unique_to_b": list(&found.unique_to_b(args.least)),
         "best_of_a": list(&found.best_of_a), "best_of_b": list(&found.best_of_b),
         "mean_best_of_a": mean(&found.best_of_a), "mean_best_of_b": mean(&found.best_of_b),
-        "text": together.map(|_| args.text.describe()),
+        "text": Value::Null,
         "definitions": {
             "cosine": "of decoder rows, with its sign",
             "pairs": "one-to-one, greedy: the largest cosine first, then the largest of what is left, down to 0",

@@ -10,7 +10,6 @@ use super::super::{
 };
 use crate::error::{Error, Notes, Result};
 use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
-use crate::fit::Fit;
 use crate::formats::{self, Format, WhileTrained};
 use crate::sae::{CrossLayer, Sae};
 
@@ -48,14 +47,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
     let (mut figures, mut fit) = (None, None);
     if let Some(model) = args.measuring.model() {
-        let (opened, fitting) = open_with_transcoder(&model, &named, console)?;
-        fit = Some(Fit::of(&opened, &fitting));
-        let (_, rows) =
-            args.text
-                .read((&opened, Some(&fitting)), args.measuring.offline, console)?;
+        let pair = open_with_transcoder(&model, &named, console)?;
+        let rows = args.text.read(&pair, args.measuring.offline, console)?.rows;
         let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
         let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
-        figures = eval::run(&opened, &fitting, &rows, &mut observe)?;
+        figures = eval::run(&pair.model, &pair.sae, &rows, &mut observe)?;
+        fit = Some(pair.fit);
         drop(progress);
         if figures.is_none() {
             return Ok(Exit::Stopped);
@@ -109,11 +106,10 @@ fn across(
             console.note(&note);
         }
         console.decided(opened.codec().bos());
-        let (_, rows) = args.text.read(
-            (&opened, of.layers().first()),
-            args.measuring.offline,
-            console,
-        )?;
+        let request = args.text.request(args.measuring.offline, console)?;
+        let text = request.read(&opened, of.layers().first())?;
+        console.notes(&text.said());
+        let rows = text.rows;
         let passes = (of.layers().len() + 1) * rows.len();
         let mut progress = console.progress("Evaluating", passes as u64, "rows");
         let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use umbra_core::corpus::Part;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::sae::{Sae, Variant};
 use umbra_core::train::Spec;
+use umbra_core::workbench::text::TextRequest;
 
 use crate::state::AppState;
 use crate::state::training::{Past, Source, TextKey};
@@ -127,7 +129,7 @@ pub fn source_of(state: &AppState, past: &Past) -> Result<Source, String> {
     let found = source(state);
     let fits = match &found {
         Some(Source::Text(_, text)) => {
-            !stored && read.and_then(|sha| sha.as_str()) == Some(text.fingerprint.as_str())
+            !stored && read.and_then(|sha| sha.as_str()) == Some(text.text.fingerprint.as_str())
         }
         Some(Source::Store(store)) => stored && store.about().corpus.get("corpus_sha256") == read,
         None => false,
@@ -193,13 +195,9 @@ pub fn text_key(state: &AppState) -> Option<TextKey> {
         return None;
     }
     let model = state.catalogue.model_path.clone()?;
-    let (paths, split) = match &state.training.form.text {
-        Some(path) => (vec![path.clone()], true),
-        None => (project.train_text.clone(), project.held_out_text.is_empty()),
+    let request = match &state.training.form.text {
+        Some(path) => TextRequest::from(project.corpus(std::slice::from_ref(path))).of(Part::Train),
+        None => TextRequest::training_of(project)?,
     };
-    (!paths.is_empty()).then(|| TextKey {
-        text: project.corpus(&paths),
-        split,
-        model,
-    })
+    Some(TextKey { request, model })
 }
