@@ -1,4 +1,4 @@
-//! Model × rows × hooks → activations, and gradients: in memory chunk by chunk, or into a store.
+//! Computes activations and gradients of a model's rows at hooks: in memory chunk by chunk, or into a store.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,12 +14,12 @@ use crate::ids::HookPoint;
 use crate::models::{Model, Scalar, token_tensor};
 use crate::store::{Piece, Writer};
 
-/// Rows per forward pass. Fixed, so that the thread count changes nothing; few, so that what a pass holds stays in a core's cache.
+/// Rows per forward pass. Fixed, so that the thread count does not change results; small, so that a pass fits a core's cache.
 const CHUNK_ROWS: usize = 2;
-/// Rows that go into a store at a time.
+/// Rows per write to a store.
 const PIECE: usize = 32;
 
-/// `model` as it is to read `rows`: with documents kept apart where they say so.
+/// Returns `model` as it reads `rows`: with documents kept apart if the rows say so.
 pub fn reader<'m>(model: &'m Model, rows: &Rows) -> Result<Cow<'m, Model>> {
     if rows.separates_documents() && !model.separates_documents() {
         return Ok(Cow::Owned(model.clone().with_separate_documents()?));
@@ -27,14 +27,14 @@ pub fn reader<'m>(model: &'m Model, rows: &Rows) -> Result<Cow<'m, Model>> {
     Ok(Cow::Borrowed(model))
 }
 
-/// Activations of rows `rows` (indices into `from`) at `hook`, `[rows·t, d]`, row after row, heads concatenated. Computed in parallel over fixed
-/// chunks of rows, so the thread count changes nothing.
+/// Returns activations of rows `rows` (indices into `from`) at `hook`, `[rows·t, d]`, row after row, heads concatenated. Computed in parallel over fixed chunks
+/// of rows, so the thread count does not change results.
 pub fn activations(model: &Model, from: &Rows, rows: &[usize], hook: HookPoint) -> Result<Matrix> {
     let mut all = activations_at(model, from, rows, &[hook])?;
     Ok(all.pop().unwrap_or_default())
 }
 
-/// The same at several hooks out of one pass, in the order of `hooks`.
+/// Returns activations at several hooks from one pass, in the order of `hooks`.
 pub fn activations_at(
     model: &Model,
     from: &Rows,
@@ -47,7 +47,7 @@ pub fn activations_at(
     })
 }
 
-/// Gradients of the summed next-token cross-entropy of each row, in nats, with respect to the same activations, each `[rows·t, d]`.
+/// Returns gradients of each row's summed next-token cross-entropy, in nats, with respect to the activations at `hooks`, each `[rows·t, d]`.
 pub fn gradients_at(
     model: &Model,
     from: &Rows,
@@ -60,7 +60,7 @@ pub fn gradients_at(
     })
 }
 
-/// What `pass` gives of a few rows at a time, in parallel.
+/// Runs `pass` over a few rows at a time, in parallel.
 fn gather(
     model: &Model,
     from: &Rows,
@@ -94,16 +94,16 @@ fn gather(
     Ok(all)
 }
 
-/// How far [`into_store`] is.
+/// Progress of [`into_store`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Written {
     /// Rows computed by this call.
     pub rows: usize,
-    /// Rows that this call has to compute.
+    /// Rows that this call computes in all.
     pub of: usize,
 }
 
-/// Computes what `writer` lacks of `rows` and writes it, shard by shard. `observe` may end it after each piece: what is short of a shard is then lost.
+/// Computes the rows that `writer` lacks and writes them, shard by shard. `observe` may stop it after each piece, which loses an incomplete shard.
 pub fn into_store(
     model: &Model,
     rows: &Rows,

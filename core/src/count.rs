@@ -1,15 +1,15 @@
-//! Whole numbers as people write them: `2048`, `2_048`, `20k`, `1.5M`, `1e6`. One reader for flags, files of settings and fields of the window.
+//! Parses whole numbers as people write them: `2048`, `2_048`, `20k`, `1.5M`, `1e6`. One parser for flags, settings files and fields of the window.
 //!
-//! `k` is a thousand, `M` a million, `G` and `B` a thousand millions, in either case; none is a power of two. Digits may be parted by `_`, or by the thin
-//! spaces that Umbra itself prints. What is written must come out whole: `1.5k` is 1,500, `1.5` is refused.
+//! `k` is a thousand, `M` a million, `G` and `B` a billion, in either case; none is a power of two. Digits may be grouped by `_`, or by the thin spaces that
+//! Umbra prints. The result must be whole: `1.5k` is 1,500, `1.5` is an error.
 
-/// Ways to write one, for sentences.
+/// Ways to write a number, for sentences.
 pub const HOW: &str = "write one as 2048, 2_048, 20k, 1.5M or 1e6";
 
-/// Between digits: what Umbra prints for thousands, and the same unbroken.
+/// Thousands separators that Umbra prints: a thin space, and its non-breaking form.
 const THIN: [char; 2] = ['\u{2009}', '\u{202f}'];
 
-/// The number that `text` is, exactly; an error is one phrase that names the text.
+/// Parses `text` exactly; an error is one phrase that names the text.
 pub fn read(text: &str) -> Result<u64, String> {
     let text = text.trim();
     if text.starts_with('-') {
@@ -22,20 +22,20 @@ pub fn read(text: &str) -> Result<u64, String> {
     })
 }
 
-/// The same as another type of whole number.
+/// Parses `text` as another type of whole number.
 pub fn read_as<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     let number = read(text)?;
     T::try_from(number).map_err(|_beyond| format!("`{}` is too large here", text.trim()))
 }
 
-/// Why digits moved by places are no number of ours.
+/// Reason why shifted digits are not a whole number in range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Misfit {
     Fraction,
     TooLarge,
 }
 
-/// All digits of `text` in a row, and by how many places the point stands behind them; none if it is no number.
+/// Returns all digits of `text` in a row, and the power of ten that scales them; none if it is not a number.
 fn parts(text: &str) -> Option<(String, i64)> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let end = text
@@ -57,14 +57,14 @@ fn parts(text: &str) -> Option<(String, i64)> {
     Some((whole + &fraction, places))
 }
 
-/// `digits` without what parts them; none if it holds anything else, or if something parts no digits.
+/// Returns `digits` without separators; none if it holds anything else, or a separator that separates nothing.
 fn plain(digits: &str) -> Option<String> {
     let parts: Vec<&str> = digits.split(|at| at == '_' || THIN.contains(&at)).collect();
     let whole = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     parts.iter().all(whole).then(|| parts.concat())
 }
 
-/// `e6`, `E+6`, `e-1`.
+/// Parses an exponent: `e6`, `E+6`, `e-1`.
 fn exponent(suffix: &str) -> Option<i64> {
     let power = suffix.strip_prefix(['e', 'E'])?;
     let digits = power.strip_prefix(['+', '-']).unwrap_or(power);
@@ -72,7 +72,7 @@ fn exponent(suffix: &str) -> Option<i64> {
     Some(if power.starts_with('-') { -size } else { size })
 }
 
-/// `digits` · 10^`places`.
+/// Returns `digits` · 10^`places`.
 fn scaled(digits: &str, places: i64) -> Result<u64, Misfit> {
     let digits = digits.trim_start_matches('0');
     if digits.is_empty() {

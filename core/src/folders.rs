@@ -1,5 +1,5 @@
-//! What a folder holds already, and whether a writer may put its files there. Nothing is replaced that was not asked for, and then only files whose names say
-//! what they belong to: all else in the folder stays.
+//! Decides whether a writer may put its files into a folder that holds something. Nothing is replaced unless asked for, and then only files whose names show
+//! what they belong to; other files stay.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -9,14 +9,14 @@ use crate::runs::{self, Record, Status};
 use crate::train::Keeping;
 use crate::{features, formats, models, project, store, whole_file};
 
-/// What stands in a folder.
+/// Content of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occupant {
-    /// For a sentence: `a sparsify dictionary`.
+    /// Name for sentences: `a sparsify dictionary`.
     pub what: String,
-    /// Whether it may be replaced; a model, a project and a run that is under way are not.
+    /// Whether it may be replaced; a model, a project and a running run may not.
     pub replaceable: bool,
-    /// The files that make it up.
+    /// Files that belong to it.
     files: Vec<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ impl Occupant {
         }
     }
 
-    /// The refusal to write into `folder`.
+    /// Returns the error for writing into `folder`.
     pub(crate) fn refusal(&self, folder: &Path) -> Error {
         let remedy = if self.replaceable {
             format!(
@@ -51,8 +51,8 @@ impl Occupant {
     }
 }
 
-/// What stands in `folder`: a run, a dictionary of any library, an export, an activation store, a model or a project; none where nothing of that kind does.
-/// The record of a run that left neither dictionary nor checkpoint is nothing that could be lost.
+/// Returns what `folder` holds: a run, a dictionary of any library, an export, an activation store, a model or a project; none if it holds nothing of that
+/// kind. The record of a run without dictionary or checkpoint does not count.
 pub fn occupant(folder: &Path) -> Result<Option<Occupant>> {
     if !folder.is_dir() {
         return Ok(None);
@@ -117,7 +117,7 @@ pub fn occupant(folder: &Path) -> Result<Option<Occupant>> {
     Ok((!exported.is_empty()).then(|| Occupant::new("an export of features", at(exported))))
 }
 
-/// Names in `folder`, hidden ones left out, in order.
+/// Returns the names in `folder` in order, without hidden ones.
 fn names(folder: &Path) -> Result<Vec<String>> {
     let entries =
         std::fs::read_dir(folder).map_err(|e| Error::io("cannot list the folder", folder, e))?;
@@ -130,16 +130,16 @@ fn names(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// A folder that may be written. [`Claim::release`] takes away what is left of what stood there, once the new files are in place.
+/// Permission to write a folder. [`Claim::release`] removes what is left of its former content once the new files are in place.
 #[derive(Debug, Default)]
 #[must_use = "what stood in the folder is left beside the new files"]
 pub struct Claim {
-    /// The files of what stood there, with the time of their last change.
+    /// Files of the former content, with the time of their last change.
     former: Vec<(PathBuf, Option<SystemTime>)>,
 }
 
 impl Claim {
-    /// Removes the files of what stood in the folder that were not replaced.
+    /// Removes the files of the former content that were not replaced.
     pub fn release(self) -> Result<()> {
         for (path, changed) in self.former {
             if path.is_file() && modified(&path) == changed {
@@ -155,8 +155,8 @@ fn modified(path: &Path) -> Option<SystemTime> {
     std::fs::metadata(path).ok()?.modified().ok()
 }
 
-/// Checks that a writer may put its files into `folder`: that it can be written and that nothing stands there which the files would mix with or replace. With
-/// `overwrite` what stands there may be replaced.
+/// Checks that a writer may put its files into `folder`: that the folder is writable and holds nothing that the files would mix with or replace. `overwrite`
+/// allows replacing.
 pub fn claim(folder: &Path, overwrite: bool) -> Result<Claim> {
     let mut claim = Claim::default();
     if let Some(there) = occupant(folder)? {

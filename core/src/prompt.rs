@@ -144,7 +144,7 @@ fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) ->
     };
     let texts = tokens.iter().map(|id| model.codec().display(*id)).collect();
     Ok(Reading {
-        counts: Mask::of(model.codec(), Positions::Text).counts(&tokens),
+        counts: Mask::new(model.codec(), Positions::Text).counts(&tokens),
         latents: Latents::empty(tokens.len()),
         tokens,
         texts,

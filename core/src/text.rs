@@ -1,4 +1,4 @@
-//! Tokenization: encode, decode, display form of a token, BOS policy. Knows nothing of corpora or models.
+//! Tokenization: encode, decode, display of a token, BOS policy. Independent of corpora and models.
 
 mod folder;
 mod special;
@@ -24,17 +24,17 @@ pub(crate) use self::vocabulary::QWEN2;
 use crate::error::{Error, Key, Notes, Result};
 use crate::ids::TokenId;
 
-/// A tokenizer in one file.
+/// Name of a tokenizer in one file.
 const WHOLE: &str = "tokenizer.json";
 
-/// How a vocabulary entry spells bytes.
+/// Byte encoding of vocabulary entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spelling {
     /// One printable character per byte (GPT-2's table): `Ġking`.
     ByteLevel,
     /// UTF-8 with `▁` for a space and `<0x0A>` for a byte: `▁king`.
     SentencePiece,
-    /// UTF-8 as it stands.
+    /// Plain UTF-8.
     Plain,
 }
 
@@ -47,27 +47,27 @@ struct Words {
 /// A tokenizer with its BOS policy. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct TextCodec {
-    /// None for a model that came without a tokenizer: numbers only.
+    /// Tokenizer; none for a model without one, which reads numbers only.
     words: Option<Arc<Words>>,
     vocab: usize,
     origin: Arc<PathBuf>,
     specials: Specials,
     bos: Bos,
-    /// A person said that there is none.
+    /// Whether a person turned BOS off.
     without: bool,
     /// Whether a text that begins with BOS gets a second one.
     doubled: bool,
 }
 
 impl TextCodec {
-    /// The files of `folder` that a tokenizer is read from: `tokenizer.json`, else `vocab.json` and `merges.txt`; none if neither is there.
+    /// Returns the tokenizer files of `folder`: `tokenizer.json`, else `vocab.json` and `merges.txt`; none if both are missing.
     pub fn files(folder: &Path) -> Option<&'static [&'static str]> {
         [&[WHOLE][..], &vocabulary::FILES]
             .into_iter()
             .find(|files| files.iter().all(|file| folder.join(file).exists()))
     }
 
-    /// Reads `tokenizer.json` of a model folder, or `vocab.json` and `merges.txt` where it is missing, and the files beside it that name its special tokens.
+    /// Reads `tokenizer.json` of a model folder, or `vocab.json` and `merges.txt` if it is missing, and the files beside it that name its special tokens.
     pub fn open(folder: &Path) -> Result<Self> {
         let settings = Folder::open(folder)?;
         let files = Self::files(folder).unwrap_or(&[WHOLE]);
@@ -79,7 +79,7 @@ impl TextCodec {
                 .map_err(|e| Error::io("cannot read the tokenizer", &path, e))?;
             Tokenizer::from_bytes(bytes).map_err(|e| {
                 Error::input(
-                    format!("is no tokenizer in the format of the tokenizers library ({e})"),
+                    format!("is not a tokenizer in the format of the tokenizers library ({e})"),
                     &path,
                 )
             })?
@@ -89,7 +89,7 @@ impl TextCodec {
         Self::from_tokenizer(tokenizer, (specials, bos), &path)
     }
 
-    /// A tokenizer built elsewhere (from a GGUF file), with the special tokens and the BOS rule found there. `origin` is named in errors.
+    /// Wraps a tokenizer built elsewhere (from a GGUF file) with its special tokens and BOS rule. Errors name `origin`.
     pub fn from_tokenizer(
         mut tokenizer: Tokenizer,
         (specials, bos): (Specials, Bos),
@@ -114,7 +114,7 @@ impl TextCodec {
         })
     }
 
-    /// For a model folder without a tokenizer: tokens are numbers, text is refused. Special tokens from `config.json`.
+    /// Makes a codec for a model folder without a tokenizer: tokens are numbers and text is an error. Special tokens come from `config.json`.
     pub fn numbers(folder: &Path, vocab: usize) -> Result<Self> {
         let settings = Folder::open(folder)?;
         let specials = settings.specials(None)?;
@@ -129,17 +129,17 @@ impl TextCodec {
         })
     }
 
-    /// The BOS policy in force.
+    /// BOS policy in force.
     pub fn bos(&self) -> &Bos {
         &self.bos
     }
 
-    /// The tokens with a role of their own, whether or not a text gets them.
+    /// Special tokens, whether or not a text gets them.
     pub fn specials(&self) -> &Specials {
         &self.specials
     }
 
-    /// The numbers of these, each once, in order: what SAELens takes for special (`get_special_token_ids`), the BOS token in force among them.
+    /// Returns the ids of all special tokens and the BOS in force, each once, in order: SAELens's `get_special_token_ids`.
     pub fn special(&self) -> impl Iterator<Item = TokenId> + use<> {
         let mut ids = self.specials.ids();
         ids.extend(self.bos.id);
@@ -148,7 +148,7 @@ impl TextCodec {
         ids.into_iter()
     }
 
-    /// The same tokenizer without BOS (`--no-bos`).
+    /// Returns the tokenizer without BOS.
     #[must_use]
     pub fn without_bos(&self) -> Self {
         let mut other = self.clone();
@@ -160,7 +160,7 @@ impl TextCodec {
         other
     }
 
-    /// The same tokenizer putting BOS before texts that begin with it too (`--keep-double-bos`), as transformers does.
+    /// Returns the tokenizer putting BOS before texts that already begin with it, as transformers does.
     #[must_use]
     pub fn with_double_bos(&self) -> Self {
         let mut other = self.clone();
@@ -168,8 +168,8 @@ impl TextCodec {
         other
     }
 
-    /// The same tokenizer with BOS as a dictionary was trained, which wins over the model's rule, and a sentence where that differs from it. Where a person
-    /// left BOS out, it stays out. A tokenizer that names no BOS token begins with its EOS token then, as in TransformerLens.
+    /// Returns the tokenizer with BOS as a dictionary was trained, overriding the model's rule, and a note if the two differ. BOS that a person turned off
+    /// stays off. Without a BOS token, EOS takes its place, as in TransformerLens.
     #[must_use]
     pub fn as_trained(&self, with_bos: bool) -> (Self, Option<String>) {
         let mut other = self.clone();
@@ -197,7 +197,7 @@ impl TextCodec {
             None => (None, "the dictionary was trained without it".to_owned()),
         };
         let note = format!(
-            "BOS {} every text: {why}, where the model's own rule is otherwise ({})",
+            "BOS {} every text: {why}; the model's own rule differs ({})",
             if id.is_some() {
                 "precedes"
             } else {
@@ -210,11 +210,11 @@ impl TextCodec {
         (other, Some(note))
     }
 
-    /// The token that tells documents packed in a row apart; an error where texts have no BOS.
+    /// Returns the token that separates documents packed in a row; an error if texts have no BOS.
     pub fn bos_between_documents(&self) -> Result<TokenId> {
         let missing = || {
             let what = format!(
-                "documents are told apart by BOS and the model's texts have none ({}): put BOS before them, or read across documents",
+                "BOS separates documents, and the model's texts have none ({}): put BOS before them, or read across documents",
                 self.bos.why
             );
             Error::setting(Key::SeparateDocuments, what)
@@ -227,20 +227,20 @@ impl TextCodec {
         self.vocab
     }
 
-    /// Whether there is a token of this number.
+    /// Returns whether the vocabulary has this token.
     pub fn has(&self, token: TokenId) -> bool {
         let words = self.words.as_ref();
         token.index() < self.vocab
             || words.is_some_and(|words| words.tokenizer.id_to_token(token.0).is_some())
     }
 
-    /// An error if the tokenizer is of another model: a token or the BOS beyond the embedding's `vocab` rows. Added tokens beyond it and a
-    /// tokenizer much smaller than the embedding are noted.
+    /// Checks the tokenizer against an embedding of `vocab` rows: a token or BOS beyond it means another model and is an error. Added tokens beyond it, and a
+    /// tokenizer much smaller than it, are noted.
     pub fn check_vocabulary(&self, vocab: usize, notes: &mut Notes) -> Result<()> {
         let wrong = |what: String| Error::input(what, self.origin.as_ref());
         if let Some(bos) = self.bos.id.filter(|bos| bos.index() >= vocab) {
             return Err(wrong(format!(
-                "the BOS token {bos} ({}) is beyond the model's vocabulary of {vocab}: the settings are of another model",
+                "the BOS token {bos} ({}) is beyond the model's vocabulary of {vocab}: the settings belong to another model",
                 self.bos.why
             )));
         }
@@ -258,14 +258,14 @@ impl TextCodec {
             .collect();
         if let Some((id, piece)) = beyond.iter().filter(|(id, _)| !is_added(*id)).min() {
             return Err(wrong(format!(
-                "its token {id} ({}) is beyond the model's vocabulary of {vocab}: the tokenizer is of another model",
+                "its token {id} ({}) is beyond the model's vocabulary of {vocab}: the tokenizer belongs to another model",
                 piece.escape_debug()
             )));
         }
         let known = self.vocab;
         if let Some((id, piece)) = beyond.iter().min() {
             notes.add(format!(
-                "The tokenizer has {known} tokens, the model reads {vocab}: added ones from {id} ({piece}) on are refused where a text holds them"
+                "The tokenizer has {known} tokens, the model reads {vocab}: texts with added tokens from {id} ({piece}) on are rejected"
             ));
         }
         if known * 10 < vocab * 9 {
@@ -276,7 +276,7 @@ impl TextCodec {
         Ok(())
     }
 
-    /// Tokens of `text` without BOS; special tokens written in the text are parsed.
+    /// Encodes `text` without BOS; special tokens written in the text are parsed.
     pub fn encode(&self, text: &str) -> Result<Vec<TokenId>> {
         let words = self.words.as_ref().ok_or_else(|| {
             Error::input(
@@ -293,7 +293,7 @@ impl TextCodec {
         Ok(encoding.get_ids().iter().map(|id| TokenId(*id)).collect())
     }
 
-    /// Tokens of `text`, begun by BOS if the rule has one and the text does not begin with it already ([`Self::bos_note`]).
+    /// Encodes `text` with BOS in front, if the rule has one and the text does not already begin with it ([`Self::bos_note`]).
     pub fn encode_with_bos(&self, text: &str) -> Result<Vec<TokenId>> {
         let mut tokens = self.encode(text)?;
         if let Some(bos) = self.bos_before(&tokens) {
@@ -302,13 +302,13 @@ impl TextCodec {
         Ok(tokens)
     }
 
-    /// The BOS token to put before `tokens` of a text: none if the rule has none, or if they begin with it and no second one is asked for.
+    /// Returns the BOS to put before `tokens`; none if the rule has none, or if they begin with it and no second one is asked for.
     pub fn bos_before(&self, tokens: &[TokenId]) -> Option<TokenId> {
         let there = |bos: &TokenId| tokens.first() == Some(bos);
         self.bos.id.filter(|bos| self.doubled || !there(bos))
     }
 
-    /// What is said of a text that begins with BOS already: nothing if it does not.
+    /// Returns a note on a text that already begins with BOS.
     pub fn bos_note(&self, text: &str) -> Result<Option<String>> {
         let Some(bos) = self.bos.id else {
             return Ok(None);
@@ -327,7 +327,7 @@ impl TextCodec {
         }))
     }
 
-    /// The text of `tokens` (special tokens written out), lossy where bytes are no UTF-8.
+    /// Decodes `tokens`, with special tokens written out; lossy where bytes are not UTF-8.
     pub fn decode(&self, tokens: &[TokenId]) -> String {
         let ids: Vec<u32> = tokens.iter().map(|t| t.0).collect();
         self.words
@@ -336,7 +336,7 @@ impl TextCodec {
             .unwrap_or_else(|| tokens.iter().map(|t| self.display(*t)).collect())
     }
 
-    /// The bytes one token stands for (` king`, `\n`, or a part of a character).
+    /// Returns the bytes of one token (` king`, `\n`, or a part of a character).
     pub fn bytes(&self, token: TokenId) -> Vec<u8> {
         let Some(words) = &self.words else {
             return format!("⟨{token}⟩").into_bytes();
@@ -362,7 +362,7 @@ impl TextCodec {
         }
     }
 
-    /// One token as shown: its text with spaces and newlines kept; bytes that are no UTF-8 as `⟨E2⟩`.
+    /// Returns one token as shown: spaces and newlines kept, bytes that are not UTF-8 as `⟨E2⟩`.
     pub fn display(&self, token: TokenId) -> String {
         let bytes = self.bytes(token);
         let mut shown = String::with_capacity(bytes.len());
@@ -373,7 +373,7 @@ impl TextCodec {
         shown
     }
 
-    /// The token that is exactly `text`, if there is one.
+    /// Returns the token that is exactly `text`, if there is one.
     pub fn token_of(&self, text: &str) -> Option<TokenId> {
         let words = self.words.as_ref()?;
         let piece = match words.spelling {
@@ -394,7 +394,7 @@ impl TextCodec {
     }
 }
 
-/// The character by which byte-level vocabularies write `byte` (GPT-2's `bytes_to_unicode`).
+/// Returns the character that byte-level vocabularies use for `byte` (GPT-2's `bytes_to_unicode`).
 fn byte_level_char(byte: u8) -> char {
     let printable = |b: u8| matches!(b, 33..=126 | 161..=172 | 174..=255);
     if printable(byte) {
@@ -405,7 +405,7 @@ fn byte_level_char(byte: u8) -> char {
     }
 }
 
-/// The bytes of a byte-level piece, or none if it holds a character outside the table.
+/// Returns the bytes of a byte-level piece; none if a character is outside the table.
 fn byte_level_bytes(piece: &str) -> Option<Vec<u8>> {
     piece
         .chars()
@@ -417,7 +417,7 @@ fn byte_level_bytes(piece: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// The byte of a byte-fallback piece such as `<0x0A>`.
+/// Returns the byte of a byte-fallback piece such as `<0x0A>`.
 fn byte_piece(piece: &str) -> Option<u8> {
     let hex = piece.strip_prefix("<0x")?.strip_suffix('>')?;
     (hex.len() == 2)
@@ -425,7 +425,7 @@ fn byte_piece(piece: &str) -> Option<u8> {
         .flatten()
 }
 
-/// Read off the decoder, which is what turns pieces back into text.
+/// Reads the spelling from the decoder, which turns pieces back into text.
 fn spelling_of(tokenizer: &Tokenizer) -> Spelling {
     let decoder = serde_json::to_string(&tokenizer.get_decoder()).unwrap_or_default();
     if decoder.contains("\"ByteLevel\"") {

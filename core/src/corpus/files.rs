@@ -1,4 +1,4 @@
-//! The files that a path stands for: itself, or those of a folder that hold text, by their names; what is passed over is said.
+//! Finds the files that a path stands for: the file itself, or the text files of a folder, sorted by name. Notes name what was skipped.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 use super::kind;
 use crate::error::{Error, Key, Notes, Result};
 
-/// Folders within folders at most.
+/// Limit on the depth of nested folders.
 const DEPTH: usize = 64;
-/// Endings of files that are passed over, listed in a note at most.
+/// Limit on the endings of skipped files that a note lists.
 const LISTED: usize = 6;
 
-/// One file.
+/// A file to read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) path: PathBuf,
-    /// Its name; in a folder below the one that was named, with that folder.
+    /// Name of the file, with the folders below the one that was named.
     pub(super) name: String,
     /// Whether a person named the file itself.
     pub(super) is_named: bool,
 }
 
-/// `path` itself, or the files of a folder that hold text, sorted by name; those of the folders in it too if `recursive`.
-pub(super) fn of(path: &Path, recursive: bool, notes: &mut Notes) -> Result<Vec<Found>> {
+/// Returns `path` itself, or the text files of that folder sorted by name; `recursive` includes the folders in it.
+pub(super) fn find(path: &Path, recursive: bool, notes: &mut Notes) -> Result<Vec<Found>> {
     if !path.exists() {
         return Err(Error::input("no such file or folder", path));
     }
@@ -75,7 +75,7 @@ fn count(n: usize, noun: &str) -> String {
     format!("{n} {noun}{}", if n == 1 { "" } else { "s" })
 }
 
-/// `3 files of other kinds are passed over (2 .csv, 1 .md): folder`.
+/// Returns a note such as `3 files of other kinds are passed over (2 .csv, 1 .md): folder`.
 fn said(passed_over: &BTreeMap<String, usize>, path: &Path) -> String {
     let all: usize = passed_over.values().sum();
     let mut kinds: Vec<(&String, &usize)> = passed_over.iter().collect();
@@ -101,11 +101,11 @@ fn said(passed_over: &BTreeMap<String, usize>, path: &Path) -> String {
 struct Search {
     recursive: bool,
     files: Vec<Found>,
-    /// How many files of each ending hold no text.
+    /// Number of files that hold no text, by ending.
     passed_over: BTreeMap<String, usize>,
-    /// Folders that were not looked into.
+    /// Folders that were skipped.
     folders: usize,
-    /// Folders that were, whatever the way to them.
+    /// Folders that were searched, by their real paths.
     seen: BTreeSet<PathBuf>,
 }
 
@@ -137,7 +137,7 @@ impl Search {
     }
 
     fn file(&mut self, path: PathBuf, name: String) {
-        if kind::of(&path).0.is_some() {
+        if kind::detect(&path).0.is_some() {
             self.files.push(Found {
                 path,
                 name,

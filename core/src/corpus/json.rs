@@ -1,5 +1,5 @@
-//! Records as JSON: one a line, or the entries of one array, or one behind the other. Each record is read by itself, so that one that is broken costs only
-//! itself; they are counted and named by number.
+//! Reads JSON records: one per line, the entries of one array, or one after another. Each record is parsed by itself, so a broken record costs only itself;
+//! broken records are counted and listed by number.
 
 use std::path::Path;
 
@@ -10,51 +10,51 @@ use super::{Content, Document};
 use crate::error::{Error, Key, Result};
 use crate::ids::TokenId;
 
-/// Keys tried, in this order, where none is named; as for Parquet.
+/// Keys tried in this order if no field is named; the same as for Parquet.
 const USUAL: [&str; 3] = ["text", "input_ids", "tokens"];
-/// Longer records are broken.
+/// Longest record in bytes; longer records are broken.
 const LONGEST: usize = 256 << 20;
-/// Numbers of broken records listed at most.
+/// Limit on the broken records that a note lists.
 const LISTED: usize = 8;
-/// Of a file of so many records, or of so many in all, more than this share must not be broken.
+/// Number of records in one file, and in all files, from which more than this share of broken records is an error.
 const MANY: [usize; 2] = [100, 1000];
 const SHARE: f64 = 0.01;
 
-/// What became of the records of one file, or of all.
+/// Outcome of reading the records of one file, or of all files.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
-    /// Records, blank lines not counted.
+    /// Number of records, without blank lines.
     pub(super) records: usize,
-    /// Of them broken.
+    /// Number of broken records.
     pub(super) broken: usize,
-    /// Of them with nothing in the field.
+    /// Number of records whose field is empty.
     pub(super) empty: usize,
-    /// The first of the broken ones, by number.
+    /// Numbers of the first broken records.
     numbers: Vec<usize>,
     /// Keys of the first record that lacks the field.
     keys: Option<Vec<String>>,
-    /// What a record is called, and several.
+    /// Name of one record, and of several.
     nouns: [&'static str; 2],
 }
 
 impl Tally {
-    /// Counts `other` in.
+    /// Adds the counts of `other`.
     pub(super) fn add(&mut self, other: &Self) {
         self.records += other.records;
         self.broken += other.broken;
     }
 
-    /// Whether too many are broken, `least` of them being many.
+    /// Returns whether too many records are broken, out of at least `least`.
     fn too_many(&self, least: usize) -> bool {
         self.records >= least && self.broken as f64 > SHARE * self.records as f64
     }
 
-    /// Whether no record has the field, so that the file is something else.
+    /// Returns whether no record has the field: the file is not a corpus.
     pub(super) fn is_foreign(&self) -> bool {
         self.records > 0 && self.broken == self.records
     }
 
-    /// The broken records of `path` as a sentence, or as an error if they are too many.
+    /// Returns a note on the broken records of `path`; an error if they are too many.
     pub(super) fn judge(&self, path: &Path, field: Option<&str>) -> Result<Option<String>> {
         if self.broken == 0 {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Tally {
         Err(Error::input(format!("{which}, {remedy}"), path))
     }
 
-    /// An error if too many are broken of all records that were read.
+    /// Returns an error if too many of all records are broken.
     pub(super) fn judge_all(&self, path: &Path) -> Result<()> {
         if !self.too_many(MANY[1]) {
             return Ok(());
@@ -104,14 +104,14 @@ impl Tally {
     }
 }
 
-/// Reads the records of `file` behind `documents`, which are called `name:number` from 1.
+/// Reads the records of `file` and appends them to `documents`, named `name:number` from 1.
 pub(super) fn read(
     mut file: Unpacked<'_>,
     field: Option<&str>,
     name: &str,
     documents: &mut Vec<Document>,
 ) -> Result<Tally> {
-    let shape = Shape::of(&mut file)?;
+    let shape = Shape::detect(&mut file)?;
     let mut records = Records::new(shape);
     let mut reader = Reader {
         field: field.map(str::to_owned),
@@ -136,18 +136,18 @@ pub(super) fn read(
     Ok(reader.tally)
 }
 
-/// How the records of a file are told apart.
+/// How records are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Lines,
     Array,
-    /// Objects over several lines, one behind the other.
+    /// Objects over several lines, one after another.
     Objects,
 }
 
 impl Shape {
-    /// By the first characters: an array begins with `[`, and an object over several lines has nothing but white space behind its `{`.
-    fn of(file: &mut Unpacked<'_>) -> Result<Self> {
+    /// Detects the shape from the first characters: an array begins with `[`; an object over several lines has only white space after its `{`.
+    fn detect(file: &mut Unpacked<'_>) -> Result<Self> {
         loop {
             let piece = file.fill()?;
             let blank = piece.iter().take_while(|c| c.is_ascii_whitespace()).count();
@@ -173,16 +173,16 @@ impl Shape {
     }
 }
 
-/// Tells records apart, piece by piece of a file.
+/// Splits a file into records, piece by piece.
 struct Records {
     shape: Shape,
-    /// What is there of the present one.
+    /// Bytes of the current record so far.
     record: Vec<u8>,
-    /// It is too long and not kept.
+    /// Whether the current record is too long and is dropped.
     too_long: bool,
-    /// The number of the present one: of its line, or of the record.
+    /// Number of the current record: of its line, or of the record.
     number: usize,
-    /// Brackets that are open, outside texts; an array's own among them.
+    /// Number of open brackets outside strings, including the array's own.
     depth: usize,
     in_text: bool,
     escaped: bool,
@@ -217,8 +217,8 @@ impl Records {
         }
     }
 
-    /// One character of an array or of objects. A text ends at the end of its line at the latest, for JSON has no line breaks in texts: a missing quotation
-    /// mark costs one record.
+    /// Takes one character of an array or of objects. A string ends at the end of its line at the latest, since JSON strings have no line breaks: a missing
+    /// quotation mark costs one record.
     fn feed_byte(&mut self, byte: u8, take: &mut dyn FnMut(usize, Option<&[u8]>)) {
         let outside = usize::from(self.shape == Shape::Array);
         if self.in_text {
@@ -270,7 +270,7 @@ impl Records {
         }
     }
 
-    /// Gives the present record on, and whether there was one.
+    /// Passes the current record on; returns whether there was one.
     fn finish(&mut self, take: &mut dyn FnMut(usize, Option<&[u8]>)) -> bool {
         let blank = self.record.trim_ascii().is_empty();
         let there = self.too_long || !blank;
@@ -287,11 +287,11 @@ impl Records {
     }
 }
 
-/// Makes documents of records.
+/// Turns records into documents.
 struct Reader {
-    /// The field that is read: the one that is named, else the first usual one of the first record that has one.
+    /// Field to read: the named one, else the first usual one that a record has.
     field: Option<String>,
-    /// Whether it holds token ids; known from the first record that has it on.
+    /// Whether the field holds token ids; known from the first record that has it.
     tokens: Option<bool>,
     tally: Tally,
 }
@@ -329,7 +329,7 @@ impl Reader {
         }
     }
 
-    /// What the field of a record holds.
+    /// Returns the content of a record's field.
     fn field_of(&mut self, object: &Map<String, Value>) -> Field {
         if self.field.is_none() {
             let usual = USUAL.into_iter().find(|key| object.contains_key(*key));
@@ -358,15 +358,15 @@ impl Reader {
     }
 }
 
-/// The field of a record.
+/// Content of a record's field.
 enum Field {
     Holds(Content),
     Null,
-    /// It is not there, or holds neither text nor token ids, or not what the records before have there.
+    /// Missing, neither text nor token ids, or another kind than in the records before.
     Broken,
 }
 
-/// A record as JSON. A lone surrogate, which no text can hold, becomes U+FFFD.
+/// Parses a record. A lone surrogate, which no string can hold, becomes U+FFFD.
 fn parse(record: &[u8]) -> Option<Value> {
     let record = record.strip_prefix("\u{feff}".as_bytes()).unwrap_or(record);
     serde_json::from_slice(record).ok().or_else(|| {
@@ -375,7 +375,7 @@ fn parse(record: &[u8]) -> Option<Value> {
     })
 }
 
-/// `text` with `\ufffd` for each escape of a surrogate without its other half; none if there is no such escape.
+/// Returns `text` with `\ufffd` for each escape of a surrogate without its other half; none if there is no such escape.
 fn without_lone_surrogates(text: &str) -> Option<String> {
     let mut mended = String::with_capacity(text.len());
     let (mut rest, mut found) = (text, false);
@@ -390,7 +390,7 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
                 rest = &rest[6..];
                 continue;
             }
-            // The character behind a backslash is no backslash of its own.
+            // A character after a backslash is escaped.
             _ => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
         };
         mended.push_str(&rest[..taken]);
@@ -400,7 +400,7 @@ fn without_lone_surrogates(text: &str) -> Option<String> {
     found.then_some(mended)
 }
 
-/// The number of an escape at the head of `text`: `\u` and four digits.
+/// Parses the escape at the start of `text`: `\u` and four digits.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let hexadecimal = digits.bytes().all(|c| c.is_ascii_hexdigit());

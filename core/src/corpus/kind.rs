@@ -1,35 +1,35 @@
-//! Which files are text, by their endings.
+//! Decides by their endings which files are text.
 
 use std::path::Path;
 
-/// Endings of the files that a folder is searched for, in a sentence.
+/// Endings of text files, for sentences.
 pub(super) const NAMED: &str =
     ".txt, .jsonl, .ndjson, .json (each also with .gz or .zst behind) or .parquet";
 
-/// Last endings of files of text, for a dialog that chooses one.
+/// Endings of text files, for a file dialog.
 pub const ENDINGS: &[&str] = &["txt", "jsonl", "ndjson", "json", "gz", "zst", "parquet"];
 
-/// Whether `path` is text by its ending; a `.json` file may be something else.
+/// Returns whether the ending of `path` is one of text; a `.json` file may be something else.
 pub fn is_text(path: &Path) -> bool {
-    let (holds, packing) = of(path);
+    let (holds, packing) = detect(path);
     let plain = path
         .extension()
         .is_some_and(|end| end.eq_ignore_ascii_case("json"));
     holds.is_some() && !(plain && packing == Packing::None)
 }
 
-/// What a file holds.
+/// Content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Holds {
     /// One text.
     Text,
-    /// Records as JSON: one a line, or an array of them.
+    /// JSON records: one per line, or an array.
     Json,
-    /// A column of a table.
+    /// A table with a column of text.
     Parquet,
 }
 
-/// How it is packed.
+/// Compression of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
     None,
@@ -37,8 +37,8 @@ pub(super) enum Packing {
     Zstd,
 }
 
-/// What `path` holds and how it is packed; nothing is known of an ending that is not in the list, which is plain text where a person names the file.
-pub(super) fn of(path: &Path) -> (Option<Holds>, Packing) {
+/// Returns what `path` holds and how it is compressed; none for an ending that is not listed. A file that a person names is then plain text.
+pub(super) fn detect(path: &Path) -> (Option<Holds>, Packing) {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_lowercase();
     let (name, packing) = if let Some(name) = name.strip_suffix(".gz") {
@@ -54,7 +54,7 @@ pub(super) fn of(path: &Path) -> (Option<Holds>, Packing) {
     let holds = match name.rsplit_once('.').map(|(_, ending)| ending) {
         Some("txt") => Some(Holds::Text),
         Some("jsonl" | "ndjson" | "json") => Some(Holds::Json),
-        // Packed column by column inside.
+        // Parquet compresses each column itself.
         Some("parquet") if packing == Packing::None => Some(Holds::Parquet),
         _ => None,
     };
@@ -82,7 +82,7 @@ mod tests {
             ("txt", (None, Plain)),
             (".gz", (None, Gzip)),
         ] {
-            assert_eq!(of(Path::new(name)), want, "{name}");
+            assert_eq!(detect(Path::new(name)), want, "{name}");
         }
     }
 }

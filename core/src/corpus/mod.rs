@@ -1,4 +1,5 @@
-//! Text in: files of text, JSON and Parquet become documents, documents become fixed-length token rows that remember their document. No model, no tensors.
+//! Reads text: files of text, JSON and Parquet become documents, and documents become token rows of one length that remember their document. Uses no model and
+//! no tensors.
 
 mod files;
 mod json;
@@ -27,20 +28,20 @@ use crate::text::TextCodec;
 pub use self::kind::{ENDINGS, is_text};
 pub use self::positions::{Mask, Positions};
 
-/// Tokens of a row unless another length is asked for or the model's context is shorter.
+/// Tokens of a row, unless another length is asked for or the model's context is shorter.
 const ROW: usize = 256;
 
-/// What a document says.
+/// Content of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// Text, unwrapped if asked.
+    /// Text, unwrapped if asked for.
     Text(String),
-    /// Token ids that some tokenizer made of it before, BOS included: one row.
+    /// Token ids from some tokenizer, BOS included: one row.
     Tokens(Vec<TokenId>),
 }
 
 impl Content {
-    /// The bytes that checksums and the split go by.
+    /// Returns the bytes that checksums and the split are computed from.
     fn bytes(&self) -> Cow<'_, [u8]> {
         match self {
             Self::Text(text) => Cow::Borrowed(text.as_bytes()),
@@ -52,58 +53,58 @@ impl Content {
     }
 }
 
-/// One text: a `.txt` file, or a record of a JSON or Parquet file.
+/// A text: a `.txt` file, or a record of a JSON or Parquet file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     /// File name, with `:line` for JSON lines and `:record` for other records.
     pub name: String,
-    /// What it says.
+    /// Text or token ids.
     pub content: Content,
 }
 
-/// What to read.
+/// Files to read, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CorpusSpec {
-    /// Files, or folders whose files of text are meant (sorted by name).
+    /// Files, or folders whose text files are read in the order of their names.
     pub paths: Vec<PathBuf>,
-    /// Whether folders in folders are looked into.
+    /// Whether nested folders are read.
     pub recursive: bool,
-    /// Make the white space inside a paragraph one space and join paragraphs by one newline.
+    /// Whether white space inside a paragraph becomes one space and paragraphs are joined by one newline.
     pub unwrap: bool,
-    /// Column of Parquet files and field of JSON records to read: text, or lists of token ids; none: `text`, else `input_ids`, else `tokens`.
+    /// Column of Parquet files and field of JSON records, holding text or lists of token ids; none: `text`, else `input_ids`, else `tokens`.
     pub column: Option<String>,
 }
 
-/// Which part of a training corpus.
+/// A part of a training corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Part {
-    /// Everything.
+    /// All documents.
     #[default]
     All,
-    /// What training sees.
+    /// Documents that training reads.
     Train,
-    /// The 5 % of documents held out by seeded hash.
+    /// The 5 % of documents held out by a seeded hash.
     HeldOut,
 }
 
 /// Documents in a fixed order.
 #[derive(Debug, Clone, Default)]
 pub struct Corpus {
-    /// The documents, all texts or all token ids.
+    /// Documents, either all texts or all token ids.
     pub documents: Vec<Document>,
-    /// The tokenizer that made the token ids, where a file names it.
+    /// Tokenizer that made the token ids, if a file names it.
     pub tokenizer: Option<String>,
 }
 
 impl Corpus {
-    /// Reads everything `spec` names. An empty corpus, a missing path and text that is not UTF-8 are errors, and so is a Parquet file without the column asked
-    /// for. JSON records that are broken or lack it are left out, said in the notes, unless they are all of a file, or more than 1 % of a file of 100
-    /// records or more, or of 1,000 records or more in all.
+    /// Reads all files of `spec`. An empty corpus, a missing path, text that is not UTF-8 and a Parquet file without the column are errors. JSON records that
+    /// are broken or lack the field are skipped with a note; it is an error if they are all of a file, more than 1 % of a file of 100 records or more, or more
+    /// than 1 % of 1,000 records or more in all.
     pub fn open(spec: &CorpusSpec) -> Result<(Self, Notes)> {
         read::read(spec)
     }
 
-    /// One text as a corpus.
+    /// Returns a corpus of one text.
     pub fn from_text(name: &str, text: &str) -> Self {
         Self {
             documents: vec![Document {
@@ -114,12 +115,12 @@ impl Corpus {
         }
     }
 
-    /// The documents of one part; see [`Part`]. A single document gives its last 5 % as held out, said in the notes.
+    /// Returns the documents of one part. A single document gives its last 5 % as held out, with a note.
     pub fn part(&self, part: Part, seed: u64) -> (Self, Notes) {
         split::part(self, part, seed)
     }
 
-    /// Hex SHA-256 over names and texts, for run records.
+    /// Returns a hex SHA-256 over names and texts, for run records.
     pub fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         for document in &self.documents {
@@ -131,7 +132,7 @@ impl Corpus {
         format!("{:x}", hash.finalize())
     }
 
-    /// Tokens of a row unless another length is asked for: that of the longest row of token ids, 256 for text, `longest` (the model's context) at most.
+    /// Returns the default row length: the longest row of token ids, or 256 for text, but at most `longest` (the model's context).
     pub fn usual_context(&self, longest: usize) -> usize {
         let lengths = self
             .documents
@@ -146,33 +147,33 @@ impl Corpus {
         }
     }
 
-    /// Packs the documents into rows of `context` tokens, whose positions count by [`Positions::Text`] unless [`Rows::by`] says otherwise: each row begun by BOS, BOS between documents. A short last row is dropped, said in the notes;
-    /// an error if not one row fills. Documents of token ids are rows as they are: those that are shorter are left out and longer ones are cut, said in the
-    /// notes; ids beyond the vocabulary are an error, and so are rows without the BOS that the model puts first.
+    /// Packs the documents into rows of `context` tokens, each starting with BOS, with BOS between documents. A short last row is dropped with a note; no full
+    /// row is an error. Documents of token ids become rows as they are: shorter ones are skipped and longer ones cut, with a note; ids beyond the vocabulary
+    /// are an error, and so are rows without the model's BOS. Positions count by [`Positions::Text`]; [`Rows::by`] changes the rule.
     pub fn rows(&self, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
         rows::rows(self, codec, context)
     }
 }
 
-/// Token rows of one length, `[b, t]`, that remember their documents and know which of their positions count.
+/// Token rows of one length, `[b, t]`, that know their documents and which of their positions count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rows {
     context: usize,
     tokens: Vec<TokenId>,
-    /// Document index of every token.
+    /// Index of the document of each token.
     documents: Vec<u32>,
     names: Vec<String>,
     mask: Mask,
     /// Whether each token counts.
     counts: Vec<bool>,
-    /// How many do.
+    /// Number of tokens that count.
     counted: usize,
-    /// See [`Rows::separates_documents`].
+    /// Whether documents are kept apart, see [`Rows::separates_documents`].
     apart: bool,
 }
 
 impl Rows {
-    /// From parts; `tokens` and `documents` hold `b * context` entries. No token is special, and positions count by [`Positions::Text`].
+    /// Makes rows of parts; `tokens` and `documents` hold `b * context` entries. No token is special, and positions count by [`Positions::Text`].
     pub fn new(
         context: usize,
         tokens: Vec<TokenId>,
@@ -199,7 +200,7 @@ impl Rows {
         self.tokens.len() / self.context.max(1)
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.tokens.is_empty()
     }
@@ -209,29 +210,29 @@ impl Rows {
         &self.tokens[i * self.context..(i + 1) * self.context]
     }
 
-    /// All tokens, row after row.
+    /// All tokens, row by row.
     pub fn tokens(&self) -> &[TokenId] {
         &self.tokens
     }
 
-    /// Name of the document that position `t` of row `i` comes from.
+    /// Name of the document at position `t` of row `i`.
     pub fn document(&self, i: usize, t: usize) -> &str {
         &self.names[self.documents[i * self.context + t] as usize]
     }
 
-    /// With documents packed in one row kept apart, or not.
+    /// Returns the rows with packed documents kept apart, or not.
     #[must_use]
     pub fn with_separate_documents(mut self, apart: bool) -> Self {
         self.apart = apart;
         self
     }
 
-    /// Whether a model is to read each document of a row as if it stood alone. Otherwise attention runs across them, as in SAELens.
+    /// Whether a model reads each document of a row as if it stood alone. Otherwise attention runs across documents, as in SAELens.
     pub fn separates_documents(&self) -> bool {
         self.apart
     }
 
-    /// A sentence on what attention sees of other documents; none where each row is of one.
+    /// Returns a note on attention between packed documents; none if each row holds one document.
     pub fn note_on_documents(&self) -> Option<String> {
         let mixed = |row: &[u32]| row.iter().any(|document| *document != row[0]);
         let rows = self.documents.chunks_exact(self.context.max(1));
@@ -245,7 +246,7 @@ impl Rows {
         })
     }
 
-    /// The first rows, at most `rows`.
+    /// Returns the first rows, at most `rows`.
     #[must_use]
     pub fn take(mut self, rows: usize) -> Self {
         self.tokens.truncate(rows * self.context);

@@ -1,5 +1,4 @@
-//! Parquet files into documents: a column of text, or a column of lists of token ids. Read column by column and row group by row group; the other columns
-//! are never unpacked.
+//! Reads documents from a Parquet column of text or of token-id lists, one row group at a time. Other columns are never decompressed.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,33 +15,33 @@ use super::{Content, Document};
 use crate::error::{Error, Key, Result};
 use crate::ids::TokenId;
 
-/// Columns tried, in this order, where none is named.
+/// Columns tried in this order if none is named.
 const USUAL: [&str; 3] = ["text", "input_ids", "tokens"];
-/// Records unpacked at a time.
+/// Records decoded at a time.
 const BATCH: usize = 1024;
-/// Keys under which a file may name the tokenizer that made its ids.
+/// Metadata keys that may name the tokenizer of the ids.
 const TOKENIZER: [&str; 3] = ["tokenizer_name", "tokenizer", "tokenizer_name_or_path"];
 
-/// What one file holds.
+/// Content of one file.
 pub(super) struct Contents {
-    /// The tokenizer that the file's metadata name.
+    /// Tokenizer that the file's metadata name.
     pub(super) tokenizer: Option<String>,
-    /// Records that hold nothing.
+    /// Number of empty records.
     pub(super) empty: usize,
 }
 
-/// Reads the column `named` of `path`, or the first usual one, behind `documents`, which are called `name:record` from 1.
+/// Reads the column `named` of `path`, or the first usual one, and appends to `documents`, named `name:record` from 1.
 pub(super) fn read(
     path: &Path,
     named: Option<&str>,
     name: &str,
     documents: &mut Vec<Document>,
 ) -> Result<Contents> {
-    // The library panics at some damage, in which lengths point outside a page.
+    // The library panics on some damage: lengths that point outside a page.
     let read = catch_unwind(AssertUnwindSafe(|| unguarded(path, named, name, documents)));
     read.unwrap_or_else(|_panic| {
         let what =
-            "is no whole Parquet file (its pages contradict each other): copy or download it again";
+            "is not a complete Parquet file (its pages contradict each other): copy or download it again";
         Err(Error::input(what, path))
     })
 }
@@ -56,7 +55,7 @@ fn unguarded(
     let file = File::open(path).map_err(|e| Error::io("cannot read the file", path, e))?;
     let file = SerializedFileReader::new(file).map_err(|e| {
         let what = format!(
-            "is no whole Parquet file ({}): copy or download it again",
+            "is not a complete Parquet file ({}): copy or download it again",
             first_line(&e)
         );
         Error::input(what, path)
@@ -94,7 +93,7 @@ fn unguarded(
     })
 }
 
-/// The column to read and its number; a phrase that says what there is otherwise.
+/// Returns the column to read and its number; otherwise a phrase that lists the columns.
 fn choose<'a>(
     schema: &'a SchemaDescriptor,
     named: Option<&str>,
@@ -131,12 +130,12 @@ fn choose<'a>(
     }
 }
 
-/// Where records go.
+/// Target of records.
 struct Sink<'a> {
     column: String,
     path: &'a Path,
     name: &'a str,
-    /// Records read.
+    /// Number of records read.
     record: usize,
     empty: usize,
     documents: &'a mut Vec<Document>,
@@ -166,7 +165,7 @@ impl Sink<'_> {
         }
     }
 
-    /// A column of texts; null is an empty record.
+    /// Reads a column of texts; null is an empty record.
     fn texts(
         &mut self,
         column: &ColumnDescriptor,
@@ -203,7 +202,7 @@ impl Sink<'_> {
         }
     }
 
-    /// A column of lists of token ids; null and empty lists are empty records.
+    /// Reads a column of token-id lists; null and empty lists are empty records.
     fn lists<T: DataType>(
         &mut self,
         column: &ColumnDescriptor,
@@ -241,7 +240,7 @@ impl Sink<'_> {
                 let id = id.and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
                     let shown = id.map_or_else(|| "null".to_owned(), |id| id.to_string());
                     self.wrong(&format!(
-                        "holds {shown} in record {}, which is no token id",
+                        "holds {shown} in record {}, which is not a token id",
                         self.record + 1
                     ))
                 })?;

@@ -1,7 +1,7 @@
-//! Which positions of token rows count: one rule for training, evaluation, indexes, probes, means and splices.
+//! Rules for which positions of token rows count, shared by training, evaluation, indexes, probes, means and splices.
 //!
-//! A position that does not count is left out of all sums, batches and examples, and keeps its own activation where a dictionary or an ablation puts another
-//! value. Consumers ask [`super::Rows`] and filter nothing themselves.
+//! A position that does not count is left out of all sums, batches and examples, and keeps its own activation where a dictionary or an ablation replaces
+//! values. Callers ask [`super::Rows`] and filter nothing themselves.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,19 +14,19 @@ use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::text::TextCodec;
 
-/// A rule by which positions of a row count.
+/// A rule for which positions of a row count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Positions {
-    /// All but the first of each row and all special tokens (BOS, EOS, padding, separator); cross-entropy is charged neither from nor of those.
+    /// All but the first of each row and all special tokens (BOS, EOS, padding, separator). Cross-entropy excludes predictions from and of special tokens.
     #[default]
     Text,
-    /// All but the first of each row; cross-entropy is charged from position 1 on. Files without a record were made by it.
+    /// All but the first of each row; cross-entropy counts from position 1 on. Files without a recorded rule used this one.
     First,
-    /// As `sae_lens.evals`: all but special tokens, the first position too unless it holds one. Predictions of special tokens are charged, and zeros are put
-    /// at every position.
+    /// All but special tokens, as in `sae_lens.evals`; the first position counts unless it is special. Cross-entropy includes predictions of special tokens,
+    /// and zero ablation covers every position.
     SaeLens,
-    /// All.
+    /// All positions.
     All,
 }
 
@@ -34,12 +34,12 @@ impl Positions {
     /// All rules, the default first.
     pub const ALL: [Self; 4] = [Self::Text, Self::First, Self::SaeLens, Self::All];
 
-    /// The rule of files that record none.
+    /// Rule of files that record none.
     pub const fn unrecorded() -> Self {
         Self::First
     }
 
-    /// As written: `text`, `first`, `sae-lens`, `all`.
+    /// Name as written: `text`, `first`, `sae-lens`, `all`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -49,7 +49,7 @@ impl Positions {
         }
     }
 
-    /// The rule as a phrase for results, with the number of positions that it left out where that is known.
+    /// Returns the rule as a phrase for results, with the number of positions left out if it is known.
     pub fn said(self, left_out: Option<u64>) -> String {
         match (self, left_out) {
             (Self::All, _) => "positions by `all`, none left out".to_owned(),
@@ -61,7 +61,7 @@ impl Positions {
         }
     }
 
-    /// What does not count, as a phrase.
+    /// Returns what does not count, as a phrase.
     pub const fn leaves_out(self) -> &'static str {
         match self {
             Self::Text => "row starts and special tokens",
@@ -84,23 +84,23 @@ impl FromStr for Positions {
     fn from_str(text: &str) -> Result<Self> {
         let named = Self::ALL.into_iter().find(|rule| rule.name() == text);
         named.ok_or_else(|| {
-            let what = format!("`{text}` is no rule, give text, first, sae-lens or all");
+            let what = format!("`{text}` is not a rule; give text, first, sae-lens or all");
             Error::setting("positions", what)
         })
     }
 }
 
-/// A rule with the ids that it takes for special.
+/// A rule with the token ids that it treats as special.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Mask {
     /// The rule.
     pub rule: Positions,
-    /// Special tokens: BOS, EOS, padding and separator of the tokenizer, or those that a dictionary's file lists.
+    /// Special tokens: BOS, EOS, padding and separator of the tokenizer, or the ids that a dictionary's file lists.
     pub special: Vec<TokenId>,
 }
 
 impl Mask {
-    /// The mask of files that record none: all positions but the first of each row.
+    /// Mask of files that record none: all positions but the first of each row.
     pub fn unrecorded() -> Self {
         Self {
             rule: Positions::unrecorded(),
@@ -108,15 +108,15 @@ impl Mask {
         }
     }
 
-    /// `rule` with the special tokens of `codec`.
-    pub fn of(codec: &TextCodec, rule: Positions) -> Self {
+    /// Makes a mask by `rule` with the special tokens of `codec`.
+    pub fn new(codec: &TextCodec, rule: Positions) -> Self {
         Self {
             rule,
             special: codec.special().collect(),
         }
     }
 
-    /// Whether each position of a row counts, `[t]`.
+    /// Returns whether each position of a row counts, `[t]`.
     pub fn counts(&self, row: &[TokenId]) -> Vec<bool> {
         let special = |token: &TokenId| self.special.contains(token);
         let each = row.iter().enumerate();
@@ -128,7 +128,7 @@ impl Mask {
         }
     }
 
-    /// Whether each position of a row but the last is charged with predicting the token after it, `[t − 1]`; `counts` are those of the row.
+    /// Returns, for each position but the last, whether cross-entropy includes its prediction of the next token, `[t − 1]`; `counts` are those of the row.
     pub fn charges(&self, row: &[TokenId], counts: &[bool]) -> Vec<bool> {
         let next = row.iter().skip(1);
         let charged = |(counts, next): (&bool, &TokenId)| match self.rule {
@@ -140,7 +140,7 @@ impl Mask {
 }
 
 impl Rows {
-    /// With these special tokens.
+    /// Returns the rows with these special tokens.
     #[must_use]
     pub fn with_special(self, special: impl IntoIterator<Item = TokenId>) -> Self {
         let mask = Mask {
@@ -150,7 +150,7 @@ impl Rows {
         self.masked(mask)
     }
 
-    /// With positions that count by `rule`.
+    /// Returns the rows with positions that count by `rule`.
     #[must_use]
     pub fn by(self, rule: Positions) -> Self {
         let mask = Mask {
@@ -160,7 +160,7 @@ impl Rows {
         self.masked(mask)
     }
 
-    /// With another mask.
+    /// Returns the rows with another mask.
     #[must_use]
     pub fn masked(mut self, mask: Mask) -> Self {
         let rows = self.tokens.chunks_exact(self.context.max(1));
@@ -169,17 +169,17 @@ impl Rows {
         self.recounted()
     }
 
-    /// The rule by which positions count, and the tokens it takes for special.
+    /// Rule by which positions count, and its special tokens.
     pub fn mask(&self) -> &Mask {
         &self.mask
     }
 
-    /// Whether each position of row `i` counts, `[t]`.
+    /// Returns whether each position of row `i` counts, `[t]`.
     pub fn counts(&self, i: usize) -> &[bool] {
         &self.counts[i * self.context..(i + 1) * self.context]
     }
 
-    /// Whether each position of the rows `chosen` counts, `[n·t]`.
+    /// Returns whether each position of the rows `chosen` counts, `[n·t]`.
     pub fn counts_of(&self, chosen: &[usize]) -> Vec<bool> {
         chosen
             .iter()
@@ -188,17 +188,17 @@ impl Rows {
             .collect()
     }
 
-    /// Whether each position of row `i` but the last is charged with predicting the token after it, `[t − 1]`.
+    /// Returns, for each position of row `i` but the last, whether cross-entropy includes its prediction of the next token, `[t − 1]`.
     pub fn charges(&self, i: usize) -> Vec<bool> {
         self.mask.charges(self.row(i), self.counts(i))
     }
 
-    /// Positions that count, over all rows.
+    /// Number of positions that count, over all rows.
     pub fn counted(&self) -> usize {
         self.counted
     }
 
-    /// Positions that would count by `rule`, over all rows.
+    /// Returns the number of positions that would count by `rule`, over all rows.
     pub fn counted_by(&self, rule: Positions) -> usize {
         let mask = Mask {
             rule,
@@ -214,24 +214,24 @@ impl Rows {
         rows.map(of_row).sum()
     }
 
-    /// With its positions that count counted anew.
+    /// Returns the rows with their counted positions counted again.
     pub(super) fn recounted(mut self) -> Self {
         self.counted = self.counts.iter().filter(|counts| **counts).count();
         self
     }
 
-    /// Positions that do not.
+    /// Number of positions that do not count.
     pub fn left_out(&self) -> usize {
         self.counts.len() - self.counted
     }
 
-    /// The positions that count of activations `[n·t, d]` of the rows `chosen`.
+    /// Selects the positions that count from activations `[n·t, d]` of the rows `chosen`.
     #[must_use]
     pub fn kept(&self, chosen: &[usize], x: &Matrix) -> Matrix {
         x.rows_where(&self.counts_of(chosen))
     }
 
-    /// The first rows that hold at most `counted` positions that count; one row at least.
+    /// Returns the first rows that hold at most `counted` positions that count; at least one row.
     #[must_use]
     pub fn holding(self, counted: u64) -> Self {
         let mut held = 0;
@@ -243,16 +243,16 @@ impl Rows {
         self.take(rows.max(1))
     }
 
-    /// Rows at even distances that hold about `counted` positions that count; all of them if they hold fewer.
+    /// Returns evenly spaced rows that hold about `counted` positions that count; all rows if they hold fewer.
     #[must_use]
     pub fn sample(&self, counted: usize) -> Self {
         let here = self.counted().max(1);
-        // In u128, where no product of two lengths overflows.
+        // u128: the product of two lengths cannot overflow.
         let rows = (counted as u128 * self.len() as u128).div_ceil(here as u128);
         self.spread(usize::try_from(rows).unwrap_or(usize::MAX))
     }
 
-    /// At most `most` rows at even distances, so that every document has its part.
+    /// Returns at most `most` evenly spaced rows, so that every document is represented.
     #[must_use]
     pub fn spread(&self, most: usize) -> Self {
         let rows = most.clamp(1, self.len().max(1)).min(self.len());
@@ -280,7 +280,7 @@ impl Rows {
         .recounted()
     }
 
-    /// A sentence on what counts, for people.
+    /// Returns a note on which positions count.
     pub fn note(&self) -> String {
         let left_out = self.left_out() as u64;
         format!(

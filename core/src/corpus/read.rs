@@ -1,4 +1,4 @@
-//! Files and folders into documents: plain text, records as JSON, and Parquet; packed or not.
+//! Reads files and folders into documents: plain text, JSON records and Parquet, compressed or not.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Notes, Result};
 pub(super) fn read(spec: &CorpusSpec) -> Result<(Corpus, Notes)> {
     let mut all = All::default();
     for path in &spec.paths {
-        for found in files::of(path, spec.recursive, &mut all.notes)? {
+        for found in files::find(path, spec.recursive, &mut all.notes)? {
             let before = all.documents.len();
             all.read(&found, spec.column.as_deref())?;
             agree(&all.documents, before, &found.path)?;
@@ -33,7 +33,7 @@ pub(super) fn read(spec: &CorpusSpec) -> Result<(Corpus, Notes)> {
     });
     if documents.is_empty() {
         let what = format!(
-            "the corpus is empty, name files that hold text: {}",
+            "the corpus is empty; name files that hold text: {}",
             kind::NAMED
         );
         return Err(Error::input(what, path));
@@ -58,14 +58,14 @@ pub(super) fn read(spec: &CorpusSpec) -> Result<(Corpus, Notes)> {
     Ok((corpus, notes))
 }
 
-/// What was read so far.
+/// Everything read so far.
 #[derive(Default)]
 struct All {
     documents: Vec<Document>,
     tokenizer: Option<String>,
-    /// Records that hold nothing.
+    /// Number of empty records.
     empty: usize,
-    /// Records of JSON.
+    /// Outcome of the JSON records.
     tally: json::Tally,
     notes: Notes,
 }
@@ -74,7 +74,7 @@ impl All {
     fn read(&mut self, found: &Found, column: Option<&str>) -> Result<()> {
         let (path, name) = (&found.path, &found.name);
         let documents = &mut self.documents;
-        let (holds, packing) = kind::of(path);
+        let (holds, packing) = kind::detect(path);
         match holds {
             Some(Holds::Parquet) => {
                 let contents = parquet::read(path, column, name, documents)?;
@@ -100,7 +100,7 @@ impl All {
                 let bytes = Unpacked::open(path, packing)?.rest()?;
                 let text = String::from_utf8(bytes).map_err(|refused| {
                     let at = refused.utf8_error().valid_up_to();
-                    let what = format!("the text is not UTF-8 at byte {at}, convert the file");
+                    let what = format!("the text is not UTF-8 at byte {at}; convert the file");
                     Error::input(what, path)
                 })?;
                 documents.push(Document {
@@ -113,12 +113,12 @@ impl All {
     }
 }
 
-/// Whether a file of a folder may be settings and no text: `dataset_info.json` beside the records of a data set.
+/// Returns whether a file in a folder may be settings instead of text, such as `dataset_info.json` beside a data set.
 fn is_settings(name: &str) -> bool {
     name.to_lowercase().ends_with(".json")
 }
 
-/// An error if the documents from number `before` on, those of `file`, are token ids and the first one is text, or the reverse.
+/// Returns an error if the documents of `file`, from number `before` on, are token ids and the first document is text, or the reverse.
 fn agree(documents: &[Document], before: usize, file: &Path) -> Result<()> {
     let is_text = |document: &Document| matches!(document.content, Content::Text(_));
     let (Some(first), Some(added)) = (documents.first(), documents.get(before)) else {
@@ -139,7 +139,7 @@ fn agree(documents: &[Document], before: usize, file: &Path) -> Result<()> {
     ))
 }
 
-/// The tokenizer that SAELens names beside a data set that it tokenized.
+/// Returns the tokenizer that SAELens names beside a data set that it tokenized.
 fn tokenizer_beside(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file.with_file_name("sae_lens.json")).ok()?;
     let settings: serde_json::Value = serde_json::from_str(&text).ok()?;

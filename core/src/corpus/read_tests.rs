@@ -26,7 +26,7 @@ fn spec(path: impl Into<PathBuf>) -> CorpusSpec {
 }
 
 /// Names and texts of one file of that name.
-fn of(name: &str, bytes: &[u8]) -> Result<(Vec<(String, String)>, Notes)> {
+fn read_one(name: &str, bytes: &[u8]) -> Result<(Vec<(String, String)>, Notes)> {
     let folder = folder(&[(name, bytes)]);
     let (corpus, notes) = read(&spec(folder.path().join(name)))?;
     Ok((texts(&corpus), notes))
@@ -47,7 +47,7 @@ fn texts(corpus: &Corpus) -> Vec<(String, String)> {
 
 #[track_caller]
 fn check(name: &str, bytes: &[u8], want: &[(&str, &str)]) -> Vec<String> {
-    let (found, notes) = of(name, bytes).unwrap();
+    let (found, notes) = read_one(name, bytes).unwrap();
     let found: Vec<_> = found
         .iter()
         .map(|(n, t)| (n.as_str(), t.as_str()))
@@ -58,7 +58,7 @@ fn check(name: &str, bytes: &[u8], want: &[(&str, &str)]) -> Vec<String> {
 
 #[track_caller]
 fn refused(name: &str, bytes: &[u8], words: &[&str]) {
-    let said = of(name, bytes).unwrap_err().to_string();
+    let said = read_one(name, bytes).unwrap_err().to_string();
     assert!(words.iter().all(|word| said.contains(word)), "{said}");
 }
 
@@ -178,10 +178,10 @@ fn packed_files_are_the_files_in_them() {
     refused(
         "x.jsonl.gz",
         &cut[..cut.len() - 9],
-        &["no whole gzip file", "x.jsonl.gz"],
+        &["not a complete gzip file", "x.jsonl.gz"],
     );
-    refused("x.jsonl.gz", lines, &["no whole gzip file"]);
-    refused("x.txt.zst", lines, &["no whole zstd file"]);
+    refused("x.jsonl.gz", lines, &["not a complete gzip file"]);
+    refused("x.txt.zst", lines, &["not a complete zstd file"]);
 }
 
 #[test]
@@ -230,7 +230,7 @@ fn lines(count: usize, broken: &[usize]) -> Vec<u8> {
 
 #[test]
 fn broken_lines_are_left_out_and_named_and_too_many_stop_the_run() {
-    let (found, notes) = of("x.jsonl", &lines(99, &[3, 50, 98])).unwrap();
+    let (found, notes) = read_one("x.jsonl", &lines(99, &[3, 50, 98])).unwrap();
     assert_eq!(found.len(), 96);
     let said = notes.iter().next().unwrap();
     for word in ["3 of 99 lines", "(line 3, 50, 98)", "left out", "x.jsonl"] {

@@ -1,5 +1,5 @@
-//! Documents into token rows of one length: texts packed, each row begun by BOS, BOS between documents; token ids as they are. The document of every token
-//! is remembered.
+//! Packs documents into token rows of one length that remember the document of every token. Each row of text starts with BOS, and BOS separates documents;
+//! token ids become rows as they are.
 
 use rayon::prelude::*;
 
@@ -10,7 +10,7 @@ use crate::text::TextCodec;
 
 pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
     if context < 2 {
-        let what = format!("a row of {context} tokens predicts nothing, give 2 or more");
+        let what = format!("a row of {context} tokens predicts nothing; give 2 or more");
         return Err(Error::setting("context", what));
     }
     if let Some(Content::Tokens(_)) = corpus.documents.first().map(|document| &document.content) {
@@ -33,7 +33,7 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
     let filled = tokens.len() - left;
     if filled == 0 {
         let what = format!(
-            "{left} tokens of text do not fill one row of {context}, give more text or a smaller context"
+            "{left} tokens of text do not fill one row of {context}; give more text or a smaller context"
         );
         return Err(Error::setting("corpus", what));
     }
@@ -41,7 +41,7 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
     documents.truncate(filled);
     if left > 0 {
         notes.add(format!(
-            "The last row holds {left} of {context} tokens and is left out"
+            "The last row holds only {left} of {context} tokens and is left out"
         ));
     }
     let names = corpus.documents.iter().map(|d| d.name.clone()).collect();
@@ -49,7 +49,7 @@ pub(super) fn rows(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result
     Ok((rows, notes))
 }
 
-/// Takes the BOS that a document begins with, for it gets one anyway; a sentence if there was such a document.
+/// Removes the BOS that documents start with, since packing adds one; returns a note if there was such a document.
 fn without_second_bos(encoded: &mut [Vec<TokenId>], codec: &TextCodec) -> Option<String> {
     let bos = codec.bos().id?;
     let mut begun = 0;
@@ -70,7 +70,7 @@ fn without_second_bos(encoded: &mut [Vec<TokenId>], codec: &TextCodec) -> Option
     (begun > 0).then(|| format!("{begun} of {of} documents begin with BOS already and {second}"))
 }
 
-/// Rows out of documents of token ids; what was checked is said.
+/// Makes rows of documents of token ids; the notes say what was checked.
 fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Rows, Notes)> {
     let (mut tokens, mut documents) = (Vec::new(), Vec::new());
     let (mut short, mut cut, mut begun) = (0, 0, 0);
@@ -81,7 +81,7 @@ fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Ro
         };
         if let Some(id) = ids.iter().find(|id| !codec.has(**id)) {
             let what = format!(
-                "{} holds token {id}, the model's vocabulary has {} entries: the tokens are another tokenizer's",
+                "{} holds token {id}, the model's vocabulary has {} entries: the tokens come from another tokenizer",
                 document.name,
                 codec.vocab_size()
             );
@@ -98,7 +98,7 @@ fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Ro
     }
     let rows = tokens.len() / context;
     if rows == 0 {
-        let what = format!("no row has {context} tokens, give a smaller context");
+        let what = format!("no row has {context} tokens; give a smaller context");
         return Err(Error::setting("corpus", what));
     }
     if let Some(bos) = bos.filter(|_| begun < rows) {
@@ -110,8 +110,8 @@ fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Ro
     }
     let mut notes = Notes::default();
     let tokenizer = corpus.tokenizer.as_deref().map_or_else(
-        || "no tokenizer is named beside them".to_owned(),
-        |name| format!("the tokenizer named beside them is {name}"),
+        || "no tokenizer is named for them".to_owned(),
+        |name| format!("their tokenizer is named {name}"),
     );
     let first = if bos.is_some() {
         "each begins with BOS"
@@ -138,7 +138,7 @@ fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Ro
     Ok((all, notes))
 }
 
-/// Tokens and the document of each, the last row perhaps short.
+/// Returns the tokens and the document of each; the last row may be short.
 fn pack(
     encoded: &[Vec<TokenId>],
     bos: Option<TokenId>,
@@ -155,7 +155,7 @@ fn pack(
             if let Some(bos) = bos.filter(|_| boundary || !begun) {
                 tokens.push(bos);
                 documents.push(document);
-                // The separator filled the row: the next one has its own.
+                // The separator filled the row: the next row starts with its own BOS.
                 if tokens.len().is_multiple_of(context) {
                     tokens.push(bos);
                     documents.push(document);
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn rows_begin_with_bos_and_documents_are_parted_by_it() {
-        // A long document runs over rows; a short one follows after BOS.
+        // A long document spans rows; a short one follows after BOS.
         check(
             &[&[1, 2, 3, 4], &[5]],
             Some(0),
@@ -200,14 +200,14 @@ mod tests {
             &[0, 1, 2, 3, 0, 5],
             &[0, 0, 0, 0, 1, 1],
         );
-        // A separator in the last place of a row does not stand in for the next row's BOS.
+        // A separator in the last place of a row does not replace the next row's BOS.
         check(
             &[&[1, 2], &[5]],
             Some(0),
             &[0, 1, 2, 0, 0, 5],
             &[0, 0, 0, 1, 1, 1],
         );
-        // An empty document leaves no trace, and without BOS documents touch.
+        // An empty document adds nothing; without BOS, documents touch.
         check(
             &[&[1], &[], &[5, 6]],
             Some(0),

@@ -1,5 +1,5 @@
-//! Which documents training never sees: 5 % by seeded hash of their text, so the choice does not depend on names, order or folders, and copies
-//! of one text stay on one side.
+//! Decides which documents training never reads: 5 % by a seeded hash of their text. The choice is independent of names, order and folders, and copies of one
+//! text stay on one side.
 
 use sha2::{Digest as _, Sha256};
 
@@ -7,9 +7,9 @@ use super::{Content, Corpus, Document, Part};
 use crate::error::Notes;
 use crate::ids::TokenId;
 
-/// Share of the documents (or of a single document) that is held out.
+/// Share of the documents, or of a single document, that is held out.
 const SHARE: f64 = 0.05;
-/// Names listed in a note at most.
+/// Limit on the names that a note lists.
 const LISTED: usize = 8;
 
 pub(super) fn part(corpus: &Corpus, part: Part, seed: u64) -> (Corpus, Notes) {
@@ -43,7 +43,7 @@ pub(super) fn part(corpus: &Corpus, part: Part, seed: u64) -> (Corpus, Notes) {
     }
 }
 
-/// `documents` in place of those of `corpus`.
+/// Returns `corpus` with `documents` in place of its own.
 fn with(corpus: &Corpus, documents: Vec<Document>) -> Corpus {
     Corpus {
         documents,
@@ -89,7 +89,7 @@ fn held_out(documents: &[Document], seed: u64) -> Vec<bool> {
     let last = sorted[count - 1];
     let held: Vec<bool> = hashes.iter().map(|hash| *hash <= last).collect();
     if held.iter().all(|held| *held) {
-        // Nothing but copies of one text: the first documents are as good as any.
+        // All documents are copies of one text: hold out the first ones.
         return (0..documents.len()).map(|i| i < count).collect();
     }
     held
@@ -102,7 +102,7 @@ fn hash(text: &[u8], seed: u64) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// One side of a single document.
+/// Returns one side of a single document.
 fn halves(
     corpus: &Corpus,
     document: &Document,
@@ -123,7 +123,7 @@ fn halves(
     (with(corpus, vec![Document { name, content }]), notes)
 }
 
-/// Where the last 5 % begin: at the next white space, else the last before, else between two characters.
+/// Finds where the last 5 % begin: at the next white space, else at the last one before, else between two characters.
 fn cut(text: &str) -> usize {
     let near = text.floor_char_boundary((text.len() as f64 * (1.0 - SHARE)) as usize);
     let (before, after) = text.split_at(near);

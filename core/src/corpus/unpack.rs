@@ -1,5 +1,5 @@
-//! A file's bytes, unpacked while they are read. What comes out is measured against the memory that is left as it grows, so that a small file that unpacks to
-//! terabytes ends in a sentence.
+//! Reads a file and decompresses it on the way. The output is compared with the available memory as it grows, so that a small file that unpacks to terabytes
+//! ends in an error.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -11,24 +11,24 @@ use super::kind::Packing;
 use crate::device::check_room;
 use crate::error::{Error, Result};
 
-/// Bytes between two looks at the memory that is left.
+/// Bytes between two checks of the available memory.
 const LOOK_EVERY: u64 = 64 << 20;
-/// Bytes taken at a time.
+/// Bytes read at a time.
 const PIECE: usize = 1 << 16;
 
-/// The bytes of a file.
+/// Bytes of a file, decompressed.
 pub(super) struct Unpacked<'a> {
     reader: Box<dyn BufRead + 'a>,
     path: &'a Path,
     packing: Packing,
-    /// Read in all, and when that was compared with the memory.
+    /// Bytes read in all, and the value at the last memory check.
     read: u64,
     looked: u64,
     begun: bool,
 }
 
 impl<'a> Unpacked<'a> {
-    /// Opens `path`; a byte-order mark at its head is passed over.
+    /// Opens `path` and skips a byte-order mark.
     pub(super) fn open(path: &'a Path, packing: Packing) -> Result<Self> {
         let failed = |source| Error::io("cannot read the file", path, source);
         let file = BufReader::with_capacity(PIECE, File::open(path).map_err(failed)?);
@@ -50,11 +50,11 @@ impl<'a> Unpacked<'a> {
         })
     }
 
-    /// What lies in the buffer, empty at the end of the file; [`Self::consume`] takes it.
+    /// Returns the buffered bytes, empty at the end of the file; [`Self::consume`] removes them.
     pub(super) fn fill(&mut self) -> Result<&[u8]> {
         if self.read >= self.looked + LOOK_EVERY {
             self.looked = self.read;
-            // A text is held once more while it grows and while tokens are made of it.
+            // A second copy of the text exists while it grows and while it is tokenized.
             check_room(self.read + LOOK_EVERY, || {
                 format!(
                     "more than {} bytes of text in {}",
@@ -71,7 +71,7 @@ impl<'a> Unpacked<'a> {
         retried(&mut self.reader).map_err(|e| broken(path, packing, e))
     }
 
-    /// Passes over a byte-order mark.
+    /// Skips a byte-order mark.
     fn pass_mark(&mut self) -> Result<()> {
         const MARK: &[u8] = "\u{feff}".as_bytes();
         let (path, packing) = (self.path, self.packing);
@@ -86,7 +86,7 @@ impl<'a> Unpacked<'a> {
             self.reader.consume(mark);
             return Ok(());
         }
-        // A pipe may give its bytes one by one.
+        // A pipe may deliver single bytes.
         let mut head = Vec::new();
         let mut first = (&mut self.reader).take(MARK.len() as u64);
         first.read_to_end(&mut head).map_err(failed)?;
@@ -97,13 +97,13 @@ impl<'a> Unpacked<'a> {
         Ok(())
     }
 
-    /// Takes `bytes` of what lies in the buffer.
+    /// Removes `bytes` bytes from the buffer.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.read += bytes as u64;
         self.reader.consume(bytes);
     }
 
-    /// All that is left.
+    /// Reads the rest.
     pub(super) fn rest(mut self) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         loop {
@@ -118,7 +118,7 @@ impl<'a> Unpacked<'a> {
     }
 }
 
-/// A buffer's content, begun again where a signal came between.
+/// Fills a buffer, again if a signal interrupted it.
 fn retried<'b>(reader: &'b mut Box<dyn BufRead + '_>) -> io::Result<&'b [u8]> {
     loop {
         match reader.fill_buf() {
@@ -136,6 +136,6 @@ fn broken(path: &Path, packing: Packing, source: io::Error) -> Error {
         Packing::Gzip => "gzip",
         Packing::Zstd => "zstd",
     };
-    let what = format!("is no whole {kind} file ({source}): copy or download it again");
+    let what = format!("is not a complete {kind} file ({source}): copy or download it again");
     Error::input(what, path)
 }

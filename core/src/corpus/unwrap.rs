@@ -1,7 +1,6 @@
-//! Old books as running text: the line breaks inside a paragraph go, the ones between paragraphs stay. Does not touch words or marks.
+//! Turns old books into running text: removes line breaks inside paragraphs and keeps those between them. Does not change words or punctuation.
 
-/// Removes carriage returns, makes white space inside a paragraph one space, joins paragraphs (separated by blank lines) by one newline and
-/// ends with one.
+/// Removes carriage returns, makes white space inside a paragraph one space, joins paragraphs (separated by blank lines) by one newline and ends with one.
 pub(super) fn unwrap(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 1);
     let mut breaks = 0; // line feeds in the white space since the last word
@@ -22,7 +21,7 @@ pub(super) fn unwrap(text: &str) -> String {
     out
 }
 
-/// White space as Python's `\s` has it: Unicode's, and the four separators of ASCII.
+/// Returns whether `c` is white space by Python's `\s`: Unicode's white space and the four ASCII separators.
 fn is_space(c: char) -> bool {
     c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c)
 }

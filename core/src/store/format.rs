@@ -1,4 +1,4 @@
-//! What a store is of, and how a shard is laid out by it: headers written here, read back here and checked before they are used.
+//! Description of a store and layout of its shards: headers are written here, read back here and checked before use.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,28 +13,28 @@ use crate::models::{MODEL_FINGERPRINT, Processing};
 use crate::tensor_file::header::Header;
 use crate::tensor_file::{Float, narrow, widen};
 
-/// Tensor of the token ids, `[b, t]`.
+/// Name of the tensor of token ids, `[b, t]`.
 pub(super) const TOKENS: &str = "tokens";
 
 pub(super) const FORMAT: &str = "umbra-activation-store";
 /// Version of this layout.
 pub(super) const LAYOUT: u32 = 1;
-/// Hex digits of a checksum.
+/// Number of hex digits of a checksum.
 pub(super) const DIGITS: usize = 16;
-/// Headers begin their data at a multiple of this, so that rows lie well in memory.
+/// Alignment of the data after a header, so that rows are aligned in memory.
 const ALIGNMENT: usize = 64;
 
-/// XXH3, 64 bits: finds damage, not malice.
+/// Computes XXH3, 64 bits: detects damage, not malice.
 pub(super) fn checksum(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot(bytes)
 }
 
-/// A checksum as it is written.
+/// Formats a checksum.
 pub(super) fn digits(sum: u64) -> String {
     format!("{sum:016x}")
 }
 
-/// How numbers are stored.
+/// Stored number type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Dtype {
     /// 4 bytes, exact.
@@ -47,7 +47,7 @@ pub enum Dtype {
 }
 
 impl Dtype {
-    /// As written: `f32`, `f16`, `bf16`.
+    /// Name as written: `f32`, `f16`, `bf16`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
@@ -56,7 +56,7 @@ impl Dtype {
         }
     }
 
-    /// Bytes of a number.
+    /// Bytes per number.
     pub const fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
@@ -64,9 +64,9 @@ impl Dtype {
         }
     }
 
-    /// How gradients are stored beside activations of this type. They are far smaller than what f16 resolves (6e-8 at least), so they have f32's range.
+    /// Type of gradients beside activations of this type. Gradients are far smaller than f16 resolves (6e-8 at least), so they keep the range of f32.
     #[must_use]
-    pub const fn of_gradients(self) -> Self {
+    pub const fn for_gradients(self) -> Self {
         match self {
             Self::F16 => Self::Bf16,
             other => other,
@@ -81,12 +81,12 @@ impl Dtype {
         }
     }
 
-    /// Little-endian numbers in f32, as many as `into` holds.
+    /// Reads little-endian numbers as f32, as many as `into` holds.
     pub(crate) fn widen(self, bytes: &[u8], into: &mut [f32]) {
         widen(bytes, self.float(), into);
     }
 
-    /// Writes `values`; the first that it has no finite number for, if any.
+    /// Writes `values`; returns the first value that has no finite form in this type.
     pub(crate) fn narrow(self, values: &[f32], into: &mut [u8]) -> Result<(), f32> {
         narrow(values, self.float(), into)
     }
@@ -100,7 +100,10 @@ impl FromStr for Dtype {
             .into_iter()
             .find(|dtype| dtype.name() == text)
             .ok_or_else(|| {
-                Error::setting("dtype", format!("`{text}` is none, give f32, f16 or bf16"))
+                Error::setting(
+                    "dtype",
+                    format!("`{text}` is not a type; give f32, f16 or bf16"),
+                )
             })
     }
 }
@@ -120,38 +123,38 @@ pub struct HookTensor {
     pub width: usize,
 }
 
-/// What a store is of: everything that decides its bytes but the shards that are there.
+/// Description of a store: everything that decides its bytes, except which shards exist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
     /// Name of the model.
     pub model: String,
-    /// Its fingerprint; none in a store of an older form.
+    /// Fingerprint of the model; none in older stores.
     pub model_fingerprint: Option<String>,
-    /// How its weights were processed.
+    /// Processing of the model's weights.
     pub processing: Processing,
     /// Hooks, in the order of their tensors.
     pub hooks: Vec<HookTensor>,
-    /// How activations are stored.
+    /// Type of activations.
     pub dtype: Dtype,
-    /// Whether each activation has its gradient beside it, of type [`Dtype::of_gradients`].
+    /// Whether each activation has its gradient beside it, of type [`Dtype::for_gradients`].
     pub gradients: bool,
     /// Tokens of a row, `t`.
     pub context: usize,
     /// Rows of the whole store, `b`.
     pub rows: usize,
-    /// Rows of a shard; the last may have fewer.
+    /// Rows of a shard; the last shard may have fewer.
     pub shard_rows: usize,
     /// Whether rows begin with BOS.
     pub prepend_bos: bool,
-    /// Which positions count for what is trained on the store; all are stored.
+    /// Positions that count in training; the store holds all positions.
     pub mask: Mask,
-    /// Positions of all rows that count.
+    /// Number of positions that count, over all rows.
     pub counted: usize,
-    /// What the text is: name, checksum, documents, split with its seed.
+    /// Facts about the text: name, checksum, documents, split with its seed.
     pub corpus: Map<String, Value>,
 }
 
-/// Key of [`Description::corpus`] in a store that was captured with documents kept apart.
+/// Key in [`Description::corpus`] of a store captured with documents kept apart.
 pub const SEPARATE_DOCUMENTS: &str = "separate_documents";
 
 impl Description {
@@ -160,7 +163,7 @@ impl Description {
         self.corpus.get(SEPARATE_DOCUMENTS) == Some(&Value::Bool(true))
     }
 
-    /// An error naming both if documents are to be `apart` otherwise than the store was captured.
+    /// Returns an error if `apart` differs from how the store was captured.
     pub fn check_documents(&self, apart: bool) -> Result<()> {
         let named = |apart| {
             if apart {
@@ -180,7 +183,7 @@ impl Description {
         Err(Error::setting("separate_documents", what))
     }
 
-    /// What is kept with a dictionary trained on the store: the text, the model's fingerprint, how activations were rounded.
+    /// Returns the facts kept with a dictionary trained on the store: text, fingerprint of the model, type of activations.
     pub fn facts(&self) -> Map<String, Value> {
         let mut facts = self.corpus.clone();
         if let Some(print) = &self.model_fingerprint {
@@ -195,15 +198,15 @@ impl Description {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Kind {
     pub(super) name: String,
-    /// None for token ids.
+    /// Number type; none for token ids.
     pub(super) dtype: Option<Dtype>,
-    /// Numbers of a row.
+    /// Numbers per row.
     pub(super) row: usize,
     width: usize,
 }
 
 impl Kind {
-    /// Bytes of a row.
+    /// Bytes per row.
     pub(super) fn row_bytes(&self) -> usize {
         self.row * self.dtype.map_or(4, Dtype::bytes)
     }
@@ -215,7 +218,7 @@ impl Kind {
         }
     }
 
-    /// As safetensors names it.
+    /// Type as safetensors names it.
     fn stored(&self) -> &'static str {
         match self.dtype {
             None => "U32",
@@ -227,7 +230,7 @@ impl Kind {
 }
 
 impl Description {
-    /// Tensors of a shard in the order of their bytes: tokens, activations, gradients.
+    /// Returns the tensors of a shard in the order of their bytes: tokens, activations, gradients.
     pub(super) fn tensors(&self) -> Vec<Kind> {
         let hooks = |prefix: &'static str, dtype: Dtype| {
             self.hooks.iter().map(move |hook| Kind {
@@ -243,31 +246,31 @@ impl Description {
             row: self.context,
             width: 1,
         };
-        let gradients = hooks("grad.", self.dtype.of_gradients()).filter(|_| self.gradients);
+        let gradients = hooks("grad.", self.dtype.for_gradients()).filter(|_| self.gradients);
         std::iter::once(tokens)
             .chain(hooks("", self.dtype))
             .chain(gradients)
             .collect()
     }
 
-    /// Bytes that a row takes on disk, its checksums included.
+    /// Bytes of a row on disk, checksums included.
     pub fn row_bytes(&self) -> usize {
         let tensors = self.tensors();
         tensors.iter().map(Kind::row_bytes).sum::<usize>() + DIGITS * tensors.len()
     }
 
-    /// Shards of the whole store.
+    /// Number of shards of the whole store.
     pub fn shards(&self) -> usize {
         self.rows.div_ceil(self.shard_rows.max(1))
     }
 
-    /// Rows of shard `number`: the first, and how many.
+    /// Returns the first row of shard `number`, and how many rows it has.
     pub(super) fn rows_of(&self, number: usize) -> (usize, usize) {
         let first = number * self.shard_rows;
         (first, self.shard_rows.min(self.rows.saturating_sub(first)))
     }
 
-    /// Which setting `other` has otherwise, with both values; none if both describe one store.
+    /// Returns the first setting in which `other` differs, with both values; none if both describe one store.
     pub(super) fn difference(&self, other: &Self) -> Option<(&'static str, String, String)> {
         let hooks = |of: &Self| {
             let names = of.hooks.iter();
@@ -286,14 +289,14 @@ impl Description {
         let counting = |of: &Self| {
             let special: Vec<String> = of.mask.special.iter().map(|id| id.0.to_string()).collect();
             match (of.mask.rule, special.as_slice()) {
-                // Only these two rules ask which tokens are special.
+                // Only these two rules depend on the special tokens.
                 (Positions::Text | Positions::SaeLens, ids @ [_, ..]) => {
                     format!("{} with special tokens {}", of.mask.rule, ids.join(", "))
                 }
                 (rule, _) => rule.to_string(),
             }
         };
-        // One of an older form says none and may be any model's.
+        // An older store records no fingerprint and matches any model.
         let known = self.model_fingerprint.is_some() && other.model_fingerprint.is_some();
         let print = |of: &Self| {
             of.model_fingerprint
@@ -339,7 +342,7 @@ impl Description {
         pairs.into_iter().find(|(_, here, there)| here != there)
     }
 
-    /// A phrase that says what figure cannot be, if one cannot.
+    /// Returns a phrase about the first impossible value, if there is one.
     pub(super) fn impossible(&self) -> Option<String> {
         let limit = |name: &str, value: usize, most: usize| {
             let fits = (1..=most).contains(&value);
@@ -369,7 +372,7 @@ impl Description {
     }
 }
 
-/// The bytes of a shard up to its data: `rows` rows, with the checksums of each tensor's rows.
+/// Returns the bytes of a shard before its data, for `rows` rows, with the checksum of each row of each tensor.
 pub(super) fn header(about: &Description, rows: usize, sums: &[Vec<u64>]) -> Vec<u8> {
     let tensors = about.tensors();
     let mut metadata = Map::new();
@@ -399,14 +402,14 @@ pub(super) fn header(about: &Description, rows: usize, sums: &[Vec<u64>]) -> Vec
     bytes
 }
 
-/// Where a tensor's rows lie in a shard, and their checksums.
+/// Place of a tensor's rows in a shard, and their checksums.
 #[derive(Debug)]
 pub(super) struct Rows {
     pub(super) begin: usize,
     pub(super) sums: Vec<u64>,
 }
 
-/// The tensors of a shard of `rows` rows as its header places them; a phrase that says how it is not as `about` has it otherwise.
+/// Returns the tensors of a shard of `rows` rows as its header places them; a phrase on how they differ from `about`.
 pub(super) fn placed(
     about: &Description,
     rows: usize,

@@ -1,4 +1,4 @@
-//! `manifest.json`: written whole, read back with every figure checked before it is used, and its own text checked by a checksum at its end.
+//! Reads and writes `manifest.json`. It is written atomically, ends in a checksum of its own text, and every value is checked before use.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,17 +13,17 @@ use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::whole_file;
 
-/// Name of the manifest in its folder.
+/// File name of the manifest.
 const MANIFEST: &str = "manifest.json";
-/// Bytes of a manifest at most: some hundred a shard.
+/// Longest manifest in bytes; a shard takes some hundred.
 const LONGEST: u64 = 256 << 20;
-/// What the gradients are of.
+/// Definition of the gradients.
 const GRADIENTS_OF: &str = "cross-entropy of all next tokens, summed, in nats";
-/// How a manifest ends: its checksum is of its whole text with zeros in this place.
+/// End of a manifest: the checksum covers the whole text with zeros in its place.
 const CHECKSUM: &str = "\"checksum\": \"";
 const END: &str = "\"\n}\n";
 
-/// What the manifest says of one shard.
+/// Entry of one shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     /// Length of the file.
@@ -32,15 +32,15 @@ pub(super) struct Entry {
     pub(super) header: u64,
 }
 
-/// A whole manifest.
+/// Content of a manifest.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Manifest {
     pub(super) about: Description,
-    /// The whole shards by number.
+    /// Complete shards by number.
     pub(super) shards: BTreeMap<usize, Entry>,
 }
 
-/// As it stands in the file.
+/// Manifest as written in the file.
 #[derive(Serialize, Deserialize)]
 struct File {
     format: String,
@@ -53,7 +53,7 @@ struct File {
     context: usize,
     rows: usize,
     prepend_bos: bool,
-    /// None in stores that were written before it was recorded.
+    /// None in stores written before it was recorded.
     positions: Option<PositionsPart>,
     corpus: Map<String, Value>,
     shard_rows: usize,
@@ -64,7 +64,7 @@ struct File {
 #[derive(Serialize, Deserialize)]
 struct ModelPart {
     name: String,
-    /// Not in stores of an older form, which say a checksum of the weight files.
+    /// None in older stores, which hold a checksum of the weight files instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fingerprint: Option<String>,
     processing: String,
@@ -96,24 +96,24 @@ struct ShardPart {
     header: String,
 }
 
-/// Name of the file of shard `number`.
+/// Returns the file name of shard `number`.
 pub(super) fn file_name(number: usize) -> String {
     format!("shard-{number:05}.safetensors")
 }
 
-/// Whether `folder` holds a store, whole or not.
+/// Returns whether `folder` holds a store, complete or not.
 pub(crate) fn is_in(folder: &Path) -> bool {
     let text = std::fs::read(Manifest::path(folder)).unwrap_or_default();
     let value: Value = serde_json::from_slice(&text).unwrap_or_default();
     value["format"] == json!(FORMAT)
 }
 
-/// Whether a file is called as one of a store's is.
+/// Returns whether `name` is the name of a store's file.
 pub(crate) fn is_of_store(file: &str) -> bool {
     file == MANIFEST || number_of(file).is_some()
 }
 
-/// The number in a shard's file name.
+/// Returns the number in a shard's file name.
 fn number_of(file: &str) -> Option<usize> {
     let digits = file.strip_prefix("shard-")?.strip_suffix(".safetensors")?;
     let number = digits.parse().ok()?;
@@ -121,12 +121,12 @@ fn number_of(file: &str) -> Option<usize> {
 }
 
 impl Manifest {
-    /// Where the manifest of the store `folder` lies.
+    /// Returns the path of the manifest of the store `folder`.
     pub(super) fn path(folder: &Path) -> PathBuf {
         folder.join(MANIFEST)
     }
 
-    /// Writes it, whole or not at all.
+    /// Writes the manifest, whole or not at all.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         let path = Self::path(folder);
         let about = &self.about;
@@ -150,7 +150,7 @@ impl Manifest {
             dtype: about.dtype.to_string(),
             gradients: about.gradients.then(|| GradientPart {
                 of: GRADIENTS_OF.to_owned(),
-                dtype: about.dtype.of_gradients().to_string(),
+                dtype: about.dtype.for_gradients().to_string(),
             }),
             context: about.context,
             rows: about.rows,
@@ -174,7 +174,7 @@ impl Manifest {
             checksum: digits(0),
         };
         let text = serde_json::to_string_pretty(&file)
-            .map_err(|e| Error::input(format!("cannot be put into words ({e})"), &path))?;
+            .map_err(|e| Error::input(format!("cannot be written as JSON ({e})"), &path))?;
         whole_file::write_bytes(&path, sealed(&text).as_bytes())
     }
 
@@ -184,13 +184,13 @@ impl Manifest {
         let length = match std::fs::metadata(&path) {
             Ok(metadata) => metadata.len(),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                let what = "is no activation store, manifest.json is missing: give a folder that a capture into a store wrote";
+                let what = "is not an activation store, manifest.json is missing: give a folder that a capture into a store wrote";
                 return Err(Error::input(what, folder));
             }
             Err(e) => return Err(Error::io("cannot open the manifest", &path, e)),
         };
         if length > LONGEST {
-            let what = format!("is {length} bytes long, no manifest is");
+            let what = format!("is {length} bytes long, too long for a manifest");
             return Err(Error::input(what, &path));
         }
         let bytes =
@@ -198,7 +198,7 @@ impl Manifest {
         Self::parse(&bytes).map_err(|what| Error::input(what, &path))
     }
 
-    /// The manifest in `bytes`; a phrase that says what is wrong with it otherwise.
+    /// Parses the manifest in `bytes`; otherwise a phrase that says what is wrong.
     fn parse(bytes: &[u8]) -> Result<Self, String> {
         let damaged = |what: &str| {
             format!(
@@ -207,9 +207,9 @@ impl Manifest {
         };
         let text = std::str::from_utf8(bytes)
             .ok()
-            .ok_or_else(|| damaged("it is no text"))?;
+            .ok_or_else(|| damaged("it is not text"))?;
         let version: Value =
-            serde_json::from_str(text).map_err(|e| damaged(&format!("it is no JSON: {e}")))?;
+            serde_json::from_str(text).map_err(|e| damaged(&format!("it is not JSON: {e}")))?;
         if version["format"] != json!(FORMAT) {
             return Err(damaged(
                 "its `format` is not that of an activation store of Umbra",
@@ -222,7 +222,7 @@ impl Manifest {
             ));
         }
         if unsealed(text).is_none_or(|zeroed| sealed(&zeroed) != text) {
-            return Err(damaged("its checksum is not that of its text"));
+            return Err(damaged("its checksum does not match its text"));
         }
         let file: File = serde_json::from_str(text).map_err(|e| damaged(&e.to_string()))?;
         let manifest = file.checked().map_err(|what| damaged(&what))?;
@@ -241,11 +241,11 @@ impl File {
         let hooks: Result<Vec<HookTensor>> = self.hooks.into_iter().map(hook).collect();
         let dtype: Dtype = self.dtype.parse().map_err(|e: Error| e.to_string())?;
         if let Some(part) = &self.gradients
-            && part.dtype != dtype.of_gradients().name()
+            && part.dtype != dtype.for_gradients().name()
         {
             return Err(format!(
                 "gradients beside {dtype} are {}, not {}",
-                dtype.of_gradients(),
+                dtype.for_gradients(),
                 part.dtype
             ));
         }
@@ -285,11 +285,11 @@ impl File {
         for part in self.shards {
             let name: String = part.file.chars().take(60).collect();
             let number = number_of(&part.file).filter(|number| *number < about.shards());
-            let number = number.ok_or_else(|| format!("`{name}` is none of its shards"))?;
+            let number = number.ok_or_else(|| format!("`{name}` is not one of its shards"))?;
             let header = u64::from_str_radix(&part.header, 16)
                 .ok()
                 .filter(|sum| digits(*sum) == part.header)
-                .ok_or_else(|| format!("the checksum of `{name}` is none"))?;
+                .ok_or_else(|| format!("the checksum of `{name}` is not valid"))?;
             let entry = Entry {
                 bytes: part.bytes,
                 header,
@@ -302,7 +302,7 @@ impl File {
     }
 }
 
-/// `text`, which ends in a checksum of zeros, with its checksum there.
+/// Puts the checksum into `text`, which ends in a checksum of zeros.
 pub(super) fn sealed(text: &str) -> String {
     let text = text.trim_end();
     let body = text.strip_suffix("\"\n}").unwrap_or(text);
@@ -311,7 +311,7 @@ pub(super) fn sealed(text: &str) -> String {
     format!("{body}{}{END}", digits(checksum(zeroed.as_bytes())))
 }
 
-/// `text` with zeros for its checksum; none if it does not end in one.
+/// Returns `text` with zeros for its checksum; none if it does not end in one.
 fn unsealed(text: &str) -> Option<String> {
     let body = text.strip_suffix(END)?;
     let cut = body.len().checked_sub(DIGITS)?;

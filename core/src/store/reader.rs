@@ -1,4 +1,4 @@
-//! Reading a store: mapped shards, rows in any order, each checked by its checksum while it is read. Damage is named by shard and tensor.
+//! Reads a store: mapped shards, rows in any order, each checked as it is read. Errors name the damaged shard and tensor.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{HookPoint, TokenId};
 use crate::tensor_file::{self, header, widen};
 
-/// What is wrong with a shard.
+/// Damage in a shard.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Damage {
-    /// The shard's file.
+    /// File of the shard.
     pub shard: PathBuf,
-    /// The tensor, where the damage is inside one.
+    /// Tensor, if the damage is inside one.
     pub tensor: Option<String>,
-    /// What is wrong, a phrase.
+    /// Problem, as a phrase.
     pub what: String,
 }
 
@@ -51,12 +51,12 @@ impl From<Damage> for Error {
     }
 }
 
-/// One shard; mapped when first read.
+/// One shard, mapped when first read.
 #[derive(Debug)]
 pub(super) struct Shard {
     path: PathBuf,
     entry: Entry,
-    /// Its first row's number in what is read.
+    /// Number of its first row in the store.
     first: usize,
     rows: usize,
     least_bytes: u64,
@@ -70,7 +70,7 @@ pub(super) struct Opened {
 }
 
 impl Shard {
-    /// Shard `number` of `folder`, whose first row is number `first` of what is read.
+    /// Makes shard `number` of `folder`, whose first row is row `first` of the store.
     pub(super) fn new(
         folder: &Path,
         about: &Description,
@@ -97,11 +97,11 @@ impl Shard {
         }
     }
 
-    /// Whether the file is there and as long as it was.
+    /// Checks that the file exists and has its length.
     pub(super) fn check(&self) -> Result<(), Damage> {
         let length = match std::fs::metadata(&self.path) {
             Ok(metadata) if metadata.is_file() => metadata.len(),
-            Ok(_) => return Err(self.damage("is no file")),
+            Ok(_) => return Err(self.damage("is not a file")),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 return Err(self.damage("is missing"));
             }
@@ -122,7 +122,7 @@ impl Shard {
         Ok(())
     }
 
-    /// The file mapped, its header checked.
+    /// Maps the file and checks its header.
     pub(super) fn open(&self, about: &Description) -> Result<&Opened, Damage> {
         if let Some(opened) = self.opened.get() {
             return Ok(opened);
@@ -133,14 +133,16 @@ impl Shard {
         let header = header::read(&map)
             .map_err(|what| self.damage(format!("has a damaged header ({what})")))?;
         if checksum(&map[..header.data]) != self.entry.header {
-            return Err(self.damage("has a damaged header (its checksum is not the manifest's)"));
+            return Err(
+                self.damage("has a damaged header (its checksum does not match the manifest)")
+            );
         }
         let tensors = format::placed(about, self.rows, &header)
             .map_err(|what| self.damage(format!("is of another store ({what})")))?;
         Ok(self.opened.get_or_init(|| Opened { map, tensors }))
     }
 
-    /// The bytes of row `row` of this shard, as they were written.
+    /// Returns the bytes of row `row` of this shard, as written.
     fn row(
         &self,
         opened: &Opened,
@@ -159,7 +161,7 @@ impl Shard {
         Err(Damage {
             tensor: Some(kind.name.clone()),
             ..self.damage(format!(
-                "is damaged in row {row} of {} (its checksum is another)",
+                "is damaged in row {row} of {} (its checksum does not match)",
                 self.rows
             ))
         })
@@ -173,10 +175,10 @@ struct Span {
     end: usize,
 }
 
-/// How far [`Store::verify`] is.
+/// Progress of [`Store::verify`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verified {
-    /// Shards looked through.
+    /// Shards checked.
     pub shards: usize,
     /// Their bytes.
     pub bytes: u64,
@@ -184,7 +186,7 @@ pub struct Verified {
     pub total: u64,
 }
 
-/// A store that is read.
+/// An open store.
 #[derive(Debug)]
 pub struct Store {
     folder: PathBuf,
@@ -195,8 +197,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store in `folder`: every shard that the manifest lists must be there in its length. A store that was not finished is read as far as it goes,
-    /// said in the notes.
+    /// Opens the store in `folder`: every shard in the manifest must exist with its length. An unfinished store is read as far as it goes, with a note.
     pub fn open(folder: &Path) -> Result<(Self, Notes)> {
         let store = Self::listed(folder)?;
         for shard in &store.shards {
@@ -216,7 +217,7 @@ impl Store {
         Ok((store, notes))
     }
 
-    /// What the manifest says, no shard looked at.
+    /// Reads the manifest alone, without any shard.
     fn listed(folder: &Path) -> Result<Self> {
         let manifest = Manifest::read(folder)?;
         let mut rows = 0;
@@ -235,35 +236,35 @@ impl Store {
         })
     }
 
-    /// Its folder.
+    /// Folder of the store.
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// What it is of.
+    /// Description of the store.
     pub fn about(&self) -> &Description {
         &self.about
     }
 
-    /// Rows that are there; [`Description::rows`] are to be.
+    /// Number of rows that exist; [`Description::rows`] is the number planned.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Positions that count in the rows that are there; of a store that is not finished, its share of all rows'.
+    /// Number of positions that count in the rows that exist; estimated by their share in an unfinished store.
     pub fn counted(&self) -> usize {
         let share = self.rows as f64 / self.about.rows.max(1) as f64;
         (self.about.counted as f64 * share).round() as usize
     }
 
-    /// Whether each position of `rows` counts, `[n·t]`.
+    /// Returns whether each position of `rows` counts, `[n·t]`.
     pub fn counts(&self, rows: &[usize]) -> Result<Vec<bool>> {
         let tokens = self.tokens(rows)?;
         let rows = tokens.chunks_exact(self.about.context.max(1));
         Ok(rows.flat_map(|row| self.about.mask.counts(row)).collect())
     }
 
-    /// Whole shards.
+    /// Number of complete shards.
     pub fn shards(&self) -> usize {
         self.shards.len()
     }
@@ -273,7 +274,7 @@ impl Store {
         self.shards.iter().map(|shard| shard.entry.bytes).sum()
     }
 
-    /// Width of the activation at `hook`, `d`; an error naming the hooks there are if the store lacks it.
+    /// Returns the width of the activation at `hook`, `d`; an error naming the store's hooks if it lacks this one.
     pub fn width(&self, hook: HookPoint) -> Result<usize> {
         let found = self.about.hooks.iter().find(|there| there.hook == hook);
         found.map(|there| there.width).ok_or_else(|| {
@@ -288,7 +289,7 @@ impl Store {
         })
     }
 
-    /// An error if the store was captured from a model with other weights.
+    /// Returns an error if the store was captured from a model with other weights.
     pub fn check_model(&self, name: &str, fingerprint: &str) -> Result<Option<String>> {
         let of = &self.about.model;
         match &self.about.model_fingerprint {
@@ -306,13 +307,13 @@ impl Store {
         }
     }
 
-    /// Activations of `rows` at `hook`, `[n·t, d]`, row after row, widened to f32 and checked.
+    /// Reads activations of `rows` at `hook` as f32, `[n·t, d]`, row after row, and checks them.
     pub fn activations(&self, hook: HookPoint, rows: &[usize]) -> Result<Matrix> {
         let width = self.width(hook)?;
         self.read(&hook.to_string(), width, rows)
     }
 
-    /// Gradients of the summed next-token cross-entropy, in nats, with respect to the same activations, `[n·t, d]`; an error if none were captured.
+    /// Reads gradients of the summed next-token cross-entropy, in nats, with respect to these activations, `[n·t, d]`; an error if none were captured.
     pub fn gradients(&self, hook: HookPoint, rows: &[usize]) -> Result<Matrix> {
         let width = self.width(hook)?;
         if !self.about.gradients {
@@ -325,7 +326,7 @@ impl Store {
         self.read(&format!("grad.{hook}"), width, rows)
     }
 
-    /// Token ids of `rows`, `[n, t]`.
+    /// Reads the token ids of `rows`, `[n, t]`.
     pub fn tokens(&self, rows: &[usize]) -> Result<Vec<TokenId>> {
         let mut all = Vec::new();
         for row in rows {
@@ -338,13 +339,13 @@ impl Store {
         Ok(all)
     }
 
-    /// Asks the system to fetch `rows` of `hook` from the disk, so that they are there when they are read.
+    /// Asks the system to prefetch `rows` of `hook` from the disk.
     pub fn fetch_ahead(&self, hook: HookPoint, rows: &[usize]) {
         let Some((tensor, kind)) = self.tensor(&hook.to_string()) else {
             return;
         };
         for row in rows {
-            // Damage is told when the row is read.
+            // Reading the row reports the damage.
             let Ok((shard, row)) = self.find(*row) else {
                 continue;
             };
@@ -356,7 +357,7 @@ impl Store {
         }
     }
 
-    /// Looks through every byte of the store in `folder`, damaged or not; what is wrong, in order of shards. `observe` may end it early.
+    /// Checks every byte of the store in `folder`, damaged or not, and returns the damage in order of shards. `observe` may stop it early.
     pub fn verify(
         folder: &Path,
         observe: &mut dyn FnMut(Verified) -> Flow,
@@ -379,7 +380,7 @@ impl Store {
         Ok((store, found))
     }
 
-    /// What is wrong with a shard: its file or header, else the first damaged row of each tensor.
+    /// Returns the damage of a shard: its file or header, else the first damaged row of each tensor.
     fn damages(&self, shard: &Shard) -> Vec<Damage> {
         let opened = match shard.open(&self.about) {
             Ok(opened) => opened,
@@ -401,10 +402,10 @@ impl Store {
         tensors.into_iter().find(|(_, kind)| kind.name == name)
     }
 
-    /// The shard of a row, and the row's number in it.
+    /// Returns the shard of a row, and the row's number in it.
     fn find(&self, row: usize) -> Result<(&Shard, usize)> {
         if row >= self.rows {
-            let what = format!("has {} rows, there is no row {row}", self.rows);
+            let what = format!("has {} rows and no row {row}", self.rows);
             return Err(Error::input(what, &self.folder));
         }
         let after = self.shards.partition_point(|shard| shard.first <= row);
@@ -422,7 +423,7 @@ impl Store {
         };
         let (tensor, kind) = self.tensor(name).ok_or_else(missing)?;
         let float = kind.dtype.unwrap_or_default().float();
-        // Every shard is checked against its file's length before memory is taken for its rows.
+        // Check every shard against its file's length before allocating memory for its rows.
         let places: Vec<(&Shard, &Opened, usize)> = rows
             .iter()
             .map(|row| {
@@ -443,7 +444,7 @@ impl Store {
     }
 }
 
-/// Tells the system that a part of a mapped file will be read soon; where it cannot be told, the read waits for the disk.
+/// Tells the system that a part of a mapped file will be read soon; without that, reading waits for the disk.
 #[cfg(unix)]
 fn advise(map: &Mmap, begin: usize, length: usize) {
     let told = map.advise_range(memmap2::Advice::WillNeed, begin, length);

@@ -1,21 +1,21 @@
-//! In which order rows are read: as they stand, or shuffled anew for each reading. The same seed gives the same order, whatever the rows are read from.
+//! Order in which rows are read: as stored, or shuffled anew in each pass. The same seed gives the same order, whatever the rows come from.
 
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-/// Rows of a source, again and again.
+/// Endless order of the rows of a source.
 #[derive(Debug, Clone)]
 pub struct Order {
     rows: Vec<usize>,
     next: usize,
     readings: u64,
-    /// None where rows are read as they stand.
+    /// Shuffler; none reads rows as stored.
     chance: Option<ChaCha8Rng>,
 }
 
 impl Order {
-    /// Rows 0 to `rows` − 1 as they stand.
+    /// Reads rows 0 to `rows` − 1 as stored.
     pub fn contiguous(rows: usize) -> Self {
         Self {
             rows: (0..rows).collect(),
@@ -25,7 +25,7 @@ impl Order {
         }
     }
 
-    /// The same rows shuffled by `seed`, otherwise in each reading.
+    /// Reads the rows shuffled by `seed`, in another order in each pass.
     pub fn shuffled(rows: usize, seed: u64) -> Self {
         let mut chance = ChaCha8Rng::seed_from_u64(seed);
         chance.set_stream(2);
@@ -35,22 +35,22 @@ impl Order {
         order
     }
 
-    /// Rows of one reading.
+    /// Number of rows in one pass.
     pub fn rows(&self) -> usize {
         self.rows.len()
     }
 
-    /// How often the rows have been begun.
+    /// Number of passes begun.
     pub fn readings(&self) -> u64 {
         self.readings
     }
 
-    /// Whether the next rows begin another reading.
+    /// Returns whether the next rows begin another pass.
     pub fn is_used_up(&self) -> bool {
         self.next == self.rows.len()
     }
 
-    /// The next rows, `most` of them or what is left of this reading; a used-up one is begun anew.
+    /// Returns the next rows, at most `most` and no more than the pass has left; begins another pass when one is used up.
     pub fn next(&mut self, most: usize) -> &[usize] {
         if self.is_used_up() {
             self.readings += 1;
@@ -64,7 +64,7 @@ impl Order {
         &self.rows[begin..self.next]
     }
 
-    /// What [`Order::next`] will give of this reading.
+    /// Returns what [`Order::next`] will give in this pass.
     pub fn coming(&self, most: usize) -> &[usize] {
         let end = (self.next + most).min(self.rows.len());
         &self.rows[self.next..end]

@@ -182,7 +182,7 @@ fn what_goes_in_comes_out_whatever_the_pieces() {
                 let activations = store.activations(hook, order).unwrap();
                 check_rows(&activations, tensor, order, dtype);
                 let gradients = store.gradients(hook, order).unwrap();
-                check_rows(&gradients, tensor + 2, order, dtype.of_gradients());
+                check_rows(&gradients, tensor + 2, order, dtype.for_gradients());
             }
         }
         assert_eq!(store.tokens(&[2]).unwrap()[1], TokenId(27));
@@ -453,7 +453,7 @@ fn a_manifest_that_lies_is_refused_before_memory_is_taken() {
         (
             "\"shard_rows\": 4",
             "\"shard_rows\": 1099511627776",
-            "none of its shards",
+            "not one of its shards",
         ),
         ("\"shard_rows\": 4", "\"shard_rows\": 0", "`shard_rows`"),
         ("\"dtype\": \"f16\"", "\"dtype\": \"i4\"", "i4"),
@@ -465,10 +465,10 @@ fn a_manifest_that_lies_is_refused_before_memory_is_taken() {
         ("blocks.0.attn.hook_z", "blocks.2.hook_resid_post", "twice"),
         ("blocks.0.attn.hook_z", "blocks.0.hook_none", "hook_none"),
         ("blocks.0.attn.hook_z", "blocks.0.attn.hook_q", "hook_q"),
-        ("shard-00001", "../shard-00001", "none of its shards"),
-        ("shard-00001", "shard-1", "none of its shards"),
+        ("shard-00001", "../shard-00001", "not one of its shards"),
+        ("shard-00001", "shard-1", "not one of its shards"),
         ("shard-00001", "shard-00000", "twice"),
-        ("shard-00002", "shard-00003", "none of its shards"),
+        ("shard-00002", "shard-00003", "not one of its shards"),
         ("\"header\": \"", "\"header\": \"+", "checksum"),
         ("\"version\": 1", "\"version\": 2", "version 2"),
         ("umbra-activation-store", "photographs", "`format`"),

@@ -1,4 +1,4 @@
-//! Writing a store: rows gather in memory until they fill a shard, which is written whole and then listed. What a kill leaves is gone on with.
+//! Writes a store: rows gather in memory until they fill a shard, which is written and then listed. After a kill, writing resumes.
 
 use std::path::{Path, PathBuf};
 
@@ -12,24 +12,24 @@ use crate::error::{Error, Key, Notes, Result};
 use crate::ids::TokenId;
 use crate::whole_file::{self, Lock};
 
-/// Rows that follow each other, `[n]` of `t` tokens.
+/// Consecutive rows, `[n]` of `t` tokens.
 #[derive(Debug, Clone, Copy)]
 pub struct Piece<'a> {
-    /// `[n, t]`.
+    /// Token ids, `[n, t]`.
     pub tokens: &'a [TokenId],
-    /// By hook `[n·t, d]`.
+    /// Activations by hook, `[n·t, d]`.
     pub activations: &'a [Matrix],
-    /// By hook `[n·t, d]`; none where the store has none.
+    /// Gradients by hook, `[n·t, d]`; empty if the store has none.
     pub gradients: &'a [Matrix],
 }
 
-/// A store being written.
+/// A store that is being written.
 #[derive(Debug)]
 pub struct Writer {
     folder: PathBuf,
     manifest: Manifest,
     tensors: Vec<Kind>,
-    /// The shard that grows.
+    /// Shard that is being filled.
     number: usize,
     rows: usize,
     bytes: Vec<Vec<u8>>,
@@ -38,8 +38,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins the store `about` in `folder`, or goes on with it if it is there; an error if another is. Shards that are not whole any more are written
-    /// again, said in the notes.
+    /// Begins the store `about` in `folder`, or resumes it; an error if the folder holds another store. Damaged shards are written again, with a note.
     pub fn open(folder: &Path, about: Description) -> Result<(Self, Notes)> {
         whole_file::check_folder(folder)?;
         whole_file::create_folder(folder)?;
@@ -71,37 +70,37 @@ impl Writer {
         Ok((writer, notes))
     }
 
-    /// What the store is of.
+    /// Description of the store.
     pub fn about(&self) -> &Description {
         &self.manifest.about
     }
 
-    /// Rows that are there whole.
+    /// Number of rows written.
     pub fn rows_there(&self) -> usize {
         let shards = self.manifest.shards.keys();
         shards.map(|number| self.about().rows_of(*number).1).sum()
     }
 
-    /// The row to come next; none if all are there.
+    /// Returns the next row to write; none if all are written.
     pub fn next_row(&self) -> Option<usize> {
         let (first, rows) = self.about().rows_of(self.number);
         (rows > 0).then_some(first + self.rows)
     }
 
-    /// Rows that the shard at hand still takes.
+    /// Number of rows that fit into the current shard.
     pub fn room(&self) -> usize {
         self.about().rows_of(self.number).1 - self.rows
     }
 
-    /// Takes the next rows, [`Writer::room`] at most; a full shard is written at once.
+    /// Adds the next rows, at most [`Writer::room`]; writes a full shard at once.
     pub fn append(&mut self, piece: &Piece<'_>) -> Result<()> {
         let rows = piece.tokens.len() / self.about().context;
         self.check(piece, rows)?;
         let values = piece.activations.iter().chain(piece.gradients);
-        let mut stored = vec![Stored::of_tokens(piece.tokens, &self.tensors[0])];
+        let mut stored = vec![Stored::from_tokens(piece.tokens, &self.tensors[0])];
         for (tensor, values) in self.tensors[1..].iter().zip(values) {
             let first = self.next_row().unwrap_or_default();
-            stored.push(Stored::of(values, tensor, first)?);
+            stored.push(Stored::from_values(values, tensor, first)?);
         }
         for (tensor, stored) in stored.into_iter().enumerate() {
             self.bytes[tensor].extend_from_slice(&stored.bytes);
@@ -132,7 +131,7 @@ impl Writer {
         };
         if (piece.activations.len(), piece.gradients.len()) != (about.hooks.len(), gradients) {
             return wrong(format!(
-                "{} activations and {} gradients came, {} and {gradients} belong there",
+                "{} activations and {} gradients were given, {} and {gradients} are expected",
                 piece.activations.len(),
                 piece.gradients.len(),
                 about.hooks.len()
@@ -181,16 +180,16 @@ impl Writer {
     }
 }
 
-/// The lock of `folder`, so that no two programs write it.
+/// Locks `folder`, so that no two programs write it.
 fn locked(folder: &Path) -> Result<Lock> {
     let taken = Lock::take(folder).map_err(|e| Error::io("cannot write the store", folder, e))?;
     taken.ok_or_else(|| {
-        let what = "another program is writing this store, wait for it or name another folder";
+        let what = "another program is writing this store; wait for it or name another folder";
         Error::input(what, folder)
     })
 }
 
-/// The manifest that is there, without the shards that are not whole; an error if it describes another store.
+/// Returns the existing manifest without its damaged shards; an error if it describes another store.
 fn gone_on_with(folder: &Path, about: &Description, notes: &mut Notes) -> Result<Manifest> {
     let mut manifest = Manifest::read(folder)?;
     if let Some((what, there, here)) = manifest.about.difference(about) {
@@ -220,7 +219,7 @@ fn gone_on_with(folder: &Path, about: &Description, notes: &mut Notes) -> Result
     Ok(manifest)
 }
 
-/// An error if `folder` holds anything already, hidden files aside.
+/// Returns an error if `folder` holds anything, hidden files aside.
 fn refuse_strangers(folder: &Path) -> Result<()> {
     let entries =
         std::fs::read_dir(folder).map_err(|e| Error::io("cannot list the folder", folder, e))?;
@@ -236,21 +235,21 @@ fn refuse_strangers(folder: &Path) -> Result<()> {
     }
 }
 
-/// Rows as they will stand in the file.
+/// Rows as the file will hold them.
 struct Stored {
     bytes: Vec<u8>,
     sums: Vec<u64>,
 }
 
 impl Stored {
-    fn of_tokens(tokens: &[TokenId], tensor: &Kind) -> Self {
+    fn from_tokens(tokens: &[TokenId], tensor: &Kind) -> Self {
         let bytes: Vec<u8> = tokens.iter().flat_map(|t| t.0.to_le_bytes()).collect();
         let sums = bytes.chunks(tensor.row_bytes()).map(checksum).collect();
         Self { bytes, sums }
     }
 
-    /// `first` is the number of the first row, for errors.
-    fn of(values: &Matrix, tensor: &Kind, first: usize) -> Result<Self> {
+    /// Makes rows of values; `first` is the number of the first row, for errors.
+    fn from_values(values: &Matrix, tensor: &Kind, first: usize) -> Result<Self> {
         let dtype = tensor.dtype.unwrap_or_default();
         let rows = values.values().len() / tensor.row;
         let mut bytes = vec![0; rows * tensor.row_bytes()];
@@ -276,7 +275,7 @@ fn unstorable(name: &str, value: f32, dtype: Dtype, row: usize) -> Error {
             Key::Dtype
         )
     } else {
-        format!("`{name}` holds {value} in row {row}: are the model's weights whole?")
+        format!("`{name}` holds {value} in row {row}: check the model's weights")
     };
     Error::Numeric { what }
 }

@@ -1,5 +1,5 @@
-//! What the files of a HuggingFace folder say of special tokens, and its BOS rule. A role is named by `tokenizer_config.json`, else by
-//! `special_tokens_map.json`, else by the tokenizer's class as transformers has it; where none of them speaks, by the number in `config.json`.
+//! Special tokens and BOS rule in the files of a HuggingFace folder. `tokenizer_config.json` names a role, else `special_tokens_map.json`, else the tokenizer's
+//! class as in transformers; else the number in `config.json` decides.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use super::special::{Bos, Specials};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 
-/// Families for which TransformerLens puts no BOS token (`default_prepend_bos: False`), by `model_type`; of those that can be opened.
+/// Values of `model_type` for which TransformerLens adds no BOS (`default_prepend_bos: False`), among the families that can be opened.
 const WITHOUT_BOS: [&str; 3] = ["gpt_neox", "qwen2", "qwen3"];
 
-/// What a tokenizer of that class is, without the `Fast` at its end, takes where its files name no BOS, EOS and pad token.
+/// BOS, EOS and padding of a tokenizer class, named without `Fast`, where the files name none.
 type Class = (&'static str, [Option<&'static str>; 3]);
 const CLASSES: [Class; 7] = [
     (
@@ -42,7 +42,7 @@ const CLASSES: [Class; 7] = [
     ("TokenizersBackend", [None; 3]),
 ];
 
-/// The class where `tokenizer_config.json` names none, by `model_type`.
+/// Tokenizer class by `model_type`, where `tokenizer_config.json` names none.
 const CLASS_OF_FAMILY: [(&str, &str); 11] = [
     ("gpt2", "GPT2Tokenizer"),
     ("gpt_neo", "GPT2Tokenizer"),
@@ -57,7 +57,7 @@ const CLASS_OF_FAMILY: [(&str, &str); 11] = [
     ("qwen3", "Qwen2Tokenizer"),
 ];
 
-/// A role of a token.
+/// Role of a token.
 #[derive(Clone, Copy)]
 enum Role {
     Bos,
@@ -86,17 +86,17 @@ impl Role {
     }
 }
 
-/// What the files say of one role; `by` is a phrase that says where.
+/// Answer of the files about one role; `by` is a phrase that names the source.
 enum Named {
-    /// This text.
+    /// A token with this text.
     Text { text: String, by: String },
-    /// That there is none: a file says so, or else the class has none.
+    /// No token: a file says so, or the class has none.
     Nothing { by: String, said: bool },
-    /// Nothing.
+    /// No answer.
     Unsaid,
 }
 
-/// The settings files of one folder; null where one does not exist.
+/// Settings files of one folder; null for a missing file.
 pub(super) struct Folder {
     path: PathBuf,
     model: Value,
@@ -105,7 +105,7 @@ pub(super) struct Folder {
 }
 
 impl Folder {
-    /// Reads those that are there.
+    /// Reads the files that exist.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let read = |name: &str| json_file(&path.join(name)).map(Option::unwrap_or_default);
         Ok(Self {
@@ -116,12 +116,12 @@ impl Folder {
         })
     }
 
-    /// The `model_type` of `config.json`.
+    /// Returns `model_type` of `config.json`.
     fn family(&self) -> &str {
         self.model["model_type"].as_str().unwrap_or_default()
     }
 
-    /// The class of its tokenizer, without `Fast`, and whether a file names it.
+    /// Returns the tokenizer's class without `Fast`, and whether a file names it.
     pub(super) fn class(&self) -> Option<(&str, bool)> {
         if let Some(class) = self.tokenizer["tokenizer_class"].as_str() {
             return Some((class.strip_suffix("Fast").unwrap_or(class), true));
@@ -131,12 +131,12 @@ impl Folder {
         known.next().map(|(_, class)| (*class, false))
     }
 
-    /// A truth value of `tokenizer_config.json`, false where it has none.
+    /// Returns a boolean of `tokenizer_config.json`; false if it is missing.
     pub(super) fn flag(&self, key: &str) -> bool {
         self.tokenizer[key].as_bool().unwrap_or(false)
     }
 
-    /// The texts of all tokens that have a role, those of the class among them, and of those listed as special beside these.
+    /// Returns the texts of all tokens with a role, including those of the class, and of the tokens listed as special.
     pub(super) fn named_specials(&self) -> BTreeSet<String> {
         const LISTS: [&str; 2] = ["additional_special_tokens", "extra_special_tokens"];
         let text = |token: &Value| {
@@ -170,7 +170,7 @@ impl Folder {
         all
     }
 
-    /// `added_tokens.json`, which is there in older folders.
+    /// Returns `added_tokens.json`, which older folders have.
     pub(super) fn added_tokens(&self) -> Result<Vec<(String, u32)>> {
         let path = self.path.join("added_tokens.json");
         let Some(Value::Object(tokens)) = json_file(&path)? else {
@@ -184,7 +184,7 @@ impl Folder {
         tokens.into_iter().map(token).collect()
     }
 
-    /// `added_tokens_decoder` of `tokenizer_config.json`.
+    /// Returns `added_tokens_decoder` of `tokenizer_config.json`.
     pub(super) fn added_tokens_decoder(&self) -> Vec<(u32, &Map<String, Value>)> {
         let tokens = self.tokenizer["added_tokens_decoder"].as_object();
         let tokens = tokens.into_iter().flatten();
@@ -223,7 +223,7 @@ impl Folder {
         Ok(self.named_by_class(role, tokenizer))
     }
 
-    /// What the class takes; a token that the vocabulary lacks says nothing, for then the class is a guess.
+    /// Returns the token of the class; no answer if the vocabulary lacks it, since the class is then a guess.
     fn named_by_class(&self, role: Role, tokenizer: Option<&Tokenizer>) -> Named {
         let Some((class, is_named)) = self.class() else {
             return Named::Unsaid;
@@ -252,7 +252,7 @@ impl Folder {
         }
     }
 
-    /// The token of a role with the phrase that says where it comes from.
+    /// Returns the token of a role, and a phrase that names its source.
     fn token(
         &self,
         role: Role,
@@ -269,7 +269,7 @@ impl Folder {
             Named::Unsaid => {}
         }
         let key = role.number();
-        // A list of several ends a text by any of them: the first is the tokenizer's own.
+        // Any token of a list ends a text; the first one is the tokenizer's own.
         let value = match &self.model[key] {
             Value::Array(several) => several.first().unwrap_or(&Value::Null),
             one => one,
@@ -290,7 +290,7 @@ impl Folder {
         })
     }
 
-    /// The tokens of all roles.
+    /// Returns the tokens of all roles.
     pub(super) fn specials(&self, tokenizer: Option<&Tokenizer>) -> Result<Specials> {
         let token = |role| self.token(role, tokenizer).map(|(id, _)| id);
         Ok(Specials {
@@ -301,8 +301,8 @@ impl Folder {
         })
     }
 
-    /// Whether BOS precedes a text: as `add_bos_token` says; else not if `bos_token` is null; else what the post-processor puts first; else the
-    /// BOS token that is named, but for the families of [`WITHOUT_BOS`].
+    /// Decides whether BOS precedes a text: `add_bos_token` decides; else a null `bos_token` means no; else the post-processor's first token; else the BOS
+    /// token that is named, except for the families of [`WITHOUT_BOS`].
     pub(super) fn bos(&self, tokenizer: Option<&Tokenizer>, specials: &Specials) -> Result<Bos> {
         let none = |why: String| Ok(Bos { id: None, why });
         let some = |id, why: String| Ok(Bos { id: Some(id), why });
@@ -339,7 +339,7 @@ impl Folder {
         }
     }
 
-    /// The token that the post-processor puts before a text, if it puts one; an error if it puts several.
+    /// Returns the token that the post-processor puts before a text; an error if it puts several.
     fn put_first(&self, tokenizer: Option<&Tokenizer>) -> Result<Option<(TokenId, String)>> {
         let Some(tokenizer) = tokenizer else {
             return Ok(None);
@@ -353,7 +353,7 @@ impl Folder {
             }
             ref several => Err(Error::input(
                 format!(
-                    "its post-processor puts {} tokens before each text and one at most can be honoured: say add_bos_token in tokenizer_config.json",
+                    "its post-processor puts {} tokens before each text and at most one is supported: set add_bos_token in tokenizer_config.json",
                     several.len()
                 ),
                 self.path.join("tokenizer.json"),
@@ -362,7 +362,7 @@ impl Folder {
     }
 }
 
-/// The tokens that a post-processor, as `tokenizer.json` has it, puts before a single text.
+/// Returns the tokens that a post-processor in `tokenizer.json` puts before a single text.
 fn first_ids(processor: &Value) -> Vec<u32> {
     let number = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
     match processor["type"].as_str() {
@@ -383,7 +383,7 @@ fn first_ids(processor: &Value) -> Vec<u32> {
     }
 }
 
-/// A JSON file, or none if it does not exist.
+/// Reads a JSON file; none if it does not exist.
 pub(super) fn json_file(path: &Path) -> Result<Option<Value>> {
     if !path.exists() {
         return Ok(None);

@@ -1,31 +1,31 @@
-//! Tokens with a role of their own, and whether one of them precedes every text.
+//! Special tokens, and whether BOS precedes every text.
 
 use crate::ids::TokenId;
 
-/// Whether a beginning-of-sequence token precedes every text, prompt and row, and how that was decided.
+/// BOS policy: the token that precedes every text, prompt and row, and how it was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bos {
-    /// The token, or none.
+    /// Token, or none.
     pub id: Option<TokenId>,
-    /// The file and key that decided, as a phrase for the output (`tokenizer_config.json names <|endoftext|>`).
+    /// File and key that decided, as a phrase (`tokenizer_config.json names <|endoftext|>`).
     pub why: String,
 }
 
-/// The tokens that a tokenizer names for a role. Turn marks of chat templates are none of these, as in SAELens: they are text to a model.
+/// Tokens that a tokenizer names for a role. Turn markers of chat templates are text, as in SAELens.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Specials {
-    /// Begins a text; named, whether or not the model's rule puts it there.
+    /// Beginning of a text, whether or not the model's rule puts it there.
     pub bos: Option<TokenId>,
-    /// Ends a text.
+    /// End of a text.
     pub eos: Option<TokenId>,
-    /// Fills up rows.
+    /// Padding of rows.
     pub pad: Option<TokenId>,
-    /// Stands between two texts.
+    /// Separator between two texts.
     pub separator: Option<TokenId>,
 }
 
 impl Specials {
-    /// All of them, perhaps one more than once.
+    /// Returns all ids; one may appear twice.
     pub fn ids(&self) -> Vec<TokenId> {
         [self.bos, self.eos, self.pad, self.separator]
             .into_iter()

@@ -1,9 +1,9 @@
-//! The text of a continuation as it grows token by token: the one decoder of what is streamed, saved and shown. Knows nothing of models.
+//! Decodes a continuation token by token: one decoder for streamed, saved and shown text. Independent of models.
 //!
-//! A tokenizer's own `decode` is meant for a whole text: SentencePiece ones drop its first space, which a continuation must keep, since prompt and
-//! continuation are read one after the other. Here every token counts for its bytes, so that the text of a continuation is what the whole text has
-//! beyond the prompt. Bytes that are no UTF-8 become what the tokenizers library makes of them: of a run of byte pieces (`<0xE2>`) that is no UTF-8 every
-//! byte is a sign, so that such a run waits for its end; of byte-level vocabularies every broken character is one.
+//! The tokenizers library decodes whole texts: SentencePiece decoders drop a text's first space, which a continuation must keep. Here each token contributes
+//! its bytes, so a continuation is exactly what the whole text has beyond the prompt. Bytes that are not UTF-8 decode as in the tokenizers library: in a run of
+//! byte pieces (`<0xE2>`) that is not UTF-8, every byte becomes one sign, so the run waits for its end; in byte-level vocabularies, every broken character
+//! becomes one.
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
@@ -11,22 +11,21 @@ use tokenizers::Tokenizer;
 use super::{Spelling, TextCodec, byte_piece};
 use crate::ids::TokenId;
 
-/// Stands for bytes that are no UTF-8.
+/// Replacement for bytes that are not UTF-8.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
 
-/// A continuation's text. Characters that need more tokens, and what may become a stop string, stay back until they are decided; the pieces handed out,
-/// joined, are the text.
+/// Text of a continuation. Incomplete characters and possible stop strings are held back until they are decided; the returned pieces, joined, are the text.
 #[derive(Debug, Clone)]
 pub struct TextStream {
     codec: TextCodec,
     stops: Vec<String>,
     decoder: Decoder,
-    /// What is decoded, up to a stop string.
+    /// Decoded text, up to a stop string.
     text: String,
-    /// Bytes of `text` that were handed out.
+    /// Bytes of `text` that were returned.
     shown: usize,
     stop: Option<String>,
-    /// Whether nothing comes any more.
+    /// Whether the text has ended.
     ended: bool,
 }
 
@@ -34,21 +33,21 @@ pub struct TextStream {
 enum Decoder {
     /// Each token is bytes.
     Bytes {
-        /// The start of a character, or a run of byte pieces.
+        /// Start of a character, or a run of byte pieces.
         pending: Vec<u8>,
-        /// Whether nothing was written yet and no text precedes.
+        /// Whether nothing is written yet and no text precedes.
         first: bool,
     },
-    /// Of a decoder that joins pieces by rules of its own, the whole text is decoded each time.
+    /// Decoder that joins pieces by its own rules: the whole text is decoded each time.
     Whole {
         ids: Vec<u32>,
-        /// Bytes of it that are the prompt, or decoded.
+        /// Bytes of the text that are the prompt or already decoded.
         read: usize,
     },
 }
 
 impl TextStream {
-    /// Nothing yet, behind `prompt` (BOS included). The text ends before the first of `stops`.
+    /// Starts an empty text after `prompt` (BOS included). The text ends before the first of `stops`.
     pub fn new(codec: &TextCodec, prompt: &[TokenId], stops: &[String]) -> Self {
         let words = codec.words.as_ref();
         let joins = words.filter(|words| words.spelling == Spelling::Plain);
@@ -74,7 +73,7 @@ impl TextStream {
         }
     }
 
-    /// Takes one more token and returns what can be shown now.
+    /// Adds one token and returns what can be shown now.
     pub fn push(&mut self, token: TokenId) -> String {
         if self.ended {
             return String::new();
@@ -90,7 +89,7 @@ impl TextStream {
         self.piece()
     }
 
-    /// Ends the text and returns what stayed back.
+    /// Ends the text and returns what was held back.
     pub fn end(&mut self) -> String {
         if !self.ended {
             self.ended = true;
@@ -109,12 +108,12 @@ impl TextStream {
         self.piece()
     }
 
-    /// Everything decided so far, whether handed out or not; the whole text once it has ended.
+    /// Everything decided so far, returned or not; the whole text once it has ended.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The stop string that ended it.
+    /// Stop string that ended the text.
     pub fn stop(&self) -> Option<&str> {
         self.stop.as_deref()
     }
@@ -160,7 +159,7 @@ impl TextStream {
         }
     }
 
-    /// Appends `bytes` to the text; the start of a character at their end waits, unless nothing follows.
+    /// Appends `bytes` to the text; an incomplete character at their end waits, unless nothing follows.
     fn take(&mut self, mut bytes: Vec<u8>, last: bool) {
         loop {
             let (valid, broken) = match std::str::from_utf8(&bytes) {
@@ -188,7 +187,7 @@ impl TextStream {
         }
     }
 
-    /// What waits, where it is text already: a run of byte pieces may be followed by more of them.
+    /// Returns the waiting bytes if they are text already: more byte pieces may follow them.
     fn pending(&self) -> &str {
         match &self.decoder {
             Decoder::Bytes { pending, .. } => std::str::from_utf8(pending).unwrap_or_default(),
@@ -215,7 +214,7 @@ impl TextStream {
         }
     }
 
-    /// Where the first stop string begins, and which; one that was begun was never handed out.
+    /// Finds the first stop string and where it begins; the start of one is never returned.
     fn first_stop(&self) -> Option<(usize, String)> {
         let unseen = [&self.text[self.shown..], self.pending()].concat();
         let found = |stop: &String| {
@@ -226,7 +225,7 @@ impl TextStream {
         first.map(|(at, _, stop)| (at, stop))
     }
 
-    /// What can be handed out and was not.
+    /// Returns what can be shown and was not returned yet.
     fn piece(&mut self) -> String {
         let unseen = &self.text[self.shown..];
         let back = if self.ended {
@@ -245,7 +244,7 @@ impl TextStream {
 }
 
 impl TextCodec {
-    /// Whether `token` is one that a text does not hold by itself, such as BOS.
+    /// Returns whether `token` is not part of a text by itself, such as BOS.
     fn is_special(&self, token: TokenId) -> bool {
         self.words.as_ref().is_some_and(|words| {
             let added = words.tokenizer.get_added_vocabulary();
@@ -254,13 +253,13 @@ impl TextCodec {
         })
     }
 
-    /// Whether bytes outside the vocabulary have pieces of their own, such as `<0x0A>`.
+    /// Returns whether bytes outside the vocabulary have their own pieces, such as `<0x0A>`.
     fn spells_bytes(&self) -> bool {
         let words = self.words.as_ref();
         words.is_some_and(|words| words.spelling == Spelling::SentencePiece)
     }
 
-    /// The byte that `token` is a piece of its own for.
+    /// Returns the byte of a byte piece.
     fn byte_of(&self, token: TokenId) -> Option<u8> {
         let words = self.words.as_ref().filter(|_| self.spells_bytes())?;
         let added = words.tokenizer.get_added_vocabulary();
@@ -270,14 +269,14 @@ impl TextCodec {
         byte_piece(&words.tokenizer.id_to_token(token.0)?)
     }
 
-    /// Whether a text's first space is none of its own: one that encoding puts before every text.
+    /// Returns whether encoding puts a space before every text.
     fn drops_first_space(&self) -> bool {
         let words = self.words.as_ref();
         words.is_some_and(|words| decoder_drops(&words.tokenizer))
     }
 }
 
-/// Read off the decoder.
+/// Returns whether the decoder drops a leading space.
 fn decoder_drops(tokenizer: &Tokenizer) -> bool {
     fn drops(decoder: &Value) -> bool {
         let text = |key: &str| decoder.get(key).and_then(Value::as_str);

@@ -1,6 +1,5 @@
-//! Tokenizers as folders had them before `tokenizer.json`: a byte-level vocabulary (`vocab.json`), its merges (`merges.txt`), and the tokens that settings
-//! files add, rewritten as a `tokenizer.json` and read by the tokenizers library. How a text is split before merging goes by the tokenizer's class, as in
-//! transformers.
+//! Reads tokenizers of folders without `tokenizer.json`: a byte-level vocabulary (`vocab.json`), its merges (`merges.txt`) and the tokens that settings files
+//! add are rewritten as a `tokenizer.json` for the tokenizers library. The tokenizer's class decides how text is split before merging, as in transformers.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,13 +10,13 @@ use tokenizers::Tokenizer;
 use super::folder::{Folder, json_file};
 use crate::error::{Error, Result};
 
-/// The two files.
+/// Names of the two files.
 pub(super) const FILES: [&str; 2] = ["vocab.json", "merges.txt"];
 
-/// How Qwen2's tokenizer splits a text.
+/// Pattern by which Qwen2's tokenizer splits a text.
 pub(crate) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// The tokenizer of `folder`, whose settings are `settings`.
+/// Reads the tokenizer of `folder`, whose settings are `settings`.
 pub(super) fn read(folder: &Path, settings: &Folder) -> Result<Tokenizer> {
     let path = folder.join(FILES[0]);
     let vocabulary = vocabulary(&path)?;
@@ -38,11 +37,11 @@ pub(super) fn read(folder: &Path, settings: &Folder) -> Result<Tokenizer> {
         let what = format!("and {} beside it are inconsistent ({e})", FILES[1]);
         Error::input(what, &path)
     })?;
-    // The library numbers added tokens itself, one behind the other.
+    // The library numbers added tokens itself, in order.
     for (id, token) in &added {
         if tokenizer.token_to_id(&token.content) != Some(*id) {
             let what = format!(
-                "ends before the added token {} of number {id}: it is of another model than the files beside it",
+                "ends before the added token {} of number {id}: it belongs to another model than the files beside it",
                 token.content
             );
             return Err(Error::input(what, path));
@@ -58,7 +57,7 @@ fn vocabulary(path: &Path) -> Result<Map<String, Value>> {
     };
     let numbered = |id: &Value| id.as_u64().is_some_and(|id| u32::try_from(id).is_ok());
     if vocabulary.is_empty() || !vocabulary.values().all(numbered) {
-        let what = "is no vocabulary: a JSON object of tokens and their numbers is expected";
+        let what = "is not a vocabulary: expected a JSON object of tokens and their numbers";
         return Err(Error::input(what, path));
     }
     Ok(vocabulary)
@@ -72,14 +71,14 @@ fn merges(path: &Path) -> Result<Vec<[String; 2]>> {
     let pair = |(number, line): (usize, &str)| match line.split_once(' ') {
         Some((left, right)) if !right.contains(' ') => Ok([left.to_owned(), right.to_owned()]),
         _ => {
-            let what = format!("line {} is no pair of pieces: {line}", number + 1);
+            let what = format!("line {} is not a pair of pieces: {line}", number + 1);
             Err(Error::input(what, path))
         }
     };
     lines.map(pair).collect()
 }
 
-/// What is done to a text before it is split, and the steps that split it.
+/// Returns the normalizer and the steps that split a text.
 fn splitting(settings: &Folder, path: &Path) -> Result<(Value, Vec<Value>)> {
     let composed = json!({"type": "NFC"});
     let bytes = |prefix: bool, regex: bool| json!({"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": true, "use_regex": regex});
@@ -108,7 +107,7 @@ fn splitting(settings: &Folder, path: &Path) -> Result<(Value, Vec<Value>)> {
 struct Added {
     content: String,
     special: bool,
-    /// The rest of it, as `tokenizer_config.json` says.
+    /// Remaining settings, as `tokenizer_config.json` gives them.
     other: Map<String, Value>,
 }
 
@@ -133,7 +132,8 @@ impl Added {
     }
 }
 
-/// The tokens that settings files add, by number: those of `added_tokens.json` and `added_tokens_decoder`, and those of the vocabulary that have a role.
+/// Returns the tokens that settings files add, by number: those of `added_tokens.json` and `added_tokens_decoder`, and those of the vocabulary that have a
+/// role.
 fn added(vocabulary: &Map<String, Value>, settings: &Folder) -> Result<BTreeMap<u32, Added>> {
     let mut added = BTreeMap::new();
     let named = settings.named_specials();

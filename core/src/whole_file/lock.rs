@@ -1,17 +1,17 @@
-//! The lock of a folder that one program alone may write. The system gives it back when the program ends, however it does, so a killed program locks nothing.
+//! Locks a folder that only one program may write. The system releases the lock when the program ends for any reason, so a killed program leaves no lock.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Name of the file that is locked.
+/// Name of the locked file.
 const NAME: &str = ".lock";
-/// Tries before a lock counts as another's: whoever asks whether it is held holds it for an instant.
+/// Attempts before a lock counts as held: checking whether it is held holds it for an instant.
 const TRIES: usize = 5;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A folder's lock, held until it is dropped.
+/// Lock of a folder, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
@@ -19,7 +19,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Locks `folder`, which is there; none if another program, or another part of this one, has locked it. On a file system without locks all is free.
+    /// Locks `folder`, which must exist; none if another program, or another part of this one, holds the lock. File systems without locks always grant it.
     pub(crate) fn take(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join(NAME);
         for attempt in 0..TRIES {
@@ -30,7 +30,7 @@ impl Lock {
             how.read(true).write(true).create(true).truncate(false);
             let file = how.open(&path)?;
             match file.try_lock() {
-                // The holder before removed the file that was just locked: lock the one that is there.
+                // The previous holder removed the file that was just locked: lock the new one.
                 Ok(()) if !is_there(&file, &path) => {}
                 Ok(()) => return Ok(Some(Self { file, path })),
                 Err(TryLockError::WouldBlock) => {}
@@ -43,7 +43,7 @@ impl Lock {
         Ok(None)
     }
 
-    /// Whether `folder` is locked; where that cannot be told, it counts as locked.
+    /// Returns whether `folder` is locked; true if that cannot be determined.
     pub(crate) fn is_held(folder: &Path) -> bool {
         match File::open(folder.join(NAME)) {
             Ok(file) => file.try_lock_shared().is_err(),
@@ -54,7 +54,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Removed while it is held, so that nobody's lock is taken away. Elsewhere an open file cannot be removed.
+        // Unix: remove the file while it is locked, so that nobody else's lock is removed. Other systems cannot remove an open file.
         if cfg!(unix) && is_there(&self.file, &self.path) {
             drop(std::fs::remove_file(&self.path));
         }
@@ -65,7 +65,7 @@ fn is_unsupported(e: &Error) -> bool {
     e.kind() == ErrorKind::Unsupported
 }
 
-/// Whether `path` still names `file`.
+/// Returns whether `path` still names `file`.
 #[cfg(unix)]
 fn is_there(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -94,7 +94,7 @@ mod tests {
         assert!(Lock::take(folder.path()).unwrap().is_none());
         drop(lock);
         assert!(!Lock::is_held(folder.path()));
-        // What a killed program leaves: a file that nobody has locked.
+        // A killed program leaves a file that nobody has locked.
         std::fs::write(folder.path().join(NAME), "").unwrap();
         assert!(!Lock::is_held(folder.path()));
         assert!(Lock::take(folder.path()).unwrap().is_some());

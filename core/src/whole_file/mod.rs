@@ -1,5 +1,5 @@
-//! Files that appear whole or not at all: a temporary name beside the target, sync, rename. Links are followed, never replaced; pipes and devices are written
-//! as they are. The temporary name lies in the folder that is written, so that no rename leaves its disk.
+//! Writes files whole or not at all: a temporary file beside the target, sync, rename. Links are followed, never replaced; pipes and devices are written
+//! directly. The temporary file lies in the target's folder, so that no rename crosses disks.
 
 mod lock;
 mod place;
@@ -17,13 +17,13 @@ use crate::error::{Error, Result};
 
 pub(crate) use self::lock::Lock;
 
-/// Beginning of temporary names.
+/// Prefix of temporary names.
 const PREFIX: &str = ".umbra-";
 
-/// Writes `path` through `fill`; on any failure nothing is left behind and an older file stays as it was. Into a pipe or a device `fill` writes directly.
+/// Writes `path` through `fill`; on failure nothing is left behind and an older file stays. Pipes and devices are filled directly.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Result<()> {
     let failed = |source| Error::io("cannot write the file", path, plain(source));
-    let target = match Place::of(path)? {
+    let target = match Place::resolve(path)? {
         Place::Stream(target) => {
             let file = opened(&target).map_err(failed)?;
             let mut out = BufWriter::new(file);
@@ -35,7 +35,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     create_folder(folder)?;
     let temporary = match temporary_in(folder) {
         Ok(temporary) => temporary,
-        // The file alone may be written, not its folder.
+        // The file may be writable in a read-only folder.
         Err(refused) if target.exists() && refuses_new(&refused) => {
             let mut bytes = Vec::new();
             fill(&mut bytes).map_err(failed)?;
@@ -49,13 +49,13 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> std::io::Result<(
     settle(temporary, &target).map_err(failed)
 }
 
-/// Writes bytes as `path`, whole or not at all.
+/// Writes bytes to `path`, whole or not at all.
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     write(path, |out| out.write_all(bytes))
 }
 
-/// Writes `path` whole or not at all through `fill`, which gets the path of an empty temporary file and may say that nothing is to be written (`false`). For
-/// what writes files by their names, such as a database; a pipe or a device is refused.
+/// Writes `path` whole or not at all through `fill`, which gets the path of an empty temporary file and may decline to write (`false`). For code that writes
+/// files by name, such as a database; a pipe or a device is an error.
 pub(crate) fn write_by(path: &Path, fill: impl FnOnce(&Path) -> Result<bool>) -> Result<bool> {
     let target = regular(path)?;
     let folder = folder_of(&target);
@@ -69,8 +69,8 @@ pub(crate) fn write_by(path: &Path, fill: impl FnOnce(&Path) -> Result<bool>) ->
     Ok(true)
 }
 
-/// Fills the folder `path`, whose links are followed: `fill` writes into a temporary folder inside it, and each file that is written then replaces its
-/// namesake, all else stays. If `fill` fails nothing is left, nor a folder that was made for it.
+/// Fills the folder `path`, following links: `fill` writes into a temporary folder inside it, and each file then replaces its namesake; other files stay. If
+/// `fill` fails, nothing is left behind, not even a folder made for it.
 pub fn write_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let target = place::folder(path)?;
     let made = create_folder(&target)?;
@@ -96,10 +96,10 @@ fn write_inside(
         names.push(entry.map_err(failed)?.file_name());
     }
     names.sort();
-    // Every place is looked at before the first is changed.
+    // Check every place before changing the first.
     let places: Vec<Place> = names
         .iter()
-        .map(|name| Place::of(&path.join(name)))
+        .map(|name| Place::resolve(&path.join(name)))
         .collect::<Result<_>>()?;
     for (name, place) in names.iter().zip(places) {
         let from = temporary.path().join(name);
@@ -129,10 +129,10 @@ fn put(from: &Path, to: &Place) -> std::io::Result<()> {
     }
 }
 
-/// Gives a written temporary file its name, once it is on the disk.
+/// Renames a written temporary file once it is synced.
 fn settle(temporary: NamedTempFile, target: &Path) -> std::io::Result<()> {
     if let Ok(older) = std::fs::metadata(target) {
-        // A file that others may not read stays so.
+        // Keep the permissions of a file that others may not read.
         drop(temporary.as_file().set_permissions(older.permissions()));
     }
     temporary.as_file().sync_all()?;
@@ -141,7 +141,7 @@ fn settle(temporary: NamedTempFile, target: &Path) -> std::io::Result<()> {
             sync_folder(folder_of(target));
             Ok(())
         }
-        // A file that is mounted by itself has no other place.
+        // A file that is a mount point can only be changed in place.
         Err(refused) if target.exists() && is_bound(&refused.error) => {
             let mut bytes = Vec::new();
             File::open(refused.file.path())?.read_to_end(&mut bytes)?;
@@ -151,7 +151,7 @@ fn settle(temporary: NamedTempFile, target: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Writes `bytes` over a file that can only be changed in its place; what was there is put back if they do not fit.
+/// Writes `bytes` over a file that can only be changed in place; restores its content if they do not fit.
 fn overwrite(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let older = std::fs::read(target)?;
     let mut file = OpenOptions::new().write(true).open(target)?;
@@ -164,25 +164,25 @@ fn overwrite(target: &Path, bytes: &[u8]) -> std::io::Result<()> {
     put(bytes).inspect_err(|_| drop(put(&older)))
 }
 
-/// A temporary file in `folder` that, once renamed, is as readable as any other new file.
+/// Makes a temporary file in `folder` that, once renamed, has the permissions of any new file.
 fn temporary_in(folder: &Path) -> std::io::Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt as _;
-        // The umask takes away what it takes away from every file.
+        // The umask applies as to any file.
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
     builder.tempfile_in(folder)
 }
 
-/// A pipe, a device or an open file, to be written where it stands.
+/// Opens a pipe, a device or an open file to write it in place.
 fn opened(target: &Path) -> std::io::Result<File> {
     OpenOptions::new().append(true).open(target)
 }
 
-/// Whether `path` is the standard output of this program, as `/dev/stdout` is.
+/// Returns whether `path` is this program's standard output, as `/dev/stdout` is.
 #[cfg(all(unix, feature = "cli"))]
 pub(crate) fn is_standard_output(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
@@ -194,31 +194,32 @@ pub(crate) fn is_standard_output(path: &Path) -> bool {
     }
 }
 
-/// Whether `path` is the standard output of this program: it has no path here.
+/// Returns false: standard output has no path on this system.
 #[cfg(all(not(unix), feature = "cli"))]
 pub(crate) fn is_standard_output(_: &Path) -> bool {
     false
 }
 
-/// Checks that [`write`] can write `path`, before long work is done for it. Leaves nothing behind.
+/// Checks that [`write`] can write `path`, before long work begins. Leaves nothing behind.
 pub fn check(path: &Path) -> Result<()> {
-    match Place::of(path)? {
+    match Place::resolve(path)? {
         Place::Stream(_) => Ok(()),
         Place::File(target) => check_file(path, &target),
     }
 }
 
-/// The same of a file that other code reads back or writes by its name: a pipe or a device is refused.
+/// Checks a file that other code reads back or writes by name: a pipe or a device is an error.
 pub(crate) fn check_regular(path: &Path) -> Result<()> {
     check_file(path, &regular(path)?)
 }
 
-/// `path` with its links followed; an error where a pipe or a device is.
+/// Returns `path` with its links followed; an error for a pipe or a device.
 fn regular(path: &Path) -> Result<PathBuf> {
-    match Place::of(path)? {
+    match Place::resolve(path)? {
         Place::File(target) => Ok(target),
         Place::Stream(_) => {
-            let what = "is a pipe or a device, and this file is read again: name a regular file";
+            let what =
+                "is a pipe or a device, and this file must be read back: name a regular file";
             Err(Error::input(what, path))
         }
     }
@@ -236,13 +237,13 @@ fn check_file(path: &Path, target: &Path) -> Result<()> {
     }
 }
 
-/// Checks that [`write_folder`] can write into `path`, before long work is done for it. Leaves nothing behind.
+/// Checks that [`write_folder`] can write into `path`, before long work begins. Leaves nothing behind.
 pub fn check_folder(path: &Path) -> Result<()> {
     let target = place::folder(path)?;
     try_in(&target).map_err(|e| Error::io("cannot write the folder", path, plain(e)))
 }
 
-/// Writes a few bytes into `folder`, or into the nearest folder above that is there, and takes them away again.
+/// Writes and removes a few bytes in `folder`, or in its nearest existing parent.
 fn try_in(folder: &Path) -> std::io::Result<()> {
     let there = nearest(folder);
     if !std::fs::metadata(there)?.is_dir() {
@@ -252,7 +253,7 @@ fn try_in(folder: &Path) -> std::io::Result<()> {
     temporary.as_file().write_all(&[0; 4_096])
 }
 
-/// The nearest of `path` and the folders above it that is there.
+/// Returns the nearest of `path` and its parents that exists.
 fn nearest(path: &Path) -> &Path {
     let mut above = path.ancestors().map(|at| {
         if at.as_os_str().is_empty() {
@@ -266,7 +267,7 @@ fn nearest(path: &Path) -> &Path {
         .unwrap_or(Path::new("."))
 }
 
-/// Makes `folder` and those above it, links followed; the first that was made, if any.
+/// Makes `folder` and its parents, following links; returns the first one made, if any.
 pub(crate) fn create_folder(folder: &Path) -> Result<Option<PathBuf>> {
     let target = place::folder(folder)?;
     if target.is_dir() {
@@ -309,7 +310,7 @@ pub(crate) fn sweep(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The path that `path` and every other spelling of it share: links followed as far as they lead, `.` and `..` taken out.
+/// Returns the one path that all spellings of `path` share: links followed as far as they lead, `.` and `..` resolved.
 pub(crate) fn identity(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     let target = place::folder(path).unwrap_or_else(|_| path.to_path_buf());
@@ -334,7 +335,7 @@ pub(crate) fn identity(path: &Path) -> PathBuf {
     }
 }
 
-/// The folder that a file lies in.
+/// Returns the folder of a file.
 fn folder_of(file: &Path) -> &Path {
     match file.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -342,15 +343,15 @@ fn folder_of(file: &Path) -> &Path {
     }
 }
 
-/// Makes renames in `folder` last; where folders cannot be synced, they last as files do.
+/// Syncs `folder`, so that renames in it last; file systems that cannot sync folders are left alone.
 fn sync_folder(folder: &Path) {
     if cfg!(unix) {
-        // File systems without that refuse it, and no bytes are at stake.
+        // Some file systems reject it, and no data are at stake.
         drop(File::open(folder).and_then(|folder| folder.sync_all()));
     }
 }
 
-/// Whether a folder takes no new file.
+/// Returns whether a folder accepts no new file.
 fn refuses_new(e: &std::io::Error) -> bool {
     matches!(
         e.kind(),
@@ -358,7 +359,7 @@ fn refuses_new(e: &std::io::Error) -> bool {
     )
 }
 
-/// Whether a file cannot be replaced by a rename: it is a mount point of its own, lies on another disk, or is another's in a folder of many.
+/// Returns whether a rename cannot replace a file: a mount point, a file on another disk, or another user's file in a shared folder.
 fn is_bound(e: &std::io::Error) -> bool {
     matches!(
         e.kind(),
@@ -366,7 +367,7 @@ fn is_bound(e: &std::io::Error) -> bool {
     )
 }
 
-/// The system's own words, without the temporary name that stands behind them.
+/// Returns the system's message without the temporary name after it.
 fn plain(source: std::io::Error) -> std::io::Error {
     let text = source.to_string();
     match text.split_once(" at path ") {
@@ -375,7 +376,7 @@ fn plain(source: std::io::Error) -> std::io::Error {
     }
 }
 
-/// An error about `fresh` or a file under it as one about what it was to become.
+/// Rewrites an error about `fresh`, or a file in it, as one about the final path.
 fn renamed(error: Error, fresh: &Path, path: &Path) -> Error {
     let place = |of: PathBuf| match of.strip_prefix(fresh) {
         Ok(inside) if inside.as_os_str().is_empty() => path.to_path_buf(),

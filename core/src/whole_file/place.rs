@@ -1,4 +1,4 @@
-//! Where an output goes: links are followed, a regular file is replaced whole, a pipe or a device gets the bytes as they come.
+//! Resolves the target of an output: links are followed, a regular file is replaced whole, a pipe or a device is written directly.
 
 use std::fs::{FileType, Metadata};
 use std::io::ErrorKind;
@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Links followed one after another at most, as by the system.
+/// Limit on the links followed in a row, as in the kernel.
 const LINKS: usize = 40;
 
-/// Where the bytes of a file go.
+/// Target of a file's bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Place {
-    /// A regular file, there already or not yet. No link.
+    /// Regular file, existing or not; never a link.
     File(PathBuf),
-    /// A pipe, a terminal or another device, or an open file of this process: it is written in place.
+    /// Pipe, terminal or other device, or an open file of this process: written in place.
     Stream(PathBuf),
 }
 
 impl Place {
-    /// Of the file `path`; an error where no file can be written.
-    pub(super) fn of(path: &Path) -> Result<Self> {
+    /// Resolves the file `path`; an error if no file can be written there.
+    pub(super) fn resolve(path: &Path) -> Result<Self> {
         let target = followed(path)?;
         let is_open = is_descriptor(&target);
         match std::fs::metadata(path) {
@@ -41,7 +41,7 @@ impl Place {
     }
 }
 
-/// The folder `path` with its links followed, there or not yet; an error where something else lies.
+/// Returns the folder `path` with its links followed, existing or not; an error if something else is there.
 pub(super) fn folder(path: &Path) -> Result<PathBuf> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(path.to_path_buf()),
@@ -54,22 +54,22 @@ pub(super) fn folder(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// `path` with every link at its end followed, also one that leads to nothing yet. The links of the folders before are the system's business.
+/// Follows every link at the end of `path`, even one that leads to nothing yet. The system resolves links in parent folders.
 fn followed(path: &Path) -> Result<PathBuf> {
     let mut at = path.to_path_buf();
     for _ in 0..LINKS {
         let is_link = at.symlink_metadata().is_ok_and(|found| found.is_symlink());
-        // An open file's link names a pipe or a file that may be gone: it is opened by the link.
+        // The link of an open file names a pipe, or a file that may be gone: open it through the link.
         if !is_link || is_descriptor(&at) {
             return Ok(at);
         }
         let to = std::fs::read_link(&at).map_err(|e| Error::io("following the link", &at, e))?;
         at = at.parent().map_or_else(|| to.clone(), |of| of.join(&to));
     }
-    Err(Error::input("is a link that leads round in a circle", path))
+    Err(Error::input("is a link that leads back to itself", path))
 }
 
-/// Whether `path` names an open file of a process, as `/dev/stdout` does: `/proc/self/fd/1`.
+/// Returns whether `path` names an open file of a process, as `/dev/stdout` does: `/proc/self/fd/1`.
 fn is_descriptor(path: &Path) -> bool {
     let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
     folder.is_some_and(|folder| folder.starts_with("/proc") && folder.ends_with("fd"))
@@ -86,7 +86,7 @@ fn is_stream(_: FileType) -> bool {
     false
 }
 
-/// What is there, for a sentence.
+/// Returns the kind of file, for a sentence.
 fn kind(found: &Metadata) -> &'static str {
     #[cfg(unix)]
     {
