@@ -1,4 +1,4 @@
-//! Stores written in any pieces, stopped, damaged, and made to lie.
+//! Tests stores written in pieces, stopped, damaged, and with wrong manifests.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,7 +52,7 @@ fn about(dtype: Dtype, gradients: bool) -> Description {
     }
 }
 
-/// Number `column` of token `token` of tensor `tensor`.
+/// Returns number `column` of token `token` of tensor `tensor`.
 fn value(tensor: usize, token: usize, column: usize) -> f32 {
     ((tensor * 7919 + token * 104_729 + column * 31) % 10_007) as f32 * 0.37 - 1_500.0
 }
@@ -82,7 +82,7 @@ fn append(writer: &mut Writer, rows: std::ops::Range<usize>) -> Result<()> {
     })
 }
 
-/// Writes all that is missing, at most `pieces()` rows at a time, until `most` pieces are written.
+/// Writes the missing rows, at most `pieces()` at a time, until `most` pieces are written.
 fn fill(writer: &mut Writer, most: usize, mut pieces: impl FnMut() -> usize) {
     for _ in 0..most {
         let Some(first) = writer.next_row() else {
@@ -107,7 +107,7 @@ fn open(folder: &Path) -> Result<Store> {
     Ok(store)
 }
 
-/// Everything but hidden files, by name.
+/// Returns all files but hidden ones, by name.
 fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
@@ -143,7 +143,7 @@ fn verify(folder: &Path) -> Vec<Damage> {
     Store::verify(folder, go_on).unwrap().1
 }
 
-/// Fails unless `got` holds the rows `order` of tensor `tensor` as `dtype` has them.
+/// Checks that `got` holds the rows `order` of tensor `tensor` as `dtype` stores them.
 #[track_caller]
 fn check_rows(got: &Matrix, tensor: usize, order: &[usize], dtype: Dtype) {
     let stored = |x: &f32| match dtype {
@@ -216,7 +216,7 @@ fn a_stopped_store_is_gone_on_with_and_ends_the_same() {
         fill(&mut begin().unwrap().0, pieces, || 2);
         std::fs::write(folder.path().join(".umbra-x1"), "half").unwrap();
         let mut writer = begin().unwrap().0;
-        // Two pieces fill a shard; what was begun of the next is lost.
+        // Two pieces fill a shard; the start of the next one is lost.
         assert_eq!(writer.rows_there(), (pieces / 2 * 4).min(ROWS));
         if (1..ROWS).contains(&writer.rows_there()) {
             let (store, notes) = Store::open(folder.path()).unwrap();
@@ -270,7 +270,7 @@ fn another_store_in_the_folder_is_refused_by_what_differs() {
     Writer::open(busy.path(), about(Dtype::F16, false)).unwrap();
 }
 
-/// Damages file `name` by `change`; what verification and reading say of it.
+/// Damages file `name` by `change`; returns what verification and reading report.
 fn damaged(name: &str, change: impl FnOnce(&Path)) -> (Vec<Damage>, String) {
     let folder = written(Dtype::F32, true);
     change(&folder.path().join(name));
@@ -376,7 +376,7 @@ fn a_damaged_shard_is_written_again_when_the_store_is_gone_on_with() {
     assert!(files(folder.path()) == whole);
 }
 
-/// A store whose manifest says `to` where it said `from`, with a checksum that fits.
+/// Makes a store whose manifest has `to` in place of `from`, with a matching checksum.
 fn lying(from: &str, to: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = written(Dtype::F16, true);
     let path = folder.path().join("manifest.json");
@@ -402,7 +402,7 @@ fn a_store_says_which_positions_count_and_an_older_one_leaves_out_the_first() {
     let store = Store::open(whole.path()).unwrap().0;
     assert_eq!(store.about().mask.rule, Positions::Text);
     assert!(!store.counts(&[3]).unwrap()[2] && !store.counts(&[3]).unwrap()[0]);
-    // As versions wrote it that did not record the rule.
+    // Older versions did not record the rule.
     let (from, to) = (
         text.find("  \"positions\"").unwrap(),
         text.find("  \"corpus\"").unwrap(),
@@ -483,7 +483,7 @@ fn a_manifest_that_lies_is_refused_before_memory_is_taken() {
         );
         assert!(said.len() < 1_500, "{said}");
     }
-    // The control: a change that is no lie.
+    // Control: a consistent change is accepted.
     let (folder, path) = lying("\"corpus\": \"none\"", "\"corpus\": \"some\"");
     read_all(&open(folder.path()).unwrap()).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
@@ -514,7 +514,7 @@ fn numbers_that_cannot_be_stored_are_refused_by_hook_and_row() {
         for word in [word, "blocks.2.hook_resid_post", "row 3"] {
             assert!(said.contains(word), "{said}");
         }
-        // Nothing of the refused piece is kept.
+        // Nothing of the rejected piece is kept.
         fill(&mut writer, usize::MAX, || 2);
         assert!(files(folder.path()) == files(written(dtype, false).path()));
     }

@@ -1,5 +1,4 @@
-//! Whether BOS precedes a text, by what the files of a folder say. The rule is that of the README; what a tokenizer's class takes where no file names a token,
-//! and what a post-processor puts first, are as transformers 5.24 has them.
+//! Tests when BOS precedes a text, by the files of a folder. Defaults of tokenizer classes and post-processors follow transformers 5.24.
 
 use serde_json::{Value, json};
 
@@ -8,7 +7,7 @@ use super::*;
 const BOS: TokenId = TokenId(0);
 const TEXT: &str = "<|endoftext|>";
 
-/// A folder with the demo's vocabulary, whose one special token is [`TEXT`].
+/// Makes a folder with the demo's vocabulary, whose one special token is [`TEXT`].
 fn folder(family: &str, files: &[(&str, Value)], processor: Option<Value>) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let demo = concat!(
@@ -36,7 +35,7 @@ fn config(value: Value) -> Vec<(&'static str, Value)> {
     vec![("tokenizer_config.json", value)]
 }
 
-/// A post-processor that puts `pieces` around a text, `$A`.
+/// Returns a post-processor that puts `pieces` around a text, `$A`.
 fn template(pieces: &[&str]) -> Value {
     let piece = |piece: &&str| match *piece {
         "$A" => json!({"Sequence": {"id": "A", "type_id": 0}}),
@@ -77,7 +76,7 @@ fn what_is_said_of_bos_outright_wins() {
     );
     check("gpt_neox", &said(true, json!(TEXT)), None, some);
     check("qwen2", &said(true, json!({"content": TEXT})), None, some);
-    // There is none to put.
+    // There is no token to put.
     check(
         "llama",
         &said(true, Value::Null),
@@ -122,7 +121,7 @@ fn a_post_processor_that_puts_bos_first_puts_it() {
         let roberta = json!({"type": "RobertaProcessing", "sep": ["e", 5], "cls": [TEXT, 0], "trim_offsets": true, "add_prefix_space": false});
         check(family, &named, Some(roberta), some);
     }
-    // What ends a text begins none.
+    // A token that the post-processor appends does not begin a text.
     check(
         "gpt_neox",
         &named,
@@ -172,7 +171,7 @@ fn where_no_file_names_one_the_class_does_and_then_the_number_in_the_settings() 
     check("qwen2", &bare, None, (None, "a Qwen2Tokenizer has none"));
     check("qwen3", &[], None, (None, "a Qwen2Tokenizer has none"));
     check("gpt_neox", &[], None, (None, "TransformerLens"));
-    // The vocabulary lacks the class's token: it is another's.
+    // The vocabulary lacks the class's token, so the class is a guess.
     check(
         "llama",
         &[],
@@ -226,7 +225,7 @@ fn a_text_that_begins_with_bos_gets_no_second_one_unless_asked() {
         said.contains("already") && said.contains("setting `keep_double_bos`"),
         "{said}"
     );
-    // Two in the text are two.
+    // Two BOS tokens in the text stay two.
     let two = codec
         .encode_with_bos("<|endoftext|><|endoftext|>Once")
         .unwrap();
@@ -258,7 +257,7 @@ fn a_dictionary_s_own_bos_wins_over_the_model_s_rule_and_a_person_s_over_both() 
     let (bare, note) = neox.without_bos().as_trained(true);
     assert_eq!(bare.bos().id, None);
     assert!(note.unwrap().contains("setting `no_bos`"), "said");
-    // As TransformerLens does it where the tokenizer names no BOS token.
+    // TransformerLens does the same if the tokenizer names no BOS token.
     let qwen = folder(
         "qwen2",
         &config(json!({"bos_token": null, "eos_token": TEXT})),

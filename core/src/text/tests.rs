@@ -1,4 +1,4 @@
-//! A tokenizer and its BOS rule on the demo's, on folders made here, and on GPT-2's where it is at hand.
+//! Tests a tokenizer and its BOS rule on the demo, on folders made here, and on GPT-2 if it is available.
 
 use serde_json::Value;
 
@@ -126,7 +126,7 @@ fn added_tokens_beyond_the_embedding_are_noted() {
     assert!(notes.iter().any(|note| note.contains("<pad>")), "{notes:?}");
 }
 
-/// GPT-2's tokenizer from its two files, if they are at hand.
+/// Returns GPT-2's tokenizer from its two files, if they are available.
 fn gpt2() -> Option<(TextCodec, Value)> {
     let folder = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -171,7 +171,7 @@ fn gpt2_splits_every_reference_text_and_shows_every_byte() {
         assert_eq!(bytes, text.as_bytes());
         assert_eq!(codec.decode(&got), text);
     }
-    // Every entry is bytes; the 256 single ones are all there.
+    // Every entry is bytes; the 256 single bytes are all present.
     let mut single = [false; 256];
     for id in 0..codec.vocab_size() as u32 {
         if let [byte] = codec.bytes(TokenId(id))[..] {

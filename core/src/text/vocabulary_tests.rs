@@ -1,4 +1,4 @@
-//! Tokenizers in two files, held against transformers' ids (`tests/golden/torch_folders.py`) and against GPT-2's own where they are at hand.
+//! Compares tokenizers in two files with ids from transformers (`tests/golden/torch_folders.py`), and with GPT-2's own if available.
 
 use std::path::PathBuf;
 
@@ -33,7 +33,7 @@ fn a_vocabulary_and_its_merges_give_the_ids_of_transformers() {
     let cases: Value = serde_json::from_str(&cases).unwrap();
     assert!(cases.as_array().unwrap().len() >= 7);
     check(&codec, &cases);
-    // Named by special_tokens_map.json, and added by added_tokens.json.
+    // Named by special_tokens_map.json and added by added_tokens.json.
     assert_eq!(codec.bos().id, Some(TokenId(0)));
     assert_eq!(codec.token_of("<|im_start|>"), Some(TokenId(300)));
     assert_eq!(codec.vocab_size(), 301);
@@ -59,7 +59,7 @@ fn the_same_tokens_may_be_added_by_the_settings_of_today() {
         &TextCodec::open(folder.path()).unwrap(),
         &serde_json::from_str(&cases).unwrap(),
     );
-    // Without settings, the family tells the class, and that its special token.
+    // Without settings, the family decides the class, and the class its special token.
     std::fs::remove_file(folder.path().join("tokenizer_config.json")).unwrap();
     put("config.json", json!({"model_type": "gpt_neo"}));
     let codec = TextCodec::open(folder.path()).unwrap();
@@ -84,7 +84,7 @@ fn qwen_s_vocabulary_is_split_as_qwen_s() {
     )
     .unwrap();
     let gpt2 = TextCodec::open(folder.path()).unwrap();
-    // Digits stand alone in Qwen's, and characters are composed first.
+    // Qwen's tokenizer splits digits and composes characters first.
     let digits = |codec: &TextCodec| codec.encode("1234").unwrap();
     assert_eq!(digits(&qwen).len(), 4);
     assert_eq!(
@@ -132,7 +132,7 @@ fn what_does_not_fit_together_is_refused_by_name() {
     );
 }
 
-/// The files of the tokenizer alone.
+/// Returns the files of the tokenizer alone.
 fn names() -> Vec<String> {
     let files = std::fs::read_dir(golden().join("single")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());

@@ -1,4 +1,4 @@
-//! Whole or not at all: on a full disk, across disks, through links, into pipes and devices.
+//! Tests writing whole or not at all: on a full disk, across disks, through links, into pipes and devices.
 
 use super::*;
 
@@ -9,7 +9,7 @@ fn full(_: &mut dyn Write) -> std::io::Result<()> {
     ))
 }
 
-/// Names in a folder, sorted.
+/// Returns the names in a folder, sorted.
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).unwrap().flatten();
     let mut names: Vec<String> = entries
@@ -58,11 +58,11 @@ fn a_folder_is_filled_from_inside_and_keeps_what_was_there() {
     );
     assert_eq!(std::fs::read(path.join("a")).unwrap(), b"1");
     assert_eq!(names(&path), ["a", "b"]);
-    // A folder that was made for what failed is taken away again.
+    // A folder made for a failed write is removed.
     let other = root.path().join("x/y");
     assert!(write_folder(&other, |_| Err(Error::setting("x", "refused"))).is_err());
     assert_eq!(names(root.path()), ["new"]);
-    // No sentence names a temporary file.
+    // No message names a temporary file.
     std::fs::create_dir(path.join("c")).unwrap();
     let said = write_folder(&path, |to| write_bytes(&to.join("c"), b"4"));
     let said = said.unwrap_err().to_string();

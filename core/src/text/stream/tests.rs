@@ -1,4 +1,4 @@
-//! A stream's text is what the whole text has beyond the prompt, whatever the tokenizer's decoder and wherever characters and stop strings are cut.
+//! Checks that a stream's text is what the whole text has beyond the prompt, for any decoder and any cut of characters and stop strings.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// A small SentencePiece vocabulary with byte pieces, as Llama 2 has it; `change` rewrites its file.
+/// Makes a small SentencePiece vocabulary with byte pieces, as in Llama 2; `change` rewrites its file.
 fn sentence_piece(change: impl Fn(&mut Value)) -> TextCodec {
     let folder = tempfile::tempdir().unwrap();
     let from = repository("tests/golden/sentence-piece");
@@ -31,7 +31,7 @@ fn demo() -> TextCodec {
     TextCodec::open(&repository("assets/demo/model")).unwrap()
 }
 
-/// The text of `tokens` behind `prompt`, after checking that the pieces make it up.
+/// Returns the text of `tokens` after `prompt`, and checks that the pieces add up to it.
 #[track_caller]
 fn continued(codec: &TextCodec, prompt: &[TokenId], tokens: &[TokenId], stops: &[&str]) -> String {
     let stops: Vec<String> = stops.iter().map(|stop| (*stop).to_owned()).collect();
@@ -44,7 +44,7 @@ fn continued(codec: &TextCodec, prompt: &[TokenId], tokens: &[TokenId], stops: &
 
 const TEXT: &str = "The king ated  the\n日本 fox 🦊 é end";
 
-/// At every cut between characters the prompt's text and the continuation's are the whole text.
+/// Checks every cut between characters: prompt and continuation together are the whole text.
 #[track_caller]
 fn check(codec: &TextCodec) {
     let tokens = codec.encode_with_bos(TEXT).unwrap();
@@ -79,7 +79,7 @@ fn prompt_and_continuation_read_as_the_whole_text() {
         });
         check(&codec);
     }
-    // As Gemma has it: nothing is put before a text and nothing dropped.
+    // As in Gemma: nothing is put before a text and nothing dropped.
     let gemma = sentence_piece(|file| {
         file["normalizer"] = json!({"type": "Replace", "pattern": {"String": " "}, "content": "▁"});
         let decoders = file["decoder"]["decoders"].as_array_mut().unwrap();
@@ -97,7 +97,7 @@ fn a_first_space_belongs_to_a_continuation_and_not_to_a_text() {
     assert_eq!(continued(&codec, &king, &[at, at], &[]), " at at");
     assert_eq!(continued(&codec, &[bos], &[at, at], &[]), "at at");
     assert_eq!(continued(&codec, &[], &[at, at], &[]), "at at");
-    // The library's own decoding of a whole text agrees.
+    // The library decodes the whole text alike.
     assert_eq!(codec.decode(&[at, at]), "at at");
     let demo = demo();
     let king = demo.token_of(" king").unwrap();
@@ -142,7 +142,7 @@ fn a_broken_character_becomes_what_the_library_makes_of_it() {
             assert!(want.contains(REPLACEMENT));
         }
         assert_eq!(continued(&codec, &king, &fox, &[]), "🦊");
-        // Nothing of a character is shown before it is whole.
+        // No part of a character is shown before it is complete.
         let mut stream = TextStream::new(&codec, &king, &[]);
         let pieces: Vec<String> = fox.iter().map(|token| stream.push(*token)).collect();
         assert!(parts > 1 && pieces[..parts - 1].iter().all(String::is_empty));
@@ -164,7 +164,7 @@ fn a_text_ends_before_the_first_stop_string_and_nothing_of_it_is_shown() {
     check(&[begin], "");
     check(&[" "], "");
     check(&[" the"], whole.split(" the").next().unwrap());
-    // Of two that the text holds, the first to begin; what only begins is written.
+    // Of two stop strings in the text, the first one ends it; an incomplete one is written.
     check(&["pie", " oth"], whole.split(" oth").next().unwrap());
     check(&["pies", " other pies"], &whole);
     let other = whole.split("e other").next().unwrap();
