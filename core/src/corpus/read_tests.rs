@@ -237,13 +237,13 @@ fn broken_lines_are_left_out_and_named_and_too_many_stop_the_run() {
         assert!(said.contains(word), "{said}");
     }
     // Of 100 and more 1 % is allowed, and not one more.
-    assert!(of("x.jsonl", &lines(100, &[7])).is_ok());
+    assert!(read_one("x.jsonl", &lines(100, &[7])).is_ok());
     refused(
         "x.jsonl",
         &lines(100, &[7, 8]),
         &["2 of 100 lines", "line 7, 8"],
     );
-    assert!(of("x.jsonl", &lines(1000, &(1..=10).collect::<Vec<_>>())).is_ok());
+    assert!(read_one("x.jsonl", &lines(1000, &(1..=10).collect::<Vec<_>>())).is_ok());
     refused(
         "x.jsonl",
         &lines(1000, &(1..=11).collect::<Vec<_>>()),
