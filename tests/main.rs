@@ -10,6 +10,8 @@ mod edits;
 mod failures;
 mod full_disk;
 mod generation;
+mod guide;
+mod guide_commands;
 mod hostile;
 mod hub;
 mod indexes;

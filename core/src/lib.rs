@@ -41,6 +41,7 @@
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`report`] | chosen features as one HTML page or JSON |
 //! | [`reproduce`] | what papers claim of the variants, measured here and judged |
+//! | [`guide`] | the manual, compiled in |
 //! | [`workbench`] | what a person does, once, for the window and the command line |
 //! | `cli` | feature `cli`: one file per noun |
 
@@ -61,6 +62,7 @@ pub mod features;
 pub mod fit;
 pub mod folders;
 pub mod formats;
+pub mod guide;
 pub mod heads;
 pub mod ids;
 pub mod kernels;

@@ -13,6 +13,7 @@ mod console;
 mod dark_matter;
 mod edits;
 mod eval;
+mod guide;
 mod heads;
 mod hub;
 mod index;
@@ -111,6 +112,8 @@ nouns! {
     Report => report,
     /// Train the variants of two papers side by side and print which of their claims hold here
     Reproduce => reproduce,
+    /// Print a page of the manual, or the list of its pages
+    Guide => guide,
 }
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.

@@ -44,6 +44,7 @@ pub use self::look::{Look, Tensor, look};
 pub use self::on_hub::fetch;
 pub(crate) use self::reading::is_of_positions;
 pub use self::reading::{Reading, kept_apart, name_documents, name_positions, rows, rule};
+pub(crate) use self::registry::closest;
 pub use self::registry::{
     Entry, Known, Located, Matches, Named, Registry, Release, is_registered, named,
 };

@@ -61,8 +61,8 @@ fn has(text: &str, words: &[String]) -> bool {
     words.iter().all(|word| text.contains(word.as_str()))
 }
 
-/// The few of `names` that share most pairs of letters with `wanted`, the closest first.
-pub(super) fn closest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+/// Returns the few of `names` that share most pairs of letters with `wanted`, the closest first.
+pub(crate) fn closest<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let pairs = |text: &str| -> Vec<[char; 2]> {
         let letters: Vec<char> = text.to_lowercase().chars().collect();
         letters.windows(2).map(|two| [two[0], two[1]]).collect()

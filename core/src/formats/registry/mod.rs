@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 pub use self::known::{Known, Located};
 pub use self::listing::Matches;
+pub(crate) use self::listing::closest;
 use super::{cross_layer, place};
 use crate::error::{Error, Result};
 use crate::models::hub::{Name, place_in};
@@ -202,7 +203,7 @@ impl Registry {
                 "there is no release `{}`, the closest of {} are {}",
                 short(of),
                 self.releases.len(),
-                listing::closest(of, names).join(", ")
+                closest(of, names).join(", ")
             );
             return Err(wrong(what));
         };
@@ -243,7 +244,7 @@ impl Release {
     fn one_of(&self, text: &str) -> Error {
         let id = text.split_once(':').map_or("", |(_, id)| id);
         let ids = self.entries.iter().map(|entry| entry.id.as_str());
-        let some: Vec<String> = listing::closest(id, ids)
+        let some: Vec<String> = closest(id, ids)
             .into_iter()
             .map(|id| format!("{}:{id}", self.name))
             .collect();
