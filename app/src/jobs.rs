@@ -15,8 +15,7 @@
 //!     },
 //! );
 //! ```
-//! An observer of the core is `&mut |pass| worker.pass(pass)`, or `worker.progress(done, total, "tokens")`: progress may be dropped, and it answers
-//! `Break` once the job was told to stop. `start` without `_or` shows a failure as a notification; `start_quiet` also stays out of the strip (for what
+//! An observer of the core is `&mut |at| worker.progress(at)`: progress may be dropped, and it answers `Break` once the job was told to stop. `start` without `_or` shows a failure as a notification; `start_quiet` also stays out of the strip (for what
 //! takes less than a blink).
 
 use std::any::Any;
@@ -30,15 +29,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use umbra_core::Flow;
 use umbra_core::error::{Notes, Result};
-use umbra_core::eval::Pass;
+use umbra_core::progress::{Flow, Progress};
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::{Text, TextRequest};
 
 use crate::commands::Command;
 use crate::shell::dialogs::{Ask, Dialogs, Reply};
-use crate::state::jobs::{JobId, Progress, Status};
+use crate::state::jobs::{JobId, Status};
 use crate::state::log::Notice;
 use crate::state::{Event, jobs, log, path};
 use crate::words;
@@ -116,27 +114,17 @@ impl Worker {
     }
 
     /// Reports progress; dropped if the window is behind.
-    pub fn progress(&self, done: u64, total: u64, unit: &'static str) -> Flow {
-        self.progress_of(Progress {
-            done,
-            total,
-            unit,
-            per_second: None,
-        })
+    pub fn progress(&self, progress: Progress) -> Flow {
+        self.progress_at(progress, None)
     }
 
-    /// The same of work that measures its own speed.
-    pub fn progress_of(&self, progress: Progress) -> Flow {
-        let event = Event::Jobs(jobs::Event::Progress(self.id, progress));
+    /// Reports progress of work that measures its own speed, units per second.
+    pub fn progress_at(&self, progress: Progress, per_second: Option<f64>) -> Flow {
+        let event = Event::Jobs(jobs::Event::Progress(self.id, progress, per_second));
         if self.sender.try_send(event).is_ok() {
             (self.wake)();
         }
         self.flow()
-    }
-
-    /// Reports a pass over rows.
-    pub fn pass(&self, pass: Pass) -> Flow {
-        self.progress(pass.done as u64, pass.rows as u64, "rows")
     }
 
     /// Asks for something in the name of the person (the answer of a file dialog). Dropped if a person could not have asked so often.
@@ -401,7 +389,7 @@ mod tests {
         let (mut jobs, mut state) = (Jobs::new(|| {}), AppState::default());
         let id = jobs.start("Count", |worker| {
             for done in 0..1000 {
-                worker.progress(done, 1000, "rows").continue_value();
+                worker.progress(Progress::rows(done, 1000)).continue_value();
             }
             worker.send(Event::Log(log::Event::Line("counted".to_owned())));
             Ok(())
@@ -432,7 +420,7 @@ mod tests {
     fn a_job_told_to_stop_stops_and_says_so() {
         let (mut jobs, mut state) = (Jobs::new(|| {}), AppState::default());
         let id = jobs.start("Wait", |worker| {
-            while worker.progress(0, 1, "rows").is_continue() {
+            while worker.progress(Progress::rows(0, 1)).is_continue() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             Ok(())

@@ -5,10 +5,10 @@ mod tests;
 
 use candle_core::Tensor;
 
-use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::{Head, HookPoint, Layer, Site, TokenId};
 use crate::models::{Hooks, Model, Start, token_tensor};
+use crate::progress::{Ended, Flow, Progress};
 
 /// Bytes of one layer's patterns; longer texts are cut.
 const HELD: usize = 256 << 20;
@@ -109,12 +109,12 @@ pub fn strongest(weights: &[f32], most: usize) -> Vec<(usize, f32)> {
     pairs
 }
 
-/// All heads at a glance; `observe` gets layers done and in all, `None` if it stopped.
+/// All heads at a glance; `observe` gets the layers done.
 pub fn overview(
     model: &Model,
     tokens: &[TokenId],
-    observe: &mut dyn FnMut(usize, usize) -> Flow,
-) -> Result<Option<Overview>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Overview>> {
     let layers = model.config().layers;
     let last = HookPoint::block(layers - 1, Site::Pattern);
     model.check_hook(last)?;
@@ -129,7 +129,10 @@ pub fn overview(
         observe,
     };
     model.run(Start::Tokens(&token_tensor(&[tokens])?), &mut glance)?;
-    Ok((!glance.stopped).then(|| Overview {
+    if glance.stopped {
+        return Ok(Ended::STOPPED);
+    }
+    Ok(Ended::Done(Overview {
         tokens: tokens.to_vec(),
         texts: texts(model, tokens),
         heads: glance.heads,
@@ -174,7 +177,7 @@ struct Glance<'a> {
     side: usize,
     heads: Vec<HeadGlance>,
     stopped: bool,
-    observe: &'a mut dyn FnMut(usize, usize) -> Flow,
+    observe: &'a mut dyn FnMut(Progress) -> Flow,
 }
 
 impl Hooks for Glance<'_> {
@@ -193,7 +196,8 @@ impl Hooks for Glance<'_> {
         self.heads.extend(
             each.map(|(head, pattern)| glance(layer, Head::from(head), (pattern, t), side)),
         );
-        self.stopped = (self.observe)(layer.index() + 1, self.layers).is_break();
+        let progress = Progress::new(layer.index() + 1, self.layers, "layers");
+        self.stopped = (self.observe)(progress).is_break();
         Ok(None)
     }
 

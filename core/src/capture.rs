@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use crate::Flow;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::HookPoint;
 use crate::models::{Model, Scalar, token_tensor};
+use crate::progress::{Ended, Flow, Progress};
 use crate::store::{Piece, Writer};
 
 /// Rows per forward pass. Fixed, so that the thread count does not change results; small, so that a pass fits a core's cache.
@@ -94,28 +94,18 @@ fn gather(
     Ok(all)
 }
 
-/// Progress of [`into_store`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    /// Rows computed by this call.
-    pub rows: usize,
-    /// Rows that this call computes in all.
-    pub of: usize,
-}
-
-/// Computes the rows that `writer` lacks and writes them, shard by shard. `observe` may stop it after each piece, which loses an incomplete shard.
+/// Computes the rows that `writer` lacks and writes them, shard by shard. `observe` gets the rows computed by this call and may stop it after each piece, which
+/// loses an incomplete shard.
 pub fn into_store(
     model: &Model,
     rows: &Rows,
     writer: &mut Writer,
-    observe: &mut dyn FnMut(Written) -> Flow,
-) -> Result<Flow> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<()>> {
     let hooks: Vec<HookPoint> = writer.about().hooks.iter().map(|at| at.hook).collect();
     let gradients = writer.about().gradients;
-    let mut written = Written {
-        rows: 0,
-        of: writer.about().rows - writer.rows_there(),
-    };
+    let missing = writer.about().rows - writer.rows_there();
+    let mut done = 0;
     while let Some(first) = writer.next_row() {
         let chosen: Vec<usize> = (first..first + writer.room().min(PIECE)).collect();
         let tokens: Vec<_> = chosen
@@ -134,12 +124,12 @@ pub fn into_store(
             activations: &activations,
             gradients: &gradients,
         })?;
-        written.rows += chosen.len();
-        if observe(written).is_break() && writer.next_row().is_some() {
-            return Ok(Flow::Break(()));
+        done += chosen.len();
+        if observe(Progress::rows(done, missing)).is_break() && writer.next_row().is_some() {
+            return Ok(Ended::STOPPED);
         }
     }
-    Ok(Flow::Continue(()))
+    Ok(Ended::Done(()))
 }
 
 #[cfg(test)]

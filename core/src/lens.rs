@@ -8,10 +8,10 @@ mod tests;
 use candle_core::Tensor;
 use rayon::prelude::*;
 
-use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::models::{Model, Start, token_tensor};
+use crate::progress::{Ended, Flow, Progress};
 use crate::prompt::{NextToken, log_sum_exp, most_likely};
 
 /// Bytes of residual streams held at once; longer texts are cut.
@@ -72,13 +72,13 @@ impl Lens {
     }
 }
 
-/// `tokens` through the lens, the `top` most likely guesses kept per cell. `observe` gets positions × layers done and in all; `None` if it stopped.
+/// `tokens` through the lens, the `top` most likely guesses kept per cell. `observe` gets the guesses done (positions × layers).
 pub fn read(
     model: &Model,
     tokens: &[TokenId],
     top: usize,
-    observe: &mut dyn FnMut(usize, usize) -> Flow,
-) -> Result<Option<Lens>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Lens>> {
     let chunk = (LOGITS / model.config().vocab.max(1)).max(1);
     read_by(model, tokens, (top, chunk), observe)
 }
@@ -88,8 +88,8 @@ fn read_by(
     model: &Model,
     tokens: &[TokenId],
     (top, chunk): (usize, usize),
-    observe: &mut dyn FnMut(usize, usize) -> Flow,
-) -> Result<Option<Lens>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Lens>> {
     let config = model.config();
     let hooks: Vec<HookPoint> = std::iter::once(HookPoint::block(0, Site::ResidPre))
         .chain((0..config.layers).map(|layer| HookPoint::block(layer, Site::ResidPost)))
@@ -120,12 +120,12 @@ fn read_by(
             let logits = table.logits(&stream(hook)?)?;
             table.add(row, first, (&logits, &end))?;
             done += positions;
-            if observe(done, total).is_break() {
-                return Ok(None);
+            if observe(Progress::new(done, total, "guesses")).is_break() {
+                return Ok(Ended::STOPPED);
             }
         }
     }
-    Ok(Some(Lens {
+    Ok(Ended::Done(Lens {
         texts: tokens.iter().map(|id| model.codec().display(*id)).collect(),
         tokens: tokens.to_vec(),
         guesses: table.rows.into_iter().flatten().collect(),

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`error`] | the crate's `Error`, `Notes` |
 //! | [`count`] | whole numbers as people write them |
-//! | [`pace`] | how fast work goes: one smoothing for all that shows it |
+//! | [`progress`] | long work: how far it is, how fast, how it ended |
 //! | [`ids`] | `Layer`, `Head`, `FeatureId`, `TokenId`, `HookPoint` |
 //! | [`dims`] | `Matrix`, named-dimension checks |
 //! | [`device`] | what computes |
@@ -68,7 +68,7 @@ pub mod ids;
 pub mod kernels;
 pub mod lens;
 pub mod models;
-pub mod pace;
+pub mod progress;
 pub mod project;
 pub mod prompt;
 pub mod report;
@@ -83,10 +83,7 @@ pub mod train;
 pub mod whole_file;
 pub mod workbench;
 
-use std::ops::ControlFlow;
-
-/// What an observer answers: go on, or stop at the next safe place (an outcome, not an error).
-pub type Flow = ControlFlow<()>;
+pub use progress::{Ended, Flow, Progress};
 
 /// The version written into every file and report.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -42,8 +42,8 @@ fn overview(context: &mut Context<'_>) {
         move |worker| {
             let model = of.input.reader(&model)?;
             let (tokens, beyond) = of.input.tokens(&model)?;
-            let mut observe = |done, total| worker.progress(done as u64, total as u64, "layers");
-            let found = attention::overview(&model, &tokens, &mut observe)?;
+            let observe = &mut |at| worker.progress(at);
+            let found = attention::overview(&model, &tokens, observe)?.done();
             let load = found.map_or(Load::Absent, |mut overview| {
                 overview.cut += beyond;
                 Load::Ready(Arc::new(overview))

@@ -94,8 +94,7 @@ fn compare(context: &mut Context<'_>, two: Two) {
         format!("Compare {name_a} and {name_b}"),
         move |why| event(Load::Failed(why)),
         move |worker| {
-            let mut observe = |share: f64| worker.progress((share * 100.0) as u64, 100, "percent");
-            let found = compare::compare(&a, &b, &mut observe)?;
+            let found = compare::compare(&a, &b, &mut |at| worker.progress(at))?.done();
             let load = found.map_or(Load::Absent, |found| {
                 Load::Ready(Arc::new(Compared::of(found)))
             });
@@ -130,8 +129,8 @@ fn together(context: &mut Context<'_>, two: Two) {
             let rows = &text.rows;
             worker.notes(&pair.notes_on(&b, rows));
             let (both, reader) = ((&*pair.sae, &*b), (&*pair.model, rows));
-            let observe = &mut |pass| worker.pass(pass);
-            let found = compare::together(both, &compared.found.pairs, reader, observe)?;
+            let observe = &mut |at| worker.progress(at);
+            let found = compare::together(both, &compared.found.pairs, reader, observe)?.done();
             let load = found.map_or(Load::Absent, |pairs| {
                 Load::Ready(Arc::new(Measured {
                     pairs,

@@ -10,6 +10,7 @@ use umbra_core::error::{Error, Result};
 use umbra_core::fit::Fit;
 use umbra_core::ids::TokenId;
 use umbra_core::models::{Model, token_tensor};
+use umbra_core::progress::Ended;
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 use umbra_core::workbench::pair::Pair;
@@ -121,9 +122,9 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
             both.iter().for_each(|text| worker.notes(&text.said()));
             let [train, held_out] = both.map(|text| text.rows);
             let (train, held_out) = core::sample((&train, &held_out), sae.width(), None);
-            let pass = &mut |pass| worker.pass(pass);
+            let pass = &mut |at| worker.progress(at);
             let fitted = core::fit(model, sae.autoencoder()?, &train, &held_out, pass)?;
-            let Some(probe) = fitted else {
+            let Ended::Done(probe) = fitted else {
                 worker.send(event(before));
                 return Ok(());
             };

@@ -9,6 +9,7 @@ use umbra_core::fit::Prints;
 use umbra_core::folders::{self, Claim};
 use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
+use umbra_core::progress::Ended;
 use umbra_core::project::Project;
 use umbra_core::report::{self, Choice};
 use umbra_core::workbench::pair::Pair;
@@ -186,8 +187,8 @@ fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
         move |worker| {
             let text = worker.read(&TextRequest::held_out_of(&work.project)?, &work.pair)?;
             let (model, sae) = (&work.pair.model, &work.pair.sae);
-            let pass = &mut |pass| worker.pass(pass);
-            let Some(figures) = eval::run(model, sae, &text.rows, pass)? else {
+            let pass = &mut |at| worker.progress(at);
+            let Ended::Done(figures) = eval::run(model, sae, &text.rows, pass)? else {
                 worker.send(event(before));
                 return Ok(());
             };
@@ -224,7 +225,7 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
                 fingerprint: text.fingerprint,
                 seed: 0,
             };
-            let pass = &mut |pass| worker.pass(pass);
+            let pass = &mut |at| worker.progress(at);
             let built = features::build(
                 &work.pair.model,
                 work.pair.sae.autoencoder()?,
@@ -233,10 +234,10 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
                 &path,
                 pass,
             )?;
-            worker.send(event(if built {
-                Load::Ready(super::library::read_index(path)?)
-            } else {
+            worker.send(event(if built.is_stopped() {
                 before
+            } else {
+                Load::Ready(super::library::read_index(path)?)
             }));
             Ok(())
         },
@@ -313,13 +314,8 @@ fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: 
         let index = Index::open(&index)?;
         let source = NeuronpediaSource::of(index.about(), None, None)?;
         let to = (viewer, FEATURES_OF_A_FILE);
-        let written = features::export(&index, to, &source, folder, &mut |done, rows| {
-            worker.pass(eval::Pass {
-                done: usize::try_from(done).unwrap_or(usize::MAX),
-                rows: usize::try_from(rows).unwrap_or(usize::MAX),
-            })
-        })?;
-        if let Some(written) = written {
+        let written = features::export(&index, to, &source, folder, &mut |at| worker.progress(at))?;
+        if let Ended::Done(written) = written {
             claim.release()?;
             let said = format!(
                 "{} features written to {}, {} were never active",

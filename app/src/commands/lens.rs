@@ -44,8 +44,8 @@ fn read(context: &mut Context<'_>) {
         move |worker| {
             let model = of.input.reader(&model)?;
             let (tokens, beyond) = of.input.tokens(&model)?;
-            let mut observe = |done, total| worker.progress(done as u64, total as u64, "guesses");
-            let lens = lens::read(&model, &tokens, TOP, &mut observe)?;
+            let observe = &mut |at| worker.progress(at);
+            let lens = lens::read(&model, &tokens, TOP, observe)?.done();
             let load = lens.map_or(Load::Absent, |mut lens| {
                 lens.cut += beyond;
                 Load::Ready(Arc::new(lens))

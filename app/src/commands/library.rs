@@ -9,6 +9,7 @@ mod projects;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,6 +19,7 @@ use umbra_core::features::Index;
 use umbra_core::fit::Fit;
 use umbra_core::formats;
 use umbra_core::models::{Model, Opening, read_tensors, verify};
+use umbra_core::progress::{Ended, Progress};
 use umbra_core::project::{Entry, Project};
 use umbra_core::sae::Sae;
 
@@ -480,23 +482,20 @@ fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
         format!("Verify {}", model.name()),
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let (mut done, mut stopped) = (0, false);
+            let mut done = 0;
             let values = reference.map(|file| read_tensors(&file)).transpose()?;
-            let total = values.as_ref().map_or(0, |values| values.len() as u64);
+            let total = values.as_ref().map_or(0, BTreeMap::len);
             let observe = &mut |_: &verify::Row| {
                 done += 1;
-                let flow = worker.progress(done, total.max(done), "tensors");
-                stopped = flow.is_break();
-                flow
+                worker.progress(Progress::new(done, total.max(done), "tensors"))
             };
             let verification = match &values {
                 Some(values) => verify::against(&model, values, observe),
                 None => verify::itself(&model, observe),
             }?;
-            let load = if stopped {
-                before
-            } else {
-                Load::Ready(Arc::new(verification))
+            let load = match verification {
+                Ended::Done(verification) => Load::Ready(Arc::new(verification)),
+                Ended::Stopped(_) => before,
             };
             worker.send(event(path, load));
             Ok(())

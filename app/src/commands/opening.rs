@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use umbra_core::device;
 use umbra_core::error::{Error, Notes, Result};
 use umbra_core::formats::{self, Located, Registry};
-use umbra_core::models::hub::{self, Fetched, Hub, Name};
+use umbra_core::models::hub::{self, Hub, Name};
 use umbra_core::models::{Card, Opening};
+use umbra_core::progress::Ended;
 use umbra_core::sae::Sae;
 
 use super::{Command as AnyCommand, Commands, Context, library};
@@ -158,8 +159,8 @@ fn looked(request: &Request, hub: Hub, registry: Option<&Registry>) -> Result<Lo
             ..hub
         };
         match cache.fetch(&name, &mut |_| std::ops::ControlFlow::Continue(())) {
-            Ok(Fetched::Whole(path)) => path,
-            Ok(Fetched::Stopped) | Err(_) => return Ok(Looked::OnHub(name)), // said as "not in the cache"
+            Ok(Ended::Done(path)) => path,
+            Ok(Ended::Stopped(())) | Err(_) => return Ok(Looked::OnHub(name)), // said as "not in the cache"
         }
     };
     let (card, notes) = Card::of(&path, request.how)?;
@@ -185,8 +186,8 @@ fn looked_for_dictionary(source: &str, hub: Hub, registry: Option<&Registry>) ->
         };
         let go_on = &mut |_: hub::Event<'_>| std::ops::ControlFlow::Continue(());
         match formats::fetch(&cache, &name, go_on) {
-            Ok(Some(path)) => path,
-            Ok(None) | Err(_) => return Ok(Looked::OnHub(name)), // said as "not in the cache"
+            Ok(Ended::Done(path)) => path,
+            Ok(Ended::Stopped(())) | Err(_) => return Ok(Looked::OnHub(name)), // said as "not in the cache"
         }
     };
     let look = formats::look(&path)?;
@@ -211,10 +212,8 @@ fn fetch(context: &mut Context<'_>, name: &Name) {
         format!("Fetch {name}"),
         move |why| event(Some(why)),
         move |worker| {
-            let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
-            let mut observe = |fetched: hub::Event<'_>| {
-                worker.progress(megabytes(fetched.done), megabytes(fetched.total), "MB")
-            };
+            let mut observe =
+                |fetched: hub::Event<'_>| worker.progress(fetched.progress.in_megabytes());
             // Stopped, it is looked at again too: what is missing is fetched the next time.
             match of.kind {
                 hub::Kind::Dictionary => formats::fetch(&from, &of, &mut observe).map(drop)?,

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use umbra_core::Flow;
 use umbra_core::dark_matter::Probe;
 use umbra_core::error::{Error, Result};
 use umbra_core::ids::{Head, HookPoint, Layer};
 use umbra_core::models::Model;
+use umbra_core::progress::{Flow, Progress};
 use umbra_core::project::Project;
 use umbra_core::sae::Sae;
 use umbra_core::steer::{self, Edits, Materials};
@@ -126,9 +126,9 @@ impl Materials for Stock {
             (&corpus, &request.phrase()),
             None,
             hook,
-            &mut |_, _| Flow::Continue(()),
+            &mut |_| Flow::Continue(()),
         )?;
-        let mean = mean.expect("nothing stops it");
+        let mean = mean.done().expect("nothing stops it");
         self.said.extend(mean.notes.iter().map(str::to_owned));
         self.said.push(mean.over);
         Ok(mean.values)
@@ -175,7 +175,7 @@ fn start(context: &mut Context<'_>, request: Request) {
             if let Some(note) = model.codec().bos_note(&asked.prompt)? {
                 worker.line(note);
             }
-            let total = 2 * asked.sampling.tokens as u64;
+            let total = 2 * asked.sampling.tokens;
             let mut done = 0;
             let mut observe = |event| {
                 match event {
@@ -188,15 +188,17 @@ fn start(context: &mut Context<'_>, request: Request) {
                     }
                     _ => {}
                 }
-                worker.progress(done, total, "tokens")
+                worker.progress(Progress::new(done, total, "tokens"))
             };
-            let outcome = steer::run(&model, edits, &asked.prompt, &asked.sampling, &mut observe)?;
+            let ended = steer::run(&model, edits, &asked.prompt, &asked.sampling, &mut observe)?;
+            let stopped = ended.is_stopped();
+            let outcome = ended.into_value();
             let ended = Ended::Done {
                 kl: outcome.kl,
                 generated: outcome.generated,
                 texts: [outcome.baseline.text, outcome.steered.text],
                 ends: [outcome.baseline.finish, outcome.steered.finish],
-                stopped: outcome.stopped,
+                stopped,
             };
             worker.send(Event::Steering(Lab::Ended(job, ended)));
             Ok(())

@@ -201,9 +201,7 @@ fn measure(context: &mut Context<'_>, sizes: bench::Settings) {
         "Measure the speed of a training step",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let figures = bench::train(&sizes, &mut |share| {
-                worker.progress((share * 100.0).round() as u64, 100, "percent")
-            })?;
+            let figures = bench::train(&sizes, &mut |at| worker.progress(at))?.done();
             let load = figures.map_or(Load::Absent, |figures| {
                 Load::Ready(sizes.batch as f64 / figures.step.as_secs_f64().max(1e-9))
             });

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use umbra_core::pace::Pace;
+use umbra_core::progress::{Pace, Progress};
 
 use super::AppState;
 use crate::widgets::number;
@@ -10,19 +10,6 @@ use crate::widgets::number;
 /// A job within this run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
-
-/// How far a job is.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Progress {
-    /// Units done.
-    pub done: u64,
-    /// Units in all.
-    pub total: u64,
-    /// What a unit is, plural (`rows`, `tokens`).
-    pub unit: &'static str,
-    /// Units per second, where the work itself measures it.
-    pub per_second: Option<f64>,
-}
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +41,8 @@ pub struct Job {
     pub started: Instant,
     /// How long it took, once ended.
     pub took: Option<Duration>,
+    /// Units per second, where the work itself measures it.
+    measured: Option<f64>,
     pace: Pace,
 }
 
@@ -65,13 +54,13 @@ impl Job {
 
     /// Share done, 0 to 1.
     pub fn share(&self) -> Option<f32> {
-        let progress = self.progress?;
-        (progress.total > 0).then(|| progress.done as f32 / progress.total as f32)
+        Some(self.progress?.share()? as f32)
     }
 
     /// Units per second lately: the one speed of this job, wherever it is shown.
     pub fn per_second(&self) -> Option<f64> {
-        self.progress?.per_second.or_else(|| self.pace.per_second())
+        self.progress?;
+        self.measured.or_else(|| self.pace.per_second())
     }
 
     /// Time left at that speed.
@@ -124,8 +113,8 @@ impl JobsState {
 pub enum Event {
     /// A job began.
     Started(JobId, String),
-    /// A job got further.
-    Progress(JobId, Progress),
+    /// A job got further, at so many units per second where it measures that itself.
+    Progress(JobId, Progress, Option<f64>),
     /// A job was told to stop.
     Stopping(JobId),
     /// A job ended: `Done`, `Stopped` or `Failed`.
@@ -144,12 +133,14 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
                 progress: None,
                 started: now,
                 took: None,
+                measured: None,
                 pace: Pace::default(),
             });
         }
-        Event::Progress(id, progress) => {
+        Event::Progress(id, progress, measured) => {
             if let Some(job) = state.jobs.get_mut(id) {
                 job.progress = Some(progress);
+                job.measured = measured;
                 job.pace.mark(now, progress.done);
             }
         }

@@ -28,8 +28,8 @@ fn patterns_and_their_figures_are_the_references() {
             .to_vec1::<f32>()
             .unwrap();
         let found = patterns(&model, &tokens, Layer(layer)).unwrap();
-        let all = overview(&model, &tokens, &mut |_, _| ControlFlow::Continue(()));
-        let all = all.unwrap().unwrap();
+        let all = overview(&model, &tokens, &mut |_| ControlFlow::Continue(()));
+        let all = all.unwrap().done().unwrap();
         let config = model.config();
         assert_eq!(all.heads.len(), config.layers * config.heads);
         assert_eq!((found.heads, found.cut, all.cut), (config.heads, 0, 0));
@@ -89,8 +89,8 @@ fn the_strongest_come_first_and_nothing_is_listed_that_is_not_looked_at() {
 fn what_is_stopped_gives_nothing_and_a_layer_that_is_not_there_is_refused() {
     let (model, _) = Model::open(&golden("tiny-gpt2")).unwrap();
     let tokens = [TokenId(1), TokenId(2)];
-    let stopped = overview(&model, &tokens, &mut |_, _| ControlFlow::Break(()));
-    assert_eq!(stopped.unwrap(), None);
+    let stopped = overview(&model, &tokens, &mut |_| ControlFlow::Break(()));
+    assert_eq!(stopped.unwrap(), Ended::STOPPED);
     let refused = patterns(&model, &tokens, Layer(9)).unwrap_err().to_string();
     assert!(refused.contains("block 9"), "{refused}");
 }

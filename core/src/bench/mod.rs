@@ -13,12 +13,12 @@ use std::time::{Duration, Instant};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::Flow;
 use crate::device::check_room;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::Product;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Variant;
 use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer, parameter_bytes, step_bytes};
 
@@ -156,8 +156,11 @@ impl Settings {
     }
 }
 
-/// Times steps and products; `observe` hears the share done and may stop it, which gives none. Threads are those of the pool that it runs in.
-pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Result<Option<Figures>> {
+/// Times steps and products; `observe` gets the rounds done. Threads are those of the pool that it runs in.
+pub fn train(
+    settings: &Settings,
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Figures>> {
     settings.validate()?;
     let spec = settings.spec()?;
     check_room(settings.needed(&spec), || {
@@ -171,16 +174,16 @@ pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Resul
     let before = memory::resident();
     let mut trainer = synthetic::trainer(&mut rng, settings, &spec, &cached)?;
     memory::reset_peak();
-    let in_all = (WARM_UP + TRIALS + settings.rounds) as f64;
-    let mut done = 0.0;
+    let in_all = WARM_UP + TRIALS + settings.rounds;
+    let mut done = 0;
     let mut heard = || {
-        done += 1.0;
-        observe(done / in_all).is_break()
+        done += 1;
+        observe(Progress::new(done, in_all, "rounds")).is_break()
     };
     for _ in 0..WARM_UP {
         step(&mut trainer, &cached, &mut rng, settings)?;
         if heard() {
-            return Ok(None);
+            return Ok(Ended::STOPPED);
         }
     }
     let with_moments = 3 * parameter_bytes(&spec, (settings.d, settings.d));
@@ -191,7 +194,7 @@ pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Resul
     for _ in 0..TRIALS {
         product.try_all(trainer.encoder());
         if heard() {
-            return Ok(None);
+            return Ok(Ended::STOPPED);
         }
     }
     let (mut steps, mut encoders, mut reports) = (vec![], vec![], vec![]);
@@ -201,14 +204,14 @@ pub fn train(settings: &Settings, observe: &mut dyn FnMut(f64) -> Flow) -> Resul
         steps.push(time);
         reports.push(report);
         if heard() {
-            return Ok(None);
+            return Ok(Ended::STOPPED);
         }
     }
     let per_token = |of: fn(&Report) -> usize| {
         let sum: usize = reports.iter().map(of).sum();
         sum as f64 / (settings.rounds * settings.batch) as f64
     };
-    Ok(Some(Figures {
+    Ok(Ended::Done(Figures {
         step: median(steps),
         encoder: median(encoders),
         gemm: product.name(),
@@ -281,7 +284,7 @@ mod tests {
         for variant in Variant::ALL.iter().copied() {
             let settings = Settings { variant, ..small() };
             let mut go_on = |_| Flow::Continue(());
-            let figures = train(&settings, &mut go_on).unwrap().unwrap();
+            let figures = train(&settings, &mut go_on).unwrap().done().unwrap();
             assert!(figures.ratio() > 0.0, "{variant:?}");
             assert!(
                 (1.0..=8.0).contains(&figures.l0),
@@ -299,14 +302,14 @@ mod tests {
             ..small()
         };
         let mut go_on = |_| Flow::Continue(());
-        let figures = train(&settings, &mut go_on).unwrap().unwrap();
+        let figures = train(&settings, &mut go_on).unwrap().done().unwrap();
         assert!(figures.aux_l0 > 1.0, "{}", figures.aux_l0);
     }
 
     #[test]
     fn it_stops_when_told_and_refuses_what_it_cannot_time() {
         let mut stop = |_| Flow::Break(());
-        assert!(train(&small(), &mut stop).unwrap().is_none());
+        assert!(train(&small(), &mut stop).unwrap().is_stopped());
         let none = Settings { d: 0, ..small() };
         let all = Settings {
             dead: 1.0,

@@ -6,10 +6,10 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Console, Exit};
-use crate::Flow;
 use crate::bench::{self, Figures, Settings};
 use crate::error::{Error, Result};
 use crate::kernels::encode::Product;
+use crate::progress::Ended;
 use crate::train::Adam;
 
 /// Flags of `umbra bench`.
@@ -82,21 +82,18 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         rounds: args.rounds,
         ..Settings::default()
     };
-    let timed = |what: &str, settings: &Settings| -> Result<Option<Figures>> {
-        let mut progress = console.progress(what, 100, "%");
-        pool.install(|| {
-            let mut observe = |share: f64| -> Flow { progress.set((100.0 * share) as u64, "") };
-            bench::train(settings, &mut observe)
-        })
+    let timed = |what: &str, settings: &Settings| -> Result<Ended<Figures>> {
+        let mut bar = console.bar(what);
+        pool.install(|| bench::train(settings, &mut |at| bar.at(at)))
     };
-    let Some(exact) = timed("Timing", &settings)? else {
+    let Ended::Done(exact) = timed("Timing", &settings)? else {
         return Ok(Exit::Stopped);
     };
     let lazily = Settings {
         adam: Adam::Lazy,
         ..settings.clone()
     };
-    let Some(lazy) = timed("Timing lazy Adam", &lazily)? else {
+    let Ended::Done(lazy) = timed("Timing lazy Adam", &lazily)? else {
         return Ok(Exit::Stopped);
     };
     let mut scaling = vec![];
@@ -105,7 +102,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     } else {
         vec![]
     } {
-        let Some(figures) = timed(&format!("Timing {what}"), &settings)? else {
+        let Ended::Done(figures) = timed(&format!("Timing {what}"), &settings)? else {
             return Ok(Exit::Stopped);
         };
         scaling.push((what, figures));

@@ -10,9 +10,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::words;
-use crate::Flow;
 use crate::error::{Error, Notes, Result};
-use crate::pace::Pace;
+use crate::progress::{Flow, Pace, Progress};
 use crate::text::{Bos, TextCodec};
 use crate::whole_file;
 
@@ -133,24 +132,12 @@ impl Console {
         if self.json { Ok(()) } else { self.put(piece) }
     }
 
-    /// A progress display: a bar with speed and remaining time on a terminal, a line now and then elsewhere. `unit` is what is counted (`rows`).
-    pub fn progress(&self, what: &str, total: u64, unit: &'static str) -> Progress<'_> {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = self.bars.add(ProgressBar::new(total));
-            let template =
-                format!("{{prefix}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} · {{msg}}");
-            if let Ok(style) = ProgressStyle::with_template(&template) {
-                bar.set_style(style);
-            }
-            bar.set_prefix(what.to_owned());
-            bar
-        });
-        Progress {
+    /// Creates a progress display: a bar with speed and remaining time on a terminal, a line now and then elsewhere. Nothing is shown before [`Bar::at`].
+    pub fn bar(&self, what: &str) -> Bar<'_> {
+        Bar {
             console: self,
-            bar,
+            bar: None,
             what: what.to_owned(),
-            unit,
-            total,
             pace: Pace::default(),
             said: Instant::now(),
         }
@@ -238,36 +225,54 @@ impl Console {
 
 /// The display of one long step; gone when dropped.
 #[derive(Debug)]
-pub struct Progress<'a> {
+pub struct Bar<'a> {
     console: &'a Console,
+    /// Drawn on a terminal.
     bar: Option<ProgressBar>,
     what: String,
-    unit: &'static str,
-    total: u64,
     pace: Pace,
     said: Instant,
 }
 
-impl Progress<'_> {
-    /// Shows that `done` of the total are done, with `message` (figures of the moment, or empty), and answers for an observer.
-    pub fn set(&mut self, done: u64, message: &str) -> Flow {
+impl Bar<'_> {
+    /// Shows how far the work is and answers for an observer.
+    pub fn at(&mut self, progress: Progress) -> Flow {
+        self.at_with(progress, "")
+    }
+
+    /// Shows how far the work is, with `message` (figures of the moment), and answers for an observer.
+    pub fn at_with(&mut self, progress: Progress, message: &str) -> Flow {
+        let Progress { done, total, unit } = progress;
         self.pace.mark(Instant::now(), done);
-        let speed = speed(self.unit, (done, self.total), self.pace.per_second());
-        let words = format!("{speed} {message}");
+        let words = format!("{} {message}", speed(progress, self.pace.per_second()));
+        if self.bar.is_none() && std::io::stderr().is_terminal() {
+            self.bar = Some(self.drawn(total, unit));
+        }
         if let Some(bar) = &self.bar {
+            bar.set_length(total);
             bar.set_position(done);
             bar.set_message(words);
         } else if self.said.elapsed() >= LINE_EVERY {
             self.said = Instant::now();
-            let (what, unit, total) = (&self.what, self.unit, self.total);
-            let line = format!("{what} {done}/{total} {unit} · {words}");
+            let line = format!("{} {done}/{total} {unit} · {words}", self.what);
             self.console.say("progress", &line);
         }
         self.console.flow()
     }
+
+    fn drawn(&self, total: u64, unit: &str) -> ProgressBar {
+        let bar = self.console.bars.add(ProgressBar::new(total));
+        let template =
+            format!("{{prefix}} {{bar:30}} {{human_pos}}/{{human_len}} {unit} · {{msg}}");
+        if let Ok(style) = ProgressStyle::with_template(&template) {
+            bar.set_style(style);
+        }
+        bar.set_prefix(self.what.clone());
+        bar
+    }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for Bar<'_> {
     fn drop(&mut self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -280,12 +285,12 @@ fn in_one_line(sentence: &str) -> String {
 }
 
 /// How fast it goes and how long it takes yet: `340.0 rows/s · 55 s left`.
-fn speed(unit: &str, (done, total): (u64, u64), per_second: Option<f64>) -> String {
+fn speed(progress: Progress, per_second: Option<f64>) -> String {
     match per_second {
         None => "unknown time left".to_owned(),
         Some(speed) => {
-            let left = total.saturating_sub(done) as f64 / speed;
-            format!("{speed:.1} {unit}/s · {left:.0} s left")
+            let left = progress.total.saturating_sub(progress.done) as f64 / speed;
+            format!("{speed:.1} {}/s · {left:.0} s left", progress.unit)
         }
     }
 }
@@ -296,7 +301,10 @@ mod tests {
 
     #[test]
     fn a_line_of_progress_tells_speed_and_remaining_time() {
-        assert_eq!(speed("rows", (10, 40), Some(2.0)), "2.0 rows/s · 15 s left");
-        assert_eq!(speed("rows", (0, 40), None), "unknown time left");
+        assert_eq!(
+            speed(Progress::rows(10, 40), Some(2.0)),
+            "2.0 rows/s · 15 s left"
+        );
+        assert_eq!(speed(Progress::rows(0, 40), None), "unknown time left");
     }
 }

@@ -14,6 +14,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::fit::Fit;
 use crate::models::{Model, token_tensor};
+use crate::progress::Ended;
 use crate::sae::Sae;
 use crate::workbench::pair::Pair;
 
@@ -55,8 +56,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let probe = match kept(args, (model, sae), console)? {
         Some(probe) => probe,
         None => match fitted(args, &pair, console)? {
-            Some(probe) => probe,
-            None => return Ok(Exit::Stopped),
+            Ended::Done(probe) => probe,
+            Ended::Stopped(()) => return Ok(Exit::Stopped),
         },
     };
     if let Some(note) = probe.note() {
@@ -89,19 +90,18 @@ fn kept(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<
 }
 
 /// Fits on the training text, and keeps the result if asked.
-fn fitted(args: &Args, pair: &Pair, console: &Console) -> Result<Option<Probe>> {
+fn fitted(args: &Args, pair: &Pair, console: &Console) -> Result<Ended<Probe>> {
     if let Some(path) = &args.keep {
         Probe::check_place(path)?;
     }
     let (model, sae) = (&*pair.model, &*pair.sae);
     let (fit, held_out) = texts(args, pair, console)?;
-    let rows = (fit.len() + held_out.len()) as u64;
-    let mut progress = console.progress("Fitting", rows, "rows");
-    let probe = dark_matter::fit(model, sae.autoencoder()?, &fit, &held_out, &mut |pass| {
-        progress.set(pass.done as u64, "")
+    let mut bar = console.bar("Fitting");
+    let probe = dark_matter::fit(model, sae.autoencoder()?, &fit, &held_out, &mut |at| {
+        bar.at(at)
     })?;
-    drop(progress);
-    if let (Some(probe), Some(path)) = (&probe, &args.keep) {
+    drop(bar);
+    if let (Ended::Done(probe), Some(path)) = (&probe, &args.keep) {
         probe.save(path)?;
     }
     Ok(probe)

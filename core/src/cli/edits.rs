@@ -12,7 +12,7 @@ use crate::fit::Fit;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Sae;
-use crate::steer::{self, ACTIONS, EditSpec, Edits, MEAN_ROWS, Materials, What};
+use crate::steer::{self, ACTIONS, EditSpec, Edits, Materials, What};
 
 /// Flags of edits.
 #[derive(Debug, Clone, clap::Args)]
@@ -221,16 +221,17 @@ impl Materials for Stock<'_> {
         self.console.notes(&notes);
         let names = self.args.mean_of.iter().map(|path| path.display());
         let names: Vec<String> = names.map(|name| name.to_string()).collect();
-        let mut progress = (self.console).progress("Mean activation", MEAN_ROWS as u64, "rows");
+        let mut bar = self.console.bar("Mean activation");
         let mean = steer::mean_of_text(
             (self.model, self.sae.as_deref()),
             (&corpus, &names.join(", ")),
             self.args.positions.rule(),
             hook,
-            &mut |done, _| progress.set(done as u64, ""),
+            &mut |at| bar.at(at),
         )?;
-        drop(progress);
-        let mean = mean.ok_or_else(|| Error::setting("--mean-of", "was stopped before its end"))?;
+        drop(bar);
+        let stopped = || Error::setting("--mean-of", "was stopped before its end");
+        let mean = mean.done().ok_or_else(stopped)?;
         self.console.notes(&mean.notes);
         self.console.note(&mean.over);
         self.means.insert(hook, mean.values.clone());

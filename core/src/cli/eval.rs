@@ -8,6 +8,7 @@ use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
 use crate::error::{Error, Result};
 use crate::eval::{self, DEFINITIONS, Figures};
 use crate::fit::Prints;
+use crate::progress::Ended;
 use crate::project::Project;
 
 /// Flags of `umbra eval`.
@@ -39,11 +40,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let pair = open_with_transcoder(&args.model, &args.sae, console)?;
     let text = args.text.read(&pair, args.model.offline, console)?;
     let (model, sae, rows) = (&pair.model, &pair.sae, &text.rows);
-    let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
-    let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
-    let figures = eval::run(model, sae, rows, &mut observe)?;
-    drop(progress);
-    let Some(figures) = figures else {
+    let mut bar = console.bar("Evaluating");
+    let figures = eval::run(model, sae, rows, &mut |at| bar.at(at))?;
+    drop(bar);
+    let Ended::Done(figures) = figures else {
         return Ok(Exit::Stopped);
     };
     if let Some(project) = project {

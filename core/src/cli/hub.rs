@@ -3,12 +3,12 @@
 use std::env::{home_dir, var_os};
 use std::path::{Path, PathBuf};
 
+use super::Console;
 use super::registry::{known_at, left_out, registry};
-use super::{Console, Progress};
 use crate::Flow;
 use crate::error::{Error, Result};
 use crate::formats::{self, Located, Named};
-use crate::models::hub::{ENDPOINT, Event, Fetched, Hub, Kind, Name};
+use crate::models::hub::{ENDPOINT, Event, Hub, Kind, Name};
 
 /// The hub by the variables that all its programs share: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
 pub fn hub(offline: bool) -> Hub {
@@ -55,13 +55,9 @@ pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<
             model.display()
         ));
     }
-    match fetched? {
-        Fetched::Whole(path) => {
-            console.note(&format!("{name} is in the cache at {}", path.display()));
-            Ok(path)
-        }
-        Fetched::Stopped => Err(unfinished(model)),
-    }
+    let path = fetched?.done().ok_or_else(|| unfinished(model))?;
+    console.note(&format!("{name} is in the cache at {}", path.display()));
+    Ok(path)
 }
 
 /// Where the dictionary lies: at its path, or in the hub's cache if it is named as there (`owner/name:path`) or in SAELens's registry (`RELEASE:ID`), fetched if
@@ -97,7 +93,7 @@ pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Res
             sae.display()
         ));
     }
-    let path = fetched?.ok_or_else(|| unfinished(sae))?;
+    let path = fetched?.done().ok_or_else(|| unfinished(sae))?;
     console.note(&format!("{name} is in the cache at {}", path.display()));
     let known = known.or_else(|| registry?.known_at(&path));
     Ok(Located { path, known })
@@ -112,7 +108,7 @@ pub(super) fn corpus_at(path: &Path, offline: bool, console: &Console) -> Result
     let fetched = shown(&name, console, |observe| {
         hub(offline).fetch_dataset(&name, observe)
     })?;
-    let files = fetched.ok_or_else(|| unfinished(path))?;
+    let files = fetched.done().ok_or_else(|| unfinished(path))?;
     console.note(&format!(
         "{name} means {} Parquet files in the cache",
         files.len()
@@ -126,15 +122,8 @@ fn shown<T>(
     console: &Console,
     fetch: impl FnOnce(&mut dyn FnMut(Event<'_>) -> Flow) -> Result<T>,
 ) -> Result<T> {
-    let mut progress: Option<Progress<'_>> = None;
-    fetch(&mut |event| {
-        let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
-        let bar = progress.get_or_insert_with(|| {
-            let what = format!("Fetching {name}");
-            console.progress(&what, megabytes(event.total), "MB")
-        });
-        bar.set(megabytes(event.done), event.file)
-    })
+    let mut bar = console.bar(&format!("Fetching {name}"));
+    fetch(&mut |event| bar.at_with(event.progress.in_megabytes(), event.file))
 }
 
 fn unfinished(what: &Path) -> Error {

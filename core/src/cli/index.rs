@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
-use crate::eval::Pass;
 use crate::features::{self, Detail, Example, Index, Passage, Source, TokenEffect};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
@@ -78,18 +77,17 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         fingerprint: text.fingerprint,
         seed: args.seed,
     };
-    let mut progress = console.progress("Indexing", text.rows.len() as u64, "rows");
-    let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
-    let done = features::build(
+    let mut bar = console.bar("Indexing");
+    let built = features::build(
         &pair.model,
         pair.sae.autoencoder()?,
         &text.rows,
         &source,
         &args.out,
-        &mut observe,
+        &mut |at| bar.at(at),
     )?;
-    drop(progress);
-    if !done {
+    drop(bar);
+    if built.is_stopped() {
         return Ok(Exit::Stopped);
     }
     let index = Index::open(&args.out)?;

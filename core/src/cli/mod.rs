@@ -42,11 +42,12 @@ pub use args::{
     BosArgs, CorpusArgs, DocumentsArg, MeasuringArgs, MismatchArgs, ModelArgs, PositionsArg,
     SaeArgs, SplitArg, TextArgs, open_both, open_with_transcoder, say_fit,
 };
-pub use console::{Console, Progress};
+pub use console::{Bar, Console};
 pub use hub::hub;
 pub use registry::{known_at, registry};
 
 use crate::error::Result;
+use crate::progress::Ended;
 
 /// How a command ended when nothing went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,16 @@ pub enum Exit {
     Failed,
     /// Stopped by Ctrl-C with what was there saved: exit code 130.
     Stopped,
+}
+
+impl<T, P> From<&Ended<T, P>> for Exit {
+    fn from(ended: &Ended<T, P>) -> Self {
+        if ended.is_stopped() {
+            Self::Stopped
+        } else {
+            Self::Done
+        }
+    }
 }
 
 const FAILED: u8 = 1;

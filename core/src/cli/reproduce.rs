@@ -12,6 +12,7 @@ use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::formats::Reading;
 use crate::models::Model;
+use crate::progress::Ended;
 use crate::reproduce::{
     self, ChoiceOptions, Claim, Demo, DemoOptions, Event, Report, Row, Spread, Verdict,
 };
@@ -159,7 +160,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             let found = watched(console, |observe| {
                 reproduce::gradient(&demo, &options, observe)
             })?;
-            judged(found.map(|report| vec![("demo model", report)]), console)
+            let Ended::Done(report) = found else {
+                return Ok(Exit::Stopped);
+            };
+            judged(&[("demo model", report)], console)
         }
         List::Variants(args) => variants(args, console),
     }
@@ -170,12 +174,8 @@ fn watched<T>(
     console: &Console,
     work: impl FnOnce(&mut dyn FnMut(Event) -> Flow) -> Result<T>,
 ) -> Result<T> {
-    let mut bar = None;
-    work(&mut |event| match event {
-        Event::Progress { done, total, what } => bar
-            .get_or_insert_with(|| console.progress("Reproducing", total, "parts"))
-            .set(done, &what),
-    })
+    let mut bar = console.bar("Reproducing");
+    work(&mut |event| bar.at_with(event.progress, &event.what))
 }
 
 fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {
@@ -197,7 +197,7 @@ fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {
     let world = watched(console, |observe| {
         reproduce::choice_in_the_world(&options, observe)
     })?;
-    let Some(world) = world else {
+    let Ended::Done(world) = world else {
         return Ok(Exit::Stopped);
     };
     let mut reports = vec![("world A", world)];
@@ -205,19 +205,16 @@ fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {
         let found = watched(console, |observe| {
             reproduce::choice_on_a_model(&demo, &on_demo, observe)
         })?;
-        let Some(found) = found else {
+        let Ended::Done(found) = found else {
             return Ok(Exit::Stopped);
         };
         reports.push(("demo model", found));
     }
-    judged(Some(reports), console)
+    judged(&reports, console)
 }
 
 /// Prints lists; the exit says whether their hard claims hold.
-fn judged(reports: Option<Vec<(&str, Report)>>, console: &Console) -> Result<Exit> {
-    let Some(reports) = reports else {
-        return Ok(Exit::Stopped);
-    };
+fn judged(reports: &[(&str, Report)], console: &Console) -> Result<Exit> {
     let holds = reports.iter().all(|(_, report)| report.holds());
     let lists: Vec<Value> = (reports.iter())
         .map(|(name, report)| {
@@ -308,7 +305,7 @@ fn variants(args: &VariantArgs, console: &Console) -> Result<Exit> {
     let found = watched(console, |observe| {
         reproduce::variants(&demo, &options, &wanted, observe)
     })?;
-    let Some((report, rows)) = found else {
+    let Ended::Done((report, rows)) = found else {
         return Ok(Exit::Stopped);
     };
     let all: Vec<Value> = rows.iter().map(figures).collect();

@@ -8,6 +8,7 @@ use super::{Console, Exit, ModelArgs};
 use crate::error::{Error, Result};
 use crate::ids::FeatureId;
 use crate::models::Finish;
+use crate::progress::{Ended, Progress};
 use crate::steer::{self, Change, EditSpec, Event, Outcome, Vector, What};
 
 /// Flags of `umbra steer`.
@@ -46,19 +47,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, edits, units) = args.edits.open_as(&specs, hook, &args.model, console)?;
     console.begun(model.codec(), &args.prompt)?;
     let sampling = args.sampling.sampling();
-    let mut progress = console.progress("Generating", 2 * sampling.tokens as u64, "tokens");
+    let mut bar = console.bar("Generating");
     let mut done = 0;
-    let outcome = steer::run(&model, edits, &args.prompt, &sampling, &mut |event| {
-        done += u64::from(matches!(event, Event::Token(..)));
-        progress.set(done, "")
+    let ended = steer::run(&model, edits, &args.prompt, &sampling, &mut |event| {
+        done += usize::from(matches!(event, Event::Token(..)));
+        bar.at(Progress::new(done, 2 * sampling.tokens, "tokens"))
     })?;
-    drop(progress);
-    console.answer(&object((&specs, &units), &outcome), || table(&outcome))?;
-    Ok(if outcome.stopped {
-        Exit::Stopped
-    } else {
-        Exit::Done
-    })
+    drop(bar);
+    console.answer(&object((&specs, &units), &ended), || table(ended.value()))?;
+    Ok(Exit::from(&ended))
 }
 
 /// The feature added, then the other edits.
@@ -75,7 +72,11 @@ fn specs(args: &Args) -> Result<Vec<EditSpec>> {
     Ok(specs)
 }
 
-fn object((specs, units): (&[EditSpec], &[Option<String>]), outcome: &Outcome) -> Value {
+fn object(
+    (specs, units): (&[EditSpec], &[Option<String>]),
+    ended: &Ended<Outcome, Outcome>,
+) -> Value {
+    let outcome = ended.value();
     let changes = |changes: &[Change]| -> Vec<Value> {
         let change = |change: &Change| json!({"id": change.id.0, "text": change.text, "before": change.before, "after": change.after});
         changes.iter().map(change).collect()
@@ -98,7 +99,7 @@ fn object((specs, units): (&[EditSpec], &[Option<String>]), outcome: &Outcome) -
             "shift": "probabilities of the next token at the prompt's end, without edits and with them",
             "shift_generated": "the same as means over the distributions that the steered text's tokens were drawn from",
         },
-        "stopped": outcome.stopped,
+        "stopped": ended.is_stopped(),
     })
 }
 

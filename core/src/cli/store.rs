@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Console, Exit};
 use crate::error::{Error, Result};
-use crate::store::{Damage, Store};
+use crate::store::{Damage, Store, Verified};
 
 /// Flags of `umbra store`.
 #[derive(Debug, clap::Args)]
@@ -41,16 +41,14 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 }
 
 fn verify(folder: &PathBuf, console: &Console) -> Result<Exit> {
-    let megabytes = |bytes: u64| bytes.div_ceil(1_000_000);
-    let mut bar = None;
-    let mut shards = 0;
-    let (store, damages) = Store::verify(folder, &mut |at| {
-        shards = at.shards;
-        let bar =
-            bar.get_or_insert_with(|| console.progress("Verifying", megabytes(at.total), "MB"));
-        bar.set(megabytes(at.bytes), "")
-    })?;
+    let mut bar = console.bar("Verifying");
+    let ended = Store::verify(folder, &mut |at| bar.at(at.in_megabytes()))?;
     drop(bar);
+    let Verified {
+        store,
+        shards,
+        damages,
+    } = ended.value();
     let about = store.about();
     if store.rows() < about.rows {
         console.note(&format!(
@@ -78,8 +76,7 @@ fn verify(folder: &PathBuf, console: &Console) -> Result<Exit> {
         lines.join("\n")
     })?;
     match damages.as_slice() {
-        [] if console.stopped() && shards < store.shards() => Ok(Exit::Stopped),
-        [] => Ok(Exit::Done),
+        [] => Ok(Exit::from(&ended)),
         [first, ..] => Err(Error::input(
             format!(
                 "{} tensors or files of the store are damaged, the first is {first}: delete the damaged files and run the capture that wrote the store again, it writes what is missing",

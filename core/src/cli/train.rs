@@ -10,20 +10,20 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use self::settings::SettingArgs;
-use super::{Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg, Progress, say_fit};
-use crate::Flow;
+use super::{Bar, Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg, say_fit};
 use crate::corpus::Part;
 use crate::error::{Error, Result};
 use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::{MODEL_FINGERPRINT, Model};
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 use crate::store::{Description, Store};
 use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Spec};
 use crate::whole_file;
 use crate::workbench::text::Text;
-use crate::workbench::training::{Ended, Session, check_folders};
+use crate::workbench::training::{Session, Trained as Finished, check_folders};
 
 /// Flags of `umbra train`.
 #[derive(Debug, clap::Args)]
@@ -108,8 +108,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     };
     let mut trained = trained.inspect_err(|_| say_how_to_go_on(args, console))?;
     for one in &trained {
-        let outcome = &one.outcome;
-        if outcome.stopped {
+        if let Ended::Stopped(outcome) = &one.ended {
             console.note(&format!(
                 "Stopped after {} of {} activations: the dictionary as it stands is saved{}",
                 outcome.tokens_seen,
@@ -122,7 +121,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             ));
         }
     }
-    let stopped = trained.iter().any(|one| one.outcome.stopped);
+    let stopped = trained.iter().any(|one| one.ended.is_stopped());
     let object = if args.also.is_empty() {
         trained.pop().map(|one| (object(&one), table(&one)))
     } else {
@@ -160,7 +159,7 @@ struct Plan {
 #[derive(Debug)]
 struct Trained {
     plan: Plan,
-    outcome: Outcome,
+    ended: Ended<Outcome, Outcome>,
 }
 
 /// The hook asked for, else that of the dictionary to go on from. Read here and not by clap: one that does not exist is a failure (1), not wrong usage (2).
@@ -318,8 +317,10 @@ fn keeping(args: &Args, out: &Path) -> Keeping {
 type Observer<'a> = &'a mut dyn FnMut(usize, Event) -> Flow;
 
 /// What trains, given its runs and its observer.
-type Training<'a> =
-    &'a mut dyn FnMut(&[(Spec, Keeping)], Observer<'_>) -> Result<Vec<Result<Outcome>>>;
+type Training<'a> = &'a mut dyn FnMut(
+    &[(Spec, Keeping)],
+    Observer<'_>,
+) -> Result<Vec<Result<Ended<Outcome, Outcome>>>>;
 
 /// Runs `train` with its progress shown, its records kept and its dictionaries saved. One that fails keeps none of the others from being saved.
 fn recorded(
@@ -332,8 +333,11 @@ fn recorded(
     let (mut session, notes) = Session::begin(&mut runs, model, args.overwrite)?;
     console.notes(&notes);
     let in_all = plans.iter().map(|plan| plan.spec.tokens).sum();
-    let mut bar = console.progress("Training", in_all, "activations");
-    let mut seen = vec![0; plans.len()];
+    let mut bar = console.bar("Training");
+    let mut seen = Seen {
+        by_run: vec![0; plans.len()],
+        in_all,
+    };
     let outcomes = train(&runs, &mut |which, event| {
         session.observe(which, &event);
         let name = (plans.len() > 1).then(|| plans[which].out.display().to_string());
@@ -357,15 +361,15 @@ fn recorded(
     let mut first_error = None;
     for (plan, ended) in plans.into_iter().zip(all) {
         match ended {
-            Ended::Saved(outcome) => trained.push(Trained {
+            Finished::Saved(ended) => trained.push(Trained {
                 plan,
-                outcome: *outcome,
+                ended: *ended,
             }),
-            Ended::Unsaved(outcome, error) => {
-                rescue(&outcome.sae, &plan.out, precision, console);
+            Finished::Unsaved(ended, error) => {
+                rescue(&ended.value().sae, &plan.out, precision, console);
                 first_error.get_or_insert(error);
             }
-            Ended::Failed(error) => {
+            Finished::Failed(error) => {
                 first_error.get_or_insert(error);
             }
         }
@@ -482,12 +486,28 @@ fn read(args: &Args, model: &Model, spec: &Spec, console: &Console) -> Result<Te
     Ok(text)
 }
 
-/// Shows an event of run `which`, named where there are several; `seen` are the activations that each has seen.
+/// The activations that each run has seen.
+struct Seen {
+    by_run: Vec<u64>,
+    in_all: u64,
+}
+
+impl Seen {
+    fn progress(&self) -> Progress {
+        Progress {
+            done: self.by_run.iter().sum(),
+            total: self.in_all,
+            unit: "activations",
+        }
+    }
+}
+
+/// Shows an event of run `which`, named where there are several.
 fn show(
     event: Event,
     (which, name): (usize, Option<String>),
-    seen: &mut [u64],
-    bar: &mut Progress<'_>,
+    seen: &mut Seen,
+    bar: &mut Bar<'_>,
     console: &Console,
 ) -> Flow {
     let named = |text: &str| match &name {
@@ -505,16 +525,17 @@ fn show(
                 at.l0,
                 100.0 * at.dead_fraction
             );
-            seen[which] = at.tokens_seen;
-            return bar.set(seen.iter().sum(), &named(&figures));
+            seen.by_run[which] = at.tokens_seen;
+            return bar.at_with(seen.progress(), &named(&figures));
         }
-        Event::Progress(_) => return bar.set(seen.iter().sum(), "gathering activations"),
+        Event::Progress(_) => return bar.at_with(seen.progress(), "gathering activations"),
         Event::Snapshot(_) | Event::Firing(_) => {}
     }
     console.flow()
 }
 
-fn object(Trained { plan, outcome }: &Trained) -> Value {
+fn object(Trained { plan, ended }: &Trained) -> Value {
+    let outcome = ended.value();
     json!({
         "out": plan.out,
         "variant": plan.spec.variant.name(),
@@ -528,11 +549,12 @@ fn object(Trained { plan, outcome }: &Trained) -> Value {
         "inference_fvu": outcome.last.inference_fvu,
         "checkpoint": outcome.checkpoint,
         "dead_fraction": outcome.last.dead_fraction,
-        "stopped": outcome.stopped,
+        "stopped": ended.is_stopped(),
     })
 }
 
-fn table(Trained { plan, outcome }: &Trained) -> String {
+fn table(Trained { plan, ended }: &Trained) -> String {
+    let outcome = ended.value();
     let last = outcome.last;
     let mut lines = vec![
         plan.out.display().to_string(),

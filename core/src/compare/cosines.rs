@@ -1,17 +1,15 @@
 //! Cosines of all pairs, block by block, and the greedy matching out of each feature's best candidates.
 
+use rayon::prelude::*;
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, BinaryHeap};
-use std::ops::ControlFlow;
-
-use rayon::prelude::*;
 
 use super::{Comparison, Pair};
-use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::FeatureId;
 use crate::kernels::pre_activations::pre_activations;
+use crate::progress::{Ended, Flow, Progress};
 
 /// Rows of either dictionary in one product.
 const BLOCK: usize = 1_024;
@@ -98,8 +96,8 @@ impl Candidates {
 pub(super) fn one_to_one(
     a: &Directions,
     b: &Directions,
-    observe: &mut dyn FnMut(f64) -> Flow,
-) -> Result<ControlFlow<(), Comparison>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Comparison>> {
     let most = (CANDIDATES / a.len().max(1)).max(FEWEST);
     matched(a, b, most, observe)
 }
@@ -109,8 +107,8 @@ pub(super) fn matched(
     a: &Directions,
     b: &Directions,
     most: usize,
-    observe: &mut dyn FnMut(f64) -> Flow,
-) -> Result<ControlFlow<(), Comparison>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Comparison>> {
     let (all_a, all_b) = (a.numbers(), b.numbers());
     let mut best_of_b = vec![(0_u32, f32::NEG_INFINITY); b.len()];
     let mut candidates: Vec<Candidates> = vec![];
@@ -119,8 +117,8 @@ pub(super) fn matched(
             note_best(&mut best_of_b, (rows, columns), cosines);
         })?;
         candidates.extend(of_rows);
-        if observe(candidates.len() as f64 / a.len() as f64).is_break() {
-            return Ok(ControlFlow::Break(()));
+        if observe(Progress::new(candidates.len(), a.len(), "features")).is_break() {
+            return Ok(Ended::STOPPED);
         }
     }
     let best_of_a = candidates.iter().enumerate().filter_map(|(a, candidates)| {
@@ -128,7 +126,7 @@ pub(super) fn matched(
         Some(pair(a as u32, b, cosine))
     });
     let of_b = best_of_b.into_iter().enumerate();
-    Ok(ControlFlow::Continue(Comparison {
+    Ok(Ended::Done(Comparison {
         best_of_a: best_of_a.collect(),
         best_of_b: of_b
             .map(|(b, (a, cosine))| pair(a, b as u32, cosine))

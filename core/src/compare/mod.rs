@@ -15,11 +15,9 @@ mod cosines;
 mod tests;
 mod together;
 
-use std::ops::ControlFlow;
-
-use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::FeatureId;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 
 use self::cosines::{Directions, one_to_one};
@@ -76,13 +74,13 @@ fn below(best: &[Pair], least: f32) -> Vec<Pair> {
     below
 }
 
-/// Compares the decoder directions of `a` and `b`; `observe` gets the share done. `None` if it stopped it. Memory is bounded by the weights and a few million
+/// Compares the decoder directions of `a` and `b`; `observe` gets the features of `a` done. Memory is bounded by the weights and a few million
 /// candidate pairs, whatever the number of features.
 pub fn compare(
     a: &Sae,
     b: &Sae,
-    observe: &mut dyn FnMut(f64) -> Flow,
-) -> Result<Option<Comparison>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Comparison>> {
     let (width, other) = (a.w_dec.columns(), b.w_dec.columns());
     if width != other {
         let what = format!(
@@ -94,8 +92,5 @@ pub fn compare(
     a.w_dec.check()?;
     b.w_dec.check()?;
     let (of_a, of_b) = (Directions::of(&a.w_dec), Directions::of(&b.w_dec));
-    match one_to_one(&of_a, &of_b, observe)? {
-        ControlFlow::Continue(comparison) => Ok(Some(comparison)),
-        ControlFlow::Break(()) => Ok(None),
-    }
+    one_to_one(&of_a, &of_b, observe)
 }

@@ -1,7 +1,5 @@
 //! Matching and counting against their definitions in f64.
 
-use std::ops::ControlFlow;
-
 use super::cosines::{Directions, matched};
 use super::together::together_on;
 use super::*;
@@ -72,7 +70,7 @@ fn by_definition(a: &Matrix, b: &Matrix) -> Vec<(u32, u32)> {
     pairs
 }
 
-fn go_on(_: f64) -> Flow {
+fn go_on(_: Progress) -> Flow {
     Flow::Continue(())
 }
 
@@ -82,7 +80,7 @@ fn pairs_and_bests_are_those_of_the_definition_however_few_candidates_are_held()
     let want = by_definition(&a, &b);
     for most in [1, 2, 7, 100] {
         let (of_a, of_b) = (Directions::of(&a), Directions::of(&b));
-        let ControlFlow::Continue(found) = matched(&of_a, &of_b, most, &mut go_on).unwrap() else {
+        let Ended::Done(found) = matched(&of_a, &of_b, most, &mut go_on).unwrap() else {
             panic!("nobody stopped it");
         };
         let pairs: Vec<(u32, u32)> = found.pairs.iter().map(|p| (p.a.0, p.b.0)).collect();
@@ -113,7 +111,10 @@ fn more_features_than_a_block_holds_are_matched_too() {
     let mut rows: Vec<u32> = (0..2_300).rev().collect();
     rows.truncate(1_500);
     let a = sae("a", b.rows_of(&rows));
-    let found = compare(&a, &sae("b", b), &mut go_on).unwrap().unwrap();
+    let found = compare(&a, &sae("b", b), &mut go_on)
+        .unwrap()
+        .done()
+        .unwrap();
     assert_eq!(found.pairs.len(), 1_500);
     for pair in &found.pairs {
         assert_eq!(rows[pair.a.index()], pair.b.0);
@@ -130,6 +131,7 @@ fn what_is_shared_and_what_is_one_s_own() {
     let of = |name: &str, values: Vec<f32>| sae(name, Matrix::new(4, 3, values).unwrap());
     let found = compare(&of("a", a), &of("b", b), &mut go_on)
         .unwrap()
+        .done()
         .unwrap();
     let shared: Vec<_> = found
         .shared(SHARED)
@@ -152,14 +154,18 @@ fn what_is_shared_and_what_is_one_s_own() {
     let what = compare(&of("a", vec![0.0; 12]), &wider, &mut go_on).unwrap_err();
     assert!(what.to_string().contains("5 wide"), "{what}");
     let stopped = compare(&wider, &wider, &mut |_| Flow::Break(())).unwrap();
-    assert_eq!(stopped, None);
+    assert_eq!(stopped, Ended::STOPPED);
 }
 
 #[test]
 fn activity_on_the_same_tokens_is_that_of_the_definition() {
     let (a, b) = (sae("a", random(12, 6, 5)), sae("b", random(9, 6, 9)));
     let (n, x) = (300, random(300, 6, 21));
-    let mut pairs = compare(&a, &b, &mut go_on).unwrap().unwrap().best_of_a;
+    let mut pairs = compare(&a, &b, &mut go_on)
+        .unwrap()
+        .done()
+        .unwrap()
+        .best_of_a;
     pairs.truncate(12);
     let found = together_on((&a, &b), &pairs, (&x, &x)).unwrap();
     let column = |sae: &Sae, feature: FeatureId| -> Vec<f64> {

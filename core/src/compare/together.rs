@@ -1,12 +1,11 @@
 //! How far the two features of a pair are active on the same tokens.
 
-use crate::Flow;
 use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
-use crate::eval::Pass;
 use crate::formats;
 use crate::models::Model;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::{Latents, Sae};
 
 use super::Pair;
@@ -93,13 +92,13 @@ impl Places {
     }
 }
 
-/// Reads `rows` through `model` and both dictionaries, each at its own hook; the figures of each of `pairs`. `None` if the observer stopped it.
+/// Reads `rows` through `model` and both dictionaries, each at its own hook; the figures of each of `pairs`.
 pub fn together(
     (a, b): (&Sae, &Sae),
     pairs: &[Pair],
     (model, rows): (&Model, &Rows),
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<Vec<Together>>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Vec<Together>>> {
     for sae in [a, b] {
         formats::check_hooks(sae, model)?;
     }
@@ -118,15 +117,11 @@ pub fn together(
         let (of_a, of_b) = (a.own_part(of_a)?, b.own_part(of_b)?);
         counting.count(&a.encode(&of_a)?, &b.encode(&of_b)?, &rows.counts_of(some));
         let done = some.last().map_or(0, |last| last + 1);
-        let pass = Pass {
-            done,
-            rows: rows.len(),
-        };
-        if observe(pass).is_break() && done < rows.len() {
-            return Ok(None);
+        if observe(Progress::rows(done, rows.len())).is_break() && done < rows.len() {
+            return Ok(Ended::STOPPED);
         }
     }
-    Ok(Some(counting.figures()))
+    Ok(Ended::Done(counting.figures()))
 }
 
 /// The same on activations that are already there, `[n, d]` of each dictionary's hook, all rows of which count.

@@ -3,11 +3,10 @@
 use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
-use crate::eval::Pass;
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Autoencoder;
-use crate::{Flow, capture, formats};
+use crate::{Ended, Flow, Progress, capture, formats};
 
 use super::measure::Measured;
 use super::normal::NormalEquations;
@@ -22,8 +21,8 @@ pub(super) fn run(
     sae: Autoencoder<'_>,
     fit: &Rows,
     held_out: &Rows,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<Probe>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Probe>> {
     let hook = sae.hook()?;
     let width = formats::width_for(&sae, model, hook)?;
     check(sae, width, fit, held_out)?;
@@ -36,27 +35,27 @@ pub(super) fn run(
         observe,
     };
     let mut equations = NormalEquations::new(width);
-    let finished = stream.each(fit, &mut |x| {
+    let ended = stream.each(fit, &mut |x| {
         let (_, error) = split::error(sae, &x)?;
         equations.add(&x, &error)
     })?;
-    if !finished {
-        return Ok(None);
+    if ended.is_stopped() {
+        return Ok(Ended::STOPPED);
     }
     let fit_tokens = equations.tokens;
     let solution = equations.solve()?;
     let mut measured = Measured::new(width);
-    let finished = stream.each(held_out, &mut |x| {
+    let ended = stream.each(held_out, &mut |x| {
         let (_, error) = split::error(sae, &x)?;
         let linear = split::linear_part(&solution.weights, &x)?;
         measured.add(&x, &error, &linear, &solution.norm_weights);
         Ok(())
     })?;
-    if !finished {
-        return Ok(None);
+    if ended.is_stopped() {
+        return Ok(Ended::STOPPED);
     }
     let figures = measured.figures()?;
-    Ok(Some(Probe {
+    Ok(Ended::Done(Probe {
         weights: solution.weights,
         norm_weights: solution.norm_weights,
         r2_mean: figures.r2_mean,
@@ -127,26 +126,26 @@ struct Stream<'a> {
     hook: HookPoint,
     done: usize,
     rows: usize,
-    observe: &'a mut dyn FnMut(Pass) -> Flow,
+    observe: &'a mut dyn FnMut(Progress) -> Flow,
 }
 
 impl Stream<'_> {
-    /// Gives `take` the activations at positions that count, chunk after chunk; `false` if the observer stopped.
-    fn each(&mut self, rows: &Rows, take: &mut dyn FnMut(Matrix) -> Result<()>) -> Result<bool> {
+    /// Gives `take` the activations at positions that count, chunk after chunk.
+    fn each(
+        &mut self,
+        rows: &Rows,
+        take: &mut dyn FnMut(Matrix) -> Result<()>,
+    ) -> Result<Ended<()>> {
         for start in (0..rows.len()).step_by(CHUNK) {
             let chunk: Vec<usize> = (start..rows.len().min(start + CHUNK)).collect();
             let x = capture::activations(self.model, rows, &chunk, self.hook)?;
             let x = self.sae.own_part(&x)?;
             take(rows.kept(&chunk, &x))?;
             self.done += chunk.len();
-            let pass = Pass {
-                done: self.done,
-                rows: self.rows,
-            };
-            if (self.observe)(pass).is_break() {
-                return Ok(false);
+            if (self.observe)(Progress::rows(self.done, self.rows)).is_break() {
+                return Ok(Ended::STOPPED);
             }
         }
-        Ok(true)
+        Ok(Ended::Done(()))
     }
 }

@@ -14,13 +14,12 @@ mod tests;
 
 use std::path::Path;
 
-use crate::Flow;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::eval::Pass;
 use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::{Autoencoder, Sae};
 use crate::whole_file;
 
@@ -133,14 +132,14 @@ pub struct Split {
     pub norms: Vec<ErrorNorms>,
 }
 
-/// Fits the probes on the positions of `fit` that count (at least 20·d tokens or refused) and measures on `held_out`; `None` if stopped.
+/// Fits the probes on the positions of `fit` that count (at least 20·d tokens or refused) and measures on `held_out`.
 pub fn fit(
     model: &Model,
     sae: Autoencoder<'_>,
     fit: &Rows,
     held_out: &Rows,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<Probe>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Probe>> {
     fit::run(model, sae, fit, held_out, observe)
 }
 

@@ -336,6 +336,7 @@ fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbe
         },
     )
     .unwrap()
+    .done()
     .unwrap();
     assert_eq!(
         (probe.fit_tokens, probe.held_out_tokens),
@@ -359,5 +360,5 @@ fn a_model_is_fitted_and_measured_and_too_little_text_is_refused_with_both_numbe
         &mut |_| ControlFlow::Break(()),
     )
     .unwrap();
-    assert!(stopped.is_none());
+    assert!(stopped.is_stopped());
 }

@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::passes::{charge, count, keeping, logits};
 use super::sums::Sums;
-use super::{Pass, add_up, chunks, mean};
-use crate::Flow;
+use super::{add_up, chunks, mean};
 use crate::capture;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
@@ -16,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::formats::check_width;
 use crate::ids::{HookPoint, TokenId};
 use crate::models::{Capture, Hooks, Model, Start, token_tensor};
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::CrossLayer;
 
 /// Figures of one layer, by the definitions of [`super::DEFINITIONS`]: codes are those of its input in the clean run, `x̂` the sum of what it and all layers
@@ -55,13 +55,13 @@ pub struct AcrossFigures {
     pub left_out: u64,
 }
 
-/// Evaluates `of` on `rows`; `None` if the observer stopped it.
+/// Evaluates `of` on `rows`, each of which is read and counted once per layer and once more.
 pub fn run_across(
     model: &Model,
     of: &CrossLayer,
     rows: &Rows,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<AcrossFigures>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<AcrossFigures>> {
     let model = capture::reader(model, rows)?;
     let model = model.as_ref();
     let ends = ends(model, of)?;
@@ -69,16 +69,15 @@ pub fn run_across(
     let reports = (ends.len() + 1) * rows.len();
     let mut means = Vec::with_capacity(ends.len());
     for (layer, (_, writes)) in ends.iter().enumerate() {
-        let mut report = |done| {
-            let done = layer * rows.len() + done;
-            observe(Pass {
-                done,
-                rows: reports,
-            })
+        let mut report = |pass: Progress| {
+            observe(Progress::rows(
+                layer * rows.len() + pass.done as usize,
+                reports,
+            ))
         };
         match mean(model, rows, *writes, &mut report)? {
-            Some(mean) => means.push(mean),
-            None => return Ok(None),
+            Ended::Done(mean) => means.push(mean),
+            Ended::Stopped(()) => return Ok(Ended::STOPPED),
         }
     }
     let passes = Passes {
@@ -98,18 +97,12 @@ pub fn run_across(
             sums.add(part);
         }
     };
-    let mut report = |done| {
-        let done = ends.len() * rows.len() + done;
-        observe(Pass {
-            done,
-            rows: reports,
-        })
-    };
+    let mut report = |done| observe(Progress::rows(ends.len() * rows.len() + done, reports));
     let measure = |rows: &[usize]| passes.measure(rows);
-    if !add_up(&chunks, &measure, &mut add, &mut report)? {
-        return Ok(None);
+    if add_up(&chunks, &measure, &mut add, &mut report)?.is_stopped() {
+        return Ok(Ended::STOPPED);
     }
-    figures(&ends, &sums, rows).map(Some)
+    figures(&ends, &sums, rows).map(Ended::Done)
 }
 
 /// The hooks that each layer reads and writes, in a model that has them and no more layers.

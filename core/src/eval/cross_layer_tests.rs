@@ -3,13 +3,14 @@
 use candle_core::{Device, Tensor};
 
 use super::tests::{mean_by_definition, model, rows, sae, uniform};
-use super::{AcrossFigures, Pass, passes, run_across};
+use super::{AcrossFigures, passes, run_across};
 use crate::Flow;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
 use crate::models::{Hooks, Model, Start, token_tensor};
+use crate::progress::Progress;
 use crate::sae::CrossLayer;
 
 /// One that reads every layer's residual stream and writes every MLP's output from there on, `scale` times random directions.
@@ -205,8 +206,8 @@ fn by_plain_runs(model: &Model, clt: &CrossLayer, rows: &Rows) -> Plain {
 }
 
 fn measured(model: &Model, clt: &CrossLayer, rows: &Rows) -> Result<AcrossFigures> {
-    let mut on = |_: Pass| Flow::Continue(());
-    Ok(run_across(model, clt, rows, &mut on)?.unwrap())
+    let mut on = |_: Progress| Flow::Continue(());
+    Ok(run_across(model, clt, rows, &mut on)?.done().unwrap())
 }
 
 #[test]

@@ -18,7 +18,6 @@ pub use self::cross_layer::{AcrossFigures, LayerFigures, run_across};
 use self::passes::Passes;
 use self::sums::Sums;
 pub use self::verdict::{Judged, Verdict, judge};
-use crate::Flow;
 use crate::capture;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
@@ -26,6 +25,7 @@ use crate::error::{Error, Key, Result};
 use crate::formats;
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::{Latents, Sae};
 
 /// Logits held by one chunk of rows at most.
@@ -157,26 +157,17 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Progress of an evaluation or any other pass over rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pass {
-    /// Rows done; an evaluation reads each row twice and counts both.
-    pub done: usize,
-    /// Rows in all.
-    pub rows: usize,
-}
-
 /// Latents of rows (their numbers) from their activations `[rows · t, d]`.
 pub type Code<'a> = &'a (dyn Fn(&[usize], &Matrix) -> Result<Latents> + Sync);
 
-/// Evaluates `sae` on `rows`; `None` if the observer stopped it. Of a transcoder, `x` of the definitions is the activation of the hook that it writes and `x̂`
+/// Evaluates `sae` on `rows`, each of which is read and counted twice. Of a transcoder, `x` of the definitions is the activation of the hook that it writes and `x̂`
 /// what it makes of the hook that it reads.
 pub fn run(
     model: &Model,
     sae: &Sae,
     rows: &Rows,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<Figures>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Figures>> {
     run_coded(model, sae, rows, &|_, x| sae.encode(x), observe)
 }
 
@@ -186,19 +177,17 @@ pub fn run_coded(
     sae: &Sae,
     rows: &Rows,
     code: Code<'_>,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<Figures>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Figures>> {
     formats::check_hooks(sae, model)?;
     let chunks = chunks(model, rows)?;
     let hook = sae.writes()?;
-    let Some(mean) = mean(model, rows, hook, &mut |done| {
-        observe(Pass {
-            done,
-            rows: 2 * rows.len(),
-        })
+    let twice = 2 * rows.len();
+    let Ended::Done(mean) = mean(model, rows, hook, &mut |pass| {
+        observe(Progress::rows(pass.done as usize, twice))
     })?
     else {
-        return Ok(None);
+        return Ok(Ended::STOPPED);
     };
     let mean = Matrix::new(1, mean.len(), mean)?;
     let mean = sae.own_part(&mean)?.values().to_vec();
@@ -206,26 +195,21 @@ pub fn run_coded(
     let passes = Passes::new(&model, (sae, code), rows, hook, mean);
     let mut sums = Sums::new(sae.features());
     let mut add = |part: Sums| sums.add(&part);
-    let mut report = |done| {
-        observe(Pass {
-            done: rows.len() + done,
-            rows: 2 * rows.len(),
-        })
-    };
+    let mut report = |done| observe(Progress::rows(rows.len() + done, twice));
     let measure = |rows: &[usize]| passes.measure(rows);
-    if !add_up(&chunks, &measure, &mut add, &mut report)? {
-        return Ok(None);
+    if add_up(&chunks, &measure, &mut add, &mut report)?.is_stopped() {
+        return Ok(Ended::STOPPED);
     }
-    sums.figures(rows).map(Some)
+    sums.figures(rows).map(Ended::Done)
 }
 
-/// Mean activation `[d]` at `hook` over the positions of all rows that count; `observe` gets the rows done. `None` if it stopped it.
+/// Mean activation `[d]` at `hook` over the positions of all rows that count; `observe` gets the rows done.
 pub fn mean(
     model: &Model,
     rows: &Rows,
     hook: HookPoint,
-    observe: &mut dyn FnMut(usize) -> Flow,
-) -> Result<Option<Vec<f32>>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Vec<f32>>> {
     let mut sum = vec![0.0_f64; model.width(hook)?];
     let all: Vec<usize> = (0..rows.len()).collect();
     let mut done = 0;
@@ -238,12 +222,12 @@ pub fn mean(
             }
         }
         done += some.len();
-        if observe(done).is_break() {
-            return Ok(None);
+        if observe(Progress::rows(done, rows.len())).is_break() {
+            return Ok(Ended::STOPPED);
         }
     }
     let tokens = rows.counted() as f64;
-    Ok(Some(
+    Ok(Ended::Done(
         sum.into_iter().map(|sum| (sum / tokens) as f32).collect(),
     ))
 }
@@ -267,13 +251,13 @@ fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
     Ok(all.chunks(chunk).map(<[usize]>::to_vec).collect())
 }
 
-/// Measures chunk after chunk and adds the parts in order; `observe` gets the rows done. Whether all were, or it stopped before.
+/// Measures chunk after chunk and adds the parts in order; `observe` gets the rows done.
 fn add_up<T: Send>(
     chunks: &[Vec<usize>],
     measure: &(dyn Fn(&[usize]) -> Result<T> + Sync),
     add: &mut dyn FnMut(T),
     observe: &mut dyn FnMut(usize) -> Flow,
-) -> Result<bool> {
+) -> Result<Ended<()>> {
     let rows: usize = chunks.iter().map(Vec::len).sum();
     let mut done = 0;
     for wave in chunks.chunks(wave()) {
@@ -284,10 +268,10 @@ fn add_up<T: Send>(
         parts.into_iter().for_each(&mut *add);
         done += wave.iter().map(Vec::len).sum::<usize>();
         if observe(done).is_break() && done < rows {
-            return Ok(false);
+            return Ok(Ended::STOPPED);
         }
     }
-    Ok(true)
+    Ok(Ended::Done(()))
 }
 
 /// Chunks computed side by side between two reports. Results are added chunk by chunk, so this changes speed alone.

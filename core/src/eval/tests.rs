@@ -68,8 +68,8 @@ fn random(d: usize, hook: HookPoint) -> Sae {
 }
 
 fn figures(model: &Model, sae: &Sae, rows: &Rows) -> Figures {
-    let mut on = |_: Pass| Flow::Continue(());
-    run(model, sae, rows, &mut on).unwrap().unwrap()
+    let mut on = |_: Progress| Flow::Continue(());
+    run(model, sae, rows, &mut on).unwrap().done().unwrap()
 }
 
 struct Put<'a>(HookPoint, &'a dyn Fn(&Tensor) -> Tensor);
@@ -520,6 +520,7 @@ fn a_dictionary_that_writes_nothing_is_the_ablation_its_bias_names() {
     assert_eq!((zero.ce_sae, zero.ce_recovered_zero), (zero.ce_zero, 0.0));
     silent.b_dec = mean(&model, &rows, hook, &mut |_| Flow::Continue(()))
         .unwrap()
+        .done()
         .unwrap();
     let at_mean = figures(&model, &silent, &rows);
     assert!((at_mean.ce_sae - zero.ce_mean).abs() < 1e-6, "{at_mean:?}");
@@ -562,8 +563,8 @@ fn an_observer_stops_it_and_what_cannot_be_measured_is_said() {
     let hook: HookPoint = "blocks.1.hook_resid_post".parse().unwrap();
     let d = model.width(hook).unwrap();
     let stopped = run(&model, &random(d, hook), &few, &mut |_| Flow::Break(())).unwrap();
-    assert_eq!(stopped, None);
-    let mut on = |_: Pass| Flow::Continue(());
+    assert_eq!(stopped, Ended::STOPPED);
+    let mut on = |_: Progress| Flow::Continue(());
     let narrow = run(&model, &random(d - 1, hook), &few, &mut on)
         .unwrap_err()
         .to_string();

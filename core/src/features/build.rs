@@ -8,21 +8,20 @@ use rayon::prelude::*;
 
 use super::tally::{Column, Tally, mix};
 use super::{About, Source, effects, file};
-use crate::Flow;
 use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Key, Result};
-use crate::eval::Pass;
 use crate::formats;
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::{Autoencoder, Latents};
 use crate::whole_file;
 
 /// Values of activations held at once; no result depends on it.
 const CHUNK_VALUES: usize = 1 << 23;
 
-/// Builds the index of `sae` over `rows` into `out` (whole or not at all); `false` if the observer stopped it, and then there is no file.
+/// Builds the index of `sae` over `rows` into `out` (whole or not at all); if the observer stops it, there is no file.
 /// Positions of `rows` that do not count are left out.
 pub fn build(
     model: &Model,
@@ -30,8 +29,8 @@ pub fn build(
     rows: &Rows,
     source: &Source,
     out: &Path,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<bool> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<()>> {
     let hook = sae.hook()?;
     model.check_hook(hook)?;
     let width = formats::width_for(&sae, model, hook)?;
@@ -54,18 +53,13 @@ pub fn build(
         return Err(Error::setting("corpus", what));
     }
     whole_file::check_regular(out)?;
-    let Some(tallies) = pass(model, sae, rows, source.seed, observe)? else {
-        return Ok(false);
+    let Ended::Done(tallies) = pass(model, sae, rows, source.seed, observe)? else {
+        return Ok(Ended::STOPPED);
     };
     let about = about(model, sae, rows, source, hook);
-    let mut step = || {
-        observe(Pass {
-            done: rows.len(),
-            rows: rows.len(),
-        })
-    };
-    let Some(effects) = effects::of(model, sae, &mut step)? else {
-        return Ok(false);
+    let mut step = || observe(Progress::rows(rows.len(), rows.len()));
+    let Ended::Done(effects) = effects::of(model, sae, &mut step)? else {
+        return Ok(Ended::STOPPED);
     };
     let content = file::Content {
         about: &about,
@@ -119,27 +113,23 @@ fn pass(
     sae: Autoencoder<'_>,
     rows: &Rows,
     seed: u64,
-    observe: &mut dyn FnMut(Pass) -> Flow,
-) -> Result<Option<Vec<Tally>>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Vec<Tally>>> {
     let hook = sae.hook()?;
     let key = ChaCha8Rng::seed_from_u64(seed).next_u64();
     let mut tallies = vec![Tally::new(sae.selection.is_signed()); sae.features()];
     let per_chunk = (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, 64);
     let all: Vec<usize> = (0..rows.len()).collect();
     for chunk in all.chunks(per_chunk) {
-        let pass = Pass {
-            done: chunk[0],
-            rows: rows.len(),
-        };
-        if observe(pass).is_break() {
-            return Ok(None);
+        if observe(Progress::rows(chunk[0], rows.len())).is_break() {
+            return Ok(Ended::STOPPED);
         }
         let x = capture::activations(model, rows, chunk, hook)?;
         let x = sae.own_part(&x)?;
         let latents = sae.encode(&rows.kept(chunk, &x))?;
         add(&mut tallies, &latents, &places(rows, chunk), key);
     }
-    Ok(Some(tallies))
+    Ok(Ended::Done(tallies))
 }
 
 /// Row and position of each token that counts in the rows `chosen`.

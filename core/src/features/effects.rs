@@ -3,11 +3,11 @@
 use rayon::prelude::*;
 
 use super::{BINS, EFFECTS};
-use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site, TokenId};
 use crate::models::Model;
+use crate::progress::{Ended, Flow};
 use crate::sae::Autoencoder;
 
 /// Logits held at once.
@@ -59,12 +59,12 @@ impl LogitCounts {
     }
 }
 
-/// Of all features; `None` if `step` stopped it.
+/// Effects of all features.
 pub(super) fn of(
     model: &Model,
     sae: Autoencoder<'_>,
     step: &mut dyn FnMut() -> Flow,
-) -> Result<Option<Vec<Effects>>> {
+) -> Result<Ended<Vec<Effects>>> {
     let hook = sae.hook()?;
     sae.w_dec.check()?;
     let mut all = vec![Effects::default(); sae.features()];
@@ -75,7 +75,7 @@ pub(super) fn of(
         }
     }
     if !writes_to_residual(hook) {
-        return Ok(Some(all));
+        return Ok(Ended::Done(all));
     }
     let through = match hook {
         HookPoint::Block(layer, Site::Z) => {
@@ -93,7 +93,7 @@ pub(super) fn of(
     let rows = sae.w_dec.values().chunks(per_chunk * d);
     for (values, chunk) in rows.zip(all.chunks_mut(per_chunk)) {
         if step().is_break() {
-            return Ok(None);
+            return Ok(Ended::STOPPED);
         }
         let mut directions = Matrix::new(chunk.len(), d, values.to_vec())?; // [n, d]
         if let Some(w_o) = &through {
@@ -117,7 +117,7 @@ pub(super) fn of(
             effects.logits = LogitCounts::of(row);
         });
     }
-    Ok(Some(all))
+    Ok(Ended::Done(all))
 }
 
 /// Whether directions at `hook` are directions of the residual stream, for `hook_z` after `W_O`.

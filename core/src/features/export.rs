@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::{About, Detail, Example, Histogram, Index, Summary, TokenEffect};
-use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
+use crate::progress::{Ended, Flow, Progress};
 use crate::whole_file;
 
 /// What reads the files.
@@ -31,14 +31,14 @@ pub struct Exported {
     pub never_active: usize,
 }
 
-/// Writes the folder `out`, whole or not at all, `batch` features to a file of Neuronpedia's; `observe` gets features done and in all. `None` if it stopped it.
+/// Writes the folder `out`, whole or not at all, `batch` features to a file of Neuronpedia's; `observe` gets the features done.
 pub fn export(
     index: &Index,
     (to, batch): (Viewer, usize),
     source: &Source,
     out: &Path,
-    observe: &mut dyn FnMut(u64, u64) -> Flow,
-) -> Result<Option<Exported>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Exported>> {
     let about = index.about();
     let summaries = index.summaries()?;
     let (living, dead): (Vec<Summary>, Vec<Summary>) =
@@ -74,7 +74,7 @@ pub fn export(
                 }
             }
             let done = number * batch + some.len();
-            if observe(done as u64, living.len() as u64).is_break() {
+            if observe(Progress::new(done, living.len(), "features")).is_break() {
                 stopped = true;
                 return Err(Error::input("was not written whole", out));
             }
@@ -86,8 +86,8 @@ pub fn export(
         Ok(())
     });
     match written {
-        Err(_) if stopped => Ok(None),
-        written => written.map(|()| Some(exported)),
+        Err(_) if stopped => Ok(Ended::STOPPED),
+        written => written.map(|()| Ended::Done(exported)),
     }
 }
 

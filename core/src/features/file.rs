@@ -14,11 +14,11 @@ use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::reservoir::Moment;
 use super::tally::Tally;
 use super::{About, CONTEXT};
-use crate::Flow;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
 use crate::models::Model;
+use crate::progress::{Ended, Flow};
 use crate::sae::Autoencoder;
 use crate::whole_file;
 
@@ -58,15 +58,21 @@ pub(super) struct Content<'a> {
 /// Features packed at once.
 const CHUNK: usize = 512;
 
-/// Writes the file, whole or not at all; `false` if `step` stopped it.
+/// Writes the file, whole or not at all.
 pub(super) fn write(
     out: &Path,
     content: &Content<'_>,
     step: &mut dyn FnMut() -> Flow,
-) -> Result<bool> {
-    whole_file::write_by(out, |temporary| {
+) -> Result<Ended<()>> {
+    let whole = whole_file::write_by(out, |temporary| {
         fill(temporary, content, step)
+            .map(|ended| !ended.is_stopped())
             .map_err(|refused| Error::database("cannot write the index", out, refused))
+    })?;
+    Ok(if whole {
+        Ended::Done(())
+    } else {
+        Ended::STOPPED
     })
 }
 
@@ -74,7 +80,7 @@ fn fill(
     path: &Path,
     content: &Content<'_>,
     step: &mut dyn FnMut() -> Flow,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Ended<()>> {
     let mut database = Connection::open(path)?;
     database.execute_batch(SCHEMA)?;
     database.pragma_update(None, "application_id", APPLICATION)?;
@@ -87,7 +93,7 @@ fn fill(
     let features: Vec<usize> = (0..content.about.features).collect();
     for chunk in features.chunks(CHUNK) {
         if step().is_break() {
-            return Ok(false);
+            return Ok(Ended::STOPPED);
         }
         let packed: Vec<_> = chunk
             .par_iter()
@@ -100,7 +106,7 @@ fn fill(
     transaction.execute("INSERT INTO word (word) VALUES ('optimize')", [])?;
     transaction.commit()?;
     database.close().map_err(|(_, refused)| refused)?;
-    Ok(true)
+    Ok(Ended::Done(()))
 }
 
 fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {

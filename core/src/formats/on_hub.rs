@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::detect::{FIXED, LISTED, layer_of_name};
 use super::{cross_layer, hook_z};
-use crate::Flow;
 use crate::error::{Error, Result};
 use crate::models::hub::{Event, Hub, Name, files_in};
+use crate::progress::{Ended, Flow};
 
 /// Small files that tell about the weights beside them.
 const BESIDE: [&str; 7] = [
@@ -21,18 +21,18 @@ const BESIDE: [&str; 7] = [
 /// Ends of what may be weights.
 const ENDS: [&str; 4] = [".pt", ".pth", ".safetensors", ".npz"];
 
-/// Puts the dictionary `name` into the hub's cache, its files only, and gives the path to [`super::open`]; none if the observer stopped it.
+/// Puts the dictionary `name` into the hub's cache, its files only, and gives the path to [`super::open`].
 pub fn fetch(
     hub: &Hub,
     name: &Name,
     observe: &mut dyn FnMut(Event<'_>) -> Flow,
-) -> Result<Option<PathBuf>> {
+) -> Result<Ended<PathBuf>> {
     let choose = |files: &[String]| Ok(wanted(name, files)?.1);
-    let Some(folder) = hub.fetch_chosen(name, &choose, observe)? else {
-        return Ok(None);
+    let Ended::Done(folder) = hub.fetch_chosen(name, &choose, observe)? else {
+        return Ok(Ended::STOPPED);
     };
     let (weights, _) = wanted(name, &files_in(&folder))?;
-    Ok(Some(folder.join(weights)))
+    Ok(Ended::Done(folder.join(weights)))
 }
 
 /// The weights that the name means of a repository's files, and all files to fetch, the weights last: where they are, the rest is.

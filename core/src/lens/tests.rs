@@ -34,8 +34,8 @@ fn tokens(reference: &HashMap<String, Tensor>) -> Vec<TokenId> {
 }
 
 fn whole(model: &Model, tokens: &[TokenId], top: usize) -> Lens {
-    let lens = read(model, tokens, top, &mut |_, _| ControlFlow::Continue(()));
-    lens.unwrap().unwrap()
+    let lens = read(model, tokens, top, &mut |_| ControlFlow::Continue(()));
+    lens.unwrap().done().unwrap()
 }
 
 /// ln softmax of x · Eᵀ, x normed by GPT-2's final norm: plain loops over the files' own numbers.
@@ -144,14 +144,15 @@ fn positions_read_in_parts_give_what_they_give_together() {
     let tokens = tokens(&tensors("tiny-llama/reference.safetensors"));
     let whole = whole(&model, &tokens, 5);
     let mut seen = Vec::new();
-    let mut observe = |done, total| {
-        seen.push((done, total));
+    let mut observe = |at: Progress| {
+        seen.push((at.done, at.total));
         ControlFlow::Continue(())
     };
     let parts = read_by(&model, &tokens, (5, 7), &mut observe)
         .unwrap()
+        .done()
         .unwrap();
-    let total = whole.hooks.len() * tokens.len();
+    let total = (whole.hooks.len() * tokens.len()) as u64;
     assert!(seen.is_sorted() && seen.last() == Some(&(total, total)));
     for row in 0..whole.hooks.len() {
         for t in 0..tokens.len() {
@@ -161,6 +162,6 @@ fn positions_read_in_parts_give_what_they_give_together() {
             assert_eq!(one.top[0].id, other.top[0].id);
         }
     }
-    let stopped = read(&model, &tokens, 5, &mut |_, _| ControlFlow::Break(()));
-    assert_eq!(stopped.unwrap(), None);
+    let stopped = read(&model, &tokens, 5, &mut |_| ControlFlow::Break(()));
+    assert_eq!(stopped.unwrap(), Ended::STOPPED);
 }

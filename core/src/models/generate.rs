@@ -6,9 +6,9 @@ use candle_transformers::utils::apply_repeat_penalty;
 
 use super::decoder::{Logits, Memory};
 use super::{Hooks, Model, Sampling, Start, token_tensor};
-use crate::Flow;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
+use crate::progress::{Ended, Flow};
 use crate::text::TextStream;
 
 /// Why a continuation has ended.
@@ -287,17 +287,17 @@ pub(super) fn generate(
     sampling: &Sampling,
     hooks: &mut dyn Hooks,
     observe: &mut dyn FnMut(TokenId) -> Flow,
-) -> Result<Vec<TokenId>> {
+) -> Result<Ended<Vec<TokenId>, Vec<TokenId>>> {
     let mut generator = Generator::new(model, prompt, sampling)?;
     generator.logits(hooks)?;
     let mut new = Vec::new();
     while let Some(token) = generator.step(hooks)? {
         new.push(token);
         if observe(token).is_break() {
-            break;
+            return Ok(Ended::Stopped(new));
         }
     }
-    Ok(new)
+    Ok(Ended::Done(new))
 }
 
 fn choice(sampling: &Sampling) -> Result<Choice> {

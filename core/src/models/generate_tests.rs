@@ -54,7 +54,8 @@ fn cached_greedy_tokens_equal_uncached_ones() {
         let prompt = [TokenId(0), TokenId(40), TokenId(300), TokenId(7)];
         let cached = model
             .generate(&prompt, &greedy(24), &mut NoHooks, &mut on)
-            .unwrap();
+            .unwrap()
+            .into_value();
         assert_eq!(cached, uncached(&model, &prompt, 24), "{path}");
     }
 }
@@ -78,7 +79,8 @@ fn hooks_see_the_prompt_and_then_each_new_position() {
     let mut seen = Seen(Vec::new());
     model
         .generate(&prompt, &greedy(3), &mut seen, &mut on)
-        .unwrap();
+        .unwrap()
+        .into_value();
     let expected = vec![
         (0, vec![1, 4, 3, 3]),
         (3, vec![1, 4, 1, 4]),
@@ -101,6 +103,7 @@ fn a_seed_decides_what_is_sampled_and_the_observer_can_stop() {
         model
             .generate(&prompt, &sampling, &mut NoHooks, &mut on)
             .unwrap()
+            .into_value()
     };
     assert_eq!(sample(1), sample(1));
     assert_ne!(sample(1), sample(2));
@@ -115,7 +118,8 @@ fn a_seed_decides_what_is_sampled_and_the_observer_can_stop() {
             }
         })
         .unwrap();
-    assert_eq!((stopped.len(), stopped), (2, seen));
+    assert!(stopped.is_stopped());
+    assert_eq!((stopped.value().len(), stopped.into_value()), (2, seen));
 }
 
 #[test]
@@ -126,7 +130,8 @@ fn generation_ends_with_the_context_and_refuses_a_longer_prompt() {
     let prompt = vec![TokenId(3); 62];
     let new = model
         .generate(&prompt, &greedy(10), &mut NoHooks, &mut on)
-        .unwrap();
+        .unwrap()
+        .into_value();
     assert_eq!(new.len(), 3, "the token after position 63 is the last");
     let refused = model
         .generate(&[TokenId(3); 65], &greedy(1), &mut NoHooks, &mut on)
@@ -138,7 +143,8 @@ fn generation_ends_with_the_context_and_refuses_a_longer_prompt() {
     );
     let nothing = model
         .generate(&prompt, &greedy(0), &mut NoHooks, &mut on)
-        .unwrap();
+        .unwrap()
+        .into_value();
     assert!(nothing.is_empty());
 }
 
@@ -159,7 +165,8 @@ fn the_stories_model_tells_its_reference_story() {
         assert_eq!(bos.0, wanted[0]);
         let new = model
             .generate(&[bos], &greedy(256), &mut NoHooks, &mut on)
-            .unwrap();
+            .unwrap()
+            .into_value();
         let new: Vec<u32> = new.iter().map(|t| t.0).collect();
         assert_eq!(new, wanted[1..], "{path}");
     }
@@ -277,7 +284,8 @@ fn a_text_ends_with_the_token_that_completes_a_stop_string() {
     let prompt = model.codec().encode_with_bos("Once upon a time").unwrap();
     let all = model
         .generate(&prompt, &greedy(20), &mut NoHooks, &mut on)
-        .unwrap();
+        .unwrap()
+        .into_value();
     let text = model.codec().decode(&all);
     let written = |new: &[TokenId]| model.codec().decode(new);
     // From inside the fourth token into the fifth.
@@ -340,7 +348,8 @@ fn a_text_ends_with_the_first_token_that_ends_texts_unless_it_is_to_go_on() {
     let prompt = plain.codec().encode_with_bos("The king").unwrap();
     let all = plain
         .generate(&prompt, &greedy(12), &mut NoHooks, &mut on)
-        .unwrap();
+        .unwrap()
+        .into_value();
     let ids: Vec<u32> = all.iter().map(|token| token.0).collect();
     // The first token that is not among those before it, from the third on.
     let at = (2..12).find(|i| !ids[..*i].contains(&ids[*i])).unwrap();
@@ -362,7 +371,7 @@ fn a_text_ends_with_the_first_token_that_ends_texts_unless_it_is_to_go_on() {
         assert_eq!(pieces, plain.codec().decode(&all[..at]));
         assert_eq!(generator.text(), pieces);
         let on_and_on = model.generate(&prompt, &greedy(12), &mut NoHooks, &mut on);
-        assert_eq!(on_and_on.unwrap(), all);
+        assert_eq!(on_and_on.unwrap().into_value(), all);
     }
     let (_folder, model) = ending_at("null");
     let sampling = Sampling {
@@ -370,5 +379,5 @@ fn a_text_ends_with_the_first_token_that_ends_texts_unless_it_is_to_go_on() {
         ..greedy(12)
     };
     let whole = model.generate(&prompt, &sampling, &mut NoHooks, &mut on);
-    assert_eq!(whole.unwrap(), all);
+    assert_eq!(whole.unwrap().done(), Some(all));
 }

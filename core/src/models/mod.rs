@@ -42,9 +42,9 @@ pub use self::load::read_tensors;
 pub use self::opening::{BosWish, Opening};
 pub use self::processing::{Processing, STEPS, Step};
 pub use self::quantity::Quantity;
-use crate::Flow;
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
+use crate::progress::{Ended, Flow};
 use crate::text::TextCodec;
 
 /// What to do where a model's file lacks a tensor or a key.
@@ -444,14 +444,14 @@ impl Model {
     }
 
     /// `prompt` (BOS included by the caller) continued token by token with a key/value cache; `hooks` see prompt and new positions.
-    /// `observe` gets each new token at once. Returns the new tokens.
+    /// `observe` gets each new token at once. Returns the new tokens, those so far if it was stopped.
     pub fn generate(
         &self,
         prompt: &[TokenId],
         sampling: &Sampling,
         hooks: &mut dyn Hooks,
         observe: &mut dyn FnMut(TokenId) -> Flow,
-    ) -> Result<Vec<TokenId>> {
+    ) -> Result<Ended<Vec<TokenId>, Vec<TokenId>>> {
         generate::generate(self, prompt, sampling, hooks, observe)
     }
 

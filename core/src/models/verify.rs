@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Tensor};
 
 use super::{Model, Quantity};
-use crate::Flow;
 use crate::error::{Error, Result};
+use crate::progress::{Ended, Flow};
 
 pub use self::itself::itself;
 
@@ -72,12 +72,13 @@ pub fn beside(model: &Path) -> Option<PathBuf> {
     Some(folder.join("reference.safetensors")).filter(|path| path.exists())
 }
 
-/// Compares `model` with every tensor of `reference` but `tokens`; `observe` gets each row at once.
+/// Compares `model` with every tensor of `reference` but `tokens`; `observe` gets each row at once. Stopped, it gives the
+/// rows so far.
 pub fn against(
     model: &Model,
     reference: &BTreeMap<String, Tensor>,
     observe: &mut dyn FnMut(&Row) -> Flow,
-) -> Result<Verification> {
+) -> Result<Ended<Verification, Verification>> {
     let tokens = tokens(reference)?;
     let mut known = Vec::new();
     let mut unknown = Vec::new();
@@ -98,7 +99,7 @@ pub fn against(
         let flow = observe(&row);
         verification.rows.push(row);
         if flow.is_break() {
-            return Ok(verification);
+            return Ok(Ended::Stopped(verification));
         }
     }
     for (name, problem) in unknown {
@@ -111,7 +112,7 @@ pub fn against(
             problem: Some(problem),
         });
     }
-    Ok(verification)
+    Ok(Ended::Done(verification))
 }
 
 fn tokens(reference: &BTreeMap<String, Tensor>) -> Result<Tensor> {

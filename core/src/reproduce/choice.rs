@@ -8,10 +8,10 @@ use super::masks::{Constraint, Kept};
 use super::measure::{Measured, Spread};
 use super::world::{self, World};
 use super::{Event, Figure, FittedLaw, Report, Trained, Watch};
-use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
+use crate::progress::{Ended, Flow};
 use crate::sae::{Variant, Zipf};
 use crate::train::Spec;
 
@@ -144,11 +144,11 @@ impl Entry {
     }
 }
 
-/// The list in world A; none if the observer stopped it.
+/// The list in world A.
 pub fn choice_in_the_world(
     options: &ChoiceOptions,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Option<Report>> {
+) -> Result<Ended<Report>> {
     judged(options, ALL, observe)
 }
 
@@ -157,7 +157,7 @@ pub fn choice_in_the_world(
 pub(super) fn hard_claims(
     options: &ChoiceOptions,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Option<Report>> {
+) -> Result<Ended<Report>> {
     judged(options, &ALL[..3], observe)
 }
 
@@ -165,14 +165,14 @@ fn judged(
     options: &ChoiceOptions,
     contestants: &[Contestant],
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Option<Report>> {
-    let Some(found) = compete(options, contestants, observe)? else {
-        return Ok(None);
+) -> Result<Ended<Report>> {
+    let Ended::Done(found) = compete(options, contestants, observe)? else {
+        return Ok(Ended::STOPPED);
     };
     let mut report = Report::default();
     describe(&mut report, options);
     let [topk, mutual, feature, rest @ ..] = found.as_slice() else {
-        return Ok(Some(report));
+        return Ok(Ended::Done(report));
     };
     judge(&mut report, [topk, mutual, feature], K);
     dead(&mut report, topk, feature);
@@ -183,7 +183,7 @@ fn judged(
         let figure = Figure::new(recovered.show_percent(), recovered.values);
         report.reported(format!("{}: true directions recovered", one.name), figure);
     }
-    Ok(Some(report))
+    Ok(Ended::Done(report))
 }
 
 /// Trains and measures `contestants` in the world.
@@ -191,7 +191,7 @@ fn compete(
     options: &ChoiceOptions,
     contestants: &[Contestant],
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Option<Vec<Entry>>> {
+) -> Result<Ended<Vec<Entry>>> {
     let world = World::new();
     let held_out = world.held_out();
     let mut found: Vec<Entry> = contestants.iter().copied().map(Entry::new).collect();
@@ -202,14 +202,14 @@ fn compete(
             let spec = spec(*contestant, seed, options.steps);
             let name = format!("World A, {}, seed {seed}", contestant.name);
             let mut source = world.source(seed);
-            let Some(trained) = watch.train(&name, &spec, &mut source)? else {
-                return Ok(None);
+            let Ended::Done(trained) = watch.train(&name, &spec, &mut source)? else {
+                return Ok(Ended::STOPPED);
             };
             found.take(&trained, &held_out, (K, BATCH))?;
             found.recovered.push(world.recovered(&trained.sae.w_dec));
         }
     }
-    Ok(Some(found))
+    Ok(Ended::Done(found))
 }
 
 fn spec(contestant: Contestant, seed: u64, steps: u64) -> Spec {
@@ -368,22 +368,23 @@ fn tell(report: &mut Report, all: &[&Entry]) {
     }
 }
 
-/// The claims about masks, L0 and thresholds on a model's activations; none if the observer stopped it.
+/// The claims about masks, L0 and thresholds on a model's activations.
 pub fn choice_on_a_model(
     demo: &Demo,
     options: &DemoOptions,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Option<Report>> {
+) -> Result<Ended<Report>> {
     let contestants = [TOPK, MUTUAL, FEATURE];
     let mut found = contestants.map(Entry::new);
     let runs = options.seeds * contestants.len() as u64;
     let mut watch = Watch::new(observe, runs + 2);
-    let Some(held) = Held::read(&demo.model, &demo.train, options.hook, false, &mut watch)? else {
-        return Ok(None);
+    let Ended::Done(held) = Held::read(&demo.model, &demo.train, options.hook, false, &mut watch)?
+    else {
+        return Ok(Ended::STOPPED);
     };
     let held_out = Held::read(&demo.model, &demo.held_out, options.hook, false, &mut watch)?;
-    let Some(held_out) = held_out else {
-        return Ok(None);
+    let Ended::Done(held_out) = held_out else {
+        return Ok(Ended::STOPPED);
     };
     for seed in 0..options.seeds {
         for (contestant, found) in contestants.iter().zip(&mut found) {
@@ -391,8 +392,8 @@ pub fn choice_on_a_model(
             set(&mut spec, *contestant);
             let name = format!("{}, {}, seed {seed}", demo.model.name(), contestant.name);
             let mut source = held.source(seed);
-            let Some(trained) = watch.train(&name, &spec, &mut source)? else {
-                return Ok(None);
+            let Ended::Done(trained) = watch.train(&name, &spec, &mut source)? else {
+                return Ok(Ended::STOPPED);
             };
             found.take(&trained, &held_out.activations, (options.k, spec.batch))?;
         }
@@ -402,5 +403,5 @@ pub fn choice_on_a_model(
     let [topk, mutual, feature] = &found;
     judge(&mut report, [topk, mutual, feature], options.k);
     tell(&mut report, &[topk, mutual, feature]);
-    Ok(Some(report))
+    Ok(Ended::Done(report))
 }

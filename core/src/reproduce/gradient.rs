@@ -9,11 +9,11 @@ use super::held::Held;
 use super::measure::{Measured, Spread, correlation};
 use super::steering::{self, STRENGTHS, Steering};
 use super::{Event, Figure, Report, Watch};
-use crate::Flow;
 use crate::capture;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::eval;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::{Latents, Sae, Variant, mean_size};
 use crate::train::Spec;
 
@@ -48,20 +48,20 @@ struct Found {
     gradient_steering: Vec<Steering>,
 }
 
-/// The list; none if the observer stopped it.
+/// The list.
 pub fn gradient(
     demo: &Demo,
     options: &DemoOptions,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Option<Report>> {
+) -> Result<Ended<Report>> {
     steering::layer_after(options.hook)?;
     let mut watch = Watch::new(observe, PARTS + 7 * options.seeds);
     let (model, hook) = (&demo.model, options.hook);
-    let Some(held) = Held::read(model, &demo.train, hook, true, &mut watch)? else {
-        return Ok(None);
+    let Ended::Done(held) = Held::read(model, &demo.train, hook, true, &mut watch)? else {
+        return Ok(Ended::STOPPED);
     };
-    let Some(held_out) = Held::read(model, &demo.held_out, hook, true, &mut watch)? else {
-        return Ok(None);
+    let Ended::Done(held_out) = Held::read(model, &demo.held_out, hook, true, &mut watch)? else {
+        return Ok(Ended::STOPPED);
     };
     let list = List {
         demo,
@@ -71,13 +71,13 @@ pub fn gradient(
     };
     let mut report = Report::default();
     options.describe(demo, (&list.held, &list.held_out), &mut report);
-    if list.identity(&mut report, &mut watch)?.is_break() {
-        return Ok(None);
+    if list.identity(&mut report, &mut watch)?.is_stopped() {
+        return Ok(Ended::STOPPED);
     }
     let mut found = Found::default();
     for seed in 0..options.seeds {
-        let Some(pair) = list.pair(seed, &mut watch)? else {
-            return Ok(None);
+        let Ended::Done(pair) = list.pair(seed, &mut watch)? else {
+            return Ok(Ended::STOPPED);
         };
         if seed == 0 {
             list.check(&pair[1], &mut report)?;
@@ -85,13 +85,13 @@ pub fn gradient(
         }
         if list
             .compare(&pair, seed, &mut found, &mut watch)?
-            .is_break()
+            .is_stopped()
         {
-            return Ok(None);
+            return Ok(Ended::STOPPED);
         }
     }
     judge(&mut report, &found);
-    Ok(Some(report))
+    Ok(Ended::Done(report))
 }
 
 struct List<'a> {
@@ -109,15 +109,15 @@ impl List<'_> {
     }
 
     /// β = 0 is TopK.
-    fn identity(&self, report: &mut Report, watch: &mut Watch<'_>) -> Result<Flow> {
+    fn identity(&self, report: &mut Report, watch: &mut Watch<'_>) -> Result<Ended<()>> {
         let mut both = Vec::new();
         for variant in [Variant::TopK, Variant::Gradient] {
             let mut spec = self.spec(variant, 0);
             spec.tokens = STEPS.min(spec.steps()) * spec.batch as u64;
             spec.beta = 0.0;
             let name = format!("{variant} with β = 0");
-            let Some(sae) = self.train(&name, &spec, watch)? else {
-                return Ok(Flow::Break(()));
+            let Ended::Done(sae) = self.train(&name, &spec, watch)? else {
+                return Ok(Ended::STOPPED);
             };
             both.push(sae);
         }
@@ -136,10 +136,10 @@ impl List<'_> {
         let figure = Figure::new(text, [differing as f64, a.len() as f64]);
         let claim = format!("β = 0 is TopK to the bit, after {STEPS} steps");
         report.hard(claim, figure, differing == 0 && a.len() == b.len());
-        Ok(Flow::Continue(()))
+        Ok(Ended::Done(()))
     }
 
-    fn train(&self, name: &str, spec: &Spec, watch: &mut Watch<'_>) -> Result<Option<Sae>> {
+    fn train(&self, name: &str, spec: &Spec, watch: &mut Watch<'_>) -> Result<Ended<Sae>> {
         let mut source = if spec.variant == Variant::Gradient {
             self.held.paired(spec.seed)
         } else {
@@ -150,13 +150,15 @@ impl List<'_> {
     }
 
     /// TopK and the gradient SAE of one seed.
-    fn pair(&self, seed: u64, watch: &mut Watch<'_>) -> Result<Option<[Sae; 2]>> {
-        let mut pair = Vec::new();
-        for variant in [Variant::TopK, Variant::Gradient] {
+    fn pair(&self, seed: u64, watch: &mut Watch<'_>) -> Result<Ended<[Sae; 2]>> {
+        let mut train = |variant: Variant| {
             let name = format!("{variant}, seed {seed}");
-            pair.extend(self.train(&name, &self.spec(variant, seed), watch)?);
-        }
-        Ok(pair.try_into().ok())
+            self.train(&name, &self.spec(variant, seed), watch)
+        };
+        let Ended::Done(topk) = train(Variant::TopK)? else {
+            return Ok(Ended::STOPPED);
+        };
+        Ok(train(Variant::Gradient)?.map(|gradient| [topk, gradient]))
     }
 
     /// What must hold of g for any dictionary.
@@ -205,7 +207,7 @@ impl List<'_> {
         seed: u64,
         found: &mut Found,
         watch: &mut Watch<'_>,
-    ) -> Result<Flow> {
+    ) -> Result<Ended<()>> {
         let (model, hook) = (&self.demo.model, self.options.hook);
         let beta = self.beta(gradient, seed)?;
         let k = self.options.k;
@@ -245,11 +247,11 @@ impl List<'_> {
             let figures = eval::run_coded(model, sae, &self.demo.held_out, code, &mut |pass| {
                 watch.at(format!(
                     "{name}, seed {seed}: row {} of {}",
-                    pass.done, pass.rows
+                    pass.done, pass.total
                 ))
             })?;
-            let Some(figures) = figures else {
-                return Ok(Flow::Break(()));
+            let Ended::Done(figures) = figures else {
+                return Ok(Ended::STOPPED);
             };
             into.push(Scores {
                 measured: Measured::of(sae, x, &latents)?,
@@ -261,20 +263,21 @@ impl List<'_> {
             ("TopK", topk, &mut found.topk_steering),
             ("gradient", gradient, &mut found.gradient_steering),
         ] {
-            let mut observe = |done, of| {
+            let mut observe = |at: Progress| {
                 watch.at(format!(
-                    "steering with {name}, seed {seed}: feature {done} of {of}"
+                    "steering with {name}, seed {seed}: feature {} of {}",
+                    at.done, at.total
                 ))
             };
             let rows = &self.demo.held_out;
             let steered = steering::measure(model, sae, (hook, rows, x), seed, &mut observe)?;
-            let Some(steered) = steered else {
-                return Ok(Flow::Break(()));
+            let Ended::Done(steered) = steered else {
+                return Ok(Ended::STOPPED);
             };
             into.push(steered);
             watch.next();
         }
-        Ok(Flow::Continue(()))
+        Ok(Ended::Done(()))
     }
 
     /// β of gradient mode: the setting over the mean of |g|, on activations that were trained on.

@@ -11,6 +11,7 @@ use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::progress::Ended;
 use crate::train::Source;
 
 /// Rows of text read at a time, and activations that a source gives at a time.
@@ -27,14 +28,14 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Of `hook` over all of `rows`; none if the observer stopped it.
+    /// Of `hook` over all of `rows`.
     pub(super) fn read(
         model: &Model,
         rows: &Rows,
         hook: HookPoint,
         gradients: bool,
         watch: &mut Watch<'_>,
-    ) -> Result<Option<Self>> {
+    ) -> Result<Ended<Self>> {
         let d = model.width(hook)?;
         let (mut activations, mut along) = (Vec::new(), Vec::new());
         let all: Vec<usize> = (0..rows.len()).collect();
@@ -49,12 +50,12 @@ impl Held {
             let read = done * ROWS + some.len();
             let what = format!("reading activations, row {read} of {}", rows.len());
             if watch.at(what).is_break() {
-                return Ok(None);
+                return Ok(Ended::STOPPED);
             }
         }
         watch.next();
         let n = rows.counted();
-        Ok(Some(Self {
+        Ok(Ended::Done(Self {
             activations: Matrix::new(n, d, activations)?,
             gradients: gradients.then(|| Matrix::new(n, d, along)).transpose()?,
         }))

@@ -29,8 +29,8 @@ pub use gradient::gradient;
 pub use measure::Spread;
 pub use variants::{Row, variants};
 
-use crate::Flow;
 use crate::error::Result;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 use crate::train::{self, Source, Spec};
 
@@ -142,16 +142,11 @@ impl Figure {
 /// What a list reports while it works.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum Event {
-    /// How far it is: parts done of parts in all, and what is being done.
-    Progress {
-        /// Parts done.
-        done: u64,
-        /// Parts in all, as far as is known.
-        total: u64,
-        /// The part at hand.
-        what: String,
-    },
+pub struct Event {
+    /// Parts done of parts in all, as far as is known.
+    pub progress: Progress,
+    /// The part at hand.
+    pub what: String,
 }
 
 /// The observer of a list, and how far the list is.
@@ -174,9 +169,12 @@ impl<'a> Watch<'a> {
 
     /// Says what is being done; whether to go on.
     fn at(&mut self, what: String) -> Flow {
-        let event = Event::Progress {
-            done: self.done,
-            total: self.total.max(self.done),
+        let event = Event {
+            progress: Progress {
+                done: self.done,
+                total: self.total.max(self.done),
+                unit: "parts",
+            },
             what,
         };
         let flow = (self.observe)(event);
@@ -189,24 +187,27 @@ impl<'a> Watch<'a> {
         self.done += 1;
     }
 
-    /// Trains on `source`; none if the observer stopped it.
+    /// Trains on `source`.
     fn train(
         &mut self,
         name: &str,
         spec: &Spec,
         source: &mut dyn Source,
-    ) -> Result<Option<Trained>> {
-        let outcome = train::run_from(spec, source, &mut |event| match event {
+    ) -> Result<Ended<Trained>> {
+        let ended = train::run_from(spec, source, &mut |event| match event {
             train::Event::Progress(at) => {
                 self.at(format!("{name}: step {} of {}", at.step, at.steps))
             }
             _ => Flow::Continue(()),
         })?;
         self.next();
-        Ok((!outcome.stopped).then(|| Trained {
-            law: law(&outcome.sae),
-            sae: outcome.sae,
-        }))
+        Ok(match ended {
+            Ended::Done(outcome) => Ended::Done(Trained {
+                law: law(&outcome.sae),
+                sae: outcome.sae,
+            }),
+            Ended::Stopped(_) => Ended::STOPPED,
+        })
     }
 }
 

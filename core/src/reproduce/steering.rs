@@ -11,12 +11,12 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::measure::{densities, median};
-use crate::Flow;
 use crate::corpus::Rows;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint, Layer, Site};
 use crate::models::{Model, NoHooks, Start, token_tensor};
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 use crate::steer::{divergence, log_probabilities};
 
@@ -77,14 +77,14 @@ struct Contexts {
     length: f32,
 }
 
-/// The experiment on `sae`, whose live features are those active on `held_out [n, d]`; none if the observer, who gets features done and in all, stopped it.
+/// The experiment on `sae`, whose live features are those active on `held_out [n, d]`; `observe` gets the features done.
 pub(super) fn measure(
     model: &Model,
     sae: &Sae,
     (hook, rows, held_out): (HookPoint, &Rows, &Matrix),
     seed: u64,
-    observe: &mut dyn FnMut(usize, usize) -> Flow,
-) -> Result<Option<Steering>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<Steering>> {
     let contexts = Contexts::read(model, rows, hook, held_out)?;
     let density = densities(&sae.encode(held_out)?, sae.features());
     let mut live: Vec<u32> = (0..sae.features() as u32)
@@ -105,14 +105,14 @@ pub(super) fn measure(
             })
             .collect::<Result<_>>()?;
         all.extend(parts);
-        if observe(all.len(), features.len()).is_break() {
-            return Ok(None);
+        if observe(Progress::new(all.len(), features.len(), "features")).is_break() {
+            return Ok(Ended::STOPPED);
         }
     }
     let over = |i: usize, part: fn(&Effect) -> f64| -> Vec<f64> {
         all.iter().map(|effects| part(&effects[i])).collect()
     };
-    Ok(Some(Steering(std::array::from_fn(|i| Effect {
+    Ok(Ended::Done(Steering(std::array::from_fn(|i| Effect {
         logit: median(over(i, |effect| effect.logit)),
         kl: median(over(i, |effect| effect.kl)),
         selectivity: median(over(i, |effect| effect.selectivity)),

@@ -10,11 +10,11 @@ fn the_hard_claims_of_feature_choice_hold_in_world_a() {
         steps: 1_200,
     };
     let mut parts = 0;
-    let report = hard_claims(&options, &mut |Event::Progress { done, .. }| {
-        parts = done;
+    let report = hard_claims(&options, &mut |event| {
+        parts = event.progress.done;
         Flow::Continue(())
     });
-    let report = report.unwrap().unwrap();
+    let report = report.unwrap().done().unwrap();
     assert_eq!(
         parts, 2,
         "three runs, the last one told of while two are done"
@@ -41,5 +41,5 @@ fn a_list_stops_when_told() {
         steps: 50,
     };
     let stopped = choice_in_the_world(&options, &mut |_| Flow::Break(())).unwrap();
-    assert_eq!(stopped, None);
+    assert_eq!(stopped, Ended::STOPPED);
 }

@@ -8,9 +8,9 @@ use super::demo::{Demo, DemoOptions};
 use super::held::Held;
 use super::measure::{Measured, Spread};
 use super::{Event, Report, Watch};
-use crate::Flow;
 use crate::error::Result;
 use crate::eval;
+use crate::progress::{Ended, Flow};
 use crate::sae::{Sae, Variant};
 
 /// How near the target L0 must come for a search to end, and after how many runs it ends anyway.
@@ -43,22 +43,22 @@ pub struct Row {
     pub dead: Spread,
 }
 
-/// The rows of the variants `wanted`, and what was fixed for them; none if the observer stopped it.
+/// The rows of the variants `wanted`, and what was fixed for them.
 pub fn variants(
     demo: &Demo,
     options: &DemoOptions,
     wanted: &[Variant],
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Option<(Report, Vec<Row>)>> {
+) -> Result<Ended<(Report, Vec<Row>)>> {
     let runs = 2 * options.seeds * wanted.len() as u64;
     let mut watch = Watch::new(observe, runs + 2);
     let (model, hook) = (&demo.model, options.hook);
     let gradients = wanted.contains(&Variant::Gradient);
-    let Some(held) = Held::read(model, &demo.train, hook, gradients, &mut watch)? else {
-        return Ok(None);
+    let Ended::Done(held) = Held::read(model, &demo.train, hook, gradients, &mut watch)? else {
+        return Ok(Ended::STOPPED);
     };
-    let Some(held_out) = Held::read(model, &demo.held_out, hook, false, &mut watch)? else {
-        return Ok(None);
+    let Ended::Done(held_out) = Held::read(model, &demo.held_out, hook, false, &mut watch)? else {
+        return Ok(Ended::STOPPED);
     };
     let table = Table {
         demo,
@@ -68,8 +68,8 @@ pub fn variants(
     };
     let mut rows = Vec::new();
     for variant in wanted {
-        let Some(row) = table.row(*variant, &mut watch)? else {
-            return Ok(None);
+        let Ended::Done(row) = table.row(*variant, &mut watch)? else {
+            return Ok(Ended::STOPPED);
         };
         rows.push(row);
     }
@@ -79,7 +79,7 @@ pub fn variants(
         let text = format!("first threshold {THRESHOLD}, bandwidth {BANDWIDTH}");
         report.set("jump-relu", text);
     }
-    Ok(Some((report, rows)))
+    Ok(Ended::Done((report, rows)))
 }
 
 struct Table<'a> {
@@ -90,19 +90,19 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    fn row(&self, variant: Variant, watch: &mut Watch<'_>) -> Result<Option<Row>> {
+    fn row(&self, variant: Variant, watch: &mut Watch<'_>) -> Result<Ended<Row>> {
         let mut saes = Vec::new();
         let mut weight = None;
         if matches!(variant, Variant::Relu | Variant::Gated | Variant::JumpRelu) {
-            let Some((found, sae)) = self.search(variant, watch)? else {
-                return Ok(None);
+            let Ended::Done((found, sae)) = self.search(variant, watch)? else {
+                return Ok(Ended::STOPPED);
             };
             weight = Some(found);
             saes.push(sae);
         }
         for seed in saes.len() as u64..self.options.seeds {
-            let Some(sae) = self.train(variant, seed, weight, watch)? else {
-                return Ok(None);
+            let Ended::Done(sae) = self.train(variant, seed, weight, watch)? else {
+                return Ok(Ended::STOPPED);
             };
             saes.push(sae);
         }
@@ -112,18 +112,18 @@ impl Table<'_> {
             let figures = eval::run(&self.demo.model, sae, rows, &mut |pass| {
                 watch.at(format!(
                     "{variant}, seed {seed}: row {} of {}",
-                    pass.done, pass.rows
+                    pass.done, pass.total
                 ))
             })?;
-            let Some(figures) = figures else {
-                return Ok(None);
+            let Ended::Done(figures) = figures else {
+                return Ok(Ended::STOPPED);
             };
             watch.next();
             all.push(figures);
         }
         let spread =
             |of: fn(&eval::Figures) -> f64| Spread::new(all.iter().map(of).collect::<Vec<_>>());
-        Ok(Some(Row {
+        Ok(Ended::Done(Row {
             variant,
             weight,
             l0: spread(|f| f.l0),
@@ -141,7 +141,7 @@ impl Table<'_> {
         seed: u64,
         weight: Option<f64>,
         watch: &mut Watch<'_>,
-    ) -> Result<Option<Sae>> {
+    ) -> Result<Ended<Sae>> {
         let mut spec = self.options.spec(seed);
         (spec.variant, spec.sparsity_coefficient) = (variant, weight);
         if variant == Variant::JumpRelu {
@@ -161,7 +161,7 @@ impl Table<'_> {
     }
 
     /// The weight whose L0 with the first seed is nearest to the target, and its dictionary.
-    fn search(&self, variant: Variant, watch: &mut Watch<'_>) -> Result<Option<(f64, Sae)>> {
+    fn search(&self, variant: Variant, watch: &mut Watch<'_>) -> Result<Ended<(f64, Sae)>> {
         let mut spec = self.options.spec(0);
         spec.variant = variant;
         let target = self.options.k as f64;
@@ -171,9 +171,9 @@ impl Table<'_> {
         };
         let mut tried: Vec<(f64, f64)> = Vec::new();
         let mut best: Option<(f64, f64, Sae)> = None;
-        while tried.len() < TRIES {
-            let Some(sae) = self.train(variant, 0, Some(weight), watch)? else {
-                return Ok(None);
+        let (_, weight, sae) = loop {
+            let Ended::Done(sae) = self.train(variant, 0, Some(weight), watch)? else {
+                return Ok(Ended::STOPPED);
             };
             // A run that is tried and dropped was not foreseen in the number of parts.
             watch.total += u64::from(!tried.is_empty());
@@ -181,18 +181,21 @@ impl Table<'_> {
             let l0 = Measured::of(&sae, x, &sae.encode(x)?)?.l0;
             tried.push((weight, l0));
             let off = (l0 / target - 1.0).abs();
-            if best.as_ref().is_none_or(|(least, ..)| off < *least) {
-                best = Some((off, weight, sae));
+            let nearest = match best.take() {
+                Some(before) if off < before.0 => (off, weight, sae),
+                Some(before) => before,
+                None => (off, weight, sae),
+            };
+            if off <= NEAR || tried.len() == TRIES {
+                break nearest;
             }
-            if off <= NEAR {
-                break;
-            }
+            best = Some(nearest);
             weight = match variant {
                 Variant::JumpRelu => weight * HEAVIER,
                 _ => next(&tried, target),
             };
-        }
-        Ok(best.map(|(_, weight, sae)| (weight, sae)))
+        };
+        Ok(Ended::Done((weight, sae)))
     }
 }
 

@@ -6,14 +6,14 @@ use serde_json::Value;
 
 use super::recorder::EVENTS;
 use crate::error::{Error, Result};
-use crate::train::Progress;
+use crate::train::Point;
 
 /// Bytes of a run's events at most; one has some hundred thousand.
 const LONGEST: u64 = 64 << 20;
 
 /// The points of the curves of the run in `folder`, ascending by step. Where a run went on from a checkpoint, what it had done beyond that one counts no
 /// more; figures that were no numbers are NaN. A last line that was cut off when the program was killed is left out.
-pub fn curves(folder: &Path) -> Result<Vec<Progress>> {
+pub fn curves(folder: &Path) -> Result<Vec<Point>> {
     let path = folder.join(EVENTS);
     let length = std::fs::metadata(&path)
         .map_err(|e| Error::io("cannot open a run's curves", &path, e))?
@@ -24,7 +24,7 @@ pub fn curves(folder: &Path) -> Result<Vec<Progress>> {
     }
     let text = std::fs::read_to_string(&path)
         .map_err(|e| Error::io("cannot read a run's curves", &path, e))?;
-    let mut points: Vec<Progress> = Vec::new();
+    let mut points: Vec<Point> = Vec::new();
     let lines = text.lines().count();
     for (i, line) in text.lines().enumerate() {
         let value: Value = match serde_json::from_str(line) {
@@ -44,9 +44,9 @@ pub fn curves(folder: &Path) -> Result<Vec<Progress>> {
     Ok(points)
 }
 
-fn point(line: &Value) -> Option<Progress> {
+fn point(line: &Value) -> Option<Point> {
     let real = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
-    Some(Progress {
+    Some(Point {
         step: line["step"].as_u64()?,
         tokens_seen: line["tokens_seen"].as_u64()?,
         loss: real("loss"),
@@ -55,6 +55,6 @@ fn point(line: &Value) -> Option<Progress> {
         dead_fraction: real("dead_fraction"),
         learning_rate: real("learning_rate"),
         tokens_per_second: real("tokens_per_second"),
-        ..Progress::default()
+        ..Point::default()
     })
 }

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::record::{Figure, Record, Status};
 use crate::error::{Error, Result};
-use crate::train::{Event, Outcome, Progress, Spec};
+use crate::progress::Ended;
+use crate::train::{Event, Outcome, Point, Spec};
 use crate::whole_file::{self, Lock};
 
 /// Name of the curves' file in a run's folder.
@@ -19,7 +20,7 @@ pub const EVENTS: &str = "events.jsonl";
 const POINTS: u64 = 2_000;
 
 /// The figures of a run's end and their definitions.
-fn figures(last: &Progress) -> [(&'static str, f64, &'static str); 4] {
+fn figures(last: &Point) -> [(&'static str, f64, &'static str); 4] {
     [
         (
             "loss",
@@ -45,7 +46,7 @@ fn figures(last: &Progress) -> [(&'static str, f64, &'static str); 4] {
 }
 
 /// The figures of its last step, which a short run's mean over the last hundred is far from.
-fn at_end(last: &Progress) -> [(&'static str, f64, &'static str); 3] {
+fn at_end(last: &Point) -> [(&'static str, f64, &'static str); 3] {
     [
         (
             "loss_at_end",
@@ -111,7 +112,7 @@ pub struct Recorder {
     every: u64,
     written: u64,
     /// The last step that was reported.
-    last: Option<Progress>,
+    last: Option<Point>,
     begun: Instant,
     /// Seconds that the run took before it was gone on with.
     earlier: f64,
@@ -205,11 +206,12 @@ impl Recorder {
     }
 
     /// Ends the record with how the run went; an error if the record could not be written then or before.
-    pub fn end(&mut self, ended: Result<&Outcome, &Error>) -> Result<()> {
+    pub fn end(&mut self, ended: Result<&Ended<Outcome, Outcome>, &Error>) -> Result<()> {
         self.record.seconds = self.seconds();
         match ended {
-            Ok(outcome) => {
-                self.record.status = if outcome.stopped {
+            Ok(ended) => {
+                let outcome = ended.value();
+                self.record.status = if ended.is_stopped() {
                     Status::Stopped
                 } else {
                     Status::Finished
@@ -240,7 +242,7 @@ impl Recorder {
         (seconds * 1e3).round() / 1e3
     }
 
-    fn is_point(&self, at: &Progress) -> bool {
+    fn is_point(&self, at: &Point) -> bool {
         at.step > self.written && (at.step.is_multiple_of(self.every) || at.step == at.steps)
     }
 

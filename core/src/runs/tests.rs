@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::*;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
+use crate::progress::Ended;
 use crate::sae::Sae;
-use crate::train::{Event, Outcome, Progress, Spec};
+use crate::train::{Event, Outcome, Point, Spec};
 
 fn spec() -> Spec {
     let mut spec = Spec::default_for(HookPoint::block(1, Site::Z));
@@ -26,15 +27,15 @@ fn sae() -> Sae {
 fn recorded(folder: &Path, spec: &Spec, steps: u64, error: Option<&Error>) -> Result<()> {
     let mut recorder = Recorder::begin(folder, spec, "gpt2")?;
     recorder.observe(&Event::Note("begun\nin two lines".to_owned()));
-    let mut last = Progress::default();
+    let mut last = Point::default();
     for step in 0..=steps {
-        last = Progress {
+        last = Point {
             step,
             steps: 10_000,
             tokens_seen: step * 1_000,
             fvu: 0.25,
             loss: f64::NAN,
-            ..Progress::default()
+            ..Point::default()
         };
         recorder.observe(&Event::Progress(last));
         recorder.observe(&Event::Progress(last));
@@ -43,9 +44,9 @@ fn recorded(folder: &Path, spec: &Spec, steps: u64, error: Option<&Error>) -> Re
         sae: sae(),
         tokens_seen: last.tokens_seen,
         checkpoint: None,
-        stopped: steps < 10_000,
         last,
     };
+    let outcome = Ended::new(outcome, steps < 10_000);
     recorder.end(error.map_or(Ok(&outcome), Err))
 }
 
@@ -158,16 +159,16 @@ fn curves_and_settings_are_read_back() {
     spec.set("learning_rate", "0.0003").unwrap();
     recorded(&at, &spec, 50, None).unwrap();
     let points = curves(&at).unwrap();
-    let steps = |points: &[Progress]| points.iter().map(|at| at.step).collect::<Vec<_>>();
+    let steps = |points: &[Point]| points.iter().map(|at| at.step).collect::<Vec<_>>();
     assert_eq!(steps(&points), (1..=10).map(|i| i * 5).collect::<Vec<_>>());
     assert!(points[0].loss.is_nan() && points[0].fvu == 0.25);
     assert_eq!(Record::read(&at).unwrap().spec().unwrap(), spec);
     // Gone on from step 30, and killed in the middle of a line.
     let mut recorder = Recorder::resume(&at, &spec, "gpt2").unwrap();
-    recorder.observe(&Event::Progress(Progress {
+    recorder.observe(&Event::Progress(Point {
         step: 35,
         steps: 10_000,
-        ..Progress::default()
+        ..Point::default()
     }));
     drop(recorder);
     let path = at.join(EVENTS);

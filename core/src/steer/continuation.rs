@@ -3,10 +3,10 @@
 use candle_core::Tensor;
 
 use super::edits::{Clean, Edited, Edits};
-use crate::Flow;
 use crate::error::Result;
 use crate::ids::TokenId;
 use crate::models::{Capture, Finish, Generator, Model, NoHooks, Sampling};
+use crate::progress::{Ended, Flow};
 
 /// A text that grows token by token while edits change what the model computes.
 #[derive(Debug)]
@@ -148,14 +148,14 @@ impl<'m> Continuation<'m> {
     }
 }
 
-/// `prompt` (BOS included by the caller) continued with `edits` in force; `observe` gets each new token at once, and what it adds to the text.
+/// `prompt` (BOS included by the caller) continued with `edits` in force; `observe` gets each new token at once, and what it adds to the text. Stopped, it gives the text so far.
 pub fn generate(
     model: &Model,
     prompt: &[TokenId],
     edits: Edits,
     sampling: &Sampling,
     observe: &mut dyn FnMut(TokenId, &str) -> Flow,
-) -> Result<Written> {
+) -> Result<Ended<Written, Written>> {
     let mut continuation = Continuation::new(model, prompt, edits, sampling)?;
     continuation.logits()?;
     let mut tokens = Vec::new();
@@ -168,9 +168,10 @@ pub fn generate(
         }
     }
     let finish = continuation.finish().filter(|_| !stopped).cloned();
-    Ok(Written {
+    let written = Written {
         tokens,
         text: continuation.text().to_owned(),
         finish,
-    })
+    };
+    Ok(Ended::new(written, stopped))
 }

@@ -1,12 +1,12 @@
 //! The mean activation of a text that `mean` edits put in place: one definition for the command line and the window.
 
-use crate::Flow;
 use crate::corpus::{Corpus, Positions};
 use crate::error::{Notes, Result};
 use crate::eval;
 use crate::formats::{self, Reading};
 use crate::ids::HookPoint;
 use crate::models::Model;
+use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 
 /// Rows of the text that are read at most, the first ones.
@@ -25,15 +25,15 @@ pub struct TextMean {
     pub notes: Notes,
 }
 
-/// Mean at `hook` over the first 256 rows of 128 tokens of `corpus`; positions count as asked for, else as for `sae`. `None` if the observer, which gets the
-/// rows done and in all, stopped it.
+/// Mean at `hook` over the first 256 rows of 128 tokens of `corpus`; positions count as asked for, else as for `sae`. `observe` gets the rows
+/// done.
 pub fn mean_of_text(
     (model, sae): (&Model, Option<&Sae>),
     (corpus, named): (&Corpus, &str),
     positions: Option<Positions>,
     hook: HookPoint,
-    observe: &mut dyn FnMut(usize, usize) -> Flow,
-) -> Result<Option<TextMean>> {
+    observe: &mut dyn FnMut(Progress) -> Flow,
+) -> Result<Ended<TextMean>> {
     let asked = Reading {
         context: Some(MEAN_CONTEXT.min(model.config().context)),
         positions,
@@ -42,7 +42,7 @@ pub fn mean_of_text(
     let (rows, notes) = formats::rows(corpus, model, sae, asked)?;
     let rows = rows.take(MEAN_ROWS);
     let all = rows.len();
-    let mean = eval::mean(model, &rows, hook, &mut |done| observe(done, all))?;
+    let mean = eval::mean(model, &rows, hook, observe)?;
     Ok(mean.map(|values| TextMean {
         values,
         over: format!(
@@ -72,9 +72,10 @@ mod tests {
         let text = "A fox and a crow, <|endoftext|>and a piece of cheese. ".repeat(30);
         let corpus = Corpus::from_text("fable", &text);
         let mean = |positions| {
-            let mut on = |_: usize, _: usize| Flow::Continue(());
+            let mut on = |_: Progress| Flow::Continue(());
             mean_of_text((&model, None), (&corpus, "fable"), positions, hook, &mut on)
                 .unwrap()
+                .done()
                 .unwrap()
         };
         let (rows, _) = corpus.rows(model.codec(), 128).unwrap();

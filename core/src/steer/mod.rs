@@ -27,10 +27,10 @@ pub use positions::Positions;
 pub(crate) use shift::{divergence, log_probabilities};
 pub use spec::{ACTIONS, ActionHelp, EditSpec, ErrorName, Materials, Vector, What};
 
-use crate::Flow;
 use crate::error::Result;
 use crate::ids::TokenId;
 use crate::models::{Model, Sampling};
+use crate::progress::{Ended, Flow};
 
 /// Changes of next-token probabilities that are reported.
 pub const CHANGES: usize = 20;
@@ -85,8 +85,6 @@ pub struct Outcome {
     pub kl: f64,
     /// The same over the steered text; none while it has no token.
     pub generated: Option<Generated>,
-    /// Whether the observer stopped it.
-    pub stopped: bool,
 }
 
 /// How edits change the next token along the steered text: at the prompt's end and behind each new token but the last, wherever a token was drawn. The
@@ -101,14 +99,14 @@ pub struct Generated {
     pub shift: Vec<Change>,
 }
 
-/// Streams both texts, token by token in turn; the same seed draws both.
+/// Streams both texts, token by token in turn; the same seed draws both. Stopped, it gives the texts so far.
 pub fn run(
     model: &Model,
     edits: Edits,
     prompt: &str,
     sampling: &Sampling,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Outcome> {
+) -> Result<Ended<Outcome, Outcome>> {
     let tokens = model.codec().encode_with_bos(prompt)?;
     run::Run::begin(model, edits, &tokens, sampling)?.finish(observe)
 }

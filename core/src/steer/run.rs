@@ -1,9 +1,9 @@
 //! The two continuations in turn.
 
-use crate::Flow;
 use crate::error::Result;
 use crate::ids::TokenId;
 use crate::models::{Generator, Model, NoHooks, Sampling};
+use crate::progress::{Ended, Flow};
 
 use super::continuation::{Continuation, Written};
 use super::edits::Edits;
@@ -37,7 +37,10 @@ impl<'m> Run<'m> {
     }
 
     /// Lets the two advance in turn, each until it ends.
-    pub(super) fn finish(mut self, observe: &mut dyn FnMut(Event) -> Flow) -> Result<Outcome> {
+    pub(super) fn finish(
+        mut self,
+        observe: &mut dyn FnMut(Event) -> Flow,
+    ) -> Result<Ended<Outcome, Outcome>> {
         let before = log_probabilities(&self.baseline.logits(&mut NoHooks)?)?;
         let after = log_probabilities(&self.steered.logits()?)?;
         let shift = changes(&before, &after, self.model.codec());
@@ -60,7 +63,7 @@ impl<'m> Run<'m> {
             }
         }
         let [baseline, steered] = tokens;
-        Ok(Outcome {
+        let outcome = Outcome {
             baseline: Written {
                 tokens: baseline,
                 finish: self.baseline.finish().cloned(),
@@ -74,8 +77,8 @@ impl<'m> Run<'m> {
             shift,
             kl,
             generated: self.means.shift(self.model.codec()),
-            stopped,
-        })
+        };
+        Ok(Ended::new(outcome, stopped))
     }
 
     fn step(&mut self, stream: Stream) -> Result<Option<TokenId>> {

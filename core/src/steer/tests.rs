@@ -594,7 +594,10 @@ fn with_a_cache_and_without_one_edited_text_is_the_same_for_a_seed() {
                 joined.push_str(piece);
                 ControlFlow::Continue(())
             };
-            let cached = generate(&model, &prompt, edits.clone(), &sampling, &mut observe).unwrap();
+            let cached = generate(&model, &prompt, edits.clone(), &sampling, &mut observe)
+                .unwrap()
+                .done()
+                .unwrap();
             assert_eq!(cached.finish, Some(Finish::Length));
             assert_eq!(cached.text, joined);
             let choice = Choice::TopK {
@@ -611,7 +614,7 @@ fn with_a_cache_and_without_one_edited_text_is_the_same_for_a_seed() {
             if what == "none" {
                 let mut on = |_| ControlFlow::Continue(());
                 let plain = model.generate(&prompt, &sampling, &mut NoHooks, &mut on);
-                assert_eq!(cached.tokens, plain.unwrap());
+                assert_eq!(Some(&cached.tokens), plain.unwrap().done().as_ref());
             }
             texts.push((what, cached.tokens));
         }
@@ -713,11 +716,9 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
         (outcome, order)
     };
     let (same, order) = texts(0.0, 99);
+    let same = same.done().expect("not stopped");
     assert_eq!(same.baseline, same.steered);
-    assert_eq!(
-        (same.baseline.tokens.len(), same.kl, same.stopped),
-        (12, 0.0, false)
-    );
+    assert_eq!((same.baseline.tokens.len(), same.kl), (12, 0.0));
     assert_eq!(same.baseline.finish, Some(Finish::Length));
     assert_eq!(same.generated.map(|generated| generated.kl), Some(0.0));
     assert!(
@@ -726,6 +727,7 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
             .all(|pair| *pair == [Stream::Baseline, Stream::Steered])
     );
     let (steered, _) = texts(30.0, 99);
+    let steered = steered.done().expect("not stopped");
     assert_eq!(steered.baseline, same.baseline);
     assert!(
         steered.steered != steered.baseline && steered.kl > 0.01,
@@ -739,7 +741,8 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
         .collect();
     assert!(changes.is_sorted_by(|a, b| a >= b), "{changes:?}");
     let (stopped, order) = texts(30.0, 5);
-    assert_eq!((stopped.stopped, order.len()), (true, 5));
+    assert_eq!((stopped.is_stopped(), order.len()), (true, 5));
+    let stopped = stopped.into_value();
     let written = (stopped.baseline.tokens.len(), stopped.steered.tokens.len());
     assert_eq!(written, (3, 2));
     assert_eq!(stopped.steered.finish, None);
@@ -787,7 +790,9 @@ fn divergences_along_the_text_equal_those_of_whole_passes_over_it() {
         for (what, edits) in menagerie(&model) {
             let of = Edits::new(&model, edits.clone()).unwrap();
             let mut on = |_| ControlFlow::Continue(());
-            let outcome = run(&model, of, "The king", &sampling, &mut on).unwrap();
+            let outcome = run(&model, of, "The king", &sampling, &mut on)
+                .unwrap()
+                .into_value();
             let generated = outcome.generated.unwrap();
             let steered = &outcome.steered.tokens;
             let text = [prompt.as_slice(), steered].concat();
@@ -864,7 +869,8 @@ fn each_text_ends_with_its_own_eos() {
             ControlFlow::Continue(())
         },
     )
-    .unwrap();
+    .unwrap()
+    .into_value();
     assert_eq!(outcome.steered.finish, Some(Finish::Eos(eos)));
     assert_eq!(outcome.steered.tokens.last(), Some(&eos));
     assert!(outcome.steered.tokens.len() < 10);

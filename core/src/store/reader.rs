@@ -9,10 +9,10 @@ use rayon::prelude::*;
 
 use super::format::{self, Description, Kind, Rows, checksum};
 use super::manifest::{Entry, Manifest, file_name};
-use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{HookPoint, TokenId};
+use crate::progress::{Ended, Flow, Progress};
 use crate::tensor_file::{self, header, widen};
 
 /// Damage in a shard.
@@ -175,15 +175,15 @@ struct Span {
     end: usize,
 }
 
-/// Progress of [`Store::verify`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Result of [`Store::verify`].
+#[derive(Debug)]
 pub struct Verified {
+    /// The store.
+    pub store: Store,
     /// Shards checked.
     pub shards: usize,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Bytes of all shards.
-    pub total: u64,
+    /// Damage, in order of shards.
+    pub damages: Vec<Damage>,
 }
 
 /// An open store.
@@ -357,27 +357,34 @@ impl Store {
         }
     }
 
-    /// Checks every byte of the store in `folder`, damaged or not, and returns the damage in order of shards. `observe` may stop it early.
+    /// Checks every byte of the store in `folder`, damaged or not; `observe` gets the bytes done. Stopped, it returns the damage found so far.
     pub fn verify(
         folder: &Path,
-        observe: &mut dyn FnMut(Verified) -> Flow,
-    ) -> Result<(Self, Vec<Damage>)> {
+        observe: &mut dyn FnMut(Progress) -> Flow,
+    ) -> Result<Ended<Verified, Verified>> {
         let store = Self::listed(folder)?;
-        let mut found = Vec::new();
-        let mut at = Verified {
-            shards: 0,
-            bytes: 0,
+        let mut damages = Vec::new();
+        let mut shards = 0;
+        let mut at = Progress {
+            done: 0,
             total: store.bytes(),
+            unit: "bytes",
         };
         for shard in &store.shards {
-            found.extend(store.damages(shard));
-            at.shards += 1;
-            at.bytes += shard.entry.bytes;
+            damages.extend(store.damages(shard));
+            shards += 1;
+            at.done += shard.entry.bytes;
             if observe(at).is_break() {
                 break;
             }
         }
-        Ok((store, found))
+        let stopped = shards < store.shards();
+        let verified = Verified {
+            store,
+            shards,
+            damages,
+        };
+        Ok(Ended::new(verified, stopped))
     }
 
     /// Returns the damage of a shard: its file or header, else the first damaged row of each tensor.

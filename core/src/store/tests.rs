@@ -139,8 +139,12 @@ fn read_all(store: &Store) -> Result<Vec<Matrix>> {
 }
 
 fn verify(folder: &Path) -> Vec<Damage> {
-    let go_on = &mut |_: Verified| Flow::Continue(());
-    Store::verify(folder, go_on).unwrap().1
+    let go_on = &mut |_| Flow::Continue(());
+    Store::verify(folder, go_on)
+        .unwrap()
+        .done()
+        .unwrap()
+        .damages
 }
 
 /// Checks that `got` holds the rows `order` of tensor `tensor` as `dtype` stores them.

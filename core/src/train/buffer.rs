@@ -7,9 +7,9 @@ use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 
-use crate::Flow;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::progress::{Ended, Flow};
 use crate::sae::state::Keep;
 use crate::store::Dtype;
 
@@ -166,11 +166,11 @@ impl Buffer {
         wanted: usize,
         source: &mut dyn Source,
         between: &mut dyn FnMut(Option<String>) -> Flow,
-    ) -> Result<Flow> {
+    ) -> Result<Ended<()>> {
         let held = self.order.len();
         let enough = held >= n && self.free.len() < self.capacity.div_ceil(2);
         if !self.filling && (enough || held >= wanted) {
-            return Ok(Flow::Continue(()));
+            return Ok(Ended::Done(()));
         }
         let stop = Cell::new(false);
         let mut ask = |note: Option<String>| stop.set(stop.get() | between(note).is_break());
@@ -184,12 +184,12 @@ impl Buffer {
             ask(None);
             if stop.get() {
                 self.filling = true;
-                return Ok(Flow::Break(()));
+                return Ok(Ended::STOPPED);
             }
         }
         self.filling = false;
         self.order.shuffle(&mut self.rng);
-        Ok(Flow::Continue(()))
+        Ok(Ended::Done(()))
     }
 
     /// See [`Keep`]. Whoever puts a state back passes [`Buffer::pieces`] of the source over.
@@ -283,7 +283,7 @@ mod tests {
         while drawn.len() < total {
             let left = total - drawn.len();
             let flow = buffer.refill(6, left, &mut source, &mut |_| Flow::Continue(()));
-            assert!(flow.unwrap().is_continue());
+            assert!(!flow.unwrap().is_stopped());
             let (held, rows) = buffer.draw(6.min(left));
             drawn.extend(rows.iter().map(|row| held.row(*row as usize)[0] as u32));
         }
@@ -304,10 +304,10 @@ mod tests {
     fn filling_stops_when_told() {
         let (mut source, mut buffer) = (Count(0), Buffer::new(40, 1, (0, Dtype::F32)));
         let flow = buffer.refill(6, 100, &mut source, &mut |_| Flow::Break(()));
-        assert!(flow.unwrap().is_break());
+        assert!(flow.unwrap().is_stopped());
         assert_eq!(buffer.order.len(), 7);
         let flow = buffer.refill(6, 100, &mut source, &mut |_| Flow::Continue(()));
-        assert!(flow.unwrap().is_continue());
+        assert!(!flow.unwrap().is_stopped());
         assert_eq!(buffer.order.len(), 40);
         // As if it had never been broken off.
         let mut drawn: Vec<u32> = Vec::new();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use crate::ids::FeatureId;
 use crate::sae::Sae;
 
-/// One point of the curves.
+/// One point of the curves of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Progress {
+pub struct Point {
     /// Steps done.
     pub step: u64,
     /// Steps in all.
@@ -32,7 +32,7 @@ pub struct Progress {
     pub gradient_norm: Option<f64>,
     /// Share of steps whose gradient was longer than is allowed.
     pub clipped_fraction: f64,
-    /// Activations per second lately (see [`crate::pace`]); 0 before it can be told.
+    /// Activations per second lately (see [`Pace`](crate::progress::Pace)); 0 before it can be told.
     pub tokens_per_second: f64,
     /// Learning rate of this step.
     pub learning_rate: f64,
@@ -54,7 +54,7 @@ pub enum Event {
     /// A sentence to show (corpus read again, what was decided).
     Note(String),
     /// After every step, and while activations are gathered.
-    Progress(Progress),
+    Progress(Point),
     /// The dictionary as it stands, about every twentieth of the run, to be browsed while it trains.
     Snapshot(Arc<Sae>),
     /// It ended with this sentence, while others that are trained together go on.
@@ -63,7 +63,7 @@ pub enum Event {
     Firing(Arc<Firing>),
 }
 
-/// How a run ended.
+/// What a run leaves, at its end or where it was stopped.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The dictionary as it stands.
@@ -72,8 +72,6 @@ pub struct Outcome {
     pub tokens_seen: u64,
     /// The checkpoint that was written, if one was: a stopped run goes on from it, a finished one keeps it until its dictionary is saved.
     pub checkpoint: Option<PathBuf>,
-    /// Whether the observer stopped it.
-    pub stopped: bool,
     /// L0, FVU, loss over the last steps (a hundred at most), dead share at the end.
-    pub last: Progress,
+    pub last: Point,
 }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::event::Progress;
+use super::event::Point;
 use super::step::Report;
 use crate::error::{Error, Result};
-use crate::pace::Pace;
+use crate::progress::Pace;
 use crate::sae::state::Keep;
 
 /// Steps that the figures at the end are over, at most.
@@ -28,7 +28,7 @@ pub(super) struct Metrics {
     /// What the first step left, unless the run was resumed; see [`left`].
     first: Option<f64>,
     pace: Pace,
-    now: Progress,
+    now: Point,
 }
 
 impl Metrics {
@@ -39,15 +39,15 @@ impl Metrics {
             reports: VecDeque::new(),
             first: None,
             pace: Pace::default(),
-            now: Progress {
+            now: Point {
                 steps,
-                ..Progress::default()
+                ..Point::default()
             },
         }
     }
 
     /// Takes a step's report; the point of the curves.
-    pub(super) fn count(&mut self, report: &Report, learning_rate: f64) -> Progress {
+    pub(super) fn count(&mut self, report: &Report, learning_rate: f64) -> Point {
         if self.reports.len() == LAST {
             self.reports.pop_front();
         }
@@ -104,12 +104,12 @@ impl Metrics {
     }
 
     /// The latest point.
-    pub(super) fn now(&self) -> Progress {
+    pub(super) fn now(&self) -> Point {
         self.now
     }
 
     /// Loss, FVU and L0 over the last steps.
-    pub(super) fn last(&self) -> Progress {
+    pub(super) fn last(&self) -> Point {
         figures(self.reports.iter(), self.now)
     }
 
@@ -148,7 +148,7 @@ impl Metrics {
             ],
         ) = (counts.as_slice(), figures.as_slice())
         {
-            self.now = Progress {
+            self.now = Point {
                 step: *step,
                 tokens_seen: *tokens_seen,
                 loss: *loss,
@@ -236,7 +236,7 @@ fn report(numbers: &[f64; 10]) -> Report {
 }
 
 /// `base` with loss, FVU, L0 and dead share of `reports`, each token weighing the same.
-fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Progress) -> Progress {
+fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Point) -> Point {
     let (mut tokens, mut loss, mut squared, mut variance, mut active) = (0, 0.0, 0.0, 0.0, 0);
     let mut dead_fraction = base.dead_fraction;
     let mut inference = (0, 0, 0.0, 0.0);
@@ -261,7 +261,7 @@ fn figures<'a>(reports: impl Iterator<Item = &'a Report>, base: Progress) -> Pro
     }
     let tokens = tokens.max(1) as f64;
     let (measured, kept, left, spread) = inference;
-    Progress {
+    Point {
         inference_l0: if measured > 0 {
             Some(kept as f64 / measured as f64)
         } else {

@@ -28,7 +28,7 @@ mod transcode;
 
 pub(crate) use buffer::Source;
 pub use checkpoint::{CHECKPOINT, Keeping};
-pub use event::{Event, Firing, Outcome, Progress};
+pub use event::{Event, Firing, Outcome, Point};
 pub use needs::Needs;
 pub(crate) use needs::{parameters as parameter_bytes, step as step_bytes};
 pub use preflight::{SHARED, check_several, check_several_from_store};

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::buffer::{Buffer, Source};
 use super::checkpoint::{self, Keeping};
-use super::event::{Event, Outcome, Progress};
+use super::event::{Event, Outcome, Point};
 use super::metrics::Metrics;
 use super::micro;
 use super::needs;
@@ -27,7 +27,7 @@ use crate::models::Model;
 use crate::sae::state::{Keep, Within};
 use crate::sae::{Provenance, Role, Sae, Variant};
 use crate::store::Store;
-use crate::{Flow, VERSION};
+use crate::{Ended, Flow, VERSION};
 
 /// Snapshots in a run.
 const SNAPSHOTS: u64 = 20;
@@ -48,7 +48,7 @@ pub fn run(
     rows: &Rows,
     keeping: &Keeping,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Outcome> {
+) -> Result<Ended<Outcome, Outcome>> {
     let one = [(spec.clone(), keeping.clone())];
     let mut outcomes = run_several(&one, model, rows, &mut |_, event| observe(event))?;
     outcomes.remove(0)
@@ -60,7 +60,7 @@ pub fn run_from_store(
     store: &Store,
     keeping: &Keeping,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Outcome> {
+) -> Result<Ended<Outcome, Outcome>> {
     let one = [(spec.clone(), keeping.clone())];
     let mut outcomes = run_several_from_store(&one, store, &mut |_, event| observe(event))?;
     outcomes.remove(0)
@@ -74,7 +74,7 @@ pub fn run_several(
     model: &Model,
     rows: &Rows,
     observe: &mut dyn FnMut(usize, Event) -> Flow,
-) -> Result<Vec<Result<Outcome>>> {
+) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
     let mut provenance = Provenance {
         model: model.name().to_owned(),
         prepend_bos: Some(model.codec().bos().id.is_some()),
@@ -99,7 +99,7 @@ pub fn run_several_from_store(
     runs: &[(Spec, Keeping)],
     store: &Store,
     observe: &mut dyn FnMut(usize, Event) -> Flow,
-) -> Result<Vec<Result<Outcome>>> {
+) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
     let about = store.about();
     check_positions(runs, store)?;
     let mut provenance = Provenance {
@@ -119,7 +119,7 @@ pub(crate) fn run_from(
     spec: &Spec,
     source: &mut dyn Source,
     observe: &mut dyn FnMut(Event) -> Flow,
-) -> Result<Outcome> {
+) -> Result<Ended<Outcome, Outcome>> {
     spec.validate()?;
     let provenance = Provenance {
         hook: Some(spec.hook),
@@ -133,7 +133,7 @@ fn run_on(
     from: Origin<'_>,
     provenance: &Provenance,
     observe: &mut dyn FnMut(usize, Event) -> Flow,
-) -> Result<Vec<Result<Outcome>>> {
+) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
     let streams = streams(runs, from)?;
     let wants: Vec<_> = streams.iter().map(Stream::wants).collect();
     let buffer = runs.iter().map(|(spec, _)| spec.buffer.max(2 * spec.batch));
@@ -176,7 +176,7 @@ struct Going<'a> {
     run: Option<Run<'a>>,
     stream: Stream<'a>,
     trainer: Option<Trainer>,
-    outcome: Option<Result<Outcome>>,
+    outcome: Option<Result<Ended<Outcome, Outcome>>>,
 }
 
 impl<'a> Going<'a> {
@@ -277,7 +277,7 @@ impl<'a> Run<'a> {
         mut self,
         source: &mut dyn Source,
         observe: &mut dyn FnMut(Event) -> Flow,
-    ) -> Result<Outcome> {
+    ) -> Result<Ended<Outcome, Outcome>> {
         let mut trainer = self.begin(source, observe)?;
         while self.advance(&mut trainer, source, observe)? {}
         Ok(self.end(trainer, observe))
@@ -402,7 +402,11 @@ impl<'a> Run<'a> {
 
     /// What the run leaves. One that was stopped keeps its place; if that fails, the dictionary is not lost with it. A finished one keeps its last checkpoint until
     /// the dictionary is saved ([`Keeping::discard`]).
-    fn end(mut self, mut trainer: Trainer, observe: &mut dyn FnMut(Event) -> Flow) -> Outcome {
+    fn end(
+        mut self,
+        mut trainer: Trainer,
+        observe: &mut dyn FnMut(Event) -> Flow,
+    ) -> Ended<Outcome, Outcome> {
         let stopped = trainer.tokens_seen() < self.spec.tokens;
         let mut kept = None;
         if let Some(place) = self.keeping.place() {
@@ -417,13 +421,13 @@ impl<'a> Run<'a> {
         let firing = Arc::new(trainer.dead.firing());
         self.ask(observe, Event::Firing(firing));
         let last = self.metrics.last();
-        Outcome {
+        let outcome = Outcome {
             sae: self.sae(&trainer, last),
             tokens_seen: trainer.tokens_seen(),
             checkpoint: kept,
-            stopped,
             last,
-        }
+        };
+        Ended::new(outcome, stopped)
     }
 
     /// Writes a checkpoint. A run outlives one that cannot be written, with the one before and a note.
@@ -502,16 +506,16 @@ impl<'a> Run<'a> {
             of: source,
             preparation: &mut self.preparation,
         };
-        let flow = self.buffer.refill(n, wanted, &mut source, &mut |note| {
+        let filled = self.buffer.refill(n, wanted, &mut source, &mut |note| {
             observe(note.map_or(Event::Progress(now), Event::Note))
         })?;
-        if flow.is_break() {
-            self.flow = flow;
+        if filled.is_stopped() {
+            self.flow = Flow::Break(());
         }
         Ok(())
     }
 
-    fn sae(&self, trainer: &Trainer, figures: Progress) -> Sae {
+    fn sae(&self, trainer: &Trainer, figures: Point) -> Sae {
         let mut sae = trainer.sae();
         sae.input_norm = self.preparation.norm;
         sae.name = format!("{} · {} features", self.spec.hook, self.spec.features);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Notes, Result};
 use crate::folders::{self, Claim};
 use crate::formats::{self, Precision};
+use crate::progress::Ended;
 use crate::runs::{self, Locked, Recorder};
 use crate::sae::Sae;
 use crate::train::{Event, Keeping, Outcome, Spec};
@@ -28,13 +29,13 @@ struct Place {
     claim: Claim,
 }
 
-/// How a run ended.
+/// What comes of a run.
 #[derive(Debug)]
-pub enum Ended {
+pub enum Trained {
     /// The dictionary is on the disk.
-    Saved(Box<Outcome>),
+    Saved(Box<Ended<Outcome, Outcome>>),
     /// It was trained and could not be written: why. A checkpoint, if one was written, is still there.
-    Unsaved(Box<Outcome>, Error),
+    Unsaved(Box<Ended<Outcome, Outcome>>, Error),
     /// The run broke off.
     Failed(Error),
 }
@@ -108,34 +109,36 @@ impl Session {
     /// others from it. The notes say what was saved and not tidied up.
     pub fn end(
         mut self,
-        outcomes: Vec<Result<Outcome>>,
+        outcomes: Vec<Result<Ended<Outcome, Outcome>>>,
         precision: Precision,
-    ) -> (Vec<Ended>, Notes) {
+    ) -> (Vec<Trained>, Notes) {
         let mut notes = Notes::default();
         let mut all = Vec::new();
         for (place, outcome) in self.places.iter_mut().zip(outcomes) {
-            let ended = match outcome {
-                Err(error) => Ended::Failed(error),
-                Ok(outcome) => match formats::save(&outcome.sae, &place.folder, precision) {
-                    Ok(()) => Ended::Saved(Box::new(outcome)),
-                    Err(error) => Ended::Unsaved(Box::new(outcome), error),
+            let trained = match outcome {
+                Err(error) => Trained::Failed(error),
+                Ok(ended) => match formats::save(&ended.value().sae, &place.folder, precision) {
+                    Ok(()) => Trained::Saved(Box::new(ended)),
+                    Err(error) => Trained::Unsaved(Box::new(ended), error),
                 },
             };
-            let recorded = match &ended {
-                Ended::Saved(outcome) => place.recorder.end(Ok(outcome)),
-                Ended::Unsaved(_, error) | Ended::Failed(error) => place.recorder.end(Err(error)),
+            let recorded = match &trained {
+                Trained::Saved(ended) => place.recorder.end(Ok(ended)),
+                Trained::Unsaved(_, error) | Trained::Failed(error) => {
+                    place.recorder.end(Err(error))
+                }
             };
             if let Err(error) = recorded {
                 notes.add(format!("The run's record is not whole: {error}"));
             }
-            all.push(ended);
+            all.push(trained);
         }
-        for (place, ended) in self.places.into_iter().zip(&mut all) {
-            let Ended::Saved(outcome) = ended else {
+        for (place, trained) in self.places.into_iter().zip(&mut all) {
+            let Trained::Saved(ended) = trained else {
                 continue;
             };
             let mut tidied = place.claim.release();
-            if !outcome.stopped {
+            if let Ended::Done(outcome) = ended.as_mut() {
                 tidied = tidied.and(place.keeping.discard());
                 outcome.checkpoint = None;
             }

@@ -61,15 +61,9 @@ fn desk(folder: &Path) -> (Desk, Detail) {
     let path = folder.join("index");
     let of = sae.autoencoder().unwrap();
     let mut on = |_| Flow::Continue(());
-    features::build(
-        &model,
-        of,
-        &rows,
-        &features::Source::default(),
-        &path,
-        &mut on,
-    )
-    .unwrap();
+    let source = features::Source::default();
+    let built = features::build(&model, of, &rows, &source, &path, &mut on);
+    assert!(!built.unwrap().is_stopped());
     let index = Index::open(&path).unwrap();
     let loaded = LoadedSae {
         sae,

@@ -200,7 +200,7 @@ fn captured(folder: &Path) -> (PathBuf, HookPoint) {
     };
     let mut writer = Writer::open(&store, about).unwrap().0;
     let written = into_store(&model, &rows, &mut writer, &mut |_| Flow::Continue(()));
-    assert!(written.unwrap().is_continue());
+    assert!(!written.unwrap().is_stopped());
     (store, hook)
 }
 

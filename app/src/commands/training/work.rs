@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use umbra_core::error::Result;
 use umbra_core::formats::Precision;
 use umbra_core::models::Model;
+use umbra_core::progress::Progress;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 use umbra_core::train::{self, Firing, Keeping, Spec};
-use umbra_core::workbench::training::{self, Ended as Finished, Session};
+use umbra_core::workbench::training::{self, Session, Trained as Finished};
 
 use super::browse::Block;
 use crate::jobs::Worker;
 use crate::state::catalogue::{self, DictionaryId, name_of};
-use crate::state::jobs::Progress;
 use crate::state::log::Notice;
 use crate::state::training::{CountedText, Ended, Event as Training, Ranking, Said};
 use crate::state::{Event, log};
@@ -79,7 +79,8 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
         session.observe(which, &event);
         let reported = reporters[which].report(event);
         if reported {
-            return worker.progress_of(progress(&reporters));
+            let (progress, speed) = progress(&reporters);
+            return worker.progress_at(progress, speed);
         }
         worker.flow()
     };
@@ -105,35 +106,33 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
 }
 
 /// How far all dictionaries that have not failed are together. They take their steps in turn, so their speeds add up.
-fn progress(reporters: &[Reporter<'_>]) -> Progress {
+fn progress(reporters: &[Reporter<'_>]) -> (Progress, Option<f64>) {
     let going = || reporters.iter().filter(|reporter| !reporter.failed.get());
     let speed: f64 = going().map(|one| one.at.tokens_per_second).sum();
-    Progress {
+    let progress = Progress {
         done: going().map(|one| one.at.tokens_seen).sum(),
         total: going().map(|one| one.task.spec.tokens).sum(),
         unit: "activations",
-        per_second: Some(speed).filter(|speed| *speed > 0.0),
-    }
+    };
+    (progress, Some(speed).filter(|speed| *speed > 0.0))
 }
 
 /// What comes of one dictionary once all have been trained.
 fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Finished) {
     reporter.rank();
-    let (outcome, unsaved) = match ended {
-        Finished::Saved(outcome) => (outcome, None),
-        Finished::Unsaved(outcome, error) => (outcome, Some(error)),
+    let (ended, unsaved) = match ended {
+        Finished::Saved(ended) => (ended, None),
+        Finished::Unsaved(ended, error) => (ended, Some(error)),
         Finished::Failed(error) => return reporter.fail(words::error(&error)),
     };
+    let stopped = ended.is_stopped();
+    let outcome = ended.into_value();
     reporter.look_or_say(&outcome.sae);
     let place = (task.member, task.folder.as_path(), task.replaces);
     match unsaved {
         None => {
             let checkpoint = outcome.checkpoint.is_some();
-            saved(
-                worker,
-                place,
-                (outcome.tokens_seen, outcome.stopped, checkpoint),
-            );
+            saved(worker, place, (outcome.tokens_seen, stopped, checkpoint));
         }
         Some(error) => {
             let sae = Arc::new(outcome.sae);
@@ -197,7 +196,7 @@ struct Reporter<'a> {
     task: &'a Task,
     reads: &'a Reads,
     /// Where it stands.
-    at: train::Progress,
+    at: train::Point,
     failed: Cell<bool>,
     shown: Option<Instant>,
     ranked: Pace,
@@ -228,7 +227,7 @@ impl<'a> Reporter<'a> {
             worker,
             task,
             reads,
-            at: train::Progress::default(),
+            at: train::Point::default(),
             failed: Cell::new(false),
             shown: None,
             ranked: Pace::default(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::sae::Sae;
-use umbra_core::train::{Progress, Spec};
+use umbra_core::train::{Point, Spec};
 
 use super::{Browsed, Ranking, Source};
 use crate::state::jobs::JobId;
@@ -35,7 +35,7 @@ const POINTS: usize = 20_000;
 
 impl Curves {
     /// The curves of a run that was recorded.
-    pub fn of(points: &[Progress]) -> Self {
+    pub fn of(points: &[Point]) -> Self {
         let mut curves = Self::default();
         for at in points {
             curves.push(at);
@@ -43,7 +43,7 @@ impl Curves {
         curves
     }
 
-    fn push(&mut self, at: &Progress) {
+    fn push(&mut self, at: &Point) {
         let x = at.tokens_seen as f64;
         let told = at.tokens_per_second > 0.0;
         let speed = if told { at.tokens_per_second } else { f64::NAN };
@@ -128,7 +128,7 @@ pub struct Member {
     /// What its features fire on.
     pub browsed: Option<Arc<Browsed>>,
     /// The latest report of a step.
-    pub last: Option<Progress>,
+    pub last: Option<Point>,
     /// Sentences it said.
     pub notes: Vec<String>,
     /// How it ended; none while it is trained.
@@ -176,7 +176,7 @@ impl Member {
 #[derive(Debug)]
 pub enum Said {
     /// One more point of the curves.
-    Progress(Progress),
+    Progress(Point),
     /// How often features fire now.
     Ranked(Arc<Ranking>),
     /// What features fire on now.
@@ -236,11 +236,11 @@ mod tests {
     fn curves_stay_bounded_and_keep_their_order() {
         let mut curves = Curves::default();
         for step in 0..50_000_u64 {
-            curves.push(&Progress {
+            curves.push(&Point {
                 tokens_seen: step,
                 loss: 1.0,
                 fvu: f64::NAN,
-                ..Progress::default()
+                ..Point::default()
             });
         }
         assert!(curves.loss.len() <= POINTS, "{}", curves.loss.len());
@@ -250,13 +250,13 @@ mod tests {
 
     #[test]
     fn a_run_that_goes_on_draws_over_what_it_does_again() {
-        let point = |step: u64, loss: f64| Progress {
+        let point = |step: u64, loss: f64| Point {
             step,
             tokens_seen: step * 10,
             loss,
-            ..Progress::default()
+            ..Point::default()
         };
-        let first: Vec<Progress> = (1..=5).map(|step| point(step, 1.0)).collect();
+        let first: Vec<Point> = (1..=5).map(|step| point(step, 1.0)).collect();
         let mut curves = Curves::of(&first);
         curves.push(&point(4, 0.5));
         let ends = [[10.0, 1.0], [20.0, 1.0], [30.0, 1.0], [40.0, 0.5]];

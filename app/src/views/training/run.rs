@@ -1,7 +1,7 @@
 //! The run: where it stands, its dictionaries and their curves, how each ended and what can follow.
 
 use egui::{Button, CollapsingHeader, Label, ProgressBar, RichText, Ui, vec2};
-use umbra_core::train::Progress;
+use umbra_core::train::Point;
 
 use super::curves::{Overlay, curves_ui, speed_ui};
 use super::plan;
@@ -91,7 +91,7 @@ const COLUMNS: [Column<Member>; 8] = [
     },
 ];
 
-fn figure(member: &Member, format: fn(&Progress) -> String) -> String {
+fn figure(member: &Member, format: fn(&Point) -> String) -> String {
     member.last.as_ref().map_or("–".to_owned(), format)
 }
 
@@ -437,13 +437,12 @@ mod tests {
         let started = jobs::Event::Started(JobId(7), "Train z-0".to_owned());
         assert_eq!(told(started), "Gathering activations…");
         let progress = |done, per_second| {
-            let progress = jobs::Progress {
+            let progress = umbra_core::Progress {
                 done,
                 total: 1_000_000,
                 unit: "activations",
-                per_second,
             };
-            jobs::Event::Progress(JobId(7), progress)
+            jobs::Event::Progress(JobId(7), progress, per_second)
         };
         assert_eq!(told(progress(0, None)), "Gathering activations…");
         assert_eq!(

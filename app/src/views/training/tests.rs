@@ -7,7 +7,7 @@ use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Model;
 use umbra_core::models::Opening;
-use umbra_core::train::{Firing, Progress, Spec};
+use umbra_core::train::{Firing, Point, Spec};
 
 use super::plan;
 use crate::commands::{dictionary, training};
@@ -28,17 +28,20 @@ fn said(said: Said) -> Event {
 /// How far the job of the run says that it is, all dictionaries together, at 50 activations per second.
 fn at_work(state: &mut AppState, (done, total): (u64, u64)) {
     let job = state.training.run.as_ref().unwrap().job;
-    let progress = jobs::Progress {
+    let progress = umbra_core::Progress {
         done,
         total,
         unit: "activations",
-        per_second: Some(50.0),
     };
     if state.jobs.get(job).is_none() {
         let started = jobs::Event::Started(job, "Train z-0".to_owned());
         state.apply(Event::Jobs(started));
     }
-    state.apply(Event::Jobs(jobs::Event::Progress(job, progress)));
+    state.apply(Event::Jobs(jobs::Event::Progress(
+        job,
+        progress,
+        Some(50.0),
+    )));
 }
 
 /// A run of 1,000 activations that has seen 400.
@@ -48,7 +51,7 @@ fn running() -> AppState {
     state.apply(Event::Training(Training::Started(Box::new(run))));
     at_work(&mut state, (400, 1_000));
     for step in 1..=4 {
-        state.apply(said(Said::Progress(Progress {
+        state.apply(said(Said::Progress(Point {
             step,
             steps: 10,
             tokens_seen: step * 100,
@@ -56,7 +59,7 @@ fn running() -> AppState {
             fvu: 0.5 / step as f64,
             l0: 2.0,
             tokens_per_second: 50.0,
-            ..Progress::default()
+            ..Point::default()
         })));
     }
     state
@@ -84,13 +87,13 @@ fn running_two() -> AppState {
     state.apply(Event::Training(Training::Started(Box::new(run))));
     at_work(&mut state, (700, 2_000));
     for step in 1..=3 {
-        let at = Said::Progress(Progress {
+        let at = Said::Progress(Point {
             step,
             tokens_seen: step * 100,
             fvu: 0.9 / step as f64,
             l0: 3.0,
             tokens_per_second: 50.0,
-            ..Progress::default()
+            ..Point::default()
         });
         state.apply(Event::Training(Training::Said(1, at)));
     }
@@ -292,12 +295,12 @@ fn with_past(shown: &[&str]) -> AppState {
     let mut state = testing::with_model();
     let list = vec![past("z-1", "stopped", true), past("z-0", "finished", false)];
     let of = Path::new("mine").to_path_buf();
-    let points: Vec<Progress> = (1..=4)
-        .map(|step| Progress {
+    let points: Vec<Point> = (1..=4)
+        .map(|step| Point {
             step,
             tokens_seen: step * 100,
             fvu: 0.5 / step as f64,
-            ..Progress::default()
+            ..Point::default()
         })
         .collect();
     let chosen: Vec<_> = shown
@@ -358,11 +361,11 @@ fn a_time_is_told_by_runs_of_the_same_model_alone() {
     };
     run.source = Source::Text(key, text);
     state.apply(Event::Training(Training::Started(Box::new(run))));
-    state.apply(said(Said::Progress(Progress {
+    state.apply(said(Said::Progress(Point {
         step: 1,
         tokens_seen: 100,
         tokens_per_second: trained.tokens as f64 / 45.0,
-        ..Progress::default()
+        ..Point::default()
     })));
     assert_eq!(told(&state).as_deref(), Some("≈ 45 s"));
     // Another model: its speed is not known.

@@ -10,6 +10,7 @@ use super::super::{Console, Exit, SplitArg};
 use crate::capture::into_store;
 use crate::error::{Error, Result};
 use crate::models::{Model, Quantity};
+use crate::progress::Progress;
 use crate::store::{Description, Dtype, HookTensor, SEPARATE_DOCUMENTS, Writer};
 
 /// Bytes of a shard, about, unless `--shard-rows` says otherwise.
@@ -98,20 +99,20 @@ pub(super) fn run(
     let context = rows.context() as u64;
     let begun = Instant::now();
     let row_bytes = writer.about().row_bytes();
-    let total = writer.about().rows - writer.rows_there();
-    let mut bar = console.progress("Capturing", total as u64 * context, "tokens");
-    let flow = into_store(model, rows, &mut writer, &mut |at| {
-        let speed = (at.rows * row_bytes) as f64 / begun.elapsed().as_secs_f64().max(1e-9);
-        let speed = format!("{:.1} MB/s", speed / 1e6);
-        bar.set(at.rows as u64 * context, &speed)
+    let mut bar = console.bar("Capturing");
+    let ended = into_store(model, rows, &mut writer, &mut |at| {
+        let bytes = at.done as f64 * row_bytes as f64;
+        let speed = bytes / begun.elapsed().as_secs_f64().max(1e-9);
+        let tokens = Progress {
+            done: at.done * context,
+            total: at.total * context,
+            unit: "tokens",
+        };
+        bar.at_with(tokens, &format!("{:.1} MB/s", speed / 1e6))
     })?;
     drop(bar);
-    answer(&writer, &folder, flow.is_break(), console)?;
-    Ok(if flow.is_break() {
-        Exit::Stopped
-    } else {
-        Exit::Done
-    })
+    answer(&writer, &folder, ended.is_stopped(), console)?;
+    Ok(Exit::from(&ended))
 }
 
 /// The hooks of `wanted`, each once, with their widths.

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::features::{self, Index, NeuronpediaSource, Viewer};
 use crate::fit::Fit;
 use crate::folders;
+use crate::progress::Ended;
 
 /// Features of a batch unless another number is given.
 const BATCH: usize = 128;
@@ -57,20 +58,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         To::CircuitTracer => Viewer::CircuitTracer,
     };
     let claim = folders::claim(&args.out, args.overwrite)?;
-    let mut progress = None;
-    let exported = features::export(
-        &index,
-        (to, args.batch),
-        &source,
-        &args.out,
-        &mut |done, all| {
-            let bar =
-                progress.get_or_insert_with(|| console.progress("Exporting", all, "features"));
-            bar.set(done, "")
-        },
-    )?;
-    drop(progress);
-    let Some(exported) = exported else {
+    let mut bar = console.bar("Exporting");
+    let exported = features::export(&index, (to, args.batch), &source, &args.out, &mut |at| {
+        bar.at(at)
+    })?;
+    drop(bar);
+    let Ended::Done(exported) = exported else {
         return Ok(Exit::Stopped);
     };
     claim.release()?;

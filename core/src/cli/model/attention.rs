@@ -8,6 +8,7 @@ use super::tokens::{aligned, check_position, note_cut, tokens_object};
 use crate::attention::{self, DEFINITIONS, Overview, Patterns, strongest};
 use crate::error::{Error, Result};
 use crate::ids::{Head, HookPoint, Layer, Site};
+use crate::progress::Ended;
 
 /// Flags of `umbra model attention`.
 #[derive(Debug, clap::Args)]
@@ -35,8 +36,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
     let tokens = args.text.tokens(&model, console)?;
     let (Some(layer), Some(head)) = (args.layer, args.head) else {
-        let found = attention::overview(&model, &tokens, &mut |_, _| console.flow())?;
-        let Some(found) = found else {
+        let found = attention::overview(&model, &tokens, &mut |_| console.flow())?;
+        let Ended::Done(found) = found else {
             return Ok(Exit::Stopped);
         };
         note_cut(found.cut, found.tokens.len(), console);

@@ -35,20 +35,17 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         failed = failed.take().or(console.stream(piece).err());
         console.flow()
     };
-    let written = steer::generate(&model, &prompt, edits, &sampling, &mut observe)?;
+    let ended = steer::generate(&model, &prompt, edits, &sampling, &mut observe)?;
+    let written = ended.value();
     if let Some(error) = failed {
         return Err(error);
     }
     if console.json() {
-        console.answer(&object(&written), String::new)?;
+        console.answer(&object(written), String::new)?;
     } else {
         // What stayed back where it was stopped.
         let rest = written.text.get(streamed..).unwrap_or_default();
         console.stream(&format!("{rest}\n"))?;
     }
-    Ok(if console.stopped() {
-        Exit::Stopped
-    } else {
-        Exit::Done
-    })
+    Ok(Exit::from(&ended))
 }

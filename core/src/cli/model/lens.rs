@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::{Console, Exit, ModelArgs, Progress};
+use super::super::{Console, Exit, ModelArgs};
 use super::PromptArgs;
 use super::tokens::{aligned, check_position, note_cut, tokens_object};
 use crate::error::Result;
 use crate::lens::{self, Guess, Lens};
+use crate::progress::Ended;
 use crate::prompt::NextToken;
 
 /// Flags of `umbra model lens`.
@@ -28,14 +29,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
     let tokens = args.text.tokens(&model, console)?;
-    let mut progress: Option<Progress<'_>> = None;
-    let mut observe = |done: usize, total: usize| {
-        let begin = || console.progress("Reading the layers", total as u64, "guesses");
-        progress.get_or_insert_with(begin).set(done as u64, "")
-    };
-    let lens = lens::read(&model, &tokens, args.top.max(1), &mut observe)?;
-    drop(progress);
-    let Some(lens) = lens else {
+    let mut bar = console.bar("Reading the layers");
+    let lens = lens::read(&model, &tokens, args.top.max(1), &mut |at| bar.at(at))?;
+    drop(bar);
+    let Ended::Done(lens) = lens else {
         return Ok(Exit::Stopped);
     };
     note_cut(lens.cut, lens.tokens.len(), console);

@@ -30,17 +30,18 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     console.notes(&notes);
     let reference = args.against.clone().or_else(|| verify::beside(&args.model));
     let mut observe = |_: &Row| console.flow();
-    let verification = match &reference {
+    let ended = match &reference {
         Some(path) => verify::against(&model, &read_tensors(path)?, &mut observe)?,
         None => verify::itself(&model, &mut observe)?,
     };
+    let verification = ended.value();
     let source = reference.map_or_else(|| "itself".to_owned(), |path| path.display().to_string());
     let object = json!({
         "model": args.model.display().to_string(), "against": source, "agrees": verification.agrees(),
         "tolerance": verify::TOLERANCE, "rows": verification.rows.iter().map(object).collect::<Vec<_>>(),
     });
-    console.answer(&object, || table(&verification, model.name(), &source))?;
-    if console.stopped() {
+    console.answer(&object, || table(verification, model.name(), &source))?;
+    if ended.is_stopped() {
         return Ok(Exit::Stopped);
     }
     let wrong = verification.rows.iter().filter(|row| !row.agrees());

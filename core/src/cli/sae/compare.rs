@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::{Console, Exit, MeasuringArgs, SaeArgs, TextArgs, open_with_transcoder};
 use crate::compare::{self, Comparison, Pair, SHARED, Together};
 use crate::error::{Error, Result};
-use crate::eval::Pass;
+use crate::progress::Ended;
 use crate::sae::Sae;
 
 /// Flags of `umbra sae compare`.
@@ -60,11 +60,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             "{of_a} and {of_b} are two hooks: cosines mean something where both write the same space"
         ));
     }
-    let mut progress = console.progress("Comparing", 1_000, "thousandths");
-    let mut observe = |share: f64| progress.set((share * 1e3) as u64, "");
-    let found = compare::compare(&a, &b, &mut observe)?;
-    drop(progress);
-    let Some(found) = found else {
+    let mut bar = console.bar("Comparing");
+    let found = compare::compare(&a, &b, &mut |at| bar.at(at))?;
+    drop(bar);
+    let Ended::Done(found) = found else {
         return Ok(Exit::Stopped);
     };
     let (mut together, mut counted, mut phrase) = (None, None, None);
@@ -73,14 +72,14 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         let rows = &text.rows;
         console.notes(&pair.notes_on(&b, rows));
         counted = Some((rows.mask().rule, rows.counted(), rows.left_out()));
-        let mut progress = console.progress("Reading", rows.len() as u64, "rows");
-        let mut observe = |pass: Pass| progress.set(pass.done as u64, "");
+        let mut bar = console.bar("Reading");
         let read = (&*pair.model, rows);
-        together = compare::together((&a, &b), &found.pairs, read, &mut observe)?;
-        drop(progress);
-        if together.is_none() {
+        let measured = compare::together((&a, &b), &found.pairs, read, &mut |at| bar.at(at))?;
+        drop(bar);
+        let Ended::Done(measured) = measured else {
             return Ok(Exit::Stopped);
-        }
+        };
+        together = Some(measured);
         phrase = Some(text.phrase);
     }
     let mut object = object(args, (&a, &b), &found, together.as_deref());

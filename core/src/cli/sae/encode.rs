@@ -10,6 +10,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::models::read_tensors;
+use crate::progress::Progress;
 use crate::sae::{CrossLayer, Latents, Role, Sae};
 use crate::tensor_file::Float;
 use crate::tensor_file::safe::{self, Tensor};
@@ -52,17 +53,18 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     };
     let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
     let mut dense = Dense::new(n, (f, d))?;
-    let mut progress = console.progress("Encoding", n as u64, "activations");
+    let mut bar = console.bar("Encoding");
     for start in (0..n).step_by(chunk.max(1)) {
         let some: Vec<u32> = (start as u32..(start + chunk).min(n) as u32).collect();
         let x = x.rows_of(&some);
         let latents = sae.encode_text(&x)?;
         dense.put(start, &latents, &sae.decode_text(&latents, &x)?);
-        if progress.set((start + some.len()) as u64, "").is_break() {
+        let at = Progress::new(start + some.len(), n, "activations");
+        if bar.at(at).is_break() {
             return Ok(Exit::Stopped);
         }
     }
-    drop(progress);
+    drop(bar);
     dense.write(&args.out, &[n])?;
     let l0 = dense.l0();
     let object = json!({
@@ -138,7 +140,7 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
     }
     let n = x.rows() / l;
     let mut dense = Dense::new(l * n, (f, d))?;
-    let mut progress = console.progress("Encoding", n as u64, "activations of each layer");
+    let mut bar = console.bar("Encoding");
     for start in (0..n).step_by(CHUNK) {
         let some = start..(start + CHUNK).min(n);
         let chunk: Vec<Matrix> = (0..l)
@@ -152,11 +154,12 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
         for (layer, (latents, written)) in latents.iter().zip(&written).enumerate() {
             dense.put(layer * n + start, latents, written);
         }
-        if progress.set(some.end as u64, "").is_break() {
+        let at = Progress::new(some.end, n, "activations of each layer");
+        if bar.at(at).is_break() {
             return Ok(Exit::Stopped);
         }
     }
-    drop(progress);
+    drop(bar);
     dense.write(&args.out, &[l, n])?;
     let l0 = dense.l0();
     let object = json!({ "out": args.out, "codes": [l, n, f], "recon": [l, n, d], "l0": l0 });

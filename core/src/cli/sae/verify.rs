@@ -11,6 +11,7 @@ use super::super::{
 use crate::error::{Error, Notes, Result};
 use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
 use crate::formats::{self, Format, WhileTrained};
+use crate::progress::Ended;
 use crate::sae::{CrossLayer, Sae};
 
 /// Flags of `umbra sae verify`.
@@ -49,14 +50,14 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(model) = args.measuring.model() {
         let pair = open_with_transcoder(&model, &named, console)?;
         let rows = args.text.read(&pair, args.measuring.offline, console)?.rows;
-        let mut progress = console.progress("Evaluating", 2 * rows.len() as u64, "rows");
-        let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
-        figures = eval::run(&pair.model, &pair.sae, &rows, &mut observe)?;
+        let mut bar = console.bar("Evaluating");
+        let measured = eval::run(&pair.model, &pair.sae, &rows, &mut |at| bar.at(at))?;
         fit = Some(pair.fit);
-        drop(progress);
-        if figures.is_none() {
+        drop(bar);
+        let Ended::Done(measured) = measured else {
             return Ok(Exit::Stopped);
-        }
+        };
+        figures = Some(measured);
     }
     let judged = judge(&formats::claims(&sae, path), figures.as_ref());
     let verdict = Verdict::of(&judged);
@@ -110,14 +111,13 @@ fn across(
         let text = request.read(&opened, of.layers().first())?;
         console.notes(&text.said());
         let rows = text.rows;
-        let passes = (of.layers().len() + 1) * rows.len();
-        let mut progress = console.progress("Evaluating", passes as u64, "rows");
-        let mut observe = |pass: eval::Pass| progress.set(pass.done as u64, "");
-        figures = eval::run_across(&opened, of, &rows, &mut observe)?;
-        drop(progress);
-        if figures.is_none() {
+        let mut bar = console.bar("Evaluating");
+        let measured = eval::run_across(&opened, of, &rows, &mut |at| bar.at(at))?;
+        drop(bar);
+        let Ended::Done(measured) = measured else {
             return Ok(Exit::Stopped);
-        }
+        };
+        figures = Some(measured);
     }
     let decided = words::notes(notes);
     let first = &of.layers()[0];

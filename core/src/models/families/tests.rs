@@ -40,7 +40,9 @@ fn config(folder: &Path, name: &str) -> Value {
 fn verified(model: &Path, reference: &Path) -> Verification {
     let model = Model::open(model).unwrap().0;
     let reference = read_tensors(&reference.join("reference.safetensors")).unwrap();
-    let compared = verify::against(&model, &reference, &mut |_| ControlFlow::Continue(())).unwrap();
+    let compared = verify::against(&model, &reference, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+        .into_value();
     assert_eq!(compared.rows.len() + 1, reference.len());
     compared
 }
@@ -98,7 +100,9 @@ fn every_setting_that_changes_the_arithmetic_is_honoured() {
             compared.worst()
         );
         let model = Model::open(&variant).unwrap().0;
-        let itself = verify::itself(&model, &mut |_| ControlFlow::Continue(())).unwrap();
+        let itself = verify::itself(&model, &mut |_| ControlFlow::Continue(()))
+            .unwrap()
+            .into_value();
         assert!(
             itself.agrees(),
             "{}: {:?}",
@@ -116,7 +120,7 @@ fn rotated_heads_and_results_are_those_of_transformer_lens() {
         let values = format!("tests/golden/transformer-lens/{tiny}.safetensors");
         let values = read_tensors(&repository(&values)).unwrap();
         let compared = verify::against(&model, &values, &mut |_| ControlFlow::Continue(()));
-        let compared = compared.unwrap();
+        let compared = compared.unwrap().into_value();
         assert!(compared.agrees(), "{tiny}: {:?}", compared.worst());
         assert_eq!(compared.rows.len(), tensors);
     }
@@ -133,7 +137,7 @@ fn a_nudged_value_a_missing_name_and_another_shape_are_seen() {
         let (name, value) = change(&reference.remove(name).unwrap());
         reference.insert(name.clone(), value);
         let all = verify::against(&model, &reference, &mut |_| ControlFlow::Continue(()));
-        let compared = all.unwrap();
+        let compared = all.unwrap().into_value();
         let row = compared.rows.iter().find(|row| row.name == name).unwrap();
         assert_eq!(row.agrees(), compared.agrees());
         row.clone()
@@ -152,7 +156,9 @@ fn models_agree_with_themselves() {
     for tiny in TINY {
         let model = Model::open(&repository("tests/golden").join(format!("tiny-{tiny}")));
         let model = model.unwrap().0;
-        let compared = verify::itself(&model, &mut |_| ControlFlow::Continue(())).unwrap();
+        let compared = verify::itself(&model, &mut |_| ControlFlow::Continue(()))
+            .unwrap()
+            .into_value();
         assert!(compared.agrees(), "{tiny}: {:?}", compared.worst());
         assert!(compared.rows.len() > 5 * model.config().layers);
     }

@@ -18,8 +18,8 @@ pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};
 use self::transfer::Order;
 use super::weights::FILES;
-use crate::Flow;
 use crate::error::{Error, Key, Result};
+use crate::progress::{Ended, Flow, Progress};
 
 /// Where the hub is.
 pub const ENDPOINT: &str = "https://huggingface.co";
@@ -55,27 +55,16 @@ pub struct Event<'a> {
     /// The file under way.
     pub file: &'a str,
     /// Bytes there of all files, those of earlier attempts included.
-    pub done: u64,
-    /// Bytes of all files.
-    pub total: u64,
-}
-
-/// How fetching ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fetched {
-    /// The folder or GGUF file, whole.
-    Whole(PathBuf),
-    /// The observer stopped it; what is there is kept for another time.
-    Stopped,
+    pub progress: Progress,
 }
 
 impl Hub {
-    /// Puts the model into the cache, unless it is there, and says where.
+    /// Puts the model into the cache, unless it is there, and gives its folder or GGUF file. Where the observer stops it, what is there is kept for another time.
     pub fn fetch(
         &self,
         name: &Name,
         observe: &mut dyn FnMut(Event<'_>) -> Flow,
-    ) -> Result<Fetched> {
+    ) -> Result<Ended<PathBuf>> {
         let shelf = Shelf::new(&self.cache, name);
         let there = shelf.snapshot();
         let name = &match &there {
@@ -87,7 +76,7 @@ impl Hub {
             |folder| cache::missing(folder, name),
         );
         if let (Some(folder), None) = (&there, &missing) {
-            return Ok(Fetched::Whole(at(folder, name)));
+            return Ok(Ended::Done(at(folder, name)));
         }
         if self.offline {
             return self.without_network(name, there, &missing.unwrap_or_default());
@@ -96,19 +85,18 @@ impl Hub {
         download(&remote, name, &shelf, observe)
     }
 
-    /// Puts the Parquet files of the data set, or those that the name's path means, into the cache and says where they lie, in order of names; none if
-    /// stopped. A file that is there is used without asking; otherwise the hub is asked what there is, unless it may not be.
+    /// Puts the Parquet files of the data set, or those that the name's path means, into the cache and says where they lie, in order of names. A file that is there is used without asking; otherwise the hub is asked what there is, unless it may not be.
     pub fn fetch_dataset(
         &self,
         name: &Name,
         observe: &mut dyn FnMut(Event<'_>) -> Flow,
-    ) -> Result<Option<Vec<PathBuf>>> {
+    ) -> Result<Ended<Vec<PathBuf>>> {
         let shelf = Shelf::new(&self.cache, name);
         let there = shelf.snapshot();
         if let (Some(folder), Some(file)) = (&there, &name.file)
             && folder.join(file).is_file()
         {
-            return Ok(Some(vec![folder.join(file)]));
+            return Ok(Ended::Done(vec![folder.join(file)]));
         }
         if self.offline {
             let files = there.map_or_else(Vec::new, |folder| {
@@ -124,26 +112,26 @@ impl Hub {
                     name.to_string(),
                 ))
             } else {
-                Ok(Some(files))
+                Ok(Ended::Done(files))
             };
         }
         let fetched = self.fetch_listed(name, &shelf, |listing| meant(name, listing), observe)?;
         Ok(fetched.map(|(folder, files)| files.iter().map(|file| folder.join(file)).collect()))
     }
 
-    /// Puts the files that `choose` takes of a repository's into the cache, one after the other, and says in which folder they lie; none if stopped. What the
+    /// Puts the files that `choose` takes of a repository's into the cache, one after the other, and says in which folder they lie. What the
     /// cache has is used without asking where `choose` finds there what it looks for.
     pub fn fetch_chosen(
         &self,
         name: &Name,
         choose: &dyn Fn(&[String]) -> Result<Vec<String>>,
         observe: &mut dyn FnMut(Event<'_>) -> Flow,
-    ) -> Result<Option<PathBuf>> {
+    ) -> Result<Ended<PathBuf>> {
         let shelf = Shelf::new(&self.cache, name);
         if let Some(folder) = shelf.snapshot() {
             let chosen = choose(&files_in(&folder));
             if chosen.is_ok() {
-                return Ok(Some(folder));
+                return Ok(Ended::Done(folder));
             }
         }
         if self.offline {
@@ -160,14 +148,14 @@ impl Hub {
         Ok(fetched.map(|(folder, _)| folder))
     }
 
-    /// Asks the hub what there is and fetches what `choose` takes of it: the folder and the files in it; none if stopped.
+    /// Asks the hub what there is and fetches what `choose` takes of it: the folder and the files in it.
     fn fetch_listed(
         &self,
         name: &Name,
         shelf: &Shelf,
         choose: impl FnOnce(&Listing) -> Result<Vec<String>>,
         observe: &mut dyn FnMut(Event<'_>) -> Flow,
-    ) -> Result<Option<(PathBuf, Vec<String>)>> {
+    ) -> Result<Ended<(PathBuf, Vec<String>)>> {
         let remote = Remote::new(&self.endpoint, self.token.as_deref());
         let listing = remote.list(name)?;
         let files = choose(&listing)?;
@@ -177,11 +165,11 @@ impl Hub {
             shelf,
             commit: &listing.commit,
         };
-        if !job.run(&files, observe)? {
-            return Ok(None);
+        if job.run(&files, observe)?.is_stopped() {
+            return Ok(Ended::STOPPED);
         }
         shelf.remember(&listing.commit)?;
-        Ok(Some((shelf.snapshot_of(&listing.commit), files)))
+        Ok(Ended::Done((shelf.snapshot_of(&listing.commit), files)))
     }
 
     /// What the cache has must do.
@@ -190,9 +178,9 @@ impl Hub {
         name: &Name,
         there: Option<PathBuf>,
         missing: &str,
-    ) -> Result<Fetched> {
+    ) -> Result<Ended<PathBuf>> {
         match there {
-            Some(folder) if missing == "tokenizer.json" => Ok(Fetched::Whole(folder)),
+            Some(folder) if missing == "tokenizer.json" => Ok(Ended::Done(folder)),
             _ => Err(Error::input(
                 format!(
                     "is not whole in the cache {} ({missing} is missing) and the hub may not be asked: leave out {}, or give a folder",
@@ -211,7 +199,7 @@ fn download(
     name: &Name,
     shelf: &Shelf,
     observe: &mut dyn FnMut(Event<'_>) -> Flow,
-) -> Result<Fetched> {
+) -> Result<Ended<PathBuf>> {
     let listing = remote.list(name)?;
     let (name, mut files) = needed(name, &listing)?;
     let job = Job {
@@ -223,8 +211,9 @@ fn download(
     // The index tells which shards there are, so it is fetched before anything is counted.
     let mut indices = FILES.into_iter().map(|[_, index]| index);
     if let Some(name) = indices.find(|index| files.iter().any(|file| file == index)) {
-        if !job.run(&[name.to_owned()], &mut |_| Flow::Continue(()))? {
-            return Ok(Fetched::Stopped);
+        let mut go_on = |_: Event<'_>| Flow::Continue(());
+        if job.run(&[name.to_owned()], &mut go_on)?.is_stopped() {
+            return Ok(Ended::STOPPED);
         }
         let path = shelf.snapshot_of(&listing.commit).join(name);
         let index = std::fs::read_to_string(&path)
@@ -232,14 +221,11 @@ fn download(
         files.retain(|file| file != name);
         files.extend(cache::shards(&index));
     }
-    if !job.run(&files, observe)? {
-        return Ok(Fetched::Stopped);
+    if job.run(&files, observe)?.is_stopped() {
+        return Ok(Ended::STOPPED);
     }
     shelf.remember(&listing.commit)?;
-    Ok(Fetched::Whole(at(
-        &shelf.snapshot_of(&listing.commit),
-        &name,
-    )))
+    Ok(Ended::Done(at(&shelf.snapshot_of(&listing.commit), &name)))
 }
 
 /// What is read of a folder beside weights and vocabulary, where it is there.
@@ -349,8 +335,12 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    /// Fetches `files` one after the other; false if stopped.
-    fn run(&self, files: &[String], observe: &mut dyn FnMut(Event<'_>) -> Flow) -> Result<bool> {
+    /// Fetches `files` one after the other.
+    fn run(
+        &self,
+        files: &[String],
+        observe: &mut dyn FnMut(Event<'_>) -> Flow,
+    ) -> Result<Ended<()>> {
         let facts = files
             .iter()
             .map(|file| self.remote.facts(self.name, self.commit, file))
@@ -369,17 +359,20 @@ impl Job<'_> {
             let mut report = |there| {
                 observe(Event {
                     file,
-                    done: before + there,
-                    total,
+                    progress: Progress {
+                        done: before + there,
+                        total,
+                        unit: "bytes",
+                    },
                 })
             };
             let whole = std::fs::metadata(&blob).is_ok_and(|blob| blob.len() == facts.size);
-            if !whole && !transfer::fetch(self.remote, &order, &mut report)? {
-                return Ok(false);
+            if !whole && transfer::fetch(self.remote, &order, &mut report)?.is_stopped() {
+                return Ok(Ended::STOPPED);
             }
             self.shelf.place(&blob, self.commit, file)?;
             before += facts.size;
         }
-        Ok(true)
+        Ok(Ended::Done(()))
     }
 }

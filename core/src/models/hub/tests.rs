@@ -214,10 +214,8 @@ fn name(text: &str) -> Name {
 }
 
 fn fetch(hub: &Hub, text: &str) -> Result<PathBuf> {
-    match hub.fetch(&name(text), &mut |_| Flow::Continue(()))? {
-        Fetched::Whole(path) => Ok(path),
-        Fetched::Stopped => panic!("nobody stopped it"),
-    }
+    let fetched = hub.fetch(&name(text), &mut |_| Flow::Continue(()))?;
+    Ok(fetched.done().expect("nobody stopped it"))
 }
 
 #[track_caller]
@@ -236,10 +234,14 @@ fn a_model_is_fetched_once_and_only_the_files_that_are_read() {
     let hub = server.hub(cache.path());
     let mut seen = Vec::new();
     let fetched = hub.fetch(&name("own/tiny"), &mut |event| {
-        seen.push((event.file.to_owned(), event.done, event.total));
+        seen.push((
+            event.file.to_owned(),
+            event.progress.done,
+            event.progress.total,
+        ));
         Flow::Continue(())
     });
-    let Fetched::Whole(path) = fetched.unwrap() else {
+    let Ended::Done(path) = fetched.unwrap() else {
         panic!("stopped")
     };
     let log = server.log();
@@ -303,13 +305,13 @@ fn what_was_stopped_is_taken_up_by_the_next_attempt() {
     let cache = tempfile::tempdir().unwrap();
     let hub = server.hub(cache.path());
     let stopped = hub.fetch(&name("own/tiny"), &mut |event| {
-        if event.file == "model.safetensors" && event.done > 800_000 {
+        if event.file == "model.safetensors" && event.progress.done > 800_000 {
             Flow::Break(())
         } else {
             Flow::Continue(())
         }
     });
-    assert_eq!(stopped.unwrap(), Fetched::Stopped);
+    assert_eq!(stopped.unwrap(), Ended::STOPPED);
     assert!(
         hub.offline
             || fetch(
@@ -573,7 +575,7 @@ fn the_parquet_files_of_a_data_set_are_fetched_into_the_same_cache() {
     let hub = server.hub(cache.path());
     let fetch = |hub: &Hub, text: &str| {
         let got = hub.fetch_dataset(&name(text), &mut |_| Flow::Continue(()))?;
-        Ok::<_, Error>(got.unwrap())
+        Ok::<_, Error>(got.done().unwrap())
     };
     let folder = format!("datasets--own--tales/snapshots/{COMMIT}");
     let at = |file: &str| cache.path().join(&folder).join(file);
@@ -643,7 +645,7 @@ fn a_dictionary_is_fetched_alone_and_opened() {
     let hub = server.hub(cache.path());
     let name = Name::of_dictionary("own/sae:layers.2").unwrap();
     let fetch = |hub: &Hub| crate::formats::fetch(hub, &name, &mut |_| Flow::Continue(()));
-    let path = fetch(&hub).unwrap().unwrap();
+    let path = fetch(&hub).unwrap().done().unwrap();
     let (sae, _) = crate::formats::open(&path).unwrap();
     assert_eq!(
         sae.provenance.hook.unwrap().to_string(),
@@ -653,13 +655,13 @@ fn a_dictionary_is_fetched_alone_and_opened() {
     let log = server.log();
     assert!(log.iter().all(|line| !line.contains("layers.1")), "{log:?}");
     // What the cache holds whole is used without asking.
-    assert_eq!(fetch(&hub).unwrap().unwrap(), path);
+    assert_eq!(fetch(&hub).unwrap().done().unwrap(), path);
     assert_eq!(server.log().len(), log.len());
     let offline = Hub {
         offline: true,
         ..hub.clone()
     };
-    assert_eq!(fetch(&offline).unwrap().unwrap(), path);
+    assert_eq!(fetch(&offline).unwrap().done().unwrap(), path);
     let other = Name::of_dictionary("own/sae:layers.1").unwrap();
     let said = crate::formats::fetch(&offline, &other, &mut |_| Flow::Continue(())).unwrap_err();
     assert!(said.to_string().contains("may not be asked"), "{said}");
@@ -669,7 +671,7 @@ fn a_dictionary_is_fetched_alone_and_opened() {
     let said = crate::formats::fetch(&hub, &Name::of_dictionary("own/new").unwrap(), &mut |_| {
         Flow::Break(())
     });
-    assert!(said.is_err() || said.unwrap().is_none());
+    assert!(said.is_err() || said.unwrap().is_stopped());
 }
 
 #[test]
@@ -694,7 +696,7 @@ fn a_dictionary_of_the_registry_is_fetched_from_where_it_says() {
     let named = named.unwrap();
     let hub = server.hub(cache.path());
     let fetched = crate::formats::fetch(&hub, &named.name, &mut |_| Flow::Continue(()));
-    let path = fetched.unwrap().unwrap();
+    let path = fetched.unwrap().done().unwrap();
     assert_eq!(registry.known_at(&path), named.known);
     let known = named.known;
     let (sae, _) = crate::formats::Located { path, known }.open().unwrap();

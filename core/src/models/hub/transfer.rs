@@ -9,8 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::name::Name;
 use super::remote::{Bytes, Facts, Remote};
-use crate::Flow;
 use crate::error::{Error, Result};
+use crate::progress::{Ended, Flow};
 
 /// Bytes between two looks at the observer.
 const CHUNK: usize = 1 << 18;
@@ -29,12 +29,12 @@ pub(super) struct Order<'a> {
     pub(super) blob: &'a Path,
 }
 
-/// Fetches the file; `observe` gets the bytes that are there and may stop it, leaving what is there for another time. False if stopped.
+/// Fetches the file; `observe` gets the bytes that are there and may stop it, leaving what is there for another time.
 pub(super) fn fetch(
     remote: &Remote,
     order: &Order<'_>,
     observe: &mut dyn FnMut(u64) -> Flow,
-) -> Result<bool> {
+) -> Result<Ended<()>> {
     let partial = partial_of(order.blob);
     let failed = |e| Error::io("cannot write to the hub's cache", &partial, e);
     if let Some(parent) = partial.parent() {
@@ -57,7 +57,7 @@ pub(super) fn fetch(
     if std::fs::metadata(order.blob).is_ok_and(|blob| blob.len() == size) {
         // Another program was done in the meantime.
         std::fs::remove_file(&partial).map_err(failed)?;
-        return Ok(true);
+        return Ok(Ended::Done(()));
     }
     if file.metadata().map_err(failed)?.len() > size {
         file.set_len(0).map_err(failed)?;
@@ -73,8 +73,8 @@ pub(super) fn fetch(
             .and_then(|bytes| append(bytes, &mut file, &partial, size, observe));
         let there = file.metadata().map_err(failed)?.len();
         match attempt {
-            Ok(Flow::Break(())) => return Ok(false),
-            Ok(Flow::Continue(())) if there == size => break,
+            Ok(Ended::Stopped(())) => return Ok(Ended::STOPPED),
+            Ok(Ended::Done(())) if there == size => break,
             other => {
                 fruitless = if there > before { 0 } else { fruitless + 1 };
                 if fruitless == ATTEMPTS {
@@ -86,7 +86,7 @@ pub(super) fn fetch(
     }
     check(&mut file, order).inspect_err(|_| drop(std::fs::remove_file(&partial)))?;
     std::fs::rename(&partial, order.blob).map_err(failed)?;
-    Ok(true)
+    Ok(Ended::Done(()))
 }
 
 /// Where a file grows; the same name as huggingface_hub's, so that either goes on where the other stopped.
@@ -113,21 +113,21 @@ fn append(
     path: &Path,
     size: u64,
     observe: &mut dyn FnMut(u64) -> Flow,
-) -> Result<Flow> {
+) -> Result<Ended<()>> {
     let failed = |e| Error::io("cannot write to the hub's cache", path, e);
     file.set_len(bytes.start).map_err(failed)?;
     let mut there = file.seek(SeekFrom::End(0)).map_err(failed)?;
     let mut buffer = vec![0; CHUNK];
     loop {
         if observe(there).is_break() {
-            return Ok(Flow::Break(()));
+            return Ok(Ended::STOPPED);
         }
         let room = usize::try_from(size - there).unwrap_or(CHUNK).min(CHUNK);
         if room == 0 {
-            return Ok(Flow::Continue(()));
+            return Ok(Ended::Done(()));
         }
         match bytes.reader.read(&mut buffer[..room]) {
-            Ok(0) | Err(_) => return Ok(Flow::Continue(())),
+            Ok(0) | Err(_) => return Ok(Ended::Done(())),
             Ok(read) => {
                 file.write_all(&buffer[..read]).map_err(failed)?;
                 there += read as u64;

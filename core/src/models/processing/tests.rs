@@ -111,7 +111,9 @@ fn every_step_that_a_model_allows_leaves_its_logits() {
             if let Some(taken) = taken.get_mut(at) {
                 *taken += 1;
             }
-            let itself = verify::itself(&processed, &mut |_| ControlFlow::Continue(())).unwrap();
+            let itself = verify::itself(&processed, &mut |_| ControlFlow::Continue(()))
+                .unwrap()
+                .into_value();
             assert!(itself.agrees(), "{}: {:?}", path.display(), itself.worst());
         }
     }
@@ -258,7 +260,9 @@ fn compared(tiny: &str, values: &str, processing: Processing) -> Verification {
             assert!(most(&apart) < 1e-4 * most(&want), "{hook}");
         }
     }
-    verify::against(&model, &reference, &mut |_| ControlFlow::Continue(())).unwrap()
+    verify::against(&model, &reference, &mut |_| ControlFlow::Continue(()))
+        .unwrap()
+        .into_value()
 }
 
 #[test]

@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use candle_core::{D, Tensor};
 
 use super::{Row, Verification, compare};
-use crate::Flow;
 use crate::error::Result;
 use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::models::{Capture, Model, NoHooks, NormKind, Quantity, Sampling, Start, token_tensor};
+use crate::progress::{Ended, Flow};
 
 /// Positions of the rows it is tried on, at most.
 const POSITIONS: usize = 64;
 
 /// Compares `model` with itself on two rows of tokens spread over its vocabulary; `observe` gets each row at once.
-pub fn itself(model: &Model, observe: &mut dyn FnMut(&Row) -> Flow) -> Result<Verification> {
+pub fn itself(
+    model: &Model,
+    observe: &mut dyn FnMut(&Row) -> Flow,
+) -> Result<Ended<Verification, Verification>> {
     let t = model.config().context.min(POSITIONS);
     let vocab = model.config().vocab as u64;
     let rows: Vec<Vec<TokenId>> = (0..2_u64)
@@ -38,7 +41,7 @@ pub fn itself(model: &Model, observe: &mut dyn FnMut(&Row) -> Flow) -> Result<Ve
         let values = values_of_block(model, &stream, layer)?;
         for row in of_block(model, &values, layer)? {
             if add(row).is_break() {
-                return Ok(verification);
+                return Ok(Ended::Stopped(verification));
             }
         }
         stream = values[&HookPoint::block(layer, Site::ResidPost)].clone();
@@ -46,10 +49,10 @@ pub fn itself(model: &Model, observe: &mut dyn FnMut(&Row) -> Flow) -> Result<Ve
     let ends = [of_residual(model, &tokens)?, of_cache(model, rows[0])?];
     for row in ends {
         if add(row).is_break() {
-            break;
+            return Ok(Ended::Stopped(verification));
         }
     }
-    Ok(verification)
+    Ok(Ended::Done(verification))
 }
 
 /// All hooks of block `layer`, from what enters it.

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::formats;
 use crate::ids::{HookPoint, Site};
 use crate::models::Model;
+use crate::progress::Ended;
 use crate::sae::{InputNorm, Latents, Provenance, Selection, Variant};
 use crate::store::Dtype;
 use crate::train::buffer::Source;
@@ -102,6 +103,15 @@ pub(super) fn keep(
     keeping: &Keeping,
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Outcome> {
+    ended(spec, source, keeping, observe).map(Ended::into_value)
+}
+
+fn ended(
+    spec: &Spec,
+    source: &mut Planted,
+    keeping: &Keeping,
+    observe: &mut dyn FnMut(Event) -> Flow,
+) -> Result<Ended<Outcome, Outcome>> {
     source.paired = spec.variant == Variant::Gradient;
     Run::new(spec, usize::MAX, source.width(), Provenance::default())
         .keeping(keeping.clone())
@@ -129,7 +139,8 @@ pub(super) fn go_on(_: Event) -> Flow {
 fn a_planted_dictionary_is_found() {
     let mut source = Planted::new(40, 32);
     let spec = spec(48, 3, 400_000);
-    let outcome = train(&spec, &mut source, &mut go_on).unwrap();
+    let ended = ended(&spec, &mut source, &Keeping::default(), &mut go_on).unwrap();
+    let outcome = ended.value();
     let learnt = &outcome.sae.w_dec;
     let found = source.directions.iter_rows().filter(|planted| {
         learnt.iter_rows().any(|row| {
@@ -141,7 +152,7 @@ fn a_planted_dictionary_is_found() {
     assert!(found >= 38, "{found} of 40 found, {:?}", outcome.last);
     assert!(outcome.last.fvu < 0.1, "{:?}", outcome.last);
     assert!(outcome.last.l0 > 2.5 && outcome.last.l0 <= 3.0);
-    assert!(!outcome.stopped);
+    assert!(!ended.is_stopped());
     assert_eq!(outcome.tokens_seen, 400_000);
     assert_eq!(outcome.last.steps, 1_563);
     assert_eq!(outcome.last.step, 1_563);
@@ -368,7 +379,7 @@ fn a_resumed_run_equals_one_that_never_stopped() {
         let mut steps = 0;
         let mut taken = None;
         let state = root.path().join("checkpoint/state.safetensors");
-        let first = keep(&spec, &mut killed, &keeping, &mut |event| {
+        let first = ended(&spec, &mut killed, &keeping, &mut |event| {
             if let Event::Progress(at) = event {
                 steps = at.step;
             }
@@ -381,7 +392,7 @@ fn a_resumed_run_equals_one_that_never_stopped() {
                 Flow::Continue(())
             }
         });
-        assert!(first.unwrap().stopped);
+        assert!(first.unwrap().is_stopped());
         std::fs::write(&state, taken.unwrap()).unwrap();
         keeping.resume = true;
         let (mut notes, mut fired_then) = (vec![], None);
@@ -402,7 +413,7 @@ fn a_resumed_run_equals_one_that_never_stopped() {
         );
         assert!(resumed.sae == whole.sae, "{variant}");
         assert!(fired.is_some() && fired_then == fired, "{variant}");
-        let clockless = |mut last: crate::train::Progress| {
+        let clockless = |mut last: crate::train::Point| {
             last.tokens_per_second = 0.0;
             last
         };
@@ -434,7 +445,7 @@ fn a_run_stopped_anywhere_goes_on_where_it_was_stopped() {
     // Stopped after every 40 events, also while activations are gathered.
     let outcome = loop {
         let mut events = 0;
-        let outcome = keep(&spec, &mut Planted::new(60, 24), &keeping, &mut |_| {
+        let ended = ended(&spec, &mut Planted::new(60, 24), &keeping, &mut |_| {
             events += 1;
             if events >= 40 {
                 Flow::Break(())
@@ -442,9 +453,9 @@ fn a_run_stopped_anywhere_goes_on_where_it_was_stopped() {
                 Flow::Continue(())
             }
         });
-        let outcome = outcome.unwrap();
-        keeping.resume = outcome.checkpoint.is_some();
-        if !outcome.stopped {
+        let ended = ended.unwrap();
+        keeping.resume = ended.value().checkpoint.is_some();
+        if let Ended::Done(outcome) = ended {
             break outcome;
         }
     };
@@ -584,7 +595,8 @@ fn a_gradient_sae_trains_on_the_demo_model_and_needs_its_gradients() {
     let mut spec = spec(64, 8, 1_500);
     spec.variant = Variant::Gradient;
     spec.hook = HookPoint::block(1, Site::ResidPost);
-    let outcome = run(&spec, &model, &rows, &Keeping::default(), &mut go_on).unwrap();
+    let outcome = run(&spec, &model, &rows, &Keeping::default(), &mut go_on);
+    let outcome = outcome.unwrap().into_value();
     assert_eq!(outcome.sae.selection, Selection::TopK { k: 8 });
     assert_eq!(outcome.sae.width(), 256);
     assert!(outcome.last.inference_fvu.is_some_and(|fvu| fvu < 1.0));
@@ -640,13 +652,14 @@ fn a_run_is_stopped_by_its_observer_and_hands_back_what_it_has() {
             Flow::Continue(())
         }
     };
-    let outcome = train(
-        &spec(48, 3, 25_600),
-        &mut Planted::new(40, 24),
-        &mut observe,
-    )
-    .unwrap();
-    assert!(outcome.stopped);
+    let keeping = Keeping::default();
+    let of = |observe: &mut dyn FnMut(Event) -> Flow| {
+        let mut source = Planted::new(40, 24);
+        ended(&spec(48, 3, 25_600), &mut source, &keeping, observe).unwrap()
+    };
+    let Ended::Stopped(outcome) = of(&mut observe) else {
+        panic!("not stopped");
+    };
     assert_eq!((outcome.tokens_seen, outcome.last.step), (6_400, 25));
     assert_eq!(outcome.sae.provenance.other["tokens_seen"], 6_400);
     assert_eq!(outcome.sae.provenance.other["settings"]["k"], "3");
@@ -654,8 +667,10 @@ fn a_run_is_stopped_by_its_observer_and_hands_back_what_it_has() {
 
     // Stopped while the first activations are gathered: the start of a dictionary.
     let mut stop = |_| Flow::Break(());
-    let outcome = train(&spec(48, 3, 25_600), &mut Planted::new(40, 24), &mut stop).unwrap();
-    assert!(outcome.stopped && outcome.tokens_seen == 0);
+    let Ended::Stopped(outcome) = of(&mut stop) else {
+        panic!("not stopped");
+    };
+    assert_eq!(outcome.tokens_seen, 0);
     assert_eq!(outcome.sae.features(), 48);
 }
 
@@ -696,7 +711,7 @@ fn training_on_the_demo_model_lowers_the_error_and_says_that_the_text_is_read_ag
         }
         Flow::Continue(())
     });
-    let outcome = outcome.unwrap();
+    let outcome = outcome.unwrap().into_value();
     assert!(
         outcome.last.fvu < first,
         "{} after {first}",

@@ -9,6 +9,7 @@ use crate::capture::{gradients_at, into_store};
 use crate::corpus::{Content, Corpus, CorpusSpec, Document, Positions, Rows};
 use crate::ids::{HookPoint, Site};
 use crate::models::{Model, Opening, Processing};
+use crate::progress::Ended;
 use crate::sae::Variant;
 use crate::store::{Description, Dtype, HookTensor, Store, Writer};
 use crate::train::{Event, Keeping, Outcome, Spec, run, run_from_store};
@@ -64,7 +65,7 @@ pub(super) fn captured_at(
     };
     let mut writer = Writer::open(folder, about).unwrap().0;
     let all = into_store(model, rows, &mut writer, &mut |_| Flow::Continue(()));
-    assert!(all.unwrap().is_continue());
+    assert!(!all.unwrap().is_stopped());
     Store::open(folder).unwrap().0
 }
 
@@ -77,11 +78,15 @@ fn an_f32_store_trains_the_dictionary_that_its_model_trains() {
     (spec.batch, spec.buffer) = (128, 500);
     let keeping = Keeping::default();
     let mut observe = |_| Flow::Continue(());
-    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe)
+        .unwrap()
+        .into_value();
     let of = |dtype: Dtype| -> Outcome {
         let folder = tempfile::tempdir().unwrap();
         let store = captured(folder.path(), &both, hook, dtype);
-        run_from_store(&spec, &store, &keeping, &mut |_| Flow::Continue(())).unwrap()
+        run_from_store(&spec, &store, &keeping, &mut |_| Flow::Continue(()))
+            .unwrap()
+            .into_value()
     };
     assert_eq!(of(Dtype::F32).sae, streamed.sae);
     // The control: rounded activations train another dictionary, if a similar one.
@@ -114,7 +119,7 @@ fn every_rule_of_positions_trains_the_same_from_text_and_store_and_is_recorded()
         let streamed = run(&spec, &both.0, &packed, &keeping, &mut |_| {
             Flow::Continue(())
         });
-        let streamed = streamed.unwrap().sae;
+        let streamed = streamed.unwrap().into_value().sae;
         let other = &streamed.provenance.other;
         assert_eq!(other["positions"], rule.name());
         assert_eq!(other["settings"]["positions"], rule.name());
@@ -123,7 +128,7 @@ fn every_rule_of_positions_trains_the_same_from_text_and_store_and_is_recorded()
         let store = captured(folder.path(), &both, hook, Dtype::F32);
         assert_eq!(store.counted(), both.1.counted());
         let stored = run_from_store(&spec, &store, &keeping, &mut |_| Flow::Continue(()));
-        assert_eq!(stored.unwrap().sae, streamed, "{rule}");
+        assert_eq!(stored.unwrap().into_value().sae, streamed, "{rule}");
         // A store decides: another rule is refused.
         spec.positions = match rule {
             Positions::All => Positions::Text,
@@ -164,10 +169,14 @@ fn a_store_with_gradients_trains_what_ranks_by_them() {
     (spec.batch, spec.buffer, spec.variant) = (128, 500, Variant::Gradient);
     let keeping = Keeping::default();
     let mut observe = |_| Flow::Continue(());
-    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe)
+        .unwrap()
+        .into_value();
     let folder = tempfile::tempdir().unwrap();
     let store = captured(folder.path(), &both, hook, Dtype::F32);
-    let stored = run_from_store(&spec, &store, &keeping, &mut observe).unwrap();
+    let stored = run_from_store(&spec, &store, &keeping, &mut observe)
+        .unwrap()
+        .into_value();
     assert_eq!(stored.sae, streamed.sae);
     let folder = tempfile::tempdir().unwrap();
     let without = captured_with(folder.path(), &both, hook, (Dtype::F32, false));
@@ -177,7 +186,9 @@ fn a_store_with_gradients_trains_what_ranks_by_them() {
         "{refused}"
     );
     spec.variant = Variant::TopK;
-    let other = run_from_store(&spec, &without, &keeping, &mut observe).unwrap();
+    let other = run_from_store(&spec, &without, &keeping, &mut observe)
+        .unwrap()
+        .into_value();
     assert_ne!(other.sae, streamed.sae);
 }
 
@@ -191,13 +202,17 @@ fn a_store_of_two_hooks_trains_the_transcoder_that_its_model_trains() {
     spec.set("transcoder_rule", "batch-topk").unwrap();
     let keeping = Keeping::default();
     let mut observe = |_| Flow::Continue(());
-    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe).unwrap();
+    let streamed = run(&spec, &both.0, &both.1, &keeping, &mut observe)
+        .unwrap()
+        .into_value();
     let out = HookPoint::block(1, Site::MlpOut);
     assert_eq!(streamed.sae.writes().unwrap(), out);
     let folder = tempfile::tempdir().unwrap();
     // In the other order: they are found by name.
     let store = captured_at(folder.path(), &both, &[out, hook], (Dtype::F32, false));
-    let stored = run_from_store(&spec, &store, &keeping, &mut observe).unwrap();
+    let stored = run_from_store(&spec, &store, &keeping, &mut observe)
+        .unwrap()
+        .into_value();
     assert_eq!(stored.sae, streamed.sae);
     let folder = tempfile::tempdir().unwrap();
     let half = captured_with(folder.path(), &both, hook, (Dtype::F32, false));
@@ -221,7 +236,9 @@ fn a_run_on_a_store_goes_on_as_if_it_had_not_stopped() {
     let at = tempfile::tempdir().unwrap();
     let store = captured(&at.path().join("store"), &both, hook, Dtype::F32);
     let mut go = |_| Flow::Continue(());
-    let whole = run_from_store(&spec, &store, &Keeping::default(), &mut go).unwrap();
+    let whole = run_from_store(&spec, &store, &Keeping::default(), &mut go)
+        .unwrap()
+        .into_value();
     let mut keeping = Keeping {
         folder: Some(at.path().join("run")),
         ..Keeping::default()
@@ -230,8 +247,10 @@ fn a_run_on_a_store_goes_on_as_if_it_had_not_stopped() {
         Event::Progress(at) if at.step >= 15 => Flow::Break(()),
         _ => Flow::Continue(()),
     });
-    let stopped = stopped.unwrap();
-    assert!(stopped.stopped && stopped.checkpoint.is_some());
+    let Ended::Stopped(stopped) = stopped.unwrap() else {
+        panic!("not stopped");
+    };
+    assert!(stopped.checkpoint.is_some());
     keeping.resume = true;
     // Rows of another length, or a model processed otherwise, are another run.
     let (model, rows) = &both;
@@ -248,7 +267,9 @@ fn a_run_on_a_store_goes_on_as_if_it_had_not_stopped() {
     let folded = Model::open_as(folder, opening).unwrap().0;
     let refused = run(&spec, &folded, rows, &keeping, &mut go).unwrap_err();
     assert!(refused.to_string().contains("fold_ln"), "{refused}");
-    let resumed = run_from_store(&spec, &store, &keeping, &mut go).unwrap();
+    let resumed = run_from_store(&spec, &store, &keeping, &mut go)
+        .unwrap()
+        .into_value();
     assert_eq!(resumed.sae, whole.sae);
     assert_ne!(stopped.sae, whole.sae);
 }

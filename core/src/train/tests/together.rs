@@ -3,6 +3,7 @@
 use super::stores::{captured_at, model_and_rows};
 use crate::Flow;
 use crate::ids::{HookPoint, Site};
+use crate::progress::Ended;
 use crate::sae::Variant;
 use crate::store::Dtype;
 use crate::train::buffer::Source as _;
@@ -46,7 +47,12 @@ fn each_becomes_what_it_would_alone() {
     for (spec, outcome) in specs.iter().zip(together) {
         let mut observe = |_| Flow::Continue(());
         let alone = run(spec, &model, &rows, &Keeping::default(), &mut observe).unwrap();
-        assert_eq!(outcome.unwrap().sae, alone.sae, "{}", spec.variant);
+        assert_eq!(
+            outcome.unwrap().value().sae,
+            alone.value().sae,
+            "{}",
+            spec.variant
+        );
     }
 }
 
@@ -59,8 +65,11 @@ fn a_store_gives_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let hooks = [runs[0].0.hook, runs[2].0.hook];
     let store = captured_at(folder.path(), &both, &hooks, (Dtype::F32, true));
-    let saes = |outcomes: Vec<crate::error::Result<Outcome>>| -> Vec<_> {
-        outcomes.into_iter().map(|one| one.unwrap().sae).collect()
+    let saes = |outcomes: Vec<crate::error::Result<Ended<Outcome, Outcome>>>| -> Vec<_> {
+        outcomes
+            .into_iter()
+            .map(|one| one.unwrap().into_value().sae)
+            .collect()
     };
     let stored = run_several_from_store(&runs, &store, &mut go_on).unwrap();
     let streamed = run_several(&runs, &both.0, &both.1, &mut go_on).unwrap();
@@ -107,12 +116,17 @@ fn a_stopped_run_goes_on_beside_the_others_and_one_that_fails_ends_alone() {
         _ => Flow::Continue(()),
     };
     let stopped = run_several(&runs(false), &model, &rows, &mut stop).unwrap();
-    assert!(stopped.iter().all(|one| one.as_ref().unwrap().stopped));
+    assert!(stopped.iter().all(|one| one.as_ref().unwrap().is_stopped()));
     let ended = run_several(&runs(true), &model, &rows, &mut go_on).unwrap();
     for (spec, outcome) in specs.iter().zip(ended) {
         let mut observe = |_| Flow::Continue(());
         let alone = run(spec, &model, &rows, &Keeping::default(), &mut observe).unwrap();
-        assert_eq!(outcome.unwrap().sae, alone.sae, "{}", spec.variant);
+        assert_eq!(
+            outcome.unwrap().value().sae,
+            alone.value().sae,
+            "{}",
+            spec.variant
+        );
     }
     // No checkpoint is left for the first, and the second trains all the same.
     let mut runs = runs(true);

@@ -353,6 +353,7 @@ fn train(spec: &Spec, keeping: &Keeping, observe: &mut dyn FnMut(Event) -> Flow)
         .keeping(keeping.clone())
         .finish(&mut source, observe)
         .unwrap()
+        .into_value()
 }
 
 /// Share of the spread of `rows`' second part that `sae` leaves of its first, and mean active features.

@@ -6,7 +6,7 @@ use super::*;
 use crate::ids::{HookPoint, Site};
 use crate::runs::{Record, Status};
 use crate::sae::Sae;
-use crate::train::{CHECKPOINT, Progress};
+use crate::train::{CHECKPOINT, Point};
 
 fn spec() -> Spec {
     let mut spec = Spec::default_for(HookPoint::block(1, Site::Z));
@@ -19,14 +19,14 @@ fn sae() -> Sae {
     formats::open(Path::new(golden)).unwrap().0
 }
 
-fn outcome(stopped: bool) -> Outcome {
-    Outcome {
+fn outcome(stopped: bool) -> Ended<Outcome, Outcome> {
+    let outcome = Outcome {
         sae: sae(),
         tokens_seen: 10_000,
         checkpoint: None,
-        stopped,
-        last: Progress::default(),
-    }
+        last: Point::default(),
+    };
+    Ended::new(outcome, stopped)
 }
 
 fn keeping(folder: &Path, resume: bool) -> Keeping {
@@ -80,9 +80,10 @@ fn the_checkpoint_goes_once_the_dictionary_is_saved_and_not_before() {
     let blocked = run.join("sae_weights.safetensors");
     std::fs::create_dir(&blocked).unwrap();
     let (ended, _) = session.end(vec![Ok(outcome(false))], Precision::F32);
-    let [Ended::Unsaved(left, error)] = ended.as_slice() else {
+    let [Trained::Unsaved(left, error)] = ended.as_slice() else {
         panic!("{ended:?}");
     };
+    let left = left.value();
     assert!(state.exists() && left.sae == sae());
     let said = error.to_string();
     assert!(said.contains("run/sae_weights.safetensors"), "{said}");
@@ -100,7 +101,7 @@ fn the_checkpoint_goes_once_the_dictionary_is_saved_and_not_before() {
     let (session, _) = begin(&other, Start::New).unwrap();
     let state = checkpoint(&other);
     let (ended, notes) = session.end(vec![Ok(outcome(true))], Precision::F32);
-    assert!(matches!(ended[..], [Ended::Saved(_)]) && notes.is_empty());
+    assert!(matches!(ended[..], [Trained::Saved(_)]) && notes.is_empty());
     assert!(state.exists() && formats::open(&other).is_ok());
     assert_eq!(status(&other), Status::Stopped);
 }
