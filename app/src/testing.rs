@@ -17,7 +17,7 @@ use umbra_core::error::Notes;
 use umbra_core::features::Summary;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Opening;
-use umbra_core::sae::{InputNorm, Provenance, Role, Sae, Selection};
+use umbra_core::sae::{Provenance, Sae, TopK};
 use umbra_core::train::Spec;
 use umbra_core::workbench::text::{Text, TextRequest};
 
@@ -170,22 +170,17 @@ pub fn sae_of(features: usize, width: usize) -> Sae {
         .map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0)
         .collect();
     let matrix = Matrix::new(features, width, weights).unwrap();
-    Sae {
-        name: "z0".to_owned(),
-        w_enc: matrix.clone(),
-        b_enc: vec![0.0; features],
-        w_dec: matrix,
-        b_dec: vec![0.0; width],
-        selection: Selection::TopK { k: 2 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(HookPoint::block(0, Site::Z)),
-            model: "model".to_owned(),
-            ..Provenance::default()
-        },
-    }
+    Sae::new(
+        "z0",
+        (matrix.clone(), vec![0.0; features]),
+        (matrix, vec![0.0; width]),
+        TopK { k: 2 },
+    )
+    .with_provenance(Provenance {
+        hook: Some(HookPoint::block(0, Site::Z)),
+        model: "model".to_owned(),
+        ..Provenance::default()
+    })
 }
 
 /// A run named `z-0` that has just begun, on a text without rows.

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use crate::dims::Matrix;
     use crate::ids::{HookPoint, Site};
-    use crate::sae::{InputNorm, Provenance, Role, Selection};
+    use crate::sae::{Provenance, Relu};
 
     fn model(path: &str) -> Model {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -268,22 +268,17 @@ mod tests {
     }
 
     fn sae(d: usize, named: &str) -> Sae {
-        Sae {
-            name: "mine".to_owned(),
-            w_enc: Matrix::zeros(2, d),
-            b_enc: vec![0.0; 2],
-            w_dec: Matrix::zeros(2, d),
-            b_dec: vec![0.0; d],
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            selection: Selection::Relu,
-            role: Role::Autoencoder,
-            provenance: Provenance {
-                hook: Some(HookPoint::block(0, Site::ResidPost)),
-                model: named.to_owned(),
-                ..Provenance::default()
-            },
-        }
+        Sae::new(
+            "mine",
+            (Matrix::zeros(2, d), vec![0.0; 2]),
+            (Matrix::zeros(2, d), vec![0.0; d]),
+            Relu,
+        )
+        .with_provenance(Provenance {
+            hook: Some(HookPoint::block(0, Site::ResidPost)),
+            model: named.to_owned(),
+            ..Provenance::default()
+        })
     }
 
     #[track_caller]

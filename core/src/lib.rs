@@ -16,19 +16,20 @@
 //! | [`device`] | what computes |
 //! | [`whole_file`] | files that appear whole or not at all |
 //! | `tensor_file` | safetensors headers checked, files mapped, stored numbers to f32 and back |
+//! | [`latents`] | sparse activations in compressed rows |
 //! | [`kernels`] | one folder per operation: definition, CPU form, cases |
 //! | [`text`] | tokenization, display of tokens, BOS policy |
 //! | [`corpus`] | text in: documents, held-out split, fixed-length token rows |
+//! | [`hub`] | models, dictionaries and data sets by their name on the HuggingFace hub, in its cache |
 //! | [`models`] | hooked transformers, loading, generation |
 //! | [`store`] | activations on disk: sharded, checked, resumed |
 //! | [`capture`] | model × rows × hooks → activations, in memory or into a store |
-//! | [`sae`] | dictionaries: `Latents`, encode, decode, variants |
+//! | [`sae`] | dictionaries: encode, decode, variants |
 //! | [`formats`] | SAEs in and out of other libraries' files |
 //! | [`fit`] | whether model, dictionary, index and probe belong together, by fingerprint |
 //! | [`train`] | settings, the training run, its events |
 //! | [`bench`] | a training step timed over the product alone |
 //! | [`runs`] | records of training runs: written, found, compared |
-//! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
 //! | [`prompt`] | one text read through a model and a dictionary |
 //! | [`lens`] | the logit lens: every layer's residual stream as next tokens |
@@ -36,6 +37,7 @@
 //! | [`compare`] | two dictionaries: matched directions, shared and unique features, activity on one text |
 //! | [`project`] | `umbra.toml` and `labels.sqlite` |
 //! | [`features`] | the feature index: build, read, search |
+//! | [`folders`] | what a folder holds already, and whether it may be written |
 //! | [`dark_matter`] | the error of an SAE, split into linear and nonlinear part |
 //! | [`heads`] | features by head, attribution by head and source token |
 //! | [`steer`] | baseline and steered generation side by side |
@@ -64,8 +66,10 @@ pub mod folders;
 pub mod formats;
 pub mod guide;
 pub mod heads;
+pub mod hub;
 pub mod ids;
 pub mod kernels;
+pub mod latents;
 pub mod lens;
 pub mod models;
 pub mod progress;

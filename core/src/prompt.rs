@@ -9,8 +9,9 @@ use crate::corpus::{Mask, Positions};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, TokenId};
+use crate::latents::Latents;
 use crate::models::{Capture, Model, Start, token_tensor};
-use crate::sae::{Autoencoder, Latents};
+use crate::sae::Autoencoder;
 use crate::text::TextCodec;
 
 /// A probable next token.
@@ -219,7 +220,7 @@ mod tests {
 
     use super::*;
     use crate::ids::{HookPoint, Site};
-    use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
+    use crate::sae::{AbsTopK, Sae, Selection, TopK};
 
     fn demo() -> Model {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model");
@@ -232,21 +233,13 @@ mod tests {
         for i in 0..d {
             w.row_mut(i)[i] = 1.0;
         }
-        Sae {
-            name: "coordinates".to_owned(),
-            w_enc: w.clone(),
-            b_enc: vec![0.0; d],
-            w_dec: w,
-            b_dec: vec![0.0; d],
-            selection: Selection::TopK { k: 16 },
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Autoencoder,
-            provenance: Provenance {
-                hook: Some(HookPoint::block(1, Site::Z)),
-                ..Provenance::default()
-            },
-        }
+        Sae::new(
+            "coordinates",
+            (w.clone(), vec![0.0; d]),
+            (w, vec![0.0; d]),
+            TopK { k: 16 },
+        )
+        .reading(HookPoint::block(1, Site::Z))
     }
 
     #[test]
@@ -254,7 +247,7 @@ mod tests {
         let model = demo();
         // Signed: half of the coordinates of z are negative.
         let mut sae = coordinates(256);
-        sae.selection = Selection::AbsTopK { k: 16 };
+        sae.selection = Selection::AbsTopK(AbsTopK { k: 16 });
         let reading = read(&model, sae.autoencoder().unwrap(), "The king was", 5).unwrap();
         let strongest = (1..reading.tokens.len()).flat_map(|t| reading.strongest(t, 10));
         assert!(strongest.filter(|(_, act)| *act < 0.0).count() > 2);

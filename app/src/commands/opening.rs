@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use umbra_core::device;
 use umbra_core::error::{Error, Notes, Result};
 use umbra_core::formats::{self, Located, Registry};
-use umbra_core::models::hub::{self, Hub, Name};
+use umbra_core::hub::{self, Hub, Name};
 use umbra_core::models::{Card, Opening};
 use umbra_core::progress::Ended;
 use umbra_core::sae::Sae;

@@ -1,7 +1,7 @@
 //! The dialog that opens a model or a dictionary: where it is, how it is held, and what it takes before anything large is read.
 
 use egui::{Align2, Button, DragValue, Label, RichText, TextEdit, Ui};
-use umbra_core::models::hub::Name;
+use umbra_core::hub::Name;
 use umbra_core::models::{Form, Opening, Processing, STEPS};
 
 use super::parts::bar_ui;

@@ -177,7 +177,7 @@ fn every_screen_stands_in_the_frame_at_the_smallest_window() {
 
 #[test]
 fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
-    use umbra_core::models::hub::Hub;
+    use umbra_core::hub::Hub;
 
     use crate::commands::opening as asked;
     use crate::state::opening::{Event as Opening, Kind, Looked, Request};
@@ -199,7 +199,7 @@ fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
         source: "own/tiny".to_owned(),
         how: umbra_core::models::Opening::default(),
     };
-    let name: umbra_core::models::hub::Name = "own/tiny".parse().unwrap();
+    let name: umbra_core::hub::Name = "own/tiny".parse().unwrap();
     for load in [Load::Loading, Load::Ready(Looked::OnHub(name.clone()))] {
         state.apply(Event::Opening(Opening::Looked(request.clone(), load)));
     }
@@ -226,7 +226,7 @@ fn the_dialog_that_opens_a_dictionary_lists_what_the_registry_has() {
     use crate::commands::opening as asked;
     use crate::state::opening::{Event as Opening, Kind};
 
-    let hub = umbra_core::models::hub::Hub {
+    let hub = umbra_core::hub::Hub {
         endpoint: "http://127.0.0.1:9".to_owned(),
         cache: "cache".into(),
         token: None,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use umbra_core::error::Notes;
 use umbra_core::formats::{Look, Registry};
-use umbra_core::models::hub::{Hub, Name};
+use umbra_core::hub::{Hub, Name};
 use umbra_core::models::{Card, Opening};
 
 use super::jobs::JobId;

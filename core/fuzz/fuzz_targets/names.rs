@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use umbra_core::models::{Processing, hub::Name};
+use umbra_core::{hub::Name, models::Processing};
 
 fuzz_target!(|text: &str| {
     if let Ok(name) = text.parse::<Name>() {

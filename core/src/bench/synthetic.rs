@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::Settings;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::sae::{InputNorm, Provenance, Role, Sae, Selection, Variant};
+use crate::sae::{Relu, Sae, Uses, Variant};
 use crate::train::{Spec, Trainer};
 
 /// Batches that the steps draw from.
@@ -75,29 +75,17 @@ pub(super) fn trainer(
     for value in &mut w_enc.values_mut()[(features - dead) * d..] {
         *value *= FAINT;
     }
-    let barred = [
-        Variant::Relu,
-        Variant::JumpRelu,
-        Variant::Gated,
-        Variant::Transcoder,
-    ];
-    let bias = if barred.contains(&settings.variant) {
+    let bias = if settings.variant.uses(Uses::Penalty) {
         -bar(&w_enc, cached, settings)
     } else {
         0.0
     };
-    let sae = Sae {
-        name: String::new(),
-        w_enc,
-        b_enc: vec![bias; features],
-        w_dec,
-        b_dec: vec![0.0; d],
-        selection: Selection::Relu,
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance::default(),
-    };
+    let sae = Sae::new(
+        "",
+        (w_enc, vec![bias; features]),
+        (w_dec, vec![0.0; d]),
+        Relu,
+    );
     Trainer::from_sae(spec, sae)
 }
 

@@ -10,6 +10,7 @@ use crate::bench::{self, Figures, Settings};
 use crate::error::{Error, Result};
 use crate::kernels::encode::Product;
 use crate::progress::Ended;
+use crate::sae::Variant;
 use crate::train::Adam;
 
 /// Flags of `umbra bench`.
@@ -59,6 +60,15 @@ struct TrainArgs {
     scaling: bool,
 }
 
+/// Reads the variant to time; a transcoder's step is timed by its first rule.
+fn variant(text: &str, console: &Console) -> Result<Variant> {
+    if text != "transcoder" {
+        return text.parse();
+    }
+    console.note("A transcoder is timed by its rule relu; give batch-topk to time its other one");
+    Ok(Variant::Relu)
+}
+
 /// Runs `umbra bench`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Verb::Train(args) = &args.verb;
@@ -72,7 +82,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         features: args.features,
         k: args.k,
         batch: args.batch,
-        variant: args.variant.parse()?,
+        variant: variant(&args.variant, console)?,
         product: if args.screened {
             Product::Screened
         } else {

@@ -8,7 +8,7 @@ use super::registry::{known_at, left_out, registry};
 use crate::Flow;
 use crate::error::{Error, Result};
 use crate::formats::{self, Located, Named};
-use crate::models::hub::{ENDPOINT, Event, Hub, Kind, Name};
+use crate::hub::{ENDPOINT, Event, Hub, Kind, Name};
 
 /// The hub by the variables that all its programs share: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
 pub fn hub(offline: bool) -> Hub {

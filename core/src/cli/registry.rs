@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use crate::error::{Error, Notes, Result};
 use crate::formats::{Known, Registry};
-use crate::models::hub;
+use crate::hub;
 
 /// A path of one; wins.
 const VARIABLE: &str = "UMBRA_SAE_REGISTRY";

@@ -197,7 +197,7 @@ fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> 
     spec.validate()?;
     for (key, _) in &args.settings.0 {
         if !spec.settings().any(|setting| setting.key == *key) {
-            console.note(&format!("{key} decides nothing for {}", spec.variant));
+            console.note(&format!("{key} decides nothing for {}", spec.kind()));
         }
     }
     Ok(spec)
@@ -538,7 +538,7 @@ fn object(Trained { plan, ended }: &Trained) -> Value {
     let outcome = ended.value();
     json!({
         "out": plan.out,
-        "variant": plan.spec.variant.name(),
+        "variant": plan.spec.kind(),
         "selection": outcome.sae.selection.describe(),
         "steps": outcome.last.step,
         "tokens_seen": outcome.tokens_seen,

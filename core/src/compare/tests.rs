@@ -4,7 +4,7 @@ use super::cosines::{Directions, matched};
 use super::together::together_on;
 use super::*;
 use crate::dims::Matrix;
-use crate::sae::{InputNorm, Provenance, Role, Selection};
+use crate::sae::TopK;
 
 /// Made-up numbers in −0.5..0.5.
 fn numbers(n: usize, seed: u64) -> Vec<f32> {
@@ -20,18 +20,12 @@ fn numbers(n: usize, seed: u64) -> Vec<f32> {
 
 fn sae(name: &str, w: Matrix) -> Sae {
     let (f, d) = (w.rows(), w.columns());
-    Sae {
-        name: name.to_owned(),
-        w_enc: w.clone(),
-        b_enc: vec![0.0; f],
-        w_dec: w,
-        b_dec: vec![0.0; d],
-        selection: Selection::TopK { k: 3 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance::default(),
-    }
+    Sae::new(
+        name.to_owned(),
+        (w.clone(), vec![0.0; f]),
+        (w, vec![0.0; d]),
+        TopK { k: 3 },
+    )
 }
 
 fn random(f: usize, d: usize, seed: u64) -> Matrix {

@@ -4,9 +4,10 @@ use crate::capture;
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 use crate::formats;
+use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::{Latents, Sae};
+use crate::sae::Sae;
 
 use super::Pair;
 

@@ -1,6 +1,5 @@
 //! The probes against dense f64 least squares, planted and shuffled errors; the identity of the split; the kept file.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -15,7 +14,7 @@ use super::*;
 use crate::corpus::Corpus;
 use crate::fit::{Fit, Verdict};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Provenance, Role, Selection};
+use crate::sae::TopK;
 
 /// Values in −1..1, so every dimension has a mean of its own once shifted.
 fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
@@ -186,22 +185,19 @@ fn nan_activations_are_refused_in_a_sentence() {
 
 /// A random dictionary of 4·d features.
 fn random_sae(d: usize, seed: u64, hook: HookPoint) -> Sae {
-    Sae {
-        name: "random".to_owned(),
-        w_enc: random(4 * d, d, seed),
-        b_enc: random(1, 4 * d, seed + 1).into_values(),
-        w_dec: random(4 * d, d, seed + 2),
-        b_dec: random(1, d, seed + 3).into_values(),
-        selection: Selection::TopK { k: 4 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook),
-            other: BTreeMap::new(),
-            ..Provenance::default()
-        },
-    }
+    Sae::new(
+        "random",
+        (
+            random(4 * d, d, seed),
+            random(1, 4 * d, seed + 1).into_values(),
+        ),
+        (
+            random(4 * d, d, seed + 2),
+            random(1, d, seed + 3).into_values(),
+        ),
+        TopK { k: 4 },
+    )
+    .reading(hook)
 }
 
 fn a_probe(sae: &Sae) -> Probe {

@@ -24,9 +24,10 @@ use crate::dims::Matrix;
 use crate::error::{Error, Key, Result};
 use crate::formats;
 use crate::ids::HookPoint;
+use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::{Latents, Sae};
+use crate::sae::Sae;
 
 /// Logits held by one chunk of rows at most.
 const CHUNK_LOGITS: usize = 1 << 24;

@@ -10,7 +10,7 @@ use super::*;
 use crate::dims::Matrix;
 use crate::ids::{Site, TokenId};
 use crate::models::{Hooks, Start, token_tensor};
-use crate::sae::{InputNorm, Provenance, Role, Selection};
+use crate::sae::{Role, TopK};
 
 pub(super) fn model(name: &str) -> Model {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/golden");
@@ -36,21 +36,8 @@ pub(super) fn uniform(rows: usize, columns: usize, seed: u64) -> Matrix {
 }
 
 pub(super) fn sae(w_enc: Matrix, w_dec: Matrix, k: usize, hook: HookPoint) -> Sae {
-    Sae {
-        name: "test".to_owned(),
-        b_enc: vec![0.0; w_enc.rows()],
-        b_dec: vec![0.0; w_dec.columns()],
-        w_enc,
-        w_dec,
-        selection: Selection::TopK { k },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook),
-            ..Provenance::default()
-        },
-    }
+    let (b_enc, b_dec) = (vec![0.0; w_enc.rows()], vec![0.0; w_dec.columns()]);
+    Sae::new("test", (w_enc, b_enc), (w_dec, b_dec), TopK { k }).reading(hook)
 }
 
 /// `x = relu(x) − relu(−x)`: 2·d features, all of them allowed.

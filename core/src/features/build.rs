@@ -13,9 +13,10 @@ use crate::corpus::Rows;
 use crate::error::{Error, Key, Result};
 use crate::formats;
 use crate::ids::HookPoint;
+use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::{Autoencoder, Latents};
+use crate::sae::Autoencoder;
 use crate::whole_file;
 
 /// Values of activations held at once; no result depends on it.

@@ -13,7 +13,7 @@ use crate::corpus::{Corpus, Rows};
 use crate::dims::Matrix;
 use crate::ids::HookPoint;
 use crate::models::{Model, Unembed};
-use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
+use crate::sae::{AbsTopK, Provenance, Sae, Selection, TopK};
 
 const FEATURES: usize = 48;
 const CONTEXT_OF_ROWS: usize = 40;
@@ -45,7 +45,7 @@ fn rows() -> Rows {
 /// Random directions, the six largest of a token; the last feature is never active.
 fn sae(hook: &str) -> Sae {
     let mut sae = signed(hook);
-    sae.selection = Selection::TopK { k: 6 };
+    sae.selection = Selection::TopK(TopK { k: 6 });
     sae.b_enc[FEATURES - 1] = -1e9;
     sae
 }
@@ -58,22 +58,23 @@ fn signed(hook: &str) -> Sae {
     let mut random =
         |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-1.0..1.0)).collect() };
     let b_enc = random(FEATURES);
-    Sae {
-        name: "random".to_owned(),
-        w_enc: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
-        b_enc,
-        w_dec: Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
-        b_dec: random(d),
-        selection: Selection::AbsTopK { k: 6 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook),
-            other: [("seed".to_owned(), 3.into())].into(),
-            ..Provenance::default()
-        },
-    }
+    Sae::new(
+        "random",
+        (
+            Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
+            b_enc,
+        ),
+        (
+            Matrix::new(FEATURES, d, random(FEATURES * d)).unwrap(),
+            random(d),
+        ),
+        AbsTopK { k: 6 },
+    )
+    .with_provenance(Provenance {
+        hook: Some(hook),
+        other: [("seed".to_owned(), 3.into())].into(),
+        ..Provenance::default()
+    })
 }
 
 fn source(seed: u64) -> Source {

@@ -17,7 +17,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, Jump, JumpRelu, RawTopK, Relu, Role, Sae, Selection, Transcoder};
 
 const THRESHOLD: &str = "activation_function.threshold";
 /// Where the transcoders of Hanna and others read and write, whose configuration does not say.
@@ -57,9 +57,9 @@ pub(super) fn hooks(
 /// Features above their thresholds. Where none is negative, what passes is positive and ReLU changes nothing.
 pub(super) fn jumping(thresholds: Vec<f32>) -> Selection {
     if thresholds.iter().any(|bar| *bar < 0.0) {
-        Selection::Jump { thresholds }
+        Selection::Jump(Jump { thresholds })
     } else {
-        Selection::JumpRelu { thresholds }
+        Selection::JumpRelu(JumpRelu { thresholds })
     }
 }
 
@@ -132,9 +132,9 @@ fn selection(tensors: &Tensors<'_>, cfg: &Map<String, Value>, f: usize) -> Resul
             let what = "its activation is TopK but neither the weights nor config.yaml have `k`, add it there";
             Err(Error::input(what, tensors.path()))
         }
-        None => Ok(Selection::Relu),
+        None => Ok(Selection::Relu(Relu)),
         Some(k) if k.fract() == 0.0 && k >= 1.0 && k <= f as f64 => {
-            Ok(Selection::RawTopK { k: k as usize })
+            Ok(Selection::RawTopK(RawTopK { k: k as usize }))
         }
         Some(k) => {
             let what = format!("`k` is {k} for {f} features, save the dictionary again");

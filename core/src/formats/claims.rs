@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::sae::{Sae, Selection};
+use crate::sae::{AbsTopK, Sae, Selection, TopK};
 
 /// A figure that files claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
         digits.parse().ok()
     });
     add(Claimed::L0, in_path, "the folder's name");
-    if let Selection::TopK { k } | Selection::AbsTopK { k } = sae.selection {
+    if let Selection::TopK(TopK { k }) | Selection::AbsTopK(AbsTopK { k }) = sae.selection {
         add(Claimed::MostActive, Some(k as f64), "k");
     }
     all
@@ -133,35 +133,30 @@ mod tests {
 
     use super::*;
     use crate::dims::Matrix;
-    use crate::sae::{InputNorm, Provenance, Role};
+    use crate::sae::{Provenance, Relu};
 
     fn sae(selection: Selection, other: Value) -> Sae {
         let Value::Object(other) = other else {
             panic!("an object")
         };
         let weights = Matrix::new(2, 2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
-        Sae {
-            name: "z".to_owned(),
-            w_enc: weights.clone(),
-            b_enc: vec![0.0; 2],
-            w_dec: weights,
-            b_dec: vec![0.0; 2],
+        Sae::new(
+            "z",
+            (weights.clone(), vec![0.0; 2]),
+            (weights, vec![0.0; 2]),
             selection,
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Autoencoder,
-            provenance: Provenance {
-                other: other.into_iter().collect(),
-                ..Provenance::default()
-            },
-        }
+        )
+        .with_provenance(Provenance {
+            other: other.into_iter().collect(),
+            ..Provenance::default()
+        })
     }
 
     #[test]
     fn what_training_saw_is_told_and_no_claim() {
         let figures = json!({"l0": 3.0, "fvu": 0.5, "dead_fraction": 0.1, "over_steps": 74});
         let other = json!({"training_figures": figures, "corpus": "tales.txt"});
-        let one = sae(Selection::Relu, other);
+        let one = sae(Selection::Relu(Relu), other);
         assert_eq!(claims(&one, Path::new("saes/z")), []);
         let told = WhileTrained::of(&one).unwrap().to_string();
         assert_eq!(
@@ -171,7 +166,7 @@ mod tests {
         // The rule for use counts where it is another, k is a bound that always holds, and what another library measured is a claim.
         let figures = json!({"l0": 3.0, "fvu": 0.5, "inference_l0": 2.0, "inference_fvu": 0.25});
         let other = json!({"training_figures": figures, "l0": 1.5});
-        let one = sae(Selection::TopK { k: 2 }, other);
+        let one = sae(Selection::TopK(TopK { k: 2 }), other);
         let told = WhileTrained::of(&one).unwrap();
         assert_eq!((told.l0, told.fvu, told.steps), (2.0, 0.25, None));
         let claimed: Vec<_> = claims(&one, Path::new("saes/z"))
@@ -179,6 +174,9 @@ mod tests {
             .map(|claim| (claim.figure, claim.value))
             .collect();
         assert_eq!(claimed, [(Claimed::L0, 1.5), (Claimed::MostActive, 2.0)]);
-        assert_eq!(WhileTrained::of(&sae(Selection::Relu, json!({}))), None);
+        assert_eq!(
+            WhileTrained::of(&sae(Selection::Relu(Relu), json!({}))),
+            None
+        );
     }
 }

@@ -19,7 +19,7 @@ use super::{Format, gemma_scope_2, place};
 use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{CrossLayer, InputNorm, Role, Sae, Selection, Transcoder};
+use crate::sae::{CrossLayer, InputNorm, Relu, Role, Sae, Selection, Transcoder};
 
 /// The cross-layer transcoder in the folder at `path`; none if that holds something else.
 pub(super) fn read(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
@@ -119,7 +119,7 @@ pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
     let selection = if tensors.has(&threshold) {
         circuit_tracer::jumping(tensors.vector(&threshold, f)?)
     } else {
-        Selection::Relu
+        Selection::Relu(Relu)
     };
     let hooks = circuit_tracer::hooks(&cfg, Some(layer), circuit_tracer::ACROSS, &mut notes);
     let parts = Parts {

@@ -20,7 +20,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Role, Sae, Selection};
+use crate::sae::{Gated, InputNorm, JumpRelu, Relu, Role, Sae, Selection, TopK};
 use crate::tensor_file::short;
 
 /// The classes that are read.
@@ -84,7 +84,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     tensors.note_unused(&["k", "threshold", "group_sizes"], &mut notes);
     place::agrees(&trainer, "activation_dim", parts.w_enc.columns(), &cfg_path)?;
     place::agrees(&trainer, "dict_size", parts.features(), &cfg_path)?;
-    if let Selection::TopK { k } = parts.selection {
+    if let Selection::TopK(TopK { k }) = parts.selection {
         place::agrees(&trainer, "k", k, &cfg_path)?;
         if k > parts.features() {
             let what = format!(
@@ -182,13 +182,13 @@ fn by_modules(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
     };
     let gated = class == Class::Gated;
     let selection = match class {
-        Class::Gated => Selection::Gated {
+        Class::Gated => Selection::Gated(Gated {
             b_mag: tensors.vector("mag_bias", f)?,
             r_mag: tensors.vector("r_mag", f)?,
-        },
-        Class::TopK => Selection::TopK { k: k(tensors)? },
+        }),
+        Class::TopK => Selection::TopK(TopK { k: k(tensors)? }),
         Class::BatchTopK => one_threshold(tensors, f, notes)?,
-        _ => Selection::Relu,
+        _ => Selection::Relu(Relu),
     };
     Ok(Parts {
         w_enc: tensors.matrix("encoder.weight", [f, d])?,
@@ -207,9 +207,9 @@ fn by_feature(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
     let [d, f] = tensors.sizes("W_enc")?;
     let selection = match class {
         Class::Matryoshka => one_threshold(tensors, f, notes)?,
-        _ => Selection::JumpRelu {
+        _ => Selection::JumpRelu(JumpRelu {
             thresholds: tensors.vector("threshold", f)?,
-        },
+        }),
     };
     Ok(Parts {
         w_enc: tensors.transposed("W_enc", [d, f])?,
@@ -237,11 +237,11 @@ fn one_threshold(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<S
     let threshold = tensors.scalar("threshold")? as f32;
     if threshold < 0.0 {
         notes.add("Its threshold was never set (−1), so every positive pre-activation counts, as in its library");
-        return Ok(Selection::Relu);
+        return Ok(Selection::Relu(Relu));
     }
-    Ok(Selection::JumpRelu {
+    Ok(Selection::JumpRelu(JumpRelu {
         thresholds: vec![threshold; f],
-    })
+    }))
 }
 
 /// A backup is of a run on activations divided by `norm_factor`: biases and thresholds grow by it, as they do when the library saves for use.
@@ -254,7 +254,7 @@ fn undo_training_scale(parts: &mut Parts, tensors: &Tensors<'_>, notes: &mut Not
     for bias in parts.b_enc.iter_mut().chain(&mut parts.b_dec) {
         *bias *= factor;
     }
-    parts.selection = std::mem::replace(&mut parts.selection, Selection::Relu).scaled(factor);
+    parts.selection = std::mem::replace(&mut parts.selection, Selection::Relu(Relu)).scaled(factor);
     notes.add(format!(
         "It is a backup of a run on activations divided by {factor}: biases and thresholds are multiplied by that"
     ));

@@ -12,7 +12,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, JumpRelu, Role, Sae, Selection, Transcoder};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -63,9 +63,9 @@ pub(super) fn weights(tensors: &Tensors<'_>) -> Result<Parts> {
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.matrix(w_dec, [f, o])?,
         b_dec: tensors.vector("b_dec", o)?,
-        selection: Selection::JumpRelu {
+        selection: Selection::JumpRelu(JumpRelu {
             thresholds: tensors.vector("threshold", f)?,
-        },
+        }),
         input_norm: InputNorm::None,
         subtracts: false,
         role: Role::Autoencoder,

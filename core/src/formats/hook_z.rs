@@ -12,7 +12,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Role, Sae, Selection};
+use crate::sae::{InputNorm, Relu, Role, Sae, Selection};
 
 /// The configuration's name beside the weights called `file`.
 pub(super) fn cfg_of(file: &str) -> String {
@@ -39,7 +39,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.matrix("W_dec", [f, d])?,
         b_dec: tensors.vector("b_dec", d)?,
-        selection: Selection::Relu,
+        selection: Selection::Relu(Relu),
         input_norm: InputNorm::None,
         subtracts: true,
         role: Role::Autoencoder,

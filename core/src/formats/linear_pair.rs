@@ -11,7 +11,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Role, Sae, Selection};
+use crate::sae::{InputNorm, Relu, Role, Sae, Selection};
 
 pub(super) fn read_goodfire(found: &Found) -> Result<(Sae, Notes)> {
     read(
@@ -36,7 +36,7 @@ fn read(found: &Found, format: Format, (encoder, decoder): (&str, &str)) -> Resu
         b_enc: tensors.vector(&format!("{encoder}.bias"), f)?,
         w_dec: tensors.transposed(&out, [d, f])?,
         b_dec: tensors.vector(&format!("{decoder}.bias"), d)?,
-        selection: Selection::Relu,
+        selection: Selection::Relu(Relu),
         input_norm: InputNorm::None,
         subtracts: false,
         role: Role::Autoencoder,

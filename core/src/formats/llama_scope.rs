@@ -15,7 +15,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found, Known};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, JumpRelu, Relu, Role, Sae, Selection, Transcoder};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -59,7 +59,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     match scale("in", d) {
         Some(s) => {
             parts.scale_input(s);
-            parts.selection = std::mem::replace(&mut parts.selection, Selection::Relu).scaled(s);
+            parts.selection = std::mem::replace(&mut parts.selection, Selection::Relu(Relu)).scaled(s);
             notes.add(format!(
                 "It takes activations times {s}, from their average norm in training: that is folded into weights and thresholds"
             ));
@@ -127,9 +127,9 @@ fn weights(
         b_enc: tensors.vector("encoder.bias", f)?,
         w_dec: tensors.transposed("decoder.weight", [o, f])?,
         b_dec: tensors.vector("decoder.bias", o)?,
-        selection: Selection::JumpRelu {
+        selection: Selection::JumpRelu(JumpRelu {
             thresholds: thresholds(f)?,
-        },
+        }),
         input_norm: InputNorm::None,
         subtracts: false,
         role: Role::Autoencoder,

@@ -19,7 +19,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Key, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
+use crate::sae::{InputNorm, JumpRelu, Relu, Role, Sae, Selection, TopK, Transcoder, WeightedTopK};
 use crate::tensor_file::short;
 
 const TOKEN_WISE: &str = "token-wise";
@@ -122,18 +122,18 @@ fn selection(
 ) -> Result<Selection> {
     let act = cfg.get("act_fn").and_then(Value::as_str).unwrap_or("relu");
     match act.to_ascii_lowercase().as_str() {
-        "relu" => Ok(Selection::Relu),
+        "relu" => Ok(Selection::Relu(Relu)),
         "jumprelu" => {
             let logs = tensors.vector(LOG_THRESHOLD, f)?;
             let thresholds = logs.iter().map(|log| log.exp()).collect();
-            Ok(Selection::JumpRelu { thresholds })
+            Ok(Selection::JumpRelu(JumpRelu { thresholds }))
         }
         "topk" => {
             let k = place::count(cfg, "top_k", path)?.filter(|k| *k <= f);
             let what =
                 format!("`top_k` is missing or beyond {f} features, save the dictionary again");
             let k = k.ok_or_else(|| Error::input(what, path))?;
-            Ok(Selection::TopK { k })
+            Ok(Selection::TopK(TopK { k }))
         }
         "batchtopk" => {
             let what =
@@ -147,17 +147,17 @@ fn selection(
 fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {
     let norms = parts.norms();
     match &mut parts.selection {
-        Selection::JumpRelu { thresholds } => {
+        Selection::JumpRelu(JumpRelu { thresholds }) => {
             for (bar, norm) in thresholds.iter_mut().zip(norms) {
                 *bar /= norm;
             }
             notes.add("It compares pre-activations times the length of the decoder's row with its thresholds, so these are divided by that length");
         }
-        Selection::TopK { k } => {
-            parts.selection = Selection::WeightedTopK {
+        Selection::TopK(TopK { k }) => {
+            parts.selection = Selection::WeightedTopK(WeightedTopK {
                 k: *k,
                 weights: norms,
-            };
+            });
             notes.add(format!(
                 "It ranks pre-activations times the length of the decoder's row, converting it with {} decoder-norm makes rows of length 1 and the rank a plain one",
                 Key::Fold

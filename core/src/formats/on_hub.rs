@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::detect::{FIXED, LISTED, layer_of_name};
 use super::{cross_layer, hook_z};
 use crate::error::{Error, Result};
-use crate::models::hub::{Event, Hub, Name, files_in};
+use crate::hub::{Event, Hub, Name, files_in};
 use crate::progress::{Ended, Flow};
 
 /// Small files that tell about the weights beside them.

@@ -14,7 +14,7 @@ use super::weights::{Tensors, WeightFile};
 use super::{Format, Found};
 use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Role, Sae, Selection};
+use crate::sae::{InputNorm, Relu, Role, Sae, Selection, TopK};
 use crate::tensor_file::short;
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
@@ -25,7 +25,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let selection = selection(&tensors, f)?;
     // Only TopK files were trained on normalised tokens (`model.py`).
     let input_norm = match selection {
-        Selection::TopK { .. } => {
+        Selection::TopK(_) => {
             notes.add(
                 "It brings each token to mean 0 and variance 1 first and undoes that in its output",
             );
@@ -70,7 +70,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
     let wrong = |what: String| Error::input(what, tensors.path());
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     match text(plain.get("activation")).as_deref() {
-        Some("ReLU") => Ok(Selection::Relu),
+        Some("ReLU") => Ok(Selection::Relu(Relu)),
         Some("TopK") => {
             let state = plain.get("activation_state_dict");
             let of = |key: &str| state.and_then(|state| state.get(key));
@@ -90,7 +90,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
                     "its `k` is no number of its {f} features, download it again"
                 ))
             })?;
-            Ok(Selection::TopK { k })
+            Ok(Selection::TopK(TopK { k }))
         }
         other => {
             let other = short(other.unwrap_or("nothing"));

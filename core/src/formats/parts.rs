@@ -82,18 +82,16 @@ impl Parts {
             );
         }
         self.selection.check(self.features())?;
-        let sae = Sae {
+        let mut sae = Sae::new(
             name,
-            w_enc: self.w_enc,
-            b_enc: self.b_enc,
-            w_dec: self.w_dec,
-            b_dec: self.b_dec,
-            apply_b_dec_to_input: self.subtracts && !self.role.transcodes(),
-            input_norm: self.input_norm,
-            selection: self.selection,
-            role: self.role,
-            provenance,
-        };
+            (self.w_enc, self.b_enc),
+            (self.w_dec, self.b_dec),
+            self.selection,
+        )
+        .with_provenance(provenance)
+        .with_input_norm(self.input_norm)
+        .with_role(self.role);
+        sae.apply_b_dec_to_input = self.subtracts && !sae.role.transcodes();
         if !sae.role.transcodes() {
             // The shapes agree, or this is an error.
             sae.centred(&Matrix::zeros(0, sae.width()))?;

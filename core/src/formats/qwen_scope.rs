@@ -11,7 +11,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Role, Sae, Selection};
+use crate::sae::{InputNorm, Role, Sae, Selection, TopK};
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
@@ -36,7 +36,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         b_enc: tensors.vector("b_enc", f)?,
         w_dec: tensors.transposed("W_dec", [d, f])?,
         b_dec: tensors.vector("b_dec", d)?,
-        selection: Selection::TopK { k },
+        selection: Selection::TopK(TopK { k }),
         input_norm: InputNorm::None,
         subtracts: false,
         role: Role::Autoencoder,

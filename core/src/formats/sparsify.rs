@@ -18,7 +18,7 @@ use super::weights::WeightFile;
 use super::{Format, Found};
 use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Role, Sae, Selection, Transcoder};
+use crate::sae::{GroupMax, InputNorm, Role, Sae, Selection, TopK, Transcoder};
 use crate::tensor_file::short;
 
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
@@ -115,8 +115,8 @@ fn selection(cfg: &Map<String, Value>, f: usize, path: &Path) -> Result<Selectio
         .and_then(Value::as_str)
         .unwrap_or("topk")
     {
-        "topk" => Ok(Selection::TopK { k }),
-        "groupmax" if f.is_multiple_of(k) => Ok(Selection::GroupMax { k }),
+        "topk" => Ok(Selection::TopK(TopK { k })),
+        "groupmax" if f.is_multiple_of(k) => Ok(Selection::GroupMax(GroupMax { k })),
         "groupmax" => {
             let what = format!(
                 "`k` {k} does not divide {f} latents into groups, save the dictionary again"

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use super::figures::{cosine, jaccard, mean_of_pairs, spread};
 use super::*;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
+use crate::sae::{Sae, TopK};
 
 fn random(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Matrix {
     let values = (0..rows * columns)
@@ -20,21 +20,19 @@ fn random(rows: usize, columns: usize, rng: &mut ChaCha8Rng) -> Matrix {
 
 fn random_sae(features: usize, width: usize, hook: HookPoint) -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    Sae {
-        name: "random".to_owned(),
-        w_enc: random(features, width, &mut rng),
-        b_enc: random(1, features, &mut rng).into_values(),
-        w_dec: random(features, width, &mut rng),
-        b_dec: random(1, width, &mut rng).into_values(),
-        selection: Selection::TopK { k: 4 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook),
-            ..Provenance::default()
-        },
-    }
+    Sae::new(
+        "random",
+        (
+            random(features, width, &mut rng),
+            random(1, features, &mut rng).into_values(),
+        ),
+        (
+            random(features, width, &mut rng),
+            random(1, width, &mut rng).into_values(),
+        ),
+        TopK { k: 4 },
+    )
+    .reading(hook)
 }
 
 #[test]

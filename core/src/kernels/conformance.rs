@@ -2,7 +2,7 @@
 
 use super::{adam, encode, pre_activations, residual, sparse_decode};
 use crate::dims::Matrix;
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// See the operations' headers.
 const RELATIVE: f64 = 1e-5;

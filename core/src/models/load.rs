@@ -12,12 +12,12 @@ use super::families::Family;
 use super::fingerprint;
 use super::footprint::{Footprint, Form};
 use super::gguf::Gguf;
-use super::hub;
 use super::settings::Settings;
 use super::weights::{self, Fetch, Weights};
 use super::{BosWish, Config, Opening, Processing};
 use crate::device;
 use crate::error::{Error, Notes, Result};
+use crate::hub;
 use crate::text::TextCodec;
 
 /// Everything read from disk.

@@ -11,7 +11,6 @@ mod footprint;
 mod generate;
 mod gguf;
 mod gradient;
-pub mod hub;
 mod load;
 mod opening;
 mod processing;
@@ -539,6 +538,6 @@ mod generate_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
-mod smollm2_tests;
+mod hub_tests;
 #[cfg(test)]
 mod tests;

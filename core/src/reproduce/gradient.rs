@@ -13,8 +13,9 @@ use crate::capture;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::eval;
+use crate::latents::Latents;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::{Latents, Sae, Variant, mean_size};
+use crate::sae::{Sae, Variant, mean_size};
 use crate::train::Spec;
 
 /// Steps after which a run with β = 0 must be TopK's to the bit.

@@ -7,7 +7,8 @@ use crate::error::Result;
 use crate::kernels::encode::{
     Bar, Product, encode_above, encode_budget, encode_by_feature, encode_topk,
 };
-use crate::sae::{Latents, Sae, Zipf};
+use crate::latents::Latents;
+use crate::sae::{Sae, Zipf};
 
 /// How the budget of a batch is given out.
 #[derive(Debug, Clone)]
@@ -119,23 +120,12 @@ impl Constraint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::{InputNorm, Provenance, Role, Selection};
+    use crate::sae::Relu;
 
     #[test]
     fn a_mask_that_spends_more_less_or_elsewhere_is_seen() {
         let unit = Matrix::new(3, 3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]).unwrap();
-        let sae = Sae {
-            name: String::new(),
-            w_enc: unit.clone(),
-            b_enc: vec![0.0; 3],
-            w_dec: unit,
-            b_dec: vec![0.0; 3],
-            selection: Selection::Relu,
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Autoencoder,
-            provenance: Provenance::default(),
-        };
+        let sae = Sae::new("", (unit.clone(), vec![0.0; 3]), (unit, vec![0.0; 3]), Relu);
         let x = Matrix::new(2, 3, vec![3.0, 2.0, 1.0, 5.0, -1.0, 4.0]).unwrap();
         for constraint in [
             Constraint::Token(1),

@@ -2,7 +2,8 @@
 
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::sae::{Latents, Sae};
+use crate::latents::Latents;
+use crate::sae::Sae;
 
 /// What a dictionary does with activations.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -149,23 +150,17 @@ pub(super) fn correlation(a: &[f64], b: &[f64]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::{InputNorm, Provenance, Role, Selection};
+    use crate::sae::TopK;
 
     #[test]
     fn figures_are_their_definitions() {
         let unit = Matrix::new(3, 2, vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0]).unwrap();
-        let sae = Sae {
-            name: String::new(),
-            w_enc: unit.clone(),
-            b_enc: vec![0.0; 3],
-            w_dec: unit,
-            b_dec: vec![0.0; 2],
-            selection: Selection::TopK { k: 1 },
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Autoencoder,
-            provenance: Provenance::default(),
-        };
+        let sae = Sae::new(
+            "",
+            (unit.clone(), vec![0.0; 3]),
+            (unit, vec![0.0; 2]),
+            TopK { k: 1 },
+        );
         let x = Matrix::new(2, 2, vec![2.0, 1.0, 0.0, 3.0]).unwrap();
         let latents = sae.encode(&x).unwrap();
         let measured = Measured::of(&sae, &x, &latents).unwrap();

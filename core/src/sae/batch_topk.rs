@@ -10,21 +10,30 @@
 //! | other names | SAELens saves it as `jumprelu` with one threshold for all features; dictionary_learning `BatchTopKSAE` |
 
 use super::parts::CutOff;
-use super::rule::{Rule, Step};
+use super::rule::{Card, Rule, Step, Uses};
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::{JumpRelu, Selection};
 use crate::error::Result;
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "batch-topk",
+    uses: &[Uses::Budget, Uses::K, Uses::Screen],
+    rule: |wanted| Box::new(BatchTopKRule::new(wanted.k, wanted.features)),
+    suits: Card::SUITS,
+};
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct BatchTopK {
+struct BatchTopKRule {
     k: usize,
     features: usize,
     cut: CutOff,
 }
 
-impl BatchTopK {
-    pub(crate) fn new(k: usize, features: usize) -> Self {
+impl BatchTopKRule {
+    fn new(k: usize, features: usize) -> Self {
         Self {
             k,
             features,
@@ -33,7 +42,7 @@ impl BatchTopK {
     }
 }
 
-impl Rule for BatchTopK {
+impl Rule for BatchTopKRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         self.cut.select(step, step.k(self.k))
     }
@@ -43,9 +52,9 @@ impl Rule for BatchTopK {
     }
 
     fn inference(&self) -> Selection {
-        Selection::JumpRelu {
+        Selection::JumpRelu(JumpRelu {
             thresholds: vec![self.cut.threshold(); self.features],
-        }
+        })
     }
 
     fn differs(&self) -> bool {

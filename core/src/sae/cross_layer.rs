@@ -10,9 +10,10 @@
 //!
 //! `ŷ_l = Σ_{s ≤ l} acts_s · w_dec_{s→l} + b_dec_l + x_l · w_skip_lᵀ`, `acts_s` the code of `x_s` alone.
 
-use super::{Latents, Role, Sae};
+use super::{Role, Sae};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
+use crate::latents::Latents;
 
 /// See the module. Its layers, from the model's first on, each a transcoder whose `w_dec [f, (l − s) · d]` holds what it writes to the `l − s` layers from its
 /// own on.
@@ -156,7 +157,7 @@ impl CrossLayer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sae::{InputNorm, Provenance, Selection, Transcoder};
+    use crate::sae::{Relu, Transcoder};
 
     /// d = 1, one feature a layer that reads x as it is and writes 1 to its own layer, 10 to the next, 100 to the one behind.
     fn tiny(layers: usize) -> Vec<Sae> {
@@ -165,24 +166,19 @@ mod tests {
             let writes = (0..=later as i32).map(|to| 10_f32.powi(to)).collect();
             let mut b_dec = vec![0.0; later + 1];
             b_dec[0] = 0.5;
-            Sae {
-                name: format!("layer {s}"),
-                w_enc: Matrix::new(1, 1, vec![1.0]).unwrap(),
-                b_enc: vec![0.0],
-                w_dec: Matrix::new(1, later + 1, writes).unwrap(),
-                b_dec,
-                apply_b_dec_to_input: false,
-                input_norm: InputNorm::None,
-                selection: Selection::Relu,
-                role: Role::CrossLayer {
-                    later,
-                    transcoder: Transcoder {
-                        hook_out: None,
-                        w_skip: Some(Matrix::new(1, 1, vec![0.25]).unwrap()),
-                    },
+            Sae::new(
+                format!("layer {s}"),
+                (Matrix::new(1, 1, vec![1.0]).unwrap(), vec![0.0]),
+                (Matrix::new(1, later + 1, writes).unwrap(), b_dec),
+                Relu,
+            )
+            .with_role(Role::CrossLayer {
+                later,
+                transcoder: Transcoder {
+                    hook_out: None,
+                    w_skip: Some(Matrix::new(1, 1, vec![0.25]).unwrap()),
                 },
-                provenance: Provenance::default(),
-            }
+            })
         };
         (0..layers).map(layer).collect()
     }

@@ -12,23 +12,39 @@
 //! Budgets add up to `k` times the tokens of the batch. A feature has a place in every batch, so none dies, as long as budgets are generous: aim for
 //! `k · batch ≥ 10 · features`. A feature with fewer positive entries than its budget was not cut: its cut-off of that batch is 0.
 
-use super::mutual_choice::{Law, MutualChoice};
+use super::mutual_choice::{Law, MutualChoiceRule};
 use super::parts::Average;
-use super::rule::{Rule, Step};
+use super::rule::{Card, Rule, Step, Uses};
 use super::state::Keep;
 use super::zipf::Zipf;
-use super::{Latents, Selection};
+use super::{JumpRelu, Selection};
 use crate::error::{Error, Result};
 use crate::kernels::adam::Rates;
 use crate::kernels::encode::encode_by_feature;
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "feature-choice",
+    uses: &[Uses::Budget, Uses::K, Uses::Law, Uses::Screen],
+    rule: |wanted| {
+        Box::new(FeatureChoiceRule::new(
+            wanted.k,
+            wanted.features,
+            wanted.law,
+            wanted.phase,
+        ))
+    },
+    suits: Card::SUITS,
+};
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct FeatureChoice {
+struct FeatureChoiceRule {
     k: usize,
     /// Share of the run's steps after which features choose.
     phase: f64,
-    first: MutualChoice,
+    first: MutualChoiceRule,
     second: Option<Second>,
     note: Option<String>,
 }
@@ -76,13 +92,13 @@ impl Second {
     }
 }
 
-impl FeatureChoice {
+impl FeatureChoiceRule {
     /// `phase`: the share of the run that is Mutual Choice.
-    pub(crate) fn new(k: usize, features: usize, law: Law, phase: f64) -> Self {
+    fn new(k: usize, features: usize, law: Law, phase: f64) -> Self {
         Self {
             k,
             phase,
-            first: MutualChoice::new(k, features, law),
+            first: MutualChoiceRule::new(k, features, law),
             second: None,
             note: None,
         }
@@ -110,7 +126,7 @@ impl FeatureChoice {
     }
 }
 
-impl Rule for FeatureChoice {
+impl Rule for FeatureChoiceRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         if self.second.is_none() && step.done < self.phase {
             return self.first.select(step);
@@ -158,9 +174,9 @@ impl Rule for FeatureChoice {
     fn inference(&self) -> Selection {
         match &self.second {
             None => self.first.inference(),
-            Some(second) => Selection::JumpRelu {
+            Some(second) => Selection::JumpRelu(JumpRelu {
                 thresholds: second.cuts.iter().map(|cut| cut.get() as f32).collect(),
-            },
+            }),
         }
     }
 

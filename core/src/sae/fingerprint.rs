@@ -67,33 +67,9 @@ impl<'a> Gathered<'a> {
     }
 
     fn selection(&mut self, selection: &'a Selection) {
-        match selection {
-            Selection::TopK { k } => self.setting("keeps", format!("topk {k}")),
-            Selection::AbsTopK { k } => self.setting("keeps", format!("abstopk {k}")),
-            Selection::Relu => self.setting("keeps", "relu"),
-            Selection::JumpRelu { thresholds } => {
-                self.setting("keeps", "jumprelu");
-                self.vector("thresholds", thresholds);
-            }
-            Selection::Gated { b_mag, r_mag } => {
-                self.setting("keeps", "gated");
-                self.vector("b_mag", b_mag);
-                self.vector("r_mag", r_mag);
-            }
-            Selection::GroupMax { k } => self.setting("keeps", format!("groupmax {k}")),
-            Selection::RawTopK { k } => self.setting("keeps", format!("raw topk {k}")),
-            Selection::WeightedTopK { k, weights } => {
-                self.setting("keeps", format!("weighted topk {k}"));
-                self.vector("weights", weights);
-            }
-            Selection::Jump { thresholds } => {
-                self.setting("keeps", "jump");
-                self.vector("thresholds", thresholds);
-            }
-            Selection::MatchingPursuit(how) => {
-                let how = format!("matching pursuit {how:?}");
-                self.setting("keeps", how);
-            }
+        self.setting("keeps", selection.canonical());
+        for (name, values) in selection.held() {
+            self.vector(name, values);
         }
     }
 
@@ -168,25 +144,17 @@ fn canonical(hook: Option<HookPoint>) -> String {
 mod tests {
     use super::*;
     use crate::dims::Matrix;
-    use crate::sae::Provenance;
+    use crate::sae::{JumpRelu, TopK};
 
     fn tiny() -> Sae {
         let rows = Matrix::new(2, 2, vec![1.0, -0.0, 0.5, 1.0]).unwrap();
-        Sae {
-            name: "tiny".to_owned(),
-            w_enc: rows.clone(),
-            b_enc: vec![0.25; 2],
-            w_dec: rows,
-            b_dec: vec![0.0, 1.0],
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            selection: Selection::TopK { k: 1 },
-            role: Role::Autoencoder,
-            provenance: Provenance {
-                hook: Some(HookPoint::block(0, Site::ResidPost)),
-                ..Provenance::default()
-            },
-        }
+        Sae::new(
+            "tiny",
+            (rows.clone(), vec![0.25; 2]),
+            (rows, vec![0.0, 1.0]),
+            TopK { k: 1 },
+        )
+        .reading(HookPoint::block(0, Site::ResidPost))
     }
 
     /// By hand: the canonical text, then each tensor's line and the SHA-256 of its little-endian bytes.
@@ -227,11 +195,11 @@ mod tests {
             &|sae| sae.provenance.head = Some(crate::ids::Head(0)),
             &|sae| sae.w_enc.values_mut()[0] += 1e-6,
             &|sae| sae.b_enc[1] = 0.0,
-            &|sae| sae.selection = Selection::TopK { k: 2 },
+            &|sae| sae.selection = Selection::TopK(TopK { k: 2 }),
             &|sae| {
-                sae.selection = Selection::JumpRelu {
+                sae.selection = Selection::JumpRelu(JumpRelu {
                     thresholds: vec![0.0; 2],
-                };
+                });
             },
             &|sae| sae.input_norm = InputNorm::Layer,
             &|sae| sae.apply_b_dec_to_input = false,

@@ -3,14 +3,14 @@
 
 use rayon::prelude::*;
 
-use super::{InputNorm, Sae, Selection};
+use super::{InputNorm, Sae};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 
 /// No length is taken to be less (SAELens).
 const LEAST: f32 = 1e-8;
 /// Lengths no further apart than this share choose the same features when all pre-activations grow by them.
-const SAME: f32 = 1e-6;
+pub(super) const SAME: f32 = 1e-6;
 
 /// What whitened activations are of those as they come: `y = (x − mean) · matrix`.
 #[derive(Debug, Clone, PartialEq)]
@@ -83,8 +83,7 @@ impl Sae {
                 (least.min(*factor), most.max(*factor))
             });
         self.check_by_token()?;
-        let weighs = matches!(self.selection, Selection::WeightedTopK { .. });
-        if self.selection.ranks() && !weighs && most > least * (1.0 + SAME) {
+        if !self.selection.follows_growth() && most > least * (1.0 + SAME) {
             return Err(Error::Unsupported {
                 what: format!(
                     "folding decoder rows of {least} to {most} into the encoder of {}, which keeps the largest pre-activations and would keep others then,",
@@ -110,18 +109,7 @@ impl Sae {
                 }
                 *b_enc *= factor;
             });
-        // Thresholds and the magnitude's bias are pre-activations; a gate's growth is a ratio of two and comes second.
-        for values in self.selection.by_feature().into_iter().take(1) {
-            values.iter_mut().zip(factors).for_each(|(v, f)| *v *= f);
-        }
-        // What ranks stays what it was; weights that are alike decide nothing.
-        if let Selection::WeightedTopK { k, weights } = &mut self.selection {
-            weights.iter_mut().zip(factors).for_each(|(w, f)| *w /= f);
-            let least = weights.iter().copied().fold(f32::INFINITY, f32::min);
-            if weights.iter().all(|weight| *weight <= least * (1.0 + SAME)) {
-                self.selection = Selection::TopK { k: *k };
-            }
-        }
+        self.selection.grow(factors);
         Ok(())
     }
 
@@ -166,7 +154,7 @@ impl Sae {
 
     fn no_norm(&self, what: &str) -> Result<()> {
         self.check_by_token()?;
-        if matches!(self.selection, Selection::MatchingPursuit(_)) {
+        if !self.selection.has_encoder() {
             return Err(Error::Unsupported {
                 what: format!("folding {what} into {}, which has no encoder,", self.name),
                 remedy: "matching pursuit reads by its decoder, leave the fold out".to_owned(),
@@ -211,7 +199,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
 
     use super::*;
-    use crate::sae::{Provenance, Role};
+    use crate::sae::{Gated, JumpRelu, Relu, Selection, TopK};
 
     const D: usize = 5;
     const F: usize = 12;
@@ -223,33 +211,27 @@ mod tests {
 
     fn sae(selection: Selection) -> Sae {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
-        Sae {
-            name: "drawn".to_owned(),
-            w_enc: drawn(&mut rng, F, D),
-            b_enc: drawn(&mut rng, 1, F).into_values(),
-            w_dec: drawn(&mut rng, F, D),
-            b_dec: drawn(&mut rng, 1, D).into_values(),
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
+        Sae::new(
+            "drawn",
+            (drawn(&mut rng, F, D), drawn(&mut rng, 1, F).into_values()),
+            (drawn(&mut rng, F, D), drawn(&mut rng, 1, D).into_values()),
             selection,
-            role: Role::Autoencoder,
-            provenance: Provenance::default(),
-        }
+        )
     }
 
     fn selections() -> [Selection; 4] {
         let mut rng = ChaCha8Rng::seed_from_u64(4);
         let mut values = |least, most| (0..F).map(|_| rng.random_range(least..most)).collect();
         [
-            Selection::Relu,
-            Selection::JumpRelu {
+            Selection::Relu(Relu),
+            Selection::JumpRelu(JumpRelu {
                 thresholds: values(0.0, 0.6),
-            },
-            Selection::Gated {
+            }),
+            Selection::Gated(Gated {
                 b_mag: values(-0.5, 0.5),
                 r_mag: values(-0.5, 0.5),
-            },
-            Selection::TopK { k: 3 },
+            }),
+            Selection::TopK(TopK { k: 3 }),
         ]
     }
 
@@ -295,7 +277,7 @@ mod tests {
             assert_eq!(outputs(&folded, &x).0.values().len(), codes.values().len());
             near(&outputs(&folded, &x).0, &outputs(&before, &x).0);
         }
-        let mut ranked = sae(Selection::TopK { k: 3 });
+        let mut ranked = sae(Selection::TopK(TopK { k: 3 }));
         let said = ranked.fold_decoder_norm().unwrap_err().to_string();
         assert!(said.contains("drawn, which keeps the largest"), "{said}");
     }
@@ -356,7 +338,7 @@ mod tests {
             near(&folded.w_enc, &before.w_enc);
             near(&folded.w_dec, &before.w_dec);
         }
-        let mut normed = sae(Selection::Relu);
+        let mut normed = sae(Selection::Relu(Relu));
         normed.input_norm = InputNorm::Layer;
         assert!(normed.fold_scale(2.0).is_err() && normed.fold_whitening(&whitening).is_err());
         normed.input_norm = InputNorm::None;

@@ -10,18 +10,82 @@
 //! | other names | SAELens `gated`; dictionary_learning `GatedAutoEncoder`, whose detached decoder this follows |
 
 use super::parts::{Learnt, Penalty};
-use super::rule::{Added, Rule, Step};
+use super::rule::{Added, Card, Rule, Step, Uses};
+use super::selection::{Selection, Selects};
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::variant::Variant;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::adam::Rates;
 use crate::kernels::encode::{Bar, encode_above};
 use crate::kernels::residual::{Residual, residual};
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "gated",
+    uses: &[Uses::Penalty],
+    rule: |wanted| Box::new(GatedRule::new(wanted.features, wanted.penalty)),
+    suits: Card::SUITS,
+};
+
+/// Keeps features whose pre-activation (the gate) is positive, with `ReLU(exp(r_mag) · (gate − b_enc) + b_mag)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gated {
+    /// `[f]`.
+    pub b_mag: Vec<f32>,
+    /// `[f]`.
+    pub r_mag: Vec<f32>,
+}
+
+impl Selects for Gated {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        let gates = encode_above(centred, w_enc, b_enc, Bar::All(0.0))?;
+        Ok(magnitudes(&gates, b_enc, (&self.b_mag, &self.r_mag)).without_zeros())
+    }
+
+    fn describe(&self) -> String {
+        "gated".to_owned()
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: those whose gate is positive; how strongly, a second reading of the same direction says"
+    }
+
+    fn canonical(&self) -> String {
+        "gated".to_owned()
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::Gated
+    }
+
+    fn held(&self) -> Vec<(&'static str, &[f32])> {
+        vec![("b_mag", &self.b_mag), ("r_mag", &self.r_mag)]
+    }
+
+    fn learnt(&mut self) -> Vec<&mut Vec<f32>> {
+        vec![&mut self.b_mag, &mut self.r_mag]
+    }
+
+    fn scale(&mut self, factor: f32) {
+        self.b_mag.iter_mut().for_each(|value| *value *= factor);
+    }
+
+    fn shift(&mut self, moved: &[f64]) {
+        for ((bias, grown), moved) in self.b_mag.iter_mut().zip(&self.r_mag).zip(moved) {
+            *bias = (f64::from(*bias) + f64::from(grown.exp()) * moved) as f32;
+        }
+    }
+
+    fn ranks(&self) -> bool {
+        false
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Gated {
+struct GatedRule {
     penalty: Penalty,
     b_mag: Learnt,
     r_mag: Learnt,
@@ -33,8 +97,8 @@ pub(crate) struct Gated {
     d_r_mag: Vec<f32>,
 }
 
-impl Gated {
-    pub(crate) fn new(features: usize, penalty: Penalty) -> Self {
+impl GatedRule {
+    fn new(features: usize, penalty: Penalty) -> Self {
         let zeros = vec![0.0; features];
         Self {
             penalty,
@@ -58,17 +122,7 @@ fn magnitudes(gates: &Latents, b_enc: &[f32], (b_mag, r_mag): (&[f32], &[f32])) 
     latents
 }
 
-/// Latents of activations less `b_dec`, `[n, d]`; only what is positive.
-pub(super) fn encode(
-    centred: &Matrix,
-    (w_enc, b_enc): (&Matrix, &[f32]),
-    extra: (&[f32], &[f32]),
-) -> Result<Latents> {
-    let gates = encode_above(centred, w_enc, b_enc, Bar::All(0.0))?;
-    Ok(magnitudes(&gates, b_enc, extra).without_zeros())
-}
-
-impl Rule for Gated {
+impl Rule for GatedRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         self.gates = encode_above(step.centred, step.w_enc, step.b_enc, Bar::All(0.0))?;
         let extra = (self.b_mag.value.as_slice(), self.r_mag.value.as_slice());
@@ -118,7 +172,7 @@ impl Rule for Gated {
     }
 
     fn take_over(&mut self, selection: &Selection) {
-        if let Selection::Gated { b_mag, r_mag } = selection {
+        if let Selection::Gated(Gated { b_mag, r_mag }) = selection {
             self.b_mag = Learnt::new(b_mag.clone());
             self.r_mag = Learnt::new(r_mag.clone());
         }
@@ -130,10 +184,10 @@ impl Rule for Gated {
     }
 
     fn inference(&self) -> Selection {
-        Selection::Gated {
+        Selection::Gated(Gated {
             b_mag: self.b_mag.value.clone(),
             r_mag: self.r_mag.value.clone(),
-        }
+        })
     }
 
     fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {

@@ -13,20 +13,41 @@
 //! scores themselves on to the decoder; that literal reading is a switch, which makes inference without gradients inconsistent.
 
 use super::parts::Average;
-use super::rule::{Added, Rule, Step};
+use super::rule::{Added, Card, Rule, Step, Uses};
 use super::state::Keep;
-use super::{Latents, Sae, Selection};
+use super::{Sae, Selection, TopK};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::encode::{Ranking, encode_scored};
 use crate::kernels::pre_activations::pre_activations;
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "gradient",
+    uses: &[Uses::Budget, Uses::K],
+    rule: |wanted| {
+        let literal = wanted.gradient_values == GradientValues::Scores;
+        Box::new(GradientRule::new(wanted.k, wanted.beta, literal))
+    },
+    suits: Card::SUITS,
+};
+
+/// What a gradient SAE's decoder gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GradientValues {
+    /// The pre-activations of what the scores select.
+    PreActivations,
+    /// The scores.
+    Scores,
+}
 
 /// Tokens of a batch that the mean of |g| is taken over.
 const SAMPLE: usize = 32;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Gradient {
+struct GradientRule {
     k: usize,
     beta: f64,
     /// Whether the decoder gets the scores instead of the pre-activations.
@@ -36,9 +57,9 @@ pub(crate) struct Gradient {
     factors: Vec<f32>,
 }
 
-impl Gradient {
+impl GradientRule {
     /// `beta` is relative to the mean of |g|.
-    pub(crate) fn new(k: usize, beta: f64, literal: bool) -> Self {
+    fn new(k: usize, beta: f64, literal: bool) -> Self {
         Self {
             k,
             beta,
@@ -91,7 +112,7 @@ impl Sae {
     }
 }
 
-impl Rule for Gradient {
+impl Rule for GradientRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let Some(gradients) = step.gradients else {
             let what = "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model";
@@ -126,7 +147,7 @@ impl Rule for Gradient {
     }
 
     fn inference(&self) -> Selection {
-        Selection::TopK { k: self.k }
+        Selection::TopK(TopK { k: self.k })
     }
 
     fn differs(&self) -> bool {

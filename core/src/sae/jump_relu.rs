@@ -14,19 +14,56 @@
 //! square of one coordinate of the activations.
 
 use super::parts::{Learnt, Penalty};
-use super::rule::{Added, Rule, Step};
+use super::rule::{Added, Card, Rule, Step, Uses};
+use super::selection::{Selection, Selects};
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::variant::Variant;
+use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::adam::Rates;
 use crate::kernels::encode::{Bar, encode_above};
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "jump-relu",
+    uses: &[Uses::K, Uses::Penalty],
+    suits: |charged| match charged {
+        SparsityPenalty::Target => 1e-2,
+        SparsityPenalty::Step | SparsityPenalty::Tanh => 1e-3,
+    },
+    rule: |wanted| {
+        let settings = Settings {
+            penalty: wanted.penalty,
+            charge: match wanted.sparsity_penalty {
+                SparsityPenalty::Step => Charge::Step,
+                SparsityPenalty::Tanh => Charge::Tanh,
+                SparsityPenalty::Target => Charge::Target(wanted.k as f64),
+            },
+            bandwidth: wanted.bandwidth,
+            initial: wanted.initial_threshold,
+        };
+        Box::new(JumpReluRule::new(wanted.features, settings, wanted.unit))
+    },
+};
 
 /// Slope of the tanh.
 const SLOPE: f64 = 4.0;
 
+/// How JumpReLU charges active features.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SparsityPenalty {
+    /// Their number.
+    Step,
+    /// tanh of their activations.
+    Tanh,
+    /// The square of how far their number is from `k`.
+    Target,
+}
+
 /// How active features are charged.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Charge {
+enum Charge {
     /// weight · mean L0.
     Step,
     /// weight · mean over tokens of Σ tanh(4 · act).
@@ -37,18 +74,73 @@ pub(crate) enum Charge {
 
 /// What a JumpReLU dictionary is trained with.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Settings {
-    pub(crate) penalty: Penalty,
-    pub(crate) charge: Charge,
+struct Settings {
+    penalty: Penalty,
+    charge: Charge,
     /// Width of the rectangle, ε.
-    pub(crate) bandwidth: f64,
+    bandwidth: f64,
     /// First value of every θ.
-    pub(crate) initial: f64,
+    initial: f64,
+}
+
+/// Keeps every positive pre-activation above its feature's threshold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JumpRelu {
+    /// `[f]`; one value for all is what whole-batch rules leave.
+    pub thresholds: Vec<f32>,
+}
+
+impl Selects for JumpRelu {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        let bars: Vec<f32> = self.thresholds.iter().map(|bar| bar.max(0.0)).collect();
+        encode_above(centred, w_enc, b_enc, Bar::ByFeature(&bars))
+    }
+
+    fn describe(&self) -> String {
+        let thresholds = self.thresholds.iter().copied();
+        let least = thresholds.clone().fold(f32::INFINITY, f32::min);
+        let most = thresholds.fold(0.0, f32::max);
+        if least >= most {
+            format!("JumpReLU, threshold {most:.4}")
+        } else {
+            format!("JumpReLU, thresholds {least:.4} to {most:.4}")
+        }
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: every pre-activation above its feature's threshold"
+    }
+
+    fn canonical(&self) -> String {
+        "jumprelu".to_owned()
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::JumpRelu
+    }
+
+    fn held(&self) -> Vec<(&'static str, &[f32])> {
+        vec![("thresholds", &self.thresholds)]
+    }
+
+    fn learnt(&mut self) -> Vec<&mut Vec<f32>> {
+        vec![&mut self.thresholds]
+    }
+
+    fn scale(&mut self, factor: f32) {
+        self.thresholds
+            .iter_mut()
+            .for_each(|value| *value *= factor);
+    }
+
+    fn ranks(&self) -> bool {
+        false
+    }
 }
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct JumpRelu {
+struct JumpReluRule {
     settings: Settings,
     thresholds: Learnt,
     /// First value of every θ, in the trainer's scale.
@@ -63,9 +155,9 @@ fn unit(step: &Step<'_>) -> f64 {
     (step.variance / step.w_dec.columns() as f64).sqrt()
 }
 
-impl JumpRelu {
+impl JumpReluRule {
     /// `unit`: the root mean square of one coordinate of the activations.
-    pub(crate) fn new(features: usize, settings: Settings, unit: f64) -> Self {
+    fn new(features: usize, settings: Settings, unit: f64) -> Self {
         let initial = (settings.initial * unit) as f32;
         Self {
             thresholds: Learnt::new(vec![initial; features]),
@@ -104,7 +196,7 @@ impl JumpRelu {
     }
 }
 
-impl Rule for JumpRelu {
+impl Rule for JumpReluRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let half = (0.5 * self.settings.bandwidth * unit(step)) as f32;
         let below = |threshold: &f32| threshold - half;
@@ -162,7 +254,7 @@ impl Rule for JumpRelu {
     }
 
     fn take_over(&mut self, selection: &Selection) {
-        if let Selection::JumpRelu { thresholds } = selection {
+        if let Selection::JumpRelu(JumpRelu { thresholds }) = selection {
             let positive = thresholds.iter().map(|threshold| threshold.max(0.0));
             self.thresholds = Learnt::new(positive.collect());
         }
@@ -175,9 +267,9 @@ impl Rule for JumpRelu {
     }
 
     fn inference(&self) -> Selection {
-        Selection::JumpRelu {
+        Selection::JumpRelu(JumpRelu {
             thresholds: self.thresholds.value.clone(),
-        }
+        })
     }
 
     fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {

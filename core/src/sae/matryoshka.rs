@@ -12,15 +12,30 @@
 //! A decoder row is moved by every reconstruction that its feature takes part in: by the sum of their residuals.
 
 use super::parts::CutOff;
-use super::rule::{Levels, Rule, Step};
+use super::rule::{Card, Levels, Rule, Step, Uses};
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::{JumpRelu, Selection};
 use crate::error::Result;
 use crate::kernels::residual::{Residual, pull_back, residual};
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "matryoshka",
+    uses: &[Uses::Budget, Uses::K, Uses::Screen],
+    rule: |wanted| {
+        Box::new(MatryoshkaRule::new(
+            wanted.k,
+            wanted.features,
+            wanted.levels,
+        ))
+    },
+    suits: Card::SUITS,
+};
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Matryoshka {
+struct MatryoshkaRule {
     k: usize,
     /// Ends of the levels, rising, the last of them all features.
     ends: Vec<usize>,
@@ -28,9 +43,9 @@ pub(crate) struct Matryoshka {
     levels: Levels,
 }
 
-impl Matryoshka {
+impl MatryoshkaRule {
     /// `levels` nested dictionaries, each half as large as the next.
-    pub(crate) fn new(k: usize, features: usize, levels: usize) -> Self {
+    fn new(k: usize, features: usize, levels: usize) -> Self {
         let mut ends: Vec<usize> = (0..levels.max(1))
             .rev()
             .map(|level| (features >> level.min(63)).max(1))
@@ -45,7 +60,7 @@ impl Matryoshka {
     }
 }
 
-impl Rule for Matryoshka {
+impl Rule for MatryoshkaRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         self.cut.select(step, step.k(self.k))
     }
@@ -100,9 +115,9 @@ impl Rule for Matryoshka {
 
     fn inference(&self) -> Selection {
         let features = self.ends.last().copied().unwrap_or(0);
-        Selection::JumpRelu {
+        Selection::JumpRelu(JumpRelu {
             thresholds: vec![self.cut.threshold(); features],
-        }
+        })
     }
 
     fn differs(&self) -> bool {
@@ -120,9 +135,9 @@ mod tests {
 
     #[test]
     fn levels_halve_and_end_with_all_features() {
-        assert_eq!(Matryoshka::new(1, 40, 4).ends, [5, 10, 20, 40]);
-        assert_eq!(Matryoshka::new(1, 41, 2).ends, [20, 41]);
-        assert_eq!(Matryoshka::new(1, 3, 10).ends, [1, 3]);
-        assert_eq!(Matryoshka::new(1, 8, 1).ends, [8]);
+        assert_eq!(MatryoshkaRule::new(1, 40, 4).ends, [5, 10, 20, 40]);
+        assert_eq!(MatryoshkaRule::new(1, 41, 2).ends, [20, 41]);
+        assert_eq!(MatryoshkaRule::new(1, 3, 10).ends, [1, 3]);
+        assert_eq!(MatryoshkaRule::new(1, 8, 1).ends, [8]);
     }
 }

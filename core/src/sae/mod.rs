@@ -1,4 +1,4 @@
-//! Dictionaries: `Latents`, encode, decode. One file per variant: how it is trained ([`rule`]) and how it selects afterwards ([`Selection`]).
+//! Dictionaries: encode and decode. One file per variant: how it is trained ([`rule`]) and how it selects afterwards ([`Selection`]).
 
 mod batch_topk;
 mod cross_layer;
@@ -9,7 +9,6 @@ mod gated;
 mod gradient;
 mod input_norm;
 mod jump_relu;
-mod latents;
 mod matryoshka;
 mod mutual_choice;
 mod nearest;
@@ -19,6 +18,7 @@ mod rank_density;
 mod relu;
 mod role;
 pub(crate) mod rule;
+mod selection;
 mod signed_topk;
 mod slice;
 pub(crate) mod state;
@@ -33,274 +33,34 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 use crate::dims::{Dims, Matrix};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::ids::{FeatureId, Head, HookPoint};
-use crate::kernels::encode::{Bar, encode_above, encode_abs_topk, encode_topk};
 use crate::kernels::pre_activations::pre_activations;
 use crate::kernels::sparse_decode::sparse_decode;
+use crate::latents::Latents;
 
 pub use cross_layer::CrossLayer;
 pub use fold::Whitening;
+pub use gated::Gated;
+pub use gradient::GradientValues;
 pub use input_norm::InputNorm;
-pub use latents::Latents;
+pub use jump_relu::{JumpRelu, SparsityPenalty};
 pub use predictor::{CodeAttention, Linear, Predictor};
 pub use rank_density::{FittedLaw, RankDensity};
+pub use relu::Relu;
 pub use role::{Autoencoder, Role};
+pub use rule::Uses;
+pub use selection::Selection;
+pub use signed_topk::AbsTopK;
+pub use topk::TopK;
 pub use transcoder::Transcoder;
-pub use untrained::Pursuit;
+pub use untrained::{GroupMax, Jump, Pursuit, RawTopK, WeightedTopK};
 pub use variant::Variant;
 
-pub(crate) use batch_topk::BatchTopK;
-pub(crate) use feature_choice::FeatureChoice;
-pub(crate) use gated::Gated;
-pub(crate) use gradient::{Gradient, mean_size};
-pub(crate) use jump_relu::{Charge, JumpRelu, Settings as JumpReluSettings};
-pub(crate) use matryoshka::Matryoshka;
-pub(crate) use mutual_choice::{Law, MutualChoice};
+pub(crate) use gradient::mean_size;
+pub(crate) use mutual_choice::Law;
 pub(crate) use parts::{Densities, Penalty};
-pub(crate) use relu::Relu;
-pub(crate) use signed_topk::SignedTopK;
-pub(crate) use topk::TopK;
 pub(crate) use zipf::Zipf;
-
-/// The rule that decides which (token, feature) pairs survive when a dictionary is used.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Selection {
-    /// The `k` largest pre-activations of each token, then ReLU (TopK; Gao et al. 2024).
-    TopK {
-        /// Active per token at most.
-        k: usize,
-    },
-    /// The `k` pre-activations of largest magnitude of each token, signs kept.
-    AbsTopK {
-        /// Active per token at most.
-        k: usize,
-    },
-    /// Every positive pre-activation.
-    Relu,
-    /// Every positive pre-activation above its feature's threshold.
-    JumpRelu {
-        /// `[f]`; one value for all is what whole-batch rules leave.
-        thresholds: Vec<f32>,
-    },
-    /// Features whose pre-activation (the gate) is positive, with `ReLU(exp(r_mag) · (gate − b_enc) + b_mag)`.
-    Gated {
-        /// `[f]`.
-        b_mag: Vec<f32>,
-        /// `[f]`.
-        r_mag: Vec<f32>,
-    },
-    /// Features in `k` groups, one after the other: the largest pre-activation of each, if positive (sparsify).
-    GroupMax {
-        /// Groups, so active per token at most; divides the number of features.
-        k: usize,
-    },
-    /// The `k` largest pre-activations of each token, without ReLU: negative ones too where fewer are positive (circuit-tracer).
-    RawTopK {
-        /// Active per token.
-        k: usize,
-    },
-    /// The `k` pre-activations of each token that are largest times their feature's weight, if positive; they are kept without the weight (Llamascopium).
-    WeightedTopK {
-        /// Active per token at most.
-        k: usize,
-        /// `[f]`, positive.
-        weights: Vec<f32>,
-    },
-    /// Every pre-activation above its feature's threshold, which may be negative, and so may the activation (circuit-tracer).
-    Jump {
-        /// `[f]`.
-        thresholds: Vec<f32>,
-    },
-    /// One feature after the other by what those before leave; the encoder is the decoder (SAELens).
-    MatchingPursuit(Pursuit),
-}
-
-impl Selection {
-    /// Latents of activations less `b_dec`, `[n, d]`.
-    pub(crate) fn encode(
-        &self,
-        centred: &Matrix,
-        w_enc: &Matrix,
-        b_enc: &[f32],
-    ) -> Result<Latents> {
-        match self {
-            Self::TopK { k } => encode_topk(centred, w_enc, b_enc, *k),
-            Self::AbsTopK { k } => encode_abs_topk(centred, w_enc, b_enc, *k),
-            Self::Relu => encode_above(centred, w_enc, b_enc, Bar::All(0.0)),
-            Self::JumpRelu { thresholds } => {
-                let bars: Vec<f32> = thresholds.iter().map(|bar| bar.max(0.0)).collect();
-                encode_above(centred, w_enc, b_enc, Bar::ByFeature(&bars))
-            }
-            Self::Gated { b_mag, r_mag } => gated::encode(centred, (w_enc, b_enc), (b_mag, r_mag)),
-            Self::GroupMax { k } => untrained::group_max(centred, (w_enc, b_enc), *k),
-            Self::RawTopK { k } => untrained::raw_topk(centred, (w_enc, b_enc), *k),
-            Self::WeightedTopK { k, weights } => {
-                untrained::weighted_topk(centred, (w_enc, b_enc), *k, weights)
-            }
-            Self::Jump { thresholds } => {
-                let all = encode_above(centred, w_enc, b_enc, Bar::ByFeature(thresholds))?;
-                Ok(all.without_zeros())
-            }
-            Self::MatchingPursuit(how) => {
-                untrained::matching_pursuit(centred, (w_enc, b_enc), *how)
-            }
-        }
-    }
-
-    /// The same rule for pre-activations `factor` times as large.
-    #[must_use]
-    pub(crate) fn scaled(mut self, factor: f32) -> Self {
-        match &mut self {
-            Self::JumpRelu { thresholds: all }
-            | Self::Jump { thresholds: all }
-            | Self::Gated { b_mag: all, .. } => {
-                for value in all.iter_mut() {
-                    *value *= factor;
-                }
-            }
-            Self::MatchingPursuit(how) => how.residual_threshold *= factor,
-            Self::TopK { .. }
-            | Self::AbsTopK { .. }
-            | Self::Relu
-            | Self::GroupMax { .. }
-            | Self::RawTopK { .. }
-            | Self::WeightedTopK { .. } => {}
-        }
-        self
-    }
-
-    /// That what it holds for each feature is there for `features`.
-    pub(crate) fn check(&self, features: usize) -> Result<()> {
-        let lengths = match self {
-            Self::JumpRelu { thresholds } | Self::Jump { thresholds } => {
-                vec![("thresholds", thresholds)]
-            }
-            Self::Gated { b_mag, r_mag } => vec![("b_mag", b_mag), ("r_mag", r_mag)],
-            Self::WeightedTopK { weights, .. } => vec![("weights", weights)],
-            Self::TopK { .. }
-            | Self::AbsTopK { .. }
-            | Self::Relu
-            | Self::GroupMax { .. }
-            | Self::RawTopK { .. }
-            | Self::MatchingPursuit(_) => Vec::new(),
-        };
-        for (name, values) in lengths {
-            if values.len() != features {
-                let what = format!(
-                    "`{name}` has {} values for {features} features",
-                    values.len()
-                );
-                return Err(Error::Shape { op: "encode", what });
-            }
-        }
-        Ok(())
-    }
-
-    /// The numbers that it holds for each feature and that grow with pre-activations, or are learnt.
-    pub(crate) fn by_feature(&mut self) -> Vec<&mut Vec<f32>> {
-        match self {
-            Self::JumpRelu { thresholds } | Self::Jump { thresholds } => vec![thresholds],
-            Self::Gated { b_mag, r_mag } => vec![b_mag, r_mag],
-            Self::TopK { .. }
-            | Self::AbsTopK { .. }
-            | Self::Relu
-            | Self::GroupMax { .. }
-            | Self::RawTopK { .. }
-            | Self::WeightedTopK { .. }
-            | Self::MatchingPursuit(_) => Vec::new(),
-        }
-    }
-
-    /// Whether features are chosen by rank: multiplying pre-activations by different factors would choose others.
-    pub(crate) fn ranks(&self) -> bool {
-        match self {
-            Self::TopK { .. }
-            | Self::AbsTopK { .. }
-            | Self::GroupMax { .. }
-            | Self::RawTopK { .. }
-            | Self::WeightedTopK { .. }
-            | Self::MatchingPursuit(_) => true,
-            Self::Relu | Self::JumpRelu { .. } | Self::Jump { .. } | Self::Gated { .. } => false,
-        }
-    }
-
-    /// Whether activations may be negative.
-    pub fn is_signed(&self) -> bool {
-        match self {
-            Self::AbsTopK { .. } | Self::RawTopK { .. } => true,
-            Self::Jump { thresholds } => thresholds.iter().any(|threshold| *threshold < 0.0),
-            Self::TopK { .. }
-            | Self::Relu
-            | Self::JumpRelu { .. }
-            | Self::Gated { .. }
-            | Self::GroupMax { .. }
-            | Self::WeightedTopK { .. }
-            | Self::MatchingPursuit(_) => false,
-        }
-    }
-
-    /// What it is called, with its numbers.
-    pub fn describe(&self) -> String {
-        match self {
-            Self::TopK { k } => format!("TopK, k = {k}"),
-            Self::AbsTopK { k } => format!("signed TopK, k = {k}"),
-            Self::Relu => "ReLU".to_owned(),
-            Self::JumpRelu { thresholds } => {
-                let least = thresholds.iter().copied().fold(f32::INFINITY, f32::min);
-                let most = thresholds.iter().copied().fold(0.0, f32::max);
-                if least >= most {
-                    format!("JumpReLU, threshold {most:.4}")
-                } else {
-                    format!("JumpReLU, thresholds {least:.4} to {most:.4}")
-                }
-            }
-            Self::Gated { .. } => "gated".to_owned(),
-            Self::GroupMax { k } => format!("the largest of each of {k} groups"),
-            Self::RawTopK { k } => format!("TopK without ReLU, k = {k}"),
-            Self::WeightedTopK { k, .. } => format!("TopK by weighted rank, k = {k}"),
-            Self::Jump { .. } => "thresholds without ReLU".to_owned(),
-            Self::MatchingPursuit(how) => {
-                format!("matching pursuit, {} rounds at most", how.max_iterations)
-            }
-        }
-    }
-
-    /// What survives under it, one phrase.
-    pub fn definition(&self) -> &'static str {
-        match self {
-            Self::TopK { .. } => {
-                "Which features survive: the k largest pre-activations of each token, then ReLU"
-            }
-            Self::AbsTopK { .. } => {
-                "Which features survive: the k pre-activations of largest magnitude of each token, signs kept"
-            }
-            Self::Relu => "Which features survive: every positive pre-activation",
-            Self::JumpRelu { .. } => {
-                "Which features survive: every pre-activation above its feature's threshold"
-            }
-            Self::Gated { .. } => {
-                "Which features survive: those whose gate is positive; how strongly, a second reading of the same direction says"
-            }
-            Self::GroupMax { .. } => {
-                "Which features survive: of each group the one of largest pre-activation, if that is positive"
-            }
-            Self::RawTopK { .. } => {
-                "Which features survive: the k largest pre-activations of each token, negative ones too"
-            }
-            Self::WeightedTopK { .. } => {
-                "Which features survive: the k largest of pre-activation times the feature's weight for each token, then ReLU"
-            }
-            Self::Jump { .. } => {
-                "Which features survive: every pre-activation above its feature's threshold, negative ones too"
-            }
-            Self::MatchingPursuit(_) => {
-                "Which features survive: one after the other, each the best for what those before leave"
-            }
-        }
-    }
-}
 
 /// What a dictionary knows about where it came from; saved as SAELens `metadata`.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -321,6 +81,7 @@ pub struct Provenance {
 
 /// A sparse autoencoder, `x̂ = Σ acts · w_dec + b_dec`, `pre = (x − b_dec) · w_encᵀ + b_enc`; or a [`Transcoder`], which writes another hook than it reads.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Sae {
     /// Name shown: its folder's.
     pub name: String,
@@ -345,6 +106,56 @@ pub struct Sae {
 }
 
 impl Sae {
+    /// Creates an autoencoder of `encoder` (`w_enc [f, d]`, `b_enc [f]`) and `decoder` (`w_dec [f, d]`, `b_dec [d]`). It subtracts `b_dec` from what it reads,
+    /// takes tokens as they are, and says nothing of where it came from; the `with_…` methods and its fields change that. Shapes are checked when it is used.
+    pub fn new(
+        name: impl Into<String>,
+        (w_enc, b_enc): (Matrix, Vec<f32>),
+        (w_dec, b_dec): (Matrix, Vec<f32>),
+        selection: impl Into<Selection>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            w_enc,
+            b_enc,
+            w_dec,
+            b_dec,
+            apply_b_dec_to_input: true,
+            input_norm: InputNorm::None,
+            selection: selection.into(),
+            role: Role::Autoencoder,
+            provenance: Provenance::default(),
+        }
+    }
+
+    /// Sets the hook that it reads, and reconstructs unless it is a transcoder.
+    #[must_use]
+    pub fn reading(mut self, hook: HookPoint) -> Self {
+        self.provenance.hook = Some(hook);
+        self
+    }
+
+    /// Sets what it reads and writes.
+    #[must_use]
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// Sets what is done to each token before it is read.
+    #[must_use]
+    pub fn with_input_norm(mut self, input_norm: InputNorm) -> Self {
+        self.input_norm = input_norm;
+        self
+    }
+
+    /// Sets where it came from, its hook included.
+    #[must_use]
+    pub fn with_provenance(mut self, provenance: Provenance) -> Self {
+        self.provenance = provenance;
+        self
+    }
+
     /// Features, `f`.
     pub fn features(&self) -> usize {
         self.w_dec.rows()
@@ -376,11 +187,8 @@ impl Sae {
         for (bias, through) in self.b_enc.iter_mut().zip(&through) {
             *bias = (f64::from(*bias) + sign * through) as f32;
         }
-        if let Selection::Gated { b_mag, r_mag } = &mut self.selection {
-            for ((bias, grown), through) in b_mag.iter_mut().zip(r_mag).zip(&through) {
-                *bias = (f64::from(*bias) + sign * f64::from(grown.exp()) * through) as f32;
-            }
-        }
+        let moved: Vec<f64> = through.iter().map(|through| sign * through).collect();
+        self.selection.shift(&moved);
     }
 
     /// Latents of activations `[n, d]`, each token by itself; a temporal dictionary is refused, see [`Sae::encode_text`].
@@ -513,24 +321,24 @@ mod tests {
             let got: Vec<(u32, f32)> = latents.row(0).map(|(f, act)| (f.0, act)).collect();
             assert_eq!(got, want, "{}", sae.selection.describe());
         };
-        check(Selection::AbsTopK { k: 2 }, &[(0, 3.0), (1, 5.0)]);
+        check(Selection::AbsTopK(AbsTopK { k: 2 }), &[(0, 3.0), (1, 5.0)]);
         check(
-            Selection::AbsTopK { k: 3 },
+            Selection::AbsTopK(AbsTopK { k: 3 }),
             &[(0, 3.0), (1, 5.0), (2, -2.5)],
         );
-        check(Selection::Relu, &[(0, 3.0), (1, 5.0)]);
+        check(Selection::Relu(Relu), &[(0, 3.0), (1, 5.0)]);
         let thresholds = vec![3.0, -1.0, -4.0];
-        check(Selection::JumpRelu { thresholds }, &[(1, 5.0)]);
+        check(Selection::JumpRelu(JumpRelu { thresholds }), &[(1, 5.0)]);
         // Gate 5, exp(ln 2) · (5 − 0) − 9.5; the first feature's magnitude is negative.
-        let gated = Selection::Gated {
+        let gated = Selection::Gated(Gated {
             b_mag: vec![-4.0, -9.5, 1.0],
             r_mag: vec![0.0, 2.0_f32.ln(), 0.0],
-        };
+        });
         check(gated, &[(1, 0.5)]);
-        let wrong = Selection::Gated {
+        let wrong = Selection::Gated(Gated {
             b_mag: vec![0.0; 3],
             r_mag: vec![],
-        };
+        });
         sae.selection = wrong;
         let refused = sae.encode(&x).unwrap_err().to_string();
         assert!(refused.contains("`r_mag` has 0 values for 3"), "{refused}");
@@ -539,18 +347,12 @@ mod tests {
     /// d = 2, f = 3, k = 2: features read x₀, x₁ and −x₀, and write the same.
     fn cross() -> Sae {
         let rows = Matrix::new(3, 2, vec![1.0, 0.0, 0.0, 1.0, -1.0, 0.0]).unwrap();
-        Sae {
-            name: "cross".to_owned(),
-            w_enc: rows.clone(),
-            b_enc: vec![0.0, 0.0, 0.5],
-            w_dec: rows,
-            b_dec: vec![1.0, 2.0],
-            selection: Selection::TopK { k: 2 },
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Autoencoder,
-            provenance: Provenance::default(),
-        }
+        Sae::new(
+            "cross",
+            (rows.clone(), vec![0.0, 0.0, 0.5]),
+            (rows, vec![1.0, 2.0]),
+            TopK { k: 2 },
+        )
     }
 
     #[test]

@@ -10,12 +10,21 @@
 //! | other names | BatchTopK is the same rule; `aux_k` is `aux_zipf` on the features that never fire |
 
 use super::parts::{CutOff, Densities};
-use super::rule::{Rule, Step};
+use super::rule::{Card, Rule, Step, Uses};
 use super::state::Keep;
 use super::zipf::Zipf;
-use super::{Latents, Selection};
+use super::{JumpRelu, Selection};
 use crate::error::Result;
 use crate::kernels::adam::Rates;
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "mutual-choice",
+    uses: &[Uses::Budget, Uses::K, Uses::Law, Uses::Screen],
+    rule: |wanted| Box::new(MutualChoiceRule::new(wanted.k, wanted.features, wanted.law)),
+    suits: Card::SUITS,
+};
 
 /// Steps between two fits of the law.
 const REFIT: u64 = 100;
@@ -31,7 +40,7 @@ pub(crate) struct Law {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct MutualChoice {
+pub(super) struct MutualChoiceRule {
     k: usize,
     law: Law,
     cut: CutOff,
@@ -40,8 +49,8 @@ pub(crate) struct MutualChoice {
     fitted: Option<Zipf>,
 }
 
-impl MutualChoice {
-    pub(crate) fn new(k: usize, features: usize, law: Law) -> Self {
+impl MutualChoiceRule {
+    pub(super) fn new(k: usize, features: usize, law: Law) -> Self {
         Self {
             k,
             law,
@@ -83,7 +92,7 @@ impl MutualChoice {
     }
 }
 
-impl Rule for MutualChoice {
+impl Rule for MutualChoiceRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         self.cut.select(step, step.k(self.k))
     }
@@ -112,9 +121,9 @@ impl Rule for MutualChoice {
     }
 
     fn inference(&self) -> Selection {
-        Selection::JumpRelu {
+        Selection::JumpRelu(JumpRelu {
             thresholds: vec![self.cut.threshold(); self.densities.0.len()],
-        }
+        })
     }
 
     fn differs(&self) -> bool {
@@ -154,7 +163,7 @@ mod tests {
             given: Some(given),
             tau: 0.5,
         };
-        let mut rule = MutualChoice::new(1, 4, law);
+        let mut rule = MutualChoiceRule::new(1, 4, law);
         // 12/25, 6/25, 4/25 and 3/25 by the law, in the order of ranks.
         rule.densities = Densities(vec![0.02, 0.6, 0.3, 0.08]);
         assert_eq!(rule.helped(vec![3]), [3]);

@@ -41,24 +41,18 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 mod tests {
     use crate::dims::Matrix;
     use crate::ids::FeatureId;
-    use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
+    use crate::sae::{Sae, TopK};
 
     #[test]
     fn the_nearest_rows_come_first_whatever_their_length() {
         let rows = vec![1.0, 0.0, 0.0, 2.0, 5.0, 5.0, -1.0, 0.0, 0.0, 0.0];
         let matrix = Matrix::new(5, 2, rows).unwrap();
-        let sae = Sae {
-            name: "s".to_owned(),
-            w_enc: matrix.clone(),
-            b_enc: vec![0.0; 5],
-            w_dec: matrix,
-            b_dec: vec![0.0; 2],
-            selection: Selection::TopK { k: 1 },
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Autoencoder,
-            provenance: Provenance::default(),
-        };
+        let sae = Sae::new(
+            "s",
+            (matrix.clone(), vec![0.0; 5]),
+            (matrix, vec![0.0; 2]),
+            TopK { k: 1 },
+        );
         let nearest = sae.nearest(FeatureId(0), 3);
         let ids: Vec<u32> = nearest.iter().map(|(f, _)| f.0).collect();
         assert_eq!(ids, [2, 1, 4]);

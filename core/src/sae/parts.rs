@@ -2,10 +2,11 @@
 
 use super::rule::Step;
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::{JumpRelu, Selection};
 use crate::error::Result;
 use crate::kernels::adam::{Rates, Row, adam};
 use crate::kernels::encode::encode_budget;
+use crate::latents::Latents;
 
 /// Rate of a moving average of a cut-off (SAELens).
 const RATE: f64 = 0.01;
@@ -65,7 +66,7 @@ impl CutOff {
 
     /// Starts the average at the mean of a dictionary's thresholds.
     pub(super) fn take_over(&mut self, selection: &Selection) {
-        if let Selection::JumpRelu { thresholds } = selection {
+        if let Selection::JumpRelu(JumpRelu { thresholds }) = selection {
             let sum: f64 = thresholds.iter().map(|t| f64::from(t.max(0.0))).sum();
             self.average = Average::at(sum / thresholds.len().max(1) as f64);
         }

@@ -12,24 +12,65 @@
 //! Decoder rows have length 1 in the trainer's space, so the L1 term is the one weighted by ‖w_dec‖ whichever way the norm is kept.
 
 use super::parts::Penalty;
-use super::rule::{Added, Rule, Step};
-use super::{Latents, Selection};
+use super::rule::{Added, Card, Rule, Step, Uses};
+use super::selection::{Selection, Selects};
+use super::variant::Variant;
+use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::encode::{Bar, encode_above};
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "relu",
+    uses: &[Uses::Penalty],
+    rule: |wanted| Box::new(ReluRule::new(wanted.penalty)),
+    suits: Card::SUITS,
+};
+
+/// Keeps every positive pre-activation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Relu;
+
+impl Selects for Relu {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        encode_above(centred, w_enc, b_enc, Bar::All(0.0))
+    }
+
+    fn describe(&self) -> String {
+        "ReLU".to_owned()
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: every positive pre-activation"
+    }
+
+    fn canonical(&self) -> String {
+        "relu".to_owned()
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::Relu
+    }
+
+    fn ranks(&self) -> bool {
+        false
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Relu {
+struct ReluRule {
     penalty: Penalty,
 }
 
-impl Relu {
-    pub(crate) fn new(penalty: Penalty) -> Self {
+impl ReluRule {
+    fn new(penalty: Penalty) -> Self {
         Self { penalty }
     }
 }
 
-impl Rule for Relu {
+impl Rule for ReluRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         encode_above(step.centred, step.w_enc, step.b_enc, Bar::All(0.0))
     }
@@ -47,6 +88,6 @@ impl Rule for Relu {
     }
 
     fn inference(&self) -> Selection {
-        Selection::Relu
+        Selection::Relu(Relu)
     }
 }

@@ -195,25 +195,18 @@ mod tests {
     use super::*;
     use crate::dims::Matrix;
     use crate::ids::Site;
-    use crate::sae::{InputNorm, Provenance, Selection};
+    use crate::sae::Relu;
 
     fn with(role: Role) -> Sae {
         let rows = Matrix::new(2, 2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
-        Sae {
-            name: "tiny".to_owned(),
-            w_enc: rows.clone(),
-            b_enc: vec![0.0; 2],
-            w_dec: rows,
-            b_dec: vec![0.0; 2],
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            selection: Selection::Relu,
-            role,
-            provenance: Provenance {
-                hook: Some(HookPoint::block(0, Site::Z)),
-                ..Provenance::default()
-            },
-        }
+        Sae::new(
+            "tiny",
+            (rows.clone(), vec![0.0; 2]),
+            (rows, vec![0.0; 2]),
+            Relu,
+        )
+        .reading(HookPoint::block(0, Site::Z))
+        .with_role(role)
     }
 
     #[test]

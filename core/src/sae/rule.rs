@@ -5,13 +5,69 @@
 
 use std::fmt::Debug;
 
+use super::gradient::GradientValues;
+use super::jump_relu::SparsityPenalty;
+use super::mutual_choice::Law;
+use super::parts::Penalty;
 use super::state::Keep;
-use super::{Latents, Selection, Zipf};
+use super::{Selection, Zipf};
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::adam::Rates;
 use crate::kernels::encode::{Product, encode_topk};
 use crate::kernels::residual::{Residual, residual};
+use crate::latents::Latents;
+
+/// What a variant's rule works with, which decides the settings that count for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Uses {
+    /// A number of active features that is set and not learnt, with AuxK for dead features.
+    Budget,
+    /// `k`: the number of active features that is set or aimed at.
+    K,
+    /// A sparsity penalty.
+    Penalty,
+    /// A Zipf law of densities.
+    Law,
+    /// A selection that can be screened in 16-bit integers.
+    Screen,
+}
+
+/// Everything that the settings of a run say to rules.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) features: usize,
+    pub(crate) k: usize,
+    pub(crate) penalty: Penalty,
+    /// Root mean square of one coordinate of the activations.
+    pub(crate) unit: f64,
+    pub(crate) law: Law,
+    pub(crate) phase: f64,
+    pub(crate) multi_topk: bool,
+    pub(crate) levels: usize,
+    pub(crate) beta: f64,
+    pub(crate) gradient_values: GradientValues,
+    pub(crate) sparsity_penalty: SparsityPenalty,
+    pub(crate) bandwidth: f64,
+    pub(crate) initial_threshold: f64,
+}
+
+/// One variant, as the list of variants has it.
+#[derive(Debug)]
+pub(super) struct Card {
+    /// Name on the command line and in files.
+    pub(super) name: &'static str,
+    pub(super) uses: &'static [Uses],
+    /// Weight of the sparsity penalty where none is set.
+    pub(super) suits: fn(SparsityPenalty) -> f64,
+    /// Begins the rule of a run.
+    pub(super) rule: fn(&Wanted) -> Box<dyn Rule>,
+}
+
+impl Card {
+    /// Weight of the sparsity penalty where a variant has no reason for another.
+    pub(super) const SUITS: fn(SparsityPenalty) -> f64 = |_| 0.1;
+}
 
 /// What a rule sees of one step.
 #[derive(Debug, Clone, Copy)]

@@ -9,25 +9,76 @@
 //! | losses | normalised squared error, AuxK/32 by magnitude |
 //! | other names | SAELens `abstopk`; sparsify's old `signed` |
 
-use super::rule::{Rule, Step};
-use super::{Latents, Selection};
+use super::rule::{Card, Rule, Step, Uses};
+use super::selection::{Selection, Selects};
+use super::variant::Variant;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::encode::encode_abs_topk;
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "signed-topk",
+    uses: &[Uses::Budget, Uses::K],
+    rule: |wanted| Box::new(SignedTopKRule::new(wanted.k)),
+    suits: Card::SUITS,
+};
+
+/// Keeps the `k` pre-activations of largest magnitude of each token, with their signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AbsTopK {
+    /// Active per token at most.
+    pub k: usize,
+}
+
+impl Selects for AbsTopK {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        encode_abs_topk(centred, w_enc, b_enc, self.k)
+    }
+
+    fn describe(&self) -> String {
+        format!("signed TopK, k = {}", self.k)
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: the k pre-activations of largest magnitude of each token, signs kept"
+    }
+
+    fn canonical(&self) -> String {
+        format!("abstopk {}", self.k)
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::SignedTopK
+    }
+
+    fn k(&self) -> Option<usize> {
+        Some(self.k)
+    }
+
+    fn is_signed(&self) -> bool {
+        true
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+}
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct SignedTopK {
+struct SignedTopKRule {
     k: usize,
 }
 
-impl SignedTopK {
-    pub(crate) fn new(k: usize) -> Self {
+impl SignedTopKRule {
+    fn new(k: usize) -> Self {
         Self { k }
     }
 }
 
-impl Rule for SignedTopK {
+impl Rule for SignedTopKRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         encode_abs_topk(step.centred, step.w_enc, step.b_enc, step.k(self.k))
     }
@@ -37,6 +88,6 @@ impl Rule for SignedTopK {
     }
 
     fn inference(&self) -> Selection {
-        Selection::AbsTopK { k: self.k }
+        Selection::AbsTopK(AbsTopK { k: self.k })
     }
 }

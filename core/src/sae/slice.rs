@@ -54,25 +54,20 @@ impl Sae {
 mod tests {
     use super::*;
     use crate::ids::Head;
-    use crate::sae::{InputNorm, Provenance, Role, Selection};
+    use crate::sae::{Provenance, Relu};
 
     #[test]
     fn a_head_s_slice_is_taken_and_put_back_alone() {
-        let mut sae = Sae {
-            name: "tiny".to_owned(),
-            w_enc: Matrix::zeros(3, 2),
-            b_enc: vec![0.0; 3],
-            w_dec: Matrix::zeros(3, 2),
-            b_dec: vec![0.0; 2],
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            selection: Selection::Relu,
-            role: Role::Autoencoder,
-            provenance: Provenance {
-                head: Some(Head(1)),
-                ..Provenance::default()
-            },
-        };
+        let mut sae = Sae::new(
+            "tiny",
+            (Matrix::zeros(3, 2), vec![0.0; 3]),
+            (Matrix::zeros(3, 2), vec![0.0; 2]),
+            Relu,
+        )
+        .with_provenance(Provenance {
+            head: Some(Head(1)),
+            ..Provenance::default()
+        });
         let whole = Matrix::new(2, 6, (0..12).map(|i| i as f32).collect()).unwrap();
         let part = sae.own_part(&whole).unwrap().into_owned();
         assert_eq!(part.values(), [2.0, 3.0, 8.0, 9.0]);

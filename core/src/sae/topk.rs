@@ -11,12 +11,29 @@
 //!
 //! Equal pre-activations: the lower feature wins. A token with fewer than `k` positive pre-activations has fewer active features.
 
-use super::rule::{Rule, Second, Step};
+use super::rule::{Card, Rule, Second, Step, Uses};
+use super::selection::{Selection, Selects};
 use super::state::Keep;
-use super::{Latents, Selection};
+use super::variant::Variant;
+use crate::dims::Matrix;
 use crate::error::Result;
-use crate::kernels::encode::encode_topk_guessing;
+use crate::kernels::encode::{encode_topk, encode_topk_guessing};
 use crate::kernels::residual::{Residual, residual};
+use crate::latents::Latents;
+
+/// How the variant is called, what it works with and how its rule begins.
+pub(super) const CARD: Card = Card {
+    name: "topk",
+    uses: &[Uses::Budget, Uses::K, Uses::Screen],
+    rule: |wanted| {
+        if wanted.multi_topk {
+            Box::new(TopKRule::multi(wanted.k))
+        } else {
+            Box::new(TopKRule::new(wanted.k))
+        }
+    },
+    suits: Card::SUITS,
+};
 
 /// How far below the last batch's least kept pre-activation the next one's is looked for.
 const CAUTION: f32 = 0.98;
@@ -24,9 +41,46 @@ const CAUTION: f32 = 0.98;
 const MULTIPLE: usize = 4;
 const WEIGHT: f32 = 0.125;
 
+/// Keeps the `k` largest pre-activations of each token, then ReLU (TopK; Gao et al. 2024).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TopK {
+    /// Active per token at most.
+    pub k: usize,
+}
+
+impl Selects for TopK {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        encode_topk(centred, w_enc, b_enc, self.k)
+    }
+
+    fn describe(&self) -> String {
+        format!("TopK, k = {}", self.k)
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: the k largest pre-activations of each token, then ReLU"
+    }
+
+    fn canonical(&self) -> String {
+        format!("topk {}", self.k)
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::TopK
+    }
+
+    fn k(&self) -> Option<usize> {
+        Some(self.k)
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct TopK {
+struct TopKRule {
     k: usize,
     /// Multi-TopK's longer code.
     second: Option<Second>,
@@ -34,8 +88,8 @@ pub(crate) struct TopK {
     least_kept: f32,
 }
 
-impl TopK {
-    pub(crate) fn new(k: usize) -> Self {
+impl TopKRule {
+    fn new(k: usize) -> Self {
         Self {
             k,
             second: None,
@@ -44,7 +98,7 @@ impl TopK {
     }
 
     /// With Multi-TopK.
-    pub(crate) fn multi(k: usize) -> Self {
+    fn multi(k: usize) -> Self {
         let second = Second {
             weight: WEIGHT,
             ..Second::default()
@@ -56,7 +110,7 @@ impl TopK {
     }
 }
 
-impl Rule for TopK {
+impl Rule for TopKRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let guesses: Vec<f32> = step.lengths.iter().map(|l| self.least_kept * l).collect();
         let own = step.k(self.k);
@@ -95,7 +149,7 @@ impl Rule for TopK {
     }
 
     fn inference(&self) -> Selection {
-        Selection::TopK { k: self.k }
+        Selection::TopK(TopK { k: self.k })
     }
 
     fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {

@@ -72,28 +72,27 @@ impl Transcoder {
 mod tests {
     use super::*;
     use crate::ids::Site;
-    use crate::sae::{InputNorm, Provenance, Role, Selection};
+    use crate::sae::{Relu, Role};
 
     /// d = 2, d_out = 3, f = 2.
     fn tiny() -> Sae {
-        Sae {
-            name: "tiny".to_owned(),
-            w_enc: Matrix::new(2, 2, vec![1.0, 0.0, 0.0, -1.0]).unwrap(),
-            b_enc: vec![0.5, 0.0],
-            w_dec: Matrix::new(2, 3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).unwrap(),
-            b_dec: vec![10.0, 20.0, 30.0],
-            selection: Selection::Relu,
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Transcoder(Transcoder {
-                hook_out: Some(HookPoint::block(0, Site::MlpOut)),
-                w_skip: Some(Matrix::new(3, 2, vec![0.0, 0.0, 2.0, 0.0, 0.0, 3.0]).unwrap()),
-            }),
-            provenance: Provenance {
-                hook: Some(HookPoint::block(0, Site::MlpIn)),
-                ..Provenance::default()
-            },
-        }
+        Sae::new(
+            "tiny",
+            (
+                Matrix::new(2, 2, vec![1.0, 0.0, 0.0, -1.0]).unwrap(),
+                vec![0.5, 0.0],
+            ),
+            (
+                Matrix::new(2, 3, vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0]).unwrap(),
+                vec![10.0, 20.0, 30.0],
+            ),
+            Relu,
+        )
+        .reading(HookPoint::block(0, Site::MlpIn))
+        .with_role(Role::Transcoder(Transcoder {
+            hook_out: Some(HookPoint::block(0, Site::MlpOut)),
+            w_skip: Some(Matrix::new(3, 2, vec![0.0, 0.0, 2.0, 0.0, 0.0, 3.0]).unwrap()),
+        }))
     }
 
     #[test]

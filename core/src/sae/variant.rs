@@ -1,80 +1,83 @@
-//! The list of variants.
+//! The list of variants: each is a file beside this one and a line of the list here.
 
 use std::fmt;
 use std::str::FromStr;
 
+use super::jump_relu::SparsityPenalty;
+use super::rule::{Card, Rule, Uses, Wanted};
+use super::{
+    batch_topk, feature_choice, gated, gradient, jump_relu, matryoshka, mutual_choice, relu,
+    signed_topk, topk,
+};
 use crate::error::{Error, Result};
 
-/// A way to train a dictionary; each is a file beside this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Variant {
+/// Defines [`Variant`] from its members and their files.
+macro_rules! variants {
+    ($($(#[$doc:meta])* $name:ident: $file:ident,)*) => {
+        /// How it is decided in training which features are active.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Variant {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Variant {
+            /// All of them, in the order of lists.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// Names of all of them, in the same order.
+            pub const NAMES: &'static [&'static str] = &[$($file::CARD.name,)*];
+
+            fn card(self) -> &'static Card {
+                match self {
+                    $(Self::$name => &$file::CARD,)*
+                }
+            }
+        }
+    };
+}
+
+variants! {
     /// Everything positive, with an L1 penalty.
-    Relu,
+    Relu: relu,
     /// The k largest of each token.
-    TopK,
+    TopK: topk,
     /// The k largest per token on average over the batch.
-    BatchTopK,
-    /// The same, with under-used features helped by a Zipf law.
-    MutualChoice,
+    BatchTopK: batch_topk,
+    /// The k largest per token on average over the batch, with under-used features helped by a Zipf law.
+    MutualChoice: mutual_choice,
     /// Each feature its share of the batch, by a Zipf law.
-    FeatureChoice,
+    FeatureChoice: feature_choice,
     /// The k of each token that matter most to the model's loss.
-    Gradient,
+    Gradient: gradient,
     /// Everything above a learnt threshold of its feature.
-    JumpRelu,
+    JumpRelu: jump_relu,
     /// A gate decides, a magnitude is written.
-    Gated,
+    Gated: gated,
     /// Nested dictionaries in one.
-    Matryoshka,
+    Matryoshka: matryoshka,
     /// The k of largest magnitude, either sign.
-    SignedTopK,
-    /// One hook's activations from another's.
-    Transcoder,
+    SignedTopK: signed_topk,
 }
 
 impl Variant {
-    /// All of them, in the order of lists.
-    pub const ALL: &'static [Self] = &[
-        Self::Relu,
-        Self::TopK,
-        Self::BatchTopK,
-        Self::MutualChoice,
-        Self::FeatureChoice,
-        Self::Gradient,
-        Self::JumpRelu,
-        Self::Gated,
-        Self::Matryoshka,
-        Self::SignedTopK,
-        Self::Transcoder,
-    ];
-
-    /// Those whose number of active features is set, not learnt.
-    pub const BUDGETED: &'static [Self] = &[
-        Self::TopK,
-        Self::BatchTopK,
-        Self::MutualChoice,
-        Self::FeatureChoice,
-        Self::Gradient,
-        Self::Matryoshka,
-        Self::SignedTopK,
-        Self::Transcoder,
-    ];
-
-    /// Its name on the command line and in files.
+    /// Name on the command line and in files.
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Relu => "relu",
-            Self::TopK => "topk",
-            Self::BatchTopK => "batch-topk",
-            Self::MutualChoice => "mutual-choice",
-            Self::FeatureChoice => "feature-choice",
-            Self::Gradient => "gradient",
-            Self::JumpRelu => "jump-relu",
-            Self::Gated => "gated",
-            Self::Matryoshka => "matryoshka",
-            Self::SignedTopK => "signed-topk",
-            Self::Transcoder => "transcoder",
-        }
+        self.card().name
+    }
+
+    /// Whether its rule works with `what`.
+    pub fn uses(self, what: Uses) -> bool {
+        self.card().uses.contains(&what)
+    }
+
+    /// Weight of the sparsity penalty where none is set.
+    pub(crate) fn sparsity(self, penalty: SparsityPenalty) -> f64 {
+        (self.card().suits)(penalty)
+    }
+
+    /// Begins the rule of a run.
+    pub(crate) fn rule(self, wanted: &Wanted) -> Box<dyn Rule> {
+        (self.card().rule)(wanted)
     }
 }
 
@@ -90,8 +93,10 @@ impl FromStr for Variant {
     fn from_str(text: &str) -> Result<Self> {
         let found = Self::ALL.iter().find(|variant| variant.name() == text);
         found.copied().ok_or_else(|| {
-            let names: Vec<_> = Self::ALL.iter().map(|variant| variant.name()).collect();
-            let what = format!("there is no variant `{text}`, give {}", names.join(", "));
+            let what = format!(
+                "there is no variant `{text}`, give {}",
+                Self::NAMES.join(", ")
+            );
             Error::setting("variant", what)
         })
     }

@@ -22,7 +22,8 @@ use super::edit::{DictionaryEdit, ErrorTerm, LatentChange};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, HookPoint};
-use crate::sae::{InputNorm, Latents, Sae};
+use crate::latents::Latents;
+use crate::sae::{InputNorm, Sae};
 
 /// Puts what `edit` makes of `tokens` in their place.
 pub(super) fn apply(

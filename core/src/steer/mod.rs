@@ -15,6 +15,8 @@ mod norm_tests;
 mod positions;
 mod run;
 mod shift;
+#[cfg(test)]
+mod smollm2_tests;
 mod spec;
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use crate::dims::Matrix;
 use crate::formats;
 use crate::ids::{FeatureId, HookPoint, Site};
 use crate::models::read_tensors;
-use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
+use crate::sae::{InputNorm, Sae, TopK};
 
 const D: usize = 6;
 const F: usize = 10;
@@ -140,18 +140,13 @@ impl Defined<'_> {
 }
 
 fn dictionary(norm: InputNorm) -> Sae {
-    Sae {
-        name: "made up".to_owned(),
-        w_enc: random(F, D, 1),
-        b_enc: random(1, F, 2).into_values(),
-        w_dec: random(F, D, 3),
-        b_dec: random(1, D, 4).into_values(),
-        selection: Selection::TopK { k: K },
-        apply_b_dec_to_input: true,
-        input_norm: norm,
-        role: Role::Autoencoder,
-        provenance: Provenance::default(),
-    }
+    Sae::new(
+        "made up",
+        (random(F, D, 1), random(1, F, 2).into_values()),
+        (random(F, D, 3), random(1, D, 4).into_values()),
+        TopK { k: K },
+    )
+    .with_input_norm(norm)
 }
 
 #[test]

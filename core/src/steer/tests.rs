@@ -16,7 +16,7 @@ use crate::dark_matter::Probe;
 use crate::dims::Matrix;
 use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::{Capture, Finish, Hooks, NoHooks, Start, token_tensor};
-use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
+use crate::sae::{Role, Sae, TopK};
 
 const TEXT: &str = "The old rabbit looked at the clock and said";
 
@@ -42,21 +42,15 @@ fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
 
 fn random_sae(model: &Model, hook: HookPoint) -> Arc<Sae> {
     let d = model.width(hook).unwrap();
-    Arc::new(Sae {
-        name: "random".to_owned(),
-        w_enc: random(64, d, 1),
-        b_enc: random(1, 64, 2).into_values(),
-        w_dec: random(64, d, 3),
-        b_dec: random(1, d, 4).into_values(),
-        selection: Selection::TopK { k: 4 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook),
-            ..Provenance::default()
-        },
-    })
+    Arc::new(
+        Sae::new(
+            "random",
+            (random(64, d, 1), random(1, 64, 2).into_values()),
+            (random(64, d, 3), random(1, d, 4).into_values()),
+            TopK { k: 4 },
+        )
+        .reading(hook),
+    )
 }
 
 pub(super) fn random_probe(sae: &Sae) -> Arc<Probe> {

@@ -25,6 +25,12 @@ pub(crate) use self::values::{Float, narrow, narrowed, widen, widened};
 pub(crate) use self::zip::Archive;
 use crate::error::{Error, Result};
 
+/// Names of a model's weights, as PyTorch's libraries save them: one file, and the index of several files, in the order in which they are looked for.
+pub(crate) const WEIGHTS: [[&str; 2]; 2] = [
+    ["model.safetensors", "model.safetensors.index.json"],
+    ["pytorch_model.bin", "pytorch_model.bin.index.json"],
+];
+
 /// A file of `format` in the address space; nothing of it is read yet.
 pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
     let file = std::fs::File::open(path).map_err(|e| Error::io("cannot open the file", path, e))?;

@@ -114,6 +114,7 @@ impl Average {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sae::JumpRelu;
 
     #[test]
     fn it_is_the_weighted_mean_of_the_steps() {
@@ -125,15 +126,15 @@ mod tests {
             let value = f32::from(step * step % 17);
             let part = Matrix::new(1, 1, vec![value]).unwrap();
             let thresholds = vec![2.0 * value];
-            average.count(&[&part], Selection::JumpRelu { thresholds });
+            average.count(&[&part], Selection::JumpRelu(JumpRelu { thresholds }));
             sum = rate * sum + f64::from(value);
             weights = rate * weights + 1.0;
             let want = (sum / weights) as f32;
             assert!((average.parts[0].values()[0] - want).abs() < 1e-5);
-            let of = Selection::JumpRelu {
+            let of = Selection::JumpRelu(JumpRelu {
                 thresholds: vec![0.0],
-            };
-            let Selection::JumpRelu { thresholds } = average.selection(of) else {
+            });
+            let Selection::JumpRelu(JumpRelu { thresholds }) = average.selection(of) else {
                 unreachable!("it stays what it is")
             };
             assert!((thresholds[0] - 2.0 * want).abs() < 1e-4);

@@ -4,8 +4,9 @@ use super::Spec;
 use super::event::Firing;
 use crate::error::Result;
 use crate::ids::FeatureId;
+use crate::latents::Latents;
+use crate::sae::Densities;
 use crate::sae::state::Keep;
-use crate::sae::{Densities, Latents};
 
 /// A limit of Gao et al. 2024, for long runs.
 const LIMIT: u64 = 10_000_000;

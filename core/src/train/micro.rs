@@ -9,7 +9,7 @@ use super::step::{
 };
 use crate::error::Result;
 use crate::kernels::adam::Rates;
-use crate::sae::Latents;
+use crate::latents::Latents;
 use crate::sae::rule::Whole;
 
 /// Bytes of an active pair in a step: its feature, activation and gradient, and the same sorted by feature; gates have more.

@@ -34,6 +34,6 @@ pub(crate) use needs::{parameters as parameter_bytes, step as step_bytes};
 pub use preflight::{SHARED, check_several, check_several_from_store};
 pub(crate) use run::run_from;
 pub use run::{run, run_from_store, run_several, run_several_from_store};
-pub use settings::{Range, SETTINGS, Setting};
-pub use spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, Spec, TranscoderRule};
+pub use settings::{Counts, Range, SETTINGS, Setting};
+pub use spec::{Adam, Decoder, Normalise, Spec};
 pub use step::{Batch, Phases, Report, Trainer};

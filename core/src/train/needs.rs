@@ -37,10 +37,12 @@ impl Needs {
         } else {
             0
         };
-        let columns = match spec.variant {
-            Variant::Gradient => 2 * reads,
-            Variant::Transcoder => reads + writes,
-            _ => reads,
+        let columns = if spec.transcodes {
+            reads + writes
+        } else if spec.variant == Variant::Gradient {
+            2 * reads
+        } else {
+            reads
         };
         let capacity = capacity(spec, held) as u64;
         let row = times(&[columns as u64, spec.buffer_dtype.bytes() as u64]);

@@ -54,10 +54,12 @@ pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<
     let streams = runs.iter().map(|(spec, _)| {
         spec.validate()?;
         let stream = Stream::new(from, spec.hook, spec.seed)?;
-        match spec.variant {
-            Variant::Gradient => Ok(stream.with_gradients()),
-            Variant::Transcoder => stream.with_target(spec.writes()),
-            _ => Ok(stream),
+        if spec.transcodes {
+            stream.with_target(spec.writes())
+        } else if spec.variant == Variant::Gradient {
+            Ok(stream.with_gradients())
+        } else {
+            Ok(stream)
         }
     });
     let streams: Vec<Stream<'_>> = streams.collect::<Result<_>>()?;

@@ -372,7 +372,7 @@ impl<'a> Run<'a> {
             );
             return Err(Error::setting("variant", what));
         }
-        if (self.spec.variant == Variant::Transcoder) != source.target().is_some() {
+        if self.spec.transcodes != source.target().is_some() {
             let what = "a transcoder learns from two hooks at once, which this source of activations does not give: train from the model, or on a store that holds both";
             return Err(Error::setting("variant", what));
         }

@@ -7,12 +7,18 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use super::Spec;
-use super::spec::{Adam, Decoder, GradientValues, Normalise, SparsityPenalty, TranscoderRule};
+use super::spec::{Adam, Decoder, Normalise};
 use crate::count;
 use crate::error::{Error, Result};
-use crate::sae::Variant;
+use crate::sae::{GradientValues, SparsityPenalty, Uses, Variant};
 
 pub use table::SETTINGS;
+
+/// Text of the setting `variant` for a transcoder.
+pub(super) const TRANSCODER: &str = "transcoder";
+
+/// Variants that a transcoder can be trained by.
+pub(super) const TRANSCODER_RULES: [Variant; 2] = [Variant::Relu, Variant::BatchTopK];
 
 /// The text of a setting left to the program.
 pub(super) const AUTO: &str = "auto";
@@ -42,6 +48,19 @@ pub enum Range {
     Choice(&'static [&'static str]),
 }
 
+/// Runs that a setting counts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counts {
+    /// All.
+    Always,
+    /// Those whose variant works with this.
+    Uses(Uses),
+    /// Those of one variant.
+    Only(Variant),
+    /// Those of transcoders.
+    Transcoder,
+}
+
 /// One setting: how it is named, explained, bounded, read and written.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
@@ -59,16 +78,37 @@ pub struct Setting {
     pub range: Range,
     /// What `auto` stands for, where the program may choose.
     pub auto: Option<&'static str>,
-    /// The variants that it counts for; empty for all.
-    pub only: &'static [Variant],
+    /// Runs that it counts for.
+    pub counts: Counts,
     pub(super) get: fn(&Spec) -> String,
     pub(super) set: fn(&mut Spec, &str) -> Option<()>,
 }
 
 impl Setting {
-    /// Whether it decides anything for this variant.
-    pub fn counts_for(&self, variant: Variant) -> bool {
-        self.only.is_empty() || self.only.contains(&variant)
+    /// Whether it decides anything for this run; for a transcoder, whether it does under any rule that a transcoder can have.
+    pub fn counts_for(&self, spec: &Spec) -> bool {
+        match self.counts {
+            Counts::Always => true,
+            Counts::Uses(what) if spec.transcodes => {
+                TRANSCODER_RULES.iter().any(|rule| rule.uses(what))
+            }
+            Counts::Uses(what) => spec.variant.uses(what),
+            Counts::Only(variant) => spec.variant == variant,
+            Counts::Transcoder => spec.transcodes,
+        }
+    }
+
+    /// Names of the variants that it counts for; none where it counts for all.
+    pub fn only(&self) -> Vec<&'static str> {
+        match self.counts {
+            Counts::Always => Vec::new(),
+            Counts::Uses(what) => {
+                let using = Variant::ALL.iter().filter(|variant| variant.uses(what));
+                using.map(|variant| variant.name()).collect()
+            }
+            Counts::Only(variant) => vec![variant.name()],
+            Counts::Transcoder => vec![TRANSCODER],
+        }
     }
 
     /// `text` as its setter takes it: a whole number in digits alone, however it was written.
@@ -148,4 +188,3 @@ named!(GradientValues: PreActivations = "pre-activations", Scores = "scores");
 named!(Adam: Exact = "exact", Lazy = "lazy");
 named!(Decoder: Unit = "unit", Free = "free");
 named!(Normalise: Dataset = "dataset", None = "none", LayerNorm = "layer-norm", ConstantNorm = "constant-norm");
-named!(TranscoderRule: Relu = "relu", BatchTopK = "batch-topk");

@@ -5,34 +5,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::settings::{AUTO, SETTINGS, Setting};
+use super::settings::{AUTO, SETTINGS, Setting, TRANSCODER};
 use crate::corpus::Positions;
 use crate::error::{Error, Result};
 use crate::formats;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::Product;
-use crate::sae::{InputNorm, Sae, Selection, Variant, Zipf};
+use crate::sae::{GradientValues, InputNorm, Sae, Selection, SparsityPenalty, Uses, Variant, Zipf};
 use crate::store::Dtype;
-
-/// How JumpReLU charges active features.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SparsityPenalty {
-    /// Their number.
-    Step,
-    /// tanh of their activations.
-    Tanh,
-    /// The square of how far their number is from `k`.
-    Target,
-}
-
-/// What a gradient SAE's decoder gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GradientValues {
-    /// The pre-activations of what the scores select.
-    PreActivations,
-    /// The scores.
-    Scores,
-}
 
 /// How long decoder rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,15 +56,6 @@ impl Normalise {
     }
 }
 
-/// How a transcoder's active features are chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TranscoderRule {
-    /// Everything positive, with an L1 penalty.
-    Relu,
-    /// The k largest per token on average over the batch.
-    BatchTopK,
-}
-
 /// Times that dead features are resampled at most (Kissane et al. 2024).
 const RESAMPLINGS: u64 = 4;
 
@@ -99,6 +70,8 @@ pub struct Spec {
     pub hook: HookPoint,
     /// How active features are chosen.
     pub variant: Variant,
+    /// Whether the dictionary is a transcoder, which writes another hook ([`Spec::writes`]) than it reads.
+    pub transcodes: bool,
     /// Features, `f`.
     pub features: usize,
     /// Active per token, `k`.
@@ -183,8 +156,8 @@ pub struct Spec {
     pub hook_out: Option<HookPoint>,
     /// Whether a transcoder has a linear map beside its features.
     pub skip: bool,
-    /// How a transcoder's active features are chosen.
-    pub transcoder_rule: TranscoderRule,
+    /// Rule that `transcoder` as the text of the setting `variant` stands for.
+    pub transcoder_rule: Variant,
     /// The dictionary that the run goes on from, in place of random directions.
     pub start: Option<Arc<Sae>>,
     /// Extra facts for the saved metadata (corpus, split), as JSON.
@@ -197,6 +170,7 @@ impl Spec {
         Self {
             hook,
             variant: Variant::TopK,
+            transcodes: false,
             features: if hook.is_z() { 1_024 } else { 2_048 },
             k: if hook.is_z() { 24 } else { 32 },
             tokens: 2_000_000,
@@ -239,7 +213,7 @@ impl Spec {
             resample_every: Some(0),
             hook_out: None,
             skip: false,
-            transcoder_rule: TranscoderRule::Relu,
+            transcoder_rule: Variant::Relu,
             start: None,
             facts: BTreeMap::new(),
         }
@@ -249,18 +223,7 @@ impl Spec {
     pub fn go_on_from(&mut self, sae: impl Into<Arc<Sae>>) {
         let sae = sae.into();
         self.features = sae.features();
-        self.variant = match &sae.selection {
-            Selection::Relu => Variant::Relu,
-            // Selections that are not trained here go on as what is nearest to them.
-            Selection::TopK { .. }
-            | Selection::GroupMax { .. }
-            | Selection::RawTopK { .. }
-            | Selection::WeightedTopK { .. }
-            | Selection::MatchingPursuit(_) => Variant::TopK,
-            Selection::AbsTopK { .. } => Variant::SignedTopK,
-            Selection::JumpRelu { .. } | Selection::Jump { .. } => Variant::JumpRelu,
-            Selection::Gated { .. } => Variant::Gated,
-        };
+        self.variant = sae.selection.trained_as();
         let trained_as = sae.provenance.other.get("settings");
         for key in ["variant", "k"] {
             let text = trained_as.and_then(|settings| settings.get(key)?.as_str());
@@ -269,20 +232,16 @@ impl Spec {
                 drop(self.set(key, text));
             }
         }
-        if let Selection::TopK { k }
-        | Selection::AbsTopK { k }
-        | Selection::GroupMax { k }
-        | Selection::RawTopK { k }
-        | Selection::WeightedTopK { k, .. } = sae.selection
-        {
+        if let Some(k) = sae.selection.k() {
             self.k = k;
         }
+        self.transcodes = sae.role.transcodes();
         if let Some(transcoder) = sae.role.transcoder() {
-            self.variant = Variant::Transcoder;
-            self.transcoder_rule = match sae.selection {
-                Selection::Relu => TranscoderRule::Relu,
-                _ => TranscoderRule::BatchTopK,
+            self.variant = match sae.selection {
+                Selection::Relu(_) => Variant::Relu,
+                _ => Variant::BatchTopK,
             };
+            self.transcoder_rule = self.variant;
             self.skip = transcoder.w_skip.is_some();
             self.hook_out = transcoder.hook_out;
         }
@@ -296,6 +255,15 @@ impl Spec {
         self.facts
             .insert("trained_from".to_owned(), sae.name.as_str().into());
         self.start = Some(sae);
+    }
+
+    /// What the setting `variant` says: the variant's name, or `transcoder`.
+    pub fn kind(&self) -> &'static str {
+        if self.transcodes {
+            TRANSCODER
+        } else {
+            self.variant.name()
+        }
     }
 
     /// The value of a setting as text; `auto` where the program chooses.
@@ -325,11 +293,7 @@ impl Spec {
 
     /// The weight of the sparsity penalty: the setting, else what suits the variant.
     pub fn sparsity(&self) -> f64 {
-        let suits = match (self.variant, self.sparsity_penalty) {
-            (Variant::JumpRelu, SparsityPenalty::Target) => 1e-2,
-            (Variant::JumpRelu, _) => 1e-3,
-            _ => 0.1,
-        };
+        let suits = self.variant.sparsity(self.sparsity_penalty);
         self.sparsity_coefficient.unwrap_or(suits)
     }
 
@@ -341,7 +305,7 @@ impl Spec {
 
     /// The hook whose activations are reconstructed: a transcoder's other hook, else the one that is read.
     pub fn writes(&self) -> HookPoint {
-        if self.variant != Variant::Transcoder {
+        if !self.transcodes {
             return self.hook;
         }
         let of_block = |layer| HookPoint::Block(layer, Site::MlpOut);
@@ -351,9 +315,7 @@ impl Spec {
 
     /// Whether the number of active features is set, and AuxK helps the dead.
     pub(super) fn budgeted(&self) -> bool {
-        let by_penalty =
-            self.variant == Variant::Transcoder && self.transcoder_rule == TranscoderRule::Relu;
-        Variant::BUDGETED.contains(&self.variant) && !by_penalty
+        self.variant.uses(Uses::Budget)
     }
 
     /// Steps from one resampling of dead features to the next, if there is any.
@@ -373,8 +335,7 @@ impl Spec {
 
     /// The settings that count for its variant.
     pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
-        let variant = self.variant;
-        SETTINGS.iter().filter(move |s| s.counts_for(variant))
+        SETTINGS.iter().filter(|setting| setting.counts_for(self))
     }
 
     /// Steps of the run; the last one may be shorter than a batch.
@@ -393,11 +354,7 @@ impl Spec {
                 "zipf_alpha and zipf_beta are one law: give both, or leave both to be fitted";
             return Err(Error::setting("zipf_beta", what));
         }
-        let counts = setting("k")?.counts_for(self.variant);
-        if counts
-            && (self.budgeted() || self.variant == Variant::JumpRelu)
-            && self.k > self.features
-        {
+        if self.variant.uses(Uses::K) && self.k > self.features {
             let what = format!(
                 "{} active features per token are more than the {} features there are, give less",
                 self.k, self.features
@@ -416,17 +373,14 @@ impl Spec {
             );
             return Err(Error::setting("features", what));
         }
-        if self.variant == Variant::Transcoder && self.writes() == self.hook {
+        if self.transcodes && self.writes() == self.hook {
             let what = format!(
                 "a transcoder writes another hook than {}, which it reads: name that hook",
                 self.hook
             );
             return Err(Error::setting("hook_out", what));
         }
-        if self.skip
-            && self.variant == Variant::Transcoder
-            && self.normalise.by_token() != InputNorm::None
-        {
+        if self.skip && self.transcodes && self.normalise.by_token() != InputNorm::None {
             let what = "a skip connection reads tokens as they come and features would read them brought to norm: give dataset or none, or leave the skip connection out";
             return Err(Error::setting("normalise", what));
         }

@@ -13,7 +13,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Key, Result};
 use crate::kernels::linear::rows_times;
 use crate::kernels::residual::{Residual, residual};
-use crate::sae::{InputNorm, Provenance, Role, Sae, Selection, Transcoder, Variant};
+use crate::sae::{Relu, Role, Sae, Selection, Transcoder, Variant};
 
 /// Decoder rows whose length is no further from 1 count as of length 1: that of half-precision weights is.
 const NEAR: f32 = 1e-3;
@@ -49,7 +49,7 @@ impl Trainer {
         let scaled = |centre: &[f64], scale: f64| -> Vec<f32> {
             centre.iter().map(|c| (c * scale) as f32).collect()
         };
-        let (statistics, scale, mapping) = if spec.variant == Variant::Transcoder {
+        let (statistics, scale, mapping) = if spec.transcodes {
             let written = Statistics::of(&columns(sample, d, beside), spec.geometric_median)?;
             let mapping = Mapping {
                 origin: scaled(&read_statistics.centre, read_scale),
@@ -72,18 +72,12 @@ impl Trainer {
             Some(_) => readings(spec, d, width),
             None => w_dec.clone(),
         };
-        let sae = Sae {
-            name: String::new(),
-            w_enc,
-            b_enc: vec![0.0; spec.features],
-            w_dec,
-            b_dec: scaled(&statistics.centre, scale),
-            selection: Selection::Relu,
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: Role::Autoencoder,
-            provenance: Provenance::default(),
-        };
+        let sae = Sae::new(
+            "",
+            (w_enc, vec![0.0; spec.features]),
+            (w_dec, scaled(&statistics.centre, scale)),
+            Relu,
+        );
         let mut trainer = Self::with_variance(spec, sae, variance)?;
         trainer.scale = scale as f32;
         trainer.mapping = mapping;
@@ -110,7 +104,7 @@ impl Trainer {
         }
         start.check_weights()?;
         let mut sae = start.clone();
-        let transcodes = spec.variant == Variant::Transcoder;
+        let transcodes = spec.transcodes;
         if transcodes != sae.role.transcodes() {
             let (is, wanted) = if transcodes {
                 ("no transcoder", "a variant other than transcoder")
@@ -173,28 +167,23 @@ impl Trainer {
     /// One for rows of a source, `columns` wide, whose state is to be put back.
     pub(super) fn blank(spec: &Spec, columns: usize, target: Option<usize>) -> Result<Self> {
         let (d, beside) = widths(spec, columns, target);
-        let transcodes = spec.variant == Variant::Transcoder;
+        let transcodes = spec.transcodes;
         let width = if transcodes { beside } else { d };
         let f = spec.features;
-        let sae = Sae {
-            name: String::new(),
-            w_enc: Matrix::zeros(f, d),
-            b_enc: vec![0.0; f],
-            w_dec: Matrix::zeros(f, width),
-            b_dec: vec![0.0; width],
-            selection: Selection::Relu,
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: if transcodes {
-                Role::Transcoder(Transcoder {
-                    hook_out: None,
-                    w_skip: spec.skip.then(|| Matrix::zeros(width, d)),
-                })
-            } else {
-                Role::Autoencoder
-            },
-            provenance: Provenance::default(),
-        };
+        let sae = Sae::new(
+            "",
+            (Matrix::zeros(f, d), vec![0.0; f]),
+            (Matrix::zeros(f, width), vec![0.0; width]),
+            Relu,
+        )
+        .with_role(if transcodes {
+            Role::Transcoder(Transcoder {
+                hook_out: None,
+                w_skip: spec.skip.then(|| Matrix::zeros(width, d)),
+            })
+        } else {
+            Role::Autoencoder
+        });
         Self::from_sae(spec, sae)
     }
 
@@ -375,33 +364,30 @@ impl Trainer {
             }
         }
         let unscaled = |values: &[f32]| values.iter().map(|v| v / self.scale).collect();
-        Sae {
-            name: String::new(),
-            b_enc: unscaled(&dictionary.b_enc),
-            w_enc: dictionary.w_enc,
-            w_dec: dictionary.w_dec,
-            b_dec: unscaled(&b_dec),
-            selection: selection.scaled(1.0 / self.scale),
-            apply_b_dec_to_input: true,
-            input_norm: InputNorm::None,
-            role: match self.mapping {
-                Some(_) => Role::Transcoder(Transcoder {
-                    hook_out: None,
-                    w_skip: skip,
-                }),
-                None => Role::Autoencoder,
-            },
-            provenance: Provenance::default(),
-        }
+        Sae::new(
+            "",
+            (dictionary.w_enc, unscaled(&dictionary.b_enc)),
+            (dictionary.w_dec, unscaled(&b_dec)),
+            selection.scaled(1.0 / self.scale),
+        )
+        .with_role(match self.mapping {
+            Some(_) => Role::Transcoder(Transcoder {
+                hook_out: None,
+                w_skip: skip,
+            }),
+            None => Role::Autoencoder,
+        })
     }
 }
 
 /// Width of an activation, and of what stands behind it in a row of `columns`.
 fn widths(spec: &Spec, columns: usize, target: Option<usize>) -> (usize, usize) {
-    let beside = match spec.variant {
-        Variant::Gradient => columns / 2,
-        Variant::Transcoder => target.unwrap_or(columns / 2),
-        _ => 0,
+    let beside = if spec.transcodes {
+        target.unwrap_or(columns / 2)
+    } else if spec.variant == Variant::Gradient {
+        columns / 2
+    } else {
+        0
     };
     (columns.saturating_sub(beside), beside)
 }
@@ -418,7 +404,7 @@ fn columns(all: &Matrix, from: usize, count: usize) -> Matrix {
 /// Brings decoder rows to length 1, encoder rows, biases and thresholds by as much the other way; with `free` rows only the thresholds, since those are always
 /// of the folded dictionary. Refused where that would choose other features: among pre-activations that grow by different factors others are largest.
 fn fold(sae: &mut Sae, free: bool) -> Result<()> {
-    if matches!(sae.selection, Selection::WeightedTopK { .. }) {
+    if matches!(sae.selection, Selection::WeightedTopK(_)) {
         // Its weights are mostly the lengths, by which training ranks too.
         sae.fold_decoder_norm()?;
     }

@@ -19,9 +19,10 @@ use crate::error::{Error, Result};
 use crate::kernels::adam::{Rates, adam};
 use crate::kernels::encode::Product;
 use crate::kernels::residual::{Residual, residual};
+use crate::latents::Latents;
+use crate::sae::Zipf;
 use crate::sae::rule::{Added, Rule, Step, Whole};
 use crate::sae::state::{Keep, Within};
-use crate::sae::{Latents, Zipf};
 
 /// Activations of one step: rows of a table.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use umbra_core::error::{Error, Notes, Result};
-use umbra_core::models::{Opening, hub};
+use umbra_core::hub;
+use umbra_core::models::Opening;
 use umbra_core::project::{Overlaid, Project};
 
 use super::{Command, Pick};

@@ -1,7 +1,7 @@
 //! Looking, fetching and opening for real: a folder, names in the hub's cache and beyond it.
 
+use umbra_core::hub::Hub;
 use umbra_core::models::Form;
-use umbra_core::models::hub::Hub;
 
 use super::*;
 use crate::testing::Desk;

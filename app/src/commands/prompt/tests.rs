@@ -9,7 +9,7 @@ use umbra_core::dims::Matrix;
 use umbra_core::features::{self, Detail, Index, Summary};
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
-use umbra_core::sae::{InputNorm, Provenance, Role, Sae, Selection};
+use umbra_core::sae::{AbsTopK, Sae};
 
 use super::*;
 use crate::commands::{Command as Any, navigation};
@@ -25,21 +25,13 @@ fn sae(model: &Model) -> Sae {
     let weight = |i: usize| ((i * 7919 % 1013) as f32 - 506.0) / 1013.0;
     let weights: Vec<f32> = (0..32 * d).map(weight).collect();
     let matrix = Matrix::new(32, d, weights).unwrap();
-    Sae {
-        name: "either".to_owned(),
-        w_enc: matrix.clone(),
-        b_enc: vec![0.0; 32],
-        w_dec: matrix,
-        b_dec: vec![0.0; d],
-        selection: Selection::AbsTopK { k: 4 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook),
-            ..Provenance::default()
-        },
-    }
+    Sae::new(
+        "either",
+        (matrix.clone(), vec![0.0; 32]),
+        (matrix, vec![0.0; d]),
+        AbsTopK { k: 4 },
+    )
+    .reading(hook)
 }
 
 /// The demo's model with a dictionary and an index of its own, and the page of the densest feature with negative activations.

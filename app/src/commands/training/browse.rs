@@ -8,8 +8,9 @@ use umbra_core::corpus::Mask;
 use umbra_core::dims::Matrix;
 use umbra_core::error::Result;
 use umbra_core::ids::{FeatureId, TokenId};
+use umbra_core::latents::Latents;
 use umbra_core::models::Model;
-use umbra_core::sae::{Latents, Sae};
+use umbra_core::sae::Sae;
 use umbra_core::train::Spec;
 
 use super::work::Reads;

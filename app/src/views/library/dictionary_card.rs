@@ -4,7 +4,8 @@ use egui::{RichText, Ui};
 use umbra_core::eval::{self, Figures, judge};
 use umbra_core::fit::{Fit, Verdict};
 use umbra_core::formats::{self, WhileTrained};
-use umbra_core::models::{Opening, hub};
+use umbra_core::hub;
+use umbra_core::models::Opening;
 use umbra_core::workbench::pair::Pair;
 
 use super::{card, failed_ui, figures, link_ui, notes_ui};

@@ -1,7 +1,8 @@
 //! The model's card: its shape, where it is, what the loader decided.
 
 use egui::{RichText, Ui};
-use umbra_core::models::{Config, NormKind, hub};
+use umbra_core::hub;
+use umbra_core::models::{Config, NormKind};
 
 use super::{card, failed_ui, link_ui, notes_ui, project_card, verification};
 use crate::commands::{Commands, opening};

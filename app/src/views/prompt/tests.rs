@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
+use umbra_core::latents::Latents;
 use umbra_core::models::{Model, Opening};
 use umbra_core::prompt::{Input, NextToken, Reading};
-use umbra_core::sae::Latents;
 
 use super::features::tints;
 use crate::commands::{Command, Commands, attention, lens, navigation, prompt};

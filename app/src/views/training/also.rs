@@ -143,8 +143,7 @@ fn head_ui(ui: &mut Ui, i: usize, planned: &Planned, change: &mut Option<Change>
 fn fields_ui(ui: &mut Ui, state: &AppState, draft: &Draft, planned: &Planned) -> Option<Draft> {
     let mut changed = hook_ui(ui, state, planned, draft);
     changed = name_ui(ui, planned, draft).or(changed);
-    let variant = planned.spec.variant;
-    let own = |s: &&Setting| s.counts_for(variant) && !SHARED.contains(&s.key);
+    let own = |s: &&Setting| s.counts_for(&planned.spec) && !SHARED.contains(&s.key);
     let all = || SETTINGS.iter().filter(own);
     for setting in all().filter(|s| FIRST.contains(&s.key)) {
         changed = setting_ui(ui, (planned, ORIGIN), draft, setting).or(changed);

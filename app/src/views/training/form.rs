@@ -66,8 +66,7 @@ fn first_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
     let mut changed = hook_ui(ui, state, planned, &draft);
     changed = name_ui(ui, planned, &draft).or(changed);
     ui.add_space(space::CONTROL);
-    let variant = planned.spec.variant;
-    let all = || SETTINGS.iter().filter(|s| s.counts_for(variant));
+    let all = || SETTINGS.iter().filter(|s| s.counts_for(&planned.spec));
     for setting in all().filter(|s| FIRST.contains(&s.key)) {
         if form.from.is_some() && setting.key == "features" {
             its_features_ui(ui, state, setting);

@@ -39,7 +39,7 @@ const COLUMNS: [Column<Member>; 8] = [
         width: 92.0,
         from: 480.0,
         is_number: false,
-        text: |member| member.spec.variant.to_string(),
+        text: |member| member.spec.kind().to_owned(),
     },
     Column {
         title: "Features",

@@ -32,8 +32,8 @@ impl SettingArgs {
         if let Range::Choice(words) = setting.range {
             told = format!("{told}: {}", words.join(", "));
         }
-        if !setting.only.is_empty() {
-            let names: Vec<_> = setting.only.iter().map(|v| v.name()).collect();
+        let names = setting.only();
+        if !names.is_empty() {
             told = format!("{told}; for {}", names.join(", "));
         }
         let value = match setting.range {

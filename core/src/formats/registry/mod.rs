@@ -19,7 +19,7 @@ pub use self::listing::Matches;
 pub(crate) use self::listing::closest;
 use super::{cross_layer, place};
 use crate::error::{Error, Result};
-use crate::models::hub::{Name, place_in};
+use crate::hub::{Name, place_in};
 use crate::tensor_file::short;
 
 /// Names in a sentence at most.

@@ -9,7 +9,7 @@ use super::older::modern;
 use super::refused;
 use crate::error::{Error, Key, Notes, Result};
 use crate::ids::{Head, HookPoint, Site};
-use crate::sae::{InputNorm, Provenance, Pursuit, Sae, Selection};
+use crate::sae::{AbsTopK, InputNorm, Provenance, Pursuit, Relu, Sae, Selection, TopK};
 use crate::tensor_file::short;
 
 /// Without a version SAELens takes its path for old files and loses nested metadata.
@@ -107,8 +107,8 @@ impl Architecture {
     pub(super) fn of(sae: &Sae) -> Result<Self> {
         if let Some(transcoder) = sae.role.transcoder() {
             let thresholds = match sae.selection {
-                Selection::Relu => false,
-                Selection::JumpRelu { .. } => true,
+                Selection::Relu(Relu) => false,
+                Selection::JumpRelu(_) => true,
                 _ => {
                     return Err(Error::Unsupported {
                         what: format!("a transcoder by {}", sae.selection.describe()),
@@ -121,15 +121,15 @@ impl Architecture {
             return Ok(Self::Transcoder { thresholds, skip });
         }
         Ok(match &sae.selection {
-            Selection::Relu => Self::Standard,
-            Selection::TopK { k } => Self::TopK { k: *k },
-            Selection::AbsTopK { k } => Self::AbsTopK { k: *k },
-            Selection::JumpRelu { .. } => Self::JumpRelu,
-            Selection::Gated { .. } => Self::Gated,
-            Selection::GroupMax { .. }
-            | Selection::RawTopK { .. }
-            | Selection::WeightedTopK { .. }
-            | Selection::Jump { .. }
+            Selection::Relu(Relu) => Self::Standard,
+            Selection::TopK(TopK { k }) => Self::TopK { k: *k },
+            Selection::AbsTopK(AbsTopK { k }) => Self::AbsTopK { k: *k },
+            Selection::JumpRelu(_) => Self::JumpRelu,
+            Selection::Gated(_) => Self::Gated,
+            Selection::GroupMax(_)
+            | Selection::RawTopK(_)
+            | Selection::WeightedTopK(_)
+            | Selection::Jump(_)
             | Selection::MatchingPursuit(_) => {
                 return Err(Error::Unsupported {
                     what: format!("saving {}, {},", sae.name, sae.selection.describe()),

@@ -9,7 +9,7 @@ use super::cfg::{Architecture, Cfg, Scale};
 use crate::error::{Error, Notes, Result};
 use crate::formats::parts::Parts;
 use crate::formats::{Known, place};
-use crate::sae::{Selection, Whitening};
+use crate::sae::{Relu, Selection, Whitening};
 
 const SCALER: &str = "activation_scaler.json";
 const WHITENING: &str = "activation_whitening.safetensors";
@@ -77,7 +77,7 @@ pub(super) fn fold(parts: &mut Parts, cfg: &Cfg, scale: f32) {
     }
     let batch = cfg.architecture == Architecture::BatchTopK && cfg.by_decoder_norm;
     if batch || cfg.architecture == Architecture::MatchingPursuit {
-        let selection = std::mem::replace(&mut parts.selection, Selection::Relu);
+        let selection = std::mem::replace(&mut parts.selection, Selection::Relu(Relu));
         parts.selection = selection.scaled(1.0 / scale);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::dims::Matrix;
 use crate::formats::tests::{Recorded, codes, difference, recorded as recorded_in};
-use crate::sae::{InputNorm, Provenance, Role, Selection};
+use crate::sae::{Gated, InputNorm, JumpRelu, Provenance, Role, Selection, TopK};
 
 /// As it is read without the registry.
 fn read(folder: &Path) -> Result<(Sae, Notes)> {
@@ -64,25 +64,26 @@ fn example(hook: &str) -> Sae {
             json!({"z": [0.1, 1e-7], "a": {"split": "held out"}}),
         ),
     ];
-    Sae {
-        name: "example".to_owned(),
-        w_enc: Matrix::new(6, 4, weights(24, 0.7)).unwrap(),
-        b_enc: weights(6, 1.3),
-        w_dec: Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
-        b_dec: weights(4, 0.2),
-        selection: Selection::TopK { k: 2 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook.parse().unwrap()),
-            model: "tiny".to_owned(),
-            prepend_bos: Some(true),
-            context: Some(64),
-            head: None,
-            other: other.map(|(key, value)| (key.to_owned(), value)).into(),
-        },
-    }
+    Sae::new(
+        "example",
+        (
+            Matrix::new(6, 4, weights(24, 0.7)).unwrap(),
+            weights(6, 1.3),
+        ),
+        (
+            Matrix::new(6, 4, weights(24, 2.1)).unwrap(),
+            weights(4, 0.2),
+        ),
+        TopK { k: 2 },
+    )
+    .with_provenance(Provenance {
+        hook: Some(hook.parse().unwrap()),
+        model: "tiny".to_owned(),
+        prepend_bos: Some(true),
+        context: Some(64),
+        head: None,
+        other: other.map(|(key, value)| (key.to_owned(), value)).into(),
+    })
 }
 
 #[test]
@@ -93,7 +94,7 @@ fn codes_and_reconstructions_are_those_of_saelens() {
     assert!(difference(&got, &recorded.codes) < 1e-5);
     assert!(difference(&recon, &recorded.recon) < 1e-5);
     assert!(notes.is_empty(), "{notes:?}");
-    assert_eq!(sae.selection, Selection::TopK { k: 8 });
+    assert_eq!(sae.selection, Selection::TopK(TopK { k: 8 }));
     assert_eq!(
         sae.provenance.hook.unwrap().to_string(),
         "blocks.1.hook_resid_post"
@@ -122,7 +123,8 @@ fn every_architecture_computes_what_saelens_computed() {
         assert!(off < 1e-5, "{architecture}: reconstructions off by {off}");
         // The comparison can fail: what is particular about the architecture nudged.
         match &mut sae.selection {
-            Selection::JumpRelu { thresholds: all } | Selection::Gated { b_mag: all, .. } => {
+            Selection::JumpRelu(JumpRelu { thresholds: all })
+            | Selection::Gated(Gated { b_mag: all, .. }) => {
                 for value in all.iter_mut() {
                     *value += 0.05;
                 }

@@ -7,7 +7,9 @@ use crate::dims::Matrix;
 use crate::error::{Notes, Result};
 use crate::formats::Precision;
 use crate::formats::weights::Tensors;
-use crate::sae::{CodeAttention, Linear, Predictor, Sae, Selection};
+use crate::sae::{
+    AbsTopK, CodeAttention, Gated, JumpRelu, Linear, Predictor, Relu, Sae, Selection, TopK,
+};
 use crate::tensor_file::safe::{self, Tensor};
 
 /// What all but a few have, and no more.
@@ -84,25 +86,25 @@ pub(super) fn read(tensors: &Tensors<'_>, cfg: &Cfg, notes: &mut Notes) -> Resul
     };
     let selection = match cfg.architecture {
         Architecture::TopK { k } | Architecture::Temporal(Temporal { k: Some(k), .. }) => {
-            Selection::TopK { k }
+            Selection::TopK(TopK { k })
         }
-        Architecture::AbsTopK { k } => Selection::AbsTopK { k },
+        Architecture::AbsTopK { k } => Selection::AbsTopK(AbsTopK { k }),
         Architecture::Standard
         | Architecture::Temporal(_)
         | Architecture::Transcoder {
             thresholds: false, ..
-        } => Selection::Relu,
-        Architecture::JumpRelu | Architecture::Transcoder { .. } => Selection::JumpRelu {
+        } => Selection::Relu(Relu),
+        Architecture::JumpRelu | Architecture::Transcoder { .. } => Selection::JumpRelu(JumpRelu {
             thresholds: thresholds(tensors, f, notes)?,
-        },
-        Architecture::BatchTopK => Selection::JumpRelu {
+        }),
+        Architecture::BatchTopK => Selection::JumpRelu(JumpRelu {
             thresholds: vec![tensors.scalar("topk_threshold")? as f32; f],
-        },
+        }),
         Architecture::MatchingPursuit => Selection::MatchingPursuit(cfg.pursuit),
-        Architecture::Gated => Selection::Gated {
+        Architecture::Gated => Selection::Gated(Gated {
             b_mag: tensors.vector("b_mag", f)?,
             r_mag: tensors.vector("r_mag", f)?,
-        },
+        }),
     };
     // Codes times these were decoded, after finetuning of decoders (before version 6).
     for name in FINETUNED {
@@ -178,10 +180,10 @@ pub(super) fn bytes(
         tensors.push(Tensor::new("W_skip", &[o, d], w_skip.values()));
     }
     match &sae.selection {
-        Selection::JumpRelu { thresholds } => {
+        Selection::JumpRelu(JumpRelu { thresholds }) => {
             tensors.push(Tensor::new("threshold", &[f], thresholds));
         }
-        Selection::Gated { b_mag, r_mag } => {
+        Selection::Gated(Gated { b_mag, r_mag }) => {
             tensors.push(Tensor::new("b_mag", &[f], b_mag));
             tensors.push(Tensor::new("r_mag", &[f], r_mag));
         }

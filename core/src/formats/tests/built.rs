@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Recorded, check};
 use crate::dims::Matrix;
 use crate::formats::{self, Format};
-use crate::sae::{Sae, Selection};
+use crate::sae::{Sae, Selection, TopK};
 use crate::tensor_file::npz_tests::{header, npy};
 use crate::tensor_file::pickle::tests::Saved;
 use crate::tensor_file::zip_tests::archive;
@@ -914,7 +914,7 @@ fn llamascopium_ranks_by_the_decoder_and_keeps_its_codes() {
             .zip(&lengths)
             .for_each(|(act, length)| *act *= *length as f32);
     }
-    assert_eq!(sae.selection, Selection::TopK { k: 5 });
+    assert_eq!(sae.selection, Selection::TopK(TopK { k: 5 }));
     check("folded", &sae, &want);
 }
 

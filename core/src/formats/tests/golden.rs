@@ -8,7 +8,7 @@ use super::{check, codes, difference, golden, recorded};
 use crate::dims::Matrix;
 use crate::formats::weights::tests::with_all_large;
 use crate::formats::{self, Format, Precision, Target};
-use crate::sae::{CrossLayer, InputNorm, Sae, Selection};
+use crate::sae::{CrossLayer, InputNorm, Sae, Selection, TopK};
 use crate::tensor_file;
 
 const FOLDERS: [(&str, &str, Format); 6] = [
@@ -334,7 +334,7 @@ fn the_notes_say_what_was_decided() {
 fn hooks_and_rules_are_those_of_the_files() {
     let open = |name: &str| formats::open(&golden().join(name)).unwrap().0;
     let topk = open("dictionary-learning-topk");
-    assert_eq!(topk.selection, Selection::TopK { k: 8 });
+    assert_eq!(topk.selection, Selection::TopK(TopK { k: 8 }));
     assert_eq!(
         topk.provenance.hook.unwrap().to_string(),
         "blocks.1.hook_resid_post"

@@ -4,6 +4,7 @@ mod built;
 mod damage;
 mod golden;
 mod hostile;
+mod on_hub;
 mod registered;
 mod training;
 

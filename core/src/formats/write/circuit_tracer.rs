@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{Precision, Target, reads_plainly, refused};
 use crate::error::{Error, Notes, Result};
 use crate::ids::HookPoint;
-use crate::sae::{CrossLayer, Role, Sae, Selection};
+use crate::sae::{CrossLayer, Jump, JumpRelu, Relu, Role, Sae, Selection};
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
 
@@ -165,9 +165,9 @@ fn layer_across(sae: &Sae, i: usize, precision: Precision) -> Result<[Vec<u8>; 2
 /// Thresholds to write, none of a ReLU.
 fn thresholds(sae: &Sae) -> Result<Option<&[f32]>> {
     match &sae.selection {
-        Selection::Relu => Ok(None),
-        Selection::Jump { thresholds } => Ok(Some(thresholds)),
-        Selection::JumpRelu { thresholds } => {
+        Selection::Relu(Relu) => Ok(None),
+        Selection::Jump(Jump { thresholds }) => Ok(Some(thresholds)),
+        Selection::JumpRelu(JumpRelu { thresholds }) => {
             // It does not take ReLU: a threshold below 0 would let negative codes through.
             match thresholds.iter().find(|bar| **bar < 0.0) {
                 None => Ok(Some(thresholds)),

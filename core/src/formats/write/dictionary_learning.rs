@@ -8,7 +8,7 @@ use super::{Precision, Target, reads_plainly, refused, with_b_dec};
 use crate::dims::Matrix;
 use crate::error::{Error, Notes, Result};
 use crate::ids::Layer;
-use crate::sae::{Sae, Selection};
+use crate::sae::{Gated, JumpRelu, Relu, Sae, Selection, TopK};
 use crate::tensor_file::torch_zip::{self, Stored, Values};
 use crate::whole_file;
 
@@ -44,8 +44,8 @@ pub(super) fn write(
     }
     // JumpReLU alone never subtracts; a plain one has a class for either.
     let sae = &match &sae.selection {
-        Selection::JumpRelu { .. } => with_b_dec(sae, false, notes),
-        Selection::TopK { .. } | Selection::Gated { .. } => with_b_dec(sae, true, notes),
+        Selection::JumpRelu(_) => with_b_dec(sae, false, notes),
+        Selection::TopK(_) | Selection::Gated(_) => with_b_dec(sae, true, notes),
         _ => sae.clone(),
     };
     let layout = layout(sae)?;
@@ -105,19 +105,19 @@ fn layout(sae: &Sae) -> Result<Layout<'_>> {
         k: None,
     };
     Ok(match &sae.selection {
-        Selection::Relu if sae.apply_b_dec_to_input => plain,
-        Selection::Relu => Layout {
+        Selection::Relu(Relu) if sae.apply_b_dec_to_input => plain,
+        Selection::Relu(Relu) => Layout {
             class: "AutoEncoderNew",
             decoder_bias: "decoder.bias",
             ..plain
         },
-        Selection::TopK { k } => Layout {
+        Selection::TopK(TopK { k }) => Layout {
             class: "AutoEncoderTopK",
             decoder_bias: "b_dec",
             k: Some(*k),
             ..plain
         },
-        Selection::JumpRelu { thresholds } => Layout {
+        Selection::JumpRelu(JumpRelu { thresholds }) => Layout {
             class: "JumpReluAutoEncoder",
             modules: false,
             encoder_bias: "b_enc",
@@ -125,7 +125,7 @@ fn layout(sae: &Sae) -> Result<Layout<'_>> {
             more: vec![("threshold", thresholds)],
             k: None,
         },
-        Selection::Gated { b_mag, r_mag } => Layout {
+        Selection::Gated(Gated { b_mag, r_mag }) => Layout {
             class: "GatedAutoEncoder",
             encoder_bias: "gate_bias",
             decoder_bias: "decoder_bias",

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{Precision, Target, note_lost, reads_plainly, refused, with_b_dec};
 use crate::error::{Notes, Result};
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Sae, Selection};
+use crate::sae::{GroupMax, Sae, Selection, TopK};
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
 
@@ -23,8 +23,8 @@ pub(super) fn write(
 ) -> Result<()> {
     reads_plainly(sae, TARGET)?;
     let (activation, k) = match &sae.selection {
-        Selection::TopK { k } => ("topk", *k),
-        Selection::GroupMax { k } => ("groupmax", *k),
+        Selection::TopK(TopK { k }) => ("topk", *k),
+        Selection::GroupMax(GroupMax { k }) => ("groupmax", *k),
         other => return Err(refused(sae, &format!("by {}", other.describe()), TARGET)),
     };
     let (f, d, o) = (sae.features(), sae.width(), sae.w_dec.columns());

@@ -6,7 +6,9 @@ use super::*;
 use crate::dims::Matrix;
 use crate::formats::open;
 use crate::ids::{HookPoint, Site};
-use crate::sae::{Provenance, Role, Selection, Transcoder};
+use crate::sae::{
+    AbsTopK, Gated, GroupMax, JumpRelu, Provenance, Relu, Role, Selection, TopK, Transcoder,
+};
 
 const D: usize = 6;
 const F: usize = 10;
@@ -17,23 +19,18 @@ fn drawn(rows: usize, columns: usize, by: f32) -> Matrix {
 }
 
 fn sae(selection: Selection) -> Sae {
-    Sae {
-        name: "a".to_owned(),
-        w_enc: drawn(F, D, 0.7),
-        b_enc: drawn(1, F, 1.3).into_values(),
-        w_dec: drawn(F, D, 1.9),
-        b_dec: drawn(1, D, 2.3).into_values(),
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
+    Sae::new(
+        "a",
+        (drawn(F, D, 0.7), drawn(1, F, 1.3).into_values()),
+        (drawn(F, D, 1.9), drawn(1, D, 2.3).into_values()),
         selection,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(HookPoint::block(1, Site::ResidPost)),
-            model: "tiny".to_owned(),
-            context: Some(32),
-            ..Provenance::default()
-        },
-    }
+    )
+    .with_provenance(Provenance {
+        hook: Some(HookPoint::block(1, Site::ResidPost)),
+        model: "tiny".to_owned(),
+        context: Some(32),
+        ..Provenance::default()
+    })
 }
 
 fn transcoder(layer: usize, selection: Selection, skip: bool) -> Sae {
@@ -48,16 +45,16 @@ fn transcoder(layer: usize, selection: Selection, skip: bool) -> Sae {
 }
 
 fn thresholds() -> Selection {
-    Selection::JumpRelu {
+    Selection::JumpRelu(JumpRelu {
         thresholds: (0..F).map(|i| i as f32 / 20.0).collect(),
-    }
+    })
 }
 
 fn gated() -> Selection {
-    Selection::Gated {
+    Selection::Gated(Gated {
         b_mag: drawn(1, F, 0.3).into_values(),
         r_mag: drawn(1, F, 0.9).into_values(),
-    }
+    })
 }
 
 fn outputs(sae: &Sae) -> Matrix {
@@ -82,19 +79,25 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn what_is_written_is_read_with_equal_outputs_and_keeps_its_bytes() {
-    let mut new = sae(Selection::Relu);
+    let mut new = sae(Selection::Relu(Relu));
     new.apply_b_dec_to_input = false;
     let cases = [
         (Target::SaeLens, sae(thresholds())),
         (Target::SaeLens, new.clone()),
-        (Target::Sparsify, sae(Selection::GroupMax { k: 5 })),
-        (Target::Sparsify, sae(Selection::TopK { k: 3 })),
         (
             Target::Sparsify,
-            transcoder(1, Selection::TopK { k: 3 }, true),
+            sae(Selection::GroupMax(GroupMax { k: 5 })),
         ),
-        (Target::DictionaryLearning, sae(Selection::TopK { k: 3 })),
-        (Target::DictionaryLearning, sae(Selection::Relu)),
+        (Target::Sparsify, sae(Selection::TopK(TopK { k: 3 }))),
+        (
+            Target::Sparsify,
+            transcoder(1, Selection::TopK(TopK { k: 3 }), true),
+        ),
+        (
+            Target::DictionaryLearning,
+            sae(Selection::TopK(TopK { k: 3 })),
+        ),
+        (Target::DictionaryLearning, sae(Selection::Relu(Relu))),
         (Target::DictionaryLearning, new),
         (Target::DictionaryLearning, sae(thresholds())),
         (Target::DictionaryLearning, sae(gated())),
@@ -125,7 +128,7 @@ fn what_is_written_is_read_with_equal_outputs_and_keeps_its_bytes() {
         }
         assert_eq!(after.provenance.hook, before.provenance.hook, "{said}");
         write(&[after], &second, target, Precision::F32).unwrap();
-        if before.selection == Selection::Relu && target == Target::DictionaryLearning {
+        if before.selection == Selection::Relu(Relu) && target == Target::DictionaryLearning {
             // Its loader's unit decoder is what is written the second time; from then on nothing changes.
             let third = root.path().join("3/layers.1");
             let (again, _) = open(&second).unwrap();
@@ -144,7 +147,7 @@ fn a_set_of_transcoders_is_written_layer_by_layer() {
     // Named in any order.
     let set = [
         transcoder(1, thresholds(), false),
-        transcoder(0, Selection::Relu, true),
+        transcoder(0, Selection::Relu(Relu), true),
     ];
     write(&set, &first, Target::CircuitTracer, Precision::F32).unwrap();
     let names: Vec<String> = files(&first).into_iter().map(|(name, _)| name).collect();
@@ -172,31 +175,33 @@ fn a_set_of_transcoders_is_written_layer_by_layer() {
         refused.unwrap_err().to_string()
     };
     assert!(refusal(&set[..1]).contains("layer 0 is missing"));
-    assert!(refusal(&[sae(Selection::Relu)]).contains("no transcoder"));
-    assert!(refusal(&[transcoder(0, Selection::TopK { k: 2 }, false)]).contains("by TopK, k = 2"));
+    assert!(refusal(&[sae(Selection::Relu(Relu))]).contains("no transcoder"));
+    assert!(
+        refusal(&[transcoder(0, Selection::TopK(TopK { k: 2 }), false)]).contains("by TopK, k = 2")
+    );
 }
 
 #[test]
 fn what_a_format_cannot_hold_is_refused_and_nothing_is_left() {
     let root = tempfile::tempdir().unwrap();
-    let mut normed = sae(Selection::TopK { k: 3 });
+    let mut normed = sae(Selection::TopK(TopK { k: 3 }));
     normed.input_norm = InputNorm::Layer;
     for (target, sae, word) in [
         (
             Target::Sparsify,
-            sae(Selection::Relu),
+            sae(Selection::Relu(Relu)),
             "writing a, by ReLU, for sparsify",
         ),
         (Target::Sparsify, normed.clone(), "standard deviation"),
         (Target::DictionaryLearning, normed, "standard deviation"),
         (
             Target::DictionaryLearning,
-            sae(Selection::AbsTopK { k: 3 }),
+            sae(Selection::AbsTopK(AbsTopK { k: 3 })),
             "by signed TopK",
         ),
         (
             Target::DictionaryLearning,
-            transcoder(0, Selection::Relu, false),
+            transcoder(0, Selection::Relu(Relu), false),
             "a transcoder",
         ),
     ] {
@@ -207,7 +212,7 @@ fn what_a_format_cannot_hold_is_refused_and_nothing_is_left() {
         assert!(said.contains(word), "{said}");
         assert!(!out.exists());
     }
-    let two = [sae(Selection::Relu), sae(Selection::Relu)];
+    let two = [sae(Selection::Relu(Relu)), sae(Selection::Relu(Relu))];
     let said = write(&two, root.path(), Target::SaeLens, Precision::F32)
         .unwrap_err()
         .to_string();
@@ -220,7 +225,7 @@ fn what_a_format_cannot_hold_is_refused_and_nothing_is_left() {
 #[test]
 fn lossless_conversions_keep_the_fingerprint_and_f16_does_not() {
     let root = tempfile::tempdir().unwrap();
-    let before = sae(Selection::TopK { k: 3 });
+    let before = sae(Selection::TopK(TopK { k: 3 }));
     let print = before.fingerprint();
     let mut now = before;
     for (i, target) in [

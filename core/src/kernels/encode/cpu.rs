@@ -27,7 +27,7 @@ use super::{Bar, Product, Ranking};
 use crate::dims::Matrix;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::{avx2_present, avx512_present};
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Rows of a chunk: one thread's unit of work. Weights are read once for so many rows, which stay in the second-level cache.
 const ROWS: usize = 512;

@@ -33,7 +33,7 @@ mod rules_tests;
 
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 use cpu::{Features, Form, NotFinite, Screen};
 

@@ -29,7 +29,7 @@ use rayon::prelude::*;
 use crate::dims::{Dims, Matrix};
 use crate::error::Result;
 use crate::kernels::sparse_decode::cpu::{Weighted, add_rows};
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Rows of a chunk: one thread's unit of work.
 const ROWS: usize = 512;

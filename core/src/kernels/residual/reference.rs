@@ -1,7 +1,7 @@
 //! The definition: plain loops, f64 accumulation, never optimised.
 
 use crate::dims::Matrix;
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Residual `[n, d]` and `d_acts [nnz]`.
 pub(in crate::kernels) fn residual(

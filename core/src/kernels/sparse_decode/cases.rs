@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::dims::Matrix;
 use crate::kernels::encode::cases::uneven;
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// One input of the operation.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! The definition: plain loops, f64 accumulation, never optimised.
 
 use crate::dims::Matrix;
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Reconstruction, row-major `[n, d]`.
 pub(in crate::kernels) fn sparse_decode(

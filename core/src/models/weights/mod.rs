@@ -16,12 +16,12 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 
-use self::shards::{Place as _, Shards};
+use self::shards::Shards;
 pub(super) use self::values::first_not_finite;
 use crate::error::{Error, Result};
 use crate::kernels::linear::Rows;
 use crate::tensor_file::array::Placed;
-use crate::tensor_file::header;
+use crate::tensor_file::{WEIGHTS, header};
 
 /// What a header says of one tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,19 +68,13 @@ pub(super) fn of_folder(folder: &Path) -> Result<Box<dyn Weights>> {
     if let Some(files) = Shards::<Placed>::open(folder)? {
         return Ok(Box::new(files));
     }
-    let names: Vec<&str> = FILES.iter().flatten().copied().collect();
+    let names: Vec<&str> = WEIGHTS.iter().flatten().copied().collect();
     let what = format!(
         "has none of {}: give a folder with the weights, or a .gguf file",
         names.join(", ")
     );
     Err(Error::input(what, folder))
 }
-
-/// Weights in one file and the index of those in several, in the order in which they are looked for.
-pub(super) const FILES: [[&str; 2]; 2] = [
-    [header::Place::SINGLE, header::Place::INDEX],
-    [Placed::SINGLE, Placed::INDEX],
-];
 
 /// Whether `name` is no parameter: masks and frequencies that older files carry along, and the parts of a multimodal file that read no text.
 pub(super) fn is_buffer(name: &str) -> bool {

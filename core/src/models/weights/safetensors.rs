@@ -8,7 +8,7 @@ use ::safetensors::Dtype;
 use super::shards;
 use crate::error::{Error, Result};
 use crate::tensor_file::header::{self, Place};
-use crate::tensor_file::{Float, widened};
+use crate::tensor_file::{Float, WEIGHTS, widened};
 
 /// The type whose numbers a model takes; none for others.
 fn float(dtype: Dtype) -> Option<Float> {
@@ -22,8 +22,8 @@ fn float(dtype: Dtype) -> Option<Float> {
 }
 
 impl shards::Place for Place {
-    const SINGLE: &'static str = "model.safetensors";
-    const INDEX: &'static str = "model.safetensors.index.json";
+    const SINGLE: &'static str = WEIGHTS[0][0];
+    const INDEX: &'static str = WEIGHTS[0][1];
     const FORMAT: &'static str = "safetensors";
 
     fn all(map: &[u8], path: &Path) -> Result<Vec<(String, Self)>> {

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use super::shards;
 use crate::error::{Error, Result};
+use crate::tensor_file::WEIGHTS;
 use crate::tensor_file::array::{Number, Placed};
 use crate::tensor_file::pickle::Checkpoint;
 
 impl shards::Place for Placed {
-    const SINGLE: &'static str = "pytorch_model.bin";
-    const INDEX: &'static str = "pytorch_model.bin.index.json";
+    const SINGLE: &'static str = WEIGHTS[1][0];
+    const INDEX: &'static str = WEIGHTS[1][1];
     const FORMAT: &'static str = "PyTorch";
 
     fn all(map: &[u8], path: &Path) -> Result<Vec<(String, Self)>> {

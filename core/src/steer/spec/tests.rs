@@ -6,7 +6,7 @@ use candle_core::Device;
 
 use super::*;
 use crate::ids::Site;
-use crate::sae::{InputNorm, Provenance, Role, Selection};
+use crate::sae::TopK;
 
 #[track_caller]
 fn check(text: &str) {
@@ -101,21 +101,15 @@ fn what_is_left_out_is_filled_in() {
     let model = Model::open(&folder).unwrap().0;
     let hook = HookPoint::block(2, Site::ResidPost);
     let rows = crate::dims::Matrix::new(2, 256, vec![0.25; 512]).unwrap();
-    let mut stock = Stock(Arc::new(Sae {
-        name: "two".to_owned(),
-        w_enc: rows.clone(),
-        b_enc: vec![0.0; 2],
-        w_dec: rows,
-        b_dec: vec![0.0; 256],
-        selection: Selection::TopK { k: 1 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance {
-            hook: Some(hook),
-            ..Provenance::default()
-        },
-    }));
+    let mut stock = Stock(Arc::new(
+        Sae::new(
+            "two",
+            (rows.clone(), vec![0.0; 2]),
+            (rows, vec![0.0; 256]),
+            TopK { k: 1 },
+        )
+        .reading(hook),
+    ));
     let mut resolved = |text: &str| {
         let spec: EditSpec = text.parse().unwrap();
         spec.resolve(&model, &mut stock)

@@ -8,7 +8,7 @@ use super::Gradients;
 use crate::dims::Matrix;
 use crate::kernels::residual::Residual;
 use crate::kernels::sparse_decode::cpu::{Weighted, add_rows};
-use crate::sae::Latents;
+use crate::latents::Latents;
 use crate::train::step::Aux;
 
 /// Most of dead features of a chunk, which are active on many tokens: fewer chunks read the tokens' rows less often.

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{CHUNK, DeadGradients, SPAN};
 use crate::dims::Matrix;
 use crate::kernels::sparse_decode::cpu::{Weighted, add_rows};
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Latents seen by feature: which tokens it is active on, in order, how strongly, and what came back.
 #[derive(Debug, Clone, Default)]

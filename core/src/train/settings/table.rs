@@ -3,35 +3,24 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-use super::{AUTO, Range, Setting};
+use super::{AUTO, Counts, Range, Setting, TRANSCODER};
 use crate::kernels::encode::Product;
-use crate::sae::Variant;
+use crate::sae::{Uses, Variant};
 
-const PENALISED: &[Variant] = &[
-    Variant::Relu,
-    Variant::JumpRelu,
-    Variant::Gated,
-    Variant::Transcoder,
-];
-const LAWFUL: &[Variant] = &[Variant::MutualChoice, Variant::FeatureChoice];
-const COUNTED: &[Variant] = &[
-    Variant::TopK,
-    Variant::BatchTopK,
-    Variant::MutualChoice,
-    Variant::FeatureChoice,
-    Variant::Gradient,
-    Variant::JumpRelu,
-    Variant::Matryoshka,
-    Variant::SignedTopK,
-    Variant::Transcoder,
-];
-const SCREENED: &[Variant] = &[
-    Variant::TopK,
-    Variant::BatchTopK,
-    Variant::MutualChoice,
-    Variant::FeatureChoice,
-    Variant::Matryoshka,
-];
+const BUDGETED: Counts = Counts::Uses(Uses::Budget);
+const PENALISED: Counts = Counts::Uses(Uses::Penalty);
+const LAWFUL: Counts = Counts::Uses(Uses::Law);
+
+/// Variants, and the transcoder.
+const KINDS: [&str; Variant::NAMES.len() + 1] = {
+    let mut kinds = [TRANSCODER; Variant::NAMES.len() + 1];
+    let mut i = 0;
+    while i < Variant::NAMES.len() {
+        kinds[i] = Variant::NAMES[i];
+        i += 1;
+    }
+    kinds
+};
 
 const SHARE: Range = real(0.0, 1.0);
 /// A setting without a unit that counts for every variant and is not left to the program; what it is called and does is each one's own.
@@ -43,7 +32,7 @@ const PLAIN: Setting = Setting {
     unit: "",
     range: Range::Switch,
     auto: None,
-    only: &[],
+    counts: Counts::Always,
     get: |_| String::new(),
     set: |_, _| None,
 };
@@ -80,21 +69,17 @@ pub const SETTINGS: &[Setting] = &[
         flag: "variant",
         label: "Variant",
         help: "How it is decided which features are active",
-        range: Range::Choice(&[
-            "relu",
-            "topk",
-            "batch-topk",
-            "mutual-choice",
-            "feature-choice",
-            "gradient",
-            "jump-relu",
-            "gated",
-            "matryoshka",
-            "signed-topk",
-            "transcoder",
-        ]),
-        get: |spec| spec.variant.to_string(),
-        set: |spec, text| parse(&mut spec.variant, text),
+        range: Range::Choice(&KINDS),
+        get: |spec| spec.kind().to_owned(),
+        set: |spec, text| {
+            spec.transcodes = text == TRANSCODER;
+            spec.variant = if spec.transcodes {
+                spec.transcoder_rule
+            } else {
+                text.parse().ok()?
+            };
+            Some(())
+        },
         ..PLAIN
     },
     Setting {
@@ -104,7 +89,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Hook whose activations a transcoder writes from those of its hook",
         range: Range::Hook,
         auto: Some("hook_mlp_out of the hook's block"),
-        only: &[Variant::Transcoder],
+        counts: Counts::Transcoder,
         get: |spec| or_auto(spec.hook_out.as_ref()),
         set: |spec, text| parse_auto(&mut spec.hook_out, text),
         ..PLAIN
@@ -115,9 +100,22 @@ pub const SETTINGS: &[Setting] = &[
         label: "Transcoder rule",
         help: "Everything positive, with a penalty on activations, or the k largest per token on average over the batch",
         range: Range::Choice(&["relu", "batch-topk"]),
-        only: &[Variant::Transcoder],
-        get: |spec| spec.transcoder_rule.to_string(),
-        set: |spec, text| parse(&mut spec.transcoder_rule, text),
+        counts: Counts::Transcoder,
+        get: |spec| {
+            let rule = if spec.transcodes {
+                spec.variant
+            } else {
+                spec.transcoder_rule
+            };
+            rule.to_string()
+        },
+        set: |spec, text| {
+            parse(&mut spec.transcoder_rule, text)?;
+            if spec.transcodes {
+                spec.variant = spec.transcoder_rule;
+            }
+            Some(())
+        },
         ..PLAIN
     },
     Setting {
@@ -126,7 +124,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Skip connection",
         help: "A linear map from what is read to what is written, beside the features",
         range: Range::Switch,
-        only: &[Variant::Transcoder],
+        counts: Counts::Transcoder,
         get: |spec| spec.skip.to_string(),
         set: |spec, text| parse(&mut spec.skip, text),
         ..PLAIN
@@ -149,7 +147,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Features active on one token: at most (topk, gradient, signed-topk), on average (batch rules, a transcoder's too), aimed at (jump-relu with penalty target)",
         unit: "features",
         range: whole(1, 4_096),
-        only: COUNTED,
+        counts: Counts::Uses(Uses::K),
         get: |spec| spec.k.to_string(),
         set: |spec, text| parse(&mut spec.k, text),
         ..PLAIN
@@ -161,7 +159,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Share of the steps over which the number of active features per token falls to its target",
         unit: "of the run",
         range: SHARE,
-        only: Variant::BUDGETED,
+        counts: BUDGETED,
         get: |spec| spec.k_warmup.to_string(),
         set: |spec, text| parse(&mut spec.k_warmup, text),
         ..PLAIN
@@ -174,7 +172,7 @@ pub const SETTINGS: &[Setting] = &[
         unit: "features",
         range: whole(1, 1 << 20),
         auto: Some("the activation's width"),
-        only: Variant::BUDGETED,
+        counts: BUDGETED,
         get: |spec| or_auto(spec.k_start.as_ref()),
         set: |spec, text| parse_auto(&mut spec.k_start, text),
     },
@@ -283,7 +281,7 @@ pub const SETTINGS: &[Setting] = &[
         unit: "features",
         range: whole(1, 1 << 20),
         auto: Some("half the activation's width"),
-        only: Variant::BUDGETED,
+        counts: BUDGETED,
         get: |spec| or_auto(spec.k_aux.as_ref()),
         set: |spec, text| parse_auto(&mut spec.k_aux, text),
     },
@@ -293,7 +291,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "AuxK weight",
         help: "Weight of AuxK's loss; 0 leaves it out",
         range: real(0.0, 10.0),
-        only: Variant::BUDGETED,
+        counts: BUDGETED,
         get: |spec| spec.aux_coefficient.to_string(),
         set: |spec, text| parse(&mut spec.aux_coefficient, text),
         ..PLAIN
@@ -319,7 +317,7 @@ pub const SETTINGS: &[Setting] = &[
         auto: Some(
             "0.1 for relu, gated and transcoders; for jump-relu 0.01 with penalty target, else 0.001",
         ),
-        only: PENALISED,
+        counts: PENALISED,
         get: |spec| or_auto(spec.sparsity_coefficient.as_ref()),
         set: |spec, text| parse_auto(&mut spec.sparsity_coefficient, text),
         ..PLAIN
@@ -331,7 +329,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Share of the steps over which the penalty rises linearly",
         unit: "of the run",
         range: SHARE,
-        only: PENALISED,
+        counts: PENALISED,
         get: |spec| spec.sparsity_warmup.to_string(),
         set: |spec, text| parse(&mut spec.sparsity_warmup, text),
         ..PLAIN
@@ -342,7 +340,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Penalty",
         help: "What is charged: the number of active features, tanh(4 · act), or (2/k)(L0 − k)²",
         range: Range::Choice(&["step", "tanh", "target"]),
-        only: &[Variant::JumpRelu],
+        counts: Counts::Only(Variant::JumpRelu),
         get: |spec| spec.sparsity_penalty.to_string(),
         set: |spec, text| parse(&mut spec.sparsity_penalty, text),
         ..PLAIN
@@ -353,7 +351,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Bandwidth",
         help: "Width of the rectangle through which thresholds learn, in root mean squares of a coordinate",
         range: real(1e-6, 10.0),
-        only: &[Variant::JumpRelu],
+        counts: Counts::Only(Variant::JumpRelu),
         get: |spec| spec.bandwidth.to_string(),
         set: |spec, text| parse(&mut spec.bandwidth, text),
         ..PLAIN
@@ -364,7 +362,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "First threshold",
         help: "Threshold of every feature at the start, in root mean squares of a coordinate",
         range: real(0.0, 100.0),
-        only: &[Variant::JumpRelu],
+        counts: Counts::Only(Variant::JumpRelu),
         get: |spec| spec.initial_threshold.to_string(),
         set: |spec, text| parse(&mut spec.initial_threshold, text),
         ..PLAIN
@@ -375,7 +373,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Multi-TopK",
         help: "Add an eighth of the loss of the 4·k largest, so that a code stays good when it is cut at another k",
         range: Range::Switch,
-        only: &[Variant::TopK],
+        counts: Counts::Only(Variant::TopK),
         get: |spec| spec.multi_topk.to_string(),
         set: |spec, text| parse(&mut spec.multi_topk, text),
         ..PLAIN
@@ -386,7 +384,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Gradient weight",
         help: "Weight of |g| in z · (1 + β·|g|), over the mean of |g|; 0 is TopK",
         range: real(0.0, 1e6),
-        only: &[Variant::Gradient],
+        counts: Counts::Only(Variant::Gradient),
         get: |spec| spec.beta.to_string(),
         set: |spec, text| parse(&mut spec.beta, text),
         ..PLAIN
@@ -397,7 +395,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Values",
         help: "What the decoder gets: the pre-activations, or the scores themselves as the figure of the paper has it",
         range: Range::Choice(&["pre-activations", "scores"]),
-        only: &[Variant::Gradient],
+        counts: Counts::Only(Variant::Gradient),
         get: |spec| spec.gradient_values.to_string(),
         set: |spec, text| parse(&mut spec.gradient_values, text),
         ..PLAIN
@@ -409,7 +407,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "α of density(rank) ∝ (rank + β)^−α",
         range: real(0.0, 10.0),
         auto: Some("fitted to the densities"),
-        only: LAWFUL,
+        counts: LAWFUL,
         get: |spec| or_auto(spec.zipf_alpha.as_ref()),
         set: |spec, text| parse_auto(&mut spec.zipf_alpha, text),
         ..PLAIN
@@ -421,7 +419,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "β of density(rank) ∝ (rank + β)^−α",
         range: real(0.0, 1e9),
         auto: Some("fitted to the densities"),
-        only: LAWFUL,
+        counts: LAWFUL,
         get: |spec| or_auto(spec.zipf_beta.as_ref()),
         set: |spec, text| parse_auto(&mut spec.zipf_beta, text),
         ..PLAIN
@@ -432,7 +430,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Under-used below",
         help: "Share of its law's density below which a feature is helped to explain the error",
         range: SHARE,
-        only: LAWFUL,
+        counts: LAWFUL,
         get: |spec| spec.zipf_tau.to_string(),
         set: |spec, text| parse(&mut spec.zipf_tau, text),
         ..PLAIN
@@ -444,7 +442,7 @@ pub const SETTINGS: &[Setting] = &[
         help: "Share of the steps before features choose",
         unit: "of the run",
         range: SHARE,
-        only: &[Variant::FeatureChoice],
+        counts: Counts::Only(Variant::FeatureChoice),
         get: |spec| spec.phase.to_string(),
         set: |spec, text| parse(&mut spec.phase, text),
         ..PLAIN
@@ -455,7 +453,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Levels",
         help: "Nested dictionaries, each half as large as the next",
         range: Range::Whole { least: 1, most: 16 },
-        only: &[Variant::Matryoshka],
+        counts: Counts::Only(Variant::Matryoshka),
         get: |spec| spec.levels.to_string(),
         set: |spec, text| parse(&mut spec.levels, text),
         ..PLAIN
@@ -486,7 +484,7 @@ pub const SETTINGS: &[Setting] = &[
         label: "Screened selection",
         help: "Find candidates by a product of 16-bit integers with a proven margin, and compute in f32 the candidates alone",
         range: Range::Switch,
-        only: SCREENED,
+        counts: Counts::Uses(Uses::Screen),
         get: |spec| (spec.product == Product::Screened).to_string(),
         set: |spec, text| {
             let mut screened = false;
@@ -528,7 +526,7 @@ pub const SETTINGS: &[Setting] = &[
         unit: "activations",
         range: whole(1, 1 << 20),
         auto: Some("all that fit into memory"),
-        only: PENALISED,
+        counts: PENALISED,
         get: |spec| or_auto(spec.micro_batch.as_ref()),
         set: |spec, text| parse_auto(&mut spec.micro_batch, text),
     },

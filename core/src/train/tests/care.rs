@@ -9,7 +9,8 @@ use crate::Flow;
 use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{InputNorm, Latents, Provenance, Role, Sae, Selection, Variant};
+use crate::latents::Latents;
+use crate::sae::{AbsTopK, Gated, JumpRelu, Relu, Sae, Selection, TopK, Variant};
 use crate::train::init::directions;
 use crate::train::step::{Batch, Trainer};
 use crate::train::{Decoder, Event, Keeping, Spec};
@@ -43,18 +44,7 @@ fn given(selection: Selection, length: f32, growing: f32) -> Sae {
     for b in &mut b_enc {
         *b *= 5.0;
     }
-    Sae {
-        name: "given".to_owned(),
-        w_enc,
-        b_enc,
-        w_dec,
-        b_dec: vec![6.0; D],
-        selection,
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance::default(),
-    }
+    Sae::new("given", (w_enc, b_enc), (w_dec, vec![6.0; D]), selection)
 }
 
 fn thresholds() -> Vec<f32> {
@@ -63,16 +53,16 @@ fn thresholds() -> Vec<f32> {
 
 fn selections() -> [Selection; 5] {
     [
-        Selection::Relu,
-        Selection::TopK { k: 5 },
-        Selection::AbsTopK { k: 5 },
-        Selection::JumpRelu {
+        Selection::Relu(Relu),
+        Selection::TopK(TopK { k: 5 }),
+        Selection::AbsTopK(AbsTopK { k: 5 }),
+        Selection::JumpRelu(JumpRelu {
             thresholds: thresholds(),
-        },
-        Selection::Gated {
+        }),
+        Selection::Gated(Gated {
             b_mag: thresholds().into_iter().map(|b| 3.0 - b).collect(),
             r_mag: (0..F).map(|f| 0.02 * f as f32 - 0.3).collect(),
-        },
+        }),
     ]
 }
 
@@ -111,10 +101,7 @@ fn the_first_step_gives_the_codes_of_the_dictionary_that_a_run_goes_on_from() {
     let sample = sample();
     let rows: Vec<u32> = (0..300).collect();
     for selection in selections() {
-        let counted = matches!(
-            selection,
-            Selection::TopK { .. } | Selection::AbsTopK { .. }
-        );
+        let counted = matches!(selection, Selection::TopK(_) | Selection::AbsTopK(_));
         for (length, growing) in [(1.0, 0.0), (2.0, 0.0), (0.5, 0.05)] {
             for decoder in [Decoder::Unit, Decoder::Free] {
                 let sae = given(selection.clone(), length, growing);
@@ -156,7 +143,7 @@ fn what_a_run_cannot_go_on_from_is_refused_by_name() {
         refused.to_string()
     };
     let mut spec = short(Variant::TopK);
-    spec.go_on_from(given(Selection::Relu, 1.0, 0.0));
+    spec.go_on_from(given(Selection::Relu(Relu), 1.0, 0.0));
     assert_eq!((spec.variant, spec.features), (Variant::Relu, F));
     let what = refused(
         &spec,
@@ -170,7 +157,7 @@ fn what_a_run_cannot_go_on_from_is_refused_by_name() {
         "{what}"
     );
     spec.features = F;
-    spec.variant = Variant::Transcoder;
+    (spec.transcodes, spec.variant) = (true, Variant::Relu);
     let mut pairs = Matrix::zeros(300, 2 * D);
     for i in 0..300 {
         pairs.row_mut(i)[..D].copy_from_slice(sample.row(i));
@@ -222,7 +209,7 @@ fn what_is_saved_is_the_average_of_the_weights() {
     assert!(near(&saved.b_enc, &mean(&|sae| sae.b_enc.clone())));
     assert!(near(&saved.b_dec, &mean(&|sae| sae.b_dec.clone())));
     let of = |sae: &Sae| match &sae.selection {
-        Selection::JumpRelu { thresholds } => thresholds.clone(),
+        Selection::JumpRelu(JumpRelu { thresholds }) => thresholds.clone(),
         _ => Vec::new(),
     };
     assert!(near(&of(&saved), &mean(&of)));

@@ -7,7 +7,8 @@ use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::adam::Rates;
 use crate::kernels::encode::cases::uneven;
-use crate::sae::{InputNorm, Latents, Provenance, Role, Sae, Selection};
+use crate::latents::Latents;
+use crate::sae::{Sae, TopK};
 use crate::train::init::directions;
 use crate::train::optim::{ByFeature, Given, Move, Term, gradients, remove_parallel};
 use crate::train::step::{Batch, Forward, Trainer};
@@ -38,18 +39,12 @@ fn dictionary() -> Sae {
         w_enc.row_mut(f).iter_mut().for_each(|w| *w *= 0.01);
         *bias *= 0.01;
     }
-    Sae {
-        name: String::new(),
-        w_enc,
-        b_enc,
-        w_dec: directions(&spec(), D),
-        b_dec: uneven(&mut rng, 1, D).into_values(),
-        selection: Selection::TopK { k: 4 },
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance::default(),
-    }
+    Sae::new(
+        "",
+        (w_enc, b_enc),
+        (directions(&spec(), D), uneven(&mut rng, 1, D).into_values()),
+        TopK { k: 4 },
+    )
 }
 
 fn activations() -> Matrix {

@@ -4,11 +4,11 @@ use super::runs::{Planted, go_on, short, train};
 use super::variants::Peek;
 use crate::dims::Matrix;
 use crate::ids::{HookPoint, Site};
-use crate::sae::Variant;
+use crate::sae::{SparsityPenalty, Variant};
 use crate::train::buffer::Source as _;
 use crate::train::micro::choose;
 use crate::train::step::{Batch, Report, Trainer};
-use crate::train::{Decoder, SparsityPenalty, Spec};
+use crate::train::{Decoder, Spec};
 
 const N: usize = 200;
 const D: usize = 24;
@@ -20,9 +20,9 @@ fn cases() -> Vec<Spec> {
         (spec.sparsity_warmup, spec.clip, spec.initial_threshold) = (0.0, 1e-3, 0.5);
         spec
     };
-    let mut transcoder = of(Variant::Transcoder, SparsityPenalty::Step, Decoder::Free);
+    let mut transcoder = of(Variant::Relu, SparsityPenalty::Step, Decoder::Free);
     transcoder.hook = HookPoint::block(0, Site::MlpIn);
-    transcoder.skip = true;
+    (transcoder.transcodes, transcoder.skip) = (true, true);
     vec![
         of(Variant::Relu, SparsityPenalty::Step, Decoder::Unit),
         of(Variant::Relu, SparsityPenalty::Step, Decoder::Free),
@@ -59,14 +59,8 @@ fn a_step_in_micro_batches_has_the_gradients_of_the_whole_batch() {
     let both: Vec<f32> = both.flat_map(|(a, b)| a.iter().chain(b).copied()).collect();
     let both = Matrix::new(one.rows(), 2 * D, both).unwrap();
     for spec in cases() {
-        let sample = match spec.variant {
-            Variant::Transcoder => &both,
-            _ => &one,
-        };
-        let said = format!(
-            "{} {} {}",
-            spec.variant, spec.sparsity_penalty, spec.decoder
-        );
+        let sample = if spec.transcodes { &both } else { &one };
+        let said = format!("{} {} {}", spec.kind(), spec.sparsity_penalty, spec.decoder);
         let (whole, whole_report) = stepped(&spec, sample, 0);
         // 200 = 5 · 37 + 15.
         let (parts, report) = stepped(&spec, sample, 37);

@@ -12,9 +12,10 @@ use crate::dims::Matrix;
 use crate::error::Result;
 use crate::formats;
 use crate::ids::{HookPoint, Site};
+use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::Ended;
-use crate::sae::{InputNorm, Latents, Provenance, Selection, Variant};
+use crate::sae::{InputNorm, JumpRelu, Provenance, Selection, TopK, Variant};
 use crate::store::Dtype;
 use crate::train::buffer::Source;
 use crate::train::init::directions;
@@ -126,11 +127,6 @@ pub(super) fn short(variant: Variant) -> Spec {
     spec
 }
 
-/// Those that reconstruct what they read.
-fn variants() -> impl Iterator<Item = &'static Variant> {
-    Variant::ALL.iter().filter(|v| **v != Variant::Transcoder)
-}
-
 pub(super) fn go_on(_: Event) -> Flow {
     Flow::Continue(())
 }
@@ -179,7 +175,7 @@ fn used(outcome: &Outcome, source: &mut Planted) -> (f64, f64) {
 
 #[test]
 fn every_variant_learns_and_its_dictionary_is_used_as_it_was_measured() {
-    for variant in variants() {
+    for variant in Variant::ALL {
         let mut spec = spec(64, 3, 300_000);
         (spec.variant, spec.batch, spec.dead_after) = (*variant, 512, Some(20_000));
         // Thresholds move by the learning rate at most: in so few steps not from almost nothing.
@@ -333,7 +329,7 @@ fn the_number_of_active_features_falls_to_what_is_set() {
     assert_eq!((at(1), at(51), at(101), at(200)), (13.0, 8.0, 3.0, 3.0));
     assert!(outcome.last.fvu < 0.6, "{:?}", outcome.last);
     let (outcome, _) = counts(Variant::TopK);
-    assert_eq!(outcome.sae.selection, Selection::TopK { k: 3 });
+    assert_eq!(outcome.sae.selection, Selection::TopK(TopK { k: 3 }));
 }
 
 #[test]
@@ -351,7 +347,7 @@ fn a_buffer_of_halves_rounds_as_its_type_does() {
 
 #[test]
 fn a_resumed_run_equals_one_that_never_stopped() {
-    for variant in variants() {
+    for variant in Variant::ALL {
         let mut spec = short(*variant);
         // In some of the runs with all that a run may have beside its rule.
         if matches!(variant, Variant::TopK | Variant::JumpRelu | Variant::Gated) {
@@ -425,7 +421,7 @@ fn a_resumed_run_equals_one_that_never_stopped() {
         keeping.discard().unwrap();
         assert!(!state.exists() && !keeping.has_checkpoint());
         if *variant == Variant::FeatureChoice {
-            let Selection::JumpRelu { thresholds } = &whole.sae.selection else {
+            let Selection::JumpRelu(JumpRelu { thresholds }) = &whole.sae.selection else {
                 unreachable!("features choose by thresholds")
             };
             assert!(thresholds.windows(2).any(|pair| pair[0] != pair[1]));
@@ -597,7 +593,7 @@ fn a_gradient_sae_trains_on_the_demo_model_and_needs_its_gradients() {
     spec.hook = HookPoint::block(1, Site::ResidPost);
     let outcome = run(&spec, &model, &rows, &Keeping::default(), &mut go_on);
     let outcome = outcome.unwrap().into_value();
-    assert_eq!(outcome.sae.selection, Selection::TopK { k: 8 });
+    assert_eq!(outcome.sae.selection, Selection::TopK(TopK { k: 8 }));
     assert_eq!(outcome.sae.width(), 256);
     assert!(outcome.last.inference_fvu.is_some_and(|fvu| fvu < 1.0));
     // A source of plain activations is refused.

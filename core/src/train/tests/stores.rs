@@ -198,7 +198,8 @@ fn a_store_of_two_hooks_trains_the_transcoder_that_its_model_trains() {
     let hook = HookPoint::block(1, Site::MlpIn);
     let mut spec = Spec::default_for(hook);
     (spec.features, spec.k, spec.tokens) = (64, 4, 3_000);
-    (spec.batch, spec.buffer, spec.variant) = (128, 500, Variant::Transcoder);
+    (spec.batch, spec.buffer) = (128, 500);
+    spec.set("variant", "transcoder").unwrap();
     spec.set("transcoder_rule", "batch-topk").unwrap();
     let keeping = Keeping::default();
     let mut observe = |_| Flow::Continue(());

@@ -23,11 +23,13 @@ fn specs() -> Vec<Spec> {
     let residual = HookPoint::block(2, Site::ResidPost);
     let mut wide = spec(z, Variant::BatchTopK, 6);
     wide.features = 96;
+    let mut transcoder = spec(HookPoint::block(1, Site::ResidMid), Variant::Relu, 4);
+    transcoder.transcodes = true;
     vec![
         spec(z, Variant::TopK, 4),
         wide,
         spec(residual, Variant::Gradient, 4),
-        spec(HookPoint::block(1, Site::ResidMid), Variant::Transcoder, 4),
+        transcoder,
     ]
 }
 

@@ -15,17 +15,17 @@ use crate::train::buffer::Source;
 use crate::train::init::directions;
 use crate::train::run::Run;
 use crate::train::step::{Batch, Trainer};
-use crate::train::{Decoder, Event, Keeping, Outcome, Spec, TranscoderRule};
+use crate::train::{Decoder, Event, Keeping, Outcome, Spec};
 
 const N: usize = 200;
 const D: usize = 5;
 const O: usize = 7;
 const F: usize = 30;
 
-fn spec(rule: TranscoderRule, skip: bool, decoder: Decoder) -> Spec {
+fn spec(rule: Variant, skip: bool, decoder: Decoder) -> Spec {
     let mut spec = Spec::default_for(HookPoint::block(0, Site::MlpIn));
-    spec.variant = Variant::Transcoder;
-    (spec.transcoder_rule, spec.skip, spec.decoder) = (rule, skip, decoder);
+    (spec.transcodes, spec.variant) = (true, rule);
+    (spec.skip, spec.decoder) = (skip, decoder);
     (spec.features, spec.k, spec.k_aux) = (F, 4, Some(3));
     (spec.batch, spec.tokens) = (N, 10 * N as u64);
     spec.dead_after = Some(1);
@@ -37,13 +37,10 @@ fn spec(rule: TranscoderRule, skip: bool, decoder: Decoder) -> Spec {
 fn dictionary(spec: &Spec) -> Sae {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let sae = drawn(&mut rng, spec, [D, O]);
-    Sae {
-        role: Role::Transcoder(Transcoder {
-            hook_out: None,
-            w_skip: spec.skip.then(|| uneven(&mut rng, O, D)),
-        }),
-        ..sae
-    }
+    sae.with_role(Role::Transcoder(Transcoder {
+        hook_out: None,
+        w_skip: spec.skip.then(|| uneven(&mut rng, O, D)),
+    }))
 }
 
 /// Inputs followed by what is to be written.
@@ -130,7 +127,7 @@ impl Fixed {
         let mut loss = 0.0;
         for i in 0..N {
             loss += squared(&self.miss(&p, i)) / (N * O) as f64;
-            if self.spec.transcoder_rule == TranscoderRule::Relu {
+            if self.spec.variant == Variant::Relu {
                 let acts: f64 = self.main[i].iter().map(|f| self.pre(&p, i, *f)).sum();
                 loss += self.spec.sparsity() * acts / (N as f64 * (O as f64).sqrt());
             }
@@ -183,7 +180,7 @@ fn ours(spec: &Spec) -> (Vec<f64>, Vec<f64>, Fixed, f64) {
     };
     let begin = || Trainer::from_sae(spec, dictionary(spec)).unwrap();
     let forward = begin().forward(batch).unwrap();
-    let pairs = |latents: &crate::sae::Latents| -> Vec<Vec<usize>> {
+    let pairs = |latents: &crate::latents::Latents| -> Vec<Vec<usize>> {
         let row = |i: usize| latents.row(i).map(|(f, _)| f.index()).collect();
         (0..N).map(row).collect()
     };
@@ -232,7 +229,7 @@ fn ours(spec: &Spec) -> (Vec<f64>, Vec<f64>, Fixed, f64) {
 
 #[test]
 fn every_gradient_of_a_transcoder_is_that_of_its_loss() {
-    for rule in [TranscoderRule::Relu, TranscoderRule::BatchTopK] {
+    for rule in [Variant::Relu, Variant::BatchTopK] {
         for (skip, decoder) in [
             (false, Decoder::Unit),
             (true, Decoder::Unit),
@@ -247,7 +244,7 @@ fn every_gradient_of_a_transcoder_is_that_of_its_loss() {
                 "{context}: {loss} {defined}"
             );
             let helped = fixed.aux.iter().flatten().count();
-            assert_eq!(helped > N, rule == TranscoderRule::BatchTopK, "{context}");
+            assert_eq!(helped > N, rule == Variant::BatchTopK, "{context}");
             let want = fixed.differences(&p);
             let mut first = 0;
             for (name, count) in kinds(skip) {
@@ -338,7 +335,7 @@ impl Source for Planted {
     }
 }
 
-fn run_spec(rule: TranscoderRule, skip: bool, tokens: u64) -> Spec {
+fn run_spec(rule: Variant, skip: bool, tokens: u64) -> Spec {
     let mut spec = spec(rule, skip, Decoder::Unit);
     (spec.features, spec.k, spec.k_aux) = (64, 3, None);
     (spec.batch, spec.buffer, spec.tokens) = (256, 4_000, tokens);
@@ -380,7 +377,7 @@ fn used(sae: &Sae, rows: &Matrix) -> (f64, f64) {
 
 #[test]
 fn a_transcoder_learns_and_is_used_as_it_was_measured_read_back_from_its_folder_too() {
-    for rule in [TranscoderRule::Relu, TranscoderRule::BatchTopK] {
+    for rule in [Variant::Relu, Variant::BatchTopK] {
         for skip in [false, true] {
             let spec = run_spec(rule, skip, 300_000);
             let outcome = train(&spec, &Keeping::default(), &mut |_| Flow::Continue(()));
@@ -391,7 +388,7 @@ fn a_transcoder_learns_and_is_used_as_it_was_measured_read_back_from_its_folder_
             let context = format!("{rule} {skip}: {fvu} {said} {l0} {:?}", outcome.last);
             assert!(fvu < 0.4, "{context}");
             assert!((fvu - said).abs() < 0.02 + 0.25 * said, "{context}");
-            if rule == TranscoderRule::BatchTopK {
+            if rule == Variant::BatchTopK {
                 assert!((l0 / 3.0 - 1.0).abs() < 0.15, "{context}");
             }
             for row in outcome.sae.w_dec.iter_rows() {
@@ -408,10 +405,10 @@ fn a_transcoder_learns_and_is_used_as_it_was_measured_read_back_from_its_folder_
             assert_eq!(used(&read, &rows), used(&outcome.sae, &rows));
             let text = std::fs::read_to_string(place.join("cfg.json")).unwrap();
             let name = match (rule, skip) {
-                (TranscoderRule::Relu, false) => "\"transcoder\"",
-                (TranscoderRule::Relu, true) => "\"skip_transcoder\"",
-                (TranscoderRule::BatchTopK, false) => "\"jumprelu_transcoder\"",
-                (TranscoderRule::BatchTopK, true) => "\"jumprelu_skip_transcoder\"",
+                (Variant::Relu, false) => "\"transcoder\"",
+                (Variant::Relu, true) => "\"skip_transcoder\"",
+                (_, false) => "\"jumprelu_transcoder\"",
+                (_, true) => "\"jumprelu_skip_transcoder\"",
             };
             assert!(text.contains(name), "{text}");
             assert!(text.contains("\"apply_b_dec_to_input\": false"), "{text}");
@@ -421,7 +418,7 @@ fn a_transcoder_learns_and_is_used_as_it_was_measured_read_back_from_its_folder_
 
 #[test]
 fn a_transcoder_with_all_that_a_run_may_have_goes_on_from_a_checkpoint_to_the_same_bytes() {
-    let mut spec = run_spec(TranscoderRule::BatchTopK, true, 200 * 256);
+    let mut spec = run_spec(Variant::BatchTopK, true, 200 * 256);
     (spec.ema, spec.clip, spec.dead_after) = (0.97, 0.05, Some(2_000));
     spec.resample_every = Some(40);
     let whole = train(&spec, &Keeping::default(), &mut |_| Flow::Continue(()));
@@ -442,7 +439,10 @@ fn a_transcoder_with_all_that_a_run_may_have_goes_on_from_a_checkpoint_to_the_sa
     let rows = Planted::new(0.5).next(&mut |_| {}).unwrap();
     let mut spec = spec.clone();
     spec.go_on_from(whole.sae.clone());
-    assert_eq!((spec.variant, spec.skip), (Variant::Transcoder, true));
+    assert_eq!(
+        (spec.kind(), spec.variant, spec.skip),
+        ("transcoder", Variant::BatchTopK, true)
+    );
     let again = Trainer::begin(&spec, &rows, Some(32)).unwrap().sae();
     let (before, after) = (used(&whole.sae, &rows), used(&again, &rows));
     // About so far a mean, a few pre-activations in thousands fall on the other side of the threshold by rounding.

@@ -10,11 +10,12 @@ use crate::dims::Matrix;
 use crate::error::Result;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::cases::uneven;
+use crate::latents::Latents;
 use crate::sae::state::Keep;
-use crate::sae::{InputNorm, Latents, Provenance, Role, Sae, Selection, Variant};
+use crate::sae::{GradientValues, Relu, Sae, SparsityPenalty, Uses, Variant};
 use crate::train::init::directions;
 use crate::train::step::{Batch, Trainer};
-use crate::train::{Decoder, GradientValues, SparsityPenalty, Spec};
+use crate::train::{Decoder, Spec};
 
 const N: usize = 260;
 const D: usize = 6;
@@ -66,18 +67,12 @@ pub(super) fn drawn(rng: &mut ChaCha8Rng, spec: &Spec, [read, written]: [usize; 
             }
         }
     }
-    Sae {
-        name: String::new(),
-        w_enc,
-        b_enc,
-        w_dec,
-        b_dec: uneven(rng, 1, written).into_values(),
-        selection: Selection::Relu,
-        apply_b_dec_to_input: true,
-        input_norm: InputNorm::None,
-        role: Role::Autoencoder,
-        provenance: Provenance::default(),
-    }
+    Sae::new(
+        "",
+        (w_enc, b_enc),
+        (w_dec, uneven(rng, 1, written).into_values()),
+        Relu,
+    )
 }
 
 /// Activations, with gradients beside them where the variant reads them.
@@ -493,7 +488,7 @@ fn check(spec: &Spec) {
     );
     let helped = fixed.aux.iter().flatten().count();
     // Where features choose, none is dead.
-    let helps = Variant::BUDGETED.contains(&spec.variant) && spec.variant != Variant::FeatureChoice;
+    let helps = spec.variant.uses(Uses::Budget) && spec.variant != Variant::FeatureChoice;
     assert_eq!(helped > N, helps, "{context}: {helped} helped");
     let want = want(&fixed);
     assert_eq!(first_off(&got, &want, TOLERANCE), None, "{context}");
@@ -512,7 +507,7 @@ fn check(spec: &Spec) {
 
 #[test]
 fn every_variants_gradients_are_those_of_its_loss() {
-    for variant in Variant::ALL.iter().filter(|v| **v != Variant::Transcoder) {
+    for variant in Variant::ALL {
         for decoder in [Decoder::Unit, Decoder::Free] {
             let mut spec = spec(*variant);
             spec.decoder = decoder;

@@ -127,7 +127,15 @@ fn of_run(state: &AppState, specs: &[&Spec]) -> Option<f64> {
         return None;
     }
     let members = &run.members;
-    let sizes = |spec: &Spec| (spec.hook, spec.variant, spec.features, spec.batch);
+    let sizes = |spec: &Spec| {
+        (
+            spec.hook,
+            spec.kind(),
+            spec.variant,
+            spec.features,
+            spec.batch,
+        )
+    };
     let trained = members.iter().map(|member| sizes(&member.spec));
     if !trained.eq(specs.iter().map(|spec| sizes(spec))) {
         return None;

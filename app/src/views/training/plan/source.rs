@@ -90,7 +90,7 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
             spec.hook
         );
         put("from", what);
-    } else if sae.role.transcodes() != (spec.variant == Variant::Transcoder) {
+    } else if sae.role.transcodes() != spec.transcodes {
         let what = if sae.role.transcodes() {
             format!("{} is a transcoder: choose transcoder as variant", sae.name)
         } else {

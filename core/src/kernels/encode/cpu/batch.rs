@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::list::{Entry, by_row};
 use super::{Features, Form, NotFinite, Sink, by_chunks, padded_bars};
 use crate::dims::Matrix;
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Positive floats are ordered as their bits; this many low bits share a bucket of the histogram (1/64 of an octave).
 const SHIFT: u32 = 17;

@@ -2,7 +2,7 @@
 
 use super::{NotFinite, Sink, padded_bars};
 use crate::kernels::for_this_cpu;
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Candidates held beyond `k` before the bar is raised.
 const SLACK: usize = 32;

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::candidates::{cut, keep};
 use super::{Features, Form, NotFinite, ROWS, Sink, padded_bars};
 use crate::dims::Matrix;
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// Features of a block.
 const BLOCK: usize = 240;

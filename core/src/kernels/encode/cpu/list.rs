@@ -1,7 +1,7 @@
 //! All entries above a bar, as they come, sorted by row at the end.
 
 use super::{Bar, NotFinite, Sink, padded_bars};
-use crate::sae::Latents;
+use crate::latents::Latents;
 
 /// An entry of a chunk: row, feature, pre-activation.
 pub(super) type Entry = (u32, u32, f32);

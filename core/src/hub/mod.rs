@@ -5,6 +5,8 @@ mod cache;
 mod name;
 mod remote;
 #[cfg(test)]
+pub(crate) mod server;
+#[cfg(test)]
 mod tests;
 mod transfer;
 
@@ -17,9 +19,9 @@ pub(crate) use self::cache::{files_in, place_in};
 pub use self::name::{Kind, Name};
 use self::remote::{Facts, Listing, Remote};
 use self::transfer::Order;
-use super::weights::FILES;
 use crate::error::{Error, Key, Result};
 use crate::progress::{Ended, Flow, Progress};
+use crate::tensor_file::WEIGHTS;
 
 /// Where the hub is.
 pub const ENDPOINT: &str = "https://huggingface.co";
@@ -209,7 +211,7 @@ fn download(
         commit: &listing.commit,
     };
     // The index tells which shards there are, so it is fetched before anything is counted.
-    let mut indices = FILES.into_iter().map(|[_, index]| index);
+    let mut indices = WEIGHTS.into_iter().map(|[_, index]| index);
     if let Some(name) = indices.find(|index| files.iter().any(|file| file == index)) {
         let mut go_on = |_: Event<'_>| Flow::Continue(());
         if job.run(&[name.to_owned()], &mut go_on)?.is_stopped() {
@@ -255,7 +257,7 @@ fn needed(name: &Name, listing: &Listing) -> Result<(Name, Vec<String>)> {
         }
         return Ok((name.clone(), vec![file.clone()]));
     }
-    let weights = FILES.into_iter().flatten().find(|file| has(file));
+    let weights = WEIGHTS.into_iter().flatten().find(|file| has(file));
     if let (true, Some(weights)) = (has("config.json"), weights) {
         let vocabulary: &[&str] = if has("tokenizer.json") {
             &["tokenizer.json"]

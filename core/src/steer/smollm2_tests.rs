@@ -1,11 +1,15 @@
 //! SmolLM2, a real model: what its layers hold, and what zeroing a head does, against torch. Reads the GGUF file at `UMBRA_SMOLLM2_GGUF`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use candle_core::{Device, Tensor};
 use serde_json::Value;
 
-use super::*;
-use crate::steer::{EditSpec, Edits, Materials};
+use super::{EditSpec, Edits, Materials};
+use crate::error::Result;
+use crate::ids::{HookPoint, Site};
+use crate::models::{Model, read_tensors};
 
 fn shared(name: &str) -> PathBuf {
     let folder = concat!(

@@ -5,9 +5,9 @@ use std::path::{Component, Path, PathBuf};
 use hf_hub::{Cache, CacheRepo, Repo, RepoType};
 use serde_json::Value;
 
-use super::super::weights::FILES;
 use super::name::{Kind, Name, is_part};
 use crate::error::{Error, Result};
+use crate::tensor_file::WEIGHTS;
 use crate::text::TextCodec;
 
 /// Where one model lies in the cache.
@@ -193,7 +193,7 @@ pub(crate) fn files_in(folder: &Path) -> Vec<String> {
 
 /// The first weight file that `folder` lacks.
 pub(super) fn missing_weights(folder: &Path) -> Option<String> {
-    for [single, index] in FILES {
+    for [single, index] in WEIGHTS {
         if folder.join(single).exists() {
             return None;
         }
@@ -202,7 +202,7 @@ pub(super) fn missing_weights(folder: &Path) -> Option<String> {
             return shards.find(|shard| !folder.join(shard).exists());
         }
     }
-    Some(FILES[0][0].to_owned())
+    Some(WEIGHTS[0][0].to_owned())
 }
 
 /// The shards that an index names, in order.

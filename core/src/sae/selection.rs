@@ -1,0 +1,235 @@
+//! How a dictionary selects when it is used. Each rule stands in its own file and is one line of the list here.
+
+use std::fmt::Debug;
+
+use super::Variant;
+use super::gated::Gated;
+use super::jump_relu::JumpRelu;
+use super::relu::Relu;
+use super::signed_topk::AbsTopK;
+use super::topk::TopK;
+use super::untrained::{GroupMax, Jump, Pursuit, RawTopK, WeightedTopK};
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::latents::Latents;
+
+/// One rule of [`Selection`].
+pub(super) trait Selects: Debug {
+    /// Computes the latents of activations less `b_dec`, `[n, d]`.
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents>;
+
+    /// Name with its numbers.
+    fn describe(&self) -> String;
+
+    /// One phrase that says which features survive.
+    fn definition(&self) -> &'static str;
+
+    /// Name and numbers as the fingerprint has them.
+    fn canonical(&self) -> String;
+
+    /// Variant that training goes on as; a rule that is not trained here names the nearest.
+    fn trained_as(&self) -> Variant;
+
+    /// Active features per token, where the rule sets them.
+    fn k(&self) -> Option<usize> {
+        None
+    }
+
+    /// Values for each feature, with their names.
+    fn held(&self) -> Vec<(&'static str, &[f32])> {
+        Vec::new()
+    }
+
+    /// Values for each feature that training learns; those that grow with pre-activations come first.
+    fn learnt(&mut self) -> Vec<&mut Vec<f32>> {
+        Vec::new()
+    }
+
+    /// Adapts the rule to pre-activations `factor` times as large.
+    fn scale(&mut self, _factor: f32) {}
+
+    /// Adapts the rule to an encoder bias that was moved by `moved [f]` while what is read moved the other way, so that pre-activations stay.
+    fn shift(&mut self, _moved: &[f64]) {}
+
+    /// Adapts the rule to pre-activations that grow by a factor `[f]` of their feature; a simpler rule that does the same takes its place.
+    fn grow(&mut self, factors: &[f32]) -> Option<Selection> {
+        // Thresholds and the magnitude's bias are pre-activations; a gate's growth is a ratio of two and comes second.
+        for values in self.learnt().into_iter().take(1) {
+            values.iter_mut().zip(factors).for_each(|(v, f)| *v *= f);
+        }
+        None
+    }
+
+    /// Whether features are chosen by rank: multiplying pre-activations by different factors would choose others.
+    fn ranks(&self) -> bool;
+
+    /// Whether [`Selects::grow`] keeps the choice under factors that differ.
+    fn follows_growth(&self) -> bool {
+        !self.ranks()
+    }
+
+    /// Whether activations may be negative.
+    fn is_signed(&self) -> bool {
+        false
+    }
+
+    /// Whether pre-activations are those of an encoder of its own; otherwise the decoder reads.
+    fn has_encoder(&self) -> bool {
+        true
+    }
+}
+
+/// Defines [`Selection`] from its rules.
+macro_rules! selections {
+    ($($(#[$doc:meta])* $name:ident($rule:ident),)*) => {
+        /// Rule that decides which (token, feature) pairs survive when a dictionary is used.
+        #[derive(Debug, Clone, PartialEq)]
+        #[non_exhaustive]
+        pub enum Selection {
+            $($(#[$doc])* $name($rule),)*
+        }
+
+        impl Selection {
+            fn rule(&self) -> &dyn Selects {
+                match self {
+                    $(Self::$name(rule) => rule,)*
+                }
+            }
+
+            fn rule_mut(&mut self) -> &mut dyn Selects {
+                match self {
+                    $(Self::$name(rule) => rule,)*
+                }
+            }
+        }
+
+        $(impl From<$rule> for Selection {
+            fn from(rule: $rule) -> Self {
+                Self::$name(rule)
+            }
+        })*
+    };
+}
+
+selections! {
+    /// The `k` largest pre-activations of each token, then ReLU.
+    TopK(TopK),
+    /// The `k` pre-activations of largest magnitude of each token, signs kept.
+    AbsTopK(AbsTopK),
+    /// Every positive pre-activation.
+    Relu(Relu),
+    /// Every positive pre-activation above its feature's threshold.
+    JumpRelu(JumpRelu),
+    /// Features whose gate is positive.
+    Gated(Gated),
+    /// The largest pre-activation of each group of features, if positive.
+    GroupMax(GroupMax),
+    /// The `k` largest pre-activations of each token, without ReLU.
+    RawTopK(RawTopK),
+    /// The `k` pre-activations of each token that are largest times their feature's weight, if positive.
+    WeightedTopK(WeightedTopK),
+    /// Every pre-activation above its feature's threshold, which may be negative.
+    Jump(Jump),
+    /// One feature after the other by what those before leave.
+    MatchingPursuit(Pursuit),
+}
+
+impl Selection {
+    /// Computes the latents of activations less `b_dec`, `[n, d]`.
+    pub(crate) fn encode(
+        &self,
+        centred: &Matrix,
+        w_enc: &Matrix,
+        b_enc: &[f32],
+    ) -> Result<Latents> {
+        self.rule().encode(centred, w_enc, b_enc)
+    }
+
+    /// Returns the rule for pre-activations `factor` times as large.
+    #[must_use]
+    pub(crate) fn scaled(mut self, factor: f32) -> Self {
+        self.rule_mut().scale(factor);
+        self
+    }
+
+    /// Adapts the rule to an encoder bias that was moved by `moved [f]` while what is read moved the other way, so that pre-activations stay.
+    pub(super) fn shift(&mut self, moved: &[f64]) {
+        self.rule_mut().shift(moved);
+    }
+
+    /// Adapts the rule to pre-activations that grow by a factor `[f]` of their feature.
+    pub(super) fn grow(&mut self, factors: &[f32]) {
+        if let Some(simpler) = self.rule_mut().grow(factors) {
+            *self = simpler;
+        }
+    }
+
+    /// Checks that it holds one value of each kind for each of `features`.
+    pub(crate) fn check(&self, features: usize) -> Result<()> {
+        for (name, values) in self.held() {
+            if values.len() != features {
+                let what = format!(
+                    "`{name}` has {} values for {features} features",
+                    values.len()
+                );
+                return Err(Error::Shape { op: "encode", what });
+            }
+        }
+        Ok(())
+    }
+
+    /// Values for each feature, with their names.
+    pub(super) fn held(&self) -> Vec<(&'static str, &[f32])> {
+        self.rule().held()
+    }
+
+    /// Name and numbers as the fingerprint has them.
+    pub(super) fn canonical(&self) -> String {
+        self.rule().canonical()
+    }
+
+    /// Values for each feature that training learns; those that grow with pre-activations come first.
+    pub(crate) fn by_feature(&mut self) -> Vec<&mut Vec<f32>> {
+        self.rule_mut().learnt()
+    }
+
+    /// Whether features are chosen by rank: multiplying pre-activations by different factors would choose others.
+    pub(crate) fn ranks(&self) -> bool {
+        self.rule().ranks()
+    }
+
+    /// Whether it can be adapted to pre-activations that grow by different factors.
+    pub(super) fn follows_growth(&self) -> bool {
+        self.rule().follows_growth()
+    }
+
+    /// Whether pre-activations are those of an encoder; otherwise the decoder reads.
+    pub(super) fn has_encoder(&self) -> bool {
+        self.rule().has_encoder()
+    }
+
+    /// Variant that training goes on as; a rule that is not trained here names the nearest.
+    pub fn trained_as(&self) -> Variant {
+        self.rule().trained_as()
+    }
+
+    /// Active features per token, where the rule sets them.
+    pub fn k(&self) -> Option<usize> {
+        self.rule().k()
+    }
+
+    /// Whether activations may be negative.
+    pub fn is_signed(&self) -> bool {
+        self.rule().is_signed()
+    }
+
+    /// Name with its numbers.
+    pub fn describe(&self) -> String {
+        self.rule().describe()
+    }
+
+    /// One phrase that says which features survive.
+    pub fn definition(&self) -> &'static str {
+        self.rule().definition()
+    }
+}

@@ -1,0 +1,78 @@
+//! The largest of each group of features (sparsify `groupmax`).
+
+use super::super::selection::Selects;
+use super::super::variant::Variant;
+use super::in_chunks;
+use crate::dims::Matrix;
+use crate::error::Result;
+use crate::ids::FeatureId;
+use crate::kernels::encode::{Bar, encode_above};
+use crate::latents::Latents;
+
+/// Keeps, of features in `k` groups of equal length, one after the other, the largest pre-activation of each, if positive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupMax {
+    /// Groups, so active per token at most; divides the number of features.
+    pub k: usize,
+}
+
+impl Selects for GroupMax {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        let group = (w_enc.rows() / self.k.max(1)).max(1);
+        in_chunks(centred, |rows| {
+            let all = encode_above(rows, w_enc, b_enc, Bar::All(0.0))?;
+            let mut kept = Latents::with_capacity(all.rows(), self.k);
+            for row in 0..all.rows() {
+                let (features, acts) = best_of_groups(all.row(row), group);
+                kept.push_row(&features, &acts);
+            }
+            Ok(kept)
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!("the largest of each of {} groups", self.k)
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: of each group the one of largest pre-activation, if that is positive"
+    }
+
+    fn canonical(&self) -> String {
+        format!("groupmax {}", self.k)
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::TopK
+    }
+
+    fn k(&self) -> Option<usize> {
+        Some(self.k)
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+}
+
+/// Of each group the entry of largest activation, the first among equals; entries ascend by feature.
+fn best_of_groups(
+    entries: impl Iterator<Item = (FeatureId, f32)>,
+    group: usize,
+) -> (Vec<u32>, Vec<f32>) {
+    let (mut features, mut acts): (Vec<u32>, Vec<f32>) = (Vec::new(), Vec::new());
+    for (feature, act) in entries {
+        let same = |last: &u32| *last as usize / group == feature.index() / group;
+        match (features.last_mut(), acts.last_mut()) {
+            (Some(last), Some(most)) if same(last) && act > *most => {
+                (*last, *most) = (feature.0, act);
+            }
+            (Some(last), Some(_)) if same(last) => {}
+            _ => {
+                features.push(feature.0);
+                acts.push(act);
+            }
+        }
+    }
+    (features, acts)
+}

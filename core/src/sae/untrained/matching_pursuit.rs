@@ -1,0 +1,110 @@
+//! Matching pursuit (SAELens `matching_pursuit`).
+
+use rayon::prelude::*;
+
+use super::super::selection::Selects;
+use super::super::variant::Variant;
+use crate::dims::Matrix;
+use crate::error::{Error, Result};
+use crate::latents::Latents;
+
+/// Takes one feature after the other, each the one whose decoder row has the largest positive product with what is left; adds that product to its activation
+/// and takes it from the rest. Encoder rows are the decoder's.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pursuit {
+    /// Length of the rest at which it stops.
+    pub residual_threshold: f32,
+    /// Rounds at most.
+    pub max_iterations: usize,
+    /// Whether it stops once a round brought no new feature.
+    pub stop_on_duplicate_support: bool,
+}
+
+impl Selects for Pursuit {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        let tokens: Vec<Vec<(u32, f32)>> = centred
+            .values()
+            .par_chunks(centred.columns().max(1))
+            .map(|x| pursue(x, (w_enc, b_enc), *self))
+            .collect::<Result<_>>()?;
+        let mut latents = Latents::with_capacity(tokens.len(), 0);
+        for mut token in tokens {
+            token.sort_unstable_by_key(|(feature, _)| *feature);
+            let (features, acts): (Vec<u32>, Vec<f32>) = token.into_iter().unzip();
+            latents.push_row(&features, &acts);
+        }
+        Ok(latents)
+    }
+
+    fn describe(&self) -> String {
+        format!("matching pursuit, {} rounds at most", self.max_iterations)
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: one after the other, each the best for what those before leave"
+    }
+
+    fn canonical(&self) -> String {
+        format!("matching pursuit {self:?}")
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::TopK
+    }
+
+    fn scale(&mut self, factor: f32) {
+        self.residual_threshold *= factor;
+    }
+
+    fn has_encoder(&self) -> bool {
+        false
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+}
+
+fn pursue(x: &[f32], (rows, bias): (&Matrix, &[f32]), pursuit: Pursuit) -> Result<Vec<(u32, f32)>> {
+    let mut rest = x.to_vec();
+    let mut code: Vec<(u32, f32)> = Vec::new();
+    for _ in 0..pursuit.max_iterations {
+        let products = rows
+            .iter_rows()
+            .zip(bias)
+            .map(|(row, bias)| dot(row, &rest) + bias);
+        let mut best = (0, 0.0_f32);
+        for (feature, product) in products.enumerate() {
+            if !product.is_finite() {
+                let what = "a product of matching pursuit is not a finite number: look for NaN or infinity in the activations or the weights";
+                return Err(Error::Numeric {
+                    what: what.to_owned(),
+                });
+            }
+            if product > best.1 {
+                best = (feature, product);
+            }
+        }
+        let (feature, product) = best;
+        let known = code.iter_mut().find(|(of, _)| *of as usize == feature);
+        let stays = known.is_some() || product <= 0.0;
+        if product > 0.0 {
+            match known {
+                Some((_, act)) => *act += product,
+                None => code.push((feature as u32, product)),
+            }
+            for (rest, w) in rest.iter_mut().zip(rows.row(feature)) {
+                *rest -= product * w;
+            }
+        }
+        let short = dot(&rest, &rest).sqrt() < pursuit.residual_threshold;
+        if short || product <= 0.0 || (stays && pursuit.stop_on_duplicate_support) {
+            break;
+        }
+    }
+    Ok(code)
+}
+
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}

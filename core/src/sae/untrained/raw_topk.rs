@@ -1,0 +1,59 @@
+//! The largest pre-activations with their sign (circuit-tracer's TopK).
+
+use super::super::selection::Selects;
+use super::super::variant::Variant;
+use super::in_chunks;
+use crate::dims::Matrix;
+use crate::error::Result;
+use crate::kernels::encode::{Bar, encode_above, encode_topk};
+use crate::latents::Latents;
+
+/// Keeps the `k` largest pre-activations of each token whatever their sign, of equal ones those of the lower features. Zeros are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RawTopK {
+    /// Active per token.
+    pub k: usize,
+}
+
+impl Selects for RawTopK {
+    fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
+        in_chunks(centred, |rows| {
+            let positive = encode_topk(rows, w_enc, b_enc, self.k)?;
+            let whole = |row: usize| positive.range(row).len() >= self.k.min(w_enc.rows());
+            if (0..positive.rows()).all(whole) {
+                return Ok(positive);
+            }
+            // Some token has fewer positive ones: then all are looked at.
+            let all = encode_above(rows, w_enc, b_enc, Bar::All(f32::NEG_INFINITY))?;
+            Ok(all.largest(self.k).without_zeros())
+        })
+    }
+
+    fn describe(&self) -> String {
+        format!("TopK without ReLU, k = {}", self.k)
+    }
+
+    fn definition(&self) -> &'static str {
+        "Which features survive: the k largest pre-activations of each token, negative ones too"
+    }
+
+    fn canonical(&self) -> String {
+        format!("raw topk {}", self.k)
+    }
+
+    fn trained_as(&self) -> Variant {
+        Variant::TopK
+    }
+
+    fn k(&self) -> Option<usize> {
+        Some(self.k)
+    }
+
+    fn is_signed(&self) -> bool {
+        true
+    }
+
+    fn ranks(&self) -> bool {
+        true
+    }
+}
