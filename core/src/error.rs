@@ -175,6 +175,15 @@ impl Error {
         }
     }
 
+    /// An [`Error::Unsupported`] of what this build of the library leaves out; `feature` adds it.
+    #[cfg(not(all(feature = "hub", feature = "parquet", feature = "zstd")))]
+    pub(crate) fn left_out(what: impl Into<String>, feature: &str) -> Self {
+        Self::Unsupported {
+            what: what.into(),
+            remedy: format!("build umbra-core with its feature `{feature}`"),
+        }
+    }
+
     /// One word for what kind of problem it is, for programs.
     pub const fn kind(&self) -> &'static str {
         match self {

@@ -1,5 +1,20 @@
-//! Umbra's core: everything that computes. It trains and runs sparse autoencoders (SAEs) on the activations of language models and studies what
-//! they find and what they miss. No window, no printing, no threads beyond rayon's pool; long work reports through an observer.
+//! Umbra's core trains sparse autoencoders (SAEs) on the activations of language models, measures them, indexes and studies their features, and steers models
+//! with them.
+//!
+//! The types that most programs need are at the root; [`candle_core`] is re-exported.
+//!
+//! The library opens no window, prints nothing and starts no threads beyond rayon's pool. Long work reports to an observer, which may stop it.
+//!
+//! # Features
+//! All are off by default; a call that needs one that is off returns an error that names it.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `hub` | downloads from the HuggingFace hub; cached models, dictionaries and data sets open without it |
+//! | `parquet` | corpora in `.parquet` files |
+//! | `zstd` | corpora in `.zst` files |
+//! | `reproduce` | `reproduce`: what papers claim of the variants, measured |
+//! | `cli` | `cli` and the program `umbra-cli`, with all of the above |
 //!
 //! # Letters
 //! `b` sequences, `t` positions, `n` = b·t tokens, `d` width of the activation, `f` features, `k` active per token, `h` heads, `e` head width,
@@ -42,7 +57,7 @@
 //! | [`heads`] | features by head, attribution by head and source token |
 //! | [`steer`] | baseline and steered generation side by side |
 //! | [`report`] | chosen features as one HTML page or JSON |
-//! | [`reproduce`] | what papers claim of the variants, measured here and judged |
+//! | `reproduce` | feature `reproduce`: what papers claim of the variants, measured here and judged |
 //! | [`guide`] | the manual, compiled in |
 //! | [`workbench`] | what a person does, once, for the window and the command line |
 //! | `cli` | feature `cli`: one file per noun |
@@ -76,6 +91,7 @@ pub mod progress;
 pub mod project;
 pub mod prompt;
 pub mod report;
+#[cfg(feature = "reproduce")]
 pub mod reproduce;
 pub mod runs;
 pub mod sae;
@@ -87,7 +103,17 @@ pub mod train;
 pub mod whole_file;
 pub mod workbench;
 
+pub use candle_core;
+
+pub use corpus::{Corpus, Rows};
+pub use error::{Error, Notes, Result};
+pub use eval::Figures as Evaluation;
+pub use features::Index as FeatureIndex;
+pub use ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
+pub use models::Model;
 pub use progress::{Ended, Flow, Progress};
+pub use sae::{Latents, Sae, Variant};
+pub use train::Spec;
 
 /// The version written into every file and report.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

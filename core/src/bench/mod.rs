@@ -1,7 +1,7 @@
 //! How long a training step takes on this machine: over the fastest product of its encoder alone, and in memory beyond the parameters and their moments.
 //!
 //! The step is the trainer's own, on synthetic activations: gather, encode, select, decode, all gradients, Adam, decoder rows back to length 1. The product is
-//! `[batch, d] · [d, features]` in f32 by faer, gemm and matrixmultiply on the same threads, into memory allocated before. Step and product are timed in
+//! `[batch, d] · [d, features]` in f32 by faer and gemm on the same threads, into memory allocated before. Step and product are timed in
 //! turn and medians are compared, so that other work on the machine weighs on both.
 
 mod memory;

@@ -1,4 +1,4 @@
-//! The encoder's product alone, by three libraries.
+//! The encoder's product alone, by two libraries.
 
 #![expect(unsafe_code, reason = "the libraries take raw pointers")]
 
@@ -15,11 +15,7 @@ use crate::dims::Matrix;
 pub(super) type Product = fn(&mut [f32], &[f32], &[f32], [usize; 3]);
 
 /// By name.
-pub(super) const PRODUCTS: [(&str, Product); 3] = [
-    ("faer", by_faer),
-    ("gemm", by_gemm),
-    ("matrixmultiply", by_matrixmultiply),
-];
+pub(super) const PRODUCTS: [(&str, Product); 2] = [("faer", by_faer), ("gemm", by_gemm)];
 
 fn by_faer(out: &mut [f32], x: &[f32], w: &[f32], [n, f, d]: [usize; 3]) {
     let out = MatMut::from_row_major_slice_mut(out, n, f);
@@ -53,30 +49,6 @@ fn by_gemm(out: &mut [f32], x: &[f32], w: &[f32], [n, f, d]: [usize; 3]) {
             false,
             false,
             Parallelism::Rayon(0),
-        );
-    }
-}
-
-fn by_matrixmultiply(out: &mut [f32], x: &[f32], w: &[f32], [n, f, d]: [usize; 3]) {
-    assert!(out.len() == n * f && x.len() == n * d && w.len() == f * d);
-    let (row, column) = (d as isize, 1);
-    // SAFETY: the slices hold what the shapes say, asserted above.
-    unsafe {
-        matrixmultiply::sgemm(
-            n,
-            d,
-            f,
-            1.0,
-            x.as_ptr(),
-            row,
-            column,
-            w.as_ptr(),
-            column,
-            row,
-            0.0,
-            out.as_mut_ptr(),
-            f as isize,
-            1,
         );
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Time whole training steps on synthetic activations, in turn with the encoder's product by the fastest of three libraries
+    /// Time whole training steps on synthetic activations, in turn with the encoder's product by the faster of two libraries
     Train(TrainArgs),
 }
 

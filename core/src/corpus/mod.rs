@@ -4,8 +4,9 @@
 mod files;
 mod json;
 mod kind;
+#[cfg(feature = "parquet")]
 mod parquet;
-#[cfg(test)]
+#[cfg(all(test, feature = "parquet"))]
 mod parquet_tests;
 mod positions;
 mod read;

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use super::files::{self, Found};
 use super::kind::{self, Holds};
+#[cfg(feature = "parquet")]
+use super::parquet;
 use super::unpack::Unpacked;
-use super::{Content, Corpus, CorpusSpec, Document, json, parquet, unwrap};
+use super::{Content, Corpus, CorpusSpec, Document, json, unwrap};
 use crate::error::{Error, Notes, Result};
 
 pub(super) fn read(spec: &CorpusSpec) -> Result<(Corpus, Notes)> {
@@ -76,12 +78,7 @@ impl All {
         let documents = &mut self.documents;
         let (holds, packing) = kind::detect(path);
         match holds {
-            Some(Holds::Parquet) => {
-                let contents = parquet::read(path, column, name, documents)?;
-                self.empty += contents.empty;
-                let named = contents.tokenizer.or_else(|| tokenizer_beside(path));
-                self.tokenizer = self.tokenizer.take().or(named);
-            }
+            Some(Holds::Parquet) => return self.read_parquet(path, column, name),
             Some(Holds::Json) => {
                 let file = Unpacked::open(path, packing)?;
                 let tally = json::read(file, column, name, documents)?;
@@ -110,6 +107,23 @@ impl All {
             }
         }
         Ok(())
+    }
+
+    #[cfg(feature = "parquet")]
+    fn read_parquet(&mut self, path: &Path, column: Option<&str>, name: &str) -> Result<()> {
+        let contents = parquet::read(path, column, name, &mut self.documents)?;
+        self.empty += contents.empty;
+        let named = contents.tokenizer.or_else(|| tokenizer_beside(path));
+        self.tokenizer = self.tokenizer.take().or(named);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "parquet"))]
+    fn read_parquet(&mut self, path: &Path, _: Option<&str>, _: &str) -> Result<()> {
+        Err(Error::left_out(
+            format!("reading the Parquet file {}", path.display()),
+            "parquet",
+        ))
     }
 }
 
@@ -140,6 +154,7 @@ fn agree(documents: &[Document], before: usize, file: &Path) -> Result<()> {
 }
 
 /// Returns the tokenizer that SAELens names beside a data set that it tokenized.
+#[cfg(feature = "parquet")]
 fn tokenizer_beside(file: &Path) -> Option<String> {
     let text = std::fs::read_to_string(file.with_file_name("sae_lens.json")).ok()?;
     let settings: serde_json::Value = serde_json::from_str(&text).ok()?;

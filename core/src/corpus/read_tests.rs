@@ -167,13 +167,6 @@ fn packed_files_are_the_files_in_them() {
         &gzip("\u{feff}one".as_bytes()),
         &[("x.txt.gz", "one")],
     );
-    let zstd = |bytes: &[u8]| zstd::stream::encode_all(bytes, 3).unwrap();
-    check(
-        "x.jsonl.zst",
-        &zstd(lines),
-        &[("x.jsonl.zst:1", "one"), ("x.jsonl.zst:2", "two")],
-    );
-    check("x.txt.zst", &zstd(b"one"), &[("x.txt.zst", "one")]);
     let cut = gzip(&lines.repeat(99));
     refused(
         "x.jsonl.gz",
@@ -181,7 +174,32 @@ fn packed_files_are_the_files_in_them() {
         &["not a complete gzip file", "x.jsonl.gz"],
     );
     refused("x.jsonl.gz", lines, &["not a complete gzip file"]);
+}
+
+#[cfg(feature = "zstd")]
+#[test]
+fn files_packed_with_zstd_are_the_files_in_them() {
+    let lines = b"{\"text\": \"one\"}\n{\"text\": \"two\"}\n";
+    let zstd = |bytes: &[u8]| zstd::stream::encode_all(bytes, 3).unwrap();
+    check(
+        "x.jsonl.zst",
+        &zstd(lines),
+        &[("x.jsonl.zst:1", "one"), ("x.jsonl.zst:2", "two")],
+    );
+    check("x.txt.zst", &zstd(b"one"), &[("x.txt.zst", "one")]);
     refused("x.txt.zst", lines, &["not a complete zstd file"]);
+}
+
+#[cfg(not(feature = "zstd"))]
+#[test]
+fn without_its_feature_a_packed_file_is_refused_by_the_name_of_the_feature() {
+    refused("x.txt.zst", b"", &["x.txt.zst", "feature `zstd`"]);
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn without_its_feature_a_table_is_refused_by_the_name_of_the_feature() {
+    refused("x.parquet", b"", &["x.parquet", "feature `parquet`"]);
 }
 
 #[test]

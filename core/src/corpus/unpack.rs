@@ -35,10 +35,7 @@ impl<'a> Unpacked<'a> {
         let reader: Box<dyn BufRead> = match packing {
             Packing::None => Box::new(file),
             Packing::Gzip => Box::new(BufReader::with_capacity(PIECE, MultiGzDecoder::new(file))),
-            Packing::Zstd => {
-                let unpacked = zstd::stream::read::Decoder::with_buffer(file).map_err(failed)?;
-                Box::new(BufReader::with_capacity(PIECE, unpacked))
-            }
+            Packing::Zstd => zstd(file, path)?,
         };
         Ok(Self {
             reader,
@@ -116,6 +113,21 @@ impl<'a> Unpacked<'a> {
             self.consume(taken);
         }
     }
+}
+
+#[cfg(feature = "zstd")]
+fn zstd<'a>(file: BufReader<File>, path: &Path) -> Result<Box<dyn BufRead + 'a>> {
+    let unpacked = zstd::stream::read::Decoder::with_buffer(file)
+        .map_err(|source| Error::io("cannot read the file", path, source))?;
+    Ok(Box::new(BufReader::with_capacity(PIECE, unpacked)))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn zstd<'a>(_: BufReader<File>, path: &Path) -> Result<Box<dyn BufRead + 'a>> {
+    Err(Error::left_out(
+        format!("unpacking the zstd file {}", path.display()),
+        "zstd",
+    ))
 }
 
 /// Fills a buffer, again if a signal interrupted it.

@@ -1,4 +1,4 @@
-//! Whether an index is of a dictionary and a model.
+//! Decides whether an index belongs to a dictionary and a model.
 
 use super::About;
 use crate::fit::{Fit, Made, Verdict};
@@ -6,7 +6,7 @@ use crate::models::Model;
 use crate::sae::Sae;
 
 impl Fit {
-    /// Whether an index that says `about` was built with `sae` and `model`, as far as these are there.
+    /// Judges whether the index that `about` describes was built with `sae` and `model`, as far as these are given.
     pub fn of_index(about: &About, model: Option<&Model>, sae: Option<&Sae>) -> Self {
         if let Some(sae) = sae.filter(|sae| sae.features() != about.features) {
             let why = format!(

@@ -1,4 +1,4 @@
-//! The pass: rows → activations → latents → one tally per feature, then the file.
+//! Builds an index: rows → activations → latents → one tally per feature, then the file.
 
 use std::path::Path;
 
@@ -19,11 +19,10 @@ use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Autoencoder;
 use crate::whole_file;
 
-/// Values of activations held at once; no result depends on it.
+/// Activation values held at once. Results do not depend on it.
 const CHUNK_VALUES: usize = 1 << 23;
 
-/// Builds the index of `sae` over `rows` into `out` (whole or not at all); if the observer stops it, there is no file.
-/// Positions of `rows` that do not count are left out.
+/// Builds the index of `sae` over the positions of `rows` that count, into `out` (whole or not at all). If the observer stops it, there is no file.
 pub fn build(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -133,7 +132,7 @@ fn pass(
     Ok(Ended::Done(tallies))
 }
 
-/// Row and position of each token that counts in the rows `chosen`.
+/// Returns row and position of each token that counts in the rows `chosen`.
 fn places(rows: &Rows, chosen: &[usize]) -> Vec<(u32, u32)> {
     let of_row = |row: &usize| {
         let row = *row;
@@ -143,7 +142,7 @@ fn places(rows: &Rows, chosen: &[usize]) -> Vec<(u32, u32)> {
     chosen.iter().flat_map(of_row).collect()
 }
 
-/// Adds the latents of tokens at `of`; feature by feature, in order of place.
+/// Adds the latents of the tokens at `of`, feature by feature in order of place.
 fn add(tallies: &mut [Tally], latents: &Latents, of: &[(u32, u32)], key: u64) {
     let mut ends = vec![0usize; tallies.len() + 1];
     let active = |i: &usize| latents.acts[*i] != 0.0;

@@ -1,4 +1,4 @@
-//! What a feature does by its weights alone: tokens promoted and suppressed (papers.md 3.6), share of each head (papers.md 3.3).
+//! Effects of a feature by its weights alone: promoted and suppressed tokens, and the share of each head.
 
 use rayon::prelude::*;
 
@@ -13,25 +13,25 @@ use crate::sae::Autoencoder;
 /// Logits held at once.
 const CHUNK_VALUES: usize = 1 << 24;
 
-/// Of one feature.
+/// Effects of one feature.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Effects {
-    /// Strongest first.
+    /// Promoted tokens, strongest first.
     pub(super) promoted: Vec<(TokenId, f32)>,
-    /// Strongest (most negative) first.
+    /// Suppressed tokens, most negative first.
     pub(super) suppressed: Vec<(TokenId, f32)>,
-    /// All of them; empty where there are none.
+    /// Effects on all tokens; empty where there are none.
     pub(super) logits: LogitCounts,
-    /// `[h]` at `hook_z`, else empty.
+    /// `[h]` at `hook_z`, empty elsewhere.
     pub(super) head_shares: Vec<f32>,
 }
 
-/// How many tokens each part of the range of effects holds.
+/// Number of tokens in each part of the range of effects.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct LogitCounts {
     pub(super) least: f32,
     pub(super) most: f32,
-    /// `[BINS]` equal bins, the last with the largest effect; one where all effects are equal.
+    /// `[BINS]` equal bins, the last one holding the largest effect; one bin where all effects are equal.
     pub(super) counts: Vec<u64>,
 }
 
@@ -46,7 +46,7 @@ impl LogitCounts {
         let mut counts = vec![0; if width > 0.0 { BINS } else { 1 }];
         for effect in effects {
             let bin = (f64::from(*effect) - f64::from(least)) / width;
-            // A bin of no width holds all.
+            // A bin of width 0 holds all.
             let bin = if bin.is_nan() { 0 } else { bin as usize };
             let last = counts.len() - 1;
             counts[bin.min(last)] += 1;
@@ -59,7 +59,7 @@ impl LogitCounts {
     }
 }
 
-/// Effects of all features.
+/// Computes the effects of all features.
 pub(super) fn of(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -110,7 +110,7 @@ pub(super) fn of(
             });
         }
         chunk.par_iter_mut().enumerate().for_each(|(i, effects)| {
-            // Padding beyond the tokenizer's entries is no token.
+            // Logits beyond the tokenizer's entries are padding.
             let row = &logits.row(i)[..vocab.min(logits.columns())];
             effects.promoted = strongest(row, 1.0);
             effects.suppressed = strongest(row, -1.0);
@@ -120,7 +120,7 @@ pub(super) fn of(
     Ok(Ended::Done(all))
 }
 
-/// Whether directions at `hook` are directions of the residual stream, for `hook_z` after `W_O`.
+/// Returns whether directions at `hook` are directions of the residual stream; those of `hook_z` are after `W_O`.
 fn writes_to_residual(hook: HookPoint) -> bool {
     match hook {
         HookPoint::Embed | HookPoint::PosEmbed => true,
@@ -137,7 +137,7 @@ fn writes_to_residual(hook: HookPoint) -> bool {
     }
 }
 
-/// The [`EFFECTS`] tokens with the largest `sign · logit`, ties by least id.
+/// Returns the [`EFFECTS`] tokens with the largest `sign · logit`; ties go to the smaller id.
 fn strongest(logits: &[f32], sign: f32) -> Vec<(TokenId, f32)> {
     let mut best: Vec<(TokenId, f32)> = Vec::with_capacity(EFFECTS + 1);
     for (id, &logit) in logits.iter().enumerate() {
@@ -152,7 +152,7 @@ fn strongest(logits: &[f32], sign: f32) -> Vec<(TokenId, f32)> {
     best
 }
 
-/// Norm of each head's slice of a decoder row over the sum of these norms, `[h]`.
+/// Returns the norm of each head's slice of a decoder row, divided by the sum of these norms, `[h]`.
 fn head_shares(row: &[f32], heads: usize) -> Vec<f32> {
     let norms: Vec<f64> = row
         .chunks(row.len().div_ceil(heads.max(1)))

@@ -1,5 +1,5 @@
-//! An index in the forms that other viewers read: the batches of SAEDashboard, which Neuronpedia imports, and the feature files of circuit-tracer's viewer.
-//! Layouts: SAEDashboard 0.8.0 `neuronpedia/neuronpedia_dashboard.py`, circuit-tracer 0.5.0 `frontend/feature_models.py`.
+//! Exports an index to other viewers: SAEDashboard's batches, which Neuronpedia imports, and the feature files of circuit-tracer's viewer. Layouts follow
+//! SAEDashboard 0.8.0 `neuronpedia/neuronpedia_dashboard.py` and circuit-tracer 0.5.0 `frontend/feature_models.py`.
 
 use std::path::Path;
 
@@ -11,27 +11,27 @@ use crate::ids::{HookPoint, Layer};
 use crate::progress::{Ended, Flow, Progress};
 use crate::whole_file;
 
-/// What reads the files.
+/// The viewer that reads the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Viewer {
-    /// Batches as SAEDashboard writes them, `batch-N.json`, and `skipped_indexes.json`.
+    /// SAEDashboard's batches, `batch-N.json`, and `skipped_indexes.json`.
     Neuronpedia,
-    /// One file for each feature.
+    /// One file per feature.
     CircuitTracer,
 }
 
-/// What was written.
+/// Summary of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Exported {
-    /// Files.
+    /// Number of files.
     pub files: usize,
-    /// Features in them.
+    /// Number of features in them.
     pub features: usize,
-    /// Features that were never active, which are in none.
+    /// Number of features that were never active; no file has them.
     pub never_active: usize,
 }
 
-/// Writes the folder `out`, whole or not at all, `batch` features to a file of Neuronpedia's; `observe` gets the features done.
+/// Writes the folder `out`, whole or not at all, with `batch` features in each of Neuronpedia's files. `observe` hears the features done.
 pub fn export(
     index: &Index,
     (to, batch): (Viewer, usize),
@@ -91,10 +91,10 @@ pub fn export(
     }
 }
 
-/// Name of the file that lists features in no batch.
+/// File that lists the features in no batch.
 const SKIPPED: &str = "skipped_indexes.json";
 
-/// Whether a file is called as one of an export is.
+/// Returns whether a file has a name that an export uses.
 pub(crate) fn is_of_export(file: &str) -> bool {
     let stem = file.strip_suffix(".json").unwrap_or_default();
     let number = stem.strip_prefix("batch-").unwrap_or(stem);
@@ -102,19 +102,19 @@ pub(crate) fn is_of_export(file: &str) -> bool {
     file == SKIPPED || is_number
 }
 
-/// What Neuronpedia calls a dictionary.
+/// Neuronpedia's names for a dictionary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
-    /// Its id of the model (`gpt2-small`).
+    /// Id of the model (`gpt2-small`).
     pub model: String,
     /// Layer.
     pub layer: u32,
-    /// Its set (`res-jb`).
+    /// Name of the set (`res-jb`).
     pub set: String,
 }
 
 impl Source {
-    /// As the index has it, where a name is not given; layer 0 for hooks outside blocks.
+    /// Fills in from the index the names that are not given; hooks outside blocks get layer 0.
     pub fn of(about: &About, model: Option<&str>, set: Option<&str>) -> Result<Self> {
         let hook: HookPoint = about.hook.parse()?;
         Ok(Self {
@@ -125,7 +125,8 @@ impl Source {
     }
 }
 
-/// `batch-N.json`. Empty in it: neuron alignment, correlated neurons and features, DFA; of an example's row 10 tokens either side.
+/// Builds a `batch-N.json`. It leaves neuron alignment, correlated neurons, correlated features and DFA empty, and keeps 10 tokens on either side of an
+/// example.
 fn neuronpedia_batch(about: &About, source: &Source, details: &[Detail]) -> Value {
     json!({
         "model_id": source.model,
@@ -136,7 +137,7 @@ fn neuronpedia_batch(about: &About, source: &Source, details: &[Detail]) -> Valu
     })
 }
 
-/// `skipped_indexes.json`: features that are not in any batch since they were never active.
+/// Builds `skipped_indexes.json`, which lists the features that were never active and are in no batch.
 fn skipped(source: &Source, features: &[u32]) -> Value {
     json!({
         "model_id": source.model,
@@ -215,12 +216,12 @@ fn activation(example: &Example, [least, most, share]: [f64; 3]) -> Value {
     })
 }
 
-/// As SAEDashboard rounds, to 3 decimals.
+/// Rounds to 3 decimals, as SAEDashboard does.
 fn rounded(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
 }
 
-/// `features/<scan>/<feature>.json`, whose name is [`cantor`]'s number.
+/// Builds `features/<scan>/<feature>.json`; the file's name is the number that [`cantor`] gives.
 fn circuit_tracer_feature(about: &About, detail: &Detail) -> Value {
     let quantile = |name: String, examples: &[Example]| {
         let examples = examples.iter().map(|example| {
@@ -246,7 +247,7 @@ fn circuit_tracer_feature(about: &About, detail: &Detail) -> Value {
             .map(|effect| effect.text.clone())
             .collect::<Value>()
     };
-    // Interval by interval from the weakest on.
+    // Intervals go from the weakest to the strongest.
     let mut ends: Vec<f64> = detail
         .intervals
         .iter()
@@ -269,13 +270,13 @@ fn circuit_tracer_feature(about: &About, detail: &Detail) -> Value {
     })
 }
 
-/// Cantor's number of a pair: how circuit-tracer numbers features of all layers.
+/// Returns Cantor's number of a pair, by which circuit-tracer numbers the features of all layers.
 fn cantor(layer: u32, feature: u32) -> u64 {
     let sum = u64::from(layer) + u64::from(feature);
     sum * (sum + 1) / 2 + u64::from(feature)
 }
 
-/// Rows of the index's text; an index without the number of positions that it left out has one of each row.
+/// Returns the number of rows of the index's text. An index that does not record how many positions it left out left out one per row.
 fn prompts(about: &About) -> u64 {
     let context = about.context.max(1) as u64;
     match about.left_out {
@@ -390,7 +391,7 @@ mod tests {
         let batch = feature(&about(), &negative);
         let first = &batch["activations"][0];
         assert_eq!(first["values"], json!([0.5, -4.0]));
-        // The list of the strongest is by size.
+        // The list of the strongest is sorted by size.
         assert_eq!(first["bin_max"], json!(4.0));
         let file = circuit_tracer_feature(&about(), &negative);
         assert_eq!(
@@ -410,7 +411,7 @@ mod tests {
             value["examples_quantiles"][1]["examples"][0]["tokens_acts_list"][1],
             json!(1.333)
         );
-        // π(1, 3) = 4 · 5 / 2 + 3, and no two pairs share a number.
+        // π(1, 3) = 4 · 5 / 2 + 3; no two pairs share a number.
         assert_eq!(cantor(1, 3), 13);
         let all: std::collections::BTreeSet<u64> = (0..30)
             .flat_map(|l| (0..30).map(move |f| cantor(l, f)))

@@ -1,7 +1,7 @@
-//! The index on disk, version 2, and its writer. Tables: `about` (key, value), `feature` (scalars), `detail` (packed), `row` (packed: the rows of tokens
-//! that examples are of), `document` (names), `token` (id and text by rank of frequency), `word` (full-text search). Readers are in `index.rs`.
+//! Writes an index file, version 2. Tables: `about` (key, value), `feature` (scalars), `detail` (packed), `row` (packed: the token rows that contain examples),
+//! `document` (names), `token` (id and text by rank of frequency), `word` (full-text search). `index.rs` reads it.
 //!
-//! Version 1 leaves negative activations out, has raw effects on logits (`about` has no `unembed`) and excerpts in place of `row`.
+//! Version 1 has no negative activations, raw effects on logits (`about` has no `unembed`) and excerpts in place of `row`.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -23,9 +23,9 @@ use crate::sae::Autoencoder;
 use crate::whole_file;
 
 pub(super) const VERSION: u32 = 2;
-/// The version before it, which is still read.
+/// Previous version, which can still be read.
 pub(super) const FIRST: u32 = 1;
-/// `UmbI`, so that another program's database is told apart.
+/// `UmbI`, which tells an index from another program's database.
 pub(super) const APPLICATION: u32 = 0x556d_6249;
 
 // Large pages: a packed detail has 1 to 3 kB, and small pages would stay half empty.
@@ -42,7 +42,7 @@ const SCHEMA: &str = "
     CREATE VIRTUAL TABLE word USING fts5 (peak, promoted, suppressed, content = '', tokenize = \"unicode61 remove_diacritics 2 categories 'L* N* M* P* S* Co'\");
 ";
 
-/// All that goes into an index.
+/// Content of an index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Content<'a> {
     pub(super) about: &'a About,
@@ -140,16 +140,16 @@ fn write_about(database: &Connection, about: &About) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Numbers for tokens and documents, and which rows are kept.
+/// Ranks of tokens, numbers of documents, and the rows that are kept.
 struct Names {
-    /// Ids by rank: those of the text, most frequent first, then those only promoted or suppressed.
+    /// Token ids by rank: tokens of the text by falling frequency, then tokens that are only promoted or suppressed.
     ids: Vec<TokenId>,
     /// Their texts.
     texts: Vec<String>,
     rank_from_id: HashMap<TokenId, u32>,
     documents: Vec<String>,
     document_from_name: HashMap<String, u32>,
-    /// Those that an example is of.
+    /// Rows that contain an example.
     rows: BTreeSet<u32>,
 }
 
@@ -325,7 +325,7 @@ fn write_feature(
     Ok(())
 }
 
-/// A token as search finds it: without the space before it, a line break as the sign that stands for it.
+/// Returns a token in the form that search finds: without its leading space, a line break as a visible sign.
 fn word(text: &str) -> &str {
     match text.trim() {
         "" if text.contains('\n') => "⏎",

@@ -1,16 +1,16 @@
-//! Exact counts of sizes of activations whose largest is not known beforehand: equal bins over a range that doubles when a size exceeds it, pairs of
-//! bins becoming one. The range stays a power of two times the bin count, so no count ever has to be divided. Negative activations are counted apart
-//! and set before the others when the histogram is made.
+//! Counts the sizes of activations exactly without knowing the largest in advance. Bins are equal; when a size exceeds the range, the range doubles and pairs
+//! of bins merge. The range stays a power of two times the number of bins, so no count is ever divided. Negative activations are counted separately and placed
+//! before the others in the finished histogram.
 
 use super::{BINS, Histogram};
 
-/// Bins over the range; at least half of them lie below the maximum.
+/// Number of bins over the range; at least half of them lie below the maximum.
 const FINE: usize = 512;
 
 /// Counts of sizes > 0.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Counts {
-    /// `[FINE]` once there is a value.
+    /// `[FINE]` once a value was added.
     bins: Vec<u64>,
     /// Bins are 2^exponent wide.
     exponent: i32,
@@ -47,7 +47,7 @@ impl Counts {
         self.exponent += 1;
     }
 
-    /// Values below `value`; a bin that it divides counts in proportion.
+    /// Returns the number of values below `value`; a bin that it divides counts in proportion.
     pub(super) fn below(&self, value: f64) -> f64 {
         if self.bins.is_empty() {
             return 0.0;
@@ -58,7 +58,7 @@ impl Counts {
         whole as f64 + part * (value / self.width()).fract()
     }
 
-    /// The same counts in bins 2^exponent wide, which is no less than they are now.
+    /// Returns the counts in bins 2^exponent wide, at least as wide as now.
     fn widened(&self, exponent: i32) -> Self {
         let mut wide = self.clone();
         while !wide.bins.is_empty() && wide.exponent < exponent {
@@ -68,7 +68,7 @@ impl Counts {
         wide
     }
 
-    /// How many bins reach up to the size `most`.
+    /// Returns the number of bins that reach up to the size `most`.
     fn used(&self, most: f64) -> usize {
         if self.bins.is_empty() {
             0
@@ -83,21 +83,21 @@ impl Counts {
     }
 }
 
-/// A histogram in numbers: equal bins with an edge at 0, of which the outermost end at the least and at the largest activation.
+/// A histogram in numbers: equal bins with an edge at 0; the outermost bins end at the least and the largest activation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Bins {
     pub(super) width: f64,
-    /// Bins of negative activations, which come first.
+    /// Number of bins of negative activations, which come first.
     pub(super) below: usize,
-    /// The least activation, 0 where none is negative.
+    /// Least activation, 0 where none is negative.
     pub(super) first_edge: f64,
-    /// The largest activation, 0 where none is positive.
+    /// Largest activation, 0 where none is positive.
     pub(super) last_edge: f64,
     pub(super) counts: Vec<u64>,
 }
 
 impl Bins {
-    /// At most [`BINS`] bins of `below`, sizes of negative activations down to `min`, and `above`, positive ones up to `max`.
+    /// Builds at most [`BINS`] bins from `below`, the sizes of negative activations down to `min`, and `above`, positive ones up to `max`.
     pub(super) fn of((below, min): (&Counts, f64), (above, max): (&Counts, f64)) -> Self {
         let exponents = [below, above].into_iter().filter(|c| !c.bins.is_empty());
         let Some(exponent) = exponents.map(|counts| counts.exponent).max() else {
@@ -117,7 +117,7 @@ impl Bins {
         }
     }
 
-    /// With all edges.
+    /// Returns the histogram with all its edges.
     pub(super) fn histogram(&self) -> Histogram {
         let bins = self.counts.len();
         if bins == 0 {
@@ -125,7 +125,7 @@ impl Bins {
         }
         let edge = |i: usize| (i as f64 - self.below as f64) * self.width;
         let mut edges: Vec<f64> = (0..=bins).map(edge).collect();
-        // A largest activation that is itself an edge would leave its bin no width.
+        // A largest activation on an edge would leave its bin without width.
         if self.below > 0 && self.first_edge < edges[1] {
             edges[0] = self.first_edge;
         }
@@ -165,7 +165,7 @@ mod tests {
         assert!(histogram.edges.is_sorted() && histogram.edges.contains(&0.0));
         for (i, count) in histogram.counts.iter().enumerate() {
             let (from, to) = (histogram.edges[i], histogram.edges[i + 1]);
-            // Upper edges belong to negative bins, lower edges to positive ones; the outermost hold the extremes.
+            // Negative bins include their upper edge, positive bins their lower edge; the outermost bins include the extremes.
             let inside = |v: f64| match v {
                 v if v < 0.0 => v <= to && (v > from || i == 0),
                 v => v >= from && (v < to || i + 1 == bins),

@@ -1,4 +1,4 @@
-//! Reading an index: opened read-only and immutable, so nothing is ever written beside it.
+//! Reads an index. It is opened read-only and immutable, so SQLite writes no file beside it.
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -21,13 +21,13 @@ use crate::models::Unembed;
 use crate::project::prefix_query;
 use crate::sae::Sae;
 
-/// Scalars; version 1 has no negative activations.
+/// Selects the scalars; version 1 has no negative activations.
 fn scalars(version: u32) -> String {
     let min = if version == FIRST { "0.0" } else { "min" };
     format!("SELECT feature, density, mean, {min}, max, decoder_norm, active FROM feature")
 }
 
-/// An index opened read-only. `Send`, not shared: each thread opens its own.
+/// A feature index, opened read-only. It is `Send` but not `Sync`: each thread opens its own.
 #[derive(Debug)]
 pub struct Index {
     database: Connection,
@@ -38,13 +38,13 @@ pub struct Index {
 
 #[derive(Debug)]
 struct Names {
-    /// By rank.
+    /// Tokens by rank.
     tokens: Vec<(TokenId, String)>,
     documents: Vec<String>,
 }
 
 impl Index {
-    /// Opens an index file, of this version or the one before it; another file is refused.
+    /// Opens an index of this version or the previous one.
     pub fn open(path: &Path) -> Result<Self> {
         if !path.is_file() {
             return Err(Error::input(
@@ -80,12 +80,12 @@ impl Index {
         })
     }
 
-    /// What it says about itself.
+    /// Returns what the index says about itself.
     pub fn about(&self) -> &About {
         &self.about
     }
 
-    /// That `sae` has as many features: an error where the index is plainly another dictionary's.
+    /// Checks that `sae` has as many features as the index; otherwise the index belongs to another dictionary.
     pub fn check_features(&self, sae: &Sae) -> Result<()> {
         let (here, there) = (self.about.features, sae.features());
         if here == there {
@@ -98,18 +98,18 @@ impl Index {
         Err(Error::input(what, &self.path))
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Scalars of all features, by feature.
+    /// Returns the scalars of all features, in order of features.
     pub fn summaries(&self) -> Result<Vec<Summary>> {
         let all = format!("{} ORDER BY feature", scalars(self.about.form));
         self.all(&all, summary)
     }
 
-    /// Everything about one feature.
+    /// Returns everything the index knows about one feature.
     pub fn detail(&self, feature: FeatureId) -> Result<Detail> {
         if feature.index() >= self.about.features {
             let what = format!(
@@ -134,7 +134,7 @@ impl Index {
             .ok_or_else(|| damaged(&self.path))
     }
 
-    /// The whole row of tokens that an example of [`Self::detail`] is of; an error in an index of version 1, which holds excerpts alone.
+    /// Returns the whole token row of an example in [`Self::detail`]; an error for an index of version 1, which holds only excerpts.
     pub fn passage(&self, example: &Example) -> Result<Passage> {
         let Some(Place { row, position }) = example.place else {
             let what = "the index is of an older form and holds excerpts of its text alone: build it again to open an example's row";
@@ -158,7 +158,7 @@ impl Index {
         })
     }
 
-    /// The row of example `number` of `feature`, counted from 1 as [`Detail::examples`] has them.
+    /// Returns the token row of example `number` of `feature`; [`Detail::examples`] counts from 1.
     pub fn example(&self, feature: FeatureId, number: usize) -> Result<Passage> {
         let detail = self.detail(feature)?;
         let example = number
@@ -178,8 +178,8 @@ impl Index {
         self.passage(example)
     }
 
-    /// Features whose examples' strongest tokens, promoted or suppressed tokens begin with the words of `query`, best first: tokens at the
-    /// examples' peaks count most, then promoted, then suppressed.
+    /// Finds features whose strongest, promoted or suppressed tokens begin with the words of `query`, best match first. Tokens at which examples peak weigh
+    /// most, then promoted tokens, then suppressed ones.
     pub fn search(&self, query: &str) -> Result<Vec<FeatureId>> {
         let query = prefix_query(query);
         if query.is_empty() {
@@ -195,7 +195,7 @@ impl Index {
         read().map_err(failed(&self.path))
     }
 
-    /// The strongest token of each feature's top example, as shown, for the table; empty for a feature that was never active.
+    /// Returns the strongest token of each feature's top example, as shown; empty for a feature that was never active.
     pub fn top_tokens(&self) -> Result<Vec<String>> {
         self.all(
             "SELECT coalesce(text, '') FROM feature LEFT JOIN token ON rank = top_rank ORDER BY feature",
@@ -203,7 +203,7 @@ impl Index {
         )
     }
 
-    /// The distinct tokens at which a feature's top examples peak, by strength (for Jaccard over a head's features).
+    /// Returns the distinct tokens at which a feature's top examples peak, strongest first (for the Jaccard index over a head's features).
     pub fn peak_tokens(&self, feature: FeatureId) -> Result<Vec<TokenId>> {
         let packed = self.packed(feature)?;
         let rows = self.rows_of(&packed.top)?;
@@ -237,7 +237,7 @@ impl Index {
         PackedRow::from_bytes(&bytes).ok_or_else(|| damaged(&self.path))
     }
 
-    /// The rows that examples are of.
+    /// Reads the token rows of examples.
     fn rows_of<'a>(&self, examples: impl IntoIterator<Item = &'a PackedExample>) -> Result<Rows> {
         let mut rows = Rows::new();
         for example in examples {
@@ -278,11 +278,11 @@ impl Index {
     }
 }
 
-/// Rows by number.
+/// Token rows by number.
 type Rows = BTreeMap<u32, PackedRow>;
 
 impl PackedExample {
-    /// Document and tokens of the window.
+    /// Returns document and tokens of the example's window.
     fn window<'a>(&'a self, rows: &'a Rows) -> Option<(u32, &'a [u32])> {
         match &self.of {
             Of::Row { row, position } => {
@@ -295,7 +295,7 @@ impl PackedExample {
         }
     }
 
-    /// The example's token.
+    /// Returns the example's token.
     fn peak_token(&self, rows: &Rows) -> Option<u32> {
         self.window(rows)?.1.get(self.at).copied()
     }
@@ -431,7 +431,7 @@ fn about(database: &Connection, version: u32) -> rusqlite::Result<Option<About>>
     Ok(parse())
 }
 
-/// The path as SQLite reads it, with nothing in it that a URI takes for its own.
+/// Returns the path as a URI for SQLite, with the characters escaped that have a meaning in URIs.
 fn uri(path: &Path) -> Result<String> {
     let path = std::path::absolute(path)
         .map_err(|source| Error::io("cannot find the index", path, source))?;

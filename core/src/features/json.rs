@@ -1,11 +1,11 @@
-//! A feature's detail as one JSON object, under the keys that scripts rely on.
+//! Writes a feature's detail as one JSON object with stable keys.
 
 use serde_json::{Value, json};
 
 use super::{About, Detail, Example, TokenEffect};
 
-/// `feature density mean min max histogram examples promoted suppressed logits unembed head_shares`, and beside these `decoder_norm` and `intervals`.
-/// `examples` are the strongest; those drawn from each interval are with it. Each has the number by which it is opened in Prompt, from 1.
+/// Returns an object with the keys `feature density mean min max histogram examples promoted suppressed logits unembed head_shares decoder_norm intervals`.
+/// `examples` are the strongest; each interval holds the examples drawn from it. Every example has the number, from 1, that opens it in Prompt.
 pub fn json(about: &About, detail: &Detail) -> Value {
     let summary = detail.summary;
     let mut next = 1 + detail.top.len();

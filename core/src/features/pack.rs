@@ -1,12 +1,12 @@
-//! The packed forms of the index: of one feature's detail, a zlib stream of variable-length integers and little-endian floats, and of one row of tokens.
+//! Packed forms of the index: a feature's detail is a zlib stream of variable-length integers and little-endian floats; so is a token row.
 //!
-//! Order in a detail: histogram, counts of the intervals, promoted, suppressed, head shares, examples, and last, if there are any, all effects on logits
-//! in bins. Examples stand column by column, first their headers, then all their activations, so that like lies beside like. An activation is
-//! 1..=65,535 of the strongest in its window, 0 where there is none; of a feature with negative activations it has a sign (zigzag).
+//! A detail holds, in this order: histogram, counts of the intervals, promoted, suppressed, head shares, examples, and last the effects on all logits in bins,
+//! if there are any. Examples are stored column by column, first their headers, then all their activations, which compresses better. An activation is
+//! 1..=65,535 of the strongest in its window, or 0; for a feature with negative activations it has a sign (zigzag).
 //!
-//! A row is the runs of its documents and its tokens. A token is its rank by frequency in the text, so most take one byte.
+//! A row holds the runs of its documents and its tokens. A token is its rank by frequency in the text, so most take one byte.
 //!
-//! Version 1 has no negative activations and no rows: there an example holds its document and the tokens of its window, between headers and activations.
+//! Version 1 has no negative activations and no rows. Its examples hold their document and the tokens of their window, between headers and activations.
 
 use std::io::{Read as _, Write as _};
 
@@ -22,30 +22,30 @@ use super::histogram::Bins;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PackedExample {
     pub(super) of: Of,
-    /// Of the example's token, in the window.
+    /// Position of the example's token in the window.
     pub(super) at: usize,
     /// `[window]`.
     pub(super) acts: Vec<f32>,
 }
 
-/// What an example's window is of.
+/// Source of an example's window.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Of {
-    /// A row that the index holds, and the position of the example's token there.
+    /// A row that the index holds, and the position of the example's token in it.
     Row { row: u32, position: usize },
-    /// Tokens of a row that version 1 does not hold, `[window]`.
+    /// Tokens of the window, `[window]`, since version 1 holds no rows.
     Excerpt { document: u32, ranks: Vec<u32> },
 }
 
-/// A row of tokens in numbers.
+/// A token row in numbers.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct PackedRow {
-    /// How many tokens each document in turn has.
+    /// Number of tokens of each document in turn.
     pub(super) documents: Vec<(u32, usize)>,
     pub(super) ranks: Vec<u32>,
 }
 
-/// A feature's detail in numbers; its scalars are columns of their own.
+/// A feature's detail in numbers, without the scalars, which have columns of their own.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct PackedDetail {
     pub(super) bins: Bins,
@@ -55,16 +55,16 @@ pub(super) struct PackedDetail {
     pub(super) promoted: Vec<(u32, f32)>,
     pub(super) suppressed: Vec<(u32, f32)>,
     pub(super) head_shares: Vec<f32>,
-    /// Files that are older end without it.
+    /// Older files end before this.
     pub(super) logits: LogitCounts,
 }
 
 const STEPS: f32 = 65_535.0;
-/// A detail unpacks to a few kilobytes; a stream that goes on beyond this is damaged.
+/// A detail unpacks to a few kilobytes; a stream longer than this is damaged.
 const LONGEST: u64 = 1 << 20;
 
 impl PackedDetail {
-    /// As bytes, compressed.
+    /// Returns the detail as compressed bytes.
     pub(super) fn bytes(&self) -> std::io::Result<Vec<u8>> {
         let mut out = Writer(Vec::new());
         out.f64(self.bins.width);
@@ -119,7 +119,7 @@ impl PackedDetail {
         zlib.finish()
     }
 
-    /// Reads what [`Self::bytes`] wrote, or a file of version 1 has; `None` if it is damaged.
+    /// Reads the bytes that [`Self::bytes`] wrote, or those of a file of version 1; `None` if they are damaged.
     pub(super) fn from_bytes(bytes: &[u8], version: u32) -> Option<Self> {
         let mut plain = Vec::new();
         let mut zlib = ZlibDecoder::new(bytes).take(LONGEST);
@@ -174,7 +174,7 @@ impl PackedExample {
 }
 
 impl PackedRow {
-    /// As bytes.
+    /// Returns the row as bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut out = Writer(Vec::new());
         out.list(&self.documents, |out, (document, tokens)| {
@@ -185,7 +185,7 @@ impl PackedRow {
         out.0
     }
 
-    /// Reads what [`Self::bytes`] wrote; `None` if it is damaged.
+    /// Reads the bytes that [`Self::bytes`] wrote; `None` if they are damaged.
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let mut from = Reader(bytes);
         let run = |from: &mut Reader<'_>| Some((from.rank()?, from.int()?.try_into().ok()?));
@@ -196,7 +196,7 @@ impl PackedRow {
         from.0.is_empty().then_some(row)
     }
 
-    /// The document at a position.
+    /// Returns the document at a position.
     pub(super) fn document(&self, position: usize) -> Option<u32> {
         let mut before = 0_usize;
         for (document, tokens) in &self.documents {
@@ -220,7 +220,7 @@ fn step(size: f32, peak: f32) -> u64 {
 struct Writer(Vec<u8>);
 
 impl Writer {
-    /// Seven bits a byte, least first.
+    /// Writes seven bits a byte, lowest first.
     fn int(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -245,7 +245,7 @@ impl Writer {
     }
 }
 
-/// Every reader answers `None` at the end of the bytes.
+/// Reader of bytes; every method returns `None` at the end.
 struct Reader<'a>(&'a [u8]);
 
 impl Reader<'_> {
@@ -262,7 +262,7 @@ impl Reader<'_> {
         None
     }
 
-    /// A number of items that follow; each takes a byte at least.
+    /// Reads the number of items that follow; each takes at least one byte.
     fn len(&mut self) -> Option<usize> {
         let len = usize::try_from(self.int()?).ok()?;
         (len <= self.0.len()).then_some(len)
@@ -381,7 +381,7 @@ mod tests {
                 detail
             };
             assert_eq!(blank(read), blank(packed.clone()));
-            // As hooks without effects have it.
+            // Hooks without effects have none.
             let bare = PackedDetail {
                 logits: LogitCounts::default(),
                 ..packed

@@ -1,45 +1,45 @@
-//! Examples drawn at random from every level of activation, in bounded memory. Activations of one sign; their size is what counts.
+//! Draws examples at random from every level of activation, in bounded memory. Activations have one sign; levels go by size.
 //!
-//! Levels are fixed bins, eight per octave. Each active token has a random priority that depends on seed, feature and place alone; a bin keeps the
-//! tokens of least priority. So the draw is uniform within a bin, the same in any order, and the union of bins again keeps its least ones. Bins
-//! that lie wholly inside the lowest of the equal intervals become one, since the maximum only grows; where activations have both signs, and an
-//! interval may end close to 0, only bins far below that.
+//! Levels are fixed bins, eight per octave. Each active token has a random priority that depends only on seed, feature and place; a bin keeps the tokens of
+//! least priority. The draw is therefore uniform within a bin, independent of order, and the union of bins again keeps the least priorities. Bins inside the
+//! lowest of the equal intervals merge into one, since the maximum only grows. Where activations have both signs, an interval may end close to 0, so only bins
+//! far below that merge.
 
 use std::collections::BTreeMap;
 
 use super::{INTERVALS, PER_INTERVAL};
 
 const PER_OCTAVE: f64 = 8.0;
-/// Where the levels that become one end, as a part of the maximum: the lowest interval.
+/// Upper end of the merged levels, as a part of the maximum: the lowest interval.
 const LOW: f64 = 1.0 / INTERVALS as f64;
-/// The same where activations have both signs.
+/// Upper end of the merged levels where activations have both signs.
 const LOW_OF_TWO: f64 = LOW / 8.0;
 
-/// An active token worth remembering.
+/// An active token that may become an example.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Moment {
     pub(super) row: u32,
     pub(super) position: u32,
     pub(super) act: f32,
-    /// Random, by seed, feature and place.
+    /// Random priority, by seed, feature and place.
     pub(super) priority: u64,
-    /// Offset and activation of the other tokens nearby where the feature is active too.
+    /// Offset and activation of nearby tokens where the feature is active too.
     pub(super) around: Box<[(i8, f32)]>,
 }
 
-/// The bins of one feature and sign.
+/// Bins of one feature and sign.
 #[derive(Debug, Clone)]
 pub(super) struct Reservoir {
-    /// By level; each at most [`PER_INTERVAL`], least priority first.
+    /// Tokens by level; at most [`PER_INTERVAL`] each, least priority first.
     bins: BTreeMap<i32, Vec<Moment>>,
-    /// All levels wholly below `low_end` of the maximum.
+    /// Tokens of all levels wholly below `low_end` of the maximum.
     low: Vec<Moment>,
     low_end: f64,
     max: f32,
 }
 
 impl Reservoir {
-    /// An empty one; `signed` where the dictionary's activations have both signs.
+    /// Creates empty bins; `signed` where the dictionary's activations have both signs.
     pub(super) fn new(signed: bool) -> Self {
         Self {
             bins: BTreeMap::new(),
@@ -49,7 +49,7 @@ impl Reservoir {
         }
     }
 
-    /// Offers a token with an activation of this size; `moment` is called only if it is kept.
+    /// Offers a token with an activation of this size. Calls `moment` only if the token is kept.
     pub(super) fn offer(&mut self, size: f32, priority: u64, moment: impl FnOnce() -> Moment) {
         if size > self.max {
             self.max = size;
@@ -83,13 +83,13 @@ impl Reservoir {
         is_low(level, self.low_end * f64::from(self.max))
     }
 
-    /// What is kept, in no order.
+    /// Returns the kept tokens in no order.
     pub(super) fn kept(&self) -> impl Iterator<Item = &Moment> {
         self.low.iter().chain(self.bins.values().flatten())
     }
 }
 
-/// What `reservoirs` keep with activations that `inside` accepts, least priority first.
+/// Returns the tokens that `reservoirs` keep with activations that `inside` accepts, least priority first.
 pub(super) fn draw<'a>(
     reservoirs: impl IntoIterator<Item = &'a Reservoir>,
     inside: impl Fn(f32) -> bool,

@@ -1,22 +1,22 @@
-//! What one feature accumulates during the pass: counts, the strongest example of each of the strongest rows, reservoirs. Strongest is the largest size;
-//! signs are kept.
+//! Facts about one feature that accumulate during the pass: counts, the strongest example of each of the strongest rows, reservoirs. Strength is size; signs
+//! are kept.
 
 use super::histogram::{Bins, Counts};
 use super::reservoir::{Moment, Reservoir, draw};
 use super::{CONTEXT, INTERVALS, PER_INTERVAL, Summary, TOP};
 use crate::ids::FeatureId;
 
-/// One feature's active tokens in a chunk of rows, in order of place.
+/// Active tokens of one feature in a chunk of rows, in order of place.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column<'a> {
     pub(super) places: &'a [(u32, u32)],
     pub(super) acts: &'a [f32],
 }
 
-/// One interval as it was counted.
+/// Counts of one interval.
 #[derive(Debug)]
 pub(super) struct Level<'a> {
-    /// Tokens in it.
+    /// Number of tokens in it.
     pub(super) count: u64,
     pub(super) examples: Vec<&'a Moment>,
 }
@@ -25,19 +25,19 @@ pub(super) struct Level<'a> {
 #[derive(Debug, Clone)]
 struct Side {
     active: u64,
-    /// The largest size.
+    /// Largest size.
     most: f32,
     counts: Counts,
     reservoir: Reservoir,
 }
 
-/// The running account of one feature.
+/// Running tally of one feature.
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
     sum: f64,
     below: Side,
     above: Side,
-    /// Strongest first, at most one per row.
+    /// Strongest tokens, strongest first, at most one per row.
     pub(super) top: Vec<Moment>,
 }
 
@@ -53,7 +53,7 @@ impl Side {
 }
 
 impl Tally {
-    /// An empty one; `signed` where the dictionary's activations have both signs.
+    /// Creates an empty tally; `signed` where the dictionary's activations have both signs.
     pub(super) fn new(signed: bool) -> Self {
         Self {
             sum: 0.0,
@@ -63,7 +63,7 @@ impl Tally {
         }
     }
 
-    /// Adds the tokens of a later chunk, none of activation 0; `key` makes this feature's priorities.
+    /// Adds the tokens of a later chunk, none of activation 0. `key` decides this feature's priorities.
     pub(super) fn add(&mut self, column: Column<'_>, key: u64) {
         let mut strongest: Option<usize> = None;
         for (i, (&(row, position), &act)) in column.places.iter().zip(column.acts).enumerate() {
@@ -112,18 +112,18 @@ impl Tally {
         self.below.active + self.above.active
     }
 
-    /// The least and the largest activation, each 0 where none is on that side.
+    /// Returns the least and the largest activation, each 0 where there is none of that sign.
     fn range(&self) -> (f64, f64) {
         (0.0 - f64::from(self.below.most), f64::from(self.above.most))
     }
 
-    /// All activations in bins.
+    /// Returns all activations in bins.
     pub(super) fn bins(&self) -> Bins {
         let (min, max) = self.range();
         Bins::of((&self.below.counts, min), (&self.above.counts, max))
     }
 
-    /// Activations below `edge`; a bin that it divides counts in proportion.
+    /// Returns the number of activations below `edge`; a bin that it divides counts in proportion.
     fn lower(&self, edge: f64) -> u64 {
         let lower = if edge > 0.0 {
             self.below.active as f64 + self.above.counts.below(edge)
@@ -133,7 +133,7 @@ impl Tally {
         lower.round() as u64
     }
 
-    /// The scalars over `tokens` tokens.
+    /// Returns the scalars over `tokens` tokens.
     pub(super) fn summary(&self, feature: FeatureId, tokens: u64, decoder_norm: f64) -> Summary {
         let (min, max) = self.range();
         let active = self.active() as f64;
@@ -147,7 +147,7 @@ impl Tally {
         }
     }
 
-    /// Five equal intervals from the least activation, or 0, up to the largest, or 0, highest first; none of a feature that was never active.
+    /// Returns five equal intervals from the least activation, or 0, to the largest, or 0, highest first; none for a feature that was never active.
     pub(super) fn levels(&self) -> Vec<Level<'_>> {
         let active = self.active();
         if active == 0 {
@@ -185,7 +185,7 @@ impl Tally {
     }
 }
 
-/// Lower and upper end of interval `i` of a range, counted from the lowest.
+/// Returns lower and upper end of interval `i` of a range, counted from the lowest.
 pub(super) fn ends((min, max): (f64, f64), i: usize) -> (f64, f64) {
     let end = |i: usize| min + (max - min) * i as f64 / INTERVALS as f64;
     (end(i), end(i + 1))
@@ -214,7 +214,7 @@ impl Column<'_> {
     }
 }
 
-/// A bijection of 64 bits that leaves no pattern (the finaliser of SplitMix64).
+/// A bijection of 64 bits that leaves no pattern (finaliser of SplitMix64).
 pub(super) fn mix(value: u64) -> u64 {
     let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,4 +1,4 @@
-//! The index against brute force, and what a stopped or damaged one does.
+//! Compares the index with brute force, and checks stopped builds and damaged files.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -98,12 +98,12 @@ fn built_of(sae: &Sae, folder: &Path, seed: u64) -> Index {
     Index::open(&path).unwrap()
 }
 
-/// Whether a position counts by definition: no row start and no BOS.
+/// Returns whether a position counts by definition: no row start and no BOS.
 fn counts(rows: &Rows, row: usize, position: usize) -> bool {
     position > 0 && rows.row(row)[position] != TokenId(0)
 }
 
-/// Every active token by definition: `[f]` of (row, position, act).
+/// Returns every active token by definition: `[f]` of (row, position, act).
 fn brute_force(sae: &Sae) -> Vec<Vec<(usize, usize, f32)>> {
     let rows = rows();
     let mut all = vec![Vec::new(); FEATURES];
@@ -143,7 +143,7 @@ fn scalars_and_histograms_equal_brute_force() {
         let rows = rows();
         let places = (0..rows.len()).flat_map(|row| (0..CONTEXT_OF_ROWS).map(move |p| (row, p)));
         let tokens = places.filter(|(row, p)| counts(&rows, *row, *p)).count();
-        // The control: BOS between documents is left out too.
+        // Control: BOS between documents is left out too.
         assert!(tokens < rows.len() * (CONTEXT_OF_ROWS - 1));
         assert_eq!(index.about().tokens, tokens as u64);
         let left_out = (rows.len() * CONTEXT_OF_ROWS - tokens) as u64;

@@ -1,11 +1,11 @@
-//! Per-layer transcoders of circuit-tracer, and those of Hanna and others in the same files.
+//! Per-layer transcoders of circuit-tracer, and those of Hanna and others in the same format.
 //!
 //! **Files** `layer_N.safetensors` for each layer, beside `config.yaml` (`model_name`, `feature_input_hook`, `feature_output_hook`, `activation`, `k`).
 //! **Orientation on disk** `W_enc [f, d]`, `W_dec [f, d]`, `b_enc [f]`, `b_dec [d]`, `W_skip [d, d]` (`x · W_skipᵀ`), all ours; `activation_function.threshold`.
-//! **Forward pass** nothing subtracted; ReLU, or `pre · [pre > threshold]`, or the `k` largest as they are: neither is followed by ReLU, so with negative
-//! thresholds or few positive pre-activations negative codes are kept. `· W_dec + b_dec + x · W_skipᵀ`.
-//! **Represented** all of it. That attribution zeroes the first position is no part of the dictionary; it is noted. Cross-layer transcoders
-//! (`W_enc_N.safetensors`) are read by `cross_layer.rs`.
+//! **Forward pass** nothing is subtracted; ReLU, or `pre · [pre > threshold]`, or the `k` largest as they are. No ReLU follows the last two, so negative codes
+//! survive where thresholds are negative or few pre-activations are positive. `· W_dec + b_dec + x · W_skipᵀ`.
+//! **Represented** all of it. Zeroing the first position is part of attribution, not of the dictionary; a note says so. `cross_layer.rs` reads cross-layer
+//! transcoders (`W_enc_N.safetensors`).
 
 use std::path::Path;
 
@@ -20,12 +20,12 @@ use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Jump, JumpRelu, RawTopK, Relu, Role, Sae, Selection, Transcoder};
 
 const THRESHOLD: &str = "activation_function.threshold";
-/// Where the transcoders of Hanna and others read and write, whose configuration does not say.
+/// Hooks of the transcoders of Hanna and others, whose configuration names none.
 const HOOKS: [&str; 2] = ["mlp.hook_in", "hook_mlp_out"];
-/// Where cross-layer transcoders do (`load_clt`).
+/// Hooks of cross-layer transcoders (`load_clt`).
 pub(super) const ACROSS: [&str; 2] = ["hook_resid_mid", "hook_mlp_out"];
 
-/// `config.yaml` of a folder; empty if there is none.
+/// Reads the `config.yaml` of a folder; empty if there is none.
 pub(super) fn config(folder: &Path) -> Result<Map<String, Value>> {
     if !folder.join("config.yaml").is_file() {
         return Ok(Map::new());
@@ -33,7 +33,7 @@ pub(super) fn config(folder: &Path) -> Result<Map<String, Value>> {
     place::yaml(&place::within(folder, "config.yaml")?)
 }
 
-/// Hooks that `layer` reads and writes: as `cfg` has them, or `otherwise`.
+/// Returns the hooks that `layer` reads and writes, from `cfg` or else `otherwise`.
 pub(super) fn hooks(
     cfg: &Map<String, Value>,
     layer: Option<usize>,
@@ -54,7 +54,7 @@ pub(super) fn hooks(
     })
 }
 
-/// Features above their thresholds. Where none is negative, what passes is positive and ReLU changes nothing.
+/// Returns the selection of features above their thresholds. Where no threshold is negative, this is JumpReLU.
 pub(super) fn jumping(thresholds: Vec<f32>) -> Selection {
     if thresholds.iter().any(|bar| *bar < 0.0) {
         Selection::Jump(Jump { thresholds })

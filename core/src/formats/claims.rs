@@ -1,4 +1,4 @@
-//! What a dictionary's files say of its figures: claims, to be held beside what is measured, and what a training of ours saw, which is none.
+//! Figures that a dictionary's files claim, for comparison with measured ones. Figures from Umbra's own training are no claims.
 
 use std::fmt;
 use std::path::Path;
@@ -7,23 +7,23 @@ use serde_json::Value;
 
 use crate::sae::{AbsTopK, Sae, Selection, TopK};
 
-/// A figure that files claim.
+/// Figure that files claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Claimed {
     /// Mean active features per token.
     L0,
-    /// Active features per token at most.
+    /// Largest number of active features per token.
     MostActive,
     /// Fraction of variance unexplained.
     Fvu,
-    /// The same by SAELens's registry, some of whose figures are about zero and not about the mean (SAELens before 6.45.1).
+    /// Fraction of variance unexplained, by SAELens's registry; SAELens before 6.45.1 measured some of these about zero instead of the mean.
     FvuOfRegistry,
     /// Share of features that are never active.
     Dead,
 }
 
 impl Claimed {
-    /// As shown.
+    /// Returns the figure's name as shown.
     pub const fn name(self) -> &'static str {
         match self {
             Self::L0 => "L0",
@@ -34,19 +34,19 @@ impl Claimed {
     }
 }
 
-/// One claim and where it stands.
+/// One claim and its source.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// Which figure.
+    /// Figure.
     pub figure: Claimed,
-    /// As it is claimed.
+    /// Claimed value.
     pub value: f64,
-    /// Where: a key of the configuration, or the path.
+    /// Source: a key of the configuration, or the path.
     pub from: &'static str,
 }
 
-/// All claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), those of SAELens's registry, the `average_l0_N` of Gemma
-/// Scope's folders, and `k`. Umbra's own `training_figures` are none: see [`WhileTrained`].
+/// Returns all claims of `sae`, which lies at `path`: SAELens's `l0` and `num_dead_features` (6.47 and later), those of SAELens's registry, the `average_l0_N`
+/// of Gemma Scope's folders, and `k`. Umbra's own `training_figures` are no claims: see [`WhileTrained`].
 pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     let mut all = Vec::new();
     let mut add = |figure, value: Option<f64>, from| {
@@ -79,22 +79,22 @@ pub fn claims(sae: &Sae, path: &Path) -> Vec<Claim> {
     all
 }
 
-/// Figures that a training of ours saw in its last steps, under `training_figures`. They are means over batches while the weights still moved, on the text that was
-/// trained on; an evaluation measures the finished dictionary on one text. So nothing is compared with them.
+/// Figures that Umbra's training recorded in its last steps, under `training_figures`. They are means over training batches while the weights still changed, so
+/// an evaluation of the finished dictionary is not compared with them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WhileTrained {
-    /// Mean active features per token, under the rule for use where that was measured.
+    /// Mean active features per token, by the rule for use where that was measured.
     pub l0: f64,
-    /// Fraction of variance unexplained, likewise.
+    /// Fraction of variance unexplained, by the same rule.
     pub fvu: f64,
-    /// How many steps they are over, if the file says so.
+    /// Number of steps that the figures cover, if the file says so.
     pub steps: Option<u64>,
-    /// What was trained on, if the file says so.
+    /// Training text, if the file says so.
     pub text: Option<String>,
 }
 
 impl WhileTrained {
-    /// Those of `sae`, if it was trained here.
+    /// Returns the figures of `sae`, if Umbra trained it.
     pub fn of(sae: &Sae) -> Option<Self> {
         let other = &sae.provenance.other;
         let figures = other.get("training_figures")?;
@@ -163,7 +163,7 @@ mod tests {
             told,
             "While it was trained: L0 3.0, FVU 0.5000, mean of the last 74 steps on tales.txt"
         );
-        // The rule for use counts where it is another, k is a bound that always holds, and what another library measured is a claim.
+        // The rule for use counts where it differs. `k` is a bound that always holds. Figures measured by another library are claims.
         let figures = json!({"l0": 3.0, "fvu": 0.5, "inference_l0": 2.0, "inference_fvu": 0.25});
         let other = json!({"training_figures": figures, "l0": 1.5});
         let one = sae(Selection::TopK(TopK { k: 2 }), other);

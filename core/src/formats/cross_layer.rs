@@ -1,11 +1,13 @@
-//! Cross-layer transcoders, of circuit-tracer (and of Hanna and others) and of Gemma Scope 2.
+//! Cross-layer transcoders of circuit-tracer (and of Hanna and others) and of Gemma Scope 2.
 //!
-//! **Files** circuit-tracer: `W_enc_N.safetensors` (`W_enc_N [f, d]`, `b_enc_N [f]`, `b_dec_N [d]`, `threshold_N [f]` if it is JumpReLU) and
-//! `W_dec_N.safetensors` (`W_dec_N [f, l − N, d]`) for each of `l` layers, beside `config.yaml` as of its per-layer transcoders. Gemma Scope 2: a file
-//! `…layer_N.safetensors` for each layer, `w_enc [d, f]`, `w_dec [f, l, d]`, `b_enc`, `b_dec`, `threshold`, `affine_skip_connection [d, d]`.
-//! **Forward pass** `ŷ_l = Σ_{s ≤ l} acts_s · w_dec_{s→l} + b_dec_l`, and `x_l · affine_skip_connection_l`; nothing subtracted; ReLU, or `pre · [pre > threshold]`.
-//! **Represented** all of it: a folder as [`CrossLayer`], the file of one layer as a transcoder that writes several. What Gemma Scope 2's tensors hold for
-//! layers before their own is left out, as circuit-tracer leaves it out. SAELens sums the decoder over layers: codes are equal, its reconstructions are none.
+//! **Files** circuit-tracer: `W_enc_N.safetensors` (`W_enc_N [f, d]`, `b_enc_N [f]`, `b_dec_N [d]`, `threshold_N [f]` for JumpReLU) and `W_dec_N.safetensors`
+//! (`W_dec_N [f, l − N, d]`) for each of `l` layers, beside `config.yaml` as for its per-layer transcoders. Gemma Scope 2: one file `…layer_N.safetensors` per
+//! layer, with `w_enc [d, f]`, `w_dec [f, l, d]`, `b_enc`, `b_dec`, `threshold`, `affine_skip_connection [d, d]`.
+//! **Forward pass** `ŷ_l = Σ_{s ≤ l} acts_s · w_dec_{s→l} + b_dec_l`, and `x_l · affine_skip_connection_l`; nothing is subtracted; ReLU, or `pre · [pre >
+//! threshold]`.
+//! **Represented** all of it: a folder as [`CrossLayer`], the file of one layer as a transcoder that writes several layers. Blocks of Gemma Scope 2's tensors
+//! for layers before their own are skipped, as circuit-tracer skips them. SAELens sums the decoder over layers, so its codes are equal but its outputs are not
+//! reconstructions.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +23,7 @@ use crate::error::{Error, Notes, Result};
 use crate::ids::{HookPoint, Site};
 use crate::sae::{CrossLayer, InputNorm, Relu, Role, Sae, Selection, Transcoder};
 
-/// The cross-layer transcoder in the folder at `path`; none if that holds something else.
+/// Reads the cross-layer transcoder in the folder at `path`; none if the folder holds something else.
 pub(super) fn read(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
     let Some(files) = files(path)? else {
         return Ok(None);
@@ -35,7 +37,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
             weights,
         };
         let (sae, of_layer) = super::read(&found, None)?;
-        // Most of what is said of one layer is said of all.
+        // Most notes on one layer apply to all.
         for note in of_layer.iter() {
             if !notes.iter().any(|there| there == note) {
                 notes.add(note);
@@ -46,7 +48,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
     Ok(Some((CrossLayer::new(layers)?, notes)))
 }
 
-/// The files of its layers in order, if `folder` is one that holds a cross-layer transcoder; an error if a layer is missing.
+/// Returns the files of the layers in order, if `folder` holds a cross-layer transcoder; an error if a layer is missing.
 pub(super) fn files(folder: &Path) -> Result<Option<Vec<(Format, PathBuf)>>> {
     if !folder.is_dir() {
         return Ok(None);
@@ -79,7 +81,7 @@ pub(super) fn files(folder: &Path) -> Result<Option<Vec<(Format, PathBuf)>>> {
     Ok(Some(files).filter(|files| !files.is_empty()))
 }
 
-/// Whether the file holds a decoder to several layers; one that cannot be read is of something else.
+/// Returns whether the file holds a decoder to several layers; false for a file that cannot be read.
 fn is_of_gemma(folder: &Path, name: &str) -> bool {
     let across = || -> Result<bool> {
         let file = WeightFile::open(&place::within(folder, name)?)?;
@@ -88,13 +90,13 @@ fn is_of_gemma(folder: &Path, name: &str) -> bool {
     across().unwrap_or(false)
 }
 
-/// The layer of a file with one layer's encoder.
+/// Returns the layer of a file that holds one layer's encoder.
 pub(super) fn circuit_tracer_layer(name: &str) -> Option<usize> {
     let layer = name.strip_prefix("W_enc_")?.strip_suffix(".safetensors")?;
     layer.parse().ok().filter(|layer| place::is_layer(*layer))
 }
 
-/// One layer in circuit-tracer's files.
+/// Reads one layer from circuit-tracer's files.
 pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
     let name = found.file();
     let Some(layer) = circuit_tracer_layer(&name) else {
@@ -152,7 +154,7 @@ pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
     ))
 }
 
-/// One layer in Gemma Scope 2's files.
+/// Reads one layer from Gemma Scope 2's files.
 pub(super) fn read_gemma_scope_2(found: &Found, tensors: &Tensors<'_>) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let name = found.file();
@@ -198,14 +200,14 @@ pub(super) fn read_gemma_scope_2(found: &Found, tensors: &Tensors<'_>) -> Result
     ))
 }
 
-/// A decoder's blocks side by side, one for each layer that it writes, each `out` wide.
+/// Puts a decoder's blocks side by side, one for each layer that it writes, each `out` wide.
 struct Blocks {
     matrix: Matrix,
     layers: usize,
     out: usize,
 }
 
-/// Those of `name [f, layers, d]` from `first` on.
+/// Reads the blocks of `name [f, layers, d]` from `first` on.
 fn w_dec(tensors: &Tensors<'_>, name: &str, f: usize, first: usize) -> Result<Blocks> {
     let shape = tensors.shape(name)?.to_vec();
     match shape[..] {
@@ -223,7 +225,7 @@ fn w_dec(tensors: &Tensors<'_>, name: &str, f: usize, first: usize) -> Result<Bl
     }
 }
 
-/// `b_dec` with zeros for the later layers, which have their own.
+/// Returns `b_dec` followed by zeros for the later layers, which have biases of their own.
 fn padded(mut parts: Parts, notes: &mut Notes) -> Parts {
     parts.b_dec.resize(parts.w_dec.columns(), 0.0);
     notes.add("A feature of a cross-layer transcoder writes its own and all later layers: what one layer writes is only part of each, the folder of all layers reconstructs");

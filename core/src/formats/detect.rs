@@ -1,4 +1,4 @@
-//! Which library wrote a dictionary: by the names of its files, and where those leave a doubt by the names of its tensors.
+//! Decides which library wrote a dictionary: by the names of its files, and in doubt by the names of its tensors.
 
 use std::path::{Path, PathBuf};
 
@@ -7,26 +7,26 @@ use super::{Format, cross_layer, hook_z, place};
 use crate::error::{Error, Result};
 use crate::tensor_file::short;
 
-/// Files named in a sentence at most.
+/// Largest number of files named in a sentence.
 pub(super) const LISTED: usize = 8;
 
-/// A dictionary's files.
+/// Files of a dictionary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) format: Format,
-    /// Where its configuration lies.
+    /// Folder of its configuration.
     pub(super) folder: PathBuf,
     pub(super) weights: PathBuf,
 }
 
 impl Found {
-    /// Name of the file of weights.
+    /// Returns the name of the weight file.
     pub(super) fn file(&self) -> String {
         let name = self.weights.file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()
     }
 
-    /// What it is called: its folder where that holds it alone, else its file.
+    /// Returns the dictionary's name: its folder's where the folder holds nothing else, else its file's.
     pub(super) fn name(&self) -> String {
         let fixed = FIXED.iter().any(|(file, _)| self.weights.ends_with(file));
         if fixed || self.weights.ends_with("checkpoints/final.safetensors") {
@@ -37,7 +37,7 @@ impl Found {
     }
 }
 
-/// Weights that are always called so, and what must lie beside them, if anything must.
+/// Fixed names of weight files, and the file that must lie beside each, if any.
 pub(super) const FIXED: [(&str, Option<&str>); 8] = [
     ("params.npz", None),
     ("params.safetensors", None),
@@ -49,7 +49,7 @@ pub(super) const FIXED: [(&str, Option<&str>); 8] = [
     ("final.safetensors", None),
 ];
 
-/// What lies at `path`, a folder or a file.
+/// Detects the dictionary at `path`, a folder or a file.
 pub(super) fn detect(path: &Path) -> Result<Found> {
     if path.is_dir() {
         return in_folder(path);
@@ -108,7 +108,7 @@ fn in_folder(folder: &Path) -> Result<Found> {
         [one] => by_tensors(folder, &place::within(folder, one)?),
         [] => Err(none_here(folder)),
         several => {
-            // Beside a dictionary may lie activations, its states of training, …
+            // Activations, training states and the like may lie beside a dictionary.
             let mut known = several.iter().filter_map(|name| {
                 let path = place::within(folder, name).ok()?;
                 by_tensors(folder, &path).ok()
@@ -133,7 +133,7 @@ fn in_folder(folder: &Path) -> Result<Found> {
     }
 }
 
-/// That `folder` holds no dictionary, and which of the folders in it do.
+/// Returns the error for a folder without a dictionary; it names the folders inside that hold one.
 fn none_here(folder: &Path) -> Error {
     let holds = |folder: &Path| {
         let has = |name: &str| folder.join(name).is_file();
@@ -159,7 +159,7 @@ fn none_here(folder: &Path) -> Error {
     Error::input(what, folder)
 }
 
-/// Settings of dictionaries under the names that libraries have for them, with the weights that they lie beside.
+/// Names of configuration files, with the weight files that they accompany.
 const SETTINGS: [(&str, &[&str]); 5] = [
     ("cfg.json", &["sae_weights.safetensors", "sae.safetensors"]),
     (
@@ -171,12 +171,12 @@ const SETTINGS: [(&str, &[&str]); 5] = [
     ("hyperparams.json", &["checkpoints/final.safetensors"]),
 ];
 
-/// Whether a file is called as the settings of a dictionary are.
+/// Returns whether a file has the name of a dictionary's configuration.
 pub(crate) fn may_be_settings(name: &str) -> bool {
     SETTINGS.iter().any(|(settings, _)| *settings == name)
 }
 
-/// The files of `folder` that make up a dictionary or a set of them, by their names.
+/// Returns the files of `folder` that make up a dictionary or a set of dictionaries, by their names.
 pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
     let has = |name: &str| folder.join(name).is_file();
     let numbered = |name: &String| {
@@ -194,7 +194,7 @@ pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
     let mut others = Vec::new();
     for (settings, weights) in SETTINGS {
         let of_set = settings == "config.yaml" && is_set;
-        // `config.json` beside SAELens's own settings is somebody else's.
+        // `config.json` beside SAELens's own settings belongs to something else.
         let is_other = settings == "config.json" && has("cfg.json") && !has("ae.pt");
         let beside = weights.iter().any(|name| has(name));
         if has(settings) && (of_set || beside) && !is_other {
@@ -208,7 +208,7 @@ pub(crate) fn files_in(folder: &Path) -> Vec<PathBuf> {
     names.iter().map(|name| folder.join(name)).collect()
 }
 
-/// The files of a folder that may be weights, in order.
+/// Returns the files of a folder that may be weights, sorted.
 pub(super) fn weight_files(folder: &Path) -> Result<Vec<String>> {
     let entries = std::fs::read_dir(folder)
         .map_err(|source| Error::io("cannot read the folder", folder, source))?;
@@ -222,7 +222,7 @@ pub(super) fn weight_files(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Whether a file is called as files of weights are.
+/// Returns whether a file has the name of a weight file.
 pub(crate) fn may_be_weights(name: &str) -> bool {
     let ends = [".pt", ".pth", ".safetensors", ".npz"];
     ends.iter().any(|end| name.ends_with(end)) && !name.starts_with('.')
@@ -265,7 +265,7 @@ fn by_fixed_name(folder: &Path, name: &str) -> Result<Option<Found>> {
     }))
 }
 
-/// `config.json` and `sae_weights`: Llamascopium's or its predecessor's.
+/// Tells Llamascopium's files from its predecessor's: both are `config.json` and `sae_weights`.
 fn of_open_moss(folder: &Path, weights: PathBuf) -> Result<Found> {
     let file = WeightFile::open(&weights)?;
     let tensors = file.tensors()?;
@@ -284,12 +284,12 @@ fn of_open_moss(folder: &Path, weights: PathBuf) -> Result<Found> {
     })
 }
 
-/// The layer in the name of a file that has one layer of several.
+/// Returns the layer in the name of a file that holds one of several layers.
 pub(super) fn layer_of_name(name: &str) -> Option<usize> {
     place::number_behind(&[name.to_owned()], &["layer_"])
 }
 
-/// Weights under a name of their own.
+/// Detects weights without a fixed name by their tensors.
 fn by_tensors(folder: &Path, path: &Path) -> Result<Found> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if let Some(encoder) = name.strip_prefix("W_dec_") {
@@ -340,7 +340,7 @@ fn by_tensors(folder: &Path, path: &Path) -> Result<Found> {
     })
 }
 
-/// Whether a file is called as the dictionaries of DeepSeek-R1 are, by their layer: `…-SAE-l19.pt`.
+/// Returns whether a file has the name of a DeepSeek-R1 dictionary, which ends in its layer: `…-SAE-l19.pt`.
 fn is_deepseek(name: &str) -> bool {
     let stem = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let layer = stem.rsplit_once("-l").map_or("", |(_, layer)| layer);

@@ -1,14 +1,15 @@
-//! dictionary_learning (Marks and others), as its version 0.1.0 writes and computes.
+//! dictionary_learning (Marks and others), version 0.1.0.
 //!
 //! **Files** `trainer_i/ae.pt`, a pickled state dict, or `checkpoints/ae_STEP.pt`, or a backup that nests the state dict under `ae`; `config.json` beside it or
-//! one folder above, whose `trainer.dict_class` names the class.
-//! **Orientation on disk** `encoder.weight [f, d]` and `decoder.weight [d, f]`, but `W_enc [d, f]` and `W_dec [f, d]` in JumpReLU and Matryoshka classes.
-//! **Forward pass** `AutoEncoder`: `x − bias`, ReLU, `+ bias`, after its loader made the decoder's columns unit vectors (codes grow by the norms), done here too.
-//! `AutoEncoderNew`: nothing subtracted, `+ decoder.bias`. `GatedAutoEncoder`: `x − decoder_bias`, the gate decides, `ReLU(exp(r_mag) · e + mag_bias)`.
-//! `JumpReluAutoEncoder`: nothing subtracted, positive and above `threshold [f]`. `AutoEncoderTopK`: `x − b_dec`, ReLU, the `k` largest. `BatchTopKSAE`,
-//! `MatryoshkaBatchTopKSAE`: `x − b_dec`, positive and above one threshold, which is how they are used after training; −1, never set, is plain ReLU.
+//! one folder up, whose `trainer.dict_class` names the class.
+//! **Orientation on disk** `encoder.weight [f, d]` and `decoder.weight [d, f]`; in JumpReLU and Matryoshka classes `W_enc [d, f]` and `W_dec [f, d]`.
+//! **Forward pass** `AutoEncoder`: `x − bias`, ReLU, `+ bias`, after its loader normalises the decoder's columns (codes grow by the norms), which this reader
+//! does too. `AutoEncoderNew`: nothing is subtracted, `+ decoder.bias`. `GatedAutoEncoder`: `x − decoder_bias`, the gate selects, `ReLU(exp(r_mag) · e +
+//! mag_bias)`. `JumpReluAutoEncoder`: nothing is subtracted, positive and above `threshold [f]`. `AutoEncoderTopK`: `x − b_dec`, ReLU, the `k` largest.
+//! `BatchTopKSAE`, `MatryoshkaBatchTopKSAE`: `x − b_dec`, positive and above one threshold, as they are used after training; −1 means that it was never set,
+//! and the rule is plain ReLU.
 //! **Represented** all of these. A backup's biases and thresholds are multiplied by its `norm_factor`, as the library does before it saves for use.
-//! **Not represented**, refused by name: other classes (crosscoders, the identity).
+//! **Not represented**, rejected by name: other classes (crosscoders, the identity).
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +24,7 @@ use crate::ids::{HookPoint, Site};
 use crate::sae::{Gated, InputNorm, JumpRelu, Relu, Role, Sae, Selection, TopK};
 use crate::tensor_file::short;
 
-/// The classes that are read.
+/// Supported classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Class {
     Plain,
@@ -51,7 +52,7 @@ impl Class {
         found.map(|(class, _)| class)
     }
 
-    /// By the tensors alone, where they leave no doubt.
+    /// Chooses the class by the tensors alone, where they leave no doubt.
     fn of(tensors: &Tensors<'_>) -> Option<Self> {
         let has = |name| tensors.has(name);
         Some(match () {
@@ -120,7 +121,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     Ok((sae, notes))
 }
 
-/// `config.json` beside the weights or above, or the trainer's settings that a backup holds itself.
+/// Reads `config.json` beside the weights or one folder up, or the trainer's settings inside a backup.
 fn config(found: &Found, tensors: &Tensors<'_>) -> Result<(Map<String, Value>, PathBuf)> {
     let above = found.folder.parent().filter(|_| {
         found
@@ -171,7 +172,7 @@ fn class(
     Ok(class)
 }
 
-/// The classes made of torch's linear layers.
+/// Reads the classes made of torch's linear layers.
 fn by_modules(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<Parts> {
     let [f, d] = tensors.sizes("encoder.weight")?;
     let bias = match class {
@@ -202,7 +203,7 @@ fn by_modules(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<
     })
 }
 
-/// The classes whose tensors are called as SAELens's are.
+/// Reads the classes whose tensors have SAELens's names.
 fn by_feature(class: Class, tensors: &Tensors<'_>, notes: &mut Notes) -> Result<Parts> {
     let [d, f] = tensors.sizes("W_enc")?;
     let selection = match class {
@@ -232,7 +233,7 @@ fn k(tensors: &Tensors<'_>) -> Result<usize> {
     Err(Error::input(what, tensors.path()))
 }
 
-/// The one threshold that whole-batch rules leave.
+/// Returns the one threshold that whole-batch rules leave.
 fn one_threshold(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<Selection> {
     let threshold = tensors.scalar("threshold")? as f32;
     if threshold < 0.0 {
@@ -244,7 +245,7 @@ fn one_threshold(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<S
     }))
 }
 
-/// A backup is of a run on activations divided by `norm_factor`: biases and thresholds grow by it, as they do when the library saves for use.
+/// Multiplies biases and thresholds by a backup's `norm_factor`, by which its training divided activations, as the library does when it saves for use.
 fn undo_training_scale(parts: &mut Parts, tensors: &Tensors<'_>, notes: &mut Notes) {
     let factor = tensors.plain().get("norm_factor").and_then(Value::as_f64);
     let Some(factor) = factor.filter(|n| n.is_finite() && *n > 0.0 && *n != 1.0) else {
@@ -260,10 +261,10 @@ fn undo_training_scale(parts: &mut Parts, tensors: &Tensors<'_>, notes: &mut Not
     ));
 }
 
-/// The hook by `submodule_name` and `layer`.
+/// Returns the hook by `submodule_name` and `layer`.
 fn hook(trainer: &Map<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
     let name = trainer.get("submodule_name").and_then(Value::as_str)?;
-    // As written here, by TransformerLens's name.
+    // Files written by Umbra use TransformerLens's name.
     if let Ok(hook) = name.parse() {
         return Some(hook);
     }

@@ -1,10 +1,10 @@
 //! Gemma Scope (Lieberum and others 2024), autoencoders and transcoders of Gemma 2, as published by Google DeepMind.
 //!
-//! **Files** `layer_N/width_W/average_l0_X/params.npz`; no configuration: model, layer and site come from the path.
+//! **Files** `layer_N/width_W/average_l0_X/params.npz`; there is no configuration: the path gives model, layer and site.
 //! **Orientation on disk** `W_enc [d, f]`, `W_dec [f, d]` (some files write `w_enc`, `w_dec`), `b_enc [f]`, `b_dec [d]`, `threshold [f]`.
-//! **Forward pass** nothing subtracted, positive and above `threshold`, `+ b_dec`. The autoencoders of the embedding were trained on embeddings without Gemma's
-//! factor √d, so their encoder is divided by it and their decoder multiplied.
-//! **Represented** all of it. A transcoder reads `ln2.hook_normalized` and writes `hook_mlp_out`; only the path tells one from an autoencoder.
+//! **Forward pass** nothing is subtracted, positive and above `threshold`, `+ b_dec`. The autoencoders of the embedding were trained on embeddings without
+//! Gemma's factor √d, so the reader divides their encoder by it and multiplies their decoder.
+//! **Represented** all of it. A transcoder reads `ln2.hook_normalized` and writes `hook_mlp_out`; only the path tells it from an autoencoder.
 
 use super::parts::{self, Parts};
 use super::place;
@@ -23,7 +23,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let named = Named::of(&place::parts(&found.folder));
     if named.embedding {
         parts.scale_input(1.0 / (parts.w_enc.columns() as f32).sqrt());
-        // The bias is in the embedding's own scale and takes no factor.
+        // The bias has the scale of the embedding and takes no factor.
         parts.b_dec = tensors.vector("b_dec", parts.w_dec.columns())?;
         notes.add("It is of the embedding, whose factor √d it was trained without: its encoder is divided by √d and its decoder multiplied");
     }
@@ -50,7 +50,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     Ok((sae, notes))
 }
 
-/// The tensors of either version, whose names differ in one letter.
+/// Reads the tensors of either version, whose names differ in the case of one letter.
 pub(super) fn weights(tensors: &Tensors<'_>) -> Result<Parts> {
     let either = |upper: &'static str, lower: &'static str| {
         if tensors.has(lower) { lower } else { upper }
@@ -72,7 +72,7 @@ pub(super) fn weights(tensors: &Tensors<'_>) -> Result<Parts> {
     })
 }
 
-/// What a path tells.
+/// Facts in a path.
 #[derive(Debug, Default, PartialEq)]
 struct Named {
     model: Option<String>,

@@ -1,12 +1,12 @@
 //! Gemma Scope 2, autoencoders and transcoders of Gemma 3, as published by Google DeepMind.
 //!
-//! **Files** `SITE/layer_N_width_W_l0_SIZE[_affine]/params.safetensors`; `config.json` beside it is sometimes missing, then the path tells.
+//! **Files** `SITE/layer_N_width_W_l0_SIZE[_affine]/params.safetensors`; where `config.json` is missing beside it, the path gives the facts.
 //! **Orientation on disk** `w_enc [d, f]`, `w_dec [f, d_out]`, `b_enc [f]`, `b_dec [d_out]`, `threshold [f]`, and `affine_skip_connection [d, d_out]`, which is
 //! not transposed: `x · affine_skip_connection`.
-//! **Forward pass** nothing subtracted, positive and above `threshold`, `+ b_dec`, and the skip connection where there is one.
-//! **Represented** all of it. Sites: `resid_post` is the block's output, `attn_out` what the attention's output projection reads (`hook_z`), `mlp_out` the MLP's
-//! output after its norm; a transcoder reads the MLP's input after its norm and weight (`mlp.hook_in`) and writes the MLP's output after its norm.
-//! Cross-layer transcoders (`w_dec` of three dimensions) are read by `cross_layer.rs`. **Not represented**, refused by name: crosscoders.
+//! **Forward pass** nothing is subtracted, positive and above `threshold`, `+ b_dec`, and the skip connection where there is one.
+//! **Represented** all of it. Sites: `resid_post` is the block's output, `attn_out` the input of the attention's output projection (`hook_z`), `mlp_out` the
+//! MLP's output after its norm; a transcoder reads the MLP's input after its norm and weight (`mlp.hook_in`) and writes the MLP's output after its norm.
+//! `cross_layer.rs` reads cross-layer transcoders (`w_dec` of three dimensions). **Not represented**, rejected by name: crosscoders.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ use crate::ids::{HookPoint, Site};
 use crate::sae::{Role, Sae, Transcoder};
 use crate::tensor_file::short;
 
-/// `config.json` of a folder; empty if there is none.
+/// Reads the `config.json` of a folder; empty if there is none.
 pub(super) fn config(folder: &Path, notes: &mut Notes) -> Result<Map<String, Value>> {
     if !folder.join("config.json").is_file() {
         notes.add("There is no config.json, so the path tells what it was trained on");
@@ -39,7 +39,7 @@ pub(super) fn config(folder: &Path, notes: &mut Notes) -> Result<Map<String, Val
     }
 }
 
-/// The model that it was trained on.
+/// Returns the model that the dictionary was trained on.
 pub(super) fn model(parts: &[String], cfg: &Map<String, Value>) -> Option<String> {
     let named = cfg.get("model_name").and_then(Value::as_str);
     named.map(str::to_owned).or_else(|| {
@@ -97,7 +97,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     Ok((sae, notes))
 }
 
-/// What the configuration or the path tell.
+/// Facts in the configuration or the path.
 #[derive(Debug, Default, PartialEq)]
 struct Named {
     model: Option<String>,

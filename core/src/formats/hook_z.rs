@@ -14,7 +14,7 @@ use crate::error::{Notes, Result};
 use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Relu, Role, Sae, Selection};
 
-/// The configuration's name beside the weights called `file`.
+/// Returns the name of the configuration beside the weights in `file`.
 pub(super) fn cfg_of(file: &str) -> String {
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     format!("{stem}_cfg.json")

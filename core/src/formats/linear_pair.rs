@@ -1,9 +1,9 @@
 //! Two linear layers with ReLU between them: Goodfire's dictionaries of Llama and those of DeepSeek-R1-Distill-Llama-8B.
 //!
-//! **Files** one pickled state dict (`.pth`, `.pt`); the layer stands in its name or its folder's (`l19`).
-//! **Orientation on disk** `encoder_linear.weight [f, d]`, `encoder_linear.bias [f]`, `decoder_linear.weight [d, f]`, `decoder_linear.bias [d]`; DeepSeek's leave
-//! `_linear` out.
-//! **Forward pass** nothing subtracted, ReLU, `+` the decoder's bias. **Represented** all of it, at the residual stream behind the layer named.
+//! **Files** one pickled state dict (`.pth`, `.pt`); its name or its folder's names the layer (`l19`).
+//! **Orientation on disk** `encoder_linear.weight [f, d]`, `encoder_linear.bias [f]`, `decoder_linear.weight [d, f]`, `decoder_linear.bias [d]`; DeepSeek's
+//! omit `_linear`.
+//! **Forward pass** nothing is subtracted, ReLU, `+` the decoder's bias. **Represented** all of it, at the residual stream after the layer named.
 
 use super::parts::{self, Parts};
 use super::place;

@@ -1,11 +1,11 @@
 //! Llama Scope (He and others 2024) and its successor for DeepSeek-R1-Distill, as published by OpenMOSS.
 //!
-//! **Files** `hyperparams.json` and `checkpoints/final.safetensors`; the successor's are `config.json` and `sae_weights.safetensors`.
+//! **Files** `hyperparams.json` and `checkpoints/final.safetensors`; the successor has `config.json` and `sae_weights.safetensors`.
 //! **Orientation on disk** `encoder.weight [f, d]`, `encoder.bias [f]`, `decoder.weight [d, f]`, `decoder.bias [d]`, mostly bf16.
-//! **Forward pass** activations times `s = √d / dataset_average_activation_norm`, nothing subtracted, positive and above `jump_relu_threshold · s`, `+
-//! decoder.bias`, output ÷ s. Here s is folded: `w_enc · s`, `w_dec ÷ s`, `b_dec ÷ s`, so codes are theirs. The successor has one `log_jumprelu_threshold` for
-//! each feature, whose exponential is the threshold; its scale stands in SAELens's registry alone, and leaves thresholds as they are.
-//! **Represented** these, and dictionaries that write another hook than they read, as transcoders with a scale for either end.
+//! **Forward pass** activations times `s = √d / dataset_average_activation_norm`, nothing is subtracted, positive and above `jump_relu_threshold · s`, `+
+//! decoder.bias`, output ÷ s. The reader folds s in: `w_enc · s`, `w_dec ÷ s`, `b_dec ÷ s`, so the codes equal the library's. The successor has one
+//! `log_jumprelu_threshold` per feature, whose exponential is the threshold; only SAELens's registry has its scale, which leaves thresholds unchanged.
+//! **Represented** all of these, and dictionaries that write another hook than they read, as transcoders with a scale at each end.
 
 use serde_json::{Map, Value};
 
@@ -80,7 +80,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     finish(found, Format::LlamaScope, parts, (cfg, reads), notes)
 }
 
-/// The successor.
+/// Reads the successor's files.
 pub(super) fn read_r1(found: &Found, known: Option<&Known>) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let path = place::within(&found.folder, "config.json")?;

@@ -1,13 +1,14 @@
 //! Llamascopium (OpenMOSS, Language-Model-SAEs), sparse autoencoders and transcoders.
 //!
-//! **Files** `config.json` and `sae_weights.safetensors` (or `.pt`). **Orientation on disk** `W_E [d, f]`, `b_E [f]`, `W_D [f, d_out]`, `b_D [d_out]` (none if
-//! `use_decoder_bias` is false), `activation_function.log_jumprelu_threshold [f]`, `dataset_average_activation_norm.HOOK`.
-//! **Forward pass** nothing subtracted; with `sparsity_include_decoder_norm` (the default) pre-activations times the length of the decoder's row pass the
-//! activation and are divided by it again. For JumpReLU that is a threshold ÷ length, for ReLU nothing, for TopK it changes who is chosen: there
-//! the lengths are weights of the rank. **Represented** `sae` and `transcoder` with `relu`, `jumprelu` and `topk` at `norm_activation` `inference` (folded in
-//! the file), `dataset-wise` (its norms in the file, folded here) and, where it reads and writes one hook, `token-wise` (`x · √d ÷ ‖x‖`, given back ÷ the same).
-//! **Not represented**, refused by name: GLU encoders (`pre · sigmoid(x · W_E_glu + b_E_glu)`), `batchtopk` (in use too it keeps the largest of all tokens that
-//! are encoded together, so a token has no code of its own), norms by batch, other kinds, folders of distributed tensors.
+//! **Files** `config.json` and `sae_weights.safetensors` (or `.pt`). **Orientation on disk** `W_E [d, f]`, `b_E [f]`, `W_D [f, d_out]`, `b_D [d_out]` (missing
+//! if `use_decoder_bias` is false), `activation_function.log_jumprelu_threshold [f]`, `dataset_average_activation_norm.HOOK`.
+//! **Forward pass** nothing is subtracted; with `sparsity_include_decoder_norm` (the default) pre-activations are multiplied by the length of the decoder's row
+//! before the activation function and divided by it afterwards. For JumpReLU this divides thresholds by the length, for ReLU it changes nothing, for TopK it
+//! changes the ranking: the lengths become weights of the rank. **Represented** `sae` and `transcoder` with `relu`, `jumprelu` and `topk` at `norm_activation`
+//! `inference` (folded in the file), `dataset-wise` (norms in the file, folded here) and, where both hooks are one, `token-wise` (`x · √d ÷ ‖x‖`, undone on the
+//! output).
+//! **Not represented**, rejected by name: GLU encoders (`pre · sigmoid(x · W_E_glu + b_E_glu)`), `batchtopk` (even in use it keeps the largest of all tokens
+//! encoded together, so a token has no code of its own), norms by batch, other kinds, folders of distributed tensors.
 
 use std::path::Path;
 
@@ -105,7 +106,7 @@ fn refuse_what_is_not_read(
         let what = "`use_glu_encoder`, whose second encoder gates the first,";
         return Err(refused(what, path));
     }
-    // Two hooks are each brought to norm by their own length, and what a transcoder writes is not known when it reads.
+    // Each of two hooks is normalised by its own length, and the length of the output is unknown when the input is read.
     let one_hook = kind == "sae" && cfg.get("hook_point_in") == cfg.get("hook_point_out");
     let by_token = norm == TOKEN_WISE && one_hook;
     if !["inference", "dataset-wise"].contains(&norm) && !by_token {
@@ -167,7 +168,7 @@ fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {
     }
 }
 
-/// Activations are taken times √d ÷ average norm and given back ÷ the other end's.
+/// Folds in the scales: activations are multiplied by √d ÷ average norm, and outputs divided by the other end's factor.
 fn fold_dataset_norms(
     parts: &mut Parts,
     tensors: &Tensors<'_>,

@@ -1,4 +1,4 @@
-//! What a dictionary is, from the headers of its files: a file of many gigabytes is looked at in no time, since none of its numbers are read.
+//! Describes a dictionary from the headers of its files. No numbers are read, so a file of many gigabytes takes no time.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::weights::WeightFile;
 use super::{Format, cross_layer, detect, place, there};
 use crate::error::{Error, Result};
 
-/// Names of the encoder's bias, `[f]`, in every library's files.
+/// Names of the encoder's bias, `[f]`, in all formats.
 const BIASES: [&str; 10] = [
     "b_enc",
     "encoder.bias",
@@ -19,7 +19,7 @@ const BIASES: [&str; 10] = [
     "threshold",
     "r_mag",
 ];
-/// Names of matrices, features one way and the activation's width the other.
+/// Names of matrices between features and the activation's width.
 const MATRICES: [&str; 10] = [
     "W_enc",
     "w_enc",
@@ -36,25 +36,25 @@ const MATRICES: [&str; 10] = [
 /// A tensor as its file lists it: name, type, shape.
 pub type Tensor = (String, &'static str, Vec<usize>);
 
-/// See the module.
+/// Description of a dictionary's files.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
-    /// Whose files they are.
+    /// Format of the files.
     pub format: Format,
-    /// The file of weights.
+    /// Weight file.
     pub weights: PathBuf,
-    /// Its size.
+    /// Size of the weight file in bytes.
     pub bytes: u64,
-    /// Features and width of what is read, where the names of tensors tell; of a cross-layer transcoder those of one layer.
+    /// Features and width of the input, where the names of tensors tell; for a cross-layer transcoder, those of one layer.
     pub shape: Option<[usize; 2]>,
-    /// Files of the layers of a cross-layer transcoder, each a dictionary to [`super::open`]; else empty.
+    /// Files of a cross-layer transcoder's layers, each of which [`super::open`] opens as a dictionary; else empty.
     pub layers: Vec<PathBuf>,
     /// Tensors by name: type and shape.
     pub tensors: Vec<Tensor>,
 }
 
 impl Look {
-    /// Bytes of one layer of a cross-layer transcoder in memory, in f32.
+    /// Returns the bytes of one layer of a cross-layer transcoder in memory, in f32.
     pub fn layer_bytes(&self, layer: usize) -> u64 {
         let ends = [format!("_{layer}"), format!(", layer {layer}")];
         let of_layer = self
@@ -64,7 +64,7 @@ impl Look {
         4 * of_layer.map(|(_, _, shape)| numbers(shape)).sum::<u64>()
     }
 
-    /// Bytes of encoder and decoder in memory, in f32; of a cross-layer transcoder those of all tensors.
+    /// Returns the bytes of encoder and decoder in memory, in f32; for a cross-layer transcoder those of all tensors.
     pub fn memory_bytes(&self) -> Option<u64> {
         if !self.layers.is_empty() {
             let all = self.tensors.iter().map(|(_, _, shape)| numbers(shape));
@@ -79,7 +79,7 @@ fn numbers(shape: &[usize]) -> u64 {
     shape.iter().map(|n| *n as u64).product()
 }
 
-/// Looks at the dictionary at `path`, a folder or a file of any [`Format`].
+/// Describes the dictionary at `path`, a folder or a file of any [`Format`].
 pub fn look(path: &Path) -> Result<Look> {
     there(path)?;
     if let Some(files) = cross_layer::files(path)? {
@@ -97,7 +97,7 @@ pub fn look(path: &Path) -> Result<Look> {
     })
 }
 
-/// A cross-layer transcoder in `folder`, its layers in `files`.
+/// Describes a cross-layer transcoder in `folder` with its layers in `files`.
 fn of_layers(folder: &Path, files: &[(Format, PathBuf)]) -> Result<Look> {
     let mut all = Look {
         format: files
@@ -118,7 +118,7 @@ fn of_layers(folder: &Path, files: &[(Format, PathBuf)]) -> Result<Look> {
         for (path, numbered) in parts {
             let (bytes, tensors) = headers(&path)?;
             all.bytes += bytes;
-            // Gemma Scope 2 calls the tensors of every layer the same.
+            // Gemma Scope 2 uses the same tensor names in every layer.
             let named = |(name, dtype, shape): Tensor| {
                 let name = if numbered {
                     format!("{name}, layer {layer}")
@@ -141,7 +141,7 @@ fn of_layers(folder: &Path, files: &[(Format, PathBuf)]) -> Result<Look> {
     Ok(all)
 }
 
-/// Size of a file of weights and what its header lists.
+/// Returns the size of a weight file and the tensors that its header lists.
 fn headers(path: &Path) -> Result<(u64, Vec<Tensor>)> {
     let bytes = std::fs::metadata(path)
         .map_err(|source| Error::io("cannot read the file", path, source))?
@@ -151,7 +151,7 @@ fn headers(path: &Path) -> Result<(u64, Vec<Tensor>)> {
     Ok((bytes, tensors.listed()))
 }
 
-/// Features and width, where the names of tensors tell.
+/// Returns features and width, where the names of tensors tell.
 fn shape(tensors: &[Tensor]) -> Option<[usize; 2]> {
     let of = |name: &str| tensors.iter().find(|(listed, ..)| listed == name);
     let features = BIASES.iter().find_map(|name| match of(name)?.2[..] {
@@ -163,7 +163,7 @@ fn shape(tensors: &[Tensor]) -> Option<[usize; 2]> {
             Some(f) if a == f => Some([a, b]),
             Some(f) if b == f => Some([b, a]),
             Some(_) => None,
-            // A decoder alone: a dictionary has more features than its activation is wide.
+            // With a decoder alone, the larger side is taken for the features.
             None => Some([a.max(b), a.min(b)]),
         },
         _ => None,
@@ -188,7 +188,7 @@ mod tests {
             2 * matrix + 4 * f,
             2 * matrix + 4 * f + 4 * d,
         );
-        // Writers pad the header, so that numbers begin where numbers may.
+        // Writers pad the header so that numbers are aligned.
         let padded = header.len().next_multiple_of(8);
         let header = format!("{header:<padded$}");
         let path = root.path().join("sae_weights.safetensors");
@@ -196,7 +196,7 @@ mod tests {
         file.write_all(&(header.len() as u64).to_le_bytes())
             .unwrap();
         file.write_all(header.as_bytes()).unwrap();
-        // A file with a hole: it has the length and takes no room.
+        // A sparse file: it has the length and takes no room.
         let length = 8 + header.len() as u64 + 2 * matrix + 4 * f + 4 * d;
         file.set_len(length).unwrap();
         let cfg = format!("{{\"architecture\":\"standard\",\"d_in\":{d},\"d_sae\":{f}}}");
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(seen.tensors.len(), 4);
         let (sae, notes) = crate::formats::open(root.path()).unwrap();
         assert_eq!((sae.features(), sae.width()), (1 << 19, 4_096));
-        // The decoder lies as it is in memory and is never copied, one row of it is one row read; the encoder lies transposed and would be.
+        // The decoder is laid out as in memory and never copied: reading one row reads one row. The encoder is transposed and would be copied.
         assert!(sae.direction((f as usize - 1).into()).unwrap().len() == 4_096);
         assert!(!sae.w_enc.is_in_memory() && !sae.w_dec.is_in_memory());
         assert!(

@@ -1,4 +1,5 @@
-//! SAEs in and out of files. The only place that knows other libraries' names and orientation; a library is one file here, whose head says what is read.
+//! Reads and writes SAEs in the formats of other libraries. Only this module knows other libraries' names and orientation. Each library has one file, whose
+//! header says what is read.
 
 mod circuit_tracer;
 mod claims;
@@ -50,11 +51,11 @@ pub use self::registry::{
 };
 pub use self::write::{Target, write};
 
-/// The library or the publisher whose files a dictionary's are.
+/// Library or publisher of a dictionary's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// SAELens, and what is saved here.
+    /// SAELens, and everything that Umbra saves.
     SaeLens,
     /// EleutherAI's sparsify.
     Sparsify,
@@ -87,7 +88,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// All of them, in the order of lists.
+    /// All formats, in the order of lists.
     pub const ALL: &'static [Self] = &[
         Self::SaeLens,
         Self::Sparsify,
@@ -106,7 +107,7 @@ impl Format {
         Self::Temporal,
     ];
 
-    /// What it is called.
+    /// Returns the format's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SaeLens => "SAELens",
@@ -127,7 +128,7 @@ impl Format {
         }
     }
 
-    /// Whose outputs are reproduced to what tolerance: what `tests/golden` compares, in one phrase.
+    /// Returns, as a phrase, whose outputs are reproduced and how closely, as `tests/golden` compares them.
     pub const fn reproduced(self) -> &'static str {
         match self {
             Self::SaeLens => {
@@ -153,20 +154,20 @@ impl Format {
         }
     }
 
-    /// Whose files lie at `path`, a folder or a file; an error that says what there is instead.
+    /// Detects the format of the files at `path`, a folder or a file; an error says what there is instead.
     pub fn of(path: &Path) -> Result<Self> {
         there(path)?;
         Ok(detect::detect(path)?.format)
     }
 }
 
-/// How weights are stored; `cfg.json` says `float32` either way, since readers compute in what it says.
+/// Precision of stored weights. `cfg.json` says `float32` either way, since readers compute in the type that it names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Precision {
-    /// 4 bytes an entry.
+    /// 4 bytes per entry.
     #[default]
     F32,
-    /// 2 bytes an entry.
+    /// 2 bytes per entry.
     F16,
 }
 
@@ -179,14 +180,14 @@ impl Precision {
     }
 }
 
-/// Reads the dictionary at `path`, a folder or a file of any [`Format`]; the notes say what was decided. Weights stored in 16 bits are widened to f32. A matrix
-/// of 256 MB and more that needs no rewriting stays in its file until it is used ([`crate::dims::Matrix`]). Memory: the weights once, and 64 times a deflated
-/// file at most.
+/// Opens the dictionary at `path`, a folder or a file of any [`Format`]; the notes say what was decided. Weights in 16 bits are widened to f32. A matrix of 256
+/// MB or more that needs no rewriting stays in its file until it is used ([`crate::dims::Matrix`]). Memory: the weights once, and at most 64 times a deflated
+/// file.
 pub fn open(path: &Path) -> Result<(Sae, Notes)> {
     open_known(path, None)
 }
 
-/// The same, with what SAELens's registry alone knows about it.
+/// Opens the dictionary at `path` with the facts that only SAELens's registry has.
 pub fn open_known(path: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
     there(path)?;
     let found = detect::detect(path)?;
@@ -200,8 +201,8 @@ pub fn open_known(path: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
     Ok((sae, notes))
 }
 
-/// Reads the cross-layer transcoder whose layers' files lie in the folder at `path`; none if that holds something else. One layer's file is a dictionary of
-/// its own to [`open`].
+/// Opens the cross-layer transcoder whose layers' files lie in the folder at `path`; none if the folder holds something else. [`open`] opens one layer's file
+/// as a dictionary.
 pub fn open_cross_layer(path: &Path) -> Result<Option<(CrossLayer, Notes)>> {
     there(path)?;
     cross_layer::read(path)
@@ -237,21 +238,33 @@ fn there(path: &Path) -> Result<()> {
     Err(Error::input("no such dictionary folder", path))
 }
 
-/// Writes a SAELens folder (`cfg.json`, `sae_weights.safetensors`), whole or not at all.
+/// Saves a SAELens folder (`cfg.json`, `sae_weights.safetensors`), whole or not at all.
 pub fn save(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
     sae_lens::write(sae, folder, precision)
 }
 
-/// Where a dictionary in a checkpoint says after which step of its training it stood so.
+impl Sae {
+    /// Opens the dictionary at `path`, a folder or a file of any [`Format`]; see [`open`].
+    pub fn open<P: AsRef<Path> + ?Sized>(path: &P) -> Result<(Self, Notes)> {
+        open(path.as_ref())
+    }
+
+    /// Saves the dictionary as a SAELens folder with 32-bit weights; see [`save`].
+    pub fn save<P: AsRef<Path> + ?Sized>(&self, folder: &P) -> Result<()> {
+        save(self, folder.as_ref(), Precision::F32)
+    }
+}
+
+/// Metadata key for the training step at which a checkpoint's dictionary was saved.
 pub const AT_STEP: &str = "checkpoint_step";
 
-/// How the model was processed that `sae` was trained on, if its file says so.
+/// Returns how the model was processed that `sae` was trained on, if its file says so.
 pub fn processing(sae: &Sae) -> Option<Processing> {
     sae_lens::kwargs::processing(&sae.provenance).map(|named| named.processing)
 }
 
-/// `model` as `sae` was trained on it: where the dictionary's file says whether BOS preceded every text, that wins over the model's rule. A sentence where the
-/// two differ. The weights are shared.
+/// Returns `model` as it reads for `sae`: where the dictionary's file says whether BOS precedes every text, that overrides the model's rule, and a sentence
+/// says so. The weights are shared.
 pub fn reader(model: &Model, sae: &Sae) -> (Model, Option<String>) {
     let Some(with_bos) = sae.provenance.prepend_bos else {
         return (model.clone(), None);
@@ -260,19 +273,19 @@ pub fn reader(model: &Model, sae: &Sae) -> (Model, Option<String>) {
     (model.clone().with_codec(codec), note)
 }
 
-/// Notes in `provenance` how the model is processed, where SAELens looks for it.
+/// Records in `provenance` how the model is processed, where SAELens looks for it.
 pub fn name_processing(provenance: &mut Provenance, processing: Processing) {
     sae_lens::kwargs::write(provenance, processing);
 }
 
-/// An error unless `sae` encodes each token by itself and its hooks, one if it reconstructs what it reads and two otherwise, are in `model` as wide as it is.
+/// Checks that `sae` encodes each token by itself and that `model` has its hooks (one for an autoencoder, else two) in its widths.
 pub fn check_hooks(sae: &Sae, model: &Model) -> Result<()> {
     sae.check_by_token()?;
     sae.check_alone()?;
     check_ends(sae, model)
 }
 
-/// That what `sae` reads and writes is in `model`, as wide as it is.
+/// Checks that `model` has the hooks that `sae` reads and writes, in its widths.
 pub(crate) fn check_ends(sae: &Sae, model: &Model) -> Result<()> {
     check_width(sae, model, (sae.reads()?, sae.width(), "reads"))?;
     let blocks = sae.role.writes_layers();
@@ -285,7 +298,7 @@ pub(crate) fn check_ends(sae: &Sae, model: &Model) -> Result<()> {
     })
 }
 
-/// That `hook` is in `model` as wide as `sae` reads or writes it.
+/// Checks that `hook` in `model` is as wide as `sae` reads or writes it.
 pub(crate) fn check_width(
     sae: &Sae,
     model: &Model,
@@ -303,7 +316,7 @@ pub(crate) fn check_width(
     Err(Error::hook(hook, what))
 }
 
-/// How wide `hook` is for `sae`: all heads together, or one where it is of one.
+/// Returns the width of `hook` for `sae`: of all heads together, or of one where it reads one.
 pub(crate) fn width_for(sae: &Sae, model: &Model, hook: HookPoint) -> Result<usize> {
     let width = model.width(hook)?;
     let Some(head) = sae.provenance.head else {
@@ -325,7 +338,7 @@ pub(crate) fn width_for(sae: &Sae, model: &Model, hook: HookPoint) -> Result<usi
     }
 }
 
-/// A dictionary's name is its folder's, even where the path ends in `.`.
+/// Returns the folder's name, even where the path ends in `.`.
 fn folder_name(folder: &Path) -> String {
     let whole = folder.canonicalize();
     let folder = whole.as_deref().unwrap_or(folder);
@@ -333,7 +346,8 @@ fn folder_name(folder: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// A whitening as SAELens keeps it beside a training checkpoint (`activation_whitening.safetensors`): `mean [d]`, `matrix [d, d]`, `inverse_matrix [d, d]`.
+/// Opens a whitening as SAELens stores it beside a training checkpoint (`activation_whitening.safetensors`): `mean [d]`, `matrix [d, d]`, `inverse_matrix [d,
+/// d]`.
 pub fn whitening(path: &Path) -> Result<Whitening> {
     let file = WeightFile::open(path)?;
     let tensors = file.tensors()?;

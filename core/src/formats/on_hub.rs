@@ -1,4 +1,4 @@
-//! A dictionary on the HuggingFace hub: which files of a repository are its own, and fetching those alone.
+//! Fetches a dictionary from the HuggingFace hub, and only its own files of the repository.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::hub::{Event, Hub, Name, files_in};
 use crate::progress::{Ended, Flow};
 
-/// Small files that tell about the weights beside them.
+/// Small files that describe the weights beside them.
 const BESIDE: [&str; 7] = [
     "cfg.json",
     "config.json",
@@ -18,10 +18,10 @@ const BESIDE: [&str; 7] = [
     "activation_scaler.json",
     "activation_whitening.safetensors",
 ];
-/// Ends of what may be weights.
+/// Endings of weight files.
 const ENDS: [&str; 4] = [".pt", ".pth", ".safetensors", ".npz"];
 
-/// Puts the dictionary `name` into the hub's cache, its files only, and gives the path to [`super::open`].
+/// Fetches the files of the dictionary `name` into the hub's cache and returns the path for [`super::open`].
 pub fn fetch(
     hub: &Hub,
     name: &Name,
@@ -35,7 +35,7 @@ pub fn fetch(
     Ok(Ended::Done(folder.join(weights)))
 }
 
-/// The weights that the name means of a repository's files, and all files to fetch, the weights last: where they are, the rest is.
+/// Returns the weight files of a repository that the name means, and all files to fetch, weights last: once they are there, so is the rest.
 fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
     let path = name.file.as_deref().unwrap_or_default();
     let has = |file: &str| files.iter().any(|listed| listed == file);
@@ -56,7 +56,7 @@ fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
         Some((folder, file)) => (format!("{folder}/"), file),
         None => (String::new(), weights.as_str()),
     };
-    // One folder above may lie what a checkpoint's run or all layers have in common.
+    // The folder above may hold files that a checkpoint's run or all layers share.
     let above = folder
         .strip_suffix('/')
         .map(|folder| match folder.rsplit_once('/') {
@@ -79,7 +79,7 @@ fn wanted(name: &Name, files: &[String]) -> Result<(String, Vec<String>)> {
     Ok((weights, all))
 }
 
-/// What the names of the files in the folder `path` begin with.
+/// Returns the common prefix of the files in the folder `path`.
 fn before(path: &str) -> String {
     if path.is_empty() {
         String::new()
@@ -88,7 +88,8 @@ fn before(path: &str) -> String {
     }
 }
 
-/// All files of the cross-layer transcoder in the folder `path`, if it is one by its files' names: Gemma Scope 2's lie in a folder that says so.
+/// Returns all files of the cross-layer transcoder in the folder `path`, if the names of its files say that it is one; Gemma Scope 2's folders say so
+/// themselves.
 fn layers_in(path: &str, files: &[String]) -> Option<Vec<String>> {
     let before = before(path);
     let says_so = path.split('/').any(|part| part == "clt");
@@ -110,7 +111,7 @@ fn layers_in(path: &str, files: &[String]) -> Option<Vec<String>> {
     Some(wanted.map(|(file, _)| file.clone()).collect())
 }
 
-/// The one file of weights in the folder `path`.
+/// Returns the one weight file in the folder `path`.
 fn in_folder(name: &Name, path: &str, files: &[String]) -> Result<String> {
     let before = before(path);
     let has = |file: &str| {

@@ -1,10 +1,10 @@
 //! OpenAI's dictionaries of GPT-2 small (Gao and others 2024), as its repository sparse_autoencoder reads them.
 //!
-//! **Files** one pickled state dict, `SITE/autoencoders/LAYER.pt`; there is no configuration, the path tells layer and site.
+//! **Files** one pickled state dict, `SITE/autoencoders/LAYER.pt`; there is no configuration: the path gives layer and site.
 //! **Orientation on disk** `pre_bias [d]`, `encoder.weight [f, d]`, `latent_bias [f]`, `decoder.weight [d, f]`; `activation` and its `k` beside them.
-//! **Forward pass** TopK files first normalise each token, `(x − mean) ÷ (σ + 1e-5)` with N − 1 in σ; then `− pre_bias`, `· encoderᵀ + latent_bias`, the `k` largest,
-//! ReLU, `· decoderᵀ + pre_bias`, and back, `· σ + mean`. ReLU files normalise nothing.
-//! **Represented** all of it. The model must be opened with its writing weights as they are (`center_writing_weights` off).
+//! **Forward pass** TopK files first normalise each token, `(x − mean) ÷ (σ + 1e-5)` with N − 1 in σ; then `− pre_bias`, `· encoderᵀ + latent_bias`, the `k`
+//! largest, ReLU, `· decoderᵀ + pre_bias`, and undo it, `· σ + mean`. ReLU files do not normalise.
+//! **Represented** all of it. Open the model with its writing weights as they are (`center_writing_weights` off).
 
 use serde_json::{Map, Value};
 
@@ -101,7 +101,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
     }
 }
 
-/// The hook by site and layer: `…/resid_post_mlp_v5_32k/autoencoders/5.pt`.
+/// Returns the hook by site and layer: `…/resid_post_mlp_v5_32k/autoencoders/5.pt`.
 fn hook(parts: &[String]) -> Option<HookPoint> {
     let layer: usize = parts.first()?.strip_suffix(".pt")?.parse().ok()?;
     let layer = Some(layer).filter(|n| place::is_layer(*n))?;

@@ -1,4 +1,4 @@
-//! What every reader gathers, in our orientation, and the exact rewritings that make a dictionary of another library one of ours.
+//! Parts that every reader gathers, in Umbra's orientation, and the exact rewritings that turn another library's dictionary into one of Umbra's.
 
 use serde_json::{Map, Value};
 
@@ -8,16 +8,16 @@ use crate::error::{Key, Notes, Result};
 use crate::ids::HookPoint;
 use crate::sae::{InputNorm, Provenance, Role, Sae, Selection};
 
-/// See the module.
+/// Parts of a dictionary.
 #[derive(Debug)]
 pub(super) struct Parts {
     /// `[f, d]`.
     pub(super) w_enc: Matrix,
     /// `[f]`.
     pub(super) b_enc: Vec<f32>,
-    /// `[f, d]`, a transcoder's as wide as what it writes.
+    /// `[f, d]`; a transcoder's is as wide as its output.
     pub(super) w_dec: Matrix,
-    /// `[d]`, likewise.
+    /// `[d]`; a transcoder's is as wide as its output.
     pub(super) b_dec: Vec<f32>,
     pub(super) input_norm: InputNorm,
     pub(super) selection: Selection,
@@ -27,12 +27,12 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Features.
+    /// Returns the number of features.
     pub(super) fn features(&self) -> usize {
         self.w_dec.rows()
     }
 
-    /// Makes it take `x` where it took `scale · x`, and give back in the same scale; codes stay as they were.
+    /// Rewrites a dictionary that takes and reconstructs `scale · x` so that it takes and reconstructs `x`; codes do not change.
     pub(super) fn scale_input(&mut self, scale: f32) {
         for value in self.w_enc.values_mut() {
             *value *= scale;
@@ -42,7 +42,7 @@ impl Parts {
         }
     }
 
-    /// Lengths of the decoder's rows; 1 for a row of zeros.
+    /// Returns the lengths of the decoder's rows; 1 for a row of zeros.
     pub(super) fn norms(&self) -> Vec<f32> {
         let norm = |row: &[f32]| {
             let squares: f64 = row.iter().map(|w| f64::from(*w) * f64::from(*w)).sum();
@@ -55,7 +55,7 @@ impl Parts {
         self.w_dec.iter_rows().map(norm).collect()
     }
 
-    /// Makes decoder rows of length 1 and codes as much larger; thresholds stay what they were, so they must be those of the larger codes already.
+    /// Scales decoder rows to length 1 and codes up accordingly. Thresholds do not change, so they must already apply to the larger codes.
     pub(super) fn fold_decoder_norms(&mut self) {
         let norms = self.norms();
         for (i, norm) in norms.iter().enumerate() {
@@ -69,7 +69,7 @@ impl Parts {
         }
     }
 
-    /// The dictionary, named after what was opened.
+    /// Builds the dictionary, named after the path that was opened.
     pub(super) fn built(
         self,
         name: String,
@@ -100,7 +100,7 @@ impl Parts {
     }
 }
 
-/// Where a dictionary came from: its hook and model if the file or its path say so, and what the file said, under the name of its library.
+/// Returns where a dictionary came from: its hook and model if the file or its path name them, and the file's other facts under the name of its library.
 pub(super) fn provenance(
     format: Format,
     hook: Option<HookPoint>,
@@ -129,7 +129,7 @@ pub(super) fn provenance(
     }
 }
 
-/// Notes that concern most files: what is not said there.
+/// Adds the notes that apply to most files: facts that they do not state.
 pub(super) fn note_model(model: Option<&str>, notes: &mut Notes) {
     if model.is_none() {
         notes.add("Neither the file nor its path say which model it was trained on");

@@ -1,4 +1,4 @@
-//! Where a dictionary's files lie: regular files inside its folder, small texts read whole, what the path alone tells.
+//! Access to a dictionary's files: regular files inside its folder, small texts read whole, facts in the path.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,14 +7,14 @@ use serde_saphyr::options::DuplicateKeyPolicy;
 
 use crate::error::{Error, Result};
 
-/// Bytes of a configuration at most.
+/// Largest configuration in bytes.
 const LONGEST: u64 = 16 << 20;
-/// Values in a YAML file at most; SAELens's registry has 100,000.
+/// Largest number of values in a YAML file; SAELens's registry has 100,000.
 const NODES: usize = 4_000_000;
-/// Values that aliases of a YAML file repeat at most.
+/// Largest number of values that aliases of a YAML file may repeat.
 const REPEATED: usize = 100_000;
 
-/// That `path` is a regular file: a pipe or a device would be read for ever.
+/// Checks that `path` is a regular file: reading a pipe or a device might never end.
 pub(super) fn regular(path: &Path) -> Result<()> {
     let facts = std::fs::metadata(path).map_err(|e| Error::io("cannot open the file", path, e))?;
     if facts.is_file() {
@@ -25,7 +25,7 @@ pub(super) fn regular(path: &Path) -> Result<()> {
     }
 }
 
-/// The file `name` of `folder`, which must not lead out of it by a link; inside the hub's cache a link may lead to the same repository's files.
+/// Returns the file `name` of `folder`. A link must not lead out of the folder; inside the hub's cache it may lead to files of the same repository.
 pub(super) fn within(folder: &Path, name: &str) -> Result<PathBuf> {
     let path = folder.join(name);
     let real = |path: &Path| {
@@ -41,7 +41,7 @@ pub(super) fn within(folder: &Path, name: &str) -> Result<PathBuf> {
     Err(Error::input(what, path))
 }
 
-/// The folder of the hub's cache that holds a repository, if `path` lies in one of its snapshots.
+/// Returns the folder of the hub's cache that holds a repository, if `path` lies in one of its snapshots.
 fn cached(path: &Path) -> Option<&Path> {
     let snapshots = path
         .ancestors()
@@ -51,7 +51,7 @@ fn cached(path: &Path) -> Option<&Path> {
     name.starts_with("models--").then_some(shelf)
 }
 
-/// A configuration as text.
+/// Reads a configuration as text.
 pub(super) fn text(path: &Path) -> Result<String> {
     regular(path)?;
     let length = std::fs::metadata(path)
@@ -64,7 +64,7 @@ pub(super) fn text(path: &Path) -> Result<String> {
     std::fs::read_to_string(path).map_err(|source| Error::io("cannot read the file", path, source))
 }
 
-/// A configuration in JSON.
+/// Reads a configuration in JSON.
 pub(super) fn json(path: &Path) -> Result<Map<String, Value>> {
     let text = text(path)?;
     match serde_json::from_str(&text) {
@@ -80,7 +80,7 @@ pub(super) fn json(path: &Path) -> Result<Map<String, Value>> {
     }
 }
 
-/// A positive whole number of a configuration; none if it is not there.
+/// Returns a positive whole number of a configuration; none if the key is missing.
 pub(super) fn count(cfg: &Map<String, Value>, key: &str, path: &Path) -> Result<Option<usize>> {
     let Some(value) = cfg.get(key).filter(|value| !value.is_null()) else {
         return Ok(None);
@@ -101,7 +101,7 @@ pub(super) fn count(cfg: &Map<String, Value>, key: &str, path: &Path) -> Result<
     })
 }
 
-/// That a configuration's number, where it has one, is that of the weights.
+/// Checks that a number in the configuration, where there is one, agrees with the weights.
 pub(super) fn agrees(
     cfg: &Map<String, Value>,
     key: &str,
@@ -119,8 +119,8 @@ pub(super) fn agrees(
     }
 }
 
-/// A configuration in YAML; of a key that stands twice the last counts, as in PyYAML. What aliases stand for is counted too: a hundred bytes of them may mean
-/// gigabytes.
+/// Reads a configuration in YAML. Of a duplicate key the last one counts, as in PyYAML. Values behind aliases count towards the limits, since a hundred bytes
+/// of aliases may expand to gigabytes.
 pub(super) fn yaml(path: &Path) -> Result<Map<String, Value>> {
     let options = serde_saphyr::options! {
         duplicate_keys: DuplicateKeyPolicy::LastWins,
@@ -137,7 +137,7 @@ pub(super) fn yaml(path: &Path) -> Result<Map<String, Value>> {
     })
 }
 
-/// The parts of a path, from the innermost outwards; parts of the hub's cache give the name of the repository.
+/// Returns the parts of a path, innermost first; a folder of the hub's cache gives the name of its repository.
 pub(super) fn parts(path: &Path) -> Vec<String> {
     let whole = std::path::absolute(path);
     let path = whole.as_deref().unwrap_or(path);
@@ -154,19 +154,19 @@ pub(super) fn parts(path: &Path) -> Vec<String> {
     parts
 }
 
-/// Whether a model may have a layer of this number: an index takes 32 bits, and files claim anything.
+/// Returns whether a layer can have this number: an index takes 32 bits, and files may claim anything.
 pub(super) fn is_layer(number: usize) -> bool {
     u32::try_from(number).is_ok()
 }
 
-/// The number behind `before` in the innermost part of a path that has one (`layer_12`).
+/// Returns the number after `before` in the innermost part of a path that has one (`layer_12`).
 pub(super) fn number_behind(parts: &[String], before: &[&str]) -> Option<usize> {
     parts.iter().find_map(|part| {
         before.iter().find_map(|before| {
             let lower = part.to_ascii_lowercase();
             let mut found = lower.match_indices(before);
             found.find_map(|(at, _)| {
-                // `l5` of `model5` is no layer.
+                // `l5` in `model5` is no layer.
                 let starts = lower[..at]
                     .chars()
                     .next_back()

@@ -1,9 +1,9 @@
 //! Qwen Scope, as published by Qwen.
 //!
-//! **Files** `layerN.sae.pt`, one pickled state dict for each layer. `k` and the model stand only in the repository's name, `SAE-Res-MODEL-WnK-L0_k`.
+//! **Files** `layerN.sae.pt`, one pickled state dict per layer. Only the repository's name, `SAE-Res-MODEL-WnK-L0_k`, gives `k` and the model.
 //! **Orientation on disk** `W_enc [f, d]`, `W_dec [d, f]`, `b_enc [f]`, `b_dec [d]`.
-//! **Forward pass** nothing subtracted, the `k` largest, `+ b_dec`. **Represented** all of it, at the residual stream behind the layer named; without the
-//! repository's name in the path there is no `k`, which is an error.
+//! **Forward pass** nothing is subtracted, the `k` largest, `+ b_dec`. **Represented** all of it, at the residual stream after the layer named; a path without
+//! the repository's name gives no `k` and is an error.
 
 use super::parts::{self, Parts};
 use super::place;
@@ -58,7 +58,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     Ok((sae, notes))
 }
 
-/// What a repository's name tells.
+/// Facts in a repository's name.
 #[derive(Debug, Default, PartialEq)]
 struct Named {
     model: Option<String>,

@@ -1,5 +1,5 @@
-//! How text is read for a dictionary: the length of rows and which positions count, as asked for, else as its file says, else by default. The command line and
-//! the window read text here, so that one dictionary has one reading.
+//! Decides how text is read for a dictionary: row length and the positions that count are those asked for, else those in its file, else the defaults. The
+//! command line and the window both read text here, so that a dictionary is read one way.
 
 use serde_json::Value;
 
@@ -12,21 +12,21 @@ use crate::store::SEPARATE_DOCUMENTS;
 
 /// Key of the rule in a dictionary's metadata.
 const RULE: &str = "positions";
-/// Key by which SAELens says which tokens training left out: `true`, `false` or a list of ids.
+/// Key under which SAELens says which tokens training left out: `true`, `false` or a list of ids.
 const EXCLUDED: &str = "exclude_special_tokens";
 
-/// What a person asks for; none: see the module.
+/// Requested reading; what is not given follows the dictionary's file or the defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// Tokens of a row.
+    /// Tokens per row.
     pub context: Option<usize>,
-    /// Which positions count.
+    /// Positions that count.
     pub positions: Option<Positions>,
     /// Whether documents packed in one row are kept apart.
     pub separate_documents: Option<bool>,
 }
 
-/// Packs `corpus` into rows for `model` and, if there is one, its dictionary; what the dictionary's file decides is said in the notes.
+/// Packs `corpus` into rows for `model` and, if there is one, its dictionary. The notes say what the dictionary's file decided.
 pub fn rows(
     corpus: &Corpus,
     model: &Model,
@@ -57,7 +57,7 @@ pub fn rows(
     Ok((rows, notes))
 }
 
-/// Rows whose positions count as they should.
+/// Returns rows whose positions count by the rule asked for, the dictionary's or the default.
 fn counted(
     corpus: &Corpus,
     model: &Model,
@@ -103,7 +103,7 @@ fn counted(
     Ok((rows.masked(mask), notes))
 }
 
-/// The mask that a dictionary's metadata names, with the key and value that do; `usual` has the special tokens of the model.
+/// Returns the mask that a dictionary's metadata names, with its key and value; `usual` has the special tokens of the model.
 fn mask(from: &Provenance, usual: &Mask) -> Option<(Mask, String)> {
     let with = |rule, special: &[TokenId]| Mask {
         rule,
@@ -126,12 +126,12 @@ fn mask(from: &Provenance, usual: &Mask) -> Option<(Mask, String)> {
     Some((mask, format!("{EXCLUDED}: {excluded}")))
 }
 
-/// The rule that this program recorded in a dictionary's metadata.
+/// Returns the rule that Umbra recorded in a dictionary's metadata.
 pub fn rule(from: &Provenance) -> Option<Positions> {
     from.other.get(RULE)?.as_str()?.parse().ok()
 }
 
-/// Notes in `provenance` by which rule positions counted, and for SAELens which tokens were left out.
+/// Records in `provenance` the rule by which positions counted and, for SAELens, the tokens that were left out.
 pub fn name_positions(provenance: &mut Provenance, mask: &Mask) {
     let other = &mut provenance.other;
     other.insert(RULE.to_owned(), mask.rule.name().into());
@@ -146,18 +146,18 @@ pub fn name_positions(provenance: &mut Provenance, mask: &Mask) {
     };
 }
 
-/// Notes in `provenance` whether documents packed in one row were kept apart.
+/// Records in `provenance` whether documents packed in one row were kept apart.
 pub fn name_documents(provenance: &mut Provenance, apart: bool) {
     let other = &mut provenance.other;
     other.insert(SEPARATE_DOCUMENTS.to_owned(), apart.into());
 }
 
-/// Whether training kept documents packed in one row apart, where a dictionary's metadata says.
+/// Returns whether training kept documents packed in one row apart, where a dictionary's metadata says so.
 pub fn kept_apart(from: &Provenance) -> Option<bool> {
     from.other.get(SEPARATE_DOCUMENTS)?.as_bool()
 }
 
-/// Whether `key` of a dictionary's metadata is of its positions.
+/// Returns whether `key` of a dictionary's metadata concerns its positions.
 pub(crate) fn is_of_positions(key: &str) -> bool {
     [RULE, EXCLUDED, SEPARATE_DOCUMENTS].contains(&key)
 }
@@ -206,7 +206,7 @@ mod tests {
         check(&excluded(json!(false)), Positions::All, &[0], said);
         check(&excluded(json!([7, 9])), Positions::SaeLens, &[7, 9], said);
         check(&excluded(Value::Null), Positions::Text, &[0], "");
-        // What this program recorded comes before it.
+        // Umbra's own record comes before it.
         let mut first = excluded(json!(true));
         let mask = Mask {
             rule: Positions::First,
@@ -214,7 +214,7 @@ mod tests {
         };
         name_positions(&mut first.provenance, &mask);
         check(&first, Positions::First, &[0], "positions: first");
-        // What is asked for comes before both.
+        // A request overrides both.
         let asked = Reading {
             context: Some(32),
             positions: Some(Positions::All),

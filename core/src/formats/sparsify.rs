@@ -1,12 +1,12 @@
-//! sparsify (EleutherAI), as its version 1.3.3 writes and computes.
+//! sparsify (EleutherAI), version 1.3.3.
 //!
-//! **Files** `HOOKPOINT/cfg.json` and `HOOKPOINT/sae.safetensors`; a folder above may hold `config.json` with the model's name. State of the training
-//! (`*.pt`) is not needed.
-//! **Orientation on disk** `encoder.weight [f, d]`, `encoder.bias [f]`, `W_dec [f, d]`, `b_dec [d]`, `W_skip [d, d]` (`x · W_skipᵀ`): all ours.
+//! **Files** `HOOKPOINT/cfg.json` and `HOOKPOINT/sae.safetensors`; a folder above may hold `config.json` with the model's name. Training states (`*.pt`) are
+//! not needed.
+//! **Orientation on disk** `encoder.weight [f, d]`, `encoder.bias [f]`, `W_dec [f, d]`, `b_dec [d]`, `W_skip [d, d]` (`x · W_skipᵀ`), as in Umbra.
 //! **Forward pass** `x − b_dec` unless `transcode`, `· encoder.weightᵀ + encoder.bias`, ReLU, then the `k` largest or the largest of each of `k` groups, `Σ acts ·
 //! W_dec + b_dec`, and `x · W_skipᵀ` where there is a skip connection. ReLU before or after the `k` largest leaves the same active features.
-//! **Represented** all of these. **Not represented**, refused by name: `signed`.
-//! **Read beside the weights** the hook from the folder's name: `layers.5` is the residual stream behind block 5, `layers.5.mlp` the MLP's output.
+//! **Represented** all of these. **Not represented**, rejected by name: `signed`.
+//! **Hook** from the folder's name: `layers.5` is the residual stream after block 5, `layers.5.mlp` the MLP's output.
 
 use std::path::Path;
 
@@ -133,10 +133,10 @@ fn selection(cfg: &Map<String, Value>, f: usize, path: &Path) -> Result<Selectio
     }
 }
 
-/// What a folder's name and the folders above tell.
+/// Facts in a folder's name and the folders above.
 struct Named {
     hook: Option<HookPoint>,
-    /// What a transcoder of that name reads.
+    /// Returns the input hook of a transcoder with this name.
     input: Option<HookPoint>,
     model: Option<String>,
 }
@@ -165,7 +165,7 @@ impl Named {
     }
 }
 
-/// The hook of a module's output, by its path in a model of transformers.
+/// Returns the hook of a module's output, by the module's path in transformers.
 fn hook(name: &str) -> Option<HookPoint> {
     if matches!(name, "embed_tokens" | "wte" | "embed_in") {
         return Some(HookPoint::Embed);

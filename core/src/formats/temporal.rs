@@ -1,9 +1,9 @@
-//! Temporal dictionaries in the files of their authors (Lubana, Rager and others 2025; canrager/temporalSAEs).
+//! Temporal dictionaries in their authors' format (Lubana, Rager and others 2025; canrager/temporalSAEs).
 //!
-//! **Files** `conf.yaml` (`llm.dimin`, `sae.{exp_factor, n_heads, n_attn_layers, bottleneck_factor, sae_diff_type, kval_topk, tied_weights, scaling_factor}`) and
-//! `latest_ckpt.safetensors`, in a folder whose path names the layer (`layer_12/temporal`). **Orientation on disk** `D [f, d]`, `b [d]`, `E [d, f]` unless tied,
-//! `attn_layers.N.*` as SAELens names them. **Forward pass** SAELens's `temporal`, inputs times `scaling_factor`. **Represented** all of it, read as SAELens's
-//! loader reads it (`temporal_sae_huggingface_loader`): the configuration in its keys, the tensors under its names. The hook is the layer's output.
+//! **Files** `conf.yaml` (`llm.dimin`, `sae.{exp_factor, n_heads, n_attn_layers, bottleneck_factor, sae_diff_type, kval_topk, tied_weights, scaling_factor}`)
+//! and `latest_ckpt.safetensors`, in a folder whose path names the layer (`layer_12/temporal`). **Orientation on disk** `D [f, d]`, `b [d]`, `E [d, f]` unless
+//! tied, `attn_layers.N.*` with SAELens's names. **Forward pass** SAELens's `temporal`, inputs times `scaling_factor`. **Represented** all of it, read as
+//! SAELens's loader reads it (`temporal_sae_huggingface_loader`): the configuration in its keys, the tensors with its names. The hook is the layer's output.
 
 use serde_json::{Map, Value, json};
 
@@ -14,9 +14,9 @@ use crate::ids::{HookPoint, Site};
 use crate::sae::Sae;
 
 const CONF: &str = "conf.yaml";
-/// Theirs and SAELens's.
+/// Authors' names and SAELens's.
 const NAMES: [(&str, &str); 3] = [("D", "W_dec"), ("b", "b_dec"), ("E", "W_enc")];
-/// Keys that are called the same in both.
+/// Keys with the same name in both.
 const KEPT: [&str; 6] = [
     "n_heads",
     "n_attn_layers",
@@ -71,7 +71,7 @@ pub(super) fn read(found: &Found, known: Option<&Known>) -> Result<(Sae, Notes)>
     if let Some(hook) = hook {
         metadata["hook_name"] = hook.into();
     }
-    // The version from which configurations have these keys.
+    // First version whose configurations have these keys.
     metadata["sae_lens_version"] = "6.0.0".into();
     set("metadata", metadata);
     let file = WeightFile::open(&found.weights)?;
@@ -88,7 +88,7 @@ mod tests {
     use crate::tensor_file::safe::{self, Tensor};
     use crate::tensor_file::{Float, header, widened};
 
-    /// Tensors of a file of f32: name, shape, values.
+    /// Writes tensors to a file of f32: name, shape, values.
     fn tensors(path: &Path) -> Vec<(String, Vec<usize>, Vec<f32>)> {
         let bytes = std::fs::read(path).unwrap();
         let header = header::read(&bytes).unwrap();
@@ -99,7 +99,7 @@ mod tests {
             .collect()
     }
 
-    /// The golden dictionary of SAELens in its authors' files.
+    /// Returns SAELens's golden dictionary in its authors' format.
     fn as_published(golden: &Path, root: &Path, tied: bool, scale: f32) -> PathBuf {
         let folder = root.join(format!("layer_12/temporal-{tied}-{scale}"));
         std::fs::create_dir_all(&folder).unwrap();
@@ -154,7 +154,7 @@ mod tests {
             let hook = sae.provenance.hook.unwrap().to_string();
             assert_eq!(hook, "blocks.12.hook_resid_post");
             assert!(notes.iter().any(|note| note.contains("one text's tokens")));
-            // Half the factor of inputs twice as large.
+            // Half the factor for inputs twice as large.
             let half = as_published(&golden, root.path(), tied, scale / 2.0);
             let (half, _) = formats::open(&half).unwrap();
             let mut twice = x.clone();

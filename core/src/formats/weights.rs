@@ -1,5 +1,5 @@
-//! The weights of a dictionary, whatever their container (safetensors, NumPy's `.npz`, PyTorch's `.pt`): tensors by name, each checked for shape and for NaN
-//! when it is asked for and converted once, into the orientation that is wanted.
+//! Weights of a dictionary in any container (safetensors, NumPy's `.npz`, PyTorch's `.pt`): tensors by name. Each is checked for shape and NaN when it is
+//! requested, and converted once into the orientation requested.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,11 +17,11 @@ use crate::tensor_file::later::{self, Named};
 use crate::tensor_file::pickle::{Checkpoint, Value};
 use crate::tensor_file::{self, Archive, header, npz, short};
 
-/// Under these names a checkpoint keeps the weights, if they are not all that it holds.
+/// Names under which a checkpoint keeps the weights, if it holds more than them.
 const NESTED: [&str; 4] = ["ae", "state_dict", "model_state_dict", "model"];
 
-/// Bytes from which a matrix stays in its file until it is used. Smaller ones are read in an instant, and a mapped file that another program shortens under us
-/// would end the program.
+/// Matrices of at least this many bytes stay in their file until they are used. Smaller ones are read in an instant, and a mapped file that another program
+/// shortens would crash this one.
 const LARGE: usize = 256 << 20;
 
 #[cfg(not(test))]
@@ -32,7 +32,7 @@ fn large() -> usize {
 #[cfg(test)]
 pub(super) use self::tests::large;
 
-/// A file of weights in the address space.
+/// A mapped weight file.
 #[derive(Debug)]
 pub(super) struct WeightFile {
     path: PathBuf,
@@ -40,7 +40,7 @@ pub(super) struct WeightFile {
 }
 
 impl WeightFile {
-    /// Opens a regular file; nothing of it is read yet.
+    /// Opens a regular file without reading its content.
     pub(super) fn open(path: &Path) -> Result<Self> {
         super::place::regular(path)?;
         let map = tensor_file::map(path, "weight")?;
@@ -50,7 +50,7 @@ impl WeightFile {
         })
     }
 
-    /// Its tensors.
+    /// Returns its tensors.
     pub(super) fn tensors(&self) -> Result<Tensors<'_>> {
         let wrong = |container: &'static str| {
             move |what: String| {
@@ -69,7 +69,7 @@ impl WeightFile {
         };
         let archive = Archive::detect(bytes);
         let named = |end: &str| self.path.extension().is_some_and(|has| has == end);
-        // A header's length stands before its brace, and a pickle before 1.6 begins with a byte that a length may begin with too.
+        // A safetensors header starts with its length before the brace, and a pickle before 1.6 starts with a byte that a length may start with too.
         let safetensors = named("safetensors") || (!archive && bytes.get(8) == Some(&b'{'));
         if safetensors {
             tensors
@@ -93,15 +93,15 @@ impl WeightFile {
     }
 }
 
-/// The tensors of a file.
+/// Tensors of a file.
 #[derive(Debug)]
 pub(super) struct Tensors<'a> {
     path: &'a Path,
     map: &'a Arc<Mmap>,
     arrays: BTreeMap<String, Array<'a>>,
-    /// Those of a type that is not read, by name.
+    /// Tensors of an unsupported type, by name.
     odd: BTreeMap<String, Dtype>,
-    /// What a checkpoint holds beside tensors, and the metadata of a safetensors file.
+    /// Content of a checkpoint beside tensors, and the metadata of a safetensors file.
     plain: Map<String, Json>,
     asked: RefCell<BTreeSet<String>>,
 }
@@ -154,7 +154,7 @@ impl<'a> Tensors<'a> {
             }
         }
         for (name, value) in &root {
-            // The numbers of an optimiser are of no use here, and there are many.
+            // An optimiser's numbers are many and not needed.
             if *name != "optimizer" && (nested.is_some() || !is_tensor(&value)) {
                 self.plain
                     .insert((*name).to_owned(), checkpoint.plain(*value));
@@ -163,7 +163,7 @@ impl<'a> Tensors<'a> {
         Ok(())
     }
 
-    /// The same with other names for some.
+    /// Returns the tensors with some of them renamed.
     pub(super) fn renamed(mut self, names: &[(&str, &str)]) -> Self {
         for (from, to) in names {
             if let Some(array) = self.arrays.remove(*from) {
@@ -176,12 +176,12 @@ impl<'a> Tensors<'a> {
         self
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub(super) fn path(&self) -> &'a Path {
         self.path
     }
 
-    /// What a checkpoint holds beside tensors.
+    /// Returns the content of a checkpoint beside tensors.
     pub(super) fn plain(&self) -> &Map<String, Json> {
         &self.plain
     }
@@ -190,12 +190,12 @@ impl<'a> Tensors<'a> {
         self.arrays.contains_key(name) || self.odd.contains_key(name)
     }
 
-    /// Names of all tensors, in order.
+    /// Returns the names of all tensors, sorted.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.arrays.keys().map(String::as_str)
     }
 
-    /// All tensors: name, type, shape.
+    /// Returns name, type and shape of all tensors.
     pub(super) fn listed(&self) -> Vec<(String, &'static str, Vec<usize>)> {
         (self.arrays.iter())
             .map(|(name, array)| (name.clone(), array.number().name(), array.shape().to_vec()))
@@ -217,12 +217,12 @@ impl<'a> Tensors<'a> {
             .ok_or_else(|| Error::missing(name, self.path, "save or download the dictionary again"))
     }
 
-    /// Shape of a tensor as stored, of whatever dimensions.
+    /// Returns the shape of a tensor as stored, of any number of dimensions.
     pub(super) fn shape(&self, name: &str) -> Result<&[usize]> {
         Ok(self.array(name)?.shape())
     }
 
-    /// Rows and columns of a matrix as stored; neither may be 0.
+    /// Returns rows and columns of a matrix as stored; neither may be 0.
     pub(super) fn sizes(&self, name: &str) -> Result<[usize; 2]> {
         let shape = self.array(name)?.shape();
         match *shape {
@@ -250,7 +250,7 @@ impl<'a> Tensors<'a> {
         Err(self.wrong(name, &what))
     }
 
-    /// A vector of `length`; of one row or column too.
+    /// Reads a vector of `length`; accepts one row or column too.
     pub(super) fn vector(&self, name: &str, length: usize) -> Result<Vec<f32>> {
         let array = match self.array(name)?.shape() {
             shape @ ([1, _] | [_, 1]) if shape.iter().product::<usize>() == length => {
@@ -265,17 +265,17 @@ impl<'a> Tensors<'a> {
         Ok(values)
     }
 
-    /// A matrix of this shape as stored.
+    /// Reads a matrix of this shape as stored.
     pub(super) fn matrix(&self, name: &str, shape: [usize; 2]) -> Result<Matrix> {
         self.oriented(name, shape, false)
     }
 
-    /// A matrix of this shape as stored, transposed.
+    /// Reads a matrix of this shape as stored, transposed.
     pub(super) fn transposed(&self, name: &str, shape: [usize; 2]) -> Result<Matrix> {
         self.oriented(name, shape, true)
     }
 
-    /// Of a tensor `[a, b, c]` of this shape as stored, the matrix `[a, (b − first) · c]` of what is at each of the second dimension from `first` on.
+    /// Reads a tensor `[a, b, c]` as stored into the matrix `[a, (b − first) · c]`, which holds the entries of the second dimension from `first` on.
     pub(super) fn side_by_side(
         &self,
         name: &str,
@@ -292,7 +292,7 @@ impl<'a> Tensors<'a> {
         self.read(name, array, transposed)
     }
 
-    /// A large one stays in the file until it is used.
+    /// A large matrix stays in the file until it is used.
     fn read(&self, name: &str, array: &Array<'_>, transposed: bool) -> Result<Matrix> {
         let numbers: usize = array.shape().iter().product();
         if array.number().bytes() * numbers >= large() {
@@ -311,7 +311,7 @@ impl<'a> Tensors<'a> {
         Ok(matrix)
     }
 
-    /// The number of a tensor that has one entry.
+    /// Reads the number of a tensor with one entry.
     pub(super) fn scalar(&self, name: &str) -> Result<f64> {
         let number = self.array(name)?.scalar();
         number
@@ -319,7 +319,7 @@ impl<'a> Tensors<'a> {
             .ok_or_else(|| self.wrong(name, "is not one number"))
     }
 
-    /// Adds a note on the tensors that nothing asked for.
+    /// Adds a note on the tensors that were never requested.
     pub(super) fn note_unused(&self, known: &[&str], notes: &mut Notes) {
         let asked = self.asked.borrow();
         let left: Vec<String> = self
@@ -352,7 +352,7 @@ pub(super) mod tests {
         FROM.get()
     }
 
-    /// What `run` gives where every matrix counts as large.
+    /// Calls `run` with every matrix counted as large.
     pub(in super::super) fn with_all_large<T>(run: impl FnOnce() -> T) -> T {
         FROM.set(0);
         let result = run();

@@ -11,6 +11,7 @@ mod footprint;
 mod generate;
 mod gguf;
 mod gradient;
+mod hook_fn;
 mod load;
 mod opening;
 mod processing;
@@ -36,6 +37,7 @@ pub use self::footprint::{Footprint, Form};
 pub use self::generate::{Entering, Finish, Generator};
 pub(crate) use self::gradient::next_token_loss;
 pub use self::gradient::{Gradients, Scalar};
+pub use self::hook_fn::HookFn;
 pub(crate) use self::load::is_in;
 pub use self::load::read_tensors;
 pub use self::opening::{BosWish, Opening};
@@ -218,8 +220,8 @@ pub struct Model {
 
 impl Model {
     /// Loads a HuggingFace folder or a GGUF file; the notes say what was decided.
-    pub fn open(path: &Path) -> Result<(Self, Notes)> {
-        Self::open_as(path, Opening::default())
+    pub fn open<P: AsRef<Path> + ?Sized>(path: &P) -> Result<(Self, Notes)> {
+        Self::open_as(path.as_ref(), Opening::default())
     }
 
     /// The same with the weights held and processed as `opening` says; those of a folder are f32 whatever it says.

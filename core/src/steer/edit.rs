@@ -137,6 +137,21 @@ pub enum ErrorTerm {
 }
 
 impl Edit {
+    /// Returns an edit of all rows and heads, at every position; by a dictionary, at every position but the first, where attention rests.
+    pub fn new(hook: HookPoint, action: Action) -> Self {
+        let positions = match &action {
+            Action::Dictionary(_) => Positions::from(1),
+            _ => Positions::all(),
+        };
+        Self {
+            hook,
+            action,
+            positions,
+            rows: None,
+            heads: None,
+        }
+    }
+
     /// Checks it against `model`: hook, width, heads, numbers.
     pub(super) fn check(&self, model: &Model) -> Result<()> {
         model.check_hook(self.hook)?;

@@ -1,4 +1,4 @@
-//! What the registry alone knows about a dictionary, and how it bears on one that is opened: as SAELens 6.54.12 has it (`saes/sae.py`,
+//! Facts that only SAELens's registry has about a dictionary, and how they change one that is opened, as in SAELens 6.54.12 (`saes/sae.py`,
 //! `from_pretrained_with_cfg_and_sparsity`).
 
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::formats::{self, Format, sae_lens};
 use crate::ids::HookPoint;
 use crate::sae::{Provenance, Sae};
 
-/// Overrides that say how a dictionary computes, as SAELens's configurations have it.
+/// Overrides of keys in SAELens's configurations that decide how a dictionary computes.
 const COMPUTES: [&str; 10] = [
     "architecture",
     "activation_fn",
@@ -25,7 +25,7 @@ const COMPUTES: [&str; 10] = [
     "reshape_activations",
 ];
 
-/// See the module.
+/// Facts about a dictionary in the registry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Known {
     release: String,
@@ -38,17 +38,17 @@ pub struct Known {
     norm_scaling_factor: Option<f64>,
 }
 
-/// Where a dictionary lies, and what the registry knows about it.
+/// Path of a dictionary, and the registry's facts about it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Located {
-    /// A folder or a file.
+    /// Folder or file.
     pub path: PathBuf,
-    /// Of its entry, if there is one.
+    /// Facts of its entry, if it has one.
     pub known: Option<Known>,
 }
 
 impl Located {
-    /// Reads it as [`formats::open`] does, and applies what is known.
+    /// Opens it as [`formats::open`] does, and applies the facts.
     pub fn open(&self) -> Result<(Sae, Notes)> {
         formats::open_known(&self.path, self.known.as_ref())
     }
@@ -68,7 +68,7 @@ impl Known {
         }
     }
 
-    /// With facts of another entry of the same dictionary where this has none.
+    /// Fills in missing facts from another entry of the same dictionary.
     pub(super) fn or(mut self, other: Self) -> Self {
         for (key, value) in other.overrides {
             self.overrides.entry(key).or_insert(value);
@@ -82,17 +82,17 @@ impl Known {
         }
     }
 
-    /// `RELEASE:ID`.
+    /// Returns `RELEASE:ID`.
     pub fn name(&self) -> String {
         format!("{}:{}", self.release, self.id)
     }
 
-    /// What inputs are to be multiplied by, of a dictionary whose own file does not tell.
+    /// Returns the factor for the inputs of a dictionary whose own file does not state it.
     pub(in crate::formats) fn factor(&self) -> Option<f32> {
         self.norm_scaling_factor.map(|factor| factor as f32)
     }
 
-    /// Replaces keys of SAELens's configuration, as it was read: what computes at the top, the rest where the file keeps such things.
+    /// Replaces keys of SAELens's configuration as read: keys that decide how it computes at the top level, others where the file keeps them.
     pub(in crate::formats) fn replace(&self, cfg: &mut Map<String, Value>, notes: &mut Notes) {
         for (key, value) in &self.overrides {
             let top = cfg.contains_key(key) || COMPUTES.contains(&key.as_str());
@@ -112,7 +112,7 @@ impl Known {
         }
     }
 
-    /// Applies the rest to a dictionary of any format.
+    /// Applies the remaining facts to a dictionary of any format.
     pub(in crate::formats) fn apply(
         &self,
         sae: &mut Sae,
@@ -167,7 +167,7 @@ impl Known {
         Ok(())
     }
 
-    /// Model and hook where the file names none.
+    /// Fills in model and hook where the file names none.
     fn name_origin(
         &self,
         from: &mut Provenance,

@@ -1,19 +1,19 @@
-//! Looking through the registry: what a few words match, and which names are like one that is not there.
+//! Searches the registry: by words, and for names similar to one that does not exist.
 
 use super::{Entry, FEW, Registry, Release};
 
-/// What words match: releases, or where they are of one release or of none, dictionaries.
+/// Matches of a search: releases, or dictionaries where the words match one release or none.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Matches<'a> {
     /// Releases whose name, model or repository has all words.
     pub releases: Vec<&'a Release>,
-    /// Dictionaries whose `RELEASE:ID` has them.
+    /// Dictionaries whose `RELEASE:ID` has all words.
     pub dictionaries: Vec<(&'a Release, &'a Entry)>,
 }
 
 impl Registry {
-    /// What the words of `text` match, any case; all releases where there are none. A release's whole name, with a colon and more words or without, means its
-    /// dictionaries.
+    /// Searches for the words of `text`, ignoring case; no words match all releases. The whole name of a release, alone or followed by a colon and more words,
+    /// means its dictionaries.
     pub fn matches(&self, text: &str) -> Matches<'_> {
         let text = text.trim();
         let (of, rest) = text.split_once(':').unwrap_or((text, ""));

@@ -1,8 +1,8 @@
-//! SAELens's registry of published dictionaries, the file `pretrained_saes.yaml` of its package: `RELEASE:ID` for where on the hub a dictionary lies, and what
-//! stands nowhere else about it, such as the factor that some take inputs times.
+//! SAELens's registry of published dictionaries, the file `pretrained_saes.yaml` of its package. `RELEASE:ID` gives the place of a dictionary on the hub and
+//! facts that no other file states, such as the factor that some inputs are multiplied by.
 //!
 //! **Shape** `release: {repo_id, model, config_overrides, saes: [{id, path, l0, variance_explained, neuronpedia, norm_scaling_factor}]}` (6.54.12); `path` is a
-//! folder, a file or a number. A release or an entry that is not of this shape is left out and refused by name; the rest is used.
+//! folder, a file or a number. A release or entry of another shape is skipped and rejected by name; the others are used.
 
 mod known;
 mod listing;
@@ -22,39 +22,39 @@ use crate::error::{Error, Result};
 use crate::hub::{Name, place_in};
 use crate::tensor_file::short;
 
-/// Names in a sentence at most.
+/// Largest number of names in a sentence.
 const FEW: usize = 4;
 
-/// See the module.
+/// Registry of published dictionaries.
 #[derive(Debug)]
 pub struct Registry {
     path: PathBuf,
     releases: Vec<Release>,
-    /// Why a release or an entry was left out, by its name.
+    /// Reason why a release or an entry was skipped, by name.
     left_out: BTreeMap<String, String>,
-    /// Release and entry by repository and path there; several releases may have one dictionary.
+    /// Release and entry by repository and path; several releases may have the same dictionary.
     places: BTreeMap<(String, String), Vec<(usize, usize)>>,
 }
 
 /// Dictionaries that were published together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Release {
-    /// As SAELens calls it.
+    /// Name in SAELens.
     pub name: String,
     /// `owner/name` on the hub.
     pub repo: String,
-    /// The model they were trained on.
+    /// Model that they were trained on.
     pub model: String,
-    /// In its order.
+    /// Dictionaries, in the file's order.
     pub entries: Vec<Entry>,
-    /// What replaces the same keys of a dictionary's own configuration.
+    /// Values that replace keys of a dictionary's own configuration.
     overrides: Map<String, Value>,
 }
 
 /// One dictionary of a release.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// As SAELens calls it.
+    /// Id in SAELens.
     pub id: String,
     /// Folder or file in the repository.
     pub path: String,
@@ -66,16 +66,16 @@ pub struct Entry {
     norm_scaling_factor: Option<f64>,
 }
 
-/// A dictionary by its name on the hub, and what the registry knows about it if it was named as there.
+/// A dictionary by its name on the hub, with the registry's facts if a name of the registry was given.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Named {
-    /// What to fetch.
+    /// Name to fetch.
     pub name: Name,
-    /// Of the registry's entry.
+    /// Facts of the registry's entry.
     pub known: Option<Known>,
 }
 
-/// What `text`, which is no path here, names: `RELEASE:ID` of the registry, or `owner/name:path` on the hub; none if it is like neither.
+/// Parses `text`, which is no path here, as `RELEASE:ID` of the registry or `owner/name:path` on the hub; none if it resembles neither.
 pub fn named(text: &str, registry: Option<&Registry>) -> Result<Option<Named>> {
     if is_registered(text) {
         let registry = registry.ok_or_else(|| {
@@ -90,7 +90,7 @@ pub fn named(text: &str, registry: Option<&Registry>) -> Result<Option<Named>> {
         return Err(release.one_of(text));
     }
     let name = Name::of_dictionary(text);
-    // A word or a path without a colon that is no name is a path to nowhere.
+    // A word, or a path without a colon that is no name, is a path that does not exist.
     let certain = text.starts_with("hf://") || text.contains(':');
     if !certain && name.is_err() {
         return Ok(None);
@@ -101,7 +101,7 @@ pub fn named(text: &str, registry: Option<&Registry>) -> Result<Option<Named>> {
     }))
 }
 
-/// Whether `text` is like `RELEASE:ID`. No release has a slash in its name, names on the hub do; one letter is a drive.
+/// Returns whether `text` looks like `RELEASE:ID`. Names of releases have no slash, names on the hub do; a single letter is a drive.
 pub fn is_registered(text: &str) -> bool {
     text.split_once(':').is_some_and(|(release, id)| {
         release.len() > 1 && !release.contains(['/', '\\']) && !id.starts_with(['/', '\\'])
@@ -109,7 +109,7 @@ pub fn is_registered(text: &str) -> bool {
 }
 
 impl Registry {
-    /// Reads the registry at `path`.
+    /// Opens the registry at `path`.
     pub fn open(path: &Path) -> Result<Self> {
         let mut registry = Self {
             path: path.to_path_buf(),
@@ -162,28 +162,28 @@ impl Registry {
         });
     }
 
-    /// The file.
+    /// Returns the path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// All of them, in the file's order.
+    /// Returns all releases, in the file's order.
     pub fn releases(&self) -> &[Release] {
         &self.releases
     }
 
-    /// Names of what was left out, and why.
+    /// Returns the names that were skipped, and why.
     pub fn left_out(&self) -> impl Iterator<Item = (&str, &str)> {
         let all = self.left_out.iter();
         all.map(|(name, why)| (name.as_str(), why.as_str()))
     }
 
-    /// The release of this name.
+    /// Returns the release of this name.
     pub fn release(&self, name: &str) -> Option<&Release> {
         self.releases.iter().find(|release| release.name == name)
     }
 
-    /// The dictionary that `text` names as `RELEASE:ID`.
+    /// Finds the dictionary that `text` names as `RELEASE:ID`.
     fn find(&self, text: &str) -> Result<Named> {
         let wrong = |what: String| {
             let what = format!("{what} (registry {})", self.path.display());
@@ -217,14 +217,14 @@ impl Registry {
         })
     }
 
-    /// What is known about the dictionary at `path` in the hub's cache, if its repository and place there are registered. Of several releases the first that
-    /// tells a fact is believed: they differ in L0 and in pages of Neuronpedia alone.
+    /// Returns the facts about the dictionary at `path` in the hub's cache, if its repository and place are registered. Where several releases have it, the
+    /// first one that states a fact counts: they differ only in L0 and in pages of Neuronpedia.
     pub fn known_at(&self, path: &Path) -> Option<Known> {
         let (repo, inside) = place_in(path)?;
         let folder = inside.rsplit_once('/').map_or("", |(folder, _)| folder);
-        // What a fetch of a folder takes from below it.
+        // Files that a fetch of a folder takes from below it.
         let above = folder.strip_suffix("/checkpoints").unwrap_or(folder);
-        // A layer of a cross-layer transcoder is registered by its number.
+        // The registry names a layer of a cross-layer transcoder by its number.
         let layer = cross_layer::circuit_tracer_layer(&inside).map(|layer| layer.to_string());
         let at = [inside.as_str(), folder, above]
             .into_iter()
@@ -240,7 +240,7 @@ impl Registry {
 }
 
 impl Release {
-    /// That `text` names none of its dictionaries, and which it has that are like it.
+    /// Returns the error for a `text` that names no dictionary of the release; it lists similar ones.
     fn one_of(&self, text: &str) -> Error {
         let id = text.split_once(':').map_or("", |(_, id)| id);
         let ids = self.entries.iter().map(|entry| entry.id.as_str());
@@ -267,7 +267,7 @@ impl Release {
 }
 
 impl Entry {
-    /// One of the list `saes`, or why it is none.
+    /// Reads one item of the list `saes`; the error says why it is not usable.
     fn of(sae: &Value) -> Result<Self, String> {
         let need = |key: &str| {
             let value = sae.get(key).and_then(plain);
@@ -295,7 +295,7 @@ impl Entry {
     }
 }
 
-/// A text, or a whole number as one: the layers of a cross-layer transcoder are numbers.
+/// Returns a text, or a whole number as text: the layers of a cross-layer transcoder are numbers.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

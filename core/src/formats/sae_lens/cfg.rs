@@ -1,4 +1,4 @@
-//! `cfg.json`: what the file says, what is refused, and what is written.
+//! `cfg.json`: reading it, rejecting what is unsupported, and writing it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,23 +12,23 @@ use crate::ids::{Head, HookPoint, Site};
 use crate::sae::{AbsTopK, InputNorm, Provenance, Pursuit, Relu, Sae, Selection, TopK};
 use crate::tensor_file::short;
 
-/// Without a version SAELens takes its path for old files and loses nested metadata.
+/// Without a version SAELens takes the path for old files and loses nested metadata.
 const SAE_LENS_VERSION: &str = "6.54.12";
 
-/// `normalize_activations` of inputs that are computed token by token.
+/// `normalize_activations` values for inputs normalised token by token.
 const NORMS: [(&str, InputNorm); 3] = [
     ("none", InputNorm::None),
     ("layer_norm", InputNorm::Layer),
     ("constant_norm_rescale", InputNorm::Constant),
 ];
 
-/// `normalize_activations` of inputs that training multiplied alike.
+/// `normalize_activations` values for inputs that training multiplied by one factor.
 const AVERAGE: &str = "expected_average_only_in";
 const WHITENING: &str = "covariance_whitening";
-/// The same of temporal dictionaries, whose configuration holds the factor.
+/// `normalize_activations` values of temporal dictionaries, whose configuration holds the factor.
 const SCALAR: &str = "constant_scalar_rescale";
 
-/// The architectures that can be read; those of training checkpoints and matching pursuit are not written.
+/// Supported architectures; those of training checkpoints and matching pursuit are never written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Architecture {
     Standard,
@@ -40,7 +40,7 @@ pub(super) enum Architecture {
     },
     JumpRelu,
     Gated,
-    /// A checkpoint of training by the budget of a batch, one threshold so far; `matryoshka_batchtopk` too.
+    /// A training checkpoint with a budget per batch, which has one threshold so far; also `matryoshka_batchtopk`.
     BatchTopK,
     MatchingPursuit,
     /// Encodes what is new in a token.
@@ -52,16 +52,16 @@ pub(super) enum Architecture {
     },
 }
 
-/// What a temporal dictionary's configuration says.
+/// Settings of a temporal dictionary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Temporal {
     pub(super) heads: usize,
     pub(super) layers: usize,
-    /// Of keys and queries, all heads together.
+    /// Width of keys and queries, all heads together.
     pub(super) embedding: usize,
-    /// New codes of a token at most; none: all that are positive.
+    /// Largest number of new codes per token; none: all positive ones.
     pub(super) k: Option<usize>,
-    /// Whether the encoder is the decoder.
+    /// Whether encoder and decoder are tied.
     pub(super) tied: bool,
 }
 
@@ -82,7 +82,7 @@ impl Architecture {
         "temporal",
     ];
 
-    /// By its name and, where the name needs one, `k`.
+    /// Chooses the architecture by its name and, where needed, by `k`.
     fn named(name: &str, k: impl FnOnce() -> Result<usize>) -> Result<Option<Self>> {
         Ok(Some(match name {
             "standard" => Self::Standard,
@@ -103,7 +103,7 @@ impl Architecture {
         }))
     }
 
-    /// Of a dictionary; SAELens has transcoders by ReLU and JumpReLU alone.
+    /// Returns the architecture of a dictionary; SAELens has only ReLU and JumpReLU transcoders.
     pub(super) fn of(sae: &Sae) -> Result<Self> {
         if let Some(transcoder) = sae.role.transcoder() {
             let thresholds = match sae.selection {
@@ -171,47 +171,47 @@ impl Architecture {
         }
     }
 
-    /// Whether it reads one hook and writes another.
+    /// Returns whether it reads one hook and writes another.
     pub(super) fn transcodes(self) -> bool {
         matches!(self, Self::Transcoder { .. })
     }
 }
 
-/// What `cfg.json` decides.
+/// Settings that `cfg.json` decides.
 #[derive(Debug)]
 pub(super) struct Cfg {
     pub(super) width: usize,
-    /// Width of what is reconstructed.
+    /// Width of the output.
     pub(super) width_out: usize,
-    /// A transcoder's other hook, if the file names one of ours.
+    /// Output hook of a transcoder, if the file names a known hook.
     pub(super) hook_out: Option<HookPoint>,
     pub(super) features: usize,
     pub(super) architecture: Architecture,
     pub(super) apply_b_dec_to_input: bool,
     pub(super) input_norm: InputNorm,
-    /// What all inputs were multiplied by in training, and is not done at run time.
+    /// Factor that training multiplied all inputs by, which is not applied at run time.
     pub(super) scale: Scale,
     /// Whether pre-activations are ranked, or compared, times the lengths of decoder rows.
     pub(super) by_decoder_norm: bool,
-    /// How matching pursuit goes on and stops.
+    /// Settings of matching pursuit.
     pub(super) pursuit: Pursuit,
     pub(super) provenance: Provenance,
 }
 
-/// What training did to all inputs alike.
+/// Rescaling of all inputs in training.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scale {
     None,
-    /// One factor, in `activation_scaler.json` where there is that.
+    /// One factor, from `activation_scaler.json` where that exists.
     Average,
-    /// This factor.
+    /// The given factor.
     Factor(f32),
     /// A mean and a matrix, in `activation_whitening.safetensors`.
     Whitening,
 }
 
 impl Cfg {
-    /// What `cfg` says, which was read at `path`.
+    /// Reads `cfg`, which comes from `path`.
     pub(super) fn of(cfg: Map<String, Value>, path: &Path, notes: &mut Notes) -> Result<Self> {
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
@@ -274,7 +274,7 @@ impl Cfg {
                 Some(SCALAR) => Scale::Factor(factor(&cfg, &wrong)?),
                 _ => Scale::None,
             },
-            // Training's default is true, that of dictionaries for use false.
+            // In training the default is true, for use it is false.
             by_decoder_norm: match cfg.get("rescale_acts_by_decoder_norm") {
                 Some(Value::Bool(on)) => *on,
                 _ => architecture == Architecture::BatchTopK,
@@ -333,7 +333,7 @@ fn pursuit(cfg: &Map<String, Value>, width: usize) -> Pursuit {
     let rounds = cfg.get("max_iterations").and_then(Value::as_u64);
     Pursuit {
         residual_threshold: least.unwrap_or(0.01) as f32,
-        // More rounds than dimensions are of no use, but they may be asked for.
+        // More rounds than dimensions have no effect, but they may be requested.
         max_iterations: rounds
             .and_then(|n| usize::try_from(n).ok())
             .unwrap_or(width)
@@ -386,7 +386,7 @@ fn refuse_what_cannot_be_represented(cfg: &Map<String, Value>, path: &Path) -> R
     Ok(())
 }
 
-/// The head that a dictionary of one reads, out of the metadata.
+/// Takes the head of a one-head dictionary out of the metadata.
 fn head(metadata: &mut Map<String, Value>, transcodes: bool, path: &Path) -> Result<Option<Head>> {
     let number = |value: &Value| value.as_u64().and_then(|n| u32::try_from(n).ok());
     match metadata.remove("hook_head_index") {
@@ -429,7 +429,7 @@ fn provenance(mut metadata: Map<String, Value>, notes: &mut Notes) -> Provenance
     }
 }
 
-/// A transcoder's other hook, out of its metadata; the name of one that this version does not have stays there.
+/// Takes a transcoder's output hook out of its metadata; a name that is no known hook stays there.
 fn hook_out(metadata: &mut BTreeMap<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
     let name = metadata.remove("hook_name_out")?;
     let hook = name.as_str().and_then(|name| name.parse().ok());
@@ -442,7 +442,7 @@ fn hook_out(metadata: &mut BTreeMap<String, Value>, notes: &mut Notes) -> Option
     hook
 }
 
-/// The file for `sae`. The device and `dtype` are what SAELens computes in, whatever the weights are stored in.
+/// Returns the file for `sae`. Device and `dtype` are those that SAELens computes in, whatever the precision of the weights.
 pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     let from = &sae.provenance;
     let flattened = from.hook.is_some_and(by_head) && from.head.is_none();
@@ -490,7 +490,7 @@ pub(super) fn text(sae: &Sae, architecture: Architecture) -> String {
     format!("{cfg:#}\n")
 }
 
-/// Whether activations there come by head and are concatenated for a dictionary.
+/// Returns whether activations at this hook have a dimension of heads, which are concatenated for a dictionary.
 fn by_head(hook: HookPoint) -> bool {
     matches!(
         hook,
@@ -501,7 +501,7 @@ fn by_head(hook: HookPoint) -> bool {
     )
 }
 
-/// Cuts fractions to 9 digits, which any parser reads back exactly: a file read and written again keeps its bytes.
+/// Cuts fractions to 9 digits, which any parser reads back exactly, so that a file read and written again keeps its bytes.
 fn shorten(value: &mut Value) {
     match value {
         Value::Array(values) => values.iter_mut().for_each(shorten),

@@ -1,5 +1,5 @@
-//! `model_from_pretrained_kwargs`: how the model was opened that a dictionary was trained on. SAELens hands them to TransformerLens's
-//! `from_pretrained_no_processing`, so a step of processing that is not named there is not taken.
+//! `model_from_pretrained_kwargs`: how the model was opened for training. SAELens passes these to TransformerLens's `from_pretrained_no_processing`, so
+//! processing steps that are not named are not applied.
 
 use serde_json::{Map, Value};
 
@@ -9,15 +9,15 @@ use crate::sae::Provenance;
 
 const KEY: &str = "model_from_pretrained_kwargs";
 
-/// What a file says.
+/// Processing that a file names.
 pub(in crate::formats) struct Named {
-    /// Steps of processing, where the model allows them: TransformerLens leaves out the others too.
+    /// Processing steps, where the model allows them; TransformerLens skips the others too.
     pub(in crate::formats) processing: Processing,
-    /// What else is named and means nothing here.
+    /// Other keys, which have no meaning here.
     unread: Vec<String>,
 }
 
-/// What the file says, if it does.
+/// Reads the keys of a file, if it has them.
 pub(in crate::formats) fn processing(provenance: &Provenance) -> Option<Named> {
     let kwargs = provenance.other.get(KEY)?.as_object()?;
     let mut named = Named {
@@ -33,7 +33,7 @@ pub(in crate::formats) fn processing(provenance: &Provenance) -> Option<Named> {
     Some(named)
 }
 
-/// Says what the file says.
+/// Returns the keys as text.
 pub(in crate::formats) fn noted(provenance: &Provenance, notes: &mut Notes) {
     let Some(named) = processing(provenance) else {
         return;

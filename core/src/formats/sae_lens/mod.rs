@@ -1,17 +1,16 @@
-//! SAELens folders, read and written as its version 6.54.12 has them.
+//! SAELens folders, version 6.54.12.
 //!
 //! **Files** `cfg.json` and `sae_weights.safetensors`; `sparsity.safetensors` and `runner_cfg.json` are not needed.
 //! **Orientation on disk** `W_enc [d, f]`, `W_dec [f, d]`, `b_enc [f]`, `b_dec [d]`: only the encoder is transposed.
 //! **Forward pass** `x − b_dec` (unless `apply_b_dec_to_input` is false), `· W_enc + b_enc`, the selection, `· W_dec + b_dec`.
 //! **Represented** `standard` (ReLU), `topk` (the k largest, then ReLU), `abstopk` (the k of largest magnitude, signed), `jumprelu` (positive and above
 //! `threshold [f]`), `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` (`W_dec [f, d_out]`, `W_skip [d_out, d]`; `b_dec` is
-//! never subtracted), `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`, of which `b_gate` is ours) and `matching_pursuit` (`W_dec` and `b_dec` alone), `temporal` (`attn_layers.N.*`, read and not written), with
-//! inputs as they are or brought to norm token by token (`layer_norm`, `constant_norm_rescale`); checkpoints of training (`batchtopk`, `matryoshka_batchtopk`,
-//! `log_threshold`); the flat files from before version 6 too. Ranking by decoder norm
-//! (`rescale_acts_by_decoder_norm`) into encoder and decoder, and what training multiplied all inputs by (`activation_scaler.json`,
-//! `activation_whitening.safetensors`, or `norm_scaling_factor` of the registry) into the weights; told nowhere, a dictionary is used as it is, as SAELens does. **Not represented**, refused by
-//! name: every other architecture. A single head's dictionary (`hook_head_index`) reads and writes
-//! that head's slice.
+//! never subtracted), `gated` (`b_gate`, `b_mag`, `r_mag` instead of `b_enc`; `b_gate` is Umbra's `b_enc`), `matching_pursuit` (`W_dec` and `b_dec` alone) and
+//! `temporal` (`attn_layers.N.*`, read and not written); inputs as they are or normalised token by token (`layer_norm`, `constant_norm_rescale`); training
+//! checkpoints (`batchtopk`, `matryoshka_batchtopk`, `log_threshold`); flat files from before version 6. Ranking by decoder norm
+//! (`rescale_acts_by_decoder_norm`) is folded into encoder and decoder, and the factor that training multiplied all inputs by (`activation_scaler.json`,
+//! `activation_whitening.safetensors`, or `norm_scaling_factor` of the registry) into the weights. Where no file states a factor, none is applied, as in
+//! SAELens. A single head's dictionary (`hook_head_index`) reads and writes that head's slice. **Not represented**, rejected by name: every other architecture.
 
 mod cfg;
 pub(super) mod kwargs;
@@ -46,7 +45,7 @@ pub(super) fn read(folder: &Path, known: Option<&Known>) -> Result<(Sae, Notes)>
     )
 }
 
-/// The same of a configuration in SAELens's keys, at `path` or made of what lies there, and tensors under SAELens's names.
+/// Reads a configuration with SAELens's keys, at `path` or made from the files there, and tensors with SAELens's names.
 pub(super) fn read_as(
     mut cfg: Map<String, Value>,
     (path, folder): (&Path, &Path),
@@ -82,7 +81,7 @@ pub(super) fn read_as(
         architecture => architecture == Architecture::MatchingPursuit,
     };
     if tied && !cfg.apply_b_dec_to_input {
-        // Its decoder adds b_dec only where its encoder subtracted it.
+        // Its decoder adds b_dec only where its encoder subtracts it.
         parts.b_dec.fill(0.0);
         parts.subtracts = true;
     }
@@ -110,7 +109,7 @@ pub(super) fn read_as(
     Ok((sae, notes))
 }
 
-/// Its folder's name; of a checkpoint that of the run, with the step after which it stood so.
+/// Returns the folder's name; for a checkpoint that of the run, with the step.
 fn name_of(folder: &Path, provenance: &Provenance, notes: &mut Notes) -> String {
     let number = |key: &str| provenance.other.get(key).and_then(Value::as_u64);
     let Some(step) = number(super::AT_STEP) else {
@@ -151,7 +150,7 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
     })
 }
 
-/// The refusal of something SAELens does and this version does not.
+/// Returns the error for a feature of SAELens that Umbra does not support.
 fn refused(what: &str, path: &Path) -> Error {
     Error::Unsupported {
         what: format!("{what} ({})", path.display()),

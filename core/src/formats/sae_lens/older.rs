@@ -1,4 +1,4 @@
-//! Configurations from before version 6: flat, under other names, with settings of their own.
+//! Configurations from before version 6: flat, with other names and settings of their own.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use super::refused;
 use crate::error::{Notes, Result};
 use crate::tensor_file::short;
 
-/// Splits the metadata off; a flat file from before version 6 gets the names and defaults of version 6.
+/// Splits off the metadata; a flat file from before version 6 gets the names and defaults of version 6.
 pub(super) fn modern(
     mut cfg: Map<String, Value>,
     path: &Path,
@@ -63,7 +63,7 @@ pub(super) fn modern(
     Ok((flat, metadata))
 }
 
-/// Before version 6 the function of pre-activations was a setting of its own, beside the architecture: what computes otherwise than the architecture says.
+/// Before version 6 the activation function was a setting beside the architecture. Rejects one that computes otherwise than the architecture says.
 fn refuse_old_settings(flat: &Map<String, Value>, path: &Path) -> Result<()> {
     let text = |key: &str| flat.get(key).and_then(Value::as_str);
     let architecture = text("architecture").unwrap_or("standard");
@@ -96,7 +96,7 @@ fn refuse_old_settings(flat: &Map<String, Value>, path: &Path) -> Result<()> {
             return Err(refused(&what, path));
         }
     }
-    // Forks of that time had transcoders under the names of autoencoders.
+    // Forks of that time stored transcoders under the names of autoencoders.
     for key in ["is_transcoder", "is_crosscoder"] {
         if flat.get(key) == Some(&Value::Bool(true)) {
             return Err(refused(&format!("`{key}` true"), path));

@@ -1,4 +1,4 @@
-//! What training did to all inputs alike and a dictionary's weights must make up for: one factor, or whitening. Definitions: SAELens 6.54.12
+//! Rescaling of all inputs in training, which the weights must make up for: one factor, or whitening. Definitions: SAELens 6.54.12
 //! `training/activation_scaler.py`.
 
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::sae::{Relu, Selection, Whitening};
 const SCALER: &str = "activation_scaler.json";
 const WHITENING: &str = "activation_whitening.safetensors";
 
-/// The factor that inputs were multiplied by, if the folder tells one.
+/// Returns the factor that inputs were multiplied by, if the folder states one.
 pub(super) fn of(
     folder: &Path,
     cfg: &Cfg,
@@ -67,10 +67,11 @@ pub(super) fn of(
     }
 }
 
-/// Makes the dictionary one of inputs as they are. A threshold on what a unit decoder row would get is in the inputs' scale, and so are rests.
+/// Folds the factor in, so that the dictionary takes inputs as they are. Thresholds on the output of a unit decoder row and residual bounds are in the scale of
+/// the inputs.
 pub(super) fn fold(parts: &mut Parts, cfg: &Cfg, scale: f32) {
     if cfg.architecture == Architecture::MatchingPursuit {
-        // Rounds are the same with every rest, and so every activation, by as much smaller.
+        // Matching pursuit takes the same rounds at any scale, so every activation shrinks by the factor.
         parts.b_dec.iter_mut().for_each(|b| *b /= scale);
     } else {
         parts.scale_input(scale);
@@ -82,7 +83,7 @@ pub(super) fn fold(parts: &mut Parts, cfg: &Cfg, scale: f32) {
     }
 }
 
-/// The whitening of a checkpoint.
+/// Opens the whitening of a checkpoint.
 pub(super) fn whitening(folder: &Path) -> Result<Whitening> {
     if !folder.join(WHITENING).is_file() {
         let what = format!(

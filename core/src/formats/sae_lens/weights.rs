@@ -12,13 +12,13 @@ use crate::sae::{
 };
 use crate::tensor_file::safe::{self, Tensor};
 
-/// What all but a few have, and no more.
+/// Tensors of most architectures.
 const PLAIN: &[&str] = &["W_enc", "b_enc", "W_dec", "b_dec"];
 
-/// What finetuning of the decoder learnt, by its two names.
+/// Tensor learnt by finetuning the decoder, under its two names.
 const FINETUNED: [&str; 2] = ["finetuning_scaling_factor", "scaling_factor"];
 
-/// Names of the tensors; the second is the encoder's bias, which is the gate's where there is one.
+/// Names of the tensors; the second is the encoder's bias, or the gate's where there is a gate.
 fn names(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
         Architecture::Gated => &["W_enc", "b_gate", "W_dec", "b_dec", "b_mag", "r_mag"],
@@ -38,21 +38,21 @@ fn names(architecture: Architecture) -> &'static [&'static str] {
     }
 }
 
-/// The tensors in our orientation.
+/// Tensors in Umbra's orientation.
 #[derive(Debug)]
 pub(super) struct Weights {
     /// `[f, d]`.
     pub(super) w_enc: Matrix,
     /// `[f]`.
     pub(super) b_enc: Vec<f32>,
-    /// `[f, d]`, a transcoder's as wide as what it writes.
+    /// `[f, d]`; a transcoder's is as wide as its output.
     pub(super) w_dec: Matrix,
-    /// `[d]`, likewise.
+    /// `[d]`; a transcoder's is as wide as its output.
     pub(super) b_dec: Vec<f32>,
     /// `[d_out, d]`, where there is one.
     pub(super) w_skip: Option<Matrix>,
     pub(super) selection: Selection,
-    /// Of a temporal dictionary.
+    /// Predictor of a temporal dictionary.
     pub(super) predictor: Option<Arc<Predictor>>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn read(tensors: &Tensors<'_>, cfg: &Cfg, notes: &mut Notes) -> Resul
             } else {
                 tensors.transposed("W_enc", [d, f])?
             };
-            // λ, by which every reading of the encoder is multiplied.
+            // λ, which multiplies every reading of the encoder.
             let lambda = 1.0 / (4 * d) as f32;
             w_enc.values_mut().iter_mut().for_each(|w| *w *= lambda);
             (w_enc, vec![0.0; f])
@@ -106,7 +106,7 @@ pub(super) fn read(tensors: &Tensors<'_>, cfg: &Cfg, notes: &mut Notes) -> Resul
             r_mag: tensors.vector("r_mag", f)?,
         }),
     };
-    // Codes times these were decoded, after finetuning of decoders (before version 6).
+    // Finetuned decoders (before version 6) decode codes times these.
     for name in FINETUNED {
         if tensors.has(name) && tensors.vector(name, f)?.iter().any(|s| *s != 1.0) {
             let what = format!("a `{name}` other than 1 (`finetuning_scaling_factor` true)");
@@ -151,7 +151,7 @@ fn predictor(tensors: &Tensors<'_>, temporal: Temporal, f: usize) -> Result<Pred
     })
 }
 
-/// Those for use, or the logarithms that older checkpoints of training hold.
+/// Returns the thresholds, or the exponentials of the logarithms that older training checkpoints hold.
 fn thresholds(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<Vec<f32>> {
     if tensors.has("threshold") || !tensors.has("log_threshold") {
         return tensors.vector("threshold", f);
@@ -161,7 +161,7 @@ fn thresholds(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<Vec<
     Ok(logs.iter().map(|log| log.exp()).collect())
 }
 
-/// The whole file for `sae`.
+/// Returns the whole file for `sae`.
 pub(super) fn bytes(
     sae: &Sae,
     architecture: Architecture,
@@ -187,7 +187,7 @@ pub(super) fn bytes(
             tensors.push(Tensor::new("b_mag", &[f], b_mag));
             tensors.push(Tensor::new("r_mag", &[f], r_mag));
         }
-        // Those that have no architecture were refused with it.
+        // Selections without an architecture were rejected with it.
         _ => {}
     }
     safe::bytes(&tensors, precision.float())

@@ -1,4 +1,4 @@
-//! A circuit-tracer set of transcoders, one for each layer from 0 on, or the layers of a cross-layer transcoder; see the readers for their layouts.
+//! Writes a circuit-tracer set of transcoders, one per layer from 0 on, or the layers of a cross-layer transcoder; the readers describe the layouts.
 
 use std::path::Path;
 
@@ -46,7 +46,7 @@ pub(super) fn write(
     let across = first.check_alone().is_err();
     let mut files: Vec<(String, Vec<u8>)> = Vec::with_capacity(layers.len());
     if across {
-        // Each layer writes every later one of the set.
+        // Each layer writes all later ones of the set.
         let all: Vec<&Sae> = layers.iter().map(|(_, sae)| *sae).collect();
         CrossLayer::check_layers(&all)?;
     }
@@ -88,11 +88,11 @@ pub(super) fn write(
     })
 }
 
-/// Its layer, and the hooks that it reads and writes there without the block's name.
+/// Returns the layer, and the hooks that it reads and writes there without the block's name.
 fn ends(sae: &Sae) -> Result<(usize, String, String)> {
     let reads = sae.reads()?;
     let writes = match &sae.role {
-        // Of one layer of several its own.
+        // One layer of several has its own.
         Role::CrossLayer { transcoder, .. } => transcoder
             .hook_out
             .ok_or_else(|| refused(sae, "which does not say which hook it writes", TARGET))?,
@@ -131,7 +131,7 @@ fn layer(sae: &Sae, precision: Precision) -> Result<Vec<u8>> {
     safe::bytes(&tensors, precision.float())
 }
 
-/// Layer `i` of a cross-layer transcoder: its encoder's file and its decoder's.
+/// Writes layer `i` of a cross-layer transcoder: its encoder's file and its decoder's.
 fn layer_across(sae: &Sae, i: usize, precision: Precision) -> Result<[Vec<u8>; 2]> {
     if (sae.role.transcoder()).is_some_and(|to| to.w_skip.is_some()) {
         let what = "across layers with a skip connection";
@@ -162,13 +162,13 @@ fn layer_across(sae: &Sae, i: usize, precision: Precision) -> Result<[Vec<u8>; 2
     ])
 }
 
-/// Thresholds to write, none of a ReLU.
+/// Returns the thresholds to write; none for ReLU.
 fn thresholds(sae: &Sae) -> Result<Option<&[f32]>> {
     match &sae.selection {
         Selection::Relu(Relu) => Ok(None),
         Selection::Jump(Jump { thresholds }) => Ok(Some(thresholds)),
         Selection::JumpRelu(JumpRelu { thresholds }) => {
-            // It does not take ReLU: a threshold below 0 would let negative codes through.
+            // circuit-tracer applies no ReLU: a threshold below 0 would let negative codes through.
             match thresholds.iter().find(|bar| **bar < 0.0) {
                 None => Ok(Some(thresholds)),
                 Some(bar) => {

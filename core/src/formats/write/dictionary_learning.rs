@@ -1,4 +1,4 @@
-//! A dictionary_learning folder; see the reader for its classes and layouts.
+//! Writes a dictionary_learning folder; the reader describes classes and layouts.
 
 use std::path::Path;
 
@@ -13,10 +13,10 @@ use crate::tensor_file::torch_zip::{self, Stored, Values};
 use crate::whole_file;
 
 const TARGET: Target = Target::DictionaryLearning;
-/// What dictionary_learning takes for a length of 1.
+/// Tolerance within which dictionary_learning takes a length for 1.
 const NEAR: f32 = 1e-5;
 
-/// How a class's tensors are laid out.
+/// Layout of a class's tensors.
 struct Layout<'a> {
     class: &'static str,
     /// `encoder.weight [f, d]` and `decoder.weight [d, f]`, or `W_enc [d, f]` and `W_dec [f, d]`.
@@ -42,7 +42,7 @@ pub(super) fn write(
         let what = "dictionary_learning computes in what ae.pt holds, give f32";
         return Err(Error::setting("dtype", what));
     }
-    // JumpReLU alone never subtracts; a plain one has a class for either.
+    // Only JumpReLU never subtracts; a plain dictionary has a class for either.
     let sae = &match &sae.selection {
         Selection::JumpRelu(_) => with_b_dec(sae, false, notes),
         Selection::TopK(_) | Selection::Gated(_) => with_b_dec(sae, true, notes),

@@ -1,5 +1,5 @@
-//! Dictionaries into the files of other libraries. What a format cannot hold is refused by name or noted; every file appears whole or not at all, and what is
-//! written, read and written again keeps its bytes.
+//! Writes dictionaries in the formats of other libraries. A format that cannot hold something rejects it by name or a note says what is lost. Every file
+//! appears whole or not at all, and a file that is written, read and written again keeps its bytes.
 
 mod circuit_tracer;
 mod dictionary_learning;
@@ -14,7 +14,7 @@ use super::{Precision, save};
 use crate::error::{Error, Notes, Result};
 use crate::sae::{InputNorm, Sae};
 
-/// The library whose files are written.
+/// Library whose files are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target {
@@ -29,7 +29,7 @@ pub enum Target {
 }
 
 impl Target {
-    /// All of them.
+    /// All targets.
     pub const ALL: &'static [Self] = &[
         Self::SaeLens,
         Self::Sparsify,
@@ -37,7 +37,7 @@ impl Target {
         Self::CircuitTracer,
     ];
 
-    /// Its name on the command line.
+    /// Returns its name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SaeLens => "sae-lens",
@@ -64,7 +64,7 @@ impl FromStr for Target {
     }
 }
 
-/// Writes `saes` as a folder of `target`'s; only a set of circuit-tracer's holds several. The notes say what its files do not hold.
+/// Writes `saes` as a folder of `target`'s; only circuit-tracer's sets hold several. The notes say what the files cannot hold.
 pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) -> Result<Notes> {
     saes.iter().try_for_each(Sae::check_weights)?;
     let mut notes = Notes::default();
@@ -92,7 +92,7 @@ pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) 
     Ok(notes)
 }
 
-/// The refusal of what `target` has no files for.
+/// Returns the error for something that `target` cannot hold.
 fn refused(sae: &Sae, what: &str, target: Target) -> Error {
     Error::Unsupported {
         what: format!("writing {}, {what}, for {}", sae.name, target.name()),
@@ -100,7 +100,7 @@ fn refused(sae: &Sae, what: &str, target: Target) -> Error {
     }
 }
 
-/// That tokens are read as they come: no other library than SAELens writes that they are not.
+/// Checks that tokens are read as they come: only SAELens's files can say otherwise.
 fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
     sae.check_by_token()?;
     if let Some(head) = sae.provenance.head {
@@ -116,7 +116,7 @@ fn reads_plainly(sae: &Sae, target: Target) -> Result<()> {
     }
 }
 
-/// `sae` with `b_dec` subtracted from its input or not, as a format has it.
+/// Returns `sae` with `b_dec` subtracted from its input or not, as the format needs it.
 fn with_b_dec(sae: &Sae, subtracted: bool, notes: &mut Notes) -> Sae {
     let mut sae = sae.clone();
     if !sae.role.transcodes() && sae.apply_b_dec_to_input != subtracted {
@@ -130,7 +130,7 @@ fn with_b_dec(sae: &Sae, subtracted: bool, notes: &mut Notes) -> Sae {
     sae
 }
 
-/// Says which hooks and model a format's files leave out.
+/// Notes which hooks and model a format's files leave out.
 fn note_lost(sae: &Sae, what: &str, notes: &mut Notes) {
     let hook = sae.provenance.hook.map(|hook| hook.to_string());
     let of = hook.unwrap_or_else(|| "an unnamed hook".to_owned());

@@ -1,4 +1,4 @@
-//! A sparsify folder; see the reader for its layout.
+//! Writes a sparsify folder; the reader describes the layout.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
 
 const TARGET: Target = Target::Sparsify;
-/// Decoder rows this near to length 1 are of a normalised decoder.
+/// Decoder rows this near to length 1 belong to a normalised decoder.
 const NEAR: f32 = 1e-3;
 
 pub(super) fn write(
@@ -38,7 +38,7 @@ pub(super) fn write(
     let cfg = json!({
         "activation": activation,
         "d_in": d,
-        // Counts where `num_latents` is 0.
+        // Used where `num_latents` is 0.
         "expansion_factor": f.div_ceil(d),
         "k": k,
         "multi_topk": false,
@@ -72,7 +72,7 @@ pub(super) fn write(
     })
 }
 
-/// A hook as sparsify names it.
+/// Returns sparsify's name for a hook.
 fn hookpoint(hook: HookPoint) -> Option<String> {
     match hook {
         HookPoint::Block(layer, Site::ResidPost) => Some(format!("layers.{layer}")),
