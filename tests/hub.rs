@@ -156,7 +156,7 @@ fn a_name_of_the_registry_is_where_it_says_and_gets_what_it_knows() {
     assert!(by_name != encode(&golden, "d.safetensors"));
     let verify = ["--json", "sae", "verify", "own/pack:run:v1"];
     let told = umbra_at(home.path(), &verify).done().json();
-    assert!(told["decided"].to_string().contains("times 0.5"), "{told}");
+    assert!(told["decided"].to_string().contains("by 0.5"), "{told}");
     let claims = told["claims"].as_array().unwrap();
     assert!(
         claims
@@ -198,7 +198,7 @@ fn the_registry_is_listed_and_says_where_it_is_looked_for() {
     at(&["sae", "info", "pack-res:blocks.7.hook_resid_post"])
         .refused(&["has 2 dictionaries", name]);
     fs::write(&registry, "a: [").unwrap();
-    at(&info).refused(&["no YAML", "pretrained_saes.yaml"]);
+    at(&info).refused(&["not valid YAML", "pretrained_saes.yaml"]);
 }
 
 #[test]

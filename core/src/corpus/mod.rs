@@ -6,7 +6,8 @@ mod json;
 mod kind;
 #[cfg(feature = "parquet")]
 mod parquet;
-#[cfg(all(test, feature = "parquet"))]
+#[cfg(test)]
+#[cfg(feature = "parquet")]
 mod parquet_tests;
 mod positions;
 mod read;

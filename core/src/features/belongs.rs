@@ -10,7 +10,7 @@ impl Fit {
     pub fn of_index(about: &About, model: Option<&Model>, sae: Option<&Sae>) -> Self {
         if let Some(sae) = sae.filter(|sae| sae.features() != about.features) {
             let why = format!(
-                "The index of {} is of {} features, {} has {}: choose its own dictionary, or build the index again",
+                "The index of {} has {} features, {} has {}: choose the index's dictionary, or build the index again",
                 about.sae,
                 about.features,
                 sae.name,

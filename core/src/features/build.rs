@@ -44,7 +44,7 @@ pub fn build(
     }
     if rows.counted() == 0 {
         let what = format!(
-            "{} rows of {} tokens leave nothing to index ({} {}): give more text",
+            "no position of {} rows of {} tokens counts ({} {}): give more text",
             rows.len(),
             rows.context(),
             Key::Positions,

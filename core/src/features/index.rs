@@ -52,7 +52,7 @@ impl Index {
                 path,
             ));
         }
-        let refused = |_| Error::input("the file is no index of Umbra's, build one", path);
+        let refused = |_| Error::input("the file is not an Umbra index, build one", path);
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
             | OpenFlags::SQLITE_OPEN_URI
             | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -65,7 +65,7 @@ impl Index {
         }
         if ![FIRST, VERSION].contains(&version) {
             let what = format!(
-                "the index is of version {version} and this program reads {FIRST} and {VERSION}: build it again"
+                "the index has version {version}, and this program reads versions {FIRST} and {VERSION}: build it again"
             );
             return Err(Error::input(what, path));
         }
@@ -92,7 +92,7 @@ impl Index {
             return Ok(());
         }
         let what = format!(
-            "the index is of {here} features of {} and dictionary {} has {there}: choose the dictionary it was built with",
+            "the index has {here} features of {}, and dictionary {} has {there}: choose the dictionary that it was built with",
             self.about.sae, sae.name
         );
         Err(Error::input(what, &self.path))
@@ -137,7 +137,7 @@ impl Index {
     /// Returns the whole token row of an example in [`Self::detail`]; an error for an index of version 1, which holds only excerpts.
     pub fn passage(&self, example: &Example) -> Result<Passage> {
         let Some(Place { row, position }) = example.place else {
-            let what = "the index is of an older form and holds excerpts of its text alone: build it again to open an example's row";
+            let what = "the index is an older version and holds only excerpts of its text: build it again to open an example's row";
             return Err(Error::input(what, &self.path));
         };
         let packed = self.row(row)?;

@@ -211,8 +211,8 @@ impl About {
     pub fn logit_effects(&self) -> &'static str {
         match self.unembed {
             _ if self.is_older() => "logit effects: raw, older index",
-            Unembed::Centred => "logit effects: less their mean over the vocabulary",
-            Unembed::Raw => "logit effects: raw, for the model's logits have a soft cap",
+            Unembed::Centred => "logit effects: minus their mean over the vocabulary",
+            Unembed::Raw => "logit effects: raw, since the model's logits have a soft cap",
         }
     }
 }

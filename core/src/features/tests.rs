@@ -397,7 +397,7 @@ fn an_index_of_version_1_opens_and_says_what_it_lacks() {
     assert_eq!(index.peak_tokens(FeatureId(1)).unwrap()[0], TokenId(410));
     assert_eq!(example.place, None);
     let refused = index.passage(example).unwrap_err().to_string();
-    assert!(refused.contains("older form"), "{refused}");
+    assert!(refused.contains("older version"), "{refused}");
     let folder = tempfile::tempdir().unwrap();
     let new = built(folder.path(), Z, 0);
     assert_eq!(
@@ -573,7 +573,7 @@ fn what_is_no_index_is_refused_in_one_sentence() {
     let refused = || Index::open(&path).unwrap_err().to_string();
     assert!(refused().contains("build one") && refused().contains("x.index"));
     std::fs::write(&path, "not an index ".repeat(100)).unwrap();
-    assert!(refused().contains("no index"), "{}", refused());
+    assert!(refused().contains("not an Umbra index"), "{}", refused());
     let good = built(folder.path(), Z, 0);
     let refused = good.detail(FeatureId::from(FEATURES)).unwrap_err();
     assert!(refused.to_string().contains("0 to 47"), "{refused}");

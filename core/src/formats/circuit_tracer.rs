@@ -42,7 +42,7 @@ pub(super) fn hooks(
 ) -> [Option<HookPoint>; 2] {
     if !cfg.contains_key("feature_input_hook") {
         notes.add(format!(
-            "No config.yaml says which hooks it reads and writes, taken to be {} and {}",
+            "There is no config.yaml to name its hooks; {} (read) and {} (written) are assumed",
             otherwise[0], otherwise[1]
         ));
     }
@@ -93,7 +93,9 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         }),
     };
     tensors.note_unused(&["k"], &mut notes);
-    notes.add("circuit-tracer sets its codes at the first position to 0 in attribution, which is not done here");
+    notes.add(
+        "circuit-tracer's attribution sets its codes at the first position to 0; Umbra does not",
+    );
     let model = cfg
         .get("model_name")
         .and_then(Value::as_str)
@@ -129,7 +131,7 @@ fn selection(tensors: &Tensors<'_>, cfg: &Map<String, Value>, f: usize) -> Resul
         .unwrap_or_default();
     match k {
         None if activation.to_ascii_lowercase().contains("topk") => {
-            let what = "its activation is TopK but neither the weights nor config.yaml have `k`, add it there";
+            let what = "its activation is TopK, but neither the weights nor config.yaml have `k`: add it to config.yaml";
             Err(Error::input(what, tensors.path()))
         }
         None => Ok(Selection::Relu(Relu)),

@@ -69,7 +69,7 @@ pub(super) fn files(folder: &Path) -> Result<Option<Vec<(Format, PathBuf)>>> {
     for (at, (layer, ..)) in found.iter().enumerate() {
         if *layer != at {
             let what = format!(
-                "is a cross-layer transcoder whose layer {at} is missing or there twice, download all of it"
+                "is a cross-layer transcoder whose layer {at} is missing or duplicated, download all of it"
             );
             return Err(Error::input(what, folder));
         }
@@ -100,7 +100,7 @@ pub(super) fn circuit_tracer_layer(name: &str) -> Option<usize> {
 pub(super) fn read_circuit_tracer(found: &Found) -> Result<(Sae, Notes)> {
     let name = found.file();
     let Some(layer) = circuit_tracer_layer(&name) else {
-        let what = "is no layer's encoder, those are called W_enc_0.safetensors and so on";
+        let what = "is not a layer's encoder; encoders are named W_enc_0.safetensors and so on";
         return Err(Error::input(what, &found.weights));
     };
     let mut notes = Notes::default();
@@ -159,7 +159,7 @@ pub(super) fn read_gemma_scope_2(found: &Found, tensors: &Tensors<'_>) -> Result
     let mut notes = Notes::default();
     let name = found.file();
     let Some(layer) = layer_of_name(&name) else {
-        let what = "is one layer of a cross-layer transcoder and its name does not say which, give it back the name it was published under (…layer_N.safetensors)";
+        let what = "is one layer of a cross-layer transcoder, and its name does not say which: restore the name it was published under (…layer_N.safetensors)";
         return Err(Error::input(what, &found.weights));
     };
     let cfg = gemma_scope_2::config(&found.folder, &mut notes)?;
@@ -228,6 +228,6 @@ fn w_dec(tensors: &Tensors<'_>, name: &str, f: usize, first: usize) -> Result<Bl
 /// Returns `b_dec` followed by zeros for the later layers, which have biases of their own.
 fn padded(mut parts: Parts, notes: &mut Notes) -> Parts {
     parts.b_dec.resize(parts.w_dec.columns(), 0.0);
-    notes.add("A feature of a cross-layer transcoder writes its own and all later layers: what one layer writes is only part of each, the folder of all layers reconstructs");
+    notes.add("A feature of a cross-layer transcoder writes to its own and all later layers: one layer gives only a part of each output, the folder of all layers reconstructs");
     parts
 }

@@ -99,7 +99,7 @@ fn in_folder(folder: &Path) -> Result<Found> {
         let [first, last] =
             [layers.first(), layers.last()].map(|file| file.map_or_else(String::new, name));
         let what = format!(
-            "is a cross-layer transcoder of {} layers: umbra sae info, encode, verify and convert take the folder, name one layer here, {first} to {last}",
+            "is a cross-layer transcoder of {} layers: umbra sae info, encode, verify and convert accept the folder, name one layer here, {first} to {last}",
             layers.len()
         );
         return Err(Error::input(what, folder));
@@ -152,7 +152,7 @@ fn none_here(folder: &Path) -> Error {
         );
     }
     let what = format!(
-        "holds dictionaries in folders of its own, name one of {}: {}",
+        "holds dictionaries in {} folders, name one of them: {}",
         inside.len(),
         inside[..inside.len().min(LISTED)].join(", ")
     );
@@ -274,7 +274,7 @@ fn of_open_moss(folder: &Path, weights: PathBuf) -> Result<Found> {
     } else if tensors.has("log_jumprelu_threshold") {
         Format::LlamaScopeR1
     } else {
-        let what = "has no cfg.json beside it and is none of another library's, copy the dictionary's whole folder";
+        let what = "has no cfg.json beside it and matches no other library, copy the dictionary's whole folder";
         return Err(Error::input(what, weights));
     };
     Ok(Found {
@@ -328,7 +328,7 @@ fn by_tensors(folder: &Path, path: &Path) -> Result<Found> {
     } else {
         let names: Vec<String> = tensors.names().take(LISTED).map(short).collect();
         let what = format!(
-            "its tensors ({}) are those of no dictionary that is read, name the file of one",
+            "its tensors ({}) match no supported dictionary, name the file of one",
             names.join(", ")
         );
         return Err(Error::input(what, path));

@@ -97,7 +97,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     }
     if class == Class::Plain && parts.norms().iter().any(|norm| (norm - 1.0).abs() > 1e-5) {
         parts.fold_decoder_norms();
-        notes.add("Its decoder is made of unit vectors, as its library does on loading: encoder and bias are as much larger, so are the codes");
+        notes.add("Its decoder rows are normalised, as its library does on loading: encoder, bias and codes grow by their lengths");
     }
     undo_training_scale(&mut parts, &tensors, &mut notes);
     let model = trainer
@@ -159,7 +159,7 @@ fn class(
         });
     }
     let class = Class::of(tensors).ok_or_else(|| {
-        let what = "names no `trainer.dict_class` and its tensors fit several, put the run's config.json beside it";
+        let what = "names no `trainer.dict_class`, and its tensors fit several classes: put the run's config.json beside it";
         Error::input(what, tensors.path())
     })?;
     let name = Class::ALL
@@ -229,7 +229,8 @@ fn k(tensors: &Tensors<'_>) -> Result<usize> {
     if k.fract() == 0.0 && (1.0..1e9).contains(&k) {
         return Ok(k as usize);
     }
-    let what = format!("tensor `k` is {k}, no number of features: save the dictionary again");
+    let what =
+        format!("tensor `k` is {k}, which is not a number of features: save the dictionary again");
     Err(Error::input(what, tensors.path()))
 }
 
@@ -257,7 +258,7 @@ fn undo_training_scale(parts: &mut Parts, tensors: &Tensors<'_>, notes: &mut Not
     }
     parts.selection = std::mem::replace(&mut parts.selection, Selection::Relu(Relu)).scaled(factor);
     notes.add(format!(
-        "It is a backup of a run on activations divided by {factor}: biases and thresholds are multiplied by that"
+        "It is a backup of a run on activations divided by {factor}: biases and thresholds are multiplied by that factor"
     ));
 }
 
@@ -278,7 +279,7 @@ fn hook(trainer: &Map<String, Value>, notes: &mut Notes) -> Option<HookPoint> {
         _ => {
             let name = short(name);
             notes.add(format!(
-                "The module {name} that it reads is no hook of this version's"
+                "It reads the module {name}, which matches no supported hook"
             ));
             return None;
         }

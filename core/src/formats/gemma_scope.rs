@@ -25,7 +25,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         parts.scale_input(1.0 / (parts.w_enc.columns() as f32).sqrt());
         // The bias has the scale of the embedding and takes no factor.
         parts.b_dec = tensors.vector("b_dec", parts.w_dec.columns())?;
-        notes.add("It is of the embedding, whose factor √d it was trained without: its encoder is divided by √d and its decoder multiplied");
+        notes.add("It was trained on the embedding without its factor √d: its encoder is divided by √d and its decoder multiplied");
     }
     if named.transcoder {
         parts.role = Role::Transcoder(Transcoder {
@@ -35,7 +35,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             w_skip: None,
         });
     } else if named.site.is_none() && !named.embedding {
-        notes.add("Its path names no repository of Gemma Scope, so it is read as an autoencoder: a transcoder's file looks the same");
+        notes.add("Its path names no repository of Gemma Scope, so it is read as an autoencoder; a transcoder's file looks the same");
     }
     parts::note_model(named.model.as_deref(), &mut notes);
     let mut provenance = parts::provenance(

@@ -24,7 +24,7 @@ use crate::tensor_file::short;
 /// Reads the `config.json` of a folder; empty if there is none.
 pub(super) fn config(folder: &Path, notes: &mut Notes) -> Result<Map<String, Value>> {
     if !folder.join("config.json").is_file() {
-        notes.add("There is no config.json, so the path tells what it was trained on");
+        notes.add("There is no config.json; its path gives model and hook");
         return Ok(Map::new());
     }
     let path = place::within(folder, "config.json")?;
@@ -63,7 +63,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let skip = "affine_skip_connection";
     let (d, o) = (parts.w_enc.columns(), parts.w_dec.columns());
     if cfg.get("affine_connection") == Some(&Value::Bool(true)) && !tensors.has(skip) {
-        let what = "`affine_connection` is true but the weights have no affine_skip_connection, one of the two is of another dictionary";
+        let what = "`affine_connection` is true, but the weights have no affine_skip_connection: one of the two belongs to another dictionary";
         return Err(Error::input(what, &found.weights));
     }
     if named.transcoder || tensors.has(skip) || d != o {

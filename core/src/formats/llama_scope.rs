@@ -29,7 +29,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             .and_then(Value::as_f64)
             .filter(|n| n.is_finite());
         found.ok_or_else(|| {
-            let what = format!("`{key}` is no number, download the dictionary again");
+            let what = format!("`{key}` is not a number, download the dictionary again");
             Error::input(what, &path)
         })
     };
@@ -61,7 +61,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             parts.scale_input(s);
             parts.selection = std::mem::replace(&mut parts.selection, Selection::Relu(Relu)).scaled(s);
             notes.add(format!(
-                "It takes activations times {s}, from their average norm in training: that is folded into weights and thresholds"
+                "Training multiplied activations by {s}, from their average norm: the factor is folded into weights and thresholds"
             ));
             if let Some(out) = scale("out", parts.w_dec.columns()).filter(|_| transcodes) {
                 for value in parts.w_dec.values_mut().iter_mut().chain(&mut parts.b_dec) {
@@ -69,7 +69,9 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
                 }
             }
         }
-        None => notes.add("hyperparams.json tells no average norm of the activations, so they are taken as they are"),
+        None => notes.add(
+            "hyperparams.json gives no average norm of the activations; they are not rescaled",
+        ),
     }
     if transcodes {
         parts.role = Role::Transcoder(Transcoder {
@@ -96,7 +98,7 @@ pub(super) fn read_r1(found: &Found, known: Option<&Known>) -> Result<(Sae, Note
         && times.checked_mul(parts.w_enc.columns()) != Some(parts.features())
     {
         let what = format!(
-            "`expansion_factor` {times} does not fit {} features, one of the two is of another dictionary",
+            "`expansion_factor` {times} does not fit {} features, one of the two belongs to another dictionary",
             parts.features()
         );
         return Err(Error::input(what, path));
@@ -105,10 +107,10 @@ pub(super) fn read_r1(found: &Found, known: Option<&Known>) -> Result<(Sae, Note
         Some(factor) => {
             parts.scale_input(factor);
             notes.add(format!(
-                "It takes activations times {factor} (`norm_scaling_factor` of the registry), which is folded into its weights"
+                "Training multiplied activations by {factor} (`norm_scaling_factor` of the registry): the factor is folded into its weights"
             ));
         }
-        None => notes.add("What its inputs were multiplied by stands in SAELens's registry alone: without it they are taken as they are"),
+        None => notes.add("Only SAELens's registry gives the factor for its inputs; without it they are not rescaled"),
     }
     tensors.note_unused(&[], &mut notes);
     let hook = cfg.get("hook_point_in").and_then(Value::as_str);

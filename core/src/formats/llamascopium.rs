@@ -88,7 +88,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
 fn refused(what: &str, path: &Path) -> Error {
     Error::Unsupported {
         what: format!("{what} ({})", path.display()),
-        remedy: "this version reads Llamascopium's sae and transcoder with relu, jumprelu or topk whose norms are fixed, or of each token where it reads and writes one hook".to_owned(),
+        remedy: "supported are Llamascopium's sae and transcoder with relu, jumprelu or topk, with fixed norms, or norms by token where one hook is read and written".to_owned(),
     }
 }
 
@@ -137,8 +137,7 @@ fn selection(
             Ok(Selection::TopK(TopK { k }))
         }
         "batchtopk" => {
-            let what =
-                "`act_fn` batchtopk, by which a token's codes depend on what it is encoded with,";
+            let what = "`act_fn` batchtopk, by which a token's code depends on the tokens encoded with it,";
             Err(refused(what, path))
         }
         other => Err(refused(&format!("`act_fn` {}", short(other)), path)),
@@ -152,7 +151,7 @@ fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {
             for (bar, norm) in thresholds.iter_mut().zip(norms) {
                 *bar /= norm;
             }
-            notes.add("It compares pre-activations times the length of the decoder's row with its thresholds, so these are divided by that length");
+            notes.add("Its thresholds apply to pre-activations times the length of the decoder's row, so they are divided by that length");
         }
         Selection::TopK(TopK { k }) => {
             parts.selection = Selection::WeightedTopK(WeightedTopK {
@@ -160,7 +159,7 @@ fn include_decoder_norm(parts: &mut Parts, notes: &mut Notes) {
                 weights: norms,
             });
             notes.add(format!(
-                "It ranks pre-activations times the length of the decoder's row, converting it with {} decoder-norm makes rows of length 1 and the rank a plain one",
+                "It ranks pre-activations times the length of the decoder's row; converting it with {} decoder-norm gives rows of length 1 and a plain rank",
                 Key::Fold
             ));
         }
@@ -182,7 +181,8 @@ fn fold_dataset_norms(
         if norm > 0.0 {
             return Ok(((width as f64).sqrt() / norm) as f32);
         }
-        let what = format!("tensor `{name}` is {norm}, no norm: save the dictionary again");
+        let what =
+            format!("tensor `{name}` is {norm}, which is not a norm: save the dictionary again");
         Err(Error::input(what, tensors.path()))
     };
     let s = factor("hook_point_in", parts.w_enc.columns())?;
@@ -195,6 +195,6 @@ fn fold_dataset_norms(
     for value in parts.w_dec.values_mut().iter_mut().chain(&mut parts.b_dec) {
         *value *= s / out;
     }
-    notes.add(format!("It takes activations times {s}, from their average norm in training: that is folded into the weights"));
+    notes.add(format!("Training multiplied activations by {s}, from their average norm: the factor is folded into the weights"));
     Ok(())
 }

@@ -212,10 +212,6 @@ mod tests {
         // The decoder is laid out as in memory and never copied: reading one row reads one row. The encoder is transposed and would be copied.
         assert!(sae.direction((f as usize - 1).into()).unwrap().len() == 4_096);
         assert!(!sae.w_enc.is_in_memory() && !sae.w_dec.is_in_memory());
-        assert!(
-            notes
-                .iter()
-                .any(|note| note.contains("where they are used"))
-        );
+        assert!(notes.iter().any(|note| note.contains("read when used")));
     }
 }

@@ -150,7 +150,9 @@ impl Format {
             Self::OpenAi | Self::GemmaScope => {
                 "those of its published formulas within 1e-5 of the largest entry"
             }
-            _ => "read as its library's sources have it, compared with no file that it wrote",
+            _ => {
+                "read according to its library's source code; not compared with a file that the library wrote"
+            }
         }
     }
 
@@ -193,7 +195,7 @@ pub fn open_known(path: &Path, known: Option<&Known>) -> Result<(Sae, Notes)> {
     let found = detect::detect(path)?;
     let (mut sae, mut notes) = read(&found, known)?;
     if sae.w_enc.is_of_file() || sae.w_dec.is_of_file() {
-        notes.add("Its large weights are read from the file where they are used: leave the file as it is while it is open");
+        notes.add("Its large weights stay in the file and are read when used: do not change the file while it is open");
     }
     if let Some(known) = known {
         known.apply(&mut sae, found.format, &mut notes)?;

@@ -144,11 +144,11 @@ fn in_folder(name: &Name, path: &str, files: &[String]) -> Result<String> {
     places.sort_unstable();
     places.dedup();
     let what = if places.is_empty() {
-        "has no dictionary there, check the name and the path behind the colon".to_owned()
+        "has no dictionary there, check the name and the path after the colon".to_owned()
     } else {
         let some: Vec<&str> = places.iter().take(LISTED).map(String::as_str).collect();
         format!(
-            "means {} dictionaries, name one as {}:{}, of {}",
+            "matches {} dictionaries, name one as {}:{}, of {}",
             places.len(),
             name.repo,
             places[0],

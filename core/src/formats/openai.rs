@@ -27,7 +27,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let input_norm = match selection {
         Selection::TopK(_) => {
             notes.add(
-                "It brings each token to mean 0 and variance 1 first and undoes that in its output",
+                "It normalises each token to mean 0 and variance 1 and undoes that in its output",
             );
             InputNorm::Layer
         }
@@ -78,7 +78,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
                 let after = short(&after);
                 return Err(Error::Unsupported {
                     what: format!("`postact_fn` {after} ({})", tensors.path().display()),
-                    remedy: "this version reads TopK followed by ReLU".to_owned(),
+                    remedy: "supported is TopK followed by ReLU".to_owned(),
                 });
             }
             let k = of("k")
@@ -87,7 +87,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
             let k = k.filter(|k| (1..=f).contains(k));
             let k = k.ok_or_else(|| {
                 wrong(format!(
-                    "its `k` is no number of its {f} features, download it again"
+                    "its `k` does not fit its {f} features, download it again"
                 ))
             })?;
             Ok(Selection::TopK(TopK { k }))
@@ -95,7 +95,7 @@ fn selection(tensors: &Tensors<'_>, f: usize) -> Result<Selection> {
         other => {
             let other = short(other.unwrap_or("nothing"));
             Err(wrong(format!(
-                "its `activation` is {other} and neither TopK nor ReLU, download it again"
+                "its `activation` is {other}, neither TopK nor ReLU: download it again"
             )))
         }
     }

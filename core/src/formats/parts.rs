@@ -77,9 +77,7 @@ impl Parts {
         notes: &mut Notes,
     ) -> Result<Sae> {
         if !self.role.transcodes() && !self.subtracts {
-            notes.add(
-                "It does not subtract b_dec from what it reads, only adds it to what it decodes",
-            );
+            notes.add("It does not subtract b_dec from its input, it only adds it to its output");
         }
         self.selection.check(self.features())?;
         let mut sae = Sae::new(
@@ -110,7 +108,7 @@ pub(super) fn provenance(
 ) -> Provenance {
     if hook.is_none() {
         notes.add(format!(
-            "Neither the file nor its path say which hook it reads, name one by {}",
+            "Neither the file nor its path names the hook that it reads, name one by {}",
             Key::Hook
         ));
     }
@@ -132,6 +130,6 @@ pub(super) fn provenance(
 /// Adds the notes that apply to most files: facts that they do not state.
 pub(super) fn note_model(model: Option<&str>, notes: &mut Notes) {
     if model.is_none() {
-        notes.add("Neither the file nor its path say which model it was trained on");
+        notes.add("Neither the file nor its path names the model that it was trained on");
     }
 }

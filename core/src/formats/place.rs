@@ -20,7 +20,7 @@ pub(super) fn regular(path: &Path) -> Result<()> {
     if facts.is_file() {
         Ok(())
     } else {
-        let what = "is no regular file, copy the dictionary's file to its place";
+        let what = "is not a regular file, replace it with a copy of the dictionary's file";
         Err(Error::input(what, path))
     }
 }
@@ -58,7 +58,8 @@ pub(super) fn text(path: &Path) -> Result<String> {
         .map_err(|e| Error::io("cannot open the file", path, e))?
         .len();
     if length > LONGEST {
-        let what = format!("is {length} bytes long, no configuration is: give the right file");
+        let what =
+            format!("is {length} bytes long, too long for a configuration: give the right file");
         return Err(Error::input(what, path));
     }
     std::fs::read_to_string(path).map_err(|source| Error::io("cannot read the file", path, source))
@@ -70,11 +71,11 @@ pub(super) fn json(path: &Path) -> Result<Map<String, Value>> {
     match serde_json::from_str(&text) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_other) => {
-            let what = "the file holds no JSON object, save the dictionary again";
+            let what = "the file does not hold a JSON object, save the dictionary again";
             Err(Error::input(what, path))
         }
         Err(cause) => {
-            let what = format!("the file is no JSON ({cause}), save the dictionary again");
+            let what = format!("the file is not JSON ({cause}), save the dictionary again");
             Err(Error::input(what, path))
         }
     }
@@ -96,7 +97,7 @@ pub(super) fn count(cfg: &Map<String, Value>, key: &str, path: &Path) -> Result<
         .and_then(|n| usize::try_from(n).ok())
         .filter(|n| *n > 0);
     count.map(Some).ok_or_else(|| {
-        let what = format!("`{key}` is no positive whole number, save the dictionary again");
+        let what = format!("`{key}` is not a positive whole number, save the dictionary again");
         Error::input(what, path)
     })
 }
@@ -111,7 +112,7 @@ pub(super) fn agrees(
     match count(cfg, key, path)? {
         Some(found) if found != wanted => {
             let what = format!(
-                "`{key}` is {found} but the weights make it {wanted}, one of the two is of another dictionary"
+                "`{key}` is {found}, but by the weights it is {wanted}: one of the two belongs to another dictionary"
             );
             Err(Error::input(what, path))
         }
@@ -132,7 +133,7 @@ pub(super) fn yaml(path: &Path) -> Result<Map<String, Value>> {
         let cause = cause.to_string();
         let cause = cause.lines().next().unwrap_or_default();
         let cause = cause.trim_start_matches("error: ");
-        let what = format!("the file is no YAML that is read ({cause}), download it again");
+        let what = format!("the file is not valid YAML ({cause}), download it again");
         Error::input(what, path)
     })
 }

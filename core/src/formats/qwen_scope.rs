@@ -18,7 +18,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let path = place::parts(&found.weights);
     let named = Named::of(&path);
     let Some(k) = named.k.filter(|k| *k > 0) else {
-        let what = "how many features are active stands only in the name of its repository: put it into a folder of that name (SAE-Res-MODEL-W64K-L0_50)";
+        let what = "only the name of its repository gives the number of active features: put it into a folder of that name (SAE-Res-MODEL-W64K-L0_50)";
         return Err(Error::input(what, &found.weights));
     };
     let file = WeightFile::open(&found.weights)?;
@@ -26,7 +26,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let [f, d] = tensors.sizes("W_enc")?;
     if k > f || named.features.is_some_and(|features| features != f) {
         let what = format!(
-            "its folder's name claims {} features, {k} of them active, the weights have {f}: one of the two is of another dictionary",
+            "its folder's name claims {} features, {k} of them active, but the weights have {f}: one of the two belongs to another dictionary",
             named.features.unwrap_or(f)
         );
         return Err(Error::input(what, &found.weights));
@@ -45,7 +45,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let layer = place::number_behind(&path, &["layer"]);
     let hook = layer.map(|layer| HookPoint::block(layer, Site::ResidPost));
     notes.add(format!(
-        "{k} active features are taken from the name of its folder"
+        "The name of its folder gives {k} active features per token"
     ));
     let provenance = parts::provenance(
         Format::QwenScope,

@@ -41,7 +41,7 @@ pub fn rows(
     }
     if let Some(own) = own.filter(|own| *own != apart) {
         notes.add(format!(
-            "The dictionary was trained {} and is read otherwise here ({}={apart})",
+            "The dictionary was trained {} and is read the other way here ({}={apart})",
             if own {
                 "with documents kept apart"
             } else {
@@ -66,8 +66,7 @@ fn counted(
 ) -> Result<(Rows, Notes)> {
     let longest = model.config().context;
     if let Some(context) = asked.context.filter(|context| *context > longest) {
-        let what =
-            format!("{context} tokens are more than the model's context of {longest}, give less");
+        let what = format!("{context} tokens exceed the model's context of {longest}, give fewer");
         return Err(Error::setting(Key::Context, what));
     }
     let usual = corpus.usual_context(longest);

@@ -36,7 +36,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
             && times.checked_mul(d) != Some(f)
         {
             let what = format!(
-                "`expansion_factor` {times} makes it {} latents wide but the weights are {f}, one of the two is of another dictionary",
+                "by `expansion_factor` {times} it has {} latents, but the weights have {f}: one of the two belongs to another dictionary",
                 times.saturating_mul(d)
             );
             return Err(Error::input(what, cfg_path));
@@ -77,11 +77,11 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     });
     if transcode {
         parts.role = parted.take().map_or(Role::Autoencoder, Role::Transcoder);
-        notes.add("It reads what goes into the module of its name and writes what comes out of it");
+        notes.add("It reads the input of the module in its name and writes the module's output");
     }
     if on("multi_topk") {
         notes.add(
-            "It was trained with the loss at 4 k too (multi_topk), which changes nothing in use",
+            "It was also trained with the loss at 4 k (multi_topk), which changes nothing in use",
         );
     }
     let hook = if transcode { named.input } else { named.hook };
@@ -96,7 +96,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut sae = parts.built(found.name(), provenance, &mut notes)?;
     if let Some(parted) = parted {
         sae.subtract_b_dec(false);
-        notes.add("Its skip connection makes it a transcoder here, which subtracts nothing: w_enc · b_dec is taken from the encoder's bias");
+        notes.add("Its skip connection makes it a transcoder here, which does not subtract b_dec: w_enc · b_dec is subtracted from the encoder's bias");
         sae.role = Role::Transcoder(parted);
     }
     Ok((sae, notes))
@@ -106,7 +106,7 @@ fn selection(cfg: &Map<String, Value>, f: usize, path: &Path) -> Result<Selectio
     let k = place::count(cfg, "k", path)?.unwrap_or(32);
     if k > f {
         let what = format!(
-            "`k` is {k} but there are only {f} latents, one of the two is of another dictionary"
+            "`k` is {k}, but there are only {f} latents: one of the two belongs to another dictionary"
         );
         return Err(Error::input(what, path));
     }

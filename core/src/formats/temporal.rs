@@ -43,7 +43,7 @@ pub(super) fn read(found: &Found, known: Option<&Known>) -> Result<(Sae, Notes)>
             .filter(|n| n.is_finite() && *n > 0.0 && *n < 1e9)
             .ok_or_else(|| {
                 let what = format!(
-                    "`{key}` is no positive number, download the dictionary's conf.yaml again"
+                    "`{key}` is not a positive number, download the dictionary's conf.yaml again"
                 );
                 Error::input(what, &path)
             })
@@ -153,7 +153,7 @@ mod tests {
             check(name, &sae, &want);
             let hook = sae.provenance.hook.unwrap().to_string();
             assert_eq!(hook, "blocks.12.hook_resid_post");
-            assert!(notes.iter().any(|note| note.contains("one text's tokens")));
+            assert!(notes.iter().any(|note| note.contains("tokens of one text")));
             // Half the factor for inputs twice as large.
             let half = as_published(&golden, root.path(), tied, scale / 2.0);
             let (half, _) = formats::open(&half).unwrap();

@@ -54,7 +54,8 @@ impl WeightFile {
     pub(super) fn tensors(&self) -> Result<Tensors<'_>> {
         let wrong = |container: &'static str| {
             move |what: String| {
-                let what = format!("is no whole {container} ({what}): copy or download it again");
+                let what =
+                    format!("is not a complete {container} ({what}): copy or download it again");
                 Error::input(what, &self.path)
             }
         };
@@ -231,7 +232,7 @@ impl<'a> Tensors<'a> {
             }
             _ => {
                 let what = format!(
-                    "is {shape:?} and not a matrix: a dictionary of several layers at once is not read, choose one of a single layer"
+                    "is {shape:?}, not a matrix: dictionaries of several layers are not supported, choose one of a single layer"
                 );
                 Err(self.wrong(name, &what))
             }
@@ -244,7 +245,7 @@ impl<'a> Tensors<'a> {
             return Ok(array);
         }
         let what = format!(
-            "is {:?} where the rest of the dictionary makes it {shape:?}, one of the two is of another dictionary",
+            "is {:?}, but by the rest of the dictionary {shape:?}: one of the two belongs to another dictionary",
             array.shape()
         );
         Err(self.wrong(name, &what))
@@ -332,7 +333,7 @@ impl<'a> Tensors<'a> {
             .collect();
         if !left.is_empty() {
             notes.add(format!(
-                "Tensors that this kind of dictionary does not use are left out: {}",
+                "Tensors that this kind of dictionary does not use are ignored: {}",
                 left.join(", ")
             ));
         }

@@ -127,7 +127,7 @@ impl<'a> Array<'a> {
         let wanted = elements(&shape).and_then(|n| n.checked_mul(number.bytes()));
         if wanted != Some(bytes.len()) {
             return Err(format!(
-                "of shape {shape:?} in {number:?} does not take the {} bytes that are there",
+                "of shape {shape:?} in {number:?} does not fit its {} bytes",
                 bytes.len()
             ));
         }

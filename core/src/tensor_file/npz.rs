@@ -32,7 +32,7 @@ pub(crate) fn read(file: &[u8]) -> Result<BTreeMap<String, Array<'_>>, String> {
         if matches!(bytes, Cow::Owned(_)) {
             unpacked = unpacked.saturating_add(bytes.len());
             if unpacked as u64 > 64 * file.len() as u64 + (4 << 20) {
-                return Err("its entries unpack to more than any weights do".to_owned());
+                return Err("its entries unpack to more bytes than any weights have".to_owned());
             }
         }
         let array = array(bytes).map_err(|what| {

@@ -125,7 +125,7 @@ fn test(name: &str, entry: &Entry, bytes: &[u8]) -> Result<(), String> {
     }
     let name = short(name);
     Err(format!(
-        "its entry `{name}` is damaged, its checksum is another"
+        "its entry `{name}` is damaged, its checksum does not match"
     ))
 }
 
@@ -134,7 +134,7 @@ fn inflated(packed: &[u8], size: usize) -> Result<Vec<u8>, String> {
     let most = RATIO * packed.len() as u64 + SLACK;
     if size as u64 > most {
         return Err(format!(
-            "claims to unpack from {} to {size} bytes, which no weights do",
+            "claims to unpack from {} to {size} bytes, too much for weights",
             packed.len()
         ));
     }

@@ -122,7 +122,7 @@ impl Known {
         let mut others = self.overrides.clone();
         let name = self.name();
         notes.add(format!(
-            "The registry has it as {name}, with what its files do not tell"
+            "The registry lists it as {name}, with facts that its files do not state"
         ));
         self.name_origin(&mut sae.provenance, &mut others, notes);
         if !matches!(format, Format::SaeLens | Format::Temporal) {
@@ -132,7 +132,7 @@ impl Known {
                         "`{key}`, which the registry's {name} sets for a dictionary of {},",
                         format.name()
                     ),
-                    remedy: "only configurations of SAELens are changed by it, open the dictionary by its path".to_owned(),
+                    remedy: "the registry only changes configurations of SAELens, open the dictionary by its path".to_owned(),
                 });
             }
             for (key, value) in others {
@@ -142,7 +142,7 @@ impl Known {
             sae_lens::kwargs::noted(&sae.provenance, notes);
             if let (Some(factor), true) = (self.factor(), format != Format::LlamaScopeR1) {
                 notes.add(format!(
-                    "The registry's {name} has a `norm_scaling_factor` of {factor}, which is left out: its own files say how inputs are scaled"
+                    "The registry's {name} has a `norm_scaling_factor` of {factor}, which is ignored: the dictionary's own files say how inputs are scaled"
                 ));
             }
         }

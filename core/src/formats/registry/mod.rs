@@ -80,7 +80,7 @@ pub fn named(text: &str, registry: Option<&Registry>) -> Result<Option<Named>> {
     if is_registered(text) {
         let registry = registry.ok_or_else(|| {
             let what = format!(
-                "`{text}` is like a name of SAELens's registry and none is at hand: put its pretrained_saes.yaml where `umbra sae registry` says, or name the path of one in UMBRA_SAE_REGISTRY"
+                "`{text}` looks like a name of SAELens's registry, and no registry was found: put pretrained_saes.yaml where `umbra sae registry` says, or give its path in UMBRA_SAE_REGISTRY"
             );
             Error::setting("sae", what)
         })?;
@@ -121,7 +121,7 @@ impl Registry {
             registry.add(name, &release);
         }
         if registry.releases.is_empty() {
-            let what = "is no registry of dictionaries, none of its keys has `repo_id` and `saes`: give SAELens's pretrained_saes.yaml";
+            let what = "is not a registry of dictionaries, none of its keys has `repo_id` and `saes`: give SAELens's pretrained_saes.yaml";
             return Err(Error::input(what, path));
         }
         Ok(registry)
@@ -278,7 +278,7 @@ impl Entry {
             None | Some(Value::Null) => None,
             Some(factor) => {
                 let factor = factor.as_f64().filter(|f| f.is_finite() && *f > 0.0);
-                Some(factor.ok_or("its `norm_scaling_factor` is no positive number")?)
+                Some(factor.ok_or("its `norm_scaling_factor` is not a positive number")?)
             }
         };
         Ok(Self {

@@ -112,7 +112,7 @@ impl Architecture {
                 _ => {
                     return Err(Error::Unsupported {
                         what: format!("a transcoder by {}", sae.selection.describe()),
-                        remedy: "SAELens has transcoders by ReLU and JumpReLU, train one of those"
+                        remedy: "SAELens has ReLU and JumpReLU transcoders, train one of those"
                             .to_owned(),
                     });
                 }
@@ -133,7 +133,7 @@ impl Architecture {
             | Selection::MatchingPursuit(_) => {
                 return Err(Error::Unsupported {
                     what: format!("saving {}, {},", sae.name, sae.selection.describe()),
-                    remedy: "none of SAELens's architectures that are written here computes the same, keep the files it was read from".to_owned(),
+                    remedy: "no SAELens architecture that Umbra writes computes the same, keep the original files".to_owned(),
                 });
             }
         })
@@ -222,7 +222,7 @@ impl Cfg {
             count
                 .and_then(|count| usize::try_from(count).ok())
                 .filter(|count| *count > 0)
-                .ok_or_else(|| wrong(format!("`{key}` is no positive whole number")))
+                .ok_or_else(|| wrong(format!("`{key}` is not a positive whole number")))
         };
         let (width, features) = (count("d_in")?, count("d_sae")?);
         let name = cfg.get("architecture").and_then(Value::as_str);
@@ -234,7 +234,7 @@ impl Cfg {
         let architecture = architecture
             .ok_or_else(|| refused(&format!("`architecture` {}", short(name)), path))?;
         if let Some(k) = architecture.k().filter(|k| *k > features) {
-            return Err(wrong(format!("`k` is {k} but `d_sae` only {features}")));
+            return Err(wrong(format!("`k` is {k}, but `d_sae` only {features}")));
         }
         let width_out = if architecture.transcodes() {
             count("d_out")?
@@ -246,9 +246,7 @@ impl Cfg {
         let mut provenance = provenance(metadata, notes);
         provenance.head = head;
         if let Some(head) = head {
-            notes.add(format!(
-                "It reads and writes the slice of head {head} alone"
-            ));
+            notes.add(format!("It reads and writes only the slice of head {head}"));
         }
         let hook_out = if architecture.transcodes() {
             hook_out(&mut provenance.other, notes)
@@ -291,7 +289,9 @@ fn factor(cfg: &Map<String, Value>, wrong: &dyn Fn(String) -> Error) -> Result<f
     let factor = factor.map_or(Some(1.0), Value::as_f64).map(|f| f as f32);
     factor
         .filter(|factor| *factor > 0.0 && factor.is_finite())
-        .ok_or_else(|| wrong("`activation_normalization_factor` is no positive number".to_owned()))
+        .ok_or_else(|| {
+            wrong("`activation_normalization_factor` is not a positive number".to_owned())
+        })
 }
 
 fn temporal(
@@ -305,7 +305,7 @@ fn temporal(
             .as_u64()
             .and_then(|n| usize::try_from(n).ok())
             .filter(|n| (1..=features).contains(n))
-            .ok_or_else(|| wrong(format!("`{key}` is no number from 1 to {features}"))),
+            .ok_or_else(|| wrong(format!("`{key}` is not a number from 1 to {features}"))),
     };
     let heads = count("n_heads", 8)?;
     let bottleneck = count("bottleneck_factor", 64)?;
@@ -316,7 +316,7 @@ fn temporal(
     };
     if !features.is_multiple_of(bottleneck.saturating_mul(heads)) {
         return Err(wrong(format!(
-            "`d_sae` {features} is no multiple of `n_heads` {heads} times `bottleneck_factor` {bottleneck}"
+            "`d_sae` {features} is not a multiple of `n_heads` {heads} times `bottleneck_factor` {bottleneck}"
         )));
     }
     Ok(Temporal {
@@ -408,7 +408,7 @@ fn provenance(mut metadata: Map<String, Value>, notes: &mut Notes) -> Provenance
         Some(Ok(hook)) => Some(hook),
         Some(Err(_)) => {
             notes.add(format!(
-                "The hook {hook_name} is none of this version's, name one by {}",
+                "The hook {hook_name} is not supported, name one by {}",
                 Key::Hook
             ));
             metadata.insert("hook_name".to_owned(), hook_name);
@@ -434,9 +434,7 @@ fn hook_out(metadata: &mut BTreeMap<String, Value>, notes: &mut Notes) -> Option
     let name = metadata.remove("hook_name_out")?;
     let hook = name.as_str().and_then(|name| name.parse().ok());
     if hook.is_none() && !name.is_null() {
-        notes.add(format!(
-            "The hook {name} that it writes is none of this version's"
-        ));
+        notes.add(format!("It writes the hook {name}, which is not supported"));
         metadata.insert("hook_name_out".to_owned(), name);
     }
     hook

@@ -45,7 +45,7 @@ pub(in crate::formats) fn noted(provenance: &Provenance, notes: &mut Notes) {
     if !named.unread.is_empty() {
         let unread = named.unread.join(", ");
         notes.add(format!(
-            "It was trained on a model opened with {unread}, which is not done here"
+            "It was trained on a model opened with {unread}, which Umbra ignores"
         ));
     }
 }

@@ -91,10 +91,10 @@ pub(super) fn read_as(
     }
     if cfg.by_decoder_norm && !pursues {
         parts.fold_decoder_norms();
-        notes.add("It ranks pre-activations times the length of the decoder's row: that length is folded into the encoder, codes stay SAELens's");
+        notes.add("It ranks pre-activations times the length of the decoder's row: the length is folded into the encoder, and codes equal SAELens's");
     }
     if matches!(parts.role, Role::Temporal(_)) {
-        notes.add("It encodes what is new in each token of a text, rows of activations are taken for one text's tokens in order");
+        notes.add("It encodes what is new in each token of a text; rows of activations must be the tokens of one text in order");
     }
     kwargs::noted(&cfg.provenance, &mut notes);
     let mut sae = parts.built(
@@ -104,7 +104,7 @@ pub(super) fn read_as(
     )?;
     if cfg.scale == Scale::Whitening {
         sae.fold_whitening(&scale::whitening(folder)?)?;
-        notes.add("Its inputs were whitened in training, which is folded into the weights");
+        notes.add("Training whitened its inputs: the whitening is folded into the weights");
     }
     Ok((sae, notes))
 }
@@ -117,7 +117,7 @@ fn name_of(folder: &Path, provenance: &Provenance, notes: &mut Notes) -> String 
     };
     let of = number("training_steps").map_or_else(String::new, |steps| format!(" of {steps}"));
     notes.add(format!(
-        "It is a checkpoint after step {step}{of} of its training, which may be running still: the dictionary as it stood then"
+        "It is a checkpoint after step {step}{of} of a training run that may still be going on: the dictionary as it was then"
     ));
     let own = super::folder_name(folder);
     let whole = folder.canonicalize();
@@ -155,7 +155,7 @@ fn refused(what: &str, path: &Path) -> Error {
     Error::Unsupported {
         what: format!("{what} ({})", path.display()),
         remedy: format!(
-            "this version reads SAELens dictionaries of architecture {}, inputs as they are or by layer_norm or constant_norm_rescale",
+            "supported are SAELens dictionaries of architecture {}, with inputs as they are or by layer_norm or constant_norm_rescale",
             Architecture::NAMES.join(", ")
         ),
     }

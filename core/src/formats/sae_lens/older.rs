@@ -29,7 +29,7 @@ pub(super) fn modern(
     if major.is_some_and(|major| major >= 6) {
         return Ok((cfg, metadata));
     }
-    notes.add("cfg.json names no SAELens version from 6 on and is read as the older flat form");
+    notes.add("cfg.json names no SAELens version from 6 on and is read in the older flat form");
     let mut flat = metadata;
     flat.append(&mut cfg);
     for (old, new) in [

@@ -24,12 +24,12 @@ pub(super) fn of(
     let factor = known.and_then(|known| Some((known.factor()?, known.name())));
     if let (Some((factor, name)), false) = (&factor, cfg.scale == Scale::Average) {
         notes.add(format!(
-            "The registry's {name} has a `norm_scaling_factor` of {factor}, which is left out: its own file says how inputs are scaled"
+            "The registry's {name} has a `norm_scaling_factor` of {factor}, which is ignored: the dictionary's own file says how inputs are scaled"
         ));
     }
     if let Scale::Factor(factor) = cfg.scale {
         notes.add(format!(
-            "It takes inputs times {factor}, which is folded into its weights"
+            "Training multiplied its inputs by {factor}: the factor is folded into its weights"
         ));
         return Ok(Some(factor));
     }
@@ -38,13 +38,13 @@ pub(super) fn of(
     }
     if let Some((factor, name)) = factor {
         notes.add(format!(
-            "It takes inputs times {factor} (`norm_scaling_factor` of the registry's {name}), which is folded into its weights"
+            "Training multiplied its inputs by {factor} (`norm_scaling_factor` of the registry's {name}): the factor is folded into its weights"
         ));
         return Ok(Some(factor));
     }
     if !folder.join(SCALER).is_file() {
         notes.add(format!(
-            "It was trained on inputs of one average norm and the folder has no {SCALER}, nor the registry a factor for it: it is used on inputs as they are, as in SAELens, which is right only if the factor is folded into its weights"
+            "It was trained on inputs of one average norm, but the folder has no {SCALER} and the registry no factor for it: inputs are not rescaled, as in SAELens, which is right only if the factor is folded into its weights"
         ));
         return Ok(None);
     }
@@ -56,11 +56,11 @@ pub(super) fn of(
             let factor = factor.as_f64().map(|factor| factor as f32);
             let factor = factor.filter(|factor| factor.is_finite() && *factor > 0.0);
             let factor = factor.ok_or_else(|| {
-                let what = "`scaling_factor` is no positive number, save the checkpoint again";
+                let what = "`scaling_factor` is not a positive number, save the checkpoint again";
                 Error::input(what, path)
             })?;
             notes.add(format!(
-                "It takes inputs times {factor} ({SCALER}), which is folded into its weights"
+                "Training multiplied its inputs by {factor} ({SCALER}): the factor is folded into its weights"
             ));
             Ok(Some(factor))
         }

@@ -420,7 +420,7 @@ fn what_cannot_be_represented_is_refused_by_name() {
     check(
         "architecture",
         json!("crosscoder"),
-        "this version reads SAELens dictionaries of architecture standard, topk",
+        "supported are SAELens dictionaries of architecture standard, topk",
     );
     check(
         "normalize_activations",
@@ -443,7 +443,7 @@ fn what_cannot_be_represented_is_refused_by_name() {
         "contradicts the hook blocks.1.hook_resid_post",
     );
     check("k", json!(129), "`k` is 129 but `d_sae` only 128");
-    check("k", json!("eight"), "`k` is no positive whole number");
+    check("k", json!("eight"), "`k` is not a positive whole number");
     check(
         "metadata",
         json!({"sae_lens_version": "6.54.12", "hook_head_index": -1}),
@@ -466,10 +466,13 @@ fn damaged_weights_are_one_sentence_naming_file_and_tensor() {
             "{refused}"
         );
     }
-    check(|bytes| bytes.truncate(20_000), "no whole safetensors file");
+    check(
+        |bytes| bytes.truncate(20_000),
+        "not a complete safetensors file",
+    );
     check(
         |bytes| bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes()),
-        "no whole safetensors file",
+        "not a complete safetensors file",
     );
     let last = |bytes: &mut Vec<u8>| {
         let at = bytes.len() - 4;
@@ -484,8 +487,8 @@ fn damaged_weights_are_one_sentence_naming_file_and_tensor() {
     let (_root, folder) = cfg_with(|cfg| cfg["d_sae"] = json!(64));
     let refused = read(&folder).unwrap_err().to_string();
     assert!(
-        refused.contains("tensor `W_dec` is [128, 32] where")
-            && refused.contains("makes it [64, 32]"),
+        refused.contains("tensor `W_dec` is [128, 32], but")
+            && refused.contains("rest of the dictionary [64, 32]"),
         "{refused}"
     );
 }

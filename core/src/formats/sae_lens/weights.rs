@@ -156,7 +156,7 @@ fn thresholds(tensors: &Tensors<'_>, f: usize, notes: &mut Notes) -> Result<Vec<
     if tensors.has("threshold") || !tensors.has("log_threshold") {
         return tensors.vector("threshold", f);
     }
-    notes.add("It is a checkpoint of training, its thresholds are exp(log_threshold)");
+    notes.add("It is a training checkpoint; its thresholds are exp(log_threshold)");
     let logs = tensors.vector("log_threshold", f)?;
     Ok(logs.iter().map(|log| log.exp()).collect())
 }

@@ -946,7 +946,7 @@ fn llamascopium_of_other_kinds_is_refused_by_name() {
         (
             "d_model",
             json!(7),
-            "`d_model` is 7 but the weights make it 6",
+            "`d_model` is 7, but by the weights it is 6",
         ),
     ] {
         let mut cfg = json!({"sae_type": "sae", "d_model": D, "act_fn": "relu", "norm_activation": "inference"});

@@ -322,11 +322,11 @@ fn the_notes_say_what_was_decided() {
         let (_, notes) = formats::open(&golden().join(name)).unwrap();
         notes.iter().collect::<Vec<_>>().join("\n")
     };
-    assert!(notes("dictionary-learning-relu").contains("unit vectors"));
+    assert!(notes("dictionary-learning-relu").contains("decoder rows are normalised"));
     assert!(notes("gemma-scope").contains("does not subtract b_dec"));
-    assert!(notes("gemma-scope").contains("which hook it reads"));
+    assert!(notes("gemma-scope").contains("names the hook that it reads"));
     assert!(notes("openai-topk/1.pt").contains("mean 0 and variance 1"));
-    assert!(notes("sparsify-topk").contains("which model"));
+    assert!(notes("sparsify-topk").contains("names the model"));
     assert!(notes("sae-lens-topk-rescale-layernorm").contains("length of the decoder's row"));
 }
 

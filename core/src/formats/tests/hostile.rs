@@ -130,7 +130,7 @@ fn configurations_of_another_dictionary_are_refused() {
             "cfg.json",
             "d_in",
             json!(33),
-            "`d_in` is 33 but the weights make it 32",
+            "`d_in` is 33, but by the weights it is 32",
         ),
         (
             "sparsify-topk",
@@ -152,7 +152,7 @@ fn configurations_of_another_dictionary_are_refused() {
             "cfg.json",
             "k",
             json!(-1),
-            "`k` is no positive",
+            "`k` is not a positive",
         ),
         (
             "sparsify-topk",
@@ -199,10 +199,10 @@ fn runs_of_another_dictionary_and_no_json_are_refused() {
         (
             "activation_dim",
             json!(33),
-            "`activation_dim` is 33 but the weights make it 32",
+            "`activation_dim` is 33, but by the weights it is 32",
         ),
         ("dict_size", json!(64), "`dict_size` is 64"),
-        ("k", json!(9), "`k` is 9 but the weights make it 8"),
+        ("k", json!(9), "`k` is 9, but by the weights it is 8"),
         ("dict_class", json!("CrossCoder"), "`dict_class` CrossCoder"),
         ("dict_class", json!("AutoEncoder"), "bias is missing from "),
     ] {
@@ -239,7 +239,7 @@ fn links_out_of_the_folder_are_refused_and_those_of_the_hub_are_not() {
     let pipe = folder.join("sae.safetensors");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
     if made.is_ok_and(|made| made.success()) {
-        refused(&pipe, &["no regular file"]);
+        refused(&pipe, &["not a regular file"]);
         refused(&folder, &["sparsify-topk"]);
     }
     let shelf = root.path().join("models--a--b");
@@ -292,7 +292,7 @@ fn what_is_no_dictionary_or_several_is_said() {
     );
     refused(
         &folder.join("layer_0.safetensors"),
-        &["W_enc", "no dictionary"],
+        &["W_enc", "no supported dictionary"],
     );
     let cross = folder.join("clt");
     safetensors(&cross.join("W_enc_0.safetensors"), &[("W_enc_0", &part)]);
@@ -314,7 +314,7 @@ fn what_is_no_dictionary_or_several_is_said() {
     refused(&alone, &["no cfg.json beside it"]);
     let model = folder.join("model.pt");
     write(&model, pickle(&[("wte.weight", &part)]).file());
-    refused(&model, &["wte.weight", "no dictionary"]);
+    refused(&model, &["wte.weight", "no supported dictionary"]);
     write(
         &folder.join("evil.pt"),
         crate::tensor_file::zip_tests::archive(&[(

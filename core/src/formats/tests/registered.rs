@@ -77,7 +77,7 @@ fn the_factor_that_only_the_registry_tells_is_folded() {
         let (sae, notes) = opened(&folder, &known).unwrap();
         says(
             &notes,
-            "times 2.5 (`norm_scaling_factor` of the registry's pack:layer_1)",
+            "by 2.5 (`norm_scaling_factor` of the registry's pack:layer_1)",
         );
         says(&notes, "names tiny as its model");
         check("factor", &sae, &defined(&parts, true, 2.5, relu, nothing));
@@ -91,12 +91,12 @@ fn the_factor_that_only_the_registry_tells_is_folded() {
         );
         // Without the registry it is used as it is, which is said.
         let (sae, notes) = formats::open(&folder).unwrap();
-        says(&notes, "nor the registry a factor");
+        says(&notes, "the registry no factor");
         check("as it is", &sae, &defined(&parts, true, 1.0, relu, nothing));
         // A file that says its inputs are not scaled is believed, as in SAELens.
         dictionary(&folder, &cfg(version, "none"));
         let (sae, notes) = opened(&folder, &known).unwrap();
-        says(&notes, "is left out");
+        says(&notes, "is ignored");
         check("none", &sae, &defined(&parts, true, 1.0, relu, nothing));
     }
 }
@@ -158,7 +158,7 @@ fn llama_scope_r1_takes_its_factor_and_keeps_its_thresholds() {
         |scale: f64| -> Recorded { defined(&parts, false, scale, jump(bars.clone()), nothing) };
     check("R1", &opened(&folder, &known).unwrap().0, &want(2.5));
     let (sae, notes) = formats::open(&folder).unwrap();
-    says(&notes, "stands in SAELens's registry alone");
+    says(&notes, "Only SAELens's registry");
     check("R1 as it is", &sae, &want(1.0));
 }
 
@@ -181,7 +181,7 @@ fn other_formats_get_names_and_no_other_arithmetic() {
     let entry = json!({"id": "blocks.7.hook_mlp_out", "path": "layer_1/average_l0_9", "l0": 9, "norm_scaling_factor": 2});
     let known = registry(root.path(), &json!({"dataset_path": "own/text"}), &entry);
     let (sae, notes) = opened(&folder, &known).unwrap();
-    says(&notes, "is left out");
+    says(&notes, "is ignored");
     assert_eq!((&sae.w_enc, &sae.w_dec), (&plain.w_enc, &plain.w_dec));
     assert_eq!(sae.provenance.other["dataset_path"], "own/text");
     assert_eq!(sae.provenance.model, "tiny");

@@ -32,13 +32,13 @@ pub(super) fn write(
     for (i, ((layer, input, output), sae)) in layers.iter().enumerate() {
         if (input, output) != (&reads, &writes) {
             let what = format!(
-                "reads {input} and writes {output} where another reads {reads} and writes {writes}: a set has one pair of hooks"
+                "reads {input} and writes {output}, while another reads {reads} and writes {writes}: a set has one pair of hooks"
             );
             return Err(Error::hook(sae.reads()?, what));
         }
         if *layer != i {
             let what = format!(
-                "circuit-tracer needs one transcoder for each layer from 0 on and layer {i} is missing or named twice, name all of them"
+                "circuit-tracer needs one transcoder per layer from 0 on, and layer {i} is missing or named twice: name each layer once"
             );
             return Err(Error::setting("IN", what));
         }
@@ -76,7 +76,7 @@ pub(super) fn write(
     if !across {
         config.push("transcoders:".to_owned());
         config.extend(files.iter().map(|(file, _)| format!("- {}", quoted(file))));
-        notes.add("config.yaml names its files by themselves: circuit-tracer looks for them where it is started, or put hf:// addresses there");
+        notes.add("config.yaml gives bare file names: start circuit-tracer in their folder, or put hf:// addresses there");
     }
     whole_file::write_folder(folder, |to| {
         let text = format!("{}\n", config.join("\n"));

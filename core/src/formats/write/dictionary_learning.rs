@@ -39,7 +39,7 @@ pub(super) fn write(
         return Err(refused(sae, "a transcoder", TARGET));
     }
     if precision != Precision::F32 {
-        let what = "dictionary_learning computes in what ae.pt holds, give f32";
+        let what = "dictionary_learning computes in the precision of ae.pt, give f32";
         return Err(Error::setting("dtype", what));
     }
     // Only JumpReLU never subtracts; a plain dictionary has a class for either.
@@ -51,7 +51,7 @@ pub(super) fn write(
     let layout = layout(sae)?;
     if layout.class == "AutoEncoder" && sae.decoder_lengths().iter().any(|l| (l - 1.0).abs() > NEAR)
     {
-        notes.add("Its loader brings decoder rows to length 1 unless told not to: activations are then as much larger, outputs the same");
+        notes.add("Its loader normalises decoder rows by default: activations grow by their lengths, outputs stay the same");
     }
     let (f, d) = (sae.features(), sae.width());
     let (w_enc, w_dec): (Matrix, Matrix) = if layout.modules {

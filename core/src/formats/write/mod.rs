@@ -56,7 +56,7 @@ impl FromStr for Target {
         found.copied().ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|target| target.name()).collect();
             let what = format!(
-                "`{text}` is no format that is written, give {}",
+                "`{text}` is not a format that can be written, give {}",
                 names.join(", ")
             );
             Error::setting("format", what)
@@ -75,7 +75,7 @@ pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) 
     saes.iter().try_for_each(Sae::check_alone)?;
     let [sae] = saes else {
         let what = format!(
-            "a folder of {} holds one dictionary and {} were named, write each into a folder of its own",
+            "a {} folder holds one dictionary, and {} were named: write each into its own folder",
             target.name(),
             saes.len()
         );
@@ -96,7 +96,7 @@ pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) 
 fn refused(sae: &Sae, what: &str, target: Target) -> Error {
     Error::Unsupported {
         what: format!("writing {}, {what}, for {}", sae.name, target.name()),
-        remedy: "its files cannot hold it, sae-lens holds most: choose another format".to_owned(),
+        remedy: "its files cannot hold it, choose another format (sae-lens holds most)".to_owned(),
     }
 }
 
@@ -123,7 +123,7 @@ fn with_b_dec(sae: &Sae, subtracted: bool, notes: &mut Notes) -> Sae {
         sae.subtract_b_dec(subtracted);
         let how = if subtracted { "added to" } else { "taken from" };
         notes.add(format!(
-            "w_enc · b_dec is {how} the encoder's bias, since that library {} b_dec from inputs: the same but for one rounding of each bias",
+            "w_enc · b_dec is {how} the encoder's bias, since that library {} b_dec from inputs: equal up to one rounding of each bias",
             if subtracted { "subtracts" } else { "does not subtract" }
         ));
     }

@@ -62,7 +62,7 @@ pub(super) fn write(
     note_lost(
         sae,
         &format!(
-            "neither hook nor model, sparsify takes the hook from the folder's name ({named})"
+            "neither hook nor model; sparsify takes the hook from the folder's name ({named})"
         ),
         notes,
     );

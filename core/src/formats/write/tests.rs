@@ -217,7 +217,7 @@ fn what_a_format_cannot_hold_is_refused_and_nothing_is_left() {
         .unwrap_err()
         .to_string();
     assert!(
-        said.contains("holds one dictionary and 2 were named"),
+        said.contains("holds one dictionary, and 2 were named"),
         "{said}"
     );
 }

@@ -34,7 +34,7 @@ fn refused(module: &str, name: &str) -> String {
         .take(80)
         .collect();
     format!(
-        "it asks for Python's `{full}`, which weights do not need: do not open it in Python either, ask for safetensors"
+        "it calls Python's `{full}`, which weights do not need: do not open it in Python either, get it as safetensors"
     )
 }
 
@@ -56,7 +56,7 @@ fn number(storage: &str) -> Option<Number> {
 
 /// The storage that a persistent id names: `("storage", type, key, device, count)`, in older files with a view behind it.
 pub(super) fn storage(arena: &mut Arena, named: Value) -> Result<Value, String> {
-    let wrong = || "its pickle names a storage in no way that is known".to_owned();
+    let wrong = || "its pickle names a storage in an unknown way".to_owned();
     let (tag, kind, key, count) = match arena.tuple(named) {
         Some([tag, kind, key, _device, count] | [tag, kind, key, _device, count, Value::None]) => {
             (*tag, *kind, *key, *count)
@@ -82,10 +82,10 @@ pub(super) fn storage(arena: &mut Arena, named: Value) -> Result<Value, String> 
 /// What calling `function` with the tuple `arguments` would give.
 pub(super) fn call(arena: &mut Arena, function: Value, arguments: Value) -> Result<Value, String> {
     let Some(Node::Known(known)) = arena.node(function) else {
-        return Err("its pickle calls what is no function".to_owned());
+        return Err("its pickle calls something that is not a function".to_owned());
     };
     let known = *known;
-    let wrong = || format!("its pickle calls {known:?} with arguments that are not known");
+    let wrong = || format!("its pickle calls {known:?} with unknown arguments");
     let arguments = arena.tuple(arguments).ok_or_else(wrong)?;
     match (known, arguments) {
         (Known::OrderedDict, []) => Ok(arena.add(Node::Dict(Vec::new()))),
@@ -141,6 +141,6 @@ fn sizes(arena: &Arena, value: Value) -> Option<Vec<usize>> {
 pub(super) fn state_of(arena: &Arena, value: Value) -> Result<(), String> {
     match arena.node(value) {
         Some(Node::Dict(_) | Node::Tensor { .. }) => Ok(()),
-        _ => Err("its pickle gives attributes to what has none".to_owned()),
+        _ => Err("its pickle sets attributes on a value that has none".to_owned()),
     }
 }

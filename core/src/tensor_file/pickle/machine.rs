@@ -63,7 +63,7 @@ impl<'a> Machine<'a> {
         let [_newline] = self.take()?;
         str::from_utf8(line)
             .ok()
-            .ok_or_else(|| "its pickle has a name that is no text".to_owned())
+            .ok_or_else(|| "its pickle has a name that is not text".to_owned())
     }
 
     fn push(&mut self, value: Value) {
@@ -129,7 +129,7 @@ impl<'a> Machine<'a> {
             }
             other => {
                 return Err(format!(
-                    "its pickle uses the opcode {other:#04x}, which no weights need: ask for them as safetensors"
+                    "its pickle uses the opcode {other:#04x}, which weights do not need: get them as safetensors"
                 ));
             }
         }
@@ -215,7 +215,7 @@ impl<'a> Machine<'a> {
         match (self.arena.node_mut(into), op) {
             (Some(Node::List(list)), b'a' | b'e') => list.extend(items),
             (Some(Node::Dict(dict)), b's' | b'u') => dict.extend(pairs(&items)?),
-            _ => return Err("its pickle fills what is neither list nor dict".to_owned()),
+            _ => return Err("its pickle fills a value that is neither list nor dict".to_owned()),
         }
         Ok(())
     }
@@ -230,7 +230,7 @@ impl<'a> Machine<'a> {
         if matches!(op, b'h' | b'j') {
             let value = self.memo.get(&at).copied();
             let value = value
-                .ok_or_else(|| format!("its pickle recalls a value {at} that it never kept"))?;
+                .ok_or_else(|| format!("its pickle recalls value {at}, which it never stored"))?;
             self.push(value);
         } else {
             let top = self.top()?;
@@ -250,7 +250,9 @@ impl<'a> Machine<'a> {
                 let (name, module) = (self.pop()?, self.pop()?);
                 let (Some(module), Some(name)) = (self.arena.text(module), self.arena.text(name))
                 else {
-                    return Err("its pickle names an object by what is no text".to_owned());
+                    return Err(
+                        "its pickle names an object by something that is not text".to_owned()
+                    );
                 };
                 let known = super::calls::known(module, name)?;
                 self.arena.add(known)
@@ -274,7 +276,7 @@ impl<'a> Machine<'a> {
 }
 
 fn empty() -> String {
-    "its pickle takes more from its stack than there is".to_owned()
+    "its pickle takes more from its stack than it holds".to_owned()
 }
 
 fn pairs(items: &[Value]) -> Result<Vec<(Value, Value)>, String> {

@@ -315,7 +315,7 @@ fn pickles_that_end_early_or_misuse_their_stack_are_refused() {
         (b"\x80\x02h\x07.", "recalls a value 7"),
         (b"\x80\x02}(Nu.", "key without a value"),
         (b"\x80\x02N(Nu.", "neither list nor dict"),
-        (b"\x80\x02N)R.", "no function"),
+        (b"\x80\x02N)R.", "not a function"),
         (b"\x80\x02ccollections\nOrderedDict\nNR.", "arguments"),
         (b"\x80\x02ccollections\nOrderedDict\n(NtR.", "arguments"),
         (b"\x80\x02NQ.", "names a storage"),
@@ -375,10 +375,10 @@ fn tensors_outside_their_storage_are_refused() {
 
 #[test]
 fn containers_that_are_none_are_refused() {
-    refused(b"", "no checkpoint");
-    refused(b"\x80\x02N.", "no checkpoint");
-    refused(&[0x80, 2], "no checkpoint");
-    refused(&archive(&[("a", b"1", false)]), "not one data.pkl");
+    refused(b"", "not a checkpoint");
+    refused(b"\x80\x02N.", "not a checkpoint");
+    refused(&[0x80, 2], "not a checkpoint");
+    refused(&archive(&[("a", b"1", false)]), "no data.pkl or several");
     let big = archive(&[
         ("x/data.pkl", b"\x80\x02}.", false),
         ("x/byteorder", b"big", false),
@@ -439,7 +439,7 @@ fn the_older_form_is_read() {
         [1.0, -2.0]
     );
     assert!(matches!(read.root(), Value::Node(_)));
-    refused(&legacy(&[0; 10], 2), "no checkpoint");
+    refused(&legacy(&[0; 10], 2), "not a checkpoint");
     for count in [3, 1 << 62, u64::MAX] {
         refused(&legacy(magic, count), "cut off");
     }

@@ -28,7 +28,9 @@ fn zipped(file: &[u8]) -> Result<Checkpoint<'_>, String> {
                 .is_some_and(|folder| !folder.contains('/'))
     });
     let (Some(pickle), None) = (pickles.next(), pickles.next()) else {
-        return Err("it is no checkpoint of torch.save, it has not one data.pkl".to_owned());
+        return Err(
+            "it is not a checkpoint of torch.save, it has no data.pkl or several".to_owned(),
+        );
     };
     let folder = pickle.strip_suffix("data.pkl").unwrap_or_default();
     let order = format!("{folder}byteorder");
@@ -52,7 +54,7 @@ fn zipped(file: &[u8]) -> Result<Checkpoint<'_>, String> {
 }
 
 fn legacy(file: &[u8]) -> Result<Checkpoint<'_>, String> {
-    let none = || "it is no checkpoint of torch.save".to_owned();
+    let none = || "it is not a checkpoint of torch.save".to_owned();
     let mut arena = Arena::default();
     let mut rest = file;
     let mut next = |arena: &mut Arena| -> Result<Value, String> {
