@@ -4,9 +4,11 @@
     reason = "a test that cannot go on should stop where it is"
 )]
 
+mod architecture;
 mod dictionaries;
 mod documents;
 mod edits;
+mod examples;
 mod failures;
 mod full_disk;
 mod generation;

@@ -1,7 +1,41 @@
 //! Umbra's core trains sparse autoencoders (SAEs) on the activations of language models, measures them, indexes and studies their features, and steers models
 //! with them.
 //!
-//! The types that most programs need are at the root; [`candle_core`] is re-exported.
+//! ```
+//! use umbra_core::workbench::text::{Most, TextRequest};
+//! use umbra_core::{HookPoint, Model, Site, Spec, build_index, evaluate, train_dictionary};
+//!
+//! # let demo = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
+//! # let folder = tempfile::tempdir()?;
+//! # let out = folder.path();
+//! // A HuggingFace folder or a GGUF file. The notes say what was decided on the way.
+//! let (model, notes) = Model::open(&demo.join("model"))?;
+//! let text = TextRequest::new(vec![demo.join("text/train")]).read(&model, None)?;
+//!
+//! // Every setting has a default.
+//! let mut spec = Spec::default_for(HookPoint::block(1, Site::Z));
+//! spec.features = 256;
+//! spec.tokens = 20_000;
+//! let sae = train_dictionary(&spec, &model, &text)?;
+//! sae.save(&out.join("my-sae"))?; // a SAELens folder
+//!
+//! let held_out = TextRequest::new(vec![demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
+//! let held_out = held_out.read(&model, Some(&sae))?;
+//! let figures = evaluate(&model, &sae, &held_out)?;
+//! println!("L0 {:.1}, FVU {:.3}, CE recovered {:.3}", figures.l0, figures.fvu, figures.ce_recovered_zero);
+//!
+//! let index = build_index(&model, &sae, &held_out, &out.join("my-sae.sqlite"))?;
+//! for feature in index.search("king")?.into_iter().take(3) {
+//!     let detail = index.detail(feature)?;
+//!     let examples: Vec<String> = detail.top.iter().map(|example| example.tokens.concat()).collect();
+//!     println!("{feature}: density {:.4}, {examples:?}", detail.summary.density);
+//! }
+//! # assert!(figures.ce_clean > 0.0 && notes.is_empty() && index.about().features == 256);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The types that most programs need are at the root; [`candle_core`] is re-exported. `core/examples` shows training, features, steering, hooks and selection
+//! rules of your own. `core/ARCHITECTURE.md` explains how the parts work together.
 //!
 //! The library opens no window, prints nothing and starts no threads beyond rayon's pool. Long work reports to an observer, which may stop it.
 //!
@@ -114,6 +148,8 @@ pub use models::Model;
 pub use progress::{Ended, Flow, Progress};
 pub use sae::{Latents, Sae, Variant};
 pub use train::Spec;
+pub use workbench::direct::{build_index, evaluate, train_dictionary};
+pub use workbench::text::TextRequest;
 
 /// The version written into every file and report.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,4 +1,4 @@
-//! A tensor as it lies in a file: type, shape, strides and bytes, checked against each other once; then f32 in whichever orientation is asked for.
+//! A tensor as stored in a file: type, shape, strides and bytes, checked against each other once, then read as f32 in the orientation requested.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -8,12 +8,12 @@ use rayon::prelude::*;
 use super::values::{Float, widened};
 use crate::dims::Matrix;
 
-/// More dimensions than any model's tensors have.
+/// Largest number of dimensions; no model's tensor has more.
 const DIMENSIONS: usize = 8;
-/// Rows that are filled together, so that a column-major source is read by whole cache lines.
+/// Rows filled together, so that a column-major source is read by whole cache lines.
 pub(super) const ROWS: usize = 16;
 
-/// How numbers are stored, little-endian.
+/// Storage type of numbers, little-endian.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Number {
     F16,
@@ -29,7 +29,7 @@ pub(crate) enum Number {
 }
 
 impl Number {
-    /// Bytes of one.
+    /// Returns the bytes of one number.
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::I8 | Self::U8 | Self::Bool => 1,
@@ -39,7 +39,7 @@ impl Number {
         }
     }
 
-    /// As shown.
+    /// Returns the type's name as shown.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::F16 => "f16",
@@ -65,7 +65,7 @@ impl Number {
         }
     }
 
-    /// The number that `bytes` begin with; 0 if they are too few.
+    /// Reads the number at the start of `bytes`; 0 if there are too few.
     fn read(self, bytes: &[u8]) -> f64 {
         fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
             bytes.first_chunk().copied().unwrap_or([0; N])
@@ -84,19 +84,19 @@ impl Number {
     }
 }
 
-/// See the module.
+/// A tensor as stored in a file.
 #[derive(Debug, Clone)]
 pub(crate) struct Array<'a> {
     number: Number,
     shape: Vec<usize>,
-    /// Numbers, not bytes, from one entry to the next along each dimension.
+    /// Strides along each dimension, in numbers, not bytes.
     strides: Vec<usize>,
-    /// From the first entry to the last at least.
+    /// Bytes from the first entry to the last, or more.
     bytes: Cow<'a, [u8]>,
 }
 
 impl<'a> Array<'a> {
-    /// Row-major; a phrase if `bytes` are not exactly its entries.
+    /// Creates a row-major array; the error phrase says why `bytes` are not exactly its entries.
     pub(crate) fn contiguous(
         number: Number,
         shape: Vec<usize>,
@@ -106,7 +106,7 @@ impl<'a> Array<'a> {
         Self::exact(number, shape, strides, bytes)
     }
 
-    /// Column-major, likewise.
+    /// Creates a column-major array; the error phrase says why `bytes` are not exactly its entries.
     pub(crate) fn fortran(
         number: Number,
         shape: Vec<usize>,
@@ -139,7 +139,8 @@ impl<'a> Array<'a> {
         })
     }
 
-    /// Any strides from `offset` on (in numbers); a phrase if an entry lies outside `storage` or it has more entries than that has bytes.
+    /// Creates an array with any strides from `offset` on (in numbers). The error phrase says which entry lies outside `storage`, or that there are more
+    /// entries than bytes.
     pub(crate) fn strided(
         number: Number,
         (shape, strides): (Vec<usize>, Vec<usize>),
@@ -186,7 +187,7 @@ impl<'a> Array<'a> {
         })
     }
 
-    /// Of a tensor of three dimensions `[a, b, c]` the matrix `[a, (b − first) · c]`: what is at each of the second dimension from `first` on, side by side.
+    /// Returns, of a tensor `[a, b, c]`, the matrix `[a, (b − first) · c]` that puts the entries of the second dimension from `first` on side by side.
     pub(crate) fn side_by_side(&self, first: usize) -> Option<Array<'_>> {
         let [a, b, c] = *self.shape.as_slice() else {
             return None;
@@ -203,7 +204,7 @@ impl<'a> Array<'a> {
         })
     }
 
-    /// How its numbers are stored.
+    /// Returns the type of its numbers.
     pub(crate) fn number(&self) -> Number {
         self.number
     }
@@ -212,12 +213,12 @@ impl<'a> Array<'a> {
         &self.shape
     }
 
-    /// The one number of a scalar, or of a tensor of one entry.
+    /// Returns the number of a scalar or of a tensor with one entry.
     pub(crate) fn scalar(&self) -> Option<f64> {
         (elements(&self.shape) == Some(1)).then(|| self.number.read(&self.bytes))
     }
 
-    /// All entries, row-major; for a matrix or what has fewer dimensions, for others only where they lie so.
+    /// Returns all entries, row-major; of tensors with more than two dimensions only where they are stored row-major.
     pub(crate) fn floats(&self) -> Option<Vec<f32>> {
         if row_major(&self.shape).is_ok_and(|strides| strides == self.strides) {
             if let Some(float) = self.number.float() {
@@ -232,7 +233,7 @@ impl<'a> Array<'a> {
         Some(values)
     }
 
-    /// A matrix, as it is or transposed.
+    /// Returns a matrix, as it is or transposed.
     pub(crate) fn oriented(&self, transposed: bool) -> Option<Matrix> {
         let (rows, layout) = self.layout(transposed)?;
         let mut matrix = Matrix::zeros(rows, layout.columns);
@@ -240,7 +241,7 @@ impl<'a> Array<'a> {
         Some(matrix)
     }
 
-    /// Rows of a matrix, as it is or transposed, and how they lie.
+    /// Returns the number of rows of a matrix, as it is or transposed, and its layout.
     fn layout(&self, transposed: bool) -> Option<(usize, Layout)> {
         let [_, _] = *self.shape.as_slice() else {
             return None;
@@ -262,7 +263,7 @@ impl<'a> Array<'a> {
         }
     }
 
-    /// Length and stride of rows and columns, of a vector as one row.
+    /// Returns length and stride of rows and columns; a vector is one row.
     fn two_dimensions(&self) -> Option<((usize, usize), (usize, usize))> {
         match (self.shape.as_slice(), self.strides.as_slice()) {
             ([], []) => Some(((1, 0), (1, 0))),
@@ -279,7 +280,7 @@ impl<'a> Array<'a> {
             .for_each(|(block, out)| layout.fill(&self.bytes, block * ROWS, out));
     }
 
-    /// Rows of a matrix, as it is or transposed, how they lie, and where in `whole`; none if this is no matrix or lies elsewhere.
+    /// Returns the number of rows of a matrix, as it is or transposed, its layout and its place in `whole`; none if this is not a matrix or lies elsewhere.
     pub(super) fn placed(
         &self,
         whole: &[u8],
@@ -290,7 +291,7 @@ impl<'a> Array<'a> {
         Some((rows, layout, place))
     }
 
-    /// Where in `whole` it lies, without `whole`; none if it lies elsewhere.
+    /// Returns its place in `whole` without borrowing `whole`; none if it lies elsewhere.
     pub(crate) fn in_file(&self, whole: &[u8]) -> Option<Placed> {
         Some(Placed {
             number: self.number,
@@ -306,7 +307,7 @@ impl<'a> Array<'a> {
         };
         let begin = (bytes.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
         let place = begin..begin.checked_add(bytes.len())?;
-        // Memory of its own may lie anywhere, before this and behind it.
+        // Owned memory may lie anywhere, before `whole` and behind it.
         (place.end <= whole.len()).then_some(place)
     }
 }
@@ -321,7 +322,7 @@ pub(crate) struct Placed {
 }
 
 impl Placed {
-    /// In that file's bytes.
+    /// Returns the array in that file's bytes.
     pub(crate) fn array<'b>(&self, whole: &'b [u8]) -> Option<Array<'b>> {
         Some(Array {
             number: self.number,
@@ -331,12 +332,12 @@ impl Placed {
         })
     }
 
-    /// Where in the file it lies, from its first entry to its last.
+    /// Returns its place in the file, from the first entry to the last.
     pub(crate) fn bytes(&self) -> Range<usize> {
         self.bytes.clone()
     }
 
-    /// How its numbers are stored.
+    /// Returns the type of its numbers.
     pub(crate) fn number(&self) -> Number {
         self.number
     }
@@ -346,19 +347,19 @@ impl Placed {
     }
 }
 
-/// How the entries of a matrix lie in bytes, its rows those that are wanted.
+/// Layout of a matrix's entries in bytes; its rows are those requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) number: Number,
     pub(super) columns: usize,
-    /// Numbers from one row to the next.
+    /// Stride from one row to the next, in numbers.
     down: usize,
-    /// Numbers from one column to the next.
+    /// Stride from one column to the next, in numbers.
     along: usize,
 }
 
 impl Layout {
-    /// Whether `bytes` are its entries row by row in f32, as they are in memory.
+    /// Returns whether `bytes` are its entries row by row in f32, as in memory.
     pub(super) fn is_memory(self) -> bool {
         self.number == Number::F32
             && self.along == 1
@@ -366,7 +367,7 @@ impl Layout {
             && cfg!(target_endian = "little")
     }
 
-    /// Some rows from `row` on.
+    /// Fills rows from `row` on.
     pub(super) fn fill(self, bytes: &[u8], row: usize, into: &mut [f32]) {
         let size = self.number.bytes();
         let read = |at: usize| {
@@ -402,7 +403,7 @@ fn row_major(shape: &[usize]) -> Result<Vec<usize>, String> {
     }
     let mut strides = vec![1_usize; shape.len()];
     for at in (1..shape.len()).rev() {
-        // Dimensions of 0 make the product of all 0 and that of some overflow.
+        // A dimension of 0 makes the whole product 0 although a part of it may overflow.
         strides[at - 1] = strides[at].saturating_mul(shape[at].max(1));
     }
     Ok(strides)

@@ -1,4 +1,4 @@
-//! The header of a safetensors file, every figure in it checked against the file's length before anything is read or allocated by it.
+//! Header of a safetensors file. Every number in it is checked against the file's length before anything is read or allocated by it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,14 +9,14 @@ use serde::de::{self, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::short;
 
-/// Bytes of a header that the format allows at most.
+/// Largest header in bytes, as the format allows.
 const LONGEST: usize = 100_000_000;
-/// More dimensions than any model's tensors have.
+/// Largest number of dimensions; no model's tensor has more.
 const DIMENSIONS: usize = 8;
-/// The header's length stands in this many bytes before it.
+/// Bytes before the header that hold its length.
 const LENGTH: usize = 8;
 
-/// One tensor: type, shape, and where its bytes lie, counted from the file's first byte.
+/// One tensor: type, shape, and the place of its bytes, counted from the file's first byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) dtype: Dtype,
@@ -26,18 +26,18 @@ pub(crate) struct Place {
     pub(crate) end: usize,
 }
 
-/// What the header of a whole file says.
+/// Content of a header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
-    /// The tensors by name.
+    /// Tensors by name.
     pub(crate) places: BTreeMap<String, Place>,
-    /// `__metadata__`; what is no text in it is left out.
+    /// `__metadata__`; entries that are not text are skipped.
     pub(crate) metadata: BTreeMap<String, String>,
-    /// Where the data begin, counted from the file's first byte.
+    /// Start of the data, counted from the file's first byte.
     pub(crate) data: usize,
 }
 
-/// Reads the header of a whole file; a phrase that says what is wrong with it otherwise.
+/// Reads the header of a whole file; the error phrase says what is wrong with it.
 pub(crate) fn read(file: &[u8]) -> Result<Header, String> {
     let (length, rest) = file
         .split_first_chunk::<LENGTH>()
@@ -74,7 +74,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Header, String> {
     })
 }
 
-/// Each byte of the data must belong to one tensor: what a shorter, longer or spliced file breaks.
+/// Checks that each byte of the data belongs to one tensor, which shorter, longer or spliced files break.
 fn without_gaps(places: &BTreeMap<String, Place>, data: usize, end: usize) -> Result<(), String> {
     let mut order: Vec<_> = places.iter().collect();
     order.sort_by_key(|(_, place)| (place.begin, place.end));
@@ -108,13 +108,13 @@ fn first_line(error: &serde_json::Error) -> String {
         .collect()
 }
 
-/// The header's entries in order, double names included.
+/// Entries of the header in order, duplicate names included.
 struct Listed {
     entries: Vec<(String, Stored)>,
     metadata: BTreeMap<String, String>,
 }
 
-/// One entry, unchecked.
+/// One unchecked entry.
 #[derive(Deserialize)]
 struct Stored {
     dtype: Dtype,
@@ -199,7 +199,7 @@ impl<'de> Visitor<'de> for Entries {
     }
 }
 
-/// `__metadata__`, which should be texts by name and is not always.
+/// `__metadata__`, which should map names to text and sometimes does not.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Metadata {
@@ -223,7 +223,7 @@ impl Entry {
     }
 }
 
-/// A shape, refused while it is read if it has too many dimensions.
+/// A shape, rejected while it is read if it has too many dimensions.
 struct Dims(Vec<u64>);
 
 impl<'de> Deserialize<'de> for Dims {

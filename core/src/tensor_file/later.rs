@@ -1,4 +1,4 @@
-//! A matrix left in its mapped file until it is used.
+//! A matrix that stays in its mapped file until it is used.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::device::check_room;
 use crate::dims::{Matrix, Source};
 use crate::error::{Error, Result};
 
-/// Which tensor of which mapped file.
+/// A tensor of a mapped file.
 #[derive(Debug, Clone)]
 pub(crate) struct Named {
     pub(crate) tensor: String,
@@ -27,7 +27,8 @@ struct Left {
     place: Range<usize>,
 }
 
-/// `array` as a matrix, or transposed, read from `named`'s file when it is used; none if it is no matrix or does not lie in that file as it is.
+/// Returns `array` as a matrix, or transposed, that is read from `named`'s file when it is used; none if it is not a matrix or not stored in that file as it
+/// is.
 pub(crate) fn later(array: &Array<'_>, transposed: bool, named: &Named) -> Option<Matrix> {
     let (rows, layout, place) = array.placed(&named.map, transposed)?;
     let left = Left {
@@ -38,7 +39,7 @@ pub(crate) fn later(array: &Array<'_>, transposed: bool, named: &Named) -> Optio
     Some(Matrix::later(rows, layout.columns, Box::new(left)))
 }
 
-/// That all `values` are numbers, or an error with the first that is none.
+/// Checks that all `values` are finite; the error names the first that is not.
 pub(crate) fn finite(values: &[f32], tensor: &str, path: &Path) -> Result<()> {
     match values.iter().position(|value| !value.is_finite()) {
         None => Ok(()),

@@ -1,5 +1,5 @@
-//! Files of tensors: safetensors headers, NumPy's archives and PyTorch's checkpoints, checked against the file's length before anything is read or allocated
-//! by them; files mapped and not read whole; stored numbers to f32 and back. Knows neither models nor stores.
+//! Files of tensors: safetensors, NumPy's archives and PyTorch's checkpoints. Headers are checked against the file's length before anything is read or
+//! allocated by them; files are mapped, not read whole; stored numbers convert to f32 and back. This module knows neither models nor stores.
 
 pub(crate) mod array;
 pub(crate) mod header;
@@ -31,7 +31,7 @@ pub(crate) const WEIGHTS: [[&str; 2]; 2] = [
     ["pytorch_model.bin", "pytorch_model.bin.index.json"],
 ];
 
-/// A file of `format` in the address space; nothing of it is read yet.
+/// Maps a file of `format` without reading it.
 pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
     let file = std::fs::File::open(path).map_err(|e| Error::io("cannot open the file", path, e))?;
     let length = file
@@ -48,17 +48,17 @@ pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
         unsafe_code,
         reason = "mapping a file is unsafe because others may change it while it is read"
     )]
-    // SAFETY: whoever reads it checks its header against its length before anything else.
+    // SAFETY: every reader checks the file's header against its length first.
     unsafe { Mmap::map(&file) }.map_err(|e| Error::io("cannot map the file", path, e))
 }
 
-/// A name out of a file for a sentence: hostile ones are megabytes long or break lines.
+/// Shortens a name from a file for use in a sentence; a hostile name may be megabytes long or contain line breaks.
 pub(crate) fn short(name: &str) -> String {
     let shown = name.chars().filter(|c| !c.is_control());
     shown.take(60).collect()
 }
 
-/// Whether `name` is a file's name and no way out of the folder.
+/// Returns whether `name` is a plain file name that cannot lead out of the folder.
 pub(crate) fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     matches!(

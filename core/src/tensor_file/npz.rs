@@ -1,4 +1,4 @@
-//! NumPy's `.npz`: a zip archive of `.npy` arrays, stored or deflated, C or Fortran order. Objects (pickles) and structured types are refused.
+//! NumPy's `.npz`: a zip archive of `.npy` arrays, stored or deflated, in C or Fortran order. Objects (pickles) and structured types are rejected.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,22 +7,22 @@ use super::array::{Array, Number};
 use super::short;
 use super::zip::Archive;
 
-/// Bytes of a header at most; NumPy itself refuses longer ones.
+/// Largest header in bytes; NumPy itself rejects longer ones.
 const LONGEST: usize = 10_000;
 
-/// The end of an array's name, which NumPy compares letter by letter.
+/// Ending of an array's name, which NumPy compares case-sensitively.
 const END: &str = ".npy";
 
-/// Whether an entry of that name is an array.
+/// Returns whether an entry of that name is an array.
 pub(crate) fn is_array(name: &str) -> bool {
     name.strip_suffix(END).is_some()
 }
 
-/// The arrays of a whole file by name, without `.npy`; a phrase that says what is wrong with it otherwise.
+/// Returns the arrays of a whole file by name, without `.npy`; the error phrase says what is wrong with it.
 pub(crate) fn read(file: &[u8]) -> Result<BTreeMap<String, Array<'_>>, String> {
     let archive = Archive::read(file)?;
     let mut arrays = BTreeMap::new();
-    // Unpacked bytes together are bounded as those of one entry are.
+    // All unpacked bytes together have the bound of one entry.
     let mut unpacked = 0_usize;
     for entry in archive.names() {
         let Some(name) = entry.strip_suffix(END) else {
@@ -63,9 +63,9 @@ fn array(bytes: Cow<'_, [u8]>) -> Result<Array<'_>, String> {
     }
 }
 
-/// What stands before an array's data.
+/// Header before an array's data.
 struct Head {
-    /// Bytes, magic included.
+    /// Length in bytes, magic included.
     length: usize,
     number: Number,
     fortran: bool,
@@ -140,7 +140,7 @@ fn number(descr: &str) -> Result<Number, String> {
     })
 }
 
-/// What is left of a header, a Python dict of one line.
+/// Unread rest of a header, a Python dict of one line.
 struct Words<'a>(&'a str);
 
 impl<'a> Words<'a> {

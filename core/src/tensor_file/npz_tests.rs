@@ -1,9 +1,9 @@
-//! Arrays in every order and type that is read, and archives that lie about them.
+//! Arrays of every supported order and type, and archives that lie about them.
 
 use super::npz;
 use super::zip_tests::archive;
 
-/// A `.npy` array of version 1.
+/// Returns a `.npy` array of version 1.
 pub(crate) fn npy(header: &str, data: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
     bytes.extend((header.len() as u16).to_le_bytes());
@@ -12,7 +12,7 @@ pub(crate) fn npy(header: &str, data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The header of an array in C order.
+/// Returns the header of an array in C order.
 pub(crate) fn header(descr: &str, shape: &str) -> String {
     format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}\n")
 }

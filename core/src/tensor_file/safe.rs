@@ -1,4 +1,4 @@
-//! Safetensors files out of tables of f32.
+//! Writes safetensors files from tables of f32.
 
 use safetensors::tensor::{Dtype, TensorView};
 
@@ -23,7 +23,7 @@ impl<'a> Tensor<'a> {
     }
 }
 
-/// The whole file, numbers stored as `float`; an error names the tensor with a number that `float` has not.
+/// Returns the whole file with numbers stored as `float`; the error names a tensor with a number that `float` cannot hold.
 pub(crate) fn bytes(tensors: &[Tensor<'_>], float: Float) -> Result<Vec<u8>> {
     let dtype = match float {
         Float::F16 => Dtype::F16,

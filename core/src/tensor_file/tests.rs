@@ -1,11 +1,11 @@
-//! Headers that lie, end early or were damaged: each is refused in one sentence that names what is wrong.
+//! Headers that lie, end early or were damaged: each is rejected in one sentence that names the problem.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::header;
 
-/// A file of `header` and that many zero bytes of data.
+/// Returns a file of `header` and that many zero bytes of data.
 pub(crate) fn file(header: &str, data: usize) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
     bytes.extend_from_slice(header.as_bytes());
@@ -186,7 +186,7 @@ fn no_damage_to_a_file_makes_its_header_panic_or_point_outside() {
     let mut chance = ChaCha8Rng::seed_from_u64(4);
     let (mut read, mut refused) = (0, 0);
     for round in 0..20_000 {
-        // The data of the golden file is far longer than its header, which is what parsing sees.
+        // The golden file's data is far longer than its header, which is the part that is parsed.
         let mut bytes = if round % 10 == 0 {
             whole[..length].to_vec()
         } else {

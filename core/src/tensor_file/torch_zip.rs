@@ -1,5 +1,5 @@
-//! Checkpoints as PyTorch writes them: an uncompressed zip of a pickle and one file of numbers for each tensor. Only what `torch.load(weights_only=True)` opens
-//! is written: a dictionary of tensors by name.
+//! Writes checkpoints as PyTorch does: an uncompressed zip of a pickle and one file of numbers per tensor. It writes only a dictionary of tensors by name,
+//! which `torch.load(weights_only=True)` opens.
 
 use std::io::{Cursor, Write as _};
 
@@ -8,7 +8,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::error::{Error, Result};
 
-/// One tensor of a checkpoint; a shape without sizes is one number.
+/// One tensor of a checkpoint; a shape without dimensions is one number.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored<'a> {
     pub(crate) name: &'a str,
@@ -49,10 +49,10 @@ impl Values<'_> {
     }
 }
 
-/// The whole file; `name` is the folder that torch puts everything in.
+/// Returns the whole file; `name` is the folder that torch puts everything in.
 pub(crate) fn bytes(name: &str, tensors: &[Stored<'_>]) -> Result<Vec<u8>> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    // Always the same moment: what is written twice has the same bytes.
+    // A fixed time, so that a file written twice has the same bytes.
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Stored)
         .last_modified_time(DateTime::default())
@@ -111,7 +111,7 @@ fn tuple(out: &mut Vec<u8>, numbers: &[usize]) {
     out.push(b't');
 }
 
-/// LONG1: little-endian. No slice is as long as half of what 8 bytes count to, so the sign's bit is free.
+/// LONG1, little-endian. No slice is longer than half of what 8 bytes count to, so the sign bit is free.
 fn number(out: &mut Vec<u8>, value: usize) {
     out.extend_from_slice(&[0x8a, 8]);
     out.extend_from_slice(&(value as u64).to_le_bytes());

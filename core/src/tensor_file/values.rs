@@ -1,15 +1,15 @@
-//! Stored numbers to f32 and back.
+//! Converts stored numbers to f32 and back.
 
 use half::slice::HalfFloatSliceExt as _;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-/// Entries a thread takes at a time.
+/// Entries that a thread takes at a time.
 const CHUNK: usize = 1 << 16;
-/// Numbers in f16 that are converted at once: the conversion is vectorised for slices alone.
+/// Numbers in f16 that are converted at once: only the conversion of slices is vectorised.
 const HALVES: usize = 256;
 
-/// The types that become f32 number by number.
+/// Types that convert to f32 number by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Float {
     F16,
@@ -19,7 +19,7 @@ pub(crate) enum Float {
 }
 
 impl Float {
-    /// Bytes of a number.
+    /// Returns the bytes of a number.
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::F16 | Self::Bf16 => 2,
@@ -29,7 +29,7 @@ impl Float {
     }
 }
 
-/// Little-endian numbers as f32, on every thread of the pool.
+/// Converts little-endian numbers to f32, on every thread of the pool.
 pub(crate) fn widened(bytes: &[u8], float: Float) -> Vec<f32> {
     let whole = bytes.len() / float.bytes();
     let mut values = vec![0.0; whole];
@@ -41,7 +41,7 @@ pub(crate) fn widened(bytes: &[u8], float: Float) -> Vec<f32> {
     values
 }
 
-/// Little-endian numbers as f32, as many as `into` holds, on this thread.
+/// Converts little-endian numbers to f32, as many as `into` holds, on this thread.
 pub(crate) fn widen(bytes: &[u8], float: Float, into: &mut [f32]) {
     match float {
         Float::F16 => halves(bytes.as_chunks().0, into),
@@ -53,7 +53,7 @@ pub(crate) fn widen(bytes: &[u8], float: Float, into: &mut [f32]) {
     }
 }
 
-/// `values` as little-endian numbers, into as many bytes as they take; the first that has no finite number there, if any.
+/// Writes `values` as little-endian numbers into `into`; the error is the first value that has no finite number in that type.
 pub(crate) fn narrow(values: &[f32], float: Float, into: &mut [u8]) -> Result<(), f32> {
     fn put<const N: usize>(values: &[f32], into: &mut [u8], bytes: impl Fn(f32) -> [u8; N]) {
         for (to, from) in into.as_chunks_mut::<N>().0.iter_mut().zip(values) {
@@ -71,7 +71,7 @@ pub(crate) fn narrow(values: &[f32], float: Float, into: &mut [u8]) -> Result<()
         Float::Bf16 => bf16::MAX.to_f32(),
         Float::F32 | Float::F64 => f32::MAX,
     };
-    // Not a number compares with nothing.
+    // NaN compares with nothing.
     let beyond = |value: &&f32| {
         let order = value.abs().partial_cmp(&largest);
         order.is_none_or(std::cmp::Ordering::is_gt)
@@ -82,7 +82,7 @@ pub(crate) fn narrow(values: &[f32], float: Float, into: &mut [u8]) -> Result<()
         .map_or(Ok(()), |value| Err(*value))
 }
 
-/// The same, in bytes of their own.
+/// Returns `values` as little-endian numbers; the error is the first value that has no finite number in that type.
 pub(crate) fn narrowed(values: &[f32], float: Float) -> Result<Vec<u8>, f32> {
     let mut bytes = vec![0; values.len() * float.bytes()];
     narrow(values, float, &mut bytes)?;

@@ -1,5 +1,5 @@
-//! The list of a zip archive's entries, as PyTorch and NumPy write them: every figure checked against the file's length, no entry read before it is asked
-//! for. Stored and deflated entries; no encryption, no archives in parts. Knows nothing of what the entries hold.
+//! Entries of a zip archive, as PyTorch and NumPy write it. Every number is checked against the file's length, and no entry is read before it is requested.
+//! Entries are stored or deflated; encryption and split archives are unsupported. This module does not interpret the entries.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,27 +10,27 @@ use flate2::read::DeflateDecoder;
 
 use super::short;
 
-/// Bytes of the record that ends an archive, and of a comment behind it at most.
+/// Bytes of the record that ends an archive, and of the longest comment after it.
 const END: usize = 22;
 const COMMENT: usize = u16::MAX as usize;
 /// Bytes of an entry's record in the list, and before its data, without names.
 const LISTED: usize = 46;
 const LOCAL: usize = 30;
-/// More entries than any checkpoint has.
+/// Largest number of entries; no checkpoint has more.
 const ENTRIES: usize = 1 << 20;
-/// A deflated entry may be this many times as long as its bytes here, and this much longer: weights do not shrink by more, a bomb does.
+/// Largest factor, and margin, by which a deflated entry may grow: weights compress less, a zip bomb more.
 const RATIO: u64 = 64;
 const SLACK: u64 = 4 << 20;
 
-/// Where an entry lies.
+/// Place of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
     deflated: bool,
     crc: u32,
-    /// First byte of the data, and how many they are in the file.
+    /// First byte of the data, and their number in the file.
     begin: usize,
     packed: usize,
-    /// How many they are unpacked.
+    /// Number of unpacked bytes.
     size: usize,
 }
 
@@ -42,12 +42,12 @@ pub(crate) struct Archive<'a> {
 }
 
 impl<'a> Archive<'a> {
-    /// Whether `file` begins as an archive does.
+    /// Returns whether `file` starts as an archive does.
     pub(crate) fn detect(file: &[u8]) -> bool {
         file.starts_with(b"PK\x03\x04")
     }
 
-    /// Reads the list; a phrase that says what is wrong with it otherwise.
+    /// Reads the list of entries; the error phrase says what is wrong with it.
     pub(crate) fn read(file: &'a [u8]) -> Result<Self, String> {
         let (count, size, begin) = list(file)?;
         if count > ENTRIES || count.saturating_mul(LISTED) > size {
@@ -77,12 +77,12 @@ impl<'a> Archive<'a> {
         Ok(Self { file, entries })
     }
 
-    /// The names, in order.
+    /// Returns the names, sorted.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }
 
-    /// The bytes of an entry that is stored as it is, its checksum tested.
+    /// Returns the bytes of a stored entry after testing its checksum.
     pub(crate) fn stored(&self, name: &str) -> Result<&'a [u8], String> {
         let entry = self.entry(name)?;
         if entry.deflated {
@@ -93,7 +93,7 @@ impl<'a> Archive<'a> {
         Ok(bytes)
     }
 
-    /// The bytes of an entry, unpacked, its checksum tested.
+    /// Returns the unpacked bytes of an entry after testing its checksum.
     pub(crate) fn bytes(&self, name: &str) -> Result<Cow<'a, [u8]>, String> {
         let entry = self.entry(name)?;
         if !entry.deflated {
@@ -116,7 +116,7 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// The checksum of `bytes`, where there is one: PyTorch can leave it out, which is a 0.
+/// Tests the checksum of `bytes`, where there is one: PyTorch can omit it, which is a 0.
 fn test(name: &str, entry: &Entry, bytes: &[u8]) -> Result<(), String> {
     let mut crc = Crc::new();
     crc.update(bytes);
@@ -129,7 +129,7 @@ fn test(name: &str, entry: &Entry, bytes: &[u8]) -> Result<(), String> {
     ))
 }
 
-/// What deflated bytes unpack to, which must be `size` bytes.
+/// Unpacks deflated bytes, which must give `size` bytes.
 fn inflated(packed: &[u8], size: usize) -> Result<Vec<u8>, String> {
     let most = RATIO * packed.len() as u64 + SLACK;
     if size as u64 > most {
@@ -157,7 +157,7 @@ fn inflated(packed: &[u8], size: usize) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Number of entries, bytes of their list and where it begins.
+/// Returns the number of entries, the bytes of their list and its start.
 fn list(file: &[u8]) -> Result<(usize, usize, usize), String> {
     let least = file.len().saturating_sub(END + COMMENT);
     let end = file
@@ -194,7 +194,7 @@ fn list(file: &[u8]) -> Result<(usize, usize, usize), String> {
     }
 }
 
-/// The same of an archive beyond 4 GiB, which says so in a record of its own.
+/// Returns number, bytes and start for an archive beyond 4 GiB, which states them in a record of its own.
 fn list_of_64_bits(file: &[u8], end: usize) -> Result<(u64, u64, u64), String> {
     let cut = || "the record of its list is missing, it is cut off".to_owned();
     let locator = end.checked_sub(20).map(|at| &file[at..]).ok_or_else(cut)?;
@@ -209,7 +209,7 @@ fn list_of_64_bits(file: &[u8], end: usize) -> Result<(u64, u64, u64), String> {
     Ok((u64_at(record, 32), u64_at(record, 40), u64_at(record, 48)))
 }
 
-/// The entry that `list` begins with, and what follows it.
+/// Returns the first entry of `list`, and the rest.
 fn listed<'a>(file: &[u8], list: &'a [u8]) -> Result<(String, Entry, &'a [u8]), String> {
     let cut = || "its list is cut off".to_owned();
     if list.len() < LISTED || !list.starts_with(b"PK\x01\x02") {
@@ -265,7 +265,7 @@ fn listed<'a>(file: &[u8], list: &'a [u8]) -> Result<(String, Entry, &'a [u8]), 
     Ok((name, entry, &rest[comment..]))
 }
 
-/// Packed size, size and place: those that do not fit 32 bits stand in a field of 64 bits, size first.
+/// Returns packed size, size and place: those that do not fit 32 bits are in a field of 64 bits, size first.
 fn widened([packed, size, local]: [u64; 3], mut extra: &[u8]) -> Option<[u64; 3]> {
     const TOO_BIG: u64 = 0xffff_ffff;
     let mut field: &[u8] = &[];
@@ -291,7 +291,7 @@ fn widened([packed, size, local]: [u64; 3], mut extra: &[u8]) -> Option<[u64; 3]
 }
 
 fn at<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    // Callers have looked at the record's length.
+    // Callers have checked the record's length.
     bytes
         .get(at..)
         .and_then(|rest| rest.first_chunk())

@@ -1,4 +1,4 @@
-//! Archives written here byte by byte, whole ones and such as lie.
+//! Archives written byte by byte, valid ones and ones that lie.
 
 use std::io::Write as _;
 
@@ -16,7 +16,7 @@ fn deflated(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// An archive as others write them.
+/// Returns an archive as others write it.
 pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     let (mut file, mut list) = (Vec::new(), Vec::new());
     for (name, bytes, deflate) in entries {
@@ -56,14 +56,14 @@ pub(crate) fn archive(entries: &[Entry<'_>]) -> Vec<u8> {
     file
 }
 
-/// `bytes` with `with` written over them at `at`.
+/// Returns `bytes` with `with` written over them at `at`.
 pub(crate) fn patched(bytes: &[u8], at: usize, with: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes[at..at + with.len()].copy_from_slice(with);
     bytes
 }
 
-/// Where the list begins.
+/// Returns the start of the list.
 pub(crate) fn list_of(bytes: &[u8]) -> usize {
     bytes
         .windows(4)
@@ -80,7 +80,7 @@ fn whole_archives_are_read() {
     assert_eq!(*read.bytes("b/c").unwrap(), [7; 5000]);
     assert!(read.stored("b/c").unwrap_err().contains("packed"));
     assert!(read.bytes("d").unwrap_err().contains("no entry `d`"));
-    // A comment behind, and a size of 64 bits.
+    // A comment at the end, and a size of 64 bits.
     let commented = [&patched(&file, file.len() - 2, &[3, 0])[..], b"end"].concat();
     assert_eq!(Archive::read(&commented).unwrap().names().count(), 2);
 }
@@ -133,7 +133,7 @@ fn what_unpacks_to_far_more_is_refused_before_it_is_unpacked() {
     let bomb = archive(&[("w", &vec![0; 64 << 20], true)]);
     let said = Archive::read(&bomb).unwrap().bytes("w").unwrap_err();
     assert!(said.contains("too much for weights"), "{said}");
-    // One that says it is small, and one that says it is larger.
+    // One that claims to be small, and one that claims to be larger.
     for claim in [100_u32, 70_000] {
         let file = archive(&[("w", &vec![3; 65_536], true)]);
         let lying = patched(&file, list_of(&file) + 24, &claim.to_le_bytes());

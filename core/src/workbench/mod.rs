@@ -1,5 +1,6 @@
 //! What a person does, once, for the window, the command line and a program.
 
+pub mod direct;
 pub mod pair;
 pub mod text;
 pub mod training;

@@ -1,12 +1,12 @@
-//! The few objects that a checkpoint may name, and what they are made of here. Nothing is called: a tensor is where its numbers lie.
+//! The few objects that a checkpoint may name, and their meaning here. Nothing is called: a tensor is a place of numbers.
 
 use super::super::array::Number;
 use super::{Arena, Known, Node, Value};
 
-/// Dimensions of a tensor at most.
+/// Largest number of dimensions of a tensor.
 const DIMENSIONS: usize = 8;
 
-/// The object of that name, or the sentence that refuses it.
+/// Returns the object of that name, or the sentence that rejects it.
 pub(super) fn known(module: &str, name: &str) -> Result<Node, String> {
     let known = match (module, name) {
         ("collections", "OrderedDict") => Known::OrderedDict,
@@ -54,7 +54,7 @@ fn number(storage: &str) -> Option<Number> {
     })
 }
 
-/// The storage that a persistent id names: `("storage", type, key, device, count)`, in older files with a view behind it.
+/// Returns the storage that a persistent id names: `("storage", type, key, device, count)`, in older files followed by a view.
 pub(super) fn storage(arena: &mut Arena, named: Value) -> Result<Value, String> {
     let wrong = || "its pickle names a storage in an unknown way".to_owned();
     let (tag, kind, key, count) = match arena.tuple(named) {
@@ -79,7 +79,7 @@ pub(super) fn storage(arena: &mut Arena, named: Value) -> Result<Value, String> 
     }
 }
 
-/// What calling `function` with the tuple `arguments` would give.
+/// Returns the result of calling `function` with the tuple `arguments`.
 pub(super) fn call(arena: &mut Arena, function: Value, arguments: Value) -> Result<Value, String> {
     let Some(Node::Known(known)) = arena.node(function) else {
         return Err("its pickle calls something that is not a function".to_owned());
@@ -90,7 +90,7 @@ pub(super) fn call(arena: &mut Arena, function: Value, arguments: Value) -> Resu
     match (known, arguments) {
         (Known::OrderedDict, []) => Ok(arena.add(Node::Dict(Vec::new()))),
         (Known::Device, _) => Ok(arena.add(Node::Opaque)),
-        // Its one argument is the tuple that it is here.
+        // Its one argument is the tuple itself here.
         (Known::Size, [sizes]) => Ok(*sizes),
         (Known::RebuildParameter, [tensor, ..]) => {
             let tensor = *tensor;
@@ -137,7 +137,7 @@ fn sizes(arena: &Arena, value: Value) -> Option<Vec<usize>> {
     items.iter().map(size).collect()
 }
 
-/// Attributes given to a value: those of a state dict (`_metadata`) and of a tensor mean nothing here.
+/// Handles attributes set on a value; those of a state dict (`_metadata`) and of a tensor have no meaning here.
 pub(super) fn state_of(arena: &Arena, value: Value) -> Result<(), String> {
     match arena.node(value) {
         Some(Node::Dict(_) | Node::Tensor { .. }) => Ok(()),

@@ -1,10 +1,10 @@
-//! The opcodes of a pickle, protocols 2 to 5 as far as checkpoints use them.
+//! Opcodes of a pickle, protocols 2 to 5, as far as checkpoints use them.
 
 use std::collections::BTreeMap;
 
 use super::{Arena, LONGEST, Node, Value};
 
-/// Runs one pickle from the beginning of `bytes`: its value and how many bytes it took.
+/// Runs one pickle from the start of `bytes`; returns its value and its length in bytes.
 pub(super) fn run(bytes: &[u8], arena: &mut Arena) -> Result<(Value, usize), String> {
     let mut machine = Machine {
         rest: &bytes[..bytes.len().min(LONGEST)],
@@ -28,7 +28,7 @@ pub(super) struct Machine<'a> {
     rest: &'a [u8],
     pub(super) arena: &'a mut Arena,
     stack: Vec<Value>,
-    /// Lengths of the stack where a mark stands.
+    /// Lengths of the stack at its marks.
     marks: Vec<usize>,
     memo: BTreeMap<u32, Value>,
 }
@@ -75,7 +75,7 @@ impl<'a> Machine<'a> {
         self.push(value);
     }
 
-    /// The top, which must not lie below a mark.
+    /// Returns the top of the stack, which must not lie below a mark.
     fn pop(&mut self) -> Result<Value, String> {
         let floor = self.marks.last().copied().unwrap_or(0);
         let value = (self.stack.len() > floor)
@@ -88,7 +88,7 @@ impl<'a> Machine<'a> {
         self.stack.last().copied().ok_or_else(empty)
     }
 
-    /// What lies above the last mark, which goes.
+    /// Pops the values above the last mark, and the mark.
     fn pop_mark(&mut self) -> Result<Vec<Value>, String> {
         let mark = self.marks.pop().ok_or_else(empty)?;
         Ok(self.stack.split_off(mark.min(self.stack.len())))
@@ -153,7 +153,7 @@ impl<'a> Machine<'a> {
                     self.add(Node::Bytes(bytes.to_vec()));
                     return Ok(());
                 }
-                // Little-endian two's complement, filled up by its sign.
+                // Little-endian two's complement, extended by its sign.
                 let negative = bytes.last().is_some_and(|last| last & 0x80 != 0);
                 let mut whole = [if negative { 0xff } else { 0 }; 8];
                 whole[..bytes.len()].copy_from_slice(bytes);
@@ -201,7 +201,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// Adds to the list or dict below.
+    /// Adds items to the list or dict below them.
     fn fill(&mut self, op: u8) -> Result<(), String> {
         let items = match op {
             b'a' => vec![self.pop()?],
@@ -224,7 +224,7 @@ impl<'a> Machine<'a> {
         let at = match op {
             b'q' | b'h' => u8::from_le_bytes(self.take()?).into(),
             b'r' | b'j' => u32::from_le_bytes(self.take()?),
-            // As many values as a pickle can make fit.
+            // A pickle can make at most this many values.
             _ => self.memo.len() as u32,
         };
         if matches!(op, b'h' | b'j') {

@@ -1,8 +1,8 @@
-//! Checkpoints of PyTorch (`torch.save`, zip or the form before 1.6), read without Python: what a pickle says is interpreted by a machine that knows plain
-//! values and tensors and calls nothing. Any other object that it names is refused by that name.
+//! Checkpoints of PyTorch (`torch.save`, zip or the form before 1.6), read without Python. A machine that knows plain values and tensors interprets the pickle
+//! and calls nothing. It rejects any other object by its name.
 //!
-//! Values live in one arena and refer to each other by number, so that neither depth, nor sharing, nor a value that holds itself costs stack or memory; every
-//! opcode makes one value at most, and a pickle is bounded in length. Numbers are read from the storages only when asked for.
+//! Values live in one arena and refer to each other by number, so neither depth nor sharing nor a value that contains itself costs stack or memory. Every
+//! opcode makes at most one value, and the length of a pickle is bounded. Numbers are read from the storages only when requested.
 
 mod calls;
 mod machine;
@@ -17,13 +17,13 @@ use serde_json::{Map, Value as Json, json};
 use super::array::{Array, Number};
 use super::short;
 
-/// Bytes of a pickle at most, tensors not counted: those of dictionaries have thousands.
+/// Largest pickle in bytes, without tensors; those of dictionaries have thousands.
 const LONGEST: usize = 4 << 20;
-/// Values and depth of what [`Checkpoint::plain`] gives at most.
+/// Largest number of values, and depth, that [`Checkpoint::plain`] returns.
 const PLAIN: usize = 4096;
 const DEPTH: usize = 12;
 
-/// A value of a pickle; what does not fit here lies in the arena.
+/// A value of a pickle; larger ones are kept in the arena.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Value {
     None,
@@ -33,11 +33,11 @@ pub(crate) enum Value {
     Node(u32),
 }
 
-/// What lies in the arena.
+/// A value in the arena.
 #[derive(Debug, Clone, PartialEq)]
 enum Node {
     Text(String),
-    /// Also whole numbers beyond 64 bits.
+    /// Bytes, or a whole number beyond 64 bits.
     Bytes(Vec<u8>),
     List(Vec<Value>),
     Tuple(Vec<Value>),
@@ -45,7 +45,7 @@ enum Node {
     Known(Known),
     Storage {
         number: Number,
-        /// The text that names it.
+        /// Text that names it.
         key: Value,
         count: usize,
     },
@@ -55,11 +55,11 @@ enum Node {
         shape: Vec<usize>,
         strides: Vec<usize>,
     },
-    /// A torch dtype or device, of which nothing is needed.
+    /// A torch dtype or device, which is ignored.
     Opaque,
 }
 
-/// The names that a checkpoint may use.
+/// Names that a checkpoint may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     OrderedDict,
@@ -71,7 +71,7 @@ enum Known {
     Device,
 }
 
-/// The values of one pickle.
+/// Values of one pickle.
 #[derive(Debug, Default)]
 struct Arena {
     nodes: Vec<Node>,
@@ -118,23 +118,23 @@ impl Arena {
 #[derive(Debug)]
 pub(crate) struct Checkpoint<'a> {
     arena: Arena,
-    /// What was saved.
+    /// Saved value.
     root: Value,
     storages: BTreeMap<String, &'a [u8]>,
 }
 
 impl<'a> Checkpoint<'a> {
-    /// Reads a whole file; a phrase that says what is wrong with it otherwise.
+    /// Reads a whole file; the error phrase says what is wrong with it.
     pub(crate) fn read(file: &'a [u8]) -> Result<Self, String> {
         torch::read(file)
     }
 
-    /// What was saved.
+    /// Returns the saved value.
     pub(crate) fn root(&self) -> Value {
         self.root
     }
 
-    /// The entries of a dict under text keys; a phrase if it is none or a key stands there twice.
+    /// Returns the entries of a dict by their text keys; the error phrase says that it is not a dict or that a key is duplicated.
     pub(crate) fn entries(&self, value: Value) -> Result<BTreeMap<&str, Value>, String> {
         let Some(Node::Dict(pairs)) = self.arena.node(value) else {
             return Err("it holds no dict of tensors by name".to_owned());
@@ -151,7 +151,7 @@ impl<'a> Checkpoint<'a> {
         Ok(entries)
     }
 
-    /// The tensor that `value` is, if it is one; a phrase if it lies outside its storage.
+    /// Returns the tensor that `value` is, if it is one; the error phrase says that it lies outside its storage.
     pub(crate) fn tensor(&self, value: Value) -> Option<Result<Array<'a>, String>> {
         let Some(Node::Tensor {
             storage,
@@ -196,7 +196,8 @@ impl<'a> Checkpoint<'a> {
         Array::strided(*number, (shape.to_vec(), strides.to_vec()), offset, used)
     }
 
-    /// A plain value as JSON; tensors of one number as that number, other tensors and whatever JSON has not as null. Cut off where it is large or deep.
+    /// Returns a plain value as JSON. A tensor of one number becomes that number; other tensors and values without a JSON form become null. Large or deep
+    /// values are cut off.
     pub(crate) fn plain(&self, value: Value) -> Json {
         let mut left = PLAIN;
         self.plain_within(value, DEPTH, &mut left)

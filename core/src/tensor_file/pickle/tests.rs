@@ -1,4 +1,4 @@
-//! Checkpoints written here opcode by opcode: those that torch.save writes, and hostile ones.
+//! Checkpoints written opcode by opcode: those that torch.save writes, and hostile ones.
 
 use super::super::zip_tests::{archive, patched};
 use super::{Checkpoint, Value};
@@ -44,7 +44,7 @@ impl Saved {
         self.op(b"t")
     }
 
-    /// A tensor on a storage of its own.
+    /// Adds a tensor with its own storage.
     pub(crate) fn tensor(
         &mut self,
         storage: &str,
@@ -89,13 +89,13 @@ impl Saved {
             .tensor("FloatStorage", &shape, &strides, bytes)
     }
 
-    /// The file.
+    /// Returns the file.
     pub(crate) fn file(&self) -> Vec<u8> {
         let pickle = [&self.pickle[..], b"u."].concat();
         self.file_of(&pickle)
     }
 
-    /// The file with another pickle.
+    /// Returns the file with another pickle.
     pub(crate) fn file_of(&self, pickle: &[u8]) -> Vec<u8> {
         let names: Vec<String> = (0..self.storages.len())
             .map(|i| format!("x/data/{i}"))
@@ -223,7 +223,7 @@ fn plain_values_are_read_and_kept_within_bounds() {
     let file = pickled(&[&laughs[..], b"."].concat());
     let read = Checkpoint::read(&file).unwrap();
     assert!(read.plain(read.root()).to_string().len() < 100_000);
-    // A list that holds itself, and one in the other a million times.
+    // A list that contains itself, and one a million times in the other.
     let file = pickled(b"\x80\x02]q\x00h\x00a.");
     let read = Checkpoint::read(&file).unwrap();
     assert!(read.plain(read.root()).is_array());
@@ -328,7 +328,7 @@ fn pickles_that_end_early_or_misuse_their_stack_are_refused() {
     ] {
         refused(&pickled(pickle), want);
     }
-    // More than any dictionary's: refused by length, whatever it does.
+    // Longer than any dictionary's pickle, so rejected by length alone.
     for op in [b'2', b']', b'('] {
         let long = [b"\x80\x02N".to_vec(), vec![op; super::LONGEST + 1]].concat();
         refused(&pickled(&long), "cut off or longer");
@@ -403,7 +403,7 @@ fn containers_that_are_none_are_refused() {
     refused(&patched(&file, storage, &[9]), "damaged");
 }
 
-/// A file as PyTorch before 1.6 wrote it.
+/// Returns a file as PyTorch before 1.6 wrote it.
 fn legacy(magic: &[u8], count: u64) -> Vec<u8> {
     let mut file = [
         b"\x80\x02\x8a\x0a",

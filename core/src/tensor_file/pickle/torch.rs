@@ -1,4 +1,4 @@
-//! The two containers of `torch.save`: a zip archive of `NAME/data.pkl` and `NAME/data/KEY`, and before PyTorch 1.6 five pickles with the storages behind.
+//! The two containers of `torch.save`: a zip archive of `NAME/data.pkl` and `NAME/data/KEY`, and before PyTorch 1.6 five pickles followed by the storages.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use super::super::short;
 use super::super::zip::Archive;
 use super::{Arena, Checkpoint, Node, Value, machine};
 
-/// What the first pickle of an older file holds, little-endian.
+/// Content of the first pickle of an older file, little-endian.
 const MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-/// What its second holds.
+/// Content of the second pickle of an older file.
 const VERSION: i64 = 1001;
 
 pub(super) fn read(file: &[u8]) -> Result<Checkpoint<'_>, String> {

@@ -1,0 +1,68 @@
+//! Builds the feature index of a dictionary over a text, then asks it: `cargo run --release -p umbra-core --example features`.
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::path::Path;
+
+use umbra_core::features::Example;
+use umbra_core::workbench::text::{Most, TextRequest};
+use umbra_core::{Model, Sae, build_index, prompt};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
+    let (model, _) = Model::open(&demo.join("model"))?;
+    let (sae, _) = Sae::open(&demo.join("saes/resid-2"))?;
+
+    // The dictionary's file decides how the text is read: row length, BOS, which positions count.
+    let text = TextRequest::new(vec![demo.join("text/held-out/alice.txt")]);
+    let text = text
+        .at_most(Most::Tokens(20_000))
+        .read(&model, Some(&sae))?;
+    let folder = tempfile::tempdir()?;
+    let index = build_index(&model, &sae, &text, &folder.path().join("resid-2.sqlite"))?;
+    let summaries = index.summaries()?;
+    let active = summaries.iter().filter(|one| one.density > 0.0).count();
+    println!(
+        "{}: {active} of {} features are active",
+        text.phrase,
+        summaries.len()
+    );
+
+    // Full-text search finds features by the tokens at which they peak and those that they promote.
+    for feature in index.search("queen")?.into_iter().take(3) {
+        let detail = index.detail(feature)?;
+        let percent = 100.0 * detail.summary.density;
+        println!("\nFeature {feature} is active on {percent:.2} % of tokens");
+        for example in detail.top.iter().take(3) {
+            println!("  {:>5.1}  {}", example.act(), marked(example));
+        }
+        let promoted = detail.promoted.iter().take(6);
+        let promoted: Vec<&str> = promoted.map(|token| token.text.as_str()).collect();
+        println!("  promotes {}", promoted.join(" "));
+    }
+
+    // Which features read a sentence?
+    let sentence = "The Queen of Hearts was angry";
+    let reading = prompt::read(&model, sae.autoencoder()?, sentence, 0)?;
+    println!();
+    for (t, token) in reading.texts.iter().enumerate().skip(1) {
+        let strongest = reading.strongest(t, 3).into_iter();
+        let strongest: Vec<String> = strongest
+            .map(|(f, act)| format!("{f} ({act:.1})"))
+            .collect();
+        println!("{token:>10}  {}", strongest.join(", "));
+    }
+    Ok(())
+}
+
+/// Returns an example's text with brackets around the token at which the feature peaks.
+fn marked(example: &Example) -> String {
+    let (before, rest) = example.tokens.split_at(example.at);
+    let peak = rest.first().map_or("", String::as_str);
+    let after = rest.get(1..).unwrap_or_default();
+    format!("{}[{peak}]{}", before.concat(), after.concat())
+}
+
+#[test]
+fn the_example_runs() {
+    main().unwrap();
+}
