@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Flow::Continue(())
     };
     let prompt = "The old king";
-    let outcome = steer::run(&model, edits, prompt, &sampling, &mut observe)?;
+    let outcome = steer::run(&model, edits, prompt, &sampling, &mut observe)?.into_value();
     println!("KL at the prompt's end: {:.3} nats", outcome.kl);
     println!("\nbaseline: {prompt}{}", outcome.baseline.text);
     println!("\nsteered:  {prompt}{}", outcome.steered.text);

@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Flow::Continue(())
     };
     // `Keeping` names a folder for checkpoints. This run is too short to need one.
-    let outcome = train::run(&spec, &model, &text.rows, &Keeping::default(), &mut observe)?;
+    let outcome =
+        train::run(&spec, &model, &text.rows, &Keeping::default(), &mut observe)?.into_value();
     println!("Trained: {}", outcome.sae.selection.describe());
 
     // A saved dictionary is a SAELens folder: `cfg.json` and `sae_weights.safetensors`.

@@ -18,13 +18,13 @@ pub fn train_dictionary(spec: &Spec, model: &Model, text: &Text) -> Result<Sae> 
     spec.facts.extend(text.run_facts(model));
     let keeping = Keeping::default();
     let outcome = train::run(&spec, model, &text.rows, &keeping, &mut |_| go_on())?;
-    Ok(outcome.sae)
+    Ok(outcome.into_value().sae)
 }
 
 /// Measures `sae` on `text`: L0, FVU, dead share and cross-entropy. See [`eval::run`].
 pub fn evaluate(model: &Model, sae: &Sae, text: &Text) -> Result<Figures> {
     let figures = eval::run(model, sae, &text.rows, &mut |_| go_on())?;
-    figures.ok_or_else(|| unfinished("evaluation"))
+    figures.done().ok_or_else(|| unfinished("evaluation"))
 }
 
 /// Builds the feature index of `sae` over `text` into the file `out` and opens it. See [`features::build`].
@@ -40,9 +40,8 @@ pub fn build_index<P: AsRef<Path> + ?Sized>(
         seed: 0,
     };
     let (sae, out) = (sae.autoencoder()?, out.as_ref());
-    if !features::build(model, sae, &text.rows, &source, out, &mut |_| go_on())? {
-        return Err(unfinished("index"));
-    }
+    let built = features::build(model, sae, &text.rows, &source, out, &mut |_| go_on())?;
+    built.done().ok_or_else(|| unfinished("index"))?;
     Index::open(out)
 }
 
