@@ -2,6 +2,8 @@
 
 #[path = "../core/examples/custom_hook.rs"]
 mod custom_hook;
+#[path = "../core/examples/custom_variant.rs"]
+mod custom_variant;
 #[path = "../core/examples/features.rs"]
 mod features;
 #[path = "../core/examples/steer.rs"]

@@ -92,7 +92,7 @@ pub fn occupant(folder: &Path) -> Result<Option<Occupant>> {
         let what = "an activation store";
         return Ok(Some(Occupant::new(what, at(files.collect()))));
     }
-    if let Ok(format) = formats::Format::of(folder) {
+    if let Ok(format) = formats::Format::detect(folder) {
         let what = format!("a {} dictionary", format.name());
         return Ok(Some(Occupant::new(what, weights)));
     }

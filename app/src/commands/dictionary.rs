@@ -312,7 +312,7 @@ fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: 
         };
         let folder = &out.folder;
         let index = Index::open(&index)?;
-        let source = NeuronpediaSource::of(index.about(), None, None)?;
+        let source = NeuronpediaSource::new(index.about(), None, None)?;
         let to = (viewer, FEATURES_OF_A_FILE);
         let written = features::export(&index, to, &source, folder, &mut |at| worker.progress(at))?;
         if let Ended::Done(written) = written {

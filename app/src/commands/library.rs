@@ -402,7 +402,7 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
         let ending = path.extension().and_then(|ending| ending.to_str());
         ending.is_some_and(|ending| endings.contains(&ending))
     };
-    let of_dictionary = |path: &Path| formats::Format::of(path).is_ok();
+    let of_dictionary = |path: &Path| formats::Format::detect(path).is_ok();
     let command = if Project::is_in(&path) {
         Command::OpenProject(path)
     } else if path.is_dir() && of_dictionary(&path) {

@@ -36,7 +36,7 @@ pub(super) struct LogitCounts {
 }
 
 impl LogitCounts {
-    fn of(effects: &[f32]) -> Self {
+    fn new(effects: &[f32]) -> Self {
         let least = effects.iter().copied().fold(f32::INFINITY, f32::min);
         let most = effects.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         if effects.is_empty() {
@@ -114,7 +114,7 @@ pub(super) fn of(
             let row = &logits.row(i)[..vocab.min(logits.columns())];
             effects.promoted = strongest(row, 1.0);
             effects.suppressed = strongest(row, -1.0);
-            effects.logits = LogitCounts::of(row);
+            effects.logits = LogitCounts::new(row);
         });
     }
     Ok(Ended::Done(all))

@@ -114,8 +114,8 @@ pub struct Source {
 }
 
 impl Source {
-    /// Fills in from the index the names that are not given; hooks outside blocks get layer 0.
-    pub fn of(about: &About, model: Option<&str>, set: Option<&str>) -> Result<Self> {
+    /// Takes the names that are given and fills in the others from the index; hooks outside blocks get layer 0.
+    pub fn new(about: &About, model: Option<&str>, set: Option<&str>) -> Result<Self> {
         let hook: HookPoint = about.hook.parse()?;
         Ok(Self {
             model: model.unwrap_or(&about.model).to_owned(),
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_batch_has_the_keys_of_saedashboard() {
-        let source = Source::of(&about(), Some("gpt2-small"), None).unwrap();
+        let source = Source::new(&about(), Some("gpt2-small"), None).unwrap();
         let batch = neuronpedia_batch(&about(), &source, &[detail()]);
         assert_eq!(
             (&batch["model_id"], &batch["layer"]),

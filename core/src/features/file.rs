@@ -87,7 +87,7 @@ fn fill(
     database.pragma_update(None, "user_version", VERSION)?;
     let transaction = database.transaction()?;
     write_about(&transaction, content.about)?;
-    let names = Names::of(content);
+    let names = Names::new(content);
     write_names(&transaction, &names)?;
     write_rows(&transaction, &names, content.rows)?;
     let features: Vec<usize> = (0..content.about.features).collect();
@@ -154,7 +154,7 @@ struct Names {
 }
 
 impl Names {
-    fn of(content: &Content<'_>) -> Self {
+    fn new(content: &Content<'_>) -> Self {
         let mut uses: HashMap<TokenId, u64> = HashMap::new();
         for id in content.rows.tokens() {
             *uses.entry(*id).or_default() += 1;

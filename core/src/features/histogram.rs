@@ -97,8 +97,8 @@ pub(super) struct Bins {
 }
 
 impl Bins {
-    /// Builds at most [`BINS`] bins from `below`, the sizes of negative activations down to `min`, and `above`, positive ones up to `max`.
-    pub(super) fn of((below, min): (&Counts, f64), (above, max): (&Counts, f64)) -> Self {
+    /// Creates at most [`BINS`] bins from `below`, the sizes of negative activations down to `min`, and `above`, positive ones up to `max`.
+    pub(super) fn new((below, min): (&Counts, f64), (above, max): (&Counts, f64)) -> Self {
         let exponents = [below, above].into_iter().filter(|c| !c.bins.is_empty());
         let Some(exponent) = exponents.map(|counts| counts.exponent).max() else {
             return Self::default();
@@ -155,7 +155,7 @@ mod tests {
         }
         let max = f64::from(values.iter().copied().fold(0.0, f32::max));
         let min = f64::from(values.iter().copied().fold(0.0, f32::min));
-        let histogram = Bins::of((&below, min), (&above, max)).histogram();
+        let histogram = Bins::new((&below, min), (&above, max)).histogram();
         let bins = histogram.counts.len();
         let least = if min < 0.0 && max > 0.0 { 33 } else { 40 };
         assert!(
@@ -216,7 +216,7 @@ mod tests {
             below.add(size);
         }
         above.add(6.0);
-        let histogram = Bins::of((&below, -2.0), (&above, 6.0)).histogram();
+        let histogram = Bins::new((&below, -2.0), (&above, 6.0)).histogram();
         let zero = histogram
             .edges
             .iter()

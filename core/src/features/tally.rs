@@ -120,7 +120,7 @@ impl Tally {
     /// Returns all activations in bins.
     pub(super) fn bins(&self) -> Bins {
         let (min, max) = self.range();
-        Bins::of((&self.below.counts, min), (&self.above.counts, max))
+        Bins::new((&self.below.counts, min), (&self.above.counts, max))
     }
 
     /// Returns the number of activations below `edge`; a bin that it divides counts in proportion.

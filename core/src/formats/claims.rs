@@ -95,7 +95,7 @@ pub struct WhileTrained {
 
 impl WhileTrained {
     /// Returns the figures of `sae`, if Umbra trained it.
-    pub fn of(sae: &Sae) -> Option<Self> {
+    pub fn from_sae(sae: &Sae) -> Option<Self> {
         let other = &sae.provenance.other;
         let figures = other.get("training_figures")?;
         let first = |keys: [&str; 2]| keys.iter().find_map(|key| figures.get(*key)?.as_f64());
@@ -158,7 +158,7 @@ mod tests {
         let other = json!({"training_figures": figures, "corpus": "tales.txt"});
         let one = sae(Selection::Relu(Relu), other);
         assert_eq!(claims(&one, Path::new("saes/z")), []);
-        let told = WhileTrained::of(&one).unwrap().to_string();
+        let told = WhileTrained::from_sae(&one).unwrap().to_string();
         assert_eq!(
             told,
             "While it was trained: L0 3.0, FVU 0.5000, mean of the last 74 steps on tales.txt"
@@ -167,7 +167,7 @@ mod tests {
         let figures = json!({"l0": 3.0, "fvu": 0.5, "inference_l0": 2.0, "inference_fvu": 0.25});
         let other = json!({"training_figures": figures, "l0": 1.5});
         let one = sae(Selection::TopK(TopK { k: 2 }), other);
-        let told = WhileTrained::of(&one).unwrap();
+        let told = WhileTrained::from_sae(&one).unwrap();
         assert_eq!((told.l0, told.fvu, told.steps), (2.0, 0.25, None));
         let claimed: Vec<_> = claims(&one, Path::new("saes/z"))
             .iter()
@@ -175,7 +175,7 @@ mod tests {
             .collect();
         assert_eq!(claimed, [(Claimed::L0, 1.5), (Claimed::MostActive, 2.0)]);
         assert_eq!(
-            WhileTrained::of(&sae(Selection::Relu(Relu), json!({}))),
+            WhileTrained::from_sae(&sae(Selection::Relu(Relu), json!({}))),
             None
         );
     }

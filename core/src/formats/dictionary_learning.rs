@@ -53,7 +53,7 @@ impl Class {
     }
 
     /// Chooses the class by the tensors alone, where they leave no doubt.
-    fn of(tensors: &Tensors<'_>) -> Option<Self> {
+    fn from_tensors(tensors: &Tensors<'_>) -> Option<Self> {
         let has = |name| tensors.has(name);
         Some(match () {
             () if has("group_sizes") => Self::Matryoshka,
@@ -158,7 +158,7 @@ fn class(
             }
         });
     }
-    let class = Class::of(tensors).ok_or_else(|| {
+    let class = Class::from_tensors(tensors).ok_or_else(|| {
         let what = "names no `trainer.dict_class`, and its tensors fit several classes: put the run's config.json beside it";
         Error::input(what, tensors.path())
     })?;

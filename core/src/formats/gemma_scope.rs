@@ -20,7 +20,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let tensors = file.tensors()?;
     let mut parts = weights(&tensors)?;
     tensors.note_unused(&[], &mut notes);
-    let named = Named::of(&place::parts(&found.folder));
+    let named = Named::from_parts(&place::parts(&found.folder));
     if named.embedding {
         parts.scale_input(1.0 / (parts.w_enc.columns() as f32).sqrt());
         // The bias has the scale of the embedding and takes no factor.
@@ -83,7 +83,7 @@ struct Named {
 }
 
 impl Named {
-    fn of(parts: &[String]) -> Self {
+    fn from_parts(parts: &[String]) -> Self {
         let scope = parts.iter().find_map(|part| {
             let (_, name) = part.split_once("gemma-scope-")?;
             // `2b-pt-res`; Gemma Scope 2 has `2-1b-pt`.
@@ -161,12 +161,12 @@ mod tests {
                 "hook_embed",
             ),
         ] {
-            let named = Named::of(&place::parts(Path::new(path)));
+            let named = Named::from_parts(&place::parts(Path::new(path)));
             assert_eq!(named.model.as_deref(), Some(model), "{path}");
             assert_eq!(named.hook().unwrap().to_string(), hook, "{path}");
             assert_eq!(named.transcoder, path.contains("transcoders"));
         }
-        let unknown = Named::of(&place::parts(Path::new("downloads/params")));
+        let unknown = Named::from_parts(&place::parts(Path::new("downloads/params")));
         assert_eq!((unknown.hook(), unknown.model), (None, None));
     }
 }

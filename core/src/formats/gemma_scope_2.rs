@@ -59,7 +59,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let cfg = config(&found.folder, &mut notes)?;
     let mut parts = gemma_scope::weights(&tensors)?;
-    let named = Named::of(&place::parts(&found.folder), &cfg);
+    let named = Named::from_parts(&place::parts(&found.folder), &cfg);
     let skip = "affine_skip_connection";
     let (d, o) = (parts.w_enc.columns(), parts.w_dec.columns());
     if cfg.get("affine_connection") == Some(&Value::Bool(true)) && !tensors.has(skip) {
@@ -107,7 +107,7 @@ struct Named {
 }
 
 impl Named {
-    fn of(parts: &[String], cfg: &Map<String, Value>) -> Self {
+    fn from_parts(parts: &[String], cfg: &Map<String, Value>) -> Self {
         let text = |key: &str| cfg.get(key).and_then(Value::as_str);
         let by_path = parts.iter().take(4).find_map(|part| {
             let part = part.strip_suffix("_all").unwrap_or(part);
@@ -159,7 +159,7 @@ mod tests {
     fn a_path_or_a_configuration_names_hook_and_model() {
         let path = "google/gemma-scope-2-1b-pt/resid_post_all/layer_7_width_16k_l0_small";
         let parts = place::parts(Path::new(path));
-        let named = Named::of(&parts, &Map::new());
+        let named = Named::from_parts(&parts, &Map::new());
         let want = (Some("gemma-3-1b-pt"), Some(Site::ResidPost), Some(7), false);
         assert_eq!(
             (
@@ -172,7 +172,7 @@ mod tests {
         );
         let cfg = json!({"model_name": "google/gemma-3-4b-it", "hf_hook_point_in": "model.layers.3.pre_feedforward_layernorm.output",
             "hf_hook_point_out": "model.layers.3.post_feedforward_layernorm.output"});
-        let named = Named::of(&parts, cfg.as_object().unwrap());
+        let named = Named::from_parts(&parts, cfg.as_object().unwrap());
         let want = (
             Some("google/gemma-3-4b-it"),
             Some(Site::MlpIn),

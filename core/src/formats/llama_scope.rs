@@ -59,7 +59,8 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     match scale("in", d) {
         Some(s) => {
             parts.scale_input(s);
-            parts.selection = std::mem::replace(&mut parts.selection, Selection::Relu(Relu)).scaled(s);
+            parts.selection =
+                std::mem::replace(&mut parts.selection, Selection::Relu(Relu)).scaled(s);
             notes.add(format!(
                 "Training multiplied activations by {s}, from their average norm: the factor is folded into weights and thresholds"
             ));

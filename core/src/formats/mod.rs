@@ -157,7 +157,7 @@ impl Format {
     }
 
     /// Detects the format of the files at `path`, a folder or a file; an error says what there is instead.
-    pub fn of(path: &Path) -> Result<Self> {
+    pub fn detect(path: &Path) -> Result<Self> {
         there(path)?;
         Ok(detect::detect(path)?.format)
     }

@@ -16,7 +16,7 @@ use crate::sae::{InputNorm, Role, Sae, Selection, TopK};
 pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
     let mut notes = Notes::default();
     let path = place::parts(&found.weights);
-    let named = Named::of(&path);
+    let named = Named::from_parts(&path);
     let Some(k) = named.k.filter(|k| *k > 0) else {
         let what = "only the name of its repository gives the number of active features: put it into a folder of that name (SAE-Res-MODEL-W64K-L0_50)";
         return Err(Error::input(what, &found.weights));
@@ -67,7 +67,7 @@ struct Named {
 }
 
 impl Named {
-    fn of(parts: &[String]) -> Self {
+    fn from_parts(parts: &[String]) -> Self {
         let name = parts.iter().find_map(|part| part.split_once("SAE-Res-"));
         let Some((_, name)) = name else {
             return Self::default();
@@ -95,10 +95,13 @@ mod tests {
         let parts = place::parts(Path::new(
             "Qwen/SAE-Res-Qwen3-8B-Base-W64K-L0_50/layer3.sae.pt",
         ));
-        let named = Named::of(&parts);
+        let named = Named::from_parts(&parts);
         let want = (Some("Qwen3-8B-Base"), Some(65536), Some(50));
         assert_eq!((named.model.as_deref(), named.features, named.k), want);
         assert_eq!(place::number_behind(&parts, &["layer"]), Some(3));
-        assert_eq!(Named::of(&["layer3.sae.pt".to_owned()]), Named::default());
+        assert_eq!(
+            Named::from_parts(&["layer3.sae.pt".to_owned()]),
+            Named::default()
+        );
     }
 }

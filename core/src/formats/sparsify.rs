@@ -70,7 +70,7 @@ pub(super) fn read(found: &Found) -> Result<(Sae, Notes)> {
         role: Role::Autoencoder,
     };
     tensors.note_unused(&[], &mut notes);
-    let named = Named::of(&found.folder);
+    let named = Named::from_folder(&found.folder);
     let mut parted = (transcode || skip).then_some(Transcoder {
         hook_out: named.hook,
         w_skip,
@@ -142,7 +142,7 @@ struct Named {
 }
 
 impl Named {
-    fn of(folder: &Path) -> Self {
+    fn from_folder(folder: &Path) -> Self {
         let mut names = place::parts(folder).into_iter();
         let mut name = names.next().unwrap_or_default();
         let is_seed = |name: &str| {

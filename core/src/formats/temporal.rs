@@ -148,7 +148,7 @@ mod tests {
             let want = recorded(&golden);
             let x = &want.x;
             let path = as_published(&golden, root.path(), tied, scale);
-            assert_eq!(Format::of(&path).unwrap(), Format::Temporal);
+            assert_eq!(Format::detect(&path).unwrap(), Format::Temporal);
             let (sae, notes) = formats::open(&path).unwrap();
             check(name, &sae, &want);
             let hook = sae.provenance.hook.unwrap().to_string();

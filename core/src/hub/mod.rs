@@ -3,10 +3,16 @@
 
 mod cache;
 mod name;
+#[cfg(feature = "hub")]
+mod remote;
+#[cfg(not(feature = "hub"))]
+#[path = "no_remote.rs"]
 mod remote;
 #[cfg(test)]
+#[cfg(feature = "hub")]
 pub(crate) mod server;
 #[cfg(test)]
+#[cfg(feature = "hub")]
 mod tests;
 mod transfer;
 

@@ -27,6 +27,7 @@ pub enum Kind {
 
 impl Kind {
     /// As the hub's addresses have it.
+    #[cfg(feature = "hub")]
     pub(super) const fn plural(self) -> &'static str {
         match self {
             Self::Model | Self::Dictionary => "models",

@@ -540,6 +540,7 @@ mod generate_tests;
 #[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
+#[cfg(feature = "hub")]
 mod hub_tests;
 #[cfg(test)]
 mod tests;

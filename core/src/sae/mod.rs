@@ -2,6 +2,7 @@
 
 mod batch_topk;
 mod cross_layer;
+mod custom;
 mod feature_choice;
 mod fingerprint;
 mod fold;
@@ -40,6 +41,7 @@ use crate::kernels::sparse_decode::sparse_decode;
 use crate::latents::Latents;
 
 pub use cross_layer::CrossLayer;
+pub use custom::{Custom, RuleInput, SelectionRule};
 pub use fold::Whitening;
 pub use gated::Gated;
 pub use gradient::GradientValues;

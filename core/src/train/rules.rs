@@ -6,6 +6,9 @@ use crate::sae::{Law, Penalty};
 
 /// Begins the rule for a dictionary of `features`; `unit` is the root mean square of one coordinate of the activations.
 pub(super) fn rule(spec: &Spec, features: usize, unit: f64) -> Box<dyn Rule> {
+    if let Some(rule) = &spec.rule {
+        return Box::new(rule.clone());
+    }
     spec.variant.rule(&Wanted {
         features,
         k: spec.k,

@@ -11,7 +11,10 @@ use crate::error::{Error, Result};
 use crate::formats;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::encode::Product;
-use crate::sae::{GradientValues, InputNorm, Sae, Selection, SparsityPenalty, Uses, Variant, Zipf};
+use crate::sae::{
+    Custom, GradientValues, InputNorm, Sae, Selection, SelectionRule, SparsityPenalty, Uses,
+    Variant, Zipf,
+};
 use crate::store::Dtype;
 
 /// How long decoder rows are.
@@ -70,6 +73,8 @@ pub struct Spec {
     pub hook: HookPoint,
     /// How active features are chosen.
     pub variant: Variant,
+    /// Rule of a program's own in place of the variant's ([`Spec::select_by`]); the settings of the variant still count.
+    pub rule: Option<Custom>,
     /// Whether the dictionary is a transcoder, which writes another hook ([`Spec::writes`]) than it reads.
     pub transcodes: bool,
     /// Features, `f`.
@@ -170,6 +175,7 @@ impl Spec {
         Self {
             hook,
             variant: Variant::TopK,
+            rule: None,
             transcodes: false,
             features: if hook.is_z() { 1_024 } else { 2_048 },
             k: if hook.is_z() { 24 } else { 32 },
@@ -257,9 +263,20 @@ impl Spec {
         self.start = Some(sae);
     }
 
-    /// What the setting `variant` says: the variant's name, or `transcoder`.
+    /// Selects active features by `rule` in training, in place of the variant's own rule. Records and metadata name it; such a run can only be repeated by a
+    /// program that has the rule.
+    pub fn select_by(&mut self, rule: impl SelectionRule + 'static) {
+        let rule = Custom::new(rule);
+        self.facts
+            .insert("selection_rule".to_owned(), rule.name().into());
+        self.rule = Some(rule);
+    }
+
+    /// Returns the setting `variant` as text: the name of a rule of a program's own, `transcoder`, or the variant's name.
     pub fn kind(&self) -> &'static str {
-        if self.transcodes {
+        if let Some(rule) = &self.rule {
+            rule.name()
+        } else if self.transcodes {
             TRANSCODER
         } else {
             self.variant.name()

@@ -230,7 +230,7 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
     if !each.is_empty() {
         line.response.on_hover_text(each.join("\n"));
     }
-    if let Some(told) = WhileTrained::of(&loaded.sae) {
+    if let Some(told) = WhileTrained::from_sae(&loaded.sae) {
         let words = theme::caption(told.to_string()).color(theme.ink.secondary);
         let help = format!(
             "{told}. Means over batches while the weights still moved: no claim, nothing is compared with them"

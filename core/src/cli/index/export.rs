@@ -52,7 +52,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
     say_fit(&Fit::of_index(index.about(), None, None), false, console)?;
     let source =
-        NeuronpediaSource::of(index.about(), args.model_id.as_deref(), args.set.as_deref())?;
+        NeuronpediaSource::new(index.about(), args.model_id.as_deref(), args.set.as_deref())?;
     let to = match args.to {
         To::Neuronpedia => Viewer::Neuronpedia,
         To::CircuitTracer => Viewer::CircuitTracer,

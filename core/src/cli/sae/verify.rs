@@ -37,7 +37,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some((layers, notes)) = formats::open_cross_layer(path)? {
         return across(args, (path, &layers), &notes, console);
     }
-    let format = Format::of(path)?;
+    let format = Format::detect(path)?;
     let named = SaeArgs {
         sae: path.clone(),
         hook: args.hook.clone(),
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         "hook": sae.provenance.hook.map(|hook| hook.to_string()), "model": sae.provenance.model,
         "head": sae.provenance.head.map(|head| head.0),
         "claims": judged.iter().map(claim).collect::<Vec<_>>(), "verdict": verdict.name(),
-        "while_trained": WhileTrained::of(&sae).map(|told| told.to_string()), "measured": measured(figures.as_ref())?,
+        "while_trained": WhileTrained::from_sae(&sae).map(|told| told.to_string()), "measured": measured(figures.as_ref())?,
         "fingerprint": sae.fingerprint(), "fit": fit.as_ref().map(|fit| json!({ "verdict": fit.verdict.name(), "why": fit.why })),
     });
     console.answer(&object, || {
@@ -99,7 +99,7 @@ fn across(
     console: &Console,
 ) -> Result<Exit> {
     let layers = formats::look(path)?.layers;
-    let format = Format::of(&layers[0])?;
+    let format = Format::detect(&layers[0])?;
     let mut figures = None;
     if let Some(model) = args.measuring.model() {
         let (opened, differs) = formats::reader(&model.open(console)?, &of.layers()[0]);
@@ -237,7 +237,7 @@ fn text(
     if judged.is_empty() {
         lines.push("its files claim no figure".to_owned());
     }
-    lines.extend(WhileTrained::of(sae).map(|told| format!("{told} (no claim)")));
+    lines.extend(WhileTrained::from_sae(sae).map(|told| format!("{told} (no claim)")));
     if let Some(figures) = figures {
         lines.push(format!(
             "\nMeasured on {} activations ({}): L0 {:.3}, FVU {:.4}, dead {:.2} %, CE clean {:.4}, spliced {:.4}, recovered {:.4} of zero and {:.4} of mean ablation{}",

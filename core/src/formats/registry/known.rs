@@ -55,7 +55,7 @@ impl Located {
 }
 
 impl Known {
-    pub(super) fn of(release: &Release, entry: &Entry) -> Self {
+    pub(super) fn new(release: &Release, entry: &Entry) -> Self {
         Self {
             release: release.name.clone(),
             id: entry.id.clone(),

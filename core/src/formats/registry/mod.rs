@@ -136,7 +136,7 @@ impl Registry {
         };
         let mut entries = Vec::with_capacity(saes.len());
         for (i, sae) in saes.iter().enumerate() {
-            match Entry::of(sae) {
+            match Entry::from_json(sae) {
                 Ok(entry) => {
                     let place = (repo.clone(), entry.path.clone());
                     let here = (self.releases.len(), entries.len());
@@ -213,7 +213,7 @@ impl Registry {
         let name = Name::of_dictionary_in(&release.repo, &entry.path)?;
         Ok(Named {
             name,
-            known: Some(Known::of(release, entry)),
+            known: Some(Known::new(release, entry)),
         })
     }
 
@@ -232,7 +232,7 @@ impl Registry {
         let mut found = at.filter_map(|at| self.places.get(&(repo.clone(), at.to_owned())));
         let mut known = found.next()?.iter().map(|(release, entry)| {
             let release = &self.releases[*release];
-            Known::of(release, &release.entries[*entry])
+            Known::new(release, &release.entries[*entry])
         });
         let first = known.next()?;
         Some(known.fold(first, Known::or))
@@ -268,7 +268,7 @@ impl Release {
 
 impl Entry {
     /// Reads one item of the list `saes`; the error says why it is not usable.
-    fn of(sae: &Value) -> Result<Self, String> {
+    fn from_json(sae: &Value) -> Result<Self, String> {
         let need = |key: &str| {
             let value = sae.get(key).and_then(plain);
             value.ok_or_else(|| format!("it has no `{key}`"))

@@ -172,14 +172,14 @@ fn a_place_in_the_cache_tells_the_entry() {
     assert_eq!(known("layer_0/checkpoints/final.safetensors"), Some(first));
     let second = known("run_1:v1/sae_weights.safetensors").unwrap();
     assert_eq!(second.name(), "plain-res:blocks.1.hook_resid_pre");
-    let page = &Known::of(
+    let page = &Known::new(
         registry.release("wide-res-canonical").unwrap(),
         &registry.releases[1].entries[1],
     );
     assert_eq!(second, second.clone().or(page.clone()), "the page is there");
     assert_ne!(
         second,
-        Known::of(&registry.releases[0], &registry.releases[0].entries[1])
+        Known::new(&registry.releases[0], &registry.releases[0].entries[1])
     );
     let layer = "models--other--clt-426k/snapshots/0123/W_enc_1.safetensors";
     let layer = registry.known_at(Path::new(layer)).unwrap();

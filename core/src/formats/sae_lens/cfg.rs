@@ -104,7 +104,7 @@ impl Architecture {
     }
 
     /// Returns the architecture of a dictionary; SAELens has only ReLU and JumpReLU transcoders.
-    pub(super) fn of(sae: &Sae) -> Result<Self> {
+    pub(super) fn from_sae(sae: &Sae) -> Result<Self> {
         if let Some(transcoder) = sae.role.transcoder() {
             let thresholds = match sae.selection {
                 Selection::Relu(Relu) => false,
@@ -212,7 +212,11 @@ pub(super) enum Scale {
 
 impl Cfg {
     /// Reads `cfg`, which comes from `path`.
-    pub(super) fn of(cfg: Map<String, Value>, path: &Path, notes: &mut Notes) -> Result<Self> {
+    pub(super) fn from_json(
+        cfg: Map<String, Value>,
+        path: &Path,
+        notes: &mut Notes,
+    ) -> Result<Self> {
         let wrong =
             |cause: String| Error::input(format!("{cause}, save the dictionary again"), path);
         let (cfg, metadata) = modern(cfg, path, notes)?;

@@ -56,7 +56,7 @@ pub(super) fn read_as(
     if let Some(known) = known {
         known.replace(&mut cfg, &mut notes);
     }
-    let cfg = Cfg::of(cfg, path, &mut notes)?;
+    let cfg = Cfg::from_json(cfg, path, &mut notes)?;
     let weights = weights::read(tensors, &cfg, &mut notes)?;
     let pursues = cfg.architecture == Architecture::MatchingPursuit;
     let mut parts = Parts {
@@ -141,7 +141,7 @@ pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()
     sae.selection.check(sae.features())?;
     sae.check_by_token()?;
     sae.check_alone()?;
-    let architecture = Architecture::of(sae)?;
+    let architecture = Architecture::from_sae(sae)?;
     let cfg = cfg::text(sae, architecture);
     let weights = weights::bytes(sae, architecture, precision)?;
     whole_file::write_folder(folder, |to| {

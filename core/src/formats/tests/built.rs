@@ -189,7 +189,7 @@ pub(super) fn write(path: &Path, bytes: impl AsRef<[u8]>) {
 
 #[track_caller]
 pub(super) fn opened(path: &Path, format: Format, hook: &str, want: &Recorded) -> Sae {
-    assert_eq!(Format::of(path).unwrap(), format);
+    assert_eq!(Format::detect(path).unwrap(), format);
     let (sae, notes) = formats::open(path).unwrap();
     assert!(
         notes.iter().all(|note| note.lines().count() == 1),
@@ -733,7 +733,7 @@ fn qwen_scope_has_its_k_from_the_repository() {
         .join("models--Qwen--SAE-Res-Qwen3-8B-Base-W1K-L0_50/snapshots/1/layer3.sae.pt");
     write(&path, saved.file());
     let (sae, _) = formats::open(&path).unwrap();
-    assert_eq!(Format::of(&path).unwrap(), Format::QwenScope);
+    assert_eq!(Format::detect(&path).unwrap(), Format::QwenScope);
     assert_eq!(
         sae.provenance.hook.unwrap().to_string(),
         "blocks.3.hook_resid_post"

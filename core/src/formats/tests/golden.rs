@@ -27,7 +27,7 @@ fn codes_and_reconstructions_are_those_of_the_library() {
         let paths = [folder.clone(), folder.join(file)];
         // A folder with one file of weights and recorded values beside it is opened by the file.
         for path in paths.iter().skip(usize::from(!file.is_empty())) {
-            assert_eq!(Format::of(path).unwrap(), format, "{name}");
+            assert_eq!(Format::detect(path).unwrap(), format, "{name}");
             let (sae, notes) = formats::open(path).unwrap();
             let want = recorded(&folder);
             let errors = check(name, &sae, &want);
@@ -60,7 +60,7 @@ fn transcoders_are_those_of_circuit_tracer() {
         (scope, Format::GemmaScope2),
     ] {
         let path = transcoders().join(name);
-        assert_eq!(Format::of(&path).unwrap(), format);
+        assert_eq!(Format::detect(&path).unwrap(), format);
         let (sae, _) = formats::open(&path).unwrap();
         let folder = if path.is_dir() {
             path

@@ -4,6 +4,7 @@ mod built;
 mod damage;
 mod golden;
 mod hostile;
+#[cfg(feature = "hub")]
 mod on_hub;
 mod registered;
 mod training;

@@ -72,6 +72,7 @@ pub const SETTINGS: &[Setting] = &[
         range: Range::Choice(&KINDS),
         get: |spec| spec.kind().to_owned(),
         set: |spec, text| {
+            spec.rule = None;
             spec.transcodes = text == TRANSCODER;
             spec.variant = if spec.transcodes {
                 spec.transcoder_rule

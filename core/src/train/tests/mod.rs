@@ -1,6 +1,7 @@
 //! The step against its definition, and whole runs.
 
 mod care;
+mod custom;
 mod gradients;
 mod micro;
 mod runs;

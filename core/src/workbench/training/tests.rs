@@ -142,7 +142,7 @@ fn a_folder_that_holds_something_is_refused_unless_it_may_be_overwritten() {
     let (session, _) = begin(&foreign, Start::Over).unwrap();
     drop(session.end(vec![Ok(outcome(false))], Precision::F32));
     assert!(!foreign.join("sae.safetensors").exists());
-    let format = formats::Format::of(&foreign).unwrap();
+    let format = formats::Format::detect(&foreign).unwrap();
     assert_eq!(format, formats::Format::SaeLens);
 
     // A run that failed before it left anything is in nobody's way.
