@@ -1,8 +1,4 @@
 //! Stands for the connection to the hub where the feature `hub` is off: what the cache lacks is refused.
-#![expect(
-    dead_code,
-    reason = "without a connection there are no lists, facts or bytes"
-)]
 
 use std::io::Read;
 

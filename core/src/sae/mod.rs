@@ -59,6 +59,7 @@ pub use transcoder::Transcoder;
 pub use untrained::{GroupMax, Jump, Pursuit, RawTopK, WeightedTopK};
 pub use variant::Variant;
 
+#[cfg(feature = "reproduce")]
 pub(crate) use gradient::mean_size;
 pub(crate) use mutual_choice::Law;
 pub(crate) use parts::{Densities, Penalty};

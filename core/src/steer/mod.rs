@@ -26,6 +26,7 @@ pub use edit::{Action, Attend, DictionaryEdit, Edit, ErrorTerm, LatentChange};
 pub use edits::Edits;
 pub use mean::{MEAN_CONTEXT, MEAN_ROWS, TextMean, mean_of_text};
 pub use positions::Positions;
+#[cfg(feature = "reproduce")]
 pub(crate) use shift::{divergence, log_probabilities};
 pub use spec::{ACTIONS, ActionHelp, EditSpec, ErrorName, Materials, Vector, What};
 

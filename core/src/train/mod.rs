@@ -26,12 +26,14 @@ mod stream;
 mod tests;
 mod transcode;
 
+#[cfg(feature = "reproduce")]
 pub(crate) use buffer::Source;
 pub use checkpoint::{CHECKPOINT, Keeping};
 pub use event::{Event, Firing, Outcome, Point};
 pub use needs::Needs;
 pub(crate) use needs::{parameters as parameter_bytes, step as step_bytes};
 pub use preflight::{SHARED, check_several, check_several_from_store};
+#[cfg(feature = "reproduce")]
 pub(crate) use run::run_from;
 pub use run::{run, run_from_store, run_several, run_several_from_store};
 pub use settings::{Counts, Range, SETTINGS, Setting};

@@ -115,6 +115,7 @@ pub fn run_several_from_store(
 }
 
 /// The same on any source of activations, kept nowhere.
+#[cfg(feature = "reproduce")]
 pub(crate) fn run_from(
     spec: &Spec,
     source: &mut dyn Source,
@@ -273,6 +274,7 @@ impl<'a> Run<'a> {
     }
 
     /// All steps, or those before the observer says stop.
+    #[cfg(any(test, feature = "reproduce"))]
     pub(super) fn finish(
         mut self,
         source: &mut dyn Source,

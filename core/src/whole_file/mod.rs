@@ -311,7 +311,7 @@ pub(crate) fn sweep(folder: &Path) -> Result<()> {
 }
 
 /// Returns the one path that all spellings of `path` share: links followed as far as they lead, `.` and `..` resolved.
-pub(crate) fn identity(path: &Path) -> PathBuf {
+pub fn identity(path: &Path) -> PathBuf {
     let mut missing = Vec::new();
     let target = place::folder(path).unwrap_or_else(|_| path.to_path_buf());
     let absolute = std::path::absolute(&target).unwrap_or(target);
