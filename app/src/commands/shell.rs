@@ -46,6 +46,8 @@ pub enum Command {
     Palette(bool),
     /// The settings window shown or hidden.
     Settings(bool),
+    /// A page of the guide opened, or the guide closed.
+    Guide(Option<&'static str>),
     /// A purpose line dismissed for good.
     DismissPurpose(ViewId),
     /// All purpose lines shown again.
@@ -81,6 +83,7 @@ impl Command {
             Self::Inspector(shown) => context.apply(set(settings::Event::Inspector(shown))),
             Self::Palette(open) => context.layout.palette_open = open,
             Self::Settings(open) => context.layout.settings_open = open,
+            Self::Guide(page) => context.layout.guide = page,
             Self::DismissPurpose(view) => {
                 context.apply(set(settings::Event::PurposeDismissed(view)));
             }

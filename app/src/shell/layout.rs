@@ -38,6 +38,8 @@ pub struct Layout {
     pub palette_open: bool,
     /// Whether the settings window is open.
     pub settings_open: bool,
+    /// The page of the guide that is open.
+    pub guide: Option<&'static str>,
     /// A question that is asked before something is done.
     pub question: Option<Question>,
     places: Vec<Place>,
@@ -68,6 +70,7 @@ impl Layout {
             active,
             palette_open: false,
             settings_open: false,
+            guide: None,
             question: None,
             places: vec![],
             at: 0,

@@ -2,6 +2,7 @@
 
 mod copies;
 pub mod dialogs;
+mod guide_window;
 mod inspector;
 mod job_strip;
 pub mod layout;
@@ -38,6 +39,7 @@ pub(crate) use parts::{bar_ui, fact_ui, icon_button, icon_menu};
 pub struct Views {
     made: std::collections::BTreeMap<ViewId, Box<dyn View>>,
     palette: Palette,
+    guide: guide_window::GuideWindow,
 }
 
 impl Views {
@@ -81,6 +83,9 @@ pub fn window_ui(
     }
     if layout.settings_open {
         settings_window::settings_ui(ui, state, commands);
+    }
+    if let Some(page) = layout.guide {
+        views.guide.guide_ui(ui, page, commands);
     }
     path_window::path_ui(ui, state, commands);
     if let Some(question) = &layout.question {

@@ -1,6 +1,7 @@
 //! The command palette (Ctrl+K): every action with its shortcut, every screen, every feature by number or label.
 
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, RichText, Stroke, TextEdit, Ui};
+use umbra_core::guide;
 use umbra_core::ids::FeatureId;
 
 use super::{menus, shortcuts};
@@ -249,6 +250,7 @@ fn actions(state: &AppState) -> Vec<Entry> {
         list.push(Entry::new(icons::STACK, words, "", select));
     }
     list.extend(window_actions(state));
+    list.extend(guide_actions());
     for job in state.jobs.running() {
         let words = format!("Stop: {}", job.name);
         list.push(Entry::new(
@@ -313,6 +315,17 @@ fn library_actions(state: &AppState) -> Vec<Entry> {
         let words = format!("Open model {words}");
         list.push(Entry::new(icons::CUBE, words, hint, command));
     }
+    list
+}
+
+/// The guide, and each of its pages.
+fn guide_actions() -> Vec<Entry> {
+    let open = |words: String, page| {
+        let command = shell::Command::Guide(Some(page));
+        Entry::new(icons::QUESTION, words, "", command)
+    };
+    let mut list = vec![open("Guide…".to_owned(), guide::START)];
+    list.extend(guide::pages().map(|page| open(format!("Guide: {}", page.title()), page.name)));
     list
 }
 

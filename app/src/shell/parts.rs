@@ -53,10 +53,10 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     short
 }
 
-/// A frameless "more" icon that opens a menu; named for screen readers and on hover.
-pub(crate) fn icon_menu(ui: &mut Ui, name: &str, content: impl FnOnce(&mut Ui)) {
+/// A frameless icon that opens a menu; named for screen readers and on hover.
+pub(crate) fn icon_menu(ui: &mut Ui, icon: &str, name: &str, content: impl FnOnce(&mut Ui)) {
     let secondary = Theme::of(ui).ink.secondary;
-    let button = Button::new(theme::icon(theme::icons::DOTS_THREE).color(secondary))
+    let button = Button::new(theme::icon(icon).color(secondary))
         .frame_when_inactive(false)
         .stroke(Stroke::NONE);
     let (response, _) = egui::containers::menu::MenuButton::from_button(button).ui(ui, content);

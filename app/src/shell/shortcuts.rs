@@ -2,6 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers, PointerButton, Ui};
 
+use super::guide_window::page_of;
 use super::layout::Layout;
 use crate::commands::{Command, Commands, navigation, opening, path, shell};
 use crate::state::AppState;
@@ -32,6 +33,9 @@ pub(super) fn handle(ui: &Ui, state: &AppState, layout: &Layout, commands: &mut 
         if pressed(ctrl, key) {
             commands.send(navigation::Command::Go(view));
         }
+    }
+    if pressed(Modifiers::NONE, Key::F1) {
+        commands.send(shell::Command::Guide(Some(page_of(layout.view()))));
     }
     // longer shortcuts first: without its other keys, Ctrl+T would match too
     if pressed(ctrl | Modifiers::SHIFT, Key::T) {
@@ -117,6 +121,8 @@ fn escape(
         path::Command::Cancel.into()
     } else if layout.settings_open {
         shell::Command::Settings(false).into()
+    } else if layout.guide.is_some() {
+        shell::Command::Guide(None).into()
     } else if state.opening.shown {
         opening::Command::Close.into()
     } else if let Some(notice) = state.log.notices.last() {

@@ -3,10 +3,13 @@
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use umbra_core::guide;
 
+use super::guide_window::page_of;
 use super::layout::Layout;
 use super::{Views, window_ui};
 use crate::commands::{Command, Commands, navigation, shell};
+use crate::state::selection::Selection;
 use crate::state::settings::ThemeChoice;
 use crate::state::{AppState, Event, Load, log};
 use crate::testing;
@@ -356,4 +359,59 @@ fn a_question_is_asked_before_the_demo_is_restored() {
     harness.key_press(Key::Escape);
     harness.run();
     assert_eq!(taken(&mut harness), [shell::Command::Ask(None).into()]);
+}
+
+#[test]
+fn every_screen_has_a_page_that_its_question_mark_and_f1_open() {
+    for view in ViewId::ALL {
+        let page = guide::page(page_of(view)).unwrap();
+        assert!(page.text.starts_with("# "), "{view:?}");
+        let mut harness = window(testing::typical());
+        let tile = &mut harness.state_mut().layout;
+        tile.go(view, &Selection::default());
+        harness.run();
+        taken(&mut harness);
+        let open: Command = shell::Command::Guide(Some(page.name)).into();
+        let label = format!("Help on {} (F1)", view.about().title);
+        harness.get_by_label(&label).click();
+        harness.run();
+        assert!(taken(&mut harness).contains(&open), "{view:?}");
+        harness.key_press(Key::F1);
+        harness.run();
+        assert!(taken(&mut harness).contains(&open), "{view:?}");
+    }
+}
+
+#[test]
+fn the_guide_shows_a_page_follows_its_links_and_closes_on_escape() {
+    let mut harness = window(testing::typical());
+    harness.state_mut().layout.guide = Some("log");
+    harness.run();
+    harness.get_by_label_contains("The log lists every job and message");
+    harness.get_by_label("runs").click();
+    harness.run();
+    let runs: Command = shell::Command::Guide(Some("runs")).into();
+    assert_eq!(taken(&mut harness), [runs]);
+    harness.get_by_label("Definitions").click();
+    harness.run();
+    let definitions: Command = shell::Command::Guide(Some("definitions")).into();
+    assert_eq!(taken(&mut harness), [definitions]);
+    harness.key_press(Key::Escape);
+    harness.run();
+    assert_eq!(taken(&mut harness), [shell::Command::Guide(None).into()]);
+}
+
+#[test]
+fn every_page_of_the_guide_fits_the_window() {
+    for page in guide::pages() {
+        let mut harness = window(testing::typical());
+        harness.state_mut().layout.guide = Some(page.name);
+        harness.run();
+        let within = harness.ctx.content_rect();
+        let title = page.text.lines().next().unwrap_or_default();
+        let titles = harness.get_all_by_label(title.trim_start_matches("# "));
+        let shown: Vec<_> = titles.map(|node| node.rect()).collect();
+        let fit = shown.iter().all(|rect| within.contains_rect(*rect));
+        assert!(fit && shown.len() >= 2, "{}: {shown:?}", page.name);
+    }
 }

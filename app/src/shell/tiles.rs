@@ -6,6 +6,7 @@ use egui_tiles::{
 };
 
 use super::Views;
+use super::guide_window::about_screen_ui;
 use super::layout::Layout;
 use super::parts::inline_icon_button;
 use crate::commands::{Commands, shell};
@@ -162,7 +163,10 @@ impl Behavior<ViewId> for Panes<'_> {
 /// Title and purpose line.
 fn head_ui(ui: &mut egui::Ui, view: ViewId, state: &AppState, commands: &mut Commands) {
     let about = view.about();
-    ui.label(theme::page_title(about.title));
+    ui.horizontal(|ui| {
+        ui.label(theme::page_title(about.title));
+        about_screen_ui(ui, view, commands);
+    });
     if !state.settings.purposes_dismissed.contains(&view) {
         let secondary = Theme::of(ui).ink.secondary;
         ui.horizontal_top(|ui| {

@@ -2,9 +2,11 @@
 
 use egui::{Align, Frame, Margin, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo};
 use umbra_core::device::Compute;
+use umbra_core::guide;
 
+use super::guide_window::page_of;
 use super::layout::Layout;
-use super::parts::{icon_button, icon_button_enabled, shortened};
+use super::parts::{icon_button, icon_button_enabled, icon_menu, shortened};
 use super::{menus, shortcuts};
 use crate::commands::{Commands, navigation, shell};
 use crate::state::settings::ThemeChoice;
@@ -109,6 +111,7 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
     if icon_button(ui, icons::GEAR_SIX, "Settings (Ctrl+,)").clicked() {
         commands.send(shell::Command::Settings(!layout.settings_open));
     }
+    help_ui(ui, layout, commands);
     let (icon, other) = match state.settings.theme {
         ThemeChoice::Dark => (icons::SUN, ThemeChoice::Light),
         ThemeChoice::Light => (icons::MOON, ThemeChoice::Dark),
@@ -137,6 +140,25 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
     ));
     ui.label(theme::icon(icons::CPU).color(secondary));
     ui.add_space(4.0);
+}
+
+/// The menu of help.
+fn help_ui(ui: &mut Ui, layout: &Layout, commands: &mut Commands) {
+    let title = layout.view().about().title;
+    let entries = [
+        ("Guide…".to_owned(), guide::START),
+        (format!("About {title} (F1)"), page_of(layout.view())),
+        ("Definitions of figures…".to_owned(), "definitions"),
+        ("Troubleshooting…".to_owned(), "troubleshooting"),
+    ];
+    icon_menu(ui, icons::QUESTION, "Help", |ui| {
+        for (words, page) in entries {
+            if ui.button(words).clicked() {
+                commands.send(shell::Command::Guide(Some(page)));
+                ui.close();
+            }
+        }
+    });
 }
 
 /// The search field is a button: the palette does the searching.

@@ -54,9 +54,14 @@ fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mu
         let title = ui.add(egui::Label::new(theme::panel_title(&dictionary.name)).truncate());
         title.on_hover_text(dictionary.folder.display().to_string());
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-            icon_menu(ui, &format!("More for {}", dictionary.name), |ui| {
-                more_ui(ui, state, dictionary, commands);
-            });
+            icon_menu(
+                ui,
+                icons::DOTS_THREE,
+                &format!("More for {}", dictionary.name),
+                |ui| {
+                    more_ui(ui, state, dictionary, commands);
+                },
+            );
             if state.selection.dictionary == Some(dictionary.id) {
                 let secondary = Theme::of(ui).ink.secondary;
                 if state.unfit(dictionary.id).is_some() {
