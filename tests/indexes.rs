@@ -181,5 +181,5 @@ fn heads_leave_dead_features_out_where_an_index_knows_them() {
     let with = umbra(here.path(), &with).done().json();
     assert_eq!(with["among"]["active_only"], true);
     let said = umbra(here.path(), &args[..5]).done();
-    assert!(said.out.contains("may be dead ones"), "{said:?}");
+    assert!(said.out.contains("including dead ones"), "{said:?}");
 }

@@ -220,7 +220,7 @@ fn what_was_made_with_another_dictionary_is_refused_unless_it_is_asked_for() {
     );
     heads("half", &[]).refused(&["was made with", "half", "--allow-mismatch"]);
     let taken = heads("half", &["--allow-mismatch"]).done();
-    assert!(taken.err.contains("Taken all the same"), "{taken:?}");
+    assert!(taken.err.contains("Used despite a mismatch"), "{taken:?}");
     let info = |sae: &str, model: &str| run(&["sae", "info", sae, "--model", model, "--json"]);
     let value = info(&sae, &model).done().json();
     assert_eq!(value["fit"]["verdict"], "proven", "{value}");

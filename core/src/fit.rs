@@ -1,13 +1,13 @@
-//! Whether model, dictionary, index and probe belong together, decided in this one place; every command and screen asks it.
+//! Decides whether model, dictionary, index and probe belong together, for every command and screen.
 //!
 //! | verdict | when | what follows |
 //! |---|---|---|
 //! | proven | fingerprints are equal | – |
-//! | not proven | a dictionary says no fingerprint of its model: hook, width and the model's name decide | said |
-//! | cannot tell | an index or a probe was made before fingerprints were written down | said |
-//! | another model | a dictionary's model has another fingerprint: quantised, converted, or trained on | said |
-//! | foreign | an index or a probe is of another dictionary or model | refused, `--allow-mismatch` takes it all the same |
-//! | does not fit | the hook is missing, a width differs | refused |
+//! | not proven | a dictionary's files hold no fingerprint of its model: hook, width and the model's name decide | a note |
+//! | cannot tell | an index or a probe was made before fingerprints were recorded | a note |
+//! | another model | a dictionary's model has another fingerprint: quantised, converted, or trained further | a note |
+//! | foreign | an index or a probe belongs to another dictionary or model | an error, unless a mismatch is allowed |
+//! | does not fit | the hook is missing, or a width differs | an error |
 //!
 //! Fingerprints: [`Sae::fingerprint`], [`Model::fingerprint`].
 
@@ -20,25 +20,25 @@ use crate::formats;
 use crate::models::{MODEL_FINGERPRINT, Model};
 use crate::sae::Sae;
 
-/// See the module.
+/// Verdict on whether two things belong together, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// Fingerprints are equal.
     Proven,
-    /// Nothing speaks against it, and no fingerprint for it.
+    /// Hook and width match, and no fingerprint proves it.
     NotProven,
-    /// An index or a probe of an older form.
+    /// An index or a probe of an older format, without fingerprints.
     CannotTell,
-    /// A dictionary of another model's activations, which has the same hook and width.
+    /// The dictionary was trained on a model with another fingerprint, at the same hook and width.
     AnotherModel,
-    /// An index or a probe of another dictionary or model.
+    /// The index or probe belongs to another dictionary or model.
     Foreign,
     /// A hook is missing or a width differs.
     Unfit,
 }
 
 impl Verdict {
-    /// In words.
+    /// Returns the verdict in words.
     pub fn name(self) -> &'static str {
         match self {
             Self::Proven => "proven",
@@ -57,16 +57,16 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// A verdict with its reason.
+/// Verdict with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fit {
     /// The verdict.
     pub verdict: Verdict,
-    /// Why, one sentence without a full stop; with the remedy where it is refused.
+    /// Reason, one sentence without a full stop; with the remedy where the verdict is an error.
     pub why: String,
 }
 
-/// Fingerprints of a dictionary and a model, as what is made with both writes them down; both empty in older forms.
+/// Fingerprints of a dictionary and a model, recorded in what is made with both; empty in older formats.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Prints {
     /// [`Sae::fingerprint`].
@@ -76,7 +76,7 @@ pub struct Prints {
 }
 
 impl Prints {
-    /// Of these two.
+    /// Takes the fingerprints of both.
     pub fn of(model: &Model, sae: &Sae) -> Self {
         Self {
             sae: sae.fingerprint(),
@@ -85,25 +85,25 @@ impl Prints {
     }
 }
 
-/// What was made with a dictionary and a model, by what it says of itself.
+/// Origin of an index or a probe, as its file records it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Made<'a> {
     /// `the index alice.sqlite`: the subject of sentences.
     pub what: &'a str,
-    /// How to make it anew.
+    /// How to make it again.
     pub remedy: &'a str,
     /// Name of the dictionary.
     pub sae: &'a str,
-    /// Its fingerprint; none in an older form.
+    /// Fingerprint of the dictionary; none in an older format.
     pub sae_fingerprint: Option<&'a str>,
     /// Name of the model.
     pub model: &'a str,
-    /// Its fingerprint; none in an older form.
+    /// Fingerprint of the model; none in an older format.
     pub model_fingerprint: Option<&'a str>,
 }
 
 impl Fit {
-    /// Whether `sae` belongs to `model`.
+    /// Judges whether `sae` belongs to `model`.
     pub fn of(model: &Model, sae: &Sae) -> Self {
         if let Err(why) = formats::check_ends(sae, model) {
             return Self::new(Verdict::Unfit, why.to_string());
@@ -123,7 +123,7 @@ impl Fit {
             Some(print) => Self::new(
                 Verdict::AnotherModel,
                 format!(
-                    "{} was trained on {named} with the fingerprint {}, {} has {}: another model, or the same one quantised, converted or trained on; figures may differ from the dictionary's own",
+                    "{} was trained on {named} with the fingerprint {}, {} has {}: another model, or the same one quantised, converted or trained further; figures may differ from the dictionary's own",
                     sae.name,
                     short(print),
                     model.name(),
@@ -134,13 +134,13 @@ impl Fit {
         }
     }
 
-    /// Whether something was made with `sae` and `model`, as far as these are there.
+    /// Judges whether something was made with `sae` and `model`, as far as they are given.
     pub(crate) fn of_made(made: Made<'_>, model: Option<&Model>, sae: Option<&Sae>) -> Self {
         let (Some(of_sae), Some(of_model)) = (made.sae_fingerprint, made.model_fingerprint) else {
             return Self::new(
                 Verdict::CannotTell,
                 format!(
-                    "{} does not say which dictionary and model it was made with, only their names {} and {}: {} to be sure",
+                    "{} records only the names of its dictionary and model ({} and {}), no fingerprints: {} to be sure",
                     made.what, made.sae, made.model, made.remedy
                 ),
             );
@@ -166,7 +166,7 @@ impl Fit {
             return Self::new(
                 Verdict::Foreign,
                 format!(
-                    "{} was made with the model {} (fingerprint {}), {} is another one ({}), be it the same quantised or converted: choose its own model, or {}",
+                    "{} was made with the model {} (fingerprint {}), {} has another fingerprint ({}), even if it is the same model quantised or converted: choose its own model, or {}",
                     made.what,
                     made.model,
                     short(of_model),
@@ -192,24 +192,20 @@ impl Fit {
         }
     }
 
-    /// Whether what was asked about may not be used together.
+    /// Whether the two must not be used together.
     pub fn is_refused(&self) -> bool {
         matches!(self.verdict, Verdict::Foreign | Verdict::Unfit)
     }
 
-    /// An error if it is refused; what is foreign is taken where `allow_mismatch` says so. Otherwise a sentence for people, unless the fit is proven.
+    /// Returns an error if the two must not be used together; `allow_mismatch` accepts a foreign index or probe. Otherwise returns a note, unless the fit is proven.
     pub fn check(&self, allow_mismatch: bool) -> Result<Option<String>> {
         match self.verdict {
             Verdict::Proven => Ok(None),
             Verdict::Foreign if allow_mismatch => {
-                Ok(Some(format!("Taken all the same: {}", self.why)))
+                Ok(Some(format!("Used despite a mismatch: {}", self.why)))
             }
             Verdict::Foreign => Err(Error::Mismatch {
-                what: format!(
-                    "{} ({} takes it all the same)",
-                    self.why,
-                    Key::AllowMismatch
-                ),
+                what: format!("{} ({} uses it anyway)", self.why, Key::AllowMismatch),
             }),
             Verdict::Unfit => Err(Error::Mismatch {
                 what: self.why.clone(),
@@ -227,7 +223,7 @@ impl fmt::Display for Fit {
     }
 }
 
-/// Hook and width are right; what the names say.
+/// Reason of a fit by hook, width and names alone.
 fn unproven(model: &Model, sae: &Sae) -> String {
     let named = &sae.provenance.model;
     let here = model.name();
@@ -236,11 +232,11 @@ fn unproven(model: &Model, sae: &Sae) -> String {
         last.to_ascii_lowercase()
     };
     let by = if named.is_empty() {
-        format!("its files name no model, {here} has its hook and its width")
+        format!("its files name no model; hook and width match {here}")
     } else if last(named) == last(here) {
-        format!("its files name {named}, and hook and width are right")
+        format!("its files name {named}, and hook and width match")
     } else {
-        format!("its files name {named}, the model is {here}; hook and width are right")
+        format!("its files name {named}, the model is {here}; hook and width match")
     };
     format!(
         "No fingerprint proves that {} belongs to this model: {by}",
@@ -248,7 +244,7 @@ fn unproven(model: &Model, sae: &Sae) -> String {
     )
 }
 
-/// The first digits of a fingerprint, as sentences show it.
+/// Returns the first digits of a fingerprint, for sentences.
 pub fn short(fingerprint: &str) -> &str {
     fingerprint.get(..12).unwrap_or(fingerprint)
 }
@@ -300,7 +296,7 @@ mod tests {
         is(
             &fit(&own),
             Verdict::NotProven,
-            &["No fingerprint proves", "hook and width are right"],
+            &["No fingerprint proves", "hook and width match"],
         );
         is(
             &fit(&sae(d, "owner/other")),
@@ -364,7 +360,7 @@ mod tests {
         let foreign = fit(quantised, &own);
         is(&foreign, Verdict::Foreign, &["the model tiny", "quantised"]);
         let taken = foreign.check(true).unwrap().unwrap();
-        assert!(taken.starts_with("Taken all the same"), "{taken}");
+        assert!(taken.starts_with("Used despite a mismatch"), "{taken}");
         // What is not there is not asked.
         is(
             &Fit::of_made(quantised, None, Some(&own)),
@@ -374,7 +370,7 @@ mod tests {
         is(
             &fit(made(None, None), &own),
             Verdict::CannotTell,
-            &["does not say", "to be sure"],
+            &["no fingerprints", "to be sure"],
         );
     }
 }

@@ -1,4 +1,4 @@
-//! A fitted probe as one safetensors file: `weights [d + 1, d]`, `norm_weights [d + 1]`, figures and provenance as metadata.
+//! Stores a fitted probe as one safetensors file: `weights [d + 1, d]`, `norm_weights [d + 1]`, figures and provenance as metadata.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -14,14 +14,14 @@ use crate::{VERSION, whole_file};
 
 use super::Probe;
 
-/// The metadata's one key.
+/// Only key of the metadata.
 const KEY: &str = "umbra";
-/// Written as `format`; another value is refused.
+/// Value of `format`; other values are rejected.
 const FORMAT: &str = "umbra dark-matter probe 2";
-/// The form before that, without fingerprints that tell.
+/// Previous format, without usable fingerprints.
 const OLDER: &str = "umbra dark-matter probe 1";
 
-/// See [`Probe::save`].
+/// Writes the file for [`Probe::save`].
 pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
     let weights = bytes(probe.weights.values());
     let norm_weights = bytes(&probe.norm_weights);
@@ -45,11 +45,11 @@ pub(super) fn save(probe: &Probe, path: &Path) -> Result<()> {
     whole_file::write_bytes(path, &file)
 }
 
-/// See [`Probe::open`].
+/// Reads the file for [`Probe::open`].
 pub(super) fn open(path: &Path) -> Result<Probe> {
     let failed = |source| Error::io("cannot read the probe", path, source);
     if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        let what = "is no regular file, so no probe is kept in it: name another";
+        let what = "is not a regular file and cannot hold a probe: name another";
         return Err(Error::input(what, path));
     }
     let file = std::fs::read(path).map_err(failed)?;
@@ -72,7 +72,7 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
             .tensor(name)
             .ok()
             .filter(|view| view.dtype() == Dtype::F32)
-            .ok_or_else(|| broken(&format!("tensor `{name}` is missing from it or not f32")))?;
+            .ok_or_else(|| broken(&format!("tensor `{name}` is missing or not f32")))?;
         Ok((view.shape().to_vec(), floats(view.data())))
     };
     let (shape, weights) = tensor("weights")?;
@@ -93,7 +93,7 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
     let number = |key: &str| -> Result<f64> {
         let text = fact(key)?;
         text.parse()
-            .map_err(|cause| broken(&format!("`{key}` is no number ({cause})")))
+            .map_err(|cause| broken(&format!("`{key}` is not a number ({cause})")))
     };
     let known = |key: &str| {
         if older {
@@ -129,8 +129,8 @@ pub(super) fn open(path: &Path) -> Result<Probe> {
     })
 }
 
-/// Figures and provenance under one key, since the order of several would differ from file to file. Numbers are texts: `{}` of an f64 prints the
-/// shortest one that reads back as the same number.
+/// Figures and provenance, under one key because the order of several would differ from file to file. Numbers are strings: `{}` of an f64 prints the shortest
+/// string that reads back as the same number.
 fn metadata(probe: &Probe) -> HashMap<String, String> {
     let facts = [
         ("format", FORMAT.to_owned()),

@@ -1,11 +1,11 @@
-//! Held-out figures of the probes: sums in f64, then R² and FVU.
+//! Computes held-out figures of the probes: sums in f64, then R² and FVU.
 
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 
 use super::normal::squared_norm;
 
-/// Σ v and Σ v² of one quantity.
+/// Sums Σ v and Σ v² of one quantity.
 #[derive(Debug, Clone, Copy, Default)]
 struct Moments {
     sum: f64,
@@ -18,27 +18,27 @@ impl Moments {
         self.square += value * value;
     }
 
-    /// Σ (v − mean)².
+    /// Computes Σ (v − mean)².
     fn spread(self, tokens: f64) -> f64 {
         (self.square - self.sum * self.sum / tokens).max(0.0)
     }
 }
 
-/// Everything the figures need, summed over tokens.
+/// Sums over tokens from which the figures are computed.
 #[derive(Debug)]
 pub(super) struct Measured {
     activation: Vec<Moments>,
     error: Vec<Moments>,
     norm: Moments,
-    /// Σ (e − ê)² by dimension.
+    /// Sum Σ (e − ê)² by dimension.
     left: Vec<f64>,
-    /// Σ (‖e‖² − prediction)².
+    /// Sum Σ (‖e‖² − prediction)².
     norm_left: f64,
-    /// Tokens seen.
+    /// Number of tokens.
     pub(super) tokens: u64,
 }
 
-/// R² and FVU.
+/// Figures R² and FVU.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Figures {
     pub(super) r2_mean: f64,
@@ -82,7 +82,7 @@ impl Measured {
         self.tokens += x.rows() as u64;
     }
 
-    /// The figures; dimensions whose error never varies say nothing about prediction and are left out of the mean R².
+    /// Computes the figures. The mean R² skips dimensions whose error is constant.
     pub(super) fn figures(&self) -> Result<Figures> {
         let n = self.tokens as f64;
         let spreads: Vec<f64> = self.error.iter().map(|e| e.spread(n)).collect();
@@ -117,7 +117,7 @@ impl Measured {
     }
 }
 
-/// `[x, 1] · norm_weights` in f64.
+/// Computes `[x, 1] · norm_weights` in f64.
 fn predicted_norm(x: &[f32], norm_weights: &[f32]) -> f64 {
     let products = x.iter().zip(norm_weights);
     products

@@ -1,4 +1,4 @@
-//! Least squares by streamed normal equations in f64: `[X 1]ᵀ[X 1] W = [X 1]ᵀ[E ‖E‖²]`.
+//! Solves least squares by streamed normal equations in f64: `[X 1]ᵀ[X 1] W = [X 1]ᵀ[E ‖E‖²]`.
 //!
 //! The products run over fixed blocks of tokens and fixed strips of columns, each on one thread, so the thread count changes nothing.
 
@@ -11,39 +11,39 @@ use rayon::prelude::*;
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 
-/// Tokens per block of the products.
+/// Number of tokens per block of the products.
 const BLOCK: usize = 1024;
-/// Columns per strip; one strip is one unit of parallel work.
+/// Number of columns per strip, the unit of parallel work.
 const STRIP: usize = 64;
-/// A pivot below this, on a diagonal of ones, is rounding and not information.
+/// Smallest pivot, on a diagonal of ones, that is more than rounding.
 const SMALLEST_PIVOT: f64 = 1e-12;
-/// Added to the diagonal of ones where a pivot is too small.
+/// Ridge added to the diagonal of ones where a pivot is too small.
 const RIDGE: f64 = 1e-9;
 
 /// Sums of products over all tokens seen.
 #[derive(Debug)]
 pub(super) struct NormalEquations {
-    /// `d`.
+    /// Width `d`.
     width: usize,
-    /// `[d + 1, 2(d + 1)]` column-major: `[X 1]ᵀ[X 1 | E ‖E‖²]`; of the left half only the lower triangle's strips.
+    /// Products `[d + 1, 2(d + 1)]`, column-major: `[X 1]ᵀ[X 1 | E ‖E‖²]`; of the left half only the strips of the lower triangle.
     sums: Vec<f64>,
-    /// Tokens seen.
+    /// Number of tokens.
     pub(super) tokens: u64,
 }
 
-/// The solution.
+/// Solution of the normal equations.
 #[derive(Debug)]
 pub(super) struct Solution {
-    /// `[d + 1, d]`.
+    /// Weights `[d + 1, d]`.
     pub(super) weights: Matrix,
-    /// `[d + 1]`.
+    /// Weights `[d + 1]`.
     pub(super) norm_weights: Vec<f32>,
-    /// What was added to the scaled diagonal.
+    /// Ridge that was added to the scaled diagonal.
     pub(super) ridge: f64,
 }
 
 impl NormalEquations {
-    /// Nothing seen of activations of width `width`.
+    /// Creates empty sums for activations of width `width`.
     pub(super) fn new(width: usize) -> Self {
         Self {
             width,
@@ -133,7 +133,7 @@ impl NormalEquations {
     }
 }
 
-/// `[x 1 | error ‖error‖²]` of some rows, `[n, 2(d + 1)]` row-major.
+/// Builds `[x 1 | error ‖error‖²]` of some rows, `[n, 2(d + 1)]` row-major.
 fn joined(x: &Matrix, error: &Matrix, rows: std::ops::Range<usize>) -> Vec<f64> {
     let mut joined = Vec::with_capacity(rows.len() * 2 * (x.columns() + 1));
     for i in rows {
@@ -145,12 +145,12 @@ fn joined(x: &Matrix, error: &Matrix, rows: std::ops::Range<usize>) -> Vec<f64> 
     joined
 }
 
-/// ‖values‖² in f64.
+/// Computes ‖values‖² in f64.
 pub(super) fn squared_norm(values: &[f32]) -> f64 {
     values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum()
 }
 
-/// The Cholesky factor (lower, column-major) of `products + ridge · 1`, or `None` where a pivot is too small.
+/// Computes the Cholesky factor (lower, column-major) of `products + ridge · 1`, or `None` where a pivot is too small.
 fn factorised(products: &[f64], side: usize, ridge: f64) -> Option<Vec<f64>> {
     let mut lower = products.to_vec();
     for i in 0..side {

@@ -1,4 +1,4 @@
-//! Activations taken apart: reconstruction, linear and nonlinear part of the error.
+//! Decomposes activations: reconstruction, linear and nonlinear part of the error.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -11,10 +11,10 @@ use crate::sae::Autoencoder;
 use super::normal::squared_norm;
 use super::{ErrorNorms, Split};
 
-/// Tokens per unit of parallel work.
+/// Number of tokens per unit of parallel work.
 const BLOCK: usize = 256;
 
-/// `x̂` and `x − x̂` of activations `[n, d]`.
+/// Computes `x̂` and `x − x̂` of activations `[n, d]`.
 pub(super) fn error(sae: Autoencoder<'_>, x: &Matrix) -> Result<(Matrix, Matrix)> {
     let reconstruction = sae.decode(&sae.encode(x)?, x)?;
     let mut error = x.clone();
@@ -24,7 +24,7 @@ pub(super) fn error(sae: Autoencoder<'_>, x: &Matrix) -> Result<(Matrix, Matrix)
     Ok((reconstruction, error))
 }
 
-/// `[x, 1] · weights`, `[n, d]` by `[d + 1, d]`.
+/// Computes `[x, 1] · weights`, `[n, d]` by `[d + 1, d]`.
 pub(super) fn linear_part(weights: &Matrix, x: &Matrix) -> Result<Matrix> {
     let d = weights.columns();
     Dims::of("linear part of the error")
@@ -53,7 +53,7 @@ pub(super) fn linear_part(weights: &Matrix, x: &Matrix) -> Result<Matrix> {
     Ok(linear)
 }
 
-/// See [`super::Probe::split`].
+/// Splits errors for [`super::Probe::split`].
 pub(super) fn split(weights: &Matrix, sae: Autoencoder<'_>, x: &Matrix) -> Result<Split> {
     Dims::of("split")
         .bind("w_dec", &sae.w_dec, "f d")?

@@ -1,4 +1,4 @@
-//! Direct feature attribution: the pre-activation of a feature as a sum over heads and source tokens.
+//! Direct feature attribution: writes the pre-activation of a feature as a sum over heads and source tokens.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::sae::Autoencoder;
 
 use super::{Attribution, layer_of};
 
-/// See [`super::attribute`].
+/// Computes the attribution for [`super::attribute`].
 pub(super) fn attribute(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -30,7 +30,7 @@ pub(super) fn attribute(
     let captured = model.capture(&token_tensor(&[&tokens])?, &[pattern, v, z])?;
     let z = Matrix::from_tensor(&captured[&z], sae.width())?;
     let z = Matrix::new(1, sae.width(), z.row(at).to_vec())?;
-    // Where tokens are brought to norm, what each part of z counts depends on the whole token.
+    // Where tokens are normalised, the weight of each part of z depends on the whole token.
     let along = sae
         .input_norm
         .direction(z.row(0), sae.w_enc.row(feature.index()));
@@ -60,7 +60,7 @@ fn check(sae: Autoencoder<'_>, tokens: &[TokenId], feature: FeatureId, at: usize
         return Err(Error::setting(
             "position",
             format!(
-                "{at} is outside the text, whose {} tokens count from 0",
+                "{at} is outside the text, which has {} tokens counted from 0",
                 tokens.len()
             ),
         ));
@@ -68,7 +68,7 @@ fn check(sae: Autoencoder<'_>, tokens: &[TokenId], feature: FeatureId, at: usize
     Ok(())
 }
 
-/// `[h, t]`: A_h[at, s] · (v_h[s] · w_h) in f64. Head `h` reads the values of key/value head `h / (heads / kv_heads)`.
+/// Computes `[h, t]`: A_h[at, s] · (v_h[s] · w_h) in f64. Head `h` reads the values of key/value head `h / (heads / kv_heads)`.
 fn contributions(
     config: &Config,
     captured: &BTreeMap<HookPoint, Tensor>,

@@ -1,4 +1,4 @@
-//! Figures of each head over its ten features: how far they spread over heads, how alike they write, how alike the tokens they peak at.
+//! Measures each head over its ten features: their spread over heads, the similarity of their directions and of the tokens at which they peak.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::sae::{Autoencoder, Sae};
 
 use super::{Among, HeadFigures, PER_HEAD, head_shares, layer_of, top_features};
 
-/// See [`super::figures`].
+/// Computes the figures for [`super::figures`].
 pub(super) fn figures(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -59,18 +59,18 @@ pub(super) fn figures(
     (0..heads).map(|head| of_head(Head::from(head))).collect()
 }
 
-/// Which features are active on the text of an index of `sae`, `[f]`.
+/// Returns which features are active on the text of an index of `sae`, `[f]`.
 fn active(index: &Index, sae: &Sae) -> Result<Vec<bool>> {
     index.check_features(sae)?;
     let summaries = index.summaries()?;
     if summaries.len() != sae.features() {
-        let what = "the index does not hold all features of its dictionary, build it again";
+        let what = "the index lacks features of its dictionary, build it again";
         return Err(Error::input(what, index.path()));
     }
     Ok(summaries.iter().map(|s| s.density > 0.0).collect())
 }
 
-/// Mean of 1/Σ share².
+/// Computes the mean of 1/Σ share².
 pub(super) fn spread(shares: &Matrix, features: &[(FeatureId, f32)]) -> f64 {
     let of_feature = |feature: FeatureId| {
         let squares = shares.row(feature.index()).iter();
@@ -83,7 +83,7 @@ pub(super) fn spread(shares: &Matrix, features: &[(FeatureId, f32)]) -> f64 {
     sum / features.len().max(1) as f64
 }
 
-/// Decoder rows of some features through the output projection, `[features, d]`.
+/// Maps decoder rows of some features through the output projection, `[features, d]`.
 fn through(w_dec: &Matrix, features: &[(FeatureId, f32)], w_o: &Matrix) -> Result<Matrix> {
     Dims::of("decoder rows through W_O")
         .bind("w_dec", w_dec, "f z")?
@@ -105,14 +105,14 @@ fn through(w_dec: &Matrix, features: &[(FeatureId, f32)], w_o: &Matrix) -> Resul
     Ok(written)
 }
 
-/// Mean of `of(a, b)` over all pairs of `0..n` that have one; `None` if none has.
+/// Computes the mean of `of(a, b)` over all pairs of `0..n` that have a value; `None` if none has.
 pub(super) fn mean_of_pairs(n: usize, of: impl Fn(usize, usize) -> Option<f64>) -> Option<f64> {
     let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
     let values: Vec<f64> = pairs.filter_map(|(a, b)| of(a, b)).collect();
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
-/// Cosine of two directions; 0 if either is zero.
+/// Computes the cosine of two directions; 0 if either is zero.
 pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         a.iter()
@@ -124,7 +124,7 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f64 {
     if norms > 0.0 { dot(a, b) / norms } else { 0.0 }
 }
 
-/// |a ∩ b| / |a ∪ b|; `None` if both are empty (features without examples say nothing).
+/// Computes |a ∩ b| / |a ∪ b|; `None` if both are empty (features without examples).
 pub(super) fn jaccard(a: &BTreeSet<TokenId>, b: &BTreeSet<TokenId>) -> Option<f64> {
     let union = a.union(b).count();
     (union > 0).then(|| a.intersection(b).count() as f64 / union as f64)

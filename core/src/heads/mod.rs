@@ -1,7 +1,7 @@
 //! Features by head and attribution by head and source token (Kissane et al. 2024, arXiv 2406.17759).
 //!
-//! For dictionaries of `hook_z`, whose activation is the heads' mixed values side by side: slice `h·e .. (h + 1)·e` of a row belongs to head `h`.
-//! Attention patterns are taken as given; only the value side is explained.
+//! Covers dictionaries of `hook_z`, whose activation concatenates the heads' mixed values: slice `h·e .. (h + 1)·e` of a row belongs to head `h`.
+//! Attention patterns are taken as given; only the values are attributed.
 
 mod attribution;
 mod figures;
@@ -17,18 +17,18 @@ use crate::models::Model;
 use crate::prompt::Input;
 use crate::sae::Autoencoder;
 
-/// Features listed and measured per head.
+/// Number of features listed and measured per head.
 pub const PER_HEAD: usize = 10;
 
-/// Name and definition of each figure, as shown on hover and written beside it.
+/// Name and definition of each figure.
 pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "share",
-        "norm of the feature's decoder row within the head's slice, over the sum of these norms of all heads",
+        "norm of the feature's decoder row within the head's slice, over the sum of these norms for all heads",
     ),
     (
         "features",
-        "the ten features with the largest share in the head, of those that are active on the index's text; without an index of all, dead ones too",
+        "the ten features with the largest share in the head, among those that are active on the index's text; without an index, among all features, including dead ones",
     ),
     (
         "spread",
@@ -44,12 +44,12 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Share of each feature's decoder norm by head, `[f, h]`; rows sum to 1. A feature whose decoder row is zero belongs to all heads equally.
+/// Computes the share of each feature's decoder norm by head, `[f, h]`; rows sum to 1. A feature whose decoder row is zero has equal shares.
 pub fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     shares::head_shares(sae, heads)
 }
 
-/// The features that `among` accepts with the largest share in `head`, largest first, ties by feature.
+/// Returns the features that `among` accepts with the largest share in `head`, largest first, ties by feature.
 pub fn top_features(
     shares: &Matrix,
     head: Head,
@@ -59,17 +59,17 @@ pub fn top_features(
     shares::top_features(shares, head, most, among)
 }
 
-/// Among which features the ten of a head were chosen.
+/// Features among which the ten of a head were chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Among {
-    /// Those that are active on the index's text: so many of so many.
+    /// Features that are active on the index's text.
     Active(usize, usize),
-    /// All of them, dead ones too, for there is no index that knows.
+    /// All features, including dead ones, because there is no index.
     All(usize),
 }
 
 impl Among {
-    /// As a phrase.
+    /// Returns a phrase for people.
     pub fn describe(self) -> String {
         match self {
             Self::Active(active, all) => {
@@ -78,30 +78,30 @@ impl Among {
                 )
             }
             Self::All(all) => format!(
-                "chosen among all {all} features, which may be dead ones: an index would tell"
+                "chosen among all {all} features, including dead ones: build an index to leave those out"
             ),
         }
     }
 }
 
-/// What is measured of one head over its ten features.
+/// Figures of one head over its ten features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadFigures {
-    /// Which head.
+    /// Head.
     pub head: Head,
-    /// Its ten features with their shares; fewer where fewer are active.
+    /// Ten features with their shares; fewer if fewer are active.
     pub features: Vec<(FeatureId, f32)>,
-    /// Among which they were chosen.
+    /// Features among which they were chosen.
     pub among: Among,
-    /// Mean of 1/Σ share² over them: how many heads a feature spreads over.
+    /// Mean of 1/Σ share²: number of heads over which a feature spreads.
     pub spread: f64,
     /// Mean pairwise cosine of their decoder rows through `W_O`.
     pub cosine: f64,
-    /// Mean Jaccard of their top tokens, if there is an index.
+    /// Mean Jaccard index of their top tokens, if there is an index.
     pub jaccard: Option<f64>,
 }
 
-/// Figures of every head of the layer a `hook_z` dictionary reads, over features that are active on the text of `index`; over all without one.
+/// Measures every head of the layer that a `hook_z` dictionary reads, over features that are active on the text of `index`; over all features without one.
 pub fn figures(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -113,22 +113,22 @@ pub fn figures(
 /// Attribution of one feature's pre-activation at one token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attribution {
-    /// The prompt's tokens.
+    /// Tokens of the prompt.
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
-    /// `[h, t]`: A_h[t, s] · (v_h[s] · w_{i,h}).
+    /// Attribution `[h, t]`: A_h[t, s] · (v_h[s] · w_{i,h}).
     pub by_head_and_source: Matrix,
     /// Pre-activation as the dictionary computes it.
     pub pre_activation: f64,
-    /// `w · b_dec`, subtracted.
+    /// Decoder bias `w · b_dec`, which is subtracted.
     pub decoder_bias: f64,
-    /// `b_enc`, added.
+    /// Encoder bias `b_enc`, which is added.
     pub encoder_bias: f64,
 }
 
 impl Attribution {
-    /// `[t]`, summed over heads.
+    /// Sums over heads, `[t]`.
     pub fn by_source(&self) -> Vec<f64> {
         let mut sums = vec![0.0; self.by_head_and_source.columns()];
         for row in self.by_head_and_source.iter_rows() {
@@ -139,21 +139,21 @@ impl Attribution {
         sums
     }
 
-    /// `[h]`, summed over sources.
+    /// Sums over sources, `[h]`.
     pub fn by_head(&self) -> Vec<f64> {
         let rows = self.by_head_and_source.iter_rows();
         rows.map(|row| row.iter().map(|v| f64::from(*v)).sum())
             .collect()
     }
 
-    /// Σ attributions − (pre-activation + decoder bias − encoder bias): 0 up to rounding.
+    /// Computes Σ attributions − (pre-activation + decoder bias − encoder bias): 0 up to rounding.
     pub fn residue(&self) -> f64 {
         let sum: f64 = self.by_head().iter().sum();
         sum - (self.pre_activation + self.decoder_bias - self.encoder_bias)
     }
 
-    /// How far from 0 rounding may carry [`Attribution::residue`]: the model and the dictionary compute in f32, with sums of up to a few
-    /// thousand terms, hence 1e-5 of everything summed.
+    /// Bound on [`Attribution::residue`] by rounding: model and dictionary compute in f32, with sums of up to a few thousand terms, hence 1e-5 of the sum of
+    /// absolute values.
     pub fn tolerance(&self) -> f64 {
         let terms = self.by_head_and_source.values().iter();
         let terms: f64 = terms.map(|v| f64::from(v.abs())).sum();
@@ -169,7 +169,7 @@ impl Attribution {
     }
 }
 
-/// Direct feature attribution of `feature` at position `at` of a text (BOS first, if the model has one) or of tokens, cut to the model's context.
+/// Attributes `feature` at position `at` of a text (BOS first, if the model has one) or of tokens, cut to the model's context.
 pub fn attribute(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -180,12 +180,12 @@ pub fn attribute(
     attribution::attribute(model, sae, input, feature, at)
 }
 
-/// The layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.
+/// Returns the layer whose `hook_z` the dictionary reads; an error for any other hook or a model whose heads do not fill its width.
 fn layer_of(model: &Model, sae: Autoencoder<'_>) -> Result<Layer> {
     let hook = sae.hook()?;
     if let Some(head) = sae.provenance.head {
         let what = format!(
-            "{} reads head {head} alone, so its features are all of that head: choose a dictionary of all heads",
+            "{} reads only head {head}, so all its features belong to that head: choose a dictionary of all heads",
             sae.name
         );
         return Err(Error::hook(hook, what));
@@ -193,7 +193,7 @@ fn layer_of(model: &Model, sae: Autoencoder<'_>) -> Result<Layer> {
     let layer = hook.layer().filter(|_| hook.is_z()).ok_or_else(|| {
         Error::hook(
             hook,
-            "heads are told apart in dictionaries of attn.hook_z alone: choose one of these",
+            "only dictionaries of attn.hook_z tell heads apart: choose one of these",
         )
     })?;
     let width = model.width(hook)?;

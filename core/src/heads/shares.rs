@@ -1,18 +1,18 @@
-//! Weight-based attribution: a feature's decoder norm by head.
+//! Weight-based attribution: splits a feature's decoder norm by head.
 
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{FeatureId, Head};
 use crate::sae::Autoencoder;
 
-/// See [`super::head_shares`].
+/// Computes the shares for [`super::head_shares`].
 pub(super) fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> {
     let width = sae.width();
     if heads == 0 || !width.is_multiple_of(heads) {
         return Err(Error::Shape {
             op: "head shares",
             what: format!(
-                "a decoder row of dictionary {} has {width} entries, which {heads} heads cannot share: open the model it was trained on",
+                "a decoder row of dictionary {} has {width} entries, which {heads} heads do not divide: open the model it was trained on",
                 sae.name
             ),
         });
@@ -42,7 +42,7 @@ pub(super) fn head_shares(sae: Autoencoder<'_>, heads: usize) -> Result<Matrix> 
     Ok(shares)
 }
 
-/// See [`super::top_features`].
+/// Returns the features for [`super::top_features`].
 pub(super) fn top_features(
     shares: &Matrix,
     head: Head,

@@ -1,5 +1,5 @@
-//! Projects made from projects: a person's copy of a read-only one, that copy restored, a project that has no place of its own yet, and a project
-//! saved in another folder.
+//! Makes projects from projects: a writable overlay of a read-only one, that overlay reset, a project without a folder of its own yet, and a project saved
+//! in another folder.
 
 use std::path::{Path, PathBuf};
 
@@ -9,21 +9,21 @@ use crate::error::{Error, Notes, Result};
 use crate::models::Opening;
 use crate::whole_file;
 
-/// The person's copy of a read-only project.
+/// Writable overlay of a read-only project.
 #[derive(Debug)]
 pub struct Overlaid {
-    /// The copy.
+    /// The overlay.
     pub project: Project,
-    /// What is missing, was repaired or set aside.
+    /// What is missing, was repaired or was set aside.
     pub notes: Notes,
-    /// The model that the copy named in place of the original's, and how it was opened.
+    /// Model that the overlay named instead of the original's, and how it was opened.
     pub displaced: Option<(PathBuf, Opening)>,
 }
 
 impl Project {
-    /// A read-only project (the bundled demo) as a project whose changes go to `user_folder`: paths keep pointing at the originals, which may
-    /// have moved or grown since the last time. The file in `user_folder` names its origin, so [`Project::open`] finds it again.
-    /// The model is always the original's: a copy that names another one is repaired, and that model is answered.
+    /// Opens a read-only project (the bundled demo) so that changes go to `user_folder`. Paths keep pointing at the originals, which may have moved or grown
+    /// since the last time. The file in `user_folder` names its origin, so [`Project::open`] finds it again.
+    /// The model is always the original's: an overlay that names another one is repaired, and that model is returned.
     pub fn overlay(&self, user_folder: &Path) -> Result<Overlaid> {
         let user_folder = absolute(user_folder)?;
         let (mut over, mut notes) = if Self::is_in(&user_folder) {
@@ -68,7 +68,7 @@ impl Project {
         })
     }
 
-    /// Takes the model of `origin`; the one that was named here, if it was another or opened in another way.
+    /// Takes the model of `origin`. Returns the model named before, if it was another one or opened differently.
     fn take_model(&mut self, origin: &Self) -> Option<(PathBuf, Opening)> {
         let named = self.model.take().or(self.missing.model.take());
         let other = named
@@ -79,8 +79,8 @@ impl Project {
         displaced
     }
 
-    /// Rewrites the copy in `user_folder` as [`Project::overlay`] first makes it. What the copy named and measured is set aside under another
-    /// name; its labels stay, unless they cannot be read; dictionaries trained there stay where they are.
+    /// Resets the overlay in `user_folder` to the state that [`Project::overlay`] first creates. Its entries and results are set aside under another name;
+    /// its labels stay, unless they cannot be read; dictionaries trained there stay where they are.
     pub fn restore(&self, user_folder: &Path) -> Result<Overlaid> {
         let user_folder = absolute(user_folder)?;
         let mut notes = Notes::default();
@@ -109,7 +109,7 @@ impl Project {
         Ok(overlaid)
     }
 
-    /// A folder of `root` that does not exist yet, named after `name`.
+    /// Returns a folder in `root` that does not exist yet, named after `name`.
     pub fn free_folder(root: &Path, name: &str) -> PathBuf {
         let base = file_name(name);
         let numbered = (2..).map(|i| root.join(format!("{base}-{i}")));
@@ -118,7 +118,7 @@ impl Project {
         free.expect("numbers do not run out")
     }
 
-    /// A new project in `folder` with this project's texts and saved prompts and nothing else.
+    /// Creates a project in `folder` with only this project's texts and saved prompts.
     pub fn fresh_like(&self, folder: &Path, name: &str) -> Result<Self> {
         let mut project = Self::create(folder, name)?;
         project.train_text.clone_from(&self.train_text);
@@ -131,8 +131,8 @@ impl Project {
         Ok(project)
     }
 
-    /// Copies the project to `folder`, which has to be new or empty, with everything that lies beside it: labels, figures, probes, indexes and
-    /// dictionaries. A copy of a read-only project becomes a project of its own.
+    /// Copies the project to `folder`, which must be new or empty, with its labels, figures, probes, indexes and dictionaries. A copy of an overlay becomes an
+    /// independent project.
     pub fn save_as(&self, folder: &Path) -> Result<Self> {
         let folder = absolute(folder)?;
         if folder.starts_with(&self.folder) {
@@ -163,7 +163,7 @@ impl Project {
         Ok(moved)
     }
 
-    /// This project as it is named in `folder`: what lies in the former folder lies there, everything else where it was.
+    /// Returns this project with its paths moved to `folder`; paths outside the former folder stay.
     fn moved(&self, folder: &Path) -> Self {
         let place = |path: &PathBuf| match path.strip_prefix(&self.folder) {
             Ok(inside) => folder.join(inside),
@@ -210,7 +210,7 @@ fn merge(own: &mut Vec<PathBuf>, others: &[PathBuf]) {
     }
 }
 
-/// Renames `path`, if there is something, to a free name beside it.
+/// Renames `path`, if it exists, to a free name beside it.
 fn set_aside(path: &Path) -> Result<Option<PathBuf>> {
     if !path.exists() {
         return Ok(None);
@@ -236,7 +236,7 @@ fn copy_file(from: &Path, to: &Path) -> Result<()> {
     whole_file::write(to, |out| std::io::copy(&mut open, out).map(drop))
 }
 
-/// Copies files and folders of `from`, but for the file that names the project.
+/// Copies files and folders of `from`, except the project's own file.
 fn copy_folder(from: &Path, to: &Path) -> Result<()> {
     std::fs::create_dir_all(to)
         .map_err(|source| Error::io("cannot create the folder", to, source))?;

@@ -1,4 +1,4 @@
-//! `umbra.toml` as it is on disk: version 1, paths with `/`, relative inside the project's folder, `{origin}/…` inside the project it lies over,
+//! Reads and writes `umbra.toml`: version 1, paths with `/`, relative inside the project's folder, `{origin}/…` inside the project it overlays,
 //! absolute elsewhere.
 
 use std::path::{Component, Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::models::{BosWish, Form, Opening, Processing};
 use crate::whole_file;
 
-/// The file's name.
+/// Name of the file.
 pub(super) const NAME: &str = "umbra.toml";
 
 const VERSION: u32 = 1;
@@ -66,7 +66,7 @@ struct StoredEntry {
     index: Option<String>,
 }
 
-/// Reads the file of `folder` (absolute), with `origin` in place of the one it names.
+/// Reads the file of `folder` (absolute); `origin` replaces the origin that it names.
 pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
     let path = folder.join(NAME);
     if folder.is_dir() && !path.exists() {
@@ -148,7 +148,7 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
     })
 }
 
-/// Writes the file, what is missing included.
+/// Writes the file, missing entries included.
 pub(super) fn write(project: &Project) -> Result<()> {
     let Project {
         folder, missing, ..

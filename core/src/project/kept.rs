@@ -1,5 +1,5 @@
-//! What is computed once per dictionary and kept with the project: evaluation figures as JSON, probe fits as safetensors. A project that lies
-//! over another reads the other's where it has none of its own; it writes only its own.
+//! Keeps results per dictionary with the project: evaluation figures as JSON, probe fits as safetensors. An overlay reads its origin's results where it
+//! has none of its own; it writes only its own.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ pub struct KeptFigures {
     version: u32,
     /// Name of the dictionary.
     pub sae: String,
-    /// The text, as a phrase.
+    /// Phrase for the text.
     pub text: String,
     /// Version of the program that measured.
     pub umbra: String,
-    /// Of which dictionary and model they are.
+    /// Fingerprints of the dictionary and the model.
     #[serde(default)]
     pub fingerprints: Prints,
     /// The figures.
@@ -34,7 +34,7 @@ pub struct KeptFigures {
 }
 
 impl Fit {
-    /// Whether figures were measured of `sae` in `model`, as far as these are there.
+    /// Judges whether the figures were measured on `sae` and `model`, as far as they are given.
     pub fn of_figures(kept: &KeptFigures, model: Option<&Model>, sae: Option<&Sae>) -> Self {
         let what = format!("What is kept as figures of {}", kept.sae);
         let known = |print: &'_ str| !print.is_empty();
@@ -51,12 +51,12 @@ impl Fit {
 }
 
 impl Project {
-    /// Folder for what is computed once and kept with the project (evaluation figures, probe fits).
+    /// Folder of results that are kept with the project (evaluation figures, probe fits).
     pub fn kept(&self) -> PathBuf {
         self.folder.join("kept")
     }
 
-    /// Keeps the figures of dictionary `sae`, measured on `text` (a phrase), in place of older ones; `of` says of which dictionary and model they are.
+    /// Stores the figures of dictionary `sae`, measured on `text` (a phrase), and overwrites older ones; `of` identifies dictionary and model.
     pub fn keep_figures(&self, sae: &str, text: &str, figures: &Figures, of: Prints) -> Result<()> {
         let path = figures_path(&self.folder, sae);
         let kept = KeptFigures {
@@ -73,7 +73,7 @@ impl Project {
         whole_file::write_bytes(&path, &json)
     }
 
-    /// The figures kept of dictionary `sae`, if any.
+    /// Returns the stored figures of dictionary `sae`, if any.
     pub fn figures(&self, sae: &str) -> Result<Option<KeptFigures>> {
         let Some(path) = self.found(|folder| figures_path(folder, sae)) else {
             return Ok(None);
@@ -94,12 +94,12 @@ impl Project {
         serde_json::from_value(value).map(Some).map_err(broken)
     }
 
-    /// Where the probe of dictionary `sae` is to be kept.
+    /// Path for the probe of dictionary `sae`.
     pub fn probe_path(&self, sae: &str) -> PathBuf {
         probe_path(&self.folder, sae)
     }
 
-    /// The probe kept of dictionary `sae`, if any.
+    /// Returns the path of the stored probe of dictionary `sae`, if any.
     pub fn kept_probe(&self, sae: &str) -> Option<PathBuf> {
         self.found(|folder| probe_path(folder, sae))
     }
@@ -124,7 +124,7 @@ fn probe_path(folder: &Path, sae: &str) -> PathBuf {
     folder.join("kept").join(name)
 }
 
-/// `name` as a file name: what could mean something to a file system becomes `%` and hex.
+/// Turns `name` into a file name: characters that a file system could interpret become `%` and hex.
 pub(super) fn file_name(name: &str) -> String {
     let mut safe = String::new();
     for byte in name.bytes() {

@@ -1,4 +1,4 @@
-//! `labels.sqlite`: what people called features, searchable by the beginnings of words.
+//! Stores labels of features in `labels.sqlite`, searchable by word prefixes.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::ids::FeatureId;
 
 const VERSION: u32 = 1;
-/// `UmbL`, so that another program's database is told apart.
+/// `UmbL`, which marks the database as Umbra's.
 const APPLICATION: u32 = 0x556d_624c;
 
 const SCHEMA: &str = "
@@ -16,18 +16,18 @@ const SCHEMA: &str = "
     CREATE VIRTUAL TABLE label_word USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2');
 ";
 
-/// One label.
+/// Label of a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Label {
     /// Name of the dictionary.
     pub sae: String,
     /// Feature.
     pub feature: FeatureId,
-    /// What a person called it.
+    /// Text that a person gave it.
     pub text: String,
 }
 
-/// `labels.sqlite`: what people called features, searchable. `Send`, not shared: each thread opens its own.
+/// Open `labels.sqlite`. `Send` but not `Sync`: each thread opens its own.
 #[derive(Debug)]
 pub struct Labels {
     database: Connection,
@@ -55,7 +55,7 @@ impl Labels {
         })
     }
 
-    /// Opens the file to be read alone; none where there is none or nothing is in it.
+    /// Opens the file for reading; none if it is missing or empty.
     pub fn there(path: &Path) -> Result<Option<Self>> {
         if !path.is_file() {
             return Ok(None);
@@ -72,7 +72,7 @@ impl Labels {
         }))
     }
 
-    /// Sets a label; an empty text removes it. Returns the former text.
+    /// Sets a label and returns the former text; an empty text removes the label.
     pub fn set(&self, sae: &str, feature: FeatureId, text: &str) -> Result<String> {
         let failed = |source| Error::database("cannot save the label", &self.path, source);
         let text = text.trim();
@@ -106,7 +106,7 @@ impl Labels {
         change().map_err(failed)
     }
 
-    /// All labels of one dictionary, by feature.
+    /// Returns all labels of one dictionary, by feature.
     pub fn all(&self, sae: &str) -> Result<Vec<Label>> {
         self.select(
             "SELECT sae, feature, text FROM label WHERE sae = ?1 ORDER BY feature",
@@ -114,7 +114,7 @@ impl Labels {
         )
     }
 
-    /// Labels whose words begin with the words of `query`, any dictionary, best first.
+    /// Searches the labels of all dictionaries for words that begin with the words of `query`, best first.
     pub fn search(&self, query: &str) -> Result<Vec<Label>> {
         let query = prefix_query(query);
         if query.is_empty() {
@@ -143,7 +143,7 @@ impl Labels {
     }
 }
 
-/// Whether the database holds nothing yet; an error if what it holds is not labels that this program reads.
+/// Whether the database is empty; an error if it holds something other than labels of a known version.
 fn is_new(database: &Connection, path: &Path) -> Result<bool> {
     let failed = |source| Error::database("cannot open the labels", path, source);
     let pragma = |name| database.pragma_query_value(None, name, |row| row.get::<_, u32>(0));
@@ -173,7 +173,7 @@ fn is_empty(database: &Connection) -> rusqlite::Result<bool> {
     })
 }
 
-/// A full-text query for rows that have, for every word of `text`, a word that begins with it. Nothing a person types is an operator.
+/// Builds a full-text query for rows that have, for each word of `text`, a word that begins with it. Operators in `text` are escaped.
 pub(crate) fn prefix_query(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let quoted: Vec<_> = words

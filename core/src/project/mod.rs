@@ -1,5 +1,5 @@
-//! A project: `umbra.toml` (which model, dictionaries, indexes, texts, saved prompts), what is computed once and kept beside it, and
-//! `labels.sqlite`. Loads none of what it names.
+//! Projects: `umbra.toml` (model, dictionaries, indexes, texts, saved prompts), results kept beside it, and `labels.sqlite`. Does not load the files that a
+//! project names.
 
 mod copies;
 mod file;
@@ -22,56 +22,56 @@ pub use labels::{Label, Labels};
 /// Name of the file of labels.
 const LABELS: &str = "labels.sqlite";
 
-/// A dictionary a project knows.
+/// Dictionary of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The SAE's folder.
+    /// Folder of the dictionary.
     pub sae: PathBuf,
-    /// Its index, if built.
+    /// Index of the dictionary, if built.
     pub index: Option<PathBuf>,
 }
 
-/// What `umbra.toml` names and the disk lacks just now (a drive not mounted, a folder moved): left out, yet kept in the file.
+/// Entries of `umbra.toml` whose files are missing (a drive not mounted, a folder moved). They are skipped, but stay in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Missing {
-    /// The model.
+    /// Model.
     pub model: Option<PathBuf>,
-    /// Dictionaries, and indexes whose dictionary is there.
+    /// Dictionaries, and indexes of dictionaries that exist.
     pub entries: Vec<Entry>,
-    /// Text to train on.
+    /// Training text.
     pub train_text: Vec<PathBuf>,
-    /// Text no dictionary was trained on.
+    /// Held-out text, which no dictionary was trained on.
     pub held_out_text: Vec<PathBuf>,
 }
 
-/// A folder that says what belongs together. Paths are absolute here and relative to the folder on disk where they can be.
+/// Folder that ties model, dictionaries and texts together. Paths are absolute in memory and, where possible, relative to the folder on disk.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Project {
-    /// The project's folder.
+    /// Folder of the project.
     pub folder: PathBuf,
-    /// The read-only project this one lies over, if any.
+    /// Read-only project that this one overlays, if any.
     pub origin: Option<PathBuf>,
-    /// Name shown.
+    /// Displayed name.
     pub name: String,
-    /// The model, if one was chosen.
+    /// Model, if one was chosen.
     pub model: Option<PathBuf>,
-    /// How it is opened: how its weights are held and processed.
+    /// How the model is opened: how its weights are held and processed.
     pub opening: Opening,
     /// Dictionaries.
     pub entries: Vec<Entry>,
-    /// Text to train on.
+    /// Training text.
     pub train_text: Vec<PathBuf>,
-    /// Text no dictionary was trained on.
+    /// Held-out text, which no dictionary was trained on.
     pub held_out_text: Vec<PathBuf>,
-    /// Whether the texts are to be unwrapped.
+    /// Whether to unwrap the texts.
     pub unwrap: bool,
-    /// Whether folders in folders of text are read.
+    /// Whether to read sub-folders of text folders.
     pub recursive: bool,
-    /// Column or field of the texts to read; none: the usual ones.
+    /// Column or field that holds the text; none: the usual ones.
     pub text_column: Option<String>,
     /// Saved prompts.
     pub prompts: Vec<String>,
-    /// What was named and not found.
+    /// Entries whose files are missing.
     pub missing: Missing,
 }
 
@@ -81,12 +81,12 @@ impl Project {
         folder.join(file::NAME).is_file()
     }
 
-    /// Reads `umbra.toml` of `folder`; entries whose files are missing are left out, said in the notes.
+    /// Reads `umbra.toml` of `folder`. Entries whose files are missing are skipped with a note.
     pub fn open(folder: &Path) -> Result<(Self, Notes)> {
         Ok(file::read(&absolute(folder)?, None)?.without_missing())
     }
 
-    /// A new, empty project, written at once; an error where there is one.
+    /// Creates and writes an empty project; an error if `folder` already holds one.
     pub fn create(folder: &Path, name: &str) -> Result<Self> {
         if Self::is_in(folder) {
             return Err(Error::input(
@@ -103,7 +103,7 @@ impl Project {
         Ok(project)
     }
 
-    /// How texts at `paths` are read.
+    /// Returns how to read the texts at `paths`.
     pub fn corpus(&self, paths: &[PathBuf]) -> CorpusSpec {
         CorpusSpec {
             paths: paths.to_vec(),
@@ -118,12 +118,12 @@ impl Project {
         file::write(self)
     }
 
-    /// The project's labels to read, if it has any: nothing is written, so a project that cannot be written can be read.
+    /// Opens the project's labels for reading, if it has any. Writes nothing, so that a read-only project can be read.
     pub fn labels_there(&self) -> Result<Option<Labels>> {
         Labels::there(&self.labels_path())
     }
 
-    /// The project's labels, to be changed; their file is made where there is none.
+    /// Opens the project's labels for writing and creates their file if it is missing.
     pub fn labels(&self) -> Result<Labels> {
         Labels::open(&self.labels_path())
     }
@@ -132,7 +132,7 @@ impl Project {
         self.folder.join(LABELS)
     }
 
-    /// Moves what the disk lacks to `missing`, with a note each.
+    /// Moves entries whose files are missing to `missing`, with a note each.
     fn without_missing(mut self) -> (Self, Notes) {
         let mut notes = Notes::default();
         let mut there = |what: &str, path: &Path| {

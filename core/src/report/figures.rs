@@ -1,4 +1,4 @@
-//! Figures of a report as inline SVG: colours come from the page's style, every mark carries its number as a title.
+//! Draws a report's figures as inline SVG. The page's style sets the colours; each mark has its number as a title.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use super::html::{count, significant};
 use crate::features::Histogram;
 
 const WIDTH: f64 = 480.0;
-/// Counts that differ by more than this are drawn by their logarithm.
+/// Ratio of counts above which bars are drawn by their logarithm.
 const DECADES: u64 = 100;
 
-/// Bars of a histogram, their height by count, or by log(1 + count) where counts span decades. The caption says which.
+/// Draws a histogram with bars by count, or by log(1 + count) where counts span decades. The caption says which.
 pub(super) fn histogram(histogram: &Histogram) -> (String, &'static str) {
     const HEIGHT: f64 = 120.0;
     const LEFT: f64 = 48.0;
@@ -68,7 +68,7 @@ pub(super) fn histogram(histogram: &Histogram) -> (String, &'static str) {
     (svg, caption)
 }
 
-/// One horizontal bar per head, name left, share right.
+/// Draws one horizontal bar per head, name left, share right.
 pub(super) fn head_shares(shares: &[f32]) -> String {
     const ROW: f64 = 18.0;
     const LEFT: f64 = 36.0;

@@ -1,4 +1,4 @@
-//! A report as one HTML page: style inside, figures as SVG, nothing fetched, everything escaped.
+//! Writes a report as one HTML page: style inline, figures as SVG, no external resources, all text escaped.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ const STYLE: &str = include_str!(concat!(
     "/../assets/report/report.css"
 ));
 
-/// The page.
+/// Returns the page.
 pub(super) fn page(report: &Report) -> String {
     let about = &report.about;
     let title = escape(&format!("Features of {}", about.sae));
@@ -238,7 +238,7 @@ fn examples(page: &mut String, examples: &[Example], most: f64) {
     page.push_str("</ol>\n");
 }
 
-/// A token with its tint and its activation as a title; the example's own is `b`, so it is told from others without colour.
+/// Writes a token with its tint and its activation as a title; the example's own token is bold, so that it stands out without colour.
 fn token_span(token: &str, act: f32, most: f64, is_examples: bool) -> String {
     let text = token_text(token);
     let tag = match (is_examples, act != 0.0) {
@@ -254,12 +254,12 @@ fn token_span(token: &str, act: f32, most: f64, is_examples: bool) -> String {
     )
 }
 
-/// A token's text, a line break as a faint sign.
+/// Writes a token's text, a line break as a faint sign.
 fn token_text(token: &str) -> String {
     escape(token).replace('\n', "<i>⏎</i>")
 }
 
-/// Text as HTML; control characters as their number.
+/// Escapes text as HTML, control characters as their number.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
@@ -279,7 +279,7 @@ fn escape(text: &str) -> String {
     safe
 }
 
-/// Three significant digits.
+/// Writes three significant digits.
 pub(super) fn significant(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return value.to_string();
@@ -298,7 +298,7 @@ pub(super) fn significant(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// Thousands apart by a thin space.
+/// Writes a count with thin spaces between thousands.
 pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut apart = String::new();

@@ -1,4 +1,4 @@
-//! A report as one JSON object: the facts, the definitions, the features as `umbra index show --json` gives them with their labels.
+//! Writes a report as one JSON object: facts, definitions, and features as in `umbra index show --json`, with labels.
 
 use serde_json::{Map, Value, json};
 

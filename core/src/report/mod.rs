@@ -1,4 +1,4 @@
-//! Chosen features as plain data, then as one self-contained HTML page or JSON. Computes nothing that the index does not hold.
+//! Collects chosen features as plain data and writes them as one self-contained HTML page or JSON. Shows only what the index holds.
 
 mod figures;
 mod html;
@@ -15,10 +15,10 @@ use crate::features::{About, Detail, Index, Summary};
 use crate::ids::FeatureId;
 use crate::whole_file;
 
-/// Which features.
+/// Choice of features.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// These.
+    /// The features listed.
     Listed(Vec<FeatureId>),
     /// The N whose strongest activation is largest in size.
     Top(usize),
@@ -27,10 +27,10 @@ pub enum Choice {
 impl FromStr for Choice {
     type Err = Error;
 
-    /// `1,2,3` or `top:N`.
+    /// Reads `1,2,3` or `top:N`.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |_| {
-            let what = format!("`{text}` names no features, write 1,2,3 or top:10");
+            let what = format!("`{text}` is not a list of features, write 1,2,3 or top:10");
             Error::setting(Key::Features, what)
         };
         if let Some(most) = text.strip_prefix("top:") {
@@ -44,31 +44,31 @@ impl FromStr for Choice {
     }
 }
 
-/// A report before it has a form.
+/// Report as plain data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Model, dictionary, corpus, seeds, versions.
     pub about: About,
-    /// Version that writes the report.
+    /// Version of the program that wrote the report.
     pub version: String,
-    /// The features in the order asked for.
+    /// Features in the order asked for.
     pub features: Vec<Reported>,
 }
 
-/// A feature of a report.
+/// Feature of a report.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reported {
-    /// What a person called it, or empty.
+    /// Label that a person gave it, or empty.
     pub label: String,
-    /// What the index knows.
+    /// Its entry in the index.
     pub detail: Detail,
 }
 
-/// What every figure of a report means, in the order of the page.
+/// Definitions of the report's figures, in the order of the page.
 pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "tokens",
-        "The positions of all rows that count. By the rule text all but row starts and special tokens, by first all but the first of each row, by sae-lens all but special tokens, by all everything.",
+        "The positions of all rows that count. Rule text: all but row starts and special tokens; first: all but the first of each row; sae-lens: all but special tokens; all: every position.",
     ),
     (
         "density",
@@ -113,7 +113,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
 ];
 
 impl Report {
-    /// Reads the features of `choice` from `index`; `labels` are set beside theirs.
+    /// Reads the features of `choice` from `index` and adds their `labels`.
     pub fn read(index: &Index, choice: &Choice, labels: &[(FeatureId, String)]) -> Result<Self> {
         let chosen = match choice {
             Choice::Listed(features) => {
@@ -124,7 +124,7 @@ impl Report {
             Choice::Top(most) => strongest(index, *most)?,
         };
         if chosen.is_empty() {
-            let what = "no feature is chosen or none is ever active, write 1,2,3 or top:10";
+            let what = "no feature was chosen, or none is ever active; write 1,2,3 or top:10";
             return Err(Error::setting(Key::Features, what));
         }
         let label = |feature: FeatureId| {
@@ -144,18 +144,18 @@ impl Report {
         })
     }
 
-    /// One page that needs nothing else.
+    /// Returns one self-contained page.
     pub fn html(&self) -> String {
         html::page(self)
     }
 
-    /// One object.
+    /// Returns one object.
     pub fn json(&self) -> serde_json::Value {
         json::object(self)
     }
 }
 
-/// The active features whose strongest activation is largest in size, ties by number.
+/// Returns the active features whose strongest activation is largest in size, ties by number.
 fn strongest(index: &Index, most: usize) -> Result<Vec<FeatureId>> {
     let mut summaries = index.summaries()?;
     summaries.retain(|summary| summary.density > 0.0);
@@ -179,7 +179,7 @@ pub fn write(
         "json" => |report| format!("{:#}\n", report.json()),
         _ => {
             return Err(Error::input(
-                "a report is an .html or a .json file, give it one of these endings",
+                "a report is an .html or .json file; give the file one of these endings",
                 out,
             ));
         }

@@ -1,4 +1,4 @@
-//! What an edit does to the numbers of a hook's value.
+//! Applies an edit to the numbers of a hook's value.
 
 use candle_core::Tensor;
 
@@ -7,20 +7,20 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
 
-/// A hook's value as numbers, with the way they lie.
+/// Value of a hook as numbers, with their layout.
 #[derive(Debug)]
 pub(super) struct Value {
     pub(super) numbers: Vec<f32>,
     rows: usize,
     positions: usize,
     heads: usize,
-    /// Of one head; of what has no heads, of all.
+    /// Width of one head, or of the whole value at hooks without heads.
     width: usize,
-    /// `[b, h, t, w]` and not `[b, t, h, w]`.
+    /// Whether the layout is `[b, h, t, w]` instead of `[b, t, h, w]`.
     head_first: bool,
 }
 
-/// One token's place in a value: row of the batch and position in this value.
+/// Place of a token in a value: row of the batch and position in this value.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Token {
     row: usize,
@@ -37,7 +37,7 @@ impl Value {
             [b, t, w] => (b, t, 1, w),
             _ => {
                 let what = format!(
-                    "its value has shape {:?}, which no edit knows",
+                    "its value has shape {:?}, which edits do not support",
                     value.dims()
                 );
                 return Err(Error::hook(hook, what));
@@ -53,7 +53,7 @@ impl Value {
         })
     }
 
-    /// Tokens that `edit` reaches, when the value's first position is `first` and the prompt has `prompt` tokens.
+    /// Returns the tokens that `edit` reaches, where the value's first position is `first` and the prompt has `prompt` tokens.
     pub(super) fn reached(&self, edit: &Edit, first: usize, prompt: usize) -> Vec<Token> {
         let row_is_in = |row: &usize| edit.rows.as_ref().is_none_or(|rows| rows.contains(row));
         let tokens = (0..self.rows).filter(row_is_in).flat_map(|row| {
@@ -89,7 +89,7 @@ impl Value {
         &mut self.numbers[start..start + self.width]
     }
 
-    /// The numbers of `tokens` in all heads, `[tokens.len(), h·w]`.
+    /// Gathers the numbers of `tokens` in all heads, `[tokens.len(), h·w]`.
     pub(super) fn gathered(&self, tokens: &[Token]) -> Result<Matrix> {
         let mut all = Vec::with_capacity(tokens.len() * self.heads * self.width);
         for token in tokens {
@@ -98,7 +98,7 @@ impl Value {
         Matrix::new(tokens.len(), self.heads * self.width, all)
     }
 
-    /// Puts what [`Value::gathered`] took back.
+    /// Writes back numbers that [`Value::gathered`] took.
     pub(super) fn scatter(&mut self, tokens: &[Token], values: &Matrix) {
         for (token, values) in tokens.iter().zip(values.iter_rows()) {
             for (head, values) in values.chunks_exact(self.width).enumerate() {
@@ -108,7 +108,7 @@ impl Value {
     }
 }
 
-/// Carries out `edit` on `tokens`. `clean` is the value of the run without edits, where the edit needs it.
+/// Applies `edit` to `tokens`. `clean` is the value of the run without edits, where the edit needs it.
 pub(super) fn apply(
     edit: &Edit,
     value: &mut Value,
@@ -140,7 +140,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// One token's numbers in the heads chosen.
+/// Returns a token's numbers in the chosen heads.
 fn changed(edit: &Edit, x: &mut [f32], position: usize, (heads, width): (&[usize], usize)) {
     match &edit.action {
         Action::Add(vector) => {
@@ -177,7 +177,7 @@ fn changed(edit: &Edit, x: &mut [f32], position: usize, (heads, width): (&[usize
     }
 }
 
-/// The numbers of `vector` that belong to the heads chosen, whether it holds those of all heads or theirs alone.
+/// Returns the part of `vector` for the chosen heads; `vector` covers all heads or only the chosen ones.
 fn chosen<'v>(
     vector: &'v [f32],
     heads: &'v [usize],
@@ -190,19 +190,19 @@ fn chosen<'v>(
     })
 }
 
-/// All but what the causal mask has made −∞.
+/// Returns all numbers except those that the causal mask set to −∞.
 fn unmasked(x: &mut [f32]) -> impl Iterator<Item = &mut f32> {
     x.iter_mut().filter(|x| **x != f32::NEG_INFINITY)
 }
 
-/// Moves x along u, the unit vector of `direction`, from coordinate x·u to `wanted(x·u)`; in f64. What is there already keeps its bits.
+/// Moves x along u, the unit vector of `direction`, from coordinate x·u to `wanted(x·u)`, in f64. A value that is already there stays bit-identical.
 fn move_along(x: &mut [f32], direction: &[f32], wanted: impl Fn(f64) -> f64) {
     let dot = |a: &[f32], b: &[f32]| -> f64 {
         let pairs = a.iter().zip(b);
         pairs.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
     };
     let squared = dot(direction, direction);
-    // Of a direction that lies in other heads alone nothing is here.
+    // A direction that lies only in other heads has no part here.
     if squared == 0.0 {
         return;
     }
@@ -216,7 +216,7 @@ fn move_along(x: &mut [f32], direction: &[f32], wanted: impl Fn(f64) -> f64) {
     }
 }
 
-/// The pattern over all keys of the query at `position`.
+/// Returns the pattern over all keys for the query at `position`.
 fn look(attend: Attend, pattern: &mut [f32], position: usize) {
     pattern.fill(0.0);
     let seen = (position + 1).min(pattern.len());
@@ -228,7 +228,7 @@ fn look(attend: Attend, pattern: &mut [f32], position: usize) {
     }
 }
 
-/// The numbers of another run at the same rows and positions.
+/// Returns the numbers of another run at the same rows and positions.
 fn patch(
     edit: &Edit,
     value: &mut Value,
@@ -240,7 +240,7 @@ fn patch(
         return Err(Error::hook(
             edit.hook,
             format!(
-                "the value to patch in has {} rows, the run has {}: give one row or as many",
+                "the patch has {} rows and the run {}: give one row, or as many as the run",
                 other.rows, value.rows
             ),
         ));
@@ -261,7 +261,7 @@ fn patch(
         for head in all.filter(is_in) {
             let part = other.part(from, head);
             let into = value.part_mut(*token, head);
-            // Tables of positions may have more or fewer keys; those beyond the query are masked in both.
+            // The two patterns may have different numbers of keys; keys beyond the query are masked in both.
             let n = part.len().min(into.len());
             let beyond = if edit.hook.site() == Some(Site::AttnScores) {
                 f32::NEG_INFINITY

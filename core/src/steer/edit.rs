@@ -1,4 +1,4 @@
-//! One intervention: what is done to a hook's value, at which positions, rows and heads.
+//! Describes one intervention: the action on a hook's value, and its positions, rows and heads.
 
 use std::sync::Arc;
 
@@ -13,77 +13,77 @@ use crate::ids::{FeatureId, Head, HookPoint, Site};
 use crate::models::Model;
 use crate::sae::{Autoencoder, Sae};
 
-/// An intervention at a hook. What it does not reach keeps its bits.
+/// Intervention at a hook. Values that it does not reach stay bit-identical.
 #[derive(Debug, Clone)]
 pub struct Edit {
-    /// Where.
+    /// Hook that it changes.
     pub hook: HookPoint,
-    /// What is done.
+    /// Change that it makes.
     pub action: Action,
-    /// At which positions of a row.
+    /// Positions of a row.
     pub positions: Positions,
-    /// In which rows of the batch; none: in all.
+    /// Rows of the batch; none: all.
     pub rows: Option<Vec<usize>>,
-    /// In which heads, at hooks that have a dimension of heads; none: in all.
+    /// Heads, at hooks that have a head dimension; none: all.
     pub heads: Option<Vec<Head>>,
 }
 
-/// What is done to one token's value x `[w]`: the whole width of the hook with heads concatenated, or that of the chosen heads alone.
+/// Action on one token's value x `[w]`: the whole width of the hook with heads concatenated, or that of the chosen heads.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// x + v.
+    /// Adds: x + v.
     Add(Vec<f32>),
-    /// v: with the mean activation this is mean ablation.
+    /// Replaces the value by v; with the mean activation this is mean ablation.
     Replace(Vec<f32>),
-    /// c · x (masked scores stay masked).
+    /// Multiplies: c · x (masked scores stay masked).
     Scale(f32),
-    /// 0: zero ablation (masked scores stay masked).
+    /// Sets the value to 0: zero ablation (masked scores stay masked).
     Zero,
-    /// x − (x·u) u, u the unit vector along v.
+    /// Projects v out: x − (x·u) u, u being the unit vector along v.
     ProjectOut(Vec<f32>),
-    /// x moved along the unit vector u of `direction` so that x·u lies within the bounds.
+    /// Clamps: moves x along the unit vector u of `direction` so that x·u lies within the bounds.
     Clamp {
-        /// Any length but 0.
+        /// Vector of any length except 0.
         direction: Vec<f32>,
         /// Lower bound of x·u.
         least: f32,
         /// Upper bound of x·u.
         most: f32,
     },
-    /// Activations of features changed, or the dictionary spliced in as it is.
+    /// Changes activations of features, or splices the dictionary in unchanged.
     Dictionary(DictionaryEdit),
-    /// The value of another run at the same positions, in the hook's shape; of one row for all rows, or row by row. Reaches as far as it goes.
+    /// Patches in the value of another run at the same positions, in the hook's shape: one row for all rows, or row by row. Positions beyond its end are not changed.
     Patch(Tensor),
-    /// An attention pattern put in place of the head's own (`attn.hook_pattern` alone).
+    /// Replaces the head's attention pattern (only at `attn.hook_pattern`).
     Attend(Attend),
 }
 
-/// Where every query looks.
+/// Attention pattern that replaces a head's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attend {
-    /// At itself and everything before it alike.
+    /// Uniform attention over the position itself and all before it.
     Uniform,
-    /// At the position before it (the first position: at itself).
+    /// Attention to the previous position (the first position attends to itself).
     Previous,
-    /// At the first position.
+    /// Attention to the first position.
     First,
-    /// At itself.
+    /// Attention to the position itself.
     Itself,
 }
 
-/// Latents of a token changed one after another, then decoded.
+/// Changes to the latents of a token, applied one after another and then decoded.
 #[derive(Debug, Clone)]
 pub struct DictionaryEdit {
-    /// An [`Autoencoder`], see [`DictionaryEdit::new`].
+    /// Dictionary; always an [`Autoencoder`], see [`DictionaryEdit::new`].
     sae: Arc<Sae>,
-    /// In their order.
+    /// Changes, in their order.
     pub changes: Vec<LatentChange>,
-    /// What becomes of what the dictionary leaves unexplained.
+    /// Treatment of the dictionary's error.
     pub error: ErrorTerm,
 }
 
 impl DictionaryEdit {
-    /// Of a dictionary that reconstructs what it reads, token by token; any other is refused by name. Its hook need not be the edit's, its width must fit.
+    /// Creates an edit by a dictionary that reconstructs its input token by token; other dictionaries are rejected by name. Its hook may differ from the edit's; its width must match.
     pub fn new(sae: Arc<Sae>, changes: Vec<LatentChange>, error: ErrorTerm) -> Result<Self> {
         sae.autoencoder()?;
         Ok(Self {
@@ -93,25 +93,25 @@ impl DictionaryEdit {
         })
     }
 
-    /// The dictionary.
+    /// Returns the dictionary.
     pub fn sae(&self) -> Result<Autoencoder<'_>> {
         self.sae.autoencoder()
     }
 }
 
-/// What happens to one feature's activation.
+/// Change of one feature's activation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum LatentChange {
-    /// It becomes this on every token (0 removes the feature).
+    /// Sets it on every token (0 removes the feature).
     Set(FeatureId, f32),
-    /// This is added to it on every token, active or not.
+    /// Adds to it on every token, active or not.
     Add(FeatureId, f32),
-    /// It is multiplied by this where the feature is active.
+    /// Multiplies it where the feature is active.
     Scale(FeatureId, f32),
 }
 
 impl LatentChange {
-    /// The feature and the number.
+    /// Returns the feature and the number.
     pub(super) fn parts(self) -> (FeatureId, f32) {
         match self {
             Self::Set(feature, x) | Self::Add(feature, x) | Self::Scale(feature, x) => (feature, x),
@@ -119,20 +119,20 @@ impl LatentChange {
     }
 }
 
-/// What is added to decode(edited). z = encode(x) before, and z′ after the changes.
+/// Term that is added to decode(z′). z = encode(x) are the latents before the changes, z′ after.
 #[derive(Debug, Clone)]
 pub enum ErrorTerm {
-    /// The error: x + (decode(z′) − decode(z)), both decoded in the same order, so that x keeps its bits where nothing changes; x̂ + (x − x̂) would
+    /// Error kept: x + (decode(z′) − decode(z)), both decoded in the same order, so that x stays bit-identical where nothing changes; x̂ + (x − x̂) would
     /// round.
     Kept,
-    /// Nothing: decode(z′).
+    /// Error dropped: decode(z′).
     Dropped,
-    /// The error of the run without edits: x₀ + (decode(z′) − decode(encode(x₀))), x₀ the value there. Where each token is normalised, z′ is brought back
-    /// by the numbers of x and encode(x₀) by those of x₀.
+    /// Error frozen as in the run without edits: x₀ + (decode(z′) − decode(encode(x₀))), x₀ being the value there. Where each token is normalised, z′ is scaled
+    /// back by the numbers of x, and encode(x₀) by those of x₀.
     Frozen,
-    /// Its linear part, as the probe predicts it from x.
+    /// Linear part of the error, which the probe predicts from x.
     Linear(Arc<Probe>),
-    /// What the probe does not predict of it.
+    /// Nonlinear part of the error, which the probe does not predict.
     Nonlinear(Arc<Probe>),
 }
 
@@ -165,8 +165,7 @@ impl Edit {
                 most,
             } => {
                 if least.is_nan() || most.is_nan() || least > most {
-                    let what =
-                        format!("nothing lies between {least} and {most}, give least ≤ most");
+                    let what = format!("the range {least} to {most} is empty, give least ≤ most");
                     return Err(Error::setting("clamp", what));
                 }
                 self.check_direction(model, direction)
@@ -178,17 +177,17 @@ impl Edit {
             Action::Attend(_) if self.hook.site() == Some(Site::Pattern) => Ok(()),
             Action::Attend(_) => Err(Error::hook(
                 self.hook,
-                "holds no attention pattern, use attn.hook_pattern",
+                "is not an attention pattern, use attn.hook_pattern",
             )),
         }
     }
 
-    /// Heads of the hook, after checking those chosen.
+    /// Returns the number of heads of the hook after checking the chosen ones.
     fn head_count(&self, model: &Model) -> Result<usize> {
         let heads = match model.heads(self.hook) {
             Some(heads) => heads,
             None if self.heads.is_some() => {
-                let what = "has no dimension of heads, leave `heads` out or choose attn.hook_z";
+                let what = "has no head dimension; leave out `heads` or use attn.hook_z";
                 return Err(Error::hook(self.hook, what));
             }
             None => 1,
@@ -199,7 +198,7 @@ impl Edit {
         match chosen.iter().find(|head| head.index() >= heads) {
             Some(head) => Err(Error::setting(
                 "heads",
-                format!("{head} is not among the {heads} heads of {}", self.hook),
+                format!("{head} is not one of the {heads} heads of {}", self.hook),
             )),
             None if chosen.is_empty() => Err(Error::setting("heads", "none is named, name one")),
             None => Ok(heads),
@@ -219,10 +218,7 @@ impl Edit {
             };
             return Err(Error::hook(
                 self.hook,
-                format!(
-                    "a vector of {} numbers does not fit it, it takes {wanted}",
-                    vector.len()
-                ),
+                format!("the vector has {} numbers, it needs {wanted}", vector.len()),
             ));
         }
         vector.iter().try_for_each(|x| finite("vector", *x))
@@ -231,7 +227,7 @@ impl Edit {
     fn check_direction(&self, model: &Model, direction: &[f32]) -> Result<()> {
         self.check_vector(model, direction)?;
         if direction.iter().all(|x| *x == 0.0) {
-            let what = "the vector is 0 and points nowhere, choose another";
+            let what = "the vector is 0 and has no direction, choose another";
             return Err(Error::setting("direction", what));
         }
         Ok(())
@@ -243,7 +239,7 @@ impl Edit {
         if self.heads != own {
             let what = match sae.provenance.head {
                 Some(head) => format!(
-                    "the dictionary {} reads head {head} alone, give heads={head}",
+                    "the dictionary {} reads only head {head}, give heads={head}",
                     sae.name
                 ),
                 None => "a dictionary reads all heads together, leave `heads` out".to_owned(),
@@ -297,12 +293,14 @@ impl Edit {
         }
         Err(Error::hook(
             self.hook,
-            format!("a value of shape {dims:?} is not of this hook, capture it there"),
+            format!(
+                "a value of shape {dims:?} does not belong to this hook, capture it at this hook"
+            ),
         ))
     }
 }
 
-/// An error naming the features there are, if `sae` lacks `feature`.
+/// Checks that `sae` has `feature`; the error names the features it has.
 pub(super) fn check_feature(sae: &Sae, feature: FeatureId) -> Result<()> {
     if feature.index() < sae.features() {
         return Ok(());
@@ -323,6 +321,6 @@ fn finite(key: &str, value: f32) -> Result<()> {
     }
     Err(Error::setting(
         key,
-        format!("{value} is no number to compute with, give a finite one"),
+        format!("{value} is not a finite number, give a finite one"),
     ))
 }

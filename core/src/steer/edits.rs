@@ -1,4 +1,4 @@
-//! A list of edits in force during a forward pass.
+//! Applies a list of edits during a forward pass.
 
 use std::collections::BTreeMap;
 
@@ -13,39 +13,39 @@ use crate::models::{Capture, Hooks, Model, NoHooks, Quantity, Start, next_token_
 /// Values of the run without edits, by hook.
 pub(super) type Clean = BTreeMap<HookPoint, Tensor>;
 
-/// Edits that fit a model. They apply hook by hook as the pass reaches them; at one hook in the order of the list, each to what the one before left.
+/// Edits that fit a model. They apply hook by hook as the pass reaches them; at one hook in the order of the list, each to the result of the one before.
 #[derive(Debug, Clone, Default)]
 pub struct Edits(Vec<Edit>);
 
 impl Edits {
-    /// Checks every edit against `model` before anything is computed.
+    /// Checks every edit against `model`. Computes nothing.
     pub fn new(model: &Model, edits: Vec<Edit>) -> Result<Self> {
         edits.iter().try_for_each(|edit| edit.check(model))?;
         Ok(Self(edits))
     }
 
-    /// Whether there is none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The edits, in their order.
+    /// Returns the edits in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Edit> {
         self.0.iter()
     }
 
-    /// The hook that a pass reaches first.
+    /// Returns the hook that a pass reaches first.
     pub(super) fn first_hook(&self) -> Option<HookPoint> {
         self.0.iter().map(|edit| edit.hook).min()
     }
 
-    /// Whether one reaches a position of a prompt of so many tokens.
+    /// Whether an edit reaches a position of a prompt of this many tokens.
     pub(super) fn reach_prompt(&self, prompt: usize) -> bool {
         let reaches = |edit: &Edit| (0..prompt).any(|at| edit.positions.contains(at, prompt));
         self.0.iter().any(reaches)
     }
 
-    /// Hooks whose values in the run without edits are needed.
+    /// Returns the hooks whose values in the run without edits are needed.
     pub(super) fn frozen(&self) -> Vec<HookPoint> {
         let frozen = |edit: &&Edit| match &edit.action {
             Action::Dictionary(edit) => matches!(edit.error, ErrorTerm::Frozen),
@@ -54,8 +54,8 @@ impl Edits {
         self.0.iter().filter(frozen).map(|edit| edit.hook).collect()
     }
 
-    /// One forward pass with the edits; `inner` looks at values after them, and may replace them again. Logits `[b, t, v]`, or none where `inner`
-    /// ended the pass. The run without edits is made first where an edit needs it.
+    /// Runs a forward pass with the edits; `inner` sees the values after them and may replace them again. Returns logits `[b, t, v]`, or none where `inner`
+    /// ended the pass. Runs the model without edits first where an edit needs that.
     pub fn run(
         &self,
         model: &Model,
@@ -75,7 +75,7 @@ impl Edits {
         model.run(Start::Tokens(tokens), &mut edited)
     }
 
-    /// Quantities of token ids `[b, t]` as [`Model::quantities`] has them, with the edits: hooks as they are after them. Gradients are refused.
+    /// Computes quantities of token ids `[b, t]` as [`Model::quantities`] does, with the edits: hooks as they are after the edits. Gradients are unsupported.
     pub fn quantities(
         &self,
         model: &Model,
@@ -91,7 +91,7 @@ impl Edits {
             match quantity {
                 Quantity::Hook(hook) => keep.wanted.push(*hook),
                 Quantity::Gradient(hook) => {
-                    let what = "its gradient is not to be had with edits in force, leave one out";
+                    let what = "gradients are unsupported with edits, leave out one of them";
                     return Err(Error::hook(hook, what));
                 }
                 Quantity::Logits | Quantity::LossSum => {}
@@ -113,19 +113,19 @@ impl Edits {
         Ok(found)
     }
 
-    /// Logits `[b, t, v]` of token ids `[b, t]` with the edits.
+    /// Computes logits `[b, t, v]` of token ids `[b, t]` with the edits.
     pub fn logits(&self, model: &Model, tokens: &Tensor) -> Result<Tensor> {
         let logits = self.run(model, tokens, &mut NoHooks)?;
         Ok(logits.expect("nothing ends the pass early"))
     }
 }
 
-/// The edits as hooks of one pass.
+/// Edits as hooks of one pass.
 pub(super) struct Edited<'a> {
     pub(super) edits: &'a Edits,
-    /// Tokens of the prompt; all of them where nothing is added.
+    /// Number of prompt tokens; all tokens where none are generated.
     pub(super) prompt: usize,
-    /// Of the same positions as the pass.
+    /// Values without edits, at the same positions as the pass.
     pub(super) clean: &'a Clean,
     pub(super) inner: &'a mut dyn Hooks,
 }
@@ -150,7 +150,7 @@ impl Hooks for Edited<'_> {
 }
 
 impl Edited<'_> {
-    /// The value after the edits; none where no edit reaches it.
+    /// Returns the value after the edits; none where no edit reaches it.
     fn edited(&self, hook: HookPoint, first: usize, value: &Tensor) -> Result<Option<Tensor>> {
         let mut numbers: Option<Value> = None;
         for edit in self.edits.0.iter().filter(|edit| edit.hook == hook) {

@@ -1,18 +1,18 @@
-//! Which positions of a row an edit reaches, as a person writes them: `all`, `1..`, `prompt`, `new`, `last`, `0,4,7..9`.
+//! Parses the positions of a row that an edit reaches: `all`, `1..`, `prompt`, `new`, `last`, `0,4,7..9`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::Error;
 
-/// A place in a row that may depend on where the prompt ends.
+/// Place in a row; it may depend on where the prompt ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
-    /// Counted from 0.
+    /// Position, counted from 0.
     Number(usize),
-    /// The prompt's last position.
+    /// Last position of the prompt.
     Last,
-    /// The first position behind the prompt.
+    /// First position after the prompt.
     End,
 }
 
@@ -44,26 +44,26 @@ impl fmt::Display for At {
     }
 }
 
-/// From one place up to, and without, another; or without end.
+/// Range of positions; its end is exclusive, or open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Span {
     from: At,
     to: Option<At>,
-    /// Written as one position.
+    /// Whether it is written as one position.
     single: bool,
 }
 
-/// A set of positions, counted from 0 with BOS. What is behind the prompt are the positions that generation adds.
+/// Set of positions, counted from 0 with BOS. Positions after the prompt are those that generation adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Positions(Vec<Span>);
 
 impl Positions {
-    /// Every position.
+    /// Selects every position.
     pub fn all() -> Self {
         Self::from(0)
     }
 
-    /// Those from `first` on. From 1 on leaves out the position where attention rests, which no dictionary was trained on.
+    /// Selects positions from `first` on. Starting at 1 skips the attention sink at the first position, which no dictionary was trained on.
     pub fn from(first: usize) -> Self {
         Self(vec![Span {
             from: At::Number(first),
@@ -72,7 +72,7 @@ impl Positions {
         }])
     }
 
-    /// Whether `position` is one of them, in a row whose prompt has `prompt` tokens (a row that nothing is added to is all prompt).
+    /// Whether the set contains `position` in a row whose prompt has `prompt` tokens (a row without generated tokens is all prompt).
     pub fn contains(&self, position: usize, prompt: usize) -> bool {
         self.0.iter().any(|span| {
             let from = span.from.resolved(prompt);
@@ -153,7 +153,7 @@ impl fmt::Display for Positions {
 mod tests {
     use super::*;
 
-    /// The positions below 8 of a row with 5 tokens of prompt.
+    /// Lists the positions below 8 of a row with 5 prompt tokens.
     #[track_caller]
     fn check(text: &str, want: &[usize], printed: &str) {
         let positions: Positions = text.parse().unwrap();

@@ -1,4 +1,4 @@
-//! How steering changes the next token: probabilities before and after, and their divergence.
+//! Measures how steering changes the next token: probabilities before and after, and their divergence.
 
 use candle_core::Tensor;
 
@@ -8,7 +8,7 @@ use crate::text::TextCodec;
 
 use super::{CHANGES, Change, Generated};
 
-/// log p of every token, in f64, from logits `[v]`.
+/// Computes log p of every token, in f64, from logits `[v]`.
 pub(crate) fn log_probabilities(logits: &Tensor) -> Result<Vec<f64>> {
     let logits: Vec<f64> = logits
         .to_vec1::<f32>()?
@@ -21,7 +21,7 @@ pub(crate) fn log_probabilities(logits: &Tensor) -> Result<Vec<f64>> {
     Ok(logits.into_iter().map(|logit| logit - log_sum).collect())
 }
 
-/// KL(after ‖ before), nats, from log-probabilities.
+/// Computes KL(after ‖ before) in nats from log-probabilities.
 pub(crate) fn divergence(before: &[f64], after: &[f64]) -> f64 {
     let terms = before.iter().zip(after);
     terms
@@ -30,10 +30,10 @@ pub(crate) fn divergence(before: &[f64], after: &[f64]) -> f64 {
         .sum()
 }
 
-/// Sums over positions, of which means are made.
+/// Sums over positions, from which means are taken.
 #[derive(Debug, Default)]
 pub(super) struct Means {
-    /// KL at each.
+    /// KL at each position.
     kl: Vec<f64>,
     /// Sums of probabilities, `[v]` each.
     before: Vec<f64>,
@@ -41,7 +41,7 @@ pub(super) struct Means {
 }
 
 impl Means {
-    /// Takes one position, from log-probabilities.
+    /// Adds one position, from log-probabilities.
     pub(super) fn add(&mut self, before: &[f64], after: &[f64]) {
         self.kl.push(divergence(before, after));
         for (sums, logs) in [(&mut self.before, before), (&mut self.after, after)] {
@@ -52,7 +52,7 @@ impl Means {
         }
     }
 
-    /// The means; none of no position.
+    /// Returns the means; none if no position was added.
     pub(super) fn shift(self, codec: &TextCodec) -> Option<Generated> {
         let n = self.kl.len() as f64;
         let mean = |sums: Vec<f64>| -> Vec<f64> { sums.into_iter().map(|sum| sum / n).collect() };
@@ -64,13 +64,13 @@ impl Means {
     }
 }
 
-/// The tokens whose probabilities change most, from log-probabilities.
+/// Returns the tokens whose probabilities change most, from log-probabilities.
 pub(super) fn changes(before: &[f64], after: &[f64], codec: &TextCodec) -> Vec<Change> {
     let probabilities = |logs: &[f64]| -> Vec<f64> { logs.iter().map(|log| log.exp()).collect() };
     largest(&probabilities(before), &probabilities(after), codec)
 }
 
-/// The tokens whose probabilities change most, largest change first, ties by token.
+/// Returns the tokens whose probabilities change most, largest change first, ties by token.
 fn largest(before: &[f64], after: &[f64], codec: &TextCodec) -> Vec<Change> {
     let change = |id: usize| (after[id] - before[id]).abs();
     let mut ids: Vec<usize> = (0..before.len()).collect();

@@ -444,7 +444,7 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
     refused(
         &model,
         edit(resid, Action::ProjectOut(vec![0.0; 256])),
-        "points nowhere",
+        "has no direction",
     );
     refused(
         &model,
@@ -455,7 +455,7 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
         heads: Some(heads.iter().copied().map(Head).collect()),
         ..edit(hook, Action::Zero)
     };
-    refused(&model, heads(resid, &[0]), "no dimension of heads");
+    refused(&model, heads(resid, &[0]), "no head dimension");
     refused(&model, heads(z, &[99]), "99 is not among");
     let narrow = random_sae(&model, HookPoint::block(1, Site::MlpPost));
     refused(
@@ -490,7 +490,7 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
     refused(
         &model,
         edit(resid, Action::Patch(value)),
-        "capture it there",
+        "capture it at this hook",
     );
 }
 

@@ -1,4 +1,4 @@
-//! Edits as a person writes them: `add feature=12 strength=8`, `zero hook=blocks.3.attn.hook_z heads=5 positions=1..`.
+//! Edits in their written form: `add feature=12 strength=8`, `zero hook=blocks.3.attn.hook_z heads=5 positions=1..`.
 
 mod read;
 #[cfg(test)]
@@ -18,18 +18,18 @@ use crate::ids::{FeatureId, Head, HookPoint};
 use crate::models::{Model, read_tensors, token_tensor};
 use crate::sae::Sae;
 
-/// An action as it is written, with what it takes.
+/// Written form of an action, with its keys.
 #[derive(Debug, Clone, Copy)]
 pub struct ActionHelp {
-    /// The first word.
+    /// First word.
     pub name: &'static str,
-    /// Its keys, those that may be left out in brackets.
+    /// Keys of the action, optional ones in brackets.
     pub keys: &'static str,
-    /// What it does.
+    /// Effect of the action.
     pub help: &'static str,
 }
 
-/// All actions. Each also takes `hook`, `positions`, `rows` and `heads`.
+/// Actions. Each also takes `hook`, `positions`, `rows` and `heads`.
 pub const ACTIONS: &[ActionHelp] = &[
     ActionHelp {
         name: "add",
@@ -39,7 +39,7 @@ pub const ACTIONS: &[ActionHelp] = &[
     ActionHelp {
         name: "replace",
         keys: "feature=I | file=F key=K, [strength=1]",
-        help: "puts it in place of the value",
+        help: "replaces the value by it",
     },
     ActionHelp {
         name: "scale",
@@ -49,17 +49,17 @@ pub const ACTIONS: &[ActionHelp] = &[
     ActionHelp {
         name: "zero",
         keys: "",
-        help: "makes the value 0 (zero ablation)",
+        help: "sets the value to 0 (zero ablation)",
     },
     ActionHelp {
         name: "mean",
         keys: "[file=F key=K]",
-        help: "puts the mean activation in its place (mean ablation)",
+        help: "replaces the value by the mean activation (mean ablation)",
     },
     ActionHelp {
         name: "project-out",
         keys: "feature=I | file=F key=K",
-        help: "removes what points along a direction",
+        help: "removes the component along a direction",
     },
     ActionHelp {
         name: "clamp",
@@ -84,7 +84,7 @@ pub const ACTIONS: &[ActionHelp] = &[
     ActionHelp {
         name: "splice",
         keys: "part=reconstruction | +error | +linear | +nonlinear | zero | mean",
-        help: "puts the dictionary's reconstruction, with a part of its error, in place of the value",
+        help: "replaces the value by the dictionary's reconstruction, with a part of its error",
     },
     ActionHelp {
         name: "patch",
@@ -98,16 +98,16 @@ pub const ACTIONS: &[ActionHelp] = &[
     },
 ];
 
-/// Where a vector or a value comes from.
+/// Source of a vector.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Vector {
-    /// The decoder row of a feature.
+    /// Decoder row of a feature.
     Feature(FeatureId),
-    /// A tensor of a safetensors file.
+    /// Tensor in a safetensors file.
     File {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// The tensor's name.
+        /// Name of the tensor.
         key: String,
     },
 }
@@ -128,34 +128,34 @@ impl Vector {
     }
 }
 
-/// What an [`EditSpec`] does; see [`ACTIONS`].
+/// Action of an [`EditSpec`]; see [`ACTIONS`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum What {
-    /// strength · vector is added.
+    /// Adds strength · vector.
     Add(Vector, f32),
-    /// strength · vector takes the value's place.
+    /// Replaces the value by strength · vector.
     Replace(Vector, f32),
-    /// The value is multiplied.
+    /// Multiplies the value.
     Scale(f32),
     /// Zero ablation.
     Zero,
     /// Mean ablation, with the mean of a file or of a text.
     Mean(Option<Vector>),
-    /// What points along the vector is removed.
+    /// Removes the component along the vector.
     ProjectOut(Vector),
-    /// The coordinate along the vector is kept between the two.
+    /// Keeps the coordinate along the vector within the two bounds.
     Clamp(Vector, f32, f32),
-    /// Changes of activations, and what becomes of the error: `kept`, `dropped`, `frozen`, `linear`, `nonlinear`.
+    /// Changes activations; the error is `kept`, `dropped`, `frozen`, `linear` or `nonlinear`.
     Latents(Vec<LatentChange>, ErrorName),
-    /// The value of a run on another text.
+    /// Patches in the value of a run on another text.
     PatchText(String),
-    /// A captured value.
+    /// Patches in a captured value.
     PatchFile(PathBuf, String),
-    /// Another attention pattern.
+    /// Replaces the attention pattern.
     Attend(Attend),
 }
 
-/// [`ErrorTerm`] by name.
+/// Names of [`ErrorTerm`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorName {
     /// [`ErrorTerm::Kept`].
@@ -171,7 +171,7 @@ pub enum ErrorName {
 }
 
 impl ErrorName {
-    /// All, with the names they are written by, alone and as a part of a splice.
+    /// Written names, alone and as the part of a splice.
     pub const ALL: [(Self, &'static str, &'static str); 5] = [
         (Self::Kept, "kept", "+error"),
         (Self::Dropped, "dropped", "reconstruction"),
@@ -186,7 +186,7 @@ impl ErrorName {
     }
 }
 
-/// [`Attend`] by name.
+/// Names of [`Attend`].
 const ATTEND: [(Attend, &str); 4] = [
     (Attend::Uniform, "uniform"),
     (Attend::Previous, "previous"),
@@ -194,35 +194,35 @@ const ATTEND: [(Attend, &str); 4] = [
     (Attend::Itself, "itself"),
 ];
 
-/// An edit as it is written. What is left out is filled in when it is resolved.
+/// Written form of an edit. Omitted parts get their defaults when it is resolved.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EditSpec {
-    /// What it does.
+    /// Action.
     pub what: What,
-    /// Where; none: at the dictionary's hook.
+    /// Hook; none: the dictionary's.
     pub hook: Option<HookPoint>,
-    /// None: `1..` for what a dictionary does or gives, and all for the rest.
+    /// Positions; none: `1..` for edits that use a dictionary, else all.
     pub positions: Option<Positions>,
-    /// None: all.
+    /// Rows; none: all.
     pub rows: Option<Vec<usize>>,
-    /// None: all.
+    /// Heads; none: all.
     pub heads: Option<Vec<Head>>,
 }
 
-/// What edits are made from.
+/// Materials that edits are made from.
 pub trait Materials {
-    /// The dictionary whose features are meant, or an error that says how to name one.
+    /// Returns the dictionary whose features edits name, or an error that says how to name one.
     fn dictionary(&mut self) -> Result<Arc<Sae>>;
 
-    /// The probe of that dictionary's error.
+    /// Returns the probe of the dictionary's error.
     fn probe(&mut self) -> Result<Arc<Probe>>;
 
-    /// The mean activation at `hook`, heads concatenated.
+    /// Returns the mean activation at `hook`, heads concatenated.
     fn mean(&mut self, hook: HookPoint) -> Result<Vec<f32>>;
 }
 
 impl EditSpec {
-    /// From `what`, everything else left out.
+    /// Creates an edit with defaults for everything except `what`.
     pub fn new(what: What) -> Self {
         Self {
             what,
@@ -233,7 +233,7 @@ impl EditSpec {
         }
     }
 
-    /// Whether it takes a dictionary.
+    /// Whether the edit needs a dictionary.
     pub fn needs_dictionary(&self) -> bool {
         let by_feature = |vector: &Vector| matches!(vector, Vector::Feature(_));
         self.hook.is_none()
@@ -247,8 +247,8 @@ impl EditSpec {
             }
     }
 
-    /// How its number and an activation of `sae` differ, where they do: a decoder row is added in the model's units, while an activation counts in those of
-    /// the token that was brought to norm. None where one number means the same in both.
+    /// Explains how the edit's number differs from an activation of `sae`, where it does: a decoder row is added in the model's units, while an activation counts in
+    /// units of the normalised token. None where both agree.
     pub fn units(&self, sae: &Sae) -> Option<String> {
         let (letter, meaning) = sae.input_norm.unit()?;
         let said = match &self.what {
@@ -256,7 +256,7 @@ impl EditSpec {
                 "moves every token by {by} decoder rows, add-feature value={by} by {by} · {letter} rows"
             ),
             What::Replace(Vector::Feature(_), by) => format!(
-                "puts {by} decoder rows in place, an activation of {by} is {by} · {letter} rows"
+                "replaces the value by {by} decoder rows, an activation of {by} is {by} · {letter} rows"
             ),
             What::Clamp(Vector::Feature(_), ..) => {
                 format!(
@@ -268,7 +268,7 @@ impl EditSpec {
         Some(format!("{said}, {letter} being {meaning}"))
     }
 
-    /// The edit it means for `model`.
+    /// Builds the edit for `model`.
     pub fn resolve(&self, model: &Model, materials: &mut dyn Materials) -> Result<Edit> {
         let hook = match self.hook {
             Some(hook) => hook,
@@ -330,7 +330,7 @@ impl EditSpec {
     }
 }
 
-/// The tensor `key` of a safetensors file.
+/// Reads the tensor `key` of a safetensors file.
 fn tensor(path: &Path, key: &str) -> Result<Tensor> {
     let mut tensors = read_tensors(path)?;
     let names: Vec<_> = tensors.keys().cloned().collect();

@@ -1,4 +1,4 @@
-//! Edits read from text: an action, then `key=value`.
+//! Reads edits from text: an action, then `key=value`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,12 +10,12 @@ use crate::ids::{FeatureId, Head};
 use crate::steer::LatentChange;
 
 impl EditSpec {
-    /// Reads `add feature=12 strength=8` with values that hold spaces in quotes, or the keys of a TOML table with `action` among them.
+    /// Builds an edit from the keys of a TOML table, `action` among them.
     pub fn from_keys(mut keys: BTreeMap<String, String>) -> Result<Self> {
         let action = keys.remove("action").ok_or_else(|| {
             Error::setting(
                 "edit",
-                format!("names no action, begin with one of {}", names()),
+                format!("names no action, start with one of {}", names()),
             )
         })?;
         let mut keys = Keys {
@@ -93,7 +93,7 @@ fn what(action: &str, keys: &mut Keys) -> Result<What> {
             What::Attend(to.ok_or_else(|| keys.missing("to"))?)
         }
         _ => {
-            let what = format!("`{action}` is no action, choose one of {}", names());
+            let what = format!("`{action}` is not an action, choose one of {}", names());
             return Err(Error::setting("edit", what));
         }
     })
@@ -114,7 +114,7 @@ fn splice(keys: &mut Keys) -> Result<What> {
     })
 }
 
-/// The keys of one edit, taken one by one so that none is ignored.
+/// Keys of one edit, removed one by one so that none is ignored.
 struct Keys {
     action: String,
     keys: BTreeMap<String, String>,
@@ -158,7 +158,7 @@ impl Keys {
         };
         let read = |part: &str| {
             part.trim().parse().map_err(|reason| {
-                Error::setting(key, format!("`{text}` is no list of numbers ({reason})"))
+                Error::setting(key, format!("`{text}` is not a list of numbers ({reason})"))
             })
         };
         text.split(',').map(read).collect::<Result<_>>().map(Some)
@@ -187,7 +187,7 @@ impl Keys {
         })
     }
 
-    /// Refuses what is left.
+    /// Rejects keys that are left over.
     fn finish(self) -> Result<()> {
         let Some(key) = self.keys.keys().next() else {
             return Ok(());
@@ -209,7 +209,7 @@ fn named<T: Copy, const N: usize>(key: &str, text: &str, all: [(T, &'static str)
     let found = all.iter().find(|(_, name)| *name == text);
     found.map(|(value, _)| *value).ok_or_else(|| {
         let names = all.map(|(_, name)| name).join(", ");
-        Error::setting(key, format!("`{text}` is none of {names}"))
+        Error::setting(key, format!("`{text}` is not one of {names}"))
     })
 }
 
@@ -230,7 +230,7 @@ impl FromStr for EditSpec {
         }
         for word in words {
             let Some((key, value)) = word.split_once('=') else {
-                let what = format!("`{word}` is no `key=value`");
+                let what = format!("`{word}` is not `key=value`");
                 return Err(Error::setting("edit", what));
             };
             if keys.insert(key.to_owned(), value.to_owned()).is_some() {

@@ -71,8 +71,8 @@ fn what_cannot_be_read_is_refused_with_what_could() {
     refused("add", "needs `feature`");
     refused("add file=x", "needs `key`");
     refused("add feature=1 feature=2", "twice");
-    refused("zero heads=a", "no list of numbers");
-    refused("zero blocks.1", "no `key=value`");
+    refused("zero heads=a", "not a list of numbers");
+    refused("zero blocks.1", "not `key=value`");
     refused("splice part=half", "reconstruction");
     refused("attend to=me", "uniform");
     refused("patch from='open", "quotation mark");

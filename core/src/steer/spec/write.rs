@@ -1,4 +1,4 @@
-//! Edits written as they are read.
+//! Writes edits in the form that is read.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::{ATTEND, EditSpec, ErrorName, Vector, What};
 use crate::ids::Head;
 use crate::steer::LatentChange;
 
-/// As it is read.
+/// Writes the form that is read.
 impl fmt::Display for EditSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
@@ -62,7 +62,7 @@ impl fmt::Display for EditSpec {
     }
 }
 
-/// Changes that are written as one: all of one kind and by one number.
+/// Writes changes as one: all of one kind and by one number.
 fn latents(f: &mut fmt::Formatter<'_>, changes: &[LatentChange], error: ErrorName) -> fmt::Result {
     let Some(first) = changes.first() else {
         return write!(f, "splice part={}", error.names().1);
@@ -93,7 +93,7 @@ impl fmt::Display for Vector {
     }
 }
 
-/// In quotation marks where it must be.
+/// Quotes `text` for a shell where needed.
 fn quoted(text: &str) -> String {
     shlex::try_quote(text).map_or_else(|_| text.replace('\0', ""), std::borrow::Cow::into_owned)
 }
