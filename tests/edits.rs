@@ -1,5 +1,18 @@
 //! Edits through the program: read from flags and files, in force in every command that takes them, refused in a sentence.
 
+use std::sync::Arc;
+
+use umbra_core::cli::steer_line;
+use umbra_core::corpus::Positions;
+use umbra_core::formats;
+use umbra_core::models::{BosWish, Form, Model, Opening, Processing, Sampling};
+use umbra_core::progress::Flow;
+use umbra_core::steer;
+use umbra_core::workbench::materials::{Sources, Stock};
+use umbra_core::workbench::pair::Pair;
+use umbra_core::workbench::steering::Request;
+use umbra_core::workbench::text::TextRequest;
+
 use umbra_tests::{demo_model, largest_difference, tensors};
 
 use crate::umbra;
@@ -140,4 +153,102 @@ fn what_cannot_be_done_is_refused_in_a_sentence() {
         "patch file=none.safetensors key=x hook=hook_embed",
         &["none.safetensors"],
     );
+}
+
+/// A request of everything that a command line can say, on the demo.
+fn request() -> Request {
+    let demo = format!("{}/..", demo_model());
+    let mut mean = TextRequest::new(vec![format!("{demo}/text/held-out/alice.txt").into()]);
+    mean.reading.positions = Some(Positions::First);
+    let edits = [
+        "add feature=7 strength=-6.5 positions=prompt",
+        "mean hook=blocks.1.hook_mlp_out",
+        "splice part=+linear",
+        "patch from=\"The crow's \\\"cheese\\\"\" hook=blocks.0.hook_mlp_out",
+    ];
+    Request {
+        model: demo_model().into(),
+        form: Form::F32,
+        processing: Some(Processing::default()),
+        bos: BosWish {
+            left_out: false,
+            doubled: true,
+        },
+        sae: Some(format!("{demo}/saes/resid-2").into()),
+        hook: None,
+        edits: edits.map(|edit| edit.parse().unwrap()).to_vec(),
+        sources: Sources {
+            probe: Some(format!("{demo}/kept/resid-2.probe.safetensors").into()),
+            allow_mismatch: false,
+            mean: Some(mean),
+        },
+        prompt: "- \"Well,\" said the king;\nhe had $5".to_owned(),
+        sampling: Sampling {
+            temperature: 0.7,
+            top_p: Some(0.9),
+            top_k: None,
+            repetition_penalty: 1.25,
+            seed: 11,
+            tokens: 8,
+            stop: vec!["\n\n".to_owned()],
+            ignore_eos: true,
+        },
+    }
+}
+
+/// Both texts of `request` by the library.
+fn texts(request: &Request) -> [String; 2] {
+    let opening = Opening {
+        form: request.form,
+        processing: request.processing.unwrap(),
+        bos: request.bos,
+    };
+    let model = Arc::new(Model::open_as(&request.model, opening).unwrap().0);
+    let sae = formats::open(request.sae.as_ref().unwrap()).unwrap().0;
+    let pair = Pair::new(&model, &Arc::new(sae));
+    let mut stock = Stock::new(
+        Arc::clone(&pair.model),
+        Some(Arc::clone(&pair.sae)),
+        request.sources.clone(),
+    );
+    let mut on = |_| Flow::Continue(());
+    let edits = stock
+        .edits(&request.edits, &mut on)
+        .unwrap()
+        .done()
+        .unwrap()
+        .edits;
+    let (prompt, sampling) = (&request.prompt, &request.sampling);
+    let mut on = |_| Flow::Continue(());
+    let outcome = steer::run(&pair.model, edits, prompt, sampling, &mut on)
+        .unwrap()
+        .into_value();
+    [outcome.baseline.text, outcome.steered.text]
+}
+
+#[test]
+fn a_request_written_as_a_command_line_runs_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |request: &Request| {
+        let line = steer_line(request).unwrap();
+        let words = shlex::split(&line).unwrap();
+        assert_eq!(words[0], "umbra");
+        let mut args: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+        args.push("--json");
+        let answer = umbra(folder.path(), &args).done().json();
+        ["baseline", "steered"].map(|text| answer[text]["text"].as_str().unwrap().to_owned())
+    };
+    let whole = request();
+    let written = run(&whole);
+    assert_eq!(written, texts(&whole));
+    assert_ne!(written[0], written[1]);
+    // Each of these decides the texts, so a line that left one out would give others.
+    let other = |change: fn(&mut Request)| {
+        let mut request = request();
+        change(&mut request);
+        assert_ne!(run(&request), written);
+    };
+    other(|request| request.sampling.seed = 12);
+    other(|request| drop(request.edits.pop()));
+    other(|request| request.prompt.push('!'));
 }

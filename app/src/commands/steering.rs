@@ -1,18 +1,20 @@
 //! Steering lab: start a run, stop it.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
-use umbra_core::dark_matter::Probe;
-use umbra_core::error::{Error, Result};
-use umbra_core::ids::{Head, HookPoint, Layer};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use umbra_core::error::Result;
+use umbra_core::ids::{Head, Layer};
 use umbra_core::models::Model;
-use umbra_core::progress::{Flow, Progress};
-use umbra_core::project::Project;
+use umbra_core::progress::{self, Progress};
 use umbra_core::sae::Sae;
-use umbra_core::steer::{self, Edits, Materials};
-use umbra_core::workbench::text::TextRequest;
+use umbra_core::steer;
+use umbra_core::workbench::materials::{Made, Sources, Stock};
 
 use super::{Commands, Context, navigation};
+use crate::jobs::Worker;
 use crate::state::log::{self, Notice};
 use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Request};
 use crate::state::{AppState, Event, history};
@@ -29,6 +31,8 @@ pub enum Command {
     Run(Request),
     /// Stop the run; what was written stays.
     Stop,
+    /// Say why the command line of a run cannot be written.
+    NoLine(String),
 }
 
 impl Command {
@@ -38,6 +42,7 @@ impl Command {
             Self::Draft(draft) => edit(context, *draft),
             Self::Silence(layer, head) => silence(context, layer, head),
             Self::Run(request) => start(context, request),
+            Self::NoLine(why) => context.fail(why),
             Self::Stop => {
                 if let Some(run) = context.state.steering.running() {
                     let stop = super::shell::Command::StopJob(run.job);
@@ -78,63 +83,6 @@ fn edit(context: &mut Context<'_>, after: Draft) {
     }));
 }
 
-/// What edits are made from: the dictionary chosen, and what the project keeps.
-struct Stock {
-    model: Arc<Model>,
-    sae: Option<(String, Arc<Sae>)>,
-    project: Option<Arc<Project>>,
-    /// What means are over.
-    said: Vec<String>,
-}
-
-impl Materials for Stock {
-    fn dictionary(&mut self) -> Result<Arc<Sae>> {
-        let missing = || {
-            Error::setting(
-                "dictionary",
-                "an edit names a feature, open a dictionary first",
-            )
-        };
-        let (_, sae) = self.sae.as_ref().ok_or_else(missing)?;
-        Ok(Arc::clone(sae))
-    }
-
-    fn probe(&mut self) -> Result<Arc<Probe>> {
-        let kept = match (&self.project, &self.sae) {
-            (Some(project), Some((name, _))) => project.kept_probe(name),
-            _ => None,
-        };
-        let missing = || {
-            let what = "there is none for this dictionary, fit it in Dark matter";
-            Error::setting("probe", what)
-        };
-        Ok(Arc::new(Probe::open(&kept.ok_or_else(missing)?)?))
-    }
-
-    fn mean(&mut self, hook: HookPoint) -> Result<Vec<f32>> {
-        let missing = || {
-            let what =
-                "a mean activation is over the project's held-out text, and no project is open";
-            Error::setting("mean", what)
-        };
-        let project = self.project.as_ref().ok_or_else(missing)?;
-        let request = TextRequest::held_out_of(project)?;
-        let (corpus, notes) = request.open()?;
-        self.said.extend(notes.iter().map(str::to_owned));
-        let mean = steer::mean_of_text(
-            (&self.model, self.sae.as_ref().map(|(_, sae)| sae.as_ref())),
-            (&corpus, &request.phrase()),
-            None,
-            hook,
-            &mut |_| Flow::Continue(()),
-        )?;
-        let mean = mean.done().expect("nothing stops it");
-        self.said.extend(mean.notes.iter().map(str::to_owned));
-        self.said.push(mean.over);
-        Ok(mean.values)
-    }
-}
-
 fn start(context: &mut Context<'_>, request: Request) {
     let state = &context.state;
     let Some(model) = state.model() else {
@@ -143,14 +91,9 @@ fn start(context: &mut Context<'_>, request: Request) {
     let chosen = request.dictionary.and_then(|id| state.catalogue.get(id));
     let pair = chosen.and_then(|d| state.pair(d.id));
     let model = Arc::clone(pair.map_or(&model.model, |pair| &pair.model));
-    let sae = chosen.zip(pair);
-    let sae = sae.map(|(d, pair)| (d.name.clone(), Arc::clone(&pair.sae)));
-    let mut stock = Stock {
-        model: Arc::clone(&model),
-        sae,
-        project: state.project.open().cloned(),
-        said: Vec::new(),
-    };
+    let sae = pair.map(|pair| Arc::clone(&pair.sae));
+    let sources = state.materials(request.dictionary);
+    let kept = Arc::clone(&state.steering.stock);
     if let Some(earlier) = state.steering.running() {
         context.jobs.stop(earlier.job);
     }
@@ -164,14 +107,12 @@ fn start(context: &mut Context<'_>, request: Request) {
         |why| Event::Steering(Lab::Failed(why)),
         move |worker| {
             let job = worker.id();
-            let edits = asked
-                .edits
-                .iter()
-                .map(|spec| spec.resolve(&model, &mut stock));
-            let edits = Edits::new(&model, edits.collect::<Result<_>>()?)?;
-            for said in &stock.said {
-                worker.send(Event::Log(log::Event::Show(Notice::info(said))));
-            }
+            let made = made(worker, &kept, (&model, sae), sources, &asked)?;
+            let Some(made) = made.done() else {
+                let why = "Stopped while the mean activation was measured".to_owned();
+                worker.send(Event::Steering(Lab::Ended(job, Ended::Failed(why))));
+                return Ok(());
+            };
             if let Some(note) = model.codec().bos_note(&asked.prompt)? {
                 worker.line(note);
             }
@@ -190,7 +131,13 @@ fn start(context: &mut Context<'_>, request: Request) {
                 }
                 worker.progress(Progress::new(done, total, "tokens"))
             };
-            let ended = steer::run(&model, edits, &asked.prompt, &asked.sampling, &mut observe)?;
+            let ended = steer::run(
+                &model,
+                made.edits,
+                &asked.prompt,
+                &asked.sampling,
+                &mut observe,
+            )?;
             let stopped = ended.is_stopped();
             let outcome = ended.into_value();
             let ended = Ended::Done {
@@ -205,4 +152,29 @@ fn start(context: &mut Context<'_>, request: Request) {
         },
     );
     context.apply(Event::Steering(Lab::Started(job, request)));
+}
+
+/// Makes the edits of a run from the materials of the run before, where these are the same.
+fn made(
+    worker: &Worker,
+    kept: &Mutex<Option<Stock>>,
+    (model, sae): (&Arc<Model>, Option<Arc<Sae>>),
+    sources: Sources,
+    asked: &Request,
+) -> Result<progress::Ended<Made>> {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let same = |stock: &Stock| stock.is_of(model, sae.as_ref(), &sources);
+    let stock = match kept.take().filter(same) {
+        Some(stock) => stock,
+        None => Stock::new(Arc::clone(model), sae, sources),
+    };
+    let stock = kept.insert(stock);
+    let made = stock.edits(&asked.edits, &mut |at| worker.progress(at))?;
+    if let progress::Ended::Done(made) = &made {
+        worker.notes(&made.notes);
+        for over in &made.means {
+            worker.send(Event::Log(log::Event::Show(Notice::info(over))));
+        }
+    }
+    Ok(made)
 }

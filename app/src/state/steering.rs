@@ -1,9 +1,13 @@
 //! Steering: what was asked, both texts as they stream, and the change of the next token's probabilities.
 
 mod draft;
+mod line;
+
+use std::sync::{Arc, Mutex};
 
 use umbra_core::models::{Finish, Sampling};
 use umbra_core::steer::{Change, EditSpec, Generated, Stream};
+use umbra_core::workbench::materials::Stock;
 
 use super::AppState;
 use super::catalogue::DictionaryId;
@@ -68,6 +72,8 @@ pub struct SteeringState {
     pub draft: Draft,
     /// The run.
     pub run: Option<Run>,
+    /// Materials of the last run, which the next one reuses; jobs alone open it.
+    pub stock: Arc<Mutex<Option<Stock>>>,
 }
 
 impl SteeringState {

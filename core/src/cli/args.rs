@@ -108,7 +108,7 @@ impl ModelArgs {
         Ok(card)
     }
 
-    fn opening(&self, processing: Processing) -> Opening {
+    pub(super) fn opening(&self, processing: Processing) -> Opening {
         Opening {
             form: if self.keep_quantised {
                 Form::Stored
@@ -227,6 +227,11 @@ pub struct MismatchArgs {
 }
 
 impl MismatchArgs {
+    /// Whether a mismatch is allowed.
+    pub fn is_allowed(self) -> bool {
+        self.allow_mismatch
+    }
+
     /// An error if what is to be used together does not belong together; otherwise says what is not proven.
     pub fn check(self, fit: &Fit, console: &Console) -> Result<()> {
         say_fit(fit, self.allow_mismatch, console)
@@ -356,6 +361,16 @@ pub enum SplitArg {
     Train,
     /// The 5 % of documents that training on this text leaves out
     HeldOut,
+}
+
+impl From<Part> for SplitArg {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::All => Self::All,
+            Part::Train => Self::Train,
+            Part::HeldOut => Self::HeldOut,
+        }
+    }
 }
 
 impl From<SplitArg> for Part {

@@ -1,18 +1,15 @@
 //! `--edit` and `--edits`: interventions for the commands that run a model.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Console, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, open_both};
-use crate::corpus::{Corpus, CorpusSpec};
-use crate::dark_matter::Probe;
+use super::{Console, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, SplitArg, open_both};
+use crate::corpus::CorpusSpec;
 use crate::error::{Error, Result};
-use crate::fit::Fit;
-use crate::ids::HookPoint;
 use crate::models::Model;
-use crate::sae::Sae;
-use crate::steer::{self, ACTIONS, EditSpec, Edits, Materials, What};
+use crate::steer::{ACTIONS, EditSpec, Edits};
+use crate::workbench::materials::{Made, Sources, Stock};
+use crate::workbench::text::TextRequest;
 
 /// Flags of edits.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,15 +29,37 @@ pub(super) struct EditArgs {
     probe: Option<PathBuf>,
     #[command(flatten)]
     mismatch: MismatchArgs,
-    /// Text whose mean activation `mean` puts in place (the first 256 rows of 128 tokens)
-    #[arg(long, value_name = "PATH", num_args = 1..)]
-    mean_of: Vec<PathBuf>,
+    #[command(flatten)]
+    mean: MeanArgs,
     /// Which positions of a text count.
     #[command(flatten)]
     pub(super) positions: PositionsArg,
 }
 
-/// The actions, for the end of a command's help.
+/// Text of `mean` edits.
+#[derive(Debug, Clone, clap::Args)]
+struct MeanArgs {
+    /// Text whose mean activation `mean` edits put in place (the first 256 rows of 128 tokens)
+    #[arg(long, value_name = "PATH", num_args = 1..)]
+    mean_of: Vec<PathBuf>,
+    /// Part of --mean-of to read
+    #[arg(long, value_enum, default_value_t, requires = "mean_of")]
+    mean_split: SplitArg,
+    /// Seed of the split of --mean-of
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "mean_of")]
+    mean_split_seed: u64,
+    /// Read sub-folders of the folders in --mean-of
+    #[arg(long, requires = "mean_of")]
+    mean_recursive: bool,
+    /// Column or field of --mean-of that holds the text, as --text-column elsewhere
+    #[arg(long, value_name = "NAME", requires = "mean_of")]
+    mean_text_column: Option<String>,
+    /// Replace white space inside a paragraph of --mean-of by single spaces, as --unwrap elsewhere
+    #[arg(long, requires = "mean_of")]
+    mean_unwrap: bool,
+}
+
+/// Returns the actions, for the end of a command's help.
 pub(super) fn help() -> String {
     let mut lines = vec!["Actions of --edit:".to_owned()];
     for action in ACTIONS {
@@ -76,21 +95,21 @@ impl EditArgs {
         Ok(specs)
     }
 
-    /// The model and the edits of it.
-    pub(super) fn open(&self, model: &ModelArgs, console: &Console) -> Result<(Model, Edits)> {
-        let (model, edits, _) = self.open_as(&self.specs()?, None, model, console)?;
-        Ok((model, edits))
+    /// Opens the model and makes the edits of it.
+    pub(super) fn open(&self, model: &ModelArgs, console: &Console) -> Result<(Arc<Model>, Edits)> {
+        let (model, made) = self.open_as(&self.specs()?, None, model, console)?;
+        Ok((model, made.edits))
     }
 
-    /// The model, processed as the dictionary says where one is named, the edits `specs` of it, and the units of each ([`EditSpec::units`]), which are noted
-    /// too; `hook` stands in for the dictionary's own.
+    /// Opens the model, processed as the dictionary says where one is named, and makes the edits `specs` of it; `hook` replaces the dictionary's own. Prints what
+    /// was decided.
     pub(super) fn open_as(
         &self,
         specs: &[EditSpec],
         hook: Option<&str>,
         model: &ModelArgs,
         console: &Console,
-    ) -> Result<(Model, Edits, Vec<Option<String>>)> {
+    ) -> Result<(Arc<Model>, Made)> {
         let (model, sae) = match &self.sae {
             Some(path) => {
                 let sae = SaeArgs {
@@ -98,34 +117,49 @@ impl EditArgs {
                     hook: hook.map(str::to_owned),
                 };
                 let pair = open_both(model, &sae, console)?;
-                (Model::clone(&pair.model), Some(pair.sae))
+                (pair.model, Some(pair.sae))
             }
-            None => (model.open(console)?, None),
+            None => (Arc::new(model.open(console)?), None),
         };
-        let units = |spec: &EditSpec| sae.as_ref().and_then(|sae| spec.units(sae));
-        let units: Vec<_> = specs.iter().map(units).collect();
-        for (spec, units) in specs.iter().zip(&units) {
+        let mut stock = Stock::new(Arc::clone(&model), sae, self.sources());
+        let mut bar = console.bar("Mean activation");
+        let made = stock.edits(specs, &mut |at| bar.at(at))?;
+        drop(bar);
+        let stopped = || Error::setting("--mean-of", "was stopped before its end");
+        let made = made.done().ok_or_else(stopped)?;
+        for (spec, units) in specs.iter().zip(&made.units) {
             if let Some(units) = units {
                 console.note(&format!("{spec}: {units}"));
             }
         }
-        let mut stock = Stock {
-            args: self,
-            model: &model,
-            console,
-            sae,
-            probe: None,
-            means: BTreeMap::new(),
-        };
-        for spec in specs {
-            if let What::PatchText(text) = &spec.what {
-                console.begun(model.codec(), text)?;
-            }
+        console.notes(&made.notes);
+        made.means.iter().for_each(|over| console.note(over));
+        Ok((model, made))
+    }
+
+    /// Returns where the materials of the edits are.
+    pub(super) fn sources(&self) -> Sources {
+        Sources {
+            probe: self.probe.clone(),
+            allow_mismatch: self.mismatch.is_allowed(),
+            mean: self.mean.request(self.positions),
         }
-        let edits = specs.iter().map(|spec| spec.resolve(&model, &mut stock));
-        let edits = edits.collect::<Result<_>>()?;
-        let edits = Edits::new(&model, edits)?;
-        Ok((model, edits, units))
+    }
+}
+
+impl MeanArgs {
+    /// Returns the text, if one is named.
+    fn request(&self, positions: PositionsArg) -> Option<TextRequest> {
+        let corpus = CorpusSpec {
+            paths: self.mean_of.clone(),
+            recursive: self.mean_recursive,
+            unwrap: self.mean_unwrap,
+            column: self.mean_text_column.clone(),
+        };
+        let mut request = TextRequest::from(corpus).of(self.mean_split.into());
+        request.seed = self.mean_split_seed;
+        request.reading.positions = positions.rule();
+        (!self.mean_of.is_empty()).then_some(request)
     }
 }
 
@@ -166,75 +200,5 @@ fn plain(value: toml::Value) -> String {
             values.join(",")
         }
         other => other.to_string(),
-    }
-}
-
-/// What edits are made from, opened when the first of them needs it.
-struct Stock<'a> {
-    args: &'a EditArgs,
-    model: &'a Model,
-    console: &'a Console,
-    sae: Option<Arc<Sae>>,
-    probe: Option<Arc<Probe>>,
-    means: BTreeMap<HookPoint, Vec<f32>>,
-}
-
-impl Materials for Stock<'_> {
-    fn dictionary(&mut self) -> Result<Arc<Sae>> {
-        let missing = || {
-            let what = "an edit names a feature or no hook: name its dictionary by --sae, or its hook by hook=";
-            Error::setting("--sae", what)
-        };
-        self.sae.clone().ok_or_else(missing)
-    }
-
-    fn probe(&mut self) -> Result<Arc<Probe>> {
-        if let Some(probe) = &self.probe {
-            return Ok(Arc::clone(probe));
-        }
-        let Some(path) = &self.args.probe else {
-            let what = "a linear or nonlinear part of the error needs a probe: fit one by `umbra dark-matter --keep FILE` and name it here";
-            return Err(Error::setting("--probe", what));
-        };
-        let mut probe = Probe::open(path)?;
-        let fit = Fit::of_probe(&probe, Some(self.model), self.sae.as_deref());
-        self.args.mismatch.check(&fit, self.console)?;
-        if let Some(sae) = self.sae.as_ref().filter(|_| fit.is_refused()) {
-            probe = probe.taken_for(self.model, sae);
-        }
-        Ok(Arc::clone(self.probe.insert(Arc::new(probe))))
-    }
-
-    fn mean(&mut self, hook: HookPoint) -> Result<Vec<f32>> {
-        if let Some(mean) = self.means.get(&hook) {
-            return Ok(mean.clone());
-        }
-        if self.args.mean_of.is_empty() {
-            let what =
-                "a mean activation is over a text: name one, or give the vector by file= and key=";
-            return Err(Error::setting("--mean-of", what));
-        }
-        let (corpus, notes) = Corpus::open(&CorpusSpec {
-            paths: self.args.mean_of.clone(),
-            ..CorpusSpec::default()
-        })?;
-        self.console.notes(&notes);
-        let names = self.args.mean_of.iter().map(|path| path.display());
-        let names: Vec<String> = names.map(|name| name.to_string()).collect();
-        let mut bar = self.console.bar("Mean activation");
-        let mean = steer::mean_of_text(
-            (self.model, self.sae.as_deref()),
-            (&corpus, &names.join(", ")),
-            self.args.positions.rule(),
-            hook,
-            &mut |at| bar.at(at),
-        )?;
-        drop(bar);
-        let stopped = || Error::setting("--mean-of", "was stopped before its end");
-        let mean = mean.done().ok_or_else(stopped)?;
-        self.console.notes(&mean.notes);
-        self.console.note(&mean.over);
-        self.means.insert(hook, mean.values.clone());
-        Ok(mean.values)
     }
 }

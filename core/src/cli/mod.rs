@@ -30,6 +30,7 @@ mod steer;
 mod store;
 mod train;
 mod words;
+mod written;
 
 use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,6 +46,7 @@ pub use args::{
 pub use console::{Bar, Console};
 pub use hub::hub;
 pub use registry::{known_at, registry};
+pub use steer::{steer_line, steer_request};
 
 use crate::error::Result;
 use crate::progress::Ended;

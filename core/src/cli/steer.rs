@@ -1,5 +1,9 @@
 //! `umbra steer`: a prompt continued twice from one seed, untouched and with edits in force.
 
+mod request;
+#[cfg(test)]
+mod tests;
+
 use serde_json::{Value, json};
 
 use super::edits::{self, EditArgs};
@@ -10,6 +14,8 @@ use crate::ids::FeatureId;
 use crate::models::Finish;
 use crate::progress::{Ended, Progress};
 use crate::steer::{self, Change, EditSpec, Event, Outcome, Vector, What};
+
+pub use request::{steer_line, steer_request};
 
 /// Flags of `umbra steer`.
 #[derive(Debug, clap::Args)]
@@ -44,17 +50,19 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let specs = specs(args)?;
     let hook = args.hook.as_deref();
-    let (model, edits, units) = args.edits.open_as(&specs, hook, &args.model, console)?;
+    let (model, made) = args.edits.open_as(&specs, hook, &args.model, console)?;
     console.begun(model.codec(), &args.prompt)?;
     let sampling = args.sampling.sampling();
     let mut bar = console.bar("Generating");
     let mut done = 0;
-    let ended = steer::run(&model, edits, &args.prompt, &sampling, &mut |event| {
+    let ended = steer::run(&model, made.edits, &args.prompt, &sampling, &mut |event| {
         done += usize::from(matches!(event, Event::Token(..)));
         bar.at(Progress::new(done, 2 * sampling.tokens, "tokens"))
     })?;
     drop(bar);
-    console.answer(&object((&specs, &units), &ended), || table(ended.value()))?;
+    console.answer(&object((&specs, &made.units), &ended), || {
+        table(ended.value())
+    })?;
     Ok(Exit::from(&ended))
 }
 

@@ -218,9 +218,12 @@ fn run_ui(
                     commands.send(Command::Run(request.clone()));
                 }
                 let button = Button::new("Copy for the command line").min_size(vec2(0.0, 32.0));
-                let help = "The flags of `umbra steer` that mean these edits";
+                let help = "Copy an `umbra steer` command that writes the same two texts";
                 if ui.add(button).on_hover_text(help).clicked() {
-                    ui.ctx().copy_text(flags(request));
+                    match state.steering_line(request) {
+                        Ok(line) => ui.ctx().copy_text(line),
+                        Err(why) => commands.send(Command::NoLine(why)),
+                    }
                 }
             }
             Err(why) => {
@@ -238,11 +241,4 @@ fn run_ui(
             ui.label(caption(words).color(Theme::of(ui).ink.secondary));
         }
     });
-}
-
-/// The edits as flags of `umbra steer`.
-fn flags(request: &Request) -> String {
-    let edits = request.edits.iter();
-    let edits: Vec<_> = edits.map(|edit| format!("--edit \"{edit}\"")).collect();
-    edits.join(" ")
 }

@@ -64,6 +64,22 @@ fn run_asks_for_the_chosen_feature_and_the_sentence() {
 }
 
 #[test]
+fn the_command_line_of_the_run_is_copied_whole() {
+    let state = ready();
+    let line = state.steering_line(&request(8.0)).unwrap();
+    assert!(line.starts_with("umbra steer --model ") && line.contains("'Once upon'"));
+    let mut harness = testing::harness(ViewId::Steering, state);
+    harness.get_by_label("Copy for the command line").click();
+    harness.step();
+    let copied = harness.output().platform_output.commands.iter();
+    let texts = copied.filter_map(|command| match command {
+        egui::OutputCommand::CopyText(text) => Some(text.as_str()),
+        _ => None,
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), [line.as_str()]);
+}
+
+#[test]
 fn without_a_sentence_run_is_off_and_says_why() {
     let harness = testing::harness(ViewId::Steering, testing::with_model());
     assert!(harness.get_by_label("Run").accesskit_node().is_disabled());

@@ -247,6 +247,17 @@ impl EditSpec {
             }
     }
 
+    /// Whether the edit needs a probe of the dictionary's error.
+    pub fn needs_probe(&self) -> bool {
+        let parts = [ErrorName::Linear, ErrorName::Nonlinear];
+        matches!(&self.what, What::Latents(_, error) if parts.contains(error))
+    }
+
+    /// Whether the edit needs the mean activation of a text.
+    pub fn needs_mean(&self) -> bool {
+        self.what == What::Mean(None)
+    }
+
     /// Explains how the edit's number differs from an activation of `sae`, where it does: a decoder row is added in the model's units, while an activation counts in
     /// units of the normalised token. None where both agree.
     pub fn units(&self, sae: &Sae) -> Option<String> {

@@ -1,0 +1,69 @@
+//! A steering request as the core takes it: with the paths of what is open. Written as a command line it gives the same texts.
+
+use std::path::{Path, PathBuf};
+
+use umbra_core::cli;
+use umbra_core::workbench::materials::Sources;
+use umbra_core::workbench::steering::Request as Whole;
+use umbra_core::workbench::text::TextRequest;
+
+use super::Request;
+use crate::state::AppState;
+use crate::state::catalogue::DictionaryId;
+use crate::words;
+
+impl AppState {
+    /// Where the materials of edits are: the probe that the project keeps of `dictionary`, and its held-out text.
+    pub(crate) fn materials(&self, dictionary: Option<DictionaryId>) -> Sources {
+        let project = self.project.open();
+        let named = dictionary.and_then(|id| self.catalogue.get(id));
+        let probe = project.zip(named);
+        Sources {
+            probe: probe.and_then(|(project, named)| project.kept_probe(&named.name)),
+            allow_mismatch: false,
+            mean: project.and_then(|project| TextRequest::held_out_of(project).ok()),
+        }
+    }
+
+    /// `request` with the paths of model, dictionary and materials; an error is one sentence.
+    pub(crate) fn whole(&self, request: &Request) -> Result<Whole, String> {
+        let catalogue = &self.catalogue;
+        let model = self.model().zip(catalogue.model_path.as_ref());
+        let (loaded, path) = model.ok_or("Open a model first")?;
+        let opening = catalogue.model_opening;
+        let processing = loaded.model.processing().to_string().parse();
+        let dictionary = request.dictionary.map(|id| {
+            let gone = "This dictionary is no longer part of the project";
+            catalogue.get(id).map(|d| absolute(&d.folder)).ok_or(gone)
+        });
+        let sources = self.materials(request.dictionary);
+        let mut sources = sources.needed_by(&request.edits);
+        sources.probe = sources.probe.as_deref().map(absolute);
+        if let Some(mean) = &mut sources.mean {
+            let paths = mean.corpus.paths.iter();
+            mean.corpus.paths = paths.map(|path| absolute(path)).collect();
+        }
+        Ok(Whole {
+            model: absolute(path),
+            form: opening.form,
+            processing: Some(processing.map_err(|error| words::error(&error))?),
+            bos: opening.bos,
+            sae: dictionary.transpose()?,
+            hook: None,
+            edits: request.edits.clone(),
+            sources,
+            prompt: request.prompt.clone(),
+            sampling: request.sampling.clone(),
+        })
+    }
+
+    /// The command line that gives the same texts as `request`; an error is one sentence.
+    pub(crate) fn steering_line(&self, request: &Request) -> Result<String, String> {
+        cli::steer_line(&self.whole(request)?).map_err(|error| words::error(&error))
+    }
+}
+
+/// `path` from the root, so that it holds wherever the command is run.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
