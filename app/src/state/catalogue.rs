@@ -184,7 +184,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             state.heads = super::heads::HeadsState::default();
             state.dark_matter = super::dark_matter::DarkMatterState::default();
             state.compare.forget_measured();
-            state.steering.stock = std::sync::Arc::default();
+            state.steering.stock = Arc::default();
         }
         Event::Model(path, load) => {
             if catalogue.model_path.as_ref() == Some(&path) {
@@ -236,7 +236,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
         }
         Event::Removed(id) => {
             catalogue.dictionaries.retain(|d| d.id != id);
-            state.steering.stock = std::sync::Arc::default();
+            state.steering.stock = Arc::default();
             if state.selection.dictionary == Some(id) {
                 let first = state.catalogue.dictionaries.first().map(|d| d.id);
                 state.selection.choose_dictionary(first);

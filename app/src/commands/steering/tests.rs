@@ -91,7 +91,7 @@ fn texts(whole: &Whole) -> [String; 2] {
     let model = pair.as_ref().map_or(&model, |pair| &pair.model);
     let sae = pair.as_ref().map(|pair| Arc::clone(&pair.sae));
     let mut stock = Stock::new(Arc::clone(model), sae, whole.sources.clone());
-    let mut on = |_| umbra_core::progress::Flow::Continue(());
+    let mut on = |_| progress::Flow::Continue(());
     let edits = stock
         .edits(&whole.edits, &mut on)
         .unwrap()
@@ -99,7 +99,7 @@ fn texts(whole: &Whole) -> [String; 2] {
         .unwrap()
         .edits;
     let outcome = steer::run(model, edits, &whole.prompt, &whole.sampling, &mut |_| {
-        umbra_core::progress::Flow::Continue(())
+        progress::Flow::Continue(())
     });
     let outcome = outcome.unwrap().into_value();
     [outcome.baseline.text, outcome.steered.text]
