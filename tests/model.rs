@@ -441,7 +441,7 @@ fn attention_tells_where_heads_look_and_who_looks_at_a_token() {
     let text = attention(&["--layer", "2", "--head", "5", "--at", "4"])
         .done()
         .out;
-    assert!(text.contains("who looks at it"), "{text}");
+    assert!(text.contains("destinations that attend to it"), "{text}");
     for (args, word) in [
         (["--layer", "2", "--head", "8"], "no head 8"),
         (["--layer", "4", "--head", "0"], "no block 4"),

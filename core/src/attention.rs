@@ -1,4 +1,4 @@
-//! Attention patterns of one text: where every head looks. All heads at a glance (thumbnails and three figures), and one layer's patterns whole.
+//! Attention patterns of one text: all heads as thumbnails with three figures, and one layer's full patterns.
 
 #[cfg(test)]
 mod tests;
@@ -10,13 +10,13 @@ use crate::ids::{Head, HookPoint, Layer, Site, TokenId};
 use crate::models::{Hooks, Model, Start, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
 
-/// Bytes of one layer's patterns; longer texts are cut.
+/// Limit on one layer's patterns, in bytes; longer texts are cut.
 const HELD: usize = 256 << 20;
 
-/// Most cells along a side of a thumbnail.
+/// Largest number of cells along a side of a thumbnail.
 const SIDE: usize = 32;
 
-/// The figures of a head, by name and definition.
+/// Figures of a head, by name and definition.
 pub const DEFINITIONS: [(&str, &str); 3] = [
     (
         "previous",
@@ -28,79 +28,79 @@ pub const DEFINITIONS: [(&str, &str); 3] = [
     ),
     (
         "entropy",
-        "mean of −Σ a ln a over positions 1…t−1, nats: 0 where a head looks at one token alone",
+        "mean of −Σ a ln a over positions 1…t−1, nats: 0 where a head attends to a single token",
     ),
 ];
 
-/// One head at a glance.
+/// Summary of one head.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HeadGlance {
-    /// Its layer.
+    /// Layer.
     pub layer: Layer,
-    /// Which head.
+    /// Head within the layer.
     pub head: Head,
-    /// Mean weight on the token before; 0 for one token alone, as the others.
+    /// Mean weight on the previous token; 0 for a text of one token, as the other figures.
     pub previous: f32,
     /// Mean weight on the first token.
     pub first: f32,
     /// Mean entropy, nats.
     pub entropy: f32,
-    /// The pattern made small, `[side, side]`: the largest weight of each block of cells.
+    /// Thumbnail of the pattern, `[side, side]`: the largest weight of each block of cells.
     pub thumbnail: Vec<f32>,
 }
 
-/// All heads of a model on one text.
+/// Summary of all heads of a model on one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overview {
     /// Tokens, BOS included.
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
-    /// Heads, layer after layer.
+    /// Heads, layer by layer.
     pub heads: Vec<HeadGlance>,
     /// Cells along a side of every thumbnail.
     pub side: usize,
-    /// Tokens at the end that were left out to bound the memory. What is shown does not depend on them.
+    /// Number of tokens cut at the end to bound memory. The rest does not depend on them.
     pub cut: usize,
 }
 
-/// The patterns of one layer on one text.
+/// Patterns of one layer on one text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patterns {
     /// Tokens, BOS included.
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
-    /// Which layer.
+    /// Layer.
     pub layer: Layer,
-    /// Query heads.
+    /// Number of query heads.
     pub heads: usize,
-    /// Weights after softmax, `[h, t, t]`: head, destination (who looks), source (at whom).
+    /// Weights after softmax, `[h, t, t]`: head, destination (query), source (key).
     values: Vec<f32>,
-    /// Tokens at the end that were left out to bound the memory.
+    /// Number of tokens cut at the end to bound memory.
     pub cut: usize,
 }
 
 impl Patterns {
-    /// Pattern of one head, `[t, t]`: destinations downwards, sources across.
+    /// Returns the pattern of one head, `[t, t]`: destinations downwards, sources across.
     pub fn of(&self, head: Head) -> &[f32] {
         let cells = self.tokens.len() * self.tokens.len();
         &self.values[head.index() * cells..][..cells]
     }
 
-    /// How much the token at `at` looks at each source: sums to 1, 0 beyond `at`.
+    /// Returns the attention of the token at `at` to each source: sums to 1, 0 beyond `at`.
     pub fn sources(&self, head: Head, at: usize) -> &[f32] {
         &self.of(head)[at * self.tokens.len()..][..self.tokens.len()]
     }
 
-    /// How much each token looks at the token at `at`.
+    /// Returns the attention of each token to the token at `at`.
     pub fn destinations(&self, head: Head, at: usize) -> Vec<f32> {
         let t = self.tokens.len();
         self.of(head).iter().skip(at).step_by(t).copied().collect()
     }
 }
 
-/// The largest of `weights` with their positions, largest first; zeros are left out.
+/// Returns the largest of `weights` with their positions, largest first, without zeros.
 pub fn strongest(weights: &[f32], most: usize) -> Vec<(usize, f32)> {
     let mut pairs: Vec<_> = weights.iter().copied().enumerate().collect();
     pairs.retain(|(_, weight)| *weight > 0.0);
@@ -141,7 +141,7 @@ pub fn overview(
     }))
 }
 
-/// The patterns of all heads of `layer`.
+/// Computes the patterns of all heads of `layer`.
 pub fn patterns(model: &Model, tokens: &[TokenId], layer: Layer) -> Result<Patterns> {
     let hook = HookPoint::Block(layer, Site::Pattern);
     let (tokens, cut) = fitting(model, tokens);
@@ -159,7 +159,7 @@ pub fn patterns(model: &Model, tokens: &[TokenId], layer: Layer) -> Result<Patte
     })
 }
 
-/// As many of `tokens` as keep a layer's patterns within [`HELD`], and how many are left out. No pattern depends on later tokens.
+/// Cuts `tokens` so that a layer's patterns stay within [`HELD`], and returns how many were cut. No pattern depends on later tokens.
 fn fitting<'a>(model: &Model, tokens: &'a [TokenId]) -> (&'a [TokenId], usize) {
     let most = (HELD / (model.config().heads.max(1) * size_of::<f32>())).isqrt();
     let kept = tokens.len().min(most);
@@ -170,7 +170,7 @@ fn texts(model: &Model, tokens: &[TokenId]) -> Vec<String> {
     tokens.iter().map(|id| model.codec().display(*id)).collect()
 }
 
-/// Looks at every layer's patterns as the pass reaches them and keeps what is small.
+/// Reads every layer's patterns as the pass reaches them and keeps their summaries.
 struct Glance<'a> {
     layers: usize,
     last: HookPoint,
@@ -223,7 +223,7 @@ fn glance(layer: Layer, head: Head, (pattern, t): (&[f32], usize), side: usize) 
     }
 }
 
-/// `pattern [t, t]` as `[side, side]`, each cell the largest of its block.
+/// Shrinks `pattern [t, t]` to `[side, side]`, each cell the largest of its block.
 fn smaller(pattern: &[f32], t: usize, side: usize) -> Vec<f32> {
     let mut small = vec![0.0_f32; side * side];
     for (at, row) in pattern.chunks_exact(t).enumerate() {

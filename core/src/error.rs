@@ -1,6 +1,6 @@
-//! The crate's one error type, and `Notes` for what was decided or left out on the way to a success.
+//! Error type of the crate, and `Notes` on decisions and omissions of a successful operation.
 //!
-//! Every variant names its subject first (the file, tensor, hook or setting), then the problem, then what to do. Nothing here prints.
+//! Every variant names its subject first (file, tensor, hook or setting), then the problem, then what to do. This module never prints.
 
 mod key;
 
@@ -12,70 +12,70 @@ pub use key::{Key, keys, worded};
 /// Result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Everything that can go wrong, by who must act.
+/// Errors of this crate, by who must act.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder does not hold what was expected of it.
+    /// A file or folder has unexpected content.
     #[error("{}{what}", subject(path, what))]
     Input {
-        /// The problem and the remedy: what the file does (`is no TOML`), or a sentence of its own (`the text is not UTF-8`).
+        /// Problem and remedy: a predicate of the file (`is not TOML`), or a clause of its own (`the text is not UTF-8`).
         what: String,
         /// The file or folder.
         path: PathBuf,
     },
-    /// A file or folder lacks something named: a tensor, a key.
+    /// A file or folder lacks a tensor or a key.
     #[error("{name} is missing from {}: {remedy}", path.display())]
     Missing {
-        /// The tensor or key.
+        /// Name of the tensor or key.
         name: String,
         /// The file or folder.
         path: PathBuf,
-        /// What to do.
+        /// Remedy.
         remedy: String,
     },
-    /// A setting has a value that cannot be used.
+    /// A setting has an unusable value.
     #[error("{setting}: {what}")]
     Setting {
         /// Key of the setting ([`Key`] has those that a front end words); the command line's own errors name a flag.
         setting: String,
-        /// The problem and the remedy.
+        /// Problem and remedy.
         what: String,
     },
-    /// A tensor has another shape than the formula needs.
+    /// A tensor has the wrong shape.
     #[error("{op}: {what}")]
     Shape {
-        /// The operation that refused.
+        /// Operation that failed.
         op: &'static str,
-        /// Which tensor, what was expected, what came.
+        /// Tensor, expected shape, actual shape.
         what: String,
     },
-    /// A hook that this model lacks or that cannot be used for this.
+    /// The model lacks a hook, or the hook is unsuitable.
     #[error("hook `{hook}`: {what}")]
     Hook {
-        /// The hook as it was named.
+        /// Hook as it was named.
         hook: String,
-        /// The problem and the remedy.
+        /// Problem and remedy.
         what: String,
     },
-    /// Files that are whole and do not belong together.
+    /// Files are valid but do not belong together.
     #[error("{what}")]
     Mismatch {
-        /// Which, by what, and the remedy.
+        /// The files, the reason and the remedy.
         what: String,
     },
-    /// Something real that this version does not do.
+    /// This version does not support the request.
     #[error("{what} is not supported: {remedy}")]
     Unsupported {
-        /// What was asked for.
+        /// Request.
         what: String,
-        /// What to do instead.
+        /// Alternative.
         remedy: String,
     },
-    /// A computation gave no usable number.
+    /// A computation gave NaN, infinity or another unusable number.
     #[error("{what}")]
     Numeric {
-        /// What became NaN or infinite, where, and what to do.
+        /// The value, where it occurred, and what to do.
         what: String,
     },
     /// The machine has too little memory.
@@ -83,40 +83,40 @@ pub enum Error {
         "{what} needs {needed} bytes of memory, {available} are free: choose a smaller batch, dictionary or model"
     )]
     OutOfMemory {
-        /// What was about to be allocated.
+        /// Allocation that failed.
         what: String,
         /// Bytes needed.
         needed: u64,
         /// Bytes available.
         available: u64,
     },
-    /// The operating system refused a file operation.
+    /// A file operation failed.
     #[error("{}: {what}: {source}", path.display())]
     Io {
-        /// What was being done.
+        /// Operation.
         what: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// The system's reason.
+        /// Reason given by the operating system.
         source: std::io::Error,
     },
-    /// An SQLite file (index or labels) refused.
+    /// An operation on an SQLite file (index or labels) failed.
     #[error("{}: {what}: {source}", path.display())]
     Database {
-        /// What was being done.
+        /// Operation.
         what: &'static str,
-        /// The database file.
+        /// Path of the database.
         path: PathBuf,
-        /// SQLite's reason.
+        /// Reason given by SQLite.
         source: rusqlite::Error,
     },
-    /// A tensor operation of candle failed; a bug of ours unless memory ran out.
+    /// A tensor operation of candle failed; a bug in Umbra unless memory ran out.
     #[error("tensor operation failed: {0}")]
     Tensor(#[from] candle_core::Error),
 }
 
 impl Error {
-    /// An [`Error::Input`] from borrowed parts.
+    /// Creates an [`Error::Input`].
     pub fn input(what: impl Into<String>, path: impl AsRef<Path>) -> Self {
         Self::Input {
             what: what.into(),
@@ -124,7 +124,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Missing`] from borrowed parts.
+    /// Creates an [`Error::Missing`].
     pub fn missing(
         name: impl Into<String>,
         path: impl AsRef<Path>,
@@ -137,7 +137,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Setting`] from borrowed parts.
+    /// Creates an [`Error::Setting`].
     pub fn setting(setting: impl Into<String>, what: impl Into<String>) -> Self {
         Self::Setting {
             setting: setting.into(),
@@ -145,7 +145,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Hook`] from borrowed parts.
+    /// Creates an [`Error::Hook`].
     #[expect(
         clippy::needless_pass_by_value,
         reason = "callers name the hook in passing"
@@ -157,7 +157,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Io`] from borrowed parts.
+    /// Creates an [`Error::Io`].
     pub fn io(what: &'static str, path: impl AsRef<Path>, source: std::io::Error) -> Self {
         Self::Io {
             what,
@@ -166,7 +166,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Database`] from borrowed parts.
+    /// Creates an [`Error::Database`].
     pub fn database(what: &'static str, path: impl AsRef<Path>, source: rusqlite::Error) -> Self {
         Self::Database {
             what,
@@ -175,7 +175,7 @@ impl Error {
         }
     }
 
-    /// An [`Error::Unsupported`] of what this build of the library leaves out; `feature` adds it.
+    /// Creates an [`Error::Unsupported`] for a part that this build of the library leaves out; `feature` adds it.
     #[cfg(not(all(feature = "hub", feature = "parquet", feature = "zstd")))]
     pub(crate) fn left_out(what: impl Into<String>, feature: &str) -> Self {
         Self::Unsupported {
@@ -184,7 +184,7 @@ impl Error {
         }
     }
 
-    /// One word for what kind of problem it is, for programs.
+    /// Returns one word for the kind of problem, for programs.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Input { .. } => "input",
@@ -202,7 +202,7 @@ impl Error {
         }
     }
 
-    /// Settings that the sentence names: its subject and its remedies, in order.
+    /// Returns the settings that the sentence names: its subject and its remedies, in order.
     pub fn keys(&self) -> Vec<Key> {
         let subject = match self {
             Self::Setting { setting, .. } => Key::named(setting),
@@ -212,7 +212,7 @@ impl Error {
         subject.into_iter().chain(inside).collect()
     }
 
-    /// The sentence with `words` in place of each setting that it names.
+    /// Returns the sentence with `words` in place of each setting that it names.
     pub fn worded<W: Display>(&self, words: impl Fn(Key) -> W) -> String {
         if let Self::Setting { setting, what } = self
             && let Some(key) = Key::named(setting)
@@ -223,7 +223,7 @@ impl Error {
         worded(&self.to_string(), words).into_owned()
     }
 
-    /// The file or folder that it is about, if it is about one.
+    /// Returns the file or folder that the error is about, if any.
     pub fn path(&self) -> Option<&Path> {
         match self {
             Self::Input { path, .. }
@@ -235,12 +235,12 @@ impl Error {
     }
 }
 
-/// Words that say something of a file, which then is the sentence's subject.
+/// Verbs whose subject is the file.
 const PREDICATES: &[&str] = &[
     "is", "has", "holds", "lacks", "names", "says", "claims", "does", "was", "needs", "cannot",
 ];
 
-/// `path` as the subject of `what`, or before it where `what` has a subject of its own.
+/// Writes `path` as the subject of `what`, or before it where `what` has its own subject.
 fn subject(path: &Path, what: &str) -> String {
     let first = what.split(' ').next().unwrap_or_default();
     let between = if PREDICATES.contains(&first) {
@@ -251,7 +251,7 @@ fn subject(path: &Path, what: &str) -> String {
     format!("{}{between}", path.display())
 }
 
-/// Sentences about what was decided, assumed or left out while something succeeded, in order.
+/// Sentences on decisions, assumptions and omissions of a successful operation, in order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Notes(Vec<String>);
 
@@ -261,17 +261,17 @@ impl Notes {
         self.0.push(note.into());
     }
 
-    /// Adds all of another's.
+    /// Adds all sentences of `other`.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// The sentences in order.
+    /// Returns the sentences in order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 
-    /// Whether nothing was noted.
+    /// Whether there is no sentence.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -77,7 +77,7 @@ pub struct Prints {
 
 impl Prints {
     /// Takes the fingerprints of both.
-    pub fn of(model: &Model, sae: &Sae) -> Self {
+    pub fn new(model: &Model, sae: &Sae) -> Self {
         Self {
             sae: sae.fingerprint(),
             model: model.fingerprint().to_owned(),
@@ -104,7 +104,7 @@ pub(crate) struct Made<'a> {
 
 impl Fit {
     /// Judges whether `sae` belongs to `model`.
-    pub fn of(model: &Model, sae: &Sae) -> Self {
+    pub fn judge(model: &Model, sae: &Sae) -> Self {
         if let Err(why) = formats::check_ends(sae, model) {
             return Self::new(Verdict::Unfit, why.to_string());
         }
@@ -290,7 +290,7 @@ mod tests {
     fn a_dictionary_fits_by_hook_width_and_fingerprint() {
         let model = model("tests/golden/tiny-gpt2");
         let d = model.config().d_model;
-        let fit = |sae: &Sae| Fit::of(&model, sae);
+        let fit = |sae: &Sae| Fit::judge(&model, sae);
         let mut own = sae(d, "tiny-gpt2");
         // Published dictionaries say none.
         is(

@@ -1,6 +1,6 @@
-//! The logit lens: what each layer would say if the model ended there. The residual stream is read through the final norm, the unembedding and the
-//! logit cap, as the model reads its last layer (nostalgebraist 2020, *interpreting GPT: the logit lens*). No probe is trained: early layers of some
-//! models speak another basis, which the lens shows as guesses far from the end.
+//! Logit lens: the prediction of each layer as if the model ended there. The residual stream passes through the final norm, the unembedding and the logit
+//! cap, as at the model's last layer (nostalgebraist 2020, *interpreting GPT: the logit lens*). No probe is trained: early layers of some models use another
+//! basis, and their predictions then differ from the final one.
 
 #[cfg(test)]
 mod tests;
@@ -14,51 +14,51 @@ use crate::models::{Model, Start, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
 use crate::prompt::{NextToken, log_sum_exp, most_likely};
 
-/// Bytes of residual streams held at once; longer texts are cut.
+/// Limit on the residual streams in memory, in bytes; longer texts are cut.
 const HELD: usize = 1 << 30;
 
-/// Logits computed at once: 32 MB of them, and 64 MB of probabilities beside.
+/// Number of logits per step: 32 MB of logits and 64 MB of probabilities.
 const LOGITS: usize = 1 << 23;
 
-/// What one layer says at one position.
+/// Prediction of one layer at one position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guess {
     /// The most likely next tokens, most likely first.
     pub top: Vec<NextToken>,
-    /// How the token that follows in the text fares; none at the last position.
+    /// Rank and probability of the text's next token; none at the last position.
     pub actual: Option<Actual>,
-    /// −Σ p ln p of this layer's prediction, nats.
+    /// Entropy −Σ p ln p of the layer's prediction, nats.
     pub entropy: f32,
-    /// KL(model ‖ layer) = Σ p ln(p / q), nats: p the model's own prediction, q this layer's. 0 at the last layer.
+    /// KL(model ‖ layer) = Σ p ln(p / q), nats: p is the model's prediction, q the layer's. 0 at the last layer.
     pub kl: f32,
 }
 
-/// The token that follows in the text, as a layer predicts it.
+/// Prediction of the text's next token by a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Actual {
-    /// 1 for the most likely; of equally likely tokens the smaller id comes first.
+    /// Rank, 1 for the most likely; among equals the smaller id comes first.
     pub rank: usize,
-    /// Its probability.
+    /// Probability.
     pub probability: f32,
 }
 
-/// A text through the lens: layers downwards, positions across.
+/// Logit lens of a text: layers downwards, positions across.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lens {
     /// Tokens, BOS included.
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
-    /// What each row reads: `blocks.0.hook_resid_pre`, then `hook_resid_post` of every block; the last is the model's own prediction.
+    /// Hook of each row: `blocks.0.hook_resid_pre`, then `hook_resid_post` of every block; the last row is the model's own prediction.
     pub hooks: Vec<HookPoint>,
-    /// Row after row, `[l + 1, t]`.
+    /// Predictions row by row, `[l + 1, t]`.
     guesses: Vec<Guess>,
-    /// Tokens at the end that were left out to bound the memory. What is shown does not depend on them.
+    /// Number of tokens cut at the end to bound memory. The rest does not depend on them.
     pub cut: usize,
 }
 
 impl Lens {
-    /// What row `row` is called: `embed`, then the number of the block that it comes after.
+    /// Returns the name of row `row`: `embed`, then the number of the block that it follows.
     pub fn name(&self, row: usize) -> String {
         match self.hooks[row] {
             HookPoint::Block(layer, Site::ResidPost) => layer.to_string(),
@@ -66,7 +66,7 @@ impl Lens {
         }
     }
 
-    /// What row `row` of [`Lens::hooks`] says at position `t`.
+    /// Returns the prediction of row `row` of [`Lens::hooks`] at position `t`.
     pub fn guess(&self, row: usize, t: usize) -> &Guess {
         &self.guesses[row * self.tokens.len() + t]
     }
@@ -83,7 +83,7 @@ pub fn read(
     read_by(model, tokens, (top, chunk), observe)
 }
 
-/// The same with `chunk` positions at once.
+/// Computes the lens with `chunk` positions at once.
 fn read_by(
     model: &Model,
     tokens: &[TokenId],
@@ -115,7 +115,7 @@ fn read_by(
             Ok(stream.narrow(1, first, positions)?) // [1, positions, d]
         };
         let last = &hooks[hooks.len() - 1];
-        let end = End::of(&table.logits(&stream(last)?)?);
+        let end = End::new(&table.logits(&stream(last)?)?);
         for (row, hook) in hooks.iter().enumerate() {
             let logits = table.logits(&stream(hook)?)?;
             table.add(row, first, (&logits, &end))?;
@@ -134,15 +134,15 @@ fn read_by(
     }))
 }
 
-/// The model's own prediction at some positions: what the layers before are compared with.
+/// Predictions of the model at some positions, with which the layers are compared.
 struct End {
-    /// Row after row.
+    /// Probabilities row by row.
     probabilities: Vec<Vec<f64>>,
     entropies: Vec<f64>,
 }
 
 impl End {
-    fn of(logits: &[Vec<f32>]) -> Self {
+    fn new(logits: &[Vec<f32>]) -> Self {
         let at = |logits: &Vec<f32>| {
             let total = log_sum_exp(logits);
             let p: Vec<f64> = logits
@@ -160,7 +160,7 @@ impl End {
     }
 }
 
-/// Σ p · logit.
+/// Computes Σ p · logit.
 fn expected(p: &[f64], logits: &[f32]) -> f64 {
     p.iter().zip(logits).map(|(p, l)| p * f64::from(*l)).sum()
 }
@@ -173,7 +173,7 @@ struct Table<'a> {
 }
 
 impl Table<'_> {
-    /// Logits of residual streams `[1, t, d]`, one row per position.
+    /// Computes logits of residual streams `[1, t, d]`, one row per position.
     fn logits(&self, stream: &Tensor) -> Result<Vec<Vec<f32>>> {
         let end = Layer::from(self.model.config().layers);
         let start = Start::Residual(end, stream, None);
@@ -184,7 +184,7 @@ impl Table<'_> {
         Ok(logits.squeeze(0)?.to_vec2()?)
     }
 
-    /// Appends to row `row` what `logits` say at the positions from `first` on.
+    /// Appends the predictions by `logits` at the positions from `first` on to row `row`.
     fn add(&mut self, row: usize, first: usize, (logits, end): (&[Vec<f32>], &End)) -> Result<()> {
         let guesses = logits.par_iter().enumerate().map(|(i, logits)| {
             let following = self.tokens.get(first + i + 1).copied();

@@ -1,4 +1,4 @@
-//! One text read through a model, with a dictionary or without: tokens, their features, what comes next.
+//! Reads one text through a model, with or without a dictionary: tokens, their features, probable next tokens.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,25 +14,25 @@ use crate::models::{Capture, Model, Start, token_tensor};
 use crate::sae::Autoencoder;
 use crate::text::TextCodec;
 
-/// A probable next token.
+/// Probable next token.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NextToken {
-    /// The token.
+    /// Token id.
     pub id: TokenId,
-    /// As shown.
+    /// Token as text.
     pub text: String,
-    /// Its probability.
+    /// Probability.
     pub probability: f32,
 }
 
-/// What a model reads.
+/// Input of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A text, made into tokens with BOS before them.
+    /// Text, tokenized with BOS before it.
     Text(String),
-    /// Tokens as they are.
+    /// Tokens, used unchanged.
     Tokens {
-        /// The tokens.
+        /// Token ids.
         ids: Arc<[TokenId]>,
         /// Whether documents packed in them are kept apart ([`Model::with_separate_documents`]).
         apart: bool,
@@ -40,7 +40,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// The tokens, cut to the model's context, and how many were cut.
+    /// Returns the tokens, cut to the model's context, and how many were cut.
     pub fn tokens(&self, model: &Model) -> Result<(Vec<TokenId>, usize)> {
         match self {
             Self::Text(text) => tokens_of(model, text),
@@ -48,7 +48,7 @@ impl Input {
         }
     }
 
-    /// `model` as it is to read this: with documents kept apart where that is asked for.
+    /// Returns `model` as it reads this input: with separate documents where asked for.
     pub fn reader<'m>(&self, model: &'m Model) -> Result<Cow<'m, Model>> {
         match self {
             Self::Tokens { apart: true, .. } if !model.separates_documents() => {
@@ -58,7 +58,7 @@ impl Input {
         }
     }
 
-    /// What is said of a text that begins with BOS already.
+    /// Returns a note if the text already begins with BOS.
     fn bos_note(&self, model: &Model) -> Result<Option<String>> {
         match self {
             Self::Text(text) => model.codec().bos_note(text),
@@ -67,27 +67,27 @@ impl Input {
     }
 }
 
-/// A text as a model and a dictionary see it.
+/// Text as a model and a dictionary see it.
 #[derive(Debug, Clone)]
 pub struct Reading {
     /// Tokens, BOS included.
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
-    /// Whether each token counts where dictionaries are trained and measured by default, see [`Positions::Text`].
+    /// Whether each token counts by the default rule for training and measuring, see [`Positions::Text`].
     pub counts: Vec<bool>,
-    /// Latents of every token; rows without an active feature where no dictionary read it.
+    /// Latents of every token; empty rows where there is no dictionary.
     pub latents: Latents,
-    /// Per token, the probable next ones, most likely first.
+    /// Probable next tokens per token, most likely first.
     pub next: Vec<Vec<NextToken>>,
-    /// Tokens of the text beyond the model's context, left out.
+    /// Number of tokens cut because they exceed the model's context.
     pub cut: usize,
-    /// What is said of a text that begins with BOS already.
+    /// Returns a note if the text already begins with BOS.
     pub bos: Option<String>,
 }
 
 impl Reading {
-    /// The strongest features at position `t`, by size of their activation, strongest first, at most `most`; signs are kept.
+    /// Returns up to `most` features at position `t`, largest activation in size first; signs are kept.
     pub fn strongest(&self, t: usize, most: usize) -> Vec<(FeatureId, f32)> {
         let mut pairs: Vec<_> = self.latents.row(t).collect();
         pairs.sort_by(|(f, a), (g, b)| b.abs().total_cmp(&a.abs()).then(f.cmp(g)));
@@ -96,12 +96,12 @@ impl Reading {
     }
 }
 
-/// Reads `text` (cut to the model's context) through model and dictionary; `most_next` next tokens are kept per position.
+/// Reads `text` (cut to the model's context) through model and dictionary, with `most_next` next tokens per position.
 pub fn read(model: &Model, sae: Autoencoder<'_>, text: &str, most_next: usize) -> Result<Reading> {
     read_input(model, sae, &Input::Text(text.to_owned()), most_next)
 }
 
-/// The same of a text or of tokens.
+/// Reads a text or tokens (cut to the model's context) through model and dictionary.
 pub fn read_input(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -127,12 +127,12 @@ pub fn read_input(
     Ok(reading)
 }
 
-/// Reads a text or tokens (cut to the model's context) through the model alone: no feature is active.
+/// Reads a text or tokens (cut to the model's context) through the model without a dictionary.
 pub fn read_without(model: &Model, input: &Input, most_next: usize) -> Result<Reading> {
     run(model, input, most_next, &mut Capture::to_the_end([]))
 }
 
-/// Runs the model on a text or tokens; the latents are those of no dictionary.
+/// Runs the model on a text or tokens, with empty latents.
 fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) -> Result<Reading> {
     let model = &*input.reader(model)?;
     let (tokens, cut) = input.tokens(model)?;
@@ -155,7 +155,7 @@ fn run(model: &Model, input: &Input, most_next: usize, capture: &mut Capture) ->
     })
 }
 
-/// The tokens of `text`, BOS before them, cut to the model's context, and how many were cut; an error where there are none.
+/// Tokenizes `text` with BOS before it and cuts it to the model's context. Returns the tokens and how many were cut; an error if there are none.
 pub fn tokens_of(model: &Model, text: &str) -> Result<(Vec<TokenId>, usize)> {
     let tokens = model.codec().encode_with_bos(text)?;
     if tokens.is_empty() {
@@ -164,7 +164,7 @@ pub fn tokens_of(model: &Model, text: &str) -> Result<(Vec<TokenId>, usize)> {
     fitting(model, tokens)
 }
 
-/// `tokens` cut to the model's context, and how many were cut; an error where one is not in the model's vocabulary.
+/// Cuts `tokens` to the model's context and returns them with how many were cut; an error if one is not in the model's vocabulary.
 fn fitting(model: &Model, mut tokens: Vec<TokenId>) -> Result<(Vec<TokenId>, usize)> {
     if let Some(id) = tokens.iter().find(|id| !model.codec().has(**id)) {
         let what = format!(
@@ -178,21 +178,21 @@ fn fitting(model: &Model, mut tokens: Vec<TokenId>) -> Result<(Vec<TokenId>, usi
     Ok((tokens, cut))
 }
 
-/// The most likely tokens after each position of `logits [1, t, v]`.
+/// Returns the most likely tokens after each position of `logits [1, t, v]`.
 fn next_tokens(model: &Model, logits: &Tensor, most: usize) -> Result<Vec<Vec<NextToken>>> {
     let logits = logits.squeeze(0)?.to_vec2::<f32>()?; // [t, v]
     let at = |logits: &Vec<f32>| most_likely(model.codec(), logits, log_sum_exp(logits), most);
     Ok(logits.iter().map(at).collect())
 }
 
-/// ln Σ exp of `logits`, summed in f64.
+/// Computes ln Σ exp of `logits`, summed in f64.
 pub(crate) fn log_sum_exp(logits: &[f32]) -> f64 {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|l| f64::from(l - largest).exp()).sum();
     f64::from(largest) + sum.ln()
 }
 
-/// The `most` most likely tokens by `logits [v]`, whose [`log_sum_exp`] is given; of equal ones the smaller id first.
+/// Returns the `most` most likely tokens by `logits [v]`, whose [`log_sum_exp`] is given; among equals the smaller id first.
 pub(crate) fn most_likely(
     codec: &TextCodec,
     logits: &[f32],
@@ -227,7 +227,7 @@ mod tests {
         Model::open(Path::new(path)).unwrap().0
     }
 
-    /// Feature `i` reads coordinate `i` alone.
+    /// Builds a dictionary whose feature `i` reads only coordinate `i`.
     fn coordinates(d: usize) -> Sae {
         let mut w = Matrix::zeros(d, d);
         for i in 0..d {
@@ -304,7 +304,7 @@ mod tests {
     fn tokens_are_read_as_they_are_and_those_of_another_vocabulary_refused() {
         let (model, sae) = (demo(), coordinates(256));
         let said = read(&model, sae.autoencoder().unwrap(), "The king was", 0).unwrap();
-        // Neither BOS put before them nor text made of them and taken apart again.
+        // No BOS is added, and the tokens are not decoded and tokenized again.
         let tokens = |tokens: &[TokenId]| Input::Tokens {
             ids: tokens.into(),
             apart: false,

@@ -193,7 +193,7 @@ fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
                 return Ok(());
             };
             let text = text.phrase;
-            let of = Prints::of(model, sae);
+            let of = Prints::new(model, sae);
             (work.project).keep_figures(&work.name, &text, &figures, of)?;
             worker.send(event(Load::Ready(Evaluation { figures, text })));
             Ok(())

@@ -1,4 +1,4 @@
-//! Groups of flags that several nouns share, and what they open.
+//! Groups of flags that several commands share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::sae::Sae;
 use crate::workbench::pair::{self, Pair};
 use crate::workbench::text::{Most, Text, TextRequest};
 
-/// Weights of this many bytes in memory take long enough that their size is said first.
+/// Size of weights in memory, in bytes, from which the size is printed before loading.
 const WORTH_SAYING: u64 = 256 << 20;
 
 /// `--model`, `--offline`, `--keep-quantised`, `--process`, `--no-bos`, `--keep-double-bos`.
@@ -28,21 +28,21 @@ pub struct ModelArgs {
     /// Model: a HuggingFace folder, a GGUF file, or a name on the hub (openai-community/gpt2, owner/name/file.gguf, either with @revision)
     #[arg(long, value_name = "PATH|NAME")]
     pub model: PathBuf,
-    /// Fetch nothing: a model named and not given as a path must be in the hub's cache
+    /// Never use the network: a model given by name must be in the hub's cache
     #[arg(long)]
     pub offline: bool,
-    /// Keep the matrices of a GGUF file as it stores them: less memory, slower, the same results
+    /// Keep the matrices of a GGUF file in their stored type: less memory, slower, the same results
     #[arg(long)]
     pub keep_quantised: bool,
-    /// Process the weights as TransformerLens does: transformer-lens (its defaults, where the model allows them), none, or steps with commas between:
+    /// Process the weights as TransformerLens does: transformer-lens (its defaults, where the model allows them), none, or a comma-separated list of
     /// fold-ln, center-writing-weights, center-unembed, fold-value-biases, refactor-factored-attn-matrices [default: what a dictionary's file
     /// names, else none]
     #[arg(long, value_name = "STEPS")]
     pub process: Option<Processing>,
-    /// Put no BOS token before texts, prompts and rows, whatever model and dictionary name
+    /// Never put BOS before texts, prompts and rows, whatever model and dictionary say
     #[arg(long)]
     no_bos: bool,
-    /// Put BOS before a text that begins with it too, as transformers does [default: a text that begins with BOS gets no second one]
+    /// Put BOS even before a text that begins with it, as transformers does [default: such a text gets no second BOS]
     #[arg(long)]
     keep_double_bos: bool,
 }
@@ -50,10 +50,10 @@ pub struct ModelArgs {
 /// `--no-bos`, `--keep-double-bos`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct BosArgs {
-    /// Put no BOS token before texts, prompts and rows, whatever model and dictionary name
+    /// Never put BOS before texts, prompts and rows, whatever model and dictionary say
     #[arg(long)]
     no_bos: bool,
-    /// Put BOS before a text that begins with it too, as transformers does [default: a text that begins with BOS gets no second one]
+    /// Put BOS even before a text that begins with it, as transformers does [default: such a text gets no second BOS]
     #[arg(long)]
     keep_double_bos: bool,
 }
@@ -75,7 +75,7 @@ impl ModelArgs {
         }
     }
 
-    /// Loads the model and says what was decided, the BOS policy included.
+    /// Loads the model and prints the loader's notes.
     pub fn open(&self, console: &Console) -> Result<Model> {
         self.open_processed(self.process.unwrap_or_default(), console)
     }
@@ -85,9 +85,7 @@ impl ModelArgs {
         let opening = self.opening(processing);
         let footprint = Footprint::of(&path, opening)?;
         if footprint.form != opening.form {
-            console.note(
-                "A folder's weights are held as f32: only those of GGUF files are kept as stored",
-            );
+            console.note("Weights of a folder are held as f32: only GGUF files are kept as stored");
         }
         if footprint.memory_bytes >= WORTH_SAYING {
             console.note(&format!("Reading {}", super::model::takes(&footprint)));
@@ -98,7 +96,7 @@ impl ModelArgs {
         Ok(model)
     }
 
-    /// What the model is, without loading it.
+    /// Describes the model without loading it.
     pub fn card(&self, console: &Console) -> Result<Card> {
         let path = hub::path_of(&self.model, self.offline, console)?;
         let opening = self.opening(self.process.unwrap_or_default());
@@ -121,13 +119,13 @@ impl ModelArgs {
     }
 }
 
-/// The same where a command also works without a model, and with one on `--corpus`.
+/// Model flags of commands that also work without a model, or measure one on `--corpus`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct MeasuringArgs {
     /// Measure on this model and --corpus too: a HuggingFace folder, a GGUF file, or a name on the hub
     #[arg(long, value_name = "PATH|NAME", requires = "corpus")]
     model: Option<PathBuf>,
-    /// Fetch nothing: a model or dictionary named and not given as a path must be in the hub's cache
+    /// Never use the network: a model or dictionary given by name must be in the hub's cache
     #[arg(long)]
     pub offline: bool,
     /// Process the model's weights as TransformerLens does [default: what the dictionary's file names, else none]
@@ -138,7 +136,7 @@ pub struct MeasuringArgs {
 }
 
 impl MeasuringArgs {
-    /// The model to measure on, if there is one.
+    /// Returns the model to measure on, if there is one.
     pub fn model(&self) -> Option<ModelArgs> {
         Some(ModelArgs {
             model: self.model.clone()?,
@@ -151,29 +149,29 @@ impl MeasuringArgs {
     }
 }
 
-/// `--sae`, `--hook` for a dictionary that does not name its own.
+/// `--sae`, and `--hook` for a dictionary that names no hook.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SaeArgs {
-    /// Dictionary: a folder or a file of SAELens, sparsify, dictionary_learning, Gemma Scope and others, or its name on the hub (owner/name:path) or in
+    /// Dictionary: a folder or file of SAELens, sparsify, dictionary_learning, Gemma Scope or another library, or a name on the hub (owner/name:path) or in
     /// SAELens's registry (RELEASE:ID, see `umbra sae registry`)
     #[arg(long, value_name = "PATH|NAME")]
     pub sae: PathBuf,
-    /// Hook of the dictionary, if its file names none or another is meant (blocks.2.hook_resid_post)
+    /// Hook of the dictionary, such as blocks.2.hook_resid_post [default: the hook that its file names]
     #[arg(long, value_name = "NAME")]
     pub hook: Option<String>,
 }
 
 impl SaeArgs {
-    /// Reads the dictionary and says what was decided.
+    /// Reads the dictionary and prints the loader's notes.
     pub(super) fn read(&self, offline: bool, console: &Console) -> Result<Sae> {
         self.read_at(&hub::dictionary_at(&self.sae, offline, console)?, console)
     }
 
-    /// The same of one that was looked for.
+    /// Reads a dictionary that was located.
     pub(super) fn read_at(&self, located: &Located, console: &Console) -> Result<Sae> {
         let (mut sae, notes) = located.open()?;
         console.notes(&notes);
-        // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
+        // Parsed here rather than by clap: an unknown hook is a failure (exit code 1), not wrong usage (2).
         if let Some(hook) = &self.hook {
             sae.provenance.hook = Some(hook.parse()?);
         }
@@ -203,7 +201,7 @@ fn open_pair(
     let opened = model.open_processed(pair::processing(model.process, &sae), console)?;
     if model.process.is_none() && !opened.processing().is_none() {
         console.note(&format!(
-            "The model is processed by {}, as the dictionary's file says (--process none leaves it as it is)",
+            "The model is processed by {}, as the dictionary's file says (--process none leaves it unprocessed)",
             opened.processing()
         ));
     }
@@ -221,7 +219,7 @@ fn open_pair(
 /// `--allow-mismatch`.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct MismatchArgs {
-    /// Take an index or a probe all the same that was made with another dictionary or model, by its fingerprint
+    /// Accept an index or a probe whose fingerprints belong to another dictionary or model
     #[arg(long)]
     allow_mismatch: bool,
 }
@@ -232,13 +230,13 @@ impl MismatchArgs {
         self.allow_mismatch
     }
 
-    /// An error if what is to be used together does not belong together; otherwise says what is not proven.
+    /// Prints a note if the fit is not proven; an error if the two do not belong together.
     pub fn check(self, fit: &Fit, console: &Console) -> Result<()> {
         say_fit(fit, self.allow_mismatch, console)
     }
 }
 
-/// Says what is not proven of `fit`; an error if it is refused.
+/// Prints a note if `fit` is not proven; an error if the two do not belong together.
 pub fn say_fit(fit: &Fit, allow_mismatch: bool, console: &Console) -> Result<()> {
     if let Some(note) = fit.check(allow_mismatch)? {
         console.note(&note);
@@ -249,25 +247,25 @@ pub fn say_fit(fit: &Fit, allow_mismatch: bool, console: &Console) -> Result<()>
 /// `--corpus`, `--recursive`, `--text-column`, `--unwrap`, `--context`, `--split-seed`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct CorpusArgs {
-    /// Text: .txt, .jsonl, .ndjson, .json (records a line or an array of them; each also as .gz or .zst) and .parquet files, folders of them, or the .parquet
-    /// files of a data set on the hub (hf://datasets/owner/name, hf://datasets/owner/name/folder@revision); several values, may be repeated. Records
-    /// that are broken or lack the field are left out and named; more than 1 % of a file of 100 records or more, or of 1,000 in all, stop the run
+    /// Text: .txt, .jsonl, .ndjson, .json (one record per line, or an array; also .gz or .zst) and .parquet files, folders of them, or the .parquet files of a
+    /// data set on the hub (hf://datasets/owner/name, hf://datasets/owner/name/folder@revision). Takes several values and may be repeated. Broken records and
+    /// records without the field are skipped and named; the command fails if they exceed 1 % of a file of 100 or more records, or of 1,000 records in all
     #[arg(long, value_name = "PATH", num_args = 1.., required = true)]
     pub corpus: Vec<PathBuf>,
-    /// Read the folders in the folders of --corpus too
+    /// Read sub-folders of the folders in --corpus
     #[arg(long)]
     pub recursive: bool,
-    /// Column of .parquet files and field of JSON records: text, or lists of token ids, which are used as they are [default: text, else input_ids, else
+    /// Column of .parquet files and field of JSON records: text, or lists of token ids, which are used unchanged [default: text, else input_ids, else
     /// tokens]
     #[arg(long, value_name = "NAME")]
     pub text_column: Option<String>,
-    /// Make the white space inside a paragraph one space and join paragraphs by one newline (old books need it)
+    /// Replace white space inside a paragraph by single spaces and join paragraphs by one newline (for hard-wrapped books)
     #[arg(long)]
     pub unwrap: bool,
-    /// Row length in tokens [default: that of rows of token ids; for text the dictionary's, else 256; the model's context at most]
+    /// Row length in tokens [default: for token ids that of their rows; for text the dictionary's, else 256; at most the model's context]
     #[arg(long, value_name = "TOKENS")]
     pub context: Option<usize>,
-    /// Seed of the 5 % of documents that are held out
+    /// Seed of the split that holds out 5 % of the documents
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     pub split_seed: u64,
 }
@@ -303,7 +301,7 @@ impl CorpusArgs {
     }
 }
 
-/// `--positions`: which positions of rows count.
+/// `--positions`: positions of rows that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
 pub struct PositionsArg {
     /// Positions of rows that count [default: what the dictionary's file says, else text]
@@ -312,7 +310,7 @@ pub struct PositionsArg {
 }
 
 impl PositionsArg {
-    /// The rule asked for, if one is.
+    /// Returns the rule asked for, if any.
     pub fn rule(self) -> Option<Positions> {
         self.positions.map(|rule| match rule {
             RuleArg::Text => Positions::Text,
@@ -323,11 +321,11 @@ impl PositionsArg {
     }
 }
 
-/// `--separate-documents`: whether documents packed in one row see one another.
+/// `--separate-documents`: whether documents packed in one row are kept apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
 pub struct DocumentsArg {
-    /// Keep documents packed in one row apart: attention does not look beyond the last BOS, and positions count from it [default: what the dictionary's file
-    /// says, else attention runs across documents, as in SAELens]
+    /// Keep documents packed in one row apart: attention stops at the last BOS, and positions count from it [default: what the dictionary's file says, else
+    /// attention runs across documents, as in SAELens]
     #[arg(
         long,
         value_name = "true|false",
@@ -338,28 +336,28 @@ pub struct DocumentsArg {
     pub separate_documents: Option<bool>,
 }
 
-/// A rule of positions.
+/// Rule for positions that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum RuleArg {
-    /// All but row starts and special tokens (BOS, EOS, padding, separator), which also keep their own activation and are not charged or predicted
+    /// All but row starts and special tokens (BOS, EOS, padding, separator); those keep their own activation and are neither charged nor predicted
     Text,
-    /// All but the first of each row
+    /// All but the first position of each row
     First,
-    /// As `sae_lens.evals`: all but special tokens, predictions of which are charged; zeros are put everywhere
+    /// As in `sae_lens.evals`: all but special tokens; predictions of these are charged, and zero ablation covers every position
     SaeLens,
-    /// All of them
+    /// All positions
     All,
 }
 
-/// `--split`: which part of a training corpus.
+/// `--split`: part of a training corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub enum SplitArg {
-    /// Everything given
+    /// All documents
     #[default]
     All,
-    /// What training on this text sees
+    /// The documents that training on this text uses
     Train,
-    /// The 5 % of documents that training on this text leaves out
+    /// The 5 % of documents that training on this text holds out
     HeldOut,
 }
 
@@ -383,19 +381,19 @@ impl From<SplitArg> for Part {
     }
 }
 
-/// [`CorpusArgs`] with `--split`, `--tokens` and `--positions`: text that is read once.
+/// [`CorpusArgs`] with `--split`, `--tokens` and `--positions`, for text that is read once.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TextArgs {
-    /// Where the text is.
+    /// Location of the text.
     #[command(flatten)]
     pub corpus: CorpusArgs,
     /// Part of the text to read
     #[arg(long, value_enum, default_value_t)]
     pub split: SplitArg,
-    /// Read about this many tokens that count and no more (whole rows) [default: all]
+    /// Read at most about this many counted tokens, in whole rows [default: all]
     #[arg(long, value_name = "N")]
     pub tokens: Option<u64>,
-    /// Which positions count.
+    /// Positions that count.
     #[command(flatten)]
     pub positions: PositionsArg,
     /// Whether documents are kept apart.

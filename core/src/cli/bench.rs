@@ -1,4 +1,4 @@
-//! `umbra bench`: how fast this machine trains.
+//! `umbra bench`: measures how fast this machine trains.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Time whole training steps on synthetic activations, in turn with the encoder's product by the faster of two libraries
+    /// Time whole training steps on synthetic activations, alternating with the encoder's product by the faster of two libraries
     Train(TrainArgs),
 }
 
@@ -40,16 +40,16 @@ struct TrainArgs {
     /// Activations per step
     #[arg(long, value_name = "N", default_value_t = Settings::default().batch)]
     batch: usize,
-    /// Threads; all cores by default
+    /// Number of threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
-    /// How active features are chosen, as in `umbra train`
+    /// Variant, as in `umbra train`
     #[arg(long, value_name = "VARIANT", default_value = "topk")]
     variant: String,
-    /// Find the candidates of the selection by a product of 16-bit integers
+    /// Find candidates of the selection by a product of 16-bit integers
     #[arg(long)]
     screened: bool,
-    /// Share of the features that are dead, which AuxK then works on
+    /// Share of dead features, on which AuxK works
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     dead: f64,
     /// Timed steps
@@ -75,7 +75,10 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let threads = args.threads.unwrap_or(0);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| {
-        Error::setting("threads", format!("no pool of {threads} threads, {error}"))
+        Error::setting(
+            "threads",
+            format!("cannot start {threads} threads: {error}"),
+        )
     })?;
     let settings = Settings {
         d: args.d,
@@ -122,7 +125,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What is timed to see the cost grow.
+/// Sizes that are timed to see how the cost grows.
 fn halves(whole: &Settings) -> Vec<(&'static str, Settings)> {
     let half = |of: fn(&mut Settings)| {
         let mut settings = whole.clone();

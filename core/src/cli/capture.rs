@@ -1,4 +1,4 @@
-//! `umbra capture`: activations of chosen hooks, as one file of safetensors or as an activation store.
+//! `umbra capture`: writes activations of chosen hooks as one safetensors file or as an activation store.
 
 mod store;
 
@@ -29,10 +29,10 @@ use crate::workbench::text::{Most, Text, TextRequest};
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Text; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
+    /// Text; BOS is put before it if the model's or dictionary's rule says so and the text does not begin with it
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// Safetensors file with token ids, used as they are
+    /// Safetensors file with token ids, used unchanged
     #[arg(long, value_name = "FILE")]
     tokens_file: Option<PathBuf>,
     /// Tensor of --tokens-file that holds the token ids, [b,t]
@@ -43,18 +43,18 @@ pub(super) struct Args {
     /// Part of --corpus to read [default: train with --store, else all]
     #[arg(long, value_enum)]
     split: Option<SplitArg>,
-    /// Rows of --corpus at most [default: all]
+    /// Largest number of rows of --corpus [default: all]
     #[arg(long, value_name = "N")]
     rows: Option<usize>,
-    /// Hooks by their TransformerLens names, `logits`, `loss_sum` (cross-entropy of all next tokens), or `grad.HOOK`, the gradient of `loss_sum`;
-    /// several values, may be repeated
+    /// Hooks by their TransformerLens names, `logits`, `loss_sum` (summed cross-entropy of next tokens), or `grad.HOOK`, the gradient of `loss_sum`. Takes
+    /// several values and may be repeated
     #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
     hook: Vec<String>,
     #[command(flatten)]
     edits: EditArgs,
     #[command(flatten)]
     documents: DocumentsArg,
-    /// File to write, whole or not at all: one tensor per hook, and `tokens`
+    /// File to write: one tensor per hook, and `tokens`
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         whole_file::check(out)?;
     }
     let (model, edits) = args.edits.open(&args.model, console)?;
-    // Read here and not by clap: a hook that does not exist is a failure (1), not wrong usage (2).
+    // Parsed here rather than by clap: an unknown hook is a failure (exit code 1), not wrong usage (2).
     let wanted: Vec<Quantity> = args
         .hook
         .iter()
@@ -80,7 +80,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Some(out) => into_file(args, out, (&model, &edits), &wanted, console),
         None if !edits.is_empty() => {
             let what =
-                "a store holds what a model computes untouched, write edited activations by --out";
+                "a store holds activations without edits; write edited activations with --out";
             Err(Error::setting("--edit", what))
         }
         None => store::run(args, &model, &wanted, console),

@@ -1,4 +1,4 @@
-//! `umbra train --config FILE`: flags out of a TOML file. Each key is a flag's name, so that no setting is described twice; flags on the command line win.
+//! `umbra train --config FILE`: reads flags from a TOML file. Each key is the name of a flag, so that no setting is described twice; flags on the command line win.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,12 +8,12 @@ use toml::Value;
 
 use crate::error::{Error, Result};
 
-/// The flag that names the file.
+/// Flag that names the file.
 const FLAG: &str = "--config";
-/// Bytes of such a file at most.
+/// Largest size of the file, in bytes.
 const LONGEST: u64 = 1 << 20;
 
-/// `args` (program name first) with the flags of the file that `--config` names behind them, those left out that stand there already.
+/// Appends the flags of the file that `--config` names to `args` (program name first), except those that `args` already has.
 pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<OsString>> {
     let noun = args.iter().skip(1).find(|arg| *arg != "--json");
     let noun = noun.and_then(|noun| line.find_subcommand(noun));
@@ -26,7 +26,7 @@ pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<Os
         .map_err(|e| Error::io("cannot open the settings", path, e))?
         .len();
     if length > LONGEST {
-        let what = format!("is {length} bytes long, no file of settings is");
+        let what = format!("is {length} bytes long, too long for a file of settings");
         return Err(Error::input(what, path));
     }
     let text = std::fs::read_to_string(path)
@@ -37,7 +37,7 @@ pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<Os
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
-        Error::input(format!("is no TOML ({what})"), path)
+        Error::input(format!("is not TOML ({what})"), path)
     })?;
     for (key, value) in &table {
         let flag = key.replace('_', "-");
@@ -54,13 +54,13 @@ pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<Os
         if given(&args, &flag) {
             continue;
         }
-        let takes = Takes::of(known.get_action());
+        let takes = Takes::new(known.get_action());
         let words = words(value, takes).ok_or_else(|| {
             let what = format!("`{key}` cannot be {value}, give {}", takes.wanted());
             Error::input(what, path)
         })?;
         if takes != Takes::Nothing {
-            // Written as one word, so that a value may begin with a dash.
+            // Written as one word, because a value may begin with a dash.
             args.extend(words.iter().map(|word| format!("--{flag}={word}").into()));
         } else if words == ["true"] {
             args.push(format!("--{flag}").into());
@@ -69,7 +69,7 @@ pub(super) fn expanded(mut args: Vec<OsString>, line: &Command) -> Result<Vec<Os
     Ok(args)
 }
 
-/// The file that `--config` names, the last where there are several.
+/// Returns the file that `--config` names, the last one if it is repeated.
 fn named(args: &[OsString]) -> Option<OsString> {
     let place = args.iter().rposition(|arg| starts(arg, FLAG))?;
     let text = args[place].to_string_lossy();
@@ -79,7 +79,7 @@ fn named(args: &[OsString]) -> Option<OsString> {
     }
 }
 
-/// Whether `--flag` or `--flag=…` stands on the command line.
+/// Whether the command line has `--flag` or `--flag=…`.
 fn given(args: &[OsString], flag: &str) -> bool {
     let flag = format!("--{flag}");
     args.iter().any(|arg| starts(arg, &flag))
@@ -91,7 +91,7 @@ fn starts(arg: &OsString, flag: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
 }
 
-/// What a flag takes.
+/// Values that a flag takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Nothing,
@@ -100,7 +100,7 @@ enum Takes {
 }
 
 impl Takes {
-    fn of(action: &ArgAction) -> Self {
+    fn new(action: &ArgAction) -> Self {
         match action {
             ArgAction::Append => Self::Several,
             action if action.takes_values() => Self::One,
@@ -108,7 +108,7 @@ impl Takes {
         }
     }
 
-    /// For a sentence.
+    /// Returns words for a sentence.
     const fn wanted(self) -> &'static str {
         match self {
             Self::Nothing => "true or false",
@@ -118,7 +118,7 @@ impl Takes {
     }
 }
 
-/// A value as the words of a flag; none if no such flag has it.
+/// Writes a value as words of a flag; none if such a flag cannot take it.
 fn words(value: &Value, takes: Takes) -> Option<Vec<String>> {
     let word = match value {
         Value::Boolean(truth) => truth.to_string(),
@@ -209,6 +209,6 @@ mod tests {
         check("unwrap = 'yes'", &["`unwrap`", "true or false"]);
         check("k = [1, 2]", &["`k`", "[1, 2]"]);
         check("[train]\nk = 3", &["`train`"]);
-        check("k = ", &["no TOML", "run.toml"]);
+        check("k = ", &["not TOML", "run.toml"]);
     }
 }

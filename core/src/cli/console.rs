@@ -1,4 +1,4 @@
-//! Where a command's words go: answers to standard output, notes, progress and errors to standard error.
+//! Output of commands: answers on standard output; notes, progress and errors on standard error.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -18,22 +18,22 @@ use crate::whole_file;
 /// Set by Ctrl-C; observers turn it into a stop at the next safe place.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// How often a line of progress appears where there is no terminal.
+/// Time between two lines of progress where there is no terminal.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
-/// The output of one command.
+/// Output of one command.
 #[derive(Debug)]
 pub struct Console {
     json: bool,
     bars: MultiProgress,
     pipe_closed: AtomicBool,
-    /// Whether BOS precedes a text, as it was decided last.
+    /// Latest decision on BOS.
     bos: Mutex<Option<Bos>>,
     answered: AtomicBool,
 }
 
 impl Console {
-    /// An output; `json` reserves standard output for one object.
+    /// Creates an output; `json` reserves standard output for one object.
     pub(super) fn new(json: bool) -> Self {
         Self {
             json,
@@ -44,12 +44,12 @@ impl Console {
         }
     }
 
-    /// Whether BOS precedes a text, and why: it goes into the answer, whatever that is.
+    /// Records whether BOS precedes texts, and why; the answer then says so.
     pub fn decided(&self, bos: &Bos) {
         *self.bos.lock().unwrap_or_else(PoisonError::into_inner) = Some(bos.clone());
     }
 
-    /// Says of a text that a person gave if it begins with BOS already.
+    /// Prints a note if a person's text already begins with BOS.
     pub fn begun(&self, codec: &TextCodec, text: &str) -> Result<()> {
         if let Some(note) = codec.bos_note(text)? {
             self.note(&note);
@@ -62,12 +62,12 @@ impl Console {
         self.json
     }
 
-    /// Whether Ctrl-C was pressed or the reader of our output has gone.
+    /// Whether Ctrl-C was pressed or the reader of standard output closed it.
     pub fn stopped(&self) -> bool {
         INTERRUPTED.load(Ordering::Relaxed) || self.pipe_closed()
     }
 
-    /// What an observer answers: stop after Ctrl-C, else go on.
+    /// Returns an observer's answer: stop after Ctrl-C, else continue.
     pub fn flow(&self) -> Flow {
         if self.stopped() {
             Flow::Break(())
@@ -76,19 +76,19 @@ impl Console {
         }
     }
 
-    /// A sentence on standard error, above any progress bar.
+    /// Prints a note on standard error, above any progress bar.
     pub fn note(&self, sentence: &str) {
         self.say("note", &words::said(sentence));
     }
 
-    /// All sentences of `notes`.
+    /// Prints all notes.
     pub fn notes(&self, notes: &Notes) {
         for sentence in notes.iter() {
             self.note(sentence);
         }
     }
 
-    /// The answer of a command that wrote the file `out`. Where that is standard output itself, which then holds the file alone, it goes to standard error.
+    /// Prints the answer of a command that wrote the file `out`: on standard error if `out` is standard output, which then holds only the file.
     pub fn answer_beside(
         &self,
         out: &Path,
@@ -103,7 +103,7 @@ impl Console {
         Ok(())
     }
 
-    /// The answer: `value` under `--json`, with `bos` and `bos_why` where a model was opened, else what `text` makes of it (a line feed is added).
+    /// Prints the answer and a line feed: `value` under `--json`, with `bos` and `bos_why` where a model was opened, else the result of `text`.
     pub fn answer(&self, value: &Value, text: impl FnOnce() -> String) -> Result<()> {
         let mut answer = if self.json {
             self.with_bos(value).to_string()
@@ -127,7 +127,7 @@ impl Console {
         value
     }
 
-    /// A piece of text on standard output at once, for streams; nothing under `--json`.
+    /// Prints a piece of streamed text on standard output; nothing under `--json`.
     pub fn stream(&self, piece: &str) -> Result<()> {
         if self.json { Ok(()) } else { self.put(piece) }
     }
@@ -143,7 +143,7 @@ impl Console {
         }
     }
 
-    /// What went wrong: a sentence on standard error and, under `--json`, the object of it.
+    /// Prints an error: a sentence on standard error and, under `--json`, an object.
     pub(super) fn error(&self, error: &Error) {
         let sentence = words::error(error);
         self.say("error", &sentence);
@@ -155,13 +155,13 @@ impl Console {
         self.object_of(kind, &sentence, error.path());
     }
 
-    /// The same of a fault of ours.
+    /// Prints a bug in Umbra, like an error.
     pub(super) fn bug(&self, sentence: &str) {
         self.say("error", sentence);
         self.object_of("bug", sentence, None);
     }
 
-    /// Under `--json`, `{"error": {"kind", "message", "path"?}}` as the only object on standard output: nothing where there is an answer.
+    /// Prints `{"error": {"kind", "message", "path"?}}` under `--json`, unless an answer was printed.
     pub(super) fn object_of(&self, kind: &str, message: &str, path: Option<&Path>) {
         if !self.json || self.answered.load(Ordering::Relaxed) {
             return;
@@ -170,7 +170,7 @@ impl Console {
         if let Some(path) = path {
             error["path"] = path.to_string_lossy().into();
         }
-        // Where standard output cannot be written, the sentence on standard error is what there is.
+        // If standard output cannot be written, the sentence on standard error must do.
         drop(self.put(&format!("{}\n", json!({ "error": error }))));
     }
 
@@ -178,7 +178,7 @@ impl Console {
         self.pipe_closed.load(Ordering::Relaxed)
     }
 
-    /// Turns Ctrl-C into a flag; pressed a second time it ends the program at once.
+    /// Makes Ctrl-C set a flag; pressed a second time it ends the program at once.
     pub(super) fn watch_interrupt(&self) {
         static ONCE: Once = Once::new();
         let handler = || {
@@ -198,7 +198,7 @@ impl Console {
     fn say(&self, kind: &str, sentence: &str) {
         let line = in_one_line(sentence);
         self.bars.suspend(|| {
-            // Nobody left to read standard error: nothing more can be done about it.
+            // Standard error is closed: the line is lost.
             drop(writeln!(std::io::stderr(), "{kind}: {line}"));
         });
     }
@@ -223,7 +223,7 @@ impl Console {
     }
 }
 
-/// The display of one long step; gone when dropped.
+/// Progress display of one long step; disappears when dropped.
 #[derive(Debug)]
 pub struct Bar<'a> {
     console: &'a Console,
@@ -284,7 +284,7 @@ fn in_one_line(sentence: &str) -> String {
     sentence.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// How fast it goes and how long it takes yet: `340.0 rows/s · 55 s left`.
+/// Formats speed and remaining time: `340.0 rows/s · 55 s left`.
 fn speed(progress: Progress, per_second: Option<f64>) -> String {
     match per_second {
         None => "unknown time left".to_owned(),

@@ -1,4 +1,4 @@
-//! `umbra dark-matter`: how much of a dictionary's error is linear in the activation, and the error of one text, token by token.
+//! `umbra dark-matter`: measures how much of a dictionary's error is linear in the activation, and shows the error of one text token by token.
 
 use std::path::PathBuf;
 
@@ -25,13 +25,13 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     sae: SaeArgs,
-    /// Text the probes are fitted on; without `--held-out` its held-out part is left for the figures
+    /// Text to fit the probes on; without --held-out, its held-out part is reserved for measuring
     #[command(flatten)]
     corpus: CorpusArgs,
-    /// Text the figures are over [default: the 5 % of `--corpus` that training leaves out]
+    /// Text to measure on [default: the 5 % of --corpus that training holds out]
     #[arg(long, value_name = "PATH", num_args = 1..)]
     held_out: Vec<PathBuf>,
-    /// Fit on about this many tokens that count and no more, at even distances in the text; at least 20 per dimension are needed. At most 100 per dimension of the
+    /// Fit on at most about this many counted tokens, evenly spaced in the text; at least 20 per dimension are needed. At most 100 tokens per dimension of the
     /// held-out text are measured on [default: 200 per dimension]
     #[arg(long, value_name = "N")]
     tokens: Option<u64>,
@@ -39,10 +39,10 @@ pub(super) struct Args {
     positions: PositionsArg,
     #[command(flatten)]
     documents: DocumentsArg,
-    /// A text whose errors are shown token by token
+    /// Show the errors of this text token by token
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// Keep the probes in this safetensors file; if it is there and was fitted on this dictionary and model, it is used and nothing is fitted
+    /// Keep the probes in this safetensors file; an existing file of this dictionary and model is reused instead of fitting again
     #[arg(long, value_name = "FILE")]
     keep: Option<PathBuf>,
     #[command(flatten)]
@@ -77,7 +77,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The kept probe; one of another dictionary or model is refused, not written over.
+/// Opens the kept probe. A probe of another dictionary or model is an error and is not overwritten.
 fn kept(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<Option<Probe>> {
     let Some(path) = args.keep.as_ref().filter(|path| path.exists()) else {
         return Ok(None);
@@ -89,7 +89,7 @@ fn kept(args: &Args, (model, sae): (&Model, &Sae), console: &Console) -> Result<
     Ok(Some(probe))
 }
 
-/// Fits on the training text, and keeps the result if asked.
+/// Fits on the training text and stores the probe if asked.
 fn fitted(args: &Args, pair: &Pair, console: &Console) -> Result<Ended<Probe>> {
     if let Some(path) = &args.keep {
         Probe::check_place(path)?;
@@ -107,7 +107,7 @@ fn fitted(args: &Args, pair: &Pair, console: &Console) -> Result<Ended<Probe>> {
     Ok(probe)
 }
 
-/// Rows to fit on and rows to measure on.
+/// Returns rows to fit on and rows to measure on.
 fn texts(args: &Args, pair: &Pair, console: &Console) -> Result<(Rows, Rows)> {
     let asked = (args.positions, args.documents);
     let request = args.corpus.request(asked, args.model.offline, console)?;
@@ -119,7 +119,7 @@ fn texts(args: &Args, pair: &Pair, console: &Console) -> Result<(Rows, Rows)> {
     Ok(dark_matter::sample((&fit, &held_out), width, tokens))
 }
 
-/// One token of `--text`.
+/// Token of `--text`.
 struct Token {
     id: u32,
     text: String,
@@ -131,7 +131,7 @@ fn by_token(model: &Model, sae: &Sae, probe: &Probe, text: &str) -> Result<Vec<T
     if tokens.is_empty() {
         return Err(Error::setting(
             "--text",
-            "it has no token, write some words",
+            "it has no token, give a longer text",
         ));
     }
     tokens.truncate(model.config().context);

@@ -1,4 +1,4 @@
-//! `--edit` and `--edits`: interventions for the commands that run a model.
+//! `--edit` and `--edits`: interventions, for commands that run a model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,24 +14,24 @@ use crate::workbench::text::TextRequest;
 /// Flags of edits.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EditArgs {
-    /// Change what the model computes: an action and its keys, as in `zero hook=blocks.1.attn.hook_z heads=3 positions=1..`; may be repeated, edits at
-    /// one hook apply in their order. The actions stand at the end of this help
+    /// Edit the model's values: an action and its keys, as in `zero hook=blocks.1.attn.hook_z heads=3 positions=1..`. May be repeated; edits at one hook apply in
+    /// their order. The actions are listed at the end of this help
     #[arg(long, value_name = "EDIT")]
     edit: Vec<String>,
-    /// Edits from a TOML file: tables [[edit]] with `action` and the same keys; they come before those of `--edit`
+    /// TOML file of edits: tables [[edit]] with `action` and the same keys; they apply before those of --edit
     #[arg(long, value_name = "FILE")]
     edits: Option<PathBuf>,
-    /// Dictionary whose features edits name: a folder, a file, or a name on the hub (owner/name:path)
+    /// Dictionary whose features the edits name: a folder, a file, or a name on the hub (owner/name:path)
     #[arg(long, value_name = "PATH")]
     pub(super) sae: Option<PathBuf>,
-    /// Probe of the dictionary's error for `+linear` and `+nonlinear`, as `umbra dark-matter --keep` wrote it
+    /// Probe of the dictionary's error for `+linear` and `+nonlinear`, written by `umbra dark-matter --keep`
     #[arg(long, value_name = "FILE")]
     probe: Option<PathBuf>,
     #[command(flatten)]
     mismatch: MismatchArgs,
     #[command(flatten)]
     mean: MeanArgs,
-    /// Which positions of a text count.
+    /// Positions of --mean-of that count.
     #[command(flatten)]
     pub(super) positions: PositionsArg,
 }
@@ -78,12 +78,12 @@ pub(super) fn help() -> String {
 }
 
 impl EditArgs {
-    /// Whether no edit is given.
+    /// Whether there is no edit.
     pub(super) fn is_empty(&self) -> bool {
         self.edit.is_empty() && self.edits.is_none()
     }
 
-    /// The edits as they are written, those of the file first.
+    /// Returns the edits in their written form, those of the file first.
     pub(super) fn specs(&self) -> Result<Vec<EditSpec>> {
         let mut specs = match &self.edits {
             Some(path) => from_file(path)?,
@@ -163,26 +163,26 @@ impl MeanArgs {
     }
 }
 
-/// `[[edit]]` tables of a TOML file.
+/// Reads `[[edit]]` tables of a TOML file.
 fn from_file(path: &Path) -> Result<Vec<EditSpec>> {
     let text =
         std::fs::read_to_string(path).map_err(|e| Error::io("cannot read edits", path, e))?;
     let wrong = |what: String| Error::input(what, path);
     let mut table: toml::Table = text
         .parse()
-        .map_err(|e| wrong(format!("is no TOML ({e})")))?;
+        .map_err(|e| wrong(format!("is not TOML ({e})")))?;
     let Some(toml::Value::Array(edits)) = table.remove("edit") else {
         return Err(wrong("holds no tables [[edit]]".to_owned()));
     };
     if let Some(key) = table.keys().next() {
         return Err(wrong(format!(
-            "has a key `{key}`, only tables [[edit]] are read"
+            "has the key `{key}`, only tables [[edit]] are allowed"
         )));
     }
     let spec = |edit: toml::Value| {
         let toml::Value::Table(keys) = edit else {
             return Err(wrong(
-                "holds an edit that is no table, write [[edit]]".to_owned(),
+                "holds an edit that is not a table, write [[edit]]".to_owned(),
             ));
         };
         let keys = keys.into_iter().map(|(key, value)| (key, plain(value)));
@@ -191,7 +191,7 @@ fn from_file(path: &Path) -> Result<Vec<EditSpec>> {
     edits.into_iter().map(spec).collect()
 }
 
-/// A value of TOML as it would be written behind `key=`.
+/// Writes a TOML value as it would stand after `key=`.
 fn plain(value: toml::Value) -> String {
     match value {
         toml::Value::String(text) => text,

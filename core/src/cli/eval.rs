@@ -1,4 +1,4 @@
-//! `umbra eval`: what a dictionary keeps of an activation, and what that costs the model.
+//! `umbra eval`: measures how well a dictionary reconstructs activations, and what that costs the model.
 
 use std::path::PathBuf;
 
@@ -20,14 +20,14 @@ pub(super) struct Args {
     sae: SaeArgs,
     #[command(flatten)]
     text: TextArgs,
-    /// Keep the figures with this project, where the window shows them
+    /// Store the figures with this project, where the window shows them
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
 }
 
 /// Runs `umbra eval`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    // Opened first: a wrong folder is told before the work, not after it.
+    // Opened first, so that a wrong folder fails before the work.
     let project =
         args.project
             .as_deref()
@@ -47,7 +47,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         return Ok(Exit::Stopped);
     };
     if let Some(project) = project {
-        let of = Prints::of(model, sae);
+        let of = Prints::new(model, sae);
         project.keep_figures(&sae.name, &text.phrase, &figures, of)?;
     }
     let mut answer = object(&figures)?;
@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The figures under their keys, and their definitions.
+/// Returns the figures under their keys, and their definitions.
 fn object(figures: &Figures) -> Result<Value> {
     let mut value = serde_json::to_value(figures).map_err(|cause| Error::Numeric {
         what: format!("the figures cannot be written as JSON: {cause}"),

@@ -1,4 +1,4 @@
-//! `umbra heads`: the ten features of each head and what is measured of them; attribution of one feature by head and source token.
+//! `umbra heads`: lists and measures the ten features of each head; attributes one feature by head and source token.
 
 use std::path::PathBuf;
 
@@ -22,19 +22,18 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     sae: SaeArgs,
-    /// Feature index of the dictionary: only features that are active on its text are listed and measured, and the Jaccard index of their top tokens is
-    /// given
+    /// Feature index of the dictionary: restricts the lists to features that are active on its text, and adds the Jaccard index of their top tokens
     #[arg(long, value_name = "FILE")]
     index: Option<PathBuf>,
     #[command(flatten)]
     mismatch: MismatchArgs,
-    /// Text in which `--feature` is attributed
+    /// Text in which to attribute --feature
     #[arg(long, value_name = "TEXT", requires = "feature")]
     text: Option<String>,
-    /// Feature whose pre-activation is attributed to heads and source tokens
+    /// Feature whose pre-activation to attribute to heads and source tokens
     #[arg(long, value_name = "I", requires = "text")]
     feature: Option<u32>,
-    /// Position of the token at which it is attributed, counted from 0 (BOS) [default: the last]
+    /// Position of the token at which to attribute, counted from 0 (BOS) [default: the last]
     #[arg(long, value_name = "P", requires = "text")]
     at: Option<usize>,
 }
@@ -57,7 +56,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What was attributed where.
+/// Attribution with its feature and position.
 struct Found {
     feature: FeatureId,
     at: usize,

@@ -1,4 +1,4 @@
-//! Models and data sets by name: the hub as the environment describes it, and fetching with progress.
+//! Resolves models, dictionaries and data sets by name: configures the hub from the environment and fetches with progress.
 
 use std::env::{home_dir, var_os};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::formats::{self, Located, Named};
 use crate::hub::{ENDPOINT, Event, Hub, Kind, Name};
 
-/// The hub by the variables that all its programs share: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
+/// Configures the hub from the usual variables: `HF_ENDPOINT`, `HF_HUB_CACHE`, `HF_HOME`, `HF_TOKEN`, `HF_TOKEN_PATH`, `HF_HUB_OFFLINE`.
 pub fn hub(offline: bool) -> Hub {
     let text = |key: &str| {
         let value = var_os(key)?.into_string().ok()?;
@@ -41,7 +41,7 @@ pub fn hub(offline: bool) -> Hub {
     }
 }
 
-/// Where the model lies: at its path, or in the hub's cache, fetched if it must be.
+/// Returns the path of the model: the path given, or one in the hub's cache, fetched if needed.
 pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<PathBuf> {
     let name = model.to_str().and_then(|text| text.parse::<Name>().ok());
     let name = name.filter(|name| name.kind == Kind::Model);
@@ -51,7 +51,7 @@ pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<
     let fetched = shown(&name, console, |observe| hub(offline).fetch(&name, observe));
     if fetched.is_err() {
         console.note(&format!(
-            "There is no {} here, so it was taken for a name on the hub",
+            "There is no {} here, so it was used as a name on the hub",
             model.display()
         ));
     }
@@ -60,8 +60,8 @@ pub(super) fn path_of(model: &Path, offline: bool, console: &Console) -> Result<
     Ok(path)
 }
 
-/// Where the dictionary lies: at its path, or in the hub's cache if it is named as there (`owner/name:path`) or in SAELens's registry (`RELEASE:ID`), fetched if
-/// it must be. What the registry at hand knows about it comes with it.
+/// Locates the dictionary: at its path, or in the hub's cache if it is a name on the hub (`owner/name:path`) or in SAELens's registry (`RELEASE:ID`), fetched
+/// if needed. Adds what the registry knows about it.
 pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Result<Located> {
     let as_it_is = |known| Located {
         path: sae.to_path_buf(),
@@ -89,7 +89,7 @@ pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Res
     });
     if fetched.is_err() && !registered {
         console.note(&format!(
-            "There is no {} here, so it was taken for a name on the hub",
+            "There is no {} here, so it was used as a name on the hub",
             sae.display()
         ));
     }
@@ -99,7 +99,7 @@ pub(super) fn dictionary_at(sae: &Path, offline: bool, console: &Console) -> Res
     Ok(Located { path, known })
 }
 
-/// Where a corpus lies: at its path, or in the hub's cache if it is named as a data set (`hf://datasets/owner/name/path`), fetched if it must be.
+/// Returns the paths of a corpus: the path given, or files in the hub's cache if it names a data set (`hf://datasets/owner/name/path`), fetched if needed.
 pub(super) fn corpus_at(path: &Path, offline: bool, console: &Console) -> Result<Vec<PathBuf>> {
     let Some(text) = path.to_str().filter(|text| text.starts_with("hf://")) else {
         return Ok(vec![path.to_path_buf()]);
@@ -116,7 +116,7 @@ pub(super) fn corpus_at(path: &Path, offline: bool, console: &Console) -> Result
     Ok(files)
 }
 
-/// Fetches with progress shown.
+/// Fetches and shows progress.
 fn shown<T>(
     name: &Name,
     console: &Console,
@@ -128,7 +128,7 @@ fn shown<T>(
 
 fn unfinished(what: &Path) -> Error {
     Error::input(
-        "was not fetched whole, what is there is kept for the next time",
+        "was not fetched completely; the next run resumes the download",
         what,
     )
 }

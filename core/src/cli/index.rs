@@ -1,4 +1,4 @@
-//! `umbra index`: build what is known about each feature over a text, show it, and write it for other viewers.
+//! `umbra index`: builds the feature index of a dictionary over a text, shows it, and exports it for other viewers.
 
 mod export;
 
@@ -24,9 +24,9 @@ pub(super) struct Args {
 enum Verb {
     /// Build the index of a dictionary in one pass over text
     Build(BuildArgs),
-    /// Show what an index knows about one feature
+    /// Show one feature of an index
     Show(ShowArgs),
-    /// Write an index as files that Neuronpedia or circuit-tracer's viewer read
+    /// Export an index as files for Neuronpedia or circuit-tracer's viewer
     Export(export::Args),
 }
 
@@ -38,7 +38,7 @@ struct BuildArgs {
     sae: SaeArgs,
     #[command(flatten)]
     text: TextArgs,
-    /// Index file to write, whole or not at all
+    /// Index file to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Seed of the examples drawn from each interval of activation
@@ -54,7 +54,7 @@ struct ShowArgs {
     /// Feature, counted from 0
     #[arg(long, value_name = "I")]
     feature: u32,
-    /// Show the whole row of tokens of this example instead: counted from 1, the strongest first, then those of the intervals
+    /// Show the whole row of tokens of this example instead, counted from 1: the strongest first, then those of the intervals
     #[arg(long, value_name = "N")]
     example: Option<usize>,
 }
@@ -158,7 +158,7 @@ fn passage_text(passage: &Passage) -> String {
     format!("{}\n{tokens}", passage.describe())
 }
 
-/// A token on one line, in brackets if it is the example's.
+/// Writes a token on one line, in brackets if it is the example's.
 fn marked(token: &str, is_examples: bool) -> String {
     let token = token.replace('\n', "⏎");
     if is_examples {
@@ -226,7 +226,7 @@ fn effects(effects: &[TokenEffect]) -> String {
     effects.join("  ")
 }
 
-/// One line; the example's token in brackets.
+/// Writes an example on one line, its token in brackets.
 fn example(example: &Example) -> String {
     let tokens = example.tokens.iter().enumerate();
     let text: String = tokens

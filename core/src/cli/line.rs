@@ -1,4 +1,4 @@
-//! The command line as a whole: what all flags have in common, whether a line is meant for it, and how one that cannot be read is told.
+//! Rules of the whole command line: common behaviour of flags, detection of lines meant for it, and messages on wrong usage.
 
 use std::any::TypeId;
 use std::ffi::OsString;
@@ -11,8 +11,8 @@ use clap::{Arg, Command};
 
 use crate::count;
 
-/// `command` with what all flags have in common: whole numbers are read as people write them, and where a flag that takes one value is given twice, the
-/// last one counts. Flags that take lists gather what they are given.
+/// Gives all flags of `command` their common behaviour: whole numbers may be written as `20k` or `1_000`, and the last value of a repeated flag counts. Flags that
+/// take lists collect their values.
 pub(super) fn alike(command: Command) -> Command {
     counting(command).args_override_self(true)
 }
@@ -21,7 +21,7 @@ fn counting(command: Command) -> Command {
     command.mut_args(counted).mut_subcommands(counting)
 }
 
-/// An argument that is a whole number, read by [`count`]; any other as it is.
+/// Makes an argument that is a whole number use [`count`]; leaves others unchanged.
 fn counted(arg: Arg) -> Arg {
     let kind = arg.get_value_parser().type_id();
     if kind == TypeId::of::<u64>() {
@@ -51,7 +51,7 @@ pub(super) fn wants_json(args: &[OsString]) -> bool {
     flags.into_iter().any(|arg| arg == "--json")
 }
 
-/// Whether `args` (program name first) are for `command`: they name one of its nouns or nearly one, ask for help, or for JSON, which no window prints.
+/// Whether `args` (program name first) are for `command`: they name a command or nearly one, ask for help, or for JSON, which the window never prints.
 pub(super) fn is_for(command: &Command, args: &[OsString]) -> bool {
     if wants_json(args) {
         return true;
@@ -66,7 +66,7 @@ pub(super) fn is_for(command: &Command, args: &[OsString]) -> bool {
         || (is_mere_word(first) && !nearest(command, first).is_empty())
 }
 
-/// Whether a line that no window can be opened with was meant for `command`: a word that is no folder comes first, or a noun of it later.
+/// Whether a line that cannot open the window was meant for `command`: a word that is not a folder comes first, or a command name later.
 pub(super) fn is_meant_for(command: &Command, args: &[OsString]) -> bool {
     let mut words = args.iter().skip(1).filter_map(|arg| arg.to_str());
     let noun = |word: &str| {
@@ -77,12 +77,12 @@ pub(super) fn is_meant_for(command: &Command, args: &[OsString]) -> bool {
     words.next().is_some_and(is_mere_word) || words.any(noun)
 }
 
-/// Whether `word` is neither a flag nor a path, nor the name of something that is here.
+/// Whether `word` is neither a flag, nor a path, nor an existing file or folder.
 fn is_mere_word(word: &str) -> bool {
     !word.starts_with('-') && !word.contains(['/', '\\']) && !Path::new(word).exists()
 }
 
-/// The nouns that are most like `word`, as clap finds them.
+/// Returns the commands most similar to `word`, as clap finds them.
 fn nearest(command: &Command, word: &str) -> Vec<String> {
     let tried = command.clone().try_get_matches_from(["umbra", word]);
     let suggested = tried.err().map(|usage| {
@@ -96,7 +96,7 @@ fn nearest(command: &Command, word: &str) -> Vec<String> {
     suggested.unwrap_or_default()
 }
 
-/// `usage` with all commands of its place named where one is asked for that is like none of them: `args` tell the place.
+/// Adds the names of all commands to `usage` where an unknown command is similar to none of them; `args` give the place.
 pub(super) fn explained(
     mut usage: clap::Error,
     command: &Command,
@@ -123,7 +123,7 @@ pub(super) fn explained(
     usage
 }
 
-/// What is wrong with a line, in one line.
+/// Returns the problem with a line, in one line.
 pub(super) fn sentence(usage: &clap::Error) -> String {
     if usage.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         return "the command is missing, --help lists what there is".to_owned();

@@ -1,8 +1,8 @@
-//! The command line: `umbra <noun> <verb>`, one file per noun. The only module that prints.
+//! Command line: `umbra <noun> <verb>`, one file per noun. Only this module prints.
 //!
 //! A noun is one file that exports its clap `Args` and `run(&Args, &Console) -> Result<Exit>`, one `mod` line and one line in the list below.
-//! Under `--json` standard output holds one JSON object and nothing else: the answer, or `{"error": {"kind", "message", "path"?}}` where there is none (wrong
-//! usage and Ctrl-C too; a second Ctrl-C ends the program at once and says nothing). Notes, progress and errors for people go to standard error.
+//! Under `--json` standard output holds one JSON object and nothing else: the answer, or `{"error": {"kind", "message", "path"?}}` (also for wrong usage and
+//! Ctrl-C; a second Ctrl-C ends the program at once without output). Notes, progress and errors for people go to standard error.
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C.
 
 mod args;
@@ -51,14 +51,14 @@ pub use steer::{steer_line, steer_request};
 use crate::error::Result;
 use crate::progress::Ended;
 
-/// How a command ended when nothing went wrong.
+/// End of a command that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Exit code 0.
     Done,
-    /// Done, and what was to be shown does not hold: exit code 1.
+    /// Done, but a check did not hold: exit code 1.
     Failed,
-    /// Stopped by Ctrl-C with what was there saved: exit code 130.
+    /// Stopped by Ctrl-C, partial results saved: exit code 130.
     Stopped,
 }
 
@@ -99,31 +99,31 @@ nouns! {
     Train => train,
     /// Time a training step on this machine against the product of its encoder alone
     Bench => bench,
-    /// List, show and compare training runs by the records they left
+/// List, show and compare training runs
     Runs => runs,
-    /// Show a model, write its logits, let it continue a prompt, look into its layers and heads
+/// Show a model, write its logits, continue a prompt, inspect layers and heads
     Model => model,
     /// Write activations of chosen hooks as safetensors, or into an activation store
     Capture => capture,
-    /// Encode by a dictionary of any library, or write it in another library's files
+/// Inspect, verify, convert and compare dictionaries of any library, or encode with them
     Sae => sae,
-    /// Look through an activation store for damage, or show what it holds
+/// Check an activation store for damage, or show its content
     Store => store,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
-    /// Build the feature index of a dictionary over a text, or show a feature of one
+/// Build, show or export the feature index of a dictionary
     Index => index,
-    /// Read one text through a model and a dictionary: the strongest features of each token
+/// Show the strongest features of each token of a text
     Prompt => prompt,
-    /// Split the error of a dictionary into what is linear in the activation and what is not
+/// Split the error of a dictionary into a linear and a nonlinear part
     DarkMatter => dark_matter,
-    /// Features by attention head, and attribution of a feature by head and source token
+/// List features by attention head, and attribute a feature by head and source token
     Heads => heads,
-    /// Continue a prompt twice from one seed, untouched and with edits in force
+/// Continue a prompt twice from one seed, with and without edits
     Steer => steer,
     /// Write chosen features of an index as one HTML page or JSON
     Report => report,
-    /// Train the variants of two papers side by side and print which of their claims hold here
+/// Train the variants of two papers side by side and check their claims
     Reproduce => reproduce,
     /// Print a page of the manual, or the list of its pages
     Guide => guide,
@@ -131,8 +131,8 @@ nouns! {
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.
 ///
-/// Without a subcommand, `umbra [PROJECT]` opens the window. Whole numbers may be written 2048, 2_048, 20k, 1.5M or 1e6; of a flag that takes one value and is given
-/// twice, the last counts.
+/// Without a subcommand, `umbra [PROJECT]` opens the window. Whole numbers may be written 2048, 2_048, 20k, 1.5M or 1e6. If a flag with one value is repeated,
+/// the last value counts.
 #[derive(Debug, Parser)]
 #[command(
     name = "umbra",
@@ -148,12 +148,12 @@ struct Line {
     noun: Noun,
 }
 
-/// Whether `args` (program name first) are for the command line, a noun that is mistyped included; otherwise `umbra [PROJECT]` opens the window.
+/// Whether `args` (program name first) are for the command line, including mistyped commands; otherwise `umbra [PROJECT]` opens the window.
 pub fn is_subcommand(args: &[OsString]) -> bool {
     line::is_for(&command(), args)
 }
 
-/// Whether `args`, which no window can be opened with, look as if they were meant for the command line.
+/// Whether `args`, which cannot open the window, look like a command line.
 pub fn is_like_subcommand(args: &[OsString]) -> bool {
     line::is_meant_for(&command(), args)
 }
@@ -187,7 +187,7 @@ fn code(args: &[OsString]) -> u8 {
         Ok(line) => finished(&line.noun, &Console::new(line.json)),
         Err(usage) if usage.use_stderr() => {
             let usage = line::explained(usage, &command, args);
-            // A closed pipe (`umbra --help | head`) is no failure of ours.
+            // A closed pipe (`umbra --help | head`) is not a failure.
             drop(usage.print());
             console.object_of("usage", &line::sentence(&usage), None);
             WRONG_USAGE
@@ -199,7 +199,7 @@ fn code(args: &[OsString]) -> u8 {
     }
 }
 
-/// The exit code of a command, run.
+/// Runs a command and returns its exit code.
 fn finished(noun: &Noun, console: &Console) -> u8 {
     console.watch_interrupt();
     match guarded(|| noun.run(console)) {
@@ -216,7 +216,7 @@ fn finished(noun: &Noun, console: &Console) -> u8 {
         }
         Ok(Err(error)) => {
             console.error(&error);
-            // A model that was being fetched, say.
+            // For example while fetching a model.
             if console.stopped() { STOPPED } else { FAILED }
         }
         Err(panic) => {

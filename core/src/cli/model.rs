@@ -1,4 +1,4 @@
-//! `umbra model`: what a model is, its logits, text it writes, and whether it agrees with reference values.
+//! `umbra model`: shows a model, writes logits, generates text, and compares a model with reference values.
 
 mod attention;
 mod generate;
@@ -34,11 +34,11 @@ enum Verb {
     Logits(LogitsArgs),
     /// Continue a prompt, streaming the text
     Generate(generate::Args),
-    /// Show what each layer would say next at every position (logit lens)
+    /// Show each layer's prediction at every position (logit lens)
     Lens(lens::Args),
-    /// Show where attention heads look: all heads in figures, or the weights of one
+    /// Show attention: figures of all heads, or the weights of one
     Attention(attention::Args),
-    /// Compare all hooks with reference values, or with what must hold between them
+    /// Compare all hooks with reference values, or check relations between them
     Verify(verify::Args),
 }
 
@@ -57,7 +57,7 @@ struct LogitsArgs {
     text: PromptArgs,
     #[command(flatten)]
     edits: EditArgs,
-    /// File to write, whole or not at all
+    /// File to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
@@ -66,10 +66,10 @@ struct LogitsArgs {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct PromptArgs {
-    /// Text; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
+    /// Text; BOS is put before it if the model's or dictionary's rule says so and the text does not begin with it
     #[arg(long, value_name = "TEXT")]
     text: Option<String>,
-    /// Token ids as they are, nothing put before them
+    /// Token ids, used unchanged, without BOS before them
     #[arg(long, value_name = "1,2,3", value_delimiter = ',')]
     tokens: Option<Vec<u32>>,
 }
@@ -143,7 +143,7 @@ fn info(args: &InfoArgs, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// `0, 7 (config.json has eos_token_id [0,7])`.
+/// Formats `0, 7 (config.json has eos_token_id [0,7])`.
 fn ends(ends: &Ends) -> String {
     let ids: Vec<_> = ends.ids.iter().map(ToString::to_string).collect();
     let ids = if ids.is_empty() {
@@ -154,7 +154,7 @@ fn ends(ends: &Ends) -> String {
     format!("{ids} ({})", ends.why)
 }
 
-/// `134515008 parameters (Q4_1, F32), 98.4 MB on disk, 538.1 MB in memory as f32`.
+/// Formats `134515008 parameters (Q4_1, F32), 98.4 MB on disk, 538.1 MB in memory as f32`.
 pub(super) fn takes(footprint: &Footprint) -> String {
     let kinds: Vec<_> = footprint.stored.iter().map(|(kind, _)| *kind).collect();
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
@@ -187,25 +187,25 @@ fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Refuses no tokens and ids that the vocabulary lacks.
+/// Checks that there are tokens and that the vocabulary has them.
 fn check_tokens(tokens: &[TokenId], model: &Model) -> Result<()> {
     let vocab = model.config().vocab;
     if tokens.is_empty() {
         return Err(Error::setting(
             "--text",
-            "there is no token in it, give a longer text",
+            "it has no token, give a longer text",
         ));
     }
     match tokens.iter().find(|token| token.index() >= vocab) {
         Some(token) => Err(Error::setting(
             "--tokens",
-            format!("{token} is no token, the vocabulary has {vocab}"),
+            format!("{token} is not a token, the vocabulary has {vocab}"),
         )),
         None => Ok(()),
     }
 }
 
-/// Writes tensors as one safetensors file; token ids become i64, as other libraries expect them.
+/// Writes tensors as one safetensors file; token ids become i64, as other libraries expect.
 pub(super) fn save(tensors: BTreeMap<String, Tensor>, out: &std::path::Path) -> Result<()> {
     let mut widened = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {

@@ -1,4 +1,4 @@
-//! `umbra prompt`: the strongest features of each token of one text, or of the row that an example of an index is of.
+//! `umbra prompt`: shows the strongest features of each token of one text, or of the row of an index's example.
 
 use std::path::PathBuf;
 
@@ -13,9 +13,9 @@ use crate::models::Model;
 use crate::prompt::{self, Reading};
 use crate::workbench::pair::Pair;
 
-/// Features listed per token.
+/// Number of features per token.
 const MOST: usize = 10;
-/// Of these, shown per token without `--json`.
+/// Number of features printed per token without `--json`.
 const SHOWN: usize = 5;
 
 /// Flags of `umbra prompt`.
@@ -25,7 +25,7 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     sae: SaeArgs,
-    /// Text to read; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
+    /// Text to read; BOS is put before it if the model's or dictionary's rule says so and the text does not begin with it
     #[arg(
         long,
         value_name = "TEXT",
@@ -33,20 +33,20 @@ pub(super) struct Args {
         conflicts_with = "index"
     )]
     text: Option<String>,
-    /// Index of the dictionary: read the row of tokens of one of its examples, as they are, instead of a text
+    /// Index of the dictionary: read the token row of one of its examples, unchanged, instead of a text
     #[arg(long, value_name = "FILE", requires = "feature")]
     index: Option<PathBuf>,
-    /// Feature of the index whose example is read, counted from 0
+    /// Feature of the index whose example to read, counted from 0
     #[arg(long, value_name = "I", requires = "index")]
     feature: Option<u32>,
-    /// Which example: counted from 1, the strongest first, then those of the intervals, as `umbra index show` numbers them
+    /// Number of the example, from 1: the strongest first, then those of the intervals, as in `umbra index show`
     #[arg(long, value_name = "N", requires = "index", default_value_t = 1)]
     example: usize,
     #[command(flatten)]
     mismatch: MismatchArgs,
 }
 
-/// An example of an index and its activation as it was read again.
+/// Example of an index, and its activation as read again.
 struct Opened {
     feature: FeatureId,
     passage: Passage,
@@ -87,7 +87,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if reading.cut > 0 {
         let kept = reading.tokens.len();
         console.note(&format!(
-            "The text is cut to the model's context of {kept} tokens, {} are left out",
+            "The text is cut to the model's context of {kept} tokens, {} are cut",
             reading.cut
         ));
     }
@@ -98,7 +98,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
 
 fn beyond(model: &Model, passage: &Passage) -> Error {
     let what = format!(
-        "the example stands at position {} of its row, {} takes {} tokens: open the model of the index",
+        "the example is at position {} of its row, {} takes {} tokens: open the model of the index",
         passage.position,
         model.name(),
         model.config().context

@@ -1,4 +1,4 @@
-//! SAELens's registry of dictionaries as the environment has it, read once.
+//! Finds SAELens's registry of dictionaries in the environment and reads it once.
 
 use std::env::var_os;
 use std::path::{Path, PathBuf};
@@ -9,18 +9,18 @@ use crate::error::{Error, Notes, Result};
 use crate::formats::{Known, Registry};
 use crate::hub;
 
-/// A path of one; wins.
+/// Variable with the registry's path; it takes precedence.
 const VARIABLE: &str = "UMBRA_SAE_REGISTRY";
 const FILE: &str = "pretrained_saes.yaml";
 
-/// What was read last.
+/// Registry that was read last.
 struct Read {
     path: PathBuf,
     changed: Option<SystemTime>,
     registry: Arc<Registry>,
 }
 
-/// The registry at hand, if there is one: that of `UMBRA_SAE_REGISTRY`, that in Umbra's data folder, or that of sae-lens in the active environment of Python.
+/// Returns the available registry, if any: that of `UMBRA_SAE_REGISTRY`, in Umbra's data folder, or of sae-lens in the active Python environment.
 pub fn registry() -> Result<Option<Arc<Registry>>> {
     static READ: Mutex<Option<Read>> = Mutex::new(None);
     let Some(path) = place()? else {
@@ -44,8 +44,8 @@ pub fn registry() -> Result<Option<Arc<Registry>>> {
     Ok(Some(registry))
 }
 
-/// What the registry at hand knows about the dictionary at `path`; one that cannot be read is noted and does without. It is not even read for a dictionary
-/// outside the hub's cache.
+/// Returns what the available registry knows about the dictionary at `path`. An unreadable registry is skipped with a note. Dictionaries outside the hub's
+/// cache do not need it.
 pub fn known_at(path: &Path) -> (Option<Known>, Notes) {
     let mut notes = Notes::default();
     let whole = std::path::absolute(path);
@@ -60,16 +60,16 @@ pub fn known_at(path: &Path) -> (Option<Known>, Notes) {
     (registry.and_then(|registry| registry.known_at(path)), notes)
 }
 
-/// What is said where a registry cannot be read and is not needed.
+/// Returns the note on an unreadable registry that is not needed.
 pub(super) fn left_out(cause: &Error) -> String {
-    format!("The registry of dictionaries was left out: {cause}")
+    format!("The registry of dictionaries was skipped: {cause}")
 }
 
-/// That there is none, and where to put one.
+/// Returns the error that there is no registry, and where to put one.
 pub(super) fn absent() -> Error {
     let here = own().map_or_else(String::new, |path| format!(" at {},", path.display()));
     let what = format!(
-        "no registry of dictionaries is at hand: put {FILE}, a file of the Python package sae-lens,{here} or name its path in this variable"
+        "no registry of dictionaries was found: put {FILE}, a file of the Python package sae-lens,{here} or name its path in this variable"
     );
     Error::setting(VARIABLE, what)
 }
@@ -93,13 +93,13 @@ fn place() -> Result<Option<PathBuf>> {
     }))
 }
 
-/// In Umbra's data folder, where the window keeps its own.
+/// Path in Umbra's data folder, next to the window's own files.
 fn own() -> Option<PathBuf> {
     let folders = directories::ProjectDirs::from("", "", "umbra")?;
     Some(folders.data_dir().join(FILE))
 }
 
-/// That of sae-lens in the environment that `variable` names, of the newest Python if there are several.
+/// Finds the registry of sae-lens in the environment that `variable` names, of the newest Python if there are several.
 fn of_python(variable: &str) -> Option<PathBuf> {
     let root = PathBuf::from(var_os(variable).filter(|root| !root.is_empty())?);
     let entries = std::fs::read_dir(root.join("lib"));

@@ -1,4 +1,4 @@
-//! `umbra report`: chosen features of an index as one HTML page or JSON.
+//! `umbra report`: writes chosen features of an index as one HTML page or JSON.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ pub(super) struct Args {
     /// Features: numbers (1,2,3), or top:N for the N with the largest maximum activation
     #[arg(long, value_name = "1,2,3|top:N")]
     features: String,
-    /// Project whose labels are shown beside the features; it is only read
+    /// Project whose labels to show with the features; it is not changed
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
     /// Report to write: .html or .json
@@ -54,8 +54,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// That the project's dictionary of the index's name, whose labels are to be shown, is the one that the index was built with. One that cannot be read says
-/// nothing against it.
+/// Checks that the index was built with the project's dictionary of the same name, whose labels are shown. An unreadable dictionary is not checked.
 fn check_labelled(args: &Args, project: &Project, index: &Index, console: &Console) -> Result<()> {
     let named = |path: &PathBuf| {
         path.file_name()

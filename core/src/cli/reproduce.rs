@@ -1,4 +1,4 @@
-//! `umbra reproduce`: what papers claim of the variants, trained and measured here, claim by claim.
+//! `umbra reproduce`: trains the variants of papers and checks the papers' claims one by one.
 
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use crate::reproduce::{
 use crate::sae::Variant;
 use crate::workbench::text::TextRequest;
 
-/// Tokens of a row.
+/// Number of tokens per row.
 const CONTEXT: usize = 128;
 
 /// Flags of `umbra reproduce`.
@@ -31,11 +31,11 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum List {
-    /// Mutual and Feature Choice beside TopK, in a world of known directions and on the demo model (Ayonrinde 2024, arXiv 2411.02124)
+    /// Compare Mutual and Feature Choice with TopK, in a world of known directions and on the demo model (Ayonrinde 2024, arXiv 2411.02124)
     Choice(ChoiceArgs),
-    /// Gradient SAEs beside TopK on the demo model: selection, cross-entropy, steering (Olmo et al. 2024, arXiv 2411.10397)
+    /// Compare gradient SAEs with TopK on the demo model: selection, cross-entropy, steering (Olmo et al. 2024, arXiv 2411.10397)
     Gradient(DemoArgs),
-    /// Every variant on the same activations at one mean L0, as a Markdown table
+    /// Train every variant on the same activations at one mean L0, and print a Markdown table
     Variants(VariantArgs),
 }
 
@@ -44,7 +44,7 @@ struct ChoiceArgs {
     /// Adam steps of each run in the world [default: 5000]
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroU64>,
-    /// Leave the demo model out: the world alone
+    /// Skip the demo model and use only the world of known directions
     #[arg(long, conflicts_with = "demo")]
     no_demo: bool,
     #[command(flatten)]
@@ -53,7 +53,7 @@ struct ChoiceArgs {
 
 #[derive(Debug, clap::Args)]
 struct VariantArgs {
-    /// Variants to train, commas between: a row is the same alone as in the whole table [default: all but transcoder]
+    /// Variants to train, comma-separated; a row is the same as in the whole table [default: all but transcoder]
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     only: Vec<String>,
     #[command(flatten)]
@@ -68,7 +68,7 @@ struct DemoArgs {
     /// Hook of the model's dictionaries [default: blocks.2.hook_resid_post]
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
-    /// Seeds, 0 up [default: 3]
+    /// Number of seeds, starting at 0 [default: 3]
     #[arg(long, value_name = "N")]
     seeds: Option<NonZeroU64>,
     /// Activations of each run on the model [default: 300000]
@@ -77,10 +77,10 @@ struct DemoArgs {
     /// Features of the model's dictionaries [default: 512]
     #[arg(long, value_name = "N")]
     features: Option<usize>,
-    /// Active features per token there [default: 16]
+    /// Active features per token of the model's dictionaries [default: 16]
     #[arg(long, value_name = "N")]
     k: Option<usize>,
-    /// One seed and short runs, to see that it works: verdicts then mean little
+    /// Use one seed and short runs, to try the command; these runs are too short for verdicts
     #[arg(long)]
     quick: bool,
 }
@@ -111,13 +111,14 @@ impl DemoArgs {
         Ok(options)
     }
 
-    /// The model and as much of its texts as `options` ask for.
+    /// Opens the model and as much of its texts as `options` ask for.
     fn open(&self, options: &DemoOptions, console: &Console) -> Result<Demo> {
         let folder = self.demo.clone().unwrap_or_else(bundled);
         let part = |part: &str| folder.join(part);
         for needed in ["model", "text/train", "text/held-out"] {
             if !part(needed).is_dir() {
-                let what = format!("the demo lacks its folder {needed}, name another with --demo");
+                let what =
+                    format!("the demo has no folder {needed}, name another demo with --demo");
                 return Err(Error::input(what, &folder));
             }
         }
@@ -139,7 +140,7 @@ impl DemoArgs {
     }
 }
 
-/// The demo beside the program, or in the source tree that it was built from.
+/// Finds the demo next to the program, or in the source tree that it was built from.
 fn bundled() -> PathBuf {
     let beside = std::env::current_exe().ok().and_then(|program| {
         let folder = program.parent()?.to_path_buf();
@@ -169,7 +170,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
 }
 
-/// What computes, given its observer.
+/// Computation of a list, given its observer.
 fn watched<T>(
     console: &Console,
     work: impl FnOnce(&mut dyn FnMut(Event) -> Flow) -> Result<T>,
@@ -188,7 +189,7 @@ fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {
         options.steps = QUICK_STEPS;
     }
     options.steps = args.steps.map_or(options.steps, NonZeroU64::get);
-    // Opened first: a wrong folder is told before the work, not after it.
+    // Opened first, so that a wrong folder fails before the work.
     let demo = if args.no_demo {
         None
     } else {
@@ -213,7 +214,7 @@ fn choice(args: &ChoiceArgs, console: &Console) -> Result<Exit> {
     judged(&reports, console)
 }
 
-/// Prints lists; the exit says whether their hard claims hold.
+/// Prints the lists. The exit code says whether their hard claims hold.
 fn judged(reports: &[(&str, Report)], console: &Console) -> Result<Exit> {
     let holds = reports.iter().all(|(_, report)| report.holds());
     let lists: Vec<Value> = (reports.iter())
@@ -290,9 +291,9 @@ fn table(name: &str, report: &Report) -> String {
 
 fn variants(args: &VariantArgs, console: &Console) -> Result<Exit> {
     let options = args.demo.options()?;
-    // A transcoder writes another hook than the one that the table is about.
+    // A transcoder writes another hook than the table's.
     if args.only.iter().any(|name| name == "transcoder") {
-        let what = "transcoder reconstructs another hook than it reads and has no row in this table, leave it out";
+        let what = "the table has no row for transcoder, which reconstructs another hook than it reads; leave it out";
         return Err(Error::setting("--only", what));
     }
     let named = args.only.iter().map(|name| name.parse());

@@ -1,4 +1,4 @@
-//! `umbra runs`: training runs by their records, listed, shown and compared.
+//! `umbra runs`: lists, shows and compares training runs by their records.
 
 use std::path::PathBuf;
 
@@ -18,17 +18,17 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// One line a run, oldest first: status, hook, variant, size, figures
+    /// List one line per run, oldest first: status, hook, variant, size, figures
     List(Folders),
-    /// Everything in the record of each run, figures with their definitions
+    /// Show the full record of each run, with definitions of its figures
     Show(Folders),
-    /// Runs side by side: the settings and texts that differ, and all figures
+    /// Compare runs side by side: settings and texts that differ, and all figures
     Compare(Folders),
 }
 
 #[derive(Debug, clap::Args)]
 struct Folders {
-    /// Folders that umbra train wrote (--out), or folders of such
+    /// Folders that `umbra train --out` wrote, or folders that contain them
     #[arg(value_name = "DIR", default_value = ".")]
     folders: Vec<PathBuf>,
 }
@@ -144,7 +144,7 @@ fn compare(found: &[(PathBuf, Record)], console: &Console) -> Result<()> {
     })
 }
 
-/// A value as it is read: texts without quotes, nothing for null.
+/// Formats a value: strings without quotes, nothing for null.
 fn text(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
@@ -156,7 +156,7 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// Columns of equal width.
+/// Formats columns of equal width.
 fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

@@ -1,4 +1,4 @@
-//! `umbra sae`: dictionaries as files, whatever library they are of: claims verified, activations encoded, files converted.
+//! `umbra sae`: inspects, verifies, converts and compares dictionary files of any library, and encodes activations.
 
 mod compare;
 mod convert;
@@ -19,17 +19,17 @@ pub(super) struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Verb {
-    /// Show whose files a dictionary's are, their tensors and shapes, without reading the numbers
+    /// Show a dictionary's format, tensors and shapes, without reading the weights
     Info(info::Args),
-    /// Say what was decided on reading a dictionary, and hold the figures that its files claim beside those measured on a model and a text
+    /// Print the loader's notes on a dictionary, and compare the figures that its files claim with figures measured on a model and a text
     Verify(verify::Args),
-    /// List what SAELens's registry names: releases, or the dictionaries of one
+    /// Search SAELens's registry: list releases, or the dictionaries of one
     Registry(registry::Args),
-    /// Encode activations of a file: dense codes [n,f] and reconstructions [n,d] as safetensors
+    /// Encode activations from a file: writes dense codes [n,f] and reconstructions [n,d] as safetensors
     Encode(encode::Args),
-    /// Match the features of two dictionaries by the directions they write, and say which are shared, which unique, and which are active on the same tokens
+    /// Match features of two dictionaries by their decoder directions: shared features, unique ones, and those active on the same tokens
     Compare(compare::Args),
-    /// Write a dictionary in another library's files, folded or unfolded on the way if asked for
+    /// Convert a dictionary to another library's files, with optional folding into the weights
     Convert(convert::Args),
 }
 

@@ -1,4 +1,4 @@
-//! How a continuation picks its tokens: the flags of every command that writes text.
+//! Sampling flags of commands that generate text.
 
 use serde_json::{Value, json};
 
@@ -8,10 +8,10 @@ use crate::steer::Written;
 /// Flags of sampling.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct SamplingArgs {
-    /// Tokens to write at most; the model (by EOS) and its context may end a text earlier
+    /// Largest number of tokens to generate; EOS or the model's context may end the text earlier
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub(super) tokens: usize,
-    /// Sampling temperature; 0 always takes the most likely token
+    /// Sampling temperature; 0 always picks the most likely token
     #[arg(long, value_name = "X", default_value_t = 0.8)]
     temperature: f64,
     /// Sample among this many most likely tokens; 0 for all
@@ -20,22 +20,22 @@ pub(super) struct SamplingArgs {
     /// Sample among the most likely tokens that hold this much probability [default: all]
     #[arg(long, value_name = "P")]
     top_p: Option<f64>,
-    /// Divide the positive logits of tokens that the text already holds by this, and multiply the negative ones; 1 leaves them
+    /// Divide positive logits of tokens that are already in the text by this, and multiply negative ones; 1 changes nothing
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     repetition_penalty: f32,
     /// Seed of the sampling
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// End the text where this is written, and leave it out; may be repeated
+    /// End the text before this string; may be repeated
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
-    /// Go on behind tokens that end a text (EOS, named by `umbra model info`) and write them out; without it a text ends there and their text is left out
+    /// Continue after tokens that end a text (EOS, see `umbra model info`) and print them; without this flag the text ends there and omits them
     #[arg(long)]
     ignore_eos: bool,
 }
 
 impl SamplingArgs {
-    /// As the library takes them.
+    /// Returns the flags as the library's type.
     pub(super) fn sampling(&self) -> Sampling {
         Sampling {
             temperature: self.temperature,
@@ -50,7 +50,7 @@ impl SamplingArgs {
     }
 }
 
-/// `length`, `context`, `stop`, `eos`; none where it was stopped from outside.
+/// Returns `length`, `context`, `stop` or `eos`; none if the run was stopped.
 fn name(finish: Option<&Finish>) -> Option<&'static str> {
     finish.map(|finish| match finish {
         Finish::Length => "length",
@@ -60,7 +60,7 @@ fn name(finish: Option<&Finish>) -> Option<&'static str> {
     })
 }
 
-/// One text as an object.
+/// Returns one text as an object.
 pub(super) fn object(written: &Written) -> Value {
     let ids: Vec<u32> = written.tokens.iter().map(|id| id.0).collect();
     json!({"tokens": ids, "text": written.text, "finish": name(written.finish.as_ref())})

@@ -1,4 +1,4 @@
-//! `umbra steer`: a prompt continued twice from one seed, untouched and with edits in force.
+//! `umbra steer`: continues a prompt twice from one seed, with and without edits.
 
 mod request;
 #[cfg(test)]
@@ -23,13 +23,13 @@ pub use request::{steer_line, steer_request};
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Hook of the dictionary, if its file names none or another is meant (blocks.2.hook_resid_post)
+    /// Hook of the dictionary, such as blocks.2.hook_resid_post [default: the hook that its file names]
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
-    /// Feature whose decoder row is added at every position but the first: short for --edit "add feature=I strength=C"
+    /// Feature whose decoder row to add at every position but the first; short for --edit "add feature=I strength=C"
     #[arg(long, value_name = "I", requires_all = ["strength", "sae"])]
     feature: Option<u32>,
-    /// How many times the row is added; negative pushes away
+    /// Factor of the decoder row; a negative one steers away from the feature
     #[arg(
         long,
         value_name = "C",
@@ -39,7 +39,7 @@ pub(super) struct Args {
     strength: Option<f32>,
     #[command(flatten)]
     edits: EditArgs,
-    /// Text to continue; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
+    /// Text to continue; BOS is put before it if the model's or dictionary's rule says so and the text does not begin with it
     #[arg(long, value_name = "TEXT")]
     prompt: String,
     #[command(flatten)]
@@ -66,14 +66,14 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::from(&ended))
 }
 
-/// The feature added, then the other edits.
+/// Returns the edit of --feature, then the others.
 fn specs(args: &Args) -> Result<Vec<EditSpec>> {
     let mut specs = Vec::new();
     if let (Some(feature), Some(strength)) = (args.feature, args.strength) {
         let row = Vector::Feature(FeatureId(feature));
         specs.push(EditSpec::new(What::Add(row, strength)));
     } else if args.edits.is_empty() {
-        let what = "there is none: give --feature with --strength, --edit or --edits";
+        let what = "there is no edit: give --feature with --strength, --edit or --edits";
         return Err(Error::setting("--edit", what));
     }
     specs.extend(args.edits.specs()?);
@@ -103,9 +103,9 @@ fn object(
         "definitions": {
             "kl": steer::KL,
             "kl_generated": steer::GENERATED_KL,
-            "kl_by_token": "its terms, one for each token of the steered text; the first is `kl`",
+            "kl_by_token": "terms of kl_generated, one per token of the steered text; the first is `kl`",
             "shift": "probabilities of the next token at the prompt's end, without edits and with them",
-            "shift_generated": "the same as means over the distributions that the steered text's tokens were drawn from",
+            "shift_generated": "mean probabilities over the distributions that the steered text's tokens were drawn from",
         },
         "stopped": ended.is_stopped(),
     })
@@ -145,7 +145,7 @@ fn table(outcome: &Outcome) -> String {
     lines.join("\n")
 }
 
-/// Probabilities before and after, a line for each token.
+/// Formats probabilities before and after, a line per token.
 fn rows(shift: &[Change], lines: &mut Vec<String>) {
     lines.push(format!(
         "{:<16} {:>8} {:>8} {:>9}",

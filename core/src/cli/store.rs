@@ -1,4 +1,4 @@
-//! `umbra store`: what an activation store holds, and whether every byte of it is as it was written.
+//! `umbra store`: shows what an activation store holds, and verifies every byte of it.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Read every byte and name the shards and tensors that are damaged (exit 1 if any is)
+    /// Read every byte and name damaged shards and tensors (exit code 1 if there are any)
     Verify {
         /// Folder of the store
         #[arg(value_name = "DIR")]
@@ -52,7 +52,7 @@ fn verify(folder: &PathBuf, console: &Console) -> Result<Exit> {
     let about = store.about();
     if store.rows() < about.rows {
         console.note(&format!(
-            "The store is not finished, {} of its {} rows are there",
+            "The store is incomplete: {} of {} rows are written",
             store.rows(),
             about.rows
         ));
@@ -79,7 +79,7 @@ fn verify(folder: &PathBuf, console: &Console) -> Result<Exit> {
         [] => Ok(Exit::from(&ended)),
         [first, ..] => Err(Error::input(
             format!(
-                "{} tensors or files of the store are damaged, the first is {first}: delete the damaged files and run the capture that wrote the store again, it writes what is missing",
+                "{} tensors or files of the store are damaged, the first is {first}: delete the damaged files and repeat the capture, which writes the missing shards",
                 damages.len()
             ),
             folder,

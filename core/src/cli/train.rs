@@ -1,4 +1,4 @@
-//! `umbra train`: a dictionary trained on one hook of a model, or on an activation store, saved as a SAELens folder. Ctrl-C saves it as it stands.
+//! `umbra train`: trains a dictionary on one hook of a model or on an activation store, and saves it as a SAELens folder. Ctrl-C saves its current state.
 
 mod settings;
 
@@ -39,50 +39,50 @@ pub(super) struct Args {
     model: Option<ModelArgs>,
     #[command(flatten)]
     corpus: CorpusArgs,
-    /// Train on all of the text; otherwise 5 % of the documents are held out by --split-seed
+    /// Train on all of the text; without this flag, --split-seed holds out 5 % of the documents
     #[arg(long, conflicts_with = "store")]
     no_split: bool,
-    /// Activation store to train on, in place of --model and --corpus; what was captured decides model, text, split and row length. With --model, its
-    /// weights must be those that the store was captured from
+    /// Activation store to train on, instead of --model and --corpus; the capture decides model, text, split and row length. With --model, the store must have been
+    /// captured from that model
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Hook to train on (blocks.2.hook_resid_post, blocks.0.attn.hook_z), the one that a transcoder reads; may be left out where a --store holds one alone or
-    /// the dictionary of --from names it
+    /// Hook to train on, such as blocks.2.hook_resid_post or blocks.0.attn.hook_z; for a transcoder the hook that it reads [default: the only hook of --store, or the
+    /// hook of --from]
     #[arg(long, value_name = "NAME", required_unless_present_any = ["store", "from"])]
     hook: Option<String>,
-    /// Dictionary to go on from in place of random directions: a folder or file of any library or its name on the hub, whose features, weights, biases and thresholds are the start; variant and k are
-    /// its own unless they are given
+    /// Dictionary to start from instead of random directions: a folder or file of any library, or a name on the hub. Its features, weights, biases and thresholds are
+    /// the start; variant and k are its own unless given
     #[arg(long, value_name = "DIR")]
     from: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingArgs,
-    /// Steps to take, in place of --tokens: so many batches
+    /// Number of steps (batches), instead of --tokens
     #[arg(long, value_name = "N", conflicts_with = "tokens")]
     steps: Option<u64>,
-    /// Write a checkpoint into the folder of --out every so many steps, besides the one on Ctrl-C; a finished run needs none and removes it
+    /// Write a checkpoint into the folder of --out every this many steps; Ctrl-C also writes one, and a finished run removes it
     #[arg(long, value_name = "STEPS")]
     checkpoint_every: Option<NonZeroU64>,
-    /// Write one also when so many minutes have passed since the last
+    /// Also write a checkpoint when this many minutes have passed since the last one
     #[arg(long, value_name = "MINUTES")]
     checkpoint_minutes: Option<NonZeroU64>,
-    /// Go on from the checkpoint in the folder of --out, as if the run had never stopped; where there is none yet, begin from the beginning
+    /// Resume from the checkpoint in the folder of --out, as if the run had never stopped; without a checkpoint, start from the beginning
     #[arg(long)]
     resume: bool,
-    /// Replace what the folder of --out holds (a dictionary of any library, a run, an export, a store); without it such a folder is refused. Files of other
-    /// names stay, and the old dictionary stays until the new one is saved
+    /// Overwrite a dictionary, run, export or store in the folder of --out; without this flag such a folder is an error. Other files stay, and the old dictionary
+    /// stays until the new one is saved
     #[arg(long)]
     overwrite: bool,
-    /// Folder to write: cfg.json and sae_weights.safetensors, as SAELens reads them, and the run's records run.json and events.jsonl
+    /// Folder to write: cfg.json and sae_weights.safetensors in SAELens's format, and the run's records run.json and events.jsonl
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Another dictionary trained from the same pass of the model: KEY=VALUE… with out=DIR and what it has otherwise (hook and the settings of these flags, but
-    /// --tokens, --seed, --batch and --buffer); may be repeated
+    /// Train another dictionary from the same model pass: KEY=VALUE… with out=DIR and the settings that differ (hook and any of these flags except --tokens, --seed,
+    /// --batch and --buffer); may be repeated
     #[arg(long, value_name = "KEY=VALUE…", conflicts_with = "from")]
     also: Vec<String>,
-    /// TOML file of settings: each key is the name of one of these flags, with the flag's value (or a list where it takes several); flags given here win
+    /// TOML file of settings: each key is the name of one of these flags, with its value (or a list if it takes several); flags on the command line take precedence
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How weights are stored
+    /// Number type of the weights
     #[arg(long, value_enum, default_value_t)]
     precision: PrecisionArg,
 }
@@ -90,10 +90,10 @@ pub(super) struct Args {
 /// `--precision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum PrecisionArg {
-    /// 4 bytes a weight
+    /// 4 bytes per weight
     #[default]
     F32,
-    /// 2 bytes a weight
+    /// 2 bytes per weight
     F16,
 }
 
@@ -110,7 +110,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     for one in &trained {
         if let Ended::Stopped(outcome) = &one.ended {
             console.note(&format!(
-                "Stopped after {} of {} activations: the dictionary as it stands is saved{}",
+                "Stopped after {} of {} activations: the dictionary is saved in its current state{}",
                 outcome.tokens_seen,
                 one.plan.spec.tokens,
                 if outcome.checkpoint.is_some() {
@@ -135,7 +135,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(if stopped { Exit::Stopped } else { Exit::Done })
 }
 
-/// The way on after a failure by the names of flags, which the core does not know.
+/// Returns how to resume after a failure, by the names of flags.
 fn say_how_to_go_on(args: &Args, console: &Console) {
     let kept = Keeping {
         resume: true,
@@ -148,27 +148,28 @@ fn say_how_to_go_on(args: &Args, console: &Console) {
     }
 }
 
-/// A dictionary that is to be trained.
+/// Dictionary to train.
 #[derive(Debug)]
 struct Plan {
     spec: Spec,
     out: PathBuf,
 }
 
-/// One that was.
+/// Trained dictionary.
 #[derive(Debug)]
 struct Trained {
     plan: Plan,
     ended: Ended<Outcome, Outcome>,
 }
 
-/// The hook asked for, else that of the dictionary to go on from. Read here and not by clap: one that does not exist is a failure (1), not wrong usage (2).
+/// Returns the hook asked for, else that of the dictionary to start from. Parsed here rather than by clap: an unknown hook is a failure (exit code 1), not wrong
+/// usage (2).
 fn hook(args: &Args, start: Option<&Sae>) -> Result<Option<HookPoint>> {
     let asked = args.hook.as_ref().map(|hook| hook.parse()).transpose()?;
     Ok(asked.or_else(|| start?.provenance.hook))
 }
 
-/// The dictionary to go on from.
+/// Reads the dictionary to start from.
 fn start(args: &Args, console: &Console) -> Result<Option<Sae>> {
     let Some(folder) = &args.from else {
         return Ok(None);
@@ -179,11 +180,11 @@ fn start(args: &Args, console: &Console) -> Result<Option<Sae>> {
     Ok(Some(sae))
 }
 
-/// The settings of a run on `hook`, those given by flags taken over.
+/// Returns the settings of a run on `hook`, with those given by flags.
 fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> Result<Spec> {
     let mut spec = Spec::default_for(hook);
     if let Some(start) = start {
-        let note = format!("Training goes on from {}", start.name);
+        let note = format!("Training starts from {}", start.name);
         spec.go_on_from(start);
         console.note(&note);
     }
@@ -197,13 +198,13 @@ fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> 
     spec.validate()?;
     for (key, _) in &args.settings.0 {
         if !spec.settings().any(|setting| setting.key == *key) {
-            console.note(&format!("{key} decides nothing for {}", spec.kind()));
+            console.note(&format!("{key} has no effect for {}", spec.kind()));
         }
     }
     Ok(spec)
 }
 
-/// The dictionary of the flags and those of --also, in folders that can be written.
+/// Returns the dictionary of the flags and those of --also, after checking that their folders can be written.
 fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
     let mut plans = vec![Plan {
         spec: first,
@@ -214,7 +215,9 @@ fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
         let (out, folder) = (plan.out.display(), whole_file::identity(&plan.out));
         let same = |before: &Plan| whole_file::identity(&before.out) == folder;
         if plans.iter().any(same) {
-            let what = format!("two dictionaries cannot both be written to {out}, give another");
+            let what = format!(
+                "two dictionaries cannot be written to the same folder {out}, give another"
+            );
             return Err(Error::setting("--also", what));
         }
         let is_within = |before: &Plan| {
@@ -222,7 +225,8 @@ fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
             folder.starts_with(checkpoint)
         };
         if plans.iter().any(is_within) {
-            let what = format!("{out} is the folder of another's checkpoint, give another");
+            let what =
+                format!("{out} holds the checkpoint of another dictionary, give another folder");
             return Err(Error::setting("--also", what));
         }
         plans.push(plan);
@@ -232,11 +236,11 @@ fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
     Ok(plans)
 }
 
-/// The first dictionary with what `text` has otherwise.
+/// Returns the first dictionary with the changes in `text`.
 fn other(first: &Spec, text: &str) -> Result<Plan> {
     let wrong = |what: String| Error::setting("--also", what);
     let pieces = shlex::split(text)
-        .ok_or_else(|| wrong(format!("`{text}` has a quotation mark without its pair")))?;
+        .ok_or_else(|| wrong(format!("`{text}` has an unclosed quotation mark")))?;
     let (mut spec, mut out) = (first.clone(), None);
     for piece in pieces {
         let Some((key, value)) = piece.split_once('=') else {
@@ -246,7 +250,8 @@ fn other(first: &Spec, text: &str) -> Result<Plan> {
             "out" => out = Some(PathBuf::from(value)),
             "hook" => spec.hook = value.parse()?,
             key if train::SHARED.contains(&key) => {
-                let what = "dictionaries that are trained together share it, leave it out";
+                let what =
+                    "dictionaries that are trained together share this setting, leave it out";
                 return Err(wrong(format!("{key}: {what}")));
             }
             key => spec.set(key, value)?,
@@ -266,10 +271,10 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
     let mut plans = plans(args, spec(args, hook, start, console)?)?;
     let model = model.open(console)?;
     let first = &plans[0].spec;
-    // On another hook than its own a dictionary is no more than a start.
+    // On a hook other than its own, a dictionary is only a start.
     let start = (first.start.as_deref()).filter(|start| start.provenance.hook == Some(first.hook));
     if let Some(start) = start {
-        say_fit(&Fit::of(&model, start), false, console)?;
+        say_fit(&Fit::judge(&model, start), false, console)?;
     }
     for plan in &plans {
         model.width(plan.spec.hook)?;
@@ -288,7 +293,7 @@ fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
     })
 }
 
-/// The runs that `plans` describe, once `check` finds nothing that keeps them from beginning.
+/// Returns the runs that `plans` describe, once `check` accepts them.
 fn runs(
     args: &Args,
     plans: &[Plan],
@@ -301,7 +306,7 @@ fn runs(
     Ok(runs)
 }
 
-/// What is kept of a run beside its dictionary.
+/// Checkpoint settings of a run.
 fn keeping(args: &Args, out: &Path) -> Keeping {
     Keeping {
         folder: Some(out.to_path_buf()),
@@ -313,16 +318,16 @@ fn keeping(args: &Args, out: &Path) -> Keeping {
     }
 }
 
-/// What hears the events of each run.
+/// Observer of the events of each run.
 type Observer<'a> = &'a mut dyn FnMut(usize, Event) -> Flow;
 
-/// What trains, given its runs and its observer.
+/// Training function, given its runs and its observer.
 type Training<'a> = &'a mut dyn FnMut(
     &[(Spec, Keeping)],
     Observer<'_>,
 ) -> Result<Vec<Result<Ended<Outcome, Outcome>>>>;
 
-/// Runs `train` with its progress shown, its records kept and its dictionaries saved. One that fails keeps none of the others from being saved.
+/// Runs `train`, shows its progress, keeps its records and saves its dictionaries. A failure of one does not keep others from being saved.
 fn recorded(
     args: &Args,
     (plans, mut runs): (Vec<Plan>, Vec<(Spec, Keeping)>),
@@ -380,7 +385,7 @@ fn recorded(
     }
 }
 
-/// Saves what was trained where temporary files go, since it cannot be saved in `out`.
+/// Saves a trained dictionary among temporary files because `out` cannot be written.
 fn rescue(sae: &Sae, out: &Path, precision: Precision, console: &Console) {
     let name = out.file_name().unwrap_or_default().to_string_lossy();
     let folder = tempfile::Builder::new()
@@ -391,7 +396,7 @@ fn rescue(sae: &Sae, out: &Path, precision: Precision, console: &Console) {
     {
         let kept = folder.keep();
         console.note(&format!(
-            "The dictionary is saved in {} instead: move it to where there is room",
+            "The dictionary is saved in {} instead: move it to a disk with free space",
             kept.display()
         ));
     }
@@ -431,7 +436,7 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
         let there = store.about().processing;
         if model.process.is_some_and(|asked| asked != there) {
             let what = format!(
-                "the store was captured from weights processed by {there}, leave the flag out"
+                "the store was captured from weights processed by {there}, leave out this flag"
             );
             return Err(Error::setting("--process", what));
         }
@@ -453,14 +458,14 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
     })
 }
 
-/// Says that a run goes on from a dictionary of another model than that of the store, by their fingerprints.
+/// Prints a note if the run starts from a dictionary of another model than the store's, by their fingerprints.
 fn say_another_model(start: Option<&Sae>, about: &Description, console: &Console) {
     let named = start.and_then(|start| start.provenance.other.get(MODEL_FINGERPRINT)?.as_str());
     if let (Some(named), Some(stored)) = (named, about.model_fingerprint.as_deref())
         && named != stored
     {
         console.note(&format!(
-            "The dictionary that the run goes on from was trained on another model than {}, of which the store is: their fingerprints are {} and {}",
+            "The dictionary that the run starts from was trained on another model than the store's {}: their fingerprints are {} and {}",
             about.model,
             short(named),
             short(stored)
@@ -516,7 +521,7 @@ fn show(
     };
     match event {
         Event::Note(note) => console.note(&named(&note)),
-        Event::Failed(why) => console.note(&named(&format!("failed, the others go on: {why}"))),
+        Event::Failed(why) => console.note(&named(&format!("failed, the others continue: {why}"))),
         Event::Progress(at) if at.step > 0 => {
             let figures = format!(
                 "loss {:.4} FVU {:.4} L0 {:.1} dead {:.1} %",

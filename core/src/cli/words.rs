@@ -1,25 +1,25 @@
-//! Sentences of the core in the words of the command line: a setting by its flag.
+//! Words core sentences for the command line: a setting by its flag.
 
 use std::borrow::Cow;
 
 use crate::error::{self, Error, Key, Notes};
 
-/// Flag of a setting.
+/// Returns the flag of a setting.
 fn flag(key: Key) -> String {
     format!("--{}", key.name().replace('_', "-"))
 }
 
-/// `sentence` with flags for the settings that it names.
+/// Returns `sentence` with flags for the settings that it names.
 pub(super) fn said(sentence: &str) -> Cow<'_, str> {
     error::worded(sentence, flag)
 }
 
-/// The sentences of `notes` with flags for the settings that they name.
+/// Returns the sentences of `notes` with flags for the settings that they name.
 pub(super) fn notes(notes: &Notes) -> Vec<String> {
     notes.iter().map(|note| said(note).into_owned()).collect()
 }
 
-/// The sentence of `error` with flags for the settings that it names.
+/// Returns the sentence of `error` with flags for the settings that it names.
 pub(super) fn error(error: &Error) -> String {
     error.worded(flag)
 }

@@ -1,4 +1,4 @@
-//! Cosines of all pairs, block by block, and the greedy matching out of each feature's best candidates.
+//! Computes cosines of all pairs block by block, and matches features greedily from each feature's best candidates.
 
 use rayon::prelude::*;
 use std::cmp::Ordering;
@@ -11,23 +11,23 @@ use crate::ids::FeatureId;
 use crate::kernels::pre_activations::pre_activations;
 use crate::progress::{Ended, Flow, Progress};
 
-/// Rows of either dictionary in one product.
+/// Number of rows of each dictionary in one product.
 const BLOCK: usize = 1_024;
-/// Candidate pairs held at once, about.
+/// Approximate number of candidate pairs in memory.
 const CANDIDATES: usize = 4 << 20;
-/// Candidates of a feature at least.
+/// Least number of candidates of a feature.
 const FEWEST: usize = 16;
 
-/// Decoder rows at length 1.
+/// Decoder rows normalised to length 1.
 pub(super) struct Directions {
     rows: Matrix,
-    /// The bias of a product that has none.
+    /// Zero bias for products.
     nothing: Vec<f32>,
 }
 
 impl Directions {
-    /// Those of `w_dec [f, d]`; what is nothing but zeros stays so.
-    pub(super) fn of(w_dec: &Matrix) -> Self {
+    /// Normalises the rows of `w_dec [f, d]`; zero rows stay zero.
+    pub(super) fn new(w_dec: &Matrix) -> Self {
         let mut rows = w_dec.clone();
         for i in 0..rows.rows() {
             let row = rows.row_mut(i);
@@ -52,22 +52,22 @@ impl Directions {
     }
 }
 
-/// The other dictionary's features for one feature, falling in cosine; at most so many are kept.
+/// Candidates of one feature in the other dictionary, by falling cosine, up to a limit.
 #[derive(Debug, Default)]
 struct Candidates {
-    /// Other feature, cosine.
+    /// Other feature and cosine.
     best: Vec<(u32, f32)>,
-    /// Whether others were left out.
+    /// Whether the limit cut candidates.
     cut: bool,
 }
 
-/// Falling in cosine, the lower number first among equals.
+/// Orders by falling cosine, the lower number first among equals.
 fn order(x: (u32, f32), y: (u32, f32)) -> Ordering {
     y.1.total_cmp(&x.1).then(x.0.cmp(&y.0))
 }
 
 impl Candidates {
-    /// Takes the cosines of `others` in, keeping `most`.
+    /// Adds the cosines of `others` and keeps the best `most`.
     fn take(&mut self, others: &[u32], cosines: &[f32], most: usize) {
         let least = if self.best.len() == most {
             self.best.last().map_or(f32::NEG_INFINITY, |last| last.1)
@@ -84,15 +84,15 @@ impl Candidates {
         self.best.truncate(most);
     }
 
-    /// The next of what is left for feature `a`, once the best stands last; none below 0.
+    /// Returns the best remaining candidate of feature `a`, once sorted so that the best is last; none below 0.
     fn next(&mut self, a: u32) -> Option<Next> {
         let (b, cosine) = self.best.pop()?;
         (cosine > 0.0).then_some(Next { a, b, cosine })
     }
 }
 
-/// Both directions of bests and the greedy one-to-one pairs, as if all cosines were sorted at once: a feature whose candidates are all taken is given new ones
-/// among what is left.
+/// Finds the bests in both directions and the greedy one-to-one pairs, as if all cosines were sorted at once: a feature whose candidates are all taken gets new
+/// ones among the remaining features.
 pub(super) fn one_to_one(
     a: &Directions,
     b: &Directions,
@@ -102,7 +102,7 @@ pub(super) fn one_to_one(
     matched(a, b, most, observe)
 }
 
-/// The same with `most` candidates of a feature.
+/// Finds bests and pairs with `most` candidates per feature.
 pub(super) fn matched(
     a: &Directions,
     b: &Directions,
@@ -135,7 +135,7 @@ pub(super) fn matched(
     }))
 }
 
-/// The best of `columns` of `b` for each of `rows` of `a`; `seen` gets each block of cosines.
+/// Finds the best of `columns` of `b` for each of `rows` of `a`; `seen` receives each block of cosines.
 fn candidates_of(
     a: &Directions,
     rows: &[u32],
@@ -173,7 +173,7 @@ fn note_best(best: &mut [(u32, f32)], (rows, columns): (&[u32], &[u32]), cosines
     }
 }
 
-/// A feature and the best candidate that it has left. The largest cosine is the greatest, the lower numbers first among equals.
+/// Feature with its best remaining candidate, ordered by cosine; among equals the lower numbers come first.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Next {
     a: u32,

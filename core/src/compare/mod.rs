@@ -1,12 +1,11 @@
-//! Two dictionaries side by side: whose features point where, which features both have, which only one has, and how far matched features are active on the
-//! same tokens.
+//! Compares two dictionaries: directions of their features, shared and unique features, and how far matched features are active on the same tokens.
 //!
 //! Definitions
-//! - **cosine** of feature `i` of A and `j` of B: ⟨a_i, b_j⟩ / (‖a_i‖ · ‖b_j‖) of their decoder rows, with its sign; 0 where a row is nothing but zeros.
+//! - **cosine** of feature `i` of A and `j` of B: ⟨a_i, b_j⟩ / (‖a_i‖ · ‖b_j‖) of their decoder rows, with its sign; 0 where a row is zero.
 //! - **best** of a feature: the feature of the other dictionary with the largest cosine; the lower number among equals. Two features may have the same best.
 //! - **one-to-one** pairs: greedy. The pair with the largest cosine is matched, both leave, the largest of the rest is matched, and so on while cosines are
-//!   above 0. That is no assignment of the largest sum (the Hungarian method's), but each pair can be told why it is one: neither could have done better with
-//!   what was left.
+//!   above 0. The sum of cosines may be below that of the Hungarian method, but each pair has a simple reason: neither feature had a better partner among those
+//!   that were left.
 //! - **shared**: features in one-to-one pairs whose cosine is at least a threshold. **Unique**: features whose best cosine is below it.
 //! - **correlation** and **Jaccard** of a pair: see [`Together`].
 
@@ -24,44 +23,44 @@ use self::cosines::{Directions, one_to_one};
 
 pub use self::together::{Together, together};
 
-/// Cosine from which matched features count as shared, unless another is asked for.
+/// Default cosine from which matched features count as shared.
 pub const SHARED: f32 = 0.7;
 
-/// A feature of one dictionary beside one of the other.
+/// Feature of one dictionary paired with one of the other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pair {
-    /// Of the first.
+    /// Feature of the first.
     pub a: FeatureId,
-    /// Of the second.
+    /// Feature of the second.
     pub b: FeatureId,
     /// Cosine of their decoder rows.
     pub cosine: f32,
 }
 
-/// What two dictionaries have in common by the directions of their features.
+/// Comparison of two dictionaries by the directions of their features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// Best of each feature of the first, by number.
     pub best_of_a: Vec<Pair>,
     /// Best of each feature of the second, by number.
     pub best_of_b: Vec<Pair>,
-    /// One-to-one pairs, falling in cosine.
+    /// One-to-one pairs, by falling cosine.
     pub pairs: Vec<Pair>,
 }
 
 impl Comparison {
-    /// Pairs whose cosine is at least `least`.
+    /// Returns the pairs whose cosine is at least `least`.
     pub fn shared(&self, least: f32) -> &[Pair] {
         let end = self.pairs.partition_point(|pair| pair.cosine >= least);
         &self.pairs[..end]
     }
 
-    /// Features of the first whose best cosine is below `least`, the most peculiar first.
+    /// Returns the features of the first whose best cosine is below `least`, lowest cosine first.
     pub fn unique_to_a(&self, least: f32) -> Vec<Pair> {
         below(&self.best_of_a, least)
     }
 
-    /// The same of the second.
+    /// Returns the features of the second whose best cosine is below `least`, lowest cosine first.
     pub fn unique_to_b(&self, least: f32) -> Vec<Pair> {
         below(&self.best_of_b, least)
     }
@@ -84,13 +83,13 @@ pub fn compare(
     let (width, other) = (a.w_dec.columns(), b.w_dec.columns());
     if width != other {
         let what = format!(
-            "{} writes activations {width} wide and {} {other} wide: compare dictionaries of one activation",
+            "{} writes activations {width} wide and {} {other} wide: compare dictionaries of the same width",
             a.name, b.name
         );
         return Err(Error::setting("sae", what));
     }
     a.w_dec.check()?;
     b.w_dec.check()?;
-    let (of_a, of_b) = (Directions::of(&a.w_dec), Directions::of(&b.w_dec));
+    let (of_a, of_b) = (Directions::new(&a.w_dec), Directions::new(&b.w_dec));
     one_to_one(&of_a, &of_b, observe)
 }

@@ -73,7 +73,7 @@ fn pairs_and_bests_are_those_of_the_definition_however_few_candidates_are_held()
     let (a, b) = (random(60, 5, 7), random(45, 5, 11));
     let want = by_definition(&a, &b);
     for most in [1, 2, 7, 100] {
-        let (of_a, of_b) = (Directions::of(&a), Directions::of(&b));
+        let (of_a, of_b) = (Directions::new(&a), Directions::new(&b));
         let Ended::Done(found) = matched(&of_a, &of_b, most, &mut go_on).unwrap() else {
             panic!("nobody stopped it");
         };

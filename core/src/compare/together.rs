@@ -1,4 +1,4 @@
-//! How far the two features of a pair are active on the same tokens.
+//! Measures how far the two features of a pair are active on the same tokens.
 
 use crate::capture;
 use crate::corpus::Rows;
@@ -11,25 +11,25 @@ use crate::sae::Sae;
 
 use super::Pair;
 
-/// Rows of text read at a time.
+/// Number of rows of text read at a time.
 const PIECE: usize = 8;
 
-/// A pair on a text, over all positions that count.
+/// Figures of a pair on a text, over all positions that count.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Together {
-    /// Pearson's correlation of the two activations over all tokens, 0 where a feature is not active; 0 where one never is or never changes.
+    /// Pearson correlation of the two activations over all tokens, inactive ones as 0; 0 if a feature is never active or constant.
     pub correlation: f64,
-    /// Tokens on which both are active over tokens on which either is; 0 where neither ever is.
+    /// Share of tokens on which both are active among those on which either is; 0 if neither ever is.
     pub jaccard: f64,
-    /// Tokens on which the first is active.
+    /// Number of tokens on which the first is active.
     pub active_a: u64,
-    /// Tokens on which the second is active.
+    /// Number of tokens on which the second is active.
     pub active_b: u64,
-    /// Tokens on which both are.
+    /// Number of tokens on which both are active.
     pub both: u64,
 }
 
-/// Sums over tokens of one pair.
+/// Sums over tokens for one pair.
 #[derive(Debug, Clone, Copy, Default)]
 struct Sums {
     active: [u64; 2],
@@ -60,14 +60,14 @@ impl Sums {
     }
 }
 
-/// Which pairs a feature stands in, by feature: several may have the same best.
+/// Pairs that contain a feature, by feature: several features may have the same best.
 struct Places {
     offsets: Vec<u32>,
     pairs: Vec<u32>,
 }
 
 impl Places {
-    fn of(features: usize, pairs: impl Iterator<Item = usize> + Clone) -> Self {
+    fn new(features: usize, pairs: impl Iterator<Item = usize> + Clone) -> Self {
         let mut offsets = vec![0_u32; features + 1];
         for feature in pairs.clone() {
             offsets[feature + 1] += 1;
@@ -125,7 +125,7 @@ pub fn together(
     Ok(Ended::Done(counting.figures()))
 }
 
-/// The same on activations that are already there, `[n, d]` of each dictionary's hook, all rows of which count.
+/// Measures pairs on given activations, `[n, d]` of each dictionary's hook; all rows count.
 #[cfg(test)]
 pub(super) fn together_on(
     (a, b): (&Sae, &Sae),
@@ -142,7 +142,7 @@ struct Counting {
     of_a: Places,
     of_b: Places,
     sums: Vec<Sums>,
-    /// Activation of the first feature of each pair on the token at hand, and which token that was.
+    /// Activation of the first feature of each pair on the latest token, and that token.
     at: Vec<(u64, f64)>,
     token: u64,
 }
@@ -150,15 +150,15 @@ struct Counting {
 impl Counting {
     fn new((a, b): (&Sae, &Sae), pairs: &[Pair]) -> Self {
         Self {
-            of_a: Places::of(a.features(), pairs.iter().map(|pair| pair.a.index())),
-            of_b: Places::of(b.features(), pairs.iter().map(|pair| pair.b.index())),
+            of_a: Places::new(a.features(), pairs.iter().map(|pair| pair.a.index())),
+            of_b: Places::new(b.features(), pairs.iter().map(|pair| pair.b.index())),
             sums: vec![Sums::default(); pairs.len()],
             at: vec![(0, 0.0); pairs.len()],
             token: 0,
         }
     }
 
-    /// Takes the tokens in that `counts` says yes to.
+    /// Adds the tokens that `counts` accepts.
     fn count(&mut self, a: &Latents, b: &Latents, counts: &[bool]) {
         for i in (0..a.rows()).filter(|i| counts[*i]) {
             self.token += 1;

@@ -1,4 +1,4 @@
-//! The fit over a model's text: activations streamed in fixed chunks of rows, first the fit, then the held-out figures.
+//! Fits the probes on a text: streams activations in fixed chunks of rows, first for the fit, then for the held-out figures.
 
 use crate::corpus::Rows;
 use crate::dims::Matrix;
@@ -12,10 +12,10 @@ use super::measure::Measured;
 use super::normal::NormalEquations;
 use super::{Probe, TOKENS_PER_DIMENSION, split};
 
-/// Rows whose activations are in memory at a time.
+/// Number of rows whose activations are in memory at a time.
 const CHUNK: usize = 32;
 
-/// See [`super::fit`].
+/// Fits the probes for [`super::fit`].
 pub(super) fn run(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -76,7 +76,7 @@ pub(super) fn run(
     }))
 }
 
-/// Refuses, before anything is computed, a dictionary of another width and texts too short.
+/// Rejects a dictionary of another width and texts that are too short, before computing anything.
 fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Result<()> {
     if sae.width() != width {
         return Err(Error::Shape {
@@ -94,17 +94,17 @@ fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Res
         return Err(Error::setting(
             "training text",
             format!(
-                "{tokens} tokens that count are too few for a linear probe of width {width}, which needs {needed}: give more text"
+                "{tokens} counted tokens are too few for a linear probe of width {width}, which needs {needed}: give more text"
             ),
         ));
     }
     if fit.separates_documents() != held_out.separates_documents() {
-        let what = "one text is read with documents kept apart and the other across them: read both in one way";
+        let what = "one text is read with separate documents and the other across documents: read both the same way";
         return Err(Error::setting("separate-documents", what));
     }
     if fit.mask() != held_out.mask() {
         let what = format!(
-            "its positions count by {} and those of the training text by {}: read both by one rule",
+            "its positions count by {} and those of the training text by {}: read both by the same rule",
             held_out.mask().rule,
             fit.mask().rule
         );
@@ -113,13 +113,13 @@ fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Res
     if held_out.counted() < 2 {
         return Err(Error::setting(
             "held-out text",
-            "it holds fewer than two tokens that count: give more text",
+            "fewer than two tokens count: give more text",
         ));
     }
     Ok(())
 }
 
-/// Rows read through a model, with progress over all of them.
+/// Rows read through a model, with overall progress.
 struct Stream<'a> {
     model: &'a Model,
     sae: Autoencoder<'a>,

@@ -1,8 +1,8 @@
-//! The error of an SAE as an object: its linear and nonlinear part (Engels et al. 2024, arXiv 2410.14670).
+//! Splits the error of an SAE into a linear and a nonlinear part (Engels et al. 2024, arXiv 2410.14670).
 //!
-//! Two least-squares probes with biases read the activation and predict the error vector and its squared norm. What the first predicts is the
-//! linear part of the error, the rest the nonlinear part. Unlike the paper's code the fit and the figures use different documents, and R² is given
-//! both ways: mean over dimensions (the paper's) and weighted by variance.
+//! Two least-squares probes with biases read the activation and predict the error vector and its squared norm. The prediction of the first is the linear part
+//! of the error, the rest the nonlinear part. Unlike in the paper's code, fit and figures use different documents, and R² is given both as a mean over
+//! dimensions (as in the paper) and weighted by variance.
 
 mod fit;
 mod keep;
@@ -23,16 +23,16 @@ use crate::progress::{Ended, Flow, Progress};
 use crate::sae::{Autoencoder, Sae};
 use crate::whole_file;
 
-/// Fewest activations a probe is fitted on, per dimension of the activation.
+/// Least number of activations to fit a probe on, per dimension of the activation.
 pub const TOKENS_PER_DIMENSION: usize = 20;
 
-/// Activations a probe is fitted on unless another number is asked for, per dimension.
+/// Default number of activations to fit a probe on, per dimension.
 pub const FIT_PER_DIMENSION: usize = 10 * TOKENS_PER_DIMENSION;
 
-/// Activations it is measured on at most, per dimension.
+/// Largest number of activations to measure a probe on, per dimension.
 pub const MEASURED_PER_DIMENSION: usize = 5 * TOKENS_PER_DIMENSION;
 
-/// Name and definition of each figure, as shown on hover and written beside it.
+/// Name and definition of each figure.
 pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "r2_mean",
@@ -56,12 +56,12 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Linear probes of the error vector and of its squared norm from the activation, with biases, and how well they predict held-out text.
+/// Linear probes of the error vector and of its squared norm from the activation, with biases, and their accuracy on held-out text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Probe {
-    /// `[d + 1, d]`: error ≈ [x, 1] · weights.
+    /// Weights `[d + 1, d]`: error ≈ [x, 1] · weights.
     pub weights: Matrix,
-    /// `[d + 1]`: ‖error‖² ≈ [x, 1] · norm_weights.
+    /// Weights `[d + 1]`: ‖error‖² ≈ [x, 1] · norm_weights.
     pub norm_weights: Vec<f32>,
     /// Held-out R² of the error vector, mean over dimensions.
     pub r2_mean: f64,
@@ -73,30 +73,30 @@ pub struct Probe {
     pub fvu_total: f64,
     /// Held-out FVU of reconstruction plus linear part.
     pub fvu_nonlinear: f64,
-    /// Activations fitted on.
+    /// Number of activations fitted on.
     pub fit_tokens: u64,
-    /// Activations R² is over.
+    /// Number of activations measured on.
     pub held_out_tokens: u64,
-    /// Which positions of both texts count.
+    /// Rule for the positions of both texts that count.
     pub positions: Positions,
     /// Whether documents packed in one row were kept apart.
     pub separate_documents: bool,
-    /// Positions that do not, of the text it is fitted on and of the held-out text; none in a probe that was kept before they were counted.
+    /// Number of positions that do not count, in the fitted and in the held-out text; none in probes of older versions.
     pub left_out: Option<(u64, u64)>,
-    /// Added to the diagonal of the normal equations, each scaled to 1; 0 unless the activations do not span their space.
+    /// Ridge added to the diagonal of the normal equations, which is scaled to 1; 0 unless the activations do not span their space.
     pub ridge: f64,
     /// Name of the dictionary.
     pub sae: String,
-    /// [`Sae::fingerprint`] of it; empty in an older form.
+    /// [`Sae::fingerprint`] of the dictionary; empty in an older format.
     pub sae_fingerprint: String,
-    /// Name of the model; empty in an older form.
+    /// Name of the model; empty in an older format.
     pub model: String,
-    /// [`Model::fingerprint`] of it; empty in an older form.
+    /// [`Model::fingerprint`] of the model; empty in an older format.
     pub model_fingerprint: String,
 }
 
-/// The rows of two texts that a probe is fitted on and measured on: at even distances, with about `tokens` activations to fit on (none: ten times the least
-/// that is allowed) and half of that default to measure on.
+/// Chooses the rows to fit a probe on and to measure it on: evenly spaced, with about `tokens` activations for the fit (none: ten times the minimum) and half of
+/// that default for measuring.
 pub fn sample(
     (fit, held_out): (&Rows, &Rows),
     width: usize,
@@ -109,9 +109,9 @@ pub fn sample(
 /// Error norms of one token.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ErrorNorms {
-    /// ‖x‖.
+    /// Norm ‖x‖ of the activation.
     pub activation: f32,
-    /// ‖x − x̂‖.
+    /// Norm ‖x − x̂‖ of the error.
     pub total: f32,
     /// Norm of the linear part.
     pub linear: f32,
@@ -119,14 +119,14 @@ pub struct ErrorNorms {
     pub nonlinear: f32,
 }
 
-/// Activations taken apart, each `[n, d]`.
+/// Decomposed activations, each `[n, d]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Split {
-    /// x̂.
+    /// Reconstruction x̂.
     pub reconstruction: Matrix,
-    /// What the probe predicts of the error.
+    /// Linear part of the error, which the probe predicts.
     pub linear: Matrix,
-    /// The rest.
+    /// Nonlinear part of the error.
     pub nonlinear: Matrix,
     /// Norms per token.
     pub norms: Vec<ErrorNorms>,
@@ -144,22 +144,22 @@ pub fn fit(
 }
 
 impl Probe {
-    /// Checks that a probe can be kept as `path`, before one is fitted.
+    /// Checks that a probe can be stored at `path`, before fitting one.
     pub fn check_place(path: &Path) -> Result<()> {
         whole_file::check_regular(path)
     }
 
-    /// Keeps it as one safetensors file, whole or not at all.
+    /// Writes the probe as one safetensors file, atomically.
     pub fn save(&self, path: &Path) -> Result<()> {
         keep::save(self, path)
     }
 
-    /// Reads what [`Probe::save`] wrote.
+    /// Reads a file that [`Probe::save`] wrote.
     pub fn open(path: &Path) -> Result<Self> {
         keep::open(path)
     }
 
-    /// It, to be used with `model` and `sae` whatever [`Fit::of_probe`] says of them.
+    /// Returns the probe for use with `model` and `sae` despite the verdict of [`Fit::of_probe`].
     #[must_use]
     pub fn taken_for(mut self, model: &Model, sae: &Sae) -> Self {
         self.sae_fingerprint = sae.fingerprint();
@@ -172,7 +172,7 @@ impl Probe {
         split::split(&self.weights, sae, x)
     }
 
-    /// A sentence if the fit needed help, for people.
+    /// Returns a note if the fit needed a ridge.
     pub fn note(&self) -> Option<String> {
         (self.ridge > 0.0).then(|| {
             format!(
@@ -185,7 +185,7 @@ impl Probe {
 }
 
 impl Fit {
-    /// Whether `probe` was fitted on the errors of `sae` in `model`, as far as these are there.
+    /// Judges whether `probe` was fitted on the errors of `sae` in `model`, as far as they are given.
     pub fn of_probe(probe: &Probe, model: Option<&Model>, sae: Option<&Sae>) -> Self {
         let width = probe.weights.columns();
         if let Some(sae) = sae.filter(|sae| sae.w_dec.columns() != width) {

@@ -28,7 +28,7 @@ pub(super) struct Token {
 }
 
 impl Value {
-    pub(super) fn of(hook: HookPoint, value: &Tensor) -> Result<Self> {
+    pub(super) fn new(hook: HookPoint, value: &Tensor) -> Result<Self> {
         let numbers = value.flatten_all()?.to_vec1()?;
         let head_first = matches!(hook.site(), Some(Site::Pattern | Site::AttnScores));
         let (rows, positions, heads, width) = match *value.dims() {
@@ -235,7 +235,7 @@ fn patch(
     tokens: &[Token],
     (first, other): (usize, &Tensor),
 ) -> Result<()> {
-    let other = Value::of(edit.hook, other)?;
+    let other = Value::new(edit.hook, other)?;
     if other.rows != 1 && other.rows != value.rows {
         return Err(Error::hook(
             edit.hook,

@@ -1,4 +1,4 @@
-//! A continuation with edits in force: of the prompt, of every new position, or of what their positions say.
+//! Continues a text with edits in force: on the prompt, on every new position, or on the positions they name.
 
 use candle_core::Tensor;
 
@@ -8,30 +8,30 @@ use crate::ids::TokenId;
 use crate::models::{Capture, Finish, Generator, Model, NoHooks, Sampling};
 use crate::progress::{Ended, Flow};
 
-/// A text that grows token by token while edits change what the model computes.
+/// Text that grows token by token while edits change the model's values.
 #[derive(Debug)]
 pub struct Continuation<'m> {
     generator: Generator<'m>,
     edits: Edits,
-    /// Tokens of the prompt.
+    /// Number of prompt tokens.
     prompt: usize,
-    /// Reads the same tokens without edits, where an edit or somebody beside it needs what is computed then.
+    /// Run without edits on the same tokens, where an edit or the caller needs its values.
     clean: Option<Generator<'m>>,
 }
 
-/// A text and how it came about.
+/// Generated text, its tokens and why it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// The new tokens, the one that ended the text included.
+    /// New tokens, including the one that ended the text.
     pub tokens: Vec<TokenId>,
-    /// What they say behind the prompt, without a stop string and what follows it, and without the token that ends a text.
+    /// Text after the prompt, without a stop string and what follows it, and without the token that ends a text.
     pub text: String,
-    /// Why there are no more; none where the observer stopped it.
+    /// Why the text ended; none if the observer stopped it.
     pub finish: Option<Finish>,
 }
 
 impl<'m> Continuation<'m> {
-    /// Of `prompt` (BOS included by the caller), which it reads.
+    /// Reads `prompt` (BOS included by the caller).
     pub fn new(
         model: &'m Model,
         prompt: &[TokenId],
@@ -49,8 +49,8 @@ impl<'m> Continuation<'m> {
         })
     }
 
-    /// The same beside `baseline`, which has not read its prompt yet and has no edits: both have read it afterwards, and what no edit reaches was
-    /// computed once. Bit by bit what each would be alone. [`Continuation::clean_logits`] says what the model without edits would do at each step.
+    /// Reads `prompt` together with `baseline`, which has no edits and has not read its prompt yet. The part that no edit reaches is computed once; both results are
+    /// bit-identical to separate runs. [`Continuation::clean_logits`] then gives the logits of the model without edits at each step.
     pub(super) fn beside(
         baseline: &mut Generator<'m>,
         prompt: usize,
@@ -60,7 +60,7 @@ impl<'m> Continuation<'m> {
         let entering = match edits.first_hook() {
             Some(first) if edits.reach_prompt(prompt) => {
                 let entering = baseline.enter(first, &mut keep)?;
-                // None: it is the embedding that is edited, and nothing lies before.
+                // None: the embedding itself is edited, so nothing comes before the edit.
                 Some(entering)
             }
             _ => {
@@ -87,7 +87,7 @@ impl<'m> Continuation<'m> {
         })
     }
 
-    /// Logits `[v]` of the token to come.
+    /// Returns logits `[v]` of the next token.
     pub fn logits(&mut self) -> Result<Tensor> {
         let clean = self.clean_values()?;
         self.generator.logits(&mut Edited {
@@ -98,18 +98,18 @@ impl<'m> Continuation<'m> {
         })
     }
 
-    /// Logits `[v]` of the token to come by the model without edits, which has read the prompt and the tokens made so far.
+    /// Returns logits `[v]` of the next token by the model without edits, which has read the prompt and the tokens generated so far.
     pub(super) fn clean_logits(&mut self) -> Result<Option<Tensor>> {
         let clean = self.clean.as_mut();
         clean.map(|clean| clean.logits(&mut NoHooks)).transpose()
     }
 
-    /// The next token; none once it has ended.
+    /// Generates the next token; none once the text has ended.
     pub fn step(&mut self) -> Result<Option<TokenId>> {
         if !self.generator.is_over() {
             self.logits()?;
         }
-        // The logits are there: no pass is left that hooks could see.
+        // The logits exist already: no further pass runs that hooks could see.
         let token = self.generator.step(&mut NoHooks)?;
         if let (Some(token), Some(clean)) = (token, &mut self.clean) {
             clean.read(token);
@@ -117,27 +117,27 @@ impl<'m> Continuation<'m> {
         Ok(token)
     }
 
-    /// Whether no token is left to make.
+    /// Whether the text has ended.
     pub(super) fn is_over(&self) -> bool {
         self.generator.is_over()
     }
 
-    /// What the last token added to the text; see [`Generator::piece`].
+    /// Returns the text that the last token added; see [`Generator::piece`].
     pub fn piece(&self) -> &str {
         self.generator.piece()
     }
 
-    /// The text of all tokens made; see [`Generator::text`].
+    /// Returns the text of all generated tokens; see [`Generator::text`].
     pub fn text(&mut self) -> &str {
         self.generator.text()
     }
 
-    /// Why it has ended, if it has.
+    /// Returns why the text ended, if it has.
     pub fn finish(&self) -> Option<&Finish> {
         self.generator.finish()
     }
 
-    /// What the run without edits holds at the positions that the next pass reads.
+    /// Returns the values of the run without edits at the positions that the next pass reads.
     fn clean_values(&mut self) -> Result<Clean> {
         let Some(clean) = &mut self.clean else {
             return Ok(Clean::new());
@@ -148,7 +148,7 @@ impl<'m> Continuation<'m> {
     }
 }
 
-/// `prompt` (BOS included by the caller) continued with `edits` in force; `observe` gets each new token at once, and what it adds to the text. Stopped, it gives the text so far.
+/// Continues `prompt` (BOS included by the caller) with `edits` in force. `observe` receives each new token and the text it adds. Stopped, it gives the text so far.
 pub fn generate(
     model: &Model,
     prompt: &[TokenId],

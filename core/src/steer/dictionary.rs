@@ -1,4 +1,4 @@
-//! Latents changed and decoded, with the error kept, dropped, frozen or in part.
+//! Changes latents and decodes them, with the error kept, dropped, frozen or in part.
 //!
 //! Let x be a token's value in this run and x₀ its value in the run without edits. A dictionary that normalises each token reads x through the token's own
 //! numbers: `read(x) = (x − μ(x)) · by(x)`, z = encode(read(x)), and writes `D(z; x) = back(x) · (Σ z·w_dec + b_dec) + μ(x)`. A code thus means something only
@@ -12,8 +12,8 @@
 //! | linear    | D(z′; x) + linear part of x − D(z; x) |
 //! | nonlinear | D(z′; x) + the rest of x − D(z; x)    |
 //!
-//! Kept and frozen decode both sides and add the difference, which is exact where nothing is changed; adding the error to D would round. Without
-//! normalisation, and with a scale for all tokens (folded into the weights), the numbers of every token are the same.
+//! Kept and frozen decode both sides and add the difference, which is exact where nothing changes; adding the error to D would round. Without
+//! normalisation, or with one scale for all tokens (folded into the weights), the numbers of every token are equal.
 
 use candle_core::Tensor;
 
@@ -25,7 +25,7 @@ use crate::ids::{FeatureId, HookPoint};
 use crate::latents::Latents;
 use crate::sae::{InputNorm, Sae};
 
-/// Puts what `edit` makes of `tokens` in their place.
+/// Replaces `tokens` by the result of `edit`.
 pub(super) fn apply(
     edit: &DictionaryEdit,
     value: &mut Value,
@@ -46,10 +46,10 @@ pub(super) fn apply(
             let clean = clean.ok_or_else(|| {
                 Error::hook(
                     hook,
-                    "the run without edits is needed for a frozen error and was not made",
+                    "a frozen error needs the run without edits, which is missing",
                 )
             })?;
-            let before = Value::of(hook, clean)?.gathered(tokens)?;
+            let before = Value::new(hook, clean)?.gathered(tokens)?;
             let before = sae.own_part(&before)?.into_owned();
             let latents = sae.encode(&before)?;
             moved(&sae, (&before, &latents), (&x, &edited))?
@@ -68,7 +68,7 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// `from + D(edited; read) − D(latents; from)`. Rows whose code and token are the same keep the bits of `from`.
+/// Computes `from + D(edited; read) − D(latents; from)`. Rows whose code and token are unchanged keep the bits of `from`.
 fn moved(
     sae: &Sae,
     (from, latents): (&Matrix, &Latents),
@@ -96,7 +96,7 @@ fn sum(mut a: Matrix, b: &Matrix) -> Matrix {
     a
 }
 
-/// The latents after the changes; what becomes 0 is not active.
+/// Applies the changes to the latents; an activation that becomes 0 is not active.
 fn changed(latents: &Latents, changes: &[LatentChange]) -> Latents {
     let mut all = Latents::with_capacity(latents.rows(), changes.len() + 1);
     for i in 0..latents.rows() {
@@ -114,7 +114,7 @@ fn changed(latents: &Latents, changes: &[LatentChange]) -> Latents {
     all
 }
 
-/// `row` ascends by feature.
+/// Applies one change to `row`, which ascends by feature.
 fn change_row(row: &mut Vec<(FeatureId, f32)>, change: LatentChange) {
     let (feature, x) = change.parts();
     let at = row.partition_point(|(other, _)| *other < feature);

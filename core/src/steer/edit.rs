@@ -137,7 +137,7 @@ pub enum ErrorTerm {
 }
 
 impl Edit {
-    /// Returns an edit of all rows and heads, at every position; by a dictionary, at every position but the first, where attention rests.
+    /// Returns an edit of all rows and heads, at every position; by a dictionary, at every position but the first, which is the attention sink.
     pub fn new(hook: HookPoint, action: Action) -> Self {
         let positions = match &action {
             Action::Dictionary(_) => Positions::from(1),
@@ -152,7 +152,7 @@ impl Edit {
         }
     }
 
-    /// Checks it against `model`: hook, width, heads, numbers.
+    /// Checks the edit against `model`: hook, width, heads, numbers.
     pub(super) fn check(&self, model: &Model) -> Result<()> {
         model.check_hook(self.hook)?;
         let heads = self.head_count(model)?;

@@ -156,7 +156,7 @@ impl Edited<'_> {
         for edit in self.edits.0.iter().filter(|edit| edit.hook == hook) {
             let mut now = match numbers.take() {
                 Some(numbers) => numbers,
-                None => Value::of(hook, value)?,
+                None => Value::new(hook, value)?,
             };
             let tokens = now.reached(edit, first, self.prompt);
             apply(edit, &mut now, &tokens, (first, self.clean.get(&hook)))?;

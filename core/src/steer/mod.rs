@@ -1,8 +1,8 @@
 //! Interventions at hooks, and baseline and steered text side by side from one seed.
 //!
-//! An [`Edit`] says what is done to a hook's value, at which positions, rows and heads; [`Edits`] are several of them in force together, in a plain
-//! forward pass or while text is generated. As a person writes them they are [`EditSpec`]s. The first position is where attention rests, and no
-//! dictionary was trained on it: edits by a dictionary leave it out unless told otherwise.
+//! An [`Edit`] describes a change of a hook's value and its positions, rows and heads; [`Edits`] apply several together, in a plain forward pass or while text
+//! is generated. [`EditSpec`] is their written form. The first position is the attention sink, and no dictionary was trained on it: edits by a dictionary skip
+//! it by default.
 
 mod apply;
 mod continuation;
@@ -35,74 +35,74 @@ use crate::ids::TokenId;
 use crate::models::{Model, Sampling};
 use crate::progress::{Ended, Flow};
 
-/// Changes of next-token probabilities that are reported.
+/// Number of reported changes of next-token probabilities.
 pub const CHANGES: usize = 20;
 
-/// Which of the two texts.
+/// One of the two texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// Untouched.
+    /// Text without edits.
     Baseline,
-    /// With the edits.
+    /// Text with edits.
     Steered,
 }
 
-/// What a steering run reports.
+/// Progress of a steering run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
-    /// How the prompt's next-token probabilities change, largest changes first.
+    /// Changes of the prompt's next-token probabilities, largest first.
     Shift(Vec<Change>),
-    /// One more token of one text, and what it adds to it: pieces, joined, are the text.
+    /// New token of one text and the piece of text it adds; the joined pieces are the text.
     Token(Stream, TokenId, String),
 }
 
-/// A token whose probability changes.
+/// Change of a token's probability.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
-    /// The token.
+    /// Token id.
     pub id: TokenId,
-    /// As shown.
+    /// Token as text.
     pub text: String,
     /// Probability without edits.
     pub before: f32,
-    /// Probability with them.
+    /// Probability with edits.
     pub after: f32,
 }
 
-/// What [`Outcome::kl`] is.
+/// Definition of [`Outcome::kl`].
 pub const KL: &str = "KL(steered ‖ baseline) of the next token at the prompt's end, nats";
-/// What [`Generated::kl`] is.
+/// Definition of [`Generated::kl`].
 pub const GENERATED_KL: &str = "mean over the steered text's tokens of KL(steered ‖ baseline) of the distribution each was drawn from, nats; the baseline is the model without edits reading the same steered text (teacher-forced), at temperature 1";
 
-/// Both texts and the shift.
+/// Both texts and the change of next-token probabilities.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// Continuation without edits.
     pub baseline: Written,
-    /// Continuation with them.
+    /// Continuation with edits.
     pub steered: Written,
     /// Changes of the prompt's next-token probabilities, largest first.
     pub shift: Vec<Change>,
     /// KL(steered ‖ baseline) of the next token at the prompt's end, nats.
     pub kl: f64,
-    /// The same over the steered text; none while it has no token.
+    /// Change over the steered text; none while it has no token.
     pub generated: Option<Generated>,
 }
 
-/// How edits change the next token along the steered text: at the prompt's end and behind each new token but the last, wherever a token was drawn. The
-/// model without edits reads the same tokens.
+/// Change of the next token along the steered text: at the prompt's end and after each new token except the last, wherever a token was drawn. The model without
+/// edits reads the same tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Generated {
     /// Mean of KL(steered ‖ baseline), nats.
     pub kl: f64,
-    /// KL of the distribution that each token was drawn from, nats, in their order; the first is that at the prompt's end.
+    /// KL in nats of the distribution that each token was drawn from, in order; the first is the one at the prompt's end.
     pub kl_by_token: Vec<f64>,
     /// Changes of mean probabilities, largest first.
     pub shift: Vec<Change>,
 }
 
-/// Streams both texts, token by token in turn; the same seed draws both. Stopped, it gives the texts so far.
+/// Generates both texts, token by token in turn, from one seed. Stopped, it gives the texts so far.
 pub fn run(
     model: &Model,
     edits: Edits,

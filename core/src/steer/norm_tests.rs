@@ -51,7 +51,7 @@ fn applied(edit: DictionaryEdit, x: &Matrix, clean: &Matrix) -> Matrix {
         rows: None,
         heads: None,
     };
-    let mut value = Value::of(HOOK, &tensor(x)).unwrap();
+    let mut value = Value::new(HOOK, &tensor(x)).unwrap();
     let tokens = value.reached(&edit, 0, x.rows());
     let clean = tensor(clean);
     super::apply::apply(&edit, &mut value, &tokens, (0, Some(&clean))).unwrap();

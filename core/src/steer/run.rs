@@ -1,4 +1,4 @@
-//! The two continuations in turn.
+//! Advances the two continuations in turn.
 
 use crate::error::Result;
 use crate::ids::TokenId;
@@ -10,17 +10,17 @@ use super::edits::Edits;
 use super::shift::{Means, changes, divergence, log_probabilities};
 use super::{Event, Outcome, Stream};
 
-/// Both continuations at one prompt, which both have read.
+/// Both continuations of one prompt, which both have read.
 pub(super) struct Run<'m> {
     model: &'m Model,
     baseline: Generator<'m>,
     steered: Continuation<'m>,
-    /// Of the distributions that steered tokens were drawn from.
+    /// Sums over the distributions that steered tokens were drawn from.
     means: Means,
 }
 
 impl<'m> Run<'m> {
-    /// Reads the prompt, once as far as no edit reaches.
+    /// Reads the prompt; the part that no edit reaches is computed once for both.
     pub(super) fn begin(
         model: &'m Model,
         edits: Edits,
@@ -36,7 +36,7 @@ impl<'m> Run<'m> {
         })
     }
 
-    /// Lets the two advance in turn, each until it ends.
+    /// Advances the two in turn, each until it ends.
     pub(super) fn finish(
         mut self,
         observe: &mut dyn FnMut(Event) -> Flow,
@@ -94,7 +94,7 @@ impl<'m> Run<'m> {
         self.steered.step()
     }
 
-    /// Reports one token; whether the observer stopped.
+    /// Reports one token. Returns whether the observer stopped the run.
     fn tell(&self, stream: Stream, token: TokenId, observe: &mut dyn FnMut(Event) -> Flow) -> bool {
         let piece = match stream {
             Stream::Baseline => self.baseline.piece(),

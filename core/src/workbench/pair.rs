@@ -28,7 +28,7 @@ pub struct Pair {
 impl Pair {
     /// Judges whether `sae` belongs to `model`. A pair that does not fit comes back with its reason: [`Pair::check`] refuses it.
     pub fn new(model: &Arc<Model>, sae: &Arc<Sae>) -> Self {
-        let fit = Fit::of(model, sae);
+        let fit = Fit::judge(model, sae);
         let named = formats::processing(sae).map(|named| model.allowed(named));
         let (reader, bos) = formats::reader(model, sae);
         Self {

@@ -1,4 +1,4 @@
-//! `umbra capture --store`: activations of a text into an activation store, gone on with where an earlier run stopped.
+//! `umbra capture --store`: captures activations of a text into an activation store, and resumes an interrupted capture.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -13,22 +13,22 @@ use crate::models::{Model, Quantity};
 use crate::progress::Progress;
 use crate::store::{Description, Dtype, HookTensor, SEPARATE_DOCUMENTS, Writer};
 
-/// Bytes of a shard, about, unless `--shard-rows` says otherwise.
+/// Approximate size of a shard in bytes, unless `--shard-rows` is given.
 const SHARD: usize = 128 << 20;
 
-/// Flags for a store.
+/// Flags of an activation store.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Activation store to write: a folder of safetensors shards that `umbra train --store` reads. The same command again goes on where it stopped
+    /// Activation store to write: a folder of safetensors shards that `umbra train --store` reads. Repeating the command resumes an interrupted capture
     #[arg(long, value_name = "DIR", requires = "corpus")]
     pub(super) store: Option<PathBuf>,
-    /// How the store's activations are stored
+    /// Number type of the stored activations
     #[arg(long, value_enum, default_value_t, requires = "store")]
     dtype: DtypeArg,
-    /// Store the gradient of the summed next-token cross-entropy (nats) beside each activation; beside f16 activations as bf16
+    /// Store the gradient of the summed next-token cross-entropy (nats) with each activation; as bf16 where activations are f16
     #[arg(long, requires = "store")]
     gradients: bool,
-    /// Rows of a shard; a kill costs the unfinished shard at most [default: as many as 128 MiB hold]
+    /// Rows per shard; killing the capture loses at most the unfinished shard [default: as many as fit into 128 MiB]
     #[arg(long, value_name = "N", requires = "store")]
     shard_rows: Option<usize>,
 }
@@ -66,7 +66,7 @@ pub(super) fn run(
     let text = super::corpus(args, SplitArg::Train, model, console)?;
     let rows = &text.rows;
     if rows.is_empty() {
-        let what = "there is no row to capture, give 1 or more";
+        let what = "0 rows leave nothing to capture, give 1 or more";
         return Err(Error::setting("--rows", what));
     }
     let mut about = Description {
@@ -115,13 +115,13 @@ pub(super) fn run(
     Ok(Exit::from(&ended))
 }
 
-/// The hooks of `wanted`, each once, with their widths.
+/// Returns the hooks of `wanted`, each once, with their widths.
 fn hooks(model: &Model, wanted: &[Quantity]) -> Result<Vec<HookTensor>> {
     let mut hooks: Vec<HookTensor> = Vec::new();
     for quantity in wanted {
         let Quantity::Hook(hook) = *quantity else {
             let what = format!(
-                "`{quantity}` has no place in a store, which holds the activations of hooks: write it with --out, or ask for gradients by --gradients"
+                "a store cannot hold `{quantity}`, only activations of hooks: write it with --out, or store gradients with --gradients"
             );
             return Err(Error::setting("--hook", what));
         };
@@ -133,12 +133,12 @@ fn hooks(model: &Model, wanted: &[Quantity]) -> Result<Vec<HookTensor>> {
     Ok(hooks)
 }
 
-/// What will be written, before it is.
+/// Describes the store before it is written.
 fn announce(writer: &Writer, console: &Console) {
     let about = writer.about();
     let there = match writer.rows_there() {
         0 => String::new(),
-        there => format!(", {there} of them are there already"),
+        there => format!(", {there} of them are already there"),
     };
     console.note(&format!(
         "The store takes {:.1} MB: {} rows of {} tokens in {} shards of {} rows{there}",
@@ -154,7 +154,7 @@ fn answer(writer: &Writer, folder: &Path, stopped: bool, console: &Console) -> R
     let (about, there) = (writer.about(), writer.rows_there());
     if stopped {
         console.note(&format!(
-            "Stopped with {there} of {} rows written: the same command goes on from there",
+            "Stopped with {there} of {} rows written: repeat the command to resume",
             about.rows
         ));
     }

@@ -1,4 +1,4 @@
-//! `umbra index export`: an index as files that other viewers read.
+//! `umbra index export`: writes an index as files for other viewers.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::fit::Fit;
 use crate::folders;
 use crate::progress::Ended;
 
-/// Features of a batch unless another number is given.
+/// Default number of features per batch.
 const BATCH: usize = 128;
 
 /// Flags of `umbra index export`.
@@ -20,22 +20,22 @@ pub(super) struct Args {
     /// Index file
     #[arg(value_name = "FILE")]
     index: PathBuf,
-    /// What reads it: neuronpedia (batch-N.json as SAEDashboard writes them, skipped_indexes.json) or circuit-tracer (one file for each feature)
+    /// Viewer: neuronpedia (batch-N.json as SAEDashboard writes them, skipped_indexes.json) or circuit-tracer (one file per feature)
     #[arg(long, value_enum)]
     to: To,
-    /// Folder to write, whole or not at all
+    /// Folder to write
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Replace what the folder holds (an older export, a dictionary, a run, a store); without it such a folder is refused. Files of other names stay
+    /// Overwrite an export, dictionary, run or store in the folder; without this flag such a folder is an error. Other files stay
     #[arg(long)]
     overwrite: bool,
-    /// Neuronpedia's id of the model [default: the model's name]
+    /// Model id on Neuronpedia [default: the model's name]
     #[arg(long, value_name = "ID")]
     model_id: Option<String>,
-    /// Neuronpedia's set of the dictionary [default: the dictionary's name]
+    /// Set of the dictionary on Neuronpedia [default: the dictionary's name]
     #[arg(long, value_name = "NAME")]
     set: Option<String>,
-    /// Features of a batch
+    /// Features per batch
     #[arg(long, value_name = "N", default_value_t = BATCH)]
     batch: usize,
 }
@@ -47,7 +47,7 @@ enum To {
     CircuitTracer,
 }
 
-/// Runs it.
+/// Runs `umbra index export`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let index = Index::open(&args.index)?;
     say_fit(&Fit::of_index(index.about(), None, None), false, console)?;

@@ -1,4 +1,4 @@
-//! `umbra model attention`: where heads look. All heads in figures, or one head's weights.
+//! `umbra model attention`: shows figures of all heads, or one head's weights.
 
 use serde_json::{Map, Value, json};
 
@@ -17,21 +17,21 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     text: PromptArgs,
-    /// Layer of the head that is shown [default: figures of all heads]
+    /// Layer of the head to show [default: figures of all heads]
     #[arg(long, value_name = "L", requires = "head")]
     layer: Option<u32>,
-    /// The head, within its layer
+    /// Head within its layer
     #[arg(long, value_name = "H", requires = "layer")]
     head: Option<u32>,
-    /// Position of the token whose sources and destinations are listed, counted from 0 (BOS) [default: the strongest sources of every token]
+    /// Position of a token whose sources and destinations to list, counted from 0 (BOS) [default: the strongest sources of every token]
     #[arg(long, value_name = "P", requires = "head")]
     at: Option<usize>,
-    /// Sources, and destinations, listed
+    /// Number of sources and of destinations to list
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 }
 
-/// Runs it.
+/// Runs `umbra model attention`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
     let tokens = args.text.tokens(&model, console)?;
@@ -98,7 +98,7 @@ fn all_table(found: &Overview) -> String {
     lines.join("\n")
 }
 
-/// One head, and how much of it is listed.
+/// One head, and the number of lines to list.
 struct Shown<'a> {
     found: &'a Patterns,
     head: Head,
@@ -122,7 +122,7 @@ impl Shown<'_> {
             .collect()
     }
 
-    /// The whole pattern: destinations, and each one's weights on the sources up to it.
+    /// Returns the whole pattern: destinations, each with its weights on the sources up to it.
     fn object(&self) -> Value {
         let t = self.found.tokens.len();
         let rows = (0..t).map(|at| json!(self.found.sources(self.head, at)[..=at]));
@@ -151,7 +151,10 @@ impl Shown<'_> {
 
     fn table(&self) -> String {
         let found = self.found;
-        let title = format!("head {}.{}: where each token looks", found.layer, self.head);
+        let title = format!(
+            "head {}.{}: strongest sources of each token",
+            found.layer, self.head
+        );
         let line = |(at, text): (usize, &String)| {
             let sources = strongest(found.sources(self.head, at), self.top.min(4)).into_iter();
             let sources = sources
@@ -177,11 +180,11 @@ impl Shown<'_> {
             self.found.texts[at], self.found.layer, self.head
         );
         let sources = listed(
-            format!("where {named} looks"),
+            format!("sources of {named}"),
             self.found.sources(self.head, at),
         );
         let destinations = listed(
-            "who looks at it".to_owned(),
+            "destinations that attend to it".to_owned(),
             &self.found.destinations(self.head, at),
         );
         format!("{sources}\n\n{destinations}")

@@ -1,4 +1,4 @@
-//! `umbra model generate`: a prompt continued, streamed, with or without edits.
+//! `umbra model generate`: continues a prompt and streams the text, with or without edits.
 
 use crate::cli::edits::{self, EditArgs};
 use crate::cli::sampling::{SamplingArgs, object};
@@ -12,7 +12,7 @@ use crate::steer;
 pub(super) struct Args {
     #[command(flatten)]
     model: ModelArgs,
-    /// Text to continue; BOS is put before it where the rule of the model or dictionary has one and it does not begin with it
+    /// Text to continue; BOS is put before it if the model's or dictionary's rule says so and the text does not begin with it
     #[arg(long, value_name = "TEXT")]
     prompt: String,
     #[command(flatten)]
@@ -43,7 +43,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if console.json() {
         console.answer(&object(written), String::new)?;
     } else {
-        // What stayed back where it was stopped.
+        // The end of the text, which was held back for stop strings.
         let rest = written.text.get(streamed..).unwrap_or_default();
         console.stream(&format!("{rest}\n"))?;
     }

@@ -1,4 +1,4 @@
-//! `umbra model lens`: the logit lens of a text, layer by layer.
+//! `umbra model lens`: shows the logit lens of a text, layer by layer.
 
 use serde_json::{Value, json};
 
@@ -17,15 +17,15 @@ pub(super) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     text: PromptArgs,
-    /// Next tokens kept per layer and position
+    /// Number of next tokens per layer and position
     #[arg(long, value_name = "N", default_value_t = 5)]
     top: usize,
-    /// Position shown in full, counted from 0 (BOS) [default: one token per layer at every position]
+    /// Position to show in full, counted from 0 (BOS) [default: one token per layer at every position]
     #[arg(long, value_name = "P")]
     at: Option<usize>,
 }
 
-/// Runs it.
+/// Runs `umbra model lens`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let model = args.model.open(console)?;
     let tokens = args.text.tokens(&model, console)?;
@@ -72,7 +72,7 @@ fn object(lens: &Lens) -> Value {
     })
 }
 
-/// One line per position, one column per layer: its most likely token and the probability.
+/// Formats one line per position and one column per layer: the most likely token and its probability.
 fn table(lens: &Lens) -> String {
     let layers = 0..lens.hooks.len();
     let head = ["", "token"].map(str::to_owned).into_iter();
@@ -91,7 +91,7 @@ fn table(lens: &Lens) -> String {
     aligned(&std::iter::once(head).chain(lines).collect::<Vec<_>>())
 }
 
-/// All that is known at one position, a line per layer.
+/// Formats everything about one position, a line per layer.
 fn column(lens: &Lens, at: usize) -> String {
     let following = lens.texts.get(at + 1);
     let mut lines = vec![format!(

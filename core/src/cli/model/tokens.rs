@@ -1,4 +1,4 @@
-//! What the verbs that read one text share: its tokens, a position in it, what was left out.
+//! Shared parts of commands that read one text: its tokens, a position in it, notes on cut tokens.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::ids::TokenId;
 use crate::models::Model;
 
 impl PromptArgs {
-    /// The tokens given, or those of the text with BOS before them.
+    /// Returns the tokens given, or those of the text with BOS before them.
     pub(super) fn tokens(&self, model: &Model, console: &Console) -> Result<Vec<TokenId>> {
         let tokens = match (&self.text, &self.tokens) {
             (Some(text), _) => {
@@ -24,16 +24,16 @@ impl PromptArgs {
     }
 }
 
-/// Says how many tokens were left out for the memory's sake.
+/// Prints how many tokens were cut to bound memory.
 pub(super) fn note_cut(cut: usize, kept: usize, console: &Console) {
     if cut > 0 {
         console.note(&format!(
-            "The first {kept} tokens are shown and {cut} are left out: all would not fit in memory"
+            "The first {kept} tokens are shown and {cut} are cut, because all of them would not fit in memory"
         ));
     }
 }
 
-/// Refuses a position that the text lacks.
+/// Checks that the text has a position.
 pub(super) fn check_position(at: usize, tokens: usize) -> Result<()> {
     if at < tokens {
         return Ok(());
@@ -42,14 +42,14 @@ pub(super) fn check_position(at: usize, tokens: usize) -> Result<()> {
     Err(Error::setting("--at", what))
 }
 
-/// `[{"id": 7, "text": " king"}, …]`.
+/// Returns `[{"id": 7, "text": " king"}, …]`.
 pub(super) fn tokens_object(tokens: &[TokenId], texts: &[String]) -> Value {
     let both = tokens.iter().zip(texts);
     both.map(|(id, text)| json!({"id": id.0, "text": text}))
         .collect()
 }
 
-/// Rows of cells as lines, each column as wide as its widest cell.
+/// Formats rows of cells as lines, each column as wide as its widest cell.
 pub(super) fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {

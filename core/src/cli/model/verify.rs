@@ -1,4 +1,4 @@
-//! `umbra model verify`: a table of hooks with the largest difference from reference values, or from what must hold between a model's own hooks.
+//! `umbra model verify`: prints a table of hooks with the largest difference from reference values, or from relations between the model's own hooks.
 
 use std::path::PathBuf;
 
@@ -15,16 +15,16 @@ pub(super) struct Args {
     /// Model: a HuggingFace folder or a GGUF file
     #[arg(value_name = "PATH")]
     model: PathBuf,
-    /// Reference values: tokens, and tensors under the names that capture writes [default: reference.safetensors beside the model; without it,
-    /// what must hold between the model's own hooks]
+    /// Reference values: tokens, and tensors under the names that capture writes [default: reference.safetensors beside the model; without it, relations between
+    /// the model's own hooks]
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Process the weights as TransformerLens does before, as in other commands
+    /// Process the weights first, as in other commands
     #[arg(long, value_name = "STEPS", default_value_t)]
     process: Processing,
 }
 
-/// Runs it; what disagrees is a failure.
+/// Runs `umbra model verify`; a disagreement is a failure.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let (model, notes) = Model::open_as(&args.model, args.process.into())?;
     console.notes(&notes);
@@ -47,10 +47,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let wrong = verification.rows.iter().filter(|row| !row.agrees());
     match wrong.clone().next() {
         None if verification.agrees() => Ok(Exit::Done),
-        None => Err(Error::setting(
-            "--against",
-            "there is nothing to compare in it",
-        )),
+        None => Err(Error::setting("--against", "it has nothing to compare")),
         Some(first) => Err(Error::Numeric {
             what: format!(
                 "{} of {} tensors differ from {source}, the first is {}",

@@ -1,4 +1,4 @@
-//! `umbra sae compare`: which features two dictionaries share, which only one has, and how far matched ones are active on the same tokens.
+//! `umbra sae compare`: finds shared and unique features of two dictionaries, and measures how far matched ones are active on the same tokens.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::sae::Sae;
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("corpus", |arg| arg.required(false).requires("model")))]
 pub(super) struct Args {
-    /// The first dictionary: a folder or a file of any library that is read, or its name on the hub
+    /// First dictionary: a folder or file of any supported library, or a name on the hub
     #[arg(value_name = "A")]
     a: PathBuf,
-    /// The second
+    /// Second dictionary
     #[arg(value_name = "B")]
     b: PathBuf,
-    /// Cosine of decoder rows from which matched features count as shared; a feature is unique where its best is below
+    /// Cosine of decoder rows from which matched features count as shared; features whose best cosine is below it are unique
     #[arg(long, value_name = "X", default_value_t = SHARED)]
     least: f32,
-    /// Lines of each list to print; --json gives all
+    /// Number of lines to print per list; --json gives all
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
     #[command(flatten)]
@@ -33,10 +33,10 @@ pub(super) struct Args {
     text: TextArgs,
 }
 
-/// Runs it.
+/// Runs `umbra sae compare`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if !(0.0..=1.0).contains(&args.least) {
-        let what = format!("`{}` is no cosine to ask for, give 0 to 1", args.least);
+        let what = format!("`{}` is not a valid cosine, give 0 to 1", args.least);
         return Err(Error::setting("--least", what));
     }
     let named = |sae: &PathBuf| SaeArgs {
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         && of_a != of_b
     {
         console.note(&format!(
-            "{of_a} and {of_b} are two hooks: cosines mean something where both write the same space"
+            "{of_a} and {of_b} are different hooks: cosines are meaningful only where both write to the same space"
         ));
     }
     let mut bar = console.bar("Comparing");
@@ -131,7 +131,7 @@ fn object(
         "text": Value::Null,
         "definitions": {
             "cosine": "of decoder rows, with its sign",
-            "pairs": "one-to-one, greedy: the largest cosine first, then the largest of what is left, down to 0",
+            "pairs": "one-to-one, greedy: the largest cosine first, then the largest of the rest, down to 0",
             "best": "the feature of the other dictionary with the largest cosine; several may have the same",
             "shared": "one-to-one pairs whose cosine is at least `least`",
             "unique": "features whose best cosine is below `least`",
@@ -179,7 +179,7 @@ fn table(
     for (i, pair) in found.pairs.iter().take(args.top).enumerate() {
         let mut line = format!("{:>8} {:>8} {:>8.4}", pair.a.0, pair.b.0, pair.cosine);
         if let Some(figures) = together.and_then(|all| all.get(i)) {
-            // Features that were never trained stay where one seed put them: alike and silent.
+            // Untrained features keep their initial direction: equal across runs of one seed, and never active.
             let silent = figures.active_a == 0 || figures.active_b == 0;
             let more = if silent {
                 format!(" {:>12} {:>8}", "silent", "")

@@ -1,4 +1,4 @@
-//! `umbra sae convert`: a dictionary in another library's files, and what is folded into its weights or taken out of them.
+//! `umbra sae convert`: writes a dictionary in another library's files, with operations folded into its weights or out of them.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,30 +14,30 @@ use crate::sae::Sae;
 /// Flags of `umbra sae convert`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The dictionary, a folder or a file of any library that is read or its name on the hub or in the registry (for circuit-tracer one for each layer, or the folder of a
-    /// cross-layer transcoder), and last the folder to write
+    /// Dictionary: a folder or file of any supported library, or a name on the hub or in the registry (for circuit-tracer one per layer, or the folder of a
+    /// cross-layer transcoder); then the folder to write
     #[arg(value_name = "IN OUT", num_args = 2.., required = true)]
     paths: Vec<PathBuf>,
-    /// Files to write
+    /// Library whose files to write
     #[arg(
         long,
         value_name = "sae-lens|sparsify|dictionary-learning|circuit-tracer"
     )]
     to: Target,
-    /// Fold into the weights, may be repeated and is done in order: decoder-norm (rows of length 1), scale=S (the dictionary is of activations times S),
-    /// whitening=FILE (of whitened activations; safetensors with mean, matrix, inverse_matrix), b-dec (subtracted from inputs)
+    /// Fold into the weights; may be repeated, in order: decoder-norm (rows of length 1), scale=S (the dictionary reads activations times S), whitening=FILE (it
+    /// reads whitened activations; safetensors with mean, matrix, inverse_matrix), b-dec (subtracted from inputs)
     #[arg(long, value_name = "WHAT")]
     fold: Vec<Fold>,
-    /// Take out of the weights: scale=S, whitening=FILE, b-dec (no longer subtracted from inputs); after all folds
+    /// Undo in the weights, after all folds: scale=S, whitening=FILE, b-dec (no longer subtracted from inputs)
     #[arg(long, value_name = "WHAT")]
     unfold: Vec<Fold>,
-    /// Fetch nothing: a dictionary named and not given as a path must be in the hub's cache
+    /// Never use the network: a dictionary given by name must be in the hub's cache
     #[arg(long)]
     offline: bool,
-    /// How weights are stored
+    /// Number type of the weights
     #[arg(long, value_enum, default_value_t = Stored::F32)]
     dtype: Stored,
-    /// Replace what the folder holds (a dictionary of any library, a run, an export, a store); without it such a folder is refused. Files of other names stay
+    /// Overwrite a dictionary, run, export or store in the folder; without this flag such a folder is an error. Other files stay
     #[arg(long)]
     overwrite: bool,
 }
@@ -49,7 +49,7 @@ enum Stored {
     F16,
 }
 
-/// One of `--fold` or `--unfold`.
+/// Operation of `--fold` or `--unfold`.
 #[derive(Debug, Clone, PartialEq)]
 enum Fold {
     DecoderNorm,
@@ -68,7 +68,7 @@ impl FromStr for Fold {
             Some(("scale", number)) => {
                 let scale = number
                     .parse()
-                    .map_err(|cause| format!("`{number}` is no number: {cause}"))?;
+                    .map_err(|cause| format!("`{number}` is not a number: {cause}"))?;
                 Ok(Self::Scale(scale))
             }
             Some(("whitening", path)) => Ok(Self::Whitening(PathBuf::from(path))),
@@ -77,7 +77,7 @@ impl FromStr for Fold {
     }
 }
 
-/// Runs it.
+/// Runs `umbra sae convert`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let Some((out, inputs)) = args.paths.split_last() else {
         return Err(Error::setting(
@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let mut saes = Vec::with_capacity(inputs.len());
     for input in inputs {
         let located = hub::dictionary_at(input, args.offline, console)?;
-        // The folder of a cross-layer transcoder is all of its layers.
+        // The folder of a cross-layer transcoder holds all its layers.
         let opened = if let Some((layers, notes)) = formats::open_cross_layer(&located.path)? {
             console.notes(&notes);
             layers.into_layers()
@@ -143,7 +143,7 @@ fn unfolded(sae: &mut Sae, fold: &Fold) -> Result<()> {
     match fold {
         Fold::DecoderNorm => Err(Error::setting(
             "--unfold",
-            "a dictionary does not keep the lengths that its decoder rows had, so decoder-norm cannot be taken out: open the file from before",
+            "a dictionary does not record the former lengths of its decoder rows, so decoder-norm cannot be undone: open the original file",
         )),
         Fold::Scale(scale) => sae.fold_scale(1.0 / scale),
         Fold::Whitening(path) => sae.fold_whitening(&formats::whitening(path)?.inverted()),

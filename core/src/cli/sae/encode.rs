@@ -1,4 +1,4 @@
-//! `umbra sae encode`: what a dictionary makes of activations that lie in a file.
+//! `umbra sae encode`: encodes activations from a file by a dictionary.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use crate::tensor_file::Float;
 use crate::tensor_file::safe::{self, Tensor};
 use crate::whole_file;
 
-/// Activations encoded at a time.
+/// Number of activations encoded at a time.
 const CHUNK: usize = 1_024;
 
 /// Flags of `umbra sae encode`.
@@ -28,15 +28,15 @@ pub(super) struct Args {
     /// Safetensors file with activations
     #[arg(long, value_name = "FILE")]
     acts: PathBuf,
-    /// Tensor of --acts that holds them: [..,d], or [..,h,e] with heads concatenated; [l,..,d] for a cross-layer transcoder's folder
+    /// Tensor of --acts: [..,d], or [..,h,e] with heads concatenated; [l,..,d] for a cross-layer transcoder's folder
     #[arg(long, value_name = "KEY", default_value = "x")]
     key: String,
-    /// File to write, whole or not at all: codes [n,f], recon [n,d]; with [l,..] before for a cross-layer transcoder
+    /// File to write: codes [n,f], recon [n,d]; with a leading layer dimension for a cross-layer transcoder
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 }
 
-/// Runs it.
+/// Runs `umbra sae encode`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     whole_file::check(&args.out)?;
     let located = hub::dictionary_at(&args.sae.sae, false, console)?;
@@ -90,7 +90,7 @@ struct Dense {
 }
 
 impl Dense {
-    /// Zeros, if there is room for them: as numbers, as bytes and in the file.
+    /// Allocates zeros, if there is room for them: as numbers, as bytes and in the file.
     fn new(n: usize, (f, d): (usize, usize)) -> Result<Self> {
         check_room(12 * n as u64 * (f + d) as u64, || {
             format!("writing dense codes of {n} activations and {f} features")
@@ -102,7 +102,7 @@ impl Dense {
         })
     }
 
-    /// Puts some rows in, from `start` on.
+    /// Inserts rows from `start` on.
     fn put(&mut self, start: usize, latents: &Latents, out: &Matrix) {
         for i in 0..out.rows() {
             for (feature, act) in latents.row(i) {
@@ -113,7 +113,7 @@ impl Dense {
         self.active += latents.acts.len();
     }
 
-    /// Writes them, the first dimension as `rows`.
+    /// Writes the file, with `rows` as the first dimensions.
     fn write(&self, path: &Path, rows: &[usize]) -> Result<()> {
         let tensor =
             |name, of| Tensor::new(name, &[rows, &[Matrix::columns(of)]].concat(), of.values());
@@ -121,19 +121,19 @@ impl Dense {
         whole_file::write_bytes(path, &safe::bytes(&tensors, Float::F32)?)
     }
 
-    /// Mean active features per row.
+    /// Returns the mean number of active features per row.
     fn l0(&self) -> f64 {
         self.active as f64 / self.codes.rows().max(1) as f64
     }
 }
 
-/// A cross-layer transcoder: activations `[l, n, d]` to codes `[l, n, f]` and reconstructions `[l, n, d]`.
+/// Encodes by a cross-layer transcoder: activations `[l, n, d]` to codes `[l, n, f]` and reconstructions `[l, n, d]`.
 fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
     let (l, f, d) = (of.layers().len(), of.layers()[0].features(), of.width_out());
     let (x, _) = activations(args, &of.layers()[0])?;
     if !x.rows().is_multiple_of(l) {
         let what = format!(
-            "tensor `{}` holds {} activations, which {l} layers cannot share: the first dimension is the layer",
+            "tensor `{}` holds {} activations, which {l} layers do not divide: the first dimension must be the layer",
             args.key,
             x.rows()
         );
@@ -173,7 +173,7 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The activations, one row each, and how many of them are of one text: the dimension before the last, or before heads.
+/// Returns the activations, one per row, and how many of them belong to one text: the dimension before the last, or before heads.
 fn activations(args: &Args, sae: &Sae) -> Result<(Matrix, usize)> {
     let width = sae.width();
     let mut tensors = read_tensors(&args.acts)?;
@@ -184,7 +184,7 @@ fn activations(args: &Args, sae: &Sae) -> Result<(Matrix, usize)> {
     })?;
     let shape = tensor.dims().to_vec();
     let last = |count: usize| -> usize { shape.iter().rev().take(count).product() };
-    // A dictionary of one head takes its slice of [b, t, h, e] and of [n, h·e]; rows as wide as it are slices already.
+    // A dictionary of one head reads its slice of [b, t, h, e] and of [n, h·e]; rows of its own width are slices already.
     let all_heads = match shape.as_slice() {
         _ if sae.provenance.head.is_none() => None,
         [_, _, heads, e] if *e == width => Some((heads * e, 2)),
@@ -213,7 +213,7 @@ fn activations(args: &Args, sae: &Sae) -> Result<(Matrix, usize)> {
     Ok((x, text))
 }
 
-/// That activations are numbers.
+/// Checks that activations are finite.
 fn check_finite(x: &Matrix, args: &Args) -> Result<()> {
     let Some(at) = x.values().iter().position(|value| !value.is_finite()) else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! `umbra sae info`: what a dictionary's files hold, from their headers, and whether it belongs to a model.
+//! `umbra sae info`: shows a dictionary's files by their headers, and whether it belongs to a model.
 
 use serde_json::{Value, json};
 
@@ -11,21 +11,21 @@ use crate::models::Model;
 /// Flags of `umbra sae info`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Dictionary: a folder or a file of any library that is read, or its name on the hub or in the registry
+    /// Dictionary: a folder or file of any supported library, or a name on the hub or in the registry
     #[arg(value_name = "PATH|NAME")]
     path: std::path::PathBuf,
-    /// Fetch nothing: a dictionary named and not given as a path must be in the hub's cache
+    /// Never use the network: a dictionary given by name must be in the hub's cache
     #[arg(long)]
     offline: bool,
-    /// Read the numbers too, and say the fingerprints of the dictionary and of this model, and whether they belong together
+    /// Also read the weights, and print the fingerprints of the dictionary and of this model, and whether they belong together
     #[arg(long, value_name = "PATH|NAME")]
     model: Option<std::path::PathBuf>,
-    /// Hook of the dictionary, if its file names none or another is meant
+    /// Hook of the dictionary [default: the hook that its file names]
     #[arg(long, value_name = "NAME", requires = "model")]
     hook: Option<String>,
 }
 
-/// Runs it.
+/// Runs `umbra sae info`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let located = hub::dictionary_at(&args.path, args.offline, console)?;
     let look = formats::look(&located.path)?;
@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Fingerprints of dictionary and model, and whether they belong together, if a model is named.
+/// Returns the fingerprints of dictionary and model, and whether they belong together, if a model is named.
 fn fit(args: &Args, located: &Located, console: &Console) -> Result<Option<(String, String, Fit)>> {
     let Some(model) = &args.model else {
         return Ok(None);
@@ -66,7 +66,7 @@ fn fit(args: &Args, located: &Located, console: &Console) -> Result<Option<(Stri
     }
     let (model, notes) = Model::open(&hub::path_of(model, args.offline, console)?)?;
     console.notes(&notes);
-    let fit = Fit::of(&model, &sae);
+    let fit = Fit::judge(&model, &sae);
     Ok(Some((
         sae.fingerprint(),
         model.fingerprint().to_owned(),

@@ -1,4 +1,4 @@
-//! `umbra sae registry`: which dictionaries SAELens's registry names.
+//! `umbra sae registry`: searches the dictionaries in SAELens's registry.
 
 use serde_json::{Value, json};
 
@@ -6,28 +6,28 @@ use super::super::{Console, Exit, registry as at_hand};
 use crate::error::{Error, Result};
 use crate::formats::{Entry, Matches, Registry, Release};
 
-/// Lines of dictionaries shown at most; `--json` has all.
+/// Largest number of dictionaries printed; `--json` has all.
 const SHOWN: usize = 200;
 
 /// Flags of `umbra sae registry`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Words to look for in names, models and repositories; a release's name lists its dictionaries, and `RELEASE:WORDS` some of them [default: all releases]
+    /// Words to search in names, models and repositories; the name of a release lists its dictionaries, and `RELEASE:WORDS` some of them [default: all releases]
     #[arg(value_name = "TEXT")]
     text: Vec<String>,
 }
 
-/// Runs it.
+/// Runs `umbra sae registry`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let registry = at_hand::registry()?.ok_or_else(at_hand::absent)?;
     for (name, why) in registry.left_out() {
-        console.note(&format!("{name} was left out of the registry: {why}"));
+        console.note(&format!("Skipped {name} of the registry: {why}"));
     }
     let text = args.text.join(" ");
     let found = registry.matches(&text);
     if found.releases.is_empty() && found.dictionaries.is_empty() {
         let what = format!(
-            "nothing in the registry {} has `{text}`, look for fewer words",
+            "nothing in the registry {} matches `{text}`, use fewer words",
             registry.path().display()
         );
         return Err(Error::setting("TEXT", what));
@@ -74,7 +74,7 @@ fn shown(registry: &Registry, found: &Matches<'_>) -> String {
     }
     if found.dictionaries.len() > SHOWN {
         let more = found.dictionaries.len() - SHOWN;
-        lines.push(format!("and {more} more, look for more words"));
+        lines.push(format!("and {more} more, add words to narrow the search"));
     }
     lines.join("\n")
 }

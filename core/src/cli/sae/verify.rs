@@ -1,4 +1,4 @@
-//! `umbra sae verify`: what was decided on reading a dictionary, what its files claim, and what is measured beside it.
+//! `umbra sae verify`: prints the loader's notes on a dictionary and compares the figures that its files claim with measured ones.
 
 use std::path::{Path, PathBuf};
 
@@ -18,10 +18,10 @@ use crate::sae::{CrossLayer, Sae};
 #[derive(Debug, clap::Args)]
 #[command(mut_arg("corpus", |arg| arg.required(false).requires("model")))]
 pub(super) struct Args {
-    /// Dictionary: a folder or a file of any library that is read, or its name on the hub or in the registry
+    /// Dictionary: a folder or file of any supported library, or a name on the hub or in the registry
     #[arg(value_name = "PATH|NAME")]
     path: PathBuf,
-    /// Hook of the dictionary, if its file names none or another is meant
+    /// Hook of the dictionary [default: the hook that its file names]
     #[arg(long, value_name = "NAME")]
     hook: Option<String>,
     #[command(flatten)]
@@ -30,7 +30,7 @@ pub(super) struct Args {
     text: TextArgs,
 }
 
-/// Runs it; a claim that differs is a failure.
+/// Runs `umbra sae verify`; a claim that differs is a failure.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let located = hub::dictionary_at(&args.path, args.measuring.offline, console)?;
     let path = &located.path;
@@ -81,7 +81,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         None => Ok(Exit::Done),
         Some(first) => Err(Error::Numeric {
             what: format!(
-                "{} is {} by {} and {} measured: check hook, model processing and BOS against the notes, or the file is not what it says",
+                "{} is {} by {} and {} measured: check hook, model processing and BOS against the notes, or the file is mislabelled",
                 first.claim.figure.name(),
                 first.claim.value,
                 first.claim.from,
@@ -91,7 +91,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     }
 }
 
-/// A cross-layer transcoder, whose files claim nothing: what was decided, and what each layer measures.
+/// Verifies a cross-layer transcoder, whose files claim nothing: prints the notes and the figures of each layer.
 fn across(
     args: &Args,
     (path, of): (&Path, &CrossLayer),

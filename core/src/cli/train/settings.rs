@@ -1,15 +1,15 @@
-//! One flag of `umbra train` for each setting of a run, built from the settings' own table.
+//! Flags of `umbra train`, one per setting of a run, built from the table of settings.
 
 use crate::ids::HookPoint;
 use crate::train::{Range, SETTINGS, Setting, Spec};
 
-/// One flag for each setting of a run, built from the settings' own table.
+/// Flags of all settings of a run, built from their table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SettingArgs(pub(super) Vec<(&'static str, String)>);
 
 impl SettingArgs {
     fn flag(setting: &'static Setting) -> clap::Arg {
-        // Defaults that depend on the hook cannot be told before it is known.
+        // These defaults depend on the hook, which is not known here.
         let default = setting.auto.unwrap_or(match setting.key {
             "features" => "1024 for hook_z, else 2048",
             "k" => "24 for hook_z, else 32",
