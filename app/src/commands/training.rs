@@ -2,6 +2,7 @@
 
 mod begin;
 mod browse;
+mod line;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use umbra_core::corpus;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::store::Store;
 
+pub(crate) use self::line::line;
 use super::{Commands, Context, opening};
 use crate::shell::dialogs::Ask;
 use crate::state::training::{CountedText, Event as Training, Form, TextKey};
@@ -44,6 +46,8 @@ pub enum Command {
     OpenStart(PathBuf),
     /// Start the run that the form describes.
     Start,
+    /// Say why the command line of the run cannot be written.
+    NoLine(String),
     /// Stop the run; its dictionaries are kept as they stand.
     Stop,
     /// Go on with the run that ended, from its checkpoints.
@@ -109,6 +113,7 @@ impl Command {
             }
             Self::OpenStart(folder) => open_start(context, folder),
             Self::Start => begin::start(context),
+            Self::NoLine(why) => context.fail(why),
             Self::Stop => {
                 if let Some(run) = context.state.training.running() {
                     let stop = super::shell::Command::StopJob(run.job);

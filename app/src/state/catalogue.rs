@@ -145,6 +145,11 @@ pub fn name_of(path: &Path) -> String {
     )
 }
 
+/// `path` from the root, so that a command line that names it may be run anywhere.
+pub(crate) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
 /// What can change here.
 #[derive(Debug)]
 pub enum Event {

@@ -47,6 +47,7 @@ pub use console::{Bar, Console};
 pub use hub::hub;
 pub use registry::{known_at, registry};
 pub use steer::{steer_line, steer_request};
+pub use train::{train_line, train_request};
 
 use crate::error::Result;
 use crate::progress::Ended;

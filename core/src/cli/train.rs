@@ -1,5 +1,6 @@
 //! `umbra train`: trains a dictionary on one hook of a model or on an activation store, and saves it as a SAELens folder. Ctrl-C saves its current state.
 
+mod request;
 mod settings;
 
 use std::num::NonZeroU64;
@@ -24,6 +25,8 @@ use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Spec};
 use crate::whole_file;
 use crate::workbench::text::Text;
 use crate::workbench::training::{Session, Trained as Finished, check_folders};
+
+pub use request::{train_line, train_request};
 
 /// Flags of `umbra train`.
 #[derive(Debug, clap::Args)]
@@ -180,13 +183,25 @@ fn start(args: &Args, console: &Console) -> Result<Option<Sae>> {
     Ok(Some(sae))
 }
 
-/// Returns the settings of a run on `hook`, with those given by flags.
+/// Returns the settings of a run on `hook`, with those given by flags, and prints what they say of `start`.
 fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> Result<Spec> {
+    if let Some(start) = &start {
+        console.note(&format!("Training starts from {}", start.name));
+    }
+    let spec = settings(args, hook, start)?;
+    for (key, _) in &args.settings.0 {
+        if !spec.settings().any(|setting| setting.key == *key) {
+            console.note(&format!("{key} has no effect for {}", spec.kind()));
+        }
+    }
+    Ok(spec)
+}
+
+/// Returns the settings of a run on `hook`: those of `start`, then those given by flags.
+fn settings(args: &Args, hook: HookPoint, start: Option<Sae>) -> Result<Spec> {
     let mut spec = Spec::default_for(hook);
     if let Some(start) = start {
-        let note = format!("Training starts from {}", start.name);
         spec.go_on_from(start);
-        console.note(&note);
     }
     for (key, text) in &args.settings.0 {
         spec.set(key, text)?;
@@ -196,11 +211,6 @@ fn spec(args: &Args, hook: HookPoint, start: Option<Sae>, console: &Console) -> 
         spec.set("tokens", &tokens.to_string())?;
     }
     spec.validate()?;
-    for (key, _) in &args.settings.0 {
-        if !spec.settings().any(|setting| setting.key == *key) {
-            console.note(&format!("{key} has no effect for {}", spec.kind()));
-        }
-    }
     Ok(spec)
 }
 

@@ -1,6 +1,7 @@
 //! Runs in folders of their own: checked, locked, recorded and saved. What was trained is on the disk before its checkpoint goes, and nothing that stood in a
 //! folder is replaced unasked.
 
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,8 @@ use crate::runs::{self, Locked, Recorder};
 use crate::sae::Sae;
 use crate::train::{Event, Keeping, Outcome, Spec};
 use crate::whole_file;
+
+pub use request::{Reads, Request};
 
 /// Runs that are under way, each in a folder that is locked.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use super::{Context, saes_folder};
 use crate::state::catalogue::name_of;
 use crate::state::training::{Ended, Event as Training, Member, Run, Source};
 use crate::state::{AppState, Event};
-use crate::views::training::plan;
+use crate::views::training::plan::{self, Plan};
 
 /// What a run is to be: what it reads, its dictionaries (those that have ended are left as they are) and whether the others go on from checkpoints.
 #[derive(Debug)]
@@ -24,25 +24,31 @@ pub(super) struct Beginning {
 pub(super) fn start(context: &mut Context<'_>) {
     let state = &context.state;
     let plan = plan::plan(state);
-    let (Some(specs), None) = (plan.specs(), &plan.refusal) else {
+    if plan.refusal.is_some() {
         return;
-    };
-    let (Some(project), Some(source)) = (state.project.open(), plan::source(state)) else {
-        return;
-    };
-    let saes = saes_folder(&project.folder);
-    let names = std::iter::once(&plan.first).chain(&plan.also);
-    let mut members: Vec<Member> = vec![];
-    for (spec, planned) in specs.into_iter().zip(names) {
-        let name = free_name(&saes, &planned.name, &members);
-        members.push(Member::new(name.clone(), saes.join(&name), spec.clone()));
     }
+    let (Some(members), Some(source)) = (members(state, &plan), plan::source(state)) else {
+        return;
+    };
     let beginning = Beginning {
         source,
         members,
         resume: false,
     };
     begin(context, beginning);
+}
+
+/// The dictionaries that the form describes, each in a folder of its own that is free.
+pub(super) fn members(state: &AppState, plan: &Plan) -> Option<Vec<Member>> {
+    let specs = plan.specs()?;
+    let saes = saes_folder(&state.project.open()?.folder);
+    let names = std::iter::once(&plan.first).chain(&plan.also);
+    let mut members: Vec<Member> = vec![];
+    for (spec, planned) in specs.into_iter().zip(names) {
+        let name = free_name(&saes, &planned.name, &members);
+        members.push(Member::new(name.clone(), saes.join(&name), spec.clone()));
+    }
+    Some(members)
 }
 
 /// Goes on with those of the run on screen that left a checkpoint. Where one failed, the learning rate of the form is taken: with the old one it would fail

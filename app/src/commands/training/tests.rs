@@ -402,3 +402,34 @@ fn a_folder_that_cannot_be_made_fails_the_run_with_its_name() {
     };
     assert!(why.contains("saes") && !checkpoint, "{why}");
 }
+
+#[test]
+fn the_copied_command_asks_for_the_dictionaries_of_the_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut desk = project(folder.path());
+    desk.run(library::Command::Dropped(vec![demo("model")]));
+    let also = |settings: &[(&str, &str)], name: &str| Draft {
+        name: Some(name.to_owned()),
+        settings: settings
+            .iter()
+            .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+            .collect(),
+        ..form("one", "2048").first()
+    };
+    let mut wanted = form("one", "2048");
+    wanted.checkpoint = "3".to_owned();
+    let mut second = also(&[("variant", "jump-relu")], "the second");
+    second.layer = 2;
+    wanted.also = vec![second];
+    desk.run(Command::Fill(wanted));
+    desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
+    let request = super::line::request(&desk.state).unwrap();
+    assert_eq!(request.dictionaries.len(), 2);
+    let line = super::line(&desk.state).unwrap();
+    assert!(line.contains("the second"), "{line}");
+    let words = shlex::split(&line).unwrap().into_iter().map(OsString::from);
+    let read = umbra_core::cli::train_request(words).unwrap();
+    assert_eq!(read, request, "{line}");
+    let nothing = Desk::new(AppState::default());
+    assert!(super::line(&nothing.state).is_err());
+}

@@ -1,7 +1,5 @@
 //! A steering request as the core takes it: with the paths of what is open. Written as a command line it gives the same texts.
 
-use std::path::{Path, PathBuf};
-
 use umbra_core::cli;
 use umbra_core::workbench::materials::Sources;
 use umbra_core::workbench::steering::Request as Whole;
@@ -9,7 +7,7 @@ use umbra_core::workbench::text::TextRequest;
 
 use super::Request;
 use crate::state::AppState;
-use crate::state::catalogue::DictionaryId;
+use crate::state::catalogue::{DictionaryId, absolute};
 use crate::words;
 
 impl AppState {
@@ -61,9 +59,4 @@ impl AppState {
     pub(crate) fn steering_line(&self, request: &Request) -> Result<String, String> {
         cli::steer_line(&self.whole(request)?).map_err(|error| words::error(&error))
     }
-}
-
-/// `path` from the root, so that it holds wherever the command is run.
-fn absolute(path: &Path) -> PathBuf {
-    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }

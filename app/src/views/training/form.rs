@@ -6,7 +6,7 @@ use umbra_core::train::{SETTINGS, Setting};
 use super::also::also_ui;
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
 use super::plan::{self, Plan};
-use crate::commands::training::Command;
+use crate::commands::training::{self, Command};
 use crate::commands::{Commands, opening};
 use crate::state::catalogue::name_of;
 use crate::state::opening::Kind as Opened;
@@ -56,7 +56,7 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
     ui.add_space(space::GROUP);
     needs_ui(ui, state, plan, commands);
     ui.add_space(space::CONTROL);
-    start_ui(ui, plan, commands);
+    start_ui(ui, state, plan, commands);
 }
 
 /// The fields of the dictionary; what it is after a change.
@@ -297,7 +297,7 @@ fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Command
     }
 }
 
-fn start_ui(ui: &mut Ui, plan: &Plan, commands: &mut Commands) {
+fn start_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let words = format!("{}  Start training", icons::PLAY);
     let button = Button::new(words).min_size(vec2(160.0, 32.0));
     let ready = plan.refusal.is_none();
@@ -305,6 +305,14 @@ fn start_ui(ui: &mut Ui, plan: &Plan, commands: &mut Commands) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Start training"));
     if response.clicked() {
         commands.send(Command::Start);
+    }
+    let button = ui.add_enabled(ready, Button::new("Copy for the command line"));
+    let help = "Copy an `umbra train` command that trains the same dictionaries";
+    if button.on_hover_text(help).clicked() {
+        match training::line(state) {
+            Ok(line) => ui.ctx().copy_text(line),
+            Err(why) => commands.send(Command::NoLine(why)),
+        }
     }
     if let Some(why) = &plan.refusal {
         let secondary = Theme::of(ui).ink.secondary;
