@@ -89,7 +89,7 @@ pub(super) fn inputs() -> Part {
     Part::drawn(5, &[N, D])
 }
 
-/// What a library computes: `pre` of a token, codes by `select`, the output without `b_dec`, `b_dec` and what else is added.
+/// Outputs of a library: `pre` of a token, codes by `select`, the output without `b_dec`, `b_dec` and what else is added.
 pub(super) fn defined(
     parts: &Four,
     subtracts: bool,

@@ -1,4 +1,4 @@
-//! What SAELens's registry alone knows, applied: against definitions in f64.
+//! Applies the facts that only SAELens's registry has, and compares with definitions in f64.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What SAELens's checkpoints of training leave to the run: thresholds of a batch's budget, ranking by decoder norm, the scale of inputs.
+//! SAELens's training checkpoints: thresholds of a budget per batch, ranking by decoder norm, the scale of inputs.
 
 use std::path::Path;
 

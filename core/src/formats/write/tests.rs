@@ -1,4 +1,4 @@
-//! What is written is read back by the library's reader here with equal outputs, and written again it keeps its bytes; what a format cannot hold is refused.
+//! Written dictionaries are read back with equal outputs, and written again they keep their bytes; a format rejects what it cannot hold.
 
 use std::path::Path;
 
