@@ -16,7 +16,7 @@ fn main() -> Result<()> {
     let text = "The king said to the queen that the king";
     let tokens = token_tensor(&[&model.codec().encode_with_bos(text)?])?; // [1, t]
 
-    // Reads: how long the residual stream is behind each block.
+    // Reads: how long the residual stream is after each block.
     for layer in 0..model.config().layers {
         let hook = HookPoint::block(layer, Site::ResidPost);
         let mut read = HookFn::new(hook, |_, value| {

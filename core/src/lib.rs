@@ -42,13 +42,11 @@
 //! # Features
 //! All are off by default; a call that needs one that is off returns an error that names it.
 //!
-//! | feature | adds |
-//! |---|---|
-//! | `hub` | downloads from the HuggingFace hub; cached models, dictionaries and data sets open without it |
-//! | `parquet` | corpora in `.parquet` files |
-//! | `zstd` | corpora in `.zst` files |
-//! | `reproduce` | `reproduce`: what papers claim of the variants, measured |
-//! | `cli` | `cli` and the program `umbra-cli`, with all of the above |
+//! - `hub`: downloads from the HuggingFace hub. Cached models, dictionaries and data sets open without it.
+//! - `parquet`: corpora in `.parquet` files.
+//! - `zstd`: corpora in `.zst` files.
+//! - `reproduce`: the module `reproduce`, which measures what papers claim of the variants.
+//! - `cli`: the module `cli` and the program `umbra-cli`, with all of the above.
 //!
 //! # Letters
 //! `b` sequences, `t` positions, `n` = b·t tokens, `d` width of the activation, `f` features, `k` active per token, `h` heads, `e` head width,
