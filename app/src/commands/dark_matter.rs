@@ -119,7 +119,9 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
             Probe::check_place(&path)?;
             let (model, sae) = (&work.pair.model, &work.pair.sae);
             let both = request.read_split(&work.project.held_out_text, model, Some(sae))?;
-            both.iter().for_each(|text| worker.notes(&text.said()));
+            for text in &both {
+                worker.notes(&text.said());
+            }
             let [train, held_out] = both.map(|text| text.rows);
             let (train, held_out) = core::sample((&train, &held_out), sae.width(), None);
             let pass = &mut |at| worker.progress(at);

@@ -112,7 +112,9 @@ fn texts(args: &Args, pair: &Pair, console: &Console) -> Result<(Rows, Rows)> {
     let asked = (args.positions, args.documents);
     let request = args.corpus.request(asked, args.model.offline, console)?;
     let both = request.read_split(&args.held_out, &pair.model, Some(&pair.sae))?;
-    both.iter().for_each(|text| console.notes(&text.notes));
+    for text in &both {
+        console.notes(&text.notes);
+    }
     let [fit, held_out] = both.map(|text| text.rows);
     let tokens = (args.tokens).map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
     let width = pair.sae.width();

@@ -1,5 +1,6 @@
 //! A model and a dictionary for it: whether they belong together, how the model reads for the dictionary, and what was decided.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::text::{Text, TextRequest};
@@ -7,7 +8,7 @@ use crate::corpus::Rows;
 use crate::error::{Notes, Result};
 use crate::fit::Fit;
 use crate::formats;
-use crate::models::{Model, Processing};
+use crate::models::{Model, Opening, Processing};
 use crate::sae::Sae;
 
 /// A model and a dictionary for it. Both are shared, so a clone is cheap.
@@ -26,6 +27,21 @@ pub struct Pair {
 }
 
 impl Pair {
+    /// Opens the dictionary at `sae` and the model at `model`, processed as the dictionary's file names; an error if they do not fit. The notes say what was
+    /// decided on the way.
+    pub fn open(model: &Path, sae: &Path) -> Result<(Self, Notes)> {
+        let (sae, mut notes) = formats::open(sae)?;
+        let opening = Opening {
+            processing: processing(None, &sae),
+            ..Opening::default()
+        };
+        let (model, decided) = Model::open_as(model, opening)?;
+        notes.extend(decided);
+        let pair = Self::new(&Arc::new(model), &Arc::new(sae));
+        notes.extend(pair.check()?);
+        Ok((pair, notes))
+    }
+
     /// Judges whether `sae` belongs to `model`. A pair that does not fit comes back with its reason: [`Pair::check`] refuses it.
     pub fn new(model: &Arc<Model>, sae: &Arc<Sae>) -> Self {
         let fit = Fit::judge(model, sae);
@@ -51,7 +67,9 @@ impl Pair {
             self.processing_note(),
             self.bos.clone(),
         ];
-        said.into_iter().flatten().for_each(|note| notes.add(note));
+        for note in said.into_iter().flatten() {
+            notes.add(note);
+        }
         Ok(notes)
     }
 
@@ -107,11 +125,10 @@ pub fn processing(asked: Option<Processing>, sae: &Sae) -> Processing {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::corpus::Positions;
     use crate::fit::Verdict;
+    use crate::formats::Precision;
 
     fn demo() -> (Arc<Model>, Sae) {
         let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
@@ -151,6 +168,21 @@ mod tests {
     }
 
     #[test]
+    fn a_model_is_opened_as_the_dictionary_was_trained() {
+        let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
+        let folder = tempfile::tempdir().unwrap();
+        let (mut sae, _) = formats::open(&demo.join("saes/attn-0")).unwrap();
+        formats::name_processing(&mut sae.provenance, Processing::transformer_lens());
+        formats::save(&sae, folder.path(), Precision::F32).unwrap();
+        let (pair, _) = Pair::open(&demo.join("model"), folder.path()).unwrap();
+        assert!(!pair.model.processing().is_none() && pair.wanted.is_none());
+        let (pair, notes) = Pair::open(&demo.join("model"), &demo.join("saes/attn-0")).unwrap();
+        assert!(pair.model.processing().is_none(), "{notes:?}");
+        let text = demo.join("text/held-out/alice.txt");
+        assert!(pair.read(&TextRequest::new([text])).unwrap().documents == 1);
+    }
+
+    #[test]
     fn a_pair_that_does_not_fit_is_refused_with_its_reason() {
         let (model, mut sae) = demo();
         sae.provenance.hook = "blocks.99.hook_resid_post".parse().ok();
@@ -184,6 +216,6 @@ mod tests {
     fn text() -> TextRequest {
         let text = "assets/demo/text/held-out/alice.txt";
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        TextRequest::new(vec![root.join(text)])
+        TextRequest::new([root.join(text)])
     }
 }

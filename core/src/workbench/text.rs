@@ -46,9 +46,9 @@ pub enum Most {
 
 impl TextRequest {
     /// Asks for all of the text at `paths`.
-    pub fn new(paths: Vec<PathBuf>) -> Self {
+    pub fn new<P: Into<PathBuf>>(paths: impl IntoIterator<Item = P>) -> Self {
         Self::from(CorpusSpec {
-            paths,
+            paths: paths.into_iter().map(Into::into).collect(),
             ..CorpusSpec::default()
         })
     }

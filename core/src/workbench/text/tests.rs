@@ -28,7 +28,7 @@ fn records(folder: &Path) -> PathBuf {
 fn notes_of_files_parts_and_rows_are_in_the_text() {
     let folder = tempfile::tempdir().unwrap();
     let model = model();
-    let request = TextRequest::new(vec![records(folder.path())]).of(Part::HeldOut);
+    let request = TextRequest::new([records(folder.path())]).of(Part::HeldOut);
     let text = request.read(&model, None).unwrap();
     for word in [
         "foxes.jsonl",
@@ -45,7 +45,7 @@ fn notes_of_files_parts_and_rows_are_in_the_text() {
             .iter()
             .any(|note| note.contains("positions count"))
     );
-    let whole = TextRequest::new(request.corpus.paths.clone());
+    let whole = TextRequest::new(&request.corpus.paths);
     let [fitted, measured] = whole.read_split(&[], &model, None).unwrap();
     assert_eq!((measured.documents, fitted.documents), (10, 190));
     assert_eq!(measured.fingerprint, text.fingerprint);
@@ -61,7 +61,7 @@ fn notes_of_files_parts_and_rows_are_in_the_text() {
 #[test]
 fn phrase_and_facts_name_files_part_and_seed() {
     let folder = tempfile::tempdir().unwrap();
-    let mut request = TextRequest::new(vec![records(folder.path())]);
+    let mut request = TextRequest::new([records(folder.path())]);
     request.corpus.unwrap = true;
     let model = model();
     let check = |request: &TextRequest, phrase: &str, split: Value| {
@@ -95,7 +95,7 @@ fn phrase_and_facts_name_files_part_and_seed() {
 fn limits_keep_the_first_rows() {
     let folder = tempfile::tempdir().unwrap();
     let model = model();
-    let request = TextRequest::new(vec![records(folder.path())]).read_as(Reading {
+    let request = TextRequest::new([records(folder.path())]).read_as(Reading {
         context: Some(32),
         ..Reading::default()
     });
