@@ -274,7 +274,7 @@ fn broken_lines_are_left_out_and_named_and_too_many_stop_the_run() {
     assert!(read(&spec(folder(&files[..11]).path())).is_ok());
     let said = read(&spec(folder(&files).path())).unwrap_err().to_string();
     assert!(said.contains("12 of 1080 records in all"), "{said}");
-    // What is in no record at all is not the text that was meant.
+    // A field that no record has was mistyped.
     refused(
         "x.jsonl",
         b"{\"body\": \"y\"}\n{\"body\": \"z\"}",

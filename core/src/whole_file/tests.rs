@@ -259,7 +259,7 @@ mod unix {
             assert_eq!(std::fs::read(&path).unwrap(), b"short");
         }
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).unwrap();
-        // What does it is right without the permissions too.
+        // `overwrite` by itself, with write permission back.
         overwrite(&path, b"in its place").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"in its place");
     }
