@@ -317,7 +317,7 @@ fn what_cannot_be_read_is_named_with_its_place() {
     refused(
         "a.txt",
         b"fine \xff",
-        &["a.txt: ", "not UTF-8 at byte 5, convert the file"],
+        &["a.txt: ", "not UTF-8 at byte 5; convert the file"],
     );
     refused("a.txt", b" \n\t", &["the corpus is empty"]);
     let said = read(&spec("nowhere/at-all")).unwrap_err().to_string();

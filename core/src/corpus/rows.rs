@@ -111,7 +111,7 @@ fn as_they_are(corpus: &Corpus, codec: &TextCodec, context: usize) -> Result<(Ro
     let mut notes = Notes::default();
     let tokenizer = corpus.tokenizer.as_deref().map_or_else(
         || "no tokenizer is named for them".to_owned(),
-        |name| format!("their tokenizer is named {name}"),
+        |name| format!("their tokenizer is {name}"),
     );
     let first = if bos.is_some() {
         "each begins with BOS"

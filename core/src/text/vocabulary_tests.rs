@@ -118,11 +118,11 @@ fn what_does_not_fit_together_is_refused_by_name() {
         &["merges.txt", "line 2", "h e l"],
     );
     refused("merges.txt", "h €\n", &["vocab.json", "inconsistent"]);
-    refused("vocab.json", "[1, 2]", &["vocab.json", "no vocabulary"]);
+    refused("vocab.json", "[1, 2]", &["vocab.json", "not a vocabulary"]);
     refused(
         "vocab.json",
         "{\"a\": -1}",
-        &["vocab.json", "no vocabulary"],
+        &["vocab.json", "not a vocabulary"],
     );
     refused("added_tokens.json", "{\"<x>\": 305}", &["<x>", "305"]);
     refused(

@@ -49,7 +49,7 @@ fn notes_of_files_parts_and_rows_are_in_the_text() {
     let [fitted, measured] = whole.read_split(&[], &model, None).unwrap();
     assert_eq!((measured.documents, fitted.documents), (10, 190));
     assert_eq!(measured.fingerprint, text.fingerprint);
-    let left_out = |text: &Text| text.notes.iter().any(|note| note.contains("foxes.jsonl"));
+    let left_out = |text: &Text| text.notes.iter().any(|note| note.contains("1 of 201"));
     assert!(left_out(&fitted) && !left_out(&measured), "said once");
     let [fitted, measured] = whole
         .read_split(&request.corpus.paths, &model, None)
