@@ -128,31 +128,31 @@ impl Format {
         }
     }
 
-    /// Returns, as a phrase, whose outputs are reproduced and how closely, as `tests/golden` compares them.
+    /// Returns, as a phrase, how closely the library's outputs are reproduced and from which version, as `tests/golden` compares them.
     pub const fn reproduced(self) -> &'static str {
         match self {
             Self::SaeLens => {
-                "those of sae-lens 6.54.12 within 1e-5 of the largest entry (standard, topk, abstopk, jumprelu, gated, transcoders, temporal)"
+                "reproduced within 1e-5 of the largest entry, from sae-lens 6.54.12 (standard, topk, abstopk, jumprelu, gated, transcoders, temporal)"
             }
-            Self::Sparsify => "those of sparsify 1.3.3 within 1e-5 of the largest entry (topk)",
+            Self::Sparsify => {
+                "reproduced within 1e-5 of the largest entry, from sparsify 1.3.3 (topk)"
+            }
             Self::DictionaryLearning => {
-                "those of dictionary_learning 0.1.0 within 1e-5 of the largest entry (AutoEncoder, AutoEncoderTopK)"
+                "reproduced within 1e-5 of the largest entry, from dictionary_learning 0.1.0 (AutoEncoder, AutoEncoderTopK)"
             }
             Self::CircuitTracer => {
-                "those of circuit-tracer 0.5.0 within 1e-5 of the largest entry (ReLU, JumpReLU, skip connections, of one layer and across layers)"
+                "reproduced within 1e-5 of the largest entry, from circuit-tracer 0.5.0 (ReLU, JumpReLU, skip connections, per layer and across layers)"
             }
             Self::GemmaScope2 => {
-                "those of circuit-tracer 0.5.0's loader within 1e-5 of the largest entry (transcoders of one layer and across layers, affine)"
+                "reproduced within 1e-5 of the largest entry, from circuit-tracer 0.5.0's loader (transcoders per layer and across layers, affine)"
             }
             Self::Temporal => {
-                "those of sae-lens 6.54.12 within 1e-5 of the largest entry, from the same tensors under its names"
+                "reproduced within 1e-5 of the largest entry, from sae-lens 6.54.12 with the same tensors under its names"
             }
             Self::OpenAi | Self::GemmaScope => {
-                "those of its published formulas within 1e-5 of the largest entry"
+                "reproduced within 1e-5 of the largest entry, from the published formulas"
             }
-            _ => {
-                "read according to its library's source code; not compared with a file that the library wrote"
-            }
+            _ => "not compared; the format is read according to the library's source code",
         }
     }
 
