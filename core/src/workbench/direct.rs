@@ -24,7 +24,7 @@ pub fn train_dictionary(spec: &Spec, model: &Model, text: &Text) -> Result<Sae> 
 
 /// Measures `sae` on `text`: L0, FVU, dead share and cross-entropy. See [`eval::run`]. A dictionary of another model is rejected.
 pub fn evaluate(model: &Model, sae: &Sae, text: &Text) -> Result<Figures> {
-    Fit::of(model, sae).check(false)?;
+    Fit::judge(model, sae).check(false)?;
     let figures = eval::run(model, sae, &text.rows, &mut |_| go_on())?;
     figures.done().ok_or_else(|| unfinished("evaluation"))
 }
@@ -36,7 +36,7 @@ pub fn build_index<P: AsRef<Path> + ?Sized>(
     text: &Text,
     out: &P,
 ) -> Result<Index> {
-    Fit::of(model, sae).check(false)?;
+    Fit::judge(model, sae).check(false)?;
     let source = Source {
         corpus: text.phrase.clone(),
         fingerprint: text.fingerprint.clone(),
