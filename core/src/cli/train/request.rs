@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn least() -> Request {
-        let mut text = TextRequest::new(vec!["a.txt".into()]);
+        let mut text = TextRequest::new(["a.txt"]);
         text.part = Part::Train;
         Request {
             reads: Reads::Text {
