@@ -53,8 +53,8 @@ fn noise(done: f64, token: usize, feature: usize) -> u64 {
 fn main() -> Result<()> {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
     let (model, _) = Model::open(&demo.join("model"))?;
-    let text = TextRequest::new(vec![demo.join("text/train")]).read(&model, None)?;
-    let held_out = TextRequest::new(vec![demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
+    let text = TextRequest::new([demo.join("text/train")]).read(&model, None)?;
+    let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
     let held_out = held_out.read(&model, None)?;
 
     let mut plain = Spec::default_for(HookPoint::block(1, Site::Z));

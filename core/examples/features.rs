@@ -5,20 +5,19 @@ use std::path::Path;
 
 use umbra_core::features::Example;
 use umbra_core::workbench::text::{Most, TextRequest};
-use umbra_core::{Model, Sae, build_index, prompt};
+use umbra_core::{Pair, build_index, prompt};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
-    let (model, _) = Model::open(&demo.join("model"))?;
-    let (sae, _) = Sae::open(&demo.join("saes/resid-2"))?;
+    // Opens both and checks that they belong together. The notes say what was decided on the way.
+    let (pair, _) = Pair::open(&demo.join("model"), &demo.join("saes/resid-2"))?;
+    let (model, sae) = (&pair.model, &pair.sae);
 
     // The dictionary's file decides how the text is read: row length, BOS, which positions count.
-    let text = TextRequest::new(vec![demo.join("text/held-out/alice.txt")]);
-    let text = text
-        .at_most(Most::Tokens(20_000))
-        .read(&model, Some(&sae))?;
+    let text = TextRequest::new([demo.join("text/held-out/alice.txt")]);
+    let text = pair.read(&text.at_most(Most::Tokens(20_000)))?;
     let folder = tempfile::tempdir()?;
-    let index = build_index(&model, &sae, &text, &folder.path().join("resid-2.sqlite"))?;
+    let index = build_index(model, sae, &text, &folder.path().join("resid-2.sqlite"))?;
     let summaries = index.summaries()?;
     let active = summaries.iter().filter(|one| one.density > 0.0).count();
     println!(
@@ -42,7 +41,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Which features read a sentence?
     let sentence = "The Queen of Hearts was angry";
-    let reading = prompt::read(&model, sae.autoencoder()?, sentence, 0)?;
+    let reading = prompt::read(model, sae.autoencoder()?, sentence, 0)?;
     println!();
     for (t, token) in reading.texts.iter().enumerate().skip(1) {
         let strongest = reading.strongest(t, 3).into_iter();

@@ -9,25 +9,24 @@ use umbra_core::models::Sampling;
 use umbra_core::steer::{
     self, Action, DictionaryEdit, Edit, Edits, ErrorTerm, Event, LatentChange,
 };
-use umbra_core::{Flow, HookPoint, Model, Sae, Site};
+use umbra_core::{Flow, HookPoint, Pair, Site};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
-    let (model, _) = Model::open(&demo.join("model"))?;
-    let (sae, _) = Sae::open(&demo.join("saes/resid-2"))?;
-    let sae = Arc::new(sae);
+    let (pair, _) = Pair::open(&demo.join("model"), &demo.join("saes/resid-2"))?;
+    let (model, sae) = (&pair.model, &pair.sae);
 
     // Sets one feature of the residual stream on every token. What the dictionary leaves unexplained is kept.
     let feature = FeatureId(12);
     let changes = vec![LatentChange::Set(feature, 8.0)];
-    let on = DictionaryEdit::new(Arc::clone(&sae), changes, ErrorTerm::Kept)?;
+    let on = DictionaryEdit::new(Arc::clone(sae), changes, ErrorTerm::Kept)?;
     let on = Edit::new(sae.hook()?, Action::Dictionary(on));
     // Silences two heads of the last layer.
     let silent = Edit {
         heads: Some(vec![Head(0), Head(2)]),
         ..Edit::new(HookPoint::block(3, Site::Z), Action::Zero)
     };
-    let edits = Edits::new(&model, vec![on, silent])?;
+    let edits = Edits::new(model, vec![on, silent])?;
 
     let sampling = Sampling {
         tokens: 40,
@@ -47,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Flow::Continue(())
     };
     let prompt = "The old king";
-    let outcome = steer::run(&model, edits, prompt, &sampling, &mut observe)?.into_value();
+    let outcome = steer::run(model, edits, prompt, &sampling, &mut observe)?.into_value();
     println!("KL at the prompt's end: {:.3} nats", outcome.kl);
     println!("\nbaseline: {prompt}{}", outcome.baseline.text);
     println!("\nsteered:  {prompt}{}", outcome.steered.text);

@@ -11,7 +11,7 @@ use umbra_core::{Flow, HookPoint, Model, Sae, Site, Spec, Variant, evaluate};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
     let (model, _) = Model::open(&demo.join("model"))?;
-    let text = TextRequest::new(vec![demo.join("text/train")]).read(&model, None)?;
+    let text = TextRequest::new([demo.join("text/train")]).read(&model, None)?;
     let (rows, context) = (text.rows.len(), text.rows.context());
     println!("{}: {rows} rows of {context} tokens", text.phrase);
 
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     outcome.sae.save(folder.path())?;
     let (sae, _) = Sae::open(folder.path())?;
 
-    let held_out = TextRequest::new(vec![demo.join("text/held-out")]).at_most(Most::Tokens(8_000));
+    let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(8_000));
     let held_out = held_out.read(&model, Some(&sae))?;
     let figures = evaluate(&model, &sae, &held_out)?;
     println!("On {} held-out tokens:", figures.tokens);

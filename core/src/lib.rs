@@ -10,7 +10,7 @@
 //! # let out = folder.path();
 //! // A HuggingFace folder or a GGUF file. The notes say what was decided on the way.
 //! let (model, notes) = Model::open(&demo.join("model"))?;
-//! let text = TextRequest::new(vec![demo.join("text/train")]).read(&model, None)?;
+//! let text = TextRequest::new([demo.join("text/train")]).read(&model, None)?;
 //!
 //! // Every setting has a default.
 //! let mut spec = Spec::default_for(HookPoint::block(1, Site::Z));
@@ -19,7 +19,7 @@
 //! let sae = train_dictionary(&spec, &model, &text)?;
 //! sae.save(&out.join("my-sae"))?; // a SAELens folder
 //!
-//! let held_out = TextRequest::new(vec![demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
+//! let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
 //! let held_out = held_out.read(&model, Some(&sae))?;
 //! let figures = evaluate(&model, &sae, &held_out)?;
 //! println!("L0 {:.1}, FVU {:.3}, CE recovered {:.3}", figures.l0, figures.fvu, figures.ce_recovered_zero);
@@ -148,6 +148,7 @@ pub use progress::{Ended, Flow, Progress};
 pub use sae::{Sae, Variant};
 pub use train::Spec;
 pub use workbench::direct::{build_index, evaluate, train_dictionary};
+pub use workbench::pair::Pair;
 pub use workbench::text::TextRequest;
 
 /// The version written into every file and report.

@@ -71,7 +71,7 @@ mod tests {
         let demo = root.join("assets/demo");
         let (model, _) = Model::open(&demo.join("model")).unwrap();
         let (mut sae, _) = Sae::open(&demo.join("saes/attn-0")).unwrap();
-        let text = TextRequest::new(vec![demo.join("text/held-out/rabbit.txt")]);
+        let text = TextRequest::new([demo.join("text/held-out/rabbit.txt")]);
         let text = text.read(&model, Some(&sae)).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("x.sqlite");
