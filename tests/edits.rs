@@ -158,7 +158,7 @@ fn what_cannot_be_done_is_refused_in_a_sentence() {
 /// A request of everything that a command line can say, on the demo.
 fn request() -> Request {
     let demo = format!("{}/..", demo_model());
-    let mut mean = TextRequest::new(vec![format!("{demo}/text/held-out/alice.txt").into()]);
+    let mut mean = TextRequest::new([format!("{demo}/text/held-out/alice.txt")]);
     mean.reading.positions = Some(Positions::First);
     let edits = [
         "add feature=7 strength=-6.5 positions=prompt",
