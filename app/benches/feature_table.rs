@@ -3,9 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use umbra_app::state::catalogue::DictionaryId;
-use umbra_app::state::features::{Column, Table};
-use umbra_app::views::features::model::{Filter, Inputs, Sort, rows};
+use umbra_app::feature_table::{Column, DictionaryId, Filter, Inputs, Sort, Table, rows};
 use umbra_core::features::Summary;
 use umbra_core::ids::FeatureId;
 

@@ -2,20 +2,21 @@
 
 use std::sync::Arc;
 
-use crate::commands::{self, Command, Commands, Context};
+use crate::commands::{self, Context};
+use crate::dialogs::Dialogs;
 use crate::jobs::Jobs;
-use crate::shell::dialogs::Dialogs;
-use crate::shell::layout::Layout;
 use crate::shell::{self, Copies, Views};
+use crate::state::layout::Layout;
+use crate::state::requests::{Command, Commands, library};
 use crate::state::settings::ThemeChoice;
 use crate::state::{AppState, Event, log};
 use crate::{persist, theme};
 
 /// The window.
 #[derive(Debug)]
-pub struct App {
+pub(crate) struct App {
     /// All that is shown.
-    pub state: AppState,
+    pub(crate) state: AppState,
     jobs: Jobs,
     views: Views,
     layout: Layout,
@@ -27,7 +28,7 @@ pub struct App {
 
 impl App {
     /// A window over `state` that first carries out `first`.
-    pub fn new(
+    pub(crate) fn new(
         ctx: &egui::Context,
         state: AppState,
         layout: Layout,
@@ -96,7 +97,7 @@ fn dropped_files(ui: &egui::Ui, commands: &mut Commands) {
     let files = ui.input(|input| input.raw.dropped_files.clone());
     let paths: Vec<_> = files.iter().map(|file| file.path().to_path_buf()).collect();
     if !paths.is_empty() {
-        commands.send(commands::library::Command::Dropped(paths));
+        commands.send(library::Command::Dropped(paths));
     }
 }
 

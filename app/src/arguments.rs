@@ -7,7 +7,7 @@ use crate::state::settings::ThemeChoice;
 
 /// Which way of drawing to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Renderer {
+pub(crate) enum Renderer {
     /// Vulkan, Metal or DirectX, on a graphics processor.
     Wgpu,
     /// OpenGL.
@@ -18,13 +18,13 @@ pub enum Renderer {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Arguments {
     /// The project's folder; none opens the demo.
-    pub project: Option<PathBuf>,
+    pub(crate) project: Option<PathBuf>,
     /// The renderer; none tries wgpu, then glow.
-    pub renderer: Option<Renderer>,
+    pub(crate) renderer: Option<Renderer>,
     /// The theme; none is that of last time.
-    pub theme: Option<ThemeChoice>,
+    pub(crate) theme: Option<ThemeChoice>,
     /// The window's size; none is that of last time.
-    pub size: Option<[f32; 2]>,
+    pub(crate) size: Option<[f32; 2]>,
 }
 
 /// How to use it, after the sentence that says what was wrong.

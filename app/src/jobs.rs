@@ -34,10 +34,10 @@ use umbra_core::progress::{Flow, Progress};
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::{Text, TextRequest};
 
-use crate::commands::Command;
-use crate::shell::dialogs::{Ask, Dialogs, Reply};
+use crate::dialogs::{Ask, Dialogs, Reply};
 use crate::state::jobs::{JobId, Status};
 use crate::state::log::Notice;
+use crate::state::requests::Command;
 use crate::state::{Event, jobs, log, path};
 use crate::words;
 
@@ -51,7 +51,7 @@ type Wake = Arc<dyn Fn() + Send + Sync>;
 type Failed = Box<dyn FnOnce(String) -> Event + Send>;
 
 /// All workers of the window.
-pub struct Jobs {
+pub(crate) struct Jobs {
     sender: SyncSender<Event>,
     receiver: Option<Receiver<Event>>,
     asker: SyncSender<Command>,
@@ -79,7 +79,7 @@ impl fmt::Debug for Jobs {
 }
 
 /// What a worker holds of the window.
-pub struct Worker {
+pub(crate) struct Worker {
     id: JobId,
     stop: Arc<AtomicBool>,
     sender: SyncSender<Event>,
@@ -95,17 +95,17 @@ impl fmt::Debug for Worker {
 
 impl Worker {
     /// This job.
-    pub fn id(&self) -> JobId {
+    pub(crate) fn id(&self) -> JobId {
         self.id
     }
 
     /// Whether it was told to stop.
-    pub fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
     /// Go on, or break because it was told to stop.
-    pub fn flow(&self) -> Flow {
+    pub(crate) fn flow(&self) -> Flow {
         if self.stopped() {
             ControlFlow::Break(())
         } else {
@@ -114,12 +114,12 @@ impl Worker {
     }
 
     /// Reports progress; dropped if the window is behind.
-    pub fn progress(&self, progress: Progress) -> Flow {
+    pub(crate) fn progress(&self, progress: Progress) -> Flow {
         self.progress_at(progress, None)
     }
 
     /// Reports progress of work that measures its own speed, units per second.
-    pub fn progress_at(&self, progress: Progress, per_second: Option<f64>) -> Flow {
+    pub(crate) fn progress_at(&self, progress: Progress, per_second: Option<f64>) -> Flow {
         let event = Event::Jobs(jobs::Event::Progress(self.id, progress, per_second));
         if self.sender.try_send(event).is_ok() {
             (self.wake)();
@@ -128,14 +128,14 @@ impl Worker {
     }
 
     /// Asks for something in the name of the person (the answer of a file dialog). Dropped if a person could not have asked so often.
-    pub fn ask(&self, command: Command) {
+    pub(crate) fn ask(&self, command: Command) {
         if self.asker.try_send(command).is_ok() {
             (self.wake)();
         }
     }
 
     /// The path that a person chooses in the system's dialog, or in the window's own where the system has none. Waits for the person.
-    pub fn path(&self, dialogs: &dyn Dialogs, ask: Ask) -> Option<PathBuf> {
+    pub(crate) fn path(&self, dialogs: &dyn Dialogs, ask: Ask) -> Option<PathBuf> {
         match dialogs.ask(&ask) {
             Reply::Chosen(path) => Some(path),
             Reply::Cancelled => None,
@@ -148,26 +148,26 @@ impl Worker {
     }
 
     /// Sends an event that must arrive; waits while the channel is full. Once the window is closed nobody listens, and that is no error.
-    pub fn send(&self, event: Event) {
+    pub(crate) fn send(&self, event: Event) {
         if self.sender.send(event).is_ok() {
             (self.wake)();
         }
     }
 
     /// A sentence for the log.
-    pub fn line(&self, sentence: impl Into<String>) {
+    pub(crate) fn line(&self, sentence: impl Into<String>) {
         self.send(Event::Log(log::Event::Line(sentence.into())));
     }
 
     /// Reads a text for a model and a dictionary; what was decided goes to the log.
-    pub fn read(&self, request: &TextRequest, pair: &Pair) -> Result<Text> {
+    pub(crate) fn read(&self, request: &TextRequest, pair: &Pair) -> Result<Text> {
         let text = pair.read(request)?;
         self.notes(&text.said());
         Ok(text)
     }
 
     /// Sentences for the log.
-    pub fn notes(&self, notes: &Notes) {
+    pub(crate) fn notes(&self, notes: &Notes) {
         for note in notes.iter() {
             self.line(note);
         }
@@ -176,7 +176,7 @@ impl Worker {
 
 impl Jobs {
     /// No work yet; `wake` makes the window draw again.
-    pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(wake: impl Fn() + Send + Sync + 'static) -> Self {
         let (sender, receiver) = sync_channel(CHANNEL);
         let (asker, asked) = sync_channel(CHANNEL);
         Self {
@@ -192,7 +192,7 @@ impl Jobs {
     }
 
     /// Starts a job whose failure is shown as a notification.
-    pub fn start(
+    pub(crate) fn start(
         &mut self,
         name: impl Into<String>,
         work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
@@ -203,7 +203,7 @@ impl Jobs {
     }
 
     /// Starts a job whose failure is told by an event.
-    pub fn start_or(
+    pub(crate) fn start_or(
         &mut self,
         name: impl Into<String>,
         failed: impl FnOnce(String) -> Event + Send + 'static,
@@ -213,7 +213,7 @@ impl Jobs {
     }
 
     /// Starts a job that stays out of the strip.
-    pub fn start_quiet(
+    pub(crate) fn start_quiet(
         &mut self,
         failed: impl FnOnce(String) -> Event + Send + 'static,
         work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
@@ -222,7 +222,10 @@ impl Jobs {
     }
 
     /// Starts a file dialog; closing the window does not wait for it.
-    pub fn start_dialog(&mut self, work: impl FnOnce(&Worker) -> Result<()> + Send + 'static) {
+    pub(crate) fn start_dialog(
+        &mut self,
+        work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
+    ) {
         let id = self.spawn(None, notify_failure("The file dialog"), work);
         for running in self.running.iter_mut().filter(|running| running.id == id) {
             running.dialog = true;
@@ -270,14 +273,14 @@ impl Jobs {
     }
 
     /// Tells a job to stop; it ends at its next report.
-    pub fn stop(&mut self, id: JobId) {
+    pub(crate) fn stop(&mut self, id: JobId) {
         if let Some(running) = self.running.iter().find(|running| running.id == id) {
             running.stop.store(true, Ordering::Relaxed);
         }
     }
 
     /// Events that arrived since the last call, oldest first.
-    pub fn drain(&mut self) -> Vec<Event> {
+    pub(crate) fn drain(&mut self) -> Vec<Event> {
         let mut events: Vec<Event> = self.waiting.drain(..).collect();
         if let Some(receiver) = &self.receiver {
             events.extend(receiver.try_iter().take(CHANNEL));
@@ -287,19 +290,20 @@ impl Jobs {
     }
 
     /// Commands that workers asked for since the last call, oldest first.
-    pub fn asked(&self) -> Vec<Command> {
+    pub(crate) fn asked(&self) -> Vec<Command> {
         self.asked.try_iter().collect()
     }
 
     /// Whether any worker has not ended.
-    pub fn is_busy(&self) -> bool {
+    #[cfg(test)]
+    pub(crate) fn is_busy(&self) -> bool {
         self.running
             .iter()
             .any(|running| !running.thread.is_finished())
     }
 
     /// Tells all to stop, stops listening and waits for them.
-    pub fn close(&mut self) {
+    pub(crate) fn close(&mut self) {
         for running in &self.running {
             running.stop.store(true, Ordering::Relaxed);
         }

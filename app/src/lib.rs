@@ -1,34 +1,46 @@
-//! The desktop program: everything that is shown. No mathematics and no file formats; those are `umbra-core`'s.
+//! The desktop program: everything that is shown. It holds no mathematics and no file formats; those belong to `umbra-core`.
 //!
 //! # Code map
+//! A module uses only modules that stand above it.
+//!
 //! | module | what it holds |
 //! |---|---|
-//! | [`theme`] | the only maker of colours, font sizes and spacing |
-//! | [`words`] | sentences of the core in the words of the window |
-//! | [`memo`] | last results of pure functions |
-//! | [`state`] | all that views read, one file per area; `apply(event)` is the only writer |
-//! | [`commands`] | all that a person can ask for, one file per area |
-//! | [`jobs`] | long work on named threads |
-//! | [`views`] | the screens |
-//! | [`widgets`] | the pieces that screens are made of |
-//! | [`shell`] | the frame around them |
-//! | [`persist`] | what survives a restart |
-//! | [`app`] | the four steps of a frame |
-//! | [`arguments`] | what the window is opened with |
-//! | [`window`] | opening it: wgpu, else glow, else one sentence |
+//! | `theme` | colours, font sizes and spacing; nothing else makes them |
+//! | `words` | sentences of the core, in the words of the window |
+//! | `memo` | the last result of a pure function, kept between frames |
+//! | `dialogs` | the system's file dialogs |
+//! | `widgets` | the pieces that screens are made of |
+//! | `state` | everything that views read, and the requests they send; `apply(event)` is the only writer |
+//! | `jobs` | long work on named threads |
+//! | `commands` | carries out requests, one file per area |
+//! | `views` | the screens |
+//! | `shell` | the frame around the screens |
+//! | `persist` | what survives a restart |
+//! | `app` | the four steps of a frame |
+//! | `arguments` | the window's command-line arguments |
+//! | `window` | opens the window with wgpu, else with glow, else reports why it cannot |
 
-pub mod app;
+mod app;
 pub mod arguments;
-pub mod commands;
-pub mod jobs;
-pub mod memo;
-pub mod persist;
-pub mod shell;
-pub mod state;
+mod commands;
+mod dialogs;
+mod jobs;
+mod memo;
+mod persist;
+mod shell;
+mod state;
 #[cfg(test)]
-pub mod testing;
-pub mod theme;
-pub mod views;
-pub mod widgets;
+mod testing;
+mod theme;
+mod views;
+mod widgets;
 pub mod window;
-pub mod words;
+mod words;
+
+/// The rows of the feature table, for the benchmark.
+#[doc(hidden)]
+pub mod feature_table {
+    pub use crate::state::catalogue::DictionaryId;
+    pub use crate::state::features::{Column, Table};
+    pub use crate::views::features::model::{Filter, Inputs, Sort, rows};
+}

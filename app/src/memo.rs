@@ -2,7 +2,7 @@
 
 /// A value and the key it belongs to.
 #[derive(Debug, Clone)]
-pub struct Memo<K, V> {
+pub(crate) struct Memo<K, V> {
     kept: Option<(K, V)>,
 }
 
@@ -14,7 +14,7 @@ impl<K, V> Default for Memo<K, V> {
 
 impl<K: PartialEq, V> Memo<K, V> {
     /// The value for `key`, made anew only if the key is another than last time.
-    pub fn get(&mut self, key: K, make: impl FnOnce(&K) -> V) -> &V {
+    pub(crate) fn get(&mut self, key: K, make: impl FnOnce(&K) -> V) -> &V {
         if !self.is_for(&key) {
             let value = make(&key);
             self.kept = Some((key, value));
@@ -24,12 +24,12 @@ impl<K: PartialEq, V> Memo<K, V> {
     }
 
     /// The value made last, whatever its key.
-    pub fn latest(&self) -> Option<&V> {
+    pub(crate) fn latest(&self) -> Option<&V> {
         self.kept.as_ref().map(|(_, value)| value)
     }
 
     /// Whether the value kept belongs to `key`.
-    pub fn is_for(&self, key: &K) -> bool {
+    pub(crate) fn is_for(&self, key: &K) -> bool {
         self.kept.as_ref().is_some_and(|(kept, _)| kept == key)
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::shell::layout::{Layout, Saved};
+use crate::state::layout::{Layout, Saved};
 use crate::state::settings::Settings;
 
 /// The key under which everything is kept.
@@ -15,7 +15,7 @@ struct Kept {
 }
 
 /// Reads settings and tiles; what cannot be read is as at the first start.
-pub fn load(storage: Option<&dyn eframe::Storage>) -> (Settings, Layout) {
+pub(crate) fn load(storage: Option<&dyn eframe::Storage>) -> (Settings, Layout) {
     let kept: Option<Kept> = storage.and_then(|storage| eframe::get_value(storage, KEY));
     kept.map_or_else(Default::default, |kept| {
         (kept.settings, Layout::restore(kept.layout))
@@ -23,7 +23,7 @@ pub fn load(storage: Option<&dyn eframe::Storage>) -> (Settings, Layout) {
 }
 
 /// Keeps settings and tiles.
-pub fn save(storage: &mut dyn eframe::Storage, settings: &Settings, layout: &Layout) {
+pub(crate) fn save(storage: &mut dyn eframe::Storage, settings: &Settings, layout: &Layout) {
     let kept = Kept {
         settings: settings.clone(),
         layout: layout.saved(),

@@ -21,37 +21,39 @@ use umbra_core::sae::{Provenance, Sae, TopK};
 use umbra_core::train::Spec;
 use umbra_core::workbench::text::{Text, TextRequest};
 
-use crate::commands::shell::Question;
-use crate::commands::{self, Command, Commands, Context};
+use crate::commands::{self, Context};
+use crate::dialogs::{Ask, Dialogs, Reply};
 use crate::jobs::Jobs;
-use crate::shell::dialogs::{Ask, Dialogs, Reply};
-use crate::shell::layout::Layout;
 use crate::state::catalogue::{DictionaryId, LoadedSae};
 use crate::state::features::Table;
 use crate::state::jobs::JobId;
+use crate::state::layout::Layout;
+use crate::state::requests::shell::Question;
+use crate::state::requests::{self, Command, Commands};
 use crate::state::training::{CountedText, Member, Run, Source, TextKey};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, catalogue, features};
 use crate::theme;
-use crate::views::{View, ViewId};
+use crate::views::view::View;
 
 /// A view on a stage of its own.
 #[derive(Debug)]
-pub struct Stage {
+pub(crate) struct Stage {
     /// The view.
-    pub view: Box<dyn View>,
+    pub(crate) view: Box<dyn View>,
     /// What it reads.
-    pub state: AppState,
+    pub(crate) state: AppState,
     /// What it asked for.
-    pub commands: Commands,
+    pub(crate) commands: Commands,
 }
 
 /// A harness with `view` over `state`, 1000 × 700, dark.
-pub fn harness(view: ViewId, state: AppState) -> Harness<'static, Stage> {
-    harness_of(view.make(), state)
+pub(crate) fn harness(view: ViewId, state: AppState) -> Harness<'static, Stage> {
+    harness_of(crate::views::make(view), state)
 }
 
 /// A harness with a view made by the test.
-pub fn harness_of(view: Box<dyn View>, state: AppState) -> Harness<'static, Stage> {
+pub(crate) fn harness_of(view: Box<dyn View>, state: AppState) -> Harness<'static, Stage> {
     let stage = Stage {
         view,
         state,
@@ -74,11 +76,11 @@ pub fn harness_of(view: Box<dyn View>, state: AppState) -> Harness<'static, Stag
 fn fill_in(stage: &mut Stage) {
     for command in stage.commands.take() {
         match command {
-            Command::Steering(commands::steering::Command::Draft(draft)) => {
+            Command::Steering(requests::steering::Command::Draft(draft)) => {
                 let event = crate::state::steering::Event::Draft(draft);
                 stage.state.apply(Event::Steering(event));
             }
-            Command::Features(commands::features::Command::Filter(filter)) => {
+            Command::Features(requests::features::Command::Filter(filter)) => {
                 let event = features::Event::Filter(filter);
                 stage.state.apply(Event::Features(event));
             }
@@ -88,34 +90,34 @@ fn fill_in(stage: &mut Stage) {
 }
 
 /// Nothing open.
-pub fn empty() -> AppState {
+pub(crate) fn empty() -> AppState {
     AppState::default()
 }
 
 /// One dictionary `z0` of 64 features on `blocks.0.attn.hook_z` with a table, the first feature selected.
-pub fn typical() -> AppState {
+pub(crate) fn typical() -> AppState {
     with_features(64)
 }
 
 /// The same with 100,000 features.
-pub fn huge() -> AppState {
+pub(crate) fn huge() -> AppState {
     with_features(100_000)
 }
 
 /// The typical state with the demo's model loaded, and a dictionary that fits it.
-pub fn with_model() -> AppState {
+pub(crate) fn with_model() -> AppState {
     with_demo_model(fitting())
 }
 
 /// The typical state with a dictionary that fits the demo's model, which is not loaded.
-pub fn fitting() -> AppState {
+pub(crate) fn fitting() -> AppState {
     let mut state = typical();
     load(&mut state, sae_of(64, 256));
     state
 }
 
 /// The demo's model loaded into `state`.
-pub fn with_demo_model(mut state: AppState) -> AppState {
+pub(crate) fn with_demo_model(mut state: AppState) -> AppState {
     let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model"));
     let (model, notes) = umbra_core::models::Model::open(path).unwrap();
     let loaded = catalogue::LoadedModel {
@@ -131,7 +133,7 @@ pub fn with_demo_model(mut state: AppState) -> AppState {
 }
 
 /// A loaded dictionary of `features` features, four wide, and its table.
-pub fn with_features(features: usize) -> AppState {
+pub(crate) fn with_features(features: usize) -> AppState {
     let mut state = AppState::default();
     state.apply(Event::Catalogue(catalogue::Event::Added("z0".into(), None)));
     let id = DictionaryId(0);
@@ -160,12 +162,12 @@ fn load(state: &mut AppState, sae: Sae) {
 }
 
 /// A dictionary with made-up weights, four wide.
-pub fn sae(features: usize) -> Sae {
+pub(crate) fn sae(features: usize) -> Sae {
     sae_of(features, 4)
 }
 
 /// A dictionary with made-up weights.
-pub fn sae_of(features: usize, width: usize) -> Sae {
+pub(crate) fn sae_of(features: usize, width: usize) -> Sae {
     let weights: Vec<f32> = (0..features * width)
         .map(|i| ((i * 37 % 101) as f32 - 50.0) / 50.0)
         .collect();
@@ -184,7 +186,7 @@ pub fn sae_of(features: usize, width: usize) -> Sae {
 }
 
 /// A run named `z-0` that has just begun, on a text without rows.
-pub fn run(spec: Spec) -> Run {
+pub(crate) fn run(spec: Spec) -> Run {
     let key = TextKey {
         request: TextRequest::default(),
         model: PathBuf::new(),
@@ -199,7 +201,7 @@ pub fn run(spec: Spec) -> Run {
 }
 
 /// A table with made-up scalars.
-pub fn table(dictionary: DictionaryId, features: usize) -> Table {
+pub(crate) fn table(dictionary: DictionaryId, features: usize) -> Table {
     let summary = |i: usize| Summary {
         feature: FeatureId::from(i),
         density: 1.0 / (i as f64 + 10.0),
@@ -219,21 +221,21 @@ pub fn table(dictionary: DictionaryId, features: usize) -> Table {
 
 /// State, jobs and commands without a window: runs commands and waits for their jobs.
 #[derive(Debug)]
-pub struct Desk {
+pub(crate) struct Desk {
     /// What the commands change.
-    pub state: AppState,
+    pub(crate) state: AppState,
     /// Where file dialogs get their answers.
-    pub dialogs: Arc<dyn Dialogs>,
+    pub(crate) dialogs: Arc<dyn Dialogs>,
     layout: Layout,
     jobs: Jobs,
 }
 
 /// What to ask for once the state is as it says.
-pub type Then = (fn(&AppState) -> bool, Command);
+pub(crate) type Then = (fn(&AppState) -> bool, Command);
 
 /// Answers every dialog with one path.
 #[derive(Debug)]
-pub struct Answer(pub Option<PathBuf>);
+pub(crate) struct Answer(pub(crate) Option<PathBuf>);
 
 impl Dialogs for Answer {
     fn ask(&self, _: &Ask) -> Reply {
@@ -246,7 +248,7 @@ impl Dialogs for Answer {
 
 /// A system without dialogs.
 #[derive(Debug)]
-pub struct NoDialogs;
+pub(crate) struct NoDialogs;
 
 impl Dialogs for NoDialogs {
     fn ask(&self, _: &Ask) -> Reply {
@@ -256,7 +258,7 @@ impl Dialogs for NoDialogs {
 
 impl Desk {
     /// Over `state`, with every dialog cancelled.
-    pub fn new(state: AppState) -> Self {
+    pub(crate) fn new(state: AppState) -> Self {
         Self {
             state,
             dialogs: Arc::new(Answer(None)),
@@ -266,17 +268,17 @@ impl Desk {
     }
 
     /// Carries out `command` and everything that follows from it, until nothing runs and nothing is called for.
-    pub fn run(&mut self, command: impl Into<Command>) {
+    pub(crate) fn run(&mut self, command: impl Into<Command>) {
         self.run_through(command, vec![]);
     }
 
     /// The same, and `then` a second command as soon as the state is as it says, in the midst of what runs.
-    pub fn run_then(&mut self, command: impl Into<Command>, then: Option<Then>) {
+    pub(crate) fn run_then(&mut self, command: impl Into<Command>, then: Option<Then>) {
         self.run_through(command, then.into_iter().collect());
     }
 
     /// The same with any number of commands, one after the other.
-    pub fn run_through(&mut self, command: impl Into<Command>, then: Vec<Then>) {
+    pub(crate) fn run_through(&mut self, command: impl Into<Command>, then: Vec<Then>) {
         let mut then = then.into_iter().peekable();
         let until = Instant::now() + Duration::from_mins(1);
         let mut commands = Commands::default();
@@ -316,22 +318,22 @@ impl Desk {
     }
 
     /// The screen in the active tile.
-    pub fn view(&self) -> ViewId {
+    pub(crate) fn view(&self) -> ViewId {
         self.layout.view()
     }
 
     /// How many tiles there are.
-    pub fn panes(&self) -> usize {
+    pub(crate) fn panes(&self) -> usize {
         self.layout.panes()
     }
 
     /// The question that waits for an answer.
-    pub fn question(&self) -> Option<&Question> {
+    pub(crate) fn question(&self) -> Option<&Question> {
         self.layout.question.as_ref()
     }
 
     /// The notifications on screen.
-    pub fn notices(&self) -> Vec<&str> {
+    pub(crate) fn notices(&self) -> Vec<&str> {
         let notices = self.state.log.notices.iter();
         notices.map(|shown| shown.notice.text.as_str()).collect()
     }

@@ -4,7 +4,7 @@
 //! teal ([`Theme::edit`]). These three hues mean these three things everywhere and nothing else. Views take everything from [`Theme::of`].
 
 mod fonts;
-pub mod icons;
+pub(crate) mod icons;
 mod scale;
 mod style;
 #[cfg(test)]
@@ -12,102 +12,102 @@ mod tests;
 
 use egui::Color32;
 
-pub use fonts::{
+pub(crate) use fonts::{
     axes_as_captions, body_strong, caption, icon, icon_font, mono, mono_caption, page_title,
     panel_title,
 };
-pub use scale::Hue;
+pub(crate) use scale::Hue;
 
 /// Spacing on a grid of 4 pixels.
-pub mod space {
+pub(crate) mod space {
     /// Inside a chip.
-    pub const CHIP: f32 = 4.0;
+    pub(crate) const CHIP: f32 = 4.0;
     /// Between controls.
-    pub const CONTROL: f32 = 8.0;
+    pub(crate) const CONTROL: f32 = 8.0;
     /// Around a panel's content.
-    pub const PANEL: f32 = 12.0;
+    pub(crate) const PANEL: f32 = 12.0;
     /// Between groups.
-    pub const GROUP: f32 = 16.0;
+    pub(crate) const GROUP: f32 = 16.0;
     /// Height of a table's row.
-    pub const TABLE_ROW: f32 = 24.0;
+    pub(crate) const TABLE_ROW: f32 = 24.0;
     /// Height of a control.
-    pub const CONTROL_ROW: f32 = 28.0;
+    pub(crate) const CONTROL_ROW: f32 = 28.0;
     /// Radius of corners.
-    pub const CORNER: u8 = 4;
+    pub(crate) const CORNER: u8 = 4;
 }
 
 /// The four font sizes there are; text scales by the window's zoom, not by these.
-pub mod size {
+pub(crate) mod size {
     /// Axis, caption.
-    pub const CAPTION: f32 = 11.0;
+    pub(crate) const CAPTION: f32 = 11.0;
     /// Body, table.
-    pub const BODY: f32 = 13.0;
+    pub(crate) const BODY: f32 = 13.0;
     /// Panel title.
-    pub const PANEL: f32 = 15.0;
+    pub(crate) const PANEL: f32 = 15.0;
     /// Page title.
-    pub const PAGE: f32 = 20.0;
+    pub(crate) const PAGE: f32 = 20.0;
 }
 
 /// Backgrounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Surface {
+pub(crate) struct Surface {
     /// Behind everything.
-    pub window: Color32,
+    pub(crate) window: Color32,
     /// Behind content.
-    pub panel: Color32,
+    pub(crate) panel: Color32,
     /// Buttons, menus, cards.
-    pub raised: Color32,
+    pub(crate) raised: Color32,
     /// Under the pointer.
-    pub hover: Color32,
+    pub(crate) hover: Color32,
 }
 
 /// Lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Between regions.
-    pub hair: Color32,
+    pub(crate) hair: Color32,
     /// Around selected, focused and raised things.
-    pub strong: Color32,
+    pub(crate) strong: Color32,
 }
 
 /// Text colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ink {
+pub(crate) struct Ink {
     /// What is read.
-    pub primary: Color32,
+    pub(crate) primary: Color32,
     /// What explains.
-    pub secondary: Color32,
+    pub(crate) secondary: Color32,
     /// What cannot be used now.
-    pub disabled: Color32,
+    pub(crate) disabled: Color32,
 }
 
 /// All colours of one theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Theme {
+pub(crate) struct Theme {
     /// Whether this is the dark one.
-    pub dark: bool,
+    pub(crate) dark: bool,
     /// Backgrounds.
-    pub surface: Surface,
+    pub(crate) surface: Surface,
     /// Lines.
-    pub line: Line,
+    pub(crate) line: Line,
     /// Text.
-    pub ink: Ink,
+    pub(crate) ink: Ink,
     /// Activation of a feature (amber).
-    pub activation: Color32,
+    pub(crate) activation: Color32,
     /// The error of a dictionary, dark matter (violet).
-    pub error: Color32,
+    pub(crate) error: Color32,
     /// Edits, steering (teal).
-    pub edit: Color32,
+    pub(crate) edit: Color32,
     /// Promoted logits.
-    pub promoted: Color32,
+    pub(crate) promoted: Color32,
     /// Suppressed logits.
-    pub suppressed: Color32,
+    pub(crate) suppressed: Color32,
     /// Something to look at.
-    pub warning: Color32,
+    pub(crate) warning: Color32,
     /// Something that failed.
-    pub failure: Color32,
+    pub(crate) failure: Color32,
     /// Lines of a plot, in this order.
-    pub series: [Color32; 5],
+    pub(crate) series: [Color32; 5],
 }
 
 /// `0xRRGGBB` as a colour.
@@ -120,7 +120,7 @@ const fn hex(rgb: u32) -> Color32 {
 }
 
 /// The dark theme.
-pub static DARK: Theme = Theme {
+pub(crate) static DARK: Theme = Theme {
     dark: true,
     surface: Surface {
         window: hex(0x0d_1015),
@@ -154,7 +154,7 @@ pub static DARK: Theme = Theme {
 };
 
 /// The light theme.
-pub static LIGHT: Theme = Theme {
+pub(crate) static LIGHT: Theme = Theme {
     dark: false,
     surface: Surface {
         window: hex(0xf6_f7f9),
@@ -189,28 +189,28 @@ pub static LIGHT: Theme = Theme {
 
 impl Theme {
     /// The theme in force where `ui` is drawn.
-    pub fn of(ui: &egui::Ui) -> &'static Self {
+    pub(crate) fn of(ui: &egui::Ui) -> &'static Self {
         Self::which(ui.visuals().dark_mode)
     }
 
     /// The dark or the light one.
-    pub fn which(dark: bool) -> &'static Self {
+    pub(crate) fn which(dark: bool) -> &'static Self {
         if dark { &DARK } else { &LIGHT }
     }
 
     /// Colour of plot line `i` (the five repeat).
-    pub fn series(&self, i: usize) -> Color32 {
+    pub(crate) fn series(&self, i: usize) -> Color32 {
         self.series[i % self.series.len()]
     }
 }
 
 /// The window's icon.
-pub fn window_icon() -> egui::IconData {
+pub(crate) fn window_icon() -> egui::IconData {
     style::window_icon()
 }
 
 /// Installs fonts and both styles into a context. Called once at the start, and by the test harness.
-pub fn install(ctx: &egui::Context) {
+pub(crate) fn install(ctx: &egui::Context) {
     ctx.set_fonts(fonts::definitions());
     ctx.set_style_of(egui::Theme::Dark, style::style(&DARK));
     ctx.set_style_of(egui::Theme::Light, style::style(&LIGHT));

@@ -7,11 +7,11 @@ use eframe::egui_wgpu::{WgpuSetup, wgpu};
 
 use crate::app::App;
 use crate::arguments::{Arguments, Renderer};
-use crate::commands::{Command, library};
+use crate::dialogs::SystemDialogs;
 use crate::persist;
-use crate::shell::dialogs::SystemDialogs;
 use crate::state::AppState;
 use crate::state::places::Places;
+use crate::state::requests::{Command, library};
 use crate::theme;
 
 /// Smallest size at which nothing overlaps or is cut.

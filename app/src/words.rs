@@ -31,12 +31,12 @@ fn control(key: Key) -> Cow<'static, str> {
 }
 
 /// `sentence` with the window's words for the settings that it names.
-pub fn said(sentence: &str) -> Cow<'_, str> {
+pub(crate) fn said(sentence: &str) -> Cow<'_, str> {
     error::worded(sentence, control)
 }
 
 /// The sentence of `error` with the window's words for the settings that it names.
-pub fn error(error: &Error) -> String {
+pub(crate) fn error(error: &Error) -> String {
     error.worded(control)
 }
 

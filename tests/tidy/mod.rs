@@ -1,6 +1,7 @@
 //! Rules of the repository that no compiler checks, one file per theme. Each rule is a function from a source file to the sentences that say how the file
 //! breaks it; [`check`] also tries the rule on a planted breach.
 
+mod circles;
 mod core_only;
 mod english;
 mod files;

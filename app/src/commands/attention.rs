@@ -5,17 +5,9 @@ use std::sync::Arc;
 use umbra_core::attention;
 use umbra_core::ids::Layer;
 
-use super::Context;
+use super::context::Context;
+use crate::state::requests::attention::Command;
 use crate::state::{Event, Load, attention as area};
-
-/// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Look at all heads.
-    Overview,
-    /// Compute the patterns of a layer.
-    Patterns(Layer),
-}
 
 impl Command {
     /// Carries it out.

@@ -5,24 +5,13 @@ use std::sync::Arc;
 use umbra_core::compare;
 use umbra_core::workbench::text::TextRequest;
 
-use super::{Commands, Context, navigation};
+use super::context::Context;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::compare::{Compared, Event as Area, Measured, Two};
+use crate::state::requests::compare::Command;
+use crate::state::requests::{Commands, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
-use crate::views::ViewId;
-
-/// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Show this dictionary beside another.
-    Show(DictionaryId),
-    /// These two are to be compared.
-    Choose(Two),
-    /// Compare them.
-    Compare(Two),
-    /// Measure their pairs on the project's held-out text.
-    Together(Two),
-}
 
 impl Command {
     /// Carries it out.

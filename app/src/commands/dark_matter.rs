@@ -16,25 +16,12 @@ use umbra_core::sae::Sae;
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::TextRequest;
 
-use super::{Commands, Context};
+use super::context::Context;
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
+use crate::state::requests::Commands;
+use crate::state::requests::dark_matter::Command;
 use crate::state::{AppState, Event, Load, log};
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Look for the probe kept with the project.
-    Look(DictionaryId),
-    /// Fit a probe and keep it with the project.
-    Fit(DictionaryId),
-    /// Show the sentence (none) or this row of the held-out text.
-    Show(Option<usize>),
-    /// Read the held-out text.
-    ReadHeldOut,
-    /// Compute the errors of a text by token.
-    TakeApart(Key),
-}
 
 impl Command {
     /// Carries it out.

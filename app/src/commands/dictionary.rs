@@ -16,47 +16,17 @@ use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::TextRequest;
 use umbra_core::{eval, features};
 
-use super::{Context, shell};
+use super::context::Context;
+use crate::dialogs::Ask;
 use crate::jobs::Worker;
-use crate::shell::dialogs::Ask;
 use crate::state::catalogue::{self, DictionaryId, Evaluation};
 use crate::state::log::Notice;
+use crate::state::requests::dictionary::{Command, Out};
+use crate::state::requests::shell;
 use crate::state::{Event, Load, log};
 
 /// Features in one of Neuronpedia's batches.
 const FEATURES_OF_A_FILE: usize = 128;
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Evaluate it on held-out text; the figures are kept with the project.
-    Evaluate(DictionaryId),
-    /// Build its index on held-out text; the file is kept with the project.
-    BuildIndex(DictionaryId),
-    /// Take it off the project; its files stay.
-    Remove(DictionaryId),
-    /// Ask where to, then export.
-    PickExport(DictionaryId, Target, Precision),
-    /// Write it as a folder of another library's.
-    Export(DictionaryId, Target, Precision, Out),
-    /// Ask where to, then write its index for another viewer.
-    PickView(DictionaryId, Viewer),
-    /// Write its index for another viewer.
-    View(DictionaryId, Viewer, Out),
-    /// Ask where to, then report.
-    PickReport(DictionaryId, Choice),
-    /// Write chosen features as HTML or JSON.
-    Report(DictionaryId, Choice, PathBuf),
-}
-
-/// A folder to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Out {
-    /// The folder.
-    pub folder: PathBuf,
-    /// Whether a person agreed to replace what it holds.
-    pub overwrite: bool,
-}
 
 impl Out {
     /// One whose content is not replaced unasked.

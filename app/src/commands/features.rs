@@ -5,35 +5,15 @@ use std::sync::Arc;
 use umbra_core::features::Index;
 use umbra_core::ids::FeatureId;
 
-use super::{Commands, Context};
+use super::context::Context;
 use crate::state::features::{self, Found, Table};
 use crate::state::project::LabelChange;
+use crate::state::requests::Commands;
+use crate::state::requests::features::Command;
 use crate::state::{AppState, Event, Load, history, project};
 
 /// Neighbours listed on a page.
 const NEIGHBOURS: usize = 10;
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Label a feature of the selected dictionary; an empty text removes the label.
-    SetLabel {
-        /// Which.
-        feature: FeatureId,
-        /// The text.
-        text: String,
-    },
-    /// Filter the table by this.
-    Filter(String),
-    /// Read the table of the selected dictionary from its index.
-    LoadTable,
-    /// The page of the selected feature is shown: read what is known about it, and find its neighbours.
-    ShowPage(FeatureId),
-    /// Read what is known about a feature, for a hover card.
-    Detail(FeatureId),
-    /// Find features whose tokens match these words.
-    Search(String),
-}
 
 impl Command {
     /// Carries it out.

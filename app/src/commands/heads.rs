@@ -7,21 +7,12 @@ use umbra_core::heads;
 use umbra_core::ids::{Head, Layer};
 use umbra_core::workbench::pair::Pair;
 
-use super::{Commands, Context, navigation};
+use super::context::Context;
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::{Event as Heads, Key};
+use crate::state::requests::heads::Command;
+use crate::state::requests::{Commands, navigation};
 use crate::state::{AppState, Event, Load};
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Measure the heads of the layer that a dictionary reads.
-    Measure(DictionaryId),
-    /// Select a head; the dictionary of its layer is put in use, which is said.
-    Choose(Layer, Head),
-    /// Attribute a feature's pre-activation at a token to heads and source tokens.
-    Attribute(Key),
-}
 
 impl Command {
     /// Carries it out.

@@ -3,12 +3,14 @@
 #[cfg(test)]
 mod tests;
 
-use super::{Context, features, navigation};
+use super::context::Context;
+use super::features;
 use crate::state::history::{Change, Entry, Event as History, Pair};
 use crate::state::log::Notice;
 use crate::state::project::LabelChange;
+use crate::state::requests::navigation;
+use crate::state::view::ViewId;
 use crate::state::{Event, features as table, log, prompt, steering};
-use crate::views::ViewId;
 
 /// Which way along the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,18 +4,12 @@ use std::sync::Arc;
 
 use umbra_core::lens;
 
-use super::Context;
+use super::context::Context;
+use crate::state::requests::lens::Command;
 use crate::state::{Event, Load, lens as area};
 
 /// Next tokens kept per cell.
 const TOP: usize = 5;
-
-/// What can be asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// Read the sentence through the lens; what is under way of another sentence stops.
-    Read,
-}
 
 impl Command {
     /// Carries it out.

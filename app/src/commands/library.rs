@@ -23,97 +23,18 @@ use umbra_core::progress::{Ended, Progress};
 use umbra_core::project::{Entry, Project};
 use umbra_core::sae::Sae;
 
-use super::{Command as AnyCommand, Commands, Context, opening};
-use crate::shell::dialogs::Ask;
+use super::context::Context;
+use super::opening;
+use crate::dialogs::Ask;
 use crate::state::catalogue::{self, DictionaryId, LoadedIndex, LoadedModel, LoadedSae};
 use crate::state::opening::Kind as What;
 use crate::state::project::Kind;
+use crate::state::requests::library::{Command, Missing, Pick};
+use crate::state::requests::{Command as AnyCommand, Commands};
 use crate::state::{AppState, Event, Load, project, settings};
 
 /// Files of this many bytes take long enough to read that what they take is shown first.
 const WORTH_SHOWING: u64 = 256 << 20;
-
-/// What a file dialog is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pick {
-    /// A project's folder.
-    Project,
-    /// A folder for a new project.
-    NewProject,
-    /// A folder to save the open project in.
-    SaveProject,
-    /// An index file.
-    Index,
-    /// A file of reference values for the model.
-    Reference,
-    /// A text file; held out or not.
-    Text {
-        /// Whether no dictionary may train on it.
-        held_out: bool,
-    },
-}
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Open the bundled demo over the user's data folder.
-    OpenDemo,
-    /// Open the project in this folder.
-    OpenProject(PathBuf),
-    /// Make a new project in this folder and open it.
-    NewProject(PathBuf),
-    /// Ask whether the demo is to be made again as it was shipped.
-    AskToRestore,
-    /// Make the person's copy of the demo again and open it.
-    RestoreDemo,
-    /// Copy the open project to this folder and go on there.
-    SaveAs(PathBuf),
-    /// Drop a folder from the recent projects, or a path from the recent models.
-    Forget(PathBuf),
-    /// Ask for a path by the system's dialog.
-    Pick(Pick),
-    /// Load a model into the project; from the demo, into a new project.
-    OpenModel(PathBuf, Opening),
-    /// Add a dictionary to the project.
-    OpenSae(PathBuf),
-    /// Open an index and tie it to its dictionary.
-    OpenIndex(PathBuf),
-    /// Add a text to the project.
-    AddText {
-        /// A file or a folder of files.
-        path: PathBuf,
-        /// Whether no dictionary may train on it.
-        held_out: bool,
-    },
-    /// Read the project's texts like this.
-    Reading {
-        /// Folders in folders too.
-        recursive: bool,
-        /// This column or field; none: the usual ones.
-        column: Option<String>,
-    },
-    /// Compare the model with the reference values in a file, else in the one beside it, else with itself.
-    Verify(Option<PathBuf>),
-    /// Open whatever these are.
-    Dropped(Vec<PathBuf>),
-    /// Load what is named and absent.
-    Load(Missing),
-    /// Write what is loaded into `umbra.toml`.
-    Keep,
-}
-
-/// What is named and not yet loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
-    /// The model.
-    Model,
-    /// The weights of a dictionary.
-    Sae(DictionaryId),
-    /// The index of a dictionary.
-    Index(DictionaryId),
-    /// Whether that index belongs to the dictionary and the model.
-    IndexFit(DictionaryId),
-}
 
 impl Command {
     /// Carries it out.
@@ -447,7 +368,10 @@ fn dropped_model(context: &mut Context<'_>, path: PathBuf) {
     } else {
         context
             .commands
-            .send(opening::Command::Source(What::Model, path));
+            .send(crate::state::requests::opening::Command::Source(
+                What::Model,
+                path,
+            ));
     }
 }
 

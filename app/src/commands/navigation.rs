@@ -1,42 +1,12 @@
 //! Screens, the selection, back and forward.
 
-use umbra_core::ids::{FeatureId, Head, Layer};
-
-use super::Context;
+use super::context::Context;
 use crate::state::catalogue::DictionaryId;
 use crate::state::log::Notice;
+use crate::state::requests::Command as Any;
+use crate::state::requests::navigation::Command;
+use crate::state::view::ViewId;
 use crate::state::{Event, log, prompt, selection};
-use crate::views::ViewId;
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// The active tile shows this screen.
-    Go(ViewId),
-    /// A tile beside the active one shows this screen.
-    Beside(ViewId),
-    /// Select a feature and show its page (in a tile beside if so).
-    Feature {
-        /// Which.
-        feature: FeatureId,
-        /// Whether in a tile beside.
-        beside: bool,
-    },
-    /// Select a dictionary.
-    SelectDictionary(DictionaryId),
-    /// Select the dictionary of something that was clicked, and say so where another was in use.
-    FollowDictionary(DictionaryId),
-    /// Select a feature without leaving the screen.
-    SelectFeature(Option<FeatureId>),
-    /// Select a token of the prompt.
-    SelectToken(Option<usize>),
-    /// Select a head.
-    SelectHead(Layer, Head),
-    /// To the place before.
-    Back,
-    /// To the place after.
-    Forward,
-}
 
 impl Command {
     /// Carries it out.
@@ -96,12 +66,8 @@ fn follow_dictionary(context: &mut Context<'_>, id: DictionaryId) {
         // One that says the same of an earlier change is out of date.
         let is_stale = |shown: &&log::Shown| {
             let mut actions = shown.notice.actions.iter();
-            let select = |command: &super::Command| {
-                matches!(
-                    command,
-                    super::Command::Navigation(Command::SelectDictionary(_))
-                )
-            };
+            let select =
+                |command: &Any| matches!(command, Any::Navigation(Command::SelectDictionary(_)));
             actions.any(|(_, command)| select(command))
         };
         let stale = state.log.notices.iter().filter(is_stale);

@@ -7,8 +7,10 @@ use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::{Opening, Sampling};
 use umbra_core::steer::What;
 
-use super::{Command, compare, dark_matter, dictionary, library, steering, training};
 use crate::state::AppState;
+use crate::state::requests::{
+    Command, compare, dark_matter, dictionary, library, steering, training,
+};
 use crate::state::steering::Request;
 use crate::testing::{self, Desk};
 use crate::views::training::plan;

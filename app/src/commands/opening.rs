@@ -9,47 +9,19 @@ use umbra_core::device;
 use umbra_core::error::{Error, Notes, Result};
 use umbra_core::formats::{self, Located, Registry};
 use umbra_core::hub::{self, Hub, Name};
-use umbra_core::models::{Card, Opening};
+use umbra_core::models::Card;
 use umbra_core::progress::Ended;
 use umbra_core::sae::Sae;
 
-use super::{Command as AnyCommand, Commands, Context, library};
-use crate::shell::dialogs::Ask;
+use super::context::Context;
+use crate::dialogs::Ask;
 use crate::state::opening::{self, Found, FoundDictionary, Kind, Looked, Request};
+use crate::state::requests::opening::Command;
+use crate::state::requests::{Command as AnyCommand, Commands, library};
 use crate::state::{AppState, Event, Load, log};
 
 /// Ends of files that may hold a dictionary's weights.
 const WEIGHTS: &[&str] = &["safetensors", "pt", "pth", "npz"];
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Show the dialog for a model or a dictionary.
-    Show(Kind),
-    /// Close it.
-    Close,
-    /// One more letter of the source.
-    Typed(String),
-    /// Show the dialog with this source.
-    Source(Kind, PathBuf),
-    /// Ask for a folder, or for a file, by the system's dialog.
-    Pick {
-        /// Whether a file is meant.
-        file: bool,
-    },
-    /// Open it like this.
-    How(Opening),
-    /// Open this layer of a cross-layer transcoder.
-    Layer(usize),
-    /// Fetch nothing, or what is missing.
-    Offline(bool),
-    /// Look at the source: its headers, or the hub's cache.
-    Look(Request),
-    /// Fetch it from the hub.
-    Fetch(Name),
-    /// Open what was looked at.
-    Open,
-}
 
 impl Command {
     /// Carries it out.

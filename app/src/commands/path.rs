@@ -5,31 +5,14 @@ use std::sync::Arc;
 
 use umbra_core::error::{Error, Result};
 
-use super::{Commands, Context};
+use super::context::Context;
 use crate::state::path::{Entry, Event as Area, Verdict};
+use crate::state::requests::Commands;
+use crate::state::requests::path::Command;
 use crate::state::{AppState, Event, Load};
 
 /// Entries of a folder that are read.
 const ENTRIES: usize = 10_000;
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// One more letter, or what completes it.
-    Text(String),
-    /// Complete what is typed as far as it can be.
-    Complete,
-    /// Mark a line of the list, or none.
-    Mark(Option<usize>),
-    /// List this folder.
-    List(PathBuf),
-    /// Make the folder that is typed.
-    MakeFolder,
-    /// Answer with what is typed, if it is what is asked for.
-    Choose,
-    /// Answer with nothing.
-    Cancel,
-}
 
 impl Command {
     /// Carries it out.

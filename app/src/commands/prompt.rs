@@ -10,36 +10,16 @@ use umbra_core::ids::TokenId;
 use umbra_core::models::Model;
 use umbra_core::prompt::{read_input, read_without};
 
-use super::{Commands, Context, library};
+use super::context::Context;
+use super::library;
 use crate::state::log::{self, Notice};
+use crate::state::requests::Commands;
+use crate::state::requests::prompt::Command;
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, history, prompt};
-use crate::views::ViewId;
 
 /// Probable next tokens kept per position.
 const NEXT: usize = 10;
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// Another sentence.
-    Text(String),
-    /// One more letter of a sentence: reading waits for a pause.
-    Typed(String),
-    /// Show this side of the sentence.
-    Show(prompt::Side),
-    /// Read the sentence by the model, with the selected dictionary if there is one.
-    Read,
-    /// Show the row of an example of the selected dictionary's index, and select one of its tokens.
-    Example {
-        /// The example.
-        example: Box<Example>,
-        /// The token to select, in the example's window.
-        at: usize,
-    },
-
-    /// Keep the sentence with the project.
-    Save,
-}
 
 impl Command {
     /// Carries it out.

@@ -13,27 +13,14 @@ use umbra_core::sae::Sae;
 use umbra_core::steer;
 use umbra_core::workbench::materials::{Made, Sources, Stock};
 
-use super::{Commands, Context, navigation};
+use super::context::Context;
 use crate::jobs::Worker;
 use crate::state::log::{self, Notice};
+use crate::state::requests::steering::Command;
+use crate::state::requests::{Commands, navigation, shell};
 use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Request};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, history};
-use crate::views::ViewId;
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// The form was edited.
-    Draft(Box<Draft>),
-    /// Put an edit that silences this head on the stack and show it.
-    Silence(Layer, Head),
-    /// Stream baseline and steered text.
-    Run(Request),
-    /// Stop the run; what was written stays.
-    Stop,
-    /// Say why the command line of a run cannot be written.
-    NoLine(String),
-}
 
 impl Command {
     /// Carries it out.
@@ -45,7 +32,7 @@ impl Command {
             Self::NoLine(why) => context.fail(why),
             Self::Stop => {
                 if let Some(run) = context.state.steering.running() {
-                    let stop = super::shell::Command::StopJob(run.job);
+                    let stop = shell::Command::StopJob(run.job);
                     context.commands.send(stop);
                 }
             }

@@ -13,60 +13,18 @@ use std::sync::Arc;
 
 use umbra_core::bench;
 use umbra_core::corpus;
-use umbra_core::ids::{HookPoint, Site};
+use umbra_core::ids::HookPoint;
 use umbra_core::store::Store;
 
 pub(crate) use self::line::line;
-use super::{Commands, Context, opening};
-use crate::shell::dialogs::Ask;
+use super::context::Context;
+use super::opening;
+use crate::dialogs::Ask;
+use crate::state::requests::Commands;
+use crate::state::requests::training::Command;
 use crate::state::training::{CountedText, Event as Training, Form, TextKey};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, log};
-use crate::views::ViewId;
-
-/// What can be asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Command {
-    /// The form was edited.
-    Fill(Form),
-    /// Show the form ready to train on this layer's attention values.
-    Preset(HookPoint),
-    /// Ask for a text by the system's dialog.
-    PickText,
-    /// Ask for an activation store by the system's dialog.
-    PickStore,
-    /// Read and count the text of the form.
-    CountText(TextKey),
-    /// Open the store of the form.
-    OpenStore(PathBuf),
-    /// Measure how long a training step of these sizes takes.
-    Measure(bench::Settings),
-    /// Ask for a dictionary to go on from by the system's dialog.
-    PickStart,
-    /// Read the dictionary to go on from.
-    OpenStart(PathBuf),
-    /// Start the run that the form describes.
-    Start,
-    /// Say why the command line of the run cannot be written.
-    NoLine(String),
-    /// Stop the run; its dictionaries are kept as they stand.
-    Stop,
-    /// Go on with the run that ended, from its checkpoints.
-    GoOn,
-    /// Show densities and features of this one of the run's dictionaries.
-    Show(usize),
-    /// List the runs that left records with the project.
-    ListPast(PathBuf),
-    /// Show the curves of a past run, or hide them.
-    TogglePast(PathBuf),
-    /// Read the curves of a past run.
-    ReadCurves(PathBuf),
-    /// Go on with a past run, from its checkpoint.
-    GoOnPast(PathBuf),
-    /// Write this one of the run's dictionaries, which could not be written.
-    SaveAgain(usize),
-    /// Put a finished run away.
-    Clear,
-}
 
 impl Command {
     /// Carries it out.
@@ -116,7 +74,7 @@ impl Command {
             Self::NoLine(why) => context.fail(why),
             Self::Stop => {
                 if let Some(run) = context.state.training.running() {
-                    let stop = super::shell::Command::StopJob(run.job);
+                    let stop = crate::state::requests::shell::Command::StopJob(run.job);
                     context.commands.send(stop);
                 }
             }
@@ -154,7 +112,7 @@ fn preset(context: &mut Context<'_>, hook: HookPoint) {
         };
         context.apply(Event::Training(Training::Form(form)));
     }
-    let go = super::navigation::Command::Go(ViewId::Training);
+    let go = crate::state::requests::navigation::Command::Go(ViewId::Training);
     context.commands.send(go);
 }
 
@@ -237,18 +195,4 @@ fn open_start(context: &mut Context<'_>, folder: PathBuf) {
             Ok(())
         },
     );
-}
-
-/// Sites a dictionary can read, in the order of a forward pass.
-pub fn sites() -> impl Iterator<Item = Site> {
-    let unread = [
-        Site::Ln1Scale,
-        Site::AttnScores,
-        Site::Pattern,
-        Site::Result,
-        Site::Ln2Scale,
-    ];
-    Site::ALL
-        .into_iter()
-        .filter(move |site| !unread.contains(site))
 }

@@ -4,13 +4,13 @@ use egui::{Context, FullOutput, OutputCommand, Plugin};
 
 /// Sees what is handed to the system's clipboard.
 #[derive(Debug, Default)]
-pub struct Copies {
+pub(crate) struct Copies {
     copied: bool,
 }
 
 impl Copies {
     /// Whether anything was copied since the last call.
-    pub fn taken(ctx: &Context) -> bool {
+    pub(crate) fn taken(ctx: &Context) -> bool {
         let copies = ctx.plugin_or_default::<Self>();
         std::mem::take(&mut copies.lock().copied)
     }

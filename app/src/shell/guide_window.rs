@@ -4,10 +4,10 @@ use egui::{Align2, ScrollArea, Ui, vec2};
 use egui_commonmark::{CommonMarkCache, CommonMarkViewer};
 use umbra_core::guide::{self, Page};
 
-use super::parts::inline_icon_button;
-use crate::commands::{Commands, shell};
+use crate::state::requests::{Commands, shell};
+use crate::state::view::ViewId;
 use crate::theme::{self, Theme, caption, icons, space};
-use crate::views::ViewId;
+use crate::widgets::parts::inline_icon_button;
 
 /// Size of the window where there is room.
 const SIZE: egui::Vec2 = vec2(900.0, 620.0);

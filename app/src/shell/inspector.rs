@@ -3,17 +3,17 @@
 use egui::{Frame, Margin, RichText, ScrollArea, Ui};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
-use super::Views;
-use super::parts::fact_ui;
-use crate::commands::{Commands, navigation};
+use super::views::Views;
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
+use crate::state::requests::{Commands, navigation};
 use crate::state::selection::Focus;
+use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
-use crate::views::ViewId;
 use crate::views::heads::Figure;
 use crate::widgets::feature_chip::quoted;
 use crate::widgets::number;
+use crate::widgets::parts::fact_ui;
 
 /// Strongest features shown of a token.
 const FEATURES: usize = 10;

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use egui::{Frame, Margin, Ui};
 
-use super::parts::{bar_ui, icon_button_enabled, shortened};
-use crate::commands::{Commands, navigation, shell};
 use crate::state::AppState;
 use crate::state::jobs::{Job, Status};
+use crate::state::requests::{Commands, navigation, shell};
+use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
-use crate::views::ViewId;
 use crate::widgets::number;
+use crate::widgets::parts::{bar_ui, icon_button_enabled, shortened};
 
 /// A job shorter than this never shows.
 const PATIENCE: Duration = Duration::from_millis(150);

@@ -1,16 +1,13 @@
 //! The frame around the views: top bar, rail, tiles, inspector, job strip, notifications, palette, settings.
 
 mod copies;
-pub mod dialogs;
 mod guide_window;
 mod inspector;
 mod job_strip;
-pub mod layout;
 mod menus;
 mod notices;
 mod opening_window;
 mod palette;
-mod parts;
 mod path_window;
 mod question_window;
 mod rail;
@@ -20,40 +17,22 @@ mod shortcuts;
 mod tests;
 mod tiles;
 mod top_bar;
+mod views;
 
-use crate::commands::Commands;
 use crate::state::AppState;
+use crate::state::layout::Layout;
+use crate::state::requests::{Commands, shell};
 use crate::theme::Theme;
-use crate::views::{View, ViewId};
 use crate::widgets::to_save;
-use layout::Layout;
 
-pub use copies::Copies;
-pub(crate) use menus::{Recent, actions as dictionary_actions, recent_models, recent_projects};
-pub(crate) use opening_window::held;
-pub use palette::Palette;
-pub(crate) use parts::{bar_ui, fact_ui, icon_button, icon_menu};
-
-/// The views that were opened, kept so that each keeps what only it needs.
-#[derive(Debug, Default)]
-pub struct Views {
-    made: std::collections::BTreeMap<ViewId, Box<dyn View>>,
-    palette: Palette,
-    guide: guide_window::GuideWindow,
-}
-
-impl Views {
-    /// A view, made when first asked for.
-    pub fn get(&mut self, id: ViewId) -> &mut dyn View {
-        self.made.entry(id).or_insert_with(|| id.make()).as_mut()
-    }
-}
+pub(crate) use copies::Copies;
+pub(crate) use views::Views;
 
 /// Narrower than this, the rail shows icons alone.
 const ROOMY: f32 = 1160.0;
 
 /// Draws the whole window.
-pub fn window_ui(
+pub(crate) fn window_ui(
     ui: &mut egui::Ui,
     state: &AppState,
     views: &mut Views,
@@ -76,7 +55,7 @@ pub fn window_ui(
     });
     notices::notices_ui(ui, state, commands);
     if let Some(file) = to_save::take(ui.ctx()) {
-        commands.send(crate::commands::shell::Command::Save(file));
+        commands.send(shell::Command::Save(file));
     }
     if state.opening.shown {
         opening_window::opening_ui(ui, state, commands);

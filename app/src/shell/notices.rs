@@ -2,11 +2,11 @@
 
 use egui::{Align, Align2, Area, Frame, Id, Stroke, Ui};
 
-use super::parts::icon_button;
-use crate::commands::{Commands, shell};
 use crate::state::AppState;
 use crate::state::log::{Kind, Shown};
+use crate::state::requests::{Commands, shell};
 use crate::theme::{self, Theme, icons, space};
+use crate::widgets::parts::icon_button;
 
 const WIDTH: f32 = 340.0;
 /// The latest ones on screen; older ones stand in the log.

@@ -4,13 +4,13 @@ use egui::{Align2, Button, DragValue, Label, RichText, TextEdit, Ui};
 use umbra_core::hub::Name;
 use umbra_core::models::{Form, Opening, Processing, STEPS};
 
-use super::parts::bar_ui;
-use crate::commands::{Commands, opening, shell};
 use crate::state::opening::{Found, FoundDictionary, Kind, Looked, OpeningState};
+use crate::state::requests::{Commands, opening, shell};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, caption, icons, space};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::number;
+use crate::widgets::parts::{bar_ui, fact_ui};
 use crate::words;
 
 const WIDTH: f32 = 520.0;
@@ -288,7 +288,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
         .on_hover_text(found.path.display().to_string());
     let footprint = &card.footprint;
     let kinds: Vec<_> = footprint.stored.iter().map(|(kind, _)| *kind).collect();
-    let form = held(footprint.form);
+    let form = number::held(footprint.form);
     let memory = number::bytes(footprint.memory_bytes);
     let free = found.free.map_or_else(String::new, |free| {
         format!(", of {} available", number::bytes(free))
@@ -323,7 +323,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
         ),
     ];
     for (label, value, definition) in facts {
-        super::fact_ui(ui, label, &value, definition);
+        fact_ui(ui, label, &value, definition);
     }
     egui::ScrollArea::vertical()
         .max_height(NOTES)
@@ -358,7 +358,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
             number::count(width as u64)
         );
         let definition = "Rows of encoder and decoder, and numbers in one activation of the hook";
-        super::fact_ui(ui, "features × width", &shape, definition);
+        fact_ui(ui, "features × width", &shape, definition);
     }
     if !look.layers.is_empty() {
         layer_ui(ui, found, commands);
@@ -367,7 +367,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
     types.sort_unstable();
     types.dedup();
     let files = format!("{} ({})", number::bytes(look.bytes), types.join(", "));
-    super::fact_ui(
+    fact_ui(
         ui,
         "files",
         &files,
@@ -378,7 +378,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
             format!(", of {} available", number::bytes(free))
         });
         let memory = format!("{} as f32{free}", number::bytes(memory));
-        super::fact_ui(
+        fact_ui(
             ui,
             "memory",
             &memory,
@@ -392,7 +392,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
 fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
     let layers = found.look.layers.len();
     let definition = "A cross-layer transcoder: its features write their own and all later layers. What it makes of a model is the sum over layers, which umbra sae verify measures; one layer is opened here";
-    super::fact_ui(ui, "layers", &number::count(layers as u64), definition);
+    fact_ui(ui, "layers", &number::count(layers as u64), definition);
     ui.horizontal(|ui| {
         let label = ui
             .label("layer to open")
@@ -421,13 +421,5 @@ fn fit_and_open_ui(ui: &mut Ui, fits: bool, smaller: &str, commands: &mut Comman
     let open = Button::new("Open").min_size(egui::vec2(0.0, space::CONTROL_ROW));
     if ui.add_enabled(fits, open).clicked() {
         commands.send(opening::Command::Open);
-    }
-}
-
-/// How weights are held, after their size.
-pub(crate) fn held(form: Form) -> &'static str {
-    match form {
-        Form::F32 => "as f32",
-        Form::Stored => "as stored",
     }
 }

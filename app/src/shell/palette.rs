@@ -4,14 +4,15 @@ use egui::{Align2, Area, Frame, Id, Key, Modifiers, RichText, Stroke, TextEdit, 
 use umbra_core::guide;
 use umbra_core::ids::FeatureId;
 
-use super::{menus, shortcuts};
-use crate::commands::{Command, Commands, library, navigation, opening, prompt, shell};
+use super::shortcuts;
 use crate::state::AppState;
 use crate::state::history::Entry as Step;
 use crate::state::opening::Kind;
 use crate::state::prompt::Side;
+use crate::state::requests::{Command, Commands, library, navigation, opening, prompt, shell};
+use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
-use crate::views::ViewId;
+use crate::views::actions::{dictionary_actions, recent_models, recent_projects};
 
 const WIDTH: f32 = 560.0;
 /// Rows shown at once.
@@ -45,7 +46,7 @@ impl Entry {
 
 /// What was typed and which row is marked.
 #[derive(Debug, Default)]
-pub struct Palette {
+pub(crate) struct Palette {
     query: String,
     marked: usize,
     open: bool,
@@ -239,7 +240,7 @@ fn actions(state: &AppState) -> Vec<Entry> {
     list.extend(history_actions(state));
     list.extend(library_actions(state));
     if let Some(dictionary) = state.dictionary() {
-        for (words, command) in menus::actions(state, dictionary) {
+        for (words, command) in dictionary_actions(state, dictionary) {
             let name = dictionary.name.as_str();
             list.push(Entry::new(icons::STACK, words, name, command));
         }
@@ -307,11 +308,11 @@ fn library_actions(state: &AppState) -> Vec<Entry> {
         pick("Add a training text…", Pick::Text { held_out: false }),
         pick("Add a held-out text…", Pick::Text { held_out: true }),
     ];
-    for (words, hint, command) in menus::recent_projects(state) {
+    for (words, hint, command) in recent_projects(state) {
         let words = format!("Open project {words}");
         list.push(Entry::new(icons::FOLDER_OPEN, words, hint, command));
     }
-    for (words, hint, command) in menus::recent_models(state) {
+    for (words, hint, command) in recent_models(state) {
         let words = format!("Open model {words}");
         list.push(Entry::new(icons::CUBE, words, hint, command));
     }

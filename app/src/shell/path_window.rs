@@ -5,11 +5,11 @@ use std::path::is_separator;
 use egui::text::{CCursor, CCursorRange};
 use egui::{Align2, Button, Id, Key, Label, Modifiers, RichText, ScrollArea, TextEdit, Ui};
 
-use super::dialogs::Ask;
-use crate::commands::Commands;
-use crate::commands::path::Command;
+use crate::dialogs::Ask;
 use crate::state::AppState;
 use crate::state::path::{Entry, Field, PathState, Verdict};
+use crate::state::requests::Commands;
+use crate::state::requests::path::Command;
 use crate::theme::{self, Theme, caption, icons, space};
 use crate::widgets::number;
 

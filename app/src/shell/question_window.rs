@@ -2,8 +2,8 @@
 
 use egui::{Align2, Button, Label, Ui};
 
-use crate::commands::Commands;
-use crate::commands::shell::{Command, Question};
+use crate::state::requests::Commands;
+use crate::state::requests::shell::{Command, Question};
 use crate::theme::{self, space};
 
 const WIDTH: f32 = 420.0;

@@ -5,11 +5,11 @@ use egui::{
     vec2,
 };
 
-use super::layout::Layout;
-use crate::commands::{Commands, navigation, shell};
 use crate::state::AppState;
+use crate::state::layout::Layout;
+use crate::state::requests::{Commands, navigation, shell};
+use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
-use crate::views::ViewId;
 
 const WIDE: f32 = 160.0;
 const NARROW: f32 = 48.0;

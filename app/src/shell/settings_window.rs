@@ -2,8 +2,8 @@
 
 use egui::{Align2, Slider, Ui};
 
-use crate::commands::{Commands, shell};
 use crate::state::AppState;
+use crate::state::requests::{Commands, shell};
 use crate::state::settings::{TEXT_SIZES, ThemeChoice};
 use crate::theme::{self, Theme, space};
 

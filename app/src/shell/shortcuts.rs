@@ -3,11 +3,11 @@
 use egui::{Key, KeyboardShortcut, Modifiers, PointerButton, Ui};
 
 use super::guide_window::page_of;
-use super::layout::Layout;
-use crate::commands::{Command, Commands, navigation, opening, path, shell};
 use crate::state::AppState;
+use crate::state::layout::Layout;
+use crate::state::requests::{Command, Commands, navigation, opening, path, shell};
 use crate::state::settings::ThemeChoice;
-use crate::views::ViewId;
+use crate::state::view::ViewId;
 
 /// Opens the palette.
 pub(super) const PALETTE: &str = "Ctrl+K";

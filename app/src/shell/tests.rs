@@ -6,14 +6,14 @@ use egui_kittest::kittest::Queryable as _;
 use umbra_core::guide;
 
 use super::guide_window::page_of;
-use super::layout::Layout;
 use super::{Views, window_ui};
-use crate::commands::{Command, Commands, navigation, shell};
+use crate::state::layout::Layout;
+use crate::state::requests::{Command, Commands, navigation, shell};
 use crate::state::selection::Selection;
 use crate::state::settings::ThemeChoice;
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, log};
 use crate::testing;
-use crate::views::ViewId;
 
 struct Window {
     state: AppState,
@@ -182,8 +182,8 @@ fn every_screen_stands_in_the_frame_at_the_smallest_window() {
 fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
     use umbra_core::hub::Hub;
 
-    use crate::commands::opening as asked;
     use crate::state::opening::{Event as Opening, Kind, Looked, Request};
+    use crate::state::requests::opening as asked;
 
     let hub = Hub {
         endpoint: "http://127.0.0.1:9".to_owned(),
@@ -226,8 +226,8 @@ fn the_dialog_that_opens_a_model_offers_the_one_thing_that_can_be_done() {
 
 #[test]
 fn the_dialog_that_opens_a_dictionary_lists_what_the_registry_has() {
-    use crate::commands::opening as asked;
     use crate::state::opening::{Event as Opening, Kind};
+    use crate::state::requests::opening as asked;
 
     let hub = umbra_core::hub::Hub {
         endpoint: "http://127.0.0.1:9".to_owned(),
@@ -293,9 +293,9 @@ fn the_dialog_that_opens_a_dictionary_lists_what_the_registry_has() {
 
 #[test]
 fn the_window_asks_for_a_path_says_why_and_completes_it() {
-    use crate::commands::path as asked;
-    use crate::shell::dialogs::Ask;
+    use crate::dialogs::Ask;
     use crate::state::path::{Entry, Event as Path};
+    use crate::state::requests::path as asked;
 
     let mut state = testing::empty();
     state.places.home = Some("/people/ada".into());
@@ -347,13 +347,13 @@ fn a_question_is_asked_before_the_demo_is_restored() {
         title: "Restore the demo",
         text: "The demo is made again as it was shipped.".to_owned(),
         button: "Restore",
-        command: Box::new(crate::commands::library::Command::RestoreDemo.into()),
+        command: Box::new(crate::state::requests::library::Command::RestoreDemo.into()),
     };
     harness.state_mut().layout.question = Some(question);
     harness.run();
     harness.get_by_label("Restore").click();
     harness.run();
-    let restore = crate::commands::library::Command::RestoreDemo;
+    let restore = crate::state::requests::library::Command::RestoreDemo;
     let want: [Command; 2] = [shell::Command::Ask(None).into(), restore.into()];
     assert_eq!(taken(&mut harness), want);
     harness.key_press(Key::Escape);

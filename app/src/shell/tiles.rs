@@ -5,15 +5,15 @@ use egui_tiles::{
     Behavior, EditAction, SimplificationOptions, TabState, TileId, Tiles, UiResponse,
 };
 
-use super::Views;
 use super::guide_window::about_screen_ui;
-use super::layout::Layout;
-use super::parts::inline_icon_button;
-use crate::commands::{Commands, shell};
+use super::views::Views;
 use crate::state::AppState;
 use crate::state::history::Pair;
+use crate::state::layout::Layout;
+use crate::state::requests::{Commands, shell};
+use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
-use crate::views::ViewId;
+use crate::widgets::parts::inline_icon_button;
 
 /// Draws the tiles; the pane that is clicked becomes the active one.
 pub(super) fn tiles_ui(

@@ -5,13 +5,13 @@ use umbra_core::device::Compute;
 use umbra_core::guide;
 
 use super::guide_window::page_of;
-use super::layout::Layout;
-use super::parts::{icon_button, icon_button_enabled, icon_menu, shortened};
 use super::{menus, shortcuts};
-use crate::commands::{Commands, navigation, shell};
+use crate::state::layout::Layout;
+use crate::state::requests::{Commands, navigation, shell};
 use crate::state::settings::ThemeChoice;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
+use crate::widgets::parts::{icon_button, icon_button_enabled, icon_menu, shortened};
 
 const HEIGHT: f32 = 36.0;
 const SEARCH_WIDTH: f32 = 280.0;

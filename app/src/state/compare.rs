@@ -5,28 +5,28 @@ use std::sync::Arc;
 use umbra_core::compare::{Comparison, Pair, Together};
 
 use super::catalogue::DictionaryId;
-use super::{AppState, Load};
+use super::load::Load;
 
 /// Bins of the histograms of best cosines, from 0 to 1.
 const BINS: usize = 40;
 
 /// The two that are compared.
-pub type Two = (DictionaryId, DictionaryId);
+pub(crate) type Two = (DictionaryId, DictionaryId);
 
 /// What two dictionaries have in common, made ready to be drawn.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Compared {
+pub(crate) struct Compared {
     /// Pairs and bests.
-    pub found: Comparison,
+    pub(crate) found: Comparison,
     /// Edges of the bins.
-    pub edges: Vec<f64>,
+    pub(crate) edges: Vec<f64>,
     /// Features of either by the cosine of their best; those below 0 in the first bin.
-    pub counts: [Vec<u64>; 2],
+    pub(crate) counts: [Vec<u64>; 2],
 }
 
 impl Compared {
     /// With the histograms of `found`.
-    pub fn of(found: Comparison) -> Self {
+    pub(crate) fn of(found: Comparison) -> Self {
         let count = |best: &[Pair]| {
             let mut counts = vec![0; BINS];
             for pair in best {
@@ -45,15 +45,15 @@ impl Compared {
 
 /// The comparison on screen.
 #[derive(Debug, Default)]
-pub struct CompareState {
+pub(crate) struct CompareState {
     /// The two that were chosen.
-    pub chosen: Option<Two>,
+    pub(crate) chosen: Option<Two>,
     /// The two that were asked for last.
-    pub of: Option<Two>,
+    pub(crate) of: Option<Two>,
     /// What came of it.
-    pub compared: Load<Arc<Compared>>,
+    pub(crate) compared: Load<Arc<Compared>>,
     /// How far the features of each pair are active on the same tokens of a text.
-    pub together: Load<Arc<Measured>>,
+    pub(crate) together: Load<Arc<Measured>>,
 }
 
 impl CompareState {
@@ -65,16 +65,16 @@ impl CompareState {
 
 /// Pairs on a text.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// In the order of the pairs.
-    pub pairs: Vec<Together>,
+    pub(crate) pairs: Vec<Together>,
     /// The text, as a phrase.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// Two were chosen.
     Chosen(Two),
     /// They are being compared, were or could not be.
@@ -83,23 +83,25 @@ pub enum Event {
     Together(Two, Load<Arc<Measured>>),
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let compare = &mut state.compare;
-    match event {
-        Event::Chosen(two) => compare.chosen = Some(two),
-        Event::Compared(two, load) => {
-            if load.is_loading() {
-                compare.of = Some(two);
-                compare.together = Load::Absent;
+impl CompareState {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        let compare = self;
+        match event {
+            Event::Chosen(two) => compare.chosen = Some(two),
+            Event::Compared(two, load) => {
+                if load.is_loading() {
+                    compare.of = Some(two);
+                    compare.together = Load::Absent;
+                }
+                if compare.of == Some(two) {
+                    compare.compared = load;
+                }
             }
-            if compare.of == Some(two) {
-                compare.compared = load;
-            }
-        }
-        Event::Together(two, load) => {
-            if compare.of == Some(two) {
-                compare.together = load;
+            Event::Together(two, load) => {
+                if compare.of == Some(two) {
+                    compare.together = load;
+                }
             }
         }
     }

@@ -7,11 +7,11 @@ use umbra_core::dark_matter::{ErrorNorms, Probe};
 use umbra_core::prompt::Input;
 
 use super::catalogue::DictionaryId;
-use super::{AppState, Load};
+use super::load::Load;
 
 /// A text that was taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Passage {
+pub(crate) enum Passage {
     /// The sentence in Prompt.
     Sentence(Input),
     /// A row of the held-out text.
@@ -20,46 +20,46 @@ pub enum Passage {
 
 /// What a result belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// The dictionary.
-    pub dictionary: DictionaryId,
+    pub(crate) dictionary: DictionaryId,
     /// The text.
-    pub passage: Passage,
+    pub(crate) passage: Passage,
     /// Whether a probe took linear and nonlinear part apart.
-    pub split: bool,
+    pub(crate) split: bool,
 }
 
 /// Errors by token.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Errors {
+pub(crate) struct Errors {
     /// Display forms.
-    pub texts: Vec<String>,
+    pub(crate) texts: Vec<String>,
     /// Whether each token counts, by the rule of the probe where there is one.
-    pub counts: Vec<bool>,
+    pub(crate) counts: Vec<bool>,
     /// Norms; without a probe the linear part is 0 and the nonlinear part is everything.
-    pub norms: Vec<ErrorNorms>,
+    pub(crate) norms: Vec<ErrorNorms>,
 }
 
 /// Probe and errors.
 #[derive(Debug, Default)]
-pub struct DarkMatterState {
+pub(crate) struct DarkMatterState {
     /// Whose probe was asked for last.
-    pub probe_of: Option<DictionaryId>,
+    pub(crate) probe_of: Option<DictionaryId>,
     /// The probe; absent: none is kept.
-    pub probe: Load<Arc<Probe>>,
+    pub(crate) probe: Load<Arc<Probe>>,
     /// The row of the held-out text that is shown, if that is what is shown.
-    pub held_out_row: Option<usize>,
+    pub(crate) held_out_row: Option<usize>,
     /// Rows of the held-out text.
-    pub held_out: Load<Arc<Rows>>,
+    pub(crate) held_out: Load<Arc<Rows>>,
     /// What the errors were asked of last.
-    pub errors_of: Option<Key>,
+    pub(crate) errors_of: Option<Key>,
     /// The errors.
-    pub errors: Load<Arc<Errors>>,
+    pub(crate) errors: Load<Arc<Errors>>,
 }
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A probe is looked for or fitted, arrived, is not there, or failed.
     Probe(DictionaryId, Load<Arc<Probe>>),
     /// The sentence (none) or this row of the held-out text is shown.
@@ -70,26 +70,28 @@ pub enum Event {
     Errors(Key, Load<Arc<Errors>>),
 }
 
-/// Carries out an event. What arrives late for something else is dropped.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let lab = &mut state.dark_matter;
-    match event {
-        Event::Probe(of, load) => {
-            if load.is_loading() {
-                lab.probe_of = Some(of);
+impl DarkMatterState {
+    /// Carries out an event. What arrives late for something else is dropped.
+    pub(super) fn apply(&mut self, event: Event) {
+        let lab = self;
+        match event {
+            Event::Probe(of, load) => {
+                if load.is_loading() {
+                    lab.probe_of = Some(of);
+                }
+                if lab.probe_of == Some(of) {
+                    lab.probe = load;
+                }
             }
-            if lab.probe_of == Some(of) {
-                lab.probe = load;
-            }
-        }
-        Event::Shown(row) => lab.held_out_row = row,
-        Event::HeldOut(load) => lab.held_out = load,
-        Event::Errors(of, load) => {
-            if load.is_loading() {
-                lab.errors_of = Some(of.clone());
-            }
-            if lab.errors_of.as_ref() == Some(&of) {
-                lab.errors = load;
+            Event::Shown(row) => lab.held_out_row = row,
+            Event::HeldOut(load) => lab.held_out = load,
+            Event::Errors(of, load) => {
+                if load.is_loading() {
+                    lab.errors_of = Some(of.clone());
+                }
+                if lab.errors_of.as_ref() == Some(&of) {
+                    lab.errors = load;
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
 use super::catalogue::{DictionaryId, LoadedIndex};
-use super::{AppState, Load};
+use super::load::Load;
 
 pub use table::{Column, Table};
 
@@ -17,18 +17,18 @@ pub use table::{Column, Table};
 const KEPT: usize = 256;
 
 /// A feature of a dictionary.
-pub type Key = (DictionaryId, FeatureId);
+pub(crate) type Key = (DictionaryId, FeatureId);
 
 /// Features by decreasing cosine of their decoder rows.
-pub type Neighbours = Arc<Vec<(FeatureId, f32)>>;
+pub(crate) type Neighbours = Arc<Vec<(FeatureId, f32)>>;
 
 /// What a full-text search over tokens found.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Found {
+pub(crate) struct Found {
     /// The words that were looked for.
-    pub words: String,
+    pub(crate) words: String,
     /// Features whose peak, promoted or suppressed tokens match, best first.
-    pub features: Load<Arc<Vec<FeatureId>>>,
+    pub(crate) features: Load<Arc<Vec<FeatureId>>>,
 }
 
 /// Values by feature, the latest kept.
@@ -62,21 +62,21 @@ impl<T> Kept<T> {
 
 /// Table and pages.
 #[derive(Debug, Default)]
-pub struct FeaturesState {
+pub(crate) struct FeaturesState {
     /// The dictionary whose table was asked for last.
-    pub table_of: Option<DictionaryId>,
+    pub(crate) table_of: Option<DictionaryId>,
     /// Its index.
-    pub index: Option<LoadedIndex>,
+    pub(crate) index: Option<LoadedIndex>,
     /// Its table.
-    pub table: Load<Arc<Table>>,
+    pub(crate) table: Load<Arc<Table>>,
     /// The feature whose page was asked for last.
-    pub detail_of: Option<Key>,
+    pub(crate) detail_of: Option<Key>,
     /// Its page.
-    pub detail: Load<Arc<Detail>>,
+    pub(crate) detail: Load<Arc<Detail>>,
     /// What is written in the table's filter.
-    pub filter: String,
+    pub(crate) filter: String,
     /// What the search for the filter's words found.
-    pub found: Found,
+    pub(crate) found: Found,
     details: Kept<Arc<Detail>>,
     neighbours: Kept<Neighbours>,
 }
@@ -91,19 +91,27 @@ impl FeaturesState {
     }
 
     /// What is known about a feature of `dictionary`, if it was asked for.
-    pub fn detail(&self, dictionary: DictionaryId, feature: FeatureId) -> &Load<Arc<Detail>> {
+    pub(crate) fn detail(
+        &self,
+        dictionary: DictionaryId,
+        feature: FeatureId,
+    ) -> &Load<Arc<Detail>> {
         let kept = self.details.by_feature.get(&(dictionary, feature));
         kept.unwrap_or(&Load::Absent)
     }
 
     /// The nearest features by decoder cosine, if they were asked for.
-    pub fn neighbours(&self, dictionary: DictionaryId, feature: FeatureId) -> &Load<Neighbours> {
+    pub(crate) fn neighbours(
+        &self,
+        dictionary: DictionaryId,
+        feature: FeatureId,
+    ) -> &Load<Neighbours> {
         let kept = self.neighbours.by_feature.get(&(dictionary, feature));
         kept.unwrap_or(&Load::Absent)
     }
 
     /// The table, if it is of `dictionary`.
-    pub fn table_for(&self, dictionary: DictionaryId) -> Option<&Arc<Table>> {
+    pub(crate) fn table_for(&self, dictionary: DictionaryId) -> Option<&Arc<Table>> {
         self.table
             .ready()
             .filter(|table| table.dictionary == dictionary)
@@ -112,7 +120,7 @@ impl FeaturesState {
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// Another index is shown: what was read from the one before goes.
     Index(DictionaryId, Box<LoadedIndex>),
     /// The table of a dictionary is asked for, arrived or failed.
@@ -129,47 +137,49 @@ pub enum Event {
     Filter(String),
 }
 
-/// Carries out an event. What arrives late for another selection is dropped.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let features = &mut state.features;
-    match event {
-        Event::Index(of, index) => {
-            *features = FeaturesState {
-                filter: std::mem::take(&mut features.filter),
-                table_of: Some(of),
-                index: Some(*index),
-                table: Load::Loading,
-                ..FeaturesState::default()
-            };
-        }
-        Event::Table(of, load) => {
-            if load.is_loading() {
-                features.table_of = Some(of);
+impl FeaturesState {
+    /// Carries out an event. What arrives late for another selection is dropped.
+    pub(super) fn apply(&mut self, event: Event) {
+        let features = self;
+        match event {
+            Event::Index(of, index) => {
+                *features = FeaturesState {
+                    filter: std::mem::take(&mut features.filter),
+                    table_of: Some(of),
+                    index: Some(*index),
+                    table: Load::Loading,
+                    ..FeaturesState::default()
+                };
             }
-            if features.table_of == Some(of) {
-                features.table = load;
+            Event::Table(of, load) => {
+                if load.is_loading() {
+                    features.table_of = Some(of);
+                }
+                if features.table_of == Some(of) {
+                    features.table = load;
+                }
             }
-        }
-        Event::PageOf(dictionary, feature) => {
-            let key = (dictionary, feature);
-            features.detail_of = Some(key);
-            let kept = features.details.by_feature.get(&key);
-            features.detail = kept.cloned().unwrap_or_default();
-        }
-        Event::Detail(dictionary, feature, load) => {
-            let key = (dictionary, feature);
-            if features.detail_of == Some(key) {
-                features.detail = load.clone();
+            Event::PageOf(dictionary, feature) => {
+                let key = (dictionary, feature);
+                features.detail_of = Some(key);
+                let kept = features.details.by_feature.get(&key);
+                features.detail = kept.cloned().unwrap_or_default();
             }
-            features.details.set(key, load);
-        }
-        Event::Neighbours(dictionary, feature, load) => {
-            features.neighbours.set((dictionary, feature), load);
-        }
-        Event::Filter(filter) => features.filter = filter,
-        Event::Found(found) => {
-            if found.features.is_loading() || features.found.words == found.words {
-                features.found = found;
+            Event::Detail(dictionary, feature, load) => {
+                let key = (dictionary, feature);
+                if features.detail_of == Some(key) {
+                    features.detail = load.clone();
+                }
+                features.details.set(key, load);
+            }
+            Event::Neighbours(dictionary, feature, load) => {
+                features.neighbours.set((dictionary, feature), load);
+            }
+            Event::Filter(filter) => features.filter = filter,
+            Event::Found(found) => {
+                if found.features.is_loading() || features.found.words == found.words {
+                    features.found = found;
+                }
             }
         }
     }
@@ -181,17 +191,17 @@ mod tests {
 
     #[test]
     fn a_late_page_is_kept_but_not_shown_for_another_feature() {
-        let mut state = AppState::default();
+        let mut state = FeaturesState::default();
         let id = DictionaryId(0);
         let ready = || Load::Ready(Arc::new(Detail::default()));
-        apply(&mut state, Event::PageOf(id, FeatureId(1)));
-        apply(&mut state, Event::Detail(id, FeatureId(1), Load::Loading));
-        apply(&mut state, Event::PageOf(id, FeatureId(2)));
-        apply(&mut state, Event::Detail(id, FeatureId(1), ready()));
-        assert!(state.features.detail.is_absent());
-        assert!(state.features.detail(id, FeatureId(1)).ready().is_some());
-        apply(&mut state, Event::PageOf(id, FeatureId(1)));
-        assert!(state.features.detail.ready().is_some());
+        state.apply(Event::PageOf(id, FeatureId(1)));
+        state.apply(Event::Detail(id, FeatureId(1), Load::Loading));
+        state.apply(Event::PageOf(id, FeatureId(2)));
+        state.apply(Event::Detail(id, FeatureId(1), ready()));
+        assert!(state.detail.is_absent());
+        assert!(state.detail(id, FeatureId(1)).ready().is_some());
+        state.apply(Event::PageOf(id, FeatureId(1)));
+        assert!(state.detail.ready().is_some());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use umbra_core::fit::Fit;
+use umbra_core::ids::Layer;
 use umbra_core::sae::Sae;
 use umbra_core::workbench::pair::Pair;
 
@@ -13,41 +14,41 @@ use super::prompt::Reader;
 
 impl AppState {
     /// Whether a dictionary belongs to the open model; none until both are loaded.
-    pub fn fit(&self, id: DictionaryId) -> Option<&Fit> {
+    pub(crate) fn fit(&self, id: DictionaryId) -> Option<&Fit> {
         let pair = self.catalogue.get(id)?.pair.as_ref();
         pair.map(|pair| &pair.fit)
     }
 
     /// A dictionary with the open model as it reads for it, once both are loaded and if they may be used together.
-    pub fn pair(&self, id: DictionaryId) -> Option<&Pair> {
+    pub(crate) fn pair(&self, id: DictionaryId) -> Option<&Pair> {
         let pair = self.catalogue.get(id)?.pair.as_ref();
         pair.filter(|pair| !pair.fit.is_refused())
     }
 
     /// Why a dictionary may not be used with the open model, if it may not.
-    pub fn unfit(&self, id: DictionaryId) -> Option<&str> {
+    pub(crate) fn unfit(&self, id: DictionaryId) -> Option<&str> {
         let fit = self.fit(id).filter(|fit| fit.is_refused())?;
         Some(fit.why.as_str())
     }
 
     /// Why the selected dictionary may not be used with the open model, if it may not.
-    pub fn misfit(&self) -> Option<&str> {
+    pub(crate) fn misfit(&self) -> Option<&str> {
         self.unfit(self.selection.dictionary?)
     }
 
     /// The weights of a dictionary, if they are loaded and may be used with the open model.
-    pub fn sae_of(&self, id: DictionaryId) -> Option<&Arc<Sae>> {
+    pub(crate) fn sae_of(&self, id: DictionaryId) -> Option<&Arc<Sae>> {
         let loaded = self.catalogue.get(id)?.load.ready()?;
         self.unfit(id).is_none().then_some(&loaded.sae)
     }
 
     /// The selected dictionary's weights, if they are loaded and may be used with the open model.
-    pub fn sae(&self) -> Option<&Arc<Sae>> {
+    pub(crate) fn sae(&self) -> Option<&Arc<Sae>> {
         self.sae_of(self.selection.dictionary?)
     }
 
     /// What reads a sentence beside the model: the selected dictionary, or nothing where there is none that can. None while one is loaded.
-    pub fn reader(&self) -> Option<Reader> {
+    pub(crate) fn reader(&self) -> Option<Reader> {
         let Some(dictionary) = self.dictionary() else {
             return Some(None);
         };
@@ -58,27 +59,39 @@ impl AppState {
     }
 
     /// Dictionaries that may be used with the open model.
-    pub fn fitting(&self) -> impl Iterator<Item = &Dictionary> {
+    pub(crate) fn fitting(&self) -> impl Iterator<Item = &Dictionary> {
         let all = self.catalogue.dictionaries.iter();
         all.filter(|dictionary| self.unfit(dictionary.id).is_none())
     }
 
     /// Why the index of a dictionary may not be used, if it may not: it was built with another dictionary or model.
-    pub fn foreign_index(&self, id: DictionaryId) -> Option<&str> {
+    pub(crate) fn foreign_index(&self, id: DictionaryId) -> Option<&str> {
         let fit = self.catalogue.get(id)?.index_fit.ready()?;
         fit.is_refused().then_some(fit.why.as_str())
     }
 
     /// The index of a dictionary, once it is known that it may be used.
-    pub fn index_of(&self, id: DictionaryId) -> Option<&LoadedIndex> {
+    pub(crate) fn index_of(&self, id: DictionaryId) -> Option<&LoadedIndex> {
         let dictionary = self.catalogue.get(id)?;
         let fit = dictionary.index_fit.ready()?;
         dictionary.index.ready().filter(|_| !fit.is_refused())
     }
 
     /// Whether it is not known yet what index a dictionary has.
-    pub fn awaits_index(&self, dictionary: &Dictionary) -> bool {
+    pub(crate) fn awaits_index(&self, dictionary: &Dictionary) -> bool {
         let decided = dictionary.index_fit.ready().is_some();
         dictionary.index.is_loading() || (dictionary.index.ready().is_some() && !decided)
+    }
+
+    /// The dictionary on `attn.hook_z` of a layer that fits the model: the selected one if it reads there, else the first.
+    pub(crate) fn z_dictionary(&self, layer: Layer) -> Option<&Dictionary> {
+        let reads = |dictionary: &&Dictionary| {
+            dictionary
+                .hook()
+                .is_some_and(|hook| hook.is_z() && hook.layer() == Some(layer))
+        };
+        self.dictionary()
+            .filter(|dictionary| self.unfit(dictionary.id).is_none() && reads(dictionary))
+            .or_else(|| self.fitting().find(reads))
     }
 }

@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::AppState;
 use super::project::LabelChange;
 use super::prompt::Written;
 use super::steering::Draft;
-use crate::shell::layout::Saved;
+use crate::state::layout::Saved;
 
 /// Changes of one field within this time are one change.
 const TOGETHER: Duration = Duration::from_millis(1_500);
@@ -17,16 +16,16 @@ const KEPT: usize = 200;
 
 /// Something before and after.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Pair<T> {
+pub(crate) struct Pair<T> {
     /// Before.
-    pub before: T,
+    pub(crate) before: T,
     /// After.
-    pub after: T,
+    pub(crate) after: T,
 }
 
 /// One change.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// A label was set or removed.
     Label(LabelChange),
     /// Another sentence in Prompt.
@@ -66,27 +65,27 @@ impl Change {
 
 /// A change on the stack.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// What changed, as a phrase: `label of feature 12`.
-    pub what: String,
+    pub(crate) what: String,
     /// The change.
-    pub change: Change,
+    pub(crate) change: Change,
     /// When it was last extended; none once something else happened.
     open: Option<Instant>,
 }
 
 /// The stack.
 #[derive(Debug, Default)]
-pub struct HistoryState {
+pub(crate) struct HistoryState {
     /// What can be undone, oldest first.
-    pub done: Vec<Entry>,
+    pub(crate) done: Vec<Entry>,
     /// What can be redone, the next one last.
-    pub undone: Vec<Entry>,
+    pub(crate) undone: Vec<Entry>,
 }
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// Something was changed. Letter by letter and while a slider is dragged it extends the change before, if that has the same name.
     Did {
         /// What, as a phrase.
@@ -102,22 +101,24 @@ pub enum Event {
     Redone,
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let history = &mut state.history;
-    match event {
-        Event::Did {
-            what,
-            change,
-            continues,
-        } => did(history, what, change, continues),
-        Event::Undone => {
-            let entry = history.done.pop();
-            history.undone.extend(entry.map(closed));
-        }
-        Event::Redone => {
-            let entry = history.undone.pop();
-            history.done.extend(entry.map(closed));
+impl HistoryState {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        let history = self;
+        match event {
+            Event::Did {
+                what,
+                change,
+                continues,
+            } => did(history, what, change, continues),
+            Event::Undone => {
+                let entry = history.done.pop();
+                history.undone.extend(entry.map(closed));
+            }
+            Event::Redone => {
+                let entry = history.undone.pop();
+                history.done.extend(entry.map(closed));
+            }
         }
     }
 }
@@ -189,12 +190,12 @@ mod tests {
 
     #[test]
     fn letters_of_one_field_are_one_change_and_another_field_begins_another() {
-        let mut state = AppState::default();
-        apply(&mut state, sentence("", "a"));
-        apply(&mut state, sentence("a", "ab"));
-        apply(&mut state, filter("", "k"));
-        apply(&mut state, sentence("ab", "abc"));
-        let done = &state.history.done;
+        let mut state = HistoryState::default();
+        state.apply(sentence("", "a"));
+        state.apply(sentence("a", "ab"));
+        state.apply(filter("", "k"));
+        state.apply(sentence("ab", "abc"));
+        let done = &state.done;
         let whats: Vec<_> = done.iter().map(|entry| entry.what.as_str()).collect();
         assert_eq!(whats, ["sentence", "filter", "sentence"]);
         let whole = Pair {
@@ -202,28 +203,22 @@ mod tests {
             after: "ab".into(),
         };
         assert_eq!(done[0].change, Change::Sentence(Box::new(whole)));
-        apply(&mut state, sentence("abc", "ab"));
-        assert_eq!(state.history.done.len(), 2, "taken back by hand");
+        state.apply(sentence("abc", "ab"));
+        assert_eq!(state.done.len(), 2, "taken back by hand");
     }
 
     #[test]
     fn a_new_change_forgets_what_was_undone() {
-        let mut state = AppState::default();
-        apply(&mut state, sentence("", "a"));
-        apply(&mut state, filter("", "k"));
-        apply(&mut state, Event::Undone);
-        apply(&mut state, Event::Undone);
-        assert_eq!(
-            (state.history.done.len(), state.history.undone.len()),
-            (0, 2)
-        );
-        apply(&mut state, Event::Redone);
-        assert_eq!(state.history.done[0].what, "sentence");
+        let mut state = HistoryState::default();
+        state.apply(sentence("", "a"));
+        state.apply(filter("", "k"));
+        state.apply(Event::Undone);
+        state.apply(Event::Undone);
+        assert_eq!((state.done.len(), state.undone.len()), (0, 2));
+        state.apply(Event::Redone);
+        assert_eq!(state.done[0].what, "sentence");
         // What was redone is a change of its own: the next letter is another.
-        apply(&mut state, sentence("a", "ab"));
-        assert_eq!(
-            (state.history.done.len(), state.history.undone.len()),
-            (2, 0)
-        );
+        state.apply(sentence("a", "ab"));
+        assert_eq!((state.done.len(), state.undone.len()), (2, 0));
     }
 }

@@ -4,16 +4,15 @@ use std::time::{Duration, Instant};
 
 use umbra_core::progress::{Pace, Progress};
 
-use super::AppState;
 use crate::widgets::number;
 
 /// A job within this run of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JobId(pub u64);
+pub(crate) struct JobId(pub(crate) u64);
 
 /// Where a job stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
+pub(crate) enum Status {
     /// At work.
     Running,
     /// Told to stop, not yet there.
@@ -28,19 +27,19 @@ pub enum Status {
 
 /// One job.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub(crate) struct Job {
     /// Its id.
-    pub id: JobId,
+    pub(crate) id: JobId,
     /// What it does, as shown: `Evaluate z0`.
-    pub name: String,
+    pub(crate) name: String,
     /// Where it stands.
-    pub status: Status,
+    pub(crate) status: Status,
     /// How far it is, once it says so.
-    pub progress: Option<Progress>,
+    pub(crate) progress: Option<Progress>,
     /// When it began.
-    pub started: Instant,
+    pub(crate) started: Instant,
     /// How long it took, once ended.
-    pub took: Option<Duration>,
+    pub(crate) took: Option<Duration>,
     /// Units per second, where the work itself measures it.
     measured: Option<f64>,
     pace: Pace,
@@ -48,23 +47,23 @@ pub struct Job {
 
 impl Job {
     /// Whether it has not ended.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         matches!(self.status, Status::Running | Status::Stopping)
     }
 
     /// Share done, 0 to 1.
-    pub fn share(&self) -> Option<f32> {
+    pub(crate) fn share(&self) -> Option<f32> {
         Some(self.progress?.share()? as f32)
     }
 
     /// Units per second lately: the one speed of this job, wherever it is shown.
-    pub fn per_second(&self) -> Option<f64> {
+    pub(crate) fn per_second(&self) -> Option<f64> {
         self.progress?;
         self.measured.or_else(|| self.pace.per_second())
     }
 
     /// Time left at that speed.
-    pub fn remaining(&self) -> Option<Duration> {
+    pub(crate) fn remaining(&self) -> Option<Duration> {
         let (progress, speed) = (self.progress?, self.per_second()?);
         let left = progress.total.saturating_sub(progress.done) as f64;
         (speed > 0.0)
@@ -74,7 +73,7 @@ impl Job {
     }
 
     /// How far it is, how fast and how long it takes yet, in the same words wherever it is shown; none before it has done anything.
-    pub fn standing(&self) -> Option<String> {
+    pub(crate) fn standing(&self) -> Option<String> {
         let progress = self.progress.filter(|progress| progress.done > 0)?;
         let far = (progress.done, progress.total);
         let (speed, left) = (self.per_second(), self.remaining());
@@ -84,9 +83,9 @@ impl Job {
 
 /// Running and lately ended jobs, oldest first.
 #[derive(Debug, Default)]
-pub struct JobsState {
+pub(crate) struct JobsState {
     /// At most 50 ended ones are kept.
-    pub list: Vec<Job>,
+    pub(crate) list: Vec<Job>,
 }
 
 /// Ended jobs kept for the log.
@@ -94,12 +93,12 @@ const KEPT: usize = 50;
 
 impl JobsState {
     /// Jobs at work, oldest first.
-    pub fn running(&self) -> impl Iterator<Item = &Job> {
+    pub(crate) fn running(&self) -> impl Iterator<Item = &Job> {
         self.list.iter().filter(|job| job.is_running())
     }
 
     /// A job by id.
-    pub fn get(&self, id: JobId) -> Option<&Job> {
+    pub(crate) fn get(&self, id: JobId) -> Option<&Job> {
         self.list.iter().find(|job| job.id == id)
     }
 
@@ -110,7 +109,7 @@ impl JobsState {
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A job began.
     Started(JobId, String),
     /// A job got further, at so many units per second where it measures that itself.
@@ -121,56 +120,57 @@ pub enum Event {
     Ended(JobId, Status),
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let now = Instant::now();
-    match event {
-        Event::Started(id, name) => {
-            state.jobs.list.push(Job {
-                id,
-                name,
-                status: Status::Running,
-                progress: None,
-                started: now,
-                took: None,
-                measured: None,
-                pace: Pace::default(),
-            });
-        }
-        Event::Progress(id, progress, measured) => {
-            if let Some(job) = state.jobs.get_mut(id) {
-                job.progress = Some(progress);
-                job.measured = measured;
-                job.pace.mark(now, progress.done);
+impl JobsState {
+    /// Carries out an event; returns the line for the log where a job ended.
+    pub(super) fn apply(&mut self, event: Event) -> Option<String> {
+        let now = Instant::now();
+        match event {
+            Event::Started(id, name) => {
+                self.list.push(Job {
+                    id,
+                    name,
+                    status: Status::Running,
+                    progress: None,
+                    started: now,
+                    took: None,
+                    measured: None,
+                    pace: Pace::default(),
+                });
             }
-        }
-        Event::Stopping(id) => {
-            if let Some(job) = state.jobs.get_mut(id).filter(|job| job.is_running()) {
-                job.status = Status::Stopping;
+            Event::Progress(id, progress, measured) => {
+                if let Some(job) = self.get_mut(id) {
+                    job.progress = Some(progress);
+                    job.measured = measured;
+                    job.pace.mark(now, progress.done);
+                }
             }
+            Event::Stopping(id) => {
+                if let Some(job) = self.get_mut(id).filter(|job| job.is_running()) {
+                    job.status = Status::Stopping;
+                }
+            }
+            Event::Ended(id, status) => return self.end(id, status, now),
         }
-        Event::Ended(id, status) => end(state, id, status, now),
+        None
     }
-}
 
-fn end(state: &mut AppState, id: JobId, status: Status, now: Instant) {
-    let Some(job) = state.jobs.get_mut(id) else {
-        return;
-    };
-    let took = now.duration_since(job.started);
-    job.took = Some(took);
-    let sentence = match &status {
-        Status::Failed(sentence) => format!("{} failed: {sentence}", job.name),
-        Status::Stopped => format!("{} stopped after {:.1} s", job.name, took.as_secs_f64()),
-        _ => format!("{} took {:.1} s", job.name, took.as_secs_f64()),
-    };
-    job.status = status;
-    state.log.line(&sentence);
-    let ended = state.jobs.list.iter().filter(|job| !job.is_running());
-    let mut surplus = ended.count().saturating_sub(KEPT);
-    state.jobs.list.retain(|job| {
-        let drop = surplus > 0 && !job.is_running();
-        surplus -= usize::from(drop);
-        !drop
-    });
+    fn end(&mut self, id: JobId, status: Status, now: Instant) -> Option<String> {
+        let job = self.get_mut(id)?;
+        let took = now.duration_since(job.started);
+        job.took = Some(took);
+        let sentence = match &status {
+            Status::Failed(sentence) => format!("{} failed: {sentence}", job.name),
+            Status::Stopped => format!("{} stopped after {:.1} s", job.name, took.as_secs_f64()),
+            _ => format!("{} took {:.1} s", job.name, took.as_secs_f64()),
+        };
+        job.status = status;
+        let ended = self.list.iter().filter(|job| !job.is_running());
+        let mut surplus = ended.count().saturating_sub(KEPT);
+        self.list.retain(|job| {
+            let drop = surplus > 0 && !job.is_running();
+            surplus -= usize::from(drop);
+            !drop
+        });
+        Some(sentence)
+    }
 }

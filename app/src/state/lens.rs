@@ -5,25 +5,25 @@ use std::sync::Arc;
 use umbra_core::lens::Lens;
 
 use super::jobs::JobId;
+use super::load::Load;
 use super::prompt::Sentence;
-use super::{AppState, Load};
 
 /// The lens.
 #[derive(Debug, Default)]
-pub struct LensState {
+pub(crate) struct LensState {
     /// What it is of.
-    pub of: Option<Sentence>,
+    pub(crate) of: Option<Sentence>,
     /// The lens; absent although asked for: reading it was stopped.
-    pub load: Load<Arc<Lens>>,
+    pub(crate) load: Load<Arc<Lens>>,
     /// The job that reads it, to be stopped when another sentence is asked for.
-    pub job: Option<JobId>,
+    pub(crate) job: Option<JobId>,
     /// The last one that succeeded, shown until the next arrives, and what it is of.
-    pub last: Option<(Sentence, Arc<Lens>)>,
+    pub(crate) last: Option<(Sentence, Arc<Lens>)>,
 }
 
 impl LensState {
     /// What to show for `sentence`: its lens, or the last of the same model.
-    pub fn shown(&self, sentence: &Sentence) -> Option<&Arc<Lens>> {
+    pub(crate) fn shown(&self, sentence: &Sentence) -> Option<&Arc<Lens>> {
         let (of, lens) = self.last.as_ref()?;
         of.same_model(sentence).then_some(lens)
     }
@@ -31,29 +31,31 @@ impl LensState {
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A lens is being read, arrived, failed or was stopped (absent).
     Lens(Sentence, Load<Arc<Lens>>),
     /// The job that reads it.
     Job(JobId),
 }
 
-/// Carries out an event. What arrives late for another sentence is dropped.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let lens = &mut state.lens;
-    match event {
-        Event::Lens(of, load) => {
-            if load.is_loading() {
-                lens.of = Some(of.clone());
+impl LensState {
+    /// Carries out an event. What arrives late for another sentence is dropped.
+    pub(super) fn apply(&mut self, event: Event) {
+        let lens = self;
+        match event {
+            Event::Lens(of, load) => {
+                if load.is_loading() {
+                    lens.of = Some(of.clone());
+                }
+                if lens.of.as_ref() != Some(&of) {
+                    return;
+                }
+                if let Load::Ready(arrived) = &load {
+                    lens.last = Some((of, Arc::clone(arrived)));
+                }
+                lens.load = load;
             }
-            if lens.of.as_ref() != Some(&of) {
-                return;
-            }
-            if let Load::Ready(arrived) = &load {
-                lens.last = Some((of, Arc::clone(arrived)));
-            }
-            lens.load = load;
+            Event::Job(job) => lens.job = Some(job),
         }
-        Event::Job(job) => lens.job = Some(job),
     }
 }

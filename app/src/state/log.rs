@@ -2,13 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::AppState;
-use crate::commands::Command;
+use crate::state::requests::Command;
 use crate::words;
 
 /// How a notification looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Something to know.
     Info,
     /// Something worked.
@@ -19,28 +18,28 @@ pub enum Kind {
 
 /// A notification.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Notice {
+pub(crate) struct Notice {
     /// How it looks.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// One sentence.
-    pub text: String,
+    pub(crate) text: String,
     /// Buttons: words and what they do.
-    pub actions: Vec<(String, Command)>,
+    pub(crate) actions: Vec<(String, Command)>,
 }
 
 impl Notice {
     /// Something to know.
-    pub fn info(text: impl Into<String>) -> Self {
+    pub(crate) fn info(text: impl Into<String>) -> Self {
         Self::new(Kind::Info, text)
     }
 
     /// Something worked.
-    pub fn success(text: impl Into<String>) -> Self {
+    pub(crate) fn success(text: impl Into<String>) -> Self {
         Self::new(Kind::Success, text)
     }
 
     /// Something failed: one sentence with the remedy.
-    pub fn failure(text: impl Into<String>) -> Self {
+    pub(crate) fn failure(text: impl Into<String>) -> Self {
         Self::new(Kind::Failure, text)
     }
 
@@ -54,7 +53,7 @@ impl Notice {
 
     /// With a button.
     #[must_use]
-    pub fn with(mut self, words: &str, command: impl Into<Command>) -> Self {
+    pub(crate) fn with(mut self, words: &str, command: impl Into<Command>) -> Self {
         self.actions.push((words.to_owned(), command.into()));
         self
     }
@@ -62,13 +61,13 @@ impl Notice {
 
 /// A notification on screen.
 #[derive(Debug, Clone)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Counts up; names it for dismissal.
-    pub id: u64,
+    pub(crate) id: u64,
     /// When it appeared.
-    pub since: Instant,
+    pub(crate) since: Instant,
     /// What it says.
-    pub notice: Notice,
+    pub(crate) notice: Notice,
 }
 
 /// How long a notification without failure and without buttons stays.
@@ -82,22 +81,22 @@ const LINES: usize = 2_000;
 
 /// One line of the log.
 #[derive(Debug, Clone)]
-pub struct Line {
+pub(crate) struct Line {
     /// When.
-    pub at: Instant,
+    pub(crate) at: Instant,
     /// What happened.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// Notifications and log.
 #[derive(Debug)]
-pub struct LogState {
+pub(crate) struct LogState {
     /// On screen, oldest first.
-    pub notices: Vec<Shown>,
+    pub(crate) notices: Vec<Shown>,
     /// Everything, oldest first.
-    pub lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
     /// When the program began; times of lines are counted from here.
-    pub began: Instant,
+    pub(crate) began: Instant,
     /// The notification that says what was undone or redone last.
     step: Option<u64>,
     next: u64,
@@ -146,7 +145,7 @@ impl LogState {
 
 /// What can change here.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A line for the log alone.
     Line(String),
     /// A notification.
@@ -159,29 +158,31 @@ pub enum Event {
     Tick,
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let log = &mut state.log;
-    match event {
-        Event::Line(text) => log.line(&text),
-        Event::Show(notice) => log.show(notice),
-        Event::Step(notice) => {
-            let former = log.step.take();
-            log.notices.retain(|shown| Some(shown.id) != former);
-            log.show(notice);
-            log.step = log.notices.last().map(|shown| shown.id);
+impl LogState {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        let log = self;
+        match event {
+            Event::Line(text) => log.line(&text),
+            Event::Show(notice) => log.show(notice),
+            Event::Step(notice) => {
+                let former = log.step.take();
+                log.notices.retain(|shown| Some(shown.id) != former);
+                log.show(notice);
+                log.step = log.notices.last().map(|shown| shown.id);
+            }
+            Event::Dismissed(id) => log.notices.retain(|shown| shown.id != id),
+            Event::Tick => log.notices.retain(|shown| {
+                let asks = !shown.notice.actions.is_empty();
+                let stays = match shown.notice.kind {
+                    Kind::Failure => return true,
+                    // It can be done otherwise later too.
+                    Kind::Info if asks => STAYS_TO_ASK,
+                    _ if asks => return true,
+                    Kind::Info | Kind::Success => STAYS,
+                };
+                shown.since.elapsed() < stays
+            }),
         }
-        Event::Dismissed(id) => log.notices.retain(|shown| shown.id != id),
-        Event::Tick => log.notices.retain(|shown| {
-            let asks = !shown.notice.actions.is_empty();
-            let stays = match shown.notice.kind {
-                Kind::Failure => return true,
-                // It can be done otherwise later too.
-                Kind::Info if asks => STAYS_TO_ASK,
-                _ if asks => return true,
-                Kind::Info | Kind::Success => STAYS,
-            };
-            shown.since.elapsed() < stays
-        }),
     }
 }

@@ -10,12 +10,12 @@ use umbra_core::hub::{Hub, Name};
 use umbra_core::models::{Card, Opening};
 
 use super::jobs::JobId;
+use super::load::Load;
 use super::prompt::PAUSE;
-use super::{AppState, Load};
 
 /// What is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A model.
     #[default]
     Model,
@@ -25,18 +25,18 @@ pub enum Kind {
 
 /// What was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub(crate) struct Request {
     /// What is to be opened.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// A path or a name on the hub.
-    pub source: String,
+    pub(crate) source: String,
     /// How it would be opened.
-    pub how: Opening,
+    pub(crate) how: Opening,
 }
 
 /// What a source turned out to be.
 #[derive(Debug, Clone)]
-pub enum Looked {
+pub(crate) enum Looked {
     /// A model that is here.
     Here(Box<Found>),
     /// A dictionary that is here.
@@ -47,38 +47,38 @@ pub enum Looked {
 
 /// A model that is here, as its headers describe it.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub(crate) struct Found {
     /// Folder or file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it is and takes.
-    pub card: Card,
+    pub(crate) card: Card,
     /// What was decided about it.
-    pub notes: Notes,
+    pub(crate) notes: Notes,
     /// Bytes of available memory, where the system tells.
-    pub free: Option<u64>,
+    pub(crate) free: Option<u64>,
 }
 
 /// A dictionary that is here, as the headers of its files describe it.
 #[derive(Debug, Clone)]
-pub struct FoundDictionary {
+pub(crate) struct FoundDictionary {
     /// Folder or file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// What it is.
-    pub look: Look,
+    pub(crate) look: Look,
     /// The layer to open of a cross-layer transcoder.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Bytes of available memory, where the system tells.
-    pub free: Option<u64>,
+    pub(crate) free: Option<u64>,
 }
 
 impl FoundDictionary {
     /// What is opened: of a cross-layer transcoder the file of one layer.
-    pub fn opens(&self) -> &Path {
+    pub(crate) fn opens(&self) -> &Path {
         self.look.layers.get(self.layer).unwrap_or(&self.path)
     }
 
     /// Bytes of what is opened once loaded, where the headers tell.
-    pub fn memory_bytes(&self) -> Option<u64> {
+    pub(crate) fn memory_bytes(&self) -> Option<u64> {
         if self.look.layers.is_empty() {
             self.look.memory_bytes()
         } else {
@@ -87,7 +87,7 @@ impl FoundDictionary {
     }
 
     /// Whether its weights fit in memory, as far as that is known.
-    pub fn fits(&self) -> bool {
+    pub(crate) fn fits(&self) -> bool {
         let needed = self.memory_bytes().unwrap_or(self.look.bytes);
         self.free.is_none_or(|free| needed <= free)
     }
@@ -95,7 +95,7 @@ impl FoundDictionary {
 
 impl Found {
     /// Whether its weights fit in memory, as far as that is known.
-    pub fn fits(&self) -> bool {
+    pub(crate) fn fits(&self) -> bool {
         let needed = self.card.footprint.memory_bytes;
         self.free.is_none_or(|free| needed <= free)
     }
@@ -106,43 +106,43 @@ const LINES: usize = 8;
 
 /// A release or a dictionary of the registry that what is typed matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suggestion {
+pub(crate) struct Suggestion {
     /// What takes the place of what is typed.
-    pub source: String,
+    pub(crate) source: String,
     /// How many dictionaries of which model, or how many features are active.
-    pub about: String,
+    pub(crate) about: String,
 }
 
 /// The dialog.
 #[derive(Debug, Default)]
-pub struct OpeningState {
+pub(crate) struct OpeningState {
     /// Whether it is shown.
-    pub shown: bool,
+    pub(crate) shown: bool,
     /// What it opens.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// A path or a name on the hub.
-    pub source: String,
+    pub(crate) source: String,
     /// When it was last typed at.
     typed: Option<Instant>,
     /// How it is to be opened.
-    pub how: Opening,
+    pub(crate) how: Opening,
     /// The hub, offline if nothing is to be fetched; none until the dialog was shown.
-    pub hub: Option<Hub>,
+    pub(crate) hub: Option<Hub>,
     /// What was looked at last.
-    pub looked_at: Option<Request>,
+    pub(crate) looked_at: Option<Request>,
     /// What it is.
-    pub looked: Load<Looked>,
+    pub(crate) looked: Load<Looked>,
     /// The job that fetches.
-    pub fetching: Option<JobId>,
+    pub(crate) fetching: Option<JobId>,
     /// SAELens's registry, if one is at hand.
-    pub registry: Option<Arc<Registry>>,
+    pub(crate) registry: Option<Arc<Registry>>,
     /// What of it the source matches, and how much more.
-    pub suggestions: (Vec<Suggestion>, usize),
+    pub(crate) suggestions: (Vec<Suggestion>, usize),
 }
 
 impl OpeningState {
     /// What is to be looked at now: something is named, it is not what was looked at last, and nobody types.
-    pub fn wanted(&self) -> Option<Request> {
+    pub(crate) fn wanted(&self) -> Option<Request> {
         let request = Request {
             kind: self.kind,
             source: self.source.trim().to_owned(),
@@ -161,7 +161,7 @@ impl OpeningState {
     }
 
     /// Time until it is looked at, if somebody types.
-    pub fn pause_left(&self) -> Option<Duration> {
+    pub(crate) fn pause_left(&self) -> Option<Duration> {
         let left = PAUSE.checked_sub(self.typed?.elapsed())?;
         (!left.is_zero()).then_some(left)
     }
@@ -194,7 +194,7 @@ fn suggestions(registry: &Registry, source: &str) -> (Vec<Suggestion>, usize) {
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The dialog is shown for a model or a dictionary, with the hub as the environment describes it, or closed.
     Shown(Option<(Kind, Hub)>),
     /// Another source; `typed` if letter by letter.
@@ -220,61 +220,63 @@ pub enum Event {
     Fetched(Option<String>),
 }
 
-/// Carries out an event. What arrives late for another source is dropped.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let opening = &mut state.opening;
-    match event {
-        Event::Shown(shown) => {
-            opening.shown = shown.is_some();
-            opening.looked_at = None;
-            opening.looked = Load::Absent;
-            if let Some((kind, hub)) = shown {
-                if kind != opening.kind {
-                    opening.source.clear();
+impl OpeningState {
+    /// Carries out an event. What arrives late for another source is dropped.
+    pub(super) fn apply(&mut self, event: Event) {
+        let opening = self;
+        match event {
+            Event::Shown(shown) => {
+                opening.shown = shown.is_some();
+                opening.looked_at = None;
+                opening.looked = Load::Absent;
+                if let Some((kind, hub)) = shown {
+                    if kind != opening.kind {
+                        opening.source.clear();
+                    }
+                    (opening.kind, opening.hub) = (kind, Some(hub));
+                    opening.suggest();
                 }
-                (opening.kind, opening.hub) = (kind, Some(hub));
+            }
+            Event::Source { source, typed } => {
+                opening.typed = typed.then(Instant::now);
+                opening.source = source;
+                opening.looked_at = None;
+                opening.looked = Load::Absent;
                 opening.suggest();
             }
-        }
-        Event::Source { source, typed } => {
-            opening.typed = typed.then(Instant::now);
-            opening.source = source;
-            opening.looked_at = None;
-            opening.looked = Load::Absent;
-            opening.suggest();
-        }
-        Event::How(how) => opening.how = how,
-        Event::Offline(offline) => {
-            if let Some(hub) = &mut opening.hub {
-                hub.offline = offline;
+            Event::How(how) => opening.how = how,
+            Event::Offline(offline) => {
+                if let Some(hub) = &mut opening.hub {
+                    hub.offline = offline;
+                }
             }
-        }
-        Event::Looked(request, load) => {
-            if load.is_loading() {
-                opening.looked_at = Some(request.clone());
+            Event::Looked(request, load) => {
+                if load.is_loading() {
+                    opening.looked_at = Some(request.clone());
+                }
+                if opening.looked_at.as_ref() == Some(&request) {
+                    opening.looked = load;
+                }
             }
-            if opening.looked_at.as_ref() == Some(&request) {
-                opening.looked = load;
+            Event::Layer(layer) => {
+                if let Load::Ready(Looked::Dictionary(found)) = &mut opening.looked {
+                    found.layer = layer.min(found.look.layers.len().saturating_sub(1));
+                }
             }
-        }
-        Event::Layer(layer) => {
-            if let Load::Ready(Looked::Dictionary(found)) = &mut opening.looked {
-                found.layer = layer.min(found.look.layers.len().saturating_sub(1));
+            Event::Registry(registry) => {
+                opening.registry = Some(registry);
+                opening.suggest();
+                if opening.looked.failure().is_some() {
+                    opening.looked_at = None; // it may be a name of the registry
+                }
             }
-        }
-        Event::Registry(registry) => {
-            opening.registry = Some(registry);
-            opening.suggest();
-            if opening.looked.failure().is_some() {
-                opening.looked_at = None; // it may be a name of the registry
-            }
-        }
-        Event::Fetching(job) => opening.fetching = Some(job),
-        Event::Fetched(failure) => {
-            opening.fetching = None;
-            match failure {
-                Some(why) => opening.looked = Load::Failed(why),
-                None => opening.looked_at = None,
+            Event::Fetching(job) => opening.fetching = Some(job),
+            Event::Fetched(failure) => {
+                opening.fetching = None;
+                match failure {
+                    Some(why) => opening.looked = Load::Failed(why),
+                    None => opening.looked_at = None,
+                }
             }
         }
     }

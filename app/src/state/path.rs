@@ -5,50 +5,50 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 
-use super::{AppState, Load};
-use crate::shell::dialogs::Ask;
+use super::load::Load;
+use crate::dialogs::Ask;
 
 /// One thing in a folder.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Whether it is a folder.
-    pub folder: bool,
+    pub(crate) folder: bool,
 }
 
 /// Where the answer goes; none for a question that was cancelled.
-pub type Answer = SyncSender<Option<PathBuf>>;
+pub(crate) type Answer = SyncSender<Option<PathBuf>>;
 
 /// The question that is asked now.
 #[derive(Debug, Clone)]
-pub struct Field {
+pub(crate) struct Field {
     /// What is asked for.
-    pub ask: Ask,
+    pub(crate) ask: Ask,
     /// What is typed.
-    pub text: String,
+    pub(crate) text: String,
     /// The line of the list that is marked.
-    pub marked: Option<usize>,
+    pub(crate) marked: Option<usize>,
     /// The worker that waits for the answer.
-    pub answer: Answer,
+    pub(crate) answer: Answer,
 }
 
 /// Question and folder.
 #[derive(Debug, Default)]
-pub struct PathState {
+pub(crate) struct PathState {
     /// The question, if one is asked.
-    pub field: Option<Field>,
+    pub(crate) field: Option<Field>,
     /// The folder that was listed last.
-    pub listed: Option<PathBuf>,
+    pub(crate) listed: Option<PathBuf>,
     /// What it holds: folders first, by name.
-    pub entries: Load<Arc<Vec<Entry>>>,
+    pub(crate) entries: Load<Arc<Vec<Entry>>>,
     /// The folder that was chosen from last.
     last: Option<PathBuf>,
 }
 
 /// What choosing now would mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It is what is asked for.
     Good(PathBuf),
     /// It is a file that would be replaced.
@@ -67,7 +67,7 @@ fn split(text: &str) -> (&str, &str) {
 
 impl PathState {
     /// The folder to list: that of what is typed, with `~` for `home`.
-    pub fn folder(&self, home: Option<&Path>) -> Option<PathBuf> {
+    pub(crate) fn folder(&self, home: Option<&Path>) -> Option<PathBuf> {
         let (folder, _) = split(&self.field.as_ref()?.text);
         let folder = match (folder.strip_prefix('~'), home) {
             (Some(inside), Some(home)) => {
@@ -80,7 +80,7 @@ impl PathState {
     }
 
     /// What of the folder begins as is typed and may be chosen or walked into; hidden things only once a dot is typed.
-    pub fn matches(&self) -> Vec<&Entry> {
+    pub(crate) fn matches(&self) -> Vec<&Entry> {
         let (Some(field), Some(entries)) = (&self.field, self.entries.ready()) else {
             return Vec::new();
         };
@@ -94,7 +94,7 @@ impl PathState {
     }
 
     /// What Tab makes of the text: what all that match begin with; a folder that alone matches is walked into.
-    pub fn completed(&self) -> Option<String> {
+    pub(crate) fn completed(&self) -> Option<String> {
         let field = self.field.as_ref()?;
         let (folder, beginning) = split(&field.text);
         let matches = self.matches();
@@ -106,7 +106,7 @@ impl PathState {
     }
 
     /// The text with `entry` in place of what is typed of it.
-    pub fn with(&self, entry: &Entry) -> String {
+    pub(crate) fn with(&self, entry: &Entry) -> String {
         let text = self.field.as_ref().map_or("", |field| &field.text);
         let (folder, _) = split(text);
         let end = if entry.folder { "/" } else { "" };
@@ -114,7 +114,7 @@ impl PathState {
     }
 
     /// The text of the folder above.
-    pub fn above(&self) -> Option<String> {
+    pub(crate) fn above(&self) -> Option<String> {
         let text = &self.field.as_ref()?.text;
         let folder = self.listed.as_deref()?;
         let (written, beginning) = split(text);
@@ -130,7 +130,7 @@ impl PathState {
     }
 
     /// What choosing what is typed would mean.
-    pub fn verdict(&self, home: Option<&Path>) -> Verdict {
+    pub(crate) fn verdict(&self, home: Option<&Path>) -> Verdict {
         let bad = |why: &str| Verdict::Bad(why.to_owned());
         let (Some(field), Some(folder)) = (&self.field, self.folder(home)) else {
             return bad("");
@@ -192,7 +192,7 @@ fn common_beginning<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> 
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// A worker asks for a path.
     Asked(Ask, Answer),
     /// What is typed, or what took its place.
@@ -205,52 +205,54 @@ pub enum Event {
     Answered(Option<PathBuf>),
 }
 
-/// Carries out an event. A question that is asked while another is takes its place.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let path = &mut state.path;
-    match event {
-        Event::Asked(ask, answer) => {
-            let from = path.last.clone().or_else(|| state.places.home.clone());
-            let mut text = from.map_or_else(String::new, |from| from.display().to_string());
-            if !text.ends_with(['/', MAIN_SEPARATOR]) {
-                text.push('/');
+impl PathState {
+    /// Carries out an event; a first question begins in `home`.
+    pub(super) fn apply(&mut self, event: Event, home: Option<&Path>) {
+        let path = self;
+        match event {
+            Event::Asked(ask, answer) => {
+                let from = path.last.clone().or_else(|| home.map(Path::to_path_buf));
+                let mut text = from.map_or_else(String::new, |from| from.display().to_string());
+                if !text.ends_with(['/', MAIN_SEPARATOR]) {
+                    text.push('/');
+                }
+                if let Ask::Save(_, name) = &ask {
+                    text.push_str(name);
+                }
+                path.listed = None; // it may hold something else by now
+                path.field = Some(Field {
+                    ask,
+                    text,
+                    marked: None,
+                    answer,
+                });
             }
-            if let Ask::Save(_, name) = &ask {
-                text.push_str(name);
+            Event::Text(text) => {
+                if let Some(field) = &mut path.field {
+                    field.text = begun_again(text);
+                    field.marked = None;
+                }
             }
-            path.listed = None; // it may hold something else by now
-            path.field = Some(Field {
-                ask,
-                text,
-                marked: None,
-                answer,
-            });
-        }
-        Event::Text(text) => {
-            if let Some(field) = &mut path.field {
-                field.text = begun_again(text);
-                field.marked = None;
+            Event::Marked(marked) => {
+                if let Some(field) = &mut path.field {
+                    field.marked = marked;
+                }
             }
-        }
-        Event::Marked(marked) => {
-            if let Some(field) = &mut path.field {
-                field.marked = marked;
+            Event::Listed(folder, load) => {
+                if load.is_loading() {
+                    path.listed = Some(folder.clone());
+                }
+                if path.listed.as_ref() == Some(&folder) {
+                    path.entries = load;
+                }
             }
-        }
-        Event::Listed(folder, load) => {
-            if load.is_loading() {
-                path.listed = Some(folder.clone());
-            }
-            if path.listed.as_ref() == Some(&folder) {
-                path.entries = load;
-            }
-        }
-        Event::Answered(chosen) => {
-            if let Some(chosen) = &chosen {
-                path.last = chosen.parent().map(Path::to_path_buf);
-            }
-            if let Some(field) = path.field.take() {
-                drop(field.answer.try_send(chosen)); // a worker that no longer waits needs none
+            Event::Answered(chosen) => {
+                if let Some(chosen) = &chosen {
+                    path.last = chosen.parent().map(Path::to_path_buf);
+                }
+                if let Some(field) = path.field.take() {
+                    drop(field.answer.try_send(chosen)); // a worker that no longer waits needs none
+                }
             }
         }
     }

@@ -7,18 +7,18 @@ use umbra_core::project::Project;
 
 /// The places.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Places {
+pub(crate) struct Places {
     /// The bundled demo; never written to.
-    pub demo: PathBuf,
+    pub(crate) demo: PathBuf,
     /// The program's folder for data; none where no home folder is set.
-    pub data: Option<PathBuf>,
+    pub(crate) data: Option<PathBuf>,
     /// The person's own folder.
-    pub home: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
 }
 
 impl Places {
     /// The demo beside the program, or in the source tree it was built from, and the system's folder for data.
-    pub fn of_system() -> Self {
+    pub(crate) fn of_system() -> Self {
         let beside = std::env::current_exe().ok().and_then(|program| {
             let folder = program.parent()?.to_path_buf();
             let places = ["assets/demo", "../assets/demo", "../share/umbra/demo"];
@@ -36,12 +36,12 @@ impl Places {
     }
 
     /// Where changes to the demo and what is made from it go.
-    pub fn users_demo(&self) -> Result<PathBuf> {
+    pub(crate) fn users_demo(&self) -> Result<PathBuf> {
         self.in_data("demo")
     }
 
     /// Where projects lie that are not saved yet.
-    pub fn unsaved(&self) -> Result<PathBuf> {
+    pub(crate) fn unsaved(&self) -> Result<PathBuf> {
         self.in_data("unsaved")
     }
 

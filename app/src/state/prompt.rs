@@ -8,23 +8,23 @@ use umbra_core::models::Model;
 use umbra_core::prompt::{Input, Reading};
 
 use super::catalogue::DictionaryId;
-use super::{AppState, Load, history};
+use super::load::Load;
 
 /// How long nobody types before the sentence is read.
-pub const PAUSE: Duration = Duration::from_millis(250);
+pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
 /// A sentence and the model that reads it: what a lens or a pattern is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sentence {
+pub(crate) struct Sentence {
     /// The sentence.
-    pub input: Input,
+    pub(crate) input: Input,
     /// Tells models in memory apart: a job that works for one holds it there.
     model: usize,
 }
 
 impl Sentence {
     /// `input`, read by `model`.
-    pub fn new(input: Input, model: &Arc<Model>) -> Self {
+    pub(crate) fn new(input: Input, model: &Arc<Model>) -> Self {
         Self {
             input,
             model: Arc::as_ptr(model) as usize,
@@ -32,17 +32,17 @@ impl Sentence {
     }
 
     /// Whether the same model reads both.
-    pub fn same_model(&self, other: &Self) -> bool {
+    pub(crate) fn same_model(&self, other: &Self) -> bool {
         self.model == other.model
     }
 }
 
 /// The dictionary that reads a sentence with the model; none where the model reads alone.
-pub type Reader = Option<DictionaryId>;
+pub(crate) type Reader = Option<DictionaryId>;
 
 /// What Prompt shows of the sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Side {
+pub(crate) enum Side {
     /// Features of the dictionary on its tokens.
     #[default]
     Features,
@@ -54,10 +54,10 @@ pub enum Side {
 
 impl Side {
     /// All, in the order of the tabs.
-    pub const ALL: [Self; 3] = [Self::Features, Self::Lens, Self::Attention];
+    pub(crate) const ALL: [Self; 3] = [Self::Features, Self::Lens, Self::Attention];
 
     /// Its name on screen.
-    pub const fn title(self) -> &'static str {
+    pub(crate) const fn title(self) -> &'static str {
         match self {
             Self::Features => "Features",
             Self::Lens => "Logit lens",
@@ -68,44 +68,44 @@ impl Side {
 
 /// Sentence and reading.
 #[derive(Debug, Default)]
-pub struct PromptState {
+pub(crate) struct PromptState {
     /// What is shown of it.
-    pub side: Side,
+    pub(crate) side: Side,
     /// The sentence; the text of `tokens` where there are any.
-    pub text: String,
+    pub(crate) text: String,
     /// The sentence as tokens, until somebody types: the row of an example, which its text need not give again.
-    pub tokens: Option<Tokens>,
+    pub(crate) tokens: Option<Tokens>,
     /// When it was last typed at.
-    pub typed: Option<Instant>,
+    pub(crate) typed: Option<Instant>,
     /// What the reading is of.
-    pub reading_of: Option<(Reader, Input)>,
+    pub(crate) reading_of: Option<(Reader, Input)>,
     /// The reading.
-    pub reading: Load<Arc<Reading>>,
+    pub(crate) reading: Load<Arc<Reading>>,
     /// The last reading that succeeded, shown until the next arrives, and its dictionary.
-    pub last: Option<(Reader, Arc<Reading>)>,
+    pub(crate) last: Option<(Reader, Arc<Reading>)>,
 }
 
 /// What a change of the sentence is called where it is undone.
-pub const SENTENCE: &str = "sentence in Prompt";
+pub(crate) const SENTENCE: &str = "sentence in Prompt";
 
 /// What is written in Prompt.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Written {
+pub(crate) struct Written {
     /// The sentence, or the text of the tokens.
-    pub text: String,
+    pub(crate) text: String,
     /// Tokens that stand in its place, of an example.
-    pub tokens: Option<Tokens>,
+    pub(crate) tokens: Option<Tokens>,
 }
 
 /// Tokens of an index's text, in the place of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tokens {
+pub(crate) struct Tokens {
     /// The tokens.
-    pub ids: Arc<[TokenId]>,
+    pub(crate) ids: Arc<[TokenId]>,
     /// Whether documents packed in them are kept apart.
-    pub apart: bool,
+    pub(crate) apart: bool,
     /// Where they are of, in words.
-    pub of: String,
+    pub(crate) of: String,
 }
 
 impl From<&str> for Written {
@@ -119,7 +119,7 @@ impl From<&str> for Written {
 
 impl PromptState {
     /// What the model reads; none where nothing is written.
-    pub fn input(&self) -> Option<Input> {
+    pub(crate) fn input(&self) -> Option<Input> {
         match &self.tokens {
             Some(tokens) => Some(Input::Tokens {
                 ids: Arc::clone(&tokens.ids),
@@ -131,7 +131,7 @@ impl PromptState {
     }
 
     /// What is written.
-    pub fn written(&self) -> Written {
+    pub(crate) fn written(&self) -> Written {
         Written {
             text: self.text.clone(),
             tokens: self.tokens.clone(),
@@ -146,7 +146,7 @@ impl PromptState {
     }
 
     /// Time until the sentence is read, if somebody types.
-    pub fn pause_left(&self) -> Option<Duration> {
+    pub(crate) fn pause_left(&self) -> Option<Duration> {
         let left = PAUSE.checked_sub(self.typed?.elapsed())?;
         (!left.is_zero()).then_some(left)
     }
@@ -154,7 +154,7 @@ impl PromptState {
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// Another sentence; `typed` if letter by letter, so that reading waits for a pause.
     Text {
         /// The sentence.
@@ -179,57 +179,4 @@ pub enum Event {
     Reading(Reader, Input, Load<Arc<Reading>>),
     /// What was written before, or again.
     Put(Written),
-}
-
-/// Carries out an event. What arrives late for another sentence is dropped.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let prompt = &mut state.prompt;
-    match event {
-        Event::Text { text, typed } => {
-            prompt.typed = typed.then(Instant::now);
-            prompt.text = text;
-            prompt.tokens = None;
-        }
-        Event::Tokens { tokens, text, at } => {
-            let before = prompt.written();
-            prompt.typed = None;
-            prompt.text = text;
-            prompt.tokens = Some(tokens);
-            let after = prompt.written();
-            state.selection.token = Some(at);
-            let did = history::Event::Did {
-                what: SENTENCE.to_owned(),
-                change: history::Change::Sentence(Box::new(history::Pair { before, after })),
-                continues: false,
-            };
-            history::apply(state, did);
-        }
-        Event::Put(written) => {
-            prompt.typed = None;
-            prompt.text = written.text;
-            prompt.tokens = written.tokens;
-        }
-        Event::Restored(shown) => {
-            prompt.typed = None;
-            prompt.text = shown.text;
-            prompt.tokens = shown.tokens;
-        }
-        Event::Side(side) => prompt.side = side,
-        Event::Reading(dictionary, input, load) => {
-            let of = Some((dictionary, input));
-            if load.is_loading() {
-                prompt.reading_of.clone_from(&of);
-            }
-            if prompt.reading_of != of {
-                return;
-            }
-            if let Load::Ready(reading) = &load {
-                prompt.last = Some((dictionary, Arc::clone(reading)));
-                let tokens = reading.tokens.len();
-                let selected = &mut state.selection.token;
-                *selected = selected.filter(|at| *at < tokens);
-            }
-            prompt.reading = load;
-        }
-    }
 }

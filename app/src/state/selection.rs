@@ -2,12 +2,11 @@
 
 use umbra_core::ids::{FeatureId, Head, Layer};
 
-use super::AppState;
 use super::catalogue::DictionaryId;
 
 /// What was selected last, shown by the inspector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Focus {
+pub(crate) enum Focus {
     /// Nothing yet.
     #[default]
     Nothing,
@@ -21,17 +20,17 @@ pub enum Focus {
 
 /// The selection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Selection {
+pub(crate) struct Selection {
     /// Dictionary that Features, Prompt and the labs are about.
-    pub dictionary: Option<DictionaryId>,
+    pub(crate) dictionary: Option<DictionaryId>,
     /// Feature of that dictionary.
-    pub feature: Option<FeatureId>,
+    pub(crate) feature: Option<FeatureId>,
     /// Position in the prompt's reading.
-    pub token: Option<usize>,
+    pub(crate) token: Option<usize>,
     /// Attention head.
-    pub head: Option<(Layer, Head)>,
+    pub(crate) head: Option<(Layer, Head)>,
     /// Which of these came last.
-    pub focus: Focus,
+    pub(crate) focus: Focus,
 }
 
 impl Selection {
@@ -54,7 +53,7 @@ impl Selection {
 
 /// What can change here. Views send `navigation::Command::Select*` instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// A dictionary was chosen.
     Dictionary(DictionaryId),
     /// A feature was chosen.
@@ -65,22 +64,24 @@ pub enum Event {
     Head(Layer, Head),
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let selection = &mut state.selection;
-    match event {
-        Event::Dictionary(id) => selection.choose_dictionary(Some(id)),
-        Event::Feature(feature) => {
-            selection.feature = feature;
-            selection.focus = Focus::Feature;
-        }
-        Event::Token(token) => {
-            selection.token = token;
-            selection.focus = Focus::Token;
-        }
-        Event::Head(layer, head) => {
-            selection.head = Some((layer, head));
-            selection.focus = Focus::Head;
+impl Selection {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        let selection = self;
+        match event {
+            Event::Dictionary(id) => selection.choose_dictionary(Some(id)),
+            Event::Feature(feature) => {
+                selection.feature = feature;
+                selection.focus = Focus::Feature;
+            }
+            Event::Token(token) => {
+                selection.token = token;
+                selection.focus = Focus::Token;
+            }
+            Event::Head(layer, head) => {
+                selection.head = Some((layer, head));
+                selection.focus = Focus::Head;
+            }
         }
     }
 }

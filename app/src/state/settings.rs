@@ -7,22 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use umbra_core::models::{BosWish, Form, Opening};
 
-use super::AppState;
-use crate::views::ViewId;
+use crate::state::view::ViewId;
 
 /// Smallest and largest text size, percent.
-pub const TEXT_SIZES: std::ops::RangeInclusive<u16> = 80..=160;
+pub(crate) const TEXT_SIZES: std::ops::RangeInclusive<u16> = 80..=160;
 
 /// Recent projects and recent models kept.
 const RECENT: usize = 8;
 
 /// A model that was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RecentModel {
+pub(crate) struct RecentModel {
     /// What it is called.
-    pub name: String,
+    pub(crate) name: String,
     /// Folder or file.
-    pub path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Whether the matrices of its file stay as stored.
     stored: bool,
     /// How its weights were processed, as on the command line; empty for not at all.
@@ -37,7 +36,7 @@ pub struct RecentModel {
 
 impl RecentModel {
     /// The model at `path`, opened like this.
-    pub fn new(name: &str, path: PathBuf, opening: Opening) -> Self {
+    pub(crate) fn new(name: &str, path: PathBuf, opening: Opening) -> Self {
         let processing = opening.processing;
         Self {
             name: name.to_owned(),
@@ -54,7 +53,7 @@ impl RecentModel {
     }
 
     /// How it was opened.
-    pub fn opening(&self) -> Opening {
+    pub(crate) fn opening(&self) -> Opening {
         Opening {
             form: if self.stored { Form::Stored } else { Form::F32 },
             processing: self.process.parse().unwrap_or_default(), // steps of a newer version are left out
@@ -68,7 +67,7 @@ impl RecentModel {
 
 /// Which theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub enum ThemeChoice {
+pub(crate) enum ThemeChoice {
     /// Dark.
     #[default]
     Dark,
@@ -79,23 +78,23 @@ pub enum ThemeChoice {
 /// The settings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Which theme.
-    pub theme: ThemeChoice,
+    pub(crate) theme: ThemeChoice,
     /// Text size, percent.
-    pub text_percent: u16,
+    pub(crate) text_percent: u16,
     /// Whether the rail shows words.
-    pub rail_words: bool,
+    pub(crate) rail_words: bool,
     /// Whether the inspector is shown.
-    pub inspector: bool,
+    pub(crate) inspector: bool,
     /// Screens whose purpose line was dismissed.
-    pub purposes_dismissed: BTreeSet<ViewId>,
+    pub(crate) purposes_dismissed: BTreeSet<ViewId>,
     /// Folders of recent projects, latest first.
-    pub recent: Vec<PathBuf>,
+    pub(crate) recent: Vec<PathBuf>,
     /// Those of them that a person has not saved anywhere yet.
-    pub unsaved: BTreeSet<PathBuf>,
+    pub(crate) unsaved: BTreeSet<PathBuf>,
     /// Recent models, latest first.
-    pub recent_models: Vec<RecentModel>,
+    pub(crate) recent_models: Vec<RecentModel>,
 }
 
 impl Default for Settings {
@@ -115,7 +114,7 @@ impl Default for Settings {
 
 /// What can change here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// Another theme.
     Theme(ThemeChoice),
     /// Another text size, percent; kept within [`TEXT_SIZES`].
@@ -136,39 +135,41 @@ pub enum Event {
     ModelOpened(RecentModel),
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let settings = &mut state.settings;
-    match event {
-        Event::Theme(theme) => settings.theme = theme,
-        Event::TextPercent(percent) => {
-            settings.text_percent = percent.clamp(*TEXT_SIZES.start(), *TEXT_SIZES.end());
-        }
-        Event::RailWords(words) => settings.rail_words = words,
-        Event::Inspector(shown) => settings.inspector = shown,
-        Event::PurposeDismissed(view) => {
-            settings.purposes_dismissed.insert(view);
-        }
-        Event::PurposesRestored => settings.purposes_dismissed.clear(),
-        Event::Opened(folder, unsaved) => {
-            settings.recent.retain(|recent| *recent != folder);
-            settings.unsaved.remove(&folder);
-            if unsaved {
-                settings.unsaved.insert(folder.clone());
+impl Settings {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        let settings = self;
+        match event {
+            Event::Theme(theme) => settings.theme = theme,
+            Event::TextPercent(percent) => {
+                settings.text_percent = percent.clamp(*TEXT_SIZES.start(), *TEXT_SIZES.end());
             }
-            settings.recent.insert(0, folder);
-            settings.recent.truncate(RECENT);
-        }
-        Event::Forgotten(path) => {
-            settings.recent.retain(|recent| *recent != path);
-            settings.unsaved.remove(&path);
-            settings.recent_models.retain(|recent| recent.path != path);
-        }
-        Event::ModelOpened(model) => {
-            let models = &mut settings.recent_models;
-            models.retain(|recent| recent.path != model.path);
-            models.insert(0, model);
-            models.truncate(RECENT);
+            Event::RailWords(words) => settings.rail_words = words,
+            Event::Inspector(shown) => settings.inspector = shown,
+            Event::PurposeDismissed(view) => {
+                settings.purposes_dismissed.insert(view);
+            }
+            Event::PurposesRestored => settings.purposes_dismissed.clear(),
+            Event::Opened(folder, unsaved) => {
+                settings.recent.retain(|recent| *recent != folder);
+                settings.unsaved.remove(&folder);
+                if unsaved {
+                    settings.unsaved.insert(folder.clone());
+                }
+                settings.recent.insert(0, folder);
+                settings.recent.truncate(RECENT);
+            }
+            Event::Forgotten(path) => {
+                settings.recent.retain(|recent| *recent != path);
+                settings.unsaved.remove(&path);
+                settings.recent_models.retain(|recent| recent.path != path);
+            }
+            Event::ModelOpened(model) => {
+                let models = &mut settings.recent_models;
+                models.retain(|recent| recent.path != model.path);
+                models.insert(0, model);
+                models.truncate(RECENT);
+            }
         }
     }
 }

@@ -9,28 +9,27 @@ use umbra_core::models::{Finish, Sampling};
 use umbra_core::steer::{Change, EditSpec, Generated, Stream};
 use umbra_core::workbench::materials::Stock;
 
-use super::AppState;
 use super::catalogue::DictionaryId;
 use super::jobs::JobId;
 
-pub use draft::{Draft, EditDraft, Field, help, label};
+pub(crate) use draft::{Draft, EditDraft, Field, help, label};
 
 /// What decides a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Request {
+pub(crate) struct Request {
     /// The dictionary whose features the edits name.
-    pub dictionary: Option<DictionaryId>,
+    pub(crate) dictionary: Option<DictionaryId>,
     /// In their order.
-    pub edits: Vec<EditSpec>,
+    pub(crate) edits: Vec<EditSpec>,
     /// The text that is continued.
-    pub prompt: String,
+    pub(crate) prompt: String,
     /// How both texts pick their tokens.
-    pub sampling: Sampling,
+    pub(crate) sampling: Sampling,
 }
 
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// Both texts are there, or were stopped.
     Done {
         /// KL(steered ‖ baseline) of the next token at the prompt's end, nats.
@@ -50,42 +49,42 @@ pub enum Ended {
 
 /// A run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Run {
+pub(crate) struct Run {
     /// Its job.
-    pub job: JobId,
+    pub(crate) job: JobId,
     /// What decided it.
-    pub request: Request,
+    pub(crate) request: Request,
     /// What each token adds to the untouched text.
-    pub baseline: Vec<String>,
+    pub(crate) baseline: Vec<String>,
     /// What each token adds to the steered text.
-    pub steered: Vec<String>,
+    pub(crate) steered: Vec<String>,
     /// Changes of the prompt's next-token probabilities, largest first.
-    pub shift: Vec<Change>,
+    pub(crate) shift: Vec<Change>,
     /// How it ended; none while it runs.
-    pub ended: Option<Ended>,
+    pub(crate) ended: Option<Ended>,
 }
 
 /// The form, and the running or last run.
 #[derive(Debug, Default)]
-pub struct SteeringState {
+pub(crate) struct SteeringState {
     /// What is filled in.
-    pub draft: Draft,
+    pub(crate) draft: Draft,
     /// The run.
-    pub run: Option<Run>,
+    pub(crate) run: Option<Run>,
     /// Materials of the last run, which the next one reuses; jobs alone open it.
-    pub stock: Arc<Mutex<Option<Stock>>>,
+    pub(crate) stock: Arc<Mutex<Option<Stock>>>,
 }
 
 impl SteeringState {
     /// The run, if it has not ended.
-    pub fn running(&self) -> Option<&Run> {
+    pub(crate) fn running(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.ended.is_none())
     }
 }
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The form was edited.
     Draft(Box<Draft>),
     /// A run began.
@@ -100,50 +99,54 @@ pub enum Event {
     Failed(String),
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let shown = &mut state.steering.run;
-    let of = |shown: &mut Option<Run>, job: JobId, change: &mut dyn FnMut(&mut Run)| {
-        if let Some(run) = shown.as_mut().filter(|run| run.job == job) {
-            change(run);
-        }
-    };
-    match event {
-        Event::Draft(draft) => state.steering.draft = *draft,
-        Event::Started(job, request) => {
-            *shown = Some(Run {
-                job,
-                request,
-                baseline: vec![],
-                steered: vec![],
-                shift: vec![],
-                ended: None,
-            });
-        }
-        Event::Token(job, stream, text) => of(shown, job, &mut |run| {
-            let tokens = match stream {
-                Stream::Baseline => &mut run.baseline,
-                Stream::Steered => &mut run.steered,
-            };
-            tokens.push(text.clone());
-        }),
-        Event::Shift(job, shift) => of(shown, job, &mut |run| run.shift.clone_from(&shift)),
-        Event::Ended(job, ended) => of(shown, job, &mut |run| {
-            if let Ended::Done { texts, .. } = &ended {
-                for (pieces, text) in [&mut run.baseline, &mut run.steered].into_iter().zip(texts) {
-                    let shown: usize = pieces.iter().map(String::len).sum();
-                    pieces.extend(
-                        text.get(shown..)
-                            .filter(|rest| !rest.is_empty())
-                            .map(str::to_owned),
-                    );
-                }
+impl SteeringState {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        let shown = &mut self.run;
+        let of = |shown: &mut Option<Run>, job: JobId, change: &mut dyn FnMut(&mut Run)| {
+            if let Some(run) = shown.as_mut().filter(|run| run.job == job) {
+                change(run);
             }
-            run.ended = Some(ended.clone());
-        }),
-        Event::Failed(why) => {
-            if let Some(run) = shown {
-                run.ended = Some(Ended::Failed(why));
+        };
+        match event {
+            Event::Draft(draft) => self.draft = *draft,
+            Event::Started(job, request) => {
+                *shown = Some(Run {
+                    job,
+                    request,
+                    baseline: vec![],
+                    steered: vec![],
+                    shift: vec![],
+                    ended: None,
+                });
+            }
+            Event::Token(job, stream, text) => of(shown, job, &mut |run| {
+                let tokens = match stream {
+                    Stream::Baseline => &mut run.baseline,
+                    Stream::Steered => &mut run.steered,
+                };
+                tokens.push(text.clone());
+            }),
+            Event::Shift(job, shift) => of(shown, job, &mut |run| run.shift.clone_from(&shift)),
+            Event::Ended(job, ended) => of(shown, job, &mut |run| {
+                if let Ended::Done { texts, .. } = &ended {
+                    for (pieces, text) in
+                        [&mut run.baseline, &mut run.steered].into_iter().zip(texts)
+                    {
+                        let shown: usize = pieces.iter().map(String::len).sum();
+                        pieces.extend(
+                            text.get(shown..)
+                                .filter(|rest| !rest.is_empty())
+                                .map(str::to_owned),
+                        );
+                    }
+                }
+                run.ended = Some(ended.clone());
+            }),
+            Event::Failed(why) => {
+                if let Some(run) = shown {
+                    run.ended = Some(Ended::Failed(why));
+                }
             }
         }
     }

@@ -15,41 +15,41 @@ use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 use umbra_core::workbench::text::{Text, TextRequest};
 
-use super::{AppState, Load};
+use super::load::Load;
 
-pub use browsed::{Browsed, Fired};
-pub use form::{CHECKPOINT_MINUTES, Draft, Form};
-pub use past::{Event as PastEvent, Past, PastRuns};
-pub use ranking::Ranking;
-pub use run::{Curves, Ended, Member, Points, Run, Said, TOGETHER};
+pub(crate) use browsed::{Browsed, Fired};
+pub(crate) use form::{CHECKPOINT_MINUTES, Draft, Form};
+pub(crate) use past::{Event as PastEvent, Past, PastRuns};
+pub(crate) use ranking::Ranking;
+pub(crate) use run::{Curves, Ended, Member, Points, Run, Said, TOGETHER};
 
 /// A text to read and the model whose tokenizer reads it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TextKey {
+pub(crate) struct TextKey {
     /// Files, part and how they are read.
-    pub request: TextRequest,
+    pub(crate) request: TextRequest,
     /// Path of the model.
-    pub model: PathBuf,
+    pub(crate) model: PathBuf,
 }
 
 /// A text that was read, with its positions counted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CountedText {
+pub(crate) struct CountedText {
     /// The text.
-    pub text: Text,
+    pub(crate) text: Text,
     /// Positions that count by each rule, in the order of [`Positions::ALL`].
-    pub by_rule: [u64; 4],
+    pub(crate) by_rule: [u64; 4],
 }
 
 impl CountedText {
     /// Counts the positions of `text` by each rule.
-    pub fn new(text: Text) -> Self {
+    pub(crate) fn new(text: Text) -> Self {
         let by_rule = Positions::ALL.map(|rule| text.rows.counted_by(rule) as u64);
         Self { text, by_rule }
     }
 
     /// Activations in one reading: positions that do not count by `rule` are left out.
-    pub fn activations(&self, rule: Positions) -> u64 {
+    pub(crate) fn activations(&self, rule: Positions) -> u64 {
         let rules = Positions::ALL.iter().zip(self.by_rule);
         let found = rules.into_iter().find(|(of, _)| **of == rule);
         found.map_or(0, |(_, counted)| counted)
@@ -58,7 +58,7 @@ impl CountedText {
 
 /// What a run reads.
 #[derive(Debug, Clone)]
-pub enum Source {
+pub(crate) enum Source {
     /// A model's activations on a text.
     Text(TextKey, Arc<CountedText>),
     /// Activations captured before.
@@ -67,39 +67,39 @@ pub enum Source {
 
 /// Form, text and run.
 #[derive(Debug, Default)]
-pub struct TrainingState {
+pub(crate) struct TrainingState {
     /// What is filled in.
-    pub form: Form,
+    pub(crate) form: Form,
     /// The text asked for last.
-    pub text_of: Option<TextKey>,
+    pub(crate) text_of: Option<TextKey>,
     /// It, made ready.
-    pub text: Load<Arc<CountedText>>,
+    pub(crate) text: Load<Arc<CountedText>>,
     /// The store asked for last.
-    pub store_of: Option<PathBuf>,
+    pub(crate) store_of: Option<PathBuf>,
     /// It, opened.
-    pub store: Load<Arc<Store>>,
+    pub(crate) store: Load<Arc<Store>>,
     /// The dictionary to go on from that was asked for last and that the project has not open.
-    pub start_of: Option<PathBuf>,
+    pub(crate) start_of: Option<PathBuf>,
     /// It, read.
-    pub start: Load<Arc<Sae>>,
+    pub(crate) start: Load<Arc<Sae>>,
     /// The running or last run.
-    pub run: Option<Run>,
+    pub(crate) run: Option<Run>,
     /// Runs that left records in the project's folders.
-    pub past: PastRuns,
+    pub(crate) past: PastRuns,
     /// How many activations a second a training step of these sizes takes on, without the model.
-    pub measured: Option<(bench::Settings, Load<f64>)>,
+    pub(crate) measured: Option<(bench::Settings, Load<f64>)>,
 }
 
 impl TrainingState {
     /// The run, if it has not ended.
-    pub fn running(&self) -> Option<&Run> {
+    pub(crate) fn running(&self) -> Option<&Run> {
         self.run.as_ref().filter(|run| run.is_running())
     }
 }
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The form was edited.
     Form(Form),
     /// Text is being counted, is ready or failed.
@@ -124,72 +124,74 @@ pub enum Event {
     Measured(bench::Settings, Load<f64>),
 }
 
-/// Carries out an event.
-pub(super) fn apply(state: &mut AppState, event: Event) {
-    let training = &mut state.training;
-    match event {
-        Event::Form(form) => training.form = form,
-        Event::Text(key, load) => {
-            if load.is_loading() {
-                training.text_of = Some(key.clone());
-            }
-            if training.text_of.as_ref() == Some(&key) {
-                training.text = load;
-            }
-        }
-        Event::Store(folder, load) => {
-            if load.is_loading() {
-                training.store_of = Some(folder.clone());
-            }
-            if training.store_of.as_ref() == Some(&folder) {
-                // Where there is nothing to choose, nothing is left to be chosen.
-                if let Load::Ready(store) = &load
-                    && let [only] = store.about().hooks.as_slice()
-                {
-                    training.form.on(Some(only.hook));
+impl TrainingState {
+    /// Carries out an event.
+    pub(super) fn apply(&mut self, event: Event) {
+        let training = self;
+        match event {
+            Event::Form(form) => training.form = form,
+            Event::Text(key, load) => {
+                if load.is_loading() {
+                    training.text_of = Some(key.clone());
                 }
-                training.store = load;
-            }
-        }
-        Event::Started(run) => training.run = Some(*run),
-        Event::Start(folder, load) => {
-            if load.is_loading() {
-                training.start_of = Some(folder.clone());
-            }
-            if training.start_of.as_ref() == Some(&folder) {
-                if let Load::Ready(sae) = &load
-                    && training.form.from.as_ref() == Some(&folder)
-                {
-                    training.form.on(sae.provenance.hook);
+                if training.text_of.as_ref() == Some(&key) {
+                    training.text = load;
                 }
-                training.start = load;
             }
-        }
-        Event::Said(which, said) => {
-            training.past.is_stale |= matches!(said, Said::Ended(_));
-            let members = training.run.as_mut().map(|run| &mut run.members);
-            if let Some(member) = members.and_then(|members| members.get_mut(which)) {
-                member.apply(said);
+            Event::Store(folder, load) => {
+                if load.is_loading() {
+                    training.store_of = Some(folder.clone());
+                }
+                if training.store_of.as_ref() == Some(&folder) {
+                    // Where there is nothing to choose, nothing is left to be chosen.
+                    if let Load::Ready(store) = &load
+                        && let [only] = store.about().hooks.as_slice()
+                    {
+                        training.form.on(Some(only.hook));
+                    }
+                    training.store = load;
+                }
             }
-        }
-        Event::Broke(why, checkpoints) => {
-            let members = training.run.iter_mut().flat_map(|run| &mut run.members);
-            for (member, checkpoint) in members.zip(checkpoints) {
-                let why = why.clone();
-                // What ended before it is not touched by it.
-                member
-                    .ended
-                    .get_or_insert(Ended::Failed { why, checkpoint });
+            Event::Started(run) => training.run = Some(*run),
+            Event::Start(folder, load) => {
+                if load.is_loading() {
+                    training.start_of = Some(folder.clone());
+                }
+                if training.start_of.as_ref() == Some(&folder) {
+                    if let Load::Ready(sae) = &load
+                        && training.form.from.as_ref() == Some(&folder)
+                    {
+                        training.form.on(sae.provenance.hook);
+                    }
+                    training.start = load;
+                }
             }
-            training.past.is_stale = true;
-        }
-        Event::Shown(which) => {
-            if let Some(run) = &mut training.run {
-                run.shown = which.min(run.members.len().saturating_sub(1));
+            Event::Said(which, said) => {
+                training.past.is_stale |= matches!(said, Said::Ended(_));
+                let members = training.run.as_mut().map(|run| &mut run.members);
+                if let Some(member) = members.and_then(|members| members.get_mut(which)) {
+                    member.apply(said);
+                }
             }
+            Event::Broke(why, checkpoints) => {
+                let members = training.run.iter_mut().flat_map(|run| &mut run.members);
+                for (member, checkpoint) in members.zip(checkpoints) {
+                    let why = why.clone();
+                    // What ended before it is not touched by it.
+                    member
+                        .ended
+                        .get_or_insert(Ended::Failed { why, checkpoint });
+                }
+                training.past.is_stale = true;
+            }
+            Event::Shown(which) => {
+                if let Some(run) = &mut training.run {
+                    run.shown = which.min(run.members.len().saturating_sub(1));
+                }
+            }
+            Event::Cleared => training.run = None,
+            Event::Past(event) => training.past.apply(event),
+            Event::Measured(sizes, load) => training.measured = Some((sizes, load)),
         }
-        Event::Cleared => training.run = None,
-        Event::Past(event) => training.past.apply(event),
-        Event::Measured(sizes, load) => training.measured = Some((sizes, load)),
     }
 }

@@ -84,47 +84,47 @@ pub(super) fn text_styles() -> std::collections::BTreeMap<TextStyle, FontId> {
 }
 
 /// Plots write their axes in the body's size: within `ui` that is a caption's.
-pub fn axes_as_captions(ui: &mut egui::Ui) {
+pub(crate) fn axes_as_captions(ui: &mut egui::Ui) {
     let styles = &mut ui.style_mut().text_styles;
     styles.insert(TextStyle::Body, FontId::proportional(size::CAPTION));
 }
 
 /// A page's title: 20, semi-bold.
-pub fn page_title(text: impl Into<String>) -> RichText {
+pub(crate) fn page_title(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::new(size::PAGE, strong()))
 }
 
 /// A panel's or card's title: 15, semi-bold.
-pub fn panel_title(text: impl Into<String>) -> RichText {
+pub(crate) fn panel_title(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::new(size::PANEL, strong()))
 }
 
 /// Emphasis within 13-pixel text: semi-bold.
-pub fn body_strong(text: impl Into<String>) -> RichText {
+pub(crate) fn body_strong(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::new(size::BODY, strong()))
 }
 
 /// A caption or an axis: 11.
-pub fn caption(text: impl Into<String>) -> RichText {
+pub(crate) fn caption(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::proportional(size::CAPTION))
 }
 
 /// Tokens and numbers: 13, fixed width.
-pub fn mono(text: impl Into<String>) -> RichText {
+pub(crate) fn mono(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::monospace(size::BODY))
 }
 
 /// Tokens and numbers in captions: 11, fixed width.
-pub fn mono_caption(text: impl Into<String>) -> RichText {
+pub(crate) fn mono_caption(text: impl Into<String>) -> RichText {
     RichText::new(text).font(FontId::monospace(size::CAPTION))
 }
 
 /// An icon of [`super::icons`] at 15 pixels.
-pub fn icon(code: &str) -> RichText {
+pub(crate) fn icon(code: &str) -> RichText {
     RichText::new(code).font(FontId::new(size::PANEL, FontFamily::Name(ICONS.into())))
 }
 
 /// The icon font at 15 pixels, for painting.
-pub fn icon_font() -> FontId {
+pub(crate) fn icon_font() -> FontId {
     FontId::new(size::PANEL, FontFamily::Name(ICONS.into()))
 }

@@ -6,7 +6,7 @@ use super::Theme;
 
 /// What a sequential scale is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hue {
+pub(crate) enum Hue {
     /// Activation of features (amber).
     Activation,
     /// Error, dark matter (violet).
@@ -22,7 +22,7 @@ const READABLE: f32 = 4.5;
 
 impl Theme {
     /// The full colour of a scale.
-    pub fn hue(&self, hue: Hue) -> Color32 {
+    pub(crate) fn hue(&self, hue: Hue) -> Color32 {
         match hue {
             Hue::Activation => self.activation,
             Hue::Error => self.error,
@@ -32,12 +32,12 @@ impl Theme {
     }
 
     /// Sequential scale from the panel (0) to the full hue (1), for marks and cells without text.
-    pub fn sequential(&self, hue: Hue, share: f32) -> Color32 {
+    pub(crate) fn sequential(&self, hue: Hue, share: f32) -> Color32 {
         mix(self.surface.panel, self.hue(hue), share)
     }
 
     /// Sequential scale for behind text: 1 is the strongest tint on which primary text stays readable.
-    pub fn tint(&self, hue: Hue, share: f32) -> Color32 {
+    pub(crate) fn tint(&self, hue: Hue, share: f32) -> Color32 {
         let most = self.strongest_tint(self.hue(hue));
         mix(
             self.surface.panel,
@@ -46,20 +46,15 @@ impl Theme {
         )
     }
 
-    /// Diverging scale: suppressed at −1, panel at 0, promoted at 1, for marks and cells without text.
-    pub fn diverging(&self, value: f32) -> Color32 {
-        mix(self.surface.panel, self.side(value), value.abs())
-    }
-
-    /// Diverging scale for behind text.
-    pub fn diverging_tint(&self, value: f32) -> Color32 {
+    /// Diverging scale for behind text: suppressed at −1, panel at 0, promoted at 1.
+    pub(crate) fn diverging_tint(&self, value: f32) -> Color32 {
         let side = self.side(value);
         let most = self.strongest_tint(side);
         mix(self.surface.panel, side, value.abs().clamp(0.0, 1.0) * most)
     }
 
     /// Colour of a signed value: promoted above, suppressed below 0.
-    pub fn side(&self, value: f32) -> Color32 {
+    pub(crate) fn side(&self, value: f32) -> Color32 {
         if value < 0.0 {
             self.suppressed
         } else {

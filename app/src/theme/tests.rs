@@ -67,8 +67,8 @@ fn scales_move_away_from_the_panel_step_by_step() {
                 .collect();
             assert!(steps.windows(2).all(|w| w[1] > w[0]), "{steps:?}");
         }
-        assert_eq!(theme.diverging(0.0), theme.surface.panel);
-        assert_ne!(theme.diverging(0.5), theme.diverging(-0.5));
+        assert_eq!(theme.diverging_tint(0.0), theme.surface.panel);
+        assert_ne!(theme.diverging_tint(0.5), theme.diverging_tint(-0.5));
         assert_eq!(theme.sequential(Hue::Error, f32::NAN), theme.surface.panel);
     }
 }

@@ -7,11 +7,12 @@ use egui_extras::{Column, TableBuilder};
 use umbra_core::compare::{Pair, SHARED, Together};
 use umbra_core::ids::FeatureId;
 
-use super::{View, ViewId};
-use crate::commands::{Commands, compare::Command, navigation};
+use super::view::View;
 use crate::memo::Memo;
 use crate::state::catalogue::{Dictionary, DictionaryId};
 use crate::state::compare::{Compared, Measured, Two};
+use crate::state::requests::{Commands, compare::Command, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -38,7 +39,7 @@ enum List {
 
 /// Which features do two dictionaries share, and which has only one?
 #[derive(Debug)]
-pub struct CompareView {
+pub(crate) struct CompareView {
     least: f32,
     list: List,
     rows: Memo<(Two, u32, u8), Vec<Pair>>,

@@ -1,15 +1,15 @@
 //! What happened, when, and how long did it take?
 
-use super::View;
-use crate::commands::{Commands, navigation};
+use super::view::View;
 use crate::state::AppState;
+use crate::state::requests::{Commands, navigation};
+use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
-use crate::views::ViewId;
 use crate::widgets::empty_state::empty_state;
 
 /// What happened, when, and how long did it take?
 #[derive(Debug, Default)]
-pub struct LogView {}
+pub(crate) struct LogView {}
 
 impl View for LogView {
     fn ui(&mut self, ui: &mut egui::Ui, state: &AppState, commands: &mut Commands) {

@@ -7,7 +7,7 @@ use crate::theme::{Hue, Theme, size, space};
 
 /// How bars are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fill {
+pub(crate) enum Fill {
     /// One hue for all.
     Hue(Hue),
     /// Promoted above, suppressed below 0.
@@ -18,20 +18,20 @@ pub enum Fill {
 
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Bar {
+pub(crate) struct Bar {
     /// What it is of.
-    pub label: String,
+    pub(crate) label: String,
     /// Its length.
-    pub value: f64,
+    pub(crate) value: f64,
     /// The value as written; three significant digits unless set.
-    pub text: Option<String>,
+    pub(crate) text: Option<String>,
     /// The bar's definition or details, shown on hover.
-    pub hover: Option<String>,
+    pub(crate) hover: Option<String>,
 }
 
 impl Bar {
     /// A bar with its value written in three digits.
-    pub fn new(label: impl Into<String>, value: f64) -> Self {
+    pub(crate) fn new(label: impl Into<String>, value: f64) -> Self {
         Self {
             label: label.into(),
             value,
@@ -42,14 +42,14 @@ impl Bar {
 
     /// With the value written so.
     #[must_use]
-    pub fn text(mut self, text: impl Into<String>) -> Self {
+    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
     /// With an explanation on hover.
     #[must_use]
-    pub fn hover(mut self, hover: impl Into<String>) -> Self {
+    pub(crate) fn hover(mut self, hover: impl Into<String>) -> Self {
         self.hover = Some(hover.into());
         self
     }
@@ -57,18 +57,18 @@ impl Bar {
 
 /// What a person did with bars in this frame, by index.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct BarsReply {
+pub(crate) struct BarsReply {
     /// Clicked.
-    pub clicked: Option<usize>,
+    pub(crate) clicked: Option<usize>,
     /// Middle-clicked.
-    pub beside: Option<usize>,
+    pub(crate) beside: Option<usize>,
     /// Under the pointer.
-    pub hovered: Option<usize>,
+    pub(crate) hovered: Option<usize>,
 }
 
 /// A group of bars on one scale.
 #[derive(Debug, Clone, Copy)]
-pub struct Bars<'a> {
+pub(crate) struct Bars<'a> {
     name: &'a str,
     list: &'a [Bar],
     fill: Fill,
@@ -80,7 +80,7 @@ pub struct Bars<'a> {
 
 impl<'a> Bars<'a> {
     /// Bars named `name` for a screen reader.
-    pub fn new(name: &'a str, bars: &'a [Bar], fill: Fill) -> Self {
+    pub(crate) fn new(name: &'a str, bars: &'a [Bar], fill: Fill) -> Self {
         Self {
             name,
             list: bars,
@@ -94,34 +94,34 @@ impl<'a> Bars<'a> {
 
     /// Labels are tokens: fixed width, on a faint ground so that their spaces are seen.
     #[must_use]
-    pub fn tokens(mut self) -> Self {
+    pub(crate) fn tokens(mut self) -> Self {
         self.tokens = true;
         self
     }
 
     /// A click on a bar does something.
     #[must_use]
-    pub fn clickable(mut self) -> Self {
+    pub(crate) fn clickable(mut self) -> Self {
         self.clickable = true;
         self
     }
 
     /// The value whose bar is longest; the largest of the values unless set.
     #[must_use]
-    pub fn most(mut self, most: f64) -> Self {
+    pub(crate) fn most(mut self, most: f64) -> Self {
         self.most = Some(most);
         self
     }
 
     /// Room for labels.
     #[must_use]
-    pub fn label_width(mut self, width: f32) -> Self {
+    pub(crate) fn label_width(mut self, width: f32) -> Self {
         self.label_width = Some(width);
         self
     }
 
     /// Draws them over the width that is there.
-    pub fn show(self, ui: &mut Ui) -> BarsReply {
+    pub(crate) fn show(self, ui: &mut Ui) -> BarsReply {
         let mut reply = BarsReply::default();
         let width = ui.available_width();
         let columns = self.columns(ui, width);

@@ -9,32 +9,32 @@ use crate::theme::{Theme, axes_as_captions, size, space};
 
 /// One line.
 #[derive(Debug, Clone, Copy)]
-pub struct Series<'a> {
+pub(crate) struct Series<'a> {
     /// Its name, shown at its end.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// A colour of the theme.
-    pub colour: Color32,
+    pub(crate) colour: Color32,
     /// Ascending in x.
-    pub points: &'a [[f64; 2]],
+    pub(crate) points: &'a [[f64; 2]],
 }
 
 /// A plot.
 #[derive(Debug, Clone, Copy)]
-pub struct CurvePlot<'a> {
+pub(crate) struct CurvePlot<'a> {
     /// What it is called by a screen reader; unique within its place.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Title of the y axis, with the unit; empty where it stands above the plot.
-    pub y: &'a str,
+    pub(crate) y: &'a str,
     /// Title of the x axis, with the unit; empty where a plot below shows it.
-    pub x: &'a str,
+    pub(crate) x: &'a str,
     /// The lines.
-    pub series: &'a [Series<'a>],
+    pub(crate) series: &'a [Series<'a>],
     /// Height of the whole.
-    pub height: f32,
+    pub(crate) height: f32,
     /// Plots with the same group share x axis and pointer.
-    pub group: Option<Id>,
+    pub(crate) group: Option<Id>,
     /// Values as text.
-    pub format: fn(f64) -> String,
+    pub(crate) format: fn(f64) -> String,
 }
 
 /// Most points drawn of one line.
@@ -51,7 +51,7 @@ const LETTER: f32 = 6.6;
 
 impl CurvePlot<'_> {
     /// Draws it.
-    pub fn ui(&self, ui: &mut Ui) -> Response {
+    pub(crate) fn ui(&self, ui: &mut Ui) -> Response {
         ui.scope(|ui| {
             axes_as_captions(ui);
             self.plot_ui(ui)
@@ -289,7 +289,7 @@ fn short(value: f64) -> String {
 }
 
 /// At most [`MOST_POINTS`] points that keep each stretch's lowest and highest value, first and last included.
-pub fn thin(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+pub(crate) fn thin(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
     if points.len() <= MOST_POINTS {
         return points.to_vec();
     }

@@ -25,7 +25,7 @@ const DEAD: f32 = 44.0;
 
 /// Features counted by the logarithm of their density.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct DensityHistogram {
+pub(crate) struct DensityHistogram {
     /// Power of ten at which the first bin begins.
     first: i32,
     /// Features of each bin.
@@ -36,7 +36,7 @@ pub struct DensityHistogram {
 
 impl DensityHistogram {
     /// Counts `densities`, shares of tokens above 0, and `dead` features beside them.
-    pub fn of(densities: &[f64], dead: u64) -> Self {
+    pub(crate) fn of(densities: &[f64], dead: u64) -> Self {
         let logs = densities.iter().map(|density| density.log10().max(LEAST));
         let least = logs.clone().fold(0.0, f64::min).floor() as i32;
         let first = least.min(-1);
@@ -54,7 +54,7 @@ impl DensityHistogram {
     }
 
     /// Draws it; the pointer reads a bin out.
-    pub fn ui(&self, ui: &mut Ui, name: &str, size: Vec2) -> Response {
+    pub(crate) fn ui(&self, ui: &mut Ui, name: &str, size: Vec2) -> Response {
         let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
         let alive: u64 = self.counts.iter().sum();
         let words = format!("{name}: {} fire, {} dead", count(alive), count(self.dead));

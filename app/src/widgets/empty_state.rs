@@ -11,7 +11,7 @@ const MEASURE: f32 = 420.0;
 const LIFT: f32 = 120.0;
 
 /// One sentence what this place shows, and the button that gets there. True when it was pressed.
-pub fn empty_state(ui: &mut Ui, symbol: &str, sentence: &str, button: Option<&str>) -> bool {
+pub(crate) fn empty_state(ui: &mut Ui, symbol: &str, sentence: &str, button: Option<&str>) -> bool {
     middle(ui, |ui| {
         ui.label(large(symbol).color(Theme::of(ui).ink.disabled));
         let secondary = Theme::of(ui).ink.secondary;
@@ -25,7 +25,7 @@ pub fn empty_state(ui: &mut Ui, symbol: &str, sentence: &str, button: Option<&st
 }
 
 /// The sentence (what is wrong and the remedy), "Copy details", and a button to try again where there is something to try. True when that was pressed.
-pub fn failure_state(ui: &mut Ui, title: &str, sentence: &str, again: Option<&str>) -> bool {
+pub(crate) fn failure_state(ui: &mut Ui, title: &str, sentence: &str, again: Option<&str>) -> bool {
     middle(ui, |ui| {
         ui.label(large(icons::WARNING_CIRCLE).color(Theme::of(ui).failure));
         ui.label(body_strong(title));
@@ -48,7 +48,7 @@ pub fn failure_state(ui: &mut Ui, title: &str, sentence: &str, again: Option<&st
 }
 
 /// A failure in one line, for panels that have other content: mark, sentence, copy.
-pub fn failure_line(ui: &mut Ui, title: &str, sentence: &str) {
+pub(crate) fn failure_line(ui: &mut Ui, title: &str, sentence: &str) {
     let theme = Theme::of(ui);
     ui.horizontal_top(|ui| {
         ui.label(icon(icons::WARNING_CIRCLE).color(theme.failure));

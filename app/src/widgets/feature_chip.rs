@@ -1,19 +1,18 @@
 //! Feature chip: `#1234 label` with an activation dot. Click opens its page, middle click opens it beside, hover shows what is known.
 
 use egui::{
-    Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
-    vec2,
+    Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
 };
 use umbra_core::ids::FeatureId;
 
 use crate::theme::{Hue, Theme, size, space};
 
 /// Height of a chip.
-pub const HEIGHT: f32 = 22.0;
+pub(crate) const HEIGHT: f32 = 22.0;
 
 /// A chip before it is shown.
 #[derive(Debug, Clone, Copy)]
-pub struct FeatureChip<'a> {
+pub(crate) struct FeatureChip<'a> {
     feature: FeatureId,
     label: Option<&'a str>,
     top_token: Option<&'a str>,
@@ -24,18 +23,16 @@ pub struct FeatureChip<'a> {
 
 /// What a person did with a chip.
 #[derive(Debug)]
-pub struct ChipReply {
-    /// The chip; hang the hover card on it.
-    pub response: Response,
+pub(crate) struct ChipReply {
     /// Opens the page.
-    pub open: bool,
+    pub(crate) open: bool,
     /// Opens the page beside.
-    pub beside: bool,
+    pub(crate) beside: bool,
 }
 
 impl<'a> FeatureChip<'a> {
     /// A chip of `feature`.
-    pub fn new(feature: FeatureId, label: Option<&'a str>) -> Self {
+    pub(crate) fn new(feature: FeatureId, label: Option<&'a str>) -> Self {
         Self {
             feature,
             label,
@@ -48,34 +45,34 @@ impl<'a> FeatureChip<'a> {
 
     /// The token at which it is strongest: stands in quotes where nobody gave a label.
     #[must_use]
-    pub fn top_token(mut self, token: Option<&'a str>) -> Self {
+    pub(crate) fn top_token(mut self, token: Option<&'a str>) -> Self {
         self.top_token = token;
         self
     }
 
     /// How bright the dot is, 0 to 1.
     #[must_use]
-    pub fn strength(mut self, share: f32) -> Self {
+    pub(crate) fn strength(mut self, share: f32) -> Self {
         self.strength = share;
         self
     }
 
     /// Drawn as the selected one.
     #[must_use]
-    pub fn selected(mut self, selected: bool) -> Self {
+    pub(crate) fn selected(mut self, selected: bool) -> Self {
         self.selected = selected;
         self
     }
 
     /// At most this wide; a longer label ends in `…`.
     #[must_use]
-    pub fn max_width(mut self, width: f32) -> Self {
+    pub(crate) fn max_width(mut self, width: f32) -> Self {
         self.width = Some(width);
         self
     }
 
     /// Draws it; `card` fills the hover card.
-    pub fn show(self, ui: &mut Ui, card: impl FnOnce(&mut Ui)) -> ChipReply {
+    pub(crate) fn show(self, ui: &mut Ui, card: impl FnOnce(&mut Ui)) -> ChipReply {
         let theme = Theme::of(ui);
         let number = format!("#{}", self.feature);
         let painter = ui.painter();
@@ -113,14 +110,10 @@ impl<'a> FeatureChip<'a> {
             }
         }
         let (open, beside) = (response.clicked(), response.middle_clicked());
-        let response = response
+        response
             .on_hover_cursor(egui::CursorIcon::PointingHand)
             .on_hover_ui(card);
-        ChipReply {
-            response,
-            open,
-            beside,
-        }
+        ChipReply { open, beside }
     }
 
     /// What stands right of the number.
@@ -162,12 +155,12 @@ impl<'a> FeatureChip<'a> {
 }
 
 /// A token in quotes, its newline visible.
-pub fn quoted(token: &str) -> String {
+pub(crate) fn quoted(token: &str) -> String {
     format!("“{}”", token.replace('\n', "⏎"))
 }
 
 /// The activation dot: brighter and fuller the stronger the feature; a ring where it is silent.
-pub fn dot(ui: &Ui, centre: egui::Pos2, share: f32) {
+pub(crate) fn dot(ui: &Ui, centre: egui::Pos2, share: f32) {
     let theme = Theme::of(ui);
     let painter = ui.painter();
     let share = share.clamp(0.0, 1.0);
@@ -177,17 +170,6 @@ pub fn dot(ui: &Ui, centre: egui::Pos2, share: f32) {
     } else {
         painter.circle_stroke(centre, 3.0, Stroke::new(1.0, theme.ink.disabled));
     }
-}
-
-/// A feature's number in fixed width, as tables show it.
-pub fn paint_number(ui: &Ui, rect: Rect, feature: FeatureId) {
-    ui.painter().text(
-        rect.right_center(),
-        Align2::RIGHT_CENTER,
-        feature,
-        FontId::monospace(size::BODY),
-        Theme::of(ui).ink.primary,
-    );
 }
 
 #[cfg(test)]

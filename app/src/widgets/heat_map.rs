@@ -11,7 +11,7 @@ use crate::theme::{Hue, Theme, size, space};
 
 /// What one cell holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// A number on the scale.
     Value(f32),
     /// Being computed, or not defined here.
@@ -24,41 +24,41 @@ pub enum Cell {
 
 /// Names along one side.
 #[derive(Debug, Clone, Copy)]
-pub struct Side<'a> {
+pub(crate) struct Side<'a> {
     /// What runs along it.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
     /// One name per row or column.
-    pub names: &'a [String],
+    pub(crate) names: &'a [String],
 }
 
 /// The grid.
 #[derive(Debug, Clone, Copy)]
-pub struct HeatMap<'a> {
+pub(crate) struct HeatMap<'a> {
     /// What the colours mean, with the unit; stands at the scale.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
     /// Downwards.
-    pub rows: Side<'a>,
+    pub(crate) rows: Side<'a>,
     /// Across.
-    pub columns: Side<'a>,
+    pub(crate) columns: Side<'a>,
     /// Row after row.
-    pub cells: &'a [Cell],
+    pub(crate) cells: &'a [Cell],
     /// Values at the ends of the scale.
-    pub range: (f32, f32),
+    pub(crate) range: (f32, f32),
     /// Hue of the scale.
-    pub hue: Hue,
+    pub(crate) hue: Hue,
     /// The chosen cell.
-    pub selected: Option<(usize, usize)>,
+    pub(crate) selected: Option<(usize, usize)>,
     /// One picture of all cells in their grid, for [`Cell::Picture`].
-    pub pictures: Option<TextureId>,
+    pub(crate) pictures: Option<TextureId>,
 }
 
 /// What happened to the grid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// This cell was clicked.
-    pub clicked: Option<(usize, usize)>,
+    pub(crate) clicked: Option<(usize, usize)>,
     /// The pointer or the focus is on this cell.
-    pub pointed: Option<(usize, usize)>,
+    pub(crate) pointed: Option<(usize, usize)>,
 }
 
 /// Room for the names of rows.
@@ -100,7 +100,7 @@ impl Layout {
 
 impl HeatMap<'_> {
     /// Draws the grid; `describe` names a cell in words, for the pointer, the screen reader and tests.
-    pub fn ui(&self, ui: &mut Ui, describe: &dyn Fn(usize, usize) -> String) -> Answer {
+    pub(crate) fn ui(&self, ui: &mut Ui, describe: &dyn Fn(usize, usize) -> String) -> Answer {
         let (rows, columns) = (self.rows.names.len(), self.columns.names.len());
         let room = ui.available_width() - GUTTER;
         let cell = (room / columns.max(1) as f32)

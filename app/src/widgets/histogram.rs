@@ -19,7 +19,7 @@ const COUNTS: f32 = 40.0;
 
 /// A histogram before it is shown: `edges [bins + 1]`, `counts [bins]`.
 #[derive(Debug, Clone, Copy)]
-pub struct HistogramPlot<'a> {
+pub(crate) struct HistogramPlot<'a> {
     name: &'a str,
     edges: &'a [f64],
     counts: &'a [u64],
@@ -31,7 +31,7 @@ pub struct HistogramPlot<'a> {
 
 impl<'a> HistogramPlot<'a> {
     /// A histogram named `name`.
-    pub fn new(name: &'a str, edges: &'a [f64], counts: &'a [u64]) -> Self {
+    pub(crate) fn new(name: &'a str, edges: &'a [f64], counts: &'a [u64]) -> Self {
         Self {
             name,
             edges,
@@ -44,27 +44,27 @@ impl<'a> HistogramPlot<'a> {
 
     /// Marks a value, such as that of the example under the pointer.
     #[must_use]
-    pub fn mark(mut self, value: Option<f64>) -> Self {
+    pub(crate) fn mark(mut self, value: Option<f64>) -> Self {
         self.mark = value;
         self
     }
 
     /// Of a feature's effects on the logits of all tokens instead of its activations.
     #[must_use]
-    pub fn of_logits(mut self) -> Self {
+    pub(crate) fn of_logits(mut self) -> Self {
         self.of = ["Logit per unit", "tokens of the vocabulary"];
         self
     }
 
     /// Its extent.
     #[must_use]
-    pub fn size(mut self, size: Vec2) -> Self {
+    pub(crate) fn size(mut self, size: Vec2) -> Self {
         self.size = size;
         self
     }
 
     /// Draws it with axes; the pointer reads a bin out.
-    pub fn show(self, ui: &mut Ui) -> Response {
+    pub(crate) fn show(self, ui: &mut Ui) -> Response {
         let (rect, response) = ui.allocate_exact_size(self.size, Sense::hover());
         let (name, total) = (self.name, self.total());
         response.widget_info(|| {
@@ -97,7 +97,7 @@ impl<'a> HistogramPlot<'a> {
     }
 
     /// Draws bars alone, without axes or words.
-    pub fn sparkline(self, ui: &mut Ui) -> Response {
+    pub(crate) fn sparkline(self, ui: &mut Ui) -> Response {
         let (rect, response) = ui.allocate_exact_size(self.size, Sense::hover());
         let name = self.name;
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));

@@ -14,14 +14,14 @@ const BAR: egui::Vec2 = egui::Vec2::new(96.0, 8.0);
 const STEPS: usize = 24;
 
 /// Sequential scale from 0 to `most`; `what` names quantity and unit.
-pub fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
+pub(crate) fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
     let theme = Theme::of(ui);
     let ends = ("0".to_owned(), number(most));
     scale(ui, what, ends, &|share| theme.tint(hue, share))
 }
 
 /// The scale of activations behind text.
-pub fn activation(ui: &mut Ui, scale: Scale) -> Response {
+pub(crate) fn activation(ui: &mut Ui, scale: Scale) -> Response {
     let most = f64::from(scale.most);
     if scale.signed {
         diverging(ui, "activation", most)
@@ -31,14 +31,14 @@ pub fn activation(ui: &mut Ui, scale: Scale) -> Response {
 }
 
 /// Sequential scale from 0 to `most` of cells without text, up to the full hue.
-pub fn full(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
+pub(crate) fn full(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
     let theme = Theme::of(ui);
     let ends = ("0".to_owned(), number(most));
     scale(ui, what, ends, &|share| theme.sequential(hue, share))
 }
 
 /// Sequential scale of cells, whose lowest value is already seen.
-pub fn between(ui: &mut Ui, what: &str, hue: Hue, (low, high): (f32, f32)) -> Response {
+pub(crate) fn between(ui: &mut Ui, what: &str, hue: Hue, (low, high): (f32, f32)) -> Response {
     let theme = Theme::of(ui);
     let ends = (number(f64::from(low)), number(f64::from(high)));
     scale(ui, what, ends, &|share| {
@@ -47,7 +47,7 @@ pub fn between(ui: &mut Ui, what: &str, hue: Hue, (low, high): (f32, f32)) -> Re
 }
 
 /// Diverging scale from −`most` to `most`.
-pub fn diverging(ui: &mut Ui, what: &str, most: f64) -> Response {
+pub(crate) fn diverging(ui: &mut Ui, what: &str, most: f64) -> Response {
     let theme = Theme::of(ui);
     let ends = (signed(-most), signed(most));
     scale(ui, what, ends, &|share| {
@@ -106,7 +106,7 @@ fn vertex(pos: Pos2, color: Color32) -> Vertex {
 }
 
 /// A mark with its meaning: a filled square of `colour` and words.
-pub fn mark(ui: &mut Ui, colour: Color32, what: &str) -> Response {
+pub(crate) fn mark(ui: &mut Ui, colour: Color32, what: &str) -> Response {
     let theme = Theme::of(ui);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;

@@ -43,36 +43,36 @@ const DOUBLE: f32 = 160.0;
 
 /// The map.
 #[derive(Debug, Clone, Copy)]
-pub struct MatrixMap<'a> {
+pub(crate) struct MatrixMap<'a> {
     /// What a screen reader calls it, and the name of the saved file; unique within its place.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// What the colours mean, with the unit; stands at the scale.
-    pub title: &'a str,
+    pub(crate) title: &'a str,
     /// Downwards.
-    pub rows: Side<'a>,
+    pub(crate) rows: Side<'a>,
     /// Across.
-    pub columns: Side<'a>,
+    pub(crate) columns: Side<'a>,
     /// Row after row.
-    pub values: &'a [f32],
+    pub(crate) values: &'a [f32],
     /// Another number for other values.
-    pub revision: u64,
+    pub(crate) revision: u64,
     /// Value of the full colour; 0 is the panel's.
-    pub most: f32,
+    pub(crate) most: f32,
     /// Hue of the scale.
-    pub hue: Hue,
+    pub(crate) hue: Hue,
     /// The chosen row.
-    pub selected: Option<usize>,
+    pub(crate) selected: Option<usize>,
     /// Longest side, names not counted.
-    pub side: f32,
+    pub(crate) side: f32,
 }
 
 /// What happened to the map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// This cell was clicked or walked to.
-    pub chosen: Option<(usize, usize)>,
+    pub(crate) chosen: Option<(usize, usize)>,
     /// The pointer is on this cell.
-    pub pointed: Option<(usize, usize)>,
+    pub(crate) pointed: Option<(usize, usize)>,
 }
 
 /// What part is seen: the first cell's corner, in cells, and how many times larger than whole.
@@ -120,7 +120,7 @@ impl Place {
 
 impl MatrixMap<'_> {
     /// Draws the map; `describe` names a cell in words, for the pointer and the screen reader.
-    pub fn ui(&self, ui: &mut Ui, describe: &dyn Fn(usize, usize) -> String) -> Answer {
+    pub(crate) fn ui(&self, ui: &mut Ui, describe: &dyn Fn(usize, usize) -> String) -> Answer {
         let (rows, columns) = (self.rows.names.len(), self.columns.names.len());
         let id = ui.make_persistent_id(("matrix map", self.name));
         let side = self.side.min(ui.available_width() - GUTTER).max(120.0);

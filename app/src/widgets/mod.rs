@@ -1,21 +1,22 @@
 //! Pieces that views are made of. They know the theme and plain data, never the application's state.
 
-pub mod bars;
-pub mod curve_plot;
-pub mod density_histogram;
-pub mod empty_state;
-pub mod feature_chip;
-pub mod heat_map;
-pub mod histogram;
-pub mod legend;
-pub mod matrix_map;
-pub mod number;
+pub(crate) mod bars;
+pub(crate) mod curve_plot;
+pub(crate) mod density_histogram;
+pub(crate) mod empty_state;
+pub(crate) mod feature_chip;
+pub(crate) mod heat_map;
+pub(crate) mod histogram;
+pub(crate) mod legend;
+pub(crate) mod matrix_map;
+pub(crate) mod number;
+pub(crate) mod parts;
 mod plot;
-pub mod rank_plot;
-pub mod settings_form;
-pub mod to_save;
-pub mod token_grid;
-pub mod token_strip;
+pub(crate) mod rank_plot;
+pub(crate) mod settings_form;
+pub(crate) mod to_save;
+pub(crate) mod token_grid;
+pub(crate) mod token_strip;
 
 /// A widget over `state` on a stage of its own, with our fonts and colours.
 #[cfg(test)]

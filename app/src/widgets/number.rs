@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use egui::DragValue;
+use umbra_core::models::Form;
 
 /// Stands between groups of three digits and before `%`; keeps the number on one line.
 const THIN: char = '\u{202F}';
 
 /// Three significant digits; whole numbers from 1000 up; powers of ten below 0.001.
-pub fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let size = value.abs();
     let digits = match size {
         _ if !value.is_finite() => "–".to_owned(),
@@ -25,7 +26,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// As [`number`], with a plus where it is positive.
-pub fn signed(value: f64) -> String {
+pub(crate) fn signed(value: f64) -> String {
     let digits = number(value);
     if value > 0.0 {
         format!("+{digits}")
@@ -35,17 +36,17 @@ pub fn signed(value: f64) -> String {
 }
 
 /// `drag` that takes whole numbers as people write them, `20k` and `1e6` too.
-pub fn counting(drag: DragValue<'_>) -> DragValue<'_> {
+pub(crate) fn counting(drag: DragValue<'_>) -> DragValue<'_> {
     drag.custom_parser(|text| umbra_core::count::read(text).ok().map(|count| count as f64))
 }
 
 /// A whole number with thin spaces between thousands.
-pub fn count(value: u64) -> String {
+pub(crate) fn count(value: u64) -> String {
     grouped(value)
 }
 
 /// A share as percent: `0.012 %`.
-pub fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     let percent = share * 100.0;
     if percent != 0.0 && percent.abs() < 0.000_999_5 {
         return format!("{percent:.5}{THIN}%");
@@ -54,7 +55,7 @@ pub fn percent(share: f64) -> String {
 }
 
 /// A span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
-pub fn span(seconds: f64) -> String {
+pub(crate) fn span(seconds: f64) -> String {
     let whole = seconds.max(0.0).round() as u64;
     match whole {
         0..60 => format!("{whole} s"),
@@ -64,7 +65,7 @@ pub fn span(seconds: f64) -> String {
 }
 
 /// How far work is, how fast and how long it takes yet: `1200 / 20 000 rows · 340 rows/s · 55 s left`.
-pub fn standing(
+pub(crate) fn standing(
     (done, total): (u64, u64),
     unit: &str,
     per_second: Option<f64>,
@@ -81,7 +82,7 @@ pub fn standing(
 }
 
 /// Bytes in the unit that reads best.
-pub fn bytes(size: u64) -> String {
+pub(crate) fn bytes(size: u64) -> String {
     let units = ["B", "kB", "MB", "GB", "TB"];
     let mut value = size as f64;
     let mut unit = 0;
@@ -126,6 +127,14 @@ fn grouped(value: u64) -> String {
         out.push(digit);
     }
     out
+}
+
+/// How weights are held, after their size.
+pub(crate) fn held(form: Form) -> &'static str {
+    match form {
+        Form::F32 => "as f32",
+        Form::Stored => "as stored",
+    }
 }
 
 #[cfg(test)]

@@ -11,40 +11,40 @@ use crate::theme::{Theme, axes_as_captions};
 
 /// The feature of one rank.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct RankPoint {
+pub(crate) struct RankPoint {
     /// From 1.
-    pub rank: usize,
+    pub(crate) rank: usize,
     /// Its number in the dictionary.
-    pub feature: u32,
+    pub(crate) feature: u32,
     /// Share of tokens; above 0.
-    pub density: f64,
+    pub(crate) density: f64,
     /// What the law gives the rank, where there is one.
-    pub law: Option<f64>,
+    pub(crate) law: Option<f64>,
 }
 
 impl RankPoint {
     /// Whether it fires less than `tau` times what the law gives.
-    pub fn is_below(&self, tau: f64) -> bool {
+    pub(crate) fn is_below(&self, tau: f64) -> bool {
         self.law.is_some_and(|law| self.density < tau * law)
     }
 }
 
 /// A rank–density plot.
 #[derive(Debug, Clone, Copy)]
-pub struct RankPlot<'a> {
+pub(crate) struct RankPlot<'a> {
     /// What it is called by a screen reader.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Ascending in rank.
-    pub points: &'a [RankPoint],
+    pub(crate) points: &'a [RankPoint],
     /// Share of the law below which a feature has a mark of its own.
-    pub tau: f64,
+    pub(crate) tau: f64,
     /// Height of the whole.
-    pub height: f32,
+    pub(crate) height: f32,
 }
 
 impl RankPlot<'_> {
     /// Draws it; the pointer reads the nearest rank out.
-    pub fn ui(&self, ui: &mut Ui) -> Response {
+    pub(crate) fn ui(&self, ui: &mut Ui) -> Response {
         ui.scope(|ui| {
             axes_as_captions(ui);
             self.plot_ui(ui)

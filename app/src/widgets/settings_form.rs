@@ -7,7 +7,7 @@ use crate::theme::{Theme, caption, icons, space};
 
 /// How a setting is edited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind<'a> {
+pub(crate) enum Kind<'a> {
     /// A number, written.
     Number,
     /// Words, written.
@@ -20,34 +20,34 @@ pub enum Kind<'a> {
 
 /// One setting.
 #[derive(Debug, Clone, Copy)]
-pub struct Field<'a> {
+pub(crate) struct Field<'a> {
     /// Its key, unique within the form.
-    pub key: &'a str,
+    pub(crate) key: &'a str,
     /// Its name on screen.
-    pub label: &'a str,
+    pub(crate) label: &'a str,
     /// Its unit, if any.
-    pub unit: &'a str,
+    pub(crate) unit: &'a str,
     /// What it decides.
-    pub help: &'a str,
+    pub(crate) help: &'a str,
     /// Its default.
-    pub default: &'a str,
+    pub(crate) default: &'a str,
     /// What is said beside a value that is the default: "default", or where it comes from.
-    pub origin: &'a str,
+    pub(crate) origin: &'a str,
     /// How it is edited.
-    pub kind: Kind<'a>,
+    pub(crate) kind: Kind<'a>,
     /// What is wrong with the value and the remedy.
-    pub error: Option<&'a str>,
+    pub(crate) error: Option<&'a str>,
 }
 
 /// Width of the labels.
-pub const LABELS: f32 = 120.0;
+pub(crate) const LABELS: f32 = 120.0;
 
 /// Width of the controls.
 const CONTROLS: f32 = 132.0;
 
 impl Field<'_> {
     /// Draws the row and answers with the new value when it was changed.
-    pub fn ui(&self, ui: &mut Ui, value: &str) -> Option<String> {
+    pub(crate) fn ui(&self, ui: &mut Ui, value: &str) -> Option<String> {
         let mut changed = None;
         ui.horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = space::CONTROL;

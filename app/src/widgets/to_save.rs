@@ -4,11 +4,11 @@ use egui::{Context, Id};
 
 /// A file that a person asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ToSave {
+pub(crate) struct ToSave {
     /// Suggested name, with its ending.
-    pub name: String,
+    pub(crate) name: String,
     /// Its content.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 fn place() -> Id {
@@ -16,12 +16,12 @@ fn place() -> Id {
 }
 
 /// Leaves a file to be saved.
-pub fn put(ctx: &Context, file: ToSave) {
+pub(crate) fn put(ctx: &Context, file: ToSave) {
     ctx.data_mut(|data| data.insert_temp(place(), file));
     ctx.request_repaint();
 }
 
 /// Takes the file that was left, if any.
-pub fn take(ctx: &Context) -> Option<ToSave> {
+pub(crate) fn take(ctx: &Context) -> Option<ToSave> {
     ctx.data_mut(|data| data.remove_temp(place()))
 }

@@ -25,36 +25,36 @@ const HEADER: f32 = 40.0;
 
 /// What a cell shows.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TokenCell<'a> {
+pub(crate) struct TokenCell<'a> {
     /// A token in display form.
-    pub text: &'a str,
+    pub(crate) text: &'a str,
     /// How strong its tint is, 0 to 1.
-    pub share: f32,
+    pub(crate) share: f32,
 }
 
 /// The table.
 #[derive(Debug, Clone, Copy)]
-pub struct TokenGrid<'a> {
+pub(crate) struct TokenGrid<'a> {
     /// Unique within its place.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Names of the rows.
-    pub rows: &'a [String],
+    pub(crate) rows: &'a [String],
     /// What runs downwards.
-    pub rows_title: &'a str,
+    pub(crate) rows_title: &'a str,
     /// Tokens of the text.
-    pub columns: &'a [String],
+    pub(crate) columns: &'a [String],
     /// The chosen column.
-    pub selected: Option<usize>,
+    pub(crate) selected: Option<usize>,
     /// Whether the chosen column is brought into view.
-    pub reveal: bool,
+    pub(crate) reveal: bool,
     /// Hue of the tints.
-    pub hue: Hue,
+    pub(crate) hue: Hue,
     /// Greatest height.
-    pub height: f32,
+    pub(crate) height: f32,
 }
 
 /// What shows a cell and tells of it.
-pub trait Cells {
+pub(crate) trait Cells {
     /// What it shows.
     fn cell(&self, row: usize, column: usize) -> TokenCell<'_>;
     /// In words.
@@ -65,7 +65,7 @@ pub trait Cells {
 
 impl TokenGrid<'_> {
     /// Draws the table; the cell that was clicked.
-    pub fn ui(&self, ui: &mut Ui, cells: &dyn Cells) -> Option<(usize, usize)> {
+    pub(crate) fn ui(&self, ui: &mut Ui, cells: &dyn Cells) -> Option<(usize, usize)> {
         let content = vec2(
             COLUMN * self.columns.len() as f32,
             ROW * self.rows.len() as f32,

@@ -3,11 +3,11 @@
 use umbra_core::ids::FeatureId;
 use umbra_core::project::Project;
 
-use crate::commands::{features, library, navigation, prompt, shell, steering};
+use crate::state::requests::{features, library, navigation, prompt, shell, steering};
 use crate::state::steering::EditDraft;
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, catalogue};
 use crate::testing::Desk;
-use crate::views::ViewId;
 
 /// A project with a dictionary that is named and not loaded.
 fn desk(folder: &std::path::Path) -> Desk {

@@ -8,9 +8,9 @@ use umbra_core::ids::FeatureId;
 use umbra_core::models::Opening;
 
 use super::Command;
-use crate::commands::{dark_matter, dictionary, heads};
 use crate::state::AppState;
 use crate::state::heads::Key;
+use crate::state::requests::{dark_matter, dictionary, heads};
 use crate::testing::{self, Desk};
 
 const FEATURES: usize = 8;

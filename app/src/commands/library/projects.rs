@@ -8,12 +8,13 @@ use umbra_core::hub;
 use umbra_core::models::Opening;
 use umbra_core::project::{Overlaid, Project};
 
-use super::{Command, Pick};
-use crate::commands::{Context, shell};
+use crate::commands::context::Context;
 use crate::jobs::Worker;
 use crate::state::catalogue::{self, Evaluation};
 use crate::state::log::Notice;
 use crate::state::project::{Kind, Opened};
+use crate::state::requests::library::{Command, Pick};
+use crate::state::requests::shell;
 use crate::state::{Event, log, project};
 
 /// Opens the demo over the person's copy; a copy that named another model is repaired and says so.

@@ -11,10 +11,10 @@ use umbra_core::project::Project;
 use umbra_core::workbench::text::TextRequest;
 
 use super::{Command, Pick};
-use crate::commands::{dictionary, features, path, prompt, shell};
 use crate::state::AppState;
 use crate::state::places::Places;
 use crate::state::project::Kind;
+use crate::state::requests::{dictionary, features, path, prompt, shell};
 use crate::testing::{self, Answer, Desk, NoDialogs};
 
 fn demo(path: &str) -> PathBuf {
@@ -295,8 +295,8 @@ fn a_copy_of_the_demo_that_is_broken_already_is_repaired() {
 
 #[test]
 fn a_dictionary_of_another_model_is_read_by_no_screen() {
-    use crate::commands::{dark_matter, heads, steering};
     use crate::state::heads::Key;
+    use crate::state::requests::{dark_matter, heads, steering};
     use umbra_core::fit::Verdict;
 
     let folder = tempfile::tempdir().unwrap();
@@ -428,7 +428,7 @@ fn a_dictionary_s_own_rule_on_bos_wins_wherever_it_reads() {
     for (path, begun) in [(tiny, true), (bare, false)] {
         desk.run(Command::OpenSae(path.clone()));
         let id = desk.state.catalogue.by_folder(&path).unwrap().id;
-        desk.run(crate::commands::navigation::Command::SelectDictionary(id));
+        desk.run(crate::state::requests::navigation::Command::SelectDictionary(id));
         desk.run(prompt::Command::Text("Once upon".to_owned()));
         desk.run(prompt::Command::Read);
         let reading = desk.state.prompt.reading.ready().unwrap();

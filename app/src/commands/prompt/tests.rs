@@ -12,8 +12,8 @@ use umbra_core::models::Model;
 use umbra_core::sae::{AbsTopK, Sae};
 
 use super::*;
-use crate::commands::{Command as Any, navigation};
 use crate::state::catalogue::{self, DictionaryId, LoadedIndex, LoadedSae};
+use crate::state::requests::{Command as Any, navigation};
 use crate::testing::{self, Desk};
 
 const ID: DictionaryId = DictionaryId(0);

@@ -10,7 +10,7 @@ use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::steering::Request as Whole;
 
 use super::*;
-use crate::commands::library;
+use crate::state::requests::library;
 use crate::testing::Desk;
 
 fn demo(path: &str) -> PathBuf {

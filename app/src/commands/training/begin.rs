@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use umbra_core::train::{Keeping, Spec};
 
+use super::saes_folder;
 use super::work::{self, Reads, Task, Work};
-use super::{Context, saes_folder};
+use crate::commands::context::Context;
 use crate::state::catalogue::name_of;
 use crate::state::training::{Ended, Event as Training, Member, Run, Source};
 use crate::state::{AppState, Event};

@@ -7,7 +7,8 @@ use umbra_core::runs;
 use umbra_core::train::Keeping;
 
 use super::begin::{self, Beginning};
-use super::{Context, saes_folder};
+use super::saes_folder;
+use crate::commands::context::Context;
 use crate::state::catalogue::name_of;
 use crate::state::training::{Curves, Event as Training, Past, PastEvent};
 use crate::state::{Event, Load, log};

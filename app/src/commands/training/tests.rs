@@ -15,8 +15,8 @@ use umbra_core::sae::Sae;
 use umbra_core::store::{Description, Dtype, HookTensor, Writer};
 
 use super::Command;
-use crate::commands::library;
 use crate::state::AppState;
+use crate::state::requests::library;
 use crate::state::training::{Draft, Ended, Form, Member};
 use crate::testing::Desk;
 use crate::views::training::plan;

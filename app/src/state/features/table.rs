@@ -28,11 +28,11 @@ pub enum Column {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Whose features.
-    pub dictionary: DictionaryId,
+    pub(crate) dictionary: DictionaryId,
     /// Scalars, by feature.
-    pub summaries: Vec<Summary>,
+    pub(crate) summaries: Vec<Summary>,
     /// The strongest token of each feature's top example.
-    pub top_tokens: Vec<String>,
+    pub(crate) top_tokens: Vec<String>,
     /// Ascending order by density, mean, max, norm, top token.
     orders: [Vec<u32>; 5],
 }
@@ -67,7 +67,7 @@ impl Table {
     }
 
     /// Features in ascending order of a column; none for the columns that need none (number) or depend on more than the index (label).
-    pub fn order(&self, column: Column) -> Option<&[u32]> {
+    pub(crate) fn order(&self, column: Column) -> Option<&[u32]> {
         let at = match column {
             Column::Number | Column::Label => return None,
             Column::Density => 0,
@@ -80,7 +80,7 @@ impl Table {
     }
 
     /// The size of the strongest activation of a feature, 1 where nothing is known.
-    pub fn most(&self, feature: umbra_core::ids::FeatureId) -> f64 {
+    pub(crate) fn most(&self, feature: umbra_core::ids::FeatureId) -> f64 {
         let summary = self.summaries.get(feature.index());
         let most = summary.map_or(1.0, |s| s.strongest().abs());
         most.max(f64::MIN_POSITIVE)

@@ -8,38 +8,38 @@ use umbra_core::steer::{
 
 /// One edit of the stack.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EditDraft {
+pub(crate) struct EditDraft {
     /// Name of its action.
-    pub action: &'static str,
+    pub(crate) action: &'static str,
     /// Whether it is in force.
-    pub on: bool,
+    pub(crate) on: bool,
     /// Whose direction or activation; none: of the feature selected.
-    pub feature: Option<FeatureId>,
+    pub(crate) feature: Option<FeatureId>,
     /// The number of another feature, being written.
-    pub number: String,
+    pub(crate) number: String,
     /// Strength, factor or value.
-    pub amount: f32,
+    pub(crate) amount: f32,
     /// Lower bound of a clamp.
-    pub least: Option<f32>,
+    pub(crate) least: Option<f32>,
     /// Upper bound of a clamp.
-    pub most: Option<f32>,
+    pub(crate) most: Option<f32>,
     /// What becomes of what the dictionary leaves unexplained.
-    pub error: ErrorName,
+    pub(crate) error: ErrorName,
     /// The other text of a patch.
-    pub from: String,
+    pub(crate) from: String,
     /// Where queries of the chosen heads look.
-    pub attend: Attend,
+    pub(crate) attend: Attend,
     /// None: at the dictionary's hook.
-    pub hook: Option<HookPoint>,
+    pub(crate) hook: Option<HookPoint>,
     /// Empty: as the action has it.
-    pub positions: String,
+    pub(crate) positions: String,
     /// Empty: all.
-    pub heads: String,
+    pub(crate) heads: String,
 }
 
 /// What an action lets a person fill in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field {
+pub(crate) enum Field {
     /// A feature.
     Feature,
     /// How much of its row.
@@ -81,7 +81,7 @@ impl Default for EditDraft {
 }
 
 /// `set-feature` as `Set feature`.
-pub fn label(action: &str) -> String {
+pub(crate) fn label(action: &str) -> String {
     let words = action.replace('-', " ");
     let mut letters = words.chars();
     letters.next().map_or_else(String::new, |first| {
@@ -90,14 +90,14 @@ pub fn label(action: &str) -> String {
 }
 
 /// What `action` does.
-pub fn help(action: &str) -> &'static ActionHelp {
+pub(crate) fn help(action: &str) -> &'static ActionHelp {
     let known = ACTIONS.iter().find(|known| known.name == action);
     known.expect("the menu is made from the table")
 }
 
 impl EditDraft {
     /// A fresh one of `action`.
-    pub fn of(action: &'static str) -> Self {
+    pub(crate) fn of(action: &'static str) -> Self {
         let mut draft = Self {
             action,
             ..Self::default()
@@ -107,7 +107,7 @@ impl EditDraft {
     }
 
     /// An edit that needs no dictionary: silences a head.
-    pub fn of_head(layer: Layer, head: Head) -> Self {
+    pub(crate) fn of_head(layer: Layer, head: Head) -> Self {
         Self {
             hook: Some(HookPoint::Block(layer, Site::Z)),
             heads: head.to_string(),
@@ -116,7 +116,7 @@ impl EditDraft {
     }
 
     /// Takes another action, with amounts that make sense for it.
-    pub fn begin(&mut self, action: &'static str) {
+    pub(crate) fn begin(&mut self, action: &'static str) {
         self.action = action;
         self.amount = match action {
             "add" => 8.0,
@@ -138,7 +138,7 @@ impl EditDraft {
     }
 
     /// What can be filled in.
-    pub fn fields(&self) -> &'static [Field] {
+    pub(crate) fn fields(&self) -> &'static [Field] {
         match self.action {
             "add" | "replace" => &[Field::Feature, Field::Strength],
             "scale" => &[Field::Factor],
@@ -154,7 +154,7 @@ impl EditDraft {
     }
 
     /// Whether its hook has heads to choose among; `own` is the dictionary's hook.
-    pub fn has_heads(&self, own: Option<HookPoint>) -> bool {
+    pub(crate) fn has_heads(&self, own: Option<HookPoint>) -> bool {
         let dictionary = self.fields().contains(&Field::Error) || self.action == "splice";
         let site = self.hook.or(own).and_then(HookPoint::site);
         !dictionary
@@ -175,7 +175,7 @@ impl EditDraft {
     }
 
     /// The edit it means; an error is one sentence. `selected` stands in for a feature that is not fixed.
-    pub fn spec(&self, selected: Option<FeatureId>) -> Result<EditSpec, String> {
+    pub(crate) fn spec(&self, selected: Option<FeatureId>) -> Result<EditSpec, String> {
         let feature = || {
             let missing = || "Choose a feature first".to_owned();
             self.feature.or(selected).ok_or_else(missing)
@@ -214,7 +214,7 @@ impl EditDraft {
     }
 
     /// Positions and heads as they are written; an error is one sentence for the field that is wrong.
-    pub fn reach(&self) -> Result<(Option<Positions>, Option<Vec<Head>>), String> {
+    pub(crate) fn reach(&self) -> Result<(Option<Positions>, Option<Vec<Head>>), String> {
         let written = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
         let positions = written(&self.positions).map(|text| text.parse::<Positions>());
         let positions = positions.transpose().map_err(|e| e.to_string())?;
@@ -229,15 +229,15 @@ impl EditDraft {
 
 /// What is filled in.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
+pub(crate) struct Draft {
     /// In their order.
-    pub edits: Vec<EditDraft>,
+    pub(crate) edits: Vec<EditDraft>,
     /// None: the sentence in Prompt.
-    pub prompt: Option<String>,
+    pub(crate) prompt: Option<String>,
     /// How tokens are picked.
-    pub sampling: Sampling,
+    pub(crate) sampling: Sampling,
     /// One stop string, empty for none; `\n` stands for a newline.
-    pub stop: String,
+    pub(crate) stop: String,
 }
 
 impl Default for Draft {
@@ -253,7 +253,7 @@ impl Default for Draft {
 
 impl Draft {
     /// What the form begins with where no dictionary can be edited by.
-    pub fn without_dictionary() -> Self {
+    pub(crate) fn without_dictionary() -> Self {
         Self {
             edits: vec![EditDraft::of_head(Layer(0), Head(0))],
             ..Self::default()
@@ -261,7 +261,7 @@ impl Draft {
     }
 
     /// What a person changed on the way to `after`, as a phrase.
-    pub fn change_to(&self, after: &Self) -> String {
+    pub(crate) fn change_to(&self, after: &Self) -> String {
         let named = |i: usize, edit: &EditDraft| format!("edit {} ({})", i + 1, label(edit.action));
         let differs = |(i, edit): &(usize, &EditDraft)| self.edits.get(*i) != Some(*edit);
         let (many, now) = (self.edits.len(), after.edits.len());

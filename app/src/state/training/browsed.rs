@@ -10,35 +10,35 @@ const AROUND: (usize, usize) = (12, 6);
 
 /// A dictionary looked at while it is trained.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Browsed {
+pub(crate) struct Browsed {
     /// Activations that the run had seen.
-    pub seen: u64,
+    pub(crate) seen: u64,
     /// The block's tokens in display form, row after row.
-    pub tokens: Arc<Vec<String>>,
+    pub(crate) tokens: Arc<Vec<String>>,
     /// Tokens of a row.
-    pub context: usize,
+    pub(crate) context: usize,
     /// Tokens that features were looked for on: those that count.
-    pub read: usize,
+    pub(crate) read: usize,
     /// Features that fire there, by falling share.
-    pub features: Vec<Fired>,
+    pub(crate) features: Vec<Fired>,
     /// Features in all.
-    pub in_all: usize,
+    pub(crate) in_all: usize,
 }
 
 /// A feature that fires in the block.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fired {
+pub(crate) struct Fired {
     /// Its number.
-    pub feature: FeatureId,
+    pub(crate) feature: FeatureId,
     /// Share of the tokens read.
-    pub share: f64,
+    pub(crate) share: f64,
     /// Where it fires most (index of the token, activation), strongest first, one of a row at most.
-    pub examples: Vec<(usize, f32)>,
+    pub(crate) examples: Vec<(usize, f32)>,
 }
 
 impl Browsed {
     /// The tokens around the one `at`, within its row.
-    pub fn around(&self, at: usize) -> Range<usize> {
+    pub(crate) fn around(&self, at: usize) -> Range<usize> {
         let row = at / self.context * self.context;
         let begin = at.saturating_sub(AROUND.0).max(row);
         let end = (at + AROUND.1 + 1).min(row + self.context);
@@ -46,7 +46,7 @@ impl Browsed {
     }
 
     /// Features that have `word` in one of the tokens they fire most on, or as their number; all for nothing.
-    pub fn found(&self, word: &str) -> Vec<usize> {
+    pub(crate) fn found(&self, word: &str) -> Vec<usize> {
         let word = word.trim().to_lowercase();
         let number = word.strip_prefix('#').unwrap_or(&word);
         let fits = |fired: &Fired| {

@@ -6,45 +6,45 @@ use std::path::PathBuf;
 use umbra_core::ids::{HookPoint, Site};
 
 /// Minutes between two checkpoints unless a person says otherwise.
-pub const CHECKPOINT_MINUTES: &str = "10";
+pub(crate) const CHECKPOINT_MINUTES: &str = "10";
 
 /// Settings that a dictionary takes over from the one that it goes on from.
 const ITS_OWN: [&str; 3] = ["variant", "features", "k"];
 
 /// What a person filled in. Settings hold only what differs from the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Form {
+pub(crate) struct Form {
     /// Block.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Place in the block.
-    pub site: Site,
+    pub(crate) site: Site,
     /// Name of the dictionary; none: made from the hook.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Text; none: the project's training text.
-    pub text: Option<PathBuf>,
+    pub(crate) text: Option<PathBuf>,
     /// Activation store to read in place of a model's activations on a text.
-    pub store: Option<PathBuf>,
+    pub(crate) store: Option<PathBuf>,
     /// Dictionary to go on from in place of random directions.
-    pub from: Option<PathBuf>,
+    pub(crate) from: Option<PathBuf>,
     /// Minutes between two checkpoints, as written.
-    pub checkpoint: String,
+    pub(crate) checkpoint: String,
     /// Settings by key, as written.
-    pub settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
     /// Dictionaries trained beside it.
-    pub also: Vec<Draft>,
+    pub(crate) also: Vec<Draft>,
 }
 
 /// What is written of one dictionary; of a further one, what is not written is as in the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Draft {
+pub(crate) struct Draft {
     /// Block.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Place in the block.
-    pub site: Site,
+    pub(crate) site: Site,
     /// Its name; none: made from the hook.
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// Settings by key, as written.
-    pub settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, String>,
 }
 
 impl Default for Form {
@@ -65,12 +65,12 @@ impl Default for Form {
 
 impl Form {
     /// The hook to read.
-    pub fn hook(&self) -> HookPoint {
+    pub(crate) fn hook(&self) -> HookPoint {
         HookPoint::block(self.layer, self.site)
     }
 
     /// The first of its dictionaries.
-    pub fn first(&self) -> Draft {
+    pub(crate) fn first(&self) -> Draft {
         Draft {
             layer: self.layer,
             site: self.site,
@@ -81,7 +81,7 @@ impl Form {
 
     /// The same with another first dictionary.
     #[must_use]
-    pub fn with_first(&self, first: Draft) -> Self {
+    pub(crate) fn with_first(&self, first: Draft) -> Self {
         let Draft {
             layer,
             site,
@@ -99,7 +99,7 @@ impl Form {
 
     /// The same, going on from the dictionary in `folder`, which reads `hook`, if that is known: what is its own is left to it.
     #[must_use]
-    pub fn going_on_from(&self, folder: PathBuf, hook: Option<HookPoint>) -> Self {
+    pub(crate) fn going_on_from(&self, folder: PathBuf, hook: Option<HookPoint>) -> Self {
         let mut form = self.clone();
         form.settings
             .retain(|key, _| !ITS_OWN.contains(&key.as_str()));
@@ -109,14 +109,14 @@ impl Form {
     }
 
     /// On `hook`, where a block has it.
-    pub fn on(&mut self, hook: Option<HookPoint>) {
+    pub(crate) fn on(&mut self, hook: Option<HookPoint>) {
         if let Some(HookPoint::Block(layer, site)) = hook {
             (self.layer, self.site) = (layer.index(), site);
         }
     }
 
     /// One more dictionary: on the next of `layers` that none reads at this place yet; where all are read, twice as wide as the widest (`features`).
-    pub fn another(&self, layers: &[usize], features: usize) -> Draft {
+    pub(crate) fn another(&self, layers: &[usize], features: usize) -> Draft {
         let read = |layer: usize| {
             let others = self.also.iter().map(Draft::hook);
             let mut hooks = others.chain([self.hook()]);
@@ -143,7 +143,7 @@ impl Form {
 
 impl Draft {
     /// The hook to read.
-    pub fn hook(&self) -> HookPoint {
+    pub(crate) fn hook(&self) -> HookPoint {
         HookPoint::block(self.layer, self.site)
     }
 }

@@ -7,27 +7,27 @@ use std::sync::Arc;
 use umbra_core::runs::{Record, Status};
 
 use super::Curves;
-use crate::state::Load;
+use crate::state::load::Load;
 
 /// Runs shown at once, as many as there are colours for lines.
 const AT_ONCE: usize = 5;
 
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Past {
+pub(crate) struct Past {
     /// What it left.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// The folder's name.
-    pub name: String,
+    pub(crate) name: String,
     /// What decided it and what came of it.
-    pub record: Record,
+    pub(crate) record: Record,
     /// Whether it left a checkpoint to go on from.
-    pub checkpoint: bool,
+    pub(crate) checkpoint: bool,
 }
 
 impl Past {
     /// A setting as it was given; empty where there is none.
-    pub fn setting(&self, key: &str) -> String {
+    pub(crate) fn setting(&self, key: &str) -> String {
         let value = self.record.settings.get(key);
         value.map_or_else(String::new, |value| {
             value
@@ -37,7 +37,7 @@ impl Past {
     }
 
     /// Whether it can go on.
-    pub fn can_go_on(&self) -> bool {
+    pub(crate) fn can_go_on(&self) -> bool {
         let over = [Status::Finished, Status::Running];
         self.checkpoint && !over.contains(&self.record.status)
     }
@@ -45,22 +45,22 @@ impl Past {
 
 /// Past runs.
 #[derive(Debug, Default)]
-pub struct PastRuns {
+pub(crate) struct PastRuns {
     /// The project's folder that they are of.
-    pub of: Option<PathBuf>,
+    pub(crate) of: Option<PathBuf>,
     /// Newest first.
-    pub list: Load<Arc<Vec<Past>>>,
+    pub(crate) list: Load<Arc<Vec<Past>>>,
     /// Whether a run has ended since.
-    pub is_stale: bool,
+    pub(crate) is_stale: bool,
     /// Those whose curves are shown, in the order of their colours.
-    pub chosen: Vec<PathBuf>,
+    pub(crate) chosen: Vec<PathBuf>,
     /// Their curves.
-    pub curves: BTreeMap<PathBuf, Load<Arc<Curves>>>,
+    pub(crate) curves: BTreeMap<PathBuf, Load<Arc<Curves>>>,
 }
 
 /// What can change here.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// The runs of a project are being listed, are or could not be.
     List(PathBuf, Load<Arc<Vec<Past>>>),
     /// These are to be shown.
@@ -71,12 +71,12 @@ pub enum Event {
 
 impl PastRuns {
     /// A run by its folder.
-    pub fn get(&self, folder: &Path) -> Option<&Past> {
+    pub(crate) fn get(&self, folder: &Path) -> Option<&Past> {
         self.list.ready()?.iter().find(|run| run.folder == folder)
     }
 
     /// What is shown after a click on `folder`: it too, or no longer; the oldest makes room.
-    pub fn toggled(&self, folder: &Path) -> Vec<PathBuf> {
+    pub(crate) fn toggled(&self, folder: &Path) -> Vec<PathBuf> {
         let mut chosen = self.chosen.clone();
         match chosen.iter().position(|there| there == folder) {
             Some(at) => drop(chosen.remove(at)),

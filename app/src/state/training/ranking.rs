@@ -11,26 +11,26 @@ const ALL: usize = 200;
 
 /// Densities by rank and by size.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Ranking {
+pub(crate) struct Ranking {
     /// Those that fire, ascending in rank, thinned where marks would cover one another.
-    pub points: Vec<RankPoint>,
+    pub(crate) points: Vec<RankPoint>,
     /// The law's α, β and R².
-    pub law: Option<(f64, f64, f64)>,
+    pub(crate) law: Option<(f64, f64, f64)>,
     /// τ of the run: share of the law below which its training counts a feature as under-used.
-    pub tau: f64,
+    pub(crate) tau: f64,
     /// What share of the law's density each feature has, ascending; empty without a law.
     shares: Vec<f64>,
     /// Features that never fired and do not count as dead yet.
-    pub silent: usize,
+    pub(crate) silent: usize,
     /// Features in all.
-    pub features: usize,
+    pub(crate) features: usize,
     /// By density; the dead counted apart.
-    pub histogram: DensityHistogram,
+    pub(crate) histogram: DensityHistogram,
 }
 
 impl Ranking {
     /// Ranks what a run reported.
-    pub fn of(firing: &Firing, tau: f64) -> Self {
+    pub(crate) fn of(firing: &Firing, tau: f64) -> Self {
         let ranked = RankDensity::of(&firing.densities);
         let firing_ranks = ranked.densities.partition_point(|density| *density > 0.0);
         let law_at = |rank: usize| ranked.law.as_ref().map(|law| law.densities[rank]);
@@ -67,7 +67,7 @@ impl Ranking {
     }
 
     /// How many features fire less than `tau` times what the law gives their rank.
-    pub fn below(&self, tau: f64) -> usize {
+    pub(crate) fn below(&self, tau: f64) -> usize {
         self.shares.partition_point(|share| *share < tau)
     }
 }

@@ -10,24 +10,24 @@ use super::{Browsed, Ranking, Source};
 use crate::state::jobs::JobId;
 
 /// Dictionaries trained together at most, as many as there are colours for lines.
-pub const TOGETHER: usize = 5;
+pub(crate) const TOGETHER: usize = 5;
 
 /// Points of one curve: activations seen, value.
-pub type Points = Vec<[f64; 2]>;
+pub(crate) type Points = Vec<[f64; 2]>;
 
 /// The curves of a run, one point per report.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Curves {
+pub(crate) struct Curves {
     /// Normalised squared error plus AuxK's part.
-    pub loss: Points,
+    pub(crate) loss: Points,
     /// Fraction of variance unexplained.
-    pub fvu: Points,
+    pub(crate) fvu: Points,
     /// Active features per token.
-    pub l0: Points,
+    pub(crate) l0: Points,
     /// Share of dead features.
-    pub dead: Points,
+    pub(crate) dead: Points,
     /// Activations per second.
-    pub speed: Points,
+    pub(crate) speed: Points,
 }
 
 /// Points kept per curve; beyond, every second is dropped.
@@ -35,7 +35,7 @@ const POINTS: usize = 20_000;
 
 impl Curves {
     /// The curves of a run that was recorded.
-    pub fn of(points: &[Point]) -> Self {
+    pub(crate) fn of(points: &[Point]) -> Self {
         let mut curves = Self::default();
         for at in points {
             curves.push(at);
@@ -72,7 +72,7 @@ impl Curves {
 
 /// How the training of a dictionary ended.
 #[derive(Debug, Clone)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// The dictionary is on disk.
     Saved {
         /// Its folder.
@@ -104,7 +104,7 @@ pub enum Ended {
 
 impl Ended {
     /// Whether it can go on.
-    pub fn checkpoint(&self) -> bool {
+    pub(crate) fn checkpoint(&self) -> bool {
         match self {
             Self::Saved { checkpoint, .. } | Self::Failed { checkpoint, .. } => *checkpoint,
             Self::Unsaved { .. } => false,
@@ -114,30 +114,30 @@ impl Ended {
 
 /// One dictionary of a run.
 #[derive(Debug, Clone)]
-pub struct Member {
+pub(crate) struct Member {
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// Its folder.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// What decides it.
-    pub spec: Spec,
+    pub(crate) spec: Spec,
     /// The curves so far.
-    pub curves: Curves,
+    pub(crate) curves: Curves,
     /// How often its features fire.
-    pub ranking: Option<Arc<Ranking>>,
+    pub(crate) ranking: Option<Arc<Ranking>>,
     /// What its features fire on.
-    pub browsed: Option<Arc<Browsed>>,
+    pub(crate) browsed: Option<Arc<Browsed>>,
     /// The latest report of a step.
-    pub last: Option<Point>,
+    pub(crate) last: Option<Point>,
     /// Sentences it said.
-    pub notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// How it ended; none while it is trained.
-    pub ended: Option<Ended>,
+    pub(crate) ended: Option<Ended>,
 }
 
 impl Member {
     /// One that has not begun.
-    pub fn new(name: String, folder: PathBuf, spec: Spec) -> Self {
+    pub(crate) fn new(name: String, folder: PathBuf, spec: Spec) -> Self {
         Self {
             name,
             folder,
@@ -152,7 +152,7 @@ impl Member {
     }
 
     /// Activations seen.
-    pub fn seen(&self) -> u64 {
+    pub(crate) fn seen(&self) -> u64 {
         self.last.map_or(0, |last| last.tokens_seen)
     }
 
@@ -174,7 +174,7 @@ impl Member {
 
 /// What the job of a run says of one of its dictionaries.
 #[derive(Debug)]
-pub enum Said {
+pub(crate) enum Said {
     /// One more point of the curves.
     Progress(Point),
     /// How often features fire now.
@@ -189,37 +189,37 @@ pub enum Said {
 
 /// A run.
 #[derive(Debug, Clone)]
-pub struct Run {
+pub(crate) struct Run {
     /// Its job.
-    pub job: JobId,
+    pub(crate) job: JobId,
     /// What it reads.
-    pub source: Source,
+    pub(crate) source: Source,
     /// Its dictionaries, one at least; they see the same activations.
-    pub members: Vec<Member>,
+    pub(crate) members: Vec<Member>,
     /// The one whose densities and features are shown.
-    pub shown: usize,
+    pub(crate) shown: usize,
 }
 
 impl Run {
     /// Whether it has not ended.
-    pub fn is_running(&self) -> bool {
+    pub(crate) fn is_running(&self) -> bool {
         self.members.iter().any(|member| member.ended.is_none())
     }
 
     /// The dictionary whose densities and features are shown.
-    pub fn shown(&self) -> Option<&Member> {
+    pub(crate) fn shown(&self) -> Option<&Member> {
         self.members.get(self.shown)
     }
 
     /// A dictionary that was trained and is not written.
-    pub fn unsaved(&self) -> Option<&Member> {
+    pub(crate) fn unsaved(&self) -> Option<&Member> {
         let is_unsaved = |ended: &Ended| matches!(ended, Ended::Unsaved { .. });
         let mut members = self.members.iter();
         members.find(|member| member.ended.as_ref().is_some_and(is_unsaved))
     }
 
     /// Whether it has ended and left a checkpoint to go on from.
-    pub fn can_go_on(&self) -> bool {
+    pub(crate) fn can_go_on(&self) -> bool {
         let ended = self
             .members
             .iter()

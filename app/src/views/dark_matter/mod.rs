@@ -8,13 +8,14 @@ mod text;
 
 use egui::{Button, RichText, ScrollArea, Ui};
 
-use super::{View, misfit_ui};
-use crate::commands::{Commands, dark_matter, navigation};
+use super::missing::misfit_ui;
+use super::view::View;
 use crate::state::catalogue::Dictionary;
 use crate::state::dark_matter::{Key, Passage};
+use crate::state::requests::{Commands, dark_matter, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, space};
-use crate::views::ViewId;
 use crate::widgets::empty_state::{empty_state, failure_line};
 
 /// Which norm colours the text.
@@ -31,7 +32,7 @@ enum Part {
 
 /// What does the dictionary leave unexplained here?
 #[derive(Debug, Default)]
-pub struct DarkMatterView {
+pub(crate) struct DarkMatterView {
     part: Part,
     token: Option<usize>,
 }

@@ -7,12 +7,12 @@ use umbra_core::dark_matter::{ErrorNorms, Probe};
 use umbra_core::dims::Matrix;
 use umbra_core::prompt::Input;
 
-use crate::commands::{dark_matter, navigation};
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
+use crate::state::requests::{dark_matter, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
 use crate::testing;
-use crate::views::ViewId;
 
 const ID: DictionaryId = DictionaryId(0);
 

@@ -4,11 +4,11 @@ use egui::{Button, RichText, Ui};
 use umbra_core::dark_matter::ErrorNorms;
 
 use super::{Part, profile};
-use crate::commands::{Commands, dark_matter, navigation};
 use crate::state::dark_matter::Errors;
+use crate::state::requests::{Commands, dark_matter, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
-use crate::views::ViewId;
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::token_strip::{Tint, TokenStrip};
 use crate::widgets::{legend, number};

@@ -5,8 +5,8 @@ use umbra_core::features::{Detail, Summary};
 use umbra_core::ids::FeatureId;
 
 use super::chips;
-use crate::commands::{Commands, features};
 use crate::state::AppState;
+use crate::state::requests::{Commands, features};
 use crate::theme::{Theme, body_strong, caption, mono_caption, space};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::number::{number, percent, signed};

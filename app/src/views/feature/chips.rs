@@ -4,14 +4,14 @@ use egui::{FontId, Rect, Sense, Ui, pos2, vec2};
 use umbra_core::ids::FeatureId;
 
 use super::card::card_ui;
-use crate::commands::{Commands, navigation};
 use crate::state::AppState;
+use crate::state::requests::{Commands, navigation};
 use crate::theme::{Hue, Theme, size, space};
 use crate::widgets::feature_chip::{ChipReply, FeatureChip};
 use crate::widgets::number::number;
 
 /// `#12 label`.
-pub fn title(state: &AppState, feature: FeatureId) -> String {
+pub(crate) fn title(state: &AppState, feature: FeatureId) -> String {
     match state.label(feature) {
         Some(label) => format!("#{feature} {label}"),
         None => format!("#{feature}"),
@@ -20,7 +20,7 @@ pub fn title(state: &AppState, feature: FeatureId) -> String {
 
 /// A chip of a feature of the selected dictionary, `strength` (0 to 1) in its dot: hover shows the card, click opens the page, middle click opens it
 /// beside.
-pub fn chip_ui(
+pub(crate) fn chip_ui(
     ui: &mut Ui,
     state: &AppState,
     commands: &mut Commands,
@@ -44,7 +44,7 @@ pub fn chip_ui(
 }
 
 /// Features with a bar and a value each, on the scale of sizes 0 to `most`. A click on a bar answers its feature.
-pub fn chip_bars_ui(
+pub(crate) fn chip_bars_ui(
     ui: &mut Ui,
     state: &AppState,
     commands: &mut Commands,

@@ -3,7 +3,7 @@
 use egui::{Align, Layout, Ui, vec2};
 use umbra_core::features::{Detail, Example};
 
-use crate::commands::{Commands, prompt};
+use crate::state::requests::{Commands, prompt};
 use crate::theme::{Theme, caption, mono_caption, panel_title, space};
 use crate::widgets::legend;
 use crate::widgets::number::{number, percent};

@@ -5,10 +5,10 @@ use umbra_core::features::{Detail, TokenEffect};
 use umbra_core::ids::{FeatureId, Head};
 
 use super::chips::chip_ui;
-use crate::commands::{Commands, navigation};
+use crate::state::requests::{Commands, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
-use crate::views::ViewId;
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::histogram::HistogramPlot;

@@ -3,8 +3,8 @@
 use egui::{FontId, Key, TextEdit, Ui, vec2};
 use umbra_core::ids::FeatureId;
 
-use crate::commands::{Commands, features};
 use crate::state::AppState;
+use crate::state::requests::{Commands, features};
 use crate::theme::{size, space};
 
 /// What is being typed, and for which feature of which dictionary.

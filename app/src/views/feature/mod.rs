@@ -1,7 +1,7 @@
 //! What is this feature?
 
 mod card;
-pub mod chips;
+pub(crate) mod chips;
 mod examples;
 mod facts;
 mod label;
@@ -15,8 +15,10 @@ use umbra_core::features::Detail;
 use umbra_core::ids::FeatureId;
 
 use self::label::LabelEditor;
-use super::{View, ViewId, foreign_index_ui, misfit_ui};
-use crate::commands::{Commands, dictionary, navigation, prompt};
+use super::missing::{foreign_index_ui, misfit_ui};
+use super::view::View;
+use crate::state::requests::{Commands, dictionary, navigation, prompt};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icon, icons, page_title, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -29,7 +31,7 @@ const FACTS: f32 = 300.0;
 
 /// What is this feature?
 #[derive(Debug, Default)]
-pub struct FeatureView {
+pub(crate) struct FeatureView {
     label: LabelEditor,
     all_examples: bool,
     hovered: Option<f64>,
@@ -255,7 +257,7 @@ fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
             None => commands.send(navigation::Command::Go(ViewId::Prompt)),
         }
     }
-    if let Some(page) = state.sae().and_then(|sae| super::neuronpedia(sae)) {
+    if let Some(page) = state.sae().and_then(|sae| super::actions::neuronpedia(sae)) {
         let page = format!("{page}/{feature}");
         ui.hyperlink_to(egui::RichText::new("On Neuronpedia").underline(), &page)
             .on_hover_text(&page);

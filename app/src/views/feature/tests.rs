@@ -8,11 +8,11 @@ use egui_kittest::kittest::Queryable as _;
 use umbra_core::features::{Detail, Example, Histogram, Interval, Place, Summary, TokenEffect};
 use umbra_core::ids::{FeatureId, Head, Layer, TokenId};
 
-use crate::commands::{Command, features, navigation, prompt};
 use crate::state::catalogue::DictionaryId;
+use crate::state::requests::{Command, features, navigation, prompt};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, features as area, selection};
 use crate::testing::{self, Stage};
-use crate::views::ViewId;
 
 fn example(peak: f32) -> Example {
     let tokens = [" the", " king", "\n", " said"];

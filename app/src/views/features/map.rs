@@ -4,9 +4,9 @@ use egui::{Ui, vec2};
 use egui_plot::{GridMark, MarkerShape, Plot, PlotPoint, PlotPoints, Points};
 use umbra_core::ids::FeatureId;
 
-use crate::commands::{Commands, navigation};
 use crate::state::AppState;
 use crate::state::features::Table;
+use crate::state::requests::{Commands, navigation};
 use crate::theme::{Theme, axes_as_captions, caption};
 use crate::views::feature::chips;
 use crate::widgets::number::{number, percent};

@@ -1,7 +1,7 @@
 //! Which features are there, and which are interesting?
 
 mod map;
-pub mod model;
+pub(crate) mod model;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -14,11 +14,13 @@ use umbra_core::ids::FeatureId;
 use self::map::Map;
 use self::model::{Filter, Inputs, Sort, rows};
 use self::table::{Shown, TableReply, table_ui};
-use super::{View, ViewId, foreign_index_ui, misfit_ui};
-use crate::commands::{Commands, dictionary, features, navigation};
+use super::missing::{foreign_index_ui, misfit_ui};
+use super::view::View;
 use crate::memo::Memo;
 use crate::state::catalogue::Dictionary;
 use crate::state::features::Table;
+use crate::state::requests::{Commands, dictionary, features, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -42,7 +44,7 @@ struct RowsKey {
 
 /// Which features are there, and which are interesting?
 #[derive(Debug)]
-pub struct FeaturesView {
+pub(crate) struct FeaturesView {
     sort: Sort,
     map: bool,
     rows: Memo<RowsKey, (Vec<u32>, Map)>,

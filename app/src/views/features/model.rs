@@ -17,7 +17,7 @@ pub struct Sort {
 impl Sort {
     /// What a click on the head of `column` makes of it: the other direction, or a new column with numbers falling and words rising.
     #[must_use]
-    pub fn clicked(self, column: Column) -> Self {
+    pub(crate) fn clicked(self, column: Column) -> Self {
         let words = matches!(column, Column::Number | Column::Label | Column::TopToken);
         let descending = if self.column == column {
             !self.descending
@@ -30,7 +30,7 @@ impl Sort {
 
 /// Which scalar a range is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scalar {
+pub(crate) enum Scalar {
     /// Share of tokens.
     Density,
     /// Mean activation.
@@ -45,7 +45,7 @@ pub enum Scalar {
 
 /// How a range compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
+pub(crate) enum Side {
     /// `<` or `<=`.
     Below,
     /// `>` or `>=`.
@@ -54,15 +54,15 @@ pub enum Side {
 
 /// `density<1e-3`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Range {
+pub(crate) struct Range {
     /// Of what.
-    pub scalar: Scalar,
+    pub(crate) scalar: Scalar,
     /// Which side.
-    pub side: Side,
+    pub(crate) side: Side,
     /// Whether the bound itself is in.
-    pub inclusive: bool,
+    pub(crate) inclusive: bool,
     /// The bound.
-    pub bound: f64,
+    pub(crate) bound: f64,
 }
 
 impl Range {
@@ -86,11 +86,11 @@ impl Range {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
     /// `#12`.
-    pub number: Option<u32>,
+    pub(crate) number: Option<u32>,
     /// All of these must hold.
-    pub ranges: Vec<Range>,
+    pub(crate) ranges: Vec<Range>,
     /// Everything else: looked for in labels, and in tokens by the index.
-    pub words: String,
+    pub(crate) words: String,
 }
 
 impl Filter {
@@ -110,11 +110,6 @@ impl Filter {
         }
         filter.words = words.join(" ");
         filter
-    }
-
-    /// Whether everything is shown.
-    pub fn is_empty(&self) -> bool {
-        self.number.is_none() && self.ranges.is_empty() && self.words.is_empty()
     }
 }
 

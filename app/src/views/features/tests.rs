@@ -7,10 +7,10 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::ids::FeatureId;
 
-use crate::commands::{Command, features, navigation};
+use crate::state::requests::{Command, features, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, catalogue};
 use crate::testing::{self, Stage};
-use crate::views::ViewId;
 
 fn taken(harness: &mut Harness<'_, Stage>) -> Vec<Command> {
     harness.state_mut().commands.take()

@@ -4,12 +4,12 @@ use egui::{RichText, Ui};
 use umbra_core::heads::Attribution;
 use umbra_core::ids::FeatureId;
 
-use crate::commands::{Commands, heads, navigation};
 use crate::state::catalogue::Dictionary;
 use crate::state::heads::Key;
+use crate::state::requests::{Commands, heads, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, mono, panel_title, space};
-use crate::views::ViewId;
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::token_strip::{Tint, TokenStrip};

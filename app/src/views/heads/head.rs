@@ -5,12 +5,12 @@ use umbra_core::heads::{HeadFigures, PER_HEAD};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::model::{self, Figure};
-use crate::commands::{Commands, navigation, prompt, steering};
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
 use crate::state::prompt::Side;
+use crate::state::requests::{Commands, navigation, prompt, steering};
+use crate::state::view::ViewId;
 use crate::theme::{Theme, caption, mono, panel_title};
-use crate::views::ViewId;
 use crate::widgets::feature_chip::FeatureChip;
 use crate::widgets::number;
 

@@ -9,13 +9,14 @@ mod tests;
 use egui::{Button, RichText, ScrollArea, Ui};
 use umbra_core::ids::{Head, HookPoint, Layer, Site};
 
-pub use self::model::Figure;
+pub(crate) use self::model::Figure;
 use self::model::Grid;
-use super::View;
-use crate::commands::{Commands, attention, dictionary, heads, navigation, training};
+use super::view::View;
+use crate::state::requests::{Commands, attention, dictionary, heads, navigation, training};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, panel_title, space};
-use crate::views::{ViewId, misfit_ui};
+use crate::views::missing::misfit_ui;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::heat_map::{HeatMap, Side};
 
@@ -24,7 +25,7 @@ const BESIDE: f32 = 720.0;
 
 /// What does each attention head write, and where did a feature's activation come from?
 #[derive(Debug, Default)]
-pub struct HeadsView {
+pub(crate) struct HeadsView {
     /// What a person chose to colour by.
     figure: Option<Figure>,
 }

@@ -10,7 +10,7 @@ use crate::widgets::number;
 
 /// What colours the grid: figures of a head's features, and of where it looks on the sentence in Prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Figure {
+pub(crate) enum Figure {
     /// Mean 1/Σ share².
     #[default]
     Spread,
@@ -43,7 +43,7 @@ impl Figure {
     }
 
     /// Its name on screen.
-    pub fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Spread => "Spread",
             Self::Cosine => "Cosine",
@@ -67,7 +67,7 @@ impl Figure {
     }
 
     /// Its definition.
-    pub fn definition(self) -> &'static str {
+    pub(crate) fn definition(self) -> &'static str {
         let key = match self {
             Self::Spread => "spread",
             Self::Cosine => "cosine",

@@ -8,12 +8,12 @@ use umbra_core::heads::{Among, Attribution, HeadFigures};
 use umbra_core::ids::{FeatureId, Head, HookPoint, Layer, Site, TokenId};
 use umbra_core::prompt::Input;
 
-use crate::commands::{heads, navigation, training};
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::{Event as Heads, Key};
+use crate::state::requests::{heads, navigation, training};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load};
 use crate::testing;
-use crate::views::ViewId;
 
 const ID: DictionaryId = DictionaryId(0);
 
@@ -116,8 +116,8 @@ fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
 
 #[test]
 fn without_a_dictionary_the_grid_shows_where_heads_look() {
-    use crate::commands::{attention, prompt, steering};
     use crate::state::prompt::Side;
+    use crate::state::requests::{attention, prompt, steering};
 
     let mut state = testing::with_demo_model(testing::empty());
     state.prompt.text = "The king saw the king".to_owned();

@@ -9,13 +9,13 @@ use umbra_core::models::Opening;
 use umbra_core::workbench::pair::Pair;
 
 use super::{card, failed_ui, figures, link_ui, notes_ui};
-use crate::commands::{Commands, dictionary, library, navigation};
-use crate::shell::{bar_ui, fact_ui, icon_menu};
 use crate::state::catalogue::{Dictionary, LoadedSae};
+use crate::state::requests::{Commands, dictionary, library, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons};
-use crate::views::ViewId;
 use crate::widgets::number;
+use crate::widgets::parts::{bar_ui, fact_ui, icon_menu};
 use crate::words;
 
 /// Draws the card.
@@ -84,7 +84,7 @@ fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mu
 fn more_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
     ui.set_min_width(240.0);
     ui.spacing_mut().item_spacing.y = 2.0;
-    for (words, command) in crate::shell::dictionary_actions(state, dictionary) {
+    for (words, command) in crate::views::actions::dictionary_actions(state, dictionary) {
         if ui.button(words).clicked() {
             commands.send(command);
             ui.close();
@@ -116,7 +116,7 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
     if let Some(page) = hub::page_of(&dictionary.folder) {
         link_ui(ui, "Its page on the hub", &page);
     }
-    if let Some(page) = crate::views::neuronpedia(sae) {
+    if let Some(page) = crate::views::actions::neuronpedia(sae) {
         link_ui(ui, "Its features on Neuronpedia", &page);
     }
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));

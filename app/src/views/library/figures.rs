@@ -3,10 +3,10 @@
 use egui::Ui;
 use umbra_core::eval::{self, Figures};
 
-use crate::shell::fact_ui;
 use crate::state::catalogue::Evaluation;
 use crate::theme::{self, Theme};
 use crate::widgets::number;
+use crate::widgets::parts::fact_ui;
 
 /// Draws the figures and what text they are over.
 pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {

@@ -11,9 +11,9 @@ mod verification;
 use egui::{RichText, ScrollArea, Ui};
 use umbra_core::error::Notes;
 
-use super::View;
-use crate::commands::{Commands, library, opening};
+use super::view::View;
 use crate::state::opening::Kind;
+use crate::state::requests::{Commands, library, opening};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
@@ -24,7 +24,7 @@ const CARD: f32 = 300.0;
 
 /// What is loaded, what was decided about it, and how good is it?
 #[derive(Debug, Default)]
-pub struct LibraryView {}
+pub(crate) struct LibraryView {}
 
 impl View for LibraryView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {

@@ -5,13 +5,14 @@ use umbra_core::hub;
 use umbra_core::models::{Config, NormKind};
 
 use super::{card, failed_ui, link_ui, notes_ui, project_card, verification};
-use crate::commands::{Commands, opening};
-use crate::shell::{fact_ui, held, recent_models};
 use crate::state::catalogue::LoadedModel;
 use crate::state::opening::Kind;
+use crate::state::requests::{Commands, opening};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme};
+use crate::views::actions::recent_models;
 use crate::widgets::number;
+use crate::widgets::parts::fact_ui;
 use crate::words;
 
 /// Draws the card.
@@ -66,7 +67,7 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
     fact_ui(
         ui,
         "memory",
-        &format!("{memory} {}", held(footprint.form)),
+        &format!("{memory} {}", number::held(footprint.form)),
         "Bytes of its weights in memory, and how they are held there",
     );
     let ends = model.ends();

@@ -6,12 +6,13 @@ use egui::{RichText, Ui};
 use umbra_core::project::Project;
 
 use super::{card, notes_ui};
-use crate::commands::{Commands, library};
-use crate::shell::{Recent, fact_ui, recent_projects};
 use crate::state::AppState;
 use crate::state::catalogue::name_of;
 use crate::state::project::Kind;
+use crate::state::requests::{Commands, library};
 use crate::theme::{self, Theme, space};
+use crate::views::actions::{Recent, recent_projects};
+use crate::widgets::parts::fact_ui;
 
 /// Draws the card.
 pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {

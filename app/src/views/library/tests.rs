@@ -7,12 +7,12 @@ use umbra_core::error::Notes;
 use umbra_core::models::Opening;
 use umbra_core::project::Project;
 
-use crate::commands::{Command, dictionary, library, navigation};
 use crate::state::catalogue::{self, DictionaryId};
 use crate::state::project::Opened;
+use crate::state::requests::{Command, dictionary, library, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, project};
 use crate::testing;
-use crate::views::ViewId;
 
 fn open_project(state: &mut AppState) {
     let opened = Opened {

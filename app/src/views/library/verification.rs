@@ -4,7 +4,7 @@ use egui::{Label, RichText, Ui};
 use umbra_core::models::verify::{Row, TOLERANCE, Verification};
 
 use super::failed_ui;
-use crate::commands::{Commands, library};
+use crate::state::requests::{Commands, library};
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
 use crate::widgets::number;

@@ -7,12 +7,12 @@ use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
 use super::token;
-use crate::commands::{Commands, navigation};
 use crate::memo::Memo;
+use crate::state::requests::{Commands, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono_caption, space};
 use crate::views::feature::chips;
-use crate::views::without_dictionary_ui;
+use crate::views::missing::without_dictionary_ui;
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::legend;
 use crate::widgets::number::number;

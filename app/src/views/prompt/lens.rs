@@ -5,8 +5,8 @@ use std::sync::Arc;
 use egui::{RichText, Ui};
 use umbra_core::lens::{Guess, Lens};
 
-use crate::commands::{Commands, lens, navigation};
 use crate::memo::Memo;
+use crate::state::requests::{Commands, lens, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono_caption, size, space};
 use crate::widgets::empty_state::{empty_state, failure_line};

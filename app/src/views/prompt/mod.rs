@@ -12,16 +12,17 @@ use egui::{Align, FontId, Layout, ScrollArea, TextEdit, Ui};
 use self::attention::AttentionSide;
 use self::features::FeaturesSide;
 use self::lens::LensSide;
-use super::{View, ViewId};
-use crate::commands::{Commands, navigation, prompt};
+use super::view::View;
 use crate::state::prompt::Side;
+use crate::state::requests::{Commands, navigation, prompt};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, size, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
 
 /// What does the model make of this sentence?
 #[derive(Debug, Default)]
-pub struct PromptView {
+pub(crate) struct PromptView {
     features: FeaturesSide,
     lens: LensSide,
     attention: AttentionSide,

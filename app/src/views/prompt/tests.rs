@@ -11,11 +11,11 @@ use umbra_core::models::{Model, Opening};
 use umbra_core::prompt::{Input, NextToken, Reading};
 
 use super::features::tints;
-use crate::commands::{Command, Commands, attention, lens, navigation, prompt};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
+use crate::state::requests::{Command, Commands, attention, lens, navigation, prompt};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, prompt as area};
 use crate::testing::{self, Stage};
-use crate::views::ViewId;
 
 fn model() -> Arc<Model> {
     static MODEL: OnceLock<Arc<Model>> = OnceLock::new();
@@ -126,7 +126,7 @@ fn a_sentence_is_read_once_nobody_types() {
     let mut state = read();
     let mut commands = Commands::default();
     let read = Command::from(prompt::Command::Read);
-    prompt::follow(&state, &mut commands);
+    crate::commands::prompt::follow(&state, &mut commands);
     assert!(!commands.take().contains(&read), "it is read already");
     let event = |typed| {
         Event::Prompt(area::Event::Text {
@@ -135,10 +135,10 @@ fn a_sentence_is_read_once_nobody_types() {
         })
     };
     state.apply(event(true));
-    prompt::follow(&state, &mut commands);
+    crate::commands::prompt::follow(&state, &mut commands);
     assert!(!commands.take().contains(&read), "somebody types");
     state.apply(event(false));
-    prompt::follow(&state, &mut commands);
+    crate::commands::prompt::follow(&state, &mut commands);
     assert!(commands.take().contains(&read));
 }
 
@@ -316,6 +316,6 @@ fn a_dictionary_of_another_model_is_named_and_lights_nothing() {
     assert!(harness.query_by_label("Colour by").is_none());
     harness.get_by_label("Open a model…").click();
     harness.run();
-    let show = crate::commands::opening::Command::Show(crate::state::opening::Kind::Model);
+    let show = crate::state::requests::opening::Command::Show(crate::state::opening::Kind::Model);
     assert_eq!(taken(&mut harness), [show.into()]);
 }

@@ -4,8 +4,8 @@ use egui::Ui;
 use umbra_core::ids::FeatureId;
 use umbra_core::prompt::Reading;
 
-use crate::commands::Commands;
 use crate::state::AppState;
+use crate::state::requests::Commands;
 use crate::theme::{Theme, caption, mono, panel_title, space};
 use crate::views::feature::chips::chip_bars_ui;
 use crate::widgets::bars::{Bar, Bars, Fill};

@@ -7,9 +7,9 @@ use umbra_core::models::Sampling;
 use umbra_core::steer::EditSpec;
 
 use super::stack::{room, stack_ui};
-use crate::commands::Commands;
-use crate::commands::steering::Command;
 use crate::state::AppState;
+use crate::state::requests::Commands;
+use crate::state::requests::steering::Command;
 use crate::state::steering::{Draft, Request};
 use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::number::counting;

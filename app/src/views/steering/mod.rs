@@ -8,12 +8,12 @@ mod tests;
 
 use egui::{RichText, ScrollArea, Ui};
 
-use super::View;
-use crate::commands::{Commands, navigation};
+use super::view::View;
+use crate::state::requests::{Commands, navigation};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icons, space};
-use crate::views::ViewId;
-use crate::views::without_dictionary_ui;
+use crate::views::missing::without_dictionary_ui;
 use crate::widgets::empty_state::{empty_state, failure_line};
 
 /// How much is left of texts that are of other settings than the form's.
@@ -21,7 +21,7 @@ const STALE: f32 = 0.35;
 
 /// What happens when the model is changed while it runs?
 #[derive(Debug, Default)]
-pub struct SteeringView {
+pub(crate) struct SteeringView {
     following: form::Following,
 }
 

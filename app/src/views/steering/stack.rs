@@ -4,13 +4,13 @@ use egui::{Align2, Button, ComboBox, DragValue, RichText, Slider, TextEdit, Ui, 
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::steer::{ACTIONS, Attend, ErrorName};
 
-use crate::commands::{Commands, navigation};
-use crate::shell::icon_button;
 use crate::state::AppState;
+use crate::state::requests::{Commands, navigation};
 use crate::state::steering::{EditDraft, Field, help, label};
+use crate::state::view::ViewId;
 use crate::theme::{Theme, caption, icons, panel_title, space};
-use crate::views::ViewId;
 use crate::widgets::feature_chip::FeatureChip;
+use crate::widgets::parts::icon_button;
 
 /// Ends of the slider; a number outside can be written.
 const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;

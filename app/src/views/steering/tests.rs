@@ -5,13 +5,13 @@ use umbra_core::ids::{FeatureId, TokenId};
 use umbra_core::models::{Finish, Sampling};
 use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
 
-use crate::commands::{Command, steering};
 use crate::state::catalogue::DictionaryId;
 use crate::state::jobs::JobId;
+use crate::state::requests::{Command, steering};
 use crate::state::steering::{Ended, Event as Lab, Request};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event};
 use crate::testing;
-use crate::views::ViewId;
 
 fn ready() -> AppState {
     let mut state = testing::with_model();

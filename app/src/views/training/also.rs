@@ -7,8 +7,8 @@ use umbra_core::train::{SETTINGS, SHARED, Setting};
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
 use super::form::fill;
 use super::plan::{Plan, Planned, layers_with};
-use crate::commands::Commands;
 use crate::state::AppState;
+use crate::state::requests::Commands;
 use crate::state::training::{Draft, Form, TOGETHER};
 use crate::theme::{Theme, body_strong, caption, icon, icons, space};
 

@@ -7,7 +7,6 @@ use umbra_core::ids::Site;
 use umbra_core::train::{Range, Setting};
 
 use super::plan::{self, Planned};
-use crate::commands::training::sites;
 use crate::state::AppState;
 use crate::state::training::Draft;
 use crate::widgets::settings_form::{Field, Kind};
@@ -123,4 +122,18 @@ pub(super) fn setting_ui(
         draft.settings.insert(setting.key.to_owned(), value);
     }
     Some(draft)
+}
+
+/// Sites a dictionary can read, in the order of a forward pass.
+fn sites() -> impl Iterator<Item = Site> {
+    let unread = [
+        Site::Ln1Scale,
+        Site::AttnScores,
+        Site::Pattern,
+        Site::Result,
+        Site::Ln2Scale,
+    ];
+    Site::ALL
+        .into_iter()
+        .filter(move |site| !unread.contains(site))
 }

@@ -7,7 +7,7 @@ mod fields;
 mod firing;
 mod form;
 mod past;
-pub mod plan;
+pub(crate) mod plan;
 mod run;
 mod table;
 #[cfg(test)]
@@ -15,11 +15,11 @@ mod tests;
 
 use egui::{ScrollArea, Ui, vec2};
 
-use super::View;
-use crate::commands::{Commands, navigation, training};
+use super::view::View;
 use crate::state::AppState;
+use crate::state::requests::{Commands, navigation, training};
+use crate::state::view::ViewId;
 use crate::theme::{icons, space};
-use crate::views::ViewId;
 use crate::widgets::empty_state::empty_state;
 
 /// Width of the form.
@@ -30,7 +30,7 @@ const CURVES: f32 = 292.0;
 
 /// How is the dictionary coming along?
 #[derive(Debug, Default)]
-pub struct TrainingView {
+pub(crate) struct TrainingView {
     looking: Looking,
 }
 

@@ -15,44 +15,44 @@ use self::source::{hook_errors, source_errors, start_errors};
 use crate::state::AppState;
 use crate::state::training::{CHECKPOINT_MINUTES, Draft, Run, TextKey};
 
-pub use self::needs::{Need, needs, sizes, speed};
-pub use self::source::{layers, layers_with, source, source_of, start, text_key};
+pub(crate) use self::needs::{needs, sizes, speed};
+pub(crate) use self::source::{layers, layers_with, source, source_of, start, text_key};
 
 /// The form, read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// The dictionary of the form; what is wrong with the form as a whole stands with it.
-    pub first: Planned,
+    pub(crate) first: Planned,
     /// Those that are trained beside it.
-    pub also: Vec<Planned>,
+    pub(crate) also: Vec<Planned>,
     /// The text that is to be read.
-    pub key: Option<TextKey>,
+    pub(crate) key: Option<TextKey>,
     /// The store that is to be read instead.
-    pub store: Option<PathBuf>,
+    pub(crate) store: Option<PathBuf>,
     /// Time between two checkpoints; none: on stop alone.
-    pub checkpoint: Option<Duration>,
+    pub(crate) checkpoint: Option<Duration>,
     /// Why the run cannot start: one sentence.
-    pub refusal: Option<String>,
+    pub(crate) refusal: Option<String>,
 }
 
 /// One dictionary of the form, read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// What decides it, as far as the fields can be read.
-    pub spec: Spec,
+    pub(crate) spec: Spec,
     /// What stands where nothing is written: defaults, what the one to go on from has, what the first has.
-    pub base: Spec,
+    pub(crate) base: Spec,
     /// Its name.
-    pub name: String,
+    pub(crate) name: String,
     /// The name that it gets where none is written.
-    pub made: String,
+    pub(crate) made: String,
     /// What is wrong, by key of the field.
-    pub errors: BTreeMap<String, String>,
+    pub(crate) errors: BTreeMap<String, String>,
 }
 
 impl Plan {
     /// What decides each dictionary, if every field can be read.
-    pub fn specs(&self) -> Option<Vec<&Spec>> {
+    pub(crate) fn specs(&self) -> Option<Vec<&Spec>> {
         let all = || std::iter::once(&self.first).chain(&self.also);
         let whole = all().all(|planned| planned.errors.is_empty());
         whole.then(|| all().map(|planned| &planned.spec).collect())
@@ -60,7 +60,7 @@ impl Plan {
 }
 
 /// Reads the form.
-pub fn plan(state: &AppState) -> Plan {
+pub(crate) fn plan(state: &AppState) -> Plan {
     let form = &state.training.form;
     let key = text_key(state);
     let mut first = first(state);

@@ -6,14 +6,14 @@ use umbra_core::train::Point;
 use super::curves::{Overlay, curves_ui, speed_ui};
 use super::plan;
 use super::table::{Column, Row, table_ui};
-use crate::commands::training::Command;
-use crate::commands::{Commands, dictionary, navigation};
 use crate::state::catalogue::Dictionary;
 use crate::state::jobs::{Job, Status};
+use crate::state::requests::training::Command;
+use crate::state::requests::{Commands, dictionary, navigation};
 use crate::state::training::{Ended, Member, Run, TOGETHER};
+use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, panel_title, space};
-use crate::views::ViewId;
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::number;
 

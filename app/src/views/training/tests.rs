@@ -10,15 +10,15 @@ use umbra_core::models::Opening;
 use umbra_core::train::{Firing, Point, Spec};
 
 use super::plan;
-use crate::commands::{dictionary, training};
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
+use crate::state::requests::{dictionary, training};
 use crate::state::training::{
     Browsed, Curves, Ended, Event as Training, Fired, Form, Member, Past, PastEvent, Ranking, Said,
     Source,
 };
+use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, jobs};
 use crate::testing;
-use crate::views::ViewId;
 
 /// What a run says of its first dictionary.
 fn said(said: Said) -> Event {
@@ -191,7 +191,7 @@ fn a_setting_out_of_range_is_told_and_start_is_off() {
     harness.get_by_label("Reset Active per token to 24").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
-    let reset = |command: &crate::commands::Command| matches!(command, crate::commands::Command::Training(training::Command::Fill(form)) if form.settings.is_empty());
+    let reset = |command: &crate::state::requests::Command| matches!(command, crate::state::requests::Command::Training(training::Command::Fill(form)) if form.settings.is_empty());
     assert!(sent.iter().any(reset), "{sent:?}");
 }
 
@@ -442,9 +442,11 @@ fn the_speed_can_be_measured_and_is_said_to_be_of_the_step_alone() {
 }
 
 /// The form as the last command of `sent` fills it.
-fn filled(sent: &[crate::commands::Command]) -> Form {
+fn filled(sent: &[crate::state::requests::Command]) -> Form {
     let form = sent.iter().rev().find_map(|command| match command {
-        crate::commands::Command::Training(training::Command::Fill(form)) => Some(form.clone()),
+        crate::state::requests::Command::Training(training::Command::Fill(form)) => {
+            Some(form.clone())
+        }
         _ => None,
     });
     form.unwrap()

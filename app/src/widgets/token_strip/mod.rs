@@ -21,7 +21,7 @@ use crate::theme::{Hue, Theme, size, space};
 
 /// What the tints mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tint {
+pub(crate) enum Tint {
     /// From nothing at 0 to the hue.
     Sequential(Hue),
     /// Suppressed below 0 (underlined, so that the sign is not told by hue alone), promoted above.
@@ -30,11 +30,11 @@ pub enum Tint {
 
 /// The scale of activations: sequential from 0 to the strongest, or diverging where a dictionary's rule keeps signs.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scale {
+pub(crate) struct Scale {
     /// Size of the strongest activation.
-    pub most: f32,
+    pub(crate) most: f32,
     /// Whether some are negative.
-    pub signed: bool,
+    pub(crate) signed: bool,
 }
 
 impl Default for Scale {
@@ -48,7 +48,7 @@ impl Default for Scale {
 
 impl Scale {
     /// That of a feature over an index's text.
-    pub fn of(summary: &Summary) -> Self {
+    pub(crate) fn of(summary: &Summary) -> Self {
         Self {
             most: summary.strongest().abs() as f32,
             signed: summary.min < 0.0,
@@ -57,14 +57,10 @@ impl Scale {
 }
 
 /// Draws what is known about a token into its hover card.
-pub type Card<'a> = dyn FnMut(&mut Ui, usize) + 'a;
+pub(crate) type Card<'a> = dyn FnMut(&mut Ui, usize) + 'a;
 
 /// A token strip before it is shown.
-#[expect(
-    missing_debug_implementations,
-    reason = "it may hold the closure of its hover card"
-)]
-pub struct TokenStrip<'a> {
+pub(crate) struct TokenStrip<'a> {
     name: &'a str,
     tokens: &'a [String],
     values: &'a [f32],
@@ -77,24 +73,24 @@ pub struct TokenStrip<'a> {
 
 /// What a person did with a strip in this frame.
 #[derive(Debug)]
-pub struct StripReply {
+pub(crate) struct StripReply {
     /// The whole strip.
-    pub response: Response,
+    pub(crate) response: Response,
     /// The new selection, if it changed.
-    pub selected: Option<RangeInclusive<usize>>,
+    pub(crate) selected: Option<RangeInclusive<usize>>,
     /// The token that was clicked or walked to.
-    pub chosen: Option<usize>,
+    pub(crate) chosen: Option<usize>,
     /// The token that was double-clicked.
-    pub opened: Option<usize>,
+    pub(crate) opened: Option<usize>,
     /// The token that was middle-clicked.
-    pub beside: Option<usize>,
+    pub(crate) beside: Option<usize>,
     /// The token under the pointer.
-    pub hovered: Option<usize>,
+    pub(crate) hovered: Option<usize>,
 }
 
 impl<'a> TokenStrip<'a> {
     /// A strip of `tokens` in display form; `name` is what a screen reader calls it and must be unique within its place.
-    pub fn new(name: &'a str, tokens: &'a [String]) -> Self {
+    pub(crate) fn new(name: &'a str, tokens: &'a [String]) -> Self {
         Self {
             name,
             tokens,
@@ -109,7 +105,7 @@ impl<'a> TokenStrip<'a> {
 
     /// One value per token; `most` (in size) is the strongest tint.
     #[must_use]
-    pub fn values(mut self, values: &'a [f32], most: f32) -> Self {
+    pub(crate) fn values(mut self, values: &'a [f32], most: f32) -> Self {
         self.values = values;
         self.most = most;
         self
@@ -117,7 +113,7 @@ impl<'a> TokenStrip<'a> {
 
     /// One activation per token on their scale.
     #[must_use]
-    pub fn activations(self, values: &'a [f32], scale: Scale) -> Self {
+    pub(crate) fn activations(self, values: &'a [f32], scale: Scale) -> Self {
         let strip = self.values(values, scale.most);
         if scale.signed {
             strip.tint(Tint::Diverging)
@@ -128,34 +124,34 @@ impl<'a> TokenStrip<'a> {
 
     /// What the tints mean; activation unless said.
     #[must_use]
-    pub fn tint(mut self, tint: Tint) -> Self {
+    pub(crate) fn tint(mut self, tint: Tint) -> Self {
         self.tint = tint;
         self
     }
 
     /// The selected tokens.
     #[must_use]
-    pub fn selected(mut self, selected: Option<RangeInclusive<usize>>) -> Self {
+    pub(crate) fn selected(mut self, selected: Option<RangeInclusive<usize>>) -> Self {
         self.selected = selected;
         self
     }
 
     /// Everything on one line, token `peak` kept in view and underlined.
     #[must_use]
-    pub fn one_line(mut self, peak: usize) -> Self {
+    pub(crate) fn one_line(mut self, peak: usize) -> Self {
         self.peak = Some(peak);
         self
     }
 
     /// What the hover card of a token shows.
     #[must_use]
-    pub fn card(mut self, card: &'a mut Card<'a>) -> Self {
+    pub(crate) fn card(mut self, card: &'a mut Card<'a>) -> Self {
         self.card = Some(card);
         self
     }
 
     /// Draws the strip over the width that is there.
-    pub fn show(mut self, ui: &mut Ui) -> StripReply {
+    pub(crate) fn show(mut self, ui: &mut Ui) -> StripReply {
         let width = ui.available_width();
         let id = ui.make_persistent_id(("token strip", self.name));
         let layout = self.layout(ui, id, width);

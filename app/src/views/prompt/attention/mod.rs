@@ -11,7 +11,7 @@ use umbra_core::attention::{Overview, Patterns};
 use umbra_core::ids::{Head, Layer};
 
 use super::lens::cut_ui;
-use crate::commands::{Commands, attention, navigation};
+use crate::state::requests::{Commands, attention, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, body_strong, caption, icons, mono_caption, panel_title, space};
 use crate::widgets::bars::{Bar, Bars, Fill};

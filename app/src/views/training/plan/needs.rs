@@ -11,17 +11,17 @@ use crate::widgets::number::{self, span};
 
 /// One figure of the preflight line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Need {
+pub(crate) struct Need {
     /// What it is.
-    pub label: &'static str,
+    pub(crate) label: &'static str,
     /// Its value with the unit.
-    pub value: String,
+    pub(crate) value: String,
     /// Its definition.
-    pub definition: &'static str,
+    pub(crate) definition: &'static str,
 }
 
 /// What a measurement of the step's speed is of; none for several dictionaries, whose steps differ.
-pub fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
+pub(crate) fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
     let [spec] = plan.specs()?[..] else {
         return None;
     };
@@ -39,7 +39,7 @@ pub fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
 }
 
 /// What the run will need, as far as it is known.
-pub fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
+pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
     let mut needs = vec![];
     let Some(specs) = plan.specs() else {
         return needs;
@@ -116,7 +116,7 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
 }
 
 /// Activations per second that are known of one dictionary: of the run on screen, else of a past one.
-pub fn speed(state: &AppState, spec: &Spec) -> Option<f64> {
+pub(crate) fn speed(state: &AppState, spec: &Spec) -> Option<f64> {
     of_run(state, &[spec]).or_else(|| of_past(state, spec))
 }
 

@@ -52,7 +52,7 @@ pub(super) fn hook_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, Str
 }
 
 /// The dictionary to go on from, once it is read.
-pub fn start(state: &AppState) -> Option<Arc<Sae>> {
+pub(crate) fn start(state: &AppState) -> Option<Arc<Sae>> {
     let from = state.training.form.from.as_ref()?;
     if let Some(open) = state.catalogue.by_folder(from) {
         return Some(Arc::clone(&open.load.ready()?.sae));
@@ -102,7 +102,7 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
 }
 
 /// What the form reads, once it is ready.
-pub fn source(state: &AppState) -> Option<Source> {
+pub(crate) fn source(state: &AppState) -> Option<Source> {
     let training = &state.training;
     if let Some(folder) = &training.form.store {
         let store = training.store.ready()?;
@@ -114,7 +114,7 @@ pub fn source(state: &AppState) -> Option<Source> {
 }
 
 /// What a past run reads, if the form names it; else one sentence that says how to get there.
-pub fn source_of(state: &AppState, past: &Past) -> Result<Source, String> {
+pub(crate) fn source_of(state: &AppState, past: &Past) -> Result<Source, String> {
     let data = &past.record.data;
     let read = data.get("corpus_sha256");
     let text = data.get("corpus").and_then(|text| text.as_str());
@@ -162,7 +162,7 @@ pub(super) fn width_at(state: &AppState, hook: HookPoint) -> Option<usize> {
 }
 
 /// Blocks whose activation at `site` can be read.
-pub fn layers_with(state: &AppState, site: Site) -> Vec<usize> {
+pub(crate) fn layers_with(state: &AppState, site: Site) -> Vec<usize> {
     let Some(Source::Store(store)) = source(state) else {
         return (0..layers(state)).collect();
     };
@@ -175,7 +175,7 @@ pub fn layers_with(state: &AppState, site: Site) -> Vec<usize> {
 }
 
 /// Blocks that a hook can be chosen of.
-pub fn layers(state: &AppState) -> usize {
+pub(crate) fn layers(state: &AppState) -> usize {
     let of_store = match source(state) {
         Some(Source::Store(store)) => {
             let hooks = store.about().hooks.iter();
@@ -189,7 +189,7 @@ pub fn layers(state: &AppState) -> usize {
 }
 
 /// The text that the form means: the chosen file, or the project's training text (all of it if the project holds other text out).
-pub fn text_key(state: &AppState) -> Option<TextKey> {
+pub(crate) fn text_key(state: &AppState) -> Option<TextKey> {
     let project = state.project.open()?;
     if state.training.form.store.is_some() {
         return None;

@@ -10,7 +10,7 @@ pub(crate) fn icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
 }
 
 /// The same, possibly disabled.
-pub(super) fn icon_button_enabled(ui: &mut Ui, icon: &str, name: &str, enabled: bool) -> Response {
+pub(crate) fn icon_button_enabled(ui: &mut Ui, icon: &str, name: &str, enabled: bool) -> Response {
     let ink = Theme::of(ui).ink;
     let colour = if enabled { ink.secondary } else { ink.disabled };
     let button = Button::new(theme::icon(icon).color(colour))
@@ -28,7 +28,7 @@ pub(super) fn icon_button_enabled(ui: &mut Ui, icon: &str, name: &str, enabled: 
 }
 
 /// A small frameless icon within a line of text.
-pub(super) fn inline_icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
+pub(crate) fn inline_icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
     let secondary = Theme::of(ui).ink.secondary;
     let icon = theme::icon(icon).size(theme::size::BODY).color(secondary);
     let response = ui
@@ -44,7 +44,7 @@ pub(super) fn inline_icon_button(ui: &mut Ui, icon: &str, name: &str) -> Respons
 }
 
 /// At most `most` characters, with an ellipsis if something is cut.
-pub(super) fn shortened(text: &str, most: usize) -> String {
+pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();
     }

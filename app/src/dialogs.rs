@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// What a dialog asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
+pub(crate) enum Ask {
     /// A folder that exists.
     Folder(&'static str),
     /// A file that exists, by extensions.
@@ -18,7 +18,7 @@ pub enum Ask {
 
 impl Ask {
     /// What is asked, as a title.
-    pub fn title(&self) -> &'static str {
+    pub(crate) fn title(&self) -> &'static str {
         match self {
             Self::Folder(title) | Self::File(title, _) | Self::Save(title, _) => title,
         }
@@ -27,7 +27,7 @@ impl Ask {
 
 /// What came of a dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A person chose this path.
     Chosen(PathBuf),
     /// A person chose none.
@@ -37,14 +37,14 @@ pub enum Reply {
 }
 
 /// Answers dialogs; may block, so it is called on a worker thread.
-pub trait Dialogs: std::fmt::Debug + Send + Sync {
+pub(crate) trait Dialogs: std::fmt::Debug + Send + Sync {
     /// What a person chose, if there is a dialog.
     fn ask(&self, ask: &Ask) -> Reply;
 }
 
 /// The system's dialogs.
 #[derive(Debug)]
-pub struct SystemDialogs;
+pub(crate) struct SystemDialogs;
 
 /// A dialog that is gone sooner than this was never shown: nobody cancels so fast.
 const GLANCE: Duration = Duration::from_millis(250);

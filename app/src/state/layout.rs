@@ -4,21 +4,21 @@ use egui_tiles::{LinearDir, Tile, TileId, Tree};
 use serde::{Deserialize, Serialize};
 use umbra_core::ids::FeatureId;
 
-use crate::commands::shell::Question;
 use crate::state::catalogue::DictionaryId;
 use crate::state::prompt::Written;
+use crate::state::requests::shell::Question;
 use crate::state::selection::Selection;
-use crate::views::ViewId;
+use crate::state::view::ViewId;
 
 /// Somewhere a person was.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub(crate) struct Place {
     /// The screen.
-    pub view: ViewId,
+    pub(crate) view: ViewId,
     /// The dictionary selected there.
-    pub dictionary: Option<DictionaryId>,
+    pub(crate) dictionary: Option<DictionaryId>,
     /// The feature selected there.
-    pub feature: Option<FeatureId>,
+    pub(crate) feature: Option<FeatureId>,
     /// Where the way here put another sentence into Prompt: the one on the other side of it. Whoever is here has it set aside, whoever went back finds it again
     /// on the way forward.
     aside: Option<Written>,
@@ -29,26 +29,26 @@ const PLACES: usize = 200;
 
 /// Tiles, history, and which windows are open.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub(crate) struct Layout {
     /// The tiles; a pane is a view.
-    pub tree: Tree<ViewId>,
+    pub(crate) tree: Tree<ViewId>,
     /// The tile that rail and links change.
-    pub active: Option<TileId>,
+    pub(crate) active: Option<TileId>,
     /// Whether the palette is open.
-    pub palette_open: bool,
+    pub(crate) palette_open: bool,
     /// Whether the settings window is open.
-    pub settings_open: bool,
+    pub(crate) settings_open: bool,
     /// The page of the guide that is open.
-    pub guide: Option<&'static str>,
+    pub(crate) guide: Option<&'static str>,
     /// A question that is asked before something is done.
-    pub question: Option<Question>,
+    pub(crate) question: Option<Question>,
     places: Vec<Place>,
     at: usize,
 }
 
 /// What of it survives a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Saved {
+pub(crate) struct Saved {
     tree: Tree<ViewId>,
     active: ViewId,
 }
@@ -78,7 +78,7 @@ impl Layout {
     }
 
     /// From what was kept; a tree without panes is replaced.
-    pub fn restore(saved: Saved) -> Self {
+    pub(crate) fn restore(saved: Saved) -> Self {
         if first_pane(&saved.tree).is_none() {
             return Self::default();
         }
@@ -90,7 +90,7 @@ impl Layout {
     }
 
     /// To be kept.
-    pub fn saved(&self) -> Saved {
+    pub(crate) fn saved(&self) -> Saved {
         Saved {
             tree: self.tree.clone(),
             active: self.view(),
@@ -98,24 +98,24 @@ impl Layout {
     }
 
     /// The tiles as they were; the list of places and what is open over them stay.
-    pub fn put(&mut self, saved: Saved) {
+    pub(crate) fn put(&mut self, saved: Saved) {
         let Self { tree, active, .. } = Self::restore(saved);
         (self.tree, self.active) = (tree, active);
     }
 
     /// Whether a tile holds `view`.
-    pub fn has(&self, view: ViewId) -> bool {
+    pub(crate) fn has(&self, view: ViewId) -> bool {
         self.tile_of(view).is_some()
     }
 
     /// Whether a person sees `view` now.
-    pub fn shows(&self, view: ViewId) -> bool {
+    pub(crate) fn shows(&self, view: ViewId) -> bool {
         let seen = self.tree.active_tiles();
         self.tile_of(view).is_some_and(|tile| seen.contains(&tile))
     }
 
     /// How many tiles hold a view.
-    pub fn panes(&self) -> usize {
+    pub(crate) fn panes(&self) -> usize {
         self.tree
             .tiles
             .tiles()
@@ -124,33 +124,33 @@ impl Layout {
     }
 
     /// The tiles as at the first start.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         let view = self.view();
         self.tree = Tree::new_tabs(egui::Id::unique("tiles"), vec![view]);
         self.active = first_pane(&self.tree);
     }
 
     /// The view in the active tile.
-    pub fn view(&self) -> ViewId {
+    pub(crate) fn view(&self) -> ViewId {
         self.active
             .and_then(|tile| self.tree.tiles.get_pane(&tile).copied())
             .unwrap_or_default()
     }
 
     /// Makes the active tile show `view`; if another tile shows it already, that one becomes active.
-    pub fn go(&mut self, view: ViewId, selection: &Selection) {
+    pub(crate) fn go(&mut self, view: ViewId, selection: &Selection) {
         self.remember(view, selection);
         self.show(view);
     }
 
     /// As [`Self::go`], on a way that puts another sentence into Prompt: `sentence`, which was there, comes back on the way back.
-    pub fn go_with(&mut self, view: ViewId, selection: &Selection, sentence: Written) {
+    pub(crate) fn go_with(&mut self, view: ViewId, selection: &Selection, sentence: Written) {
         self.remember_with(view, selection, Some(sentence));
         self.show(view);
     }
 
     /// Opens `view` in a tile beside the active one; if a tile shows it already, that one becomes active.
-    pub fn beside(&mut self, view: ViewId, selection: &Selection) {
+    pub(crate) fn beside(&mut self, view: ViewId, selection: &Selection) {
         self.remember(view, selection);
         if self.tile_of(view).is_some() {
             return self.show(view);
@@ -188,7 +188,11 @@ impl Layout {
 
     /// One step back or forward in the list of places; the active tile shows it. With the sentence that belongs into Prompt there, where it is another than
     /// `sentence`, which is in it now.
-    pub fn walk(&mut self, forward: bool, sentence: Written) -> Option<(Place, Option<Written>)> {
+    pub(crate) fn walk(
+        &mut self,
+        forward: bool,
+        sentence: Written,
+    ) -> Option<(Place, Option<Written>)> {
         let at = if forward {
             self.at + 1
         } else {
@@ -206,17 +210,17 @@ impl Layout {
     }
 
     /// Whether there is more than one tile.
-    pub fn is_split(&self) -> bool {
+    pub(crate) fn is_split(&self) -> bool {
         self.panes() > 1
     }
 
     /// Whether there is a place before.
-    pub fn can_go_back(&self) -> bool {
+    pub(crate) fn can_go_back(&self) -> bool {
         self.at > 0
     }
 
     /// Whether there is a place after.
-    pub fn can_go_forward(&self) -> bool {
+    pub(crate) fn can_go_forward(&self) -> bool {
         self.at + 1 < self.places.len()
     }
 

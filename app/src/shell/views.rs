@@ -1,0 +1,26 @@
+//! The views that were opened, and the palette.
+
+use std::collections::BTreeMap;
+
+use super::guide_window::GuideWindow;
+use super::palette::Palette;
+use crate::state::view::ViewId;
+use crate::views::{self, view::View};
+
+/// The views that were opened, kept so that each keeps what only it needs.
+#[derive(Debug, Default)]
+pub(crate) struct Views {
+    made: BTreeMap<ViewId, Box<dyn View>>,
+    pub(super) palette: Palette,
+    pub(super) guide: GuideWindow,
+}
+
+impl Views {
+    /// A view, made when first asked for.
+    pub(crate) fn get(&mut self, id: ViewId) -> &mut dyn View {
+        self.made
+            .entry(id)
+            .or_insert_with(|| views::make(id))
+            .as_mut()
+    }
+}

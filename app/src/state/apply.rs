@@ -1,0 +1,37 @@
+//! The only writer of the state: passes each event to its area. Events that touch neighbouring areas have a file in `apply/`.
+
+mod catalogue;
+mod project;
+mod prompt;
+
+use super::{AppState, Event};
+
+impl AppState {
+    /// Carries out one event. The only writer of the state.
+    pub(crate) fn apply(&mut self, event: Event) {
+        match event {
+            Event::Project(event) => project::apply(self, event),
+            Event::Catalogue(event) => catalogue::apply(self, event),
+            Event::Opening(event) => self.opening.apply(event),
+            Event::Path(event) => self.path.apply(event, self.places.home.as_deref()),
+            Event::Selection(event) => self.selection.apply(event),
+            Event::Features(event) => self.features.apply(event),
+            Event::Prompt(event) => prompt::apply(self, event),
+            Event::Lens(event) => self.lens.apply(event),
+            Event::Attention(event) => self.attention.apply(event),
+            Event::Training(event) => self.training.apply(event),
+            Event::Compare(event) => self.compare.apply(event),
+            Event::DarkMatter(event) => self.dark_matter.apply(event),
+            Event::Heads(event) => self.heads.apply(event),
+            Event::Steering(event) => self.steering.apply(event),
+            Event::Jobs(event) => {
+                if let Some(line) = self.jobs.apply(event) {
+                    self.log.line(&line);
+                }
+            }
+            Event::Log(event) => self.log.apply(event),
+            Event::History(event) => self.history.apply(event),
+            Event::Settings(event) => self.settings.apply(event),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Opening, saving and labelling a project: these events touch neighbouring areas too.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use umbra_core::ids::FeatureId;
+use umbra_core::project::Project;
+
+use super::catalogue;
+use crate::state::load::Load;
+use crate::state::project::{Event, Kind, Opened, ProjectState};
+use crate::state::{
+    AppState, attention, dark_matter, features, heads, history, lens, prompt, settings, steering,
+};
+
+/// Carries out an event.
+pub(super) fn apply(state: &mut AppState, event: Event) {
+    let project = &mut state.project;
+    match event {
+        Event::Asked(folder) => {
+            project.load = Load::Loading;
+            project.asked = Some(folder);
+        }
+        Event::Opened(opened) => open(state, *opened),
+        Event::Failed(sentence) => project.load = Load::Failed(sentence),
+        Event::Changed(changed) => {
+            project.load = Load::Ready(changed);
+            project.unwritable = false;
+        }
+        Event::Unwritable => project.unwritable = true,
+        Event::Saved(saved) => save(state, saved),
+        Event::LabelSet(change) => set(project, &change.sae, change.feature, &change.after),
+    }
+}
+
+fn open(state: &mut AppState, opened: Opened) {
+    catalogue::open(state, &opened.project, opened.evaluations);
+    for note in opened.notes.iter() {
+        state.log.line(note);
+    }
+    if opened.kind != Kind::Demo {
+        let folder = opened.project.folder.clone();
+        let unsaved = opened.kind == Kind::Unsaved;
+        state
+            .settings
+            .apply(settings::Event::Opened(folder, unsaved));
+    }
+    state.features = features::FeaturesState::default();
+    state.prompt = prompt::PromptState::default();
+    state.lens = lens::LensState::default();
+    state.attention = attention::AttentionState::default();
+    state.dark_matter = dark_matter::DarkMatterState::default();
+    state.heads = heads::HeadsState::default();
+    state.steering = steering::SteeringState::default();
+    state.history = history::HistoryState::default();
+    if let Some(text) = opened.sentence.as_ref().or(opened.project.prompts.first()) {
+        state.prompt.text.clone_from(text);
+    }
+    let project = &mut state.project;
+    *project = ProjectState {
+        asked: Some(opened.project.folder.clone()),
+        load: Load::Ready(opened.project),
+        kind: opened.kind,
+        notes: opened.notes,
+        labels_revision: project.labels_revision + 1,
+        ..ProjectState::default()
+    };
+    for label in opened.labels {
+        let of = project.labels.entry(label.sae).or_default();
+        of.insert(label.feature, label.text);
+    }
+}
+
+/// The open project lies elsewhere now: what was loaded from its former folder is that of the new one.
+fn save(state: &mut AppState, saved: Arc<Project>) {
+    let folder = saved.folder.clone();
+    if let Some(former) = state.project.folder().map(Path::to_path_buf) {
+        catalogue::moved(state, &former, &folder);
+    }
+    state
+        .settings
+        .apply(settings::Event::Opened(folder.clone(), false));
+    let project = &mut state.project;
+    project.asked = Some(folder);
+    project.load = Load::Ready(saved);
+    project.kind = Kind::Own;
+    project.unwritable = false;
+}
+
+fn set(project: &mut ProjectState, sae: &str, feature: FeatureId, text: &str) {
+    project.labels_revision += 1;
+    let of = project.labels.entry(sae.to_owned()).or_default();
+    if text.is_empty() {
+        of.remove(&feature);
+    } else {
+        of.insert(feature, text.to_owned());
+    }
+}

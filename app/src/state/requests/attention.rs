@@ -1,0 +1,12 @@
+//! Requests for the attention patterns of the sentence in Prompt.
+
+use umbra_core::ids::Layer;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Look at all heads.
+    Overview,
+    /// Compute the patterns of a layer.
+    Patterns(Layer),
+}

@@ -1,0 +1,17 @@
+//! Requests that compare two dictionaries.
+
+use crate::state::catalogue::DictionaryId;
+use crate::state::compare::Two;
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Show this dictionary beside another.
+    Show(DictionaryId),
+    /// These two are to be compared.
+    Choose(Two),
+    /// Compare them.
+    Compare(Two),
+    /// Measure their pairs on the project's held-out text.
+    Together(Two),
+}

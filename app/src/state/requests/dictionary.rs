@@ -1,0 +1,41 @@
+//! Requests for one dictionary: evaluate, index, export, report.
+
+use std::path::PathBuf;
+
+use umbra_core::features::Viewer;
+use umbra_core::formats::{Precision, Target};
+use umbra_core::report::Choice;
+
+use crate::state::catalogue::DictionaryId;
+
+/// A folder to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Out {
+    /// The folder.
+    pub(crate) folder: PathBuf,
+    /// Whether a person agreed to replace what it holds.
+    pub(crate) overwrite: bool,
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Evaluate it on held-out text; the figures are kept with the project.
+    Evaluate(DictionaryId),
+    /// Build its index on held-out text; the file is kept with the project.
+    BuildIndex(DictionaryId),
+    /// Take it off the project; its files stay.
+    Remove(DictionaryId),
+    /// Ask where to, then export.
+    PickExport(DictionaryId, Target, Precision),
+    /// Write it as a folder of another library's.
+    Export(DictionaryId, Target, Precision, Out),
+    /// Ask where to, then write its index for another viewer.
+    PickView(DictionaryId, Viewer),
+    /// Write its index for another viewer.
+    View(DictionaryId, Viewer, Out),
+    /// Ask where to, then report.
+    PickReport(DictionaryId, Choice),
+    /// Write chosen features as HTML or JSON.
+    Report(DictionaryId, Choice, PathBuf),
+}

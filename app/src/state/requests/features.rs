@@ -1,0 +1,25 @@
+//! Requests for the feature table, the feature page and labels.
+
+use umbra_core::ids::FeatureId;
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Label a feature of the selected dictionary; an empty text removes the label.
+    SetLabel {
+        /// Which.
+        feature: FeatureId,
+        /// The text.
+        text: String,
+    },
+    /// Filter the table by this.
+    Filter(String),
+    /// Read the table of the selected dictionary from its index.
+    LoadTable,
+    /// The page of the selected feature is shown: read what is known about it, and find its neighbours.
+    ShowPage(FeatureId),
+    /// Read what is known about a feature, for a hover card.
+    Detail(FeatureId),
+    /// Find features whose tokens match these words.
+    Search(String),
+}

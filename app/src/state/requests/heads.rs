@@ -1,0 +1,17 @@
+//! Requests of the heads lab.
+
+use umbra_core::ids::{Head, Layer};
+
+use crate::state::catalogue::DictionaryId;
+use crate::state::heads::Key;
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Measure the heads of the layer that a dictionary reads.
+    Measure(DictionaryId),
+    /// Select a head; the dictionary of its layer is put in use, which is said.
+    Choose(Layer, Head),
+    /// Attribute a feature's pre-activation at a token to heads and source tokens.
+    Attribute(Key),
+}

@@ -1,0 +1,8 @@
+//! Requests for the logit lens of the sentence in Prompt.
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Read the sentence through the lens; what is under way of another sentence stops.
+    Read,
+}

@@ -1,0 +1,64 @@
+//! Requests for the window itself: theme, text size, rail, inspector, palette, notifications, jobs, undo.
+
+use super::Command as AnyCommand;
+use crate::state::history::Pair;
+use crate::state::jobs::JobId;
+use crate::state::layout::Saved;
+use crate::state::settings::ThemeChoice;
+use crate::state::view::ViewId;
+use crate::widgets::to_save::ToSave;
+
+/// How tiles change while a border is dragged.
+pub(crate) const RESIZED: &str = "resized";
+
+/// A question before something that changes more than it shows.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Question {
+    /// What it is about.
+    pub(crate) title: &'static str,
+    /// What will happen.
+    pub(crate) text: String,
+    /// The button that does it.
+    pub(crate) button: &'static str,
+    /// What that button asks for.
+    pub(crate) command: Box<AnyCommand>,
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Command {
+    /// Another theme.
+    Theme(ThemeChoice),
+    /// Another text size, percent.
+    TextPercent(u16),
+    /// The rail with or without words.
+    RailWords(bool),
+    /// The inspector shown or hidden.
+    Inspector(bool),
+    /// The command palette shown or hidden.
+    Palette(bool),
+    /// The settings window shown or hidden.
+    Settings(bool),
+    /// A page of the guide opened, or the guide closed.
+    Guide(Option<&'static str>),
+    /// A purpose line dismissed for good.
+    DismissPurpose(ViewId),
+    /// All purpose lines shown again.
+    RestorePurposes,
+    /// A notification closed.
+    DismissNotice(u64),
+    /// A job told to stop.
+    StopJob(JobId),
+    /// The last change undone, on whatever screen it was made.
+    Undo,
+    /// The change undone last made again.
+    Redo,
+    /// The tiles were changed by the mouse: how, before and after.
+    Tiles(&'static str, Box<Pair<Saved>>),
+    /// This question asked before something is done, or none any more.
+    Ask(Option<Question>),
+    /// The tiles as at the first start.
+    ResetLayout,
+    /// Ask where a file is to be written, and write it.
+    Save(ToSave),
+}

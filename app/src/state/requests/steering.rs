@@ -1,0 +1,20 @@
+//! Requests of the steering lab.
+
+use umbra_core::ids::{Head, Layer};
+
+use crate::state::steering::{Draft, Request};
+
+/// What can be asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Command {
+    /// The form was edited.
+    Draft(Box<Draft>),
+    /// Put an edit that silences this head on the stack and show it.
+    Silence(Layer, Head),
+    /// Stream baseline and steered text.
+    Run(Request),
+    /// Stop the run; what was written stays.
+    Stop,
+    /// Say why the command line of a run cannot be written.
+    NoLine(String),
+}

@@ -1,0 +1,119 @@
+//! Lists of actions that menus, palette and Library share: what can be done with a dictionary, recent projects and models, links.
+
+use umbra_core::features::Viewer;
+use umbra_core::formats::{Precision, Target};
+use umbra_core::report::Choice;
+use umbra_core::sae::Sae;
+
+use crate::state::AppState;
+use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
+use crate::state::requests::{Command, compare, dictionary, library};
+
+/// A recent project or model: its name, where it is, what opens it.
+pub(crate) type Recent = (String, String, library::Command);
+
+/// Recent projects but the open one, latest first.
+pub(crate) fn recent_projects(state: &AppState) -> Vec<Recent> {
+    let settings = &state.settings;
+    let open = state.project.folder();
+    let others = settings.recent.iter().filter(|r| Some(r.as_path()) != open);
+    let recent = others.map(|folder| {
+        let mut name = name_of(folder);
+        if settings.unsaved.contains(folder) {
+            name.push_str(" (not saved)");
+        }
+        let open = library::Command::OpenProject(folder.clone());
+        (name, folder.display().to_string(), open)
+    });
+    recent.collect()
+}
+
+/// Recent models but the open one, latest first.
+pub(crate) fn recent_models(state: &AppState) -> Vec<Recent> {
+    let open = state.catalogue.model_path.as_ref();
+    let models = state.settings.recent_models.iter();
+    let recent = models
+        .filter(|model| Some(&model.path) != open)
+        .map(|model| {
+            let command = library::Command::OpenModel(model.path.clone(), model.opening());
+            (
+                model.name.clone(),
+                model.path.display().to_string(),
+                command,
+            )
+        });
+    recent.collect()
+}
+
+/// What can be done with a dictionary; the palette lists the same.
+pub(crate) fn dictionary_actions(
+    state: &AppState,
+    dictionary: &Dictionary,
+) -> Vec<(String, Command)> {
+    use dictionary::Command as Do;
+    let id = dictionary.id;
+    let mut list: Vec<(String, Command)> = vec![
+        ("Evaluate".to_owned(), Do::Evaluate(id).into()),
+        ("Build index".to_owned(), Do::BuildIndex(id).into()),
+        ("Compare…".to_owned(), compare::Command::Show(id).into()),
+        (
+            "Export for SAELens, f32…".to_owned(),
+            Do::PickExport(id, Target::SaeLens, Precision::F32).into(),
+        ),
+        (
+            "Export for SAELens, f16…".to_owned(),
+            Do::PickExport(id, Target::SaeLens, Precision::F16).into(),
+        ),
+        (
+            "Export for sparsify…".to_owned(),
+            Do::PickExport(id, Target::Sparsify, Precision::F32).into(),
+        ),
+        (
+            "Export for dictionary_learning…".to_owned(),
+            Do::PickExport(id, Target::DictionaryLearning, Precision::F32).into(),
+        ),
+    ];
+    let transcodes = |loaded: &LoadedSae| loaded.sae.role.transcodes();
+    if dictionary.load.ready().is_some_and(transcodes) {
+        list.push((
+            "Export for circuit-tracer…".to_owned(),
+            Do::PickExport(id, Target::CircuitTracer, Precision::F32).into(),
+        ));
+    }
+    if state.index_of(id).is_some() {
+        list.push((
+            "Features for Neuronpedia…".to_owned(),
+            Do::PickView(id, Viewer::Neuronpedia).into(),
+        ));
+        list.push((
+            "Features for circuit-tracer…".to_owned(),
+            Do::PickView(id, Viewer::CircuitTracer).into(),
+        ));
+        let strongest = Do::PickReport(id, Choice::Top(20));
+        list.push((
+            "Report of the 20 strongest features…".to_owned(),
+            strongest.into(),
+        ));
+        let labelled: Vec<_> = state.project.labels(&dictionary.name).collect();
+        if !labelled.is_empty() {
+            let words = format!("Report of the {} labelled features…", labelled.len());
+            let these = labelled.into_iter().map(|(feature, _)| feature).collect();
+            list.push((words, Do::PickReport(id, Choice::Listed(these)).into()));
+        }
+        if let Some(feature) = state.selection.feature {
+            let words = format!("Report of feature #{feature}…");
+            let this = Do::PickReport(id, Choice::Listed(vec![feature]));
+            list.push((words, this.into()));
+        }
+    }
+    list.push(("Remove from the project".to_owned(), Do::Remove(id).into()));
+    list
+}
+
+/// Where Neuronpedia shows a dictionary's features, if SAELens's registry names its place there.
+pub(crate) fn neuronpedia(sae: &Sae) -> Option<String> {
+    let id = sae.provenance.other.get("neuronpedia_id")?.as_str()?;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let is_place = !id.is_empty() && id.chars().all(plain);
+    is_place.then(|| format!("https://www.neuronpedia.org/{id}"))
+}
