@@ -75,7 +75,7 @@
 //! | [`formats`] | SAEs in and out of other libraries' files |
 //! | [`fit`] | whether model, dictionary, index and probe belong together, by fingerprint |
 //! | [`train`] | settings, the training run, its events |
-//! | [`bench`] | a training step timed over the product alone |
+//! | `bench` | a training step timed over the product alone |
 //! | [`runs`] | records of training runs: written, found, compared |
 //! | [`eval`] | L0, FVU, dead, CE clean, spliced and ablated |
 //! | [`prompt`] | one text read through a model and a dictionary |

@@ -117,7 +117,7 @@ pub struct Attribution {
     pub tokens: Vec<TokenId>,
     /// Their display forms.
     pub texts: Vec<String>,
-    /// Attribution `[h, t]`: A_h[t, s] · (v_h[s] · w_{i,h}).
+    /// Attribution `[h, t]`: `A_h[t, s] · (v_h[s] · w_{i,h})`.
     pub by_head_and_source: Matrix,
     /// Pre-activation as the dictionary computes it.
     pub pre_activation: f64,

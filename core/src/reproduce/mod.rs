@@ -2,9 +2,9 @@
 //!
 //! | list | paper | where |
 //! |---|---|---|
-//! | [`choice`] | Ayonrinde 2024 (arXiv 2411.02124), Mutual and Feature Choice | a synthetic world whose directions are known, then a model's activations |
-//! | [`gradient`] | Olmo et al. 2024 (arXiv 2411.10397), gradient SAEs | a model's activations and its loss |
-//! | [`variants`] | every variant at one mean L0 | a model's activations |
+//! | `choice` | Ayonrinde 2024 (arXiv 2411.02124), Mutual and Feature Choice | a synthetic world whose directions are known, then a model's activations |
+//! | `gradient` | Olmo et al. 2024 (arXiv 2411.10397), gradient SAEs | a model's activations and its loss |
+//! | `variants` | every variant at one mean L0 | a model's activations |
 //!
 //! A hard claim must hold wherever the code is right; any other is an observation on one model and one size, and does not fail a list.
 

@@ -1,4 +1,4 @@
-//! Dictionaries: encode and decode. One file per variant: how it is trained ([`rule`]) and how it selects afterwards ([`Selection`]).
+//! Dictionaries: encode and decode. One file per variant: how it is trained (`rule`) and how it selects afterwards ([`Selection`]).
 
 mod batch_topk;
 mod cross_layer;

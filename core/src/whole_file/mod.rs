@@ -200,7 +200,7 @@ pub(crate) fn is_standard_output(_: &Path) -> bool {
     false
 }
 
-/// Checks that [`write`] can write `path`, before long work begins. Leaves nothing behind.
+/// Checks that [`write()`] can write `path`, before long work begins. Leaves nothing behind.
 pub fn check(path: &Path) -> Result<()> {
     match Place::resolve(path)? {
         Place::Stream(_) => Ok(()),
