@@ -1,4 +1,4 @@
-//! BatchTopK.
+//! BatchTopK: one budget of active features per batch.
 //!
 //! | | |
 //! |---|---|
@@ -16,7 +16,7 @@ use super::{JumpRelu, Selection};
 use crate::error::Result;
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "batch-topk",
     uses: &[Uses::Budget, Uses::K, Uses::Screen],
@@ -24,7 +24,7 @@ pub(super) const CARD: Card = Card {
     suits: Card::SUITS,
 };
 
-/// See the module.
+/// Training rule of BatchTopK.
 #[derive(Debug)]
 struct BatchTopKRule {
     k: usize,

@@ -5,7 +5,7 @@
 //! | paper | Ameisen et al. 2025, "Circuit Tracing: Revealing Computational Graphs in Language Models" |
 //! | rule at inference | that of each layer: every positive pre-activation, or those above thresholds |
 //! | extra parameters | a decoder for each pair of a layer and a later one, skip connections in Gemma Scope 2 |
-//! | trained here | not: read, measured and written |
+//! | trained here | no; Umbra reads, measures and writes them |
 //! | other names | circuit-tracer `cross_layer_transcoder`, CLT |
 //!
 //! `ŷ_l = Σ_{s ≤ l} acts_s · w_dec_{s→l} + b_dec_l + x_l · w_skip_lᵀ`, `acts_s` the code of `x_s` alone.
@@ -15,21 +15,20 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::latents::Latents;
 
-/// See the module. Its layers, from the model's first on, each a transcoder whose `w_dec [f, (l − s) · d]` holds what it writes to the `l − s` layers from its
-/// own on.
+/// Cross-layer transcoder: its layers from the model's first on. The `w_dec [f, (l − s) · d]` of layer `s` holds what it writes to its own and the later layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CrossLayer {
     layers: Vec<Sae>,
 }
 
 impl CrossLayer {
-    /// Of its layers in order; an error if one does not write to every layer from its own on, or their widths differ.
+    /// Creates it from its layers in order; an error if a layer does not write to every layer from its own on, or if widths differ.
     pub fn new(layers: Vec<Sae>) -> Result<Self> {
         Self::check_layers(&layers.iter().collect::<Vec<_>>())?;
         Ok(Self { layers })
     }
 
-    /// That these are the layers of one, in order.
+    /// Checks that these are the layers of one cross-layer transcoder, in order.
     pub(crate) fn check_layers(layers: &[&Sae]) -> Result<()> {
         let wrong = |sae: &Sae, what: String| {
             Err(Error::Shape {
@@ -74,29 +73,29 @@ impl CrossLayer {
         Ok(())
     }
 
-    /// Its layers, each a transcoder of its own for what is done with one.
+    /// Returns its layers, each of which can be used as a transcoder by itself.
     pub fn layers(&self) -> &[Sae] {
         &self.layers
     }
 
-    /// Its layers.
+    /// Number of layers.
     pub fn into_layers(self) -> Vec<Sae> {
         self.layers
     }
 
-    /// Width of what each layer writes.
+    /// Width of the output of each layer.
     pub fn width_out(&self) -> usize {
         self.layers.last().map_or(0, |last| last.b_dec.len())
     }
 
-    /// Latents of each layer's activations `[n, d]`.
+    /// Encodes each layer's activations `[n, d]`.
     pub fn encode(&self, x: &[Matrix]) -> Result<Vec<Latents>> {
         self.check(x.len())?;
         let pairs = self.layers.iter().zip(x);
         pairs.map(|(sae, x)| sae.encode(x)).collect()
     }
 
-    /// What it makes of `x`, each layer's `[n, d]`, by `latents`: each layer's `[n, d_out]`.
+    /// Decodes `latents`, the codes of `x` (`[n, d]` per layer), into the outputs of all layers, `[n, d_out]` each.
     pub fn decode(&self, latents: &[Latents], x: &[Matrix]) -> Result<Vec<Matrix>> {
         self.check(x.len())?;
         self.check(latents.len())?;
@@ -108,7 +107,7 @@ impl CrossLayer {
         Ok(written)
     }
 
-    /// Adds what layer `s` writes for `x [n, d]` to `onwards`, the outputs `[n, d_out]` of the layers from `s` on.
+    /// Adds the output of layer `s` for `x [n, d]` to `onwards`, the outputs `[n, d_out]` of the layers from `s` on.
     pub(crate) fn add(
         &self,
         s: usize,

@@ -1,4 +1,4 @@
-//! Feature Choice.
+//! Feature Choice: each feature has a budget of tokens.
 //!
 //! | | |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | losses | normalised squared error, `aux_zipf`/32 |
 //! | other names | saved as SAELens `jumprelu` |
 //!
-//! Budgets add up to `k` times the tokens of the batch. A feature has a place in every batch, so none dies, as long as budgets are generous: aim for
-//! `k · batch ≥ 10 · features`. A feature with fewer positive entries than its budget was not cut: its cut-off of that batch is 0.
+//! Budgets sum to `k` times the tokens of the batch. Every feature has a budget in every batch, so none dies as long as budgets are generous: aim for
+//! `k · batch ≥ 10 · features`. A feature with fewer positive entries than its budget is not cut; its cut-off for that batch is 0.
 
 use super::mutual_choice::{Law, MutualChoiceRule};
 use super::parts::Average;
@@ -23,7 +23,7 @@ use crate::kernels::adam::Rates;
 use crate::kernels::encode::encode_by_feature;
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "feature-choice",
     uses: &[Uses::Budget, Uses::K, Uses::Law, Uses::Screen],
@@ -38,34 +38,34 @@ pub(super) const CARD: Card = Card {
     suits: Card::SUITS,
 };
 
-/// See the module.
+/// Training rule of Feature Choice.
 #[derive(Debug)]
 struct FeatureChoiceRule {
     k: usize,
-    /// Share of the run's steps after which features choose.
+    /// Share of the steps after which features choose.
     phase: f64,
     first: MutualChoiceRule,
     second: Option<Second>,
     note: Option<String>,
 }
 
-/// What the second phase works with.
+/// State of the second phase.
 #[derive(Debug, Clone)]
 struct Second {
     law: Zipf,
-    /// Share of the densities' variance that the law explains.
+    /// Share of the variance of densities that the law explains.
     explained: f64,
-    /// `[f]`: features by falling density when the phase began.
+    /// Features by falling density at the start of the phase, `[f]`.
     ranking: Vec<u32>,
-    /// `[f]`, for `tokens`.
+    /// Budgets for a batch of `tokens`, `[f]`.
     budgets: Vec<u32>,
     tokens: usize,
-    /// `[f]`.
+    /// Moving averages of cut-offs, `[f]`.
     cuts: Vec<Average>,
 }
 
 impl Second {
-    /// Budgets for a batch of `tokens`.
+    /// Computes the budgets for a batch of `tokens`.
     fn budget(&mut self, k: usize, tokens: usize) {
         if self.tokens == tokens {
             return;
@@ -78,7 +78,7 @@ impl Second {
         self.tokens = tokens;
     }
 
-    /// Takes down where each feature was cut.
+    /// Records the cut-off of each feature.
     fn count(&mut self, latents: &Latents) {
         let mut kept = vec![(0_u32, f32::INFINITY); self.budgets.len()];
         for (feature, act) in latents.features.iter().zip(&latents.acts) {
@@ -93,7 +93,7 @@ impl Second {
 }
 
 impl FeatureChoiceRule {
-    /// `phase`: the share of the run that is Mutual Choice.
+    /// Creates the rule; the share `phase` of the run is Mutual Choice.
     fn new(k: usize, features: usize, law: Law, phase: f64) -> Self {
         Self {
             k,
@@ -209,7 +209,7 @@ impl Rule for FeatureChoiceRule {
         keep.small("second.ranking", &mut second.ranking)?;
         let mut cuts: Vec<f64> = second.cuts.iter().map(|cut| cut.get()).collect();
         keep.reals("second.cuts", &mut cuts)?;
-        // The phase's first step gives every feature its first cut-off.
+        // Every feature has a cut-off after the first step of the phase.
         second.cuts = cuts.into_iter().map(Average::at).collect();
         self.second = Some(second);
         Ok(())

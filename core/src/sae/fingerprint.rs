@@ -1,7 +1,7 @@
-//! The fingerprint of a dictionary: what it computes and of which hook, whatever library's files it lies in.
+//! Fingerprint of a dictionary: it identifies the computation and the hook, independent of the file format.
 //!
-//! SHA-256 over its settings in one canonical text and over its tensors, feature-major, as f32. Files that hold the same numbers have the same one; rounded to f16
-//! they are another dictionary's. Names, figures and other provenance do not count.
+//! SHA-256 over its settings in one canonical text and over its tensors, feature-major, as f32. Files with equal numbers have equal fingerprints;
+//! rounding to f16 changes it. Names, figures and other provenance do not count.
 
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
@@ -9,30 +9,30 @@ use sha2::{Digest as _, Sha256};
 use super::{CodeAttention, InputNorm, Role, Sae, Selection};
 use crate::ids::{HookPoint, Site};
 
-/// Changes when the same dictionary gets another fingerprint.
+/// Version of the fingerprint; change it whenever the same dictionary would get another one.
 const FORM: &str = "umbra dictionary 1";
-/// Numbers hashed by one task.
+/// Numbers hashed per task.
 const PART: usize = 1 << 18;
 
-/// What is hashed, gathered in order.
+/// Settings and tensors to hash, in order.
 #[derive(Default)]
 struct Gathered<'a> {
     settings: Vec<String>,
-    /// Name, shape and values.
+    /// Names, shapes and values.
     tensors: Vec<(String, Vec<usize>, &'a [f32])>,
 }
 
 impl Sae {
-    /// Hex SHA-256, see the module. It reads every weight.
+    /// Computes the fingerprint, a hex SHA-256. It reads every weight.
     pub fn fingerprint(&self) -> String {
         let mut all = Gathered::default();
-        all.of(self);
+        all.gather(self);
         all.hashed()
     }
 }
 
 impl<'a> Gathered<'a> {
-    fn of(&mut self, sae: &'a Sae) {
+    fn gather(&mut self, sae: &'a Sae) {
         let subtracts = sae.subtracts() && sae.b_dec.iter().any(|b| *b != 0.0);
         self.setting("reads", canonical(sae.provenance.hook));
         if let Some(head) = sae.provenance.head {
@@ -121,7 +121,7 @@ impl<'a> Gathered<'a> {
     }
 }
 
-/// SHA-256 of some numbers; of the two zeros one.
+/// SHA-256 of numbers, with −0 read as 0.
 fn part(values: &[f32]) -> [u8; 32] {
     let bytes: Vec<u8> = (values.iter())
         .flat_map(|value| (value + 0.0).to_le_bytes())
@@ -129,7 +129,7 @@ fn part(values: &[f32]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
-/// A hook by one name: what a block reads is what the block before it leaves.
+/// Canonical name of a hook: the input of a block is named as the output of the block before.
 fn canonical(hook: Option<HookPoint>) -> String {
     match hook {
         Some(HookPoint::Block(layer, Site::ResidPre)) if layer.index() > 0 => {
@@ -157,7 +157,7 @@ mod tests {
         .reading(HookPoint::block(0, Site::ResidPost))
     }
 
-    /// By hand: the canonical text, then each tensor's line and the SHA-256 of its little-endian bytes.
+    /// Fingerprint by hand: the canonical text, then each tensor's line and the SHA-256 of its little-endian bytes.
     #[test]
     fn it_is_the_checksum_of_settings_and_tensors() {
         let mut bytes = b"umbra dictionary 1\nreads = blocks.0.hook_resid_post\nsubtracts b_dec = true\ninput = none\nkeeps = topk 1\nis = autoencoder\n".to_vec();

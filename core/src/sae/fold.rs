@@ -1,5 +1,5 @@
-//! A dictionary rewritten without changing what it computes: the length of decoder rows, the scale of activations and their whitening, folded into weights and
-//! taken out of them again. Formulas: SAELens 6.54.12 `saes/sae.py` (`fold_W_dec_norm`), `training/activation_scaler.py`.
+//! Exact rewritings of a dictionary: folds the lengths of decoder rows, the scale of activations and their whitening into the weights, or takes them out again.
+//! Formulas: SAELens 6.54.12 `saes/sae.py` (`fold_W_dec_norm`), `training/activation_scaler.py`.
 
 use rayon::prelude::*;
 
@@ -7,24 +7,24 @@ use super::{InputNorm, Sae};
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 
-/// No length is taken to be less (SAELens).
+/// Least length of a row (SAELens).
 const LEAST: f32 = 1e-8;
-/// Lengths no further apart than this share choose the same features when all pre-activations grow by them.
+/// Relative difference of lengths up to which ranking by grown pre-activations chooses the same features.
 pub(super) const SAME: f32 = 1e-6;
 
-/// What whitened activations are of those as they come: `y = (x − mean) · matrix`.
+/// Whitening of activations, `y = (x − mean) · matrix`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Whitening {
     /// `[d]`.
     pub mean: Vec<f32>,
     /// `[d, d]`.
     pub matrix: Matrix,
-    /// `[d, d]`, of `matrix`.
+    /// Inverse of `matrix`, `[d, d]`.
     pub inverse: Matrix,
 }
 
 impl Whitening {
-    /// The other way round: `x = (y − mean') · inverse`, `mean' = −mean · matrix`.
+    /// Returns the inverse map: `x = (y − mean') · inverse`, `mean' = −mean · matrix`.
     #[must_use]
     pub fn inverted(&self) -> Self {
         let mean = row_times(&self.mean, &self.matrix);
@@ -37,7 +37,7 @@ impl Whitening {
 }
 
 impl Sae {
-    /// Lengths of decoder rows, `[f]`.
+    /// Returns the lengths of the decoder rows, `[f]`.
     pub fn decoder_lengths(&self) -> Vec<f32> {
         let length = |row: &[f32]| {
             row.iter()
@@ -51,8 +51,8 @@ impl Sae {
             .collect()
     }
 
-    /// Brings decoder rows to length 1: activations grow by the lengths, outputs stay. The lengths, which [`Sae::unfold_decoder_norm`] takes. Refused where
-    /// features are chosen by rank without weights and lengths differ: others would be largest.
+    /// Scales decoder rows to length 1 and activations by the lengths, so that outputs stay. Returns the lengths, which [`Sae::unfold_decoder_norm`] takes.
+    /// Rejected if features are chosen by unweighted rank and lengths differ, since other features would rank highest.
     pub fn fold_decoder_norm(&mut self) -> Result<Vec<f32>> {
         let lengths: Vec<f32> = (self.decoder_lengths().into_iter())
             .map(|length| length.max(LEAST))
@@ -61,7 +61,7 @@ impl Sae {
         Ok(lengths)
     }
 
-    /// Gives decoder rows the lengths `[f]` that were folded away.
+    /// Restores the lengths `[f]` of the decoder rows.
     pub fn unfold_decoder_norm(&mut self, lengths: &[f32]) -> Result<()> {
         if lengths.len() != self.features() {
             let what = format!("{} lengths for {} features", lengths.len(), self.features());
@@ -113,7 +113,7 @@ impl Sae {
         Ok(())
     }
 
-    /// From a dictionary of activations times `scale` to one of activations as they come, with the same codes; `1 / scale` goes back.
+    /// Turns a dictionary for activations times `scale` into one for unscaled activations, with the same codes; `1 / scale` reverses it.
     pub fn fold_scale(&mut self, scale: f32) -> Result<()> {
         self.no_norm("a scale")?;
         if !(scale > 0.0 && scale.is_finite()) {
@@ -126,7 +126,7 @@ impl Sae {
         Ok(())
     }
 
-    /// From a dictionary of whitened activations to one of activations as they come, with the same codes; [`Whitening::inverted`] goes back.
+    /// Turns a dictionary for whitened activations into one for plain activations, with the same codes; [`Whitening::inverted`] reverses it.
     pub fn fold_whitening(&mut self, whitening: &Whitening) -> Result<()> {
         self.autoencoder()?;
         self.no_norm("whitening")?;
@@ -173,7 +173,7 @@ impl Sae {
     }
 }
 
-/// `row · matrix` in f64.
+/// Computes `row · matrix` in f64.
 fn row_times(row: &[f32], matrix: &Matrix) -> Vec<f64> {
     let mut out = vec![0.0; matrix.columns()];
     for (x, row) in row.iter().zip(matrix.iter_rows()) {
@@ -184,7 +184,7 @@ fn row_times(row: &[f32], matrix: &Matrix) -> Vec<f64> {
     out
 }
 
-/// `matrix · column` in f64.
+/// Computes `matrix · column` in f64.
 fn times_column(matrix: &Matrix, column: &[f32]) -> Vec<f64> {
     let product = |row: &[f32]| {
         let pairs = row.iter().zip(column);

@@ -1,4 +1,4 @@
-//! Gated.
+//! Gated SAE: a gate selects features, a second affine map sets their magnitude.
 //!
 //! | | |
 //! |---|---|
@@ -21,7 +21,7 @@ use crate::kernels::encode::{Bar, encode_above};
 use crate::kernels::residual::{Residual, residual};
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "gated",
     uses: &[Uses::Penalty],
@@ -32,9 +32,9 @@ pub(super) const CARD: Card = Card {
 /// Keeps features whose pre-activation (the gate) is positive, with `ReLU(exp(r_mag) · (gate − b_enc) + b_mag)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Gated {
-    /// `[f]`.
+    /// Bias of the magnitude, `[f]`.
     pub b_mag: Vec<f32>,
-    /// `[f]`.
+    /// Logarithm of the factor from gate to magnitude, `[f]`.
     pub r_mag: Vec<f32>,
 }
 
@@ -83,15 +83,15 @@ impl Selects for Gated {
     }
 }
 
-/// See the module.
+/// Training rule of the gated variant.
 #[derive(Debug)]
 struct GatedRule {
     penalty: Penalty,
     b_mag: Learnt,
     r_mag: Learnt,
-    /// Gates of the last code, all positive.
+    /// Positive gates of the last code.
     gates: Latents,
-    /// What decoding the gates left.
+    /// Residual of the decoded gates.
     left: Residual,
     d_b_mag: Vec<f32>,
     d_r_mag: Vec<f32>,
@@ -112,7 +112,7 @@ impl GatedRule {
     }
 }
 
-/// Turns positive gates into activations, some of which may be 0.
+/// Computes activations from positive gates; some may be 0.
 fn magnitudes(gates: &Latents, b_enc: &[f32], (b_mag, r_mag): (&[f32], &[f32])) -> Latents {
     let mut latents = gates.clone();
     for (feature, act) in latents.features.iter().zip(&mut latents.acts) {
@@ -131,7 +131,7 @@ impl Rule for GatedRule {
 
     fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
         let scale = step.scale();
-        // The shapes are those of the main term, which were checked.
+        // Shapes equal those of the main term, which were checked.
         let left = residual(&mut self.left, step.target, &self.gates, step.w_dec, scale);
         debug_assert!(left.is_ok());
         let each = self.penalty.at(step.done) / step.act_unit();

@@ -1,4 +1,4 @@
-//! Gradient SAE.
+//! Gradient SAE: TopK by the effect on the model's loss.
 //!
 //! | | |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | losses | normalised squared error, AuxK/32; no gradient through g or the selection |
 //! | other names | g-SAE |
 //!
-//! β is relative: `β = beta / mean abs(g)`, a moving average over a sample of each batch, so that it means the same for every model. The figure passes the
-//! scores themselves on to the decoder; that literal reading is a switch, which makes inference without gradients inconsistent.
+//! β is relative, `β = beta / mean abs(g)` with a moving average over a sample of each batch, so that one setting suits every model. The figure passes the
+//! scores on to the decoder; this literal reading is a switch, which makes inference without gradients inconsistent.
 
 use super::parts::Average;
 use super::rule::{Added, Card, Rule, Step, Uses};
@@ -22,7 +22,7 @@ use crate::kernels::encode::{Ranking, encode_scored};
 use crate::kernels::pre_activations::pre_activations;
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "gradient",
     uses: &[Uses::Budget, Uses::K],
@@ -33,32 +33,32 @@ pub(super) const CARD: Card = Card {
     suits: Card::SUITS,
 };
 
-/// What a gradient SAE's decoder gets.
+/// Values that a gradient SAE passes to its decoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GradientValues {
-    /// The pre-activations of what the scores select.
+    /// Pre-activations of the features that the scores select.
     PreActivations,
-    /// The scores.
+    /// The scores themselves.
     Scores,
 }
 
-/// Tokens of a batch that the mean of |g| is taken over.
+/// Tokens of a batch that enter the mean of |g|.
 const SAMPLE: usize = 32;
 
-/// See the module.
+/// Training rule of the gradient SAE.
 #[derive(Debug)]
 struct GradientRule {
     k: usize,
     beta: f64,
-    /// Whether the decoder gets the scores instead of the pre-activations.
+    /// Whether the decoder takes the scores instead of the pre-activations.
     literal: bool,
     size: Average,
-    /// `[nnz]` of the last code: score over pre-activation.
+    /// Score over pre-activation for each entry of the last code, `[nnz]`.
     factors: Vec<f32>,
 }
 
 impl GradientRule {
-    /// `beta` is relative to the mean of |g|.
+    /// Creates the rule; `beta` is relative to the mean of |g|.
     fn new(k: usize, beta: f64, literal: bool) -> Self {
         Self {
             k,
@@ -69,7 +69,7 @@ impl GradientRule {
         }
     }
 
-    /// β of this batch.
+    /// Returns β for this batch.
     fn absolute(&mut self, step: &Step<'_>, gradients: &Matrix) -> Result<f32> {
         let rows: Vec<u32> = (0..step.tokens().min(SAMPLE) as u32).collect();
         self.size
@@ -83,7 +83,7 @@ impl GradientRule {
     }
 }
 
-/// Mean |g| of `g = gradients [n, d] · w_dec [f, d]ᵀ`: what β is relative to.
+/// Computes the mean |g| of `g = gradients [n, d] · w_dec [f, d]ᵀ`, to which β is relative.
 pub(crate) fn mean_size(gradients: &Matrix, w_dec: &Matrix) -> Result<f64> {
     let features: Vec<u32> = (0..w_dec.rows() as u32).collect();
     let along = pre_activations(gradients, w_dec, &vec![0.0; features.len()], &features)?;
@@ -92,8 +92,8 @@ pub(crate) fn mean_size(gradients: &Matrix, w_dec: &Matrix) -> Result<f64> {
 }
 
 impl Sae {
-    /// Latents of activations `[n, d]` by the rule that a gradient SAE is trained with: of each token the `k` largest scores `z · (1 + β·abs(g))`,
-    /// `gradients [n, d]` those of the model's summed next-token loss. It needs the text's next tokens, which no use of a dictionary has.
+    /// Encodes activations `[n, d]` by the training rule of a gradient SAE: of each token the `k` largest scores `z · (1 + β·abs(g))`, with `gradients [n, d]` of
+    /// the model's summed next-token loss. The gradients need the next tokens of the text, which are not available when a dictionary is used.
     pub fn encode_by_gradient(
         &self,
         x: &Matrix,

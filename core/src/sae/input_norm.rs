@@ -1,7 +1,7 @@
-//! What is done to each token before a dictionary reads it, and undone in what the dictionary makes of it.
+//! Normalisation of each token before a dictionary reads it, and its inverse for the output.
 //!
-//! A scale that is the same for all tokens is folded into weights instead (SAELens `expected_average_only_in`); these two differ from token to token and
-//! have to be computed. Definitions: SAELens 6.54.12 `saes/sae.py`, openai/sparse_autoencoder `model.py`.
+//! A scale that all tokens share is folded into the weights instead (SAELens `expected_average_only_in`); these two differ per token and are computed.
+//! Definitions: SAELens 6.54.12 `saes/sae.py`, openai/sparse_autoencoder `model.py`.
 
 use std::borrow::Cow;
 
@@ -9,24 +9,24 @@ use rayon::prelude::*;
 
 use crate::dims::Matrix;
 
-/// What is added to a standard deviation that is divided by, outside its root.
+/// Added to a standard deviation, outside its root, before a division.
 const EPSILON: f64 = 1e-5;
-/// Rows brought to norm by one task at least.
+/// Least number of rows per task.
 const ROWS: usize = 64;
 
-/// See the module.
+/// Normalisation of each token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InputNorm {
-    /// Tokens as they are.
+    /// No normalisation.
     #[default]
     None,
-    /// Less the token's mean, over its standard deviation σ (of N − 1) + 1e-5; outputs times σ, plus the mean. SAELens `layer_norm`, OpenAI.
+    /// Subtracts the token's mean and divides by its standard deviation σ (of N − 1) + 1e-5; outputs are multiplied by σ and shifted back. SAELens `layer_norm`, OpenAI.
     Layer,
-    /// Times √d / ‖x‖, outputs over it. SAELens `constant_norm_rescale`.
+    /// Multiplies by √d / ‖x‖ and divides outputs by it. SAELens `constant_norm_rescale`.
     Constant,
 }
 
-/// A token's own numbers: `(x − shift) · by` is read, outputs are multiplied by `back` and shifted back.
+/// Numbers of one token: the dictionary reads `(x − shift) · by`; outputs are multiplied by `back` and shifted back.
 #[derive(Debug, Clone, Copy)]
 struct Token {
     shift: f64,
@@ -35,16 +35,16 @@ struct Token {
 }
 
 impl InputNorm {
-    /// What it does, one phrase; none where it does nothing.
+    /// Describes it in one phrase; none if it does nothing.
     pub fn describe(self) -> Option<&'static str> {
         match self {
             Self::None => None,
-            Self::Layer => Some("each token less its mean and over its standard deviation"),
-            Self::Constant => Some("each token brought to length √d"),
+            Self::Layer => Some("each token less its mean, divided by its standard deviation"),
+            Self::Constant => Some("each token scaled to length √d"),
         }
     }
 
-    /// How many decoder rows one unit of an activation moves a token: a letter and its meaning; none where it is one row for every token.
+    /// Unit of an activation in decoder rows, as a letter and its meaning; none where a unit moves every token by one row.
     pub fn unit(self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::None => None,
@@ -53,7 +53,7 @@ impl InputNorm {
         }
     }
 
-    /// `x [n, d]` as it is read.
+    /// Normalises `x [n, d]`.
     pub fn apply(self, x: &Matrix) -> Cow<'_, Matrix> {
         if self == Self::None {
             return Cow::Borrowed(x);
@@ -64,7 +64,7 @@ impl InputNorm {
         Cow::Owned(read)
     }
 
-    /// Brings the first `d` of every `columns` values to norm; what follows them is left as it is. What each was multiplied by.
+    /// Normalises the first `d` of every `columns` values in place and returns the factor of each row.
     pub(crate) fn apply_to_rows(
         self,
         values: &mut [f32],
@@ -83,7 +83,7 @@ impl InputNorm {
         .collect()
     }
 
-    /// Brings `out [n, d]`, made of what was read of `x [n, d]`, back to the scale of `x`.
+    /// Brings `out [n, d]`, computed from the normalised `x [n, d]`, back to the scale of `x`.
     pub(crate) fn undo(self, x: &Matrix, out: &mut Matrix) {
         if self == Self::None {
             return;
@@ -99,13 +99,13 @@ impl InputNorm {
             });
     }
 
-    /// The direction in whose product with `x` the token's reading along `w` is: `x · direction = read(x) · w`.
+    /// Returns the direction for which `x · direction = normalised(x) · w`.
     pub(crate) fn direction<'a>(self, x: &[f32], w: &'a [f32]) -> Cow<'a, [f32]> {
         if self == Self::None {
             return Cow::Borrowed(w);
         }
         let token = self.of(x);
-        // The mean is one too that each coordinate of x has a part in.
+        // Every coordinate of x contributes to the mean.
         let mean = match self {
             Self::Layer => mean(w),
             Self::None | Self::Constant => 0.0,

@@ -1,4 +1,4 @@
-//! JumpReLU.
+//! JumpReLU: a learnt threshold per feature.
 //!
 //! | | |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | other names | SAELens `jumprelu`; Gemma Scope |
 //!
 //! The step has no derivative; with the rectangle of width ε about θ, `∂act/∂θ = −(θ/ε)·1[|z − θ| < ε/2]` and `∂L0/∂θ = −(1/ε)·1[|z − θ| < ε/2]`, the latter
-//! not to z. So entries just below θ take part without being active. ε, the first θ and the tanh's slope are in units of √(variance/d), the root mean
+//! not to z. So entries just below θ contribute to gradients without being active. ε, the first θ and the tanh's slope are in units of √(variance/d), the root mean
 //! square of one coordinate of the activations.
 
 use super::parts::{Learnt, Penalty};
@@ -24,7 +24,7 @@ use crate::kernels::adam::Rates;
 use crate::kernels::encode::{Bar, encode_above};
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "jump-relu",
     uses: &[Uses::K, Uses::Penalty],
@@ -47,21 +47,21 @@ pub(super) const CARD: Card = Card {
     },
 };
 
-/// Slope of the tanh.
+/// Slope of the tanh penalty.
 const SLOPE: f64 = 4.0;
 
-/// How JumpReLU charges active features.
+/// Sparsity penalty of JumpReLU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SparsityPenalty {
-    /// Their number.
+    /// Number of active features.
     Step,
-    /// tanh of their activations.
+    /// Sum of the tanh of activations.
     Tanh,
-    /// The square of how far their number is from `k`.
+    /// Squared distance of the number of active features from `k`.
     Target,
 }
 
-/// How active features are charged.
+/// Sparsity penalty with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Charge {
     /// weight · mean L0.
@@ -72,21 +72,21 @@ enum Charge {
     Target(f64),
 }
 
-/// What a JumpReLU dictionary is trained with.
+/// Settings of a JumpReLU run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Settings {
     penalty: Penalty,
     charge: Charge,
     /// Width of the rectangle, ε.
     bandwidth: f64,
-    /// First value of every θ.
+    /// Initial value of every θ.
     initial: f64,
 }
 
 /// Keeps every positive pre-activation above its feature's threshold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JumpRelu {
-    /// `[f]`; one value for all is what whole-batch rules leave.
+    /// Threshold of each feature, `[f]`; whole-batch rules leave one value for all.
     pub thresholds: Vec<f32>,
 }
 
@@ -138,25 +138,25 @@ impl Selects for JumpRelu {
     }
 }
 
-/// See the module.
+/// Training rule of JumpReLU.
 #[derive(Debug)]
 struct JumpReluRule {
     settings: Settings,
     thresholds: Learnt,
-    /// First value of every θ, in the trainer's scale.
+    /// Initial value of every θ in the trainer's scale.
     initial: f32,
-    /// `[nnz]` of the last code: pre-activations, also of those entries that are not active.
+    /// Pre-activations of the last code, `[nnz]`, including entries that are not active.
     pre: Vec<f32>,
     d_thresholds: Vec<f32>,
 }
 
-/// The root mean square of one coordinate.
+/// Root mean square of one coordinate.
 fn unit(step: &Step<'_>) -> f64 {
     (step.variance / step.w_dec.columns() as f64).sqrt()
 }
 
 impl JumpReluRule {
-    /// `unit`: the root mean square of one coordinate of the activations.
+    /// Creates the rule; `unit` is the root mean square of one coordinate of the activations.
     fn new(features: usize, settings: Settings, unit: f64) -> Self {
         let initial = (settings.initial * unit) as f32;
         Self {
@@ -168,7 +168,7 @@ impl JumpReluRule {
         }
     }
 
-    /// Gradient of the penalty for L0 of one token and its value, given the mean L0.
+    /// Returns the gradient of the penalty with respect to one token's L0, and its value, at the mean `l0`.
     fn charged(&self, step: &Step<'_>, l0: f64) -> (f64, f64) {
         let weight = self.settings.penalty.at(step.done);
         match self.settings.charge {
@@ -184,7 +184,7 @@ impl JumpReluRule {
         }
     }
 
-    /// tanh(slope · act) of one entry: its part of the loss and its derivative.
+    /// Returns the tanh penalty of one entry and its derivative.
     fn tanh(&self, step: &Step<'_>, act: f32) -> (f64, f64) {
         if self.settings.charge != Charge::Tanh {
             return (0.0, 0.0);

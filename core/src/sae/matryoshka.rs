@@ -1,4 +1,4 @@
-//! Matryoshka.
+//! Matryoshka: nested dictionaries trained together.
 //!
 //! | | |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | losses | the sum of normalised squared errors of decoding the first f/2^(l−1), …, f/2, f features; AuxK/32 on what all of them leave |
 //! | other names | SAELens trains it as `matryoshka_batchtopk` and saves `jumprelu`; dictionary_learning `MatryoshkaBatchTopKSAE` |
 //!
-//! A decoder row is moved by every reconstruction that its feature takes part in: by the sum of their residuals.
+//! A decoder row learns from every reconstruction that contains its feature, by the sum of their residuals.
 
 use super::parts::CutOff;
 use super::rule::{Card, Levels, Rule, Step, Uses};
@@ -19,7 +19,7 @@ use crate::error::Result;
 use crate::kernels::residual::{Residual, pull_back, residual};
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "matryoshka",
     uses: &[Uses::Budget, Uses::K, Uses::Screen],
@@ -33,18 +33,18 @@ pub(super) const CARD: Card = Card {
     suits: Card::SUITS,
 };
 
-/// See the module.
+/// Training rule of Matryoshka.
 #[derive(Debug)]
 struct MatryoshkaRule {
     k: usize,
-    /// Ends of the levels, rising, the last of them all features.
+    /// Ends of the levels, rising; the last is the number of features.
     ends: Vec<usize>,
     cut: CutOff,
     levels: Levels,
 }
 
 impl MatryoshkaRule {
-    /// `levels` nested dictionaries, each half as large as the next.
+    /// Creates the rule for `levels` nested dictionaries, each half as large as the next.
     fn new(k: usize, features: usize, levels: usize) -> Self {
         let mut ends: Vec<usize> = (0..levels.max(1))
             .rev()

@@ -1,4 +1,4 @@
-//! Dictionaries: encode and decode. One file per variant: how it is trained (`rule`) and how it selects afterwards ([`Selection`]).
+//! Sparse dictionaries: weights, encoding and decoding. Each variant has one file, with its training rule (`rule`) and the [`Selection`] that it leaves.
 
 mod batch_topk;
 mod cross_layer;
@@ -65,12 +65,12 @@ pub(crate) use mutual_choice::Law;
 pub(crate) use parts::{Densities, Penalty};
 pub(crate) use zipf::Zipf;
 
-/// What a dictionary knows about where it came from; saved as SAELens `metadata`.
+/// Origin of a dictionary: model, hook and training data. Saved as SAELens `metadata`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Provenance {
-    /// Hook it reads and reconstructs; none in a file that does not say.
+    /// Hook it reads and reconstructs; none if the file does not name one.
     pub hook: Option<HookPoint>,
-    /// The one head whose slice of the hook it reads and reconstructs; none: all of it.
+    /// Single head whose slice of the hook it reads and reconstructs; none for all heads.
     pub head: Option<Head>,
     /// Name of the model.
     pub model: String,
@@ -78,39 +78,41 @@ pub struct Provenance {
     pub prepend_bos: Option<bool>,
     /// Row length in training.
     pub context: Option<usize>,
-    /// Everything else of `metadata`, kept as it was read, in order of keys.
+    /// Remaining entries of `metadata`, unchanged.
     pub other: BTreeMap<String, Value>,
 }
 
-/// A sparse autoencoder, `x̂ = Σ acts · w_dec + b_dec`, `pre = (x − b_dec) · w_encᵀ + b_enc`; or a [`Transcoder`], which writes another hook than it reads.
+/// Sparse autoencoder, `x̂ = Σ acts · w_dec + b_dec` with `pre = (x − b_dec) · w_encᵀ + b_enc`, or a [`Transcoder`], which writes another hook than it reads.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Sae {
-    /// Name shown: its folder's.
+    /// Displayed name, which is that of its folder.
     pub name: String,
     /// `[f, d]`.
     pub w_enc: Matrix,
     /// `[f]`.
     pub b_enc: Vec<f32>,
-    /// `[f, d]`, a transcoder's as wide as what it writes.
+    /// `[f, d]`; for a transcoder `d` is the width of the hook it writes.
     pub w_dec: Matrix,
-    /// `[d]`, likewise.
+    /// `[d]`, as wide as `w_dec`.
     pub b_dec: Vec<f32>,
-    /// Whether `b_dec` is subtracted from what is read; a transcoder's never is.
+    /// Whether `b_dec` is subtracted from the input; never for a transcoder.
     pub apply_b_dec_to_input: bool,
-    /// What is done to each token before it is read.
+    /// Normalisation of each input token.
     pub input_norm: InputNorm,
-    /// Which entries survive.
+    /// Rule that selects the active features.
     pub selection: Selection,
-    /// What it reads and writes.
+    /// Whether it is an autoencoder, a transcoder or a temporal dictionary.
     pub role: Role,
-    /// Where it came from.
+    /// Origin.
     pub provenance: Provenance,
 }
 
 impl Sae {
-    /// Creates an autoencoder of `encoder` (`w_enc [f, d]`, `b_enc [f]`) and `decoder` (`w_dec [f, d]`, `b_dec [d]`). It subtracts `b_dec` from what it reads,
-    /// takes tokens as they are, and says nothing of where it came from; the `with_…` methods and its fields change that. Shapes are checked when it is used.
+    /// Creates an autoencoder from an encoder (`w_enc [f, d]`, `b_enc [f]`) and a decoder (`w_dec [f, d]`, `b_dec [d]`).
+    ///
+    /// It subtracts `b_dec` from its input, does not normalise tokens, and has no provenance; the `with_…` methods and the public fields change this.
+    /// Shapes are checked on first use.
     pub fn new(
         name: impl Into<String>,
         (w_enc, b_enc): (Matrix, Vec<f32>),
@@ -131,51 +133,51 @@ impl Sae {
         }
     }
 
-    /// Sets the hook that it reads, and reconstructs unless it is a transcoder.
+    /// Sets the hook that it reads (and reconstructs, unless it is a transcoder).
     #[must_use]
     pub fn reading(mut self, hook: HookPoint) -> Self {
         self.provenance.hook = Some(hook);
         self
     }
 
-    /// Sets what it reads and writes.
+    /// Sets the role.
     #[must_use]
     pub fn with_role(mut self, role: Role) -> Self {
         self.role = role;
         self
     }
 
-    /// Sets what is done to each token before it is read.
+    /// Sets the normalisation of input tokens.
     #[must_use]
     pub fn with_input_norm(mut self, input_norm: InputNorm) -> Self {
         self.input_norm = input_norm;
         self
     }
 
-    /// Sets where it came from, its hook included.
+    /// Sets the provenance, including the hook.
     #[must_use]
     pub fn with_provenance(mut self, provenance: Provenance) -> Self {
         self.provenance = provenance;
         self
     }
 
-    /// Features, `f`.
+    /// Number of features, `f`.
     pub fn features(&self) -> usize {
         self.w_dec.rows()
     }
 
-    /// Width of the activation that it reads, `d`.
+    /// Width of the activations it reads, `d`.
     pub fn width(&self) -> usize {
         self.w_enc.columns()
     }
 
-    /// Whether `b_dec` is subtracted from what is read.
+    /// Whether `b_dec` is subtracted from the input.
     fn subtracts(&self) -> bool {
         self.apply_b_dec_to_input && !self.role.transcodes()
     }
 
-    /// Makes `b_dec` be subtracted from what is read, or not, and encoder biases larger by `w_enc · b_dec`, or smaller, which computes the same but for one
-    /// rounding of each bias.
+    /// Switches the subtraction of `b_dec` from the input on or off and moves `w_enc · b_dec` into or out of the encoder's biases. Codes stay the same except
+    /// for one rounding of each bias.
     pub fn subtract_b_dec(&mut self, subtracted: bool) {
         if self.role.transcodes() || self.apply_b_dec_to_input == subtracted {
             return;
@@ -194,13 +196,13 @@ impl Sae {
         self.selection.shift(&moved);
     }
 
-    /// Latents of activations `[n, d]`, each token by itself; a temporal dictionary is refused, see [`Sae::encode_text`].
+    /// Encodes activations `[n, d]`, each token independently. Temporal dictionaries need [`Sae::encode_text`] instead.
     pub fn encode(&self, x: &Matrix) -> Result<Latents> {
         self.check_by_token()?;
         self.encode_text(x)
     }
 
-    /// The same of the tokens of one text in order, which a temporal dictionary needs.
+    /// Encodes the tokens of one text in order, which works for every dictionary including temporal ones.
     pub fn encode_text(&self, x: &Matrix) -> Result<Latents> {
         let mut centred = self.centred(x)?;
         if let Some(predictor) = self.role.predictor() {
@@ -213,17 +215,17 @@ impl Sae {
         self.selection.encode(&centred, &self.w_enc, &self.b_enc)
     }
 
-    /// What it makes of `x [n, d]` by `latents`, its code or what was made of that: the reconstruction; of a transcoder what it writes, the skip connection with
-    /// it. A temporal dictionary is refused, see [`Sae::decode_text`].
+    /// Decodes `latents`, the code of `x [n, d]` or an edited one, into the reconstruction; a transcoder's output includes its skip connection. Temporal
+    /// dictionaries need [`Sae::decode_text`] instead.
     pub fn decode(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
         self.check_by_token()?;
         self.decode_text(latents, x)
     }
 
-    /// The same for the tokens of one text in order, which a temporal dictionary needs.
+    /// Decodes the tokens of one text in order, which works for every dictionary including temporal ones.
     pub fn decode_text(&self, latents: &Latents, x: &Matrix) -> Result<Matrix> {
         let mut out = sparse_decode(latents, &self.w_dec, &self.b_dec)?;
-        // Of a decoder that lies in a file only the rows in use are read.
+        // A decoder that is mapped from a file reads only the rows in use, so NaN can show up this late.
         if self.w_dec.is_of_file() && out.values().iter().any(|value| !value.is_finite()) {
             self.w_dec.check()?;
         }
@@ -242,20 +244,20 @@ impl Sae {
         Ok(out)
     }
 
-    /// Pre-activations of chosen features `[n, features.len()]` (before selection and ReLU).
+    /// Computes the pre-activations of chosen features, `[n, features.len()]`, before selection and ReLU.
     pub fn pre_activations(&self, x: &Matrix, features: &[FeatureId]) -> Result<Matrix> {
         let features: Vec<u32> = features.iter().map(|f| f.0).collect();
         self.w_enc.check()?;
         pre_activations(&self.centred(x)?, &self.w_enc, &self.b_enc, &features)
     }
 
-    /// That there is room for all weights and that they are numbers; see [`Matrix::check`].
+    /// Checks that all weights fit into memory and are finite; see [`Matrix::check`].
     pub fn check_weights(&self) -> Result<()> {
         self.w_enc.check()?;
         self.w_dec.check()
     }
 
-    /// What `feature` writes, its row of `w_dec`; of a decoder that lies in a file no other is read.
+    /// Returns the direction that `feature` writes, its row of `w_dec`. A decoder that is mapped from a file reads this row alone.
     pub fn direction(&self, feature: FeatureId) -> Result<&[f32]> {
         let row = self.w_dec.row(feature.index());
         if row.iter().any(|value| !value.is_finite()) {
@@ -264,7 +266,7 @@ impl Sae {
         Ok(row)
     }
 
-    /// `w_enc[feature] · b_dec` and `b_enc[feature]`, in f64: the bias terms of the attribution identity.
+    /// Returns `w_enc[feature] · b_dec` and `b_enc[feature]` in f64, the bias terms of the attribution identity.
     pub fn bias_terms(&self, feature: FeatureId) -> (f64, f64) {
         let weights = self.w_enc.row(feature.index());
         let subtracted = if self.subtracts() {
@@ -280,7 +282,7 @@ impl Sae {
         (through, f64::from(self.b_enc[feature.index()]))
     }
 
-    /// `x − b_dec`, `x` brought to norm, with every shape of the dictionary checked; a transcoder reads `x` itself.
+    /// Returns the normalised `x` less `b_dec` (a transcoder does not subtract it) after checking every shape.
     pub(crate) fn centred(&self, x: &Matrix) -> Result<Matrix> {
         if let Some(transcoder) = self.role.transcoder() {
             transcoder.check(self, x)?;

@@ -1,4 +1,4 @@
-//! Mutual Choice.
+//! Mutual Choice: BatchTopK that helps under-used features by a Zipf law.
 //!
 //! | | |
 //! |---|---|
@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::kernels::adam::Rates;
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "mutual-choice",
     uses: &[Uses::Budget, Uses::K, Uses::Law, Uses::Screen],
@@ -26,19 +26,19 @@ pub(super) const CARD: Card = Card {
     suits: Card::SUITS,
 };
 
-/// Steps between two fits of the law.
+/// Steps between fits of the law.
 const REFIT: u64 = 100;
 
-/// The Zipf law that features are measured by.
+/// Zipf law that features are compared with.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Law {
-    /// Given, or fitted to the densities so far.
+    /// Law that was set; none to fit it to the densities so far.
     pub(crate) given: Option<Zipf>,
     /// Share of its law's density below which a feature is under-used.
     pub(crate) tau: f64,
 }
 
-/// See the module.
+/// Training rule of Mutual Choice.
 #[derive(Debug)]
 pub(super) struct MutualChoiceRule {
     k: usize,
@@ -61,12 +61,12 @@ impl MutualChoiceRule {
         }
     }
 
-    /// Each feature's density so far.
+    /// Densities of the features so far.
     pub(super) fn densities(&self) -> &Densities {
         &self.densities
     }
 
-    /// The law, given or fitted, with the share of variance that a fit explains.
+    /// Returns the law, set or fitted, with the share of variance that the fit explains.
     pub(super) fn fit(&self) -> Option<(Zipf, f64)> {
         let ranking = self.densities.ranking();
         let falling: Vec<f64> = (ranking.iter())
@@ -78,7 +78,7 @@ impl MutualChoiceRule {
         }
     }
 
-    /// Features that fire less than the law gives their rank, ascending.
+    /// Returns the features that fire less than the law gives their rank, ascending.
     fn under_used(&self, law: Zipf) -> Vec<u32> {
         let total: f64 = self.densities.0.iter().sum();
         let expected = law.densities(self.densities.0.len(), total);

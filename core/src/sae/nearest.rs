@@ -1,4 +1,4 @@
-//! Which decoder rows point where a feature's points.
+//! Features with similar decoder rows.
 
 use rayon::prelude::*;
 
@@ -6,7 +6,7 @@ use super::Sae;
 use crate::ids::FeatureId;
 
 impl Sae {
-    /// The `most` features whose decoder rows have the largest cosine with `feature`'s, largest first, itself left out. Products in f64.
+    /// Returns up to `most` other features whose decoder rows have the largest cosine with that of `feature`, largest first. Products in f64.
     pub fn nearest(&self, feature: FeatureId, most: usize) -> Vec<(FeatureId, f32)> {
         let own = self.w_dec.row(feature.index());
         let own_norm = dot(own, own).sqrt();

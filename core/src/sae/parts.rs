@@ -1,4 +1,4 @@
-//! Mathematics that several variants share.
+//! Mathematics shared by several variants.
 
 use super::rule::Step;
 use super::state::Keep;
@@ -10,15 +10,15 @@ use crate::latents::Latents;
 
 /// Rate of a moving average of a cut-off (SAELens).
 const RATE: f64 = 0.01;
-/// How far below the last batch's cut-off the next one's is looked for.
+/// Factor on the last batch's cut-off that gives the guess for the next.
 const CAUTION: f32 = 0.98;
 
-/// A moving average that starts at its first value: one started at 0 is 13 % low after 200 steps.
+/// Moving average that starts at its first value; one that starts at 0 is 13 % low after 200 steps.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Average(Option<f64>);
 
 impl Average {
-    /// One that stands at `value`.
+    /// Creates an average at `value`.
     pub(super) fn at(value: f64) -> Self {
         Self(Some(value))
     }
@@ -28,7 +28,7 @@ impl Average {
         self.0 = Some(before + RATE * (value - before));
     }
 
-    /// 0 before the first value.
+    /// Returns the average; 0 before the first value.
     pub(super) fn get(self) -> f64 {
         self.0.unwrap_or(0.0)
     }
@@ -41,7 +41,7 @@ impl Average {
     }
 }
 
-/// The cut-off of a whole-batch budget: where to look for the next, and its average as the threshold for later use.
+/// Cut-off of a whole-batch budget: a guess for the next batch, and the average as the threshold at inference.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct CutOff {
     last: Option<f32>,
@@ -49,8 +49,8 @@ pub(super) struct CutOff {
 }
 
 impl CutOff {
-    /// The `k · n` largest positive pre-activations of a batch of `n` tokens; takes down what it was cut at, or the least activation kept where the budget was
-    /// not filled. The next batch is expected to be cut a little below the last.
+    /// Selects the `k · n` largest positive pre-activations of a batch of `n` tokens and records the cut-off, or the least activation if the budget was not
+    /// filled. The guess for the next batch is a little below the last cut-off.
     pub(super) fn select(&mut self, step: &Step<'_>, k: usize) -> Result<Latents> {
         let guess = self.last.map_or(0.0, |cut| CAUTION * cut);
         let budget = (k * step.tokens(), guess);
@@ -64,7 +64,7 @@ impl CutOff {
         Ok(latents)
     }
 
-    /// Starts the average at the mean of a dictionary's thresholds.
+    /// Starts the average at the mean threshold of a dictionary.
     pub(super) fn take_over(&mut self, selection: &Selection) {
         if let Selection::JumpRelu(JumpRelu { thresholds }) = selection {
             let sum: f64 = thresholds.iter().map(|t| f64::from(t.max(0.0))).sum();
@@ -72,7 +72,7 @@ impl CutOff {
         }
     }
 
-    /// The average.
+    /// Returns the average.
     pub(super) fn threshold(&self) -> f32 {
         self.average.get() as f32
     }
@@ -85,7 +85,7 @@ impl CutOff {
     }
 }
 
-/// One number for each feature, learnt by Adam beside encoder and decoder.
+/// One number per feature, learnt by Adam in addition to encoder and decoder.
 #[derive(Debug, Clone)]
 pub(super) struct Learnt {
     pub(super) value: Vec<f32>,
@@ -102,7 +102,7 @@ impl Learnt {
         }
     }
 
-    /// Starts these anew at `value`.
+    /// Resets these features to `value`.
     pub(super) fn restart(&mut self, features: &[u32], value: f32) {
         for feature in features {
             let at = *feature as usize;
@@ -126,10 +126,10 @@ impl Learnt {
     }
 }
 
-/// How a penalty's weight rises: linearly over the first `warmup` of the run.
+/// Weight of a penalty, which rises linearly over the share `warmup` of the run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Penalty {
-    /// Weight after the rise.
+    /// Weight after the warm-up.
     pub(crate) weight: f64,
     /// Share of the run over which it rises.
     pub(crate) warmup: f64,
@@ -144,7 +144,7 @@ impl Penalty {
     }
 }
 
-/// How often each feature fires: a moving average of its share of a batch's tokens, from 0.
+/// Density of each feature: a moving average, from 0, of the share of tokens on which it fires.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Densities(pub(crate) Vec<f64>);
 
@@ -161,7 +161,7 @@ impl Densities {
         self.add(&counts, latents.rows());
     }
 
-    /// The same for a batch of `tokens` on so many of which each feature fired.
+    /// Adds a batch of `tokens`, given the number of tokens on which each feature fired.
     pub(crate) fn add(&mut self, counts: &[u32], tokens: usize) {
         let tokens = tokens.max(1) as f64;
         for (density, count) in self.0.iter_mut().zip(counts) {
@@ -169,14 +169,14 @@ impl Densities {
         }
     }
 
-    /// What they are once `batches` have been counted: an average that starts at 0 is too low by a factor that is the same for all.
+    /// Returns the densities after `batches`, corrected for the start at 0, which lowers all by the same factor.
     pub(crate) fn corrected(&self, batches: u64) -> Vec<f64> {
         let counted = 1.0 - (1.0 - RATE).powf(batches as f64);
         let factor = if batches > 0 { 1.0 / counted } else { 0.0 };
         self.0.iter().map(|density| density * factor).collect()
     }
 
-    /// Features by falling density, the lower one first among equals.
+    /// Returns the features by falling density; ties by feature.
     pub(super) fn ranking(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.0.len() as u32).collect();
         let density = |f: &u32| self.0[*f as usize];

@@ -1,11 +1,11 @@
-//! What a temporal dictionary knows of a token from those before it; only what is new in the token is encoded.
+//! Predictor of a temporal dictionary: it predicts part of a token from earlier tokens, so that only the rest is encoded.
 //!
 //! | | |
 //! |---|---|
 //! | paper | Lubana et al. 2025, "Priors in Time" (arXiv 2511.01836) |
 //! | forward pass | SAELens 6.54.12 `saes/temporal_sae.py`, `encode_with_predictions` |
 //!
-//! Layer by layer, with `r` what is left of the token and `E`, `D` encoder and decoder: `z = ReLU(r · Eᵀ)`, shifted by one token it is the context;
+//! Layer by layer, with `r` the rest of the token and `E`, `D` encoder and decoder: `z = ReLU(r · Eᵀ)`, shifted by one token it is the context;
 //! `p = ReLU(attention(context, z))`; the part of `r` along `p · D` is predicted and taken from `r`. Rows are the tokens of one text, in order.
 
 use rayon::prelude::*;
@@ -14,10 +14,10 @@ use crate::dims::{Dims, Matrix};
 use crate::error::Result;
 use crate::kernels::linear::rows_times;
 
-/// What is added to a length that is divided by.
+/// Added to lengths before a division.
 const EPSILON: f32 = 1e-6;
 
-/// A linear layer, `x · weightᵀ + bias`.
+/// Linear layer, `x · weightᵀ + bias`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linear {
     /// `[out, in]`.
@@ -36,29 +36,29 @@ impl Linear {
     }
 }
 
-/// One layer of attention over codes.
+/// Attention layer over codes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CodeAttention {
-    /// Of the context, `[e, f]`.
+    /// Keys from the context, `[e, f]`.
     pub key: Linear,
-    /// Of the token's own code, `[e, f]`.
+    /// Queries from the token's own code, `[e, f]`.
     pub query: Linear,
-    /// Of the context, `[f, f]`.
+    /// Values from the context, `[f, f]`.
     pub value: Linear,
-    /// Of what heads bring together, `[f, f]`.
+    /// Output projection over the heads, `[f, f]`.
     pub output: Linear,
 }
 
-/// See the module.
+/// Predictor of codes from the tokens before.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Predictor {
-    /// Heads of each layer.
+    /// Heads per layer.
     pub heads: usize,
     /// Layers, first to last.
     pub layers: Vec<CodeAttention>,
 }
 
-/// A text's tokens apart: what is predicted, and what is left.
+/// Tokens of a text, split into a predicted part and the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Predicted {
     /// `[t, d]`.
@@ -68,7 +68,7 @@ pub(super) struct Predicted {
 }
 
 impl Predictor {
-    /// Takes `centred [t, d]`, one text, apart; the encoder's rows are scaled as the dictionary uses them.
+    /// Splits `centred [t, d]`, the tokens of one text; the encoder's rows are scaled as the dictionary uses them.
     pub(super) fn take_apart(
         &self,
         centred: &Matrix,
@@ -103,7 +103,7 @@ impl Predictor {
 }
 
 impl CodeAttention {
-    /// Softmax attention, each token looking at the contexts up to its own.
+    /// Causal softmax attention over the contexts.
     fn attend(&self, context: &Matrix, own: &Matrix, heads: usize) -> Matrix {
         let (key, value) = (self.key.apply(context), self.value.apply(context));
         let query = self.query.apply(own);
@@ -143,7 +143,7 @@ fn positive(mut x: Matrix) -> Matrix {
     x
 }
 
-/// Each row's predecessor, zeros before the first.
+/// Shifts rows down by one; the first becomes zeros.
 fn shifted(x: &Matrix) -> Matrix {
     let mut all = Matrix::zeros(x.rows(), x.columns());
     for i in 1..x.rows() {

@@ -1,4 +1,4 @@
-//! Features by how often they fire, beside the Zipf law of their densities, `density(r) ∝ (r + β)^−α` (Ayonrinde 2024): what a rank–density plot shows.
+//! Data of a rank–density plot: features by density, with the Zipf law of their densities, `density(r) ∝ (r + β)^−α` (Ayonrinde 2024).
 
 use super::Zipf;
 use super::parts::Densities;
@@ -7,15 +7,15 @@ use crate::ids::FeatureId;
 /// Features by falling density.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RankDensity {
-    /// The feature of each rank, `[f]`; the lower one first among equals.
+    /// Feature of each rank, `[f]`; ties by feature.
     pub features: Vec<FeatureId>,
-    /// Its density, a share of tokens, `[f]`, falling.
+    /// Density of each rank, a share of tokens, `[f]`, falling.
     pub densities: Vec<f64>,
-    /// The law; none where fewer than three features fire.
+    /// Fitted law; none if fewer than three features fire.
     pub law: Option<FittedLaw>,
 }
 
-/// A Zipf law fitted to densities by rank, least squares of their logarithms over the first 80 % of the ranks.
+/// Zipf law fitted to densities by rank, by least squares of their logarithms over the first 80 % of the ranks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FittedLaw {
     /// Exponent.
@@ -24,13 +24,13 @@ pub struct FittedLaw {
     pub beta: f64,
     /// Share of the variance of the logarithms that it explains.
     pub r_squared: f64,
-    /// What it gives each rank, `[f]`; it adds up to what the densities add up to, as in Mutual Choice's training.
+    /// Density that it gives each rank, `[f]`; the sum equals that of the densities, as in the training of Mutual Choice.
     pub densities: Vec<f64>,
 }
 
 impl RankDensity {
     /// Ranks `densities [f]`, shares of tokens by feature.
-    pub fn of(densities: &[f64]) -> Self {
+    pub fn new(densities: &[f64]) -> Self {
         let all = Densities(densities.to_vec());
         let order = all.ranking();
         let falling: Vec<f64> = order.iter().map(|f| all.0[*f as usize]).collect();
@@ -47,7 +47,7 @@ impl RankDensity {
         }
     }
 
-    /// What share of the law's density the feature of `rank` (from 0) has; below τ it is under-used.
+    /// Returns the density of `rank` (from 0) over that of the law; below τ the feature is under-used.
     pub fn share_of_law(&self, rank: usize) -> Option<f64> {
         let law = self.law.as_ref()?.densities.get(rank)?;
         Some(self.densities.get(rank)? / law)
@@ -67,7 +67,7 @@ mod tests {
         let mut densities = law.densities(100, 8.0);
         densities[95..].fill(1e-6);
         densities.reverse();
-        let ranked = RankDensity::of(&densities);
+        let ranked = RankDensity::new(&densities);
         assert_eq!(ranked.features[0], FeatureId(99));
         assert!(ranked.densities.is_sorted_by(|a, b| a >= b));
         let found = ranked.law.as_ref().unwrap();
@@ -76,13 +76,13 @@ mod tests {
         assert!((found.densities.iter().sum::<f64>() - total).abs() < 1e-9);
         let under = (0..100).filter(|rank| ranked.share_of_law(*rank) < Some(0.5));
         assert_eq!(under.collect::<Vec<_>>(), [95, 96, 97, 98, 99]);
-        // Equal ones keep the order of features.
+        // Ties keep the order of features.
         assert_eq!(ranked.features[95..], [0, 1, 2, 3, 4].map(FeatureId));
     }
 
     #[test]
     fn what_never_fires_has_no_law() {
-        let ranked = RankDensity::of(&[0.0, 0.0, 0.5, 0.0]);
+        let ranked = RankDensity::new(&[0.0, 0.0, 0.5, 0.0]);
         assert_eq!(
             (ranked.law.clone(), ranked.features[0]),
             (None, FeatureId(2))

@@ -9,7 +9,7 @@
 //! | losses | normalised squared error; weight · mean over tokens of Σ act · ‖w_dec‖ / √variance, rising over a warm-up |
 //! | other names | SAELens `standard`; dictionary_learning `AutoEncoder`; "vanilla" |
 //!
-//! Decoder rows have length 1 in the trainer's space, so the L1 term is the one weighted by ‖w_dec‖ whichever way the norm is kept.
+//! Decoder rows have length 1 in the trainer's space, so the L1 term is weighted by ‖w_dec‖ whether or not the rows are kept at length 1.
 
 use super::parts::Penalty;
 use super::rule::{Added, Card, Rule, Step, Uses};
@@ -20,7 +20,7 @@ use crate::error::Result;
 use crate::kernels::encode::{Bar, encode_above};
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "relu",
     uses: &[Uses::Penalty],
@@ -58,7 +58,7 @@ impl Selects for Relu {
     }
 }
 
-/// See the module.
+/// Training rule of ReLU.
 #[derive(Debug)]
 struct ReluRule {
     penalty: Penalty,

@@ -1,13 +1,13 @@
-//! What a dictionary reads and writes, and the one place where a wrong use of it is refused.
+//! Roles of dictionaries: which hook each one reads and writes. Uses that a role does not allow are rejected here.
 //!
-//! | role | what it makes of the activations that it reads | a token's code depends on |
+//! | role | output | a token's code depends on |
 //! |---|---|---|
-//! | autoencoder | the same activations | the token |
-//! | transcoder | those of another hook | the token |
-//! | layer of a cross-layer transcoder | a part of those of another hook, in several layers | the token |
-//! | temporal dictionary | the same activations | the text before it too |
+//! | autoencoder | the activations it reads | the token |
+//! | transcoder | activations of another hook | the token |
+//! | layer of a cross-layer transcoder | part of the activations of another hook, in several layers | the token |
+//! | temporal dictionary | the activations it reads | the token and the text before it |
 //!
-//! What takes an [`Autoencoder`] cannot be given any other: [`Sae::autoencoder`] makes it, or says why not.
+//! Functions that need an autoencoder take an [`Autoencoder`], which [`Sae::autoencoder`] returns or else explains why it cannot.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -16,28 +16,28 @@ use super::{Predictor, Sae, Transcoder};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 
-/// See the module.
+/// Role of a dictionary.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Role {
-    /// It reconstructs what it reads, each token by itself.
+    /// Reconstructs its input, each token independently.
     #[default]
     Autoencoder,
-    /// It writes another hook than it reads.
+    /// Writes another hook than it reads.
     Transcoder(Transcoder),
     /// One layer of a [`super::CrossLayer`], a transcoder that writes later layers too.
     CrossLayer {
-        /// Its own layer's hook, and its skip connection.
+        /// Hook of its own layer, and its skip connection.
         transcoder: Transcoder,
-        /// How many layers behind that of `hook_out` it adds to at the same hook. `w_dec` has a block of `d_out` columns for each, its own layer's first;
-        /// `b_dec` is 0 in the later ones.
+        /// Number of layers after that of `hook_out` that it also adds to. `w_dec` has a block of `d_out` columns for each layer, its own first; `b_dec` is 0 in
+        /// the later blocks.
         later: usize,
     },
-    /// It reconstructs what it reads, and encodes of a token what those before it do not tell; rows are the tokens of one text.
+    /// Reconstructs its input and encodes the part of a token that earlier tokens do not predict; rows are the tokens of one text.
     Temporal(Arc<Predictor>),
 }
 
 impl Role {
-    /// What it has beside an autoencoder's parts if it writes another hook than it reads.
+    /// Returns the transcoder's own parts if it writes another hook than it reads.
     pub fn transcoder(&self) -> Option<&Transcoder> {
         match self {
             Self::Transcoder(transcoder) | Self::CrossLayer { transcoder, .. } => Some(transcoder),
@@ -50,7 +50,7 @@ impl Role {
         self.transcoder().is_some()
     }
 
-    /// Makes an autoencoder of a transcoder and gives what that had beside an autoencoder's parts.
+    /// Turns a transcoder into an autoencoder and returns the transcoder's own parts.
     pub(crate) fn take_transcoder(&mut self) -> Option<Transcoder> {
         match std::mem::take(self) {
             Self::Transcoder(transcoder) => Some(transcoder),
@@ -61,7 +61,7 @@ impl Role {
         }
     }
 
-    /// What tells a token's codes from those before it.
+    /// Returns the predictor of a temporal dictionary.
     pub(super) fn predictor(&self) -> Option<&Predictor> {
         match self {
             Self::Temporal(predictor) => Some(predictor),
@@ -69,7 +69,7 @@ impl Role {
         }
     }
 
-    /// How many layers it writes.
+    /// Number of layers it writes.
     pub(crate) fn writes_layers(&self) -> usize {
         match self {
             Self::CrossLayer { later, .. } => 1 + later,
@@ -78,7 +78,7 @@ impl Role {
     }
 }
 
-/// A dictionary that reconstructs what it reads and encodes each token by itself: what studies, edits and the index of features take.
+/// Dictionary that reconstructs its input and encodes each token independently; studies, edits and the feature index require one.
 #[derive(Debug, Clone, Copy)]
 pub struct Autoencoder<'a>(&'a Sae);
 
@@ -91,7 +91,7 @@ impl Deref for Autoencoder<'_> {
 }
 
 impl Sae {
-    /// It, if it reconstructs what it reads and encodes each token by itself; any other is refused by name.
+    /// Returns the dictionary as an [`Autoencoder`], or an error that names its role.
     pub fn autoencoder(&self) -> Result<Autoencoder<'_>> {
         match &self.role {
             Role::Autoencoder => Ok(Autoencoder(self)),
@@ -109,12 +109,12 @@ impl Sae {
         }
     }
 
-    /// The hook that it reads and reconstructs; an error that tells to name one, or why it is no [`Autoencoder`].
+    /// Returns the hook that an autoencoder reads and reconstructs, or an error if the file names none or the dictionary is no [`Autoencoder`].
     pub fn hook(&self) -> Result<HookPoint> {
         self.autoencoder()?.reads()
     }
 
-    /// The hook that it reads, or an error that tells to name one.
+    /// Returns the hook that it reads, or an error if the file names none.
     pub fn reads(&self) -> Result<HookPoint> {
         self.provenance.hook.ok_or_else(|| {
             Error::setting(
@@ -127,7 +127,7 @@ impl Sae {
         })
     }
 
-    /// The hook that it reconstructs: a transcoder's other hook, else the one that it reads.
+    /// Returns the hook that it writes: a transcoder's output hook, otherwise the hook that it reads.
     pub fn writes(&self) -> Result<HookPoint> {
         match &self.role {
             Role::Autoencoder | Role::Temporal(_) => self.reads(),
@@ -142,7 +142,7 @@ impl Sae {
         }
     }
 
-    /// That each token is encoded by itself; a temporal dictionary, which reads whole texts, is refused by name.
+    /// Checks that it encodes each token independently, which a temporal dictionary does not.
     pub(crate) fn check_by_token(&self) -> Result<()> {
         match &self.role {
             Role::Temporal(_) => Err(self.refused_by_token()),
@@ -150,7 +150,7 @@ impl Sae {
         }
     }
 
-    /// That it is no layer of a cross-layer transcoder, whose outputs are sums over layers.
+    /// Checks that it is no layer of a cross-layer transcoder, whose outputs are sums over layers.
     pub(crate) fn check_alone(&self) -> Result<()> {
         match &self.role {
             Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
@@ -168,7 +168,7 @@ impl Sae {
         }
     }
 
-    /// Why it cannot be used where one hook is written by it alone.
+    /// Error for a layer of a cross-layer transcoder where a single dictionary must write a hook.
     fn refused_alone(&self, transcoder: &Transcoder, later: usize) -> Error {
         Error::Unsupported {
             what: format!(

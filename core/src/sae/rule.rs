@@ -1,7 +1,7 @@
-//! What a variant does in training: which pairs survive, what it adds to the loss, what it learns beside encoder and decoder, and how it selects afterwards.
+//! Training rule of a variant: which (token, feature) pairs survive, its terms of the loss, its own parameters, and its selection at inference.
 //!
-//! Everything here is in the trainer's space: activations less `b_dec`, decoder rows of length 1. An entry with activation 0 is no active feature; a rule
-//! may leave some in its latents to learn from what it nearly kept.
+//! Rules work in the trainer's space: activations less `b_dec`, decoder rows of length 1. An entry with activation 0 is not an active feature; a rule may
+//! leave such entries in its latents to learn from pairs that it nearly kept.
 
 use std::fmt::Debug;
 
@@ -18,22 +18,22 @@ use crate::kernels::encode::{Product, encode_topk};
 use crate::kernels::residual::{Residual, residual};
 use crate::latents::Latents;
 
-/// What a variant's rule works with, which decides the settings that count for it.
+/// Means that a variant works with; they decide which settings count for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Uses {
-    /// A number of active features that is set and not learnt, with AuxK for dead features.
+    /// Number of active features that is set, not learnt, with AuxK for dead features.
     Budget,
-    /// `k`: the number of active features that is set or aimed at.
+    /// `k`, the number of active features that is set or aimed at.
     K,
-    /// A sparsity penalty.
+    /// Sparsity penalty.
     Penalty,
-    /// A Zipf law of densities.
+    /// Zipf law of densities.
     Law,
-    /// A selection that can be screened in 16-bit integers.
+    /// Selection that can be screened in 16-bit integers.
     Screen,
 }
 
-/// Everything that the settings of a run say to rules.
+/// Settings of a run that concern rules.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Wanted {
     pub(crate) features: usize,
@@ -52,62 +52,62 @@ pub(crate) struct Wanted {
     pub(crate) initial_threshold: f64,
 }
 
-/// One variant, as the list of variants has it.
+/// Entry of the list of variants.
 #[derive(Debug)]
 pub(super) struct Card {
     /// Name on the command line and in files.
     pub(super) name: &'static str,
     pub(super) uses: &'static [Uses],
-    /// Weight of the sparsity penalty where none is set.
+    /// Returns the weight of the sparsity penalty if none is set.
     pub(super) suits: fn(SparsityPenalty) -> f64,
-    /// Begins the rule of a run.
+    /// Creates the rule of a run.
     pub(super) rule: fn(&Wanted) -> Box<dyn Rule>,
 }
 
 impl Card {
-    /// Weight of the sparsity penalty where a variant has no reason for another.
+    /// Default weight of the sparsity penalty.
     pub(super) const SUITS: fn(SparsityPenalty) -> f64 = |_| 0.1;
 }
 
-/// What a rule sees of one step.
+/// Inputs of one step.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Step<'a> {
-    /// `[n, d]`, activations less `b_dec`; a transcoder's less their mean.
+    /// Activations less `b_dec`, `[n, d]`; for a transcoder less their mean.
     pub(crate) centred: &'a Matrix,
-    /// `[n, d]`, what features are to sum up to: the same, but for a transcoder.
+    /// Target of the reconstruction, `[n, d]`; equals `centred` except for a transcoder.
     pub(crate) target: &'a Matrix,
-    /// `[n]`, lengths of the rows of `centred`.
+    /// Lengths of the rows of `centred`, `[n]`.
     pub(crate) lengths: &'a [f32],
-    /// `[n, d]`, of the model's loss with respect to the activations, where the source gives them.
+    /// Gradients of the model's loss with respect to the activations, `[n, d]`, if the source provides them.
     pub(crate) gradients: Option<&'a Matrix>,
     /// `[f, d]`.
     pub(crate) w_enc: &'a Matrix,
     /// `[f]`.
     pub(crate) b_enc: &'a [f32],
-    /// `[f, d]`, rows of length 1.
+    /// `[f, d]`, with rows of length 1.
     pub(crate) w_dec: &'a Matrix,
-    /// How the entries that may be kept are found.
+    /// Product that finds the candidates of the selection.
     pub(crate) product: Product,
-    /// Share of the run's steps already taken.
+    /// Share of the steps already taken.
     pub(crate) done: f64,
-    /// Where the number of active features begins, and the share of the steps over which it falls to what is set.
+    /// Initial number of active features, and the share of the steps over which it falls to the one that is set.
     pub(crate) k_warmup: (usize, f64),
-    /// Mean of ‖x − mean‖² over the start's sample.
+    /// Mean of ‖x − mean‖² over the initial sample.
     pub(crate) variance: f64,
-    /// Of the whole batch, where the rows above are a micro-batch of it.
+    /// Figures of the whole batch, of which the rows above may be a micro-batch.
     pub(crate) whole: Whole,
 }
 
-/// What a micro-batch has to know of the batch it is of.
+/// Figures of a batch that its micro-batches need.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Whole {
     pub(crate) tokens: usize,
-    /// Mean active features per token, where the rule charges it and the batch is taken in parts.
+    /// Mean active features per token, if the rule charges it and the batch is processed in parts.
     pub(crate) l0: Option<f64>,
 }
 
 impl Step<'_> {
-    /// Active features per token in this step, of `k` in the end.
+    /// Returns the active features per token in this step, where `k` is the final number.
     pub(crate) fn k(&self, k: usize) -> usize {
         let (start, share) = self.k_warmup;
         if self.done >= share {
@@ -117,67 +117,67 @@ impl Step<'_> {
         k + (above * (1.0 - self.done / share)).round() as usize
     }
 
-    /// Tokens of the batch.
+    /// Number of tokens of the batch.
     pub(crate) fn tokens(&self) -> usize {
         self.whole.tokens
     }
 
-    /// What squared errors are divided by: tokens · variance.
+    /// Divisor of squared errors: tokens · variance.
     pub(crate) fn denominator(&self) -> f64 {
         self.tokens() as f64 * self.variance
     }
 
-    /// What activations are divided by where they are charged, so that a coefficient means the same at every scale: tokens · √variance.
+    /// Divisor of penalised activations: tokens · √variance, so that a coefficient means the same at every scale.
     pub(crate) fn act_unit(&self) -> f64 {
         self.tokens() as f64 * self.variance.sqrt()
     }
 
-    /// What turns a residual into a gradient.
+    /// Factor from a residual to a gradient.
     pub(crate) fn scale(&self) -> f32 {
         (-2.0 / self.denominator()) as f32
     }
 }
 
-/// What a rule adds to a step.
+/// Additions of a rule to a step.
 #[derive(Debug, Default)]
 pub(crate) struct Added {
-    /// Its terms of the loss.
+    /// Terms of the loss.
     pub(crate) loss: f64,
-    /// `[nnz]`: gradient of the encoder's bias by entry, where it is not that of the pre-activation.
+    /// Gradient of the encoder's bias by entry, `[nnz]`, if it differs from that of the pre-activation.
     pub(crate) d_bias: Option<Vec<f32>>,
 }
 
-/// Several reconstructions, each of the first features: what decoder rows and bias are moved by.
+/// Several reconstructions, each by the first features, from which decoder rows and bias learn.
 #[derive(Debug, Default)]
 pub(crate) struct Levels {
-    /// For the features up to `end`: the sum of all residuals that they take part in, `[n, d]`.
+    /// For the features up to `end`, the sum of all residuals that they contribute to, `[n, d]`.
     pub(crate) tables: Vec<(usize, Matrix)>,
-    /// Of the first table, `[d]`.
+    /// Column sums of the first table, `[d]`.
     pub(crate) column_sums: Vec<f64>,
 }
 
-/// A second code of the same tokens whose reconstruction counts too.
+/// Second code of the same tokens whose reconstruction also counts.
 #[derive(Debug, Default)]
 pub(crate) struct Second {
     pub(crate) latents: Latents,
-    /// What it leaves, the gradients times `weight`.
+    /// Its residual, with gradients times `weight`.
     pub(crate) left: Residual,
-    /// Of its squared error in the loss.
+    /// Weight of its squared error in the loss.
     pub(crate) weight: f32,
 }
 
-/// See the module.
+/// Training rule of a variant.
 pub(crate) trait Rule: Debug + Send + Sync {
-    /// Which pairs survive, and their activations.
+    /// Selects the (token, feature) pairs that survive, with their activations.
     fn select(&mut self, step: &Step<'_>) -> Result<Latents>;
 
-    /// What the code leaves, the gradient of the squared error for each of its entries, and the error's part of the loss.
+    /// Computes the residual of a code, the gradient of the squared error for each entry, and the error's part of the loss.
     fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
         residual(into, step.target, latents, step.w_dec, step.scale())?;
         Ok(into.squared / step.denominator())
     }
 
-    /// Adds its own terms; turns `d_acts [nnz]`, the gradients of activations, into those of pre-activations.
+    /// Adds its own terms to the loss and turns `d_acts [nnz]`, the gradients of activations, into gradients of pre-activations.
     fn losses(&mut self, _: &Step<'_>, _: &Latents, _: &mut [f32]) -> Added {
         Added::default()
     }
@@ -187,59 +187,59 @@ pub(crate) trait Rule: Debug + Send + Sync {
         false
     }
 
-    /// Several reconstructions instead of one.
+    /// Returns several reconstructions that replace the single one.
     fn levels(&self) -> Option<&Levels> {
         None
     }
 
-    /// A second code that counts beside the first.
+    /// Returns a second code that counts in addition to the first.
     fn second(&self) -> Option<&Second> {
         None
     }
 
-    /// The features that explain what is left, out of the `dead`, ascending.
+    /// Selects the features that AuxK trains on the residual, from those that are `dead`, ascending.
     fn helped(&self, dead: Vec<u32>) -> Vec<u32> {
         dead
     }
 
-    /// The code of the features that explain what is left: at most `k` of each token.
+    /// Encodes with the features that AuxK trains: at most `k` per token.
     fn help(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
         encode_topk(centred, w_enc, b_enc, k)
     }
 
-    /// Gradients of what it learns beside the dictionary, as the next [`Rule::after_step`] uses them.
+    /// Returns the gradients of its own parameters, as the next [`Rule::after_step`] uses them.
     fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {
         Vec::new()
     }
 
-    /// Moves what it learns beside the dictionary, after a step that left `latents` of `tokens`.
+    /// Updates its own parameters and averages after a step with this code.
     fn after_step(&mut self, _: &Latents, _: Rates) {}
 
-    /// What a person should know, said once.
+    /// Takes a note for the user, once.
     fn note(&mut self) -> Option<String> {
         None
     }
 
-    /// The Zipf law that features are measured by, and the share of variance its fit explains (1 for a law that was given).
+    /// Returns the Zipf law that features are compared with, and the share of variance that its fit explains (1 if it was set).
     fn law(&self) -> Option<(Zipf, f64)> {
         None
     }
 
-    /// Forgets what it learnt of these features, which start anew.
+    /// Resets its own parameters of these features.
     fn restart(&mut self, _: &[u32]) {}
 
-    /// Takes over what a dictionary that training goes on from selects by, where that is something it learns itself.
+    /// Adopts the parameters of the selection of the dictionary from which training continues, if it learns such parameters.
     fn take_over(&mut self, _: &Selection) {}
 
-    /// How the dictionary as it stands selects when it is used.
+    /// Returns the selection at inference of the dictionary in its present state.
     fn inference(&self) -> Selection;
 
-    /// Whether that differs from how it selects in training.
+    /// Whether the selection at inference differs from that in training.
     fn differs(&self) -> bool {
         false
     }
 
-    /// Its state; see [`Keep`].
+    /// Saves or restores its state; see [`Keep`].
     fn state(&mut self, _: &mut dyn Keep) -> Result<()> {
         Ok(())
     }

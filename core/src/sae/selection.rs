@@ -1,4 +1,4 @@
-//! How a dictionary selects when it is used. Each rule stands in its own file and is one line of the list here.
+//! Selection rules at inference. Each rule has its own file and one line in the list here.
 
 use std::fmt::Debug;
 

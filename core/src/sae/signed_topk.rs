@@ -1,4 +1,4 @@
-//! Signed TopK.
+//! Signed TopK: the largest magnitudes of each token.
 //!
 //! | | |
 //! |---|---|
@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::kernels::encode::encode_abs_topk;
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "signed-topk",
     uses: &[Uses::Budget, Uses::K],
@@ -66,7 +66,7 @@ impl Selects for AbsTopK {
     }
 }
 
-/// See the module.
+/// Training rule of signed TopK.
 #[derive(Debug)]
 struct SignedTopKRule {
     k: usize,

@@ -1,4 +1,4 @@
-//! Dictionaries of one head: they read and write one head's slice of a hook whose value has one for each (SAELens `hook_head_index`).
+//! Dictionaries of one head: they read and write that head's slice of a hook with a slice per head (SAELens `hook_head_index`).
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 
 impl Sae {
-    /// What it reads of values `[n, h·e]` of its hook, heads side by side: all of them, or its head's `[n, e]`.
+    /// Returns the part of its hook's values `[n, h·e]`, heads side by side, that it reads: all of them, or its head's `[n, e]`.
     pub fn own_part<'m>(&self, whole: &'m Matrix) -> Result<Cow<'m, Matrix>> {
         let Some(columns) = self.columns(whole)? else {
             return Ok(Cow::Borrowed(whole));
@@ -17,7 +17,7 @@ impl Sae {
         Matrix::new(whole.rows(), columns.len(), part).map(Cow::Owned)
     }
 
-    /// `whole [n, h·e]` with `part` in the place that [`Self::own_part`] takes; other heads keep their bits.
+    /// Returns `whole [n, h·e]` with `part` in place of what [`Self::own_part`] returned; other heads keep their bits.
     pub fn put_back(&self, whole: &Matrix, part: Matrix) -> Result<Matrix> {
         let Some(columns) = self.columns(whole)? else {
             return Ok(part);
@@ -29,7 +29,7 @@ impl Sae {
         Ok(all)
     }
 
-    /// Its head's columns; none where it reads all.
+    /// Columns of its head; none if it reads all heads.
     fn columns(&self, whole: &Matrix) -> Result<Option<std::ops::Range<usize>>> {
         let Some(head) = self.provenance.head else {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! What must survive a stop for a run to go on as if it had never stopped. Each part of a run lists its state once, in [`Keep`]'s words; writing and reading
-//! a checkpoint are two implementations of it, so the two cannot disagree.
+//! State of a run that a checkpoint must hold so that the run resumes exactly. Each part lists its state once through [`Keep`]; writing and reading a
+//! checkpoint are two implementations of that trait, so they cannot disagree.
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -7,15 +7,15 @@ use rand_chacha::ChaCha8Rng;
 use crate::dims::Matrix;
 use crate::error::Result;
 
-/// Takes values down, or puts back what was taken down under the same names.
+/// Saves values under their names, or restores them.
 pub(crate) trait Keep {
-    /// A matrix of any shape.
+    /// Keeps a matrix of any shape.
     fn matrix(&mut self, name: &str, matrix: &mut Matrix) -> Result<()>;
 
-    /// Whole numbers, any number of them.
+    /// Keeps any number of integers.
     fn numbers(&mut self, name: &str, numbers: &mut Vec<u64>) -> Result<()>;
 
-    /// One whole number.
+    /// Keeps one integer.
     fn number(&mut self, name: &str, number: &mut u64) -> Result<()> {
         let mut numbers = vec![*number];
         self.numbers(name, &mut numbers)?;
@@ -23,7 +23,7 @@ pub(crate) trait Keep {
         Ok(())
     }
 
-    /// Numbers of f64, to the bit.
+    /// Keeps f64 numbers exactly.
     fn reals(&mut self, name: &str, reals: &mut Vec<f64>) -> Result<()> {
         let mut bits = reals.iter().map(|real| real.to_bits()).collect();
         self.numbers(name, &mut bits)?;
@@ -31,7 +31,7 @@ pub(crate) trait Keep {
         Ok(())
     }
 
-    /// One number of f64, to the bit.
+    /// Keeps one f64 number exactly.
     fn real(&mut self, name: &str, real: &mut f64) -> Result<()> {
         let mut reals = vec![*real];
         self.reals(name, &mut reals)?;
@@ -39,7 +39,7 @@ pub(crate) trait Keep {
         Ok(())
     }
 
-    /// Numbers below 2³².
+    /// Keeps integers below 2³².
     fn small(&mut self, name: &str, numbers: &mut Vec<u32>) -> Result<()> {
         let mut wide = numbers.iter().map(|number| u64::from(*number)).collect();
         self.numbers(name, &mut wide)?;
@@ -47,7 +47,7 @@ pub(crate) trait Keep {
         Ok(())
     }
 
-    /// Numbers of f32.
+    /// Keeps f32 numbers.
     fn floats(&mut self, name: &str, floats: &mut Vec<f32>) -> Result<()> {
         let mut matrix = Matrix::new(1, floats.len(), std::mem::take(floats))?;
         self.matrix(name, &mut matrix)?;
@@ -55,7 +55,7 @@ pub(crate) trait Keep {
         Ok(())
     }
 
-    /// A random generator at its place.
+    /// Keeps a random generator with its position.
     fn random(&mut self, name: &str, rng: &mut ChaCha8Rng) -> Result<()> {
         let mut numbers: Vec<u64> = (rng.get_seed().as_chunks::<8>().0.iter())
             .map(|bytes| u64::from_le_bytes(*bytes))
@@ -76,14 +76,14 @@ pub(crate) trait Keep {
     }
 }
 
-/// Puts a prefix before the names of a part.
+/// Adds a prefix to the names of a part.
 pub(crate) struct Within<'a> {
     prefix: &'static str,
     keep: &'a mut dyn Keep,
 }
 
 impl<'a> Within<'a> {
-    /// Names of a part called `prefix`.
+    /// Creates it for the part called `prefix`.
     pub(crate) fn new(prefix: &'static str, keep: &'a mut dyn Keep) -> Self {
         Self { prefix, keep }
     }

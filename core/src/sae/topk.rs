@@ -1,4 +1,4 @@
-//! TopK.
+//! TopK: the k largest pre-activations of each token.
 //!
 //! | | |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | losses | normalised squared error L(k), AuxK/32; with Multi-TopK also L(4k)/8 (Gao et al., "progressive codes") |
 //! | other names | SAELens `topk`; sparsify; dictionary_learning `AutoEncoderTopK`; "token choice" in the Mutual Choice paper |
 //!
-//! Equal pre-activations: the lower feature wins. A token with fewer than `k` positive pre-activations has fewer active features.
+//! Among equal pre-activations the lower feature wins. A token with fewer than `k` positive pre-activations has fewer active features.
 
 use super::rule::{Card, Rule, Second, Step, Uses};
 use super::selection::{Selection, Selects};
@@ -21,7 +21,7 @@ use crate::kernels::encode::{encode_topk, encode_topk_guessing};
 use crate::kernels::residual::{Residual, residual};
 use crate::latents::Latents;
 
-/// How the variant is called, what it works with and how its rule begins.
+/// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
     name: "topk",
     uses: &[Uses::Budget, Uses::K, Uses::Screen],
@@ -35,9 +35,9 @@ pub(super) const CARD: Card = Card {
     suits: Card::SUITS,
 };
 
-/// How far below the last batch's least kept pre-activation the next one's is looked for.
+/// Factor on the last batch's least kept pre-activation that gives the guess for the next.
 const CAUTION: f32 = 0.98;
-/// Multi-TopK's longer code: so many times `k`, its loss weighing so much.
+/// Length of Multi-TopK's longer code, in multiples of `k`, and the weight of its loss.
 const MULTIPLE: usize = 4;
 const WEIGHT: f32 = 0.125;
 
@@ -78,7 +78,7 @@ impl Selects for TopK {
     }
 }
 
-/// See the module.
+/// Training rule of TopK.
 #[derive(Debug)]
 struct TopKRule {
     k: usize,
@@ -97,7 +97,7 @@ impl TopKRule {
         }
     }
 
-    /// With Multi-TopK.
+    /// Creates the rule with Multi-TopK.
     fn multi(k: usize) -> Self {
         let second = Second {
             weight: WEIGHT,
@@ -160,7 +160,7 @@ impl Rule for TopKRule {
     }
 }
 
-/// The least of all kept activations over their rows' lengths; 0 if a row has fewer than `k`.
+/// Returns the least kept activation over the length of its row; 0 if a row has fewer than `k`.
 fn least_kept(latents: &Latents, k: usize, lengths: &[f32]) -> f32 {
     let ratio = |(row, length): (usize, &f32)| {
         let entries = latents.range(row);

@@ -3,15 +3,15 @@
 //! | | |
 //! |---|---|
 //! | paper | Dunefsky, Chlenski and Nanda 2024, "Transcoders Find Interpretable LLM Feature Circuits" (arXiv 2406.11944); Paulo, Shabalin and Belrose 2025, "Transcoders Beat Sparse Autoencoders for Interpretability" (arXiv 2501.18823) on the skip connection |
-//! | rule in training | every positive pre-activation, or the `k · n` largest of a batch of `n` tokens, `transcoder_rule` |
+//! | rule in training | that of the variant `relu` or `batch-topk`, by the setting `transcoder_rule` |
 //! | rule at inference | the same, or everything above one threshold |
 //! | extra parameters | `w_skip`, if it has a skip connection |
 //! | losses | normalised squared error of what is written; an L1 penalty, or AuxK/32 |
 //! | other names | SAELens `transcoder`, `skip_transcoder`, `jumprelu_transcoder`, `jumprelu_skip_transcoder` |
 //!
-//! `pre = x · w_encᵀ + b_enc`, `ŷ = Σ acts · w_dec + b_dec + x · w_skipᵀ`: `b_dec` is the mean of another hook than `x`'s, so it is not subtracted.
+//! `pre = x · w_encᵀ + b_enc`, `ŷ = Σ acts · w_dec + b_dec + x · w_skipᵀ`: `b_dec` is the mean of the output hook, so it is not subtracted from `x`.
 //!
-//! One layer of a cross-layer transcoder ([`super::CrossLayer`]) is one that writes later layers too.
+//! A layer of a cross-layer transcoder ([`super::CrossLayer`]) is a transcoder that also writes later layers.
 
 use rayon::prelude::*;
 
@@ -21,17 +21,17 @@ use crate::error::Result;
 use crate::ids::HookPoint;
 use crate::kernels::linear::rows_times;
 
-/// What a transcoder has beside a sparse autoencoder's parts.
+/// Parts that a transcoder has beyond those of an autoencoder.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Transcoder {
-    /// Hook it writes; none in a file that does not say.
+    /// Hook it writes; none if the file does not name one.
     pub hook_out: Option<HookPoint>,
-    /// `[d_out, d]`: the skip connection.
+    /// Skip connection, `[d_out, d]`.
     pub w_skip: Option<Matrix>,
 }
 
 impl Transcoder {
-    /// That the parts of `of` and `x [n, d]` fit.
+    /// Checks the shapes of the dictionary `of` and of `x [n, d]`.
     pub(super) fn check(&self, of: &Sae, x: &Matrix) -> Result<()> {
         let dims = Dims::of("encode")
             .bind("w_enc", &of.w_enc, "f d")?
@@ -48,13 +48,13 @@ impl Transcoder {
         }
     }
 
-    /// Adds the skip connection's part, of `x [n, d]` as it comes, to what `of` makes of it.
+    /// Adds the output of the skip connection for `x [n, d]`, without normalisation, to `out`.
     pub(super) fn add_skipped(&self, of: &Sae, x: &Matrix, out: &mut Matrix) -> Result<()> {
         self.check(of, x)?;
         if let Some(w_skip) = &self.w_skip {
             let skipped = rows_times(x, w_skip);
             let width = out.columns().max(1);
-            // Of what is written to several layers, the skip connection is its own layer's, which comes first.
+            // The skip connection writes its own layer alone, the first block of the columns.
             let own = w_skip.rows().max(1);
             let rows = out.values_mut().par_chunks_mut(width);
             let pairs = rows.zip(skipped.values().par_chunks(own));

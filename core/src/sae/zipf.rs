@@ -1,13 +1,13 @@
-//! A Zipf law of densities by rank, `density(r) ∝ (r + β)^−α`, r from 1: fitted to what a dictionary does, and turned into budgets.
+//! Zipf law of densities by rank, `density(r) ∝ (r + β)^−α`, r from 1: its fit to a dictionary, and budgets by it.
 
-/// Share of the living features' ranks that a fit is over: the low tail of a trained dictionary holds too many under-used features to follow any law.
+/// Share of the ranks of living features that enter a fit: the low tail of a trained dictionary has too many under-used features to follow a law.
 const FITTED: f64 = 0.8;
-/// Share of the mean density from which a feature counts as living: a moving average at rate 0.01 has sunk so low after some 500 silent steps.
+/// Share of the mean density from which a feature counts as living; a moving average at rate 0.01 falls that low after about 500 silent steps.
 const LIVING: f64 = 0.01;
-/// Offsets tried between none and as many as there are features.
+/// Number of offsets tried, from 0 to the number of features.
 const OFFSETS: usize = 200;
 
-/// See the module.
+/// Zipf law with exponent α and offset β.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Zipf {
     pub(crate) alpha: f64,
@@ -15,20 +15,20 @@ pub(crate) struct Zipf {
 }
 
 impl Zipf {
-    /// What rank `r` (from 0) has, up to a factor.
+    /// Returns the density of a rank (from 0) up to a common factor.
     fn weight(self, rank: usize) -> f64 {
         (rank as f64 + 1.0 + self.beta).powf(-self.alpha)
     }
 
-    /// Densities by rank that add up to `total`.
+    /// Returns densities by rank that sum to `total`.
     pub(crate) fn densities(self, features: usize, total: f64) -> Vec<f64> {
         let weights: Vec<f64> = (0..features).map(|rank| self.weight(rank)).collect();
         let sum: f64 = weights.iter().sum();
         weights.into_iter().map(|w| w * total / sum).collect()
     }
 
-    /// The law of falling `densities`: least squares of their logarithms over the first ranks of the living; and the share of their variance that it explains.
-    /// None where fewer than three are positive.
+    /// Fits falling `densities` by least squares of their logarithms over the first ranks of the living, and returns the share of variance that is explained;
+    /// none if fewer than three are positive.
     pub(crate) fn fit(densities: &[f64]) -> Option<(Self, f64)> {
         let mean = densities.iter().sum::<f64>() / densities.len().max(1) as f64;
         let living = densities.partition_point(|density| *density >= LIVING * mean);
@@ -48,14 +48,14 @@ impl Zipf {
             .map(|(alpha, beta, unexplained)| (Self { alpha, beta }, 1.0 - unexplained))
     }
 
-    /// Whole budgets by rank, `budget` in all, each at least 1 and at most `most`: the total is exact wherever these bounds leave room for it.
+    /// Returns integer budgets by rank that sum to `budget`, each from 1 to `most`; the sum is exact if these bounds allow it.
     pub(crate) fn budgets(self, features: usize, budget: usize, most: usize) -> Vec<u32> {
         let weights: Vec<f64> = (0..features).map(|rank| self.weight(rank)).collect();
         allocate(&weights, budget, most)
     }
 }
 
-/// α, β and the unexplained share of the straight line through `logs` at offset β.
+/// Fits a line through `logs` at offset β; returns α, β and the unexplained share of variance.
 fn line(logs: &[(f64, f64)], beta: f64) -> (f64, f64, f64) {
     let n = logs.len() as f64;
     let x = |rank: f64| (rank + beta).ln();
@@ -77,7 +77,7 @@ fn line(logs: &[(f64, f64)], beta: f64) -> (f64, f64, f64) {
     (-slope, beta, unexplained)
 }
 
-/// Parts of `budget` in proportion to falling `weights`, each between 1 and `most`, the largest fractions rounded up.
+/// Splits `budget` in proportion to falling `weights` into parts from 1 to `most`, with the largest fractions rounded up.
 fn allocate(weights: &[f64], budget: usize, most: usize) -> Vec<u32> {
     let features = weights.len();
     let budget = budget.clamp(features.min(features * most), features * most);
@@ -109,7 +109,7 @@ fn allocate(weights: &[f64], budget: usize, most: usize) -> Vec<u32> {
     }
 }
 
-/// Gives what is missing to the first of `order`, then to whoever has room; takes what is too much from the last that have more than one.
+/// Adds missing units to the first of `order`, then to any part with room; removes excess units from the last parts above 1.
 fn settle(parts: &mut [usize], order: &[usize], budget: usize, most: usize) {
     let mut total: usize = parts.iter().sum();
     let everybody: Vec<usize> = (0..parts.len()).collect();

@@ -31,7 +31,7 @@ pub(crate) struct Ranking {
 impl Ranking {
     /// Ranks what a run reported.
     pub(crate) fn of(firing: &Firing, tau: f64) -> Self {
-        let ranked = RankDensity::of(&firing.densities);
+        let ranked = RankDensity::new(&firing.densities);
         let firing_ranks = ranked.densities.partition_point(|density| *density > 0.0);
         let law_at = |rank: usize| ranked.law.as_ref().map(|law| law.densities[rank]);
         let point = |rank: usize| RankPoint {

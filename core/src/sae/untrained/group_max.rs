@@ -1,4 +1,4 @@
-//! The largest of each group of features (sparsify `groupmax`).
+//! GroupMax: the largest pre-activation of each group of features (sparsify `groupmax`).
 
 use super::super::selection::Selects;
 use super::super::variant::Variant;
@@ -9,10 +9,10 @@ use crate::ids::FeatureId;
 use crate::kernels::encode::{Bar, encode_above};
 use crate::latents::Latents;
 
-/// Keeps, of features in `k` groups of equal length, one after the other, the largest pre-activation of each, if positive.
+/// Splits features into `k` consecutive groups of equal length and keeps the largest pre-activation of each, if positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GroupMax {
-    /// Groups, so active per token at most; divides the number of features.
+    /// Number of groups, which bounds the active features per token; divides the number of features.
     pub k: usize,
 }
 
@@ -55,7 +55,7 @@ impl Selects for GroupMax {
     }
 }
 
-/// Of each group the entry of largest activation, the first among equals; entries ascend by feature.
+/// Returns the entry of largest activation of each group, the first among equals; entries ascend by feature.
 fn best_of_groups(
     entries: impl Iterator<Item = (FeatureId, f32)>,
     group: usize,

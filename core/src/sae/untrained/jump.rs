@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::kernels::encode::{Bar, encode_above};
 use crate::latents::Latents;
 
-/// Keeps every pre-activation above its feature's threshold, which may be negative, and so may the activation.
+/// Keeps every pre-activation above its feature's threshold; thresholds and activations may be negative.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Jump {
-    /// `[f]`.
+    /// Threshold of each feature, `[f]`.
     pub thresholds: Vec<f32>,
 }
 

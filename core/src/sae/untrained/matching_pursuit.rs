@@ -8,15 +8,15 @@ use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::latents::Latents;
 
-/// Takes one feature after the other, each the one whose decoder row has the largest positive product with what is left; adds that product to its activation
-/// and takes it from the rest. Encoder rows are the decoder's.
+/// Takes one feature per round: the one whose decoder row has the largest positive product with the rest of the token. The product is added to the activation
+/// and its part is removed from the rest. Encoder rows are those of the decoder.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pursuit {
     /// Length of the rest at which it stops.
     pub residual_threshold: f32,
-    /// Rounds at most.
+    /// Maximum number of rounds.
     pub max_iterations: usize,
-    /// Whether it stops once a round brought no new feature.
+    /// Whether it stops after a round that added no new feature.
     pub stop_on_duplicate_support: bool,
 }
 

@@ -1,6 +1,6 @@
-//! Rules that are read from other libraries' files and not trained here.
+//! Selection rules of other libraries' files that Umbra reads but does not train.
 //!
-//! Each is a pass of an ordinary kernel and a choice among what it leaves, a few rows at a time, so that no table of tokens by features is held.
+//! Each runs an ordinary kernel on a few rows at a time and filters its result, so that no table of tokens by features is held.
 
 mod group_max;
 mod jump;
@@ -19,7 +19,7 @@ use crate::dims::Matrix;
 use crate::error::Result;
 use crate::latents::Latents;
 
-/// Rows of which everything above a bar is held at once.
+/// Rows processed at once.
 const ROWS: usize = 64;
 
 /// Runs `select` over `x`, a few rows at a time.

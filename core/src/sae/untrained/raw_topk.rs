@@ -1,4 +1,4 @@
-//! The largest pre-activations with their sign (circuit-tracer's TopK).
+//! TopK without ReLU (circuit-tracer's TopK).
 
 use super::super::selection::Selects;
 use super::super::variant::Variant;
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kernels::encode::{Bar, encode_above, encode_topk};
 use crate::latents::Latents;
 
-/// Keeps the `k` largest pre-activations of each token whatever their sign, of equal ones those of the lower features. Zeros are left out.
+/// Keeps the `k` largest pre-activations of each token, including negative ones; ties go to lower features, and zeros are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RawTopK {
     /// Active per token.
@@ -23,7 +23,7 @@ impl Selects for RawTopK {
             if (0..positive.rows()).all(whole) {
                 return Ok(positive);
             }
-            // Some token has fewer positive ones: then all are looked at.
+            // Some token has fewer positive pre-activations, so all are needed.
             let all = encode_above(rows, w_enc, b_enc, Bar::All(f32::NEG_INFINITY))?;
             Ok(all.largest(self.k).without_zeros())
         })

@@ -1,4 +1,4 @@
-//! The largest pre-activations by weight (Llamascopium).
+//! TopK by weighted rank (Llamascopium).
 
 use super::super::fold::SAME;
 use super::super::selection::{Selection, Selects};
@@ -11,12 +11,12 @@ use crate::ids::FeatureId;
 use crate::kernels::encode::{Bar, encode_above};
 use crate::latents::Latents;
 
-/// Keeps the `k` positive pre-activations of each token that are largest times their feature's weight, without the weight; of equal ones those of the lower features.
+/// Ranks the positive pre-activations of each token by their product with the feature's weight and keeps the `k` largest, unweighted; ties go to lower features.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WeightedTopK {
     /// Active per token at most.
     pub k: usize,
-    /// `[f]`, positive.
+    /// Positive weight of each feature, `[f]`.
     pub weights: Vec<f32>,
 }
 
@@ -28,7 +28,7 @@ impl Selects for WeightedTopK {
             for row in 0..all.rows() {
                 let mut entries: Vec<(FeatureId, f32)> = all.row(row).collect();
                 let rank = |(feature, act): (FeatureId, f32)| act * self.weights[feature.index()];
-                // Stable, and entries ascend by feature.
+                // The sort is stable and entries ascend by feature.
                 entries.sort_by(|a, b| rank(*b).total_cmp(&rank(*a)));
                 entries.truncate(self.k);
                 entries.sort_unstable_by_key(|(feature, _)| *feature);
@@ -66,7 +66,7 @@ impl Selects for WeightedTopK {
         vec![("weights", &self.weights)]
     }
 
-    /// Divides weights by as much, so that ranks stay; weights that are alike decide nothing.
+    /// Divides the weights by the factors, so that ranks stay; equal weights become plain TopK.
     fn grow(&mut self, factors: &[f32]) -> Option<Selection> {
         let weights = &mut self.weights;
         weights.iter_mut().zip(factors).for_each(|(w, f)| *w /= f);
