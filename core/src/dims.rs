@@ -1,4 +1,4 @@
-//! Named dimensions: a matrix type for `[rows, columns]` of f32, and the check that shapes agree letter by letter.
+//! Named dimensions: [`Matrix`], a `[rows, columns]` table of f32, and [`Dims`], which checks shapes letter by letter.
 //!
 //! Letters are those of the table in `lib.rs`. Every public tensor function checks its shapes in its first statement.
 
@@ -14,9 +14,10 @@ use crate::error::{Error, Result};
 
 pub(crate) use self::later::Source;
 
-/// A dense row-major matrix of f32 on the CPU. Its memory begins with a cache line: a vector load that crosses two of them costs twice as much, and from
-/// an ordinary allocation every one would. A large one that was opened and not made may still lie in its file: it is read when its values are first asked
-/// for, and its entries are looked through by [`Self::check`].
+/// Dense row-major matrix of f32 on the CPU.
+///
+/// Its memory begins on a cache line, since a vector load across two lines costs twice as much. A large matrix that was opened from a file stays there until
+/// its values are first used; [`Self::check`] looks through them.
 #[derive(Debug, Clone)]
 pub struct Matrix {
     rows: usize,
@@ -24,7 +25,7 @@ pub struct Matrix {
     values: Values,
 }
 
-/// Values in memory, from a cache line on.
+/// Values in memory, aligned to a cache line.
 type Lines = AVec<f32, ConstAlign<CACHE_LINE>>;
 
 #[derive(Debug, Clone)]
@@ -39,7 +40,7 @@ impl Default for Values {
     }
 }
 
-/// Bytes of a cache line.
+/// Size of a cache line in bytes.
 const CACHE_LINE: usize = 64;
 
 impl Default for Matrix {
@@ -49,7 +50,7 @@ impl Default for Matrix {
 }
 
 impl Matrix {
-    /// All zero.
+    /// Creates a matrix of zeros.
     pub fn zeros(rows: usize, columns: usize) -> Self {
         Self {
             rows,
@@ -58,7 +59,7 @@ impl Matrix {
         }
     }
 
-    /// `[rows, columns]` that `source` has, read when they are asked for.
+    /// Creates a `[rows, columns]` matrix whose values `source` reads on first use.
     pub(crate) fn later(rows: usize, columns: usize, source: Box<dyn Source>) -> Self {
         let later = Later::new(rows * columns, source);
         Self {
@@ -68,12 +69,12 @@ impl Matrix {
         }
     }
 
-    /// Whether its values lie in a file, or lay there until they were used.
+    /// Whether its values come from a file that is read on first use.
     pub(crate) fn is_of_file(&self) -> bool {
         matches!(self.values, Values::Later(_))
     }
 
-    /// Whether its values take room in memory.
+    /// Whether its values occupy memory.
     #[cfg(test)]
     pub(crate) fn is_in_memory(&self) -> bool {
         match &self.values {
@@ -82,8 +83,8 @@ impl Matrix {
         }
     }
 
-    /// That there is room for its values and that every one is a number. Those in memory were looked through when they were read, so this costs one
-    /// reading of those that still lie in a file, once.
+    /// Checks that its values fit into memory and are finite. Values in memory were checked when they were read, so this costs at most one read of a matrix
+    /// that still lies in a file.
     pub fn check(&self) -> Result<()> {
         match &self.values {
             Values::Here(_) => Ok(()),
@@ -91,7 +92,7 @@ impl Matrix {
         }
     }
 
-    /// From row-major values; an error if their number is not `rows * columns`.
+    /// Creates a matrix from row-major values; an error if their number is not `rows * columns`.
     pub fn new(rows: usize, columns: usize, values: Vec<f32>) -> Result<Self> {
         if values.len() == rows * columns {
             Ok(Self {
@@ -107,7 +108,7 @@ impl Matrix {
         }
     }
 
-    /// From a tensor of any rank ≥ 1, all leading dimensions flattened into rows (`[b, t, h, e]` with `columns = h*e`), widened to f32.
+    /// Creates a matrix from a tensor of any rank ≥ 1, all leading dimensions flattened into rows (`[b, t, h, e]` with `columns = h*e`), widened to f32.
     pub fn from_tensor(tensor: &Tensor, columns: usize) -> Result<Self> {
         let values = tensor
             .to_dtype(DType::F32)?
@@ -116,7 +117,7 @@ impl Matrix {
         Self::new(values.len() / columns.max(1), columns, values)
     }
 
-    /// As a candle tensor `[rows, columns]` on the CPU.
+    /// Returns a candle tensor `[rows, columns]` on the CPU.
     pub fn to_tensor(&self) -> Result<Tensor> {
         Ok(Tensor::from_slice(
             self.values(),
@@ -135,18 +136,18 @@ impl Matrix {
         self.columns
     }
 
-    /// Row `i`.
+    /// Returns row `i`.
     pub fn row(&self, i: usize) -> &[f32] {
         &self.values()[i * self.columns..(i + 1) * self.columns]
     }
 
-    /// Row `i`, writable.
+    /// Returns row `i` for writing.
     pub fn row_mut(&mut self, i: usize) -> &mut [f32] {
         let place = i * self.columns..(i + 1) * self.columns;
         &mut self.values_mut()[place]
     }
 
-    /// Rows as columns, `[columns, rows]`.
+    /// Returns the transpose, `[columns, rows]`.
     #[must_use]
     pub fn transposed(&self) -> Self {
         let mut out = Self::zeros(self.columns, self.rows);
@@ -160,7 +161,7 @@ impl Matrix {
         out
     }
 
-    /// The rows of these numbers, in their order; each must exist.
+    /// Returns the rows with these indices, in this order; each must exist.
     #[must_use]
     pub fn rows_of(&self, numbers: &[u32]) -> Self {
         let mut chosen = Self::zeros(numbers.len(), self.columns);
@@ -172,7 +173,7 @@ impl Matrix {
         chosen
     }
 
-    /// The rows that `mask` has `true` for.
+    /// Returns the rows where `mask` is true.
     #[must_use]
     pub fn rows_where(&self, mask: &[bool]) -> Self {
         let numbers = (0..).zip(mask).filter(|(_, kept)| **kept);
@@ -180,12 +181,12 @@ impl Matrix {
         self.rows_of(&numbers)
     }
 
-    /// All rows in order.
+    /// Iterates over the rows.
     pub fn iter_rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
         self.values().chunks_exact(self.columns.max(1))
     }
 
-    /// All values, row-major.
+    /// Returns all values, row-major.
     pub fn values(&self) -> &[f32] {
         match &self.values {
             Values::Here(values) => values,
@@ -193,7 +194,7 @@ impl Matrix {
         }
     }
 
-    /// All values, row-major, writable.
+    /// Returns all values, row-major, for writing.
     pub fn values_mut(&mut self) -> &mut [f32] {
         let values = match std::mem::take(&mut self.values) {
             Values::Here(values) => values,
@@ -206,7 +207,7 @@ impl Matrix {
         }
     }
 
-    /// The values alone.
+    /// Returns the values and drops the shape.
     pub fn into_values(self) -> Vec<f32> {
         self.values().to_vec()
     }
@@ -223,9 +224,9 @@ fn zeros(count: usize) -> Lines {
     AVec::from_iter(0, std::iter::repeat_n(0.0, count))
 }
 
-/// Something with a shape that [`Dims`] can check.
+/// Value with a shape that [`Dims`] can check.
 pub trait Shaped {
-    /// The extents, outermost first.
+    /// Returns the extents, outermost first.
     fn extents(&self) -> Vec<usize>;
 }
 
@@ -253,7 +254,7 @@ impl Shaped for Tensor {
     }
 }
 
-/// Binds letters to sizes at the door of an operation; the first disagreement is the error.
+/// Binds letters to sizes at the start of an operation; the first mismatch is an error.
 #[derive(Debug)]
 pub struct Dims {
     op: &'static str,
@@ -261,15 +262,15 @@ pub struct Dims {
 }
 
 impl Dims {
-    /// Starts the check of operation `op`.
-    pub fn of(op: &'static str) -> Self {
+    /// Starts the check of the operation `op`.
+    pub fn new(op: &'static str) -> Self {
         Self {
             op,
             bound: Vec::new(),
         }
     }
 
-    /// Binds each letter of `letters` (as in `"n d"`) to the extent at its place, or compares it with what was bound before.
+    /// Binds each letter of `letters` (such as `"n d"`) to the extent at its place, or compares it with the bound size.
     pub fn bind(
         mut self,
         name: &str,
@@ -305,7 +306,7 @@ impl Dims {
         Ok(self)
     }
 
-    /// The same for something of length `len` that is not of f32.
+    /// Binds `letter` to the length of a value that holds no f32.
     pub fn bind_len(self, name: &str, len: usize, letter: &str) -> Result<Self> {
         struct Len(usize);
         impl Shaped for Len {
@@ -316,7 +317,7 @@ impl Dims {
         self.bind(name, &Len(len), letter)
     }
 
-    /// The size bound to `letter`, if any.
+    /// Returns the size bound to `letter`, if any.
     pub fn get(&self, letter: char) -> Option<usize> {
         self.bound
             .iter()
@@ -331,7 +332,7 @@ mod tests {
 
     #[test]
     fn a_wrong_shape_is_named_with_what_was_bound() {
-        let refused = Dims::of("decode")
+        let refused = Dims::new("decode")
             .bind("w_dec", &Matrix::zeros(16, 8), "f d")
             .unwrap()
             .bind("b_dec", &vec![0.0; 9], "d")

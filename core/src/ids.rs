@@ -12,7 +12,7 @@ macro_rules! id {
         pub struct $name(pub u32);
 
         impl $name {
-            /// As a position in a slice.
+            /// Returns it as a position in a slice.
             pub const fn index(self) -> usize {
                 self.0 as usize
             }
@@ -34,23 +34,23 @@ macro_rules! id {
 }
 
 id!(
-    /// A transformer block, counted from 0.
+    /// Transformer block, counted from 0.
     Layer
 );
 id!(
-    /// An attention head within its layer, counted from 0.
+    /// Attention head within its layer, counted from 0.
     Head
 );
 id!(
-    /// A dictionary element: a row of the encoder and a row of the decoder.
+    /// Dictionary element: a row of the encoder and a row of the decoder.
     FeatureId
 );
 id!(
-    /// An entry of a tokenizer's vocabulary.
+    /// Entry of a tokenizer's vocabulary.
     TokenId
 );
 
-/// A named place inside a block, after TransformerLens (version 3).
+/// Named place inside a block, after TransformerLens (version 3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Site {
     /// Residual stream entering the block, `[b, t, d]`.
@@ -75,7 +75,7 @@ pub enum Site {
     Pattern,
     /// Attention-weighted values before the output projection, `[b, t, h, e]`.
     Z,
-    /// What each head writes, without the output bias, `[b, t, h, d]`: large, so computed only when asked for.
+    /// Output of each head without the output bias, `[b, t, h, d]`; large, so computed on request only.
     Result,
     /// Attention output (after a post-norm, where the family has one), `[b, t, d]`.
     AttnOut,
@@ -87,11 +87,11 @@ pub enum Site {
     Ln2Normalized,
     /// The MLP's input, normed and weighted, `[b, t, d]`.
     MlpIn,
-    /// What the activation function reads (gated MLPs: the gate), `[b, t, m]`.
+    /// Input of the activation function (in gated MLPs the gate), `[b, t, m]`.
     MlpPre,
-    /// What a gated MLP multiplies the activated gate by, `[b, t, m]`.
+    /// Factor that a gated MLP multiplies the activated gate by, `[b, t, m]`.
     MlpPreLinear,
-    /// What the MLP's output projection reads, `[b, t, m]`.
+    /// Input of the MLP's output projection, `[b, t, m]`.
     MlpPost,
     /// MLP output (after a post-norm, where the family has one), `[b, t, d]`.
     MlpOut,
@@ -100,7 +100,7 @@ pub enum Site {
 }
 
 impl Site {
-    /// All sites in the order in which a forward pass reaches them.
+    /// All sites in the order of a forward pass.
     pub const ALL: [Self; 22] = [
         Self::ResidPre,
         Self::Ln1Scale,
@@ -126,7 +126,7 @@ impl Site {
         Self::ResidPost,
     ];
 
-    /// The TransformerLens name after `blocks.L.`.
+    /// TransformerLens name after `blocks.L.`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::ResidPre => "hook_resid_pre",
@@ -155,14 +155,14 @@ impl Site {
     }
 }
 
-/// A named place in a model. Ordered as a forward pass reaches them; prints and parses as TransformerLens names it.
+/// Named place in a model, ordered as in a forward pass; prints and parses as its TransformerLens name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HookPoint {
     /// Token embedding (without positions, scaled where the family scales it), `[b, t, d]`: `hook_embed`.
     Embed,
     /// Learned positions, `[1, t, d]`: `hook_pos_embed`.
     PosEmbed,
-    /// A place in a block: `blocks.L.…`.
+    /// Place in a block: `blocks.L.…`.
     Block(Layer, Site),
     /// √(mean square + ε) that the final norm divides by, `[b, t, 1]`: `ln_final.hook_scale`.
     FinalScale,
@@ -170,7 +170,7 @@ pub enum HookPoint {
     FinalNormalized,
 }
 
-/// The hooks outside blocks, by name.
+/// Hooks outside blocks, by name.
 const OUTSIDE: [(HookPoint, &str); 4] = [
     (HookPoint::Embed, "hook_embed"),
     (HookPoint::PosEmbed, "hook_pos_embed"),
@@ -179,12 +179,12 @@ const OUTSIDE: [(HookPoint, &str); 4] = [
 ];
 
 impl HookPoint {
-    /// The place `site` of block `layer`.
+    /// Hook at `site` of block `layer`.
     pub fn block(layer: usize, site: Site) -> Self {
         Self::Block(Layer::from(layer), site)
     }
 
-    /// All hooks of a model with `layers` blocks, in the order of a forward pass, whether or not its family has them.
+    /// Lists all hooks of a model with `layers` blocks, in the order of a forward pass, whether or not its family has them.
     pub fn all(layers: usize) -> impl Iterator<Item = Self> {
         let blocks = (0..layers).flat_map(|layer| Site::ALL.map(|site| Self::block(layer, site)));
         [Self::Embed, Self::PosEmbed]
@@ -193,7 +193,7 @@ impl HookPoint {
             .chain([Self::FinalScale, Self::FinalNormalized])
     }
 
-    /// The block this hook is in, if any.
+    /// Block that contains this hook, if any.
     pub fn layer(self) -> Option<Layer> {
         match self {
             Self::Block(layer, _) => Some(layer),
@@ -201,7 +201,7 @@ impl HookPoint {
         }
     }
 
-    /// The place inside its block, if it is in one.
+    /// Place inside its block, if it is in one.
     pub fn site(self) -> Option<Site> {
         match self {
             Self::Block(_, site) => Some(site),
@@ -209,7 +209,7 @@ impl HookPoint {
         }
     }
 
-    /// Whether this is the attention-weighted values of a block.
+    /// Whether it holds the attention-weighted values of a block.
     pub fn is_z(self) -> bool {
         matches!(self, Self::Block(_, Site::Z))
     }

@@ -1,4 +1,4 @@
-//! Sparse activations in compressed rows: what every selection rule leaves and everything downstream works on.
+//! Sparse activations in compressed rows, the common result of all selection rules.
 
 use std::ops::Range;
 
@@ -8,16 +8,16 @@ use crate::ids::FeatureId;
 /// Sparse activations of `n` tokens in compressed rows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Latents {
-    /// `[n + 1]`: row `i` is `offsets[i]..offsets[i + 1]`.
+    /// Bounds of rows, `[n + 1]`: row `i` is `offsets[i]..offsets[i + 1]`.
     pub offsets: Vec<usize>,
-    /// `[nnz]`, ascending within a row.
+    /// Features, `[nnz]`, ascending within a row.
     pub features: Vec<u32>,
-    /// `[nnz]`, > 0 but for signed rules.
+    /// Activations, `[nnz]`, positive except under signed rules.
     pub acts: Vec<f32>,
 }
 
 impl Latents {
-    /// `rows` rows without an active feature.
+    /// Creates `rows` rows without an active feature.
     pub fn empty(rows: usize) -> Self {
         Self {
             offsets: vec![0; rows + 1],
@@ -25,7 +25,7 @@ impl Latents {
         }
     }
 
-    /// No rows yet, with room for `rows` of `k` entries.
+    /// Creates it without rows, with capacity for `rows` of `k` entries.
     pub fn with_capacity(rows: usize, k: usize) -> Self {
         let mut offsets = Vec::with_capacity(rows + 1);
         offsets.push(0);
@@ -36,7 +36,7 @@ impl Latents {
         }
     }
 
-    /// From rows of pairs in any order; an error if a feature occurs twice in a row.
+    /// Creates it from rows of pairs in any order; an error if a feature occurs twice in a row.
     pub fn from_unsorted(rows: &[Vec<(FeatureId, f32)>]) -> Result<Self> {
         let mut latents = Self::with_capacity(rows.len(), rows.first().map_or(0, Vec::len));
         for row in rows {
@@ -50,7 +50,7 @@ impl Latents {
         Ok(latents)
     }
 
-    /// Adds one row; `features` ascending, one act each.
+    /// Appends one row; `features` ascend, with one act each.
     pub fn push_row(&mut self, features: &[u32], acts: &[f32]) {
         debug_assert_eq!(features.len(), acts.len());
         debug_assert!(features.is_sorted());
@@ -62,7 +62,7 @@ impl Latents {
         self.offsets.push(self.features.len());
     }
 
-    /// The rows of all parts, one part after the other.
+    /// Concatenates the rows of all parts.
     #[must_use]
     pub fn joined(parts: &[Self]) -> Self {
         let rows: usize = parts.iter().map(Self::rows).sum();
@@ -84,7 +84,7 @@ impl Latents {
         }
     }
 
-    /// That offsets rise to the end, features ascend within each row and stay below `features`, and acts are numbers.
+    /// Checks that offsets rise to the end, features ascend within each row and stay below `features`, and acts are finite.
     pub fn check(&self, features: usize) -> Result<()> {
         let refuse = |what: String| {
             Err(Error::Shape {
@@ -117,14 +117,14 @@ impl Latents {
         Ok(())
     }
 
-    /// The `k` largest activations of each row; of equal ones those of the lower features.
+    /// Keeps the `k` largest activations of each row; ties go to lower features.
     #[must_use]
     pub(crate) fn largest(&self, k: usize) -> Self {
         let mut kept = Self::with_capacity(self.rows(), k);
         let (mut features, mut acts) = (Vec::with_capacity(k), Vec::with_capacity(k));
         for row in 0..self.rows() {
             let mut entries: Vec<usize> = self.range(row).collect();
-            // Stable, and entries ascend by feature.
+            // The sort is stable and entries ascend by feature.
             entries.sort_by(|a, b| self.acts[*b].total_cmp(&self.acts[*a]));
             entries.truncate(k);
             entries.sort_unstable();
@@ -137,7 +137,7 @@ impl Latents {
         kept
     }
 
-    /// The entries that `keep` says yes to: feature and activation.
+    /// Keeps the entries for which `keep(feature, activation)` holds.
     #[must_use]
     fn filtered(&self, keep: impl Fn(u32, f32) -> bool) -> Self {
         let mut kept = Self::with_capacity(self.rows(), 0);
@@ -154,19 +154,19 @@ impl Latents {
         kept
     }
 
-    /// The same without entries of activation 0.
+    /// Drops entries with activation 0.
     #[must_use]
     pub(crate) fn without_zeros(&self) -> Self {
         self.filtered(|_, act| act != 0.0)
     }
 
-    /// The entries of these features alone.
+    /// Keeps the entries of these features.
     #[must_use]
     pub(crate) fn of_features(&self, features: Range<u32>) -> Self {
         self.filtered(|feature, _| features.contains(&feature))
     }
 
-    /// Tokens, `n`.
+    /// Number of tokens, `n`.
     pub fn rows(&self) -> usize {
         self.offsets.len().saturating_sub(1)
     }
@@ -176,7 +176,7 @@ impl Latents {
         self.offsets[i]..self.offsets[i + 1]
     }
 
-    /// Pairs of row `i`, by feature.
+    /// Iterates over the pairs of row `i`, by feature.
     pub fn row(&self, i: usize) -> impl Iterator<Item = (FeatureId, f32)> {
         let range = self.range(i);
         self.features[range.clone()]
@@ -185,7 +185,7 @@ impl Latents {
             .zip(self.acts[range].iter().copied())
     }
 
-    /// Activation of `feature` in row `i`, 0 where it is not active.
+    /// Activation of `feature` in row `i`; 0 if it is not active.
     pub fn get(&self, i: usize, feature: FeatureId) -> f32 {
         let range = self.range(i);
         self.features[range.clone()]

@@ -54,7 +54,7 @@ impl NormalEquations {
 
     /// Adds activations `x [n, d]` and their errors `[n, d]`.
     pub(super) fn add(&mut self, x: &Matrix, error: &Matrix) -> Result<()> {
-        Dims::of("normal equations")
+        Dims::new("normal equations")
             .bind("x", x, "n d")?
             .bind("error", error, "n d")?;
         let side = self.width + 1;

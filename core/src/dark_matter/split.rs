@@ -27,7 +27,7 @@ pub(super) fn error(sae: Autoencoder<'_>, x: &Matrix) -> Result<(Matrix, Matrix)
 /// Computes `[x, 1] · weights`, `[n, d]` by `[d + 1, d]`.
 pub(super) fn linear_part(weights: &Matrix, x: &Matrix) -> Result<Matrix> {
     let d = weights.columns();
-    Dims::of("linear part of the error")
+    Dims::new("linear part of the error")
         .bind("weights", weights, "e d")?
         .bind("x", x, "n d")?;
     let slope = MatRef::from_row_major_slice(&weights.values()[..d * d], d, d);
@@ -55,7 +55,7 @@ pub(super) fn linear_part(weights: &Matrix, x: &Matrix) -> Result<Matrix> {
 
 /// Splits errors for [`super::Probe::split`].
 pub(super) fn split(weights: &Matrix, sae: Autoencoder<'_>, x: &Matrix) -> Result<Split> {
-    Dims::of("split")
+    Dims::new("split")
         .bind("w_dec", &sae.w_dec, "f d")?
         .bind("x", x, "n d")?
         .bind("weights", weights, "e d")?;

@@ -1,5 +1,4 @@
-//! Values of a matrix that lie in a file until something asks for them, so that a dictionary of many gigabytes opens in no time and what is not used is not
-//! read.
+//! Matrix values that stay in a file until they are used, so that a dictionary of many gigabytes opens at once and unused parts are never read.
 
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
@@ -9,29 +8,29 @@ use aligned_vec::AVec;
 use super::{Lines, zeros};
 use crate::error::Result;
 
-/// Where they lie.
+/// File or other source that holds the values.
 pub(crate) trait Source: Debug + Send + Sync {
-    /// As they lie, if that is row by row in f32.
+    /// Returns the values in place, if they are stored row by row in f32.
     fn in_place(&self) -> Option<&[f32]>;
 
-    /// All of them, row by row. Not on rayon's pool: what asks for values may run there, and one of its threads that waits here takes on other work that asks for
-    /// the same values.
+    /// Reads all values, row by row. Must not use rayon's pool: the caller may run there, and a thread that waits here can start other work that needs the same
+    /// values.
     fn read(&self, into: &mut [f32]);
 
-    /// An error if there is no room for that many values.
+    /// Checks that so many values fit into memory.
     fn room(&self, count: usize) -> Result<()>;
 
-    /// An error if `values` holds one that is no number.
+    /// Checks that `values` are finite.
     fn finite(&self, values: &[f32]) -> Result<()>;
 }
 
-/// See the module.
+/// Values that are read on first use.
 #[derive(Debug)]
 pub(super) struct Later {
     count: usize,
     source: Box<dyn Source>,
     read: OnceLock<Lines>,
-    /// Whether all of them are numbers.
+    /// Whether all values are known to be finite.
     finite: OnceLock<bool>,
 }
 
@@ -45,7 +44,7 @@ impl Later {
         }
     }
 
-    /// Whether they take room in memory.
+    /// Whether the values occupy memory.
     pub(super) fn is_read(&self) -> bool {
         self.read.get().is_some()
     }
@@ -61,7 +60,7 @@ impl Later {
         })
     }
 
-    /// The values to be written to, without a copy where no other matrix shares them.
+    /// Returns the values for writing; copies them only if another matrix shares them.
     pub(super) fn into_values(later: Arc<Self>) -> Lines {
         let copied = |later: &Self| AVec::from_slice(0, later.values());
         match Arc::try_unwrap(later) {
@@ -78,7 +77,7 @@ impl Later {
             self.source.room(self.count)?;
         }
         self.source.finite(self.values())?;
-        // Another thread may have said so meanwhile.
+        // Another thread may have checked them meanwhile.
         let _already = self.finite.set(true);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Figures of a cross-layer transcoder: of each layer, and of the model with every layer's output replaced at once.
+//! Figures of a cross-layer transcoder: per layer, and of the model with the outputs of all layers replaced.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +18,8 @@ use crate::models::{Capture, Hooks, Model, Start, token_tensor};
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::CrossLayer;
 
-/// Figures of one layer, by the definitions of [`super::DEFINITIONS`]: codes are those of its input in the clean run, `x̂` the sum of what it and all layers
-/// before write to it.
+/// Figures of one layer, by the definitions of [`super::DEFINITIONS`]: the code is that of its input in the clean run, and `x̂` sums the outputs of its own and
+/// all earlier layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerFigures {
     /// Hook that it writes.
@@ -35,27 +35,27 @@ pub struct LayerFigures {
 /// Figures of a cross-layer transcoder on one text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AcrossFigures {
-    /// In the order of layers.
+    /// Figures of each layer, in order.
     pub layers: Vec<LayerFigures>,
     /// Mean active features per token, over all layers together.
     pub l0: f64,
-    /// Nats per token, untouched.
+    /// Cross-entropy of the unmodified model, in nats per token.
     pub ce_clean: f64,
-    /// With every layer's output replaced at every position that counts, each layer reading what those before it leave.
+    /// Cross-entropy with every layer's output replaced at every position that counts, each layer reading the replaced stream.
     pub ce_replaced: f64,
-    /// With zeros in place of every layer's output.
+    /// Cross-entropy with every layer's output replaced by zeros.
     pub ce_zero: f64,
     /// (zero − replaced) / (zero − clean).
     pub ce_recovered_zero: f64,
-    /// Activations of each layer that the figures are over.
+    /// Number of activations measured per layer.
     pub tokens: u64,
-    /// Which positions of the text count.
+    /// Rule for the positions that count.
     pub positions: Positions,
-    /// Positions that do not.
+    /// Number of positions that do not count.
     pub left_out: u64,
 }
 
-/// Evaluates `of` on `rows`, each of which is read and counted once per layer and once more.
+/// Evaluates `of` on `rows`; each row is read once per layer and once more, and counts as often as progress.
 pub fn run_across(
     model: &Model,
     of: &CrossLayer,
@@ -105,7 +105,7 @@ pub fn run_across(
     figures(&ends, &sums, rows).map(Ended::Done)
 }
 
-/// The hooks that each layer reads and writes, in a model that has them and no more layers.
+/// Returns the hooks that each layer reads and writes, after checking that the model has them and as many layers.
 fn ends(model: &Model, of: &CrossLayer) -> Result<Vec<(HookPoint, HookPoint)>> {
     let layers = model.config().layers;
     if layers != of.layers().len() {
@@ -139,7 +139,7 @@ struct Passes<'a> {
 }
 
 impl Passes<'_> {
-    /// The sums of one chunk of rows, of each layer; cross-entropies are the first layer's.
+    /// Computes the sums of one chunk of rows for each layer; those of the first layer hold the cross-entropies.
     fn measure(&self, rows: &[usize]) -> Result<Vec<Sums>> {
         let tokens: Vec<&[TokenId]> = rows.iter().map(|row| self.rows.row(*row)).collect();
         let input = token_tensor(&tokens)?; // [b, t]
@@ -198,14 +198,14 @@ impl Passes<'_> {
     }
 }
 
-/// What is put in place of every layer's output.
+/// Replacement of the outputs of all layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Put {
     Written,
     Zeros,
 }
 
-/// Replaces every layer's output by what the layers so far write to it, each of what it reads in this very run.
+/// Replaces every layer's output by the sum of the outputs of the layers so far, each computed from its input in this run.
 struct Replaced<'a> {
     of: &'a CrossLayer,
     put: Put,
@@ -213,7 +213,7 @@ struct Replaced<'a> {
     reached: Vec<bool>,
     reads: BTreeMap<HookPoint, usize>,
     writes: BTreeMap<HookPoint, usize>,
-    /// Outputs `[n, d]` of all layers so far.
+    /// Sums of outputs `[n, d]` of the layers so far.
     written: Vec<Matrix>,
 }
 

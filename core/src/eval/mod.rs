@@ -1,8 +1,7 @@
-//! L0, FVU, dead and rare share, CE clean, spliced, zero- and mean-ablated: each with its definition.
+//! Figures of a dictionary: L0, FVU, dead and rare share, CE clean, spliced, zero- and mean-ablated, each with its definition.
 //!
-//! Two passes over the rows: the first for the mean activation, the second for everything else. Spliced and ablated runs begin at the
-//! dictionary's layer, from the residual stream of the clean run. Sums are over fixed chunks of rows, added in order, so the number of threads
-//! changes nothing.
+//! Evaluation reads the rows twice: first for the mean activation, then for everything else. Spliced and ablated runs start at the dictionary's layer from
+//! the residual stream of the clean run. Sums of fixed chunks of rows are added in order, so the number of threads does not change the result.
 
 mod cross_layer;
 #[cfg(test)]
@@ -29,12 +28,12 @@ use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 
-/// Logits held by one chunk of rows at most.
+/// Maximum number of logits of one chunk of rows.
 const CHUNK_LOGITS: usize = 1 << 24;
-/// Rows of one chunk at most.
+/// Maximum number of rows of one chunk.
 const CHUNK_ROWS: usize = 8;
 
-/// The figures of one dictionary on one text.
+/// Figures of one dictionary on one text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Mean active features per token.
@@ -45,32 +44,32 @@ pub struct Figures {
     pub dead_fraction: f64,
     /// Share of features with density below 1e-5.
     pub rare_fraction: f64,
-    /// Nats per token, untouched.
+    /// Cross-entropy of the unmodified model, in nats per token.
     pub ce_clean: f64,
-    /// With the reconstruction in place of the activation.
+    /// Cross-entropy with the activation replaced by the reconstruction.
     pub ce_sae: f64,
-    /// With zeros in place.
+    /// Cross-entropy with the activation replaced by zeros.
     pub ce_zero: f64,
-    /// With the mean activation in place.
+    /// Cross-entropy with the activation replaced by its mean.
     pub ce_mean: f64,
     /// (zero − sae) / (zero − clean).
     pub ce_recovered_zero: f64,
     /// (mean − sae) / (mean − clean).
     pub ce_recovered_mean: f64,
-    /// Activations the figures are over.
+    /// Number of activations measured.
     pub tokens: u64,
-    /// Which positions of the text count.
+    /// Rule for the positions that count.
     #[serde(default = "Positions::unrecorded")]
     pub positions: Positions,
-    /// Positions that do not; none in figures that were kept before they were counted.
+    /// Number of positions that do not count; none in older figures.
     #[serde(default)]
     pub left_out: Option<u64>,
-    /// How near the reconstruction is otherwise; none in figures that were kept before it was measured.
+    /// Further figures of the reconstruction; none in older figures.
     #[serde(flatten)]
     pub nearness: Option<Nearness>,
 }
 
-/// What `sae_lens.evals` measures beside FVU and cross-entropy, by its formulas.
+/// Further figures of `sae_lens.evals` beyond FVU and cross-entropy, by its formulas.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Nearness {
     /// Mean KL(clean‖spliced) of the next-token distributions, in nats.
@@ -85,7 +84,7 @@ pub struct Nearness {
     pub explained_variance_legacy: f64,
 }
 
-/// Name and definition of each figure, as shown on hover and written beside it.
+/// Name and definition of each figure, shown on hover and in reports.
 pub const DEFINITIONS: &[(&str, &str)] = &[
     (
         "l0",
@@ -158,11 +157,11 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Latents of rows (their numbers) from their activations `[rows · t, d]`.
+/// Encoder of rows, given by index, from their activations `[rows · t, d]`.
 pub type Code<'a> = &'a (dyn Fn(&[usize], &Matrix) -> Result<Latents> + Sync);
 
-/// Evaluates `sae` on `rows`, each of which is read and counted twice. Of a transcoder, `x` of the definitions is the activation of the hook that it writes and `x̂`
-/// what it makes of the hook that it reads.
+/// Evaluates `sae` on `rows`; each row is read twice and counts twice as progress. For a transcoder, `x` of the definitions is the activation of the hook it
+/// writes and `x̂` its output.
 pub fn run(
     model: &Model,
     sae: &Sae,
@@ -172,7 +171,7 @@ pub fn run(
     run_coded(model, sae, rows, &|_, x| sae.encode(x), observe)
 }
 
-/// The same with latents by `code` instead of the dictionary's own selection.
+/// Evaluates `sae` with latents by `code` instead of the dictionary's own selection.
 pub fn run_coded(
     model: &Model,
     sae: &Sae,
@@ -204,7 +203,7 @@ pub fn run_coded(
     sums.figures(rows).map(Ended::Done)
 }
 
-/// Mean activation `[d]` at `hook` over the positions of all rows that count; `observe` gets the rows done.
+/// Computes the mean activation `[d]` at `hook` over the positions that count in all rows.
 pub fn mean(
     model: &Model,
     rows: &Rows,
@@ -233,7 +232,7 @@ pub fn mean(
     ))
 }
 
-/// All rows in chunks whose logits fit; an error if there is nothing to measure.
+/// Splits the rows into chunks whose logits fit; an error if there is nothing to measure.
 fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
     if rows.is_empty() || rows.context() < 3 {
         let what = "evaluation needs a row of 3 tokens or more, give more text or a longer context";
@@ -275,7 +274,7 @@ fn add_up<T: Send>(
     Ok(Ended::Done(()))
 }
 
-/// Chunks computed side by side between two reports. Results are added chunk by chunk, so this changes speed alone.
+/// Number of chunks computed in parallel between two reports. Results are added chunk by chunk, so it affects speed only.
 fn wave() -> usize {
     2 * rayon::current_num_threads()
 }

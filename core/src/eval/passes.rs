@@ -1,4 +1,4 @@
-//! The forward passes of one chunk of rows: clean, then spliced and ablated from the dictionary's layer on.
+//! Forward passes of one chunk of rows: clean, then spliced and ablated from the dictionary's layer on.
 
 use candle_core::Tensor;
 
@@ -11,7 +11,7 @@ use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::models::{Capture, Hooks, Model, NoHooks, Start, token_tensor};
 use crate::sae::Sae;
 
-/// Everything the passes read.
+/// Inputs of the passes.
 pub(super) struct Passes<'a> {
     model: &'a Model,
     sae: &'a Sae,
@@ -22,19 +22,19 @@ pub(super) struct Passes<'a> {
     resume: Resume,
 }
 
-/// How a pass with another value at the hook begins.
+/// Start of a pass with a replaced value at the hook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Resume {
-    /// From the tokens, the value replaced on the way.
+    /// Starts from the tokens and replaces the value on the way.
     Tokens,
-    /// From the residual stream that `HookPoint` holds in the clean run and `Layer` reads, the value replaced on the way.
+    /// Starts from the residual stream of the clean run at `HookPoint`, which `Layer` reads, and replaces the value on the way.
     Before(HookPoint, Layer),
-    /// The value is the residual stream that this layer reads.
+    /// Starts at this layer, since the value is the residual stream it reads.
     At(Layer),
 }
 
 impl Resume {
-    fn of(hook: HookPoint, layers: usize) -> Self {
+    fn new(hook: HookPoint, layers: usize) -> Self {
         match hook {
             HookPoint::Embed | HookPoint::PosEmbed => Self::Tokens,
             HookPoint::Block(layer, Site::ResidPre) => Self::At(layer),
@@ -50,7 +50,7 @@ impl Resume {
     }
 }
 
-/// Puts a value in place of a hook's.
+/// Replaces the value of a hook.
 struct Replace<'a> {
     hook: HookPoint,
     value: &'a Tensor,
@@ -81,11 +81,11 @@ impl<'a> Passes<'a> {
             rows,
             hook,
             mean,
-            resume: Resume::of(hook, model.config().layers),
+            resume: Resume::new(hook, model.config().layers),
         }
     }
 
-    /// The sums of one chunk of rows.
+    /// Computes the sums of one chunk of rows.
     pub(super) fn measure(&self, rows: &[usize]) -> Result<Sums> {
         let tokens: Vec<&[TokenId]> = rows.iter().map(|row| self.rows.row(*row)).collect();
         let input = token_tensor(&tokens)?; // [b, t]
@@ -104,7 +104,7 @@ impl<'a> Passes<'a> {
         let shape = self.kept(&clean, self.hook)?.dims().to_vec();
         let width = self.model.width(self.hook)?;
         let whole = Matrix::from_tensor(self.kept(&clean, self.hook)?, width)?;
-        // Of a dictionary of one head that head's; the others stay as they are.
+        // A dictionary of one head replaces that head alone.
         let x = self.sae.own_part(&whole)?;
         let read = if reads == self.hook {
             None
@@ -147,7 +147,7 @@ impl<'a> Passes<'a> {
         Ok(sums)
     }
 
-    /// Logits with `value` at the hook.
+    /// Computes the logits with `value` at the hook.
     fn replaced(&self, input: &Tensor, clean: &Capture, value: &Tensor) -> Result<Tensor> {
         let mut replace = Replace {
             hook: self.hook,
@@ -180,7 +180,7 @@ pub(super) fn logits(run: Option<Tensor>) -> Result<Tensor> {
     })
 }
 
-/// `value` with the clean activation at positions that it does not reach.
+/// Returns `value` with the clean activation at positions that do not count.
 pub(super) fn keeping(mut value: Matrix, x: &Matrix, reached: &[bool]) -> Matrix {
     for i in (0..x.rows()).filter(|i| !reached[*i]) {
         value.row_mut(i).copy_from_slice(x.row(i));
@@ -188,12 +188,12 @@ pub(super) fn keeping(mut value: Matrix, x: &Matrix, reached: &[bool]) -> Matrix
     value
 }
 
-/// Positions that are charged.
+/// Returns the positions that are charged.
 pub(super) fn count(charges: &[Vec<bool>]) -> u64 {
     charges.iter().flatten().filter(|charged| **charged).count() as u64
 }
 
-/// Summed cross-entropy of `logits [b, t, v]`: each position that `charges` says yes to is charged with the token after it.
+/// Sums the cross-entropy of `logits [b, t, v]`: each position for which `charges` holds is charged with the next token.
 pub(super) fn charge(logits: &Tensor, tokens: &[&[TokenId]], charges: &[Vec<bool>]) -> Result<f64> {
     let (_, t, v) = logits.dims3()?;
     let values = logits.flatten_all()?.to_vec1::<f32>()?;
@@ -208,7 +208,7 @@ pub(super) fn charge(logits: &Tensor, tokens: &[&[TokenId]], charges: &[Vec<bool
     Ok(charged.sum())
 }
 
-/// Summed KL divergence in nats of the distributions of `other [b, t, v]` from those of `clean`, over the positions that `counts [b·t]` says yes to.
+/// Sums the KL divergence in nats of the distributions of `other [b, t, v]` from those of `clean`, over the positions for which `counts [b·t]` holds.
 fn divergence(clean: &Tensor, other: &Tensor, counts: &[bool]) -> Result<f64> {
     let (_, _, v) = clean.dims3()?;
     let clean = clean.flatten_all()?.to_vec1::<f32>()?;

@@ -1,23 +1,23 @@
-//! What is added up over the rows, in f64, and the figures it gives.
+//! Sums over the rows, in f64, and the figures computed from them.
 
 use super::{Figures, Nearness};
 use crate::corpus::Rows;
 use crate::error::{Error, Result};
 
-/// A feature active on a smaller share of the tokens is rare.
+/// Share of the tokens below which a feature is rare.
 const RARE: f64 = 1e-5;
-/// A shorter activation counts as 1 long in the ratio of lengths, as in `sae_lens.evals`.
+/// Length below which an activation counts as 1 long in the ratio of lengths, as in `sae_lens.evals`.
 const SHORT: f64 = 1e-4;
 
 /// Sums over rows.
 #[derive(Debug, Clone)]
 pub(super) struct Sums {
     tokens: u64,
-    /// `[f]`: tokens on which each feature is active.
+    /// Number of tokens on which each feature is active, `[f]`.
     active: Vec<u64>,
     error: f64,
     variance: f64,
-    /// `[d]`: Σ x, and Σ‖x‖².
+    /// Σ x `[d]`, and Σ‖x‖².
     sum: Vec<f64>,
     square: f64,
     cosine: f64,
@@ -25,7 +25,7 @@ pub(super) struct Sums {
     legacy: f64,
     /// Σ KL(clean‖spliced) over the tokens.
     pub(super) kl_sae: f64,
-    /// Positions that `ce_*` are over.
+    /// Number of positions in the sums `ce_*`.
     pub(super) charged: u64,
     pub(super) ce_clean: f64,
     pub(super) ce_sae: f64,
@@ -54,7 +54,7 @@ impl Sums {
         }
     }
 
-    /// One token's activation, reconstruction and the mean.
+    /// Adds one token's activation and reconstruction, given the mean.
     pub(super) fn fit(&mut self, x: &[f32], recon: &[f32], mean: &[f32]) {
         self.tokens += 1;
         let error = squared_distance(x, recon);
@@ -79,7 +79,7 @@ impl Sums {
         };
     }
 
-    /// One token's active features.
+    /// Adds one token's active features.
     pub(super) fn active(&mut self, features: &[u32]) {
         for feature in features {
             self.active[*feature as usize] += 1;
@@ -109,7 +109,7 @@ impl Sums {
         self.ce_mean += part.ce_mean;
     }
 
-    /// Activations added.
+    /// Number of activations added.
     pub(super) fn tokens(&self) -> u64 {
         self.tokens
     }
@@ -126,7 +126,7 @@ impl Sums {
         self.share(|count| count == 0)
     }
 
-    /// Share of features of which `counts` says yes.
+    /// Share of features for whose number of tokens `counts` holds.
     fn share(&self, counts: impl Fn(u64) -> bool) -> f64 {
         let counted = self.active.iter().filter(|count| counts(**count)).count();
         counted as f64 / self.active.len() as f64
@@ -171,7 +171,7 @@ impl Sums {
     }
 }
 
-/// Every figure is a number, or a sentence says which is not and why.
+/// Checks that every figure is finite; the error names the first that is not, with the cause.
 fn check(figures: &Figures) -> Result<()> {
     let nearness = figures.nearness;
     for (name, figure, cause) in [

@@ -1,4 +1,4 @@
-//! The figures against plain loops, and dictionaries whose figures are known.
+//! Figures against plain loops, and dictionaries whose figures are known.
 
 use std::path::Path;
 
@@ -390,7 +390,7 @@ fn each_rule_of_positions_is_its_definition_in_packed_rows() {
     }
 }
 
-/// What `sae_lens.evals` measured on the demo's model and dictionary; see `tests/golden/positions.py`.
+/// Figures of `sae_lens.evals` for the demo's model and dictionary; see `tests/golden/positions.py`.
 #[test]
 fn figures_are_those_of_sae_lens_on_packed_documents() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

@@ -1,35 +1,35 @@
-//! Whether what a dictionary's files claim is what is measured: "agrees", "differs", or "cannot tell" with the reason.
+//! Comparison of the figures that a dictionary's files claim with measured ones: "agrees", "differs", or "cannot tell" with the reason.
 //!
-//! A text is never the one that a claim was measured on, so each figure has room: L0 a tenth of itself, FVU a tenth of itself or 0.02, the dead share 0.05. What
-//! these rooms are for shows: a dictionary read with a wrong bias, scale or threshold is off by far more.
+//! The text is never the one that a claim was measured on, so each figure has a tolerance: a tenth for L0, a tenth or 0.02 for FVU, 0.05 for the dead share.
+//! A dictionary read with a wrong bias, scale or threshold is off by far more.
 
 use super::Figures;
 use crate::formats::{Claim, Claimed};
 
-/// Room for L0 and FVU, relative.
+/// Relative tolerance of L0 and FVU.
 const SHARE: f64 = 0.1;
-/// Room for a small FVU, absolute.
+/// Absolute tolerance of a small FVU.
 const FVU: f64 = 0.02;
-/// Room for the dead share, absolute.
+/// Absolute tolerance of the dead share.
 const DEAD: f64 = 0.05;
-/// On fewer tokens, rare features look dead.
+/// Least number of tokens for the dead share; on fewer, rare features look dead.
 const ENOUGH: u64 = 1_000_000;
-/// Room for an L0 that is a bound: none but rounding.
+/// Relative tolerance of an L0 that is a bound, for rounding only.
 const BOUND: f64 = 1e-6;
 
-/// What comes out of a comparison.
+/// Result of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
-    /// Within the room that a text leaves.
+    /// Within the tolerance.
     Agrees,
-    /// Nothing to compare, or too little.
+    /// Too little to compare.
     CannotTell,
-    /// Further off.
+    /// Outside the tolerance.
     Differs,
 }
 
 impl Verdict {
-    /// As shown.
+    /// Displayed name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Agrees => "agrees",
@@ -38,8 +38,8 @@ impl Verdict {
         }
     }
 
-    /// Of all claims together: one that differs decides, none that agrees leaves nothing to say.
-    pub fn of(all: &[Judged]) -> Self {
+    /// Combines all claims: it differs if one differs, agrees if at least one agrees, and is unknown otherwise.
+    pub fn from_judged(all: &[Judged]) -> Self {
         let any = |verdict| all.iter().any(|judged| judged.verdict == verdict);
         if any(Self::Differs) {
             Self::Differs
@@ -51,20 +51,20 @@ impl Verdict {
     }
 }
 
-/// A claim beside what was measured.
+/// Claim with the measured figure.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judged {
-    /// What the files say.
+    /// Claimed figure.
     pub claim: Claim,
-    /// What was measured, if anything was.
+    /// Measured figure, if any.
     pub measured: Option<f64>,
     /// Whether the two agree.
     pub verdict: Verdict,
-    /// Why it cannot be told; empty otherwise.
+    /// Reason if it cannot be told; empty otherwise.
     pub reason: &'static str,
 }
 
-/// Holds each of `claims` beside `measured`.
+/// Compares each of `claims` with `measured`.
 pub fn judge(claims: &[Claim], measured: Option<&Figures>) -> Vec<Judged> {
     claims.iter().map(|claim| one(claim, measured)).collect()
 }
@@ -171,15 +171,15 @@ mod tests {
             &[claim(Claimed::L0, 30.0), claim(Claimed::Dead, 0.0)],
             Some(&short),
         );
-        assert_eq!(Verdict::of(&all), Verdict::Agrees);
+        assert_eq!(Verdict::from_judged(&all), Verdict::Agrees);
         let unmeasured = judge(&[claim(Claimed::L0, 30.0)], None);
-        assert_eq!(Verdict::of(&unmeasured), Verdict::CannotTell);
+        assert_eq!(Verdict::from_judged(&unmeasured), Verdict::CannotTell);
         assert!(unmeasured[0].reason.contains("name a model"));
-        assert_eq!(Verdict::of(&[]), Verdict::CannotTell);
+        assert_eq!(Verdict::from_judged(&[]), Verdict::CannotTell);
         let wrong = judge(
             &[claim(Claimed::L0, 3.0), claim(Claimed::Fvu, 0.2)],
             Some(&short),
         );
-        assert_eq!(Verdict::of(&wrong), Verdict::Differs);
+        assert_eq!(Verdict::from_judged(&wrong), Verdict::Differs);
     }
 }

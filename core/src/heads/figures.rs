@@ -85,7 +85,7 @@ pub(super) fn spread(shares: &Matrix, features: &[(FeatureId, f32)]) -> f64 {
 
 /// Maps decoder rows of some features through the output projection, `[features, d]`.
 fn through(w_dec: &Matrix, features: &[(FeatureId, f32)], w_o: &Matrix) -> Result<Matrix> {
-    Dims::of("decoder rows through W_O")
+    Dims::new("decoder rows through W_O")
         .bind("w_dec", w_dec, "f z")?
         .bind("w_o", w_o, "z d")?;
     let rows: Vec<f32> = features

@@ -4,10 +4,10 @@ use super::{adam, encode, pre_activations, residual, sparse_decode};
 use crate::dims::Matrix;
 use crate::latents::Latents;
 
-/// See the operations' headers.
+/// Tolerance of the operations, as their headers state it.
 const RELATIVE: f64 = 1e-5;
 
-/// Compares values with a tolerance of their own each.
+/// Compares values, each with its own tolerance.
 fn check_values(got: &[f32], want: &[f64], scale: &[f64]) -> Result<(), String> {
     if got.len() != want.len() {
         return Err(format!("{} values instead of {}", got.len(), want.len()));

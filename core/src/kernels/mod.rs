@@ -21,7 +21,7 @@ mod conformance;
 
 use rayon::prelude::*;
 
-/// Whether this thread belongs to rayon's pool: then a caller has split the work already, and an operation keeps to its thread.
+/// Whether this thread belongs to rayon's pool. Then a caller has already split the work, and an operation stays on its thread.
 pub(crate) fn in_pool() -> bool {
     rayon::current_thread_index().is_some()
 }
@@ -41,13 +41,13 @@ fn each_chunk(values: &mut [f32], len: usize, work: impl Fn(usize, &mut [f32]) +
     }
 }
 
-/// Whether this machine has what the kernels written in AVX-512's intrinsics are compiled for.
+/// Whether this machine has the instructions of the kernels written in AVX-512's intrinsics.
 #[cfg(target_arch = "x86_64")]
 fn avx512_present() -> bool {
     is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("fma")
 }
 
-/// The same for AVX2's.
+/// Whether this machine has the instructions of the kernels written in AVX2's intrinsics.
 #[cfg(target_arch = "x86_64")]
 fn avx2_present() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
@@ -102,7 +102,7 @@ pub(crate) fn multiply_add<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
-/// The values of a contiguous f32 tensor, for operations that candle calls with storage and layout.
+/// Returns the values of a contiguous f32 tensor, for operations that candle calls with storage and layout.
 fn contiguous<'a>(
     op: &'static str,
     storage: &'a candle_core::CpuStorage,

@@ -71,7 +71,7 @@ impl Model {
     /// unless the logits have a soft cap ([`Self::unembed`]).
     pub fn logit_effect(&self, directions: &Matrix) -> Result<Matrix> {
         let gamma = self.decoder.final_norm.weight();
-        Dims::of("logit_effect").bind("gamma", gamma, "d")?.bind(
+        Dims::new("logit_effect").bind("gamma", gamma, "d")?.bind(
             "directions",
             directions,
             "n d",

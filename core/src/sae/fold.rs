@@ -130,7 +130,7 @@ impl Sae {
     pub fn fold_whitening(&mut self, whitening: &Whitening) -> Result<()> {
         self.autoencoder()?;
         self.no_norm("whitening")?;
-        Dims::of("fold whitening")
+        Dims::new("fold whitening")
             .bind("w_dec", &self.w_dec, "f d")?
             .bind("mean", &whitening.mean, "d")?
             .bind("matrix", &whitening.matrix, "d d")?

@@ -288,7 +288,7 @@ impl Sae {
             transcoder.check(self, x)?;
             return Ok(self.input_norm.apply(x).into_owned());
         }
-        Dims::of("encode")
+        Dims::new("encode")
             .bind("w_enc", &self.w_enc, "f d")?
             .bind("b_enc", &self.b_enc, "f")?
             .bind("w_dec", &self.w_dec, "f d")?

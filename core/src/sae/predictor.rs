@@ -75,7 +75,7 @@ impl Predictor {
         w_enc: &Matrix,
         w_dec: &Matrix,
     ) -> Result<Predicted> {
-        Dims::of("temporal codes")
+        Dims::new("temporal codes")
             .bind("w_enc", w_enc, "f d")?
             .bind("w_dec", w_dec, "f d")?
             .bind("x", centred, "t d")?;

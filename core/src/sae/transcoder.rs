@@ -33,7 +33,7 @@ pub struct Transcoder {
 impl Transcoder {
     /// Checks the shapes of the dictionary `of` and of `x [n, d]`.
     pub(super) fn check(&self, of: &Sae, x: &Matrix) -> Result<()> {
-        let dims = Dims::of("encode")
+        let dims = Dims::new("encode")
             .bind("w_enc", &of.w_enc, "f d")?
             .bind("b_enc", &of.b_enc, "f")?
             .bind("w_dec", &of.w_dec, "f o")?

@@ -15,7 +15,7 @@ impl Trainer {
         let d = self.features.w_enc.value.columns();
         let n = batch.rows.len();
         let beside = self.beside();
-        Dims::of("train")
+        Dims::new("train")
             .bind("w_enc", &self.features.w_enc.value, "f d")?
             .bind_len(
                 "an activation",

@@ -198,7 +198,7 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
     };
     let judged = judge(&formats::claims(&loaded.sae, &dictionary.folder), measured);
     let theme = Theme::of(ui);
-    let verdict = eval::Verdict::of(&judged);
+    let verdict = eval::Verdict::from_judged(&judged);
     let (icon, colour) = match verdict {
         eval::Verdict::Agrees => (icons::CHECK_CIRCLE, theme.promoted),
         eval::Verdict::Differs => (icons::WARNING, theme.warning),

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         figures = Some(measured);
     }
     let judged = judge(&formats::claims(&sae, path), figures.as_ref());
-    let verdict = Verdict::of(&judged);
+    let verdict = Verdict::from_judged(&judged);
     let decided = words::notes(&notes);
     let object = json!({
         "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
@@ -124,7 +124,7 @@ fn across(
     let object = json!({
         "path": args.path, "format": format.name(), "reproduced": format.reproduced(), "decided": decided,
         "selection": first.selection.describe(), "layers": of.layers().len(), "features": first.features(), "width": first.width(),
-        "model": first.provenance.model, "claims": [], "verdict": Verdict::of(&[]).name(), "measured": measured(figures.as_ref())?,
+        "model": first.provenance.model, "claims": [], "verdict": Verdict::from_judged(&[]).name(), "measured": measured(figures.as_ref())?,
     });
     console.answer(&object, || {
         text_across(of, format, &decided, figures.as_ref())
@@ -171,7 +171,7 @@ fn text_across(
     }
     lines.push(format!(
         "\nits files claim no figure\n\n{}",
-        Verdict::of(&[]).name()
+        Verdict::from_judged(&[]).name()
     ));
     lines.join("\n")
 }
@@ -258,6 +258,6 @@ fn text(
             })
         ));
     }
-    lines.push(format!("\n{}", Verdict::of(judged).name()));
+    lines.push(format!("\n{}", Verdict::from_judged(judged).name()));
     lines.join("\n")
 }

@@ -130,7 +130,7 @@ fn name_of(folder: &Path, provenance: &Provenance, notes: &mut Notes) -> String 
 
 pub(super) fn write(sae: &Sae, folder: &Path, precision: Precision) -> Result<()> {
     let written = if sae.role.transcodes() { "o" } else { "d" };
-    let dims = Dims::of("save")
+    let dims = Dims::new("save")
         .bind("w_enc", &sae.w_enc, "f d")?
         .bind("w_dec", &sae.w_dec, &format!("f {written}"))?
         .bind("b_enc", &sae.b_enc, "f")?

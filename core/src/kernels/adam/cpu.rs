@@ -8,7 +8,7 @@ use super::{BETA1, BETA2, EPSILON, Rates, Row};
 use crate::kernels::avx512_present;
 use crate::kernels::{for_this_cpu, multiply_add};
 
-/// See the module above.
+/// Applies the update of [`super::adam`].
 pub(super) fn update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) {
     #[cfg(target_arch = "x86_64")]
     if avx512_present() {
@@ -18,7 +18,7 @@ pub(super) fn update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) {
 }
 
 for_this_cpu! {
-    /// The same without intrinsics.
+    /// Applies the update without intrinsics.
     pub(in crate::kernels) fn portable_update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) = update_body;
 }
 

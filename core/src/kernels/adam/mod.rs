@@ -19,7 +19,7 @@ pub const BETA2: f32 = 0.999;
 /// Keeps the division finite; small, since the normalised loss has small gradients (the value of Gao et al. 2024).
 pub const EPSILON: f32 = 6.25e-10;
 
-/// What one step multiplies by, the same for all parameters.
+/// Factors of one step, shared by all parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
     /// Learning rate over the first bias correction.
@@ -29,7 +29,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    /// Of step `t`, counted from 1.
+    /// Computes the factors of step `t`, counted from 1.
     pub fn new(learning_rate: f64, t: u64) -> Self {
         let t = i32::try_from(t).unwrap_or(i32::MAX);
         let first = 1.0 - f64::from(BETA1).powi(t);
@@ -41,10 +41,10 @@ impl Rates {
     }
 }
 
-/// Parameters with their moments, all of one length.
+/// Parameters with their moments, all of equal length.
 #[derive(Debug)]
 pub struct Row<'a> {
-    /// The parameters.
+    /// Parameters.
     pub value: &'a mut [f32],
     /// First moment.
     pub m: &'a mut [f32],

@@ -20,7 +20,7 @@ use super::{contiguous, each_chunk};
 /// Values of a chunk: one thread's unit of work.
 const CHUNK: usize = 65_536;
 
-/// The sum of two tensors of one shape.
+/// Adds two tensors of one shape.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Add;
 

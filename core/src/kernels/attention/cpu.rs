@@ -1,4 +1,4 @@
-//! `gemm` per head over blocks of queries, so that what no query of a block may see is never computed; softmax by autovectorisation.
+//! `gemm` per head over blocks of queries, so that keys masked for a whole block are never computed; softmax by autovectorisation.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::kernels::for_this_cpu;
 const BLOCK: usize = 64;
 const LANES: usize = 16;
 
-/// Rows of `e` values each, `stride` apart.
+/// Rows of `e` values, `stride` apart.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) values: &'a [f32],
@@ -46,16 +46,16 @@ impl Square<'_> {
     }
 }
 
-/// What becomes of the scores.
+/// Form in which scores are returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
-    /// Their softmax, 0 where a query may not look.
+    /// Softmax, 0 for masked keys.
     Softmax,
-    /// Themselves, −∞ where a query may not look.
+    /// Scores, −∞ for masked keys.
     Mask,
 }
 
-/// One head's scores or pattern `[t, s]` from `q [t, e]` and `k [s, e]`.
+/// Computes one head's scores or pattern `[t, s]` from `q [t, e]` and `k [s, e]`.
 pub(super) fn scores(
     into: &mut [f32],
     (q, k): (Rows<'_>, Rows<'_>),
@@ -82,7 +82,7 @@ pub(super) fn scores(
     }
 }
 
-/// One query's row of products to scores or pattern.
+/// Turns one query's row of products into scores or pattern.
 fn finish(row: &mut [f32], seen: Range<usize>, cap: Option<f64>, end: End) {
     let hidden = match end {
         End::Softmax => 0.0,
@@ -99,7 +99,7 @@ fn finish(row: &mut [f32], seen: Range<usize>, cap: Option<f64>, end: End) {
     }
 }
 
-/// One head's `z [t, e]`, in rows `into.1` apart, from its pattern `[t, s]` and `v [s, e]`.
+/// Computes one head's `z [t, e]`, in rows `into.1` apart, from its pattern `[t, s]` and `v [s, e]`.
 pub(super) fn mix(into: (&mut [f32], usize), pattern: &[f32], v: Rows<'_>, shape: &Square<'_>) {
     let (z, stride) = into;
     for (from, queries) in shape.blocks() {
@@ -115,7 +115,7 @@ pub(super) fn mix(into: (&mut [f32], usize), pattern: &[f32], v: Rows<'_>, shape
     }
 }
 
-/// A product of two strided matrices, `[m, k] · [k, n]`.
+/// Product of two strided matrices, `[m, k] · [k, n]`.
 struct Operands<'a> {
     /// `(m, n, k)`.
     dims: (usize, usize, usize),

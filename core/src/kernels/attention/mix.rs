@@ -21,7 +21,7 @@ impl CustomOp2 for Mix {
         v: &CpuStorage,
         v_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let v = View::of("v", v, v_layout)?;
+        let v = View::new("v", v, v_layout)?;
         let (b, h, t, s) = layout.shape().dims4()?;
         let [b_v, s_v, h_kv, e] = v.dims;
         if b != b_v || s != s_v || s < t || h_kv == 0 || !h.is_multiple_of(h_kv) {

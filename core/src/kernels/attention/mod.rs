@@ -11,7 +11,7 @@
 //! | `pattern` | `[b, h, t, s]`, exactly 0 where a query may not look |
 //! | `z` | `[b, t, h, e]` |
 //!
-//! [`Pattern`] does scores and softmax at once; [`Scores`] and [`Softmax`] are its two halves, for whoever looks between them.
+//! [`Pattern`] computes scores and softmax at once; [`Scores`] and [`Softmax`] are its two halves, for hooks between them.
 //! Inputs may be views whose last dimension is dense, so queries, keys and values are read where the fused projection left them.
 //! Differentiable in all inputs. Tolerance against the definition: 1e-5 absolute on values of order 1.
 
@@ -36,18 +36,18 @@ use candle_core::{CpuStorage, Layout, Result, Tensor, bail};
 
 use super::each_chunk;
 
-/// How scores are made from products of queries and keys, and which are seen.
+/// Computation of scores from products of queries and keys, and their mask.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rule {
     /// Factor on the scores.
     pub(crate) scale: f64,
     /// Soft cap: scores become cap · tanh(score / cap).
     pub(crate) cap: Option<f64>,
-    /// Keys a query sees, itself included; all before it if absent.
+    /// Number of keys a query sees, including its own; all keys before it if absent.
     pub(crate) window: Option<usize>,
 }
 
-/// Where each query's document begins in its row, `[b, t]`, ascending in each; none: with the row.
+/// Start of each query's document in its row, `[b, t]`, ascending per row; none if documents start with the row.
 pub(crate) type Starts = Option<Arc<[u32]>>;
 
 /// `[b, t, h, e]` with strides, in a slice.
@@ -62,8 +62,8 @@ pub(super) struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    /// A tensor of rank 4 that is dense in its last dimension.
-    pub(super) fn of(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
+    /// Creates a view of a tensor of rank 4 that is dense in its last dimension.
+    pub(super) fn new(name: &str, storage: &'a CpuStorage, layout: &Layout) -> Result<Self> {
         let (&[b, t, h, e], &[sb, st, sh, 1]) = (layout.shape().dims(), layout.stride()) else {
             bail!(
                 "attention: `{name}` should be of rank 4 and dense in its last dimension, got {:?}",
@@ -88,7 +88,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// The extents `(b, t, h, e)` of queries and `s` of keys, after checking that they fit.
+/// Returns the extents `(b, t, h, e)` of queries and `s` of keys after checking that they fit.
 fn fitting(q: &View<'_>, k: &View<'_>) -> Result<([usize; 4], usize)> {
     let ([b, t, h, e], [b_k, s, h_kv, e_k]) = (q.dims, k.dims);
     if b != b_k || e != e_k || s < t || h_kv == 0 || !h.is_multiple_of(h_kv) {
@@ -97,15 +97,15 @@ fn fitting(q: &View<'_>, k: &View<'_>) -> Result<([usize; 4], usize)> {
     Ok(([b, t, h, e], s))
 }
 
-/// Scores or the pattern, `[b, h, t, s]`, head by head.
+/// Computes scores or the pattern, `[b, h, t, s]`, head by head.
 fn by_head(
     (q, q_layout): (&CpuStorage, &Layout),
     (k, k_layout): (&CpuStorage, &Layout),
     (rule, starts): (&Rule, &Starts),
     end: cpu::End,
 ) -> Result<(CpuStorage, candle_core::Shape)> {
-    let q = View::of("q", q, q_layout)?;
-    let k = View::of("k", k, k_layout)?;
+    let q = View::new("q", q, q_layout)?;
+    let k = View::new("k", k, k_layout)?;
     let ([b, t, h, e], s) = fitting(&q, &k)?;
     if let Some(starts) = starts
         && (starts.len() != b * t || s != t)
@@ -152,7 +152,7 @@ fn from_products(
     ))
 }
 
-/// Each key/value head as often as queries read it, `[b, s, h_kv, e]` to `[b, h, s, e]`.
+/// Repeats each key/value head for the queries that read it, `[b, s, h_kv, e]` to `[b, h, s, e]`.
 fn spread(x: &Tensor, heads: usize) -> Result<Tensor> {
     let (b, s, h_kv, e) = x.dims4()?;
     x.transpose(1, 2)?
@@ -161,7 +161,7 @@ fn spread(x: &Tensor, heads: usize) -> Result<Tensor> {
         .reshape((b, heads, s, e))
 }
 
-/// The way back for gradients: summed over the queries' heads, `[b, h, s, e]` to `[b, s, h_kv, e]`.
+/// Sums gradients over the queries' heads, `[b, h, s, e]` to `[b, s, h_kv, e]`.
 fn gather(x: &Tensor, h_kv: usize) -> Result<Tensor> {
     let (b, h, s, e) = x.dims4()?;
     x.reshape((b, h_kv, h / h_kv, s, e))?

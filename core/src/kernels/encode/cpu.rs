@@ -1,5 +1,5 @@
 //! Chunks of rows in parallel, by the widest form that this machine has, or screened. No form stores the table of pre-activations: each offers the entries that pass
-//! a token's bar and a feature's floor to a [`Sink`], which is what the rules differ in.
+//! a token's bar and a feature's floor to a [`Sink`]. Each rule has its own sink.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -37,7 +37,7 @@ const PADDING: usize = 32;
 /// An entry that is NaN or infinite: row and feature.
 pub(super) type NotFinite = (usize, usize);
 
-/// Encoder rows and biases of some features.
+/// Encoder rows and biases of a range of features.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Features<'a> {
     /// `[f, d]`.
@@ -45,7 +45,7 @@ pub(super) struct Features<'a> {
     /// `[f]`.
     pub(super) bias: &'a [f32],
     pub(super) d: usize,
-    /// What candidates are found by.
+    /// Rounded rows that find candidates.
     #[cfg(target_arch = "x86_64")]
     narrow: Option<screened::Part<'a>>,
 }
@@ -90,17 +90,17 @@ pub(super) struct Screen {
 
 impl Screen {
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn of(features: Features<'_>, product: Product) -> Self {
+    pub(super) fn new(features: Features<'_>, product: Product) -> Self {
         let d = features.d;
         let wanted = product == Product::Screened && avx2_present();
         let can = wanted && !features.empty() && d <= screened::WIDEST;
         Self {
-            rounded: can.then(|| screened::Rounded::of(features.weights, d)),
+            rounded: can.then(|| screened::Rounded::new(features.weights, d)),
         }
     }
 
     #[cfg(not(target_arch = "x86_64"))]
-    pub(super) fn of(_: Features<'_>, _: Product) -> Self {
+    pub(super) fn new(_: Features<'_>, _: Product) -> Self {
         Self::default()
     }
 
@@ -119,38 +119,38 @@ pub(super) trait Sink {
     /// Whether entries are compared by magnitude.
     const MAGNITUDE: bool;
 
-    /// What an entry's key must exceed in each row, rows up to a whole panel; infinity for those that pad the last.
+    /// Bar that a key must exceed in each row, for whole panels of rows; infinity for padding.
     fn bars(&self) -> &[f32];
 
-    /// What an entry's key must exceed for this feature.
+    /// Floor that a key must exceed for this feature.
     fn floor(&self, feature: usize) -> f32;
 
-    /// Takes an entry that exceeds both: what it is ranked by, and its pre-activation.
+    /// Takes an entry that exceeds both, with its key and its pre-activation.
     fn push(&mut self, row: usize, feature: usize, entry: (f32, f32)) -> Result<(), NotFinite>;
 }
 
-/// Bars of `rows` rows, those that pad a panel out of reach.
+/// Returns the bars of `rows` rows; those of padding are infinite.
 fn padded_bars(rows: usize, bar: f32) -> Vec<f32> {
     let mut bars = vec![bar; rows.next_multiple_of(PADDING)];
     bars[rows..].fill(f32::INFINITY);
     bars
 }
 
-/// How the product is computed.
+/// Form of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// By `gemm`, tile by tile.
+    /// `gemm`, tile by tile.
     Portable,
-    /// In AVX2 registers.
+    /// AVX2 registers.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// In AVX-512 registers.
+    /// AVX-512 registers.
     #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
 impl Form {
-    /// Those that this machine has, the fastest last.
+    /// Lists the forms that this machine has, the fastest last.
     #[cfg(test)]
     pub(super) fn present() -> Vec<Self> {
         vec![
@@ -205,7 +205,7 @@ impl Form {
         }
     }
 
-    /// The same, ranked by gradient: `w_dec` beside the features, the rows' gradients beside `x`.
+    /// Offers every entry, ranked by gradient; `w_dec` accompanies the features and the rows' gradients accompany `x`.
     fn offer_scored(
         self,
         (x, gradients): (&[f32], &[f32]),
@@ -225,7 +225,7 @@ impl Form {
         }
     }
 
-    /// Latents of a chunk; entries must exceed their row's guess, and rows that then lack some of `k` are encoded again without.
+    /// Encodes a chunk. Entries must exceed their row's guess; rows that then have fewer than `k` are encoded again without a guess.
     fn topk(
         self,
         x: &[f32],
@@ -256,8 +256,8 @@ impl Form {
         Ok(candidates.finish(rows, &missed, &again).0)
     }
 
-    /// The rows to encode again for those that were missed. gemm adds up the products of few rows in another order than those of many, so that they
-    /// would come out different in their last bits alone: whole tiles are multiplied again.
+    /// Returns the rows to encode again for those that were missed. `gemm` sums the products of few rows in another order than those of many, which changes the
+    /// last bits, so whole tiles are multiplied again.
     fn among_their_like(self, missed: Vec<usize>, rows: usize) -> Vec<usize> {
         match self {
             Self::Portable => {
@@ -283,7 +283,7 @@ impl Form {
     }
 }
 
-/// `work` on each chunk of rows, with its first row; the rows of errors are counted from the first of all.
+/// Runs `work` on each chunk of rows with its first row; errors count rows from the first of all.
 fn by_chunks<T: Send>(
     centred: &Matrix,
     work: impl Fn(usize, &[f32]) -> Result<T, NotFinite> + Sync,
@@ -299,7 +299,7 @@ fn by_chunks<T: Send>(
         .collect()
 }
 
-/// Latents of each chunk of rows, in order. `guesses` of the rows, if any, stand beside `k`.
+/// Encodes each chunk of rows by the `k` largest, in order, with the `guesses` of the rows, if any.
 pub(super) fn topk(
     form: Form,
     centred: &Matrix,
@@ -316,7 +316,7 @@ pub(super) fn topk(
     })
 }
 
-/// The same by magnitude.
+/// Encodes each chunk of rows by magnitude.
 pub(super) fn abs_topk(
     form: Form,
     centred: &Matrix,
@@ -332,7 +332,7 @@ pub(super) fn abs_topk(
     })
 }
 
-/// The same by score; the scores stand beside the latents.
+/// Encodes each chunk of rows by score and also returns the scores.
 pub(super) fn scored(
     form: Form,
     centred: &Matrix,
@@ -353,7 +353,7 @@ pub(super) fn scored(
     })
 }
 
-/// All entries above the bar.
+/// Encodes all entries above the bar.
 pub(super) fn above(
     form: Form,
     centred: &Matrix,

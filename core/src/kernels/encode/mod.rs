@@ -37,23 +37,23 @@ use crate::latents::Latents;
 
 use cpu::{Features, Form, NotFinite, Screen};
 
-/// How the entries that may be kept are found.
+/// Product that finds the candidates of a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Product {
-    /// By the f32 product.
+    /// f32 product.
     #[default]
     Exact,
-    /// By a product of 16-bit integers with a proven margin, where the machine has AVX2; the entries that may be kept are then computed in f32, in another
-    /// order of additions. The result is the same but for pre-activations closer than f32's rounding.
+    /// Product of 16-bit integers with a proven margin, if the machine has AVX2; candidates are then computed in f32, in another order of additions. Results
+    /// differ only for pre-activations closer than f32's rounding.
     Screened,
 }
 
-/// What entries must exceed.
+/// Bar that entries must exceed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bar<'a> {
     /// One bar for the whole table.
     All(f32),
-    /// One for each feature, `[f]`.
+    /// One bar per feature, `[f]`.
     ByFeature(&'a [f32]),
 }
 
@@ -66,14 +66,14 @@ impl Bar<'_> {
     }
 }
 
-/// The `k` largest of each token under `w_enc [f, d]`, `b_enc [f]`.
+/// Keeps the `k` largest pre-activations of each token under `w_enc [f, d]`, `b_enc [f]`.
 pub fn encode_topk(centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
     let features = checked("encode_topk", centred, w_enc, b_enc)?;
     joined(cpu::topk(Form::fastest(), centred, features, (k, None)))
 }
 
-/// The same latents, sooner where each of `guesses [n]` (≥ 0) lies a little below the row's `k`-th largest pre-activation: what does not exceed it is not
-/// looked at again. A row of which fewer than `k` entries exceed their guess is encoded once more without it.
+/// Computes the latents of [`encode_topk`] faster if each of `guesses [n]` (≥ 0) lies a little below the row's `k`-th largest pre-activation, since smaller
+/// entries are dropped at once. A row in which fewer than `k` entries exceed the guess is encoded again without it.
 pub fn encode_topk_guessing(
     centred: &Matrix,
     w_enc: &Matrix,
@@ -82,11 +82,11 @@ pub fn encode_topk_guessing(
     product: Product,
 ) -> Result<Latents> {
     let features = checked("encode_topk_guessing", centred, w_enc, b_enc)?;
-    Dims::of("encode_topk_guessing")
+    Dims::new("encode_topk_guessing")
         .bind("centred", centred, "n d")?
         .bind("guesses", guesses, "n")?;
     let selection = (k, Some(guesses));
-    let screen = Screen::of(features, product);
+    let screen = Screen::new(features, product);
     joined(cpu::topk(
         Form::fastest(),
         centred,
@@ -95,7 +95,7 @@ pub fn encode_topk_guessing(
     ))
 }
 
-/// The `k` of largest magnitude of each token, signs kept; zeros are left out.
+/// Keeps the `k` pre-activations of largest magnitude of each token, with their signs; zeros are left out.
 pub fn encode_abs_topk(
     centred: &Matrix,
     w_enc: &Matrix,
@@ -106,18 +106,18 @@ pub fn encode_abs_topk(
     joined(cpu::abs_topk(Form::fastest(), centred, features, k))
 }
 
-/// What ranks entries by gradient.
+/// Inputs of a ranking by gradient.
 #[derive(Debug, Clone, Copy)]
 pub struct Ranking<'a> {
-    /// `[n, d]`: of the model's loss with respect to the activations.
+    /// Gradients of the model's loss with respect to the activations, `[n, d]`.
     pub gradients: &'a Matrix,
-    /// `[f, d]`: directions that the gradient is taken along.
+    /// Directions along which the gradient is taken, `[f, d]`.
     pub w_dec: &'a Matrix,
     /// Weight of |g|, ≥ 0; with 0 the result is that of [`encode_topk`] bit for bit.
     pub beta: f32,
 }
 
-/// The `k` of largest score of each token (Olmo et al. 2024, Figure 1): their pre-activations as latents, their scores beside them, `[nnz]`.
+/// Keeps the `k` largest scores of each token (Olmo et al. 2024, Figure 1); returns their pre-activations as latents, and the scores, `[nnz]`.
 pub fn encode_scored(
     centred: &Matrix,
     w_enc: &Matrix,
@@ -131,7 +131,7 @@ pub fn encode_scored(
 }
 
 fn check_ranking(centred: &Matrix, w_enc: &Matrix, ranking: Ranking<'_>) -> Result<()> {
-    Dims::of("encode_scored")
+    Dims::new("encode_scored")
         .bind("centred", centred, "n d")?
         .bind("gradients", ranking.gradients, "n d")?
         .bind("w_enc", w_enc, "f d")?
@@ -162,7 +162,7 @@ fn scored_by(
     Ok((Latents::joined(&latents), scores.concat()))
 }
 
-/// Every entry above its bar; acts are the pre-activations, whatever their sign.
+/// Keeps every entry above its bar; acts are the pre-activations, of either sign.
 pub fn encode_above(
     centred: &Matrix,
     w_enc: &Matrix,
@@ -171,15 +171,15 @@ pub fn encode_above(
 ) -> Result<Latents> {
     let features = checked("encode_above", centred, w_enc, b_enc)?;
     if let Bar::ByFeature(bars) = bar {
-        Dims::of("encode_above")
+        Dims::new("encode_above")
             .bind("w_enc", w_enc, "f d")?
             .bind("bars", bars, "f")?;
     }
     joined(cpu::above(Form::fastest(), centred, features, bar))
 }
 
-/// The `budget` largest positive entries of the whole table (BatchTopK, Mutual Choice), and the least of them if there were as many. `guess` ≥ 0 is a value
-/// that more than `budget` entries are expected to exceed; it changes the time, never the result.
+/// Keeps the `budget` largest positive entries of the whole table (BatchTopK, Mutual Choice) and returns the least of them if there were as many. `guess` ≥ 0
+/// is a value that more than `budget` entries should exceed; it changes the time, never the result.
 pub fn encode_budget(
     centred: &Matrix,
     w_enc: &Matrix,
@@ -188,12 +188,12 @@ pub fn encode_budget(
     product: Product,
 ) -> Result<(Latents, Option<f32>)> {
     let features = checked("encode_budget", centred, w_enc, b_enc)?;
-    let screen = Screen::of(features, product);
+    let screen = Screen::new(features, product);
     let features = screen.on(features);
     cpu::budget(Form::fastest(), centred, features, (budget, guess)).map_err(not_finite)
 }
 
-/// The `budgets[f]` largest positive entries of each column (Feature Choice).
+/// Keeps the `budgets[f]` largest positive entries of each column (Feature Choice).
 pub fn encode_by_feature(
     centred: &Matrix,
     w_enc: &Matrix,
@@ -202,10 +202,10 @@ pub fn encode_by_feature(
     product: Product,
 ) -> Result<Latents> {
     let features = checked("encode_by_feature", centred, w_enc, b_enc)?;
-    Dims::of("encode_by_feature")
+    Dims::new("encode_by_feature")
         .bind("w_enc", w_enc, "f d")?
         .bind_len("budgets", budgets.len(), "f")?;
-    let screen = Screen::of(features, product);
+    let screen = Screen::new(features, product);
     let features = screen.on(features);
     cpu::by_feature(Form::fastest(), centred, features, budgets).map_err(not_finite)
 }
@@ -216,14 +216,14 @@ fn checked<'a>(
     w_enc: &'a Matrix,
     b_enc: &'a [f32],
 ) -> Result<Features<'a>> {
-    Dims::of(op)
+    Dims::new(op)
         .bind("centred", centred, "n d")?
         .bind("w_enc", w_enc, "f d")?
         .bind("b_enc", b_enc, "f")?;
     Ok(Features::new(w_enc.values(), b_enc, w_enc.columns()))
 }
 
-/// Chunks of rows as one; the first entry that is not finite as an error.
+/// Joins chunks of rows; the first entry that is not finite is an error.
 fn joined(chunks: Vec<Result<Latents, NotFinite>>) -> Result<Latents> {
     let chunks = chunks.into_iter().collect::<Result<Vec<_>, _>>();
     Ok(Latents::joined(&chunks.map_err(not_finite)?))
@@ -237,7 +237,7 @@ fn not_finite((row, feature): NotFinite) -> Error {
     }
 }
 
-/// The result of every form that this machine has.
+/// Returns the result of every form that this machine has.
 #[cfg(test)]
 pub(super) fn by_every_form(
     (centred, w_enc, b_enc): (&Matrix, &Matrix, &[f32]),

@@ -27,7 +27,7 @@ impl Table {
             screen: Screen::default(),
             values: Vec::new(),
         };
-        table.screen = Screen::of(table.features(), product);
+        table.screen = Screen::new(table.features(), product);
         table
     }
 
@@ -451,7 +451,7 @@ fn every_rule_names_the_entry_that_is_not_finite() {
             let what = wrong.to_string();
             assert!(what.contains("token 0, feature 90"), "{form:?}: {what}");
         }
-        let screen = Screen::of(features, Product::Screened);
+        let screen = Screen::new(features, Product::Screened);
         let features = screen.on(features);
         let wrong = [
             joined(cpu::topk(form, x, features, (5, None))).unwrap_err(),

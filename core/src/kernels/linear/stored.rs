@@ -1,5 +1,5 @@
-//! The same product with a matrix that stays as its file stores it (f16 or quantised): a panel of rows at a time is made f32 and multiplied, so that the
-//! result is that of the dequantised matrix and the memory that of the stored one.
+//! Product with a matrix that keeps the type of its file (f16 or quantised). Panels of rows are converted to f32 and multiplied, so the result is that of the
+//! dequantised matrix at the memory of the stored one.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const PANEL: usize = 64;
 /// Blocks are aligned at least like this in memory.
 const ALIGNMENT: usize = 8;
 
-/// A matrix `[out, in]` as stored.
+/// Matrix `[out, in]` in the type of its file.
 #[derive(Debug)]
 pub(crate) struct Rows {
     panels: Vec<Panel>,
@@ -43,7 +43,7 @@ impl Panel {
 }
 
 impl Rows {
-    /// From `bytes` of `[outputs, inputs]` numbers of one type, whose rows are whole blocks; row `i` is the stored row `order(i)`.
+    /// Creates it from `bytes` of `[outputs, inputs]` numbers of one type, whose rows are whole blocks; row `i` is the stored row `order(i)`.
     pub(crate) fn new(
         bytes: &[u8],
         dtype: GgmlDType,
@@ -56,7 +56,7 @@ impl Rows {
         }
         let panels = (0..outputs).step_by(PANEL).map(|first| {
             let rows = PANEL.min(outputs - first);
-            // Blocks are read in place, so their bytes must begin where the processor wants it.
+            // Blocks are read in place, so their bytes must be aligned.
             let mut room = vec![0; rows * length + ALIGNMENT];
             let start = room.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
             let own = &mut room[start..start + rows * length];
@@ -78,7 +78,7 @@ impl Rows {
         })
     }
 
-    /// A matrix of that size without values: it can be described and not multiplied.
+    /// Creates a matrix of that size without values, which can be described but not multiplied.
     pub(crate) fn hollow((outputs, inputs): (usize, usize)) -> Self {
         Self {
             panels: Vec::new(),
@@ -87,7 +87,7 @@ impl Rows {
         }
     }
 
-    /// Matrices of equal width one below the other.
+    /// Stacks matrices of equal width.
     pub(crate) fn stacked(parts: Vec<Self>) -> Result<Self> {
         let inputs = parts.first().map_or(0, |part| part.inputs);
         let mut all = Self {
@@ -114,7 +114,7 @@ impl Rows {
         (self.outputs, self.inputs)
     }
 
-    /// All of it as f32, `[out, in]`.
+    /// Converts all of it to f32, `[out, in]`.
     pub(crate) fn dense(&self) -> Result<Tensor> {
         let panels = self
             .panels
@@ -123,7 +123,7 @@ impl Rows {
         Tensor::cat(&panels.collect::<Result<Vec<_>>>()?, 0)
     }
 
-    /// Rows `ids`, `[ids, in]`.
+    /// Returns the rows `ids`, `[ids, in]`.
     pub(crate) fn rows(&self, ids: &[u32]) -> Result<Tensor> {
         let mut found = Vec::with_capacity(ids.len());
         for id in ids {
@@ -143,7 +143,7 @@ impl Rows {
         Tensor::cat(&found, 0)
     }
 
-    /// The first NaN or infinity, by its place in the matrix.
+    /// Returns the position of the first NaN or infinity.
     pub(crate) fn first_not_finite(&self) -> Result<Option<(usize, f32)>> {
         let found = self.panels.par_iter().map(|panel| {
             let values = panel.values()?;
@@ -154,7 +154,7 @@ impl Rows {
         Ok(found.into_iter().flatten().next())
     }
 
-    /// One panel's share of the product, `[n, rows]`.
+    /// Computes one panel of the product, `[n, rows]`.
     fn share(&self, panel: &Panel, x: &[f32], bias: Option<&[f32]>) -> Result<Vec<f32>> {
         let values = panel.values()?;
         let weight = cpu::Weight {

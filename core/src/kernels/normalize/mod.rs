@@ -20,7 +20,7 @@ use super::{contiguous, each_chunk};
 /// Rows of a chunk: one thread's unit of work.
 const ROWS: usize = 64;
 
-/// A normalisation, with or without the scaling behind it.
+/// Normalisation, with or without scaling afterwards.
 #[derive(Debug, Clone)]
 pub(crate) struct Normalize {
     /// Whether the mean is removed.

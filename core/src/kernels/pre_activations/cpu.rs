@@ -8,7 +8,7 @@ use crate::dims::Matrix;
 /// Rows of a chunk: one thread's unit of work.
 const ROWS: usize = 256;
 
-/// `out[n, j] = x[n, d] · weights[j, d]ᵀ + bias[j]`; shapes are the caller's promise, checked again by the assertions.
+/// `out[n, j] = x[n, d] · weights[j, d]ᵀ + bias[j]`; the caller ensures the shapes, and assertions check them.
 pub(super) fn product(out: &mut Matrix, x: &Matrix, weights: &Matrix, bias: &[f32]) {
     let (d, width) = (x.columns(), weights.rows());
     assert_eq!((out.rows(), out.columns()), (x.rows(), width));

@@ -16,14 +16,14 @@ pub(super) mod reference;
 use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 
-/// Pre-activations `[n, features.len()]` of centred activations `[n, d]`.
+/// Computes the pre-activations `[n, features.len()]` of centred activations `[n, d]`.
 pub fn pre_activations(
     centred: &Matrix,
     w_enc: &Matrix,
     b_enc: &[f32],
     features: &[u32],
 ) -> Result<Matrix> {
-    Dims::of("pre_activations")
+    Dims::new("pre_activations")
         .bind("centred", centred, "n d")?
         .bind("w_enc", w_enc, "f d")?
         .bind("b_enc", b_enc, "f")?;

@@ -21,7 +21,7 @@ pub(crate) fn products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32
 }
 
 for_this_cpu! {
-    /// The same without intrinsics.
+    /// Computes the products without intrinsics.
     pub(in crate::kernels) fn portable_products(out: &mut [f32], vector: &[f32], rows: &[u32], scale: f32, table: &[f32]) = products_body;
 }
 
@@ -70,7 +70,7 @@ fn added_up(lanes: [f32; LANES]) -> f32 {
     (four[0] + four[2]) + (four[1] + four[3])
 }
 
-/// The same order of additions for any `N`.
+/// Sums `N` lanes by halves, in the same order for any `N`.
 #[inline(always)]
 #[expect(
     clippy::inline_always,

@@ -1,4 +1,4 @@
-//! What a sparse code leaves of its target, and the pull-back of a squared error to the code.
+//! Residual of a sparse code, and the pull-back of a squared error to the code.
 //!
 //! `residual[n, d] = target[n, d] − Σ_j acts[n, j] · w_dec[features[n, j], d]`
 //! `d_acts[n, j]  = scale · w_dec[features[n, j]] · residual[n]`
@@ -38,7 +38,7 @@ const BLOCKS: [usize; 2] = [32 << 10, 1 << 20];
 /// Mean entries of a token in a block from which blocks are worth further visits to the token.
 const CROWDED: usize = 6;
 
-/// The result; kept between calls so that its memory is reused.
+/// Result, kept between calls so that its memory is reused.
 #[derive(Debug, Clone, Default)]
 pub struct Residual {
     /// `[n, d]`.
@@ -51,7 +51,7 @@ pub struct Residual {
     pub column_sums: Vec<f64>,
 }
 
-/// Fills `out`; see the module. `latents` come from a selection, so they are checked in debug builds alone.
+/// Computes the residual of `latents` and its pull-back into `out`. Latents come from a selection, so they are checked in debug builds only.
 pub fn residual(
     out: &mut Residual,
     target: &Matrix,
@@ -59,7 +59,7 @@ pub fn residual(
     w_dec: &Matrix,
     scale: f32,
 ) -> Result<()> {
-    Dims::of("residual")
+    Dims::new("residual")
         .bind("target", target, "n d")?
         .bind("w_dec", w_dec, "f d")?;
     debug_assert!(latents.check(w_dec.rows()).is_ok());
@@ -164,7 +164,7 @@ fn one_chunk(
     (squared, columns)
 }
 
-/// How many rows of `w_dec` are taken at a time.
+/// Returns the number of rows of `w_dec` that are processed at a time.
 fn block(latents: &Latents, w_dec: &Matrix) -> usize {
     let features = w_dec.rows();
     let mean = |rows: usize| latents.acts.len() * rows / (latents.rows() * features).max(1);

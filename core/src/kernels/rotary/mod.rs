@@ -25,7 +25,7 @@ use super::each_chunk;
 /// Sequence positions of a chunk: one thread's unit of work.
 const POSITIONS: usize = 32;
 
-/// A rotation by the angles of each position.
+/// Rotation by the angles of each position.
 #[derive(Debug, Clone)]
 pub(crate) struct Rotate {
     /// `[t, r/2]` or `[b, t, r/2]`.
@@ -37,7 +37,7 @@ pub(crate) struct Rotate {
 }
 
 impl Rotate {
-    /// The turn back.
+    /// Returns the inverse rotation.
     fn back(&self) -> Self {
         Self {
             sin: self.sin.iter().map(|sin| -sin).collect(),
@@ -52,7 +52,7 @@ impl CustomOp1 for Rotate {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let x = View::of("x", x, layout)?;
+        let x = View::new("x", x, layout)?;
         let [b, t, h, e] = x.dims;
         let table = t * self.pairs;
         let by_row = self.cos.len() == b * table;

@@ -22,7 +22,7 @@ use super::{contiguous, each_chunk};
 /// Values of a chunk: one thread's unit of work.
 const CHUNK: usize = 16_384;
 
-/// The gate's two coefficients.
+/// Coefficients of the gate.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct SigmoidGate {
     linear: f32,

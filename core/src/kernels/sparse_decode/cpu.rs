@@ -30,7 +30,7 @@ pub(crate) fn add_rows(out: &mut [f32], sum: Weighted<'_>) {
 }
 
 for_this_cpu! {
-    /// The same without intrinsics.
+    /// Computes the sum without intrinsics.
     pub(in crate::kernels) fn portable_add_rows(out: &mut [f32], sum: Weighted<'_>) = add_rows_body;
 }
 

@@ -23,9 +23,9 @@ use crate::latents::Latents;
 /// Rows of a chunk: one thread's unit of work.
 const ROWS: usize = 64;
 
-/// Reconstruction `[n, d]` of `latents` under `w_dec [f, d]`, `b_dec [d]`.
+/// Decodes `latents` with `w_dec [f, d]` and `b_dec [d]` into the reconstruction, `[n, d]`.
 pub fn sparse_decode(latents: &Latents, w_dec: &Matrix, b_dec: &[f32]) -> Result<Matrix> {
-    Dims::of("sparse_decode")
+    Dims::new("sparse_decode")
         .bind("w_dec", w_dec, "f d")?
         .bind("b_dec", b_dec, "d")?;
     latents.check(w_dec.rows())?;

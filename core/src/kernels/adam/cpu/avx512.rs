@@ -1,4 +1,4 @@
-//! The same with roots and quotients from their approximations and one Newton step each: the exact instructions took most of the pass.
+//! The update with approximate roots and quotients and one Newton step each; the exact instructions took most of the pass.
 
 #![expect(unsafe_code, reason = "AVX-512 loads and stores take raw pointers")]
 
@@ -13,7 +13,7 @@ use crate::kernels::avx512_present;
 
 const LANES: usize = 16;
 
-/// See the module above. Panics where [`avx512_present`] is false.
+/// Applies the update of [`super::super::adam`]. Panics where [`avx512_present`] is false.
 pub(super) fn update(row: &mut Row<'_>, gradient: &[f32], rates: Rates) {
     assert!(avx512_present());
     let n = gradient.len();

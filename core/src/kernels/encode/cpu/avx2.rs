@@ -19,7 +19,7 @@ const GROUP: usize = 6;
 /// Lanes of a register.
 const HALF: usize = LANES / 2;
 
-/// See the module.
+/// Six features × sixteen tokens.
 pub(super) struct Avx2;
 
 impl Registers<GROUP, 1> for Avx2 {

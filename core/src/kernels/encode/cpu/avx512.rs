@@ -20,7 +20,7 @@ const SHARING: usize = 3;
 /// Vectors of tokens at once.
 const VECTORS: usize = 2;
 
-/// See the module.
+/// Twelve features × thirty-two tokens.
 pub(super) struct Avx512;
 
 impl Registers<GROUP, VECTORS> for Avx512 {

@@ -1,6 +1,5 @@
-//! The largest entries of the whole table. Threads share a histogram of what they have found and a bar that rises as it fills, so that few entries beyond
-//! the budget are ever held; the exact cut is taken at the end, from a set that certainly holds all that survive, so the order in which threads find
-//! them changes nothing.
+//! The largest entries of the whole table. Threads share a histogram of the entries found and a bar that rises as it fills, so that few entries beyond the
+//! budget are held. The exact cut is taken at the end from a set that contains every survivor, so the order of threads changes nothing.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -17,7 +16,7 @@ const BUCKETS: usize = 1 << (31 - SHIFT);
 /// Entries found between two looks at the histogram.
 const NEW: usize = 8_192;
 
-/// What all chunks know: how many entries were found in each bucket, and the bucket below which nothing is needed any more.
+/// State shared by all chunks: the number of entries found in each bucket, and the bucket below which entries are no longer needed.
 #[derive(Debug)]
 struct Shared {
     budget: usize,
@@ -44,7 +43,7 @@ impl Shared {
         for (bucket, count) in self.counts.iter().enumerate().rev() {
             above += count.load(Ordering::Relaxed);
             if above >= self.budget {
-                // Counts only grow: as many lie at or above this bucket for good.
+                // Counts only grow, so at least as many entries stay at or above this bucket.
                 self.least.fetch_max(bucket as u32, Ordering::Relaxed);
                 return;
             }
@@ -60,9 +59,9 @@ struct Found<'a> {
     floor: f32,
     least: u32,
     entries: Vec<Entry>,
-    /// Entries that the histogram knows.
+    /// Number of entries counted in the histogram.
     counted: usize,
-    /// Entries that were left after the last clearing.
+    /// Number of entries left after the last clearing.
     cleared: usize,
 }
 
@@ -79,7 +78,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Tells the others, and leaves out what is not needed any more.
+    /// Updates the shared histogram and drops entries that are no longer needed.
     fn settle(&mut self) {
         self.shared.count(&self.entries[self.counted..]);
         let least = self.shared.least.load(Ordering::Relaxed);
@@ -139,7 +138,7 @@ impl Sink for Found<'_> {
     }
 }
 
-/// Latents and, if the budget was filled, the least activation kept.
+/// Returns the latents and, if the budget was filled, the least activation kept.
 pub(in crate::kernels::encode) fn budget(
     form: Form,
     centred: &Matrix,
@@ -191,13 +190,13 @@ pub(in crate::kernels::encode) fn budget(
     Ok((Latents::joined(&kept), Some(f32::from_bits(cut.bits))))
 }
 
-/// Which entries stay: those above `bits`, and the first `equal` that equal it.
+/// Cut: entries above `bits` stay, and the first `equal` that equal it.
 struct Cut {
     bits: u32,
     equal: usize,
 }
 
-/// The cut that leaves `budget` of at least as many entries.
+/// Returns the cut that leaves `budget` of at least as many entries.
 fn cut(chunks: &[Vec<Entry>], budget: usize) -> Cut {
     let mut counts = vec![0_usize; BUCKETS];
     let bits = |entry: &Entry| entry.2.to_bits();
@@ -222,7 +221,7 @@ fn cut(chunks: &[Vec<Entry>], budget: usize) -> Cut {
     }
 }
 
-/// The entries of `part` above `bits`, and the first `equal` that equal it.
+/// Returns the entries of `part` above `bits`, and the first `equal` that equal it.
 fn above(part: &Latents, bits: u32, mut equal: usize) -> Latents {
     let mut kept = Latents::with_capacity(part.rows(), 0);
     for row in 0..part.rows() {

@@ -1,4 +1,4 @@
-//! Per token, the candidates for its `k` largest pre-activations, and the bar that a further one must exceed.
+//! Candidates for the `k` largest pre-activations of each token, and the bar that a further one must exceed.
 
 use super::{NotFinite, Sink, padded_bars};
 use crate::kernels::for_this_cpu;
@@ -9,17 +9,17 @@ const SLACK: usize = 32;
 /// A bar that leaves this many beyond `k` is good enough for now.
 const ENOUGH: usize = 8;
 
-/// What is kept of a candidate beside the key that it is ranked by.
+/// Data of a candidate beside the key that ranks it.
 pub(super) trait Payload: Copy + Default + Send {
-    fn of(feature: u32, value: f32) -> Self;
+    fn new(feature: u32, value: f32) -> Self;
     fn feature(self) -> u32;
-    /// The pre-activation; `key` where it is what is ranked.
+    /// Returns the pre-activation, which is `key` if pre-activations are ranked.
     fn act(self, key: f32) -> f32;
 }
 
-/// Ranked by the pre-activation itself.
+/// Candidate ranked by its pre-activation.
 impl Payload for u32 {
-    fn of(feature: u32, _: f32) -> Self {
+    fn new(feature: u32, _: f32) -> Self {
         feature
     }
 
@@ -32,9 +32,9 @@ impl Payload for u32 {
     }
 }
 
-/// Ranked by something else.
+/// Candidate ranked by another key.
 impl Payload for (u32, f32) {
-    fn of(feature: u32, value: f32) -> Self {
+    fn new(feature: u32, value: f32) -> Self {
         (feature, value)
     }
 
@@ -47,12 +47,12 @@ impl Payload for (u32, f32) {
     }
 }
 
-/// See the module. Candidates of a token ascend by feature, since features are offered in that order.
+/// Candidates of some tokens. Those of a token ascend by feature, since features are offered in that order.
 #[derive(Debug)]
 pub(super) struct Candidates<T, const MAGNITUDE: bool> {
     k: usize,
     room: usize,
-    /// What a key must exceed: 0 or a guess, or a value that `k` earlier keys exceed or reach.
+    /// Bar of each token: 0, a guess, or a value that `k` earlier keys exceed or reach.
     pub(super) bars: Vec<f32>,
     counts: Vec<usize>,
     kept: Vec<T>,
@@ -60,7 +60,7 @@ pub(super) struct Candidates<T, const MAGNITUDE: bool> {
 }
 
 impl<T: Payload, const MAGNITUDE: bool> Candidates<T, MAGNITUDE> {
-    /// None yet, for `rows` tokens.
+    /// Creates it without candidates, for `rows` tokens.
     pub(super) fn new(rows: usize, k: usize) -> Self {
         let room = k + SLACK;
         let bars = padded_bars(rows, 0.0);
@@ -91,7 +91,7 @@ impl<T: Payload, const MAGNITUDE: bool> Candidates<T, MAGNITUDE> {
         self.counts[row] < self.k
     }
 
-    /// The `k` largest of each of the first `rows` tokens, with their keys; those of the tokens `others` (ascending) are the rows of `latents` instead.
+    /// Returns the `k` largest of each of the first `rows` tokens, with their keys; for the tokens `others` (ascending) the rows of `latents` instead.
     pub(super) fn finish(
         mut self,
         rows: usize,
@@ -148,7 +148,7 @@ impl<T: Payload, const MAGNITUDE: bool> Sink for Candidates<T, MAGNITUDE> {
         }
         let count = self.counts[row];
         let at = row * self.room + count;
-        self.kept[at] = T::of(feature as u32, value);
+        self.kept[at] = T::new(feature as u32, value);
         self.keys[at] = key;
         self.counts[row] = count + 1;
         if count + 1 == self.room {
@@ -158,7 +158,7 @@ impl<T: Payload, const MAGNITUDE: bool> Sink for Candidates<T, MAGNITUDE> {
     }
 }
 
-/// Which entries stay: those whose bits are above `above`, and the first `equal` that equal it. Positive floats are ordered as their bits.
+/// Cut: entries whose bits are above `above` stay, and the first `equal` that equal it. Positive floats are ordered as their bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cut {
     pub(super) above: u32,
@@ -166,7 +166,7 @@ pub(super) struct Cut {
 }
 
 for_this_cpu! {
-    /// The cut that leaves `k` of `acts`, or up to `enough` more; all of them lie above `floor`, and there are more than `k`.
+    /// Returns the cut that leaves `k` of `acts`, or up to `enough` more; all of them exceed `floor`, and there are more than `k`.
     pub(super) fn cut(acts: &[f32], k: usize, enough: usize, floor: u32) -> Cut = cut_body;
 }
 
@@ -211,7 +211,7 @@ fn count_above(acts: &[f32], bits: u32) -> usize {
         .sum::<u32>() as usize
 }
 
-/// Moves what stays to the front, in order; how many.
+/// Moves the entries that stay to the front, in order, and returns their number.
 pub(super) fn keep<T: Copy>(keys: &mut [f32], payload: &mut [T], cut: Cut) -> usize {
     let mut equal = cut.equal;
     let mut kept = 0;

@@ -1,4 +1,4 @@
-//! The largest entries of each column: a block of features is one thread's work, over all rows, and holds no more of a feature than its budget and some.
+//! The largest entries of each column. A block of features over all rows is one thread's work; it holds little more than the budget of each feature.
 
 use rayon::prelude::*;
 
@@ -12,7 +12,7 @@ const BLOCK: usize = 240;
 /// Entries of a feature held beyond its budget before the floor is raised, at least.
 const SLACK: usize = 32;
 
-/// One feature's entries so far, by ascending token.
+/// Entries of one feature so far, by ascending token.
 #[derive(Debug, Default)]
 struct Column {
     budget: usize,
@@ -27,7 +27,7 @@ impl Column {
         Self {
             budget,
             room: budget + SLACK.max(budget / 4),
-            // Nothing passes where nothing may be kept.
+            // With a budget of 0 nothing passes.
             floor: if budget == 0 { f32::INFINITY } else { 0.0 },
             ..Self::default()
         }
@@ -41,7 +41,7 @@ impl Column {
         }
     }
 
-    /// Keeps the largest, the first of equals.
+    /// Keeps the largest entries, the first among equals.
     fn shrink(&mut self) {
         if self.acts.len() <= self.budget {
             return;
@@ -55,7 +55,7 @@ impl Column {
     }
 }
 
-/// The columns of a block; `first` is the first row of the chunk being read.
+/// Columns of a block; `first` is the first row of the current chunk.
 #[derive(Debug)]
 struct Columns {
     bars: Vec<f32>,
@@ -94,7 +94,7 @@ impl Sink for Columns {
     }
 }
 
-/// Latents of all rows.
+/// Encodes all rows.
 pub(in crate::kernels::encode) fn by_feature(
     form: Form,
     centred: &Matrix,
@@ -115,7 +115,7 @@ pub(in crate::kernels::encode) fn by_feature(
                 .map_err(|(row, feature)| (row, first + feature))
         })
         .collect::<Vec<_>>();
-    // The first entry by token, then by feature, is the one to name.
+    // The error names the first entry by token, then by feature.
     let wrong = blocks
         .iter()
         .filter_map(|block| block.as_ref().err().copied())
@@ -153,7 +153,7 @@ fn one_block(
     Ok(columns.of)
 }
 
-/// Columns as rows: tokens' features ascend, since columns are taken in order.
+/// Turns columns into rows; features of a token ascend, since columns are taken in order.
 fn transposed(rows: usize, columns: &[Column]) -> Latents {
     let mut offsets = vec![0; rows + 1];
     for token in columns.iter().flat_map(|column| &column.tokens) {

@@ -6,7 +6,7 @@ use crate::latents::Latents;
 /// An entry of a chunk: row, feature, pre-activation.
 pub(super) type Entry = (u32, u32, f32);
 
-/// See the module.
+/// Entries above a bar.
 #[derive(Debug)]
 pub(super) struct List<'a> {
     bars: Vec<f32>,
@@ -15,7 +15,7 @@ pub(super) struct List<'a> {
 }
 
 impl<'a> List<'a> {
-    /// None yet, for `rows` tokens.
+    /// Creates it without entries, for `rows` tokens.
     pub(super) fn new(rows: usize, bar: Bar<'a>) -> Self {
         Self {
             bars: padded_bars(rows, f32::NEG_INFINITY),
@@ -56,7 +56,7 @@ impl Sink for List<'_> {
     }
 }
 
-/// Entries as rows (counting sort; stable, so features ascend as they were offered).
+/// Sorts entries by row (a stable counting sort, so features ascend as they were offered).
 pub(super) fn by_row(rows: usize, entries: &[Entry]) -> Latents {
     let mut offsets = vec![0; rows + 1];
     for (row, _, _) in entries {

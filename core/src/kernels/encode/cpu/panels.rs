@@ -1,5 +1,5 @@
 //! Product and selection in one: some features × some tokens stay in registers for the whole width of the activation, are compared with the tokens' bars
-//! and the features' floors there, and only what passes is written down. Tokens lie along the lanes, so bars are vectors and weights broadcasts.
+//! and the features' floors there, and only entries that pass are stored. Tokens lie along the lanes, so bars are vectors and weights broadcasts.
 
 use super::{Features, NotFinite, Sink};
 
@@ -13,7 +13,7 @@ const FEW_WEIGHTS: usize = 1 << 16;
 #[repr(C, align(64))]
 pub(super) struct Lane(pub(super) [f32; LANES]);
 
-/// What a machine's registers hold of the product at once: `G` features × `V` vectors of tokens.
+/// Tile of the product that fits a machine's registers: `G` features × `V` vectors of tokens.
 pub(super) trait Registers<const G: usize, const V: usize> {
     /// Bytes of activations that are read again for every group of features.
     const BLOCK: usize;
@@ -64,7 +64,7 @@ impl<const G: usize, const V: usize> Group<G, V> {
     }
 }
 
-/// The places of the ones of `word`, ascending.
+/// Returns the positions of the set bits of `word`, ascending.
 pub(super) fn bits(mut word: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
         let place = word.trailing_zeros() as usize;
@@ -104,7 +104,7 @@ where
     Ok(())
 }
 
-/// The same, ranked by `pre · (1 + β·|gradient · w_dec|)`.
+/// Offers every pre-activation to `sink`, ranked by `pre · (1 + β·|gradient · w_dec|)`.
 pub(super) fn offer_scored<R, S, const G: usize, const V: usize>(
     (x, gradients): (&[f32], &[f32]),
     (features, w_dec): (Features<'_>, &[f32]),

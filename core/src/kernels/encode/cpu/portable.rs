@@ -34,7 +34,7 @@ pub(super) fn offer(
     Ok(())
 }
 
-/// The same, ranked by `pre · (1 + β·|gradient · w_dec|)`.
+/// Offers every pre-activation to `sink`, ranked by `pre · (1 + β·|gradient · w_dec|)`.
 pub(super) fn offer_scored(
     (x, gradients): (&[f32], &[f32]),
     (features, w_dec): (Features<'_>, &[f32]),
@@ -147,7 +147,7 @@ fn search(
 }
 
 for_this_cpu! {
-    /// A bit for each key above the bar and its floor, or NaN; whether there is any.
+    /// Sets a bit for each key that is above the bar and its floor, or NaN; returns whether there is any.
     fn compare(keys: &[f32], floors: &[f32], bar: f32, magnitude: bool, hits: &mut [u16]) -> bool = compare_body;
 }
 

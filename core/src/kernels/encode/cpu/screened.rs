@@ -3,8 +3,8 @@
 //! With `x̂ = s·q` the rounded activation, `ŵ` the rounded encoder row, and all roundings counted,
 //! `|x·w − x̂·ŵ| ≤ ‖x − x̂‖·‖w‖ + ‖x̂‖·‖w − ŵ‖` (Cauchy and Schwarz), so a pair whose `x̂·ŵ` plus that margin does not exceed its bar cannot pass it. Rows are
 //! scaled to a length of 30,000, where 32-bit sums cannot overflow whatever the row: no part of a product exceeds the product of the lengths. The margin is
-//! then about 6·10⁻⁴·‖x‖·‖w‖ at d 768, and few pairs are computed in vain. (That the length of `x̂` is taken for that of `x` is far less than the margin's
-//! part for f32's own rounding.)
+//! then about 6·10⁻⁴·‖x‖·‖w‖ at d 768, and few pairs are computed in vain. (Using the length of `x̂` for that of `x` costs far less than the part of the
+//! margin that covers f32's own rounding.)
 
 #![expect(
     unsafe_code,
@@ -41,9 +41,9 @@ pub(super) struct Rounded {
     values: Vec<i16>,
     /// `[rows]`.
     scales: Vec<f32>,
-    /// `[rows]`: the rows' lengths, rounded up.
+    /// Lengths of the rows, `[rows]`, rounded up.
     lengths: Vec<f32>,
-    /// `[rows]`: the lengths of what rounding took away, rounded up.
+    /// Lengths of the rounding errors, `[rows]`, rounded up.
     errors: Vec<f32>,
 }
 
@@ -57,8 +57,8 @@ pub(super) struct Part<'a> {
 }
 
 impl Rounded {
-    /// Of `rows [_, d]`.
-    pub(super) fn of(rows: &[f32], d: usize) -> Self {
+    /// Rounds `rows [_, d]`.
+    pub(super) fn new(rows: &[f32], d: usize) -> Self {
         let count = rows.len() / d;
         let width = d.next_multiple_of(2);
         let mut all = Self {
