@@ -135,7 +135,7 @@ fn looked(request: &Request, hub: Hub, registry: Option<&Registry>) -> Result<Lo
             Ok(Ended::Stopped(())) | Err(_) => return Ok(Looked::OnHub(name)), // said as "not in the cache"
         }
     };
-    let (card, notes) = Card::of(&path, request.how)?;
+    let (card, notes) = Card::from_path(&path, request.how)?;
     Ok(Looked::Here(Box::new(Found {
         path,
         card,

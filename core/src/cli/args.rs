@@ -83,7 +83,7 @@ impl ModelArgs {
     fn open_processed(&self, processing: Processing, console: &Console) -> Result<Model> {
         let path = hub::path_of(&self.model, self.offline, console)?;
         let opening = self.opening(processing);
-        let footprint = Footprint::of(&path, opening)?;
+        let footprint = Footprint::from_path(&path, opening)?;
         if footprint.form != opening.form {
             console.note("Weights of a folder are held as f32: only GGUF files are kept as stored");
         }
@@ -100,7 +100,7 @@ impl ModelArgs {
     pub fn card(&self, console: &Console) -> Result<Card> {
         let path = hub::path_of(&self.model, self.offline, console)?;
         let opening = self.opening(self.process.unwrap_or_default());
-        let (card, notes) = Card::of(&path, opening)?;
+        let (card, notes) = Card::from_path(&path, opening)?;
         console.notes(&notes);
         console.decided(card.codec.bos());
         Ok(card)

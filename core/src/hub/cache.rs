@@ -1,4 +1,4 @@
-//! The cache that all programs of the hub share: `models--owner--name` with `refs`, `snapshots` and `blobs`.
+//! Cache that all programs of the hub share: `models--owner--name` with `refs`, `snapshots` and `blobs`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::tensor_file::WEIGHTS;
 use crate::text::TextCodec;
 
-/// Where one model lies in the cache.
+/// Place of one model in the cache.
 pub(super) struct Shelf {
     repo: CacheRepo,
     folder: PathBuf,
@@ -31,7 +31,7 @@ impl Shelf {
         }
     }
 
-    /// The folder of the revision asked for, if it was ever fetched.
+    /// Returns the folder of the requested revision, if it was ever fetched.
     pub(super) fn snapshot(&self) -> Option<PathBuf> {
         let commit = std::fs::read_to_string(self.folder.join("refs").join(&self.revision));
         let commit = commit.unwrap_or_else(|_| self.revision.clone());
@@ -40,12 +40,12 @@ impl Shelf {
         folder.is_dir().then_some(folder)
     }
 
-    /// The folder of `commit`.
+    /// Returns the folder of `commit`.
     pub(super) fn snapshot_of(&self, commit: &str) -> PathBuf {
         self.repo.pointer_path(commit)
     }
 
-    /// Remembers that the revision asked for is `commit`.
+    /// Records that the requested revision is `commit`.
     pub(super) fn remember(&self, commit: &str) -> Result<()> {
         if self.revision == commit {
             return Ok(());
@@ -60,12 +60,12 @@ impl Shelf {
             .map_err(|e| Error::io("cannot write to the hub's cache", path, e))
     }
 
-    /// Where a file's bytes lie.
+    /// Returns the path of a file's bytes.
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
         self.folder.join("blobs").join(etag)
     }
 
-    /// Puts `blob` into the snapshot of `commit` as `file`.
+    /// Adds `blob` to the snapshot of `commit` as `file`.
     pub(super) fn place(&self, blob: &Path, commit: &str, file: &str) -> Result<()> {
         let pointer = self.snapshot_of(commit).join(file);
         let failed = |e| Error::io("cannot write to the hub's cache", &pointer, e);
@@ -82,7 +82,7 @@ impl Shelf {
     }
 }
 
-/// A link from the snapshot to the blob, so that revisions share bytes; a copy where links are not allowed.
+/// Links the snapshot to the blob, so that revisions share bytes; copies where links are not allowed.
 fn link(blob: &Path, pointer: &Path, depth: usize) -> std::io::Result<()> {
     #[cfg(unix)]
     {
@@ -98,7 +98,7 @@ fn link(blob: &Path, pointer: &Path, depth: usize) -> std::io::Result<()> {
     }
 }
 
-/// The first file that `folder` lacks of what is needed of it, tokenizer included; none if it is whole.
+/// Returns the first file that `folder` lacks, tokenizer included; none if it is complete.
 pub(super) fn missing(folder: &Path, name: &Name) -> Option<String> {
     let lacks = |file: &str| (!folder.join(file).exists()).then(|| file.to_owned());
     if let Some(file) = &name.file {
@@ -112,7 +112,7 @@ pub(super) fn missing(folder: &Path, name: &Name) -> Option<String> {
         })
 }
 
-/// The name with the one GGUF file of `folder`, where it holds nothing else.
+/// Adds the one GGUF file of `folder` to the name, where the folder holds nothing else.
 pub(super) fn with_only_gguf(name: &Name, folder: &Path) -> Name {
     let mut name = name.clone();
     if name.file.is_none() && !folder.join("config.json").exists() {
@@ -127,12 +127,12 @@ pub(super) fn with_only_gguf(name: &Name, folder: &Path) -> Name {
     name
 }
 
-/// The model that a path inside the cache belongs to, as it is called on the hub.
+/// Returns the model that a path inside the cache belongs to, by its name on the hub.
 pub fn name_in(path: &Path) -> Option<String> {
     place_in(path).map(|(repo, _)| repo)
 }
 
-/// The repository of models that a path inside the cache belongs to, and where in it.
+/// Returns the repository of models that a path inside the cache belongs to, and the path within it.
 pub(crate) fn place_in(path: &Path) -> Option<(String, String)> {
     let mut parts = path.components().map(Component::as_os_str);
     let model = parts.find_map(|part| part.to_str()?.strip_prefix("models--"))?;
@@ -144,14 +144,14 @@ pub(crate) fn place_in(path: &Path) -> Option<(String, String)> {
     Some((model.replacen("--", "/", 1), inside?.join("/")))
 }
 
-/// The page on the hub of the model or dictionary that a path inside the cache belongs to.
+/// Returns the page on the hub of the model or dictionary that a path inside the cache belongs to.
 pub fn page_of(path: &Path) -> Option<String> {
     let (repo, _) = place_in(path)?;
     let is_name = repo.split('/').count() <= 2 && repo.split('/').all(is_part);
     is_name.then(|| format!("{}/{repo}", super::ENDPOINT))
 }
 
-/// The Parquet files in `folder` and the folders in it, in order of names.
+/// Lists the Parquet files in `folder` and its folders, in order of names.
 pub(super) fn parquet_in(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut files = Vec::new();
@@ -169,7 +169,7 @@ pub(super) fn parquet_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// All files in `folder` and the folders in it by their paths from there, in order; links to folders are not followed, they may lead in circles.
+/// Lists all files in `folder` and its folders by their relative paths, in order; does not follow links to folders, which may form a circle.
 pub(crate) fn files_in(folder: &Path) -> Vec<String> {
     let mut files = Vec::new();
     let mut open = vec![(folder.to_path_buf(), String::new())];
@@ -191,7 +191,7 @@ pub(crate) fn files_in(folder: &Path) -> Vec<String> {
     files
 }
 
-/// The first weight file that `folder` lacks.
+/// Returns the first weight file that `folder` lacks.
 pub(super) fn missing_weights(folder: &Path) -> Option<String> {
     for [single, index] in WEIGHTS {
         if folder.join(single).exists() {
@@ -205,7 +205,7 @@ pub(super) fn missing_weights(folder: &Path) -> Option<String> {
     Some(WEIGHTS[0][0].to_owned())
 }
 
-/// The shards that an index names, in order.
+/// Lists the shards that an index names, in order.
 pub(super) fn shards(index: &str) -> Vec<String> {
     let index: Value = serde_json::from_str(index).unwrap_or_default();
     let mut shards: Vec<_> = index["weight_map"]

@@ -1,5 +1,5 @@
-//! Models and data sets by their name on the HuggingFace hub. What the shared cache holds of a model is used without asking the hub; the rest is fetched,
-//! only the files that Umbra reads. Reads no environment variable: whoever makes a [`Hub`] says where it is.
+//! Models and data sets by their name on the HuggingFace hub. Cached files of a model are used without the network; other files are fetched, and
+//! only those that Umbra reads. Reads no environment variable: the caller that makes a [`Hub`] gives its address and cache.
 
 mod cache;
 mod name;
@@ -29,19 +29,19 @@ use crate::error::{Error, Key, Result};
 use crate::progress::{Ended, Flow, Progress};
 use crate::tensor_file::WEIGHTS;
 
-/// Where the hub is.
+/// Address of the hub.
 pub const ENDPOINT: &str = "https://huggingface.co";
 
-/// The hub and its cache.
+/// Hub and its cache.
 #[derive(Clone)]
 pub struct Hub {
     /// Address, without a path.
     pub endpoint: String,
-    /// The folder that holds `models--owner--name`.
+    /// Folder that holds `models--owner--name`.
     pub cache: PathBuf,
-    /// Sent with each request, if any.
+    /// Token sent with each request, if any.
     pub token: Option<String>,
-    /// Only the cache is used.
+    /// Whether only the cache is used.
     pub offline: bool,
 }
 
@@ -57,17 +57,17 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-/// How far fetching is.
+/// Progress of fetching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// The file under way.
+    /// File being fetched.
     pub file: &'a str,
-    /// Bytes there of all files, those of earlier attempts included.
+    /// Bytes of all files so far, including those of earlier attempts.
     pub progress: Progress,
 }
 
 impl Hub {
-    /// Puts the model into the cache, unless it is there, and gives its folder or GGUF file. Where the observer stops it, what is there is kept for another time.
+    /// Fetches the model into the cache, unless it is there, and returns its folder or GGUF file. Stopped by the observer, it keeps the bytes so far for the next attempt.
     pub fn fetch(
         &self,
         name: &Name,
@@ -93,7 +93,7 @@ impl Hub {
         download(&remote, name, &shelf, observe)
     }
 
-    /// Puts the Parquet files of the data set, or those that the name's path means, into the cache and says where they lie, in order of names. A file that is there is used without asking; otherwise the hub is asked what there is, unless it may not be.
+    /// Fetches the Parquet files of the data set, or those that the name's path means, into the cache and returns their paths in order of names. A cached file is used without the network; otherwise the hub is asked for its list of files, unless it may not be.
     pub fn fetch_dataset(
         &self,
         name: &Name,
@@ -113,7 +113,7 @@ impl Hub {
             return if files.is_empty() {
                 Err(Error::input(
                     format!(
-                        "is not in the cache {} and the hub may not be asked: leave out {}, or give files that are here",
+                        "is not in the cache {} and the network may not be used: leave out {}, or give local files",
                         self.cache.display(),
                         Key::Offline
                     ),
@@ -127,8 +127,8 @@ impl Hub {
         Ok(fetched.map(|(folder, files)| files.iter().map(|file| folder.join(file)).collect()))
     }
 
-    /// Puts the files that `choose` takes of a repository's into the cache, one after the other, and says in which folder they lie. What the
-    /// cache has is used without asking where `choose` finds there what it looks for.
+    /// Fetches the files that `choose` selects of a repository into the cache, one after the other, and returns their folder. The network is
+    /// not used where `choose` finds its files in the cache.
     pub fn fetch_chosen(
         &self,
         name: &Name,
@@ -145,7 +145,7 @@ impl Hub {
         if self.offline {
             return Err(Error::input(
                 format!(
-                    "is not in the cache {} and the hub may not be asked: leave out {}, or give a folder",
+                    "is not in the cache {} and the network may not be used: leave out {}, or give a folder",
                     self.cache.display(),
                     Key::Offline
                 ),
@@ -156,7 +156,7 @@ impl Hub {
         Ok(fetched.map(|(folder, _)| folder))
     }
 
-    /// Asks the hub what there is and fetches what `choose` takes of it: the folder and the files in it.
+    /// Lists the hub's files and fetches those that `choose` selects; returns the folder and the files in it.
     fn fetch_listed(
         &self,
         name: &Name,
@@ -180,7 +180,7 @@ impl Hub {
         Ok(Ended::Done((shelf.snapshot_of(&listing.commit), files)))
     }
 
-    /// What the cache has must do.
+    /// Returns the cached folder, or the error that it is incomplete.
     fn without_network(
         &self,
         name: &Name,
@@ -191,7 +191,7 @@ impl Hub {
             Some(folder) if missing == "tokenizer.json" => Ok(Ended::Done(folder)),
             _ => Err(Error::input(
                 format!(
-                    "is not whole in the cache {} ({missing} is missing) and the hub may not be asked: leave out {}, or give a folder",
+                    "is incomplete in the cache {} ({missing} is missing) and the network may not be used: leave out {}, or give a folder",
                     self.cache.display(),
                     Key::Offline
                 ),
@@ -201,7 +201,7 @@ impl Hub {
     }
 }
 
-/// Asks what there is and fetches what is needed of it.
+/// Lists the hub's files and fetches those that are needed.
 fn download(
     remote: &Remote,
     name: &Name,
@@ -236,7 +236,7 @@ fn download(
     Ok(Ended::Done(at(&shelf.snapshot_of(&listing.commit), &name)))
 }
 
-/// What is read of a folder beside weights and vocabulary, where it is there.
+/// Optional files that are read beside weights and vocabulary.
 const SETTINGS: [&str; 5] = [
     "config.json",
     "generation_config.json",
@@ -245,7 +245,7 @@ const SETTINGS: [&str; 5] = [
     "added_tokens.json",
 ];
 
-/// The path to open in a snapshot.
+/// Returns the path to open in a snapshot.
 fn at(folder: &Path, name: &Name) -> PathBuf {
     match &name.file {
         Some(file) => folder.join(file),
@@ -253,7 +253,7 @@ fn at(folder: &Path, name: &Name) -> PathBuf {
     }
 }
 
-/// The files that Umbra reads of those listed, and the name, which becomes that of the one GGUF file where there is nothing else.
+/// Selects the files that Umbra reads of those listed; the name becomes that of the one GGUF file where there is nothing else.
 fn needed(name: &Name, listing: &Listing) -> Result<(Name, Vec<String>)> {
     let has = |file: &str| listing.files.iter().any(|listed| listed == file);
     let lacking = |what: String| Err(Error::input(what, name.to_string()));
@@ -304,7 +304,7 @@ fn needed(name: &Name, listing: &Listing) -> Result<(Name, Vec<String>)> {
     }
 }
 
-/// The Parquet files that the name of a data set means, of those listed.
+/// Selects the Parquet files that the name of a data set means, of those listed.
 fn meant(name: &Name, listing: &Listing) -> Result<Vec<String>> {
     let parquet = |file: &&String| file.to_ascii_lowercase().ends_with(".parquet");
     let all: Vec<&String> = listing.files.iter().filter(parquet).collect();
@@ -334,7 +334,7 @@ fn meant(name: &Name, listing: &Listing) -> Result<Vec<String>> {
     Err(Error::input(what, name.to_string()))
 }
 
-/// Fetching files of one commit.
+/// Transfer of files of one commit.
 struct Job<'a> {
     remote: &'a Remote,
     name: &'a Name,

@@ -1,20 +1,20 @@
 //! Names on the hub: models as `owner/name` and `owner/name/file.gguf`, data sets as `hf://datasets/owner/name` and `hf://datasets/owner/name/path`, each
-//! with `@revision` behind it if another than `main` is meant.
+//! followed by `@revision` unless `main` is meant.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
 
-/// Letters of the longest part of a name.
+/// Most characters of a part of a name.
 const LONGEST: usize = 96;
-/// Letters of the longest name of a file.
+/// Most characters of the name of a file.
 const LONGEST_FILE: usize = 255;
 
-/// Before the name of a data set.
+/// Prefix of the name of a data set.
 const DATASETS: &str = "hf://datasets/";
 
-/// What is named.
+/// Kind of repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A model.
@@ -26,7 +26,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As the hub's addresses have it.
+    /// Returns the part of the hub's addresses.
     #[cfg(feature = "hub")]
     pub(super) const fn plural(self) -> &'static str {
         match self {
@@ -36,16 +36,16 @@ impl Kind {
     }
 }
 
-/// A model or a data set on the hub.
+/// Name of a model or a data set on the hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
-    /// Which of the two.
+    /// Kind of repository.
     pub kind: Kind,
     /// `owner/name`.
     pub repo: String,
     /// Branch, tag or commit.
     pub revision: String,
-    /// The one file that is meant, of several GGUF files; of a data set, a file or a folder.
+    /// File that is meant, of several GGUF files; of a data set, a file or a folder.
     pub file: Option<String>,
 }
 
@@ -89,7 +89,7 @@ impl FromStr for Name {
 }
 
 impl Name {
-    /// The name of a dictionary, `owner/name` or `owner/name:path`, where the path is a folder or a file of the repository; `hf://` may stand before it.
+    /// Parses the name of a dictionary, `owner/name` or `owner/name:path`, where the path is a folder or a file of the repository; `hf://` may precede it.
     pub fn of_dictionary(text: &str) -> Result<Self> {
         let wrong = || {
             let what = format!(
@@ -120,7 +120,7 @@ impl Name {
         })
     }
 
-    /// The dictionary at `path` of the repository, which may be empty.
+    /// Names the dictionary at `path` of the repository; the path may be empty.
     pub fn of_dictionary_in(repo: &str, path: &str) -> Result<Self> {
         if repo.contains(['@', ':']) || path.contains('@') {
             let what = format!("`{repo}:{path}` is no name of a dictionary on the hub");

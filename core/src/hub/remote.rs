@@ -1,4 +1,4 @@
-//! What is asked of the hub: the list of a model's files, what one file is, its bytes from some place on.
+//! Requests to the hub: the list of a model's files, the facts of one file, its bytes from an offset on.
 
 use std::io::Read;
 use std::time::Duration;
@@ -12,26 +12,26 @@ use ureq::{Agent, Body, RequestBuilder};
 use super::name::{Kind, Name, is_part, is_path};
 use crate::error::{Error, Result};
 
-/// Longest answer that is no file.
+/// Most bytes of an answer that is no file.
 const LONGEST_LIST: u64 = 32 << 20;
-/// Redirects within the hub (renamed models) that are followed.
+/// Most redirects within the hub (renamed models) that are followed.
 const TURNS: usize = 5;
 
-/// The files of a model at one commit.
+/// Files of a model at one commit.
 pub(super) struct Listing {
     pub(super) commit: String,
     pub(super) files: Vec<String>,
 }
 
-/// What one file is.
+/// Facts of one file.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
-    /// Names its bytes: their SHA-256 for large files.
+    /// Identifier of its bytes: their SHA-256 for large files.
     pub(super) etag: String,
     pub(super) size: u64,
 }
 
-/// A connection to the hub.
+/// Connection to the hub.
 pub(super) struct Remote {
     agent: Agent,
     endpoint: String,
@@ -66,7 +66,7 @@ impl Remote {
         }
     }
 
-    /// The files of `name` at its revision.
+    /// Lists the files of `name` at its revision.
     pub(super) fn list(&self, name: &Name) -> Result<Listing> {
         let url = format!(
             "{}/api/{}/{}/revision/{}",
@@ -102,11 +102,11 @@ impl Remote {
         })
     }
 
-    /// What `file` is, without its bytes. Redirects to a store elsewhere are not followed: the hub's own answer tells.
+    /// Returns the facts of `file`, without its bytes. Does not follow redirects to a store elsewhere: the hub's own answer has the facts.
     pub(super) fn facts(&self, name: &Name, commit: &str, file: &str) -> Result<Facts> {
         let odd = |what: &str| {
             Error::input(
-                format!("the hub tells no {what} of {file}, try later"),
+                format!("the hub gives no {what} of {file}: try later"),
                 &name.repo,
             )
         };
@@ -139,7 +139,7 @@ impl Remote {
         ))
     }
 
-    /// The bytes of `file` from `start` on, or from its beginning if the server gives no parts.
+    /// Requests the bytes of `file` from `start` on, or from its beginning if the server gives no parts.
     pub(super) fn bytes(
         &self,
         name: &Name,
@@ -191,14 +191,14 @@ impl Remote {
     }
 }
 
-/// Where a part begins.
+/// Reads where a part begins.
 fn begins_at(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get("content-range")?.to_str().ok()?;
     let (start, _) = range.strip_prefix("bytes ")?.split_once('-')?;
     start.trim().parse().ok()
 }
 
-/// Why a status is no answer.
+/// Explains a status that is no answer.
 fn refusal(status: StatusCode) -> Option<String> {
     match status.as_u16() {
         200..=399 => None,
@@ -207,15 +207,15 @@ fn refusal(status: StatusCode) -> Option<String> {
                 .to_owned(),
         ),
         404 => Some("is not on the hub: check the name, the revision and the file".to_owned()),
-        429 => Some("the hub refuses further requests for now, try later or set HF_TOKEN".to_owned()),
+        429 => Some("the hub limits the number of requests: try later, or set HF_TOKEN".to_owned()),
         code => Some(format!("the hub answers {code}, try later")),
     }
 }
 
-/// The sentence for a hub out of reach.
+/// Returns the error for a hub that cannot be reached.
 fn unreachable_hub(error: &ureq::Error, name: &Name) -> Error {
     let reason = match error {
-        ureq::Error::HostNotFound => "its address is not known here".to_owned(),
+        ureq::Error::HostNotFound => "its address cannot be resolved".to_owned(),
         ureq::Error::Io(io) => io.to_string(),
         ureq::Error::Timeout(_) => "no answer in time".to_owned(),
         other => other
@@ -227,7 +227,7 @@ fn unreachable_hub(error: &ureq::Error, name: &Name) -> Error {
     };
     Error::input(
         format!(
-            "the hub cannot be reached ({reason}): check the network, or give a file or folder that is here"
+            "the hub cannot be reached ({reason}): check the network, or give a local file or folder"
         ),
         name.to_string(),
     )

@@ -1,4 +1,4 @@
-//! For tests: a server of the few addresses in a thread of this process, the hub with a store elsewhere, and all that may go wrong on the way.
+//! Server for tests: a few addresses in a thread of this process, the hub with a store elsewhere, and the faults of a network.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,13 +15,13 @@ use crate::progress::Flow;
 
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
-/// What the server has and how it behaves.
+/// Files and behaviour of the server.
 #[derive(Default)]
 pub(crate) struct Behaviour {
     pub(crate) files: BTreeMap<String, Vec<u8>>,
     /// Answers everything with this.
     pub(crate) status: Option<u16>,
-    /// Breaks a download off after so many bytes, so many times.
+    /// Breaks a download after so many bytes, so many times.
     pub(crate) breaks: Option<(usize, usize)>,
     pub(crate) whole_only: bool,
     pub(crate) wrong_checksum: bool,

@@ -1,4 +1,4 @@
-//! One file from the hub into the cache: begun where an earlier attempt broke off, checked when whole.
+//! Transfer of one file from the hub into the cache: resumes an earlier attempt and checks the whole file.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -12,24 +12,24 @@ use super::remote::{Bytes, Facts, Remote};
 use crate::error::{Error, Result};
 use crate::progress::{Ended, Flow};
 
-/// Bytes between two looks at the observer.
+/// Bytes between two calls of the observer.
 const CHUNK: usize = 1 << 18;
-/// Attempts in a row that may bring nothing.
+/// Most attempts in a row that bring nothing.
 const ATTEMPTS: u32 = 4;
-/// Before the second attempt; doubled for each further one.
+/// Pause before the second attempt; doubled for each further one.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What is fetched, and where it goes.
+/// File to fetch, and its destination.
 pub(super) struct Order<'a> {
     pub(super) name: &'a Name,
     pub(super) commit: &'a str,
     pub(super) file: &'a str,
     pub(super) facts: &'a Facts,
-    /// Where the whole file will lie.
+    /// Path of the whole file.
     pub(super) blob: &'a Path,
 }
 
-/// Fetches the file; `observe` gets the bytes that are there and may stop it, leaving what is there for another time.
+/// Fetches the file; `observe` gets the number of bytes so far and may stop the transfer, which a later attempt resumes.
 pub(super) fn fetch(
     remote: &Remote,
     order: &Order<'_>,
@@ -89,7 +89,7 @@ pub(super) fn fetch(
     Ok(Ended::Done(()))
 }
 
-/// Where a file grows; the same name as huggingface_hub's, so that either goes on where the other stopped.
+/// Returns the path of a growing file, by huggingface_hub's name, so that either program resumes the other's download.
 fn partial_of(blob: &Path) -> PathBuf {
     let mut name = blob.file_name().unwrap_or_default().to_owned();
     name.push(".incomplete");
@@ -99,14 +99,14 @@ fn partial_of(blob: &Path) -> PathBuf {
 fn broken_off(order: &Order<'_>, there: u64) -> Error {
     Error::input(
         format!(
-            "the hub broke off {} after {there} of {} bytes, try again: what is there is kept",
+            "the download of {} broke off after {there} of {} bytes: try again, it resumes there",
             order.file, order.facts.size
         ),
         order.name.to_string(),
     )
 }
 
-/// Writes what arrives behind what is there. An end before the file's end is no error here.
+/// Appends arriving bytes. An end before the file's end is no error here.
 fn append(
     mut bytes: Bytes,
     file: &mut File,
@@ -136,7 +136,7 @@ fn append(
     }
 }
 
-/// Whether the bytes are those that the hub named, where it names them by SHA-256 or Git's SHA-1.
+/// Whether the bytes are those that the hub identified by SHA-256 or Git's SHA-1; true where it gives neither.
 fn check(file: &mut File, order: &Order<'_>) -> Result<()> {
     if order.facts.etag.len() != 64 {
         return Ok(());

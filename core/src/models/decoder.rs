@@ -1,4 +1,4 @@
-//! The forward pass that all families share: embed, blocks, final norm, unembed, with hooks on the way.
+//! Forward pass that all families share: embedding, blocks, final norm, unembedding, with hooks on the way.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{Config, Hooks, Start};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer};
 
-/// The weights of a model, put together by its family.
+/// Weights of a model, assembled by its family.
 #[derive(Debug)]
 pub(super) struct Decoder {
     /// Token embedding, `[v, d]`.
@@ -23,22 +23,22 @@ pub(super) struct Decoder {
     pub(super) embed_scale: Option<f64>,
     /// Rotary positions, one table per kind of layer.
     pub(super) rotaries: Vec<Rotary>,
-    /// In order.
+    /// Blocks, in order.
     pub(super) blocks: Vec<Block>,
-    /// Before the unembedding.
+    /// Norm before the unembedding.
     pub(super) final_norm: Norm,
-    /// `[d, v]`.
+    /// Unembedding, `[d, v]`.
     pub(super) unembed: Linear,
     /// Soft cap on the logits: cap · tanh(logit / cap).
     pub(super) logit_cap: Option<f64>,
 }
 
-/// Which positions' logits a pass computes.
+/// Positions whose logits a pass computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Logits {
-    /// `[b, t, v]`.
+    /// All positions: `[b, t, v]`.
     All,
-    /// `[b, 1, v]`.
+    /// The last position: `[b, 1, v]`.
     Last,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// What the layers below `layer` hold, for a pass that begins at that layer with the residual stream of the same positions.
+    /// Returns the part that belongs to layers below `layer`, for a pass that begins at that layer with the residual stream of the same positions.
     pub(super) fn below(&self, layer: Layer) -> Self {
         Self {
             cache: self.cache.below(layer.index()),
@@ -60,7 +60,7 @@ impl Memory {
 }
 
 impl Decoder {
-    /// One forward pass from `start`, with the documents in its rows where they are kept apart; with `memory`, at the positions after those it holds. None
+    /// Runs one forward pass from `start`, with the documents in its rows where they are kept apart; with `memory`, at the positions after those it holds. None
     /// when the hooks ended it early.
     pub(super) fn forward(
         &self,
@@ -162,7 +162,7 @@ impl Decoder {
         })
     }
 
-    /// Whether a pass over `positions` turns queries and keys by other angles than passes before it did.
+    /// Whether a pass over `positions` rotates queries and keys by other angles than earlier passes did.
     pub(super) fn turns_anew(&self, positions: Range<usize>) -> bool {
         let anew = |rotary: &Rotary| {
             let beyond = rotary.beyond.as_ref().map(|(context, _)| *context);
@@ -186,12 +186,12 @@ impl Decoder {
     }
 }
 
-/// The last position of `x [b, t, d]`, `[b, 1, d]`.
+/// Returns the last position of `x [b, t, d]`, `[b, 1, d]`.
 fn last(x: &Tensor) -> Result<Tensor> {
     Ok(x.narrow(1, x.dim(1)? - 1, 1)?)
 }
 
-/// Positions of this pass, after checking what `start` holds.
+/// Checks `start` and returns the positions of this pass.
 fn length(config: &Config, start: Start<'_>) -> Result<usize> {
     match start {
         Start::Tokens(tokens) => {

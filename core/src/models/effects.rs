@@ -1,4 +1,4 @@
-//! What directions do to the logits by the weights alone.
+//! Effects of directions on the logits, by the weights alone.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,12 @@ use crate::dims::{Dims, Matrix};
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Layer, Site};
 
-/// How `W_U` is read where effects on logits are shown.
+/// Reading of `W_U` where effects on logits are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unembed {
-    /// Less its mean over the vocabulary, as TransformerLens has it: what moves all logits alike moves no probability.
+    /// Centred over the vocabulary, as in TransformerLens: a shift of all logits changes no probability.
     Centred,
-    /// As it is: a soft cap on the logits does not commute with a shift of all of them, and TransformerLens does not centre there.
+    /// Raw: a soft cap on the logits does not commute with a shift of all of them, and TransformerLens does not centre there.
     #[default]
     Raw,
 }
@@ -45,7 +45,7 @@ impl FromStr for Unembed {
 }
 
 impl Model {
-    /// What attention in `layer` writes of z, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`. Where a norm stands behind attention (Gemma), with its γ
+    /// Returns the map from z to what attention in `layer` writes, `[h·e, d]`: `attn_out = z_cat · W_O + b_O`. Where a norm follows attention (Gemma), with its γ
     /// and without its run-time 1/σ.
     pub fn w_o(&self, layer: Layer) -> Result<Matrix> {
         self.check_hook(HookPoint::Block(layer, Site::Z))?;
@@ -58,7 +58,7 @@ impl Model {
         Matrix::from_tensor(&written, self.config.d_model)
     }
 
-    /// How [`Self::logit_effect`] reads `W_U`.
+    /// Returns how [`Self::logit_effect`] reads `W_U`.
     pub fn unembed(&self) -> Unembed {
         match self.decoder.logit_cap {
             Some(_) => Unembed::Raw,
@@ -66,8 +66,8 @@ impl Model {
         }
     }
 
-    /// Direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and without
-    /// centring the direction where the norm is RMSNorm. Each row is less its mean over the vocabulary, which is the product with a centred `W_U`,
+    /// Computes the direct effect of residual directions `[n, d]` on the logits, `[n, v]`: (γ ∘ centre(direction)) · W_U, without the run-time 1/σ and without
+    /// centring the direction where the norm is RMSNorm. Each row is centred over the vocabulary, which is the product with a centred `W_U`,
     /// unless the logits have a soft cap ([`Self::unembed`]).
     pub fn logit_effect(&self, directions: &Matrix) -> Result<Matrix> {
         let gamma = self.decoder.final_norm.weight();
@@ -92,7 +92,7 @@ impl Model {
     }
 }
 
-/// Takes the mean out, summed in f64.
+/// Subtracts the mean, summed in f64.
 fn centre(row: &mut [f32]) {
     let sum: f64 = row.iter().map(|v| f64::from(*v)).sum();
     let mean = sum / row.len().max(1) as f64;

@@ -11,17 +11,17 @@ use crate::text::TextCodec;
 /// The key of every settings file.
 const KEY: &str = "eos_token_id";
 
-/// Generation ends with one of these, and how that was decided.
+/// Tokens that end generation, and the source of that decision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ends {
-    /// The tokens, ascending; none where no file names one.
+    /// Tokens, ascending; empty where no file names one.
     pub ids: Vec<TokenId>,
-    /// The file and key that decided, as a phrase for the output (`generation_config.json has eos_token_id 0`).
+    /// File and key that decided, as a phrase for the output (`generation_config.json has eos_token_id 0`).
     pub why: String,
 }
 
 impl Ends {
-    /// `ids` in order and each once.
+    /// Sorts `ids` and removes duplicates.
     pub(super) fn new(mut ids: Vec<TokenId>, why: impl Into<String>) -> Self {
         ids.sort_unstable();
         ids.dedup();
@@ -32,7 +32,7 @@ impl Ends {
     }
 }
 
-/// Of a model folder, whose files `read` reads: `generation_config.json` decides as in transformers, then `config.json` (of a model with images: its part
+/// Reads the ends of a model folder through `read`: `generation_config.json` decides as in transformers, then `config.json` (of a model with images: its part
 /// for text), then the token that `tokenizer_config.json` names. `null` says that there is none.
 pub(super) fn of_folder(
     folder: &Path,
@@ -72,7 +72,7 @@ pub(super) fn of_folder(
     )
 }
 
-/// A number, a list of them, or `null`; negative ones stand for none.
+/// Parses a number, a list of numbers, or `null`; negative numbers stand for none.
 fn ids(value: &Value) -> Option<Vec<TokenId>> {
     let one = |value: &Value| -> Option<Option<TokenId>> {
         let number = value.as_i64()?;
@@ -92,8 +92,8 @@ fn ids(value: &Value) -> Option<Vec<TokenId>> {
 mod tests {
     use super::*;
 
-    /// The ends of a folder that holds these files.
-    fn of(files: &[(&str, &str)]) -> Result<Ends> {
+    /// Reads the ends of a folder that holds these files.
+    fn read(files: &[(&str, &str)]) -> Result<Ends> {
         let codec = TextCodec::open(Path::new(concat!(
             env!("CARGO_MANIFEST_DIR"),
             "/../assets/demo/model"
@@ -109,7 +109,7 @@ mod tests {
 
     #[track_caller]
     fn check(files: &[(&str, &str)], want: &[u32], why: &str) {
-        let ends = of(files).unwrap();
+        let ends = read(files).unwrap();
         let ids: Vec<u32> = ends.ids.iter().map(|id| id.0).collect();
         assert_eq!((ids.as_slice(), ends.why.as_str()), (want, why));
     }
@@ -154,7 +154,7 @@ mod tests {
         );
         let none = "generation_config.json, config.json and tokenizer_config.json name none";
         check(&[], &[], none);
-        let refused = of(&[(config, "{\"eos_token_id\": \"</s>\"}")]).unwrap_err();
+        let refused = read(&[(config, "{\"eos_token_id\": \"</s>\"}")]).unwrap_err();
         assert!(refused.to_string().contains("a list of them"), "{refused}");
     }
 }

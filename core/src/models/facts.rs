@@ -1,10 +1,10 @@
-//! What is particular about a model, in sentences for its card.
+//! Particulars of a model, in sentences for its card.
 
 use super::blocks::{Block, Order};
 use super::decoder::Decoder;
 
 impl Decoder {
-    /// Sentences, in the order of a forward pass (sentence case, no full stop).
+    /// Returns the sentences, in the order of a forward pass (sentence case, no full stop).
     pub(super) fn facts(&self) -> Vec<String> {
         let mut facts = Vec::new();
         if let Some(scale) = self.embed_scale {
@@ -56,7 +56,7 @@ impl Decoder {
     }
 }
 
-/// What all blocks share.
+/// Returns the sentences about what all blocks share.
 fn of_block(block: &Block) -> Vec<String> {
     let attention = &block.attention;
     let scores = attention

@@ -1,7 +1,7 @@
-//! The fingerprint of a model: its settings, its tokenizer, and of each tensor name, type, shape and a sample of its bytes.
+//! Fingerprint of a model: a hash of its settings, its tokenizer, and the name, type, shape and a sample of the bytes of each tensor.
 //!
-//! A sample is 64 KiB at most, in four pieces from the tensor's first byte to its last: a model trained on, merged or quantised differs in all of them, and a
-//! model of any size is told in moments. Where a tensor lies (one file or shards) and what only says who wrote the settings does not count.
+//! A sample is 64 KiB at most, in four pieces from the tensor's first byte to its last: a model that is trained further, merged or quantised differs in all of
+//! them, and a model of any size is identified in moments. The place of a tensor (one file or shards) and keys that only name the writer do not count.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,13 +14,13 @@ use sha2::{Digest as _, Sha256};
 use super::weights::{Weights, is_buffer};
 use crate::error::{Error, Result};
 
-/// Changes when the same model gets another fingerprint.
+/// Version of the fingerprint: raised when a model gets another one.
 const FORM: &str = "umbra model 1";
-/// Bytes of a tensor that are hashed at most.
+/// Most bytes of a tensor that are hashed.
 const SAMPLE: usize = 64 << 10;
-/// Pieces of a sample.
+/// Number of pieces of a sample.
 const PIECES: usize = 4;
-/// Keys of settings that say nothing of what is computed.
+/// Keys of settings that do not affect what is computed.
 const IDLE_SETTINGS: [&str; 8] = [
     "_name_or_path",
     "_attn_implementation",
@@ -31,21 +31,21 @@ const IDLE_SETTINGS: [&str; 8] = [
     "transformers_version",
     "use_cache",
 ];
-/// Keys of `tokenizer.json` that a program sets as it goes.
+/// Keys of `tokenizer.json` that programs set while they run.
 const IDLE_TOKENIZER: [&str; 3] = ["padding", "truncation", "version"];
-/// What a tokenizer may lie in beside `tokenizer.json`.
+/// Files of a tokenizer beside `tokenizer.json`.
 const TOKENIZERS: [&str; 3] = ["vocab.json", "merges.txt", "tokenizer.model"];
 
-/// A file as it was: where, how long, when written.
+/// State of a file: path, length, time of writing.
 type Seen = (PathBuf, u64, Option<SystemTime>);
 
-/// Fingerprints of files as they were.
+/// Fingerprints by the states of their files.
 fn known() -> &'static Mutex<HashMap<Vec<Seen>, String>> {
     static KNOWN: OnceLock<Mutex<HashMap<Vec<Seen>, String>>> = OnceLock::new();
     KNOWN.get_or_init(Mutex::default)
 }
 
-/// `compute`, once for `files` as they are.
+/// Runs `compute` once as long as `files` stay the same.
 pub(super) fn once(files: &[PathBuf], compute: impl FnOnce() -> Result<String>) -> Result<String> {
     let seen = |path: &PathBuf| {
         let metadata = std::fs::metadata(path).ok()?;
@@ -64,8 +64,8 @@ pub(super) fn once(files: &[PathBuf], compute: impl FnOnce() -> Result<String>) 
     Ok(computed)
 }
 
-/// Hex SHA-256, see the module; `tokenizer` is what [`tokenizer_of`] or a file's header says.
-pub(super) fn of(settings: &Value, tokenizer: &[u8], weights: &dyn Weights) -> Result<String> {
+/// Computes the hex SHA-256; `tokenizer` comes from [`tokenizer_of`] or a file's header.
+pub(super) fn compute(settings: &Value, tokenizer: &[u8], weights: &dyn Weights) -> Result<String> {
     let mut hash = Sha256::new();
     let mut settings = settings.clone();
     without(&mut settings, &IDLE_SETTINGS);
@@ -82,7 +82,7 @@ pub(super) fn of(settings: &Value, tokenizer: &[u8], weights: &dyn Weights) -> R
     Ok(format!("{:x}", hash.finalize()))
 }
 
-/// The tokenizer that lies in `folder`, whatever order its keys have; its files too.
+/// Reads the tokenizer of `folder` with its keys sorted, and its files.
 pub(super) fn tokenizer_of(folder: &Path) -> Result<(Vec<u8>, Vec<PathBuf>)> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|e| Error::io("cannot read the tokenizer", path, e))
@@ -118,7 +118,7 @@ fn without(value: &mut Value, keys: &[&str]) {
     }
 }
 
-/// JSON with keys in order.
+/// Writes JSON with keys sorted.
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(object) => {
@@ -139,7 +139,7 @@ fn canonical(value: &Value) -> String {
     }
 }
 
-/// [`SAMPLE`] bytes of `bytes` in [`PIECES`], or all of them.
+/// Takes [`SAMPLE`] bytes of `bytes` in [`PIECES`], or all of them.
 fn sample(bytes: &[u8]) -> Vec<u8> {
     if bytes.len() <= SAMPLE {
         return bytes.to_vec();

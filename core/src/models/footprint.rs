@@ -1,4 +1,4 @@
-//! What a model takes on disk and in memory, from the headers of its files alone: nothing large is read to know it.
+//! Size of a model on disk and in memory, read from the headers of its files alone.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const F32: u64 = 4;
 /// Unembeddings, by the ends of their names.
 const HEADS: [&str; 2] = ["lm_head.weight", "embed_out.weight"];
 
-/// How weights are held in memory.
+/// Form of weights in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Form {
     /// Every number as f32.
@@ -26,7 +26,7 @@ pub enum Form {
     Stored,
 }
 
-/// What a model takes, known before a weight is read.
+/// Size of a model, known before a weight is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Footprint {
     /// Family name as in `model_type`.
@@ -37,7 +37,7 @@ pub struct Footprint {
     pub disk_bytes: u64,
     /// Bytes of its weights once loaded.
     pub memory_bytes: u64,
-    /// How they are held then.
+    /// Form of the weights once loaded.
     pub form: Form,
     /// Types of the stored numbers (`F16`, `Q4_K`) and how many are of each, most first.
     pub stored: Vec<(&'static str, u64)>,
@@ -46,14 +46,14 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// Of the model at `path`, opened as `opening` says if it were loaded; its headers alone are read.
-    pub fn of(path: &Path, opening: Opening) -> Result<Self> {
+    /// Measures the model at `path` as `opening` would load it; reads headers alone.
+    pub fn from_path(path: &Path, opening: Opening) -> Result<Self> {
         Source::find(path, opening)?.footprint()
     }
 
-    /// From headers.
+    /// Measures from headers.
     pub(super) fn new(settings: &Settings, weights: &dyn Weights, form: Form) -> Result<Self> {
-        let family = Family::of(settings)?.name();
+        let family = Family::from_settings(settings)?.name();
         let tied = settings.flag("tie_word_embeddings")?;
         let (mut parameters, mut memory_bytes) = (0_u64, 0_u64);
         let mut stored = BTreeMap::<_, u64>::new();
@@ -81,7 +81,7 @@ impl Footprint {
         })
     }
 
-    /// With the unembedding apart from the embedding, where the file has one matrix for both.
+    /// Counts the unembedding apart from the embedding, where the file has one matrix for both.
     pub(super) fn untied(self, settings: &Settings, config: &Config) -> Result<Self> {
         let shared = if settings.flag("tie_word_embeddings")? {
             F32 * config.vocab as u64 * config.d_model as u64
@@ -94,7 +94,7 @@ impl Footprint {
         })
     }
 
-    /// An error if the weights need more than `free` bytes.
+    /// Checks that the weights need no more than `free` bytes.
     pub(super) fn fits(&self, free: u64) -> Result<()> {
         if self.memory_bytes <= free {
             return Ok(());
@@ -120,7 +120,7 @@ mod tests {
     }
 
     fn told(path: &Path) -> Footprint {
-        Footprint::of(path, Opening::default()).unwrap()
+        Footprint::from_path(path, Opening::default()).unwrap()
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
         assert!(all.len() >= 10, "{all:?}");
         all.push((repository("assets/demo/model"), "F16"));
         for (path, kind) in all {
-            let (card, noted) = Card::of(&path, Opening::default()).unwrap();
+            let (card, noted) = Card::from_path(&path, Opening::default()).unwrap();
             let told = told(&path);
             assert_eq!(card.footprint, told);
             let (model, notes) = Model::open(&path).unwrap();
@@ -196,7 +196,7 @@ mod tests {
             assert!(config.contains(from));
             let path = folder.path().join("config.json");
             std::fs::write(path, config.replace(from, to)).unwrap();
-            Card::of(folder.path(), Opening::default()).map(|_| ())
+            Card::from_path(folder.path(), Opening::default()).map(|_| ())
         };
         let said = |from, to| refused(from, to).unwrap_err().to_string();
         let layers = said("\"num_hidden_layers\": 3", "\"num_hidden_layers\": 4");

@@ -11,38 +11,38 @@ use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::progress::{Ended, Flow};
 use crate::text::TextStream;
 
-/// Why a continuation has ended.
+/// Reason why a continuation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Finish {
-    /// All tokens asked for were made.
+    /// The requested number of tokens was generated.
     Length,
-    /// The model reads no more tokens.
+    /// The model's context is full.
     Context,
-    /// This stop string was written.
+    /// This stop string was generated.
     Stop(String),
-    /// The model chose this token, which ends a text.
+    /// The model generated this token, which ends a text.
     Eos(TokenId),
 }
 
-/// A continuation that advances one token at a time, so that several can take turns.
+/// Continuation that advances one token at a time, so that several can take turns.
 pub struct Generator<'m> {
     model: &'m Model,
     sampling: Sampling,
     chooser: LogitsProcessor,
     memory: Memory,
-    /// Tokens the memory holds, for models that turn other ways once they reach so far.
+    /// Tokens that the memory holds, for models whose rotations change at some length.
     held: Vec<TokenId>,
     /// Tokens not yet run through the model.
     unread: Vec<TokenId>,
     /// Logits of the token to come, once `unread` was run.
     next: Option<Tensor>,
-    /// Tokens still to make.
+    /// Number of tokens still to generate.
     left: usize,
-    /// Why it ends when none is left.
+    /// Reason of the end once none is left.
     end: Finish,
-    /// What the tokens made so far say.
+    /// Text of the tokens generated so far.
     text: TextStream,
-    /// What the last of them added to it.
+    /// Text that the last token added.
     piece: String,
     finish: Option<Finish>,
 }
@@ -85,7 +85,7 @@ impl<'m> Generator<'m> {
         })
     }
 
-    /// Logits `[v]` of the token to come; runs what was not yet run, which `hooks` see.
+    /// Computes logits `[v]` of the next token; runs the unread tokens, which `hooks` see.
     pub fn logits(&mut self, hooks: &mut dyn Hooks) -> Result<Tensor> {
         if let Some(next) = &self.next {
             return Ok(next.clone());
@@ -115,7 +115,7 @@ impl<'m> Generator<'m> {
         Ok(logits)
     }
 
-    /// Runs the prompt and keeps what enters the block of `first`, so that [`Generator::fork`] need not compute what lies before it again.
+    /// Runs the prompt and keeps the residual stream that enters the block of `first`, so that [`Generator::fork`] need not recompute earlier blocks.
     /// `hooks` look and replace nothing.
     pub fn enter(&mut self, first: HookPoint, hooks: &mut dyn Hooks) -> Result<Option<Entering>> {
         let blocks = Layer::from(self.model.config.layers);
@@ -139,8 +139,8 @@ impl<'m> Generator<'m> {
         Ok(entry.value.map(|value| Entering { layer, value }))
     }
 
-    /// A second continuation of the same prompt by the same seed, whose hooks reach nothing before the block of `at` (nothing of the prompt at all
-    /// where it is none). It is bit by bit what it would be alone. To be called before this one makes its first token.
+    /// Starts a second continuation of the prompt from the same seed, whose hooks reach nothing before the block of `at` (nothing of the prompt at all
+    /// where it is none). It gives bit by bit what it would give alone. Call it before this one generates its first token.
     pub fn fork(&self, at: Option<&Entering>, hooks: &mut dyn Hooks) -> Result<Self> {
         let mut other = Self::new(self.model, &self.held, &self.sampling)?;
         if let Some(Entering { layer, value }) = at {
@@ -154,30 +154,30 @@ impl<'m> Generator<'m> {
         Ok(other)
     }
 
-    /// A second continuation of the same prompt by the same seed that reads it by itself. To be called before this one makes its first token.
+    /// Starts a second continuation of the prompt from the same seed that reads the prompt itself. Call it before this one generates its first token.
     pub fn again(&self, hooks: &mut dyn Hooks) -> Result<Self> {
         let mut other = Self::new(self.model, &self.held, &self.sampling)?;
         other.logits(hooks)?;
         Ok(other)
     }
 
-    /// Takes `token` as the next one, whoever chose it.
+    /// Appends `token` as the next one, whoever chose it.
     pub(crate) fn read(&mut self, token: TokenId) {
         self.next = None;
         self.unread = vec![token];
     }
 
-    /// Whether no token is left to make.
+    /// Whether no token is left to generate.
     pub fn is_over(&self) -> bool {
         self.left == 0 || self.finish.is_some()
     }
 
-    /// Why it has ended, once a step has found that it has.
+    /// Reason of the end, once a step has reached it.
     pub fn finish(&self) -> Option<&Finish> {
         self.finish.as_ref()
     }
 
-    /// The next token; `None` once all asked for were made, the context is full, a stop string was written, or the model ended the text.
+    /// Generates the next token; `None` once the requested number is reached, the context is full, a stop string is complete, or the model ended the text.
     pub fn step(&mut self, hooks: &mut dyn Hooks) -> Result<Option<TokenId>> {
         if self.finish.is_none() && self.left == 0 {
             self.finish = Some(self.end.clone());
@@ -194,7 +194,7 @@ impl<'m> Generator<'m> {
         Ok(Some(token))
     }
 
-    /// Adds `token` to the text; why the text ends with it, if it does.
+    /// Adds `token` to the text; returns the reason if the text ends with it.
     fn write(&mut self, token: TokenId) -> Option<Finish> {
         let ends = !self.sampling.ignore_eos && self.model.ends.ids.contains(&token);
         self.piece = if ends {
@@ -214,13 +214,13 @@ impl<'m> Generator<'m> {
         finish
     }
 
-    /// What the last token added to the text: nothing while it is a part of a character or may begin a stop string. The text of a token that ends it
-    /// (EOS) is no part of the text. The pieces, joined, are the text.
+    /// Text that the last token added: nothing while it is a part of a character or may begin a stop string. The text of a token that ends it
+    /// (EOS) is not included. The pieces, joined, are the text.
     pub fn piece(&self) -> &str {
         &self.piece
     }
 
-    /// The text of all tokens made, as it stands behind the prompt; nothing is added to it afterwards.
+    /// Finishes and returns the text of all generated tokens, as it follows the prompt.
     pub fn text(&mut self) -> &str {
         self.text.end();
         self.text.text()
@@ -248,15 +248,15 @@ impl<'m> Generator<'m> {
     }
 }
 
-/// The residual stream of a prompt as it enters a block.
+/// Residual stream of a prompt as it enters a block.
 #[derive(Debug, Clone)]
 pub struct Entering {
     layer: Layer,
-    /// `[1, t, d]`.
+    /// Stream, `[1, t, d]`.
     value: Tensor,
 }
 
-/// Keeps the value at one hook, and lets others look.
+/// Hooks that keep the value at one hook, and pass the others on.
 struct Entry<'a> {
     at: HookPoint,
     value: Option<Tensor>,
@@ -280,7 +280,7 @@ impl Hooks for Entry<'_> {
     }
 }
 
-/// See [`Model::generate`].
+/// Generates a whole continuation; [`Model::generate`] documents it.
 pub(super) fn generate(
     model: &Model,
     prompt: &[TokenId],

@@ -12,28 +12,28 @@ use crate::ids::{HookPoint, TokenId};
 /// Numbers that one chunk of rows may hold on the way back: 256 million, 1 GiB.
 const HELD: usize = 1 << 28;
 
-/// What is differentiated: a sum over rows of something of each row's logits.
+/// Scalar to differentiate: a sum over rows of a function of each row's logits.
 #[derive(Clone, Copy)]
 pub enum Scalar<'a> {
     /// Σ over positions of −log p(next token), in nats.
     NextTokenLoss,
     /// The logit of `token` at `position` of each row.
     Logit {
-        /// Counted from 0.
+        /// Position, counted from 0.
         position: usize,
-        /// Whose logit.
+        /// Token whose logit it is.
         token: TokenId,
     },
-    /// How far `right` is above `wrong` at `position` of each row.
+    /// Difference of the logits of `right` and `wrong` at `position` of each row.
     LogitDifference {
-        /// Counted from 0.
+        /// Position, counted from 0.
         position: usize,
-        /// Whose logit counts.
+        /// Token whose logit is added.
         right: TokenId,
-        /// Whose logit is taken off.
+        /// Token whose logit is subtracted.
         wrong: TokenId,
     },
-    /// Any other, of logits `[b, t, v]` and tokens `[b, t]` of some of the rows; must be a sum over rows and made of differentiable operations.
+    /// Any function of logits `[b, t, v]` and tokens `[b, t]` of some of the rows; must be a sum over rows and made of differentiable operations.
     Of(&'a dyn Fn(&Tensor, &Tensor) -> Result<Tensor>),
 }
 
@@ -52,16 +52,16 @@ impl fmt::Debug for Scalar<'_> {
     }
 }
 
-/// A scalar's value and its gradients.
+/// Value of a scalar and its gradients.
 #[derive(Debug, Clone)]
 pub struct Gradients {
-    /// The scalar.
+    /// Value of the scalar.
     pub value: f64,
-    /// With respect to each hook asked for, in its shape.
+    /// Gradient with respect to each hook asked for, in its shape.
     pub at: BTreeMap<HookPoint, Tensor>,
 }
 
-/// Sum of next-token cross-entropy of logits `[b, t, v]`, in nats.
+/// Computes the sum of next-token cross-entropy of logits `[b, t, v]`, in nats.
 pub(crate) fn next_token_loss(logits: &Tensor, tokens: &Tensor) -> Result<Tensor> {
     let (_, t) = tokens.dims2()?;
     if t < 2 {
@@ -77,7 +77,7 @@ pub(crate) fn next_token_loss(logits: &Tensor, tokens: &Tensor) -> Result<Tensor
 }
 
 impl Scalar<'_> {
-    fn of(&self, logits: &Tensor, tokens: &Tensor) -> Result<Tensor> {
+    fn value(&self, logits: &Tensor, tokens: &Tensor) -> Result<Tensor> {
         let (_, t, v) = logits.dims3()?;
         let one = |position: usize, token: TokenId| -> Result<Tensor> {
             if position >= t || token.index() >= v {
@@ -100,7 +100,7 @@ impl Scalar<'_> {
     }
 }
 
-/// Adds a zero to each hook; the scalar's gradient with respect to that zero is the one with respect to the hook, and what lies before is
+/// Adds a zero to each hook: the gradient with respect to that zero is the gradient with respect to the hook, and earlier values are
 /// still reached.
 struct Zeros<'a> {
     wanted: &'a [HookPoint],
@@ -120,7 +120,7 @@ impl Hooks for Zeros<'_> {
     }
 }
 
-/// Token ids `[b, t]` a few rows at a time, so few that a pass there and back stays within bounds.
+/// Splits token ids `[b, t]` into chunks of rows whose forward and backward pass stays within bounds.
 pub(super) fn chunks(config: &Config, tokens: &Tensor) -> Result<Vec<Tensor>> {
     let (b, t) = tokens.dims2()?;
     if b == 0 || t == 0 {
@@ -141,7 +141,7 @@ fn rows_at_once(config: &Config, t: usize) -> usize {
 }
 
 impl Model {
-    /// The value of `scalar` on token ids `[b, t]`, and its gradients with respect to `hooks`.
+    /// Computes the value of `scalar` on token ids `[b, t]`, and its gradients with respect to `hooks`.
     pub fn gradients(
         &self,
         tokens: &Tensor,
@@ -184,7 +184,7 @@ impl Model {
         let logits = self
             .run(Start::Tokens(tokens), &mut zeros)?
             .ok_or_else(|| super::unreachable_end("logits"))?;
-        let scalar = scalar.of(&logits, tokens)?;
+        let scalar = scalar.value(&logits, tokens)?;
         let value = f64::from(scalar.to_dtype(DType::F32)?.to_scalar::<f32>()?);
         if !value.is_finite() {
             return Err(Error::Numeric {
@@ -274,7 +274,7 @@ mod tests {
                 let at = |by: f32| {
                     let mut nudge = Nudge { hook, entry, by };
                     let logits = model.run(Start::Tokens(&tokens), &mut nudge).unwrap();
-                    let value = scalar.of(&logits.unwrap(), &tokens).unwrap();
+                    let value = scalar.value(&logits.unwrap(), &tokens).unwrap();
                     f64::from(value.to_scalar::<f32>().unwrap())
                 };
                 let step = 1e-2_f32;

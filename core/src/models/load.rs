@@ -20,26 +20,26 @@ use crate::error::{Error, Notes, Result};
 use crate::hub;
 use crate::text::TextCodec;
 
-/// Everything read from disk.
+/// Parts of a model read from disk.
 pub(super) struct Loaded {
-    /// The model's shape.
+    /// Shape of the model.
     pub(super) config: Config,
-    /// Its weights.
+    /// Weights.
     pub(super) decoder: Decoder,
-    /// Its tokenizer.
+    /// Tokenizer.
     pub(super) codec: TextCodec,
     /// Tokens that end a text.
     pub(super) ends: Ends,
-    /// What it takes.
+    /// Size on disk and in memory.
     pub(super) footprint: Footprint,
-    /// What is done to its weights.
+    /// Processing of its weights.
     pub(super) processing: Processing,
-    /// What tells it from other models; empty where it is only described.
+    /// Fingerprint; empty where the model is only described.
     pub(super) fingerprint: String,
 }
 
 impl Loaded {
-    /// What is particular about it, in sentences for its card.
+    /// Particulars, in sentences for its card.
     pub(super) fn facts(&self) -> Vec<String> {
         let mut facts = self.decoder.facts();
         facts.extend(self.processing.fact());
@@ -47,7 +47,7 @@ impl Loaded {
     }
 }
 
-/// A model whose headers are read and whose weights are not.
+/// Model whose headers are read and whose weights are not.
 pub(super) struct Source {
     path: PathBuf,
     settings: Settings,
@@ -56,7 +56,7 @@ pub(super) struct Source {
     bos: BosWish,
 }
 
-/// Whether `folder` holds a model: its settings with weights or a tokenizer beside, or a GGUF file.
+/// Whether `folder` holds a model: settings with weights or a tokenizer beside them, or a GGUF file.
 pub(crate) fn is_in(folder: &Path) -> bool {
     let text = std::fs::read(folder.join("config.json")).unwrap_or_default();
     let settings: Value = serde_json::from_slice(&text).unwrap_or_default();
@@ -81,7 +81,7 @@ enum Place {
 }
 
 impl Source {
-    /// Finds out what lies at `path`, to be held where it can be and processed as `opening` says.
+    /// Identifies the model at `path`, to be held and processed as `opening` says.
     pub(super) fn find(path: &Path, opening: Opening) -> Result<Self> {
         let Opening {
             processing, bos, ..
@@ -97,7 +97,7 @@ impl Source {
             let settings = file.settings()?;
             return Ok(Self {
                 path: path.to_path_buf(),
-                settings: Family::of(&settings)?.complete(settings),
+                settings: Family::from_settings(&settings)?.complete(settings),
                 place: Place::File(Box::new(file)),
                 processing,
                 bos,
@@ -114,7 +114,7 @@ impl Source {
         if settings.get("quantization_config").is_some() {
             return Err(settings.unsupported("`quantization_config`"));
         }
-        let settings = Family::of(&settings)?.complete(settings);
+        let settings = Family::from_settings(&settings)?.complete(settings);
         Ok(Self {
             path: path.to_path_buf(),
             settings,
@@ -124,7 +124,7 @@ impl Source {
         })
     }
 
-    /// What it takes.
+    /// Size on disk and in memory.
     pub(super) fn footprint(&self) -> Result<Footprint> {
         let form = match &self.place {
             Place::Folder(_) => Form::F32,
@@ -134,8 +134,8 @@ impl Source {
         if self.processing.is_none() {
             return Ok(footprint);
         }
-        let (config, decoder) =
-            Family::of(&self.settings)?.build(&self.settings, &Fetch::hollow(self.weights()))?;
+        let (config, decoder) = Family::from_settings(&self.settings)?
+            .build(&self.settings, &Fetch::hollow(self.weights()))?;
         let allowed =
             self.processing
                 .allowed((&config, &decoder), footprint.form, &mut Notes::default())?;
@@ -145,13 +145,13 @@ impl Source {
         Ok(footprint)
     }
 
-    /// Everything but the weights, whose names and shapes are checked and whose values are not read.
+    /// Describes the model: names and shapes of weights are checked, values are not read.
     pub(super) fn describe(self, notes: &mut Notes) -> Result<Loaded> {
         let footprint = self.footprint()?;
         self.put_together(&Fetch::hollow(self.weights()), footprint, notes)
     }
 
-    /// Reads the weights and the tokenizer; `notes` gets what was decided.
+    /// Reads the weights and the tokenizer; decisions go into `notes`.
     pub(super) fn load(self, notes: &mut Notes) -> Result<Loaded> {
         let footprint = self.footprint()?;
         if let Some(free) = device::free_memory() {
@@ -171,7 +171,7 @@ impl Source {
         footprint: Footprint,
         notes: &mut Notes,
     ) -> Result<Loaded> {
-        let family = Family::of(&self.settings)?;
+        let family = Family::from_settings(&self.settings)?;
         let (config, decoder) = family.build(&self.settings, fetch)?;
         let processing = self
             .processing
@@ -200,7 +200,7 @@ impl Source {
         })
     }
 
-    /// What tells it from other models, computed once for files as they are.
+    /// Fingerprint, computed once as long as the files stay the same.
     pub(super) fn fingerprint(&self) -> Result<String> {
         let settings = self.settings.values();
         match &self.place {
@@ -209,11 +209,11 @@ impl Source {
                 let own = [self.settings.path().to_path_buf()];
                 let all: Vec<PathBuf> = own.into_iter().chain(read).chain(files.files()).collect();
                 fingerprint::once(&all, || {
-                    fingerprint::of(settings, &tokenizer, files.as_ref())
+                    fingerprint::compute(settings, &tokenizer, files.as_ref())
                 })
             }
             Place::File(file) => fingerprint::once(std::slice::from_ref(&self.path), || {
-                fingerprint::of(settings, &file.tokenizer_bytes(), file.as_ref())
+                fingerprint::compute(settings, &file.tokenizer_bytes(), file.as_ref())
             }),
         }
     }
@@ -261,7 +261,7 @@ impl Source {
     }
 }
 
-/// A JSON file of a model folder, or none if it does not exist.
+/// Reads a JSON file of a model folder; none if it does not exist.
 fn settings_file(path: &Path) -> Result<Option<Value>> {
     if !path.exists() {
         return Ok(None);
@@ -273,7 +273,7 @@ fn settings_file(path: &Path) -> Result<Option<Value>> {
         .map_err(|e| Error::input(format!("is not valid JSON ({e})"), path))
 }
 
-/// What a model is called: as on the hub if it lies in its cache, else by its folder or file, even where the path ends in `.`.
+/// Names a model: as on the hub if it lies in its cache, else by its folder or file, even where the path ends in `.`.
 pub(super) fn name_of(path: &Path) -> String {
     if let Some(name) = hub::name_in(path) {
         return name;
@@ -292,7 +292,7 @@ pub(super) fn name_of(path: &Path) -> String {
     )
 }
 
-/// The tensors of a safetensors file by name: captured values, reference values (`tokens` `[b, t]` and tensors under the names of quantities).
+/// Reads the tensors of a safetensors file by name: captured values, reference values (`tokens` `[b, t]` and tensors under the names of quantities).
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| {
         let text = e.to_string();

@@ -48,10 +48,10 @@ use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::progress::{Ended, Flow};
 use crate::text::TextCodec;
 
-/// What to do where a model's file lacks a tensor or a key.
+/// Remedy where a model's file lacks a tensor or a key.
 const LACKED: &str = "the file is incomplete or of another model, download or convert it again";
 
-/// Which normalisation the model uses.
+/// Normalisation that a model uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormKind {
     /// Mean removed, variance normalised, weight and bias.
@@ -60,7 +60,7 @@ pub enum NormKind {
     RmsNorm,
 }
 
-/// A model's shape, whatever its family.
+/// Shape of a model of any family.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
     /// Family name as in `model_type`: `gpt2`, `llama` and so on.
@@ -89,7 +89,7 @@ pub struct Config {
     pub parameters: usize,
 }
 
-/// Where a forward pass begins.
+/// Start of a forward pass.
 #[derive(Debug, Clone, Copy)]
 pub enum Start<'a> {
     /// Token ids `[b, t]` (u32).
@@ -101,10 +101,10 @@ pub enum Start<'a> {
 
 /// Reads or replaces hook values during a forward pass.
 pub trait Hooks {
-    /// Whether [`Hooks::visit`] is to be called there. Asked before the value is computed, perhaps more than once.
+    /// Whether to call [`Hooks::visit`] at this hook. Asked before the value is computed, perhaps more than once.
     fn wants(&self, hook: HookPoint) -> bool;
 
-    /// Sees the value (shapes as in [`crate::ids::Site`]); `Some` replaces it. `first_position` is the position of the first token of `value`
+    /// Receives the value (shapes as in [`crate::ids::Site`]); `Some` replaces it. `first_position` is the position of the first token of `value`
     /// (0 but in cached generation).
     fn visit(
         &mut self,
@@ -119,24 +119,24 @@ pub trait Hooks {
     }
 }
 
-/// How generation picks tokens.
+/// Settings by which generation picks tokens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
-    /// 0 is greedy.
+    /// Temperature; 0 is greedy.
     pub temperature: f64,
-    /// Nucleus, if any.
+    /// Probability mass of nucleus sampling, if limited.
     pub top_p: Option<f64>,
-    /// Most likely tokens considered, if limited.
+    /// Number of likeliest tokens considered, if limited.
     pub top_k: Option<usize>,
     /// Logits of tokens the text already holds are divided by this where positive and multiplied where not (Keskar et al. 2019); 1 leaves them.
     pub repetition_penalty: f32,
-    /// Seeds the choice.
+    /// Seed of the choice.
     pub seed: u64,
-    /// Tokens to generate at most (the context's end stops earlier).
+    /// Most tokens to generate (the end of the context may stop earlier).
     pub tokens: usize,
-    /// Generation ends with the token that completes one of these.
+    /// Stop strings: generation ends with the token that completes one.
     pub stop: Vec<String>,
-    /// Whether generation goes on behind a token that ends a text ([`Model::ends`]).
+    /// Whether generation continues past a token that ends a text ([`Model::ends`]).
     pub ignore_eos: bool,
 }
 
@@ -155,13 +155,13 @@ impl Default for Sampling {
     }
 }
 
-/// Where a dictionary, a run's record or a store says [`Model::fingerprint`] of the model that it is of.
+/// Key under which dictionaries, run records and stores hold the [`Model::fingerprint`] of their model.
 pub const MODEL_FINGERPRINT: &str = "model_fingerprint";
 
-/// What is known of a model without its weights' values: from its settings, its tokenizer and the headers of its files.
+/// Description of a model without its weights: from its settings, its tokenizer and the headers of its files.
 #[derive(Debug, Clone)]
 pub struct Card {
-    /// As shown and as written into metadata.
+    /// Name, as shown and as written into metadata.
     pub name: String,
     /// Its shape.
     pub config: Config,
@@ -169,18 +169,18 @@ pub struct Card {
     pub codec: TextCodec,
     /// Tokens that end a text.
     pub ends: Ends,
-    /// What it takes, or would take, on disk and in memory.
+    /// Size on disk and, if it were loaded, in memory.
     pub footprint: Footprint,
-    /// What is particular about it, in sentences.
+    /// Particulars, in sentences.
     pub facts: Vec<String>,
-    /// What would be done to its weights.
+    /// Processing that would apply to its weights.
     pub processing: Processing,
     path: PathBuf,
 }
 
 impl Card {
-    /// Of the model at `path`, opened as `opening` says if it were loaded. Missing and misshapen tensors are errors here too; nothing large is read.
-    pub fn of(path: &Path, opening: Opening) -> Result<(Self, Notes)> {
+    /// Describes the model at `path` as `opening` would load it. Missing and misshapen tensors are errors here too; nothing large is read.
+    pub fn from_path(path: &Path, opening: Opening) -> Result<(Self, Notes)> {
         let mut notes = Notes::default();
         let described = load::Source::find(path, opening)?.describe(&mut notes)?;
         let card = Self {
@@ -196,7 +196,7 @@ impl Card {
         Ok((card, notes))
     }
 
-    /// What tells it from other models, see [`Model::fingerprint`].
+    /// Fingerprint of the model, see [`Model::fingerprint`].
     pub fn fingerprint(&self) -> Result<String> {
         load::Source::find(&self.path, Opening::default())?.fingerprint()
     }
@@ -224,7 +224,7 @@ impl Model {
         Self::open_as(path.as_ref(), Opening::default())
     }
 
-    /// The same with the weights held and processed as `opening` says; those of a folder are f32 whatever it says.
+    /// Loads a model with its weights held and processed as `opening` says; the weights of a folder are always f32.
     pub fn open_as(path: &Path, opening: Opening) -> Result<(Self, Notes)> {
         let mut notes = Notes::default();
         let loaded = load::Source::find(path, opening)?.load(&mut notes)?;
@@ -245,7 +245,7 @@ impl Model {
         Ok((model, notes))
     }
 
-    /// The model's shape.
+    /// Shape of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -255,18 +255,18 @@ impl Model {
         &self.name
     }
 
-    /// Where it was loaded from.
+    /// Path it was loaded from.
     pub fn path(&self) -> &PathBuf {
         &self.path
     }
 
-    /// What it takes on disk and in memory.
+    /// Size on disk and in memory.
     pub fn footprint(&self) -> &Footprint {
         &self.footprint
     }
 
-    /// Hex SHA-256 of settings, tokenizer and tensors (name, type, shape and 64 KiB of each at most): what dictionaries, indexes, probes and stores say which
-    /// model they are of. What is done to the weights on opening does not count.
+    /// Hex SHA-256 of settings, tokenizer and tensors (name, type, shape and 64 KiB of each at most). Dictionaries, indexes, probes and stores name their model
+    /// by it. Processing on opening does not change it.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
@@ -276,20 +276,20 @@ impl Model {
         &self.codec
     }
 
-    /// The tokens with which generation ends.
+    /// Tokens that end generation.
     pub fn ends(&self) -> &Ends {
         &self.ends
     }
 
-    /// The same weights with another tokenizer's rule, as [`TextCodec::as_trained`] gives it.
+    /// Replaces the tokenizer's rule, as [`TextCodec::as_trained`] gives it; the weights stay.
     #[must_use]
     pub fn with_codec(mut self, codec: TextCodec) -> Self {
         self.codec = codec;
         self
     }
 
-    /// The same weights, with documents packed in one row kept apart: attention does not look beyond the last BOS, and positions are counted from it, so
-    /// that each document is read as if it stood alone. Refused for a model whose texts have no BOS.
+    /// Keeps documents packed in one row apart: attention does not look beyond the last BOS, and positions are counted from it, so
+    /// that each document is read as if it stood alone. A model whose texts have no BOS is an error.
     pub fn with_separate_documents(self) -> Result<Self> {
         let bos = self.codec.bos_between_documents()?;
         Ok(self.apart_at(bos))
@@ -305,17 +305,17 @@ impl Model {
         self.separate.is_some()
     }
 
-    /// What is particular about it, in sentences for its card.
+    /// Particulars, in sentences for its card.
     pub fn facts(&self) -> &[String] {
         &self.facts
     }
 
-    /// What was done to its weights.
+    /// Processing of its weights.
     pub fn processing(&self) -> Processing {
         self.processing
     }
 
-    /// What of `processing` this model allows.
+    /// Returns the steps of `processing` that this model allows.
     pub fn allowed(&self, processing: Processing) -> Processing {
         let allowed = processing.where_allowed().allowed(
             (&self.config, &self.decoder),
@@ -325,12 +325,12 @@ impl Model {
         allowed.unwrap_or_default()
     }
 
-    /// The hooks it has, in the order in which a pass reaches them.
+    /// Returns its hooks, in the order in which a pass reaches them.
     pub fn hooks(&self) -> impl Iterator<Item = HookPoint> {
         HookPoint::all(self.config.layers).filter(|hook| self.decoder.has(*hook))
     }
 
-    /// An error naming the hooks there are, if this model lacks `hook`.
+    /// Checks that this model has `hook`; the error names the hooks it has.
     pub fn check_hook(&self, hook: HookPoint) -> Result<()> {
         if self.decoder.has(hook) {
             return Ok(());
@@ -360,7 +360,7 @@ impl Model {
         ))
     }
 
-    /// Width of one token's activation at `hook`, heads concatenated (`hook_z`: h·e). An error for tables of positions and for hooks it lacks.
+    /// Width of one token's activation at `hook`, heads concatenated (`hook_z`: h·e). Tables of positions and missing hooks are errors.
     pub fn width(&self, hook: HookPoint) -> Result<usize> {
         self.check_hook(hook)?;
         let config = &self.config;
@@ -389,7 +389,7 @@ impl Model {
         }
     }
 
-    /// Heads whose values lie side by side at `hook`; none where it has no dimension of heads.
+    /// Number of heads whose values lie side by side at `hook`; none where it has no dimension of heads.
     pub fn heads(&self, hook: HookPoint) -> Option<usize> {
         match hook.site()? {
             Site::Q | Site::RotQ | Site::Z | Site::Result | Site::Pattern | Site::AttnScores => {
@@ -400,14 +400,14 @@ impl Model {
         }
     }
 
-    /// One forward pass; logits `[b, t, v]`, or `None` when `hooks.last()` ended it.
+    /// Runs one forward pass; returns logits `[b, t, v]`, or `None` when `hooks.last()` ended it.
     pub fn run(&self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Option<Tensor>> {
         let documents = match (self.separate, start) {
             (None, _) => None,
             // Behind the last block nothing looks at other positions.
             (_, Start::Residual(layer, _, None)) if layer.index() >= self.config.layers => None,
             (Some(bos), Start::Tokens(tokens) | Start::Residual(_, _, Some(tokens))) => {
-                Documents::of(tokens, bos)?
+                Documents::find(tokens, bos)?
             }
             (Some(_), Start::Residual(_, _, None)) => {
                 let what = "a pass from the residual stream needs the token ids of its positions to keep documents apart, give them";
@@ -419,13 +419,13 @@ impl Model {
             .forward(&self.config, start, Logits::All, hooks, None)
     }
 
-    /// Logits `[b, t, v]` of token ids `[b, t]`.
+    /// Computes logits `[b, t, v]` of token ids `[b, t]`.
     pub fn logits(&self, tokens: &Tensor) -> Result<Tensor> {
         self.run(Start::Tokens(tokens), &mut NoHooks)?
             .ok_or_else(|| unreachable_end("logits"))
     }
 
-    /// Hook values of token ids `[b, t]`; the pass stops after the last one asked for.
+    /// Captures hook values of token ids `[b, t]`; the pass stops after the last hook asked for.
     pub fn capture(
         &self,
         tokens: &Tensor,
@@ -444,7 +444,7 @@ impl Model {
         Ok(capture.values)
     }
 
-    /// `prompt` (BOS included by the caller) continued token by token with a key/value cache; `hooks` see prompt and new positions.
+    /// Continues `prompt` (BOS included by the caller) token by token with a key/value cache; `hooks` see prompt and new positions.
     /// `observe` gets each new token at once. Returns the new tokens, those so far if it was stopped.
     pub fn generate(
         &self,
@@ -456,13 +456,13 @@ impl Model {
         generate::generate(self, prompt, sampling, hooks, observe)
     }
 
-    /// The same one token at a time, for continuations that take turns.
+    /// Starts a continuation that advances one token at a time, so that several can take turns.
     pub fn generator(&self, prompt: &[TokenId], sampling: &Sampling) -> Result<Generator<'_>> {
         Generator::new(self, prompt, sampling)
     }
 }
 
-/// Neither reads nor replaces anything.
+/// Hooks that read and replace nothing.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoHooks;
 
@@ -476,19 +476,19 @@ impl Hooks for NoHooks {
     }
 }
 
-/// Keeps the values of some hooks.
+/// Hooks that keep the values of some hooks.
 #[derive(Debug)]
 pub(crate) struct Capture {
-    /// Whose values.
+    /// Hooks to keep.
     pub(crate) wanted: Vec<HookPoint>,
-    /// The pass ends after this hook.
+    /// Hook after which the pass ends.
     pub(crate) last: Option<HookPoint>,
-    /// Those reached so far.
+    /// Values reached so far.
     pub(crate) values: BTreeMap<HookPoint, Tensor>,
 }
 
 impl Capture {
-    /// Of a pass that runs to its end.
+    /// Captures from a pass that runs to its end.
     pub(crate) fn to_the_end(wanted: impl Into<Vec<HookPoint>>) -> Self {
         Self {
             wanted: wanted.into(),
@@ -519,7 +519,7 @@ fn unreachable_end(what: &str) -> Error {
     }
 }
 
-/// `[b, t]` u32 tensor of rows of equal length.
+/// Builds the `[b, t]` u32 tensor of rows of equal length.
 pub fn token_tensor(rows: &[&[TokenId]]) -> Result<Tensor> {
     let t = rows.first().map_or(0, |row| row.len());
     if t == 0 || rows.iter().any(|row| row.len() != t) {

@@ -1,24 +1,24 @@
-//! How a model is opened.
+//! Options for opening a model.
 
 use super::{Form, Processing};
 
-/// What a person asks of BOS; by default what the model, or the dictionary in use, names.
+/// Request about BOS; by default the model's rule, or that of the dictionary in use, applies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BosWish {
-    /// None precedes any text.
+    /// Puts no BOS before any text.
     pub left_out: bool,
-    /// A text that begins with it gets a second one.
+    /// Puts a second BOS before a text that begins with one.
     pub doubled: bool,
 }
 
-/// How weights are held, what is done to them, and what is asked of BOS; by default f32 and nothing.
+/// Form and processing of the weights, and the request about BOS; by default f32, no processing, no request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Opening {
-    /// How they are held.
+    /// Form of the weights in memory.
     pub form: Form,
-    /// What is done to them.
+    /// Processing of the weights.
     pub processing: Processing,
-    /// What is asked of BOS.
+    /// Request about BOS.
     pub bos: BosWish,
 }
 

@@ -1,4 +1,4 @@
-//! What can be asked of a model by name: logits, the summed loss, a hook, or the loss's gradient with respect to a hook.
+//! Quantities that a model computes by name: logits, the summed loss, a hook, or the loss's gradient with respect to a hook.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use super::{Capture, Model, Start, unreachable_end};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 
-/// Something of a forward (and backward) pass, under the name it is written by.
+/// Value of a forward or backward pass, under the name it is written by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Quantity {
     /// A hook's value, under its TransformerLens name.
@@ -51,7 +51,7 @@ impl FromStr for Quantity {
 }
 
 impl Model {
-    /// An error naming the hooks there are, if this model lacks what `quantity` needs.
+    /// Checks that this model has the hooks that `quantity` needs; the error names those it has.
     pub fn check_quantity(&self, quantity: Quantity) -> Result<()> {
         match quantity {
             Quantity::Hook(hook) | Quantity::Gradient(hook) => self.check_hook(hook),
@@ -59,7 +59,7 @@ impl Model {
         }
     }
 
-    /// Quantities of token ids `[b, t]`, a few rows at a time; a pass stops after the last hook unless logits are needed.
+    /// Computes quantities of token ids `[b, t]`, a few rows at a time; a pass stops after the last hook unless logits are needed.
     pub fn quantities(
         &self,
         tokens: &Tensor,

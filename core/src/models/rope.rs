@@ -9,18 +9,18 @@ use super::blocks::Rotary;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 
-/// The keys of one kind of rotation.
+/// Keys of one kind of rotation.
 #[derive(Debug, Clone)]
 pub(super) struct Keys<'a> {
     values: Map<String, Value>,
     settings: &'a Settings,
 }
 
-/// A rotation, read and checked.
+/// Rotation, read and checked.
 #[derive(Debug, Clone)]
 pub(super) struct Rope {
     base: f64,
-    /// Dimensions of a head that turn.
+    /// Number of dimensions of a head that rotate.
     dims: usize,
     kind: Kind,
 }
@@ -28,24 +28,24 @@ pub(super) struct Rope {
 #[derive(Debug, Clone)]
 enum Kind {
     Plain,
-    /// All rotations slowed.
+    /// Linear scaling: slows all rotations.
     Linear {
         factor: f64,
     },
-    /// Llama 3.1: slow rotations are slowed further, fast ones kept, those between blended.
+    /// Llama 3.1: slows slow rotations further, keeps fast ones, blends those between.
     Llama3 {
         factor: f64,
         low: f64,
         high: f64,
         context: f64,
     },
-    /// Rotations blended by how often they turn within the original context.
+    /// YaRN: blends rotations by how often they turn within the original context.
     Yarn {
         factor: f64,
         ramp: (f64, f64),
         attention: f64,
     },
-    /// A factor for each rotation, other ones beyond the original context.
+    /// LongRoPE: a factor for each rotation, with other factors beyond the original context.
     Long {
         short: Vec<f64>,
         long: Vec<f64>,
@@ -55,7 +55,7 @@ enum Kind {
 }
 
 impl<'a> Keys<'a> {
-    /// `rope_scaling` if it holds anything, else `rope_parameters`; what is missing there stands beside them, θ under `theta`.
+    /// Reads `rope_scaling` if it holds anything, else `rope_parameters`; missing keys are looked up beside them, θ under `theta`.
     pub(super) fn read(settings: &'a Settings, theta: &str) -> Result<Self> {
         let scaling = object(settings, "rope_scaling")?.filter(|values| !values.is_empty());
         let values = match scaling {
@@ -70,7 +70,7 @@ impl<'a> Keys<'a> {
         Ok(keys)
     }
 
-    /// Those of one kind of layer: `values` under `rope_parameters`, θ else under `theta`.
+    /// Reads the keys of one kind of layer from `rope_parameters`; θ else comes from `theta`.
     pub(super) fn of_layers(settings: &'a Settings, kind: &str, theta: &str) -> Result<Self> {
         let all = object(settings, "rope_parameters")?.unwrap_or_default();
         let values = match all.get(kind).filter(|value| !value.is_null()) {
@@ -90,7 +90,7 @@ impl<'a> Keys<'a> {
         Ok(self)
     }
 
-    /// Sets `key`, where it is missing, to what stands outside under `outside`.
+    /// Sets a missing `key` to the outer value of `outside`.
     pub(super) fn fill(&mut self, key: &str, outside: &str) {
         if self.values.get(key).is_none_or(Value::is_null)
             && let Some(value) = self.settings.get(outside)
@@ -99,12 +99,12 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Names the kind of scaling anew.
+    /// Renames the kind of scaling.
     pub(super) fn rename(&mut self, kind: &str) {
         self.values.insert("rope_type".to_owned(), kind.into());
     }
 
-    /// The kind of scaling.
+    /// Returns the kind of scaling.
     pub(super) fn kind(&self) -> Result<&str> {
         let kind = self
             .values
@@ -117,7 +117,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// Refuses heads that turn in part, for families that have none.
+    /// Rejects partial rotation, for families that have none.
     pub(super) fn whole(mut self) -> Result<Self> {
         self.fill("partial_rotary_factor", "partial_rotary_factor");
         match self.number("partial_rotary_factor")? {
@@ -159,7 +159,7 @@ impl<'a> Keys<'a> {
             .ok_or_else(wrong)
     }
 
-    /// The context that a stretched model was trained on before.
+    /// Context on which a stretched model was trained before.
     fn original(&self, context: usize) -> Result<f64> {
         let key = "original_max_position_embeddings";
         match self.settings.count_if_any(key)? {
@@ -168,7 +168,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    /// The rotation of heads of width `d_head` in a model that reads `context` positions.
+    /// Returns the rotation of heads of width `d_head` in a model that reads `context` positions.
     pub(super) fn rope(&self, d_head: usize, context: usize) -> Result<Rope> {
         if self.values.contains_key("mrope_section") {
             return Err(self.settings.unsupported("`mrope_section`"));
@@ -265,7 +265,7 @@ fn object(settings: &Settings, key: &str) -> Result<Option<Map<String, Value>>> 
 }
 
 impl Rope {
-    /// Its frequencies and factors; an error if they are no numbers.
+    /// Computes frequencies and factors; NaN and infinities are errors.
     pub(super) fn table(&self) -> Result<Rotary> {
         let rotary = self.angles();
         let beyond = rotary.beyond.iter().flat_map(|(_, others)| others);

@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 
-/// No count in a model is larger: products of two still fit a machine word, so no shape overflows.
+/// Largest count in a model: products of two still fit a machine word, so no shape overflows.
 const MOST: u64 = 1 << 31;
 
-/// A parsed `config.json` (or the same keys made from a GGUF header), above its family's defaults.
+/// Parsed `config.json` (or the same keys from a GGUF header), above its family's defaults.
 #[derive(Debug)]
 pub(super) struct Settings {
     values: Value,
@@ -18,7 +18,7 @@ pub(super) struct Settings {
 }
 
 impl Settings {
-    /// From a file.
+    /// Reads settings from a file.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path)
             .map_err(|e| Error::io("cannot read the model's settings", path, e))?;
@@ -27,7 +27,7 @@ impl Settings {
         Ok(Self::new(values, path))
     }
 
-    /// From values found elsewhere; `path` is named in errors.
+    /// Takes values found elsewhere; `path` is named in errors.
     pub(super) fn new(values: Value, path: &Path) -> Self {
         Self {
             values,
@@ -36,28 +36,28 @@ impl Settings {
         }
     }
 
-    /// With what a missing key means.
+    /// Adds defaults for missing keys.
     pub(super) fn with_defaults(self, defaults: Value) -> Self {
         Self { defaults, ..self }
     }
 
-    /// The settings nested under `key`, if there are any.
+    /// Returns the settings nested under `key`, if there are any.
     pub(super) fn inside(&self, key: &str) -> Option<Self> {
         let values = self.values.get(key).filter(|value| value.is_object())?;
         Some(Self::new(values.clone(), &self.path).with_defaults(self.defaults.clone()))
     }
 
-    /// Everything that the file says.
+    /// Returns all values of the file.
     pub(super) fn values(&self) -> &Value {
         &self.values
     }
 
-    /// The file.
+    /// Path of the file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The value of `key`, else its default; null counts as absent.
+    /// Returns the value of `key`, else its default; null counts as absent.
     pub(super) fn get(&self, key: &str) -> Option<&Value> {
         let there = |values: &'_ Value| values.get(key).is_some_and(|value| !value.is_null());
         [&self.values, &self.defaults]
@@ -66,17 +66,17 @@ impl Settings {
             .and_then(|values| values.get(key))
     }
 
-    /// Whether the file itself has `key`, be it null.
+    /// Whether the file itself has `key`, even as null.
     pub(super) fn has(&self, key: &str) -> bool {
         self.values.get(key).is_some()
     }
 
-    /// Whether the file sets `key` to null, where that means something else than leaving it out.
+    /// Whether the file sets `key` to null, where that differs from leaving it out.
     pub(super) fn is_null(&self, key: &str) -> bool {
         self.values.get(key).is_some_and(Value::is_null)
     }
 
-    /// A text, if the key is there.
+    /// Reads a text, if the key is present.
     pub(super) fn text(&self, key: &str) -> Result<Option<&str>> {
         self.get(key)
             .map(|value| {
@@ -87,7 +87,7 @@ impl Settings {
             .transpose()
     }
 
-    /// A truth value; absent without default is false.
+    /// Reads a truth value; an absent key without default is false.
     pub(super) fn flag(&self, key: &str) -> Result<bool> {
         self.get(key).map_or(Ok(false), |value| {
             value
@@ -96,7 +96,7 @@ impl Settings {
         })
     }
 
-    /// A positive whole number, if the key is there.
+    /// Reads a positive whole number, if the key is present.
     pub(super) fn count_if_any(&self, key: &str) -> Result<Option<usize>> {
         self.get(key)
             .map(|value| {
@@ -109,13 +109,13 @@ impl Settings {
             .transpose()
     }
 
-    /// A positive whole number.
+    /// Reads a positive whole number.
     pub(super) fn count(&self, key: &str) -> Result<usize> {
         self.count_if_any(key)?
             .ok_or_else(|| Error::missing(format!("`{key}`"), &self.path, super::LACKED))
     }
 
-    /// A number, if the key is there.
+    /// Reads a number, if the key is present.
     pub(super) fn number(&self, key: &str) -> Result<Option<f64>> {
         self.get(key)
             .map(|value| {
@@ -126,7 +126,7 @@ impl Settings {
             .transpose()
     }
 
-    /// A number above 0.
+    /// Reads a number above 0.
     pub(super) fn positive(&self, key: &str) -> Result<f64> {
         let number = self.number(key)?.filter(|n| n.is_finite() && *n > 0.0);
         number.ok_or_else(|| {
@@ -135,7 +135,7 @@ impl Settings {
         })
     }
 
-    /// A number above 0 that null or absence without default switches off.
+    /// Reads a number above 0; null, or absence without default, switches it off.
     pub(super) fn positive_if_any(&self, key: &str) -> Result<Option<f64>> {
         if self.is_null(key) || self.get(key).is_none() {
             return Ok(None);
@@ -143,7 +143,7 @@ impl Settings {
         self.positive(key).map(Some)
     }
 
-    /// A positive whole number that null or absence without default switches off.
+    /// Reads a positive whole number; null, or absence without default, switches it off.
     pub(super) fn count_or_off(&self, key: &str) -> Result<Option<usize>> {
         if self.is_null(key) {
             return Ok(None);
@@ -151,7 +151,7 @@ impl Settings {
         self.count_if_any(key)
     }
 
-    /// Refuses the model if one of `keys` is set to anything but null, false or 0: the family has no such thing.
+    /// Rejects the model if one of `keys` is set to anything but null, false or 0: the family has no such thing.
     pub(super) fn refuse(&self, keys: &[&str]) -> Result<()> {
         let off = |value: &Value| match value {
             Value::Null | Value::Bool(false) => true,
@@ -165,7 +165,7 @@ impl Settings {
         }
     }
 
-    /// What this version does not honour, said with the file.
+    /// Returns the error for an unsupported setting, with the file.
     pub(super) fn unsupported(&self, what: &str) -> Error {
         Error::Unsupported {
             what: format!("{what} in {}", self.path.display()),
@@ -173,7 +173,7 @@ impl Settings {
         }
     }
 
-    /// A value of another kind than it should be.
+    /// Returns the error for a value of the wrong kind.
     pub(super) fn wrong(&self, key: &str, wanted: &str, found: &Value) -> Error {
         Error::input(
             format!("`{key}` should be {wanted}, is {found}"),

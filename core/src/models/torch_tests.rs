@@ -29,7 +29,7 @@ fn checkpoints_of_pytorch_give_the_logits_of_transformers() {
         let off = largest_difference(&model.logits(&tokens).unwrap(), &values["logits"]);
         assert!(off < 1e-4, "{folder}: {off}");
         // Buffers and the tied unembedding are no parameters.
-        let (card, _) = Card::of(&golden(folder), Opening::default()).unwrap();
+        let (card, _) = Card::from_path(&golden(folder), Opening::default()).unwrap();
         assert_eq!(card.footprint.parameters, model.config().parameters as u64);
         let stored: Vec<&str> = card
             .footprint

@@ -1,4 +1,4 @@
-//! A model against reference values, tensor by tensor; and, without a reference, against itself: what must hold between its own hooks.
+//! Comparison of a model with reference values, tensor by tensor; without a reference, with what must hold between its own hooks.
 
 mod itself;
 
@@ -21,7 +21,7 @@ pub const TOLERANCE: f64 = 1e-4;
 pub struct Row {
     /// Its name, as [`Quantity`] prints it.
     pub name: String,
-    /// What it was compared with.
+    /// Source of the expected values.
     pub against: String,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -29,7 +29,7 @@ pub struct Row {
     pub difference: f64,
     /// Largest finite entry of the reference.
     pub largest: f64,
-    /// Why it could not be compared, if so.
+    /// Reason why it could not be compared.
     pub problem: Option<String>,
 }
 
@@ -43,17 +43,17 @@ impl Row {
 /// All compared tensors.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Verification {
-    /// In the order of a forward pass.
+    /// Tensors, in the order of a forward pass.
     pub rows: Vec<Row>,
 }
 
 impl Verification {
-    /// Whether all agree; none compared is no agreement.
+    /// Whether all tensors agree; false if none was compared.
     pub fn agrees(&self) -> bool {
         !self.rows.is_empty() && self.rows.iter().all(Row::agrees)
     }
 
-    /// The largest difference relative to what is allowed, 1 being the limit, with its row.
+    /// Largest difference relative to the tolerance (1 is the limit), with its row.
     pub fn worst(&self) -> Option<(f64, &Row)> {
         self.rows
             .iter()
@@ -136,7 +136,7 @@ fn tokens(reference: &BTreeMap<String, Tensor>) -> Result<Tensor> {
 /// Below this a score is masked: some libraries write the least f32 there, and not −∞.
 const MASKED: f32 = -1e30;
 
-/// The largest difference of two tensors; masked scores do not differ. A reference may repeat for each row what `got` holds once.
+/// Returns the largest difference of two tensors; masked scores do not differ. A reference may repeat for each row what `got` holds once.
 fn compare(name: String, against: &str, got: &Tensor, want: &Tensor) -> Result<Row> {
     let mut row = Row {
         name,

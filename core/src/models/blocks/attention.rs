@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::attention::{Mix, Pattern, Rule, Scores, Softmax};
 
-/// How many heads, how wide.
+/// Number and width of heads.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::models) struct Heads {
     /// Query heads, `h`.
@@ -27,11 +27,11 @@ pub(in crate::models) struct Attention {
     pub(in crate::models) qkv: Linear,
     /// `[h·e, d]`.
     pub(in crate::models) output: Linear,
-    /// How scores are made and which keys are seen.
+    /// Computation of scores, and which keys are seen.
     pub(in crate::models) rule: Rule,
     /// Norms of each query and key head, `[e]`.
     pub(in crate::models) head_norms: Option<(Norm, Norm)>,
-    /// Which of the model's rotations turns queries and keys.
+    /// Index of the rotation that applies to queries and keys.
     pub(in crate::models) rotary: Option<usize>,
 }
 
@@ -42,7 +42,7 @@ pub(in crate::models) struct KeyValueCache {
 }
 
 impl KeyValueCache {
-    /// The first `layers` layers alone.
+    /// Returns the first `layers` layers alone.
     pub(in crate::models) fn below(&self, layers: usize) -> Self {
         Self {
             layers: self.layers.iter().take(layers).cloned().collect(),
@@ -65,7 +65,7 @@ impl KeyValueCache {
 }
 
 impl Attention {
-    /// `x [b, t, d]`, already normed, to what attention adds to the residual stream.
+    /// Computes what attention adds to the residual stream from `x [b, t, d]`, already normed.
     pub(in crate::models) fn forward(
         &self,
         layer: usize,
@@ -108,7 +108,7 @@ impl Attention {
         Ok(self.output.forward(&z.reshape((b, t, h * e))?)?)
     }
 
-    /// The pattern, by way of the scores if someone looks at them.
+    /// Computes the pattern, through the scores if a hook wants them.
     fn pattern(
         &self,
         layer: usize,
@@ -125,7 +125,7 @@ impl Attention {
         Ok(q.apply_op2(k, Pattern(self.rule, pass.starts.clone()))?)
     }
 
-    /// What each head writes, `[b, t, h, d]`, from `z [b, t, h, e]`.
+    /// Computes what each head writes, `[b, t, h, d]`, from `z [b, t, h, e]`.
     fn result(&self, z: &Tensor) -> Result<Tensor> {
         let (b, t, h, e) = z.dims4()?;
         let weight = self.output.weight()?.contiguous()?.reshape((h, e, ()))?; // [h, e, d]
@@ -134,7 +134,7 @@ impl Attention {
         Ok(written.contiguous()?.reshape((b, t, h, ()))?)
     }
 
-    /// Attention output from what each head writes.
+    /// Sums what each head writes into the attention output.
     fn summed(&self, result: &Tensor) -> Result<Tensor> {
         let sum = result.sum(2)?; // [b, t, d]
         Ok(match self.output.bias() {

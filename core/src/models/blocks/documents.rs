@@ -1,4 +1,4 @@
-//! Documents packed in rows and kept apart: each is read as if it stood alone in its row.
+//! Documents packed in rows and kept apart: each is read as if it were alone in its row.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ pub(in crate::models) struct Documents {
 }
 
 impl Documents {
-    /// Of `tokens [b, t]`; none where every row is one document.
-    pub(in crate::models) fn of(tokens: &Tensor, bos: TokenId) -> Result<Option<Self>> {
+    /// Finds the documents of `tokens [b, t]`; none where every row is one document.
+    pub(in crate::models) fn find(tokens: &Tensor, bos: TokenId) -> Result<Option<Self>> {
         let (b, t) = tokens.dims2()?;
         let ids: Vec<u32> = tokens.flatten_all()?.to_vec1()?;
         let mut starts = Vec::with_capacity(b * t);
@@ -55,13 +55,13 @@ mod tests {
     #[test]
     fn a_document_begins_with_its_row_and_at_every_bos() {
         let tokens = Tensor::new(&[[0_u32, 5, 0, 6, 7, 0], [5, 0, 0, 1, 2, 3]], &Device::Cpu);
-        let documents = Documents::of(&tokens.unwrap(), TokenId(0))
+        let documents = Documents::find(&tokens.unwrap(), TokenId(0))
             .unwrap()
             .unwrap();
         assert_eq!(*documents.starts, [0, 0, 2, 2, 2, 5, 0, 1, 2, 2, 2, 2]);
         assert_eq!(documents.positions, [0, 1, 0, 1, 2, 0, 0, 0, 0, 1, 2, 3]);
         assert_eq!(documents.lengths, [2, 2, 3, 3, 3, 1, 1, 1, 4, 4, 4, 4]);
         let one = Tensor::new(&[[0_u32, 5, 6]], &Device::Cpu).unwrap();
-        assert!(Documents::of(&one, TokenId(0)).unwrap().is_none());
+        assert!(Documents::find(&one, TokenId(0)).unwrap().is_none());
     }
 }

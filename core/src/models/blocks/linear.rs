@@ -22,20 +22,20 @@ enum Op {
 }
 
 impl Linear {
-    /// From a weight `[in, out]` and a bias `[out]`.
+    /// Builds from a weight `[in, out]` and a bias `[out]`.
     pub(in crate::models) fn new(weight: Tensor, bias: Option<Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
         Ok(Self::dense(weight, bias))
     }
 
-    /// From a weight `[in, out]` and a bias of `out` numbers.
+    /// Builds from a weight `[in, out]` and a bias of `out` numbers.
     pub(in crate::models) fn dense(weight: Tensor, bias: Option<Vec<f32>>) -> Self {
         Self {
             op: Op::Dense(Dense { weight, bias }),
         }
     }
 
-    /// From a weight kept as stored and a bias `[out]`.
+    /// Builds from a weight kept as stored and a bias `[out]`.
     pub(in crate::models) fn stored(weight: Arc<Rows>, bias: Option<Tensor>) -> Result<Self> {
         let bias = bias.map(|bias| bias.to_vec1::<f32>()).transpose()?;
         Ok(Self {
@@ -43,7 +43,7 @@ impl Linear {
         })
     }
 
-    /// `[.., in]` to `[.., out]`.
+    /// Maps `[.., in]` to `[.., out]`.
     pub(in crate::models) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let x = x.contiguous()?;
         Ok(match &self.op {
@@ -52,12 +52,12 @@ impl Linear {
         })
     }
 
-    /// `[.., in]` to `[.., out]` without the bias.
+    /// Maps `[.., in]` to `[.., out]` without the bias.
     pub(in crate::models) fn product(&self, x: &Tensor) -> Result<Tensor> {
         self.biased(None).forward(x)
     }
 
-    /// The same weight with the bias `bias`.
+    /// Replaces the bias by `bias`.
     pub(in crate::models) fn with_bias(&self, bias: Vec<f32>) -> Self {
         self.biased(Some(bias))
     }
@@ -76,7 +76,7 @@ impl Linear {
         Self { op }
     }
 
-    /// The bias, `[out]`, if there is one.
+    /// Returns the bias, `[out]`, if there is one.
     pub(in crate::models) fn bias(&self) -> Option<&[f32]> {
         match &self.op {
             Op::Dense(op) => op.bias.as_deref(),
@@ -84,7 +84,7 @@ impl Linear {
         }
     }
 
-    /// The weight, `[in, out]`; made for the occasion where it is kept as stored.
+    /// Returns the weight, `[in, out]`; dequantised anew where it is kept as stored.
     pub(in crate::models) fn weight(&self) -> Result<Tensor> {
         Ok(match &self.op {
             Op::Dense(op) => op.weight.clone(),

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::ids::{HookPoint, Site};
 use crate::kernels::sigmoid_gate::{GatedUnit, SigmoidGate};
 
-/// The elementwise function between the matrices.
+/// Elementwise function between the matrices.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::models) enum Activation {
     /// GELU by its tanh approximation.
@@ -23,7 +23,7 @@ pub(in crate::models) enum Activation {
 }
 
 impl Activation {
-    /// By the name used in `config.json`, if there is such a function here.
+    /// Parses the name used in `config.json`, if the function is known.
     pub(in crate::models) fn from_name(name: &str) -> Option<Self> {
         match name {
             "gelu_new" | "gelu_pytorch_tanh" | "gelu_python_tanh" | "gelu_fast"
@@ -36,7 +36,7 @@ impl Activation {
         }
     }
 
-    /// As a gate by a sigmoid, if it is one.
+    /// Returns the function as a sigmoid gate, if it is one.
     fn sigmoid(self) -> Option<SigmoidGate> {
         match self {
             Self::GeluTanh => Some(SigmoidGate::GELU_TANH),
@@ -54,7 +54,7 @@ impl Activation {
         })
     }
 
-    /// The function of `gate`, times `up`.
+    /// Computes the function of `gate`, times `up`.
     fn gated(self, gate: &Tensor, up: &Tensor) -> Result<Tensor> {
         Ok(match self.sigmoid() {
             Some(sigmoid) => gate
@@ -65,21 +65,21 @@ impl Activation {
     }
 }
 
-/// Works on each position alone, `[b, t, d]` to `[b, t, d]`.
+/// MLP of a block, position by position, `[b, t, d]` to `[b, t, d]`.
 #[derive(Debug)]
 pub(in crate::models) struct Mlp {
     /// Gated MLPs multiply `act(gate(x))` with `up(x)`.
     pub(in crate::models) gate: Option<Linear>,
     /// `[d, m]`.
     pub(in crate::models) up: Linear,
-    /// Between the two.
+    /// Function between the matrices.
     pub(in crate::models) activation: Activation,
     /// `[m, d]`.
     pub(in crate::models) down: Linear,
 }
 
 impl Mlp {
-    /// The normed residual stream to what the MLP adds.
+    /// Computes what the MLP adds from the normed residual stream.
     pub(in crate::models) fn forward(
         &self,
         layer: usize,

@@ -1,4 +1,4 @@
-//! The parts all families are built from, with the hook calls already inside. A family only names its weights and chooses the parts.
+//! Parts from which all families are built, with the hook calls inside. A family only names its weights and chooses the parts.
 
 mod attention;
 mod documents;
@@ -24,7 +24,7 @@ use crate::ids::{HookPoint, Site};
 use crate::kernels::add::Add;
 use crate::kernels::attention::Starts;
 
-/// Why a forward pass ended before its end.
+/// Reason why a forward pass ended early.
 pub(super) enum Halt {
     /// The last hook asked for was passed.
     Done,
@@ -38,27 +38,27 @@ impl<E: Into<Error>> From<E> for Halt {
     }
 }
 
-/// A step of a forward pass: a value, or the pass is over.
+/// Result of a step of a forward pass: a value, or the end of the pass.
 pub(super) type Step<T> = Result<T, Halt>;
 
-/// What one forward pass carries from block to block.
+/// State that one forward pass carries from block to block.
 pub(super) struct Pass<'a> {
-    /// Reads and replaces values.
+    /// Hooks that read and replace values.
     pub(super) hooks: &'a mut dyn Hooks,
-    /// The pass ends after this hook.
+    /// Hook after which the pass ends.
     pub(super) last: Option<HookPoint>,
     /// Position of the first token of this pass (above 0 only with a cache).
     pub(super) first_position: usize,
     /// Sines and cosines for the positions of this pass, one table per kind of layer, where the family rotates.
     pub(super) rotations: Vec<Rotation>,
-    /// Where each query's document begins, where documents packed in a row are kept apart.
+    /// Start of each query's document, where documents packed in a row are kept apart.
     pub(super) starts: Starts,
     /// Keys and values of earlier positions, when generating.
     pub(super) cache: Option<&'a mut KeyValueCache>,
 }
 
 impl Pass<'_> {
-    /// Whether `hook` is looked at, or ends the pass: otherwise what only it needs is not computed.
+    /// Whether `hook` is wanted, or ends the pass; otherwise values that only it needs are not computed.
     pub(super) fn cares(&self, hook: HookPoint) -> bool {
         self.last == Some(hook) || self.hooks.wants(hook)
     }
@@ -72,7 +72,7 @@ impl Pass<'_> {
         Ok(self.offer(hook, &value)?.unwrap_or(value))
     }
 
-    /// The same for a value that the pass itself does not need: what replaces it, if anything does.
+    /// Offers a value that the pass itself does not need; returns the replacement, if any.
     pub(super) fn offer(&mut self, hook: HookPoint, value: &Tensor) -> Step<Option<Tensor>> {
         let replacement = if self.hooks.wants(hook) {
             self.visit(hook, &value.contiguous()?)?
@@ -115,19 +115,19 @@ pub(super) enum Order {
 /// One transformer block: attention and MLP, each read through its norm and added to the residual stream.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// Before attention.
+    /// Norm before attention.
     pub(super) norm_attention: Norm,
-    /// Moves information between positions.
+    /// Attention.
     pub(super) attention: Attention,
-    /// Behind attention (Gemma).
+    /// Norm behind attention (Gemma).
     pub(super) post_attention: Option<Norm>,
-    /// Before the MLP.
+    /// Norm before the MLP.
     pub(super) norm_mlp: Norm,
-    /// Works on each position alone.
+    /// MLP.
     pub(super) mlp: Mlp,
-    /// Behind the MLP (Gemma).
+    /// Norm behind the MLP (Gemma).
     pub(super) post_mlp: Option<Norm>,
-    /// Which of the two comes first.
+    /// Order of attention and MLP.
     pub(super) order: Order,
 }
 
@@ -142,7 +142,7 @@ impl Block {
         }
     }
 
-    /// `x [b, t, d]` through block `layer`.
+    /// Runs `x [b, t, d]` through block `layer`.
     pub(super) fn forward(&self, layer: usize, x: Tensor, pass: &mut Pass<'_>) -> Step<Tensor> {
         let hook = |site| HookPoint::block(layer, site);
         let norm_hooks = |scale, normalized| NormHooks {
@@ -172,7 +172,7 @@ impl Block {
     }
 }
 
-/// The residual stream with what is written to it, `[b, t, d]`.
+/// Adds what is written to the residual stream, `[b, t, d]`.
 fn plus(stream: &Tensor, written: &Tensor) -> Result<Tensor> {
     let written = written.contiguous()?;
     Ok(stream.contiguous()?.apply_op2(&written, Add)?)

@@ -8,7 +8,7 @@ use crate::ids::HookPoint;
 use crate::kernels::normalize::Normalize;
 use crate::models::NormKind;
 
-/// A normalisation with its weight (and, for LayerNorm, bias).
+/// Normalisation with its weight (and, for LayerNorm, bias).
 #[derive(Debug)]
 pub(in crate::models) struct Norm {
     both: Normalize,
@@ -16,17 +16,17 @@ pub(in crate::models) struct Norm {
     bias: Option<Tensor>,
 }
 
-/// The two hooks of a norm.
+/// Both hooks of a norm.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::models) struct NormHooks {
-    /// What it divides by.
+    /// Hook of the scale it divides by.
     pub(in crate::models) scale: HookPoint,
-    /// Its output before weight and bias.
+    /// Hook of its output before weight and bias.
     pub(in crate::models) normalized: HookPoint,
 }
 
 impl Norm {
-    /// Weight and, for LayerNorm, bias `[d]`.
+    /// Builds from a weight and, for LayerNorm, a bias `[d]`.
     pub(in crate::models) fn new(
         kind: NormKind,
         weight: Tensor,
@@ -42,12 +42,12 @@ impl Norm {
         Ok(Self { both, weight, bias })
     }
 
-    /// Normalising and scaling, `[.., d]`.
+    /// Normalises and scales, `[.., d]`.
     pub(in crate::models) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.contiguous()?.apply_op1(self.both.clone())?)
     }
 
-    /// The same with its hooks.
+    /// Normalises and scales, with its hooks.
     pub(in crate::models) fn hooked(
         &self,
         x: &Tensor,
@@ -80,7 +80,7 @@ impl Norm {
         })
     }
 
-    /// Before weight and bias.
+    /// Normalises, before weight and bias.
     fn normalize(&self, x: &Tensor) -> Result<Tensor> {
         let bare = Normalize {
             weight: None,
@@ -90,7 +90,7 @@ impl Norm {
         Ok(x.contiguous()?.apply_op1(bare)?)
     }
 
-    /// Weight and bias.
+    /// Applies weight and bias.
     fn scale(&self, normalized: &Tensor) -> Result<Tensor> {
         let scaled = normalized.broadcast_mul(&self.weight)?;
         Ok(match &self.bias {
@@ -99,7 +99,7 @@ impl Norm {
         })
     }
 
-    /// The same with a weight of ones and no bias.
+    /// Replaces the weight by ones and removes the bias.
     pub(in crate::models) fn bare(&self) -> Result<Self> {
         let kind = if self.both.centred {
             NormKind::LayerNorm
@@ -109,12 +109,12 @@ impl Norm {
         Self::new(kind, self.weight.ones_like()?, None, self.both.eps)
     }
 
-    /// β, `[d]`, if there is one.
+    /// Returns β, `[d]`, if there is one.
     pub(in crate::models) fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
     }
 
-    /// γ, `[d]`.
+    /// Returns γ, `[d]`.
     pub(in crate::models) fn weight(&self) -> &Tensor {
         &self.weight
     }

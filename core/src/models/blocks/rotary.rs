@@ -1,4 +1,4 @@
-//! Rotary positions in the half-split form: of the r dimensions that turn, dimension i turns with dimension i + r/2.
+//! Rotary positions in the half-split form: of the r rotated dimensions, dimension i pairs with dimension i + r/2.
 
 use candle_core::Tensor;
 
@@ -11,7 +11,7 @@ use crate::kernels::rotary::Rotate;
 pub(in crate::models) struct Rotary {
     /// Radians per position of each pair, `[r/2]`.
     pub(in crate::models) frequencies: Vec<f32>,
-    /// Others for a pass that reaches beyond so many positions.
+    /// Length beyond which a pass uses other angles, and those angles.
     pub(in crate::models) beyond: Option<(usize, Vec<f32>)>,
     /// Factor on sines and cosines.
     pub(in crate::models) factor: f32,
@@ -24,27 +24,27 @@ pub(in crate::models) struct Rotation {
 }
 
 impl Rotary {
-    /// The table for `t` positions from `first`.
+    /// Returns the table for `t` positions from `first`.
     pub(in crate::models) fn rotation(&self, first: usize, t: usize) -> Rotation {
-        let frequencies = self.of_length(first + t);
-        self.of((first..first + t).map(|position| (position, frequencies)))
+        let frequencies = self.frequencies_at(first + t);
+        self.table((first..first + t).map(|position| (position, frequencies)))
     }
 
-    /// The table for rows of packed documents, each turned as it would be alone.
+    /// Returns the table for rows of packed documents, each rotated as it would be alone.
     pub(in crate::models) fn apart(&self, documents: &Documents) -> Rotation {
         let places = documents.positions.iter().zip(&documents.lengths);
-        self.of(places.map(|(at, length)| (*at as usize, self.of_length(*length as usize))))
+        self.table(places.map(|(at, length)| (*at as usize, self.frequencies_at(*length as usize))))
     }
 
-    /// The frequencies of a pass that reaches so many positions.
-    fn of_length(&self, positions: usize) -> &[f32] {
+    /// Returns the frequencies of a pass that reaches so many positions.
+    fn frequencies_at(&self, positions: usize) -> &[f32] {
         match &self.beyond {
             Some((context, others)) if positions > *context => others,
             _ => &self.frequencies,
         }
     }
 
-    fn of<'a>(&self, positions: impl Iterator<Item = (usize, &'a [f32])>) -> Rotation {
+    fn table<'a>(&self, positions: impl Iterator<Item = (usize, &'a [f32])>) -> Rotation {
         let angles = positions.flat_map(|(position, frequencies)| {
             frequencies.iter().map(move |f| position as f32 * f)
         });
@@ -59,7 +59,7 @@ impl Rotary {
 }
 
 impl Rotation {
-    /// Turns the first r dimensions of `x [b, t, h, e]`.
+    /// Rotates the first r dimensions of `x [b, t, h, e]`.
     pub(in crate::models) fn apply(&self, x: &Tensor) -> Result<Tensor> {
         Ok(x.apply_op1(self.op.clone())?)
     }

@@ -1,4 +1,4 @@
-//! The embedding: a row for each token.
+//! Embedding: a row for each token.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use super::Linear;
 use crate::error::Result;
 use crate::kernels::linear::Rows;
 
-/// `[v, d]`.
+/// Embedding matrix, `[v, d]`.
 #[derive(Debug, Clone)]
 pub(in crate::models) enum Table {
-    /// As f32.
+    /// Matrix as f32.
     Dense(Tensor),
-    /// As its file stores it.
+    /// Matrix as its file stores it.
     Stored(Arc<Rows>),
 }
 
 impl Table {
-    /// The rows of `tokens [n]`, `[n, d]`.
+    /// Returns the rows of `tokens [n]`, `[n, d]`.
     pub(in crate::models) fn rows(&self, tokens: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Self::Dense(table) => table.index_select(tokens, 0)?,
@@ -29,7 +29,7 @@ impl Table {
         })
     }
 
-    /// As f32, `[v, d]`; made for the occasion where it is kept as stored.
+    /// Returns the matrix as f32, `[v, d]`; dequantised anew where it is kept as stored.
     pub(in crate::models) fn dense(&self) -> Result<Tensor> {
         Ok(match self {
             Self::Dense(table) => table.clone(),
@@ -37,7 +37,7 @@ impl Table {
         })
     }
 
-    /// The product with its transpose, which is the unembedding of tied models.
+    /// Computes the product with its transpose, the unembedding of tied models.
     pub(in crate::models) fn unembedding(&self) -> Result<Linear> {
         match self {
             Self::Dense(table) => Linear::new(table.t()?, None),

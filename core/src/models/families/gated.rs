@@ -15,7 +15,7 @@ use crate::models::settings::Settings;
 use crate::models::weights::Fetch;
 use crate::models::{Config, NormKind};
 
-/// Where the decoder's tensors may begin: as a model of its own, without its head's wrapper, or inside one that also sees.
+/// Prefixes of the decoder's tensors: of a whole model, of one without its head's wrapper, or inside a model with images.
 const PREFIXES: [&str; 4] = [
     "model.",
     "",
@@ -24,53 +24,53 @@ const PREFIXES: [&str; 4] = [
 ];
 const HEADS: [&str; 2] = ["lm_head.weight", "language_model.lm_head.weight"];
 
-/// A family of this shape.
+/// Family of this shape.
 pub(super) struct Gated {
     pub(super) config: Config,
     pub(super) activation: Activation,
     pub(super) biases: Biases,
     pub(super) norms: Norms,
-    /// Added to every norm's weight as stored.
+    /// Number added to every norm's weight as stored.
     pub(super) norm_offset: f64,
-    /// Query, key and value are one tensor, and gate and up.
+    /// Whether query, key and value are one tensor, and gate and up.
     pub(super) fused: bool,
-    /// The unembedding is the embedding.
+    /// Whether the unembedding is the embedding.
     pub(super) tied: bool,
-    /// Of all layers; [`Place`] adds the window.
+    /// Attention settings of all layers; [`Place`] adds the window.
     pub(super) rule: Rule,
     pub(super) logit_cap: Option<f64>,
     pub(super) embed_scale: Option<f64>,
     pub(super) ropes: Vec<Rope>,
-    /// What is told of a layer by its number.
+    /// Settings of a layer by its number.
     pub(super) place: Box<dyn Fn(usize) -> Place>,
 }
 
-/// Which projections have one.
+/// Projections that have a bias.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Biases {
-    /// Query, key, value.
+    /// Biases of query, key, value.
     pub(super) qkv: bool,
-    /// Attention's output.
+    /// Bias of attention's output.
     pub(super) output: bool,
-    /// All of the MLP.
+    /// Biases of the MLP.
     pub(super) mlp: bool,
 }
 
-/// Which norms there are beside those before attention and MLP.
+/// Norms beside those before attention and MLP.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Norms {
-    /// Of each query and key head.
+    /// Norms of each query and key head.
     pub(super) heads: bool,
-    /// Behind attention and MLP too.
+    /// Norms behind attention and MLP.
     pub(super) behind: bool,
 }
 
-/// How a layer differs from its neighbours.
+/// Settings in which a layer differs from its neighbours.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Place {
     /// Keys a query sees, itself included.
     pub(super) window: Option<usize>,
-    /// Which of the rotations.
+    /// Index of its rotation.
     pub(super) rope: usize,
 }
 
@@ -83,7 +83,7 @@ impl fmt::Debug for Gated {
 }
 
 impl Gated {
-    /// What all families of this shape read alike; `activation` is the key of the activation function.
+    /// Reads the settings that all families of this shape share; `activation` is the key of the activation function.
     pub(super) fn read(
         settings: &Settings,
         family: &'static str,

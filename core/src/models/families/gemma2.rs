@@ -51,7 +51,7 @@ fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     gated.build(fetch)
 }
 
-/// What Gemma 2 and Gemma 3 share.
+/// Reads the settings that Gemma 2 and Gemma 3 share.
 pub(super) fn gemma(settings: &Settings, family: &'static str) -> Result<Gated> {
     settings.refuse(&["use_bidirectional_attention", "mlp_bias"])?;
     let mut gated = Gated::read(settings, family, "hidden_activation")?;

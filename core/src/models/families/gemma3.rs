@@ -88,7 +88,7 @@ fn text_model(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder
     gated.build(fetch)
 }
 
-/// Refuses rope parameters that are not those of the two kinds of layers.
+/// Rejects rope parameters that are not those of the two kinds of layers.
 fn check_kinds(settings: &Settings) -> Result<()> {
     let parameters = settings.get("rope_parameters").and_then(Value::as_object);
     let mut keys = parameters.into_iter().flat_map(|values| values.keys());

@@ -66,7 +66,7 @@ fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     Ok((config, decoder))
 }
 
-/// What the scores are multiplied by.
+/// Returns the factor of the scores.
 #[derive(Debug, Clone, Copy)]
 struct Scaling {
     by_width: bool,

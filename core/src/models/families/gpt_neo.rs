@@ -18,7 +18,7 @@ pub(super) const FAMILY: Family = Family {
     build,
 };
 
-/// More than any model has: the list of their kinds is made before a tensor is asked for.
+/// Most layers; more than any model has: the list of their kinds is built before a tensor is read.
 const MOST_LAYERS: usize = 1 << 16;
 
 fn defaults() -> Value {
@@ -80,7 +80,7 @@ fn config(settings: &Settings) -> Result<Config> {
     })
 }
 
-/// Which layers see only the window: `attention_types` written out (HuggingFace makes `attention_layers` of it again).
+/// Returns which layers see only the window: `attention_types` written out (HuggingFace rebuilds `attention_layers` from it).
 fn local_layers(settings: &Settings, layers: usize) -> Result<Vec<bool>> {
     let key = "attention_types";
     let found = settings.get(key).unwrap_or(&Value::Null);

@@ -29,7 +29,7 @@ fn defaults() -> Value {
     })
 }
 
-/// How its blocks are made.
+/// Settings of its blocks.
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     activation: Activation,
@@ -95,7 +95,7 @@ fn config(settings: &Settings) -> Result<Config> {
     })
 }
 
-/// Its rotation, whose keys had names of their own before; the later names may stand beside them if they agree.
+/// Reads its rotation, whose keys once had names of their own; the later names may stand beside them if they agree.
 fn rope(settings: &Settings, config: &Config) -> Result<Rope> {
     for (ours, other) in [
         ("rotary_emb_base", "rope_theta"),
@@ -147,7 +147,7 @@ fn block(fetch: &Fetch<'_>, config: &Config, name: &str, plan: Plan) -> Result<B
     })
 }
 
-/// Query, key and value of each head to all queries, all keys, all values.
+/// Reorders query, key and value of each head to all queries, all keys, all values.
 fn qkv(fetch: &Fetch<'_>, config: &Config, name: &str, plan: Plan) -> Result<Linear> {
     let (h, e, d) = (config.heads, config.d_head, config.d_model);
     let apart = |stored: Tensor, inputs: usize| -> Result<Tensor> {

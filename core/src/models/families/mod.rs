@@ -1,5 +1,5 @@
 //! The model families: one file and one line in [`FAMILIES`] each. A family names its weights, reads its settings (both ages of `config.json`), and
-//! chooses among the parts in `blocks`; every setting that changes the arithmetic is honoured or refused by its name.
+//! chooses among the parts in `blocks`; a setting that changes the arithmetic is either implemented or rejected by name.
 
 mod gated;
 mod gemma2;
@@ -23,17 +23,17 @@ use super::settings::Settings;
 use super::weights::Fetch;
 use crate::error::{Error, Result};
 
-/// A kind of model.
+/// Kind of model.
 pub(super) struct Family {
     /// `model_type` in `config.json`; the first is its name.
     names: &'static [&'static str],
-    /// What a missing key means, as HuggingFace has it.
+    /// Defaults of missing keys, as HuggingFace has them.
     defaults: fn() -> Value,
-    /// Puts a decoder together.
+    /// Builds a decoder.
     build: fn(&Settings, &Fetch<'_>) -> Result<(Config, Decoder)>,
 }
 
-/// All of them.
+/// All families.
 const FAMILIES: [Family; 10] = [
     gpt2::FAMILY,
     gpt_neo::FAMILY,
@@ -48,8 +48,8 @@ const FAMILIES: [Family; 10] = [
 ];
 
 impl Family {
-    /// The family that `settings` names.
-    pub(super) fn of(settings: &Settings) -> Result<&'static Self> {
+    /// Finds the family that `settings` names.
+    pub(super) fn from_settings(settings: &Settings) -> Result<&'static Self> {
         let name = settings.text("model_type")?.ok_or_else(|| {
             let remedy = "give the folder of a language model";
             Error::missing("`model_type`", settings.path(), remedy)
@@ -66,12 +66,12 @@ impl Family {
             })
     }
 
-    /// Its name.
+    /// Name of the family.
     pub(super) fn name(&self) -> &'static str {
         self.names[0]
     }
 
-    /// `settings` above what a missing key means in this family.
+    /// Adds this family's defaults to `settings`.
     pub(super) fn complete(&self, settings: Settings) -> Settings {
         settings.with_defaults((self.defaults)())
     }

@@ -1,4 +1,4 @@
-//! What several families read alike: prefixes, projections stored `[out, in]`, norms, kinds of layers.
+//! Readers that several families share: prefixes, projections stored `[out, in]`, norms, kinds of layers.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use crate::models::settings::Settings;
 use crate::models::weights::Fetch;
 use crate::models::{Config, NormKind};
 
-/// The first of `prefixes` under which the file has `name`; the first of all if it has none.
+/// Returns the first of `prefixes` under which the file has `name`; the first of all if it has none.
 pub(super) fn prefix<'p>(fetch: &Fetch<'_>, prefixes: &[&'p str], name: &str) -> &'p str {
     let there = |prefix: &&&str| fetch.has(&format!("{prefix}{name}"));
     prefixes.iter().find(there).unwrap_or(&prefixes[0])
 }
 
-/// The norm `name` of `config.d_model` values, with its bias if it is a LayerNorm.
+/// Fetches the norm `name` of `config.d_model` values, with its bias if it is a LayerNorm.
 pub(super) fn norm(fetch: &Fetch<'_>, name: &str, config: &Config) -> Result<Norm> {
     let d = [config.d_model];
     let weight = fetch.get(&format!("{name}.weight"), &d)?;
@@ -28,7 +28,7 @@ pub(super) fn norm(fetch: &Fetch<'_>, name: &str, config: &Config) -> Result<Nor
     Norm::new(config.norm, weight, bias, config.norm_eps)
 }
 
-/// The projection `name` stored `[out, in]`, with or without bias.
+/// Fetches the projection `name` stored `[out, in]`, with or without bias.
 pub(super) fn linear(
     fetch: &Fetch<'_>,
     name: &str,
@@ -38,7 +38,7 @@ pub(super) fn linear(
     stacked(fetch, &[(name.to_owned(), outputs)], inputs, biased)
 }
 
-/// Projections `(name, out)` stored `[out, in]` as one, their outputs one behind the other.
+/// Fetches projections `(name, out)` stored `[out, in]` as one, their outputs one behind the other.
 pub(super) fn stacked(
     fetch: &Fetch<'_>,
     parts: &[(String, usize)],
@@ -71,7 +71,7 @@ pub(super) fn stacked(
     Linear::new(Tensor::cat(&weights, 0)?.t()?, bias)
 }
 
-/// The embedding `name`.
+/// Fetches the embedding `name`.
 pub(super) fn embed(fetch: &Fetch<'_>, name: &str, config: &Config) -> Result<Table> {
     let dims = (config.vocab, config.d_model);
     Ok(match fetch.kept(name, dims)? {
@@ -80,7 +80,7 @@ pub(super) fn embed(fetch: &Fetch<'_>, name: &str, config: &Config) -> Result<Ta
     })
 }
 
-/// The unembedding: the embedding `[v, d]` if they are tied, else the first of `names` in the file.
+/// Fetches the unembedding: the embedding `[v, d]` if they are tied, else the first of `names` in the file.
 pub(super) fn unembed(
     fetch: &Fetch<'_>,
     config: &Config,
@@ -93,13 +93,13 @@ pub(super) fn unembed(
     }
 }
 
-/// The activation function under `key`.
+/// Reads the activation function under `key`.
 pub(super) fn activation(settings: &Settings, key: &str) -> Result<Activation> {
     let name = settings.text(key)?.unwrap_or_default();
     Activation::from_name(name).ok_or_else(|| settings.unsupported(&format!("`{key}` \"{name}\"")))
 }
 
-/// An error unless heads divide evenly.
+/// Checks that heads divide evenly.
 pub(super) fn check_heads(settings: &Settings, config: &Config) -> Result<()> {
     let (heads, kv_heads) = (config.heads, config.kv_heads);
     if heads.is_multiple_of(kv_heads) && config.d_head > 0 {
@@ -112,7 +112,7 @@ pub(super) fn check_heads(settings: &Settings, config: &Config) -> Result<()> {
     Err(Error::input(what, settings.path()))
 }
 
-/// Width of a head where heads share `d_model` evenly.
+/// Computes the width of a head where heads share `d_model` evenly.
 pub(super) fn shared_width(settings: &Settings, d_model: usize, heads: usize) -> Result<usize> {
     if d_model.is_multiple_of(heads) {
         return Ok(d_model / heads);
@@ -121,7 +121,7 @@ pub(super) fn shared_width(settings: &Settings, d_model: usize, heads: usize) ->
     Err(Error::input(what, settings.path()))
 }
 
-/// Which layers look only so far back, by `layer_types`; none if the file has no such list.
+/// Reads from `layer_types` which layers have a window; none if the file has no such list.
 pub(super) fn layer_types(settings: &Settings, layers: usize) -> Result<Option<Vec<bool>>> {
     let key = "layer_types";
     let Some(found) = settings.get(key) else {
@@ -141,7 +141,7 @@ pub(super) fn layer_types(settings: &Settings, layers: usize) -> Result<Option<V
     kinds.collect::<Result<_>>().map(Some)
 }
 
-/// The window of layers that look only so far back.
+/// Reads the window of layers that have one.
 pub(super) fn window(settings: &Settings) -> Result<usize> {
     let window = settings.count_or_off("sliding_window")?;
     window.ok_or_else(|| {

@@ -40,7 +40,7 @@ fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     gated.build(fetch)
 }
 
-/// The window by layer: of those that `layer_types` names, else from `max_window_layers` on.
+/// Returns the window by layer: of the layers that `layer_types` names, else from `max_window_layers` on.
 pub(super) fn place(settings: &Settings, layers: usize) -> Result<Box<dyn Fn(usize) -> Place>> {
     let listed = parts::layer_types(settings, layers)?;
     let on = settings.flag("use_sliding_window")?;

@@ -1,5 +1,5 @@
-//! The head of a GGUF file: keys with values, and where each tensor lies. Every length and count is checked against the bytes that are left before
-//! anything is allocated by it; lists stay in the file.
+//! Head of a GGUF file: keys with values, and the place of each tensor. Every length and count is checked against the bytes that are left before
+//! it is used to allocate; lists stay in the file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -8,25 +8,25 @@ use super::kinds::{self, Kind};
 use crate::tensor_file::short;
 
 const MAGIC: [u8; 4] = *b"GGUF";
-/// Bytes of a tensor's place are multiples of this unless the file says otherwise.
+/// Alignment of tensors in bytes, unless the file says otherwise.
 const ALIGNMENT: u64 = 32;
-/// ggml's GGML_MAX_DIMS.
+/// Most dimensions of a tensor: ggml's GGML_MAX_DIMS.
 const DIMENSIONS: u32 = 4;
-/// Lists in lists in lists: no file needs more.
+/// Deepest nesting of lists; no file needs more.
 const DEPTH: usize = 4;
 
-/// What the head of a file says.
+/// Contents of a head.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Content {
     /// Keys and values.
     pub(super) values: BTreeMap<String, Value>,
     /// Tensors by name.
     pub(super) tensors: BTreeMap<String, Place>,
-    /// Lengths of texts stand in four bytes (version 1).
+    /// Whether lengths of texts take four bytes (version 1).
     pub(super) short: bool,
 }
 
-/// A value; every number as f64.
+/// Value of a key; every number as f64.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Number(f64),
@@ -35,31 +35,31 @@ pub(super) enum Value {
     List(List),
 }
 
-/// A list as it lies in the file.
+/// List as it lies in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct List {
     /// Type of its entries.
     pub(super) of: Scalar,
-    /// How many.
+    /// Number of entries.
     pub(super) count: usize,
-    /// From the first entry to the last.
+    /// Bytes from the first entry to the last.
     pub(super) bytes: Range<usize>,
 }
 
-/// Where a tensor lies.
+/// Place of a tensor.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Place {
     /// Its type.
     pub(super) kind: &'static Kind,
     /// Slowest dimension first.
     pub(super) shape: Vec<usize>,
-    /// Their product.
+    /// Product of the dimensions.
     pub(super) elements: usize,
-    /// In the file.
+    /// Range of bytes in the file.
     pub(super) bytes: Range<usize>,
 }
 
-/// The types of values.
+/// Types of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scalar {
     U8,
@@ -78,7 +78,7 @@ pub(super) enum Scalar {
 }
 
 impl Scalar {
-    fn of(id: u32) -> Option<Self> {
+    fn from_id(id: u32) -> Option<Self> {
         use Scalar::{F32, F64, Flag, I8, I16, I32, I64, List, Text, U8, U16, U32, U64};
         let all = [
             U8, I8, U16, I16, U32, I32, F32, Flag, Text, List, U64, I64, F64,
@@ -86,7 +86,7 @@ impl Scalar {
         all.get(usize::try_from(id).ok()?).copied()
     }
 
-    /// Bytes of one, of text and lists at least.
+    /// Number of bytes of a value; of text and lists the least.
     fn bytes(self) -> u64 {
         match self {
             Self::U8 | Self::I8 | Self::Flag => 1,
@@ -97,7 +97,7 @@ impl Scalar {
     }
 }
 
-/// Reads the head of `file`; a phrase that says what is wrong with it otherwise.
+/// Reads the head of `file`; the error is a phrase about what is wrong with it.
 pub(super) fn read(file: &[u8]) -> Result<Content, String> {
     let mut cursor = Cursor::begin(file)?;
     let tensors = cursor.length("the number of tensors")?;
@@ -173,7 +173,7 @@ fn apart(tensors: &BTreeMap<String, Place>) -> Result<(), String> {
     }
 }
 
-/// One tensor as listed, unchecked.
+/// Tensor as listed, unchecked.
 struct Claim {
     name: String,
     shape: Vec<u64>,
@@ -204,7 +204,7 @@ impl Claim {
     }
 
     fn place(self, data: u64, alignment: u64, file: usize) -> Result<Place, String> {
-        let kind = kinds::of(self.kind)
+        let kind = kinds::from_id(self.kind)
             .ok_or_else(|| format!("is of type {}, which is none", self.kind))?;
         let impossible = || format!("has the impossible shape {:?}", self.shape);
         let shape = self
@@ -254,16 +254,16 @@ impl Claim {
     }
 }
 
-/// A place in the file.
+/// Reader at a place in the file.
 pub(super) struct Cursor<'a> {
     file: &'a [u8],
     at: usize,
-    /// Version 1 writes lengths in four bytes.
+    /// Whether lengths take four bytes (version 1).
     short: bool,
 }
 
 impl<'a> Cursor<'a> {
-    /// After magic number and version.
+    /// Starts after magic number and version.
     fn begin(file: &'a [u8]) -> Result<Self, String> {
         let mut cursor = Self {
             file,
@@ -285,7 +285,7 @@ impl<'a> Cursor<'a> {
         Ok(cursor)
     }
 
-    /// Among the entries of a list; lengths of texts stand in four bytes if `short`.
+    /// Starts among the entries of a list; lengths of texts take four bytes if `short`.
     pub(super) fn at(file: &'a [u8], at: usize, short: bool) -> Self {
         Self { file, at, short }
     }
@@ -331,7 +331,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The bytes of a text, without the zeros some writers end it with.
+    /// Reads the bytes of a text, without the zeros that some writers append.
     pub(super) fn bytes(&mut self, of: &str) -> Result<&'a [u8], String> {
         let length = self.length(of)?;
         let mut bytes = self.take(length, of)?;
@@ -347,7 +347,7 @@ impl<'a> Cursor<'a> {
 
     fn kind(&mut self, of: &str) -> Result<Scalar, String> {
         let id = self.u32(of)?;
-        Scalar::of(id).ok_or_else(|| format!("the value of `{}` is of type {id}", short(of)))
+        Scalar::from_id(id).ok_or_else(|| format!("the value of `{}` is of type {id}", short(of)))
     }
 
     fn value(&mut self, key: &str) -> Result<Value, String> {
@@ -360,7 +360,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// One number of that type.
+    /// Reads one number of that type.
     pub(super) fn number(&mut self, kind: Scalar, of: &str) -> Result<f64, String> {
         Ok(match kind {
             Scalar::U8 => f64::from(self.array::<1>(of)?[0]),
@@ -379,7 +379,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Walks over a list and says where it lies.
+    /// Walks over a list and returns its place.
     fn list(&mut self, key: &str, depth: usize) -> Result<List, String> {
         let of = self.kind(key)?;
         let count = self.length(key)?;
@@ -421,7 +421,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// By its shortest decimal form, which is what was meant (1e-5, not 9.99999974e-6).
+/// Converts by the shortest decimal form, which is what the writer meant (1e-5, not 9.99999974e-6).
 fn decimal(number: f32) -> f64 {
     number
         .to_string()

@@ -1,14 +1,14 @@
-//! The tokens that end a text, as llama.cpp collects them: those that keys of the file name, and those it knows by their text.
+//! Tokens that end a text, as llama.cpp collects them: those that keys of the file name, and those it knows by their text.
 
 use super::header::Header;
 use crate::error::Result;
 use crate::ids::TokenId;
 use crate::models::ends::Ends;
 
-/// End of sequence, of a turn, of a message.
+/// Keys of the ends of a sequence, a turn, a message.
 const KEYS: [&str; 3] = ["eos", "eot", "eom"];
 
-/// Ends by their text, whatever kind of token they are.
+/// Ends by their text, whatever their kind of token.
 const TEXTS: [&str; 19] = [
     "<|eot_id|>",
     "<|im_end|>",
@@ -50,10 +50,10 @@ const FILL: [(&str, &[&str]); 3] = [
     ("fim_sep", &["<|file_sep|>"]),
 ];
 
-/// What a SentencePiece file means that names no end.
+/// End of a SentencePiece file that names none.
 const SENTENCE_PIECE: usize = 2;
 
-/// The tokens that end a text. llama.cpp takes token 11 (Falcon's) where a BPE file names none; here such a file has those of the texts alone.
+/// Collects the tokens that end a text. llama.cpp takes token 11 (Falcon's) where a BPE file names none; here such a file has those of the texts alone.
 pub(super) fn read(header: &Header<'_>) -> Result<Ends> {
     let texts = header.texts("tokenizer.ggml.tokens")?.unwrap_or_default();
     let key = |name: &str| -> Result<Option<usize>> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::content::{Content, Cursor, List, Scalar, Value};
 use crate::error::{Error, Result};
 
-/// The metadata of one file.
+/// Metadata of one file.
 #[derive(Clone, Copy)]
 pub(super) struct Header<'a> {
     content: &'a Content,
@@ -14,7 +14,7 @@ pub(super) struct Header<'a> {
 }
 
 impl<'a> Header<'a> {
-    /// Of the file `path`, which is named in errors, with the bytes `file`.
+    /// Reads the bytes `file` of the file at `path`, which is named in errors.
     pub(super) fn new(content: &'a Content, file: &'a [u8], path: &'a Path) -> Self {
         Self {
             content,
@@ -23,17 +23,17 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The file.
+    /// Path of the file.
     pub(super) fn path(&self) -> &'a Path {
         self.path
     }
 
-    /// Whether the key is there.
+    /// Whether the key is present.
     pub(super) fn has(&self, key: &str) -> bool {
         self.content.values.contains_key(key)
     }
 
-    /// The keys that begin with `start`.
+    /// Returns the keys that begin with `start`.
     pub(super) fn keys_from(&self, start: &str) -> impl Iterator<Item = &'a str> {
         let from = self.content.values.range(start.to_owned()..);
         let start = start.to_owned();
@@ -41,7 +41,7 @@ impl<'a> Header<'a> {
             .take_while(move |key| key.starts_with(&start))
     }
 
-    /// A text, if the key is there.
+    /// Reads a text, if the key is present.
     pub(super) fn text_if_any(&self, key: &str) -> Result<Option<&'a str>> {
         match self.content.values.get(key) {
             Some(Value::Text(text)) => Ok(Some(text)),
@@ -49,12 +49,12 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// A text.
+    /// Reads a text.
     pub(super) fn text(&self, key: &str) -> Result<&'a str> {
         self.text_if_any(key)?.ok_or_else(|| self.lacks(key))
     }
 
-    /// A truth value, if the key is there.
+    /// Reads a truth value, if the key is present.
     pub(super) fn flag(&self, key: &str) -> Result<Option<bool>> {
         match self.content.values.get(key) {
             Some(Value::Flag(flag)) => Ok(Some(*flag)),
@@ -62,7 +62,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// A number of any type, if the key is there.
+    /// Reads a number of any type, if the key is present.
     pub(super) fn number(&self, key: &str) -> Result<Option<f64>> {
         match self.content.values.get(key) {
             Some(Value::Number(number)) => Ok(Some(*number)),
@@ -70,7 +70,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// A whole number ≥ 0, if the key is there.
+    /// Reads a whole number ≥ 0, if the key is present.
     pub(super) fn count(&self, key: &str) -> Result<Option<usize>> {
         match self.number(key)? {
             Some(number) if number >= 0.0 && number.fract() == 0.0 => Ok(Some(number as usize)),
@@ -82,12 +82,12 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// A whole number ≥ 0.
+    /// Reads a whole number ≥ 0.
     pub(super) fn needed(&self, key: &str) -> Result<usize> {
         self.count(key)?.ok_or_else(|| self.lacks(key))
     }
 
-    /// A list of texts, if the key is there.
+    /// Reads a list of texts, if the key is present.
     pub(super) fn texts(&self, key: &str) -> Result<Option<Vec<&'a str>>> {
         let Some(list) = self.list(key).filter(|list| list.of == Scalar::Text) else {
             return Ok(None);
@@ -107,7 +107,7 @@ impl<'a> Header<'a> {
         Ok(Some(texts))
     }
 
-    /// A list of exactly `count` numbers, if the key is there.
+    /// Reads a list of exactly `count` numbers, if the key is present.
     pub(super) fn numbers(&self, key: &str, count: usize) -> Result<Option<Vec<f64>>> {
         let Some(list) = self.list(key) else {
             return Ok(None);
@@ -126,7 +126,7 @@ impl<'a> Header<'a> {
             .map_err(|what| Error::input(format!("its header is odd: {what}"), self.path))
     }
 
-    /// A list of exactly `count` truth values, if the key holds a list.
+    /// Reads a list of exactly `count` truth values, if the key holds a list.
     pub(super) fn flags(&self, key: &str, count: usize) -> Result<Option<Vec<bool>>> {
         let Some(list) = self.list(key) else {
             return Ok(None);
@@ -148,7 +148,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// None for a key that is not there; an error for a value of another kind.
+    /// Returns none for an absent key and an error for a value of another kind.
     fn absent<T>(&self, key: &str, wanted: &str, found: Option<&Value>) -> Result<Option<T>> {
         match found {
             None => Ok(None),

@@ -1,11 +1,11 @@
-//! Header keys that change what is computed and that no architecture here honours: refused by name. llama.cpp reads most of them for other
-//! architectures alone and passes over them in these, so a file that has one either computes something else than its header says or is of a newer kind.
+//! Unsupported header keys that change what is computed: rejected by name. llama.cpp reads most of them for other
+//! architectures alone and ignores them in these, so a file that has one either computes something else than its header says or is of a newer kind.
 
 use super::Gguf;
 use super::header::Header;
 use crate::error::{Error, Result};
 
-/// A key after the architecture's name, and the values with which it changes nothing.
+/// Key after the architecture's name, and the values with which it changes nothing.
 const CHANGING: [(&str, &[f64]); 29] = [
     ("activation_sparsity_scale", &[]),
     ("attention.clamp_kqv", &[0.0]),
@@ -38,17 +38,17 @@ const CHANGING: [(&str, &[f64]); 29] = [
     ("use_parallel_residual", &[0.0]),
 ];
 
-/// Keys that do nothing at 0, and the architectures that honour them.
+/// Keys that do nothing at 0, and the architectures that support them.
 const HONOURED: [(&str, &[&str]); 3] = [
     ("attn_logit_softcapping", &["gemma2", "gemma3"]),
     ("final_logit_softcapping", &["gemma2", "gemma3"]),
     ("rope.freq_base_swa", &["gemma3"]),
 ];
 
-/// Starts of keys of which none may be there.
+/// Prefixes of keys that must be absent.
 const PARTS: [&str; 5] = ["altup.", "attention.indexer.", "laurel.", "ssm.", "wkv."];
 
-/// An error naming the first key that would be passed over and should not be.
+/// Checks that no key is ignored that should not be; the error names the first one.
 pub(super) fn check(file: &Gguf) -> Result<()> {
     let header = file.header();
     let key = |rest: &str| format!("{}.{rest}", file.name());
@@ -103,7 +103,7 @@ fn is_one_of(header: Header<'_>, key: &str, neutral: &[f64]) -> Result<bool> {
 }
 
 /// llama.cpp lets every layer of these architectures see everything, whatever window the header names, and HuggingFace's Mistral and Qwen2 each have
-/// another rule for which layers slide, which the header does not tell: a window that a text can outgrow is refused.
+/// another rule for which layers slide, which the header does not give: a window that a text can outgrow is rejected.
 fn check_window(header: Header<'_>, window: &str, context: &str) -> Result<()> {
     let limit = header.count(window)?.filter(|window| *window > 0);
     let (Some(limit), context) = (limit, header.needed(context)?) else {
@@ -122,7 +122,7 @@ fn check_window(header: Header<'_>, window: &str, context: &str) -> Result<()> {
     })
 }
 
-/// An error unless keys and values are `width` wide, where the header says how wide.
+/// Checks that keys and values are `width` wide, where the header gives their width.
 pub(super) fn check_head_width(header: &Header<'_>, name: &str, width: usize) -> Result<()> {
     for (rest, what) in [("key_length", "key"), ("value_length", "value")] {
         let found = header.count(&format!("{name}.attention.{rest}"))?;

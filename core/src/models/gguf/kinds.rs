@@ -1,18 +1,18 @@
-//! The tensor types of GGUF files: number, name, block, and which of them can be computed with.
+//! Tensor types of GGUF files: number, name, block, and whether Umbra reads them.
 
 use candle_core::quantized::GgmlDType;
 
-/// One type: `block` numbers take `bytes` bytes.
+/// Tensor type: `block` numbers take `bytes` bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Kind {
     id: u32,
-    /// As llama.cpp prints it.
+    /// Name, as llama.cpp prints it.
     pub(super) name: &'static str,
-    /// Numbers of a block; the rows of a tensor are whole blocks.
+    /// Numbers per block; the rows of a tensor are whole blocks.
     pub(super) block: usize,
-    /// Bytes of a block.
+    /// Bytes per block.
     pub(super) bytes: usize,
-    /// As candle names it, if it can be read.
+    /// Type in candle, if it can be read.
     pub(super) dtype: Option<GgmlDType>,
 }
 
@@ -42,7 +42,7 @@ const fn kind(id: u32, name: &'static str, block: usize, bytes: usize) -> Kind {
     }
 }
 
-/// ggml.h and ggml-common.h; ids that were withdrawn are left out.
+/// All types by id, from ggml.h and ggml-common.h; withdrawn ids are left out.
 static KINDS: [Kind; 32] = [
     kind(0, "F32", 1, 4),
     kind(1, "F16", 1, 2),
@@ -78,8 +78,8 @@ static KINDS: [Kind; 32] = [
     kind(39, "MXFP4", 32, 17),
 ];
 
-/// The type with that number.
-pub(super) fn of(id: u32) -> Option<&'static Kind> {
+/// Finds the type with that number.
+pub(super) fn from_id(id: u32) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.id == id)
 }
 
@@ -95,7 +95,7 @@ mod tests {
             assert_eq!(kind.block, dtype.block_size(), "{}", kind.name);
             assert_eq!(kind.bytes, dtype.type_size(), "{}", kind.name);
         }
-        assert_eq!(of(12).unwrap().name, "Q4_K");
-        assert_eq!(of(4), None);
+        assert_eq!(from_id(12).unwrap().name, "Q4_K");
+        assert_eq!(from_id(4), None);
     }
 }

@@ -35,10 +35,10 @@ use crate::kernels::linear::Rows;
 use crate::tensor_file::{Float, map, widened};
 use crate::text::TextCodec;
 
-/// More heads than any model has.
+/// Most heads; more than any model has.
 const MOST_HEADS: usize = 1 << 20;
 
-/// An open GGUF file, mapped.
+/// Open GGUF file, mapped.
 pub(super) struct Gguf {
     content: Content,
     map: Mmap,
@@ -68,7 +68,7 @@ impl Gguf {
                 remedy: "merge them with llama.cpp's gguf-split".to_owned(),
             });
         }
-        let architecture = Architecture::of(header.text("general.architecture")?, path)?;
+        let architecture = Architecture::named(header.text("general.architecture")?, path)?;
         let key = |rest: &str| format!("{}.attention.{rest}", architecture.name);
         let heads = header.needed(&key("head_count"))?;
         let kv_heads = header.count(&key("head_count_kv"))?.unwrap_or(heads);
@@ -89,14 +89,14 @@ impl Gguf {
         })
     }
 
-    /// The header under the keys of `config.json`.
+    /// Returns the header under the keys of `config.json`.
     pub(super) fn settings(&self) -> Result<Settings> {
         keys::check(self)?;
         let values = (self.architecture.settings)(self)?;
         Ok(Settings::new(values, &self.path))
     }
 
-    /// How the weights are to be held.
+    /// Form in which the weights are to be held.
     pub(super) fn form(&self) -> Form {
         self.form
     }
@@ -105,13 +105,13 @@ impl Gguf {
         self.architecture.name
     }
 
-    /// The tokenizer inside, with its special tokens and its BOS rule.
+    /// Reads the tokenizer inside, with its special tokens and its BOS rule.
     pub(super) fn codec(&self) -> Result<TextCodec> {
         let (tokenizer, special) = tokenizer::read(&self.header())?;
         TextCodec::from_tokenizer(tokenizer, special, &self.path)
     }
 
-    /// Everything that the file says of its tokenizer.
+    /// Returns the bytes of all keys of its tokenizer.
     pub(super) fn tokenizer_bytes(&self) -> Vec<u8> {
         let all = self.content.values.iter();
         let own = all.filter(|(key, _)| key.starts_with("tokenizer."));
@@ -125,7 +125,7 @@ impl Gguf {
         .collect()
     }
 
-    /// The tokens that end a text.
+    /// Returns the tokens that end a text.
     pub(super) fn ends(&self) -> Result<Ends> {
         ends::read(&self.header())
     }
@@ -232,7 +232,7 @@ impl Weights for Gguf {
 }
 
 impl Gguf {
-    /// The tensor under its GGUF name as f32.
+    /// Reads the tensor under its GGUF name as f32.
     fn dequantised(&self, stored: &str) -> Result<Tensor> {
         let place = self
             .content
@@ -259,7 +259,7 @@ impl Gguf {
         Ok(QTensor::new(blocks, place.shape.as_slice())?.dequantize(&Device::Cpu)?)
     }
 
-    /// The type of a tensor, if it can be read.
+    /// Returns the type of a tensor, if it can be read.
     fn readable(&self, place: &content::Place, stored: &str) -> Result<GgmlDType> {
         place.kind.dtype.ok_or_else(|| Error::Unsupported {
             what: format!(
@@ -271,7 +271,7 @@ impl Gguf {
         })
     }
 
-    /// Half the rows of a head; an error unless `heads` share `rows` evenly.
+    /// Returns half the rows of a head; an error unless `heads` share `rows` evenly.
     fn check_halves(&self, rows: usize, heads: usize, stored: &str) -> Result<usize> {
         if rows == 0 || !rows.is_multiple_of(2 * heads) {
             return Err(Error::input(
@@ -282,7 +282,7 @@ impl Gguf {
         Ok(rows / heads / 2)
     }
 
-    /// Rows of a query or key projection from GGUF's order, where the two dimensions of a rotation lie side by side, to the half-split one.
+    /// Reorders rows of a query or key projection from GGUF's order, where the two dimensions of a rotation lie side by side, to the half-split one.
     fn halves(&self, tensor: &Tensor, heads: usize, stored: &str) -> Result<Tensor> {
         let dims = tensor.dims().to_vec();
         let rows = dims.first().copied().unwrap_or(0);

@@ -1,21 +1,21 @@
-//! GGUF tensor names for HuggingFace ones, and how the stored tensor differs.
+//! GGUF tensor names for HuggingFace names, and how the stored tensor differs.
 
 use super::architectures::Architecture;
 
-/// What must be done to a stored tensor.
+/// Change that a stored tensor needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// Nothing.
+    /// No change.
     AsStored,
-    /// `[out, in]` there, `[in, out]` here.
+    /// Transposition: `[out, in]` in the file, `[in, out]` here.
     Transposed,
-    /// Rows of query heads with rotation pairs side by side.
+    /// Reordering of rows of query heads with rotation pairs side by side.
     Query,
-    /// The same of key heads.
+    /// Reordering of rows of key heads.
     Key,
 }
 
-/// The stored name of `name` in a file of `architecture`, or none if there is no such tensor in it.
+/// Returns the stored name of `name` in a file of `architecture`, or none if there is no such tensor in it.
 pub(super) fn stored(architecture: &Architecture, name: &str) -> Option<(String, Place)> {
     let outside = architecture.outside.iter();
     if let Some((_, stored)) = outside.clone().find(|(ours, _)| *ours == name) {
@@ -77,7 +77,7 @@ mod tests {
             ),
             ("gemma2", "model.layers.0.self_attn.q_norm.weight", None),
         ] {
-            let architecture = Architecture::of(architecture, "a.gguf".as_ref()).unwrap();
+            let architecture = Architecture::named(architecture, "a.gguf".as_ref()).unwrap();
             let found = stored(architecture, name).map(|(name, _)| name);
             assert_eq!(found.as_deref(), want, "{name}");
         }

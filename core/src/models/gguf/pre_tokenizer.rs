@@ -1,4 +1,4 @@
-//! What `tokenizer.ggml.pre` names: how a BPE vocabulary splits a text before merging, and whether BOS precedes a text where the file does not say;
+//! Pre-tokenizers that `tokenizer.ggml.pre` names: how a BPE vocabulary splits a text before merging, and whether BOS precedes a text where the file does not say;
 //! both as llama.cpp has them.
 
 use crate::text::QWEN2;
@@ -7,18 +7,18 @@ const GPT2: &str = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const TEKKEN: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
-/// One way to split.
+/// Way to split a text.
 #[derive(Debug)]
 pub(super) struct PreTokenizer {
-    /// The names it goes by.
+    /// Its names.
     names: &'static [&'static str],
     /// Regular expressions, each in turn on what the one before left.
     pub(super) splits: &'static [&'static str],
-    /// A word that is an entry of the vocabulary is that entry, whatever the merges say.
+    /// Whether a word that is an entry of the vocabulary stays that entry, whatever the merges say.
     pub(super) ignore_merges: bool,
-    /// Characters are composed (NFC) first.
+    /// Whether characters are composed (NFC) first.
     pub(super) composed: bool,
-    /// BOS precedes a text unless `tokenizer.ggml.add_bos_token` says otherwise.
+    /// Whether BOS precedes a text unless `tokenizer.ggml.add_bos_token` says otherwise.
     pub(super) bos: bool,
 }
 
@@ -91,12 +91,12 @@ const NONE: PreTokenizer = PreTokenizer {
     bos: false,
 };
 
-/// The one of that name.
-pub(super) fn of(name: &str) -> Option<&'static PreTokenizer> {
+/// Finds the pre-tokenizer of that name.
+pub(super) fn named(name: &str) -> Option<&'static PreTokenizer> {
     KNOWN.iter().find(|known| known.names.contains(&name))
 }
 
-/// All names, for a sentence.
+/// Lists all names, for a sentence.
 pub(super) fn names() -> String {
     let names = KNOWN.iter().flat_map(|known| known.names);
     let names: Vec<String> = names.map(|name| format!("`{name}`")).collect();

@@ -71,14 +71,14 @@ struct Writer {
 }
 
 impl Writer {
-    fn of(family: &str) -> Self {
+    fn new(family: &str) -> Self {
         let folder = repository(&format!("tests/golden/tiny-{family}"));
         let config = std::fs::read_to_string(folder.join("config.json")).unwrap();
         let config: serde_json::Value = serde_json::from_str(&config).unwrap();
         let mut header = tokenizer(&repository("tests/golden/tiny-gpt2"));
         header.insert("general.architecture".to_owned(), text(family));
         header.extend(described(family, &config));
-        let architecture = Architecture::of(family, &folder).unwrap();
+        let architecture = Architecture::named(family, &folder).unwrap();
         let heads = |key: &str| config[key].as_u64().unwrap_or(1) as usize;
         let heads = (heads("num_attention_heads"), heads("num_key_value_heads"));
         let file = folder.join("model.safetensors");
@@ -221,7 +221,7 @@ fn a_gguf_file_gives_the_logits_of_the_folder_it_was_made_from() {
     let folder = tempfile::tempdir().unwrap();
     for family in ARCHITECTURES {
         let path = folder.path().join(format!("{family}.gguf"));
-        Writer::of(family).write(&path, GgmlDType::F32);
+        Writer::new(family).write(&path, GgmlDType::F32);
         let (tokens, want) = reference(family);
         let largest = largest_difference(&want, &want.zeros_like().unwrap());
         let (model, _) = Model::open(&path).unwrap();
@@ -234,7 +234,7 @@ fn a_gguf_file_gives_the_logits_of_the_folder_it_was_made_from() {
         assert_eq!(model.footprint().parameters, parameters);
 
         let half = folder.path().join(format!("{family}-f16.gguf"));
-        Writer::of(family).write(&half, GgmlDType::F16);
+        Writer::new(family).write(&half, GgmlDType::F16);
         let (model, _) = Model::open(&half).unwrap();
         let off = largest_difference(&model.logits(&tokens).unwrap(), &want);
         assert!(off > 1e-6 && off < 0.05, "{family} in f16: {off}");
@@ -252,7 +252,7 @@ fn matrices_kept_as_stored_give_the_logits_of_dequantised_ones_in_less_memory() 
         ]
     }) {
         let path = folder.path().join(format!("{family}.gguf"));
-        Writer::of(family).write(&path, dtype);
+        Writer::new(family).write(&path, dtype);
         let (tokens, _) = reference(family);
         let (wide, _) = Model::open(&path).unwrap();
         let (kept, notes) = Model::open_as(&path, Form::Stored.into()).unwrap();
@@ -282,7 +282,7 @@ fn matrices_kept_as_stored_give_the_logits_of_dequantised_ones_in_less_memory() 
 fn a_text_is_split_as_by_the_folder_and_bos_is_left_to_the_header() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
-    Writer::of("gpt2").write(&path, GgmlDType::F32);
+    Writer::new("gpt2").write(&path, GgmlDType::F32);
     let (model, _) = Model::open(&path).unwrap();
     let (from_folder, _) = Model::open(&repository("tests/golden/tiny-gpt2")).unwrap();
     for text in [
@@ -307,7 +307,7 @@ fn the_query_scale_of_gemma_goes_by_size() {
         ("gemma3", 46, 16),
         ("gemma3", 62, 8),
     ] {
-        let mut writer = Writer::of(family);
+        let mut writer = Writer::new(family);
         let key = format!("{family}.block_count");
         writer.header.insert(key, Value::U32(layers));
         writer.write(&path, GgmlDType::F32);
@@ -333,12 +333,12 @@ fn which_layers_slide_is_told_by_architecture_or_header() {
         let slides = kinds.iter().map(|kind| kind == "sliding_attention");
         Ok(slides.collect())
     };
-    let mut writer = Writer::of("gemma3");
+    let mut writer = Writer::new("gemma3");
     assert_eq!(
         kinds(&writer).unwrap(),
         [true, true, true, true, true, false]
     );
-    assert_eq!(kinds(&Writer::of("gemma2")).unwrap(), [true, false, true]);
+    assert_eq!(kinds(&Writer::new("gemma2")).unwrap(), [true, false, true]);
     let key = "gemma3.attention.sliding_window_pattern".to_owned();
     writer.header.insert(key.clone(), Value::U32(3));
     assert_eq!(
@@ -364,7 +364,7 @@ fn logits_of(writer: &Writer) -> Tensor {
 
 #[test]
 fn keys_that_change_nothing_are_taken() {
-    let mut writer = Writer::of("qwen3");
+    let mut writer = Writer::new("qwen3");
     let plain = logits_of(&writer);
     for (key, value) in [
         ("attention.sliding_window", Value::U32(64)),
@@ -391,7 +391,7 @@ fn a_window_is_refused_where_the_header_does_not_say_for_which_layers() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
     for family in ["gpt2", "llama", "qwen2", "qwen3"] {
-        let mut writer = Writer::of(family);
+        let mut writer = Writer::new(family);
         let key = format!("{family}.attention.sliding_window");
         writer.header.insert(key.clone(), Value::U32(63));
         writer.write(&path, GgmlDType::F32);
@@ -402,7 +402,7 @@ fn a_window_is_refused_where_the_header_does_not_say_for_which_layers() {
 
 #[test]
 fn gemma_3_slides_nowhere_and_gemma_2_by_its_own_window_where_none_is_named() {
-    let mut third = Writer::of("gemma3");
+    let mut third = Writer::new("gemma3");
     let slides = logits_of(&third);
     let key = "gemma3.attention.sliding_window".to_owned();
     third.header.remove(&key);
@@ -411,7 +411,7 @@ fn gemma_3_slides_nowhere_and_gemma_2_by_its_own_window_where_none_is_named() {
     assert_eq!(largest_difference(&logits_of(&third), &none), 0.0);
     // Another window and another rotation.
     assert!(largest_difference(&slides, &none) > 1e-3);
-    let mut second = Writer::of("gemma2");
+    let mut second = Writer::new("gemma2");
     second.header.remove("gemma2.attention.sliding_window");
     logits_of(&second);
     second
@@ -427,7 +427,7 @@ fn gemma_3_slides_nowhere_and_gemma_2_by_its_own_window_where_none_is_named() {
 #[test]
 fn a_rotation_factor_is_linear_under_either_name_unless_its_type_is_none() {
     let with = |keys: &[(&str, Value)]| {
-        let mut writer = Writer::of("llama");
+        let mut writer = Writer::new("llama");
         for (key, value) in keys {
             let key = format!("llama.rope.{key}");
             writer.header.insert(key, value.clone());
@@ -451,7 +451,7 @@ fn a_rotation_factor_is_linear_under_either_name_unless_its_type_is_none() {
 #[test]
 fn rotation_factors_inside_the_file_are_applied() {
     let folder = tempfile::tempdir().unwrap();
-    let mut writer = Writer::of("llama");
+    let mut writer = Writer::new("llama");
     let plain = folder.path().join("plain.gguf");
     writer.write(&plain, GgmlDType::F32);
     let tokens = token_tensor(&[&[TokenId(0), TokenId(5), TokenId(9)]]).unwrap();
@@ -472,7 +472,7 @@ fn rotation_factors_inside_the_file_are_applied() {
 fn bos_follows_the_header() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
-    let mut writer = Writer::of("gpt2");
+    let mut writer = Writer::new("gpt2");
     let key = "tokenizer.ggml.add_bos_token".to_owned();
     for (flag, id) in [(true, Some(TokenId(0))), (false, None)] {
         writer.header.insert(key.clone(), Value::Bool(flag));
@@ -487,7 +487,7 @@ fn bos_follows_the_header() {
 fn without_a_flag_bos_goes_by_the_pre_tokenizer_as_in_llama_cpp() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
-    let mut writer = Writer::of("gpt2");
+    let mut writer = Writer::new("gpt2");
     let with = [
         "llama-bpe",
         "llama3",
@@ -528,7 +528,7 @@ fn without_a_flag_bos_goes_by_the_pre_tokenizer_as_in_llama_cpp() {
 fn a_sentence_piece_file_that_numbers_no_special_tokens_has_the_usual_ones() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.gguf");
-    let mut writer = Writer::of("llama");
+    let mut writer = Writer::new("llama");
     let special = ["<unk>", "<s>", "</s>"].map(str::to_owned);
     let bytes = (0..=255).map(|byte| format!("<0x{byte:02X}>"));
     let pieces = (0..253).map(|n| format!("▁{n}"));
@@ -618,7 +618,7 @@ fn keys_that_would_be_passed_over_are_refused_by_name() {
         ),
         ("llama.attention.key_length", Value::F32(7.5), "7.5"),
     ] {
-        let mut writer = Writer::of("llama");
+        let mut writer = Writer::new("llama");
         writer.header.insert(key.to_owned(), value);
         writer.write(&path, GgmlDType::F32);
         let said = Model::open(&path).unwrap_err().to_string();
@@ -656,12 +656,12 @@ fn what_cannot_be_read_is_refused_by_name() {
         ("tokenizer.ggml.tokens", list(["a"], text), "token"),
         ("llama.block_count", Value::U32(4), "model.layers.3."),
     ] {
-        let mut writer = Writer::of("llama");
+        let mut writer = Writer::new("llama");
         writer.header.insert(key.to_owned(), value);
         writer.write(&path, GgmlDType::F32);
         assert!(refused().contains(wanted), "{}", refused());
     }
-    Writer::of("llama").write(&path, GgmlDType::F32);
+    Writer::new("llama").write(&path, GgmlDType::F32);
     let whole = std::fs::read(&path).unwrap();
     for length in [12, 3000, whole.len() - 5000] {
         std::fs::write(&path, &whole[..length]).unwrap();
@@ -776,7 +776,7 @@ fn the_tokens_that_end_a_text_are_those_that_llama_cpp_collects() {
         all.iter().map(text).collect()
     };
     // Entries that no merge is made of or makes can be called otherwise.
-    let plain = Writer::of("llama");
+    let plain = Writer::new("llama");
     let merges = texts(&plain, "tokenizer.ggml.merges").join(" ");
     let pieces = texts(&plain, "tokenizer.ggml.tokens");
     let free: Vec<usize> = (1..200)
@@ -784,7 +784,7 @@ fn the_tokens_that_end_a_text_are_those_that_llama_cpp_collects() {
         .collect();
     assert!(free.len() > 4, "{free:?}");
     let check = |keys: &[(&str, u32)], named: &[&str], want: &[u32]| {
-        let mut writer = Writer::of("llama");
+        let mut writer = Writer::new("llama");
         let mut pieces = pieces.clone();
         for (name, id) in named.iter().zip(&free) {
             pieces[*id] = (*name).to_owned();

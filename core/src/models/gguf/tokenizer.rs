@@ -17,10 +17,10 @@ const UNKNOWN: u32 = 2;
 const CONTROL: u32 = 3;
 const USER_DEFINED: u32 = 4;
 
-/// Bytes of the longest token that is believed; real ones stay below some hundreds.
+/// Most bytes of a token; real ones stay below some hundreds.
 const LONGEST: usize = 4096;
 
-/// The tokenizer of a file, its special tokens and its BOS rule.
+/// Builds the tokenizer of a file, its special tokens and its BOS rule.
 pub(super) fn read(header: &Header<'_>) -> Result<(Tokenizer, (Specials, Bos))> {
     let kind = header.text("tokenizer.ggml.model")?;
     let pieces = Pieces::read(header)?;
@@ -47,7 +47,7 @@ pub(super) fn read(header: &Header<'_>) -> Result<(Tokenizer, (Specials, Bos))> 
     Ok((tokenizer, (specials, bos)))
 }
 
-/// The special tokens that the header names by number; a number beyond the vocabulary counts as none, as in llama.cpp.
+/// Reads the special tokens that the header names by number; a number beyond the vocabulary counts as none, as in llama.cpp.
 fn specials(header: &Header<'_>, pieces: &Pieces<'_>, sentence_piece: bool) -> Result<Specials> {
     let entries = pieces.texts.len();
     let token = |key: &str, usual: Option<usize>| -> Result<Option<TokenId>> {
@@ -89,10 +89,10 @@ fn bos(header: &Header<'_>, pieces: &Pieces<'_>, specials: &Specials) -> Result<
     })
 }
 
-/// The vocabulary as stored.
+/// Vocabulary as stored.
 struct Pieces<'a> {
     texts: Vec<&'a str>,
-    /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
+    /// Kinds: 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte.
     kinds: Vec<u32>,
 }
 
@@ -126,7 +126,7 @@ impl<'a> Pieces<'a> {
         )
     }
 
-    /// Unknown, control and user-defined tokens, which are found in a text before anything else.
+    /// Returns unknown, control and user-defined tokens, which are matched in a text before anything else.
     fn added(&self) -> Vec<Value> {
         let added = |kind: u32| matches!(kind, UNKNOWN | CONTROL | USER_DEFINED);
         (0..self.texts.len())
@@ -180,7 +180,7 @@ impl<'a> Pieces<'a> {
         }))
     }
 
-    /// Every way to join two pieces into a third, best score first: SentencePiece's rule as a list.
+    /// Lists every way to join two pieces into a third, best score first: SentencePiece's rule as a list.
     fn merges(&self, scores: &[f64]) -> Vec<[&'a str; 2]> {
         let id_of: HashMap<&str, usize> = self.texts.iter().copied().zip(0..).collect();
         let mut merges = Vec::new();
@@ -238,11 +238,11 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// The pre-tokenizer of a BPE vocabulary and its name.
+/// Finds the pre-tokenizer of a BPE vocabulary and its name.
 fn pre_tokenizer<'a>(header: &Header<'a>) -> Result<(&'a str, &'static PreTokenizer)> {
     let name = header.text_if_any("tokenizer.ggml.pre")?;
     let name = name.unwrap_or("default");
-    let known = pre_tokenizer::of(name).ok_or_else(|| {
+    let known = pre_tokenizer::named(name).ok_or_else(|| {
         let what = format!("the pre-tokenizer `{name}`");
         unsupported(&what, &pre_tokenizer::names(), header)
     })?;

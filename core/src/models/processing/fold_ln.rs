@@ -42,7 +42,7 @@ fn apply(config: &Config, decoder: &mut Decoder) -> Result<()> {
     Ok(())
 }
 
-/// `linear` with weight and bias of the norm before it.
+/// Folds weight and bias of the norm before it into `linear`.
 fn reading(linear: &Linear, norm: &Norm, kind: NormKind) -> Result<Linear> {
     let bias = match norm.bias() {
         Some(beta) => Some(matrices::sum(linear.bias(), through(linear, beta)?)),
@@ -56,7 +56,7 @@ fn reading(linear: &Linear, norm: &Norm, kind: NormKind) -> Result<Linear> {
     Ok(Linear::dense(weight, bias))
 }
 
-/// `x · W` for one `x [in]`, `[out]`.
+/// Computes `x · W` for one `x [in]`, `[out]`.
 fn through(linear: &Linear, x: &Tensor) -> Result<Vec<f32>> {
     Ok(linear.product(&x.unsqueeze(0)?)?.squeeze(0)?.to_vec1()?)
 }

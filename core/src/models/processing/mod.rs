@@ -23,7 +23,7 @@ const USUAL: &str = "transformer-lens";
 /// Short name for no step at all.
 const NONE: &str = "none";
 
-/// One way of rewriting the weights: how it is named and explained, where it would change the logits, what it does.
+/// Step of rewriting the weights: its name, its explanation, where it would change the logits, and the code.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     /// TransformerLens's name of it, an argument of `from_pretrained`.
@@ -32,11 +32,11 @@ pub struct Step {
     pub flag: &'static str,
     /// Name in a form, sentence case.
     pub label: &'static str,
-    /// What it does, one phrase.
+    /// Effect of the step, in one phrase.
     pub help: &'static str,
-    /// Whether TransformerLens does it unless told otherwise.
+    /// Whether TransformerLens applies it by default.
     pub usual: bool,
-    /// Why it would change what the model computes, if it would.
+    /// Reason why it would change what the model computes, if it would.
     refused: fn(&Config, &Decoder) -> Option<&'static str>,
     /// Whether it rewrites matrices, which must then be f32.
     matrices: bool,
@@ -45,7 +45,7 @@ pub struct Step {
     apply: fn(&Config, &mut Decoder) -> Result<()>,
 }
 
-/// All steps, in the order in which they are taken.
+/// All steps, in the order in which they apply.
 pub const STEPS: [Step; 5] = [
     fold_ln::STEP,
     center_writing_weights::STEP,
@@ -54,7 +54,7 @@ pub const STEPS: [Step; 5] = [
     refactor_factored_attn_matrices::STEP,
 ];
 
-/// Which steps are taken; none by default.
+/// Set of steps to apply; empty by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Processing {
     chosen: [bool; STEPS.len()],
@@ -62,7 +62,7 @@ pub struct Processing {
 }
 
 impl Processing {
-    /// TransformerLens's defaults, where the model allows them.
+    /// Returns TransformerLens's defaults, where the model allows them.
     #[must_use]
     pub fn transformer_lens() -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Processing {
         }
     }
 
-    /// The same with steps that would change what the model computes left out with a note, as TransformerLens does, where they otherwise are errors.
+    /// Skips steps that would change what the model computes, with a note, as TransformerLens does; otherwise they are errors.
     #[must_use]
     pub fn where_allowed(self) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Processing {
         }
     }
 
-    /// Takes the step `key` in or out; an error if there is no such step.
+    /// Adds or removes the step `key`; an unknown key is an error.
     pub fn set(&mut self, key: &str, on: bool) -> Result<()> {
         let at = STEPS
             .iter()
@@ -97,34 +97,34 @@ impl Processing {
         Ok(())
     }
 
-    /// Whether the step `key` is taken.
+    /// Whether the step `key` is in the set.
     pub fn has(self, key: &str) -> bool {
         self.steps().any(|step| step.key == key)
     }
 
-    /// The steps, in the order in which they are taken.
+    /// Returns the steps, in the order in which they apply.
     pub fn steps(self) -> impl Iterator<Item = &'static Step> {
         let chosen = STEPS.iter().zip(self.chosen);
         chosen.filter(|(_, on)| *on).map(|(step, _)| step)
     }
 
-    /// Whether nothing is done.
+    /// Whether the set is empty.
     pub fn is_none(self) -> bool {
         self.steps().next().is_none()
     }
 
-    /// The names of the steps as TransformerLens has them.
+    /// Returns the names of the steps as TransformerLens has them.
     pub fn keys(self) -> Vec<&'static str> {
         self.steps().map(|step| step.key).collect()
     }
 
-    /// For a model's card: a sentence, if anything is done.
+    /// Returns a sentence for the model's card, unless the set is empty.
     pub(super) fn fact(self) -> Option<String> {
         let steps = self.keys().join(", ");
         (!self.is_none()).then(|| format!("Weights are processed as by TransformerLens: {steps}"))
     }
 
-    /// What of it is done to a model whose weights are held as `form`; an error naming the first step that cannot be.
+    /// Returns the steps that apply to a model whose weights are held as `form`; the error names the first step that cannot apply.
     pub(super) fn allowed(
         self,
         (config, decoder): (&Config, &Decoder),
@@ -174,7 +174,7 @@ impl Processing {
     }
 }
 
-/// As [`FromStr`] reads it.
+/// Prints the form that [`FromStr`] reads.
 impl fmt::Display for Processing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let flags: Vec<_> = self.steps().map(|step| step.flag).collect();

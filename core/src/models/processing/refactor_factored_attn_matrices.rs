@@ -88,7 +88,7 @@ fn refactor(attention: &mut Attention) -> Result<()> {
     Ok(())
 }
 
-/// `new` in the layout of `old`: contiguous, or a transposed view.
+/// Brings `new` into the layout of `old`: contiguous, or a transposed view.
 fn like(old: &Tensor, new: &Tensor) -> Result<Tensor> {
     Ok(if old.is_contiguous() {
         new.contiguous()?
@@ -97,7 +97,7 @@ fn like(old: &Tensor, new: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// U, S and V of `a · bᵀ`, `a [n, e]`, `b [m, e]`, from decompositions of the narrow factors.
+/// Computes U, S and V of `a · bᵀ`, `a [n, e]`, `b [m, e]`, from decompositions of the narrow factors.
 fn decomposed(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<(Mat<f64>, Vec<f64>, Mat<f64>)> {
     let svd = |matrix: MatRef<'_, f64>| {
         matrix.thin_svd().map_err(|_no_convergence| Error::Numeric {
@@ -112,7 +112,7 @@ fn decomposed(a: MatRef<'_, f64>, b: MatRef<'_, f64>) -> Result<(Mat<f64>, Vec<f
     Ok((a.U() * middle.U(), values, b.U() * middle.V()))
 }
 
-/// Columns of `matrix` times `factors`.
+/// Multiplies the columns of `matrix` by `factors`.
 fn scaled(mut matrix: Mat<f64>, factors: &[f64]) -> Mat<f64> {
     for (column, factor) in matrix.as_mut().col_iter_mut().zip(factors) {
         for value in column.iter_mut() {

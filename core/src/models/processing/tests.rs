@@ -141,7 +141,7 @@ fn what_would_change_the_logits_is_refused_or_left_out_aloud() {
         processing.set(key, true).unwrap();
         let path = golden(tiny);
         let refused = Model::open_as(&path, processing.into()).unwrap_err();
-        let card = Card::of(&path, processing.into()).unwrap_err();
+        let card = Card::from_path(&path, processing.into()).unwrap_err();
         assert_eq!(refused.to_string(), card.to_string());
         for word in [
             key,
@@ -313,7 +313,7 @@ fn effects_on_logits_are_those_of_the_model_as_it_was() {
 fn a_card_says_what_is_done_and_what_memory_it_takes() {
     let path = golden("tiny-gpt2");
     let usual = Opening::from(Processing::transformer_lens());
-    let (card, noted) = Card::of(&path, usual).unwrap();
+    let (card, noted) = Card::from_path(&path, usual).unwrap();
     let (model, notes) = Model::open_as(&path, usual).unwrap();
     assert_eq!(card.facts, model.facts());
     assert_eq!(card.processing, model.processing());
@@ -324,11 +324,12 @@ fn a_card_says_what_is_done_and_what_memory_it_takes() {
         assert_eq!(step.usual, said.contains(step.key), "{said}");
     }
     // The unembedding is no longer the embedding.
-    let plain = Footprint::of(&path, Opening::default()).unwrap();
+    let plain = Footprint::from_path(&path, Opening::default()).unwrap();
     let shared = 4 * (model.config().vocab * model.config().d_model) as u64;
     assert_eq!(card.footprint.memory_bytes, plain.memory_bytes + shared);
     let untied = golden("tiny-gpt-neox");
-    let [before, after] = [Opening::default(), usual].map(|o| Footprint::of(&untied, o).unwrap());
+    let [before, after] =
+        [Opening::default(), usual].map(|o| Footprint::from_path(&untied, o).unwrap());
     assert_eq!(before, after);
 }
 

@@ -1,4 +1,4 @@
-//! What must hold between a model's own hooks: sums of the residual stream, rows of the pattern, norms, and that a cached pass is the whole pass.
+//! Relations between a model's own hooks: sums of the residual stream, rows of the pattern, norms, and equality of a cached and a whole pass.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::models::{Capture, Model, NoHooks, NormKind, Quantity, Sampling, Start, token_tensor};
 use crate::progress::{Ended, Flow};
 
-/// Positions of the rows it is tried on, at most.
+/// Most positions of the rows that are tried.
 const POSITIONS: usize = 64;
 
 /// Compares `model` with itself on two rows of tokens spread over its vocabulary; `observe` gets each row at once.
@@ -55,7 +55,7 @@ pub fn itself(
     Ok(Ended::Done(verification))
 }
 
-/// All hooks of block `layer`, from what enters it.
+/// Lists all hooks of block `layer`, from what enters it.
 fn values_of_block(
     model: &Model,
     stream: &Tensor,
@@ -74,7 +74,7 @@ fn values_of_block(
     Ok(capture.values)
 }
 
-/// What holds in one block.
+/// Checks the relations within one block.
 fn of_block(model: &Model, values: &BTreeMap<HookPoint, Tensor>, layer: usize) -> Result<Vec<Row>> {
     let value = |site| values.get(&HookPoint::block(layer, site));
     let mut rows = Vec::new();
@@ -135,7 +135,7 @@ fn of_block(model: &Model, values: &BTreeMap<HookPoint, Tensor>, layer: usize) -
     Ok(rows)
 }
 
-/// The pass from the middle of the residual stream is the rest of the whole pass.
+/// Checks that a pass from the middle of the residual stream equals the rest of the whole pass.
 fn of_residual(model: &Model, tokens: &Tensor) -> Result<Row> {
     let layer = model.config().layers / 2;
     let hook = HookPoint::block(layer, Site::ResidPre);
@@ -149,7 +149,7 @@ fn of_residual(model: &Model, tokens: &Tensor) -> Result<Row> {
     compare(name, &against, &values[&Quantity::Logits], &rest)
 }
 
-/// The last logits of growing texts are the same with a cache and without.
+/// Checks that the last logits of growing texts are equal with a cache and without.
 fn of_cache(model: &Model, row: &[TokenId]) -> Result<Row> {
     let sampling = Sampling {
         temperature: 0.0,

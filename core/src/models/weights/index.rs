@@ -9,7 +9,7 @@ use super::Weights;
 use crate::error::{Error, Result};
 use crate::tensor_file::is_plain_name;
 
-/// Longest index read into memory; the largest models' have some megabytes.
+/// Most bytes of an index; those of the largest models have some megabytes.
 const LONGEST: u64 = 64 << 20;
 
 /// `model.safetensors.index.json`, or `pytorch_model.bin.index.json`.
@@ -22,7 +22,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// The one of that name in `folder`, if it is there.
+    /// Reads the index of that name in `folder`, if there is one.
     pub(super) fn open(folder: &Path, name: &str) -> Result<Option<Self>> {
         let path = folder.join(name);
         let Ok(metadata) = std::fs::metadata(&path) else {

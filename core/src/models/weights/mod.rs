@@ -1,4 +1,4 @@
-//! Named weight tensors of a model: what a source of them offers, and fetching them with shape and values checked, file and tensor named in every
+//! Named weight tensors of a model: the interface of a source, and fetching with shape and values checked, file and tensor named in every
 //! error. Knows no family.
 
 mod index;
@@ -23,44 +23,44 @@ use crate::kernels::linear::Rows;
 use crate::tensor_file::array::Placed;
 use crate::tensor_file::{WEIGHTS, header};
 
-/// What a header says of one tensor.
+/// Header entry of one tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// As the file names it.
+    /// Name in the file.
     pub(super) name: String,
-    /// Its type as the format names it: `F16`, `Q4_K`.
+    /// Type, as the format names it: `F16`, `Q4_K`.
     pub(super) kind: &'static str,
-    /// Entries.
+    /// Number of entries.
     pub(super) elements: u64,
-    /// Bytes in the file.
+    /// Number of bytes in the file.
     pub(super) bytes: u64,
     /// Whether it is a matrix that products or lookups read, which may stay as stored.
     pub(super) matrix: bool,
 }
 
-/// Where a family finds its tensors, under HuggingFace names.
+/// Source in which a family finds its tensors, under HuggingFace names.
 pub(super) trait Weights {
-    /// The shape of `name`, or none if the file lacks it.
+    /// Returns the shape of `name`, or none if the file lacks it.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
-    /// The tensor `name` as f32, its values unchecked.
+    /// Reads the tensor `name` as f32, its values unchecked.
     fn read(&self, name: &str) -> Result<Tensor>;
-    /// The matrix `name`, `[out, in]`, as the file stores it; none if it is to be f32.
+    /// Reads the matrix `name`, `[out, in]`, as the file stores it; none if it is to be f32.
     fn kept(&self, _name: &str) -> Result<Option<Rows>> {
         Ok(None)
     }
-    /// The file that holds `name` (any of them if none does), named in errors.
+    /// Returns the file that holds `name` (any of them if none does), named in errors.
     fn file_of(&self, name: &str) -> &Path;
-    /// The files, in order.
+    /// Returns the files, in order.
     fn files(&self) -> Vec<PathBuf>;
-    /// Every tensor in the headers, in order of names.
+    /// Returns every tensor in the headers, in order of names.
     fn entries(&self) -> Vec<Entry>;
-    /// Shape and bytes of an entry, by its name there, as they lie in the file.
+    /// Returns shape and bytes of an entry, by its name there, as they lie in the file.
     fn stored(&self, name: &str) -> Result<(Vec<usize>, Cow<'_, [u8]>)>;
-    /// Bytes of the files.
+    /// Number of bytes of the files.
     fn file_bytes(&self) -> u64;
 }
 
-/// The weights of a model folder: as safetensors, else as PyTorch saves them; in one file or in the shards of an index.
+/// Opens the weights of a model folder: as safetensors, else as PyTorch saves them; in one file or in the shards of an index.
 pub(super) fn of_folder(folder: &Path) -> Result<Box<dyn Weights>> {
     if let Some(files) = Shards::<header::Place>::open(folder)? {
         return Ok(Box::new(files));
@@ -100,7 +100,7 @@ pub(super) struct Fetch<'a> {
 }
 
 impl<'a> Fetch<'a> {
-    /// From `weights`.
+    /// Fetches from `weights`.
     pub(super) fn new(weights: &'a dyn Weights) -> Self {
         Self {
             weights,
@@ -122,7 +122,7 @@ impl<'a> Fetch<'a> {
         self.weights.shape(name).is_some()
     }
 
-    /// The tensor `name` as f32; an error if it is missing, has another shape, or holds NaN or an infinity.
+    /// Fetches the tensor `name` as f32; an error if it is missing, has another shape, or holds NaN or an infinity.
     pub(super) fn get(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let wrong = |what: String| Error::input(what, self.weights.file_of(name));
         let found = self.weights.shape(name).ok_or_else(|| {
@@ -151,7 +151,7 @@ impl<'a> Fetch<'a> {
         Ok(tensor)
     }
 
-    /// The matrix `name`, `[out, in]`, as the file stores it, checked as by [`Self::get`]; none if it is to be f32.
+    /// Fetches the matrix `name`, `[out, in]`, as the file stores it, checked as by [`Self::get`]; none if it is to be f32.
     pub(super) fn kept(&self, name: &str, dims: (usize, usize)) -> Result<Option<Rows>> {
         let (outputs, inputs) = dims;
         let there = self.weights.shape(name);
@@ -179,7 +179,7 @@ impl<'a> Fetch<'a> {
         Ok(Some(rows))
     }
 
-    /// Numbers fetched so far.
+    /// Number of weights fetched so far.
     pub(super) fn parameters(&self) -> usize {
         self.parameters.get()
     }

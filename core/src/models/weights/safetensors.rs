@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::tensor_file::header::{self, Place};
 use crate::tensor_file::{Float, WEIGHTS, widened};
 
-/// The type whose numbers a model takes; none for others.
+/// Returns the type if a model takes its numbers; none for others.
 fn float(dtype: Dtype) -> Option<Float> {
     match dtype {
         Dtype::F16 => Some(Float::F16),

@@ -13,26 +13,26 @@ use super::{Entry, Weights};
 use crate::error::{Error, Result};
 use crate::tensor_file::map;
 
-/// A format: where a tensor lies in a file of it, and how its numbers are read.
+/// File format: finds a tensor in a file and reads its numbers.
 pub(super) trait Place: Sized {
-    /// The file of a model in one file.
+    /// Name of the file of a model in one file.
     const SINGLE: &'static str;
-    /// The index of a model in several.
+    /// Name of the index of a model in several files.
     const INDEX: &'static str;
     /// Name of the format, for errors.
     const FORMAT: &'static str;
 
     /// Name and place of every tensor in a file, out of its header.
     fn all(map: &[u8], path: &Path) -> Result<Vec<(String, Self)>>;
-    /// The shape of the tensor.
+    /// Shape of the tensor.
     fn shape(&self) -> &[usize];
-    /// Its type, as shown for files.
+    /// Type, as shown for files.
     fn kind(&self) -> &'static str;
-    /// Bytes of one entry.
+    /// Number of bytes of one entry.
     fn entry_bytes(&self) -> usize;
-    /// Where its bytes lie.
+    /// Range of its bytes in the file.
     fn bytes(&self) -> Range<usize>;
-    /// Its entries as f32; `name` and `path` are for errors.
+    /// Reads its entries as f32; `name` and `path` are for errors.
     fn floats(&self, map: &[u8], name: &str, path: &Path) -> Result<Vec<f32>>;
 }
 
@@ -45,7 +45,7 @@ struct Shard {
 /// One file, or the shards of an index.
 pub(super) struct Shards<P> {
     shards: Vec<Shard>,
-    /// By name: the shard, and the place in it.
+    /// Shard and place in it, by name.
     places: BTreeMap<String, (usize, P)>,
 }
 
@@ -54,17 +54,17 @@ impl<P: Place> Shards<P> {
     pub(super) fn open(folder: &Path) -> Result<Option<Self>> {
         let single = folder.join(P::SINGLE);
         if single.exists() {
-            return Self::of(&[single]).map(Some);
+            return Self::from_files(&[single]).map(Some);
         }
         let Some(index) = Index::open(folder, P::INDEX)? else {
             return Ok(None);
         };
-        let all = Self::of(&index.files)?;
+        let all = Self::from_files(&index.files)?;
         index.check(&all)?;
         Ok(Some(all))
     }
 
-    fn of(files: &[PathBuf]) -> Result<Self> {
+    fn from_files(files: &[PathBuf]) -> Result<Self> {
         let mut all = Self {
             shards: Vec::new(),
             places: BTreeMap::new(),
@@ -97,7 +97,7 @@ impl<P: Place> Shards<P> {
         Ok(())
     }
 
-    /// The shard and the place of `name`.
+    /// Finds the shard and the place of `name`.
     fn find(&self, name: &str) -> Result<(&Shard, &P)> {
         let found = self.places.get(name);
         let (shard, place) =

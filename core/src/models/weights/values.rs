@@ -1,14 +1,14 @@
-//! The search for numbers no model computes with.
+//! Search for NaN and infinities.
 
 use candle_core::{CpuStorage, Storage, Tensor};
 use rayon::prelude::*;
 
 use crate::error::Result;
 
-/// Entries a thread takes at a time.
+/// Number of entries a thread takes at a time.
 const CHUNK: usize = 1 << 16;
 
-/// The first NaN or infinity of a contiguous f32 tensor, with its place.
+/// Finds the first NaN or infinity of a contiguous f32 tensor, with its place.
 pub(in crate::models) fn first_not_finite(tensor: &Tensor) -> Result<Option<(usize, f32)>> {
     let tensor = tensor.contiguous()?;
     let (storage, layout) = tensor.storage_and_layout();

@@ -1,4 +1,4 @@
-//! What the headers and tensors of Llama's descendants have in common.
+//! Headers and tensors that Llama's descendants share.
 
 use serde_json::{Value, json};
 
@@ -41,7 +41,7 @@ pub(super) const OUTSIDE: &[(&str, &str)] = &[
     ("rope_freqs.weight", "rope_freqs.weight"),
 ];
 
-/// Keys that all have; a family adds its own.
+/// Writes the keys that all have; a family adds its own.
 pub(super) fn settings(file: &Gguf, activation: (&str, &str)) -> Result<Value> {
     let header = file.header();
     let key = |rest: &str| format!("{}.{rest}", file.name());
@@ -69,7 +69,7 @@ pub(super) fn settings(file: &Gguf, activation: (&str, &str)) -> Result<Value> {
     Ok(settings)
 }
 
-/// The rotation of the header; `base` where it names none.
+/// Reads the rotation of the header; `base` where it names none.
 pub(super) fn rope(file: &Gguf, base: f64) -> Result<Value> {
     let header = file.header();
     let key = |rest: &str| format!("{}.rope.{rest}", file.name());
@@ -95,7 +95,7 @@ pub(super) fn rope(file: &Gguf, base: f64) -> Result<Value> {
     }
 }
 
-/// The share of a head's dimensions that turns.
+/// Reads the share of a head's dimensions that rotate.
 pub(super) fn turning_share(file: &Gguf, settings: &Value) -> Result<f64> {
     let d_head = settings["head_dim"].as_f64().unwrap_or(1.0).max(1.0);
     let turning = file
@@ -104,16 +104,16 @@ pub(super) fn turning_share(file: &Gguf, settings: &Value) -> Result<f64> {
     Ok(turning.map_or(1.0, |dims| dims / d_head))
 }
 
-/// What a header means that names no window.
+/// Window of a header that names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unnamed {
-    /// The family's.
+    /// The family's default.
     Usual,
-    /// None at all.
+    /// No window.
     NoWindow,
 }
 
-/// What both Gemmas add: norms that hold 1 + w, the query scale by size, which layers slide: all but every `pattern`th.
+/// Writes the keys that both Gemmas add: norms that hold 1 + w, the query scale by size, which layers slide (all but every `pattern`th).
 pub(super) fn gemma(
     file: &Gguf,
     largest: usize,

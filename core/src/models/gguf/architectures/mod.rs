@@ -14,25 +14,25 @@ use serde_json::Value;
 use super::Gguf;
 use crate::error::{Error, Result};
 
-/// A kind of file.
+/// Kind of file.
 pub(super) struct Architecture {
-    /// `general.architecture`.
+    /// Value of `general.architecture`.
     pub(super) name: &'static str,
-    /// The header under the keys of `config.json`.
+    /// Converts the header to the keys of `config.json`.
     pub(super) settings: fn(&Gguf) -> Result<Value>,
-    /// Before the number of a layer in HuggingFace names.
+    /// Prefix of a layer's number in HuggingFace names.
     pub(super) layers: &'static str,
     /// Tensors of a layer: HuggingFace's name, and the one stored.
     pub(super) parts: &'static [&'static [(&'static str, &'static str)]],
     /// Tensors outside the layers, whole names.
     pub(super) outside: &'static [(&'static str, &'static str)],
-    /// Rows of q and k heads have the two dimensions of a rotation side by side.
+    /// Whether rows of q and k heads have the two dimensions of a rotation side by side.
     pub(super) interleaved: bool,
-    /// HuggingFace stores matrices `[in, out]`.
+    /// Whether HuggingFace stores matrices `[in, out]`.
     pub(super) transposed: bool,
 }
 
-/// All of them.
+/// All architectures.
 const ARCHITECTURES: [Architecture; 6] = [
     gpt2::ARCHITECTURE,
     llama::ARCHITECTURE,
@@ -43,8 +43,8 @@ const ARCHITECTURES: [Architecture; 6] = [
 ];
 
 impl Architecture {
-    /// By its name in `path`.
-    pub(super) fn of(name: &str, path: &std::path::Path) -> Result<&'static Self> {
+    /// Finds the architecture called `name` in the file at `path`.
+    pub(super) fn named(name: &str, path: &std::path::Path) -> Result<&'static Self> {
         ARCHITECTURES
             .iter()
             .find(|known| known.name == name)

@@ -16,7 +16,7 @@ pub(super) const ARCHITECTURE: Architecture = Architecture {
     transposed: false,
 };
 
-/// For Qwen3 too.
+/// Converts a header of Qwen2 or Qwen3.
 pub(super) fn settings(file: &Gguf) -> Result<Value> {
     let mut settings = gated::settings(file, ("hidden_act", "silu"))?;
     let mut rope = gated::rope(file, 10_000.0)?;
