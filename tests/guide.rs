@@ -110,6 +110,23 @@ fn broken_links(path: &str, text: &str, there: &BTreeSet<String>) -> Vec<String>
         .collect()
 }
 
+/// A sentence for each link of the README to a file that is not in the repository.
+fn missing_files(text: &str) -> Vec<String> {
+    let links = text.split("](").skip(1);
+    let links = links.filter_map(|rest| rest.split(')').next());
+    let missing = links.filter(|link| !repository().join(link).exists());
+    missing
+        .map(|link| format!("README.md: there is no {link}"))
+        .collect()
+}
+
+#[test]
+fn the_readme_links_to_files_that_exist() {
+    let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
+    assert_eq!(missing_files(&readme), [""; 0]);
+    assert_eq!(missing_files("See [it](core/NOWHERE.md).").len(), 1);
+}
+
 #[test]
 fn pages_link_to_pages_and_none_is_left_out_of_the_list() {
     let there = pages();
