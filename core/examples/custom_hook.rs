@@ -62,7 +62,7 @@ fn most_likely(model: &Model, logits: &Tensor) -> Result<String> {
     order.sort_by(|i, j| weights[*j].total_cmp(&weights[*i]));
     let tokens = order.iter().take(5).map(|i| {
         let token = model.codec().display(TokenId::from(*i));
-        format!("{token} {:.2}", weights[*i] / total)
+        format!("{} {:.2}", token.trim(), weights[*i] / total)
     });
     Ok(tokens.collect::<Vec<_>>().join(", "))
 }

@@ -39,12 +39,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("  promotes {}", promoted.join(" "));
     }
 
-    // Which features read a sentence?
+    // Which features read a sentence? Those that are active on every tenth token say little.
     let sentence = "The Queen of Hearts was angry";
     let reading = prompt::read(model, sae.autoencoder()?, sentence, 0)?;
     println!();
     for (t, token) in reading.texts.iter().enumerate().skip(1) {
-        let strongest = reading.strongest(t, 3).into_iter();
+        let mut strongest = reading.strongest(t, sae.features());
+        strongest.retain(|(feature, _)| summaries[feature.index()].density < 0.1);
+        let strongest = strongest.iter().take(3);
         let strongest: Vec<String> = strongest
             .map(|(f, act)| format!("{f} ({act:.1})"))
             .collect();
@@ -58,7 +60,8 @@ fn marked(example: &Example) -> String {
     let (before, rest) = example.tokens.split_at(example.at);
     let peak = rest.first().map_or("", String::as_str);
     let after = rest.get(1..).unwrap_or_default();
-    format!("{}[{peak}]{}", before.concat(), after.concat())
+    let text = format!("{}[{peak}]{}", before.concat(), after.concat());
+    text.replace('\n', " ")
 }
 
 #[test]

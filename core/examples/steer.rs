@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (pair, _) = Pair::open(&demo.join("model"), &demo.join("saes/resid-2"))?;
     let (model, sae) = (&pair.model, &pair.sae);
 
-    // Sets one feature of the residual stream on every token. What the dictionary leaves unexplained is kept.
-    let feature = FeatureId(12);
+    // On every token, sets a feature of the residual stream that promotes names. What the dictionary leaves unexplained is kept.
+    let feature = FeatureId(1663);
     let changes = vec![LatentChange::Set(feature, 8.0)];
     let on = DictionaryEdit::new(Arc::clone(sae), changes, ErrorTerm::Kept)?;
     let on = Edit::new(sae.hook()?, Action::Dictionary(on));

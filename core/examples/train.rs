@@ -21,8 +21,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     spec.features = 512;
     spec.k = 16;
     spec.batch = 512;
-    spec.buffer = 8_192;
-    spec.tokens = 40_000;
+    spec.tokens = 30_000;
     // The text and the model go into the dictionary's metadata.
     spec.facts = text.run_facts(&model);
 
@@ -50,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     outcome.sae.save(folder.path())?;
     let (sae, _) = Sae::open(folder.path())?;
 
-    let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(8_000));
+    let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
     let held_out = held_out.read(&model, Some(&sae))?;
     let figures = evaluate(&model, &sae, &held_out)?;
     println!("On {} held-out tokens:", figures.tokens);

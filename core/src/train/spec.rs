@@ -362,9 +362,14 @@ impl Spec {
 
     /// That each setting is within its range and that they agree.
     pub fn validate(&self) -> Result<()> {
+        // A rule of a program's own has no text that could be set.
+        let plain = Self {
+            rule: None,
+            ..self.clone()
+        };
         for setting in SETTINGS {
-            let text = (setting.get)(self);
-            self.clone().set(setting.key, &text)?;
+            let text = (setting.get)(&plain);
+            plain.clone().set(setting.key, &text)?;
         }
         if self.zipf_alpha.is_some() != self.zipf_beta.is_some() {
             let what =
