@@ -168,7 +168,8 @@ impl TextRequest {
         let (training, decided) = whole.part(Part::Train, self.seed);
         notes.extend(decided);
         let training = (training, notes);
-        let held_out = whole.part(Part::HeldOut, self.seed);
+        // Both parts say the same about the split.
+        let held_out = (whole.part(Part::HeldOut, self.seed).0, Notes::default());
         drop(whole);
         Ok([
             (self.clone().of(Part::Train)).text(training, model, sae)?,
