@@ -22,7 +22,7 @@ pub(crate) struct App {
     layout: Layout,
     commands: Commands,
     dialogs: Arc<dyn Dialogs>,
-    /// What stands in the window's title bar.
+    /// Text of the window's title bar.
     title: String,
 }
 
@@ -86,7 +86,7 @@ impl App {
     }
 }
 
-/// What the title bar says of the open project.
+/// Returns the text of the title bar for the open project.
 fn title(state: &AppState) -> String {
     let project = state.project.title();
     project.map_or_else(|| "Umbra".to_owned(), |name| format!("{name} – Umbra"))

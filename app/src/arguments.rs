@@ -14,7 +14,7 @@ pub(crate) enum Renderer {
     Glow,
 }
 
-/// What was asked for.
+/// Parsed command-line arguments of the window.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Arguments {
     /// The project's folder; none opens the demo.

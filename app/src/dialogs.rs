@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// What a dialog asks for.
+/// A question that a file dialog asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Ask {
     /// A folder that exists.
@@ -17,7 +17,7 @@ pub(crate) enum Ask {
 }
 
 impl Ask {
-    /// What is asked, as a title.
+    /// Title of the dialog.
     pub(crate) fn title(&self) -> &'static str {
         match self {
             Self::Folder(title) | Self::File(title, _) | Self::Save(title, _) => title,
@@ -25,7 +25,7 @@ impl Ask {
     }
 }
 
-/// What came of a dialog.
+/// Answer of a dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
     /// A person chose this path.
@@ -38,7 +38,7 @@ pub(crate) enum Reply {
 
 /// Answers dialogs; may block, so it is called on a worker thread.
 pub(crate) trait Dialogs: std::fmt::Debug + Send + Sync {
-    /// What a person chose, if there is a dialog.
+    /// Asks and returns the chosen path, if the system has dialogs.
     fn ask(&self, ask: &Ask) -> Reply;
 }
 

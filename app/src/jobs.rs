@@ -78,7 +78,7 @@ impl fmt::Debug for Jobs {
     }
 }
 
-/// What a worker holds of the window.
+/// A worker's connection to the window.
 pub(crate) struct Worker {
     id: JobId,
     stop: Arc<AtomicBool>,

@@ -1,4 +1,4 @@
-//! What survives a restart: settings and tiles. (The window's size and place are eframe's own.)
+//! Settings and tiles survive a restart. (eframe itself keeps the window's size and position.)
 
 use serde::{Deserialize, Serialize};
 

@@ -41,9 +41,9 @@ use crate::views::view::View;
 pub(crate) struct Stage {
     /// The view.
     pub(crate) view: Box<dyn View>,
-    /// What it reads.
+    /// State that it reads.
     pub(crate) state: AppState,
-    /// What it asked for.
+    /// Requests it sent.
     pub(crate) commands: Commands,
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn harness_of(view: Box<dyn View>, state: AppState) -> Harness<'stati
         )
 }
 
-/// What a form or a field holds goes to the state at once, as in the window; a test sees the other commands.
+/// Applies the content of forms and fields to the state at once, as in the window; a test sees the other commands.
 fn fill_in(stage: &mut Stage) {
     for command in stage.commands.take() {
         match command {
@@ -99,7 +99,7 @@ pub(crate) fn typical() -> AppState {
     with_features(64)
 }
 
-/// The same with 100,000 features.
+/// The typical state with 100,000 features.
 pub(crate) fn huge() -> AppState {
     with_features(100_000)
 }
@@ -222,7 +222,7 @@ pub(crate) fn table(dictionary: DictionaryId, features: usize) -> Table {
 /// State, jobs and commands without a window: runs commands and waits for their jobs.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    /// What the commands change.
+    /// State that the commands change.
     pub(crate) state: AppState,
     /// Where file dialogs get their answers.
     pub(crate) dialogs: Arc<dyn Dialogs>,
@@ -230,7 +230,7 @@ pub(crate) struct Desk {
     jobs: Jobs,
 }
 
-/// What to ask for once the state is as it says.
+/// A condition on the state, and the command to run once it holds.
 pub(crate) type Then = (fn(&AppState) -> bool, Command);
 
 /// Answers every dialog with one path.
@@ -272,12 +272,12 @@ impl Desk {
         self.run_through(command, vec![]);
     }
 
-    /// The same, and `then` a second command as soon as the state is as it says, in the midst of what runs.
+    /// Runs `command`, and a second one as soon as the condition of `then` holds, while the first may still run.
     pub(crate) fn run_then(&mut self, command: impl Into<Command>, then: Option<Then>) {
         self.run_through(command, then.into_iter().collect());
     }
 
-    /// The same with any number of commands, one after the other.
+    /// Runs `command`, then each of `then` as soon as its condition holds, one after the other.
     pub(crate) fn run_through(&mut self, command: impl Into<Command>, then: Vec<Then>) {
         let mut then = then.into_iter().peekable();
         let until = Instant::now() + Duration::from_mins(1);

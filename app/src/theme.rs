@@ -1,7 +1,7 @@
 //! The only maker of colours, font sizes and spacing: the palette for both themes, the fonts, egui's style, and the scales.
 //!
-//! What a feature explains glows (amber, [`Theme::activation`]), what no feature explains is violet ([`Theme::error`]), what a person changes is
-//! teal ([`Theme::edit`]). These three hues mean these three things everywhere and nothing else. Views take everything from [`Theme::of`].
+//! Three hues have one meaning each, everywhere: amber for what features explain ([`Theme::activation`]), violet for the dictionary's error
+//! ([`Theme::error`]), teal for edits ([`Theme::edit`]). Views take everything from [`Theme::from_ui`].
 
 mod fonts;
 pub(crate) mod icons;
@@ -73,11 +73,11 @@ pub(crate) struct Line {
 /// Text colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ink {
-    /// What is read.
+    /// Primary text.
     pub(crate) primary: Color32,
-    /// What explains.
+    /// Secondary text.
     pub(crate) secondary: Color32,
-    /// What cannot be used now.
+    /// Disabled text.
     pub(crate) disabled: Color32,
 }
 
@@ -189,7 +189,7 @@ pub(crate) static LIGHT: Theme = Theme {
 
 impl Theme {
     /// The theme in force where `ui` is drawn.
-    pub(crate) fn of(ui: &egui::Ui) -> &'static Self {
+    pub(crate) fn from_ui(ui: &egui::Ui) -> &'static Self {
         Self::which(ui.visuals().dark_mode)
     }
 

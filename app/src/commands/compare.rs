@@ -25,7 +25,7 @@ impl Command {
     }
 }
 
-/// What the state calls for: the comparison of the two that were chosen, once both are loaded.
+/// Asks for the comparison of the two chosen dictionaries, once both are loaded.
 pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     let area = &state.compare;
     let Some(two) = area.chosen.filter(|two| area.of != Some(*two)) else {
@@ -85,7 +85,7 @@ fn compare(context: &mut Context<'_>, two: Two) {
         move |worker| {
             let found = compare::compare(&a, &b, &mut |at| worker.progress(at))?.done();
             let load = found.map_or(Load::Absent, |found| {
-                Load::Ready(Arc::new(Compared::of(found)))
+                Load::Ready(Arc::new(Compared::new(found)))
             });
             worker.send(event(load));
             Ok(())

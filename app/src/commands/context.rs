@@ -1,4 +1,4 @@
-//! What a command may touch while it is carried out.
+//! Everything that a command may touch while it is carried out.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::state::layout::Layout;
 use crate::state::requests::{Command, Commands};
 use crate::state::{AppState, Event};
 
-/// What a command may touch.
+/// Everything that a command may touch.
 #[derive(Debug)]
 pub(crate) struct Context<'a> {
     /// Read it; change it by [`Context::apply`].

@@ -36,10 +36,10 @@ impl Command {
     }
 }
 
-/// What the state calls for: nothing by itself; the screen asks once it is shown.
+/// Asks for nothing: the screen asks once it is shown.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 
-/// What the lab's jobs need.
+/// Inputs of the lab's jobs.
 struct Work {
     project: Arc<Project>,
     pair: Pair,

@@ -103,7 +103,7 @@ impl Command {
     }
 }
 
-/// What a pass over held-out text needs.
+/// Inputs of a pass over held-out text.
 struct Work {
     project: Arc<Project>,
     pair: Pair,

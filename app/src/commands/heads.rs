@@ -25,7 +25,7 @@ impl Command {
     }
 }
 
-/// What the state calls for: nothing by itself; the screen asks once it is shown.
+/// Asks for nothing: the screen asks once it is shown.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 
 fn choose(context: &mut Context<'_>, layer: Layer, head: Head) {

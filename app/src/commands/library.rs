@@ -69,7 +69,7 @@ impl Command {
     }
 }
 
-/// What the state calls for.
+/// Asks for everything that the project names and that is not loaded yet.
 pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     let catalogue = &state.catalogue;
     if catalogue.model.is_absent() && catalogue.model_path.is_some() {
@@ -273,7 +273,7 @@ fn judge_index(context: &mut Context<'_>, id: DictionaryId) {
     );
 }
 
-/// What an index says about itself.
+/// Reads what an index says about itself.
 pub(super) fn read_index(path: PathBuf) -> Result<LoadedIndex> {
     let about = Index::open(&path)?.about().clone();
     Ok(LoadedIndex {
@@ -316,7 +316,7 @@ fn add_text(context: &mut Context<'_>, path: PathBuf, held_out: bool) {
     }
 }
 
-/// What a dropped path is, by what is in it.
+/// Opens a dropped path according to its content.
 fn dropped(context: &mut Context<'_>, path: PathBuf) {
     let holds = |name: &str| path.join(name).is_file();
     let ends = |endings: &[&str]| {

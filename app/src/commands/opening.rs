@@ -113,7 +113,7 @@ fn look(context: &mut Context<'_>, request: Request) {
     );
 }
 
-/// What the source is. The hub itself is not asked.
+/// Looks at the source without asking the hub.
 fn looked(request: &Request, hub: Hub, registry: Option<&Registry>) -> Result<Looked> {
     let source = Path::new(&request.source);
     if request.kind == Kind::Dictionary {

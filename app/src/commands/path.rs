@@ -70,7 +70,7 @@ fn list(context: &mut Context<'_>, folder: PathBuf) {
     );
 }
 
-/// What a folder holds: folders first, by name.
+/// Lists a folder: subfolders first, by name.
 fn entries(folder: &Path) -> Result<Vec<Entry>> {
     let read = std::fs::read_dir(folder)
         .map_err(|source| Error::io("cannot read the folder", folder, source))?;

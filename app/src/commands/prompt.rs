@@ -121,7 +121,7 @@ fn open_example(context: &mut Context<'_>, example: Example, at: usize) {
     set_aside(context);
 }
 
-/// What an index of version 1 has of an example: the tokens around it, which BOS begins here for want of what stood before them.
+/// Shows the excerpt of an example from an index of version 1: the tokens around it, behind a BOS, since the tokens before them are not stored.
 fn excerpt(model: &Model, example: &Example, at: usize) -> Event {
     let bos = model.codec().bos().id;
     let bos = bos.filter(|bos| example.ids.first() != Some(bos));

@@ -40,7 +40,7 @@ impl Command {
     }
 }
 
-/// What the state calls for: nothing by itself.
+/// Asks for nothing: runs start on request.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 
 /// A stack that nobody touched is that edit alone.

@@ -90,7 +90,7 @@ impl Command {
     }
 }
 
-/// What the state calls for: the curves of the past runs that are to be shown. Text and store are asked for by the screen, once it is shown.
+/// Asks for the curves of the past runs that are shown. The screen asks for text and store once it is shown.
 pub(super) fn follow(state: &AppState, commands: &mut Commands) {
     let past = &state.training.past;
     let missing = past

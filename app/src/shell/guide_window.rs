@@ -101,7 +101,7 @@ fn link_to(page: &Page) -> String {
 }
 
 fn list_ui(ui: &mut Ui, chosen: &str, height: f32, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.allocate_ui(vec2(LIST_WIDTH, height), |ui| {
         ScrollArea::vertical()
             .id_salt("pages")

@@ -27,7 +27,7 @@ pub(super) fn inspector_ui(
     commands: &mut Commands,
 ) {
     let frame = Frame::new()
-        .fill(Theme::of(ui).surface.window)
+        .fill(Theme::from_ui(ui).surface.window)
         .inner_margin(Margin::same(space::PANEL as i8));
     egui::Panel::right("inspector")
         .default_size(248.0)
@@ -65,7 +65,7 @@ fn selection_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     if selection.focus == Focus::Nothing {
         ui.add_space(space::CONTROL);
         let hint = "Choose a feature, a token or a head to see it here";
-        ui.label(theme::caption(hint).color(Theme::of(ui).ink.secondary));
+        ui.label(theme::caption(hint).color(Theme::from_ui(ui).ink.secondary));
     }
 }
 
@@ -167,7 +167,7 @@ fn effects_ui(ui: &mut Ui, what: &str, effects: &[umbra_core::features::TokenEff
     if effects.is_empty() {
         return;
     }
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.add_space(space::CONTROL);
     ui.label(theme::caption(what).color(secondary));
     for effect in effects.iter().take(5) {
@@ -200,7 +200,7 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
         return;
     }
     ui.add_space(space::CONTROL);
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.label(theme::caption("Strongest features").color(secondary));
     for (feature, activation) in reading.strongest(at, FEATURES) {
         ui.horizontal(|ui| {
@@ -246,7 +246,7 @@ fn head_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands
 }
 
 fn title_ui(ui: &mut Ui, icon: &str, what: &str) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         ui.label(theme::icon(icon).color(secondary));

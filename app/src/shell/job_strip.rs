@@ -32,7 +32,7 @@ pub(super) fn job_strip_ui(ui: &mut Ui, state: &AppState, commands: &mut Command
         return;
     }
     let frame = Frame::new()
-        .fill(Theme::of(ui).surface.window)
+        .fill(Theme::from_ui(ui).surface.window)
         .inner_margin(Margin::symmetric(space::PANEL as i8, 2));
     egui::Panel::bottom("jobs")
         .resizable(false)
@@ -47,7 +47,7 @@ pub(super) fn job_strip_ui(ui: &mut Ui, state: &AppState, commands: &mut Command
 }
 
 fn job_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.horizontal(|ui| {
         name_ui(ui, job, commands);
         let name = format!("{}: {}", job.name, words(job));

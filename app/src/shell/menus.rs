@@ -116,7 +116,7 @@ pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Comman
 }
 
 fn about_ui(ui: &mut Ui, text: &str) {
-    let colour = Theme::of(ui).ink.secondary;
+    let colour = Theme::from_ui(ui).ink.secondary;
     let text = RichText::new(text).color(colour);
     ui.add(egui::Label::new(theme::caption(text.text()).color(colour)).truncate());
 }

@@ -39,7 +39,7 @@ pub(crate) fn window_ui(
     layout: &mut Layout,
     commands: &mut Commands,
 ) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let roomy = ui.available_width() >= ROOMY;
     shortcuts::handle(ui, state, layout, commands);
     ui.painter()

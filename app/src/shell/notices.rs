@@ -31,7 +31,7 @@ pub(super) fn notices_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
 }
 
 fn notice_ui(ui: &mut Ui, shown: &Shown, commands: &mut Commands) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let (icon, colour) = match shown.notice.kind {
         Kind::Info => (icons::INFO, theme.ink.secondary),
         Kind::Success => (icons::CHECK_CIRCLE, theme.promoted),

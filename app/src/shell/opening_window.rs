@@ -45,7 +45,7 @@ pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
 }
 
 fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let dictionary = opening.kind == Kind::Dictionary;
     let (words, hint) = if dictionary {
         (
@@ -96,13 +96,13 @@ fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     });
 }
 
-/// What of the registry matches, to click.
+/// Draws the registry's matches; a click fills in one.
 fn suggestions_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     let (lines, more) = &opening.suggestions;
     if lines.is_empty() {
         return;
     }
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing.y = 0.0;
         for line in lines {
@@ -152,7 +152,7 @@ fn choices_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     }
 }
 
-/// What is asked of BOS.
+/// Draws the options for BOS.
 fn bos_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
     let mut bos = how.bos;
     ui.horizontal(|ui| {
@@ -169,9 +169,9 @@ fn bos_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
     }
 }
 
-/// What is done to the weights, step by step.
+/// Draws the choice of processing steps for the weights.
 fn processing_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let help = "Rewrites the weights as TransformerLens's from_pretrained does, so that they are easier to read; the model computes the same. Dictionaries trained on a processed model need it";
     let mut processing = how.processing;
     ui.horizontal(|ui| {
@@ -212,10 +212,10 @@ fn processing_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
     }
 }
 
-/// What the source is, and the one thing that can be done with it.
+/// Draws what the source is and the one action that it allows.
 fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let opening = &state.opening;
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     match &opening.looked {
         Load::Absent if opening.source.trim().is_empty() => {
             let cache = opening.hub.as_ref().map(|hub| hub.cache.display());
@@ -272,7 +272,7 @@ fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands
             240.0,
             &format!("{}: {words}", job.name),
         );
-        ui.label(theme::mono_caption(words).color(Theme::of(ui).ink.secondary));
+        ui.label(theme::mono_caption(words).color(Theme::from_ui(ui).ink.secondary));
         if ui.button("Stop").clicked() {
             commands.send(shell::Command::StopJob(job.id));
         }
@@ -281,7 +281,7 @@ fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands
 }
 
 fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let card = &found.card;
     let config = &card.config;
     ui.label(theme::panel_title(&card.name))
@@ -341,7 +341,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
     fit_and_open_ui(ui, found.fits(), "a smaller or quantised model", commands);
 }
 
-/// What a dictionary is, from the headers of its files.
+/// Draws facts of a dictionary, from the headers of its files.
 fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
     let look = &found.look;
     let kind = if look.layers.is_empty() {
@@ -414,7 +414,7 @@ fn fit_and_open_ui(ui: &mut Ui, fits: bool, smaller: &str, commands: &mut Comman
             "It does not fit in the available memory: close other programs, or choose {smaller}."
         );
         ui.horizontal_top(|ui| {
-            ui.label(theme::icon(icons::WARNING_CIRCLE).color(Theme::of(ui).failure));
+            ui.label(theme::icon(icons::WARNING_CIRCLE).color(Theme::from_ui(ui).failure));
             ui.add(Label::new(words).wrap());
         });
     }

@@ -44,7 +44,7 @@ impl Entry {
     }
 }
 
-/// What was typed and which row is marked.
+/// The palette's text and marked row.
 #[derive(Debug, Default)]
 pub(crate) struct Palette {
     query: String,
@@ -63,7 +63,7 @@ impl Palette {
     /// Draws the palette and sends what was chosen.
     pub(super) fn palette_ui(&mut self, ui: &Ui, state: &AppState, commands: &mut Commands) {
         let first = !std::mem::replace(&mut self.open, true);
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let width = WIDTH.min(ui.ctx().content_rect().width() - 48.0);
         let area = Area::new(Id::unique("palette"))
             .order(egui::Order::Foreground)
@@ -121,7 +121,7 @@ impl Palette {
 
 /// Draws the rows around the marked one; the row that was clicked.
 fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     if found.is_empty() {
         ui.add_space(space::CONTROL);
         ui.label(RichText::new("Nothing is called that").color(theme.ink.secondary));
@@ -173,7 +173,7 @@ fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
     clicked
 }
 
-/// What `query` finds: a feature by number, then actions and screens, then features by label; every word must occur.
+/// Returns the matches of `query`: a feature by number, then actions and screens, then features by label; every word must occur.
 fn matching(query: &str, state: &AppState) -> Vec<Entry> {
     let query = query.trim().to_lowercase();
     let words: Vec<&str> = query.split_whitespace().collect();

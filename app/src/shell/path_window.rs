@@ -41,7 +41,7 @@ pub(super) fn path_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
         .show(ui.ctx(), |ui| {
             ui.set_width(WIDTH);
             ui.spacing_mut().item_spacing.y = space::CONTROL;
-            let secondary = Theme::of(ui).ink.secondary;
+            let secondary = Theme::from_ui(ui).ink.secondary;
             ui.add(Label::new(caption(WHY).color(secondary)).wrap());
             let verdict = state.path.verdict(state.places.home.as_deref());
             field_ui(ui, &state.path, field, &verdict, commands);
@@ -131,7 +131,7 @@ fn keys(ui: &Ui, path: &PathState, field: &Field, verdict: &Verdict, commands: &
     }
 }
 
-/// What was completed is gone on with at its end.
+/// Moves the cursor to the end of a completed text.
 fn cursor_to_end(ui: &Ui, id: Id, text: &str) {
     let typed = ui.data(|data| data.get_temp::<String>(id));
     if typed.as_deref() == Some(text) {
@@ -145,7 +145,7 @@ fn cursor_to_end(ui: &Ui, id: Id, text: &str) {
 }
 
 fn list_ui(ui: &mut Ui, path: &PathState, field: &Field, commands: &mut Commands) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let matches = path.matches();
     ScrollArea::vertical()
         .max_height(LIST)
@@ -197,7 +197,7 @@ fn line_ui(ui: &mut Ui, entry: &Entry, marked: bool) -> egui::Response {
 }
 
 fn answer_ui(ui: &mut Ui, field: &Field, verdict: &Verdict, commands: &mut Commands) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let words = match (&field.ask, verdict) {
         (_, Verdict::NewFolder(_)) => "Make this folder",
         (_, Verdict::Replaces(_)) => "Replace",

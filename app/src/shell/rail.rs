@@ -25,7 +25,7 @@ pub(super) fn rail_ui(
 ) {
     let words = state.settings.rail_words && roomy;
     let frame = Frame::new()
-        .fill(Theme::of(ui).surface.window)
+        .fill(Theme::from_ui(ui).surface.window)
         .inner_margin(Margin::symmetric(6, 8));
     egui::Panel::left("rail")
         .exact_size(if words { WIDE } else { NARROW })
@@ -100,7 +100,7 @@ fn entry_ui(ui: &mut Ui, icon: &str, title: &str, shown: Shown) -> egui::Respons
     let size = vec2(ui.available_width(), ENTRY);
     let (rect, response) = ui.allocate_exact_size(size, Sense::click());
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, shown.chosen, title));
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let painter = ui.painter();
     if shown.chosen || response.hovered() {
         painter.rect_filled(rect, space::CORNER, theme.surface.hover);

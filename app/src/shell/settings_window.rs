@@ -22,7 +22,7 @@ pub(super) fn settings_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
             frame_ui(ui, state, commands);
             ui.separator();
             let about = format!("Umbra {}", umbra_core::VERSION);
-            ui.label(theme::caption(about).color(Theme::of(ui).ink.secondary));
+            ui.label(theme::caption(about).color(Theme::from_ui(ui).ink.secondary));
         });
     if !open {
         commands.send(shell::Command::Settings(false));
@@ -84,7 +84,7 @@ fn frame_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 fn row_ui(ui: &mut Ui, label: &str, control: impl FnOnce(&mut Ui, egui::Id)) {
     ui.horizontal(|ui| {
-        let text = egui::RichText::new(label).color(Theme::of(ui).ink.secondary);
+        let text = egui::RichText::new(label).color(Theme::from_ui(ui).ink.secondary);
         let column = egui::vec2(90.0, space::CONTROL_ROW);
         let left = egui::Layout::left_to_right(egui::Align::Center);
         let label = ui.allocate_ui_with_layout(column, left, |ui| {

@@ -63,7 +63,7 @@ impl Behavior<ViewId> for Panes<'_> {
         if pressed && ui.rect_contains_pointer(ui.max_rect()) {
             self.active = Some(tile);
         }
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         Frame::new()
             .fill(theme.surface.panel)
             .inner_margin(egui::Margin::symmetric(16, 12))
@@ -168,7 +168,7 @@ fn head_ui(ui: &mut egui::Ui, view: ViewId, state: &AppState, commands: &mut Com
         about_screen_ui(ui, view, commands);
     });
     if !state.settings.purposes_dismissed.contains(&view) {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.horizontal_top(|ui| {
             let button = space::CONTROL_ROW + space::CONTROL;
             let purpose = egui::RichText::new(about.purpose).color(secondary);

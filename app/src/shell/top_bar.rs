@@ -20,7 +20,7 @@ const NAME: usize = 22;
 
 /// Draws the bar.
 pub(super) fn top_bar_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
-    let fill = Theme::of(ui).surface.window;
+    let fill = Theme::from_ui(ui).surface.window;
     let frame = Frame::new()
         .fill(fill)
         .inner_margin(Margin::symmetric(space::CONTROL as i8, 4));
@@ -99,7 +99,7 @@ fn crumb_ui(ui: &mut Ui, what: &str, name: &str, content: impl FnOnce(&mut Ui)) 
 }
 
 fn between_ui(ui: &mut Ui) {
-    let colour = Theme::of(ui).ink.disabled;
+    let colour = Theme::from_ui(ui).ink.disabled;
     ui.label(
         theme::icon(icons::CARET_RIGHT)
             .size(theme::size::CAPTION)
@@ -133,7 +133,7 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
         commands.send(shell::Command::Inspector(!shown));
     }
     ui.add_space(4.0);
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let device = Compute::current().label();
     ui.label(theme::caption(device.clone()).color(secondary)).on_hover_text(format!(
         "{device}: this version computes on the processor alone; RAYON_NUM_THREADS sets the number of threads",
@@ -175,7 +175,7 @@ fn search_ui(ui: &Ui, middle: egui::Pos2, commands: &mut Commands) {
     let rect = Rect::from_center_size(egui::pos2(x, middle.y), egui::vec2(width, 26.0));
     let response = ui.interact(rect, ui.scope_id().with("search"), Sense::click());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Search"));
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let fill = if response.hovered() {
         theme.surface.hover
     } else {

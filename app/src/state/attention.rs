@@ -8,16 +8,16 @@ use umbra_core::ids::Layer;
 use super::load::Load;
 use super::prompt::Sentence;
 
-/// What is known of where heads look.
+/// Attention patterns of the sentence in Prompt.
 #[derive(Debug, Default)]
 pub(crate) struct AttentionState {
-    /// What the overview is of.
+    /// The sentence that the overview is for.
     pub(crate) overview_of: Option<Sentence>,
     /// All heads.
     pub(crate) overview: Load<Arc<Overview>>,
     /// The last overview that succeeded, shown until the next arrives.
     pub(crate) last_overview: Option<(Sentence, Arc<Overview>)>,
-    /// What the patterns are of.
+    /// The sentence and layer that the patterns are for.
     pub(crate) patterns_of: Option<(Sentence, Layer)>,
     /// The patterns of one layer.
     pub(crate) patterns: Load<Arc<Patterns>>,
@@ -25,7 +25,7 @@ pub(crate) struct AttentionState {
     pub(crate) last_patterns: Option<(Sentence, Arc<Patterns>)>,
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// All heads are being looked at, arrived, failed or were stopped (absent).

@@ -24,7 +24,7 @@ pub struct DictionaryId(pub u32);
 pub(crate) struct LoadedModel {
     /// Shared with jobs.
     pub(crate) model: Arc<Model>,
-    /// What the loader decided.
+    /// Notes of the loader.
     pub(crate) notes: Notes,
     /// Size of its files.
     pub(crate) size_bytes: u64,
@@ -35,7 +35,7 @@ pub(crate) struct LoadedModel {
 pub(crate) struct LoadedSae {
     /// Shared with jobs.
     pub(crate) sae: Arc<Sae>,
-    /// What the loader decided.
+    /// Notes of the loader.
     pub(crate) notes: Notes,
     /// Size of its files.
     pub(crate) size_bytes: u64,
@@ -46,7 +46,7 @@ pub(crate) struct LoadedSae {
 pub(crate) struct LoadedIndex {
     /// The file.
     pub(crate) path: PathBuf,
-    /// What it says about itself.
+    /// Facts stored in the index.
     pub(crate) about: About,
     /// Size of the file.
     pub(crate) size_bytes: u64,
@@ -148,7 +148,7 @@ pub(crate) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A model was named; it is about to be loaded, opened like this.

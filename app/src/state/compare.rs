@@ -13,7 +13,7 @@ const BINS: usize = 40;
 /// The two that are compared.
 pub(crate) type Two = (DictionaryId, DictionaryId);
 
-/// What two dictionaries have in common, made ready to be drawn.
+/// The comparison of two dictionaries, ready to be drawn.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Compared {
     /// Pairs and bests.
@@ -26,7 +26,7 @@ pub(crate) struct Compared {
 
 impl Compared {
     /// With the histograms of `found`.
-    pub(crate) fn of(found: Comparison) -> Self {
+    pub(crate) fn new(found: Comparison) -> Self {
         let count = |best: &[Pair]| {
             let mut counts = vec![0; BINS];
             for pair in best {
@@ -50,14 +50,14 @@ pub(crate) struct CompareState {
     pub(crate) chosen: Option<Two>,
     /// The two that were asked for last.
     pub(crate) of: Option<Two>,
-    /// What came of it.
+    /// Its result.
     pub(crate) compared: Load<Arc<Compared>>,
     /// How far the features of each pair are active on the same tokens of a text.
     pub(crate) together: Load<Arc<Measured>>,
 }
 
 impl CompareState {
-    /// What was measured on a text is as good as never measured.
+    /// Forgets the measurement on a text.
     pub(super) fn forget_measured(&mut self) {
         self.together = Load::Absent;
     }
@@ -72,7 +72,7 @@ pub(crate) struct Measured {
     pub(crate) text: String,
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Two were chosen.
@@ -125,7 +125,7 @@ mod tests {
             best_of_b: vec![pair(0.5)],
             pairs: vec![],
         };
-        let compared = Compared::of(found);
+        let compared = Compared::new(found);
         let [a, b] = &compared.counts;
         assert_eq!((a[0], a[BINS - 1], b[BINS / 2]), (2, 1, 1));
         assert_eq!(compared.edges.len(), BINS + 1);

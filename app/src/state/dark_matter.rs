@@ -18,7 +18,7 @@ pub(crate) enum Passage {
     HeldOut(usize),
 }
 
-/// What a result belongs to.
+/// Identifies a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     /// The dictionary.
@@ -51,13 +51,13 @@ pub(crate) struct DarkMatterState {
     pub(crate) held_out_row: Option<usize>,
     /// Rows of the held-out text.
     pub(crate) held_out: Load<Arc<Rows>>,
-    /// What the errors were asked of last.
+    /// The passage whose errors were requested last.
     pub(crate) errors_of: Option<Key>,
     /// The errors.
     pub(crate) errors: Load<Arc<Errors>>,
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A probe is looked for or fitted, arrived, is not there, or failed.

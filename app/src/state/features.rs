@@ -22,7 +22,7 @@ pub(crate) type Key = (DictionaryId, FeatureId);
 /// Features by decreasing cosine of their decoder rows.
 pub(crate) type Neighbours = Arc<Vec<(FeatureId, f32)>>;
 
-/// What a full-text search over tokens found.
+/// Result of a full-text search over tokens.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Found {
     /// The words that were looked for.
@@ -73,16 +73,16 @@ pub(crate) struct FeaturesState {
     pub(crate) detail_of: Option<Key>,
     /// Its page.
     pub(crate) detail: Load<Arc<Detail>>,
-    /// What is written in the table's filter.
+    /// Text of the table's filter.
     pub(crate) filter: String,
-    /// What the search for the filter's words found.
+    /// Result of the search for the filter's words.
     pub(crate) found: Found,
     details: Kept<Arc<Detail>>,
     neighbours: Kept<Neighbours>,
 }
 
 impl FeaturesState {
-    /// What was read from an index is as good as never read; the filter stays.
+    /// Forgets everything that was read from an index; the filter stays.
     pub(super) fn forget(&mut self) {
         *self = Self {
             filter: std::mem::take(&mut self.filter),
@@ -90,7 +90,7 @@ impl FeaturesState {
         };
     }
 
-    /// What is known about a feature of `dictionary`, if it was asked for.
+    /// Details of a feature of `dictionary`, if they were requested.
     pub(crate) fn detail(
         &self,
         dictionary: DictionaryId,
@@ -118,7 +118,7 @@ impl FeaturesState {
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Another index is shown: what was read from the one before goes.
@@ -127,7 +127,7 @@ pub(crate) enum Event {
     Table(DictionaryId, Load<Arc<Table>>),
     /// The page of a feature is shown.
     PageOf(DictionaryId, FeatureId),
-    /// What is known about a feature is asked for, arrived or failed.
+    /// Details of a feature are loading, ready or failed.
     Detail(DictionaryId, FeatureId, Load<Arc<Detail>>),
     /// The neighbours of a feature are asked for, arrived or failed.
     Neighbours(DictionaryId, FeatureId, Load<Neighbours>),

@@ -1,5 +1,5 @@
-//! What belongs together: dictionary and model, index and both. The core decides by fingerprints; the verdicts are kept here, and every screen asks
-//! for them. What is refused is as good as not there.
+//! Whether a dictionary belongs to the model, and an index to both. The core decides by fingerprints; the verdicts are kept here, and every screen asks
+//! for them. Everything rejected is treated as missing.
 
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ impl AppState {
         self.sae_of(self.selection.dictionary?)
     }
 
-    /// What reads a sentence beside the model: the selected dictionary, or nothing where there is none that can. None while one is loaded.
+    /// The dictionary that reads sentences with the model, `Some(None)` where no selected dictionary can. None while one is loading.
     pub(crate) fn reader(&self) -> Option<Reader> {
         let Some(dictionary) = self.dictionary() else {
             return Some(None);

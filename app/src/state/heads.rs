@@ -19,7 +19,7 @@ pub(crate) struct Figures {
     pub(crate) indexed: bool,
 }
 
-/// What was attributed.
+/// Identifies an attribution.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Key {
     /// The dictionary.
@@ -32,18 +32,18 @@ pub(crate) struct Key {
     pub(crate) at: usize,
 }
 
-/// What is known about heads.
+/// Figures and attributions of heads.
 #[derive(Debug, Default)]
 pub(crate) struct HeadsState {
     /// Figures of each `hook_z` dictionary.
     pub(crate) figures: BTreeMap<DictionaryId, Figures>,
-    /// What was attributed last.
+    /// The attribution requested last.
     pub(crate) attribution_of: Option<Key>,
     /// The attribution.
     pub(crate) attribution: Load<Arc<Attribution>>,
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Figures are being measured, arrived or failed; with an index or without.

@@ -1,5 +1,5 @@
-//! What can be undone and redone, on one stack for all screens: labels, edits, filters, sentences, tiles. Each change says what it is.
-//! Carrying a change back or forward is `commands/history.rs`'s.
+//! One undo stack for all screens: labels, edits, filters, sentences, tiles. Each change describes itself.
+//! `commands/history.rs` undoes and redoes the changes.
 
 use std::time::{Duration, Instant};
 
@@ -66,7 +66,7 @@ impl Change {
 /// A change on the stack.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    /// What changed, as a phrase: `label of feature 12`.
+    /// The change as a phrase: `label of feature 12`.
     pub(crate) what: String,
     /// The change.
     pub(crate) change: Change,
@@ -77,13 +77,13 @@ pub(crate) struct Entry {
 /// The stack.
 #[derive(Debug, Default)]
 pub(crate) struct HistoryState {
-    /// What can be undone, oldest first.
+    /// Changes that can be undone, oldest first.
     pub(crate) done: Vec<Entry>,
-    /// What can be redone, the next one last.
+    /// Changes that can be redone, the next one last.
     pub(crate) undone: Vec<Entry>,
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Something was changed. Letter by letter and while a slider is dragged it extends the change before, if that has the same name.

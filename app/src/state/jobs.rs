@@ -30,7 +30,7 @@ pub(crate) enum Status {
 pub(crate) struct Job {
     /// Its id.
     pub(crate) id: JobId,
-    /// What it does, as shown: `Evaluate z0`.
+    /// Its name, as shown: `Evaluate z0`.
     pub(crate) name: String,
     /// Where it stands.
     pub(crate) status: Status,
@@ -107,7 +107,7 @@ impl JobsState {
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A job began.

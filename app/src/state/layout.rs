@@ -46,7 +46,7 @@ pub(crate) struct Layout {
     at: usize,
 }
 
-/// What of it survives a restart.
+/// The part of the layout that survives a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Saved {
     tree: Tree<ViewId>,

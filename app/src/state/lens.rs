@@ -11,7 +11,7 @@ use super::prompt::Sentence;
 /// The lens.
 #[derive(Debug, Default)]
 pub(crate) struct LensState {
-    /// What it is of.
+    /// The sentence that it is for.
     pub(crate) of: Option<Sentence>,
     /// The lens; absent although asked for: reading it was stopped.
     pub(crate) load: Load<Arc<Lens>>,
@@ -22,14 +22,14 @@ pub(crate) struct LensState {
 }
 
 impl LensState {
-    /// What to show for `sentence`: its lens, or the last of the same model.
+    /// Returns the lens to show for `sentence`: its own, or the last one of the same model.
     pub(crate) fn shown(&self, sentence: &Sentence) -> Option<&Arc<Lens>> {
         let (of, lens) = self.last.as_ref()?;
         of.same_model(sentence).then_some(lens)
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A lens is being read, arrived, failed or was stopped (absent).

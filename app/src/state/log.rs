@@ -66,14 +66,14 @@ pub(crate) struct Shown {
     pub(crate) id: u64,
     /// When it appeared.
     pub(crate) since: Instant,
-    /// What it says.
+    /// The notification.
     pub(crate) notice: Notice,
 }
 
 /// How long a notification without failure and without buttons stays.
 const STAYS: Duration = Duration::from_secs(6);
 
-/// The same of something to know that offers another way.
+/// How long a notification with a button stays.
 const STAYS_TO_ASK: Duration = Duration::from_secs(12);
 
 /// Lines of the log kept.
@@ -84,7 +84,7 @@ const LINES: usize = 2_000;
 pub(crate) struct Line {
     /// When.
     pub(crate) at: Instant,
-    /// What happened.
+    /// The text.
     pub(crate) text: String,
 }
 
@@ -143,7 +143,7 @@ impl LogState {
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Event {
     /// A line for the log alone.

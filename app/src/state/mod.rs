@@ -46,7 +46,7 @@ pub(crate) struct AppState {
     pub(crate) opening: opening::OpeningState,
     /// The window's own question for a path.
     pub(crate) path: path::PathState,
-    /// What is selected now, across all screens.
+    /// The selection, shared by all screens.
     pub(crate) selection: selection::Selection,
     /// Table and pages of the selected dictionary's features.
     pub(crate) features: features::FeaturesState,
@@ -70,9 +70,9 @@ pub(crate) struct AppState {
     pub(crate) jobs: jobs::JobsState,
     /// Notifications and the log.
     pub(crate) log: log::LogState,
-    /// What can be undone and redone.
+    /// Changes to undo and redo.
     pub(crate) history: history::HistoryState,
-    /// What a person set and what survives a restart.
+    /// Settings; they survive a restart.
     pub(crate) settings: settings::Settings,
 }
 

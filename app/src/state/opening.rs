@@ -13,7 +13,7 @@ use super::jobs::JobId;
 use super::load::Load;
 use super::prompt::PAUSE;
 
-/// What is opened.
+/// The kind of thing to open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Kind {
     /// A model.
@@ -23,10 +23,10 @@ pub(crate) enum Kind {
     Dictionary,
 }
 
-/// What was looked at.
+/// A source to look at, and how to open it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Request {
-    /// What is to be opened.
+    /// The kind of thing to open.
     pub(crate) kind: Kind,
     /// A path or a name on the hub.
     pub(crate) source: String,
@@ -34,7 +34,7 @@ pub(crate) struct Request {
     pub(crate) how: Opening,
 }
 
-/// What a source turned out to be.
+/// Result of looking at a source.
 #[derive(Debug, Clone)]
 pub(crate) enum Looked {
     /// A model that is here.
@@ -50,9 +50,9 @@ pub(crate) enum Looked {
 pub(crate) struct Found {
     /// Folder or file.
     pub(crate) path: PathBuf,
-    /// What it is and takes.
+    /// Its facts and its memory needs.
     pub(crate) card: Card,
-    /// What was decided about it.
+    /// Notes on it.
     pub(crate) notes: Notes,
     /// Bytes of available memory, where the system tells.
     pub(crate) free: Option<u64>,
@@ -63,7 +63,7 @@ pub(crate) struct Found {
 pub(crate) struct FoundDictionary {
     /// Folder or file.
     pub(crate) path: PathBuf,
-    /// What it is.
+    /// Its facts, from the headers of its files.
     pub(crate) look: Look,
     /// The layer to open of a cross-layer transcoder.
     pub(crate) layer: usize,
@@ -72,7 +72,7 @@ pub(crate) struct FoundDictionary {
 }
 
 impl FoundDictionary {
-    /// What is opened: of a cross-layer transcoder the file of one layer.
+    /// Returns the path to open: for a cross-layer transcoder, the file of the chosen layer.
     pub(crate) fn opens(&self) -> &Path {
         self.look.layers.get(self.layer).unwrap_or(&self.path)
     }
@@ -107,7 +107,7 @@ const LINES: usize = 8;
 /// A release or a dictionary of the registry that what is typed matches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Suggestion {
-    /// What takes the place of what is typed.
+    /// Text that replaces the typed source.
     pub(crate) source: String,
     /// How many dictionaries of which model, or how many features are active.
     pub(crate) about: String,
@@ -118,7 +118,7 @@ pub(crate) struct Suggestion {
 pub(crate) struct OpeningState {
     /// Whether it is shown.
     pub(crate) shown: bool,
-    /// What it opens.
+    /// The kind of thing it opens.
     pub(crate) kind: Kind,
     /// A path or a name on the hub.
     pub(crate) source: String,
@@ -128,20 +128,20 @@ pub(crate) struct OpeningState {
     pub(crate) how: Opening,
     /// The hub, offline if nothing is to be fetched; none until the dialog was shown.
     pub(crate) hub: Option<Hub>,
-    /// What was looked at last.
+    /// The source looked at last.
     pub(crate) looked_at: Option<Request>,
-    /// What it is.
+    /// Its facts, from the headers of its files.
     pub(crate) looked: Load<Looked>,
     /// The job that fetches.
     pub(crate) fetching: Option<JobId>,
     /// SAELens's registry, if one is at hand.
     pub(crate) registry: Option<Arc<Registry>>,
-    /// What of it the source matches, and how much more.
+    /// Registry entries that match the source, and how many more there are.
     pub(crate) suggestions: (Vec<Suggestion>, usize),
 }
 
 impl OpeningState {
-    /// What is to be looked at now: something is named, it is not what was looked at last, and nobody types.
+    /// Returns the source to look at now: one is named, it differs from the last one, and typing has paused.
     pub(crate) fn wanted(&self) -> Option<Request> {
         let request = Request {
             kind: self.kind,
@@ -167,7 +167,7 @@ impl OpeningState {
     }
 }
 
-/// What `source` matches; nothing once it is a dictionary's whole name.
+/// Returns the registry's matches of `source`; none once it is a dictionary's whole name.
 fn suggestions(registry: &Registry, source: &str) -> (Vec<Suggestion>, usize) {
     if source.is_empty() {
         return (Vec::new(), 0);
@@ -192,7 +192,7 @@ fn suggestions(registry: &Registry, source: &str) -> (Vec<Suggestion>, usize) {
     (all().take(LINES).collect(), more)
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The dialog is shown for a model or a dictionary, with the hub as the environment describes it, or closed.

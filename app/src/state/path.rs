@@ -23,9 +23,9 @@ pub(crate) type Answer = SyncSender<Option<PathBuf>>;
 /// The question that is asked now.
 #[derive(Debug, Clone)]
 pub(crate) struct Field {
-    /// What is asked for.
+    /// The question.
     pub(crate) ask: Ask,
-    /// What is typed.
+    /// The typed text.
     pub(crate) text: String,
     /// The line of the list that is marked.
     pub(crate) marked: Option<usize>,
@@ -40,13 +40,13 @@ pub(crate) struct PathState {
     pub(crate) field: Option<Field>,
     /// The folder that was listed last.
     pub(crate) listed: Option<PathBuf>,
-    /// What it holds: folders first, by name.
+    /// Its entries: folders first, by name.
     pub(crate) entries: Load<Arc<Vec<Entry>>>,
     /// The folder that was chosen from last.
     last: Option<PathBuf>,
 }
 
-/// What choosing now would mean.
+/// Consequence of choosing the typed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// It is what is asked for.
@@ -79,7 +79,7 @@ impl PathState {
         Some(folder)
     }
 
-    /// What of the folder begins as is typed and may be chosen or walked into; hidden things only once a dot is typed.
+    /// Returns the folder's entries that match the typed beginning and may be chosen or entered; hidden ones only after a dot.
     pub(crate) fn matches(&self) -> Vec<&Entry> {
         let (Some(field), Some(entries)) = (&self.field, self.entries.ready()) else {
             return Vec::new();
@@ -93,7 +93,7 @@ impl PathState {
         entries.iter().filter(shown).collect()
     }
 
-    /// What Tab makes of the text: what all that match begin with; a folder that alone matches is walked into.
+    /// Returns the text that Tab completes to: the common beginning of all matches, or the only match.
     pub(crate) fn completed(&self) -> Option<String> {
         let field = self.field.as_ref()?;
         let (folder, beginning) = split(&field.text);
@@ -129,7 +129,7 @@ impl PathState {
         (text != format!("{written}{beginning}")).then_some(text)
     }
 
-    /// What choosing what is typed would mean.
+    /// Judges the typed path.
     pub(crate) fn verdict(&self, home: Option<&Path>) -> Verdict {
         let bad = |why: &str| Verdict::Bad(why.to_owned());
         let (Some(field), Some(folder)) = (&self.field, self.folder(home)) else {
@@ -190,12 +190,12 @@ fn common_beginning<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> 
     })
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A worker asks for a path.
     Asked(Ask, Answer),
-    /// What is typed, or what took its place.
+    /// The text changed, typed or completed.
     Text(String),
     /// A line of the list is marked, or none.
     Marked(Option<usize>),

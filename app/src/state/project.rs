@@ -47,7 +47,7 @@ pub(crate) struct ProjectState {
     pub(crate) asked: Option<PathBuf>,
     /// Whether writing `umbra.toml` failed; it is not tried again by itself.
     pub(crate) unwritable: bool,
-    /// What opening it decided or left out.
+    /// Notes on opening it.
     pub(crate) notes: Notes,
     /// Labels by dictionary and feature.
     pub(super) labels: BTreeMap<String, BTreeMap<FeatureId, String>>,
@@ -96,7 +96,7 @@ pub(crate) struct Opened {
     pub(crate) labels: Vec<Label>,
     /// Kept figures by folder of the dictionary.
     pub(crate) evaluations: Vec<(PathBuf, Evaluation)>,
-    /// What opening it decided or left out.
+    /// Notes on opening it.
     pub(crate) notes: Notes,
     /// Where it comes from.
     pub(crate) kind: Kind,
@@ -104,7 +104,7 @@ pub(crate) struct Opened {
     pub(crate) sentence: Option<String>,
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A project is being opened.

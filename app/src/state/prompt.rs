@@ -40,13 +40,13 @@ impl Sentence {
 /// The dictionary that reads a sentence with the model; none where the model reads alone.
 pub(crate) type Reader = Option<DictionaryId>;
 
-/// What Prompt shows of the sentence.
+/// The panel that Prompt shows for the sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Side {
     /// Features of the dictionary on its tokens.
     #[default]
     Features,
-    /// What every layer would say next.
+    /// Next-token predictions of every layer.
     Lens,
     /// Where attention heads look.
     Attention,
@@ -69,7 +69,7 @@ impl Side {
 /// Sentence and reading.
 #[derive(Debug, Default)]
 pub(crate) struct PromptState {
-    /// What is shown of it.
+    /// The panel shown.
     pub(crate) side: Side,
     /// The sentence; the text of `tokens` where there are any.
     pub(crate) text: String,
@@ -77,7 +77,7 @@ pub(crate) struct PromptState {
     pub(crate) tokens: Option<Tokens>,
     /// When it was last typed at.
     pub(crate) typed: Option<Instant>,
-    /// What the reading is of.
+    /// The dictionary and input that the reading is for.
     pub(crate) reading_of: Option<(Reader, Input)>,
     /// The reading.
     pub(crate) reading: Load<Arc<Reading>>,
@@ -85,10 +85,10 @@ pub(crate) struct PromptState {
     pub(crate) last: Option<(Reader, Arc<Reading>)>,
 }
 
-/// What a change of the sentence is called where it is undone.
+/// Name of a change of the sentence in undo messages.
 pub(crate) const SENTENCE: &str = "sentence in Prompt";
 
-/// What is written in Prompt.
+/// The sentence in Prompt, with its tokens where they are fixed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Written {
     /// The sentence, or the text of the tokens.
@@ -118,7 +118,7 @@ impl From<&str> for Written {
 }
 
 impl PromptState {
-    /// What the model reads; none where nothing is written.
+    /// Returns the model's input; none where the sentence is empty.
     pub(crate) fn input(&self) -> Option<Input> {
         match &self.tokens {
             Some(tokens) => Some(Input::Tokens {
@@ -130,7 +130,7 @@ impl PromptState {
         }
     }
 
-    /// What is written.
+    /// Returns the sentence with its fixed tokens.
     pub(crate) fn written(&self) -> Written {
         Written {
             text: self.text.clone(),
@@ -152,7 +152,7 @@ impl PromptState {
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// Another sentence; `typed` if letter by letter, so that reading waits for a pause.
@@ -171,12 +171,12 @@ pub(crate) enum Event {
         /// Which of them is selected.
         at: usize,
     },
-    /// What stood there before.
+    /// A sentence that was set aside comes back.
     Restored(Written),
     /// Another side of it is shown.
     Side(Side),
     /// A reading is asked for, arrived or failed.
     Reading(Reader, Input, Load<Arc<Reading>>),
-    /// What was written before, or again.
+    /// Undo or redo puts a sentence in place.
     Put(Written),
 }

@@ -1,10 +1,10 @@
-//! What is selected, once for all screens: dictionary, feature, token, head. Survives switching screens; the inspector follows it.
+//! The selection, shared by all screens: dictionary, feature, token, head. It survives switching screens; the inspector follows it.
 
 use umbra_core::ids::{FeatureId, Head, Layer};
 
 use super::catalogue::DictionaryId;
 
-/// What was selected last, shown by the inspector.
+/// The kind of thing selected last; the inspector shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Focus {
     /// Nothing yet.
@@ -51,7 +51,7 @@ impl Selection {
     }
 }
 
-/// What can change here. Views send `navigation::Command::Select*` instead.
+/// Changes of this area. Views send `navigation::Command::Select*` instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A dictionary was chosen.

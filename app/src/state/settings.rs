@@ -1,4 +1,4 @@
-//! What a person set: theme, text size, rail, inspector, dismissed purpose lines, recent projects. All of it survives a restart.
+//! Settings: theme, text size, rail, inspector, dismissed purpose lines, recent projects. All of them survive a restart.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ const RECENT: usize = 8;
 /// A model that was opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RecentModel {
-    /// What it is called.
+    /// Its name.
     pub(crate) name: String,
     /// Folder or file.
     pub(crate) path: PathBuf,
@@ -112,7 +112,7 @@ impl Default for Settings {
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// Another theme.

@@ -14,7 +14,7 @@ use super::jobs::JobId;
 
 pub(crate) use draft::{Draft, EditDraft, Field, help, label};
 
-/// What decides a run.
+/// Everything that decides a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Request {
     /// The dictionary whose features the edits name.
@@ -34,7 +34,7 @@ pub(crate) enum Ended {
     Done {
         /// KL(steered ‖ baseline) of the next token at the prompt's end, nats.
         kl: f64,
-        /// The same over the steered text, if it has a token.
+        /// KL over the tokens of the steered text, if it has any.
         generated: Option<Generated>,
         /// The texts as they stand behind the prompt, of which a run that was stopped holds the end back.
         texts: [String; 2],
@@ -52,11 +52,11 @@ pub(crate) enum Ended {
 pub(crate) struct Run {
     /// Its job.
     pub(crate) job: JobId,
-    /// What decided it.
+    /// The request that decided it.
     pub(crate) request: Request,
-    /// What each token adds to the untouched text.
+    /// Baseline text, one piece per token.
     pub(crate) baseline: Vec<String>,
-    /// What each token adds to the steered text.
+    /// Steered text, one piece per token.
     pub(crate) steered: Vec<String>,
     /// Changes of the prompt's next-token probabilities, largest first.
     pub(crate) shift: Vec<Change>,
@@ -67,7 +67,7 @@ pub(crate) struct Run {
 /// The form, and the running or last run.
 #[derive(Debug, Default)]
 pub(crate) struct SteeringState {
-    /// What is filled in.
+    /// The form as filled in.
     pub(crate) draft: Draft,
     /// The run.
     pub(crate) run: Option<Run>,
@@ -82,7 +82,7 @@ impl SteeringState {
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The form was edited.

@@ -56,7 +56,7 @@ impl CountedText {
     }
 }
 
-/// What a run reads.
+/// Source of a run's activations.
 #[derive(Debug, Clone)]
 pub(crate) enum Source {
     /// A model's activations on a text.
@@ -68,7 +68,7 @@ pub(crate) enum Source {
 /// Form, text and run.
 #[derive(Debug, Default)]
 pub(crate) struct TrainingState {
-    /// What is filled in.
+    /// The form as filled in.
     pub(crate) form: Form,
     /// The text asked for last.
     pub(crate) text_of: Option<TextKey>,
@@ -97,7 +97,7 @@ impl TrainingState {
     }
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The form was edited.

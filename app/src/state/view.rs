@@ -28,7 +28,7 @@ pub(crate) enum ViewId {
     Training,
     /// Two dictionaries.
     Compare,
-    /// What happened.
+    /// The log.
     Log,
 }
 

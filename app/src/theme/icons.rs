@@ -73,7 +73,7 @@ pub(crate) const PLANET: &str = "\u{E652}";
 pub(crate) const PLAY: &str = "\u{E3D0}";
 /// Add.
 pub(crate) const PLUS: &str = "\u{E3D4}";
-/// What is this.
+/// Help.
 pub(crate) const QUESTION: &str = "\u{E3E8}";
 /// Log.
 pub(crate) const SCROLL: &str = "\u{EB7A}";

@@ -4,7 +4,7 @@ use egui::Color32;
 
 use super::Theme;
 
-/// What a sequential scale is about.
+/// Meaning of a sequential scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hue {
     /// Activation of features (amber).
@@ -13,7 +13,7 @@ pub(crate) enum Hue {
     Error,
     /// Edits, steering (teal).
     Edit,
-    /// What the model itself computes: probabilities, attention weights (the first line of a plot).
+    /// Values that the model computes: probabilities, attention weights (the first line of a plot).
     Model,
 }
 

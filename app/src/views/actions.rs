@@ -45,7 +45,7 @@ pub(crate) fn recent_models(state: &AppState) -> Vec<Recent> {
     recent.collect()
 }
 
-/// What can be done with a dictionary; the palette lists the same.
+/// Returns the actions on a dictionary, for the menus and the palette.
 pub(crate) fn dictionary_actions(
     state: &AppState,
     dictionary: &Dictionary,

@@ -77,7 +77,7 @@ impl View for CompareView {
                 failure_state(ui, "They cannot be compared", why, None);
             }
             _ => {
-                let secondary = Theme::of(ui).ink.secondary;
+                let secondary = Theme::from_ui(ui).ink.secondary;
                 ui.label(caption("Comparing…").color(secondary));
             }
         }
@@ -111,7 +111,7 @@ impl CompareView {
         if a.hook() != b.hook() {
             let words =
                 "They are of two hooks: cosines mean something where both write the same space";
-            let warning = Theme::of(ui).warning;
+            let warning = Theme::from_ui(ui).warning;
             ui.add(
                 Label::new(caption(format!("{}  {words}", icons::WARNING)).color(warning)).wrap(),
             );
@@ -183,7 +183,7 @@ fn together_ui(
     together: &Load<Arc<Measured>>,
     commands: &mut Commands,
 ) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let unfit = [two.0, two.1].into_iter().find_map(|id| state.unfit(id));
     if let Some(why) = unfit {
         let words = format!("The pairs cannot be measured on text: {why}.");
@@ -208,7 +208,7 @@ fn together_ui(
                 commands.send(Command::Together(two));
             }
             if let Load::Failed(why) = together {
-                ui.add(Label::new(caption(why).color(Theme::of(ui).failure)).wrap());
+                ui.add(Label::new(caption(why).color(Theme::from_ui(ui).failure)).wrap());
             }
         }
     });
@@ -227,7 +227,7 @@ fn histogram_ui(
     );
     ui.vertical(|ui| {
         ui.set_width(width);
-        ui.label(caption(&words).color(Theme::of(ui).ink.secondary))
+        ui.label(caption(&words).color(Theme::from_ui(ui).ink.secondary))
             .on_hover_text(COSINE);
         HistogramPlot::new(&words, edges, counts)
             .mark(Some(f64::from(least)))
@@ -274,7 +274,7 @@ fn table_ui(
     (list, least): (List, f32),
     commands: &mut Commands,
 ) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.scope(|ui| {
         ui.spacing_mut().item_spacing = vec2(space::PANEL, 0.0);
         TableBuilder::new(ui)
@@ -326,7 +326,7 @@ fn table_ui(
 }
 
 fn title_ui(ui: &mut Ui, title: &str, definition: &str) {
-    let words = caption(title).color(Theme::of(ui).ink.secondary);
+    let words = caption(title).color(Theme::from_ui(ui).ink.secondary);
     let title = ui.add(Label::new(words).truncate());
     if !definition.is_empty() {
         title.on_hover_text(definition);
@@ -338,7 +338,7 @@ fn figure_ui(ui: &mut Ui, pair: Option<&Together>, of: impl Fn(&Together) -> f64
     let active = pair.filter(|pair| pair.active_a > 0 && pair.active_b > 0);
     ui.label(match active {
         Some(pair) => mono(format!("{:.3}", of(pair))),
-        None => caption("silent").color(Theme::of(ui).ink.secondary),
+        None => caption("silent").color(Theme::from_ui(ui).ink.secondary),
     });
 }
 
@@ -380,7 +380,7 @@ mod tests {
         state
     }
 
-    /// The same, compared.
+    /// A state with two dictionaries and their comparison.
     fn two_compared() -> AppState {
         let mut desk = Desk::new(two());
         desk.run(Command::Show(DictionaryId(0)));

@@ -1,4 +1,4 @@
-//! What happened, when, and how long did it take?
+//! The log of everything that happened, with times.
 
 use super::view::View;
 use crate::state::AppState;
@@ -7,7 +7,7 @@ use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
 use crate::widgets::empty_state::empty_state;
 
-/// What happened, when, and how long did it take?
+/// The log of everything that happened, with times.
 #[derive(Debug, Default)]
 pub(crate) struct LogView {}
 
@@ -36,7 +36,7 @@ fn lines_ui(ui: &mut egui::Ui, state: &AppState) {
                 ui.horizontal(|ui| {
                     let seconds = line.at.duration_since(state.log.began).as_secs();
                     let time = format!("{:02}:{:02}", seconds / 60, seconds % 60);
-                    ui.label(theme::mono(time).color(Theme::of(ui).ink.secondary));
+                    ui.label(theme::mono(time).color(Theme::from_ui(ui).ink.secondary));
                     ui.label(&line.text);
                 });
             }

@@ -28,7 +28,7 @@ pub(crate) fn without_dictionary_ui(
         None => format!("No dictionary is open: {still}, features need one."),
     };
     ui.horizontal_wrapped(|ui| {
-        ui.label(egui::RichText::new(words).color(Theme::of(ui).ink.secondary));
+        ui.label(egui::RichText::new(words).color(Theme::from_ui(ui).ink.secondary));
         if ui.button("Open a dictionary…").clicked() {
             commands.send(opening::Command::Show(Kind::Dictionary));
         }
@@ -60,7 +60,7 @@ pub(crate) fn misfit_ui(
     sentence: &str,
     commands: &mut Commands,
 ) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.horizontal_top(|ui| {
         ui.label(crate::theme::icon(icons::WARNING).color(theme.warning));
         ui.vertical(|ui| {

@@ -19,7 +19,7 @@ pub(crate) enum Fill {
 /// One bar.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Bar {
-    /// What it is of.
+    /// Its label.
     pub(crate) label: String,
     /// Its length.
     pub(crate) value: f64,
@@ -55,7 +55,7 @@ impl Bar {
     }
 }
 
-/// What a person did with bars in this frame, by index.
+/// The user's action on the bars in this frame, by index.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BarsReply {
     /// Clicked.
@@ -153,7 +153,7 @@ impl<'a> Bars<'a> {
             .unwrap_or_else(|| values.clone().fold(0.0, |most, v| v.abs().max(most)));
         let painter = ui.painter();
         let measure = |text: &str, font: FontId| {
-            let ink = Theme::of(ui).ink.primary;
+            let ink = Theme::from_ui(ui).ink.primary;
             painter.layout_no_wrap(text.to_owned(), font, ink).size().x
         };
         let value_width = self.list.iter().fold(0.0_f32, |most, bar| {
@@ -207,7 +207,7 @@ impl<'a> Bars<'a> {
     }
 
     fn paint(&self, ui: &Ui, bar: &Bar, columns: &Columns, (rect, response): (Rect, &Response)) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         if self.clickable && (response.hovered() || response.has_focus()) {
             let around = rect.expand2(vec2(space::CHIP, 0.0));
             ui.painter()

@@ -21,7 +21,7 @@ pub(crate) struct Series<'a> {
 /// A plot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CurvePlot<'a> {
-    /// What it is called by a screen reader; unique within its place.
+    /// Its name for screen readers; unique within its place.
     pub(crate) name: &'a str,
     /// Title of the y axis, with the unit; empty where it stands above the plot.
     pub(crate) y: &'a str,
@@ -200,7 +200,7 @@ impl CurvePlot<'_> {
             nearest(series.points, at[0]).filter(|_| goes_on)
         };
         let seen = number::count(at[0].max(0.0) as u64);
-        let mut lines = vec![(seen, Theme::of(ui).ink.secondary)];
+        let mut lines = vec![(seen, Theme::from_ui(ui).ink.secondary)];
         for series in self.series {
             if let Some(point) = near(series) {
                 names
@@ -376,7 +376,7 @@ mod tests {
         let points = [[0.0, 1.0], [10.0, 0.25]];
         let harness = staged(
             |ui, (): &mut ()| {
-                let colour = Theme::of(ui).series(0);
+                let colour = Theme::from_ui(ui).series(0);
                 let series = [Series {
                     name: "FVU",
                     colour,

@@ -36,7 +36,7 @@ pub(crate) struct DensityHistogram {
 
 impl DensityHistogram {
     /// Counts `densities`, shares of tokens above 0, and `dead` features beside them.
-    pub(crate) fn of(densities: &[f64], dead: u64) -> Self {
+    pub(crate) fn new(densities: &[f64], dead: u64) -> Self {
         let logs = densities.iter().map(|density| density.log10().max(LEAST));
         let least = logs.clone().fold(0.0, f64::min).floor() as i32;
         let first = least.min(-1);
@@ -62,7 +62,7 @@ impl DensityHistogram {
         if !ui.is_rect_visible(rect) {
             return response;
         }
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let inner = Rect::from_min_max(rect.min + vec2(COUNTS, 6.0), rect.max - vec2(8.0, AXIS));
         let place = Place {
             dead: inner.with_max_x(inner.left() + DEAD * 0.6),
@@ -195,13 +195,13 @@ mod tests {
 
     #[test]
     fn densities_are_counted_by_their_logarithm() {
-        let counted = DensityHistogram::of(&[1.0, 0.5, 0.011, 0.0101, 1e-12], 7);
+        let counted = DensityHistogram::new(&[1.0, 0.5, 0.011, 0.0101, 1e-12], 7);
         assert_eq!((counted.first, counted.counts.len()), (-8, 48));
         assert_eq!((counted.counts[0], counted.counts[36]), (1, 2));
         assert_eq!((counted.counts[46], counted.counts[47]), (1, 1));
         let read = counted.read_out(Bin::Alive(36)).replace('\u{202F}', " ");
         assert_eq!(read, "Density 1.00 % to 1.47 %\n2 features");
-        let none = DensityHistogram::of(&[], 0);
+        let none = DensityHistogram::new(&[], 0);
         assert_eq!((none.first, none.most()), (-1, 1));
     }
 
@@ -211,7 +211,7 @@ mod tests {
             |ui, counted: &mut DensityHistogram| {
                 counted.ui(ui, "Densities", vec2(300.0, 140.0));
             },
-            DensityHistogram::of(&[0.1, 0.01, 0.001], 2),
+            DensityHistogram::new(&[0.1, 0.01, 0.001], 2),
         );
         harness.get_by_label("Densities: 3 fire, 2 dead");
     }

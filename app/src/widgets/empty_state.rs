@@ -1,4 +1,4 @@
-//! What a place shows when it has nothing to show: one sentence and one way on, or what failed and the remedy.
+//! Empty states (one sentence and one button) and failure states (the error and its remedy).
 
 use egui::{Align, Button, Label, Layout, RichText, Ui, vec2};
 
@@ -13,8 +13,8 @@ const LIFT: f32 = 120.0;
 /// One sentence what this place shows, and the button that gets there. True when it was pressed.
 pub(crate) fn empty_state(ui: &mut Ui, symbol: &str, sentence: &str, button: Option<&str>) -> bool {
     middle(ui, |ui| {
-        ui.label(large(symbol).color(Theme::of(ui).ink.disabled));
-        let secondary = Theme::of(ui).ink.secondary;
+        ui.label(large(symbol).color(Theme::from_ui(ui).ink.disabled));
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.add(Label::new(RichText::new(sentence).color(secondary)).wrap());
         button.is_some_and(|words| {
             ui.add_space(space::CHIP);
@@ -27,7 +27,7 @@ pub(crate) fn empty_state(ui: &mut Ui, symbol: &str, sentence: &str, button: Opt
 /// The sentence (what is wrong and the remedy), "Copy details", and a button to try again where there is something to try. True when that was pressed.
 pub(crate) fn failure_state(ui: &mut Ui, title: &str, sentence: &str, again: Option<&str>) -> bool {
     middle(ui, |ui| {
-        ui.label(large(icons::WARNING_CIRCLE).color(Theme::of(ui).failure));
+        ui.label(large(icons::WARNING_CIRCLE).color(Theme::from_ui(ui).failure));
         ui.label(body_strong(title));
         ui.add(Label::new(sentence).wrap().selectable(true));
         ui.add_space(space::CHIP);
@@ -49,7 +49,7 @@ pub(crate) fn failure_state(ui: &mut Ui, title: &str, sentence: &str, again: Opt
 
 /// A failure in one line, for panels that have other content: mark, sentence, copy.
 pub(crate) fn failure_line(ui: &mut Ui, title: &str, sentence: &str) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.horizontal_top(|ui| {
         ui.label(icon(icons::WARNING_CIRCLE).color(theme.failure));
         ui.vertical(|ui| {

@@ -21,7 +21,7 @@ pub(crate) struct FeatureChip<'a> {
     width: Option<f32>,
 }
 
-/// What a person did with a chip.
+/// The user's action on a chip.
 #[derive(Debug)]
 pub(crate) struct ChipReply {
     /// Opens the page.
@@ -73,7 +73,7 @@ impl<'a> FeatureChip<'a> {
 
     /// Draws it; `card` fills the hover card.
     pub(crate) fn show(self, ui: &mut Ui, card: impl FnOnce(&mut Ui)) -> ChipReply {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let number = format!("#{}", self.feature);
         let painter = ui.painter();
         let number =
@@ -116,7 +116,7 @@ impl<'a> FeatureChip<'a> {
         ChipReply { open, beside }
     }
 
-    /// What stands right of the number.
+    /// Returns the text right of the number.
     fn words(&self, theme: &Theme) -> Option<(String, FontId, Color32)> {
         if let Some(label) = self.label.filter(|label| !label.is_empty()) {
             let font = FontId::proportional(size::BODY);
@@ -161,7 +161,7 @@ pub(crate) fn quoted(token: &str) -> String {
 
 /// The activation dot: brighter and fuller the stronger the feature; a ring where it is silent.
 pub(crate) fn dot(ui: &Ui, centre: egui::Pos2, share: f32) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let painter = ui.painter();
     let share = share.clamp(0.0, 1.0);
     if share > 0.0 {

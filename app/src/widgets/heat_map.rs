@@ -9,7 +9,7 @@ use egui::{
 use super::{legend, number};
 use crate::theme::{Hue, Theme, size, space};
 
-/// What one cell holds.
+/// Content of one cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Cell {
     /// A number on the scale.
@@ -25,7 +25,7 @@ pub(crate) enum Cell {
 /// Names along one side.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Side<'a> {
-    /// What runs along it.
+    /// Title of the axis.
     pub(crate) title: &'a str,
     /// One name per row or column.
     pub(crate) names: &'a [String],
@@ -34,7 +34,7 @@ pub(crate) struct Side<'a> {
 /// The grid.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HeatMap<'a> {
-    /// What the colours mean, with the unit; stands at the scale.
+    /// Meaning of the colours, with the unit; shown at the scale.
     pub(crate) title: &'a str,
     /// Downwards.
     pub(crate) rows: Side<'a>,
@@ -52,7 +52,7 @@ pub(crate) struct HeatMap<'a> {
     pub(crate) pictures: Option<TextureId>,
 }
 
-/// What happened to the grid.
+/// The user's action on the grid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// This cell was clicked.
@@ -128,7 +128,7 @@ impl HeatMap<'_> {
         let painter = ui.painter().clone();
         for row in 0..rows {
             for column in 0..columns {
-                self.paint_cell(&painter, &layout, (row, column), Theme::of(ui));
+                self.paint_cell(&painter, &layout, (row, column), Theme::from_ui(ui));
                 let response = self.cell_ui(ui, &layout, (row, column), describe);
                 if response.clicked() {
                     answer.clicked = Some((row, column));
@@ -138,7 +138,7 @@ impl HeatMap<'_> {
                 }
             }
         }
-        self.paint_frame(&painter, &layout, answer.pointed, Theme::of(ui));
+        self.paint_frame(&painter, &layout, answer.pointed, Theme::from_ui(ui));
         self.scale_ui(
             ui,
             answer.pointed.map(|(row, column)| describe(row, column)),

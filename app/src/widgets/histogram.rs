@@ -74,7 +74,7 @@ impl<'a> HistogramPlot<'a> {
         if !ui.is_rect_visible(rect) {
             return response;
         }
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let plot = Rect::from_min_max(rect.min + vec2(COUNTS, 4.0), rect.max - vec2(4.0, AXIS));
         let hovered = response.hover_pos().and_then(|at| self.bin_at(plot, at.x));
         self.paint_axes(ui.painter(), theme, plot);
@@ -102,7 +102,7 @@ impl<'a> HistogramPlot<'a> {
         let name = self.name;
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, name));
         if ui.is_rect_visible(rect) {
-            let theme = Theme::of(ui);
+            let theme = Theme::from_ui(ui);
             let stroke = Stroke::new(1.0, theme.line.strong);
             ui.painter().hline(rect.x_range(), rect.bottom(), stroke);
             for bin in 0..self.counts.len() {

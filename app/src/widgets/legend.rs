@@ -15,7 +15,7 @@ const STEPS: usize = 24;
 
 /// Sequential scale from 0 to `most`; `what` names quantity and unit.
 pub(crate) fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let ends = ("0".to_owned(), number(most));
     scale(ui, what, ends, &|share| theme.tint(hue, share))
 }
@@ -32,14 +32,14 @@ pub(crate) fn activation(ui: &mut Ui, scale: Scale) -> Response {
 
 /// Sequential scale from 0 to `most` of cells without text, up to the full hue.
 pub(crate) fn full(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let ends = ("0".to_owned(), number(most));
     scale(ui, what, ends, &|share| theme.sequential(hue, share))
 }
 
 /// Sequential scale of cells, whose lowest value is already seen.
 pub(crate) fn between(ui: &mut Ui, what: &str, hue: Hue, (low, high): (f32, f32)) -> Response {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let ends = (number(f64::from(low)), number(f64::from(high)));
     scale(ui, what, ends, &|share| {
         theme.tint(hue, 0.08 + 0.92 * share)
@@ -48,7 +48,7 @@ pub(crate) fn between(ui: &mut Ui, what: &str, hue: Hue, (low, high): (f32, f32)
 
 /// Diverging scale from −`most` to `most`.
 pub(crate) fn diverging(ui: &mut Ui, what: &str, most: f64) -> Response {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let ends = (signed(-most), signed(most));
     scale(ui, what, ends, &|share| {
         theme.diverging_tint(share * 2.0 - 1.0)
@@ -61,7 +61,7 @@ fn scale(
     (low, high): (String, String),
     colour: &dyn Fn(f32) -> Color32,
 ) -> Response {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let name = format!("{what} from {low} to {high}");
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
@@ -92,7 +92,7 @@ fn gradient(ui: &Ui, rect: Rect, colour: &dyn Fn(f32) -> Color32) {
         }
     }
     ui.painter().add(mesh);
-    let stroke = egui::Stroke::new(1.0, Theme::of(ui).line.strong);
+    let stroke = egui::Stroke::new(1.0, Theme::from_ui(ui).line.strong);
     ui.painter()
         .rect_stroke(rect, 0.0, stroke, egui::StrokeKind::Outside);
 }
@@ -107,7 +107,7 @@ fn vertex(pos: Pos2, color: Color32) -> Vertex {
 
 /// A mark with its meaning: a filled square of `colour` and words.
 pub(crate) fn mark(ui: &mut Ui, colour: Color32, what: &str) -> Response {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let (rect, _) = ui.allocate_exact_size(vec2(8.0, 8.0), Sense::hover());

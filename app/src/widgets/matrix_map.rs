@@ -44,9 +44,9 @@ const DOUBLE: f32 = 160.0;
 /// The map.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MatrixMap<'a> {
-    /// What a screen reader calls it, and the name of the saved file; unique within its place.
+    /// Its name for screen readers and for the saved file; unique within its place.
     pub(crate) name: &'a str,
-    /// What the colours mean, with the unit; stands at the scale.
+    /// Meaning of the colours, with the unit; shown at the scale.
     pub(crate) title: &'a str,
     /// Downwards.
     pub(crate) rows: Side<'a>,
@@ -66,7 +66,7 @@ pub(crate) struct MatrixMap<'a> {
     pub(crate) side: f32,
 }
 
-/// What happened to the map.
+/// The user's action on the map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
     /// This cell was clicked or walked to.
@@ -75,7 +75,7 @@ pub(crate) struct Answer {
     pub(crate) pointed: Option<(usize, usize)>,
 }
 
-/// What part is seen: the first cell's corner, in cells, and how many times larger than whole.
+/// The visible part: the first cell's corner, in cells, and the zoom.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct View {
     from: Vec2,
@@ -240,7 +240,7 @@ impl MatrixMap<'_> {
     }
 
     fn paint_cells(&self, ui: &Ui, id: egui::Id, place: &Place) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let painter = ui.painter().with_clip_rect(place.rect);
         painter.rect_filled(place.rect, 0.0, theme.surface.hover);
         let (rows, columns) = place.seen();
@@ -279,7 +279,7 @@ impl MatrixMap<'_> {
 
     /// The seen part as a picture of its size on screen. A pixel that holds many cells shows the largest, so that none is lost between pixels.
     fn picture(&self, ui: &Ui, id: egui::Id, place: &Place) -> TextureHandle {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let pixels = place.rect.size() * ui.pixels_per_point();
         let size = [pixels.x.ceil() as usize, pixels.y.ceil() as usize].map(|side| side.max(1));
         let mut hash = DefaultHasher::new();
@@ -324,7 +324,7 @@ impl MatrixMap<'_> {
     }
 
     fn paint_names(&self, ui: &Ui, place: &Place, pointed: Option<(usize, usize)>) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let (rows, columns) = place.seen();
         let lit_row = pointed.map(|(row, _)| row).or(self.selected);
         let lit_column = pointed.map(|(_, column)| column);
@@ -372,7 +372,7 @@ impl MatrixMap<'_> {
             if zoom > 1.0 {
                 let words = format!("× {}", super::number::number(f64::from(zoom)));
                 let help = "A double click on the map shows everything again";
-                let words = crate::theme::caption(words).color(Theme::of(ui).ink.secondary);
+                let words = crate::theme::caption(words).color(Theme::from_ui(ui).ink.secondary);
                 ui.label(words).on_hover_text(help);
             }
         });
@@ -508,7 +508,7 @@ fn paint_frame(
     place: &Place,
     (pointed, selected): (Option<(usize, usize)>, Option<usize>),
 ) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let painter = ui.painter().with_clip_rect(place.rect.expand(1.0));
     let band = |row: usize, thick: f32, colour: Color32| {
         let rect = place.cell_rect(row, 0);

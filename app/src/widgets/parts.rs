@@ -9,9 +9,9 @@ pub(crate) fn icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
     icon_button_enabled(ui, icon, name, true)
 }
 
-/// The same, possibly disabled.
+/// A frameless icon button that may be disabled.
 pub(crate) fn icon_button_enabled(ui: &mut Ui, icon: &str, name: &str, enabled: bool) -> Response {
-    let ink = Theme::of(ui).ink;
+    let ink = Theme::from_ui(ui).ink;
     let colour = if enabled { ink.secondary } else { ink.disabled };
     let button = Button::new(theme::icon(icon).color(colour))
         .frame_when_inactive(false)
@@ -29,7 +29,7 @@ pub(crate) fn icon_button_enabled(ui: &mut Ui, icon: &str, name: &str, enabled: 
 
 /// A small frameless icon within a line of text.
 pub(crate) fn inline_icon_button(ui: &mut Ui, icon: &str, name: &str) -> Response {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let icon = theme::icon(icon).size(theme::size::BODY).color(secondary);
     let response = ui
         .scope(|ui| {
@@ -55,7 +55,7 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
 
 /// A frameless icon that opens a menu; named for screen readers and on hover.
 pub(crate) fn icon_menu(ui: &mut Ui, icon: &str, name: &str, content: impl FnOnce(&mut Ui)) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let button = Button::new(theme::icon(icon).color(secondary))
         .frame_when_inactive(false)
         .stroke(Stroke::NONE);
@@ -68,7 +68,7 @@ pub(crate) fn icon_menu(ui: &mut Ui, icon: &str, name: &str, content: impl FnOnc
 pub(crate) fn bar_ui(ui: &mut Ui, share: f32, width: f32, name: &str) {
     let (rect, response) = ui.allocate_exact_size(vec2(width, 6.0), egui::Sense::hover());
     response.widget_info(|| WidgetInfo::labeled(Role::ProgressIndicator, true, name));
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let filled = rect.with_max_x(rect.left() + rect.width() * share.clamp(0.0, 1.0));
     ui.painter().rect_filled(rect, 3.0, theme.line.hair);
     ui.painter().rect_filled(filled, 3.0, theme.ink.secondary);
@@ -79,7 +79,7 @@ const ROW: f32 = 18.0;
 
 /// A label left, a value right, in a row of the inspector or a card; `definition` on hover.
 pub(crate) fn fact_ui(ui: &mut Ui, label: &str, value: &str, definition: &str) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let size = vec2(ui.available_width(), ROW);
     let left = egui::Layout::left_to_right(egui::Align::Center);
     let row = ui.allocate_ui_with_layout(size, left, |ui| {

@@ -1,4 +1,4 @@
-//! What plots have in common: how they are set up, and the read-out beside the pointer.
+//! Parts shared by plots: their setup, and the read-out beside the pointer.
 
 use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Rect, RichText, Stroke, Ui, pos2, vec2};
 use egui_plot::Plot;
@@ -20,18 +20,18 @@ pub(super) fn plain<'a>(ui: &Ui, id: Id, height: f32) -> Plot<'a> {
         .show_background(false)
         .show_crosshair(false)
         .allow_scroll(false)
-        .grid_color(Theme::of(ui).line.hair)
+        .grid_color(Theme::from_ui(ui).line.hair)
         .label_formatter(|_| None)
 }
 
 /// The title of an axis.
 pub(super) fn title(ui: &Ui, text: &str) -> RichText {
-    caption(text).color(Theme::of(ui).ink.secondary)
+    caption(text).color(Theme::from_ui(ui).ink.secondary)
 }
 
 /// A line down the frame at `x` and the read-out beside it, on the side that has more room; `falls` where curves leave the lower corner free on the left.
 pub(super) fn read_out(ui: &Ui, (frame, x): (Rect, f32), falls: bool, lines: &[(String, Color32)]) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let painter = ui.painter_at(frame);
     painter.vline(x, frame.y_range(), Stroke::new(1.0, theme.line.strong));
     let right = x < frame.center().x;

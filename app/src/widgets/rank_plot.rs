@@ -18,7 +18,7 @@ pub(crate) struct RankPoint {
     pub(crate) feature: u32,
     /// Share of tokens; above 0.
     pub(crate) density: f64,
-    /// What the law gives the rank, where there is one.
+    /// Density that the law gives the rank, where there is one.
     pub(crate) law: Option<f64>,
 }
 
@@ -32,7 +32,7 @@ impl RankPoint {
 /// A rank–density plot.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RankPlot<'a> {
-    /// What it is called by a screen reader.
+    /// Its name for screen readers.
     pub(crate) name: &'a str,
     /// Ascending in rank.
     pub(crate) points: &'a [RankPoint],
@@ -53,7 +53,7 @@ impl RankPlot<'_> {
     }
 
     fn plot_ui(&self, ui: &mut Ui) -> Response {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let id = ui.scope_id().with(("rank plot", self.name));
         let plot = plot::plain(ui, id, self.height)
             .x_axis_formatter(|mark, _| rank_at(mark))
@@ -121,7 +121,7 @@ impl RankPlot<'_> {
     }
 
     fn read_out(&self, ui: &Ui, transform: &PlotTransform, x: f64) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let Some(point) = nearest(self.points, x) else {
             return;
         };

@@ -27,15 +27,15 @@ pub(crate) struct Field<'a> {
     pub(crate) label: &'a str,
     /// Its unit, if any.
     pub(crate) unit: &'a str,
-    /// What it decides.
+    /// Help on hover.
     pub(crate) help: &'a str,
     /// Its default.
     pub(crate) default: &'a str,
-    /// What is said beside a value that is the default: "default", or where it comes from.
+    /// Mark beside a value that was not set here: "default", or where it comes from.
     pub(crate) origin: &'a str,
     /// How it is edited.
     pub(crate) kind: Kind<'a>,
-    /// What is wrong with the value and the remedy.
+    /// The error in the value and its remedy.
     pub(crate) error: Option<&'a str>,
 }
 
@@ -147,7 +147,7 @@ impl Field<'_> {
                 .align(Align2::RIGHT_CENTER);
         }
         if self.error.is_some() {
-            edit = edit.text_color(Theme::of(ui).failure);
+            edit = edit.text_color(Theme::from_ui(ui).failure);
         }
         let response = ui.add(edit);
         if response.changed() {
@@ -158,7 +158,7 @@ impl Field<'_> {
 
     /// Unit, then "default" or the way back to it.
     fn tail_ui(&self, ui: &mut Ui, value: &str, changed: &mut Option<String>) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         if !self.unit.is_empty() {
             ui.label(caption(self.unit).color(theme.ink.secondary));
         }
@@ -179,7 +179,7 @@ impl Field<'_> {
     }
 
     fn error_ui(ui: &mut Ui, error: &str) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         ui.horizontal_top(|ui| {
             ui.add_space(LABELS + space::CONTROL);
             let text = caption(format!("{} {error}", icons::WARNING_CIRCLE)).color(theme.failure);

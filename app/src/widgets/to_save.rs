@@ -1,4 +1,4 @@
-//! What a widget offers to save as a file. Widgets leave it here, the shell takes it once a frame and asks where to: they know no dialogs.
+//! Files that widgets offer to save. A widget leaves one here; the shell takes it once a frame and asks where to save it, since widgets know no dialogs.
 
 use egui::{Context, Id};
 

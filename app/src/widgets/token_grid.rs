@@ -23,7 +23,7 @@ const GUTTER: f32 = 68.0;
 /// Room for positions and tokens above the cells.
 const HEADER: f32 = 40.0;
 
-/// What a cell shows.
+/// Content of a cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct TokenCell<'a> {
     /// A token in display form.
@@ -39,7 +39,7 @@ pub(crate) struct TokenGrid<'a> {
     pub(crate) name: &'a str,
     /// Names of the rows.
     pub(crate) rows: &'a [String],
-    /// What runs downwards.
+    /// Title of the rows.
     pub(crate) rows_title: &'a str,
     /// Tokens of the text.
     pub(crate) columns: &'a [String],
@@ -53,9 +53,9 @@ pub(crate) struct TokenGrid<'a> {
     pub(crate) height: f32,
 }
 
-/// What shows a cell and tells of it.
+/// Source of the cells' content and hover text.
 pub(crate) trait Cells {
-    /// What it shows.
+    /// Content of a cell.
     fn cell(&self, row: usize, column: usize) -> TokenCell<'_>;
     /// In words.
     fn words(&self, row: usize, column: usize) -> String;
@@ -109,7 +109,7 @@ impl TokenGrid<'_> {
         (row, column): (usize, usize),
         cells: &dyn Cells,
     ) -> bool {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let id = ui.scope_id().with((self.name, row, column));
         let response = ui.interact(rect, id, Sense::click());
         let selected = self.selected == Some(column);
@@ -135,7 +135,7 @@ impl TokenGrid<'_> {
     }
 
     fn paint_names(&self, ui: &Ui, rect: Rect, body: Rect, offset: Vec2) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let caption = FontId::proportional(size::CAPTION);
         let secondary = theme.ink.secondary;
         let left = ui.painter().with_clip_rect(Rect::from_x_y_ranges(

@@ -1,4 +1,4 @@
-//! What the window takes for a dictionary's own: no temporal dictionary for one that reads token by token, and no figures of another of the same name.
+//! Files that do not belong to a dictionary are not taken for its own: temporal dictionaries are rejected, and so are figures of another of the same name.
 
 use std::path::Path;
 

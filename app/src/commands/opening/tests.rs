@@ -15,7 +15,7 @@ fn shown(cache: &Path) -> Desk {
     shown_for(cache, Kind::Model)
 }
 
-/// The same for a model or a dictionary.
+/// Opens the dialog for a model or a dictionary.
 fn shown_for(cache: &Path, kind: Kind) -> Desk {
     let mut desk = Desk::new(AppState::default());
     let hub = Hub {

@@ -13,7 +13,7 @@ use crate::state::training::{Ended, Event as Training, Member, Run, Source};
 use crate::state::{AppState, Event};
 use crate::views::training::plan::{self, Plan};
 
-/// What a run is to be: what it reads, its dictionaries (those that have ended are left as they are) and whether the others go on from checkpoints.
+/// A run to begin: its source, its dictionaries (those that have ended stay as they are) and whether the others resume from checkpoints.
 #[derive(Debug)]
 pub(super) struct Beginning {
     pub(super) source: Source,

@@ -35,7 +35,7 @@ pub(super) struct Block {
 
 impl Block {
     /// Rows from all over what the run reads.
-    pub(super) fn of(reads: &Reads, spec: &Spec) -> Result<Self> {
+    pub(super) fn new(reads: &Reads, spec: &Spec) -> Result<Self> {
         let spread = |rows: usize| -> Vec<usize> {
             let n = rows.min(ROWS);
             (0..n).map(|i| i * rows / n).collect()
@@ -75,7 +75,7 @@ impl Block {
         }
     }
 
-    /// What the features of `sae` fire on.
+    /// Finds the tokens that the features of `sae` fire on.
     pub(super) fn browse(&self, sae: &Sae) -> Result<Browsed> {
         let latents = sae.encode(&self.activations)?;
         let rows = self.activations.rows() / self.context;
@@ -111,7 +111,7 @@ impl Block {
         })
     }
 
-    /// What fires in one row at the positions that count.
+    /// Finds the features that fire in one row at the positions that count.
     fn seen_in(&self, latents: &Latents, row: usize) -> BTreeMap<FeatureId, Seen> {
         let mut all: BTreeMap<FeatureId, Seen> = BTreeMap::new();
         let positions = row * self.context..(row + 1) * self.context;

@@ -74,7 +74,7 @@ pub(super) fn read(context: &mut Context<'_>, folder: PathBuf) {
     context.jobs.start_quiet(
         move |why| read(failed, Load::Failed(why)),
         move |worker| {
-            let curves = Curves::of(&runs::curves(&folder)?);
+            let curves = Curves::from_points(&runs::curves(&folder)?);
             worker.send(read(folder, Load::Ready(Arc::new(curves))));
             Ok(())
         },

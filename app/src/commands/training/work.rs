@@ -29,7 +29,7 @@ const REPORT: Duration = Duration::from_millis(100);
 /// Ranking features by density, and looking at what they fire on, each take at most one part in so many of a run.
 const LOOKING: u32 = 50;
 
-/// What a run reads.
+/// Source of a run's activations.
 #[derive(Debug)]
 pub(super) enum Reads {
     /// A model's activations on a text.
@@ -117,7 +117,7 @@ fn progress(reporters: &[Reporter<'_>]) -> (Progress, Option<f64>) {
     (progress, Some(speed).filter(|speed| *speed > 0.0))
 }
 
-/// What comes of one dictionary once all have been trained.
+/// Saves and reports one dictionary once all have been trained.
 fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Finished) {
     reporter.rank();
     let (ended, unsaved) = match ended {
@@ -283,7 +283,7 @@ impl<'a> Reporter<'a> {
     fn rank(&mut self) {
         if let Some(firing) = self.waiting.take() {
             let begun = Instant::now();
-            let ranking = Arc::new(Ranking::of(&firing, self.task.spec.zipf_tau));
+            let ranking = Arc::new(Ranking::new(&firing, self.task.spec.zipf_tau));
             self.ranked.done(begun);
             self.say(Said::Ranked(ranking));
         }
@@ -300,7 +300,7 @@ impl<'a> Reporter<'a> {
     fn look(&mut self, sae: &Sae) -> Result<()> {
         let block = match self.block.take() {
             Some(block) => block,
-            None => Block::of(self.reads, &self.task.spec)?,
+            None => Block::new(self.reads, &self.task.spec)?,
         };
         let begun = Instant::now();
         let browsed = Arc::new(block.browse(sae)?);

@@ -10,7 +10,7 @@ pub enum Column {
     /// Number of the feature.
     #[default]
     Number,
-    /// What a person called it.
+    /// Its label.
     Label,
     /// Share of tokens on which it is active.
     Density,
@@ -24,7 +24,7 @@ pub enum Column {
     TopToken,
 }
 
-/// What the table shows of one dictionary.
+/// Data of the feature table for one dictionary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
     /// Whose features.

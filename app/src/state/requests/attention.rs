@@ -2,7 +2,7 @@
 
 use umbra_core::ids::Layer;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Look at all heads.

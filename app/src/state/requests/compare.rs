@@ -3,7 +3,7 @@
 use crate::state::catalogue::DictionaryId;
 use crate::state::compare::Two;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Show this dictionary beside another.

@@ -3,7 +3,7 @@
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::Key;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Look for the probe kept with the project.

@@ -17,7 +17,7 @@ pub(crate) struct Out {
     pub(crate) overwrite: bool,
 }
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Evaluate it on held-out text; the figures are kept with the project.

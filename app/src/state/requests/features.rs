@@ -2,7 +2,7 @@
 
 use umbra_core::ids::FeatureId;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Label a feature of the selected dictionary; an empty text removes the label.

@@ -5,7 +5,7 @@ use umbra_core::ids::{Head, Layer};
 use crate::state::catalogue::DictionaryId;
 use crate::state::heads::Key;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Measure the heads of the layer that a dictionary reads.

@@ -6,7 +6,7 @@ use umbra_core::models::Opening;
 
 use crate::state::catalogue::DictionaryId;
 
-/// What a file dialog is for.
+/// Purpose of a file dialog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pick {
     /// A project's folder.
@@ -26,7 +26,7 @@ pub(crate) enum Pick {
     },
 }
 
-/// What is named and not yet loaded.
+/// Something that is named and not loaded yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Missing {
     /// The model.
@@ -39,7 +39,7 @@ pub(crate) enum Missing {
     IndexFit(DictionaryId),
 }
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Open the bundled demo over the user's data folder.

@@ -5,7 +5,7 @@ use umbra_core::ids::{FeatureId, Head, Layer};
 use crate::state::catalogue::DictionaryId;
 use crate::state::view::ViewId;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// The active tile shows this screen.

@@ -7,7 +7,7 @@ use umbra_core::models::Opening;
 
 use crate::state::opening::{Kind, Request};
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Show the dialog for a model or a dictionary.

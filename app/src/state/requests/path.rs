@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     /// One more letter, or what completes it.

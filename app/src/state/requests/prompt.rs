@@ -4,7 +4,7 @@ use umbra_core::features::Example;
 
 use crate::state::prompt;
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     /// Another sentence.

@@ -14,17 +14,17 @@ pub(crate) const RESIZED: &str = "resized";
 /// A question before something that changes more than it shows.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Question {
-    /// What it is about.
+    /// Title of the question.
     pub(crate) title: &'static str,
-    /// What will happen.
+    /// Consequences of the button, in full sentences.
     pub(crate) text: String,
     /// The button that does it.
     pub(crate) button: &'static str,
-    /// What that button asks for.
+    /// The request that the button sends.
     pub(crate) command: Box<AnyCommand>,
 }
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     /// Another theme.

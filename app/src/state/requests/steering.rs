@@ -4,7 +4,7 @@ use umbra_core::ids::{Head, Layer};
 
 use crate::state::steering::{Draft, Request};
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     /// The form was edited.

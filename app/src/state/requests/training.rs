@@ -7,7 +7,7 @@ use umbra_core::ids::HookPoint;
 
 use crate::state::training::{Form, TextKey};
 
-/// What can be asked for.
+/// Requests of this area.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Command {
     /// The form was edited.

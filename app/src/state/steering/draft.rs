@@ -23,7 +23,7 @@ pub(crate) struct EditDraft {
     pub(crate) least: Option<f32>,
     /// Upper bound of a clamp.
     pub(crate) most: Option<f32>,
-    /// What becomes of what the dictionary leaves unexplained.
+    /// Treatment of the dictionary's error.
     pub(crate) error: ErrorName,
     /// The other text of a patch.
     pub(crate) from: String,
@@ -37,7 +37,7 @@ pub(crate) struct EditDraft {
     pub(crate) heads: String,
 }
 
-/// What an action lets a person fill in.
+/// A field of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Field {
     /// A feature.
@@ -50,7 +50,7 @@ pub(crate) enum Field {
     Value,
     /// Bounds of a clamp.
     Bounds,
-    /// What becomes of the error.
+    /// Treatment of the dictionary's error.
     Error,
     /// Which part takes the value's place.
     Part,
@@ -89,7 +89,7 @@ pub(crate) fn label(action: &str) -> String {
     })
 }
 
-/// What `action` does.
+/// Returns the help of `action`.
 pub(crate) fn help(action: &str) -> &'static ActionHelp {
     let known = ACTIONS.iter().find(|known| known.name == action);
     known.expect("the menu is made from the table")
@@ -97,7 +97,7 @@ pub(crate) fn help(action: &str) -> &'static ActionHelp {
 
 impl EditDraft {
     /// A fresh one of `action`.
-    pub(crate) fn of(action: &'static str) -> Self {
+    pub(crate) fn new(action: &'static str) -> Self {
         let mut draft = Self {
             action,
             ..Self::default()
@@ -111,7 +111,7 @@ impl EditDraft {
         Self {
             hook: Some(HookPoint::Block(layer, Site::Z)),
             heads: head.to_string(),
-            ..Self::of("zero")
+            ..Self::new("zero")
         }
     }
 
@@ -137,7 +137,7 @@ impl EditDraft {
         }
     }
 
-    /// What can be filled in.
+    /// Returns the fields of its action.
     pub(crate) fn fields(&self) -> &'static [Field] {
         match self.action {
             "add" | "replace" => &[Field::Feature, Field::Strength],
@@ -227,7 +227,7 @@ impl EditDraft {
     }
 }
 
-/// What is filled in.
+/// The form as filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Draft {
     /// In their order.
@@ -252,7 +252,7 @@ impl Default for Draft {
 }
 
 impl Draft {
-    /// What the form begins with where no dictionary can be edited by.
+    /// Returns the initial form where no dictionary is available for edits.
     pub(crate) fn without_dictionary() -> Self {
         Self {
             edits: vec![EditDraft::of_head(Layer(0), Head(0))],
@@ -260,7 +260,7 @@ impl Draft {
         }
     }
 
-    /// What a person changed on the way to `after`, as a phrase.
+    /// Describes the change from this form to `after` as a phrase.
     pub(crate) fn change_to(&self, after: &Self) -> String {
         let named = |i: usize, edit: &EditDraft| format!("edit {} ({})", i + 1, label(edit.action));
         let differs = |(i, edit): &(usize, &EditDraft)| self.edits.get(*i) != Some(*edit);
@@ -294,9 +294,9 @@ mod tests {
     fn a_change_of_the_form_is_called_by_what_it_does() {
         let three = Draft {
             edits: vec![
-                EditDraft::of("add"),
-                EditDraft::of("zero"),
-                EditDraft::of("scale"),
+                EditDraft::new("add"),
+                EditDraft::new("zero"),
+                EditDraft::new("scale"),
             ],
             ..Draft::default()
         };
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn every_action_of_the_table_can_be_filled_in_and_means_what_it_says() {
         for action in ACTIONS {
-            let mut draft = EditDraft::of(action.name);
+            let mut draft = EditDraft::new(action.name);
             draft.from = "One day".to_owned();
             let spec = draft.spec(Some(FeatureId(12))).unwrap();
             let written = spec.to_string();
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn positions_and_heads_are_read_or_refused_in_a_sentence() {
-        let mut draft = EditDraft::of("zero");
+        let mut draft = EditDraft::new("zero");
         draft.hook = Some(HookPoint::block(1, Site::Z));
         assert!(draft.has_heads(None));
         draft.heads = "0, 3".to_owned();

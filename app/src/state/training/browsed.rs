@@ -1,4 +1,4 @@
-//! What the features of a running dictionary fire on, in a small block of what the run reads.
+//! Tokens that the features of a running dictionary fire on, in a small block of the run's data.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a person filled in: one dictionary, those that are trained beside it, and what all of them read.
+//! The training form: one dictionary, those trained beside it, and the source that all of them read.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ pub(crate) const CHECKPOINT_MINUTES: &str = "10";
 /// Settings that a dictionary takes over from the one that it goes on from.
 const ITS_OWN: [&str; 3] = ["variant", "features", "k"];
 
-/// What a person filled in. Settings hold only what differs from the default.
+/// The filled-in form. Settings hold only values that differ from the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Form {
     /// Block.
@@ -34,7 +34,7 @@ pub(crate) struct Form {
     pub(crate) also: Vec<Draft>,
 }
 
-/// What is written of one dictionary; of a further one, what is not written is as in the first.
+/// The settings of one dictionary; a further dictionary takes its missing settings from the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Draft {
     /// Block.
@@ -79,7 +79,7 @@ impl Form {
         }
     }
 
-    /// The same with another first dictionary.
+    /// Returns this form with another first dictionary.
     #[must_use]
     pub(crate) fn with_first(&self, first: Draft) -> Self {
         let Draft {
@@ -97,7 +97,7 @@ impl Form {
         }
     }
 
-    /// The same, going on from the dictionary in `folder`, which reads `hook`, if that is known: what is its own is left to it.
+    /// Returns this form set to continue from the dictionary in `folder`, which reads `hook`, if known; settings that the dictionary fixes are dropped.
     #[must_use]
     pub(crate) fn going_on_from(&self, folder: PathBuf, hook: Option<HookPoint>) -> Self {
         let mut form = self.clone();

@@ -15,11 +15,11 @@ const AT_ONCE: usize = 5;
 /// One run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Past {
-    /// What it left.
+    /// Folder of its dictionary.
     pub(crate) folder: PathBuf,
     /// The folder's name.
     pub(crate) name: String,
-    /// What decided it and what came of it.
+    /// Its settings and results.
     pub(crate) record: Record,
     /// Whether it left a checkpoint to go on from.
     pub(crate) checkpoint: bool,
@@ -58,7 +58,7 @@ pub(crate) struct PastRuns {
     pub(crate) curves: BTreeMap<PathBuf, Load<Arc<Curves>>>,
 }
 
-/// What can change here.
+/// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The runs of a project are being listed, are or could not be.
@@ -75,7 +75,7 @@ impl PastRuns {
         self.list.ready()?.iter().find(|run| run.folder == folder)
     }
 
-    /// What is shown after a click on `folder`: it too, or no longer; the oldest makes room.
+    /// Returns the runs shown after a click on `folder`, which adds or removes it; the oldest makes room.
     pub(crate) fn toggled(&self, folder: &Path) -> Vec<PathBuf> {
         let mut chosen = self.chosen.clone();
         match chosen.iter().position(|there| there == folder) {

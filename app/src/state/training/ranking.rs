@@ -18,7 +18,7 @@ pub(crate) struct Ranking {
     pub(crate) law: Option<(f64, f64, f64)>,
     /// τ of the run: share of the law below which its training counts a feature as under-used.
     pub(crate) tau: f64,
-    /// What share of the law's density each feature has, ascending; empty without a law.
+    /// Each feature's density as a share of the law's, ascending; empty without a law.
     shares: Vec<f64>,
     /// Features that never fired and do not count as dead yet.
     pub(crate) silent: usize,
@@ -30,7 +30,7 @@ pub(crate) struct Ranking {
 
 impl Ranking {
     /// Ranks what a run reported.
-    pub(crate) fn of(firing: &Firing, tau: f64) -> Self {
+    pub(crate) fn new(firing: &Firing, tau: f64) -> Self {
         let ranked = RankDensity::new(&firing.densities);
         let firing_ranks = ranked.densities.partition_point(|density| *density > 0.0);
         let law_at = |rank: usize| ranked.law.as_ref().map(|law| law.densities[rank]);
@@ -62,7 +62,7 @@ impl Ranking {
             shares,
             silent: alive().count() - densities.len(),
             features: firing.densities.len(),
-            histogram: DensityHistogram::of(&densities, firing.dead.len() as u64),
+            histogram: DensityHistogram::new(&densities, firing.dead.len() as u64),
         }
     }
 
@@ -95,7 +95,7 @@ mod tests {
         densities[19_990..].fill(0.0);
         densities[19_000..19_990].fill(1e-7);
         let dead = (19_500..19_995).map(FeatureId::from).collect();
-        let ranking = Ranking::of(&Firing { densities, dead }, 0.5);
+        let ranking = Ranking::new(&Firing { densities, dead }, 0.5);
         assert!(ranking.points.len() < 800, "{}", ranking.points.len());
         let (first, last) = (ranking.points[0], *ranking.points.last().unwrap());
         assert_eq!((first.rank, first.feature, last.rank), (1, 0, 19_990));
@@ -111,7 +111,7 @@ mod tests {
             densities: vec![0.0; 4],
             dead: vec![],
         };
-        let ranking = Ranking::of(&firing, 0.5);
+        let ranking = Ranking::new(&firing, 0.5);
         assert!(ranking.points.is_empty() && ranking.law.is_none());
         assert_eq!((ranking.silent, ranking.below(1.0)), (4, 0));
         assert_eq!(thinned(1).collect::<Vec<_>>(), [0]);

@@ -35,7 +35,7 @@ const POINTS: usize = 20_000;
 
 impl Curves {
     /// The curves of a run that was recorded.
-    pub(crate) fn of(points: &[Point]) -> Self {
+    pub(crate) fn from_points(points: &[Point]) -> Self {
         let mut curves = Self::default();
         for at in points {
             curves.push(at);
@@ -119,13 +119,13 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Its folder.
     pub(crate) folder: PathBuf,
-    /// What decides it.
+    /// Its settings.
     pub(crate) spec: Spec,
     /// The curves so far.
     pub(crate) curves: Curves,
     /// How often its features fire.
     pub(crate) ranking: Option<Arc<Ranking>>,
-    /// What its features fire on.
+    /// Tokens that its features fire on.
     pub(crate) browsed: Option<Arc<Browsed>>,
     /// The latest report of a step.
     pub(crate) last: Option<Point>,
@@ -156,7 +156,7 @@ impl Member {
         self.last.map_or(0, |last| last.tokens_seen)
     }
 
-    /// What the job says of it.
+    /// Applies a report of the run's job.
     pub(super) fn apply(&mut self, said: Said) {
         match said {
             Said::Progress(progress) if progress.step > 0 => {
@@ -172,14 +172,14 @@ impl Member {
     }
 }
 
-/// What the job of a run says of one of its dictionaries.
+/// A report of a run's job on one of its dictionaries.
 #[derive(Debug)]
 pub(crate) enum Said {
     /// One more point of the curves.
     Progress(Point),
     /// How often features fire now.
     Ranked(Arc<Ranking>),
-    /// What features fire on now.
+    /// Tokens that the features fire on now.
     Browsed(Arc<Browsed>),
     /// A sentence.
     Note(String),
@@ -192,7 +192,7 @@ pub(crate) enum Said {
 pub(crate) struct Run {
     /// Its job.
     pub(crate) job: JobId,
-    /// What it reads.
+    /// Its source.
     pub(crate) source: Source,
     /// Its dictionaries, one at least; they see the same activations.
     pub(crate) members: Vec<Member>,
@@ -257,7 +257,7 @@ mod tests {
             ..Point::default()
         };
         let first: Vec<Point> = (1..=5).map(|step| point(step, 1.0)).collect();
-        let mut curves = Curves::of(&first);
+        let mut curves = Curves::from_points(&first);
         curves.push(&point(4, 0.5));
         let ends = [[10.0, 1.0], [20.0, 1.0], [30.0, 1.0], [40.0, 0.5]];
         assert_eq!(curves.loss, ends);

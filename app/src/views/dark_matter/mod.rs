@@ -1,4 +1,4 @@
-//! What does the dictionary leave unexplained here?
+//! The dark matter lab: the part of each activation that the dictionary leaves unexplained.
 
 mod panels;
 mod profile;
@@ -24,13 +24,13 @@ enum Part {
     /// ‖x − x̂‖.
     #[default]
     Total,
-    /// What the probe predicts of it.
+    /// The part that the probe predicts.
     Linear,
     /// The rest.
     Nonlinear,
 }
 
-/// What does the dictionary leave unexplained here?
+/// The dark matter lab: the part of each activation that the dictionary leaves unexplained.
 #[derive(Debug, Default)]
 pub(crate) struct DarkMatterView {
     part: Part,
@@ -50,7 +50,7 @@ impl View for DarkMatterView {
             return misfit_ui(ui, state, &format!("{why}."), commands);
         }
         if let Some(sentence) = missing(state, dictionary) {
-            ui.label(RichText::new(sentence).color(Theme::of(ui).ink.secondary));
+            ui.label(RichText::new(sentence).color(Theme::from_ui(ui).ink.secondary));
             return;
         }
         ask(state, dictionary, commands);
@@ -70,7 +70,7 @@ impl DarkMatterView {
         match &lab.errors {
             Load::Absent => {}
             Load::Loading => {
-                let secondary = Theme::of(ui).ink.secondary;
+                let secondary = Theme::from_ui(ui).ink.secondary;
                 ui.label(RichText::new("Reading the text…").color(secondary));
             }
             Load::Failed(why) => failure_line(ui, "The text was not taken apart", why),
@@ -100,7 +100,7 @@ impl DarkMatterView {
     }
 }
 
-/// What the lab waits for, if anything.
+/// Names what the lab waits for, if anything.
 fn missing(state: &AppState, dictionary: &Dictionary) -> Option<String> {
     match (&state.catalogue.model, &dictionary.load) {
         (Load::Ready(_), Load::Ready(_)) => None,
@@ -113,7 +113,7 @@ fn missing(state: &AppState, dictionary: &Dictionary) -> Option<String> {
     }
 }
 
-/// What the screen shows and nobody asked for yet.
+/// Asks for everything that the screen shows and that was not requested yet.
 fn ask(state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
     let lab = &state.dark_matter;
     if lab.probe_of != Some(dictionary.id) {
@@ -131,7 +131,7 @@ fn ask(state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
     }
 }
 
-/// What is to be taken apart.
+/// Returns the passage to decompose.
 fn wanted(state: &AppState, dictionary: &Dictionary) -> Option<Key> {
     let lab = &state.dark_matter;
     let passage = match lab.held_out_row {
@@ -151,7 +151,7 @@ fn wanted(state: &AppState, dictionary: &Dictionary) -> Option<Key> {
 /// The figures of the probe, or what there is instead.
 fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
     let lab = &state.dark_matter;
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let fit = |ui: &mut Ui, commands: &mut Commands, words: &str| {
         let help = "Predicts the error from the activation by least squares on the training text, measures on held-out text, keeps the result with the project";
         if ui.add(Button::new(words)).on_hover_text(help).clicked() {

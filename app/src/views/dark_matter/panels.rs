@@ -34,7 +34,7 @@ pub(super) fn panels_ui(ui: &mut Ui, probe: &Probe) {
 }
 
 fn panel_ui(ui: &mut Ui, panel: &Panel, width: f32) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let definition = definition(panel.key);
     let response = ui
         .allocate_ui(vec2(width, 56.0), |ui| {
@@ -66,7 +66,7 @@ pub(super) fn definition(key: &str) -> &'static str {
         .map_or("", |(_, definition)| definition)
 }
 
-/// What the figures are over.
+/// Describes the text that the figures are measured on.
 pub(super) fn basis(probe: &Probe) -> String {
     let mut text = format!(
         "Fitted on {} activations of the training text, measured on {} held out, {}",

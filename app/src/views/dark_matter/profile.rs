@@ -10,7 +10,7 @@ const HEIGHT: f32 = 72.0;
 
 /// Draws it; answers with the token that was clicked.
 pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<usize> {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let many = shown.errors.norms.len().max(1);
     let width = ui.available_width();
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());

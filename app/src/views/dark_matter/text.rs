@@ -52,7 +52,7 @@ pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         failure_line(ui, "The held-out text was not read", why);
     }
     if row.is_none() && state.prompt.input().is_none() {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.horizontal(|ui| {
             ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));
             if ui.button("Type a sentence").clicked() {
@@ -117,7 +117,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
     if shown.split {
         chosen = profile::profile_ui(ui, shown, most);
         ui.horizontal(|ui| {
-            let theme = Theme::of(ui);
+            let theme = Theme::from_ui(ui);
             legend::mark(ui, theme.sequential(Hue::Error, 0.5), "linear, above");
             legend::mark(ui, theme.sequential(Hue::Error, 1.0), "nonlinear, below");
         });
@@ -170,7 +170,7 @@ fn most(errors: &Errors) -> f32 {
 
 /// The chosen token's norms in one line.
 fn token_ui(ui: &mut Ui, shown: &Shown<'_>) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let Some(token) = shown.token else {
         let hint =
             "Click a token for its norms; the first position and special tokens are left out";
@@ -212,7 +212,7 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
 
 /// A token's hover card.
 pub(super) fn card_ui(ui: &mut Ui, shown: &Shown<'_>, token: usize) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.label(mono(format!("{:?}", shown.errors.texts[token])));
     ui.label(caption(format!("position {token}")).color(secondary));
     egui::Grid::new(("norms", token)).show(ui, |ui| {

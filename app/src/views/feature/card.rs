@@ -32,20 +32,20 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands, fe
     if let Some(detail) = known.ready() {
         detail_ui(ui, detail);
     } else if let Some(why) = known.failure() {
-        ui.label(caption(why).color(Theme::of(ui).failure));
+        ui.label(caption(why).color(Theme::from_ui(ui).failure));
     } else if dictionary.index.ready().is_some() {
         if known.is_absent() {
             commands.send(features::Command::Detail(feature));
         }
-        ui.label(caption("…").color(Theme::of(ui).ink.secondary));
+        ui.label(caption("…").color(Theme::from_ui(ui).ink.secondary));
     } else {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(caption("Build an index to see where it fires").color(secondary));
     }
 }
 
 fn detail_ui(ui: &mut Ui, detail: &Detail) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     if detail.top.is_empty() {
         ui.label(caption("Never active on the index's text").color(secondary));
     } else {
@@ -61,7 +61,7 @@ fn detail_ui(ui: &mut Ui, detail: &Detail) {
     }
     for (i, example) in detail.top.iter().take(EXAMPLES).enumerate() {
         TokenStrip::new(&format!("Card example {i}"), &example.tokens)
-            .activations(&example.acts, Scale::of(&detail.summary))
+            .activations(&example.acts, Scale::from_summary(&detail.summary))
             .one_line(example.at)
             .show(ui);
     }
@@ -72,7 +72,7 @@ fn detail_ui(ui: &mut Ui, detail: &Detail) {
         if effects.is_empty() {
             continue;
         }
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         ui.horizontal_wrapped(|ui| {
             ui.spacing_mut().item_spacing = vec2(6.0, 2.0);
             ui.label(caption(what).color(theme.ink.secondary));

@@ -71,9 +71,9 @@ pub(crate) fn chip_bars_ui(
                 egui::WidgetInfo::labeled(egui::Role::Button, true, name)
             });
             let colour = if *value < 0.0 {
-                Theme::of(ui).suppressed
+                Theme::from_ui(ui).suppressed
             } else {
-                Theme::of(ui).hue(Hue::Activation)
+                Theme::from_ui(ui).hue(Hue::Activation)
             };
             paint_bar(ui, rect, (share, colour), &written, response.hovered());
             if response.clicked() {
@@ -92,7 +92,7 @@ fn paint_bar(
     written: &str,
     hovered: bool,
 ) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let painter = ui.painter();
     if hovered {
         painter.rect_filled(rect, space::CORNER, theme.surface.hover);

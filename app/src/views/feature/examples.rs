@@ -22,9 +22,9 @@ pub(super) fn examples_ui(
     all: &mut bool,
     commands: &mut Commands,
 ) -> Option<f64> {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let mut hovered = None;
-    let scale = Scale::of(&detail.summary);
+    let scale = Scale::from_summary(&detail.summary);
     ui.horizontal(|ui| {
         ui.label(panel_title("Strongest examples"));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
@@ -90,7 +90,7 @@ fn example_ui(
             vec2(ACT, space::TABLE_ROW),
             Layout::right_to_left(Align::Center),
             |ui| {
-                ui.label(mono_caption(number(act)).color(Theme::of(ui).ink.secondary))
+                ui.label(mono_caption(number(act)).color(Theme::from_ui(ui).ink.secondary))
                     .on_hover_text(format!(
                         "Activation at the underlined token\n{}",
                         example.document
@@ -102,8 +102,8 @@ fn example_ui(
             ui.label(mono_caption(format!("“{text}”  id {}", example.ids[token])));
             let act = f64::from(example.acts[token]);
             ui.label(caption(format!("activation {}", number(act))));
-            ui.label(caption(&example.document).color(Theme::of(ui).ink.secondary));
-            ui.label(caption("Click to open in Prompt").color(Theme::of(ui).ink.secondary));
+            ui.label(caption(&example.document).color(Theme::from_ui(ui).ink.secondary));
+            ui.label(caption("Click to open in Prompt").color(Theme::from_ui(ui).ink.secondary));
         };
         let strip = TokenStrip::new(name, &example.tokens)
             .activations(&example.acts, scale)

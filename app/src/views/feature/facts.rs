@@ -1,4 +1,4 @@
-//! What is known beside the examples: scalars with their definitions, histogram, moved tokens, heads, neighbours.
+//! Facts of a feature beside its examples: scalars with their definitions, histogram, promoted and suppressed tokens, heads, neighbours.
 
 use egui::{Ui, vec2};
 use umbra_core::features::{Detail, TokenEffect};
@@ -59,7 +59,7 @@ pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
     ui.columns(figures.len(), |columns| {
         for (ui, (name, value, definition)) in columns.iter_mut().zip(figures) {
             ui.spacing_mut().item_spacing.y = 0.0;
-            ui.label(caption(name).color(Theme::of(ui).ink.secondary))
+            ui.label(caption(name).color(Theme::from_ui(ui).ink.secondary))
                 .on_hover_text(definition.as_str());
             ui.label(mono(value)).on_hover_text(definition);
         }
@@ -85,7 +85,7 @@ pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
         caption(format!(
             "activation where active; silent on {silent} of tokens"
         ))
-        .color(Theme::of(ui).ink.secondary),
+        .color(Theme::from_ui(ui).ink.secondary),
     );
 }
 
@@ -113,10 +113,10 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
         ui.add_space(space::CONTROL);
     }
     let note = "logit per unit of activation, without the final norm’s run-time 1/σ";
-    ui.label(caption(note).color(Theme::of(ui).ink.secondary))
+    ui.label(caption(note).color(Theme::from_ui(ui).ink.secondary))
         .on_hover_text(WITHOUT_SCALE);
     if let Some(index) = &state.features.index {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(caption(index.about.logit_effects()).color(secondary))
             .on_hover_text(WITHOUT_SCALE);
     }
@@ -135,7 +135,7 @@ pub(super) fn logits_ui(ui: &mut Ui, detail: &Detail) {
         .of_logits()
         .size(vec2(ui.available_width(), 110.0))
         .show(ui);
-    ui.label(caption("logit per unit of activation").color(Theme::of(ui).ink.secondary));
+    ui.label(caption("logit per unit of activation").color(Theme::from_ui(ui).ink.secondary));
 }
 
 fn effect_bar(effect: &TokenEffect) -> Bar {
@@ -204,14 +204,14 @@ pub(super) fn neighbours_ui(
         }
         Load::Failed(why) => failure_line(ui, "No neighbours", why),
         Load::Loading | Load::Absent => {
-            ui.label(caption("…").color(Theme::of(ui).ink.secondary));
+            ui.label(caption("…").color(Theme::from_ui(ui).ink.secondary));
         }
     }
 }
 
 /// Said where the index never saw the feature.
 pub(super) fn silent_ui(ui: &mut Ui) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.horizontal(|ui| {
         ui.label(crate::theme::icon(icons::INFO).color(theme.ink.secondary));
         let sentence = "This feature is never active on the index's text.";

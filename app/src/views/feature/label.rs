@@ -7,12 +7,12 @@ use crate::state::AppState;
 use crate::state::requests::{Commands, features};
 use crate::theme::{size, space};
 
-/// What is being typed, and for which feature of which dictionary.
+/// The label being typed, and its feature and dictionary.
 #[derive(Debug, Default)]
 pub(super) struct LabelEditor {
     of: Option<(String, FeatureId, u64)>,
     text: String,
-    /// What was sent to be saved and has not come back yet.
+    /// The label that was sent to be saved and is not in the state yet.
     sent: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What is this feature?
+//! The page of one feature.
 
 mod card;
 pub(crate) mod chips;
@@ -29,13 +29,13 @@ const TWO_COLUMNS: f32 = 720.0;
 /// Width of the left column.
 const FACTS: f32 = 300.0;
 
-/// What is this feature?
+/// The page of one feature.
 #[derive(Debug, Default)]
 pub(crate) struct FeatureView {
     label: LabelEditor,
     all_examples: bool,
     hovered: Option<f64>,
-    /// What the histogram marked last.
+    /// The value that the histogram marked last.
     marked: Option<f64>,
 }
 
@@ -147,7 +147,7 @@ impl FeatureView {
                     facts_ui(ui, detail, mark, state, feature, commands);
                 });
         });
-        let line = egui::Stroke::new(1.0, Theme::of(ui).line.hair);
+        let line = egui::Stroke::new(1.0, Theme::from_ui(ui).line.hair);
         ui.painter()
             .vline(left.right() + space::GROUP / 2.0, area.y_range(), line);
         ui.scope_builder(column(right), |ui| {

@@ -1,4 +1,4 @@
-//! What a person can do on a feature's page, by names.
+//! Drives a feature's page by the names of its controls.
 
 use std::sync::Arc;
 

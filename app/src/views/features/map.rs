@@ -47,7 +47,7 @@ impl Map {
         state: &AppState,
         commands: &mut Commands,
     ) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let selected = state.selection.feature;
         let secondary = theme.ink.secondary;
         let plot = Plot::new("density and strength")

@@ -204,7 +204,7 @@ impl FeaturesView {
         let mut filter = state.features.filter.clone();
         let shown = self.rows.latest().map_or(0, |(rows, _)| rows.len());
         ui.horizontal(|ui| {
-            let secondary = Theme::of(ui).ink.secondary;
+            let secondary = Theme::from_ui(ui).ink.secondary;
             let name = ui.label(caption("Filter").color(secondary));
             let room = (ui.available_width() - 250.0).clamp(160.0, 460.0);
             let edit = TextEdit::singleline(&mut filter)
@@ -256,7 +256,7 @@ impl FeaturesView {
     }
 }
 
-/// What the index found for the filter's words; asks for it if it has not.
+/// Returns what the index found for the filter's words, and asks for it where needed.
 fn found(
     state: &AppState,
     filter: &Filter,

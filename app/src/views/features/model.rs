@@ -15,7 +15,7 @@ pub struct Sort {
 }
 
 impl Sort {
-    /// What a click on the head of `column` makes of it: the other direction, or a new column with numbers falling and words rising.
+    /// Returns the order after a click on the head of `column`: the other direction, or a new column with numbers descending and words ascending.
     #[must_use]
     pub(crate) fn clicked(self, column: Column) -> Self {
         let words = matches!(column, Column::Number | Column::Label | Column::TopToken);
@@ -82,7 +82,7 @@ impl Range {
     }
 }
 
-/// What the filter box says.
+/// The parsed filter.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
     /// `#12`.
@@ -147,14 +147,14 @@ fn range(part: &str) -> Option<Range> {
     })
 }
 
-/// What the rows depend on beside filter and column.
+/// Inputs of the rows beside filter and order.
 #[derive(Debug, Clone, Copy)]
 pub struct Inputs<'a> {
     /// The table with its orders.
     pub table: &'a Table,
     /// Labels by feature, ascending.
     pub labels: &'a [(FeatureId, &'a str)],
-    /// What the index found for the filter's words, if it has answered.
+    /// Features that the index found for the filter's words, if it has answered.
     pub found: &'a [FeatureId],
 }
 

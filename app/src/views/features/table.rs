@@ -42,7 +42,7 @@ const COLUMNS: [(Column, &str, &str, bool); 7] = [
     (Column::Norm, "norm", "L2 norm of its decoder row", true),
 ];
 
-/// What a person did with the table.
+/// The user's action on the table.
 #[derive(Debug, Default)]
 pub(super) struct TableReply {
     /// A head was clicked.
@@ -55,7 +55,7 @@ pub(super) struct TableReply {
     pub(super) beside: Option<FeatureId>,
 }
 
-/// What the table shows.
+/// Content of the table.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shown<'a> {
     /// Scalars and tokens.
@@ -149,7 +149,7 @@ fn head_ui(
     definition: &str,
     (numeric, sorted): (bool, Option<bool>),
 ) -> Response {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let ink = if sorted.is_some() {
         theme.ink.primary
     } else {
@@ -196,7 +196,7 @@ fn cells_ui(row: &mut TableRow<'_, '_>, table: &Table, state: &AppState, feature
     });
     row.col(|ui| {
         let label = state.label(feature);
-        let faint = Theme::of(ui).ink.disabled;
+        let faint = Theme::from_ui(ui).ink.disabled;
         let text = label.map_or_else(|| RichText::new("–").color(faint), RichText::new);
         ui.add(egui::Label::new(text).truncate().selectable(false));
     });
@@ -222,7 +222,7 @@ fn right(ui: &Ui, text: &str) {
         Align2::RIGHT_CENTER,
         text,
         FontId::monospace(size::BODY),
-        Theme::of(ui).ink.primary,
+        Theme::from_ui(ui).ink.primary,
     );
 }
 
@@ -231,7 +231,7 @@ fn token_ui(ui: &Ui, token: &str) {
     if token.is_empty() {
         return;
     }
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let text = token.replace('\n', "⏎");
     let ink = theme.ink.primary;
     let galley = ui

@@ -18,7 +18,7 @@ use crate::widgets::{legend, number};
 /// Width from which the bars stand beside the text.
 const BESIDE: f32 = 640.0;
 
-/// What is asked, or the sentence that says what is missing.
+/// A request for an attribution, or the sentence that says what is missing.
 enum Question<'a> {
     Asked(Key),
     /// A feature, and a text without a chosen token.
@@ -30,7 +30,7 @@ enum Question<'a> {
 /// Draws the attribution of the chosen feature at the chosen token.
 pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.label(panel_title("Attribution on the sentence in Prompt"));
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     match question(state) {
         Question::Missing(words) => {
             ui.label(RichText::new(words).color(secondary));
@@ -173,7 +173,7 @@ fn found_ui(ui: &mut Ui, found: &Attribution, key: &Key, commands: &mut Commands
 
 /// The identity: the parts sum to the pre-activation and its bias terms.
 fn sum_ui(ui: &mut Ui, found: &Attribution, key: &Key) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let sum: f64 = found.by_head().iter().sum();
     let line = format!(
         "#{} at token {}: Σ {} = pre-activation {} + w·b_dec {} − b_enc {}",
@@ -205,7 +205,7 @@ fn silent_ui(ui: &mut Ui, state: &AppState, found: &Attribution, key: &Key) {
         .is_some_and(|loaded| loaded.sae.selection.is_signed());
     if found.pre_activation <= 0.0 && !signed {
         let words = "The pre-activation is not positive, so the feature is silent here";
-        ui.label(caption(words).color(Theme::of(ui).ink.secondary));
+        ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
     }
 }
 
@@ -216,7 +216,7 @@ fn strip_ui(
     commands: &mut Commands,
 ) {
     let mut card = |ui: &mut Ui, token: usize| {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(mono(format!("{:?}", texts[token])));
         ui.label(caption(format!("position {token}")).color(secondary));
         if let Some(value) = values.get(token) {

@@ -19,7 +19,7 @@ const RIGHT: f32 = 230.0;
 
 /// Draws the chosen head.
 pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let Some((layer, head)) = state.selection.head else {
         ui.label(panel_title("A head"));
         let words = format!(
@@ -53,7 +53,7 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 /// Where the head looks on the sentence in Prompt, and the way to its pattern and to silencing it.
 fn looks_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     if let Some(glance) = model::glance(state, layer, head) {
         ui.horizontal_wrapped(|ui| {
             for figure in [Figure::Previous, Figure::First, Figure::Entropy] {
@@ -84,7 +84,7 @@ fn looks_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), command
 }
 
 fn figures_ui(ui: &mut Ui, figures: &HeadFigures) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let jaccard = figures.jaccard.map_or("–".to_owned(), number::number);
     let values = [
         (Figure::Spread, number::number(figures.spread)),
@@ -160,7 +160,7 @@ fn attribute_ui(
 
 /// A bar of 60 pixels.
 fn share_bar(ui: &mut Ui, share: f32) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let (rect, _) = ui.allocate_exact_size(egui::vec2(60.0, 6.0), egui::Sense::hover());
     ui.painter().rect_filled(rect, 2.0, theme.surface.hover);
     let mut filled = rect;

@@ -1,4 +1,4 @@
-//! What does each attention head write, and where did a feature's activation come from?
+//! The heads lab: the features that each attention head writes, and the sources of a feature's activation.
 
 mod attribution;
 mod head;
@@ -23,14 +23,14 @@ use crate::widgets::heat_map::{HeatMap, Side};
 /// Width from which the head's features stand beside the grid.
 const BESIDE: f32 = 720.0;
 
-/// What does each attention head write, and where did a feature's activation come from?
+/// The heads lab: the features that each attention head writes, and the sources of a feature's activation.
 #[derive(Debug, Default)]
 pub(crate) struct HeadsView {
-    /// What a person chose to colour by.
+    /// The figure chosen for the colours.
     figure: Option<Figure>,
 }
 
-/// What colours the grid: what was chosen, else features where a dictionary tells of them, else attention.
+/// Returns the figure that colours the grid: the chosen one, else features where a dictionary is available, else attention.
 fn figure(chosen: Option<Figure>, state: &AppState) -> Figure {
     let Some(model) = state.model() else {
         return Figure::default();
@@ -81,7 +81,7 @@ fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             failure_state(ui, "The model did not load", why, None);
         }
         Load::Loading => {
-            let secondary = Theme::of(ui).ink.secondary;
+            let secondary = Theme::from_ui(ui).ink.secondary;
             ui.label(RichText::new("Loading the model…").color(secondary));
         }
         Load::Absent | Load::Ready(_) => {
@@ -167,7 +167,7 @@ impl HeadsView {
 
 /// Where heads look is of a sentence: says of which, or that there is none.
 fn sentence_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
         if state.sentence().is_none() {
             ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));
@@ -201,7 +201,7 @@ const LISTED: usize = 4;
 
 /// Layers without a dictionary, with the button that trains one.
 fn untrained_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let mut line = |words: String, layer: Layer| {
         ui.horizontal_wrapped(|ui| {
             ui.label(RichText::new(words).color(secondary));
@@ -233,7 +233,7 @@ fn untrained_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Comma
     }
 }
 
-/// What the grid lacks, with the button that mends it.
+/// Says what the grid lacks, with the button that supplies it.
 fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands) {
     untrained_ui(ui, state, grid, commands);
     for layer in &grid.unindexed {
@@ -242,7 +242,7 @@ fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands)
         };
         ui.horizontal(|ui| {
             let words = format!("Layer {layer}: top tokens come from an index");
-            ui.label(RichText::new(words).color(Theme::of(ui).ink.secondary));
+            ui.label(RichText::new(words).color(Theme::from_ui(ui).ink.secondary));
             let building = of.index.is_loading();
             let button = Button::new(format!("Build the index of {}", of.name));
             if ui.add_enabled(!building, button).clicked() {

@@ -1,4 +1,4 @@
-//! What the grid shows: one cell per layer and head, by the chosen figure. No drawing.
+//! Content of the grid: one cell per layer and head, by the chosen figure. No drawing.
 
 use umbra_core::attention::{self, HeadGlance, Overview};
 use umbra_core::heads::{DEFINITIONS, HeadFigures};
@@ -8,7 +8,7 @@ use crate::state::{AppState, Load};
 use crate::widgets::heat_map::Cell;
 use crate::widgets::number;
 
-/// What colours the grid: figures of a head's features, and of where it looks on the sentence in Prompt.
+/// A figure that colours the grid: of a head's features, or of its attention on the sentence in Prompt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Figure {
     /// Mean 1/Σ share².

@@ -37,7 +37,7 @@ pub(super) fn card_ui(
             }
             Load::Failed(sentence) => return failed_ui(ui, sentence),
             Load::Absent | Load::Loading => {
-                let secondary = Theme::of(ui).ink.secondary;
+                let secondary = Theme::from_ui(ui).ink.secondary;
                 ui.label(RichText::new("Loading…").color(secondary));
                 return;
             }
@@ -63,7 +63,7 @@ fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mu
                 },
             );
             if state.selection.dictionary == Some(dictionary.id) {
-                let secondary = Theme::of(ui).ink.secondary;
+                let secondary = Theme::from_ui(ui).ink.secondary;
                 if state.unfit(dictionary.id).is_some() {
                     ui.label(theme::caption("chosen, does not fit the model").color(secondary));
                 } else {
@@ -76,7 +76,7 @@ fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mu
         });
     });
     if let Some(hook) = dictionary.hook() {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(theme::mono_caption(hook.to_string()).color(secondary));
     }
 }
@@ -124,7 +124,7 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
 
 /// The verdict on a dictionary or an index, with its reason.
 fn verdict_ui(ui: &mut Ui, fit: &Fit) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let (icon, colour) = match fit.verdict {
         Verdict::Proven => (icons::CHECK_CIRCLE, theme.promoted),
         Verdict::NotProven | Verdict::CannotTell => (icons::INFO, theme.ink.secondary),
@@ -141,7 +141,7 @@ fn verdict_ui(ui: &mut Ui, fit: &Fit) {
 
 /// Says where the dictionary was trained on a model that is read or processed otherwise, and offers to process it so.
 fn pair_ui(ui: &mut Ui, state: &AppState, pair: &Pair, commands: &mut Commands) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     if let Some(note) = &pair.bos {
         let words = theme::caption(words::said(note)).color(theme.ink.secondary);
         ui.add(egui::Label::new(words).wrap());
@@ -164,7 +164,7 @@ fn pair_ui(ui: &mut Ui, state: &AppState, pair: &Pair, commands: &mut Commands) 
 }
 
 fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     match &dictionary.evaluation {
         Load::Ready(evaluation) => {
             figures::figures_ui(ui, evaluation);
@@ -197,7 +197,7 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
         return;
     };
     let judged = judge(&formats::claims(&loaded.sae, &dictionary.folder), measured);
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let verdict = eval::Verdict::from_judged(&judged);
     let (icon, colour) = match verdict {
         eval::Verdict::Agrees => (icons::CHECK_CIRCLE, theme.promoted),
@@ -245,7 +245,7 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
 }
 
 fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     match &dictionary.index {
         Load::Ready(index) => {
             fact_ui(
@@ -311,7 +311,7 @@ fn named_button(ui: &mut Ui, words: &str, dictionary: &str) -> bool {
 fn progress_ui(ui: &mut Ui, state: &AppState, job: &str) {
     let running = state.jobs.running().find(|running| running.name == job);
     let share = running.and_then(crate::state::jobs::Job::share);
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.label(RichText::new(format!("{job}…")).color(theme.ink.secondary));
     ui.horizontal(|ui| {
         let percent = number::percent(f64::from(share.unwrap_or(0.0)));

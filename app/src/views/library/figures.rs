@@ -19,7 +19,7 @@ pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
         evaluation.text,
         (evaluation.figures.positions).said(evaluation.figures.left_out)
     );
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.add(egui::Label::new(theme::caption(over).color(secondary)).wrap());
 }
 

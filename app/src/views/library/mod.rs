@@ -1,4 +1,4 @@
-//! What is loaded, what was decided about it, and how good is it?
+//! The library: everything that is loaded, what the loader decided, and how good it measured.
 
 mod dictionary_card;
 mod figures;
@@ -22,7 +22,7 @@ use crate::words;
 /// Narrowest card of a dictionary.
 const CARD: f32 = 300.0;
 
-/// What is loaded, what was decided about it, and how good is it?
+/// The library: everything that is loaded, what the loader decided, and how good it measured.
 #[derive(Debug, Default)]
 pub(crate) struct LibraryView {}
 
@@ -38,7 +38,7 @@ impl View for LibraryView {
             }
             Load::Failed(sentence) => failure_ui(ui, state, sentence, commands),
             Load::Loading => {
-                let secondary = Theme::of(ui).ink.secondary;
+                let secondary = Theme::from_ui(ui).ink.secondary;
                 ui.label(RichText::new("Opening the project…").color(secondary));
             }
             Load::Ready(_) => {
@@ -100,7 +100,7 @@ fn dictionaries_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.add_space(space::CHIP);
     let dictionaries = &state.catalogue.dictionaries;
     if dictionaries.is_empty() {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         let sentence = "No dictionary yet: open one, drop its folder here, or train one.";
         ui.label(RichText::new(sentence).color(secondary));
         return;
@@ -117,7 +117,7 @@ fn dictionaries_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 /// A card: raised, one hairline, titled.
 fn card(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     egui::Frame::new()
         .fill(theme.surface.raised)
         .stroke(egui::Stroke::new(1.0, theme.line.hair))
@@ -131,13 +131,13 @@ fn card(ui: &mut Ui, content: impl FnOnce(&mut Ui)) {
         });
 }
 
-/// What the loader decided, folded up.
+/// Draws the loader's notes, folded.
 fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
     let number = notes.iter().count();
     if number == 0 {
         return;
     }
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let title = theme::caption(format!("What the loader decided ({number})")).color(secondary);
     egui::CollapsingHeader::new(title)
         .id_salt(id)
@@ -156,7 +156,7 @@ fn link_ui(ui: &mut Ui, words: &str, url: &str) {
 
 /// A failed load inside a card: the sentence and "Copy details".
 fn failed_ui(ui: &mut Ui, sentence: &str) {
-    let failure = Theme::of(ui).failure;
+    let failure = Theme::from_ui(ui).failure;
     ui.horizontal_top(|ui| {
         ui.label(theme::icon(icons::WARNING_CIRCLE).color(failure));
         ui.add(egui::Label::new(sentence).wrap());

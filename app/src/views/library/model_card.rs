@@ -18,7 +18,7 @@ use crate::words;
 /// Draws the card.
 pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     card(ui, |ui| {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(theme::caption("Model").color(secondary));
         match &state.catalogue.model {
             Load::Ready(loaded) => {
@@ -95,7 +95,7 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         &shown,
         &format!("What precedes every text: {}", words::said(&bos.why)),
     );
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     for fact in model.facts() {
         ui.add(egui::Label::new(theme::caption(fact).color(secondary)).wrap());
     }

@@ -20,7 +20,7 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         return;
     };
     card(ui, |ui| {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.label(theme::caption("Project").color(secondary));
         ui.label(theme::panel_title(&project.name))
             .on_hover_text(project.folder.display().to_string());
@@ -148,7 +148,7 @@ pub(super) fn list_ui(ui: &mut Ui, title: &str, recent: Vec<Recent>, commands: &
     if recent.is_empty() {
         return;
     }
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.add_space(space::CHIP);
     ui.label(theme::caption(title).color(secondary));
     ui.horizontal_wrapped(|ui| {

@@ -19,7 +19,7 @@ pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Comm
         Load::Ready(verification) => ready_ui(ui, verification),
         Load::Failed(sentence) => failed_ui(ui, sentence),
         Load::Loading => {
-            let secondary = Theme::of(ui).ink.secondary;
+            let secondary = Theme::from_ui(ui).ink.secondary;
             ui.label(RichText::new("Verifying…").color(secondary));
         }
         Load::Absent => {}
@@ -40,7 +40,7 @@ pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Comm
 }
 
 fn ready_ui(ui: &mut Ui, verification: &Verification) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let (symbol, colour) = if verification.agrees() {
         (icons::CHECK_CIRCLE, theme.promoted)
     } else {
@@ -88,7 +88,7 @@ fn verdict(verification: &Verification) -> String {
 }
 
 fn row_ui(ui: &mut Ui, row: &Row) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let (value, colour) = match &row.problem {
         Some(_) => ("–".to_owned(), theme.failure),
         None if row.agrees() => (number::number(row.difference), theme.ink.primary),

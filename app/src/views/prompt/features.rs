@@ -21,7 +21,7 @@ use crate::widgets::token_strip::{Scale, TokenStrip};
 /// From this width the token's panel stands at the right.
 const TWO_COLUMNS: f32 = 640.0;
 
-/// What the tints show.
+/// Meaning of the tints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum ColourBy {
     /// The activation of any feature that is largest in size.
@@ -38,7 +38,7 @@ pub(super) struct Tints {
     pub(super) scale: Scale,
 }
 
-/// What the tints depend on.
+/// Inputs of the tints.
 #[derive(Debug, PartialEq)]
 struct TintsKey {
     reading: usize,
@@ -136,7 +136,7 @@ impl FeaturesSide {
                     self.strip_ui(ui, state, reading.0, commands);
                 });
         });
-        let line = egui::Stroke::new(1.0, Theme::of(ui).line.hair);
+        let line = egui::Stroke::new(1.0, Theme::from_ui(ui).line.hair);
         let x = left.right() + space::GROUP / 2.0;
         ui.painter().vline(x, area.y_range(), line);
         ui.scope_builder(column(right), |ui| {
@@ -204,12 +204,12 @@ impl FeaturesSide {
         }
     }
 
-    /// What the tints show: the choice, and the feature if it is one.
+    /// Draws the choice of tints; returns the feature if one is chosen.
     fn colour_ui(&mut self, ui: &mut Ui, state: &AppState) -> Option<FeatureId> {
         state.sae()?;
         let feature = state.selection.feature;
         ui.horizontal_wrapped(|ui| {
-            ui.label(caption("Colour by").color(Theme::of(ui).ink.secondary));
+            ui.label(caption("Colour by").color(Theme::from_ui(ui).ink.secondary));
             let strongest = self.colour_by == ColourBy::Strongest || feature.is_none();
             let help = "Each token by the activation of any feature that is largest in size";
             if ui
@@ -262,7 +262,7 @@ pub(super) fn tints(
 
 /// Token, id, position, its three strongest features.
 fn card_ui(ui: &mut Ui, state: &AppState, reading: &Reading, at: usize) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let text = reading.texts[at].replace('\n', "⏎");
     ui.label(mono_caption(format!("“{text}”")));
     let place = format!("id {}, position {at}", reading.tokens[at]);

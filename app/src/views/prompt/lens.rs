@@ -1,4 +1,4 @@
-//! What would each layer say? The logit lens as a table: layers downwards, positions across, each cell its layer's most likely next token.
+//! The logit lens as a table: layers downwards, positions across, each cell its layer's most likely next token.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
 use crate::widgets::{legend, number};
 
-/// What the tints show.
+/// Meaning of the tints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Tint {
     /// Of the cell's token.
@@ -80,7 +80,7 @@ struct Measured {
     most: f32,
 }
 
-/// What would each layer say?
+/// The logit lens panel of Prompt.
 #[derive(Debug, Default)]
 pub(super) struct LensSide {
     tint: Tint,
@@ -115,7 +115,7 @@ impl LensSide {
             _ => {}
         }
         let Some(lens) = state.lens.shown(&sentence) else {
-            let secondary = Theme::of(ui).ink.secondary;
+            let secondary = Theme::from_ui(ui).ink.secondary;
             ui.label(RichText::new("Reading the layers…").color(secondary));
             return;
         };
@@ -168,7 +168,7 @@ impl LensSide {
     fn tint_ui(&mut self, ui: &mut Ui) {
         ui.horizontal_wrapped(|ui| {
             let help = "The residual stream after each layer, read by the model's final norm and unembedding (logit lens): what the model would say if it ended there. Each cell is the most likely token after its column's token; the last row is the model's own prediction";
-            ui.label(caption("Tint by").color(Theme::of(ui).ink.secondary))
+            ui.label(caption("Tint by").color(Theme::from_ui(ui).ink.secondary))
                 .on_hover_text(help);
             for tint in Tint::ALL {
                 let chosen = self.tint == tint;
@@ -189,7 +189,7 @@ pub(super) fn cut_ui(ui: &mut Ui, kept: usize, cut: usize) {
         number::count(cut as u64)
     );
     let help = "Beyond the model's context, or more than fits in memory. What is shown does not depend on them";
-    ui.label(caption(words).color(Theme::of(ui).ink.secondary))
+    ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary))
         .on_hover_text(help);
 }
 
@@ -240,7 +240,7 @@ impl Cells for Shown<'_> {
     }
 
     fn card_ui(&self, ui: &mut Ui, row: usize, column: usize) {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.spacing_mut().interact_size.y = size::PANEL; // lines of a caption, not rows of controls
         let guess = self.lens.guess(row, column);
         let after = self.lens.texts[column].replace('\n', "⏎");

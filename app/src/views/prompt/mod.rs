@@ -1,4 +1,4 @@
-//! What does the model make of this sentence: which features fire, what would each layer say, where do its heads look?
+//! A sentence as the model reads it: features that fire, each layer's predictions, attention of the heads.
 
 mod attention;
 mod features;
@@ -20,7 +20,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, size, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
 
-/// What does the model make of this sentence?
+/// The screen of one sentence as the model reads it.
 #[derive(Debug, Default)]
 pub(crate) struct PromptView {
     features: FeaturesSide,
@@ -93,7 +93,7 @@ fn sides_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 /// The sentence with saved prompts beside it.
 fn editor_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal(|ui| {
         ui.label(caption("Sentence").color(secondary));
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -1,4 +1,4 @@
-//! What a person can do on a sentence, by names; on the bundled model with a made-up dictionary.
+//! Drives the Prompt screen by the names of its controls, on the bundled model with a made-up dictionary.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};

@@ -21,7 +21,7 @@ pub(super) fn token_ui(
     (reading, at): (&Reading, usize),
     commands: &mut Commands,
 ) -> Option<FeatureId> {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let text = reading.texts.get(at)?;
     let reads = state.sae().is_some();
     ui.horizontal(|ui| {
@@ -63,7 +63,7 @@ fn features_ui(
     (reading, at): (&Reading, usize),
     commands: &mut Commands,
 ) -> Option<FeatureId> {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let strongest = reading.strongest(at, FEATURES);
     let most = strongest.first().map_or(0.0, |(_, act)| act.abs());
     let chosen = ui

@@ -46,7 +46,7 @@ pub(super) fn form_ui(
 /// Notices that the form asks for something else than the texts on screen are of.
 #[derive(Debug, Default)]
 pub(super) struct Following {
-    /// What was asked for in the frame before; none before the first.
+    /// The request of the previous frame; none before the first.
     last: Option<Result<Request, String>>,
     /// Since when something else is asked for.
     changed: Option<Instant>,
@@ -88,7 +88,7 @@ impl Following {
     }
 }
 
-/// What is filled in; a form that nobody touched begins with an edit that can be run.
+/// Returns the form; an untouched form begins with an edit that can run.
 fn shown(state: &AppState) -> Draft {
     let draft = &state.steering.draft;
     let untouched = *draft == Draft::default();
@@ -98,7 +98,7 @@ fn shown(state: &AppState) -> Draft {
     draft.clone()
 }
 
-/// What the form asks for; an error says what is missing.
+/// Returns the request that the form describes; an error says what is missing.
 pub(super) fn request(draft: &Draft, state: &AppState) -> Result<Request, String> {
     let on = draft.edits.iter().filter(|edit| edit.on);
     let edits: Vec<EditSpec> = on
@@ -227,7 +227,7 @@ fn run_ui(
                 }
             }
             Err(why) => {
-                ui.label(caption(why).color(Theme::of(ui).ink.secondary));
+                ui.label(caption(why).color(Theme::from_ui(ui).ink.secondary));
             }
         }
         if state.steering.running().is_some() {
@@ -238,7 +238,7 @@ fn run_ui(
         }
         if is_stale {
             let words = "These texts are from the previous settings";
-            ui.label(caption(words).color(Theme::of(ui).ink.secondary));
+            ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
         }
     });
 }

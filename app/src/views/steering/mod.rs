@@ -1,4 +1,4 @@
-//! What happens when the model is changed while it runs?
+//! The steering lab: the model's text with and without edits.
 
 mod form;
 mod run;
@@ -19,7 +19,7 @@ use crate::widgets::empty_state::{empty_state, failure_line};
 /// How much is left of texts that are of other settings than the form's.
 const STALE: f32 = 0.35;
 
-/// What happens when the model is changed while it runs?
+/// The steering lab: the model's text with and without edits.
 #[derive(Debug, Default)]
 pub(crate) struct SteeringView {
     following: form::Following,
@@ -27,7 +27,7 @@ pub(crate) struct SteeringView {
 
 impl View for SteeringView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         match &state.catalogue.model {
             Load::Ready(_) => {}
             Load::Failed(why) => return failure_line(ui, "The model did not load", why),

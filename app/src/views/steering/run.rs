@@ -21,7 +21,7 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
         failure_line(ui, "The texts were not written", why);
         return;
     }
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let diverged = diverged(&run.baseline, &run.steered);
     let gap = space::GROUP;
     let width = (ui.available_width() - gap) / 2.0;
@@ -43,7 +43,7 @@ pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     shift_ui(ui, run);
 }
 
-/// What the second text is written with.
+/// Returns the title of the steered text.
 fn title(state: &AppState, request: &Request) -> String {
     match request.edits.as_slice() {
         [
@@ -75,7 +75,7 @@ fn ends_ui(ui: &mut Ui, run: &Run) {
             Some(Finish::Context) => format!("{name} ended with the model's context"),
             Some(Finish::Length) | None => continue,
         };
-        ui.label(caption(words).color(Theme::of(ui).ink.secondary));
+        ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
     }
 }
 
@@ -86,7 +86,7 @@ fn column_ui(
     prompt: &str,
     (tokens, diverged): (&[String], usize),
 ) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let steered = diverged != usize::MAX || title != "Baseline";
     ui.allocate_ui(vec2(width, 0.0), |ui| {
         ui.set_width(width);
@@ -150,7 +150,7 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
     let words = "Change of its probability right after the text, before → after";
     kl_ui(ui, words, done.map(|(kl, ..)| kl), KL);
     if let Some((_, _, true)) = done {
-        ui.label(caption("stopped").color(Theme::of(ui).ink.secondary));
+        ui.label(caption("stopped").color(Theme::from_ui(ui).ink.secondary));
     }
     bars_ui(ui, "Change of the next token's probability", &run.shift);
     if let Some((_, Some(generated), _)) = done {
@@ -166,9 +166,9 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
     }
 }
 
-/// What the bars below are, and the divergence with its definition.
+/// Draws the heading of the bars, and the divergence with its definition.
 fn kl_ui(ui: &mut Ui, words: &str, kl: Option<f64>, definition: &str) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
         ui.label(caption(words).color(secondary));
         if let Some(kl) = kl {

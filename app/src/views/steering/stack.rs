@@ -15,7 +15,7 @@ use crate::widgets::parts::icon_button;
 /// Ends of the slider; a number outside can be written.
 const STRENGTHS: std::ops::RangeInclusive<f32> = -20.0..=20.0;
 
-/// What moves in the stack once it is drawn.
+/// A change of the stack, made after it is drawn.
 #[derive(Debug, Clone, Copy)]
 enum Move {
     Up(usize),
@@ -33,7 +33,7 @@ pub(super) fn stack_ui(
     ui.horizontal(|ui| {
         ui.label(panel_title("Edits"));
         let words = "applied in this order wherever the model computes the hook";
-        ui.label(caption(words).color(Theme::of(ui).ink.secondary));
+        ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
     });
     let many = edits.len();
     let mut moved = None;
@@ -60,7 +60,7 @@ pub(super) fn stack_ui(
                 for edit in edits.iter_mut() {
                     edit.feature = edit.feature.or(state.selection.feature);
                 }
-                edits.push(EditDraft::of(action.name));
+                edits.push(EditDraft::new(action.name));
             }
         }
     });
@@ -73,7 +73,7 @@ fn edit_ui(
     state: &AppState,
     commands: &mut Commands,
 ) -> Option<Move> {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let mut moved = None;
     let (bar, _) = ui.allocate_exact_size(vec2(ui.available_width(), 1.0), egui::Sense::hover());
     ui.painter()
@@ -228,7 +228,7 @@ fn field_ui(
 }
 
 fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let feature = edit.feature.or(state.selection.feature);
     if let Some(feature) = feature.filter(|_| state.sae().is_some()) {
         let dictionary = state.selection.dictionary;
@@ -269,7 +269,7 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
     } else if !edit.number.is_empty() && number.is_none() {
         let many = state.sae().map_or(0, |sae| sae.features());
         let words = format!("a number from 0 to {}", many.saturating_sub(1));
-        ui.label(caption(words).color(Theme::of(ui).failure));
+        ui.label(caption(words).color(Theme::from_ui(ui).failure));
     }
     let selected = state.selection.feature;
     if let (Some(own), Some(selected)) = (edit.feature, selected)
@@ -298,7 +298,7 @@ pub(super) fn room(ui: &mut Ui, width: f32) {
 }
 
 fn strength_ui(ui: &mut Ui, edit: &mut EditDraft) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     room(ui, 340.0);
     let label = ui.label("Strength");
     let help = "This times the feature's decoder row";
@@ -363,7 +363,7 @@ fn choice_ui<T: Copy + PartialEq, const N: usize>(
 
 /// Hook, positions and heads.
 fn where_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let own = state.sae().and_then(|sae| sae.hook().ok());
     let label = ui.label(caption("at").color(secondary));
     hook_ui(ui, edit, own, state).labelled_by(label.id);

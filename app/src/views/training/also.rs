@@ -12,10 +12,10 @@ use crate::state::requests::Commands;
 use crate::state::training::{Draft, Form, TOGETHER};
 use crate::theme::{Theme, body_strong, caption, icon, icons, space};
 
-/// What stands beside a setting that is the first's.
+/// Mark beside a setting taken from the first dictionary.
 const ORIGIN: &str = "as above";
 
-/// What a person does with a further dictionary.
+/// The user's action on a further dictionary.
 enum Change {
     To(Draft),
     Duplicate,
@@ -64,7 +64,7 @@ fn full(form: &Form) -> Option<String> {
 fn add_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let form = &state.training.form;
     let full = full(form);
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let button = Button::new(format!("{}  Also train another", icons::PLUS));
     let response = ui.add_enabled(full.is_none(), button).on_hover_text(
         "Trains one more dictionary from the same pass of the model (or one reading of the store): another hook, variant or width; it begins on the next layer with the settings above",
@@ -113,7 +113,7 @@ fn draft_ui(
 
 /// Its name and hook, in the colour that its curves will have, and what can be done with it.
 fn head_ui(ui: &mut Ui, i: usize, planned: &Planned, change: &mut Option<Change>) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.spacing_mut().item_spacing.x = space::CONTROL;
     let (rect, _) = ui.allocate_exact_size(vec2(8.0, 8.0), egui::Sense::hover());
     let mark = Rect::from_center_size(rect.center(), vec2(8.0, 8.0));

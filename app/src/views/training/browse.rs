@@ -18,7 +18,7 @@ const TABLE: f32 = 10.0 * space::TABLE_ROW + space::CONTROL_ROW;
 /// Tokens before the one that a feature fires on in a table's line.
 const BEFORE: usize = 5;
 
-/// What a person looks for and looks at.
+/// Search text and selected feature.
 #[derive(Debug, Default)]
 pub(super) struct Browsing {
     filter: String,
@@ -29,7 +29,7 @@ pub(super) struct Browsing {
 impl Browsing {
     /// Draws the features of a dictionary in training; a sentence before they were looked at.
     pub(super) fn ui(&mut self, ui: &mut Ui, member: &Member) {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.add_space(space::GROUP);
         ui.label(panel_title("Features so far"));
         let Some(browsed) = member.browsed.as_deref() else {
@@ -125,7 +125,7 @@ fn cells_ui(row: &mut TableRow<'_, '_>, browsed: &Browsed, fired: &Fired) {
 
 /// The token in its context, as one line.
 fn line(ui: &Ui, browsed: &Browsed, at: usize) -> LayoutJob {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let mut job = LayoutJob::default();
     let around = browsed.around(at);
     // The line is cut at its right end: the token must come early.

@@ -19,7 +19,7 @@ const NAME: usize = 12;
 /// One run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Overlay<'a> {
-    /// What it is called where there are several.
+    /// Its name, shown where there are several.
     pub(super) name: &'a str,
     /// Its curves.
     pub(super) curves: &'a Curves,
@@ -112,7 +112,7 @@ fn charts_ui(ui: &mut Ui, charts: &[Chart], runs: &[Overlay<'_>]) {
 }
 
 fn chart_ui(ui: &mut Ui, chart: &Chart, runs: &[Overlay<'_>], group: egui::Id) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let names: Vec<String> = runs.iter().map(|run| short(run.name)).collect();
     let series: Vec<Series<'_>> = (runs.iter().zip(&names).enumerate())
         .map(|(i, (run, name))| Series {

@@ -63,7 +63,7 @@ fn site_label(site: Site) -> String {
     site.name().to_owned()
 }
 
-/// What it is called.
+/// Its name.
 pub(super) fn name_ui(ui: &mut Ui, planned: &Planned, draft: &Draft) -> Option<Draft> {
     let field = Field {
         key: "name",

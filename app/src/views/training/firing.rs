@@ -25,7 +25,7 @@ pub(super) struct Firing {
 impl Firing {
     /// Draws both; a sentence before the run has told.
     pub(super) fn ui(&mut self, ui: &mut Ui, ranking: Option<&Ranking>) {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         let Some(ranking) = ranking else {
             let words = "Densities by rank follow after the first hundredth of the run";
             ui.label(caption(words).color(secondary));
@@ -65,7 +65,8 @@ impl Firing {
             if moved.changed() || drag.changed() {
                 self.tau = Some(tau);
             }
-            legend::mark(ui, Theme::of(ui).series(1), &below(ranking, tau)).on_hover_text(BELOW);
+            legend::mark(ui, Theme::from_ui(ui).series(1), &below(ranking, tau))
+                .on_hover_text(BELOW);
             if self.tau.is_some_and(|tau| tau != ranking.tau) {
                 let words = format!("Reset τ to {}", ranking.tau);
                 let reset = Button::new(icons::ARROW_COUNTER_CLOCKWISE).frame(false);
@@ -88,20 +89,20 @@ fn plot_ui(ui: &mut Ui, width: f32, plot: &dyn Fn(&mut Ui)) {
 }
 
 fn title(ui: &mut Ui, words: &str, definition: &str) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.label(caption(words).color(secondary))
         .on_hover_text(definition);
 }
 
 const DENSITY: &str = "Density: share of tokens on which a feature is active, a moving average over about the last hundred steps";
 
-/// What τ is.
+/// Definition of τ, for the hover.
 const TAU: &str = "How small a share of the law's density counts as under-used. Moving it marks other features here; what training does is decided by its setting";
 
 const BELOW: &str = "Features whose density is below τ times what the law gives their rank (crosses, below the dashed line), those that never fire among them; Mutual Choice and Feature Choice help these";
 
 fn rank_ui(ui: &mut Ui, ranking: &Ranking, tau: f64) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     title(ui, "Density by rank (share of tokens)", DENSITY);
     let plot = RankPlot {
         name: "Density by rank",
@@ -146,7 +147,7 @@ fn histogram_ui(ui: &mut Ui, ranking: &Ranking) {
             "{} have not fired yet and do not count as dead",
             number::count(ranking.silent as u64)
         );
-        let text = caption(words).color(Theme::of(ui).ink.secondary);
+        let text = caption(words).color(Theme::from_ui(ui).ink.secondary);
         ui.add(Label::new(text).wrap());
     }
 }

@@ -99,7 +99,7 @@ fn its_features_ui(ui: &mut Ui, state: &AppState, setting: &Setting) {
     let Some(start) = plan::start(state) else {
         return;
     };
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal(|ui| {
         label_cell(ui, RichText::new(setting.label), space::CONTROL_ROW);
         ui.label(crate::theme::mono(number::count(start.features() as u64)));
@@ -108,7 +108,7 @@ fn its_features_ui(ui: &mut Ui, state: &AppState, setting: &Setting) {
 }
 
 fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     ui.horizontal(|ui| {
         label_cell(ui, RichText::new("Model"), space::CONTROL_ROW);
         match &state.catalogue.model {
@@ -185,7 +185,7 @@ fn source_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands
     }
 }
 
-/// What the weights are at the beginning.
+/// Draws the choice of the initial weights.
 fn start_from_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let form = &state.training.form;
     let open = &state.catalogue.dictionaries;
@@ -246,7 +246,7 @@ fn checkpoint_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Comm
 }
 
 fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.scope(|ui| {
         ui.spacing_mut().interact_size.y = NEED;
         for need in plan::needs(state, plan) {
@@ -276,7 +276,7 @@ fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Command
         return;
     }
     ui.horizontal(|ui| {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         label_cell(ui, caption("Time").color(secondary), space::CONTROL_ROW);
         if load.is_some_and(Load::is_loading) {
             ui.label(caption("Measuring…").color(secondary));
@@ -293,7 +293,7 @@ fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Command
         }
     });
     if let Some(why) = load.and_then(Load::failure) {
-        let text = caption(why).color(Theme::of(ui).failure);
+        let text = caption(why).color(Theme::from_ui(ui).failure);
         ui.add(egui::Label::new(text).wrap());
     }
 }
@@ -316,7 +316,7 @@ fn start_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
         }
     }
     if let Some(why) = &plan.refusal {
-        let secondary = Theme::of(ui).ink.secondary;
+        let secondary = Theme::from_ui(ui).ink.secondary;
         ui.add(egui::Label::new(caption(why).color(secondary)).wrap());
     }
 }

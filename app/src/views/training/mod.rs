@@ -34,7 +34,7 @@ pub(crate) struct TrainingView {
     looking: Looking,
 }
 
-/// What a person looks at in the dictionary that is shown.
+/// The user's choices for the dictionary shown.
 #[derive(Debug, Default)]
 struct Looking {
     firing: firing::Firing,

@@ -106,7 +106,7 @@ pub(super) fn past_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 }
 
 fn list_ui(ui: &mut Ui, state: &AppState, list: &[Past], commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal(|ui| {
         ui.label(panel_title("Past runs"));
         let words = "Click to see curves, more than one to compare them";
@@ -157,9 +157,9 @@ fn whole(setting: String) -> String {
     setting.parse().map_or(setting, number::count)
 }
 
-/// What the table has no room for, and how to go on.
+/// Draws details that the table has no room for, and the button to resume.
 fn detail_ui(ui: &mut Ui, state: &AppState, past: &Past, commands: &mut Commands) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let record = &past.record;
     let words = format!(
         "{} · {} · begun {} UTC, {} of {} activations in {}, batch {}, seed {}",

@@ -1,4 +1,4 @@
-//! What the form means: the settings it gives, what is wrong with them, what the run will need, and why it cannot start. No drawing.
+//! Reads the form: its settings, their errors, the needs of the run, and why it cannot start. No drawing.
 
 mod needs;
 mod source;
@@ -38,20 +38,20 @@ pub(crate) struct Plan {
 /// One dictionary of the form, read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Planned {
-    /// What decides it, as far as the fields can be read.
+    /// Its settings, as far as the fields can be read.
     pub(crate) spec: Spec,
-    /// What stands where nothing is written: defaults, what the one to go on from has, what the first has.
+    /// Values of empty fields: defaults, or those of the dictionary to continue from, or those of the first dictionary.
     pub(crate) base: Spec,
     /// Its name.
     pub(crate) name: String,
     /// The name that it gets where none is written.
     pub(crate) made: String,
-    /// What is wrong, by key of the field.
+    /// Errors by key of the field.
     pub(crate) errors: BTreeMap<String, String>,
 }
 
 impl Plan {
-    /// What decides each dictionary, if every field can be read.
+    /// Returns the settings of each dictionary, if every field can be read.
     pub(crate) fn specs(&self) -> Option<Vec<&Spec>> {
         let all = || std::iter::once(&self.first).chain(&self.also);
         let whole = all().all(|planned| planned.errors.is_empty());

@@ -23,7 +23,7 @@ const TABLE: f32 = TOGETHER as f32 * space::TABLE_ROW + space::CONTROL_ROW;
 /// Lines that a dictionary's notes take at most.
 const NOTES: usize = 3;
 
-/// What the table of a run's dictionaries tells behind their names.
+/// Columns of the table of a run's dictionaries, after their names.
 const COLUMNS: [Column<Member>; 8] = [
     Column {
         title: "Hook",
@@ -161,7 +161,7 @@ pub(super) fn choice_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
 }
 
 fn head_ui(ui: &mut Ui, run: &Run) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal(|ui| match run.members.as_slice() {
         [only] => {
             ui.label(panel_title(&only.name));
@@ -191,7 +191,10 @@ fn progress_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands
         let bar = ProgressBar::new(share)
             .desired_width(room)
             .desired_height(18.0);
-        ui.add(bar.fill(Theme::of(ui).line.strong).text(caption(percent)));
+        ui.add(
+            bar.fill(Theme::from_ui(ui).line.strong)
+                .text(caption(percent)),
+        );
         let words = if stopping { "Stopping…" } else { "Stop" };
         let button = Button::new(words).min_size(vec2(80.0, space::CONTROL_ROW));
         let help = if run.members.len() > 1 {
@@ -207,7 +210,7 @@ fn progress_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands
             commands.send(Command::Stop);
         }
     });
-    ui.label(caption(standing(job)).color(Theme::of(ui).ink.secondary));
+    ui.label(caption(standing(job)).color(Theme::from_ui(ui).ink.secondary));
 }
 
 /// Where a running run stands, in the words and figures of the job strip.
@@ -233,7 +236,7 @@ fn members_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
     }
 }
 
-/// What a dictionary of the run said, and how it ended.
+/// Draws the notes of one dictionary of the run, and how it ended.
 fn member_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -248,7 +251,7 @@ fn member_ui(
             let title = format!("{} was trained but not written", member.name);
             failure_line(ui, &title, why);
             let words = "It is kept in memory while the window is open: mend what is in the way, then save it again";
-            let secondary = Theme::of(ui).ink.secondary;
+            let secondary = Theme::from_ui(ui).ink.secondary;
             ui.add(Label::new(caption(words).color(secondary)).wrap());
         }
         Some(Ended::Failed { why, .. }) => {
@@ -312,9 +315,9 @@ fn member_ui(
     }
 }
 
-/// What it said: the latest, and the rest folded away. A text that is read fifty times is told fifty times.
+/// Draws its notes: the latest, and the rest folded, since a text read fifty times gives fifty notes.
 fn notes_ui(ui: &mut Ui, which: usize, notes: &[String]) {
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     let note_ui = |ui: &mut Ui, note: &String| {
         ui.add(Label::new(caption(note).color(secondary)).wrap());
     };
@@ -361,7 +364,7 @@ fn put_away_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
     }
 }
 
-/// What going on changes where something failed.
+/// Draws the learning rate to resume with, where a dictionary failed.
 fn rate_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     let failed = |member: &Member| {
         let ended = member.ended.as_ref();
@@ -375,7 +378,7 @@ fn rate_ui(ui: &mut Ui, state: &AppState, run: &Run) {
         "Going on takes the learning rate of the form, now {}: with the same one a run that diverged fails again",
         number::number(rate)
     );
-    let secondary = Theme::of(ui).ink.secondary;
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.add(Label::new(caption(words).color(secondary)).wrap());
 }
 

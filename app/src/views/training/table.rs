@@ -25,7 +25,7 @@ pub(super) struct Column<T> {
 /// How a row is marked and named.
 pub(super) struct Row<'a> {
     pub(super) name: &'a str,
-    /// What it is called by a screen reader.
+    /// Its name for screen readers.
     pub(super) words: String,
     /// Which colour its lines have, where they are shown.
     pub(super) colour: Option<usize>,
@@ -96,7 +96,7 @@ pub(super) fn is_clicked(response: &Response, words: &str, selected: bool) -> bo
 
 /// The colour of a run's lines, once it is shown.
 fn mark_ui(ui: &Ui, colour: Option<usize>) {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let rect = egui::Rect::from_center_size(ui.max_rect().center(), vec2(8.0, 8.0));
     if let Some(i) = colour {
         ui.painter().rect_filled(rect, 2.0, theme.series(i));
@@ -109,14 +109,14 @@ fn mark_ui(ui: &Ui, colour: Option<usize>) {
 
 /// The title of a column.
 pub(super) fn head_ui(ui: &mut Ui, title: &str, definition: &str, is_number: bool) {
-    let text = caption(title).color(Theme::of(ui).ink.secondary);
+    let text = caption(title).color(Theme::from_ui(ui).ink.secondary);
     ui.with_layout(side(is_number), |ui| {
         ui.add(Label::new(text).selectable(false))
             .on_hover_text(definition);
     });
 }
 
-/// What stands in a cell.
+/// Draws the text of a cell.
 pub(super) fn cell_ui(ui: &mut Ui, text: &str, is_number: bool) {
     ui.with_layout(side(is_number), |ui| {
         let text = if is_number {

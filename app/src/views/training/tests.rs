@@ -1,4 +1,4 @@
-//! What a person can do on the Training screen, by names.
+//! Drives the Training screen by the names of its controls.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, jobs};
 use crate::testing;
 
-/// What a run says of its first dictionary.
+/// A report of a run on its first dictionary.
 fn said(said: Said) -> Event {
     Event::Training(Training::Said(0, said))
 }
@@ -226,7 +226,7 @@ fn densities_are_shown_by_rank_beside_the_law_and_as_a_histogram() {
     harness.get_by_label_contains("follow after the first hundredth");
     let mut low = densities.clone();
     low[195..].fill(1e-6);
-    let ranking = Arc::new(Ranking::of(&firing(low), 0.5));
+    let ranking = Arc::new(Ranking::new(&firing(low), 0.5));
     state.apply(said(Said::Ranked(ranking)));
     let harness = testing::harness(ViewId::Training, state);
     harness.get_by_label_contains("Density by rank: 13.3");
@@ -313,7 +313,7 @@ fn with_past(shown: &[&str]) -> AppState {
         PastEvent::Chosen(chosen.clone()),
     ];
     for folder in chosen {
-        let curves = Arc::new(Curves::of(&points));
+        let curves = Arc::new(Curves::from_points(&points));
         events.push(PastEvent::Curves(folder, Load::Ready(curves)));
     }
     for event in events {
@@ -515,7 +515,7 @@ fn curves_of_dictionaries_trained_together_lie_over_one_another_and_one_is_chose
         "{sent:?}"
     );
     let mut state = running_two();
-    let ranking = Ranking::of(
+    let ranking = Ranking::new(
         &Firing {
             densities: vec![0.5, 0.25, 0.125, 0.0],
             dead: vec![],
@@ -566,7 +566,7 @@ fn tau_is_moved_by_the_keyboard_and_tells_how_many_lie_below() {
         densities,
         dead: vec![],
     };
-    let ranking = Ranking::of(&firing, 0.5);
+    let ranking = Ranking::new(&firing, 0.5);
     let none = ranking.below(0.0);
     state.apply(said(Said::Ranked(Arc::new(ranking))));
     let mut harness = testing::harness(ViewId::Training, state);

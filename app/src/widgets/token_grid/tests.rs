@@ -24,7 +24,7 @@ impl Cells for Numbers {
     }
 }
 
-/// What was clicked, and whether the chosen column is still to be brought into view.
+/// The clicked cell, and whether the chosen column is still to be scrolled into view.
 type Stage = (Option<(usize, usize)>, bool);
 
 fn harness(selected: Option<usize>) -> egui_kittest::Harness<'static, Stage> {

@@ -13,7 +13,7 @@ const TINT: f32 = 20.0;
 /// Padding left and right of the hexadecimal digits in their box.
 pub(super) const HEX_PADDING: f32 = 3.0;
 
-/// What a part of a token looks like.
+/// Appearance of a part of a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Glyphs {
     /// Ordinary text.
@@ -29,7 +29,7 @@ pub(super) enum Glyphs {
 pub(super) struct Piece {
     /// Index of the token.
     pub(super) token: usize,
-    /// What it shows.
+    /// Its appearance.
     pub(super) glyphs: Glyphs,
     /// Its tint's place, from the strip's corner.
     pub(super) rect: Rect,

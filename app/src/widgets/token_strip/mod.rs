@@ -19,7 +19,7 @@ use umbra_core::features::Summary;
 use self::layout::{Glyphs, LINE, Layout, Measure, Piece, lay_out};
 use crate::theme::{Hue, Theme, size, space};
 
-/// What the tints mean.
+/// Meaning of the tints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tint {
     /// From nothing at 0 to the hue.
@@ -47,8 +47,8 @@ impl Default for Scale {
 }
 
 impl Scale {
-    /// That of a feature over an index's text.
-    pub(crate) fn of(summary: &Summary) -> Self {
+    /// Returns the scale of a feature over an index's text.
+    pub(crate) fn from_summary(summary: &Summary) -> Self {
         Self {
             most: summary.strongest().abs() as f32,
             signed: summary.min < 0.0,
@@ -71,7 +71,7 @@ pub(crate) struct TokenStrip<'a> {
     card: Option<&'a mut Card<'a>>,
 }
 
-/// What a person did with a strip in this frame.
+/// The user's action on a strip in this frame.
 #[derive(Debug)]
 pub(crate) struct StripReply {
     /// The whole strip.
@@ -122,7 +122,7 @@ impl<'a> TokenStrip<'a> {
         }
     }
 
-    /// What the tints mean; activation unless said.
+    /// Sets the meaning of the tints; activation by default.
     #[must_use]
     pub(crate) fn tint(mut self, tint: Tint) -> Self {
         self.tint = tint;
@@ -143,7 +143,7 @@ impl<'a> TokenStrip<'a> {
         self
     }
 
-    /// What the hover card of a token shows.
+    /// Sets the content of a token's hover card.
     #[must_use]
     pub(crate) fn card(mut self, card: &'a mut Card<'a>) -> Self {
         self.card = Some(card);
@@ -181,7 +181,7 @@ impl<'a> TokenStrip<'a> {
         }
         self.keys(ui, &layout, origin, &mut reply);
         if reply.response.has_focus() {
-            let stroke = Stroke::new(1.0, Theme::of(ui).line.strong);
+            let stroke = Stroke::new(1.0, Theme::from_ui(ui).line.strong);
             let around = rect.expand2(vec2(4.0, 2.0));
             ui.painter()
                 .rect_stroke(around, space::CORNER, stroke, StrokeKind::Outside);
@@ -334,7 +334,7 @@ impl<'a> TokenStrip<'a> {
     }
 
     fn paint(&self, ui: &Ui, piece: &Piece, rect: Rect, (clip, hovered): (Rect, bool)) {
-        let theme = Theme::of(ui);
+        let theme = Theme::from_ui(ui);
         let share = self.share(piece.token);
         let painter = ui.painter().with_clip_rect(clip);
         let inner = rect.shrink2(vec2(0.5, 0.0));

@@ -1,4 +1,4 @@
-//! What a person can do with a strip, by names; and that 2,000 tokens are cheap.
+//! Drives a token strip by the names of its parts; 2,000 tokens stay cheap.
 
 use std::ops::RangeInclusive;
 use std::time::Instant;

@@ -92,7 +92,7 @@ impl AttentionSide {
         let overview = found.last_overview.as_ref().filter(|(of, _)| same(of));
         let patterns = found.last_patterns.as_ref().filter(|(of, _)| same(of));
         let (Some((_, overview)), Some((_, patterns))) = (overview, patterns) else {
-            let secondary = Theme::of(ui).ink.secondary;
+            let secondary = Theme::from_ui(ui).ink.secondary;
             ui.label(RichText::new("Looking at the heads…").color(secondary));
             return;
         };
@@ -164,10 +164,10 @@ impl AttentionSide {
             .filter(|at| *at < patterns.texts.len());
         ui.horizontal_wrapped(|ui| {
             ui.label(panel_title(format!("Head {}.{head}", patterns.layer)));
-            ui.label(caption("at").color(Theme::of(ui).ink.secondary));
-            ui.label(mono_caption(token).background_color(Theme::of(ui).surface.hover));
+            ui.label(caption("at").color(Theme::from_ui(ui).ink.secondary));
+            ui.label(mono_caption(token).background_color(Theme::from_ui(ui).surface.hover));
             let place = caption(format!("position {at}"));
-            ui.label(place.color(Theme::of(ui).ink.secondary));
+            ui.label(place.color(Theme::from_ui(ui).ink.secondary));
         });
         for (title, name, values) in [
             ("Where it looks", "Sources", sources),
@@ -300,7 +300,7 @@ type Kept = ((usize, bool), TextureHandle);
 
 /// The thumbnails as one texture, made anew for another sentence or theme.
 fn pictures(ui: &Ui, overview: &Arc<Overview>) -> TextureHandle {
-    let theme = Theme::of(ui);
+    let theme = Theme::from_ui(ui);
     let id = ui.make_persistent_id("heads' pictures");
     let key = (Arc::as_ptr(overview) as usize, theme.dark);
     let kept = ui.data(|data| data.get_temp::<Kept>(id));

@@ -1,4 +1,4 @@
-//! What the run will need, as far as it is known before it begins: memory, data, time.
+//! Needs of a run as far as they are known before it begins: memory, data, time.
 
 use umbra_core::bench;
 use umbra_core::train::{Needs, Spec};
@@ -12,7 +12,7 @@ use crate::widgets::number::{self, span};
 /// One figure of the preflight line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Need {
-    /// What it is.
+    /// Its name.
     pub(crate) label: &'static str,
     /// Its value with the unit.
     pub(crate) value: String,
@@ -20,7 +20,7 @@ pub(crate) struct Need {
     pub(crate) definition: &'static str,
 }
 
-/// What a measurement of the step's speed is of; none for several dictionaries, whose steps differ.
+/// Returns the sizes for a measurement of the step's speed; none for several dictionaries, whose steps differ.
 pub(crate) fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
     let [spec] = plan.specs()?[..] else {
         return None;
@@ -38,7 +38,7 @@ pub(crate) fn sizes(state: &AppState, plan: &Plan) -> Option<bench::Settings> {
     })
 }
 
-/// What the run will need, as far as it is known.
+/// Returns the needs of the run, as far as they are known.
 pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
     let mut needs = vec![];
     let Some(specs) = plan.specs() else {

@@ -1,4 +1,4 @@
-//! What the form reads and goes on from, and what is wrong with either.
+//! The source and the initial weights of the form, and their errors.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use umbra_core::workbench::text::TextRequest;
 use crate::state::AppState;
 use crate::state::training::{Past, Source, TextKey};
 
-/// What is wrong with the text or the store, by key of the field.
+/// Errors of the text or the store, by key of the field.
 pub(super) fn source_errors(state: &AppState, key: Option<&TextKey>) -> BTreeMap<String, String> {
     let training = &state.training;
     let why = if training.form.store.is_none() {
@@ -26,7 +26,7 @@ pub(super) fn source_errors(state: &AppState, key: Option<&TextKey>) -> BTreeMap
     error.into_iter().collect()
 }
 
-/// What is wrong with the hook that a dictionary of the form reads, by key of the field.
+/// Errors of a dictionary's hook, by key of the field.
 pub(super) fn hook_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, String> {
     let training = &state.training;
     let mut errors = BTreeMap::new();
@@ -61,7 +61,7 @@ pub(crate) fn start(state: &AppState) -> Option<Arc<Sae>> {
     state.training.start.ready().filter(|_| is_it).cloned()
 }
 
-/// What is wrong with the dictionary to go on from, by key of the field.
+/// Errors of the dictionary to continue from, by key of the field.
 pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, String> {
     let training = &state.training;
     let mut errors = BTreeMap::new();
@@ -101,7 +101,7 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
     errors
 }
 
-/// What the form reads, once it is ready.
+/// Returns the form's source, once it is ready.
 pub(crate) fn source(state: &AppState) -> Option<Source> {
     let training = &state.training;
     if let Some(folder) = &training.form.store {
@@ -113,7 +113,7 @@ pub(crate) fn source(state: &AppState) -> Option<Source> {
     (text_key(state).as_ref() == Some(&key)).then(|| Source::Text(key, Arc::clone(text)))
 }
 
-/// What a past run reads, if the form names it; else one sentence that says how to get there.
+/// Returns the source of a past run if the form names it; an error says how to name it.
 pub(crate) fn source_of(state: &AppState, past: &Past) -> Result<Source, String> {
     let data = &past.record.data;
     let read = data.get("corpus_sha256");
@@ -150,7 +150,7 @@ pub(super) fn width(state: &AppState, spec: &Spec) -> Option<usize> {
     width_at(state, spec.hook)
 }
 
-/// The same of one hook.
+/// Width of the activations at one hook.
 pub(super) fn width_at(state: &AppState, hook: HookPoint) -> Option<usize> {
     if state.training.form.store.is_some() {
         return match source(state)? {
