@@ -38,7 +38,7 @@ impl Arguments {
         while let Some(arg) = args.next() {
             let Some(flag) = arg.to_str().filter(|arg| arg.starts_with("--")) else {
                 if parsed.project.replace(arg.into()).is_some() {
-                    return Err(format!("only one project can be opened: {USAGE}"));
+                    return Err(format!("only one project can be opened at a time: {USAGE}"));
                 }
                 continue;
             };
@@ -48,12 +48,12 @@ impl Arguments {
             };
             let value = value.or_else(|| args.next()?.into_string().ok());
             let value = value.unwrap_or_default();
-            let wrong = || format!("{flag}: `{value}` is not among its values: {USAGE}");
+            let wrong = || format!("{flag} does not accept `{value}`: {USAGE}");
             match flag.as_str() {
                 "--renderer" => parsed.renderer = Some(renderer(&value).ok_or_else(wrong)?),
                 "--theme" => parsed.theme = Some(theme(&value).ok_or_else(wrong)?),
                 "--size" => parsed.size = Some(size(&value).ok_or_else(wrong)?),
-                _ => return Err(format!("{flag} is no flag of the window: {USAGE}")),
+                _ => return Err(format!("the window has no flag {flag}: {USAGE}")),
             }
         }
         Ok(parsed)

@@ -266,7 +266,7 @@ impl Jobs {
             }),
             Err(error) => self.waiting.push_back(Event::Jobs(jobs::Event::Ended(
                 id,
-                Status::Failed(format!("the system gave no thread ({error})")),
+                Status::Failed(format!("the system cannot start a thread ({error})")),
             ))),
         }
         id
@@ -337,7 +337,7 @@ fn work_through(
         Ok(Ok(())) => None,
         Ok(Err(error)) => Some(words::error(&error)),
         Err(panic) => Some(format!(
-            "an internal error stopped this ({}), please report it",
+            "an internal error stopped this ({}); please report it",
             panic_message(panic.as_ref())
         )),
     };

@@ -40,7 +40,7 @@ pub fn open(arguments: &Arguments) -> Result<(), String> {
     }
     let reasons = reasons.join("; ").replace('\n', " ");
     Err(format!(
-        "no window can be opened here ({reasons}): start it in a graphical session, or use the command line (umbra --help)"
+        "cannot open a window ({reasons}): start Umbra in a graphical session, or use the command line (umbra --help)"
     ))
 }
 

@@ -29,7 +29,7 @@ fn overview(context: &mut Context<'_>) {
     context.apply(event(of.clone(), Load::Loading));
     let failed = of.clone();
     context.jobs.start_or(
-        "Look at all heads",
+        "Compute all attention patterns",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let model = of.input.reader(&model)?;

@@ -57,7 +57,7 @@ fn show(context: &mut Context<'_>, id: DictionaryId) {
             context.apply(Event::Compare(Area::Chosen(two)));
         } else {
             return context.fail(format!(
-                "There is no other dictionary to compare {} with: open or train one of its width",
+                "No other dictionary can be compared with {}: open or train one of the same width",
                 own.name
             ));
         }
@@ -104,7 +104,8 @@ fn together(context: &mut Context<'_>, two: Two) {
         return context.fail(why.to_owned());
     }
     let (Some(project), Some(pair)) = (state.project.open(), state.pair(two.0)) else {
-        return context.fail("Open a project and a model first: pairs are measured on its text");
+        return context
+            .fail("Open a project and a model first: pairs are measured on the project's text");
     };
     let (project, pair) = (Arc::clone(project), pair.clone());
     let (b, compared) = (Arc::clone(&b.sae), Arc::clone(compared));

@@ -87,7 +87,8 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
         return;
     };
     let Some(request) = TextRequest::training_of(&work.project) else {
-        return context.fail("The project names no training text to fit on, add one in Library");
+        return context
+            .fail("The project has no training text to fit the probe on: add one in Library");
     };
     let before = match (
         &context.state.dark_matter.probe_of,
@@ -197,7 +198,7 @@ fn errors(
     let value = captured.remove(&hook).ok_or_else(|| {
         Error::hook(
             hook,
-            "the model did not reach it, open the dictionary's own model",
+            "the model has no such hook: open the model that the dictionary was trained on",
         )
     })?;
     let whole = Matrix::from_tensor(&value, model.width(hook)?)?;

@@ -48,9 +48,9 @@ impl Out {
                 overwrite: true,
             };
             let question = shell::Question {
-                title: "Replace what is there?",
+                title: "Replace the folder's files?",
                 text: format!(
-                    "{} holds {}. Its files are replaced, files of other names stay.",
+                    "{} holds {}. Its files will be replaced; files with other names stay.",
                     self.folder.display(),
                     there.what
                 ),
@@ -72,7 +72,7 @@ impl Command {
             Self::BuildIndex(id) => build_index(context, id),
             Self::Remove(id) => remove(context, id),
             Self::PickExport(id, target, precision) => {
-                let ask = Ask::Folder("Choose where the dictionary's folder is to be written");
+                let ask = Ask::Folder("Choose a place for the dictionary's folder");
                 let Some(name) = context.state.catalogue.get(id).map(|d| d.name.clone()) else {
                     return;
                 };
@@ -84,7 +84,7 @@ impl Command {
                 export(context, id, (target, precision), out);
             }
             Self::PickView(id, viewer) => {
-                let ask = Ask::Folder("Choose where the folder of its features is to be written");
+                let ask = Ask::Folder("Choose a place for the folder of its features");
                 let Some(name) = context.state.catalogue.get(id).map(|d| d.name.clone()) else {
                     return;
                 };
@@ -127,7 +127,7 @@ fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     Ok(Work {
         project: Arc::clone(
             (state.project.open())
-                .ok_or("Open or make a project first: results are kept with it")?,
+                .ok_or("Open or create a project first: results are saved with it")?,
         ),
         pair: state.pair(id).ok_or("Open a model first")?.clone(),
         name: dictionary.name.clone(),
@@ -271,10 +271,10 @@ fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: 
     let Some(index) = state.index_of(id).map(|index| index.path.clone()) else {
         let why = state.foreign_index(id).map(str::to_owned);
         return context.fail(
-            why.unwrap_or_else(|| "Features are written from an index: build one first".to_owned()),
+            why.unwrap_or_else(|| "Exporting features needs an index: build one first".to_owned()),
         );
     };
-    let job = format!("Features of {}", dictionary.name);
+    let job = format!("Export the features of {}", dictionary.name);
     context.jobs.start(job, move |worker| {
         let again = |out| Command::View(id, viewer, out);
         let Some(claim) = out.claim(worker, again)? else {
@@ -288,7 +288,7 @@ fn write_view(context: &mut Context<'_>, id: DictionaryId, viewer: Viewer, out: 
         if let Ended::Done(written) = written {
             claim.release()?;
             let said = format!(
-                "{} features written to {}, {} were never active",
+                "{} features written to {}; {} features are never active",
                 written.features,
                 folder.display(),
                 written.never_active
@@ -306,15 +306,14 @@ fn write_report(context: &mut Context<'_>, id: DictionaryId, choice: Choice, pat
     };
     let Some(index) = state.index_of(id).map(|index| index.path.clone()) else {
         let why = state.foreign_index(id).map(str::to_owned);
-        return context.fail(
-            why.unwrap_or_else(|| "A report is made from an index: build one first".to_owned()),
-        );
+        return context
+            .fail(why.unwrap_or_else(|| "A report needs an index: build one first".to_owned()));
     };
     let labels = state.project.labels(&dictionary.name);
     let labels: Vec<(FeatureId, String)> = labels
         .map(|(feature, text)| (feature, text.to_owned()))
         .collect();
-    let job = format!("Report of {}", dictionary.name);
+    let job = format!("Write a report of {}", dictionary.name);
     context.jobs.start(job, move |worker| {
         report::write(&Index::open(&index)?, &choice, &labels, &path)?;
         let done = Notice::success(format!("Report written to {}", path.display()));

@@ -162,7 +162,7 @@ fn set_label(context: &mut Context<'_>, feature: FeatureId, text: &str) {
     };
     if write_label(context, change.clone()) {
         context.apply(Event::History(history::Event::Did {
-            what: format!("label of feature {feature} of {}", change.sae),
+            what: format!("label of feature {feature} in {}", change.sae),
             change: history::Change::Label(change),
             continues: false,
         }));
@@ -183,7 +183,7 @@ pub(super) fn write_label(context: &mut Context<'_>, change: LabelChange) -> boo
             true
         }
         Err(error) => {
-            context.fail(format!("The label was not kept: {error}"));
+            context.fail(format!("The label could not be saved: {error}"));
             false
         }
     }
@@ -196,7 +196,7 @@ fn set_filter(context: &mut Context<'_>, filter: String) {
     };
     context.apply(Event::Features(features::Event::Filter(filter)));
     context.apply(Event::History(history::Event::Did {
-        what: "filter of Features".to_owned(),
+        what: "filter in Features".to_owned(),
         change: history::Change::Filter(pair),
         continues: true,
     }));

@@ -37,8 +37,8 @@ pub(super) fn step(context: &mut Context<'_>, way: Way) {
     };
     let Some(Entry { what, change, .. }) = entry else {
         let words = match way {
-            Way::Back => "There is nothing to undo",
-            Way::Forward => "There is nothing to redo",
+            Way::Back => "Nothing to undo",
+            Way::Forward => "Nothing to redo",
         };
         return say(context, words.to_owned());
     };
@@ -46,8 +46,8 @@ pub(super) fn step(context: &mut Context<'_>, way: Way) {
         return; // said where it failed; it stays on the stack
     }
     let (event, verb) = match way {
-        Way::Back => (History::Undone, "Undid"),
-        Way::Forward => (History::Redone, "Redid"),
+        Way::Back => (History::Undone, "Undone"),
+        Way::Forward => (History::Redone, "Redone"),
     };
     context.apply(Event::History(event));
     say(context, format!("{verb}: {what}"));

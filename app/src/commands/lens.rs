@@ -33,7 +33,7 @@ fn read(context: &mut Context<'_>) {
     context.apply(event(of.clone(), Load::Loading));
     let failed = of.clone();
     let job = context.jobs.start_or(
-        "Read the layers",
+        "Compute the logit lens",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
             let model = of.input.reader(&model)?;

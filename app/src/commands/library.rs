@@ -148,7 +148,7 @@ pub(super) fn write(context: &mut Context<'_>, changed: Project) -> bool {
         }
         Err(error) => {
             context.apply(Event::Project(project::Event::Unwritable));
-            context.fail(format!("The project was not saved: {error}"));
+            context.fail(format!("The project could not be saved: {error}"));
             false
         }
     }
@@ -291,7 +291,8 @@ fn open_index(context: &mut Context<'_>, path: PathBuf) {
         let loaded = read_index(path)?;
         let of = &loaded.about.sae;
         let Some((id, _)) = known.iter().find(|(_, name)| name == of) else {
-            let what = format!("this is the index of dictionary `{of}`, open that one first");
+            let what =
+                format!("this index belongs to the dictionary `{of}`: open that dictionary first");
             return Err(Error::input(what, &loaded.path));
         };
         let event = catalogue::Event::Index(*id, Load::Ready(loaded));
@@ -302,7 +303,7 @@ fn open_index(context: &mut Context<'_>, path: PathBuf) {
 
 fn add_text(context: &mut Context<'_>, path: PathBuf, held_out: bool) {
     let Some(project) = context.state.project.open() else {
-        return context.fail("Open or make a project first: texts are kept with it");
+        return context.fail("Open or create a project first: texts are saved with it");
     };
     let mut changed = (**project).clone();
     let texts = if held_out {
@@ -353,7 +354,7 @@ fn dropped(context: &mut Context<'_>, path: PathBuf) {
             return dropped_model(context, folder);
         }
     } else {
-        let what = "this is no project, model, dictionary, index or text";
+        let what = "this is not a project, model, dictionary, index or text";
         return context.fail(format!("{}: {what}", path.display()));
     };
     context.commands.send(command);

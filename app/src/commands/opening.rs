@@ -74,7 +74,11 @@ fn show(context: &mut Context<'_>, kind: Kind) {
     let hub = kept.unwrap_or_else(|| umbra_core::cli::hub(false));
     context.apply(Event::Opening(opening::Event::Shown(Some((kind, hub)))));
     if kind == Kind::Dictionary && context.state.opening.registry.is_none() {
-        let line = |why| Event::Log(log::Event::Line(format!("No registry: {why}")));
+        let line = |why| {
+            Event::Log(log::Event::Line(format!(
+                "The registry is not available: {why}"
+            )))
+        };
         context.jobs.start_quiet(line, |worker| {
             if let Some(registry) = umbra_core::cli::registry()? {
                 worker.send(Event::Opening(opening::Event::Registry(registry)));
@@ -123,7 +127,7 @@ fn looked(request: &Request, hub: Hub, registry: Option<&Registry>) -> Result<Lo
         source.to_path_buf()
     } else {
         let Ok(name) = request.source.parse::<Name>() else {
-            let what = "there is no such folder or file, and it is no name on the hub, which is like openai-community/gpt2 or owner/name/file.gguf";
+            let what = "no such folder or file, and not a name on the hub; hub names look like openai-community/gpt2 or owner/name/file.gguf";
             return Err(Error::input(what, source));
         };
         let cache = Hub {
@@ -181,7 +185,7 @@ fn fetch(context: &mut Context<'_>, name: &Name) {
     let event = |failure| Event::Opening(opening::Event::Fetched(failure));
     let of = name.clone();
     let job = context.jobs.start_or(
-        format!("Fetch {name}"),
+        format!("Download {name}"),
         move |why| event(Some(why)),
         move |worker| {
             let mut observe =

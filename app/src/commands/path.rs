@@ -100,7 +100,7 @@ fn make_folder(context: &mut Context<'_>) {
             context.apply(Event::Path(Area::Text(text.unwrap_or_default())));
         }
         Err(source) => {
-            let why = Error::io("cannot make the folder", &path, source);
+            let why = Error::io("cannot create the folder", &path, source);
             context.fail(why.to_string());
         }
     }

@@ -102,7 +102,7 @@ fn open_example(context: &mut Context<'_>, example: Example, at: usize) {
         return;
     };
     let why_not = |why: String| {
-        let notice = Notice::failure(format!("The example was not opened: {why}"));
+        let notice = Notice::failure(format!("The example could not be opened: {why}"));
         Event::Log(log::Event::Show(notice))
     };
     context.jobs.start_quiet(why_not, move |worker| {
@@ -127,7 +127,7 @@ fn excerpt(model: &Model, example: &Example, at: usize) -> Event {
     let bos = bos.filter(|bos| example.ids.first() != Some(bos));
     let ids: Vec<_> = bos.into_iter().chain(example.ids.iter().copied()).collect();
     let of = format!(
-        "{}, an excerpt: the index is an older one, activations differ without what stood before",
+        "{} (excerpt: an older index does not store the text before it, so activations differ)",
         example.document
     );
     tokens(model, (&ids, false), of, at + usize::from(bos.is_some()))
@@ -155,7 +155,7 @@ fn set_aside(context: &mut Context<'_>) {
     let is_written = own.tokens.is_none();
     context.layout.go_with(ViewId::Prompt, selection, own);
     if is_written {
-        let notice = Notice::info("Your sentence was set aside; Back (Alt+Left) restores it");
+        let notice = Notice::info("Back (Alt+Left) restores your sentence");
         context.apply(Event::Log(log::Event::Show(notice)));
     }
 }

@@ -62,7 +62,7 @@ impl Command {
             Self::OpenStore(folder) => open_store(context, folder),
             Self::Measure(sizes) => measure(context, sizes),
             Self::PickStart => {
-                let ask = Ask::Folder("Choose a dictionary to go on from");
+                let ask = Ask::Folder("Choose a dictionary to continue from");
                 let form = context.state.training.form.clone();
                 context.ask(ask, move |folder| {
                     let open = None; // its hook is known once it is read

@@ -64,7 +64,7 @@ fn selection_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     }
     if selection.focus == Focus::Nothing {
         ui.add_space(space::CONTROL);
-        let hint = "Choose a feature, a token or a head to see it here";
+        let hint = "Select a feature, a token or a head to see it here";
         ui.label(theme::caption(hint).color(Theme::from_ui(ui).ink.secondary));
     }
 }
@@ -89,7 +89,7 @@ fn dictionary_ui(ui: &mut Ui, dictionary: &Dictionary) {
         ui,
         "width",
         &number::count(sae.width() as u64),
-        "Numbers in one activation of the hook",
+        "Width of the hook's activations",
     );
     if let Some(evaluation) = dictionary.evaluation.ready() {
         let figures = &evaluation.figures;
@@ -133,7 +133,7 @@ fn feature_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
             ui,
             "max",
             &number::number(summary.strongest()),
-            "The activation of largest size",
+            "Activation of largest magnitude",
         );
     }
     let of = state
@@ -195,7 +195,7 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
         &at.to_string(),
         "Counted from 0, the beginning-of-sequence token included",
     );
-    fact_ui(ui, "id", &id.to_string(), "Entry of the model's vocabulary");
+    fact_ui(ui, "id", &id.to_string(), "Index in the model's vocabulary");
     if state.sae().is_none() {
         return;
     }

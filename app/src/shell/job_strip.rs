@@ -79,7 +79,7 @@ fn name_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
 /// How far, how fast, how long.
 fn words(job: &Job) -> String {
     if job.status == Status::Stopping {
-        return "stopping at the next safe place".to_owned();
+        return "stopping at the next safe point".to_owned();
     }
     let stands = job.standing();
     stands.unwrap_or_else(|| number::span(job.started.elapsed().as_secs_f64()))

@@ -49,12 +49,12 @@ fn source_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     let dictionary = opening.kind == Kind::Dictionary;
     let (words, hint) = if dictionary {
         (
-            "Folder or file of any library, or name on the hub or in SAELens's registry",
+            "Folder or file in any supported format, or a name on the hub or in SAELens's registry",
             "google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71, or a path",
         )
     } else {
         (
-            "Folder, GGUF file, or name on the hub",
+            "Folder, GGUF file or name on the hub",
             "openai-community/gpt2, owner/name/file.gguf@revision, or a path",
         )
     };
@@ -118,7 +118,7 @@ fn suggestions_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) 
         }
         if *more > 0 {
             let words = format!(
-                "and {} more: type more of the name",
+                "and {} more: type more of the name to see them",
                 number::count(*more as u64)
             );
             ui.label(caption(words).color(secondary));
@@ -133,14 +133,14 @@ fn choices_ui(ui: &mut Ui, opening: &OpeningState, commands: &mut Commands) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::GROUP;
         if opening.kind == Kind::Model {
-        let help = "Matrices of a GGUF file stay in memory as the file stores them and are made f32 where they are used: less memory, slower, the same results. A folder's weights are f32 in either case";
+        let help = "Keeps the matrices of a GGUF file in memory as the file stores them and converts them to f32 when they are used: less memory, slower, the same results. The weights of a folder are always f32";
         let keep = ui.checkbox(&mut stored, "Keep GGUF matrices as stored");
         if keep.on_hover_text(help).changed() {
             let form = if stored { Form::Stored } else { Form::F32 };
             commands.send(opening::Command::How(Opening { form, ..how }));
         }
         }
-        let help = "A model or dictionary named and not given as a path must then be in the hub's cache. On from the start where HF_HUB_OFFLINE is set";
+        let help = "Uses only the hub's cache for names, never the network. On by default where HF_HUB_OFFLINE is set";
         let fetch = ui.checkbox(&mut offline, "Offline: fetch nothing");
         if fetch.on_hover_text(help).changed() {
             commands.send(opening::Command::Offline(offline));
@@ -157,10 +157,10 @@ fn bos_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
     let mut bos = how.bos;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = space::GROUP;
-        let help = "No beginning-of-sequence token precedes a text, whatever model and dictionary name";
+        let help = "Puts no beginning-of-sequence token before a text, whatever the model and the dictionary ask for";
         ui.checkbox(&mut bos.left_out, "Leave out BOS")
             .on_hover_text(help);
-        let help = "A text that begins with BOS gets a second one, as in transformers; otherwise it keeps the one it has";
+        let help = "Adds BOS even to a text that begins with BOS, as transformers does; otherwise such a text keeps its single BOS";
         ui.checkbox(&mut bos.doubled, "Keep a double BOS")
             .on_hover_text(help);
     });
@@ -172,7 +172,7 @@ fn bos_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
 /// Draws the choice of processing steps for the weights.
 fn processing_ui(ui: &mut Ui, how: Opening, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let help = "Rewrites the weights as TransformerLens's from_pretrained does, so that they are easier to read; the model computes the same. Dictionaries trained on a processed model need it";
+    let help = "Rewrites the weights as TransformerLens's from_pretrained does; the model's predictions stay the same. Dictionaries that were trained on a processed model need it";
     let mut processing = how.processing;
     ui.horizontal(|ui| {
         ui.label(caption("Processing of the weights").color(secondary))
@@ -221,7 +221,7 @@ fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             let cache = opening.hub.as_ref().map(|hub| hub.cache.display());
             let cache = cache.map_or_else(String::new, |cache| format!(", {cache}"));
             let words = format!(
-                "What it takes in memory is shown here before it is read. A name on the hub is fetched into the cache that HuggingFace's programs share{cache}."
+                "Its memory needs are shown here before it is loaded. A name on the hub is downloaded to the cache that HuggingFace's programs share{cache}."
             );
             ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
         }
@@ -229,7 +229,7 @@ fn looked_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             ui.label(RichText::new("Looking…").color(secondary));
         }
         Load::Failed(_) if !opening.suggestions.0.is_empty() => {
-            let words = "Choose one of these, or go on typing a path or a name.";
+            let words = "Choose one of these, or type a path or a name.";
             ui.label(RichText::new(words).color(secondary));
         }
         Load::Failed(why) => {
@@ -248,9 +248,9 @@ fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands
     let opening = &state.opening;
     let offline = opening.hub.as_ref().is_some_and(|hub| hub.offline);
     let words = if offline {
-        format!("{name} is not whole in the hub's cache, and nothing is to be fetched.")
+        format!("{name} is not complete in the hub's cache, and downloads are off.")
     } else {
-        format!("{name} is not whole in the hub's cache: fetch it, then see what it takes.")
+        format!("{name} is not complete in the hub's cache: download it to see its memory needs.")
     };
     ui.add(Label::new(words).wrap());
     let job = opening.fetching.and_then(|id| state.jobs.get(id));
@@ -300,7 +300,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
                 "{} · {} layers of width {}",
                 config.family, config.layers, config.d_model
             ),
-            "Architecture as its config names it, and its shape",
+            "Architecture named in its config, and its shape",
         ),
         (
             "parameters",
@@ -309,7 +309,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
                 number::count(footprint.parameters),
                 kinds.join(", ")
             ),
-            "Numbers in its weights, and the types they are stored in",
+            "Number of weights, and the types that they are stored in",
         ),
         (
             "files",
@@ -319,7 +319,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
         (
             "memory",
             format!("{memory} {form}{free}"),
-            "Bytes of its weights once loaded, from the headers of its files",
+            "Memory of the loaded weights, from the headers of its files",
         ),
     ];
     for (label, value, definition) in facts {
@@ -357,7 +357,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
             number::count(features as u64),
             number::count(width as u64)
         );
-        let definition = "Rows of encoder and decoder, and numbers in one activation of the hook";
+        let definition = "Rows of encoder and decoder, and width of the hook's activations";
         fact_ui(ui, "features × width", &shape, definition);
     }
     if !look.layers.is_empty() {
@@ -371,7 +371,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
         ui,
         "files",
         &files,
-        "Size of its weights, and the types they are stored in",
+        "Size of its weights, and the types that they are stored in",
     );
     if let Some(memory) = found.memory_bytes() {
         let free = found.free.map_or_else(String::new, |free| {
@@ -382,7 +382,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
             ui,
             "memory",
             &memory,
-            "Bytes of encoder and decoder once loaded",
+            "Memory of the loaded encoder and decoder",
         );
     }
     fit_and_open_ui(ui, found.fits(), "a smaller dictionary", commands);
@@ -391,12 +391,12 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
 /// Which layer of a cross-layer transcoder is opened.
 fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
     let layers = found.look.layers.len();
-    let definition = "A cross-layer transcoder: its features write their own and all later layers. What it makes of a model is the sum over layers, which umbra sae verify measures; one layer is opened here";
+    let definition = "In a cross-layer transcoder, features write to their own and all later layers. Its output is the sum over layers, which umbra sae verify measures; here you open one layer";
     fact_ui(ui, "layers", &number::count(layers as u64), definition);
     ui.horizontal(|ui| {
         let label = ui
-            .label("layer to open")
-            .on_hover_text("Each is a dictionary of its own here");
+            .label("Layer to open")
+            .on_hover_text("Each layer opens as its own dictionary");
         let mut layer = found.layer;
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let value = DragValue::new(&mut layer).range(0..=layers - 1);
@@ -411,7 +411,7 @@ fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
 fn fit_and_open_ui(ui: &mut Ui, fits: bool, smaller: &str, commands: &mut Commands) {
     if !fits {
         let words = format!(
-            "It does not fit in the available memory: close other programs, or choose {smaller}."
+            "It does not fit in the available memory: close other programs or choose {smaller}."
         );
         ui.horizontal_top(|ui| {
             ui.label(theme::icon(icons::WARNING_CIRCLE).color(Theme::from_ui(ui).failure));

@@ -124,7 +124,7 @@ fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
     let theme = Theme::from_ui(ui);
     if found.is_empty() {
         ui.add_space(space::CONTROL);
-        ui.label(RichText::new("Nothing is called that").color(theme.ink.secondary));
+        ui.label(RichText::new("No matches").color(theme.ink.secondary));
         return None;
     }
     let mut clicked = None;
@@ -358,7 +358,7 @@ fn window_actions(state: &AppState) -> Vec<Entry> {
         ),
         Entry::new(
             icons::LIST,
-            "Rail with or without words",
+            "Show or hide the rail's labels",
             "Ctrl+B",
             Do::RailWords(!settings.rail_words),
         ),

@@ -23,7 +23,7 @@ const LINES: usize = 300;
 
 /// Why the window asks by itself.
 pub(super) const WHY: &str =
-    "This system has no file dialog (neither a desktop portal nor zenity): type the path";
+    "This system has no file dialog (no desktop portal and no zenity). Type the path";
 
 /// Draws the question, if there is one.
 pub(super) fn path_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
@@ -154,10 +154,10 @@ fn list_ui(ui: &mut Ui, path: &PathState, field: &Field, commands: &mut Commands
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             let nothing = path.entries.failure().unwrap_or(match field.ask {
-                Ask::Save(..) => "Nothing here has this name yet",
-                Ask::Folder(_) if field.text.ends_with(is_separator) => "No folders in here",
-                Ask::File(..) if field.text.ends_with(is_separator) => "No such files in here",
-                Ask::Folder(_) | Ask::File(..) => "No name here begins with this",
+                Ask::Save(..) => "No file of this name exists here yet",
+                Ask::Folder(_) if field.text.ends_with(is_separator) => "No folders here",
+                Ask::File(..) if field.text.ends_with(is_separator) => "No such files here",
+                Ask::Folder(_) | Ask::File(..) => "No name here begins like this",
             });
             if matches.is_empty() && !path.entries.is_loading() {
                 ui.add(Label::new(RichText::new(nothing).color(theme.ink.secondary)).wrap());
@@ -174,7 +174,7 @@ fn list_ui(ui: &mut Ui, path: &PathState, field: &Field, commands: &mut Commands
             }
             if let Some(more) = matches.len().checked_sub(LINES).filter(|more| *more > 0) {
                 let words = format!(
-                    "and {} more: type more of the name",
+                    "and {} more: type more of the name to see them",
                     number::count(more as u64)
                 );
                 ui.label(caption(words).color(theme.ink.secondary));
@@ -199,7 +199,7 @@ fn line_ui(ui: &mut Ui, entry: &Entry, marked: bool) -> egui::Response {
 fn answer_ui(ui: &mut Ui, field: &Field, verdict: &Verdict, commands: &mut Commands) {
     let theme = Theme::from_ui(ui);
     let words = match (&field.ask, verdict) {
-        (_, Verdict::NewFolder(_)) => "Make this folder",
+        (_, Verdict::NewFolder(_)) => "Create this folder",
         (_, Verdict::Replaces(_)) => "Replace",
         (Ask::Save(..), _) => "Save",
         (Ask::Folder(_), _) => "Choose this folder",
@@ -220,8 +220,8 @@ fn answer_ui(ui: &mut Ui, field: &Field, verdict: &Verdict, commands: &mut Comma
         }
         let (said, colour) = match verdict {
             Verdict::Bad(why) => (why.as_str(), theme.ink.secondary),
-            Verdict::Replaces(_) => ("There is a file of this name", theme.warning),
-            Verdict::NewFolder(_) => ("There is no such folder yet", theme.ink.secondary),
+            Verdict::Replaces(_) => ("A file of this name exists", theme.warning),
+            Verdict::NewFolder(_) => ("No such folder exists yet", theme.ink.secondary),
             Verdict::Good(_) => ("", theme.ink.secondary),
         };
         ui.add(Label::new(caption(said).color(colour)).truncate());

@@ -89,7 +89,7 @@ fn collapse_ui(ui: &mut Ui, words: bool, commands: &mut Commands) {
         words,
     };
     if entry_ui(ui, icon, name, shown)
-        .on_hover_text("Rail with or without words (Ctrl+B)")
+        .on_hover_text("Show or hide the rail's labels (Ctrl+B)")
         .clicked()
     {
         commands.send(shell::Command::RailWords(!words));

@@ -62,7 +62,7 @@ fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 fn frame_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let mut words = state.settings.rail_words;
-    if ui.checkbox(&mut words, "Words in the rail").changed() {
+    if ui.checkbox(&mut words, "Show labels in the rail").changed() {
         commands.send(shell::Command::RailWords(words));
     }
     let mut inspector = state.settings.inspector;

@@ -65,7 +65,7 @@ pub(crate) struct FoundDictionary {
     pub(crate) path: PathBuf,
     /// Its facts, from the headers of its files.
     pub(crate) look: Look,
-    /// The layer to open of a cross-layer transcoder.
+    /// The Layer to open of a cross-layer transcoder.
     pub(crate) layer: usize,
     /// Bytes of available memory, where the system tells.
     pub(crate) free: Option<u64>,

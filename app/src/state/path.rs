@@ -146,12 +146,12 @@ impl PathState {
         match (&field.ask, named) {
             (Ask::Folder(_), _) if name.is_empty() => Verdict::Good(folder),
             (Ask::Folder(_), Some(entry)) if entry.folder => Verdict::Good(path),
-            (Ask::Folder(_), Some(_)) => bad("This is a file, and a folder is asked for"),
+            (Ask::Folder(_), Some(_)) => bad("This is a file; choose a folder"),
             (Ask::Folder(_), None) => Verdict::NewFolder(path),
-            (_, _) if name.is_empty() => bad("Type the name of a file, or choose one below"),
-            (_, Some(entry)) if entry.folder => bad("This is a folder: walk into it with Tab"),
+            (_, _) if name.is_empty() => bad("Type a file name, or choose one below"),
+            (_, Some(entry)) if entry.folder => bad("This is a folder: press Tab to enter it"),
             (Ask::File(..), Some(_)) | (Ask::Save(..), None) => Verdict::Good(path),
-            (Ask::File(..), None) => bad("There is no such file"),
+            (Ask::File(..), None) => bad("No such file exists"),
             (Ask::Save(..), Some(_)) => Verdict::Replaces(path),
         }
     }
@@ -331,10 +331,10 @@ mod tests {
         check(FOLDER, "/data/", &good("/data/"));
         check(FOLDER, "/data/saes", &good("/data/saes"));
         check(FOLDER, "/data/new", &Verdict::NewFolder("/data/new".into()));
-        let file = "This is a file, and a folder is asked for";
+        let file = "This is a file; choose a folder";
         check(FOLDER, "/data/notes.txt", &Verdict::Bad(file.to_owned()));
         check(FILE, "/data/tiny.gguf", &good("/data/tiny.gguf"));
-        let missing = Verdict::Bad("There is no such file".to_owned());
+        let missing = Verdict::Bad("No such file exists".to_owned());
         check(FILE, "/data/huge.gguf", &missing);
         let save = || Ask::Save("Save", "x".to_owned());
         let replaces = Verdict::Replaces("/data/notes.txt".into());

@@ -48,7 +48,7 @@ impl Places {
     fn in_data(&self, name: &str) -> Result<PathBuf> {
         let data = self.data.as_ref().map(|data| data.join(name));
         data.ok_or_else(|| {
-            let what = "no home folder is set, so there is nowhere to keep changes; set HOME";
+            let what = "changes cannot be saved without a home folder; set HOME";
             Error::setting("HOME", what)
         })
     }

@@ -76,7 +76,7 @@ impl ViewId {
             Self::Library => (
                 "Library",
                 icons::BOOKS,
-                "The model, dictionaries and indexes of this project, what the loader decided about each, and how good they measured.",
+                "The model, dictionaries and indexes of this project, with the loader's notes and the measured quality of each.",
             ),
             Self::Features => (
                 "Features",
@@ -86,27 +86,27 @@ impl ViewId {
             Self::Feature => (
                 "Feature",
                 icons::DIAMOND,
-                "What one feature reads, where it fires, and what it makes the model say.",
+                "One feature: the direction it reads, the tokens where it fires, and the tokens it promotes.",
             ),
             Self::Prompt => (
                 "Prompt",
                 icons::CURSOR_TEXT,
-                "Type a sentence and see which features light up on each token, what each layer would say next, and where the heads look.",
+                "Type a sentence to see the features that fire on each token, each layer's next-token predictions, and the attention of the heads.",
             ),
             Self::DarkMatter => (
                 "Dark matter",
                 icons::PLANET,
-                "What the dictionary leaves unexplained, token by token, and how much of it a linear probe predicts.",
+                "The dictionary's error, token by token, and the share of it that a linear probe predicts.",
             ),
             Self::Heads => (
                 "Heads",
                 icons::GRID_NINE,
-                "Which attention heads write which features, how focused each head is, and where a feature's activation came from.",
+                "The features that each attention head writes, how focused each head is, and the sources of a feature's activation.",
             ),
             Self::Steering => (
                 "Steering",
                 icons::SLIDERS_HORIZONTAL,
-                "Change what the model computes, feature by feature or head by head, and read the baseline and the steered text side by side.",
+                "Change the model's computation by features or heads, and read the baseline and the steered text side by side.",
             ),
             Self::Training => (
                 "Training",
@@ -116,12 +116,12 @@ impl ViewId {
             Self::Compare => (
                 "Compare",
                 icons::COLUMNS,
-                "Two dictionaries side by side: the features that both have, by the directions they write, and those that only one has.",
+                "Two dictionaries side by side: the features that both have, matched by decoder direction, and those that only one has.",
             ),
             Self::Log => (
                 "Log",
                 icons::SCROLL,
-                "Everything that was done, how long it took, and what went wrong.",
+                "All jobs and messages, with times and errors.",
             ),
         };
         About {

@@ -82,26 +82,29 @@ pub(crate) fn dictionary_actions(
     }
     if state.index_of(id).is_some() {
         list.push((
-            "Features for Neuronpedia…".to_owned(),
+            "Export features for Neuronpedia…".to_owned(),
             Do::PickView(id, Viewer::Neuronpedia).into(),
         ));
         list.push((
-            "Features for circuit-tracer…".to_owned(),
+            "Export features for circuit-tracer…".to_owned(),
             Do::PickView(id, Viewer::CircuitTracer).into(),
         ));
         let strongest = Do::PickReport(id, Choice::Top(20));
         list.push((
-            "Report of the 20 strongest features…".to_owned(),
+            "Write a report of the 20 strongest features…".to_owned(),
             strongest.into(),
         ));
         let labelled: Vec<_> = state.project.labels(&dictionary.name).collect();
         if !labelled.is_empty() {
-            let words = format!("Report of the {} labelled features…", labelled.len());
+            let words = format!(
+                "Write a report of the {} labelled features…",
+                labelled.len()
+            );
             let these = labelled.into_iter().map(|(feature, _)| feature).collect();
             list.push((words, Do::PickReport(id, Choice::Listed(these)).into()));
         }
         if let Some(feature) = state.selection.feature {
-            let words = format!("Report of feature #{feature}…");
+            let words = format!("Write a report of feature #{feature}…");
             let this = Do::PickReport(id, Choice::Listed(vec![feature]));
             list.push((words, this.into()));
         }

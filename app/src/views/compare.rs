@@ -23,10 +23,10 @@ use crate::widgets::number;
 const HISTOGRAM: f32 = 120.0;
 
 const COSINE: &str =
-    "Of the two features' decoder rows, with its sign: 1 where they write the same direction";
+    "Cosine of the two features' decoder rows: 1 where they write the same direction";
 
-const CORRELATION: &str = "Pearson's correlation of the two activations over all tokens of the text, 0 where a feature is not active";
-const JACCARD: &str = "Tokens on which both are active over tokens on which either is";
+const CORRELATION: &str = "Pearson correlation of the two activations over all tokens of the text, counting 0 where a feature is inactive";
+const JACCARD: &str = "Tokens on which both are active, divided by tokens on which either is";
 
 /// Which list is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,7 +60,7 @@ impl View for CompareView {
         let chosen = state.compare.chosen;
         let of = |id| state.catalogue.get(id);
         let Some((a, b)) = chosen.and_then(|(a, b)| Some((of(a)?, of(b)?))) else {
-            let sentence = "Here two dictionaries stand side by side: which features both have, which only one. Choose Compare in a dictionary's menu.";
+            let sentence = "This screen compares two dictionaries: the features that both have, and those that only one has. Choose Compare in a dictionary's menu.";
             if empty_state(ui, icons::COLUMNS, sentence, Some("Go to Library")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }
@@ -74,7 +74,7 @@ impl View for CompareView {
                 self.compared_ui(ui, state, (a, b), (compared, together), commands);
             }
             Load::Failed(why) if state.compare.of == chosen => {
-                failure_state(ui, "They cannot be compared", why, None);
+                failure_state(ui, "These dictionaries cannot be compared", why, None);
             }
             _ => {
                 let secondary = Theme::from_ui(ui).ink.secondary;
@@ -100,7 +100,7 @@ impl CompareView {
             if let Some(other) = dictionary_ui(ui, state, "B", b) {
                 commands.send(Command::Choose((a.id, other)));
             }
-            let help = "Matched features whose cosine is at least this are shared; a feature whose best cosine is below is unique";
+            let help = "Matched features with at least this cosine are shared; a feature whose best cosine is lower is unique";
             let label = ui.label("Shared from cosine").on_hover_text(help);
             let drag = DragValue::new(&mut self.least)
                 .range(0.0..=1.0)
@@ -109,8 +109,7 @@ impl CompareView {
             ui.add(drag).labelled_by(label.id).on_hover_text(help);
         });
         if a.hook() != b.hook() {
-            let words =
-                "They are of two hooks: cosines mean something where both write the same space";
+            let words = "The dictionaries read different hooks: cosines are meaningful only where both write the same space";
             let warning = Theme::from_ui(ui).warning;
             ui.add(
                 Label::new(caption(format!("{}  {words}", icons::WARNING)).color(warning)).wrap(),
@@ -186,7 +185,7 @@ fn together_ui(
     let secondary = Theme::from_ui(ui).ink.secondary;
     let unfit = [two.0, two.1].into_iter().find_map(|id| state.unfit(id));
     if let Some(why) = unfit {
-        let words = format!("The pairs cannot be measured on text: {why}.");
+        let words = format!("The pairs could not be measured on text: {why}.");
         ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
         return;
     }
@@ -196,13 +195,13 @@ fn together_ui(
         }
         Load::Ready(measured) => {
             let words = format!(
-                "Active together on {}; a pair with a silent feature only looks alike",
+                "Measured on {}; a pair with a silent feature matches by direction only",
                 measured.text
             );
             ui.add(Label::new(caption(words).color(secondary)).truncate());
         }
         Load::Absent | Load::Failed(_) => {
-            let help = "Reads the project's held-out text through the model: how far the two features of each pair are active on the same tokens";
+            let help = "Runs the model on the project's held-out text and measures how often the two features of each pair are active on the same tokens";
             let button = ui.button("Measure on held-out text").on_hover_text(help);
             if button.clicked() {
                 commands.send(Command::Together(two));
@@ -316,7 +315,7 @@ fn table_ui(
                         let words = match list {
                             List::Pairs if pair.cosine >= least => "shared",
                             List::Pairs => "",
-                            List::OfA | List::OfB => "its best",
+                            List::OfA | List::OfB => "best match",
                         };
                         ui.label(caption(words).color(theme.ink.secondary));
                     });
@@ -436,7 +435,7 @@ mod tests {
         assert!(
             desk.notices()
                 .iter()
-                .any(|said| said.contains("no other dictionary"))
+                .any(|said| said.contains("No other dictionary"))
         );
         let mut state = two();
         let of = (DictionaryId(1), DictionaryId(0));

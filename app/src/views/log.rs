@@ -14,7 +14,7 @@ pub(crate) struct LogView {}
 impl View for LogView {
     fn ui(&mut self, ui: &mut egui::Ui, state: &AppState, commands: &mut Commands) {
         if state.log.lines.is_empty() {
-            let sentence = "Nothing has happened yet; jobs and messages are listed here.";
+            let sentence = "No messages yet. This screen lists jobs and messages.";
             if empty_state(ui, icons::SCROLL, sentence, Some("Go to Library")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }

@@ -25,7 +25,7 @@ pub(crate) fn without_dictionary_ui(
     let failed = state.dictionary().and_then(|d| d.load.failure());
     let words = match failed {
         Some(why) => format!("The dictionary did not load: {why}. Without it, {still}."),
-        None => format!("No dictionary is open: {still}, features need one."),
+        None => format!("No dictionary is open: {still}; features need a dictionary."),
     };
     ui.horizontal_wrapped(|ui| {
         ui.label(egui::RichText::new(words).color(Theme::from_ui(ui).ink.secondary));
@@ -42,7 +42,7 @@ pub(crate) fn foreign_index_ui(
     why: &str,
     commands: &mut Commands,
 ) {
-    let title = "The index is not of this dictionary and model";
+    let title = "The index belongs to another dictionary or model";
     if failure_state(ui, title, why, Some("Build index")) {
         commands.send(dictionary::Command::BuildIndex(id));
     }

@@ -371,7 +371,7 @@ impl MatrixMap<'_> {
             legend::full(ui, self.title, self.hue, f64::from(self.most));
             if zoom > 1.0 {
                 let words = format!("× {}", super::number::number(f64::from(zoom)));
-                let help = "A double click on the map shows everything again";
+                let help = "Double-click the map to show everything";
                 let words = crate::theme::caption(words).color(Theme::from_ui(ui).ink.secondary);
                 ui.label(words).on_hover_text(help);
             }

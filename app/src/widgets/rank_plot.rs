@@ -14,7 +14,7 @@ use crate::theme::{Theme, axes_as_captions};
 pub(crate) struct RankPoint {
     /// From 1.
     pub(crate) rank: usize,
-    /// Its number in the dictionary.
+    /// Index in the dictionary.
     pub(crate) feature: u32,
     /// Share of tokens; above 0.
     pub(crate) density: f64,

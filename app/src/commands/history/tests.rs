@@ -42,7 +42,7 @@ fn changes_of_all_screens_are_undone_in_turn_and_redone() {
     desk.run(features::Command::Filter("king".to_owned()));
 
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "Undid: filter of Features");
+    assert_eq!(last_said(&desk), "Undid: filter in Features");
     assert_eq!(desk.state.features.filter, "");
     assert_eq!(desk.view(), ViewId::Features);
     assert_eq!(desk.state.prompt.text, "Once upon", "the others stay");
@@ -75,12 +75,12 @@ fn changes_of_all_screens_are_undone_in_turn_and_redone() {
     let (project, _) = Project::open(folder.path()).unwrap();
     assert!(project.labels().unwrap().all("z0").unwrap().is_empty());
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "There is nothing to undo");
+    assert_eq!(last_said(&desk), "Nothing to undo");
 
     for _ in 0..5 {
         desk.run(shell::Command::Redo);
     }
-    assert_eq!(last_said(&desk), "Redid: filter of Features");
+    assert_eq!(last_said(&desk), "Redid: filter in Features");
     let state = &desk.state;
     assert_eq!(state.label(FeatureId(12)), Some("kings"));
     assert_eq!(state.steering.draft, draft);
@@ -124,6 +124,6 @@ fn another_project_begins_with_nothing_to_undo() {
     let other = folder.path().join("other");
     desk.run(library::Command::NewProject(other));
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "There is nothing to undo");
+    assert_eq!(last_said(&desk), "Nothing to undo");
     assert_eq!(desk.state.prompt.text, "");
 }

@@ -31,7 +31,7 @@ pub(super) fn open_demo(context: &mut Context<'_>) {
 pub(super) fn ask_to_restore(context: &mut Context<'_>) {
     let question = shell::Question {
         title: "Restore the demo",
-        text: "The demo returns to its shipped state and keeps your labels. Your other changes (dictionaries you added, kept sentences, figures) are set aside in your folder; dictionaries you trained stay where they are.".to_owned(),
+        text: "The demo returns to its original state and keeps your labels. Your other changes (added dictionaries, saved sentences, figures) move to a backup in your folder; dictionaries that you trained stay where they are.".to_owned(),
         button: "Restore",
         command: Box::new(Command::RestoreDemo.into()),
     };
@@ -60,11 +60,11 @@ fn show(notice: Notice) -> Event {
 fn demo_opened(worker: &Worker, overlaid: Overlaid, mut notes: Notes) -> Result<Opened> {
     if let Some((model, opening)) = overlaid.displaced {
         let words = format!(
-            "Your copy of the demo named another model, {}. The demo's own model is used again.",
+            "Your copy of the demo used another model, {}. The demo uses its own model again.",
             model.display()
         );
         let open = Command::OpenModel(model, opening);
-        worker.send(show(Notice::info(words).with("Open that model", open)));
+        worker.send(show(Notice::info(words).with("Open the other model", open)));
     }
     notes.extend(overlaid.notes);
     opened(overlaid.project, notes, Kind::Demo)
@@ -136,47 +136,49 @@ fn open_model_apart(
         hub::name_in(&path).unwrap_or_else(|| catalogue::name_of(&path))
     };
     let like = Arc::clone(like);
-    context.jobs.start("Open the model apart", move |worker| {
-        let folder = Project::free_folder(&places.unsaved()?, &name);
-        let mut project = if same {
-            like.save_as(&folder)?
-        } else {
-            like.fresh_like(&folder, &name)?
-        };
-        (project.model, project.opening) = (Some(path), opening);
-        project.save()?;
-        let mut opened = opened(project, Notes::default(), Kind::Unsaved)?;
-        opened.sentence = Some(sentence);
-        worker.send(Event::Project(project::Event::Opened(Box::new(opened))));
-        let words = format!("{name} is opened in a new project, which is not saved yet.");
-        let notice = Notice::info(words)
-            .with("Save project as…", Command::Pick(Pick::SaveProject))
-            .with("Open the demo", Command::OpenDemo);
-        worker.send(show(notice));
-        Ok(())
-    });
+    context
+        .jobs
+        .start("Open the model in a new project", move |worker| {
+            let folder = Project::free_folder(&places.unsaved()?, &name);
+            let mut project = if same {
+                like.save_as(&folder)?
+            } else {
+                like.fresh_like(&folder, &name)?
+            };
+            (project.model, project.opening) = (Some(path), opening);
+            project.save()?;
+            let mut opened = opened(project, Notes::default(), Kind::Unsaved)?;
+            opened.sentence = Some(sentence);
+            worker.send(Event::Project(project::Event::Opened(Box::new(opened))));
+            let words = format!("{name} was opened in a new project, which is not saved yet.");
+            let notice = Notice::info(words)
+                .with("Save project as…", Command::Pick(Pick::SaveProject))
+                .with("Open the demo", Command::OpenDemo);
+            worker.send(show(notice));
+            Ok(())
+        });
 }
 
 /// Copies the open project to `folder` and goes on there.
 pub(super) fn save_as(context: &mut Context<'_>, folder: PathBuf) {
     let state = &context.state;
     let Some(project) = state.project.open().map(Arc::clone) else {
-        return context.fail("There is no project to save: open a model first");
+        return context.fail("No project to save: open a model first");
     };
     let running = state.jobs.running().next().map(|job| job.name.clone());
     if let Some(job) = running {
         let what = format!("Wait until “{job}” has ended, or stop it");
-        return context.fail(format!("{what}: it writes into the project's folder"));
+        return context.fail(format!("{what}: it writes to the project's folder"));
     }
     let unsaved = context.state.project.kind == Kind::Unsaved;
     context.jobs.start("Save the project", move |worker| {
         let saved = project.save_as(&folder)?;
         worker.send(Event::Project(project::Event::Saved(Arc::new(saved))));
-        let done = format!("The project is saved in {}", folder.display());
+        let done = format!("Project saved in {}", folder.display());
         worker.send(show(Notice::success(done)));
         if unsaved {
             std::fs::remove_dir_all(&project.folder).map_err(|source| {
-                Error::io("cannot remove the former folder", &project.folder, source)
+                Error::io("cannot remove the previous folder", &project.folder, source)
             })?;
             let forget = Command::Forget(project.folder.clone());
             worker.ask(forget.into());

@@ -145,7 +145,11 @@ fn back_brings_the_sentence_back_that_an_example_took_the_place_of() {
     desk.run(open(&detail, 0, detail.top[0].at));
     let first = desk.state.prompt.written();
     assert!(first.tokens.is_some());
-    assert!(desk.notices().iter().any(|said| said.contains("set aside")));
+    assert!(
+        desk.notices()
+            .iter()
+            .any(|said| said.contains("restores your sentence"))
+    );
     desk.run(navigation::Command::Go(ViewId::Heads));
     desk.run(navigation::Command::Back);
     assert_eq!(desk.state.prompt.written(), first);

@@ -219,7 +219,7 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
         plan::plan(&desk.state)
             .refusal
             .unwrap()
-            .contains("being opened")
+            .contains("Opening the store")
     );
     desk.run(Command::OpenStore(store));
     // The only hook there is, is chosen.

@@ -161,7 +161,7 @@ fn describe(worker: &Worker, work: &mut Work) -> String {
                     .is_some_and(|print| print != model.fingerprint())
             {
                 let note = format!(
-                    "The store was captured from {name} with other weights than those of the open model: its dictionary belongs to them"
+                    "The store was captured from {name} with weights other than the open model's: the dictionary belongs to those weights"
                 );
                 for task in &work.tasks {
                     let note = Said::Note(note.clone());
@@ -178,7 +178,7 @@ fn describe(worker: &Worker, work: &mut Work) -> String {
             let (asked, rule) = (task.spec.positions, store.about().mask.rule);
             if asked != rule {
                 let note = Said::Note(format!(
-                    "The store was captured for {}, which decides in place of `{asked}`",
+                    "The store was captured for {}, which replaces `{asked}`",
                     rule.said(None)
                 ));
                 worker.send(Event::Training(Training::Said(task.member, note)));
@@ -292,7 +292,7 @@ impl<'a> Reporter<'a> {
     /// Looks at what the features of `sae` fire on; that this fails is no failure of the run.
     fn look_or_say(&mut self, sae: &Sae) {
         if let Err(error) = self.look(sae) {
-            let note = format!("Its features cannot be looked at: {error}");
+            let note = format!("Its features cannot be shown: {error}");
             self.say(Said::Note(note));
         }
     }

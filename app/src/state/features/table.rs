@@ -16,7 +16,7 @@ pub enum Column {
     Density,
     /// Mean activation where active.
     Mean,
-    /// The activation of largest size, by which it is sorted.
+    /// Activation of largest magnitude, by which it is sorted.
     Max,
     /// Norm of its decoder row.
     Norm,

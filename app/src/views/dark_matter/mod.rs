@@ -40,7 +40,7 @@ pub(crate) struct DarkMatterView {
 impl View for DarkMatterView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let Some(dictionary) = state.dictionary() else {
-            let sentence = "This shows a dictionary's error, token by token: what it leaves unexplained, and how much of that is linear.";
+            let sentence = "This screen shows a dictionary's error token by token, and how much of it is linear.";
             if empty_state(ui, icons::PLANET, sentence, Some("Open a dictionary")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }
@@ -73,7 +73,7 @@ impl DarkMatterView {
                 let secondary = Theme::from_ui(ui).ink.secondary;
                 ui.label(RichText::new("Reading the text…").color(secondary));
             }
-            Load::Failed(why) => failure_line(ui, "The text was not taken apart", why),
+            Load::Failed(why) => failure_line(ui, "Could not decompose the error", why),
             Load::Ready(errors) => {
                 let sentence = lab.held_out_row.is_none();
                 let token = if sentence {
@@ -107,7 +107,7 @@ fn missing(state: &AppState, dictionary: &Dictionary) -> Option<String> {
         (Load::Failed(why), _) => Some(format!("The model did not load: {why}")),
         (_, Load::Failed(why)) => Some(format!("{} did not load: {why}", dictionary.name)),
         (Load::Absent, _) if state.catalogue.model_path.is_none() => {
-            Some("Open the model that this dictionary reads, in Library".to_owned())
+            Some("Open the model of this dictionary in Library".to_owned())
         }
         _ => Some("Loading…".to_owned()),
     }
@@ -153,7 +153,7 @@ fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
     let lab = &state.dark_matter;
     let secondary = Theme::from_ui(ui).ink.secondary;
     let fit = |ui: &mut Ui, commands: &mut Commands, words: &str| {
-        let help = "Predicts the error from the activation by least squares on the training text, measures on held-out text, keeps the result with the project";
+        let help = "Predicts the error from the activation by least squares on the training text, measures on held-out text, and saves the result with the project";
         if ui.add(Button::new(words)).on_hover_text(help).clicked() {
             commands.send(dark_matter::Command::Fit(dictionary.id));
         }
@@ -167,15 +167,15 @@ fn probe_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
             });
         }
         Load::Loading => {
-            ui.label(RichText::new("Working on the probe…").color(secondary));
+            ui.label(RichText::new("Fitting the probe…").color(secondary));
         }
         Load::Absent => {
-            let sentence = "No linear probe is fitted on this dictionary yet, so only the total error is known.";
+            let sentence = "No linear probe is fitted for this dictionary yet, so only the total error is known.";
             ui.label(RichText::new(sentence).color(secondary));
             fit(ui, commands, "Fit probe");
         }
         Load::Failed(why) => {
-            failure_line(ui, "There is no probe to use", why);
+            failure_line(ui, "The probe cannot be used", why);
             fit(ui, commands, "Fit probe");
         }
     }

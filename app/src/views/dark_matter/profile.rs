@@ -14,7 +14,7 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<us
     let many = shown.errors.norms.len().max(1);
     let width = ui.available_width();
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
-    let name = "Linear part above, nonlinear part below, token by token";
+    let name = "Linear part above the line, nonlinear part below, token by token";
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, name));
     let slot = (width / many as f32).min(24.0);
     let gap = if slot >= 4.0 { 1.0 } else { 0.0 };

@@ -49,12 +49,12 @@ pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         }
     });
     if let (Some(_), Load::Failed(why)) = (row, &lab.held_out) {
-        failure_line(ui, "The held-out text was not read", why);
+        failure_line(ui, "The held-out text could not be read", why);
     }
     if row.is_none() && state.prompt.input().is_none() {
         let secondary = Theme::from_ui(ui).ink.secondary;
         ui.horizontal(|ui| {
-            ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));
+            ui.label(RichText::new("Prompt has no sentence yet.").color(secondary));
             if ui.button("Type a sentence").clicked() {
                 commands.send(navigation::Command::Go(ViewId::Prompt));
             }
@@ -104,7 +104,7 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
             let button = Button::selectable(*part == which, words);
             let response = ui.add_enabled(enabled, button).on_hover_text(help);
             if response
-                .on_disabled_hover_text("Fit the probe to take the error apart")
+                .on_disabled_hover_text("Fit the probe to split the error")
                 .clicked()
             {
                 *part = which;
@@ -152,9 +152,11 @@ fn value(norms: &ErrorNorms, part: Part) -> f32 {
 
 fn meaning(part: Part) -> &'static str {
     match part {
-        Part::Total => "‖x − x̂‖: all that the dictionary leaves out",
-        Part::Linear => "‖ê‖: what the linear probe predicts of the error from the activation",
-        Part::Nonlinear => "‖x − x̂ − ê‖: what reconstruction and linear part together leave",
+        Part::Total => "‖x − x̂‖: the whole error of the dictionary",
+        Part::Linear => {
+            "‖ê‖: the part of the error that the linear probe predicts from the activation"
+        }
+        Part::Nonlinear => "‖x − x̂ − ê‖: the rest after reconstruction and linear part",
     }
 }
 
@@ -173,7 +175,7 @@ fn token_ui(ui: &mut Ui, shown: &Shown<'_>) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let Some(token) = shown.token else {
         let hint =
-            "Click a token for its norms; the first position and special tokens are left out";
+            "Click a token for its norms; the first position and special tokens are excluded";
         ui.label(caption(hint).color(secondary));
         return;
     };
@@ -204,7 +206,7 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
     }
     if norms.activation > 0.0 {
         let share = f64::from(norms.total / norms.activation);
-        let help = "Norm of the error over norm of the activation";
+        let help = "Norm of the error divided by norm of the activation";
         facts.push(("of ‖x‖", number::percent(share), help));
     }
     facts

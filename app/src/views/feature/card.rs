@@ -40,7 +40,7 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands, fe
         ui.label(caption("…").color(Theme::from_ui(ui).ink.secondary));
     } else {
         let secondary = Theme::from_ui(ui).ink.secondary;
-        ui.label(caption("Build an index to see where it fires").color(secondary));
+        ui.label(caption("Build an index to see where this feature fires").color(secondary));
     }
 }
 

@@ -79,7 +79,9 @@ pub(crate) fn chip_bars_ui(
             if response.clicked() {
                 chosen = Some(*feature);
             }
-            response.on_hover_text("Activation. Click to colour the tokens by this feature");
+            response.on_hover_text(
+                "Activation on this token. Click to colour the tokens by this feature",
+            );
         });
     }
     chosen

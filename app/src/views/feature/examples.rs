@@ -51,9 +51,9 @@ pub(super) fn examples_ui(
         }
     }
     ui.add_space(space::GROUP);
-    ui.label(panel_title("By interval of activation"))
+    ui.label(panel_title("Examples by activation interval"))
         .on_hover_text(
-            "Five equal intervals from 0, or the least, up to the largest, five examples drawn at random from each. The share is of the tokens on which the feature is \
+            "Five equal intervals from 0 (or from the least activation) to the largest, with five random examples from each. The share is of the tokens on which the feature is \
              active: most of what a feature does is seldom its strongest.",
         );
     for (i, interval) in detail.intervals.iter().enumerate() {

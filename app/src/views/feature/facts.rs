@@ -52,7 +52,8 @@ pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
         let min = (
             "min",
             number(summary.min),
-            "Least activation on the index's text: the dictionary's rule keeps signs".to_owned(),
+            "Least activation on the index's text: this dictionary keeps negative activations"
+                .to_owned(),
         );
         figures.insert(2, min);
     }
@@ -69,7 +70,7 @@ pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
 /// The histogram; `mark` is the activation of the example under the pointer.
 pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
     ui.label(panel_title("Activations")).on_hover_text(
-        "Counts of tokens by activation, where the feature is active. Counts that span decades stand on a logarithmic axis.",
+        "Counts of active tokens by activation. The axis is logarithmic where counts span decades.",
     );
     let size = vec2(ui.available_width(), 110.0);
     HistogramPlot::new(
@@ -129,7 +130,7 @@ pub(super) fn logits_ui(ui: &mut Ui, detail: &Detail) {
     }
     ui.add_space(space::GROUP);
     ui.label(panel_title("All tokens")).on_hover_text(
-        "Counts of tokens of the vocabulary by the feature’s effect on their logit. Counts that span decades stand on a logarithmic axis.",
+        "Counts of vocabulary tokens by the feature’s effect on their logit. The axis is logarithmic where counts span decades.",
     );
     HistogramPlot::new("All tokens", &detail.logits.edges, &detail.logits.counts)
         .of_logits()

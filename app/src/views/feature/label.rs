@@ -63,6 +63,6 @@ impl LabelEditor {
                 });
             }
         }
-        response.on_hover_text("What you call this feature. Enter saves, Esc takes the edit back");
+        response.on_hover_text("Your name for this feature. Enter saves, Esc cancels");
     }
 }

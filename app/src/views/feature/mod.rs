@@ -43,8 +43,8 @@ impl View for FeatureView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let (Some(dictionary), Some(feature)) = (state.dictionary(), state.selection.feature)
         else {
-            let sentence = "This is the page of one feature: what it reads, where it fires, what it makes the model say.";
-            if empty_state(ui, icons::DIAMOND, sentence, Some("Choose a feature")) {
+            let sentence = "This screen shows one feature: the direction it reads, where it fires, and the tokens it promotes.";
+            if empty_state(ui, icons::DIAMOND, sentence, Some("Go to Features")) {
                 commands.send(navigation::Command::Go(ViewId::Features));
             }
             return;
@@ -70,7 +70,7 @@ impl View for FeatureView {
             _ => {
                 let absent = dictionary.index.is_absent() && dictionary.index_path.is_none();
                 if absent {
-                    let sentence = "There is no index yet that knows where this feature fires.";
+                    let sentence = "No index shows where this feature fires yet.";
                     if empty_state(ui, icons::DATABASE, sentence, Some("Build index")) {
                         commands.send(dictionary::Command::BuildIndex(dictionary.id));
                     }
@@ -237,15 +237,15 @@ fn steps_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Co
 
 fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
     let steer = ui
-        .button("Steer with it")
-        .on_hover_text("Add this feature's decoder row while the model writes");
+        .button("Steer with this feature")
+        .on_hover_text("Add this feature's decoder row while the model generates text");
     if steer.clicked() {
         commands.send(navigation::Command::SelectFeature(Some(feature)));
         commands.send(navigation::Command::Go(ViewId::Steering));
     }
     let open = ui
         .button("Open in Prompt")
-        .on_hover_text("Its strongest example, token by token");
+        .on_hover_text("Opens its strongest example, token by token");
     if open.clicked() {
         let dictionary = state.selection.dictionary;
         let known = dictionary.and_then(|id| state.features.detail(id, feature).ready());
@@ -259,7 +259,10 @@ fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
     }
     if let Some(page) = state.sae().and_then(|sae| super::actions::neuronpedia(sae)) {
         let page = format!("{page}/{feature}");
-        ui.hyperlink_to(egui::RichText::new("On Neuronpedia").underline(), &page)
-            .on_hover_text(&page);
+        ui.hyperlink_to(
+            egui::RichText::new("Open on Neuronpedia").underline(),
+            &page,
+        )
+        .on_hover_text(&page);
     }
 }

@@ -65,7 +65,7 @@ impl Default for FeaturesView {
 impl View for FeaturesView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let Some(dictionary) = state.dictionary() else {
-            let sentence = "This is the table of a dictionary's features.";
+            let sentence = "This screen lists the features of a dictionary.";
             if empty_state(ui, icons::TABLE, sentence, Some("Open a dictionary")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }
@@ -104,7 +104,7 @@ fn no_table_ui(ui: &mut Ui, dictionary: &Dictionary, state: &AppState, commands:
         }
         Load::Absent if dictionary.index_path.is_none() => {
             let sentence = format!(
-                "{} has no index yet. The index knows where each feature fires, how often, and which tokens it promotes; it is built in one pass \
+                "{} has no index yet. The index records where each feature fires, how often, and which tokens it promotes. Building it takes one pass \
                  over held-out text.",
                 dictionary.name
             );
@@ -118,7 +118,7 @@ fn no_table_ui(ui: &mut Ui, dictionary: &Dictionary, state: &AppState, commands:
             }
         }
         Load::Loading => {
-            let sentence = "The index is on its way; the strip below shows how far it is.";
+            let sentence = "The index is being built; the strip below shows the progress.";
             empty_state(ui, icons::DATABASE, sentence, None);
         }
         Load::Absent | Load::Ready(_) => {}
@@ -214,8 +214,8 @@ impl FeaturesView {
             ui.add_sized(vec2(room, space::CONTROL_ROW), edit)
                 .labelled_by(name.id)
                 .on_hover_text(
-                    "Words are looked for in labels and in the tokens of the index. #12 is one feature. \
-                     density, mean, max and norm take < and >.",
+                    "Words search labels and the tokens of the index. #12 finds one feature. \
+                     density, mean, max and norm accept < and >.",
                 );
             if !filter.is_empty() {
                 let clear = ui.small_button(icons::X).on_hover_text("Show all features");
@@ -227,8 +227,9 @@ impl FeaturesView {
                 }
             }
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.toggle_value(&mut self.map, "Map")
-                    .on_hover_text("Density against largest activation, one point a feature");
+                ui.toggle_value(&mut self.map, "Map").on_hover_text(
+                    "Plot density against largest activation, one point per feature",
+                );
                 let all = count(table.summaries.len() as u64);
                 let text = if shown == table.summaries.len() {
                     format!("{all} features")

@@ -16,14 +16,14 @@ const COLUMNS: [(Column, &str, &str, bool); 7] = [
     (
         Column::Number,
         "feature",
-        "Number of the dictionary element",
+        "Index of the feature in the dictionary",
         true,
     ),
-    (Column::Label, "label", "What people called it", false),
+    (Column::Label, "label", "Its label", false),
     (
         Column::TopToken,
         "top token",
-        "The token at which its strongest example peaks",
+        "Token with the highest activation in its strongest example",
         false,
     ),
     (
@@ -38,7 +38,7 @@ const COLUMNS: [(Column, &str, &str, bool); 7] = [
         "Mean activation where it is active",
         true,
     ),
-    (Column::Max, "max", "The activation of largest size", true),
+    (Column::Max, "max", "Activation of largest magnitude", true),
     (Column::Norm, "norm", "L2 norm of its decoder row", true),
 ];
 

@@ -37,7 +37,7 @@ pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Comma
         }
         Question::NoSentence => {
             ui.horizontal(|ui| {
-                ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));
+                ui.label(RichText::new("Prompt has no sentence yet.").color(secondary));
                 if ui.button("Type a sentence").clicked() {
                     commands.send(navigation::Command::Go(ViewId::Prompt));
                 }
@@ -45,7 +45,7 @@ pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Comma
         }
         Question::NoToken(dictionary, feature) => {
             let words = format!(
-                "Click a token to see where #{feature} of {} comes from there",
+                "Click a token to see the sources of #{feature} of {} there",
                 dictionary.name
             );
             ui.label(RichText::new(words).color(secondary));
@@ -60,18 +60,18 @@ pub(super) fn attribution_ui(ui: &mut Ui, state: &AppState, commands: &mut Comma
 fn question(state: &AppState) -> Question<'_> {
     let Some(dictionary) = state.dictionary().filter(|_| state.sae().is_some()) else {
         return Question::Missing(
-            "It needs a dictionary on attn.hook_z: choose a feature of a head",
+            "Attribution needs a dictionary on attn.hook_z: select a feature of a head",
         );
     };
     let Some(feature) = state.selection.feature else {
-        return Question::Missing("Choose a feature of a head");
+        return Question::Missing("Select a feature of a head");
     };
     if !dictionary
         .hook()
         .is_some_and(umbra_core::ids::HookPoint::is_z)
     {
         return Question::Missing(
-            "The selected dictionary does not read attn.hook_z: choose a feature of a head",
+            "The selected dictionary does not read attn.hook_z: select a feature of a head",
         );
     }
     let Some(input) = state.prompt.input() else {
@@ -107,7 +107,7 @@ fn asked_ui(ui: &mut Ui, state: &AppState, key: &Key, commands: &mut Commands) {
             silent_ui(ui, state, found, key);
         }
         Load::Failed(why) if known => {
-            failure_line(ui, "The feature was not attributed", why);
+            failure_line(ui, "Could not attribute the feature", why);
             if let Some(texts) = texts(state) {
                 strip_ui(ui, (texts, &[], 1.0), Some(at), commands);
             }
@@ -143,7 +143,8 @@ fn found_ui(ui: &mut Ui, found: &Attribution, key: &Key, commands: &mut Commands
             .iter()
             .enumerate()
             .map(|(head, value)| {
-                let help = "Summed over source tokens: z of this head times the feature's encoder";
+                let help =
+                    "z of this head times the feature's encoder row, summed over source tokens";
                 Bar::new(format!("Head {head}"), *value)
                     .text(number::signed(*value))
                     .hover(help)
@@ -187,13 +188,13 @@ fn sum_ui(ui: &mut Ui, found: &Attribution, key: &Key) {
     ui.horizontal_wrapped(|ui| {
         ui.label(mono(line));
         let (icon, words, colour) = if found.sums_up() {
-            (icons::CHECK_CIRCLE, "sums up", theme.promoted)
+            (icons::CHECK_CIRCLE, "adds up", theme.promoted)
         } else {
-            (icons::WARNING, "does not sum up", theme.warning)
+            (icons::WARNING, "does not add up", theme.warning)
         };
         let residue = number::number(found.residue());
         ui.label(RichText::new(format!("{icon} {words}, residue {residue}")).color(colour))
-            .on_hover_text("Sum of all attributions minus pre-activation, decoder bias term and encoder bias: 0 but for rounding");
+            .on_hover_text("Sum of all attributions, minus the pre-activation, the decoder bias term and the encoder bias: 0 except for rounding");
     });
 }
 

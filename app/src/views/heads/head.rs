@@ -23,7 +23,7 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let Some((layer, head)) = state.selection.head else {
         ui.label(panel_title("A head"));
         let words = format!(
-            "Click a head to see where it looks and the {PER_HEAD} features it writes most of"
+            "Click a head to see its attention and the {PER_HEAD} features with the largest share in it"
         );
         ui.label(RichText::new(words).color(secondary));
         return;
@@ -31,7 +31,7 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.label(panel_title(format!("Head {layer}.{head}")));
     looks_ui(ui, state, (layer, head), commands);
     let Some(dictionary) = state.z_dictionary(layer) else {
-        let words = format!("Layer {layer} has no dictionary on attn.hook_z");
+        let words = format!("No dictionary reads attn.hook_z of layer {layer}");
         ui.label(RichText::new(words).color(secondary));
         return;
     };
@@ -68,13 +68,13 @@ fn looks_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), command
         });
     }
     ui.horizontal_wrapped(|ui| {
-        if ui.button("Show its pattern").clicked() {
+        if ui.button("Show its attention pattern").clicked() {
             commands.send(prompt::Command::Show(Side::Attention));
             commands.send(navigation::Command::Go(ViewId::Prompt));
         }
         let help = "Adds an edit in Steering that sets this head's output to zero";
         if ui
-            .button("Silence it in Steering")
+            .button("Silence this head in Steering")
             .on_hover_text(help)
             .clicked()
         {
@@ -121,7 +121,9 @@ fn features_ui(
                 .max_width(room.max(80.0));
             let percent = number::percent(f64::from(*share));
             let reply = chip.show(ui, |ui| {
-                ui.label(format!("{percent} of its decoder's norm is in head {head}"));
+                ui.label(format!(
+                    "{percent} of the decoder row's norm is in head {head}"
+                ));
             });
             if reply.open || reply.beside {
                 let (feature, beside) = (*feature, reply.beside);
@@ -149,7 +151,7 @@ fn attribute_ui(
     let name = format!("Attribute feature {feature}");
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, selected, &name));
     let help = format!(
-        "Shows below where its activation on the sentence in Prompt came from, and puts {} in use",
+        "Shows the sources of its activation on the sentence in Prompt below, and selects {}",
         dictionary.name
     );
     if response.on_hover_text(help).clicked() {

@@ -53,7 +53,7 @@ impl View for HeadsView {
         ask(state, &grid, commands);
         ask_attention(state, figure, commands);
         if let Some(why) = state.misfit() {
-            let still = "Without it, where heads look is shown, and what other dictionaries tell";
+            let still = "Without it, attention figures and other dictionaries' features are shown";
             misfit_ui(ui, state, &format!("{why}. {still}."), commands);
         }
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -74,8 +74,7 @@ impl View for HeadsView {
 }
 
 fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let sentence =
-        "This shows a grid of layers and heads, coloured by how focused each head's features are.";
+    let sentence = "This screen shows all attention heads in a grid, coloured by how focused each head's features are.";
     match &state.catalogue.model {
         Load::Failed(why) => {
             failure_state(ui, "The model did not load", why, None);
@@ -119,7 +118,7 @@ impl HeadsView {
         commands: &mut Commands,
     ) {
         ui.horizontal_wrapped(|ui| {
-            ui.label(panel_title("Coloured by"));
+            ui.label(panel_title("Colour by"));
             for one in Figure::ALL {
                 let button = Button::selectable(figure == one, one.title());
                 let response = ui.add(button).on_hover_text(one.definition());
@@ -170,16 +169,16 @@ fn sentence_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
         if state.sentence().is_none() {
-            ui.label(RichText::new("There is no sentence in Prompt yet.").color(secondary));
+            ui.label(RichText::new("Prompt has no sentence yet.").color(secondary));
             if ui.button("Type a sentence").clicked() {
                 commands.send(navigation::Command::Go(ViewId::Prompt));
             }
             return;
         }
         let words = match &state.attention.overview {
-            Load::Failed(why) => format!("The heads could not be looked at: {why}"),
-            Load::Loading => "Looking at the heads…".to_owned(),
-            Load::Absent | Load::Ready(_) => "On the sentence in Prompt".to_owned(),
+            Load::Failed(why) => format!("Could not compute the attention patterns: {why}"),
+            Load::Loading => "Computing attention patterns…".to_owned(),
+            Load::Absent | Load::Ready(_) => "Measured on the sentence in Prompt".to_owned(),
         };
         ui.label(caption(words).color(secondary));
     });
@@ -215,7 +214,7 @@ fn untrained_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Comma
     if untrained.len() <= LISTED {
         for layer in untrained {
             line(
-                format!("Layer {layer} has no dictionary on attn.hook_z"),
+                format!("No dictionary reads attn.hook_z of layer {layer}"),
                 *layer,
             );
         }
@@ -225,7 +224,7 @@ fn untrained_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Comma
     let chosen = chosen.filter(|layer| untrained.contains(layer));
     if let Some(layer) = chosen.or(untrained.first().copied()) {
         let words = format!(
-            "{} of {} layers have no dictionary on attn.hook_z",
+            "No dictionary reads attn.hook_z in {} of {} layers",
             untrained.len(),
             grid.layers
         );
@@ -241,7 +240,7 @@ fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands)
             continue;
         };
         ui.horizontal(|ui| {
-            let words = format!("Layer {layer}: top tokens come from an index");
+            let words = format!("Top tokens of layer {layer} come from an index");
             ui.label(RichText::new(words).color(Theme::from_ui(ui).ink.secondary));
             let building = of.index.is_loading();
             let button = Button::new(format!("Build the index of {}", of.name));

@@ -221,7 +221,7 @@ pub(super) fn describe(state: &AppState, figure: Figure, layer: Layer, head: Hea
     let name = format!("Head {layer}.{head}");
     if figure.of_attention() {
         let value = glance(state, layer, head).and_then(|glance| figure.of_glance(glance));
-        let value = value.map_or_else(|| "not looked at yet".to_owned(), number::number);
+        let value = value.map_or_else(|| "not computed yet".to_owned(), number::number);
         return format!("{name}, {} {value}", figure.title().to_lowercase());
     }
     let Some(dictionary) = state.z_dictionary(layer) else {

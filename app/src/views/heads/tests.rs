@@ -72,7 +72,7 @@ fn the_colouring_is_toggled_and_asks_for_an_index_where_it_needs_one() {
     let mut harness = testing::harness(ViewId::Heads, measured());
     assert!(
         harness
-            .query_by_label_contains("top tokens come from")
+            .query_by_label_contains("Top tokens of layer")
             .is_none()
     );
     harness.get_by_label("Spread (heads)");
@@ -147,13 +147,15 @@ fn without_a_dictionary_the_grid_shows_where_heads_look() {
     let head = crate::state::selection::Event::Head(glance.layer, glance.head);
     harness.state_mut().state.apply(Event::Selection(head));
     harness.run();
-    harness.get_by_label("Show its pattern").click();
+    harness.get_by_label("Show its attention pattern").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     let go = navigation::Command::Go(ViewId::Prompt);
     let show = prompt::Command::Show(Side::Attention);
     assert_eq!(sent, [show.into(), go.into()]);
-    harness.get_by_label("Silence it in Steering").click();
+    harness
+        .get_by_label("Silence this head in Steering")
+        .click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     let silence = steering::Command::Silence(glance.layer, glance.head);

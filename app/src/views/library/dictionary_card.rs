@@ -65,9 +65,9 @@ fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mu
             if state.selection.dictionary == Some(dictionary.id) {
                 let secondary = Theme::from_ui(ui).ink.secondary;
                 if state.unfit(dictionary.id).is_some() {
-                    ui.label(theme::caption("chosen, does not fit the model").color(secondary));
+                    ui.label(theme::caption("selected, does not fit the model").color(secondary));
                 } else {
-                    ui.label(theme::caption("in use").color(secondary));
+                    ui.label(theme::caption("selected").color(secondary));
                     ui.label(theme::icon(icons::CHECK).color(secondary));
                 }
             } else if named_button(ui, "Use", &dictionary.name) {
@@ -103,7 +103,7 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         ui,
         "features × width",
         &shape,
-        "Rows of encoder and decoder, and numbers in one activation of the hook",
+        "Rows of encoder and decoder, and width of the hook's activations",
     );
     let (rule, definition) = (sae.selection.describe(), sae.selection.definition());
     fact_ui(ui, "selection", &rule, definition);
@@ -114,10 +114,10 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
         "Size of its files",
     );
     if let Some(page) = hub::page_of(&dictionary.folder) {
-        link_ui(ui, "Its page on the hub", &page);
+        link_ui(ui, "Open its page on the hub", &page);
     }
     if let Some(page) = crate::views::actions::neuronpedia(sae) {
-        link_ui(ui, "Its features on Neuronpedia", &page);
+        link_ui(ui, "Open its features on Neuronpedia", &page);
     }
     notes_ui(ui, &loaded.notes, ("notes", dictionary.id));
 }
@@ -153,7 +153,7 @@ fn pair_ui(ui: &mut Ui, state: &AppState, pair: &Pair, commands: &mut Commands) 
         ui.label(theme::icon(icons::WARNING).color(theme.warning));
         ui.add(egui::Label::new(words).wrap());
     });
-    if named_button(ui, "Open the model so", pair.sae.name.as_str()) {
+    if named_button(ui, "Open the model this way", pair.sae.name.as_str()) {
         let opening = Opening {
             processing: wanted,
             ..state.catalogue.model_opening
@@ -205,11 +205,15 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
         eval::Verdict::CannotTell => (icons::INFO, theme.ink.secondary),
     };
     let words = match (verdict, judged.len()) {
-        (_, 0) => "Its files claim no figure".to_owned(),
-        (eval::Verdict::Agrees, _) => "Agrees with what its files claim".to_owned(),
-        (eval::Verdict::Differs, _) => "Differs from what its files claim".to_owned(),
-        (eval::Verdict::CannotTell, 1) => "1 figure claimed, not compared yet".to_owned(),
-        (eval::Verdict::CannotTell, n) => format!("{n} figures claimed, not compared yet"),
+        (_, 0) => "Its files state no figures".to_owned(),
+        (eval::Verdict::Agrees, _) => "Agrees with the figures in its files".to_owned(),
+        (eval::Verdict::Differs, _) => "Differs from the figures in its files".to_owned(),
+        (eval::Verdict::CannotTell, 1) => {
+            "1 figure stated in its files, not compared yet".to_owned()
+        }
+        (eval::Verdict::CannotTell, n) => {
+            format!("{n} figures stated in its files, not compared yet")
+        }
     };
     let each: Vec<String> = judged
         .iter()
@@ -238,7 +242,7 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
     if let Some(told) = WhileTrained::from_sae(&loaded.sae) {
         let words = theme::caption(told.to_string()).color(theme.ink.secondary);
         let help = format!(
-            "{told}. Means over batches while the weights still moved: no claim, nothing is compared with them"
+            "{told}. These are means over training batches while the weights were changing, so nothing is compared with them"
         );
         ui.add(egui::Label::new(words).wrap()).on_hover_text(help);
     }
@@ -252,7 +256,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
                 ui,
                 "index",
                 &number::bytes(index.size_bytes),
-                "What is known about each feature over a text: examples, histogram, density, logit effects",
+                "Facts about each feature over a text: examples, histogram, density, logit effects",
             );
             let over = format!(
                 "over {} tokens of {}, {}",
@@ -265,7 +269,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
                 verdict_ui(ui, fit);
             }
             if index.about.is_older() {
-                let older = "an older index: build it again for negative activations, centred logit effects and whole rows of examples";
+                let older = "an older index: rebuild it for negative activations, centred logit effects and whole rows of examples";
                 ui.add(egui::Label::new(theme::caption(older).color(secondary)).wrap());
             }
         }
@@ -278,7 +282,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
         }
         Load::Failed(sentence) => failed_ui(ui, sentence),
         Load::Absent => {
-            let sentence = "No index yet; Features needs one";
+            let sentence = "No index yet; the Features screen needs one";
             ui.label(RichText::new(sentence).color(secondary));
         }
     }
@@ -290,7 +294,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
             commands.send(navigation::Command::Go(ViewId::Features));
         }
         let words = match dictionary.index {
-            Load::Ready(_) => "Build again",
+            Load::Ready(_) => "Rebuild index",
             _ => "Build index",
         };
         if !dictionary.index.is_loading() && named_button(ui, words, &dictionary.name) {

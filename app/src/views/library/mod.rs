@@ -30,8 +30,7 @@ impl View for LibraryView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         match &state.project.load {
             Load::Absent => {
-                let sentence =
-                    "Here stand the model, the dictionaries and the indexes of the open project.";
+                let sentence = "This screen lists the model, the dictionaries and the indexes of the open project.";
                 if empty_state(ui, icons::BOOKS, sentence, Some("Open the demo")) {
                     commands.send(library::Command::OpenDemo);
                 }
@@ -53,7 +52,7 @@ impl View for LibraryView {
 fn failure_ui(ui: &mut Ui, state: &AppState, sentence: &str, commands: &mut Commands) {
     if failure_state(
         ui,
-        "The project did not open",
+        "The project could not be opened",
         sentence,
         Some("Open the demo"),
     ) {
@@ -101,7 +100,7 @@ fn dictionaries_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let dictionaries = &state.catalogue.dictionaries;
     if dictionaries.is_empty() {
         let secondary = Theme::from_ui(ui).ink.secondary;
-        let sentence = "No dictionary yet: open one, drop its folder here, or train one.";
+        let sentence = "No dictionary yet. Open one, drop its folder here, or train one.";
         ui.label(RichText::new(sentence).color(secondary));
         return;
     }
@@ -138,7 +137,7 @@ fn notes_ui(ui: &mut Ui, notes: &Notes, id: impl egui::AsIdSalt) {
         return;
     }
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let title = theme::caption(format!("What the loader decided ({number})")).color(secondary);
+    let title = theme::caption(format!("Loader notes ({number})")).color(secondary);
     egui::CollapsingHeader::new(title)
         .id_salt(id)
         .show(ui, |ui| {

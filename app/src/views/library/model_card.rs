@@ -30,7 +30,7 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                 ui.label(RichText::new("Loading…").color(secondary));
             }
             Load::Absent | Load::Loading => {
-                let sentence = "No model yet: open a HuggingFace folder, a GGUF file or a name on the hub, or drop it on this window.";
+                let sentence = "No model yet. Open a HuggingFace folder, a GGUF file or a name on the hub, or drop a file or folder on this window.";
                 ui.label(RichText::new(sentence).color(secondary));
             }
         }
@@ -49,7 +49,7 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
     let title = ui.label(theme::panel_title(model.name()));
     title.on_hover_text(model.path().display().to_string());
     if let Some(page) = hub::page_of(model.path()) {
-        link_ui(ui, "Its page on the hub", &page);
+        link_ui(ui, "Open its page on the hub", &page);
     }
     for (label, value, definition) in facts(model.config()) {
         fact_ui(ui, label, &value, definition);
@@ -61,14 +61,14 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         ui,
         "files",
         &format!("{size} of {}", kinds.join(", ")),
-        "Size of its files, and the types of the numbers in them",
+        "Size of its files, and the types of its weights",
     );
     let memory = number::bytes(footprint.memory_bytes);
     fact_ui(
         ui,
         "memory",
         &format!("{memory} {}", number::held(footprint.form)),
-        "Bytes of its weights in memory, and how they are held there",
+        "Memory of its weights, and their type in memory",
     );
     let ends = model.ends();
     let shown: Vec<_> = (ends.ids.iter())
@@ -83,7 +83,7 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         ui,
         "EOS",
         &shown,
-        &format!("Tokens that end the text it writes: {}", ends.why),
+        &format!("Tokens that end its text: {}", ends.why),
     );
     let bos = model.codec().bos();
     let shown = bos
@@ -93,7 +93,7 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
         ui,
         "BOS",
         &shown,
-        &format!("What precedes every text: {}", words::said(&bos.why)),
+        &format!("Token before every text: {}", words::said(&bos.why)),
     );
     let secondary = Theme::from_ui(ui).ink.secondary;
     for fact in model.facts() {
@@ -121,24 +121,28 @@ fn facts(config: &Config) -> Vec<(&'static str, String, &'static str)> {
         (
             "family",
             format!("{} · {norm}", config.family),
-            "Architecture as its config names it, and its normalisation",
+            "Architecture named in its config, and its normalisation",
         ),
-        (
-            "parameters",
-            count(config.parameters),
-            "Numbers in its weights",
-        ),
+        ("parameters", count(config.parameters), "Number of weights"),
         (
             "layers × width",
             format!("{} × {}", config.layers, config.d_model),
-            "Transformer blocks, and numbers per token in the residual stream",
+            "Transformer blocks, and width of the residual stream",
         ),
         (
             "heads × width",
             heads,
-            "Attention heads of a block, and numbers per head",
+            "Attention heads of a block, and width of a head",
         ),
-        ("vocabulary", count(config.vocab), "Tokens it knows"),
-        ("context", count(config.context), "Longest text, in tokens"),
+        (
+            "vocabulary",
+            count(config.vocab),
+            "Tokens in its vocabulary",
+        ),
+        (
+            "context",
+            count(config.context),
+            "Longest text that it reads, in tokens",
+        ),
     ]
 }

@@ -27,10 +27,10 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let sentence = match state.project.kind {
             Kind::Own => None,
             Kind::Demo => Some(
-                "The bundled demo; what you change goes to your own folder, the demo itself stays. A model opened here starts a new project.",
+                "This is the bundled demo. Your changes go to your own folder; the demo itself stays unchanged. Opening another model starts a new project.",
             ),
             Kind::Unsaved => Some(
-                "Not saved yet: it is kept in the program's own folder until you save it where you want it.",
+                "This project is not saved yet: it stays in Umbra's own folder until you save it.",
             ),
         };
         if let Some(sentence) = sentence {
@@ -46,14 +46,14 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
             ui,
             "held-out text",
             &project.held_out_text,
-            "Text no dictionary was trained on: evaluation, indexes and labs measure on it. Without one, the held-out 5 % of the training documents.",
+            "Text that no dictionary was trained on: evaluation, indexes and labs use it. Without one, they use the held-out 5 % of the training documents.",
         );
         let unwrap = if project.unwrap { "yes" } else { "no" };
         fact_ui(
             ui,
             "unwrapped",
             unwrap,
-            "Whether line breaks inside a paragraph are read as spaces",
+            "Whether line breaks inside a paragraph become spaces",
         );
         reading_ui(ui, project, commands);
         notes_ui(ui, &state.project.notes, "project notes");
@@ -91,7 +91,7 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 /// How the texts are read.
 fn reading_ui(ui: &mut Ui, project: &Project, commands: &mut Commands) {
     let mut recursive = project.recursive;
-    let help = "Folders in the folders of text are read too";
+    let help = "Also reads folders inside the text folders";
     if ui
         .checkbox(&mut recursive, "Read sub-folders")
         .on_hover_text(help)
@@ -103,7 +103,7 @@ fn reading_ui(ui: &mut Ui, project: &Project, commands: &mut Commands) {
         });
     }
     ui.horizontal(|ui| {
-        let help = "Column of Parquet files and field of JSON records: text, or lists of token ids. Empty: text, else input_ids, else tokens";
+        let help = "Column of Parquet files or field of JSON records that holds the text or lists of token ids. If empty: text, then input_ids, then tokens";
         let label = ui.label("text column").on_hover_text(help);
         let id = ui.make_persistent_id("text column");
         let kept = project.text_column.clone().unwrap_or_default();
@@ -158,7 +158,7 @@ pub(super) fn list_ui(ui: &mut Ui, title: &str, recent: Vec<Recent>, commands: &
                 commands.send(open);
             }
             button.context_menu(|ui| {
-                if ui.button("Forget this one").clicked() {
+                if ui.button("Remove from this list").clicked() {
                     commands.send(library::Command::Forget(place.into()));
                     ui.close();
                 }

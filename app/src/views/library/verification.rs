@@ -28,11 +28,11 @@ pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Comm
         return;
     }
     ui.horizontal_wrapped(|ui| {
-        let help = "Compares with reference.safetensors beside the model; without it, checks what must hold between the model's own hooks";
+        let help = "Compares the model with the reference.safetensors beside it; without that file, checks relations that must hold between the model's own hooks";
         if ui.button("Verify").on_hover_text(help).clicked() {
             commands.send(library::Command::Verify(None));
         }
-        let help = "Compares every tensor of a safetensors file with this model: tokens [b, t] and values under the names of hooks, logits, loss_sum, grad.NAME";
+        let help = "Compares every tensor of a safetensors file with this model. The file holds tokens [b, t] and values named by hooks, logits, loss_sum or grad.NAME";
         if ui.button("Verify against a file…").on_hover_text(help).clicked() {
             commands.send(library::Command::Pick(library::Pick::Reference));
         }
@@ -50,7 +50,7 @@ fn ready_ui(ui: &mut Ui, verification: &Verification) {
         ui.label(theme::icon(symbol).color(colour));
         ui.add(Label::new(verdict(verification)).wrap());
     });
-    let title = theme::caption(format!("Compared tensors ({})", verification.rows.len()));
+    let title = theme::caption(format!("Tensors compared ({})", verification.rows.len()));
     egui::CollapsingHeader::new(title.color(theme.ink.secondary))
         .id_salt("compared tensors")
         .show(ui, |ui| {
@@ -80,10 +80,10 @@ fn verdict(verification: &Verification) -> String {
                 format!("{} times", number::number(share))
             };
             let name = &row.name;
-            format!("{of}; the largest difference, of {name}, is {share} what is allowed")
+            format!("{of}; the largest difference ({name}) is {share} the tolerance")
         }
         Some((_, row)) => format!("{of}; {} could not be compared", row.name),
-        None => "Nothing could be compared".to_owned(),
+        None => "No tensor could be compared".to_owned(),
     }
 }
 
@@ -96,7 +96,7 @@ fn row_ui(ui: &mut Ui, row: &Row) {
     };
     let help = row.problem.clone().unwrap_or_else(|| {
         format!(
-            "Largest difference from {}; allowed is {TOLERANCE:e} of the largest entry, {}, or of 1",
+            "Largest difference from {}; the tolerance is {TOLERANCE:e} of the largest entry, {}, or of 1",
             row.against,
             number::number(row.largest)
         )

@@ -74,14 +74,14 @@ impl FeaturesSide {
     /// Draws tokens and panel.
     pub(super) fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         if state.reader().is_none() {
-            let sentence = "The dictionary is being loaded.";
+            let sentence = "Loading the dictionary…";
             empty_state(ui, icons::CURSOR_TEXT, sentence, None);
             return;
         }
-        let still = "tokens, what comes next, the logit lens and attention are shown";
+        let still = "tokens, predictions, the logit lens and attention are shown";
         without_dictionary_ui(ui, state, still, commands);
         if let Load::Failed(why) = &state.prompt.reading {
-            failure_line(ui, "The sentence cannot be read", why);
+            failure_line(ui, "The sentence could not be read", why);
             return;
         }
         let Some(reading) = shown(state) else { return };
@@ -211,7 +211,7 @@ impl FeaturesSide {
         ui.horizontal_wrapped(|ui| {
             ui.label(caption("Colour by").color(Theme::from_ui(ui).ink.secondary));
             let strongest = self.colour_by == ColourBy::Strongest || feature.is_none();
-            let help = "Each token by the activation of any feature that is largest in size";
+            let help = "Colours each token by its strongest feature activation";
             if ui
                 .selectable_label(strongest, "strongest feature")
                 .on_hover_text(help)
@@ -221,7 +221,7 @@ impl FeaturesSide {
             }
             if let Some(feature) = feature {
                 let title = chips::title(state, feature);
-                let help = "Each token by this feature, on its scale over the index's text";
+                let help = "Colours each token by this feature, on its scale over the index's text";
                 if ui
                     .selectable_label(!strongest, title)
                     .on_hover_text(help)

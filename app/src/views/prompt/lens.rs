@@ -52,12 +52,12 @@ impl Tint {
     fn definition(self) -> &'static str {
         match self {
             Self::Probability => {
-                "The layer's probability for the token that the cell shows, its most likely one"
+                "The layer's probability of the token in the cell, its most likely one"
             }
-            Self::Actual => "The layer's probability for the token that follows in the text",
-            Self::Entropy => "−Σ p ln p of the layer's prediction: 0 where it is sure",
+            Self::Actual => "The layer's probability of the next token of the text",
+            Self::Entropy => "−Σ p ln p of the layer's prediction: 0 where it is certain",
             Self::Kl => {
-                "KL(model ‖ layer): how far the layer is from what the model says in the end; 0 in the last row"
+                "KL(model ‖ layer): divergence of the layer's prediction from the model's; 0 in the last row"
             }
         }
     }
@@ -102,12 +102,12 @@ impl LensSide {
         }
         match &state.lens.load {
             Load::Failed(why) if asked => {
-                failure_line(ui, "The layers could not be read", why);
+                failure_line(ui, "Could not compute the logit lens", why);
                 return;
             }
             Load::Absent if asked => {
-                let words = "Reading the layers was stopped.";
-                if empty_state(ui, icons::CURSOR_TEXT, words, Some("Read them")) {
+                let words = "Computing the logit lens was stopped.";
+                if empty_state(ui, icons::CURSOR_TEXT, words, Some("Compute it")) {
                     commands.send(lens::Command::Read);
                 }
                 return;
@@ -116,7 +116,7 @@ impl LensSide {
         }
         let Some(lens) = state.lens.shown(&sentence) else {
             let secondary = Theme::from_ui(ui).ink.secondary;
-            ui.label(RichText::new("Reading the layers…").color(secondary));
+            ui.label(RichText::new("Computing the logit lens…").color(secondary));
             return;
         };
         self.table_ui(ui, state, lens, commands);
@@ -167,7 +167,7 @@ impl LensSide {
 
     fn tint_ui(&mut self, ui: &mut Ui) {
         ui.horizontal_wrapped(|ui| {
-            let help = "The residual stream after each layer, read by the model's final norm and unembedding (logit lens): what the model would say if it ended there. Each cell is the most likely token after its column's token; the last row is the model's own prediction";
+            let help = "Logit lens: the model's final norm and unembedding applied to the residual stream after each layer. Each cell is the layer's most likely token after the column's token; the last row is the model's own prediction";
             ui.label(caption("Tint by").color(Theme::from_ui(ui).ink.secondary))
                 .on_hover_text(help);
             for tint in Tint::ALL {
@@ -184,11 +184,11 @@ impl LensSide {
 /// Says what is left out.
 pub(super) fn cut_ui(ui: &mut Ui, kept: usize, cut: usize) {
     let words = format!(
-        "the first {} tokens; {} are left out",
+        "the first {} tokens; {} are not shown",
         number::count(kept as u64),
         number::count(cut as u64)
     );
-    let help = "Beyond the model's context, or more than fits in memory. What is shown does not depend on them";
+    let help = "Those tokens are beyond the model's context or do not fit in memory. The tokens shown do not depend on them";
     ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary))
         .on_hover_text(help);
 }

@@ -41,12 +41,12 @@ impl View for PromptView {
         sides_ui(ui, state, commands);
         if state.prompt.input().is_none() {
             let sentence = match state.prompt.side {
-                Side::Features => "Type a sentence above: its tokens light up where features fire.",
+                Side::Features => "Type a sentence above to see which features fire on its tokens.",
                 Side::Lens => {
-                    "Type a sentence above: each layer shows what it would say after each token."
+                    "Type a sentence above to see each layer's prediction after each token."
                 }
                 Side::Attention => {
-                    "Type a sentence above: each head shows which tokens look at which."
+                    "Type a sentence above to see the attention pattern of each head."
                 }
             };
             empty_state(ui, icons::CURSOR_TEXT, sentence, None);
@@ -63,14 +63,14 @@ impl View for PromptView {
 fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     match &state.catalogue.model {
         Load::Loading => {
-            let sentence = "The model is being loaded.";
+            let sentence = "Loading the model…";
             empty_state(ui, icons::CURSOR_TEXT, sentence, None);
         }
         Load::Failed(why) => {
             failure_state(ui, "The model did not load", why, None);
         }
         Load::Absent | Load::Ready(_) => {
-            let sentence = "Here you type a sentence and see what the model makes of it. It needs a model, and a dictionary for features.";
+            let sentence = "This screen shows how the model reads a sentence. It needs a model, and a dictionary for features.";
             if empty_state(ui, icons::CURSOR_TEXT, sentence, Some("Open a model")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }
@@ -102,7 +102,7 @@ fn editor_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                 let mut text = format!("{} tokens", reading.tokens.len());
                 if reading.cut > 0 {
                     text = format!(
-                        "{text}, {} beyond the model's context left out",
+                        "{text}, {} beyond the model's context not read",
                         reading.cut
                     );
                 }
@@ -137,7 +137,7 @@ fn editor_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     if let Some(tokens) = &state.prompt.tokens {
         let note = format!("Exact tokens of {}", tokens.of);
         ui.label(caption(note).color(secondary)).on_hover_text(
-            "These are the token ids that the index read. Typing above replaces them with a sentence",
+            "These are the token ids of the index's example. Typing above replaces them with a sentence",
         );
     }
     ui.add_space(space::CONTROL);
@@ -152,7 +152,7 @@ fn saved_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     if !known && !text.is_empty() {
         let keep = ui
             .button("Keep")
-            .on_hover_text("Keep this sentence with the project");
+            .on_hover_text("Save this sentence with the project");
         if keep.clicked() {
             commands.send(prompt::Command::Save);
         }

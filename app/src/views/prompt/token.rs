@@ -25,7 +25,7 @@ pub(super) fn token_ui(
     let text = reading.texts.get(at)?;
     let reads = state.sae().is_some();
     ui.horizontal(|ui| {
-        let words = if reads { "Features at" } else { "At" };
+        let words = if reads { "Features on" } else { "At" };
         ui.label(panel_title(words));
         let shown = text.replace('\n', "⏎");
         ui.label(mono(shown).background_color(theme.surface.hover));
@@ -74,7 +74,7 @@ fn features_ui(
         ui.label(egui::RichText::new(sentence).color(theme.ink.secondary));
     }
     if !reading.counts.get(at).copied().unwrap_or(true) {
-        let note = "dictionaries are trained without the first position and special tokens, so read it with care";
+        let note = "dictionaries are not trained on the first position and special tokens, so these activations may mislead";
         ui.label(caption(note).color(theme.ink.secondary));
     }
     chosen

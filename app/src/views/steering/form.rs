@@ -105,18 +105,18 @@ pub(super) fn request(draft: &Draft, state: &AppState) -> Result<Request, String
         .map(|edit| edit.spec(state.selection.feature))
         .collect::<Result<_, _>>()?;
     if edits.is_empty() {
-        return Err("Put an edit in force".to_owned());
+        return Err("Enable an edit".to_owned());
     }
     let dictionary = state.reader().flatten();
     if dictionary.is_none() && edits.iter().any(EditSpec::needs_dictionary) {
         return Err(
-            "An edit takes a feature or the dictionary's hook: choose a hook and an action without features, or open a dictionary"
+            "This edit needs a dictionary: open one, or choose a hook and an action without features"
                 .to_owned(),
         );
     }
     let prompt = draft.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
     if prompt.trim().is_empty() {
-        return Err("Type the text that is to be continued".to_owned());
+        return Err("Type a text to continue".to_owned());
     }
     let stop = draft.stop.replace("\\n", "\n");
     Ok(Request {
@@ -136,13 +136,13 @@ fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {
     let edit = TextEdit::multiline(&mut text)
         .desired_rows(2)
         .desired_width(f32::INFINITY)
-        .hint_text("A sentence that both texts begin with");
+        .hint_text("Beginning of both texts");
     if ui.add(edit).labelled_by(label.id).changed() {
         draft.prompt = Some(text);
     }
     let own = draft.prompt.as_ref();
     if own.is_some_and(|own| *own != state.prompt.text)
-        && ui.button("Take the sentence in Prompt").clicked()
+        && ui.button("Use the sentence in Prompt").clicked()
     {
         draft.prompt = None;
     }
@@ -161,31 +161,31 @@ fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
             .speed(0.01)
             .range(0.0..=5.0)
             .max_decimals(2);
-        field("Temperature", "0 takes the likeliest token", drag);
+        field("Temperature", "0 always takes the most likely token", drag);
         let mut top_k = sampling.top_k.unwrap_or(0);
         let drag = counting(DragValue::new(&mut top_k).range(0..=1_000_000));
-        field("Top k", "Sample among this many likeliest tokens; 0 for all", drag);
+        field("Top k", "Samples among this many most likely tokens; 0 for all", drag);
         sampling.top_k = (top_k > 0).then_some(top_k);
         let mut top_p = sampling.top_p.unwrap_or(1.0);
         let drag = DragValue::new(&mut top_p)
             .speed(0.005)
             .range(0.01..=1.0)
             .max_decimals(2);
-        let help = "Sample among the likeliest tokens that hold this much probability; 1 for all";
+        let help = "Samples among the most likely tokens that together hold this probability; 1 for all";
         field("Top p", help, drag);
         sampling.top_p = (top_p < 1.0).then_some(top_p);
         let drag = DragValue::new(&mut sampling.repetition_penalty)
             .speed(0.01)
             .range(0.1..=10.0)
             .max_decimals(2);
-        let help = "Logits of tokens the text already holds are divided by this where positive and multiplied where negative; 1 leaves them";
+        let help = "Divides positive logits of tokens already in the text by this, and multiplies negative ones; 1 changes nothing";
         field("Repetition", help, drag);
         let drag = counting(DragValue::new(&mut sampling.seed));
-        field("Seed", "Decides the draws of both texts alike", drag);
+        field("Seed", "Random seed of both texts", drag);
         let drag = counting(DragValue::new(&mut sampling.tokens).range(1..=TOKENS));
-        let help = "Length of each continuation; the model and its context may end it earlier";
+        let help = "Length of each continuation; an end-of-text token or the model's context may end it earlier";
         field("Tokens", help, drag);
-        let help = "A text ends where this is written; \\n stands for a newline";
+        let help = "A text ends where this appears; \\n stands for a newline";
         room(ui, 140.0);
         let label = ui.label("Stop at").on_hover_text(help);
         let text = TextEdit::singleline(&mut draft.stop)
@@ -193,7 +193,7 @@ fn sampling_ui(ui: &mut Ui, draft: &mut Draft) {
             .hint_text("nothing")
             .font(egui::TextStyle::Monospace);
         ui.add(text).labelled_by(label.id).on_hover_text(help);
-        let help = "Go on behind tokens with which the model ends a text, and write them out";
+        let help = "Continues after end-of-text tokens and shows them";
         room(ui, 120.0);
         ui.checkbox(&mut sampling.ignore_eos, "Ignore EOS")
             .on_hover_text(help);
@@ -237,7 +237,7 @@ fn run_ui(
             }
         }
         if is_stale {
-            let words = "These texts are from the previous settings";
+            let words = "These texts were written with the previous settings";
             ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
         }
     });

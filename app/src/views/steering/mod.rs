@@ -36,7 +36,7 @@ impl View for SteeringView {
                 return;
             }
             Load::Absent | Load::Loading => {
-                let sentence = "Here two texts stream side by side: untouched, and with features turned up or down, heads silenced, or values patched.";
+                let sentence = "This screen writes two texts side by side: one by the model as it is, one with features turned up or down, heads silenced, or values patched.";
                 let symbol = icons::SLIDERS_HORIZONTAL;
                 if empty_state(ui, symbol, sentence, Some("Open a model")) {
                     commands.send(navigation::Command::Go(ViewId::Library));
@@ -55,7 +55,8 @@ impl View for SteeringView {
                     run::run_ui(ui, state, run);
                 });
             } else {
-                let words = "Run to see both texts and how the next token's probabilities change";
+                let words =
+                    "Run to see both texts and the change of the next token's probabilities";
                 ui.label(RichText::new(words).color(secondary));
             }
         });

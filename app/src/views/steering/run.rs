@@ -18,7 +18,7 @@ const CHANGES: usize = 10;
 /// Draws the run.
 pub(super) fn run_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     if let Some(Ended::Failed(why)) = &run.ended {
-        failure_line(ui, "The texts were not written", why);
+        failure_line(ui, "The texts could not be written", why);
         return;
     }
     let theme = Theme::from_ui(ui);
@@ -68,7 +68,7 @@ fn ends_ui(ui: &mut Ui, run: &Run) {
     };
     for (name, end) in ["Baseline", "Steered text"].into_iter().zip(ends) {
         let words = match end {
-            Some(Finish::Stop(stop)) => format!("{name} ended at {stop:?}"),
+            Some(Finish::Stop(stop)) => format!("{name} stopped at {stop:?}"),
             Some(Finish::Eos(token)) => {
                 format!("{name} was ended by the model (EOS, token {token})")
             }
@@ -147,7 +147,7 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
         _ => None,
     };
     ui.label(panel_title("Next token"));
-    let words = "Change of its probability right after the text, before → after";
+    let words = "Change of its probability right after the prompt, before → after";
     kl_ui(ui, words, done.map(|(kl, ..)| kl), KL);
     if let Some((_, _, true)) = done {
         ui.label(caption("stopped").color(Theme::from_ui(ui).ink.secondary));
@@ -157,7 +157,7 @@ fn shift_ui(ui: &mut Ui, run: &Run) {
         ui.add_space(space::GROUP);
         ui.label(panel_title("Along the steered text"));
         let words = format!(
-            "Change of mean probabilities where its {} tokens were drawn; the untouched model reads the same text",
+            "Change of mean probabilities at the positions of its {} tokens; the model without edits reads the same text",
             generated.kl_by_token.len()
         );
         kl_ui(ui, &words, Some(generated.kl), GENERATED_KL);

@@ -32,7 +32,7 @@ pub(super) fn stack_ui(
 ) {
     ui.horizontal(|ui| {
         ui.label(panel_title("Edits"));
-        let words = "applied in this order wherever the model computes the hook";
+        let words = "applied in this order each time the model computes the hook";
         ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
     });
     let many = edits.len();
@@ -79,7 +79,7 @@ fn edit_ui(
     ui.painter()
         .hline(bar.x_range(), bar.center().y, (1.0, theme.line.hair));
     ui.horizontal_wrapped(|ui| {
-        let name = format!("Edit {} is in force", i + 1);
+        let name = format!("Edit {} is enabled", i + 1);
         let check = ui.checkbox(&mut edit.on, "");
         check
             .widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, edit.on, &name));
@@ -169,7 +169,7 @@ fn field_ui(
         }
         Field::Error => {
             let name = |error| ErrorName::ALL.into_iter().find(|(e, ..)| *e == error);
-            let help = "What becomes of what the dictionary leaves unexplained: kept, dropped, frozen as in the run without edits, or its linear or nonlinear part alone";
+            let help = "Treatment of the dictionary's error: kept, dropped, frozen as in the run without edits, or only its linear or nonlinear part";
             choice_ui(
                 ui,
                 "error",
@@ -180,8 +180,7 @@ fn field_ui(
             );
         }
         Field::Part => {
-            let help =
-                "What takes the value's place: the reconstruction, with all or a part of the error";
+            let help = "Value that replaces the activation: the reconstruction, with all or part of the error";
             choice_ui(
                 ui,
                 "part",
@@ -199,7 +198,7 @@ fn field_ui(
             let label = ui.label("from");
             let text = TextEdit::singleline(&mut edit.from)
                 .desired_width(280.0)
-                .hint_text("Another text, of which the value is taken");
+                .hint_text("Text whose activation replaces the value");
             ui.add(text).labelled_by(label.id);
         }
         Field::Attend => {
@@ -209,7 +208,7 @@ fn field_ui(
                 Attend::First,
                 Attend::Itself,
             ];
-            let help = "Where every query of the chosen heads looks";
+            let help = "Attention of every query of the chosen heads";
             choice_ui(
                 ui,
                 "to",
@@ -217,8 +216,8 @@ fn field_ui(
                 &mut edit.attend,
                 all,
                 |attend| match attend {
-                    Attend::Uniform => "everything alike",
-                    Attend::Previous => "the token before",
+                    Attend::Uniform => "uniform attention",
+                    Attend::Previous => "the previous token",
                     Attend::First => "the first token",
                     Attend::Itself => "itself",
                 },
@@ -246,7 +245,11 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
         let (words, button, view) = if state.sae().is_some() {
             ("no feature chosen", "Choose in Features", ViewId::Features)
         } else {
-            ("needs a dictionary", "Open a dictionary", ViewId::Library)
+            (
+                "a dictionary is needed",
+                "Open a dictionary",
+                ViewId::Library,
+            )
         };
         ui.label(RichText::new(words).color(secondary));
         if ui.button(button).clicked() {
@@ -275,8 +278,8 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
     if let (Some(own), Some(selected)) = (edit.feature, selected)
         && own != selected
         && ui
-            .button(format!("Take #{selected}"))
-            .on_hover_text("The feature selected elsewhere")
+            .button(format!("Use #{selected}"))
+            .on_hover_text("The feature that is selected now")
             .clicked()
     {
         edit.feature = None;
@@ -301,7 +304,7 @@ fn strength_ui(ui: &mut Ui, edit: &mut EditDraft) {
     let theme = Theme::from_ui(ui);
     room(ui, 340.0);
     let label = ui.label("Strength");
-    let help = "This times the feature's decoder row";
+    let help = "Multiple of the feature's decoder row";
     ui.scope(|ui| {
         ui.spacing_mut().slider_width = 160.0;
         ui.visuals_mut().selection.bg_fill = theme.edit;
@@ -379,7 +382,7 @@ fn where_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState) {
             edit.hook = Some(HookPoint::block(at as usize, site));
         }
     }
-    let help = "all, prompt, new, last, or numbers and ranges: 1.., 0,4,7..9, 1..prompt. By default a dictionary's edits leave out position 0, where attention rests";
+    let help = "all, prompt, new, last, or numbers and ranges: 1.., 0,4,7..9, 1..prompt. By default, edits of a dictionary skip position 0, the attention sink";
     let label = ui
         .label(caption("positions").color(secondary))
         .on_hover_text(help);
@@ -410,7 +413,7 @@ fn hook_ui(
     state: &AppState,
 ) -> egui::Response {
     let default = own.map_or_else(
-        || "choose a hook".to_owned(),
+        || "Choose a hook".to_owned(),
         |own| format!("{own} (the dictionary's)"),
     );
     let shown = match edit.hook {

@@ -83,7 +83,7 @@ fn the_command_line_of_the_run_is_copied_whole() {
 fn without_a_sentence_run_is_off_and_says_why() {
     let harness = testing::harness(ViewId::Steering, testing::with_model());
     assert!(harness.get_by_label("Run").accesskit_node().is_disabled());
-    harness.get_by_label("Type the text that is to be continued");
+    harness.get_by_label("Type a text to continue");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn both_texts_stream_and_the_run_is_stopped() {
 
 #[test]
 fn texts_of_other_settings_are_said_to_be_and_written_anew_after_a_pause() {
-    let words = "These texts are from the previous settings";
+    let words = "These texts were written with the previous settings";
     let mut harness = testing::harness(ViewId::Steering, running(8.0));
     assert!(harness.query_by_label(words).is_none());
     harness.get_by_label("Strength 0").click();
@@ -203,7 +203,7 @@ fn a_second_edit_is_added_ordered_and_switched_off() {
     assert_eq!(asked(&mut harness), [add]);
     harness.get_by_label("Edit 2 is in force").click();
     harness.run();
-    harness.get_by_label("Put an edit in force");
+    harness.get_by_label("Enable an edit");
 }
 
 #[test]

@@ -55,10 +55,11 @@ fn changed(form: &Form, i: usize, change: Change) -> Form {
 /// Why no further dictionary can be added, if none can.
 fn full(form: &Form) -> Option<String> {
     if form.from.is_some() {
-        return Some("A dictionary that goes on from another is trained alone".to_owned());
+        return Some("A dictionary that continues from another is trained alone".to_owned());
     }
-    (form.also.len() + 1 >= TOGETHER)
-        .then(|| format!("The window trains {TOGETHER} at once, umbra train takes more by --also"))
+    (form.also.len() + 1 >= TOGETHER).then(|| {
+        format!("The window trains up to {TOGETHER} at once; umbra train accepts more with --also")
+    })
 }
 
 fn add_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
@@ -67,7 +68,7 @@ fn add_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let button = Button::new(format!("{}  Also train another", icons::PLUS));
     let response = ui.add_enabled(full.is_none(), button).on_hover_text(
-        "Trains one more dictionary from the same pass of the model (or one reading of the store): another hook, variant or width; it begins on the next layer with the settings above",
+        "Trains one more dictionary from the same pass of the model (or reading of the store), with another hook, variant or width. It starts on the next layer with the settings above",
     );
     let is_free = full.is_none();
     response.widget_info(|| WidgetInfo::labeled(Role::Button, is_free, "Also train another"));
@@ -84,7 +85,7 @@ fn add_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     if let Some(why) = full {
         ui.add(Label::new(caption(why).color(secondary)).wrap());
     } else if !form.also.is_empty() {
-        let words = "All see the same activations: length, seed, batch and buffer are those above";
+        let words = "All read the same activations: length, seed, batch and buffer are set above";
         ui.add(Label::new(caption(words).color(secondary)).wrap());
     }
 }

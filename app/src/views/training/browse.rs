@@ -33,13 +33,12 @@ impl Browsing {
         ui.add_space(space::GROUP);
         ui.label(panel_title("Features so far"));
         let Some(browsed) = member.browsed.as_deref() else {
-            let words =
-                "Features and what they fire on follow after the first twentieth of the run";
+            let words = "Features and their tokens appear after the first 5 % of the run";
             ui.label(caption(words).color(secondary));
             return;
         };
         let words = format!(
-            "After {} activations, {} of {} features fire on {} tokens from all over what the run reads",
+            "After {} activations, {} of {} features fire on {} tokens sampled from the run's data",
             number::count(browsed.seen),
             number::count(browsed.features.len() as u64),
             number::count(browsed.in_all as u64),
@@ -56,7 +55,7 @@ impl Browsing {
         let key = (member.name.clone(), browsed.seen, self.filter.clone());
         let found = self.found.get(key, |(_, _, word)| browsed.found(word));
         if found.is_empty() {
-            ui.label(caption("No feature fires most on that").color(secondary));
+            ui.label(caption("No feature fires most on this token").color(secondary));
             return;
         }
         table_ui(ui, browsed, found, &mut self.opened);
@@ -82,10 +81,14 @@ fn table_ui(ui: &mut Ui, browsed: &Browsed, found: &[usize], opened: &mut Option
             .column(Column::remainder().at_least(120.0).clip(true))
             .header(space::CONTROL_ROW, |mut header| {
                 for (title, help, is_number) in [
-                    ("Feature", "Its number in the dictionary", true),
-                    ("Density", "Share of the tokens looked at", true),
-                    ("Highest", "Its largest activation there", true),
-                    ("Fires most on", "The token in its context", false),
+                    ("Feature", "Index in the dictionary", true),
+                    (
+                        "Density",
+                        "Share of the sampled tokens on which it fires",
+                        true,
+                    ),
+                    ("Highest", "Its largest activation on them", true),
+                    ("Fires most on", "The token with its context", false),
                 ] {
                     header.col(|ui| head_ui(ui, title, help, is_number));
                 }
@@ -123,7 +126,7 @@ fn cells_ui(row: &mut TableRow<'_, '_>, browsed: &Browsed, fired: &Fired) {
     });
 }
 
-/// The token in its context, as one line.
+/// The token with its context, as one line.
 fn line(ui: &Ui, browsed: &Browsed, at: usize) -> LayoutJob {
     let theme = Theme::from_ui(ui);
     let mut job = LayoutJob::default();

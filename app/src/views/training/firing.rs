@@ -27,7 +27,7 @@ impl Firing {
     pub(super) fn ui(&mut self, ui: &mut Ui, ranking: Option<&Ranking>) {
         let secondary = Theme::from_ui(ui).ink.secondary;
         let Some(ranking) = ranking else {
-            let words = "Densities by rank follow after the first hundredth of the run";
+            let words = "Densities by rank appear after the first 1 % of the run";
             ui.label(caption(words).color(secondary));
             return;
         };
@@ -97,9 +97,9 @@ fn title(ui: &mut Ui, words: &str, definition: &str) {
 const DENSITY: &str = "Density: share of tokens on which a feature is active, a moving average over about the last hundred steps";
 
 /// Definition of τ, for the hover.
-const TAU: &str = "How small a share of the law's density counts as under-used. Moving it marks other features here; what training does is decided by its setting";
+const TAU: &str = "Features below this share of the law's density count as under-used. Changing it here only changes the marks; the training setting stays";
 
-const BELOW: &str = "Features whose density is below τ times what the law gives their rank (crosses, below the dashed line), those that never fire among them; Mutual Choice and Feature Choice help these";
+const BELOW: &str = "Features whose density is below τ times the law's density for their rank (crosses below the dashed line), including those that never fire; Mutual Choice and Feature Choice help them";
 
 fn rank_ui(ui: &mut Ui, ranking: &Ranking, tau: f64) {
     let theme = Theme::from_ui(ui);
@@ -124,7 +124,7 @@ fn law(ranking: &Ranking) -> String {
             number::number(beta),
             number::number(r_squared)
         ),
-        None => "No Zipf law: too few features fire".to_owned(),
+        None => "No Zipf fit: too few features fire".to_owned(),
     }
 }
 
@@ -144,7 +144,7 @@ fn histogram_ui(ui: &mut Ui, ranking: &Ranking) {
     ranking.histogram.ui(ui, "Features by density", size);
     if ranking.silent > 0 {
         let words = format!(
-            "{} have not fired yet and do not count as dead",
+            "{} have not fired yet but do not count as dead",
             number::count(ranking.silent as u64)
         );
         let text = caption(words).color(Theme::from_ui(ui).ink.secondary);

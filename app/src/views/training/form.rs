@@ -127,7 +127,7 @@ fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
                     .on_hover_text(why);
             }
             Load::Absent if state.training.form.store.is_some() => {
-                let words = "none is needed for a store";
+                let words = "a store needs no model";
                 ui.label(RichText::new(words).color(theme.ink.secondary));
             }
             Load::Absent => {
@@ -160,7 +160,7 @@ fn source_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands
         key: "text",
         label: "Source",
         unit: "",
-        help: "What the model reads: the project's training text, or a file of which 5 % of the documents are left out for measuring. Or activations that were captured before, of which no model is needed",
+        help: "The text that the model reads: the project's training text, or a file of which 5 % of the documents are held out. Or activations captured earlier, which need no model",
         default: PROJECT,
         origin: "default",
         kind: Kind::Choice(&options),
@@ -198,7 +198,7 @@ fn start_from_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Comm
         key: "from",
         label: "Start from",
         unit: "",
-        help: "Random directions, or a dictionary that is trained further: its features, weights, biases and thresholds are the beginning, variant and k its own unless others are chosen",
+        help: "Random directions, or a dictionary to continue from: its features, weights, biases and thresholds are the start, and its variant and k apply unless you choose others",
         default: RANDOM,
         origin: "default",
         kind: Kind::Choice(&options),
@@ -230,7 +230,7 @@ fn checkpoint_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Comm
         key: "checkpoint",
         label: "Checkpoint every",
         unit: "min",
-        help: "Writes what the run needs to go on beside its dictionary; 0: only when it is stopped. A run that was stopped or failed goes on as if it had never ended",
+        help: "Writes a checkpoint beside the dictionary; 0: only when the run is stopped. A stopped or failed run resumes exactly where the checkpoint left off",
         default: CHECKPOINT_MINUTES,
         origin: "default",
         kind: Kind::Number,
@@ -283,7 +283,7 @@ fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Command
             return;
         }
         let busy = state.training.running().is_some();
-        let help = "Takes a few steps of these sizes on made-up activations, some seconds long: the training step alone, without the model";
+        let help = "Runs a few steps of these sizes on random activations for some seconds: the training step only, without the model";
         if ui
             .add_enabled(!busy, Button::new("Measure speed"))
             .on_hover_text(help)

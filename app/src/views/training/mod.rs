@@ -45,8 +45,7 @@ impl View for TrainingView {
     fn ui(&mut self, ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         let nothing = state.project.open().is_none() && state.catalogue.model.is_absent();
         if nothing && state.training.run.is_none() {
-            let sentence =
-                "Here you train a dictionary on a model's activations and watch it learn.";
+            let sentence = "This screen trains dictionaries on a model's activations.";
             if empty_state(ui, icons::CHART_LINE_UP, sentence, Some("Open a model")) {
                 commands.send(navigation::Command::Go(ViewId::Library));
             }

@@ -30,7 +30,7 @@ const COLUMNS: [Column<Past>; 7] = [
     },
     Column {
         title: "Hook",
-        definition: "The activation that the run read",
+        definition: "Hook that the run read",
         width: 168.0,
         from: 760.0,
         is_number: false,
@@ -38,7 +38,7 @@ const COLUMNS: [Column<Past>; 7] = [
     },
     Column {
         title: "L0",
-        definition: "Active features per token in the last step, where the curve ends; of runs that earlier versions recorded: over the last 100 steps",
+        definition: "Active features per token in the last step; for runs of earlier versions, over the last 100 steps",
         width: 44.0,
         from: 0.0,
         is_number: true,
@@ -46,7 +46,7 @@ const COLUMNS: [Column<Past>; 7] = [
     },
     Column {
         title: "FVU",
-        definition: "Fraction of variance unexplained in the last step, where the curve ends; of runs that earlier versions recorded: over the last 100 steps",
+        definition: "Fraction of variance unexplained in the last step; for runs of earlier versions, over the last 100 steps",
         width: 56.0,
         from: 0.0,
         is_number: true,
@@ -61,8 +61,8 @@ const COLUMNS: [Column<Past>; 7] = [
         text: |past| figure(past, "dead_fraction", number::percent),
     },
     Column {
-        title: "Begun (UTC)",
-        definition: "Month, day and time at which the run began",
+        title: "Started (UTC)",
+        definition: "Month, day and time of the start",
         width: 88.0,
         from: 580.0,
         is_number: false,
@@ -70,7 +70,7 @@ const COLUMNS: [Column<Past>; 7] = [
     },
     Column {
         title: "Status",
-        definition: "How the run ended; running: it is under way, here or in another program; interrupted: its program was killed",
+        definition: "How the run ended. Running: it continues, here or in another program. Interrupted: its program was killed",
         width: 60.0,
         from: 0.0,
         is_number: false,
@@ -93,10 +93,10 @@ fn at_end(past: &Past, name: &str) -> String {
 pub(super) fn past_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     match &state.training.past.list {
         Load::Ready(list) if !list.is_empty() => list_ui(ui, state, list, commands),
-        Load::Failed(why) => failure_line(ui, "Past runs cannot be listed", why),
+        Load::Failed(why) => failure_line(ui, "Could not list past runs", why),
         _ => {
             let text = if state.model().is_some() || state.training.form.store.is_some() {
-                "A run's curves appear here: loss, FVU, L0, dead features, speed, and how often each feature fires"
+                "The run's curves appear here: loss, FVU, L0, dead features, speed, and how often each feature fires"
             } else {
                 "Open a model to train a dictionary on it"
             };
@@ -139,7 +139,7 @@ fn list_ui(ui: &mut Ui, state: &AppState, list: &[Past], commands: &mut Commands
                 curves,
             }),
             Some(Load::Failed(why)) => {
-                let title = format!("The curves of {} cannot be read", run.name);
+                let title = format!("Could not read the curves of {}", run.name);
                 failure_line(ui, &title, why);
             }
             _ => {}
@@ -162,7 +162,7 @@ fn detail_ui(ui: &mut Ui, state: &AppState, past: &Past, commands: &mut Commands
     let secondary = Theme::from_ui(ui).ink.secondary;
     let record = &past.record;
     let words = format!(
-        "{} · {} · begun {} UTC, {} of {} activations in {}, batch {}, seed {}",
+        "{} · {} · started {} UTC, {} of {} activations in {}, batch {}, seed {}",
         record.model,
         record.hook,
         record.begun(),
@@ -180,12 +180,12 @@ fn detail_ui(ui: &mut Ui, state: &AppState, past: &Past, commands: &mut Commands
         return;
     }
     let source = plan::source_of(state, past);
-    let words = format!("{}  Go on", icons::PLAY);
+    let words = format!("{}  Resume", icons::PLAY);
     ui.horizontal(|ui| {
         let response = ui.add_enabled(source.is_ok(), egui::Button::new(words));
         let enabled = source.is_ok();
-        response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, "Go on"));
-        let help = "Goes on from its last checkpoint, as if it had never ended";
+        response.widget_info(|| WidgetInfo::labeled(Role::Button, enabled, "Resume"));
+        let help = "Resumes from its last checkpoint";
         if response.on_hover_text(help).clicked() {
             commands.send(Command::GoOnPast(past.folder.clone()));
         }

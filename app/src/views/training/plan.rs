@@ -130,7 +130,8 @@ fn another(state: &AppState, draft: &Draft, before: &[Planned]) -> Planned {
     let made = made_name(state, draft.hook(), before);
     let name = draft.name.clone().unwrap_or_else(|| made.clone());
     if before.iter().any(|planned| planned.name == name) {
-        let what = format!("Another of these is called {name}: give each a name of its own");
+        let what =
+            format!("Another of these dictionaries is called {name}: give each its own name");
         errors.insert("name".to_owned(), what);
     }
     if let Some(error) = name_error(&name) {
@@ -138,7 +139,7 @@ fn another(state: &AppState, draft: &Draft, before: &[Planned]) -> Planned {
     }
     if let Some(same) = before.iter().find(|planned| planned.spec == spec) {
         let what = format!(
-            "It would become the same as {}: change its hook or a setting",
+            "It would be identical to {}: change its hook or a setting",
             same.name
         );
         errors.insert("variant".to_owned(), what);
@@ -157,7 +158,7 @@ fn minutes(text: &str) -> Result<Option<Duration>, String> {
     let minutes: Option<f64> = text.trim().parse().ok();
     let minutes = minutes.filter(|minutes| (0.0..=10_000.0).contains(minutes));
     let seconds = minutes.map(|minutes| minutes * 60.0).ok_or_else(|| {
-        format!("`{text}` cannot be used, give minutes from 0 (on stop alone) to 10000, such as {CHECKPOINT_MINUTES}")
+        format!("`{text}` is not a number of minutes: give 0 (only on stop) to 10000, such as {CHECKPOINT_MINUTES}")
     })?;
     Ok((seconds > 0.0).then(|| Duration::from_secs_f64(seconds)))
 }
@@ -246,16 +247,16 @@ fn refusal(state: &AppState, all: &[Planned], key: Option<&TextKey>) -> Option<S
     let training = &state.training;
     let stored = training.form.store.is_some();
     let sentence = if state.project.open().is_none() {
-        "Open or make a project first: the dictionary is kept with it"
+        "Open or create a project first: the dictionary is saved with it"
     } else if state.model().is_none() && !stored {
         "Open a model first"
     } else if key.is_none() && !stored {
-        "The project names no training text: choose one"
+        "The project has no training text: choose one"
     } else if training.running().is_some() {
-        "A run is under way"
+        "A run is in progress"
     } else if let Some(unsaved) = training.run.as_ref().and_then(Run::unsaved) {
         return Some(format!(
-            "{} is not written yet: save it again or discard it first",
+            "{} is not saved yet: save it again or discard it first",
             unsaved.name
         ));
     } else if let Some(wrong) = all.iter().find_map(first_wrong) {
@@ -263,13 +264,13 @@ fn refusal(state: &AppState, all: &[Planned], key: Option<&TextKey>) -> Option<S
         let of = (all.len() > 1).then(|| format!("{name}, "));
         return Some(format!("{}{wrong}", of.unwrap_or_default()));
     } else if training.form.from.is_some() && start(state).is_none() {
-        "The dictionary to go on from is being read"
+        "Loading the dictionary to continue from…"
     } else if source(state).is_some() {
         return None;
     } else if stored {
-        "The store is being opened"
+        "Opening the store…"
     } else {
-        "The text is being counted"
+        "Counting the text…"
     };
     Some(sentence.to_owned())
 }
@@ -362,7 +363,7 @@ mod tests {
         assert_eq!(minutes("0"), Ok(None));
         assert_eq!(minutes(" 2.5 "), Ok(Some(Duration::from_secs(150))));
         for wrong in ["", "often", "-1", "NaN", "inf"] {
-            assert!(minutes(wrong).unwrap_err().contains("give minutes"));
+            assert!(minutes(wrong).unwrap_err().contains("a number of minutes"));
         }
         let mut state = testing::empty();
         state.training.form.checkpoint = "often".to_owned();

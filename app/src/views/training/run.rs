@@ -27,7 +27,7 @@ const NOTES: usize = 3;
 const COLUMNS: [Column<Member>; 8] = [
     Column {
         title: "Hook",
-        definition: "The activation that it reads",
+        definition: "Hook that it reads",
         width: 168.0,
         from: 800.0,
         is_number: false,
@@ -43,7 +43,7 @@ const COLUMNS: [Column<Member>; 8] = [
     },
     Column {
         title: "Features",
-        definition: "How many features it has",
+        definition: "Number of features",
         width: 56.0,
         from: 420.0,
         is_number: true,
@@ -51,7 +51,7 @@ const COLUMNS: [Column<Member>; 8] = [
     },
     Column {
         title: "k",
-        definition: "Active features per token that it is to have",
+        definition: "Target of active features per token",
         width: 32.0,
         from: 620.0,
         is_number: true,
@@ -83,7 +83,7 @@ const COLUMNS: [Column<Member>; 8] = [
     },
     Column {
         title: "Status",
-        definition: "How far it is, or how it ended",
+        definition: "Progress, or how it ended",
         width: 64.0,
         from: 0.0,
         is_number: false,
@@ -198,9 +198,9 @@ fn progress_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands
         let words = if stopping { "Stopping…" } else { "Stop" };
         let button = Button::new(words).min_size(vec2(80.0, space::CONTROL_ROW));
         let help = if run.members.len() > 1 {
-            "Ends the run at its next step; the dictionaries are kept as they stand"
+            "Ends the run at its next step and saves the dictionaries as they are"
         } else {
-            "Ends the run at its next step; the dictionary is kept as it stands"
+            "Ends the run at its next step and saves the dictionary as it is"
         };
         if ui
             .add_enabled(!stopping, button)
@@ -248,9 +248,10 @@ fn member_ui(
     let shown = !several || which == run.shown;
     match &member.ended {
         Some(Ended::Unsaved { why, .. }) => {
-            let title = format!("{} was trained but not written", member.name);
+            let title = format!("{} was trained but could not be saved", member.name);
             failure_line(ui, &title, why);
-            let words = "It is kept in memory while the window is open: mend what is in the way, then save it again";
+            let words =
+                "It stays in memory while the window is open: fix the cause, then save it again";
             let secondary = Theme::from_ui(ui).ink.secondary;
             ui.add(Label::new(caption(words).color(secondary)).wrap());
         }
@@ -346,9 +347,9 @@ fn go_on_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
     if !run.can_go_on() {
         return;
     }
-    let button = ui.button(format!("{}  Go on", icons::PLAY));
-    let help = "Goes on from where the checkpoint has it, as if it had never ended";
-    if named(button.on_hover_text(help), "Go on").clicked() {
+    let button = ui.button(format!("{}  Resume", icons::PLAY));
+    let help = "Resumes from the checkpoint";
+    if named(button.on_hover_text(help), "Resume").clicked() {
         commands.send(Command::GoOn);
     }
 }
@@ -357,7 +358,7 @@ fn put_away_ui(ui: &mut Ui, run: &Run, commands: &mut Commands) {
     let words = if run.unsaved().is_some() {
         "Discard"
     } else {
-        "Put away"
+        "Close this run"
     };
     if ui.button(words).clicked() {
         commands.send(Command::Clear);
@@ -375,7 +376,7 @@ fn rate_ui(ui: &mut Ui, state: &AppState, run: &Run) {
     }
     let rate = plan::plan(state).first.spec.peak_learning_rate();
     let words = format!(
-        "Going on takes the learning rate of the form, now {}: with the same one a run that diverged fails again",
+        "Resuming uses the learning rate of the form, now {}; a run that diverged fails again with the same rate",
         number::number(rate)
     );
     let secondary = Theme::from_ui(ui).ink.secondary;
@@ -413,7 +414,7 @@ fn evaluation_ui(ui: &mut Ui, dictionary: &Dictionary) {
             number::percent(figures.dead_fraction),
             number::percent(figures.ce_recovered_zero),
         );
-        let help = "Cross-entropy recovered: (zero-ablated − with the dictionary) / (zero-ablated − untouched); all figures stand in Library";
+        let help = "Cross-entropy recovered: (zero-ablated − with the dictionary) / (zero-ablated − clean). Library shows all figures";
         ui.label(RichText::new(line)).on_hover_text(help);
     }
 }

@@ -60,7 +60,7 @@ pub(super) fn table_ui<'a, T>(
         builder
             .header(space::CONTROL_ROW, |mut header| {
                 header.col(|_| {});
-                header.col(|ui| head_ui(ui, "Name", "The folder of its dictionary", false));
+                header.col(|ui| head_ui(ui, "Name", "Folder of its dictionary", false));
                 for column in &columns {
                     header.col(|ui| {
                         head_ui(ui, column.title, column.definition, column.is_number);

@@ -125,7 +125,7 @@ fn a_finished_run_offers_what_follows() {
     let mut harness = testing::harness(ViewId::Training, state);
     harness.get_by_label_contains("Stopped after 400 activations");
     assert!(harness.query_by_label("Stop").is_none());
-    harness.get_by_label("Go on").click();
+    harness.get_by_label("Resume").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     assert!(sent.contains(&training::Command::GoOn.into()), "{sent:?}");
@@ -223,7 +223,7 @@ fn densities_are_shown_by_rank_beside_the_law_and_as_a_histogram() {
         dead: vec![FeatureId(199)],
     };
     let harness = testing::harness(ViewId::Training, running());
-    harness.get_by_label_contains("follow after the first hundredth");
+    harness.get_by_label_contains("appear after the first 1 % of the run");
     let mut low = densities.clone();
     low[195..].fill(1e-6);
     let ranking = Arc::new(Ranking::new(&firing(low), 0.5));
@@ -253,7 +253,7 @@ fn features_of_the_running_dictionary_are_found_by_a_token_and_opened() {
         in_all: 8,
     };
     let harness = testing::harness(ViewId::Training, running());
-    harness.get_by_label_contains("follow after the first twentieth");
+    harness.get_by_label_contains("appear after the first 5 % of the run");
     state.apply(said(Said::Browsed(Arc::new(browsed))));
     let mut harness = testing::harness(ViewId::Training, state);
     harness.set_size(egui::vec2(1000.0, 2400.0));
@@ -392,19 +392,19 @@ fn past_runs_are_listed_and_a_click_asks_for_their_curves() {
     let sent = harness.state_mut().commands.take();
     let toggle = training::Command::TogglePast("saes/z-0".into());
     assert!(sent.contains(&toggle.into()), "{sent:?}");
-    assert!(harness.query_by_label("Go on").is_none());
+    assert!(harness.query_by_label("Resume").is_none());
 }
 
 #[test]
 fn one_past_run_shows_its_curves_and_why_it_cannot_go_on_and_two_lie_over_one_another() {
     let harness = testing::harness(ViewId::Training, with_past(&["z-1"]));
     harness.get_by_label("FVU: FVU 0.125");
-    let go_on = harness.get_by_label("Go on");
+    let go_on = harness.get_by_label("Resume");
     assert!(go_on.accesskit_node().is_disabled());
     harness.get_by_label_contains("Choose tales as source first");
     let harness = testing::harness(ViewId::Training, with_past(&["z-1", "z-0"]));
     harness.get_by_label("FVU: z-1 0.125, z-0 0.125");
-    assert!(harness.query_by_label("Go on").is_none());
+    assert!(harness.query_by_label("Resume").is_none());
 }
 
 #[test]
@@ -417,7 +417,7 @@ fn a_failed_run_goes_on_where_a_checkpoint_is_left() {
         })));
         let harness = testing::harness(ViewId::Training, state);
         harness.get_by_label_contains("the loss became NaN");
-        assert_eq!(harness.query_by_label("Go on").is_some(), checkpoint);
+        assert_eq!(harness.query_by_label("Resume").is_some(), checkpoint);
     }
 }
 
@@ -525,7 +525,7 @@ fn curves_of_dictionaries_trained_together_lie_over_one_another_and_one_is_chose
     let ranked = Said::Ranked(Arc::new(ranking));
     state.apply(Event::Training(Training::Said(1, ranked)));
     let mut harness = testing::harness(ViewId::Training, state);
-    harness.get_by_label_contains("follow after the first hundredth");
+    harness.get_by_label_contains("appear after the first 1 % of the run");
     harness.set_size(egui::vec2(1000.0, 1800.0));
     let shown = Event::Training(Training::Shown(1));
     harness.state_mut().state.apply(shown);
@@ -546,15 +546,15 @@ fn of_two_the_failed_one_is_told_at_once_and_goes_on_when_both_have_ended() {
     harness.get_by_label("z-1 failed");
     harness.get_by_label("Dictionary z-1, failed");
     harness.get_by_label("Stop");
-    assert!(harness.query_by_label("Go on").is_none());
+    assert!(harness.query_by_label("Resume").is_none());
     let mut state = running_two();
     let why = "out of memory".to_owned();
     let broke = Training::Broke(why, vec![false, true]);
     state.apply(Event::Training(broke));
     let harness = testing::harness(ViewId::Training, state);
     harness.get_by_label("z-0 failed");
-    harness.get_by_label("Go on");
-    harness.get_by_label_contains("takes the learning rate of the form");
+    harness.get_by_label("Resume");
+    harness.get_by_label_contains("uses the learning rate of the form");
 }
 
 #[test]

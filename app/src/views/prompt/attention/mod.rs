@@ -72,16 +72,16 @@ impl AttentionSide {
         }
         match (&found.overview, &found.patterns) {
             (Load::Failed(why), _) if asked => {
-                failure_line(ui, "The heads could not be looked at", why);
+                failure_line(ui, "Could not compute the attention patterns", why);
                 return;
             }
             (_, Load::Failed(why)) if asked_layer => {
-                failure_line(ui, "The patterns could not be computed", why);
+                failure_line(ui, "Could not compute the attention pattern", why);
                 return;
             }
             (Load::Absent, _) if asked => {
-                let words = "Looking at the heads was stopped.";
-                if empty_state(ui, icons::GRID_NINE, words, Some("Look at them")) {
+                let words = "Computing the attention patterns was stopped.";
+                if empty_state(ui, icons::GRID_NINE, words, Some("Compute them")) {
                     commands.send(attention::Command::Overview);
                 }
                 return;
@@ -93,7 +93,7 @@ impl AttentionSide {
         let patterns = found.last_patterns.as_ref().filter(|(of, _)| same(of));
         let (Some((_, overview)), Some((_, patterns))) = (overview, patterns) else {
             let secondary = Theme::from_ui(ui).ink.secondary;
-            ui.label(RichText::new("Looking at the heads…").color(secondary));
+            ui.label(RichText::new("Computing attention patterns…").color(secondary));
             return;
         };
         let last = patterns.tokens.len().saturating_sub(1);
@@ -170,8 +170,8 @@ impl AttentionSide {
             ui.label(place.color(Theme::from_ui(ui).ink.secondary));
         });
         for (title, name, values) in [
-            ("Where it looks", "Sources", sources),
-            ("Who looks at it", "Destinations", destinations.as_slice()),
+            ("Attends to", "Sources", sources),
+            ("Attended by", "Destinations", destinations.as_slice()),
         ] {
             let most = values.iter().fold(0.0_f32, |most, v| most.max(*v));
             ui.horizontal_wrapped(|ui| {
@@ -209,7 +209,7 @@ impl AttentionSide {
         let Shown { patterns, head, .. } = shown;
         let name = format!("Pattern of head {}.{head}", patterns.layer);
         ui.horizontal_wrapped(|ui| {
-            let help = "Attention weights after softmax (hook_pattern): each row is a token that looks, its weights over the tokens before it sum to 1. The wheel zooms, dragging moves, a right click copies or saves";
+            let help = "Attention weights after softmax (hook_pattern). Each row is a destination token; its weights over the tokens up to it sum to 1. Scroll to zoom, drag to move, right-click to copy or save";
             ui.label(panel_title(name.as_str())).on_hover_text(help);
             if patterns.cut > 0 {
                 cut_ui(ui, patterns.tokens.len(), patterns.cut);
@@ -234,7 +234,7 @@ impl AttentionSide {
         let answer = map.ui(ui, &|row, column| {
             let weight = patterns.sources(head, row)[column];
             format!(
-                "{:?} at {row} looks at {:?} at {column}: {}",
+                "{:?} at {row} attends to {:?} at {column}: {}",
                 patterns.texts[row],
                 patterns.texts[column],
                 number::number(f64::from(weight))
@@ -269,11 +269,11 @@ fn chosen(state: &AppState, layers: usize, heads: usize) -> (Layer, Head) {
 fn heads_ui(ui: &mut Ui, overview: &Arc<Overview>, shown: Shown<'_>, commands: &mut Commands) {
     let grid = model::grid(overview);
     ui.horizontal(|ui| {
-        let help = "Each picture is a head's pattern on this sentence: destinations downwards, sources across";
+        let help = "Each picture is a head's attention pattern on this sentence: destinations downwards, sources across";
         ui.label(panel_title("Heads")).on_hover_text(help);
     });
     let map = HeatMap {
-        title: "attention weight, largest of each block of cells",
+        title: "attention weight, maximum of each block of cells",
         rows: Side {
             title: "Layer",
             names: &grid.layers,
@@ -301,7 +301,7 @@ type Kept = ((usize, bool), TextureHandle);
 /// The thumbnails as one texture, made anew for another sentence or theme.
 fn pictures(ui: &Ui, overview: &Arc<Overview>) -> TextureHandle {
     let theme = Theme::from_ui(ui);
-    let id = ui.make_persistent_id("heads' pictures");
+    let id = ui.make_persistent_id("patterns of all heads");
     let key = (Arc::as_ptr(overview) as usize, theme.dark);
     let kept = ui.data(|data| data.get_temp::<Kept>(id));
     if let Some((of, picture)) = kept

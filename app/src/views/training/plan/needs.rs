@@ -49,7 +49,7 @@ pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
         needs.push(Need {
             label: "Memory",
             value: format!("≈ {}", number::bytes(bytes)),
-            definition: "Weights and Adam's two moments, the dictionary as it stands while it is shown or saved, the shuffle buffer and one batch with its codes, beside the model. A run that needs more than is free is refused before it begins",
+            definition: "Weights and Adam's two moments, a copy of the dictionary while it is shown or saved, the shuffle buffer and one batch with its codes, in addition to the model. Umbra rejects a run that needs more than the available memory",
         });
     }
     needs.push(Need {
@@ -65,7 +65,7 @@ pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
             needs.push(Need {
                 label: "Store",
                 value: format!("{}, {}", number::bytes(store.bytes()), about.dtype.name()),
-                definition: "Activations captured before: their size on disk and how they are rounded",
+                definition: "Activations captured earlier: their size on disk and their number type",
             });
             needs.push(data(spec, there as u64));
         }
@@ -83,7 +83,7 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
         return Some(Need {
             label: "Time",
             value: format!("≈ {}", span_at(speed)),
-            definition: "Length divided by the speed of the run below, of these sizes on this hook of this model",
+            definition: "Length divided by the speed of the run below, with these sizes, hook and model",
         });
     }
     if specs.len() > 1 {
@@ -92,14 +92,14 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
         return alone.map(|alone| Need {
             label: "Time",
             value: format!("≤ {}", span(alone.iter().sum())),
-            definition: "What past runs of these sizes took, one after another; dictionaries that are trained together share the pass of the model",
+            definition: "Sum of the times of past runs with these sizes; dictionaries trained together share the pass of the model",
         });
     }
     if let Some(speed) = of_past(state, spec) {
         return Some(Need {
             label: "Time",
             value: format!("≈ {}", span_at(speed)),
-            definition: "Length divided by the speed of the last run of these sizes on this hook of this model",
+            definition: "Length divided by the speed of the last run with these sizes, hook and model",
         });
     }
     let (sizes_then, load) = state.training.measured.as_ref()?;
@@ -107,11 +107,11 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
     (sizes(state, plan).as_ref() == Some(sizes_then)).then(|| Need {
         label: "Time",
         value: format!(
-            "≥ {}, the step alone ({} per second)",
+            "≥ {}, training step only ({} per second)",
             span_at(speed),
             number::number(speed)
         ),
-        definition: "The training step alone, measured on made-up activations of these sizes; what the model or the store takes comes on top",
+        definition: "The training step only, measured on random activations of these sizes; the time of the model or the store is extra",
     })
 }
 
@@ -194,7 +194,7 @@ fn data(spec: &Spec, there: u64) -> Need {
     Need {
         label: "Data",
         value: format!("{} activations{read}", number::count(there)),
-        definition: "Positions of the text's rows without the first of each; a used-up text is shuffled and read again",
+        definition: "Positions of the text's rows except the first of each; the text is shuffled and read again when it is used up",
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
     if let Some(why) = failure {
         put("from", why.to_owned());
     } else if !training.form.also.is_empty() {
-        let what = "A dictionary that goes on from another is trained alone: remove the further ones, or start from random directions";
+        let what = "A dictionary that continues from another is trained alone: remove the other dictionaries, or start from random directions";
         put("from", what.to_owned());
     }
     let (Some(sae), Some(width)) = (start(state), width(state, spec)) else {
@@ -84,7 +84,7 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
     };
     if sae.width() != width {
         let what = format!(
-            "{} reads activations {} wide, {} is {width} wide: choose the hook and the model that it was trained on",
+            "{} reads activations of width {}, {} has width {width}: choose the hook and the model that it was trained on",
             sae.name,
             sae.width(),
             spec.hook
@@ -122,7 +122,7 @@ pub(crate) fn source_of(state: &AppState, past: &Past) -> Result<Source, String>
     let stored = data.contains_key("store_dtype");
     if !stored && state.model().is_none() {
         return Err(format!(
-            "Open {} first, which the run reads",
+            "Open {} first: the run reads it",
             past.record.model
         ));
     }
@@ -137,10 +137,10 @@ pub(crate) fn source_of(state: &AppState, past: &Past) -> Result<Source, String>
     match found.filter(|_| fits) {
         Some(source) => Ok(source),
         None if stored => Err(format!(
-            "Choose the activation store of {text} as source first, which the run reads"
+            "Choose the activation store of {text} as the source first: the run reads it"
         )),
         None => Err(format!(
-            "Choose {text} as source first, which the run reads"
+            "Choose {text} as the source first: the run reads it"
         )),
     }
 }
