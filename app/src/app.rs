@@ -92,7 +92,7 @@ fn title(state: &AppState) -> String {
     project.map_or_else(|| "Umbra".to_owned(), |name| format!("{name} – Umbra"))
 }
 
-/// Files dropped on the window are opened, whatever they are.
+/// Opens files that are dropped on the window.
 fn dropped_files(ui: &egui::Ui, commands: &mut Commands) {
     let files = ui.input(|input| input.raw.dropped_files.clone());
     let paths: Vec<_> = files.iter().map(|file| file.path().to_path_buf()).collect();

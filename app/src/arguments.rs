@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::state::settings::ThemeChoice;
 
-/// Which way of drawing to try.
+/// Renderer to try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renderer {
     /// Vulkan, Metal or DirectX, on a graphics processor.
@@ -27,11 +27,11 @@ pub struct Arguments {
     pub(crate) size: Option<[f32; 2]>,
 }
 
-/// How to use it, after the sentence that says what was wrong.
+/// Usage line, shown after an error.
 const USAGE: &str = "umbra [PROJECT] [--renderer wgpu|glow] [--theme dark|light] [--size WIDTHxHEIGHT], or umbra --help for the command line";
 
 impl Arguments {
-    /// From the command line without the program's name; an error is one sentence.
+    /// Parses the command line without the program's name; an error is one sentence.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut parsed = Self::default();
         let mut args = args.into_iter();

@@ -12,7 +12,7 @@ pub(crate) enum Ask {
     Folder(&'static str),
     /// A file that exists, by extensions.
     File(&'static str, &'static [&'static str]),
-    /// Where to save, with a suggested name.
+    /// Asks where to save, with a suggested name.
     Save(&'static str, String),
 }
 
@@ -32,7 +32,7 @@ pub(crate) enum Reply {
     Chosen(PathBuf),
     /// A person chose none.
     Cancelled,
-    /// There is no dialog on this system.
+    /// This system has no dialog.
     Unavailable,
 }
 
@@ -96,7 +96,7 @@ fn has_zenity() -> bool {
 /// The version of the portal's file chooser; an error where no desktop offers one.
 #[cfg(all(unix, not(target_os = "macos")))]
 async fn portal_version() -> zbus::Result<()> {
-    /// How long a portal may take to start.
+    /// Time that a portal may take to start.
     const STARTS: Duration = Duration::from_secs(5);
     let bus = zbus::connection::Builder::session()?
         .method_timeout(STARTS)

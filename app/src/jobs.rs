@@ -94,7 +94,7 @@ impl fmt::Debug for Worker {
 }
 
 impl Worker {
-    /// This job.
+    /// Returns the job's id.
     pub(crate) fn id(&self) -> JobId {
         self.id
     }
@@ -104,7 +104,7 @@ impl Worker {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Go on, or break because it was told to stop.
+    /// Returns `Break` once the job was told to stop.
     pub(crate) fn flow(&self) -> Flow {
         if self.stopped() {
             ControlFlow::Break(())
@@ -147,7 +147,7 @@ impl Worker {
         }
     }
 
-    /// Sends an event that must arrive; waits while the channel is full. Once the window is closed nobody listens, and that is no error.
+    /// Sends an event that must arrive; waits while the channel is full. A closed window drops it, which is no error.
     pub(crate) fn send(&self, event: Event) {
         if self.sender.send(event).is_ok() {
             (self.wake)();
@@ -202,7 +202,7 @@ impl Jobs {
         self.spawn(Some(name), failed, work)
     }
 
-    /// Starts a job whose failure is told by an event.
+    /// Starts a job whose failure becomes an event.
     pub(crate) fn start_or(
         &mut self,
         name: impl Into<String>,

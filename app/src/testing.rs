@@ -89,7 +89,7 @@ fn fill_in(stage: &mut Stage) {
     }
 }
 
-/// Nothing open.
+/// Returns a state with nothing open.
 pub(crate) fn empty() -> AppState {
     AppState::default()
 }
@@ -224,7 +224,7 @@ pub(crate) fn table(dictionary: DictionaryId, features: usize) -> Table {
 pub(crate) struct Desk {
     /// State that the commands change.
     pub(crate) state: AppState,
-    /// Where file dialogs get their answers.
+    /// Answers of file dialogs.
     pub(crate) dialogs: Arc<dyn Dialogs>,
     layout: Layout,
     jobs: Jobs,
@@ -257,7 +257,7 @@ impl Dialogs for NoDialogs {
 }
 
 impl Desk {
-    /// Over `state`, with every dialog cancelled.
+    /// Returns a desk over `state`; every dialog is cancelled.
     pub(crate) fn new(state: AppState) -> Self {
         Self {
             state,
@@ -322,7 +322,7 @@ impl Desk {
         self.layout.view()
     }
 
-    /// How many tiles there are.
+    /// Returns the number of tiles.
     pub(crate) fn panes(&self) -> usize {
         self.layout.panes()
     }

@@ -102,9 +102,9 @@ pub(crate) struct Theme {
     pub(crate) promoted: Color32,
     /// Suppressed logits.
     pub(crate) suppressed: Color32,
-    /// Something to look at.
+    /// A thing to look at.
     pub(crate) warning: Color32,
-    /// Something that failed.
+    /// A failure.
     pub(crate) failure: Color32,
     /// Lines of a plot, in this order.
     pub(crate) series: [Color32; 5],

@@ -93,7 +93,7 @@ fn compare(context: &mut Context<'_>, two: Two) {
     );
 }
 
-/// How far the features of each pair are active on the same tokens of held-out text.
+/// Co-activation of each pair's features on held-out text.
 fn together(context: &mut Context<'_>, two: Two) {
     let state = &context.state;
     let loaded = state.catalogue.get(two.1).and_then(|d| d.load.ready());

@@ -1,4 +1,4 @@
-//! Dark matter lab: the kept probe, fitting one, errors by token.
+//! Dark matter lab: loads the saved probe, fits one, computes errors by token.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ use crate::state::{Event, Load, log};
 const FEATURES_OF_A_FILE: usize = 128;
 
 impl Out {
-    /// One whose content is not replaced unasked.
+    /// Returns a folder whose content is not replaced without asking.
     fn new(folder: PathBuf) -> Self {
         Self {
             folder,
@@ -110,7 +110,7 @@ struct Work {
     name: String,
 }
 
-/// Everything that is needed, or the sentence that says what is missing.
+/// Returns all inputs, or the sentence that says what is missing.
 fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
     let state = &context.state;
     let dictionary = state.catalogue.get(id);

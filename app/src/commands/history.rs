@@ -1,4 +1,4 @@
-//! Undo and redo: carries the last change back or forward, whatever screen it was made on, says what it was, and shows the screen.
+//! Undo and redo: reverts or repeats the last change on any screen, names it, and shows the screen.
 
 #[cfg(test)]
 mod tests;
@@ -12,7 +12,7 @@ use crate::state::requests::navigation;
 use crate::state::view::ViewId;
 use crate::state::{Event, features as table, log, prompt, steering};
 
-/// Which way along the stack.
+/// Direction along the stack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Back,
@@ -53,7 +53,7 @@ pub(super) fn step(context: &mut Context<'_>, way: Way) {
     say(context, format!("{verb}: {what}"));
 }
 
-/// Shows the words in place of what was said of the step before.
+/// Shows the words in place of the previous step's notification.
 fn say(context: &mut Context<'_>, words: String) {
     context.apply(Event::Log(log::Event::Step(Notice::info(words))));
 }

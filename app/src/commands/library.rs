@@ -218,7 +218,7 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
     );
 }
 
-/// Why the figures kept under the name of a dictionary are not its own, if they are not.
+/// Says why the saved figures belong to another dictionary of the same name, if they do.
 fn foreign_figures(project: &Project, name: &str, sae: &Sae) -> Option<String> {
     let kept = project.figures(name).ok()??;
     let fit = Fit::of_figures(&kept, None, Some(sae));
@@ -244,7 +244,7 @@ fn load_index(context: &mut Context<'_>, id: DictionaryId) {
     );
 }
 
-/// Compares fingerprints, of which the dictionary's takes a while.
+/// Compares fingerprints; the dictionary's takes a while to compute.
 fn judge_index(context: &mut Context<'_>, id: DictionaryId) {
     let catalogue = &context.state.catalogue;
     let Some(dictionary) = catalogue.get(id) else {
@@ -387,7 +387,7 @@ fn read_as(context: &mut Context<'_>, recursive: bool, column: Option<String>) {
     write(context, changed);
 }
 
-/// Compares the model with what a file says of it, or its hooks with one another.
+/// Compares the model with reference values in a file, or its hooks with one another.
 fn verify_model(context: &mut Context<'_>, reference: Option<PathBuf>) {
     let catalogue = &context.state.catalogue;
     let (Some(path), Some(loaded)) = (&catalogue.model_path, catalogue.model.ready()) else {

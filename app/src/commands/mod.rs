@@ -1,4 +1,4 @@
-//! Carries out what a person asked for (`state/requests/`), one file per area, after the frame was drawn. Knows no view.
+//! Carries out requests (`state/requests/`) after the frame is drawn, one file per area. It knows no view.
 //!
 //! # How an area adds something
 //! - **a command**: a variant in `state/requests/AREA.rs`'s `Command` and an arm in `commands/AREA.rs`'s `run(self, context)`. In `run`, change

@@ -80,7 +80,7 @@ fn follow_dictionary(context: &mut Context<'_>, id: DictionaryId) {
     context.apply(Event::Selection(selection::Event::Dictionary(id)));
 }
 
-/// One step in the list of places; the feature that was selected there is selected again, and a sentence that was set aside stands in Prompt again.
+/// Goes one step in the list of places, selects the feature that was selected there, and restores a sentence that was set aside.
 fn walk(context: &mut Context<'_>, forward: bool) {
     let now = context.state.prompt.written();
     let Some((place, sentence)) = context.layout.walk(forward, now) else {

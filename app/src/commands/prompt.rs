@@ -50,7 +50,7 @@ pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
     }
 }
 
-/// Puts another sentence in place of the one that is there, which can be undone.
+/// Replaces the sentence; undo restores the former one.
 fn write(context: &mut Context<'_>, text: String, typed: bool) {
     let before = context.state.prompt.written();
     context.apply(Event::Prompt(prompt::Event::Text { text, typed }));
@@ -145,7 +145,7 @@ fn tokens(model: &Model, (ids, apart): (&[TokenId], bool), of: String, at: usize
     Event::Prompt(prompt::Event::Tokens { tokens, text, at })
 }
 
-/// Shows Prompt, where an example is about to stand: a sentence that stands there now comes back by Back, which is said.
+/// Shows Prompt for an example; Back restores the present sentence, which a notification says.
 fn set_aside(context: &mut Context<'_>) {
     let own = context.state.prompt.written();
     let selection = &context.state.selection;

@@ -46,7 +46,7 @@ impl Command {
     }
 }
 
-/// Does something with the tiles so that it can be undone; `how` is said then.
+/// Changes the tiles in a way that undo reverts; `how` names the change.
 pub(super) fn rearrange(
     context: &mut Context<'_>,
     how: &'static str,

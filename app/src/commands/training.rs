@@ -174,7 +174,7 @@ fn measure(context: &mut Context<'_>, sizes: bench::Settings) {
     );
 }
 
-/// Where the project in `folder` keeps what it trained.
+/// Returns the folder of the dictionaries that the project in `folder` trained.
 fn saes_folder(folder: &Path) -> PathBuf {
     folder.join("saes")
 }

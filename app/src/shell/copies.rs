@@ -1,4 +1,4 @@
-//! Says that something was copied, whatever copied it: a button, a menu, Ctrl+C on a selection.
+//! Detects that something was copied, by a button, a menu or Ctrl+C on a selection.
 
 use egui::{Context, FullOutput, OutputCommand, Plugin};
 

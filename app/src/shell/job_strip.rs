@@ -76,7 +76,7 @@ fn name_ui(ui: &mut Ui, job: &Job, commands: &mut Commands) {
     });
 }
 
-/// How far, how fast, how long.
+/// Progress, speed, remaining time.
 fn words(job: &Job) -> String {
     if job.status == Status::Stopping {
         return "stopping at the next safe point".to_owned();

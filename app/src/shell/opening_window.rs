@@ -388,7 +388,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
     fit_and_open_ui(ui, found.fits(), "a smaller dictionary", commands);
 }
 
-/// Which layer of a cross-layer transcoder is opened.
+/// Layer of a cross-layer transcoder to open.
 fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
     let layers = found.look.layers.len();
     let definition = "In a cross-layer transcoder, features write to their own and all later layers. Its output is the sum over layers, which umbra sae verify measures; here you open one layer";

@@ -53,7 +53,7 @@ struct Panes<'a> {
     commands: &'a mut Commands,
     active: Option<TileId>,
     split: bool,
-    /// How a person changed the tiles in this frame.
+    /// The user's change of the tiles in this frame.
     edited: Option<&'static str>,
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct AttentionState {
 /// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// All heads are being looked at, arrived, failed or were stopped (absent).
+    /// Patterns of all heads are loading, ready, failed or stopped (absent).
     Overview(Sentence, Load<Arc<Overview>>),
     /// A layer's patterns are being computed, arrived or failed.
     Patterns(Sentence, Layer, Load<Arc<Patterns>>),

@@ -72,13 +72,13 @@ pub(crate) struct Dictionary {
     pub(crate) folder: PathBuf,
     /// The weights; absent: about to be loaded.
     pub(crate) load: Load<LoadedSae>,
-    /// Where its index is, if the project names one.
+    /// Path of its index, if the project names one.
     pub(crate) index_path: Option<PathBuf>,
     /// Its index; absent and named: about to be opened. Loading while one is built.
     pub(crate) index: Load<LoadedIndex>,
     /// Its evaluation; loading while one runs.
     pub(crate) evaluation: Load<Evaluation>,
-    /// It and the open model: whether they belong together, and how the model reads for it; none until both are loaded.
+    /// The dictionary with the open model: whether they belong together, and how the model reads for it; none until both are loaded.
     pub(crate) pair: Option<Pair>,
     /// Whether its index was built with it and the open model; absent: about to be decided.
     pub(crate) index_fit: Load<Fit>,
@@ -94,13 +94,13 @@ impl Dictionary {
 /// Everything the project has loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Catalogue {
-    /// Where the model is, once chosen.
+    /// Path of the model, once chosen.
     pub(crate) model_path: Option<PathBuf>,
-    /// How it is opened.
+    /// Options for opening it.
     pub(crate) model_opening: Opening,
     /// The model.
     pub(crate) model: Load<LoadedModel>,
-    /// How the model compared with reference values or with itself; loading while it runs.
+    /// Result of comparing the model with reference values or with itself; loading while it runs.
     pub(crate) verification: Load<Arc<Verification>>,
     /// Dictionaries in the project's order.
     pub(crate) dictionaries: Vec<Dictionary>,

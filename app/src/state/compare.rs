@@ -25,7 +25,7 @@ pub(crate) struct Compared {
 }
 
 impl Compared {
-    /// With the histograms of `found`.
+    /// Returns the comparison with the histograms of `found`.
     pub(crate) fn new(found: Comparison) -> Self {
         let count = |best: &[Pair]| {
             let mut counts = vec![0; BINS];
@@ -52,7 +52,7 @@ pub(crate) struct CompareState {
     pub(crate) of: Option<Two>,
     /// Its result.
     pub(crate) compared: Load<Arc<Compared>>,
-    /// How far the features of each pair are active on the same tokens of a text.
+    /// Co-activation of each pair's features on a text.
     pub(crate) together: Load<Arc<Measured>>,
 }
 
@@ -66,7 +66,7 @@ impl CompareState {
 /// Pairs on a text.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Measured {
-    /// In the order of the pairs.
+    /// Co-activations in the order of the pairs.
     pub(crate) pairs: Vec<Together>,
     /// The text, as a phrase.
     pub(crate) text: String,

@@ -43,7 +43,7 @@ pub(crate) struct Errors {
 /// Probe and errors.
 #[derive(Debug, Default)]
 pub(crate) struct DarkMatterState {
-    /// Whose probe was asked for last.
+    /// Dictionary whose probe was requested last.
     pub(crate) probe_of: Option<DictionaryId>,
     /// The probe; absent: none is kept.
     pub(crate) probe: Load<Arc<Probe>>,

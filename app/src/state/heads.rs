@@ -13,7 +13,7 @@ use super::load::Load;
 /// Figures of the heads of one layer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Figures {
-    /// By head.
+    /// Sums by head.
     pub(crate) load: Load<Arc<Vec<HeadFigures>>>,
     /// Whether an index gave them top tokens; measured anew once there is one.
     pub(crate) indexed: bool,
@@ -24,7 +24,7 @@ pub(crate) struct Figures {
 pub(crate) struct Key {
     /// The dictionary.
     pub(crate) dictionary: DictionaryId,
-    /// Whose pre-activation.
+    /// The feature.
     pub(crate) feature: FeatureId,
     /// The sentence.
     pub(crate) input: Input,

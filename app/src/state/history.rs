@@ -14,7 +14,7 @@ const TOGETHER: Duration = Duration::from_millis(1_500);
 /// Changes kept.
 const KEPT: usize = 200;
 
-/// Something before and after.
+/// A value before and after a change.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pair<T> {
     /// Before.
@@ -70,7 +70,7 @@ pub(crate) struct Entry {
     pub(crate) what: String,
     /// The change.
     pub(crate) change: Change,
-    /// When it was last extended; none once something else happened.
+    /// Time of its last extension; none once something else happened.
     open: Option<Instant>,
 }
 
@@ -86,7 +86,7 @@ pub(crate) struct HistoryState {
 /// Changes of this area.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// Something was changed. Letter by letter and while a slider is dragged it extends the change before, if that has the same name.
+    /// A change. Typing and dragging a slider extend the previous change of the same name.
     Did {
         /// What, as a phrase.
         what: String,

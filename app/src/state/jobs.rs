@@ -10,16 +10,16 @@ use crate::widgets::number;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct JobId(pub(crate) u64);
 
-/// Where a job stands.
+/// Status of a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Status {
-    /// At work.
+    /// Running.
     Running,
-    /// Told to stop, not yet there.
+    /// Stopping.
     Stopping,
     /// Ended by itself.
     Done,
-    /// Ended because it was told to.
+    /// Stopped on request.
     Stopped,
     /// Ended with one sentence.
     Failed(String),
@@ -32,13 +32,13 @@ pub(crate) struct Job {
     pub(crate) id: JobId,
     /// Its name, as shown: `Evaluate z0`.
     pub(crate) name: String,
-    /// Where it stands.
+    /// Status.
     pub(crate) status: Status,
-    /// How far it is, once it says so.
+    /// Progress, once reported.
     pub(crate) progress: Option<Progress>,
-    /// When it began.
+    /// Start time.
     pub(crate) started: Instant,
-    /// How long it took, once ended.
+    /// Duration, once ended.
     pub(crate) took: Option<Duration>,
     /// Units per second, where the work itself measures it.
     measured: Option<f64>,
@@ -56,7 +56,7 @@ impl Job {
         Some(self.progress?.share()? as f32)
     }
 
-    /// Units per second lately: the one speed of this job, wherever it is shown.
+    /// Returns the job's recent speed in units per second, the same everywhere.
     pub(crate) fn per_second(&self) -> Option<f64> {
         self.progress?;
         self.measured.or_else(|| self.pace.per_second())
@@ -72,7 +72,7 @@ impl Job {
             .map(Duration::from_secs_f64)
     }
 
-    /// How far it is, how fast and how long it takes yet, in the same words wherever it is shown; none before it has done anything.
+    /// Returns progress, speed and remaining time in the words used everywhere; none before the first progress.
     pub(crate) fn standing(&self) -> Option<String> {
         let progress = self.progress.filter(|progress| progress.done > 0)?;
         let far = (progress.done, progress.total);
@@ -84,7 +84,7 @@ impl Job {
 /// Running and lately ended jobs, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct JobsState {
-    /// At most 50 ended ones are kept.
+    /// Jobs, running and ended; at most 50 ended ones are kept.
     pub(crate) list: Vec<Job>,
 }
 

@@ -10,7 +10,7 @@ use crate::state::requests::shell::Question;
 use crate::state::selection::Selection;
 use crate::state::view::ViewId;
 
-/// Somewhere a person was.
+/// A place in the navigation history.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     /// The screen.
@@ -19,8 +19,8 @@ pub(crate) struct Place {
     pub(crate) dictionary: Option<DictionaryId>,
     /// The feature selected there.
     pub(crate) feature: Option<FeatureId>,
-    /// Where the way here put another sentence into Prompt: the one on the other side of it. Whoever is here has it set aside, whoever went back finds it again
-    /// on the way forward.
+    /// The other sentence, where the way here replaced the sentence in Prompt: going back restores it, going forward
+    /// exchanges it again.
     aside: Option<Written>,
 }
 
@@ -77,7 +77,7 @@ impl Layout {
         }
     }
 
-    /// From what was kept; a tree without panes is replaced.
+    /// Restores a saved layout; replaces a tree without panes.
     pub(crate) fn restore(saved: Saved) -> Self {
         if first_pane(&saved.tree).is_none() {
             return Self::default();
@@ -89,7 +89,7 @@ impl Layout {
         layout
     }
 
-    /// To be kept.
+    /// Returns the part to save.
     pub(crate) fn saved(&self) -> Saved {
         Saved {
             tree: self.tree.clone(),
@@ -114,7 +114,7 @@ impl Layout {
         self.tile_of(view).is_some_and(|tile| seen.contains(&tile))
     }
 
-    /// How many tiles hold a view.
+    /// Returns the number of tiles that hold a view.
     pub(crate) fn panes(&self) -> usize {
         self.tree
             .tiles
@@ -143,7 +143,7 @@ impl Layout {
         self.show(view);
     }
 
-    /// As [`Self::go`], on a way that puts another sentence into Prompt: `sentence`, which was there, comes back on the way back.
+    /// Acts as [`Self::go`] for a link that replaces the sentence in Prompt; going back restores `sentence`.
     pub(crate) fn go_with(&mut self, view: ViewId, selection: &Selection, sentence: Written) {
         self.remember_with(view, selection, Some(sentence));
         self.show(view);

@@ -1,14 +1,14 @@
 //! A value that is looked for, loading, there, or failed.
 
-/// Something that is looked for, on its way, there, or failed with a sentence.
+/// A value that is absent, loading, ready, or failed with a sentence.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) enum Load<T> {
-    /// Nobody asked for it.
+    /// Not requested.
     #[default]
     Absent,
     /// A job is at it.
     Loading,
-    /// There.
+    /// Ready.
     Ready(T),
     /// One sentence: what is wrong and the remedy.
     Failed(String),

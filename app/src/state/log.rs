@@ -5,21 +5,21 @@ use std::time::{Duration, Instant};
 use crate::state::requests::Command;
 use crate::words;
 
-/// How a notification looks.
+/// Kind of a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Something to know.
+    /// Information.
     Info,
-    /// Something worked.
+    /// Success.
     Success,
-    /// Something failed; stays until dismissed.
+    /// Failure; stays until dismissed.
     Failure,
 }
 
 /// A notification.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Notice {
-    /// How it looks.
+    /// Its kind.
     pub(crate) kind: Kind,
     /// One sentence.
     pub(crate) text: String,
@@ -28,12 +28,12 @@ pub(crate) struct Notice {
 }
 
 impl Notice {
-    /// Something to know.
+    /// Information.
     pub(crate) fn info(text: impl Into<String>) -> Self {
         Self::new(Kind::Info, text)
     }
 
-    /// Something worked.
+    /// Success.
     pub(crate) fn success(text: impl Into<String>) -> Self {
         Self::new(Kind::Success, text)
     }
@@ -51,7 +51,7 @@ impl Notice {
         }
     }
 
-    /// With a button.
+    /// Adds a button.
     #[must_use]
     pub(crate) fn with(mut self, words: &str, command: impl Into<Command>) -> Self {
         self.actions.push((words.to_owned(), command.into()));
@@ -64,16 +64,16 @@ impl Notice {
 pub(crate) struct Shown {
     /// Counts up; names it for dismissal.
     pub(crate) id: u64,
-    /// When it appeared.
+    /// Time of its appearance.
     pub(crate) since: Instant,
     /// The notification.
     pub(crate) notice: Notice,
 }
 
-/// How long a notification without failure and without buttons stays.
+/// Display time of a notification without failure and without buttons.
 const STAYS: Duration = Duration::from_secs(6);
 
-/// How long a notification with a button stays.
+/// Display time of a notification with a button.
 const STAYS_TO_ASK: Duration = Duration::from_secs(12);
 
 /// Lines of the log kept.
@@ -82,7 +82,7 @@ const LINES: usize = 2_000;
 /// One line of the log.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
-    /// When.
+    /// Time.
     pub(crate) at: Instant,
     /// The text.
     pub(crate) text: String,
@@ -91,11 +91,11 @@ pub(crate) struct Line {
 /// Notifications and log.
 #[derive(Debug)]
 pub(crate) struct LogState {
-    /// On screen, oldest first.
+    /// Notifications on screen, oldest first.
     pub(crate) notices: Vec<Shown>,
     /// Everything, oldest first.
     pub(crate) lines: Vec<Line>,
-    /// When the program began; times of lines are counted from here.
+    /// Start of the program; times of lines count from here.
     pub(crate) began: Instant,
     /// The notification that says what was undone or redone last.
     step: Option<u64>,

@@ -36,7 +36,7 @@ pub(crate) use load::Load;
 /// All that views read.
 #[derive(Debug, Default)]
 pub(crate) struct AppState {
-    /// Where the demo and the program's own folders are.
+    /// Folders of the demo and of the program.
     pub(crate) places: places::Places,
     /// The open project, its labels, recent ones.
     pub(crate) project: project::ProjectState,

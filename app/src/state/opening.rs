@@ -1,4 +1,4 @@
-//! Opening a model or a dictionary: where it is or what it is called on the hub, how a model's weights are to be held, and what headers say before they are read.
+//! Opening a model or a dictionary: its path or hub name, the options for a model's weights, and the facts in the headers before loading.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Request {
     pub(crate) kind: Kind,
     /// A path or a name on the hub.
     pub(crate) source: String,
-    /// How it would be opened.
+    /// Options for opening it.
     pub(crate) how: Opening,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Found {
     pub(crate) card: Card,
     /// Notes on it.
     pub(crate) notes: Notes,
-    /// Bytes of available memory, where the system tells.
+    /// Bytes of available memory, where the system reports them.
     pub(crate) free: Option<u64>,
 }
 
@@ -67,7 +67,7 @@ pub(crate) struct FoundDictionary {
     pub(crate) look: Look,
     /// The Layer to open of a cross-layer transcoder.
     pub(crate) layer: usize,
-    /// Bytes of available memory, where the system tells.
+    /// Bytes of available memory, where the system reports them.
     pub(crate) free: Option<u64>,
 }
 
@@ -109,7 +109,7 @@ const LINES: usize = 8;
 pub(crate) struct Suggestion {
     /// Text that replaces the typed source.
     pub(crate) source: String,
-    /// How many dictionaries of which model, or how many features are active.
+    /// Number of dictionaries and their model, or the L0.
     pub(crate) about: String,
 }
 
@@ -122,9 +122,9 @@ pub(crate) struct OpeningState {
     pub(crate) kind: Kind,
     /// A path or a name on the hub.
     pub(crate) source: String,
-    /// When it was last typed at.
+    /// Time of the last keystroke.
     typed: Option<Instant>,
-    /// How it is to be opened.
+    /// Options for opening it.
     pub(crate) how: Opening,
     /// The hub, offline if nothing is to be fetched; none until the dialog was shown.
     pub(crate) hub: Option<Hub>,
@@ -134,7 +134,7 @@ pub(crate) struct OpeningState {
     pub(crate) looked: Load<Looked>,
     /// The job that fetches.
     pub(crate) fetching: Option<JobId>,
-    /// SAELens's registry, if one is at hand.
+    /// SAELens's registry, if one is available.
     pub(crate) registry: Option<Arc<Registry>>,
     /// Registry entries that match the source, and how many more there are.
     pub(crate) suggestions: (Vec<Suggestion>, usize),
@@ -160,7 +160,7 @@ impl OpeningState {
         });
     }
 
-    /// Time until it is looked at, if somebody types.
+    /// Returns the time until the source is looked at, while typing.
     pub(crate) fn pause_left(&self) -> Option<Duration> {
         let left = PAUSE.checked_sub(self.typed?.elapsed())?;
         (!left.is_zero()).then_some(left)
@@ -204,19 +204,19 @@ pub(crate) enum Event {
         /// Whether somebody types.
         typed: bool,
     },
-    /// How it is to be opened.
+    /// Options for opening it.
     How(Opening),
     /// Whether nothing is to be fetched.
     Offline(bool),
     /// The source is being looked at, was, or cannot be opened.
     Looked(Request, Load<Looked>),
-    /// Of the cross-layer transcoder that was looked at, this layer is to be opened.
+    /// The layer to open of a cross-layer transcoder.
     Layer(usize),
     /// SAELens's registry was read.
     Registry(Arc<Registry>),
     /// A job fetches.
     Fetching(JobId),
-    /// Fetching ended: whole or stopped (it is looked at again), or with a sentence.
+    /// The download ended: complete or stopped (the source is looked at again), or failed with a sentence.
     Fetched(Option<String>),
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Entry {
     pub(crate) folder: bool,
 }
 
-/// Where the answer goes; none for a question that was cancelled.
+/// Receiver of the answer; none for a cancelled question.
 pub(crate) type Answer = SyncSender<Option<PathBuf>>;
 
 /// The question that is asked now.
@@ -49,13 +49,13 @@ pub(crate) struct PathState {
 /// Consequence of choosing the typed path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is what is asked for.
+    /// A valid answer.
     Good(PathBuf),
-    /// It is a file that would be replaced.
+    /// An existing file that would be replaced.
     Replaces(PathBuf),
-    /// It is a folder that does not exist yet, in one that does.
+    /// A new folder in an existing one.
     NewFolder(PathBuf),
-    /// It is nothing that can be chosen: one sentence, empty while the folder is read.
+    /// Nothing that can be chosen: one sentence, empty while the folder is read.
     Bad(String),
 }
 

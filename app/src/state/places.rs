@@ -1,4 +1,4 @@
-//! Where the bundled demo is and where the program keeps what is its own. Set once when the window opens; tests set folders of their own.
+//! Folders of the bundled demo and of the program's own data. Set once when the window opens; tests set their own folders.
 
 use std::path::{Path, PathBuf};
 
@@ -35,12 +35,12 @@ impl Places {
         }
     }
 
-    /// Where changes to the demo and what is made from it go.
+    /// Returns the folder for the user's changes to the demo.
     pub(crate) fn users_demo(&self) -> Result<PathBuf> {
         self.in_data("demo")
     }
 
-    /// Where projects lie that are not saved yet.
+    /// Returns the folder of projects that are not saved yet.
     pub(crate) fn unsaved(&self) -> Result<PathBuf> {
         self.in_data("unsaved")
     }

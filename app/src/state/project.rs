@@ -24,7 +24,7 @@ pub(crate) struct LabelChange {
     pub(crate) after: String,
 }
 
-/// Where a project comes from, and so what may be written to it.
+/// Origin of a project, which decides what may be written to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Kind {
     /// A folder that a person chose.
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Own,
     /// The bundled demo, opened over a folder of the person's.
     Demo,
-    /// Not saved by the person yet: it lies in the program's own folder until it is.
+    /// A project that is not saved yet: it stays in the program's own folder until then.
     Unsaved,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Kind {
 pub(crate) struct ProjectState {
     /// The project.
     pub(crate) load: Load<Arc<Project>>,
-    /// Where it comes from.
+    /// Its origin.
     pub(crate) kind: Kind,
     /// The folder that is open or was asked for.
     pub(crate) asked: Option<PathBuf>,
@@ -98,7 +98,7 @@ pub(crate) struct Opened {
     pub(crate) evaluations: Vec<(PathBuf, Evaluation)>,
     /// Notes on opening it.
     pub(crate) notes: Notes,
-    /// Where it comes from.
+    /// Its origin.
     pub(crate) kind: Kind,
     /// The sentence in Prompt; none for the first that the project keeps.
     pub(crate) sentence: Option<String>,
@@ -109,15 +109,15 @@ pub(crate) struct Opened {
 pub(crate) enum Event {
     /// A project is being opened.
     Asked(PathBuf),
-    /// It opened.
+    /// The project is open.
     Opened(Box<Opened>),
-    /// It did not open: one sentence.
+    /// Opening it failed: one sentence.
     Failed(String),
-    /// It changed on disk by our own doing (an entry, a prompt).
+    /// The window changed its file (an entry, a prompt).
     Changed(Arc<Project>),
-    /// It could not be written.
+    /// The dictionary could not be saved.
     Unwritable,
-    /// It was saved in a folder that a person chose, with everything that lay beside it.
+    /// The project was saved in a chosen folder, with all its files.
     Saved(Arc<Project>),
     /// A label was set.
     LabelSet(LabelChange),

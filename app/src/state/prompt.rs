@@ -10,7 +10,7 @@ use umbra_core::prompt::{Input, Reading};
 use super::catalogue::DictionaryId;
 use super::load::Load;
 
-/// How long nobody types before the sentence is read.
+/// Pause in typing after which the sentence is read.
 pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 
 /// A sentence and the model that reads it: what a lens or a pattern is of.
@@ -18,7 +18,7 @@ pub(crate) const PAUSE: Duration = Duration::from_millis(250);
 pub(crate) struct Sentence {
     /// The sentence.
     pub(crate) input: Input,
-    /// Tells models in memory apart: a job that works for one holds it there.
+    /// Identifies a model in memory: a job that uses it keeps it there.
     model: usize,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum Side {
     Features,
     /// Next-token predictions of every layer.
     Lens,
-    /// Where attention heads look.
+    /// The attention of all heads.
     Attention,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct PromptState {
     pub(crate) text: String,
     /// The sentence as tokens, until somebody types: the row of an example, which its text need not give again.
     pub(crate) tokens: Option<Tokens>,
-    /// When it was last typed at.
+    /// Time of the last keystroke.
     pub(crate) typed: Option<Instant>,
     /// The dictionary and input that the reading is for.
     pub(crate) reading_of: Option<(Reader, Input)>,
@@ -93,7 +93,7 @@ pub(crate) const SENTENCE: &str = "sentence in Prompt";
 pub(crate) struct Written {
     /// The sentence, or the text of the tokens.
     pub(crate) text: String,
-    /// Tokens that stand in its place, of an example.
+    /// Tokens of an example that replace it.
     pub(crate) tokens: Option<Tokens>,
 }
 
@@ -104,7 +104,7 @@ pub(crate) struct Tokens {
     pub(crate) ids: Arc<[TokenId]>,
     /// Whether documents packed in them are kept apart.
     pub(crate) apart: bool,
-    /// Where they are of, in words.
+    /// Their source, in words.
     pub(crate) of: String,
 }
 
@@ -168,7 +168,7 @@ pub(crate) enum Event {
         tokens: Tokens,
         /// Their text.
         text: String,
-        /// Which of them is selected.
+        /// The selected one.
         at: usize,
     },
     /// A sentence that was set aside comes back.

@@ -29,7 +29,7 @@ pub(crate) struct Selection {
     pub(crate) token: Option<usize>,
     /// Attention head.
     pub(crate) head: Option<(Layer, Head)>,
-    /// Which of these came last.
+    /// The one that came last.
     pub(crate) focus: Focus,
 }
 
@@ -45,7 +45,7 @@ impl Selection {
         }
     }
 
-    /// Nothing selected.
+    /// Clears the selection.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -24,7 +24,7 @@ pub(crate) struct RecentModel {
     pub(crate) path: PathBuf,
     /// Whether the matrices of its file stay as stored.
     stored: bool,
-    /// How its weights were processed, as on the command line; empty for not at all.
+    /// Processing of its weights, in the command line's words; empty for none.
     process: String,
     /// Whether BOS was left out.
     #[serde(default)]
@@ -52,7 +52,7 @@ impl RecentModel {
         }
     }
 
-    /// How it was opened.
+    /// Options it was opened with.
     pub(crate) fn opening(&self) -> Opening {
         Opening {
             form: if self.stored { Form::Stored } else { Form::F32 },
@@ -65,7 +65,7 @@ impl RecentModel {
     }
 }
 
-/// Which theme.
+/// Theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) enum ThemeChoice {
     /// Dark.
@@ -79,7 +79,7 @@ pub(crate) enum ThemeChoice {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Settings {
-    /// Which theme.
+    /// Theme.
     pub(crate) theme: ThemeChoice,
     /// Text size, percent.
     pub(crate) text_percent: u16,
@@ -91,7 +91,7 @@ pub(crate) struct Settings {
     pub(crate) purposes_dismissed: BTreeSet<ViewId>,
     /// Folders of recent projects, latest first.
     pub(crate) recent: Vec<PathBuf>,
-    /// Those of them that a person has not saved anywhere yet.
+    /// Recent projects that are not saved yet.
     pub(crate) unsaved: BTreeSet<PathBuf>,
     /// Recent models, latest first.
     pub(crate) recent_models: Vec<RecentModel>,
@@ -117,7 +117,7 @@ impl Default for Settings {
 pub(crate) enum Event {
     /// Another theme.
     Theme(ThemeChoice),
-    /// Another text size, percent; kept within [`TEXT_SIZES`].
+    /// Set the text size in percent, clamped to [`TEXT_SIZES`].
     TextPercent(u16),
     /// The rail with or without words.
     RailWords(bool),

@@ -1,4 +1,4 @@
-//! Steering: what was asked, both texts as they stream, and the change of the next token's probabilities.
+//! Steering: the request, both texts as they stream, and the change of the next token's probabilities.
 
 mod draft;
 mod line;
@@ -19,18 +19,18 @@ pub(crate) use draft::{Draft, EditDraft, Field, help, label};
 pub(crate) struct Request {
     /// The dictionary whose features the edits name.
     pub(crate) dictionary: Option<DictionaryId>,
-    /// In their order.
+    /// Edits in their order.
     pub(crate) edits: Vec<EditSpec>,
     /// The text that is continued.
     pub(crate) prompt: String,
-    /// How both texts pick their tokens.
+    /// Sampling of both texts.
     pub(crate) sampling: Sampling,
 }
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Ended {
-    /// Both texts are there, or were stopped.
+    /// Both texts are complete or stopped.
     Done {
         /// KL(steered ‖ baseline) of the next token at the prompt's end, nats.
         kl: f64,
@@ -60,7 +60,7 @@ pub(crate) struct Run {
     pub(crate) steered: Vec<String>,
     /// Changes of the prompt's next-token probabilities, largest first.
     pub(crate) shift: Vec<Change>,
-    /// How it ended; none while it runs.
+    /// Outcome; none while it runs.
     pub(crate) ended: Option<Ended>,
 }
 

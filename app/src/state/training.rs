@@ -72,21 +72,21 @@ pub(crate) struct TrainingState {
     pub(crate) form: Form,
     /// The text asked for last.
     pub(crate) text_of: Option<TextKey>,
-    /// It, made ready.
+    /// The text, read and counted.
     pub(crate) text: Load<Arc<CountedText>>,
     /// The store asked for last.
     pub(crate) store_of: Option<PathBuf>,
-    /// It, opened.
+    /// The store, opened.
     pub(crate) store: Load<Arc<Store>>,
     /// The dictionary to go on from that was asked for last and that the project has not open.
     pub(crate) start_of: Option<PathBuf>,
-    /// It, read.
+    /// The dictionary, loaded.
     pub(crate) start: Load<Arc<Sae>>,
     /// The running or last run.
     pub(crate) run: Option<Run>,
     /// Runs that left records in the project's folders.
     pub(crate) past: PastRuns,
-    /// How many activations a second a training step of these sizes takes on, without the model.
+    /// Activations per second of a training step of these sizes, without the model.
     pub(crate) measured: Option<(bench::Settings, Load<f64>)>,
 }
 
@@ -114,7 +114,7 @@ pub(crate) enum Event {
     Said(usize, Said),
     /// The run broke off with this sentence; whether each of its dictionaries has a checkpoint left.
     Broke(String, Vec<bool>),
-    /// Densities and features of this one of the run's dictionaries are to be shown.
+    /// Show densities and features of this dictionary of the run.
     Shown(usize),
     /// A finished run was put away.
     Cleared,

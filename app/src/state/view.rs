@@ -32,7 +32,7 @@ pub(crate) enum ViewId {
     Log,
 }
 
-/// How a view is shown in rail, tabs, palette.
+/// Title, purpose and icon of a view, for rail, tabs and palette.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct About {
     /// Its name.
@@ -70,7 +70,7 @@ impl ViewId {
         Self::Training,
     ];
 
-    /// How it is shown.
+    /// Returns its title, purpose and icon.
     pub(crate) const fn about(self) -> About {
         let (title, icon, purpose) = match self {
             Self::Library => (

@@ -113,7 +113,7 @@ pub(crate) fn dictionary_actions(
     list
 }
 
-/// Where Neuronpedia shows a dictionary's features, if SAELens's registry names its place there.
+/// Returns the address of a dictionary's features on Neuronpedia, if SAELens's registry names it.
 pub(crate) fn neuronpedia(sae: &Sae) -> Option<String> {
     let id = sae.provenance.other.get("neuronpedia_id")?.as_str()?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);

@@ -1,4 +1,4 @@
-//! Which features do two dictionaries share, and which has only one?
+//! The comparison of two dictionaries: shared features, and those that only one has.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ const COSINE: &str =
 const CORRELATION: &str = "Pearson correlation of the two activations over all tokens of the text, counting 0 where a feature is inactive";
 const JACCARD: &str = "Tokens on which both are active, divided by tokens on which either is";
 
-/// Which list is shown.
+/// The list shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum List {
     #[default]
@@ -37,7 +37,7 @@ enum List {
     OfB,
 }
 
-/// Which features do two dictionaries share, and which has only one?
+/// The comparison of two dictionaries: shared features, and those that only one has.
 #[derive(Debug)]
 pub(crate) struct CompareView {
     least: f32,
@@ -174,7 +174,7 @@ impl CompareView {
     }
 }
 
-/// Measures the pairs on a text, or says on which they were.
+/// Draws the button that measures the pairs on a text, or names the text.
 fn together_ui(
     ui: &mut Ui,
     state: &AppState,

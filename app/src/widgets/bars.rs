@@ -5,7 +5,7 @@ use egui::{Align2, FontId, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, 
 use super::number::number;
 use crate::theme::{Hue, Theme, size, space};
 
-/// How bars are coloured.
+/// Colouring of bars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fill {
     /// One hue for all.
@@ -40,14 +40,14 @@ impl Bar {
         }
     }
 
-    /// With the value written so.
+    /// Sets the text of the value.
     #[must_use]
     pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
     }
 
-    /// With an explanation on hover.
+    /// Adds an explanation on hover.
     #[must_use]
     pub(crate) fn hover(mut self, hover: impl Into<String>) -> Self {
         self.hover = Some(hover.into());

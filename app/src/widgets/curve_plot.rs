@@ -40,7 +40,7 @@ pub(crate) struct CurvePlot<'a> {
 /// Most points drawn of one line.
 const MOST_POINTS: usize = 800;
 
-/// How far short of the pointer a line may end and still be read out: runs of one length end a step apart.
+/// Largest gap between a line's end and the pointer at which the line is still read out: runs of one length end a step apart.
 const ENDED: f64 = 0.98;
 
 /// Least room right of the lines, the same for linked plots whose numbers differ a little in length.
@@ -119,7 +119,7 @@ impl CurvePlot<'_> {
         shown.response
     }
 
-    /// How much longer than the lines the x axis is, so that the names at their ends have room.
+    /// Ratio of the x axis to the lines, which leaves room for the names at their ends.
     fn room_for_names(&self, width: f32) -> f64 {
         let last = |series: &Series<'_>| series.points.last().map(|p| (self.format)(p[1]));
         let longest = self.series.iter().filter_map(|series| {
@@ -144,7 +144,7 @@ impl CurvePlot<'_> {
         format!("{}: {}", self.name, last.collect::<Vec<_>>().join(", "))
     }
 
-    /// Where the pointer is on the x axis, in this plot or in a linked one.
+    /// Returns the pointer's position on the x axis, in this plot or in a linked one.
     fn pointer(&self, ui: &Ui, response: &Response, transform: &PlotTransform) -> Option<f64> {
         let key = self.group.unwrap_or(response.id).with("pointer");
         let frame = ui.ctx().cumulative_frame_nr();
@@ -215,7 +215,7 @@ impl CurvePlot<'_> {
     }
 }
 
-/// Where and with what names are written.
+/// Baselines of the names.
 struct Names<'a> {
     painter: &'a Painter,
     transform: &'a PlotTransform,
@@ -288,7 +288,7 @@ fn short(value: f64) -> String {
     format!("{rounded}{unit}")
 }
 
-/// At most [`MOST_POINTS`] points that keep each stretch's lowest and highest value, first and last included.
+/// Returns at most [`MOST_POINTS`] points that keep each stretch's lowest and highest value, the first and the last included.
 pub(crate) fn thin(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
     if points.len() <= MOST_POINTS {
         return points.to_vec();

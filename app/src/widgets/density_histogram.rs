@@ -173,7 +173,7 @@ fn features(n: u64) -> String {
     format!("{} feature{ending}", count(n))
 }
 
-/// Where the two parts lie.
+/// Positions of the two parts.
 struct Place {
     dead: Rect,
     plot: Rect,

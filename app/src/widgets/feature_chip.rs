@@ -1,4 +1,4 @@
-//! Feature chip: `#1234 label` with an activation dot. Click opens its page, middle click opens it beside, hover shows what is known.
+//! Feature chip: `#1234 label` with an activation dot. Click opens its page, middle click opens it beside, hover shows a summary.
 
 use egui::{
     Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
@@ -50,7 +50,7 @@ impl<'a> FeatureChip<'a> {
         self
     }
 
-    /// How bright the dot is, 0 to 1.
+    /// Sets the brightness of the dot, 0 to 1.
     #[must_use]
     pub(crate) fn strength(mut self, share: f32) -> Self {
         self.strength = share;
@@ -64,7 +64,7 @@ impl<'a> FeatureChip<'a> {
         self
     }
 
-    /// At most this wide; a longer label ends in `…`.
+    /// Limits the width; a longer label ends in `…`.
     #[must_use]
     pub(crate) fn max_width(mut self, width: f32) -> Self {
         self.width = Some(width);

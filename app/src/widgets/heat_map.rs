@@ -16,7 +16,7 @@ pub(crate) enum Cell {
     Value(f32),
     /// Being computed, or not defined here.
     Unknown,
-    /// Nothing can be here until something else is made.
+    /// Nothing to show until something else exists.
     Hatched,
     /// Its part of [`HeatMap::pictures`].
     Picture,
@@ -55,7 +55,7 @@ pub(crate) struct HeatMap<'a> {
 /// The user's action on the grid.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// This cell was clicked.
+    /// The clicked cell.
     pub(crate) clicked: Option<(usize, usize)>,
     /// The pointer or the focus is on this cell.
     pub(crate) pointed: Option<(usize, usize)>,

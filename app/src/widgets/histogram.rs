@@ -24,7 +24,7 @@ pub(crate) struct HistogramPlot<'a> {
     edges: &'a [f64],
     counts: &'a [u64],
     mark: Option<f64>,
-    /// Of what the edges are, and what a count is of.
+    /// Names of the edges' quantity and of the counted things.
     of: [&'static str; 2],
     size: Vec2,
 }
@@ -49,7 +49,7 @@ impl<'a> HistogramPlot<'a> {
         self
     }
 
-    /// Of a feature's effects on the logits of all tokens instead of its activations.
+    /// Sets the histogram to a feature's effects on all logits instead of its activations.
     #[must_use]
     pub(crate) fn of_logits(mut self) -> Self {
         self.of = ["Logit per unit", "tokens of the vocabulary"];

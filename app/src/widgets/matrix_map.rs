@@ -20,7 +20,7 @@ use crate::theme::{Hue, Theme, size, space};
 /// Room for the names of rows.
 const GUTTER: f32 = 92.0;
 
-/// Room for the names of columns, which stand upright.
+/// Height of the column names, which are vertical.
 const HEADER: f32 = 84.0;
 
 /// Largest side of a cell while everything is seen.
@@ -69,7 +69,7 @@ pub(crate) struct MatrixMap<'a> {
 /// The user's action on the map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// This cell was clicked or walked to.
+    /// The cell that was clicked or reached by keyboard.
     pub(crate) chosen: Option<(usize, usize)>,
     /// The pointer is on this cell.
     pub(crate) pointed: Option<(usize, usize)>,
@@ -82,7 +82,7 @@ struct View {
     zoom: f32,
 }
 
-/// Where the cells are on screen.
+/// Area of the cells on screen.
 #[derive(Debug, Clone, Copy)]
 struct Place {
     rect: Rect,
@@ -536,7 +536,7 @@ fn paint_frame(
         .rect_stroke(place.rect, 0.0, stroke, StrokeKind::Outside);
 }
 
-/// Which of `seen` are named: as many as have room, the lit one always and those near it not.
+/// Returns the members of `seen` to name: as many as fit, always the highlighted one and none near it.
 fn named(seen: std::ops::Range<usize>, cell: f32, lit: Option<usize>) -> Vec<usize> {
     let every = (NAME / cell).ceil().max(1.0) as usize;
     let lit = lit.filter(|lit| seen.contains(lit));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use egui::DragValue;
 use umbra_core::models::Form;
 
-/// Stands between groups of three digits and before `%`; keeps the number on one line.
+/// Narrow no-break space between groups of three digits and before `%`.
 const THIN: char = '\u{202F}';
 
 /// Three significant digits; whole numbers from 1000 up; powers of ten below 0.001.
@@ -25,7 +25,7 @@ pub(crate) fn number(value: f64) -> String {
     }
 }
 
-/// As [`number`], with a plus where it is positive.
+/// Formats as [`number`] does, with a plus sign for positive values.
 pub(crate) fn signed(value: f64) -> String {
     let digits = number(value);
     if value > 0.0 {
@@ -64,7 +64,7 @@ pub(crate) fn span(seconds: f64) -> String {
     }
 }
 
-/// How far work is, how fast and how long it takes yet: `1200 / 20 000 rows · 340 rows/s · 55 s left`.
+/// Formats progress, speed and remaining time: `1200 / 20 000 rows · 340 rows/s · 55 s left`.
 pub(crate) fn standing(
     (done, total): (u64, u64),
     unit: &str,
@@ -129,7 +129,7 @@ fn grouped(value: u64) -> String {
     out
 }
 
-/// How weights are held, after their size.
+/// Returns the type of the weights in memory, in words.
 pub(crate) fn held(form: Form) -> &'static str {
     match form {
         Form::F32 => "as f32",

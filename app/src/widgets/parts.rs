@@ -43,7 +43,7 @@ pub(crate) fn inline_icon_button(ui: &mut Ui, icon: &str, name: &str) -> Respons
     response.on_hover_text(name)
 }
 
-/// At most `most` characters, with an ellipsis if something is cut.
+/// Shortens `text` to at most `most` characters, with an ellipsis where something is cut.
 pub(crate) fn shortened(text: &str, most: usize) -> String {
     if text.chars().count() <= most {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! Densities by rank over logarithmic axes beside the law fitted to them; what lies far below the law has a mark of its own shape.
+//! Densities by rank on logarithmic axes, with the fitted law; features far below the law have their own mark.
 
 use egui::{Response, Role, Ui, WidgetInfo, vec2};
 use egui_plot::{

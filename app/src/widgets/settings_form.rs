@@ -5,7 +5,7 @@ use egui::{Align, Align2, Button, ComboBox, Layout, TextEdit, Ui, vec2};
 
 use crate::theme::{Theme, caption, icons, space};
 
-/// How a setting is edited.
+/// Control of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind<'a> {
     /// A number, written.
@@ -33,7 +33,7 @@ pub(crate) struct Field<'a> {
     pub(crate) default: &'a str,
     /// Mark beside a value that was not set here: "default", or where it comes from.
     pub(crate) origin: &'a str,
-    /// How it is edited.
+    /// Its control.
     pub(crate) kind: Kind<'a>,
     /// The error in the value and its remedy.
     pub(crate) error: Option<&'a str>,

@@ -28,7 +28,7 @@ const HEADER: f32 = 40.0;
 pub(crate) struct TokenCell<'a> {
     /// A token in display form.
     pub(crate) text: &'a str,
-    /// How strong its tint is, 0 to 1.
+    /// Strength of its tint, 0 to 1.
     pub(crate) share: f32,
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct TokenGrid<'a> {
 pub(crate) trait Cells {
     /// Content of a cell.
     fn cell(&self, row: usize, column: usize) -> TokenCell<'_>;
-    /// In words.
+    /// The text in words.
     fn words(&self, row: usize, column: usize) -> String;
     /// Its hover card.
     fn card_ui(&self, ui: &mut Ui, row: usize, column: usize);
@@ -178,7 +178,7 @@ fn cell_rect(origin: Pos2, row: usize, column: usize) -> Rect {
     Rect::from_min_size(min, vec2(COLUMN - 1.0, ROW - 1.0))
 }
 
-/// Which of `all` cells of `length` are between `from` and `to`.
+/// Returns the indices of the cells of `length` between `from` and `to`, of `all`.
 fn range(from: f32, to: f32, length: f32, all: usize) -> std::ops::Range<usize> {
     let first = ((from / length).floor().max(0.0) as usize).min(all);
     first..((to / length).ceil().max(0.0) as usize).clamp(first, all)

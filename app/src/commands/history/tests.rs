@@ -1,4 +1,4 @@
-//! Changes of several screens on one stack: each comes back by itself, says what it was, and shows its screen.
+//! Undoes changes of several screens from one stack: each alone, with a message, on its screen.
 
 use umbra_core::ids::FeatureId;
 use umbra_core::project::Project;

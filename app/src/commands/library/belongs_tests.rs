@@ -1,4 +1,4 @@
-//! Files that do not belong to a dictionary are not taken for its own: temporal dictionaries are rejected, and so are figures of another of the same name.
+//! Rejects files that do not belong to a dictionary: temporal dictionaries, and figures of another dictionary of the same name.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Opening, making, saving and restoring projects. The bundled demo is opened over the person's copy, which never names another model.
+//! Opens, creates, saves and restores projects. The bundled demo opens over the user's copy, which never names another model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) fn ask_to_restore(context: &mut Context<'_>) {
     context.commands.send(shell::Command::Ask(Some(question)));
 }
 
-/// Rewrites the person's copy of the demo and opens it.
+/// Restores the user's copy of the demo and opens it.
 pub(super) fn restore_demo(context: &mut Context<'_>) {
     let places = context.state.places.clone();
     start_opening(context, places.demo.clone(), move |worker| {
@@ -159,7 +159,7 @@ fn open_model_apart(
         });
 }
 
-/// Copies the open project to `folder` and goes on there.
+/// Copies the open project to `folder` and continues there.
 pub(super) fn save_as(context: &mut Context<'_>, folder: PathBuf) {
     let state = &context.state;
     let Some(project) = state.project.open().map(Arc::clone) else {

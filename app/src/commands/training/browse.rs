@@ -133,11 +133,11 @@ impl Block {
 #[derive(Debug, Default)]
 struct Seen {
     times: usize,
-    /// Where it fires most in each row, and how strongly.
+    /// Its strongest token and activation in each row.
     best: Vec<(usize, f32)>,
 }
 
-/// Tokens in display form; as numbers without a model that knows them.
+/// Tokens in display form; as numbers without a model.
 fn shown(tokens: impl Iterator<Item = TokenId>, model: Option<&Model>) -> Arc<Vec<String>> {
     let show = |token: TokenId| match model {
         Some(model) => model.codec().display(token),

@@ -1,4 +1,4 @@
-//! Runs for real, on the demo's model in a project of its own: stopped and gone on with, listed, from a store, measured.
+//! Trains on the demo's model in its own project: stops and resumes, lists runs, reads a store, measures speed.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -46,10 +46,10 @@ pub(super) struct Work {
     pub(super) reads: Reads,
 }
 
-/// One dictionary that is to be trained.
+/// One dictionary to train.
 #[derive(Debug)]
 pub(super) struct Task {
-    /// Which of the run's dictionaries it is.
+    /// Index in the run's dictionaries.
     pub(super) member: usize,
     pub(super) spec: Spec,
     pub(super) folder: PathBuf,
@@ -105,7 +105,7 @@ pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
     Ok(())
 }
 
-/// How far all dictionaries that have not failed are together. They take their steps in turn, so their speeds add up.
+/// Progress of all dictionaries that have not failed, together. They take turns at steps, so their speeds add up.
 fn progress(reporters: &[Reporter<'_>]) -> (Progress, Option<f64>) {
     let going = || reporters.iter().filter(|reporter| !reporter.failed.get());
     let speed: f64 = going().map(|one| one.at.tokens_per_second).sum();
@@ -145,7 +145,7 @@ fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Fin
     }
 }
 
-/// Puts what the run reads into its facts; the name of the model.
+/// Adds the run's source to its facts; returns the name of the model.
 fn describe(worker: &Worker, work: &mut Work) -> String {
     let mut facts = BTreeMap::new();
     let name = match &work.reads {
@@ -190,12 +190,12 @@ fn describe(worker: &Worker, work: &mut Work) -> String {
     name
 }
 
-/// Sends on what the window shows of a dictionary in training, no more often than it can be looked at.
+/// Sends the window the progress of a dictionary in training, at a rate that can be watched.
 struct Reporter<'a> {
     worker: &'a Worker,
     task: &'a Task,
     reads: &'a Reads,
-    /// Where it stands.
+    /// Status.
     at: train::Point,
     failed: Cell<bool>,
     shown: Option<Instant>,
@@ -205,7 +205,7 @@ struct Reporter<'a> {
     block: Option<Block>,
 }
 
-/// When something was last done, and how long that took.
+/// Draws the time and duration of the last event.
 #[derive(Debug, Default)]
 struct Pace(Option<(Instant, Duration)>);
 
@@ -311,7 +311,7 @@ impl<'a> Reporter<'a> {
     }
 }
 
-/// Writes the dictionary of this member of the run into its folder again, after it could not be written, and tells how it went; what was trained is never lost.
+/// Saves a member's dictionary again after a failure, and reports the result; a trained dictionary is never lost.
 pub(super) fn save_again(
     worker: &Worker,
     sae: &Arc<Sae>,
@@ -355,7 +355,7 @@ fn saved(
     worker.send(Event::Training(Training::Said(member, ended)));
 }
 
-/// Tells that the dictionary of this member could not be written, and keeps it.
+/// Reports that a member's dictionary could not be saved, and keeps it in memory.
 fn say_unsaved(worker: &Worker, (member, folder): (usize, &Path), (sae, why): (Arc<Sae>, String)) {
     let ended = Said::Ended(Ended::Unsaved {
         sae,

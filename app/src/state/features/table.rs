@@ -27,7 +27,7 @@ pub enum Column {
 /// Data of the feature table for one dictionary.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Table {
-    /// Whose features.
+    /// The dictionary.
     pub(crate) dictionary: DictionaryId,
     /// Scalars, by feature.
     pub(crate) summaries: Vec<Summary>,

@@ -8,7 +8,7 @@ use crate::state::compare::Two;
 pub(crate) enum Command {
     /// Show this dictionary beside another.
     Show(DictionaryId),
-    /// These two are to be compared.
+    /// Choose these two dictionaries.
     Choose(Two),
     /// Compare them.
     Compare(Two),

@@ -7,7 +7,7 @@ use umbra_core::ids::FeatureId;
 pub(crate) enum Command {
     /// Label a feature of the selected dictionary; an empty text removes the label.
     SetLabel {
-        /// Which.
+        /// The feature.
         feature: FeatureId,
         /// The text.
         text: String,
@@ -18,7 +18,7 @@ pub(crate) enum Command {
     LoadTable,
     /// The page of the selected feature is shown: read what is known about it, and find its neighbours.
     ShowPage(FeatureId),
-    /// Read what is known about a feature, for a hover card.
+    /// Read a feature's details for a hover card.
     Detail(FeatureId),
     /// Find features whose tokens match these words.
     Search(String),

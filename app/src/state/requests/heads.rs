@@ -10,7 +10,7 @@ use crate::state::heads::Key;
 pub(crate) enum Command {
     /// Measure the heads of the layer that a dictionary reads.
     Measure(DictionaryId),
-    /// Select a head; the dictionary of its layer is put in use, which is said.
+    /// Select a head and the dictionary of its layer, with a notification.
     Choose(Layer, Head),
     /// Attribute a feature's pre-activation at a token to heads and source tokens.
     Attribute(Key),

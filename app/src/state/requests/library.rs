@@ -48,11 +48,11 @@ pub(crate) enum Command {
     OpenProject(PathBuf),
     /// Make a new project in this folder and open it.
     NewProject(PathBuf),
-    /// Ask whether the demo is to be made again as it was shipped.
+    /// Ask whether to restore the demo.
     AskToRestore,
-    /// Make the person's copy of the demo again and open it.
+    /// Restore the user's copy of the demo and open it.
     RestoreDemo,
-    /// Copy the open project to this folder and go on there.
+    /// Copy the open project to this folder and continue there.
     SaveAs(PathBuf),
     /// Drop a folder from the recent projects, or a path from the recent models.
     Forget(PathBuf),
@@ -75,12 +75,12 @@ pub(crate) enum Command {
     Reading {
         /// Folders in folders too.
         recursive: bool,
-        /// This column or field; none: the usual ones.
+        /// Column or field to read; by default the usual ones.
         column: Option<String>,
     },
     /// Compare the model with the reference values in a file, else in the one beside it, else with itself.
     Verify(Option<PathBuf>),
-    /// Open whatever these are.
+    /// Open these files or folders.
     Dropped(Vec<PathBuf>),
     /// Load what is named and absent.
     Load(Missing),

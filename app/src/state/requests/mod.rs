@@ -1,4 +1,4 @@
-//! Everything a person can ask for, as plain data: one enum per area. Views send them; `commands/` carries them out after the frame was drawn.
+//! Requests of the user as plain data, one enum per area. Views send them; `commands/` carries them out after the frame is drawn.
 //!
 //! To add one: a variant in `requests/AREA.rs`'s `Command` and an arm in `commands/AREA.rs`'s `run`. Views send it with
 //! `commands.send(AREA::Command::…)`.
@@ -21,7 +21,7 @@ pub(crate) mod training;
 
 macro_rules! areas {
     ($($(#[$doc:meta])* $name:ident $module:ident),* $(,)?) => {
-        /// One thing asked for, by area.
+        /// One request, by area.
         #[derive(Debug, Clone, PartialEq)]
         pub(crate) enum Command {
             $($(#[$doc])* $name($module::Command),)*

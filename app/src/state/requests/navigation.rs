@@ -14,7 +14,7 @@ pub(crate) enum Command {
     Beside(ViewId),
     /// Select a feature and show its page (in a tile beside if so).
     Feature {
-        /// Which.
+        /// The feature.
         feature: FeatureId,
         /// Whether in a tile beside.
         beside: bool,
@@ -29,8 +29,8 @@ pub(crate) enum Command {
     SelectToken(Option<usize>),
     /// Select a head.
     SelectHead(Layer, Head),
-    /// To the place before.
+    /// Go to the previous place.
     Back,
-    /// To the place after.
+    /// Go to the next place.
     Forward,
 }

@@ -33,6 +33,6 @@ pub(crate) enum Command {
     Look(Request),
     /// Fetch it from the hub.
     Fetch(Name),
-    /// Open what was looked at.
+    /// Open the source that was looked at.
     Open,
 }

@@ -15,7 +15,7 @@ pub(crate) enum Command {
     List(PathBuf),
     /// Make the folder that is typed.
     MakeFolder,
-    /// Answer with what is typed, if it is what is asked for.
+    /// Answer with the typed path, if it is valid.
     Choose,
     /// Answer with nothing.
     Cancel,

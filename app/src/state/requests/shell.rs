@@ -8,7 +8,7 @@ use crate::state::settings::ThemeChoice;
 use crate::state::view::ViewId;
 use crate::widgets::to_save::ToSave;
 
-/// How tiles change while a border is dragged.
+/// Name of a change of the tiles while a border is dragged.
 pub(crate) const RESIZED: &str = "resized";
 
 /// A question before something that changes more than it shows.
@@ -55,10 +55,10 @@ pub(crate) enum Command {
     Redo,
     /// The tiles were changed by the mouse: how, before and after.
     Tiles(&'static str, Box<Pair<Saved>>),
-    /// This question asked before something is done, or none any more.
+    /// Show this question, or close it.
     Ask(Option<Question>),
     /// The tiles as at the first start.
     ResetLayout,
-    /// Ask where a file is to be written, and write it.
+    /// Ask where to write a file, and write it.
     Save(ToSave),
 }

@@ -9,7 +9,7 @@ use crate::state::steering::{Draft, Request};
 pub(crate) enum Command {
     /// The form was edited.
     Draft(Box<Draft>),
-    /// Put an edit that silences this head on the stack and show it.
+    /// Add an edit that silences this head and show it.
     Silence(Layer, Head),
     /// Stream baseline and steered text.
     Run(Request),

@@ -24,15 +24,15 @@ pub(crate) enum Command {
     OpenStore(PathBuf),
     /// Measure how long a training step of these sizes takes.
     Measure(bench::Settings),
-    /// Ask for a dictionary to go on from by the system's dialog.
+    /// Ask for a dictionary to continue from by the system's dialog.
     PickStart,
-    /// Read the dictionary to go on from.
+    /// Read the dictionary to continue from.
     OpenStart(PathBuf),
     /// Start the run that the form describes.
     Start,
     /// Say why the command line of the run cannot be written.
     NoLine(String),
-    /// Stop the run; its dictionaries are kept as they stand.
+    /// Stop the run and save its dictionaries as they are.
     Stop,
     /// Go on with the run that ended, from its checkpoints.
     GoOn,
@@ -48,6 +48,6 @@ pub(crate) enum Command {
     GoOnPast(PathBuf),
     /// Write this one of the run's dictionaries, which could not be written.
     SaveAgain(usize),
-    /// Put a finished run away.
+    /// Close a finished run.
     Clear,
 }

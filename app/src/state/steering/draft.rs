@@ -13,7 +13,7 @@ pub(crate) struct EditDraft {
     pub(crate) action: &'static str,
     /// Whether it is in force.
     pub(crate) on: bool,
-    /// Whose direction or activation; none: of the feature selected.
+    /// Feature of the direction or activation; by default the selected feature.
     pub(crate) feature: Option<FeatureId>,
     /// The number of another feature, being written.
     pub(crate) number: String,
@@ -27,9 +27,9 @@ pub(crate) struct EditDraft {
     pub(crate) error: ErrorName,
     /// The other text of a patch.
     pub(crate) from: String,
-    /// Where queries of the chosen heads look.
+    /// Attention of the queries of the chosen heads.
     pub(crate) attend: Attend,
-    /// None: at the dictionary's hook.
+    /// The hook; by default the dictionary's.
     pub(crate) hook: Option<HookPoint>,
     /// Empty: as the action has it.
     pub(crate) positions: String,
@@ -42,7 +42,7 @@ pub(crate) struct EditDraft {
 pub(crate) enum Field {
     /// A feature.
     Feature,
-    /// How much of its row.
+    /// Multiple of its row.
     Strength,
     /// A factor.
     Factor,
@@ -52,11 +52,11 @@ pub(crate) enum Field {
     Bounds,
     /// Treatment of the dictionary's error.
     Error,
-    /// Which part takes the value's place.
+    /// Part that replaces the value.
     Part,
     /// Another text.
     From,
-    /// Where heads look.
+    /// Attention.
     Attend,
 }
 
@@ -230,11 +230,11 @@ impl EditDraft {
 /// The form as filled in.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Draft {
-    /// In their order.
+    /// Edits in their order.
     pub(crate) edits: Vec<EditDraft>,
-    /// None: the sentence in Prompt.
+    /// The held-out row shown; none for the sentence in Prompt.
     pub(crate) prompt: Option<String>,
-    /// How tokens are picked.
+    /// Sampling.
     pub(crate) sampling: Sampling,
     /// One stop string, empty for none; `\n` stands for a newline.
     pub(crate) stop: String,

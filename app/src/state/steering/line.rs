@@ -11,7 +11,7 @@ use crate::state::catalogue::{DictionaryId, absolute};
 use crate::words;
 
 impl AppState {
-    /// Where the materials of edits are: the probe that the project keeps of `dictionary`, and its held-out text.
+    /// Returns the sources of edits: the project's probe of `dictionary`, and its held-out text.
     pub(crate) fn materials(&self, dictionary: Option<DictionaryId>) -> Sources {
         let project = self.project.open();
         let named = dictionary.and_then(|id| self.catalogue.get(id));

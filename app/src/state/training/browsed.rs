@@ -17,7 +17,7 @@ pub(crate) struct Browsed {
     pub(crate) tokens: Arc<Vec<String>>,
     /// Tokens of a row.
     pub(crate) context: usize,
-    /// Tokens that features were looked for on: those that count.
+    /// Number of tokens searched: those that count.
     pub(crate) read: usize,
     /// Features that fire there, by falling share.
     pub(crate) features: Vec<Fired>,
@@ -32,7 +32,7 @@ pub(crate) struct Fired {
     pub(crate) feature: FeatureId,
     /// Share of the tokens read.
     pub(crate) share: f64,
-    /// Where it fires most (index of the token, activation), strongest first, one of a row at most.
+    /// Tokens where it fires most (index, activation), strongest first, at most one per row.
     pub(crate) examples: Vec<(usize, f32)>,
 }
 

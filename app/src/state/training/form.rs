@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use umbra_core::ids::{HookPoint, Site};
 
-/// Minutes between two checkpoints unless a person says otherwise.
+/// Default minutes between two checkpoints.
 pub(crate) const CHECKPOINT_MINUTES: &str = "10";
 
-/// Settings that a dictionary takes over from the one that it goes on from.
+/// Settings that a dictionary takes from the one it continues from.
 const ITS_OWN: [&str; 3] = ["variant", "features", "k"];
 
 /// The filled-in form. Settings hold only values that differ from the default.
@@ -24,7 +24,7 @@ pub(crate) struct Form {
     pub(crate) text: Option<PathBuf>,
     /// Activation store to read in place of a model's activations on a text.
     pub(crate) store: Option<PathBuf>,
-    /// Dictionary to go on from in place of random directions.
+    /// Dictionary to continue from, instead of random directions.
     pub(crate) from: Option<PathBuf>,
     /// Minutes between two checkpoints, as written.
     pub(crate) checkpoint: String,
@@ -108,7 +108,7 @@ impl Form {
         form
     }
 
-    /// On `hook`, where a block has it.
+    /// Sets layer and site from `hook`, where it belongs to a block.
     pub(crate) fn on(&mut self, hook: Option<HookPoint>) {
         if let Some(HookPoint::Block(layer, site)) = hook {
             (self.layer, self.site) = (layer.index(), site);

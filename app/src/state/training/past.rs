@@ -52,7 +52,7 @@ pub(crate) struct PastRuns {
     pub(crate) list: Load<Arc<Vec<Past>>>,
     /// Whether a run has ended since.
     pub(crate) is_stale: bool,
-    /// Those whose curves are shown, in the order of their colours.
+    /// Runs whose curves are shown, in the order of their colours.
     pub(crate) chosen: Vec<PathBuf>,
     /// Their curves.
     pub(crate) curves: BTreeMap<PathBuf, Load<Arc<Curves>>>,
@@ -63,7 +63,7 @@ pub(crate) struct PastRuns {
 pub(crate) enum Event {
     /// The runs of a project are being listed, are or could not be.
     List(PathBuf, Load<Arc<Vec<Past>>>),
-    /// These are to be shown.
+    /// Runs to show.
     Chosen(Vec<PathBuf>),
     /// The curves of one are being read, are or could not be.
     Curves(PathBuf, Load<Arc<Curves>>),

@@ -1,4 +1,4 @@
-//! How often the features of a run fire, made ready to be drawn: made by the run's job, never in a frame.
+//! Densities of a run's features, prepared for drawing by the run's job, never in a frame.
 
 use umbra_core::sae::RankDensity;
 use umbra_core::train::Firing;
@@ -12,7 +12,7 @@ const ALL: usize = 200;
 /// Densities by rank and by size.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ranking {
-    /// Those that fire, ascending in rank, thinned where marks would cover one another.
+    /// Features that fire, by rank, thinned where marks would overlap.
     pub(crate) points: Vec<RankPoint>,
     /// The law's α, β and R².
     pub(crate) law: Option<(f64, f64, f64)>,
@@ -24,7 +24,7 @@ pub(crate) struct Ranking {
     pub(crate) silent: usize,
     /// Features in all.
     pub(crate) features: usize,
-    /// By density; the dead counted apart.
+    /// Histogram by density; dead features are counted apart.
     pub(crate) histogram: DensityHistogram,
 }
 
@@ -66,7 +66,7 @@ impl Ranking {
         }
     }
 
-    /// How many features fire less than `tau` times what the law gives their rank.
+    /// Returns the number of features whose density is below `tau` times the law's.
     pub(crate) fn below(&self, tau: f64) -> usize {
         self.shares.partition_point(|share| *share < tau)
     }

@@ -30,7 +30,7 @@ pub(crate) struct Curves {
     pub(crate) speed: Points,
 }
 
-/// Points kept per curve; beyond, every second is dropped.
+/// Points kept per curve; beyond that, every second point is dropped.
 const POINTS: usize = 20_000;
 
 impl Curves {
@@ -70,7 +70,7 @@ impl Curves {
     }
 }
 
-/// How the training of a dictionary ended.
+/// Outcome of training one dictionary.
 #[derive(Debug, Clone)]
 pub(crate) enum Ended {
     /// The dictionary is on disk.
@@ -88,12 +88,12 @@ pub(crate) enum Ended {
     Unsaved {
         /// The dictionary.
         sae: Arc<Sae>,
-        /// Where it was to go.
+        /// Folder it should be saved in.
         folder: PathBuf,
         /// One sentence.
         why: String,
     },
-    /// It broke off.
+    /// The run failed.
     Failed {
         /// One sentence.
         why: String,
@@ -123,15 +123,15 @@ pub(crate) struct Member {
     pub(crate) spec: Spec,
     /// The curves so far.
     pub(crate) curves: Curves,
-    /// How often its features fire.
+    /// Densities of its features.
     pub(crate) ranking: Option<Arc<Ranking>>,
     /// Tokens that its features fire on.
     pub(crate) browsed: Option<Arc<Browsed>>,
     /// The latest report of a step.
     pub(crate) last: Option<Point>,
-    /// Sentences it said.
+    /// Its notes.
     pub(crate) notes: Vec<String>,
-    /// How it ended; none while it is trained.
+    /// Outcome; none while it is trained.
     pub(crate) ended: Option<Ended>,
 }
 
@@ -177,13 +177,13 @@ impl Member {
 pub(crate) enum Said {
     /// One more point of the curves.
     Progress(Point),
-    /// How often features fire now.
+    /// Densities of the features.
     Ranked(Arc<Ranking>),
     /// Tokens that the features fire on now.
     Browsed(Arc<Browsed>),
     /// A sentence.
     Note(String),
-    /// It ended.
+    /// Training ended.
     Ended(Ended),
 }
 

@@ -18,7 +18,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_line};
 
-/// Which norm colours the text.
+/// Norm that colours the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Part {
     /// ‖x − x̂‖.

@@ -24,7 +24,7 @@ pub(super) struct Shown<'a> {
     pub(super) token: Option<usize>,
 }
 
-/// Which text: the sentence in Prompt, or a passage of the held-out text.
+/// Text: the sentence in Prompt, or a passage of the held-out text.
 pub(super) fn text_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let lab = &state.dark_matter;
     let row = lab.held_out_row;
@@ -191,7 +191,7 @@ fn token_ui(ui: &mut Ui, shown: &Shown<'_>) {
     });
 }
 
-/// Name, value and definition of what is known of a token.
+/// Returns name, value and definition of each fact of a token.
 fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static str)> {
     let norms = &shown.errors.norms[token];
     let figure = |value: f32| number::number(f64::from(value));

@@ -123,7 +123,7 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
     }
 }
 
-/// How the feature moves the logits of all tokens, where the index knows.
+/// Histogram of the feature's effects on all logits, where the index has it.
 pub(super) fn logits_ui(ui: &mut Ui, detail: &Detail) {
     if detail.logits.counts.is_empty() {
         return;

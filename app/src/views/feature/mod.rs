@@ -23,7 +23,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Theme, icon, icons, page_title, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
 
-/// From this width the page has two columns.
+/// Width from which the page has two columns.
 const TWO_COLUMNS: f32 = 720.0;
 
 /// Width of the left column.

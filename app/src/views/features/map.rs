@@ -14,7 +14,7 @@ use crate::widgets::number::{number, percent};
 /// Points drawn at most; a larger dictionary is thinned evenly.
 const POINTS: usize = 8_000;
 
-/// How near the pointer must be to a point.
+/// Largest distance at which the pointer hits a point.
 const REACH: f32 = 12.0;
 
 /// Points of the features shown in the table, thinned.

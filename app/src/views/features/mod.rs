@@ -1,4 +1,4 @@
-//! Which features are there, and which are interesting?
+//! The feature table: every feature, sorted, filtered and searched.
 
 mod map;
 pub(crate) mod model;
@@ -42,7 +42,7 @@ struct RowsKey {
     found: usize,
 }
 
-/// Which features are there, and which are interesting?
+/// The feature table: every feature, sorted, filtered and searched.
 #[derive(Debug)]
 pub(crate) struct FeaturesView {
     sort: Sort,

@@ -8,7 +8,7 @@ use crate::state::features::{Column, Table};
 /// A column and a direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sort {
-    /// By what.
+    /// Column to sort by.
     pub column: Column,
     /// Largest first.
     pub descending: bool,
@@ -28,7 +28,7 @@ impl Sort {
     }
 }
 
-/// Which scalar a range is about.
+/// Scalar of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scalar {
     /// Share of tokens.
@@ -43,7 +43,7 @@ pub(crate) enum Scalar {
     Norm,
 }
 
-/// How a range compares.
+/// Direction of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
     /// `<` or `<=`.
@@ -55,9 +55,9 @@ pub(crate) enum Side {
 /// `density<1e-3`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Range {
-    /// Of what.
+    /// The quantity.
     pub(crate) scalar: Scalar,
-    /// Which side.
+    /// Direction.
     pub(crate) side: Side,
     /// Whether the bound itself is in.
     pub(crate) inclusive: bool,
@@ -89,7 +89,7 @@ pub struct Filter {
     pub(crate) number: Option<u32>,
     /// All of these must hold.
     pub(crate) ranges: Vec<Range>,
-    /// Everything else: looked for in labels, and in tokens by the index.
+    /// All other words, to search in labels and in the index's tokens.
     pub(crate) words: String,
 }
 

@@ -11,7 +11,7 @@ use crate::theme::{Theme, caption, icons, size, space};
 use crate::widgets::feature_chip::dot;
 use crate::widgets::number::{number, percent};
 
-/// Columns: head, definition, whether numbers stand in it.
+/// Columns: head, definition, whether it holds numbers.
 const COLUMNS: [(Column, &str, &str, bool); 7] = [
     (
         Column::Number,
@@ -62,7 +62,7 @@ pub(super) struct Shown<'a> {
     pub(super) table: &'a Table,
     /// Features in order.
     pub(super) rows: &'a [u32],
-    /// By which column.
+    /// Column to sort by.
     pub(super) sort: Sort,
     /// Row to bring into view.
     pub(super) scroll_to: Option<usize>,

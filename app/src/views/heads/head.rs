@@ -51,7 +51,7 @@ pub(super) fn head_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     features_ui(ui, state, (dictionary, head), figures, commands);
 }
 
-/// Where the head looks on the sentence in Prompt, and the way to its pattern and to silencing it.
+/// Draws the head's attention on the sentence in Prompt, with buttons to its pattern and to silence it.
 fn looks_ui(ui: &mut Ui, state: &AppState, (layer, head): (Layer, Head), commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     if let Some(glance) = model::glance(state, layer, head) {

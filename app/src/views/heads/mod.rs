@@ -91,7 +91,7 @@ fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     }
 }
 
-/// Figures that the grid shows and nobody asked for yet, or that an index makes fuller.
+/// Asks for figures that the grid shows and that are missing, or that a new index extends.
 fn ask(state: &AppState, grid: &Grid, commands: &mut Commands) {
     for layer in (0..grid.layers).map(Layer::from) {
         let Some(dictionary) = state.z_dictionary(layer) else {
@@ -164,7 +164,7 @@ impl HeadsView {
     }
 }
 
-/// Where heads look is of a sentence: says of which, or that there is none.
+/// Says which sentence the attention figures are for, or that there is none.
 fn sentence_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal_wrapped(|ui| {
@@ -184,7 +184,7 @@ fn sentence_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     });
 }
 
-/// Where heads look is asked for once the screen shows it.
+/// Asks for the attention patterns once the screen shows them.
 fn ask_attention(state: &AppState, figure: Figure, commands: &mut Commands) {
     let Some(sentence) = state.sentence() else {
         return;

@@ -90,7 +90,7 @@ impl Figure {
         }
     }
 
-    /// Of where a head looks.
+    /// A figure of a head's attention.
     pub(super) fn of_glance(self, glance: &HeadGlance) -> Option<f64> {
         match self {
             Self::Previous => Some(glance.previous.into()),
@@ -112,7 +112,7 @@ pub(super) struct Grid {
     pub(super) cells: Vec<Cell>,
     /// Ends of the scale.
     pub(super) range: (f32, f32),
-    /// Layers whose heads are unknown for want of a dictionary.
+    /// Layers without a dictionary on their heads.
     pub(super) untrained: Vec<Layer>,
     /// Layers whose dictionary has no index, where the figure needs one.
     pub(super) unindexed: Vec<Layer>,
@@ -144,14 +144,14 @@ pub(super) fn grid(state: &AppState, figure: Figure) -> Option<Grid> {
     Some(grid)
 }
 
-/// Where all heads look on the sentence in Prompt, or on the last one of the same model.
+/// Attention patterns of all heads on the sentence in Prompt, or on the last one of the same model.
 pub(super) fn overview(state: &AppState) -> Option<&Overview> {
     let sentence = state.sentence()?;
     let (of, overview) = state.attention.last_overview.as_ref()?;
     of.same_model(&sentence).then_some(&**overview)
 }
 
-/// Where one head looks.
+/// Attention pattern of one head.
 pub(super) fn glance(state: &AppState, layer: Layer, head: Head) -> Option<&HeadGlance> {
     let mut heads = overview(state)?.heads.iter();
     heads.find(|glance| (glance.layer, glance.head) == (layer, head))

@@ -88,7 +88,7 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     });
 }
 
-/// How the texts are read.
+/// Draws the options for reading the texts.
 fn reading_ui(ui: &mut Ui, project: &Project, commands: &mut Commands) {
     let mut recursive = project.recursive;
     let help = "Also reads folders inside the text folders";

@@ -18,7 +18,7 @@ use crate::widgets::legend;
 use crate::widgets::number::number;
 use crate::widgets::token_strip::{Scale, TokenStrip};
 
-/// From this width the token's panel stands at the right.
+/// Width from which the token's panel is at the right.
 const TWO_COLUMNS: f32 = 640.0;
 
 /// Meaning of the tints.
@@ -46,7 +46,7 @@ struct TintsKey {
     scale: Option<u32>,
 }
 
-/// Which features fire on this sentence?
+/// The features panel of Prompt.
 #[derive(Debug, Default)]
 pub(super) struct FeaturesSide {
     colour_by: ColourBy,

@@ -16,14 +16,14 @@ use crate::widgets::{legend, number};
 /// Meaning of the tints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Tint {
-    /// Of the cell's token.
+    /// Probability of the cell's token.
     #[default]
     Probability,
-    /// Of the text's next token.
+    /// Probability of the text's next token.
     Actual,
-    /// Of the layer's prediction.
+    /// Entropy of the layer's prediction.
     Entropy,
-    /// From the model's prediction.
+    /// Divergence from the model's prediction.
     Kl,
 }
 
@@ -39,7 +39,7 @@ impl Tint {
         }
     }
 
-    /// With the unit, at the scale.
+    /// Title with the unit, at the scale.
     fn scale(self) -> &'static str {
         match self {
             Self::Probability => "probability",
@@ -62,7 +62,7 @@ impl Tint {
         }
     }
 
-    /// None where there is nothing to show: no token follows.
+    /// No tint: no token follows.
     fn value(self, guess: &Guess) -> Option<f32> {
         match self {
             Self::Probability => guess.top.first().map(|next| next.probability),

@@ -78,7 +78,7 @@ fn without_model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     }
 }
 
-/// Which side of the sentence is shown.
+/// Panel shown for the sentence.
 fn sides_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     ui.horizontal(|ui| {
         for side in Side::ALL {
@@ -151,7 +151,7 @@ fn saved_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let known = project.prompts.iter().any(|saved| saved == text);
     if !known && !text.is_empty() {
         let keep = ui
-            .button("Keep")
+            .button("Save")
             .on_hover_text("Save this sentence with the project");
         if keep.clicked() {
             commands.send(prompt::Command::Save);

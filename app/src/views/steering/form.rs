@@ -14,7 +14,7 @@ use crate::state::steering::{Draft, Request};
 use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::number::counting;
 
-/// How long edits and sampling are left alone before both texts are written anew.
+/// Pause after a change of edits or sampling before both texts are written again.
 const PAUSE: Duration = Duration::from_millis(150);
 
 /// Most tokens of one text.
@@ -43,12 +43,12 @@ pub(super) fn form_ui(
     is_stale
 }
 
-/// Notices that the form asks for something else than the texts on screen are of.
+/// Notices that the form differs from the request of the texts on screen.
 #[derive(Debug, Default)]
 pub(super) struct Following {
     /// The request of the previous frame; none before the first.
     last: Option<Result<Request, String>>,
-    /// Since when something else is asked for.
+    /// Time since which the form differs.
     changed: Option<Instant>,
 }
 

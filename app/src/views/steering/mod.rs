@@ -16,7 +16,7 @@ use crate::theme::{Theme, icons, space};
 use crate::views::missing::without_dictionary_ui;
 use crate::widgets::empty_state::{empty_state, failure_line};
 
-/// How much is left of texts that are of other settings than the form's.
+/// Opacity of texts that were written with settings other than the form's.
 const STALE: f32 = 0.35;
 
 /// The steering lab: the model's text with and without edits.

@@ -61,7 +61,7 @@ fn title(state: &AppState, request: &Request) -> String {
     }
 }
 
-/// Why a text is shorter than was asked for.
+/// Says why a text is shorter than requested.
 fn ends_ui(ui: &mut Ui, run: &Run) {
     let Some(Ended::Done { ends, .. }) = &run.ended else {
         return;

@@ -1,4 +1,4 @@
-//! Run asks for what was chosen, both texts stream and stop, and strength zero says so.
+//! Drives the Steering screen: Run sends the chosen request, both texts stream and stop, strength zero is pointed out.
 
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use umbra_core::ids::{FeatureId, TokenId};

@@ -149,7 +149,7 @@ fn line(ui: &Ui, browsed: &Browsed, at: usize) -> LayoutJob {
     job
 }
 
-/// Where a feature fires most, one strip each.
+/// Draws a feature's strongest examples, one strip each.
 fn examples_ui(ui: &mut Ui, browsed: &Browsed, fired: &Fired) {
     ui.add_space(space::CONTROL);
     let most = fired.examples.first().map_or(1.0, |(_, act)| act.abs());

@@ -74,7 +74,7 @@ const SPEED: Chart = Chart {
     colour: |theme| theme.series(2),
 };
 
-/// How many plots stand side by side, and how wide each is.
+/// Returns the number of plots side by side, and the width of each.
 pub(super) fn columns(ui: &Ui) -> (usize, f32) {
     let columns = if ui.available_width() >= TWO_COLUMNS {
         2

@@ -11,14 +11,14 @@ use crate::state::AppState;
 use crate::state::training::Draft;
 use crate::widgets::settings_form::{Field, Kind};
 
-/// Settings that stand in the form; the others are under "More settings".
+/// Settings shown in the form; the others are under "More settings".
 pub(super) const FIRST: [&str; 5] = ["variant", "features", "k", "tokens", "seed"];
 
 fn error<'a>(errors: &'a BTreeMap<String, String>, key: &str) -> Option<&'a str> {
     errors.get(key).map(String::as_str)
 }
 
-/// Which activation it reads.
+/// Activation that it reads.
 pub(super) fn hook_ui(
     ui: &mut Ui,
     state: &AppState,
@@ -82,7 +82,7 @@ pub(super) fn name_ui(ui: &mut Ui, planned: &Planned, draft: &Draft) -> Option<D
     })
 }
 
-/// One of its settings; `origin` says where the value comes from that stands where nothing is written.
+/// Draws one setting; `origin` names the source of the value where nothing is written.
 pub(super) fn setting_ui(
     ui: &mut Ui,
     (planned, origin): (&Planned, &str),

@@ -15,7 +15,7 @@ const PLOT: f32 = 200.0;
 /// Length of the slider.
 const SLIDER: f32 = 160.0;
 
-/// How far below the law a person looks for features.
+/// Share of the law's density below which features are marked.
 #[derive(Debug, Default)]
 pub(super) struct Firing {
     /// τ; none: as the run's training has it.
@@ -49,7 +49,7 @@ impl Firing {
         }
     }
 
-    /// Moves τ and tells what lies below.
+    /// Draws the control for τ and the number of features below it.
     fn tau_ui(&mut self, ui: &mut Ui, ranking: &Ranking) {
         let mut tau = self.tau.unwrap_or(ranking.tau);
         ui.horizontal_wrapped(|ui| {

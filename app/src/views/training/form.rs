@@ -94,7 +94,7 @@ fn first_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
     changed
 }
 
-/// How many features the dictionary has that is gone on from: nothing to choose.
+/// Draws the fixed number of features of the dictionary to continue from.
 fn its_features_ui(ui: &mut Ui, state: &AppState, setting: &Setting) {
     let Some(start) = plan::start(state) else {
         return;
@@ -263,7 +263,7 @@ fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
     measure_ui(ui, state, plan, commands);
 }
 
-/// Where no run tells how long this one takes, its step can be measured.
+/// Draws the button that measures a step, where no past run gives the speed.
 fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let known = plan::speed(state, &plan.first.spec);
     let (None, Some(sizes)) = (known, plan::sizes(state, plan)) else {

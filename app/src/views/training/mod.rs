@@ -1,4 +1,4 @@
-//! How is the dictionary coming along?
+//! The training screen: the form, the running run, past runs.
 
 mod also;
 mod browse;
@@ -28,7 +28,7 @@ const FORM: f32 = 388.0;
 /// Narrowest place for the curves beside the form.
 const CURVES: f32 = 292.0;
 
-/// How is the dictionary coming along?
+/// The training screen: the form, the running run, past runs.
 #[derive(Debug, Default)]
 pub(crate) struct TrainingView {
     looking: Looking,
@@ -72,7 +72,7 @@ impl View for TrainingView {
     }
 }
 
-/// Once the screen is shown, the text that the form means is counted, its store is opened, and past runs are listed.
+/// Asks, once the screen is shown, to count the form's text, open its store and list past runs.
 fn ask_for_what_is_missing(state: &AppState, plan: &plan::Plan, commands: &mut Commands) {
     let training = &state.training;
     if let Some(key) = &plan.key

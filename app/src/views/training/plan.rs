@@ -23,7 +23,7 @@ pub(crate) use self::source::{layers, layers_with, source, source_of, start, tex
 pub(crate) struct Plan {
     /// The dictionary of the form; what is wrong with the form as a whole stands with it.
     pub(crate) first: Planned,
-    /// Those that are trained beside it.
+    /// Dictionaries trained beside it.
     pub(crate) also: Vec<Planned>,
     /// The text that is to be read.
     pub(crate) key: Option<TextKey>,

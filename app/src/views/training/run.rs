@@ -95,7 +95,7 @@ fn figure(member: &Member, format: fn(&Point) -> String) -> String {
     member.last.as_ref().map_or("–".to_owned(), format)
 }
 
-/// How far a dictionary is, or how it ended, in a word.
+/// Returns the progress or outcome of a dictionary in a word.
 fn status(member: &Member) -> String {
     match &member.ended {
         None => {
@@ -213,7 +213,7 @@ fn progress_ui(ui: &mut Ui, state: &AppState, run: &Run, commands: &mut Commands
     ui.label(caption(standing(job)).color(Theme::from_ui(ui).ink.secondary));
 }
 
-/// Where a running run stands, in the words and figures of the job strip.
+/// Draws a running run's progress, in the words and figures of the job strip.
 fn standing(job: Option<&Job>) -> String {
     let stands = job.and_then(Job::standing);
     stands.unwrap_or_else(|| "Gathering activations…".to_owned())

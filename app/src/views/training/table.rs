@@ -16,18 +16,18 @@ pub(super) struct Column<T> {
     pub(super) title: &'static str,
     pub(super) definition: &'static str,
     pub(super) width: f32,
-    /// Left out where the table is narrower.
+    /// Hidden in a narrow table.
     pub(super) from: f32,
     pub(super) is_number: bool,
     pub(super) text: fn(&T) -> String,
 }
 
-/// How a row is marked and named.
+/// Mark and name of a row.
 pub(super) struct Row<'a> {
     pub(super) name: &'a str,
     /// Its name for screen readers.
     pub(super) words: String,
-    /// Which colour its lines have, where they are shown.
+    /// Colour of its lines, where they are shown.
     pub(super) colour: Option<usize>,
     pub(super) selected: bool,
 }

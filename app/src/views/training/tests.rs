@@ -25,7 +25,7 @@ fn said(said: Said) -> Event {
     Event::Training(Training::Said(0, said))
 }
 
-/// How far the job of the run says that it is, all dictionaries together, at 50 activations per second.
+/// Reports the progress of the run's job over all dictionaries, at 50 activations per second.
 fn at_work(state: &mut AppState, (done, total): (u64, u64)) {
     let job = state.training.run.as_ref().unwrap().job;
     let progress = umbra_core::Progress {

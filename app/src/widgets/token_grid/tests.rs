@@ -1,4 +1,4 @@
-//! Cells by name, and that only those in view are there.
+//! Drives cells by name; only visible cells exist.
 
 use egui_kittest::kittest::Queryable as _;
 

@@ -1,4 +1,4 @@
-//! Where each token of a strip stands: a pure function of the tokens, the width and the glyph widths. Draws nothing.
+//! Layout of a token strip: a pure function of the tokens, the width and the glyph widths. Draws nothing.
 
 use std::ops::Range;
 
@@ -109,7 +109,7 @@ pub(super) fn lay_out(tokens: &[String], width: Option<f32>, measure: &mut dyn M
     setter.finish()
 }
 
-/// End of the word that begins at token `start`: the next token that may stand at the start of a line.
+/// Returns the end of the word that begins at token `start`: the next token that may start a line.
 fn word_end(tokens: &[String], start: usize) -> usize {
     let mut end = start + 1;
     while end < tokens.len() {

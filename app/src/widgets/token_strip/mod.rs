@@ -22,9 +22,9 @@ use crate::theme::{Hue, Theme, size, space};
 /// Meaning of the tints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tint {
-    /// From nothing at 0 to the hue.
+    /// Returns the colour from the panel at 0 to the hue at 1.
     Sequential(Hue),
-    /// Suppressed below 0 (underlined, so that the sign is not told by hue alone), promoted above.
+    /// Suppressed below 0 (underlined, so that hue alone does not carry the sign), promoted above.
     Diverging,
 }
 
@@ -136,7 +136,7 @@ impl<'a> TokenStrip<'a> {
         self
     }
 
-    /// Everything on one line, token `peak` kept in view and underlined.
+    /// Sets one line, with token `peak` visible and underlined.
     #[must_use]
     pub(crate) fn one_line(mut self, peak: usize) -> Self {
         self.peak = Some(peak);
@@ -211,7 +211,7 @@ impl<'a> TokenStrip<'a> {
         layout
     }
 
-    /// How far a single line is moved to the left so that its peak is in the middle.
+    /// Returns the shift to the left that puts the peak of a single line in the middle.
     fn shift(&self, layout: &Layout, width: f32) -> Vec2 {
         let Some(peak) = self.peak.and_then(|peak| layout.piece_of(peak)) else {
             return Vec2::ZERO;

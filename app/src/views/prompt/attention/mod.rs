@@ -1,4 +1,4 @@
-//! Where do the heads look? All heads as thumbnails; of the chosen one, the whole pattern, and for the chosen token where it looks and who looks at it.
+//! Attention: all heads as thumbnails; the whole pattern of the chosen head; the strongest sources and destinations of the chosen token.
 
 mod model;
 
@@ -33,7 +33,7 @@ const AROUND: f32 = 190.0;
 /// Sources and destinations listed.
 const LISTED: usize = 8;
 
-/// Where do the heads look?
+/// The attention panel of Prompt.
 #[derive(Debug, Default)]
 pub(super) struct AttentionSide {
     /// The token under the pointer, in a strip or in the map.

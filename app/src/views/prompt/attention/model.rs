@@ -28,7 +28,7 @@ pub(super) fn grid(overview: &Overview) -> Grid {
     }
 }
 
-/// All thumbnails in their grid as width, height and weights; where they would be too large together, each is made smaller, its largest weights kept.
+/// Returns all thumbnails in their grid as width, height and weights; shrinks each where they would be too large together, keeping the largest weights.
 pub(super) fn picture(overview: &Overview) -> ([usize; 2], Vec<f32>) {
     let Grid { layers, heads } = grid(overview);
     let most = layers.len().max(heads.len()).max(1);

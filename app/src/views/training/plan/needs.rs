@@ -75,7 +75,7 @@ pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
     needs
 }
 
-/// How long the run takes, by the speed of a run like it, else by a measurement of the step alone.
+/// Estimates the run's duration, from the speed of a similar run or from a measurement of the step.
 fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
     let spec = specs[0];
     let span_at = |speed: f64| span(spec.tokens as f64 / speed);
@@ -115,7 +115,7 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
     })
 }
 
-/// Activations per second that are known of one dictionary: of the run on screen, else of a past one.
+/// Returns the measured activations per second of one dictionary: of the run on screen, else of a past run.
 pub(crate) fn speed(state: &AppState, spec: &Spec) -> Option<f64> {
     of_run(state, &[spec]).or_else(|| of_past(state, spec))
 }
@@ -198,7 +198,7 @@ fn data(spec: &Spec, there: u64) -> Need {
     }
 }
 
-/// Bytes of a run beside the model, as far as they are known.
+/// Returns the memory of a run in addition to the model, in bytes, where known.
 fn memory_bytes(state: &AppState, specs: &[&Spec]) -> Option<u64> {
     let held = match source(state) {
         Some(Source::Text(_, text)) => {
