@@ -19,6 +19,7 @@ mod hub;
 mod indexes;
 mod journey;
 mod labs;
+mod lines;
 mod model;
 mod outputs;
 mod positions;

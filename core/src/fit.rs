@@ -90,7 +90,7 @@ impl Prints {
 pub(crate) struct Made<'a> {
     /// `the index alice.sqlite`: the subject of sentences.
     pub what: &'a str,
-    /// How to make it again.
+    /// Remedy that makes it again.
     pub remedy: &'a str,
     /// Name of the dictionary.
     pub sae: &'a str,
@@ -151,7 +151,7 @@ impl Fit {
                 return Self::new(
                     Verdict::Foreign,
                     format!(
-                        "{} was made with {} (fingerprint {}), not with {} as it stands ({}): choose its own dictionary, or {}",
+                        "{} was made with {} (fingerprint {}), not with the current {} ({}): choose its own dictionary, or {}",
                         made.what,
                         made.sae,
                         short(of_sae),
@@ -351,7 +351,7 @@ mod tests {
         is(
             &fit(right, &other),
             Verdict::Foreign,
-            &["not with mine as it stands", "build the index again"],
+            &["not with the current mine", "build the index again"],
         );
         let quantised = Made {
             model_fingerprint: Some("abc"),

@@ -1,4 +1,4 @@
-//! Against reference patterns of another library, and by hand.
+//! Compares attention patterns with those of another library and with values computed by hand.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

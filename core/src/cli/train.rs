@@ -117,7 +117,7 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
                 outcome.tokens_seen,
                 one.plan.spec.tokens,
                 if outcome.checkpoint.is_some() {
-                    ", the same command with --resume goes on"
+                    "; repeat the command with --resume to continue"
                 } else {
                     ""
                 }
@@ -145,9 +145,9 @@ fn say_how_to_go_on(args: &Args, console: &Console) {
         ..keeping(args, &args.out)
     };
     if args.resume && kept.check().is_ok() {
-        console.note("With --overwrite in place of --resume the run begins anew");
+        console.note("Use --overwrite instead of --resume to start again");
     } else if kept.check().is_ok() {
-        console.note("The same command with --resume goes on from the checkpoint");
+        console.note("Repeat the command with --resume to continue from the checkpoint");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Matching and counting against their definitions in f64.
+//! Compares matching and counting with their definitions in f64.
 
 use super::cosines::{Directions, matched};
 use super::together::together_on;
@@ -6,7 +6,7 @@ use super::*;
 use crate::dims::Matrix;
 use crate::sae::TopK;
 
-/// Made-up numbers in −0.5..0.5.
+/// Generates numbers in −0.5..0.5.
 fn numbers(n: usize, seed: u64) -> Vec<f32> {
     let mut state = seed | 1;
     let mut next = || {
@@ -45,7 +45,7 @@ fn cosine(x: &[f32], y: &[f32]) -> f64 {
     }
 }
 
-/// All positive cosines sorted at once, each matched if both are free.
+/// Matches by definition: sorts all positive cosines and pairs features that are both free.
 fn by_definition(a: &Matrix, b: &Matrix) -> Vec<(u32, u32)> {
     let mut all: Vec<(f64, u32, u32)> = vec![];
     for (i, x) in a.iter_rows().enumerate() {
@@ -118,7 +118,7 @@ fn more_features_than_a_block_holds_are_matched_too() {
 
 #[test]
 fn what_is_shared_and_what_is_one_s_own() {
-    // Two directions in common, one turned by 60°, one opposite, one that is nothing.
+    // Two directions in common, one turned by 60°, one opposite, one zero.
     let half = 3.0_f32.sqrt() / 2.0;
     let a = vec![1.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
     let b = vec![0.0, 5.0, 0.0, 1.0, 0.0, 0.0, half, 0.0, 0.5, 0.0, 0.0, -1.0];

@@ -1,4 +1,4 @@
-//! The probes against dense f64 least squares, planted and shuffled errors; the identity of the split; the kept file.
+//! Compares the probes with dense f64 least squares on planted and shuffled errors; checks the identity of the split and the stored file.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::fit::{Fit, Verdict};
 use crate::ids::{HookPoint, Site};
 use crate::sae::TopK;
 
-/// Values in −1..1, so every dimension has a mean of its own once shifted.
+/// Generates values in −1..1; shifted, each dimension has its own mean.
 fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let values = (0..rows * columns)
@@ -25,7 +25,7 @@ fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
     Matrix::new(rows, columns, values).unwrap()
 }
 
-/// Correlated activations of unequal size and mean.
+/// Generates correlated activations of unequal size and mean.
 fn activations(rows: usize, columns: usize, seed: u64) -> Matrix {
     let mut x = random(rows, columns, seed);
     for i in 0..rows {
@@ -37,7 +37,7 @@ fn activations(rows: usize, columns: usize, seed: u64) -> Matrix {
     x
 }
 
-/// `x · map + 0.5 + noise`.
+/// Computes `x · map + 0.5 + noise`.
 fn planted(x: &Matrix, noise: f32, seed: u64) -> Matrix {
     let d = x.columns();
     let map = random(d, d, 99);
@@ -52,7 +52,7 @@ fn planted(x: &Matrix, noise: f32, seed: u64) -> Matrix {
     error
 }
 
-/// The probes of one set of activations and errors, measured on another.
+/// Fits the probes on one set of activations and errors and measures them on another.
 fn measured(fit: (&Matrix, &Matrix), held_out: (&Matrix, &Matrix)) -> Figures {
     let mut equations = NormalEquations::new(fit.0.columns());
     equations.add(fit.0, fit.1).unwrap();
@@ -119,7 +119,7 @@ fn a_planted_linear_error_is_found() {
 #[test]
 fn shuffled_targets_leave_nothing_to_predict() {
     let (x, fresh) = (activations(8_000, 16, 7), activations(4_000, 16, 8));
-    // The errors of other tokens: same distribution, no relation.
+    // Errors of other tokens have the same distribution and no relation.
     let other = |x: &Matrix, seed| planted(&activations(x.rows(), 16, seed), 0.3, seed + 1);
     let figures = measured((&x, &other(&x, 9)), (&fresh, &other(&fresh, 11)));
     for r2 in [figures.r2_mean, figures.r2_weighted, figures.r2_norm] {
@@ -129,7 +129,7 @@ fn shuffled_targets_leave_nothing_to_predict() {
 
 #[test]
 fn the_squared_norm_of_a_sum_of_constant_parts_is_predicted() {
-    // Orthogonal parts with fixed coefficients: ‖e‖² is linear in x (papers.md: the derivation behind the norm probe).
+    // Orthogonal parts with fixed coefficients: ‖e‖² is linear in x.
     let mut x = random(3_000, 8, 13);
     for value in x.values_mut() {
         *value = if *value > 0.4 { 2.0 } else { 0.0 };
@@ -183,7 +183,7 @@ fn nan_activations_are_refused_in_a_sentence() {
     assert!(refused.contains("NaN"), "{refused}");
 }
 
-/// A random dictionary of 4·d features.
+/// Makes a random dictionary of 4·d features.
 fn random_sae(d: usize, seed: u64, hook: HookPoint) -> Sae {
     Sae::new(
         "random",
@@ -289,7 +289,7 @@ fn a_kept_probe_reads_back_equal_and_twice_the_same() {
     }
 }
 
-/// The demo model, a random dictionary on the residual stream after block 0, and a short text.
+/// Opens the demo model, a random dictionary on the residual stream after block 0, and a short text.
 fn demo() -> (Model, Sae, Rows) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let (model, _) = Model::open(&root.join("assets/demo/model")).unwrap();

@@ -1,9 +1,9 @@
-//! Settings inside sentences. The core names a setting by its key; the command line puts the flag in its place and the window the words of its control.
+//! Settings inside sentences: the core names a setting by its key; the command line puts the flag in its place and the window the words of its control.
 
 use std::borrow::Cow;
 use std::fmt;
 
-/// A setting that an error or a note names as its subject or its remedy. Within a sentence it reads "setting `overwrite`", and [`worded`] puts other
+/// Setting that an error or a note names as its subject or its remedy. Within a sentence it reads "setting `overwrite`", and [`worded`] puts other
 /// words in its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,11 +12,11 @@ pub enum Key {
     AllowMismatch,
     /// Length of a row, in tokens.
     Context,
-    /// How stored numbers are written.
+    /// Type of stored numbers.
     Dtype,
-    /// Number of features of a dictionary, or which of them.
+    /// Number of features of a dictionary, or a choice of them.
     Features,
-    /// What is folded into the weights of a dictionary that is converted.
+    /// Operation folded into the weights of a converted dictionary.
     Fold,
     /// Whether a store holds gradients too.
     Gradients,
@@ -32,15 +32,15 @@ pub enum Key {
     Model,
     /// Whether BOS is left out.
     NoBos,
-    /// Whether the hub is left alone.
+    /// Whether the network is never used.
     Offline,
     /// Whether files of an earlier run are replaced.
     Overwrite,
-    /// Which positions of the text count.
+    /// Positions of the text that count.
     Positions,
     /// Probe of a dictionary's error.
     Probe,
-    /// How the model's weights are processed.
+    /// Processing of the model's weights.
     Process,
     /// Whether sub-folders are read.
     Recursive,
@@ -55,7 +55,7 @@ pub enum Key {
 }
 
 impl Key {
-    /// All of them.
+    /// All keys.
     pub const ALL: [Self; 22] = [
         Self::AllowMismatch,
         Self::Context,
@@ -81,7 +81,7 @@ impl Key {
         Self::TextColumn,
     ];
 
-    /// Name of the setting in files, and in this library.
+    /// Returns the name of the setting in files and in this library.
     pub const fn name(self) -> &'static str {
         match self {
             Self::AllowMismatch => "allow_mismatch",
@@ -109,7 +109,7 @@ impl Key {
         }
     }
 
-    /// The key called `name`, if there is one.
+    /// Finds the key called `name`.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|key| key.name() == name)
     }
@@ -122,7 +122,7 @@ impl fmt::Display for Key {
 }
 
 impl From<Key> for String {
-    /// The name alone, as the subject of an [`Error::Setting`](super::Error::Setting).
+    /// Returns the name alone, as the subject of an [`Error::Setting`](super::Error::Setting).
     fn from(key: Key) -> Self {
         key.name().to_owned()
     }
@@ -131,7 +131,7 @@ impl From<Key> for String {
 const OPEN: &str = "setting `";
 const CLOSE: &str = "`";
 
-/// A sentence in parts: text as it is, and the keys between.
+/// Part of a sentence: plain text or a key.
 enum Part<'a> {
     Text(&'a str),
     Key(Key),

@@ -1,4 +1,4 @@
-//! Shares, figures and the sum identity of the attribution.
+//! Checks shares, figures and the sum identity of the attribution.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// Every layer, two features, first, middle and last token of a text: the attributions sum to the pre-activation, and a nudge is noticed.
+/// Checks for every layer, two features, and the first, middle and last token that the attributions sum to the pre-activation, and that a nudge breaks the sum.
 fn check_sums(folder: &str, text: &str) {
     let (model, _) = Model::open(&repository(folder)).unwrap();
     for layer in 0..model.config().layers {
@@ -195,7 +195,7 @@ fn every_head_of_a_model_gets_its_figures() {
     assert!(figures.iter().all(|figures| figures.jaccard.is_none()));
 }
 
-/// Ten features of head 2, of which all but three are never active: they are listed without an index, and not with one.
+/// Lists ten features of head 2, seven of which are never active: all without an index, three with one.
 #[test]
 fn dead_features_are_left_out_where_an_index_knows_them() {
     let (model, _) = Model::open(&repository("assets/demo/model")).unwrap();

@@ -1,4 +1,4 @@
-//! Against a definition in f64 over reference values of another library, and against the model's own prediction.
+//! Compares the lens with a definition in f64 over reference values of another library, and with the model's own prediction.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
@@ -38,7 +38,7 @@ fn whole(model: &Model, tokens: &[TokenId], top: usize) -> Lens {
     lens.unwrap().done().unwrap()
 }
 
-/// ln softmax of x · Eᵀ, x normed by GPT-2's final norm: plain loops over the files' own numbers.
+/// Computes ln softmax of x · Eᵀ, x normalised by GPT-2's final norm, by plain loops over the file's numbers.
 fn log_probabilities(x: &[f64], weights: &HashMap<String, Tensor>) -> Vec<f64> {
     let vector = |name: &str| weights[name].to_vec1::<f32>().unwrap();
     let (gamma, beta) = (

@@ -14,7 +14,7 @@ use crate::whole_file;
 pub struct Overlaid {
     /// The overlay.
     pub project: Project,
-    /// What is missing, was repaired or was set aside.
+    /// Notes on entries that are missing, were repaired or were set aside.
     pub notes: Notes,
     /// Model that the overlay named instead of the original's, and how it was opened.
     pub displaced: Option<(PathBuf, Opening)>,

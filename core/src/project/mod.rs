@@ -55,7 +55,7 @@ pub struct Project {
     pub name: String,
     /// Model, if one was chosen.
     pub model: Option<PathBuf>,
-    /// How the model is opened: how its weights are held and processed.
+    /// Opening of the model: how its weights are held and processed.
     pub opening: Opening,
     /// Dictionaries.
     pub entries: Vec<Entry>,

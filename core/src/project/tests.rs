@@ -1,4 +1,4 @@
-//! Projects on disk: opening, overlays, kept figures, labels.
+//! Checks projects on disk: opening, overlays, stored figures, labels.
 
 use super::*;
 use crate::eval::Figures;

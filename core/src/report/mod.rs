@@ -60,7 +60,7 @@ pub struct Report {
 pub struct Reported {
     /// Label that a person gave it, or empty.
     pub label: String,
-    /// Its entry in the index.
+    /// Entry in the index.
     pub detail: Detail,
 }
 

@@ -1,4 +1,4 @@
-//! Reports of made-up features against stored files: what they must and must not hold.
+//! Compares reports of synthetic features with stored files.
 
 use super::html::{count, significant};
 use super::*;
@@ -102,7 +102,7 @@ fn report() -> Report {
     }
 }
 
-/// To renew the stored page after a change that is meant: delete it, run this test twice, look at the page.
+/// Compares the page with the stored one. To renew it after an intended change: delete it, run this test twice, and inspect the page.
 #[test]
 fn the_page_equals_the_stored_one() {
     let page = report().html();

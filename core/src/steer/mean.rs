@@ -1,4 +1,4 @@
-//! The mean activation of a text that `mean` edits put in place: one definition for the command line and the window.
+//! Measures the mean activation of a text, which `mean` edits put in place.
 
 use crate::corpus::{Corpus, Positions};
 use crate::error::{Notes, Result};
@@ -9,23 +9,23 @@ use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 
-/// Rows of the text that are read at most, the first ones.
+/// Largest number of rows of the text that are read, from its beginning.
 pub const MEAN_ROWS: usize = 256;
-/// Their tokens, or the model's context where that is shorter.
+/// Tokens per row, or the model's context where that is shorter.
 pub const MEAN_CONTEXT: usize = 128;
 
-/// A mean activation with what it is over.
+/// Mean activation of a text.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TextMean {
-    /// `[d]`.
+    /// Mean, `[d]`.
     pub values: Vec<f32>,
-    /// What it is over, as a sentence.
+    /// Sentence on the text and the positions that it is over.
     pub over: String,
-    /// What was decided and left out on making rows of the text.
+    /// Notes on making rows of the text.
     pub notes: Notes,
 }
 
-/// Mean at `hook` over the first 256 rows of 128 tokens of `corpus`; positions count as asked for, else as for `sae`. `observe` gets the rows
+/// Measures the mean at `hook` over the first 256 rows of 128 tokens of `corpus`; positions count as asked for, else as for `sae`. `observe` gets the rows
 /// done.
 pub fn mean_of_text(
     (model, sae): (&Model, Option<&Sae>),

@@ -1,5 +1,5 @@
-//! Edits of codes that were read from normalised tokens: every normalisation with every error term, held against a definition in f64 that shares no code with
-//! them, and against what SAELens computes.
+//! Checks edits of codes read from normalised tokens: every normalisation with every error term, compared with an independent definition in f64 and with
+//! SAELens.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn edit(sae: &Arc<Sae>, changes: Vec<LatentChange>, error: ErrorTerm) -> Diction
     DictionaryEdit::new(Arc::clone(sae), changes, error).unwrap()
 }
 
-/// What `edit` makes of `x`, when the run without edits holds `clean`.
+/// Applies `edit` to `x`, where the run without edits holds `clean`.
 fn applied(edit: DictionaryEdit, x: &Matrix, clean: &Matrix) -> Matrix {
     let tensor = |m: &Matrix| {
         Tensor::from_vec(
@@ -58,12 +58,12 @@ fn applied(edit: DictionaryEdit, x: &Matrix, clean: &Matrix) -> Matrix {
     Matrix::new(x.rows(), x.columns(), value.numbers).unwrap()
 }
 
-/// How a dictionary treats a token before reading it, as PyTorch would write it.
+/// Normalisation of a token before a dictionary reads it, as PyTorch would write it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Kind {
-    /// `none`.
+    /// No normalisation, `none`.
     Plain,
-    /// `expected_average_only_in`: times one number for all tokens, folded into the weights by the program.
+    /// `expected_average_only_in`: one factor for all tokens, which the program folds into the weights.
     Expected(f64),
     /// `layer_norm`; OpenAI's is the same.
     Layer,
@@ -71,7 +71,7 @@ enum Kind {
     Constant,
 }
 
-/// A token as it is read, and the factor and the shift that bring an output back.
+/// Normalised token, with the factor and the shift that map an output back.
 fn read(kind: Kind, x: &[f64]) -> (Vec<f64>, f64, f64) {
     let d = x.len() as f64;
     match kind {
@@ -96,7 +96,7 @@ fn wide(x: &[f32]) -> Vec<f64> {
     x.iter().map(|x| f64::from(*x)).collect()
 }
 
-/// The dictionary as it was trained: its code of a token, and what it makes of a code with that token's numbers.
+/// Dictionary in its trained form: encodes a token, and decodes a code with that token's numbers.
 struct Defined<'a> {
     sae: &'a Sae,
     kind: Kind,
@@ -152,7 +152,7 @@ fn dictionary(norm: InputNorm) -> Sae {
 #[test]
 fn every_normalisation_and_every_error_term_follow_the_definition() {
     let clean = random(N, D, 21);
-    // Other lengths and means than in the run without edits, and other directions.
+    // Lengths, means and directions differ from the run without edits.
     let noise = random(N, D, 22);
     let mut x = clean.clone();
     for (x, noise) in x.values_mut().iter_mut().zip(noise.values()) {
@@ -178,7 +178,7 @@ fn every_normalisation_and_every_error_term_follow_the_definition() {
         let mut unit = 1.0;
         if let Kind::Expected(c) = kind {
             used.fold_scale(c as f32).unwrap();
-            // Codes may have moved to other units with the weights; a change has to move with them.
+            // Folding may have changed the units of codes; a change must follow.
             let (a, b) = (trained.w_dec.row(0)[0], used.w_dec.row(0)[0]);
             unit = f64::from(a) / c / f64::from(b);
         }

@@ -1,4 +1,4 @@
-//! SmolLM2, a real model: what its layers hold, and what zeroing a head does, against torch. Reads the GGUF file at `UMBRA_SMOLLM2_GGUF`.
+//! Compares SmolLM2, a real model, with torch: its layers, and the effect of zeroing a head. Reads the GGUF file at `UMBRA_SMOLLM2_GGUF`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ fn shared(name: &str) -> PathBuf {
     PathBuf::from(folder).join(name)
 }
 
-/// The model and its reference values, if both are at hand.
+/// Opens the model and its reference values, if both are available.
 fn at_hand() -> Option<(Model, Value)> {
     let file = std::env::var_os("UMBRA_SMOLLM2_GGUF").map(PathBuf::from);
     let reference = shared("smollm2_reference.json");
@@ -137,7 +137,7 @@ fn activations_of_a_prompt_are_those_of_torch() {
     off(&values(&logits), &values(&want["logits_last"]), "logits");
 }
 
-/// Zeroing takes no materials.
+/// Materials of zeroing, which needs none.
 struct Nothing;
 
 impl Materials for Nothing {

@@ -1,4 +1,4 @@
-//! What edits leave alone, bit by bit, what they move by how much, and that text grows under them alike however it is computed.
+//! Checks which values edits leave bit-identical, how far they move the others, and that generated text does not depend on how it is computed.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -104,7 +104,7 @@ fn ids(model: &Model, rows: usize, t: usize) -> Tensor {
     Tensor::from_vec(ids, (rows, t), &Device::Cpu).unwrap()
 }
 
-/// Value at `hook` and logits with edits.
+/// Returns the value at `hook` and the logits with edits.
 fn passed(model: &Model, edits: &[Edit], tokens: &Tensor, hook: HookPoint) -> (Tensor, Tensor) {
     let edits = Edits::new(model, edits.to_vec()).unwrap();
     let mut keep = Capture::to_the_end([hook]);
@@ -164,7 +164,7 @@ fn no_edits_edits_that_change_nothing_and_edits_elsewhere_keep_every_bit() {
     }
 }
 
-/// What an action makes of one token's chosen heads by its definition, in f64; `v` is its vector's part there.
+/// Applies an action to one token's chosen heads by its definition, in f64; `v` is its vector's part there.
 fn defined(action: &Action, x: &mut [f64], v: &[f64]) {
     let length = v.iter().map(|v| v * v).sum::<f64>().sqrt();
     let at = x.iter().zip(v).map(|(x, v)| x * v).sum::<f64>() / length;
@@ -184,7 +184,7 @@ fn defined(action: &Action, x: &mut [f64], v: &[f64]) {
     }
 }
 
-/// The numbers of heads 3 and 0, one behind the other.
+/// Concatenates the numbers of heads 3 and 0.
 fn heads_3_and_0(x: &[f64], e: usize) -> Vec<f64> {
     [&x[3 * e..4 * e], &x[..e]].concat()
 }
@@ -262,14 +262,14 @@ fn edits_at_one_hook_apply_in_their_order_and_others_see_what_came_before() {
             assert_eq!(got, want(clean[i], v[i % d]));
         }
     }
-    // What is kept is what the next block reads.
+    // The next block reads the edited value.
     let next = HookPoint::block(2, Site::ResidPre);
     let zero = [edit(hook, Action::Zero)];
     let (read, _) = passed(&model, &zero, &tokens, next);
     assert!(numbers(&read)[d..].iter().all(|x| *x == 0.0));
 }
 
-/// A number by row and column.
+/// Makes a number from row and column.
 type Entry<'a> = &'a dyn Fn(usize, usize) -> f32;
 
 #[test]
@@ -280,7 +280,7 @@ fn dictionary_edits_follow_their_formulas() {
         let probe = random_probe(&sae);
         let d = sae.width();
         let tokens = ids(&model, 1, 7);
-        // Something before the hook, so that frozen and kept errors differ.
+        // An earlier edit makes frozen and kept errors differ.
         let earlier = edit(HookPoint::block(0, Site::ResidPost), Action::Scale(1.5));
         let (x, _) = passed(&model, std::slice::from_ref(&earlier), &tokens, hook);
         let before = model.capture(&tokens, &[hook]).unwrap()[&hook].clone();
@@ -494,7 +494,7 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
     );
 }
 
-/// Every kind of edit, some of the prompt, some of what is new, some before others.
+/// Lists every kind of edit: on the prompt, on new tokens, and several at one hook.
 fn menagerie(model: &Model) -> Vec<(&'static str, Vec<Edit>)> {
     let z = HookPoint::block(1, Site::Z);
     let resid = HookPoint::block(1, Site::ResidPost);
@@ -547,7 +547,7 @@ fn menagerie(model: &Model) -> Vec<(&'static str, Vec<Edit>)> {
     ]
 }
 
-/// Logits of the last position of `tokens`, all computed anew, the first `prompt` of them the prompt.
+/// Computes logits of the last position of `tokens` without a cache; the first `prompt` tokens are the prompt.
 fn anew(model: &Model, edits: &Edits, tokens: &[TokenId], prompt: usize) -> Tensor {
     let tokens = token_tensor(&[tokens]).unwrap();
     let clean = match edits.frozen() {
@@ -612,7 +612,7 @@ fn with_a_cache_and_without_one_edited_text_is_the_same_for_a_seed() {
             }
             texts.push((what, cached.tokens));
         }
-        // The edits do something: texts that differ from the first.
+        // The edits have an effect: their texts differ from the first.
         let differ = texts.iter().filter(|(_, text)| *text != texts[0].1).count();
         assert!(differ >= texts.len() / 2, "{name}: {texts:?}");
     }
@@ -742,7 +742,7 @@ fn two_streams_advance_in_turn_and_without_strength_say_the_same() {
     assert_eq!(stopped.steered.finish, None);
 }
 
-/// log p of every token at every position of `tokens`, from one pass over all of them, `prompt` of them the prompt.
+/// Computes log p of every token at every position of `tokens` in one pass; the first `prompt` tokens are the prompt.
 fn distributions(
     model: &Model,
     edits: &[Edit],

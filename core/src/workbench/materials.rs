@@ -1,4 +1,4 @@
-//! What edits are made from: a dictionary, the probe of its error, mean activations of a text, other texts. Each is opened when an edit first needs it.
+//! Materials of edits: a dictionary, the probe of its error, mean activations of a text, other texts. Each is opened when an edit first needs it.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 use crate::steer::{self, EditSpec, Edits, Materials, TextMean, What};
 
-/// Where the materials are that a dictionary does not hold.
+/// Sources of the materials beside the dictionary.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sources {
     /// Probe of the dictionary's error.

@@ -12,9 +12,9 @@ use crate::steer::EditSpec;
 pub struct Request {
     /// Folder, file or name of the model.
     pub model: PathBuf,
-    /// How the model's weights are held.
+    /// Form of the model's weights in memory.
     pub form: Form,
-    /// How they are processed; none: as the dictionary's file says.
+    /// Processing of the weights; none: as the dictionary's file says.
     pub processing: Option<Processing>,
     /// Use of BOS.
     pub bos: BosWish,
@@ -24,10 +24,10 @@ pub struct Request {
     pub hook: Option<HookPoint>,
     /// Edits, in their order.
     pub edits: Vec<EditSpec>,
-    /// Where the materials of the edits are.
+    /// Sources of the materials of edits.
     pub sources: Sources,
     /// Text that both continuations begin with.
     pub prompt: String,
-    /// How tokens are picked.
+    /// Sampling of tokens.
     pub sampling: Sampling,
 }

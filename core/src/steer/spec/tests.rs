@@ -1,4 +1,4 @@
-//! Edits as they are written: read, written again, resolved, refused.
+//! Checks how written edits are read, written again, resolved and rejected.
 
 use std::path::PathBuf;
 
