@@ -38,6 +38,7 @@ pub(super) struct EditArgs {
 
 /// Text of `mean` edits.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_field_names, reason = "each field names its flag")]
 struct MeanArgs {
     /// Text whose mean activation `mean` edits put in place (the first 256 rows of 128 tokens)
     #[arg(long, value_name = "PATH", num_args = 1..)]

@@ -27,6 +27,10 @@ impl Written {
     }
 
     /// Adds the flag of `field` with a value.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "callers make the value in passing"
+    )]
     pub(super) fn value(&mut self, field: &str, value: impl ToString) -> Result<()> {
         let (flag, is_joined) = self.flag(field)?;
         let value = value.to_string();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use clap::builder::PossibleValue;
 use clap::{FromArgMatches as _, ValueEnum as _};
 
 use super::super::written::Written;
@@ -76,7 +77,7 @@ fn sources(line: &mut Written, sources: &Sources) -> Result<()> {
         line.path("mean_of", path)?;
     }
     let split = SplitArg::from(mean.part).to_possible_value();
-    line.optional("mean_split", split.as_ref().map(|split| split.get_name()))?;
+    line.optional("mean_split", split.as_ref().map(PossibleValue::get_name))?;
     line.value("mean_split_seed", mean.seed)?;
     line.switch("mean_recursive", mean.corpus.recursive)?;
     line.optional("mean_text_column", mean.corpus.column.as_ref())?;

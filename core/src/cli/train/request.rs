@@ -244,7 +244,7 @@ mod tests {
             },
             from: None,
             dictionaries: vec![(first, "saes/one".into()), (second, "saes/it's two".into())],
-            checkpoint: Some(Duration::from_secs(600)),
+            checkpoint: Some(Duration::from_mins(10)),
         };
         let line = check(&full);
         assert!(line.contains("--no-split") && !plain.contains("--no-split"));
