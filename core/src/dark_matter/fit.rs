@@ -2,7 +2,7 @@
 
 use crate::corpus::Rows;
 use crate::dims::Matrix;
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::Autoencoder;
@@ -100,7 +100,7 @@ fn check(sae: Autoencoder<'_>, width: usize, fit: &Rows, held_out: &Rows) -> Res
     }
     if fit.separates_documents() != held_out.separates_documents() {
         let what = "one text is read with separate documents and the other across documents: read both the same way";
-        return Err(Error::setting("separate-documents", what));
+        return Err(Error::setting(Key::SeparateDocuments, what));
     }
     if fit.mask() != held_out.mask() {
         let what = format!(

@@ -6,7 +6,7 @@ use candle_transformers::utils::apply_repeat_penalty;
 
 use super::decoder::{Logits, Memory};
 use super::{Hooks, Model, Sampling, Start, token_tensor};
-use crate::error::{Error, Result};
+use crate::error::{Error, Key, Result};
 use crate::ids::{HookPoint, Layer, Site, TokenId};
 use crate::progress::{Ended, Flow};
 use crate::text::TextStream;
@@ -61,7 +61,7 @@ impl<'m> Generator<'m> {
     pub(super) fn new(model: &'m Model, prompt: &[TokenId], sampling: &Sampling) -> Result<Self> {
         if model.separate.is_some() {
             let what = "generation continues one text and keeps no documents apart, leave it out";
-            return Err(Error::setting("separate-documents", what));
+            return Err(Error::setting(Key::SeparateDocuments, what));
         }
         let room = (model.config.context + 1).saturating_sub(prompt.len());
         Ok(Self {

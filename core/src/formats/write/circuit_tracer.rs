@@ -27,7 +27,10 @@ pub(super) fn write(
     }
     layers.sort_by_key(|((layer, ..), _)| *layer);
     let Some(((_, reads, writes), first)) = layers.first().cloned() else {
-        return Err(Error::setting("IN", "name the transcoder of each layer"));
+        return Err(Error::setting(
+            "dictionaries",
+            "name the transcoder of each layer",
+        ));
     };
     for (i, ((layer, input, output), sae)) in layers.iter().enumerate() {
         if (input, output) != (&reads, &writes) {
@@ -40,7 +43,7 @@ pub(super) fn write(
             let what = format!(
                 "circuit-tracer needs one transcoder per layer from 0 on, and layer {i} is missing or named twice: name each layer once"
             );
-            return Err(Error::setting("IN", what));
+            return Err(Error::setting("dictionaries", what));
         }
     }
     let across = first.check_alone().is_err();

@@ -79,7 +79,7 @@ pub fn write(saes: &[Sae], folder: &Path, target: Target, precision: Precision) 
             target.name(),
             saes.len()
         );
-        return Err(Error::setting("IN", what));
+        return Err(Error::setting("dictionaries", what));
     };
     match target {
         Target::SaeLens => save(sae, folder, precision)?,
