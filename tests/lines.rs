@@ -25,7 +25,7 @@ use crate::umbra;
 /// A request of everything that a command line can say, on the demo.
 fn request() -> Request {
     let demo = format!("{}/..", demo_model());
-    let mut mean = TextRequest::new(vec![format!("{demo}/text/held-out/alice.txt").into()]);
+    let mut mean = TextRequest::new([format!("{demo}/text/held-out/alice.txt")]);
     mean.reading.positions = Some(Positions::First);
     let edits = [
         "add feature=7 strength=-6.5 positions=prompt",
@@ -128,7 +128,7 @@ fn run(folder: &Path, line: &str) -> Value {
 fn a_training_run_written_as_a_command_line_trains_the_same_dictionary() {
     let folder = tempfile::tempdir().unwrap();
     let text = format!("{}/../text/held-out/alice.txt", demo_model());
-    let text = TextRequest::new(vec![text.into()]).of(Part::Train);
+    let text = TextRequest::new([text]).of(Part::Train);
     let mut spec = Spec::default_for("blocks.1.attn.hook_z".parse().unwrap());
     for (key, value) in [
         ("variant", "batch-topk"),
