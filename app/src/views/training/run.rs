@@ -16,6 +16,7 @@ use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, panel_title, space};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::number;
+use crate::words;
 
 /// Highest table of a run's dictionaries.
 const TABLE: f32 = TOGETHER as f32 * space::TABLE_ROW + space::CONTROL_ROW;
@@ -320,7 +321,7 @@ fn member_ui(
 fn notes_ui(ui: &mut Ui, which: usize, notes: &[String]) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let note_ui = |ui: &mut Ui, note: &String| {
-        ui.add(Label::new(caption(note).color(secondary)).wrap());
+        ui.add(Label::new(caption(words::said(note)).color(secondary)).wrap());
     };
     let earlier = match notes.len() {
         0..=NOTES => 0,
