@@ -49,9 +49,9 @@ impl<T, P> Ended<T, P> {
     }
 }
 
-impl<T> Ended<T, T> {
+impl<P> Ended<P, P> {
     /// Wraps `value`: all of the work, or what there is of it because it was `stopped`.
-    pub fn new(value: T, stopped: bool) -> Self {
+    pub fn new(value: P, stopped: bool) -> Self {
         if stopped {
             Self::Stopped(value)
         } else {
@@ -60,14 +60,14 @@ impl<T> Ended<T, T> {
     }
 
     /// Borrows the value, whole or not.
-    pub fn value(&self) -> &T {
+    pub fn value(&self) -> &P {
         match self {
             Self::Done(value) | Self::Stopped(value) => value,
         }
     }
 
     /// Takes the value, whole or not.
-    pub fn into_value(self) -> T {
+    pub fn into_value(self) -> P {
         match self {
             Self::Done(value) | Self::Stopped(value) => value,
         }

@@ -136,7 +136,7 @@ impl Console {
     pub fn bar(&self, what: &str) -> Bar<'_> {
         Bar {
             console: self,
-            bar: None,
+            display: None,
             what: what.to_owned(),
             pace: Pace::default(),
             said: Instant::now(),
@@ -228,7 +228,7 @@ impl Console {
 pub struct Bar<'a> {
     console: &'a Console,
     /// Drawn on a terminal.
-    bar: Option<ProgressBar>,
+    display: Option<ProgressBar>,
     what: String,
     pace: Pace,
     said: Instant,
@@ -245,10 +245,10 @@ impl Bar<'_> {
         let Progress { done, total, unit } = progress;
         self.pace.mark(Instant::now(), done);
         let words = format!("{} {message}", speed(progress, self.pace.per_second()));
-        if self.bar.is_none() && std::io::stderr().is_terminal() {
-            self.bar = Some(self.drawn(total, unit));
+        if self.display.is_none() && std::io::stderr().is_terminal() {
+            self.display = Some(self.drawn(total, unit));
         }
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.display {
             bar.set_length(total);
             bar.set_position(done);
             bar.set_message(words);
@@ -274,7 +274,7 @@ impl Bar<'_> {
 
 impl Drop for Bar<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = &self.display {
             bar.finish_and_clear();
         }
     }
