@@ -2,7 +2,6 @@
 
 mod begin;
 mod browse;
-mod line;
 mod past;
 #[cfg(test)]
 mod tests;
@@ -16,7 +15,6 @@ use umbra_core::corpus;
 use umbra_core::ids::HookPoint;
 use umbra_core::store::Store;
 
-pub(crate) use self::line::line;
 use super::context::Context;
 use super::opening;
 use crate::dialogs::Ask;

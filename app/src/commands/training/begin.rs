@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use umbra_core::train::{Keeping, Spec};
 
-use super::saes_folder;
 use super::work::{self, Reads, Task, Work};
 use crate::commands::context::Context;
 use crate::state::catalogue::name_of;
 use crate::state::training::{Ended, Event as Training, Member, Run, Source};
 use crate::state::{AppState, Event};
-use crate::views::training::plan::{self, Plan};
+use crate::views::training::plan;
 
 /// A run to begin: its source, its dictionaries (those that have ended stay as they are) and whether the others resume from checkpoints.
 #[derive(Debug)]
@@ -28,28 +27,18 @@ pub(super) fn start(context: &mut Context<'_>) {
     if plan.refusal.is_some() {
         return;
     }
-    let (Some(members), Some(source)) = (members(state, &plan), plan::source(state)) else {
+    let (Some(described), Some(source)) = (plan.described(state), plan::source(state)) else {
         return;
     };
+    let described = described.into_iter();
+    let members = described.map(|one| Member::new(one.name, one.folder, one.spec));
+    let members = members.collect();
     let beginning = Beginning {
         source,
         members,
         resume: false,
     };
     begin(context, beginning);
-}
-
-/// The dictionaries that the form describes, each in a folder of its own that is free.
-pub(super) fn members(state: &AppState, plan: &Plan) -> Option<Vec<Member>> {
-    let specs = plan.specs()?;
-    let saes = saes_folder(&state.project.open()?.folder);
-    let names = std::iter::once(&plan.first).chain(&plan.also);
-    let mut members: Vec<Member> = vec![];
-    for (spec, planned) in specs.into_iter().zip(names) {
-        let name = free_name(&saes, &planned.name, &members);
-        members.push(Member::new(name.clone(), saes.join(&name), spec.clone()));
-    }
-    Some(members)
 }
 
 /// Goes on with those of the run on screen that left a checkpoint. Where one failed, the learning rate of the form is taken: with the old one it would fail
@@ -148,21 +137,6 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
         },
         members,
     }))));
-}
-
-/// `name`, or with a number behind it if a folder has it already or another that is about to begin.
-fn free_name(folder: &Path, name: &str, beside: &[Member]) -> String {
-    let is_free = |name: &str| {
-        let taken = beside.iter().any(|member| member.name == name);
-        !taken && !folder.join(name).exists()
-    };
-    if is_free(name) {
-        return name.to_owned();
-    }
-    (2..10_000)
-        .map(|i| format!("{name}-{i}"))
-        .find(|name| is_free(name))
-        .unwrap_or_else(|| name.to_owned())
 }
 
 /// Writes the dictionary of this member of the run again.

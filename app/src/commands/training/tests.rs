@@ -19,7 +19,7 @@ use crate::state::AppState;
 use crate::state::requests::library;
 use crate::state::training::{Draft, Ended, Form, Member};
 use crate::testing::Desk;
-use crate::views::training::plan;
+use crate::views::training::{line, plan};
 
 fn demo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -423,13 +423,13 @@ fn the_copied_command_asks_for_the_dictionaries_of_the_form() {
     wanted.also = vec![second];
     desk.run(Command::Fill(wanted));
     desk.run(Command::CountText(plan::text_key(&desk.state).unwrap()));
-    let request = super::line::request(&desk.state).unwrap();
+    let request = line::request(&desk.state).unwrap();
     assert_eq!(request.dictionaries.len(), 2);
-    let line = super::line(&desk.state).unwrap();
+    let line = line::line(&desk.state).unwrap();
     assert!(line.contains("the second"), "{line}");
     let words = shlex::split(&line).unwrap().into_iter().map(OsString::from);
     let read = umbra_core::cli::train_request(words).unwrap();
     assert_eq!(read, request, "{line}");
     let nothing = Desk::new(AppState::default());
-    assert!(super::line(&nothing.state).is_err());
+    assert!(line::line(&nothing.state).is_err());
 }

@@ -5,8 +5,8 @@ use umbra_core::train::{SETTINGS, Setting};
 
 use super::also::also_ui;
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
+use super::line::line;
 use super::plan::{self, Plan};
-use crate::commands::training;
 use crate::state::catalogue::name_of;
 use crate::state::opening::Kind as Opened;
 use crate::state::requests::training::Command;
@@ -310,7 +310,7 @@ fn start_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
     let button = ui.add_enabled(ready, Button::new("Copy for the command line"));
     let help = "Copy an `umbra train` command that trains the same dictionaries";
     if button.on_hover_text(help).clicked() {
-        match training::line(state) {
+        match line(state) {
             Ok(line) => ui.ctx().copy_text(line),
             Err(why) => commands.send(Command::NoLine(why)),
         }

@@ -6,6 +6,7 @@ mod curves;
 mod fields;
 mod firing;
 mod form;
+pub(crate) mod line;
 mod past;
 pub(crate) mod plan;
 mod run;

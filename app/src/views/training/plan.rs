@@ -57,6 +57,46 @@ impl Plan {
         let whole = all().all(|planned| planned.errors.is_empty());
         whole.then(|| all().map(|planned| &planned.spec).collect())
     }
+
+    /// The dictionaries that the form describes, each in a folder of its own within the project that nothing is in.
+    pub(crate) fn described(&self, state: &AppState) -> Option<Vec<Described>> {
+        let specs = self.specs()?;
+        let saes = state.project.open()?.folder.join("saes");
+        let mut all: Vec<Described> = vec![];
+        for (spec, planned) in specs
+            .into_iter()
+            .zip([&self.first].into_iter().chain(&self.also))
+        {
+            let taken = |name: &str| {
+                saes.join(name).exists() || all.iter().any(|before| before.name == name)
+            };
+            let name = free_name(&planned.name, taken);
+            let folder = saes.join(&name);
+            let spec = spec.clone();
+            all.push(Described { spec, name, folder });
+        }
+        Some(all)
+    }
+}
+
+/// A dictionary that the form describes, in a folder of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Described {
+    /// What decides it.
+    pub(crate) spec: Spec,
+    /// Its folder's name.
+    pub(crate) name: String,
+    /// Its folder.
+    pub(crate) folder: PathBuf,
+}
+
+/// `name`, or `name-2` and so on where that is taken.
+fn free_name(name: &str, taken: impl Fn(&str) -> bool) -> String {
+    let numbered = (2..10_000).map(|i| format!("{name}-{i}"));
+    let mut names = std::iter::once(name.to_owned()).chain(numbered);
+    names
+        .find(|name| !taken(name))
+        .unwrap_or_else(|| name.to_owned())
 }
 
 /// Reads the form.
@@ -217,13 +257,7 @@ fn made_name(state: &AppState, hook: HookPoint, before: &[Planned]) -> String {
             || before.iter().any(|p| p.name == name)
             || past.is_some_and(|past| past.iter().any(|run| run.name == name))
     };
-    if !taken(&base) {
-        return base;
-    }
-    (2..10_000)
-        .map(|i| format!("{base}-{i}"))
-        .find(|name| !taken(name))
-        .unwrap_or(base)
+    free_name(&base, taken)
 }
 
 /// A site in a folder's name.

@@ -4,19 +4,18 @@ use umbra_core::cli;
 use umbra_core::models::Opening;
 use umbra_core::workbench::training::{Reads, Request};
 
-use super::begin::members;
+use super::plan;
 use crate::state::AppState;
 use crate::state::catalogue::absolute;
-use crate::views::training::plan;
 use crate::words;
 
 /// The run of the form with the paths of what it reads and writes; an error is one sentence.
-pub(super) fn request(state: &AppState) -> Result<Request, String> {
+pub(crate) fn request(state: &AppState) -> Result<Request, String> {
     let plan = plan::plan(state);
     if let Some(why) = plan.refusal {
         return Err(why);
     }
-    let members = members(state, &plan).ok_or("Fill in the form first")?;
+    let described = plan.described(state).ok_or("Fill in the form first")?;
     let reads = match (&plan.store, &plan.key) {
         (Some(store), _) => Reads::Store(absolute(store)),
         (None, Some(key)) => {
@@ -37,12 +36,12 @@ pub(super) fn request(state: &AppState) -> Result<Request, String> {
         (None, None) => return Err("Choose a text or an activation store first".to_owned()),
     };
     let from = state.training.form.from.as_deref();
-    let dictionaries = members.into_iter();
+    let dictionaries = described.into_iter();
     Ok(Request {
         reads,
         from: from.map(absolute),
         dictionaries: dictionaries
-            .map(|member| (member.spec, absolute(&member.folder)))
+            .map(|one| (one.spec, absolute(&one.folder)))
             .collect(),
         checkpoint: plan.checkpoint,
     })
