@@ -49,9 +49,9 @@ impl<T, P> Ended<T, P> {
     }
 }
 
-impl<P> Ended<P, P> {
+impl<V> Ended<V, V> {
     /// Wraps `value`: all of the work, or what there is of it because it was `stopped`.
-    pub fn new(value: P, stopped: bool) -> Self {
+    pub fn new(value: V, stopped: bool) -> Self {
         if stopped {
             Self::Stopped(value)
         } else {
@@ -60,14 +60,14 @@ impl<P> Ended<P, P> {
     }
 
     /// Borrows the value, whole or not.
-    pub fn value(&self) -> &P {
+    pub fn value(&self) -> &V {
         match self {
             Self::Done(value) | Self::Stopped(value) => value,
         }
     }
 
     /// Takes the value, whole or not.
-    pub fn into_value(self) -> P {
+    pub fn into_value(self) -> V {
         match self {
             Self::Done(value) | Self::Stopped(value) => value,
         }
