@@ -241,7 +241,7 @@ mod tests {
         for (name, want) in [
             (
                 "m/transcoders",
-                "means 2 dictionaries, name one as m/transcoders:layer_0.safetensors",
+                "matches 2 dictionaries, name one as m/transcoders:layer_0.safetensors",
             ),
             ("m/transcoders:layer_7.safetensors", "no dictionary there"),
         ] {

@@ -1,4 +1,5 @@
-//! One call for each long piece of work, for programs that neither show its progress nor stop it.
+//! One call for each long piece of work, for programs that neither show its progress nor stop it. Whether a model and a dictionary belong together is decided by
+//! [`super::pair::Pair`].
 
 use std::path::Path;
 
@@ -7,7 +8,6 @@ use crate::Flow;
 use crate::error::{Error, Result};
 use crate::eval::{self, Figures};
 use crate::features::{self, Index, Source};
-use crate::fit::Fit;
 use crate::models::Model;
 use crate::sae::Sae;
 use crate::train::{self, Keeping, Spec};
@@ -22,21 +22,19 @@ pub fn train_dictionary(spec: &Spec, model: &Model, text: &Text) -> Result<Sae> 
     Ok(outcome.into_value().sae)
 }
 
-/// Measures `sae` on `text`: L0, FVU, dead share and cross-entropy. See [`eval::run`]. A dictionary of another model is rejected.
+/// Measures `sae` on `text`: L0, FVU, dead share and cross-entropy. See [`eval::run`].
 pub fn evaluate(model: &Model, sae: &Sae, text: &Text) -> Result<Figures> {
-    Fit::judge(model, sae).check(false)?;
     let figures = eval::run(model, sae, &text.rows, &mut |_| go_on())?;
     figures.done().ok_or_else(|| unfinished("evaluation"))
 }
 
-/// Builds the feature index of `sae` over `text` into the file `out` and opens it. See [`features::build`]. A dictionary of another model is rejected.
+/// Builds the feature index of `sae` over `text` into the file `out` and opens it. See [`features::build`].
 pub fn build_index<P: AsRef<Path> + ?Sized>(
     model: &Model,
     sae: &Sae,
     text: &Text,
     out: &P,
 ) -> Result<Index> {
-    Fit::judge(model, sae).check(false)?;
     let source = Source {
         corpus: text.phrase.clone(),
         fingerprint: text.fingerprint.clone(),
@@ -55,32 +53,5 @@ fn go_on() -> Flow {
 fn unfinished(what: &str) -> Error {
     Error::Numeric {
         what: format!("the {what} ended before its last row, run it again"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use super::super::text::TextRequest;
-    use super::*;
-
-    #[test]
-    fn a_dictionary_of_another_model_is_rejected() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let demo = root.join("assets/demo");
-        let (model, _) = Model::open(&demo.join("model")).unwrap();
-        let (mut sae, _) = Sae::open(&demo.join("saes/attn-0")).unwrap();
-        let text = TextRequest::new([demo.join("text/held-out/rabbit.txt")]);
-        let text = text.read(&model, Some(&sae)).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("x.sqlite");
-        let key = crate::models::MODEL_FINGERPRINT.to_owned();
-        sae.provenance.other.insert(key, "another".into());
-        let said = evaluate(&model, &sae, &text).unwrap_err();
-        assert_eq!(said.kind(), "mismatch", "{said}");
-        let said = build_index(&model, &sae, &text, &out).unwrap_err();
-        assert_eq!(said.kind(), "mismatch", "{said}");
-        assert!(!out.exists());
     }
 }

@@ -198,7 +198,7 @@ fn a_name_of_the_registry_is_looked_for_where_it_says_and_read_as_it_says() {
     assert!(
         notes
             .iter()
-            .any(|note| note.contains("has it as pack-res:layer_1")),
+            .any(|note| note.contains("lists it as pack-res:layer_1")),
         "{notes:?}"
     );
 }

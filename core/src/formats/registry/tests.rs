@@ -130,7 +130,7 @@ fn what_is_not_there_names_what_is_like_it() {
         ("plain-res", &["has 3 dictionaries, name one as plain-res:"]),
         ("plain-res:", &["has 3 dictionaries, name one as"]),
         ("half:placeless", &["it has no `path`", "owner/name:path"]),
-        ("half:backwards", &["no positive number"]),
+        ("half:backwards", &["not a positive number"]),
         ("no-place:x", &["it has no `repo_id`"]),
         ("no-list:x", &["no list of `saes`"]),
         ("no-map:x", &["cannot be used"]),
@@ -244,7 +244,7 @@ fn a_file_that_is_no_registry_is_one_sentence() {
         assert!(begun.elapsed().as_secs() < 5, "{said}");
     }
     let said = registry(&bomb(40)).unwrap_err().to_string();
-    assert!(said.contains("no YAML that is read"), "{said}");
+    assert!(said.contains("not valid YAML"), "{said}");
     // A few aliases are no bomb, and of a key that stands twice the last counts.
     let fair = "a: {repo_id: own/a, saes: &all [{id: x, path: y}]}\nb: {repo_id: own/c, repo_id: own/b, saes: *all}\n";
     let registry = registry(fair).unwrap();

@@ -442,7 +442,7 @@ fn what_cannot_be_represented_is_refused_by_name() {
         json!("hook_z"),
         "contradicts the hook blocks.1.hook_resid_post",
     );
-    check("k", json!(129), "`k` is 129 but `d_sae` only 128");
+    check("k", json!(129), "`k` is 129, but `d_sae` only 128");
     check("k", json!("eight"), "`k` is not a positive whole number");
     check(
         "metadata",

@@ -144,7 +144,7 @@ fn configurations_of_another_dictionary_are_refused() {
             "cfg.json",
             "num_latents",
             json!(0),
-            "`expansion_factor` 32 makes it 1024",
+            "`expansion_factor` 32 it has 1024",
         ),
         ("sparsify-topk", "cfg.json", "k", json!(129), "`k` is 129"),
         (
@@ -273,7 +273,7 @@ fn what_is_no_dictionary_or_several_is_said() {
     }
     refused(
         &folder.join("set"),
-        &["name one of 20: layers.0, layers.1, layers.10"],
+        &["in 20 folders, name one of them: layers.0, layers.1, layers.10"],
     );
     let part = Part::drawn(1, &[2, 2]);
     for layer in 0..20 {

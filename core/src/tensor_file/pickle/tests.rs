@@ -312,7 +312,7 @@ fn pickles_that_end_early_or_misuse_their_stack_are_refused() {
         (b"\x80\x02X\xff\xff\xff\xffab", "cut off"),
         (b"\x80\x02\x8d\xff\xff\xff\xff\xff\xff\xff\xffab", "cut off"),
         (b"\x80\x02\x8b\xff\xff\xff\x7fab", "cut off"),
-        (b"\x80\x02h\x07.", "recalls a value 7"),
+        (b"\x80\x02h\x07.", "recalls value 7"),
         (b"\x80\x02}(Nu.", "key without a value"),
         (b"\x80\x02N(Nu.", "neither list nor dict"),
         (b"\x80\x02N)R.", "not a function"),
