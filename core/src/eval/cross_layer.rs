@@ -119,7 +119,7 @@ fn ends(model: &Model, of: &CrossLayer) -> Result<Vec<(HookPoint, HookPoint)>> {
     let mut ends = Vec::with_capacity(layers);
     for sae in of.layers() {
         let writes = sae.role.transcoder().and_then(|to| to.hook_out).ok_or_else(|| {
-            let what = format!("{} does not say which hook it writes, name feature_output_hook in its config.yaml", sae.name);
+            let what = format!("{} does not name the hook it writes, add feature_output_hook to its config.yaml", sae.name);
             Error::setting("hook", what)
         })?;
         let reads = sae.reads()?;

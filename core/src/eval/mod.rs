@@ -104,19 +104,19 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "ce_clean",
-        "mean cross-entropy in nats of the untouched model, over the positions that count, each charged with the token after it; by `text` that token must not be special either",
+        "mean cross-entropy in nats of the unmodified model, over the positions that count, each charged with the next token; by `text` that token must not be special either",
     ),
     (
         "ce_sae",
-        "the same with the reconstruction in place of the activation at every position that counts",
+        "mean cross-entropy with the activation replaced by the reconstruction at every position that counts",
     ),
     (
         "ce_zero",
-        "the same with zeros in place of the activation at every position that counts, by `sae-lens` at every position",
+        "mean cross-entropy with the activation replaced by zeros at every position that counts, by `sae-lens` at every position",
     ),
     (
         "ce_mean",
-        "the same with the mean activation over the positions that count in place at each of them",
+        "mean cross-entropy with the activation replaced, at every position that counts, by its mean over these positions",
     ),
     (
         "ce_recovered_zero",
@@ -128,16 +128,16 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "tokens",
-        "activations the figures are over: the positions of all full rows that count",
+        "number of activations measured: the positions that count in all full rows",
     ),
     (
         "positions",
-        "which positions count: text: all but row starts and special tokens (BOS, EOS, padding, separator); first: all but the first of each row; sae-lens: all but special tokens; all",
+        "rule for the positions that count: text: all but row starts and special tokens (BOS, EOS, padding, separator); first: all but the first of each row; sae-lens: all but special tokens; all",
     ),
-    ("left_out", "positions of the rows that do not count"),
+    ("left_out", "number of positions that do not count"),
     (
         "kl_sae",
-        "mean KL divergence in nats of the next-token distribution with the reconstruction in place from that of the untouched model, over the positions that count",
+        "mean KL divergence in nats of the next-token distribution with the reconstruction from that of the unmodified model, over the positions that count",
     ),
     (
         "cosine",
@@ -145,11 +145,11 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "l2_ratio",
-        "mean length of the reconstruction over that of the activation; one shorter than 0.0001 counts as 1 long",
+        "mean length of the reconstruction over that of the activation; an activation shorter than 0.0001 counts as 1 long",
     ),
     (
         "explained_variance",
-        "1 − E|x − x̂|² / (E|x|² − |E x|²), as sae_lens.evals has it: 1 − FVU up to rounding",
+        "1 − E|x − x̂|² / (E|x|² − |E x|²), as in sae_lens.evals: 1 − FVU up to rounding",
     ),
     (
         "explained_variance_legacy",
@@ -240,7 +240,7 @@ fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
     }
     if !(0..rows.len()).any(|i| rows.charges(i).contains(&true)) {
         let what = format!(
-            "no position of the text is charged with a prediction ({} {}), give more text",
+            "no position of the text has a prediction to measure ({} {}), give more text",
             Key::Positions,
             rows.mask().rule
         );

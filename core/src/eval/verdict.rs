@@ -97,7 +97,7 @@ fn one(claim: &Claim, measured: Option<&Figures>) -> Judged {
     } else if claim.figure == Claimed::FvuOfRegistry {
         (
             Verdict::CannotTell,
-            "some of the registry's figures are about zero and not about the mean",
+            "some figures of the registry are relative to zero instead of the mean",
         )
     } else if short {
         (

@@ -107,11 +107,11 @@ impl FeatureChoiceRule {
     fn begin(&mut self) -> Result<Second> {
         let Some((law, explained)) = self.first.fit() else {
             return Err(Error::Numeric {
-                what: "fewer than three features have fired when features begin to choose, so no Zipf law fits: train longer before, or give zipf_alpha and zipf_beta".to_owned(),
+                what: "fewer than three features have fired when features begin to choose, so no Zipf law can be fitted: raise `phase`, or set zipf_alpha and zipf_beta".to_owned(),
             });
         };
         self.note = Some(format!(
-            "Features choose from here on: Zipf law with α {:.3}, β {:.1} (R² {explained:.3})",
+            "Features choose from this step on: Zipf law with α {:.3}, β {:.1} (R² {explained:.3})",
             law.alpha, law.beta
         ));
         let ranking = self.first.densities().ranking();

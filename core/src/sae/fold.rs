@@ -68,7 +68,7 @@ impl Sae {
             return Err(Error::Shape { op: "unfold", what });
         }
         if let Some(length) = lengths.iter().find(|l| !(**l > 0.0 && l.is_finite())) {
-            let what = format!("{length} is no length, give positive numbers");
+            let what = format!("{length} is not a length, give positive numbers");
             return Err(Error::setting("unfold", what));
         }
         let inverse: Vec<f32> = lengths.iter().map(|length| 1.0 / length).collect();
@@ -86,10 +86,10 @@ impl Sae {
         if !self.selection.follows_growth() && most > least * (1.0 + SAME) {
             return Err(Error::Unsupported {
                 what: format!(
-                    "folding decoder rows of {least} to {most} into the encoder of {}, which keeps the largest pre-activations and would keep others then,",
+                    "folding decoder rows of length {least} to {most} into the encoder of {}, which keeps the largest pre-activations and would then keep others,",
                     self.name
                 ),
-                remedy: "leave it as it is, or fold a dictionary whose rule is a threshold"
+                remedy: "leave it unfolded, or fold a dictionary that selects by thresholds"
                     .to_owned(),
             });
         }
@@ -117,7 +117,7 @@ impl Sae {
     pub fn fold_scale(&mut self, scale: f32) -> Result<()> {
         self.no_norm("a scale")?;
         if !(scale > 0.0 && scale.is_finite()) {
-            let what = format!("{scale} is no scale, give a positive number");
+            let what = format!("{scale} is not a scale, give a positive number");
             return Err(Error::setting("fold", what));
         }
         self.w_enc.values_mut().iter_mut().for_each(|w| *w *= scale);
@@ -157,7 +157,7 @@ impl Sae {
         if !self.selection.has_encoder() {
             return Err(Error::Unsupported {
                 what: format!("folding {what} into {}, which has no encoder,", self.name),
-                remedy: "matching pursuit reads by its decoder, leave the fold out".to_owned(),
+                remedy: "matching pursuit reads with its decoder, leave the fold out".to_owned(),
             });
         }
         if self.input_norm == InputNorm::None {
@@ -165,7 +165,7 @@ impl Sae {
         }
         Err(Error::Unsupported {
             what: format!(
-                "folding {what} into {}, which brings each token to norm itself,",
+                "folding {what} into {}, which normalises each token itself,",
                 self.name
             ),
             remedy: "its inputs have no scale of their own, leave the fold out".to_owned(),

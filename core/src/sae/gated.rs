@@ -49,7 +49,7 @@ impl Selects for Gated {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: those whose gate is positive; how strongly, a second reading of the same direction says"
+        "Keeps features whose gate is positive; a second affine map along the same direction sets their activation"
     }
 
     fn canonical(&self) -> String {

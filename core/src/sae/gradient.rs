@@ -115,7 +115,7 @@ impl Sae {
 impl Rule for GradientRule {
     fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
         let Some(gradients) = step.gradients else {
-            let what = "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model";
+            let what = "the variant gradient needs the gradient of the model's loss, which this source of activations does not provide: train from the model";
             return Err(Error::setting("variant", what));
         };
         let ranking = Ranking {

@@ -108,7 +108,7 @@ impl Selects for JumpRelu {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: every pre-activation above its feature's threshold"
+        "Keeps every pre-activation above its feature's threshold"
     }
 
     fn canonical(&self) -> String {

@@ -42,7 +42,7 @@ impl Selects for Relu {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: every positive pre-activation"
+        "Keeps every positive pre-activation"
     }
 
     fn canonical(&self) -> String {

@@ -102,7 +102,8 @@ impl Sae {
                     named(self.provenance.hook),
                     named(transcoder.hook_out)
                 ),
-                remedy: "this takes dictionaries that reconstruct what they read, umbra eval measures a transcoder".to_owned(),
+                remedy: "this command needs an autoencoder; `umbra eval` measures a transcoder"
+                    .to_owned(),
             }),
             Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
             Role::Temporal(_) => Err(self.refused_by_token()),
@@ -120,7 +121,7 @@ impl Sae {
             Error::setting(
                 "hook",
                 format!(
-                    "the dictionary {} does not say which hook it reads, add `hook_name` to the metadata of its cfg.json",
+                    "the dictionary {} does not name the hook it reads, add `hook_name` to the metadata of its cfg.json",
                     self.name
                 ),
             )
@@ -134,7 +135,7 @@ impl Sae {
             Role::CrossLayer { transcoder, later } => Err(self.refused_alone(transcoder, *later)),
             Role::Transcoder(transcoder) => transcoder.hook_out.ok_or_else(|| {
                 let what = format!(
-                    "the transcoder {} does not say which hook it writes, add `hook_name_out` to the metadata of its cfg.json",
+                    "the transcoder {} does not name the hook it writes, add `hook_name_out` to the metadata of its cfg.json",
                     self.name
                 );
                 Error::setting("hook", what)
@@ -164,7 +165,9 @@ impl Sae {
                 "the temporal dictionary {}, which reads whole texts, here",
                 self.name
             ),
-            remedy: "umbra sae encode takes it, and compare by directions alone".to_owned(),
+            remedy:
+                "`umbra sae encode` accepts it, and `umbra sae compare` compares its directions"
+                    .to_owned(),
         }
     }
 
@@ -181,7 +184,7 @@ impl Sae {
                     later => format!("and the same of {later} later layers"),
                 }
             ),
-            remedy: "umbra sae encode and sae compare take one layer, umbra sae verify the folder of all of them".to_owned(),
+            remedy: "`umbra sae encode` and `umbra sae compare` accept one layer, `umbra sae verify` the folder of all layers".to_owned(),
         }
     }
 }

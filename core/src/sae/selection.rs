@@ -21,7 +21,7 @@ pub(super) trait Selects: Debug {
     /// Name with its numbers.
     fn describe(&self) -> String;
 
-    /// One phrase that says which features survive.
+    /// Says in one sentence which features survive.
     fn definition(&self) -> &'static str;
 
     /// Name and numbers as the fingerprint has them.
@@ -228,7 +228,7 @@ impl Selection {
         self.rule().describe()
     }
 
-    /// One phrase that says which features survive.
+    /// Says in one sentence which features survive.
     pub fn definition(&self) -> &'static str {
         self.rule().definition()
     }

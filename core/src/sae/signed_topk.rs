@@ -42,7 +42,7 @@ impl Selects for AbsTopK {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: the k pre-activations of largest magnitude of each token, signs kept"
+        "Keeps the k pre-activations of largest magnitude of each token, with their signs"
     }
 
     fn canonical(&self) -> String {

@@ -58,7 +58,7 @@ impl Selects for TopK {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: the k largest pre-activations of each token, then ReLU"
+        "Keeps the k largest pre-activations of each token, then applies ReLU"
     }
 
     fn canonical(&self) -> String {

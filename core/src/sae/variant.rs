@@ -101,3 +101,27 @@ impl FromStr for Variant {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_variant_is_found_by_its_own_name() {
+        for (i, variant) in Variant::ALL.iter().enumerate() {
+            assert_eq!(variant.name(), Variant::NAMES[i]);
+            assert_eq!(variant.name().parse::<Variant>().unwrap(), *variant);
+        }
+        let said = "transcoder".parse::<Variant>().unwrap_err().to_string();
+        assert!(said.contains("relu, topk") && said.contains("`transcoder`"));
+    }
+
+    #[test]
+    fn a_budget_and_a_penalty_exclude_each_other_and_a_budget_is_k() {
+        for variant in Variant::ALL {
+            let uses = |what| variant.uses(what);
+            assert_ne!(uses(Uses::Budget), uses(Uses::Penalty), "{variant}");
+            assert!(!uses(Uses::Budget) || uses(Uses::K), "{variant}");
+        }
+    }
+}

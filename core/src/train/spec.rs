@@ -503,7 +503,8 @@ mod tests {
     #[test]
     fn the_table_names_every_variant_and_shows_each_its_own_settings() {
         let setting = setting("variant").unwrap();
-        let names: Vec<_> = Variant::ALL.iter().map(|variant| variant.name()).collect();
+        let mut names: Vec<_> = Variant::ALL.iter().map(|variant| variant.name()).collect();
+        names.push("transcoder");
         assert!(matches!(setting.range, Range::Choice(words) if words == names));
         let keys = |variant: Variant| -> Vec<&str> {
             let mut spec = spec();
@@ -515,6 +516,35 @@ mod tests {
         assert!(keys(Variant::Relu).contains(&"sparsity_coefficient"));
         assert!(!keys(Variant::Relu).contains(&"k"));
         assert!(keys(Variant::Matryoshka).contains(&"levels"));
+    }
+
+    #[test]
+    fn a_transcoder_is_a_target_and_its_rule_a_variant_whichever_is_set_first() {
+        let texts = [("variant", "transcoder"), ("transcoder_rule", "batch-topk")];
+        for order in [[0, 1], [1, 0]] {
+            let mut spec = spec();
+            for i in order {
+                let (key, text) = texts[i];
+                spec.set(key, text).unwrap();
+            }
+            assert_eq!((spec.transcodes, spec.variant), (true, Variant::BatchTopK));
+            for (key, text) in texts {
+                assert_eq!(spec.get(key).unwrap(), text);
+            }
+            let keys: Vec<&str> = spec.settings().map(|setting| setting.key).collect();
+            for key in ["k", "sparsity_coefficient", "hook_out", "skip"] {
+                assert!(keys.contains(&key), "{key}");
+            }
+            spec.set("variant", "gated").unwrap();
+            assert_eq!((spec.transcodes, spec.variant), (false, Variant::Gated));
+        }
+        let mut spec = spec();
+        (spec.transcodes, spec.variant) = (true, Variant::TopK);
+        let what = spec.validate().unwrap_err().to_string();
+        assert!(
+            what.contains("transcoder_rule") && what.contains("relu, batch-topk"),
+            "{what}"
+        );
     }
 
     #[test]

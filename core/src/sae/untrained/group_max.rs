@@ -35,7 +35,7 @@ impl Selects for GroupMax {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: of each group the one of largest pre-activation, if that is positive"
+        "Keeps the largest pre-activation of each group of features, if it is positive"
     }
 
     fn canonical(&self) -> String {

@@ -25,7 +25,7 @@ impl Selects for Jump {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: every pre-activation above its feature's threshold, negative ones too"
+        "Keeps every pre-activation above its feature's threshold, including negative ones"
     }
 
     fn canonical(&self) -> String {

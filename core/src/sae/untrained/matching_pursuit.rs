@@ -41,7 +41,7 @@ impl Selects for Pursuit {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: one after the other, each the best for what those before leave"
+        "Adds one feature per round, the best one for the rest of the token"
     }
 
     fn canonical(&self) -> String {
@@ -76,7 +76,7 @@ fn pursue(x: &[f32], (rows, bias): (&Matrix, &[f32]), pursuit: Pursuit) -> Resul
         let mut best = (0, 0.0_f32);
         for (feature, product) in products.enumerate() {
             if !product.is_finite() {
-                let what = "a product of matching pursuit is not a finite number: look for NaN or infinity in the activations or the weights";
+                let what = "a product of matching pursuit is not finite: look for NaN or infinity in the activations or the weights";
                 return Err(Error::Numeric {
                     what: what.to_owned(),
                 });

@@ -34,7 +34,7 @@ impl Selects for RawTopK {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: the k largest pre-activations of each token, negative ones too"
+        "Keeps the k largest pre-activations of each token, including negative ones"
     }
 
     fn canonical(&self) -> String {

@@ -47,7 +47,7 @@ impl Selects for WeightedTopK {
     }
 
     fn definition(&self) -> &'static str {
-        "Which features survive: the k largest of pre-activation times the feature's weight for each token, then ReLU"
+        "Ranks pre-activations times their feature's weight, keeps the k largest of each token, then applies ReLU"
     }
 
     fn canonical(&self) -> String {
