@@ -31,7 +31,7 @@ fn off(a: &Path, b: &Path, tensor: &str) -> f32 {
     largest_difference(&a[tensor], &b[tensor]) / largest.to_scalar::<f32>().unwrap()
 }
 
-/// That codes and reconstructions in `out.safetensors` of `folder` are those beside the golden files `from`.
+/// Checks that codes and reconstructions in `out.safetensors` of `folder` equal those beside the golden files `from`.
 #[track_caller]
 fn as_recorded(folder: &Path, from: &str) {
     for tensor in ["codes", "recon"] {

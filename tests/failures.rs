@@ -1,4 +1,4 @@
-//! What cannot work: one sentence that names the thing, exit code 1, nothing half-written; and 2 for wrong usage.
+//! Failing commands: one sentence that names the cause, exit code 1 and nothing half-written; exit code 2 for wrong usage.
 
 use std::fs;
 use std::path::Path;

@@ -32,7 +32,7 @@ fn sentence_piece() -> TempDir {
     ])
 }
 
-/// What `umbra model generate` streams and what it answers with `--json`, which must be one text.
+/// Runs `umbra model generate` and returns its `--json` answer, whose text must equal the streamed one.
 #[track_caller]
 fn written(model: &TempDir, more: &[&str]) -> Value {
     let path = model.path().to_string_lossy();

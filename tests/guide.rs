@@ -13,7 +13,7 @@ const LINES: usize = 140;
 /// Its set-up commands, all of them.
 const SET_UP: [&str; 2] = ["cargo run --release", "cargo test --workspace --release"];
 
-/// What is wrong with a README's length and its set-up commands.
+/// Faults of a README's length and of its set-up commands.
 fn readme_rules(text: &str) -> Vec<String> {
     let mut broken = Vec::new();
     let lines = text.lines().count();

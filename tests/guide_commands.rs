@@ -15,7 +15,7 @@ const SHELLS: [&str; 4] = ["sh", "bash", "shell", "console"];
 /// The set-up commands of the README, which are the tests' own surroundings.
 const SET_UP: &str = "cargo";
 
-/// What a fenced block asks for.
+/// Request of a fenced block.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
     /// A command: its words.

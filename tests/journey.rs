@@ -201,7 +201,7 @@ fn an_index_is_built_shown_and_reported() {
     assert_eq!(names(here.path()), ["i.sqlite", "r.html", "r.json"]);
 }
 
-/// What `umbra index show` promises of an active feature.
+/// Keys that `umbra index show` promises for an active feature.
 fn shown(value: &Value) {
     has_keys(
         value,

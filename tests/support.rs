@@ -142,7 +142,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 pub struct Source {
     /// Path from the repository's folder, with `/`.
     pub path: String,
-    /// What it says.
+    /// Its content.
     pub text: String,
 }
 

@@ -1,4 +1,4 @@
-//! What precedes a text, and which files are text: the same rule whichever command reads it, said with every result.
+//! Text before documents, and which files are text: every command reads them by one rule and says so with its result.
 
 use std::fs;
 use std::path::Path;

@@ -64,7 +64,7 @@ pub fn free_memory() -> Option<u64> {
     limits.left()
 }
 
-/// What bounds the memory of a process, in bytes.
+/// Limits on the memory of a process, in bytes.
 #[derive(Debug, Clone, Copy, Default)]
 struct Limits {
     /// Of the whole machine, without swapping; 0 where that is not told.

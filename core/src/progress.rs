@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 pub use pace::Pace;
 
-/// What an observer answers: go on, or stop at the next safe place. Stopping is not an error.
+/// Answer of an observer: continue, or stop at the next safe point. Stopping is not an error.
 pub type Flow = ControlFlow<()>;
 
 /// How long work ended: with its result, or because its observer stopped it. `P` is what stopped work leaves: nothing by default, a value of the same type where

@@ -185,7 +185,7 @@ fn as_gemma(family: &str, name: &str, config: &serde_json::Value, tensor: Tensor
     (tensor * (number("head_dim") / number("query_pre_attn_scalar")).sqrt()).unwrap()
 }
 
-/// What the converter does to a tensor: the inverse of what reading does.
+/// Converts a tensor as the converter does, the inverse of reading.
 fn as_converted(tensor: &Tensor, place: super::Place, heads: (usize, usize)) -> Tensor {
     let heads = match place {
         super::Place::AsStored => return tensor.clone(),
