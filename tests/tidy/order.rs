@@ -1,8 +1,9 @@
-//! The order of `core`'s modules: the code map in `core/src/lib.rs` lists them, and a module uses only modules above it. Tests are held to it like any code.
+//! The order of the modules of `core` and `app`: the code map in each `lib.rs` lists them, and a module uses only modules above it. Tests of `core` are
+//! held to it like any code; those of `app` drive the whole window, so they are exempt.
 
 use umbra_tests::{Source, repository};
 
-use super::{check, code, rust};
+use super::{check, code, program, rust};
 
 /// Modules in the order of the code map.
 fn modules(map: &str) -> Vec<&str> {
@@ -67,9 +68,13 @@ fn of_group(group: &str) -> Vec<&str> {
     names
 }
 
-/// A sentence for each use of a module at or below its user's place in `order`.
-fn uses_only_modules_above(source: &Source, order: &[&str]) -> Vec<String> {
-    let Some(path) = source.path.strip_prefix("core/src/") else {
+/// A sentence for each use of a module at or below its user's place in `order`, in `text`, the source of a module in `folder`.
+fn uses_only_modules_above(
+    source: &Source,
+    (folder, text): (&str, &str),
+    order: &[&str],
+) -> Vec<String> {
+    let Some(path) = source.path.strip_prefix(folder) else {
         return Vec::new();
     };
     let user = path.split('/').next().unwrap_or_default();
@@ -79,9 +84,12 @@ fn uses_only_modules_above(source: &Source, order: &[&str]) -> Vec<String> {
     }
     let place = |module: &str| order.iter().position(|listed| *listed == module);
     let Some(own) = place(user) else {
-        return vec![format!("{}: core's code map lacks {user}", source.path)];
+        return vec![format!(
+            "{}: the code map of {folder}lib.rs lacks {user}",
+            source.path
+        )];
     };
-    named(&source.text)
+    named(text)
         .into_iter()
         .filter(|(_, used)| place(used).is_some_and(|used| used > own))
         .map(|(line, used)| {
@@ -98,7 +106,8 @@ fn a_module_of_core_uses_only_modules_above_it() {
     let map = std::fs::read_to_string(repository().join("core/src/lib.rs")).unwrap();
     let order = modules(&map);
     assert!(order.len() > 30, "{order:?}");
-    let rule = |source: &Source| uses_only_modules_above(source, &order);
+    let rule =
+        |source: &Source| uses_only_modules_above(source, ("core/src/", &source.text), &order);
     let rust = rust();
     for breach in [
         "use crate::sae::Sae;",
@@ -121,4 +130,29 @@ fn a_module_of_core_uses_only_modules_above_it() {
         named("use crate::{\n    a,\n    b::{c, d},\n};\ncrate::e::f"),
         [(1, "a"), (1, "b"), (5, "e")].map(|(line, name)| (line, name.to_owned()))
     );
+}
+
+#[test]
+fn a_module_of_the_window_uses_only_modules_above_it() {
+    let map = std::fs::read_to_string(repository().join("app/src/lib.rs")).unwrap();
+    let order = modules(&map);
+    assert!(order.len() > 10, "{order:?}");
+    let rule = |source: &Source| {
+        if source.path == "app/src/testing.rs" {
+            return Vec::new();
+        }
+        uses_only_modules_above(source, ("app/src/", program(source)), &order)
+    };
+    let rust = rust();
+    for (path, breach) in [
+        ("app/src/state/a.rs", "use crate::commands::Context;"),
+        (
+            "app/src/commands/a.rs",
+            "use crate::{state::AppState, views};",
+        ),
+        ("app/src/views/a.rs", "fn f() -> crate::shell::Views {}"),
+        ("app/src/unlisted.rs", "//! New."),
+    ] {
+        check(&rust, rule, (path, breach));
+    }
 }

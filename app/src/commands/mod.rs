@@ -26,7 +26,7 @@ mod path;
 pub(crate) mod prompt;
 mod shell;
 mod steering;
-pub(crate) mod training;
+mod training;
 
 use crate::state::AppState;
 use crate::state::requests::{Command, Commands};

@@ -12,8 +12,8 @@ use crate::state::requests::{
     Command, compare, dark_matter, dictionary, library, steering, training,
 };
 use crate::state::steering::Request;
+use crate::state::training::plan;
 use crate::testing::{self, Desk};
-use crate::views::training::plan;
 
 /// Records of text, and one that has none.
 fn records(folder: &Path) -> PathBuf {

@@ -2,7 +2,9 @@
 
 mod browsed;
 mod form;
+pub(crate) mod line;
 mod past;
+pub(crate) mod plan;
 mod ranking;
 mod run;
 

@@ -8,9 +8,9 @@ use umbra_core::train::{Keeping, Spec};
 use super::work::{self, Reads, Task, Work};
 use crate::commands::context::Context;
 use crate::state::catalogue::name_of;
+use crate::state::training::plan;
 use crate::state::training::{Ended, Event as Training, Member, Run, Source};
 use crate::state::{AppState, Event};
-use crate::views::training::plan;
 
 /// A run to begin: its source, its dictionaries (those that have ended stay as they are) and whether the others resume from checkpoints.
 #[derive(Debug)]

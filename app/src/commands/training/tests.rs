@@ -17,9 +17,10 @@ use umbra_core::store::{Description, Dtype, HookTensor, Writer};
 use super::Command;
 use crate::state::AppState;
 use crate::state::requests::library;
+use crate::state::training::line;
+use crate::state::training::plan;
 use crate::state::training::{Draft, Ended, Form, Member};
 use crate::testing::Desk;
-use crate::views::training::{line, plan};
 
 fn demo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -6,9 +6,9 @@ use umbra_core::train::{SETTINGS, SHARED, Setting};
 
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
 use super::form::fill;
-use super::plan::{Plan, Planned, layers_with};
 use crate::state::AppState;
 use crate::state::requests::Commands;
+use crate::state::training::plan::{Plan, Planned, layers_with};
 use crate::state::training::{Draft, Form, TOGETHER};
 use crate::theme::{Theme, body_strong, caption, icon, icons, space};
 

@@ -6,9 +6,9 @@ use egui::Ui;
 use umbra_core::ids::Site;
 use umbra_core::train::{Range, Setting};
 
-use super::plan::{self, Planned};
 use crate::state::AppState;
 use crate::state::training::Draft;
+use crate::state::training::plan::{self, Planned};
 use crate::widgets::settings_form::{Field, Kind};
 
 /// Settings shown in the form; the others are under "More settings".

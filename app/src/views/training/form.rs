@@ -5,12 +5,12 @@ use umbra_core::train::{SETTINGS, Setting};
 
 use super::also::also_ui;
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
-use super::line::line;
-use super::plan::{self, Plan};
 use crate::state::catalogue::name_of;
 use crate::state::opening::Kind as Opened;
 use crate::state::requests::training::Command;
 use crate::state::requests::{Commands, opening};
+use crate::state::training::line::line;
+use crate::state::training::plan::{self, Plan};
 use crate::state::training::{CHECKPOINT_MINUTES, Draft, Form};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, space};

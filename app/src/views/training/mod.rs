@@ -6,9 +6,7 @@ mod curves;
 mod fields;
 mod firing;
 mod form;
-pub(crate) mod line;
 mod past;
-pub(crate) mod plan;
 mod run;
 mod table;
 #[cfg(test)]
@@ -19,6 +17,7 @@ use egui::{ScrollArea, Ui, vec2};
 use super::view::View;
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation, training};
+use crate::state::training::plan;
 use crate::state::view::ViewId;
 use crate::theme::{icons, space};
 use crate::widgets::empty_state::empty_state;

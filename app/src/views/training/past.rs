@@ -3,11 +3,11 @@
 use egui::{Label, Role, Ui, WidgetInfo};
 
 use super::curves::{Overlay, curves_ui, speed_ui};
-use super::plan;
 use super::table::{Column, Row, table_ui};
 use crate::state::requests::Commands;
 use crate::state::requests::training::Command;
 use crate::state::training::Past;
+use crate::state::training::plan;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, panel_title, space};
 use crate::widgets::empty_state::{empty_state, failure_line};

@@ -4,12 +4,12 @@ use egui::{Button, CollapsingHeader, Label, ProgressBar, RichText, Ui, vec2};
 use umbra_core::train::Point;
 
 use super::curves::{Overlay, curves_ui, speed_ui};
-use super::plan;
 use super::table::{Column, Row, table_ui};
 use crate::state::catalogue::Dictionary;
 use crate::state::jobs::{Job, Status};
 use crate::state::requests::training::Command;
 use crate::state::requests::{Commands, dictionary, navigation};
+use crate::state::training::plan;
 use crate::state::training::{Ended, Member, Run, TOGETHER};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};

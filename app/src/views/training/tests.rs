@@ -9,9 +9,9 @@ use umbra_core::models::Model;
 use umbra_core::models::Opening;
 use umbra_core::train::{Firing, Point, Spec};
 
-use super::plan;
 use crate::state::catalogue::{self, DictionaryId, LoadedModel};
 use crate::state::requests::{dictionary, training};
+use crate::state::training::plan;
 use crate::state::training::{
     Browsed, Curves, Ended, Event as Training, Fired, Form, Member, Past, PastEvent, Ranking, Said,
     Source,
