@@ -82,7 +82,7 @@ impl Plan {
 /// A dictionary that the form describes, in a folder of its own.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Described {
-    /// What decides it.
+    /// Its settings.
     pub(crate) spec: Spec,
     /// Its folder's name.
     pub(crate) name: String,
