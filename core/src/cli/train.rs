@@ -11,20 +11,18 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use self::settings::SettingArgs;
-use super::{Bar, Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg, say_fit};
+use super::{Bar, Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg};
 use crate::corpus::Part;
 use crate::error::{Error, Result};
-use crate::fit::{Fit, short};
-use crate::formats::{self, Precision};
+use crate::formats::Precision;
 use crate::ids::HookPoint;
-use crate::models::{MODEL_FINGERPRINT, Model};
+use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
-use crate::store::{Description, Store};
-use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Spec};
-use crate::whole_file;
+use crate::store::Store;
+use crate::train::{self, Event, Keeping, Outcome, Spec};
 use crate::workbench::text::Text;
-use crate::workbench::training::{Session, Trained as Finished, check_folders};
+use crate::workbench::training::{self, Report, Runs, Source, Trained, check_folders};
 
 pub use request::{train_line, train_request};
 
@@ -109,13 +107,13 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         Some(folder) => from_store(args, folder, console),
         None => from_model(args, console),
     };
-    let mut trained = trained.inspect_err(|_| say_how_to_go_on(args, console))?;
-    for one in &trained {
+    let mut saved = trained.inspect_err(|_| say_how_to_go_on(args, console))?;
+    for one in &saved {
         if let Ended::Stopped(outcome) = &one.ended {
             console.note(&format!(
                 "Stopped after {} of {} activations: the dictionary is saved in its current state{}",
                 outcome.tokens_seen,
-                one.plan.spec.tokens,
+                one.spec.tokens,
                 if outcome.checkpoint.is_some() {
                     "; repeat the command with --resume to continue"
                 } else {
@@ -124,12 +122,12 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             ));
         }
     }
-    let stopped = trained.iter().any(|one| one.ended.is_stopped());
+    let stopped = saved.iter().any(|one| one.ended.is_stopped());
     let object = if args.also.is_empty() {
-        trained.pop().map(|one| (object(&one), table(&one)))
+        saved.pop().map(|one| (object(&one), table(&one)))
     } else {
-        let all: Vec<Value> = trained.iter().map(object).collect();
-        let tables: Vec<String> = trained.iter().map(table).collect();
+        let all: Vec<Value> = saved.iter().map(object).collect();
+        let tables: Vec<String> = saved.iter().map(table).collect();
         Some((json!({ "dictionaries": all }), tables.join("\n\n")))
     };
     if let Some((object, table)) = object {
@@ -151,17 +149,11 @@ fn say_how_to_go_on(args: &Args, console: &Console) {
     }
 }
 
-/// Dictionary to train.
-#[derive(Debug)]
-struct Plan {
-    spec: Spec,
-    out: PathBuf,
-}
-
 /// Trained dictionary.
 #[derive(Debug)]
-struct Trained {
-    plan: Plan,
+struct Saved {
+    spec: Spec,
+    out: PathBuf,
     ended: Ended<Outcome, Outcome>,
 }
 
@@ -215,39 +207,18 @@ fn settings(args: &Args, hook: HookPoint, start: Option<Sae>) -> Result<Spec> {
 }
 
 /// Returns the dictionary of the flags and those of --also, after checking that their folders can be written.
-fn plans(args: &Args, first: Spec) -> Result<Vec<Plan>> {
-    let mut plans = vec![Plan {
-        spec: first,
-        out: args.out.clone(),
-    }];
+fn runs(args: &Args, first: Spec) -> Result<Vec<(Spec, Keeping)>> {
+    let mut runs = vec![(first, keeping(args, &args.out))];
     for also in &args.also {
-        let plan = other(&plans[0].spec, also)?;
-        let (out, folder) = (plan.out.display(), whole_file::identity(&plan.out));
-        let same = |before: &Plan| whole_file::identity(&before.out) == folder;
-        if plans.iter().any(same) {
-            let what = format!(
-                "two dictionaries cannot be written to the same folder {out}, give another"
-            );
-            return Err(Error::setting("--also", what));
-        }
-        let is_within = |before: &Plan| {
-            let checkpoint = whole_file::identity(&before.out).join(CHECKPOINT);
-            folder.starts_with(checkpoint)
-        };
-        if plans.iter().any(is_within) {
-            let what =
-                format!("{out} holds the checkpoint of another dictionary, give another folder");
-            return Err(Error::setting("--also", what));
-        }
-        plans.push(plan);
+        let (spec, out) = other(&runs[0].0, also)?;
+        runs.push((spec, keeping(args, &out)));
     }
-    let keepings: Vec<Keeping> = plans.iter().map(|plan| keeping(args, &plan.out)).collect();
-    check_folders(&keepings, args.overwrite)?;
-    Ok(plans)
+    check_folders(&runs, args.overwrite)?;
+    Ok(runs)
 }
 
 /// Returns the first dictionary with the changes in `text`.
-fn other(first: &Spec, text: &str) -> Result<Plan> {
+fn other(first: &Spec, text: &str) -> Result<(Spec, PathBuf)> {
     let wrong = |what: String| Error::setting("--also", what);
     let pieces = shlex::split(text)
         .ok_or_else(|| wrong(format!("`{text}` has an unclosed quotation mark")))?;
@@ -269,51 +240,23 @@ fn other(first: &Spec, text: &str) -> Result<Plan> {
     }
     let out = out.ok_or_else(|| wrong(format!("`{text}` names no folder, give out=DIR")))?;
     spec.validate()?;
-    Ok(Plan { spec, out })
+    Ok((spec, out))
 }
 
-fn from_model(args: &Args, console: &Console) -> Result<Vec<Trained>> {
+fn from_model(args: &Args, console: &Console) -> Result<Vec<Saved>> {
     let start = start(args, console)?;
     let (Some(hook), Some(model)) = (hook(args, start.as_ref())?, &args.model) else {
         let what = "name the hook to train on and the model, or a --store";
         return Err(Error::setting("--hook", what));
     };
-    let mut plans = plans(args, spec(args, hook, start, console)?)?;
+    let runs = runs(args, spec(args, hook, start, console)?)?;
     let model = model.open(console)?;
-    let first = &plans[0].spec;
-    // On a hook other than its own, a dictionary is only a start.
-    let start = (first.start.as_deref()).filter(|start| start.provenance.hook == Some(first.hook));
-    if let Some(start) = start {
-        say_fit(&Fit::judge(&model, start), false, console)?;
+    for (spec, _) in &runs {
+        model.width(spec.hook)?;
+        model.width(spec.writes())?;
     }
-    for plan in &plans {
-        model.width(plan.spec.hook)?;
-        model.width(plan.spec.writes())?;
-    }
-    let text = read(args, &model, &plans[0].spec, console)?;
-    let (rows, facts) = (&text.rows, text.run_facts(&model));
-    for plan in &mut plans {
-        plan.spec.facts.extend(facts.clone());
-    }
-    let name = model.name().to_owned();
-    let check = |runs: &[_]| train::check_several(runs, &model, rows);
-    let runs = runs(args, &plans, check)?;
-    recorded(args, (plans, runs), &name, console, &mut |runs, observe| {
-        train::run_several(runs, &model, rows, observe)
-    })
-}
-
-/// Returns the runs that `plans` describe, once `check` accepts them.
-fn runs(
-    args: &Args,
-    plans: &[Plan],
-    check: impl FnOnce(&[(Spec, Keeping)]) -> Result<()>,
-) -> Result<Vec<(Spec, Keeping)>> {
-    let runs: Vec<(Spec, Keeping)> = (plans.iter())
-        .map(|plan| (plan.spec.clone(), keeping(args, &plan.out)))
-        .collect();
-    check(&runs)?;
-    Ok(runs)
+    let text = read(args, &model, &runs[0].0, console)?;
+    trained(args, Source::Text(&model, &text), runs, console)
 }
 
 /// Checkpoint settings of a run.
@@ -328,91 +271,70 @@ fn keeping(args: &Args, out: &Path) -> Keeping {
     }
 }
 
-/// Observer of the events of each run.
-type Observer<'a> = &'a mut dyn FnMut(usize, Event) -> Flow;
-
-/// Training function, given its runs and its observer.
-type Training<'a> = &'a mut dyn FnMut(
-    &[(Spec, Keeping)],
-    Observer<'_>,
-) -> Result<Vec<Result<Ended<Outcome, Outcome>>>>;
-
-/// Runs `train`, shows its progress, keeps its records and saves its dictionaries. A failure of one does not keep others from being saved.
-fn recorded(
+/// Trains and shows the progress. A failure of one dictionary does not keep others from being saved.
+fn trained(
     args: &Args,
-    (plans, mut runs): (Vec<Plan>, Vec<(Spec, Keeping)>),
-    model: &str,
+    source: Source<'_>,
+    runs: Vec<(Spec, Keeping)>,
     console: &Console,
-    train: Training<'_>,
-) -> Result<Vec<Trained>> {
-    let (mut session, notes) = Session::begin(&mut runs, model, args.overwrite)?;
-    console.notes(&notes);
-    let in_all = plans.iter().map(|plan| plan.spec.tokens).sum();
-    let mut bar = console.bar("Training");
-    let mut seen = Seen {
-        by_run: vec![0; plans.len()],
-        in_all,
-    };
-    let outcomes = train(&runs, &mut |which, event| {
-        session.observe(which, &event);
-        let name = (plans.len() > 1).then(|| plans[which].out.display().to_string());
-        show(event, (which, name), &mut seen, &mut bar, console)
-    });
-    drop(bar);
-    let outcomes = match outcomes {
-        Ok(outcomes) => outcomes,
-        Err(error) => {
-            session.fail(&error);
-            return Err(error);
-        }
-    };
+) -> Result<Vec<Saved>> {
     let precision = match args.precision {
         PrecisionArg::F32 => Precision::F32,
         PrecisionArg::F16 => Precision::F16,
     };
-    let (all, notes) = session.end(outcomes, precision);
-    console.notes(&notes);
-    let mut trained = Vec::new();
+    let out = |(spec, keeping): (Spec, Keeping)| (spec, keeping.folder.unwrap_or_default());
+    let given = args.settings.0.iter().map(|(key, _)| (*key).to_owned());
+    let training = Runs {
+        given: given.collect(),
+        precision,
+        overwrite: args.overwrite,
+        ..Runs::new(source, runs.clone())
+    };
+    let runs: Vec<(Spec, PathBuf)> = runs.into_iter().map(out).collect();
+    let mut seen = Seen {
+        by_run: vec![0; runs.len()],
+        in_all: runs.iter().map(|(spec, _)| spec.tokens).sum(),
+    };
+    let mut bar = console.bar("Training");
+    let finished = training.train(&mut |report| match report {
+        Report::Note(note) => {
+            console.note(&note);
+            console.flow()
+        }
+        Report::Run(which, event) => {
+            let name = (runs.len() > 1).then(|| runs[which].1.display().to_string());
+            show(event, (which, name), &mut seen, &mut bar, console)
+        }
+    })?;
+    drop(bar);
+    console.notes(&finished.notes);
+    let mut saved = Vec::new();
     let mut first_error = None;
-    for (plan, ended) in plans.into_iter().zip(all) {
-        match ended {
-            Finished::Saved(ended) => trained.push(Trained {
-                plan,
+    for ((spec, out), trained) in runs.into_iter().zip(finished.runs) {
+        match trained {
+            Trained::Saved(ended) => saved.push(Saved {
+                spec,
+                out,
                 ended: *ended,
             }),
-            Finished::Unsaved(ended, error) => {
-                rescue(&ended.value().sae, &plan.out, precision, console);
+            Trained::Unsaved(ended, error) => {
+                if let Ok(kept) = training::rescue(&ended.value().sae, &out, precision) {
+                    console.note(&format!(
+                        "The dictionary is saved in {} instead: move it to a disk with free space",
+                        kept.display()
+                    ));
+                }
                 first_error.get_or_insert(error);
             }
-            Finished::Failed(error) => {
+            Trained::Failed(error) => {
                 first_error.get_or_insert(error);
             }
         }
     }
-    match first_error {
-        Some(error) => Err(error),
-        None => Ok(trained),
-    }
+    first_error.map_or(Ok(saved), Err)
 }
 
-/// Saves a trained dictionary among temporary files because `out` cannot be written.
-fn rescue(sae: &Sae, out: &Path, precision: Precision, console: &Console) {
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let folder = tempfile::Builder::new()
-        .prefix(&format!("{name}-"))
-        .tempdir();
-    if let Ok(folder) = folder
-        && formats::save(sae, folder.path(), precision).is_ok()
-    {
-        let kept = folder.keep();
-        console.note(&format!(
-            "The dictionary is saved in {} instead: move it to a disk with free space",
-            kept.display()
-        ));
-    }
-}
-
-fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Trained>> {
+fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Saved>> {
     let start = start(args, console)?;
     let asked = hook(args, start.as_ref())?;
     let (store, notes) = Store::open(folder)?;
@@ -426,22 +348,10 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
             return Err(Error::setting("--hook", what));
         }
     };
-    let mut plans = plans(args, spec(args, hook, start, console)?)?;
-    let asked = |name: &str| args.settings.0.iter().any(|(key, _)| *key == name);
-    for plan in &mut plans {
-        store.width(plan.spec.hook)?;
-        if !asked("positions") {
-            plan.spec.positions = store.about().mask.rule;
-        }
-        if !asked("separate_documents") {
-            plan.spec.separate_documents = store.about().separates_documents();
-        }
+    let runs = runs(args, spec(args, hook, start, console)?)?;
+    for (spec, _) in &runs {
+        store.width(spec.hook)?;
     }
-    let (counted, all) = (store.counted(), store.rows() * store.about().context);
-    console.note(&format!(
-        "{counted} of the store's {all} positions count: {}",
-        store.about().mask.rule.said(Some((all - counted) as u64))
-    ));
     if let Some(model) = &args.model {
         let there = store.about().processing;
         if model.process.is_some_and(|asked| asked != there) {
@@ -455,32 +365,7 @@ fn from_store(args: &Args, folder: &Path, console: &Console) -> Result<Vec<Train
             console.note(&note);
         }
     }
-    let about = store.about();
-    say_another_model(plans[0].spec.start.as_deref(), about, console);
-    for plan in &mut plans {
-        plan.spec.facts.extend(about.facts());
-    }
-    let check = |runs: &[_]| train::check_several_from_store(runs, &store);
-    let runs = runs(args, &plans, check)?;
-    let model = &about.model;
-    recorded(args, (plans, runs), model, console, &mut |runs, observe| {
-        train::run_several_from_store(runs, &store, observe)
-    })
-}
-
-/// Prints a note if the run starts from a dictionary of another model than the store's, by their fingerprints.
-fn say_another_model(start: Option<&Sae>, about: &Description, console: &Console) {
-    let named = start.and_then(|start| start.provenance.other.get(MODEL_FINGERPRINT)?.as_str());
-    if let (Some(named), Some(stored)) = (named, about.model_fingerprint.as_deref())
-        && named != stored
-    {
-        console.note(&format!(
-            "The dictionary that the run starts from was trained on another model than the store's {}: their fingerprints are {} and {}",
-            about.model,
-            short(named),
-            short(stored)
-        ));
-    }
+    trained(args, Source::Store(&store), runs, console)
 }
 
 /// Reads the text to train on; `spec` says which positions count and whether documents are kept apart.
@@ -549,11 +434,11 @@ fn show(
     console.flow()
 }
 
-fn object(Trained { plan, ended }: &Trained) -> Value {
+fn object(Saved { spec, out, ended }: &Saved) -> Value {
     let outcome = ended.value();
     json!({
-        "out": plan.out,
-        "variant": plan.spec.kind(),
+        "out": out,
+        "variant": spec.kind(),
         "selection": outcome.sae.selection.describe(),
         "steps": outcome.last.step,
         "tokens_seen": outcome.tokens_seen,
@@ -568,11 +453,11 @@ fn object(Trained { plan, ended }: &Trained) -> Value {
     })
 }
 
-fn table(Trained { plan, ended }: &Trained) -> String {
+fn table(Saved { out, ended, .. }: &Saved) -> String {
     let outcome = ended.value();
     let last = outcome.last;
     let mut lines = vec![
-        plan.out.display().to_string(),
+        out.display().to_string(),
         format!("selection   {}", outcome.sae.selection.describe()),
         format!("tokens seen {:>10}", outcome.tokens_seen),
         format!("L0          {:>10.3}  over the last steps", last.l0),

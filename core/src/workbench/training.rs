@@ -1,166 +1,252 @@
-//! Runs in folders of their own: checked, locked, recorded and saved. What was trained is on the disk before its checkpoint goes, and nothing that stood in a
-//! folder is replaced unasked.
+//! Training from settings to saved dictionaries: the folders are checked and locked, the runs recorded, the dictionaries saved, the checkpoints kept until then.
+//! Records and metadata are the same whoever starts a run.
 
 mod request;
+mod session;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
+use self::session::{Session, claimed};
+use super::text::Text;
 use crate::error::{Error, Notes, Result};
-use crate::folders::{self, Claim};
+use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
-use crate::progress::Ended;
-use crate::runs::{self, Locked, Recorder};
+use crate::models::{MODEL_FINGERPRINT, Model};
+use crate::progress::{Ended, Flow};
+use crate::runs::{self, Locked};
 use crate::sae::Sae;
-use crate::train::{Event, Keeping, Outcome, Spec};
+use crate::store::Store;
+use crate::train::{self, CHECKPOINT, Event, Keeping, Outcome, Spec};
 use crate::whole_file;
 
 pub use request::{Reads, Request};
 
-/// Runs that are under way, each in a folder that is locked.
-#[derive(Debug)]
-pub struct Session {
-    places: Vec<Place>,
+/// Source of the activations that runs read.
+#[derive(Debug, Clone, Copy)]
+pub enum Source<'a> {
+    /// A model that reads a text.
+    Text(&'a Model, &'a Text),
+    /// Activations captured before.
+    Store(&'a Store),
 }
 
-#[derive(Debug)]
-struct Place {
-    folder: PathBuf,
-    keeping: Keeping,
-    recorder: Recorder,
-    claim: Claim,
+/// Dictionaries to train together.
+#[derive(Debug, Clone)]
+pub struct Runs<'a> {
+    /// Activations to train on.
+    pub source: Source<'a>,
+    /// Settings of each dictionary, and its folder with its checkpoints.
+    pub runs: Vec<(Spec, Keeping)>,
+    /// Keys of settings that a person gave. A store decides how positions count and whether documents are kept apart, unless the setting was given: a store
+    /// captured otherwise is then refused.
+    pub given: Vec<String>,
+    /// Number format of the saved weights.
+    pub precision: Precision,
+    /// Whether a folder that holds anything may be written.
+    pub overwrite: bool,
 }
 
-/// What comes of a run.
+/// Report of training under way.
+#[derive(Debug)]
+pub enum Report {
+    /// A sentence about all runs.
+    Note(String),
+    /// An event of the run of this number.
+    Run(usize, Event),
+}
+
+/// Result of one run.
 #[derive(Debug)]
 pub enum Trained {
-    /// The dictionary is on the disk.
+    /// The dictionary is saved.
     Saved(Box<Ended<Outcome, Outcome>>),
-    /// It was trained and could not be written: why. A checkpoint, if one was written, is still there.
+    /// The dictionary was trained and could not be saved, for this reason. A checkpoint, if one was written, is still there: see [`save_again`] and [`rescue`].
     Unsaved(Box<Ended<Outcome, Outcome>>, Error),
     /// The run broke off.
     Failed(Error),
 }
 
-impl Session {
-    /// Begins `runs` on the activations of `model`, each in the folder that its [`Keeping`] names: checks that it can be written, locks it, begins its record.
-    /// A folder that holds anything already is refused unless the run goes on from its checkpoint there, or `overwrite` is given. A run that is to go on where no
-    /// checkpoint is begins from the beginning: its `resume` is taken back, which the notes say. All are
-    /// looked at before anything is changed for one.
-    pub fn begin(
-        runs: &mut [(Spec, Keeping)],
-        model: &str,
-        overwrite: bool,
-    ) -> Result<(Self, Notes)> {
+/// Results of all runs.
+#[derive(Debug)]
+pub struct Finished {
+    /// In the order asked for.
+    pub runs: Vec<Trained>,
+    /// Sentences on records and folders that were not completed.
+    pub notes: Notes,
+}
+
+impl Source<'_> {
+    /// Returns the name of the model whose activations are read.
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Text(model, _) => model.name(),
+            Self::Store(store) => &store.about().model,
+        }
+    }
+
+    /// Returns what records and metadata say about the text and the model.
+    pub fn facts(&self) -> BTreeMap<String, Value> {
+        match self {
+            Self::Text(model, text) => text.run_facts(model),
+            Self::Store(store) => store.about().facts().into_iter().collect(),
+        }
+    }
+
+    /// Checks everything that can be known of `runs` before any is begun: whether they agree, whether the hooks are there, whether memory is free.
+    pub fn check(&self, runs: &[(Spec, Keeping)]) -> Result<()> {
+        match self {
+            Self::Text(model, text) => train::check_several(runs, model, &text.rows),
+            Self::Store(store) => train::check_several_from_store(runs, store),
+        }
+    }
+
+    /// Completes the settings by what the source decides; returns what was decided.
+    fn settle(&self, runs: &mut [(Spec, Keeping)], given: &[String]) -> Result<Notes> {
         let mut notes = Notes::default();
-        let mut claims = Vec::new();
-        for (_, keeping) in runs.iter_mut() {
-            claims.push(claimed(keeping, overwrite, &mut notes)?);
-        }
-        let mut locked = Vec::new();
-        for (folder, _) in &claims {
-            match Locked::take(folder) {
-                Ok(lock) => locked.push(lock),
-                Err(error) => {
-                    locked.into_iter().rev().for_each(Locked::undo);
-                    return Err(error);
+        if let Self::Store(store) = self {
+            let rule = store.about().mask.rule;
+            let (counted, all) = (store.counted(), store.rows() * store.about().context);
+            notes.add(format!(
+                "{counted} of the store's {all} positions count: {}",
+                rule.said(Some((all - counted) as u64))
+            ));
+            let is_given = |key: &str| given.iter().any(|given| given == key);
+            for (spec, _) in runs.iter_mut() {
+                if !is_given("positions") {
+                    spec.positions = rule;
+                }
+                if !is_given("separate_documents") {
+                    spec.separate_documents = store.about().separates_documents();
                 }
             }
         }
-        let mut session = Self { places: Vec::new() };
-        let mut waiting = runs.iter().zip(claims).zip(locked);
-        while let Some((((spec, keeping), (folder, claim)), lock)) = waiting.next() {
-            let begun = if keeping.resume {
-                Ok(())
-            } else {
-                keeping.discard()
-            };
-            match begun.and_then(|()| Recorder::open(lock, spec, model, keeping.resume)) {
-                Ok(recorder) => session.places.push(Place {
-                    folder,
-                    keeping: keeping.clone(),
-                    recorder,
-                    claim,
-                }),
-                Err(error) => {
-                    waiting.for_each(|(_, lock)| lock.undo());
-                    session.fail(&error);
-                    return Err(error);
-                }
+        let facts = self.facts();
+        for (spec, _) in runs {
+            if let Some(note) = self.check_start(spec)? {
+                notes.add(note);
             }
+            spec.facts.extend(facts.clone());
         }
-        Ok((session, notes))
+        Ok(notes)
     }
 
-    /// Records what run `which` reports.
-    pub fn observe(&mut self, which: usize, event: &Event) {
-        if let Some(place) = self.places.get_mut(which) {
-            place.recorder.observe(event);
+    /// Checks that the dictionary that a run starts from belongs to the model; a sentence where it may not.
+    fn check_start(&self, spec: &Spec) -> Result<Option<String>> {
+        let Some(start) = spec.start.as_deref() else {
+            return Ok(None);
+        };
+        match self {
+            // On another hook than its own a dictionary is no more than a start.
+            Self::Text(..) if start.provenance.hook != Some(spec.hook) => Ok(None),
+            Self::Text(model, _) => Fit::judge(model, start).check(false),
+            Self::Store(store) => Ok(another_model(start, store)),
         }
     }
 
-    /// Ends all records with the error that ended all runs.
-    pub fn fail(self, error: &Error) {
-        for mut place in self.places {
-            // The error itself is what counts.
-            drop(place.recorder.end(Err(error)));
+    fn train(
+        &self,
+        runs: &[(Spec, Keeping)],
+        observe: &mut dyn FnMut(usize, Event) -> Flow,
+    ) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
+        match self {
+            Self::Text(model, text) => train::run_several(runs, model, &text.rows, observe),
+            Self::Store(store) => train::run_several_from_store(runs, store, observe),
         }
-    }
-
-    /// Saves what was trained, ends the records, then removes the checkpoints of runs that are finished and saved. One that cannot be saved keeps none of the
-    /// others from it. The notes say what was saved and not tidied up.
-    pub fn end(
-        mut self,
-        outcomes: Vec<Result<Ended<Outcome, Outcome>>>,
-        precision: Precision,
-    ) -> (Vec<Trained>, Notes) {
-        let mut notes = Notes::default();
-        let mut all = Vec::new();
-        for (place, outcome) in self.places.iter_mut().zip(outcomes) {
-            let trained = match outcome {
-                Err(error) => Trained::Failed(error),
-                Ok(ended) => match formats::save(&ended.value().sae, &place.folder, precision) {
-                    Ok(()) => Trained::Saved(Box::new(ended)),
-                    Err(error) => Trained::Unsaved(Box::new(ended), error),
-                },
-            };
-            let recorded = match &trained {
-                Trained::Saved(ended) => place.recorder.end(Ok(ended)),
-                Trained::Unsaved(_, error) | Trained::Failed(error) => {
-                    place.recorder.end(Err(error))
-                }
-            };
-            if let Err(error) = recorded {
-                notes.add(format!("The run's record is not whole: {error}"));
-            }
-            all.push(trained);
-        }
-        for (place, trained) in self.places.into_iter().zip(&mut all) {
-            let Trained::Saved(ended) = trained else {
-                continue;
-            };
-            let mut tidied = place.claim.release();
-            if let Ended::Done(outcome) = ended.as_mut() {
-                tidied = tidied.and(place.keeping.discard());
-                outcome.checkpoint = None;
-            }
-            if let Err(error) = tidied {
-                notes.add(format!("The dictionary is saved: {error}"));
-            }
-        }
-        (all, notes)
     }
 }
 
-/// Checks the folders of runs before anything is read for them, as [`Session::begin`] does.
-pub fn check_folders(runs: &[Keeping], overwrite: bool) -> Result<()> {
+/// Says that `start` was trained on another model than that of the store, by their fingerprints.
+fn another_model(start: &Sae, store: &Store) -> Option<String> {
+    let about = store.about();
+    let named = start.provenance.other.get(MODEL_FINGERPRINT)?.as_str()?;
+    let stored = about.model_fingerprint.as_deref()?;
+    (named != stored).then(|| {
+        format!(
+            "The dictionary that the run starts from was trained on another model than the store's {}: their fingerprints are {} and {}",
+            about.model,
+            short(named),
+            short(stored)
+        )
+    })
+}
+
+impl<'a> Runs<'a> {
+    /// Asks for `runs`, each saved as f32 into a folder that holds nothing or a checkpoint to resume from.
+    pub fn new(source: Source<'a>, runs: Vec<(Spec, Keeping)>) -> Self {
+        Self {
+            source,
+            runs,
+            given: Vec::new(),
+            precision: Precision::F32,
+            overwrite: false,
+        }
+    }
+
+    /// Trains the dictionaries, records each run in its folder and saves each dictionary there. A run resumes from its checkpoint where its [`Keeping`] says so.
+    /// A run that fails does not keep the others from being saved; an error is one that ended all.
+    pub fn train(mut self, observe: &mut dyn FnMut(Report) -> Flow) -> Result<Finished> {
+        let source = self.source;
+        let decided = source.settle(&mut self.runs, &self.given)?;
+        source.check(&self.runs)?;
+        let (mut session, begun) = Session::begin(&mut self.runs, source.model(), self.overwrite)?;
+        for note in decided.iter().chain(begun.iter()) {
+            // Whether to stop is asked again with the first event.
+            observe(Report::Note(note.to_owned())).continue_value();
+        }
+        let outcomes = source.train(&self.runs, &mut |which, event| {
+            session.observe(which, &event);
+            observe(Report::Run(which, event))
+        });
+        match outcomes {
+            Ok(outcomes) => {
+                let (runs, notes) = session.end(outcomes, self.precision);
+                Ok(Finished { runs, notes })
+            }
+            Err(error) => {
+                session.fail(&error);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Checks the folders of runs, as [`Runs::train`] does, before anything is read for them: each can be written, and no two are one.
+pub fn check_folders(runs: &[(Spec, Keeping)], overwrite: bool) -> Result<()> {
+    let folders = runs
+        .iter()
+        .filter_map(|(_, keeping)| keeping.folder.as_deref());
+    let mut before: Vec<PathBuf> = Vec::new();
+    for out in folders {
+        let folder = whole_file::identity(out);
+        let refuse = |what: String| Err(Error::setting("out", what));
+        let out = out.display();
+        if before.contains(&folder) {
+            return refuse(format!(
+                "two dictionaries cannot be written to the same folder {out}, give another"
+            ));
+        }
+        if before
+            .iter()
+            .any(|other| folder.starts_with(other.join(CHECKPOINT)))
+        {
+            return refuse(format!(
+                "{out} holds the checkpoint of another dictionary, give another folder"
+            ));
+        }
+        before.push(folder);
+    }
     let mut notes = Notes::default();
     let mut one = |keeping: &Keeping| claimed(&mut keeping.clone(), overwrite, &mut notes);
-    runs.iter().try_for_each(|keeping| one(keeping).map(drop))
+    runs.iter()
+        .try_for_each(|(_, keeping)| one(keeping).map(drop))
 }
 
-/// Saves a dictionary that could not be saved when its run ended; whether a checkpoint is left, as it is of a run that was `stopped`.
+/// Saves a dictionary that could not be saved when its run ended, and returns whether a checkpoint is left, as of a run that was `stopped`.
 pub fn save_again(sae: &Sae, folder: &Path, stopped: bool) -> Result<bool> {
     let _lock = Locked::take(folder)?;
     formats::save(sae, folder, Precision::F32)?;
@@ -175,22 +261,14 @@ pub fn save_again(sae: &Sae, folder: &Path, stopped: bool) -> Result<bool> {
     Ok(keeping.has_checkpoint())
 }
 
-/// The folder of a run and what it may replace there.
-fn claimed(keeping: &mut Keeping, overwrite: bool, notes: &mut Notes) -> Result<(PathBuf, Claim)> {
-    let folder = keeping.folder.clone().ok_or_else(|| {
-        let what = "a run that is recorded needs a folder, name one";
-        Error::setting("out", what)
-    })?;
-    if keeping.resume && keeping.has_checkpoint() {
-        whole_file::check_folder(&folder)?;
-        return Ok((folder, Claim::default()));
-    }
-    let claim = folders::claim(&folder, overwrite)?;
-    if std::mem::take(&mut keeping.resume) {
-        notes.add(format!(
-            "There is no checkpoint in {}: the run begins from the beginning",
-            folder.display()
-        ));
-    }
-    Ok((folder, claim))
+/// Saves a dictionary that cannot be saved in `out` where temporary files go, and returns the folder.
+pub fn rescue(sae: &Sae, out: &Path, precision: Precision) -> Result<PathBuf> {
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let failed = |source| Error::io("cannot be kept in a temporary folder either", out, source);
+    let folder = tempfile::Builder::new()
+        .prefix(&format!("{name}-"))
+        .tempdir()
+        .map_err(failed)?;
+    formats::save(sae, folder.path(), precision)?;
+    Ok(folder.keep())
 }

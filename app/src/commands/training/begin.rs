@@ -125,7 +125,7 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
             let checkpoints = left.iter().map(|keeping| keeping.check().is_ok());
             Event::Training(Training::Broke(why, checkpoints.collect()))
         },
-        move |worker| work::train(worker, Work { tasks, reads }),
+        move |worker| work::train(worker, &Work { tasks, reads }),
     );
     context.apply(Event::Training(Training::Started(Box::new(Run {
         job,

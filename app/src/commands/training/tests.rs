@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use umbra_core::Flow;
 use umbra_core::bench;
 use umbra_core::capture::into_store;
-use umbra_core::corpus::{Corpus, CorpusSpec};
+use umbra_core::corpus::{Corpus, CorpusSpec, Positions};
 use umbra_core::formats;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
@@ -167,6 +167,10 @@ fn a_stopped_run_is_listed_and_goes_on_to_what_an_unbroken_one_learns() {
 
 /// An activation store of one hook, and that hook.
 fn captured(folder: &Path) -> (PathBuf, HookPoint) {
+    captured_by(folder, Positions::default())
+}
+
+fn captured_by(folder: &Path, positions: Positions) -> (PathBuf, HookPoint) {
     let store = folder.join("store");
     let (model, _) = Model::open(&demo("model")).unwrap();
     let hook = "blocks.1.hook_resid_post".parse().unwrap();
@@ -180,6 +184,7 @@ fn captured(folder: &Path) -> (PathBuf, HookPoint) {
         .rows(model.codec(), 32)
         .unwrap()
         .0
+        .by(positions)
         .take(60);
     let about = Description {
         model: model.name().to_owned(),
@@ -262,6 +267,42 @@ fn a_store_is_trained_on_without_a_model_and_a_hook_that_it_lacks_is_refused_by_
     );
 }
 
+/// Trains through the command line as `form("here", "2000")` does in the window, with `more` words, into `out`.
+fn by_command_line(out: &Path, more: &[(&str, &Path)]) {
+    let line =
+        "umbra --json train --features 64 --k 4 --batch 256 --buffer 4096 --tokens 2000 --out";
+    let mut line: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+    line.push(out.into());
+    line.extend(
+        more.iter()
+            .flat_map(|(flag, value)| [flag.into(), value.into()]),
+    );
+    umbra_core::cli::main(line);
+}
+
+/// Fails unless both folders hold the same record and the same metadata field by field, times aside, and the same weights.
+#[track_caller]
+fn check_same(folders: [&Path; 2]) {
+    let read = |name: &str| {
+        folders.map(|folder| -> serde_json::Map<String, serde_json::Value> {
+            let text = std::fs::read_to_string(folder.join(name)).unwrap();
+            serde_json::from_str(&text).unwrap()
+        })
+    };
+    let [mut one, mut other] = read("run.json");
+    for timed in ["begun_unix", "seconds"] {
+        assert!(one.remove(timed).is_some() && other.remove(timed).is_some());
+    }
+    assert_eq!(one["status"], "finished");
+    assert_eq!(one, other);
+    let [one, other] = read("cfg.json");
+    assert!(one.len() > 10, "{one:?}");
+    assert_eq!(one, other);
+    let [one, other] = folders.map(sae);
+    assert!(one.w_enc == other.w_enc);
+    assert_eq!(one.provenance, other.provenance);
+}
+
 #[test]
 fn a_run_records_what_the_command_line_records() {
     let folder = tempfile::tempdir().unwrap();
@@ -272,21 +313,36 @@ fn a_run_records_what_the_command_line_records() {
     desk.run(Command::Start);
     let here = member(&desk).folder;
     let there = folder.path().join("there");
-    let line = "umbra --json train --hook blocks.0.attn.hook_z --features 64 --k 4 --batch 256 --buffer 4096 --tokens 2000";
-    let mut line: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-    let (model, text) = (demo("model"), demo("text/held-out/alice.txt"));
-    for (flag, path) in [("--model", &model), ("--corpus", &text), ("--out", &there)] {
-        line.extend([flag.into(), path.into()]);
-    }
-    umbra_core::cli::main(line);
-    let [one, other] = [&here, &there].map(|folder| Record::read(folder).unwrap());
-    assert_eq!(one.data["corpus"], "alice.txt");
-    assert_eq!(one.data, other.data);
-    assert_eq!((&one.model, &one.hook), (&other.model, &other.hook));
-    assert_eq!(one.settings, other.settings);
-    let [one, other] = [here, there].map(|folder| sae(&folder));
-    assert!(one.w_enc == other.w_enc);
-    assert_eq!(one.provenance, other.provenance);
+    by_command_line(
+        &there,
+        &[
+            ("--model", &demo("model")),
+            ("--corpus", &demo("text/held-out/alice.txt")),
+            ("--hook", Path::new("blocks.0.attn.hook_z")),
+        ],
+    );
+    assert_eq!(Record::read(&here).unwrap().data["corpus"], "alice.txt");
+    check_same([&here, &there]);
+}
+
+#[test]
+fn a_run_on_a_store_records_what_the_command_line_records() {
+    let folder = tempfile::tempdir().unwrap();
+    // The store counts positions otherwise than a run on a text does, and decides for both.
+    let (store, _) = captured_by(folder.path(), Positions::First);
+    let mut desk = project(folder.path());
+    desk.run(Command::Fill(Form {
+        text: None,
+        store: Some(store.clone()),
+        ..form("here", "2000")
+    }));
+    desk.run(Command::OpenStore(store.clone()));
+    desk.run(Command::Start);
+    let here = member(&desk).folder;
+    let there = folder.path().join("there");
+    by_command_line(&there, &[("--store", &store)]);
+    assert_eq!(Record::read(&here).unwrap().settings["positions"], "first");
+    check_same([&here, &there]);
 }
 
 #[test]

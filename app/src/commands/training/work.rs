@@ -1,19 +1,17 @@
 //! The job of a run: trains, records, reports, writes the dictionary.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use umbra_core::error::Result;
-use umbra_core::formats::Precision;
 use umbra_core::models::Model;
 use umbra_core::progress::Progress;
 use umbra_core::sae::Sae;
 use umbra_core::store::Store;
 use umbra_core::train::{self, Firing, Keeping, Spec};
-use umbra_core::workbench::training::{self, Session, Trained as Finished};
+use umbra_core::workbench::training::{self, Report, Runs, Source, Trained};
 
 use super::browse::Block;
 use crate::jobs::Worker;
@@ -59,50 +57,58 @@ pub(super) struct Task {
 }
 
 /// Carries out a run.
-pub(super) fn train(worker: &Worker, mut work: Work) -> Result<()> {
-    let model = describe(worker, &mut work);
-    let mut runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
-        .map(|task| (task.spec.clone(), task.keeping.clone()))
-        .collect();
-    match &work.reads {
-        Reads::Text(model, text) => train::check_several(&runs, model, &text.text.rows),
-        Reads::Store(store, _) => train::check_several_from_store(&runs, store),
-    }?;
-    let (mut session, notes) = Session::begin(&mut runs, &model, false)?;
-    for note in notes.iter() {
-        worker.send(Event::Log(log::Event::Show(Notice::info(note))));
-    }
+pub(super) fn train(worker: &Worker, work: &Work) -> Result<()> {
+    say_other_weights(worker, work);
+    let source = match &work.reads {
+        Reads::Text(model, text) => Source::Text(model, &text.text),
+        Reads::Store(store, _) => Source::Store(store),
+    };
+    let runs = (work.tasks.iter()).map(|task| (task.spec.clone(), task.keeping.clone()));
     let mut reporters: Vec<Reporter<'_>> = (work.tasks.iter())
         .map(|task| Reporter::new(worker, task, &work.reads))
         .collect();
-    let mut observe = |which: usize, event| {
-        session.observe(which, &event);
-        let reported = reporters[which].report(event);
-        if reported {
+    let finished = Runs::new(source, runs.collect()).train(&mut |report| match report {
+        Report::Note(note) => {
+            say_to_all(worker, work, &note);
+            worker.flow()
+        }
+        Report::Run(which, event) => {
+            if !reporters[which].report(event) {
+                return worker.flow();
+            }
             let (progress, speed) = progress(&reporters);
-            return worker.progress_at(progress, speed);
+            worker.progress_at(progress, speed)
         }
-        worker.flow()
-    };
-    let outcomes = match &work.reads {
-        Reads::Text(model, text) => train::run_several(&runs, model, &text.text.rows, &mut observe),
-        Reads::Store(store, _) => train::run_several_from_store(&runs, store, &mut observe),
-    };
-    let outcomes = match outcomes {
-        Ok(outcomes) => outcomes,
-        Err(error) => {
-            session.fail(&error);
-            return Err(error);
-        }
-    };
-    let (all, notes) = session.end(outcomes, Precision::F32);
-    for note in notes.iter() {
+    })?;
+    for note in finished.notes.iter() {
         worker.send(Event::Log(log::Event::Show(Notice::failure(note))));
     }
-    for ((task, reporter), ended) in work.tasks.iter().zip(reporters).zip(all) {
-        conclude(worker, task, reporter, ended);
+    for ((task, reporter), trained) in work.tasks.iter().zip(reporters).zip(finished.runs) {
+        conclude(worker, task, reporter, trained);
     }
     Ok(())
+}
+
+/// Adds a sentence to the notes of every dictionary of the run.
+fn say_to_all(worker: &Worker, work: &Work, note: &str) {
+    for task in &work.tasks {
+        let note = Said::Note(note.to_owned());
+        worker.send(Event::Training(Training::Said(task.member, note)));
+    }
+}
+
+/// Notes that the store was captured from weights other than the open model's.
+fn say_other_weights(worker: &Worker, work: &Work) {
+    if let Reads::Store(store, Some(model)) = &work.reads
+        && (store.about().model_fingerprint.as_deref())
+            .is_some_and(|print| print != model.fingerprint())
+    {
+        let note = format!(
+            "The store was captured from {} with weights other than the open model's: the dictionary belongs to those weights",
+            store.about().model
+        );
+        say_to_all(worker, work, &note);
+    }
 }
 
 /// Progress of all dictionaries that have not failed, together. They take turns at steps, so their speeds add up.
@@ -117,13 +123,13 @@ fn progress(reporters: &[Reporter<'_>]) -> (Progress, Option<f64>) {
     (progress, Some(speed).filter(|speed| *speed > 0.0))
 }
 
-/// Saves and reports one dictionary once all have been trained.
-fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Finished) {
+/// Reports one dictionary once all have been trained.
+fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, trained: Trained) {
     reporter.rank();
-    let (ended, unsaved) = match ended {
-        Finished::Saved(ended) => (ended, None),
-        Finished::Unsaved(ended, error) => (ended, Some(error)),
-        Finished::Failed(error) => return reporter.fail(words::error(&error)),
+    let (ended, unsaved) = match trained {
+        Trained::Saved(ended) => (ended, None),
+        Trained::Unsaved(ended, error) => (ended, Some(error)),
+        Trained::Failed(error) => return reporter.fail(words::error(&error)),
     };
     let stopped = ended.is_stopped();
     let outcome = ended.into_value();
@@ -143,51 +149,6 @@ fn conclude(worker: &Worker, task: &Task, mut reporter: Reporter<'_>, ended: Fin
             );
         }
     }
-}
-
-/// Adds the run's source to its facts; returns the name of the model.
-fn describe(worker: &Worker, work: &mut Work) -> String {
-    let mut facts = BTreeMap::new();
-    let name = match &work.reads {
-        Reads::Text(model, text) => {
-            facts.extend(text.text.run_facts(model));
-            model.name().to_owned()
-        }
-        Reads::Store(store, open) => {
-            facts.extend(store.about().facts());
-            let name = store.about().model.clone();
-            if let Some(model) = open
-                && (store.about().model_fingerprint.as_deref())
-                    .is_some_and(|print| print != model.fingerprint())
-            {
-                let note = format!(
-                    "The store was captured from {name} with weights other than the open model's: the dictionary belongs to those weights"
-                );
-                for task in &work.tasks {
-                    let note = Said::Note(note.clone());
-                    worker.send(Event::Training(Training::Said(task.member, note)));
-                }
-            }
-            name
-        }
-    };
-    for task in &mut work.tasks {
-        task.spec.facts.extend(facts.clone());
-        if let Reads::Store(store, _) = &work.reads {
-            // What was captured decides, as on the command line.
-            let (asked, rule) = (task.spec.positions, store.about().mask.rule);
-            if asked != rule {
-                let note = Said::Note(format!(
-                    "The store was captured for {}, which replaces `{asked}`",
-                    rule.said(None)
-                ));
-                worker.send(Event::Training(Training::Said(task.member, note)));
-            }
-            task.spec.positions = rule;
-            task.spec.separate_documents = store.about().separates_documents();
-        }
-    }
-    name
 }
 
 /// Sends the window the progress of a dictionary in training, at a rate that can be watched.

@@ -34,8 +34,7 @@ impl Args {
         let first = super::settings(self, hook, start)?;
         let mut dictionaries = vec![(first, self.out.clone())];
         for also in &self.also {
-            let plan = other(&dictionaries[0].0, also)?;
-            dictionaries.push((plan.spec, plan.out));
+            dictionaries.push(other(&dictionaries[0].0, also)?);
         }
         Ok(Request {
             reads,

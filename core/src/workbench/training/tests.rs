@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::session::Session;
 use super::*;
 use crate::ids::{HookPoint, Site};
 use crate::runs::{Record, Status};
