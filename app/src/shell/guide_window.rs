@@ -1,6 +1,6 @@
 //! Help: the manual's pages, listed left, the chosen one right. Links between pages stay in the window.
 
-use egui::{Align2, ScrollArea, Ui, vec2};
+use egui::{Align2, Frame, ScrollArea, Stroke, TextStyle, Ui, vec2};
 use egui_commonmark::{CommonMarkCache, CommonMarkViewer};
 use umbra_core::guide::{self, Page};
 
@@ -80,19 +80,90 @@ impl GuideWindow {
             }
             self.has_links = true;
         }
+        let mut followed = None;
         ScrollArea::vertical()
             .id_salt(page.name)
             .auto_shrink([false, false])
             .show(ui, |ui| {
-                ui.style_mut().interaction.selectable_labels = true;
-                CommonMarkViewer::new().show(ui, &mut self.cache, page.text);
+                style_ui(ui);
+                for (at, part) in parts(page.text).into_iter().enumerate() {
+                    ui.push_id(at, |ui| match part {
+                        Part::Text(text) => {
+                            CommonMarkViewer::new().show(ui, &mut self.cache, text);
+                            followed = followed.or(self.clicked());
+                        }
+                        Part::Code(code) => code_ui(ui, code),
+                    });
+                }
             });
-        let clicked =
-            guide::pages().find(|page| self.cache.get_link_hook(&link_to(page)) == Some(true));
-        if let Some(page) = clicked {
-            commands.send(shell::Command::Guide(Some(page.name)));
+        if let Some(page) = followed {
+            commands.send(shell::Command::Guide(Some(page)));
         }
     }
+
+    /// Returns the page whose link was clicked in the text drawn last.
+    fn clicked(&self) -> Option<&'static str> {
+        let is_clicked = |page: &&Page| self.cache.get_link_hook(&link_to(page)) == Some(true);
+        guide::pages().find(is_clicked).map(|page| page.name)
+    }
+}
+
+/// Sets type and colours of a page.
+fn style_ui(ui: &mut Ui) {
+    let theme = Theme::from_ui(ui);
+    let ink = theme.ink;
+    let height = ui.text_style_height(&TextStyle::Body);
+    let style = ui.style_mut();
+    style.interaction.selectable_labels = true;
+    style.spacing.interact_size.y = height;
+    style.visuals.hyperlink_color = theme.series[0];
+    // strong text keeps the full ink
+    style.visuals.widgets.noninteractive.fg_stroke.color =
+        ink.primary.lerp_to_gamma(ink.secondary, 0.4);
+}
+
+/// A part of a page.
+#[derive(Debug, PartialEq)]
+enum Part<'a> {
+    /// Markdown without fenced blocks.
+    Text(&'a str),
+    /// Lines of a fenced block.
+    Code(&'a str),
+}
+
+/// Splits a page at its fenced blocks.
+fn parts(page: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    for (at, piece) in page.split("\n```").enumerate() {
+        if at % 2 == 0 {
+            parts.push(Part::Text(piece));
+        } else if let Some((_, code)) = piece.split_once('\n') {
+            parts.push(Part::Code(code));
+        }
+    }
+    parts
+}
+
+/// Draws a fenced block with a button that copies it.
+fn code_ui(ui: &mut Ui, code: &str) {
+    let theme = Theme::from_ui(ui);
+    Frame::new()
+        .fill(theme.surface.window)
+        .stroke(Stroke::new(1.0, theme.line.hair))
+        .corner_radius(space::CORNER)
+        .inner_margin(space::CONTROL)
+        .show(ui, |ui| {
+            ui.horizontal_top(|ui| {
+                let width = ui.available_width() - space::CONTROL_ROW;
+                ui.vertical(|ui| {
+                    ui.set_width(width);
+                    ui.add(egui::Label::new(theme::mono(code)).wrap());
+                });
+                if inline_icon_button(ui, icons::COPY, "Copy these lines").clicked() {
+                    ui.ctx().copy_text(code.to_owned());
+                }
+            });
+        });
 }
 
 /// Returns the target of links to `page`, as the pages write it.
@@ -124,4 +195,24 @@ fn list_ui(ui: &mut Ui, chosen: &str, height: f32, commands: &mut Commands) {
                 });
             });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_split_at_its_fenced_blocks() {
+        let page = "# A\n\ntext\n\n```sh\numbra a\numbra b\n```\n\nmore\n";
+        let want = [
+            Part::Text("# A\n\ntext\n"),
+            Part::Code("umbra a\numbra b"),
+            Part::Text("\n\nmore\n"),
+        ];
+        assert_eq!(parts(page), want);
+        for page in guide::pages() {
+            let fences = page.text.matches("\n```").count();
+            assert_eq!(fences % 2, 0, "{}", page.name);
+        }
+    }
 }
