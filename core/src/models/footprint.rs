@@ -206,7 +206,7 @@ mod tests {
             wider.contains("[512, 32]") && wider.contains("[600, 32]"),
             "{wider}"
         );
-        // Values are not looked at: NaN is for loading to find.
+        // Only loading checks values for NaN.
         let mut bytes = std::fs::read(&weights).unwrap();
         let end = bytes.len();
         bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());

@@ -72,7 +72,7 @@ impl<'m> Generator<'m> {
             held: Vec::new(),
             unread: prompt.to_vec(),
             next: None,
-            // A prompt beyond the context is refused by the pass itself.
+            // The pass itself rejects a prompt beyond the context.
             left: sampling.tokens.min(room.max(1)),
             end: if sampling.tokens > room {
                 Finish::Context
@@ -92,7 +92,7 @@ impl<'m> Generator<'m> {
         }
         let positions = self.held.len()..self.held.len() + self.unread.len();
         if self.model.decoder.turns_anew(positions) {
-            // What the memory holds was turned the other way: all is read again.
+            // The memory was rotated by other angles: read all tokens again.
             self.memory = Memory::default();
             self.unread.splice(0..0, self.held.drain(..));
         }

@@ -404,7 +404,7 @@ impl Model {
     pub fn run(&self, start: Start<'_>, hooks: &mut dyn Hooks) -> Result<Option<Tensor>> {
         let documents = match (self.separate, start) {
             (None, _) => None,
-            // Behind the last block nothing looks at other positions.
+            // Nothing behind the last block reads other positions.
             (_, Start::Residual(layer, _, None)) if layer.index() >= self.config.layers => None,
             (Some(bos), Start::Tokens(tokens) | Start::Residual(_, _, Some(tokens))) => {
                 Documents::find(tokens, bos)?

@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_honoured_is_refused_by_name() {
+    fn unsupported_settings_are_rejected_by_name() {
         for (values, name) in [
             (json!({"rope_scaling": {"rope_type": "axial"}}), "`axial`"),
             (

@@ -103,7 +103,7 @@ fn local_layers(settings: &Settings, layers: usize) -> Result<Vec<bool>> {
                     }
                 });
             }
-            // A list that is too long is refused below, however long it is.
+            // A list that is too long is rejected below.
             if kinds.is_empty() || local.len() > layers {
                 break;
             }

@@ -30,7 +30,7 @@ fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     settings.refuse(&["attention_bias", "mlp_bias"])?;
     let mut gated = Gated::read(settings, "mistral", "hidden_act")?;
     let window = settings.count_or_off("sliding_window")?;
-    // Every layer is alike: a list that says otherwise belongs to another family.
+    // All layers are equal: a list that differs belongs to another family.
     if let Some(sliding) = parts::layer_types(settings, gated.config.layers)?
         && sliding.iter().any(|sliding| *sliding != window.is_some())
     {

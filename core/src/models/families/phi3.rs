@@ -36,7 +36,7 @@ fn build(settings: &Settings, fetch: &Fetch<'_>) -> Result<(Config, Decoder)> {
     keys.fill("partial_rotary_factor", "partial_rotary_factor");
     match keys.kind()? {
         "default" | "longrope" => {}
-        // Earlier names of the same.
+        // Older names.
         "su" | "yarn" => keys.rename("longrope"),
         other => return Err(settings.unsupported(&format!("the rope type `{other}`"))),
     }
