@@ -190,7 +190,7 @@ fn the_registry_is_listed_and_says_where_it_is_looked_for() {
     assert_eq!(told["dictionaries"][1]["path"], "0");
     let shown = at(&["sae", "registry", "TINY"]).done();
     assert!(
-        shown.out.contains("pack-res") && shown.err.contains("broken was left out"),
+        shown.out.contains("pack-res") && shown.err.contains("Skipped broken of the registry"),
         "{shown:?}"
     );
     at(&["sae", "registry", "nothing", "such"]).refused(&["nothing such"]);
