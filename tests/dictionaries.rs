@@ -341,5 +341,5 @@ fn a_dictionary_of_one_head_takes_its_slice_of_what_is_captured() {
             );
         }
     }
-    umbra(root, &[&["heads"], on.as_slice()].concat()).refused(&["reads head 3 alone"]);
+    umbra(root, &[&["heads"], on.as_slice()].concat()).refused(&["reads only head 3"]);
 }
