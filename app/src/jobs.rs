@@ -273,7 +273,7 @@ impl Jobs {
     }
 
     /// Tells a job to stop; it ends at its next report.
-    pub(crate) fn stop(&mut self, id: JobId) {
+    pub(crate) fn stop(&self, id: JobId) {
         if let Some(running) = self.running.iter().find(|running| running.id == id) {
             running.stop.store(true, Ordering::Relaxed);
         }

@@ -85,6 +85,12 @@ pub(crate) struct Dictionary {
 }
 
 impl Dictionary {
+    /// Whether its index is still being opened or judged.
+    pub(crate) fn awaits_index(&self) -> bool {
+        let decided = self.index_fit.ready().is_some();
+        self.index.is_loading() || (self.index.ready().is_some() && !decided)
+    }
+
     /// The hook it reads, once loaded.
     pub(crate) fn hook(&self) -> Option<HookPoint> {
         self.load.ready()?.sae.provenance.hook

@@ -143,12 +143,12 @@ impl FeaturesState {
         let features = self;
         match event {
             Event::Index(of, index) => {
-                *features = FeaturesState {
+                *features = Self {
                     filter: std::mem::take(&mut features.filter),
                     table_of: Some(of),
                     index: Some(*index),
                     table: Load::Loading,
-                    ..FeaturesState::default()
+                    ..Self::default()
                 };
             }
             Event::Table(of, load) => {

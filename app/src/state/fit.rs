@@ -77,12 +77,6 @@ impl AppState {
         dictionary.index.ready().filter(|_| !fit.is_refused())
     }
 
-    /// Whether it is not known yet what index a dictionary has.
-    pub(crate) fn awaits_index(&self, dictionary: &Dictionary) -> bool {
-        let decided = dictionary.index_fit.ready().is_some();
-        dictionary.index.is_loading() || (dictionary.index.ready().is_some() && !decided)
-    }
-
     /// The dictionary on `attn.hook_z` of a layer that fits the model: the selected one if it reads there, else the first.
     pub(crate) fn z_dictionary(&self, layer: Layer) -> Option<&Dictionary> {
         let reads = |dictionary: &&Dictionary| {

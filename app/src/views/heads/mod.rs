@@ -100,7 +100,7 @@ fn ask(state: &AppState, grid: &Grid, commands: &mut Commands) {
         let kept = state.heads.figures.get(&dictionary.id);
         let indexed = state.index_of(dictionary.id).is_some();
         let wanted = match kept {
-            None => !state.awaits_index(dictionary),
+            None => !dictionary.awaits_index(),
             Some(kept) => indexed && !kept.indexed && !kept.load.is_loading(),
         };
         if wanted {
