@@ -148,7 +148,7 @@ fn ctrl_c_leaves_a_store_that_the_same_command_finishes() {
     assert!(
         again
             .err
-            .contains(&format!("{rows} of them are there already")),
+            .contains(&format!("{rows} of them are already there")),
         "{again:?}"
     );
     captured(folder.path(), "whole", "1000");
