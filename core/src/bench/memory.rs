@@ -1,18 +1,18 @@
-//! What the process holds, where the system tells: Linux's `/proc/self`.
+//! Memory of the process, where the system reports it: Linux's `/proc/self`.
 
 use std::fs;
 
-/// Resident now, bytes.
+/// Returns the resident bytes.
 pub(super) fn resident() -> Option<u64> {
     status("VmRSS:")
 }
 
-/// Most resident since [`reset_peak`], bytes.
+/// Returns the peak of resident bytes since [`reset_peak`].
 pub(super) fn peak() -> Option<u64> {
     status("VmHWM:")
 }
 
-/// Begins the peak anew; without that right it goes on from the start of the process, which only makes the figure larger.
+/// Resets the peak. Without permission the peak of the whole process remains, which only makes the figure larger.
 pub(super) fn reset_peak() {
     drop(fs::write("/proc/self/clear_refs", "5"));
 }

@@ -1,4 +1,4 @@
-//! How long a training step takes on this machine: over the fastest product of its encoder alone, and in memory beyond the parameters and their moments.
+//! Cost of a training step on this machine: its time over the fastest product of the encoder alone, and its memory beyond parameters and moments.
 //!
 //! The step is the trainer's own, on synthetic activations: gather, encode, select, decode, all gradients, Adam, decoder rows back to length 1. The product is
 //! `[batch, d] · [d, features]` in f32 by faer and gemm on the same threads, into memory allocated before. Step and product are timed in
@@ -22,33 +22,33 @@ use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Variant;
 use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer, parameter_bytes, step_bytes};
 
-/// Steps before anything is timed: guesses of cut-offs settle, dead features are known to be dead.
+/// Steps before timing starts, so that guesses of cut-offs settle and dead features are known.
 const WARM_UP: usize = 4;
-/// Times that each library computes the product before the fastest of them is timed against the step.
+/// Runs of each library before the fastest is timed against the step.
 const TRIALS: usize = 2;
-/// α and β of the Zipf law that budgets and under-used features go by.
+/// α and β of the Zipf law for budgets and under-used features.
 const LAW: (f64, f64) = (0.8, 5.0);
-/// Small enough to leave the dictionary where it is.
+/// Learning rate, small enough to leave the dictionary unchanged.
 const LEARNING_RATE: f64 = 1e-5;
 
-/// What is timed.
+/// Settings of a measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Width of the activations.
     pub d: usize,
     /// Features, `f`.
     pub features: usize,
-    /// Active per token.
+    /// Active features per token, `k`.
     pub k: usize,
-    /// Activations of a step.
+    /// Activations per step.
     pub batch: usize,
-    /// How active features are chosen.
+    /// Variant, which selects the active features.
     pub variant: Variant,
-    /// What finds the candidates of the selection.
+    /// Product that finds the candidates of the selection.
     pub product: Product,
-    /// Which rows Adam moves.
+    /// Rows that Adam updates.
     pub adam: Adam,
-    /// Share of the features that are dead, which AuxK then works on.
+    /// Share of dead features, which AuxK trains.
     pub dead: f64,
     /// Timed steps.
     pub rounds: usize,
@@ -73,40 +73,40 @@ impl Default for Settings {
     }
 }
 
-/// What was measured; times are medians.
+/// Measured figures; times are medians.
 #[derive(Debug, Clone)]
 pub struct Figures {
-    /// A whole step.
+    /// Time of a whole step.
     pub step: Duration,
-    /// The product alone, by the fastest library.
+    /// Time of the product alone, by the fastest library.
     pub encoder: Duration,
-    /// That library.
+    /// Fastest library.
     pub gemm: &'static str,
-    /// The best time of each library.
+    /// Best time of each library.
     pub products: Vec<(&'static str, Duration)>,
-    /// Most memory beyond activations, parameters and moments during the steps, bytes; none where the system does not tell.
+    /// Peak memory of the steps beyond activations, parameters and moments, in bytes; none if the system does not report it.
     pub peak_bytes: Option<u64>,
-    /// Parameters and moments, bytes.
+    /// Size of parameters and moments, in bytes.
     pub parameter_bytes: u64,
-    /// Where the step's time went; see [`Phases`] for those that are summed over threads.
+    /// Time of each phase of the step; [`Phases`] says which are summed over threads.
     pub phases: Phases,
     /// Active features per token.
     pub l0: f64,
-    /// Features that AuxK used per token.
+    /// Features used by AuxK per token.
     pub aux_l0: f64,
-    /// Threads that worked.
+    /// Number of threads.
     pub threads: usize,
 }
 
 impl Figures {
-    /// Step over product.
+    /// Returns the time of a step over that of the product.
     pub fn ratio(&self) -> f64 {
         self.step.as_secs_f64() / self.encoder.as_secs_f64().max(f64::MIN_POSITIVE)
     }
 }
 
 impl Settings {
-    /// The settings of a run with these sizes.
+    /// Returns the settings of a run with these sizes.
     fn spec(&self) -> Result<Spec> {
         let mut spec = Spec::default_for(HookPoint::block(0, Site::ResidPost));
         (spec.variant, spec.features, spec.k) = (self.variant, self.features, self.k);
@@ -248,7 +248,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// The median of each phase.
+/// Returns the median of each phase.
 fn phases(reports: &[Report]) -> Phases {
     let of = |phase: fn(&Phases) -> Duration| {
         median(reports.iter().map(|report| phase(&report.phases)).collect())

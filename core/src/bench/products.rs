@@ -1,4 +1,4 @@
-//! The encoder's product alone, by two libraries.
+//! Product of the encoder alone, by two libraries.
 
 #![expect(unsafe_code, reason = "the libraries take raw pointers")]
 
@@ -14,7 +14,7 @@ use crate::dims::Matrix;
 /// `out[n, f] = x[n, d] · w[f, d]ᵀ` with `[n, f, d]`.
 pub(super) type Product = fn(&mut [f32], &[f32], &[f32], [usize; 3]);
 
-/// By name.
+/// Libraries by name.
 pub(super) const PRODUCTS: [(&str, Product); 2] = [("faer", by_faer), ("gemm", by_gemm)];
 
 fn by_faer(out: &mut [f32], x: &[f32], w: &[f32], [n, f, d]: [usize; 3]) {
@@ -53,7 +53,7 @@ fn by_gemm(out: &mut [f32], x: &[f32], w: &[f32], [n, f, d]: [usize; 3]) {
     }
 }
 
-/// The libraries with their best times.
+/// Libraries with their best times.
 #[derive(Debug)]
 pub(super) struct Timed {
     out: Vec<f32>,
@@ -89,7 +89,7 @@ impl Timed {
         }
     }
 
-    /// The time of the one that was fastest so far.
+    /// Times the library that was fastest so far.
     pub(super) fn fastest(&mut self, w_enc: &Matrix) -> Duration {
         self.time(self.which(), w_enc)
     }

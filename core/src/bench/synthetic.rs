@@ -1,4 +1,4 @@
-//! Activations and a dictionary of any size.
+//! Synthetic activations and a dictionary of any size.
 
 use rand::Rng as _;
 use rand_chacha::ChaCha8Rng;
@@ -10,16 +10,16 @@ use crate::error::Result;
 use crate::sae::{Relu, Sae, Uses, Variant};
 use crate::train::{Spec, Trainer};
 
-/// Batches that the steps draw from.
+/// Number of batches that steps draw from.
 pub(super) const BATCHES: usize = 4;
-/// Directions that activations are sums of.
+/// Number of directions whose sums are the activations.
 const PLANTED: usize = 4_096;
-/// How much less strongly than others a feature reads that is to be dead: never among the largest, yet positive on half of the tokens, as dead ones are.
+/// Factor on the encoder row of a dead feature: it is never among the largest, yet positive on half of the tokens, as dead features are.
 const FAINT: f32 = 0.2;
-/// Activations that biases are set by.
+/// Number of activations by which biases are set.
 const SAMPLE: usize = 256;
 
-/// `rows` directions of length 1.
+/// Draws `rows` directions of length 1.
 fn directions(rng: &mut ChaCha8Rng, rows: usize, d: usize) -> Matrix {
     let mut all = Matrix::zeros(rows, d);
     for row in all.values_mut().chunks_exact_mut(d) {
@@ -89,7 +89,7 @@ pub(super) fn trainer(
     Trainer::from_sae(spec, sae)
 }
 
-/// What the `k` largest pre-activations of a token exceed in the mean.
+/// Returns the mean over tokens of the `k`-th largest pre-activation.
 fn bar(w_enc: &Matrix, cached: &Matrix, settings: &Settings) -> f32 {
     let d = settings.d;
     let rows: Vec<&[f32]> = cached.iter_rows().take(SAMPLE).collect();

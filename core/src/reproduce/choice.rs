@@ -24,13 +24,13 @@ const BATCH: usize = 1_024;
 /// Share of dead features that counts as none, and how many times as many TopK must have.
 const DEAD: f64 = 0.005;
 const TIMES: f64 = 5.0;
-/// How far mean L0 under thresholds may be from the target.
+/// Tolerance of the mean L0 under thresholds, relative to the target.
 const OFF_TARGET: f64 = 0.1;
 /// Standard deviations of L0, in k, below which it is none and above which it is clear.
 const STEADY: f64 = 0.02;
 const SPREAD: f64 = 0.2;
 
-/// How large the list is in the world.
+/// Size of the list in the world.
 #[derive(Debug, Clone, Copy)]
 pub struct ChoiceOptions {
     /// Seeds, 0 up.
@@ -48,13 +48,13 @@ impl Default for ChoiceOptions {
     }
 }
 
-/// One way of training that is compared.
+/// Way of training in the comparison.
 #[derive(Debug, Clone, Copy)]
 struct Contestant {
     name: &'static str,
     variant: Variant,
     aux: bool,
-    /// The law that budgets and `aux_zipf` go by; none: fitted.
+    /// Law for budgets and `aux_zipf`; none to fit it.
     law: Option<Zipf>,
 }
 
@@ -78,7 +78,7 @@ const TOPK: Contestant = contestant("TopK + AuxK", Variant::TopK, true);
 const MUTUAL: Contestant = contestant("MC + aux_zipf", Variant::MutualChoice, true);
 const FEATURE: Contestant = contestant("FC, fitted budgets", Variant::FeatureChoice, true);
 
-/// The three that hard claims are about come first.
+/// Contestants; the three that hard claims concern come first.
 const ALL: &[Contestant] = &[
     TOPK,
     MUTUAL,
@@ -89,14 +89,14 @@ const ALL: &[Contestant] = &[
     by_law("FC, uniform budgets", 0.0, 0.0),
 ];
 
-/// What one contestant came to, by seed.
+/// Figures of one contestant, by seed.
 #[derive(Debug, Clone)]
 struct Entry {
     name: &'static str,
     variant: Variant,
-    /// As the dictionary is used.
+    /// Figures of the dictionary in use.
     in_use: Vec<Measured>,
-    /// By the rule of training, batch by batch.
+    /// Figures by the training rule, batch by batch.
     by_batch: Vec<Measured>,
     kept: Kept,
     law: Vec<FittedLaw>,
@@ -120,7 +120,7 @@ impl Entry {
     fn take(&mut self, trained: &Trained, x: &Matrix, (k, batch): (usize, usize)) -> Result<()> {
         let sae = &trained.sae;
         let latents = sae.encode(x)?;
-        self.in_use.push(Measured::of(sae, x, &latents)?);
+        self.in_use.push(Measured::new(sae, x, &latents)?);
         let constraint = match (self.variant, trained.law) {
             (Variant::FeatureChoice, Some(FittedLaw { alpha, beta, .. })) => {
                 Constraint::by_law(Zipf { alpha, beta }, k, batch, sae, &latents)
@@ -130,7 +130,7 @@ impl Entry {
         };
         let (latents, kept) = constraint.over(sae, x, batch)?;
         let rows: Vec<u32> = (0..latents.rows() as u32).collect();
-        let measured = Measured::of(sae, &x.rows_of(&rows), &latents)?;
+        let measured = Measured::new(sae, &x.rows_of(&rows), &latents)?;
         self.by_batch.push(measured);
         self.kept.units += kept.units;
         self.kept.full += kept.full;
@@ -144,7 +144,7 @@ impl Entry {
     }
 }
 
-/// The list in world A.
+/// Runs the list in world A.
 pub fn choice_in_the_world(
     options: &ChoiceOptions,
     observe: &mut dyn FnMut(Event) -> Flow,
@@ -152,7 +152,7 @@ pub fn choice_in_the_world(
     judged(options, ALL, observe)
 }
 
-/// What of the list is asserted, with the three runs that it takes.
+/// Runs the asserted part of the list, with its three contestants.
 #[cfg(test)]
 pub(super) fn hard_claims(
     options: &ChoiceOptions,
@@ -269,7 +269,7 @@ fn describe(report: &mut Report, options: &ChoiceOptions) {
     );
 }
 
-/// The hard claims that hold for any activations.
+/// Adds the hard claims that hold for any activations.
 fn judge(report: &mut Report, [topk, mutual, feature]: [&Entry; 3], k: usize) {
     for (one, unit, sums) in [
         (topk, "tokens", "row sums ≤ k"),
@@ -330,7 +330,7 @@ fn dead(report: &mut Report, topk: &Entry, feature: &Entry) {
     report.hard(claim, figure, more);
 }
 
-/// Figures of which nothing is claimed.
+/// Adds the figures without a claim.
 fn tell(report: &mut Report, all: &[&Entry]) {
     for one in all {
         let [use_fvu, use_l0] = [one.spread(|m| m.fvu), one.spread(|m| m.l0)];
@@ -368,7 +368,7 @@ fn tell(report: &mut Report, all: &[&Entry]) {
     }
 }
 
-/// The claims about masks, L0 and thresholds on a model's activations.
+/// Runs the claims about masks, L0 and thresholds on a model's activations.
 pub fn choice_on_a_model(
     demo: &Demo,
     options: &DemoOptions,

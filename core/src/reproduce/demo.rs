@@ -1,4 +1,4 @@
-//! The model and the texts that lists are tried on, and how large the runs on it are.
+//! Model and texts of the lists, and the size of their runs.
 
 use super::Report;
 use super::held::Held;
@@ -8,18 +8,18 @@ use crate::ids::{HookPoint, Site};
 use crate::models::Model;
 use crate::train::Spec;
 
-/// A model with text to train on and text to measure on.
+/// Model with training text and measured text.
 #[derive(Debug)]
 pub struct Demo {
     pub(super) model: Model,
-    /// Rows whose activations are trained on.
+    /// Rows for training.
     pub(super) train: Rows,
-    /// Rows that figures are over.
+    /// Rows for figures.
     pub(super) held_out: Rows,
 }
 
 impl Demo {
-    /// As many rows of `train` and `held_out` as `options` ask for, at even distances, so that every document has its share.
+    /// Selects as many rows of `train` and `held_out` as `options` ask for, evenly spaced, so that every document contributes.
     pub fn new(model: Model, train: &Rows, held_out: &Rows, options: &DemoOptions) -> Result<Self> {
         Ok(Self {
             model,
@@ -29,8 +29,8 @@ impl Demo {
     }
 }
 
-/// Rows of `all` at even distances, with `most` positions ≥ 1 in all, one row at least. All but the first position of each row count: published tables are
-/// of that rule.
+/// Selects evenly spaced rows of `all` with `most` positions ≥ 1 in total, but at least one row. All but the first position of each row count, as in published
+/// tables.
 fn spread(all: &Rows, most: usize) -> Result<Rows> {
     let t = all.context();
     if all.is_empty() || t < 3 {
@@ -41,20 +41,20 @@ fn spread(all: &Rows, most: usize) -> Result<Rows> {
     Ok(all.spread(rows).by(Positions::First))
 }
 
-/// How large the runs on a model are.
+/// Size of the runs on a model.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
     /// Hook that dictionaries read.
     pub hook: HookPoint,
     /// Features, `f`.
     pub features: usize,
-    /// Active per token, `k`.
+    /// Active features per token, `k`.
     pub k: usize,
-    /// Activations that are read from the model; training goes over them again and again.
+    /// Number of activations read from the model; training repeats them.
     pub distinct: usize,
     /// Activations of each run.
     pub tokens: u64,
-    /// Activations that figures are over.
+    /// Activations for figures.
     pub held_out: usize,
     /// Seeds, 0 up.
     pub seeds: u64,
@@ -78,7 +78,7 @@ impl DemoOptions {
     /// Activations per step: a budget of sixteen per feature and batch, and several hundred steps for the averages that thresholds are.
     const BATCH: usize = 512;
 
-    /// That a run can be made of them.
+    /// Checks that runs of this size are possible.
     pub fn check(&self) -> Result<()> {
         if self.seeds == 0 {
             let what = "there is nothing to do for none, give 1 or more";
@@ -87,7 +87,7 @@ impl DemoOptions {
         self.spec(0).validate()
     }
 
-    /// The settings that all variants share.
+    /// Returns the settings that all variants share.
     pub(super) fn spec(&self, seed: u64) -> Spec {
         let mut spec = Spec::default_for(self.hook);
         (spec.features, spec.k, spec.tokens) = (self.features, self.k, self.tokens);

@@ -24,32 +24,32 @@ const STEPS: u64 = 100;
 const ERROR: f64 = 1e-3;
 /// Least correlation of z · g with what deleting a feature costs.
 const CORRELATION: f64 = 0.9;
-/// Gradients that β's unit, the mean of |g|, is taken over.
+/// Number of gradients in the mean of |g|, the unit of β.
 const SAMPLE: u32 = 2_048;
 
 /// Parts of the list besides two runs, three evaluations and two steering experiments a seed: two readings, two short runs, the checks.
 const PARTS: u64 = 5;
 
-/// What one dictionary came to in one mode.
+/// Figures of one dictionary in one mode.
 #[derive(Debug, Clone, Copy)]
 struct Scores {
     measured: Measured,
-    /// Nats per token that the reconstruction costs.
+    /// Cost of the reconstruction in nats per token.
     ce_increase: f64,
 }
 
-/// All seeds.
+/// Figures of all seeds.
 #[derive(Debug, Default)]
 struct Found {
     topk: Vec<Scores>,
-    /// The gradient SAE in gradient mode and in plain mode.
+    /// Gradient SAE in gradient mode and in plain mode.
     by_gradient: Vec<Scores>,
     plain: Vec<Scores>,
     topk_steering: Vec<Steering>,
     gradient_steering: Vec<Steering>,
 }
 
-/// The list.
+/// The list under way.
 pub fn gradient(
     demo: &Demo,
     options: &DemoOptions,
@@ -109,7 +109,7 @@ impl List<'_> {
         spec
     }
 
-    /// β = 0 is TopK.
+    /// Checks that β = 0 trains TopK.
     fn identity(&self, report: &mut Report, watch: &mut Watch<'_>) -> Result<Ended<()>> {
         let mut both = Vec::new();
         for variant in [Variant::TopK, Variant::Gradient] {
@@ -150,7 +150,7 @@ impl List<'_> {
         Ok(trained.map(|trained| trained.sae))
     }
 
-    /// TopK and the gradient SAE of one seed.
+    /// Trains TopK and the gradient SAE of one seed.
     fn pair(&self, seed: u64, watch: &mut Watch<'_>) -> Result<Ended<[Sae; 2]>> {
         let mut train = |variant: Variant| {
             let name = format!("{variant}, seed {seed}");
@@ -162,7 +162,7 @@ impl List<'_> {
         Ok(train(Variant::Gradient)?.map(|gradient| [topk, gradient]))
     }
 
-    /// What must hold of g for any dictionary.
+    /// Checks the identities of g that hold for any dictionary.
     fn check(&self, sae: &Sae, report: &mut Report) -> Result<()> {
         let (model, hook) = (&self.demo.model, self.options.hook);
         let texts = Text::some(model, &self.demo.held_out, hook)?;
@@ -201,7 +201,7 @@ impl List<'_> {
         Ok(())
     }
 
-    /// Everything that is measured of the two dictionaries of one seed.
+    /// Measures the two dictionaries of one seed.
     fn compare(
         &self,
         [topk, gradient]: &[Sae; 2],
@@ -255,7 +255,7 @@ impl List<'_> {
                 return Ok(Ended::STOPPED);
             };
             into.push(Scores {
-                measured: Measured::of(sae, x, &latents)?,
+                measured: Measured::new(sae, x, &latents)?,
                 ce_increase: figures.ce_sae - figures.ce_clean,
             });
             watch.next();
@@ -281,7 +281,7 @@ impl List<'_> {
         Ok(Ended::Done(()))
     }
 
-    /// β of gradient mode: the setting over the mean of |g|, on activations that were trained on.
+    /// Returns β of gradient mode: the setting over the mean of |g| on training activations.
     fn beta(&self, sae: &Sae, seed: u64) -> Result<f32> {
         let Some(gradients) = &self.held.gradients else {
             return Ok(0.0);
@@ -341,7 +341,7 @@ fn judge(report: &mut Report, found: &Found) {
     steered(report, found);
 }
 
-/// The steering experiment, strength by strength.
+/// Adds the steering experiment, strength by strength.
 fn steered(report: &mut Report, found: &Found) {
     report.set("steering", steering::protocol());
     for (i, strength) in STRENGTHS.iter().enumerate() {

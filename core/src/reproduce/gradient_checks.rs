@@ -1,4 +1,4 @@
-//! g against what the loss does when the residual stream is moved along a feature, and z · g against what deleting the feature does.
+//! Checks g against the change of the loss along a feature, and z · g against the cost of deleting the feature.
 //!
 //! Losses are sums of next-token cross-entropies in f64 of f32 logits, so a difference of two has an error near 1e-5 nats: slopes are taken by Ridders'
 //! extrapolation of central differences over a range of steps, which finds the step where neither rounding nor curvature counts (Ridders 1982).
@@ -20,7 +20,7 @@ pub(super) const SMALL: f64 = 0.25;
 /// Texts, and tokens of each.
 const TEXTS: usize = 8;
 const TOKENS: usize = 32;
-/// Every so many positions one is tried.
+/// Distance between the positions that are tried.
 const EVERY: usize = 4;
 /// Central differences of one slope, the first step's share of the activation's length, and what each next one is divided by.
 const STEPS: usize = 9;
@@ -40,7 +40,7 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// Of rows at even distances.
+    /// Reads evenly spaced rows.
     pub(super) fn some(model: &Model, rows: &Rows, hook: HookPoint) -> Result<Vec<Self>> {
         let texts = TEXTS.min(rows.len());
         let d = model.width(hook)?;
@@ -118,7 +118,7 @@ impl Text {
     }
 }
 
-/// A slope of the loss along a feature.
+/// Slope of the loss along a feature.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Slope {
     pub(super) by_autodiff: f64,
@@ -190,13 +190,13 @@ fn ridders(differences: &[f64]) -> f64 {
     best.1
 }
 
-/// A feature taken out of one token's activation.
+/// Deletion of a feature from one token's activation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Deletion {
     z: f64,
-    /// z · g, the first order of the loss's fall.
+    /// Decrease of the loss to first order, z · g.
     pub(super) predicted: f64,
-    /// L(x) − L(x − z · direction).
+    /// Decrease of the loss, L(x) − L(x − z · direction).
     pub(super) measured: f64,
 }
 

@@ -23,12 +23,12 @@ const PIECE: usize = 1_024;
 pub(super) struct Held {
     /// `[n, d]`.
     pub(super) activations: Matrix,
-    /// `[n, d]`, of each row's summed next-token loss; none where they were not asked for.
+    /// Gradients of each row's summed next-token loss, `[n, d]`, if requested.
     pub(super) gradients: Option<Matrix>,
 }
 
 impl Held {
-    /// Of `hook` over all of `rows`.
+    /// Reads `hook` on all of `rows`.
     pub(super) fn read(
         model: &Model,
         rows: &Rows,
@@ -61,7 +61,7 @@ impl Held {
         }))
     }
 
-    /// The activations alone, in an order that `seed` decides, again and again.
+    /// Returns a source of the activations, repeated in an order that `seed` decides.
     pub(super) fn source(&self, seed: u64) -> Shuffled<'_> {
         Shuffled {
             held: self,
@@ -71,7 +71,7 @@ impl Held {
         }
     }
 
-    /// The same in the same order, each followed by its gradient where these are held.
+    /// Returns a source of the activations in that order, each followed by its gradient if gradients are held.
     pub(super) fn paired(&self, seed: u64) -> Shuffled<'_> {
         Shuffled {
             gradients: self.gradients.as_ref(),
@@ -80,12 +80,12 @@ impl Held {
     }
 }
 
-/// A source that goes over what is held.
+/// Source of held activations.
 #[derive(Debug)]
 pub(super) struct Shuffled<'a> {
     held: &'a Held,
     gradients: Option<&'a Matrix>,
-    /// What is left of this reading; the last is next.
+    /// Remaining indices of this pass; the last is next.
     order: Vec<u32>,
     rng: ChaCha8Rng,
 }

@@ -1,5 +1,5 @@
-//! Whether what a rule keeps of a batch is what its constraint says: of each unit — a token, a feature, the whole batch — the largest positive
-//! pre-activations, as many as its budget, or all where there are fewer.
+//! Checks of masks: whether a rule keeps, in each unit of a batch (a token, a feature or the whole batch), the largest positive pre-activations up to the
+//! budget, or all if there are fewer.
 
 use super::measure::densities;
 use crate::dims::Matrix;
@@ -10,25 +10,25 @@ use crate::kernels::encode::{
 use crate::latents::Latents;
 use crate::sae::{Sae, Zipf};
 
-/// How the budget of a batch is given out.
+/// Distribution of the budget of a batch.
 #[derive(Debug, Clone)]
 pub(super) enum Constraint {
-    /// So many of each token (TopK).
+    /// Budget per token (TopK).
     Token(usize),
-    /// So many per token on average, anywhere in the batch (Mutual Choice).
+    /// Average per token, anywhere in the batch (Mutual Choice).
     Batch(usize),
-    /// So many of each feature in a batch, `[f]` (Feature Choice).
+    /// Budget of each feature in a batch, `[f]` (Feature Choice).
     Feature(Vec<u32>),
 }
 
-/// How a constraint was kept to.
+/// Result of checking a constraint.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Kept {
-    /// Units with a budget.
+    /// Number of units with a budget.
     pub(super) units: usize,
-    /// Those with as many positive pre-activations as their budget: they must be full.
+    /// Units with at least as many positive pre-activations as their budget, which must be full.
     pub(super) full: usize,
-    /// Those that hold anything but their largest positive pre-activations.
+    /// Units that hold anything but their largest positive pre-activations.
     pub(super) broken: usize,
 }
 
@@ -46,7 +46,7 @@ impl Constraint {
         Self::Feature(budgets)
     }
 
-    /// What the rule keeps of one batch `x [n, d]`.
+    /// Encodes one batch `x [n, d]` by the rule.
     pub(super) fn select(&self, sae: &Sae, x: &Matrix) -> Result<Latents> {
         let centred = sae.centred(x)?;
         let (w_enc, b_enc) = (&sae.w_enc, &sae.b_enc);
@@ -62,7 +62,7 @@ impl Constraint {
         }
     }
 
-    /// The budget of each unit, and the activations of `latents` in it.
+    /// Returns the budget of each unit and its activations in `latents`.
     fn units(&self, latents: &Latents, features: usize) -> Vec<(usize, Vec<f32>)> {
         match self {
             Self::Token(k) => (0..latents.rows())
@@ -80,7 +80,7 @@ impl Constraint {
         }
     }
 
-    /// How `kept`, of the batch `x [n, d]`, keeps to it.
+    /// Checks `kept`, the code of the batch `x [n, d]`.
     pub(super) fn check(&self, sae: &Sae, x: &Matrix, kept: &Latents) -> Result<Kept> {
         let centred = sae.centred(x)?;
         let positive = encode_above(&centred, &sae.w_enc, &sae.b_enc, Bar::All(0.0))?;
@@ -99,7 +99,7 @@ impl Constraint {
         Ok(found)
     }
 
-    /// Latents of all of `x`, batch by batch of `tokens`, and how every batch keeps to the constraint.
+    /// Encodes all of `x` in batches of `tokens` and checks every batch.
     pub(super) fn over(&self, sae: &Sae, x: &Matrix, tokens: usize) -> Result<(Latents, Kept)> {
         let (mut parts, mut sum) = (Vec::new(), Kept::default());
         // A shorter last batch has another budget and is left out of the check by all rules alike.

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::latents::Latents;
 use crate::sae::Sae;
 
-/// What a dictionary does with activations.
+/// Figures of a dictionary on activations.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Measured {
     /// Mean active features per token.
@@ -21,8 +21,8 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// Of `latents` of activations `x [n, d]`.
-    pub(super) fn of(sae: &Sae, x: &Matrix, latents: &Latents) -> Result<Self> {
+    /// Measures `latents`, the code of activations `x [n, d]`.
+    pub(super) fn new(sae: &Sae, x: &Matrix, latents: &Latents) -> Result<Self> {
         let back = sae.decode(latents, x)?;
         let n = x.rows().max(1) as f64;
         let mut mean = vec![0.0_f64; x.columns()];
@@ -71,22 +71,22 @@ pub(super) fn densities(latents: &Latents, features: usize) -> Vec<f64> {
 /// One figure over several seeds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spread {
-    /// By seed.
+    /// Values by seed.
     pub values: Vec<f64>,
 }
 
 impl Spread {
-    /// Of one value a seed.
+    /// Creates it from one value per seed.
     pub fn new(values: Vec<f64>) -> Self {
         Self { values }
     }
 
-    /// Their mean.
+    /// Returns the mean.
     pub fn mean(&self) -> f64 {
         self.values.iter().sum::<f64>() / self.values.len().max(1) as f64
     }
 
-    /// Their standard deviation, n − 1 below; 0 for one seed.
+    /// Returns the standard deviation with n − 1; 0 for one seed.
     pub fn sd(&self) -> f64 {
         let mean = self.mean();
         let squares: f64 = self.values.iter().map(|x| (x - mean).powi(2)).sum();
@@ -102,7 +102,7 @@ impl Spread {
         values.fold(f64::NEG_INFINITY, f64::max)
     }
 
-    /// `mean ± standard deviation`; the value alone for one seed.
+    /// Writes `mean ± standard deviation`, or the value alone for one seed.
     pub fn show(&self, digits: usize) -> String {
         let mean = self.mean();
         if self.values.len() < 2 {
@@ -111,14 +111,14 @@ impl Spread {
         format!("{mean:.digits$} ± {:.digits$}", self.sd())
     }
 
-    /// The same of shares, in per cent.
+    /// Writes shares as `mean ± standard deviation` in per cent.
     pub fn show_percent(&self) -> String {
         let hundred = Self::new(self.values.iter().map(|x| 100.0 * x).collect());
         format!("{} %", hundred.show(1))
     }
 }
 
-/// The middle value; the mean of the two middle ones of an even number.
+/// Returns the median.
 pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let half = values.len() / 2;
@@ -129,7 +129,7 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// Pearson's correlation of two lists of one length; 0 where one of them does not vary.
+/// Returns Pearson's correlation of two lists of equal length; 0 if one of them does not vary.
 pub(super) fn correlation(a: &[f64], b: &[f64]) -> f64 {
     let n = a.len().max(1) as f64;
     let (mean_a, mean_b) = (a.iter().sum::<f64>() / n, b.iter().sum::<f64>() / n);
@@ -163,7 +163,7 @@ mod tests {
         );
         let x = Matrix::new(2, 2, vec![2.0, 1.0, 0.0, 3.0]).unwrap();
         let latents = sae.encode(&x).unwrap();
-        let measured = Measured::of(&sae, &x, &latents).unwrap();
+        let measured = Measured::new(&sae, &x, &latents).unwrap();
         // Left: (0, 1) and nothing; the mean is (1, 2), 1 + 1 away from each.
         assert_eq!((measured.l0, measured.l0_sd), (1.0, 0.0));
         assert!((measured.fvu - 0.25).abs() < 1e-6 && (measured.nmse - 0.1).abs() < 1e-6);

@@ -1,4 +1,4 @@
-//! What papers claim of the variants, measured here and judged: each list trains dictionaries side by side and answers with claims, figures and verdicts.
+//! Claims of papers about the variants, measured and judged: each list trains dictionaries side by side and reports claims, figures and verdicts.
 //!
 //! | list | paper | where |
 //! |---|---|---|
@@ -34,19 +34,19 @@ use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 use crate::train::{self, Source, Spec};
 
-/// What came of a claim.
+/// Verdict on a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The figures are as claimed.
+    /// The figures agree with the claim.
     Holds,
-    /// They are not.
+    /// The figures contradict the claim.
     DoesNotHold,
-    /// Nothing is claimed: the figures alone.
+    /// No claim; the figures are reported.
     Reported,
 }
 
 impl Verdict {
-    fn of(holds: bool) -> Self {
+    fn new(holds: bool) -> Self {
         if holds {
             Self::Holds
         } else {
@@ -68,24 +68,24 @@ impl fmt::Display for Verdict {
 /// One line of a list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Claim {
-    /// What is claimed, one phrase.
+    /// Claim, one phrase.
     pub claim: String,
-    /// What was measured, for people.
+    /// Measured figures as text.
     pub figure: String,
-    /// The numbers of `figure`, in its order.
+    /// Numbers of `figure`, in its order.
     pub values: Vec<f64>,
-    /// Whether it fails the list where it does not hold.
+    /// Whether the list fails if the claim does not hold.
     pub hard: bool,
-    /// What came of it.
+    /// Verdict.
     pub verdict: Verdict,
 }
 
-/// What a list found.
+/// Results of a list.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Report {
-    /// Name and value of everything that was fixed.
+    /// Names and values of the fixed settings.
     pub settings: Vec<(String, String)>,
-    /// Its claims, in order.
+    /// Claims, in order.
     pub claims: Vec<Claim>,
 }
 
@@ -111,11 +111,11 @@ impl Report {
     }
 
     fn hard(&mut self, claim: impl Into<String>, figure: Figure, holds: bool) {
-        self.add(claim, figure, true, Verdict::of(holds));
+        self.add(claim, figure, true, Verdict::new(holds));
     }
 
     fn soft(&mut self, claim: impl Into<String>, figure: Figure, holds: bool) {
-        self.add(claim, figure, false, Verdict::of(holds));
+        self.add(claim, figure, false, Verdict::new(holds));
     }
 
     fn reported(&mut self, claim: impl Into<String>, figure: Figure) {
@@ -123,7 +123,7 @@ impl Report {
     }
 }
 
-/// A figure as text and as numbers.
+/// Figure as text and as numbers.
 #[derive(Debug, Clone, Default)]
 struct Figure {
     text: String,
@@ -139,17 +139,17 @@ impl Figure {
     }
 }
 
-/// What a list reports while it works.
+/// Report of a list under way.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Event {
     /// Parts done of parts in all, as far as is known.
     pub progress: Progress,
-    /// The part at hand.
+    /// Current part.
     pub what: String,
 }
 
-/// The observer of a list, and how far the list is.
+/// Observer of a list, with its progress.
 struct Watch<'a> {
     observe: &'a mut dyn FnMut(Event) -> Flow,
     done: u64,
@@ -167,7 +167,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Says what is being done; whether to go on.
+    /// Reports the current part and asks whether to continue.
     fn at(&mut self, what: String) -> Flow {
         let event = Event {
             progress: Progress {
@@ -182,12 +182,12 @@ impl<'a> Watch<'a> {
         flow
     }
 
-    /// One part is done.
+    /// Counts one part as done.
     fn next(&mut self) {
         self.done += 1;
     }
 
-    /// Trains on `source`.
+    /// Trains a dictionary on `source`.
     fn train(
         &mut self,
         name: &str,
@@ -211,7 +211,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// A dictionary, and the Zipf law that it went by.
+/// Dictionary with its Zipf law.
 #[derive(Debug, Clone)]
 struct Trained {
     sae: Sae,
@@ -226,7 +226,7 @@ struct FittedLaw {
     r2: f64,
 }
 
-/// The law as training writes it into the dictionary's metadata.
+/// Reads the law from the metadata that training writes.
 fn law(sae: &Sae) -> Option<FittedLaw> {
     let law = sae.provenance.other.get("zipf")?;
     Some(FittedLaw {

@@ -1,4 +1,4 @@
-//! How far a feature's direction moves the next token (after Olmo et al. 2024, whose own protocol we do not know in full).
+//! Steering experiment: the effect of a feature's direction on the next token (after Olmo et al. 2024, whose protocol is not fully published).
 //!
 //! `c · direction`, c in multiples of the mean length of the activation, is added at the last position of contexts in which the feature is silent there. Of each
 //! feature: the largest change of a logit, averaged over contexts first; KL to the unsteered next token; how much more its own ten direct-effect tokens gain
@@ -20,7 +20,7 @@ use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 use crate::steer::{divergence, log_probabilities};
 
-/// Multiples of the activation's mean length.
+/// Strengths in multiples of the mean length of activations.
 pub(super) const STRENGTHS: [f32; 4] = [0.5, 1.0, 2.0, 4.0];
 /// Live features that are tried, contexts of each, contexts to choose from, tokens of a context, tokens of a direct effect.
 const FEATURES: usize = 96;
@@ -29,14 +29,14 @@ const POOL: usize = 64;
 const TOKENS: usize = 16;
 const OWN: usize = 10;
 
-/// One sentence for the report.
+/// Describes the protocol for the report.
 pub(super) fn protocol() -> String {
     format!(
         "{FEATURES} random live features, added at the last position of {CONTEXTS} contexts of {TOKENS} tokens, strengths in mean lengths of the activation"
     )
 }
 
-/// What one strength does: medians over features, the mean for `wins`.
+/// Effects of one strength: medians over features, the mean for `wins`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Effect {
     /// Largest over the vocabulary of the mean logit change.
@@ -49,11 +49,11 @@ pub(super) struct Effect {
     pub(super) wins: f64,
 }
 
-/// By strength.
+/// Effects by strength.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Steering(pub(super) [Effect; STRENGTHS.len()]);
 
-/// The layer that reads the residual stream at `hook`.
+/// Returns the layer that reads the residual stream at `hook`.
 pub(super) fn layer_after(hook: HookPoint) -> Result<Layer> {
     match hook {
         HookPoint::Block(layer, Site::ResidPre) => Ok(layer),
@@ -65,7 +65,7 @@ pub(super) fn layer_after(hook: HookPoint) -> Result<Layer> {
     }
 }
 
-/// Contexts and what the model makes of them.
+/// Contexts with their activations and logits.
 struct Contexts {
     layer: Layer,
     /// `[POOL · TOKENS, d]`.
@@ -77,7 +77,7 @@ struct Contexts {
     length: f32,
 }
 
-/// The experiment on `sae`, whose live features are those active on `held_out [n, d]`; `observe` gets the features done.
+/// Runs the experiment on `sae`, whose live features are those active on `held_out [n, d]`; `observe` gets the features done.
 pub(super) fn measure(
     model: &Model,
     sae: &Sae,
@@ -120,7 +120,7 @@ pub(super) fn measure(
     }))))
 }
 
-/// The tokens that each direction `[n, d]` writes most directly, most first.
+/// Returns the tokens with the largest direct effects of each direction `[n, d]`, largest first.
 fn own_tokens(model: &Model, directions: &Matrix) -> Result<Vec<Vec<usize>>> {
     let effects = model.logit_effect(directions)?;
     let first = |effect: &[f32]| {
@@ -178,7 +178,7 @@ impl Contexts {
         })
     }
 
-    /// What adding `direction [d]` does in the contexts `chosen`.
+    /// Measures the effects of adding `direction [d]` in the contexts `chosen`.
     fn steer(
         &self,
         model: &Model,
@@ -208,7 +208,7 @@ impl Contexts {
         Ok(effects)
     }
 
-    /// Means over contexts.
+    /// Returns the means over contexts.
     fn effect(&self, chosen: &[usize], after: &[Vec<f32>], own: &[usize]) -> Result<Effect> {
         let share = 1.0 / chosen.len() as f64;
         let mut effect = Effect::default();
@@ -236,7 +236,7 @@ impl Contexts {
     }
 }
 
-/// Logits after the last position of `residual [b, t, d]` entering `layer`, row by row.
+/// Computes the logits after the last position of `residual [b, t, d]` entering `layer`, row by row.
 fn last_logits(model: &Model, layer: Layer, residual: &Tensor) -> Result<Vec<Vec<f32>>> {
     let logits = model.run(Start::Residual(layer, residual, None), &mut NoHooks)?;
     let logits = logits.ok_or_else(|| Error::Numeric {

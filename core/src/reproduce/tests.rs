@@ -1,4 +1,4 @@
-//! A shorter list in world A, its hard claims asserted, and that each of them can fail.
+//! A shorter list in world A: its hard claims hold, and each of them can fail.
 
 use super::choice::{ChoiceOptions, hard_claims};
 use super::*;

@@ -22,18 +22,18 @@ const HEAVIER: f64 = 4.0;
 const THRESHOLD: f64 = 1.0;
 const BANDWIDTH: f64 = 0.2;
 
-/// One variant's figures, by seed, as its dictionaries are used (thresholds in place of whole-batch rules).
+/// Figures of one variant by seed, with the selection at inference.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
-    /// Which.
+    /// Variant.
     pub variant: Variant,
-    /// The penalty's weight, where one was searched for.
+    /// Weight of the penalty, if one was searched for.
     pub weight: Option<f64>,
     /// Mean active features per token.
     pub l0: Spread,
     /// Fraction of variance unexplained.
     pub fvu: Spread,
-    /// Nats per token that the reconstruction costs.
+    /// Cost of the reconstruction in nats per token.
     pub ce_increase: Spread,
     /// (zero − spliced) / (zero − clean).
     pub ce_recovered_zero: Spread,
@@ -43,7 +43,7 @@ pub struct Row {
     pub dead: Spread,
 }
 
-/// The rows of the variants `wanted`, and what was fixed for them.
+/// Measures the variants `wanted` and returns their rows, with the fixed settings.
 pub fn variants(
     demo: &Demo,
     options: &DemoOptions,
@@ -160,7 +160,7 @@ impl Table<'_> {
         Ok(trained.map(|trained| trained.sae))
     }
 
-    /// The weight whose L0 with the first seed is nearest to the target, and its dictionary.
+    /// Searches the weight whose L0 with the first seed is nearest to the target, and returns it with its dictionary.
     fn search(&self, variant: Variant, watch: &mut Watch<'_>) -> Result<Ended<(f64, Sae)>> {
         let mut spec = self.options.spec(0);
         spec.variant = variant;
@@ -178,7 +178,7 @@ impl Table<'_> {
             // A run that is tried and dropped was not foreseen in the number of parts.
             watch.total += u64::from(!tried.is_empty());
             let x = &self.held_out.activations;
-            let l0 = Measured::of(&sae, x, &sae.encode(x)?)?.l0;
+            let l0 = Measured::new(&sae, x, &sae.encode(x)?)?.l0;
             tried.push((weight, l0));
             let off = (l0 / target - 1.0).abs();
             let nearest = match best.take() {

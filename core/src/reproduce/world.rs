@@ -1,4 +1,4 @@
-//! World A: tokens made of known directions. The paper trains on GPT-2 alone, where nobody knows the true features; here they are known, many and of very
+//! World A: tokens made of known directions. The paper trains on GPT-2 alone, whose true features are unknown; here they are known, many and of very
 //! unequal frequency, and tokens differ in how many of them they hold.
 //!
 //! `x = Σ c_i · direction_i + noise` over the active i. Token j has a rate `λ_j = exp(s·z − s²/2)`, z normal, and direction r is active with probability
@@ -13,11 +13,11 @@ use crate::dims::Matrix;
 use crate::error::Result;
 use crate::train::Source;
 
-/// Directions there are.
+/// Number of directions.
 pub(super) const DIRECTIONS: usize = 256;
 /// Width of a token.
 pub(super) const WIDTH: usize = 64;
-/// Exponent and offset of the frequencies' law.
+/// Exponent and offset of the law of frequencies.
 pub(super) const ALPHA: f64 = 0.8;
 pub(super) const OFFSET: f64 = 5.0;
 /// Mean number of active directions.
@@ -41,10 +41,10 @@ const CHUNK: usize = 64;
 /// Chunks of one piece of a source.
 const PIECE: usize = 16;
 
-/// See the module.
+/// World A.
 #[derive(Debug)]
 pub(super) struct World {
-    /// `[DIRECTIONS, WIDTH]`, rows of length 1.
+    /// Directions, `[DIRECTIONS, WIDTH]`, rows of length 1.
     pub(super) directions: Matrix,
     /// Probability of each at a rate of 1, falling.
     pub(super) frequencies: Vec<f64>,
@@ -83,7 +83,7 @@ impl World {
         all
     }
 
-    /// One token into `row`; which directions it holds.
+    /// Writes one token into `row` and returns its directions.
     pub(super) fn draw(&self, rng: &mut ChaCha8Rng, row: &mut [f32]) -> Vec<usize> {
         let rate = (SPREAD * normal(rng) - SPREAD * SPREAD / 2.0).exp();
         let mut active = Vec::new();
@@ -104,12 +104,12 @@ impl World {
         active
     }
 
-    /// The tokens that every dictionary is measured on, `[HELD_OUT, WIDTH]`.
+    /// Returns the tokens that every dictionary is measured on, `[HELD_OUT, WIDTH]`.
     pub(super) fn held_out(&self) -> Matrix {
         self.tokens(HELD_OUT_SEED, 0, HELD_OUT / CHUNK)
     }
 
-    /// Tokens to train on.
+    /// Returns a source of training tokens.
     pub(super) fn source(&self, seed: u64) -> Endless<'_> {
         Endless {
             world: self,
@@ -128,7 +128,7 @@ impl World {
     }
 }
 
-/// Fresh tokens without end.
+/// Endless source of new tokens.
 #[derive(Debug)]
 pub(super) struct Endless<'a> {
     world: &'a World,
@@ -152,7 +152,7 @@ impl Source for Endless<'_> {
     }
 }
 
-/// One standard normal number (Box and Muller).
+/// Draws a standard normal number (Box and Muller).
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.random::<f64>()).cos()

@@ -1,4 +1,4 @@
-//! Runs side by side: what they have otherwise, and what came of each.
+//! Comparison of runs: differing settings and the figures of each.
 
 use std::path::PathBuf;
 
@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::record::Record;
 
-/// One setting, fact or figure of several runs.
+/// Setting, fact or figure of several runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Line {
-    /// Its key.
+    /// Key.
     pub name: String,
-    /// By run; null where a run has none.
+    /// Value of each run; null if a run has none.
     pub values: Vec<Value>,
 }
 
@@ -53,7 +53,7 @@ pub fn compare(runs: &[(PathBuf, Record)]) -> Comparison {
     }
 }
 
-/// One line for each key that any run has, in the order in which they are met.
+/// Makes a line for each key of any run, in order of first occurrence.
 fn lines(runs: &[(PathBuf, Record)], of: impl Fn(&Record) -> Vec<(String, Value)>) -> Vec<Line> {
     let mut lines: Vec<Line> = Vec::new();
     for (i, (_, record)) in runs.iter().enumerate() {

@@ -8,11 +8,11 @@ use super::recorder::EVENTS;
 use crate::error::{Error, Result};
 use crate::train::Point;
 
-/// Bytes of a run's events at most; one has some hundred thousand.
+/// Maximum size of the events of a run in bytes; a run has some hundred thousand.
 const LONGEST: u64 = 64 << 20;
 
-/// The points of the curves of the run in `folder`, ascending by step. Where a run went on from a checkpoint, what it had done beyond that one counts no
-/// more; figures that were no numbers are NaN. A last line that was cut off when the program was killed is left out.
+/// Reads the points of the curves of the run in `folder`, ascending by step. After a resumption from a checkpoint, points beyond that checkpoint are dropped;
+/// figures that are not numbers are NaN. A last line that was cut off when the program was killed is skipped.
 pub fn curves(folder: &Path) -> Result<Vec<Point>> {
     let path = folder.join(EVENTS);
     let length = std::fs::metadata(&path)

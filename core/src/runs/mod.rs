@@ -1,4 +1,4 @@
-//! Records of training runs: `run.json` (what decided a run and what came of it) and `events.jsonl` (its curves, line by line) in the folder that the run
+//! Records of training runs: `run.json` (settings and results of a run) and `events.jsonl` (its curves, line by line) in the folder that the run
 //! writes; read back, listed and compared. Trains nothing itself.
 
 mod compare;

@@ -15,22 +15,22 @@ pub const RECORD: &str = "run.json";
 
 const FORMAT: &str = "umbra-run";
 const LAYOUT: u32 = 1;
-/// Bytes of a record at most; one has a few thousand.
+/// Maximum size of a record in bytes; a record has a few thousand.
 const LONGEST: u64 = 16 << 20;
 
-/// How far a run is.
+/// Status of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// Begun and under way.
+    /// Running.
     Running,
-    /// Begun and not ended: the program was killed.
+    /// Not ended; the program was killed.
     Interrupted,
-    /// All of it done.
+    /// Completed.
     Finished,
-    /// Stopped by a person, what was learnt is saved.
+    /// Stopped by the user; the dictionary so far is saved.
     Stopped,
-    /// Ended by an error, which stands beside it.
+    /// Ended by the recorded error.
     Failed,
 }
 
@@ -46,48 +46,48 @@ impl fmt::Display for Status {
     }
 }
 
-/// A number with what it means.
+/// Number with its definition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// The number; none where it is not finite.
+    /// Value; none if it is not finite.
     pub value: Option<f64>,
-    /// How it is defined.
+    /// Definition.
     pub definition: String,
 }
 
-/// What is known of a run.
+/// Record of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
     pub(super) format: String,
     pub(super) version: u32,
     /// Version of the program.
     pub umbra_version: String,
-    /// How far it is.
+    /// Status.
     pub status: Status,
-    /// Why it failed, if it did.
+    /// Error, if it failed.
     pub problem: Option<String>,
-    /// When it began, seconds since 1970 (UTC).
+    /// Start, in seconds since 1970 (UTC).
     pub begun_unix: u64,
-    /// How long it took so far, in seconds.
+    /// Duration so far, in seconds.
     pub seconds: f64,
-    /// What computed it.
+    /// Device that computed it.
     pub device: String,
-    /// Name of the model whose activations it read.
+    /// Name of the model.
     pub model: String,
     /// Hook it read.
     pub hook: String,
-    /// Every setting by its key, the seed among them.
+    /// All settings by key, including the seed.
     pub settings: Map<String, Value>,
-    /// What it read: text, split, checksums of text and model.
+    /// Data it read: text, split, checksums of text and model.
     pub data: Map<String, Value>,
-    /// Activations seen.
+    /// Number of activations seen.
     pub tokens_seen: u64,
     /// Figures at the end, by name.
     pub figures: Map<String, Value>,
 }
 
 impl Record {
-    /// The empty record that a run begins with.
+    /// Creates the record of a run at its start.
     pub(super) fn new(model: &str, hook: String) -> Self {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Self {
@@ -142,12 +142,12 @@ impl Record {
         whole_file::write_bytes(&path, format!("{text}\n").as_bytes())
     }
 
-    /// The figure `name`, if there is one.
+    /// Returns the figure `name`, if there is one.
     pub fn figure(&self, name: &str) -> Option<f64> {
         self.figures.get(name)?.get("value")?.as_f64()
     }
 
-    /// What decided it, read back: its hook, its settings, the facts of what it read.
+    /// Reads back the specification of the run: hook, settings and facts of the data.
     pub fn spec(&self) -> Result<Spec> {
         let mut spec = Spec::default_for(self.hook.parse()?);
         // The variant first: which others count depends on it.
@@ -164,7 +164,7 @@ impl Record {
         Ok(spec)
     }
 
-    /// When it began, as `2026-01-31 18:05` (UTC).
+    /// Formats its start as `2026-01-31 18:05` (UTC).
     pub fn begun(&self) -> String {
         let (days, seconds) = (self.begun_unix / 86_400, self.begun_unix % 86_400);
         let (year, month, day) = date(days);
@@ -173,7 +173,7 @@ impl Record {
     }
 }
 
-/// Puts into the record in `folder` that its dictionary was saved after all; nothing where there is no record.
+/// Marks in the record in `folder`, if there is one, that its dictionary was saved after all.
 pub(crate) fn saved_later(folder: &Path, stopped: bool) -> Result<()> {
     let Ok(mut record) = Record::read(folder) else {
         return Ok(());
@@ -187,14 +187,14 @@ pub(crate) fn saved_later(folder: &Path, stopped: bool) -> Result<()> {
     record.write(folder)
 }
 
-/// A setting's value as it was given.
+/// Returns the text of a setting.
 fn words(value: &Value) -> String {
     value
         .as_str()
         .map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// Year, month and day of a day since 1970-01-01.
+/// Returns year, month and day of a day counted from 1970-01-01.
 fn date(days: u64) -> (u64, u64, u64) {
     let leap = |year: u64| {
         year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
@@ -214,7 +214,7 @@ fn date(days: u64) -> (u64, u64, u64) {
     (year, month as u64 + 1, left + 1)
 }
 
-/// The runs in `folders` as by [`list`]; an error if there is none at all.
+/// Lists the runs in `folders` as [`list`] does; an error if there is none.
 pub fn find(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
     let (found, notes) = list(folders)?;
     if found.is_empty() {
@@ -225,7 +225,7 @@ pub fn find(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
     Ok((found, notes))
 }
 
-/// The runs in `folders`: each of them, or the folders in it, oldest first. Records that cannot be read are left out, said in the notes.
+/// Lists the runs in `folders` (each a run or a folder of runs), oldest first. Unreadable records are skipped, with a note.
 pub fn list(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
     let mut found = Vec::new();
     let mut notes = Notes::default();
@@ -241,7 +241,7 @@ pub fn list(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
     Ok((found, notes))
 }
 
-/// `folder` if it is a run's, else those in it that are, by name.
+/// Returns `folder` if it holds a run, otherwise the folders in it that do, by name.
 fn places(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.join(RECORD).exists() {
         return Ok(vec![folder.to_path_buf()]);

@@ -1,4 +1,4 @@
-//! Writes the record of a run while it goes. What cannot be written does not end the run: it is told at the end, after the dictionary is safe.
+//! Writes the record of a run while it trains. A failure to write does not end the run; it is reported at the end, after the dictionary is saved.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -16,10 +16,10 @@ use crate::whole_file::{self, Lock};
 /// Name of the curves' file in a run's folder.
 pub const EVENTS: &str = "events.jsonl";
 
-/// Points of the curves in a file at most, about.
+/// Approximate maximum number of points of the curves in a file.
 const POINTS: u64 = 2_000;
 
-/// The figures of a run's end and their definitions.
+/// Figures at the end of a run, with their definitions.
 fn figures(last: &Point) -> [(&'static str, f64, &'static str); 4] {
     [
         (
@@ -45,7 +45,7 @@ fn figures(last: &Point) -> [(&'static str, f64, &'static str); 4] {
     ]
 }
 
-/// The figures of its last step, which a short run's mean over the last hundred is far from.
+/// Figures of the last step, which differ from the mean over the last hundred steps in a short run.
 fn at_end(last: &Point) -> [(&'static str, f64, &'static str); 3] {
     [
         (
@@ -66,17 +66,17 @@ fn at_end(last: &Point) -> [(&'static str, f64, &'static str); 3] {
     ]
 }
 
-/// A run's folder, there and locked: no other run can be in it meanwhile, and whoever looks sees that this one is under way.
+/// Locked folder of a run: no other run can use it meanwhile, and readers see that this one is running.
 #[derive(Debug)]
 pub(crate) struct Locked {
     folder: PathBuf,
-    /// The first folder that was made for it.
+    /// First folder created for it.
     made: Option<PathBuf>,
     _lock: Lock,
 }
 
 impl Locked {
-    /// Makes `folder` if it is not there and locks it.
+    /// Creates `folder` if it is missing and locks it.
     pub(crate) fn take(folder: &Path) -> Result<Self> {
         let made = whole_file::create_folder(folder)?;
         let taken =
@@ -94,7 +94,7 @@ impl Locked {
         })
     }
 
-    /// Takes away what was made for a run that did not begin; a folder that was there keeps what it has.
+    /// Removes folders created for a run that did not begin; existing folders keep their content.
     pub(crate) fn undo(self) {
         if let Some(made) = &self.made {
             drop(std::fs::remove_dir_all(made));
@@ -111,26 +111,26 @@ pub struct Recorder {
     path: PathBuf,
     every: u64,
     written: u64,
-    /// The last step that was reported.
+    /// Last reported step.
     last: Option<Point>,
     begun: Instant,
-    /// Seconds that the run took before it was gone on with.
+    /// Duration before the resumption, in seconds.
     earlier: f64,
     failure: Option<Error>,
 }
 
 impl Recorder {
-    /// Begins the record of the run `spec` on the activations of `model` in `folder`, which is made; records of an earlier run there are replaced.
+    /// Begins the record of the run `spec` on the activations of `model` in `folder`, which is created; records of an earlier run there are replaced.
     pub fn begin(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
         Self::open(Locked::take(folder)?, spec, model, false)
     }
 
-    /// Goes on with the record in `folder` of a run that goes on from its checkpoint: when it began, how long it took and its curves are kept.
+    /// Resumes the record in `folder` of a run that resumes from its checkpoint; start, duration and curves are kept.
     pub fn resume(folder: &Path, spec: &Spec, model: &str) -> Result<Self> {
         Self::open(Locked::take(folder)?, spec, model, true)
     }
 
-    /// Begins the record, or goes on with it, in a folder that is locked.
+    /// Begins or resumes the record in a locked folder.
     pub(crate) fn open(place: Locked, spec: &Spec, model: &str, resume: bool) -> Result<Self> {
         let folder = place.folder.as_path();
         let mut record = Record::new(model, spec.hook.to_string());
@@ -178,7 +178,7 @@ impl Recorder {
         })
     }
 
-    /// Takes what the run reports.
+    /// Records an event of the run.
     pub fn observe(&mut self, event: &Event) {
         if let Event::Progress(at) = event
             && at.step > 0
@@ -205,7 +205,7 @@ impl Recorder {
         self.write(&line);
     }
 
-    /// Ends the record with how the run went; an error if the record could not be written then or before.
+    /// Ends the record with the result of the run; an error if a write failed now or before.
     pub fn end(&mut self, ended: Result<&Ended<Outcome, Outcome>, &Error>) -> Result<()> {
         self.record.seconds = self.seconds();
         match ended {
@@ -246,7 +246,7 @@ impl Recorder {
         at.step > self.written && (at.step.is_multiple_of(self.every) || at.step == at.steps)
     }
 
-    /// Appends a line; one that cannot be written whole is taken back.
+    /// Appends a line; an incomplete line is removed again.
     fn write(&mut self, line: &Value) {
         let before = self.events.metadata().map(|metadata| metadata.len());
         if let Err(e) = self.events.write_all(format!("{line}\n").as_bytes()) {
@@ -259,7 +259,7 @@ impl Recorder {
     }
 }
 
-/// The seconds of the last event of a run's curves; 0 where there is none.
+/// Returns the seconds of the last event of a run's curves; 0 if there is none.
 fn seconds_of(path: &Path) -> f64 {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let last = text.lines().next_back().unwrap_or_default();
@@ -267,7 +267,7 @@ fn seconds_of(path: &Path) -> f64 {
     last["seconds"].as_f64().unwrap_or(0.0)
 }
 
-/// A setting's text as a number or a truth value where it is one.
+/// Converts the text of a setting to a number or truth value if it is one.
 fn typed(text: &str) -> Value {
     let whole = text.parse().map(|n: u64| json!(n));
     let real = || text.parse().map(|x: f64| json!(x)).ok();
