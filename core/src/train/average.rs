@@ -10,14 +10,14 @@ use crate::error::Result;
 use crate::sae::Selection;
 use crate::sae::state::Keep;
 
-/// See the module.
+/// Moving average of everything that a run learns.
 #[derive(Debug, Clone)]
 pub(super) struct Average {
     rate: f64,
     steps: u64,
     /// Encoder, its bias, decoder, its bias, skip connection where there is one.
     pub(super) parts: Vec<Matrix>,
-    /// What the rule learns, in the order of [`Selection::by_feature`].
+    /// Parameters of the rule, in the order of [`Selection::by_feature`].
     own: Vec<Vec<f32>>,
 }
 

@@ -118,12 +118,12 @@ impl Held {
     }
 }
 
-/// See the module.
+/// Bounded shuffle buffer.
 #[derive(Debug)]
 pub(super) struct Buffer {
     held: Held,
     capacity: usize,
-    /// What was drawn last, where it is not held in f32.
+    /// Last drawn activations, if the buffer does not hold f32.
     drawn: Matrix,
     /// Slots not drawn yet, in the order they will be; the last is next.
     order: Vec<u32>,

@@ -168,8 +168,8 @@ pub(super) fn read(
     step.ok_or_else(|| wrong("it names no step"))
 }
 
-/// What must be the same for a run to go on: the hook, every setting that counts, the facts about model and text, and what is known of the activations: how
-/// long their rows are, how their model was processed, how a store rounded them.
+/// Settings that must be unchanged for a run to resume: the hook, every setting that counts, the facts about model and text, and the facts about the
+/// activations (row length, processing of the model, rounding of a store).
 fn settings(spec: &Spec, from: &Provenance) -> BTreeMap<String, String> {
     let mut all: BTreeMap<String, String> = (spec.settings())
         .filter_map(|setting| Some((setting.key.to_owned(), spec.get(setting.key).ok()?)))

@@ -1,4 +1,4 @@
-//! What a run reports while it goes and when it ends.
+//! Events of a run, and its outcome.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ pub struct Firing {
     pub dead: Vec<FeatureId>,
 }
 
-/// What a run reports.
+/// Event of a run.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Event {
@@ -63,7 +63,7 @@ pub enum Event {
     Firing(Arc<Firing>),
 }
 
-/// What a run leaves, at its end or where it was stopped.
+/// Outcome of a run, at its end or where it was stopped.
 #[derive(Debug, Clone)]
 pub struct Outcome {
     /// The dictionary as it stands.

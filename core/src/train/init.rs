@@ -13,7 +13,7 @@ const SAMPLE: usize = 8_192;
 const ROUNDS: usize = 50;
 const STILL: f64 = 1e-6;
 
-/// What is measured on a sample of activations before the first step.
+/// Figures of a sample of activations, taken before the first step.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Statistics {
     /// Mean or geometric median, `[d]`.
@@ -24,7 +24,7 @@ pub(super) struct Statistics {
 
 impl Statistics {
     /// Of the first rows of `sample`.
-    pub(super) fn of(sample: &Matrix, geometric_median: bool) -> Result<Self> {
+    pub(super) fn new(sample: &Matrix, geometric_median: bool) -> Result<Self> {
         let rows: Vec<&[f32]> = sample.iter_rows().take(SAMPLE).collect();
         let mean = weighted_mean(&rows, sample.columns(), |_| 1.0);
         let variance =
@@ -138,8 +138,8 @@ mod tests {
         }
         values.extend([1e4, 1e4]);
         let sample = Matrix::new(101, 2, values).unwrap();
-        let mean = Statistics::of(&sample, false).unwrap();
-        let median = Statistics::of(&sample, true).unwrap();
+        let mean = Statistics::new(&sample, false).unwrap();
+        let median = Statistics::new(&sample, true).unwrap();
         assert!(mean.centre[0] > 90.0, "{mean:?}");
         let off = (median.centre[0] - 3.0).hypot(median.centre[1] + 2.0);
         assert!(off < 0.05, "{median:?}");
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn equal_activations_are_refused() {
-        let refused = Statistics::of(&Matrix::zeros(5, 3), true).unwrap_err();
+        let refused = Statistics::new(&Matrix::zeros(5, 3), true).unwrap_err();
         assert!(refused.to_string().contains("variance of 0"), "{refused}");
     }
 

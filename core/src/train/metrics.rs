@@ -17,7 +17,7 @@ const FINAL: usize = 10;
 const BEYOND: f64 = 1.5;
 /// A start may leave so many times the variance and be mended.
 const STARTS: f64 = 100.0;
-/// What helps a run that diverges.
+/// Remedy for a run that diverges.
 pub(super) const REMEDY: &str = "lower the learning rate, or take a larger batch";
 
 /// Gathers what steps report.
@@ -25,7 +25,7 @@ pub(super) const REMEDY: &str = "lower the learning rate, or take a larger batch
 pub(super) struct Metrics {
     steps: u64,
     reports: VecDeque<Report>,
-    /// What the first step left, unless the run was resumed; see [`left`].
+    /// Error that the first step left, unless the run was resumed; see [`left`].
     first: Option<f64>,
     pace: Pace,
     now: Point,
@@ -64,9 +64,9 @@ impl Metrics {
         self.now
     }
 
-    /// That the run does not diverge: an error where the reconstruction has been worse than none, and than at the start, in most of the last steps, of all that
-    /// are kept or, in the last step, of a few. Single steps may be bad: an activation may be long, a loss may leap and come back. What ends worse than none
-    /// after most of the kept steps were that bad, or after leaps that no start excuses, has not come back.
+    /// Checks that the run does not diverge. It diverges if the reconstruction is worse than none, and than at the start, in most of the kept steps, or at the
+    /// last step in most of the last few. Single steps may be bad, since an activation may be long or a loss may leap and recover. A run that ends worse than
+    /// none after mostly bad steps, or after leaps that no start explains, has not recovered.
     pub(super) fn check(&self) -> Result<()> {
         let ends = self.now.step == self.steps;
         if !ends && self.reports.len() < LAST {
@@ -113,7 +113,7 @@ impl Metrics {
         figures(self.reports.iter(), self.now)
     }
 
-    /// What the figures at the end need; see [`Keep`].
+    /// Saves or restores the state for the figures at the end; see [`Keep`].
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
         let now = self.now;
         let inference = [now.inference_l0, now.inference_fvu].map(|x| x.unwrap_or(f64::NAN));
@@ -188,7 +188,7 @@ fn left(report: &Report) -> f64 {
     }
 }
 
-/// What figures are made of.
+/// Inputs of figures.
 fn numbers(report: &Report) -> [f64; 10] {
     let (kept, left) = report.inference.unwrap_or((usize::MAX, 0.0));
     [
@@ -205,7 +205,7 @@ fn numbers(report: &Report) -> [f64; 10] {
     ]
 }
 
-/// The same back.
+/// Converts them back.
 fn report(numbers: &[f64; 10]) -> Report {
     let [
         tokens,

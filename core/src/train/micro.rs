@@ -81,7 +81,7 @@ impl Trainer {
             of_inputs.add(&inputs);
             report.add(&of_part);
             let by_feature =
-                ByFeature::of(&latents, &self.main.d_acts, d_bias.as_deref(), features);
+                ByFeature::new(&latents, &self.main.d_acts, d_bias.as_deref(), features);
             let tables = tables(self.rule.as_ref(), &self.main);
             let main = Term {
                 by_feature: &by_feature,

@@ -1,4 +1,4 @@
-//! What a run takes in memory beside its model, known before anything is allocated for it.
+//! Memory that a run needs beside its model, known before anything is allocated.
 
 use super::Spec;
 use super::checkpoint::Keeping;
@@ -27,7 +27,7 @@ pub struct Needs {
 
 impl Needs {
     /// Of a run that reads activations `reads` wide and reconstructs some `writes` wide, from a text or store that holds `held` of them.
-    pub fn of(spec: &Spec, (reads, writes): (usize, usize), held: usize) -> Self {
+    pub fn new(spec: &Spec, (reads, writes): (usize, usize), held: usize) -> Self {
         let copies = 5
             + u64::from(spec.decoder == Decoder::Free)
             + u64::from(spec.ema > 0.0)
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn what_a_run_takes_is_counted_by_hand() {
-        let needs = |spec: &Spec| Needs::of(spec, (64, 64), 4_000);
+        let needs = |spec: &Spec| Needs::new(spec, (64, 64), 4_000);
         // 1000 · 128 weights, 1000 + 64 biases, of 4 bytes: value, two moments, the dictionary as it stands, its bytes.
         let weights = 4 * (128_000 + 1_064);
         // A text of 4000 activations is not held twice.
@@ -160,9 +160,9 @@ mod tests {
     fn no_size_is_too_large_to_be_counted() {
         let mut spec = spec();
         (spec.features, spec.batch) = (usize::MAX / 2, usize::MAX / 2);
-        assert_eq!(Needs::of(&spec, (64, 64), usize::MAX).total(), u64::MAX);
+        assert_eq!(Needs::new(&spec, (64, 64), usize::MAX).total(), u64::MAX);
         let one = [(spec.clone(), Keeping::default())];
-        let needs = [Needs::of(&spec, (64, 64), usize::MAX)];
+        let needs = [Needs::new(&spec, (64, 64), usize::MAX)];
         let said = check(&one, &needs, 0).unwrap_err().to_string();
         assert!(
             said.contains("features on blocks.0.attn.hook_z needs 18446744073709551615"),

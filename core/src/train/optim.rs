@@ -99,7 +99,7 @@ pub(super) struct Spent {
     pub(super) unit_norm: Duration,
 }
 
-/// What the pass leaves for the decoder's bias.
+/// Contribution of the pass to the decoder's bias.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Passed {
     /// Σ over features of d(b_enc) · w_enc, `[d]`: less this is b_dec's gradient through the encoder.
@@ -111,7 +111,7 @@ pub(super) struct Passed {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Move {
     pub(super) rates: Rates,
-    /// What every gradient is multiplied by first: less than 1 where all of them together are too long.
+    /// Factor on every gradient, below 1 if all of them together are too long.
     pub(super) factor: f32,
 }
 
@@ -164,7 +164,7 @@ impl Folded {
 }
 
 impl Features {
-    /// The same dictionary with decoder rows of length 1, into `folded`.
+    /// Writes the same dictionary with decoder rows of length 1 into `folded`.
     pub(super) fn fold(&self, folded: &mut Folded) {
         folded.w_enc.clone_from(&self.w_enc.value);
         folded.w_dec.clone_from(&self.w_dec.value);

@@ -1,4 +1,4 @@
-//! What is known of runs before anything is computed, allocated or written for them: whether they agree, what each reads, whether there is memory for all.
+//! Checks of runs before anything is computed, allocated or written for them: whether they agree, their inputs, and whether there is memory for all.
 
 use super::buffer::Source as _;
 use super::checkpoint::Keeping;
@@ -26,7 +26,7 @@ pub fn check_several(runs: &[(Spec, Keeping)], model: &Model, rows: &Rows) -> Re
     streams(runs, Origin::Model(model, rows)).map(drop)
 }
 
-/// The same of runs on a store.
+/// Checks runs on a store before anything is computed or written for them.
 pub fn check_several_from_store(runs: &[(Spec, Keeping)], store: &Store) -> Result<()> {
     check_positions(runs, store)?;
     streams(runs, Origin::Store(store)).map(drop)
@@ -48,7 +48,7 @@ pub(super) fn check_positions(runs: &[(Spec, Keeping)], store: &Store) -> Result
     Ok(())
 }
 
-/// What each run reads, once it is known that they agree and that there is memory for them.
+/// Returns the inputs of each run after checking that the runs agree and fit into memory.
 pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<Vec<Stream<'a>>> {
     agree(runs)?;
     let streams = runs.iter().map(|(spec, _)| {
@@ -72,7 +72,7 @@ pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<
         };
         let reads = stream.width() - beside;
         let writes = stream.target().unwrap_or(reads);
-        all.push(Needs::of(spec, (reads, writes), stream.activations()));
+        all.push(Needs::new(spec, (reads, writes), stream.activations()));
         if runs.len() > 1 {
             // What one of them has read waits for the others, a buffer of it at most.
             let waits = needs::capacity(spec, stream.activations()) as u64;
@@ -83,7 +83,7 @@ pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<
     Ok(streams)
 }
 
-/// That runs ask for the same activations in the same order.
+/// Checks that runs read the same activations in the same order.
 fn agree(runs: &[(Spec, Keeping)]) -> Result<()> {
     let Some((first, _)) = runs.first() else {
         return Err(Error::setting("runs", "there is nothing to train"));

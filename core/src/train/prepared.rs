@@ -1,16 +1,16 @@
-//! What a run does to activations on their way into the shuffle buffer: outliers are left out, tokens are brought to norm.
+//! Preparation of activations on their way into the shuffle buffer: outliers are dropped, tokens are normalised.
 
 use super::buffer::Source;
 use crate::dims::Matrix;
 use crate::error::Result;
 use crate::sae::InputNorm;
 
-/// What is done, and what was left out by it.
+/// Settings of the preparation, and the number of activations it dropped.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Preparation {
     /// Times the median length beyond which an activation is left out; 0: never (dictionary_learning `buffer.py`).
     pub(super) outliers: f64,
-    /// What is done to each token.
+    /// Normalisation of each token.
     pub(super) norm: InputNorm,
     /// Activations left out so far, of those that came.
     pub(super) left_out: u64,
@@ -69,7 +69,7 @@ impl Source for Prepared<'_> {
 }
 
 impl Preparation {
-    /// What was left out, if outliers are.
+    /// Says how many activations were dropped, if outliers are.
     pub(super) fn note(&self) -> Option<String> {
         let share = 100.0 * self.left_out as f64 / self.came.max(1) as f64;
         (self.outliers > 0.0).then(|| {

@@ -54,7 +54,7 @@ pub fn run(
     outcomes.remove(0)
 }
 
-/// The same on the activations of `store`, without their model: what they are of goes into the dictionary's metadata.
+/// Trains one dictionary on the activations of `store`, without their model; the provenance of the store goes into the dictionary's metadata.
 pub fn run_from_store(
     spec: &Spec,
     store: &Store,
@@ -94,7 +94,7 @@ pub fn run_several(
     run_on(runs, from, &provenance, observe)
 }
 
-/// The same from a store.
+/// Trains several dictionaries on the activations of a store, step by step in turn, as [`run_several`] does.
 pub fn run_several_from_store(
     runs: &[(Spec, Keeping)],
     store: &Store,
@@ -114,7 +114,7 @@ pub fn run_several_from_store(
     run_on(runs, Origin::Store(store), &provenance, observe)
 }
 
-/// The same on any source of activations, kept nowhere.
+/// Trains one dictionary on any source of activations, without checkpoints.
 #[cfg(feature = "reproduce")]
 pub(crate) fn run_from(
     spec: &Spec,
@@ -402,8 +402,8 @@ impl<'a> Run<'a> {
         Ok(trainer)
     }
 
-    /// What the run leaves. One that was stopped keeps its place; if that fails, the dictionary is not lost with it. A finished one keeps its last checkpoint until
-    /// the dictionary is saved ([`Keeping::discard`]).
+    /// Returns the outcome. A stopped run writes a checkpoint; if that fails, the dictionary is still returned. A finished run keeps its last checkpoint until the
+    /// dictionary is saved ([`Keeping::discard`]).
     fn end(
         mut self,
         mut trainer: Trainer,
@@ -562,7 +562,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What a run reads of a source that holds `held` activations.
+/// Returns the number of activations that a run reads of a source that holds `held`.
 fn reads(tokens: u64, held: usize, hook: HookPoint) -> String {
     if tokens <= held as u64 {
         return format!("Reads {tokens} of the text's {held} activations of {hook}");

@@ -1,4 +1,4 @@
-//! What a setting is, and the words of those that are choices. All of them stand in [`table`].
+//! Settings of a run: their types, and the words of those that are choices. [`table`] lists them.
 
 mod table;
 
@@ -23,7 +23,7 @@ pub(super) const TRANSCODER_RULES: [Variant; 2] = [Variant::Relu, Variant::Batch
 /// The text of a setting left to the program.
 pub(super) const AUTO: &str = "auto";
 
-/// What values a setting takes.
+/// Values that a setting takes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Range {
     /// A whole number.
@@ -70,13 +70,13 @@ pub struct Setting {
     pub flag: &'static str,
     /// Name in the form, sentence case.
     pub label: &'static str,
-    /// What it does, one phrase.
+    /// Help, one phrase.
     pub help: &'static str,
     /// Unit of its value; empty for a pure number.
     pub unit: &'static str,
-    /// What values it takes.
+    /// Values that it takes.
     pub range: Range,
-    /// What `auto` stands for, where the program may choose.
+    /// Meaning of `auto`, if the program may choose.
     pub auto: Option<&'static str>,
     /// Runs that it counts for.
     pub counts: Counts,
@@ -139,7 +139,7 @@ impl Setting {
         }
     }
 
-    /// What it takes, in words.
+    /// Describes the values it takes.
     pub(super) fn takes(&self) -> String {
         let auto = if self.auto.is_some() {
             ", or `auto`"

@@ -44,12 +44,12 @@ pub enum Normalise {
     None,
     /// Each token by [`InputNorm::Layer`], which the dictionary keeps; then as `Dataset`.
     LayerNorm,
-    /// The same by [`InputNorm::Constant`].
+    /// Each token by [`InputNorm::Constant`], which the dictionary keeps; then as `Dataset`.
     ConstantNorm,
 }
 
 impl Normalise {
-    /// What the dictionary does to each token.
+    /// Normalisation of each token by the dictionary.
     pub(crate) fn by_token(self) -> InputNorm {
         match self {
             Self::Dataset | Self::None => InputNorm::None,
@@ -103,7 +103,7 @@ pub struct Spec {
     pub sparsity_coefficient: Option<f64>,
     /// Share of the steps over which the penalty rises.
     pub sparsity_warmup: f64,
-    /// What JumpReLU charges.
+    /// Sparsity penalty of JumpReLU.
     pub sparsity_penalty: SparsityPenalty,
     /// Width of JumpReLU's rectangle, in root mean squares of a coordinate.
     pub bandwidth: f64,
@@ -111,7 +111,7 @@ pub struct Spec {
     pub initial_threshold: f64,
     /// Weight of |g| over its mean in a gradient SAE's ranking.
     pub beta: f64,
-    /// What a gradient SAE's decoder gets.
+    /// Values passed to a gradient SAE's decoder.
     pub gradient_values: GradientValues,
     /// Exponent of the Zipf law; none: fitted.
     pub zipf_alpha: Option<f64>,
@@ -127,7 +127,7 @@ pub struct Spec {
     pub decoder: Decoder,
     /// Which rows Adam moves.
     pub adam: Adam,
-    /// What finds the candidates of the selection.
+    /// Product that finds the candidates of the selection.
     pub product: Product,
     /// How activations are scaled.
     pub normalise: Normalise,
@@ -360,7 +360,7 @@ impl Spec {
         self.tokens.div_ceil(self.batch.max(1) as u64)
     }
 
-    /// That each setting is within its range and that they agree.
+    /// Checks that each setting is within its range and that settings agree.
     pub fn validate(&self) -> Result<()> {
         // A rule of a program's own has no text that could be set.
         let plain = Self {

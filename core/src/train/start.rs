@@ -33,12 +33,12 @@ impl Trainer {
         Self::begin(spec, sample, None)
     }
 
-    /// The same; `target` is the width of another hook's activations that stand behind each.
+    /// Starts from a sample in which `target` columns of another hook's activations follow each activation.
     pub(super) fn begin(spec: &Spec, sample: &Matrix, target: Option<usize>) -> Result<Self> {
         spec.validate()?;
         let (d, beside) = widths(spec, sample.columns(), target);
         let read = columns(sample, 0, d);
-        let read_statistics = Statistics::of(&read, spec.geometric_median)?;
+        let read_statistics = Statistics::new(&read, spec.geometric_median)?;
         let scale_of = |statistics: &Statistics, d: usize| match spec.normalise {
             Normalise::None => 1.0,
             Normalise::Dataset | Normalise::LayerNorm | Normalise::ConstantNorm => {
@@ -50,7 +50,7 @@ impl Trainer {
             centre.iter().map(|c| (c * scale) as f32).collect()
         };
         let (statistics, scale, mapping) = if spec.transcodes {
-            let written = Statistics::of(&columns(sample, d, beside), spec.geometric_median)?;
+            let written = Statistics::new(&columns(sample, d, beside), spec.geometric_median)?;
             let mapping = Mapping {
                 origin: scaled(&read_statistics.centre, read_scale),
                 scale: read_scale as f32,
@@ -245,7 +245,7 @@ impl Trainer {
         })
     }
 
-    /// What stands behind each activation in a row: so many columns.
+    /// Number of columns that follow each activation in a row.
     pub(super) fn beside(&self) -> usize {
         match (&self.mapping, self.paired) {
             (Some(_), _) => self.features.w_dec.value.columns(),

@@ -52,7 +52,7 @@ pub struct Phases {
     pub unit_norm: Duration,
 }
 
-/// What one step saw.
+/// Report of one step.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     /// Activations.
@@ -63,7 +63,7 @@ pub struct Report {
     pub squared: f64,
     /// Σ‖x − batch mean‖², of scaled activations.
     pub variance: f64,
-    /// What the sample lets expect of it.
+    /// Spread that the sample predicts for the batch.
     pub expected: f64,
     /// Active (token, feature) pairs.
     pub active: usize,
@@ -77,7 +77,7 @@ pub struct Report {
     pub dead_fraction: f64,
     /// Active pairs and Σ‖x − x̂‖² of the same batch under the rule for later use, where that was asked for and differs.
     pub inference: Option<(usize, f64)>,
-    /// What a person should know.
+    /// Note for the user.
     pub note: Option<String>,
     /// Where the time went.
     pub phases: Phases,
@@ -95,7 +95,7 @@ pub struct Trainer {
     pub(super) rule: Box<dyn Rule>,
     pub(super) aux: AuxSettings,
     pub(super) product: Product,
-    /// What activations that are reconstructed are multiplied by.
+    /// Factor on the activations that are reconstructed.
     pub(super) scale: f32,
     pub(super) variance: f64,
     pub(super) dead: Dead,
@@ -110,7 +110,7 @@ pub struct Trainer {
     /// Length that the gradient of all parameters is cut down to.
     pub(super) clip: Option<f64>,
     pub(super) average: Option<Average>,
-    /// What a transcoder has beside.
+    /// Parts of a transcoder.
     pub(super) mapping: Option<Mapping>,
     pub(super) centred: Matrix,
     /// `[n, d]` where activations come with gradients.
@@ -232,7 +232,7 @@ impl Trainer {
         let features = self.features.w_enc.value.rows();
         // The main term's sort is one thread's work.
         let (by_feature, dead) = rayon::join(
-            || ByFeature::of(&latents, &self.main.d_acts, d_bias.as_deref(), features),
+            || ByFeature::new(&latents, &self.main.d_acts, d_bias.as_deref(), features),
             || self.dead_gradients(aux),
         );
         report.phases.aux += begun.elapsed();
@@ -245,7 +245,7 @@ impl Trainer {
             scale,
         };
         let second = self.rule.second().map(|second| {
-            let sorted = ByFeature::of(&second.latents, &second.left.d_acts, None, features);
+            let sorted = ByFeature::new(&second.latents, &second.left.d_acts, None, features);
             let table = [(usize::MAX, &second.left.residual)];
             (sorted, table, scale * second.weight)
         });
@@ -273,7 +273,7 @@ impl Trainer {
         Ok(report)
     }
 
-    /// What the gradient of all parameters is multiplied by so that it is no longer than is allowed.
+    /// Factor that cuts the gradient of all parameters down to the allowed length.
     pub(super) fn shortened(
         &self,
         given: Given<'_>,
@@ -338,9 +338,9 @@ impl Trainer {
         }
     }
 
-    /// What AuxK's term gives to the dead features.
+    /// Computes the gradients of AuxK's term for the dead features.
     pub(super) fn dead_gradients(&self, aux: Option<Aux>) -> DeadGradients {
-        aux.map(|aux| DeadGradients::of(aux, &self.aux_left, &self.centred))
+        aux.map(|aux| DeadGradients::new(aux, &self.aux_left, &self.centred))
             .unwrap_or_default()
     }
 
@@ -364,7 +364,7 @@ impl Trainer {
         }
     }
 
-    /// The same for a batch or a micro-batch of one; sums over what is reconstructed beside.
+    /// Runs the forward pass of a batch or of one of its micro-batches, and returns the sums of the target.
     pub(super) fn forward_of(&mut self, batch: Batch<'_>, whole: Whole) -> Result<(Forward, Sums)> {
         let mut report = Report {
             tokens: batch.rows.len(),
@@ -505,7 +505,7 @@ impl Trainer {
         [&self.main, &self.aux_left]
     }
 
-    /// What the encoder read in the last forward pass.
+    /// Returns the input of the encoder in the last forward pass.
     #[cfg(test)]
     pub(super) fn centred(&self) -> &Matrix {
         &self.centred
@@ -574,7 +574,7 @@ fn about_mean(squared: f64, columns: &[f64], n: usize) -> f64 {
     (squared - mean).max(0.0)
 }
 
-/// That the loss is a number.
+/// Checks that the loss is finite.
 pub(super) fn check_loss(report: &Report, step: u64) -> Result<()> {
     if report.loss.is_finite() {
         return Ok(());

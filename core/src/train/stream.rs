@@ -16,7 +16,7 @@ use crate::store::{Order, Store};
 /// Rows read at a time.
 const PIECE: usize = 32;
 
-/// What activations are read from.
+/// Source of activations.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Origin<'a> {
     /// Computed by a model from rows of tokens.
@@ -206,7 +206,7 @@ impl<'a> Shared<'a> {
     }
 }
 
-/// See the module.
+/// Stream of activations.
 #[derive(Debug)]
 pub(super) struct Stream<'a> {
     from: Origin<'a>,

@@ -1,4 +1,4 @@
-//! What a transcoder in training has beside encoder and decoder: the hook that it reads apart from the one that it writes, and its skip connection.
+//! Parts of a transcoder in training beside encoder and decoder: the statistics of the hook that it reads, and its skip connection.
 
 use rayon::prelude::*;
 
@@ -13,13 +13,13 @@ use crate::sae::state::Keep;
 /// Rows gathered by one task.
 const ROWS: usize = 64;
 
-/// See the module.
+/// Parts of a transcoder in training.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Mapping {
     /// `[d]`: the inputs' mean, scaled, which training takes from them: a large mean would be most of every row, and every step of the encoder would move all
     /// pre-activations by it. The saved biases take it back.
     pub(super) origin: Vec<f32>,
-    /// What inputs are multiplied by.
+    /// Factor on the inputs.
     pub(super) scale: f32,
     /// `[d_out, d]`.
     pub(super) skip: Option<Parameter>,

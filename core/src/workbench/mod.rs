@@ -1,4 +1,4 @@
-//! What a person does, once, for the window, the command line and a program.
+//! Tasks of a user, written once for the window, the command line and programs.
 
 pub mod direct;
 pub mod materials;

@@ -225,7 +225,7 @@ pub struct Text {
     pub fingerprint: String,
     /// Number of documents.
     pub documents: usize,
-    /// What was decided and left out on the way.
+    /// Decisions and omissions on the way.
     pub notes: Notes,
     name: String,
     is_unwrapped: bool,

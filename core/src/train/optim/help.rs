@@ -1,4 +1,4 @@
-//! What AuxK's term gives to the features that explain what is left: dead ones as a rule, which are active on many tokens each.
+//! Gradients of AuxK's term for the features that it trains, as a rule dead ones, which are active on many tokens each.
 
 use std::ops::Range;
 
@@ -108,7 +108,7 @@ impl Active {
     }
 }
 
-/// What AuxK gives to the dead features, which are active on many tokens each.
+/// Gradients of AuxK's term for the dead features, which are active on many tokens each.
 #[derive(Debug, Clone, Default)]
 pub(in crate::train) struct DeadGradients {
     /// Ascending.
@@ -121,7 +121,7 @@ pub(in crate::train) struct DeadGradients {
 impl DeadGradients {
     /// Of AuxK's code and what it left, a chunk of dead features at a time; equal chunks, so that no thread waits for another. A feature's sums do not depend
     /// on its chunk.
-    pub(in crate::train) fn of(aux: Aux, left: &Residual, centred: &Matrix) -> Self {
+    pub(in crate::train) fn new(aux: Aux, left: &Residual, centred: &Matrix) -> Self {
         let features = aux.dead;
         let tasks = 2 * rayon::current_num_threads();
         let chunk = features.len().div_ceil(tasks).clamp(1, DEAD_CHUNK);

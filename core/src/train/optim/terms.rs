@@ -1,4 +1,4 @@
-//! What a step gives to features: terms of the loss by feature, their gradients, and the sums of micro-batches.
+//! Contributions of a step to features: terms of the loss by feature, their gradients, and the sums of micro-batches.
 
 use std::ops::Range;
 
@@ -26,7 +26,7 @@ pub(in crate::train) struct ByFeature {
 
 impl ByFeature {
     /// Sorts the entries of `latents` and their gradients by feature (counting sort; stable, so tokens ascend).
-    pub(in crate::train) fn of(
+    pub(in crate::train) fn new(
         latents: &Latents,
         d_acts: &[f32],
         d_bias: Option<&[f32]>,

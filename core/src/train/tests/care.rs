@@ -1,4 +1,4 @@
-//! What a run may have beside its rule: an average of the weights, dead features resampled, a dictionary to go on from.
+//! Options of a run beside its rule: an average of the weights, resampling of dead features, a dictionary to continue from.
 
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;

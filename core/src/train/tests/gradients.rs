@@ -78,7 +78,7 @@ fn pre(p: &[f64], x: &[f32], f: usize) -> f64 {
     })
 }
 
-/// What a step holds fixed: which pairs each term uses, AuxK's target and denominator.
+/// Values that a step holds fixed: the pairs of each term, AuxK's target and denominator.
 struct Fixed {
     main: Vec<Vec<usize>>,
     aux: Vec<Vec<usize>>,
@@ -206,7 +206,7 @@ fn ours() -> (Vec<f64>, Fixed, Report) {
     }
     let dead = trainer.dead_gradients(Some(aux));
     let [main_left, _] = trainer.residuals();
-    let by_feature = ByFeature::of(&latents, &main_left.d_acts, None, F);
+    let by_feature = ByFeature::new(&latents, &main_left.d_acts, None, F);
     let tables = [(F, &main_left.residual)];
     let main = Term {
         by_feature: &by_feature,

@@ -62,7 +62,7 @@ fn kinds(skip: bool) -> Vec<(&'static str, usize)> {
     kinds
 }
 
-/// What a step holds fixed.
+/// Values that a step holds fixed.
 struct Fixed {
     spec: Spec,
     x: Matrix,

@@ -135,7 +135,7 @@ fn own(variant: Variant) -> &'static [&'static str] {
     }
 }
 
-/// What a step holds fixed.
+/// Values that a step holds fixed.
 struct Fixed {
     spec: Spec,
     x: Matrix,
@@ -145,7 +145,7 @@ struct Fixed {
     gates: Vec<Vec<usize>>,
     /// Multi-TopK's pairs.
     second: Vec<Vec<usize>>,
-    /// What activations are over pre-activations, pair by pair of `main`.
+    /// Activations over pre-activations, pair by pair of `main`.
     factors: Vec<Vec<f64>>,
     aux: Vec<Vec<usize>>,
     error: Vec<f64>,
@@ -159,7 +159,7 @@ struct Dictionary {
 }
 
 impl Dictionary {
-    fn of(p: &[f64], free: bool) -> Self {
+    fn new(p: &[f64], free: bool) -> Self {
         let mut p = p.to_vec();
         if free {
             for f in 0..F {
@@ -227,8 +227,8 @@ impl Fixed {
     }
 
     fn loss(&self, p: &[f64]) -> f64 {
-        let at = Dictionary::of(p, self.spec.decoder == Decoder::Free);
-        let start = Dictionary::of(&self.start, self.spec.decoder == Decoder::Free);
+        let at = Dictionary::new(p, self.spec.decoder == Decoder::Free);
+        let start = Dictionary::new(&self.start, self.spec.decoder == Decoder::Free);
         let weight = self.spec.sparsity();
         let act_unit = N as f64 * (D as f64).sqrt();
         let mut loss = 0.0;
@@ -293,7 +293,7 @@ impl Fixed {
 
     /// The gradient of JumpReLU's thresholds (formats of SAELens, its `JumpReLU` and `Step`), from the gradients of activations.
     fn thresholds(&self, theta: &[f64]) -> Vec<f64> {
-        let at = Dictionary::of(&self.start, self.spec.decoder == Decoder::Free);
+        let at = Dictionary::new(&self.start, self.spec.decoder == Decoder::Free);
         let (weight, width) = (self.spec.sparsity(), self.spec.bandwidth);
         let active = self.main.iter().map(Vec::len).sum::<usize>() as f64 / N as f64;
         let target = self.spec.k as f64;
@@ -375,7 +375,7 @@ fn ours(spec: &Spec) -> (Vec<f64>, Fixed, f64) {
         .second()
         .map(|second| pairs(&second.latents, true));
     let (got, start, loss) = stepped(spec, batch);
-    let at = Dictionary::of(&start, spec.decoder == Decoder::Free);
+    let at = Dictionary::new(&start, spec.decoder == Decoder::Free);
     let latents = &forward.latents;
     let literal = spec.gradient_values == GradientValues::Scores;
     let factors = (0..N)
@@ -422,7 +422,7 @@ fn alone(from: &Matrix) -> Matrix {
     x
 }
 
-/// What the optimiser should get: finite differences, thresholds by formula, decoder rows without their part along themselves where they keep their length.
+/// Expected gradients: finite differences, thresholds by formula, decoder rows without their part along themselves if they keep their length.
 fn want(fixed: &Fixed) -> Vec<f64> {
     let step = 1e-5;
     let p = &fixed.start;
@@ -620,7 +620,7 @@ fn the_three_allocations_keep_to_their_sums_exactly() {
     let mut budgets = law.budgets(F, 4 * N, N);
     assert_eq!(budgets.iter().sum::<u32>() as usize, 4 * N);
     let fixed = ours(&spec(Variant::FeatureChoice)).1;
-    let at = Dictionary::of(&fixed.start, false);
+    let at = Dictionary::new(&fixed.start, false);
     let mut columns = [0_u32; F];
     features.iter().flatten().for_each(|f| columns[*f] += 1);
     // Nothing has fired yet when features choose in the first step: ranks are those of their numbers.

@@ -210,7 +210,7 @@ fn memory_bytes(state: &AppState, specs: &[&Spec]) -> Option<u64> {
     };
     let bytes = specs.iter().map(|spec| {
         let widths = (width(state, spec)?, width_at(state, spec.writes())?);
-        Some(Needs::of(spec, widths, held).total())
+        Some(Needs::new(spec, widths, held).total())
     });
     let bytes: Option<Vec<u64>> = bytes.collect();
     Some(bytes?.into_iter().fold(0, u64::saturating_add))
