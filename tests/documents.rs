@@ -1,11 +1,11 @@
-//! `--separate-documents`: what commands say of packed documents, what they record, and that what does not fit together is refused.
+//! `--separate-documents`: the notes and records of commands that read packed documents, and combinations that are rejected.
 
 use serde_json::Value;
 use umbra_tests::{demo_model, tensors};
 
 use crate::{has_keys, umbra};
 
-/// Short documents, many of which share a row.
+/// Short documents; many of them share a row.
 fn corpus(folder: &std::path::Path) -> String {
     let text = folder.join("text.jsonl");
     let line = |i: usize| {
@@ -133,7 +133,7 @@ fn a_store_a_dictionary_and_an_index_say_how_documents_were_read() {
     for folder in [&from_store, &from_text] {
         assert_eq!(metadata(folder)["separate_documents"], true);
     }
-    // What the dictionary's file says decides, and the other reading is noted.
+    // The dictionary's file decides, and a note names the other reading.
     let eval = ["eval", "--sae", &from_text, "--json"];
     let own = run(&[&eval, read.as_slice()].concat()).done();
     assert!(own.err.contains("kept apart"), "{}", own.err);

@@ -1,4 +1,4 @@
-//! Edits through the program: read from flags and files, in force in every command that takes them, refused in a sentence.
+//! Edits through the built program: read from flags and files, applied by every command that accepts them, rejected in one sentence.
 
 use umbra_tests::{demo_model, largest_difference, tensors};
 

@@ -1,6 +1,6 @@
-//! A disk that is full while a command saves: one sentence, exit code 1, nothing half-written, an older file as it was.
+//! A disk that fills up while a command saves: one sentence, exit code 1, no partial output, and older files unchanged.
 //!
-//! The limit on file size (`ulimit -f`) stands in for the disk: the write fails midway, in whatever program does it.
+//! The limit on file size (`ulimit -f`) simulates the full disk: the write fails midway.
 #![cfg(unix)]
 
 use std::fs;
@@ -9,15 +9,15 @@ use umbra_tests::{Run, at, golden, names};
 
 use crate::umbra;
 
-/// Runs `args` in `folder` with no file allowed above 1 KiB.
+/// Runs `args` in `folder` with files limited to 1 KiB.
 fn umbra_on_full_disk(folder: &std::path::Path, args: &[&str]) -> Run {
-    // The signal that would end the program is ignored, so that it sees the failed write, as on a full disk.
+    // The signal that would end the program is ignored, so that the write fails as on a full disk.
     let script = "trap '' XFSZ; ulimit -f 2; exec \"$0\" \"$@\"";
     let program = env!("CARGO_BIN_EXE_umbra-under-test");
     umbra_tests::run("sh", folder, &[&["-c", script, program], args].concat())
 }
 
-/// Fails if `run` holds anything but whole records of a run.
+/// Checks that `run` holds complete records and nothing else.
 #[track_caller]
 fn only_whole_records(run: &std::path::Path) {
     for name in fs::read_dir(run).map_or_else(|_| Vec::new(), |_| names(run)) {

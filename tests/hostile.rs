@@ -1,5 +1,5 @@
-//! Model files that lie about their size: one sentence and exit code 1 in a process that may not take much memory, so that nothing is allocated
-//! before it is checked.
+//! Model files that lie about their size: one sentence and exit code 1 in a process with little memory, which shows that sizes are checked before
+//! anything is allocated.
 #![cfg(unix)]
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use umbra_tests::{Run, golden};
 
-/// Address space of the process, in KiB: the program and its threads fit, a claimed tensor or list does not.
+/// Address space of the process in KiB: enough for the program and its threads, too little for a claimed tensor or list.
 const LIMIT: u32 = 2_000_000;
 
 #[track_caller]
@@ -18,7 +18,7 @@ fn umbra_in_little_memory(model: &Path) -> Run {
     umbra_tests::run("sh", Path::new("."), &args)
 }
 
-/// A folder with the tiny model's settings and these weights.
+/// Creates a folder with the tiny model's settings and these weights.
 fn folder(weights: &[u8]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let settings = Path::new(&golden("tiny-gpt2")).join("config.json");

@@ -1,4 +1,4 @@
-//! Models by name: the cache where the environment says, nothing asked of anybody when it is whole, one sentence when nobody answers.
+//! Models by name: the cache is where the environment says, a complete cache needs no network, and an unreachable hub gives one sentence.
 #![cfg(unix)]
 
 use std::fs;
@@ -6,11 +6,11 @@ use std::path::Path;
 
 use umbra_tests::{Run, golden, names};
 
-/// Nothing listens there.
+/// An address on which nothing listens.
 const NOBODY: &str = "HF_ENDPOINT=http://127.0.0.1:9";
 
 fn umbra_at(home: &Path, args: &[&str]) -> Run {
-    // No registry of whoever runs the tests.
+    // Ignore the registry of the person who runs the tests.
     umbra_with(home, &home.join("pretrained_saes.yaml"), args)
 }
 
@@ -40,7 +40,7 @@ fn umbra_with(home: &Path, registry: &Path, args: &[&str]) -> Run {
     umbra_tests::run("env", Path::new("."), &[&begin, args].concat())
 }
 
-/// A cache with the tiny model as `own/tiny`.
+/// Creates a cache with the tiny model as `own/tiny`.
 fn cache() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
     let folder = home.path().join("hub/models--own--tiny");
@@ -83,7 +83,7 @@ fn what_is_not_there_is_one_sentence_with_the_name() {
     umbra_at(home.path(), &half).refused(&["own/tiny", "model.safetensors is missing"]);
 }
 
-/// A dictionary of SAELens in the cache as `own/pack:run:v1`, of inputs of one average norm, which only a registry tells.
+/// Puts a SAELens dictionary into the cache as `own/pack:run:v1`. It expects inputs of a fixed average norm, which only a registry states.
 fn with_dictionary(home: &Path) {
     let folder = home.join("hub/models--own--pack");
     let snapshot = folder.join("snapshots/0123abcd/run:v1");
@@ -138,7 +138,7 @@ fn a_name_of_the_registry_is_where_it_says_and_gets_what_it_knows() {
     };
     let by_name = encode("pack-res:blocks.1.hook_resid_post", "a.safetensors");
     let on_the_hub = encode("own/pack:run:v1", "b.safetensors");
-    // The same fold asked for by hand.
+    // The same norm, given by hand.
     let folded = out("folded");
     let convert = [
         "sae",
@@ -174,7 +174,7 @@ fn the_registry_is_listed_and_says_where_it_is_looked_for() {
     let list = ["--json", "sae", "registry"];
     umbra_at(home.path(), &list).refused(&["pretrained_saes.yaml", "umbra", "sae-lens"]);
 
-    // In Umbra's data folder, in an environment of Python, and by the variable.
+    // The registry in Umbra's data folder, in a Python environment, and named by the variable.
     let registry = home.path().join("umbra/pretrained_saes.yaml");
     fs::create_dir_all(registry.parent().unwrap()).unwrap();
     fs::write(&registry, REGISTRY).unwrap();

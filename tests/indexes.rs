@@ -1,4 +1,4 @@
-//! The index of a dictionary whose activations have signs: built, shown, exported, reported, and its examples read again.
+//! The index of a dictionary with signed activations: built, shown, exported, reported, and its examples read again.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -65,7 +65,7 @@ fn signed_activations_reach_index_report_exports_and_prompt() {
     let densities = features.iter().filter_map(|f| f["density"].as_f64());
     let sum: f64 = densities.sum();
     assert!((sum - 8.0).abs() < 0.01, "densities sum to {sum}");
-    // The strongest first, by size; half of them or so are negative.
+    // Sorted by magnitude, largest first; about half of them are negative.
     let strongest = |f: &Value| f["examples"][0]["activation"].as_f64().unwrap();
     let strengths: Vec<f64> = features.iter().map(strongest).collect();
     assert!(

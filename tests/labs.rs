@@ -213,7 +213,7 @@ fn what_was_made_with_another_dictionary_is_refused_unless_it_is_asked_for() {
         run(&[words.as_slice(), more].concat())
     };
     let own = heads(&sae, &["--json"]).done();
-    // A copy without loss is the same dictionary.
+    // A lossless copy is the same dictionary.
     assert_eq!(
         heads("whole", &["--json"]).done().json()["heads"],
         own.json()["heads"]
@@ -235,7 +235,7 @@ fn what_was_made_with_another_dictionary_is_refused_unless_it_is_asked_for() {
     let other = info(&sae, &at("tests/golden/tiny-gpt2")).done().json();
     assert_eq!(other["fit"]["verdict"], "does not fit", "{other}");
 
-    // Labels go by the dictionary's name, so the project's dictionary of that name must be the index's.
+    // Labels are stored by dictionary name, so the project's dictionary of that name must match the index.
     let own = std::path::Path::new(&sae).file_name().unwrap();
     let place = format!("project/{}", own.to_string_lossy());
     run(&[

@@ -40,7 +40,7 @@ fn umbra(folder: &Path, args: &[&str]) -> Run {
     umbra_tests::run(env!("CARGO_BIN_EXE_umbra-under-test"), folder, args)
 }
 
-/// Fails unless `value` is an object that has `keys`.
+/// Checks that `value` is an object with `keys`.
 #[track_caller]
 fn has_keys(value: &serde_json::Value, keys: &str) {
     let object = value

@@ -6,7 +6,7 @@ use umbra_tests::{at, demo_model, golden, largest_difference, tensors};
 
 use crate::{has_keys, umbra};
 
-/// Largest absolute difference allowed: f32 sums in another order.
+/// Largest absolute difference allowed, since f32 sums are in a different order.
 const TOLERANCE: f32 = 1e-4;
 
 fn check_hooks(model: &str) {
@@ -41,7 +41,7 @@ fn check_hooks(model: &str) {
     let got = tensors(folder.path().join("out.safetensors"));
     assert_eq!(got.len(), hooks.len() + 1);
     for hook in hooks {
-        // The one sum is large: its tolerance is relative.
+        // This sum is large, so its tolerance is relative.
         let scale = if hook == "loss_sum" { 100.0 } else { 1.0 };
         let difference = if hook.ends_with("attn_scores") {
             finite_difference(&got[hook], &want[hook])
@@ -55,7 +55,7 @@ fn check_hooks(model: &str) {
     }
 }
 
-/// The largest difference where the wanted value is finite; elsewhere both must be the same infinity.
+/// Largest difference where the expected value is finite; elsewhere both must be the same infinity.
 fn finite_difference(got: &Tensor, want: &Tensor) -> f32 {
     let values = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
     let (got, want) = (values(got), values(want));
@@ -90,7 +90,7 @@ fn verifying_tells_tensor_by_tensor_and_fails_where_one_differs() {
     );
     assert_eq!(failed.code, 1, "{failed:?}");
     assert!(failed.out.contains("DIFFERS") && failed.err.contains("differ from"));
-    // Without reference values: what must hold between its own hooks.
+    // There are no reference values: compare the model's own hooks.
     let alone = umbra(folder.path(), &["model", "verify", &demo_model()]).done();
     assert!(alone.out.contains("agrees with itself"), "{alone:?}");
 }
@@ -219,7 +219,7 @@ fn a_model_tells_what_it_is() {
     assert_eq!(value["family"], "gpt2");
 }
 
-/// Facts of `umbra model info` and what of TransformerLens's processing was done.
+/// Returns the facts of `umbra model info` and the TransformerLens processing that was applied.
 fn told(model: &str, process: &[&str]) -> (serde_json::Value, String) {
     let folder = tempfile::tempdir().unwrap();
     let mut args = vec!["model", "info", "--model", model, "--json"];

@@ -1,4 +1,4 @@
-//! Where results go: onto other disks, through links, into pipes and devices; never over what somebody else made, and never lost.
+//! Where results go: other disks, links, pipes and devices. Umbra neither overwrites foreign files nor loses results.
 #![cfg(unix)]
 
 use std::fs;
@@ -16,7 +16,7 @@ use crate::umbra;
 const HOOK: &str = "blocks.1.attn.hook_z";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_umbra-under-test");
 
-/// The words of a small training into `out`.
+/// Returns the arguments of a small training run into `out`.
 fn training(out: &str, more: &[&str]) -> Vec<String> {
     let (model, corpus) = (
         golden("tiny-gpt2"),
@@ -39,7 +39,7 @@ fn train(folder: &TempDir, out: &str, more: &[&str]) -> Run {
 const SHORT: [&str; 2] = ["--tokens", "2000"];
 const LONG: [&str; 4] = ["--tokens", "400000", "--checkpoint-every", "2"];
 
-/// Starts a training into `out` and waits until `file` is there.
+/// Starts a training run into `out` and waits until `file` exists.
 fn begun(folder: &TempDir, out: &str, more: &[&str], file: &str) -> Child {
     let child = Command::new(PROGRAM)
         .args(training(out, more))
@@ -106,7 +106,7 @@ fn results_are_saved_where_their_folder_leads_to_another_disk() {
     let export = [export.as_slice(), &["--out", "export"]].concat();
     umbra(folder.path(), &export).done();
     assert!(files("export").contains(&"skipped_indexes.json".to_owned()));
-    // A second export would be mixed with the first.
+    // A second export would mix with the first.
     umbra(folder.path(), &export).refused(&["an export of features", "--overwrite"]);
     fs::write(disk.path().join("export/batch-900.json"), "{}").unwrap();
     umbra(
@@ -149,14 +149,14 @@ fn what_others_made_is_refused_and_replaced_when_that_is_asked_for() {
     let over = [SHORT.as_slice(), &["--overwrite"]].concat();
     train(&folder, "layers.1", &over).done();
     assert!(!folder.path().join("layers.1/ae.pt").exists());
-    // A model is never taken for something to replace.
+    // A model is never replaced.
     fs::create_dir(folder.path().join("model")).unwrap();
     for name in ["config.json", "model.safetensors"] {
         let from = Path::new(&golden("tiny-gpt2")).join(name);
         fs::copy(from, folder.path().join("model").join(name)).unwrap();
     }
     train(&folder, "model", &over).refused(&["holds a model"]);
-    // One folder by two spellings, or within another's checkpoint.
+    // Two spellings of one folder, or a folder inside a checkpoint.
     for out in ["./new", "other/../new", "new/"] {
         let also = format!("out={out} k=5");
         let more = [SHORT.as_slice(), &["--also", &also]].concat();
@@ -180,7 +180,7 @@ fn a_killed_run_is_interrupted_and_goes_on_after_a_full_disk_too() {
     assert_eq!(status(&folder, "run"), "interrupted");
     train(&folder, "run", &LONG).refused(&["the checkpoint of a run"]);
 
-    // No file may grow above 8 KiB, so the finished dictionary cannot be written; the checkpoint outlives that.
+    // Files are limited to 8 KiB, so the finished dictionary cannot be written; the checkpoint survives.
     let resume = training("run", &["--tokens", "400000", "--resume"]);
     let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\"";
     let mut words = vec!["-c", script, PROGRAM];
@@ -204,7 +204,7 @@ fn a_killed_run_is_interrupted_and_goes_on_after_a_full_disk_too() {
     };
     assert!(weights("run") == weights("whole"));
 
-    // Killed before the first checkpoint, the same command begins again.
+    // The run is killed before its first checkpoint; the same command starts again.
     let late = ["--tokens", "400000", "--resume"];
     killed(begun(&folder, "late", &late, "late/run.json"));
     assert_eq!(status(&folder, "late"), "interrupted");
@@ -269,7 +269,7 @@ fn files_go_through_links_and_into_pipes_and_devices() {
         reader.join().unwrap()
     });
     assert!(read == whole);
-    // Standard output that is the file holds nothing else, in a pipe and in a file.
+    // Standard output holds the file and nothing else, as a pipe and as a file.
     let script = "\"$0\" \"$@\" --out /dev/stdout > all";
     for script in [script, "\"$0\" \"$@\" --out /dev/stdout | cat > all"] {
         let words = ["-c", script, PROGRAM, "model", "logits", "--model", &model];
@@ -280,7 +280,7 @@ fn files_go_through_links_and_into_pipes_and_devices() {
         assert!(all == whole, "{script}");
     }
     assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
-    // What is read again, or is a folder, cannot be a device.
+    // A device cannot be read again and cannot be a folder.
     let sae = at("assets/demo/saes/attn-0");
     let corpus = at("assets/demo/text/held-out/alice.txt");
     let of = [
@@ -316,7 +316,7 @@ fn a_report_reads_labels_and_writes_nothing_into_the_project() {
     };
     report("r.html").done();
     assert_eq!(names(&project), ["umbra.toml"]);
-    // An empty file holds no labels, one of another program is refused.
+    // An empty file holds no labels; a file of another program is rejected.
     fs::write(project.join("labels.sqlite"), "").unwrap();
     report("r.html").done();
     assert_eq!(fs::read(project.join("labels.sqlite")).unwrap(), b"");

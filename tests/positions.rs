@@ -1,4 +1,4 @@
-//! `--positions`: which positions count, in every command that reads a text, in what they print and in what they write.
+//! `--positions`: which positions count, in the printed and written results of every command that reads text.
 
 use serde_json::Value;
 use umbra_tests::{at, demo_model};
@@ -6,7 +6,7 @@ use umbra_tests::{at, demo_model};
 use crate::journey::trained;
 use crate::umbra;
 
-/// Documents of twelve words, so that a twentieth of the positions are BOS between them.
+/// Documents of twelve words, so that one position in twenty is a BOS between documents.
 fn documents() -> String {
     at("tests/golden/positions/documents.jsonl")
 }
@@ -47,7 +47,7 @@ fn every_figure_says_which_positions_it_is_over() {
         (&all, "all"),
     ] {
         assert_eq!(value["positions"], rule);
-        // Whole rows of 64 that hold at most 900 positions that count.
+        // Rows of 64 tokens with at most 900 counted positions.
         let positions = number(value, "tokens") + number(value, "left_out");
         assert_eq!(positions % 64.0, 0.0, "{value}");
         assert!(number(value, "tokens") <= 900.0);
@@ -61,10 +61,10 @@ fn every_figure_says_which_positions_it_is_over() {
     assert_eq!(number(&all, "left_out"), 0.0);
     let rows = number(&first, "left_out");
     assert_eq!(number(&first, "tokens"), 63.0 * rows);
-    // Every row starts with BOS, and others stand inside.
+    // Every row starts with BOS and holds further ones.
     assert!(number(&text, "left_out") > 1.5 * rows);
     assert!(number(&text, "fvu") != number(&first, "fvu"));
-    // What nobody asks for is the rule that the dictionary was trained by.
+    // The default is the rule that the dictionary was trained with.
     let usual = read(here.path(), &["eval", "--tokens", "900"]);
     assert_eq!(usual, text);
 }
@@ -94,7 +94,7 @@ fn an_index_and_a_probe_record_the_rule_and_leave_bos_out() {
     )
     .done();
     assert!(shown.out.contains("positions by `text`"), "{}", shown.out);
-    // The probe's own text is fitted on at even distances; what counts is said.
+    // The probe is fitted on evenly spaced positions; the notes say which positions count.
     let (train, held_out) = (
         at("assets/demo/text/train"),
         at("assets/demo/text/held-out/girls.txt"),
@@ -124,7 +124,7 @@ fn an_index_and_a_probe_record_the_rule_and_leave_bos_out() {
     // Rows of 128, as in training.
     assert_eq!(fitted, 127 * probe["fit_left_out"].as_u64().unwrap());
     assert!((6_000..6_000 + 127).contains(&fitted), "{probe}");
-    // Kept and read again.
+    // Saved and read again.
     assert_eq!(umbra(here.path(), &args).done().json(), probe);
 }
 

@@ -1,4 +1,4 @@
-//! Lists of claims through the built program: `umbra reproduce`, as small as they go.
+//! Lists of claims through the built program: `umbra reproduce` at its smallest sizes.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ fn here() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// Every claim is whole, and the exit status is what the hard ones say.
+/// Checks that every claim is complete and that the hard claims decide the exit status.
 fn judged(args: &[&str]) -> Vec<Value> {
     let run = umbra(here().path(), &[args, &["--quick", "--json"]].concat());
     let value = run.json();
@@ -44,7 +44,7 @@ fn holds(claims: &[Value], part: &str) {
 #[test]
 fn choice_judges_the_world_and_the_demo_model() {
     let claims = judged(&["reproduce", "choice", "--steps", "120"]);
-    // Exact whatever the length of a run.
+    // Exact for any length of run.
     holds(&claims, "sums");
     holds(&claims, "total");
     assert_eq!(

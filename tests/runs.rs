@@ -1,4 +1,4 @@
-//! Training runs by their records and settings files, and corpora as Parquet, through the built program.
+//! Records and settings files of training runs, and Parquet corpora, through the built program.
 
 use std::fs;
 
@@ -82,9 +82,9 @@ fn two_runs_from_one_file_are_listed_shown_and_compared() {
     assert_eq!(steps.count(), 4000_usize.div_ceil(256));
     assert_eq!(points.last().unwrap()["event"], "ended");
 
-    // The other flags of a run stand in a file as well, and a run that goes on keeps its record.
+    // A settings file holds the other flags as well, and a resumed run keeps its record.
     write(&toml("").replace("tokens = 4000", "variant = 'batch-topk'\nsteps = 6"));
-    // Job scripts always pass --resume: the first time there is nothing to go on from.
+    // Job scripts always pass --resume: the first run has nothing to resume.
     let first = train(&["--out", "runs/d", "--resume", "--json"]).done();
     assert!(first.err.contains("no checkpoint in runs/d"), "{first:?}");
     let answer = first.json();

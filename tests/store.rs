@@ -1,4 +1,4 @@
-//! The activation store as a person meets it: captured, killed, gone on with, damaged, trained from.
+//! The activation store through the built program: captured, killed, resumed, damaged, trained from.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::{has_keys, umbra};
 
 const HOOK: &str = "blocks.1.hook_resid_post";
 
-/// The command that captures `rows` rows into `store`, without the program's name.
+/// Returns the arguments that capture `rows` rows into `store`.
 fn capture(store: &str, rows: &str) -> Vec<String> {
     let (model, corpus) = (
         golden("tiny-gpt2"),
@@ -47,7 +47,7 @@ fn captured(folder: &Path, store: &str, rows: &str) -> Value {
     umbra(folder, &words).done().json()
 }
 
-/// The files of a store but its lock, by name.
+/// Files of a store by name, without its lock.
 fn files(store: &Path) -> Vec<(String, Vec<u8>)> {
     let names = names(store).into_iter().filter(|name| name != ".lock");
     names
@@ -55,7 +55,7 @@ fn files(store: &Path) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Starts the capture in `folder`; `end` gets the running child's id and ends it.
+/// Starts the capture in `folder`; `end` receives the id of the running child and ends it.
 fn begun(
     folder: &Path,
     store: &str,

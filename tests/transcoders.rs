@@ -1,4 +1,4 @@
-//! Transcoders, and training that goes on from a dictionary, through the built program.
+//! Transcoders, and training that starts from a dictionary, through the built program.
 
 use umbra_tests::{at, golden};
 
@@ -21,7 +21,7 @@ fn a_transcoder_is_trained_measured_gone_on_from_and_refused_where_it_does_not_f
 
     let figures = run("eval MODEL TEXT --sae t --json").done().json();
     let fvu = figures["fvu"].as_f64().unwrap();
-    // A linear map of the MLP's input is better than its output's mean.
+    // A linear map of the MLP's input beats the mean of its output.
     assert!(fvu > 0.0 && fvu < 0.9, "{figures}");
 
     for command in [
@@ -34,7 +34,7 @@ fn a_transcoder_is_trained_measured_gone_on_from_and_refused_where_it_does_not_f
         run(command).refused(&["transcoder"]);
     }
 
-    // One step at the least rate: what it went on from, features, variant, rule and hooks included.
+    // One step at the smallest rate: features, variant, rule and hooks stay those of the initial dictionary.
     run("train MODEL TEXT --from t --tokens 256 --batch 256 --no-split --learning-rate 1e-8 --out u")
         .done();
     let again = run("eval MODEL TEXT --sae u --json").done().json();

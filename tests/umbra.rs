@@ -1,4 +1,4 @@
-//! The command line as the tests start it.
+//! Starts the command line for the tests.
 
 use std::process::ExitCode;
 

@@ -7,11 +7,14 @@
 //! assert_eq!(harness.state_mut().commands.take(), [prompt::Command::Read.into()]);
 //! ```
 
-use std::path::PathBuf;
+mod arranged;
+mod pictures;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use egui_kittest::Harness;
+use egui_kittest::{Harness, HarnessBuilder};
 use umbra_core::dims::Matrix;
 use umbra_core::error::Notes;
 use umbra_core::features::Summary;
@@ -24,12 +27,14 @@ use umbra_core::workbench::text::{Text, TextRequest};
 use crate::commands::{self, Context};
 use crate::dialogs::{Ask, Dialogs, Reply};
 use crate::jobs::Jobs;
+use crate::shell::{self, Views};
 use crate::state::catalogue::{DictionaryId, LoadedSae};
 use crate::state::features::Table;
 use crate::state::jobs::JobId;
 use crate::state::layout::Layout;
+use crate::state::places::Places;
 use crate::state::requests::shell::Question;
-use crate::state::requests::{self, Command, Commands};
+use crate::state::requests::{self, Command, Commands, library};
 use crate::state::training::{CountedText, Member, Run, Source, TextKey};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, catalogue, features};
@@ -116,9 +121,16 @@ pub(crate) fn fitting() -> AppState {
     state
 }
 
+/// A file or folder of the bundled demo.
+pub(crate) fn bundled(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../assets/demo")
+        .join(path)
+}
+
 /// The demo's model loaded into `state`.
 pub(crate) fn with_demo_model(mut state: AppState) -> AppState {
-    let path = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo/model"));
+    let path = &bundled("model");
     let (model, notes) = umbra_core::models::Model::open(path).unwrap();
     let loaded = catalogue::LoadedModel {
         model: Arc::new(model),
@@ -337,6 +349,85 @@ impl Desk {
         let notices = self.state.log.notices.iter();
         notices.map(|shown| shown.notice.text.as_str()).collect()
     }
+}
+
+/// The frame and all screens over a desk, drawn without a window.
+#[derive(Debug)]
+pub(crate) struct Window {
+    /// Holds the state and carries out commands.
+    pub(crate) desk: Desk,
+    views: Views,
+    commands: Commands,
+}
+
+impl Window {
+    /// Builds a harness that draws `desk` like a window that just opened.
+    pub(crate) fn build(builder: HarnessBuilder<Self>, desk: Desk) -> Harness<'static, Self> {
+        let window = Self {
+            desk,
+            views: Views::default(),
+            commands: Commands::default(),
+        };
+        builder
+            .with_max_steps(32)
+            .with_context_setup(theme::install)
+            .build_ui_state(
+                |ui, window: &mut Self| {
+                    let Self {
+                        desk,
+                        views,
+                        commands,
+                    } = window;
+                    // A harness leaves a margin; a window has none.
+                    let all = egui::UiBuilder::new().max_rect(ui.ctx().content_rect());
+                    ui.scope_builder(all, |ui| {
+                        ui.set_clip_rect(ui.max_rect());
+                        shell::window_ui(ui, &desk.state, views, &mut desk.layout, commands);
+                    });
+                },
+                window,
+            )
+    }
+
+    /// Shows `view` in the active tile.
+    pub(crate) fn go(&mut self, view: ViewId) {
+        self.desk.layout.go(view, &self.desk.state.selection);
+    }
+
+    /// Draws and carries out the commands of the screens until they send none.
+    pub(crate) fn settle(harness: &mut Harness<'_, Self>) {
+        for _ in 0..32 {
+            harness.run();
+            let window = harness.state_mut();
+            let mut asked = window.commands.take();
+            if asked.is_empty() {
+                return;
+            }
+            asked.dedup();
+            for command in asked {
+                window.desk.run(command);
+            }
+        }
+        panic!("the screens go on asking for more");
+    }
+
+    /// Draws and drops the commands of the screens.
+    pub(crate) fn draw(harness: &mut Harness<'_, Self>) {
+        harness.run();
+        harness.state_mut().commands.take();
+    }
+}
+
+/// Opens the bundled demo; its changes go to `folder`.
+pub(crate) fn demo(folder: &Path) -> Desk {
+    let mut desk = Desk::new(AppState::default());
+    desk.state.places = Places {
+        demo: bundled(""),
+        data: Some(folder.to_path_buf()),
+        home: None,
+    };
+    desk.run(library::Command::OpenDemo);
+    desk
 }
 
 #[test]

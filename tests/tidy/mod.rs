@@ -7,6 +7,7 @@ mod english;
 mod files;
 mod lists;
 mod order;
+mod pictures;
 
 pub(crate) use lists::nouns;
 use umbra_tests::{Source, sources};

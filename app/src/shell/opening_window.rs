@@ -1,6 +1,6 @@
 //! The dialog that opens a model or a dictionary: where it is, how it is held, and what it takes before anything large is read.
 
-use egui::{Align2, Button, DragValue, Label, RichText, TextEdit, Ui};
+use egui::{Align2, Button, DragValue, Label, RichText, ScrollArea, TextEdit, Ui};
 use umbra_core::hub::Name;
 use umbra_core::models::{Form, Opening, Processing, STEPS};
 
@@ -18,6 +18,12 @@ const WIDTH: f32 = 520.0;
 /// Height of what was decided about a model, without scrolling.
 const NOTES: f32 = 84.0;
 
+/// Distance of the dialog from the top of the window.
+const TOP: f32 = 56.0;
+
+/// Height of the dialog's title and margins, and its distance from the bottom of the window.
+const AROUND: f32 = 96.0;
+
 /// Draws the dialog.
 pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
     let mut open = true;
@@ -30,14 +36,20 @@ pub(super) fn opening_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
         .open(&mut open)
         .collapsible(false)
         .resizable(false)
-        .anchor(Align2::CENTER_TOP, (0.0, 56.0)) // it grows downwards, the field stays where it is
+        .anchor(Align2::CENTER_TOP, (0.0, TOP)) // it grows downwards, the field stays where it is
         .show(ui.ctx(), |ui| {
-            ui.set_width(WIDTH);
-            ui.spacing_mut().item_spacing.y = space::CONTROL;
-            source_ui(ui, &state.opening, commands);
-            choices_ui(ui, &state.opening, commands);
-            ui.separator();
-            looked_ui(ui, state, commands);
+            let room = ui.ctx().content_rect().height() - TOP - AROUND;
+            // As high as its content, up to the room that there is.
+            let area = ScrollArea::vertical().id_salt("dialog");
+            let area = area.max_height(room).min_scrolled_height(room);
+            area.show(ui, |ui| {
+                ui.set_width(WIDTH);
+                ui.spacing_mut().item_spacing.y = space::CONTROL;
+                source_ui(ui, &state.opening, commands);
+                choices_ui(ui, &state.opening, commands);
+                ui.separator();
+                looked_ui(ui, state, commands);
+            });
         });
     if !open {
         commands.send(opening::Command::Close);
@@ -325,19 +337,17 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
     for (label, value, definition) in facts {
         fact_ui(ui, label, &value, definition);
     }
-    egui::ScrollArea::vertical()
-        .max_height(NOTES)
-        .show(ui, |ui| {
-            ui.spacing_mut().item_spacing.y = space::CHIP;
-            for note in card
-                .facts
-                .iter()
-                .map(String::as_str)
-                .chain(found.notes.iter())
-            {
-                ui.add(Label::new(caption(words::said(note)).color(theme.ink.secondary)).wrap());
-            }
-        });
+    ScrollArea::vertical().max_height(NOTES).show(ui, |ui| {
+        ui.spacing_mut().item_spacing.y = space::CHIP;
+        for note in card
+            .facts
+            .iter()
+            .map(String::as_str)
+            .chain(found.notes.iter())
+        {
+            ui.add(Label::new(caption(words::said(note)).color(theme.ink.secondary)).wrap());
+        }
+    });
     fit_and_open_ui(ui, found.fits(), "a smaller or quantised model", commands);
 }
 

@@ -18,6 +18,9 @@ const WIDTH: f32 = 560.0;
 /// Height of the list.
 const LIST: f32 = 240.0;
 
+/// Height of the rest of the dialog, and its distance from the top and the bottom of the window.
+const AROUND: f32 = 270.0;
+
 /// Lines drawn; more letters leave fewer.
 const LINES: usize = 300;
 
@@ -147,9 +150,11 @@ fn cursor_to_end(ui: &Ui, id: Id, text: &str) {
 fn list_ui(ui: &mut Ui, path: &PathState, field: &Field, commands: &mut Commands) {
     let theme = Theme::from_ui(ui);
     let matches = path.matches();
+    let room = ui.ctx().content_rect().height() - AROUND;
+    let height = LIST.min(room).max(space::TABLE_ROW);
     ScrollArea::vertical()
-        .max_height(LIST)
-        .min_scrolled_height(LIST)
+        .max_height(height)
+        .min_scrolled_height(height)
         .auto_shrink(false)
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;

@@ -1,6 +1,6 @@
 //! The centre: tiles with tabs (once there are two), each pane with its title, purpose line and view.
 
-use egui::{Color32, Frame, Stroke, Visuals};
+use egui::{Color32, Frame, ScrollArea, Stroke, Vec2, Visuals};
 use egui_tiles::{
     Behavior, EditAction, SimplificationOptions, TabState, TileId, Tiles, UiResponse,
 };
@@ -47,6 +47,9 @@ pub(super) fn tiles_ui(
     }
 }
 
+/// Smallest place in which a view is laid out; it scrolls in a smaller one.
+const LEAST: Vec2 = Vec2::new(400.0, 400.0);
+
 struct Panes<'a> {
     state: &'a AppState,
     views: &'a mut Views,
@@ -55,6 +58,19 @@ struct Panes<'a> {
     split: bool,
     /// The user's change of the tiles in this frame.
     edited: Option<&'static str>,
+}
+
+impl Panes<'_> {
+    fn scrolled_ui(&mut self, ui: &mut egui::Ui, view: ViewId) {
+        let area = ScrollArea::both().id_salt("small pane");
+        area.auto_shrink(false).show(ui, |ui| {
+            let size = ui.available_size().max(LEAST);
+            ui.allocate_ui(size, |ui| {
+                ui.set_min_size(size);
+                self.views.get(view).ui(ui, self.state, self.commands);
+            });
+        });
+    }
 }
 
 impl Behavior<ViewId> for Panes<'_> {
@@ -69,7 +85,12 @@ impl Behavior<ViewId> for Panes<'_> {
             .inner_margin(egui::Margin::symmetric(16, 12))
             .show(ui, |ui| {
                 head_ui(ui, *view, self.state, self.commands);
-                self.views.get(*view).ui(ui, self.state, self.commands);
+                let room = ui.available_size();
+                if room.x < LEAST.x || room.y < LEAST.y {
+                    self.scrolled_ui(ui, *view);
+                } else {
+                    self.views.get(*view).ui(ui, self.state, self.commands);
+                }
                 ui.take_available_space();
             });
         UiResponse::None

@@ -279,6 +279,7 @@ fn table_ui(
         TableBuilder::new(ui)
             .id_salt("pairs")
             .striped(false)
+            .min_scrolled_height(4.0 * space::TABLE_ROW)
             .cell_layout(Layout::left_to_right(Align::Center))
             .auto_shrink([false, false])
             .columns(Column::exact(120.0), 2)

@@ -37,7 +37,7 @@ fn lines_ui(ui: &mut egui::Ui, state: &AppState) {
                     let seconds = line.at.duration_since(state.log.began).as_secs();
                     let time = format!("{:02}:{:02}", seconds / 60, seconds % 60);
                     ui.label(theme::mono(time).color(Theme::from_ui(ui).ink.secondary));
-                    ui.label(&line.text);
+                    ui.add(egui::Label::new(&line.text).truncate());
                 });
             }
         });

@@ -168,7 +168,7 @@ impl CurvePlot<'_> {
             .collect();
         ends.sort_by(|a, b| a.0.y.total_cmp(&b.0.y));
         let heights: Vec<f32> = ends.iter().map(|(at, _)| at.y).collect();
-        let lowest = names.transform.frame().bottom();
+        let lowest = names.transform.frame().bottom() - plot::LINE / 2.0;
         for ((at, series), y) in ends.into_iter().zip(apart(&heights, lowest)) {
             let value = series.points.last().map_or(0.0, |p| p[1]);
             let text = if self.series.len() == 1 {

@@ -8,7 +8,7 @@ mod tests;
 
 use std::sync::Arc;
 
-use egui::{EventFilter, Key, Sense, TextEdit, Ui, vec2};
+use egui::{EventFilter, Key, ScrollArea, Sense, TextEdit, Ui, vec2};
 use umbra_core::ids::FeatureId;
 
 use self::map::Map;
@@ -187,7 +187,15 @@ impl FeaturesView {
             sort: *sort,
             scroll_to: bring.and_then(|feature| rows.iter().position(|row| *row == feature.0)),
         };
-        let mut reply = table_ui(ui, shown, state);
+        let mut reply = if ui.available_width() < table::LEAST {
+            let size = vec2(table::LEAST, ui.available_height());
+            let across = ScrollArea::horizontal().show(ui, |ui| {
+                ui.allocate_ui(size, |ui| table_ui(ui, shown, state)).inner
+            });
+            across.inner
+        } else {
+            table_ui(ui, shown, state)
+        };
         if reply.selected.is_some() {
             focus.request_focus();
         }

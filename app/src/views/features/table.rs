@@ -42,6 +42,20 @@ const COLUMNS: [(Column, &str, &str, bool); 7] = [
     (Column::Norm, "norm", "L2 norm of its decoder row", true),
 ];
 
+/// Least width of a label.
+const LABEL: f32 = 60.0;
+
+/// Width of a number where there is little room.
+const FIGURE: f32 = 64.0;
+
+/// Width of a feature's number, and of a token.
+const NUMBER: f32 = 72.0;
+const TOKEN: f32 = 130.0;
+
+/// Width below which the table scrolls from side to side.
+pub(super) const LEAST: f32 =
+    NUMBER + LABEL + TOKEN + 4.0 * FIGURE + 6.0 * space::CONTROL + space::PANEL;
+
 /// The user's action on the table.
 #[derive(Debug, Default)]
 pub(super) struct TableReply {
@@ -75,7 +89,7 @@ pub(super) fn table_ui(ui: &mut Ui, shown: Shown<'_>, state: &AppState) -> Table
     let figures = if ui.available_width() > 640.0 {
         84.0
     } else {
-        64.0
+        FIGURE
     };
     let mut builder = TableBuilder::new(ui)
         .id_salt("features")
@@ -84,9 +98,9 @@ pub(super) fn table_ui(ui: &mut Ui, shown: Shown<'_>, state: &AppState) -> Table
         .cell_layout(Layout::left_to_right(Align::Center))
         .auto_shrink([false, false])
         .animate_scrolling(false)
-        .column(Width::exact(72.0))
-        .column(Width::remainder().at_least(90.0).clip(true))
-        .column(Width::exact(130.0).clip(true))
+        .column(Width::exact(NUMBER))
+        .column(Width::remainder().at_least(LABEL).clip(true))
+        .column(Width::exact(TOKEN).clip(true))
         .columns(Width::exact(figures), 4);
     if let Some(row) = shown.scroll_to {
         builder = builder.scroll_to_row(row, None);

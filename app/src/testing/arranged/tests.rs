@@ -1,0 +1,320 @@
+//! Checks the layout of every screen in every state, window size and text size, and that every kind of planted fault is found.
+
+use egui::{Button, Sense, pos2, vec2};
+use egui_kittest::Harness;
+use umbra_core::ids::FeatureId;
+
+use super::{faults, warn_of_clashes};
+use crate::dialogs::Ask;
+use crate::state::requests::{Command, library, shell};
+use crate::state::view::ViewId;
+use crate::state::{AppState, Event, Load, catalogue, features, opening, path, project, settings};
+use crate::testing::pictures::typical as of_demo;
+use crate::testing::{self, Desk, Window};
+
+/// Window sizes: at the first start, and the smallest.
+const SIZES: [[f32; 2]; 2] = [[1440.0, 900.0], [1000.0, 700.0]];
+
+/// Text sizes in percent: the smallest, the usual one, the largest.
+const TEXTS: [u16; 3] = [
+    *settings::TEXT_SIZES.start(),
+    100,
+    *settings::TEXT_SIZES.end(),
+];
+
+/// Checks every screen of `desk` in all sizes; `prepare` runs before each screen.
+fn check(desk: Desk, prepare: impl Fn(&mut Harness<'_, Window>, ViewId)) {
+    let screens = ViewId::ALL.map(|view| (view.about().title, view));
+    check_all(desk, &screens, |harness, view| {
+        harness.state_mut().go(*view);
+        prepare(harness, *view);
+    });
+}
+
+/// Checks `desk` in all sizes once for each of `cases`, which `prepare` brings about.
+fn check_all<T>(desk: Desk, cases: &[(&str, T)], prepare: impl Fn(&mut Harness<'_, Window>, &T)) {
+    // egui warns with a sign that our fonts lack.
+    let builder = Harness::builder().allow_missing_glyphs();
+    let mut harness = Window::build(builder, desk);
+    warn_of_clashes(&harness.ctx);
+    let mut found = vec![];
+    for (name, case) in cases {
+        prepare(&mut harness, case);
+        for text in TEXTS {
+            let scale = f32::from(text) / 100.0;
+            harness.set_pixels_per_point(scale);
+            harness.step(); // egui keeps the size in pixels during this frame
+            for size in SIZES {
+                harness.set_size(vec2(size[0], size[1]) / scale);
+                for _ in 0..2 {
+                    Window::draw(&mut harness); // scroll bars appear in the second
+                }
+                let [width, height] = size;
+                let place = format!("{name}, {width} × {height}, text {text} %");
+                found.extend(
+                    faults(&harness)
+                        .into_iter()
+                        .map(|fault| format!("{place}: {fault}")),
+                );
+            }
+        }
+    }
+    assert!(
+        found.is_empty(),
+        "{} faults:\n{}",
+        found.len(),
+        found.join("\n")
+    );
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    check(testing::demo(folder.path()), |harness, view| {
+        of_demo(&mut harness.state_mut().desk, view);
+        Window::settle(harness);
+    });
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_where_nothing_is_open() {
+    check(Desk::new(testing::empty()), |_, _| {});
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_a_typical_state() {
+    check(Desk::new(testing::with_model()), |_, _| {});
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_a_huge_state() {
+    check(Desk::new(huge()), |_, _| {});
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_while_all_is_loading() {
+    check(
+        Desk::new(loads(&|| Load::Loading, Load::Loading, Load::Loading)),
+        |_, _| {},
+    );
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_where_all_has_failed() {
+    let why = "/data/models/a-rather-long-name-of-a-model-7b/model-00001-of-00004.safetensors: tensor `model.layers.11.self_attn.q_proj.weight` is missing; fetch the file again";
+    let failed = loads(
+        &|| Load::Failed(why.to_owned()),
+        Load::Failed(why.to_owned()),
+        Load::Failed(why.to_owned()),
+    );
+    check(Desk::new(failed), |_, _| {});
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_in_a_dialog() {
+    let cases: [(&str, fn() -> Vec<Dialog>); 6] = [
+        ("settings", || {
+            vec![Dialog::Asked(shell::Command::Settings(true).into())]
+        }),
+        ("palette", || {
+            vec![Dialog::Asked(shell::Command::Palette(true).into())]
+        }),
+        ("question", || {
+            vec![Dialog::Asked(shell::Command::Ask(Some(question())).into())]
+        }),
+        ("model", || vec![Dialog::Told(shown(opening::Kind::Model))]),
+        ("dictionary", || {
+            vec![Dialog::Told(shown(opening::Kind::Dictionary))]
+        }),
+        ("path", path_asked),
+    ];
+    for (name, dialog) in cases {
+        let mut desk = Desk::new(testing::with_model());
+        for step in dialog() {
+            match step {
+                Dialog::Asked(command) => desk.run(command),
+                Dialog::Told(event) => desk.state.apply(event),
+            }
+        }
+        check_all(desk, &[(name, ())], |_, ()| {});
+    }
+}
+
+/// A step that opens a dialog.
+enum Dialog {
+    Asked(Command),
+    Told(Event),
+}
+
+fn question() -> shell::Question {
+    shell::Question {
+        title: "Restore the demo",
+        text: "The demo returns to its shipped state and keeps your labels. Your other changes are set aside in your folder.".to_owned(),
+        button: "Restore",
+        command: Box::new(library::Command::RestoreDemo.into()),
+    }
+}
+
+/// The dialog that opens a model or a dictionary, without a network.
+fn shown(kind: opening::Kind) -> Event {
+    let hub = umbra_core::hub::Hub {
+        endpoint: "http://127.0.0.1:9".to_owned(),
+        cache: "cache".into(),
+        token: None,
+        offline: true,
+    };
+    Event::Opening(opening::Event::Shown(Some((kind, hub))))
+}
+
+/// The window's own dialog for paths, with more entries than it has room for.
+fn path_asked() -> Vec<Dialog> {
+    let (answer, _) = std::sync::mpsc::sync_channel(1);
+    let asked = path::Event::Asked(Ask::Folder("Open a project"), answer);
+    let folder = std::path::PathBuf::from("/people/ada/");
+    let entry = |i: usize| path::Entry {
+        name: format!("a-folder-with-a-name-that-says-a-lot-about-what-is-in-it-{i:02}"),
+        folder: true,
+    };
+    let entries = std::sync::Arc::new((0..40).map(entry).collect());
+    let listed = |load| Dialog::Told(Event::Path(path::Event::Listed(folder.clone(), load)));
+    vec![
+        Dialog::Told(Event::Path(asked)),
+        Dialog::Told(Event::Path(path::Event::Text("/people/ada/".to_owned()))),
+        listed(Load::Loading),
+        listed(Load::Ready(entries)),
+    ]
+}
+
+/// 100,000 features, and names longer than their places.
+fn huge() -> AppState {
+    let mut state = testing::huge();
+    let name = "a-dictionary-with-a-name-that-says-everything-about-how-it-was-trained-131k-k64";
+    let added = catalogue::Event::Added(name.into(), None);
+    state.apply(Event::Catalogue(added));
+    for feature in [0, 1, 2, 50] {
+        let change = project::LabelChange {
+            sae: "z0".to_owned(),
+            feature: FeatureId(feature),
+            before: String::new(),
+            after: "a label that tells in many words what the feature reads, where it is active and what it writes".to_owned(),
+        };
+        state.apply(Event::Project(project::Event::LabelSet(change)));
+    }
+    testing::with_demo_model(state)
+}
+
+/// A state with these loads of model, dictionary and table.
+fn loads(
+    model: &dyn Fn() -> Load<catalogue::LoadedModel>,
+    sae: Load<catalogue::LoadedSae>,
+    table: Load<std::sync::Arc<features::Table>>,
+) -> AppState {
+    let mut state = testing::typical();
+    let path = std::path::PathBuf::from("models/a-rather-long-name-of-a-model-7b");
+    let named = catalogue::Event::ModelNamed(path.clone(), umbra_core::models::Opening::default());
+    state.apply(Event::Catalogue(named));
+    state.apply(Event::Catalogue(catalogue::Event::Model(
+        path,
+        Box::new(model()),
+    )));
+    let id = catalogue::DictionaryId(0);
+    state.apply(Event::Catalogue(catalogue::Event::Sae(id, sae)));
+    state.apply(Event::Features(features::Event::Table(id, Load::Loading)));
+    state.apply(Event::Features(features::Event::Table(id, table)));
+    state
+}
+
+/// Faults of `draw` in a small window.
+fn planted(draw: impl Fn(&mut egui::Ui)) -> Vec<String> {
+    let mut harness = Harness::builder()
+        .allow_missing_glyphs()
+        .with_size((300.0, 200.0))
+        .with_max_steps(16)
+        .with_context_setup(|ctx| {
+            crate::theme::install(ctx);
+            warn_of_clashes(ctx);
+        })
+        .build_ui(draw);
+    harness.run();
+    faults(&harness)
+}
+
+#[track_caller]
+fn finds(words: &str, draw: impl Fn(&mut egui::Ui)) {
+    let found = planted(draw);
+    assert!(
+        found.iter().any(|fault| fault.contains(words)),
+        "{words}: {found:?}"
+    );
+}
+
+#[test]
+fn each_fault_that_is_planted_is_found() {
+    finds("text is cut", |ui| {
+        ui.set_clip_rect(egui::Rect::from_min_size(pos2(0.0, 0.0), vec2(60.0, 200.0)));
+        ui.label("a label that is wider than its place");
+    });
+    finds("text is cut", |ui| {
+        ui.add(egui::Label::new("wider than the window by far: ".repeat(4)).extend());
+    });
+    finds("shortened to nothing", |ui| {
+        ui.set_max_width(24.0);
+        ui.add(egui::Label::new("not to be read").truncate());
+    });
+    finds("texts overlap", |ui| {
+        let font = egui::FontId::proportional(13.0);
+        for x in [10.0, 40.0] {
+            let ink = ui.visuals().text_color();
+            ui.painter().text(
+                pos2(x, 40.0),
+                egui::Align2::LEFT_TOP,
+                "one over another",
+                font.clone(),
+                ink,
+            );
+        }
+    });
+    finds("overlaps", |ui| {
+        for x in [10.0, 40.0] {
+            let place = egui::Rect::from_min_size(pos2(x, 20.0), vec2(60.0, 24.0));
+            ui.put(place, Button::new("one"));
+        }
+    });
+    finds("is cut by", |ui| {
+        let rect = egui::Rect::from_min_size(pos2(260.0, 20.0), vec2(80.0, 24.0));
+        ui.interact(rect, egui::Id::unique("half outside"), Sense::click());
+    });
+    finds("use of", |ui| {
+        for y in [20.0, 60.0] {
+            let rect = egui::Rect::from_min_size(pos2(20.0, y), vec2(80.0, 24.0));
+            ui.interact(rect, egui::Id::unique("twice"), Sense::click());
+        }
+    });
+}
+
+#[test]
+fn what_scrolls_or_is_shortened_with_sense_is_no_fault() {
+    let found = planted(|ui| {
+        egui::ScrollArea::vertical()
+            .auto_shrink(false)
+            .show(ui, |ui| {
+                for i in 0..60 {
+                    ui.horizontal(|ui| {
+                        let _ = ui.button(format!("Button {i}"));
+                        ui.add(
+                            egui::Label::new("a label that is shortened to the width that is left")
+                                .truncate(),
+                        );
+                    });
+                }
+            });
+    });
+    assert_eq!(found, [""; 0]);
+    let found = planted(|ui| {
+        let mut text = "a text that is longer than the field that it is written in".to_owned();
+        let label = ui.label("field");
+        ui.add(egui::TextEdit::singleline(&mut text).desired_width(90.0))
+            .labelled_by(label.id);
+    });
+    assert_eq!(found, [""; 0]);
+}

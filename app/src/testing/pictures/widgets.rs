@@ -1,0 +1,488 @@
+//! Draws one sample of every custom-painted widget.
+
+use egui::{Frame, Ui, Vec2, vec2};
+use egui_kittest::{Harness, SnapshotResults};
+use umbra_core::ids::FeatureId;
+
+use super::{THEMES, compare, renderer};
+use crate::theme::{Hue, Theme, space};
+use crate::widgets::bars::{Bar, Bars, Fill};
+use crate::widgets::curve_plot::{CurvePlot, Series};
+use crate::widgets::density_histogram::DensityHistogram;
+use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
+use crate::widgets::feature_chip::FeatureChip;
+use crate::widgets::heat_map::{Cell, HeatMap, Side};
+use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::legend;
+use crate::widgets::matrix_map::MatrixMap;
+use crate::widgets::number;
+use crate::widgets::rank_plot::{RankPlot, RankPoint};
+use crate::widgets::settings_form::{Field, Kind};
+use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
+use crate::widgets::token_strip::{Tint, TokenStrip};
+
+/// Content of a picture.
+pub(super) struct Sample {
+    /// Name of the file.
+    pub(super) name: &'static str,
+    /// Extent of the picture.
+    size: Vec2,
+    /// Position of the pointer, if it is on the widget.
+    pointer: Option<Vec2>,
+    draw: fn(&mut Ui),
+}
+
+const fn sample(name: &'static str, size: (f32, f32), draw: fn(&mut Ui)) -> Sample {
+    Sample {
+        name,
+        size: Vec2::new(size.0, size.1),
+        pointer: None,
+        draw,
+    }
+}
+
+impl Sample {
+    const fn pointed(mut self, x: f32, y: f32) -> Self {
+        self.pointer = Some(Vec2::new(x, y));
+        self
+    }
+}
+
+/// All samples.
+pub(super) const SAMPLES: [Sample; 14] = [
+    sample("bars", (360.0, 320.0), bars),
+    sample("curve_plot", (420.0, 260.0), curve_plot).pointed(200.0, 90.0),
+    sample("density_histogram", (380.0, 190.0), density_histogram),
+    sample("empty_state", (460.0, 460.0), states),
+    sample("feature_chip", (320.0, 190.0), feature_chips),
+    sample("heat_map", (420.0, 300.0), heat_map).pointed(190.0, 100.0),
+    sample("histogram", (360.0, 380.0), histograms),
+    sample("legend", (300.0, 190.0), legends),
+    sample("matrix_map", (420.0, 460.0), matrix_map).pointed(190.0, 190.0),
+    sample("matrix_map_large", (420.0, 460.0), matrix_map_large),
+    sample("rank_plot", (420.0, 260.0), rank_plot).pointed(200.0, 90.0),
+    sample("settings_form", (480.0, 300.0), settings_form),
+    sample("token_grid", (480.0, 220.0), token_grid),
+    sample("token_strip", (420.0, 300.0), token_strips),
+];
+
+#[test]
+fn every_widget_looks_as_stored() {
+    let Some(renderer) = renderer() else {
+        return;
+    };
+    let mut harness = Harness::builder()
+        .with_max_steps(16)
+        .with_render_cursor(false)
+        .with_context_setup(crate::theme::install)
+        .renderer(renderer)
+        .build_ui_state(
+            |ui, at: &mut usize| {
+                let fill = Theme::from_ui(ui).surface.panel;
+                let sample = &SAMPLES[*at];
+                Frame::new().fill(fill).inner_margin(12).show(ui, |ui| {
+                    ui.push_id(sample.name, |ui| (sample.draw)(ui));
+                    ui.take_available_space();
+                });
+            },
+            0,
+        );
+    let mut results = SnapshotResults::new();
+    for (theme, named) in THEMES {
+        harness.ctx.set_theme(theme);
+        for (at, sample) in SAMPLES.iter().enumerate() {
+            *harness.state_mut() = at;
+            harness.set_size(sample.size);
+            harness.remove_cursor();
+            harness.run();
+            if let Some(pointer) = sample.pointer {
+                harness.hover_at(pointer.to_pos2());
+                harness.run();
+            }
+            let name = format!("widgets/{}.{named}", sample.name);
+            compare(&mut harness, &name, &mut results);
+        }
+    }
+}
+
+/// Returns a number between 0 and 1 that looks random and is the same on every machine.
+fn noise(i: usize) -> f32 {
+    ((i * 7919 + 104_729) % 1009) as f32 / 1009.0
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn bars(ui: &mut Ui) {
+    let next = [
+        Bar::new(" king", 2.31),
+        Bar::new(" old fox", 1.07),
+        Bar::new("\n", -0.42).text("−42 %"),
+        Bar::new(" never", -1.9),
+    ];
+    Bars::new("logits", &next, Fill::Signed).tokens().show(ui);
+    ui.add_space(space::GROUP);
+    let shares = ["0.0", "0.1", "0.2", "0.3"];
+    let shares = shares.iter().enumerate().map(|(i, head)| {
+        let share = f64::from(noise(i));
+        Bar::new(format!("Head {head}"), share).text(number::percent(share))
+    });
+    let shares: Vec<Bar> = shares.collect();
+    let fill = Fill::Hue(Hue::Activation);
+    Bars::new("heads", &shares, fill).clickable().show(ui);
+    ui.add_space(space::GROUP);
+    let sizes = [
+        Bar::new("A label that is longer than its room", 12.0),
+        Bar::new("", 0.0),
+    ];
+    Bars::new("sizes", &sizes, Fill::Neutral)
+        .label_width(120.0)
+        .most(20.0)
+        .show(ui);
+}
+
+fn curve_plot(ui: &mut Ui) {
+    let theme = Theme::from_ui(ui);
+    let curve = |start: f64, end: f64| -> Vec<[f64; 2]> {
+        let at = |i: usize| {
+            let falls = (-(i as f64) / 12.0).exp();
+            let shaken = f64::from(noise(i)) * 0.02;
+            [i as f64 * 100_000.0, end + (start - end) * falls + shaken]
+        };
+        (0..60).map(at).collect()
+    };
+    let (first, second) = (curve(0.9, 0.11), curve(0.8, 0.24));
+    CurvePlot {
+        name: "FVU",
+        y: "FVU",
+        x: "Activations seen",
+        series: &[
+            Series {
+                name: "resid-2",
+                colour: theme.series(0),
+                points: &first,
+            },
+            Series {
+                name: "attn-1",
+                colour: theme.series(1),
+                points: &second[..45],
+            },
+        ],
+        height: 230.0,
+        group: None,
+        format: number::number,
+    }
+    .ui(ui);
+}
+
+fn density_histogram(ui: &mut Ui) {
+    let densities = (0..900).map(|i| 10_f64.powf(-4.5 * f64::from(noise(i)) - 0.4));
+    let counted = DensityHistogram::new(&densities.collect::<Vec<_>>(), 61);
+    counted.ui(ui, "Densities", vec2(350.0, 160.0));
+}
+
+fn states(ui: &mut Ui) {
+    let words = "Here you train a dictionary on a model's activations and watch it learn.";
+    empty_state(
+        ui,
+        crate::theme::icons::CHART_LINE_UP,
+        words,
+        Some("Open a model"),
+    );
+    let why = "index.sqlite: is of 1,024 features, the dictionary has 2,048; build it again";
+    failure_state(ui, "The index did not open", why, Some("Try again"));
+    ui.add_space(space::GROUP);
+    failure_line(ui, "z-0 failed", "the disk is full; make room and go on");
+}
+
+fn feature_chips(ui: &mut Ui) {
+    let chip = |number: u32, label| FeatureChip::new(FeatureId(number), label);
+    chip(12, Some("royal titles"))
+        .strength(0.9)
+        .show(ui, |_| {});
+    chip(1234, None)
+        .top_token(Some(" king"))
+        .strength(0.3)
+        .show(ui, |_| {});
+    chip(7, None).strength(0.0).show(ui, |_| {});
+    chip(2047, Some("the newline after a verse"))
+        .selected(true)
+        .show(ui, |_| {});
+    chip(58, Some("a label that is longer than its chip may be"))
+        .max_width(180.0)
+        .show(ui, |_| {});
+}
+
+fn heat_map(ui: &mut Ui) {
+    let (rows, columns) = (
+        strings(&["0", "1", "2", "3"]),
+        strings(&["0", "1", "2", "3", "4", "5"]),
+    );
+    let cell = |i| match i {
+        8 => Cell::Unknown,
+        18..24 => Cell::Hatched,
+        _ => Cell::Value(noise(i) * 6.0),
+    };
+    let cells: Vec<Cell> = (0..24).map(cell).collect();
+    let side = |title, names| Side { title, names };
+    HeatMap {
+        title: "Spread (heads)",
+        rows: side("Layer", &rows),
+        columns: side("Head", &columns),
+        cells: &cells,
+        range: (0.0, 6.0),
+        hue: Hue::Activation,
+        selected: Some((1, 4)),
+        pictures: None,
+    }
+    .ui(ui, &|row, column| format!("Head {row}.{column}"));
+}
+
+fn histograms(ui: &mut Ui) {
+    let edges: Vec<f64> = (0..=30).map(|i| f64::from(i) * 0.4).collect();
+    let falling: Vec<u64> = (0..30).map(|i| 4_u64.pow(8 - i / 4) + i as u64).collect();
+    HistogramPlot::new("Activations", &edges, &falling)
+        .mark(Some(8.3))
+        .show(ui);
+    let around: Vec<f64> = (0..=30).map(|i| f64::from(i - 15) * 0.02).collect();
+    let even: Vec<u64> = (0..30).map(|i| 20 + (noise(i) * 30.0) as u64).collect();
+    HistogramPlot::new("Logits", &around, &even)
+        .of_logits()
+        .show(ui);
+    HistogramPlot::new("Spark", &edges, &falling)
+        .size(vec2(90.0, 20.0))
+        .sparkline(ui);
+    HistogramPlot::new("Nothing", &[], &[])
+        .size(vec2(160.0, 50.0))
+        .show(ui);
+}
+
+fn legends(ui: &mut Ui) {
+    legend::sequential(ui, "activation", Hue::Activation, 12.34);
+    legend::diverging(ui, "logit change", 0.5);
+    legend::full(ui, "weight", Hue::Model, 1.0);
+    legend::between(ui, "error", Hue::Error, (0.2, 3.0));
+    let theme = Theme::from_ui(ui);
+    legend::mark(ui, theme.edit, "steered");
+    legend::mark(ui, theme.ink.disabled, "dead");
+}
+
+fn attention(ui: &mut Ui, names: &[String], name: &str) {
+    let many = names.len();
+    let weight = |i: usize| {
+        let (row, column) = (i / many, i % many);
+        if column > row {
+            0.0
+        } else {
+            noise(i) / (1 + row - column) as f32
+        }
+    };
+    let values: Vec<f32> = (0..many * many).map(weight).collect();
+    MatrixMap {
+        name,
+        title: "weight",
+        rows: Side {
+            title: "looks",
+            names,
+        },
+        columns: Side { title: "at", names },
+        values: &values,
+        revision: many as u64,
+        most: 1.0,
+        hue: Hue::Model,
+        selected: Some(many / 2),
+        side: 260.0,
+    }
+    .ui(ui, &|row, column| {
+        format!("{} looks at {}", names[row], names[column])
+    });
+}
+
+fn matrix_map(ui: &mut Ui) {
+    let words = [
+        "Once", " upon", " a", " time", "\n", " there", " was", " a", " king", ".",
+    ];
+    attention(ui, &strings(&words), "Pattern");
+}
+
+/// Draws more cells than the map paints one by one.
+fn matrix_map_large(ui: &mut Ui) {
+    let names: Vec<String> = (0..96).map(|i| format!("t{i}")).collect();
+    attention(ui, &names, "Large pattern");
+}
+
+fn rank_plot(ui: &mut Ui) {
+    let point = |rank: usize| {
+        let law = 0.4 / (rank as f64).powf(0.7);
+        let under = if rank.is_multiple_of(9) { 0.2 } else { 1.0 };
+        RankPoint {
+            rank,
+            feature: (rank * 31 % 400) as u32,
+            density: law * under * (0.8 + 0.4 * f64::from(noise(rank))),
+            law: Some(law),
+        }
+    };
+    let points: Vec<RankPoint> = (1..400).map(point).collect();
+    RankPlot {
+        name: "Rank and density",
+        points: &points,
+        tau: 0.5,
+        height: 230.0,
+    }
+    .ui(ui);
+}
+
+fn settings_form(ui: &mut Ui) {
+    let variants = strings(&["topk", "jump_relu"]);
+    let plain = Field {
+        key: "k",
+        label: "Active per token",
+        unit: "features",
+        help: "How many features each token may use",
+        default: "32",
+        origin: "default",
+        kind: Kind::Number,
+        error: None,
+    };
+    let rows = [
+        (plain, "32"),
+        (
+            Field {
+                key: "lr",
+                label: "Learning rate",
+                unit: "",
+                default: "3e-4",
+                ..plain
+            },
+            "1e-3",
+        ),
+        (
+            Field {
+                key: "features",
+                error: Some("is more than the 65,536 that fit into memory"),
+                ..plain
+            },
+            "9000000",
+        ),
+        (
+            Field {
+                key: "variant",
+                label: "Variant",
+                unit: "",
+                default: "topk",
+                kind: Kind::Choice(&variants),
+                ..plain
+            },
+            "topk",
+        ),
+        (
+            Field {
+                key: "tied",
+                label: "Start encoder as decoder",
+                unit: "",
+                default: "false",
+                kind: Kind::Switch,
+                ..plain
+            },
+            "true",
+        ),
+        (
+            Field {
+                key: "name",
+                label: "Name",
+                unit: "",
+                default: "",
+                kind: Kind::Text,
+                ..plain
+            },
+            "resid-2",
+        ),
+    ];
+    for (field, value) in rows {
+        field.ui(ui, value);
+    }
+}
+
+struct Lens(Vec<String>);
+
+impl Cells for Lens {
+    fn cell(&self, row: usize, column: usize) -> TokenCell<'_> {
+        let at = (row * 5 + column * 3) % self.0.len();
+        TokenCell {
+            text: &self.0[at],
+            share: noise(row * 7 + column),
+        }
+    }
+
+    fn words(&self, row: usize, column: usize) -> String {
+        format!("layer {row}, token {column}")
+    }
+
+    fn card_ui(&self, _: &mut Ui, _: usize, _: usize) {}
+}
+
+fn token_grid(ui: &mut Ui) {
+    let lens = Lens(strings(&[" the", " king", "\n", ",", " understood", "ing"]));
+    let rows = strings(&["0", "1", "2", "3"]);
+    let columns = strings(&["Once", " upon", " a", " time", " there", " was"]);
+    let grid = TokenGrid {
+        name: "lens",
+        rows: &rows,
+        rows_title: "layer",
+        columns: &columns,
+        selected: Some(1),
+        reveal: false,
+        hue: Hue::Model,
+        height: 190.0,
+    };
+    grid.ui(ui, &lens);
+}
+
+fn token_strips(ui: &mut Ui) {
+    let text = [
+        "Once",
+        " upon",
+        " a",
+        " time",
+        ",",
+        "\n",
+        "there",
+        " was",
+        " an",
+        " old",
+        " k",
+        "ing",
+        " of",
+        " ⟨E2⟩",
+        "⟨80⟩",
+        " who",
+        " had",
+        " never",
+        " seen",
+        " so",
+        " sly",
+        " a",
+        " creature",
+        ".",
+    ];
+    let tokens = strings(&text);
+    let values: Vec<f32> = (0..tokens.len())
+        .map(|i| (noise(i * 3) - 0.4).max(0.0))
+        .collect();
+    TokenStrip::new("sequential", &tokens)
+        .values(&values, 0.6)
+        .selected(Some(7..=9))
+        .show(ui);
+    ui.add_space(space::GROUP);
+    let signed: Vec<f32> = (0..tokens.len()).map(|i| noise(i * 5) - 0.5).collect();
+    TokenStrip::new("diverging", &tokens)
+        .values(&signed, 0.5)
+        .tint(Tint::Diverging)
+        .show(ui);
+    ui.add_space(space::GROUP);
+    TokenStrip::new("one line", &tokens)
+        .values(&values, 0.6)
+        .one_line(11)
+        .show(ui);
+}
