@@ -81,7 +81,7 @@ impl FromStr for Name {
                     }
                     Kind::Dataset => ("corpus", "hf://datasets/owner/name/data/train.parquet"),
                 };
-                let what = format!("`{text}` is no name on the hub, one is like {like}");
+                let what = format!("`{text}` is not a name on the hub, such as {like}");
                 Err(Error::setting(setting, what))
             }
         }
@@ -93,7 +93,7 @@ impl Name {
     pub fn of_dictionary(text: &str) -> Result<Self> {
         let wrong = || {
             let what = format!(
-                "`{text}` is no dictionary here and no name of one on the hub, which is like google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71"
+                "`{text}` is neither a local dictionary nor the name of one on the hub, such as google/gemma-scope-2b-pt-res:layer_20/width_16k/average_l0_71"
             );
             Error::setting("sae", what)
         };
@@ -123,7 +123,7 @@ impl Name {
     /// Names the dictionary at `path` of the repository; the path may be empty.
     pub fn of_dictionary_in(repo: &str, path: &str) -> Result<Self> {
         if repo.contains(['@', ':']) || path.contains('@') {
-            let what = format!("`{repo}:{path}` is no name of a dictionary on the hub");
+            let what = format!("`{repo}:{path}` is not the name of a dictionary on the hub");
             return Err(Error::setting("sae", what));
         }
         if path.is_empty() {

@@ -78,7 +78,7 @@ impl Remote {
         let mut response = self.call(self.agent.get(&url), name)?;
         let odd = || {
             Error::input(
-                "the hub's answer is no list of files, try later",
+                "the hub's answer is not a list of files: try later",
                 &name.repo,
             )
         };

@@ -59,7 +59,10 @@ fn headers_that_lie_are_refused() {
         with_header(|header| header.replacen('{', "[", 1)),
     ] {
         let error = refused(with_weights(&weights).path());
-        assert!(error.contains("is no complete safetensors file"), "{error}");
+        assert!(
+            error.contains("is not a complete safetensors file"),
+            "{error}"
+        );
     }
 }
 

@@ -106,7 +106,7 @@ impl Source {
         let settings_path = path.join("config.json");
         if !settings_path.exists() {
             return Err(Error::input(
-                "is no model folder, config.json is missing",
+                "is not a model folder: config.json is missing",
                 path,
             ));
         }
@@ -297,7 +297,10 @@ pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>> {
     let tensors = candle_core::safetensors::load(path, &Device::Cpu).map_err(|e| {
         let text = e.to_string();
         let reason = text.lines().next().unwrap_or_default();
-        Error::input(format!("is no readable safetensors file ({reason})"), path)
+        Error::input(
+            format!("is not a readable safetensors file ({reason})"),
+            path,
+        )
     })?;
     Ok(tensors.into_iter().collect())
 }

@@ -459,7 +459,7 @@ fn what_is_no_model_is_refused_in_one_sentence() {
     std::fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
     refused(
         damaged.path(),
-        &["is no complete safetensors file", "model.safetensors"],
+        &["is not a complete safetensors file", "model.safetensors"],
     );
     std::fs::remove_file(&weights).unwrap();
     refused(

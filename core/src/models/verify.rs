@@ -128,7 +128,10 @@ fn tokens(reference: &BTreeMap<String, Tensor>) -> Result<Tensor> {
         .flatten_all()?
         .to_vec1::<i64>()?;
     if let Some(id) = ids.iter().find(|id| u32::try_from(**id).is_err()) {
-        return Err(Error::setting("reference", format!("{id} is no token")));
+        return Err(Error::setting(
+            "reference",
+            format!("{id} is not a token of the model"),
+        ));
     }
     Ok(tokens.to_dtype(DType::U32)?)
 }

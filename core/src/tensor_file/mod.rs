@@ -40,7 +40,7 @@ pub(crate) fn map(path: &Path, format: &str) -> Result<Mmap> {
         .len();
     if length == 0 {
         return Err(Error::input(
-            format!("is no complete {format} file (it is empty): copy or download it again"),
+            format!("is not a complete {format} file (it is empty): copy or download it again"),
             path,
         ));
     }

@@ -117,7 +117,7 @@ pub(super) fn read(file: &[u8]) -> Result<Content, String> {
         let key = cursor.text("a key")?;
         let value = cursor.value(&key)?;
         if content.values.insert(key.clone(), value).is_some() {
-            return Err(format!("the key `{}` stands there twice", short(&key)));
+            return Err(format!("the key `{}` occurs twice", short(&key)));
         }
     }
     let alignment = alignment(&content)?;
@@ -149,7 +149,7 @@ fn alignment(content: &Content) -> Result<u64, String> {
         {
             Ok(*n as u64)
         }
-        Some(_) => Err("its `general.alignment` is no power of two from 8 to 65536".to_owned()),
+        Some(_) => Err("its `general.alignment` is not a power of two from 8 to 65536".to_owned()),
     }
 }
 
@@ -205,7 +205,7 @@ impl Claim {
 
     fn place(self, data: u64, alignment: u64, file: usize) -> Result<Place, String> {
         let kind = kinds::from_id(self.kind)
-            .ok_or_else(|| format!("is of type {}, which is none", self.kind))?;
+            .ok_or_else(|| format!("is of type {}, which does not exist", self.kind))?;
         let impossible = || format!("has the impossible shape {:?}", self.shape);
         let shape = self
             .shape
@@ -228,7 +228,7 @@ impl Claim {
             .ok_or_else(impossible)?;
         if !self.offset.is_multiple_of(alignment) {
             return Err(format!(
-                "begins at byte {}, which is no multiple of {alignment}",
+                "begins at byte {}, which is not a multiple of {alignment}",
                 self.offset
             ));
         }

@@ -100,7 +100,7 @@ impl<'a> Header<'a> {
                 .ok()
                 .and_then(|bytes| std::str::from_utf8(bytes).ok())
                 .ok_or_else(|| {
-                    Error::input(format!("entry {entry} of `{key}` is no UTF-8"), self.path)
+                    Error::input(format!("entry {entry} of `{key}` is not UTF-8"), self.path)
                 })?;
             texts.push(text);
         }
@@ -114,7 +114,7 @@ impl<'a> Header<'a> {
         };
         if list.count != count {
             return Err(Error::input(
-                format!("`{key}` has {} entries, {count} belong there", list.count),
+                format!("`{key}` has {} entries instead of {count}", list.count),
                 self.path,
             ));
         }
@@ -123,7 +123,7 @@ impl<'a> Header<'a> {
             .map(|_| cursor.number(list.of, key))
             .collect::<Result<_, _>>()
             .map(Some)
-            .map_err(|what| Error::input(format!("its header is odd: {what}"), self.path))
+            .map_err(|what| Error::input(format!("its header is inconsistent: {what}"), self.path))
     }
 
     /// Reads a list of exactly `count` truth values, if the key holds a list.
@@ -133,7 +133,7 @@ impl<'a> Header<'a> {
         };
         if list.count != count || list.of != Scalar::Flag {
             return Err(Error::input(
-                format!("`{key}` is no list of {count} truth values"),
+                format!("`{key}` is not a list of {count} truth values"),
                 self.path,
             ));
         }

@@ -56,7 +56,7 @@ impl Gguf {
         let content = content::read(&map).map_err(|what| {
             Error::input(
                 format!(
-                    "is no complete GGUF file ({what}): give a model folder or a whole .gguf file"
+                    "is not a complete GGUF file ({what}): give a model folder or a whole .gguf file"
                 ),
                 path,
             )

@@ -210,7 +210,7 @@ impl<'a> Pieces<'a> {
             .into_iter()
             .map(|merge| {
                 merge.split_once(' ').map(|(l, r)| [l, r]).ok_or_else(|| {
-                    Error::input(format!("has the odd merge `{merge}`"), header.path())
+                    Error::input(format!("has the invalid merge `{merge}`"), header.path())
                 })
             })
             .collect::<Result<_>>()?;

@@ -88,7 +88,7 @@ impl Processing {
             .ok_or_else(|| {
                 let known: Vec<_> = STEPS.iter().map(|step| step.flag).collect();
                 let what = format!(
-                    "`{key}` is no step of processing, choose {NONE}, {USUAL}, or among {}",
+                    "`{key}` is not a processing step: choose {NONE}, {USUAL}, or among {}",
                     known.join(", ")
                 );
                 Error::setting(Key::Process, what)
@@ -143,7 +143,7 @@ impl Processing {
                         remedy: format!("{why}, leave this step out"),
                     });
                 }
-                notes.add(format!("{} is left out: {why}", step.key));
+                notes.add(format!("Skipped {}: {why}", step.key));
                 allowed.set(step.key, false)?;
             } else if step.matrices && form == Form::Stored {
                 return Err(Error::Unsupported {

@@ -29,7 +29,10 @@ impl Index {
             return Ok(None);
         };
         if metadata.len() > LONGEST {
-            let what = format!("is {} bytes long, no shard index is", metadata.len());
+            let what = format!(
+                "is {} bytes long, too long for a shard index",
+                metadata.len()
+            );
             return Err(Error::input(what, &path));
         }
         let text = std::fs::read_to_string(&path)

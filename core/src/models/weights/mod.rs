@@ -186,7 +186,5 @@ impl<'a> Fetch<'a> {
 }
 
 fn not_finite(name: &str, at: usize, value: f32) -> String {
-    format!(
-        "tensor `{name}` holds {value} at entry {at}, no model computes with that: copy or download the file again"
-    )
+    format!("tensor `{name}` holds {value} at entry {at}: copy or download the file again")
 }

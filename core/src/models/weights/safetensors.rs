@@ -29,7 +29,7 @@ impl shards::Place for Place {
     fn all(map: &[u8], path: &Path) -> Result<Vec<(String, Self)>> {
         let header = header::read(map).map_err(|what| {
             Error::input(
-                format!("is no complete safetensors file ({what}): copy or download it again"),
+                format!("is not a complete safetensors file ({what}): copy or download it again"),
                 path,
             )
         })?;
