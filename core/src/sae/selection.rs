@@ -3,12 +3,6 @@
 use std::fmt::Debug;
 
 use super::Variant;
-use super::gated::Gated;
-use super::jump_relu::JumpRelu;
-use super::relu::Relu;
-use super::signed_topk::AbsTopK;
-use super::topk::TopK;
-use super::untrained::{GroupMax, Jump, Pursuit, RawTopK, WeightedTopK};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::latents::Latents;
@@ -81,12 +75,12 @@ pub(super) trait Selects: Debug {
 
 /// Defines [`Selection`] from its rules.
 macro_rules! selections {
-    ($($(#[$doc:meta])* $name:ident($rule:ident),)*) => {
+    ($($(#[$doc:meta])* $name:ident($file:ident::$rule:ident),)*) => {
         /// Rule that decides which (token, feature) pairs survive when a dictionary is used.
         #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
         pub enum Selection {
-            $($(#[$doc])* $name($rule),)*
+            $($(#[$doc])* $name(super::$file::$rule),)*
         }
 
         impl Selection {
@@ -103,8 +97,8 @@ macro_rules! selections {
             }
         }
 
-        $(impl From<$rule> for Selection {
-            fn from(rule: $rule) -> Self {
+        $(impl From<super::$file::$rule> for Selection {
+            fn from(rule: super::$file::$rule) -> Self {
                 Self::$name(rule)
             }
         })*
@@ -113,25 +107,25 @@ macro_rules! selections {
 
 selections! {
     /// The `k` largest pre-activations of each token, then ReLU.
-    TopK(TopK),
+    TopK(topk::TopK),
     /// The `k` pre-activations of largest magnitude of each token, signs kept.
-    AbsTopK(AbsTopK),
+    AbsTopK(signed_topk::AbsTopK),
     /// Every positive pre-activation.
-    Relu(Relu),
+    Relu(relu::Relu),
     /// Every positive pre-activation above its feature's threshold.
-    JumpRelu(JumpRelu),
+    JumpRelu(jump_relu::JumpRelu),
     /// Features whose gate is positive.
-    Gated(Gated),
+    Gated(gated::Gated),
     /// The largest pre-activation of each group of features, if positive.
-    GroupMax(GroupMax),
+    GroupMax(untrained::GroupMax),
     /// The `k` largest pre-activations of each token, without ReLU.
-    RawTopK(RawTopK),
+    RawTopK(untrained::RawTopK),
     /// The `k` pre-activations of each token that are largest times their feature's weight, if positive.
-    WeightedTopK(WeightedTopK),
+    WeightedTopK(untrained::WeightedTopK),
     /// Every pre-activation above its feature's threshold, which may be negative.
-    Jump(Jump),
+    Jump(untrained::Jump),
     /// One feature after the other by what those before leave.
-    MatchingPursuit(Pursuit),
+    MatchingPursuit(untrained::Pursuit),
 }
 
 impl Selection {
@@ -199,7 +193,7 @@ impl Selection {
     }
 
     /// Whether it can be adapted to pre-activations that grow by different factors.
-    pub(super) fn follows_growth(&self) -> bool {
+    pub(crate) fn follows_growth(&self) -> bool {
         self.rule().follows_growth()
     }
 

@@ -5,16 +5,12 @@ use std::str::FromStr;
 
 use super::jump_relu::SparsityPenalty;
 use super::rule::{Card, Rule, Uses, Wanted};
-use super::{
-    batch_topk, feature_choice, gated, gradient, jump_relu, matryoshka, mutual_choice, relu,
-    signed_topk, topk,
-};
 use crate::error::{Error, Result};
 
 /// Defines [`Variant`] from its members and their files.
 macro_rules! variants {
     ($($(#[$doc:meta])* $name:ident: $file:ident,)*) => {
-        /// How it is decided in training which features are active.
+        /// Way in which training selects active features.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Variant {
             $($(#[$doc])* $name,)*
@@ -25,11 +21,11 @@ macro_rules! variants {
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// Names of all of them, in the same order.
-            pub const NAMES: &'static [&'static str] = &[$($file::CARD.name,)*];
+            pub const NAMES: &'static [&'static str] = &[$(super::$file::CARD.name,)*];
 
             fn card(self) -> &'static Card {
                 match self {
-                    $(Self::$name => &$file::CARD,)*
+                    $(Self::$name => &super::$file::CARD,)*
                 }
             }
         }

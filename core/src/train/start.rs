@@ -404,8 +404,8 @@ fn columns(all: &Matrix, from: usize, count: usize) -> Matrix {
 /// Brings decoder rows to length 1, encoder rows, biases and thresholds by as much the other way; with `free` rows only the thresholds, since those are always
 /// of the folded dictionary. Refused where that would choose other features: among pre-activations that grow by different factors others are largest.
 fn fold(sae: &mut Sae, free: bool) -> Result<()> {
-    if matches!(sae.selection, Selection::WeightedTopK(_)) {
-        // Its weights are mostly the lengths, by which training ranks too.
+    if sae.selection.ranks() && sae.selection.follows_growth() {
+        // It ranks by weights, which are mostly the lengths, by which training ranks too.
         sae.fold_decoder_norm()?;
     }
     let length = |row: &[f32]| row.iter().map(|w| w * w).sum::<f32>().sqrt();
