@@ -54,11 +54,11 @@ fn main() -> Result<()> {
     let demo = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/demo"));
     let (model, _) = Model::open(&demo.join("model"))?;
     let text = TextRequest::new([demo.join("text/train")]).read(&model, None)?;
-    let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
+    let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(2_000));
     let held_out = held_out.read(&model, None)?;
 
     let mut plain = Spec::default_for(HookPoint::block(1, Site::Z));
-    (plain.features, plain.k, plain.batch, plain.tokens) = (256, 16, 256, 20_000);
+    (plain.features, plain.k, plain.batch, plain.tokens) = (256, 16, 256, 12_000);
     let (k, dropped) = (plain.k, 0.1);
     let mut dropout = plain.clone();
     dropout.select_by(DropoutTopK { k, dropped });

@@ -1,11 +1,12 @@
-//! Trains a dictionary on one hook of the demo model, saves it, opens it again and measures it on text that it has not seen:
+//! Trains a dictionary on one hook of the demo model, records the run, saves the dictionary, opens it again and measures it on text that it has not seen:
 //! `cargo run --release -p umbra-core --example train`.
 #![expect(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::path::Path;
 
-use umbra_core::train::{self, Event, Keeping};
+use umbra_core::train::{Event, Keeping};
 use umbra_core::workbench::text::{Most, TextRequest};
+use umbra_core::workbench::training::{Report, Runs, Source};
 use umbra_core::{Flow, HookPoint, Model, Sae, Site, Spec, Variant, evaluate};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -18,16 +19,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Every setting has a default. These make the run a short one.
     let mut spec = Spec::default_for(HookPoint::block(1, Site::Z));
     spec.variant = Variant::BatchTopK;
-    spec.features = 512;
-    spec.k = 16;
-    spec.batch = 512;
-    spec.tokens = 30_000;
-    // The text and the model go into the dictionary's metadata.
-    spec.facts = text.run_facts(&model);
+    (spec.features, spec.k) = (512, 16);
+    (spec.batch, spec.tokens) = (512, 30_000);
+
+    // The folder gets the dictionary as SAELens reads it, `run.json` and `events.jsonl`, and meanwhile checkpoints.
+    let folder = tempfile::tempdir()?;
+    let keeping = Keeping {
+        folder: Some(folder.path().join("my-sae")),
+        ..Keeping::default()
+    };
+    let runs = Runs::new(Source::Text(&model, &text), vec![(spec, keeping)]);
 
     // The observer hears of every step, and `Flow::Break(())` would end the run here with the dictionary as it stands.
-    let mut observe = |event: Event| {
-        if let Event::Progress(at) = event
+    let finished = runs.train(&mut |report| {
+        if let Report::Run(_, Event::Progress(at)) = report
             && at.step > 0
             && at.step % 10 == 0
         {
@@ -38,35 +43,21 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             );
         }
         Flow::Continue(())
-    };
-    // `Keeping` names a folder for checkpoints. This run is too short to need one.
-    let outcome =
-        train::run(&spec, &model, &text.rows, &Keeping::default(), &mut observe)?.into_value();
-    println!("Trained: {}", outcome.sae.selection.describe());
+    })?;
+    for run in finished.runs {
+        println!("Trained: {}", run.into_saved()?.sae.selection.describe());
+    }
 
-    // A saved dictionary is a SAELens folder: `cfg.json` and `sae_weights.safetensors`.
-    let folder = tempfile::tempdir()?;
-    outcome.sae.save(folder.path())?;
-    let (sae, _) = Sae::open(folder.path())?;
-
+    let (sae, _) = Sae::open(&folder.path().join("my-sae"))?;
     let held_out = TextRequest::new([demo.join("text/held-out")]).at_most(Most::Tokens(4_000));
     let held_out = held_out.read(&model, Some(&sae))?;
     let figures = evaluate(&model, &sae, &held_out)?;
     println!("On {} held-out tokens:", figures.tokens);
     println!("  L0           {:.1} active features per token", figures.l0);
-    println!(
-        "  FVU          {:.3} of the variance is unexplained",
-        figures.fvu
-    );
-    println!(
-        "  CE           {:.3} nats per token, untouched",
-        figures.ce_clean
-    );
-    println!(
-        "               {:.3} with the reconstruction",
-        figures.ce_sae
-    );
-    println!("               {:.3} with zeros", figures.ce_zero);
+    println!("  FVU          {:.3} of the variance", figures.fvu);
+    println!("  CE clean     {:.3} nats per token", figures.ce_clean);
+    println!("  CE spliced   {:.3}", figures.ce_sae);
+    println!("  CE zero      {:.3}", figures.ce_zero);
     println!("  CE recovered {:.3}", figures.ce_recovered_zero);
     Ok(())
 }

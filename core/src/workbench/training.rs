@@ -71,6 +71,16 @@ pub enum Trained {
     Failed(Error),
 }
 
+impl Trained {
+    /// Returns the outcome of a run whose dictionary is saved, else the reason why it is not.
+    pub fn into_saved(self) -> Result<Outcome> {
+        match self {
+            Self::Saved(ended) => Ok(ended.into_value()),
+            Self::Unsaved(_, error) | Self::Failed(error) => Err(error),
+        }
+    }
+}
+
 /// Results of all runs.
 #[derive(Debug)]
 pub struct Finished {
