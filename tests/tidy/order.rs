@@ -18,10 +18,19 @@ fn modules(map: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Modules that `text` names by a path from the crate's root, alone or in a group: `crate::a::B`, `use crate::{a, b::{C, d}};`. The line of each.
-fn named(text: &str) -> Vec<(usize, String)> {
-    let code: Vec<(usize, &str)> = code(text).collect();
-    let joined: Vec<String> = code.iter().map(|(_, line)| (*line).to_owned()).collect();
+/// Modules that `text` names by a path from the crate's root, alone or in a group: `crate::a::B`, `use crate::{a, b::{C, d}};`; also `use super::a;` with as
+/// many `super::` as `depth`, the module's distance from the root. The line of each.
+fn named(text: &str, depth: usize) -> Vec<(usize, String)> {
+    let root = format!("use {}", "super::".repeat(depth));
+    let from_root = |(_, line): (usize, &str)| -> String {
+        let begins = line.starts_with("use ") || line.starts_with("pub");
+        if begins && line.contains(&root) && !line.contains(&format!("{root}super::")) {
+            line.replace(&root, "use crate::")
+        } else {
+            line.to_owned()
+        }
+    };
+    let joined: Vec<String> = code(text).map(from_root).collect();
     let joined = joined.join("\n");
     let mut found = Vec::new();
     for (at, path) in joined.match_indices("crate::") {
@@ -89,7 +98,8 @@ fn uses_only_modules_above(
             source.path
         )];
     };
-    named(text)
+    let file = path.trim_end_matches(".rs").trim_end_matches("/mod");
+    named(text, file.split('/').count())
         .into_iter()
         .filter(|(_, used)| place(used).is_some_and(|used| used > own))
         .map(|(line, used)| {
@@ -118,16 +128,23 @@ fn a_module_of_core_uses_only_modules_above_it() {
     ] {
         check(&rust, rule, ("core/src/kernels/a/mod.rs", breach));
     }
+    check(
+        &rust,
+        rule,
+        ("core/src/kernels/mod.rs", "use super::sae::Sae;"),
+    );
+    let upward = "pub(crate) use super::super::{ids, sae};";
+    check(&rust, rule, ("core/src/kernels/a/mod.rs", upward));
     check(&rust, rule, ("core/src/unlisted.rs", "//! New."));
     let allowed = Source {
         path: "core/src/sae/a.rs".to_owned(),
         text:
-            "use crate::{Flow, dims::Matrix, kernels};\n// crate::cli\nlet x = other_crate::cli();"
+            "use crate::{Flow, dims::Matrix, kernels};\nuse super::cli::A;\n// crate::cli\nlet x = other_crate::cli();"
                 .to_owned(),
     };
     assert_eq!(rule(&allowed), Vec::<String>::new());
     assert_eq!(
-        named("use crate::{\n    a,\n    b::{c, d},\n};\ncrate::e::f"),
+        named("use crate::{\n    a,\n    b::{c, d},\n};\ncrate::e::f", 1),
         [(1, "a"), (1, "b"), (5, "e")].map(|(line, name)| (line, name.to_owned()))
     );
 }
