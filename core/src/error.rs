@@ -288,8 +288,8 @@ mod tests {
             assert_eq!(error.to_string(), want);
         }
         check(
-            &Error::input("is no TOML, write it anew", "a/run.toml"),
-            "a/run.toml is no TOML, write it anew",
+            &Error::input("is not TOML, write it again", "a/run.toml"),
+            "a/run.toml is not TOML, write it again",
         );
         check(
             &Error::input("the text is not UTF-8 at byte 3, convert the file", "a.txt"),

@@ -71,7 +71,7 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
     let path = folder.join(NAME);
     if folder.is_dir() && !path.exists() {
         return Err(Error::input(
-            "no umbra.toml in this folder, so it is no project: choose another or create one",
+            "the folder has no umbra.toml: choose the folder of a project, or create one",
             folder,
         ));
     }
@@ -81,7 +81,7 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
         let line = refused.span().map_or(1, |span| {
             1 + text[..span.start.min(text.len())].matches('\n').count()
         });
-        let what = format!("line {line} cannot be understood ({})", refused.message());
+        let what = format!("line {line} is invalid ({})", refused.message());
         Error::input(what, &path)
     };
     let versioned: Versioned = toml::from_str(&text).map_err(broken)?;
@@ -89,13 +89,13 @@ pub(super) fn read(folder: &Path, origin: Option<&Path>) -> Result<Project> {
         Some(VERSION) => {}
         Some(other) => {
             let what = format!(
-                "the project is of version {other} and this program reads {VERSION}: use a newer Umbra"
+                "has version {other}, this program reads version {VERSION}: use a newer Umbra"
             );
             return Err(Error::input(what, path));
         }
         None => {
             return Err(Error::input(
-                "there is no `version`, so this is not a project of Umbra's",
+                "has no `version`, so it is not an Umbra project",
                 path,
             ));
         }

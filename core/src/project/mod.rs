@@ -138,10 +138,7 @@ impl Project {
         let mut there = |what: &str, path: &Path| {
             let found = path.exists();
             if !found {
-                notes.add(format!(
-                    "The {what} was not found and is left out: {}",
-                    path.display()
-                ));
+                notes.add(format!("Skipped the missing {what}: {}", path.display()));
             }
             found
         };

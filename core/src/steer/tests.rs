@@ -479,7 +479,11 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
     );
     other.sae_fingerprint = "other".to_owned();
     let error = ErrorTerm::Linear(Arc::new(other));
-    refused(&model, edit(z, dictionary(&sae, &[], error)), "fit it anew");
+    refused(
+        &model,
+        edit(z, dictionary(&sae, &[], error)),
+        "fit it again",
+    );
     let clamp = Action::Clamp {
         direction: vec![1.0; 256],
         least: 2.0,
