@@ -102,7 +102,7 @@ mod tests {
         let line = line.line().unwrap();
         assert_eq!(
             line,
-            "umbra steer --model \"my models/it's\" --top-k 0 --stop=-- --ignore-eos"
+            "umbra steer --model \"my models/it's\" --top-k 0 '--stop=--' --ignore-eos"
         );
         let words = [
             "umbra",

@@ -434,7 +434,7 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
     refused(
         &model,
         edit(resid, Action::Add(vec![1.0; 3])),
-        "a vector of 3 numbers",
+        "the vector has 3 numbers",
     );
     refused(
         &model,
@@ -939,7 +939,7 @@ fn an_edit_of_a_dictionary_of_one_head_moves_that_head_alone() {
         ..edit(hook, dictionary(&sae, &change, ErrorTerm::Kept))
     };
     refused(&model, with(None), "give heads=2");
-    refused(&model, with(Some(vec![Head(1)])), "reads head 2 alone");
+    refused(&model, with(Some(vec![Head(1)])), "reads only head 2");
     let tokens = ids(&model, 1, 7);
     let x = &model.capture(&tokens, &[hook]).unwrap()[&hook];
     let x = Matrix::from_tensor(x, wide).unwrap();
