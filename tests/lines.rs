@@ -28,8 +28,8 @@ fn request() -> Request {
     let mut mean = TextRequest::new([format!("{demo}/text/held-out/alice.txt")]);
     mean.reading.positions = Some(Positions::First);
     let edits = [
-        "add feature=7 strength=-6.5 positions=prompt",
-        "mean hook=blocks.1.hook_mlp_out",
+        "add feature=7 strength=1.5 positions=prompt",
+        "mean hook=blocks.3.hook_mlp_out",
         "splice part=+linear",
         "patch from=\"The crow's \\\"cheese\\\"\" hook=blocks.0.hook_mlp_out",
     ];
@@ -51,12 +51,12 @@ fn request() -> Request {
         },
         prompt: "- \"Well,\" said the king;\nhe had $5".to_owned(),
         sampling: Sampling {
-            temperature: 0.7,
-            top_p: Some(0.9),
+            temperature: 0.9,
+            top_p: Some(0.95),
             top_k: None,
-            repetition_penalty: 1.25,
+            repetition_penalty: 1.1,
             seed: 11,
-            tokens: 8,
+            tokens: 12,
             stop: vec!["\n\n".to_owned()],
             ignore_eos: true,
         },

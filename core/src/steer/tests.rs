@@ -456,7 +456,7 @@ fn what_does_not_fit_is_refused_before_anything_runs() {
         ..edit(hook, Action::Zero)
     };
     refused(&model, heads(resid, &[0]), "no head dimension");
-    refused(&model, heads(z, &[99]), "99 is not among");
+    refused(&model, heads(z, &[99]), "99 is not one of");
     let narrow = random_sae(&model, HookPoint::block(1, Site::MlpPost));
     refused(
         &model,
