@@ -21,7 +21,7 @@ fn control(key: Key) -> Cow<'static, str> {
         Key::Sae => "the dictionary",
         Key::SeparateDocuments => "“Separate documents”",
         Key::Skip => "“Skip connection”",
-        Key::TextColumn => "“text column”",
+        Key::TextColumn => "“Text column”",
         _ => {
             let flag = key.name().replace('_', "-");
             return format!("the command line's --{flag}").into();

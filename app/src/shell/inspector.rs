@@ -81,13 +81,13 @@ fn dictionary_ui(ui: &mut Ui, dictionary: &Dictionary) {
     }
     fact_ui(
         ui,
-        "features",
+        "Features",
         &number::count(sae.features() as u64),
         "Rows of the encoder and the decoder",
     );
     fact_ui(
         ui,
-        "width",
+        "Width",
         &number::count(sae.width() as u64),
         "Width of the hook's activations",
     );
@@ -119,19 +119,19 @@ fn feature_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
     if let Some(summary) = table.and_then(|table| table.summaries.get(feature.index())) {
         fact_ui(
             ui,
-            "density",
+            "Density",
             &number::percent(summary.density),
             "Share of tokens of the index's text on which it is active",
         );
         fact_ui(
             ui,
-            "mean",
+            "Mean",
             &number::number(summary.mean),
             "Mean activation where it is active",
         );
         fact_ui(
             ui,
-            "max",
+            "Max",
             &number::number(summary.strongest()),
             "Activation of largest magnitude",
         );
@@ -191,11 +191,16 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
     ui.label(theme::mono(quoted(text)));
     fact_ui(
         ui,
-        "position",
+        "Position",
         &at.to_string(),
         "Counted from 0, the beginning-of-sequence token included",
     );
-    fact_ui(ui, "id", &id.to_string(), "Index in the model's vocabulary");
+    fact_ui(
+        ui,
+        "Token id",
+        &id.to_string(),
+        "Index in the model's vocabulary",
+    );
     if state.sae().is_none() {
         return;
     }

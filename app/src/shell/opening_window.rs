@@ -275,7 +275,7 @@ fn on_hub_ui(ui: &mut Ui, state: &AppState, name: &Name, commands: &mut Commands
     };
     ui.horizontal(|ui| {
         let words = job.progress.map_or_else(
-            || "asking the hub".to_owned(),
+            || "Asking the hub…".to_owned(),
             |p| format!("{} / {} MB", number::count(p.done), number::count(p.total)),
         );
         bar_ui(
@@ -307,7 +307,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
     });
     let facts = [
         (
-            "family",
+            "Family",
             format!(
                 "{} · {} layers of width {}",
                 config.family, config.layers, config.d_model
@@ -315,7 +315,7 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
             "Architecture named in its config, and its shape",
         ),
         (
-            "parameters",
+            "Parameters",
             format!(
                 "{} ({})",
                 number::count(footprint.parameters),
@@ -324,12 +324,12 @@ fn found_ui(ui: &mut Ui, found: &Found, commands: &mut Commands) {
             "Number of weights, and the types that they are stored in",
         ),
         (
-            "files",
+            "Files",
             number::bytes(footprint.disk_bytes),
             "Size of its weight files",
         ),
         (
-            "memory",
+            "Memory",
             format!("{memory} {form}{free}"),
             "Memory of the loaded weights, from the headers of its files",
         ),
@@ -368,7 +368,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
             number::count(width as u64)
         );
         let definition = "Rows of encoder and decoder, and width of the hook's activations";
-        fact_ui(ui, "features × width", &shape, definition);
+        fact_ui(ui, "Features × width", &shape, definition);
     }
     if !look.layers.is_empty() {
         layer_ui(ui, found, commands);
@@ -379,7 +379,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
     let files = format!("{} ({})", number::bytes(look.bytes), types.join(", "));
     fact_ui(
         ui,
-        "files",
+        "Files",
         &files,
         "Size of its weights, and the types that they are stored in",
     );
@@ -390,7 +390,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
         let memory = format!("{} as f32{free}", number::bytes(memory));
         fact_ui(
             ui,
-            "memory",
+            "Memory",
             &memory,
             "Memory of the loaded encoder and decoder",
         );
@@ -402,7 +402,7 @@ fn dictionary_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) 
 fn layer_ui(ui: &mut Ui, found: &FoundDictionary, commands: &mut Commands) {
     let layers = found.look.layers.len();
     let definition = "In a cross-layer transcoder, features write to their own and all later layers. Its output is the sum over layers, which umbra sae verify measures; here you open one layer";
-    fact_ui(ui, "layers", &number::count(layers as u64), definition);
+    fact_ui(ui, "Layers", &number::count(layers as u64), definition);
     ui.horizontal(|ui| {
         let label = ui
             .label("Layer to open")

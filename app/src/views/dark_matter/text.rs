@@ -197,17 +197,17 @@ fn facts(shown: &Shown<'_>, token: usize) -> Vec<(&'static str, String, &'static
     let figure = |value: f32| number::number(f64::from(value));
     let mut facts = vec![
         ("‖x‖", figure(norms.activation), "Norm of the activation"),
-        ("total", figure(norms.total), meaning(Part::Total)),
+        ("Total", figure(norms.total), meaning(Part::Total)),
     ];
     if shown.split {
-        facts.push(("linear", figure(norms.linear), meaning(Part::Linear)));
+        facts.push(("Linear", figure(norms.linear), meaning(Part::Linear)));
         let nonlinear = figure(norms.nonlinear);
-        facts.push(("nonlinear", nonlinear, meaning(Part::Nonlinear)));
+        facts.push(("Nonlinear", nonlinear, meaning(Part::Nonlinear)));
     }
     if norms.activation > 0.0 {
         let share = f64::from(norms.total / norms.activation);
         let help = "Norm of the error divided by norm of the activation";
-        facts.push(("of ‖x‖", number::percent(share), help));
+        facts.push(("Share of ‖x‖", number::percent(share), help));
     }
     facts
 }
@@ -250,6 +250,6 @@ mod tests {
             token: None,
         };
         let names: Vec<_> = facts(&shown, 1).iter().map(|fact| fact.0).collect();
-        assert_eq!(names, ["‖x‖", "total", "of ‖x‖"]);
+        assert_eq!(names, ["‖x‖", "Total", "Share of ‖x‖"]);
     }
 }

@@ -66,8 +66,8 @@ fn detail_ui(ui: &mut Ui, detail: &Detail) {
             .show(ui);
     }
     for (what, effects) in [
-        ("promotes", &detail.promoted),
-        ("suppresses", &detail.suppressed),
+        ("Promotes", &detail.promoted),
+        ("Suppresses", &detail.suppressed),
     ] {
         if effects.is_empty() {
             continue;

@@ -28,29 +28,29 @@ pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
     });
     let mut figures = vec![
         (
-            "density",
+            "Density",
             percent(summary.density),
             format!("Share of tokens on which the feature is active{over}"),
         ),
         (
-            "mean",
+            "Mean",
             number(summary.mean),
             "Mean activation over the tokens on which it is active".to_owned(),
         ),
         (
-            "max",
+            "Max",
             number(summary.max),
             "Largest activation on the index's text".to_owned(),
         ),
         (
-            "norm",
+            "Norm",
             number(summary.decoder_norm),
             "L2 norm of its decoder row".to_owned(),
         ),
     ];
     if summary.min < 0.0 {
         let min = (
-            "min",
+            "Min",
             number(summary.min),
             "Least activation on the index's text: this dictionary keeps negative activations"
                 .to_owned(),

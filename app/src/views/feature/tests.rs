@@ -162,10 +162,10 @@ fn negative_activations_stand_on_a_scale_with_two_sides() {
     let mut harness = testing::harness(ViewId::Feature, page_of(signed));
     harness.run();
     harness.get_by_label("activation from −8.00 to +8.00");
-    harness.get_by_label("min");
+    harness.get_by_label("Min");
     let one_sided = testing::harness(ViewId::Feature, page());
     one_sided.get_by_label("activation from 0 to 4.00");
-    assert!(one_sided.query_by_label("min").is_none());
+    assert!(one_sided.query_by_label("Min").is_none());
 }
 
 #[test]

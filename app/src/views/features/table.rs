@@ -15,31 +15,31 @@ use crate::widgets::number::{number, percent};
 const COLUMNS: [(Column, &str, &str, bool); 7] = [
     (
         Column::Number,
-        "feature",
+        "Feature",
         "Index of the feature in the dictionary",
         true,
     ),
-    (Column::Label, "label", "Its label", false),
+    (Column::Label, "Label", "Its label", false),
     (
         Column::TopToken,
-        "top token",
+        "Top token",
         "Token with the highest activation in its strongest example",
         false,
     ),
     (
         Column::Density,
-        "density",
+        "Density",
         "Share of the index's tokens on which it is active",
         true,
     ),
     (
         Column::Mean,
-        "mean",
+        "Mean",
         "Mean activation where it is active",
         true,
     ),
-    (Column::Max, "max", "Activation of largest magnitude", true),
-    (Column::Norm, "norm", "L2 norm of its decoder row", true),
+    (Column::Max, "Max", "Activation of largest magnitude", true),
+    (Column::Norm, "Norm", "L2 norm of its decoder row", true),
 ];
 
 /// Least width of a label.
@@ -191,7 +191,11 @@ fn head_ui(
         let button = egui::Button::new(caption(text).color(ink)).frame(false);
         let response = ui.add(button).on_hover_text(definition);
         response.widget_info(|| {
-            WidgetInfo::labeled(Role::ColumnHeader, true, format!("Sort by {name}"))
+            WidgetInfo::labeled(
+                Role::ColumnHeader,
+                true,
+                format!("Sort by {}", name.to_lowercase()),
+            )
         });
         response
     })

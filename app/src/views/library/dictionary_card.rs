@@ -101,15 +101,15 @@ fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
     );
     fact_ui(
         ui,
-        "features × width",
+        "Features × width",
         &shape,
         "Rows of encoder and decoder, and width of the hook's activations",
     );
     let (rule, definition) = (sae.selection.describe(), sae.selection.definition());
-    fact_ui(ui, "selection", &rule, definition);
+    fact_ui(ui, "Selection rule", &rule, definition);
     fact_ui(
         ui,
-        "files",
+        "Files",
         &number::bytes(loaded.size_bytes),
         "Size of its files",
     );
@@ -254,7 +254,7 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
         Load::Ready(index) => {
             fact_ui(
                 ui,
-                "index",
+                "Index",
                 &number::bytes(index.size_bytes),
                 "Facts about each feature over a text: examples, histogram, density, logit effects",
             );

@@ -48,12 +48,12 @@ fn rows(figures: &Figures) -> Vec<(&'static str, String, &'static str)> {
             "ce_sae",
         ),
         (
-            "dead",
+            "Dead",
             number::percent(figures.dead_fraction),
             "dead_fraction",
         ),
         (
-            "rare",
+            "Rare",
             number::percent(figures.rare_fraction),
             "rare_fraction",
         ),
@@ -62,15 +62,15 @@ fn rows(figures: &Figures) -> Vec<(&'static str, String, &'static str)> {
         let value = number::number;
         rows.extend([
             ("KL, clean and spliced", value(near.kl_sae), "kl_sae"),
-            ("cosine", value(near.cosine), "cosine"),
+            ("Cosine", value(near.cosine), "cosine"),
             ("L2 ratio", value(near.l2_ratio), "l2_ratio"),
             (
-                "explained variance",
+                "Explained variance",
                 value(near.explained_variance),
                 "explained_variance",
             ),
             (
-                "explained, by token",
+                "Explained variance by token",
                 value(near.explained_variance_legacy),
                 "explained_variance_legacy",
             ),

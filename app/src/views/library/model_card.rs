@@ -59,14 +59,14 @@ fn loaded_ui(ui: &mut Ui, loaded: &LoadedModel) {
     let size = number::bytes(loaded.size_bytes);
     fact_ui(
         ui,
-        "files",
+        "Files",
         &format!("{size} of {}", kinds.join(", ")),
         "Size of its files, and the types of its weights",
     );
     let memory = number::bytes(footprint.memory_bytes);
     fact_ui(
         ui,
-        "memory",
+        "Memory",
         &format!("{memory} {}", number::held(footprint.form)),
         "Memory of its weights, and their type in memory",
     );
@@ -119,28 +119,28 @@ fn facts(config: &Config) -> Vec<(&'static str, String, &'static str)> {
     };
     vec![
         (
-            "family",
+            "Family",
             format!("{} · {norm}", config.family),
             "Architecture named in its config, and its normalisation",
         ),
-        ("parameters", count(config.parameters), "Number of weights"),
+        ("Parameters", count(config.parameters), "Number of weights"),
         (
-            "layers × width",
+            "Layers × width",
             format!("{} × {}", config.layers, config.d_model),
             "Transformer blocks, and width of the residual stream",
         ),
         (
-            "heads × width",
+            "Heads × width",
             heads,
             "Attention heads of a block, and width of a head",
         ),
         (
-            "vocabulary",
+            "Vocabulary",
             count(config.vocab),
             "Tokens in its vocabulary",
         ),
         (
-            "context",
+            "Context",
             count(config.context),
             "Longest text that it reads, in tokens",
         ),

@@ -38,20 +38,20 @@ pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         }
         texts_ui(
             ui,
-            "training text",
+            "Training text",
             &project.train_text,
             "Text to train dictionaries and probes on",
         );
         texts_ui(
             ui,
-            "held-out text",
+            "Held-out text",
             &project.held_out_text,
             "Text that no dictionary was trained on: evaluation, indexes and labs use it. Without one, they use the held-out 5 % of the training documents.",
         );
         let unwrap = if project.unwrap { "yes" } else { "no" };
         fact_ui(
             ui,
-            "unwrapped",
+            "Joins lines",
             unwrap,
             "Whether line breaks inside a paragraph become spaces",
         );
@@ -104,7 +104,7 @@ fn reading_ui(ui: &mut Ui, project: &Project, commands: &mut Commands) {
     }
     ui.horizontal(|ui| {
         let help = "Column of Parquet files or field of JSON records that holds the text or lists of token ids. If empty: text, then input_ids, then tokens";
-        let label = ui.label("text column").on_hover_text(help);
+        let label = ui.label("Text column").on_hover_text(help);
         let id = ui.make_persistent_id("text column");
         let kept = project.text_column.clone().unwrap_or_default();
         let mut typed = ui.data(|data| data.get_temp::<String>(id)).unwrap_or_else(|| kept.clone());
