@@ -16,7 +16,7 @@ use crate::widgets::number::{count, number, percent, signed};
 
 /// Explains what the effect on logits leaves out.
 const WITHOUT_SCALE: &str = "Change of the logit per unit of activation: the feature's direction, centred and weighted by the final norm, \
-                             times the unembedding, less the mean over the vocabulary unless said to be raw. The norm's run-time factor 1/σ is left out, so compare within a feature, not between features.";
+                             times the unembedding, minus the mean over the vocabulary unless marked raw. The norm's run-time factor 1/σ is excluded, so compare values within a feature, not between features.";
 
 /// Density, mean, max, norm.
 pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
