@@ -92,9 +92,9 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
         put("from", what);
     } else if sae.role.transcodes() != spec.transcodes {
         let what = if sae.role.transcodes() {
-            format!("{} is a transcoder: choose transcoder as variant", sae.name)
+            format!("{} is a transcoder: choose the variant transcoder", sae.name)
         } else {
-            format!("{} is no transcoder: choose another variant", sae.name)
+            format!("{} is not a transcoder: choose another variant", sae.name)
         };
         put("variant", what);
     }
