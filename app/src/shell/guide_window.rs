@@ -183,18 +183,21 @@ fn list_ui(ui: &mut Ui, chosen: &str, height: f32, commands: &mut Commands) {
                     for section in guide::SECTIONS {
                         ui.add_space(space::CONTROL);
                         ui.label(caption(section.title).color(secondary));
-                        for page in section.pages {
-                            let button =
-                                egui::Button::selectable(page.name == chosen, page.title());
-                            let button = button.truncate().min_size(vec2(LIST_WIDTH, 0.0));
-                            if ui.add(button).clicked() {
-                                commands.send(shell::Command::Guide(Some(page.name)));
-                            }
-                        }
+                        let pages = section.pages.iter();
+                        pages.for_each(|page| entry_ui(ui, page, chosen, commands));
                     }
                 });
             });
     });
+}
+
+/// Draws the entry of `page` in the list of pages.
+fn entry_ui(ui: &mut Ui, page: &Page, chosen: &str, commands: &mut Commands) {
+    let button = egui::Button::selectable(page.name == chosen, page.title());
+    let button = button.truncate().min_size(vec2(LIST_WIDTH, 0.0));
+    if ui.add(button).clicked() {
+        commands.send(shell::Command::Guide(Some(page.name)));
+    }
 }
 
 #[cfg(test)]

@@ -92,7 +92,10 @@ pub(super) fn start_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, St
         put("from", what);
     } else if sae.role.transcodes() != spec.transcodes {
         let what = if sae.role.transcodes() {
-            format!("{} is a transcoder: choose the variant transcoder", sae.name)
+            format!(
+                "{} is a transcoder: choose the variant transcoder",
+                sae.name
+            )
         } else {
             format!("{} is not a transcoder: choose another variant", sae.name)
         };
