@@ -15,7 +15,8 @@ type Imports = BTreeMap<String, BTreeSet<String>>;
 /// Path of a file's module below `crate`, such as `state::log`; empty for the root; none for tests and their support.
 fn module_of(source: &Source) -> Option<String> {
     let path = source.path.strip_prefix("app/src/")?.strip_suffix(".rs")?;
-    if path == "main" || path == "testing" || program(source).is_empty() {
+    let tests = path == "testing" || path.starts_with("testing/");
+    if path == "main" || tests || program(source).is_empty() {
         return None;
     }
     let path = path.strip_suffix("/mod").unwrap_or(path);
