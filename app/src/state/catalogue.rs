@@ -95,12 +95,6 @@ impl Dictionary {
     pub(crate) fn hook(&self) -> Option<HookPoint> {
         self.load.ready()?.sae.provenance.hook
     }
-
-    /// Whether its index is loading, or loaded and not judged yet.
-    pub(crate) fn awaits_index(&self) -> bool {
-        let decided = self.index_fit.ready().is_some();
-        self.index.is_loading() || (self.index.ready().is_some() && !decided)
-    }
 }
 
 /// Everything the project has loaded.
