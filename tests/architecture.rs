@@ -1,4 +1,4 @@
-//! `core/ARCHITECTURE.md` puts every module of the library on one of its shelves.
+//! `core/ARCHITECTURE.md` puts every module of the library on one of its shelves, and the documents beside the library name only files that exist.
 
 use umbra_tests::repository;
 
@@ -48,4 +48,29 @@ fn the_architecture_puts_every_module_on_a_shelf() {
     assert_eq!(differences(short, shelf), ["the code map lacks planted"]);
     let turned = differences(short, "| **ground** | `count` `error` | |");
     assert_eq!(turned, ["the shelves are not in the order of the code map"]);
+}
+
+/// Returns the paths in backticks that lead nowhere from the repository, from `core` or from its sources.
+fn paths_to_nowhere(document: &str) -> Vec<&str> {
+    let words = document.lines().flat_map(in_backticks);
+    let paths = words.filter(|word| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+        word.contains('/') && word.chars().all(plain)
+    });
+    let exists = |path: &&str| {
+        ["", "core", "core/src"]
+            .iter()
+            .any(|from| repository().join(from).join(path).exists())
+    };
+    paths.filter(|path| !exists(path)).collect()
+}
+
+#[test]
+fn documents_beside_the_library_name_files_that_exist() {
+    for name in ["ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"] {
+        let document = std::fs::read_to_string(repository().join("core").join(name)).unwrap();
+        assert_eq!(paths_to_nowhere(&document), [""; 0], "{name}");
+    }
+    let planted = "Read `core/src/lib.rs`, `sae/variant.rs` and `sae/nowhere.rs`, or run `a/b c`.";
+    assert_eq!(paths_to_nowhere(planted), ["sae/nowhere.rs"]);
 }
