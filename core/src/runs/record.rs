@@ -142,6 +142,16 @@ impl Record {
         whole_file::write_bytes(&path, format!("{text}\n").as_bytes())
     }
 
+    /// Returns a setting as it was given; empty where there is none.
+    pub fn setting(&self, key: &str) -> String {
+        let value = self.settings.get(key);
+        value.map_or_else(String::new, |value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
+    }
+
     /// Returns the figure `name`, if there is one.
     pub fn figure(&self, name: &str) -> Option<f64> {
         self.figures.get(name)?.get("value")?.as_f64()

@@ -30,7 +30,7 @@ mod transcode;
 pub(crate) use buffer::Source;
 pub use checkpoint::{CHECKPOINT, Keeping};
 pub use event::{Event, Firing, Outcome, Point};
-pub use needs::Needs;
+pub use needs::{Needs, together as bytes_together};
 pub(crate) use needs::{parameters as parameter_bytes, step as step_bytes};
 pub use preflight::{SHARED, check_several, check_several_from_store};
 #[cfg(feature = "reproduce")]

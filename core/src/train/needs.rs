@@ -26,7 +26,7 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Of a run that reads activations `reads` wide and reconstructs some `writes` wide, from a text or store that holds `held` of them.
+    /// Counts the needs of a run that reads activations `reads` wide and reconstructs activations `writes` wide, from a text or store that holds `held` of them.
     pub fn new(spec: &Spec, (reads, writes): (usize, usize), held: usize) -> Self {
         let copies = 5
             + u64::from(spec.decoder == Decoder::Free)
@@ -37,15 +37,9 @@ impl Needs {
         } else {
             0
         };
-        let columns = if spec.transcodes {
-            reads + writes
-        } else if spec.variant == Variant::Gradient {
-            2 * reads
-        } else {
-            reads
-        };
+        let columns = columns(spec, (reads, writes));
         let capacity = capacity(spec, held) as u64;
-        let row = times(&[columns as u64, spec.buffer_dtype.bytes() as u64]);
+        let row = times(&[columns, spec.buffer_dtype.bytes() as u64]);
         Self {
             parameters: times(&[copies, parameters(spec, (reads, writes))]).saturating_add(screen),
             buffer: times(&[capacity, row.saturating_add(SLOT)]),
@@ -106,10 +100,36 @@ pub(crate) fn step(spec: &Spec, (reads, writes): (usize, usize)) -> u64 {
     times(&[F32, batch, tables]).saturating_add(codes)
 }
 
-/// Checks that `runs`, trained together, fit into what memory is free.
-pub(super) fn check(runs: &[(Spec, Keeping)], needs: &[Needs], shared: u64) -> Result<()> {
-    let all = needs.iter().map(|needs| needs.total());
-    let total = all.fold(shared, u64::saturating_add);
+/// Counts the numbers that the buffer holds for one activation.
+fn columns(spec: &Spec, (reads, writes): (usize, usize)) -> u64 {
+    let columns = if spec.transcodes {
+        reads + writes
+    } else if spec.variant == Variant::Gradient {
+        2 * reads
+    } else {
+        reads
+    };
+    columns as u64
+}
+
+/// Counts the bytes that dictionaries trained together take at their peak, each given with the widths that it reads and reconstructs. What one has read waits
+/// for the others: a buffer of it at most.
+pub fn together(runs: &[(&Spec, (usize, usize))], held: usize) -> u64 {
+    let each = runs.iter().map(|(spec, widths)| {
+        let waits = if runs.len() > 1 {
+            times(&[F32, capacity(spec, held) as u64, columns(spec, *widths)])
+        } else {
+            0
+        };
+        Needs::new(spec, *widths, held)
+            .total()
+            .saturating_add(waits)
+    });
+    each.fold(0, u64::saturating_add)
+}
+
+/// Checks that `runs`, which take `total` bytes together, fit into the free memory.
+pub(super) fn check(runs: &[(Spec, Keeping)], total: u64) -> Result<()> {
     device::check_room(total, || match runs {
         [(spec, _)] => format!("training {} features on {}", spec.features, spec.hook),
         several => format!("training {} dictionaries together", several.len()),
@@ -157,13 +177,24 @@ mod tests {
     }
 
     #[test]
+    fn dictionaries_trained_together_wait_for_each_other() {
+        let (one, mut other) = (spec(), spec());
+        other.features = 2_000;
+        let alone = |spec: &Spec| together(&[(spec, (64, 64))], 4_000);
+        assert_eq!(alone(&one), Needs::new(&one, (64, 64), 4_000).total());
+        let waiting = 2 * 4 * 4_000 * 64;
+        let both = together(&[(&one, (64, 64)), (&other, (64, 64))], 4_000);
+        assert_eq!(both, alone(&one) + alone(&other) + waiting);
+    }
+
+    #[test]
     fn no_size_is_too_large_to_be_counted() {
         let mut spec = spec();
         (spec.features, spec.batch) = (usize::MAX / 2, usize::MAX / 2);
         assert_eq!(Needs::new(&spec, (64, 64), usize::MAX).total(), u64::MAX);
         let one = [(spec.clone(), Keeping::default())];
-        let needs = [Needs::new(&spec, (64, 64), usize::MAX)];
-        let said = check(&one, &needs, 0).unwrap_err().to_string();
+        let total = together(&[(&spec, (64, 64))], usize::MAX);
+        let said = check(&one, total).unwrap_err().to_string();
         assert!(
             said.contains("features on blocks.0.attn.hook_z needs 18446744073709551615"),
             "{said}"

@@ -2,7 +2,7 @@
 
 use super::buffer::Source as _;
 use super::checkpoint::Keeping;
-use super::needs::{self, Needs};
+use super::needs;
 use super::spec::Spec;
 use super::stream::{Origin, Stream};
 use crate::corpus::Rows;
@@ -63,7 +63,7 @@ pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<
         }
     });
     let streams: Vec<Stream<'_>> = streams.collect::<Result<_>>()?;
-    let (mut all, mut shared) = (Vec::new(), 0);
+    let mut all = Vec::new();
     for ((spec, _), stream) in runs.iter().zip(&streams) {
         let beside = match (stream.target(), spec.variant) {
             (Some(target), _) => target,
@@ -72,14 +72,10 @@ pub(super) fn streams<'a>(runs: &[(Spec, Keeping)], from: Origin<'a>) -> Result<
         };
         let reads = stream.width() - beside;
         let writes = stream.target().unwrap_or(reads);
-        all.push(Needs::new(spec, (reads, writes), stream.activations()));
-        if runs.len() > 1 {
-            // What one of them has read waits for the others, a buffer of it at most.
-            let waits = needs::capacity(spec, stream.activations()) as u64;
-            shared += 4 * waits * stream.width() as u64;
-        }
+        all.push((spec, (reads, writes)));
     }
-    needs::check(runs, &all, shared)?;
+    let held = streams.first().map_or(0, Stream::activations);
+    needs::check(runs, needs::together(&all, held))?;
     Ok(streams)
 }
 

@@ -2,6 +2,7 @@
 
 pub mod direct;
 pub mod materials;
+pub mod needs;
 pub mod pair;
 pub mod steering;
 pub mod text;

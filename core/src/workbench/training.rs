@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use self::session::{Session, claimed};
+use super::needs::Needs;
 use super::text::Text;
 use crate::error::{Error, Notes, Result};
 use crate::fit::{Fit, short};
@@ -136,13 +137,30 @@ impl Source<'_> {
             }
         }
         let facts = self.facts();
-        for (spec, _) in runs {
+        for (spec, _) in runs.iter_mut() {
             if let Some(note) = self.check_start(spec)? {
                 notes.add(note);
             }
             spec.facts.extend(facts.clone());
         }
+        notes.add(self.needs(runs).note());
         Ok(notes)
+    }
+
+    /// Counts the memory, steps and data that `runs` need.
+    pub fn needs(&self, runs: &[(Spec, Keeping)]) -> Needs {
+        let specs: Vec<&Spec> = runs.iter().map(|(spec, _)| spec).collect();
+        match self {
+            Self::Text(model, text) => {
+                let rule = specs.first().map(|spec| spec.positions);
+                let there = rule.map(|rule| text.rows.counted_by(rule) as u64);
+                Needs::new(&specs, |hook| model.width(hook).ok(), there)
+            }
+            Self::Store(store) => {
+                let there = Some(store.counted() as u64);
+                Needs::new(&specs, |hook| store.width(hook).ok(), there)
+            }
+        }
     }
 
     /// Checks that the dictionary that a run starts from belongs to the model; a sentence where it may not.

@@ -28,12 +28,7 @@ pub(crate) struct Past {
 impl Past {
     /// A setting as it was given; empty where there is none.
     pub(crate) fn setting(&self, key: &str) -> String {
-        let value = self.record.settings.get(key);
-        value.map_or_else(String::new, |value| {
-            value
-                .as_str()
-                .map_or_else(|| value.to_string(), str::to_owned)
-        })
+        self.record.setting(key)
     }
 
     /// Whether it can go on.

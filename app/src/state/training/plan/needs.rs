@@ -1,7 +1,8 @@
 //! Needs of a run as far as they are known before it begins: memory, data, time.
 
 use umbra_core::bench;
-use umbra_core::train::{Needs, Spec};
+use umbra_core::train::Spec;
+use umbra_core::workbench::needs::{Needs, Speeds, Time, speed_of};
 
 use super::Plan;
 use super::source::{source, width, width_at};
@@ -44,8 +45,8 @@ pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
     let Some(specs) = plan.specs() else {
         return needs;
     };
-    let spec = specs[0];
-    if let Some(bytes) = memory_bytes(state, &specs) {
+    let counted = counted(state, &specs);
+    if let Some(bytes) = counted.memory {
         needs.push(Need {
             label: "Memory",
             value: format!("≈ {}", number::bytes(bytes)),
@@ -54,64 +55,62 @@ pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
     }
     needs.push(Need {
         label: "Steps",
-        value: number::count(spec.steps()),
+        value: number::count(counted.steps),
         definition: "Length divided by batch",
     });
-    match source(state) {
-        Some(Source::Text(_, text)) => needs.push(data(spec, text.activations(spec.positions))),
-        Some(Source::Store(store)) => {
-            let about = store.about();
-            let there = store.counted();
-            needs.push(Need {
-                label: "Store",
-                value: format!("{}, {}", number::bytes(store.bytes()), about.dtype.name()),
-                definition: "Activations captured earlier: their size on disk and their number type",
-            });
-            needs.push(data(spec, there as u64));
-        }
-        None => {}
+    if let Some(Source::Store(store)) = source(state) {
+        needs.push(Need {
+            label: "Store",
+            value: format!(
+                "{}, {}",
+                number::bytes(store.bytes()),
+                store.about().dtype.name()
+            ),
+            definition: "Activations captured earlier: their size on disk and their number type",
+        });
     }
+    needs.extend(data(&counted));
     needs.extend(time(state, plan, &specs));
     needs
 }
 
 /// Estimates the run's duration, from the speed of a similar run or from a measurement of the step.
 fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
-    let spec = specs[0];
-    let span_at = |speed: f64| span(spec.tokens as f64 / speed);
-    if let Some(speed) = of_run(state, specs) {
-        return Some(Need {
-            label: "Time",
-            value: format!("≈ {}", span_at(speed)),
-            definition: "Length divided by the speed of the run below, with these sizes, hook and model",
-        });
-    }
-    if specs.len() > 1 {
-        let alone = |spec: &&Spec| Some(spec.tokens as f64 / of_past(state, spec)?);
-        let alone: Option<Vec<f64>> = specs.iter().map(alone).collect();
-        return alone.map(|alone| Need {
-            label: "Time",
-            value: format!("≤ {}", span(alone.iter().sum())),
-            definition: "Sum of the times of past runs with these sizes; dictionaries trained together share the pass of the model",
-        });
-    }
-    if let Some(speed) = of_past(state, spec) {
-        return Some(Need {
-            label: "Time",
-            value: format!("≈ {}", span_at(speed)),
-            definition: "Length divided by the speed of the last run with these sizes, hook and model",
-        });
-    }
-    let (sizes_then, load) = state.training.measured.as_ref()?;
-    let speed = *load.ready()?;
-    (sizes(state, plan).as_ref() == Some(sizes_then)).then(|| Need {
-        label: "Time",
-        value: format!(
-            "≥ {}, training step only ({} per second)",
-            span_at(speed),
-            number::number(speed)
+    let step = state.training.measured.as_ref().and_then(|(of, load)| {
+        let speed = *load.ready()?;
+        (sizes(state, plan).as_ref() == Some(of)).then_some(speed)
+    });
+    let speeds = Speeds {
+        together: of_run(state, specs),
+        alone: specs.iter().map(|spec| of_past(state, spec)).collect(),
+        step,
+    };
+    let (value, definition) = match Time::new(specs.first()?.tokens, &speeds)? {
+        Time::Alike(seconds) => (
+            format!("≈ {}", span(seconds)),
+            "Length divided by the speed of the run below, with these sizes, hook and model",
         ),
-        definition: "The training step only, measured on random activations of these sizes; the time of the model or the store is extra",
+        Time::Past(seconds) => (
+            format!("≈ {}", span(seconds)),
+            "Length divided by the speed of the last run with these sizes, hook and model",
+        ),
+        Time::AtMost(seconds) => (
+            format!("≤ {}", span(seconds)),
+            "Sum of the times of past runs with these sizes; dictionaries trained together share the pass of the model",
+        ),
+        Time::AtLeast(seconds) => (
+            format!(
+                "≥ {}, training step only ({} per second)",
+                span(seconds),
+                number::number(step?)
+            ),
+            "The training step only, measured on random activations of these sizes; the time of the model or the store is extra",
+        ),
+    };
+    Some(Need {
+        label: "Time",
+        value,
+        definition,
     })
 }
 
@@ -169,49 +168,28 @@ fn read_now(state: &AppState) -> Option<(String, bool)> {
 /// Activations per second of the latest past run with these sizes, of the same model and read the same way.
 fn of_past(state: &AppState, spec: &Spec) -> Option<f64> {
     let past = state.training.past.list.ready()?;
-    let (model, stored) = read_now(state)?;
-    let like = |past: &&Past| {
-        past.record.hook == spec.hook.to_string()
-            && past.record.model == model
-            && past.record.data.contains_key("store_dtype") == stored
-            && ["variant", "features", "batch"]
-                .iter()
-                .all(|key| spec.get(key).ok() == Some(past.setting(key)))
-    };
-    let run = past.iter().filter(like);
-    let speed = |past: &Past| past.record.tokens_seen as f64 / past.record.seconds;
-    run.map(speed)
-        .find(|speed| speed.is_finite() && *speed > 0.0)
+    let (model, is_stored) = read_now(state)?;
+    let records = past.iter().map(|past: &Past| &past.record);
+    speed_of(records, spec, (&model, is_stored))
 }
 
-fn data(spec: &Spec, there: u64) -> Need {
-    let times = spec.tokens as f64 / there.max(1) as f64;
-    let read = if times > 1.0 {
-        format!(", read {times:.1} times")
-    } else {
-        String::new()
-    };
-    Need {
+fn data(needs: &Needs) -> Option<Need> {
+    let there = number::count(needs.there?);
+    let read = needs.readings();
+    let read = read.map_or_else(String::new, |times| format!(", read {times:.1} times"));
+    Some(Need {
         label: "Data",
-        value: format!("{} activations{read}", number::count(there)),
+        value: format!("{there} activations{read}"),
         definition: "Positions of the text's rows except the first of each; the text is shuffled and read again when it is used up",
-    }
+    })
 }
 
-/// Returns the memory of a run in addition to the model, in bytes, where known.
-fn memory_bytes(state: &AppState, specs: &[&Spec]) -> Option<u64> {
-    let held = match source(state) {
-        Some(Source::Text(_, text)) => {
-            let rule = specs.first()?.positions;
-            text.activations(rule) as usize
-        }
-        Some(Source::Store(store)) => store.rows() * store.about().context.saturating_sub(1),
-        None => usize::MAX,
+/// Counts what the dictionaries need, as far as the source is known.
+fn counted(state: &AppState, specs: &[&Spec]) -> Needs {
+    let there = match source(state) {
+        Some(Source::Text(_, text)) => specs.first().map(|spec| text.activations(spec.positions)),
+        Some(Source::Store(store)) => Some(store.counted() as u64),
+        None => None,
     };
-    let bytes = specs.iter().map(|spec| {
-        let widths = (width(state, spec)?, width_at(state, spec.writes())?);
-        Some(Needs::new(spec, widths, held).total())
-    });
-    let bytes: Option<Vec<u64>> = bytes.collect();
-    Some(bytes?.into_iter().fold(0, u64::saturating_add))
+    Needs::new(specs, |hook| width_at(state, hook), there)
 }
