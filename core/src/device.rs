@@ -13,7 +13,7 @@ pub struct Compute {
 }
 
 impl Compute {
-    /// The device in use.
+    /// Returns the device in use.
     pub fn current() -> Self {
         Self {
             threads: rayon::current_num_threads(),
@@ -43,7 +43,7 @@ pub(crate) fn check_room(needed: u64, what: impl FnOnce() -> String) -> Result<(
     }
 }
 
-/// Bytes of memory that this process can still take: the smallest of what the system has available, what its control group leaves (version 1 or 2) and what
+/// Returns the bytes of memory that this process can still take: the smallest of what the system has available, what its control group leaves (version 1 or 2) and what
 /// is left of its limit on address space. None where the system tells nothing.
 pub fn free_memory() -> Option<u64> {
     let mut system = System::new().ok()?;

@@ -15,7 +15,7 @@ pub struct Line {
     pub values: Vec<Value>,
 }
 
-/// Runs side by side.
+/// Comparison of runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// Settings and facts of the data in which the runs differ.

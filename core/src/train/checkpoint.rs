@@ -31,31 +31,31 @@ const FORM: &str = "3";
 /// Settings that a run may go on with changed: they decide how it goes on, not what was done.
 const FREE: [&str; 1] = ["learning_rate"];
 
-/// Where and when a run writes checkpoints, and whether it goes on from one.
+/// Checkpoints of a run: where and when it writes them, and whether it resumes from one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Keeping {
-    /// The folder that gets `checkpoint/`; without one nothing is kept.
+    /// Folder that gets `checkpoint/`; without one nothing is kept.
     pub folder: Option<PathBuf>,
     /// Steps between two checkpoints; none: on stop alone.
     pub every: Option<u64>,
     /// Time between two checkpoints, whatever the steps between them; none: by steps alone.
     pub interval: Option<Duration>,
-    /// Go on from the checkpoint there.
+    /// Whether to resume from the checkpoint there.
     pub resume: bool,
 }
 
 impl Keeping {
-    /// The checkpoint's folder.
+    /// Returns the checkpoint's folder.
     pub(super) fn place(&self) -> Option<PathBuf> {
         Some(self.folder.as_ref()?.join(CHECKPOINT))
     }
 
-    /// Removes the checkpoint, once what the run learnt is saved.
+    /// Removes the checkpoint, once the dictionary is saved.
     pub fn discard(&self) -> Result<()> {
         self.place().map_or(Ok(()), |place| remove(&place))
     }
 
-    /// Checks that there is a checkpoint, if the run is to go on from one.
+    /// Checks that there is a checkpoint, if the run is to resume.
     pub fn check(&self) -> Result<()> {
         match self.place().filter(|_| self.resume) {
             Some(place) => there(&place),
@@ -63,7 +63,7 @@ impl Keeping {
         }
     }
 
-    /// Whether there is a checkpoint to go on from.
+    /// Returns whether there is a checkpoint to resume from.
     pub fn has_checkpoint(&self) -> bool {
         self.place().is_some_and(|place| file(&place).exists())
     }
@@ -125,7 +125,7 @@ fn remove(place: &Path) -> Result<()> {
         .map_err(|source| Error::io("cannot remove the old checkpoint", place, source))
 }
 
-/// Puts back what `state` lists; the step that it stood at.
+/// Restores what `state` lists, and returns the step of the checkpoint.
 pub(super) fn read(
     place: &Path,
     (spec, from): (&Spec, &Provenance),

@@ -24,7 +24,7 @@ pub struct Point {
     /// L0 under the rule for later use, where that is not the rule of training (one threshold, or thresholds by feature, instead of a budget); measured now
     /// and then.
     pub inference_l0: Option<f64>,
-    /// FVU under the same.
+    /// FVU under that rule.
     pub inference_fvu: Option<f64>,
     /// Share of features silent for longer than the dead limit.
     pub dead_fraction: f64,
@@ -53,11 +53,11 @@ pub struct Firing {
 pub enum Event {
     /// A sentence to show (corpus read again, what was decided).
     Note(String),
-    /// After every step, and while activations are gathered.
+    /// Progress after every step, and while activations are gathered.
     Progress(Point),
-    /// The dictionary as it stands, about every twentieth of the run, to be browsed while it trains.
+    /// The dictionary in its current state, about every twentieth of the run, for browsing.
     Snapshot(Arc<Sae>),
-    /// It ended with this sentence, while others that are trained together go on.
+    /// The run failed with this sentence; others trained together continue.
     Failed(String),
     /// How often each feature fires: about every hundredth of the run, and at its end.
     Firing(Arc<Firing>),
@@ -66,11 +66,11 @@ pub enum Event {
 /// Outcome of a run, at its end or where it was stopped.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The dictionary as it stands.
+    /// The dictionary in its current state.
     pub sae: Sae,
     /// Activations seen.
     pub tokens_seen: u64,
-    /// The checkpoint that was written, if one was: a stopped run goes on from it, a finished one keeps it until its dictionary is saved.
+    /// Checkpoint, if one was written: a stopped run resumes from it, a finished run keeps it until its dictionary is saved.
     pub checkpoint: Option<PathBuf>,
     /// L0, FVU, loss over the last steps (a hundred at most), dead share at the end.
     pub last: Point,

@@ -23,7 +23,7 @@ pub(super) struct Statistics {
 }
 
 impl Statistics {
-    /// Of the first rows of `sample`.
+    /// Measures the first rows of `sample`.
     pub(super) fn new(sample: &Matrix, geometric_median: bool) -> Result<Self> {
         let rows: Vec<&[f32]> = sample.iter_rows().take(SAMPLE).collect();
         let mean = weighted_mean(&rows, sample.columns(), |_| 1.0);

@@ -103,12 +103,12 @@ impl Metrics {
         errors.get(errors.len() / 2).copied().unwrap_or_default()
     }
 
-    /// The latest point.
+    /// Returns the latest point.
     pub(super) fn now(&self) -> Point {
         self.now
     }
 
-    /// Loss, FVU and L0 over the last steps.
+    /// Returns loss, FVU and L0 over the last steps.
     pub(super) fn last(&self) -> Point {
         figures(self.reports.iter(), self.now)
     }

@@ -11,7 +11,7 @@ use crate::sae::Variant;
 
 /// Bytes of a number.
 const F32: u64 = 4;
-/// Bytes of a slot of the buffer beside its activation: its number among those that wait or are free.
+/// Bytes of a slot of the buffer in addition to its activation: its number in the lists of waiting and free slots.
 const SLOT: u64 = 8;
 
 /// Bytes that a run takes at its peak.
@@ -47,21 +47,21 @@ impl Needs {
         }
     }
 
-    /// All of it.
+    /// Returns the sum.
     pub fn total(self) -> u64 {
         let both = self.parameters.saturating_add(self.buffer);
         both.saturating_add(self.step)
     }
 }
 
-/// Activations that the buffer of a run holds, so that a short text is not held twice.
+/// Returns the number of activations that the buffer of a run holds, at most a text once.
 pub(super) fn capacity(spec: &Spec, held: usize) -> usize {
     let wanted = usize::try_from(spec.tokens).unwrap_or(usize::MAX);
     let least = spec.batch.saturating_mul(2);
     spec.buffer.min(held).max(least).min(wanted)
 }
 
-/// Bytes of the weights of a dictionary.
+/// Counts the bytes of the weights of a dictionary.
 pub(crate) fn parameters(spec: &Spec, (reads, writes): (usize, usize)) -> u64 {
     let (f, reads, writes) = (spec.features as u64, reads as u64, writes as u64);
     let matrices = times(&[f, reads.saturating_add(writes)]);
@@ -75,7 +75,7 @@ pub(crate) fn parameters(spec: &Spec, (reads, writes): (usize, usize)) -> u64 {
     times(&[F32, all])
 }
 
-/// Bytes of one step beside the parameters.
+/// Counts the bytes of one step in addition to the parameters.
 pub(crate) fn step(spec: &Spec, (reads, writes): (usize, usize)) -> u64 {
     let batch = spec.batch as u64;
     let tables = reads as u64 + 3 * writes as u64;

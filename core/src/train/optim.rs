@@ -37,7 +37,7 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// With moments of zero.
+    /// Creates a parameter with moments of zero.
     pub(super) fn new(value: Matrix) -> Self {
         let zeros = Matrix::zeros(value.rows(), value.columns());
         Self {
@@ -107,7 +107,7 @@ pub(super) struct Passed {
     pub(super) spent: Spent,
 }
 
-/// How a step moves parameters.
+/// Settings by which a step moves parameters.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Move {
     pub(super) rates: Rates,

@@ -11,7 +11,7 @@ use crate::models::Model;
 use crate::sae::Variant;
 use crate::store::Store;
 
-/// Settings that runs have in common where they read together.
+/// Settings that dictionaries trained together share.
 pub const SHARED: &[&str] = &[
     "tokens",
     "seed",
@@ -21,7 +21,7 @@ pub const SHARED: &[&str] = &[
     "separate_documents",
 ];
 
-/// Checks all that can be known of runs before anything is computed or written for them: that they agree, that the model has their hooks, that memory is free.
+/// Checks runs before anything is computed or written for them: that they agree, that the model has their hooks, that memory is free.
 pub fn check_several(runs: &[(Spec, Keeping)], model: &Model, rows: &Rows) -> Result<()> {
     streams(runs, Origin::Model(model, rows)).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The run: buffer filled, steps taken, events sent, checkpoints written, the dictionary as it stands handed back.
+//! Training runs: they fill the buffer, take steps, send events, write checkpoints and return the dictionary.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,8 +40,8 @@ const SAMPLE: usize = 8_192;
 /// The first of the random streams that resampling draws from.
 const RESAMPLING: u64 = 1 << 32;
 
-/// Trains one dictionary on `rows`, streamed through `model` with a bounded shuffle buffer; `keeping` says what is kept of the run meanwhile and whether it
-/// goes on from what was kept.
+/// Trains one dictionary on `rows`, streamed through `model` with a bounded shuffle buffer; `keeping` says which checkpoints are written and whether the run
+/// resumes from one.
 pub fn run(
     spec: &Spec,
     model: &Model,
@@ -172,7 +172,7 @@ fn tell_failure(going: &[Going<'_>], i: usize, observe: &mut dyn FnMut(usize, Ev
     }
 }
 
-/// One of the runs that go on in turn.
+/// One of the runs that take turns.
 struct Going<'a> {
     run: Option<Run<'a>>,
     stream: Stream<'a>,
@@ -202,7 +202,7 @@ impl<'a> Going<'a> {
         }
     }
 
-    /// One step, or the beginning, or the end.
+    /// Begins the run, takes one step, or ends the run.
     fn advance(&mut self, observe: &mut dyn FnMut(Event) -> Flow) {
         let Some(run) = &mut self.run else { return };
         let more = match &mut self.trainer {
@@ -267,13 +267,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// With checkpoints.
+    /// Adds checkpoints.
     pub(super) fn keeping(mut self, keeping: Keeping) -> Self {
         self.keeping = keeping;
         self
     }
 
-    /// All steps, or those before the observer says stop.
+    /// Takes all steps, or those before the observer stops the run.
     #[cfg(any(test, feature = "reproduce"))]
     pub(super) fn finish(
         mut self,
@@ -285,7 +285,7 @@ impl<'a> Run<'a> {
         Ok(self.end(trainer, observe))
     }
 
-    /// One step; whether there was one to take.
+    /// Takes one step; returns whether there was one to take.
     fn advance(
         &mut self,
         trainer: &mut Trainer,
@@ -361,7 +361,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// A trainer at its start, or where a checkpoint has it.
+    /// Creates a trainer at its start, or as a checkpoint has it.
     fn begin(
         &mut self,
         source: &mut dyn Source,

@@ -78,14 +78,14 @@ pub struct Setting {
     pub range: Range,
     /// Meaning of `auto`, if the program may choose.
     pub auto: Option<&'static str>,
-    /// Runs that it counts for.
+    /// Runs that the setting counts for.
     pub counts: Counts,
     pub(super) get: fn(&Spec) -> String,
     pub(super) set: fn(&mut Spec, &str) -> Option<()>,
 }
 
 impl Setting {
-    /// Whether it decides anything for this run; for a transcoder, whether it does under any rule that a transcoder can have.
+    /// Returns whether the setting has an effect in this run; for a transcoder, whether it has under any rule that a transcoder can have.
     pub fn counts_for(&self, spec: &Spec) -> bool {
         match self.counts {
             Counts::Always => true,

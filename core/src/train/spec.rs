@@ -1,4 +1,4 @@
-//! Everything that decides a run.
+//! Settings of a training run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::sae::{
 };
 use crate::store::Dtype;
 
-/// How long decoder rows are.
+/// Length of decoder rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoder {
     /// 1, always.
@@ -26,7 +26,7 @@ pub enum Decoder {
     Free,
 }
 
-/// Which rows Adam moves.
+/// Rows that Adam moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Adam {
     /// All of them: momentum moves a row that has no gradient.
@@ -35,7 +35,7 @@ pub enum Adam {
     Lazy,
 }
 
-/// How activations are scaled for training.
+/// Scaling of activations for training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Normalise {
     /// So that a sample's mean of ‖x − mean‖² is `d`.
@@ -62,7 +62,7 @@ impl Normalise {
 /// Times that dead features are resampled at most (Kissane et al. 2024).
 const RESAMPLINGS: u64 = 4;
 
-/// Everything that decides a run.
+/// Settings of a training run.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a setting of its own"
@@ -71,7 +71,7 @@ const RESAMPLINGS: u64 = 4;
 pub struct Spec {
     /// Hook to read.
     pub hook: HookPoint,
-    /// How active features are chosen.
+    /// Rule that chooses active features.
     pub variant: Variant,
     /// Rule of a program's own in place of the variant's ([`Spec::select_by`]); the settings of the variant still count.
     pub rule: Option<Custom>,
@@ -123,21 +123,21 @@ pub struct Spec {
     pub phase: f64,
     /// Nested dictionaries of a Matryoshka.
     pub levels: usize,
-    /// How long decoder rows are.
+    /// Length of decoder rows.
     pub decoder: Decoder,
-    /// Which rows Adam moves.
+    /// Rows that Adam moves.
     pub adam: Adam,
     /// Product that finds the candidates of the selection.
     pub product: Product,
-    /// How activations are scaled.
+    /// Scaling of activations.
     pub normalise: Normalise,
     /// Start `b_dec` at the geometric median instead of the mean.
     pub geometric_median: bool,
     /// Activations held in the shuffle buffer.
     pub buffer: usize,
-    /// How the shuffle buffer holds them.
+    /// Number type of the shuffle buffer.
     pub buffer_dtype: Dtype,
-    /// Which positions of rows are trained on.
+    /// Positions of rows to train on.
     pub positions: Positions,
     /// Whether documents packed in one row are kept apart.
     pub separate_documents: bool,
@@ -163,14 +163,14 @@ pub struct Spec {
     pub skip: bool,
     /// Rule that `transcoder` as the text of the setting `variant` stands for.
     pub transcoder_rule: Variant,
-    /// The dictionary that the run goes on from, in place of random directions.
+    /// Dictionary to start from, in place of random directions.
     pub start: Option<Arc<Sae>>,
     /// Extra facts for the saved metadata (corpus, split), as JSON.
     pub facts: BTreeMap<String, Value>,
 }
 
 impl Spec {
-    /// Sensible settings for `hook`.
+    /// Returns default settings for `hook`.
     pub fn default_for(hook: HookPoint) -> Self {
         Self {
             hook,
@@ -283,7 +283,7 @@ impl Spec {
         }
     }
 
-    /// The value of a setting as text; `auto` where the program chooses.
+    /// Returns the value of a setting as text; `auto` where the program chooses.
     pub fn get(&self, key: &str) -> Result<String> {
         Ok((setting(key)?.get)(self))
     }
@@ -302,25 +302,25 @@ impl Spec {
         Err(Error::setting(key, what))
     }
 
-    /// The peak rate: the setting, else 4e-4 · √(2¹⁴ / f), 0.002 at most.
+    /// Returns the peak rate: the setting, else 4e-4 · √(2¹⁴ / f), 0.002 at most.
     pub fn peak_learning_rate(&self) -> f64 {
         self.learning_rate
             .unwrap_or_else(|| (4e-4 * (16_384.0 / self.features as f64).sqrt()).min(2e-3))
     }
 
-    /// The weight of the sparsity penalty: the setting, else what suits the variant.
+    /// Returns the weight of the sparsity penalty: the setting, else the default of the variant.
     pub fn sparsity(&self) -> f64 {
         let suits = self.variant.sparsity(self.sparsity_penalty);
         self.sparsity_coefficient.unwrap_or(suits)
     }
 
-    /// The Zipf law, if it is given.
+    /// Returns the Zipf law, if it is given.
     pub(crate) fn zipf(&self) -> Option<Zipf> {
         let (alpha, beta) = (self.zipf_alpha?, self.zipf_beta?);
         Some(Zipf { alpha, beta })
     }
 
-    /// The hook whose activations are reconstructed: a transcoder's other hook, else the one that is read.
+    /// Returns the hook whose activations are reconstructed: a transcoder's other hook, else the hook that is read.
     pub fn writes(&self) -> HookPoint {
         if !self.transcodes {
             return self.hook;
@@ -350,12 +350,12 @@ impl Spec {
         (times > 0).then_some(times * every)
     }
 
-    /// The settings that count for its variant.
+    /// Returns the settings that count for the variant.
     pub fn settings(&self) -> impl Iterator<Item = &'static Setting> {
         SETTINGS.iter().filter(|setting| setting.counts_for(self))
     }
 
-    /// Steps of the run; the last one may be shorter than a batch.
+    /// Returns the number of steps; the last one may be shorter than a batch.
     pub fn steps(&self) -> u64 {
         self.tokens.div_ceil(self.batch.max(1) as u64)
     }

@@ -268,7 +268,7 @@ impl Trainer {
         parts
     }
 
-    /// Takes the step just made into the average.
+    /// Adds the last step to the average.
     pub(super) fn count_average(&mut self) {
         if let Some(mut average) = self.average.take() {
             average.count(&self.parts(), self.rule.inference());
@@ -276,7 +276,7 @@ impl Trainer {
         }
     }
 
-    /// The average, else the weights as they are.
+    /// Returns the average, else the weights as they are.
     fn standing(&self) -> Standing {
         let average = self.average.as_ref().filter(|average| average.is_there());
         let parts = match average {

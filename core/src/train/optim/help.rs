@@ -119,7 +119,7 @@ pub(in crate::train) struct DeadGradients {
 }
 
 impl DeadGradients {
-    /// Of AuxK's code and what it left, a chunk of dead features at a time; equal chunks, so that no thread waits for another. A feature's sums do not depend
+    /// Computes the gradients from AuxK's code and its residual, a chunk of dead features at a time; equal chunks, so that no thread waits for another. A feature's sums do not depend
     /// on its chunk.
     pub(in crate::train) fn new(aux: Aux, left: &Residual, centred: &Matrix) -> Self {
         let features = aux.dead;
