@@ -42,18 +42,18 @@ fn changes_of_all_screens_are_undone_in_turn_and_redone() {
     desk.run(features::Command::Filter("king".to_owned()));
 
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "Undid: filter in Features");
+    assert_eq!(last_said(&desk), "Undone: filter in Features");
     assert_eq!(desk.state.features.filter, "");
     assert_eq!(desk.view(), ViewId::Features);
     assert_eq!(desk.state.prompt.text, "Once upon", "the others stay");
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "Undid: sentence in Prompt");
+    assert_eq!(last_said(&desk), "Undone: sentence in Prompt");
     assert_eq!(
         (desk.state.prompt.text.as_str(), desk.view()),
         ("", ViewId::Prompt)
     );
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "Undid: removed edit 1 (Add)");
+    assert_eq!(last_said(&desk), "Undone: removed edit 1 (Add)");
     assert_eq!(
         (&desk.state.steering.draft, desk.view()),
         (&two, ViewId::Steering)
@@ -66,7 +66,7 @@ fn changes_of_all_screens_are_undone_in_turn_and_redone() {
     desk.run(shell::Command::Undo);
     assert_eq!(desk.state.steering.draft.edits.len(), 1);
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "Undid: label of feature 12 of z0");
+    assert_eq!(last_said(&desk), "Undone: label of feature 12 in z0");
     assert_eq!(desk.state.label(FeatureId(12)), None);
     assert_eq!(
         (desk.view(), desk.state.selection.feature),
@@ -80,7 +80,7 @@ fn changes_of_all_screens_are_undone_in_turn_and_redone() {
     for _ in 0..5 {
         desk.run(shell::Command::Redo);
     }
-    assert_eq!(last_said(&desk), "Redid: filter in Features");
+    assert_eq!(last_said(&desk), "Redone: filter in Features");
     let state = &desk.state;
     assert_eq!(state.label(FeatureId(12)), Some("kings"));
     assert_eq!(state.steering.draft, draft);
@@ -106,7 +106,7 @@ fn a_tile_that_was_opened_is_taken_away_and_brought_back() {
         "to become active is no change"
     );
     desk.run(shell::Command::Undo);
-    assert_eq!(last_said(&desk), "Undid: tiles (opened beside)");
+    assert_eq!(last_said(&desk), "Undone: tiles (opened beside)");
     assert_eq!((desk.panes(), desk.view()), (1, ViewId::Prompt));
     desk.run(shell::Command::Redo);
     assert_eq!(desk.panes(), 2);

@@ -118,11 +118,11 @@ fn a_verification_gives_one_verdict_and_its_tensors() {
     for (difference, verdict) in [
         (
             2e-5,
-            "2 of 2 tensors agree; the largest difference, of logits, is 10.0\u{202F}% of what is allowed",
+            "2 of 2 tensors agree; the largest difference (logits) is 10.0\u{202F}% of the tolerance",
         ),
         (
             2e-2,
-            "1 of 2 tensors agree; the largest difference, of logits, is 100 times what is allowed",
+            "1 of 2 tensors agree; the largest difference (logits) is 100 times the tolerance",
         ),
     ] {
         let mut state = with_dictionaries();
@@ -146,7 +146,7 @@ fn a_verification_gives_one_verdict_and_its_tensors() {
         )));
         let mut harness = testing::harness(ViewId::Library, state);
         harness.get_by_label(verdict);
-        harness.get_by_label("Compared tensors (2)").click();
+        harness.get_by_label("Tensors compared (2)").click();
         harness.run();
         harness.get_by_label("logits");
         harness.get_by_label("Verify").click();

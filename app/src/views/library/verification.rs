@@ -67,7 +67,7 @@ fn ready_ui(ui: &mut Ui, verification: &Verification) {
         });
 }
 
-/// `51 of 51 tensors agree; the largest difference, of logits, is 7 % of what is allowed`.
+/// `51 of 51 tensors agree; the largest difference (logits) is 7 % of the tolerance`.
 fn verdict(verification: &Verification) -> String {
     let agree = verification.rows.iter().filter(|row| row.agrees()).count();
     let all = verification.rows.len();

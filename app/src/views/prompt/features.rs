@@ -213,7 +213,7 @@ impl FeaturesSide {
             let strongest = self.colour_by == ColourBy::Strongest || feature.is_none();
             let help = "Colours each token by its strongest feature activation";
             if ui
-                .selectable_label(strongest, "strongest feature")
+                .selectable_label(strongest, "Strongest feature")
                 .on_hover_text(help)
                 .clicked()
             {

@@ -32,7 +32,7 @@ pub(super) fn stack_ui(
 ) {
     ui.horizontal(|ui| {
         ui.label(panel_title("Edits"));
-        let words = "applied in this order each time the model computes the hook";
+        let words = "Applied in this order each time the model computes the hook";
         ui.label(caption(words).color(Theme::from_ui(ui).ink.secondary));
     });
     let many = edits.len();
@@ -161,18 +161,18 @@ fn field_ui(
     match field {
         Field::Feature => feature_ui(ui, edit, state, commands),
         Field::Strength => strength_ui(ui, edit),
-        Field::Factor => amount_ui(ui, "times", &mut edit.amount),
-        Field::Value => amount_ui(ui, "value", &mut edit.amount),
+        Field::Factor => amount_ui(ui, "Factor", &mut edit.amount),
+        Field::Value => amount_ui(ui, "Value", &mut edit.amount),
         Field::Bounds => {
-            bound_ui(ui, "at least", &mut edit.least);
-            bound_ui(ui, "at most", &mut edit.most);
+            bound_ui(ui, "At least", &mut edit.least);
+            bound_ui(ui, "At most", &mut edit.most);
         }
         Field::Error => {
             let name = |error| ErrorName::ALL.into_iter().find(|(e, ..)| *e == error);
             let help = "Treatment of the dictionary's error: kept, dropped, frozen as in the run without edits, or only its linear or nonlinear part";
             choice_ui(
                 ui,
-                "error",
+                "Error",
                 help,
                 &mut edit.error,
                 ErrorName::ALL.map(|(e, ..)| e),
@@ -183,7 +183,7 @@ fn field_ui(
             let help = "Value that replaces the activation: the reconstruction, with all or part of the error";
             choice_ui(
                 ui,
-                "part",
+                "Part",
                 help,
                 &mut edit.error,
                 ErrorName::ALL.map(|(e, ..)| e),
@@ -195,7 +195,7 @@ fn field_ui(
         }
         Field::From => {
             room(ui, 330.0);
-            let label = ui.label("from");
+            let label = ui.label("From");
             let text = TextEdit::singleline(&mut edit.from)
                 .desired_width(280.0)
                 .hint_text("Text whose activation replaces the value");
@@ -211,7 +211,7 @@ fn field_ui(
             let help = "Attention of every query of the chosen heads";
             choice_ui(
                 ui,
-                "to",
+                "To",
                 help,
                 &mut edit.attend,
                 all,
@@ -243,13 +243,13 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
         }
     } else {
         let (words, button, view) = if state.sae().is_some() {
-            ("no feature chosen", "Choose in Features", ViewId::Features)
-        } else {
             (
-                "a dictionary is needed",
-                "Open a dictionary",
-                ViewId::Library,
+                "No feature selected",
+                "Choose in Features",
+                ViewId::Features,
             )
+        } else {
+            ("No dictionary", "Open a dictionary", ViewId::Library)
         };
         ui.label(RichText::new(words).color(secondary));
         if ui.button(button).clicked() {
@@ -257,7 +257,7 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
         }
     }
     room(ui, 100.0);
-    let label = ui.label(caption("other").color(secondary));
+    let label = ui.label(caption("Other feature").color(secondary));
     let text = TextEdit::singleline(&mut edit.number)
         .align(Align2::LEFT_CENTER)
         .desired_width(48.0)
@@ -271,7 +271,7 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
         edit.feature = number;
     } else if !edit.number.is_empty() && number.is_none() {
         let many = state.sae().map_or(0, |sae| sae.features());
-        let words = format!("a number from 0 to {}", many.saturating_sub(1));
+        let words = format!("Type a number from 0 to {}", many.saturating_sub(1));
         ui.label(caption(words).color(Theme::from_ui(ui).failure));
     }
     let selected = state.selection.feature;
@@ -368,10 +368,10 @@ fn choice_ui<T: Copy + PartialEq, const N: usize>(
 fn where_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let own = state.sae().and_then(|sae| sae.hook().ok());
-    let label = ui.label(caption("at").color(secondary));
+    let label = ui.label(caption("Hook").color(secondary));
     hook_ui(ui, edit, own, state).labelled_by(label.id);
     if let (Some(HookPoint::Block(layer, site)), Some(model)) = (edit.hook, state.model()) {
-        let label = ui.label(caption("of block").color(secondary));
+        let label = ui.label(caption("Block").color(secondary));
         let mut at = layer.0;
         let last = model.model.config().layers as u32 - 1;
         if ui
@@ -384,7 +384,7 @@ fn where_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState) {
     }
     let help = "all, prompt, new, last, or numbers and ranges: 1.., 0,4,7..9, 1..prompt. By default, edits of a dictionary skip position 0, the attention sink";
     let label = ui
-        .label(caption("positions").color(secondary))
+        .label(caption("Positions").color(secondary))
         .on_hover_text(help);
     let text = TextEdit::singleline(&mut edit.positions)
         .desired_width(72.0)
@@ -394,7 +394,7 @@ fn where_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState) {
     if edit.has_heads(own) {
         let help = "Numbers such as 0,3; empty for all";
         let label = ui
-            .label(caption("heads").color(secondary))
+            .label(caption("Heads").color(secondary))
             .on_hover_text(help);
         let text = TextEdit::singleline(&mut edit.heads)
             .desired_width(56.0)

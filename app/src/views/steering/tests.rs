@@ -121,7 +121,7 @@ fn both_texts_stream_and_the_run_is_stopped() {
     harness.get_by_label("0.750 nats");
     harness.get_by_label("the, 50.0\u{202F}% → 12.5\u{202F}%");
     harness.get_by_label("Once upon a king and");
-    harness.get_by_label("Steered text ended at \"\\n\"");
+    harness.get_by_label("Steered text stopped at \"\\n\"");
     assert!(harness.query_by_label("Stop").is_none());
 }
 
@@ -198,10 +198,10 @@ fn a_second_edit_is_added_ordered_and_switched_off() {
     harness.get_by_label("Apply later").click();
     harness.run();
     assert_eq!(asked(&mut harness), [out, add]);
-    harness.get_by_label("Edit 1 is in force").click();
+    harness.get_by_label("Edit 1 is enabled").click();
     harness.run();
     assert_eq!(asked(&mut harness), [add]);
-    harness.get_by_label("Edit 2 is in force").click();
+    harness.get_by_label("Edit 2 is enabled").click();
     harness.run();
     harness.get_by_label("Enable an edit");
 }
