@@ -80,7 +80,7 @@ fn a_dictionary_of_another_library_tells_its_shape_before_it_is_opened() {
     assert_eq!(loaded.sae.features(), 128);
     look_at(&mut desk, "no such place");
     let failure = desk.state.opening.looked.failure().unwrap();
-    assert!(failure.contains("no dictionary here"), "{failure}");
+    assert!(failure.contains("neither a local dictionary"), "{failure}");
     look_at(&mut desk, "own/tiny:layer_1");
     let hub_name = matches!(desk.state.opening.looked, Load::Ready(Looked::OnHub(_)));
     assert!(hub_name, "{:?}", desk.state.opening.looked);
