@@ -424,7 +424,7 @@ mod tests {
         state.apply(Event::Compare(compare::Event::Together(two, load)));
         let mut harness = testing::harness(ViewId::Compare, state);
         harness.run();
-        harness.get_by_label_contains("Active together on alice.txt");
+        harness.get_by_label_contains("Measured on alice.txt");
         harness.get_by_label("0.875");
         assert!(harness.get_all_by_label("silent").count() >= 2);
     }

@@ -426,7 +426,7 @@ mod tests {
             ("z-1", &BTreeMap::new())
         );
         let why = &same.errors["variant"];
-        assert!(why.contains("the same as z-0"), "{why}");
+        assert!(why.contains("identical to z-0"), "{why}");
         assert_eq!((same.name.as_str(), both.specs()), ("z-0-2", None));
 
         state.training.form.also[1] = draft(9, &[("variant", "relu")]);
@@ -447,9 +447,9 @@ mod tests {
         assert_eq!((first.spec.features, first.spec.k), (64, 2));
         assert!(first.spec.start.is_some());
         let why = &first.errors["from"];
-        assert!(why.contains("z0 reads activations 4 wide"), "{why}");
+        assert!(why.contains("z0 reads activations of width 4"), "{why}");
         state.training.form.also.push(on.first());
-        assert!(plan(&state).first.errors["from"].contains("4 wide"));
+        assert!(plan(&state).first.errors["from"].contains("width 4"));
         let nowhere = on.going_on_from("nowhere".into(), None);
         state.training.form = nowhere;
         assert!(plan(&state).first.spec.start.is_none());

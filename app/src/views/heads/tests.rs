@@ -106,7 +106,7 @@ fn an_attribution_shows_its_sum_and_a_token_can_be_chosen() {
         state.apply(Event::Heads(Heads::Attribution(key.clone(), load)));
     }
     let mut harness = testing::harness(ViewId::Heads, state);
-    harness.get_by_label_contains("sums up, residue 0");
+    harness.get_by_label_contains("adds up, residue 0");
     harness.get_by_label("Head 1, +0.750");
     harness.get_by_label("a, token 0").click();
     harness.run();

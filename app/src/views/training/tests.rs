@@ -401,7 +401,7 @@ fn one_past_run_shows_its_curves_and_why_it_cannot_go_on_and_two_lie_over_one_an
     harness.get_by_label("FVU: FVU 0.125");
     let go_on = harness.get_by_label("Resume");
     assert!(go_on.accesskit_node().is_disabled());
-    harness.get_by_label_contains("Choose tales as source first");
+    harness.get_by_label_contains("Choose tales as the source first");
     let harness = testing::harness(ViewId::Training, with_past(&["z-1", "z-0"]));
     harness.get_by_label("FVU: z-1 0.125, z-0 0.125");
     assert!(harness.query_by_label("Resume").is_none());
@@ -438,7 +438,7 @@ fn the_speed_can_be_measured_and_is_said_to_be_of_the_step_alone() {
     )));
     let harness = testing::harness(ViewId::Training, state);
     assert!(harness.query_by_label("Measure speed").is_none());
-    harness.get_by_label_contains("the step alone (5000 per second)");
+    harness.get_by_label_contains("training step only (5000 per second)");
 }
 
 /// The form as the last command of `sent` fills it.
@@ -470,7 +470,7 @@ fn a_second_dictionary_is_added_named_by_its_hook_duplicated_and_removed() {
     assert_eq!(form.also[0], form.also[1]);
     harness.state_mut().state.training.form = form;
     harness.run();
-    harness.get_by_label_contains("It would become the same as z-1");
+    harness.get_by_label_contains("It would be identical to z-1");
     harness.get_by_label("Remove z-1-2").click();
     harness.run();
     let form = filled(&harness.state_mut().commands.take());
@@ -605,7 +605,8 @@ fn a_dictionary_to_go_on_from_brings_its_hook_and_an_error_stands_beside_it() {
     harness.state_mut().state.training.form = form;
     harness.run();
     harness.get_by_label("those of z0");
-    harness.get_by_label_contains("z0 reads activations 4 wide, blocks.0.attn.hook_z is");
+    harness
+        .get_by_label_contains("z0 reads activations of width 4, blocks.0.attn.hook_z has width");
     let add = harness.get_by_label("Also train another");
     assert!(add.accesskit_node().is_disabled());
     // A folder that is not open is read first.
