@@ -134,7 +134,7 @@ fn what_is_not_there_names_what_is_like_it() {
         ("no-place:x", &["it has no `repo_id`"]),
         ("no-list:x", &["no list of `saes`"]),
         ("no-map:x", &["cannot be used"]),
-        ("outside:up", &["not the name of a dictionary on the hub"]),
+        ("outside:up", &["neither a local dictionary"]),
     ] {
         let said = named(text, Some(&registry)).unwrap_err().to_string();
         assert_eq!(said.lines().count(), 1, "{said}");
