@@ -200,7 +200,11 @@ fn each_refusal_is_one_sentence_with_the_name() {
     refused(
         &gone,
         "own/tiny",
-        &["cannot be reached", "give a local file or folder", "own/tiny"],
+        &[
+            "cannot be reached",
+            "give a local file or folder",
+            "own/tiny",
+        ],
     );
     let nowhere = Hub {
         endpoint: "http://no-such-host.invalid".to_owned(),
