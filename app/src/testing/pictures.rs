@@ -112,9 +112,7 @@ fn names() -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for (_, theme) in THEMES {
         names.extend(widgets::SAMPLES.map(|sample| format!("widgets/{}.{theme}", sample.name)));
-        if screens_are_compared() {
-            names.extend(screens::names().map(|screen| format!("screens/{screen}.{theme}")));
-        }
+        names.extend(screens::names().map(|screen| format!("screens/{screen}.{theme}")));
     }
     names
 }
@@ -122,8 +120,7 @@ fn names() -> BTreeSet<String> {
 /// Names of the pictures in `folder`, without those that a failed comparison leaves there (`.new`, `.old`, `.diff`).
 fn stored(folder: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let parts = ["widgets", "screens"].into_iter();
-    for part in parts.filter(|part| folder.join(part).is_dir()) {
+    for part in ["widgets", "screens"] {
         for entry in std::fs::read_dir(folder.join(part)).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             if let Some(name) = name.strip_suffix(".png")
@@ -136,11 +133,6 @@ fn stored(folder: &Path) -> BTreeSet<String> {
         }
     }
     found
-}
-
-/// Whether the screens have stored pictures.
-fn screens_are_compared() -> bool {
-    records() || folder().join("screens").is_dir()
 }
 
 /// Whether this run records pictures instead of comparing them.
