@@ -92,7 +92,7 @@ impl FeatureView {
         ui.horizontal(|ui| {
             steps_ui(ui, state, feature, commands);
             ui.label(page_title(format!("#{feature}")));
-            let actions = if wide { 272.0 } else { 0.0 };
+            let actions = if wide { 296.0 } else { 0.0 };
             let width = (ui.available_width() - actions).clamp(120.0, 420.0);
             self.label.ui(ui, width, state, feature, commands);
             if wide {
