@@ -48,7 +48,7 @@ impl GuideWindow {
     /// Draws the page called `name`; an unknown name shows the first page.
     pub(super) fn guide_ui(&mut self, ui: &Ui, name: &str, commands: &mut Commands) {
         let mut open = true;
-        let room = ui.ctx().content_rect().size() - vec2(48.0, 96.0);
+        let room = ui.ctx().content_rect().size() - vec2(48.0, 150.0);
         let size = SIZE.min(room);
         egui::Window::new(theme::panel_title("Guide"))
             .id(egui::Id::unique("guide"))
