@@ -116,16 +116,17 @@ fn words(line: &str) -> Option<Vec<String>> {
     for c in line.chars() {
         match (c, quoted) {
             (c, Some(mark)) if c == mark => quoted = None,
-            ('$' | '`', Some('"')) => return None,
-            (c, Some(_)) => word.get_or_insert_default().push(c),
+            ('$' | '`', Some('"'))
+            | ('|' | '>' | '<' | '&' | ';' | '$' | '`' | '*' | '?', None) => {
+                return None;
+            }
             ('"' | '\'', None) => {
                 quoted = Some(c);
                 word.get_or_insert_default();
             }
             ('#', None) if word.is_none() => break,
-            ('|' | '>' | '<' | '&' | ';' | '$' | '`' | '*' | '?', None) => return None,
             (c, None) if c.is_whitespace() => words.extend(word.take()),
-            (c, None) => word.get_or_insert_default().push(c),
+            (c, _) => word.get_or_insert_default().push(c),
         }
     }
     words.extend(word);

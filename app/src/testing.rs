@@ -137,9 +137,9 @@ pub(crate) fn with_demo_model(mut state: AppState) -> AppState {
         notes,
         size_bytes: 0,
     };
-    let named = catalogue::Event::ModelNamed(path.to_path_buf(), Opening::default());
+    let named = catalogue::Event::ModelNamed(path.clone(), Opening::default());
     state.apply(Event::Catalogue(named));
-    let arrived = catalogue::Event::Model(path.to_path_buf(), Box::new(Load::Ready(loaded)));
+    let arrived = catalogue::Event::Model(path.clone(), Box::new(Load::Ready(loaded)));
     state.apply(Event::Catalogue(arrived));
     state
 }

@@ -100,48 +100,51 @@ impl Seen {
                 (node.locate().0, (node.role(), name))
             })
             .collect();
-        let (mut controls, mut bars, mut windows) = (vec![], vec![], vec![]);
+        let mut seen = Self {
+            texts,
+            controls: vec![],
+            bars: vec![],
+            windows: vec![],
+            layered: false,
+        };
         let mut layers = 0;
         harness.ctx.viewport(|viewport| {
             for (_, widgets) in viewport.prev_pass.widgets.layers() {
-                let before = controls.len();
+                let before = seen.controls.len();
                 for widget in widgets.iter().filter(|widget| widget.visible) {
-                    let named = names.get(&widget.id.accesskit_id());
-                    let role = named.map(|(role, _)| *role);
-                    let name = named.map(|(_, name)| name.clone()).unwrap_or_default();
-                    match role {
-                        Some(Role::ScrollBar) => {
-                            let axis = usize::from(widget.rect.height() > widget.rect.width());
-                            let rect = widget.rect;
-                            bars.push(Bar { axis, rect });
-                        }
-                        Some(Role::Splitter) => {}
-                        Some(Role::TextInput | Role::MultilineTextInput | Role::Paragraph) => {
-                            windows.push(widget.rect);
-                        }
-                        _ => {}
-                    }
-                    let moves = matches!(role, Some(Role::ScrollBar | Role::Splitter));
-                    // Areas that sense clicks around other widgets, such as cells of a table.
-                    let is_area = matches!(role, None | Some(Role::GenericContainer));
-                    let is_control = !moves && !is_area && widget.rect.is_positive();
-                    if widget.sense.interactive() && is_control {
-                        controls.push(Control {
-                            widget: *widget,
-                            role,
-                            name,
-                        });
-                    }
+                    seen.note(widget, names.get(&widget.id.accesskit_id()));
                 }
-                layers += usize::from(controls.len() > before);
+                layers += usize::from(seen.controls.len() > before);
             }
         });
-        Self {
-            texts,
-            controls,
-            bars,
-            windows,
-            layered: layers > 1,
+        seen.layered = layers > 1;
+        seen
+    }
+
+    /// Notes what `widget` is, by its role and name.
+    fn note(&mut self, widget: &WidgetRect, named: Option<&(Role, String)>) {
+        let role = named.map(|(role, _)| *role);
+        match role {
+            Some(Role::Splitter) => return,
+            Some(Role::ScrollBar) => {
+                let axis = usize::from(widget.rect.height() > widget.rect.width());
+                let rect = widget.rect;
+                self.bars.push(Bar { axis, rect });
+                return;
+            }
+            Some(Role::TextInput | Role::MultilineTextInput | Role::Paragraph) => {
+                self.windows.push(widget.rect);
+            }
+            _ => {}
+        }
+        // Areas that sense clicks around other widgets, such as cells of a table.
+        let is_area = matches!(role, None | Some(Role::GenericContainer));
+        if widget.sense.interactive() && !is_area && widget.rect.is_positive() {
+            self.controls.push(Control {
+                widget: *widget,
+                role,
+                name: named.map(|(_, name)| name.clone()).unwrap_or_default(),
+            });
         }
     }
 
@@ -172,11 +175,14 @@ impl Seen {
             let before = seen.min[axis] - whole.min[axis];
             let behind = whole.max[axis] - seen.max[axis];
             for (over, is_end) in [(before, false), (behind, true)] {
-                if over > EDGE && self.scrolls(axis, is_end, seen) {
-                    if over > length {
-                        return Vec2::ZERO; // scrolled out of view
-                    }
-                } else if over > EDGE {
+                if over <= EDGE {
+                    continue;
+                }
+                let scrolls = self.scrolls(axis, is_end, seen);
+                if scrolls && over > length {
+                    return Vec2::ZERO; // scrolled out of view
+                }
+                if !scrolls {
                     lost[axis] = lost[axis].max(over);
                 }
             }

@@ -112,7 +112,8 @@ fn nothing_is_cut_or_overlaps_where_all_has_failed() {
 
 #[test]
 fn nothing_is_cut_or_overlaps_in_a_dialog() {
-    let cases: [(&str, fn() -> Vec<Dialog>); 6] = [
+    type Open = fn() -> Vec<Dialog>;
+    let cases: [(&str, Open); 6] = [
         ("settings", || {
             vec![Dialog::Asked(shell::Command::Settings(true).into())]
         }),
@@ -300,7 +301,7 @@ fn what_scrolls_or_is_shortened_with_sense_is_no_fault() {
             .show(ui, |ui| {
                 for i in 0..60 {
                     ui.horizontal(|ui| {
-                        let _ = ui.button(format!("Button {i}"));
+                        ui.add(egui::Button::new(format!("Button {i}")));
                         ui.add(
                             egui::Label::new("a label that is shortened to the width that is left")
                                 .truncate(),

@@ -12,7 +12,7 @@ use umbra_core::models::{Finish, Sampling};
 use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
 use umbra_core::train::{Point, Spec};
 
-use super::{THEMES, compare, renderer};
+use super::{OF_SCREEN, THEMES, compare, renderer};
 use crate::state::jobs::JobId;
 use crate::state::log::{Line, LogState};
 use crate::state::requests::{compare as two, heads, navigation, prompt};
@@ -58,11 +58,8 @@ fn every_screen_looks_as_stored() {
             harness.ctx.set_theme(theme);
             Window::draw(&mut harness);
             mask_device(&mut harness);
-            compare(
-                &mut harness,
-                &format!("screens/{name}.{named}"),
-                &mut results,
-            );
+            let name = format!("screens/{name}.{named}");
+            compare(&mut harness, (&name, OF_SCREEN), &mut results);
         }
     }
 }

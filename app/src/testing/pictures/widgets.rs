@@ -4,7 +4,7 @@ use egui::{Frame, Ui, Vec2, vec2};
 use egui_kittest::{Harness, SnapshotResults};
 use umbra_core::ids::FeatureId;
 
-use super::{THEMES, compare, renderer};
+use super::{OF_WIDGET, THEMES, compare, renderer};
 use crate::theme::{Hue, Theme, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::curve_plot::{CurvePlot, Series};
@@ -100,7 +100,7 @@ fn every_widget_looks_as_stored() {
                 harness.run();
             }
             let name = format!("widgets/{}.{named}", sample.name);
-            compare(&mut harness, &name, &mut results);
+            compare(&mut harness, (&name, OF_WIDGET), &mut results);
         }
     }
 }
