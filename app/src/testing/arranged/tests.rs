@@ -301,7 +301,7 @@ fn what_scrolls_or_is_shortened_with_sense_is_no_fault() {
             .show(ui, |ui| {
                 for i in 0..60 {
                     ui.horizontal(|ui| {
-                        ui.add(egui::Button::new(format!("Button {i}")));
+                        ui.add(Button::new(format!("Button {i}")));
                         ui.add(
                             egui::Label::new("a label that is shortened to the width that is left")
                                 .truncate(),
