@@ -175,7 +175,7 @@ fn a_killed_run_is_interrupted_and_goes_on_after_a_full_disk_too() {
     let second = train(&folder, "run", &LONG);
     second.refused(&["under way", "run"]);
     let second = train(&folder, "run", &[LONG.as_slice(), &["--resume"]].concat());
-    second.refused(&["another run is being trained in this folder"]);
+    second.refused(&["another run is training in this folder"]);
     killed(child);
     assert_eq!(status(&folder, "run"), "interrupted");
     train(&folder, "run", &LONG).refused(&["the checkpoint of a run"]);

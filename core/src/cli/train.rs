@@ -232,7 +232,7 @@ fn other(first: &Spec, text: &str) -> Result<(Spec, PathBuf)> {
             "hook" => spec.hook = value.parse()?,
             key if train::SHARED.contains(&key) => {
                 let what =
-                    "dictionaries that are trained together share this setting, leave it out";
+                    "dictionaries trained together share this setting, omit it";
                 return Err(wrong(format!("{key}: {what}")));
             }
             key => spec.set(key, value)?,

@@ -34,7 +34,7 @@ impl Demo {
 fn spread(all: &Rows, most: usize) -> Result<Rows> {
     let t = all.context();
     if all.is_empty() || t < 3 {
-        let what = "a row of 3 tokens or more is needed, give more text or a longer context";
+        let what = "the claims need a row of 3 or more tokens, give more text or a longer context";
         return Err(Error::setting("corpus", what));
     }
     let rows = (most / (t - 1)).clamp(1, all.len());

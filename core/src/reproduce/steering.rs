@@ -60,7 +60,7 @@ pub(super) fn layer_after(hook: HookPoint) -> Result<Layer> {
         HookPoint::Block(Layer(layer), Site::ResidPost) => Ok(Layer(layer + 1)),
         _ => Err(Error::hook(
             hook,
-            "is not the residual stream that gradient SAEs are tried on, give a hook_resid_pre or hook_resid_post",
+            "is not a residual stream, which gradient SAEs are tried on: give a hook_resid_pre or hook_resid_post",
         )),
     }
 }

@@ -19,7 +19,7 @@ pub fn curves(folder: &Path) -> Result<Vec<Point>> {
         .map_err(|e| Error::io("cannot open a run's curves", &path, e))?
         .len();
     if length > LONGEST {
-        let what = format!("is {length} bytes long, no run's curves are");
+        let what = format!("has {length} bytes, too many for the curves of a run");
         return Err(Error::input(what, &path));
     }
     let text = std::fs::read_to_string(&path)

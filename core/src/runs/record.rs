@@ -115,7 +115,7 @@ impl Record {
             .map_err(|e| Error::io("cannot open a run's record", &path, e))?
             .len();
         if length > LONGEST {
-            let what = format!("is {length} bytes long, no run's record is");
+            let what = format!("has {length} bytes, too many for the record of a run");
             return Err(Error::input(what, &path));
         }
         let text = std::fs::read_to_string(&path)
@@ -124,7 +124,7 @@ impl Record {
         let value: Value = serde_json::from_str(&text).map_err(broken)?;
         if value["format"] != FORMAT || value["version"] != LAYOUT {
             let what =
-                format!("is no record of a run of layout {LAYOUT}: use the program that wrote it");
+                format!("is not a run record of layout {LAYOUT}: use the version of Umbra that wrote it");
             return Err(Error::input(what, &path));
         }
         let mut record: Self = serde_json::from_value(value).map_err(broken)?;
@@ -228,7 +228,7 @@ fn date(days: u64) -> (u64, u64, u64) {
 pub fn find(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
     let (found, notes) = list(folders)?;
     if found.is_empty() {
-        let what = "holds no run that can be read, give a folder that umbra train wrote or one of several such";
+        let what = "holds no readable run: give the folder of a training run, or a folder of such folders";
         let first = folders.first().cloned().unwrap_or_default();
         return Err(Error::input(what, first));
     }

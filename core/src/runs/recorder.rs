@@ -83,7 +83,7 @@ impl Locked {
             Lock::take(folder).map_err(|e| Error::io("cannot lock the folder", folder, e))?;
         let lock = taken.ok_or_else(|| {
             let what =
-                "another run is being trained in this folder, wait for it or name another folder";
+                "another run is training in this folder: wait for it, or name another folder";
             Error::input(what, folder)
         })?;
         whole_file::sweep(folder)?;

@@ -71,7 +71,7 @@ impl Held {
                 let into = &mut bytes[slot * length..(slot + 1) * length];
                 dtype.narrow(row, into).map_err(|value| {
                     let what = format!(
-                        "{dtype} has no number for the activation {value}: give bf16 or f32"
+                        "{dtype} cannot represent the activation {value}: give bf16 or f32"
                     );
                     Error::setting("buffer_dtype", what)
                 })?;

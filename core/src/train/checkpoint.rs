@@ -78,7 +78,7 @@ fn there(place: &Path) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
-    let what = "there is no checkpoint to go on from, train from the beginning or name the folder of a stopped run";
+    let what = "there is no checkpoint to resume: train from the beginning, or name the folder of a stopped run";
     Err(Error::input(what, &path))
 }
 
@@ -143,7 +143,7 @@ pub(super) fn read(
         SafeTensors::read_metadata(&bytes).map_err(|cause| wrong(&cause.to_string()))?;
     let facts = header.metadata().clone().unwrap_or_default();
     if facts.get("form").map(String::as_str) != Some(FORM) {
-        let what = "the checkpoint was written by another version of this program, finish the run with that one or train again";
+        let what = "the checkpoint was written by another version of Umbra: finish the run with that version, or train again";
         return Err(Error::input(what, &path));
     }
     for (key, value) in settings(spec, from) {
@@ -278,7 +278,7 @@ impl Keep for Put<'_> {
     fn matrix(&mut self, name: &str, matrix: &mut Matrix) -> Result<()> {
         let view = self.tensor(name, Dtype::F32)?;
         let [rows, columns] = view.shape() else {
-            let what = format!("`{name}` of the checkpoint is no matrix, train again");
+            let what = format!("`{name}` of the checkpoint is not a matrix, train again");
             return Err(Error::input(what, self.path));
         };
         let values = view.data().as_chunks::<4>().0.iter();

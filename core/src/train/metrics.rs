@@ -18,7 +18,7 @@ const BEYOND: f64 = 1.5;
 /// A start may leave so many times the variance and be mended.
 const STARTS: f64 = 100.0;
 /// Remedy for a run that diverges.
-pub(super) const REMEDY: &str = "lower the learning rate, or take a larger batch";
+pub(super) const REMEDY: &str = "lower the learning rate or use a larger batch";
 
 /// Gathers what steps report.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Metrics {
         };
         Err(Error::Numeric {
             what: format!(
-                "the run diverges: in step {} the error is {error} times the variance to be explained, over the last {over} steps; {REMEDY}",
+                "the run diverges: at step {} the error over the last {over} steps is {error} times the variance of the activations; {REMEDY}",
                 self.now.step
             ),
         })

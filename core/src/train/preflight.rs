@@ -38,7 +38,7 @@ pub(super) fn check_positions(runs: &[(Spec, Keeping)], store: &Store) -> Result
     for (spec, _) in runs {
         if spec.positions != there {
             let what = format!(
-                "{} differs from the store's rule, {there}: leave it out, or capture the text again by the other rule",
+                "{} differs from the store's rule, {there}: omit the setting, or capture the text again by the other rule",
                 spec.positions
             );
             return Err(Error::setting("positions", what));
@@ -89,7 +89,7 @@ fn agree(runs: &[(Spec, Keeping)]) -> Result<()> {
         for (spec, _) in runs {
             if spec.get(key)? != value {
                 let what = format!(
-                    "dictionaries that are trained together share it: {value} and {} differ",
+                    "dictionaries trained together share this setting, but {value} and {} differ",
                     spec.get(key)?
                 );
                 return Err(Error::setting(*key, what));

@@ -74,7 +74,7 @@ impl Preparation {
         let share = 100.0 * self.left_out as f64 / self.came.max(1) as f64;
         (self.outliers > 0.0).then(|| {
             format!(
-                "{} of {} activations ({share:.2} %) were longer than {} times the median and left out",
+                "Left out {} of {} activations ({share:.2} %) longer than {} times the median",
                 self.left_out, self.came, self.outliers
             )
         })

@@ -369,13 +369,13 @@ impl<'a> Run<'a> {
     ) -> Result<Trainer> {
         if (self.spec.variant == Variant::Gradient) != source.paired() {
             let what = format!(
-                "gradient ranks by the gradient of the model's loss, which this source of activations does not give: train from the model, or on a store that was captured with {}",
+                "gradient needs the gradient of the model's loss, which this source of activations lacks: train from the model, or on a store captured with {}",
                 Key::Gradients
             );
             return Err(Error::setting("variant", what));
         }
         if self.spec.transcodes != source.target().is_some() {
-            let what = "a transcoder learns from two hooks at once, which this source of activations does not give: train from the model, or on a store that holds both";
+            let what = "a transcoder needs the activations of two hooks, which this source lacks: train from the model, or on a store that holds both";
             return Err(Error::setting("variant", what));
         }
         if let Some(place) = self.keeping.place().filter(|_| self.keeping.resume) {
@@ -483,7 +483,7 @@ impl<'a> Run<'a> {
     fn left(&self, error: Error) -> Error {
         match (error, self.kept.0) {
             (Error::Numeric { what }, Some(last)) => Error::Numeric {
-                what: format!("{what}; the checkpoint of step {last} is kept to go on from"),
+                what: format!("{what}; the checkpoint of step {last} is kept, so the run can be resumed"),
             },
             (error, _) => error,
         }

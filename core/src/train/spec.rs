@@ -373,12 +373,12 @@ impl Spec {
         }
         if self.zipf_alpha.is_some() != self.zipf_beta.is_some() {
             let what =
-                "zipf_alpha and zipf_beta are one law: give both, or leave both to be fitted";
+                "zipf_alpha and zipf_beta define one law: give both, or neither to fit them";
             return Err(Error::setting("zipf_beta", what));
         }
         if self.variant.uses(Uses::K) && self.k > self.features {
             let what = format!(
-                "{} active features per token are more than the {} features there are, give less",
+                "{} active features per token exceed the dictionary's {} features, give fewer",
                 self.k, self.features
             );
             return Err(Error::setting("k", what));
@@ -389,7 +389,7 @@ impl Spec {
             .filter(|start| start.features() != self.features)
         {
             let what = format!(
-                "{} has {} features, leave their number out: it is taken from it",
+                "{} has {} features, which the run takes over: omit the setting",
                 start.name,
                 start.features()
             );
@@ -397,24 +397,24 @@ impl Spec {
         }
         if self.transcodes && self.writes() == self.hook {
             let what = format!(
-                "a transcoder writes another hook than {}, which it reads: name that hook",
+                "a transcoder cannot write {}, the hook that it reads: name another hook",
                 self.hook
             );
             return Err(Error::setting("hook_out", what));
         }
         if self.skip && self.transcodes && self.normalise.by_token() != InputNorm::None {
-            let what = "a skip connection reads tokens as they come and features would read them brought to norm: give dataset or none, or leave the skip connection out";
+            let what = "the skip connection would read unnormalised activations while the features read normalised ones: give dataset or none, or turn the skip connection off";
             return Err(Error::setting("normalise", what));
         }
         if self.outliers > 0.0 && self.outliers < 1.0 {
             let what = format!(
-                "{} would leave out most activations, give 0 or a number from 1 on",
+                "{} would leave out most activations, give 0, or 1 or more",
                 self.outliers
             );
             return Err(Error::setting("outliers", what));
         }
         if self.warmup + self.decay > 1.0 {
-            let what = "warm-up and decay are longer than the run together, give less of one";
+            let what = "warm-up and decay together exceed the run, shorten one";
             return Err(Error::setting("decay", what));
         }
         Ok(())

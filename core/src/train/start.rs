@@ -99,7 +99,7 @@ impl Trainer {
                     "going on from {}, which reads head {head} alone,",
                     start.name
                 ),
-                remedy: "training reads all heads of a hook together, begin with a dictionary of all of them".to_owned(),
+                remedy: "training reads all heads of a hook: start from a dictionary of all heads".to_owned(),
             });
         }
         start.check_weights()?;
@@ -116,7 +116,7 @@ impl Trainer {
         }
         if sae.width() != d {
             let what = format!(
-                "is {d} wide, {} reads {}: name the hook and the model that it was trained on",
+                "has width {d}, but {} reads {}: name the hook and the model that it was trained on",
                 sae.name,
                 sae.width()
             );
@@ -125,7 +125,7 @@ impl Trainer {
         if sae.input_norm != spec.normalise.by_token() {
             let reads = sae.input_norm.describe().unwrap_or("tokens as they are");
             let what = format!(
-                "{} reads {reads}: leave the setting out, it is taken from it",
+                "{} reads {reads}, which the run takes over: omit the setting",
                 sae.name
             );
             return Err(Error::setting("normalise", what));
@@ -419,7 +419,7 @@ fn fold(sae: &mut Sae, free: bool) -> Result<()> {
     }
     if sae.selection.ranks() && most > least * (1.0 + NEAR) {
         let what = format!(
-            "the decoder rows of {} are {least} to {most} long and training ranks by activation · length, so it would not choose the same features as the dictionary does: fold the lengths into its encoder first",
+            "the decoder rows of {} have norms from {least} to {most}; training ranks by activation · norm and would select other features than the dictionary does: fold the norms into its encoder first",
             sae.name
         );
         return Err(Error::setting("from", what));

@@ -581,7 +581,7 @@ pub(super) fn check_loss(report: &Report, step: u64) -> Result<()> {
     }
     Err(Error::Numeric {
         what: format!(
-            "the run diverges: the loss became {} in step {step}; {REMEDY}",
+            "the run diverges: the loss became {} at step {step}; {REMEDY}",
             report.loss
         ),
     })

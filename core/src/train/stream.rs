@@ -225,12 +225,12 @@ impl<'a> Stream<'a> {
     pub(super) fn new(from: Origin<'a>, hook: HookPoint, seed: u64) -> Result<Self> {
         let width = from.width(hook)?;
         if from.rows() == 0 || from.context() < 2 {
-            let what = "training needs at least one row of two tokens or more, give more text or a longer context";
+            let what = "training needs at least one row of two or more tokens, give more text or a longer context";
             return Err(Error::setting("corpus", what));
         }
         if from.counted() == 0 {
             let what = format!(
-                "no position of the text counts, give more text or another {}",
+                "no position of the text counts: give more text or another {}",
                 Key::Positions
             );
             return Err(Error::setting("corpus", what));

@@ -175,7 +175,7 @@ fn two_runs_are_not_in_one_folder_at_once_and_a_killed_one_is_interrupted() {
     }
     let said = begin(&run, Start::Resumed).unwrap_err().to_string();
     assert!(
-        said.contains("another run is being trained in this folder"),
+        said.contains("another run is training in this folder"),
         "{said}"
     );
     let said = save_again(&sae(), &run, false).unwrap_err().to_string();
