@@ -37,7 +37,7 @@ const OF_WIDGET: usize = 0;
 
 /// Pixels of a screen's picture that may differ by more. Its figures are computed as it is drawn, so the last digit of some differs between processors
 /// with vectors of another width; a digit covers about 40 pixels.
-const OF_SCREEN: usize = 400;
+const OF_SCREEN: usize = 150;
 
 /// Both themes, with their names in file names.
 const THEMES: [(Theme, &str); 2] = [(Theme::Dark, "dark"), (Theme::Light, "light")];

@@ -147,7 +147,7 @@ impl Materials for Opened<'_> {
     fn dictionary(&mut self) -> Result<Arc<Sae>> {
         let missing = || {
             let what =
-                "an edit names a feature or no hook: name its dictionary, or its hook by hook=";
+                "an edit by feature, or without a hook, needs a dictionary: name one, or give the edit's hook=…";
             Error::setting(Key::Sae, what)
         };
         self.stock.sae.clone().ok_or_else(missing)

@@ -200,7 +200,7 @@ fn table(
         });
         let shown: Vec<String> = shown.collect();
         lines.push(format!(
-            "\nunique to {name}, its best cosine behind it: {}",
+            "\nunique to {name}, each with its best cosine: {}",
             shown.join(", ")
         ));
     }

@@ -9,19 +9,16 @@ pub(super) struct SettingArgs(pub(super) Vec<(&'static str, String)>);
 
 impl SettingArgs {
     fn flag(setting: &'static Setting) -> clap::Arg {
-        // These defaults depend on the hook, which is not known here.
-        let default = setting.auto.unwrap_or(match setting.key {
-            "features" => "1024 for hook_z, else 2048",
-            "k" => "24 for hook_z, else 32",
-            _ => "",
-        });
-        let default = if default.is_empty() {
-            let residual = HookPoint::Embed;
-            Spec::default_for(residual)
-                .get(setting.key)
-                .unwrap_or_default()
-        } else {
-            default.to_owned()
+        // Some defaults depend on the hook, which is not known here.
+        let given = Spec::default_for(HookPoint::Embed)
+            .get(setting.key)
+            .unwrap_or_default();
+        let default = match (setting.auto, setting.key) {
+            (Some(auto), "resample_every") => format!("{given}; auto: {auto}"),
+            (Some(auto), _) => auto.to_owned(),
+            (None, "features") => "1024 for hook_z, else 2048".to_owned(),
+            (None, "k") => "24 for hook_z, else 32".to_owned(),
+            (None, _) => given,
         };
         let unit = if setting.unit.is_empty() {
             String::new()
@@ -42,10 +39,15 @@ impl SettingArgs {
             Range::Switch => "true|false",
             Range::Choice(_) | Range::Hook => "NAME",
         };
-        clap::Arg::new(setting.key)
+        let flag = clap::Arg::new(setting.key)
             .long(setting.flag)
             .value_name(value)
-            .help(format!("{told}{unit} [default: {default}]"))
+            .help(format!("{told}{unit} [default: {default}]"));
+        if matches!(setting.range, Range::Switch) {
+            flag.num_args(0..=1).default_missing_value("true")
+        } else {
+            flag
+        }
     }
 }
 

@@ -245,7 +245,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "clip",
         flag: "clip",
-        label: "Longest gradient",
+        label: "Gradient clipping",
         help: "Largest norm of the gradient over all parameters; longer gradients are scaled down to it; 0 turns clipping off",
         range: real(0.0, 1e9),
         get: |spec| spec.clip.to_string(),
@@ -255,7 +255,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "ema",
         flag: "ema",
-        label: "Averaged weights",
+        label: "EMA of weights",
         help: "Rate of a moving average of the weights, which is saved in their place (0.999 averages about the last thousand steps); 0 saves the weights themselves",
         range: real(0.0, 0.999_999),
         get: |spec| spec.ema.to_string(),
@@ -581,7 +581,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "outliers",
         flag: "outliers",
-        label: "Longest activation",
+        label: "Outlier limit",
         help: "Leave out activations longer than this many times the median of those read with them, such as attention sinks; 0 keeps all",
         unit: "medians",
         range: real(0.0, 1e9),
