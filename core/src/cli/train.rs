@@ -231,8 +231,7 @@ fn other(first: &Spec, text: &str) -> Result<(Spec, PathBuf)> {
             "out" => out = Some(PathBuf::from(value)),
             "hook" => spec.hook = value.parse()?,
             key if train::SHARED.contains(&key) => {
-                let what =
-                    "dictionaries trained together share this setting, omit it";
+                let what = "dictionaries trained together share this setting, omit it";
                 return Err(wrong(format!("{key}: {what}")));
             }
             key => spec.set(key, value)?,

@@ -123,8 +123,9 @@ impl Record {
         let broken = |e| Error::input(format!("is no record of a run ({e})"), &path);
         let value: Value = serde_json::from_str(&text).map_err(broken)?;
         if value["format"] != FORMAT || value["version"] != LAYOUT {
-            let what =
-                format!("is not a run record of layout {LAYOUT}: use the version of Umbra that wrote it");
+            let what = format!(
+                "is not a run record of layout {LAYOUT}: use the version of Umbra that wrote it"
+            );
             return Err(Error::input(what, &path));
         }
         let mut record: Self = serde_json::from_value(value).map_err(broken)?;
@@ -228,7 +229,8 @@ fn date(days: u64) -> (u64, u64, u64) {
 pub fn find(folders: &[PathBuf]) -> Result<(Vec<(PathBuf, Record)>, Notes)> {
     let (found, notes) = list(folders)?;
     if found.is_empty() {
-        let what = "holds no readable run: give the folder of a training run, or a folder of such folders";
+        let what =
+            "holds no readable run: give the folder of a training run, or a folder of such folders";
         let first = folders.first().cloned().unwrap_or_default();
         return Err(Error::input(what, first));
     }

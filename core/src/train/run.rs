@@ -483,7 +483,9 @@ impl<'a> Run<'a> {
     fn left(&self, error: Error) -> Error {
         match (error, self.kept.0) {
             (Error::Numeric { what }, Some(last)) => Error::Numeric {
-                what: format!("{what}; the checkpoint of step {last} is kept, so the run can be resumed"),
+                what: format!(
+                    "{what}; the checkpoint of step {last} is kept, so the run can be resumed"
+                ),
             },
             (error, _) => error,
         }

@@ -372,8 +372,7 @@ impl Spec {
             plain.clone().set(setting.key, &text)?;
         }
         if self.zipf_alpha.is_some() != self.zipf_beta.is_some() {
-            let what =
-                "zipf_alpha and zipf_beta define one law: give both, or neither to fit them";
+            let what = "zipf_alpha and zipf_beta define one law: give both, or neither to fit them";
             return Err(Error::setting("zipf_beta", what));
         }
         if self.variant.uses(Uses::K) && self.k > self.features {

@@ -99,7 +99,8 @@ impl Trainer {
                     "going on from {}, which reads head {head} alone,",
                     start.name
                 ),
-                remedy: "training reads all heads of a hook: start from a dictionary of all heads".to_owned(),
+                remedy: "training reads all heads of a hook: start from a dictionary of all heads"
+                    .to_owned(),
             });
         }
         start.check_weights()?;

@@ -146,8 +146,7 @@ struct Opened<'a> {
 impl Materials for Opened<'_> {
     fn dictionary(&mut self) -> Result<Arc<Sae>> {
         let missing = || {
-            let what =
-                "an edit by feature, or without a hook, needs a dictionary: name one, or give the edit's hook=…";
+            let what = "an edit by feature, or without a hook, needs a dictionary: name one, or give the edit's hook=…";
             Error::setting(Key::Sae, what)
         };
         self.stock.sae.clone().ok_or_else(missing)
