@@ -2,7 +2,7 @@
 //!
 //! Lavapipe, Mesa's software rasterizer for Vulkan, draws without a display and with the bundled fonts alone: tests load no system fonts, and a
 //! character that the bundled fonts lack fails the test. Without lavapipe the tests skip and say so on standard error; with `REQUIRE_PICTURES` set
-//! they fail. `UPDATE_SNAPSHOTS=1 cargo test -p umbra --lib --release -- pictures` records every picture that differs; review it before you commit it.
+//! they fail. `UPDATE_SNAPSHOTS=1 cargo test --workspace --release -- testing::pictures` records every picture that differs; review it before you commit it.
 
 mod screens;
 mod widgets;
