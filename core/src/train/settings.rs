@@ -89,6 +89,8 @@ impl Setting {
     pub fn counts_for(&self, spec: &Spec) -> bool {
         match self.counts {
             Counts::Always => true,
+            // Screening changes no result, and records of transcoders have never named it.
+            Counts::Uses(Uses::Screen) if spec.transcodes => false,
             Counts::Uses(what) if spec.transcodes => {
                 TRANSCODER_RULES.iter().any(|rule| rule.uses(what))
             }
