@@ -115,10 +115,15 @@ fn stopped_failed_and_broken_off_runs_are_told_apart() {
     assert_eq!(runs[1].1.problem.as_deref(), Some("k: too many"));
     let notes: Vec<&str> = notes.iter().collect();
     assert!(
-        notes.len() == 1 && notes[0].contains("no record"),
+        notes.len() == 1 && notes[0].contains("not a run record"),
         "{notes:?}"
     );
-    assert!(find(&[at("e")]).unwrap_err().to_string().contains("no run"));
+    assert!(
+        find(&[at("e")])
+            .unwrap_err()
+            .to_string()
+            .contains("no readable run")
+    );
     assert_eq!(find(&[at("b")]).unwrap().0.len(), 1);
 }
 
