@@ -1,146 +1,64 @@
-//! The one place that opens devices and knows the machine's memory. This version computes on the CPU alone and says so.
+//! The one place that opens devices and knows the machine's memory.
+//!
+//! The CPU always computes. With the feature `gpu`, [`Gpu`] is an adapter opened through wgpu (Vulkan, Metal, DirectX 12): kernels run on it, and a window may
+//! draw with it. Which device a job takes is decided in `workbench`, by figures measured once.
+
+#[cfg(feature = "gpu")]
+mod gpu;
+mod memory;
+#[cfg(not(feature = "gpu"))]
+mod no_gpu;
 
 use candle_core::Device;
-use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System};
 
-use crate::error::{Error, Result};
+#[cfg(all(test, feature = "gpu"))]
+pub(crate) use gpu::testing;
+#[cfg(feature = "gpu")]
+pub(crate) use gpu::{Access, Buffer, Call, Kernel, Recorder, Table};
+#[cfg(feature = "gpu")]
+pub use gpu::{Adapter, AdapterKind, Gpu};
+pub(crate) use memory::check_room;
+pub use memory::free_memory;
+#[cfg(not(feature = "gpu"))]
+pub use no_gpu::Gpu;
 
-/// Where everything is computed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Compute {
-    /// Threads of rayon's pool.
-    pub threads: usize,
+/// Where a job computes.
+#[derive(Debug, Clone, Default)]
+pub enum Compute {
+    /// Processor, with rayon's threads.
+    #[default]
+    Cpu,
+    /// GPU through wgpu.
+    Gpu(Gpu),
 }
 
 impl Compute {
-    /// Returns the device in use.
-    pub fn current() -> Self {
-        Self {
-            threads: rayon::current_num_threads(),
+    /// Returns the name shown in the window and kept in run records: `CPU · 2 threads`, or the adapter's name with its backend.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Cpu => format!("CPU · {} threads", rayon::current_num_threads()),
+            Self::Gpu(gpu) => gpu.label(),
         }
     }
 
-    /// As shown in the window and in run records: `CPU · 2 threads`.
-    pub fn label(&self) -> String {
-        format!("CPU · {} threads", self.threads)
+    /// Returns the id that the setting `device` takes: `cpu` or `wgpu:N`.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Gpu(gpu) => gpu.id(),
+        }
+    }
+
+    /// Returns the GPU, if there is one.
+    pub fn gpu(&self) -> Option<&Gpu> {
+        match self {
+            Self::Cpu => None,
+            Self::Gpu(gpu) => Some(gpu),
+        }
     }
 }
 
-/// The candle device of this version.
+/// Candle's device; models and tensors stay on the CPU.
 pub const fn cpu() -> Device {
     Device::Cpu
-}
-
-/// Checks that `needed` bytes of memory are free, as far as the system tells; `what` says for what.
-pub(crate) fn check_room(needed: u64, what: impl FnOnce() -> String) -> Result<()> {
-    match free_memory().filter(|available| needed > *available) {
-        None => Ok(()),
-        Some(available) => Err(Error::OutOfMemory {
-            what: what(),
-            needed,
-            available,
-        }),
-    }
-}
-
-/// Returns the bytes of memory that this process can still take: the smallest of what the system has available, what its control group leaves (version 1 or 2) and what
-/// is left of its limit on address space. None where the system tells nothing.
-pub fn free_memory() -> Option<u64> {
-    let mut system = System::new().ok()?;
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    let own = sysinfo::get_current_pid().ok();
-    if let Some(own) = own {
-        let what = ProcessRefreshKind::nothing().with_memory().without_tasks();
-        system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), false, what);
-    }
-    let process = own.and_then(|own| system.process(own));
-    let group = process.and_then(sysinfo::Process::cgroup_limits);
-    let limits = Limits {
-        available: system.available_memory(),
-        group: group.map(|group| (group.total_memory, group.free_memory, group.rss)),
-        address_space: address_space(),
-        mapped: process.map_or(0, sysinfo::Process::virtual_memory),
-    };
-    limits.left()
-}
-
-/// Limits on the memory of a process, in bytes.
-#[derive(Debug, Clone, Copy, Default)]
-struct Limits {
-    /// Of the whole machine, without swapping; 0 where that is not told.
-    available: u64,
-    /// Of the control group: its limit, what is not in use, what its processes hold. Pages of files are in use and give way.
-    group: Option<(u64, u64, u64)>,
-    /// `RLIMIT_AS`.
-    address_space: Option<u64>,
-    /// Address space in use.
-    mapped: u64,
-}
-
-impl Limits {
-    /// The least that any of them leaves.
-    fn left(self) -> Option<u64> {
-        let group = (self.group).map(|(limit, free, held)| free.max(limit.saturating_sub(held)));
-        let space = (self.address_space).map(|limit| limit.saturating_sub(self.mapped));
-        let machine = Some(self.available).filter(|available| *available > 0);
-        [machine, group, space].into_iter().flatten().min()
-    }
-}
-
-/// The limit on the address space of this process, if there is one.
-#[cfg(unix)]
-fn address_space() -> Option<u64> {
-    let soft = rlimit::Resource::AS.get_soft().ok()?;
-    (soft < rlimit::INFINITY).then_some(soft)
-}
-
-#[cfg(not(unix))]
-fn address_space() -> Option<u64> {
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_smallest_limit_decides() {
-        const GB: u64 = 1 << 30;
-        let machine = Limits {
-            available: 24 * GB,
-            mapped: 3 * GB,
-            ..Limits::default()
-        };
-        assert_eq!(machine.left(), Some(24 * GB));
-        let unknown = Limits::default();
-        assert_eq!(unknown.left(), None);
-        // Of 8 GB 7.5 are in use, 6 of them by pages of files, which give way.
-        let group = Limits {
-            group: Some((8 * GB, GB / 2, 3 * GB / 2)),
-            ..machine
-        };
-        assert_eq!(group.left(), Some(13 * GB / 2));
-        let space = Limits {
-            address_space: Some(6 * GB),
-            ..group
-        };
-        assert_eq!(space.left(), Some(3 * GB));
-        let used_up = Limits {
-            address_space: Some(2 * GB),
-            ..group
-        };
-        assert_eq!(used_up.left(), Some(0));
-    }
-
-    #[test]
-    fn this_machine_tells_what_is_free() {
-        let free = free_memory().unwrap();
-        assert!((1 << 20..1 << 50).contains(&free), "{free}");
-        assert!(check_room(free / 2, || "half of it".to_owned()).is_ok());
-        let said = check_room(1 << 60, || "an ocean".to_owned()).unwrap_err();
-        assert!(
-            said.to_string()
-                .starts_with("an ocean needs 1152921504606846976 bytes")
-        );
-    }
 }

@@ -78,6 +78,14 @@ pub enum Error {
         /// The value, where it occurred, and what to do.
         what: String,
     },
+    /// A GPU failed, or cannot do what was asked.
+    #[error("{device} {what}")]
+    Device {
+        /// Name of the adapter, or the setting's value.
+        device: String,
+        /// Predicate: the problem and the remedy.
+        what: String,
+    },
     /// The machine has too little memory.
     #[error(
         "{what} needs {needed} bytes of memory, {available} are free: choose a smaller batch, dictionary or model"

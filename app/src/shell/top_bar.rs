@@ -134,7 +134,7 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
     }
     ui.add_space(4.0);
     let secondary = Theme::from_ui(ui).ink.secondary;
-    let device = Compute::current().label();
+    let device = Compute::Cpu.label();
     ui.label(theme::caption(device.clone()).color(secondary)).on_hover_text(format!(
         "{device}: this version computes on the processor only. RAYON_NUM_THREADS sets the number of threads",
     ));

@@ -6,6 +6,8 @@
 pub mod adam;
 pub(crate) mod add;
 pub(crate) mod attention;
+#[cfg(feature = "gpu")]
+pub(crate) mod codes;
 pub mod encode;
 mod exponential;
 pub(crate) mod linear;
@@ -13,6 +15,8 @@ pub(crate) mod normalize;
 pub mod pre_activations;
 pub mod residual;
 pub(crate) mod rotary;
+#[cfg(all(test, feature = "gpu"))]
+mod shaders;
 pub(crate) mod sigmoid_gate;
 pub mod sparse_decode;
 

@@ -98,7 +98,7 @@ impl Record {
             problem: None,
             begun_unix: since.map_or(0, |since| since.as_secs()),
             seconds: 0.0,
-            device: crate::device::Compute::current().label(),
+            device: crate::device::Compute::Cpu.label(),
             model: model.to_owned(),
             hook,
             settings: Map::new(),

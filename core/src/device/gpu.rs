@@ -1,0 +1,315 @@
+//! A GPU opened through wgpu: adapter, device, queue, compiled kernels, and how long it may take.
+//!
+//! Work is recorded by a [`Recorder`] and submitted in slices of a few milliseconds, so that a window on the same device keeps drawing. A device that is lost,
+//! out of memory or silent for ten seconds gives an [`Error::Device`] and is not used again.
+
+mod buffer;
+mod kernel;
+mod recorder;
+mod table;
+#[cfg(test)]
+pub(crate) mod testing;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+pub(crate) use buffer::Buffer;
+pub(crate) use kernel::{Access, Kernel};
+pub(crate) use recorder::{Call, Recorder};
+pub(crate) use table::Table;
+
+/// Time after which a device that has not answered counts as hung.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that a slice of work should take on a device without a window, and on one that draws too.
+const SLICE: Duration = Duration::from_millis(20);
+const SHARED_SLICE: Duration = Duration::from_millis(4);
+
+/// Kind of an adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdapterKind {
+    /// Graphics card with memory of its own.
+    Discrete,
+    /// Graphics unit that shares the processor's memory.
+    Integrated,
+    /// Virtual or unknown.
+    Other,
+    /// Driver that computes on the processor (lavapipe, WARP).
+    Software,
+}
+
+impl AdapterKind {
+    /// Name in tables and JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Discrete => "discrete",
+            Self::Integrated => "integrated",
+            Self::Other => "other",
+            Self::Software => "software",
+        }
+    }
+}
+
+/// An adapter that wgpu found, not yet opened.
+#[derive(Debug, Clone)]
+pub struct Adapter {
+    /// Id that the setting `device` takes: `wgpu:N`.
+    pub id: String,
+    instance: wgpu::Instance,
+    raw: wgpu::Adapter,
+}
+
+impl Adapter {
+    /// Lists the adapters of this machine; empty without a driver.
+    pub fn all() -> Vec<Self> {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = BACKENDS;
+        Self::of_instance(&wgpu::Instance::new(descriptor))
+    }
+
+    /// Lists the adapters of `instance`, which a window may draw with.
+    pub fn of_instance(instance: &wgpu::Instance) -> Vec<Self> {
+        let all = pollster::block_on(instance.enumerate_adapters(BACKENDS));
+        let named = all.into_iter().enumerate().map(|(i, raw)| Self {
+            id: format!("wgpu:{i}"),
+            instance: instance.clone(),
+            raw,
+        });
+        named.collect()
+    }
+
+    /// Name of the adapter.
+    pub fn name(&self) -> String {
+        self.raw.get_info().name
+    }
+
+    /// Facts of the adapter as wgpu reports them.
+    pub fn info(&self) -> wgpu::AdapterInfo {
+        self.raw.get_info()
+    }
+
+    /// Limits of the adapter.
+    pub fn limits(&self) -> wgpu::Limits {
+        self.raw.limits()
+    }
+
+    /// Features of the adapter.
+    pub fn features(&self) -> wgpu::Features {
+        self.raw.features()
+    }
+
+    /// Kind of the adapter.
+    pub fn kind(&self) -> AdapterKind {
+        match self.raw.get_info().device_type {
+            wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+            wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+            wgpu::DeviceType::Cpu => AdapterKind::Software,
+            wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => AdapterKind::Other,
+        }
+    }
+
+    /// Opens the adapter with all its limits and the features that kernels may use.
+    pub fn open(&self) -> Result<Gpu> {
+        let wanted =
+            wgpu::Features::SUBGROUP | wgpu::Features::SHADER_F16 | wgpu::Features::TIMESTAMP_QUERY;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("umbra"),
+            required_features: wanted & self.raw.features(),
+            required_limits: self.raw.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..wgpu::DeviceDescriptor::default()
+        };
+        let (device, queue) = pollster::block_on(self.raw.request_device(&descriptor))
+            .map_err(|error| failed(&self.name(), &format!("could not be opened ({error})")))?;
+        Ok(Gpu::new(self, device, queue))
+    }
+}
+
+/// Backends with compute shaders.
+const BACKENDS: wgpu::Backends = wgpu::Backends::VULKAN
+    .union(wgpu::Backends::METAL)
+    .union(wgpu::Backends::DX12);
+
+/// An opened adapter; clones share it.
+#[derive(Clone)]
+pub struct Gpu {
+    shared: Arc<Shared>,
+    /// Bytes that one binding may hold.
+    binding: u64,
+}
+
+struct Shared {
+    id: String,
+    instance: wgpu::Instance,
+    adapter: wgpu::Adapter,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    info: wgpu::AdapterInfo,
+    pipelines: Mutex<HashMap<kernel::Variant, kernel::Compiled>>,
+    /// First fault; the device is not used after one.
+    fault: Arc<Mutex<Option<String>>>,
+    pace: Mutex<recorder::Pace>,
+    /// Milliseconds by kernel, where they are taken.
+    times: Mutex<Option<BTreeMap<&'static str, f64>>>,
+}
+
+impl std::fmt::Debug for Gpu {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Gpu").field(&self.shared.id).finish()
+    }
+}
+
+impl PartialEq for Gpu {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Gpu {
+    fn new(adapter: &Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
+        let fault: Arc<Mutex<Option<String>>> = Arc::default();
+        let noted = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            note(&noted, error.to_string());
+        }));
+        let noted = Arc::clone(&fault);
+        device.set_device_lost_callback(move |reason, message| {
+            if reason != wgpu::DeviceLostReason::Destroyed {
+                note(&noted, format!("was lost ({message})"));
+            }
+        });
+        let binding = device.limits().max_storage_buffer_binding_size;
+        let shared = Shared {
+            id: adapter.id.clone(),
+            instance: adapter.instance.clone(),
+            adapter: adapter.raw.clone(),
+            info: adapter.raw.get_info(),
+            device,
+            queue,
+            pipelines: Mutex::default(),
+            fault,
+            pace: Mutex::new(recorder::Pace::new(SLICE)),
+            times: Mutex::new(None),
+        };
+        Self {
+            binding: u64::from(binding).min(shared.device.limits().max_buffer_size),
+            shared: Arc::new(shared),
+        }
+    }
+
+    /// Id that the setting `device` takes: `wgpu:N`.
+    pub fn id(&self) -> &str {
+        &self.shared.id
+    }
+
+    /// Name and backend, as shown in the window and kept in run records.
+    pub fn label(&self) -> String {
+        format!("{} · {}", self.shared.info.name, self.shared.info.backend)
+    }
+
+    /// Facts of the adapter as wgpu reports them.
+    pub fn info(&self) -> &wgpu::AdapterInfo {
+        &self.shared.info
+    }
+
+    /// Instance, adapter, device and queue, for a window that draws with them.
+    pub fn parts(&self) -> (&wgpu::Instance, &wgpu::Adapter, &wgpu::Device, &wgpu::Queue) {
+        let shared = &self.shared;
+        (
+            &shared.instance,
+            &shared.adapter,
+            &shared.device,
+            &shared.queue,
+        )
+    }
+
+    /// Submits work in slices short enough for a window that draws with this device.
+    pub fn share_with_window(&self) {
+        lock(&self.shared.pace).aim(SHARED_SLICE);
+    }
+
+    /// Starts or stops taking the time of each kernel; see [`Gpu::take_times`]. Does nothing on a device without timestamps.
+    pub fn time_kernels(&self, on: bool) {
+        let able = (self.shared.device.features()).contains(wgpu::Features::TIMESTAMP_QUERY);
+        *lock(&self.shared.times) = (on && able).then(BTreeMap::new);
+    }
+
+    /// Returns the milliseconds that each kernel took since the last call; none where they are not taken.
+    pub fn take_times(&self) -> Option<BTreeMap<&'static str, f64>> {
+        lock(&self.shared.times).as_mut().map(std::mem::take)
+    }
+
+    /// Returns the device with a smaller limit on bindings, so that tables are split as on a smaller device.
+    #[must_use]
+    pub fn with_binding_limit(&self, bytes: u64) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            binding: bytes.min(self.binding),
+        }
+    }
+
+    /// Bytes that one binding may hold.
+    pub(crate) fn binding_limit(&self) -> u64 {
+        self.binding
+    }
+
+    /// Limits of the device.
+    pub(crate) fn limits(&self) -> wgpu::Limits {
+        self.shared.device.limits()
+    }
+
+    /// Begins to record work.
+    pub(crate) fn record(&self) -> Recorder<'_> {
+        Recorder::new(self)
+    }
+
+    /// Returns the fault that ended the use of this device, if there was one.
+    pub fn check(&self) -> Result<()> {
+        match &*lock(&self.shared.fault) {
+            Some(fault) => Err(failed(&self.shared.info.name, fault)),
+            None => Ok(()),
+        }
+    }
+
+    /// Marks the device as unusable, as a driver that fails does; later work is refused.
+    pub fn give_up(&self, why: &str) {
+        note(&self.shared.fault, why.to_owned());
+    }
+
+    /// Waits for `submitted`, at most ten seconds.
+    fn wait(&self, submitted: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        let waited = self.shared.device.poll(wgpu::PollType::Wait {
+            submission_index: submitted,
+            timeout: Some(PATIENCE),
+        });
+        if let Err(error) = waited {
+            let seconds = PATIENCE.as_secs();
+            let what = match error {
+                wgpu::PollError::Timeout => format!("did not answer for {seconds} seconds"),
+                other @ wgpu::PollError::WrongSubmissionIndex(..) => other.to_string(),
+            };
+            self.give_up(&what);
+        }
+        self.check()
+    }
+}
+
+/// Records the first fault.
+fn note(fault: &Mutex<Option<String>>, what: String) {
+    lock(fault).get_or_insert(what);
+}
+
+/// Locks, also after a panic elsewhere: what is kept here stays valid.
+fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// An error of the device `name`.
+fn failed(name: &str, what: &str) -> Error {
+    Error::Device {
+        device: name.to_owned(),
+        what: what.to_owned(),
+    }
+}

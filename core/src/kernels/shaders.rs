@@ -1,0 +1,19 @@
+//! The list of all compute shaders.
+
+use crate::device::Kernel;
+
+/// Kernels of each operation, a line each.
+pub(crate) const ALL: &[&[Kernel]] = &[];
+
+#[cfg(test)]
+mod tests {
+    use crate::device::testing::validate;
+
+    #[test]
+    fn every_shader_is_valid_and_binds_few_buffers() {
+        for kernel in super::ALL.iter().copied().flatten() {
+            validate(kernel).unwrap_or_else(|error| panic!("{error}"));
+            assert!(kernel.buffers.len() <= 8, "{}", kernel.name);
+        }
+    }
+}
