@@ -207,6 +207,7 @@ impl Error {
             Self::Database { .. } => "database",
             Self::Mismatch { .. } => "mismatch",
             Self::Tensor(_) => "tensor",
+            Self::Device { .. } => "device",
         }
     }
 
