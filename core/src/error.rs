@@ -206,6 +206,7 @@ impl Error {
             Self::Io { .. } => "io",
             Self::Database { .. } => "database",
             Self::Mismatch { .. } => "mismatch",
+            Self::Device { .. } => "device",
             Self::Tensor(_) => "tensor",
             Self::Device { .. } => "device",
         }

@@ -42,6 +42,7 @@
 //! # Features
 //! All are off by default; a call that needs one that is off returns an error that names it.
 //!
+//! - `gpu`: dictionaries on GPUs through wgpu (Vulkan, Metal, DirectX 12).
 //! - `hub`: downloads from the HuggingFace hub. Cached models, dictionaries and data sets open without it.
 //! - `parquet`: corpora in `.parquet` files.
 //! - `zstd`: corpora in `.zst` files.
@@ -60,11 +61,11 @@
 //! | [`progress`] | long work: how far it is, how fast, how it ended |
 //! | [`ids`] | `Layer`, `Head`, `FeatureId`, `TokenId`, `HookPoint` |
 //! | [`dims`] | `Matrix`, named-dimension checks |
-//! | [`device`] | what computes |
+//! | [`device`] | what computes: the CPU, or a GPU with its buffers and queue; memory that is free |
 //! | [`whole_file`] | files that appear whole or not at all |
 //! | `tensor_file` | safetensors headers checked, files mapped, stored numbers to f32 and back |
 //! | [`latents`] | sparse activations in compressed rows |
-//! | [`kernels`] | one folder per operation: definition, CPU form, cases |
+//! | [`kernels`] | one folder per operation: definition, CPU form, shader, cases |
 //! | [`text`] | tokenization, display of tokens, BOS policy |
 //! | [`corpus`] | text in: documents, held-out split, fixed-length token rows |
 //! | [`hub`] | models, dictionaries and data sets by their name on the HuggingFace hub, in its cache |
