@@ -52,7 +52,7 @@ mod tests {
         name: "test: double",
         source: "
 @group(0) @binding(1) var<uniform> params: vec4<u32>;
-@group(0) @binding(2) var<storage, read> from: array<f32>;
+@group(0) @binding(2) var<storage, read> values: array<f32>;
 @group(0) @binding(3) var<storage, read_write> into: array<f32>;
 
 @compute @workgroup_size(WIDTH)
@@ -60,7 +60,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let at = group + origin.xyz;
     let i = ((at.z * params.y + at.y) * params.x + at.x) * WIDTH + thread;
     if i < params.z {
-        into[i] += 2.0 * from[i];
+        into[i] += 2.0 * values[i];
     }
 }",
         entry: "main",
