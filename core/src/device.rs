@@ -3,24 +3,28 @@
 //! The CPU always computes. With the feature `gpu`, [`Gpu`] is an adapter opened through wgpu (Vulkan, Metal, DirectX 12): kernels run on it, and a window may
 //! draw with it. Which device a job takes is decided in `workbench`, by figures measured once.
 
+mod facts;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod memory;
 #[cfg(not(feature = "gpu"))]
 mod no_gpu;
+mod wish;
 
 use candle_core::Device;
 
+pub use facts::{AdapterFacts, AdapterFeatures, AdapterKind, AdapterLimits};
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use gpu::testing;
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::{Access, Buffer, Call, Kernel, Recorder, Table};
 #[cfg(feature = "gpu")]
-pub use gpu::{Adapter, AdapterKind, Gpu};
+pub use gpu::{Adapter, Gpu};
 pub(crate) use memory::check_room;
 pub use memory::free_memory;
 #[cfg(not(feature = "gpu"))]
-pub use no_gpu::Gpu;
+pub use no_gpu::{Adapter, Gpu};
+pub use wish::DeviceWish;
 
 /// Where a job computes.
 #[derive(Debug, Clone, Default)]

@@ -208,7 +208,6 @@ impl Error {
             Self::Mismatch { .. } => "mismatch",
             Self::Device { .. } => "device",
             Self::Tensor(_) => "tensor",
-            Self::Device { .. } => "device",
         }
     }
 

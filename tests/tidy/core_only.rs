@@ -66,14 +66,16 @@ fn core_touches_files_in_few_places(source: &Source) -> Vec<String> {
 }
 
 fn core_opens_no_device_elsewhere(source: &Source) -> Vec<String> {
-    let allowed = |path: &str| path == "device.rs" || path.starts_with("kernels/");
+    let allowed = |path: &str| {
+        path == "device.rs" || path.starts_with("device/") || path.starts_with("kernels/")
+    };
     if in_core(source).is_none_or(allowed) {
         return Vec::new();
     }
     lines_with(
         source,
         &["Device::new_", "Device::Cuda", "Device::Metal", "wgpu"],
-        "only device.rs and kernels/ name a backend",
+        "only device.rs, device/ and kernels/ name a backend",
     )
 }
 

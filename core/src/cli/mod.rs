@@ -11,6 +11,7 @@ mod capture;
 mod config;
 mod console;
 mod dark_matter;
+mod device;
 mod edits;
 mod eval;
 mod guide;
@@ -44,6 +45,7 @@ pub use args::{
     SaeArgs, SplitArg, TextArgs, open_both, open_with_transcoder, say_fit,
 };
 pub use console::{Bar, Console};
+pub use device::{DeviceArg, devices};
 pub use hub::hub;
 pub use registry::{known_at, registry};
 pub use steer::{steer_line, steer_request};

@@ -4,6 +4,7 @@
 //! out of memory or silent for ten seconds gives an [`Error::Device`] and is not used again.
 
 mod buffer;
+mod facts;
 mod kernel;
 mod recorder;
 mod table;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::facts::AdapterKind;
 use crate::error::{Error, Result};
 
 pub(crate) use buffer::Buffer;
@@ -26,31 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Time that a slice of work should take on a device without a window, and on one that draws too.
 const SLICE: Duration = Duration::from_millis(20);
 const SHARED_SLICE: Duration = Duration::from_millis(4);
-
-/// Kind of an adapter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AdapterKind {
-    /// Graphics card with memory of its own.
-    Discrete,
-    /// Graphics unit that shares the processor's memory.
-    Integrated,
-    /// Virtual or unknown.
-    Other,
-    /// Driver that computes on the processor (lavapipe, WARP).
-    Software,
-}
-
-impl AdapterKind {
-    /// Name in tables and JSON.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Discrete => "discrete",
-            Self::Integrated => "integrated",
-            Self::Other => "other",
-            Self::Software => "software",
-        }
-    }
-}
 
 /// An adapter that wgpu found, not yet opened.
 #[derive(Debug, Clone)]

@@ -1,8 +1,42 @@
-//! Stands for a GPU where the feature `gpu` is off: there is none.
+//! Stands for GPUs where the feature `gpu` is off: there is none.
+
+use super::facts::{AdapterFacts, AdapterKind};
+use crate::error::Result;
 
 /// GPU of a build without the feature `gpu`; no value exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gpu {}
+
+/// Adapter of a build without the feature `gpu`; no value exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Adapter {}
+
+impl Adapter {
+    /// Lists no adapter.
+    pub fn all() -> Vec<Self> {
+        Vec::new()
+    }
+
+    /// Name of the adapter.
+    pub fn name(&self) -> String {
+        match *self {}
+    }
+
+    /// Kind of the adapter.
+    pub fn kind(&self) -> AdapterKind {
+        match *self {}
+    }
+
+    /// Facts of the adapter.
+    pub fn facts(&self) -> AdapterFacts {
+        match *self {}
+    }
+
+    /// Opens the adapter.
+    pub fn open(&self) -> Result<Gpu> {
+        match *self {}
+    }
+}
 
 impl Gpu {
     /// Id that the setting `device` takes.
@@ -12,6 +46,11 @@ impl Gpu {
 
     /// Name and backend.
     pub fn label(&self) -> String {
+        match *self {}
+    }
+
+    /// Returns the fault that ended the use of the device.
+    pub fn check(&self) -> Result<()> {
         match *self {}
     }
 }

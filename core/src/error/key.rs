@@ -12,6 +12,8 @@ pub enum Key {
     AllowMismatch,
     /// Length of a row, in tokens.
     Context,
+    /// Device that computes.
+    Device,
     /// Type of stored numbers.
     Dtype,
     /// Number of features of a dictionary, or a choice of them.
@@ -56,9 +58,10 @@ pub enum Key {
 
 impl Key {
     /// All keys.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AllowMismatch,
         Self::Context,
+        Self::Device,
         Self::Dtype,
         Self::Features,
         Self::Fold,
@@ -86,6 +89,7 @@ impl Key {
         match self {
             Self::AllowMismatch => "allow_mismatch",
             Self::Context => "context",
+            Self::Device => "device",
             Self::Dtype => "dtype",
             Self::Features => "features",
             Self::Fold => "fold",

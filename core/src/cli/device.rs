@@ -1,0 +1,39 @@
+//! `--device` of every command that runs a dictionary, and `umbra devices`.
+
+use std::sync::OnceLock;
+
+use super::Console;
+use crate::device::DeviceWish;
+use crate::error::Result;
+use crate::workbench::devices::{Choice, Devices, Job};
+
+/// `--device`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
+pub struct DeviceArg {
+    /// Device that runs the dictionary: auto (the faster one, measured once and remembered), cpu, wgpu (the best GPU) or an id of `umbra devices` such as wgpu:0
+    #[arg(
+        long,
+        value_name = "auto|cpu|wgpu[:N]",
+        default_value_t,
+        hide_default_value = true
+    )]
+    pub device: DeviceWish,
+}
+
+impl DeviceArg {
+    /// Chooses the device for `job` and says which it is and why.
+    pub fn choose(self, job: &Job, console: &Console) -> Result<Choice> {
+        let choice = devices().choose(self.device, job)?;
+        console.note(&choice.note());
+        Ok(choice)
+    }
+}
+
+/// The devices of this machine, with the measurements in the user's data folder.
+pub fn devices() -> &'static Devices {
+    static DEVICES: OnceLock<Devices> = OnceLock::new();
+    DEVICES.get_or_init(|| {
+        let folders = directories::ProjectDirs::from("", "", "umbra");
+        Devices::new(folders.as_ref().map(|folders| folders.data_dir()))
+    })
+}
