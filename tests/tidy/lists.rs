@@ -18,12 +18,19 @@ fn every_kernel_has_its_definition_and_cases() {
     assert!(kernels.len() >= 5, "{kernels:?}");
     for kernel in kernels {
         let files = names(&folder.join(&kernel));
-        for file in ["mod.rs", "reference.rs", "cpu.rs"] {
+        for file in ["mod.rs", "reference.rs"] {
             assert!(
                 files.iter().any(|name| name == file),
                 "kernels/{kernel} lacks {file}"
             );
         }
+        let shader = format!("{kernel}.wgsl");
+        assert!(
+            files
+                .iter()
+                .any(|name| *name == "cpu.rs" || *name == shader),
+            "kernels/{kernel} lacks cpu.rs and a shader"
+        );
         assert!(
             list.contains(&format!("mod {kernel};")),
             "kernels/mod.rs does not list {kernel}"

@@ -6,12 +6,16 @@
 pub mod adam;
 pub(crate) mod add;
 pub(crate) mod attention;
+pub(crate) mod centre;
 #[cfg(feature = "gpu")]
 pub(crate) mod codes;
+pub(crate) mod count;
 pub mod encode;
 mod exponential;
 pub(crate) mod linear;
 pub(crate) mod normalize;
+#[cfg(feature = "gpu")]
+pub(crate) mod pending;
 pub mod pre_activations;
 pub mod residual;
 pub(crate) mod rotary;
@@ -19,6 +23,7 @@ pub(crate) mod rotary;
 mod shaders;
 pub(crate) mod sigmoid_gate;
 pub mod sparse_decode;
+pub(crate) mod sums;
 
 #[cfg(test)]
 mod conformance;

@@ -3,7 +3,14 @@
 use crate::device::Kernel;
 
 /// Kernels of each operation, a line each.
-pub(crate) const ALL: &[&[Kernel]] = &[];
+pub(crate) const ALL: &[&[Kernel]] = &[
+    super::add::gpu::KERNELS,
+    super::centre::gpu::KERNELS,
+    super::count::gpu::KERNELS,
+    super::residual::gpu::KERNELS,
+    super::sparse_decode::gpu::KERNELS,
+    super::sums::gpu::KERNELS,
+];
 
 #[cfg(test)]
 mod tests {

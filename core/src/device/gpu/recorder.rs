@@ -97,6 +97,9 @@ impl<'g> Recorder<'g> {
     pub(crate) fn run<P: Pod>(&mut self, kernel: &Kernel, call: Call<'_, P>) -> Result<()> {
         let most = self.gpu.limits().max_compute_workgroups_per_dimension as usize;
         let [x, y, z] = call.groups;
+        if x * y * z == 0 {
+            return Ok(());
+        }
         let mut at = [0; 3];
         while at[2] < z {
             let room = (lock(&self.gpu.shared.pace).work / call.work.max(1.0)) as usize;

@@ -10,6 +10,8 @@
 #[cfg(test)]
 mod cases;
 mod cpu;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 #[cfg(test)]
 mod reference;
 

@@ -19,6 +19,8 @@
 #[cfg(test)]
 pub(super) mod cases;
 pub(crate) mod cpu;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 #[cfg(test)]
 pub(super) mod reference;
 
