@@ -10,11 +10,10 @@
 //! | other names | SAELens saves it as `jumprelu` with one threshold for all features; dictionary_learning `BatchTopKSAE` |
 
 use super::parts::CutOff;
-use super::rule::{Card, Rule, Step, Uses};
+use super::rule::{Card, Finding, Numbers, Plan, Rule, Uses};
 use super::state::Keep;
 use super::{JumpRelu, Selection};
 use crate::error::Result;
-use crate::latents::Latents;
 
 /// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
@@ -43,8 +42,12 @@ impl BatchTopKRule {
 }
 
 impl Rule for BatchTopKRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        self.cut.select(step, step.k(self.k))
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        Ok(Plan::plain(self.cut.choice(numbers, self.k)))
+    }
+
+    fn learn(&mut self, finding: Finding) {
+        self.cut.learn(&finding);
     }
 
     fn take_over(&mut self, selection: &Selection) {

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::Selection;
-use super::rule::{Added, Rule, Step};
+use super::rule::{Added, Choose, Numbers, Plan, Rule, Step, Terms};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::FeatureId;
@@ -60,8 +60,8 @@ impl<'a> RuleInput<'a> {
             w_enc: step.w_enc,
             b_enc: step.b_enc,
             w_dec: step.w_dec,
-            done: step.done,
-            act_unit: step.act_unit(),
+            done: step.numbers.done,
+            act_unit: step.numbers.act_unit(),
         }
     }
 
@@ -105,16 +105,9 @@ impl Custom {
     pub fn name(&self) -> &'static str {
         self.0.name()
     }
-}
 
-impl PartialEq for Custom {
-    fn eq(&self, other: &Self) -> bool {
-        self.name() == other.name()
-    }
-}
-
-impl Rule for Custom {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
+    /// Selects the pairs of a step.
+    pub(super) fn chosen(&self, step: &Step<'_>) -> Result<Latents> {
         let latents = self.0.select(&RuleInput::new(step))?;
         latents.check(step.w_enc.rows())?;
         if latents.rows() == step.centred.rows() {
@@ -131,11 +124,27 @@ impl Rule for Custom {
         })
     }
 
-    fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
+    /// Computes the rule's own term of the loss.
+    pub(super) fn charge(&self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
         Added {
             loss: self.0.penalty(&RuleInput::new(step), latents, d_acts),
             ..Added::default()
         }
+    }
+}
+
+impl PartialEq for Custom {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Rule for Custom {
+    fn plan(&mut self, _: &Numbers) -> Result<Plan> {
+        Ok(Plan {
+            choose: Choose::Custom(self.clone()),
+            terms: Terms::Custom(self.clone()),
+        })
     }
 
     fn inference(&self) -> Selection {

@@ -14,14 +14,11 @@
 
 use super::mutual_choice::{Law, MutualChoiceRule};
 use super::parts::Average;
-use super::rule::{Card, Rule, Step, Uses};
+use super::rule::{After, Card, Choose, Finding, Numbers, Plan, Rule, Uses};
 use super::state::Keep;
 use super::zipf::Zipf;
 use super::{JumpRelu, Selection};
 use crate::error::{Error, Result};
-use crate::kernels::adam::Rates;
-use crate::kernels::encode::encode_by_feature;
-use crate::latents::Latents;
 
 /// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
@@ -79,15 +76,11 @@ impl Second {
     }
 
     /// Records the cut-off of each feature.
-    fn count(&mut self, latents: &Latents) {
-        let mut kept = vec![(0_u32, f32::INFINITY); self.budgets.len()];
-        for (feature, act) in latents.features.iter().zip(&latents.acts) {
-            let (count, least) = &mut kept[*feature as usize];
-            *count += 1;
-            *least = least.min(*act);
-        }
+    fn count(&mut self, counts: &[u32], least: &[f32]) {
+        let kept = counts.iter().zip(least);
         for ((cut, budget), (count, least)) in self.cuts.iter_mut().zip(&self.budgets).zip(kept) {
-            cut.add(if count == *budget { least.into() } else { 0.0 });
+            let least = if count == budget { *least } else { 0.0 };
+            cut.add(least.into());
         }
     }
 }
@@ -127,33 +120,33 @@ impl FeatureChoiceRule {
 }
 
 impl Rule for FeatureChoiceRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        if self.second.is_none() && step.done < self.phase {
-            return self.first.select(step);
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        if self.second.is_none() && numbers.done < self.phase {
+            return self.first.plan(numbers);
         }
         let mut second = match self.second.take() {
             Some(second) => second,
             None => self.begin()?,
         };
-        second.budget(step.k(self.k), step.tokens());
-        let latents = encode_by_feature(
-            step.centred,
-            step.w_enc,
-            step.b_enc,
-            &second.budgets,
-            step.product,
-        )?;
-        second.count(&latents);
+        second.budget(numbers.k(self.k), numbers.tokens());
+        let budgets = second.budgets.clone();
         self.second = Some(second);
-        Ok(latents)
+        Ok(Plan::plain(Choose::ByFeature(budgets)))
+    }
+
+    fn learn(&mut self, finding: Finding) {
+        match (&mut self.second, finding) {
+            (Some(second), Finding::ByFeature { counts, least }) => second.count(&counts, &least),
+            (_, finding) => self.first.learn(finding),
+        }
     }
 
     fn helped(&self, dead: Vec<u32>) -> Vec<u32> {
         self.first.helped(dead)
     }
 
-    fn after_step(&mut self, latents: &Latents, rates: Rates) {
-        self.first.after_step(latents, rates);
+    fn after_step(&mut self, after: &After<'_>) {
+        self.first.after_step(after);
     }
 
     fn note(&mut self) -> Option<String> {

@@ -10,15 +10,14 @@
 //! | other names | SAELens `gated`; dictionary_learning `GatedAutoEncoder`, whose detached decoder this follows |
 
 use super::parts::{Learnt, Penalty};
-use super::rule::{Added, Card, Rule, Step, Uses};
+use super::rule::{Added, After, Bars, Card, Choose, Numbers, Plan, Rule, Step, Terms, Uses};
 use super::selection::{Selection, Selects};
 use super::state::Keep;
 use super::variant::Variant;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::kernels::adam::Rates;
 use crate::kernels::encode::{Bar, encode_above};
-use crate::kernels::residual::{Residual, residual};
+use crate::kernels::residual::Residual;
 use crate::latents::Latents;
 
 /// Entry of the list of variants.
@@ -89,12 +88,6 @@ struct GatedRule {
     penalty: Penalty,
     b_mag: Learnt,
     r_mag: Learnt,
-    /// Positive gates of the last code.
-    gates: Latents,
-    /// Residual of the decoded gates.
-    left: Residual,
-    d_b_mag: Vec<f32>,
-    d_r_mag: Vec<f32>,
 }
 
 impl GatedRule {
@@ -103,17 +96,28 @@ impl GatedRule {
         Self {
             penalty,
             b_mag: Learnt::new(zeros.clone()),
-            r_mag: Learnt::new(zeros.clone()),
-            gates: Latents::default(),
-            left: Residual::default(),
-            d_b_mag: zeros.clone(),
-            d_r_mag: zeros,
+            r_mag: Learnt::new(zeros),
         }
     }
 }
 
+/// Terms of a gated step.
+#[derive(Debug, Clone)]
+pub(crate) struct Magnitudes {
+    /// `[f]`.
+    pub(crate) b_mag: Vec<f32>,
+    /// `[f]`.
+    pub(crate) r_mag: Vec<f32>,
+    /// Charge on each positive gate.
+    pub(crate) each: f64,
+}
+
 /// Computes activations from positive gates; some may be 0.
-fn magnitudes(gates: &Latents, b_enc: &[f32], (b_mag, r_mag): (&[f32], &[f32])) -> Latents {
+pub(super) fn magnitudes(
+    gates: &Latents,
+    b_enc: &[f32],
+    (b_mag, r_mag): (&[f32], &[f32]),
+) -> Latents {
     let mut latents = gates.clone();
     for (feature, act) in latents.features.iter().zip(&mut latents.acts) {
         let f = *feature as usize;
@@ -122,48 +126,58 @@ fn magnitudes(gates: &Latents, b_enc: &[f32], (b_mag, r_mag): (&[f32], &[f32])) 
     latents
 }
 
-impl Rule for GatedRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        self.gates = encode_above(step.centred, step.w_enc, step.b_enc, Bar::All(0.0))?;
-        let extra = (self.b_mag.value.as_slice(), self.r_mag.value.as_slice());
-        Ok(magnitudes(&self.gates, step.b_enc, extra))
+impl Magnitudes {
+    pub(super) fn parts(&self) -> (&[f32], &[f32]) {
+        (&self.b_mag, &self.r_mag)
     }
 
-    fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
-        let scale = step.scale();
-        // Shapes equal those of the main term, which were checked.
-        let left = residual(&mut self.left, step.target, &self.gates, step.w_dec, scale);
-        debug_assert!(left.is_ok());
-        let each = self.penalty.at(step.done) / step.act_unit();
-        let sum: f64 = self.gates.acts.iter().map(|gate| f64::from(*gate)).sum();
-        let features = self.b_mag.value.len();
+    /// Computes the penalty, the error of the decoded `gates`, which leave `left`, and all gradients; see [`super::rule::Work::charge`].
+    pub(super) fn charge(
+        &self,
+        step: &Step<'_>,
+        (gates, left): (&Latents, &Residual),
+        latents: &Latents,
+        d_acts: &mut [f32],
+    ) -> Added {
+        let each = self.each;
+        let sum: f64 = gates.acts.iter().map(|gate| f64::from(*gate)).sum();
+        let features = self.b_mag.len();
         let (mut d_b, mut d_r) = (vec![0.0_f64; features], vec![0.0_f64; features]);
         let mut d_bias = Vec::with_capacity(d_acts.len());
         for (entry, d_act) in d_acts.iter_mut().enumerate() {
             let f = latents.features[entry] as usize;
-            let d_gate = self.left.d_acts[entry] + each as f32;
+            let d_gate = left.d_acts[entry] + each as f32;
             let d_mag = if latents.acts[entry] > 0.0 {
                 *d_act
             } else {
                 0.0
             };
-            let grown = self.r_mag.value[f].exp();
-            let read = self.gates.acts[entry] - step.b_enc[f];
+            let grown = self.r_mag[f].exp();
+            let read = gates.acts[entry] - step.b_enc[f];
             d_b[f] += f64::from(d_mag);
             d_r[f] += f64::from(d_mag) * f64::from(grown) * f64::from(read);
             d_bias.push(d_gate);
             *d_act = d_gate + d_mag * grown;
         }
-        self.d_b_mag = d_b.into_iter().map(|d| d as f32).collect();
-        self.d_r_mag = d_r.into_iter().map(|d| d as f32).collect();
+        let narrow = |wide: Vec<f64>| wide.into_iter().map(|d| d as f32).collect();
         Added {
-            loss: self.left.squared / step.denominator() + each * sum,
+            loss: left.squared / step.numbers.denominator() + each * sum,
             d_bias: Some(d_bias),
+            own: vec![narrow(d_b), narrow(d_r)],
         }
     }
+}
 
-    fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {
-        vec![&mut self.d_b_mag, &mut self.d_r_mag]
+impl Rule for GatedRule {
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        Ok(Plan {
+            choose: Choose::Above(Bars::One(0.0)),
+            terms: Terms::Gated(Magnitudes {
+                b_mag: self.b_mag.value.clone(),
+                r_mag: self.r_mag.value.clone(),
+                each: self.penalty.at(numbers.done) / numbers.act_unit(),
+            }),
+        })
     }
 
     fn restart(&mut self, features: &[u32]) {
@@ -178,9 +192,11 @@ impl Rule for GatedRule {
         }
     }
 
-    fn after_step(&mut self, _: &Latents, rates: Rates) {
-        self.b_mag.step(&self.d_b_mag, rates);
-        self.r_mag.step(&self.d_r_mag, rates);
+    fn after_step(&mut self, after: &After<'_>) {
+        if let [d_b_mag, d_r_mag] = after.own {
+            self.b_mag.step(d_b_mag, after.rates);
+            self.r_mag.step(d_r_mag, after.rates);
+        }
     }
 
     fn inference(&self) -> Selection {

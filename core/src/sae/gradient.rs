@@ -13,7 +13,7 @@
 //! scores on to the decoder; this literal reading is a switch, which makes inference without gradients inconsistent.
 
 use super::parts::Average;
-use super::rule::{Added, Card, Rule, Step, Uses};
+use super::rule::{Card, Choose, Numbers, Plan, Rule, Terms, Uses};
 use super::state::Keep;
 use super::{Sae, Selection, TopK};
 use crate::dims::Matrix;
@@ -53,8 +53,6 @@ struct GradientRule {
     /// Whether the decoder takes the scores instead of the pre-activations.
     literal: bool,
     size: Average,
-    /// Score over pre-activation for each entry of the last code, `[nnz]`.
-    factors: Vec<f32>,
 }
 
 impl GradientRule {
@@ -65,22 +63,19 @@ impl GradientRule {
             beta,
             literal,
             size: Average::default(),
-            factors: Vec::new(),
         }
     }
+}
 
-    /// Returns β for this batch.
-    fn absolute(&mut self, step: &Step<'_>, gradients: &Matrix) -> Result<f32> {
-        let rows: Vec<u32> = (0..step.tokens().min(SAMPLE) as u32).collect();
-        self.size
-            .add(mean_size(&gradients.rows_of(&rows), step.w_dec)?);
-        let size = self.size.get();
-        Ok(if size > 0.0 {
-            (self.beta / size) as f32
-        } else {
-            0.0
-        })
-    }
+/// Number of rows of a batch of `tokens`, its first, over which the mean |g| is taken.
+pub(crate) fn sampled(tokens: usize) -> usize {
+    tokens.min(SAMPLE)
+}
+
+/// Error of a step without gradients.
+pub(crate) fn missing() -> Error {
+    let what = "the variant gradient needs the gradient of the model's loss, which this source of activations does not provide: train from the model";
+    Error::setting("variant", what)
 }
 
 /// Computes the mean |g| of `g = gradients [n, d] · w_dec [f, d]ᵀ`, to which β is relative.
@@ -113,37 +108,27 @@ impl Sae {
 }
 
 impl Rule for GradientRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        let Some(gradients) = step.gradients else {
-            let what = "the variant gradient needs the gradient of the model's loss, which this source of activations does not provide: train from the model";
-            return Err(Error::setting("variant", what));
-        };
-        let ranking = Ranking {
-            gradients,
-            w_dec: step.w_dec,
-            beta: self.absolute(step, gradients)?,
-        };
-        let (mut latents, scores) = encode_scored(
-            step.centred,
-            step.w_enc,
-            step.b_enc,
-            step.k(self.k),
-            ranking,
-        )?;
-        if self.literal {
-            let pairs = scores.iter().zip(&latents.acts);
-            self.factors = pairs.map(|(score, value)| score / value).collect();
-            latents.acts = scores;
-        }
-        Ok(latents)
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        Ok(Plan {
+            choose: Choose::Scored {
+                k: numbers.k(self.k),
+            },
+            terms: if self.literal {
+                Terms::Scores
+            } else {
+                Terms::Plain
+            },
+        })
     }
 
-    fn losses(&mut self, _: &Step<'_>, _: &Latents, d_acts: &mut [f32]) -> Added {
-        if self.literal {
-            let pairs = d_acts.iter_mut().zip(&self.factors);
-            pairs.for_each(|(d, factor)| *d *= factor);
+    fn beta(&mut self, size: f64) -> f32 {
+        self.size.add(size);
+        let size = self.size.get();
+        if size > 0.0 {
+            (self.beta / size) as f32
+        } else {
+            0.0
         }
-        Added::default()
     }
 
     fn inference(&self) -> Selection {

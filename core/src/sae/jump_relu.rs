@@ -14,13 +14,12 @@
 //! square of one coordinate of the activations.
 
 use super::parts::{Learnt, Penalty};
-use super::rule::{Added, Card, Rule, Step, Uses};
+use super::rule::{Added, After, Bars, Card, Choose, Numbers, Plan, Rule, Terms, Uses};
 use super::selection::{Selection, Selects};
 use super::state::Keep;
 use super::variant::Variant;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::kernels::adam::Rates;
 use crate::kernels::encode::{Bar, encode_above};
 use crate::latents::Latents;
 
@@ -63,7 +62,7 @@ pub enum SparsityPenalty {
 
 /// Sparsity penalty with its numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Charge {
+pub(crate) enum Charge {
     /// weight · mean L0.
     Step,
     /// weight · mean over tokens of Σ tanh(4 · act).
@@ -145,14 +144,6 @@ struct JumpReluRule {
     thresholds: Learnt,
     /// Initial value of every θ in the trainer's scale.
     initial: f32,
-    /// Pre-activations of the last code, `[nnz]`, including entries that are not active.
-    pre: Vec<f32>,
-    d_thresholds: Vec<f32>,
-}
-
-/// Root mean square of one coordinate.
-fn unit(step: &Step<'_>) -> f64 {
-    (step.variance / step.w_dec.columns() as f64).sqrt()
 }
 
 impl JumpReluRule {
@@ -163,15 +154,36 @@ impl JumpReluRule {
             thresholds: Learnt::new(vec![initial; features]),
             initial,
             settings,
-            pre: Vec::new(),
-            d_thresholds: vec![0.0; features],
+        }
+    }
+}
+
+/// Terms of a JumpReLU step.
+#[derive(Debug, Clone)]
+pub(crate) struct Jump {
+    /// θ, `[f]`.
+    pub(crate) thresholds: Vec<f32>,
+    /// Width of the rectangle in the trainer's scale.
+    pub(crate) width: f64,
+    /// Weight of the penalty in this step.
+    pub(crate) weight: f64,
+    pub(crate) charge: Charge,
+}
+
+impl Jump {
+    /// Sets entries that are not above their threshold to 0.
+    pub(super) fn activate(&self, latents: &mut Latents) {
+        for (feature, act) in latents.features.iter().zip(&mut latents.acts) {
+            if *act <= self.thresholds[*feature as usize] {
+                *act = 0.0;
+            }
         }
     }
 
     /// Returns the gradient of the penalty with respect to one token's L0, and its value, at the mean `l0`.
-    fn charged(&self, step: &Step<'_>, l0: f64) -> (f64, f64) {
-        let weight = self.settings.penalty.at(step.done);
-        match self.settings.charge {
+    pub(crate) fn charged(&self, l0: f64) -> (f64, f64) {
+        let weight = self.weight;
+        match self.charge {
             Charge::Step => (weight, weight * l0),
             Charge::Tanh => (0.0, 0.0),
             Charge::Target(target) => {
@@ -184,69 +196,71 @@ impl JumpReluRule {
         }
     }
 
-    /// Returns the tanh penalty of one entry and its derivative.
-    fn tanh(&self, step: &Step<'_>, act: f32) -> (f64, f64) {
-        if self.settings.charge != Charge::Tanh {
-            return (0.0, 0.0);
-        }
-        let slope = SLOPE / unit(step);
-        let each = self.settings.penalty.at(step.done) / step.tokens() as f64;
-        let value = (slope * f64::from(act)).tanh();
-        (each * value, each * slope * (1.0 - value * value))
-    }
-}
-
-impl Rule for JumpReluRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        let half = (0.5 * self.settings.bandwidth * unit(step)) as f32;
-        let below = |threshold: &f32| threshold - half;
-        let bars: Vec<f32> = self.thresholds.value.iter().map(below).collect();
-        let bar = Bar::ByFeature(&bars);
-        let mut latents = encode_above(step.centred, step.w_enc, step.b_enc, bar)?;
-        self.pre.clone_from(&latents.acts);
-        for (feature, act) in latents.features.iter().zip(&mut latents.acts) {
-            if *act <= self.thresholds.value[*feature as usize] {
-                *act = 0.0;
-            }
-        }
-        Ok(latents)
+    /// Returns the slope of the tanh penalty and its weight on one entry; none if another penalty is charged.
+    pub(crate) fn tanh(&self, numbers: &Numbers) -> Option<(f64, f64)> {
+        let each = self.weight / numbers.tokens() as f64;
+        (self.charge == Charge::Tanh).then(|| (SLOPE / numbers.unit(), each))
     }
 
-    fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
-        let width = self.settings.bandwidth * unit(step);
+    /// Computes the penalty and the gradients of thresholds, where entries had the pre-activations `pre`; see [`super::rule::Work::charge`].
+    pub(super) fn charge(
+        &self,
+        numbers: &Numbers,
+        (latents, pre): (&Latents, &[f32]),
+        d_acts: &mut [f32],
+    ) -> Added {
+        let width = self.width;
         let active = latents.acts.iter().filter(|act| **act > 0.0).count();
-        let n = step.tokens() as f64;
+        let n = numbers.tokens() as f64;
         let l0 = active as f64 / n;
-        let (slope, mut loss) = self.charged(step, step.whole.l0.unwrap_or(l0));
-        if step.whole.l0.is_some() {
+        let (slope, mut loss) = self.charged(numbers.whole.l0.unwrap_or(l0));
+        if numbers.whole.l0.is_some() {
             // Each micro-batch adds its tokens' share.
             loss *= latents.rows() as f64 / n;
         }
-        let mut d_thresholds = vec![0.0_f64; self.thresholds.value.len()];
+        let tanh = self.tanh(numbers);
+        let mut d_thresholds = vec![0.0_f64; self.thresholds.len()];
         for (entry, d_act) in d_acts.iter_mut().enumerate() {
             let feature = latents.features[entry] as usize;
-            let (act, theta) = (latents.acts[entry], self.thresholds.value[feature]);
-            let (charge, d_charge) = self.tanh(step, act);
+            let (act, theta) = (latents.acts[entry], self.thresholds[feature]);
+            let (charge, d_charge) = tanh.map_or((0.0, 0.0), |(slope, each)| {
+                let value = (slope * f64::from(act)).tanh();
+                (each * value, each * slope * (1.0 - value * value))
+            });
             loss += charge;
             let d = f64::from(*d_act) + d_charge;
-            if (f64::from(self.pre[entry]) - f64::from(theta)).abs() < 0.5 * width {
+            if (f64::from(pre[entry]) - f64::from(theta)).abs() < 0.5 * width {
                 d_thresholds[feature] -= (f64::from(theta) * d + slope / n) / width;
             }
             *d_act = if act > 0.0 { d as f32 } else { 0.0 };
         }
-        self.d_thresholds = d_thresholds.into_iter().map(|d| d as f32).collect();
         Added {
             loss,
+            own: vec![d_thresholds.into_iter().map(|d| d as f32).collect()],
             ..Added::default()
         }
+    }
+}
+
+impl Rule for JumpReluRule {
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        let width = self.settings.bandwidth * numbers.unit();
+        let half = (0.5 * self.settings.bandwidth * numbers.unit()) as f32;
+        let below = |threshold: &f32| threshold - half;
+        let thresholds = self.thresholds.value.clone();
+        Ok(Plan {
+            choose: Choose::Above(Bars::ByFeature(thresholds.iter().map(below).collect())),
+            terms: Terms::JumpRelu(Jump {
+                thresholds,
+                width,
+                weight: self.settings.penalty.at(numbers.done),
+                charge: self.settings.charge,
+            }),
+        })
     }
 
     fn charges_l0(&self) -> bool {
         matches!(self.settings.charge, Charge::Target(_))
-    }
-
-    fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {
-        vec![&mut self.d_thresholds]
     }
 
     fn restart(&mut self, features: &[u32]) {
@@ -260,8 +274,10 @@ impl Rule for JumpReluRule {
         }
     }
 
-    fn after_step(&mut self, _: &Latents, rates: Rates) {
-        self.thresholds.step(&self.d_thresholds, rates);
+    fn after_step(&mut self, after: &After<'_>) {
+        if let [d_thresholds] = after.own {
+            self.thresholds.step(d_thresholds, after.rates);
+        }
         let least = |threshold: &mut f32| *threshold = threshold.max(0.0);
         self.thresholds.value.iter_mut().for_each(least);
     }

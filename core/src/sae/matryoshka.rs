@@ -12,7 +12,7 @@
 //! A decoder row learns from every reconstruction that contains its feature, by the sum of their residuals.
 
 use super::parts::CutOff;
-use super::rule::{Card, Levels, Rule, Step, Uses};
+use super::rule::{Card, Finding, Levels, Numbers, Plan, Rule, Step, Terms, Uses};
 use super::state::Keep;
 use super::{JumpRelu, Selection};
 use crate::error::Result;
@@ -40,7 +40,6 @@ struct MatryoshkaRule {
     /// Ends of the levels, rising; the last is the number of features.
     ends: Vec<usize>,
     cut: CutOff,
-    levels: Levels,
 }
 
 impl MatryoshkaRule {
@@ -55,58 +54,66 @@ impl MatryoshkaRule {
             k,
             ends,
             cut: CutOff::default(),
-            levels: Levels::default(),
         }
     }
 }
 
+/// Decodes the features up to each of `ends`, one part of them after the other; `into` gets the residual of all, and every entry's gradient of all errors.
+pub(super) fn decode(
+    ends: &[usize],
+    step: &Step<'_>,
+    latents: &Latents,
+    into: &mut Residual,
+) -> Result<(Levels, f64)> {
+    let scale = step.numbers.scale();
+    let mut loss = 0.0;
+    let mut residuals: Vec<Residual> = Vec::with_capacity(ends.len());
+    let mut first = 0;
+    for end in ends {
+        let group = latents.of_features(first as u32..*end as u32);
+        let mut left = Residual::default();
+        let target = residuals
+            .last()
+            .map_or(step.target, |before| &before.residual);
+        residual(&mut left, target, &group, step.w_dec, scale)?;
+        loss += left.squared / step.numbers.denominator();
+        residuals.push(left);
+        first = *end;
+    }
+    let mut sum = residuals[residuals.len() - 1].residual.clone();
+    let mut column_sums = residuals[residuals.len() - 1].column_sums.clone();
+    let mut tables = vec![(ends[ends.len() - 1], sum.clone())];
+    for (end, left) in ends.iter().zip(&residuals).rev().skip(1) {
+        let pairs = sum.values_mut().iter_mut().zip(left.residual.values());
+        pairs.for_each(|(sum, value)| *sum += value);
+        let pairs = column_sums.iter_mut().zip(&left.column_sums);
+        pairs.for_each(|(sum, value)| *sum += value);
+        tables.push((*end, sum.clone()));
+    }
+    tables.reverse();
+    let levels = |tables| Levels {
+        tables,
+        column_sums,
+    };
+    let Some(last) = residuals.pop() else {
+        return Ok((levels(tables), loss));
+    };
+    *into = last;
+    let by_table = tables.iter().map(|(end, table)| (*end, table));
+    into.d_acts = pull_back(&by_table.collect::<Vec<_>>(), latents, step.w_dec, scale);
+    Ok((levels(tables), loss))
+}
+
 impl Rule for MatryoshkaRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        self.cut.select(step, step.k(self.k))
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        Ok(Plan {
+            choose: self.cut.choice(numbers, self.k),
+            terms: Terms::Levels(self.ends.clone()),
+        })
     }
 
-    fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
-        let scale = step.scale();
-        let mut loss = 0.0;
-        let mut residuals: Vec<Residual> = Vec::with_capacity(self.ends.len());
-        let mut first = 0;
-        for end in &self.ends {
-            let group = latents.of_features(first as u32..*end as u32);
-            let mut left = Residual::default();
-            let target = residuals
-                .last()
-                .map_or(step.target, |before| &before.residual);
-            residual(&mut left, target, &group, step.w_dec, scale)?;
-            loss += left.squared / step.denominator();
-            residuals.push(left);
-            first = *end;
-        }
-        let mut sum = residuals[residuals.len() - 1].residual.clone();
-        let mut column_sums = residuals[residuals.len() - 1].column_sums.clone();
-        let mut tables = vec![(self.ends[self.ends.len() - 1], sum.clone())];
-        for (end, left) in self.ends.iter().zip(&residuals).rev().skip(1) {
-            let pairs = sum.values_mut().iter_mut().zip(left.residual.values());
-            pairs.for_each(|(sum, value)| *sum += value);
-            let pairs = column_sums.iter_mut().zip(&left.column_sums);
-            pairs.for_each(|(sum, value)| *sum += value);
-            tables.push((*end, sum.clone()));
-        }
-        tables.reverse();
-        let Some(last) = residuals.pop() else {
-            return Ok(loss);
-        };
-        *into = last;
-        let by_table = tables.iter().map(|(end, table)| (*end, table));
-        into.d_acts = pull_back(&by_table.collect::<Vec<_>>(), latents, step.w_dec, scale);
-        self.levels = Levels {
-            tables,
-            column_sums,
-        };
-        Ok(loss)
-    }
-
-    fn levels(&self) -> Option<&Levels> {
-        Some(&self.levels)
+    fn learn(&mut self, finding: Finding) {
+        self.cut.learn(&finding);
     }
 
     fn take_over(&mut self, selection: &Selection) {

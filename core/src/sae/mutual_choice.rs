@@ -10,13 +10,11 @@
 //! | other names | BatchTopK is the same rule; `aux_k` is `aux_zipf` on the features that never fire |
 
 use super::parts::{CutOff, Densities};
-use super::rule::{Card, Rule, Step, Uses};
+use super::rule::{After, Card, Finding, Numbers, Plan, Rule, Uses};
 use super::state::Keep;
 use super::zipf::Zipf;
 use super::{JumpRelu, Selection};
 use crate::error::Result;
-use crate::kernels::adam::Rates;
-use crate::latents::Latents;
 
 /// Entry of the list of variants.
 pub(super) const CARD: Card = Card {
@@ -93,8 +91,12 @@ impl MutualChoiceRule {
 }
 
 impl Rule for MutualChoiceRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        self.cut.select(step, step.k(self.k))
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        Ok(Plan::plain(self.cut.choice(numbers, self.k)))
+    }
+
+    fn learn(&mut self, finding: Finding) {
+        self.cut.learn(&finding);
     }
 
     fn helped(&self, dead: Vec<u32>) -> Vec<u32> {
@@ -104,8 +106,8 @@ impl Rule for MutualChoiceRule {
         }
     }
 
-    fn after_step(&mut self, latents: &Latents, _: Rates) {
-        self.densities.count(latents);
+    fn after_step(&mut self, after: &After<'_>) {
+        self.densities.add(after.counts, after.tokens);
         self.steps += 1;
         if self.steps.is_multiple_of(REFIT) {
             self.fitted = self.fit().map(|(law, _)| law);

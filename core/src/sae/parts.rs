@@ -1,12 +1,10 @@
 //! Mathematics shared by several variants.
 
-use super::rule::Step;
+use super::rule::{Choose, Finding, Numbers};
 use super::state::Keep;
 use super::{JumpRelu, Selection};
 use crate::error::Result;
 use crate::kernels::adam::{Rates, Row, adam};
-use crate::kernels::encode::encode_budget;
-use crate::latents::Latents;
 
 /// Rate of a moving average of a cut-off (SAELens).
 const RATE: f64 = 0.01;
@@ -49,19 +47,23 @@ pub(super) struct CutOff {
 }
 
 impl CutOff {
-    /// Selects the `k · n` largest positive pre-activations of a batch of `n` tokens and records the cut-off, or the least activation if the budget was not
-    /// filled. The guess for the next batch is a little below the last cut-off.
-    pub(super) fn select(&mut self, step: &Step<'_>, k: usize) -> Result<Latents> {
-        let guess = self.last.map_or(0.0, |cut| CAUTION * cut);
-        let budget = (k * step.tokens(), guess);
-        let (latents, cut) =
-            encode_budget(step.centred, step.w_enc, step.b_enc, budget, step.product)?;
-        self.last = cut;
-        let least = latents.acts.iter().copied().reduce(f32::min);
-        if let Some(least) = cut.or(least) {
-            self.average.add(f64::from(least));
+    /// Returns the selection of the `k · n` largest positive pre-activations of a batch of `n` tokens, where `k` is the final number. The guess is a little below
+    /// the last cut-off.
+    pub(super) fn choice(&self, numbers: &Numbers, k: usize) -> Choose {
+        Choose::Budget {
+            budget: numbers.k(k) * numbers.tokens(),
+            guess: self.last.map_or(0.0, |cut| CAUTION * cut),
         }
-        Ok(latents)
+    }
+
+    /// Records the cut-off, or the least activation if the budget was not filled.
+    pub(super) fn learn(&mut self, finding: &Finding) {
+        if let Finding::Cut { cut, least } = finding {
+            self.last = *cut;
+            if let Some(least) = cut.or(*least) {
+                self.average.add(f64::from(least));
+            }
+        }
     }
 
     /// Starts the average at the mean threshold of a dictionary.
@@ -151,14 +153,6 @@ pub(crate) struct Densities(pub(crate) Vec<f64>);
 impl Densities {
     pub(crate) fn new(features: usize) -> Self {
         Self(vec![0.0; features])
-    }
-
-    pub(crate) fn count(&mut self, latents: &Latents) {
-        let mut counts = vec![0_u32; self.0.len()];
-        for (feature, act) in latents.features.iter().zip(&latents.acts) {
-            counts[*feature as usize] += u32::from(*act != 0.0);
-        }
-        self.add(&counts, latents.rows());
     }
 
     /// Adds a batch of `tokens`, given the number of tokens on which each feature fired.

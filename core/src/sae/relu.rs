@@ -12,7 +12,7 @@
 //! Decoder rows have length 1 in the trainer's space, so the L1 term is weighted by ‖w_dec‖ whether or not the rows are kept at length 1.
 
 use super::parts::Penalty;
-use super::rule::{Added, Card, Rule, Step, Uses};
+use super::rule::{Bars, Card, Choose, Numbers, Plan, Rule, Terms, Uses};
 use super::selection::{Selection, Selects};
 use super::variant::Variant;
 use crate::dims::Matrix;
@@ -71,20 +71,13 @@ impl ReluRule {
 }
 
 impl Rule for ReluRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        encode_above(step.centred, step.w_enc, step.b_enc, Bar::All(0.0))
-    }
-
-    fn losses(&mut self, step: &Step<'_>, latents: &Latents, d_acts: &mut [f32]) -> Added {
-        let each = self.penalty.at(step.done) / step.act_unit();
-        for d in d_acts.iter_mut() {
-            *d += each as f32;
-        }
-        let sum: f64 = latents.acts.iter().map(|act| f64::from(*act)).sum();
-        Added {
-            loss: each * sum,
-            ..Added::default()
-        }
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        Ok(Plan {
+            choose: Choose::Above(Bars::One(0.0)),
+            terms: Terms::Relu {
+                each: self.penalty.at(numbers.done) / numbers.act_unit(),
+            },
+        })
     }
 
     fn inference(&self) -> Selection {

@@ -2,6 +2,12 @@
 //!
 //! Rules work in the trainer's space: activations less `b_dec`, decoder rows of length 1. An entry with activation 0 is not an active feature; a rule may
 //! leave such entries in its latents to learn from pairs that it nearly kept.
+//!
+//! A rule computes nothing of a batch itself. It says its step as plain data, a [`Plan`], which [`Work`] carries out on the CPU and `train/device` on a GPU, and
+//! it is told what it learns from: the cut-off, counts by feature, gradients of its own parameters.
+
+mod plan;
+mod work;
 
 use std::fmt::Debug;
 
@@ -11,12 +17,11 @@ use super::mutual_choice::Law;
 use super::parts::Penalty;
 use super::state::Keep;
 use super::{Selection, Zipf};
-use crate::dims::Matrix;
 use crate::error::Result;
 use crate::kernels::adam::Rates;
-use crate::kernels::encode::{Product, encode_topk};
-use crate::kernels::residual::{Residual, residual};
-use crate::latents::Latents;
+
+pub(crate) use plan::{Bars, Choose, Finding, Plan, Terms};
+pub(crate) use work::{Added, Levels, Second, Step, Work, help};
 
 /// Means that a variant works with; they decide which settings count for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,32 +74,19 @@ impl Card {
     pub(super) const SUITS: fn(SparsityPenalty) -> f64 = |_| 0.1;
 }
 
-/// Inputs of one step.
+/// Numbers of a step, by which a rule plans it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Step<'a> {
-    /// Activations less `b_dec`, `[n, d]`; for a transcoder less their mean.
-    pub(crate) centred: &'a Matrix,
-    /// Target of the reconstruction, `[n, d]`; equals `centred` except for a transcoder.
-    pub(crate) target: &'a Matrix,
-    /// Lengths of the rows of `centred`, `[n]`.
-    pub(crate) lengths: &'a [f32],
-    /// Gradients of the model's loss with respect to the activations, `[n, d]`, if the source provides them.
-    pub(crate) gradients: Option<&'a Matrix>,
-    /// `[f, d]`.
-    pub(crate) w_enc: &'a Matrix,
-    /// `[f]`.
-    pub(crate) b_enc: &'a [f32],
-    /// `[f, d]`, with rows of length 1.
-    pub(crate) w_dec: &'a Matrix,
-    /// Product that finds the candidates of the selection.
-    pub(crate) product: Product,
+pub(crate) struct Numbers {
+    pub(crate) features: usize,
+    /// Width of what is reconstructed.
+    pub(crate) width: usize,
     /// Share of the steps already taken.
     pub(crate) done: f64,
     /// Initial number of active features, and the share of the steps over which it falls to the one that is set.
     pub(crate) k_warmup: (usize, f64),
     /// Mean of ‖x − mean‖² over the initial sample.
     pub(crate) variance: f64,
-    /// Figures of the whole batch, of which the rows above may be a micro-batch.
+    /// Figures of the whole batch, of which a micro-batch has only a part.
     pub(crate) whole: Whole,
 }
 
@@ -106,14 +98,14 @@ pub(crate) struct Whole {
     pub(crate) l0: Option<f64>,
 }
 
-impl Step<'_> {
+impl Numbers {
     /// Returns the active features per token in this step, where `k` is the final number.
     pub(crate) fn k(&self, k: usize) -> usize {
         let (start, share) = self.k_warmup;
         if self.done >= share {
             return k;
         }
-        let above = start.min(self.w_enc.rows()).saturating_sub(k) as f64;
+        let above = start.min(self.features).saturating_sub(k) as f64;
         k + (above * (1.0 - self.done / share)).round() as usize
     }
 
@@ -132,69 +124,44 @@ impl Step<'_> {
         self.tokens() as f64 * self.variance.sqrt()
     }
 
+    /// Root mean square of one coordinate of what is reconstructed.
+    pub(crate) fn unit(&self) -> f64 {
+        (self.variance / self.width as f64).sqrt()
+    }
+
     /// Factor from a residual to a gradient.
     pub(crate) fn scale(&self) -> f32 {
         (-2.0 / self.denominator()) as f32
     }
 }
 
-/// Additions of a rule to a step.
-#[derive(Debug, Default)]
-pub(crate) struct Added {
-    /// Terms of the loss.
-    pub(crate) loss: f64,
-    /// Gradient of the encoder's bias by entry, `[nnz]`, if it differs from that of the pre-activation.
-    pub(crate) d_bias: Option<Vec<f32>>,
-}
-
-/// Several reconstructions, each by the first features, from which decoder rows and bias learn.
-#[derive(Debug, Default)]
-pub(crate) struct Levels {
-    /// For the features up to `end`, the sum of all residuals that they contribute to, `[n, d]`.
-    pub(crate) tables: Vec<(usize, Matrix)>,
-    /// Column sums of the first table, `[d]`.
-    pub(crate) column_sums: Vec<f64>,
-}
-
-/// Second code of the same tokens whose reconstruction also counts.
-#[derive(Debug, Default)]
-pub(crate) struct Second {
-    pub(crate) latents: Latents,
-    /// Its residual, with gradients times `weight`.
-    pub(crate) left: Residual,
-    /// Weight of its squared error in the loss.
-    pub(crate) weight: f32,
+/// State of a step's end that a rule learns from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct After<'a> {
+    /// Tokens of the batch on which each feature fired, `[f]`.
+    pub(crate) counts: &'a [u32],
+    pub(crate) tokens: usize,
+    /// Gradients of the rule's own parameters, as [`Added::own`] has them.
+    pub(crate) own: &'a [Vec<f32>],
+    pub(crate) rates: Rates,
 }
 
 /// Training rule of a variant.
 pub(crate) trait Rule: Debug + Send + Sync {
-    /// Selects the (token, feature) pairs that survive, with their activations.
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents>;
+    /// Says how a step selects and what it charges.
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan>;
 
-    /// Computes the residual of a code, the gradient of the squared error for each entry, and the error's part of the loss.
-    fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
-        residual(into, step.target, latents, step.w_dec, step.scale())?;
-        Ok(into.squared / step.denominator())
+    /// Returns the weight β of [`Choose::Scored`], where the mean of |g| over a sample of the batch is `size`.
+    fn beta(&mut self, _size: f64) -> f32 {
+        0.0
     }
 
-    /// Adds its own terms to the loss and turns `d_acts [nnz]`, the gradients of activations, into gradients of pre-activations.
-    fn losses(&mut self, _: &Step<'_>, _: &Latents, _: &mut [f32]) -> Added {
-        Added::default()
-    }
+    /// Learns from the selection of a step.
+    fn learn(&mut self, _: Finding) {}
 
     /// Whether its terms of the loss depend on the batch's mean L0.
     fn charges_l0(&self) -> bool {
         false
-    }
-
-    /// Returns several reconstructions that replace the single one.
-    fn levels(&self) -> Option<&Levels> {
-        None
-    }
-
-    /// Returns a second code that counts in addition to the first.
-    fn second(&self) -> Option<&Second> {
-        None
     }
 
     /// Selects the features that AuxK trains on the residual, from those that are `dead`, ascending.
@@ -202,18 +169,8 @@ pub(crate) trait Rule: Debug + Send + Sync {
         dead
     }
 
-    /// Encodes with the features that AuxK trains: at most `k` per token.
-    fn help(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
-        encode_topk(centred, w_enc, b_enc, k)
-    }
-
-    /// Returns the gradients of its own parameters, as the next [`Rule::after_step`] uses them.
-    fn own_gradients(&mut self) -> Vec<&mut Vec<f32>> {
-        Vec::new()
-    }
-
-    /// Updates its own parameters and averages after a step with this code.
-    fn after_step(&mut self, _: &Latents, _: Rates) {}
+    /// Updates its own parameters and averages after a step.
+    fn after_step(&mut self, _: &After<'_>) {}
 
     /// Takes a note for the user, once.
     fn note(&mut self) -> Option<String> {

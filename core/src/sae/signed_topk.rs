@@ -9,7 +9,7 @@
 //! | losses | normalised squared error, AuxK/32 by magnitude |
 //! | other names | SAELens `abstopk`; sparsify's old `signed` |
 
-use super::rule::{Card, Rule, Step, Uses};
+use super::rule::{Card, Choose, Numbers, Plan, Rule, Uses};
 use super::selection::{Selection, Selects};
 use super::variant::Variant;
 use crate::dims::Matrix;
@@ -79,12 +79,9 @@ impl SignedTopKRule {
 }
 
 impl Rule for SignedTopKRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        encode_abs_topk(step.centred, step.w_enc, step.b_enc, step.k(self.k))
-    }
-
-    fn help(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
-        encode_abs_topk(centred, w_enc, b_enc, k)
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        let k = numbers.k(self.k);
+        Ok(Plan::plain(Choose::Signed { k }))
     }
 
     fn inference(&self) -> Selection {

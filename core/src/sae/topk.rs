@@ -11,14 +11,13 @@
 //!
 //! Among equal pre-activations the lower feature wins. A token with fewer than `k` positive pre-activations has fewer active features.
 
-use super::rule::{Card, Rule, Second, Step, Uses};
+use super::rule::{Card, Choose, Finding, Numbers, Plan, Rule, Terms, Uses};
 use super::selection::{Selection, Selects};
 use super::state::Keep;
 use super::variant::Variant;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::kernels::encode::{encode_topk, encode_topk_guessing};
-use crate::kernels::residual::{Residual, residual};
+use crate::kernels::encode::encode_topk;
 use crate::latents::Latents;
 
 /// Entry of the list of variants.
@@ -26,11 +25,11 @@ pub(super) const CARD: Card = Card {
     name: "topk",
     uses: &[Uses::Budget, Uses::K, Uses::Screen],
     rule: |wanted| {
-        if wanted.multi_topk {
-            Box::new(TopKRule::multi(wanted.k))
-        } else {
-            Box::new(TopKRule::new(wanted.k))
-        }
+        Box::new(TopKRule {
+            k: wanted.k,
+            multi: wanted.multi_topk,
+            least_kept: 0.0,
+        })
     },
     suits: Card::SUITS,
 };
@@ -82,70 +81,33 @@ impl Selects for TopK {
 #[derive(Debug)]
 struct TopKRule {
     k: usize,
-    /// Multi-TopK's longer code.
-    second: Option<Second>,
+    /// Whether a longer code counts too (Multi-TopK).
+    multi: bool,
     /// A little below the least of the last batch's `k`-th largest pre-activations over lengths; 0 where a row had fewer.
     least_kept: f32,
 }
 
-impl TopKRule {
-    fn new(k: usize) -> Self {
-        Self {
-            k,
-            second: None,
-            least_kept: 0.0,
-        }
-    }
-
-    /// Creates the rule with Multi-TopK.
-    fn multi(k: usize) -> Self {
-        let second = Second {
-            weight: WEIGHT,
-            ..Second::default()
-        };
-        Self {
-            second: Some(second),
-            ..Self::new(k)
-        }
-    }
-}
-
 impl Rule for TopKRule {
-    fn select(&mut self, step: &Step<'_>) -> Result<Latents> {
-        let guesses: Vec<f32> = step.lengths.iter().map(|l| self.least_kept * l).collect();
-        let own = step.k(self.k);
-        let k = match self.second {
-            Some(_) => (MULTIPLE * own).min(step.w_enc.rows()),
-            None => own,
-        };
-        let latents = encode_topk_guessing(
-            step.centred,
-            step.w_enc,
-            step.b_enc,
-            (k, &guesses),
-            step.product,
-        )?;
-        self.least_kept = CAUTION * least_kept(&latents, k, step.lengths);
-        let Some(second) = &mut self.second else {
-            return Ok(latents);
-        };
-        second.latents = latents;
-        Ok(second.latents.largest(own))
-    }
-
-    fn decode(&mut self, step: &Step<'_>, latents: &Latents, into: &mut Residual) -> Result<f64> {
-        residual(into, step.target, latents, step.w_dec, step.scale())?;
-        let mut squared = into.squared;
-        if let Some(second) = &mut self.second {
-            let (left, scale) = (&mut second.left, second.weight * step.scale());
-            residual(left, step.target, &second.latents, step.w_dec, scale)?;
-            squared += f64::from(second.weight) * left.squared;
+    fn plan(&mut self, numbers: &Numbers) -> Result<Plan> {
+        let own = numbers.k(self.k);
+        let guess = self.least_kept;
+        if !self.multi {
+            return Ok(Plan::plain(Choose::PerToken { k: own, guess }));
         }
-        Ok(squared / step.denominator())
+        let k = (MULTIPLE * own).min(numbers.features);
+        Ok(Plan {
+            choose: Choose::PerToken { k, guess },
+            terms: Terms::Longer {
+                k: own,
+                weight: WEIGHT,
+            },
+        })
     }
 
-    fn second(&self) -> Option<&Second> {
-        self.second.as_ref()
+    fn learn(&mut self, finding: Finding) {
+        if let Finding::LeastKept(least) = finding {
+            self.least_kept = CAUTION * least;
+        }
     }
 
     fn inference(&self) -> Selection {
@@ -161,7 +123,7 @@ impl Rule for TopKRule {
 }
 
 /// Returns the least kept activation over the length of its row; 0 if a row has fewer than `k`.
-fn least_kept(latents: &Latents, k: usize, lengths: &[f32]) -> f32 {
+pub(super) fn least_kept(latents: &Latents, k: usize, lengths: &[f32]) -> f32 {
     let ratio = |(row, length): (usize, &f32)| {
         let entries = latents.range(row);
         if entries.len() < k || *length <= 0.0 {

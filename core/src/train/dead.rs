@@ -62,6 +62,11 @@ impl Dead {
         }
     }
 
+    /// Returns the tokens of the last batch on which each feature fired, and the number of its tokens.
+    pub(super) fn counted(&self) -> (&[u32], usize) {
+        (&self.counts, self.tokens)
+    }
+
     /// Ends the batch.
     pub(super) fn end(&mut self) {
         self.batches += 1;

@@ -2,14 +2,13 @@
 //! all features are active on every token. The gradients of micro-batches are summed for all features and parameters move once, as for the whole batch; with a
 //! budget a batch's codes are small, and no such rule is taken apart.
 
-use super::optim::{ByFeature, Given, Gradients, Move, Term, squared};
+use super::optim::{ByFeature, Given, Gradients, Move, Term};
 use super::spec::Spec;
 use super::step::{
     Batch, Beside, Forward, Report, Sums, Trainer, at_step, check_loss, dictionary, tables,
 };
 use crate::error::Result;
 use crate::kernels::adam::Rates;
-use crate::latents::Latents;
 use crate::sae::rule::Whole;
 
 /// Bytes of an active pair in a step: its feature, activation and gradient, and the same sorted by feature; gates have more.
@@ -58,7 +57,6 @@ impl Trainer {
         );
         let mut sums = Gradients::zeros(features, reads, writes);
         let mut beside = Beside::default();
-        let mut own: Vec<Vec<f32>> = Vec::new();
         let mut of_inputs = Sums::default();
         let mut report = Report::default();
         let l0 = self.l0_first(batch).map_err(|error| at_step(step, error))?;
@@ -75,6 +73,7 @@ impl Trainer {
                 latents,
                 scale,
                 d_bias,
+                own,
                 report: of_part,
                 ..
             } = forward;
@@ -82,7 +81,7 @@ impl Trainer {
             report.add(&of_part);
             let by_feature =
                 ByFeature::new(&latents, &self.main.d_acts, d_bias.as_deref(), features);
-            let tables = tables(self.rule.as_ref(), &self.main);
+            let tables = tables(&self.work, &self.main);
             let main = Term {
                 by_feature: &by_feature,
                 tables: &tables,
@@ -100,11 +99,10 @@ impl Trainer {
                     none => *none = Some(skipped),
                 }
             }
-            let of_part = self.rule.own_gradients();
-            own.resize(of_part.len(), Vec::new());
-            for (sum, more) in own.iter_mut().zip(of_part) {
+            beside.own.resize(own.len(), Vec::new());
+            for (sum, more) in beside.own.iter_mut().zip(own) {
                 sum.resize(more.len(), 0.0);
-                add(sum, more);
+                add(sum, &more);
             }
         }
         self.dead.end();
@@ -112,18 +110,13 @@ impl Trainer {
         report.expected = self.variance * tokens as f64;
         check_loss(&report, step)?;
         self.steps = step;
-        let own2: f64 = own.iter().map(|own| squared(own)).sum();
-        for (into, sum) in self.rule.own_gradients().into_iter().zip(own) {
-            *into = sum;
-        }
         let given = Given::Sums(&sums);
         let by = Move {
             rates: Rates::new(learning_rate, step),
-            factor: self.shortened(given, &beside, own2, &mut report),
+            factor: self.shortened(given, &beside, &mut report),
         };
         let passed = self.features.step(given, by);
-        // Rules without a budget learn nothing from the codes themselves.
-        self.finish(&passed, beside, by, &Latents::default(), &mut report);
+        self.finish(&passed, beside, by, &mut report);
         Ok(report)
     }
 

@@ -13,6 +13,7 @@ use crate::dims::Matrix;
 use crate::error::{Error, Key, Result};
 use crate::kernels::linear::rows_times;
 use crate::kernels::residual::{Residual, residual};
+use crate::sae::rule::Work;
 use crate::sae::{Relu, Role, Sae, Selection, Transcoder, Variant};
 
 /// Decoder rows whose length is no further from 1 count as of length 1: that of half-precision weights is.
@@ -216,6 +217,7 @@ impl Trainer {
             },
             b_dec: Parameter::new(Matrix::new(1, d, sae.b_dec)?),
             rule: rules::rule(spec, features, unit),
+            work: Work::default(),
             aux: AuxSettings {
                 k: spec.k_aux.unwrap_or(d / 2).max(1),
                 coefficient: if spec.budgeted() {

@@ -21,7 +21,7 @@ use crate::kernels::encode::Product;
 use crate::kernels::residual::{Residual, residual};
 use crate::latents::Latents;
 use crate::sae::Zipf;
-use crate::sae::rule::{Added, Rule, Step, Whole};
+use crate::sae::rule::{Added, After, Choose, Numbers, Rule, Step, Whole, Work, help};
 use crate::sae::state::{Keep, Within};
 
 /// Activations of one step: rows of a table.
@@ -93,6 +93,7 @@ pub struct Trainer {
     /// `[1, d]`.
     pub(super) b_dec: Parameter,
     pub(super) rule: Box<dyn Rule>,
+    pub(super) work: Work,
     pub(super) aux: AuxSettings,
     pub(super) product: Product,
     /// Factor on the activations that are reconstructed.
@@ -146,6 +147,8 @@ pub(super) struct Forward {
     pub(super) latents: Latents,
     pub(super) scale: f32,
     pub(super) d_bias: Option<Vec<f32>>,
+    /// Gradients of the rule's own parameters.
+    pub(super) own: Vec<Vec<f32>>,
     pub(super) aux: Option<Aux>,
     pub(super) report: Report,
 }
@@ -157,6 +160,8 @@ pub(super) struct Beside {
     pub(super) direct: Vec<f64>,
     /// `[d_out, d]`.
     pub(super) skipped: Option<Matrix>,
+    /// `[f]` each: those of the rule's own parameters.
+    pub(super) own: Vec<Vec<f32>>,
 }
 
 impl Trainer {
@@ -223,6 +228,7 @@ impl Trainer {
             latents,
             scale,
             d_bias,
+            own,
             aux,
             mut report,
         } = self.forward(batch).map_err(|error| at_step(step, error))?;
@@ -236,15 +242,13 @@ impl Trainer {
             || self.dead_gradients(aux),
         );
         report.phases.aux += begun.elapsed();
-        let own = self.rule.own_gradients();
-        let own2: f64 = own.iter().map(|own| squared(own)).sum();
-        let tables = tables(self.rule.as_ref(), &self.main);
+        let tables = tables(&self.work, &self.main);
         let main = Term {
             by_feature: &by_feature,
             tables: &tables,
             scale,
         };
-        let second = self.rule.second().map(|second| {
+        let second = self.work.second().map(|second| {
             let sorted = ByFeature::new(&second.latents, &second.left.d_acts, None, features);
             let table = [(usize::MAX, &second.left.residual)];
             (sorted, table, scale * second.weight)
@@ -258,6 +262,7 @@ impl Trainer {
         let beside = Beside {
             direct: self.direct(scale),
             skipped: self.skipped(scale),
+            own,
         };
         let given = Given::Batch {
             terms: &terms,
@@ -266,21 +271,15 @@ impl Trainer {
         };
         let by = Move {
             rates: Rates::new(learning_rate, step),
-            factor: self.shortened(given, &beside, own2, &mut report),
+            factor: self.shortened(given, &beside, &mut report),
         };
         let passed = self.features.step(given, by);
-        self.finish(&passed, beside, by, &latents, &mut report);
+        self.finish(&passed, beside, by, &mut report);
         Ok(report)
     }
 
     /// Factor that cuts the gradient of all parameters down to the allowed length.
-    pub(super) fn shortened(
-        &self,
-        given: Given<'_>,
-        beside: &Beside,
-        own2: f64,
-        report: &mut Report,
-    ) -> f32 {
+    pub(super) fn shortened(&self, given: Given<'_>, beside: &Beside, report: &mut Report) -> f32 {
         let Some(clip) = self.clip else { return 1.0 };
         let (of_features, through) = self.features.length2(given);
         let of_b_dec = squared(&self.b_dec_gradient(&beside.direct, &through));
@@ -288,6 +287,7 @@ impl Trainer {
             .skipped
             .as_ref()
             .map_or(0.0, |skip| squared(skip.values()));
+        let own2: f64 = beside.own.iter().map(|own| squared(own)).sum();
         let length = (of_features + of_b_dec + of_skip + own2).sqrt();
         report.gradient_norm = Some(length);
         report.clipped = length > clip;
@@ -300,7 +300,6 @@ impl Trainer {
         passed: &Passed,
         mut beside: Beside,
         by: Move,
-        latents: &Latents,
         report: &mut Report,
     ) {
         for sum in &mut beside.direct {
@@ -308,8 +307,7 @@ impl Trainer {
         }
         let gradient = self.b_dec_gradient(&beside.direct, &passed.through_encoder);
         adam(&mut self.b_dec.row(), &gradient, by.rates);
-        self.step_beside(beside.skipped, by);
-        self.rule.after_step(latents, by.rates);
+        self.step_beside(beside, by);
         self.count_average();
         report.note = self.rule.note();
         let Spent {
@@ -322,20 +320,27 @@ impl Trainer {
         report.phases.unit_norm = unit_norm;
     }
 
-    /// Moves the skip connection; cuts the gradients of what the rule learns down like all others.
-    fn step_beside(&mut self, skipped: Option<Matrix>, by: Move) {
+    /// Moves the skip connection and what the rule learns, whose gradients are cut down like all others.
+    pub(super) fn step_beside(&mut self, mut beside: Beside, by: Move) {
         let skip = self.mapping.as_mut().and_then(|to| to.skip.as_mut());
-        if let (Some(skip), Some(mut gradient)) = (skip, skipped) {
+        if let (Some(skip), Some(mut gradient)) = (skip, beside.skipped) {
             for g in gradient.values_mut() {
                 *g *= by.factor;
             }
             adam(&mut skip.row(), gradient.values(), by.rates);
         }
         if by.factor < 1.0 {
-            for g in self.rule.own_gradients().into_iter().flatten() {
+            for g in beside.own.iter_mut().flatten() {
                 *g *= by.factor;
             }
         }
+        let (counts, tokens) = self.dead.counted();
+        self.rule.after_step(&After {
+            counts,
+            tokens,
+            own: &beside.own,
+            rates: by.rates,
+        });
     }
 
     /// Computes the gradients of AuxK's term for the dead features.
@@ -383,7 +388,9 @@ impl Trainer {
             Some(mapping) => &mapping.target,
             None => &self.centred,
         };
+        let numbers = self.numbers(whole);
         let step = Step {
+            numbers,
             centred: &self.centred,
             target,
             lengths: &self.lengths,
@@ -392,23 +399,20 @@ impl Trainer {
             b_enc: dictionary.1,
             w_dec: dictionary.2,
             product: self.product,
-            done: self.steps as f64 / self.steps_in_all.max(1) as f64,
-            k_warmup: self.k_warmup,
-            variance: self.variance,
-            whole,
         };
-        let latents = self.rule.select(&step)?;
+        let plan = self.rule.plan(&numbers)?;
+        let latents = self.work.choose(self.rule.as_mut(), &plan, &step)?;
         report.active = latents.acts.iter().filter(|act| **act != 0.0).count();
         report.phases.encode = begun.elapsed();
 
         let begun = Instant::now();
-        let (rule, main, dead) = (&mut self.rule, &mut self.main, &mut self.dead);
+        let (work, main, dead) = (&mut self.work, &mut self.main, &mut self.dead);
         let ((), loss) = rayon::join(
             || dead.count(&latents),
-            || rule.decode(&step, &latents, main),
+            || work.decode(&plan, &step, &latents, main),
         );
         report.loss = loss?;
-        let Added { loss, d_bias } = rule.losses(&step, &latents, &mut main.d_acts);
+        let Added { loss, d_bias, own } = work.charge(&plan, &step, &latents, &mut main.d_acts)?;
         report.loss += loss;
         report.squared = self.main.squared;
         if self.measuring {
@@ -419,14 +423,14 @@ impl Trainer {
                 None => None,
             };
         }
-        let scale = step.scale();
+        let scale = numbers.scale();
         report.phases.decode = begun.elapsed();
 
         let begun = Instant::now();
         let dead = self.dead.features();
-        report.dead_fraction = dead.len() as f64 / self.features.w_enc.value.rows() as f64;
+        report.dead_fraction = dead.len() as f64 / numbers.features as f64;
         let helped = self.rule.helped(dead);
-        let aux = self.aux(helped)?;
+        let aux = self.aux(helped, &plan.choose)?;
         if let Some(aux) = &aux {
             report.loss += self.aux.coefficient * aux.loss;
             report.aux_active = aux.latents.acts.len();
@@ -436,14 +440,27 @@ impl Trainer {
             latents,
             scale,
             d_bias,
+            own,
             aux,
             report,
         };
         Ok((forward, of_inputs))
     }
 
+    /// Numbers of the next step, by which its rule plans it.
+    pub(super) fn numbers(&self, whole: Whole) -> Numbers {
+        Numbers {
+            features: self.features.w_enc.value.rows(),
+            width: self.features.w_dec.value.columns(),
+            done: self.steps as f64 / self.steps_in_all.max(1) as f64,
+            k_warmup: self.k_warmup,
+            variance: self.variance,
+            whole,
+        }
+    }
+
     /// AuxK's code, residual and loss, if any feature is to be helped.
-    fn aux(&mut self, helped: Vec<u32>) -> Result<Option<Aux>> {
+    fn aux(&mut self, helped: Vec<u32>, choose: &Choose) -> Result<Option<Aux>> {
         if helped.is_empty() || self.aux.coefficient == 0.0 {
             return Ok(None);
         }
@@ -458,7 +475,7 @@ impl Trainer {
         let all = dictionary(&self.features, &self.folded);
         let (w_enc, w_dec) = rayon::join(|| all.0.rows_of(&helped), || all.2.rows_of(&helped));
         let b_enc: Vec<f32> = helped.iter().map(|f| all.1[*f as usize]).collect();
-        let latents = self.rule.help(&self.centred, &w_enc, &b_enc, self.aux.k)?;
+        let latents = help(choose, &self.centred, (&w_enc, &b_enc), self.aux.k)?;
         let scale = (-2.0 * self.aux.coefficient / denominator) as f32;
         let target = &self.main.residual;
         residual(&mut self.aux_left, target, &latents, &w_dec, scale)?;
@@ -472,10 +489,10 @@ impl Trainer {
 
     /// b_dec's gradient directly from the residual.
     pub(super) fn direct(&self, scale: f32) -> Vec<f64> {
-        let levels = self.rule.levels();
+        let levels = self.work.levels();
         let sums = levels.map_or(&self.main.column_sums, |levels| &levels.column_sums);
         let mut sums: Vec<f64> = sums.iter().map(|sum| f64::from(scale) * sum).collect();
-        if let Some(second) = self.rule.second() {
+        if let Some(second) = self.work.second() {
             for (sum, more) in sums.iter_mut().zip(&second.left.column_sums) {
                 *sum += f64::from(scale * second.weight) * more;
             }
@@ -513,8 +530,8 @@ impl Trainer {
 }
 
 /// The tables that decoder rows are moved by.
-pub(super) fn tables<'a>(rule: &'a dyn Rule, main: &'a Residual) -> Vec<(usize, &'a Matrix)> {
-    match rule.levels() {
+pub(super) fn tables<'a>(work: &'a Work, main: &'a Residual) -> Vec<(usize, &'a Matrix)> {
+    match work.levels() {
         Some(levels) => (levels.tables.iter())
             .map(|(end, table)| (*end, table))
             .collect(),

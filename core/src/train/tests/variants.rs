@@ -371,7 +371,7 @@ fn ours(spec: &Spec) -> (Vec<f64>, Fixed, f64) {
     let mut begun = trainer(spec);
     let forward = begun.forward(batch).unwrap();
     let second = begun
-        .rule
+        .work
         .second()
         .map(|second| pairs(&second.latents, true));
     let (got, start, loss) = stepped(spec, batch);
