@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::kernels::adam::Rates;
 
 pub(crate) use plan::{Bars, Choose, Finding, Plan, Terms};
-pub(crate) use work::{Added, Levels, Second, Step, Work, help};
+pub(crate) use work::{Added, Levels, Step, Work, help};
 
 /// Means that a variant works with; they decide which settings count for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
