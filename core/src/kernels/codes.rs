@@ -1,5 +1,9 @@
-//! Latents on a device, in compressed rows.
+//! Latents on a device: in compressed rows, by feature, and from a list in any order.
 
+#[cfg(test)]
+mod tests;
+
+use super::sort::{bits_below, bounds, gather, sort};
 use crate::device::{Buffer, Gpu};
 use crate::error::Result;
 use crate::latents::Latents;
@@ -53,5 +57,60 @@ impl Codes {
             features,
             acts: gpu.read(&self.acts, nnz)?,
         })
+    }
+}
+
+/// Order of the entries of [`Codes`] by feature, then by token.
+#[derive(Debug, Clone)]
+pub(crate) struct ByFeature {
+    /// `[f + 1]` u32: the entries of feature `i` stand at `offsets[i]..offsets[i + 1]` of `entries`.
+    pub(crate) offsets: Buffer,
+    /// `[nnz]` u32: numbers of entries.
+    pub(crate) entries: Buffer,
+}
+
+/// Orders the entries of `codes`, whose features are below `features`, by feature, then by token.
+pub(crate) fn by_feature(gpu: &Gpu, codes: &Codes, features: usize) -> Result<ByFeature> {
+    let mut recorder = gpu.record();
+    let bits = bits_below(features);
+    let (sorted, entries) = sort(&mut recorder, (&codes.features, None), codes.entries, bits)?;
+    let offsets = bounds(&mut recorder, (&sorted, codes.entries), features)?;
+    recorder.submit()?;
+    Ok(ByFeature { offsets, entries })
+}
+
+/// Entries of a table in any order; no pair of token and feature occurs twice.
+#[derive(Debug, Clone)]
+pub(crate) struct Entries {
+    /// Number of entries.
+    pub(crate) len: usize,
+    /// `[≥ len]` u32.
+    pub(crate) tokens: Buffer,
+    /// `[≥ len]` u32.
+    pub(crate) features: Buffer,
+    /// `[≥ len]` f32.
+    pub(crate) values: Buffer,
+}
+
+impl Entries {
+    /// Sorts the entries of a table `[n, f]` into rows, ascending by feature.
+    pub(crate) fn into_codes(self, gpu: &Gpu, (n, f): (usize, usize)) -> Result<Codes> {
+        let len = self.len;
+        let mut recorder = gpu.record();
+        let by_feature = (&self.features, None);
+        let (_, order) = sort(&mut recorder, by_feature, len, bits_below(f))?;
+        let tokens = gather(&mut recorder, (&order, len), &self.tokens)?;
+        let by_token = (&tokens, Some(&order));
+        let (tokens, order) = sort(&mut recorder, by_token, len, bits_below(n))?;
+        let codes = Codes {
+            rows: n,
+            entries: len,
+            offsets: bounds(&mut recorder, (&tokens, len), n)?,
+            features: gather(&mut recorder, (&order, len), &self.features)?,
+            acts: gather(&mut recorder, (&order, len), &self.values)?,
+            tokens,
+        };
+        recorder.submit()?;
+        Ok(codes)
     }
 }

@@ -22,6 +22,8 @@ pub(crate) mod rotary;
 #[cfg(all(test, feature = "gpu"))]
 mod shaders;
 pub(crate) mod sigmoid_gate;
+#[cfg(feature = "gpu")]
+pub(crate) mod sort;
 pub mod sparse_decode;
 pub(crate) mod sums;
 

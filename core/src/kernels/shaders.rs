@@ -8,6 +8,7 @@ pub(crate) const ALL: &[&[Kernel]] = &[
     super::centre::gpu::KERNELS,
     super::count::gpu::KERNELS,
     super::residual::gpu::KERNELS,
+    super::sort::KERNELS,
     super::sparse_decode::gpu::KERNELS,
     super::sums::gpu::KERNELS,
 ];
