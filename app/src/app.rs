@@ -1,6 +1,9 @@
 //! The frame, always in this order: apply what the workers sent, ask what the state calls for, draw, carry out what was asked for.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use umbra_core::device::Gpu;
 
 use crate::commands::{self, Context};
 use crate::dialogs::Dialogs;
@@ -24,6 +27,12 @@ pub(crate) struct App {
     dialogs: Arc<dyn Dialogs>,
     /// Text of the window's title bar.
     title: String,
+    /// Wakes the window up.
+    waker: Arc<Mutex<egui::Context>>,
+    /// The GPU that draws, where kernels run on it too.
+    drawn_with: Option<Gpu>,
+    /// Why the window closes by itself: that GPU failed.
+    lost: Option<String>,
 }
 
 impl App {
@@ -35,19 +44,107 @@ impl App {
         dialogs: Arc<dyn Dialogs>,
         first: Command,
     ) -> Self {
-        theme::install(ctx);
-        ctx.add_plugin(Copies::default());
-        let waker = ctx.clone();
+        install(ctx);
+        let waker = Arc::new(Mutex::new(ctx.clone()));
+        let woken = Arc::clone(&waker);
         let mut commands = Commands::default();
         commands.send(first);
         Self {
             state,
-            jobs: Jobs::new(move || waker.request_repaint()),
+            jobs: Jobs::new(move || {
+                let ctx = woken.lock().unwrap_or_else(PoisonError::into_inner);
+                ctx.request_repaint();
+            }),
             views: Views::default(),
             layout,
             commands,
             dialogs,
             title: String::new(),
+            waker,
+            drawn_with: None,
+            lost: None,
+        }
+    }
+
+    /// Says that `gpu` draws the window and that kernels may run on it.
+    pub(crate) fn drawn_with(mut self, gpu: Option<Gpu>) -> Self {
+        self.drawn_with = gpu;
+        self
+    }
+
+    /// Why the window closed by itself: the GPU that draws it failed.
+    pub(crate) fn lost(&self) -> Option<&str> {
+        self.lost.as_deref()
+    }
+
+    /// Goes on in another window, which `drawing` draws, after the one before it ended for the reason `why`.
+    pub(crate) fn open_again(&mut self, ctx: &egui::Context, why: &str, drawing: &str) {
+        install(ctx);
+        *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = ctx.clone();
+        self.title.clear();
+        (self.drawn_with, self.lost) = (None, None);
+        let notice = format!("{why}. The window now draws with {drawing}; nothing was lost");
+        let notice = log::Notice::failure(notice);
+        self.state.apply(Event::Log(log::Event::Show(notice)));
+    }
+
+    /// Closes the window if the GPU that draws it has failed: whatever is drawn with it then is lost, or ends the program.
+    fn watch_gpu(&mut self, ctx: &egui::Context) {
+        let failed = self.drawn_with.as_ref().and_then(|gpu| gpu.check().err());
+        if let Some(error) = failed {
+            self.lost = Some(error.to_string());
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
+    }
+
+    fn logic(&mut self, ctx: &egui::Context) {
+        self.watch_gpu(ctx);
+        for event in self.jobs.drain() {
+            self.state.apply(event);
+        }
+        for command in self.jobs.asked() {
+            self.commands.send(command);
+        }
+        if Copies::taken(ctx) {
+            let copied = log::Notice::success("Copied");
+            self.state.apply(Event::Log(log::Event::Show(copied)));
+        }
+        if !self.state.log.notices.is_empty() {
+            self.state.apply(Event::Log(log::Event::Tick));
+            ctx.request_repaint_after(std::time::Duration::from_millis(500));
+        }
+        self.follow_settings(ctx);
+        self.follow_title(ctx);
+        commands::follow(&self.state, &mut self.commands);
+        self.run_commands();
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui) {
+        if self.lost.is_some() {
+            return;
+        }
+        let Self {
+            state,
+            views,
+            layout,
+            commands,
+            ..
+        } = self;
+        shell::window_ui(ui, state, views, layout, commands);
+        dropped_files(ui, commands);
+        if !self.commands.is_empty() {
+            self.run_commands();
+            ui.ctx().request_repaint();
+        }
+    }
+
+    fn save(&self, storage: &mut dyn eframe::Storage) {
+        persist::save(storage, &self.state.settings, &self.layout);
+    }
+
+    fn on_exit(&mut self) {
+        if self.lost.is_none() {
+            self.jobs.close();
         }
     }
 
@@ -86,6 +183,12 @@ impl App {
     }
 }
 
+/// Prepares the drawing of a window.
+fn install(ctx: &egui::Context) {
+    theme::install(ctx);
+    ctx.add_plugin(Copies::default());
+}
+
 /// Returns the text of the title bar for the open project.
 fn title(state: &AppState) -> String {
     let project = state.project.title();
@@ -101,46 +204,27 @@ fn dropped_files(ui: &egui::Ui, commands: &mut Commands) {
     }
 }
 
-impl eframe::App for App {
+/// The window's content, which outlives a window that closes because the GPU that draws it failed.
+#[derive(Debug)]
+pub(crate) struct Shown<'a>(pub(crate) &'a RefCell<Option<App>>);
+
+impl Shown<'_> {
+    fn with<R: Default>(&self, what: impl FnOnce(&mut App) -> R) -> R {
+        self.0.borrow_mut().as_mut().map(what).unwrap_or_default()
+    }
+}
+
+impl eframe::App for Shown<'_> {
     fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        for event in self.jobs.drain() {
-            self.state.apply(event);
-        }
-        for command in self.jobs.asked() {
-            self.commands.send(command);
-        }
-        if Copies::taken(ctx) {
-            let copied = log::Notice::success("Copied");
-            self.state.apply(Event::Log(log::Event::Show(copied)));
-        }
-        if !self.state.log.notices.is_empty() {
-            self.state.apply(Event::Log(log::Event::Tick));
-            ctx.request_repaint_after(std::time::Duration::from_millis(500));
-        }
-        self.follow_settings(ctx);
-        self.follow_title(ctx);
-        commands::follow(&self.state, &mut self.commands);
-        self.run_commands();
+        self.with(|app| app.logic(ctx));
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
-        let Self {
-            state,
-            views,
-            layout,
-            commands,
-            ..
-        } = self;
-        shell::window_ui(ui, state, views, layout, commands);
-        dropped_files(ui, commands);
-        if !self.commands.is_empty() {
-            self.run_commands();
-            ui.ctx().request_repaint();
-        }
+        self.with(|app| app.ui(ui));
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        persist::save(storage, &self.state.settings, &self.layout);
+        self.with(|app| app.save(storage));
     }
 
     fn persist_egui_memory(&self) -> bool {
@@ -153,6 +237,6 @@ impl eframe::App for App {
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
-        self.jobs.close();
+        self.with(App::on_exit);
     }
 }

@@ -12,8 +12,9 @@ mod table;
 pub(crate) mod testing;
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::facts::AdapterKind;
 use crate::error::{Error, Result};
@@ -25,6 +26,8 @@ pub(crate) use table::Table;
 
 /// Time after which a device that has not answered counts as hung.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time after which a window may present while a job waits.
+const MOMENT: Duration = Duration::from_millis(1);
 /// Time that a slice of work should take on a device without a window, and on one that draws too.
 const SLICE: Duration = Duration::from_millis(20);
 const SHARED_SLICE: Duration = Duration::from_millis(4);
@@ -257,19 +260,33 @@ impl Gpu {
 
     /// Waits for `submitted`, at most ten seconds.
     fn wait(&self, submitted: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        let waited = self.shared.device.poll(wgpu::PollType::Wait {
-            submission_index: submitted,
-            timeout: Some(PATIENCE),
-        });
-        if let Err(error) = waited {
-            let seconds = PATIENCE.as_secs();
-            let what = match error {
-                wgpu::PollError::Timeout => format!("did not answer for {seconds} seconds"),
-                other @ wgpu::PollError::WrongSubmissionIndex(..) => other.to_string(),
-            };
-            self.give_up(&what);
-        }
+        let begun = Instant::now();
+        let what = loop {
+            match self.look(submitted.clone()) {
+                Ok(Ok(_)) => return self.check(),
+                Ok(Err(wgpu::PollError::Timeout)) if begun.elapsed() < PATIENCE => {}
+                Ok(Err(wgpu::PollError::Timeout)) => {
+                    break format!("did not answer for {} seconds", PATIENCE.as_secs());
+                }
+                Ok(Err(error)) => break error.to_string(),
+                Err(_) => break "was lost".to_owned(),
+            }
+        };
+        self.give_up(&what);
         self.check()
+    }
+
+    /// Waits for `submitted` a moment: wgpu lets no window present while it waits. It panics where the device is lost.
+    fn look(
+        &self,
+        submission_index: Option<wgpu::SubmissionIndex>,
+    ) -> std::thread::Result<Result<wgpu::PollStatus, wgpu::PollError>> {
+        let timeout = Some(MOMENT);
+        let poll = wgpu::PollType::Wait {
+            submission_index,
+            timeout,
+        };
+        catch_unwind(AssertUnwindSafe(|| self.shared.device.poll(poll)))
     }
 }
 
