@@ -13,7 +13,7 @@ pub(crate) mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::facts::AdapterKind;
@@ -82,12 +82,7 @@ impl Adapter {
 
     /// Kind of the adapter.
     pub fn kind(&self) -> AdapterKind {
-        match self.raw.get_info().device_type {
-            wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
-            wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
-            wgpu::DeviceType::Cpu => AdapterKind::Software,
-            wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => AdapterKind::Other,
-        }
+        kind_of(&self.raw.get_info())
     }
 
     /// Opens the adapter with all its limits and the features that kernels may use.
@@ -104,6 +99,16 @@ impl Adapter {
         let (device, queue) = pollster::block_on(self.raw.request_device(&descriptor))
             .map_err(|error| failed(&self.name(), &format!("could not be opened ({error})")))?;
         Ok(Gpu::new(self, device, queue))
+    }
+}
+
+/// Kind of the adapter that `info` describes.
+fn kind_of(info: &wgpu::AdapterInfo) -> AdapterKind {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+        wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+        wgpu::DeviceType::Cpu => AdapterKind::Software,
+        wgpu::DeviceType::VirtualGpu | wgpu::DeviceType::Other => AdapterKind::Other,
     }
 }
 
@@ -131,6 +136,8 @@ struct Shared {
     /// First fault; the device is not used after one.
     fault: Arc<Mutex<Option<String>>>,
     pace: Mutex<recorder::Pace>,
+    /// Number of the tile that products use, once it is measured.
+    tile: OnceLock<usize>,
     /// Milliseconds by kernel, where they are taken.
     times: Mutex<Option<BTreeMap<&'static str, f64>>>,
 }
@@ -171,6 +178,7 @@ impl Gpu {
             pipelines: Mutex::default(),
             fault,
             pace: Mutex::new(recorder::Pace::new(SLICE)),
+            tile: OnceLock::new(),
             times: Mutex::new(None),
         };
         Self {
@@ -194,6 +202,11 @@ impl Gpu {
         &self.shared.info
     }
 
+    /// Kind of the adapter.
+    pub(crate) fn kind(&self) -> AdapterKind {
+        kind_of(&self.shared.info)
+    }
+
     /// Instance, adapter, device and queue, for a window that draws with them.
     pub fn parts(&self) -> (&wgpu::Instance, &wgpu::Adapter, &wgpu::Device, &wgpu::Queue) {
         let shared = &self.shared;
@@ -208,6 +221,16 @@ impl Gpu {
     /// Submits work in slices short enough for a window that draws with this device.
     pub fn share_with_window(&self) {
         lock(&self.shared.pace).aim(SHARED_SLICE);
+    }
+
+    /// Makes products use the tile of this number from now on; the first call decides. Tiles change the time, no result.
+    pub(crate) fn use_tile(&self, number: usize) {
+        self.shared.tile.get_or_init(|| number);
+    }
+
+    /// Number of the tile that products use, if it was measured.
+    pub(crate) fn tile(&self) -> Option<usize> {
+        self.shared.tile.get().copied()
     }
 
     /// Starts or stops taking the time of each kernel; see [`Gpu::take_times`]. Does nothing on a device without timestamps.

@@ -17,6 +17,8 @@ pub(crate) mod normalize;
 #[cfg(feature = "gpu")]
 pub(crate) mod pending;
 pub mod pre_activations;
+#[cfg(feature = "gpu")]
+pub(crate) mod product;
 pub mod residual;
 pub(crate) mod rotary;
 #[cfg(all(test, feature = "gpu"))]

@@ -11,6 +11,12 @@ pub(crate) const ALL: &[&[Kernel]] = &[
     super::sort::KERNELS,
     super::sparse_decode::gpu::KERNELS,
     super::sums::gpu::KERNELS,
+    super::product::KERNELS,
+    super::encode::gpu::KERNELS,
+    super::encode::gpu::TILED[0],
+    super::encode::gpu::TILED[1],
+    super::encode::gpu::TILED[2],
+    super::encode::gpu::TILED[3],
 ];
 
 #[cfg(test)]

@@ -26,6 +26,8 @@
 #[cfg(test)]
 pub(crate) mod cases;
 mod cpu;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 #[cfg(test)]
 pub(super) mod reference;
 #[cfg(test)]

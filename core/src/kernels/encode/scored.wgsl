@@ -1,0 +1,26 @@
+// Offers every pre-activation to its row's list of candidates, ranked by the score `pre · (1 + beta · |g|)` where it is positive, g the product of the second
+// pair of operands. One workgroup = a tile of tokens × features of both products.
+@compute @workgroup_size(THREADS)
+fn scored(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+    let first = (group + origin.xyz).yx * vec2<u32>(ROWS, COLUMNS);
+    var along = tile_sums(1u, first, thread);
+    var sums = tile_sums(0u, first, thread);
+    for (var part = 0u; part < PARTS; part++) {
+        let at = first + part_at(thread, part);
+        for (var j = 0u; j < 4u && at.y + j < params.columns; j++) {
+            let added = bias_of(at.y + j);
+            for (var i = 0u; i < 4u && at.x + i < params.rows; i++) {
+                let value = sums[part][i][j] + added;
+                let score = value * fma(params.beta, abs(along[part][i][j]), 1.0);
+                let bits = bitcast<u32>(score);
+                if not_finite(bits) {
+                    if bits != MINUS_INFINITY {
+                        note_not_finite(at.x + i, at.y + j);
+                    }
+                } else {
+                    offer(at.x + i, at.y + j, select(bits, 0u, (bits >> 31u) == 1u), value);
+                }
+            }
+        }
+    }
+}
