@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use umbra_core::cli::{steer_line, train_line};
 use umbra_core::corpus::{Part, Positions};
+use umbra_core::device::DeviceWish;
 use umbra_core::formats;
 use umbra_core::models::{BosWish, Form, Model, Opening, Processing, Sampling};
 use umbra_core::progress::Flow;
@@ -49,6 +50,7 @@ fn request() -> Request {
             allow_mismatch: false,
             mean: Some(mean),
         },
+        device: DeviceWish::Cpu,
         prompt: "- \"Well,\" said the king;\nhe had $5".to_owned(),
         sampling: Sampling {
             temperature: 0.9,

@@ -11,17 +11,25 @@ mod memory;
 mod no_gpu;
 mod wish;
 
+use std::sync::Arc;
+
 use candle_core::Device;
 
+use crate::dims::Matrix;
+
 pub use facts::{AdapterFacts, AdapterFeatures, AdapterKind, AdapterLimits};
+#[cfg(feature = "gpu")]
+use gpu::Placed;
 #[cfg(all(test, feature = "gpu"))]
 pub(crate) use gpu::testing;
 #[cfg(feature = "gpu")]
-pub(crate) use gpu::{Access, Buffer, Call, Kernel, Recorder, Table};
+pub(crate) use gpu::{Access, Buffer, Call, Kernel, Recorder, Table, with_placed};
 #[cfg(feature = "gpu")]
 pub use gpu::{Adapter, Gpu};
 pub(crate) use memory::check_room;
 pub use memory::free_memory;
+#[cfg(not(feature = "gpu"))]
+use no_gpu::Placed;
 #[cfg(not(feature = "gpu"))]
 pub use no_gpu::{Adapter, Gpu};
 pub use wish::DeviceWish;
@@ -65,4 +73,47 @@ impl Compute {
 /// Candle's device; models and tensors stay on the CPU.
 pub const fn cpu() -> Device {
     Device::Cpu
+}
+
+/// Has kernels that take `matrix` run on `gpu`, with a copy that is made on first use and stays until a value changes, [`release`] is called or the device fails.
+/// Returns the copy; `what` names it in errors.
+pub(crate) fn place(matrix: &Matrix, gpu: &Gpu, what: &'static str) -> Arc<Placed> {
+    let present = placed(matrix).filter(|placed| placed.is_on(gpu));
+    present.unwrap_or_else(|| {
+        let copy = Arc::new(Placed::new(gpu, what));
+        matrix.hold(Some(copy.clone()));
+        copy
+    })
+}
+
+/// Returns the copy of `matrix` on a device.
+pub(crate) fn placed(matrix: &Matrix) -> Option<Arc<Placed>> {
+    matrix.held()
+}
+
+/// Drops the copy of `matrix`; kernels run on the CPU again.
+pub(crate) fn release(matrix: &Matrix) {
+    matrix.hold(None);
+}
+
+/// Copies of matrices on a device; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Placement(Vec<Arc<Placed>>);
+
+impl Placement {
+    pub(crate) fn new(placed: impl IntoIterator<Item = Arc<Placed>>) -> Self {
+        Self(placed.into_iter().collect())
+    }
+
+    /// Returns a sentence where the device failed and the CPU took over.
+    pub fn fault(&self) -> Option<String> {
+        let fault = self.0.iter().find_map(|placed| placed.fault());
+        fault.map(|fault| format!("The CPU took over: {fault}"))
+    }
+}
+
+impl Extend<Placement> for Placement {
+    fn extend<T: IntoIterator<Item = Placement>>(&mut self, more: T) {
+        self.0.extend(more.into_iter().flat_map(|more| more.0));
+    }
 }

@@ -2,13 +2,16 @@
 //!
 //! Letters are those of the table in `lib.rs`. Every public tensor function checks its shapes in its first statement.
 
+mod held;
 mod later;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use aligned_vec::{AVec, ConstAlign};
 use candle_core::{DType, Device, Tensor};
 
+use self::held::Held;
 use self::later::Later;
 use crate::error::{Error, Result};
 
@@ -17,12 +20,13 @@ pub(crate) use self::later::Source;
 /// Dense row-major matrix of f32 on the CPU.
 ///
 /// Its memory begins on a cache line, since a vector load across two lines costs twice as much. A large matrix that was opened from a file stays there until
-/// its values are first used; [`Self::check`] looks through them.
+/// its values are first used; [`Self::check`] looks through them. It may hold a copy of its values on a device, which goes when they change.
 #[derive(Debug, Clone)]
 pub struct Matrix {
     rows: usize,
     columns: usize,
     values: Values,
+    held: Held,
 }
 
 /// Values in memory, aligned to a cache line.
@@ -56,6 +60,7 @@ impl Matrix {
             rows,
             columns,
             values: Values::Here(zeros(rows * columns)),
+            held: Held::default(),
         }
     }
 
@@ -66,6 +71,7 @@ impl Matrix {
             rows,
             columns,
             values: Values::Later(Arc::new(later)),
+            held: Held::default(),
         }
     }
 
@@ -99,6 +105,7 @@ impl Matrix {
                 rows,
                 columns,
                 values: Values::Here(AVec::from_iter(0, values)),
+                held: Held::default(),
             })
         } else {
             Err(Error::Shape {
@@ -196,6 +203,7 @@ impl Matrix {
 
     /// Returns all values, row-major, for writing.
     pub fn values_mut(&mut self) -> &mut [f32] {
+        self.held.clear();
         let values = match std::mem::take(&mut self.values) {
             Values::Here(values) => values,
             Values::Later(later) => Later::into_values(later),
@@ -205,6 +213,16 @@ impl Matrix {
             Values::Here(values) => values,
             Values::Later(_) => &mut [],
         }
+    }
+
+    /// Returns the copy on a device, if there is one of this type.
+    pub(crate) fn held<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.held.get()
+    }
+
+    /// Holds a copy of its values on a device in place of the former one, or none. Clones do not hold it.
+    pub(crate) fn hold(&self, copy: Option<Arc<dyn Any + Send + Sync>>) {
+        self.held.put(copy);
     }
 
     /// Returns the values and drops the shape.
@@ -329,6 +347,22 @@ impl Dims {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_on_a_device_goes_where_values_change_and_no_clone_has_it() {
+        let mut matrix = Matrix::new(2, 2, vec![1.0, 2.0, 3.0, 4.0]).unwrap();
+        assert!(matrix.held::<u32>().is_none());
+        matrix.hold(Some(Arc::new(7_u32)));
+        assert_eq!(matrix.held::<u32>().as_deref(), Some(&7));
+        assert!(matrix.held::<u64>().is_none(), "of another type");
+        let clone = matrix.clone();
+        assert!(clone == matrix && clone.held::<u32>().is_none());
+        matrix.row_mut(1)[0] = 5.0;
+        assert!(matrix.held::<u32>().is_none());
+        matrix.hold(Some(Arc::new(8_u32)));
+        matrix.hold(None);
+        assert!(matrix.held::<u32>().is_none());
+    }
 
     #[test]
     fn a_wrong_shape_is_named_with_what_was_bound() {

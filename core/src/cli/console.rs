@@ -14,6 +14,7 @@ use crate::error::{Error, Notes, Result};
 use crate::progress::{Flow, Pace, Progress};
 use crate::text::{Bos, TextCodec};
 use crate::whole_file;
+use crate::workbench::devices::Placing;
 
 /// Set by Ctrl-C; observers turn it into a stop at the next safe place.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -29,6 +30,8 @@ pub struct Console {
     pipe_closed: AtomicBool,
     /// Latest decision on BOS.
     bos: Mutex<Option<Bos>>,
+    /// Device that runs the dictionary.
+    placing: Mutex<Option<Placing>>,
     answered: AtomicBool,
 }
 
@@ -40,6 +43,7 @@ impl Console {
             bars: MultiProgress::new(),
             pipe_closed: AtomicBool::new(false),
             bos: Mutex::default(),
+            placing: Mutex::default(),
             answered: AtomicBool::new(false),
         }
     }
@@ -47,6 +51,11 @@ impl Console {
     /// Records whether BOS precedes texts, and why; the answer then says so.
     pub fn decided(&self, bos: &Bos) {
         *self.bos.lock().unwrap_or_else(PoisonError::into_inner) = Some(bos.clone());
+    }
+
+    /// Records the device that runs the dictionary; the answer then names it, and a note before it tells if the device failed meanwhile.
+    pub(super) fn computes(&self, placing: Placing) {
+        *self.placing.lock().unwrap_or_else(PoisonError::into_inner) = Some(placing);
     }
 
     /// Prints a note if a person's text already begins with BOS.
@@ -99,14 +108,24 @@ impl Console {
             return self.answer(value, text);
         }
         self.answered.store(true, Ordering::Relaxed);
+        if let Some(fault) = self.device_fault() {
+            self.note(&fault);
+        }
         self.note(&text());
         Ok(())
     }
 
-    /// Prints the answer and a line feed: `value` under `--json`, with `bos` and `bos_why` where a model was opened, else the result of `text`.
+    /// Prints the answer and a line feed: `value` under `--json`, with `bos` and `bos_why` where a model was opened and `device` and `device_why` where one was
+    /// chosen, else the result of `text`.
     pub fn answer(&self, value: &Value, text: impl FnOnce() -> String) -> Result<()> {
+        let fault = self.device_fault();
+        if let Some(fault) = &fault {
+            self.note(fault);
+        }
         let mut answer = if self.json {
-            self.with_bos(value).to_string()
+            let mut value = self.with_bos(value);
+            self.add_device(&mut value, fault);
+            value.to_string()
         } else {
             text()
         };
@@ -125,6 +144,25 @@ impl Console {
                 .or_insert_with(|| words::said(&bos.why).into());
         }
         value
+    }
+
+    /// Returns a sentence where the device failed and the CPU computed the rest.
+    fn device_fault(&self) -> Option<String> {
+        let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        placing.as_ref().and_then(Placing::fault)
+    }
+
+    fn add_device(&self, value: &mut Value, fault: Option<String>) {
+        let placing = self.placing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(placing), Value::Object(keys)) = (&*placing, value) else {
+            return;
+        };
+        let why = words::said(&placing.choice.why).into_owned();
+        keys.insert("device".to_owned(), placing.choice.compute.id().into());
+        keys.insert("device_why".to_owned(), why.into());
+        if let Some(fault) = fault {
+            keys.insert("device_fault".to_owned(), fault.into());
+        }
     }
 
     /// Prints a piece of streamed text on standard output; nothing under `--json`.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use super::{
-    Console, CorpusArgs, DocumentsArg, Exit, MismatchArgs, ModelArgs, PositionsArg, SaeArgs,
-    open_both,
+    Console, CorpusArgs, DeviceArg, DocumentsArg, Exit, MismatchArgs, ModelArgs, PositionsArg,
+    SaeArgs, open_both,
 };
 use crate::corpus::Rows;
 use crate::dark_matter::{self, DEFINITIONS, ErrorNorms, Probe};
@@ -47,6 +47,8 @@ pub(super) struct Args {
     keep: Option<PathBuf>,
     #[command(flatten)]
     mismatch: MismatchArgs,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// Runs `umbra dark-matter`.
@@ -54,7 +56,13 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let pair = open_both(&args.model, &args.sae, console)?;
     let (model, sae) = (&*pair.model, &*pair.sae);
     let probe = match kept(args, (model, sae), console)? {
-        Some(probe) => probe,
+        Some(probe) => {
+            if let Some(text) = &args.text {
+                let at_once = model.codec().encode_with_bos(text)?.len();
+                args.device.place(sae, (at_once, true), console)?;
+            }
+            probe
+        }
         None => match fitted(args, &pair, console)? {
             Ended::Done(probe) => probe,
             Ended::Stopped(()) => return Ok(Exit::Stopped),
@@ -96,6 +104,8 @@ fn fitted(args: &Args, pair: &Pair, console: &Console) -> Result<Ended<Probe>> {
     }
     let (model, sae) = (&*pair.model, &*pair.sae);
     let (fit, held_out) = texts(args, pair, console)?;
+    let at_once = dark_matter::tokens_at_once(&fit);
+    args.device.place(sae, (at_once, true), console)?;
     let mut bar = console.bar("Fitting");
     let probe = dark_matter::fit(model, sae.autoencoder()?, &fit, &held_out, &mut |at| {
         bar.at(at)

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::Console;
 use crate::device::DeviceWish;
 use crate::error::Result;
-use crate::workbench::devices::{Choice, Devices, Job};
+use crate::workbench::devices::{Choice, Devices, Job, Runs};
 
 /// `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
@@ -26,6 +26,21 @@ impl DeviceArg {
         let choice = devices().choose(self.device, job)?;
         console.note(&choice.note());
         Ok(choice)
+    }
+
+    /// Chooses the device that runs `what` on `rows` tokens a call, places it there, and says which it is and why; the command's answer names it. Only
+    /// `decoding` takes the decoder there.
+    pub(super) fn place<'a>(
+        self,
+        what: impl Into<Runs<'a>>,
+        (rows, decoding): (usize, bool),
+        console: &Console,
+    ) -> Result<()> {
+        let what = what.into();
+        let placing = devices().place(self.device, what, &what.job(rows, decoding))?;
+        console.note(&placing.choice.note());
+        console.computes(placing);
+        Ok(())
     }
 }
 

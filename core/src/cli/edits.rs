@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Console, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, SplitArg, open_both};
+use super::{
+    Console, DeviceArg, MismatchArgs, ModelArgs, PositionsArg, SaeArgs, SplitArg, open_both,
+};
 use crate::corpus::CorpusSpec;
 use crate::error::{Error, Result};
 use crate::models::Model;
@@ -34,6 +36,9 @@ pub(super) struct EditArgs {
     /// Positions of --mean-of that count.
     #[command(flatten)]
     pub(super) positions: PositionsArg,
+    /// Device of the dictionary.
+    #[command(flatten)]
+    pub(super) device: DeviceArg,
 }
 
 /// Text of `mean` edits.
@@ -96,10 +101,25 @@ impl EditArgs {
         Ok(specs)
     }
 
-    /// Opens the model and makes the edits of it.
-    pub(super) fn open(&self, model: &ModelArgs, console: &Console) -> Result<(Arc<Model>, Edits)> {
+    /// Opens the model and makes the edits of it, for passes of at most `at_once` tokens.
+    pub(super) fn open(
+        &self,
+        at_once: usize,
+        model: &ModelArgs,
+        console: &Console,
+    ) -> Result<(Arc<Model>, Edits)> {
         let (model, made) = self.open_as(&self.specs()?, None, model, console)?;
+        let at_once = at_once.min(model.config().context);
+        self.place(&made.edits, at_once, console)?;
         Ok((model, made.edits))
+    }
+
+    /// Places the dictionary that `edits` run, if they do, on its device.
+    pub(super) fn place(&self, edits: &Edits, at_once: usize, console: &Console) -> Result<()> {
+        match edits.dictionary() {
+            Some(sae) => self.device.place(sae, (at_once, true), console),
+            None => Ok(()),
+        }
     }
 
     /// Opens the model, processed as the dictionary says where one is named, and makes the edits `specs` of it; `hook` replaces the dictionary's own. Prints what

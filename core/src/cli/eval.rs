@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
+use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
 use crate::error::{Error, Result};
 use crate::eval::{self, DEFINITIONS, Figures};
 use crate::fit::Prints;
@@ -20,6 +20,8 @@ pub(super) struct Args {
     sae: SaeArgs,
     #[command(flatten)]
     text: TextArgs,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Store the figures with this project, where the window shows them
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -40,6 +42,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let pair = open_with_transcoder(&args.model, &args.sae, console)?;
     let text = args.text.read(&pair, args.model.offline, console)?;
     let (model, sae, rows) = (&pair.model, &pair.sae, &text.rows);
+    let at_once = eval::tokens_at_once(model, rows);
+    args.device.place(&**sae, (at_once, true), console)?;
     let mut bar = console.bar("Evaluating");
     let figures = eval::run(model, sae, rows, &mut |at| bar.at(at))?;
     drop(bar);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Console, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
+use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
 use crate::features::{self, Detail, Example, Index, Passage, Source, TokenEffect};
 use crate::fit::Fit;
@@ -44,6 +44,8 @@ struct BuildArgs {
     /// Seed of the examples drawn from each interval of activation
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 #[derive(Debug, clap::Args)]
@@ -77,6 +79,8 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         fingerprint: text.fingerprint,
         seed: args.seed,
     };
+    let at_once = features::tokens_at_once(&pair.sae, &text.rows);
+    args.device.place(&*pair.sae, (at_once, false), console)?;
     let mut bar = console.bar("Indexing");
     let built = features::build(
         &pair.model,

@@ -173,7 +173,7 @@ pub(super) fn takes(footprint: &Footprint) -> String {
 
 fn logits(args: &LogitsArgs, console: &Console) -> Result<Exit> {
     whole_file::check(&args.out)?;
-    let (model, edits) = args.edits.open(&args.model, console)?;
+    let (model, edits) = args.edits.open(usize::MAX, &args.model, console)?;
     let tokens = args.text.tokens(&model, console)?;
     let input = token_tensor(&[&tokens])?;
     let logits = edits.logits(&model, &input)?;

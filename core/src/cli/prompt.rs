@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Console, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
+use super::{Console, DeviceArg, Exit, MismatchArgs, ModelArgs, SaeArgs, open_both};
 use crate::error::{Error, Result};
 use crate::features::{Index, Passage};
 use crate::fit::Fit;
@@ -44,6 +44,8 @@ pub(super) struct Args {
     example: usize,
     #[command(flatten)]
     mismatch: MismatchArgs,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// Example of an index, and its activation as read again.
@@ -64,6 +66,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
             index.check_features(&sae)?;
             let feature = FeatureId(feature);
             let passage = index.example(feature, args.example)?;
+            let at_once = passage.ids.len();
+            args.device.place(&*sae, (at_once, false), console)?;
             let reading = prompt::read_input(&model, sae.autoencoder()?, &passage.input(), 0)?;
             if passage.position >= reading.tokens.len() {
                 return Err(beyond(&model, &passage));
@@ -78,6 +82,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         }
         (.., text) => {
             let text = text.as_deref().unwrap_or_default();
+            let at_once = model.codec().encode_with_bos(text)?.len();
+            args.device.place(&*sae, (at_once, false), console)?;
             (prompt::read(&model, sae.autoencoder()?, text, 0)?, None)
         }
     };

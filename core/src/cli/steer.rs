@@ -51,6 +51,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let specs = specs(args)?;
     let hook = args.hook.as_deref();
     let (model, made) = args.edits.open_as(&specs, hook, &args.model, console)?;
+    // Most passes are of one token.
+    args.edits.place(&made.edits, 1, console)?;
     console.begun(model.codec(), &args.prompt)?;
     let sampling = args.sampling.sampling();
     let mut bar = console.bar("Generating");

@@ -15,6 +15,11 @@ use super::{Probe, TOKENS_PER_DIMENSION, split};
 /// Number of rows whose activations are in memory at a time.
 const CHUNK: usize = 32;
 
+/// Returns how many tokens of `rows` the dictionary gets at a time, at most.
+pub fn tokens_at_once(rows: &Rows) -> usize {
+    rows.context() * CHUNK.min(rows.len())
+}
+
 /// Fits the probes for [`super::fit`].
 pub(super) fn run(
     model: &Model,

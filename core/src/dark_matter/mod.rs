@@ -17,6 +17,8 @@ use std::path::Path;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::Result;
+pub use fit::tokens_at_once;
+
 use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};

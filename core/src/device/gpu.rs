@@ -6,6 +6,7 @@
 mod buffer;
 mod facts;
 mod kernel;
+mod placed;
 mod recorder;
 mod table;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 
 pub(crate) use buffer::Buffer;
 pub(crate) use kernel::{Access, Kernel};
+pub(crate) use placed::{Placed, with_placed};
 pub(crate) use recorder::{Call, Recorder};
 pub(crate) use table::Table;
 

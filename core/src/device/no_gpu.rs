@@ -3,6 +3,9 @@
 use super::facts::{AdapterFacts, AdapterKind};
 use crate::error::Result;
 
+use crate::dims::Matrix;
+use crate::error::Result;
+
 /// GPU of a build without the feature `gpu`; no value exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gpu {}
@@ -51,6 +54,32 @@ impl Gpu {
 
     /// Returns the fault that ended the use of the device.
     pub fn check(&self) -> Result<()> {
+        match *self {}
+    }
+}
+
+/// Copy of a matrix on a GPU; no value exists.
+#[derive(Debug)]
+pub(crate) enum Placed {}
+
+impl Placed {
+    /// Prepares a copy on a GPU.
+    pub(crate) fn new(gpu: &Gpu, _: &'static str) -> Self {
+        match *gpu {}
+    }
+
+    /// Copies a matrix to the GPU.
+    pub(crate) fn fill(&self, _: &Matrix) -> Result<()> {
+        match *self {}
+    }
+
+    /// Whether it lies on `gpu` and can be used.
+    pub(crate) fn is_on(&self, _: &Gpu) -> bool {
+        match *self {}
+    }
+
+    /// Returns the fault that ended its use.
+    pub(crate) fn fault(&self) -> Option<&str> {
         match *self {}
     }
 }

@@ -232,6 +232,17 @@ pub fn mean(
     ))
 }
 
+/// Returns how many tokens of `rows` a dictionary gets at a time.
+pub fn tokens_at_once(model: &Model, rows: &Rows) -> usize {
+    rows.context() * chunk_rows(model, rows).min(rows.len())
+}
+
+/// Returns how many rows' logits fit into one chunk.
+fn chunk_rows(model: &Model, rows: &Rows) -> usize {
+    let logits = (rows.context() * model.config().vocab).max(1);
+    (CHUNK_LOGITS / logits).clamp(1, CHUNK_ROWS)
+}
+
 /// Splits the rows into chunks whose logits fit; an error if there is nothing to measure.
 fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
     if rows.is_empty() || rows.context() < 3 {
@@ -246,9 +257,11 @@ fn chunks(model: &Model, rows: &Rows) -> Result<Vec<Vec<usize>>> {
         );
         return Err(Error::setting("corpus", what));
     }
-    let chunk = (CHUNK_LOGITS / (rows.context() * model.config().vocab)).clamp(1, CHUNK_ROWS);
     let all: Vec<usize> = (0..rows.len()).collect();
-    Ok(all.chunks(chunk).map(<[usize]>::to_vec).collect())
+    Ok(all
+        .chunks(chunk_rows(model, rows))
+        .map(<[usize]>::to_vec)
+        .collect())
 }
 
 /// Measures chunk after chunk and adds the parts in order; `observe` gets the rows done.

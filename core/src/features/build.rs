@@ -16,7 +16,7 @@ use crate::ids::HookPoint;
 use crate::latents::Latents;
 use crate::models::Model;
 use crate::progress::{Ended, Flow, Progress};
-use crate::sae::Autoencoder;
+use crate::sae::{Autoencoder, Sae};
 use crate::whole_file;
 
 /// Activation values held at once. Results do not depend on it.
@@ -108,6 +108,15 @@ fn about(
     }
 }
 
+/// Returns how many tokens of `rows` the dictionary gets at a time.
+pub fn tokens_at_once(sae: &Sae, rows: &Rows) -> usize {
+    rows.context() * rows_at_once(sae, rows).min(rows.len())
+}
+
+fn rows_at_once(sae: &Sae, rows: &Rows) -> usize {
+    (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, 64)
+}
+
 fn pass(
     model: &Model,
     sae: Autoencoder<'_>,
@@ -118,7 +127,7 @@ fn pass(
     let hook = sae.hook()?;
     let key = ChaCha8Rng::seed_from_u64(seed).next_u64();
     let mut tallies = vec![Tally::new(sae.selection.is_signed()); sae.features()];
-    let per_chunk = (CHUNK_VALUES / (rows.context() * sae.width()).max(1)).clamp(1, 64);
+    let per_chunk = rows_at_once(&sae, rows);
     let all: Vec<usize> = (0..rows.len()).collect();
     for chunk in all.chunks(per_chunk) {
         if observe(Progress::rows(chunk[0], rows.len())).is_break() {

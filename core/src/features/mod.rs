@@ -20,7 +20,7 @@ use crate::ids::{FeatureId, TokenId};
 use crate::models::Unembed;
 use crate::prompt::Input;
 
-pub use build::build;
+pub use build::{build, tokens_at_once};
 pub(crate) use export::is_of_export;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
 pub use index::Index;

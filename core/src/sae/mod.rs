@@ -14,6 +14,7 @@ mod matryoshka;
 mod mutual_choice;
 mod nearest;
 mod parts;
+mod placed;
 mod predictor;
 mod rank_density;
 mod relu;

@@ -71,6 +71,11 @@ pub(super) trait Selects: Debug {
     fn has_encoder(&self) -> bool {
         true
     }
+
+    /// Whether kernels on a GPU cover it.
+    fn is_covered(&self) -> bool {
+        true
+    }
 }
 
 /// Defines [`Selection`] from its rules.
@@ -200,6 +205,11 @@ impl Selection {
     /// Whether pre-activations are those of an encoder; otherwise the decoder reads.
     pub(super) fn has_encoder(&self) -> bool {
         self.rule().has_encoder()
+    }
+
+    /// Whether kernels on a GPU cover it.
+    pub(super) fn is_covered(&self) -> bool {
+        self.rule().is_covered()
     }
 
     /// Variant that training goes on as; a rule that is not trained here names the nearest.

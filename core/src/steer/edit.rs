@@ -93,6 +93,11 @@ impl DictionaryEdit {
         })
     }
 
+    /// Returns the dictionary, whatever its role.
+    pub(super) fn dictionary(&self) -> &Sae {
+        &self.sae
+    }
+
     /// Returns the dictionary.
     pub fn sae(&self) -> Result<Autoencoder<'_>> {
         self.sae.autoencoder()

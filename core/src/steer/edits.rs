@@ -9,6 +9,7 @@ use super::edit::{Action, Edit, ErrorTerm};
 use crate::error::{Error, Result};
 use crate::ids::HookPoint;
 use crate::models::{Capture, Hooks, Model, NoHooks, Quantity, Start, next_token_loss};
+use crate::sae::Sae;
 
 /// Values of the run without edits, by hook.
 pub(super) type Clean = BTreeMap<HookPoint, Tensor>;
@@ -32,6 +33,14 @@ impl Edits {
     /// Returns the edits in their order.
     pub fn iter(&self) -> impl Iterator<Item = &Edit> {
         self.0.iter()
+    }
+
+    /// Returns the dictionary that the edits run, if one changes codes.
+    pub fn dictionary(&self) -> Option<&Sae> {
+        self.0.iter().find_map(|edit| match &edit.action {
+            Action::Dictionary(edit) => Some(edit.dictionary()),
+            _ => None,
+        })
     }
 
     /// Returns the hook that a pass reaches first.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::materials::Sources;
+use crate::device::DeviceWish;
 use crate::ids::HookPoint;
 use crate::models::{BosWish, Form, Processing, Sampling};
 use crate::steer::EditSpec;
@@ -26,6 +27,8 @@ pub struct Request {
     pub edits: Vec<EditSpec>,
     /// Sources of the materials of edits.
     pub sources: Sources,
+    /// Device that runs the dictionary.
+    pub device: DeviceWish,
     /// Text that both continuations begin with.
     pub prompt: String,
     /// Sampling of tokens.

@@ -23,7 +23,7 @@ pub(super) struct Args {
 
 /// Runs `umbra model generate`.
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
-    let (model, edits) = args.edits.open(&args.model, console)?;
+    let (model, edits) = args.edits.open(1, &args.model, console)?;
     console.begun(model.codec(), &args.prompt)?;
     let prompt = model.codec().encode_with_bos(&args.prompt)?;
     super::check_tokens(&prompt, &model)?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::super::{Console, Exit, SaeArgs, hub};
+use super::super::{Console, DeviceArg, Exit, SaeArgs, hub};
 use crate::device::check_room;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
@@ -34,6 +34,8 @@ pub(super) struct Args {
     /// File to write: codes [n,f], recon [n,d]; with a leading layer dimension for a cross-layer transcoder
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// Runs `umbra sae encode`.
@@ -54,6 +56,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     };
     let (n, f, d) = (x.rows(), sae.features(), sae.w_dec.columns());
     let mut dense = Dense::new(n, (f, d))?;
+    let at_once = n.min(chunk);
+    args.device.place(&sae, (at_once, true), console)?;
     let mut bar = console.bar("Encoding");
     for start in (0..n).step_by(chunk.max(1)) {
         let some: Vec<u32> = (start as u32..(start + chunk).min(n) as u32).collect();
@@ -141,6 +145,7 @@ fn across(args: &Args, of: &CrossLayer, console: &Console) -> Result<Exit> {
     }
     let n = x.rows() / l;
     let mut dense = Dense::new(l * n, (f, d))?;
+    args.device.place(of, (n.min(CHUNK), true), console)?;
     let mut bar = console.bar("Encoding");
     for start in (0..n).step_by(CHUNK) {
         let some = start..(start + CHUNK).min(n);

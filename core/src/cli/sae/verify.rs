@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::super::{
-    Console, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder, words,
+    Console, DeviceArg, Exit, MeasuringArgs, SaeArgs, TextArgs, hub, open_with_transcoder, words,
 };
 use crate::error::{Error, Notes, Result};
 use crate::eval::{self, AcrossFigures, Figures, Judged, Verdict, judge};
@@ -28,6 +28,8 @@ pub(super) struct Args {
     measuring: MeasuringArgs,
     #[command(flatten)]
     text: TextArgs,
+    #[command(flatten)]
+    device: DeviceArg,
 }
 
 /// Runs `umbra sae verify`; a claim that differs is a failure.
@@ -50,6 +52,8 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     if let Some(model) = args.measuring.model() {
         let pair = open_with_transcoder(&model, &named, console)?;
         let rows = args.text.read(&pair, args.measuring.offline, console)?.rows;
+        let at_once = eval::tokens_at_once(&pair.model, &rows);
+        args.device.place(&*pair.sae, (at_once, true), console)?;
         let mut bar = console.bar("Evaluating");
         let measured = eval::run(&pair.model, &pair.sae, &rows, &mut |at| bar.at(at))?;
         fit = Some(pair.fit);
@@ -111,6 +115,8 @@ fn across(
         let text = request.read(&opened, of.layers().first())?;
         console.notes(&text.said());
         let rows = text.rows;
+        let at_once = eval::tokens_at_once(&opened, &rows);
+        args.device.place(of, (at_once, true), console)?;
         let mut bar = console.bar("Evaluating");
         let measured = eval::run_across(&opened, of, &rows, &mut |at| bar.at(at))?;
         drop(bar);

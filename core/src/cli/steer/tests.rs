@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::corpus::{CorpusSpec, Part, Positions};
+use crate::device::DeviceWish;
 use crate::models::{BosWish, Form, Processing, Sampling};
 use crate::workbench::materials::Sources;
 use crate::workbench::steering::Request;
@@ -30,6 +31,7 @@ fn least() -> Request {
         hook: None,
         edits: vec!["zero hook=blocks.1.attn.hook_z heads=3".parse().unwrap()],
         sources: Sources::default(),
+        device: DeviceWish::Auto,
         prompt: "One day".to_owned(),
         sampling: Sampling::default(),
     }
@@ -68,6 +70,7 @@ fn every_field_of_a_request_is_on_its_line() {
             allow_mismatch: true,
             mean: Some(mean),
         },
+        device: DeviceWish::Gpu(Some(2)),
         prompt: "- \"Well,\" said the fox;\n`it's $5`".to_owned(),
         sampling: Sampling {
             temperature: 0.123_456_789,

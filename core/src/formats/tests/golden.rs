@@ -207,7 +207,7 @@ fn a_cross_layer_transcoder_is_written_as_it_was_read() {
 }
 
 /// Codes and reconstructions of `x [l·n, d]`, the layer slowest.
-fn across(clt: &CrossLayer, x: &Matrix) -> (Matrix, Matrix) {
+pub(super) fn across(clt: &CrossLayer, x: &Matrix) -> (Matrix, Matrix) {
     let (l, f) = (clt.layers().len(), clt.layers()[0].features());
     let n = x.rows() / l;
     let rows =

@@ -6,6 +6,8 @@ mod golden;
 mod hostile;
 #[cfg(feature = "hub")]
 mod on_hub;
+#[cfg(feature = "gpu")]
+mod placed;
 mod registered;
 mod training;
 

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | per token | the `k` largest positive entries of each row | [`encode_topk`], [`encode_topk_guessing`] |
 //! | per token, signed | the `k` entries of largest magnitude of each row, with their sign | [`encode_abs_topk`] |
+//! | per token, raw | the `k` largest entries of each row, also negative ones | [`encode_raw_topk`] |
 //! | per token, by gradient | the `k` entries of largest score `pre · (1 + β·abs(g))`, `g = gradients · w_decᵀ`, where the score is positive | [`encode_scored`] |
 //! | whole batch | the `budget` largest positive entries of the table | [`encode_budget`] |
 //! | per feature | the `budgets[f]` largest positive entries of each column | [`encode_by_feature`] |
@@ -28,6 +29,8 @@ pub(crate) mod cases;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
+#[cfg(feature = "gpu")]
+mod placed;
 #[cfg(test)]
 pub(super) mod reference;
 #[cfg(test)]
@@ -38,6 +41,9 @@ use crate::error::{Error, Result};
 use crate::latents::Latents;
 
 use cpu::{Features, Form, NotFinite, Screen};
+
+/// Entries per token that a device can select by rank.
+pub(crate) const MOST_ON_DEVICE: usize = 512;
 
 /// Product that finds the candidates of a selection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,10 +74,70 @@ impl Bar<'_> {
     }
 }
 
+/// Rule of a dictionary in use, which runs where the encoder lies.
+#[derive(Debug, Clone, Copy)]
+enum Kept<'a> {
+    /// The `k` largest positive entries of each row.
+    Largest(usize),
+    /// The `k` entries of largest magnitude of each row.
+    Strongest(usize),
+    /// Entries above a bar.
+    Above(Bar<'a>),
+}
+
+/// Keeps entries by `kept`, on the device on which `w_enc` is placed.
+fn encode(
+    op: &'static str,
+    (centred, w_enc, b_enc): (&Matrix, &Matrix, &[f32]),
+    kept: Kept<'_>,
+) -> Result<Latents> {
+    let features = checked(op, centred, w_enc, b_enc)?;
+    #[cfg(feature = "gpu")]
+    if let Some(latents) = placed::encode(centred, (w_enc, b_enc), kept)? {
+        return Ok(latents);
+    }
+    let form = Form::fastest();
+    joined(match kept {
+        Kept::Largest(k) => cpu::topk(form, centred, features, (k, None)),
+        Kept::Strongest(k) => cpu::abs_topk(form, centred, features, k),
+        Kept::Above(bar) => cpu::above(form, centred, features, bar),
+    })
+}
+
 /// Keeps the `k` largest pre-activations of each token under `w_enc [f, d]`, `b_enc [f]`.
 pub fn encode_topk(centred: &Matrix, w_enc: &Matrix, b_enc: &[f32], k: usize) -> Result<Latents> {
-    let features = checked("encode_topk", centred, w_enc, b_enc)?;
-    joined(cpu::topk(Form::fastest(), centred, features, (k, None)))
+    encode("encode_topk", (centred, w_enc, b_enc), Kept::Largest(k))
+}
+
+/// Keeps the `k` largest pre-activations of each token, including negative ones; zeros are left out.
+pub fn encode_raw_topk(
+    centred: &Matrix,
+    w_enc: &Matrix,
+    b_enc: &[f32],
+    k: usize,
+) -> Result<Latents> {
+    // Rows at once, since all entries of some may be held.
+    const ROWS: usize = 64;
+    checked("encode_raw_topk", centred, w_enc, b_enc)?;
+    #[cfg(feature = "gpu")]
+    if let Some(latents) = placed::raw(centred, (w_enc, b_enc), k)? {
+        return Ok(latents);
+    }
+    let d = centred.columns().max(1);
+    let mut parts = Vec::new();
+    for rows in centred.values().chunks(ROWS * d) {
+        let rows = Matrix::new(rows.len() / d, d, rows.to_vec())?;
+        let positive = encode_topk(&rows, w_enc, b_enc, k)?;
+        let whole = |row: usize| positive.range(row).len() >= k.min(w_enc.rows());
+        if (0..positive.rows()).all(whole) {
+            parts.push(positive);
+            continue;
+        }
+        // Some token has fewer positive pre-activations, so all are needed.
+        let all = encode_above(&rows, w_enc, b_enc, Bar::All(f32::NEG_INFINITY))?;
+        parts.push(all.largest(k).without_zeros());
+    }
+    Ok(Latents::joined(&parts))
 }
 
 /// Computes the latents of [`encode_topk`] faster if each of `guesses [n]` (≥ 0) lies a little below the row's `k`-th largest pre-activation, since smaller
@@ -104,8 +170,8 @@ pub fn encode_abs_topk(
     b_enc: &[f32],
     k: usize,
 ) -> Result<Latents> {
-    let features = checked("encode_abs_topk", centred, w_enc, b_enc)?;
-    joined(cpu::abs_topk(Form::fastest(), centred, features, k))
+    let operands = (centred, w_enc, b_enc);
+    encode("encode_abs_topk", operands, Kept::Strongest(k))
 }
 
 /// Inputs of a ranking by gradient.
@@ -171,13 +237,13 @@ pub fn encode_above(
     b_enc: &[f32],
     bar: Bar<'_>,
 ) -> Result<Latents> {
-    let features = checked("encode_above", centred, w_enc, b_enc)?;
     if let Bar::ByFeature(bars) = bar {
         Dims::new("encode_above")
             .bind("w_enc", w_enc, "f d")?
             .bind("bars", bars, "f")?;
     }
-    joined(cpu::above(Form::fastest(), centred, features, bar))
+    let operands = (centred, w_enc, b_enc);
+    encode("encode_above", operands, Kept::Above(bar))
 }
 
 /// Keeps the `budget` largest positive entries of the whole table (BatchTopK, Mutual Choice) and returns the least of them if there were as many. `guess` ≥ 0

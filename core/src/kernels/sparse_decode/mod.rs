@@ -13,6 +13,8 @@ pub(super) mod cases;
 pub(crate) mod cpu;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
+#[cfg(feature = "gpu")]
+mod placed;
 #[cfg(test)]
 pub(super) mod reference;
 
@@ -25,12 +27,16 @@ use crate::latents::Latents;
 /// Rows of a chunk: one thread's unit of work.
 const ROWS: usize = 64;
 
-/// Decodes `latents` with `w_dec [f, d]` and `b_dec [d]` into the reconstruction, `[n, d]`.
+/// Decodes `latents` with `w_dec [f, d]` and `b_dec [d]` into the reconstruction, `[n, d]`, on the device on which `w_dec` is placed.
 pub fn sparse_decode(latents: &Latents, w_dec: &Matrix, b_dec: &[f32]) -> Result<Matrix> {
     Dims::new("sparse_decode")
         .bind("w_dec", w_dec, "f d")?
         .bind("b_dec", b_dec, "d")?;
     latents.check(w_dec.rows())?;
+    #[cfg(feature = "gpu")]
+    if let Some(out) = placed::decode(latents, w_dec, b_dec)? {
+        return Ok(out);
+    }
     let d = w_dec.columns();
     let mut out = Matrix::zeros(latents.rows(), d);
     out.values_mut()

@@ -53,6 +53,10 @@ impl Selects for GroupMax {
     fn ranks(&self) -> bool {
         true
     }
+
+    fn is_covered(&self) -> bool {
+        false
+    }
 }
 
 /// Returns the entry of largest activation of each group, the first among equals; entries ascend by feature.

@@ -63,6 +63,10 @@ impl Selects for Pursuit {
     fn ranks(&self) -> bool {
         true
     }
+
+    fn is_covered(&self) -> bool {
+        false
+    }
 }
 
 fn pursue(x: &[f32], (rows, bias): (&Matrix, &[f32]), pursuit: Pursuit) -> Result<Vec<(u32, f32)>> {

@@ -2,10 +2,9 @@
 
 use super::super::selection::Selects;
 use super::super::variant::Variant;
-use super::in_chunks;
 use crate::dims::Matrix;
 use crate::error::Result;
-use crate::kernels::encode::{Bar, encode_above, encode_topk};
+use crate::kernels::encode::encode_raw_topk;
 use crate::latents::Latents;
 
 /// Keeps the `k` largest pre-activations of each token, including negative ones; ties go to lower features, and zeros are left out.
@@ -17,16 +16,7 @@ pub struct RawTopK {
 
 impl Selects for RawTopK {
     fn encode(&self, centred: &Matrix, w_enc: &Matrix, b_enc: &[f32]) -> Result<Latents> {
-        in_chunks(centred, |rows| {
-            let positive = encode_topk(rows, w_enc, b_enc, self.k)?;
-            let whole = |row: usize| positive.range(row).len() >= self.k.min(w_enc.rows());
-            if (0..positive.rows()).all(whole) {
-                return Ok(positive);
-            }
-            // Some token has fewer positive pre-activations, so all are needed.
-            let all = encode_above(rows, w_enc, b_enc, Bar::All(f32::NEG_INFINITY))?;
-            Ok(all.largest(self.k).without_zeros())
-        })
+        encode_raw_topk(centred, w_enc, b_enc, self.k)
     }
 
     fn describe(&self) -> String {

@@ -82,4 +82,8 @@ impl Selects for WeightedTopK {
     fn ranks(&self) -> bool {
         true
     }
+
+    fn is_covered(&self) -> bool {
+        false
+    }
 }

@@ -4,6 +4,7 @@
 //! remembered in a file of the user's data folder, whose path the program gives. A software adapter is never taken unasked.
 
 mod choose;
+mod placing;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::device::{Adapter, AdapterFacts, AdapterKind, Compute, DeviceWish, Gpu};
 use crate::error::{Error, Key, Result};
+
+pub use placing::{Placing, Runs};
 
 /// Work of a job, as far as the choice of a device depends on it.
 #[derive(Debug, Clone, Default)]

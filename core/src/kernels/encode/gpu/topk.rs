@@ -15,7 +15,7 @@ use crate::kernels::codes::Codes;
 use crate::kernels::product::{Family, Params, Tile, family};
 
 /// Most entries of a row that can be chosen, since a row's entries are put in order in workgroup memory.
-pub(super) const MOST: usize = 512;
+pub(super) const MOST: usize = crate::kernels::encode::MOST_ON_DEVICE;
 
 /// Features of the first chunk, which leaves half its entries in the lists, and of the last ones.
 const CHUNKS: Range<usize> = 512..2048;
