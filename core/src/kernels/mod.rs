@@ -12,6 +12,8 @@ pub(crate) mod codes;
 pub(crate) mod count;
 pub mod encode;
 mod exponential;
+#[cfg(feature = "gpu")]
+pub(crate) mod gather;
 pub(crate) mod linear;
 pub(crate) mod normalize;
 #[cfg(feature = "gpu")]
@@ -21,6 +23,8 @@ pub mod pre_activations;
 pub(crate) mod product;
 pub mod residual;
 pub(crate) mod rotary;
+#[cfg(feature = "gpu")]
+pub(crate) mod scatter;
 #[cfg(all(test, feature = "gpu"))]
 mod shaders;
 pub(crate) mod sigmoid_gate;
@@ -28,6 +32,8 @@ pub(crate) mod sigmoid_gate;
 pub(crate) mod sort;
 pub mod sparse_decode;
 pub(crate) mod sums;
+#[cfg(feature = "gpu")]
+pub(crate) mod through;
 
 #[cfg(test)]
 mod conformance;

@@ -4,19 +4,23 @@ use crate::device::Kernel;
 
 /// Kernels of each operation, a line each.
 pub(crate) const ALL: &[&[Kernel]] = &[
+    super::adam::gpu::KERNELS,
     super::add::gpu::KERNELS,
     super::centre::gpu::KERNELS,
     super::count::gpu::KERNELS,
-    super::residual::gpu::KERNELS,
-    super::sort::KERNELS,
-    super::sparse_decode::gpu::KERNELS,
-    super::sums::gpu::KERNELS,
-    super::product::KERNELS,
     super::encode::gpu::KERNELS,
     super::encode::gpu::TILED[0],
     super::encode::gpu::TILED[1],
     super::encode::gpu::TILED[2],
     super::encode::gpu::TILED[3],
+    super::gather::gpu::KERNELS,
+    super::product::KERNELS,
+    super::residual::gpu::KERNELS,
+    super::scatter::gpu::KERNELS,
+    super::sort::KERNELS,
+    super::sparse_decode::gpu::KERNELS,
+    super::sums::gpu::KERNELS,
+    super::through::gpu::KERNELS,
 ];
 
 #[cfg(test)]

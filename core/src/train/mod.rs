@@ -4,6 +4,8 @@ mod average;
 mod buffer;
 mod checkpoint;
 mod dead;
+#[cfg(feature = "gpu")]
+mod device;
 mod event;
 mod gather;
 mod init;

@@ -32,8 +32,8 @@ const SPAN: usize = 1_024;
 #[derive(Debug, Clone)]
 pub(super) struct Parameter {
     pub(super) value: Matrix,
-    m: Matrix,
-    v: Matrix,
+    pub(super) m: Matrix,
+    pub(super) v: Matrix,
 }
 
 impl Parameter {

@@ -9,6 +9,10 @@
 #[cfg(test)]
 pub(super) mod cases;
 pub(super) mod cpu;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
+#[cfg(all(test, feature = "gpu"))]
+mod gpu_tests;
 #[cfg(test)]
 pub(super) mod reference;
 

@@ -1,0 +1,3 @@
+//! Training on a GPU: state on the device, and a step.
+
+mod features;
