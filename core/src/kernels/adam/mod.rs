@@ -14,7 +14,7 @@ pub(crate) mod gpu;
 #[cfg(all(test, feature = "gpu"))]
 mod gpu_tests;
 #[cfg(test)]
-pub(super) mod reference;
+pub(crate) mod reference;
 
 /// Decay of the first moment.
 pub const BETA1: f32 = 0.9;

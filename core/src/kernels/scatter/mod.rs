@@ -18,9 +18,9 @@
 //! theory and about 3e-6 in practice, since errors do not add up in one direction).
 
 #[cfg(test)]
-pub(super) mod cases;
+pub(crate) mod cases;
 pub(crate) mod gpu;
 #[cfg(test)]
 mod gpu_tests;
 #[cfg(test)]
-pub(super) mod reference;
+pub(crate) mod reference;

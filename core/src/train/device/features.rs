@@ -239,7 +239,7 @@ impl DeviceFeatures {
     }
 
     /// Copies parameters and moments to `gpu`, to be moved `chunk` features at a time: a multiple of a span of the sums through the encoder.
-    fn in_chunks(gpu: &Gpu, features: &Features, chunk: usize) -> Result<Self> {
+    pub(super) fn in_chunks(gpu: &Gpu, features: &Features, chunk: usize) -> Result<Self> {
         let (f, reads) = (features.w_enc.value.rows(), features.w_enc.value.columns());
         let writes = features.w_dec.value.columns();
         adam::check_width(gpu, writes)?;

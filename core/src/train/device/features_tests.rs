@@ -379,7 +379,8 @@ fn steps_are_those_of_the_cpu_on_wgpu() {
         let want = on_cpu(&case);
         let got = on_device(&gpu, &gpu, None, &case);
         check(&case, &got, &want).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-        let still = parts(&case.features())[2][0]
+        let before = case.features();
+        let still = parts(&before)[2][0]
             .iter_rows()
             .zip(parts(&got.features)[2][0].iter_rows())
             .filter(|(before, after)| before == after);
