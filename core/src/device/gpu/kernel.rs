@@ -76,10 +76,7 @@ impl Kernel {
             label: Some(self.name),
             entries: &uniforms.chain(buffers).collect::<Vec<_>>(),
         });
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(self.name),
-            source: wgpu::ShaderSource::Wgsl(self.text().into()),
-        });
+        let module = self.module(gpu);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(self.name),
             bind_group_layouts: &[Some(&layout)],
@@ -100,5 +97,25 @@ impl Kernel {
         let compiled = Compiled { pipeline, layout };
         lock(&gpu.shared.pipelines).insert(*self, compiled.clone());
         Ok(compiled)
+    }
+
+    /// Compiles the text. Accesses are checked against the sizes of buffers; loops are not counted, since a counter costs instructions in the innermost loop of a product.
+    fn module(&self, gpu: &Gpu) -> wgpu::ShaderModule {
+        let descriptor = wgpu::ShaderModuleDescriptor {
+            label: Some(self.name),
+            source: wgpu::ShaderSource::Wgsl(self.text().into()),
+        };
+        let checks = wgpu::ShaderRuntimeChecks {
+            bounds_checks: true,
+            force_loop_bounding: false,
+            ..wgpu::ShaderRuntimeChecks::checked()
+        };
+        // SAFETY: the shaders are those of this crate, and each of their loops ends: it counts up to a bound that is a constant or a size.
+        #[expect(unsafe_code, reason = "turns the count of loops off")]
+        unsafe {
+            gpu.shared
+                .device
+                .create_shader_module_trusted(descriptor, checks)
+        }
     }
 }
