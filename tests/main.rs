@@ -21,6 +21,7 @@ mod journey;
 mod labs;
 mod lines;
 mod model;
+mod on_device;
 mod outputs;
 mod positions;
 mod reproduce;
