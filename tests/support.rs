@@ -107,6 +107,11 @@ impl Run {
 pub fn run(program: &str, folder: &Path, args: &[&str]) -> Run {
     let output = Command::new(program)
         .args(args)
+        // The measurements of a person's devices stay as they are.
+        .env(
+            "XDG_DATA_HOME",
+            std::env::temp_dir().join("umbra-tests-data"),
+        )
         .current_dir(folder)
         .output();
     Run::from(output.expect("the program starts"))

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+pub(crate) use self::products::product_time;
+
 use crate::device::check_room;
 use crate::dims::Matrix;
 use crate::error::{Error, Result};

@@ -49,6 +49,6 @@ pub fn devices() -> &'static Devices {
     static DEVICES: OnceLock<Devices> = OnceLock::new();
     DEVICES.get_or_init(|| {
         let folders = directories::ProjectDirs::from("", "", "umbra");
-        Devices::new(folders.as_ref().map(|folders| folders.data_dir()))
+        Devices::new(folders.as_ref().map(directories::ProjectDirs::data_dir))
     })
 }

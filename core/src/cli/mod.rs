@@ -12,6 +12,7 @@ mod config;
 mod console;
 mod dark_matter;
 mod device;
+mod devices;
 mod edits;
 mod eval;
 mod guide;
@@ -102,6 +103,8 @@ nouns! {
     Train => train,
     /// Time a training step on this machine against the product of its encoder alone
     Bench => bench,
+/// List CPU and GPUs with their speed, and say which one `--device auto` takes
+    Devices => devices,
 /// List, show and compare training runs
     Runs => runs,
 /// Show a model, write its logits, continue a prompt, inspect layers and heads

@@ -1,6 +1,6 @@
-//! The machine's memory: how much this process can still take, and a check before something large is allocated.
+//! The machine's memory: how much there is, how much this process can still take, and a check before something large is allocated. Also its processor's name.
 
-use sysinfo::{MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::error::{Error, Result};
 
@@ -35,6 +35,24 @@ pub fn free_memory() -> Option<u64> {
         mapped: process.map_or(0, sysinfo::Process::virtual_memory),
     };
     limits.left()
+}
+
+/// Returns the bytes of memory of this machine, where the system tells.
+pub fn machine_memory() -> Option<u64> {
+    let mut system = System::new().ok()?;
+    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
+    Some(system.total_memory()).filter(|bytes| *bytes > 0)
+}
+
+/// Returns the name of the processor, or `CPU` where the system does not tell.
+pub fn processor() -> String {
+    let name = System::new().ok().and_then(|mut system| {
+        system.refresh_cpu_list(CpuRefreshKind::nothing());
+        let first = system.cpus().first()?;
+        Some(first.brand().trim().to_owned())
+    });
+    let name = name.filter(|name| !name.is_empty());
+    name.unwrap_or_else(|| "CPU".to_owned())
 }
 
 /// Limits on the memory of a process, in bytes.
@@ -109,6 +127,8 @@ mod tests {
     fn this_machine_tells_what_is_free() {
         let free = free_memory().unwrap();
         assert!((1 << 20..1 << 50).contains(&free), "{free}");
+        assert!(machine_memory().is_some_and(|all| all > 1 << 20));
+        assert!(!processor().is_empty());
         assert!(check_room(free / 2, || "half of it".to_owned()).is_ok());
         let said = check_room(1 << 60, || "an ocean".to_owned()).unwrap_err();
         assert!(

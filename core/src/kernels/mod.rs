@@ -9,6 +9,7 @@ pub(crate) mod attention;
 pub(crate) mod centre;
 #[cfg(feature = "gpu")]
 pub(crate) mod codes;
+pub(crate) mod copy;
 pub(crate) mod count;
 pub mod encode;
 mod exponential;

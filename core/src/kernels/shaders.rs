@@ -7,6 +7,7 @@ pub(crate) const ALL: &[&[Kernel]] = &[
     super::adam::gpu::KERNELS,
     super::add::gpu::KERNELS,
     super::centre::gpu::KERNELS,
+    super::copy::gpu::KERNELS,
     super::count::gpu::KERNELS,
     super::encode::gpu::KERNELS,
     super::encode::gpu::TILED[0],

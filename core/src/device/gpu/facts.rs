@@ -1,9 +1,12 @@
 //! Reads the facts of an adapter from wgpu, and its memory from Vulkan, which wgpu does not pass on.
 
-use sysinfo::{MemoryRefreshKind, System};
-
 use super::super::facts::{AdapterFacts, AdapterFeatures, AdapterKind, AdapterLimits};
+use super::super::memory::machine_memory;
 use super::Adapter;
+
+/// `VK_MEMORY_HEAP_DEVICE_LOCAL_BIT`.
+#[cfg(not(target_vendor = "apple"))]
+const LOCAL: u32 = 1;
 
 impl Adapter {
     /// Returns what the system tells of the adapter.
@@ -62,8 +65,6 @@ impl Adapter {
             let instance = adapter.shared_instance().raw_instance();
             instance.get_physical_device_memory_properties(adapter.raw_physical_device())
         };
-        // VK_MEMORY_HEAP_DEVICE_LOCAL_BIT.
-        const LOCAL: u32 = 1;
         let heaps = properties.memory_heaps;
         let heaps = heaps.iter().take(properties.memory_heap_count as usize);
         let local = heaps.filter(|heap| heap.flags.as_raw() & LOCAL != 0);
@@ -74,13 +75,6 @@ impl Adapter {
     fn local_memory(&self) -> Option<u64> {
         None
     }
-}
-
-/// Memory of the machine in bytes, where the system tells.
-fn machine_memory() -> Option<u64> {
-    let mut system = System::new().ok()?;
-    system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-    Some(system.total_memory()).filter(|bytes| *bytes > 0)
 }
 
 #[cfg(test)]

@@ -62,6 +62,35 @@ pub(super) fn candidates(all: &[AdapterFacts], job: &Job) -> Result<Vec<usize>, 
     Ok(fit)
 }
 
+/// Returns the number of the GPU that encodes a batch faster than the CPU and than the other GPUs, if there is one, and the reason. Times are milliseconds, or why
+/// there is none, as a predicate of the device.
+pub(super) fn faster(
+    cpu: &Result<f64, String>,
+    gpus: &[(&str, &Result<f64, String>)],
+    class: SizeClass,
+) -> (Option<usize>, String) {
+    let measured = gpus.iter().enumerate();
+    let measured = measured.filter_map(|(at, (name, ms))| Some((at, *name, *ms.as_ref().ok()?)));
+    let best = measured.min_by(|a, b| a.2.total_cmp(&b.2));
+    match (best, cpu) {
+        (None, _) => {
+            let reasons = gpus.iter().filter_map(|(name, ms)| {
+                let reason = ms.as_ref().err()?;
+                Some(format!("{name} {reason}"))
+            });
+            (None, reasons.collect::<Vec<_>>().join("; "))
+        }
+        (Some(_), Err(reason)) => (None, format!("the CPU {reason}")),
+        (Some((at, name, gpu)), Ok(cpu)) => {
+            let taken = (gpu < *cpu).then_some(at);
+            let why = format!(
+                "{name} takes {gpu:.1} ms to encode a batch of the class “{class}”, the CPU {cpu:.1} ms"
+            );
+            (taken, why)
+        }
+    }
+}
+
 /// Why there is no adapter.
 const NONE: &str = "no GPU was found: there is no driver for Vulkan, Metal or DirectX 12";
 
@@ -190,6 +219,27 @@ mod tests {
             ..job
         };
         assert_eq!(needs_no_gpu(&uncovered), uncovered.uncovered);
+    }
+
+    #[test]
+    fn the_faster_one_is_taken_and_a_time_that_is_missing_decides_nothing() {
+        let missing: Result<f64, String> = Err("is not measured yet".to_owned());
+        let class = SizeClass::Large;
+        let two = [("a", &Ok(20.0)), ("b", &Ok(10.0))];
+        let (taken, why) = faster(&Ok(15.0), &two, class);
+        assert_eq!(taken, Some(1));
+        assert_eq!(
+            why,
+            "b takes 10.0 ms to encode a batch of the class “large”, the CPU 15.0 ms"
+        );
+        assert_eq!(faster(&Ok(9.0), &two, class).0, None);
+        assert_eq!(faster(&Ok(10.0), &two, class).0, None);
+        let (taken, why) = faster(&Ok(9.0), &[("a", &missing)], class);
+        assert_eq!((taken, why.as_str()), (None, "a is not measured yet"));
+        let (taken, why) = faster(&missing, &two, class);
+        assert_eq!((taken, why.as_str()), (None, "the CPU is not measured yet"));
+        let (taken, _) = faster(&Ok(15.0), &[("a", &missing), ("b", &Ok(10.0))], class);
+        assert_eq!(taken, Some(1));
     }
 
     #[test]

@@ -3,17 +3,31 @@
 //! `auto` takes a GPU only where a measurement says that it is faster for jobs of this size. Each adapter is measured once per size class; the figures are
 //! remembered in a file of the user's data folder, whose path the program gives. A software adapter is never taken unasked.
 
+mod auto;
 mod choose;
+mod list;
+mod measure;
+#[cfg(feature = "gpu")]
+mod measure_gpu;
+#[cfg(not(feature = "gpu"))]
+#[path = "measure_no_gpu.rs"]
+mod measure_gpu;
 mod placing;
+mod remembered;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use crate::device::{Adapter, AdapterFacts, AdapterKind, Compute, DeviceWish, Gpu};
+use self::remembered::Remembered;
+use crate::device::{Adapter, AdapterFacts, AdapterKind, Compute, DeviceWish, Gpu, processor};
 use crate::error::{Error, Key, Result};
 
-pub use placing::{Placing, Runs};
+pub use self::list::{List, Listed, Measuring};
+pub use self::placing::{Placing, Runs};
+pub use self::remembered::Speed;
 
 /// Work of a job, as far as the choice of a device depends on it.
 #[derive(Debug, Clone, Default)]
@@ -121,8 +135,7 @@ impl Choice {
 /// Devices of this machine. Adapters are listed when first needed, and each is opened once; clones share both.
 #[derive(Debug, Clone, Default)]
 pub struct Devices {
-    /// File of remembered measurements.
-    memory: Option<PathBuf>,
+    remembered: Arc<Remembered>,
     found: Arc<OnceLock<Vec<Adapter>>>,
     opened: Arc<Mutex<Vec<Gpu>>>,
 }
@@ -134,7 +147,7 @@ impl Devices {
     /// Looks for devices when asked; measurements are remembered in `data`, the user's data folder, if there is one.
     pub fn new(data: Option<&Path>) -> Self {
         Self {
-            memory: data.map(|folder| folder.join(FILE)),
+            remembered: Arc::new(Remembered::new(data.map(|folder| folder.join(FILE)))),
             ..Self::default()
         }
     }
@@ -159,19 +172,34 @@ impl Devices {
         self.found.get_or_init(Adapter::all)
     }
 
-    fn opened(&self) -> std::sync::MutexGuard<'_, Vec<Gpu>> {
+    fn opened(&self) -> MutexGuard<'_, Vec<Gpu>> {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Opens an adapter, or returns it if it is open and well.
-    fn open(&self, adapter: &Adapter, id: &str) -> Result<Gpu> {
+    fn open(&self, adapter: &Adapter, facts: &AdapterFacts) -> Result<Gpu> {
         let mut opened = self.opened();
         opened.retain(|gpu| gpu.check().is_ok());
-        if let Some(gpu) = opened.iter().find(|gpu| gpu.id() == id) {
+        if let Some(gpu) = opened.iter().find(|gpu| gpu.id() == facts.id) {
             return Ok(gpu.clone());
         }
         let gpu = adapter.open()?;
+        if let Some(tile) = self.remembered.get(&facts.identity).tile {
+            measure_gpu::use_tile(&gpu, tile);
+        }
         opened.push(gpu.clone());
+        Ok(gpu)
+    }
+
+    /// Opens an adapter and lets its products use the fastest tile, measured now if it is not known.
+    fn ready(&self, adapter: &Adapter, facts: &AdapterFacts) -> Result<Gpu> {
+        let gpu = self.open(adapter, facts)?;
+        let before = self.remembered.get(&facts.identity);
+        let mut speed = before.clone();
+        measure_gpu::gpu(&gpu, &mut speed)?;
+        if speed != before {
+            self.remember(&facts.identity, speed);
+        }
         Ok(gpu)
     }
 
@@ -181,36 +209,38 @@ impl Devices {
             let what = format!("{reason}, choose cpu or auto");
             return Err(Error::setting(Key::Device, what));
         }
-        let facts: Vec<AdapterFacts> = self.adapters().iter().map(Adapter::facts).collect();
+        let facts = self.facts();
         let which = choose::asked_for(number, &facts, job)?;
-        let why = match facts[which].kind {
-            AdapterKind::Software => format!(
-                "{}, though this adapter computes on the processor and is slower than the CPU itself",
-                asked()
-            ),
-            _ => asked(),
+        let (adapter, facts) = (&self.adapters()[which], &facts[which]);
+        let software = facts.kind == AdapterKind::Software;
+        let mut why = asked();
+        if software {
+            why.push_str(
+                ", though this adapter computes on the processor and is slower than the CPU itself",
+            );
+        }
+        let small = SizeClass::of(job.operations()) == SizeClass::Small;
+        let gpu = if software || small || job.beside_another {
+            self.open(adapter, facts)?
+        } else {
+            self.ready(adapter, facts)?
         };
-        let gpu = self.open(&self.adapters()[which], &facts[which].id)?;
         Ok(Choice::gpu(gpu, why))
     }
 
-    /// Takes the GPU if it is measured to be faster than the CPU, else the CPU.
-    fn fastest(&self, job: &Job) -> Choice {
-        if let Some(reason) = choose::needs_no_gpu(job) {
-            return Choice::cpu(reason);
-        }
-        let facts: Vec<AdapterFacts> = self.adapters().iter().map(Adapter::facts).collect();
-        match choose::candidates(&facts, job) {
-            Err(reason) => Choice::cpu(reason),
-            Ok(candidates) => {
-                let names: Vec<&str> = candidates
-                    .iter()
-                    .map(|which| facts[*which].name.as_str())
-                    .collect();
-                Choice::cpu(format!("{} is not measured yet", names.join(", ")))
-            }
-        }
+    fn facts(&self) -> Vec<AdapterFacts> {
+        self.adapters().iter().map(Adapter::facts).collect()
     }
+
+    /// Keeps a measurement. Where the file cannot be written, the device is measured again by the next program.
+    fn remember(&self, identity: &str, speed: Speed) {
+        self.remembered.put(identity, speed).ok();
+    }
+}
+
+/// Name of the CPU under which its measurements are remembered; they depend on the number of threads.
+fn cpu_identity() -> String {
+    format!("{} · {} threads", processor(), rayon::current_num_threads())
 }
 
 /// The reason for a device that a person named.

@@ -1,0 +1,6 @@
+//! The definition: one word after the other.
+
+/// Copies all words.
+pub(super) fn copy(from: &[u32]) -> Vec<u32> {
+    from.iter().copied().collect()
+}
