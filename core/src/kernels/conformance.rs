@@ -5,10 +5,10 @@ use crate::dims::Matrix;
 use crate::latents::Latents;
 
 /// Tolerance of the operations, as their headers state it.
-const RELATIVE: f64 = 1e-5;
+pub(super) const RELATIVE: f64 = 1e-5;
 
 /// Compares values, each with its own tolerance.
-fn check_values(got: &[f32], want: &[f64], scale: &[f64]) -> Result<(), String> {
+pub(super) fn check_values(got: &[f32], want: &[f64], scale: &[f64]) -> Result<(), String> {
     if got.len() != want.len() {
         return Err(format!("{} values instead of {}", got.len(), want.len()));
     }
@@ -19,6 +19,31 @@ fn check_values(got: &[f32], want: &[f64], scale: &[f64]) -> Result<(), String> 
         }
     }
     Ok(())
+}
+
+/// Magnitudes of all values.
+pub(super) fn absolute(matrix: &Matrix) -> Matrix {
+    let values = matrix.values().iter().map(|v| v.abs()).collect();
+    Matrix::new(matrix.rows(), matrix.columns(), values).unwrap()
+}
+
+/// The definition's reconstruction and the sum of the magnitudes of its terms.
+pub(super) fn decoded(case: &sparse_decode::cases::Case) -> (Vec<f64>, Vec<f64>) {
+    let define = sparse_decode::reference::sparse_decode;
+    let mut latents = case.latents.clone();
+    latents.acts.iter_mut().for_each(|act| *act = act.abs());
+    let bias: Vec<f32> = case.b_dec.iter().map(|b| b.abs()).collect();
+    (
+        define(&case.latents, &case.w_dec, &case.b_dec),
+        define(&latents, &absolute(&case.w_dec), &bias),
+    )
+}
+
+/// The sums of the magnitudes of the terms of a residual and of its pull-back.
+pub(super) fn sizes(target: &Matrix, latents: &Latents, w_dec: &Matrix) -> (Vec<f64>, Vec<f64>) {
+    let mut flipped = latents.clone();
+    flipped.acts.iter_mut().for_each(|act| *act = -act.abs());
+    residual::reference::residual(&absolute(target), &flipped, &absolute(w_dec), 1.0)
 }
 
 /// Σ|x·w| + |b| per feature: what rounding is relative to.
@@ -167,19 +192,7 @@ fn a_row_whose_guess_failed_alone_comes_out_as_among_the_others() {
 fn sparse_decode_is_its_definition() {
     for case in sparse_decode::cases::all() {
         let got = sparse_decode::sparse_decode(&case.latents, &case.w_dec, &case.b_dec).unwrap();
-        let want = sparse_decode::reference::sparse_decode(&case.latents, &case.w_dec, &case.b_dec);
-        let magnitude = |v: &[f32]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
-        let absolute = Matrix::new(
-            case.w_dec.rows(),
-            case.w_dec.columns(),
-            magnitude(case.w_dec.values()),
-        )
-        .unwrap();
-        let scale = sparse_decode::reference::sparse_decode(
-            &case.latents,
-            &absolute,
-            &magnitude(&case.b_dec),
-        );
+        let (want, scale) = decoded(&case);
         check_values(got.values(), &want, &scale).unwrap_or_else(|e| panic!("{}: {e}", case.name));
         let mut portable = got.clone();
         for i in 0..portable.rows() {
@@ -251,14 +264,7 @@ fn residual_is_its_definition() {
         }
         let (want, d_acts) =
             residual::reference::residual(&target, latents, w_dec, f64::from(scale));
-        let magnitude = |m: &Matrix| {
-            let values = m.values().iter().map(|v| v.abs()).collect();
-            Matrix::new(m.rows(), m.columns(), values).unwrap()
-        };
-        let mut flipped = latents.clone();
-        flipped.acts.iter_mut().for_each(|act| *act = -*act);
-        let (sizes, d_sizes) =
-            residual::reference::residual(&magnitude(&target), &flipped, &magnitude(w_dec), 1.0);
+        let (sizes, d_sizes) = sizes(&target, latents, w_dec);
         check_values(got.residual.values(), &want, &sizes)
             .unwrap_or_else(|e| panic!("{}: {e}", case.name));
         check_values(&portable, &d_acts, &d_sizes)

@@ -7,6 +7,7 @@ pub mod adam;
 pub(crate) mod add;
 pub(crate) mod attention;
 pub(crate) mod centre;
+pub(crate) mod charges;
 #[cfg(feature = "gpu")]
 pub(crate) mod codes;
 pub(crate) mod copy;

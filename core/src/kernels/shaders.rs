@@ -7,6 +7,7 @@ pub(crate) const ALL: &[&[Kernel]] = &[
     super::adam::gpu::KERNELS,
     super::add::gpu::KERNELS,
     super::centre::gpu::KERNELS,
+    super::charges::gpu::KERNELS,
     super::copy::gpu::KERNELS,
     super::count::gpu::KERNELS,
     super::encode::gpu::KERNELS,

@@ -11,7 +11,7 @@ struct Params {
     // Rows to compute, of this pair of blocks.
     rows: u32,
     // The first of them in x and in y.
-    from: u32,
+    source: u32,
     to: u32,
     scale: f32,
     unused: u32,
@@ -27,7 +27,7 @@ fn centre(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let column = (group.x + origin.x) * WIDTH + thread;
     let row = group.y + origin.y;
     if column < params.d && row < params.rows {
-        let value = x[(params.from + row) * params.wide + params.at + column];
+        let value = x[(params.source + row) * params.wide + params.at + column];
         y[(params.to + row) * params.d + column] = params.scale * value - less[column];
     }
 }

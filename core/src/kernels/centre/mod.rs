@@ -11,5 +11,7 @@
 
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
+#[cfg(all(test, feature = "gpu"))]
+mod gpu_tests;
 #[cfg(test)]
 pub(super) mod reference;

@@ -9,7 +9,7 @@
 @group(0) @binding(2) var<storage, read> features: array<u32>;
 @group(0) @binding(3) var<storage, read> acts: array<f32>;
 @group(0) @binding(4) var<storage, read_write> counts: array<atomic<u32>>;
-@group(0) @binding(5) var<storage, read_write> active: array<atomic<u32>>;
+@group(0) @binding(5) var<storage, read_write> active_entries: array<atomic<u32>>;
 
 var<workgroup> here: atomic<u32>;
 
@@ -25,6 +25,6 @@ fn count(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     }
     workgroupBarrier();
     if thread == 0u {
-        atomicAdd(&active[0], atomicLoad(&here));
+        atomicAdd(&active_entries[0], atomicLoad(&here));
     }
 }

@@ -1,4 +1,4 @@
-//! Inputs: ragged rows, empty rows, every feature active, one row.
+//! Inputs: ragged rows, empty rows, every feature active, one row, one crowded row, signed activations.
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -38,7 +38,17 @@ fn random(name: &'static str, [n, d, f]: [usize; 3], share: f64) -> Case {
 
 /// All cases.
 pub(in crate::kernels) fn all() -> Vec<Case> {
+    let mut signed = random("signed", [9, 40, 30], 0.4);
+    let acts = signed.latents.acts.iter_mut();
+    acts.step_by(2).for_each(|act| *act = -*act);
+    let mut crowded = random("one crowded row", [1, 24, 90], 1.0);
+    for _ in 0..4 {
+        crowded.latents.push_row(&[], &[]);
+    }
     vec![
+        signed,
+        crowded,
+        random("several strips of columns", [3, 700, 40], 0.3),
         random("tiny", [2, 3, 4], 0.5),
         random("ragged", [131, 19, 37], 0.2),
         random("nothing active", [5, 8, 6], 0.0),

@@ -1,11 +1,11 @@
-// Adds weighted rows of a table: into[r, c] = from[r, c] + Σ_j sign · acts[j] · table[features[j] − base, c], over the entries j of token `token + r` whose
+// Adds weighted rows of a table: into[r, c] = begin[r, c] + Σ_j sign · acts[j] · table[features[j] − base, c], over the entries j of token `token + r` whose
 // features lie in first..end, in the order of features. Passes over blocks of the table, in order, continue the sum where the pass before left it, so that
 // the order of summation, and every bit of the result, is independent of how the table is split.
 //
 // One workgroup = one token and a strip of 4·WIDTH columns; one thread = columns WIDTH apart, so that neighbours read neighbours; four entries at a time, so
 // that sixteen reads of a thread are under way. No barriers.
 //
-// Bindings: offsets [n + 1], features [nnz], acts [nnz], table [rows of the block, d], from [rows, d] or [d] (stride 0), into [rows, d].
+// Bindings: offsets [n + 1], features [nnz], acts [nnz], table [rows of the block, d], begin [rows, d] or [d] (stride 0), into [rows, d].
 // Limits: d at most 2^30; each block of each table fits a binding.
 
 struct Params {
@@ -13,7 +13,7 @@ struct Params {
     // Rows of this block of tokens, and its first token.
     rows: u32,
     token: u32,
-    // Distance of the rows of `from`.
+    // Distance of the rows of `begin`.
     stride: u32,
     // Features of this pass, and the first row of the block of the table.
     first: u32,
@@ -36,9 +36,9 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> into: array<f32>;
 
 // The first of entries low..high whose feature is at least `feature`.
-fn bound(from: u32, to: u32, feature: u32) -> u32 {
-    var low = from;
-    var high = to;
+fn bound(first: u32, last: u32, feature: u32) -> u32 {
+    var low = first;
+    var high = last;
     while low < high {
         let middle = low + (high - low) / 2u;
         if features[middle] < feature {

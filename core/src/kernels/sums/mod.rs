@@ -23,5 +23,7 @@
 pub(super) mod cases;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
+#[cfg(all(test, feature = "gpu"))]
+mod gpu_tests;
 #[cfg(test)]
 pub(super) mod reference;
