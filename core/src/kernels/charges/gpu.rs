@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::device::{Access, Buffer, Call, Gpu, Kernel, Recorder};
 use crate::error::Result;
-use crate::kernels::codes::Codes;
+use crate::kernels::codes::{ByFeature, Codes};
 use crate::kernels::sums::gpu::{self as sums, Total};
 
 /// Threads of a workgroup with one entry each.
@@ -171,8 +171,8 @@ pub(crate) struct JumpReluInputs<'a> {
     pub(crate) pre: &'a Buffer,
     /// `[f]`.
     pub(crate) thresholds: &'a Buffer,
-    /// Bounds of features `[f + 1]`, and entries by feature, then token `[nnz]`.
-    pub(crate) by_feature: (&'a Buffer, &'a Buffer),
+    /// Their order by feature.
+    pub(crate) by_feature: &'a ByFeature,
     /// `[1]` u32: entries whose activation is not 0.
     pub(crate) active: &'a Buffer,
 }
@@ -285,7 +285,7 @@ pub(crate) fn gated(
     gpu: &Gpu,
     (gates, codes): (&Codes, &Codes),
     with: Gates<'_>,
-    by_feature: (&Buffer, &Buffer),
+    by_feature: &ByFeature,
     (d_gates, d_acts): (&Buffer, &Buffer),
 ) -> Result<GatedTerms> {
     let entries = gates.entries;
@@ -353,7 +353,7 @@ pub(crate) fn multiply(gpu: &Gpu, d: &Buffer, factors: &Buffer, entries: usize) 
 fn sum_by_feature(
     recorder: &mut Recorder<'_>,
     values: &Buffer,
-    (offsets, entries): (&Buffer, &Buffer),
+    by_feature: &ByFeature,
     features: usize,
 ) -> Result<Buffer> {
     let sums = recorder.gpu().zeros("gradients of features", features)?;
@@ -365,7 +365,7 @@ fn sum_by_feature(
             features: features as u32,
             ..Params::default()
         },
-        buffers: &[offsets, values, entries, &sums],
+        buffers: &[&by_feature.offsets, values, &by_feature.entries, &sums],
     };
     recorder.run(&SUM_BY_FEATURE, call)?;
     Ok(sums)

@@ -9,7 +9,7 @@ use super::gpu::{
 };
 use super::reference;
 use crate::device::{Buffer, Gpu, testing};
-use crate::kernels::codes::Codes;
+use crate::kernels::codes::{Codes, by_feature};
 use crate::kernels::conformance::check_values;
 use crate::kernels::count::gpu::Counts;
 use crate::kernels::pending::read;
@@ -37,21 +37,6 @@ fn codes(n: usize, f: u32, share: f64) -> Latents {
 fn random(seed: u64, len: usize, range: std::ops::Range<f32>) -> Vec<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..len).map(|_| rng.random_range(range.clone())).collect()
-}
-
-/// Bounds of features and their entries in the order of tokens.
-pub(in crate::kernels) fn by_feature(gpu: &Gpu, latents: &Latents, f: usize) -> (Buffer, Buffer) {
-    let mut entries: Vec<u32> = (0..latents.features.len() as u32).collect();
-    entries.sort_by_key(|entry| latents.features[*entry as usize]);
-    let mut offsets = vec![0_u32; f + 1];
-    for feature in &latents.features {
-        offsets[*feature as usize + 1] += 1;
-    }
-    for at in 0..f {
-        offsets[at + 1] += offsets[at];
-    }
-    let upload = |values: &[u32]| gpu.upload("by feature", values).unwrap();
-    (upload(&offsets), upload(&entries))
 }
 
 fn floats(gpu: &Gpu, buffer: &Buffer) -> Vec<f32> {
@@ -115,12 +100,12 @@ fn terms_of_jump_relu_on_wgpu_are_their_definition() {
                 let after = closed(&gpu, &codes, &thresholds).unwrap();
                 let counts = Counts::zeros(&gpu, f as usize).unwrap();
                 counts.add(&gpu, &after).unwrap();
-                let (offsets, entries) = by_feature(&gpu, &pre, f as usize);
+                let sorted = by_feature(&gpu, &codes, f as usize).unwrap();
                 let inputs = JumpReluInputs {
                     codes: &after,
                     pre: &codes.acts,
                     thresholds: &thresholds,
-                    by_feature: (&offsets, &entries),
+                    by_feature: &sorted,
                     active: &counts.active,
                 };
                 let terms = jump_relu(&gpu, inputs, with, &d_acts).unwrap();
@@ -174,13 +159,12 @@ fn terms_of_gates_on_wgpu_are_their_definition() {
         check(&acts, want_acts.iter().copied());
         assert!(n < 100 || acts.iter().filter(|act| **act == 0.0).count() > 20);
         let (d_gates, d) = (upload(&d_gates), upload(&d_acts));
-        let (offsets, entries) = by_feature(&gpu, &gates, features);
-        let sorted = (&offsets, &entries);
-        let terms = gated(&gpu, (&codes, &after), with, sorted, (&d_gates, &d)).unwrap();
+        let sorted = by_feature(&gpu, &codes, features).unwrap();
+        let terms = gated(&gpu, (&codes, &after), with, &sorted, (&d_gates, &d)).unwrap();
         check(&floats(&gpu, &d), want.d_acts.iter().copied());
-        let by_feature = |at: usize| want.by_feature.iter().map(move |of| of[at]);
-        check(&floats(&gpu, &terms.d_b_mag), by_feature(0));
-        check(&floats(&gpu, &terms.d_r_mag), by_feature(1));
+        let of_features = |at: usize| want.by_feature.iter().map(move |of| of[at]);
+        check(&floats(&gpu, &terms.d_b_mag), of_features(0));
+        check(&floats(&gpu, &terms.d_r_mag), of_features(1));
     }
 }
 
