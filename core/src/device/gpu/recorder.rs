@@ -93,11 +93,8 @@ impl<'g> Recorder<'g> {
         })
     }
 
-    /// Records a run of `kernel`, in several dispatches where it is large; no workgroup is no work.
+    /// Records a run of `kernel`, in several dispatches where it is large.
     pub(crate) fn run<P: Pod>(&mut self, kernel: &Kernel, call: Call<'_, P>) -> Result<()> {
-        if call.groups.contains(&0) {
-            return Ok(());
-        }
         let most = self.gpu.limits().max_compute_workgroups_per_dimension as usize;
         let [x, y, z] = call.groups;
         if x * y * z == 0 {
