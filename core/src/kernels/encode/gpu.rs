@@ -2,7 +2,12 @@
 //! `[n, f]` is never stored.
 
 mod above;
+mod budget;
+mod columns;
+mod cut;
 mod list;
+#[cfg(test)]
+mod list_tests;
 mod topk;
 
 use std::ops::Range;
@@ -13,6 +18,8 @@ use crate::error::{Error, Result};
 use crate::kernels::product::{Params, pieces};
 
 pub(crate) use above::above;
+pub(crate) use budget::{Least, budget};
+pub(crate) use columns::{Kept, by_feature};
 pub(crate) use list::{Candidates, ListBar, filter_list};
 pub(crate) use topk::{DeviceRanking, Kind, scored, topk};
 
@@ -31,6 +38,12 @@ pub(crate) const KERNELS: &[Kernel] = &[
     above::COUNT,
     above::GATHER,
     above::PLACE,
+    cut::KERNELS[0],
+    cut::KERNELS[1],
+    cut::KERNELS[2],
+    cut::KERNELS[3],
+    cut::KERNELS[4],
+    cut::KERNELS[5],
 ];
 
 /// Bytes that the candidates of some rows may take, where one binding may hold as much.
@@ -137,6 +150,20 @@ fn offsets(counts: &[u32]) -> Vec<u32> {
 /// Rows of at most `bytes` each that may be handled at once.
 fn rows_at_once(gpu: &Gpu, bytes: usize) -> usize {
     let fit = gpu.binding_limit().min(ROOM) as usize / bytes.max(1);
+    if fit < 128 {
+        fit.max(1)
+    } else {
+        fit / 128 * 128
+    }
+}
+
+/// Entries of a chunk that a list has room for.
+const CHUNK: usize = 1 << 22;
+
+/// Features whose entries in `n` rows fit a list beside `kept` entries.
+fn features_at_once(gpu: &Gpu, n: usize, kept: usize) -> usize {
+    let most = (gpu.binding_limit() / 4) as usize;
+    let fit = most.saturating_sub(kept).min(CHUNK) / n.max(1);
     if fit < 128 {
         fit.max(1)
     } else {
