@@ -14,6 +14,7 @@ pub(crate) mod testing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -138,6 +139,8 @@ struct Shared {
     /// First fault; the device is not used after one.
     fault: Arc<Mutex<Option<String>>>,
     pace: Mutex<recorder::Pace>,
+    /// Whether a window draws with the device.
+    drawn: AtomicBool,
     /// Number of the tile that products use, once it is measured.
     tile: OnceLock<usize>,
     /// Milliseconds by kernel, where they are taken.
@@ -180,6 +183,7 @@ impl Gpu {
             pipelines: Mutex::default(),
             fault,
             pace: Mutex::new(recorder::Pace::new(SLICE)),
+            drawn: AtomicBool::new(false),
             tile: OnceLock::new(),
             times: Mutex::new(None),
         };
@@ -223,6 +227,7 @@ impl Gpu {
     /// Submits work in slices short enough for a window that draws with this device.
     pub fn share_with_window(&self) {
         lock(&self.shared.pace).aim(SHARED_SLICE);
+        self.shared.drawn.store(true, Ordering::Relaxed);
     }
 
     /// Makes products use the tile of this number from now on; the first call decides. Tiles change the time, no result.
@@ -284,8 +289,13 @@ impl Gpu {
     }
 
     /// Waits for `submitted`, at most ten seconds.
+    ///
+    /// A wait that times out in the moment in which another thread sees the same work end makes wgpu panic (`maintain` in wgpu-core 30.0.1 compares with a
+    /// value that it read before). A second look then finds the work done; where the device is lost, it panics again.
     fn wait(&self, submitted: Option<wgpu::SubmissionIndex>) -> Result<()> {
+        const LOOKS: usize = 3;
         let begun = Instant::now();
+        let mut panics = 0;
         let what = loop {
             match self.look(submitted.clone()) {
                 Ok(Ok(_)) => return self.check(),
@@ -294,6 +304,7 @@ impl Gpu {
                     break format!("did not answer for {} seconds", PATIENCE.as_secs());
                 }
                 Ok(Err(error)) => break error.to_string(),
+                Err(_) if panics < LOOKS && self.check().is_ok() => panics += 1,
                 Err(_) => break "was lost".to_owned(),
             }
         };
@@ -301,12 +312,13 @@ impl Gpu {
         self.check()
     }
 
-    /// Waits for `submitted` a moment: wgpu lets no window present while it waits. It panics where the device is lost.
+    /// Waits for `submitted`, only a moment where a window draws: wgpu lets none present while it waits. It panics where the device is lost.
     fn look(
         &self,
         submission_index: Option<wgpu::SubmissionIndex>,
     ) -> std::thread::Result<Result<wgpu::PollStatus, wgpu::PollError>> {
-        let timeout = Some(MOMENT);
+        let drawn = self.shared.drawn.load(Ordering::Relaxed);
+        let timeout = Some(if drawn { MOMENT } else { PATIENCE });
         let poll = wgpu::PollType::Wait {
             submission_index,
             timeout,
