@@ -126,6 +126,8 @@ pub struct Gpu {
     shared: Arc<Shared>,
     /// Bytes that one binding may hold.
     binding: u64,
+    /// Number of the tile that products use through this handle, whatever was measured.
+    forced: Option<usize>,
 }
 
 struct Shared {
@@ -190,6 +192,7 @@ impl Gpu {
         Self {
             binding: u64::from(binding).min(shared.device.limits().max_buffer_size),
             shared: Arc::new(shared),
+            forced: None,
         }
     }
 
@@ -237,7 +240,16 @@ impl Gpu {
 
     /// Number of the tile that products use, if it was measured.
     pub(crate) fn tile(&self) -> Option<usize> {
-        self.shared.tile.get().copied()
+        self.forced.or_else(|| self.shared.tile.get().copied())
+    }
+
+    /// Returns the device with another tile than the one it was told to use.
+    #[cfg(test)]
+    pub(crate) fn with_tile(&self, number: usize) -> Self {
+        Self {
+            forced: Some(number),
+            ..self.clone()
+        }
     }
 
     /// Starts or stops taking the time of each kernel; see [`Gpu::take_times`]. Does nothing on a device without timestamps.
@@ -255,8 +267,8 @@ impl Gpu {
     #[must_use]
     pub fn with_binding_limit(&self, bytes: u64) -> Self {
         Self {
-            shared: Arc::clone(&self.shared),
             binding: bytes.min(self.binding),
+            ..self.clone()
         }
     }
 

@@ -53,7 +53,10 @@ fn scales(x: &[f32], w_enc: &Matrix, b_enc: &[f32]) -> Vec<f64> {
     pre_activations::reference::pre_activations(&magnitude(x), &absolute, &magnitude(b_enc))
 }
 
-fn check_encode(case: &encode::cases::Case, got: &Latents) -> Result<(), String> {
+pub(in crate::kernels) fn check_encode(
+    case: &encode::cases::Case,
+    got: &Latents,
+) -> Result<(), String> {
     got.check(case.w_enc.rows()).map_err(|e| e.to_string())?;
     if got.rows() != case.centred.rows() {
         return Err(format!("{} rows", got.rows()));

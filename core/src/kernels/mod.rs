@@ -38,7 +38,7 @@ pub(crate) mod sums;
 pub(crate) mod through;
 
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 
 use rayon::prelude::*;
 

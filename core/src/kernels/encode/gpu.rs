@@ -22,6 +22,8 @@ pub(crate) use budget::{Least, budget};
 pub(crate) use columns::{Kept, by_feature};
 pub(crate) use list::{Candidates, ListBar, filter_list};
 pub(crate) use topk::{DeviceRanking, Kind, scored, topk};
+#[cfg(test)]
+pub(super) use {above::above_by, topk::topk_by};
 
 /// Kernels of tiles: for every tile and way to read.
 pub(crate) const TILED: [&[Kernel]; 4] = [
@@ -138,10 +140,11 @@ fn tile_params(
 /// Bounds of rows with these counts.
 fn offsets(counts: &[u32]) -> Vec<u32> {
     let mut all = Vec::with_capacity(counts.len() + 1);
-    let mut end = 0;
+    let mut end = 0_u32;
     all.push(end);
     for count in counts {
-        end += count;
+        // More than any buffer holds, so that allocating as many is refused.
+        end = end.saturating_add(*count);
         all.push(end);
     }
     all

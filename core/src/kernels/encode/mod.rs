@@ -29,6 +29,8 @@ pub(crate) mod cases;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
+#[cfg(all(test, feature = "gpu"))]
+mod gpu_tests;
 #[cfg(feature = "gpu")]
 mod placed;
 #[cfg(test)]
@@ -204,14 +206,15 @@ fn check_ranking(centred: &Matrix, w_enc: &Matrix, ranking: Ranking<'_>) -> Resu
         .bind("gradients", ranking.gradients, "n d")?
         .bind("w_enc", w_enc, "f d")?
         .bind("w_dec", ranking.w_dec, "f d")?;
-    if ranking.beta.is_finite() && ranking.beta >= 0.0 {
+    check_beta(ranking.beta)
+}
+
+fn check_beta(beta: f32) -> Result<()> {
+    if beta.is_finite() && beta >= 0.0 {
         return Ok(());
     }
     Err(Error::Numeric {
-        what: format!(
-            "β is {}: look for NaN or infinity in the gradients",
-            ranking.beta
-        ),
+        what: format!("β is {beta}: look for NaN or infinity in the gradients"),
     })
 }
 

@@ -57,7 +57,7 @@ impl Table {
 }
 
 /// More inputs than the operation's own: seeded random sizes, a few tied, few distinct rows, one token far above the rest.
-fn inputs() -> Vec<Case> {
+pub(super) fn inputs() -> Vec<Case> {
     let mut cases = all();
     for seed in 0..12 {
         let mut rng = ChaCha8Rng::seed_from_u64(100 + seed);
@@ -118,7 +118,7 @@ fn exact_tables() -> impl Iterator<Item = Table> {
     (tables().into_iter()).filter(|table| table.product == Product::Exact)
 }
 
-fn rows(latents: &Latents) -> Vec<Row> {
+pub(super) fn rows(latents: &Latents) -> Vec<Row> {
     (0..latents.rows())
         .map(|i| latents.row(i).map(|(f, v)| (f.0, f64::from(v))).collect())
         .collect()

@@ -62,18 +62,40 @@ fn part_at(thread: u32, part: u32) -> vec2<u32> {
     return 4u * vec2<u32>(thread / ACROSS, thread % ACROSS) + block * vec2<u32>(ROWS / 2u, COLUMNS / 2u);
 }
 
+// Sums of a thread's blocks: of its first and second rows (first digit) and columns (second digit).
+struct Blocks {
+    s00: mat4x4<f32>,
+    s01: mat4x4<f32>,
+    s10: mat4x4<f32>,
+    s11: mat4x4<f32>,
+}
+
+// Adds the products of column `k` of the step.
+fn advance(k: u32, at: vec2<u32>, before: Blocks) -> Blocks {
+    var blocks = before;
+    let a0 = left_tile[k * DOWN + at.x];
+    let b0 = right_tile[k * ALONG + at.y];
+    var b1 = vec4<f32>();
+    blocks.s00 = outer(a0, b0, before.s00);
+    if WIDE == 2u {
+        b1 = right_tile[k * ALONG + at.y + ALONG / 2u];
+        blocks.s01 = outer(a0, b1, before.s01);
+    }
+    if HIGH == 2u {
+        let a1 = left_tile[k * DOWN + at.x + DOWN / 2u];
+        blocks.s10 = outer(a1, b0, before.s10);
+        if WIDE == 2u {
+            blocks.s11 = outer(a1, b1, before.s11);
+        }
+    }
+    return blocks;
+}
+
 // This thread's sums of the tile whose first row and column are `first`; pair `which` of operands.
 fn tile_sums(which: u32, first: vec2<u32>, thread: u32) -> Sums {
-    let x = thread % ACROSS;
-    let y = thread / ACROSS;
-    var t00 = mat4x4<f32>();
-    var t01 = mat4x4<f32>();
-    var t10 = mat4x4<f32>();
-    var t11 = mat4x4<f32>();
-    var s00 = mat4x4<f32>();
-    var s01 = mat4x4<f32>();
-    var s10 = mat4x4<f32>();
-    var s11 = mat4x4<f32>();
+    let at = vec2<u32>(thread / ACROSS, thread % ACROSS);
+    var total = Blocks();
+    var some = Blocks();
     let steps = (params.d + STEP - 1u) / STEP;
     var next = fetch(which, first, thread, 0u);
     for (var step = 0u; step < steps; step++) {
@@ -82,45 +104,31 @@ fn tile_sums(which: u32, first: vec2<u32>, thread: u32) -> Sums {
         if step + 1u < steps {
             next = fetch(which, first, thread, step + 1u);
         }
-        for (var k = 0u; k < STEP; k++) {
-            let a0 = left_tile[k * DOWN + y];
-            let b0 = right_tile[k * ALONG + x];
-            var b1 = vec4<f32>();
-            s00 = outer(a0, b0, s00);
-            if WIDE == 2u {
-                b1 = right_tile[k * ALONG + x + ALONG / 2u];
-                s01 = outer(a0, b1, s01);
-            }
-            if HIGH == 2u {
-                let a1 = left_tile[k * DOWN + y + DOWN / 2u];
-                s10 = outer(a1, b0, s10);
-                if WIDE == 2u {
-                    s11 = outer(a1, b1, s11);
-                }
-            }
+        for (var k = 0u; k < STEP; k += 4u) {
+            some = advance(k, at, some);
+            some = advance(k + 1u, at, some);
+            some = advance(k + 2u, at, some);
+            some = advance(k + 3u, at, some);
         }
         workgroupBarrier();
         if (step + 1u) * STEP % 128u == 0u || step + 1u == steps {
-            t00 += s00;
-            t01 += s01;
-            t10 += s10;
-            t11 += s11;
-            s00 = mat4x4<f32>();
-            s01 = mat4x4<f32>();
-            s10 = mat4x4<f32>();
-            s11 = mat4x4<f32>();
+            total.s00 += some.s00;
+            total.s01 += some.s01;
+            total.s10 += some.s10;
+            total.s11 += some.s11;
+            some = Blocks();
         }
     }
     var sums: Sums;
-    sums[0] = t00;
+    sums[0] = total.s00;
     if WIDE == 2u {
-        sums[WIDE - 1u] = t01;
+        sums[WIDE - 1u] = total.s01;
     }
     if HIGH == 2u {
-        sums[WIDE * (HIGH - 1u)] = t10;
+        sums[WIDE * (HIGH - 1u)] = total.s10;
     }
     if PARTS == 4u {
-        sums[PARTS - 1u] = t11;
+        sums[PARTS - 1u] = total.s11;
     }
     return sums;
 }

@@ -92,7 +92,8 @@ pub(crate) fn above(gpu: &Gpu, centred: &Table, enc: Encoder<'_>, bars: &Buffer)
     above_by(gpu, (centred, enc), bars, CHUNK)
 }
 
-pub(super) fn above_by(
+/// Selects with another size of chunks.
+pub(in crate::kernels::encode) fn above_by(
     gpu: &Gpu,
     (centred, enc): (&Table, Encoder<'_>),
     bars: &Buffer,

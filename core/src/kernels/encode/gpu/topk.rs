@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use bytemuck::{Pod, Zeroable};
 
+use super::super::check_beta;
 use super::{Encoder, check_finite, new_state, offsets, piece, rows_at_once, run_of, tile_params};
 use crate::device::{Access, Buffer, Call, Gpu, Kernel, Recorder, Table};
 use crate::error::{Error, Result};
@@ -109,6 +110,16 @@ pub(crate) fn topk(
     k: usize,
     kind: Kind,
 ) -> Result<Codes> {
+    topk_by(gpu, (centred, enc), (k, kind), CHUNKS)
+}
+
+/// Selects with other sizes of chunks.
+pub(in crate::kernels::encode) fn topk_by(
+    gpu: &Gpu,
+    (centred, enc): (&Table, Encoder<'_>),
+    (k, kind): (usize, Kind),
+    chunks: Range<usize>,
+) -> Result<Codes> {
     enc.check("topk", centred)?;
     let search = Search {
         centred,
@@ -116,7 +127,7 @@ pub(crate) fn topk(
         ranking: None,
         kind,
         k,
-        chunks: CHUNKS,
+        chunks,
     };
     Ok(search.run(gpu)?.0)
 }
@@ -131,6 +142,7 @@ pub(crate) fn scored(
 ) -> Result<(Codes, Buffer)> {
     enc.check("scored", centred)?;
     enc.check("scored", ranking.gradients)?;
+    check_beta(ranking.beta)?;
     let search = Search {
         centred,
         enc,
@@ -144,14 +156,14 @@ pub(crate) fn scored(
 
 /// One selection.
 #[derive(Debug, Clone)]
-pub(super) struct Search<'a> {
-    pub(super) centred: &'a Table,
-    pub(super) enc: Encoder<'a>,
-    pub(super) ranking: Option<DeviceRanking<'a>>,
-    pub(super) kind: Kind,
-    pub(super) k: usize,
+struct Search<'a> {
+    centred: &'a Table,
+    enc: Encoder<'a>,
+    ranking: Option<DeviceRanking<'a>>,
+    kind: Kind,
+    k: usize,
     /// Features of the first chunk and of the last ones.
-    pub(super) chunks: Range<usize>,
+    chunks: Range<usize>,
 }
 
 /// Parameters of `select.wgsl` and `finish.wgsl`.
@@ -189,7 +201,7 @@ struct Part {
 }
 
 impl Search<'_> {
-    pub(super) fn run(self, gpu: &Gpu) -> Result<(Codes, Buffer)> {
+    fn run(self, gpu: &Gpu) -> Result<(Codes, Buffer)> {
         let (n, f) = (self.centred.rows(), self.enc.features());
         let k = self.k.min(f);
         if k > MOST {
