@@ -26,6 +26,7 @@ pub(crate) use topk::{DeviceRanking, Kind, scored, topk};
 pub(super) use {above::above_by, topk::topk_by};
 
 /// Kernels of tiles: for every tile and way to read.
+#[cfg(test)]
 pub(crate) const TILED: [&[Kernel]; 4] = [
     &list::LIST.all(),
     &topk::TOPK.all(),
@@ -34,6 +35,7 @@ pub(crate) const TILED: [&[Kernel]; 4] = [
 ];
 
 /// The other kernels of this folder.
+#[cfg(test)]
 pub(crate) const KERNELS: &[Kernel] = &[
     topk::SHRINK,
     topk::FINISH,

@@ -268,6 +268,24 @@ fn listed(loaded: &Loaded, bars: &[f32], reaches: bool, capacity: usize) -> (usi
     (found, all)
 }
 
+/// Entries of the table that pass, sorted.
+fn passing(table: &[Vec<f64>], bars: &[f32], reaches: bool) -> Vec<Entry> {
+    let passes = |feature: usize, value: f64| {
+        let bar = f64::from(bars[feature.min(bars.len() - 1)]);
+        if reaches {
+            value > 0.0 && value >= bar
+        } else {
+            value > bar
+        }
+    };
+    let mut all = Vec::new();
+    for (token, row) in table.iter().enumerate() {
+        let entries = row.iter().enumerate().filter(|(f, v)| passes(*f, **v));
+        all.extend(entries.map(|(f, v)| (token as u32, f as u32, (*v as f32).to_bits())));
+    }
+    all
+}
+
 /// Token, feature, bits of the value.
 type Entry = (u32, u32, u32);
 
@@ -287,21 +305,7 @@ fn lists_on_wgpu_hold_every_entry_that_passes() {
             (tied.clone(), false),
             (tied, true),
         ] {
-            let mut want: Vec<Entry> = Vec::new();
-            for (token, row) in table.iter().enumerate() {
-                for (feature, value) in row.iter().enumerate() {
-                    let bar = f64::from(bars[feature.min(bars.len() - 1)]);
-                    let passes = if reaches {
-                        *value > 0.0 && *value >= bar
-                    } else {
-                        *value > bar
-                    };
-                    if passes {
-                        let bits = (*value as f32).to_bits();
-                        want.push((token as u32, feature as u32, bits));
-                    }
-                }
-            }
+            let want = passing(&table, &bars, reaches);
             let (found, got) = listed(&loaded, &bars, reaches, want.len() + 3);
             assert_eq!(found, want.len(), "{}", loaded.case.name);
             assert_eq!(got, want, "{}", loaded.case.name);

@@ -133,6 +133,7 @@ pub(crate) struct Family {
 
 impl Family {
     /// Number of kernels of a family.
+    #[cfg(test)]
     pub(crate) const SIZE: usize = 2 * TILE_COUNT;
 
     /// Returns the kernel for rows of length `d`.
@@ -152,6 +153,7 @@ impl Family {
     }
 
     /// Lists the kernels of all tiles.
+    #[cfg(test)]
     pub(crate) const fn all(&self) -> [Kernel; Self::SIZE] {
         let mut all = [self.variant(&TILE_LIST[0], 0); Self::SIZE];
         let mut i = 0;
@@ -202,6 +204,7 @@ const PRODUCT: Family = family!(
 );
 
 /// The kernels of this folder.
+#[cfg(test)]
 pub(crate) const KERNELS: &[Kernel] = &PRODUCT.all();
 
 /// Parameters of a run, as `params.wgsl` says.
