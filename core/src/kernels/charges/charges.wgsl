@@ -1,6 +1,6 @@
 // Terms of training rules on codes; the formulas are in mod.rs.
 //
-// add_to_each, bars, closed, jump_relu, magnitudes, gated, gated_entries, ratios, multiply: one thread = one entry, or one feature of `bars`.
+// add_to_each, closed, jump_relu, magnitudes, gated, gated_entries, ratios, multiply: one thread = one entry.
 // sum_by_feature: one workgroup = 8 features, 8 lanes each; a lane takes every 8th of the feature's entries in the order of tokens; then lanes by halves.
 //   The order depends on the codes alone.
 // largest: one workgroup = one row; the cut-off is found bit by bit, so that the k-th largest value is exact; ties go to lower features.
@@ -10,7 +10,7 @@
 struct Params {
     entries: u32,
     features: u32,
-    // Constant to add; half of the rectangle's width.
+    // Constant to add.
     by: f32,
     // Width of the rectangle of JumpReLU.
     width: f32,
@@ -39,18 +39,6 @@ fn add_to_each(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
     let j = entry_of(group.x, thread);
     if j < params.entries {
         d_of_all[j] += params.by;
-    }
-}
-
-// bars[f] = thresholds[f] − by.
-@group(0) @binding(2) var<storage, read> thresholds_of_bars: array<f32>;
-@group(0) @binding(3) var<storage, read_write> bars_of_features: array<f32>;
-
-@compute @workgroup_size(WIDTH)
-fn bars(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-    let f = entry_of(group.x, thread);
-    if f < params.features {
-        bars_of_features[f] = thresholds_of_bars[f] - params.by;
     }
 }
 

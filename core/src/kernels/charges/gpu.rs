@@ -26,7 +26,6 @@ const fn kernel(name: &'static str, entry: &'static str, buffers: &'static [Acce
 const R: Access = Access::Read;
 const W: Access = Access::Write;
 const ADD_TO_EACH: Kernel = kernel("charges: add_to_each", "add_to_each", &[W]);
-const BARS: Kernel = kernel("charges: bars", "bars", &[R, W]);
 const CLOSED: Kernel = kernel("charges: closed", "closed", &[R, R, R, W]);
 const JUMP_RELU: Kernel = kernel("charges: jump_relu", "jump_relu", &[R, R, R, R, R, W, W, W]);
 const MAGNITUDES: Kernel = kernel("charges: magnitudes", "magnitudes", &[R, R, R, R, R, W]);
@@ -41,7 +40,6 @@ const LARGEST: Kernel = kernel("charges: largest", "largest", &[R, R, R, R, W, W
 #[cfg(test)]
 pub(in crate::kernels) const KERNELS: &[Kernel] = &[
     ADD_TO_EACH,
-    BARS,
     CLOSED,
     JUMP_RELU,
     MAGNITUDES,
@@ -69,7 +67,7 @@ struct Params {
     unused: [u32; 2],
 }
 
-/// Records a kernel with one thread for each of `len` entries or features.
+/// Records a kernel with one thread for each of `len` entries.
 fn each(
     recorder: &mut Recorder<'_>,
     kernel: &Kernel,
@@ -111,21 +109,6 @@ pub(crate) fn total_acts(gpu: &Gpu, codes: &Codes) -> Result<Total> {
     let total = sums::total(&mut recorder, &codes.acts, codes.entries)?;
     recorder.submit()?;
     Ok(total)
-}
-
-/// Computes the bars from which JumpReLU selects: `thresholds [f]` less `half`.
-pub(crate) fn bars(gpu: &Gpu, thresholds: &Buffer, half: f32) -> Result<Buffer> {
-    let features = thresholds.len();
-    let bars = gpu.zeros("thresholds", features)?;
-    let mut recorder = gpu.record();
-    let params = Params {
-        features: features as u32,
-        by: half,
-        ..Params::default()
-    };
-    each(&mut recorder, &BARS, params, features, &[thresholds, &bars])?;
-    recorder.submit()?;
-    Ok(bars)
 }
 
 /// Computes codes in which pre-activations at or below their feature's threshold, `[f]`, are 0; the entries stay.

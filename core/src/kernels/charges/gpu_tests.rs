@@ -4,8 +4,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use super::gpu::{
-    Gates, JumpRelu, JumpReluInputs, add_to_each, bars, closed, gated, jump_relu, largest,
-    magnitudes, multiply, ratios, total_acts,
+    Gates, JumpRelu, JumpReluInputs, add_to_each, closed, gated, jump_relu, largest, magnitudes,
+    multiply, ratios, total_acts,
 };
 use super::reference;
 use crate::device::{Buffer, Gpu, testing};
@@ -196,11 +196,6 @@ fn penalties_and_factors_on_wgpu_are_their_definition() {
     let pairs = got[..entries].iter().zip(&want);
     let products = pairs.map(|(d, w)| (f64::from(*d) * w, (f64::from(*d) * w).abs()));
     check(&floats(&gpu, &d)[..entries], products);
-    let thresholds = random(10, 21, 0.0..1.0);
-    let on_device = gpu.upload("thresholds", &thresholds).unwrap();
-    let below = bars(&gpu, &on_device, 0.125).unwrap();
-    let want: Vec<f32> = thresholds.iter().map(|t| t - 0.125).collect();
-    assert_eq!(floats(&gpu, &below), want);
 }
 
 #[test]
