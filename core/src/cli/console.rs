@@ -161,7 +161,7 @@ impl Console {
         keys.insert("device".to_owned(), placing.choice.compute.id().into());
         keys.insert("device_why".to_owned(), why.into());
         if let Some(fault) = fault {
-            keys.insert("device_fault".to_owned(), fault.into());
+            keys.insert("device_fault".to_owned(), in_one_line(&fault).into());
         }
     }
 
