@@ -55,14 +55,10 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let pair = open_both(&args.model, &args.sae, console)?;
     let (model, sae) = (&*pair.model, &*pair.sae);
+    let at_once = dark_matter::ROWS_AT_ONCE * model.config().context;
+    args.device.place(sae, (at_once, true), console)?;
     let probe = match kept(args, (model, sae), console)? {
-        Some(probe) => {
-            if let Some(text) = &args.text {
-                let at_once = model.codec().encode_with_bos(text)?.len();
-                args.device.place(sae, (at_once, true), console)?;
-            }
-            probe
-        }
+        Some(probe) => probe,
         None => match fitted(args, &pair, console)? {
             Ended::Done(probe) => probe,
             Ended::Stopped(()) => return Ok(Exit::Stopped),
@@ -104,8 +100,6 @@ fn fitted(args: &Args, pair: &Pair, console: &Console) -> Result<Ended<Probe>> {
     }
     let (model, sae) = (&*pair.model, &*pair.sae);
     let (fit, held_out) = texts(args, pair, console)?;
-    let at_once = dark_matter::tokens_at_once(&fit);
-    args.device.place(sae, (at_once, true), console)?;
     let mut bar = console.bar("Fitting");
     let probe = dark_matter::fit(model, sae.autoencoder()?, &fit, &held_out, &mut |at| {
         bar.at(at)

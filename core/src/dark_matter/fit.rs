@@ -13,11 +13,11 @@ use super::normal::NormalEquations;
 use super::{Probe, TOKENS_PER_DIMENSION, split};
 
 /// Number of rows whose activations are in memory at a time.
-const CHUNK: usize = 32;
+pub const ROWS_AT_ONCE: usize = 32;
 
 /// Returns how many tokens of `rows` the dictionary gets at a time, at most.
 pub fn tokens_at_once(rows: &Rows) -> usize {
-    rows.context() * CHUNK.min(rows.len())
+    rows.context() * ROWS_AT_ONCE.min(rows.len())
 }
 
 /// Fits the probes for [`super::fit`].
@@ -141,8 +141,8 @@ impl Stream<'_> {
         rows: &Rows,
         take: &mut dyn FnMut(Matrix) -> Result<()>,
     ) -> Result<Ended<()>> {
-        for start in (0..rows.len()).step_by(CHUNK) {
-            let chunk: Vec<usize> = (start..rows.len().min(start + CHUNK)).collect();
+        for start in (0..rows.len()).step_by(ROWS_AT_ONCE) {
+            let chunk: Vec<usize> = (start..rows.len().min(start + ROWS_AT_ONCE)).collect();
             let x = capture::activations(self.model, rows, &chunk, self.hook)?;
             let x = self.sae.own_part(&x)?;
             take(rows.kept(&chunk, &x))?;

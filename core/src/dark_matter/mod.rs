@@ -17,7 +17,7 @@ use std::path::Path;
 use crate::corpus::{Positions, Rows};
 use crate::dims::Matrix;
 use crate::error::Result;
-pub use fit::tokens_at_once;
+pub use fit::{ROWS_AT_ONCE, tokens_at_once};
 
 use crate::fit::{Fit, Made, Verdict};
 use crate::models::Model;
