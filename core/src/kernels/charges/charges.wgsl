@@ -194,17 +194,17 @@ fn sum_by_feature(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
 // Row r of the result, kept[r]..kept[r + 1], holds the largest entries of row r of the codes, in order of features.
 @group(0) @binding(3) var<storage, read> kept: array<u32>;
 @group(0) @binding(4) var<storage, read> all_features: array<u32>;
+@group(0) @binding(5) var<storage, read> bits_of_acts: array<u32>;
 @group(0) @binding(6) var<storage, read_write> out_tokens: array<u32>;
 @group(0) @binding(7) var<storage, read_write> out_features: array<u32>;
-@group(0) @binding(8) var<storage, read_write> out_acts: array<f32>;
+@group(0) @binding(8) var<storage, read_write> out_acts: array<u32>;
 
 var<workgroup> at_least: array<atomic<u32>, 32>;
 var<workgroup> above_in: array<u32, 64>;
 var<workgroup> equal_in: array<u32, 64>;
 
-// Whole numbers in the order of the values: −NaN < −1 < −0 < 0 < 1 < NaN.
-fn key(value: f32) -> u32 {
-    let bits = bitcast<u32>(value);
+// Whole numbers in the order of the values: −NaN < −1 < −0 < 0 < 1 < NaN. Values stay whole numbers throughout, since a device may take denormals for 0.
+fn key(bits: u32) -> u32 {
     return bits ^ select(0x80000000u, 0xffffffffu, bits >> 31u == 1u);
 }
 
@@ -221,7 +221,7 @@ fn largest(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
         let candidate = cut | (1u << (31u - bit));
         var count = 0u;
         for (var j = begin + thread; j < end; j += 64u) {
-            count += u32(key(acts[j]) >= candidate);
+            count += u32(key(bits_of_acts[j]) >= candidate);
         }
         atomicAdd(&at_least[bit], count);
         workgroupBarrier();
@@ -236,8 +236,8 @@ fn largest(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     var above = 0u;
     var equal = 0u;
     for (var j = first; j < last; j += 1u) {
-        above += u32(key(acts[j]) > cut);
-        equal += u32(key(acts[j]) == cut);
+        above += u32(key(bits_of_acts[j]) > cut);
+        equal += u32(key(bits_of_acts[j]) == cut);
     }
     above_in[thread] = above;
     equal_in[thread] = equal;
@@ -254,12 +254,12 @@ fn largest(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     }
     let ties = wanted - min(wanted, above_in_all);
     for (var j = first; j < last; j += 1u) {
-        let own = key(acts[j]);
+        let own = key(bits_of_acts[j]);
         if own > cut || (own == cut && equal_before < ties) {
             let place = to + above_before + min(equal_before, ties);
             out_tokens[place] = row;
             out_features[place] = all_features[j];
-            out_acts[place] = acts[j];
+            out_acts[place] = bits_of_acts[j];
         }
         above_before += u32(own > cut);
         equal_before += u32(own == cut);

@@ -45,7 +45,7 @@ struct Params {
     scale: f32,
 }
 
-/// What a code leaves of its target, on a device.
+/// Residual of a code on a device, with its pull-back and its sums.
 #[derive(Debug, Clone)]
 pub(crate) struct Left {
     /// `[n, d]`.
@@ -63,10 +63,10 @@ impl Left {
     }
 }
 
-/// Several reconstructions, each by the first features, and what they leave (Matryoshka).
+/// Residuals of several reconstructions, each by the first features (Matryoshka).
 #[derive(Debug, Clone)]
 pub(crate) struct LeftByLevel {
-    /// Of all features; its `d_acts` are those of all levels together.
+    /// Residual of all features; its `d_acts` are those of all levels together.
     pub(crate) last: Left,
     /// For the features below each end, the sum of all residuals that they contribute to, `[n, d]`; the ends rise.
     pub(crate) tables: Vec<(usize, Table)>,

@@ -86,14 +86,12 @@ pub(in crate::kernels) fn weighted(
     let d = w_dec.columns();
     let out = Table::zeros(recorder.gpu(), "the reconstruction", (codes.rows, d))?;
     let mean = codes.entries as f64 / codes.rows.max(1) as f64;
-    for (i, into) in out.blocks().enumerate() {
-        let (from, stride) = match start {
-            Start::One(row) => (row.clone(), 0),
-            Start::Rows(rows) => {
-                let block = rows.blocks().nth(i).map(|block| block.buffer.clone());
-                (block.unwrap_or_else(|| rows.whole().clone()), d)
-            }
-        };
+    let starts: Vec<(&Buffer, usize)> = match start {
+        Start::One(row) => out.blocks().map(|_| (row, 0)).collect(),
+        Start::Rows(rows) => rows.blocks().map(|block| (block.buffer, d)).collect(),
+    };
+    debug_assert_eq!(starts.len(), out.blocks().count(), "tables are split alike");
+    for (into, (from, stride)) in out.blocks().zip(starts) {
         for (pass, block) in w_dec.blocks().enumerate() {
             let first = features.start.max(block.rows.start);
             let end = features.end.min(block.rows.end).max(first);
@@ -122,7 +120,7 @@ pub(in crate::kernels) fn weighted(
                     &codes.features,
                     &codes.acts,
                     block.buffer,
-                    &from,
+                    from,
                     into.buffer,
                 ],
             };
