@@ -93,7 +93,7 @@ pub(crate) fn residual(
     )?;
     let pending = sums::rows(&mut recorder, &residual)?;
     let tables = [(w_dec.rows(), &residual)];
-    let d_acts = record_pull_back(&mut recorder, &tables, codes, w_dec, scale)?;
+    let d_acts = pull_back(&mut recorder, &tables, codes, w_dec, scale)?;
     recorder.submit()?;
     Ok(Left {
         residual,
@@ -132,7 +132,7 @@ pub(crate) fn residual_by_level(
     }
     tables.reverse();
     let by_table: Vec<_> = tables.iter().map(|(end, table)| (*end, table)).collect();
-    let d_acts = record_pull_back(&mut recorder, &by_table, codes, w_dec, scale)?;
+    let d_acts = pull_back(&mut recorder, &by_table, codes, w_dec, scale)?;
     let of_last = match pending.last() {
         Some(pending) => pending.clone(),
         None => sums::rows(&mut recorder, &residual)?,
@@ -149,22 +149,8 @@ pub(crate) fn residual_by_level(
     })
 }
 
-/// Computes `scale · w_dec[feature] · table[token]` of each entry, `[nnz]`, where the table is the first of `tables` whose end lies beyond the feature.
-pub(crate) fn pull_back(
-    gpu: &Gpu,
-    tables: &[(usize, &Table)],
-    codes: &Codes,
-    w_dec: &Table,
-    scale: f32,
-) -> Result<Buffer> {
-    let mut recorder = gpu.record();
-    let d_acts = record_pull_back(&mut recorder, tables, codes, w_dec, scale)?;
-    recorder.submit()?;
-    Ok(d_acts)
-}
-
-/// Records [`pull_back`].
-fn record_pull_back(
+/// Records `scale · w_dec[feature] · table[token]` of each entry, `[nnz]`, where the table is the first of `tables` whose end lies beyond the feature.
+fn pull_back(
     recorder: &mut Recorder<'_>,
     tables: &[(usize, &Table)],
     codes: &Codes,

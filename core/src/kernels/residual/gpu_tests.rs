@@ -1,18 +1,21 @@
 //! Residuals, pull-backs and levels on wgpu: the cases against the definition, equal bytes in every split of the decoder.
 
+use rand::{Rng as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
 use super::cases::all;
-use super::gpu::{LeftByLevel, pull_back, residual, residual_by_level};
+use super::gpu::{LeftByLevel, residual, residual_by_level};
 use super::reference;
 use crate::device::{Buffer, Gpu, Table, testing};
 use crate::dims::Matrix;
 use crate::kernels::codes::Codes;
 use crate::kernels::conformance::{RELATIVE, check_values, sizes};
+use crate::kernels::count::gpu::Counts;
+use crate::kernels::count::reference::count;
 use crate::kernels::encode::cases::uneven;
 use crate::kernels::pending::read;
 use crate::kernels::sparse_decode::cases::Case;
 use crate::latents::Latents;
-use rand::{Rng as _, SeedableRng as _};
-use rand_chacha::ChaCha8Rng;
 
 const SCALE: f32 = -0.25;
 
@@ -176,11 +179,49 @@ fn levels_on_wgpu_are_their_definition() {
         }
     }
     check("levels", floats(&gpu, &left.last.d_acts), &d_acts, &d_sizes);
-    let tables: Vec<_> = left
-        .tables
-        .iter()
-        .map(|(end, table)| (*end, table))
-        .collect();
-    let pulled = pull_back(&gpu, &tables, &codes, &w_dec, SCALE).unwrap();
-    assert_eq!(floats(&gpu, &pulled), floats(&gpu, &left.last.d_acts));
+}
+
+#[test]
+fn a_million_features_on_wgpu_are_decoded_and_counted_like_few() {
+    let Some(gpu) = testing::gpu() else { return };
+    let (n, f, d) = (64, 1 << 20, 8);
+    let mut rng = ChaCha8Rng::seed_from_u64(12);
+    let mut latents = Latents::default();
+    for row in 0..n {
+        let mut features = vec![row, f / 2 + row * 7, f - 1 - row * row, f - 1];
+        features.sort_unstable();
+        features.dedup();
+        let acts: Vec<f32> = features
+            .iter()
+            .map(|_| rng.random_range(0.1..3.0))
+            .collect();
+        latents.push_row(&features, &acts);
+    }
+    let mut w_dec = Matrix::zeros(f as usize, d);
+    for feature in latents.features.clone() {
+        let row = w_dec.row_mut(feature as usize);
+        row.iter_mut()
+            .for_each(|w| *w = rng.random_range(-1.0..1.0));
+    }
+    let case = Case {
+        name: "a million features",
+        latents,
+        w_dec,
+        b_dec: Vec::new(),
+    };
+    let target = uneven(&mut rng, n as usize, d);
+    let (want, d_acts) = reference::residual(&target, &case.latents, &case.w_dec, f64::from(SCALE));
+    let (sizes, d_sizes) = sizes(&target, &case.latents, &case.w_dec);
+    // One table, and eight blocks.
+    for gpu in [gpu.clone(), gpu.with_binding_limit(4 << 20)] {
+        let (target, codes, w_dec) = upload(&gpu, &case, &target);
+        let left = residual(&gpu, &target, &codes, &w_dec, SCALE).unwrap();
+        check(case.name, values(&gpu, &left.residual), &want, &sizes);
+        check(case.name, floats(&gpu, &left.d_acts), &d_acts, &d_sizes);
+        let counts = Counts::zeros(&gpu, f as usize).unwrap();
+        counts.add(&gpu, &codes).unwrap();
+        let (counted, active) = read(&gpu, &counts).unwrap();
+        assert_eq!(counted, count(&case.latents, f as usize));
+        assert_eq!(active as usize, case.latents.acts.len());
+    }
 }
