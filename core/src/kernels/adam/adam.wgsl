@@ -93,7 +93,7 @@ fn directions(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
     if params.lazy != 0u && moved[params.moved_row + i] == 0u {
         return;
     }
-    let from = (params.gradient_row + i) * params.columns;
+    let source = (params.gradient_row + i) * params.columns;
     let into = (params.row + i) * params.columns;
     var g: array<f32, PER>;
     var w: array<f32, PER>;
@@ -101,7 +101,7 @@ fn directions(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoca
     for (var at = 0u; at < PER; at++) {
         let column = at * THREADS + thread;
         if column < params.columns {
-            g[at] = params.factor * gradient[from + column];
+            g[at] = params.factor * gradient[source + column];
             w[at] = value[into + column];
             part += g[at] * w[at];
         }

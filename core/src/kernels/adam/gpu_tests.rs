@@ -212,34 +212,50 @@ fn computed(gpu: &Gpu, case: &Case) -> [[Vec<f32>; 3]; 3] {
     [0, 1, 2].map(|part| [0, 1, 2].map(|which| on.read(gpu, part, which)))
 }
 
+/// Whether a value is off by more than the tolerance of what rounding is relative to.
+fn beyond((got, want): (f64, f64), scale: f64) -> bool {
+    let off = (got - want).abs();
+    off.is_nan() || off > RELATIVE * scale
+}
+
 fn check(case: &Case, got: &[[Vec<f32>; 3]; 3]) -> Result<(), String> {
     for (part, got) in got.iter().enumerate() {
         let columns = got[0].len() / (FEATURES + BEFORE);
         for (which, got) in got.iter().enumerate() {
             let (before, got) = got.split_at(BEFORE * columns);
             assert!(before.iter().all(|value| *value == 9.0));
-            for i in 0..FEATURES {
-                let want = &case.stepped(i)[which][part];
-                let was = &case.feature(i, which)[part];
-                let size = sizes(case, i)[part];
-                for (c, want) in want.iter().enumerate() {
-                    let got = f64::from(got[i * columns + c]);
-                    // How far the step could go, where every product has its full size.
-                    let scale = was[c].abs()
-                        + match which {
-                            0 => want.abs() + RATE * (1.0 + size * size),
-                            1 => 0.1 * size,
-                            _ => 1e-3 * size * size,
-                        };
-                    if !((got - want).abs() <= RELATIVE * scale) {
-                        let what = format!("part {part} {which}, feature {i}, column {c}");
-                        return Err(format!("{what} is {got}, should be {want}"));
-                    }
-                    if !case.moves(i) && got != was[c] {
-                        return Err(format!("feature {i} was to be left alone"));
-                    }
-                }
+            for (i, got) in got.chunks_exact(columns).enumerate() {
+                check_row(case, got, (i, part, which))?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// Checks part `part` (encoder, bias, decoder) of feature `i`: its value, first or second moment.
+fn check_row(
+    case: &Case,
+    got: &[f32],
+    (i, part, which): (usize, usize, usize),
+) -> Result<(), String> {
+    let want = &case.stepped(i)[which][part];
+    let was = &case.feature(i, which)[part];
+    let size = sizes(case, i)[part];
+    for (c, want) in want.iter().enumerate() {
+        let got = f64::from(got[c]);
+        // How far the step could go, where every product has its full size.
+        let scale = was[c].abs()
+            + match which {
+                0 => want.abs() + RATE * (1.0 + size * size),
+                1 => 0.1 * size,
+                _ => 1e-3 * size * size,
+            };
+        if beyond((got, *want), scale) {
+            let what = format!("part {part} {which}, feature {i}, column {c}");
+            return Err(format!("{what} is {got}, should be {want}"));
+        }
+        if !case.moves(i) && got != was[c] {
+            return Err(format!("feature {i} was to be left alone"));
         }
     }
     Ok(())
@@ -270,17 +286,12 @@ fn adam_is_its_definition_on_wgpu() {
         let got = computed(&gpu, &case);
         check(&case, &got).unwrap_or_else(|e| panic!("{name}: {e}"));
         assert_eq!(computed(&gpu, &case), got, "{name}: runs differ");
-        for part in 0..3 {
-            for which in 0..3 {
-                let mut nudged = got.clone();
-                if let Some(last) = nudged[part][which].last_mut() {
-                    *last += 1e-2 * (1.0 + last.abs());
-                }
-                assert!(
-                    check(&case, &nudged).is_err(),
-                    "{name}: a nudged value passed"
-                );
-            }
+        for at in 0..9 {
+            let mut nudged = got.clone();
+            let last = nudged[at / 3][at % 3].last_mut().unwrap();
+            *last += 1e-2 * (1.0 + last.abs());
+            let refused = check(&case, &nudged);
+            assert!(refused.is_err(), "{name}: a nudged value passed");
         }
         if !case.free {
             for row in got[2][0].chunks_exact(case.sizes.writes).skip(BEFORE) {
@@ -345,12 +356,12 @@ fn folded_dictionaries_have_rows_of_length_one_on_wgpu() {
             to_length_one(&mut want[2]);
             want[..2].iter_mut().flatten().for_each(|w| *w *= length);
             for (got, want) in got.iter().zip(want) {
-                let first = (BEFORE + i) * want.len();
-                for (c, want) in want.iter().enumerate() {
-                    let got = f64::from(got[first + c]);
-                    assert!((got - want).abs() <= RELATIVE * want.abs(), "{got} {want}");
-                    assert!(*want == 0.0 || (1.01 * got - want).abs() > RELATIVE * want.abs());
-                }
+                let got = &got[(BEFORE + i) * want.len()..];
+                let pairs = got.iter().map(|got| f64::from(*got)).zip(&want);
+                let near = |(got, want): (f64, &f64)| !beyond((got, *want), want.abs());
+                assert!(pairs.clone().all(near));
+                let mut nudged = pairs.filter(|(_, want)| **want != 0.0);
+                assert!(!nudged.any(|(got, want)| near((1.01 * got, want))));
             }
         }
         assert!(

@@ -62,14 +62,14 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let lane = thread % LANES;
     let split = thread / LANES;
     var sum: array<f32, PER>;
-    for (var from = begin; from < end; from += THREADS) {
-        if from + thread < end {
-            let entry = entries[from + thread];
+    for (var start = begin; start < end; start += THREADS) {
+        if start + thread < end {
+            let entry = entries[start + thread];
             held_tokens[thread] = tokens[entry];
             held_weights[thread] = weights[entry];
         }
         workgroupBarrier();
-        let held = min(THREADS, end - from);
+        let held = min(THREADS, end - start);
         for (var at = split; at < held; at += SPLITS) {
             let weight = held_weights[at];
             let base = held_tokens[at] * params.columns;

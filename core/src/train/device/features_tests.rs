@@ -311,49 +311,30 @@ fn sizes(case: &Case, before: &Features) -> Vec<[Vec<f64>; 4]> {
         .collect()
 }
 
+/// Whether a value is off by more than the tolerance of what rounding is relative to.
+fn beyond((got, want): (f64, f64), scale: f64) -> bool {
+    let off = (got - want).abs();
+    off.is_nan() || off > RELATIVE * scale
+}
+
 /// Compares a step with the CPU's.
 fn check(case: &Case, got: &After, want: &After) -> Result<(), String> {
     let before = case.features();
     let sizes = sizes(case, &before);
     for (i, sizes) in sizes.iter().enumerate() {
-        for part in 0..3 {
-            let rows = |features: &Features| -> [Vec<f64>; 3] {
-                parts(features)[part].map(|m| m.row(i).iter().map(|v| f64::from(*v)).collect())
-            };
-            let (was, want, got) = (rows(&before), rows(&want.features), rows(&got.features));
-            let moves: Vec<f64> = (0..sizes[part].len())
-                .map(|c| {
-                    let ([p, m, v], s) = ([was[0][c], was[1][c], was[2][c]], sizes[part][c]);
-                    // How far Adam goes, and how much further by an error in the second moment.
-                    let step = RATE * (m.abs() + 0.1 * s) / (0.99 * v).sqrt();
-                    p.abs() + step * (2.0 + 1e-3 * s * s / v)
-                })
-                .collect();
-            let most = moves.iter().fold(0.0_f64, |most, size| most.max(*size));
-            for c in 0..moves.len() {
-                let s = sizes[part][c];
-                let scale = [
-                    // Bringing a row to length 1 spreads the errors of its entries.
-                    if part == 2 { most } else { moves[c] },
-                    was[1][c].abs() + 0.1 * s,
-                    was[2][c] + 1e-3 * s * s,
-                ];
-                for which in 0..3 {
-                    let (got, want) = (got[which][c], want[which][c]);
-                    if !((got - want).abs() <= RELATIVE * scale[which]) {
-                        let place = format!("part {part} {which}, feature {i}, column {c}");
-                        return Err(format!("{place} is {got}, should be {want}"));
-                    }
-                }
-            }
-            if want == was && got != was {
-                return Err(format!("part {part} of feature {i} was to be left alone"));
-            }
+        for (part, sizes) in sizes[..3].iter().enumerate() {
+            let all = [&before, &want.features, &got.features];
+            let rows = all.map(|features| {
+                let rows = parts(features)[part].map(|matrix| matrix.row(i).iter());
+                rows.map(|row| row.map(|value| f64::from(*value)).collect())
+            });
+            let decoder = part == 2;
+            check_rows(&rows, sizes, decoder).map_err(|e| format!("part {part} of {i}: {e}"))?;
         }
     }
     let all = sizes.iter().flat_map(|parts| parts[..3].iter().flatten());
     let length2: f64 = all.map(|size| size * size).sum();
-    if !((got.length2 - want.length2).abs() <= RELATIVE * length2) {
+    if beyond((got.length2, want.length2), length2) {
         return Err(format!(
             "length {} instead of {}",
             got.length2, want.length2
@@ -364,9 +345,44 @@ fn check(case: &Case, got: &After, want: &After) -> Result<(), String> {
         let size: f64 = all
             .map(|(sizes, row)| sizes[3][0] * f64::from(row[c].abs()))
             .sum();
-        if !((got - want).abs() <= RELATIVE * size) {
+        if beyond((*got, *want), size) {
             return Err(format!("{got} instead of {want} through column {c}"));
         }
+    }
+    Ok(())
+}
+
+/// Compares a row's value and moments: before the step, as they should be, as they are.
+fn check_rows(
+    [was, want, got]: &[[Vec<f64>; 3]; 3],
+    sizes: &[f64],
+    decoder: bool,
+) -> Result<(), String> {
+    let moves: Vec<f64> = (sizes.iter().enumerate())
+        .map(|(c, s)| {
+            let [p, m, v] = [was[0][c], was[1][c], was[2][c]];
+            // How far Adam goes, and how much further by an error in the second moment.
+            let step = RATE * (m.abs() + 0.1 * s) / (0.99 * v).sqrt();
+            p.abs() + step * (2.0 + 1e-3 * s * s / v)
+        })
+        .collect();
+    let most = moves.iter().fold(0.0_f64, |most, size| most.max(*size));
+    for (c, s) in sizes.iter().enumerate() {
+        let scale = [
+            // Bringing a row to length 1 spreads the errors of its entries.
+            if decoder { most } else { moves[c] },
+            was[1][c].abs() + 0.1 * s,
+            was[2][c] + 1e-3 * s * s,
+        ];
+        for which in 0..3 {
+            let (got, want) = (got[which][c], want[which][c]);
+            if beyond((got, want), scale[which]) {
+                return Err(format!("{which}, column {c} is {got}, should be {want}"));
+            }
+        }
+    }
+    if want == was && got != was {
+        return Err("was to be left alone".to_owned());
     }
     Ok(())
 }
@@ -385,19 +401,16 @@ fn steps_are_those_of_the_cpu_on_wgpu() {
             .zip(parts(&got.features)[2][0].iter_rows())
             .filter(|(before, after)| before == after);
         assert_eq!(still.count() > 0, case.lazy || case.free, "{}", case.name);
-        for part in 0..3 {
-            for which in 0..3 {
-                let mut nudged = got.clone();
-                let all = &mut nudged.features;
-                let parameter = [&mut all.w_enc, &mut all.b_enc, &mut all.w_dec];
-                let parameter = parameter.into_iter().nth(part).unwrap();
-                let table = [&mut parameter.value, &mut parameter.m, &mut parameter.v];
-                let table = table.into_iter().nth(which).unwrap();
-                let value = &mut table.row_mut(299)[0];
-                *value += 1e-2 * (1.0 + value.abs());
-                let refused = check(&case, &nudged, &want);
-                assert!(refused.is_err(), "{}: a nudged value passed", case.name);
-            }
+        for at in 0..9 {
+            let mut nudged = got.clone();
+            let all = &mut nudged.features;
+            let parameters = [&mut all.w_enc, &mut all.b_enc, &mut all.w_dec];
+            let tables = parameters.map(|part| [&mut part.value, &mut part.m, &mut part.v]);
+            let table = tables.into_iter().flatten().nth(at).unwrap();
+            let value = &mut table.row_mut(299)[0];
+            *value += 1e-2 * (1.0 + value.abs());
+            let refused = check(&case, &nudged, &want);
+            assert!(refused.is_err(), "{}: a nudged value passed", case.name);
         }
         let mut nudged = got.clone();
         nudged.length2 *= 1.01;
@@ -579,64 +592,92 @@ fn folded(p: &[Feature]) -> Vec<Feature> {
     p
 }
 
-#[test]
-fn gradients_are_finite_differences_of_the_loss_on_wgpu() {
-    let Some(gpu) = gpu() else { return };
-    let (n, reads, writes, f) = (9, 5, 4, 6);
-    for free in [false, true] {
+/// Parameters, what the encoder reads, and two errors, the second of listed features.
+struct Problem {
+    features: Features,
+    x: Matrix,
+    errors: [Error; 2],
+}
+
+/// Tokens, widths and features of a [`Problem`].
+const N: u32 = 9;
+const READS: usize = 5;
+const WRITES: usize = 4;
+const F: usize = 6;
+
+impl Problem {
+    fn new(free: bool) -> Self {
         let rng = &mut ChaCha8Rng::seed_from_u64(8);
-        let mut w_dec = uneven(rng, f, writes);
-        for i in 0..f {
+        let mut w_dec = uneven(rng, F, WRITES);
+        for i in 0..F {
             optim::to_length_one(w_dec.row_mut(i));
             let length = if free { 0.5 + i as f32 } else { 1.0 };
             w_dec.row_mut(i).iter_mut().for_each(|w| *w *= length);
         }
-        let mut features = Features {
-            w_enc: Parameter::new(uneven(rng, f, reads)),
-            b_enc: Parameter::new(uneven(rng, f, 1)),
-            w_dec: Parameter::new(w_dec),
-            free,
-            lazy: false,
-        };
-        let x = uneven(rng, n, reads);
         let every = |f: u32, step: u32| -> Vec<Vec<u32>> {
-            let of = |token: u32| (0..f).filter(|i| (i + token) % step == 0).collect();
-            (0..n as u32).map(of).collect()
+            let of = |token| (0..f).filter(|i| (i + token) % step == 0).collect();
+            (0..N).map(of).collect()
+        };
+        let mut error = |pairs, weight, list| Error {
+            pairs,
+            target: uneven(rng, N as usize, WRITES),
+            weight,
+            list,
         };
         let errors = [
-            Error {
-                pairs: every(f as u32, 2),
-                target: uneven(rng, n, writes),
-                weight: 0.01,
-                list: None,
-            },
-            Error {
-                pairs: every(2, 3),
-                target: uneven(rng, n, writes),
-                weight: 0.02,
-                list: Some(vec![1, 4]),
-            },
+            error(every(F as u32, 2), 0.01, None),
+            error(every(2, 3), 0.02, Some(vec![1, 4])),
         ];
-        let p: Vec<Feature> = (0..f).map(|i| feature(&features, i)).collect();
-        let used = |p: &[Feature]| if free { folded(p) } else { p.to_vec() };
-        let loss = |p: &[Feature]| -> f64 {
-            let used = used(p);
-            errors.iter().map(|error| error.loss(&used, &x)).sum()
-        };
-        let difference = |i: usize, part: usize, c: usize| {
-            let at = |by: f64| {
-                let mut moved = p.clone();
-                moved[i][part][c] += by;
-                loss(&moved)
+        Self {
+            features: Features {
+                w_enc: Parameter::new(uneven(rng, F, READS)),
+                b_enc: Parameter::new(uneven(rng, F, 1)),
+                w_dec: Parameter::new(w_dec),
+                free,
+                lazy: false,
+            },
+            x: uneven(rng, N as usize, READS),
+            errors,
+        }
+    }
+
+    /// Dictionary that the loss uses.
+    fn used(&self, p: &[Feature]) -> Vec<Feature> {
+        if self.features.free {
+            folded(p)
+        } else {
+            p.to_vec()
+        }
+    }
+
+    fn loss(&self, p: &[Feature]) -> f64 {
+        let used = self.used(p);
+        let errors = self.errors.iter();
+        errors.map(|error| error.loss(&used, &self.x)).sum()
+    }
+
+    /// Central differences of the loss in feature `i`'s parameters.
+    fn differences(&self, p: &[Feature], i: usize) -> Feature {
+        [0, 1, 2].map(|part| {
+            let columns = 0..p[i][part].len();
+            let difference = |c: usize| {
+                let at = |by: f64| {
+                    let mut moved = p.to_vec();
+                    moved[i][part][c] += by;
+                    self.loss(&moved)
+                };
+                (at(1e-5) - at(-1e-5)) / 2e-5
             };
-            (at(1e-5) - at(-1e-5)) / 2e-5
-        };
-        let terms = errors.each_ref().map(|error| error.term(&used(&p), &x));
-        let device = DeviceFeatures::upload(&gpu, &features).unwrap();
-        let centred = Table::upload(&gpu, "centred", &x).unwrap();
-        let uploaded = terms
-            .each_ref()
-            .map(|term| Uploaded::new(&gpu, term, f).unwrap());
+            columns.map(difference).collect()
+        })
+    }
+
+    /// Parameters after the device's first step.
+    fn stepped(&self, gpu: &Gpu, p: &[Feature]) -> Features {
+        let terms = (self.errors.each_ref()).map(|error| error.term(&self.used(p), &self.x));
+        let device = DeviceFeatures::upload(gpu, &self.features).unwrap();
+        let centred = Table::upload(gpu, "centred", &self.x).unwrap();
+        let uploaded = (terms.each_ref()).map(|term| Uploaded::new(gpu, term, F).unwrap());
         let tables = uploaded.each_ref().map(Uploaded::tables);
         let terms = [0, 1].map(|i| uploaded[i].term(&tables[i]));
         let given = Given::Batch {
@@ -648,30 +689,40 @@ fn gradients_are_finite_differences_of_the_loss_on_wgpu() {
             factor: 1.0,
         };
         device.step(given, by).unwrap();
+        let mut features = self.features.clone();
         device.read(&mut features).unwrap();
+        features
+    }
+}
+
+#[test]
+fn gradients_are_finite_differences_of_the_loss_on_wgpu() {
+    let Some(gpu) = gpu() else { return };
+    for free in [false, true] {
+        let problem = Problem::new(free);
+        let all = 0..F;
+        let p: Vec<Feature> = all.map(|i| feature(&problem.features, i)).collect();
+        let stepped = problem.stepped(&gpu, &p);
         let mut compared = 0;
-        for i in 0..f {
-            let mut want: Feature = [reads, 1, writes].map(|columns| vec![0.0; columns]);
-            for (part, want) in want.iter_mut().enumerate() {
-                for (c, want) in want.iter_mut().enumerate() {
-                    *want = difference(i, part, c);
-                }
-            }
+        for i in 0..F {
+            let mut want = problem.differences(&p, i);
             if !free {
                 want = taken(&p[i], &want, false);
             }
-            for (part, want) in want.iter().enumerate() {
+            let moments = parts(&stepped).map(|part| part[1].row(i));
+            for (want, got) in want.iter().zip(moments) {
                 let most = want.iter().fold(0.0_f64, |most, g| most.max(g.abs()));
-                for (c, want) in want.iter().enumerate() {
-                    // The first moment after one step from 0 is a tenth of the gradient.
-                    let got = 10.0 * f64::from(parts(&features)[part][1].row(i)[c]);
-                    let off = |got: f64| (got - want).abs() > 1e-5 * (1.0 + most);
-                    assert!(!off(got), "free {free}, {i} {part} {c}: {got} {want}");
-                    assert!(off(got + 1e-2 * (1.0 + most)), "a nudged value passed");
-                    compared += usize::from(got != 0.0);
-                }
+                // The first moment after one step from 0 is a tenth of the gradient.
+                let got: Vec<f64> = got.iter().map(|m| 10.0 * f64::from(*m)).collect();
+                let near = |by: f64| {
+                    let mut pairs = got.iter().zip(want);
+                    pairs.all(|(got, want)| !beyond((got + by, *want), 1.0 + most))
+                };
+                assert!(near(0.0), "free {free}, feature {i}: {got:?} {want:?}");
+                assert!(!near(1e-2 * (1.0 + most)), "a nudged row passed");
+                compared += got.iter().filter(|g| **g != 0.0).count();
             }
         }
-        assert!(compared > f * 8, "{compared} gradients that are not 0");
+        assert!(compared > F * 8, "{compared} gradients that are not 0");
     }
 }
