@@ -55,7 +55,9 @@ impl Case {
                 (true, _) => 0.3 + i as f32,
                 (false, _) => 1.0,
             };
-            row.iter_mut().for_each(|w| *w *= wanted / length);
+            for w in row {
+                *w *= wanted / length;
+            }
         }
         Self {
             sizes: Sizes {

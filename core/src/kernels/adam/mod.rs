@@ -11,7 +11,8 @@ pub(super) mod cases;
 pub(super) mod cpu;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(feature = "gpu")]
+#[cfg(test)]
 mod gpu_tests;
 #[cfg(test)]
 pub(crate) mod reference;

@@ -48,7 +48,9 @@ pub(crate) fn taken([w_enc, b_enc, w_dec]: &Feature, gradient: &Feature, free: b
 pub(crate) fn to_length_one(row: &mut [f64]) {
     let length = dot(row, row).sqrt();
     if length > 0.0 {
-        row.iter_mut().for_each(|w| *w /= length);
+        for w in row {
+            *w /= length;
+        }
     }
 }
 

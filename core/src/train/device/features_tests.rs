@@ -33,8 +33,23 @@ struct Case {
     batches: Vec<(Vec<Term>, Matrix)>,
 }
 
+/// How rows are moved.
+#[derive(Clone, Copy)]
+struct Rows {
+    free: bool,
+    lazy: bool,
+}
+
+const UNIT: Rows = Rows {
+    free: false,
+    lazy: false,
+};
+const LAZY: Rows = Rows { lazy: true, ..UNIT };
+const FREE: Rows = Rows { free: true, ..UNIT };
+const FREE_LAZY: Rows = Rows { lazy: true, ..FREE };
+
 impl Case {
-    fn new(name: &'static str, (reads, writes): (usize, usize), free: bool, lazy: bool) -> Self {
+    fn new(name: &'static str, (reads, writes): (usize, usize), rows: Rows) -> Self {
         Self {
             name,
             shape: Shape {
@@ -43,8 +58,8 @@ impl Case {
                 writes,
                 f: 300,
             },
-            free,
-            lazy,
+            free: rows.free,
+            lazy: rows.lazy,
             factor: 1.0,
             batches: Vec::new(),
         }
@@ -83,22 +98,22 @@ impl Case {
             vec![levels]
         };
         vec![
-            Self::new("plain", (20, 20), false, false).batch(plain),
-            Self::new("lazy", (20, 20), false, true).batch(plain),
-            Self::new("clipped", (20, 20), false, false)
+            Self::new("plain", (20, 20), UNIT).batch(plain),
+            Self::new("lazy", (20, 20), LAZY).batch(plain),
+            Self::new("clipped", (20, 20), UNIT)
                 .batch(plain)
                 .shortened(0.3),
-            Self::new("free", (20, 20), true, false).batch(plain),
-            Self::new("free, lazy, clipped", (20, 20), true, true)
+            Self::new("free", (20, 20), FREE).batch(plain),
+            Self::new("free, lazy, clipped", (20, 20), FREE_LAZY)
                 .batch(helped)
                 .shortened(0.3),
-            Self::new("gated transcoder", (20, 33), false, false).batch(gated),
-            Self::new("AuxK in a transcoder", (33, 20), false, true).batch(helped),
-            Self::new("several tables", (20, 20), false, false).batch(levels),
-            Self::new("micro-batches", (20, 33), false, false)
+            Self::new("gated transcoder", (20, 33), UNIT).batch(gated),
+            Self::new("AuxK in a transcoder", (33, 20), LAZY).batch(helped),
+            Self::new("several tables", (20, 20), UNIT).batch(levels),
+            Self::new("micro-batches", (20, 33), UNIT)
                 .batch(gated)
                 .batch(plain),
-            Self::new("free, lazy micro-batches", (20, 20), true, true)
+            Self::new("free, lazy micro-batches", (20, 20), FREE_LAZY)
                 .batch(plain)
                 .batch(plain)
                 .shortened(0.5),
@@ -124,7 +139,9 @@ impl Case {
             optim::to_length_one(row);
             if self.free {
                 let length = if i == 3 { 0.0 } else { 0.2 + i as f32 * 0.01 };
-                row.iter_mut().for_each(|w| *w *= length);
+                for w in row {
+                    *w *= length;
+                }
             }
         }
         Features {
@@ -303,7 +320,9 @@ fn sizes(case: &Case, before: &Features) -> Vec<[Vec<f64>; 4]> {
                     *size = (*size + along * w / n) / n + through * w / n;
                 }
                 for part in [&mut enc, &mut bias, &mut read] {
-                    part.iter_mut().for_each(|size| *size *= n);
+                    for size in part {
+                        *size *= n;
+                    }
                 }
             }
             [enc, bias, dec, read]
@@ -587,7 +606,9 @@ fn folded(p: &[Feature]) -> Vec<Feature> {
     for [w_enc, b_enc, w_dec] in &mut p {
         let n = dot(w_dec, w_dec).sqrt();
         w_enc.iter_mut().chain(b_enc).for_each(|w| *w *= n);
-        w_dec.iter_mut().for_each(|w| *w /= n);
+        for w in w_dec {
+            *w /= n;
+        }
     }
     p
 }
