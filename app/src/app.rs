@@ -10,9 +10,9 @@ use crate::dialogs::Dialogs;
 use crate::jobs::Jobs;
 use crate::shell::{self, Copies, Views};
 use crate::state::layout::Layout;
-use crate::state::requests::{Command, Commands, library};
+use crate::state::requests::{self, Command, Commands, library};
 use crate::state::settings::ThemeChoice;
-use crate::state::{AppState, Event, log};
+use crate::state::{AppState, Event, devices, log};
 use crate::{persist, theme};
 
 /// The window.
@@ -66,8 +66,11 @@ impl App {
         }
     }
 
-    /// Says that `gpu` draws the window and that kernels may run on it.
-    pub(crate) fn drawn_with(mut self, gpu: Option<Gpu>) -> Self {
+    /// Says that `drawing` draws the window: `gpu`, if kernels may run on it too. Looks for the other devices.
+    pub(crate) fn drawn_with(mut self, drawing: String, gpu: Option<Gpu>) -> Self {
+        let drawn = devices::Event::Drawing(drawing, gpu.is_some());
+        self.state.apply(Event::Devices(drawn));
+        self.commands.send(requests::devices::Command::List);
         self.drawn_with = gpu;
         self
     }
@@ -83,6 +86,8 @@ impl App {
         *self.waker.lock().unwrap_or_else(PoisonError::into_inner) = ctx.clone();
         self.title.clear();
         (self.drawn_with, self.lost) = (None, None);
+        let drawn = devices::Event::Drawing(drawing.to_owned(), false);
+        self.state.apply(Event::Devices(drawn));
         let notice = format!("{why}. The window now draws with {drawing}; nothing was lost");
         let notice = log::Notice::failure(notice);
         self.state.apply(Event::Log(log::Event::Show(notice)));
@@ -215,8 +220,14 @@ impl Shown<'_> {
 }
 
 impl eframe::App for Shown<'_> {
-    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        self.with(|app| app.logic(ctx));
+    fn logic(&mut self, ctx: &egui::Context, frame: &mut eframe::Frame) {
+        let took = frame.info().cpu_usage.map(devices::Event::Frame);
+        self.with(|app| {
+            if let Some(took) = took {
+                app.state.apply(Event::Devices(took));
+            }
+            app.logic(ctx);
+        });
     }
 
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {

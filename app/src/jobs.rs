@@ -18,6 +18,8 @@
 //! An observer of the core is `&mut |at| worker.progress(at)`: progress may be dropped, and it answers `Break` once the job was told to stop. `start` without `_or` shows a failure as a notification; `start_quiet` also stays out of the strip (for what
 //! takes less than a blink).
 
+mod device;
+
 use std::any::Any;
 use std::collections::VecDeque;
 use std::fmt;
@@ -25,7 +27,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
@@ -34,6 +36,7 @@ use umbra_core::progress::{Flow, Progress};
 use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::{Text, TextRequest};
 
+use self::device::Held;
 use crate::dialogs::{Ask, Dialogs, Reply};
 use crate::state::jobs::{JobId, Status};
 use crate::state::log::Notice;
@@ -41,11 +44,30 @@ use crate::state::requests::Command;
 use crate::state::{Event, jobs, log, path};
 use crate::words;
 
+pub(crate) use self::device::{Holder, Wanted};
+
 /// Events waiting for the window at most.
 const CHANNEL: usize = 256;
 
 /// Wakes the window up.
 type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// Counts the workers at work, but for those that wait for a person.
+#[derive(Debug)]
+struct AtWork(Arc<AtomicUsize>);
+
+impl AtWork {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Makes the event that tells why a job failed.
 type Failed = Box<dyn FnOnce(String) -> Event + Send>;
@@ -60,6 +82,9 @@ pub(crate) struct Jobs {
     running: Vec<Running>,
     wake: Wake,
     next: u64,
+    /// Who computes on a GPU.
+    held: Held,
+    at_work: Arc<AtomicUsize>,
 }
 
 struct Running {
@@ -85,6 +110,8 @@ pub(crate) struct Worker {
     sender: SyncSender<Event>,
     asker: SyncSender<Command>,
     wake: Wake,
+    held: Held,
+    at_work: Arc<AtomicUsize>,
 }
 
 impl fmt::Debug for Worker {
@@ -111,6 +138,11 @@ impl Worker {
         } else {
             ControlFlow::Continue(())
         }
+    }
+
+    /// Whether any other job is at work.
+    pub(crate) fn is_beside_another(&self) -> bool {
+        self.at_work.load(Ordering::Relaxed) > 1
     }
 
     /// Reports progress; dropped if the window is behind.
@@ -188,6 +220,8 @@ impl Jobs {
             running: vec![],
             wake: Arc::new(wake),
             next: 0,
+            held: Held::default(),
+            at_work: Arc::default(),
         }
     }
 
@@ -226,7 +260,9 @@ impl Jobs {
         &mut self,
         work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
     ) {
-        let id = self.spawn(None, notify_failure("The file dialog"), work);
+        let waiting = None; // for a person, and not at work
+        let failed = notify_failure("The file dialog");
+        let id = self.spawn_as(None, failed, waiting, work);
         for running in self.running.iter_mut().filter(|running| running.id == id) {
             running.dialog = true;
         }
@@ -238,6 +274,17 @@ impl Jobs {
         failed: Failed,
         work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
     ) -> JobId {
+        let at_work = AtWork::new(&self.at_work);
+        self.spawn_as(name, failed, Some(at_work), work)
+    }
+
+    fn spawn_as(
+        &mut self,
+        name: Option<String>,
+        failed: Failed,
+        at_work: Option<AtWork>,
+        work: impl FnOnce(&Worker) -> Result<()> + Send + 'static,
+    ) -> JobId {
         let id = JobId(self.next);
         self.next += 1;
         let stop = Arc::new(AtomicBool::new(false));
@@ -247,6 +294,8 @@ impl Jobs {
             sender: self.sender.clone(),
             asker: self.asker.clone(),
             wake: Arc::clone(&self.wake),
+            held: Arc::clone(&self.held),
+            at_work: Arc::clone(&self.at_work),
         };
         let thread_name = name.clone().unwrap_or_else(|| format!("job {}", id.0));
         let shown = name.is_some();
@@ -256,7 +305,10 @@ impl Jobs {
         }
         let spawned = std::thread::Builder::new()
             .name(thread_name)
-            .spawn(move || work_through(&worker, work, failed, shown));
+            .spawn(move || {
+                let _at_work = at_work;
+                work_through(&worker, work, failed, shown);
+            });
         match spawned {
             Ok(thread) => self.running.push(Running {
                 id,

@@ -411,6 +411,11 @@ impl Window {
         panic!("the screens go on asking for more");
     }
 
+    /// Takes the commands that were sent.
+    pub(crate) fn take(&mut self) -> Vec<Command> {
+        self.commands.take()
+    }
+
     /// Draws and drops the commands of the screens.
     pub(crate) fn draw(harness: &mut Harness<'_, Self>) {
         harness.run();

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupExisting, wgpu};
 use umbra_core::device::{Adapter, AdapterKind, Gpu};
+use umbra_core::workbench::devices::Devices;
 
 use crate::app::{App, Shown};
 use crate::arguments::{Arguments, Renderer};
 use crate::dialogs::SystemDialogs;
 use crate::persist;
 use crate::state::AppState;
+use crate::state::devices::DevicesState;
 use crate::state::places::Places;
 use crate::state::requests::{Command, library};
 use crate::theme;
@@ -33,6 +35,16 @@ enum Drawing {
     Own { any: bool },
     /// With OpenGL.
     OpenGl,
+}
+
+impl Drawing {
+    /// The device that kernels run on too.
+    fn gpu(&self) -> Option<&Gpu> {
+        match self {
+            Self::Shared(gpu) => Some(gpu),
+            Self::Own { .. } | Self::OpenGl => None,
+        }
+    }
 }
 
 impl fmt::Display for Drawing {
@@ -130,23 +142,21 @@ fn run(
         }
         _ => {}
     }
-    let gpu = match drawing {
-        Drawing::Shared(gpu) => Some(gpu.clone()),
-        Drawing::Own { .. } | Drawing::OpenGl => None,
-    };
     eframe::run_native(
         "umbra",
         options,
         Box::new(move |creation| {
             // From here on the window draws with it.
-            gpu.iter().for_each(Gpu::share_with_window);
+            if let Some(gpu) = drawing.gpu() {
+                gpu.share_with_window();
+            }
             let mut kept = app.borrow_mut();
             match &mut *kept {
                 Some(app) => {
                     let why = why.unwrap_or_default();
                     app.open_again(&creation.egui_ctx, why, &drawing.to_string());
                 }
-                None => *kept = Some(begin(arguments, creation, gpu)),
+                None => *kept = Some(begin(arguments, creation, drawing)),
             }
             Ok(Box::new(Shown(app)))
         }),
@@ -164,13 +174,23 @@ fn existing(gpu: &Gpu) -> WgpuSetupExisting {
     }
 }
 
-/// The window at the start of the program, drawn with `gpu`.
-fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, gpu: Option<Gpu>) -> App {
+/// The window at the start of the program.
+fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, drawing: &Drawing) -> App {
+    let gpu = drawing.gpu().cloned();
     let (mut settings, layout) = persist::load(creation.storage);
     settings.theme = arguments.theme.unwrap_or(settings.theme);
+    let places = Places::of_system();
+    let mut devices = Devices::new(places.data.as_deref());
+    if let Some(gpu) = &gpu {
+        devices = devices.with(gpu.clone());
+    }
     let state = AppState {
         settings,
-        places: Places::of_system(),
+        places,
+        devices: DevicesState {
+            devices,
+            ..DevicesState::default()
+        },
         ..AppState::default()
     };
     let first = match &arguments.project {
@@ -179,7 +199,8 @@ fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, gpu: Opt
     };
     let first = Command::Library(first);
     let dialogs = Arc::new(SystemDialogs);
-    App::new(&creation.egui_ctx, state, layout, dialogs, first).drawn_with(gpu)
+    let app = App::new(&creation.egui_ctx, state, layout, dialogs, first);
+    app.drawn_with(drawing.to_string(), gpu)
 }
 
 /// The first adapter that is no processor in disguise and can draw to the window.

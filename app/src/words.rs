@@ -7,6 +7,7 @@ use umbra_core::error::{self, Error, Key};
 /// Words for a setting.
 fn control(key: Key) -> Cow<'static, str> {
     let label = match key {
+        Key::Device => "the device menu",
         Key::Features => "“Features”",
         Key::Hook => "“Place”",
         Key::KeepDoubleBos => "“Keep a double BOS”",

@@ -17,6 +17,7 @@ use umbra_core::workbench::pair::Pair;
 use umbra_core::workbench::text::TextRequest;
 
 use super::context::Context;
+use crate::jobs::Wanted;
 use crate::state::catalogue::DictionaryId;
 use crate::state::dark_matter::{Errors, Event as Lab, Key, Passage};
 use crate::state::requests::Commands;
@@ -99,8 +100,10 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
     };
     let event = move |load| Event::DarkMatter(Lab::Probe(id, load));
     context.apply(event(Load::Loading));
+    let name = format!("Fit the probe of {}", work.name);
+    let wanted = Wanted::new(context.state, &name);
     context.jobs.start_or(
-        format!("Fit the probe of {}", work.name),
+        name,
         move |why| event(Load::Failed(why)),
         move |worker| {
             let path = work.project.probe_path(&work.name);
@@ -112,6 +115,8 @@ fn fit(context: &mut Context<'_>, id: DictionaryId) {
             }
             let [train, held_out] = both.map(|text| text.rows);
             let (train, held_out) = core::sample((&train, &held_out), sae.width(), None);
+            let at_once = core::tokens_at_once(&train);
+            let _computing = worker.place(&wanted, &**sae, (at_once, true))?;
             let pass = &mut |at| worker.progress(at);
             let fitted = core::fit(model, sae.autoencoder()?, &train, &held_out, pass)?;
             let Ended::Done(probe) = fitted else {
@@ -154,6 +159,7 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
     let event = |key, load| Event::DarkMatter(Lab::Errors(key, load));
     context.apply(event(key.clone(), Load::Loading));
     let failed = key.clone();
+    let wanted = Wanted::quiet(context.state, "Take the text apart");
     context.jobs.start_quiet(
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
@@ -169,6 +175,7 @@ fn take_apart(context: &mut Context<'_>, key: Key) {
                     .map(|rows| rows.row(*row).to_vec())
                     .unwrap_or_default(),
             };
+            let _computing = worker.place(&wanted, sae, (tokens.len(), true))?;
             let errors = errors((&model, sae), probe.as_deref(), &tokens)?;
             worker.send(event(key, Load::Ready(Arc::new(errors))));
             Ok(())

@@ -18,7 +18,7 @@ use umbra_core::{eval, features};
 
 use super::context::Context;
 use crate::dialogs::Ask;
-use crate::jobs::Worker;
+use crate::jobs::{Wanted, Worker};
 use crate::state::catalogue::{self, DictionaryId, Evaluation};
 use crate::state::log::Notice;
 use crate::state::requests::dictionary::{Command, Out};
@@ -151,12 +151,16 @@ fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
     };
     let event = move |load| Event::Catalogue(catalogue::Event::Evaluation(id, load));
     context.apply(event(Load::Loading));
+    let name = format!("Evaluate {}", work.name);
+    let wanted = Wanted::new(context.state, &name);
     context.jobs.start_or(
-        format!("Evaluate {}", work.name),
+        name,
         move |why| event(Load::Failed(why)),
         move |worker| {
             let text = worker.read(&TextRequest::held_out_of(&work.project)?, &work.pair)?;
             let (model, sae) = (&work.pair.model, &work.pair.sae);
+            let at_once = eval::tokens_at_once(model, &text.rows);
+            let _computing = worker.place(&wanted, &**sae, (at_once, true))?;
             let pass = &mut |at| worker.progress(at);
             let Ended::Done(figures) = eval::run(model, sae, &text.rows, pass)? else {
                 worker.send(event(before));
@@ -183,8 +187,10 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
     };
     let event = move |load| Event::Catalogue(catalogue::Event::Index(id, load));
     context.apply(event(Load::Loading));
+    let name = format!("Build the index of {}", work.name);
+    let wanted = Wanted::new(context.state, &name);
     context.jobs.start_or(
-        format!("Build the index of {}", work.name),
+        name,
         move |why| event(Load::Failed(why)),
         move |worker| {
             let text = worker.read(&TextRequest::held_out_of(&work.project)?, &work.pair)?;
@@ -195,6 +201,8 @@ fn build_index(context: &mut Context<'_>, id: DictionaryId) {
                 fingerprint: text.fingerprint,
                 seed: 0,
             };
+            let at_once = features::tokens_at_once(&work.pair.sae, &text.rows);
+            let _computing = worker.place(&wanted, &*work.pair.sae, (at_once, false))?;
             let pass = &mut |at| worker.progress(at);
             let built = features::build(
                 &work.pair.model,

@@ -12,6 +12,7 @@ mod attention;
 mod compare;
 mod context;
 mod dark_matter;
+mod devices;
 mod dictionary;
 mod features;
 mod heads;
@@ -42,6 +43,7 @@ impl Command {
             Self::Library(command) => command.run(context),
             Self::Opening(command) => command.run(context),
             Self::Path(command) => command.run(context),
+            Self::Devices(command) => command.run(context),
             Self::Dictionary(command) => command.run(context),
             Self::Features(command) => command.run(context),
             Self::Prompt(command) => command.run(context),

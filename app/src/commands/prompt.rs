@@ -12,6 +12,7 @@ use umbra_core::prompt::{read_input, read_without};
 
 use super::context::Context;
 use super::library;
+use crate::jobs::Wanted;
 use crate::state::log::{self, Notice};
 use crate::state::requests::Commands;
 use crate::state::requests::prompt::Command;
@@ -77,11 +78,16 @@ fn read(context: &mut Context<'_>) {
     let event = move |load| Event::Prompt(prompt::Event::Reading(reader, of.clone(), load));
     context.apply(event(Load::Loading));
     let arrived = event.clone();
+    let wanted = Wanted::quiet(context.state, "Read the prompt");
     context.jobs.start_quiet(
         move |why| event(Load::Failed(why)),
         move |worker| {
             let reading = match pair {
-                Some(pair) => read_input(&model, pair.sae.autoencoder()?, &input, NEXT)?,
+                Some(pair) => {
+                    let at_once = input.tokens(&model)?.0.len();
+                    let _computing = worker.place(&wanted, &*pair.sae, (at_once, false))?;
+                    read_input(&model, pair.sae.autoencoder()?, &input, NEXT)?
+                }
                 None => read_without(&model, &input, NEXT)?,
             };
             worker.send(arrived(Load::Ready(Arc::new(reading))));

@@ -14,7 +14,7 @@ use umbra_core::steer;
 use umbra_core::workbench::materials::{Made, Sources, Stock};
 
 use super::context::Context;
-use crate::jobs::Worker;
+use crate::jobs::{Wanted, Worker};
 use crate::state::log::{self, Notice};
 use crate::state::requests::steering::Command;
 use crate::state::requests::{Commands, navigation, shell};
@@ -89,6 +89,7 @@ fn start(context: &mut Context<'_>, request: Request) {
         [edit] => format!("Steer: {edit}"),
         edits => format!("Steer with {} edits", edits.len()),
     };
+    let wanted = Wanted::new(state, &name);
     let job = context.jobs.start_or(
         name,
         |why| Event::Steering(Lab::Failed(why)),
@@ -103,6 +104,10 @@ fn start(context: &mut Context<'_>, request: Request) {
             if let Some(note) = model.codec().bos_note(&asked.prompt)? {
                 worker.line(note);
             }
+            let _computing = match made.edits.dictionary() {
+                Some(sae) => worker.place(&wanted, sae, (1, true))?,
+                None => None,
+            };
             let total = 2 * asked.sampling.tokens;
             let mut done = 0;
             let mut observe = |event| {

@@ -1,6 +1,7 @@
 //! The frame around the views: top bar, rail, tiles, inspector, job strip, notifications, palette, settings.
 
 mod copies;
+mod device_chip;
 mod guide_window;
 mod inspector;
 mod job_strip;

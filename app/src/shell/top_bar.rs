@@ -1,11 +1,10 @@
 //! The top bar: back and forward, project ▸ model ▸ dictionary (each a menu), search, device, theme.
 
 use egui::{Align, Frame, Margin, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo};
-use umbra_core::device::Compute;
 use umbra_core::guide;
 
 use super::guide_window::page_of;
-use super::{menus, shortcuts};
+use super::{device_chip, menus, shortcuts};
 use crate::state::layout::Layout;
 use crate::state::requests::{Commands, navigation, shell};
 use crate::state::settings::ThemeChoice;
@@ -133,12 +132,7 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
         commands.send(shell::Command::Inspector(!shown));
     }
     ui.add_space(4.0);
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    let device = Compute::Cpu.label();
-    ui.label(theme::caption(device.clone()).color(secondary)).on_hover_text(format!(
-        "{device}: this version computes on the processor only. RAYON_NUM_THREADS sets the number of threads",
-    ));
-    ui.label(theme::icon(icons::CPU).color(secondary));
+    device_chip::device_ui(ui, state, commands);
     ui.add_space(4.0);
 }
 

@@ -24,6 +24,11 @@ impl AppState {
             Event::DarkMatter(event) => self.dark_matter.apply(event),
             Event::Heads(event) => self.heads.apply(event),
             Event::Steering(event) => self.steering.apply(event),
+            Event::Devices(event) => {
+                if let Some(line) = self.devices.apply(event) {
+                    self.log.line(&line);
+                }
+            }
             Event::Jobs(event) => {
                 if let Some(line) = self.jobs.apply(event) {
                     self.log.line(&line);

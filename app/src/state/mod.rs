@@ -10,6 +10,7 @@ pub(crate) mod attention;
 pub(crate) mod catalogue;
 pub(crate) mod compare;
 pub(crate) mod dark_matter;
+pub(crate) mod devices;
 pub(crate) mod features;
 pub(crate) mod fit;
 pub(crate) mod heads;
@@ -66,6 +67,8 @@ pub(crate) struct AppState {
     pub(crate) heads: heads::HeadsState,
     /// Steering lab.
     pub(crate) steering: steering::SteeringState,
+    /// The devices that compute.
+    pub(crate) devices: devices::DevicesState,
     /// Long work: running and lately ended.
     pub(crate) jobs: jobs::JobsState,
     /// Notifications and the log.
@@ -107,6 +110,8 @@ pub(crate) enum Event {
     Heads(heads::Event),
     /// See [`steering::Event`].
     Steering(steering::Event),
+    /// See [`devices::Event`].
+    Devices(devices::Event),
     /// See [`jobs::Event`].
     Jobs(jobs::Event),
     /// See [`log::Event`].

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
-
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use umbra_core::device::DeviceWish;
 use umbra_core::models::{BosWish, Form, Opening};
 
 use crate::state::view::ViewId;
@@ -95,6 +95,19 @@ pub(crate) struct Settings {
     pub(crate) unsaved: BTreeSet<PathBuf>,
     /// Recent models, latest first.
     pub(crate) recent_models: Vec<RecentModel>,
+    /// Device that jobs are given.
+    #[serde(serialize_with = "write_device", deserialize_with = "read_device")]
+    pub(crate) device: DeviceWish,
+}
+
+fn write_device<S: Serializer>(wish: &DeviceWish, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(wish)
+}
+
+/// Reads a device; one that this version does not know is left to be chosen.
+fn read_device<'de, D: Deserializer<'de>>(from: D) -> Result<DeviceWish, D::Error> {
+    let text = String::deserialize(from)?;
+    Ok(text.parse().unwrap_or_default())
 }
 
 impl Default for Settings {
@@ -108,6 +121,7 @@ impl Default for Settings {
             recent: vec![],
             unsaved: BTreeSet::new(),
             recent_models: vec![],
+            device: DeviceWish::default(),
         }
     }
 }
@@ -133,6 +147,8 @@ pub(crate) enum Event {
     Forgotten(PathBuf),
     /// A model was loaded.
     ModelOpened(RecentModel),
+    /// Another device for jobs.
+    Device(DeviceWish),
 }
 
 impl Settings {
@@ -164,6 +180,7 @@ impl Settings {
                 settings.unsaved.remove(&path);
                 settings.recent_models.retain(|recent| recent.path != path);
             }
+            Event::Device(wish) => settings.device = wish,
             Event::ModelOpened(model) => {
                 let models = &mut settings.recent_models;
                 models.retain(|recent| recent.path != model.path);

@@ -29,8 +29,9 @@ pub(crate) use table::Table;
 
 /// Time after which a device that has not answered counts as hung.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Time after which a window may present while a job waits.
-const MOMENT: Duration = Duration::from_millis(1);
+/// Where a window draws: time between two looks whether work is done, and how long it is looked without a pause.
+const MOMENT: Duration = Duration::from_micros(100);
+const BRIEFLY: Duration = Duration::from_micros(200);
 /// Time that a slice of work should take on a device without a window, and on one that draws too.
 const SLICE: Duration = Duration::from_millis(20);
 const SHARED_SLICE: Duration = Duration::from_millis(4);
@@ -300,43 +301,85 @@ impl Gpu {
         note(&self.shared.fault, why.to_owned());
     }
 
-    /// Waits for `submitted`, at most ten seconds.
-    ///
-    /// A wait that times out in the moment in which another thread sees the same work end makes wgpu panic (`maintain` in wgpu-core 30.0.1 compares with a
-    /// value that it read before). A second look then finds the work done; where the device is lost, it panics again.
-    fn wait(&self, submitted: Option<wgpu::SubmissionIndex>) -> Result<()> {
-        const LOOKS: usize = 3;
-        let begun = Instant::now();
-        let mut panics = 0;
-        let what = loop {
-            match self.look(submitted.clone()) {
-                Ok(Ok(_)) => return self.check(),
-                Ok(Err(wgpu::PollError::Timeout)) if begun.elapsed() < PATIENCE => {}
-                Ok(Err(wgpu::PollError::Timeout)) => {
-                    break format!("did not answer for {} seconds", PATIENCE.as_secs());
-                }
-                Ok(Err(error)) => break error.to_string(),
-                Err(_) if panics < LOOKS && self.check().is_ok() => panics += 1,
-                Err(_) => break "was lost".to_owned(),
-            }
-        };
-        self.give_up(&what);
-        self.check()
+    /// Submits `commands`.
+    fn submit(&self, commands: wgpu::CommandBuffer) -> Submitted {
+        let queue = &self.shared.queue;
+        let index = queue.submit([commands]);
+        let done = self.shared.drawn.load(Ordering::Relaxed).then(|| {
+            let done = Arc::new(AtomicBool::new(false));
+            let told = Arc::clone(&done);
+            queue.on_submitted_work_done(move || told.store(true, Ordering::Release));
+            done
+        });
+        Submitted { index, done }
     }
 
-    /// Waits for `submitted`, only a moment where a window draws: wgpu lets none present while it waits. It panics where the device is lost.
-    fn look(
-        &self,
-        submission_index: Option<wgpu::SubmissionIndex>,
-    ) -> std::thread::Result<Result<wgpu::PollStatus, wgpu::PollError>> {
-        let drawn = self.shared.drawn.load(Ordering::Relaxed);
-        let timeout = Some(if drawn { MOMENT } else { PATIENCE });
-        let poll = wgpu::PollType::Wait {
-            submission_index,
-            timeout,
-        };
-        catch_unwind(AssertUnwindSafe(|| self.shared.device.poll(poll)))
+    /// Maps `staging`, which `submitted` writes, for reading.
+    fn map(&self, staging: &wgpu::Buffer, submitted: &Submitted) -> Result<()> {
+        let mapped = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&mapped);
+        staging.map_async(wgpu::MapMode::Read, .., move |_| {
+            told.store(true, Ordering::Release);
+        });
+        self.wait(&Submitted {
+            index: submitted.index.clone(),
+            done: submitted.done.as_ref().map(|_| mapped),
+        })
     }
+
+    /// Waits for `submitted`, at most ten seconds.
+    ///
+    /// While wgpu waits it lets no window present, and a wait that times out can panic where another thread sees the same work end (`maintain` in wgpu-core
+    /// 30.0.1 compares with a value that it read before). Where a window draws with the device, it is therefore looked at again and again instead.
+    fn wait(&self, submitted: &Submitted) -> Result<()> {
+        let device = &self.shared.device;
+        let begun = Instant::now();
+        let poll = |poll: wgpu::PollType| {
+            // It panics where the device is lost.
+            let polled = catch_unwind(AssertUnwindSafe(|| device.poll(poll)));
+            match polled {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(wgpu::PollError::Timeout)) => Err(unanswered()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("was lost".to_owned()),
+            }
+        };
+        let waited = match &submitted.done {
+            None => poll(wgpu::PollType::Wait {
+                submission_index: Some(submitted.index.clone()),
+                timeout: Some(PATIENCE),
+            }),
+            Some(done) => loop {
+                if let Err(what) = poll(wgpu::PollType::Poll) {
+                    break Err(what);
+                }
+                if done.load(Ordering::Acquire) {
+                    break Ok(());
+                }
+                match begun.elapsed() {
+                    long if long > PATIENCE => break Err(unanswered()),
+                    short if short < BRIEFLY => std::thread::yield_now(),
+                    _ => std::thread::sleep(MOMENT),
+                }
+            },
+        };
+        if let Err(what) = waited {
+            self.give_up(&what);
+        }
+        self.check()
+    }
+}
+
+/// Work handed to a device.
+#[derive(Debug, Clone)]
+struct Submitted {
+    index: wgpu::SubmissionIndex,
+    /// Set once it is done, where a window draws with the device.
+    done: Option<Arc<AtomicBool>>,
+}
+
+fn unanswered() -> String {
+    format!("did not answer for {} seconds", PATIENCE.as_secs())
 }
 
 /// Records the first fault.

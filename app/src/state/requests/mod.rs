@@ -6,6 +6,7 @@
 pub(crate) mod attention;
 pub(crate) mod compare;
 pub(crate) mod dark_matter;
+pub(crate) mod devices;
 pub(crate) mod dictionary;
 pub(crate) mod features;
 pub(crate) mod heads;
@@ -47,6 +48,8 @@ areas! {
     Opening opening,
     /// The window's own question for a path.
     Path path,
+    /// The devices that compute.
+    Devices devices,
     /// Evaluate, index, export, report of one dictionary.
     Dictionary dictionary,
     /// Table, feature page, labels.

@@ -1,7 +1,6 @@
 //! A steering request as the core takes it: with the paths of what is open. Written as a command line it gives the same texts.
 
 use umbra_core::cli;
-use umbra_core::device::DeviceWish;
 use umbra_core::workbench::materials::Sources;
 use umbra_core::workbench::steering::Request as Whole;
 use umbra_core::workbench::text::TextRequest;
@@ -51,7 +50,7 @@ impl AppState {
             hook: None,
             edits: request.edits.clone(),
             sources,
-            device: DeviceWish::default(),
+            device: self.settings.device,
             prompt: request.prompt.clone(),
             sampling: request.sampling.clone(),
         })

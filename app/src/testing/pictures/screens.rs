@@ -205,7 +205,7 @@ fn trained(state: &mut AppState) {
 /// Masks the device's name in the top bar.
 fn mask_device(harness: &mut Harness<'_, Window>) {
     let end = harness
-        .get_by_label(&Compute::Cpu.label())
+        .get_by_label(&format!("Device: {}", Compute::Cpu.label()))
         .rect()
         .right_center();
     let middle = end - vec2(DEVICE.x / 2.0, 0.0);

@@ -123,9 +123,8 @@ impl Gpu {
             }
             at += bytes;
         }
-        let submitted = self.shared.queue.submit([encoder.finish()]);
-        staging.map_async(wgpu::MapMode::Read, .., |_| {});
-        self.wait(Some(submitted))?;
+        let submitted = self.submit(encoder.finish());
+        self.map(&staging, &submitted)?;
         let view = staging.get_mapped_range(..).map_err(|error| {
             failed(
                 &self.info().name,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytemuck::Pod;
 
-use super::{Buffer, Gpu, Kernel, lock};
+use super::{Buffer, Gpu, Kernel, Submitted, lock};
 use crate::error::Result;
 
 /// Slices submitted before the first of them must be done.
@@ -63,7 +63,7 @@ pub(crate) struct Recorder<'g> {
     gpu: &'g Gpu,
     encoder: Option<wgpu::CommandEncoder>,
     work: f64,
-    submitted: VecDeque<(wgpu::SubmissionIndex, f64)>,
+    submitted: VecDeque<(Submitted, f64)>,
     last_done: Instant,
     timer: Option<Timer>,
 }
@@ -234,15 +234,15 @@ impl<'g> Recorder<'g> {
         if let Some(timer) = &mut self.timer {
             timer.resolve(&mut encoder);
         }
-        let submitted = self.gpu.shared.queue.submit([encoder.finish()]);
+        let submitted = self.gpu.submit(encoder.finish());
         if self.submitted.is_empty() {
             self.last_done = Instant::now();
         }
+        if let Some(timer) = &mut self.timer {
+            timer.collect(self.gpu, &submitted)?;
+        }
         self.submitted.push_back((submitted, self.work));
         self.work = 0.0;
-        if let Some(timer) = &mut self.timer {
-            timer.collect(self.gpu)?;
-        }
         while self.submitted.len() > AHEAD {
             self.wait_for_first()?;
         }
@@ -251,7 +251,7 @@ impl<'g> Recorder<'g> {
 
     fn wait_for_first(&mut self) -> Result<()> {
         if let Some((submitted, work)) = self.submitted.pop_front() {
-            self.gpu.wait(Some(submitted))?;
+            self.gpu.wait(&submitted)?;
             let now = Instant::now();
             lock(&self.gpu.shared.pace).learn(work, now - self.last_done);
             self.last_done = now;
@@ -322,12 +322,11 @@ impl Timer {
     }
 
     /// Waits for the slice and adds its times.
-    fn collect(&mut self, gpu: &Gpu) -> Result<()> {
+    fn collect(&mut self, gpu: &Gpu, submitted: &Submitted) -> Result<()> {
         if self.names.is_empty() {
             return Ok(());
         }
-        self.read.map_async(wgpu::MapMode::Read, .., |_| {});
-        gpu.wait(None)?;
+        gpu.map(&self.read, submitted)?;
         let period = f64::from(gpu.shared.queue.get_timestamp_period());
         if let Ok(view) = self.read.get_mapped_range(..) {
             let stamps: Vec<u64> = bytemuck::pod_collect_to_vec(&view[..16 * self.names.len()]);

@@ -134,6 +134,43 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
 
     #[test]
+    fn a_device_that_draws_a_window_answers_several_threads_on_wgpu() {
+        let Some(gpu) = gpu() else { return };
+        // A device of its own: it waits in another way from now on.
+        let all = Adapter::all();
+        let own = all.iter().find(|adapter| adapter.id == gpu.id()).unwrap();
+        let own = own.open().unwrap();
+        own.share_with_window();
+        std::thread::scope(|scope| {
+            for thread in 0..4_u32 {
+                let own = &own;
+                scope.spawn(move || {
+                    (0..16).for_each(|round| double(own, (thread * 16 + round) as f32))
+                });
+            }
+        });
+    }
+
+    /// Adds twice `value` to zeros four times, in as many slices.
+    fn double(gpu: &Gpu, value: f32) {
+        let from = gpu.upload("from", &[value; 64]).unwrap();
+        let into = gpu.zeros("into", 64).unwrap();
+        let mut recorder = gpu.record();
+        let call = Call {
+            groups: [2, 1, 1],
+            work: 1e9, // more than a slice holds
+            params: [2, 1, 64, 0],
+            buffers: &[&from, &into],
+        };
+        for _ in 0..4 {
+            recorder.run(&DOUBLE, call).unwrap();
+        }
+        recorder.submit().unwrap();
+        let got: Vec<f32> = gpu.read(&into, 0..64).unwrap();
+        assert_eq!(got, [8.0 * value; 64]);
+    }
+
+    #[test]
     fn timestamps_name_kernels() {
         let Some(gpu) = gpu() else { return };
         // A device of its own: times are taken of everything that runs on it.
