@@ -154,6 +154,7 @@ fn a_training_run_written_as_a_command_line_trains_the_same_dictionary() {
         from: None,
         dictionaries: vec![(spec.clone(), out.clone())],
         checkpoint: None,
+        device: DeviceWish::Cpu,
     };
     let answer = run(folder.path(), &train_line(&request).unwrap());
     assert_eq!(answer["tokens_seen"], 2048);

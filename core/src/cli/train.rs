@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use self::settings::SettingArgs;
-use super::{Bar, Console, CorpusArgs, DocumentsArg, Exit, ModelArgs, PositionsArg};
+use super::{Bar, Console, CorpusArgs, DeviceArg, DocumentsArg, Exit, ModelArgs, PositionsArg};
 use crate::corpus::Part;
 use crate::error::{Error, Result};
 use crate::formats::Precision;
@@ -57,6 +57,8 @@ pub(super) struct Args {
     from: Option<PathBuf>,
     #[command(flatten)]
     settings: SettingArgs,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Number of steps (batches), instead of --tokens
     #[arg(long, value_name = "N", conflicts_with = "tokens")]
     steps: Option<u64>,
@@ -287,6 +289,7 @@ fn trained(
         given: given.collect(),
         precision,
         overwrite: args.overwrite,
+        device: args.device.choose(&source.job(&runs)?, console)?,
         ..Runs::new(source, runs.clone())
     };
     let runs: Vec<(Spec, PathBuf)> = runs.into_iter().map(out).collect();
@@ -414,7 +417,7 @@ fn show(
         None => text.to_owned(),
     };
     match event {
-        Event::Note(note) => console.note(&named(&note)),
+        Event::Note(note) | Event::Fault(note) => console.note(&named(&note)),
         Event::Failed(why) => console.note(&named(&format!("failed, the others continue: {why}"))),
         Event::Progress(at) if at.step > 0 => {
             let figures = format!(

@@ -47,6 +47,11 @@ impl Gpu {
         match *self {}
     }
 
+    /// Bytes that one binding may hold.
+    pub(crate) fn binding_limit(&self) -> u64 {
+        match *self {}
+    }
+
     /// Name and backend.
     pub fn label(&self) -> String {
         match *self {}

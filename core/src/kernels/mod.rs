@@ -15,6 +15,8 @@ pub(crate) mod count;
 pub mod encode;
 mod exponential;
 #[cfg(feature = "gpu")]
+pub(crate) mod finite;
+#[cfg(feature = "gpu")]
 pub(crate) mod gather;
 pub(crate) mod linear;
 pub(crate) mod normalize;

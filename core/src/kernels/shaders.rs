@@ -15,6 +15,7 @@ pub(crate) const ALL: &[&[Kernel]] = &[
     super::encode::gpu::TILED[1],
     super::encode::gpu::TILED[2],
     super::encode::gpu::TILED[3],
+    super::finite::gpu::KERNELS,
     super::gather::gpu::KERNELS,
     super::product::KERNELS,
     super::residual::gpu::KERNELS,

@@ -11,6 +11,6 @@ mod tests;
 pub use self::compare::{Comparison, Line, compare};
 pub use self::curves::curves;
 pub(crate) use self::record::saved_later;
-pub use self::record::{Figure, RECORD, Record, Status, find, list};
+pub use self::record::{DeviceChoice, Figure, RECORD, Record, Status, find, list};
 pub(crate) use self::recorder::Locked;
 pub use self::recorder::{EVENTS, Recorder};

@@ -55,6 +55,18 @@ pub struct Figure {
     pub definition: String,
 }
 
+/// Choice of the device of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceChoice {
+    /// Id that the setting `device` takes.
+    pub id: String,
+    /// Reason, as a clause.
+    pub why: String,
+    /// What became of the device, if it failed; the run then went on on the CPU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
 /// Record of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
@@ -72,6 +84,9 @@ pub struct Record {
     pub seconds: f64,
     /// Device that computed it.
     pub device: String,
+    /// How that device was chosen; records of older versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_choice: Option<DeviceChoice>,
     /// Name of the model.
     pub model: String,
     /// Hook it read.
@@ -99,6 +114,7 @@ impl Record {
             begun_unix: since.map_or(0, |since| since.as_secs()),
             seconds: 0.0,
             device: crate::device::Compute::Cpu.label(),
+            device_choice: None,
             model: model.to_owned(),
             hook,
             settings: Map::new(),

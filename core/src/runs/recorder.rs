@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::record::{Figure, Record, Status};
+use super::record::{DeviceChoice, Figure, Record, Status};
+use crate::device::Compute;
 use crate::error::{Error, Result};
 use crate::progress::Ended;
 use crate::train::{Event, Outcome, Point, Spec};
@@ -178,6 +179,24 @@ impl Recorder {
         })
     }
 
+    /// Records the device that computes the run, and why it was chosen.
+    pub fn computes_on(&mut self, compute: &Compute, why: &str) {
+        self.record.device = compute.label();
+        self.record.device_choice = Some(DeviceChoice {
+            id: compute.id().to_owned(),
+            why: why.to_owned(),
+            fault: None,
+        });
+        self.rewrite();
+    }
+
+    /// Writes the record as it stands; a failure is told at the end.
+    fn rewrite(&mut self) {
+        if let Err(error) = self.record.write(&self.place.folder) {
+            self.failure.get_or_insert(error);
+        }
+    }
+
     /// Records an event of the run.
     pub fn observe(&mut self, event: &Event) {
         if let Event::Progress(at) = event
@@ -185,8 +204,12 @@ impl Recorder {
         {
             self.last = Some(*at);
         }
+        if let (Event::Fault(fault), Some(choice)) = (event, &mut self.record.device_choice) {
+            choice.fault = Some(fault.clone());
+            self.rewrite();
+        }
         let line = match event {
-            Event::Note(note) => {
+            Event::Note(note) | Event::Fault(note) => {
                 json!({ "event": "note", "seconds": self.seconds(), "note": note })
             }
             Event::Progress(at) if self.is_point(at) => {

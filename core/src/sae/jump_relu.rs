@@ -196,6 +196,14 @@ impl Jump {
         }
     }
 
+    /// Returns `(factor, target)` of a gradient `factor · (l0 − target)` of the penalty with respect to one token's L0, where it depends on L0.
+    pub(crate) fn by_l0(&self) -> Option<(f64, f64)> {
+        match self.charge {
+            Charge::Target(target) => Some((4.0 * self.weight / target, target)),
+            Charge::Step | Charge::Tanh => None,
+        }
+    }
+
     /// Returns the slope of the tanh penalty and its weight on one entry; none if another penalty is charged.
     pub(crate) fn tanh(&self, numbers: &Numbers) -> Option<(f64, f64)> {
         let each = self.weight / numbers.tokens() as f64;

@@ -62,6 +62,10 @@ pub use variant::Variant;
 
 #[cfg(feature = "reproduce")]
 pub(crate) use gradient::mean_size;
+#[cfg(feature = "gpu")]
+pub(crate) use gradient::{missing as no_gradients, sampled as gradients_sampled};
+#[cfg(feature = "gpu")]
+pub(crate) use jump_relu::Jump as JumpTerms;
 pub(crate) use mutual_choice::Law;
 pub(crate) use parts::{Densities, Penalty};
 pub(crate) use zipf::Zipf;

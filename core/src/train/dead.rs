@@ -62,6 +62,23 @@ impl Dead {
         }
     }
 
+    /// Counts the batch or a part of it, given the tokens on which each feature fired.
+    #[cfg(feature = "gpu")]
+    pub(super) fn add(&mut self, counts: &[u32]) {
+        for ((last, sum), count) in self.last.iter_mut().zip(&mut self.counts).zip(counts) {
+            if *count > 0 {
+                *last = self.seen;
+                *sum += count;
+            }
+        }
+    }
+
+    /// Counts tokens of which nothing else is known.
+    #[cfg(feature = "gpu")]
+    pub(super) fn skip(&mut self, tokens: u64) {
+        self.seen += tokens;
+    }
+
     /// Returns the tokens of the last batch on which each feature fired, and the number of its tokens.
     pub(super) fn counted(&self) -> (&[u32], usize) {
         (&self.counts, self.tokens)

@@ -57,6 +57,8 @@ pub enum Event {
     Progress(Point),
     /// The dictionary in its current state, about every twentieth of the run, for browsing.
     Snapshot(Arc<Sae>),
+    /// The device failed; the sentence says where the run goes on, and from where.
+    Fault(String),
     /// The run failed with this sentence; others trained together continue.
     Failed(String),
     /// How often each feature fires: about every hundredth of the run, and at its end.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::event::Point;
-use super::step::Report;
+use super::report::Report;
 use crate::error::{Error, Result};
 use crate::progress::Pace;
 use crate::sae::state::Keep;

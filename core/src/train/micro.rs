@@ -3,10 +3,9 @@
 //! budget a batch's codes are small, and no such rule is taken apart.
 
 use super::optim::{ByFeature, Given, Gradients, Move, Term};
+use super::report::{Report, at_step, check_loss};
 use super::spec::Spec;
-use super::step::{
-    Batch, Beside, Forward, Report, Sums, Trainer, at_step, check_loss, dictionary, tables,
-};
+use super::step::{Batch, Beside, Forward, Sums, Trainer, dictionary, tables};
 use crate::error::Result;
 use crate::kernels::adam::Rates;
 use crate::sae::rule::Whole;
@@ -18,13 +17,21 @@ const SHARE: u64 = 2;
 /// The smallest micro-batch that is chosen.
 pub(super) const LEAST: usize = 64;
 
-/// Tokens to compute at a time in runs of `spec`, 0 for all at once, where `free` bytes of memory are left; and a sentence if that is less than a batch.
-pub(super) fn choose(spec: &Spec, free: Option<u64>) -> (usize, Option<String>) {
+/// Tokens to compute at a time in runs of `spec`, 0 for all at once, where `free` bytes of memory are left; and a sentence if that is less than a batch. On a GPU
+/// a buffer of `bound` bytes decides instead.
+pub(super) fn choose(
+    spec: &Spec,
+    free: Option<u64>,
+    bound: Option<u64>,
+) -> (usize, Option<String>) {
     if spec.budgeted() {
         return (0, None);
     }
     if let Some(given) = spec.micro_batch {
         return (given, None);
+    }
+    if let Some(bound) = bound {
+        return on_gpu(spec, bound);
     }
     // Encoder biases begin at 0: half of the pre-activations are positive.
     let token = PAIR * spec.features as u64 / 2;
@@ -41,6 +48,23 @@ pub(super) fn choose(spec: &Spec, free: Option<u64>) -> (usize, Option<String>) 
         spec.batch,
         needed >> 20,
         free >> 20
+    );
+    (tokens, Some(note))
+}
+
+/// Chooses the micro-batch where one buffer holds `bound` bytes: four of every active pair, of which half of all pairs may be.
+fn on_gpu(spec: &Spec, bound: u64) -> (usize, Option<String>) {
+    let token = 4 * spec.features as u64 / 2;
+    let mut tokens = spec.batch;
+    while tokens > LEAST && token * tokens as u64 > bound {
+        tokens = tokens.div_ceil(2);
+    }
+    if tokens == spec.batch {
+        return (0, None);
+    }
+    let note = format!(
+        "The codes of {} activations may exceed a buffer of the device: steps are computed in micro-batches of {tokens}, which changes no result but in rounding",
+        spec.batch
     );
     (tokens, Some(note))
 }
@@ -88,22 +112,11 @@ impl Trainer {
                 scale,
             };
             sums.add_all(&[main], &self.centred);
-            let direct = self.direct(scale);
-            beside.direct.resize(direct.len(), 0.0);
-            for (sum, more) in beside.direct.iter_mut().zip(direct) {
-                *sum += more;
-            }
-            if let Some(skipped) = self.skipped(scale) {
-                match &mut beside.skipped {
-                    Some(sum) => add(sum.values_mut(), skipped.values()),
-                    none => *none = Some(skipped),
-                }
-            }
-            beside.own.resize(own.len(), Vec::new());
-            for (sum, more) in beside.own.iter_mut().zip(own) {
-                sum.resize(more.len(), 0.0);
-                add(sum, &more);
-            }
+            beside.add(Beside {
+                direct: self.direct(scale),
+                skipped: self.skipped(scale),
+                own,
+            });
         }
         self.dead.end();
         report.variance = of_inputs.about_mean(tokens);
@@ -113,7 +126,7 @@ impl Trainer {
         let given = Given::Sums(&sums);
         let by = Move {
             rates: Rates::new(learning_rate, step),
-            factor: self.shortened(given, &beside, &mut report),
+            factor: self.shortened(&beside, &mut report, || Ok(self.features.length2(given)))?,
         };
         let passed = self.features.step(given, by);
         self.finish(&passed, beside, by, &mut report);
@@ -144,7 +157,7 @@ impl Trainer {
 
 impl Report {
     /// Adds what a micro-batch saw.
-    fn add(&mut self, part: &Self) {
+    pub(super) fn add(&mut self, part: &Self) {
         self.tokens += part.tokens;
         self.loss += part.loss;
         self.squared += part.squared;
@@ -159,6 +172,27 @@ impl Report {
         self.phases.encode += part.phases.encode;
         self.phases.decode += part.phases.decode;
         self.phases.aux += part.phases.aux;
+    }
+}
+
+impl Beside {
+    /// Adds those of a micro-batch.
+    pub(super) fn add(&mut self, part: Self) {
+        self.direct.resize(part.direct.len(), 0.0);
+        for (sum, more) in self.direct.iter_mut().zip(part.direct) {
+            *sum += more;
+        }
+        if let Some(skipped) = part.skipped {
+            match &mut self.skipped {
+                Some(sum) => add(sum.values_mut(), skipped.values()),
+                none => *none = Some(skipped),
+            }
+        }
+        self.own.resize(part.own.len(), Vec::new());
+        for (sum, more) in self.own.iter_mut().zip(part.own) {
+            sum.resize(more.len(), 0.0);
+            add(sum, &more);
+        }
     }
 }
 

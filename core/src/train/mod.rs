@@ -3,8 +3,12 @@
 mod average;
 mod buffer;
 mod checkpoint;
+mod covers;
 mod dead;
 #[cfg(feature = "gpu")]
+mod device;
+#[cfg(not(feature = "gpu"))]
+#[path = "no_device.rs"]
 mod device;
 mod event;
 mod gather;
@@ -15,6 +19,7 @@ mod needs;
 mod optim;
 mod preflight;
 mod prepared;
+mod report;
 mod resample;
 mod rules;
 mod run;
@@ -31,13 +36,15 @@ mod transcode;
 #[cfg(feature = "reproduce")]
 pub(crate) use buffer::Source;
 pub use checkpoint::{CHECKPOINT, Keeping};
+pub use covers::uncovered;
 pub use event::{Event, Firing, Outcome, Point};
-pub use needs::{Needs, together as bytes_together};
+pub use needs::{Needs, device_bytes, together as bytes_together};
 pub(crate) use needs::{parameters as parameter_bytes, step as step_bytes};
 pub use preflight::{SHARED, check_several, check_several_from_store};
+pub use report::{Phases, Report};
 #[cfg(feature = "reproduce")]
 pub(crate) use run::run_from;
 pub use run::{run, run_from_store, run_several, run_several_from_store};
 pub use settings::{Counts, Range, SETTINGS, Setting};
 pub use spec::{Adam, Decoder, Normalise, Spec};
-pub use step::{Batch, Phases, Report, Trainer};
+pub use step::{Batch, Trainer};

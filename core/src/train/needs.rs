@@ -54,6 +54,12 @@ impl Needs {
     }
 }
 
+/// Counts the bytes that a run takes on a GPU: weights with their moments, sums of micro-batches, and a step.
+pub fn device_bytes(spec: &Spec, widths: (usize, usize)) -> u64 {
+    let copies = 3 + u64::from(spec.decoder == Decoder::Free) + u64::from(!spec.budgeted());
+    times(&[copies, parameters(spec, widths)]).saturating_add(step(spec, widths))
+}
+
 /// Returns the number of activations that the buffer of a run holds, at most a text once.
 pub(super) fn capacity(spec: &Spec, held: usize) -> usize {
     let wanted = usize::try_from(spec.tokens).unwrap_or(usize::MAX);

@@ -33,19 +33,36 @@ impl Trainer {
         seed: (u64, u64),
     ) -> Result<Resampled> {
         let dead = self.dead.features();
-        let mut resampled = Resampled {
-            dead: dead.len(),
-            anew: 0,
-        };
         if dead.is_empty() {
-            return Ok(resampled);
+            return Ok(Resampled { dead: 0, anew: 0 });
         }
+        // On the host: the dictionary is brought here, and what starts anew goes back.
+        self.pull()?;
+        let device = self.device.take();
+        let anew = self.start_anew(&dead, (candidates, batch), seed)?;
+        if let Some(mut device) = device {
+            device.restart(self, &anew)?;
+            self.device = Some(device);
+        }
+        Ok(Resampled {
+            dead: dead.len(),
+            anew: anew.len(),
+        })
+    }
+
+    /// Starts some of the `dead` features anew on the host; returns which.
+    fn start_anew(
+        &mut self,
+        dead: &[u32],
+        (candidates, batch): (Batch<'_>, usize),
+        seed: (u64, u64),
+    ) -> Result<Vec<u32>> {
         let errors = self.errors(candidates, batch)?;
         let chosen = drawn(&errors, dead.len(), seed);
         let rows: Vec<u32> = chosen.iter().map(|at| candidates.rows[*at]).collect();
         let from = candidates.from;
         self.gather(Batch { from, rows: &rows })?;
-        let length = LENGTH * self.living_length(&dead);
+        let length = LENGTH * self.living_length(dead);
         let mut anew = Vec::with_capacity(rows.len());
         for (i, feature) in dead.iter().take(rows.len()).enumerate() {
             let target = match &self.mapping {
@@ -71,8 +88,7 @@ impl Trainer {
             }
             self.average = Some(average);
         }
-        resampled.anew = anew.len();
-        Ok(resampled)
+        Ok(anew)
     }
 
     /// Squared error of each candidate, by the rule for later use.

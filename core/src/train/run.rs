@@ -1,13 +1,15 @@
 //! Training runs: they fill the buffer, take steps, send events, write checkpoints and return the dictionary.
 
+mod saved;
+
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::buffer::{Buffer, Source};
 use super::checkpoint::{self, Keeping};
-use super::event::{Event, Outcome, Point};
+use super::event::{Event, Outcome};
 use super::metrics::Metrics;
 use super::micro;
 use super::needs;
@@ -19,15 +21,15 @@ use super::step::{Batch, Trainer};
 use super::stream::{Origin, Shared, Stream};
 use crate::capture;
 use crate::corpus::Rows;
-use crate::device::free_memory;
+use crate::device::{Compute, Gpu, free_memory};
 use crate::error::{Error, Key, Result};
 use crate::formats::{self, Precision};
 use crate::ids::HookPoint;
 use crate::models::Model;
 use crate::sae::state::{Keep, Within};
-use crate::sae::{Provenance, Role, Sae, Variant};
+use crate::sae::{Provenance, Variant};
 use crate::store::Store;
-use crate::{Ended, Flow, VERSION};
+use crate::{Ended, Flow};
 
 /// Snapshots in a run.
 const SNAPSHOTS: u64 = 20;
@@ -41,7 +43,7 @@ const SAMPLE: usize = 8_192;
 const RESAMPLING: u64 = 1 << 32;
 
 /// Trains one dictionary on `rows`, streamed through `model` with a bounded shuffle buffer; `keeping` says which checkpoints are written and whether the run
-/// resumes from one.
+/// resumes from one. Steps are computed on the CPU; [`run_several`] takes another device.
 pub fn run(
     spec: &Spec,
     model: &Model,
@@ -50,11 +52,13 @@ pub fn run(
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Ended<Outcome, Outcome>> {
     let one = [(spec.clone(), keeping.clone())];
-    let mut outcomes = run_several(&one, model, rows, &mut |_, event| observe(event))?;
+    let mut outcomes = run_several(&one, model, rows, &Compute::Cpu, &mut |_, event| {
+        observe(event)
+    })?;
     outcomes.remove(0)
 }
 
-/// Trains one dictionary on the activations of `store`, without their model; the provenance of the store goes into the dictionary's metadata.
+/// Trains one dictionary on the activations of `store`, without their model, on the CPU; the provenance of the store goes into the dictionary's metadata.
 pub fn run_from_store(
     spec: &Spec,
     store: &Store,
@@ -62,17 +66,19 @@ pub fn run_from_store(
     observe: &mut dyn FnMut(Event) -> Flow,
 ) -> Result<Ended<Outcome, Outcome>> {
     let one = [(spec.clone(), keeping.clone())];
-    let mut outcomes = run_several_from_store(&one, store, &mut |_, event| observe(event))?;
+    let mut outcomes =
+        run_several_from_store(&one, store, &Compute::Cpu, &mut |_, event| observe(event))?;
     outcomes.remove(0)
 }
 
 /// Trains several dictionaries (hooks, variants, widths) step by step in turn, each activation of which is computed once for all of them. Each becomes what
 /// it would alone, bit for bit: that takes one seed, batch, buffer, rule of positions and number of activations, which are refused otherwise. `observe` hears which run an
-/// event is of. A run that fails ends alone.
+/// event is of. A run that fails ends alone. Steps are computed on `compute`; where that fails, a run goes on on the CPU and says so.
 pub fn run_several(
     runs: &[(Spec, Keeping)],
     model: &Model,
     rows: &Rows,
+    compute: &Compute,
     observe: &mut dyn FnMut(usize, Event) -> Flow,
 ) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
     let mut provenance = Provenance {
@@ -91,13 +97,14 @@ pub fn run_several(
     formats::name_positions(&mut provenance, rows.mask());
     formats::name_documents(&mut provenance, rows.separates_documents());
     let from = Origin::Model(model, &rows);
-    run_on(runs, from, &provenance, observe)
+    run_on(runs, from, &provenance, compute, observe)
 }
 
 /// Trains several dictionaries on the activations of a store, step by step in turn, as [`run_several`] does.
 pub fn run_several_from_store(
     runs: &[(Spec, Keeping)],
     store: &Store,
+    compute: &Compute,
     observe: &mut dyn FnMut(usize, Event) -> Flow,
 ) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
     let about = store.about();
@@ -111,7 +118,7 @@ pub fn run_several_from_store(
     formats::name_processing(&mut provenance, about.processing);
     formats::name_positions(&mut provenance, &about.mask);
     formats::name_documents(&mut provenance, about.separates_documents());
-    run_on(runs, Origin::Store(store), &provenance, observe)
+    run_on(runs, Origin::Store(store), &provenance, compute, observe)
 }
 
 /// Trains one dictionary on any source of activations, without checkpoints.
@@ -133,6 +140,7 @@ fn run_on(
     runs: &[(Spec, Keeping)],
     from: Origin<'_>,
     provenance: &Provenance,
+    compute: &Compute,
     observe: &mut dyn FnMut(usize, Event) -> Flow,
 ) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
     let streams = streams(runs, from)?;
@@ -144,7 +152,9 @@ fn run_on(
         .iter()
         .zip(streams)
         .map(|((spec, keeping), stream)| {
-            Going::new(spec, keeping, stream.together(shared), provenance)
+            let mut going = Going::new(spec, keeping, stream.together(shared), provenance);
+            going.run = going.run.map(|run| run.on(compute));
+            going
         })
         .collect();
     for (i, going) in going.iter_mut().enumerate() {
@@ -216,7 +226,7 @@ impl<'a> Going<'a> {
             Ok(true) => {}
             Ok(false) => {
                 let ended = self.run.take().zip(self.trainer.take());
-                self.outcome = ended.map(|(run, trainer)| Ok(run.end(trainer, observe)));
+                self.outcome = ended.map(|(run, trainer)| run.end(trainer, observe));
             }
             Err(error) => {
                 (self.run, self.trainer) = (None, None);
@@ -235,6 +245,7 @@ pub(super) struct Run<'a> {
     metrics: Metrics,
     schedule: Schedule,
     keeping: Keeping,
+    compute: Compute,
     /// Step of the checkpoint that there is, and when it was written; before there is one, when the run began.
     kept: (Option<u64>, Instant),
     /// Whether the last checkpoint could not be written.
@@ -261,6 +272,7 @@ impl<'a> Run<'a> {
             metrics: Metrics::new(steps),
             schedule: Schedule::new(peak, steps, spec.warmup, spec.decay),
             keeping: Keeping::default(),
+            compute: Compute::Cpu,
             kept: (None, Instant::now()),
             unkept: false,
             flow: Flow::Continue(()),
@@ -273,6 +285,12 @@ impl<'a> Run<'a> {
         self
     }
 
+    /// Has its steps computed on `compute`.
+    pub(super) fn on(mut self, compute: &Compute) -> Self {
+        self.compute = compute.clone();
+        self
+    }
+
     /// Takes all steps, or those before the observer stops the run.
     #[cfg(any(test, feature = "reproduce"))]
     pub(super) fn finish(
@@ -282,7 +300,7 @@ impl<'a> Run<'a> {
     ) -> Result<Ended<Outcome, Outcome>> {
         let mut trainer = self.begin(source, observe)?;
         while self.advance(&mut trainer, source, observe)? {}
-        Ok(self.end(trainer, observe))
+        self.end(trainer, observe)
     }
 
     /// Takes one step; returns whether there was one to take.
@@ -317,23 +335,42 @@ impl<'a> Run<'a> {
         if let Some(note) = report.note {
             self.ask(observe, Event::Note(note));
         }
+        self.tell_fault(trainer, observe);
         self.ask(observe, Event::Progress(progress));
         let done = step + 1;
         if done < steps && self.spec.resampled(done).is_some_and(|last| last == done) {
             self.resample(trainer, done, observe)?;
         }
         if self.is_due(done) && done < steps {
-            self.keep(trainer, observe);
+            self.keep(trainer, observe)?;
         }
         if done % firing_every == 0 && done < steps {
             let firing = Arc::new(trainer.dead.firing());
             self.ask(observe, Event::Firing(firing));
         }
         if done % snapshot_every == 0 && done < steps {
+            self.pull(trainer, observe)?;
             let sae = self.sae(trainer, progress);
             self.ask(observe, Event::Snapshot(Arc::new(sae)));
         }
         Ok(true)
+    }
+
+    /// Brings the dictionary from the device, and says so if that failed.
+    fn pull(
+        &mut self,
+        trainer: &mut Trainer,
+        observe: &mut dyn FnMut(Event) -> Flow,
+    ) -> Result<()> {
+        trainer.pull()?;
+        self.tell_fault(trainer, observe);
+        Ok(())
+    }
+
+    fn tell_fault(&mut self, trainer: &mut Trainer, observe: &mut dyn FnMut(Event) -> Flow) {
+        if let Some(fault) = trainer.take_fault() {
+            self.ask(observe, Event::Fault(fault));
+        }
     }
 
     /// Starts dead features anew from what the buffer holds, after `done` steps.
@@ -351,6 +388,7 @@ impl<'a> Run<'a> {
             rows: &rows,
         };
         let resampled = trainer.resample(candidates, self.spec.batch, seed)?;
+        self.tell_fault(trainer, observe);
         if resampled.dead > 0 {
             let note = format!(
                 "After step {done}, {} of {} dead features started anew from badly reconstructed inputs",
@@ -389,16 +427,19 @@ impl<'a> Run<'a> {
             let note = format!("Going on after step {step} of {}", self.metrics.steps());
             self.kept.0 = Some(step);
             self.ask(observe, Event::Note(note));
+            trainer.move_to(&self.compute)?;
             return Ok(trainer);
         }
         self.refill(self.spec.tokens, source, observe)?;
         let sample = self.buffer.sample(SAMPLE);
         let mut trainer = Trainer::begin(self.spec, &sample, source.target())?;
-        let (micro_batch, note) = micro::choose(self.spec, free_memory());
+        let bound = self.compute.gpu().map(Gpu::binding_limit);
+        let (micro_batch, note) = micro::choose(self.spec, free_memory(), bound);
         trainer.micro_batch = micro_batch;
         if let Some(note) = note {
             self.ask(observe, Event::Note(note));
         }
+        trainer.move_to(&self.compute)?;
         Ok(trainer)
     }
 
@@ -408,12 +449,13 @@ impl<'a> Run<'a> {
         mut self,
         mut trainer: Trainer,
         observe: &mut dyn FnMut(Event) -> Flow,
-    ) -> Ended<Outcome, Outcome> {
+    ) -> Result<Ended<Outcome, Outcome>> {
+        self.pull(&mut trainer, observe)?;
         let stopped = trainer.tokens_seen() < self.spec.tokens;
         let mut kept = None;
         if let Some(place) = self.keeping.place() {
             if stopped && trainer.tokens_seen() > 0 {
-                self.keep(&mut trainer, observe);
+                self.keep(&mut trainer, observe)?;
             }
             kept = self.kept.0.map(|_step| place);
         }
@@ -429,11 +471,16 @@ impl<'a> Run<'a> {
             checkpoint: kept,
             last,
         };
-        Ended::new(outcome, stopped)
+        Ok(Ended::new(outcome, stopped))
     }
 
     /// Writes a checkpoint. A run outlives one that cannot be written, with the one before and a note.
-    fn keep(&mut self, trainer: &mut Trainer, observe: &mut dyn FnMut(Event) -> Flow) {
+    fn keep(
+        &mut self,
+        trainer: &mut Trainer,
+        observe: &mut dyn FnMut(Event) -> Flow,
+    ) -> Result<()> {
+        self.pull(trainer, observe)?;
         let written = self.write(trainer);
         if let (Err(error), false) = (&written, self.unkept) {
             let note = format!(
@@ -444,6 +491,7 @@ impl<'a> Run<'a> {
         }
         self.unkept = written.is_err();
         self.kept.1 = Instant::now();
+        Ok(())
     }
 
     fn write(&mut self, trainer: &mut Trainer) -> Result<()> {
@@ -517,50 +565,6 @@ impl<'a> Run<'a> {
             self.flow = Flow::Break(());
         }
         Ok(())
-    }
-
-    fn sae(&self, trainer: &Trainer, figures: Point) -> Sae {
-        let mut sae = trainer.sae();
-        sae.input_norm = self.preparation.norm;
-        sae.name = format!("{} · {} features", self.spec.hook, self.spec.features);
-        sae.provenance = self.provenance.clone();
-        if let Role::Transcoder(transcoder) = &mut sae.role {
-            transcoder.hook_out = Some(self.spec.writes());
-        }
-        let other = &mut sae.provenance.other;
-        other.extend(self.spec.facts.clone());
-        let settings = (self.spec.settings())
-            .filter_map(|s| Some((s.key.to_owned(), Value::from(self.spec.get(s.key).ok()?))));
-        other.insert("settings".to_owned(), Value::Object(settings.collect()));
-        other.insert("umbra_version".to_owned(), json!(VERSION));
-        other.insert("seed".to_owned(), json!(self.spec.seed));
-        other.insert("tokens_seen".to_owned(), json!(trainer.tokens_seen()));
-        if let Some((law, explained)) = trainer.law() {
-            let law = json!({ "alpha": law.alpha, "beta": law.beta, "r2": explained });
-            other.insert("zipf".to_owned(), law);
-        }
-        other.insert("activation_variance_scale".to_owned(), json!(trainer.scale));
-        // A snapshot's are of one step, those at the end of all that are kept.
-        let over = if figures == self.metrics.now() {
-            1
-        } else {
-            self.metrics.kept()
-        };
-        let (l0, fvu) = (figures.l0, figures.fvu);
-        let dead = figures.dead_fraction;
-        let mut named =
-            json!({ "l0": l0, "fvu": fvu, "dead_fraction": dead, "loss": figures.loss });
-        named["over_steps"] = over.into();
-        if let (Some(l0), Some(fvu)) = (figures.inference_l0, figures.inference_fvu) {
-            named["inference_l0"] = l0.into();
-            named["inference_fvu"] = fvu.into();
-        }
-        if let Some(norm) = figures.gradient_norm {
-            named["gradient_norm"] = norm.into();
-            named["clipped_fraction"] = figures.clipped_fraction.into();
-        }
-        other.insert("training_figures".to_owned(), named);
-        sae
     }
 }
 

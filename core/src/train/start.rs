@@ -239,6 +239,8 @@ impl Trainer {
             clip: (spec.clip > 0.0).then_some(spec.clip),
             average: (spec.ema > 0.0).then(|| Average::new(spec.ema)),
             mapping: None,
+            device: None,
+            fault: None,
             centred: Matrix::default(),
             gradients: Matrix::default(),
             lengths: Vec::new(),

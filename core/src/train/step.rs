@@ -4,18 +4,19 @@
 //! constant, and `ê` decodes, without bias, the `k_aux` largest positive pre-activations of dead features (AuxK; Gao et al. 2024) or of those that the rule
 //! names instead.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::average::Average;
 use super::dead::Dead;
-use super::metrics::REMEDY;
+use super::device::OnDevice;
 use super::optim::{
     ByFeature, DeadGradients, Features, Folded, Given, Move, Parameter, Passed, Spent, Term,
     squared,
 };
+use super::report::{Report, at_step, check_loss};
 use super::transcode::Mapping;
 use crate::dims::Matrix;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::adam::{Rates, adam};
 use crate::kernels::encode::Product;
 use crate::kernels::residual::{Residual, residual};
@@ -31,56 +32,6 @@ pub struct Batch<'a> {
     pub from: &'a Matrix,
     /// Which rows.
     pub rows: &'a [u32],
-}
-
-/// Time spent in each part of a step; the last three are summed over threads.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Phases {
-    /// Gathering the batch, centring it.
-    pub gather: Duration,
-    /// Encoder product and selection.
-    pub encode: Duration,
-    /// Residual and its products with the decoder's rows.
-    pub decode: Duration,
-    /// AuxK: choosing, its residual and products, its gradients; meanwhile the main term's entries are sorted by feature.
-    pub aux: Duration,
-    /// Sums over tokens of the main term.
-    pub gradients: Duration,
-    /// Adam's pass.
-    pub adam: Duration,
-    /// Decoder rows back to length 1.
-    pub unit_norm: Duration,
-}
-
-/// Report of one step.
-#[derive(Debug, Clone, Default)]
-pub struct Report {
-    /// Activations.
-    pub tokens: usize,
-    /// All terms.
-    pub loss: f64,
-    /// Σ‖x − x̂‖², of scaled activations.
-    pub squared: f64,
-    /// Σ‖x − batch mean‖², of scaled activations.
-    pub variance: f64,
-    /// Spread that the sample predicts for the batch.
-    pub expected: f64,
-    /// Active (token, feature) pairs.
-    pub active: usize,
-    /// Length of the gradient of all parameters together, where it is cut down to a length.
-    pub gradient_norm: Option<f64>,
-    /// Whether it was cut down.
-    pub clipped: bool,
-    /// Pairs AuxK used.
-    pub aux_active: usize,
-    /// Share of features dead.
-    pub dead_fraction: f64,
-    /// Active pairs and Σ‖x − x̂‖² of the same batch under the rule for later use, where that was asked for and differs.
-    pub inference: Option<(usize, f64)>,
-    /// Note for the user.
-    pub note: Option<String>,
-    /// Where the time went.
-    pub phases: Phases,
 }
 
 /// A dictionary in training: parameters, moments, silent features.
@@ -113,6 +64,10 @@ pub struct Trainer {
     pub(super) average: Option<Average>,
     /// Parts of a transcoder.
     pub(super) mapping: Option<Mapping>,
+    /// State on a GPU, where steps are computed there; encoder and decoder here are then those of the last [`Trainer::pull`].
+    pub(super) device: Option<Box<OnDevice>>,
+    /// Sentence on a device that failed, to be told.
+    pub(super) fault: Option<String>,
     pub(super) centred: Matrix,
     /// `[n, d]` where activations come with gradients.
     pub(super) gradients: Matrix,
@@ -168,6 +123,11 @@ impl Trainer {
     /// Everything that later steps depend on; see [`Keep`].
     pub(super) fn state(&mut self, keep: &mut dyn Keep) -> Result<()> {
         self.features.state(keep)?;
+        self.state_beside(keep)
+    }
+
+    /// Part of the state that is no feature's own row; see [`Keep`].
+    pub(super) fn state_beside(&mut self, keep: &mut dyn Keep) -> Result<()> {
         self.b_dec.state("b_dec", keep)?;
         let mut scale = vec![self.scale];
         keep.floats("scale", &mut scale)?;
@@ -215,8 +175,16 @@ impl Trainer {
 
     /// One step on `batch`.
     pub fn step(&mut self, batch: Batch<'_>, learning_rate: f64) -> Result<Report> {
+        if let Some(device) = self.device.take() {
+            return self.step_on_device(device, batch, learning_rate);
+        }
         // On a thread of the pool: from outside, each of the step's parallel parts would wait for two threads to wake.
         rayon::scope(|_| self.step_in_pool(batch, learning_rate))
+    }
+
+    /// Takes a sentence on a device that failed, once.
+    pub(super) fn take_fault(&mut self) -> Option<String> {
+        self.fault.take()
     }
 
     fn step_in_pool(&mut self, batch: Batch<'_>, learning_rate: f64) -> Result<Report> {
@@ -271,17 +239,24 @@ impl Trainer {
         };
         let by = Move {
             rates: Rates::new(learning_rate, step),
-            factor: self.shortened(given, &beside, &mut report),
+            factor: self.shortened(&beside, &mut report, || Ok(self.features.length2(given)))?,
         };
         let passed = self.features.step(given, by);
         self.finish(&passed, beside, by, &mut report);
         Ok(report)
     }
 
-    /// Factor that cuts the gradient of all parameters down to the allowed length.
-    pub(super) fn shortened(&self, given: Given<'_>, beside: &Beside, report: &mut Report) -> f32 {
-        let Some(clip) = self.clip else { return 1.0 };
-        let (of_features, through) = self.features.length2(given);
+    /// Factor that cuts the gradient of all parameters down to the allowed length; `length2` computes what [`Features::length2`] says.
+    pub(super) fn shortened(
+        &self,
+        beside: &Beside,
+        report: &mut Report,
+        length2: impl FnOnce() -> Result<(f64, Vec<f64>)>,
+    ) -> Result<f32> {
+        let Some(clip) = self.clip else {
+            return Ok(1.0);
+        };
+        let (of_features, through) = length2()?;
         let of_b_dec = squared(&self.b_dec_gradient(&beside.direct, &through));
         let of_skip = beside
             .skipped
@@ -291,7 +266,7 @@ impl Trainer {
         let length = (of_features + of_b_dec + of_skip + own2).sqrt();
         report.gradient_norm = Some(length);
         report.clipped = length > clip;
-        (clip / length).min(1.0) as f32
+        Ok((clip / length).min(1.0) as f32)
     }
 
     /// Moves what is no feature's own, after the features have moved.
@@ -586,30 +561,7 @@ impl Sums {
 }
 
 /// Σ‖y − mean y‖² from Σ‖y‖² and Σy over `n` tokens.
-fn about_mean(squared: f64, columns: &[f64], n: usize) -> f64 {
+pub(super) fn about_mean(squared: f64, columns: &[f64], n: usize) -> f64 {
     let mean: f64 = columns.iter().map(|sum| sum * sum).sum::<f64>() / n.max(1) as f64;
     (squared - mean).max(0.0)
-}
-
-/// Checks that the loss is finite.
-pub(super) fn check_loss(report: &Report, step: u64) -> Result<()> {
-    if report.loss.is_finite() {
-        return Ok(());
-    }
-    Err(Error::Numeric {
-        what: format!(
-            "the run diverges: the loss became {} at step {step}; {REMEDY}",
-            report.loss
-        ),
-    })
-}
-
-/// Names the step in a numeric error.
-pub(super) fn at_step(step: u64, error: Error) -> Error {
-    match error {
-        Error::Numeric { what } => Error::Numeric {
-            what: format!("step {step}: {what}"),
-        },
-        other => other,
-    }
 }

@@ -12,8 +12,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use self::session::{Session, claimed};
+use super::devices::{Choice, Job};
 use super::needs::Needs;
 use super::text::Text;
+use crate::device::Compute;
 use crate::error::{Error, Notes, Result};
 use crate::fit::{Fit, short};
 use crate::formats::{self, Precision};
@@ -50,6 +52,8 @@ pub struct Runs<'a> {
     pub precision: Precision,
     /// Whether a folder that holds anything may be written.
     pub overwrite: bool,
+    /// Device that computes the steps, and why; see [`Source::job`].
+    pub device: Choice,
 }
 
 /// Report of training under way.
@@ -163,6 +167,38 @@ impl Source<'_> {
         }
     }
 
+    /// Describes the work of `runs` for the choice of a device: the largest of them decides.
+    pub fn job(&self, runs: &[(Spec, Keeping)]) -> Result<Job> {
+        let mut all: Vec<Job> = Vec::new();
+        for (spec, _) in runs {
+            let width = |hook| match self {
+                Self::Text(model, _) => model.width(hook),
+                Self::Store(store) => store.width(hook),
+            };
+            let d = width(spec.hook)?;
+            let written = if spec.transcodes {
+                width(spec.writes())?
+            } else {
+                d
+            };
+            all.push(Job {
+                bytes: train::device_bytes(spec, (d, written)),
+                uncovered: train::uncovered(spec, d),
+                ..Job::new(spec.batch, d, spec.features)
+            });
+        }
+        let bytes = all.iter().map(|job| job.bytes).sum();
+        let uncovered = all.iter_mut().find_map(|job| job.uncovered.take());
+        let largest = (all.into_iter())
+            .max_by(|a, b| a.operations().total_cmp(&b.operations()))
+            .unwrap_or_default();
+        Ok(Job {
+            bytes,
+            uncovered,
+            ..largest
+        })
+    }
+
     /// Checks that the dictionary that a run starts from belongs to the model; a sentence where it may not.
     fn check_start(&self, spec: &Spec) -> Result<Option<String>> {
         let Some(start) = spec.start.as_deref() else {
@@ -179,11 +215,14 @@ impl Source<'_> {
     fn train(
         &self,
         runs: &[(Spec, Keeping)],
+        compute: &Compute,
         observe: &mut dyn FnMut(usize, Event) -> Flow,
     ) -> Result<Vec<Result<Ended<Outcome, Outcome>>>> {
         match self {
-            Self::Text(model, text) => train::run_several(runs, model, &text.rows, observe),
-            Self::Store(store) => train::run_several_from_store(runs, store, observe),
+            Self::Text(model, text) => {
+                train::run_several(runs, model, &text.rows, compute, observe)
+            }
+            Self::Store(store) => train::run_several_from_store(runs, store, compute, observe),
         }
     }
 }
@@ -212,6 +251,7 @@ impl<'a> Runs<'a> {
             given: Vec::new(),
             precision: Precision::F32,
             overwrite: false,
+            device: Choice::default(),
         }
     }
 
@@ -222,11 +262,13 @@ impl<'a> Runs<'a> {
         let decided = source.settle(&mut self.runs, &self.given)?;
         source.check(&self.runs)?;
         let (mut session, begun) = Session::begin(&mut self.runs, source.model(), self.overwrite)?;
+        session.computes_on(&self.device);
         for note in decided.iter().chain(begun.iter()) {
             // Whether to stop is asked again with the first event.
             observe(Report::Note(note.to_owned())).continue_value();
         }
-        let outcomes = source.train(&self.runs, &mut |which, event| {
+        let compute = &self.device.compute;
+        let outcomes = source.train(&self.runs, compute, &mut |which, event| {
             session.observe(which, &event);
             observe(Report::Run(which, event))
         });

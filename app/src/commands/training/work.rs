@@ -206,7 +206,7 @@ impl<'a> Reporter<'a> {
     /// Whether a point of the curves was sent.
     fn report(&mut self, event: train::Event) -> bool {
         match event {
-            train::Event::Note(note) => self.say(Said::Note(note)),
+            train::Event::Note(note) | train::Event::Fault(note) => self.say(Said::Note(note)),
             train::Event::Failed(why) => self.fail(why),
             train::Event::Progress(at) => {
                 self.at = at;

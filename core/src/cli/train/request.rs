@@ -41,6 +41,7 @@ impl Args {
             from: self.from.clone(),
             dictionaries,
             checkpoint: super::keeping(self, &self.out).interval,
+            device: self.device.device,
         })
     }
 
@@ -115,6 +116,7 @@ pub fn train_line(request: &Request) -> Result<String> {
     }
     let minutes = request.checkpoint.map(|time| time.as_secs() / 60);
     line.optional("checkpoint_minutes", minutes)?;
+    line.value("device", request.device)?;
     line.line()
 }
 
@@ -167,6 +169,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::device::DeviceWish;
     use crate::models::BosWish;
 
     /// Checks that `request` is written as a line that asks for the same; returns the line.
@@ -199,6 +202,7 @@ mod tests {
             from: None,
             dictionaries: vec![(spec("blocks.0.hook_resid_post", &[]), "out".into())],
             checkpoint: None,
+            device: DeviceWish::Auto,
         }
     }
 
@@ -244,9 +248,11 @@ mod tests {
             from: None,
             dictionaries: vec![(first, "saes/one".into()), (second, "saes/it's two".into())],
             checkpoint: Some(Duration::from_mins(10)),
+            device: DeviceWish::Gpu(Some(1)),
         };
         let line = check(&full);
         assert!(line.contains("--no-split") && !plain.contains("--no-split"));
+        assert!(line.contains("--device wgpu:1") && !plain.contains("--device"));
         let store = Request {
             reads: Reads::Store("my store".into()),
             ..least()

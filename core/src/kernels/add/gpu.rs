@@ -19,11 +19,7 @@ const ADD: Kernel = Kernel {
 pub(in crate::kernels) const KERNELS: &[Kernel] = &[ADD];
 
 /// Records the sum of two tables of equal shape.
-pub(in crate::kernels) fn added(
-    recorder: &mut Recorder<'_>,
-    a: &Table,
-    b: &Table,
-) -> Result<Table> {
+pub(crate) fn added(recorder: &mut Recorder<'_>, a: &Table, b: &Table) -> Result<Table> {
     let sum = Table::zeros(recorder.gpu(), "a sum", (a.rows(), a.columns()))?;
     for ((a, b), sum) in a.blocks().zip(b.blocks()).zip(sum.blocks()) {
         let len = sum.buffer.len();

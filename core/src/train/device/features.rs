@@ -276,6 +276,11 @@ impl DeviceFeatures {
         self.w_dec.read(&self.gpu, &mut features.w_dec)
     }
 
+    /// Encoder, its biases and decoder as they are trained.
+    pub(in crate::train) fn parameters(&self) -> [&Table; 3] {
+        [&self.w_enc.value, &self.b_enc.value, &self.w_dec.value]
+    }
+
     /// Number of features.
     pub(in crate::train) fn features(&self) -> usize {
         self.w_enc.value.rows()

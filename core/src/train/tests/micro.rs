@@ -7,7 +7,8 @@ use crate::ids::{HookPoint, Site};
 use crate::sae::{SparsityPenalty, Variant};
 use crate::train::buffer::Source as _;
 use crate::train::micro::choose;
-use crate::train::step::{Batch, Report, Trainer};
+use crate::train::report::Report;
+use crate::train::step::{Batch, Trainer};
 use crate::train::{Decoder, Spec};
 
 const N: usize = 200;
@@ -116,16 +117,16 @@ fn codes_that_would_fill_the_memory_are_computed_in_parts_and_it_is_said() {
     let mut spec = short(Variant::Relu);
     (spec.features, spec.batch) = (1 << 17, 4_096);
     // 44 bytes of 65,536 pairs of 4,096 tokens are 11.8 GB.
-    let (all, note) = choose(&spec, Some(64 << 30));
+    let (all, note) = choose(&spec, Some(64 << 30), None);
     assert_eq!((all, note), (0, None));
-    let (tokens, note) = choose(&spec, Some(8 << 30));
+    let (tokens, note) = choose(&spec, Some(8 << 30), None);
     assert_eq!(tokens, 1_024);
     let note = note.unwrap();
     assert!(note.contains("may take 11264 MB of 8192 MB"), "{note}");
     assert!(note.contains("micro-batches of 1024"), "{note}");
-    assert_eq!(choose(&spec, None).0, 0);
+    assert_eq!(choose(&spec, None, None).0, 0);
     spec.micro_batch = Some(300);
-    assert_eq!(choose(&spec, Some(1)).0, 300);
+    assert_eq!(choose(&spec, Some(1), None).0, 300);
     spec.variant = Variant::TopK;
-    assert_eq!(choose(&spec, Some(1)).0, 0);
+    assert_eq!(choose(&spec, Some(1), None).0, 0);
 }

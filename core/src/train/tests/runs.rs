@@ -23,15 +23,15 @@ use crate::train::run::Run;
 use crate::train::{Decoder, Event, Keeping, Normalise, Outcome, Spec, run};
 
 /// Tokens with three active directions each, out of a planted dictionary; with gradients, which favour the first half of it.
-pub(super) struct Planted {
+pub(in crate::train) struct Planted {
     directions: Matrix,
-    paired: bool,
+    pub(in crate::train) paired: bool,
     rng: ChaCha8Rng,
     poison_after: usize,
 }
 
 impl Planted {
-    pub(super) fn new(features: usize, d: usize) -> Self {
+    pub(in crate::train) fn new(features: usize, d: usize) -> Self {
         let mut spec = Spec::default_for(HookPoint::block(0, Site::Z));
         (spec.features, spec.seed) = (features, 99);
         Self {
@@ -640,7 +640,7 @@ fn a_run_is_stopped_by_its_observer_and_hands_back_what_it_has() {
                 snapshots += 1;
                 assert_eq!(sae.provenance.other["tokens_seen"], 256 * steps);
             }
-            Event::Note(_) | Event::Failed(_) | Event::Firing(_) => {}
+            Event::Note(_) | Event::Fault(_) | Event::Failed(_) | Event::Firing(_) => {}
         }
         if steps == 25 {
             Flow::Break(())

@@ -2,6 +2,7 @@
 
 use super::stores::{captured_at, model_and_rows};
 use crate::Flow;
+use crate::device::Compute;
 use crate::ids::{HookPoint, Site};
 use crate::progress::Ended;
 use crate::sae::Variant;
@@ -44,7 +45,7 @@ fn each_becomes_what_it_would_alone() {
     let runs: Vec<_> = (specs.iter())
         .map(|spec| (spec.clone(), Keeping::default()))
         .collect();
-    let together = run_several(&runs, &model, &rows, &mut go_on).unwrap();
+    let together = run_several(&runs, &model, &rows, &Compute::Cpu, &mut go_on).unwrap();
     assert_eq!(together.len(), specs.len());
     for (spec, outcome) in specs.iter().zip(together) {
         let mut observe = |_| Flow::Continue(());
@@ -73,8 +74,8 @@ fn a_store_gives_the_same() {
             .map(|one| one.unwrap().into_value().sae)
             .collect()
     };
-    let stored = run_several_from_store(&runs, &store, &mut go_on).unwrap();
-    let streamed = run_several(&runs, &both.0, &both.1, &mut go_on).unwrap();
+    let stored = run_several_from_store(&runs, &store, &Compute::Cpu, &mut go_on).unwrap();
+    let streamed = run_several(&runs, &both.0, &both.1, &Compute::Cpu, &mut go_on).unwrap();
     assert_eq!(saes(stored), saes(streamed));
 }
 
@@ -117,9 +118,9 @@ fn a_stopped_run_goes_on_beside_the_others_and_one_that_fails_ends_alone() {
         Event::Progress(at) if at.step >= 5 => Flow::Break(()),
         _ => Flow::Continue(()),
     };
-    let stopped = run_several(&runs(false), &model, &rows, &mut stop).unwrap();
+    let stopped = run_several(&runs(false), &model, &rows, &Compute::Cpu, &mut stop).unwrap();
     assert!(stopped.iter().all(|one| one.as_ref().unwrap().is_stopped()));
-    let ended = run_several(&runs(true), &model, &rows, &mut go_on).unwrap();
+    let ended = run_several(&runs(true), &model, &rows, &Compute::Cpu, &mut go_on).unwrap();
     for (spec, outcome) in specs.iter().zip(ended) {
         let mut observe = |_| Flow::Continue(());
         let alone = run(spec, &model, &rows, &Keeping::default(), &mut observe).unwrap();
@@ -134,7 +135,7 @@ fn a_stopped_run_goes_on_beside_the_others_and_one_that_fails_ends_alone() {
     let mut runs = runs(true);
     runs[0].1.discard().unwrap();
     runs[1].1.resume = false;
-    let outcomes = run_several(&runs, &model, &rows, &mut go_on).unwrap();
+    let outcomes = run_several(&runs, &model, &rows, &Compute::Cpu, &mut go_on).unwrap();
     assert!(outcomes[0].is_err() && outcomes[1].is_ok());
 }
 
@@ -150,7 +151,7 @@ fn what_cannot_be_read_together_is_refused_by_name() {
         let mut other = specs().swap_remove(1);
         other.set(key, value).unwrap();
         let runs = [specs().swap_remove(0), other].map(|spec| (spec, Keeping::default()));
-        let said = run_several(&runs, &model, &rows, &mut go_on).unwrap_err();
+        let said = run_several(&runs, &model, &rows, &Compute::Cpu, &mut go_on).unwrap_err();
         let said = said.to_string();
         assert!(said.starts_with(key) && said.contains(value), "{said}");
     }

@@ -89,9 +89,9 @@ fn activations(variant: Variant) -> Matrix {
 
 /// Reads some of the state by name, and writes some.
 #[derive(Default)]
-pub(super) struct Peek {
+pub(in crate::train) struct Peek {
     write: Vec<(&'static str, Vec<f32>)>,
-    pub(super) read: std::collections::BTreeMap<String, Vec<f32>>,
+    pub(in crate::train) read: std::collections::BTreeMap<String, Vec<f32>>,
 }
 
 impl Keep for Peek {

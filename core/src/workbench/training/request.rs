@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::device::DeviceWish;
 use crate::models::Opening;
 use crate::train::Spec;
 use crate::workbench::text::TextRequest;
@@ -18,6 +19,8 @@ pub struct Request {
     pub dictionaries: Vec<(Spec, PathBuf)>,
     /// Time between checkpoints, in whole minutes.
     pub checkpoint: Option<Duration>,
+    /// Device that computes the steps.
+    pub device: DeviceWish,
 }
 
 /// Source of the activations of a training run.

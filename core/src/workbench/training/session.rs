@@ -10,6 +10,7 @@ use crate::progress::Ended;
 use crate::runs::{Locked, Recorder};
 use crate::train::{Event, Keeping, Outcome, Spec};
 use crate::whole_file;
+use crate::workbench::devices::Choice;
 
 /// Runs under way, each in a locked folder.
 #[derive(Debug)]
@@ -72,6 +73,13 @@ impl Session {
             }
         }
         Ok((session, notes))
+    }
+
+    /// Records the device of all runs.
+    pub(super) fn computes_on(&mut self, device: &Choice) {
+        for place in &mut self.places {
+            place.recorder.computes_on(&device.compute, &device.why);
+        }
     }
 
     /// Records an event of run `which`.
