@@ -11,17 +11,18 @@ fn above(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_inde
     var sums = tile_sums(0u, first, thread);
     for (var part = 0u; part < PARTS; part++) {
         let at = first + part_at(thread, part);
+        let added = biases(at.y);
         for (var i = 0u; i < 4u && at.x + i < params.rows; i++) {
             let row = at.x + i;
+            let some = sums[part][i] + added;
             var passed = 0u;
             for (var j = 0u; j < 4u && at.y + j < params.columns; j++) {
-                let value = sums[part][i][j] + bias_of(at.y + j);
-                let bits = bitcast<u32>(value);
+                let bits = bitcast<u32>(some[j]);
                 if not_finite(bits) && bits != MINUS_INFINITY {
                     note_not_finite(row, at.y + j);
                 } else if ordered(bits) > ordered(bars[params.feature + at.y + j]) {
                     passed |= 1u << j;
-                    values[row * params.stride + at.y + j] = value;
+                    values[row * params.stride + at.y + j] = some[j];
                 }
             }
             if passed != 0u {

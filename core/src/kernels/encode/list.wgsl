@@ -36,12 +36,12 @@ fn list(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var mine = 0u;
     for (var part = 0u; part < PARTS; part++) {
         let at = first + part_at(thread, part);
-        for (var j = 0u; j < 4u && at.y + j < params.columns; j++) {
-            let added = bias_of(at.y + j);
-            for (var i = 0u; i < 4u; i++) {
-                let value = sums[part][i][j] + added;
-                sums[part][i][j] = value;
-                mine += select(0u, 1u, passes(at.x + i, at.y + j, value));
+        let added = biases(at.y);
+        for (var i = 0u; i < 4u; i++) {
+            let some = sums[part][i] + added;
+            sums[part][i] = some;
+            for (var j = 0u; j < 4u; j++) {
+                mine += select(0u, 1u, passes(at.x + i, at.y + j, some[j]));
             }
         }
     }

@@ -22,7 +22,8 @@
 //!
 //! Tolerance against the definition: 1e-5 relative to Σ|centred·w_enc| + |b_enc| of the entry, since f32 sums of `d` products are rounded in
 //! another order; where two pre-activations differ by less, either may be kept. All rules see the same pre-activations, bit for bit, on one machine, so
-//! each is the definition of its rule on that table exactly.
+//! each is the definition of its rule on that table exactly. On a device this holds for the device's own table, whose order of summation and bound
+//! `kernels/product` states; values below 2⁻¹²⁶ may count as 0 there, and `k` per token is at most 512.
 
 #[cfg(test)]
 pub(crate) mod cases;

@@ -4,9 +4,6 @@
 @group(0) @binding(7) var<storage, read_write> candidates: array<u32>;
 
 fn offer(row: u32, column: u32, key: u32, value: f32) {
-    if key <= bars[row] {
-        return;
-    }
     let slot = atomicAdd(&state[2u + params.total + row], 1u);
     if slot < params.stride {
         let at = (row * params.stride + slot) * params.words;

@@ -7,18 +7,20 @@ fn scored(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     var sums = tile_sums(0u, first, thread);
     for (var part = 0u; part < PARTS; part++) {
         let at = first + part_at(thread, part);
-        for (var j = 0u; j < 4u && at.y + j < params.columns; j++) {
-            let added = bias_of(at.y + j);
-            for (var i = 0u; i < 4u && at.x + i < params.rows; i++) {
-                let value = sums[part][i][j] + added;
-                let score = value * fma(params.beta, abs(along[part][i][j]), 1.0);
-                let bits = bitcast<u32>(score);
+        let added = biases(at.y);
+        for (var i = 0u; i < 4u && at.x + i < params.rows; i++) {
+            let bar = bars[at.x + i];
+            let values = sums[part][i] + added;
+            let scores = values * fma(vec4<f32>(params.beta), abs(along[part][i]), vec4<f32>(1.0));
+            for (var j = 0u; j < 4u && at.y + j < params.columns; j++) {
+                let bits = bitcast<u32>(scores[j]);
+                let key = select(bits, 0u, (bits >> 31u) == 1u);
                 if not_finite(bits) {
                     if bits != MINUS_INFINITY {
                         note_not_finite(at.x + i, at.y + j);
                     }
-                } else {
-                    offer(at.x + i, at.y + j, select(bits, 0u, (bits >> 31u) == 1u), value);
+                } else if key > bar {
+                    offer(at.x + i, at.y + j, key, values[j]);
                 }
             }
         }

@@ -15,8 +15,13 @@ fn note_not_finite(row: u32, column: u32) {
     atomicMin(&state[2u + params.token + row], params.feature + column);
 }
 
-fn bias_of(column: u32) -> f32 {
-    return bias[params.feature + column];
+// Biases of four columns from `column` on.
+fn biases(column: u32) -> vec4<f32> {
+    var four = vec4<f32>();
+    for (var j = 0u; j < 4u && column + j < params.columns; j++) {
+        four[j] = bias[params.feature + column + j];
+    }
+    return four;
 }
 
 // Integers in the order of the floats, from their bits; −0 equals 0, as the least bit patterns do on devices that count them as 0.

@@ -17,17 +17,19 @@ fn topk(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     var sums = tile_sums(0u, first, thread);
     for (var part = 0u; part < PARTS; part++) {
         let at = first + part_at(thread, part);
-        for (var j = 0u; j < 4u && at.y + j < params.columns; j++) {
-            let added = bias_of(at.y + j);
-            for (var i = 0u; i < 4u && at.x + i < params.rows; i++) {
-                let value = sums[part][i][j] + added;
-                let bits = bitcast<u32>(value);
+        let added = biases(at.y);
+        for (var i = 0u; i < 4u && at.x + i < params.rows; i++) {
+            let bar = bars[at.x + i];
+            let values = sums[part][i] + added;
+            for (var j = 0u; j < 4u && at.y + j < params.columns; j++) {
+                let bits = bitcast<u32>(values[j]);
+                let key = key_of(bits);
                 if not_finite(bits) {
                     if params.kind == 1u || bits != MINUS_INFINITY {
                         note_not_finite(at.x + i, at.y + j);
                     }
-                } else {
-                    offer(at.x + i, at.y + j, key_of(bits), value);
+                } else if key > bar {
+                    offer(at.x + i, at.y + j, key, values[j]);
                 }
             }
         }

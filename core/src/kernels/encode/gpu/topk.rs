@@ -18,8 +18,10 @@ use crate::kernels::product::{Family, Params, Tile, family};
 /// Most entries of a row that can be chosen, since a row's entries are put in order in workgroup memory.
 pub(super) const MOST: usize = crate::kernels::encode::MOST_ON_DEVICE;
 
-/// Features of the first chunk, which leaves half its entries in the lists, and of the last ones.
+/// Features of the first chunk, which leaves half its entries in the lists, and of the last ones, for many rows.
 const CHUNKS: Range<usize> = 512..2048;
+/// Rows that keep a device busy with chunks so small; with fewer rows chunks are larger.
+const MANY: usize = 4096;
 
 pub(super) const TOPK: Family = family!(
     "encode: topk",
@@ -110,7 +112,13 @@ pub(crate) fn topk(
     k: usize,
     kind: Kind,
 ) -> Result<Codes> {
-    topk_by(gpu, (centred, enc), (k, kind), CHUNKS)
+    topk_by(gpu, (centred, enc), (k, kind), chunks(centred.rows()))
+}
+
+/// Sizes of the first chunk and of the last ones for `rows` rows.
+fn chunks(rows: usize) -> Range<usize> {
+    let times = (MANY / rows.max(1)).clamp(1, 8);
+    CHUNKS.start * times..CHUNKS.end * times
 }
 
 /// Selects with other sizes of chunks.
@@ -149,7 +157,7 @@ pub(crate) fn scored(
         ranking: Some(ranking),
         kind: Kind::Positive,
         k,
-        chunks: CHUNKS,
+        chunks: chunks(centred.rows()),
     };
     search.run(gpu)
 }
