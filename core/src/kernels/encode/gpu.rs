@@ -23,7 +23,10 @@ pub(crate) use columns::{Kept, by_feature};
 pub(crate) use list::{Candidates, ListBar, filter_list};
 pub(crate) use topk::{DeviceRanking, Kind, scored, topk};
 #[cfg(test)]
-pub(super) use {above::above_by, topk::topk_by};
+pub(super) use {
+    above::above_by,
+    topk::{scored_by, topk_by},
+};
 
 /// Kernels of tiles: for every tile and way to read.
 #[cfg(test)]

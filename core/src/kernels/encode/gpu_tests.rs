@@ -6,8 +6,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::cases::{Case, uneven};
 use super::gpu::{
-    Candidates, DeviceRanking, Encoder, Kind, ListBar, above, above_by, filter_list, scored, topk,
-    topk_by,
+    Candidates, DeviceRanking, Encoder, Kind, ListBar, above, above_by, filter_list, scored,
+    scored_by, topk, topk_by,
 };
 use super::reference::{self, Row};
 use super::rules_tests::{inputs, rows};
@@ -410,9 +410,9 @@ fn all_rules(loaded: &Loaded, bar: f32, chunk: usize) -> Vec<(Vec<u32>, Vec<u32>
         let acts = latents.acts.iter().map(|v| v.to_bits()).collect();
         (latents.features, acts)
     };
+    let operands = (&loaded.centred, loaded.encoder());
     let mut all = Vec::new();
     for kind in [Kind::Positive, Kind::Signed, Kind::Raw] {
-        let operands = (&loaded.centred, loaded.encoder());
         let codes = topk_by(gpu, operands, (loaded.case.k, kind), chunk..2 * chunk).unwrap();
         all.push(bits(loaded.read(&codes)));
     }
@@ -421,12 +421,11 @@ fn all_rules(loaded: &Loaded, bar: f32, chunk: usize) -> Vec<(Vec<u32>, Vec<u32>
         w_dec: &loaded.w_enc,
         beta: 0.25,
     };
-    let (codes, scores) = scored(gpu, &loaded.centred, loaded.encoder(), 7, ranking).unwrap();
+    let (codes, scores) = scored_by(gpu, operands, (7, ranking), chunk..2 * chunk).unwrap();
     let scores = gpu.read(&scores, 0..codes.entries).unwrap();
     all.push((scores, bits(loaded.read(&codes)).1));
     let bars = vec![bar; loaded.case.w_enc.rows()];
     let bars = gpu.upload("bars", &bars).unwrap();
-    let operands = (&loaded.centred, loaded.encoder());
     let codes = above_by(gpu, operands, &bars, chunk).unwrap();
     all.push(bits(loaded.read(&codes)));
     all
@@ -523,6 +522,14 @@ fn selections_that_a_device_cannot_make_are_refused_on_wgpu() {
     };
     let refused = scored(&gpu, centred, enc, 3, ranking).unwrap_err();
     assert!(refused.to_string().contains("β is NaN"));
+    let taller = Table::zeros(&gpu, "gradients", (3, 4)).unwrap();
+    let ranking = DeviceRanking {
+        gradients: &taller,
+        beta: 1.0,
+        ..ranking
+    };
+    let refused = scored(&gpu, centred, enc, 3, ranking).unwrap_err();
+    assert!(refused.to_string().contains("another shape"), "{refused}");
 }
 
 #[test]

@@ -33,6 +33,10 @@ fn passes(row: u32, column: u32, value: f32) -> bool {
 fn list(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let first = (group + origin.xyz).yx * vec2<u32>(ROWS, COLUMNS);
     var sums = tile_sums(0u, first, thread);
+    if thread == 0u {
+        atomicStore(&found, 0u);
+    }
+    workgroupBarrier();
     var mine = 0u;
     for (var part = 0u; part < PARTS; part++) {
         let at = first + part_at(thread, part);

@@ -84,6 +84,7 @@ fn shrink(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     let row = group.x + origin.x;
     if thread == 0u {
         length = min(state[2u + params.rows + row], params.capacity);
+        atomicStore(&kept, 0u);
     }
     let len = workgroupUniformLoad(&length);
     if len < params.k && params.dropped == 0u {

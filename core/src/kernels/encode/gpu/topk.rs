@@ -148,8 +148,26 @@ pub(crate) fn scored(
     k: usize,
     ranking: DeviceRanking<'_>,
 ) -> Result<(Codes, Buffer)> {
+    let chunks = chunks(centred.rows());
+    scored_by(gpu, (centred, enc), (k, ranking), chunks)
+}
+
+/// Ranks with other sizes of chunks.
+pub(in crate::kernels::encode) fn scored_by(
+    gpu: &Gpu,
+    (centred, enc): (&Table, Encoder<'_>),
+    (k, ranking): (usize, DeviceRanking<'_>),
+    chunks: Range<usize>,
+) -> Result<(Codes, Buffer)> {
     enc.check("scored", centred)?;
     enc.check("scored", ranking.gradients)?;
+    let shape = |table: &Table| (table.rows(), table.columns());
+    if shape(ranking.gradients) != shape(centred) || shape(ranking.w_dec) != shape(enc.w_enc) {
+        return Err(Error::Shape {
+            op: "scored",
+            what: "gradients or decoder have another shape than activations or encoder".to_owned(),
+        });
+    }
     check_beta(ranking.beta)?;
     let search = Search {
         centred,
@@ -157,7 +175,7 @@ pub(crate) fn scored(
         ranking: Some(ranking),
         kind: Kind::Positive,
         k,
-        chunks: chunks(centred.rows()),
+        chunks,
     };
     search.run(gpu)
 }
@@ -222,7 +240,7 @@ impl Search<'_> {
         }
         let mut parts = Vec::new();
         if k > 0 && self.centred.columns() > 0 {
-            let most = rows_at_once(gpu, 4 * self.words() * (k + self.chunks.end));
+            let most = rows_at_once(gpu, 4 * self.words() * self.capacity(k));
             let mut lefts = vec![self.centred];
             lefts.extend(self.ranking.map(|ranking| ranking.gradients));
             let mut token = 0;
@@ -244,10 +262,15 @@ impl Search<'_> {
         }
     }
 
+    /// Entries that a list must have room for.
+    fn capacity(&self, k: usize) -> usize {
+        k + self.chunks.end.min(self.enc.features())
+    }
+
     /// Selects from the rows `tokens`.
     fn rows(&self, gpu: &Gpu, tokens: Range<usize>, k: usize) -> Result<Part> {
         let (rows, words) = (tokens.len(), self.words());
-        let capacity = k + self.chunks.end.min(self.enc.features());
+        let capacity = self.capacity(k);
         let mut lists = Lists {
             candidates: gpu.zeros("candidates", rows * capacity * words)?,
             bars: gpu.zeros("candidates", rows)?,
