@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kernels::codes::Codes;
 use crate::latents::Latents;
 
-/// Most features of a chunk, each of which has 256 counts.
+/// Most features of a chunk, each of which has counts of its digits.
 const SEGMENTS: usize = 4_096;
 
 /// What a selection by feature kept of each.
@@ -27,7 +27,8 @@ pub(crate) fn by_feature(
     enc: Encoder<'_>,
     budgets: &[u32],
 ) -> Result<(Codes, Kept)> {
-    let chunk = features_at_once(gpu, centred.rows(), 0).min(SEGMENTS);
+    let counts = (gpu.binding_limit() / 4) as usize / Cut::COUNTS;
+    let chunk = features_at_once(gpu, centred.rows(), 0).min(counts.clamp(1, SEGMENTS));
     by_chunks(gpu, centred, enc, budgets, chunk)
 }
 

@@ -127,6 +127,9 @@ pub(super) struct Cut {
 }
 
 impl Cut {
+    /// Words of the counts of one feature.
+    pub(super) const COUNTS: usize = WIDTH;
+
     /// Prepares the selection of the `wanted` greatest entries of a table `[n, f]`; entries below `bar` are not offered.
     pub(super) fn whole(gpu: &Gpu, shape: (usize, usize), wanted: usize, bar: f32) -> Result<Self> {
         Self::new(gpu, shape, &[wanted as u32], (1, false), bar)
