@@ -29,7 +29,8 @@ pub mod residual;
 pub(crate) mod rotary;
 #[cfg(feature = "gpu")]
 pub(crate) mod scatter;
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(test)]
+#[cfg(feature = "gpu")]
 mod shaders;
 pub(crate) mod sigmoid_gate;
 #[cfg(feature = "gpu")]

@@ -6,7 +6,8 @@
 //! A rule computes nothing of a batch itself. It says its step as plain data, a [`Plan`], which [`Work`] carries out on the CPU and `train/device` on a GPU, and
 //! it is told what it learns from: the cut-off, counts by feature, gradients of its own parameters.
 
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(test)]
+#[cfg(feature = "gpu")]
 mod gpu_tests;
 mod plan;
 mod work;

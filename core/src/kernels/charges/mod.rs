@@ -21,7 +21,8 @@
 
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(test)]
+#[cfg(feature = "gpu")]
 mod gpu_tests;
 #[cfg(test)]
 pub(super) mod reference;

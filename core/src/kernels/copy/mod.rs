@@ -11,7 +11,8 @@ mod cases;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(test)]
+#[cfg(feature = "gpu")]
 mod gpu_tests;
 #[cfg(test)]
 mod reference;

@@ -30,7 +30,8 @@ pub(crate) mod cases;
 mod cpu;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(test)]
+#[cfg(feature = "gpu")]
 mod gpu_tests;
 #[cfg(feature = "gpu")]
 mod placed;

@@ -15,6 +15,7 @@ use crate::kernels::count::reference::count;
 use crate::kernels::encode::cases::uneven;
 use crate::kernels::pending::read;
 use crate::kernels::sparse_decode::cases::Case;
+use crate::kernels::sums::gpu::Sums;
 use crate::latents::Latents;
 
 const SCALE: f32 = -0.25;
@@ -108,15 +109,15 @@ fn several_blocks() -> (Case, Matrix) {
     (case, uneven(&mut rng, 290, 40))
 }
 
-/// Everything that `residual_by_level` returns.
-fn everything(gpu: &Gpu, left: &LeftByLevel) -> (Vec<Vec<f32>>, Vec<f32>, Vec<(f64, Vec<f64>)>) {
+/// Tables and gradients of entries that `residual_by_level` returns, and their sums.
+fn everything(gpu: &Gpu, left: &LeftByLevel) -> (Vec<Vec<f32>>, Vec<Sums>) {
     let tables = left.tables.iter().map(|(_, table)| values(gpu, table));
-    let sums = read(gpu, left.pending.as_slice()).unwrap();
-    (
-        tables.chain([values(gpu, &left.last.residual)]).collect(),
+    let last = [
+        values(gpu, &left.last.residual),
         floats(gpu, &left.last.d_acts),
-        sums.into_iter().map(|s| (s.squared, s.columns)).collect(),
-    )
+    ];
+    let sums = read(gpu, left.pending.as_slice()).unwrap();
+    (tables.chain(last).collect(), sums)
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn splits_on_wgpu_change_no_byte_of_a_residual() {
         (
             values(gpu, &left.residual),
             floats(gpu, &left.d_acts),
-            (sums.squared, sums.columns),
+            sums,
             everything(gpu, &levels),
         )
     };
@@ -199,9 +200,9 @@ fn a_million_features_on_wgpu_are_decoded_and_counted_like_few() {
     }
     let mut w_dec = Matrix::zeros(f as usize, d);
     for feature in latents.features.clone() {
-        let row = w_dec.row_mut(feature as usize);
-        row.iter_mut()
-            .for_each(|w| *w = rng.random_range(-1.0..1.0));
+        for w in w_dec.row_mut(feature as usize) {
+            *w = rng.random_range(-1.0..1.0);
+        }
     }
     let case = Case {
         name: "a million features",

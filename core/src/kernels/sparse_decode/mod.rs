@@ -13,7 +13,8 @@ pub(super) mod cases;
 pub(crate) mod cpu;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
-#[cfg(all(test, feature = "gpu"))]
+#[cfg(test)]
+#[cfg(feature = "gpu")]
 mod gpu_tests;
 #[cfg(feature = "gpu")]
 mod placed;
