@@ -170,6 +170,21 @@ impl Worker {
         }))
     }
 
+    /// Chooses the device of a run that trains; waits while another job has the GPU. The right to compute there comes with it.
+    pub(crate) fn choose(&self, wanted: &Wanted, job: Job) -> Result<(Choice, Option<Turn>)> {
+        let Some(turn) = self.wait_for_turn(Holder::Training) else {
+            return Ok((Choice::cpu("the run was stopped before it began"), None));
+        };
+        let job = Job {
+            beside_another: self.is_beside_another(),
+            ..job
+        };
+        let choice = wanted.devices.choose(wanted.wish, &job)?;
+        self.given(&wanted.name, &choice);
+        let on_gpu = choice.compute.gpu().is_some();
+        Ok((choice, on_gpu.then_some(turn)))
+    }
+
     /// Tells the window which device the job `name` was given.
     pub(crate) fn given(&self, name: &str, choice: &Choice) {
         let given = Given::new(self.id(), name, choice);

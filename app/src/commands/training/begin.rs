@@ -7,6 +7,7 @@ use umbra_core::train::{Keeping, Spec};
 
 use super::work::{self, Reads, Task, Work};
 use crate::commands::context::Context;
+use crate::jobs::Wanted;
 use crate::state::catalogue::name_of;
 use crate::state::training::plan;
 use crate::state::training::{Ended, Event as Training, Member, Run, Source};
@@ -119,13 +120,21 @@ pub(super) fn begin(context: &mut Context<'_>, beginning: Beginning) {
         .map(|member| keeping(&member.folder, true))
         .collect();
     let shown = state.training.run.as_ref().map_or(0, |run| run.shown);
+    let wanted = Wanted::new(state, &name);
     let job = context.jobs.start_or(
         name,
         move |why| {
             let checkpoints = left.iter().map(|keeping| keeping.check().is_ok());
             Event::Training(Training::Broke(why, checkpoints.collect()))
         },
-        move |worker| work::train(worker, &Work { tasks, reads }),
+        move |worker| {
+            let work = Work {
+                tasks,
+                reads,
+                wanted,
+            };
+            work::train(worker, &work)
+        },
     );
     context.apply(Event::Training(Training::Started(Box::new(Run {
         job,

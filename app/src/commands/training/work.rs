@@ -14,7 +14,7 @@ use umbra_core::train::{self, Firing, Keeping, Spec};
 use umbra_core::workbench::training::{self, Report, Runs, Source, Trained};
 
 use super::browse::Block;
-use crate::jobs::Worker;
+use crate::jobs::{Wanted, Worker};
 use crate::state::catalogue::{self, DictionaryId, name_of};
 use crate::state::log::Notice;
 use crate::state::training::{CountedText, Ended, Event as Training, Ranking, Said};
@@ -42,6 +42,8 @@ pub(super) struct Work {
     /// Its dictionaries, one at least.
     pub(super) tasks: Vec<Task>,
     pub(super) reads: Reads,
+    /// What decides the device.
+    pub(super) wanted: Wanted,
 }
 
 /// One dictionary to train.
@@ -63,11 +65,19 @@ pub(super) fn train(worker: &Worker, work: &Work) -> Result<()> {
         Reads::Text(model, text) => Source::Text(model, &text.text),
         Reads::Store(store, _) => Source::Store(store),
     };
-    let runs = (work.tasks.iter()).map(|task| (task.spec.clone(), task.keeping.clone()));
+    let runs: Vec<(Spec, Keeping)> = (work.tasks.iter())
+        .map(|task| (task.spec.clone(), task.keeping.clone()))
+        .collect();
+    let (device, _turn) = worker.choose(&work.wanted, source.job(&runs)?)?;
+    say_to_all(worker, work, &words::said(&device.note()));
     let mut reporters: Vec<Reporter<'_>> = (work.tasks.iter())
         .map(|task| Reporter::new(worker, task, &work.reads))
         .collect();
-    let finished = Runs::new(source, runs.collect()).train(&mut |report| match report {
+    let runs = Runs {
+        device,
+        ..Runs::new(source, runs)
+    };
+    let finished = runs.train(&mut |report| match report {
         Report::Note(note) => {
             say_to_all(worker, work, &note);
             worker.flow()

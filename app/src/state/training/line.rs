@@ -1,7 +1,6 @@
 //! The run that the form describes, as the core takes it and as a command line.
 
 use umbra_core::cli;
-use umbra_core::device::DeviceWish;
 use umbra_core::models::Opening;
 use umbra_core::workbench::training::{Reads, Request};
 
@@ -45,7 +44,7 @@ pub(crate) fn request(state: &AppState) -> Result<Request, String> {
             .map(|one| (one.spec, absolute(&one.folder)))
             .collect(),
         checkpoint: plan.checkpoint,
-        device: DeviceWish::default(),
+        device: state.settings.device,
     })
 }
 

@@ -19,7 +19,7 @@ const TABLE: f32 = 8.0 * space::TABLE_ROW + space::CONTROL_ROW;
 /// Letters of a year and what parts it from the month.
 const YEAR: usize = 5;
 
-const COLUMNS: [Column<Past>; 7] = [
+const COLUMNS: [Column<Past>; 8] = [
     Column {
         title: "Variant",
         definition: "How active features are chosen",
@@ -67,6 +67,14 @@ const COLUMNS: [Column<Past>; 7] = [
         from: 580.0,
         is_number: false,
         text: |past| past.record.begun().chars().skip(YEAR).collect(),
+    },
+    Column {
+        title: "Device",
+        definition: "Device that computed the steps",
+        width: 150.0,
+        from: 920.0,
+        is_number: false,
+        text: |past| past.record.device.clone(),
     },
     Column {
         title: "Status",
@@ -162,13 +170,14 @@ fn detail_ui(ui: &mut Ui, state: &AppState, past: &Past, commands: &mut Commands
     let secondary = Theme::from_ui(ui).ink.secondary;
     let record = &past.record;
     let words = format!(
-        "{} · {} · started {} UTC, {} of {} activations in {}, batch {}, seed {}",
+        "{} · {} · started {} UTC, {} of {} activations in {} on {}, batch {}, seed {}",
         record.model,
         record.hook,
         record.begun(),
         number::count(record.tokens_seen),
         whole(past.setting("tokens")),
         number::span(record.seconds),
+        record.device,
         past.setting("batch"),
         past.setting("seed"),
     );
