@@ -35,10 +35,55 @@ use std::path::Path;
 
 use umbra_tests::Run;
 
-/// The program under test, run in `folder`.
+/// The program under test, run in `folder`. A command that runs a dictionary and names no device computes on the CPU, whatever GPU the machine has.
 #[track_caller]
 fn umbra(folder: &Path, args: &[&str]) -> Run {
-    umbra_tests::run(env!("CARGO_BIN_EXE_umbra-under-test"), folder, args)
+    let device: &[&str] = if leaves_device_open(args) {
+        &["--device", "cpu"]
+    } else {
+        &[]
+    };
+    let program = env!("CARGO_BIN_EXE_umbra-under-test");
+    umbra_tests::run(program, folder, &[args, device].concat())
+}
+
+/// Whether `args` run or train a dictionary on a device that they do not name.
+fn leaves_device_open(args: &[&str]) -> bool {
+    let has = |flags: &[&str]| {
+        let names = |arg: &&str| flags.contains(&arg.split('=').next().unwrap_or_default());
+        args.iter().any(names)
+    };
+    let runs = match args {
+        ["train" | "eval" | "prompt" | "dark-matter", ..]
+        | ["index", "build", ..]
+        | ["sae", "encode" | "verify", ..] => true,
+        ["steer" | "capture", ..] | ["model", "logits" | "generate", ..] => has(&["--sae"]),
+        _ => false,
+    };
+    runs && !has(&["--device", "--help", "-h"])
+}
+
+#[test]
+fn only_commands_that_run_a_dictionary_get_a_device() {
+    let open = |line: &str| leaves_device_open(&line.split(' ').collect::<Vec<_>>());
+    for line in [
+        "eval --sae a",
+        "index build",
+        "sae verify a",
+        "steer --sae=a",
+        "train",
+    ] {
+        assert!(open(line), "{line}");
+    }
+    for line in [
+        "eval --device wgpu",
+        "index show i",
+        "steer --edit zero",
+        "train --help",
+        "store",
+    ] {
+        assert!(!open(line), "{line}");
+    }
 }
 
 /// Checks that `value` is an object with `keys`.

@@ -303,9 +303,12 @@ fn a_rule_that_no_gpu_runs_is_rejected_by_name_and_auto_says_why_the_cpu_took_it
     let encode = [
         "sae", "encode", "--sae", "groups", "--acts", &acts, "--out", "out",
     ];
-    let auto = umbra(folder.path(), &[&encode[..], &["--json"]].concat())
-        .done()
-        .json();
+    let auto = umbra(
+        folder.path(),
+        &[&encode[..], &["--device", "auto", "--json"]].concat(),
+    )
+    .done()
+    .json();
     assert_eq!(auto["device"], "cpu");
     let why = auto["device_why"].as_str().unwrap();
     assert!(why.contains("the largest of each of 8 groups"), "{why}");
