@@ -173,6 +173,7 @@ fn pick(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
 fn keep(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let len = min(found[0], arrayLength(&values));
     if thread == 0u {
+        atomicStore(&stay, 0u);
         atomicStore(&lowest, INFINITE);
     }
     workgroupBarrier();

@@ -13,13 +13,15 @@ mod topk;
 use std::ops::Range;
 
 use super::not_finite;
-use crate::device::{Buffer, Gpu, Kernel, Table};
+#[cfg(test)]
+use crate::device::Kernel;
+use crate::device::{Buffer, Gpu, Table};
 use crate::error::{Error, Result};
 use crate::kernels::product::{Params, pieces};
 
 pub(crate) use above::above;
 pub(crate) use budget::{Least, budget};
-pub(crate) use columns::{Kept, by_feature};
+pub(crate) use columns::by_feature;
 pub(crate) use list::{Candidates, ListBar, filter_list};
 pub(crate) use topk::{DeviceRanking, Kind, scored, topk};
 #[cfg(test)]

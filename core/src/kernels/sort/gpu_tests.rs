@@ -1,7 +1,8 @@
 //! Every case on wgpu against its definition, exactly, with a nudged value that must fail.
 
 use super::cases::{all, random};
-use super::{bounds, exclusive_sums, gather, reference, sort};
+use super::gpu::exclusive_sums;
+use super::{bounds, gather, reference, sort};
 use crate::device::testing::gpu;
 use crate::device::{Buffer, Gpu};
 

@@ -2,7 +2,7 @@
 //!
 //! | operation | result | function |
 //! |---|---|---|
-//! | exclusive sums | `out[i] = values[0] + … + values[i − 1]`, modulo 2³² | [`exclusive_sums`] |
+//! | exclusive sums | `out[i] = values[0] + … + values[i − 1]`, modulo 2³² | [`gpu::exclusive_sums`] |
 //! | sort | keys ascending in their low `bits`, each with its payload; equal keys keep their order | [`sort`] |
 //! | bounds | `bounds[v]` = number of sorted keys below `v`, for `v` in `0..=values` | [`bounds`] |
 //! | gather | `out[i] = from[order[i]]` | [`gather`] |
@@ -20,4 +20,4 @@ mod reference;
 
 #[cfg(test)]
 pub(crate) use gpu::KERNELS;
-pub(crate) use gpu::{bits_below, bounds, exclusive_sums, gather, sort};
+pub(crate) use gpu::{bits_below, bounds, gather, sort};

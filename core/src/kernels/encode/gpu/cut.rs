@@ -80,6 +80,7 @@ const fn of(kernel: Kernel, by_feature: bool) -> Kernel {
 }
 
 /// Kernels of this file.
+#[cfg(test)]
 pub(super) const KERNELS: [Kernel; 6] = [
     of(COUNT, false),
     of(COUNT, true),
