@@ -216,6 +216,10 @@ fn largest(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_in
     let end = select(0u, offsets[row + 1u], is_row);
     let to = select(0u, kept[row], is_row);
     let wanted = select(0u, kept[row + 1u], is_row) - to;
+    if thread < 32u {
+        atomicStore(&at_least[thread], 0u);
+    }
+    workgroupBarrier();
     var cut = 0u;
     for (var bit = 0u; bit < 32u; bit += 1u) {
         let candidate = cut | (1u << (31u - bit));

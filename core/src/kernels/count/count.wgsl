@@ -16,6 +16,10 @@ var<workgroup> here: atomic<u32>;
 @compute @workgroup_size(WIDTH)
 fn count(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
     let entry = (group.x + origin.x) * WIDTH + thread;
+    if thread == 0u {
+        atomicStore(&here, 0u);
+    }
+    workgroupBarrier();
     if entry < params.x && (acts[entry] & 0x7fffffffu) != 0u {
         let feature = features[entry];
         if feature < params.y {
