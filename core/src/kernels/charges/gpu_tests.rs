@@ -80,7 +80,6 @@ fn terms_of_jump_relu_on_wgpu_are_their_definition() {
                 &d,
                 reference::JumpRelu {
                     width,
-                    tokens: n.max(1) as f64,
                     slope: (slope + by_l0.map_or(0.0, |(factor, _)| factor * off))
                         / n.max(1) as f64,
                     tanh,

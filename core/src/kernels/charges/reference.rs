@@ -6,8 +6,7 @@ use crate::latents::Latents;
 #[derive(Debug, Clone, Copy)]
 pub(in crate::kernels) struct JumpRelu {
     pub(in crate::kernels) width: f64,
-    pub(in crate::kernels) tokens: f64,
-    /// Gradient by one token's L0 over tokens, at the codes' own L0.
+    /// Gradient by one token's L0 over the batch's tokens, at the codes' own L0.
     pub(in crate::kernels) slope: f64,
     pub(in crate::kernels) tanh: (f64, f64),
 }
