@@ -8,7 +8,6 @@ use clap::{FromArgMatches as _, ValueEnum as _};
 use super::super::written::Written;
 use super::super::{Line, Noun, SplitArg, command, line};
 use super::{Args, specs};
-use crate::device::DeviceWish;
 use crate::error::{Error, Result};
 use crate::models::{Form, Processing, Sampling};
 use crate::workbench::materials::Sources;
@@ -62,9 +61,7 @@ pub fn steer_line(request: &Request) -> Result<String> {
         line.value("edit", edit)?;
     }
     sources(&mut line, &request.sources)?;
-    if request.device != DeviceWish::default() {
-        line.value("device", request.device)?;
-    }
+    line.value("device", request.device)?;
     line.value("prompt", &request.prompt)?;
     sampling(&mut line, &request.sampling)?;
     line.line()

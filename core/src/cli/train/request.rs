@@ -252,7 +252,7 @@ mod tests {
         };
         let line = check(&full);
         assert!(line.contains("--no-split") && !plain.contains("--no-split"));
-        assert!(line.contains("--device wgpu:1") && !plain.contains("--device"));
+        assert!(line.contains("--device wgpu:1") && plain.contains("--device auto"));
         let store = Request {
             reads: Reads::Store("my store".into()),
             ..least()
