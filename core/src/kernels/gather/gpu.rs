@@ -14,6 +14,7 @@ const GATHER: Kernel = Kernel {
 };
 
 /// All kernels of this operation.
+#[cfg(test)]
 pub(crate) const KERNELS: &[Kernel] = &[GATHER];
 
 /// Returns a new table `[count, columns]` with the first `count` rows of `list`, recorded.

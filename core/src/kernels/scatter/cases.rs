@@ -99,7 +99,7 @@ pub(crate) fn all() -> Vec<Case> {
             shape(700, 5, 5, 3),
             0.4,
         ),
-        ("several strips", shape(9, 300, 257, 21), 0.5),
+        ("several strips", shape(9, 300, 1_030, 21), 0.5),
         ("one token", shape(1, 64, 64, 100), 0.3),
         ("nothing active", shape(5, 8, 8, 6), 0.0),
         ("no token", shape(0, 4, 4, 5), 0.5),

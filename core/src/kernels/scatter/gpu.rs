@@ -10,30 +10,38 @@ use crate::kernels::codes::{ByFeature, Codes};
 const LANES: u32 = 64;
 /// Parts of a feature's entries that are summed beside each other.
 const SPLITS: u32 = 4;
-/// Columns of a workgroup.
-const STRIP: usize = 4 * LANES as usize;
+/// Columns of a thread, in rows of up to as many lanes each; no sum depends on it.
+const WIDTHS: [u32; 3] = [1, 4, 8];
 
-const fn kernel(name: &'static str, entry: &'static str, buffers: &'static [Access]) -> Kernel {
+const fn rows(constants: &'static [(&'static str, u32)]) -> Kernel {
+    use Access::{Read, Write};
     Kernel {
-        name,
+        name: "scatter: rows",
         source: include_str!("scatter.wgsl"),
-        entry,
-        constants: &[("LANES", LANES), ("SPLITS", SPLITS)],
-        buffers,
+        entry: "rows",
+        constants,
+        buffers: &[Read, Read, Read, Read, Read, Read, Write],
     }
 }
 
-const ROWS: Kernel = kernel("scatter: rows", "rows", {
+const ROWS: [Kernel; 3] = [
+    rows(&[("LANES", LANES), ("SPLITS", SPLITS), ("PER", WIDTHS[0])]),
+    rows(&[("LANES", LANES), ("SPLITS", SPLITS), ("PER", WIDTHS[1])]),
+    rows(&[("LANES", LANES), ("SPLITS", SPLITS), ("PER", WIDTHS[2])]),
+];
+const SUMS: Kernel = {
     use Access::{Read, Write};
-    &[Read, Read, Read, Read, Read, Read, Write]
-});
-const SUMS: Kernel = kernel("scatter: sums", "sums", {
-    use Access::{Read, Write};
-    &[Read, Read, Read, Read, Read, Write, Write, Write]
-});
+    Kernel {
+        name: "scatter: sums",
+        entry: "sums",
+        buffers: &[Read, Read, Read, Read, Read, Write, Write, Write],
+        ..ROWS[0]
+    }
+};
 
 /// All kernels of this operation.
-pub(crate) const KERNELS: &[Kernel] = &[ROWS, SUMS];
+#[cfg(test)]
+pub(crate) const KERNELS: &[Kernel] = &[ROWS[0], ROWS[1], ROWS[2], SUMS];
 
 /// A term of the loss: a code and the gradients of its entries.
 #[derive(Debug, Clone, Copy)]
@@ -206,9 +214,13 @@ impl<'a> Part<'a> {
     ) -> Result<()> {
         let columns = table.columns();
         let (term, by) = (self.term, self.term.by_feature);
+        let strip = |width: u32| (width * LANES) as usize;
+        let width = WIDTHS.iter().position(|width| columns <= strip(*width));
+        let width = width.unwrap_or(WIDTHS.len() - 1);
+        let strip = strip(WIDTHS[width]);
         let call = Call {
-            groups: [columns.div_ceil(STRIP), self.count, 1],
-            work: (2 * STRIP) as f64 * (4.0 + self.entries()),
+            groups: [columns.div_ceil(strip), self.count, 1],
+            work: (2 * strip) as f64 * (4.0 + self.entries()),
             params: self.params(at, columns, scale),
             buffers: &[
                 &by.offsets,
@@ -220,7 +232,7 @@ impl<'a> Part<'a> {
                 into,
             ],
         };
-        recorder.run(&ROWS, call)
+        recorder.run(&ROWS[width], call)
     }
 
     fn sums(self, recorder: &mut Recorder<'_>, small: Small<'_>) -> Result<()> {

@@ -23,7 +23,6 @@ struct Params {
     scale: f32,
 }
 
-const PER: u32 = 4u;
 const STRIP: u32 = LANES * PER;
 const THREADS: u32 = LANES * SPLITS;
 
@@ -58,7 +57,20 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
     let feature = params.first + group.y;
     let begin = offsets[feature];
     let end = offsets[feature + 1u];
+    var row = params.row + group.y;
+    if params.listed != 0u {
+        row = params.row + row_list[feature] - params.base;
+    }
     let strip = group.x * STRIP;
+    if begin == end {
+        // Many features of a large dictionary are active on no token of a batch.
+        for (var at = thread; at < STRIP && params.add == 0u; at += THREADS) {
+            if strip + at < params.columns {
+                into[row * params.columns + strip + at] = 0.0;
+            }
+        }
+        return;
+    }
     let lane = thread % LANES;
     let split = thread / LANES;
     var sum: array<f32, PER>;
@@ -86,10 +98,6 @@ fn rows(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_i
         parts[split * STRIP + part * LANES + lane] = sum[part];
     }
     workgroupBarrier();
-    var row = params.row + group.y;
-    if params.listed != 0u {
-        row = params.row + row_list[feature] - params.base;
-    }
     for (var at = thread; at < STRIP; at += THREADS) {
         var total = parts[at];
         for (var other = 1u; other < SPLITS; other++) {

@@ -33,6 +33,7 @@ const JOINS: Kernel = Kernel {
 };
 
 /// All kernels of this operation.
+#[cfg(test)]
 pub(crate) const KERNELS: &[Kernel] = &[SPANS, JOINS];
 
 /// Sums by span of all features, and their joins.
