@@ -5,6 +5,7 @@
 )]
 
 mod architecture;
+mod devices;
 mod dictionaries;
 mod documents;
 mod edits;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use umbra_core::bench;
 use umbra_core::corpus;
+use umbra_core::device::Compute;
 use umbra_core::ids::HookPoint;
 use umbra_core::store::Store;
 
@@ -162,7 +163,8 @@ fn measure(context: &mut Context<'_>, sizes: bench::Settings) {
         "Measure the speed of a training step",
         move |why| event(failed, Load::Failed(why)),
         move |worker| {
-            let figures = bench::train(&sizes, &mut |at| worker.progress(at))?.done();
+            let mut heard = |at| worker.progress(at);
+            let figures = bench::train(&sizes, &Compute::Cpu, &mut heard)?.done();
             let load = figures.map_or(Load::Absent, |figures| {
                 Load::Ready(sizes.batch as f64 / figures.step.as_secs_f64().max(1e-9))
             });

@@ -5,17 +5,24 @@
 //! turn and medians are compared, so that other work on the machine weighs on both.
 
 mod memory;
+#[cfg(not(feature = "gpu"))]
+#[path = "no_device.rs"]
+mod on_device;
+#[cfg(feature = "gpu")]
+pub(crate) mod on_device;
 mod products;
 mod synthetic;
+mod yardstick;
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) use self::products::product_time;
+use self::yardstick::Yardstick;
 
-use crate::device::check_room;
+use crate::device::{Compute, check_room};
 use crate::dims::Matrix;
 use crate::error::{Error, Result};
 use crate::ids::{HookPoint, Site};
@@ -23,6 +30,8 @@ use crate::kernels::encode::Product;
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Variant;
 use crate::train::{Adam, Batch, Phases, Report, Spec, Trainer, parameter_bytes, step_bytes};
+
+pub(crate) use self::products::product_time;
 
 /// Steps before timing starts, so that guesses of cut-offs settle and dead features are known.
 const WARM_UP: usize = 4;
@@ -98,6 +107,27 @@ pub struct Figures {
     pub aux_l0: f64,
     /// Number of threads.
     pub threads: usize,
+    /// Figures of the GPU that computed the steps, if one did.
+    pub device: Option<DeviceFigures>,
+}
+
+/// Figures of a GPU beside those of the step, by its own clock where it has one. Each multiplication with its addition counts as two operations.
+#[derive(Debug, Clone)]
+pub struct DeviceFigures {
+    /// Id of the device.
+    pub id: String,
+    /// Name and backend.
+    pub label: String,
+    /// Matrix product `[batch, d] · [d, features]`, in 10⁹ operations per second.
+    pub product_gflops: f64,
+    /// Product with the selection of `k` features per token, counted as the product alone.
+    pub encode_gflops: f64,
+    /// Bytes read and written by a copy, in 10⁹ per second.
+    pub copy_gbps: f64,
+    /// Bytes read and written by decoding the selection, in 10⁹ per second: the codes, a decoder row for each of them, the result.
+    pub decode_gbps: f64,
+    /// Milliseconds of each kernel in one step, where the device takes times.
+    pub kernels_ms: Option<BTreeMap<String, f64>>,
 }
 
 impl Figures {
@@ -158,9 +188,10 @@ impl Settings {
     }
 }
 
-/// Times steps and products; `observe` gets the rounds done. Threads are those of the pool that it runs in.
+/// Times steps on `compute` and products on the CPU; `observe` gets the rounds done. Threads are those of the pool that it runs in.
 pub fn train(
     settings: &Settings,
+    compute: &Compute,
     observe: &mut dyn FnMut(Progress) -> Flow,
 ) -> Result<Ended<Figures>> {
     settings.validate()?;
@@ -175,6 +206,8 @@ pub fn train(
     let cached = synthetic::activations(&mut rng, settings);
     let before = memory::resident();
     let mut trainer = synthetic::trainer(&mut rng, settings, &spec, &cached)?;
+    let mut device = measured(compute, settings, &cached, trainer.encoder())?;
+    trainer.move_to(compute)?;
     memory::reset_peak();
     let in_all = WARM_UP + TRIALS + settings.rounds;
     let mut done = 0;
@@ -192,7 +225,7 @@ pub fn train(
     let peak_bytes = (before.zip(memory::peak()))
         .map(|(before, peak)| peak.saturating_sub(before + with_moments));
 
-    let mut product = products::Timed::new(&cached, settings);
+    let mut product = Yardstick::new(&cached, settings, device.as_ref());
     for _ in 0..TRIALS {
         product.try_all(trainer.encoder());
         if heard() {
@@ -209,6 +242,10 @@ pub fn train(
             return Ok(Ended::STOPPED);
         }
     }
+    if let (Some(figures), Some(gpu)) = (&mut device, compute.gpu()) {
+        let mut once = || step(&mut trainer, &cached, &mut rng, settings).map(drop);
+        figures.kernels_ms = on_device::timed(gpu, settings.rounds, &mut once)?;
+    }
     let per_token = |of: fn(&Report) -> usize| {
         let sum: usize = reports.iter().map(of).sum();
         sum as f64 / (settings.rounds * settings.batch) as f64
@@ -224,7 +261,19 @@ pub fn train(
         l0: per_token(|report| report.active),
         aux_l0: per_token(|report| report.aux_active),
         threads: rayon::current_num_threads(),
+        device,
     }))
+}
+
+/// Measures the kernels of the GPU that computes the steps, if one does.
+fn measured(
+    compute: &Compute,
+    settings: &Settings,
+    cached: &Matrix,
+    directions: &Matrix,
+) -> Result<Option<DeviceFigures>> {
+    let figures = |gpu| on_device::measure(gpu, settings, cached, directions);
+    compute.gpu().map(figures).transpose()
 }
 
 fn step(
@@ -286,7 +335,10 @@ mod tests {
         for variant in Variant::ALL.iter().copied() {
             let settings = Settings { variant, ..small() };
             let mut go_on = |_| Flow::Continue(());
-            let figures = train(&settings, &mut go_on).unwrap().done().unwrap();
+            let figures = train(&settings, &Compute::Cpu, &mut go_on)
+                .unwrap()
+                .done()
+                .unwrap();
             assert!(figures.ratio() > 0.0, "{variant:?}");
             assert!(
                 (1.0..=8.0).contains(&figures.l0),
@@ -304,14 +356,43 @@ mod tests {
             ..small()
         };
         let mut go_on = |_| Flow::Continue(());
-        let figures = train(&settings, &mut go_on).unwrap().done().unwrap();
+        let figures = train(&settings, &Compute::Cpu, &mut go_on)
+            .unwrap()
+            .done()
+            .unwrap();
         assert!(figures.aux_l0 > 1.0, "{}", figures.aux_l0);
+    }
+
+    #[cfg(feature = "gpu")]
+    #[test]
+    fn a_step_on_wgpu_is_timed_with_its_kernels() {
+        let Some(gpu) = crate::device::testing::gpu() else {
+            return;
+        };
+        let mut go_on = |_| Flow::Continue(());
+        let figures = train(&small(), &Compute::Gpu(gpu.clone()), &mut go_on);
+        let figures = figures.unwrap().done().unwrap();
+        let device = figures.device.unwrap();
+        assert_eq!(device.id, gpu.id());
+        for (name, figure) in [
+            ("product", device.product_gflops),
+            ("encode", device.encode_gflops),
+            ("copy", device.copy_gbps),
+            ("decode", device.decode_gbps),
+        ] {
+            assert!(figure.is_finite() && figure > 0.0, "{name}: {figure}");
+        }
+        assert!((figures.l0 - 4.0).abs() < 0.5, "{}", figures.l0);
     }
 
     #[test]
     fn it_stops_when_told_and_refuses_what_it_cannot_time() {
         let mut stop = |_| Flow::Break(());
-        assert!(train(&small(), &mut stop).unwrap().is_stopped());
+        assert!(
+            train(&small(), &Compute::Cpu, &mut stop)
+                .unwrap()
+                .is_stopped()
+        );
         let none = Settings { d: 0, ..small() };
         let all = Settings {
             dead: 1.0,
@@ -335,7 +416,9 @@ mod tests {
         ];
         for (settings, key) in cases {
             let mut go_on = |_| Flow::Continue(());
-            let said = train(&settings, &mut go_on).unwrap_err().to_string();
+            let said = train(&settings, &Compute::Cpu, &mut go_on)
+                .unwrap_err()
+                .to_string();
             assert!(said.starts_with(key), "{said}");
         }
     }

@@ -5,13 +5,15 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Console, Exit};
-use crate::bench::{self, Figures, Settings};
+use super::{Console, DeviceArg, Exit, devices};
+use crate::bench::{self, DeviceFigures, Figures, Settings};
+use crate::device::DeviceWish;
 use crate::error::{Error, Result};
 use crate::kernels::encode::Product;
 use crate::progress::Ended;
 use crate::sae::Variant;
 use crate::train::Adam;
+use crate::workbench::devices::Job;
 
 /// Flags of `umbra bench`.
 #[derive(Debug, clap::Args)]
@@ -27,6 +29,9 @@ enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("device", |arg| arg.default_value("cpu").hide_default_value(false).help(
+    "Device that computes the steps: cpu, wgpu (the best GPU), an id of `umbra devices` such as wgpu:0, or auto"
+)))]
 struct TrainArgs {
     /// Width of the activations
     #[arg(long, value_name = "N", default_value_t = Settings::default().d)]
@@ -55,6 +60,8 @@ struct TrainArgs {
     /// Timed steps
     #[arg(long, value_name = "N", default_value_t = Settings::default().rounds)]
     rounds: usize,
+    #[command(flatten)]
+    device: DeviceArg,
     /// Also time half the tokens, half the features and half the width
     #[arg(long)]
     scaling: bool,
@@ -95,9 +102,15 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
         rounds: args.rounds,
         ..Settings::default()
     };
+    let job = Job::new(settings.batch, settings.d, settings.features);
+    let wish = args.device.device;
+    let choice = devices().choose(wish, &job)?;
+    if wish != DeviceWish::Cpu {
+        console.note(&choice.note());
+    }
     let timed = |what: &str, settings: &Settings| -> Result<Ended<Figures>> {
         let mut bar = console.bar(what);
-        pool.install(|| bench::train(settings, &mut |at| bar.at(at)))
+        pool.install(|| bench::train(settings, &choice.compute, &mut |at| bar.at(at)))
     };
     let Ended::Done(exact) = timed("Timing", &settings)? else {
         return Ok(Exit::Stopped);
@@ -180,14 +193,30 @@ fn object(
     let phases: serde_json::Map<String, Value> = (phases(exact).into_iter())
         .map(|(name, ms)| (name.to_owned(), json!(ms)))
         .collect();
-    json!({
+    let mut object = json!({
         "step_ms": ms(exact.step), "encoder_ms": ms(exact.encoder), "ratio": exact.ratio(), "peak_bytes": exact.peak_bytes,
         "variant": settings.variant.name(), "gemm": exact.gemm, "screened": settings.product == Product::Screened,
         "lazy_step_ms": ms(lazy.step), "lazy_ratio": lazy.ratio(), "parameter_bytes": exact.parameter_bytes,
         "tokens_per_second": settings.batch as f64 / exact.step.as_secs_f64(), "products_ms": products, "phases_ms": phases,
         "l0": exact.l0, "aux_l0": exact.aux_l0, "threads": exact.threads, "d": settings.d, "features": settings.features, "k": settings.k,
         "batch": settings.batch, "rounds": settings.rounds, "scaling": scaling,
-    })
+    });
+    if let (Some(figures), Value::Object(keys)) = (&exact.device, &mut object) {
+        keys.extend(device_keys(figures));
+    }
+    object
+}
+
+/// Keys of a GPU that computed the steps.
+fn device_keys(figures: &DeviceFigures) -> serde_json::Map<String, Value> {
+    let value = json!({
+        "device": figures.id, "device_name": figures.label, "product_gflops": figures.product_gflops, "encode_gflops": figures.encode_gflops,
+        "copy_gbps": figures.copy_gbps, "decode_gbps": figures.decode_gbps, "kernels_ms": figures.kernels_ms,
+    });
+    match value {
+        Value::Object(keys) => keys,
+        _ => serde_json::Map::new(),
+    }
 }
 
 fn text((exact, lazy): (&Figures, &Figures), scaling: &[(&str, Figures)]) -> String {
@@ -220,6 +249,7 @@ fn text((exact, lazy): (&Figures, &Figures), scaling: &[(&str, Figures)]) -> Str
             ms(figures.step)
         ));
     }
+    lines.extend(exact.device.iter().flat_map(device_lines));
     let megabytes = |bytes: u64| bytes as f64 / 1e6;
     lines.push(match exact.peak_bytes {
         Some(bytes) => format!(
@@ -234,4 +264,18 @@ fn text((exact, lazy): (&Figures, &Figures), scaling: &[(&str, Figures)]) -> Str
         exact.l0, exact.aux_l0
     ));
     lines.join("\n")
+}
+
+/// Lines on a GPU that computed the steps.
+fn device_lines(figures: &DeviceFigures) -> Vec<String> {
+    let mut lines = vec![
+        format!("steps by {}", figures.label),
+        format!(
+            "  product {:.1} GFLOP/s, encode and select {:.1}; copy {:.1} GB/s, decode {:.1}",
+            figures.product_gflops, figures.encode_gflops, figures.copy_gbps, figures.decode_gbps
+        ),
+    ];
+    let kernels = figures.kernels_ms.iter().flatten();
+    lines.extend(kernels.map(|(name, ms)| format!("  {name:<25} {ms:10.3}")));
+    lines
 }

@@ -2,5 +2,5 @@
 
 /// Copies all words.
 pub(super) fn copy(from: &[u32]) -> Vec<u32> {
-    from.iter().copied().collect()
+    from.to_vec()
 }

@@ -2,15 +2,11 @@
 
 use super::measure::{K, Trial, shortest};
 use super::remembered::Speed;
+use crate::bench::on_device::copy_gbps;
 use crate::device::{Gpu, Table};
 use crate::error::Result;
 use crate::kernels::encode::gpu::{Encoder, Kind, topk};
-use crate::kernels::{copy, product};
-
-/// Words that are copied: more than caches hold, of little memory.
-const WORDS: usize = 32 << 20;
-/// Copies between two readings of the clock, so that starting them does not count.
-const COPIES: usize = 8;
+use crate::kernels::product;
 
 /// Makes the products of `gpu` use the tile of this number.
 pub(super) fn use_tile(gpu: &Gpu, tile: usize) {
@@ -19,35 +15,18 @@ pub(super) fn use_tile(gpu: &Gpu, tile: usize) {
 
 /// Measures product and copy as far as they are not known, and makes the products of `gpu` use the fastest tile.
 pub(super) fn gpu(gpu: &Gpu, known: &mut Speed) -> Result<()> {
-    match (known.tile, known.product_gflops) {
-        (Some(tile), Some(_)) => gpu.use_tile(tile),
-        _ => {
-            let (tile, speed) = product::tune(gpu)?;
-            gpu.use_tile(tile);
-            known.tile = Some(tile);
-            known.product_gflops = Some(speed / 1e9);
-        }
+    if let (Some(tile), Some(_)) = (known.tile, known.product_gflops) {
+        gpu.use_tile(tile);
+    } else {
+        let (tile, speed) = product::tune(gpu)?;
+        gpu.use_tile(tile);
+        known.tile = Some(tile);
+        known.product_gflops = Some(speed / 1e9);
     }
     if known.copy_gbps.is_none() {
-        known.copy_gbps = Some(copied(gpu)?);
+        known.copy_gbps = Some(copy_gbps(gpu)?);
     }
     Ok(())
-}
-
-/// Bytes read and written by copies, in 10⁹ per second.
-fn copied(gpu: &Gpu) -> Result<f64> {
-    let words = WORDS.min((gpu.binding_limit() / 4) as usize);
-    let from = gpu.zeros("a trial", words)?;
-    let into = gpu.zeros("a trial", words)?;
-    let ms = shortest(|| {
-        let mut recorder = gpu.record();
-        for _ in 0..COPIES {
-            copy::gpu::run(&mut recorder, &from, &into)?;
-        }
-        recorder.submit()?;
-        gpu.read::<f32>(&into, 0..1).map(drop)
-    })?;
-    Ok((8 * COPIES * words) as f64 / ms / 1e6)
 }
 
 /// Milliseconds from a batch in memory to its codes in memory, with the dictionary on the device.
