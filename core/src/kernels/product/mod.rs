@@ -20,6 +20,6 @@ mod gpu_tests;
 #[cfg(test)]
 mod reference;
 
+pub(crate) use gpu::{Family, Params, Tile, family, pieces, product, tune};
 #[cfg(test)]
-pub(crate) use gpu::KERNELS;
-pub(crate) use gpu::{Family, Params, TILES, Tile, family, pieces, product, tune};
+pub(crate) use gpu::{KERNELS, TILES};

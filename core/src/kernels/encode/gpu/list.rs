@@ -68,11 +68,6 @@ impl Candidates {
         self.capacity
     }
 
-    /// Empties the list before any work that is submitted later.
-    pub(crate) fn reset(&self, gpu: &Gpu) {
-        gpu.write(&self.state, 0, &new_state(self.rows));
-    }
-
     /// Returns the number of entries found, after all submitted work; an error if an entry of the table was not finite.
     pub(crate) fn found(&self, gpu: &Gpu) -> Result<usize> {
         let state: Vec<u32> = gpu.read(&self.state, 0..2 + self.rows)?;

@@ -427,10 +427,10 @@ fn join(gpu: &Gpu, rows: usize, mut parts: Vec<Part>) -> Result<(Codes, Buffer)>
         };
         (codes, part.scores)
     };
-    if parts.len() == 1 {
-        if let Some(part) = parts.pop() {
-            return Ok(codes(part));
-        }
+    if parts.len() == 1
+        && let Some(part) = parts.pop()
+    {
+        return Ok(codes(part));
     }
     let scored: usize = parts.iter().map(|part| part.scores.len()).sum();
     let all = Part {
