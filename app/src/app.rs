@@ -227,6 +227,14 @@ impl eframe::App for Shown<'_> {
                 app.state.apply(Event::Devices(took));
             }
             app.logic(ctx);
+            let resting = app.drawn_with.as_ref().is_some_and(Gpu::is_resting);
+            if let Some(mut config) = frame.wgpu_surface_config().filter(|_| resting) {
+                // Where this setting changes, eframe configures the surface anew; without a value it is 2, too.
+                let latency = config.desired_maximum_frame_latency;
+                config.desired_maximum_frame_latency = latency.xor(Some(2));
+                frame.set_wgpu_surface_config(config);
+                ctx.request_repaint();
+            }
         });
     }
 
@@ -249,5 +257,64 @@ impl eframe::App for Shown<'_> {
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
         self.with(App::on_exit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use umbra_core::device::Adapter;
+
+    use super::*;
+    use crate::state::requests::shell;
+    use crate::testing::Answer;
+
+    #[test]
+    fn a_window_whose_gpu_fails_on_wgpu_opens_again_with_its_jobs() {
+        let required = std::env::var_os("REQUIRE_GPU").is_some_and(|value| value == "1");
+        let Some(adapter) = Adapter::all().into_iter().next() else {
+            assert!(!required, "no adapter, and REQUIRE_GPU is 1");
+            println!("skipped on wgpu: no adapter");
+            return;
+        };
+        let gpu = adapter.open().unwrap();
+        let ctx = egui::Context::default();
+        let (dialogs, first) = (
+            Arc::new(Answer(None)),
+            shell::Command::Palette(false).into(),
+        );
+        let app = App::new(&ctx, AppState::default(), Layout::default(), dialogs, first);
+        let mut app = app.drawn_with(gpu.label(), Some(gpu.clone()));
+        app.logic(&ctx);
+        assert_eq!(app.lost(), None);
+        gpu.give_up("was unplugged");
+        app.logic(&ctx);
+        let lost = app.lost().unwrap().to_owned();
+        assert!(lost.contains("was unplugged"), "{lost}");
+        app.on_exit(); // of the first window
+        app.open_again(&egui::Context::default(), &lost, "OpenGL");
+        assert_eq!((app.lost(), app.state.devices.shared), (None, false));
+        let said = &app.state.log.notices[0].notice.text;
+        assert!(
+            said.contains("was unplugged. The window now draws with OpenGL"),
+            "{said}"
+        );
+        app.jobs.start("Go on", |worker| {
+            worker.line("still here");
+            Ok(())
+        });
+        let until = Instant::now() + Duration::from_secs(10);
+        while !app
+            .state
+            .log
+            .lines
+            .iter()
+            .any(|line| line.text == "still here")
+        {
+            assert!(Instant::now() < until, "the jobs were closed");
+            app.logic(&ctx);
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 }

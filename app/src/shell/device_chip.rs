@@ -24,7 +24,7 @@ use crate::words;
 const WIDTH: f32 = 560.0;
 
 /// Width of what is said of a device on hover.
-const CARD: f32 = 340.0;
+const CARD: f32 = 420.0;
 
 /// Letters of a name in the bar: of a wide window, of a narrow one.
 const NAME: [usize; 2] = [34, 20];

@@ -29,6 +29,11 @@ pub(crate) use table::Table;
 
 /// Time after which a device that has not answered counts as hung.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What wgpu says where a window cannot change its size because work is submitted meanwhile; nothing is then submitted for a while, and the window tries again.
+const UNCONFIGURED: &str = "before reconfiguring the Surface";
+const REST: Duration = Duration::from_millis(250);
+/// Words of errors of a window that draws with the device, such as a frame of the size before: no fault of the device.
+const DRAWN: [&str; 4] = ["Surface::", "egui", "RenderPass", "Scissor"];
 /// Where a window draws: time between two looks whether work is done, and how long it is looked without a pause.
 const MOMENT: Duration = Duration::from_micros(100);
 const BRIEFLY: Duration = Duration::from_micros(200);
@@ -144,6 +149,8 @@ struct Shared {
     pace: Mutex<recorder::Pace>,
     /// Whether a window draws with the device.
     drawn: AtomicBool,
+    /// Time until which no work is submitted, so that a window can change its size.
+    resting: Arc<Mutex<Option<Instant>>>,
     /// Number of the tile that products use, once it is measured.
     tile: OnceLock<usize>,
     /// Milliseconds by kernel, where they are taken.
@@ -166,8 +173,15 @@ impl Gpu {
     fn new(adapter: &Adapter, device: wgpu::Device, queue: wgpu::Queue) -> Self {
         let fault: Arc<Mutex<Option<String>>> = Arc::default();
         let noted = Arc::clone(&fault);
+        let resting: Arc<Mutex<Option<Instant>>> = Arc::default();
+        let rests = Arc::clone(&resting);
         device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-            note(&noted, error.to_string());
+            let error = error.to_string();
+            if error.contains(UNCONFIGURED) {
+                *lock(&rests) = Some(Instant::now() + REST);
+            } else if !DRAWN.iter().any(|word| error.contains(word)) {
+                note(&noted, error);
+            }
         }));
         let noted = Arc::clone(&fault);
         device.set_device_lost_callback(move |reason, message| {
@@ -187,6 +201,7 @@ impl Gpu {
             fault,
             pace: Mutex::new(recorder::Pace::new(SLICE)),
             drawn: AtomicBool::new(false),
+            resting,
             tile: OnceLock::new(),
             times: Mutex::new(None),
         };
@@ -232,6 +247,11 @@ impl Gpu {
     pub fn share_with_window(&self) {
         lock(&self.shared.pace).aim(SHARED_SLICE);
         self.shared.drawn.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is submitted for a while, because a window could not change its size: it should try again now.
+    pub fn is_resting(&self) -> bool {
+        lock(&self.shared.resting).is_some_and(|until| until > Instant::now())
     }
 
     /// Makes products use the tile of this number from now on; the first call decides. Tiles change the time, no result.
@@ -303,6 +323,10 @@ impl Gpu {
 
     /// Submits `commands`.
     fn submit(&self, commands: wgpu::CommandBuffer) -> Submitted {
+        let resting = *lock(&self.shared.resting);
+        if let Some(left) = resting.and_then(|until| until.checked_duration_since(Instant::now())) {
+            std::thread::sleep(left);
+        }
         let queue = &self.shared.queue;
         let index = queue.submit([commands]);
         let done = self.shared.drawn.load(Ordering::Relaxed).then(|| {

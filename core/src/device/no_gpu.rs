@@ -52,6 +52,11 @@ impl Gpu {
         match *self {}
     }
 
+    /// Whether a window should try again to change its size.
+    pub fn is_resting(&self) -> bool {
+        match *self {}
+    }
+
     /// Name and backend.
     pub fn label(&self) -> String {
         match *self {}

@@ -7,6 +7,7 @@ use umbra_core::Flow;
 use umbra_core::bench;
 use umbra_core::capture::into_store;
 use umbra_core::corpus::{Corpus, CorpusSpec, Positions};
+use umbra_core::device::DeviceWish;
 use umbra_core::formats;
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::Model;
@@ -16,7 +17,7 @@ use umbra_core::store::{Description, Dtype, HookTensor, Writer};
 
 use super::Command;
 use crate::state::AppState;
-use crate::state::requests::library;
+use crate::state::requests::{devices, library};
 use crate::state::training::line;
 use crate::state::training::plan;
 use crate::state::training::{Draft, Ended, Form, Member};
@@ -487,6 +488,10 @@ fn the_copied_command_asks_for_the_dictionaries_of_the_form() {
     let words = shlex::split(&line).unwrap().into_iter().map(OsString::from);
     let read = umbra_core::cli::train_request(words).unwrap();
     assert_eq!(read, request, "{line}");
+    assert!(line.contains("--device auto"), "{line}");
+    desk.run(devices::Command::Choose(DeviceWish::Gpu(Some(0))));
+    let line = line::line(&desk.state).unwrap();
+    assert!(line.contains("--device wgpu:0"), "{line}");
     let nothing = Desk::new(AppState::default());
     assert!(line::line(&nothing.state).is_err());
 }

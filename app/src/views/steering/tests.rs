@@ -1,6 +1,7 @@
 //! Drives the Steering screen: Run sends the chosen request, both texts stream and stop, strength zero is pointed out.
 
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use umbra_core::device::DeviceWish;
 use umbra_core::ids::{FeatureId, TokenId};
 use umbra_core::models::{Finish, Sampling};
 use umbra_core::steer::{Change, EditSpec, Generated, Stream, Vector, What};
@@ -10,7 +11,7 @@ use crate::state::jobs::JobId;
 use crate::state::requests::{Command, steering};
 use crate::state::steering::{Ended, Event as Lab, Request};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event};
+use crate::state::{AppState, Event, settings};
 use crate::testing;
 
 fn ready() -> AppState {
@@ -65,9 +66,12 @@ fn run_asks_for_the_chosen_feature_and_the_sentence() {
 
 #[test]
 fn the_command_line_of_the_run_is_copied_whole() {
-    let state = ready();
+    let mut state = ready();
+    let chosen = settings::Event::Device(DeviceWish::Gpu(Some(1)));
+    state.apply(Event::Settings(chosen));
     let line = state.steering_line(&request(8.0)).unwrap();
     assert!(line.starts_with("umbra steer --model ") && line.contains("'Once upon'"));
+    assert!(line.contains("--device wgpu:1"), "{line}");
     let mut harness = testing::harness(ViewId::Steering, state);
     harness.get_by_label("Copy for the command line").click();
     harness.step();
