@@ -95,7 +95,7 @@ impl Devices {
             let before = speed.clone();
             measure::cpu(&mut speed)?;
             if speed != before {
-                self.remember(&identity, speed.clone());
+                self.remember(&identity, speed);
             }
         }
         Ok(Listed {
@@ -106,7 +106,7 @@ impl Devices {
             kind: "cpu",
             memory_bytes: machine_memory(),
             abilities: None,
-            speed,
+            speed: self.remembered.get(&identity),
             chosen: false,
             problem: None,
         })

@@ -27,6 +27,19 @@ pub struct Speed {
     pub class_ms: BTreeMap<String, f64>,
 }
 
+impl Speed {
+    /// Rounds figures to 10⁻⁶, which reads back from the file as it was written.
+    fn rounded(mut self) -> Self {
+        let round = |figure: f64| (figure * 1e6).round() / 1e6;
+        self.product_gflops = self.product_gflops.map(round);
+        self.copy_gbps = self.copy_gbps.map(round);
+        for ms in self.class_ms.values_mut() {
+            *ms = round(*ms);
+        }
+        self
+    }
+}
+
 /// The file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct File {
@@ -98,7 +111,7 @@ impl Remembered {
             }
             (None, before) => before.unwrap_or_else(File::new),
         };
-        file.devices.insert(identity.to_owned(), speed);
+        file.devices.insert(identity.to_owned(), speed.rounded());
         let written = self.path.as_deref().map(|path| write(&file, path));
         *known = Some(file);
         written.unwrap_or(Ok(()))
