@@ -188,7 +188,7 @@ impl Settings {
     }
 }
 
-/// Times steps on `compute` and products on the CPU; `observe` gets the rounds done. Threads are those of the pool that it runs in.
+/// Times steps and the product on `compute`; `observe` gets the rounds done. Threads are those of the pool that it runs in.
 pub fn train(
     settings: &Settings,
     compute: &Compute,
