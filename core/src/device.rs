@@ -112,8 +112,8 @@ impl Placement {
     }
 }
 
-impl Extend<Placement> for Placement {
-    fn extend<T: IntoIterator<Item = Placement>>(&mut self, more: T) {
+impl Extend<Self> for Placement {
+    fn extend<T: IntoIterator<Item = Self>>(&mut self, more: T) {
         self.0.extend(more.into_iter().flat_map(|more| more.0));
     }
 }

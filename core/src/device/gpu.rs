@@ -206,7 +206,7 @@ impl Gpu {
             times: Mutex::new(None),
         };
         Self {
-            binding: u64::from(binding).min(shared.device.limits().max_buffer_size),
+            binding: binding.min(shared.device.limits().max_buffer_size),
             shared: Arc::new(shared),
             forced: None,
         }

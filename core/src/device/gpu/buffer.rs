@@ -9,6 +9,8 @@ use crate::error::{Error, Result};
 
 /// Bytes of a word.
 const WORD: u64 = 4;
+/// Words that are written at a time: each piece is copied into a staging buffer first.
+const PIECE: usize = 4 << 20;
 
 /// Words on a device: f32, u32 or i32, as the kernels that read them say. Never empty on the device, so that it can be bound. Clones share the memory.
 #[derive(Debug, Clone)]
@@ -79,8 +81,6 @@ impl Gpu {
     /// Overwrites words of `buffer` from word `at` on, before any work that is submitted later.
     pub(crate) fn write<T: Pod>(&self, buffer: &Buffer, at: usize, values: &[T]) {
         const { assert!(size_of::<T>() == WORD as usize) };
-        // Pieces, since each is copied into a staging buffer first.
-        const PIECE: usize = 4 << 20;
         for (i, piece) in values.chunks(PIECE).enumerate() {
             let offset = (at + i * PIECE) as u64 * WORD;
             let bytes = bytemuck::cast_slice(piece);

@@ -43,7 +43,7 @@ impl Kernel {
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (name, value) in self.constants {
-            text.push_str(&format!("const {name}: u32 = {value}u;\n"));
+            text.extend(["const ", name, ": u32 = ", &value.to_string(), "u;\n"]);
         }
         text.push_str("@group(0) @binding(0) var<uniform> origin: vec4<u32>;\n");
         text.push_str(self.source);

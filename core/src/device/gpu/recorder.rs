@@ -159,10 +159,7 @@ impl<'g> Recorder<'g> {
                 layout: &compiled.layout,
                 entries: &entries,
             });
-        let stamps = self
-            .timer
-            .as_mut()
-            .and_then(|timer| timer.next(kernel.name));
+        let stamps = self.timer.as_mut().map(|timer| timer.next(kernel.name));
         let queries = self.timer.as_ref().map(|timer| timer.queries.clone());
         let writes =
             stamps
@@ -303,10 +300,10 @@ impl Timer {
     }
 
     /// Index of the first of a kernel's two timestamps.
-    fn next(&mut self, name: &'static str) -> Option<u32> {
+    fn next(&mut self, name: &'static str) -> u32 {
         let first = 2 * self.names.len() as u32;
         self.names.push(name);
-        Some(first)
+        first
     }
 
     fn is_full(&self) -> bool {

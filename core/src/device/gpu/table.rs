@@ -8,6 +8,8 @@ use crate::error::Result;
 
 /// Rows of a block are a multiple of this where there is more than one block, so that no tile of a kernel crosses two.
 const ROWS: usize = 128;
+/// Words that are read at a time, through a staging buffer of this size.
+const PIECE: usize = 16 << 20;
 
 /// `[rows, columns]` of f32. Clones share the memory.
 #[derive(Debug, Clone)]
@@ -64,8 +66,6 @@ impl Table {
     /// Reads all values, after all submitted work.
     pub(crate) fn read(&self, gpu: &Gpu, into: &mut Matrix) -> Result<()> {
         debug_assert_eq!((into.rows(), into.columns()), (self.rows, self.columns));
-        // A staging buffer is as large as what is read at a time.
-        const PIECE: usize = 16 << 20;
         let columns = self.columns;
         for block in self.blocks() {
             let all = &mut into.values_mut()[block.rows.start * columns..block.rows.end * columns];

@@ -145,7 +145,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             for thread in 0..4_u32 {
                 let own = &own;
                 scope.spawn(move || {
-                    (0..16).for_each(|round| double(own, (thread * 16 + round) as f32))
+                    (0..16).for_each(|round| double(own, (thread * 16 + round) as f32));
                 });
             }
         });
