@@ -105,13 +105,11 @@ impl Run {
 /// Runs `program` with `args` in `folder`.
 #[track_caller]
 pub fn run(program: &str, folder: &Path, args: &[&str]) -> Run {
+    // The measurements of a person's devices stay as they are.
+    let data = tempfile::tempdir().expect("a temporary folder");
     let output = Command::new(program)
         .args(args)
-        // The measurements of a person's devices stay as they are.
-        .env(
-            "XDG_DATA_HOME",
-            std::env::temp_dir().join("umbra-tests-data"),
-        )
+        .env("XDG_DATA_HOME", data.path())
         .current_dir(folder)
         .output();
     Run::from(output.expect("the program starts"))

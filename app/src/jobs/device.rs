@@ -150,17 +150,16 @@ impl Worker {
                 Err(_) => std::thread::sleep(LOOK),
             }
         };
-        let placing = match &turn {
-            Some(_) => wanted.devices.place(wanted.wish, what, &job)?,
-            None => {
-                let mut placing = wanted.devices.place(DeviceWish::Cpu, what, &job)?;
-                let holder = Holder::of(self.held.load(Ordering::Acquire));
-                if let Some(reason) = holder.and_then(Holder::reason) {
-                    placing.choice = Choice::cpu(reason);
-                }
-                placing
-            }
+        let wish = if turn.is_some() {
+            wanted.wish
+        } else {
+            DeviceWish::Cpu
         };
+        let mut placing = wanted.devices.place(wish, what, &job)?;
+        let holder = Holder::of(self.held.load(Ordering::Acquire));
+        if let (None, Some(reason)) = (&turn, holder.and_then(Holder::reason)) {
+            placing.choice = Choice::cpu(reason);
+        }
         self.given(&wanted.name, &placing.choice);
         let on_gpu = placing.choice.compute.gpu().is_some();
         Ok(Some(Computing {
