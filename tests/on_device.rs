@@ -9,8 +9,8 @@ use umbra_tests::{at, demo_model, golden, largest_difference, names, tensors};
 
 use crate::umbra;
 
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 /// Whether there is an adapter; said aloud where there is none, and with `REQUIRE_GPU=1` that fails.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 fn skipped() -> bool {
     let absent = Adapter::all().is_empty();
     if absent {

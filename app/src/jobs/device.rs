@@ -193,7 +193,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::sync_channel;
 
     use super::*;
     use crate::jobs::Jobs;
@@ -202,8 +202,8 @@ mod tests {
     /// Runs one dictionary in a job while another has the GPU; returns what the window is told.
     fn placed(holder: Holder, wanted: &Wanted) -> (bool, Vec<String>) {
         let mut jobs = Jobs::new(|| {});
-        let (ready, begin) = channel();
-        let (end, over) = channel::<()>();
+        let (ready, begin) = sync_channel(4);
+        let (end, over) = sync_channel::<()>(4);
         jobs.start("Hold", move |worker| {
             let turn = worker.turn(holder);
             ready.send(turn.is_ok()).unwrap();
@@ -211,7 +211,7 @@ mod tests {
             Ok(())
         });
         assert!(begin.recv().unwrap());
-        let (answer, answered) = channel();
+        let (answer, answered) = sync_channel(4);
         let wanted = wanted.clone();
         jobs.start("Run", move |worker| {
             let sae = testing::sae(8);
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn one_job_at_a_time_has_the_gpu() {
         let mut jobs = Jobs::new(|| {});
-        let (tell, told) = channel();
+        let (tell, told) = sync_channel(4);
         for _ in 0..4 {
             let tell = tell.clone();
             jobs.start("Compute", move |worker| {
