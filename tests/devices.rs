@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use umbra_core::device::Adapter;
-use umbra_tests::{Run, run};
+use umbra_tests::{Run, run, run_with_data};
 
 use crate::{has_keys, umbra};
 
@@ -30,7 +30,10 @@ fn without_driver(folder: &Path, line: &str) -> Run {
 #[test]
 fn the_list_has_the_cpu_and_each_adapter_with_its_speed() {
     let folder = tempfile::tempdir().unwrap();
-    let answer = umbra(folder.path(), &["devices", "--json"]).done().json();
+    let program = env!("CARGO_BIN_EXE_umbra-under-test");
+    let places = (folder.path(), folder.path());
+    let umbra = |args: &[&str]| run_with_data(program, places, args);
+    let answer = umbra(&["devices", "--json"]).done().json();
     has_keys(&answer, "devices chosen why");
     let devices = answer["devices"].as_array().unwrap();
     assert_eq!(devices.len(), 1 + Adapter::all().len());
@@ -62,9 +65,9 @@ fn the_list_has_the_cpu_and_each_adapter_with_its_speed() {
         );
     }
     // Remembered, not measured again.
-    let again = umbra(folder.path(), &["devices", "--json", "--no-measure"]);
+    let again = umbra(&["devices", "--json", "--no-measure"]);
     assert_eq!(again.done().json()["devices"], answer["devices"]);
-    let text = umbra(folder.path(), &["devices"]).done().out;
+    let text = umbra(&["devices"]).done().out;
     assert!(text.contains("* cpu") || text.contains("* wgpu:"), "{text}");
     assert!(
         text.contains("GFLOP/s") && text.contains("auto takes "),

@@ -105,11 +105,16 @@ impl Run {
 /// Runs `program` with `args` in `folder`.
 #[track_caller]
 pub fn run(program: &str, folder: &Path, args: &[&str]) -> Run {
-    // The measurements of a person's devices stay as they are.
     let data = tempfile::tempdir().expect("a temporary folder");
+    run_with_data(program, (folder, data.path()), args)
+}
+
+/// Runs `program` with `args` in `folder`, with a data folder of its own: a person's measurements of devices stay as they are.
+#[track_caller]
+pub fn run_with_data(program: &str, (folder, data): (&Path, &Path), args: &[&str]) -> Run {
     let output = Command::new(program)
         .args(args)
-        .env("XDG_DATA_HOME", data.path())
+        .env("XDG_DATA_HOME", data)
         .current_dir(folder)
         .output();
     Run::from(output.expect("the program starts"))

@@ -38,7 +38,8 @@ fn in_core(source: &Source) -> Option<&str> {
 }
 
 fn core_neither_prints_nor_reads_the_environment(source: &Source) -> Vec<String> {
-    if in_core(source).is_none() {
+    // A test that finds no device says so, and fails where one must be there.
+    if in_core(source).is_none() || source.path == "core/src/device/gpu/testing.rs" {
         return Vec::new();
     }
     let words = [

@@ -29,7 +29,7 @@ pub(crate) enum Holder {
 }
 
 impl Holder {
-    fn of(held: u8) -> Option<Self> {
+    fn from_number(held: u8) -> Option<Self> {
         [Self::Short, Self::Training, Self::Measuring]
             .into_iter()
             .find(|holder| *holder as u8 == held)
@@ -58,7 +58,7 @@ impl Drop for Turn {
     }
 }
 
-/// What decides the device of a job, as of its start.
+/// Wishes and facts that decide the device of a job, as of its start.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
     /// Name of the job.
@@ -114,7 +114,7 @@ impl Worker {
         let (order, failed) = (Ordering::AcqRel, Ordering::Acquire);
         match self.held.compare_exchange(0, holder as u8, order, failed) {
             Ok(_) => Ok(Turn(Arc::clone(&self.held))),
-            Err(held) => Err(Holder::of(held)),
+            Err(held) => Err(Holder::from_number(held)),
         }
     }
 
@@ -156,7 +156,7 @@ impl Worker {
             DeviceWish::Cpu
         };
         let mut placing = wanted.devices.place(wish, what, &job)?;
-        let holder = Holder::of(self.held.load(Ordering::Acquire));
+        let holder = Holder::from_number(self.held.load(Ordering::Acquire));
         if let (None, Some(reason)) = (&turn, holder.and_then(Holder::reason)) {
             placing.choice = Choice::cpu(reason);
         }

@@ -379,7 +379,7 @@ fn card_ui(ui: &mut Ui, device: &Listed) {
     }
 }
 
-/// What runs, how the window draws, and the button that measures.
+/// Draws what runs, how the window draws, and the button that measures.
 fn foot_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     let devices = &state.devices;
@@ -417,7 +417,7 @@ fn foot_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     });
 }
 
-/// What draws the window, and how long frames take.
+/// Says what draws the window, and how long frames take.
 fn drawing(devices: &DevicesState) -> String {
     if devices.drawing.is_empty() {
         return "No window is drawn".to_owned();

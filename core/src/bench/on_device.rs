@@ -46,7 +46,7 @@ pub(super) fn measure(
         .collect::<Result<Vec<_>>>()?;
     let by_product = shortest(gpu, || {
         for part in &parts {
-            product(gpu, part, &w_enc, Tile::of(gpu, part.rows()))?;
+            product(gpu, part, &w_enc, Tile::suiting(gpu, part.rows()))?;
         }
         Ok(())
     })?;

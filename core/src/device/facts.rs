@@ -25,7 +25,7 @@ impl AdapterKind {
     }
 }
 
-/// What the system tells of an adapter.
+/// Facts of an adapter as the system tells them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AdapterFacts {
     /// Id that the setting `device` takes: `wgpu:N`.

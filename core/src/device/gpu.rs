@@ -29,7 +29,8 @@ pub(crate) use table::Table;
 
 /// Time after which a device that has not answered counts as hung.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What wgpu says where a window cannot change its size because work is submitted meanwhile; nothing is then submitted for a while, and the window tries again.
+/// Part of wgpu's message where a window cannot change its size because work is submitted meanwhile; nothing is then submitted for a while, and the window tries
+/// again.
 const UNCONFIGURED: &str = "before reconfiguring the Surface";
 const REST: Duration = Duration::from_millis(250);
 /// Words of errors of a window that draws with the device, such as a frame of the size before: no fault of the device.

@@ -62,7 +62,7 @@ pub struct DeviceChoice {
     pub id: String,
     /// Reason, as a clause.
     pub why: String,
-    /// What became of the device, if it failed; the run then went on on the CPU.
+    /// Fault of the device, if it failed; the CPU then continued the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! What steps on a GPU cover.
+//! Settings that steps on a GPU cover.
 
 use super::Spec;
 use crate::kernels::encode::MOST_ON_DEVICE as MOST;

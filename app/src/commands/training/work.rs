@@ -42,7 +42,7 @@ pub(super) struct Work {
     /// Its dictionaries, one at least.
     pub(super) tasks: Vec<Task>,
     pub(super) reads: Reads,
-    /// What decides the device.
+    /// Wishes and facts that decide the device.
     pub(super) wanted: Wanted,
 }
 

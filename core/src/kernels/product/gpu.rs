@@ -93,7 +93,7 @@ const TILE_LIST: [Tile; TILE_COUNT] = [
 
 impl Tile {
     /// Returns the tile that `gpu` was told to use, or the one that suits its kind; a small one for few rows.
-    pub(crate) fn of(gpu: &Gpu, rows: usize) -> &'static Self {
+    pub(crate) fn suiting(gpu: &Gpu, rows: usize) -> &'static Self {
         let usual = match gpu.kind() {
             AdapterKind::Software => TILE_COUNT - 1,
             AdapterKind::Integrated => 2,

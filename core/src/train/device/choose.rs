@@ -206,7 +206,7 @@ impl OnDevice {
         let gpu = &self.gpu;
         let [_, _, w_dec] = self.features.dictionary();
         let sample = Table::upload(gpu, "gradients", sample)?;
-        let along = product(gpu, &sample, w_dec, Tile::of(gpu, sample.rows()))?;
+        let along = product(gpu, &sample, w_dec, Tile::suiting(gpu, sample.rows()))?;
         let mut sizes = Matrix::zeros(along.rows(), along.columns());
         along.read(gpu, &mut sizes)?;
         let sum: f64 = sizes.values().iter().map(|g| f64::from(g.abs())).sum();

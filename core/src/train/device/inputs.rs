@@ -73,7 +73,7 @@ fn less_skip(gpu: &Gpu, mapping: &Mapping, centred: &Table, target: Table) -> Re
     let mut less = skip.value.clone();
     less.values_mut().iter_mut().for_each(|w| *w = -*w);
     let less = Table::upload(gpu, "the skip connection", &less)?;
-    let written = product(gpu, centred, &less, Tile::of(gpu, centred.rows()))?;
+    let written = product(gpu, centred, &less, Tile::suiting(gpu, centred.rows()))?;
     let mut recorder = gpu.record();
     let sum = added(&mut recorder, &target, &written)?;
     recorder.submit()?;

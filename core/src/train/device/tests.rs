@@ -289,11 +289,11 @@ fn settings_of_a_step_on_wgpu_equal_those_on_the_cpu() {
         ),
         (
             "transcoder",
-            of(Variant::TopK, &|spec| spec.transcodes = true),
+            of(Variant::BatchTopK, &|spec| spec.transcodes = true),
         ),
         (
             "skip",
-            of(Variant::TopK, &|spec| {
+            of(Variant::BatchTopK, &|spec| {
                 (spec.transcodes, spec.skip) = (true, true);
             }),
         ),

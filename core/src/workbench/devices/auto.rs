@@ -21,7 +21,7 @@ impl Devices {
         };
         let mut meter = Meter {
             devices: self,
-            class: SizeClass::of(job.operations()),
+            class: SizeClass::new(job.operations()),
             beside_another: job.beside_another,
             trial: None,
         };

@@ -10,7 +10,7 @@ pub(super) fn needs_no_gpu(job: &Job) -> Option<String> {
         return Some(reason.clone());
     }
     let operations = job.operations();
-    (SizeClass::of(operations) == SizeClass::Small).then(|| {
+    (SizeClass::new(operations) == SizeClass::Small).then(|| {
         format!(
             "{:.2} GFLOP a step are too few to gain from a GPU",
             operations / 1e9

@@ -12,11 +12,11 @@ use crate::error::Result;
 /// Whether devices are measured when they are listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measuring {
-    /// What is remembered is listed.
+    /// Lists remembered figures only.
     Never,
-    /// What is not remembered is measured.
+    /// Measures what is not remembered.
     Missing,
-    /// Everything is measured again.
+    /// Measures everything again.
     Again,
 }
 

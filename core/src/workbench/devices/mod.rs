@@ -76,7 +76,7 @@ pub enum SizeClass {
 
 impl SizeClass {
     /// Returns the class of a step of so many operations.
-    pub fn of(operations: f64) -> Self {
+    pub fn new(operations: f64) -> Self {
         match operations {
             few if few < 1e9 => Self::Small,
             some if some < 3e10 => Self::Medium,
@@ -219,7 +219,7 @@ impl Devices {
                 ", though this adapter computes on the processor and is slower than the CPU itself",
             );
         }
-        let small = SizeClass::of(job.operations()) == SizeClass::Small;
+        let small = SizeClass::new(job.operations()) == SizeClass::Small;
         let gpu = if software || small || job.beside_another {
             self.open(adapter, facts)?
         } else {

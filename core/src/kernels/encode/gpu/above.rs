@@ -121,7 +121,7 @@ pub(in crate::kernels::encode) fn above_by(
     join(gpu, n, &parts)
 }
 
-/// What chunks of features of some rows are searched with.
+/// Buffers with which chunks of features of some rows are searched.
 #[derive(Debug)]
 struct Masks<'g> {
     gpu: &'g Gpu,
@@ -216,7 +216,7 @@ impl<'g> Masks<'g> {
     ) -> Result<()> {
         let d = centred.columns();
         let rows = self.tokens.len();
-        let tile = Tile::of(self.gpu, rows);
+        let tile = Tile::suiting(self.gpu, rows);
         let (left, right) = (piece(centred, &self.tokens), piece(enc.w_enc, features));
         let call = Call {
             groups: tile.groups(rows, features.len()),

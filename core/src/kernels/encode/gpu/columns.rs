@@ -11,7 +11,7 @@ use crate::latents::Latents;
 /// Most features of a chunk, each of which has counts of its digits.
 const SEGMENTS: usize = 4_096;
 
-/// What a selection by feature kept of each.
+/// Entries that a selection by feature kept of each: their number and the least.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     /// `[f]` u32: number of entries.

@@ -87,7 +87,7 @@ pub(crate) fn filter_list(
 ) -> Result<()> {
     enc.check("filter_list", centred)?;
     let d = centred.columns();
-    let tile = Tile::of(recorder.gpu(), centred.rows());
+    let tile = Tile::suiting(recorder.gpu(), centred.rows());
     let kernel = LIST.kernel(tile, d);
     let mut token = 0;
     while token < centred.rows() && d > 0 {

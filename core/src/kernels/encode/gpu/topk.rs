@@ -82,7 +82,7 @@ pub(super) const FINISH: Kernel = Kernel {
     ],
 };
 
-/// What ranks the entries of a row.
+/// Value that ranks the entries of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Pre-activations; those ≤ 0 are left out.
@@ -318,7 +318,7 @@ impl Search<'_> {
         lists: &Lists,
     ) -> Result<()> {
         let d = self.centred.columns();
-        let tile = Tile::of(recorder.gpu(), tokens.len());
+        let tile = Tile::suiting(recorder.gpu(), tokens.len());
         let (left, right) = (piece(self.centred, tokens), piece(self.enc.w_enc, features));
         let params = Params {
             total: lists.params.rows,
