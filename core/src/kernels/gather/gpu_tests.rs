@@ -1,10 +1,10 @@
-//! The WGSL form against `Matrix::rows_of`: bytes unchanged, over split tables.
+//! The WGSL form and `Matrix::rows_of` against the definition: bytes unchanged, over split tables.
 
 use crate::device::Table;
 use crate::device::testing::gpu;
 use crate::dims::Matrix;
 
-use super::gpu::gather;
+use super::{gpu::gather, reference};
 
 #[test]
 fn gathered_rows_are_the_rows_of_the_list_on_wgpu() {
@@ -19,7 +19,7 @@ fn gathered_rows_are_the_rows_of_the_list_on_wgpu() {
         let mut values: Vec<f32> = (0..rows * columns).map(|i| i as f32 - 20.0).collect();
         values[0] = f32::from_bits(0x7fc0_1234);
         let matrix = Matrix::new(rows, columns, values).unwrap();
-        let want = matrix.rows_of(&list);
+        let want = reference::gather(&matrix, &list);
         let bits = |matrix: &Matrix| -> Vec<u32> {
             matrix
                 .values()
@@ -27,6 +27,7 @@ fn gathered_rows_are_the_rows_of_the_list_on_wgpu() {
                 .map(|value| value.to_bits())
                 .collect()
         };
+        assert_eq!(bits(&matrix.rows_of(&list)), bits(&want));
         // The list is never split; the limit is for rows.
         let places = gpu.upload("list", &list).unwrap();
         for gpu in [

@@ -11,3 +11,5 @@
 pub(crate) mod gpu;
 #[cfg(test)]
 mod gpu_tests;
+#[cfg(test)]
+mod reference;
