@@ -83,15 +83,34 @@ pub(super) fn device_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) 
     let most = NAME[usize::from(!roomy)];
     let words = caption(shorter(&name, most)).color(secondary);
     let icon = theme::icon(icons::CPU).color(secondary);
-    let button = Button::new((icon, words))
-        .frame_when_inactive(false)
-        .stroke(Stroke::NONE);
+    // Large text in a small window leaves room for the icon alone.
+    let button = if fits(ui, words.clone()) {
+        Button::new((icon, words))
+    } else {
+        Button::new(icon)
+    };
+    let button = button.frame_when_inactive(false).stroke(Stroke::NONE);
     // A choice is seen where it was made.
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let menu = MenuButton::from_button(button).config(config);
     let (response, _) = menu.ui(ui, |ui| list_ui(ui, state, commands));
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("Device: {name}")));
     response.on_hover_text(format!("{name}: {}. Click for all devices", why(state)));
+}
+
+/// Whether `words` fit beside the icon into what the bar has left.
+fn fits(ui: &Ui, words: RichText) -> bool {
+    let style = egui::TextStyle::Small;
+    let words = egui::WidgetText::from(words).into_galley(
+        ui,
+        Some(egui::TextWrapMode::Extend),
+        f32::INFINITY,
+        style,
+    );
+    let icon = theme::icon_font().size;
+    let spacing = ui.spacing();
+    let around = 2.0 * spacing.button_padding.x + spacing.icon_spacing + space::CONTROL;
+    words.size().x + icon + around <= ui.available_width()
 }
 
 /// Shortens the name of an adapter, not its backend.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use egui::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 use umbra_core::device::{Compute, DeviceWish};
@@ -78,7 +79,9 @@ fn the_chip_opens_the_list_and_a_click_chooses() {
         (CARD, DeviceWish::Gpu(Some(0))),
         ("Automatic", DeviceWish::Auto),
     ] {
-        harness.get_by_label(row).click();
+        harness
+            .get_by_role_and_label(Role::RadioButton, row)
+            .click();
         harness.run();
         let choose: Command = devices::Command::Choose(wish).into();
         assert_eq!(harness.state_mut().take(), [choose], "{row}");
@@ -118,7 +121,7 @@ fn a_chosen_device_that_is_gone_is_named_with_the_remedy() {
     let gone = settings::Event::Device(DeviceWish::Gpu(Some(7)));
     state.apply(Event::Settings(gone));
     let harness = open(state);
-    harness.get_by_label("wgpu:7");
+    harness.get_by_role_and_label(Role::RadioButton, "wgpu:7");
     harness.get_by_label("This device is not there: choose another");
 }
 

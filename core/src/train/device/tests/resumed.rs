@@ -15,8 +15,8 @@ fn train(variant: Variant, keeping: &Keeping, compute: &Compute, stop: u64) -> O
     let mut spec = super::spec(variant);
     spec.tokens = STEPS * super::N as u64;
     spec.buffer = 2_000;
-    // So low that no step of a run this short counts as divergence.
-    spec.learning_rate = Some(1e-3);
+    // So few that not all of them start anew at once, which would count as divergence.
+    spec.features = 96;
     // After the fourth step some features start anew.
     spec.resample_every = Some(4);
     let mut source = Planted::new(128, super::D);
