@@ -83,7 +83,7 @@ pub fn open(arguments: &Arguments) -> Result<(), String> {
     ))
 }
 
-/// What to try, in this order.
+/// Ways to draw, in the order in which they are tried.
 fn drawings(renderer: Option<Renderer>) -> impl Iterator<Item = Drawing> {
     // An explicit choice takes what there is; by itself a processor that plays a graphics processor is slower than OpenGL.
     let any = renderer.is_some();

@@ -78,9 +78,9 @@ pub(crate) struct DevicesState {
     pub(crate) list: Load<Arc<List>>,
     /// The job that measures them.
     pub(crate) measuring: Option<JobId>,
-    /// What running and lately ended jobs were given, oldest first, one entry a name.
+    /// Devices given to running and lately ended jobs, oldest first, one entry a name.
     pub(crate) given: Vec<Given>,
-    /// What draws the window.
+    /// Device or library that draws the window.
     pub(crate) drawing: String,
     /// Whether kernels run on the device that draws it.
     pub(crate) shared: bool,
@@ -118,7 +118,7 @@ impl DevicesState {
         list.devices.iter().find(|device| device.id == id)
     }
 
-    /// What a running job computes on, a GPU before the CPU.
+    /// Returns the device of a running job, a GPU before the CPU.
     pub(crate) fn at_work(&self, jobs: &JobsState) -> Option<&Given> {
         let running = |given: &&Given| {
             jobs.get(given.job)

@@ -34,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const UNCONFIGURED: &str = "before reconfiguring the Surface";
 const REST: Duration = Duration::from_millis(250);
 /// Words of errors of a window that draws with the device, such as a frame of the size before: no fault of the device.
-const DRAWN: [&str; 4] = ["Surface::", "egui", "RenderPass", "Scissor"];
+const DRAWN: [&str; 3] = ["Surface::", "RenderPass", "Scissor"];
 /// Where a window draws: time between two looks whether work is done, and how long it is looked without a pause.
 const MOMENT: Duration = Duration::from_micros(100);
 const BRIEFLY: Duration = Duration::from_micros(200);

@@ -197,6 +197,7 @@ impl Jump {
     }
 
     /// Returns `(factor, target)` of a gradient `factor · (l0 − target)` of the penalty with respect to one token's L0, where it depends on L0.
+    #[cfg(feature = "gpu")]
     pub(crate) fn by_l0(&self) -> Option<(f64, f64)> {
         match self.charge {
             Charge::Target(target) => Some((4.0 * self.weight / target, target)),

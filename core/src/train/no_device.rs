@@ -20,7 +20,7 @@ impl Trainer {
     pub fn move_to(&mut self, compute: &Compute) -> Result<()> {
         match compute {
             Compute::Cpu => Ok(()),
-            Compute::Gpu(gpu) => match *gpu {},
+            Compute::Gpu(gpu) => gpu.absent(),
         }
     }
 

@@ -7,15 +7,15 @@ use crate::error::Result;
 
 /// Sets no tile.
 pub(super) fn use_tile(gpu: &Gpu, _tile: usize) {
-    match *gpu {}
+    gpu.absent()
 }
 
 /// Measures no GPU.
 pub(super) fn gpu(gpu: &Gpu, _known: &mut Speed) -> Result<()> {
-    match *gpu {}
+    gpu.absent()
 }
 
 /// Measures no GPU.
 pub(super) fn encoded(gpu: &Gpu, _trial: &Trial) -> Result<f64> {
-    match *gpu {}
+    gpu.absent()
 }
