@@ -376,17 +376,7 @@ fn card_ui(ui: &mut Ui, device: &Listed) {
     }
     if let Some((limits, features)) = device.abilities {
         fact("One binding", number::bytes(limits.binding_bytes));
-        let names = [
-            ("subgroups", features.subgroup),
-            ("f16", features.f16),
-            ("timestamps", features.timestamps),
-            ("packed dot products", features.packed_dot),
-        ];
-        let there: Vec<&str> = names
-            .iter()
-            .filter(|(_, is)| *is)
-            .map(|(name, _)| *name)
-            .collect();
+        let there = features.names();
         fact(
             "Features",
             if there.is_empty() {

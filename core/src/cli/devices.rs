@@ -89,14 +89,7 @@ fn figure(value: Option<f64>, unit: &str) -> String {
 }
 
 fn abilities(limits: &AdapterLimits, features: AdapterFeatures) -> String {
-    let named = [
-        ("subgroups", features.subgroup),
-        ("16-bit floats", features.f16),
-        ("timestamps", features.timestamps),
-        ("packed dot products", features.packed_dot),
-    ];
-    let named = named.iter().filter(|(_, present)| *present);
-    let named: Vec<&str> = named.map(|(name, _)| *name).collect();
+    let named = features.names();
     format!(
         "binds {} MB at once, shares {} KB in a workgroup of {}; has {}",
         limits.binding_bytes >> 20,

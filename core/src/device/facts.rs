@@ -80,6 +80,20 @@ pub struct AdapterFeatures {
     pub packed_dot: bool,
 }
 
+impl AdapterFeatures {
+    /// Names of those that are present, as people read them.
+    pub fn names(self) -> Vec<&'static str> {
+        let all = [
+            ("subgroups", self.subgroup),
+            ("16-bit floats", self.f16),
+            ("timestamps", self.timestamps),
+            ("packed dot products", self.packed_dot),
+        ];
+        let present = all.into_iter().filter(|(_, present)| *present);
+        present.map(|(name, _)| name).collect()
+    }
+}
+
 impl AdapterLimits {
     /// Least limits on which every kernel runs.
     pub const NEEDED: Self = Self {

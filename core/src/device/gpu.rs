@@ -286,8 +286,8 @@ impl Gpu {
     }
 
     /// Returns the device with a smaller limit on bindings, so that tables are split as on a smaller device.
-    #[must_use]
-    pub fn with_binding_limit(&self, bytes: u64) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_binding_limit(&self, bytes: u64) -> Self {
         Self {
             binding: bytes.min(self.binding),
             ..self.clone()

@@ -126,8 +126,11 @@ impl OnDevice {
         report.phases.decode = begun.elapsed();
 
         let begun = Instant::now();
-        let aux = self.aux(trainer, &plan.choose, (&inputs, &main.left), &found.left)?;
-        report.dead_fraction = trainer.dead.features().len() as f64 / numbers.features as f64;
+        let dead = trainer.dead.features();
+        report.dead_fraction = dead.len() as f64 / numbers.features as f64;
+        let helped = trainer.rule.helped(dead);
+        let left = (&main.left, &found.left);
+        let aux = self.aux(trainer, helped, &plan.choose, &inputs, left)?;
         if let Some(aux) = &aux {
             report.loss += trainer.aux.coefficient * aux.loss;
             report.aux_active = aux.code.codes.entries;
@@ -274,11 +277,11 @@ impl OnDevice {
     fn aux(
         &self,
         trainer: &Trainer,
+        helped: Vec<u32>,
         choose: &Choose,
-        (inputs, left): (&Inputs, &Left),
-        sums: &Sums,
+        inputs: &Inputs,
+        (left, sums): (&Left, &Sums),
     ) -> Result<Option<Aux>> {
-        let helped = trainer.rule.helped(trainer.dead.features());
         if helped.is_empty() || trainer.aux.coefficient == 0.0 {
             return Ok(None);
         }
