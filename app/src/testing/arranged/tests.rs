@@ -2,13 +2,20 @@
 
 use egui::{Button, Sense, pos2, vec2};
 use egui_kittest::Harness;
-use umbra_core::ids::FeatureId;
+use umbra_core::ids::{FeatureId, HookPoint, Site};
+use umbra_core::models::Sampling;
+use umbra_core::steer::{EditSpec, Vector, What};
+use umbra_core::train::Spec;
 
 use super::{faults, warn_of_clashes};
 use crate::dialogs::Ask;
-use crate::state::requests::{Command, library, shell};
+use crate::state::jobs::JobId;
+use crate::state::requests::{Command, library, prompt, shell};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, Load, catalogue, features, opening, path, project, settings};
+use crate::state::{
+    AppState, Event, Load, catalogue, features, jobs, log, opening, path, project, settings,
+    steering, training,
+};
 use crate::testing::pictures::typical as of_demo;
 use crate::testing::{self, Desk, Window};
 
@@ -21,6 +28,12 @@ const TEXTS: [u16; 3] = [
     100,
     *settings::TEXT_SIZES.end(),
 ];
+
+/// A long error.
+const WHY: &str = "/data/models/a-rather-long-name-of-a-model-7b/model-00001-of-00004.safetensors: tensor `model.layers.11.self_attn.q_proj.weight` is missing; fetch the file again";
+
+/// A sentence to read.
+const SENTENCE: &str = "Once upon a time there was a king who lived in a castle.";
 
 /// Checks every screen of `desk` in all sizes; `prepare` runs before each screen.
 fn check(desk: Desk, prepare: impl Fn(&mut Harness<'_, Window>, ViewId)) {
@@ -92,6 +105,27 @@ fn nothing_is_cut_or_overlaps_in_a_huge_state() {
 }
 
 #[test]
+fn nothing_is_cut_or_overlaps_with_a_model_and_no_dictionary() {
+    let mut desk = Desk::new(testing::with_demo_model(AppState::default()));
+    desk.run(prompt::Command::Text(SENTENCE.to_owned()));
+    assert!(desk.state.prompt.reading.ready().is_some());
+    check(desk, |_, _| {});
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_where_the_dictionary_does_not_fit() {
+    let mut desk = Desk::new(testing::with_demo_model(testing::typical()));
+    desk.run(prompt::Command::Text(SENTENCE.to_owned()));
+    assert!(desk.state.misfit().is_some());
+    check(desk, |_, _| {});
+}
+
+#[test]
+fn nothing_is_cut_or_overlaps_after_failed_jobs() {
+    check(Desk::new(failed_jobs()), |_, _| {});
+}
+
+#[test]
 fn nothing_is_cut_or_overlaps_while_all_is_loading() {
     check(
         Desk::new(loads(&|| Load::Loading, Load::Loading, Load::Loading)),
@@ -101,11 +135,10 @@ fn nothing_is_cut_or_overlaps_while_all_is_loading() {
 
 #[test]
 fn nothing_is_cut_or_overlaps_where_all_has_failed() {
-    let why = "/data/models/a-rather-long-name-of-a-model-7b/model-00001-of-00004.safetensors: tensor `model.layers.11.self_attn.q_proj.weight` is missing; fetch the file again";
     let failed = loads(
-        &|| Load::Failed(why.to_owned()),
-        Load::Failed(why.to_owned()),
-        Load::Failed(why.to_owned()),
+        &|| Load::Failed(WHY.to_owned()),
+        Load::Failed(WHY.to_owned()),
+        Load::Failed(WHY.to_owned()),
     );
     check(Desk::new(failed), |_, _| {});
 }
@@ -202,6 +235,38 @@ fn huge() -> AppState {
         state.apply(Event::Project(project::Event::LabelSet(change)));
     }
     testing::with_demo_model(state)
+}
+
+/// A state in which a training run, a steering run and two jobs of labs have failed, and the window says so.
+fn failed_jobs() -> AppState {
+    let mut state = testing::with_model();
+    let spec = Spec::default_for(HookPoint::block(0, Site::Z));
+    let run = Box::new(testing::run(spec));
+    state.apply(Event::Training(training::Event::Started(run)));
+    let broke = training::Event::Broke(WHY.to_owned(), vec![true]);
+    state.apply(Event::Training(broke));
+    let request = steering::Request {
+        dictionary: state.selection.dictionary,
+        edits: vec![EditSpec::new(What::Add(Vector::Feature(FeatureId(0)), 8.0))],
+        prompt: SENTENCE.to_owned(),
+        sampling: Sampling::default(),
+    };
+    let job = JobId(1);
+    for event in [
+        steering::Event::Started(job, request),
+        steering::Event::Ended(job, steering::Ended::Failed(WHY.to_owned())),
+    ] {
+        state.apply(Event::Steering(event));
+    }
+    for (id, name) in [(1, "Steer the text"), (2, "Build the index of z0")] {
+        let id = JobId(id);
+        state.apply(Event::Jobs(jobs::Event::Started(id, name.to_owned())));
+        let failed = jobs::Status::Failed(WHY.to_owned());
+        state.apply(Event::Jobs(jobs::Event::Ended(id, failed)));
+    }
+    let notice = log::Notice::failure(format!("Build the index of z0 failed: {WHY}"));
+    state.apply(Event::Log(log::Event::Show(notice)));
+    state
 }
 
 /// A state with these loads of model, dictionary and table.
