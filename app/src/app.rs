@@ -137,6 +137,7 @@ impl App {
         } = self;
         shell::window_ui(ui, state, views, layout, commands);
         dropped_files(ui, commands);
+        commands::follow_drawn(state, commands);
         if !self.commands.is_empty() {
             self.run_commands();
             ui.ctx().request_repaint();

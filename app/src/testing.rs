@@ -399,6 +399,7 @@ impl Window {
         for _ in 0..32 {
             harness.run();
             let window = harness.state_mut();
+            commands::follow_drawn(&window.desk.state, &mut window.commands);
             let mut asked = window.commands.take();
             if asked.is_empty() {
                 return;

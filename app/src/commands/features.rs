@@ -6,6 +6,7 @@ use umbra_core::features::Index;
 use umbra_core::ids::FeatureId;
 
 use super::context::Context;
+use crate::state::catalogue::DictionaryId;
 use crate::state::features::{self, Found, Table};
 use crate::state::project::LabelChange;
 use crate::state::requests::Commands;
@@ -24,6 +25,7 @@ impl Command {
             Self::LoadTable => load_table(context),
             Self::ShowPage(feature) => show_page(context, feature),
             Self::Detail(feature) => load_detail(context, feature),
+            Self::Previews(id, features) => load_previews(context, id, features),
             Self::Search(words) => search(context, words),
         }
     }
@@ -49,6 +51,35 @@ pub(super) fn follow(state: &AppState, commands: &mut Commands) {
             commands.send(Command::ShowPage(feature));
         }
     }
+}
+
+/// Features that were drawn without being known are read from their index, a batch at a time.
+pub(super) fn follow_drawn(state: &AppState, commands: &mut Commands) {
+    let previews = &state.features.previews;
+    let wanted = previews.take_wanted();
+    if let Some((dictionary, features)) = wanted.filter(|_| !previews.reading) {
+        commands.send(Command::Previews(dictionary, features));
+    }
+}
+
+fn load_previews(context: &mut Context<'_>, id: DictionaryId, features: Vec<FeatureId>) {
+    let Some(path) = context.state.index_of(id).map(|index| index.path.clone()) else {
+        return;
+    };
+    context.apply(Event::Features(features::Event::PreviewsAsked));
+    let of = features.clone();
+    let event = move |features, found| {
+        let event = features::Event::Previews(id, features, found);
+        Event::Features(event)
+    };
+    context.jobs.start_quiet(
+        move |_| event(of, None),
+        move |worker| {
+            let found = Index::open(&path)?.previews(&features)?;
+            worker.send(event(features, Some(found)));
+            Ok(())
+        },
+    );
 }
 
 fn load_table(context: &mut Context<'_>) {

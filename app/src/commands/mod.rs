@@ -6,6 +6,7 @@
 //! - **something that happens by itself** when the state calls for it (the table of a newly selected dictionary): `follow(state, commands)` of the
 //!   area, asked once a frame; it compares what is there with what is selected and sends a command. The command must mark the state at once
 //!   (`Load::Loading`), or it would be sent again in the next frame.
+//! - **something that was drawn before it was read** (names of features): the state keeps what was wanted, `follow_drawn` asks for it after the frame.
 //! - **an entry of the palette**: a line in `shell/palette.rs`.
 
 mod attention;
@@ -70,4 +71,9 @@ pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
     dark_matter::follow(state, commands);
     heads::follow(state, commands);
     steering::follow(state, commands);
+}
+
+/// Asks for what the last frame drew without having it.
+pub(crate) fn follow_drawn(state: &AppState, commands: &mut Commands) {
+    features::follow_drawn(state, commands);
 }

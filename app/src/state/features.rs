@@ -1,16 +1,18 @@
 //! The selected dictionary's features: the table's data, what the index found for the filter, and what is known about single features.
 
+mod names;
 mod table;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use umbra_core::features::Detail;
+use umbra_core::features::{Detail, Preview};
 use umbra_core::ids::FeatureId;
 
 use super::catalogue::{DictionaryId, LoadedIndex};
 use super::load::Load;
 
+pub(crate) use names::Previews;
 pub use table::{Column, Table};
 
 /// Pages and lists of neighbours kept at most; the oldest go first.
@@ -36,23 +38,38 @@ pub(crate) struct Found {
 struct Kept<T> {
     by_feature: BTreeMap<Key, Load<T>>,
     order: std::collections::VecDeque<Key>,
+    most: usize,
 }
 
 impl<T> Default for Kept<T> {
     fn default() -> Self {
-        Self {
-            by_feature: BTreeMap::new(),
-            order: std::collections::VecDeque::new(),
-        }
+        Self::at_most(KEPT)
     }
 }
 
 impl<T> Kept<T> {
+    fn at_most(most: usize) -> Self {
+        Self {
+            by_feature: BTreeMap::new(),
+            order: std::collections::VecDeque::new(),
+            most,
+        }
+    }
+
+    fn get(&self, key: Key) -> Option<&Load<T>> {
+        self.by_feature.get(&key)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Key) -> bool) {
+        self.by_feature.retain(|key, _| keep(key));
+        self.order.retain(keep);
+    }
+
     fn set(&mut self, key: Key, load: Load<T>) {
         if self.by_feature.insert(key, load).is_none() {
             self.order.push_back(key);
         }
-        while self.order.len() > KEPT {
+        while self.order.len() > self.most {
             if let Some(oldest) = self.order.pop_front() {
                 self.by_feature.remove(&oldest);
             }
@@ -77,6 +94,8 @@ pub(crate) struct FeaturesState {
     pub(crate) filter: String,
     /// Result of the search for the filter's words.
     pub(crate) found: Found,
+    /// What lists show of features of all dictionaries.
+    pub(crate) previews: Previews,
     details: Kept<Arc<Detail>>,
     neighbours: Kept<Neighbours>,
 }
@@ -86,6 +105,7 @@ impl FeaturesState {
     pub(super) fn forget(&mut self) {
         *self = Self {
             filter: std::mem::take(&mut self.filter),
+            previews: std::mem::take(&mut self.previews),
             ..Self::default()
         };
     }
@@ -131,6 +151,10 @@ pub(crate) enum Event {
     Detail(DictionaryId, FeatureId, Load<Arc<Detail>>),
     /// The neighbours of a feature are asked for, arrived or failed.
     Neighbours(DictionaryId, FeatureId, Load<Neighbours>),
+    /// A job reads previews.
+    PreviewsAsked,
+    /// Previews of these features arrived; none: the index cannot be read.
+    Previews(DictionaryId, Vec<FeatureId>, Option<Vec<Preview>>),
     /// A search is asked for, arrived or failed.
     Found(Found),
     /// Another filter of the table.
@@ -145,6 +169,7 @@ impl FeaturesState {
             Event::Index(of, index) => {
                 *features = Self {
                     filter: std::mem::take(&mut features.filter),
+                    previews: std::mem::take(&mut features.previews),
                     table_of: Some(of),
                     index: Some(*index),
                     table: Load::Loading,
@@ -175,6 +200,8 @@ impl FeaturesState {
             Event::Neighbours(dictionary, feature, load) => {
                 features.neighbours.set((dictionary, feature), load);
             }
+            Event::PreviewsAsked => features.previews.reading = true,
+            Event::Previews(dictionary, of, found) => features.previews.set(dictionary, &of, found),
             Event::Filter(filter) => features.filter = filter,
             Event::Found(found) => {
                 if found.features.is_loading() || features.found.words == found.words {

@@ -143,15 +143,4 @@ impl AppState {
     pub(crate) fn label(&self, feature: umbra_core::ids::FeatureId) -> Option<&str> {
         self.project.label(&self.dictionary()?.name, feature)
     }
-
-    /// The token at which a feature of a dictionary is strongest, if that dictionary's table is read.
-    pub(crate) fn top_token(
-        &self,
-        dictionary: catalogue::DictionaryId,
-        feature: umbra_core::ids::FeatureId,
-    ) -> Option<&str> {
-        let table = self.features.table.ready();
-        let table = table.filter(|table| table.dictionary == dictionary)?;
-        Some(table.top_tokens.get(feature.index())?)
-    }
 }

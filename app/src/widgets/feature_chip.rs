@@ -1,10 +1,10 @@
 //! Feature chip: `#1234 label` with an activation dot. Click opens its page, middle click opens it beside, hover shows a summary.
 
-use egui::{
-    Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2,
-};
+use egui::{FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use umbra_core::features::Name;
 use umbra_core::ids::FeatureId;
 
+use super::feature_name;
 use crate::theme::{Hue, Theme, size, space};
 
 /// Height of a chip.
@@ -14,8 +14,7 @@ pub(crate) const HEIGHT: f32 = 22.0;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FeatureChip<'a> {
     feature: FeatureId,
-    label: Option<&'a str>,
-    top_token: Option<&'a str>,
+    name: Name<'a>,
     strength: f32,
     selected: bool,
     width: Option<f32>,
@@ -31,23 +30,15 @@ pub(crate) struct ChipReply {
 }
 
 impl<'a> FeatureChip<'a> {
-    /// A chip of `feature`.
-    pub(crate) fn new(feature: FeatureId, label: Option<&'a str>) -> Self {
+    /// A chip of `feature`, which is called `name`.
+    pub(crate) fn new(feature: FeatureId, name: Name<'a>) -> Self {
         Self {
             feature,
-            label,
-            top_token: None,
+            name,
             strength: 1.0,
             selected: false,
             width: None,
         }
-    }
-
-    /// The token at which it is strongest: stands in quotes where nobody gave a label.
-    #[must_use]
-    pub(crate) fn top_token(mut self, token: Option<&'a str>) -> Self {
-        self.top_token = token;
-        self
     }
 
     /// Sets the brightness of the dot, 0 to 1.
@@ -80,16 +71,12 @@ impl<'a> FeatureChip<'a> {
             painter.layout_no_wrap(number, FontId::monospace(size::BODY), theme.ink.primary);
         let before = 18.0 + number.size().x;
         let most = self.width.unwrap_or_else(|| ui.available_width()).max(60.0);
-        let label = self.words(theme).map(|(words, font, ink)| {
-            let mut job = egui::text::LayoutJob::simple_singleline(words, font, ink);
-            let room = (most - before - 6.0 - 8.0).max(12.0);
-            job.wrap = egui::text::TextWrapping::truncate_at_width(room);
-            painter.layout_job(job)
-        });
+        let room = (most - before - 6.0 - 8.0).max(12.0);
+        let label = feature_name::layout(ui, self.name, room);
         let label_width = label.as_ref().map_or(0.0, |label| label.size().x + 6.0);
         let extent = vec2(before + label_width + 8.0, HEIGHT);
         let (rect, response) = ui.allocate_exact_size(extent, Sense::click());
-        let (feature, text) = (self.feature, self.label.unwrap_or("no label"));
+        let (feature, text) = (self.feature, self.name.label.unwrap_or("no label"));
         let selected = self.selected;
         response.widget_info(|| {
             WidgetInfo::selected(
@@ -114,20 +101,6 @@ impl<'a> FeatureChip<'a> {
             .on_hover_cursor(egui::CursorIcon::PointingHand)
             .on_hover_ui(card);
         ChipReply { open, beside }
-    }
-
-    /// Returns the text right of the number.
-    fn words(&self, theme: &Theme) -> Option<(String, FontId, Color32)> {
-        if let Some(label) = self.label.filter(|label| !label.is_empty()) {
-            let font = FontId::proportional(size::BODY);
-            return Some((label.to_owned(), font, theme.ink.primary));
-        }
-        let token = self.top_token.filter(|token| !token.is_empty())?;
-        Some((
-            quoted(token),
-            FontId::monospace(size::BODY),
-            theme.ink.secondary,
-        ))
     }
 
     fn paint_ground(&self, ui: &Ui, theme: &Theme, rect: Rect, response: &Response) {
@@ -185,13 +158,13 @@ mod tests {
             .with_context_setup(crate::theme::install)
             .build_ui_state(
                 |ui, (open, beside): &mut (usize, usize)| {
-                    let chip = FeatureChip::new(FeatureId(12), Some("royal titles"));
+                    let chip = FeatureChip::new(FeatureId(12), Name::labelled("royal titles"));
                     let reply = chip.max_width(120.0).show(ui, |ui| {
                         ui.label("card");
                     });
                     *open += usize::from(reply.open);
                     *beside += usize::from(reply.beside);
-                    FeatureChip::new(FeatureId(3), None).show(ui, |_| {});
+                    FeatureChip::new(FeatureId(3), Name::default()).show(ui, |_| {});
                 },
                 (0, 0),
             );

@@ -5,6 +5,7 @@ pub(crate) mod curve_plot;
 pub(crate) mod density_histogram;
 pub(crate) mod empty_state;
 pub(crate) mod feature_chip;
+pub(crate) mod feature_name;
 pub(crate) mod heat_map;
 pub(crate) mod histogram;
 pub(crate) mod legend;

@@ -12,7 +12,8 @@ use super::file::{APPLICATION, FIRST, VERSION};
 use super::pack::{Of, PackedDetail, PackedExample, PackedRow};
 use super::tally::ends;
 use super::{
-    About, Detail, Example, Histogram, INTERVALS, Interval, Passage, Place, Summary, TokenEffect,
+    About, Detail, Example, Histogram, INTERVALS, Interval, Passage, Peak, Place, Preview, Summary,
+    TokenEffect,
 };
 use crate::corpus::Positions;
 use crate::error::{Error, Result};
@@ -20,6 +21,9 @@ use crate::ids::{FeatureId, TokenId};
 use crate::models::Unembed;
 use crate::project::prefix_query;
 use crate::sae::Sae;
+
+/// Token rows held while features are previewed.
+const ROWS_HELD: usize = 1024;
 
 /// Selects the scalars; version 1 has no negative activations.
 fn scalars(version: u32) -> String {
@@ -111,27 +115,51 @@ impl Index {
 
     /// Returns everything the index knows about one feature.
     pub fn detail(&self, feature: FeatureId) -> Result<Detail> {
-        if feature.index() >= self.about.features {
-            let what = format!(
-                "feature {feature} does not exist, choose among 0 to {}",
-                self.about.features.saturating_sub(1)
-            );
-            return Err(Error::input(what, &self.path));
-        }
-        let (summary, active) = self
-            .database
-            .query_row(
-                &format!("{} WHERE feature = ?1", scalars(self.about.form)),
-                [feature.0],
-                |row| Ok((summary(row)?, row.get::<_, u64>(6)?)),
-            )
-            .map_err(failed(&self.path))?;
+        let (summary, active) = self.scalars_of(feature)?;
         let packed = self.packed(feature)?;
         let drawn = packed.intervals.iter().flat_map(|(_, examples)| examples);
         let rows = self.rows_of(packed.top.iter().chain(drawn))?;
         self.names()?
             .detail((summary, active), packed, &rows)
             .ok_or_else(|| damaged(&self.path))
+    }
+
+    /// Returns what a list shows of each of `features`, in their order.
+    pub fn previews(&self, features: &[FeatureId]) -> Result<Vec<Preview>> {
+        let mut rows = Rows::new();
+        let mut previews = Vec::with_capacity(features.len());
+        for feature in features {
+            let (summary, _) = self.scalars_of(*feature)?;
+            let packed = self.packed(*feature)?;
+            let examples = packed.top.len();
+            if rows.len() >= ROWS_HELD {
+                rows.clear();
+            }
+            let top = packed.top.into_iter().next();
+            if let Some(Of::Row { row, .. }) = top.as_ref().map(|example| &example.of)
+                && !rows.contains_key(row)
+            {
+                rows.insert(*row, self.row(*row)?);
+            }
+            let names = self.names()?;
+            let read = || {
+                let top = match top {
+                    Some(example) => Some(names.example(example, &rows)?),
+                    None => None,
+                };
+                Some(Preview {
+                    summary,
+                    peak: top.as_ref().map(Peak::of),
+                    top,
+                    examples,
+                    promoted: names.effects(&packed.promoted)?,
+                    suppressed: names.effects(&packed.suppressed)?,
+                    histogram: packed.bins.histogram(),
+                })
+            };
+            previews.push(read().ok_or_else(|| damaged(&self.path))?);
+        }
+        Ok(previews)
     }
 
     /// Returns the whole token row of an example in [`Self::detail`]; an error for an index of version 1, which holds only excerpts.
@@ -217,6 +245,24 @@ impl Index {
             }
         }
         Ok(peaks)
+    }
+
+    /// Returns the scalars of a feature, and on how many tokens it is active.
+    fn scalars_of(&self, feature: FeatureId) -> Result<(Summary, u64)> {
+        if feature.index() >= self.about.features {
+            let what = format!(
+                "feature {feature} does not exist, choose among 0 to {}",
+                self.about.features.saturating_sub(1)
+            );
+            return Err(Error::input(what, &self.path));
+        }
+        let statement = format!("{} WHERE feature = ?1", scalars(self.about.form));
+        self.database
+            .prepare_cached(&statement)
+            .and_then(|mut select| {
+                select.query_row([feature.0], |row| Ok((summary(row)?, row.get(6)?)))
+            })
+            .map_err(failed(&self.path))
     }
 
     fn packed(&self, feature: FeatureId) -> Result<PackedDetail> {
@@ -306,24 +352,26 @@ impl Names {
         self.tokens.get(rank as usize)
     }
 
+    fn effects(&self, effects: &[(u32, f32)]) -> Option<Vec<TokenEffect>> {
+        let effect = |(rank, effect): &(u32, f32)| {
+            let (id, text) = self.token(*rank)?.clone();
+            Some(TokenEffect {
+                id,
+                text,
+                effect: *effect,
+            })
+        };
+        effects.iter().map(effect).collect()
+    }
+
     fn detail(
         &self,
         (summary, active): (Summary, u64),
         packed: PackedDetail,
         rows: &Rows,
     ) -> Option<Detail> {
-        let effects = |effects: &[(u32, f32)]| {
-            let effect = |(rank, effect): &(u32, f32)| {
-                let (id, text) = self.token(*rank)?.clone();
-                Some(TokenEffect {
-                    id,
-                    text,
-                    effect: *effect,
-                })
-            };
-            effects.iter().map(effect).collect::<Option<Vec<_>>>()
-        };
-        let (promoted, suppressed) = (effects(&packed.promoted)?, effects(&packed.suppressed)?);
+        let promoted = self.effects(&packed.promoted)?;
+        let suppressed = self.effects(&packed.suppressed)?;
         let mut intervals = Vec::new();
         for (i, (count, examples)) in packed.intervals.into_iter().enumerate() {
             let range = (summary.min, summary.max);

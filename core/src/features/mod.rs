@@ -10,6 +10,7 @@ mod histogram;
 mod index;
 mod json;
 mod pack;
+mod preview;
 mod reservoir;
 mod tally;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub(crate) use export::is_of_export;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
 pub use index::Index;
 pub use json::json;
+pub use preview::{Name, Peak, Preview};
 
 /// Number of examples in the list of the strongest.
 pub const TOP: usize = 20;

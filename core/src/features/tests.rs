@@ -231,6 +231,38 @@ fn top_examples_are_the_strongest_of_each_row_with_their_windows() {
 }
 
 #[test]
+fn previews_of_many_features_are_parts_of_their_details() {
+    for sae in both() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = built_of(&sae, folder.path(), 0);
+        // Backwards and one twice: the order is the caller's.
+        let features: Vec<_> = (0..FEATURES)
+            .rev()
+            .chain([3])
+            .map(FeatureId::from)
+            .collect();
+        let previews = index.previews(&features).unwrap();
+        assert_eq!(previews.len(), features.len());
+        for (feature, preview) in features.iter().zip(previews) {
+            let detail = index.detail(*feature).unwrap();
+            assert_eq!(preview.peak, detail.top.first().map(Peak::of));
+            assert_eq!(preview.examples, detail.top.len());
+            let want = Preview {
+                summary: detail.summary,
+                top: detail.top.into_iter().next(),
+                promoted: detail.promoted,
+                suppressed: detail.suppressed,
+                histogram: detail.histogram,
+                ..preview.clone()
+            };
+            assert_eq!(preview, want);
+        }
+        let none = index.previews(&[FeatureId::from(FEATURES)]).unwrap_err();
+        assert!(none.to_string().contains("does not exist"), "{none}");
+    }
+}
+
+#[test]
 fn intervals_are_equal_and_hold_five_where_there_are_five() {
     for sae in both() {
         let folder = tempfile::tempdir().unwrap();

@@ -51,6 +51,7 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             }
         }
         Event::Index(id, load) => {
+            state.features.previews.forget(id);
             if let Some(dictionary) = catalogue.get_mut(id) {
                 if let Load::Ready(index) = &load {
                     dictionary.index_path = Some(index.path.clone());

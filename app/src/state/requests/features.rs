@@ -2,6 +2,8 @@
 
 use umbra_core::ids::FeatureId;
 
+use crate::state::catalogue::DictionaryId;
+
 /// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
@@ -20,6 +22,8 @@ pub(crate) enum Command {
     ShowPage(FeatureId),
     /// Read a feature's details for a hover card.
     Detail(FeatureId),
+    /// Read what lists show of these features.
+    Previews(DictionaryId, Vec<FeatureId>),
     /// Find features whose tokens match these words.
     Search(String),
 }

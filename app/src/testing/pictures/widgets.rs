@@ -2,6 +2,7 @@
 
 use egui::{Frame, Ui, Vec2, vec2};
 use egui_kittest::{Harness, SnapshotResults};
+use umbra_core::features::{Name, Peak};
 use umbra_core::ids::FeatureId;
 
 use super::{OF_WIDGET, THEMES, compare, renderer};
@@ -197,21 +198,33 @@ fn states(ui: &mut Ui) {
 }
 
 fn feature_chips(ui: &mut Ui) {
-    let chip = |number: u32, label| FeatureChip::new(FeatureId(number), label);
-    chip(12, Some("royal titles"))
+    let chip = |number: u32, name| FeatureChip::new(FeatureId(number), name);
+    let peak = Peak {
+        before: " once the old".to_owned(),
+        token: " king".to_owned(),
+        after: " said,\n".to_owned(),
+    };
+    chip(12, Name::labelled("royal titles"))
         .strength(0.9)
         .show(ui, |_| {});
-    chip(1234, None)
-        .top_token(Some(" king"))
+    chip(1234, Name::of_token(" king"))
         .strength(0.3)
         .show(ui, |_| {});
-    chip(7, None).strength(0.0).show(ui, |_| {});
-    chip(2047, Some("the newline after a verse"))
+    chip(7, Name::default()).strength(0.0).show(ui, |_| {});
+    for width in [400.0, 180.0, 90.0] {
+        chip(93, Name::new(None, Some(&peak)))
+            .max_width(width)
+            .show(ui, |_| {});
+    }
+    chip(2047, Name::labelled("the newline after a verse"))
         .selected(true)
         .show(ui, |_| {});
-    chip(58, Some("a label that is longer than its chip may be"))
-        .max_width(180.0)
-        .show(ui, |_| {});
+    chip(
+        58,
+        Name::labelled("a label that is longer than its chip may be"),
+    )
+    .max_width(180.0)
+    .show(ui, |_| {});
 }
 
 fn heat_map(ui: &mut Ui) {

@@ -10,12 +10,11 @@ use crate::theme::{Hue, Theme, size, space};
 use crate::widgets::feature_chip::{ChipReply, FeatureChip};
 use crate::widgets::number::number;
 
-/// `#12 label`.
+/// `#12 label`, or `#12 the[ king] said`.
 pub(crate) fn title(state: &AppState, feature: FeatureId) -> String {
-    match state.label(feature) {
-        Some(label) => format!("#{feature} {label}"),
-        None => format!("#{feature}"),
-    }
+    format!("#{feature} {}", state.name(feature))
+        .trim_end()
+        .to_owned()
 }
 
 /// A chip of a feature of the selected dictionary, `strength` (0 to 1) in its dot: hover shows the card, click opens the page, middle click opens it
@@ -27,9 +26,7 @@ pub(crate) fn chip_ui(
     feature: FeatureId,
     (strength, width): (f32, f32),
 ) -> ChipReply {
-    let dictionary = state.selection.dictionary;
-    let chip = FeatureChip::new(feature, state.label(feature))
-        .top_token(dictionary.and_then(|of| state.top_token(of, feature)))
+    let chip = FeatureChip::new(feature, state.name(feature))
         .strength(strength)
         .selected(state.selection.feature == Some(feature))
         .max_width(width);

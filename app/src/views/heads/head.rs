@@ -113,9 +113,8 @@ fn features_ui(
         ui.horizontal(|ui| {
             let selected = here && state.selection.feature == Some(*feature);
             let room = ui.available_width() - RIGHT;
-            let label = state.project.label(&dictionary.name, *feature);
-            let chip = FeatureChip::new(*feature, label)
-                .top_token(state.top_token(dictionary.id, *feature))
+            let name = state.name_of(dictionary.id, *feature);
+            let chip = FeatureChip::new(*feature, name)
                 .strength(*share)
                 .selected(selected)
                 .max_width(room.max(80.0));

@@ -230,10 +230,7 @@ fn feature_ui(ui: &mut Ui, edit: &mut EditDraft, state: &AppState, commands: &mu
     let secondary = Theme::from_ui(ui).ink.secondary;
     let feature = edit.feature.or(state.selection.feature);
     if let Some(feature) = feature.filter(|_| state.sae().is_some()) {
-        let dictionary = state.selection.dictionary;
-        let chip = FeatureChip::new(feature, state.label(feature))
-            .top_token(dictionary.and_then(|of| state.top_token(of, feature)))
-            .max_width(220.0);
+        let chip = FeatureChip::new(feature, state.name(feature)).max_width(220.0);
         let reply = chip.show(ui, |ui| {
             ui.label("Click to open its page");
         });
