@@ -59,6 +59,10 @@ struct ShowArgs {
     /// Show the whole row of tokens of this example instead, counted from 1: the strongest first, then those of the intervals
     #[arg(long, value_name = "N")]
     example: Option<usize>,
+    /// List near-duplicates among the examples too, instead of folding them: they peak on the same token after the same three tokens, or share 60 % of the tokens of
+    /// the smaller window
+    #[arg(long)]
+    near_duplicates: bool,
 }
 
 /// Runs `umbra index`.
@@ -138,7 +142,7 @@ fn show(args: &ShowArgs, console: &Console) -> Result<Exit> {
     }
     let detail = index.detail(feature)?;
     console.answer(&features::json(index.about(), &detail), || {
-        text(&index, &detail)
+        text(&index, &detail, args.near_duplicates)
     })?;
     Ok(Exit::Done)
 }
@@ -172,7 +176,7 @@ fn marked(token: &str, is_examples: bool) -> String {
     }
 }
 
-fn text(index: &Index, detail: &Detail) -> String {
+fn text(index: &Index, detail: &Detail, unfolded: bool) -> String {
     let about = index.about();
     let summary = detail.summary;
     let mut lines = vec![
@@ -209,7 +213,7 @@ fn text(index: &Index, detail: &Detail) -> String {
     }
     lines.push(String::new());
     lines.push("strongest examples".to_owned());
-    lines.extend(detail.top.iter().map(example));
+    lines.extend(examples(&detail.top, unfolded));
     for interval in &detail.intervals {
         lines.push(format!(
             "{:.4} to {:.4}: {:.1} % of its active tokens",
@@ -217,7 +221,7 @@ fn text(index: &Index, detail: &Detail) -> String {
             interval.to,
             100.0 * interval.share
         ));
-        lines.extend(interval.examples.iter().map(example));
+        lines.extend(examples(&interval.examples, unfolded));
     }
     lines.join("\n")
 }
@@ -230,13 +234,28 @@ fn effects(effects: &[TokenEffect]) -> String {
     effects.join("  ")
 }
 
+/// Writes examples, one a line: near-duplicates folded into a number, or all of them.
+fn examples(examples: &[Example], unfolded: bool) -> Vec<String> {
+    if unfolded {
+        return examples.iter().map(example).collect();
+    }
+    let line = |fold: features::Fold| {
+        let line = example(&examples[fold.shown]);
+        match fold.said() {
+            Some(folded) => format!("{line}, and {folded}"),
+            None => line,
+        }
+    };
+    features::fold(examples).into_iter().map(line).collect()
+}
+
 /// Writes an example on one line, its token in brackets.
 fn example(example: &Example) -> String {
     let tokens = example.tokens.iter().enumerate();
     let text: String = tokens
         .map(|(i, token)| marked(token, i == example.at))
         .collect();
-    format!("{:>9.4}  {text}  ({})", example.act(), example.document)
+    format!("{:>9.4}  {text}  ({})", example.act(), example.title())
 }
 
 #[cfg(test)]
@@ -244,18 +263,26 @@ mod tests {
 
     use super::*;
     use crate::features::About;
+    use crate::ids::TokenId;
 
     #[test]
-    fn an_example_is_one_line_with_its_token_marked() {
-        let shown = example(&Example {
-            document: "oz.txt".to_owned(),
+    fn an_example_is_one_line_with_its_token_marked_and_near_duplicates_folded() {
+        let king = Example {
+            document: "glinda-of-oz.txt".to_owned(),
             place: None,
-            ids: Vec::new(),
+            ids: [1, 2, 3].map(TokenId).into(),
             tokens: ["the", " king", "\n"].map(str::to_owned).into(),
             acts: vec![0.0, 1.5, 0.0],
             at: 1,
-        });
-        assert_eq!(shown, "   1.5000  the[ king]⏎  (oz.txt)");
+        };
+        let line = "   1.5000  the[ king]⏎  (Glinda of Oz)";
+        assert_eq!(example(&king), line);
+        let twice = [king.clone(), king];
+        assert_eq!(
+            examples(&twice, false),
+            [format!("{line}, and 1 near-duplicate")]
+        );
+        assert_eq!(examples(&twice, true), [line, line]);
         let keys = features::json(&About::default(), &Detail::default());
         let object = keys.as_object().unwrap();
         for key in [

@@ -15,6 +15,7 @@ mod read;
 mod read_tests;
 mod rows;
 mod split;
+mod title;
 mod unpack;
 mod unwrap;
 
@@ -29,6 +30,7 @@ use crate::text::TextCodec;
 
 pub use self::kind::{ENDINGS, is_text};
 pub use self::positions::{Mask, Positions};
+pub use self::title::title;
 
 /// Tokens of a row, unless another length is asked for or the model's context is shorter.
 const ROW: usize = 256;

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{About, Detail, Example, TokenEffect};
+use super::{About, Detail, Example, TokenEffect, fold};
 
 /// Returns an object with the keys `feature density mean min max histogram examples promoted suppressed logits unembed head_shares decoder_norm intervals`.
-/// `examples` are the strongest; each interval holds the examples drawn from it. Every example has the number, from 1, that opens it in Prompt.
+/// `examples` are the strongest; each interval holds the examples drawn from it. Every example has the number, from 1, that opens it in Prompt, and
+/// `near_duplicate_of`, the number of the example in its list that it is folded into ([`fold`]), or null.
 pub fn json(about: &About, detail: &Detail) -> Value {
     let summary = detail.summary;
     let mut next = 1 + detail.top.len();
@@ -39,11 +40,18 @@ pub fn json(about: &About, detail: &Detail) -> Value {
 }
 
 fn examples(examples: &[Example], first: usize) -> Value {
+    let folds = fold(examples);
+    let folded_into = |at: usize| {
+        let fold = folds.iter().find(|fold| fold.near.contains(&at))?;
+        Some(first + fold.shown)
+    };
     let example = |(number, example): (usize, &Example)| {
         let ids = example.ids.iter().map(|id| id.0);
         json!({
             "example": number,
             "document": example.document,
+            "title": example.title(),
+            "near_duplicate_of": folded_into(number - first),
             "row": example.place.map(|place| place.row),
             "position": example.place.map(|place| place.position),
             "ids": ids.collect::<Vec<_>>(),

@@ -6,6 +6,7 @@ mod build;
 mod effects;
 mod export;
 mod file;
+mod fold;
 mod histogram;
 mod index;
 mod json;
@@ -24,6 +25,7 @@ use crate::prompt::Input;
 pub use build::{build, tokens_at_once};
 pub(crate) use export::is_of_export;
 pub use export::{Exported, Source as NeuronpediaSource, Viewer, export};
+pub use fold::{BEFORE, Fold, NEAR_DUPLICATES, SHARED, fold};
 pub use index::Index;
 pub use json::json;
 pub use preview::{Name, Peak, Preview};
@@ -189,6 +191,11 @@ pub struct Detail {
 }
 
 impl Example {
+    /// Returns the title of its document ([`crate::corpus::title`]).
+    pub fn title(&self) -> String {
+        crate::corpus::title(&self.document)
+    }
+
     /// Returns the activation at the example's token.
     pub fn act(&self) -> f32 {
         self.acts[self.at]

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{DEFINITIONS, Report, Reported, figures};
-use crate::features::{About, Example, Interval, TokenEffect};
+use crate::features::{self, About, Example, Interval, TokenEffect};
 
 const STYLE: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -220,22 +220,38 @@ fn level(page: &mut String, interval: &Interval, most: f64) {
 
 fn examples(page: &mut String, examples: &[Example], most: f64) {
     page.push_str("<ol class=\"examples\">\n");
-    for example in examples {
-        put(
-            page,
-            format_args!(
-                "<li title=\"{}\"><span class=\"value\">{}</span><span class=\"tokens\">",
-                escape(&example.document),
-                significant(example.act().into())
-            ),
-        );
-        page.pop();
-        for (i, (token, act)) in example.tokens.iter().zip(&example.acts).enumerate() {
-            page.push_str(&token_span(token, *act, most, i == example.at));
+    for fold in features::fold(examples) {
+        example(page, &examples[fold.shown], most);
+        if let Some(what) = fold.said() {
+            put(
+                page,
+                format_args!(
+                    "<li class=\"near\"><details><summary>{what}</summary><ol class=\"examples\">"
+                ),
+            );
+            for near in fold.near {
+                example(page, &examples[near], most);
+            }
+            page.push_str("</ol></details></li>\n");
         }
-        page.push_str("</span></li>\n");
     }
     page.push_str("</ol>\n");
+}
+
+fn example(page: &mut String, example: &Example, most: f64) {
+    put(
+        page,
+        format_args!(
+            "<li title=\"{}\"><span class=\"value\">{}</span><span class=\"tokens\">",
+            escape(&example.document),
+            significant(example.act().into())
+        ),
+    );
+    page.pop();
+    for (i, (token, act)) in example.tokens.iter().zip(&example.acts).enumerate() {
+        page.push_str(&token_span(token, *act, most, i == example.at));
+    }
+    page.push_str("</span></li>\n");
 }
 
 /// Writes a token with its tint and its activation as a title; the example's own token is bold, so that it stands out without colour.

@@ -96,6 +96,10 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
         "The 20 activations of largest size, one per row of tokens at most, with 10 tokens on either side inside the row.",
     ),
     (
+        "near-duplicates",
+        "Of these, near-duplicates of an example that is shown are folded: they peak on the same token after the same three tokens, or share 60 % of the tokens of the smaller window.",
+    ),
+    (
         "intervals",
         "Five equal intervals of activation from 0, or the least, to the largest; up to 5 active tokens of each, drawn at random by the index's seed. The share is \
          that of the feature's active tokens.",

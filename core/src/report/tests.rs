@@ -2,7 +2,7 @@
 
 use super::html::{count, significant};
 use super::*;
-use crate::features::{Example, Histogram, Interval, Summary, TokenEffect};
+use crate::features::{self, Example, Histogram, Interval, Summary, TokenEffect};
 use crate::ids::TokenId;
 use crate::models::Unembed;
 
@@ -151,6 +151,28 @@ fn the_page_fetches_nothing_and_escapes_everything() {
             page.matches(&format!("<{tag} ")).count() + page.matches(&format!("<{tag}>")).count();
         assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "{tag}");
     }
+}
+
+#[test]
+fn near_duplicates_are_folded_and_stay_on_the_page() {
+    let mut report = report();
+    let top = &mut report.features[0].detail.top;
+    let near = example(["A", " <king>", "\n", "!"], [0.0, 6.0, 0.0, 0.0], 1);
+    let mut other = example(["far", " more", " of", " it"], [0.0, 5.0, 0.0, 0.0], 1);
+    other.ids = (10..14).map(TokenId).collect();
+    top.extend([other, near]);
+    let page = report.html();
+    let (_, list) = page.split_once("<h3>Strongest examples</h3>").unwrap();
+    let (list, _) = list.split_once("<h3>5.00 to 6.25").unwrap();
+    let shown: Vec<&str> = list.split("<span class=\"value\">").skip(1).collect();
+    assert!(shown[0].starts_with("6.25") && shown[1].starts_with("6.00"));
+    assert!(shown[0].contains("<summary>1 near-duplicate</summary>"));
+    assert!(shown[2].starts_with("5.00"), "{list}");
+    let (_, definition) = DEFINITIONS
+        .iter()
+        .find(|(name, _)| *name == "near-duplicates")
+        .unwrap();
+    assert!(definition.contains(features::NEAR_DUPLICATES.split_once(' ').unwrap().1));
 }
 
 #[test]
