@@ -33,6 +33,7 @@ impl Command {
             Self::SelectHead(layer, head) => {
                 context.apply(select(selection::Event::Head(layer, head)));
             }
+            Self::SelectEdit(at) => context.apply(select(selection::Event::Edit(at))),
             Self::Back => walk(context, false),
             Self::Forward => walk(context, true),
         }

@@ -1,15 +1,20 @@
-//! The right inspector: what the selection is, wherever it was made.
+//! The right inspector: what the selection is, where the screen does not say it itself. Where there is nothing to say it is not drawn, and the screen has its room.
+
+#[cfg(test)]
+mod tests;
 
 use egui::{Frame, Margin, RichText, ScrollArea, Ui};
 use umbra_core::ids::{FeatureId, Head, Layer};
 
-use super::views::Views;
 use crate::state::AppState;
 use crate::state::catalogue::Dictionary;
+use crate::state::prompt::Side;
 use crate::state::requests::{Commands, navigation};
 use crate::state::selection::Focus;
+use crate::state::steering::{EditDraft, Field, help, label};
 use crate::state::view::ViewId;
-use crate::theme::{self, Theme, icons, space};
+use crate::theme::{self, Theme, caption, icons, space};
+use crate::views::feature::{card, chips};
 use crate::views::heads::Figure;
 use crate::widgets::feature_chip::quoted;
 use crate::widgets::number;
@@ -18,165 +23,150 @@ use crate::widgets::parts::fact_ui;
 /// Strongest features shown of a token.
 const FEATURES: usize = 10;
 
+/// Content of the inspector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// A feature of the selected dictionary.
+    Feature(FeatureId),
+    /// A token of the sentence.
+    Token(usize),
+    /// An attention head.
+    Head(Layer, Head),
+    /// An edit of Steering, by its place.
+    Edit(usize),
+}
+
+/// Returns what the inspector can add to `view`: the last thing selected, where the screen is about such things and does not show this one itself.
+pub(super) fn subject(state: &AppState, view: ViewId) -> Option<Subject> {
+    let selection = &state.selection;
+    let subject = match selection.focus {
+        Focus::Nothing => None,
+        Focus::Feature => selection.feature.map(Subject::Feature),
+        Focus::Token => {
+            let reading = state.prompt.reading.ready()?;
+            let at = selection.token.filter(|at| *at < reading.tokens.len());
+            at.map(Subject::Token)
+        }
+        Focus::Head => selection
+            .head
+            .map(|(layer, head)| Subject::Head(layer, head)),
+        Focus::Edit => {
+            let many = state.steering.draft.edits.len();
+            selection.edit.filter(|at| *at < many).map(Subject::Edit)
+        }
+    }?;
+    let adds = match (view, subject) {
+        (ViewId::Features | ViewId::Heads | ViewId::Steering, Subject::Feature(_)) => {
+            state.misfit().is_none()
+        }
+        (ViewId::Compare, Subject::Feature(_)) => {
+            let (two, of) = (state.compare.chosen, selection.dictionary);
+            two.is_some_and(|(a, b)| of == Some(a) || of == Some(b))
+        }
+        (ViewId::DarkMatter, Subject::Token(_)) | (ViewId::Steering, Subject::Edit(_)) => true,
+        (ViewId::Prompt, Subject::Token(_)) => state.prompt.side != Side::Features,
+        (ViewId::Prompt, Subject::Head(..)) => state.prompt.side == Side::Attention,
+        _ => false,
+    };
+    adds.then_some(subject)
+}
+
 /// Draws the inspector.
 pub(super) fn inspector_ui(
     ui: &mut Ui,
     state: &AppState,
-    views: &mut Views,
-    view: ViewId,
+    subject: Subject,
     commands: &mut Commands,
 ) {
     let frame = Frame::new()
         .fill(Theme::from_ui(ui).surface.window)
         .inner_margin(Margin::same(space::PANEL as i8));
     egui::Panel::right("inspector")
-        .default_size(248.0)
-        .size_range(200.0..=400.0)
+        .default_size(300.0)
+        .size_range(240.0..=420.0)
         .frame(frame)
         .show(ui, |ui| {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                if !views.get(view).inspector_ui(ui, state, commands) {
-                    selection_ui(ui, state, commands);
+            let area = ScrollArea::vertical().auto_shrink(false);
+            area.id_salt(view_of(subject)).show(ui, |ui| match subject {
+                Subject::Feature(feature) => {
+                    title_ui(ui, icons::DIAMOND, "Feature");
+                    card::panel_ui(ui, state, feature, commands);
+                }
+                Subject::Token(at) => token_ui(ui, state, at, commands),
+                Subject::Head(layer, head) => head_ui(ui, state, (layer, head), commands),
+                Subject::Edit(at) => {
+                    if let Some(edit) = state.steering.draft.edits.get(at) {
+                        edit_ui(ui, state, (at, edit), commands);
+                    }
                 }
             });
         });
 }
 
-fn selection_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let selection = &state.selection;
-    match selection.focus {
-        Focus::Feature if selection.feature.is_some() => {
-            let feature = selection.feature.unwrap_or_default();
-            feature_ui(ui, state, feature, commands);
-        }
-        Focus::Token if selection.token.is_some() => {
-            token_ui(ui, state, selection.token.unwrap_or_default(), commands);
-        }
-        Focus::Head if selection.head.is_some() => {
-            let (layer, head) = selection.head.unwrap_or_default();
-            head_ui(ui, state, (layer, head), commands);
-        }
-        _ => {
-            if let Some(dictionary) = state.dictionary() {
-                dictionary_ui(ui, dictionary);
+/// Names a kind of content, so that each scrolls for itself.
+fn view_of(subject: Subject) -> &'static str {
+    match subject {
+        Subject::Feature(_) => "feature",
+        Subject::Token(_) => "token",
+        Subject::Head(..) => "head",
+        Subject::Edit(_) => "edit",
+    }
+}
+
+/// Says what an edit does, where, and to which feature.
+fn edit_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (at, edit): (usize, &EditDraft),
+    commands: &mut Commands,
+) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let many = state.steering.draft.edits.len();
+    title_ui(ui, icons::SLIDERS_HORIZONTAL, "Edit");
+    ui.label(theme::panel_title(label(edit.action)));
+    let effect = format!("This edit {}", help(edit.action).help);
+    ui.add(egui::Label::new(RichText::new(effect).color(secondary)).wrap());
+    ui.add_space(space::CONTROL);
+    let place = format!("{} of {many}", at + 1);
+    fact_ui(ui, "Place", &place, "Edits are applied in this order");
+    let standing = if edit.on { "yes" } else { "no" };
+    fact_ui(
+        ui,
+        "Enabled",
+        standing,
+        "Edits that are not enabled are left out of a run",
+    );
+    let own = state.dictionary().and_then(Dictionary::hook);
+    if let Some(hook) = edit.hook.or(own) {
+        fact_ui(
+            ui,
+            "Hook",
+            &hook.to_string(),
+            "Place in the model whose value is changed",
+        );
+    }
+    let spec = edit.spec(state.selection.feature);
+    match &spec {
+        Ok(spec) => {
+            ui.add_space(space::CONTROL);
+            ui.label(caption("Written form").color(secondary))
+                .on_hover_text("As the command line takes it");
+            let written = theme::mono_caption(spec.to_string());
+            ui.add(egui::Label::new(written).wrap().selectable(true));
+            if let Some(units) = state.sae().and_then(|sae| spec.units(sae)) {
+                ui.add(egui::Label::new(caption(units).color(secondary)).wrap());
             }
         }
-    }
-    if selection.focus == Focus::Nothing {
-        ui.add_space(space::CONTROL);
-        let hint = "Select a feature, a token or a head to see it here";
-        ui.label(theme::caption(hint).color(Theme::from_ui(ui).ink.secondary));
-    }
-}
-
-fn dictionary_ui(ui: &mut Ui, dictionary: &Dictionary) {
-    title_ui(ui, icons::STACK, "Dictionary");
-    ui.label(theme::panel_title(&dictionary.name));
-    let Some(loaded) = dictionary.load.ready() else {
-        return;
-    };
-    let sae = &loaded.sae;
-    if let Some(hook) = sae.provenance.hook {
-        ui.label(theme::mono_caption(hook.to_string()));
-    }
-    fact_ui(
-        ui,
-        "Features",
-        &number::count(sae.features() as u64),
-        "Rows of the encoder and the decoder",
-    );
-    fact_ui(
-        ui,
-        "Width",
-        &number::count(sae.width() as u64),
-        "Width of the hook's activations",
-    );
-    if let Some(evaluation) = dictionary.evaluation.ready() {
-        let figures = &evaluation.figures;
-        fact_ui(
-            ui,
-            "L0",
-            &number::number(figures.l0),
-            "Mean active features per token",
-        );
-        fact_ui(
-            ui,
-            "FVU",
-            &number::number(figures.fvu),
-            "Fraction of variance unexplained: Σ‖x − x̂‖² / Σ‖x − mean‖²",
-        );
-    }
-}
-
-fn feature_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
-    title_ui(ui, icons::DIAMOND, "Feature");
-    ui.label(theme::panel_title(format!("#{feature}")));
-    if let Some(label) = state.label(feature) {
-        ui.add(egui::Label::new(label).wrap());
-    }
-    let table = state.features.table.ready();
-    let table = table.filter(|table| Some(table.dictionary) == state.selection.dictionary);
-    if let Some(summary) = table.and_then(|table| table.summaries.get(feature.index())) {
-        fact_ui(
-            ui,
-            "Density",
-            &number::percent(summary.density),
-            "Share of tokens of the index's text on which it is active",
-        );
-        fact_ui(
-            ui,
-            "Mean",
-            &number::number(summary.mean),
-            "Mean activation where it is active",
-        );
-        fact_ui(
-            ui,
-            "Max",
-            &number::number(summary.strongest()),
-            "Activation of largest magnitude",
-        );
-    }
-    let of = state
-        .selection
-        .dictionary
-        .map(|dictionary| (dictionary, feature));
-    if let Some(detail) = state
-        .features
-        .detail
-        .ready()
-        .filter(|_| state.features.detail_of == of)
-    {
-        effects_ui(ui, "Promotes", &detail.promoted);
-        effects_ui(ui, "Suppresses", &detail.suppressed);
-    }
-    ui.add_space(space::CONTROL);
-    ui.horizontal_wrapped(|ui| {
-        if ui.button("Open page").clicked() {
-            commands.send(navigation::Command::Feature {
-                feature,
-                beside: false,
-            });
+        Err(why) => {
+            ui.add(egui::Label::new(caption(why).color(secondary)).wrap());
         }
-        if ui.button("Steer").clicked() {
-            commands.send(navigation::Command::Go(ViewId::Steering));
-        }
-    });
-}
-
-fn effects_ui(ui: &mut Ui, what: &str, effects: &[umbra_core::features::TokenEffect]) {
-    if effects.is_empty() {
-        return;
     }
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.add_space(space::CONTROL);
-    ui.label(theme::caption(what).color(secondary));
-    for effect in effects.iter().take(5) {
-        fact_ui(
-            ui,
-            &quoted(&effect.text),
-            &number::signed(f64::from(effect.effect)),
-            "Change of the logit per unit of activation, without the final norm's run-time 1/σ",
-        );
+    let named = edit.feature.or(state.selection.feature);
+    let names_one = edit.fields().contains(&Field::Feature);
+    if let Some(feature) = named.filter(|_| names_one && state.sae().is_some()) {
+        ui.add_space(space::GROUP);
+        ui.separator();
+        card::panel_ui(ui, state, feature, commands);
     }
 }
 
@@ -206,24 +196,14 @@ fn token_ui(ui: &mut Ui, state: &AppState, at: usize, commands: &mut Commands) {
     }
     ui.add_space(space::CONTROL);
     let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.label(theme::caption("Strongest features").color(secondary));
-    for (feature, activation) in reading.strongest(at, FEATURES) {
-        ui.horizontal(|ui| {
-            let label = state.label(feature).unwrap_or_default();
-            let words = format!("#{feature} {label}");
-            let link = ui.add(
-                egui::Button::new(RichText::new(words.trim_end()))
-                    .frame(false)
-                    .truncate(),
-            );
-            let beside = link.clicked_by(egui::PointerButton::Middle);
-            if link.clicked() || beside {
-                commands.send(navigation::Command::Feature { feature, beside });
-            }
-            ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                ui.label(theme::mono(number::number(f64::from(activation))));
-            });
-        });
+    ui.label(caption("Strongest features").color(secondary));
+    let strongest = reading.strongest(at, FEATURES);
+    let most = strongest.first().map_or(0.0, |(_, act)| act.abs());
+    if let Some(feature) = chips::chip_bars_ui(ui, state, commands, &strongest, most) {
+        commands.send(navigation::Command::SelectFeature(Some(feature)));
+    }
+    if strongest.is_empty() {
+        ui.label(caption("No feature is active on this token").color(secondary));
     }
 }
 
@@ -255,6 +235,6 @@ fn title_ui(ui: &mut Ui, icon: &str, what: &str) {
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
         ui.label(theme::icon(icon).color(secondary));
-        ui.label(theme::caption(what).color(secondary));
+        ui.label(caption(what).color(secondary));
     });
 }

@@ -29,7 +29,7 @@ use crate::widgets::to_save;
 pub(crate) use copies::Copies;
 pub(crate) use views::Views;
 
-/// Narrower than this, the rail shows icons alone.
+/// Narrower than this, in points, the rail shows icons alone and the inspector leaves its room to the screen.
 const ROOMY: f32 = 1160.0;
 
 /// Draws the whole window.
@@ -48,8 +48,10 @@ pub(crate) fn window_ui(
     top_bar::top_bar_ui(ui, state, layout, commands);
     job_strip::job_strip_ui(ui, state, commands);
     rail::rail_ui(ui, state, layout, roomy, commands);
-    if state.settings.inspector {
-        inspector::inspector_ui(ui, state, views, layout.view(), commands);
+    let wanted = roomy && state.settings.inspector;
+    let subject = inspector::subject(state, layout.view()).filter(|_| wanted);
+    if let Some(subject) = subject {
+        inspector::inspector_ui(ui, state, subject, commands);
     }
     egui::CentralPanel::no_frame().show(ui, |ui| {
         tiles::tiles_ui(ui, state, views, layout, commands);

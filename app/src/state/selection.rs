@@ -1,4 +1,4 @@
-//! The selection, shared by all screens: dictionary, feature, token, head. It survives switching screens; the inspector follows it.
+//! The selection, shared by all screens: dictionary, feature, token, head, edit. It survives switching screens; the inspector follows it.
 
 use umbra_core::ids::{FeatureId, Head, Layer};
 
@@ -16,6 +16,8 @@ pub(crate) enum Focus {
     Token,
     /// The head.
     Head,
+    /// The edit of Steering.
+    Edit,
 }
 
 /// The selection.
@@ -29,6 +31,8 @@ pub(crate) struct Selection {
     pub(crate) token: Option<usize>,
     /// Attention head.
     pub(crate) head: Option<(Layer, Head)>,
+    /// Place of an edit in Steering's stack.
+    pub(crate) edit: Option<usize>,
     /// The one that came last.
     pub(crate) focus: Focus,
 }
@@ -62,6 +66,8 @@ pub(crate) enum Event {
     Token(Option<usize>),
     /// A head was chosen.
     Head(Layer, Head),
+    /// An edit of Steering was chosen.
+    Edit(usize),
 }
 
 impl Selection {
@@ -81,6 +87,10 @@ impl Selection {
             Event::Head(layer, head) => {
                 selection.head = Some((layer, head));
                 selection.focus = Focus::Head;
+            }
+            Event::Edit(at) => {
+                selection.edit = Some(at);
+                selection.focus = Focus::Edit;
             }
         }
     }

@@ -9,14 +9,4 @@ use crate::state::requests::Commands;
 pub(crate) trait View: Debug {
     /// Draws it below its title and purpose line.
     fn ui(&mut self, ui: &mut egui::Ui, state: &AppState, commands: &mut Commands);
-
-    /// Draws the right inspector while this view is active; `false` if it has nothing to add to what the selection says.
-    fn inspector_ui(
-        &mut self,
-        _ui: &mut egui::Ui,
-        _state: &AppState,
-        _commands: &mut Commands,
-    ) -> bool {
-        false
-    }
 }

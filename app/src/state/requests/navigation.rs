@@ -29,6 +29,8 @@ pub(crate) enum Command {
     SelectToken(Option<usize>),
     /// Select a head.
     SelectHead(Layer, Head),
+    /// Select an edit of Steering, by its place in the stack.
+    SelectEdit(usize),
     /// Go to the previous place.
     Back,
     /// Go to the next place.

@@ -1,18 +1,20 @@
-//! The hover card of a feature: figures, histogram, three examples, the tokens it moves most. Asks for what it lacks.
+//! A feature in short: name, figures, histogram, three examples, the tokens it moves most, and what can be done with it. The hover card of chips, and the panel
+//! that the inspector and Prompt show of the selected feature.
 
 use egui::{Ui, vec2};
-use umbra_core::features::{Detail, Summary};
+use umbra_core::features::{Detail, Summary, fold};
 use umbra_core::ids::FeatureId;
 
 use super::chips;
 use crate::state::AppState;
-use crate::state::requests::{Commands, features};
+use crate::state::requests::{Commands, dictionary, features, navigation};
+use crate::state::view::ViewId;
 use crate::theme::{Theme, body_strong, caption, mono_caption, space};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::number::{number, percent, signed};
 use crate::widgets::token_strip::{Scale, TokenStrip};
 
-/// Width of the card.
+/// Width of the hover card.
 const WIDTH: f32 = 340.0;
 
 /// Examples shown.
@@ -21,49 +23,101 @@ const EXAMPLES: usize = 3;
 /// Tokens shown on each side.
 const EFFECTS: usize = 5;
 
-/// Draws the card.
+/// Whether the card stays, with room for whole examples and its actions, or floats beside the pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Hover,
+    Panel,
+}
+
+/// Draws the hover card.
 pub(super) fn card_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands, feature: FeatureId) {
     ui.set_width(WIDTH);
     ui.label(body_strong(chips::title(state, feature)));
-    let Some(dictionary) = state.dictionary() else {
+    known_ui(ui, state, (feature, Form::Hover), commands);
+}
+
+/// Draws the card of a feature of the selected dictionary over the width that is there, with its actions.
+pub(crate) fn panel_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut Commands) {
+    let title = body_strong(chips::title(state, feature));
+    ui.add(egui::Label::new(title).wrap());
+    known_ui(ui, state, (feature, Form::Panel), commands);
+    ui.add_space(space::CONTROL);
+    ui.horizontal_wrapped(|ui| {
+        if ui.button("Open its page").clicked() {
+            commands.send(navigation::Command::Feature {
+                feature,
+                beside: false,
+            });
+        }
+        let steer = ui.button("Steer");
+        let help = "Adds this feature's decoder row while the model generates text";
+        if steer.on_hover_text(help).clicked() {
+            commands.send(navigation::Command::SelectFeature(Some(feature)));
+            commands.send(navigation::Command::Go(ViewId::Steering));
+        }
+    });
+}
+
+/// Draws what the index knows, asks for what is not read yet, and says what is missing.
+fn known_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (feature, form): (FeatureId, Form),
+    commands: &mut Commands,
+) {
+    let Some(of) = state.dictionary() else {
         return;
     };
-    let known = state.features.detail(dictionary.id, feature);
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let known = state.features.detail(of.id, feature);
     if let Some(detail) = known.ready() {
-        detail_ui(ui, detail);
+        detail_ui(ui, detail, form);
     } else if let Some(why) = known.failure() {
-        ui.label(caption(why).color(Theme::from_ui(ui).failure));
-    } else if dictionary.index.ready().is_some() {
+        ui.add(egui::Label::new(caption(why).color(Theme::from_ui(ui).failure)).wrap());
+    } else if state.index_of(of.id).is_some() {
         if known.is_absent() {
             commands.send(features::Command::Detail(feature));
         }
-        ui.label(caption("…").color(Theme::from_ui(ui).ink.secondary));
+        ui.label(caption("…").color(secondary));
+    } else if of.index.is_loading() {
+        ui.label(caption("The index is loading").color(secondary));
     } else {
-        let secondary = Theme::from_ui(ui).ink.secondary;
-        ui.label(caption("Build an index to see where this feature fires").color(secondary));
+        let words = "Build an index to see where this feature fires";
+        ui.add(egui::Label::new(caption(words).color(secondary)).wrap());
+        if form == Form::Panel && ui.button("Build index").clicked() {
+            commands.send(dictionary::Command::BuildIndex(of.id));
+        }
     }
 }
 
-fn detail_ui(ui: &mut Ui, detail: &Detail) {
+fn detail_ui(ui: &mut Ui, detail: &Detail, form: Form) {
     let secondary = Theme::from_ui(ui).ink.secondary;
+    let width = ui.available_width();
     if detail.top.is_empty() {
         ui.label(caption("Never active on the index's text").color(secondary));
     } else {
-        ui.label(mono_caption(figures(&detail.summary)).color(secondary));
+        let words = mono_caption(figures(&detail.summary)).color(secondary);
+        ui.add(egui::Label::new(words).wrap());
         HistogramPlot::new(
             "Activations",
             &detail.histogram.edges,
             &detail.histogram.counts,
         )
-        .size(vec2(WIDTH, 36.0))
+        .size(vec2(width, 36.0))
         .sparkline(ui);
         ui.add_space(space::CHIP);
     }
-    for (i, example) in detail.top.iter().take(EXAMPLES).enumerate() {
+    for (i, fold) in fold(&detail.top).iter().take(EXAMPLES).enumerate() {
+        let example = &detail.top[fold.shown];
         TokenStrip::new(&format!("Card example {i}"), &example.tokens)
             .activations(&example.acts, Scale::from_summary(&detail.summary))
             .one_line(example.at)
             .show(ui);
+        if form == Form::Panel {
+            ui.add(egui::Label::new(caption(example.title()).color(secondary)).truncate())
+                .on_hover_text(&example.document);
+        }
     }
     for (what, effects) in [
         ("Promotes", &detail.promoted),

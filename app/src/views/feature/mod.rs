@@ -1,6 +1,6 @@
 //! The page of one feature.
 
-mod card;
+pub(crate) mod card;
 pub(crate) mod chips;
 mod examples;
 mod facts;

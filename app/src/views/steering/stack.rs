@@ -6,6 +6,7 @@ use umbra_core::steer::{ACTIONS, Attend, ErrorName};
 
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation};
+use crate::state::selection::Focus;
 use crate::state::steering::{EditDraft, Field, help, label};
 use crate::state::view::ViewId;
 use crate::theme::{Theme, caption, icons, panel_title, space};
@@ -79,6 +80,7 @@ fn edit_ui(
     ui.painter()
         .hline(bar.x_range(), bar.center().y, (1.0, theme.line.hair));
     ui.horizontal_wrapped(|ui| {
+        select_ui(ui, i, state, commands);
         let name = format!("Edit {} is enabled", i + 1);
         let check = ui.checkbox(&mut edit.on, "");
         check
@@ -122,6 +124,20 @@ fn edit_ui(
         });
     }
     moved
+}
+
+/// The edit's number; a click selects the edit, and the inspector says what it does.
+fn select_ui(ui: &mut Ui, i: usize, state: &AppState, commands: &mut Commands) {
+    let selection = &state.selection;
+    let selected = selection.focus == Focus::Edit && selection.edit == Some(i);
+    let number = ui.selectable_label(selected, (i + 1).to_string());
+    let name = format!("Select edit {}", i + 1);
+    number.widget_info(|| {
+        egui::WidgetInfo::selected(egui::Role::Button, true, selected, name.as_str())
+    });
+    if number.on_hover_text(name).clicked() {
+        commands.send(navigation::Command::SelectEdit(i));
+    }
 }
 
 fn action_ui(ui: &mut Ui, edit: &mut EditDraft, i: usize) {

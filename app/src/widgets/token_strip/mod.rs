@@ -68,6 +68,7 @@ pub(crate) struct TokenStrip<'a> {
     tint: Tint,
     selected: Option<RangeInclusive<usize>>,
     peak: Option<usize>,
+    one_line: bool,
     card: Option<&'a mut Card<'a>>,
 }
 
@@ -99,6 +100,7 @@ impl<'a> TokenStrip<'a> {
             tint: Tint::Sequential(Hue::Activation),
             selected: None,
             peak: None,
+            one_line: false,
             card: None,
         }
     }
@@ -139,6 +141,13 @@ impl<'a> TokenStrip<'a> {
     /// Sets one line, with token `peak` visible and underlined.
     #[must_use]
     pub(crate) fn one_line(mut self, peak: usize) -> Self {
+        self.one_line = true;
+        self.peak(peak)
+    }
+
+    /// Underlines token `peak`.
+    #[must_use]
+    pub(crate) fn peak(mut self, peak: usize) -> Self {
         self.peak = Some(peak);
         self
     }
@@ -155,9 +164,10 @@ impl<'a> TokenStrip<'a> {
         let width = ui.available_width();
         let id = ui.make_persistent_id(("token strip", self.name));
         let layout = self.layout(ui, id, width);
-        let size = match self.peak {
-            Some(_) => vec2(width.min(layout.size.x.max(1.0)), LINE),
-            None => vec2(width, layout.size.y.max(LINE)),
+        let size = if self.one_line {
+            vec2(width.min(layout.size.x.max(1.0)), LINE)
+        } else {
+            vec2(width, layout.size.y.max(LINE))
         };
         let (_, rect) = ui.allocate_space(size);
         let response = ui.interact(rect, id, Sense::FOCUSABLE);
@@ -193,7 +203,7 @@ impl<'a> TokenStrip<'a> {
     fn layout(&self, ui: &Ui, id: egui::Id, width: f32) -> Arc<Layout> {
         let mut hash = DefaultHasher::new();
         self.tokens.hash(&mut hash);
-        let width = self.peak.is_none().then_some(width.floor());
+        let width = (!self.one_line).then_some(width.floor());
         width.map(f32::to_bits).hash(&mut hash);
         ui.pixels_per_point().to_bits().hash(&mut hash);
         let key = hash.finish();
@@ -213,7 +223,8 @@ impl<'a> TokenStrip<'a> {
 
     /// Returns the shift to the left that puts the peak of a single line in the middle.
     fn shift(&self, layout: &Layout, width: f32) -> Vec2 {
-        let Some(peak) = self.peak.and_then(|peak| layout.piece_of(peak)) else {
+        let peak = self.peak.filter(|_| self.one_line);
+        let Some(peak) = peak.and_then(|peak| layout.piece_of(peak)) else {
             return Vec2::ZERO;
         };
         let most = (layout.size.x - width).max(0.0);
