@@ -21,6 +21,7 @@ mod indexes;
 mod journey;
 mod labs;
 mod lines;
+mod links;
 mod model;
 mod on_device;
 mod outputs;

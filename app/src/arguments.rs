@@ -1,7 +1,9 @@
-//! `umbra [PROJECT] [--renderer wgpu|glow] [--theme dark|light] [--size WIDTHxHEIGHT]`: what the window is opened with. Subcommands are the core's.
+//! `umbra [PROJECT]` or `umbra open LINK`, with `[--renderer wgpu|glow] [--theme dark|light] [--size WIDTHxHEIGHT]`: what the window is opened with. Subcommands are the core's.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+
+use umbra_core::workbench::link::Link;
 
 use crate::state::settings::ThemeChoice;
 
@@ -19,6 +21,8 @@ pub(crate) enum Renderer {
 pub struct Arguments {
     /// The project's folder; none opens the demo.
     pub(crate) project: Option<PathBuf>,
+    /// The feature to show, with its project.
+    pub(crate) link: Option<Link>,
     /// The renderer; none tries wgpu, then glow.
     pub(crate) renderer: Option<Renderer>,
     /// The theme; none is that of last time.
@@ -27,10 +31,35 @@ pub struct Arguments {
     pub(crate) size: Option<[f32; 2]>,
 }
 
+/// The word before a link.
+const OPEN: &str = "open";
+
 /// Usage line, shown after an error.
 const USAGE: &str = "umbra [PROJECT] [--renderer wgpu|glow] [--theme dark|light] [--size WIDTHxHEIGHT], or umbra --help for the command line";
 
 impl Arguments {
+    /// Whether `args` (program name first) ask for the window on the feature of a link, and not for the help of that command.
+    pub fn open_link(args: &[OsString]) -> bool {
+        let asks = |arg: &OsString| ["-h", "--help", "--json"].iter().any(|flag| arg == flag);
+        args.get(1).is_some_and(|first| first == OPEN) && args.len() > 2 && !args.iter().any(asks)
+    }
+
+    /// Parses the command line of a window on the feature of a link (program name first). The link is read but not checked: see [`Arguments::check`].
+    pub fn parse_link(args: &[OsString]) -> Result<Self, String> {
+        let mut parsed = Self::parse(args.iter().skip(2).cloned())?;
+        let link = parsed.project.take().unwrap_or_default();
+        let link = link.to_string_lossy().parse::<Link>();
+        parsed.link = Some(link.map_err(|error| error.to_string())?);
+        Ok(parsed)
+    }
+
+    /// Checks that the link, if there is one, fits its project and dictionary; an error is one sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let link = self.link.as_ref();
+        link.map_or(Ok(()), Link::check)
+            .map_err(|error| error.to_string())
+    }
+
     /// Parses the command line without the program's name; an error is one sentence.
     pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, String> {
         let mut parsed = Self::default();
@@ -98,9 +127,38 @@ mod tests {
             renderer: Some(Renderer::Glow),
             theme: Some(ThemeChoice::Light),
             size: Some([1440.0, 900.0]),
+            link: None,
         };
         assert_eq!(parsed, want);
         assert_eq!(parse("").unwrap(), Arguments::default());
+    }
+
+    #[test]
+    fn a_link_is_opened_by_its_own_word_and_help_is_not_a_link() {
+        let words =
+            |line: &str| -> Vec<OsString> { line.split_whitespace().map(OsString::from).collect() };
+        let print = "a".repeat(64);
+        let link = format!("umbra://feature?project=/p&dictionary=d&fingerprint={print}&feature=3");
+        let line = words(&format!("umbra open --theme light {link}"));
+        assert!(Arguments::open_link(&line));
+        let parsed = Arguments::parse_link(&line).unwrap();
+        let want = Arguments {
+            link: Some(link.parse().unwrap()),
+            theme: Some(ThemeChoice::Light),
+            ..Arguments::default()
+        };
+        assert_eq!(parsed, want);
+        assert!(parsed.check().unwrap_err().contains("/p"));
+        let error = Arguments::parse_link(&words("umbra open http://x")).unwrap_err();
+        assert!(error.contains("http://x"), "{error}");
+        for line in [
+            "umbra",
+            "umbra open",
+            "umbra open --help",
+            "umbra openings x",
+        ] {
+            assert!(!Arguments::open_link(&words(line)), "{line}");
+        }
     }
 
     #[test]

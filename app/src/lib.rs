@@ -41,6 +41,6 @@ mod words;
 #[doc(hidden)]
 pub mod feature_table {
     pub use crate::state::catalogue::DictionaryId;
-    pub use crate::state::features::{Column, Table};
-    pub use crate::views::features::model::{Filter, Inputs, Sort, rows};
+    pub use crate::state::features::{Column, Sort, Table};
+    pub use crate::views::features::model::{Filter, Inputs, rows};
 }

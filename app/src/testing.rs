@@ -89,6 +89,10 @@ fn fill_in(stage: &mut Stage) {
                 let event = features::Event::Filter(filter);
                 stage.state.apply(Event::Features(event));
             }
+            Command::Features(requests::features::Command::Sort(sort)) => {
+                let event = features::Event::Sort(sort);
+                stage.state.apply(Event::Features(event));
+            }
             other => stage.commands.send(other),
         }
     }
@@ -164,11 +168,7 @@ pub(crate) fn with_features(features: usize) -> AppState {
 
 /// The first dictionary's weights arrive.
 fn load(state: &mut AppState, sae: Sae) {
-    let loaded = LoadedSae {
-        sae: Arc::new(sae),
-        notes: Notes::default(),
-        size_bytes: 1_234_567,
-    };
+    let loaded = LoadedSae::new(sae, Notes::default(), 1_234_567);
     let ready = catalogue::Event::Sae(DictionaryId(0), Load::Ready(loaded));
     state.apply(Event::Catalogue(ready));
 }
@@ -238,7 +238,8 @@ pub(crate) struct Desk {
     pub(crate) state: AppState,
     /// Answers of file dialogs.
     pub(crate) dialogs: Arc<dyn Dialogs>,
-    layout: Layout,
+    /// Tiles, places and dialogs.
+    pub(crate) layout: Layout,
     jobs: Jobs,
 }
 

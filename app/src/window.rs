@@ -17,7 +17,7 @@ use crate::persist;
 use crate::state::AppState;
 use crate::state::devices::DevicesState;
 use crate::state::places::Places;
-use crate::state::requests::{Command, library};
+use crate::state::requests::{library, navigation};
 use crate::theme;
 
 /// Smallest size at which nothing overlaps or is cut.
@@ -193,11 +193,11 @@ fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, drawing:
         },
         ..AppState::default()
     };
-    let first = match &arguments.project {
-        Some(folder) => library::Command::OpenProject(folder.clone()),
-        None => library::Command::OpenDemo,
+    let first = match (&arguments.link, &arguments.project) {
+        (Some(link), _) => navigation::Command::FollowLink(link.clone()).into(),
+        (None, Some(folder)) => library::Command::OpenProject(folder.clone()).into(),
+        (None, None) => library::Command::OpenDemo.into(),
     };
-    let first = Command::Library(first);
     let dialogs = Arc::new(SystemDialogs);
     let app = App::new(&creation.egui_ctx, state, layout, dialogs, first);
     app.drawn_with(drawing.to_string(), gpu)

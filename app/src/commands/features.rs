@@ -22,6 +22,7 @@ impl Command {
         match self {
             Self::SetLabel { feature, text } => set_label(context, feature, text.trim()),
             Self::Filter(filter) => set_filter(context, filter),
+            Self::Sort(sort) => context.apply(Event::Features(features::Event::Sort(sort))),
             Self::LoadTable => load_table(context),
             Self::ShowPage(feature) => show_page(context, feature),
             Self::Detail(feature) => load_detail(context, feature),

@@ -207,11 +207,7 @@ fn load_sae(context: &mut Context<'_>, id: DictionaryId) {
                 let evaluation = catalogue::Event::Evaluation(id, Load::Failed(why));
                 worker.send(Event::Catalogue(evaluation));
             }
-            let loaded = LoadedSae {
-                sae: Arc::new(sae),
-                notes,
-                size_bytes,
-            };
+            let loaded = LoadedSae::new(sae, notes, size_bytes);
             worker.send(event(Load::Ready(loaded)));
             Ok(())
         },

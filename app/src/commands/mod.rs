@@ -62,6 +62,7 @@ impl Command {
 /// Asks every area what the state calls for.
 pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
     library::follow(state, commands);
+    navigation::follow(state, commands);
     opening::follow(state, commands);
     path::follow(state, commands);
     features::follow(state, commands);

@@ -1,5 +1,7 @@
 //! Screens, the selection, back and forward.
 
+mod link;
+
 use super::context::Context;
 use crate::state::catalogue::DictionaryId;
 use crate::state::log::Notice;
@@ -29,6 +31,11 @@ impl Command {
             Self::SelectFeature(feature) => {
                 context.apply(select(selection::Event::Feature(feature)));
             }
+            Self::CopyLink(feature) => link::copy(context, feature),
+            Self::AskLink(open) => context.layout.link_open = open,
+            Self::OpenLink(link) => link::open(context, link),
+            Self::FollowLink(link) => link::follow_link(context, link),
+            Self::Arrive => link::arrive(context),
             Self::SelectToken(token) => context.apply(select(selection::Event::Token(token))),
             Self::SelectHead(layer, head) => {
                 context.apply(select(selection::Event::Head(layer, head)));
@@ -39,6 +46,8 @@ impl Command {
         }
     }
 }
+
+pub(super) use self::link::follow;
 
 /// A tile more can be undone; a tile that becomes active is no change.
 fn beside(context: &mut Context<'_>, view: ViewId) {

@@ -5,6 +5,7 @@ mod device_chip;
 mod guide_window;
 mod inspector;
 mod job_strip;
+mod link_window;
 mod menus;
 mod notices;
 mod opening_window;
@@ -57,6 +58,9 @@ pub(crate) fn window_ui(
         tiles::tiles_ui(ui, state, views, layout, commands);
     });
     notices::notices_ui(ui, state, commands);
+    if let Some(text) = layout.to_copy.take() {
+        ui.ctx().copy_text(text);
+    }
     if let Some(file) = to_save::take(ui.ctx()) {
         commands.send(shell::Command::Save(file));
     }
@@ -68,6 +72,11 @@ pub(crate) fn window_ui(
     }
     if let Some(page) = layout.guide {
         views.guide.guide_ui(ui, page, commands);
+    }
+    if layout.link_open {
+        views.link.link_ui(ui, commands);
+    } else {
+        views.link.closed();
     }
     path_window::path_ui(ui, state, commands);
     if let Some(question) = &layout.question {

@@ -3,6 +3,7 @@
 use egui::{Align2, Area, Frame, Id, Key, Modifiers, RichText, Stroke, TextEdit, Ui};
 use umbra_core::guide;
 use umbra_core::ids::FeatureId;
+use umbra_core::workbench::link::Link;
 
 use super::shortcuts;
 use crate::state::AppState;
@@ -175,6 +176,12 @@ fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
 
 /// Returns the matches of `query`: a feature by number, then actions and screens, then features by label; every word must occur.
 fn matching(query: &str, state: &AppState) -> Vec<Entry> {
+    if let Ok(link) = query.parse::<Link>() {
+        let words = format!("Open feature #{} of {}", link.feature, link.dictionary);
+        let hint = link.project.display().to_string();
+        let open = navigation::Command::OpenLink(link);
+        return vec![Entry::new(icons::DIAMOND, words, hint, open)];
+    }
     let query = query.trim().to_lowercase();
     let words: Vec<&str> = query.split_whitespace().collect();
     let fits = |text: &str| {
@@ -245,6 +252,11 @@ fn actions(state: &AppState) -> Vec<Entry> {
             list.push(Entry::new(icons::STACK, words, name, command));
         }
     }
+    if let Some(feature) = state.selection.feature {
+        let words = format!("Copy link to feature #{feature}");
+        let copy = navigation::Command::CopyLink(feature);
+        list.push(Entry::new(icons::COPY, words, "", copy));
+    }
     for dictionary in &state.catalogue.dictionaries {
         let words = format!("Use dictionary {}", dictionary.name);
         let select = navigation::Command::SelectDictionary(dictionary.id);
@@ -305,6 +317,12 @@ fn library_actions(state: &AppState) -> Vec<Entry> {
             opening::Command::Show(Kind::Dictionary),
         ),
         pick("Open an index…", Pick::Index),
+        Entry::new(
+            icons::FOLDER_OPEN,
+            "Open a link…",
+            "",
+            navigation::Command::AskLink(true),
+        ),
         pick("Add a training text…", Pick::Text { held_out: false }),
         pick("Add a held-out text…", Pick::Text { held_out: true }),
     ];
@@ -413,6 +431,26 @@ mod tests {
     fn first(query: &str, want: &str) {
         let found = matching(query, &labelled());
         assert_eq!(found.first().map(|entry| entry.words.as_str()), Some(want));
+    }
+
+    #[test]
+    fn a_link_that_is_pasted_is_what_is_opened() {
+        let print = "a".repeat(64);
+        let text =
+            format!("umbra://feature?project=/p&dictionary=z%200&fingerprint={print}&feature=3");
+        let found = matching(&text, &labelled());
+        let open = navigation::Command::OpenLink(text.parse().unwrap());
+        assert_eq!(
+            found,
+            [Entry::new(
+                icons::DIAMOND,
+                "Open feature #3 of z 0",
+                "/p",
+                open
+            )]
+        );
+        first("copy link", "Copy link to feature #0");
+        first("open a link", "Open a link…");
     }
 
     #[test]

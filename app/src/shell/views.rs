@@ -1,8 +1,9 @@
-//! The views that were opened, and the palette.
+//! The views that were opened, the palette, and dialogs with text of their own.
 
 use std::collections::BTreeMap;
 
 use super::guide_window::GuideWindow;
+use super::link_window::LinkWindow;
 use super::palette::Palette;
 use crate::state::view::ViewId;
 use crate::views::{self, view::View};
@@ -13,6 +14,7 @@ pub(crate) struct Views {
     made: BTreeMap<ViewId, Box<dyn View>>,
     pub(super) palette: Palette,
     pub(super) guide: GuideWindow,
+    pub(super) link: LinkWindow,
 }
 
 impl Views {

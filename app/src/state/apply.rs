@@ -15,6 +15,7 @@ impl AppState {
             Event::Opening(event) => self.opening.apply(event),
             Event::Path(event) => self.path.apply(event, self.places.home.as_deref()),
             Event::Selection(event) => self.selection.apply(event),
+            Event::Resume(event) => self.resume.apply(event),
             Event::Features(event) => self.features.apply(event),
             Event::Prompt(event) => prompt::apply(self, event),
             Event::Lens(event) => self.lens.apply(event),

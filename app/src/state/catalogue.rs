@@ -39,6 +39,20 @@ pub(crate) struct LoadedSae {
     pub(crate) notes: Notes,
     /// Size of its files.
     pub(crate) size_bytes: u64,
+    /// Fingerprint of its weights, by which links and restored state know it again.
+    pub(crate) fingerprint: String,
+}
+
+impl LoadedSae {
+    /// Takes a dictionary that was read; its fingerprint reads every weight, so this is for jobs.
+    pub(crate) fn new(sae: Sae, notes: Notes, size_bytes: u64) -> Self {
+        Self {
+            fingerprint: sae.fingerprint(),
+            sae: Arc::new(sae),
+            notes,
+            size_bytes,
+        }
+    }
 }
 
 /// An index that opened. Jobs open the file themselves: an `Index` is not shared between threads.

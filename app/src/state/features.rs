@@ -13,7 +13,7 @@ use super::catalogue::{DictionaryId, LoadedIndex};
 use super::load::Load;
 
 pub(crate) use names::Previews;
-pub use table::{Column, Table};
+pub use table::{Column, Sort, Table};
 
 /// Pages and lists of neighbours kept at most; the oldest go first.
 const KEPT: usize = 256;
@@ -92,6 +92,8 @@ pub(crate) struct FeaturesState {
     pub(crate) detail: Load<Arc<Detail>>,
     /// Text of the table's filter.
     pub(crate) filter: String,
+    /// Order of the table.
+    pub(crate) sort: Sort,
     /// Result of the search for the filter's words.
     pub(crate) found: Found,
     /// What lists show of features of all dictionaries.
@@ -101,11 +103,12 @@ pub(crate) struct FeaturesState {
 }
 
 impl FeaturesState {
-    /// Forgets everything that was read from an index; the filter stays.
+    /// Forgets everything that was read from an index; filter and order stay.
     pub(super) fn forget(&mut self) {
         *self = Self {
             filter: std::mem::take(&mut self.filter),
             previews: std::mem::take(&mut self.previews),
+            sort: self.sort,
             ..Self::default()
         };
     }
@@ -159,6 +162,8 @@ pub(crate) enum Event {
     Found(Found),
     /// Another filter of the table.
     Filter(String),
+    /// Another order of the table.
+    Sort(Sort),
 }
 
 impl FeaturesState {
@@ -170,6 +175,7 @@ impl FeaturesState {
                 *features = Self {
                     filter: std::mem::take(&mut features.filter),
                     previews: std::mem::take(&mut features.previews),
+                    sort: features.sort,
                     table_of: Some(of),
                     index: Some(*index),
                     table: Load::Loading,
@@ -203,6 +209,7 @@ impl FeaturesState {
             Event::PreviewsAsked => features.previews.reading = true,
             Event::Previews(dictionary, of, found) => features.previews.set(dictionary, &of, found),
             Event::Filter(filter) => features.filter = filter,
+            Event::Sort(sort) => features.sort = sort,
             Event::Found(found) => {
                 if found.features.is_loading() || features.found.words == found.words {
                     features.found = found;

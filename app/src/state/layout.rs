@@ -40,8 +40,12 @@ pub(crate) struct Layout {
     pub(crate) settings_open: bool,
     /// The page of the guide that is open.
     pub(crate) guide: Option<&'static str>,
+    /// Whether a link is asked for.
+    pub(crate) link_open: bool,
     /// A question that is asked before something is done.
     pub(crate) question: Option<Question>,
+    /// Text on its way to the clipboard.
+    pub(crate) to_copy: Option<String>,
     places: Vec<Place>,
     at: usize,
 }
@@ -71,7 +75,9 @@ impl Layout {
             palette_open: false,
             settings_open: false,
             guide: None,
+            link_open: false,
             question: None,
+            to_copy: None,
             places: vec![],
             at: 0,
         }

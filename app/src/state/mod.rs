@@ -26,6 +26,7 @@ pub(crate) mod places;
 pub(crate) mod project;
 pub(crate) mod prompt;
 pub(crate) mod requests;
+pub(crate) mod resume;
 pub(crate) mod selection;
 pub(crate) mod settings;
 pub(crate) mod steering;
@@ -49,6 +50,8 @@ pub(crate) struct AppState {
     pub(crate) path: path::PathState,
     /// The selection, shared by all screens.
     pub(crate) selection: selection::Selection,
+    /// What waits for its dictionary.
+    pub(crate) resume: resume::ResumeState,
     /// Table and pages of the selected dictionary's features.
     pub(crate) features: features::FeaturesState,
     /// The sentence in Prompt and its reading.
@@ -92,6 +95,8 @@ pub(crate) enum Event {
     Path(path::Event),
     /// See [`selection::Event`].
     Selection(selection::Event),
+    /// See [`resume::Event`].
+    Resume(resume::Event),
     /// See [`features::Event`].
     Features(features::Event),
     /// See [`prompt::Event`].

@@ -370,11 +370,8 @@ mod tests {
         let mut state = testing::typical();
         let added = catalogue::Event::Added("z1".into(), None);
         state.apply(Event::Catalogue(added));
-        let loaded = LoadedSae {
-            sae: Arc::new(testing::sae(32)),
-            notes: umbra_core::error::Notes::default(),
-            size_bytes: 1,
-        };
+        let notes = umbra_core::error::Notes::default();
+        let loaded = LoadedSae::new(testing::sae(32), notes, 1);
         let loaded = catalogue::Event::Sae(DictionaryId(1), Load::Ready(loaded));
         state.apply(Event::Catalogue(loaded));
         state

@@ -20,7 +20,9 @@ mod heads;
 mod hub;
 mod index;
 mod line;
+mod link;
 mod model;
+mod open;
 mod prompt;
 mod registry;
 mod report;
@@ -131,13 +133,18 @@ nouns! {
     Report => report,
 /// Train the variants of two papers side by side and check their claims
     Reproduce => reproduce,
+    /// Write the link to a feature, or check one
+    Link => link,
+    /// Open the window on the feature of a link
+    Open => open,
     /// Print a page of the manual, or the list of its pages
     Guide => guide,
 }
 
 /// Umbra trains sparse autoencoders on the activations of language models and studies what they find and what they miss.
 ///
-/// Without a subcommand, `umbra [PROJECT]` opens the window. Whole numbers may be written 2048, 2_048, 20k, 1.5M or 1e6. If a flag with one value is repeated,
+/// Without a subcommand, `umbra [PROJECT] [--renderer wgpu|glow] [--theme dark|light] [--size WIDTHxHEIGHT]` opens the window, and `umbra open LINK` opens it on
+/// a feature. Whole numbers may be written 2048, 2_048, 20k, 1.5M or 1e6. If a flag with one value is repeated,
 /// the last value counts.
 #[derive(Debug, Parser)]
 #[command(

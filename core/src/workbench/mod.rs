@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod direct;
+pub mod link;
 pub mod materials;
 pub mod needs;
 pub mod pair;

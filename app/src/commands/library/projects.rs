@@ -72,7 +72,14 @@ fn demo_opened(worker: &Worker, overlaid: Overlaid, mut notes: Notes) -> Result<
 
 /// Opens the project in `folder`; one that lies over another is brought up to date with it.
 pub(super) fn open_project(context: &mut Context<'_>, folder: PathBuf) {
-    let unsaved = context.state.places.unsaved();
+    let places = &context.state.places;
+    if folder
+        .canonicalize()
+        .is_ok_and(|folder| folder == places.demo)
+    {
+        return open_demo(context); // never written to
+    }
+    let unsaved = places.unsaved();
     start_opening(context, folder.clone(), move |worker| {
         let (project, notes) = Project::open(&folder)?;
         if let Some(origin) = project.origin.as_ref().filter(|o| Project::is_in(o)) {

@@ -57,11 +57,8 @@ fn desk(folder: &Path) -> (Desk, Detail) {
     let built = features::build(&model, of, &rows, &source, &path, &mut on);
     assert!(!built.unwrap().is_stopped());
     let index = Index::open(&path).unwrap();
-    let loaded = LoadedSae {
-        sae,
-        notes: umbra_core::error::Notes::default(),
-        size_bytes: 0,
-    };
+    let sae = Arc::unwrap_or_clone(sae);
+    let loaded = LoadedSae::new(sae, umbra_core::error::Notes::default(), 0);
     let about = index.about().clone();
     let indexed = LoadedIndex {
         path,

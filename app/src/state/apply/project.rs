@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use umbra_core::ids::FeatureId;
 use umbra_core::project::Project;
+use umbra_core::workbench::link::Link;
 
 use super::catalogue;
 use crate::state::load::Load;
@@ -22,7 +23,10 @@ pub(super) fn apply(state: &mut AppState, event: Event) {
             project.asked = Some(folder);
         }
         Event::Opened(opened) => open(state, *opened),
-        Event::Failed(sentence) => project.load = Load::Failed(sentence),
+        Event::Failed(sentence) => {
+            project.load = Load::Failed(sentence);
+            state.resume.link = None;
+        }
         Event::Changed(changed) => {
             project.load = Load::Ready(changed);
             project.unwritable = false;
@@ -45,6 +49,11 @@ fn open(state: &mut AppState, opened: Opened) {
             .settings
             .apply(settings::Event::Opened(folder, unsaved));
     }
+    let leads_here = |link: &Link| {
+        link.project == opened.project.folder
+            || Some(&link.project) == opened.project.origin.as_ref()
+    };
+    state.resume.link = state.resume.link.take().filter(leads_here);
     state.features = features::FeaturesState::default();
     state.prompt = prompt::PromptState::default();
     state.lens = lens::LensState::default();

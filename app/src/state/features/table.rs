@@ -1,11 +1,12 @@
 //! The feature table's data with every column's order, made once in the job that reads the index.
 
+use serde::{Deserialize, Serialize};
 use umbra_core::features::Summary;
 
 use crate::state::catalogue::DictionaryId;
 
 /// A column by which the table can be sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash, Serialize, Deserialize)]
 pub enum Column {
     /// Number of the feature.
     #[default]
@@ -22,6 +23,39 @@ pub enum Column {
     Norm,
     /// The strongest token of its top example.
     TopToken,
+}
+
+/// A column and a direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sort {
+    /// Column to sort by.
+    pub column: Column,
+    /// Largest first.
+    pub descending: bool,
+}
+
+impl Default for Sort {
+    /// The strongest features first.
+    fn default() -> Self {
+        Self {
+            column: Column::Max,
+            descending: true,
+        }
+    }
+}
+
+impl Sort {
+    /// Returns the order after a click on the head of `column`: the other direction, or a new column with numbers descending and words ascending.
+    #[must_use]
+    pub(crate) fn clicked(self, column: Column) -> Self {
+        let words = matches!(column, Column::Number | Column::Label | Column::TopToken);
+        let descending = if self.column == column {
+            !self.descending
+        } else {
+            !words
+        };
+        Self { column, descending }
+    }
 }
 
 /// Data of the feature table for one dictionary.

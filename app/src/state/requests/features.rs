@@ -3,6 +3,7 @@
 use umbra_core::ids::FeatureId;
 
 use crate::state::catalogue::DictionaryId;
+use crate::state::features::Sort;
 
 /// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,8 @@ pub(crate) enum Command {
     },
     /// Filter the table by this.
     Filter(String),
+    /// Sort the table like this.
+    Sort(Sort),
     /// Read the table of the selected dictionary from its index.
     LoadTable,
     /// The page of the selected feature is shown: read what is known about it, and find its neighbours.

@@ -1,6 +1,7 @@
 //! Requests for screens, the selection, back and forward.
 
 use umbra_core::ids::{FeatureId, Head, Layer};
+use umbra_core::workbench::link::Link;
 
 use crate::state::catalogue::DictionaryId;
 use crate::state::view::ViewId;
@@ -25,6 +26,16 @@ pub(crate) enum Command {
     FollowDictionary(DictionaryId),
     /// Select a feature without leaving the screen.
     SelectFeature(Option<FeatureId>),
+    /// Copy the link to a feature of the selected dictionary.
+    CopyLink(FeatureId),
+    /// Ask for a link, or close the question.
+    AskLink(bool),
+    /// Show the feature of a link, once the link is checked.
+    OpenLink(Link),
+    /// Show the feature of a link that is checked; opens its project if another is open.
+    FollowLink(Link),
+    /// The dictionary of a link is loaded: select the feature and show its page, or say why not.
+    Arrive,
     /// Select a token of the prompt.
     SelectToken(Option<usize>),
     /// Select a head.

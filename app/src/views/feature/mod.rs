@@ -92,7 +92,7 @@ impl FeatureView {
         ui.horizontal(|ui| {
             steps_ui(ui, state, feature, commands);
             ui.label(page_title(format!("#{feature}")));
-            let actions = if wide { 296.0 } else { 0.0 };
+            let actions = if wide { 372.0 } else { 0.0 };
             let width = (ui.available_width() - actions).clamp(120.0, 420.0);
             self.label.ui(ui, width, state, feature, commands);
             if wide {
@@ -256,6 +256,12 @@ fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
             }),
             None => commands.send(navigation::Command::Go(ViewId::Prompt)),
         }
+    }
+    let copy = ui
+        .button("Copy link")
+        .on_hover_text("Copies a link to this feature, for “umbra open” and “Open a link…”");
+    if copy.clicked() {
+        commands.send(navigation::Command::CopyLink(feature));
     }
     if let Some(page) = state.sae().and_then(|sae| super::actions::neuronpedia(sae)) {
         let page = format!("{page}/{feature}");

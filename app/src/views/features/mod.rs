@@ -12,13 +12,13 @@ use egui::{EventFilter, Key, ScrollArea, Sense, TextEdit, Ui, vec2};
 use umbra_core::ids::FeatureId;
 
 use self::map::Map;
-use self::model::{Filter, Inputs, Sort, rows};
+use self::model::{Filter, Inputs, rows};
 use self::table::{Shown, TableReply, table_ui};
 use super::missing::{foreign_index_ui, misfit_ui};
 use super::view::View;
 use crate::memo::Memo;
 use crate::state::catalogue::Dictionary;
-use crate::state::features::Table;
+use crate::state::features::{Sort, Table};
 use crate::state::requests::{Commands, dictionary, features, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
@@ -45,7 +45,6 @@ struct RowsKey {
 /// The feature table: every feature, sorted, filtered and searched.
 #[derive(Debug)]
 pub(crate) struct FeaturesView {
-    sort: Sort,
     map: bool,
     rows: Memo<RowsKey, (Vec<u32>, Map)>,
     scroll_to: Option<FeatureId>,
@@ -54,7 +53,6 @@ pub(crate) struct FeaturesView {
 impl Default for FeaturesView {
     fn default() -> Self {
         Self {
-            sort: Sort::default().clicked(crate::state::features::Column::Max),
             map: true,
             rows: Memo::default(),
             scroll_to: None,
@@ -141,14 +139,13 @@ impl FeaturesView {
             table: Arc::as_ptr(table) as usize,
             labels: state.project.labels_revision,
             filter: state.features.filter.clone(),
-            sort: self.sort,
+            sort: state.features.sort,
             found: found
                 .as_ref()
                 .map_or(0, |found| Arc::as_ptr(found) as usize),
         };
         let Self {
             rows: memo,
-            sort,
             map: with_map,
             scroll_to,
             ..
@@ -184,7 +181,7 @@ impl FeaturesView {
         let shown = Shown {
             table,
             rows,
-            sort: *sort,
+            sort: state.features.sort,
             scroll_to: bring.and_then(|feature| rows.iter().position(|row| *row == feature.0)),
         };
         let mut reply = if ui.available_width() < table::LEAST {
@@ -202,7 +199,8 @@ impl FeaturesView {
         reply.selected = reply.selected.or(walked.0);
         reply.opened = reply.opened.or(walked.1);
         if let Some(column) = reply.sort {
-            *sort = sort.clicked(column);
+            let sort = state.features.sort.clicked(column);
+            commands.send(features::Command::Sort(sort));
             *scroll_to = state.selection.feature;
         }
         send(&reply, commands);

@@ -3,30 +3,7 @@
 use umbra_core::features::Summary;
 use umbra_core::ids::FeatureId;
 
-use crate::state::features::{Column, Table};
-
-/// A column and a direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Sort {
-    /// Column to sort by.
-    pub column: Column,
-    /// Largest first.
-    pub descending: bool,
-}
-
-impl Sort {
-    /// Returns the order after a click on the head of `column`: the other direction, or a new column with numbers descending and words ascending.
-    #[must_use]
-    pub(crate) fn clicked(self, column: Column) -> Self {
-        let words = matches!(column, Column::Number | Column::Label | Column::TopToken);
-        let descending = if self.column == column {
-            !self.descending
-        } else {
-            !words
-        };
-        Self { column, descending }
-    }
-}
+use crate::state::features::{Column, Sort, Table};
 
 /// Scalar of a range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -333,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_second_click_turns_the_direction() {
-        let by_max = Sort::default().clicked(Column::Max);
+        let by_max = Sort::default();
         assert!(by_max.descending && !by_max.clicked(Column::Max).descending);
         assert!(!by_max.clicked(Column::Label).descending);
     }

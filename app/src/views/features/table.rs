@@ -4,9 +4,8 @@ use egui::{Align, Align2, FontId, Layout, Rect, Response, RichText, Role, Sense,
 use egui_extras::{Column as Width, TableBuilder, TableRow};
 use umbra_core::ids::FeatureId;
 
-use super::model::Sort;
 use crate::state::AppState;
-use crate::state::features::{Column, Table};
+use crate::state::features::{Column, Sort, Table};
 use crate::theme::{Theme, caption, icons, size, space};
 use crate::widgets::feature_chip::dot;
 use crate::widgets::number::{number, percent};

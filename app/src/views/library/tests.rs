@@ -37,11 +37,8 @@ fn with_dictionaries() -> AppState {
     for (id, name) in [(0, "z0"), (1, "z1")] {
         let added = catalogue::Event::Added(name.into(), None);
         state.apply(Event::Catalogue(added));
-        let loaded = catalogue::LoadedSae {
-            sae: Arc::new(testing::sae(64)),
-            notes: Notes::default(),
-            size_bytes: 2_000_000,
-        };
+        let sae = testing::sae(64);
+        let loaded = catalogue::LoadedSae::new(sae, Notes::default(), 2_000_000);
         let ready = catalogue::Event::Sae(DictionaryId(id), Load::Ready(loaded));
         state.apply(Event::Catalogue(ready));
     }
