@@ -42,6 +42,9 @@ impl Command {
             Self::Ask(question) => context.layout.question = question,
             Self::ResetLayout => rearrange(context, "reset", |context| context.layout.reset()),
             Self::Save(file) => save(context, file),
+            Self::Table(name, arrangement) => {
+                context.apply(set(settings::Event::Table(name, arrangement)));
+            }
         }
     }
 }
@@ -70,8 +73,6 @@ fn save(context: &mut Context<'_>, file: ToSave) {
     let dialogs = Arc::clone(context.dialogs);
     context.jobs.start_dialog(move |worker| {
         let path = worker.path(&*dialogs, Ask::Save("Save", file.name));
-        path.map_or(Ok(()), |path| {
-            whole_file::write_bytes(&path, file.text.as_bytes())
-        })
+        path.map_or(Ok(()), |path| whole_file::write_bytes(&path, &file.bytes))
     });
 }

@@ -25,6 +25,7 @@ use crate::state::AppState;
 use crate::state::layout::Layout;
 use crate::state::requests::{Commands, shell};
 use crate::theme::Theme;
+use crate::widgets::grid::arrangement;
 use crate::widgets::to_save;
 
 pub(crate) use copies::Copies;
@@ -42,6 +43,7 @@ pub(crate) fn window_ui(
     commands: &mut Commands,
 ) {
     let theme = Theme::from_ui(ui);
+    arrangement::restore(ui.ctx(), &state.settings.tables);
     let roomy = ui.available_width() >= ROOMY;
     shortcuts::handle(ui, state, layout, commands);
     ui.painter()
@@ -63,6 +65,9 @@ pub(crate) fn window_ui(
     }
     if let Some(file) = to_save::take(ui.ctx()) {
         commands.send(shell::Command::Save(file));
+    }
+    for (table, arrangement) in arrangement::take(ui.ctx()) {
+        commands.send(shell::Command::Table(table, arrangement));
     }
     if state.opening.shown {
         opening_window::opening_ui(ui, state, commands);

@@ -8,6 +8,7 @@ use umbra_core::device::DeviceWish;
 use umbra_core::models::{BosWish, Form, Opening};
 
 use crate::state::view::ViewId;
+use crate::widgets::grid::arrangement::{Arrangement, Arrangements};
 
 /// Smallest and largest text size, percent.
 pub(crate) const TEXT_SIZES: std::ops::RangeInclusive<u16> = 80..=160;
@@ -98,6 +99,8 @@ pub(crate) struct Settings {
     /// Device that jobs are given.
     #[serde(serialize_with = "write_device", deserialize_with = "read_device")]
     pub(crate) device: DeviceWish,
+    /// Columns of tables, by the names of tables.
+    pub(crate) tables: Arrangements,
 }
 
 fn write_device<S: Serializer>(wish: &DeviceWish, to: S) -> Result<S::Ok, S::Error> {
@@ -122,6 +125,7 @@ impl Default for Settings {
             unsaved: BTreeSet::new(),
             recent_models: vec![],
             device: DeviceWish::default(),
+            tables: Arrangements::new(),
         }
     }
 }
@@ -149,6 +153,8 @@ pub(crate) enum Event {
     ModelOpened(RecentModel),
     /// Another device for jobs.
     Device(DeviceWish),
+    /// Other columns, or another order, of a table.
+    Table(String, Arrangement),
 }
 
 impl Settings {
@@ -181,6 +187,9 @@ impl Settings {
                 settings.recent_models.retain(|recent| recent.path != path);
             }
             Event::Device(wish) => settings.device = wish,
+            Event::Table(name, arrangement) => {
+                settings.tables.insert(name, arrangement);
+            }
             Event::ModelOpened(model) => {
                 let models = &mut settings.recent_models;
                 models.retain(|recent| recent.path != model.path);

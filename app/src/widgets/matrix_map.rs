@@ -403,10 +403,8 @@ impl MatrixMap<'_> {
                 ui.close();
             }
             if ui.button("Save picture…").clicked() {
-                let file = ToSave {
-                    name: format!("{}.svg", self.name),
-                    text: self.svg(Theme::which(false)),
-                };
+                let text = self.svg(Theme::which(false));
+                let file = ToSave::text(format!("{}.svg", self.name), text);
                 to_save::put(ui.ctx(), file);
                 ui.close();
             }

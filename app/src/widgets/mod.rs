@@ -1,15 +1,27 @@
 //! Pieces that views are made of. They know the theme and plain data, never the application's state.
 
 pub(crate) mod bars;
+#[expect(clippy::allow_attributes, reason = "its users are being written")]
+#[allow(dead_code, reason = "its users are being written")]
+pub(crate) mod csv;
 pub(crate) mod curve_plot;
 pub(crate) mod density_histogram;
 pub(crate) mod empty_state;
 pub(crate) mod feature_chip;
 pub(crate) mod feature_name;
+#[expect(clippy::allow_attributes, reason = "its users are being written")]
+#[allow(dead_code, reason = "its users are being written")]
+pub(crate) mod grid;
 pub(crate) mod heat_map;
 pub(crate) mod histogram;
 pub(crate) mod legend;
 pub(crate) mod matrix_map;
+#[expect(clippy::allow_attributes, reason = "its users are being written")]
+#[allow(dead_code, reason = "its users are being written")]
+pub(crate) mod meaning;
+#[expect(clippy::allow_attributes, reason = "its users are being written")]
+#[allow(dead_code, reason = "its users are being written")]
+pub(crate) mod menu;
 pub(crate) mod number;
 pub(crate) mod parts;
 mod plot;

@@ -1,5 +1,7 @@
 //! Files that widgets offer to save. A widget leaves one here; the shell takes it once a frame and asks where to save it, since widgets know no dialogs.
 
+use std::sync::Arc;
+
 use egui::{Context, Id};
 
 /// A file that a person asked for.
@@ -8,7 +10,22 @@ pub(crate) struct ToSave {
     /// Suggested name, with its ending.
     pub(crate) name: String,
     /// Its content.
-    pub(crate) text: String,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+impl ToSave {
+    /// A file of text.
+    pub(crate) fn text(name: impl Into<String>, text: String) -> Self {
+        Self::bytes(name, text.into_bytes())
+    }
+
+    /// A file of bytes.
+    pub(crate) fn bytes(name: impl Into<String>, bytes: Vec<u8>) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.into(),
+        }
+    }
 }
 
 fn place() -> Id {

@@ -6,6 +6,7 @@ use crate::state::jobs::JobId;
 use crate::state::layout::Saved;
 use crate::state::settings::ThemeChoice;
 use crate::state::view::ViewId;
+use crate::widgets::grid::arrangement::Arrangement;
 use crate::widgets::to_save::ToSave;
 
 /// Name of a change of the tiles while a border is dragged.
@@ -61,4 +62,6 @@ pub(crate) enum Command {
     ResetLayout,
     /// Ask where to write a file, and write it.
     Save(ToSave),
+    /// Keep what a person did to the columns of this table.
+    Table(String, Arrangement),
 }

@@ -1,0 +1,145 @@
+//! Copies and saves what a table holds: exact values, made from the rows and not from what is drawn. A large table is written over several frames.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use egui::{Context, Id, Ui};
+
+use super::{Rows, Shown};
+use crate::widgets::csv::{self, Value};
+use crate::widgets::meaning;
+use crate::widgets::to_save::{self, ToSave};
+
+/// Time for writing rows in one frame.
+const SHARE: Duration = Duration::from_millis(6);
+
+/// The menu of one cell.
+pub(super) struct Menu<'a, 'b> {
+    pub(super) id: Id,
+    pub(super) title: &'a str,
+    pub(super) shown: &'b [Shown<'a>],
+    pub(super) row: usize,
+    pub(super) column: usize,
+}
+
+/// Draws the entries.
+pub(super) fn entries_ui(ui: &mut Ui, rows: &dyn Rows, menu: &Menu<'_, '_>) {
+    let column = menu.shown[menu.column].column;
+    if ui.button("Copy value").clicked() {
+        ui.ctx()
+            .copy_text(rows.value(menu.row, column.id).to_string());
+        ui.close();
+    }
+    if ui.button("Copy row").clicked() {
+        ui.ctx().copy_text(row_text(rows, menu));
+        ui.close();
+    }
+    if ui.button("Copy table as CSV").clicked() {
+        begin(ui.ctx(), menu, None);
+        ui.close();
+    }
+    if ui.button("Save as CSV…").clicked() {
+        begin(
+            ui.ctx(),
+            menu,
+            Some(format!("{}.csv", file_name(menu.title))),
+        );
+        ui.close();
+    }
+    if !column.definition.is_empty() {
+        let value = rows.value(menu.row, column.id);
+        let value = (value != Value::Nothing).then(|| value.to_string());
+        meaning::question_ui(ui, &column.name(), column.definition, value.as_deref());
+    }
+}
+
+/// A title as the name of a file.
+pub(crate) fn file_name(title: &str) -> String {
+    let fits = |c: char| if c.is_alphanumeric() { c } else { '-' };
+    let name: String = title.to_lowercase().chars().map(fits).collect();
+    let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
+    parts.join("-")
+}
+
+/// The row's values with tabs between them, as spreadsheets take them.
+fn row_text(rows: &dyn Rows, menu: &Menu<'_, '_>) -> String {
+    let value = |shown: &Shown<'_>| {
+        let value = rows.value(menu.row, shown.column.id).to_string();
+        value.replace(['\t', '\n', '\r'], " ")
+    };
+    let values: Vec<String> = menu.shown.iter().map(value).collect();
+    values.join("\t")
+}
+
+/// A table that is being written.
+#[derive(Debug, Default)]
+struct Writing {
+    columns: Vec<String>,
+    text: String,
+    next: usize,
+    of: (usize, u64, u64),
+    file: Option<String>,
+}
+
+type Shared = Arc<Mutex<Writing>>;
+
+/// The number of rows, and keys that tell whether their order changed.
+fn mark(rows: &dyn Rows) -> (usize, u64, u64) {
+    let count = rows.count();
+    let key = |row: usize| if row < count { rows.key(row) } else { 0 };
+    (count, key(0), key(count / 2))
+}
+
+fn begin(ctx: &Context, menu: &Menu<'_, '_>, file: Option<String>) {
+    let titles = menu.shown.iter().map(|shown| shown.column.name());
+    let mut text = String::new();
+    csv::line(&mut text, titles.map(Value::from));
+    let columns = menu.shown.iter().map(|shown| shown.column.id.to_owned());
+    let writing = Writing {
+        columns: columns.collect(),
+        text,
+        next: 0,
+        of: (usize::MAX, 0, 0),
+        file,
+    };
+    let shared: Shared = Arc::new(Mutex::new(writing));
+    ctx.data_mut(|data| data.insert_temp(menu.id.with("writing"), shared));
+}
+
+/// Goes on with what is being written, for a part of this frame; begins again if the rows changed meanwhile.
+pub(super) fn go_on(ctx: &Context, id: Id, rows: &dyn Rows) {
+    let place = id.with("writing");
+    let Some(shared) = ctx.data(|data| data.get_temp::<Shared>(place)) else {
+        return;
+    };
+    let mut writing = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    let writing = &mut *writing;
+    let of = mark(rows);
+    if writing.of != of {
+        let end = writing.text.find("\r\n").map_or(0, |end| end + 2);
+        if writing.next > 0 {
+            writing.text.truncate(end);
+        }
+        (writing.of, writing.next) = (of, 0);
+    }
+    let until = Instant::now() + SHARE;
+    while writing.next < of.0 {
+        let row = writing.next;
+        let columns = writing.columns.iter();
+        csv::line(
+            &mut writing.text,
+            columns.map(|column| rows.value(row, column)),
+        );
+        writing.next += 1;
+        if writing.next.is_multiple_of(64) && Instant::now() > until {
+            ctx.request_repaint();
+            return;
+        }
+    }
+    let text = std::mem::take(&mut writing.text);
+    match writing.file.take() {
+        Some(name) => to_save::put(ctx, ToSave::text(name, text)),
+        None => ctx.copy_text(text),
+    }
+    ctx.data_mut(|data| data.remove_temp::<Shared>(place));
+}

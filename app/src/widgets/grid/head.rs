@@ -1,0 +1,255 @@
+//! The heads: a click orders the rows, a border resizes, a right click chooses the columns, hovering explains.
+
+use egui::{
+    Align, CursorIcon, FontId, Id, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
+};
+use egui_extras::TableRow;
+
+use super::arrangement::Sort;
+use super::column::{self, Column, Hiding};
+use super::{Frame, Reply, Rows, Shown};
+use crate::theme::{Theme, caption, icon_font, icons, size, space};
+use crate::widgets::menu;
+
+/// Half the width of a border that can be dragged.
+const GRAB: f32 = 5.0;
+
+/// Room of the arrow.
+const ARROW: f32 = 18.0;
+
+/// Draws all heads; returns where they are.
+pub(super) fn heads_ui(
+    header: &mut TableRow<'_, '_>,
+    frame: &Frame<'_, '_>,
+    reply: &mut Reply,
+) -> Vec<Rect> {
+    let mut places = vec![];
+    let order = frame.order();
+    for shown in frame.shown {
+        header.col(|ui| {
+            places.push(ui.max_rect());
+            head_ui(ui, frame, (shown, order.as_ref()), reply);
+        });
+    }
+    places
+}
+
+fn head_ui(
+    ui: &Ui,
+    frame: &Frame<'_, '_>,
+    (shown, order): (&Shown<'_>, Option<&Sort>),
+    reply: &mut Reply,
+) {
+    let column = shown.column;
+    let rect = ui.max_rect();
+    let id = frame.id.with(("head", column.id));
+    let response = ui.interact(rect, id, Sense::click());
+    let sorted = order.filter(|sort| sort.column == column.id);
+    let sorted = sorted.map(|sort| sort.descending);
+    let words = if column.sortable {
+        format!("Sort by {}", lower(column.title))
+    } else {
+        column.title.to_owned()
+    };
+    response.widget_info(|| WidgetInfo::labeled(Role::ColumnHeader, true, &words));
+    let cut = paint(ui, column, rect, (sorted, &response));
+    let help = if cut && !column.definition.is_empty() {
+        format!("{}: {}", column.name(), column.definition)
+    } else if cut {
+        column.name()
+    } else {
+        column.definition.to_owned()
+    };
+    if column.sortable && response.clicked() {
+        let mut arrangement = frame.arrangement.clone();
+        arrangement.sort = next(order, column, frame.grid.first_order.is_some());
+        frame.keep(ui, arrangement);
+        reply.order_changed = true;
+    }
+    columns_menu(&response, frame);
+    if !help.is_empty() {
+        response.on_hover_text(help);
+    }
+}
+
+/// A title within a sentence: names such as `L0` stay.
+fn lower(title: &str) -> String {
+    let is_name = title.chars().nth(1).is_none_or(|c| !c.is_lowercase());
+    if is_name {
+        title.to_owned()
+    } else {
+        title.to_lowercase()
+    }
+}
+
+/// The order after a click: first the way that is read first (large numbers, early letters), then the other, then none if there is one of its own.
+fn next(order: Option<&Sort>, column: &Column<'_>, always: bool) -> Option<Sort> {
+    let first = column.align == Align::Max;
+    match order.filter(|sort| sort.column == column.id) {
+        None => Some(Sort::new(column.id, first)),
+        Some(sort) if sort.descending == first => Some(Sort::new(column.id, !first)),
+        Some(_) if always => Some(Sort::new(column.id, first)),
+        Some(_) => None,
+    }
+}
+
+/// Draws title, unit and arrow; whether the title was cut.
+fn paint(
+    ui: &Ui,
+    column: &Column<'_>,
+    rect: Rect,
+    (sorted, response): (Option<bool>, &Response),
+) -> bool {
+    let theme = Theme::from_ui(ui);
+    let lit = sorted.is_some() || response.hovered() || response.has_focus();
+    let ink = if lit {
+        theme.ink.primary
+    } else {
+        theme.ink.secondary
+    };
+    let room = rect.width() - if sorted.is_some() { ARROW } else { 0.0 };
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        column.title.to_owned(),
+        FontId::proportional(size::CAPTION),
+        ink,
+    );
+    if !column.unit.is_empty() {
+        let format =
+            egui::TextFormat::simple(FontId::proportional(size::CAPTION), theme.ink.secondary);
+        job.append(column.unit, 4.0, format);
+    }
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room.max(8.0));
+    let galley = ui.painter().layout_job(job);
+    let cut = galley.elided;
+    let width = galley.size().x;
+    let y = rect.center().y - galley.size().y / 2.0;
+    let right = column.align == Align::Max;
+    let x = if right {
+        rect.right() - width
+    } else {
+        rect.left()
+    };
+    ui.painter().galley(pos2(x, y), galley, ink);
+    if let Some(descending) = sorted {
+        let arrow = if descending {
+            icons::CARET_DOWN
+        } else {
+            icons::CARET_UP
+        };
+        let (at, anchor) = if right {
+            (pos2(x - 2.0, rect.center().y), egui::Align2::RIGHT_CENTER)
+        } else {
+            (
+                pos2(x + width + 2.0, rect.center().y),
+                egui::Align2::LEFT_CENTER,
+            )
+        };
+        ui.painter().text(at, anchor, arrow, icon_font(), ink);
+    }
+    if response.has_focus() {
+        let stroke = Stroke::new(1.0, theme.ink.secondary);
+        let around = rect.expand2(vec2(2.0, -3.0));
+        ui.painter()
+            .rect_stroke(around, space::CORNER, stroke, egui::StrokeKind::Inside);
+    }
+    cut
+}
+
+/// Which columns are shown.
+fn columns_menu(response: &Response, frame: &Frame<'_, '_>) {
+    menu::context(response, |ui| {
+        ui.set_min_width(160.0);
+        ui.label(caption("Columns").color(Theme::from_ui(ui).ink.secondary));
+        for column in frame
+            .grid
+            .columns
+            .iter()
+            .filter(|column| column.hiding != Hiding::Never)
+        {
+            let mut shown = column.is_shown(&frame.arrangement);
+            let last = frame.shown.len() == 1;
+            let check = ui.add_enabled(
+                !(shown && last),
+                egui::Checkbox::new(&mut shown, column.name()),
+            );
+            if check.changed() {
+                let mut arrangement = frame.arrangement.clone();
+                arrangement.shown.insert(column.id.to_owned(), shown);
+                frame.keep(ui, arrangement);
+            }
+        }
+        ui.separator();
+        if ui.button("Reset columns").clicked() {
+            let arrangement = super::Arrangement {
+                sort: frame.arrangement.sort.clone(),
+                ..super::Arrangement::default()
+            };
+            frame.keep(ui, arrangement);
+            ui.close();
+        }
+    });
+}
+
+/// The borders right of the heads: dragging resizes, a double click fits what is seen.
+pub(super) fn borders_ui(
+    ui: &Ui,
+    frame: &Frame<'_, '_>,
+    places: &[Rect],
+    (rows, seen): (&dyn Rows, std::ops::Range<usize>),
+) {
+    for (shown, place) in frame.shown.iter().zip(places) {
+        let x = place.right() + space::CONTROL / 2.0;
+        let rect = Rect::from_x_y_ranges((x - GRAB)..=(x + GRAB), place.y_range());
+        let id = frame.id.with(("border", shown.column.id));
+        let response = ui.interact(rect, id, Sense::CLICK | Sense::DRAG);
+        let theme = Theme::from_ui(ui);
+        let busy = response.hovered() || response.dragged();
+        if busy {
+            ui.set_cursor_icon(CursorIcon::ResizeHorizontal);
+        }
+        let colour = if busy {
+            theme.ink.secondary
+        } else {
+            theme.line.hair
+        };
+        ui.painter()
+            .vline(x, place.y_range().shrink(6.0), Stroke::new(1.0, colour));
+        let width = if response.double_clicked() {
+            Some(fitting(ui, shown.column, rows, seen.clone()))
+        } else if response.dragged() {
+            dragged(ui, id, &response, place)
+        } else {
+            None
+        };
+        if let Some(width) = width {
+            let mut arrangement = frame.arrangement.clone();
+            let width = column::kept(shown.column, width);
+            if arrangement.widths.insert(shown.column.id.to_owned(), width) != Some(width) {
+                frame.keep(ui, arrangement);
+            }
+        }
+    }
+}
+
+/// The width that the pointer asks for.
+fn dragged(ui: &Ui, id: Id, response: &Response, place: &Rect) -> Option<f32> {
+    let pointer = response.interact_pointer_pos()?;
+    if response.drag_started() {
+        let grip = pointer.x - place.right();
+        ui.data_mut(|data| data.insert_temp(id, grip));
+    }
+    let grip = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(0.0);
+    Some(pointer.x - grip - place.left())
+}
+
+/// Width of the title and of the texts of `seen`.
+fn fitting(ui: &Ui, column: &Column<'_>, rows: &dyn Rows, seen: std::ops::Range<usize>) -> f32 {
+    let measure = |text: String, font: FontId| {
+        let ink = Theme::from_ui(ui).ink.primary;
+        ui.painter().layout_no_wrap(text, font, ink).size().x
+    };
+    let title = column.title.to_owned() + column.unit;
+    let title = measure(title, FontId::proportional(size::CAPTION)) + ARROW + 6.0;
+    let texts = seen.map(|row| measure(rows.text(row, column.id), super::body::font(column)));
+    texts.fold(title, f32::max) + 2.0 * space::CHIP
+}

@@ -1,0 +1,202 @@
+//! Selected rows, by keys, so that they stay selected when the order changes; and the keys that walk and select.
+
+use std::collections::BTreeSet;
+
+use egui::{EventFilter, Key, Modifiers, Ui};
+
+use super::{Frame, Reply, Rows};
+
+/// The selected rows of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Selection {
+    /// Keys of the selected rows.
+    keys: BTreeSet<u64>,
+    /// Key of the row that the keyboard stands on.
+    cursor: Option<u64>,
+    /// Key of the row from which Shift extends.
+    anchor: Option<u64>,
+    /// Where the cursor was last found.
+    at: usize,
+}
+
+impl Selection {
+    /// One selected row.
+    pub(crate) fn one(key: u64) -> Self {
+        let mut selection = Self::default();
+        selection.only(key);
+        selection
+    }
+
+    /// Selects this row alone.
+    pub(crate) fn only(&mut self, key: u64) {
+        self.keys = BTreeSet::from([key]);
+        self.cursor = Some(key);
+        self.anchor = Some(key);
+    }
+
+    /// Selects nothing.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The selected rows' keys, ascending.
+    pub(crate) fn keys(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.keys.iter().copied()
+    }
+
+    /// The number of selected rows.
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether a row is selected.
+    pub(crate) fn contains(&self, key: u64) -> bool {
+        self.keys.contains(&key)
+    }
+
+    /// Key of the row that the keyboard stands on.
+    pub(crate) fn cursor(&self) -> Option<u64> {
+        self.cursor
+    }
+
+    /// Leaves only rows for which `keep` holds.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(u64) -> bool) {
+        self.keys.retain(|key| keep(*key));
+        self.cursor = self.cursor.filter(|key| keep(*key));
+        self.anchor = self.anchor.filter(|key| keep(*key));
+    }
+
+    fn toggle(&mut self, key: u64) {
+        if !self.keys.remove(&key) {
+            self.keys.insert(key);
+        }
+        self.cursor = Some(key);
+        self.anchor = Some(key);
+    }
+
+    /// Selects from the anchor to row `to`.
+    fn extend(&mut self, rows: &dyn Rows, to: usize) {
+        let from = self.anchor.and_then(|key| find(rows, key, self.at));
+        let from = from.unwrap_or(to);
+        self.keys = (from.min(to)..=from.max(to))
+            .map(|row| rows.key(row))
+            .collect();
+        self.anchor = Some(rows.key(from));
+        self.cursor = Some(rows.key(to));
+    }
+
+    /// Row of the cursor.
+    pub(super) fn row(&mut self, rows: &dyn Rows) -> Option<usize> {
+        let row = find(rows, self.cursor?, self.at)?;
+        self.at = row;
+        Some(row)
+    }
+
+    /// Carries out a click on `row`, or a step of the cursor to it.
+    pub(super) fn pick(&mut self, rows: &dyn Rows, row: usize, how: Pick) {
+        match how {
+            Pick::Only => self.only(rows.key(row)),
+            Pick::Toggle => self.toggle(rows.key(row)),
+            Pick::Extend => self.extend(rows, row),
+        }
+        self.at = row;
+    }
+}
+
+/// A way to select a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pick {
+    Only,
+    Toggle,
+    Extend,
+}
+
+impl Pick {
+    /// The way that the modifier keys ask for.
+    pub(super) fn of(modifiers: Modifiers, several: bool) -> Self {
+        if several && modifiers.shift {
+            Self::Extend
+        } else if several && modifiers.command {
+            Self::Toggle
+        } else {
+            Self::Only
+        }
+    }
+}
+
+/// Row with this key: looked for where it was, then everywhere.
+fn find(rows: &dyn Rows, key: u64, at: usize) -> Option<usize> {
+    let count = rows.count();
+    if at < count && rows.key(at) == key {
+        return Some(at);
+    }
+    (0..count).find(|row| rows.key(*row) == key)
+}
+
+/// Walks, selects and opens by the keys that were pressed.
+pub(super) fn keys(
+    ui: &Ui,
+    frame: &mut Frame<'_, '_>,
+    rows: &dyn Rows,
+    (selection, reply): (&mut Selection, &mut Reply),
+) {
+    let count = rows.count();
+    if !frame.focus.has_focus() || count == 0 {
+        return;
+    }
+    let filter = EventFilter {
+        horizontal_arrows: true,
+        vertical_arrows: true,
+        ..EventFilter::default()
+    };
+    let id = frame.focus.id;
+    ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
+    let several = frame.grid.several;
+    if several && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::A)) {
+        selection.keys = (0..count).map(|row| rows.key(row)).collect();
+        reply.selection_changed = true;
+    }
+    let at = selection.row(rows);
+    let page = ui.data(|data| data.get_temp::<usize>(frame.id.with("page")));
+    let page = page.unwrap_or(10).max(1);
+    let last = count - 1;
+    let pressed = |key| ui.input(|input| input.key_pressed(key));
+    let target = if pressed(Key::ArrowDown) {
+        Some(at.map_or(0, |at| (at + 1).min(last)))
+    } else if pressed(Key::ArrowUp) {
+        Some(at.map_or(0, |at| at.saturating_sub(1)))
+    } else if pressed(Key::PageDown) {
+        Some((at.unwrap_or(0) + page).min(last))
+    } else if pressed(Key::PageUp) {
+        Some(at.unwrap_or(0).saturating_sub(page))
+    } else if pressed(Key::Home) {
+        Some(0)
+    } else if pressed(Key::End) {
+        Some(last)
+    } else {
+        None
+    };
+    if let Some(target) = target.filter(|target| Some(*target) != at) {
+        let shift = ui.input(|input| input.modifiers.shift);
+        let how = if several && shift {
+            Pick::Extend
+        } else {
+            Pick::Only
+        };
+        selection.pick(rows, target, how);
+        reply.chosen = Some(target);
+        reply.selection_changed = true;
+        frame.reveal = Some(target);
+    }
+    let Some(at) = selection.row(rows) else {
+        return;
+    };
+    if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) {
+        reply.beside = Some(at);
+    } else if pressed(Key::Enter) {
+        reply.opened = Some(at);
+    } else if several && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Space)) {
+        selection.toggle(rows.key(at));
+        reply.selection_changed = true;
+    }
+}

@@ -1,0 +1,116 @@
+//! The right-click menu of a widget, opened by the pointer or, on the widget that has the focus, by the menu key or Shift+F10.
+
+use egui::containers::menu::menu_style;
+use egui::{
+    Align, Context, Id, Key, Layout, Modifiers, Popup, PopupCloseBehavior, PopupKind, Pos2, Rect,
+    Response, SetOpenCommand, Ui,
+};
+
+/// Whether the keyboard asks for the menu of what has the focus.
+pub(crate) fn asked_by_key(ctx: &Context) -> bool {
+    ctx.input_mut(|input| {
+        input.consume_key(Modifiers::SHIFT, Key::F10)
+            || input.consume_key(Modifiers::NONE, Key::Menu)
+    })
+}
+
+/// Shows the menu of `response`; returns whether it was asked for in this frame.
+pub(crate) fn context(response: &Response, content: impl FnOnce(&mut Ui)) -> bool {
+    let by_key = response.has_focus() && asked_by_key(&response.ctx);
+    let pointer = response.interact_pointer_pos();
+    let at = if response.secondary_clicked() {
+        pointer.or_else(|| response.ctx.pointer_hover_pos())
+    } else {
+        by_key.then(|| middle(response.rect, response.interact_rect))
+    };
+    let ask = Ask {
+        at,
+        by_key,
+        close: response.clicked(),
+    };
+    let id = Popup::default_response_id(response);
+    popup(id, response, ask, content);
+    at.is_some()
+}
+
+/// What the input of this frame asks of a menu.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ask {
+    /// Open it here.
+    pub(crate) at: Option<Pos2>,
+    /// It is opened by a key: its first entry gets the focus.
+    pub(crate) by_key: bool,
+    /// Close it.
+    pub(crate) close: bool,
+}
+
+/// A point of what is seen of a widget.
+fn middle(whole: Rect, seen: Rect) -> Pos2 {
+    if seen.is_positive() { seen } else { whole }.center()
+}
+
+/// State of an open menu.
+#[derive(Debug, Clone, Copy, Default)]
+struct Opened {
+    at: Pos2,
+    /// Its first entry is yet to get the focus.
+    enters: bool,
+    /// The focus returns to the widget when it closes.
+    returns: bool,
+}
+
+/// Shows the menu `id` of the widget `of`.
+pub(crate) fn popup(id: Id, of: &Response, ask: Ask, content: impl FnOnce(&mut Ui)) {
+    let ctx = &of.ctx;
+    let place = id.with("opened");
+    let kept = ctx.data(|data| data.get_temp::<Opened>(place));
+    let opened = ask.at.map(|at| Opened {
+        at,
+        enters: ask.by_key,
+        returns: ask.by_key,
+    });
+    let Some(mut opened) = opened.or(kept) else {
+        return;
+    };
+    let set = match (ask.at, ask.close) {
+        (Some(_), _) => Some(SetOpenCommand::Bool(true)),
+        (None, true) => Some(SetOpenCommand::Bool(false)),
+        (None, false) => None,
+    };
+    let shown = Popup::new(id, ctx.clone(), opened.at, of.layer_id)
+        .anchor_widget(of.id)
+        .kind(PopupKind::Menu)
+        .layout(Layout::top_down_justified(Align::Min))
+        .style(menu_style)
+        .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
+        .open_memory(set)
+        .show(|ui| {
+            content(ui);
+            !ui.is_sizing_pass()
+        });
+    let is_open = Popup::is_id_open(ctx, id);
+    if let Some(drawn) = shown.filter(|shown| shown.inner)
+        && opened.enters
+    {
+        let layer = drawn.response.layer_id;
+        let first = ctx.viewport(|viewport| {
+            let widgets = &viewport.this_pass.widgets;
+            widgets
+                .get_layer(layer)
+                .find(|w| w.enabled && w.sense.is_focusable())
+                .map(|w| w.id)
+        });
+        if let Some(first) = first {
+            ctx.memory_mut(|memory| memory.request_focus(first));
+            opened.enters = false;
+        }
+    }
+    if is_open {
+        ctx.data_mut(|data| data.insert_temp(place, opened));
+    } else {
+        ctx.data_mut(|data| data.remove_temp::<Opened>(place));
+        if opened.returns {
+            ctx.memory_mut(|memory| memory.request_focus(of.id));
+        }
+    }
+}
