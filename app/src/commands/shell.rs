@@ -27,6 +27,9 @@ impl Command {
             Self::Palette(open) => context.layout.palette_open = open,
             Self::Settings(open) => context.layout.settings_open = open,
             Self::Guide(page) => context.layout.guide = page,
+            Self::Unfold(part, open) => {
+                context.apply(set(settings::Event::Unfolded(part, open)));
+            }
             Self::DismissPurpose(view) => {
                 context.apply(set(settings::Event::PurposeDismissed(view)));
             }

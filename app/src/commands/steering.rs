@@ -6,7 +6,7 @@ mod tests;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use umbra_core::error::Result;
-use umbra_core::ids::{Head, Layer};
+use umbra_core::ids::FeatureId;
 use umbra_core::models::Model;
 use umbra_core::progress::{self, Progress};
 use umbra_core::sae::Sae;
@@ -15,19 +15,21 @@ use umbra_core::workbench::materials::{Made, Sources, Stock};
 
 use super::context::Context;
 use crate::jobs::{Wanted, Worker};
+use crate::state::catalogue::DictionaryId;
 use crate::state::log::{self, Notice};
 use crate::state::requests::steering::Command;
 use crate::state::requests::{Commands, navigation, shell};
 use crate::state::steering::{Draft, EditDraft, Ended, Event as Lab, Request};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, history};
+use crate::state::{AppState, Event, history, selection};
 
 impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
             Self::Draft(draft) => edit(context, *draft),
-            Self::Silence(layer, head) => silence(context, layer, head),
+            Self::Steer(dictionary, features) => steer_by(context, dictionary, &features),
+            Self::Silence(layer, head) => add(context, vec![EditDraft::of_head(layer, head)]),
             Self::Run(request) => start(context, request),
             Self::NoLine(why) => context.fail(why),
             Self::Stop => {
@@ -43,14 +45,49 @@ impl Command {
 /// Asks for nothing: runs start on request.
 pub(super) fn follow(_state: &AppState, _commands: &mut Commands) {}
 
-/// A stack that nobody touched is that edit alone.
-fn silence(context: &mut Context<'_>, layer: Layer, head: Head) {
+/// Adds an edit for each of `features`; a feature that an edit turns up already is shown again.
+fn steer_by(context: &mut Context<'_>, dictionary: DictionaryId, features: &[FeatureId]) {
+    let Some(name) = context
+        .state
+        .catalogue
+        .get(dictionary)
+        .map(|d| d.name.clone())
+    else {
+        return;
+    };
+    let steered = |edit: &EditDraft, feature: FeatureId| {
+        edit.on
+            && edit.action == "add"
+            && edit.feature == Some(feature)
+            && edit.dictionary.as_ref() == Some(&name)
+    };
+    let there = &context.state.steering.draft.edits;
+    let new = features
+        .iter()
+        .filter(|feature| !there.iter().any(|edit| steered(edit, **feature)));
+    let new = new
+        .map(|feature| EditDraft::of_feature(&name, *feature))
+        .collect();
+    add(context, new);
+    let edits = &context.state.steering.draft.edits;
+    let last = features
+        .last()
+        .and_then(|feature| edits.iter().rposition(|edit| steered(edit, *feature)));
+    if let Some(last) = last {
+        context.apply(Event::Selection(selection::Event::Edit(last)));
+    }
+}
+
+/// Adds edits to the stack and shows it; they replace a stack that nobody touched.
+fn add(context: &mut Context<'_>, edits: Vec<EditDraft>) {
     let mut draft = context.state.steering.draft.clone();
-    if draft.edits == Draft::default().edits {
+    if draft.edits == Draft::default().edits && !edits.is_empty() {
         draft.edits.clear();
     }
-    draft.edits.push(EditDraft::of_head(layer, head));
+    draft.edits.extend(edits);
+    let last = draft.edits.len().saturating_sub(1);
     edit(context, draft);
+    context.apply(Event::Selection(selection::Event::Edit(last)));
     let go = navigation::Command::Go(ViewId::Steering);
     context.commands.send(go);
 }

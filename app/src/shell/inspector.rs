@@ -136,8 +136,12 @@ fn edit_ui(
         standing,
         "Edits that are not enabled are left out of a run",
     );
-    let own = state.dictionary().and_then(Dictionary::hook);
-    if let Some(hook) = edit.hook.or(own) {
+    let own = edit.dictionary_in(state).filter(|_| edit.uses_dictionary());
+    if let Some(dictionary) = own {
+        let definition = "Dictionary that the edit keeps, whichever is in use";
+        fact_ui(ui, "Dictionary", &dictionary.name, definition);
+    }
+    if let Some(hook) = edit.hook.or(own.and_then(Dictionary::hook)) {
         fact_ui(
             ui,
             "Hook",
@@ -145,7 +149,7 @@ fn edit_ui(
             "Place in the model whose value is changed",
         );
     }
-    let spec = edit.spec(state.selection.feature);
+    let spec = edit.spec_in(state);
     match &spec {
         Ok(spec) => {
             ui.add_space(space::CONTROL);
@@ -153,7 +157,8 @@ fn edit_ui(
                 .on_hover_text("As the command line takes it");
             let written = theme::mono_caption(spec.to_string());
             ui.add(egui::Label::new(written).wrap().selectable(true));
-            if let Some(units) = state.sae().and_then(|sae| spec.units(sae)) {
+            let sae = own.and_then(|own| state.sae_of(own.id));
+            if let Some(units) = sae.and_then(|sae| spec.units(sae)) {
                 ui.add(egui::Label::new(caption(units).color(secondary)).wrap());
             }
         }
@@ -161,9 +166,11 @@ fn edit_ui(
             ui.add(egui::Label::new(caption(why).color(secondary)).wrap());
         }
     }
-    let named = edit.feature.or(state.selection.feature);
+    let named = edit.feature_in(state);
     let names_one = edit.fields().contains(&Field::Feature);
-    if let Some(feature) = named.filter(|_| names_one && state.sae().is_some()) {
+    // The card shows features of the dictionary in use.
+    let is_in_use = own.map(|own| own.id) == state.selection.dictionary;
+    if let Some(feature) = named.filter(|_| names_one && is_in_use && state.sae().is_some()) {
         ui.add_space(space::GROUP);
         ui.separator();
         card::panel_ui(ui, state, feature, commands);

@@ -1,6 +1,6 @@
 //! The centre: tiles with tabs (once there are two), each pane with its title, purpose line and view.
 
-use egui::{Color32, Frame, ScrollArea, Stroke, Vec2, Visuals};
+use egui::{Color32, Frame, ScrollArea, Stroke, Visuals};
 use egui_tiles::{
     Behavior, EditAction, SimplificationOptions, TabState, TileId, Tiles, UiResponse,
 };
@@ -47,9 +47,6 @@ pub(super) fn tiles_ui(
     }
 }
 
-/// Smallest place in which a view is laid out; it scrolls in a smaller one.
-const LEAST: Vec2 = Vec2::new(400.0, 400.0);
-
 struct Panes<'a> {
     state: &'a AppState,
     views: &'a mut Views,
@@ -64,7 +61,8 @@ impl Panes<'_> {
     fn scrolled_ui(&mut self, ui: &mut egui::Ui, view: ViewId) {
         let area = ScrollArea::both().id_salt("small pane");
         area.auto_shrink(false).show(ui, |ui| {
-            let size = ui.available_size().max(LEAST);
+            let least = self.views.get(view).least();
+            let size = ui.available_size().max(least);
             ui.allocate_ui(size, |ui| {
                 ui.set_min_size(size);
                 self.views.get(view).ui(ui, self.state, self.commands);
@@ -85,8 +83,8 @@ impl Behavior<ViewId> for Panes<'_> {
             .inner_margin(egui::Margin::symmetric(16, 12))
             .show(ui, |ui| {
                 head_ui(ui, *view, self.state, self.commands);
-                let room = ui.available_size();
-                if room.x < LEAST.x || room.y < LEAST.y {
+                let (room, least) = (ui.available_size(), self.views.get(*view).least());
+                if room.x < least.x || room.y < least.y {
                     self.scrolled_ui(ui, *view);
                 } else {
                     self.views.get(*view).ui(ui, self.state, self.commands);

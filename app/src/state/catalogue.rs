@@ -139,6 +139,11 @@ impl Catalogue {
         self.dictionaries.iter().find(|d| d.folder == folder)
     }
 
+    /// A dictionary by name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Dictionary> {
+        self.dictionaries.iter().find(|d| d.name == name)
+    }
+
     /// Decides which dictionaries belong to the model; what was decided of indexes is decided anew.
     pub(super) fn judge(&mut self) {
         let model = self.model.ready();

@@ -1,4 +1,4 @@
-//! Settings: theme, text size, rail, inspector, dismissed purpose lines, recent projects. All of them survive a restart.
+//! Settings: theme, text size, rail, inspector, folded parts, dismissed purpose lines, recent projects. All of them survive a restart.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -88,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) rail_words: bool,
     /// Whether the inspector is shown.
     pub(crate) inspector: bool,
+    /// Names of the foldable parts of screens that are unfolded.
+    pub(crate) unfolded: BTreeSet<String>,
     /// Screens whose purpose line was dismissed.
     pub(crate) purposes_dismissed: BTreeSet<ViewId>,
     /// Folders of recent projects, latest first.
@@ -120,6 +122,7 @@ impl Default for Settings {
             text_percent: 100,
             rail_words: true,
             inspector: true,
+            unfolded: BTreeSet::new(),
             purposes_dismissed: BTreeSet::new(),
             recent: vec![],
             unsaved: BTreeSet::new(),
@@ -141,6 +144,8 @@ pub(crate) enum Event {
     RailWords(bool),
     /// The inspector shown or hidden.
     Inspector(bool),
+    /// The part of this name was unfolded, or folded.
+    Unfolded(&'static str, bool),
     /// A purpose line dismissed for good.
     PurposeDismissed(ViewId),
     /// All purpose lines shown again.
@@ -168,6 +173,12 @@ impl Settings {
             }
             Event::RailWords(words) => settings.rail_words = words,
             Event::Inspector(shown) => settings.inspector = shown,
+            Event::Unfolded(part, true) => {
+                settings.unfolded.insert(part.to_owned());
+            }
+            Event::Unfolded(part, false) => {
+                settings.unfolded.remove(part);
+            }
             Event::PurposeDismissed(view) => {
                 settings.purposes_dismissed.insert(view);
             }

@@ -2,6 +2,7 @@
 
 mod draft;
 mod line;
+mod stack;
 
 use std::sync::{Arc, Mutex};
 

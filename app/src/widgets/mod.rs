@@ -12,8 +12,10 @@ pub(crate) mod feature_name;
 #[expect(clippy::allow_attributes, reason = "its users are being written")]
 #[allow(dead_code, reason = "its users are being written")]
 pub(crate) mod grid;
+pub(crate) mod form;
 pub(crate) mod heat_map;
 pub(crate) mod histogram;
+pub(crate) mod hook_picker;
 pub(crate) mod legend;
 pub(crate) mod matrix_map;
 #[expect(clippy::allow_attributes, reason = "its users are being written")]

@@ -1,9 +1,11 @@
-//! A form built from a table of settings: label, control, unit, default marked, help on hover, the error under the field, "reset" only when changed.
-//! Values are text until they are read by whoever owns the table.
+//! Rows of a form ([`super::form`]) built from a table of settings. Values are text until they are read by whoever owns the table.
 
-use egui::{Align, Align2, Button, ComboBox, Layout, TextEdit, Ui, vec2};
+use egui::{Align2, ComboBox, Id, TextEdit, Ui, vec2};
+use umbra_core::count;
 
-use crate::theme::{Theme, caption, icons, space};
+use super::form::Row;
+use super::number;
+use crate::theme::space;
 
 /// Control of a setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +33,7 @@ pub(crate) struct Field<'a> {
     pub(crate) help: &'a str,
     /// Its default.
     pub(crate) default: &'a str,
-    /// Mark beside a value that was not set here: "default", or where it comes from.
+    /// Origin of the default, for the definition on hover: "default", or where it comes from.
     pub(crate) origin: &'a str,
     /// Its control.
     pub(crate) kind: Kind<'a>,
@@ -39,29 +41,27 @@ pub(crate) struct Field<'a> {
     pub(crate) error: Option<&'a str>,
 }
 
-/// Width of the labels.
-pub(crate) const LABELS: f32 = 120.0;
-
-/// Width of the controls.
-const CONTROLS: f32 = 132.0;
-
 impl Field<'_> {
     /// Draws the row and answers with the new value when it was changed.
     pub(crate) fn ui(&self, ui: &mut Ui, value: &str) -> Option<String> {
         let mut changed = None;
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = space::CONTROL;
-            let label = self.label_ui(ui);
-            let response = match self.kind {
-                Kind::Switch => Self::switch_ui(ui, value, &mut changed),
-                Kind::Choice(options) => self.choice_ui(ui, value, options, &mut changed),
-                Kind::Number | Kind::Text => self.text_ui(ui, value, &mut changed),
-            };
-            response.labelled_by(label.id).on_hover_text(self.hover());
-            self.tail_ui(ui, value, &mut changed);
+        let is_own = !self.default.is_empty() && value != self.default;
+        let (help, default) = (self.hover(), self.shown(self.default));
+        let row = Row {
+            label: self.label,
+            help: &help,
+            unit: self.unit,
+            reset: is_own.then_some(default.as_str()),
+            error: self.error,
+            wide: false,
+        };
+        let reset = row.ui(ui, |ui, width| match self.kind {
+            Kind::Switch => Self::switch_ui(ui, value, &mut changed),
+            Kind::Choice(options) => self.choice_ui(ui, (value, width), options, &mut changed),
+            Kind::Number | Kind::Text => self.text_ui(ui, (value, width), &mut changed),
         });
-        if let Some(error) = self.error {
-            Self::error_ui(ui, error);
+        if reset {
+            changed = Some(self.default.to_owned());
         }
         changed
     }
@@ -79,50 +79,38 @@ impl Field<'_> {
             "{}\n{}: {}{unit}",
             self.help,
             capital(self.origin),
-            self.default
+            self.shown(self.default)
         )
     }
 
-    fn label_ui(&self, ui: &mut Ui) -> egui::Response {
-        ui.allocate_ui_with_layout(
-            vec2(LABELS, space::CONTROL_ROW),
-            Layout::left_to_right(Align::Center),
-            |ui| {
-                ui.set_width(LABELS);
-                ui.add(egui::Label::new(self.label).truncate())
-            },
-        )
-        .inner
-        .on_hover_text(self.hover())
+    /// Returns a value as it is shown where nobody writes in it: whole numbers have thousands separators.
+    fn shown(&self, value: &str) -> String {
+        let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+        match count::read(value) {
+            Ok(whole) if digits && self.kind == Kind::Number => number::count(whole),
+            _ => value.to_owned(),
+        }
     }
 
     fn switch_ui(ui: &mut Ui, value: &str, changed: &mut Option<String>) -> egui::Response {
         let mut on = value == "true";
-        ui.allocate_ui_with_layout(
-            vec2(CONTROLS, space::CONTROL_ROW),
-            Layout::left_to_right(Align::Center),
-            |ui| {
-                ui.set_width(CONTROLS);
-                let response = ui.checkbox(&mut on, "");
-                if response.changed() {
-                    *changed = Some(on.to_string());
-                }
-                response
-            },
-        )
-        .inner
+        let response = ui.checkbox(&mut on, "");
+        if response.changed() {
+            *changed = Some(on.to_string());
+        }
+        response
     }
 
     fn choice_ui(
         &self,
         ui: &mut Ui,
-        value: &str,
+        (value, width): (&str, f32),
         options: &[String],
         changed: &mut Option<String>,
     ) -> egui::Response {
         ComboBox::from_id_salt(("setting", self.key))
             .selected_text(value)
-            .width(CONTROLS)
+            .width(width)
             .truncate()
             .show_ui(ui, |ui| {
                 for option in options {
@@ -134,57 +122,35 @@ impl Field<'_> {
             .response
     }
 
-    fn text_ui(&self, ui: &mut Ui, value: &str, changed: &mut Option<String>) -> egui::Response {
-        let mut text = value.to_owned();
+    fn text_ui(
+        &self,
+        ui: &mut Ui,
+        (value, width): (&str, f32),
+        changed: &mut Option<String>,
+    ) -> egui::Response {
+        let id: Id = ui.make_persistent_id(("field", self.key));
+        let writing = ui.memory(|memory| memory.has_focus(id));
+        let mut text = if writing {
+            value.to_owned()
+        } else {
+            self.shown(value)
+        };
         let mut edit = TextEdit::singleline(&mut text)
-            .desired_width(CONTROLS - 12.0)
+            .id(id)
+            .desired_width(width - 12.0)
             .align(Align2::LEFT_CENTER)
-            .min_size(vec2(CONTROLS, space::CONTROL_ROW))
+            .min_size(vec2(width, space::CONTROL_ROW))
             .margin(egui::Margin::symmetric(6, 4));
         if self.kind == Kind::Number {
             edit = edit
                 .font(egui::TextStyle::Monospace)
                 .align(Align2::RIGHT_CENTER);
         }
-        if self.error.is_some() {
-            edit = edit.text_color(Theme::from_ui(ui).failure);
-        }
         let response = ui.add(edit);
         if response.changed() {
             *changed = Some(text);
         }
         response
-    }
-
-    /// Unit, then "default" or the way back to it.
-    fn tail_ui(&self, ui: &mut Ui, value: &str, changed: &mut Option<String>) {
-        let theme = Theme::from_ui(ui);
-        if !self.unit.is_empty() {
-            ui.label(caption(self.unit).color(theme.ink.secondary));
-        }
-        if self.default.is_empty() {
-            return;
-        }
-        if value == self.default {
-            ui.label(caption(self.origin).color(theme.ink.disabled));
-        } else {
-            let words = format!("Reset {} to {}", self.label, self.default);
-            let reset = Button::new(icons::ARROW_COUNTER_CLOCKWISE).frame(false);
-            let response = ui.add(reset).on_hover_text(&words);
-            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &words));
-            if response.clicked() {
-                *changed = Some(self.default.to_owned());
-            }
-        }
-    }
-
-    fn error_ui(ui: &mut Ui, error: &str) {
-        let theme = Theme::from_ui(ui);
-        ui.horizontal_top(|ui| {
-            ui.add_space(LABELS + space::CONTROL);
-            let text = caption(format!("{} {error}", icons::WARNING_CIRCLE)).color(theme.failure);
-            ui.add(egui::Label::new(text).wrap());
-        });
     }
 }
 
@@ -197,93 +163,108 @@ fn capital(word: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use egui_kittest::kittest::Queryable as _;
+    use egui_kittest::kittest::{NodeT as _, Queryable as _};
+    use umbra_core::train::SETTINGS;
 
     use super::*;
     use crate::widgets::staged;
 
     fn field(error: Option<&'static str>) -> Field<'static> {
         Field {
-            key: "k",
-            label: "Active per token",
-            unit: "features",
-            help: "How many features each token may use",
-            default: "32",
+            key: "tokens",
+            label: "Training tokens",
+            unit: "tokens",
+            help: "Activations to train on",
+            default: "2000000",
             origin: "default",
             kind: Kind::Number,
             error,
         }
     }
 
+    fn typed() -> egui_kittest::Harness<'static, String> {
+        let one = |ui: &mut Ui, value: &mut String| {
+            let small = (value.len() < 4).then_some("is fewer than the batch");
+            if let Some(new) = field(small).ui(ui, value) {
+                *value = new;
+            }
+        };
+        staged(one, "150000".to_owned())
+    }
+
+    fn input<'a>(harness: &'a egui_kittest::Harness<'_, String>) -> egui_kittest::Node<'a> {
+        harness.get_by_role_and_label(egui::Role::TextInput, "Training tokens")
+    }
+
     #[test]
     fn reset_appears_only_when_changed_and_resets() {
-        let mut harness = staged(
-            |ui, value: &mut String| {
-                if let Some(new) = field(None).ui(ui, value) {
-                    *value = new;
-                }
-            },
-            "16".to_owned(),
-        );
-        harness.get_by_label("Reset Active per token to 32").click();
+        let words = "Reset Training tokens to 2\u{202f}000\u{202f}000";
+        let mut harness = typed();
+        harness.get_by_label(words).click();
         harness.run();
-        assert_eq!(harness.state(), "32");
-        assert!(
-            harness
-                .query_by_label("Reset Active per token to 32")
-                .is_none()
-        );
-        harness.get_by_label("default");
+        assert_eq!(harness.state(), "2000000");
+        assert!(harness.query_by_label(words).is_none());
+        assert!(harness.query_by_label("default").is_none());
     }
 
     #[test]
-    fn a_long_label_leaves_the_control_in_its_column() {
-        let left = |label: &'static str| {
-            let long = Field {
-                label,
-                ..field(None)
-            };
-            let harness = staged(
-                move |ui, (): &mut ()| {
-                    long.ui(ui, "32");
-                },
-                (),
-            );
-            let edit = harness.get_by_role_and_label(egui::Role::TextInput, label);
-            edit.rect().left()
+    fn thousands_are_set_apart_where_nobody_writes() {
+        let mut harness = typed();
+        let value = |harness: &egui_kittest::Harness<'_, String>| {
+            input(harness).accesskit_node().value().unwrap_or_default()
         };
-        let gap = left("Much more than fits into the column") - left("k");
-        assert!(gap.abs() < 1.0, "{gap}");
+        assert_eq!(value(&harness), "150\u{202f}000");
+        input(&harness).focus();
+        harness.run();
+        assert_eq!(value(&harness), "150000");
     }
 
     #[test]
-    fn the_error_stands_under_the_field() {
-        let harness = staged(
-            |ui, (): &mut ()| {
-                field(Some("more than the 8 features there are")).ui(ui, "9");
-            },
-            (),
-        );
-        harness.get_by_label_contains("more than the 8 features");
+    fn an_error_is_told_once_the_field_is_left() {
+        let mut harness = typed();
+        input(&harness).focus();
+        harness.run();
+        for _ in 0..3 {
+            harness.key_press(egui::Key::Backspace);
+        }
+        harness.run();
+        assert_eq!(harness.state(), "150");
+        assert!(harness.query_by_label_contains("fewer than").is_none());
+        harness.key_press(egui::Key::Enter);
+        harness.run();
+        harness.get_by_label_contains("fewer than the batch");
+    }
+
+    #[test]
+    fn every_label_of_the_table_fits_its_column() {
+        let ctx = egui::Context::default();
+        crate::theme::install(&ctx);
+        let mut long = Vec::new();
+        let mut output = ctx.run_ui(egui::RawInput::default(), |ui| {
+            let font = egui::TextStyle::Body.resolve(ui.style());
+            let width = |label: &str| {
+                let ink = ui.visuals().text_color();
+                let galley = ui
+                    .painter()
+                    .layout_no_wrap(label.to_owned(), font.clone(), ink);
+                galley.size().x
+            };
+            let labels = SETTINGS.iter().map(|setting| setting.label);
+            // Room for the mark of a changed value.
+            let room = super::super::form::LABEL - 6.0;
+            long = labels.filter(|label| width(label) > room).collect();
+        });
+        assert_eq!(long, [""; 0]);
+        output.textures_delta.clear();
     }
 
     #[test]
     fn typing_answers_with_the_text() {
-        let mut harness = staged(
-            |ui, value: &mut String| {
-                if let Some(new) = field(None).ui(ui, value) {
-                    *value = new;
-                }
-            },
-            String::new(),
-        );
-        let edit = harness.get_by_role_and_label(egui::Role::TextInput, "Active per token");
-        edit.focus();
+        let mut harness = typed();
+        input(&harness).focus();
         harness.run();
-        harness
-            .get_by_role_and_label(egui::Role::TextInput, "Active per token")
-            .type_text("24");
+        input(&harness).type_text("24");
         harness.run();
-        assert_eq!(harness.state(), "24");
+        assert!(harness.state().contains("24"), "{}", harness.state());
     }
 }

@@ -38,7 +38,7 @@ pub(crate) use buffer::Source;
 pub use checkpoint::{CHECKPOINT, Keeping};
 pub use covers::uncovered;
 pub use event::{Event, Firing, Outcome, Point};
-pub use needs::{Needs, device_bytes, together as bytes_together};
+pub use needs::{Disk, Needs, device_bytes, disk_together, together as bytes_together};
 pub(crate) use needs::{parameters as parameter_bytes, step as step_bytes};
 pub use preflight::{SHARED, check_several, check_several_from_store};
 pub use report::{Phases, Report};

@@ -134,6 +134,29 @@ pub fn together(runs: &[(&Spec, (usize, usize))], held: usize) -> u64 {
     each.fold(0, u64::saturating_add)
 }
 
+/// Bytes that runs write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Disk {
+    /// The saved dictionaries.
+    pub dictionaries: u64,
+    /// Their checkpoints, which finished runs remove: weights with Adam's two moments, the moving average, the shuffle buffer, and the dictionary as it stood.
+    pub checkpoints: u64,
+}
+
+/// Counts the bytes that dictionaries trained together write, each given with the widths that it reads and reconstructs.
+pub fn disk_together(runs: &[(&Spec, (usize, usize))], held: usize) -> Disk {
+    let mut disk = Disk::default();
+    for (spec, widths) in runs {
+        let copies = 4 + u64::from(spec.ema > 0.0);
+        let weights = parameters(spec, *widths);
+        let buffer = Needs::new(spec, *widths, held).buffer;
+        let checkpoint = times(&[copies, weights]).saturating_add(buffer);
+        disk.dictionaries = disk.dictionaries.saturating_add(weights);
+        disk.checkpoints = disk.checkpoints.saturating_add(checkpoint);
+    }
+    disk
+}
+
 /// Checks that `runs`, which take `total` bytes together, fit into the free memory.
 pub(super) fn check(runs: &[(Spec, Keeping)], total: u64) -> Result<()> {
     device::check_room(total, || match runs {
@@ -191,6 +214,21 @@ mod tests {
         let waiting = 2 * 4 * 4_000 * 64;
         let both = together(&[(&one, (64, 64)), (&other, (64, 64))], 4_000);
         assert_eq!(both, alone(&one) + alone(&other) + waiting);
+    }
+
+    #[test]
+    fn what_a_run_writes_is_counted_by_hand() {
+        let mut spec = spec();
+        let weights = 4 * (128_000 + 1_064);
+        let buffer = 4_000 * (64 * 4 + 8);
+        let disk = |spec: &Spec| disk_together(&[(spec, (64, 64))], 4_000);
+        let want = Disk {
+            dictionaries: weights,
+            checkpoints: 4 * weights + buffer,
+        };
+        assert_eq!(disk(&spec), want);
+        spec.ema = 0.9;
+        assert_eq!(disk(&spec).checkpoints, 5 * weights + buffer);
     }
 
     #[test]

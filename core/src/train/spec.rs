@@ -413,7 +413,7 @@ impl Spec {
             return Err(Error::setting("outliers", what));
         }
         if self.warmup + self.decay > 1.0 {
-            let what = "warm-up and decay together exceed the run, shorten one";
+            let what = "warmup and decay together exceed the run, shorten one";
             return Err(Error::setting("decay", what));
         }
         Ok(())

@@ -1,14 +1,16 @@
-//! Memory, steps, data and time of training before it begins: the window's form and `umbra train` show them.
+//! Memory, disk space, steps, data and time of training before it begins: the window's form and `umbra train` show them.
 
 use crate::ids::HookPoint;
 use crate::runs::Record;
-use crate::train::{Spec, bytes_together};
+use crate::train::{Disk, Spec, bytes_together, disk_together};
 
 /// Needs of dictionaries that are trained together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
     /// Bytes of memory in addition to the model's; none where the width of a hook is unknown.
     pub memory: Option<u64>,
+    /// Bytes that are written; none where the width of a hook is unknown.
+    pub disk: Option<Disk>,
     /// Training steps of each dictionary.
     pub steps: u64,
     /// Activations that each dictionary sees.
@@ -32,7 +34,8 @@ impl Needs {
         let held = there.map_or(usize::MAX, |there| there as usize);
         let first = specs.first();
         Self {
-            memory: sized.map(|sized| bytes_together(&sized, held)),
+            memory: sized.as_ref().map(|sized| bytes_together(sized, held)),
+            disk: sized.map(|sized| disk_together(&sized, held)),
             steps: first.map_or(0, |spec| spec.steps()),
             tokens: first.map_or(0, |spec| spec.tokens),
             there,
@@ -48,12 +51,15 @@ impl Needs {
     /// Returns the needs as a sentence, for people.
     pub fn note(&self) -> String {
         let steps = format!("Training takes {} steps", self.steps);
-        match self.memory {
-            Some(bytes) => format!(
-                "{steps} and about {:.1} MB of memory in addition to the model's",
-                bytes as f64 / 1e6
+        let mega = |bytes: u64| bytes as f64 / 1e6;
+        match (self.memory, self.disk) {
+            (Some(bytes), Some(disk)) => format!(
+                "{steps} and about {:.1} MB of memory in addition to the model's, and writes about {:.1} MB, with checkpoints {:.1} MB while it runs",
+                mega(bytes),
+                mega(disk.dictionaries),
+                mega(disk.dictionaries.saturating_add(disk.checkpoints))
             ),
-            None => steps,
+            _ => steps,
         }
     }
 }
@@ -145,6 +151,9 @@ mod tests {
             words.starts_with("Training takes 10 steps and about "),
             "{words}"
         );
+        let disk = disk_together(&[(&spec, (16, 16))], 4_000);
+        assert_eq!(needs.disk, Some(disk));
+        assert!(words.contains(" MB, with checkpoints "), "{words}");
         let unknown = Needs::new(&[&spec], |_| None, None);
         assert_eq!((unknown.memory, unknown.readings()), (None, None));
         assert_eq!(unknown.note(), "Training takes 10 steps");

@@ -42,6 +42,8 @@ pub(crate) enum Command {
     Settings(bool),
     /// A page of the guide opened, or the guide closed.
     Guide(Option<&'static str>),
+    /// The foldable part of this name unfolded, or folded.
+    Unfold(&'static str, bool),
     /// A purpose line dismissed for good.
     DismissPurpose(ViewId),
     /// All purpose lines shown again.

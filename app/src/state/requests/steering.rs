@@ -1,7 +1,8 @@
 //! Requests of the steering lab.
 
-use umbra_core::ids::{Head, Layer};
+use umbra_core::ids::{FeatureId, Head, Layer};
 
+use crate::state::catalogue::DictionaryId;
 use crate::state::steering::{Draft, Request};
 
 /// Requests of this area.
@@ -9,6 +10,8 @@ use crate::state::steering::{Draft, Request};
 pub(crate) enum Command {
     /// The form was edited.
     Draft(Box<Draft>),
+    /// Add an edit that turns up each of these features of a dictionary, and show the last one.
+    Steer(DictionaryId, Vec<FeatureId>),
     /// Add an edit that silences this head and show it.
     Silence(Layer, Head),
     /// Stream baseline and steered text.

@@ -13,6 +13,8 @@ pub(crate) struct EditDraft {
     pub(crate) action: &'static str,
     /// Whether it is in force.
     pub(crate) on: bool,
+    /// Name of the dictionary that it edits by; none: the one in use.
+    pub(crate) dictionary: Option<String>,
     /// Feature of the direction or activation; by default the selected feature.
     pub(crate) feature: Option<FeatureId>,
     /// The number of another feature, being written.
@@ -65,6 +67,7 @@ impl Default for EditDraft {
         Self {
             action: "add",
             on: true,
+            dictionary: None,
             feature: None,
             number: String::new(),
             amount: 8.0,
@@ -104,6 +107,15 @@ impl EditDraft {
         };
         draft.begin(action);
         draft
+    }
+
+    /// An edit that turns up a feature of the dictionary of this name.
+    pub(crate) fn of_feature(dictionary: &str, feature: FeatureId) -> Self {
+        Self {
+            dictionary: Some(dictionary.to_owned()),
+            feature: Some(feature),
+            ..Self::default()
+        }
     }
 
     /// An edit that needs no dictionary: silences a head.

@@ -16,7 +16,7 @@ use crate::state::AppState;
 use crate::state::training::{CHECKPOINT_MINUTES, Draft, Run, TextKey};
 
 pub(crate) use self::needs::{needs, sizes, speed};
-pub(crate) use self::source::{layers, layers_with, source, source_of, start, text_key};
+pub(crate) use self::source::{hooks, layers_with, source, source_of, start, text_key};
 
 /// The form, read.
 #[derive(Debug, Clone, PartialEq)]
@@ -319,7 +319,7 @@ fn first_wrong(planned: &Planned) -> Option<(&str, String)> {
 fn label(key: &str) -> &str {
     match key {
         "name" => "Name",
-        "layer" => "Layer",
+        "hook" => "Hook",
         "text" => "Source",
         "from" => "Start from",
         "checkpoint" => "Checkpoint every",
@@ -432,7 +432,7 @@ mod tests {
         state.training.form.also[1] = draft(9, &[("variant", "relu")]);
         state.training.form.also[1].name = Some("z-1".to_owned());
         let errors = &plan(&state).also[1].errors;
-        assert!(errors["layer"].contains("blocks.9"), "{errors:?}");
+        assert!(errors["hook"].contains("blocks.9"), "{errors:?}");
         assert!(errors["name"].contains("called z-1"), "{errors:?}");
     }
 

@@ -17,7 +17,7 @@ use umbra_core::ids::FeatureId;
 use self::label::LabelEditor;
 use super::missing::{foreign_index_ui, misfit_ui};
 use super::view::View;
-use crate::state::requests::{Commands, dictionary, navigation, prompt};
+use crate::state::requests::{Commands, dictionary, navigation, prompt, steering};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, icon, icons, page_title, space};
@@ -239,9 +239,10 @@ fn actions_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, commands: &mut 
     let steer = ui
         .button("Steer with this feature")
         .on_hover_text("Add this feature's decoder row while the model generates text");
-    if steer.clicked() {
-        commands.send(navigation::Command::SelectFeature(Some(feature)));
-        commands.send(navigation::Command::Go(ViewId::Steering));
+    if steer.clicked()
+        && let Some(dictionary) = state.selection.dictionary
+    {
+        commands.send(steering::Command::Steer(dictionary, vec![feature]));
     }
     let open = ui
         .button("Open in Prompt")

@@ -3,8 +3,6 @@
 use std::time::{Duration, Instant};
 
 use egui::{Button, DragValue, TextEdit, Ui, vec2};
-use umbra_core::models::Sampling;
-use umbra_core::steer::EditSpec;
 
 use super::stack::{room, stack_ui};
 use crate::state::AppState;
@@ -34,10 +32,16 @@ pub(super) fn form_ui(
     prompt_ui(ui, &mut draft, state);
     sampling_ui(ui, &mut draft);
     ui.add_space(space::CHIP);
-    let request = request(&draft, state);
+    let request = draft.request(state);
     let is_stale = following.is_stale(ui, (&request, state), commands);
     run_ui(ui, (&request, is_stale), state, commands);
     if draft != shown {
+        // From the first change on, an edit keeps what it edits by.
+        let draft = if draft.edits == shown.edits {
+            draft
+        } else {
+            draft.pinned(state)
+        };
         commands.send(Command::Draft(Box::new(draft)));
     }
     is_stale
@@ -96,38 +100,6 @@ fn shown(state: &AppState) -> Draft {
         return Draft::without_dictionary();
     }
     draft.clone()
-}
-
-/// Returns the request that the form describes; an error says what is missing.
-pub(super) fn request(draft: &Draft, state: &AppState) -> Result<Request, String> {
-    let on = draft.edits.iter().filter(|edit| edit.on);
-    let edits: Vec<EditSpec> = on
-        .map(|edit| edit.spec(state.selection.feature))
-        .collect::<Result<_, _>>()?;
-    if edits.is_empty() {
-        return Err("Enable an edit".to_owned());
-    }
-    let dictionary = state.reader().flatten();
-    if dictionary.is_none() && edits.iter().any(EditSpec::needs_dictionary) {
-        return Err(
-            "This edit needs a dictionary: open one, or choose a hook and an action without features"
-                .to_owned(),
-        );
-    }
-    let prompt = draft.prompt.as_ref().unwrap_or(&state.prompt.text).clone();
-    if prompt.trim().is_empty() {
-        return Err("Type a text to continue".to_owned());
-    }
-    let stop = draft.stop.replace("\\n", "\n");
-    Ok(Request {
-        dictionary,
-        edits,
-        prompt,
-        sampling: Sampling {
-            stop: if stop.is_empty() { vec![] } else { vec![stop] },
-            ..draft.sampling.clone()
-        },
-    })
 }
 
 fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {

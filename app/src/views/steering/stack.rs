@@ -40,8 +40,12 @@ pub(super) fn stack_ui(
     let mut moved = None;
     for (i, edit) in edits.iter_mut().enumerate() {
         ui.push_id(("edit", i), |ui| {
+            let before = edit.clone();
             if let Some(asked) = edit_ui(ui, edit, (i, many), state, commands) {
                 moved = Some(asked);
+            }
+            if *edit != before {
+                commands.send(navigation::Command::SelectEdit(i));
             }
         });
     }

@@ -1,18 +1,18 @@
 //! Further dictionaries under the form: each with its hook, its name and the settings that differ from the first.
 
 use egui::collapsing_header::CollapsingState;
-use egui::{Button, CollapsingHeader, Label, Rect, Role, Ui, WidgetInfo, vec2};
+use egui::{Button, Label, Rect, Role, Ui, WidgetInfo, vec2};
 use umbra_core::train::{SETTINGS, SHARED, Setting};
 
+use super::dictionary::{changed_of, fill, more_ui};
 use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
-use super::form::fill;
 use crate::state::AppState;
 use crate::state::requests::Commands;
 use crate::state::training::plan::{Plan, Planned, layers_with};
 use crate::state::training::{Draft, Form, TOGETHER};
 use crate::theme::{Theme, body_strong, caption, icon, icons, space};
 
-/// Mark beside a setting taken from the first dictionary.
+/// Origin of a setting taken from the first dictionary.
 const ORIGIN: &str = "as above";
 
 /// The user's action on a further dictionary.
@@ -26,7 +26,9 @@ enum Change {
 pub(super) fn also_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let form = &state.training.form;
     for (i, (draft, planned)) in form.also.iter().zip(&plan.also).enumerate() {
-        let change = ui.push_id(("also", i), |ui| draft_ui(ui, state, (i, draft), planned));
+        let change = ui.push_id(("also", i), |ui| {
+            draft_ui(ui, state, (i, draft), planned, commands)
+        });
         if let Some(change) = change.inner {
             fill(commands, changed(form, i, change));
         }
@@ -58,7 +60,7 @@ fn full(form: &Form) -> Option<String> {
         return Some("A dictionary that continues from another is trained alone".to_owned());
     }
     (form.also.len() + 1 >= TOGETHER).then(|| {
-        format!("The window trains up to {TOGETHER} at once; umbra train accepts more with --also")
+        format!("The window trains up to {TOGETHER} at once: start them, then train the others, or train more at once on the command line")
     })
 }
 
@@ -85,7 +87,7 @@ fn add_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     if let Some(why) = full {
         ui.add(Label::new(caption(why).color(secondary)).wrap());
     } else if !form.also.is_empty() {
-        let words = "All read the same activations: length, seed, batch and buffer are set above";
+        let words = "All read the same activations: training tokens, seed, batch size and buffer are set above";
         ui.add(Label::new(caption(words).color(secondary)).wrap());
     }
 }
@@ -95,6 +97,7 @@ fn draft_ui(
     state: &AppState,
     (i, draft): (usize, &Draft),
     planned: &Planned,
+    commands: &mut Commands,
 ) -> Option<Change> {
     ui.separator();
     let id = ui.scope_id().with("fields");
@@ -105,7 +108,7 @@ fn draft_ui(
     let mut change = None;
     let header = fields.show_header(ui, |ui| head_ui(ui, i, planned, &mut change));
     header.body_unindented(|ui| {
-        if let Some(draft) = fields_ui(ui, state, draft, planned) {
+        if let Some(draft) = fields_ui(ui, state, draft, planned, commands) {
             change = Some(Change::To(draft));
         }
     });
@@ -141,7 +144,13 @@ fn head_ui(ui: &mut Ui, i: usize, planned: &Planned, change: &mut Option<Change>
     });
 }
 
-fn fields_ui(ui: &mut Ui, state: &AppState, draft: &Draft, planned: &Planned) -> Option<Draft> {
+fn fields_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    draft: &Draft,
+    planned: &Planned,
+    commands: &mut Commands,
+) -> Option<Draft> {
     let mut changed = hook_ui(ui, state, planned, draft);
     changed = name_ui(ui, planned, draft).or(changed);
     let own = |s: &&Setting| s.counts_for(&planned.spec) && !SHARED.contains(&s.key);
@@ -149,16 +158,13 @@ fn fields_ui(ui: &mut Ui, state: &AppState, draft: &Draft, planned: &Planned) ->
     for setting in all().filter(|s| FIRST.contains(&s.key)) {
         changed = setting_ui(ui, (planned, ORIGIN), draft, setting).or(changed);
     }
-    let more = |s: &&Setting| !FIRST.contains(&s.key);
-    let wrong = |s: &Setting| planned.errors.contains_key(s.key);
-    let open = all().filter(more).any(wrong).then_some(true);
-    CollapsingHeader::new("More settings")
-        .open(open)
-        .show_unindented(ui, |ui| {
-            for setting in all().filter(more) {
-                changed = setting_ui(ui, (planned, ORIGIN), draft, setting).or(changed.take());
-            }
-        });
+    let more: Vec<&Setting> = all().filter(|s| !FIRST.contains(&s.key)).collect();
+    let differ = changed_of(&more, draft);
+    if more_ui(ui, state, (planned, false), (&more, &differ), commands) {
+        for setting in more {
+            changed = setting_ui(ui, (planned, ORIGIN), draft, setting).or(changed.take());
+        }
+    }
     changed
 }
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use egui::Ui;
-use umbra_core::ids::Site;
+use umbra_core::ids::HookPoint;
 use umbra_core::train::{Range, Setting};
 
 use crate::state::AppState;
 use crate::state::training::Draft;
 use crate::state::training::plan::{self, Planned};
+use crate::widgets::form::Row;
+use crate::widgets::hook_picker::{HookPicker, Picked};
 use crate::widgets::settings_form::{Field, Kind};
 
 /// Settings shown in the form; the others are under "More settings".
@@ -25,42 +27,31 @@ pub(super) fn hook_ui(
     planned: &Planned,
     draft: &Draft,
 ) -> Option<Draft> {
-    let layers = plan::layers(state);
-    let options: Vec<String> = (0..layers).map(|layer| layer.to_string()).collect();
-    let field = Field {
-        key: "layer",
-        label: "Layer",
-        unit: "",
-        help: "Block of the model, counted from 0",
-        default: "",
-        origin: "",
-        kind: Kind::Choice(&options),
-        error: error(&planned.errors, "layer"),
+    let row = Row {
+        label: "Hook",
+        help: "Activation that the dictionary reads, by its name in TransformerLens: attn.hook_z holds the heads' outputs before the output projection, hook_resid_post the residual stream after a block",
+        error: error(&planned.errors, "hook"),
+        ..Row::default()
     };
-    let layer = field.ui(ui, &draft.layer.to_string());
-    let layer = layer.and_then(|layer| layer.parse().ok());
-    let options: Vec<String> = sites().map(site_label).collect();
-    let field = Field {
-        key: "site",
-        label: "Place",
-        unit: "",
-        help: "Activation of the block that the dictionary reads; attn.hook_z holds the heads' outputs before the output projection",
-        default: "",
-        origin: "",
-        kind: Kind::Choice(&options),
-        error: None,
-    };
-    let site = field.ui(ui, &site_label(draft.site));
-    let site = site.and_then(|label| sites().find(|site| site_label(*site) == label));
-    (layer.is_some() || site.is_some()).then(|| Draft {
-        layer: layer.unwrap_or(draft.layer),
-        site: site.unwrap_or(draft.site),
-        ..draft.clone()
-    })
-}
-
-fn site_label(site: Site) -> String {
-    site.name().to_owned()
+    let (mut picked, shown) = (None, draft.hook().to_string());
+    row.ui(ui, |ui, width| {
+        let picker = HookPicker {
+            salt: "read",
+            shown: &shown,
+            default: None,
+        };
+        let (response, chosen) = picker.ui(ui, width, || plan::hooks(state));
+        picked = chosen;
+        response
+    });
+    match picked {
+        Some(Picked::Hook(HookPoint::Block(layer, site))) => Some(Draft {
+            layer: layer.index(),
+            site,
+            ..draft.clone()
+        }),
+        _ => None,
+    }
 }
 
 /// Its name.
@@ -122,18 +113,4 @@ pub(super) fn setting_ui(
         draft.settings.insert(setting.key.to_owned(), value);
     }
     Some(draft)
-}
-
-/// Sites a dictionary can read, in the order of a forward pass.
-fn sites() -> impl Iterator<Item = Site> {
-    let unread = [
-        Site::Ln1Scale,
-        Site::AttnScores,
-        Site::Pattern,
-        Site::Result,
-        Site::Ln2Scale,
-    ];
-    Site::ALL
-        .into_iter()
-        .filter(move |site| !unread.contains(site))
 }

@@ -3,30 +3,37 @@
 mod also;
 mod browse;
 mod curves;
+mod dictionary;
 mod fields;
 mod firing;
-mod form;
 mod past;
+mod preflight;
 mod run;
 mod table;
 #[cfg(test)]
 mod tests;
 
-use egui::{ScrollArea, Ui, vec2};
+use egui::{Rect, ScrollArea, Ui, UiBuilder, Vec2, pos2, vec2};
 
+use self::dictionary::{footer_ui, form_ui};
+use self::preflight::preflight_ui;
 use super::view::View;
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation, training};
 use crate::state::training::plan;
 use crate::state::view::ViewId;
-use crate::theme::{icons, space};
+use crate::theme::{Theme, icons, space};
 use crate::widgets::empty_state::empty_state;
+use crate::widgets::form::{self, Part, WIDTH};
 
-/// Width of the form.
-const FORM: f32 = 388.0;
+/// Narrowest place for the form beside the curves.
+const FORM: f32 = 392.0;
 
 /// Narrowest place for the curves beside the form.
 const CURVES: f32 = 292.0;
+
+/// Smallest place in which the screen is laid out.
+const LEAST: Vec2 = vec2(FORM, 160.0);
 
 /// The training screen: the form, the running run, past runs.
 #[derive(Debug, Default)]
@@ -53,22 +60,15 @@ impl View for TrainingView {
         }
         let plan = plan::plan(state);
         ask_for_what_is_missing(state, &plan, commands);
-        let run_first = state.training.run.is_some();
-        if ui.available_width() >= FORM + CURVES {
+        if ui.available_width() >= FORM + space::GROUP + CURVES {
             beside_ui(ui, state, &plan, (&mut self.looking, commands));
         } else {
-            ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-                if run_first {
-                    curves_ui(ui, state, &mut self.looking, commands);
-                    ui.add_space(space::GROUP);
-                    form::form_ui(ui, state, &plan, commands);
-                } else {
-                    form::form_ui(ui, state, &plan, commands);
-                    ui.add_space(space::GROUP);
-                    curves_ui(ui, state, &mut self.looking, commands);
-                }
-            });
+            below_ui(ui, state, &plan, (&mut self.looking, commands));
         }
+    }
+
+    fn least(&self) -> Vec2 {
+        LEAST
     }
 }
 
@@ -101,33 +101,71 @@ fn ask_for_what_is_missing(state: &AppState, plan: &plan::Plan, commands: &mut C
     }
 }
 
+/// Draws the form with its footer, and beside it what the run needs and its curves.
 fn beside_ui(
     ui: &mut Ui,
     state: &AppState,
     plan: &plan::Plan,
     (looking, commands): (&mut Looking, &mut Commands),
 ) {
-    let height = ui.available_height();
-    ui.horizontal_top(|ui| {
-        ui.spacing_mut().item_spacing.x = space::GROUP;
-        ui.allocate_ui(vec2(FORM, height), |ui| {
-            ScrollArea::vertical()
-                .id_salt("form")
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    ui.set_width(FORM - space::PANEL);
-                    ui.vertical(|ui| form::form_ui(ui, state, plan, commands));
-                });
+    let whole = ui.available_rect_before_wrap();
+    let most = whole.width() - space::GROUP - CURVES;
+    let form = most.min(WIDTH + space::PANEL);
+    let split = whole.left() + form;
+    let left = Rect::from_min_max(whole.min, pos2(split, whole.bottom()));
+    let right = Rect::from_min_max(pos2(split + space::GROUP, whole.top()), whole.max);
+    ui.scope_builder(UiBuilder::new().max_rect(left), |ui| {
+        form::with_footer(ui, "form", |ui, part| {
+            if part == Part::Footer {
+                return footer_ui(ui, state, plan, commands);
+            }
+            form_ui(ui, state, plan, commands);
+            // Below the form while a run takes the place beside it.
+            if state.training.run.is_some() && state.training.running().is_none() {
+                ui.add_space(space::GROUP);
+                preflight_ui(ui, state, plan, commands);
+            }
         });
-        let rest = vec2(ui.available_width(), height);
-        ui.allocate_ui(rest, |ui| {
-            ScrollArea::vertical()
-                .id_salt("curves")
-                .auto_shrink(false)
-                .show(ui, |ui| {
-                    ui.vertical(|ui| curves_ui(ui, state, looking, commands));
-                });
+    });
+    let hair = Theme::from_ui(ui).line.hair;
+    let x = split + space::GROUP / 2.0;
+    ui.painter().vline(x, whole.y_range(), (1.0, hair));
+    ui.scope_builder(UiBuilder::new().max_rect(right), |ui| {
+        let area = ScrollArea::vertical().id_salt("curves");
+        area.auto_shrink(false).show(ui, |ui| {
+            if state.training.run.is_none() {
+                preflight_ui(ui, state, plan, commands);
+                ui.add_space(space::GROUP);
+            }
+            curves_ui(ui, state, looking, commands);
         });
+    });
+    ui.advance_cursor_after_rect(whole);
+}
+
+/// Draws all in one column above the footer: the run first, once there is one.
+fn below_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    plan: &plan::Plan,
+    (looking, commands): (&mut Looking, &mut Commands),
+) {
+    let run_first = state.training.run.is_some();
+    form::with_footer(ui, "training", |ui, part| {
+        if part == Part::Footer {
+            return footer_ui(ui, state, plan, commands);
+        }
+        if run_first {
+            curves_ui(ui, state, looking, commands);
+            ui.add_space(space::GROUP);
+        }
+        form_ui(ui, state, plan, commands);
+        ui.add_space(space::GROUP);
+        preflight_ui(ui, state, plan, commands);
+        if !run_first {
+            ui.add_space(space::GROUP);
+            curves_ui(ui, state, looking, commands);
+        }
     });
 }
 

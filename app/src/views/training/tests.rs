@@ -188,7 +188,7 @@ fn a_setting_out_of_range_is_told_and_start_is_off() {
     harness.get_by_label_contains("`many` is not a whole number");
     let start = harness.get_by_label("Start training");
     assert!(start.accesskit_node().is_disabled());
-    harness.get_by_label("Reset Active per token to 24").click();
+    harness.get_by_label("Reset k to 24").click();
     harness.run();
     let sent = harness.state_mut().commands.take();
     let reset = |command: &crate::state::requests::Command| matches!(command, crate::state::requests::Command::Training(training::Command::Fill(form)) if form.settings.is_empty());
@@ -206,12 +206,12 @@ fn the_form_shows_the_settings_of_the_chosen_variant_alone() {
         let harness = testing::harness(ViewId::Training, state);
         harness.query_all_by_label(label).count() > 0
     };
-    assert!(shown(&[], "Active per token"));
+    assert!(shown(&[], "k"));
     // A setting that cannot be read opens what is folded away.
     let relu = [("variant", "relu"), ("sparsity_coefficient", "little")];
-    assert!(!shown(&relu, "Active per token"));
-    assert!(shown(&relu, "Sparsity weight"));
-    assert!(!shown(&relu, "Levels"));
+    assert!(!shown(&relu, "k"));
+    assert!(shown(&relu, "Sparsity coefficient"));
+    assert!(!shown(&relu, "Nested levels"));
 }
 
 #[test]

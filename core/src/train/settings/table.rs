@@ -86,7 +86,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "hook_out",
         flag: "hook-out",
-        label: "Hook to write",
+        label: "Output hook",
         help: "Hook whose activations a transcoder reconstructs from those of the hook that it reads",
         range: Range::Hook,
         auto: Some("hook_mlp_out of the hook's block"),
@@ -144,7 +144,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "k",
         flag: "k",
-        label: "Active per token",
+        label: "k",
         help: "Active features per token: the most (topk, gradient, signed-topk), the average (batch rules), or the target (jump-relu with penalty target)",
         unit: "features",
         range: whole(1, 4_096),
@@ -156,7 +156,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "k_warmup",
         flag: "k-warmup",
-        label: "Active warm-up",
+        label: "k warmup",
         help: "Share of the steps over which the number of active features per token falls to its target",
         unit: "of the run",
         range: SHARE,
@@ -168,8 +168,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "k_start",
         flag: "k-start",
-        label: "Active at start",
-        help: "Active features per token where the warm-up begins",
+        label: "k at start",
+        help: "Active features per token where the warmup begins",
         unit: "features",
         range: whole(1, 1 << 20),
         auto: Some("the activation's width"),
@@ -180,8 +180,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "tokens",
         flag: "tokens",
-        label: "Length",
-        help: "Activations to train on; a corpus that runs out is shuffled and read again",
+        label: "Training tokens",
+        help: "Activations to train on, one per token; a corpus that runs out is shuffled and read again",
         unit: "activations",
         range: whole(1, 1 << 40),
         get: |spec| spec.tokens.to_string(),
@@ -201,7 +201,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "batch",
         flag: "batch",
-        label: "Batch",
+        label: "Batch size",
         help: "Activations per step",
         unit: "activations",
         range: whole(1, 1 << 20),
@@ -223,7 +223,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "warmup",
         flag: "warmup",
-        label: "Warm-up",
+        label: "Warmup",
         help: "Share of the steps over which the learning rate rises linearly",
         unit: "of the run",
         range: SHARE,
@@ -245,8 +245,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "clip",
         flag: "clip",
-        label: "Gradient clipping",
-        help: "Largest norm of the gradient over all parameters; longer gradients are scaled down to it; 0 turns clipping off",
+        label: "Gradient clip",
+        help: "Gradient clip: largest norm of the gradient over all parameters; longer gradients are scaled down to it; 0 turns clipping off",
         range: real(0.0, 1e9),
         get: |spec| spec.clip.to_string(),
         set: |spec, text| parse(&mut spec.clip, text),
@@ -255,8 +255,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "ema",
         flag: "ema",
-        label: "EMA of weights",
-        help: "Rate of a moving average of the weights, which is saved in their place (0.999 averages about the last thousand steps); 0 saves the weights themselves",
+        label: "EMA",
+        help: "Rate of an exponential moving average (EMA) of the weights, which is saved in their place (0.999 averages about the last thousand steps); 0 saves the weights themselves",
         range: real(0.0, 0.999_999),
         get: |spec| spec.ema.to_string(),
         set: |spec, text| parse(&mut spec.ema, text),
@@ -289,8 +289,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "aux_coefficient",
         flag: "aux-coefficient",
-        label: "AuxK weight",
-        help: "Weight of the AuxK loss; 0 turns it off",
+        label: "AuxK coefficient",
+        help: "Coefficient of the AuxK loss; 0 turns it off",
         range: real(0.0, 10.0),
         counts: BUDGETED,
         get: |spec| spec.aux_coefficient.to_string(),
@@ -312,8 +312,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "sparsity_coefficient",
         flag: "sparsity-coefficient",
-        label: "Sparsity weight",
-        help: "Weight of the penalty on activations (relu, gated, a relu transcoder) or on their number (jump-relu)",
+        label: "Sparsity coefficient",
+        help: "Coefficient of the penalty on activations (relu, gated, a relu transcoder) or on their number (jump-relu)",
         range: real(0.0, 1000.0),
         auto: Some(
             "0.1 for relu, gated and transcoders; for jump-relu 0.01 with penalty target, else 0.001",
@@ -326,7 +326,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "sparsity_warmup",
         flag: "sparsity-warmup",
-        label: "Sparsity warm-up",
+        label: "Sparsity warmup",
         help: "Share of the steps over which the penalty rises linearly",
         unit: "of the run",
         range: SHARE,
@@ -338,7 +338,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "sparsity_penalty",
         flag: "sparsity-penalty",
-        label: "Penalty",
+        label: "Sparsity penalty",
         help: "Quantity that the penalty sums: active features (step), tanh(4 · act), or (2/k)(L0 − k)² (target)",
         range: Range::Choice(&["step", "tanh", "target"]),
         counts: Counts::Only(Variant::JumpRelu),
@@ -360,7 +360,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "initial_threshold",
         flag: "initial-threshold",
-        label: "First threshold",
+        label: "Initial threshold",
         help: "Threshold of every feature at the start, in root mean squares of a coordinate",
         range: real(0.0, 100.0),
         counts: Counts::Only(Variant::JumpRelu),
@@ -382,8 +382,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "beta",
         flag: "beta",
-        label: "Gradient weight",
-        help: "Weight of |g| in z · (1 + β·|g|), over the mean of |g|; 0 is TopK",
+        label: "Gradient β",
+        help: "β, the weight of |g| in z · (1 + β·|g|), over the mean of |g|; 0 is TopK",
         range: real(0.0, 1e6),
         counts: Counts::Only(Variant::Gradient),
         get: |spec| spec.beta.to_string(),
@@ -393,7 +393,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "gradient_values",
         flag: "gradient-values",
-        label: "Values",
+        label: "Decoder input",
         help: "Input of the decoder: the pre-activations, or the scores, as in the paper's figure",
         range: Range::Choice(&["pre-activations", "scores"]),
         counts: Counts::Only(Variant::Gradient),
@@ -404,7 +404,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "zipf_alpha",
         flag: "zipf-alpha",
-        label: "Zipf exponent",
+        label: "Zipf α",
         help: "α of density(rank) ∝ (rank + β)^−α",
         range: real(0.0, 10.0),
         auto: Some("fitted to the densities"),
@@ -416,7 +416,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "zipf_beta",
         flag: "zipf-beta",
-        label: "Zipf offset",
+        label: "Zipf β",
         help: "β of density(rank) ∝ (rank + β)^−α",
         range: real(0.0, 1e9),
         auto: Some("fitted to the densities"),
@@ -428,8 +428,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "zipf_tau",
         flag: "zipf-tau",
-        label: "Under-used below",
-        help: "Share of its Zipf density below which a feature counts as under-used and is trained on the error",
+        label: "Zipf τ",
+        help: "τ: share of its Zipf density below which a feature counts as under-used and is trained on the error",
         range: SHARE,
         counts: LAWFUL,
         get: |spec| spec.zipf_tau.to_string(),
@@ -439,8 +439,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "phase",
         flag: "phase",
-        label: "Mutual part",
-        help: "Share of the steps by mutual choice, before features choose",
+        label: "Mutual Choice phase",
+        help: "Share of the steps trained by Mutual Choice, before Feature Choice",
         unit: "of the run",
         range: SHARE,
         counts: Counts::Only(Variant::FeatureChoice),
@@ -451,7 +451,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "levels",
         flag: "levels",
-        label: "Levels",
+        label: "Nested levels",
         help: "Nested dictionaries, each half as large as the next",
         range: Range::Whole { least: 1, most: 16 },
         counts: Counts::Only(Variant::Matryoshka),
@@ -502,7 +502,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "normalise",
         flag: "normalise",
-        label: "Input scale",
+        label: "Normalisation",
         help: "Scale of the activations: by their spread over a sample, undone when saved (dataset), unchanged (none), or each token normalised, as the saved dictionary then does too (layer-norm, constant-norm)",
         range: Range::Choice(&["dataset", "none", "layer-norm", "constant-norm"]),
         get: |spec| spec.normalise.to_string(),
@@ -545,7 +545,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "buffer_dtype",
         flag: "buffer-dtype",
-        label: "Buffer type",
+        label: "Buffer dtype",
         help: "Type in which the shuffle buffer stores activations; f16 and bf16 halve its memory, and all computation is in f32",
         range: Range::Choice(&["f32", "f16", "bf16"]),
         get: |spec| spec.buffer_dtype.to_string(),
@@ -558,7 +558,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         key: "positions",
         flag: "positions",
-        label: "Counted positions",
+        label: "Positions",
         help: "Positions of rows to train on: text leaves out row starts and special tokens (BOS, EOS, padding), first leaves out the first of each row, sae-lens leaves out special tokens, all leaves out none. A store's own rule wins",
         range: Range::Choice(&["text", "first", "sae-lens", "all"]),
         get: |spec| spec.positions.to_string(),

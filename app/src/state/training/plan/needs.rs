@@ -1,4 +1,4 @@
-//! Needs of a run as far as they are known before it begins: memory, data, time.
+//! Needs of a run as far as they are known before it begins: memory, data, disk space, time.
 
 use umbra_core::bench;
 use umbra_core::train::Spec;
@@ -56,7 +56,7 @@ pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
     needs.push(Need {
         label: "Steps",
         value: number::count(counted.steps),
-        definition: "Length divided by batch",
+        definition: "Training tokens divided by batch size",
     });
     if let Some(Source::Store(store)) = source(state) {
         needs.push(Need {
@@ -70,6 +70,7 @@ pub(crate) fn needs(state: &AppState, plan: &Plan) -> Vec<Need> {
         });
     }
     needs.extend(data(&counted));
+    needs.extend(disk(&counted));
     needs.extend(time(state, plan, &specs));
     needs
 }
@@ -88,11 +89,11 @@ fn time(state: &AppState, plan: &Plan, specs: &[&Spec]) -> Option<Need> {
     let (value, definition) = match Time::new(specs.first()?.tokens, &speeds)? {
         Time::Alike(seconds) => (
             format!("≈ {}", span(seconds)),
-            "Length divided by the speed of the run below, with these sizes, hook and model",
+            "Training tokens divided by the speed of the run below, with these sizes, hook and model",
         ),
         Time::Past(seconds) => (
             format!("≈ {}", span(seconds)),
-            "Length divided by the speed of the last run with these sizes, hook and model",
+            "Training tokens divided by the speed of the last run with these sizes, hook and model",
         ),
         Time::AtMost(seconds) => (
             format!("≤ {}", span(seconds)),
@@ -181,6 +182,20 @@ fn data(needs: &Needs) -> Option<Need> {
         label: "Data",
         value: format!("{there} activations{read}"),
         definition: "Positions of the text's rows except the first of each; the text is shuffled and read again when it is used up",
+    })
+}
+
+fn disk(needs: &Needs) -> Option<Need> {
+    let disk = needs.disk?;
+    let all = disk.dictionaries.saturating_add(disk.checkpoints);
+    Some(Need {
+        label: "Disk",
+        value: format!(
+            "≈ {}, {} while it runs",
+            number::bytes(disk.dictionaries),
+            number::bytes(all)
+        ),
+        definition: "The saved dictionary; while the run is not finished also its checkpoint: weights with Adam's two moments, the shuffle buffer and the dictionary as it stands",
     })
 }
 

@@ -35,16 +35,16 @@ pub(super) fn hook_errors(state: &AppState, spec: &Spec) -> BTreeMap<String, Str
         if let Some(loaded) = state.model()
             && let Err(error) = loaded.model.check_hook(spec.hook)
         {
-            put("layer", error.to_string());
+            put("hook", error.to_string());
         }
     } else if training.store_of == training.form.store
         && let Some(store) = training.store.ready()
     {
         if let Err(error) = store.width(spec.hook) {
-            put("layer", error.to_string());
+            put("hook", error.to_string());
         }
         if spec.variant == Variant::Gradient && !store.about().gradients {
-            let what = "This store holds no gradients: capture it again with --gradients, or choose another variant";
+            let what = "This store holds no gradients, which the variant gradient needs: capture it again with gradients, or choose another variant";
             put("variant", what.to_owned());
         }
     }
@@ -177,18 +177,29 @@ pub(crate) fn layers_with(state: &AppState, site: Site) -> Vec<usize> {
     blocks.collect()
 }
 
-/// Blocks that a hook can be chosen of.
-pub(crate) fn layers(state: &AppState) -> usize {
-    let of_store = match source(state) {
-        Some(Source::Store(store)) => {
-            let hooks = store.about().hooks.iter();
-            let layers = hooks.filter_map(|there| there.hook.layer());
-            layers.map(|layer| layer.index() + 1).max()
-        }
-        _ => None,
+/// Number of blocks whose hooks can be chosen.
+fn layers(state: &AppState) -> usize {
+    let model = state.model();
+    model.map_or(1, |loaded| loaded.model.config().layers)
+}
+
+/// Hooks that can be read: those of the store, or those of the model's blocks that a dictionary can be trained on, in the order of a pass.
+pub(crate) fn hooks(state: &AppState) -> Vec<HookPoint> {
+    if let Some(Source::Store(store)) = source(state) {
+        return store.about().hooks.iter().map(|there| there.hook).collect();
+    }
+    let Some(loaded) = state.model() else {
+        return vec![state.training.form.hook()];
     };
-    let of_model = || state.model().map(|loaded| loaded.model.config().layers);
-    of_store.or_else(of_model).unwrap_or(1)
+    let unread = [
+        Site::Ln1Scale,
+        Site::AttnScores,
+        Site::Pattern,
+        Site::Result,
+        Site::Ln2Scale,
+    ];
+    let is_read = |hook: &HookPoint| hook.site().is_some_and(|site| !unread.contains(&site));
+    loaded.model.hooks().filter(is_read).collect()
 }
 
 /// The text that the form means: the chosen file, or the project's training text (all of it if the project holds other text out).

@@ -1,6 +1,6 @@
 //! The form: model, text, hook, and the settings built from the core's table.
 
-use egui::{Align, Button, CollapsingHeader, Layout, RichText, Ui, vec2};
+use egui::{Label, RichText, Ui};
 use umbra_core::train::{SETTINGS, Setting};
 
 use super::also::also_ui;
@@ -8,17 +8,21 @@ use super::fields::{FIRST, hook_ui, name_ui, setting_ui};
 use crate::state::catalogue::name_of;
 use crate::state::opening::Kind as Opened;
 use crate::state::requests::training::Command;
-use crate::state::requests::{Commands, opening};
+use crate::state::requests::{Commands, opening, shell};
 use crate::state::training::line::line;
-use crate::state::training::plan::{self, Plan};
+use crate::state::training::plan::{self, Plan, Planned};
 use crate::state::training::{CHECKPOINT_MINUTES, Draft, Form};
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, body_strong, caption, icons, space};
+use crate::widgets::form::{self, Row};
 use crate::widgets::number;
-use crate::widgets::settings_form::{Field, Kind, LABELS};
+use crate::widgets::settings_form::{Field, Kind};
 
-/// Height of a line of what the run will need.
-const NEED: f32 = 18.0;
+/// Name of the part with further settings.
+const MORE: &str = "training settings";
+
+/// Name of the field for the time between two checkpoints.
+const CHECKPOINT_LABEL: &str = "Checkpoint every";
 
 /// Entry of the source's list that asks for a text.
 const CHOOSE: &str = "Choose a file…";
@@ -35,9 +39,9 @@ const RANDOM: &str = "Random";
 /// Entry of the list of beginnings that asks for a folder.
 const CHOOSE_FOLDER: &str = "Choose a folder…";
 
-/// Draws the form, the preflight and the start button.
+/// Draws the form.
 pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
-    ui.spacing_mut().item_spacing.y = 4.0;
+    ui.spacing_mut().item_spacing.y = space::CHIP;
     let title = if plan.also.is_empty() {
         "New dictionary"
     } else {
@@ -52,12 +56,8 @@ pub(super) fn form_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut
     if let Some(draft) = first_ui(ui, state, plan, commands) {
         fill(commands, form.with_first(draft));
     }
-    ui.add_space(space::GROUP);
-    also_ui(ui, state, plan, commands);
-    ui.add_space(space::GROUP);
-    needs_ui(ui, state, plan, commands);
     ui.add_space(space::CONTROL);
-    start_ui(ui, state, plan, commands);
+    also_ui(ui, state, plan, commands);
 }
 
 /// The fields of the dictionary; what it is after a change.
@@ -66,7 +66,6 @@ fn first_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
     let draft = form.first();
     let mut changed = hook_ui(ui, state, planned, &draft);
     changed = name_ui(ui, planned, &draft).or(changed);
-    ui.add_space(space::CONTROL);
     let all = || SETTINGS.iter().filter(|s| s.counts_for(&planned.spec));
     for setting in all().filter(|s| FIRST.contains(&s.key)) {
         if form.from.is_some() && setting.key == "features" {
@@ -80,18 +79,50 @@ fn first_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
         };
         changed = setting_ui(ui, (planned, origin), &draft, setting).or(changed);
     }
-    let more = |s: &&Setting| !FIRST.contains(&s.key);
-    let wrong = |key: &str| planned.errors.contains_key(key);
-    let open = wrong("checkpoint") || all().filter(more).any(|s| wrong(s.key));
-    CollapsingHeader::new("More settings")
-        .open(open.then_some(true))
-        .show_unindented(ui, |ui| {
-            checkpoint_ui(ui, state, plan, commands);
-            for setting in all().filter(more) {
-                changed = setting_ui(ui, (planned, "default"), &draft, setting).or(changed.take());
-            }
-        });
+    let more: Vec<&Setting> = all().filter(|s| !FIRST.contains(&s.key)).collect();
+    let is_wrong = planned.errors.contains_key("checkpoint");
+    let mut own: Vec<&str> = if form.checkpoint == CHECKPOINT_MINUTES {
+        Vec::new()
+    } else {
+        vec![CHECKPOINT_LABEL]
+    };
+    own.extend(changed_of(&more, &draft));
+    if more_ui(ui, state, (planned, is_wrong), (&more, &own), commands) {
+        checkpoint_ui(ui, state, plan, commands);
+        for setting in more {
+            changed = setting_ui(ui, (planned, "default"), &draft, setting).or(changed.take());
+        }
+    }
     changed
+}
+
+/// Labels of the settings that `draft` changes.
+pub(super) fn changed_of<'a>(settings: &[&'a Setting], draft: &Draft) -> Vec<&'a str> {
+    let own = settings
+        .iter()
+        .filter(|s| draft.settings.contains_key(s.key));
+    own.map(|setting| setting.label).collect()
+}
+
+/// Draws the line that folds `settings` away, which says which of them are changed. Whether they are unfolded: an error among them unfolds them.
+pub(super) fn more_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (planned, is_wrong): (&Planned, bool),
+    (settings, own): (&[&Setting], &[&str]),
+    commands: &mut Commands,
+) -> bool {
+    let wrong = is_wrong || settings.iter().any(|s| planned.errors.contains_key(s.key));
+    let open = wrong || state.settings.unfolded.contains(MORE);
+    let summary = if own.is_empty() {
+        format!("{} at their defaults", settings.len())
+    } else {
+        format!("changed: {}", own.join(", "))
+    };
+    if form::fold(ui, open, "More settings", &summary) && !wrong {
+        commands.send(shell::Command::Unfold(MORE, !open));
+    }
+    open
 }
 
 /// Draws the fixed number of features of the dictionary to continue from.
@@ -100,52 +131,51 @@ fn its_features_ui(ui: &mut Ui, state: &AppState, setting: &Setting) {
         return;
     };
     let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.horizontal(|ui| {
-        label_cell(ui, RichText::new(setting.label), space::CONTROL_ROW);
-        ui.label(crate::theme::mono(number::count(start.features() as u64)));
-        ui.label(caption(format!("those of {}", start.name)).color(secondary));
+    let row = Row {
+        label: setting.label,
+        help: setting.help,
+        wide: true,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, _| {
+        let features = ui.label(crate::theme::mono(number::count(start.features() as u64)));
+        ui.add(Label::new(caption(format!("those of {}", start.name)).color(secondary)).truncate());
+        features
     });
 }
 
 fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     let theme = Theme::from_ui(ui);
-    ui.horizontal(|ui| {
-        label_cell(ui, RichText::new("Model"), space::CONTROL_ROW);
-        match &state.catalogue.model {
-            Load::Ready(loaded) => {
-                let config = loaded.model.config();
-                ui.label(body_strong(loaded.model.name()));
-                let shape = format!("{} layers, width {}", config.layers, config.d_model);
-                ui.label(caption(shape).color(theme.ink.secondary));
-            }
-            Load::Loading => {
-                ui.label(RichText::new("Loading…").color(theme.ink.secondary));
-            }
-            Load::Failed(why) => {
-                let words = format!("{} did not load", icons::WARNING_CIRCLE);
-                ui.label(RichText::new(words).color(theme.failure))
-                    .on_hover_text(why);
-            }
-            Load::Absent if state.training.form.store.is_some() => {
-                let words = "a store needs no model";
-                ui.label(RichText::new(words).color(theme.ink.secondary));
-            }
-            Load::Absent => {
-                if ui.button("Open a model…").clicked() {
-                    commands.send(opening::Command::Show(Opened::Model));
-                }
-            }
+    let row = Row {
+        label: "Model",
+        wide: true,
+        ..Row::default()
+    };
+    row.ui(ui, |ui, _| match &state.catalogue.model {
+        Load::Ready(loaded) => {
+            let config = loaded.model.config();
+            let name = ui.add(Label::new(body_strong(loaded.model.name())).truncate());
+            let shape = format!("{} layers, width {}", config.layers, config.d_model);
+            ui.add(Label::new(caption(shape).color(theme.ink.secondary)).truncate());
+            name
         }
-    });
-}
-
-/// A label as wide as those of the settings.
-fn label_cell(ui: &mut Ui, text: RichText, height: f32) {
-    ui.spacing_mut().item_spacing.x = space::CONTROL;
-    let size = vec2(LABELS, height);
-    ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
-        ui.set_width(LABELS);
-        ui.label(text);
+        Load::Loading => ui.label(RichText::new("Loading…").color(theme.ink.secondary)),
+        Load::Failed(why) => {
+            let words = format!("{} did not load", icons::WARNING_CIRCLE);
+            let words = ui.label(RichText::new(words).color(theme.failure));
+            words.on_hover_text(why)
+        }
+        Load::Absent if state.training.form.store.is_some() => {
+            let words = "a store needs no model";
+            ui.label(RichText::new(words).color(theme.ink.secondary))
+        }
+        Load::Absent => {
+            let open = ui.button("Open a model…");
+            if open.clicked() {
+                commands.send(opening::Command::Show(Opened::Model));
+            }
+            open
+        }
     });
 }
 
@@ -228,7 +258,7 @@ fn checkpoint_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Comm
     let form = &state.training.form;
     let field = Field {
         key: "checkpoint",
-        label: "Checkpoint every",
+        label: CHECKPOINT_LABEL,
         unit: "min",
         help: "Writes a checkpoint beside the dictionary; 0: only when the run is stopped. A stopped or failed run resumes exactly where the checkpoint left off",
         default: CHECKPOINT_MINUTES,
@@ -245,69 +275,13 @@ fn checkpoint_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Comm
     }
 }
 
-fn needs_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.scope(|ui| {
-        ui.spacing_mut().interact_size.y = NEED;
-        for need in plan::needs(state, plan) {
-            let row = ui.horizontal(|ui| {
-                label_cell(ui, caption(need.label).color(secondary), NEED);
-                ui.label(crate::theme::mono_caption(&need.value));
-            });
-            row.response.on_hover_text(need.definition);
-        }
-    });
-    if state.training.text.is_loading() {
-        ui.label(caption("Counting the text…").color(secondary));
-    }
-    measure_ui(ui, state, plan, commands);
-}
-
-/// Draws the button that measures a step, where no past run gives the speed.
-fn measure_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
-    let known = plan::speed(state, &plan.first.spec);
-    let (None, Some(sizes)) = (known, plan::sizes(state, plan)) else {
-        return;
-    };
-    let measured = state.training.measured.as_ref();
-    let measured = measured.filter(|(then, _)| *then == sizes);
-    let load = measured.map(|(_, load)| load);
-    if load.is_some_and(|load| load.ready().is_some()) {
-        return;
-    }
-    ui.horizontal(|ui| {
-        let secondary = Theme::from_ui(ui).ink.secondary;
-        label_cell(ui, caption("Time").color(secondary), space::CONTROL_ROW);
-        if load.is_some_and(Load::is_loading) {
-            ui.label(caption("Measuring…").color(secondary));
-            return;
-        }
-        let busy = state.training.running().is_some();
-        let help = "Runs a few steps of these sizes on random activations for some seconds: the training step only, without the model";
-        if ui
-            .add_enabled(!busy, Button::new("Measure speed"))
-            .on_hover_text(help)
-            .clicked()
-        {
-            commands.send(Command::Measure(sizes));
-        }
-    });
-    if let Some(why) = load.and_then(Load::failure) {
-        let text = caption(why).color(Theme::from_ui(ui).failure);
-        ui.add(egui::Label::new(text).wrap());
-    }
-}
-
-fn start_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
-    let words = format!("{}  Start training", icons::PLAY);
-    let button = Button::new(words).min_size(vec2(160.0, 32.0));
+/// Draws what the form is for: it starts the run, or says why it cannot.
+pub(super) fn footer_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands) {
     let ready = plan.refusal.is_none();
-    let response = ui.add_enabled(ready, button);
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Start training"));
-    if response.clicked() {
+    if form::main_button(ui, ready, icons::PLAY, "Start training").clicked() {
         commands.send(Command::Start);
     }
-    let button = ui.add_enabled(ready, Button::new("Copy for the command line"));
+    let button = form::side_button(ui, ready, "Copy for the command line");
     let help = "Copy an `umbra train` command that trains the same dictionaries";
     if button.on_hover_text(help).clicked() {
         match line(state) {
@@ -315,9 +289,10 @@ fn start_ui(ui: &mut Ui, state: &AppState, plan: &Plan, commands: &mut Commands)
             Err(why) => commands.send(Command::NoLine(why)),
         }
     }
-    if let Some(why) = &plan.refusal {
-        let secondary = Theme::from_ui(ui).ink.secondary;
-        ui.add(egui::Label::new(caption(why).color(secondary)).wrap());
+    // What is half written may become right.
+    let unread = form::is_typing(ui) && plan.specs().is_none();
+    if let Some(why) = plan.refusal.as_ref().filter(|_| !unread) {
+        form::reason(ui, why);
     }
 }
 
