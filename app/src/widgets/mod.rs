@@ -9,10 +9,10 @@ pub(crate) mod density_histogram;
 pub(crate) mod empty_state;
 pub(crate) mod feature_chip;
 pub(crate) mod feature_name;
+pub(crate) mod form;
 #[expect(clippy::allow_attributes, reason = "its users are being written")]
 #[allow(dead_code, reason = "its users are being written")]
 pub(crate) mod grid;
-pub(crate) mod form;
 pub(crate) mod heat_map;
 pub(crate) mod histogram;
 pub(crate) mod hook_picker;

@@ -7,8 +7,7 @@ use umbra_core::ids::FeatureId;
 
 use super::chips;
 use crate::state::AppState;
-use crate::state::requests::{Commands, dictionary, features, navigation};
-use crate::state::view::ViewId;
+use crate::state::requests::{Commands, dictionary, features, navigation, steering};
 use crate::theme::{Theme, body_strong, caption, mono_caption, space};
 use crate::widgets::histogram::HistogramPlot;
 use crate::widgets::number::{number, percent, signed};
@@ -52,9 +51,10 @@ pub(crate) fn panel_ui(ui: &mut Ui, state: &AppState, feature: FeatureId, comman
         }
         let steer = ui.button("Steer");
         let help = "Adds this feature's decoder row while the model generates text";
-        if steer.on_hover_text(help).clicked() {
-            commands.send(navigation::Command::SelectFeature(Some(feature)));
-            commands.send(navigation::Command::Go(ViewId::Steering));
+        if steer.on_hover_text(help).clicked()
+            && let Some(dictionary) = state.selection.dictionary
+        {
+            commands.send(steering::Command::Steer(dictionary, vec![feature]));
         }
     });
 }
