@@ -16,7 +16,7 @@ pub(crate) use fonts::{
     axes_as_captions, body_strong, caption, icon, icon_font, mono, mono_caption, page_title,
     panel_title,
 };
-pub(crate) use scale::Hue;
+pub(crate) use scale::{Hue, Tinted};
 
 /// Spacing on a grid of 4 pixels.
 pub(crate) mod space {
@@ -117,6 +117,15 @@ pub(crate) struct Theme {
 )]
 const fn hex(rgb: u32) -> Color32 {
     Color32::from_rgb((rgb >> 16) as u8, (rgb >> 8) as u8, rgb as u8)
+}
+
+/// Red, green, blue and opacity of a pixel that was mixed from others, multiplied by its opacity.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this file is the only maker of colours"
+)]
+pub(crate) fn premultiplied([red, green, blue, alpha]: [u8; 4]) -> Color32 {
+    Color32::from_rgba_premultiplied(red, green, blue, alpha)
 }
 
 /// The dark theme.

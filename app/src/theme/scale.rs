@@ -1,8 +1,14 @@
-//! Colour scales, mixed in OKLab so that equal steps look equal.
+//! Colour scales in OKLab. Equal shares are equal steps for the eye, lightness goes one way only, and what is written on a step is readable: the ink
+//! turns dark where the scale is light, in the dark theme above about 60 %.
+//!
+//! A scale is a curve from the panel through a vivid middle to its full colour, so that a weak activation glows instead of greying. The full colours
+//! differ from the hues of marks and text: as a ground they may be lighter.
+
+use std::sync::OnceLock;
 
 use egui::Color32;
 
-use super::Theme;
+use super::{Theme, hex};
 
 /// Meaning of a sequential scale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +23,143 @@ pub(crate) enum Hue {
     Model,
 }
 
+/// A ground and what is written on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tinted {
+    /// The ground.
+    pub(crate) fill: Color32,
+    /// Text on it.
+    pub(crate) ink: Color32,
+}
+
 /// Contrast that text needs on the surface behind it.
-const READABLE: f32 = 4.5;
+pub(super) const READABLE: f32 = 4.5;
+
+/// Steps that are kept of each scale.
+const STEPS: usize = 256;
+
+/// Points by which the length of a curve is measured.
+const FINE: usize = 1024;
+
+/// A scale: sequential by hue, or one side of the diverging one.
+#[derive(Debug, Clone, Copy)]
+enum Ramp {
+    Hue(Hue),
+    Promoted,
+    Suppressed,
+}
+
+impl Ramp {
+    const ALL: [Self; 6] = [
+        Self::Hue(Hue::Activation),
+        Self::Hue(Hue::Error),
+        Self::Hue(Hue::Edit),
+        Self::Hue(Hue::Model),
+        Self::Promoted,
+        Self::Suppressed,
+    ];
+
+    fn index(self) -> usize {
+        match self {
+            Self::Hue(hue) => hue as usize,
+            Self::Promoted => 4,
+            Self::Suppressed => 5,
+        }
+    }
+
+    /// The colour of the last step.
+    fn end(self, dark: bool) -> Color32 {
+        let (dark_end, light_end) = match self {
+            Self::Hue(Hue::Activation) => (0xf3_b13f, 0xed_a01e),
+            Self::Hue(Hue::Error) => (0xb3_a2ff, 0xa0_8ff5),
+            Self::Hue(Hue::Edit) => (0x45_cdb6, 0x1f_b8a3),
+            Self::Hue(Hue::Model) => (0x74_b9f2, 0x5a_a5e6),
+            Self::Promoted => (0x8d_dc91, 0x74_cc78),
+            // Darker than the promoted side: red and green look alike to many.
+            Self::Suppressed => (0xdc_5f55, 0xdc_5f54),
+        };
+        hex(if dark { dark_end } else { light_end })
+    }
+
+    /// Lightness, chroma and hue that the curve bends towards.
+    fn bend(self, dark: bool, from: [f32; 3], to: [f32; 3]) -> [f32; 3] {
+        let (lightness, chroma, angle) = match (self, dark) {
+            // Embers before amber, pale sunlight before it.
+            (Self::Hue(Hue::Activation), true) => (0.56, 0.135, 62.0_f32.to_radians()),
+            (Self::Hue(Hue::Activation), false) => (0.90, 0.12, 82.0_f32.to_radians()),
+            _ => {
+                let vivid = if dark { 0.85 } else { 0.8 };
+                let middle = f32::midpoint(from[0], to[0]);
+                (middle, vivid * to[1].hypot(to[2]), to[2].atan2(to[1]))
+            }
+        };
+        [lightness, chroma * angle.cos(), chroma * angle.sin()]
+    }
+
+    /// All steps, even along the curve.
+    fn steps(self, theme: &Theme) -> Vec<Tinted> {
+        let from = oklab(theme.surface.panel);
+        let to = oklab(self.end(theme.dark));
+        let bend = self.bend(theme.dark, from, to);
+        let point = |at: f32| -> [f32; 3] {
+            let rest = 1.0 - at;
+            std::array::from_fn(|i| {
+                rest * rest * from[i] + 2.0 * at * rest * bend[i] + at * at * to[i]
+            })
+        };
+        let points: Vec<[f32; 3]> = (0..=FINE).map(|i| point(i as f32 / FINE as f32)).collect();
+        let mut lengths = vec![0.0];
+        for pair in points.windows(2) {
+            let so_far = lengths[lengths.len() - 1];
+            lengths.push(so_far + distance(pair[0], pair[1]));
+        }
+        let whole = lengths[FINE];
+        (0..STEPS)
+            .map(|step| {
+                let along = whole * step as f32 / (STEPS - 1) as f32;
+                let at = lengths.partition_point(|length| *length < along);
+                let fill = match step {
+                    0 => theme.surface.panel,
+                    _ => from_oklab(points[at.min(FINE)]),
+                };
+                Tinted {
+                    fill,
+                    ink: ink_on(theme, fill),
+                }
+            })
+            .collect()
+    }
+}
+
+/// The theme's own ink where it is readable, else the clearest there is.
+fn ink_on(theme: &Theme, fill: Color32) -> Color32 {
+    let inks = if theme.dark {
+        [
+            theme.ink.primary,
+            Color32::WHITE,
+            theme.surface.window,
+            Color32::BLACK,
+        ]
+    } else {
+        [
+            theme.ink.primary,
+            Color32::BLACK,
+            Color32::WHITE,
+            Color32::BLACK,
+        ]
+    };
+    let readable = inks.iter().find(|ink| contrast(**ink, fill) >= READABLE);
+    readable.copied().unwrap_or(Color32::BLACK)
+}
+
+/// The scales of a theme, made once.
+fn ramps(theme: &Theme) -> &'static [Vec<Tinted>; 6] {
+    static RAMPS: [OnceLock<[Vec<Tinted>; 6]>; 2] = [OnceLock::new(), OnceLock::new()];
+    RAMPS[usize::from(theme.dark)].get_or_init(|| Ramp::ALL.map(|ramp| ramp.steps(theme)))
+}
 
 impl Theme {
-    /// The full colour of a scale.
+    /// The full colour of a hue, for marks and text.
     pub(crate) fn hue(&self, hue: Hue) -> Color32 {
         match hue {
             Hue::Activation => self.activation,
@@ -31,26 +169,24 @@ impl Theme {
         }
     }
 
-    /// Sequential scale from the panel (0) to the full hue (1), for marks and cells without text.
-    pub(crate) fn sequential(&self, hue: Hue, share: f32) -> Color32 {
+    /// A mark between the panel (0) and the full colour of its hue (1); not a ground for text.
+    pub(crate) fn mark(&self, hue: Hue, share: f32) -> Color32 {
         mix(self.surface.panel, self.hue(hue), share)
     }
 
-    /// Sequential scale for behind text: 1 is the strongest tint on which primary text stays readable.
-    pub(crate) fn tint(&self, hue: Hue, share: f32) -> Color32 {
-        let most = self.strongest_tint(self.hue(hue));
-        mix(
-            self.surface.panel,
-            self.hue(hue),
-            share.clamp(0.0, 1.0) * most,
-        )
+    /// Sequential scale: the panel at 0, the full colour at 1, with what is written on it.
+    pub(crate) fn tint(&self, hue: Hue, share: f32) -> Tinted {
+        self.step(Ramp::Hue(hue), share)
     }
 
-    /// Diverging scale for behind text: suppressed at −1, panel at 0, promoted at 1.
-    pub(crate) fn diverging_tint(&self, value: f32) -> Color32 {
-        let side = self.side(value);
-        let most = self.strongest_tint(side);
-        mix(self.surface.panel, side, value.abs().clamp(0.0, 1.0) * most)
+    /// Diverging scale: suppressed at −1, the panel at 0, promoted at 1, with what is written on it.
+    pub(crate) fn diverging_tint(&self, value: f32) -> Tinted {
+        let ramp = if value < 0.0 {
+            Ramp::Suppressed
+        } else {
+            Ramp::Promoted
+        };
+        self.step(ramp, value.abs())
     }
 
     /// Colour of a signed value: promoted above, suppressed below 0.
@@ -62,23 +198,10 @@ impl Theme {
         }
     }
 
-    /// The largest share of `colour` over the panel that leaves primary text readable.
-    fn strongest_tint(&self, colour: Color32) -> f32 {
-        let readable =
-            |share| contrast(self.ink.primary, mix(self.surface.panel, colour, share)) >= READABLE;
-        let (mut low, mut high) = (0.0, 1.0);
-        if readable(high) {
-            return high;
-        }
-        for _ in 0..10 {
-            let middle = f32::midpoint(low, high);
-            if readable(middle) {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        low
+    fn step(&self, ramp: Ramp, share: f32) -> Tinted {
+        let share = if share.is_finite() { share } else { 0.0 };
+        let step = (share.clamp(0.0, 1.0) * (STEPS - 1) as f32).round() as usize;
+        ramps(self)[ramp.index()][step]
     }
 }
 
@@ -103,13 +226,24 @@ pub(super) fn contrast(a: Color32, b: Color32) -> f32 {
     (a.max(b) + 0.05) / (a.min(b) + 0.05)
 }
 
-fn linear(colour: Color32) -> [f32; 3] {
+/// Distance of two colours in OKLab; about 0.02 is just seen.
+pub(super) fn distance(a: [f32; 3], b: [f32; 3]) -> f32 {
+    let squares = (0..3).map(|i| (a[i] - b[i]) * (a[i] - b[i]));
+    squares.sum::<f32>().sqrt()
+}
+
+/// Linear red, green and blue.
+pub(super) fn linear(colour: Color32) -> [f32; 3] {
     let rgba = egui::Rgba::from(colour);
     [rgba.r(), rgba.g(), rgba.b()]
 }
 
-fn oklab(colour: Color32) -> [f32; 3] {
-    let [r, g, b] = linear(colour);
+pub(super) fn oklab(colour: Color32) -> [f32; 3] {
+    oklab_of(linear(colour))
+}
+
+/// OKLab of linear red, green and blue.
+pub(super) fn oklab_of([r, g, b]: [f32; 3]) -> [f32; 3] {
     let l = (0.412_221_46 * r + 0.536_332_55 * g + 0.051_445_995 * b).cbrt();
     let m = (0.211_903_5 * r + 0.680_699_5 * g + 0.107_396_96 * b).cbrt();
     let s = (0.088_302_46 * r + 0.281_718_85 * g + 0.629_978_7 * b).cbrt();

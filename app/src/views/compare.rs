@@ -16,7 +16,7 @@ use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
-use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::histogram::{HistogramPlot, Of};
 use crate::widgets::number;
 
 /// Height of the histograms.
@@ -229,6 +229,11 @@ fn histogram_ui(
         ui.label(caption(&words).color(Theme::from_ui(ui).ink.secondary))
             .on_hover_text(COSINE);
         HistogramPlot::new(&words, edges, counts)
+            .of(Of {
+                quantity: "Cosine",
+                counted: ["feature", "features"],
+                definition: COSINE,
+            })
             .mark(Some(f64::from(least)))
             .size(vec2(width, HISTOGRAM))
             .show(ui);

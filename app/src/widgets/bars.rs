@@ -2,6 +2,8 @@
 
 use egui::{Align2, FontId, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
 
+use super::csv;
+use super::meaning::{self, Meaning};
 use super::number::number;
 use crate::theme::{Hue, Theme, size, space};
 
@@ -76,6 +78,7 @@ pub(crate) struct Bars<'a> {
     clickable: bool,
     most: Option<f64>,
     label_width: Option<f32>,
+    definition: &'a str,
 }
 
 impl<'a> Bars<'a> {
@@ -89,7 +92,15 @@ impl<'a> Bars<'a> {
             clickable: false,
             most: None,
             label_width: None,
+            definition: "",
         }
+    }
+
+    /// Sets what the values are.
+    #[must_use]
+    pub(crate) fn definition(mut self, definition: &'a str) -> Self {
+        self.definition = definition;
+        self
     }
 
     /// Labels are tokens: fixed width, on a faint ground so that their spaces are seen.
@@ -125,6 +136,11 @@ impl<'a> Bars<'a> {
         let mut reply = BarsReply::default();
         let width = ui.available_width();
         let columns = self.columns(ui, width);
+        let high = space::TABLE_ROW * self.list.len() as f32;
+        let place = Rect::from_min_size(ui.cursor().min, vec2(width, high));
+        let id = ui.make_persistent_id(("bars", self.name));
+        let whole = ui.interact(place, id, Sense::FOCUSABLE);
+        whole.widget_info(|| WidgetInfo::labeled(Role::List, true, self.name));
         ui.push_id(self.name, |ui| {
             ui.spacing_mut().item_spacing.y = 0.0;
             for (i, bar) in self.list.iter().enumerate() {
@@ -143,7 +159,22 @@ impl<'a> Bars<'a> {
                 }
             }
         });
+        self.menu(ui, &whole, reply.hovered);
         reply
+    }
+
+    fn menu(&self, ui: &Ui, whole: &Response, hovered: Option<usize>) {
+        let value = hovered.and_then(|i| self.list.get(i));
+        let value = value.map(|bar| bar.value.to_string());
+        let csv = || {
+            let bars = self.list.iter();
+            let bars = bars.map(|bar| [bar.label.as_str().into(), bar.value.into()]);
+            csv::table::<[csv::Value; 2]>(&["Label", self.name], bars)
+        };
+        let meaning = Meaning::new(self.name, self.definition);
+        let meaning = meaning.value(value.as_deref()).csv(&csv);
+        meaning::ring(ui, whole);
+        meaning::menu(whole, &meaning.picture(whole.rect));
     }
 
     fn columns(&self, ui: &Ui, width: f32) -> Columns {

@@ -4,7 +4,8 @@
 use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Response, Ui, pos2, vec2};
 use egui_plot::{GridMark, Line, PlotPoint, PlotPoints, PlotTransform};
 
-use super::{number, plot};
+use super::meaning::{self, Meaning};
+use super::{csv, number, plot};
 use crate::theme::{Theme, axes_as_captions, size, space};
 
 /// One line.
@@ -35,6 +36,8 @@ pub(crate) struct CurvePlot<'a> {
     pub(crate) group: Option<Id>,
     /// Values as text.
     pub(crate) format: fn(f64) -> String,
+    /// Definition of the values.
+    pub(crate) definition: &'a str,
 }
 
 /// Most points drawn of one line.
@@ -45,6 +48,9 @@ const ENDED: f64 = 0.98;
 
 /// Least room right of the lines, the same for linked plots whose numbers differ a little in length.
 const NAME_ROOM: f32 = 56.0;
+
+/// Height of a title above the plot.
+const TITLE: f32 = 20.0;
 
 /// Width of one letter of a name.
 const LETTER: f32 = 6.6;
@@ -116,7 +122,41 @@ impl CurvePlot<'_> {
         shown
             .response
             .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Figure, true, self.in_words()));
+        let value = self.pointed(&shown.response, &shown.transform);
+        let (meaning, csv) = (Meaning::new(self.name, self.definition), || self.csv());
+        let meaning = meaning.value(value.as_deref()).csv(&csv);
+        // A title above belongs to the plot.
+        let above = if self.y.is_empty() { TITLE } else { 0.0 };
+        let place = shown.response.rect.union(ui.min_rect());
+        let place = place.with_min_y(place.top() - above);
+        meaning::ring(ui, &shown.response);
+        meaning::menu(&shown.response, &meaning.picture(place));
         shown.response
+    }
+
+    /// The exact value of the line nearest to the pointer, at the point below or above it.
+    fn pointed(&self, response: &Response, transform: &PlotTransform) -> Option<String> {
+        let pointer = response.hover_pos()?;
+        let x = transform.value_from_position(pointer).x;
+        let points = self.series.iter().filter_map(|s| nearest(s.points, x));
+        let away = |[x, y]: &[f64; 2]| {
+            let at = transform.position_from_point(&PlotPoint::new(*x, *y));
+            (at.y - pointer.y).abs()
+        };
+        let nearest = points.min_by(|a, b| away(a).total_cmp(&away(b)))?;
+        Some(nearest[1].to_string())
+    }
+
+    /// Every point of every line.
+    fn csv(&self) -> String {
+        let x = if self.x.is_empty() { "x" } else { self.x };
+        let y = if self.y.is_empty() { self.name } else { self.y };
+        let points = self.series.iter().flat_map(|series| {
+            let of = series.name;
+            let point = move |p: &[f64; 2]| [of.into(), p[0].into(), p[1].into()];
+            series.points.iter().map(point)
+        });
+        csv::table::<[csv::Value; 3]>(&["series", x, y], points)
     }
 
     /// Ratio of the x axis to the lines, which leaves room for the names at their ends.
@@ -390,6 +430,7 @@ mod tests {
                     height: 120.0,
                     group: None,
                     format: number::number,
+                    definition: "Fraction of variance unexplained",
                 }
                 .ui(ui);
             },

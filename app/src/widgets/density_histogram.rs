@@ -1,12 +1,12 @@
 //! Histogram of densities over a logarithmic axis, dead features in a column of their own.
 
-use egui::{
-    Align2, FontId, Painter, Rangef, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo,
-    pos2, vec2,
-};
+use egui::{Painter, Rangef, Rect, Response, Role, Sense, Ui, Vec2, WidgetInfo, vec2};
 
+use super::csv::{self, Value};
+use super::meaning::{self, Meaning};
 use super::number::{count, percent};
-use crate::theme::{Theme, size};
+use super::plot::{self, Axes};
+use crate::theme::Theme;
 
 /// Bins of a decade.
 const PER_DECADE: usize = 6;
@@ -15,7 +15,10 @@ const PER_DECADE: usize = 6;
 const LEAST: f64 = -8.0;
 
 /// Room below for the axis.
-const AXIS: f32 = 18.0;
+const AXIS: f32 = 32.0;
+
+/// Room above for the title of the counts.
+const TITLE: f32 = 18.0;
 
 /// Room at the left for the largest count.
 const COUNTS: f32 = 52.0;
@@ -55,7 +58,8 @@ impl DensityHistogram {
 
     /// Draws it; the pointer reads a bin out.
     pub(crate) fn ui(&self, ui: &mut Ui, name: &str, size: Vec2) -> Response {
-        let (rect, response) = ui.allocate_exact_size(size, Sense::hover());
+        let sense = Sense::hover() | Sense::FOCUSABLE;
+        let (rect, response) = ui.allocate_exact_size(size, sense);
         let alive: u64 = self.counts.iter().sum();
         let words = format!("{name}: {} fire, {} dead", count(alive), count(self.dead));
         response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &words));
@@ -63,7 +67,7 @@ impl DensityHistogram {
             return response;
         }
         let theme = Theme::from_ui(ui);
-        let inner = Rect::from_min_max(rect.min + vec2(COUNTS, 6.0), rect.max - vec2(8.0, AXIS));
+        let inner = Rect::from_min_max(rect.min + vec2(COUNTS, TITLE), rect.max - vec2(8.0, AXIS));
         let place = Place {
             dead: inner.with_max_x(inner.left() + DEAD * 0.6),
             plot: inner.with_min_x(inner.left() + DEAD),
@@ -78,9 +82,22 @@ impl DensityHistogram {
             };
             ui.painter().rect_filled(rect, 1.0, colour);
         }
+        meaning::ring(ui, &response);
+        let value = hovered.map(|bin| self.features(bin).to_string());
+        let (meaning, csv) = (Meaning::new(name, DEFINITION), || self.csv());
+        let meaning = meaning.value(value.as_deref()).csv(&csv).picture(rect);
+        meaning::menu(&response, &meaning);
         match hovered {
             Some(bin) => response.on_hover_text_at_pointer(self.read_out(bin)),
             None => response,
+        }
+    }
+
+    /// Features of a bin.
+    fn features(&self, bin: Bin) -> u64 {
+        match bin {
+            Bin::Dead => self.dead,
+            Bin::Alive(i) => self.counts[i],
         }
     }
 
@@ -136,37 +153,42 @@ impl DensityHistogram {
     }
 
     fn paint_axes(&self, painter: &Painter, theme: &Theme, place: &Place) {
-        let font = FontId::monospace(size::CAPTION);
-        let ink = theme.ink.secondary;
-        let line = Stroke::new(1.0, theme.line.strong);
-        for rect in [place.dead, place.plot] {
-            painter.hline(rect.x_range(), rect.bottom(), line);
-        }
-        let left = place.dead.left() - 6.0;
-        let at = pos2(left, place.plot.top() - 4.0);
-        let most = count(self.most());
-        painter.text(at, Align2::RIGHT_TOP, most, font.clone(), ink);
-        let at = pos2(left, place.plot.bottom() + 2.0);
-        painter.text(at, Align2::RIGHT_BOTTOM, "0", font.clone(), ink);
-        let y = place.plot.bottom() + 4.0;
-        let at = pos2(place.dead.center().x, y);
-        painter.text(at, Align2::CENTER_TOP, "dead", font.clone(), ink);
+        let axes = Axes::new(painter, theme);
+        let most = self.most();
+        let plot = place.plot;
+        let heights = plot::count_ticks(most, false).into_iter().map(|tick| {
+            let share = tick as f32 / most as f32;
+            (plot.bottom() - share * plot.height(), count(tick))
+        });
+        axes.upwards(plot.with_min_x(place.dead.left()), heights.collect());
+        let dead = vec![(place.dead.center().x, "dead".to_owned())];
+        axes.across(place.dead, dead);
         let decades = self.first.unsigned_abs() as usize;
-        let every = decades.div_ceil(4).max(1);
-        for i in (0..=decades).rev().step_by(every) {
-            let x = place.plot.left() + place.plot.width() * i as f32 / decades.max(1) as f32;
-            let tick = Rangef::new(place.plot.bottom(), place.plot.bottom() + 3.0);
-            painter.vline(x, tick, line);
-            let anchor = match i {
-                _ if i == decades => Align2::RIGHT_TOP,
-                0 => Align2::LEFT_TOP,
-                _ => Align2::CENTER_TOP,
-            };
-            let text = percent(10_f64.powi(self.first + i as i32));
-            painter.text(pos2(x, y), anchor, text, font.clone(), ink);
-        }
+        let tick = |i: usize| {
+            let x = plot.left() + plot.width() * i as f32 / decades.max(1) as f32;
+            (x, percent(10_f64.powi(self.first + i as i32)))
+        };
+        axes.across(plot, (0..=decades).map(tick).collect());
+        axes.titles(
+            plot.with_min_x(place.dead.left()),
+            "Density, share of tokens",
+            "Features",
+        );
+    }
+
+    /// Every bin: where it begins and ends, and its features.
+    fn csv(&self) -> String {
+        let edge = |i: usize| 10_f64.powf(f64::from(self.first) + i as f64 / PER_DECADE as f64);
+        let dead = [Value::from("dead"), Value::Nothing, self.dead.into()];
+        let bins = self.counts.iter().enumerate();
+        let bins = bins.map(|(i, n)| [edge(i).into(), edge(i + 1).into(), (*n).into()]);
+        let titles = ["Density from", "Density to", "Features"];
+        csv::table(&titles, std::iter::once(dead).chain(bins))
     }
 }
+
+/// What the histogram tells.
+const DEFINITION: &str = "Features counted by density: the share of tokens on which each is active, on a logarithmic axis; those that never fire stand apart";
 
 fn features(n: u64) -> String {
     let ending = if n == 1 { "" } else { "s" };

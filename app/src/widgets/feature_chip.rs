@@ -138,8 +138,8 @@ pub(crate) fn dot(ui: &Ui, centre: egui::Pos2, share: f32) {
     let painter = ui.painter();
     let share = share.clamp(0.0, 1.0);
     if share > 0.0 {
-        let colour = theme.sequential(Hue::Activation, 0.35 + 0.65 * share);
-        painter.circle_filled(centre, 3.5, colour);
+        let fill = theme.tint(Hue::Activation, 0.3 + 0.7 * share).fill;
+        painter.circle(centre, 3.5, fill, Stroke::new(1.0, theme.activation));
     } else {
         painter.circle_stroke(centre, 3.0, Stroke::new(1.0, theme.ink.disabled));
     }

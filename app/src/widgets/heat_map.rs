@@ -2,10 +2,12 @@
 //! there is nothing to colour. Every cell is a control with a name, so it is reached by keyboard and by tests. Knows nothing of what the numbers are.
 
 use egui::{
-    Align2, Color32, Context, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind,
-    TextureId, Ui, WidgetInfo, pos2, vec2,
+    Align2, Color32, Id, Painter, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, TextureId,
+    Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::csv::{self, Value};
+use super::meaning::{self, Meaning};
 use super::{legend, number};
 use crate::theme::{Hue, Theme, size, space};
 
@@ -50,6 +52,8 @@ pub(crate) struct HeatMap<'a> {
     pub(crate) selected: Option<(usize, usize)>,
     /// One picture of all cells in their grid, for [`Cell::Picture`].
     pub(crate) pictures: Option<TextureId>,
+    /// Definition of the numbers.
+    pub(crate) definition: &'a str,
 }
 
 /// The user's action on the grid.
@@ -115,7 +119,7 @@ impl HeatMap<'_> {
             GUTTER + cell * columns as f32,
             HEADER + height * rows as f32,
         );
-        let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
+        let (rect, whole) = ui.allocate_exact_size(size, Sense::hover());
         let origin = (rect.min + vec2(GUTTER, HEADER)).round();
         let layout = Layout {
             origin,
@@ -124,7 +128,7 @@ impl HeatMap<'_> {
             rows,
             columns,
         };
-        let mut answer = Answer::default();
+        let (mut answer, mut focused) = (Answer::default(), None);
         let painter = ui.painter().clone();
         for row in 0..rows {
             for column in 0..columns {
@@ -132,6 +136,9 @@ impl HeatMap<'_> {
                 let response = self.cell_ui(ui, &layout, (row, column), describe);
                 if response.clicked() {
                     answer.clicked = Some((row, column));
+                }
+                if response.has_focus() {
+                    focused = Some(response.id);
                 }
                 if response.hovered() || response.has_focus() {
                     answer.pointed = Some((row, column));
@@ -143,7 +150,31 @@ impl HeatMap<'_> {
             ui,
             answer.pointed.map(|(row, column)| describe(row, column)),
         );
+        self.menu(ui, &whole, (answer.pointed, focused));
         answer
+    }
+
+    /// The menu of the whole grid, also asked for by keyboard on one of its cells.
+    fn menu(
+        &self,
+        ui: &Ui,
+        whole: &Response,
+        (pointed, focused): (Option<(usize, usize)>, Option<Id>),
+    ) {
+        let value = pointed.and_then(|(row, column)| match self.cell(row, column) {
+            Cell::Value(value) => Some(value.to_string()),
+            Cell::Unknown | Cell::Hatched | Cell::Picture => None,
+        });
+        let numbers = self.pictures.is_none();
+        let csv = || self.csv();
+        let mut meaning = Meaning::new(self.title, self.definition).value(value.as_deref());
+        if numbers {
+            meaning = meaning.csv(&csv);
+        }
+        // With the scale below, without the read-out under it.
+        let below = ui.cursor().top() - ui.text_style_height(&egui::TextStyle::Body);
+        let place = whole.rect.with_max_y(below - ui.spacing().item_spacing.y);
+        meaning::menu_within(whole, focused, &meaning.picture(place));
     }
 
     fn cell(&self, row: usize, column: usize) -> Cell {
@@ -178,7 +209,6 @@ impl HeatMap<'_> {
                 describe(row, column),
             )
         });
-        copy_menu(&response, || describe(row, column), || self.csv());
         response
     }
 
@@ -192,18 +222,12 @@ impl HeatMap<'_> {
         let rect = layout.rect(row, column);
         match self.cell(row, column) {
             Cell::Value(value) => {
-                let fill = theme.tint(self.hue, 0.08 + 0.92 * self.share(value));
-                painter.rect_filled(rect, 2.0, fill);
+                let tinted = theme.tint(self.hue, 0.08 + 0.92 * self.share(value));
+                painter.rect_filled(rect, 2.0, tinted.fill);
                 if rect.width() >= CELL_WITH_NUMBER {
                     let text = number::number(f64::from(value));
                     let font = egui::FontId::monospace(size::CAPTION);
-                    painter.text(
-                        rect.center(),
-                        Align2::CENTER_CENTER,
-                        text,
-                        font,
-                        theme.ink.primary,
-                    );
+                    painter.text(rect.center(), Align2::CENTER_CENTER, text, font, tinted.ink);
                 }
             }
             Cell::Unknown => {
@@ -330,42 +354,15 @@ pub(super) fn csv(
     columns: Side<'_>,
     cell: &dyn Fn(usize, usize) -> Option<f32>,
 ) -> String {
-    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
-    let mut text = quoted(rows.title);
-    for name in columns.names {
-        text.push(',');
-        text.push_str(&quoted(name));
-    }
-    for (row, name) in rows.names.iter().enumerate() {
-        text.push('\n');
-        text.push_str(&quoted(name));
-        for column in 0..columns.names.len() {
-            text.push(',');
-            if let Some(value) = cell(row, column) {
-                text.push_str(&value.to_string());
-            }
-        }
-    }
-    text.push('\n');
-    text
-}
-
-/// Right click: copy this value, copy everything as CSV.
-fn copy_menu(response: &Response, value: impl Fn() -> String, csv: impl Fn() -> String) {
-    response.context_menu(|ui| {
-        if ui.button("Copy value").clicked() {
-            copy(ui.ctx(), value());
-            ui.close();
-        }
-        if ui.button("Copy as CSV").clicked() {
-            copy(ui.ctx(), csv());
-            ui.close();
-        }
+    let corner = format!("{} \\ {}", rows.title, columns.title);
+    let titles: Vec<&str> = std::iter::once(corner.as_str())
+        .chain(columns.names.iter().map(String::as_str))
+        .collect();
+    let lines = rows.names.iter().enumerate().map(|(row, name)| {
+        let values = (0..columns.names.len()).map(move |column| cell(row, column).into());
+        std::iter::once(Value::from(name.as_str())).chain(values)
     });
-}
-
-fn copy(ctx: &Context, text: String) {
-    ctx.copy_text(text);
+    csv::table(&titles, lines)
 }
 
 /// Every how many columns a name fits.
@@ -424,13 +421,11 @@ mod tests {
                     hue: Hue::Activation,
                     selected: *clicked,
                     pictures: None,
+                    definition: "Heads that a feature spreads over",
                 };
                 let answer = map.ui(ui, &|row, column| format!("Head {row}.{column}"));
                 *clicked = answer.clicked.or(*clicked);
-                assert_eq!(
-                    map.csv(),
-                    "\"Layer\",\"0\",\"1\",\"2\"\n\"0\",1,2,3\n\"1\",,,0.5\n"
-                );
+                assert_eq!(map.csv(), "Layer \\ Head,0,1,2\r\n0,1,2,3\r\n1,,,0.5\r\n");
             },
             None,
         );

@@ -1,18 +1,23 @@
 //! Histogram of activations, or of effects on logits: log-y where counts span decades, an example's value marked. And its small form, the sparkline.
 
 use egui::{
-    Align2, FontId, Painter, Rangef, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo,
-    pos2, vec2,
+    Painter, Rangef, Rect, Response, Role, Sense, Stroke, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
+use super::csv;
+use super::meaning::{self, Meaning};
 use super::number::{count, number, percent};
-use crate::theme::{Theme, size};
+use super::plot::{self, Axes};
+use crate::theme::Theme;
 
 /// Counts that span more than this factor are drawn on a logarithmic axis.
 const DECADES: u64 = 30;
 
-/// Room below for the axis.
-const AXIS: f32 = 18.0;
+/// Room below for the numbers of the axis and its title.
+const AXIS: f32 = 32.0;
+
+/// Room above for the title of the counts.
+const TITLE: f32 = 18.0;
 
 /// Room at the left for the largest count.
 const COUNTS: f32 = 40.0;
@@ -24,10 +29,34 @@ pub(crate) struct HistogramPlot<'a> {
     edges: &'a [f64],
     counts: &'a [u64],
     mark: Option<f64>,
-    /// Names of the edges' quantity and of the counted things.
-    of: [&'static str; 2],
+    of: Of<'a>,
     size: Vec2,
 }
+
+/// What a histogram counts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Of<'a> {
+    /// Name of the edges' quantity, with its unit.
+    pub(crate) quantity: &'a str,
+    /// One counted thing, and several.
+    pub(crate) counted: [&'a str; 2],
+    /// What the histogram tells.
+    pub(crate) definition: &'a str,
+}
+
+/// A feature's activations.
+const ACTIVATIONS: Of<'static> = Of {
+    quantity: "Activation",
+    counted: ["active token", "active tokens"],
+    definition: "Tokens of the index's text on which the feature is active, counted by its activation there",
+};
+
+/// A feature's effects on all logits.
+const LOGITS: Of<'static> = Of {
+    quantity: "Logit per unit",
+    counted: ["token of the vocabulary", "tokens of the vocabulary"],
+    definition: "Tokens of the vocabulary, counted by how much one unit of the feature's activation changes their logit",
+};
 
 impl<'a> HistogramPlot<'a> {
     /// A histogram named `name`.
@@ -37,7 +66,7 @@ impl<'a> HistogramPlot<'a> {
             edges,
             counts,
             mark: None,
-            of: ["Activation", "active tokens"],
+            of: ACTIVATIONS,
             size: vec2(320.0, 120.0),
         }
     }
@@ -52,7 +81,14 @@ impl<'a> HistogramPlot<'a> {
     /// Sets the histogram to a feature's effects on all logits instead of its activations.
     #[must_use]
     pub(crate) fn of_logits(mut self) -> Self {
-        self.of = ["Logit per unit", "tokens of the vocabulary"];
+        self.of = LOGITS;
+        self
+    }
+
+    /// Sets what is counted; a feature's activations unless set.
+    #[must_use]
+    pub(crate) fn of(mut self, of: Of<'a>) -> Self {
+        self.of = of;
         self
     }
 
@@ -65,17 +101,15 @@ impl<'a> HistogramPlot<'a> {
 
     /// Draws it with axes; the pointer reads a bin out.
     pub(crate) fn show(self, ui: &mut Ui) -> Response {
-        let (rect, response) = ui.allocate_exact_size(self.size, Sense::hover());
-        let (name, total) = (self.name, self.total());
-        response.widget_info(|| {
-            let name = format!("{name}, {} {}", count(total), self.of[1]);
-            WidgetInfo::labeled(Role::Image, true, name)
-        });
+        let sense = Sense::hover() | Sense::FOCUSABLE;
+        let (rect, response) = ui.allocate_exact_size(self.size, sense);
+        let name = format!("{}, {}", self.name, self.things(self.total()));
+        response.widget_info(|| WidgetInfo::labeled(Role::Image, true, &name));
         if !ui.is_rect_visible(rect) {
             return response;
         }
         let theme = Theme::from_ui(ui);
-        let plot = Rect::from_min_max(rect.min + vec2(COUNTS, 4.0), rect.max - vec2(4.0, AXIS));
+        let plot = Rect::from_min_max(rect.min + vec2(COUNTS, TITLE), rect.max - vec2(4.0, AXIS));
         let hovered = response.hover_pos().and_then(|at| self.bin_at(plot, at.x));
         self.paint_axes(ui.painter(), theme, plot);
         for bin in 0..self.counts.len() {
@@ -90,10 +124,39 @@ impl<'a> HistogramPlot<'a> {
         if let Some(value) = self.mark {
             self.paint_mark(ui.painter(), theme, plot, value);
         }
+        meaning::ring(ui, &response);
+        let value = hovered.map(|bin| self.counts[bin].to_string());
+        let (meaning, csv) = (Meaning::new(self.name, self.of.definition), || self.csv());
+        let meaning = meaning.value(value.as_deref()).csv(&csv).picture(rect);
+        meaning::menu(&response, &meaning);
         match hovered {
             Some(bin) => response.on_hover_text_at_pointer(self.read_out(bin)),
             None => response,
         }
+    }
+
+    /// Every bin: where it begins and ends, and its count.
+    fn csv(&self) -> String {
+        let ends = [
+            format!("{} from", self.of.quantity),
+            format!("{} to", self.of.quantity),
+        ];
+        let titles = [ends[0].as_str(), ends[1].as_str(), self.of.counted[1]];
+        let bins = self.edges.windows(2).zip(self.counts);
+        csv::table(
+            &titles,
+            bins.map(|(edge, count)| [edge[0].into(), edge[1].into(), (*count).into()]),
+        )
+    }
+
+    /// A count with the name of what is counted.
+    fn things(&self, counted: u64) -> String {
+        let [one, several] = self.of.counted;
+        format!(
+            "{} {}",
+            count(counted),
+            if counted == 1 { one } else { several }
+        )
     }
 
     /// Draws bars alone, without axes or words.
@@ -121,39 +184,40 @@ impl<'a> HistogramPlot<'a> {
         let count_here = self.counts[bin];
         let share = count_here as f64 / self.total().max(1) as f64;
         format!(
-            "{} {} to {}\n{} tokens, {} of all {}",
-            self.of[0],
+            "{} {} to {}\n{}, {} of all",
+            self.of.quantity,
             number(self.edges[bin]),
             number(self.edges[bin + 1]),
-            count(count_here),
+            self.things(count_here),
             percent(share),
-            self.of[1]
         )
     }
 
     fn paint_axes(&self, painter: &Painter, theme: &Theme, plot: Rect) {
-        let line = Stroke::new(1.0, theme.line.strong);
-        painter.hline(plot.x_range(), plot.bottom(), line);
-        let font = FontId::monospace(size::CAPTION);
-        let ink = theme.ink.secondary;
+        let axes = Axes::new(painter, theme);
+        let log = is_log(self.counts);
         let most = self.counts.iter().copied().max().unwrap_or(0);
-        let at = pos2(plot.left() - 6.0, plot.top());
-        painter.text(at, Align2::RIGHT_TOP, short_count(most), font.clone(), ink);
-        let scale = if is_log(self.counts) { "log" } else { "0" };
-        let at = pos2(plot.left() - 6.0, plot.bottom());
-        painter.text(at, Align2::RIGHT_BOTTOM, scale, font.clone(), ink);
-        let y = plot.bottom() + 4.0;
+        let heights = plot::count_ticks(most, log).into_iter().map(|tick| {
+            let share = share_of(tick, most, log);
+            (plot.bottom() - share * plot.height(), short_count(tick))
+        });
+        axes.upwards(plot, heights.collect());
         let end = |edge: Option<&f64>| edge.copied().unwrap_or(0.0);
         let (first, last) = (end(self.edges.first()), end(self.edges.last()));
         let middle = f64::midpoint(first, last);
         let ticks = [
-            (plot.left(), Align2::LEFT_TOP, number(first)),
-            (plot.center().x, Align2::CENTER_TOP, number(middle)),
-            (plot.right(), Align2::RIGHT_TOP, number(last)),
+            (plot.left(), number(first)),
+            (plot.center().x, number(middle)),
+            (plot.right(), number(last)),
         ];
-        for (x, anchor, text) in ticks {
-            painter.text(pos2(x, y), anchor, text, font.clone(), ink);
-        }
+        axes.across(plot, ticks.to_vec());
+        let counted = self.of.counted[1];
+        let counted = if log {
+            format!("{counted}, logarithmic")
+        } else {
+            counted.to_owned()
+        };
+        axes.titles(plot, self.of.quantity, &counted);
     }
 
     fn paint_mark(&self, painter: &Painter, theme: &Theme, plot: Rect, value: f64) {
@@ -212,11 +276,18 @@ fn height(counts: &[u64], bin: usize) -> f32 {
     if most == 0 || here == 0 {
         return 0.0;
     }
-    if is_log(counts) {
-        ((here as f64 + 1.0).ln() / (most as f64 + 1.0).ln()) as f32
+    share_of(here, most, is_log(counts))
+}
+
+/// Height of a count on the axis that ends at `most`.
+fn share_of(count: u64, most: u64, log: bool) -> f32 {
+    let (count, most) = (count as f64, most.max(1) as f64);
+    let share = if log {
+        (count + 1.0).ln() / (most + 1.0).ln()
     } else {
-        (here as f64 / most as f64) as f32
-    }
+        count / most
+    };
+    share as f32
 }
 
 /// A count that fits the axis: `350`, `12 k`, `1.5 M`.
@@ -252,7 +323,7 @@ mod tests {
         assert_eq!(plot.bin_at(rect, 149.0), Some(1));
         assert_eq!(plot.bin_at(rect, 151.0), None);
         let read = plot.read_out(1).replace('\u{202F}', " ");
-        assert!(read.contains("1 tokens, 25.0 %"), "{read}");
+        assert!(read.contains("1 active token, 25.0 % of all"), "{read}");
     }
 
     #[test]

@@ -17,7 +17,7 @@ const STEPS: usize = 24;
 pub(crate) fn sequential(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
     let theme = Theme::from_ui(ui);
     let ends = ("0".to_owned(), number(most));
-    scale(ui, what, ends, &|share| theme.tint(hue, share))
+    scale(ui, what, ends, &|share| theme.tint(hue, share).fill)
 }
 
 /// The scale of activations behind text.
@@ -30,19 +30,12 @@ pub(crate) fn activation(ui: &mut Ui, scale: Scale) -> Response {
     }
 }
 
-/// Sequential scale from 0 to `most` of cells without text, up to the full hue.
-pub(crate) fn full(ui: &mut Ui, what: &str, hue: Hue, most: f64) -> Response {
-    let theme = Theme::from_ui(ui);
-    let ends = ("0".to_owned(), number(most));
-    scale(ui, what, ends, &|share| theme.sequential(hue, share))
-}
-
 /// Sequential scale of cells, whose lowest value is already seen.
 pub(crate) fn between(ui: &mut Ui, what: &str, hue: Hue, (low, high): (f32, f32)) -> Response {
     let theme = Theme::from_ui(ui);
     let ends = (number(f64::from(low)), number(f64::from(high)));
     scale(ui, what, ends, &|share| {
-        theme.tint(hue, 0.08 + 0.92 * share)
+        theme.tint(hue, 0.08 + 0.92 * share).fill
     })
 }
 
@@ -51,7 +44,7 @@ pub(crate) fn diverging(ui: &mut Ui, what: &str, most: f64) -> Response {
     let theme = Theme::from_ui(ui);
     let ends = (signed(-most), signed(most));
     scale(ui, what, ends, &|share| {
-        theme.diverging_tint(share * 2.0 - 1.0)
+        theme.diverging_tint(share * 2.0 - 1.0).fill
     })
 }
 

@@ -13,9 +13,9 @@ use egui::{
 };
 
 use super::heat_map::{Side, csv};
-use super::legend;
-use super::to_save::{self, ToSave};
-use crate::theme::{Hue, Theme, size, space};
+use super::meaning::{self, Meaning};
+use super::{legend, picture};
+use crate::theme::{Hue, Theme, Tinted, size, space};
 
 /// Room for the names of rows.
 const GUTTER: f32 = 92.0;
@@ -34,6 +34,10 @@ const NUMBERED: f32 = 36.0;
 
 /// Least distance of two names.
 const NAME: f32 = 12.0;
+
+/// Height and width of the scale below, in a saved picture.
+const FOOT: f32 = 48.0;
+const SCALE: f32 = 320.0;
 
 /// Cells up to which each is painted by itself; above, they are put into a picture of as many pixels as are seen.
 const SINGLE: usize = 4096;
@@ -64,6 +68,8 @@ pub(crate) struct MatrixMap<'a> {
     pub(crate) selected: Option<usize>,
     /// Longest side, names not counted.
     pub(crate) side: f32,
+    /// Definition of the numbers.
+    pub(crate) definition: &'a str,
 }
 
 /// The user's action on the map.
@@ -148,8 +154,8 @@ impl MatrixMap<'_> {
             info.current_text_value.clone_from(&words);
             info
         });
-        self.menu(&response, words.as_deref());
         self.foot_ui(ui, words, view.zoom);
+        self.menu(&response, answer.pointed);
         if let Some(walked) = self.walked(ui, &response) {
             answer.chosen = Some(walked);
         }
@@ -235,8 +241,12 @@ impl MatrixMap<'_> {
         self.values.get(at).copied().unwrap_or(0.0)
     }
 
+    fn tint(&self, theme: &Theme, value: f32) -> Tinted {
+        theme.tint(self.hue, value / self.most.max(f32::MIN_POSITIVE))
+    }
+
     fn colour(&self, theme: &Theme, value: f32) -> Color32 {
-        theme.sequential(self.hue, value / self.most.max(f32::MIN_POSITIVE))
+        self.tint(theme, value).fill
     }
 
     fn paint_cells(&self, ui: &Ui, id: egui::Id, place: &Place) {
@@ -265,15 +275,14 @@ impl MatrixMap<'_> {
         }
     }
 
-    /// A cell with its number, on the strongest tint that leaves it readable.
+    /// A cell with its number.
     fn paint_number(&self, painter: &Painter, rect: Rect, value: f32, theme: &Theme) {
-        let share = value / self.most.max(f32::MIN_POSITIVE);
-        painter.rect_filled(rect, 0.0, theme.tint(self.hue, share));
+        let tinted = self.tint(theme, value);
+        painter.rect_filled(rect, 0.0, tinted.fill);
         if value != 0.0 {
             let font = FontId::monospace(size::CAPTION);
             let text = format!("{value:.2}");
-            let ink = theme.ink.primary;
-            painter.text(rect.center(), Align2::CENTER_CENTER, text, font, ink);
+            painter.text(rect.center(), Align2::CENTER_CENTER, text, font, tinted.ink);
         }
     }
 
@@ -318,7 +327,7 @@ impl MatrixMap<'_> {
             }
         }
         let image = ColorImage::new(size, colours);
-        let picture = ui.load_texture(self.name, image, TextureOptions::NEAREST);
+        let picture = picture::load(ui.ctx(), self.name, image, TextureOptions::NEAREST);
         ui.data_mut(|data| data.insert_temp(id, (key, picture.clone())));
         picture
     }
@@ -368,7 +377,7 @@ impl MatrixMap<'_> {
         ui.add_space(space::CHIP);
         ui.horizontal(|ui| {
             ui.add_space(GUTTER);
-            legend::full(ui, self.title, self.hue, f64::from(self.most));
+            legend::sequential(ui, self.title, self.hue, f64::from(self.most));
             if zoom > 1.0 {
                 let words = format!("× {}", super::number::number(f64::from(zoom)));
                 let help = "Double-click the map to show everything";
@@ -382,33 +391,18 @@ impl MatrixMap<'_> {
         });
     }
 
-    fn menu(&self, response: &Response, value: Option<&str>) {
-        let id = response.id.with("asked");
-        if response.secondary_clicked() {
-            let value = value.map(str::to_owned);
-            response.ctx.data_mut(|data| data.insert_temp(id, value));
-        }
-        response.context_menu(|ui| {
-            let value = ui
-                .data(|data| data.get_temp::<Option<String>>(id))
-                .flatten();
-            if let Some(value) = value
-                && ui.button("Copy value").clicked()
-            {
-                ui.ctx().copy_text(value);
-                ui.close();
-            }
-            if ui.button("Copy as CSV").clicked() {
-                ui.ctx().copy_text(self.csv());
-                ui.close();
-            }
-            if ui.button("Save picture…").clicked() {
-                let text = self.svg(Theme::which(false));
-                let file = ToSave::text(format!("{}.svg", self.name), text);
-                to_save::put(ui.ctx(), file);
-                ui.close();
-            }
-        });
+    fn menu(&self, response: &Response, pointed: Option<(usize, usize)>) {
+        let value = pointed.map(|(row, column)| self.value(row, column).to_string());
+        let csv = || self.csv();
+        let theme = Theme::which(response.ctx.global_style().visuals.dark_mode);
+        let svg = || self.svg(theme);
+        let place = response.rect.expand2(vec2(0.0, FOOT / 2.0));
+        let place = Rect::from_min_max(
+            response.rect.min - vec2(GUTTER, HEADER),
+            pos2(place.right().max(place.left() + SCALE), place.bottom()),
+        );
+        let meaning = Meaning::new(self.name, self.definition).value(value.as_deref());
+        meaning::menu(response, &meaning.csv(&csv).picture(place).svg(&svg));
     }
 
     fn csv(&self) -> String {

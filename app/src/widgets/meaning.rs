@@ -2,33 +2,69 @@
 //!
 //! ```ignore
 //! let response = plot.show(ui);
-//! meaning::menu(&response, &Meaning {
-//!     title: "Density",
-//!     definition: "Share of the index's tokens on which the feature is active",
-//!     value: pointed.map(|p| p.to_string()),
-//!     csv: Some(&|| csv::table(&["rank", "density"], rows)),
-//!     picture: Some(response.rect),
-//! });
+//! let meaning = Meaning::new("Density", "Share of the index's tokens on which the feature is active");
+//! let csv = || csv::table(&["rank", "density"], rows);
+//! meaning::menu(&response, &meaning.value(pointed.as_deref()).csv(&csv).picture(response.rect));
 //! ```
 
-use egui::{Id, Rect, Response, Ui};
+use egui::{Id, LayerId, Rect, Response, Stroke, StrokeKind, Ui};
 
 use super::menu;
-use crate::theme::{Theme, caption, mono};
+use super::picture::Picture;
+use super::to_save::{self, ToSave};
+use crate::theme::{Theme, caption, mono, space};
 
 /// What is known about a plot or a figure.
 #[derive(Clone, Copy)]
 pub(crate) struct Meaning<'a> {
-    /// Its title; also the name of a saved file.
-    pub(crate) title: &'a str,
-    /// Its definition, for *What is this number?*.
-    pub(crate) definition: &'a str,
+    title: &'a str,
+    definition: &'a str,
+    value: Option<&'a str>,
+    csv: Option<&'a dyn Fn() -> String>,
+    picture: Option<Rect>,
+    svg: Option<&'a dyn Fn() -> String>,
+}
+
+impl<'a> Meaning<'a> {
+    /// A thing with its title, which also names a saved file, and its definition.
+    pub(crate) fn new(title: &'a str, definition: &'a str) -> Self {
+        Self {
+            title,
+            definition,
+            value: None,
+            csv: None,
+            picture: None,
+            svg: None,
+        }
+    }
+
     /// The exact value under the pointer.
-    pub(crate) value: Option<&'a str>,
+    #[must_use]
+    pub(crate) fn value(mut self, value: Option<&'a str>) -> Self {
+        self.value = value;
+        self
+    }
+
     /// All of its data as comma-separated values.
-    pub(crate) csv: Option<&'a dyn Fn() -> String>,
-    /// Its place on screen, if it can be saved as a picture.
-    pub(crate) picture: Option<Rect>,
+    #[must_use]
+    pub(crate) fn csv(mut self, csv: &'a dyn Fn() -> String) -> Self {
+        self.csv = Some(csv);
+        self
+    }
+
+    /// Its place on screen: it can be saved as a picture.
+    #[must_use]
+    pub(crate) fn picture(mut self, place: Rect) -> Self {
+        self.picture = Some(place);
+        self
+    }
+
+    /// A drawing of all of it, where the screen shows a part.
+    #[must_use]
+    pub(crate) fn svg(mut self, svg: &'a dyn Fn() -> String) -> Self {
+        self.svg = Some(svg);
+        self
+    }
 }
 
 impl std::fmt::Debug for Meaning<'_> {
@@ -43,16 +79,27 @@ impl std::fmt::Debug for Meaning<'_> {
 
 /// The menu of the widget `response`, drawn last; opens on a right click, and by the menu key or Shift+F10 where the widget has the focus.
 pub(crate) fn menu(response: &Response, meaning: &Meaning<'_>) {
+    let focused = response.has_focus().then_some(response.id);
+    menu_within(response, focused, meaning);
+}
+
+/// The same for a widget of which a piece may have the focus.
+pub(crate) fn menu_within(response: &Response, focused: Option<Id>, meaning: &Meaning<'_>) {
     let asked = response.id.with("asked value");
+    let is_open =
+        egui::Popup::is_id_open(&response.ctx, egui::Popup::default_response_id(response));
     // What was under the pointer when the menu opened: later the pointer is on the menu.
-    if response.secondary_clicked() || response.has_focus() {
+    if !is_open {
         let value = meaning.value.map(str::to_owned);
         response.ctx.data_mut(|data| data.insert_temp(asked, value));
     }
-    menu::context(response, |ui| entries_ui(ui, asked, meaning));
+    let layer = response.layer_id;
+    menu::context_within(response, focused, |ui| {
+        entries_ui(ui, (asked, layer), meaning);
+    });
 }
 
-fn entries_ui(ui: &mut Ui, asked: Id, meaning: &Meaning<'_>) {
+fn entries_ui(ui: &mut Ui, (asked, layer): (Id, LayerId), meaning: &Meaning<'_>) {
     ui.set_max_width(260.0);
     let value = ui.data(|data| data.get_temp::<Option<String>>(asked));
     let value = value.flatten();
@@ -68,8 +115,40 @@ fn entries_ui(ui: &mut Ui, asked: Id, meaning: &Meaning<'_>) {
         ui.ctx().copy_text(csv());
         ui.close();
     }
+    if let Some(rect) = meaning.picture {
+        pictures_ui(ui, layer, rect, meaning);
+    }
     if !meaning.definition.is_empty() {
         question_ui(ui, meaning.title, meaning.definition, value.as_deref());
+    }
+}
+
+/// The entries that save a picture. It shows what was painted in this frame, when the pointer is on the menu: nothing is lit by it.
+fn pictures_ui(ui: &mut Ui, layer: LayerId, rect: Rect, meaning: &Meaning<'_>) {
+    let title = meaning.title;
+    let ground = Theme::from_ui(ui).surface.panel;
+    let take = |ui: &Ui| Picture::take(ui.ctx(), layer, rect, ground);
+    if ui.button("Save as PNG…").clicked() {
+        let png = take(ui).png(ui.ctx());
+        let name = format!("{}.png", to_save::file_name(title));
+        to_save::put(ui.ctx(), ToSave::bytes(name, png));
+        ui.close();
+    }
+    if ui.button("Save as SVG…").clicked() {
+        let name = format!("{}.svg", to_save::file_name(title));
+        let svg = meaning.svg.map_or_else(|| take(ui).svg(), |svg| svg());
+        to_save::put(ui.ctx(), ToSave::text(name, svg));
+        ui.close();
+    }
+}
+
+/// Paints the focus ring of a plot that has nothing else to show it.
+pub(crate) fn ring(ui: &Ui, response: &Response) {
+    if response.has_focus() {
+        let stroke = Stroke::new(1.0, Theme::from_ui(ui).ink.secondary);
+        let rect = response.rect.shrink(0.5);
+        ui.painter()
+            .rect_stroke(rect, space::CORNER, stroke, StrokeKind::Inside);
     }
 }
 

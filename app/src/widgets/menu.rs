@@ -14,15 +14,42 @@ pub(crate) fn asked_by_key(ctx: &Context) -> bool {
     })
 }
 
+/// Where the pointer asks for the menu of what is seen of a widget. Pieces within it need no menu of their own; of nested widgets that ask, the one
+/// that asks first, which is drawn first and lies inside, gets it.
+pub(crate) fn asked_by_pointer(response: &Response) -> Option<Pos2> {
+    let ctx = &response.ctx;
+    let at = ctx.input(|input| {
+        let asked = input.pointer.secondary_clicked();
+        asked.then(|| input.pointer.interact_pos()).flatten()
+    })?;
+    let inside = response.interact_rect.contains(at);
+    if !inside || ctx.layer_id_at(at) != Some(response.layer_id) {
+        return None;
+    }
+    let frame = ctx.cumulative_frame_nr();
+    let answered = Id::unique("menu asked in frame");
+    let before = ctx.data(|data| data.get_temp::<u64>(answered));
+    (before != Some(frame)).then(|| {
+        ctx.data_mut(|data| data.insert_temp(answered, frame));
+        at
+    })
+}
+
 /// Shows the menu of `response`; returns whether it was asked for in this frame.
 pub(crate) fn context(response: &Response, content: impl FnOnce(&mut Ui)) -> bool {
-    let by_key = response.has_focus() && asked_by_key(&response.ctx);
-    let pointer = response.interact_pointer_pos();
-    let at = if response.secondary_clicked() {
-        pointer.or_else(|| response.ctx.pointer_hover_pos())
-    } else {
-        by_key.then(|| middle(response.rect, response.interact_rect))
-    };
+    let focused = response.has_focus().then_some(response.id);
+    context_within(response, focused, content)
+}
+
+/// The same for a widget of which a piece may have the focus: `focused` is that piece, or the widget itself.
+pub(crate) fn context_within(
+    response: &Response,
+    focused: Option<Id>,
+    content: impl FnOnce(&mut Ui),
+) -> bool {
+    let by_key = focused.filter(|_| asked_by_key(&response.ctx));
+    let at = asked_by_pointer(response)
+        .or_else(|| by_key.map(|_| middle(response.rect, response.interact_rect)));
     let ask = Ask {
         at,
         by_key,
@@ -38,8 +65,8 @@ pub(crate) fn context(response: &Response, content: impl FnOnce(&mut Ui)) -> boo
 pub(crate) struct Ask {
     /// Open it here.
     pub(crate) at: Option<Pos2>,
-    /// It is opened by a key: its first entry gets the focus.
-    pub(crate) by_key: bool,
+    /// The widget on which a key opens it: its first entry gets the focus, which returns to the widget.
+    pub(crate) by_key: Option<Id>,
     /// Close it.
     pub(crate) close: bool,
 }
@@ -55,8 +82,8 @@ struct Opened {
     at: Pos2,
     /// Its first entry is yet to get the focus.
     enters: bool,
-    /// The focus returns to the widget when it closes.
-    returns: bool,
+    /// The widget to which the focus returns when it closes.
+    returns: Option<Id>,
 }
 
 /// Shows the menu `id` of the widget `of`.
@@ -66,7 +93,7 @@ pub(crate) fn popup(id: Id, of: &Response, ask: Ask, content: impl FnOnce(&mut U
     let kept = ctx.data(|data| data.get_temp::<Opened>(place));
     let opened = ask.at.map(|at| Opened {
         at,
-        enters: ask.by_key,
+        enters: ask.by_key.is_some(),
         returns: ask.by_key,
     });
     let Some(mut opened) = opened.or(kept) else {
@@ -109,8 +136,8 @@ pub(crate) fn popup(id: Id, of: &Response, ask: Ask, content: impl FnOnce(&mut U
         ctx.data_mut(|data| data.insert_temp(place, opened));
     } else {
         ctx.data_mut(|data| data.remove_temp::<Opened>(place));
-        if opened.returns {
-            ctx.memory_mut(|memory| memory.request_focus(of.id));
+        if let Some(widget) = opened.returns {
+            ctx.memory_mut(|memory| memory.request_focus(widget));
         }
     }
 }

@@ -1,7 +1,13 @@
 //! Parts shared by plots: their setup, and the read-out beside the pointer.
 
-use egui::{Align2, Color32, FontId, Id, Painter, Pos2, Rect, RichText, Stroke, Ui, pos2, vec2};
-use egui_plot::Plot;
+use std::sync::Arc;
+
+use egui::text::{LayoutJob, TextWrapping};
+use egui::{
+    Align2, Color32, FontId, Galley, Id, Painter, Pos2, Rangef, Rect, RichText, Stroke, Ui, pos2,
+    vec2,
+};
+use egui_plot::{GridMark, Plot};
 
 use crate::theme::{Theme, caption, size, space};
 
@@ -56,6 +62,181 @@ pub(super) fn read_out(ui: &Ui, (frame, x): (Rect, f32), falls: bool, lines: &[(
     }
 }
 
+/// Axes that a widget paints itself: numbers that neither collide nor leave the plot, and titles.
+pub(super) struct Axes<'a> {
+    painter: &'a Painter,
+    theme: &'a Theme,
+}
+
+/// Least room between two numbers of an axis.
+const GAP: f32 = 8.0;
+
+impl<'a> Axes<'a> {
+    pub(super) fn new(painter: &'a Painter, theme: &'a Theme) -> Self {
+        Self { painter, theme }
+    }
+
+    fn galley(&self, text: &str, font: FontId) -> Arc<Galley> {
+        let ink = self.theme.ink.secondary;
+        self.painter.layout_no_wrap(text.to_owned(), font, ink)
+    }
+
+    /// The line below `plot`, with as many of the ascending `ticks` as have room: always the first and the last, if they do.
+    pub(super) fn across(&self, plot: Rect, ticks: Vec<(f32, String)>) {
+        let line = Stroke::new(1.0, self.theme.line.strong);
+        self.painter.hline(plot.x_range(), plot.bottom(), line);
+        let font = FontId::monospace(size::CAPTION);
+        let placed: Vec<(f32, f32, Arc<Galley>)> = ticks
+            .into_iter()
+            .map(|(x, text)| {
+                let galley = self.galley(&text, font.clone());
+                let width = galley.size().x;
+                let least = plot.left().min(plot.right() - width);
+                let left = (x - width / 2.0).clamp(least, (plot.right() - width).max(least));
+                (x, left, galley)
+            })
+            .collect();
+        let spans: Vec<Rangef> = placed
+            .iter()
+            .map(|(_, left, galley)| Rangef::new(*left, left + galley.size().x))
+            .collect();
+        for i in apart(&spans) {
+            let (x, left, galley) = &placed[i];
+            let tick = Rangef::new(plot.bottom(), plot.bottom() + 3.0);
+            self.painter.vline(*x, tick, line);
+            let at = pos2(*left, plot.bottom() + 4.0);
+            self.painter
+                .galley(at, Arc::clone(galley), self.theme.ink.secondary);
+        }
+    }
+
+    /// Numbers at heights left of `plot`, with hairlines across it.
+    pub(super) fn upwards(&self, plot: Rect, ticks: Vec<(f32, String)>) {
+        let font = FontId::monospace(size::CAPTION);
+        let mut ticks: Vec<(f32, Arc<Galley>)> = ticks
+            .into_iter()
+            .map(|(y, text)| (y, self.galley(&text, font.clone())))
+            .collect();
+        ticks.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let spans: Vec<Rangef> = ticks
+            .iter()
+            .map(|(y, galley)| {
+                let half = galley.size().y / 2.0 - GAP / 2.0;
+                Rangef::new(y - half, y + half)
+            })
+            .collect();
+        let hair = Stroke::new(1.0, self.theme.line.hair);
+        for i in apart(&spans) {
+            let (y, galley) = &ticks[i];
+            if *y < plot.bottom() - 1.0 {
+                self.painter.hline(plot.x_range(), *y, hair);
+            }
+            let at = pos2(plot.left() - 6.0, *y) - vec2(galley.size().x, galley.size().y / 2.0);
+            self.painter
+                .galley(at, Arc::clone(galley), self.theme.ink.secondary);
+        }
+    }
+
+    /// The titles: of the axis across below its numbers, of the other above the plot.
+    pub(super) fn titles(&self, plot: Rect, across: &str, upwards: &str) {
+        let font = FontId::proportional(size::CAPTION);
+        let ink = self.theme.ink.secondary;
+        let write = |text: &str, at: &dyn Fn(egui::Vec2) -> Pos2, room: f32| {
+            let mut job = LayoutJob::simple_singleline(text.to_owned(), font.clone(), ink);
+            job.wrap = TextWrapping::truncate_at_width(room);
+            let galley = self.painter.layout_job(job);
+            let at = at(galley.size());
+            self.painter.galley(at, galley, ink);
+        };
+        let below = plot.bottom() + 18.0;
+        write(
+            across,
+            &|size| pos2(plot.center().x - size.x / 2.0, below),
+            plot.width(),
+        );
+        write(
+            upwards,
+            &|size| pos2(plot.left(), plot.top() - 4.0 - size.y),
+            plot.width(),
+        );
+    }
+}
+
+/// Which of ascending spans stand [`GAP`] apart from each other: every one, or every second, third, … beside the last, else the first and the last, else
+/// the last.
+fn apart(spans: &[Rangef]) -> Vec<usize> {
+    let Some(last) = spans.len().checked_sub(1) else {
+        return vec![];
+    };
+    for every in 1..=last.max(1) {
+        let mut kept: Vec<usize> = (0..=last).rev().step_by(every).collect();
+        kept.reverse();
+        if every > 1 && kept[0] != 0 {
+            kept.insert(0, 0);
+        }
+        let free = |pair: &[usize]| spans[pair[1]].min - spans[pair[0]].max >= GAP;
+        if kept.windows(2).all(free) {
+            return kept;
+        }
+    }
+    vec![last]
+}
+
+/// Counts to name on an axis from 0 to `most`: powers of ten on a logarithmic one, else halves or fifths of a round number.
+pub(super) fn count_ticks(most: u64, log: bool) -> Vec<u64> {
+    if most == 0 {
+        return vec![0];
+    }
+    let power = 10_u64.pow(most.ilog10());
+    if log {
+        let mut ticks = vec![0];
+        let mut tick = 1;
+        while tick <= power {
+            ticks.push(tick);
+            tick *= 10;
+        }
+        return ticks;
+    }
+    let step = [power / 2, power, 2 * power, 5 * power]
+        .into_iter()
+        .find(|step| *step > 0 && most / step <= 4)
+        .unwrap_or(most);
+    (0..=most / step).map(|i| i * step).collect()
+}
+
+/// Marks on a logarithmic axis between two powers of ten: whole powers where at least two fit, else 1, 2 and 5 times them, else values between. Their
+/// numbers are about `label` wide on an axis of `length` points.
+pub(crate) fn log_marks((low, high): (f64, f64), length: f32, label: f32) -> Vec<GridMark> {
+    let span = (high - low).max(1e-9);
+    let room = f64::from(length / label.max(1.0)).max(1.0);
+    let marks = |values: Vec<f64>| -> Vec<GridMark> {
+        // A step as large as the axis: the numbers are never left out for want of room.
+        let mark = |value: f64| GridMark {
+            value,
+            step_size: span,
+        };
+        let inside = values.into_iter().filter(|v| *v >= low && *v <= high);
+        inside.map(mark).collect()
+    };
+    let every = (span / (room - 1.0).max(0.5)).ceil().max(1.0) as i64;
+    let (first, last) = (low.ceil() as i64, high.floor() as i64);
+    let powers: Vec<f64> = (first..=last)
+        .filter(|power| power.rem_euclid(every) == 0)
+        .map(|power| power as f64)
+        .collect();
+    if powers.len() >= 2 {
+        return marks(powers);
+    }
+    let within = (low.floor() as i64..=high.ceil() as i64)
+        .flat_map(|power| [1.0_f64, 2.0, 5.0].map(|digit| power as f64 + digit.log10()));
+    let within = marks(within.collect());
+    if (2..=room.max(2.0) as usize).contains(&within.len()) {
+        return within;
+    }
+    let inset = span * 0.1;
+    marks(vec![low + inset, high - inset])
+}
+
 /// Writes a caption over a plot, on a ground of its own so that lines do not cross it.
 fn boxed(
     painter: &Painter,
@@ -68,4 +249,57 @@ fn boxed(
     let rect: Rect = anchor.anchor_size(at, galley.size());
     painter.rect_filled(rect.expand2(vec2(3.0, 0.0)), 0.0, fill);
     painter.galley(rect.min, galley, colour);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_would_collide_are_left_out_and_the_ends_stay() {
+        let spans = |at: &[(f32, f32)]| -> Vec<Rangef> {
+            at.iter()
+                .map(|(min, max)| Rangef::new(*min, *max))
+                .collect()
+        };
+        let roomy = spans(&[(0.0, 20.0), (30.0, 50.0), (60.0, 80.0)]);
+        assert_eq!(apart(&roomy), [0, 1, 2]);
+        let tight = spans(&[(0.0, 20.0), (25.0, 45.0), (50.0, 70.0)]);
+        assert_eq!(apart(&tight), [0, 2]);
+        let none = spans(&[(0.0, 50.0), (10.0, 60.0)]);
+        assert_eq!(apart(&none), [1]);
+        assert!(apart(&[]).is_empty());
+    }
+
+    #[test]
+    fn counts_are_named_at_round_numbers() {
+        assert_eq!(count_ticks(7, false), [0, 2, 4, 6]);
+        assert_eq!(count_ticks(3, false), [0, 1, 2, 3]);
+        assert_eq!(count_ticks(9700, false), [0, 2000, 4000, 6000, 8000]);
+        assert_eq!(count_ticks(3000, true), [0, 1, 10, 100, 1000]);
+        assert_eq!(count_ticks(0, true), [0]);
+    }
+
+    #[test]
+    fn a_logarithmic_axis_has_two_numbers_at_least() {
+        let values = |bounds, length| -> Vec<f64> {
+            let marks = log_marks(bounds, length, 50.0);
+            marks.iter().map(|mark| mark.value).collect()
+        };
+        assert_eq!(values((-4.2, 0.1), 400.0), [-4.0, -3.0, -2.0, -1.0, 0.0]);
+        assert_eq!(values((-4.2, 0.1), 120.0), [-4.0, 0.0]);
+        for bounds in [
+            (-2.4, -1.2),
+            (0.31, 0.35),
+            (0.2, 0.9),
+            (-0.9, 0.05),
+            (-8.0, 0.0),
+        ] {
+            for length in [60.0, 150.0, 600.0] {
+                let values = values(bounds, length);
+                assert!(values.len() >= 2, "{bounds:?} on {length}: {values:?}");
+                assert!(values.iter().all(|v| *v >= bounds.0 && *v <= bounds.1));
+            }
+        }
+    }
 }

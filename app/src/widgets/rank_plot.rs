@@ -5,8 +5,9 @@ use egui_plot::{
     GridMark, Line, LineStyle, MarkerShape, PlotPoint, PlotPoints, PlotTransform, Points,
 };
 
+use super::meaning::{self, Meaning};
 use super::number::{count, number, percent};
-use super::plot;
+use super::{csv, plot};
 use crate::theme::{Theme, axes_as_captions};
 
 /// The feature of one rank.
@@ -42,6 +43,9 @@ pub(crate) struct RankPlot<'a> {
     pub(crate) height: f32,
 }
 
+/// What the plot tells.
+const DEFINITION: &str = "Features by rank of density, the share of tokens on which each is active; both axes are logarithmic";
+
 impl RankPlot<'_> {
     /// Draws it; the pointer reads the nearest rank out.
     pub(crate) fn ui(&self, ui: &mut Ui) -> Response {
@@ -55,13 +59,15 @@ impl RankPlot<'_> {
     fn plot_ui(&self, ui: &mut Ui) -> Response {
         let theme = Theme::from_ui(ui);
         let id = ui.scope_id().with(("rank plot", self.name));
+        let (width, high) = (ui.available_width() - plot::Y_AXIS, self.height - 40.0);
         let plot = plot::plain(ui, id, self.height)
             .x_axis_formatter(|mark, _| rank_at(mark))
             .y_axis_formatter(|mark, _| percent(10_f64.powf(mark.value)))
             .x_axis_label(plot::title(ui, "Rank"))
+            .y_axis_label(plot::title(ui, "Density, share of tokens"))
             .include_x(0.0)
-            .x_grid_spacer(|input| decades(input.bounds))
-            .y_grid_spacer(|input| decades(input.bounds))
+            .x_grid_spacer(move |input| plot::log_marks(input.bounds, width, 56.0))
+            .y_grid_spacer(move |input| plot::log_marks(input.bounds, high, 26.0))
             .set_margin_fraction(vec2(0.03, 0.08));
         let of = |below: bool| -> PlotPoints<'_> {
             let points = self.points.iter();
@@ -103,7 +109,30 @@ impl RankPlot<'_> {
         }
         let words = self.in_words();
         (shown.response).widget_info(|| WidgetInfo::labeled(Role::Figure, true, &words));
+        let pointer = shown.response.hover_pos();
+        let at = pointer.map(|at| shown.transform.value_from_position(at).x);
+        let value = at.and_then(|x| nearest(self.points, x));
+        let value = value.map(|point| point.density.to_string());
+        let (meaning, csv) = (Meaning::new(self.name, DEFINITION), || self.csv());
+        let meaning = meaning.value(value.as_deref()).csv(&csv);
+        let place = shown.response.rect.union(ui.min_rect());
+        meaning::ring(ui, &shown.response);
+        meaning::menu(&shown.response, &meaning.picture(place));
         shown.response
+    }
+
+    /// Every feature with its rank.
+    fn csv(&self) -> String {
+        let points = self.points.iter().map(|point| {
+            let (rank, feature) = (point.rank, point.feature as usize);
+            [
+                rank.into(),
+                feature.into(),
+                point.density.into(),
+                point.law.into(),
+            ]
+        });
+        csv::table::<[csv::Value; 4]>(&["Rank", "Feature", "Density", "Law"], points)
     }
 
     fn in_words(&self) -> String {
@@ -160,21 +189,6 @@ fn nearest(points: &[RankPoint], x: f64) -> Option<&RankPoint> {
         .min_by(|a, b| distance(a).total_cmp(&distance(b)))
 }
 
-/// A line at every power of ten, or two where a person looks closer than one.
-fn decades((low, high): (f64, f64)) -> Vec<GridMark> {
-    let step_size = if high - low < 1.0 {
-        10_f64.powf(((high - low) / 2.0).max(1e-6).log10().floor())
-    } else {
-        ((high - low) / 6.0).ceil()
-    };
-    let marks = (low / step_size).ceil() as i64..=(high / step_size).floor() as i64;
-    let mark = |i: i64| GridMark {
-        value: i as f64 * step_size,
-        step_size,
-    };
-    marks.map(mark).collect()
-}
-
 /// The rank at a mark: nothing left of the first.
 fn rank_at(mark: GridMark) -> String {
     if mark.value < -1e-9 {
@@ -198,17 +212,6 @@ mod tests {
             law: Some(0.6 / rank as f64),
         };
         (1..=100).map(point).collect()
-    }
-
-    #[test]
-    fn lines_stand_at_powers_of_ten_and_closer_where_one_looks_closer() {
-        let values = |bounds| {
-            let marks = decades(bounds);
-            marks.iter().map(|mark| mark.value).collect::<Vec<_>>()
-        };
-        assert_eq!(values((-4.2, 0.1)), [-4.0, -3.0, -2.0, -1.0, 0.0]);
-        assert_eq!(values((-8.0, 0.0)), [-8.0, -6.0, -4.0, -2.0, 0.0]);
-        assert!(values((0.2, 0.6)).len() >= 3);
     }
 
     #[test]

@@ -28,6 +28,14 @@ impl ToSave {
     }
 }
 
+/// A title as the name of a file.
+pub(crate) fn file_name(title: &str) -> String {
+    let fits = |c: char| if c.is_alphanumeric() { c } else { '-' };
+    let name: String = title.to_lowercase().chars().map(fits).collect();
+    let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
+    parts.join("-")
+}
+
 fn place() -> Id {
     Id::unique("to save")
 }

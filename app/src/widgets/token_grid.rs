@@ -5,10 +5,12 @@
 mod tests;
 
 use egui::{
-    Align2, FontId, Painter, Pos2, Rect, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
+    Align2, FontId, Painter, Pos2, Rect, Response, Role, ScrollArea, Sense, Stroke, StrokeKind, Ui,
     UiBuilder, Vec2, WidgetInfo, pos2, vec2,
 };
 
+use super::csv::{self, Value};
+use super::meaning::{self, Meaning};
 use crate::theme::{Hue, Theme, size, space};
 
 /// Width of a cell.
@@ -61,6 +63,22 @@ pub(crate) trait Cells {
     fn words(&self, row: usize, column: usize) -> String;
     /// Its hover card.
     fn card_ui(&self, ui: &mut Ui, row: usize, column: usize);
+    /// The exact number that its tint shows.
+    fn value(&self, _row: usize, _column: usize) -> Value {
+        Value::Nothing
+    }
+    /// Definition of these numbers.
+    fn definition(&self) -> &'static str {
+        ""
+    }
+}
+
+/// Cells that the pointer and the keyboard are on.
+#[derive(Debug, Default)]
+struct Found {
+    clicked: Option<(usize, usize)>,
+    pointed: Option<(usize, usize)>,
+    focused: Option<egui::Id>,
 }
 
 impl TokenGrid<'_> {
@@ -75,7 +93,12 @@ impl TokenGrid<'_> {
         let size = vec2(ui.available_width(), HEADER + high);
         let (rect, _) = ui.allocate_exact_size(size, Sense::hover());
         let body = Rect::from_min_max(rect.min + vec2(GUTTER, HEADER), rect.max);
-        let mut clicked = None;
+        let whole = ui.interact(
+            rect,
+            ui.scope_id().with(("grid", self.name)),
+            Sense::hover(),
+        );
+        let mut found = Found::default();
         let mut inside = ui.new_child(UiBuilder::new().max_rect(body));
         let shown = ScrollArea::both()
             .id_salt(self.name)
@@ -93,13 +116,40 @@ impl TokenGrid<'_> {
                 let seen = rows.flat_map(|row| columns.clone().map(move |column| (row, column)));
                 for (row, column) in seen {
                     let rect = cell_rect(origin, row, column);
-                    if self.cell_ui(ui, rect, (row, column), cells) {
-                        clicked = Some((row, column));
-                    }
+                    self.cell_ui(ui, rect, (row, column), (cells, &mut found));
                 }
             });
         self.paint_names(ui, rect, body, shown.state.clamped_offset());
-        clicked
+        self.menu(&whole, cells, &found);
+        found.clicked
+    }
+
+    fn menu(&self, whole: &Response, cells: &dyn Cells, found: &Found) {
+        let value = found.pointed.map(|(row, column)| {
+            let value = cells.value(row, column);
+            match value {
+                Value::Nothing => cells.cell(row, column).text.to_owned(),
+                value => value.to_string(),
+            }
+        });
+        let csv = || {
+            let all = (0..self.rows.len())
+                .flat_map(|row| (0..self.columns.len()).map(move |column| (row, column)));
+            let lines = all.map(|(row, column)| {
+                [
+                    self.rows[row].as_str().into(),
+                    column.into(),
+                    self.columns[column].as_str().into(),
+                    cells.cell(row, column).text.into(),
+                    cells.value(row, column),
+                ]
+            });
+            let titles = [self.rows_title, "Position", "Token", "Cell", "Value"];
+            csv::table::<[Value; 5]>(&titles, lines)
+        };
+        let meaning = Meaning::new(self.name, cells.definition());
+        let meaning = meaning.value(value.as_deref()).csv(&csv);
+        meaning::menu_within(whole, found.focused, &meaning.picture(whole.rect));
     }
 
     fn cell_ui(
@@ -107,8 +157,8 @@ impl TokenGrid<'_> {
         ui: &Ui,
         rect: Rect,
         (row, column): (usize, usize),
-        cells: &dyn Cells,
-    ) -> bool {
+        (cells, found): (&dyn Cells, &mut Found),
+    ) {
         let theme = Theme::from_ui(ui);
         let id = ui.scope_id().with((self.name, row, column));
         let response = ui.interact(rect, id, Sense::click());
@@ -118,9 +168,10 @@ impl TokenGrid<'_> {
         });
         let cell = cells.cell(row, column);
         let painter = ui.painter();
-        painter.rect_filled(rect, 2.0, theme.tint(self.hue, cell.share));
+        let tinted = theme.tint(self.hue, cell.share);
+        painter.rect_filled(rect, 2.0, tinted.fill);
         let inside = rect.shrink2(vec2(space::CHIP, 0.0));
-        paint_token(painter, inside, cell.text, theme.ink.primary);
+        paint_token(painter, inside, cell.text, tinted.ink);
         let outline = if response.has_focus() {
             Some(Stroke::new(1.5, theme.ink.primary))
         } else {
@@ -129,9 +180,16 @@ impl TokenGrid<'_> {
         if let Some(stroke) = outline {
             painter.rect_stroke(rect, 2.0, stroke, StrokeKind::Inside);
         }
-        let clicked = response.clicked();
+        if response.clicked() {
+            found.clicked = Some((row, column));
+        }
+        if response.has_focus() {
+            found.focused = Some(response.id);
+        }
+        if response.hovered() || response.has_focus() {
+            found.pointed = Some((row, column));
+        }
         response.on_hover_ui(|ui| cells.card_ui(ui, row, column));
-        clicked
     }
 
     fn paint_names(&self, ui: &Ui, rect: Rect, body: Rect, offset: Vec2) {

@@ -173,6 +173,7 @@ fn curve_plot(ui: &mut Ui) {
         height: 230.0,
         group: None,
         format: number::number,
+        definition: "Fraction of variance unexplained",
     }
     .ui(ui);
 }
@@ -248,6 +249,7 @@ fn heat_map(ui: &mut Ui) {
         hue: Hue::Activation,
         selected: Some((1, 4)),
         pictures: None,
+        definition: "Heads that a feature spreads over",
     }
     .ui(ui, &|row, column| format!("Head {row}.{column}"));
 }
@@ -274,7 +276,6 @@ fn histograms(ui: &mut Ui) {
 fn legends(ui: &mut Ui) {
     legend::sequential(ui, "activation", Hue::Activation, 12.34);
     legend::diverging(ui, "logit change", 0.5);
-    legend::full(ui, "weight", Hue::Model, 1.0);
     legend::between(ui, "error", Hue::Error, (0.2, 3.0));
     let theme = Theme::from_ui(ui);
     legend::mark(ui, theme.edit, "steered");
@@ -306,6 +307,7 @@ fn attention(ui: &mut Ui, names: &[String], name: &str) {
         hue: Hue::Model,
         selected: Some(many / 2),
         side: 260.0,
+        definition: "Share of the attention",
     }
     .ui(ui, &|row, column| {
         format!("{} looks at {}", names[row], names[column])

@@ -36,11 +36,11 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<us
         if shown.split {
             let up =
                 Rect::from_x_y_ranges(column.x_range(), middle - length(norms.linear)..=middle);
-            painter.rect_filled(up, 0.0, theme.sequential(Hue::Error, 0.5));
+            painter.rect_filled(up, 0.0, theme.mark(Hue::Error, 0.5));
         }
         let down =
             Rect::from_x_y_ranges(column.x_range(), middle..=middle + length(norms.nonlinear));
-        painter.rect_filled(down, 0.0, theme.sequential(Hue::Error, 1.0));
+        painter.rect_filled(down, 0.0, theme.mark(Hue::Error, 1.0));
         if shown.token == Some(token) {
             let stroke = Stroke::new(1.0, theme.ink.primary);
             painter.rect_stroke(column, 0.0, stroke, StrokeKind::Outside);

@@ -118,8 +118,8 @@ pub(super) fn errors_ui(ui: &mut Ui, shown: &Shown<'_>, part: &mut Part) -> Opti
         chosen = profile::profile_ui(ui, shown, most);
         ui.horizontal(|ui| {
             let theme = Theme::from_ui(ui);
-            legend::mark(ui, theme.sequential(Hue::Error, 0.5), "linear, above");
-            legend::mark(ui, theme.sequential(Hue::Error, 1.0), "nonlinear, below");
+            legend::mark(ui, theme.mark(Hue::Error, 0.5), "linear, above");
+            legend::mark(ui, theme.mark(Hue::Error, 1.0), "nonlinear, below");
         });
     }
     token_ui(ui, shown);

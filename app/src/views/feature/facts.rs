@@ -72,7 +72,7 @@ pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
     ui.label(panel_title("Activations")).on_hover_text(
         "Counts of active tokens by activation. The axis is logarithmic where counts span decades.",
     );
-    let size = vec2(ui.available_width(), 110.0);
+    let size = vec2(ui.available_width(), 138.0);
     HistogramPlot::new(
         "Activations",
         &detail.histogram.edges,
@@ -83,10 +83,7 @@ pub(super) fn histogram_ui(ui: &mut Ui, detail: &Detail, mark: Option<f64>) {
     .show(ui);
     let silent = percent((1.0 - detail.summary.density).max(0.0));
     ui.label(
-        caption(format!(
-            "activation where active; silent on {silent} of tokens"
-        ))
-        .color(Theme::from_ui(ui).ink.secondary),
+        caption(format!("silent on {silent} of tokens")).color(Theme::from_ui(ui).ink.secondary),
     );
 }
 
@@ -110,6 +107,7 @@ pub(super) fn effects_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
             .tokens()
             .most(most)
             .label_width(120.0)
+            .definition(WITHOUT_SCALE)
             .show(ui);
         ui.add_space(space::CONTROL);
     }
@@ -134,9 +132,8 @@ pub(super) fn logits_ui(ui: &mut Ui, detail: &Detail) {
     );
     HistogramPlot::new("All tokens", &detail.logits.edges, &detail.logits.counts)
         .of_logits()
-        .size(vec2(ui.available_width(), 110.0))
+        .size(vec2(ui.available_width(), 138.0))
         .show(ui);
-    ui.label(caption("logit per unit of activation").color(Theme::from_ui(ui).ink.secondary));
 }
 
 fn effect_bar(effect: &TokenEffect) -> Bar {

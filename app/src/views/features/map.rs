@@ -9,13 +9,19 @@ use crate::state::features::Table;
 use crate::state::requests::{Commands, navigation};
 use crate::theme::{Theme, axes_as_captions, caption};
 use crate::views::feature::chips;
+use crate::widgets::csv;
+use crate::widgets::meaning::{self, Meaning};
 use crate::widgets::number::{number, percent};
+use crate::widgets::plot::log_marks;
 
 /// Points drawn at most; a larger dictionary is thinned evenly.
 const POINTS: usize = 8_000;
 
 /// Largest distance at which the pointer hits a point.
 const REACH: f32 = 12.0;
+
+/// What the map shows.
+const DEFINITION: &str = "A point is a feature: across its density, the share of the index's tokens on which it is active, upwards its activation of largest magnitude";
 
 /// Points of the features shown in the table, thinned.
 #[derive(Debug, Default)]
@@ -43,13 +49,14 @@ impl Map {
         &self,
         ui: &mut Ui,
         height: f32,
-        table: &Table,
+        (table, rows): (&Table, &[u32]),
         state: &AppState,
         commands: &mut Commands,
     ) {
         let theme = Theme::from_ui(ui);
         let selected = state.selection.feature;
         let secondary = theme.ink.secondary;
+        let width = ui.available_width() - 60.0;
         let plot = Plot::new("density and strength")
             .height(height)
             .show_background(false)
@@ -63,7 +70,7 @@ impl Map {
             .label_formatter(|_| None)
             .x_axis_label(caption("density, share of tokens").color(secondary))
             .y_axis_label(caption("largest activation, by size").color(secondary))
-            .x_grid_spacer(|input| decades(input.bounds))
+            .x_grid_spacer(move |input| log_marks(input.bounds, width, 64.0))
             .x_axis_formatter(|mark, _| power(&mark))
             .y_axis_min_width(36.0);
         axes_as_captions(ui);
@@ -89,6 +96,9 @@ impl Map {
             })
         });
         let near = response.inner;
+        let place = response.response.rect.union(ui.min_rect());
+        menu(&response.response, table, (rows, near, place));
+        meaning::ring(ui, &response.response);
         let count = self.points.len();
         response.response.widget_info(|| {
             let name = format!("Map of {count} features by density and strength");
@@ -123,25 +133,45 @@ impl Map {
     }
 }
 
+/// Copies every feature of the table, also those that are thinned out or have no place on a logarithmic axis.
+fn menu(
+    response: &egui::Response,
+    table: &Table,
+    (rows, near, place): (&[u32], Option<FeatureId>, egui::Rect),
+) {
+    let value = near.map(|feature| {
+        let summary = &table.summaries[feature.index()];
+        format!("{}\t{}", summary.density, summary.strongest())
+    });
+    let csv = || {
+        let lines = rows.iter().map(|feature| {
+            let summary = &table.summaries[*feature as usize];
+            let feature = *feature as usize;
+            [
+                feature.into(),
+                summary.density.into(),
+                summary.strongest().into(),
+            ]
+        });
+        csv::table::<[csv::Value; 3]>(&["Feature", "Density", "Max"], lines)
+    };
+    let meaning = Meaning::new("Map of features", DEFINITION).value(value.as_deref());
+    meaning::menu(response, &meaning.csv(&csv).picture(place));
+}
+
 fn place(table: &Table, feature: FeatureId) -> Option<PlotPoint> {
     let summary = table.summaries.get(feature.index())?;
     (summary.density > 0.0)
         .then(|| PlotPoint::new(summary.density.log10(), summary.strongest().abs()))
 }
 
-/// Powers of ten, but those so near to an end that their number would be cut.
-fn decades((low, high): (f64, f64)) -> Vec<GridMark> {
-    let room = 0.03 * (high - low);
-    let marks = ((low + room).ceil() as i32)..=((high - room).floor() as i32);
-    let mark = |power: i32| GridMark {
-        value: f64::from(power),
-        step_size: 1.0,
-    };
-    marks.map(mark).collect()
-}
-
-/// A power of ten as percent, without needless digits.
+/// A power of ten as percent, without needless digits where it is a whole one.
 fn power(mark: &GridMark) -> String {
-    let exponent = mark.value.round() as i32 + 2;
-    format!("{}\u{202F}%", 10_f64.powi(exponent))
+    let share = 10_f64.powf(mark.value);
+    let whole = mark.value.round();
+    if (mark.value - whole).abs() < 1e-6 {
+        format!("{}\u{202F}%", 10_f64.powi(whole as i32 + 2))
+    } else {
+        percent(share)
+    }
 }

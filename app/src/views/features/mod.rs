@@ -167,7 +167,7 @@ impl FeaturesView {
         }
         let high = ui.available_height() > ROOM_FOR_MAP;
         if *with_map && high {
-            ui.scope(|ui| map.ui(ui, MAP, table, state, commands));
+            ui.scope(|ui| map.ui(ui, MAP, (table, rows.as_slice()), state, commands));
             ui.add_space(space::CONTROL);
         }
         let area = ui.available_rect_before_wrap();

@@ -18,6 +18,9 @@ use crate::widgets::{legend, number};
 /// Width from which the bars stand beside the text.
 const BESIDE: f32 = 640.0;
 
+/// Definition of a source token's attribution.
+const BY_TOKEN: &str = "Part of the feature's pre-activation that comes through attention from each source token, summed over heads; below 0 it holds the feature down";
+
 /// A request for an attribution, or the sentence that says what is missing.
 enum Question<'a> {
     Asked(Key),
@@ -228,6 +231,7 @@ fn strip_ui(
     let reply = TokenStrip::new("Attribution by source token", texts)
         .values(values, most)
         .tint(Tint::Diverging)
+        .definition(BY_TOKEN)
         .selected(at.map(|at| at..=at))
         .card(&mut card)
         .show(ui);

@@ -152,6 +152,7 @@ impl HeadsView {
             },
             selected: selected.map(|(layer, head)| (layer.index(), head.index())),
             pictures: None,
+            definition: figure.definition(),
         };
         let answer = map.ui(ui, &|row, column| {
             model::describe(state, figure, Layer::from(row), Head::from(column))

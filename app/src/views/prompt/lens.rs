@@ -9,6 +9,7 @@ use crate::memo::Memo;
 use crate::state::requests::{Commands, lens, navigation};
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, mono_caption, size, space};
+use crate::widgets::csv::Value;
 use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
 use crate::widgets::{legend, number};
@@ -237,6 +238,14 @@ impl Cells for Shown<'_> {
             }
             None => place,
         }
+    }
+
+    fn value(&self, row: usize, column: usize) -> Value {
+        self.tint.value(self.lens.guess(row, column)).into()
+    }
+
+    fn definition(&self) -> &'static str {
+        self.tint.definition()
     }
 
     fn card_ui(&self, ui: &mut Ui, row: usize, column: usize) {

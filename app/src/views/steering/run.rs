@@ -117,7 +117,8 @@ fn text_job(theme: &Theme, prompt: &str, tokens: &[String], diverged: usize) -> 
     for (i, token) in tokens.iter().enumerate() {
         let mut format = format(theme.ink.primary);
         if i >= diverged {
-            format.background = theme.tint(Hue::Edit, 0.35);
+            let tinted = theme.tint(Hue::Edit, 0.35);
+            (format.background, format.color) = (tinted.fill, tinted.ink);
         }
         job.append(token, 0.0, format);
     }

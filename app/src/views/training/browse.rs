@@ -137,9 +137,10 @@ fn line(ui: &Ui, browsed: &Browsed, at: usize) -> LayoutJob {
         let token = browsed.tokens[i].replace('\n', "⏎");
         let font = FontId::monospace(size::BODY);
         let format = if i == at {
+            let tinted = theme.tint(Hue::Activation, 0.8);
             TextFormat {
-                background: theme.tint(Hue::Activation, 0.8),
-                ..TextFormat::simple(font, theme.ink.primary)
+                background: tinted.fill,
+                ..TextFormat::simple(font, tinted.ink)
             }
         } else {
             TextFormat::simple(font, theme.ink.secondary)

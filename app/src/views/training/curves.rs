@@ -31,6 +31,7 @@ struct Chart {
     name: &'static str,
     of: fn(&Curves) -> &Points,
     format: fn(f64) -> String,
+    definition: &'static str,
     /// The colour of a line alone; several are told apart by those of the runs.
     colour: fn(&Theme) -> Color32,
 }
@@ -41,6 +42,7 @@ const LEARNING: [Chart; 4] = [
         name: "Loss",
         of: |curves| &curves.loss,
         format: number::number,
+        definition: "Loss of a step over the variance of its batch, so that runs at different hooks compare",
         colour: |theme| theme.series(0),
     },
     Chart {
@@ -48,6 +50,7 @@ const LEARNING: [Chart; 4] = [
         name: "FVU",
         of: |curves| &curves.fvu,
         format: number::number,
+        definition: "Fraction of variance unexplained: squared error of the reconstruction over the variance of the activations; 0 is perfect",
         colour: |theme| theme.error,
     },
     Chart {
@@ -55,6 +58,7 @@ const LEARNING: [Chart; 4] = [
         name: "L0",
         of: |curves| &curves.l0,
         format: number::number,
+        definition: "Mean number of features active on a token",
         colour: |theme| theme.activation,
     },
     Chart {
@@ -62,6 +66,7 @@ const LEARNING: [Chart; 4] = [
         name: "Dead",
         of: |curves| &curves.dead,
         format: number::percent,
+        definition: "Share of features that were active on none of the latest tokens (the setting Dead after)",
         colour: |theme| theme.series(1),
     },
 ];
@@ -71,6 +76,7 @@ const SPEED: Chart = Chart {
     name: "Speed",
     of: |curves| &curves.speed,
     format: number::number,
+    definition: "Activations trained on in a second, over the latest steps",
     colour: |theme| theme.series(2),
 };
 
@@ -135,6 +141,7 @@ fn chart_ui(ui: &mut Ui, chart: &Chart, runs: &[Overlay<'_>], group: egui::Id) {
             height: PLOT - 20.0,
             group: Some(group),
             format: chart.format,
+            definition: chart.definition,
         };
         plot.ui(ui);
     });

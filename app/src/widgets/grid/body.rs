@@ -16,7 +16,7 @@ struct Asked {
     row: usize,
     column: usize,
     at: egui::Pos2,
-    by_key: bool,
+    by_key: Option<egui::Id>,
 }
 
 /// Draws heads and rows.
@@ -79,7 +79,7 @@ pub(super) fn table_ui(
             row,
             column: 0,
             at,
-            by_key: true,
+            by_key: Some(frame.focus.id),
         });
     }
     menu_ui(ui, frame, rows, (selection, reply), drawn.asked);
@@ -141,16 +141,12 @@ fn row_ui(
 
 /// The menu of a cell was asked for, also where something that is clicked lies in it.
 fn asked(cell: &Response, (row, column): (usize, usize)) -> Option<Asked> {
-    let at = cell.ctx.input(|input| {
-        let secondary = input.pointer.secondary_clicked();
-        secondary.then(|| input.pointer.interact_pos()).flatten()
-    })?;
-    let inside = cell.interact_rect.contains(at);
-    (inside && cell.ctx.layer_id_at(at) == Some(cell.layer_id)).then_some(Asked {
+    let at = menu::asked_by_pointer(cell)?;
+    Some(Asked {
         row,
         column,
         at,
-        by_key: false,
+        by_key: None,
     })
 }
 
@@ -206,7 +202,7 @@ fn menu_ui(
     }
     let ask = Ask {
         at: asked.map(|asked| asked.at),
-        by_key: asked.is_some_and(|asked| asked.by_key),
+        by_key: asked.and_then(|asked| asked.by_key),
         close: false,
     };
     let selected: Vec<u64> = selection.keys().collect();

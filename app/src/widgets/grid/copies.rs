@@ -42,7 +42,7 @@ pub(super) fn entries_ui(ui: &mut Ui, rows: &dyn Rows, menu: &Menu<'_, '_>) {
         begin(
             ui.ctx(),
             menu,
-            Some(format!("{}.csv", file_name(menu.title))),
+            Some(format!("{}.csv", to_save::file_name(menu.title))),
         );
         ui.close();
     }
@@ -51,14 +51,6 @@ pub(super) fn entries_ui(ui: &mut Ui, rows: &dyn Rows, menu: &Menu<'_, '_>) {
         let value = (value != Value::Nothing).then(|| value.to_string());
         meaning::question_ui(ui, &column.name(), column.definition, value.as_deref());
     }
-}
-
-/// A title as the name of a file.
-pub(crate) fn file_name(title: &str) -> String {
-    let fits = |c: char| if c.is_alphanumeric() { c } else { '-' };
-    let name: String = title.to_lowercase().chars().map(fits).collect();
-    let parts: Vec<&str> = name.split('-').filter(|part| !part.is_empty()).collect();
-    parts.join("-")
 }
 
 /// The row's values with tabs between them, as spreadsheets take them.

@@ -61,10 +61,15 @@ fn head_ui(
         column.definition.to_owned()
     };
     if column.sortable && response.clicked() {
-        let mut arrangement = frame.arrangement.clone();
-        arrangement.sort = next(order, column, frame.grid.first_order.is_some());
-        frame.keep(ui, arrangement);
-        reply.order_changed = true;
+        let grid = &frame.grid;
+        let always = grid.first_order.is_some() || grid.own_order.is_some();
+        let next = next(order, column, always);
+        if grid.own_order.is_none() {
+            let mut arrangement = frame.arrangement.clone();
+            arrangement.sort.clone_from(&next);
+            frame.keep(ui, arrangement);
+        }
+        reply.sort = next;
     }
     columns_menu(&response, frame);
     if !help.is_empty() {

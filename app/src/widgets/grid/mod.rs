@@ -106,6 +106,7 @@ pub(crate) struct Grid<'a> {
     row: f32,
     several: bool,
     first_order: Option<(&'a str, bool)>,
+    own_order: Option<&'a Sort>,
     reveal: Option<usize>,
 }
 
@@ -122,8 +123,8 @@ pub(crate) struct Reply {
     pub(crate) hovered: Option<usize>,
     /// The selection is another.
     pub(crate) selection_changed: bool,
-    /// The order is another: the next frame shows it.
-    pub(crate) order_changed: bool,
+    /// A head was clicked: the order that it asks for, which the next frame shows.
+    pub(crate) sort: Option<Sort>,
 }
 
 /// A column on screen.
@@ -144,6 +145,7 @@ impl<'a> Grid<'a> {
             row: space::TABLE_ROW,
             several: false,
             first_order: None,
+            own_order: None,
             reveal: None,
         }
     }
@@ -187,6 +189,13 @@ impl<'a> Grid<'a> {
     #[must_use]
     pub(crate) fn ordered_by(mut self, column: &'a str, descending: bool) -> Self {
         self.first_order = Some((column, descending));
+        self
+    }
+
+    /// Shows an order that the caller keeps: a click on a head is told by [`Reply::sort`] and kept nowhere else.
+    #[must_use]
+    pub(crate) fn sorted_by(mut self, sort: &'a Sort) -> Self {
+        self.own_order = Some(sort);
         self
     }
 
@@ -255,6 +264,9 @@ struct Frame<'a, 'b> {
 impl Frame<'_, '_> {
     /// The order in force.
     fn order(&self) -> Option<Sort> {
+        if let Some(own) = self.grid.own_order {
+            return Some(own.clone());
+        }
         let first = self.grid.first_order;
         let first = first.map(|(column, descending)| Sort::new(column, descending));
         self.arrangement.sort.clone().or(first)

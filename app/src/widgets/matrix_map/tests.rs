@@ -51,6 +51,7 @@ fn map<'a>(names: &'a [String], values: &'a [f32]) -> MatrixMap<'a> {
         hue: Hue::Model,
         selected: None,
         side: 240.0,
+        definition: "Share of the attention",
     }
 }
 
@@ -150,10 +151,7 @@ fn csv_and_svg_hold_every_value_that_is_seen() {
         most: 1.0,
         ..map(&names, &values)
     };
-    assert_eq!(
-        map.csv(),
-        "\"looks\",\"a\",\"<b>\"\n\"a\",0.25,0\n\"<b>\",0.5,1\n"
-    );
+    assert_eq!(map.csv(), "looks \\ at,a,<b>\r\na,0.25,0\r\n<b>,0.5,1\r\n");
     let svg = map.svg(Theme::which(false));
     let cells = svg.matches("width=\"13\"").count();
     assert_eq!(cells, 3, "0 is the ground: {svg}");

@@ -17,7 +17,9 @@ use egui::{
 use umbra_core::features::Summary;
 
 use self::layout::{Glyphs, LINE, Layout, Measure, Piece, lay_out};
-use crate::theme::{Hue, Theme, size, space};
+use crate::theme::{Hue, Theme, Tinted, size, space};
+use crate::widgets::csv;
+use crate::widgets::meaning::{self, Meaning};
 
 /// Meaning of the tints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +72,7 @@ pub(crate) struct TokenStrip<'a> {
     peak: Option<usize>,
     one_line: bool,
     card: Option<&'a mut Card<'a>>,
+    definition: Option<&'a str>,
 }
 
 /// The user's action on a strip in this frame.
@@ -102,7 +105,15 @@ impl<'a> TokenStrip<'a> {
             peak: None,
             one_line: false,
             card: None,
+            definition: None,
         }
+    }
+
+    /// Sets what the values are, where their hue does not say it.
+    #[must_use]
+    pub(crate) fn definition(mut self, definition: &'a str) -> Self {
+        self.definition = Some(definition);
+        self
     }
 
     /// One value per token; `most` (in size) is the strongest tint.
@@ -196,7 +207,53 @@ impl<'a> TokenStrip<'a> {
             ui.painter()
                 .rect_stroke(around, space::CORNER, stroke, StrokeKind::Outside);
         }
+        self.menu(&reply);
         reply
+    }
+
+    fn menu(&self, reply: &StripReply) {
+        let token = reply.hovered.or_else(|| {
+            let range = self.selected.as_ref()?;
+            reply.response.has_focus().then(|| *range.start())
+        });
+        let value = token.map(|token| match self.values.get(token) {
+            Some(value) => value.to_string(),
+            None => self.tokens[token].clone(),
+        });
+        let csv = || {
+            let rows = self.tokens.iter().enumerate().map(|(i, token)| {
+                let value = self.values.get(i).copied();
+                [i.into(), token.as_str().into(), value.into()]
+            });
+            csv::table::<[csv::Value; 3]>(&["Position", "Token", self.quantity()], rows)
+        };
+        let definition = self.definition.unwrap_or(match self.tint {
+            Tint::Sequential(Hue::Activation) => "Activation of the feature on each token",
+            Tint::Sequential(Hue::Error) => "Norm of the dictionary's error on each token",
+            Tint::Sequential(Hue::Edit) => "Change by the edits on each token",
+            Tint::Sequential(Hue::Model) => "Attention weight of each token",
+            Tint::Diverging => {
+                "Signed value of each token: promoted above 0, suppressed (underlined) below"
+            }
+        });
+        let definition = if self.values.is_empty() {
+            ""
+        } else {
+            definition
+        };
+        let meaning = Meaning::new(self.name, definition);
+        let meaning = meaning.value(value.as_deref()).csv(&csv);
+        meaning::menu(&reply.response, &meaning.picture(reply.response.rect));
+    }
+
+    /// Title of the values.
+    fn quantity(&self) -> &'static str {
+        match self.tint {
+            Tint::Sequential(Hue::Activation) => "Activation",
+            Tint::Sequential(Hue::Error) => "Error norm",
+            Tint::Sequential(Hue::Model) => "Attention weight",
+            Tint::Sequential(Hue::Edit) | Tint::Diverging => "Value",
+        }
     }
 
     /// The layout of this text at this width, made anew only when either changed.
@@ -349,12 +406,14 @@ impl<'a> TokenStrip<'a> {
         let share = self.share(piece.token);
         let painter = ui.painter().with_clip_rect(clip);
         let inner = rect.shrink2(vec2(0.5, 0.0));
-        if let Some(fill) = self.fill(theme, share) {
-            painter.rect_filled(inner, space::CORNER, fill);
+        let tinted = self.tinted(theme, share);
+        if let Some(tinted) = tinted {
+            painter.rect_filled(inner, space::CORNER, tinted.fill);
         }
+        let inks = Inks::new(theme, tinted);
         if self.tint == Tint::Diverging && share < -0.02 {
             let y = inner.bottom() - 1.0;
-            let stroke = Stroke::new(2.0, theme.suppressed);
+            let stroke = Stroke::new(2.0, inks.faint);
             painter.hline(inner.x_range().shrink(2.0), y, stroke);
         }
         if self.peak == Some(piece.token) {
@@ -369,10 +428,10 @@ impl<'a> TokenStrip<'a> {
         if let Some(stroke) = outline {
             painter.rect_stroke(inner, space::CORNER, stroke, StrokeKind::Inside);
         }
-        paint_glyphs(&painter, theme, &piece.glyphs, rect);
+        paint_glyphs(&painter, &inks, &piece.glyphs, rect);
     }
 
-    fn fill(&self, theme: &Theme, share: f32) -> Option<Color32> {
+    fn tinted(&self, theme: &Theme, share: f32) -> Option<Tinted> {
         match self.tint {
             Tint::Sequential(hue) => (share > 0.0).then(|| theme.tint(hue, share)),
             Tint::Diverging => (share != 0.0).then(|| theme.diverging_tint(share)),
@@ -380,12 +439,41 @@ impl<'a> TokenStrip<'a> {
     }
 }
 
-fn paint_glyphs(painter: &egui::Painter, theme: &Theme, glyphs: &Glyphs, rect: Rect) {
+/// What is written on a token's ground.
+struct Inks {
+    text: Color32,
+    /// Text that is no part of the prose.
+    faint: Color32,
+    /// Signs for what cannot be seen.
+    sign: Color32,
+    line: Color32,
+}
+
+impl Inks {
+    fn new(theme: &Theme, tinted: Option<Tinted>) -> Self {
+        match tinted {
+            Some(Tinted { ink, .. }) => Self {
+                text: ink,
+                faint: ink,
+                sign: ink,
+                line: ink,
+            },
+            None => Self {
+                text: theme.ink.primary,
+                faint: theme.ink.secondary,
+                sign: theme.ink.disabled,
+                line: theme.line.strong,
+            },
+        }
+    }
+}
+
+fn paint_glyphs(painter: &egui::Painter, inks: &Inks, glyphs: &Glyphs, rect: Rect) {
     match glyphs {
         Glyphs::Text(text) => {
-            let galley = painter.layout_no_wrap(text.clone(), token_font(), theme.ink.primary);
+            let galley = painter.layout_no_wrap(text.clone(), token_font(), inks.text);
             let top = rect.center().y - galley.size().y / 2.0;
-            painter.galley(egui::pos2(rect.left(), top), galley, theme.ink.primary);
+            painter.galley(egui::pos2(rect.left(), top), galley, inks.text);
         }
         Glyphs::Newline => {
             painter.text(
@@ -393,19 +481,19 @@ fn paint_glyphs(painter: &egui::Painter, theme: &Theme, glyphs: &Glyphs, rect: R
                 Align2::CENTER_CENTER,
                 NEWLINE,
                 token_font(),
-                theme.ink.disabled,
+                inks.sign,
             );
         }
         Glyphs::Hex(digits) => {
             let frame = rect.shrink2(vec2(1.0, 3.0));
-            let stroke = Stroke::new(1.0, theme.line.strong);
+            let stroke = Stroke::new(1.0, inks.line);
             painter.rect_stroke(frame, 2.0, stroke, StrokeKind::Inside);
             painter.text(
                 rect.center(),
                 Align2::CENTER_CENTER,
                 digits,
                 hex_font(),
-                theme.ink.secondary,
+                inks.faint,
             );
         }
     }

@@ -19,7 +19,7 @@ use crate::widgets::empty_state::{empty_state, failure_line};
 use crate::widgets::heat_map::{Cell, HeatMap, Side};
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::token_strip::TokenStrip;
-use crate::widgets::{legend, number};
+use crate::widgets::{legend, number, picture};
 
 /// Width from which heads and text stand left, the pattern and its numbers right.
 const BESIDE: f32 = 720.0;
@@ -230,6 +230,7 @@ impl AttentionSide {
             hue: Hue::Model,
             selected: state.selection.token,
             side: (self.height - AROUND).clamp(PATTERN / 2.0, PATTERN),
+            definition: WEIGHT,
         };
         let answer = map.ui(ui, &|row, column| {
             let weight = patterns.sources(head, row)[column];
@@ -287,6 +288,7 @@ fn heads_ui(ui: &mut Ui, overview: &Arc<Overview>, shown: Shown<'_>, commands: &
         hue: Hue::Model,
         selected: Some((shown.patterns.layer.index(), shown.head.index())),
         pictures: Some(pictures(ui, overview).id()),
+        definition: WEIGHT,
     };
     let answer = map.ui(ui, &|row, column| model::describe(overview, row, column));
     if let Some((row, column)) = answer.clicked {
@@ -294,6 +296,9 @@ fn heads_ui(ui: &mut Ui, overview: &Arc<Overview>, shown: Shown<'_>, commands: &
         commands.send(select);
     }
 }
+
+/// Definition of the numbers of a pattern.
+const WEIGHT: &str = "Attention weight after softmax (hook_pattern): the share of a destination token's attention that goes to a source token; a destination's weights sum to 1";
 
 /// A texture, and the overview and theme that it was made of.
 type Kept = ((usize, bool), TextureHandle);
@@ -311,9 +316,9 @@ fn pictures(ui: &Ui, overview: &Arc<Overview>) -> TextureHandle {
     }
     let (size, weights) = model::picture(overview);
     let colours = weights.into_iter();
-    let colours = colours.map(|weight| theme.sequential(Hue::Model, weight));
+    let colours = colours.map(|weight| theme.tint(Hue::Model, weight).fill);
     let image = ColorImage::new(size, colours.collect());
-    let picture = ui.load_texture("heads", image, TextureOptions::NEAREST);
+    let picture = picture::load(ui.ctx(), "heads", image, TextureOptions::NEAREST);
     ui.data_mut(|data| data.insert_temp::<Kept>(id, (key, picture.clone())));
     picture
 }

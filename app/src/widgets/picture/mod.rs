@@ -1,0 +1,101 @@
+//! Pictures of what is on screen: the shapes that a widget painted in this frame, as SVG, which stays sharp and whose text stays text, or as PNG.
+
+mod raster;
+mod svg;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use egui::epaint::ClippedShape;
+use egui::layers::PaintList;
+use egui::{
+    Color32, ColorImage, Context, Id, LayerId, Rect, TextureHandle, TextureId, TextureOptions,
+};
+
+/// Loaded images that are kept for pictures.
+const KEPT: usize = 24;
+
+/// The shapes of a part of the screen.
+#[derive(Debug, Clone)]
+pub(crate) struct Picture {
+    shapes: Vec<ClippedShape>,
+    rect: Rect,
+    ground: Color32,
+    images: Images,
+}
+
+impl Picture {
+    /// Takes what was painted so far in this frame on `layer` within `rect`, over a ground of this colour.
+    pub(crate) fn take(ctx: &Context, layer: LayerId, rect: Rect, ground: Color32) -> Self {
+        let seen = |clipped: &&ClippedShape| {
+            let bounds = clipped.shape.visual_bounding_rect();
+            bounds.intersects(rect) && clipped.clip_rect.intersects(rect)
+        };
+        let shapes = ctx.graphics(|graphics| {
+            let entries = graphics.get(layer).map(PaintList::all_entries);
+            let entries = entries.into_iter().flatten().filter(seen).cloned();
+            entries
+                .map(|mut clipped| {
+                    clipped.clip_rect = clipped.clip_rect.intersect(rect);
+                    clipped
+                })
+                .collect()
+        });
+        Self {
+            shapes,
+            rect,
+            ground,
+            images: Images::of(ctx),
+        }
+    }
+
+    /// The picture as SVG.
+    pub(crate) fn svg(&self) -> String {
+        svg::write(self)
+    }
+
+    /// The picture as PNG, in the pixels of the screen.
+    pub(crate) fn png(&self, ctx: &Context) -> Vec<u8> {
+        raster::png(&raster::image(self, ctx))
+    }
+}
+
+/// Images behind the textures that were loaded by [`load`], latest last.
+#[derive(Debug, Clone, Default)]
+struct Images(Vec<(TextureId, Arc<ColorImage>)>);
+
+impl Images {
+    fn place() -> Id {
+        Id::unique("images of textures")
+    }
+
+    fn of(ctx: &Context) -> Self {
+        ctx.data(|data| data.get_temp(Self::place()))
+            .unwrap_or_default()
+    }
+
+    fn get(&self, texture: TextureId) -> Option<&ColorImage> {
+        let found = self.0.iter().rev().find(|(id, _)| *id == texture);
+        found.map(|(_, image)| &**image)
+    }
+}
+
+/// Loads a texture whose image can be part of a picture.
+pub(crate) fn load(
+    ctx: &Context,
+    name: &str,
+    image: ColorImage,
+    options: TextureOptions,
+) -> TextureHandle {
+    let image = Arc::new(image);
+    let texture = ctx.load_texture(name, Arc::clone(&image), options);
+    ctx.data_mut(|data| {
+        let images: &mut Images = data.get_temp_mut_or_default(Images::place());
+        images.0.retain(|(id, _)| *id != texture.id());
+        images.0.push((texture.id(), image));
+        let over = images.0.len().saturating_sub(KEPT);
+        images.0.drain(..over);
+    });
+    texture
+}
