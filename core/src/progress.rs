@@ -116,9 +116,25 @@ impl Progress {
     }
 }
 
+/// Formats a span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
+pub fn span(seconds: f64) -> String {
+    let whole = seconds.max(0.0).round() as u64;
+    match whole {
+        0..60 => format!("{whole} s"),
+        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_span_is_told_in_its_two_largest_units() {
+        let told = [0.4, 59.0, 200.0, 7_500.0].map(span);
+        assert_eq!(told, ["0 s", "59 s", "3 min 20 s", "2 h 05 min"]);
+    }
 
     #[test]
     fn stopped_work_leaves_its_part_and_no_result() {

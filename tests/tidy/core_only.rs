@@ -27,7 +27,7 @@ const FILE_SYSTEM: &[&str] = &[
     "dark_matter/keep.rs",
     "report/",
     "runs/",
-    "workbench/devices/remembered.rs",
+    "workbench/user_file.rs",
     "cli/",
 ];
 

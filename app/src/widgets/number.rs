@@ -56,12 +56,7 @@ pub(crate) fn percent(share: f64) -> String {
 
 /// A span of time: `45 s`, `3 min 20 s`, `2 h 05 min`.
 pub(crate) fn span(seconds: f64) -> String {
-    let whole = seconds.max(0.0).round() as u64;
-    match whole {
-        0..60 => format!("{whole} s"),
-        60..3600 => format!("{} min {:02} s", whole / 60, whole % 60),
-        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
-    }
+    umbra_core::progress::span(seconds)
 }
 
 /// Formats progress, speed and remaining time: `1200 / 20 000 rows · 340 rows/s · 55 s left`.

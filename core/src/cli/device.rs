@@ -1,11 +1,15 @@
 //! `--device` of every command that runs a dictionary, and `umbra devices`.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use super::Console;
+use crate::corpus::Rows;
 use crate::device::DeviceWish;
 use crate::error::Result;
 use crate::workbench::devices::{Choice, Devices, Job, Runs};
+use crate::workbench::pair::Pair;
+use crate::workbench::passes::{Pass, Speeds};
 
 /// `--device`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::Args)]
@@ -35,20 +39,39 @@ impl DeviceArg {
         what: impl Into<Runs<'a>>,
         (rows, decoding): (usize, bool),
         console: &Console,
-    ) -> Result<()> {
+    ) -> Result<Choice> {
         let what = what.into();
         let placing = devices().place(self.device, what, &what.job(rows, decoding))?;
         console.note(&placing.choice.note());
+        let choice = placing.choice.clone();
         console.computes(placing);
-        Ok(())
+        Ok(choice)
+    }
+
+    /// Says how long a pass of `pair` over `rows` is expected to take, if a pass like it was run here before.
+    pub(super) fn expect(self, pass: Pass, (pair, rows): (&Pair, &Rows), console: &Console) {
+        if let Some(ran) = speeds().expected(pass, pair, self.device) {
+            console.note(&format!(
+                "Expected time: {}",
+                ran.said(rows.counted() as u64)
+            ));
+        }
     }
 }
 
 /// The devices of this machine, with the measurements in the user's data folder.
 pub fn devices() -> &'static Devices {
     static DEVICES: OnceLock<Devices> = OnceLock::new();
-    DEVICES.get_or_init(|| {
-        let folders = directories::ProjectDirs::from("", "", "umbra");
-        Devices::new(folders.as_ref().map(directories::ProjectDirs::data_dir))
-    })
+    DEVICES.get_or_init(|| with_data(Devices::new))
+}
+
+/// The speeds of passes that were run on this machine, kept in the user's data folder.
+pub(super) fn speeds() -> &'static Speeds {
+    static SPEEDS: OnceLock<Speeds> = OnceLock::new();
+    SPEEDS.get_or_init(|| with_data(Speeds::new))
+}
+
+fn with_data<T>(make: impl FnOnce(Option<&Path>) -> T) -> T {
+    let folders = directories::ProjectDirs::from("", "", "umbra");
+    make(folders.as_ref().map(directories::ProjectDirs::data_dir))
 }

@@ -117,7 +117,7 @@ impl EditArgs {
     /// Places the dictionary that `edits` run, if they do, on its device.
     pub(super) fn place(&self, edits: &Edits, at_once: usize, console: &Console) -> Result<()> {
         match edits.dictionary() {
-            Some(sae) => self.device.place(sae, (at_once, true), console),
+            Some(sae) => self.device.place(sae, (at_once, true), console).map(drop),
             None => Ok(()),
         }
     }

@@ -4,12 +4,14 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::device::speeds;
 use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_with_transcoder};
 use crate::error::{Error, Result};
 use crate::eval::{self, DEFINITIONS, Figures};
 use crate::fit::Prints;
 use crate::progress::Ended;
 use crate::project::Project;
+use crate::workbench::passes::Pass;
 
 /// Flags of `umbra eval`.
 #[derive(Debug, clap::Args)]
@@ -43,16 +45,21 @@ pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
     let text = args.text.read(&pair, args.model.offline, console)?;
     let (model, sae, rows) = (&pair.model, &pair.sae, &text.rows);
     let at_once = eval::tokens_at_once(model, rows);
-    args.device.place(&**sae, (at_once, true), console)?;
+    let choice = args.device.place(&**sae, (at_once, true), console)?;
+    let pass = Pass::Evaluation;
+    args.device.expect(pass, (&pair, rows), console);
     let mut bar = console.bar("Evaluating");
-    let figures = eval::run(model, sae, rows, &mut |at| bar.at(at))?;
+    let figures = speeds().timed(pass, (&pair, rows), &choice, || {
+        eval::run(model, sae, rows, &mut |at| bar.at(at))
+    })?;
     drop(bar);
     let Ended::Done(figures) = figures else {
         return Ok(Exit::Stopped);
     };
     if let Some(project) = project {
         let of = Prints::new(model, sae);
-        project.keep_figures(&sae.name, &text.phrase, &figures, of)?;
+        let device = choice.compute.label();
+        project.keep_figures(&sae.name, (&text.phrase, &device), &figures, of)?;
     }
     let mut answer = object(&figures)?;
     answer["separate_documents"] = json!(rows.separates_documents());

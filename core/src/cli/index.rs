@@ -6,12 +6,14 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::device::speeds;
 use super::{Console, DeviceArg, Exit, ModelArgs, SaeArgs, TextArgs, open_both, say_fit};
 use crate::error::Result;
 use crate::features::{self, Detail, Example, Index, Passage, Source, TokenEffect};
 use crate::fit::Fit;
 use crate::ids::FeatureId;
 use crate::whole_file;
+use crate::workbench::passes::Pass;
 
 /// Flags of `umbra index`.
 #[derive(Debug, clap::Args)]
@@ -84,16 +86,14 @@ fn build(args: &BuildArgs, console: &Console) -> Result<Exit> {
         seed: args.seed,
     };
     let at_once = features::tokens_at_once(&pair.sae, &text.rows);
-    args.device.place(&*pair.sae, (at_once, false), console)?;
+    let choice = args.device.place(&*pair.sae, (at_once, false), console)?;
+    let (pass, rows) = (Pass::Index, &text.rows);
+    args.device.expect(pass, (&pair, rows), console);
+    let (model, sae) = (&pair.model, pair.sae.autoencoder()?);
     let mut bar = console.bar("Indexing");
-    let built = features::build(
-        &pair.model,
-        pair.sae.autoencoder()?,
-        &text.rows,
-        &source,
-        &args.out,
-        &mut |at| bar.at(at),
-    )?;
+    let built = speeds().timed(pass, (&pair, rows), &choice, || {
+        features::build(model, sae, rows, &source, &args.out, &mut |at| bar.at(at))
+    })?;
     drop(bar);
     if built.is_stopped() {
         return Ok(Exit::Stopped);

@@ -23,6 +23,7 @@ mod line;
 mod link;
 mod model;
 mod open;
+mod project;
 mod prompt;
 mod registry;
 mod report;
@@ -117,6 +118,8 @@ nouns! {
     Sae => sae,
 /// Check an activation store for damage, or show its content
     Store => store,
+/// Show a project: its model in plain words, and its dictionaries in one table with figures and verdicts
+Project => project,
     /// Measure a dictionary on text: L0, FVU, dead share, cross-entropy clean, spliced and ablated
     Eval => eval,
 /// Build, show or export the feature index of a dictionary

@@ -15,7 +15,7 @@ mod tests;
 mod together;
 
 use crate::error::{Error, Result};
-use crate::ids::FeatureId;
+use crate::ids::{FeatureId, HookPoint};
 use crate::progress::{Ended, Flow, Progress};
 use crate::sae::Sae;
 
@@ -92,4 +92,27 @@ pub fn compare(
     b.w_dec.check()?;
     let (of_a, of_b) = (Directions::new(&a.w_dec), Directions::new(&b.w_dec));
     one_to_one(&of_a, &of_b, observe)
+}
+
+/// Returns the places in `all` of the two dictionaries that are the most alike, or of `with` and the one most like it. Both write activations of one width; the same
+/// hook counts before the same place in another block, then the numbers of features that are the closest. None where no two write one width.
+pub fn most_comparable(all: &[&Sae], with: Option<usize>) -> Option<(usize, usize)> {
+    let pairs = (0..all.len()).flat_map(|a| (0..all.len()).map(move |b| (a, b)));
+    let asked = |(a, b): &(usize, usize)| match with {
+        Some(with) => *a == with && *b != with,
+        None => a < b,
+    };
+    let alike = pairs.filter(asked).filter(|(a, b)| {
+        let width = |at: usize| all[at].w_dec.columns();
+        width(*a) == width(*b)
+    });
+    alike.min_by_key(|(a, b)| {
+        let (one, other) = (all[*a], all[*b]);
+        let hook = |sae: &Sae| sae.provenance.hook;
+        let site = |sae: &Sae| hook(sae).and_then(HookPoint::site);
+        let same_hook = hook(one).is_some() && hook(one) == hook(other);
+        let same_site = site(one).is_some() && site(one) == site(other);
+        let features = one.features().abs_diff(other.features());
+        (!same_hook, !same_site, features)
+    })
 }

@@ -192,3 +192,31 @@ fn activity_on_the_same_tokens_is_that_of_the_definition() {
     }
     assert!(found.iter().any(|found| found.both > 0));
 }
+
+#[test]
+fn the_most_comparable_two_read_one_hook_or_else_one_place() {
+    use crate::ids::Site;
+
+    let made = |f: usize, d: usize, hook: HookPoint| {
+        let mut one = sae("z", random(f, d, 7));
+        one.provenance.hook = Some(hook);
+        one
+    };
+    let z = |layer| HookPoint::block(layer, Site::Z);
+    let resid = HookPoint::block(1, Site::ResidPost);
+    let all = [
+        made(8, 4, resid),
+        made(8, 4, z(0)),
+        made(16, 4, z(1)),
+        made(9, 4, z(2)),
+        made(64, 4, z(1)),
+        made(8, 5, z(1)),
+    ];
+    let all: Vec<&Sae> = all.iter().collect();
+    assert_eq!(most_comparable(&all, None), Some((2, 4)));
+    assert_eq!(most_comparable(&all[..4], None), Some((1, 3)));
+    assert_eq!(most_comparable(&all, Some(4)), Some((4, 2)));
+    assert_eq!(most_comparable(&all, Some(0)), Some((0, 1)));
+    assert_eq!(most_comparable(&all, Some(5)), None);
+    assert_eq!(most_comparable(&all[..1], None), None);
+}

@@ -24,6 +24,9 @@ pub struct KeptFigures {
     pub sae: String,
     /// Phrase for the text.
     pub text: String,
+    /// Device that ran the dictionary; empty in older figures.
+    #[serde(default)]
+    pub device: String,
     /// Version of the program that measured.
     pub umbra: String,
     /// Fingerprints of the dictionary and the model.
@@ -56,13 +59,20 @@ impl Project {
         self.folder.join("kept")
     }
 
-    /// Stores the figures of dictionary `sae`, measured on `text` (a phrase), and overwrites older ones; `of` identifies dictionary and model.
-    pub fn keep_figures(&self, sae: &str, text: &str, figures: &Figures, of: Prints) -> Result<()> {
+    /// Stores the figures of dictionary `sae`, measured on `text` (a phrase) by `device`, and overwrites older ones; `of` identifies dictionary and model.
+    pub fn keep_figures(
+        &self,
+        sae: &str,
+        (text, device): (&str, &str),
+        figures: &Figures,
+        of: Prints,
+    ) -> Result<()> {
         let path = figures_path(&self.folder, sae);
         let kept = KeptFigures {
             version: VERSION,
             sae: sae.to_owned(),
             text: text.to_owned(),
+            device: device.to_owned(),
             umbra: crate::VERSION.to_owned(),
             fingerprints: of,
             figures: figures.clone(),

@@ -191,7 +191,7 @@ fn a_restored_copy_is_as_new_and_keeps_the_labels_that_can_be_read() {
         .unwrap()
         .set("z", FeatureId(1), "mine")
         .unwrap();
-    over.keep_figures("z", "mine", &some_figures(), Prints::default())
+    over.keep_figures("z", ("mine", "CPU"), &some_figures(), Prints::default())
         .unwrap();
     over.entries.push(Entry {
         sae: user.path().join("own/sae"),
@@ -234,7 +234,7 @@ fn a_project_is_saved_elsewhere_with_everything_beside_it() {
     let user = folder_with(&[]);
     let original = demo(bundled.path());
     original
-        .keep_figures("z", "shipped", &some_figures(), Prints::default())
+        .keep_figures("z", ("shipped", "CPU"), &some_figures(), Prints::default())
         .unwrap();
     let root = user.path().join("unsaved");
     let folder = Project::free_folder(&root, "own/tiny model");
@@ -328,7 +328,12 @@ fn kept_figures_come_back_and_an_overlay_reads_its_origins() {
     let original = demo(bundled.path());
     assert_eq!(original.figures("a/b").unwrap(), None);
     original
-        .keep_figures("a/b", "held-out books", &some_figures(), Prints::default())
+        .keep_figures(
+            "a/b",
+            ("held-out books", "CPU"),
+            &some_figures(),
+            Prints::default(),
+        )
         .unwrap();
     let over = original.overlay(user.path()).unwrap().project;
     let kept = over.figures("a/b").unwrap().unwrap();
@@ -349,7 +354,7 @@ fn kept_figures_come_back_and_an_overlay_reads_its_origins() {
         Fit::of_figures(&kept_anew, None, None).verdict,
         Verdict::CannotTell
     );
-    over.keep_figures("a/b", "mine", &newer, of.clone())
+    over.keep_figures("a/b", ("mine", "CPU"), &newer, of.clone())
         .unwrap();
     assert_eq!(over.figures("a/b").unwrap().unwrap().fingerprints, of);
     assert_eq!(over.figures("a/b").unwrap().unwrap().figures, newer);

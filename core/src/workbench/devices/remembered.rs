@@ -1,17 +1,15 @@
-//! Measurements of devices, kept in a file of the user's data folder so that each device is measured once. A file of another version of Umbra counts as empty,
-//! since its kernels were others; so does a file that cannot be read, which is then written anew.
+//! Measurements of devices, kept in a file of the user's data folder so that each device is measured once.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::whole_file;
+use crate::error::Result;
+use crate::workbench::user_file::{Layout, UserFile};
 
-const FORMAT: &str = "umbra-devices";
-const LAYOUT: u32 = 1;
+const LAYOUT: Layout = ("umbra-devices", 1);
 
 /// Measurements of one device.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,35 +38,14 @@ impl Speed {
     }
 }
 
-/// The file.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct File {
-    format: String,
-    layout: u32,
-    umbra_version: String,
+/// Content of the file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct Measured {
     /// By the device's identity.
     devices: BTreeMap<String, Speed>,
 }
 
-impl File {
-    fn new() -> Self {
-        Self {
-            format: FORMAT.to_owned(),
-            layout: LAYOUT,
-            umbra_version: crate::VERSION.to_owned(),
-            devices: BTreeMap::new(),
-        }
-    }
-
-    /// Reads the file; empty if it is missing, unreadable or of another version.
-    fn read(path: &Path) -> Self {
-        let new = Self::new();
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let head = |file: &Self| (file.format.clone(), file.layout, file.umbra_version.clone());
-        let read: Option<Self> = serde_json::from_str(&text).ok();
-        read.filter(|file| head(file) == head(&new)).unwrap_or(new)
-    }
-}
+type File = UserFile<Measured>;
 
 /// The measurements, in memory and in their file if there is one.
 #[derive(Debug, Default)]
@@ -92,8 +69,11 @@ impl Remembered {
     /// Returns what is known of the device `identity`.
     pub(super) fn get(&self, identity: &str) -> Speed {
         let mut file = self.file();
-        let read = || self.path.as_deref().map_or_else(File::new, File::read);
-        let devices = &file.get_or_insert_with(read).devices;
+        let read = || {
+            let path = self.path.as_deref();
+            path.map_or_else(|| File::new(LAYOUT), |path| File::read(path, LAYOUT))
+        };
+        let devices = &file.get_or_insert_with(read).content.devices;
         devices.get(identity).cloned().unwrap_or_default()
     }
 
@@ -103,25 +83,20 @@ impl Remembered {
         // Another program may have measured meanwhile.
         let mut file = match (&self.path, known.take()) {
             (Some(path), before) => {
-                let mut file = File::read(path);
-                for (identity, speed) in before.into_iter().flat_map(|file| file.devices) {
-                    file.devices.entry(identity).or_insert(speed);
+                let mut file = File::read(path, LAYOUT);
+                for (identity, speed) in before.into_iter().flat_map(|file| file.content.devices) {
+                    file.content.devices.entry(identity).or_insert(speed);
                 }
                 file
             }
-            (None, before) => before.unwrap_or_else(File::new),
+            (None, before) => before.unwrap_or_else(|| File::new(LAYOUT)),
         };
-        file.devices.insert(identity.to_owned(), speed.rounded());
-        let written = self.path.as_deref().map(|path| write(&file, path));
+        let devices = &mut file.content.devices;
+        devices.insert(identity.to_owned(), speed.rounded());
+        let written = self.path.as_deref().map(|path| file.write(path));
         *known = Some(file);
         written.unwrap_or(Ok(()))
     }
-}
-
-fn write(file: &File, path: &Path) -> Result<()> {
-    let text = serde_json::to_string_pretty(file)
-        .map_err(|e| Error::input(format!("cannot be put into words ({e})"), path))?;
-    whole_file::write_bytes(path, format!("{text}\n").as_bytes())
 }
 
 #[cfg(test)]

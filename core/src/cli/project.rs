@@ -1,0 +1,249 @@
+//! `umbra project`: shows what a project holds, its dictionaries in the same table as the window's Library.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::{Console, Exit};
+use crate::error::Result;
+use crate::features::Index;
+use crate::fit::Fit;
+use crate::formats;
+use crate::models::Model;
+use crate::project::{Entry, Project};
+use crate::sae::Sae;
+use crate::workbench::overview::{Column, Indexed, Known, ReadAs, Row};
+use crate::workbench::pair::Pair;
+use crate::workbench::passes::{self, Amount};
+
+/// Flags of `umbra project`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Show a project's model, texts and dictionaries, with figures and a verdict on each dictionary. Reads the weights of all of them
+    Show(ShowArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ShowArgs {
+    /// Folder of the project, with its umbra.toml
+    #[arg(value_name = "DIR", default_value = ".")]
+    folder: PathBuf,
+}
+
+/// Runs `umbra project`.
+pub(super) fn run(args: &Args, console: &Console) -> Result<Exit> {
+    let Verb::Show(args) = &args.verb;
+    let (project, notes) = Project::open(&args.folder)?;
+    console.notes(&notes);
+    let model = project.model.as_deref().map(|path| {
+        let (model, notes) = Model::open_as(path, project.opening)?;
+        console.notes(&notes);
+        Ok(Arc::new(model))
+    });
+    let mut rows = Vec::new();
+    for entry in &project.entries {
+        if console.stopped() {
+            return Ok(Exit::Stopped);
+        }
+        let model = model
+            .as_ref()
+            .and_then(|model: &Result<_>| model.as_ref().ok());
+        rows.push((entry, row(&project, entry, model, console)?));
+    }
+    let read_as = match &model {
+        None => Ok(Vec::new()),
+        Some(Ok(model)) => Ok(ReadAs::from(&**model).sentences()),
+        Some(Err(why)) => Err(super::words::error(why)),
+    };
+    let texts = [
+        ("training", &project.train_text),
+        ("held out", &project.held_out_text),
+    ];
+    let held_out = passes::held_out(&project, Amount::All).map(|request| passes::source(&request));
+    let object = json!({
+        "project": project.name, "folder": project.folder, "model": project.model,
+        "read_as": read_as.as_ref().ok(), "model_failure": read_as.as_ref().err(),
+        "train_text": project.train_text, "held_out_text": project.held_out_text, "measured_on": held_out.as_ref().ok(),
+        "dictionaries": rows.iter().map(|(entry, row)| object(entry, row)).collect::<Vec<_>>(),
+        "definitions": Column::ALL.map(|column| (column.key().to_owned(), json!(column.definition()))).into_iter().collect::<Map<_, _>>(),
+    });
+    console.answer(&object, || {
+        let mut lines = vec![project.name.clone()];
+        match &read_as {
+            Ok(sentences) if sentences.is_empty() => lines.push("model     none".to_owned()),
+            Ok(sentences) => {
+                let path = project.model.as_deref().unwrap_or(Path::new(""));
+                lines.push(format!("model     {}", path.display()));
+                lines.extend(sentences.iter().map(|said| format!("          {said}")));
+            }
+            Err(why) => lines.push(format!("model     did not load: {why}")),
+        }
+        for (part, paths) in texts {
+            let paths: Vec<String> = paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let paths = if paths.is_empty() {
+                "none".to_owned()
+            } else {
+                paths.join(", ")
+            };
+            lines.push(format!("{part:<9} {paths}"));
+        }
+        lines.push(String::new());
+        lines.push(if rows.is_empty() {
+            "no dictionary yet".to_owned()
+        } else {
+            table(rows.iter().map(|(_, row)| row))
+        });
+        lines.join("\n")
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Opens a dictionary and what is kept of it. A failure becomes the row's verdict.
+fn row(
+    project: &Project,
+    entry: &Entry,
+    model: Option<&Arc<Model>>,
+    console: &Console,
+) -> Result<Row> {
+    let name = entry.sae.file_name().unwrap_or(entry.sae.as_os_str());
+    let name = name.to_string_lossy();
+    let mut known = Known {
+        name: &name,
+        folder: Some(&entry.sae),
+        ..Known::default()
+    };
+    let (sae, notes) = match formats::open(&entry.sae) {
+        Ok(opened) => opened,
+        Err(why) => {
+            let why = super::words::error(&why);
+            known.failure = Some(&why);
+            return Ok(Row::new(&known));
+        }
+    };
+    console.notes(&notes);
+    let sae = Arc::new(sae);
+    let pair = model.map(|model| Pair::new(model, &sae));
+    let kept = project.figures(&name)?;
+    let stale = kept.as_ref().map(|kept| {
+        let model = model.map(|model| &**model);
+        Fit::of_figures(kept, model, Some(&sae))
+    });
+    let stale = stale.filter(Fit::is_refused);
+    known.sae = Some(&sae);
+    known.pair = pair.as_ref();
+    known.figures = kept
+        .as_ref()
+        .filter(|_| stale.is_none())
+        .map(|kept| &kept.figures);
+    known.unmeasured = stale.as_ref().map(|fit| fit.why.as_str());
+    known.index = index(entry, model, &sae);
+    Ok(Row::new(&known))
+}
+
+/// Judges the index of a dictionary.
+fn index(entry: &Entry, model: Option<&Arc<Model>>, sae: &Sae) -> Indexed {
+    let Some(path) = &entry.index else {
+        return Indexed::Absent;
+    };
+    Index::open(path).map_or(Indexed::Failed, |index| {
+        let model = model.map(|model| &**model);
+        let fit = Fit::of_index(index.about(), model, Some(sae));
+        Indexed::new(index.about(), Some(&fit))
+    })
+}
+
+fn object(entry: &Entry, row: &Row) -> Value {
+    let [features, width] = row.shape.map_or([None; 2], |shape| shape.map(Some));
+    let verdict = &row.verdict;
+    let number = |column| row.number(column);
+    let hook = |hook: crate::ids::HookPoint| hook.to_string();
+    json!({
+        "name": row.name, "folder": entry.sae, "hook": row.hook.map(hook), "writes": row.writes.map(hook),
+        "features": features, "width": width, "rule": row.rule, "k": row.k,
+        "l0": number(Column::L0), "fvu": number(Column::Fvu), "ce_recovered_zero": number(Column::CeRecovered),
+        "dead_fraction": number(Column::Dead), "tokens": row.figures.as_ref().map(|figures| figures.tokens),
+        "index_tokens": number(Column::Index), "index_problem": (!row.index.words().is_empty()).then(|| row.index.words()),
+        "sign": verdict.sign.key(), "verdict": verdict.words, "why": verdict.why,
+    })
+}
+
+/// Formats the rows as a table; numbers are right-aligned.
+fn table<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
+    let mut lines = vec![Column::ALL.map(|column| column.title().to_owned())];
+    lines.extend(rows.map(|row| Column::ALL.map(|column| cell(row, column))));
+    let width = |at: usize| {
+        let cells = lines.iter().map(|line| line[at].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..Column::ALL.len()).map(width).collect();
+    let line = |line: &[String; 10]| {
+        let cells = Column::ALL.iter().zip(line).zip(&widths);
+        let cells: Vec<String> = cells
+            .map(|((column, cell), width)| {
+                let is_text = matches!(
+                    column,
+                    Column::Name | Column::Hook | Column::K | Column::Verdict
+                );
+                if is_text {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            })
+            .collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn cell(row: &Row, column: Column) -> String {
+    let number = row.number(column);
+    match column {
+        Column::Name => row.name.clone(),
+        Column::Hook => match (row.hook, row.writes) {
+            (Some(hook), Some(writes)) => format!("{hook} → {writes}"),
+            (Some(hook), None) => hook.to_string(),
+            (None, _) => String::new(),
+        },
+        Column::K => row.rule.clone(),
+        Column::Verdict => format!("{} {}", row.verdict.sign.mark(), row.verdict.words),
+        Column::Index if number.is_none() => row.index.words().to_owned(),
+        Column::Width | Column::Index => number.map_or_else(String::new, |n| n.to_string()),
+        Column::L0 => number.map_or_else(String::new, |x| format!("{x:.1}")),
+        Column::Dead => number.map_or_else(String::new, |x| format!("{:.2} %", 100.0 * x)),
+        Column::Fvu | Column::CeRecovered => number.map_or_else(String::new, |x| format!("{x:.4}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_unknown_cells_are_empty() {
+        let row = Row::new(&Known {
+            name: "a-long-name",
+            failure: Some("it ends early"),
+            ..Known::default()
+        });
+        let shown = table([&row].into_iter());
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("Name         Hook"), "{shown}");
+        assert!(lines[1].ends_with("none  ✗ did not load"), "{shown}");
+        assert_eq!(
+            lines[0].find("Verdict").unwrap(),
+            lines[1].find('✗').unwrap()
+        );
+    }
+}
