@@ -44,7 +44,7 @@ use crate::state::requests::Command;
 use crate::state::{Event, jobs, log, path};
 use crate::words;
 
-pub(crate) use self::device::{Holder, Wanted};
+pub(crate) use self::device::{Computing, Holder, Wanted};
 
 /// Events waiting for the window at most.
 const CHANNEL: usize = 256;

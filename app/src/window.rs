@@ -9,6 +9,7 @@ use std::sync::Arc;
 use eframe::egui_wgpu::{WgpuSetup, WgpuSetupExisting, wgpu};
 use umbra_core::device::{Adapter, AdapterKind, Gpu};
 use umbra_core::workbench::devices::Devices;
+use umbra_core::workbench::passes::Speeds;
 
 use crate::app::{App, Shown};
 use crate::arguments::{Arguments, Renderer};
@@ -16,6 +17,7 @@ use crate::dialogs::SystemDialogs;
 use crate::persist;
 use crate::state::AppState;
 use crate::state::devices::DevicesState;
+use crate::state::passes::PassesState;
 use crate::state::places::Places;
 use crate::state::requests::{library, navigation};
 use crate::theme;
@@ -181,6 +183,7 @@ fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, drawing:
     settings.theme = arguments.theme.unwrap_or(settings.theme);
     let places = Places::of_system();
     let mut devices = Devices::new(places.data.as_deref());
+    let speeds = Speeds::new(places.data.as_deref());
     if let Some(gpu) = &gpu {
         devices = devices.with(gpu.clone());
     }
@@ -190,6 +193,10 @@ fn begin(arguments: &Arguments, creation: &eframe::CreationContext<'_>, drawing:
         devices: DevicesState {
             devices,
             ..DevicesState::default()
+        },
+        passes: PassesState {
+            speeds,
+            ..PassesState::default()
         },
         ..AppState::default()
     };

@@ -1,29 +1,27 @@
-//! Evaluate, index, export, report of one dictionary.
+//! Export and report of one dictionary, and the way to its evaluation and its index.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use umbra_core::error::Result;
-use umbra_core::features::{Index, NeuronpediaSource, Source, Viewer};
-use umbra_core::fit::Prints;
+use umbra_core::features;
+use umbra_core::features::{Index, NeuronpediaSource, Viewer};
 use umbra_core::folders::{self, Claim};
 use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::progress::Ended;
-use umbra_core::project::Project;
 use umbra_core::report::{self, Choice};
-use umbra_core::workbench::pair::Pair;
-use umbra_core::workbench::text::TextRequest;
-use umbra_core::{eval, features};
+use umbra_core::workbench::passes::Pass;
 
 use super::context::Context;
+use super::passes;
 use crate::dialogs::Ask;
-use crate::jobs::{Wanted, Worker};
-use crate::state::catalogue::{self, DictionaryId, Evaluation};
+use crate::jobs::Worker;
+use crate::state::catalogue::{self, DictionaryId};
 use crate::state::log::Notice;
 use crate::state::requests::dictionary::{Command, Out};
 use crate::state::requests::shell;
-use crate::state::{Event, Load, log};
+use crate::state::{Event, log};
 
 /// Features in one of Neuronpedia's batches.
 const FEATURES_OF_A_FILE: usize = 128;
@@ -68,8 +66,8 @@ impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         match self {
-            Self::Evaluate(id) => evaluate(context, id),
-            Self::BuildIndex(id) => build_index(context, id),
+            Self::Evaluate(id) => passes::ask(context, id, Pass::Evaluation),
+            Self::BuildIndex(id) => passes::ask(context, id, Pass::Index),
             Self::Remove(id) => remove(context, id),
             Self::PickExport(id, target, precision) => {
                 let ask = Ask::Folder("Choose a place for the dictionary's folder");
@@ -101,125 +99,6 @@ impl Command {
             Self::Report(id, choice, path) => write_report(context, id, choice, path),
         }
     }
-}
-
-/// Inputs of a pass over held-out text.
-struct Work {
-    project: Arc<Project>,
-    pair: Pair,
-    name: String,
-}
-
-/// Returns all inputs, or the sentence that says what is missing.
-fn work(context: &Context<'_>, id: DictionaryId) -> Result<Work, String> {
-    let state = &context.state;
-    let dictionary = state.catalogue.get(id);
-    let dictionary = dictionary.ok_or("This dictionary is no longer part of the project")?;
-    if let Some(why) = state.unfit(id) {
-        return Err(why.to_owned());
-    }
-    let loaded = dictionary.load.ready();
-    let loaded = loaded.ok_or("The dictionary is not loaded yet")?;
-    if let Some(model) = state.model() {
-        // also refuses what fits and yet cannot be read token by token
-        formats::check_hooks(&loaded.sae, &model.model).map_err(|why| why.to_string())?;
-    }
-    Ok(Work {
-        project: Arc::clone(
-            (state.project.open())
-                .ok_or("Open or create a project first: results are saved with it")?,
-        ),
-        pair: state.pair(id).ok_or("Open a model first")?.clone(),
-        name: dictionary.name.clone(),
-    })
-}
-
-fn evaluate(context: &mut Context<'_>, id: DictionaryId) {
-    let work = match work(context, id) {
-        Ok(work) => work,
-        Err(sentence) => return context.fail(sentence),
-    };
-    let before = context
-        .state
-        .catalogue
-        .get(id)
-        .map(|d| d.evaluation.clone());
-    let before = match before {
-        Some(Load::Loading) => return,
-        Some(Load::Ready(before)) => Load::Ready(before),
-        _ => Load::Absent,
-    };
-    let event = move |load| Event::Catalogue(catalogue::Event::Evaluation(id, load));
-    context.apply(event(Load::Loading));
-    let name = format!("Evaluate {}", work.name);
-    let wanted = Wanted::new(context.state, &name);
-    context.jobs.start_or(
-        name,
-        move |why| event(Load::Failed(why)),
-        move |worker| {
-            let text = worker.read(&TextRequest::held_out_of(&work.project)?, &work.pair)?;
-            let (model, sae) = (&work.pair.model, &work.pair.sae);
-            let at_once = eval::tokens_at_once(model, &text.rows);
-            let _computing = worker.place(&wanted, &**sae, (at_once, true))?;
-            let pass = &mut |at| worker.progress(at);
-            let Ended::Done(figures) = eval::run(model, sae, &text.rows, pass)? else {
-                worker.send(event(before));
-                return Ok(());
-            };
-            let text = text.phrase;
-            let of = Prints::new(model, sae);
-            (work.project).keep_figures(&work.name, &text, &figures, of)?;
-            worker.send(event(Load::Ready(Evaluation { figures, text })));
-            Ok(())
-        },
-    );
-}
-
-fn build_index(context: &mut Context<'_>, id: DictionaryId) {
-    let work = match work(context, id) {
-        Ok(work) => work,
-        Err(sentence) => return context.fail(sentence),
-    };
-    let before = match context.state.catalogue.get(id).map(|d| d.index.clone()) {
-        Some(Load::Loading) => return,
-        Some(Load::Ready(before)) => Load::Ready(before),
-        _ => Load::Failed("Building the index was stopped".to_owned()),
-    };
-    let event = move |load| Event::Catalogue(catalogue::Event::Index(id, load));
-    context.apply(event(Load::Loading));
-    let name = format!("Build the index of {}", work.name);
-    let wanted = Wanted::new(context.state, &name);
-    context.jobs.start_or(
-        name,
-        move |why| event(Load::Failed(why)),
-        move |worker| {
-            let text = worker.read(&TextRequest::held_out_of(&work.project)?, &work.pair)?;
-            let folder = work.project.folder.join("indexes");
-            let path = folder.join(format!("{}.sqlite", work.name));
-            let source = Source {
-                corpus: text.phrase,
-                fingerprint: text.fingerprint,
-                seed: 0,
-            };
-            let at_once = features::tokens_at_once(&work.pair.sae, &text.rows);
-            let _computing = worker.place(&wanted, &*work.pair.sae, (at_once, false))?;
-            let pass = &mut |at| worker.progress(at);
-            let built = features::build(
-                &work.pair.model,
-                work.pair.sae.autoencoder()?,
-                &text.rows,
-                &source,
-                &path,
-                pass,
-            )?;
-            worker.send(event(if built.is_stopped() {
-                before
-            } else {
-                Load::Ready(super::library::read_index(path)?)
-            }));
-            Ok(())
-        },
-    );
 }
 
 fn remove(context: &mut Context<'_>, id: DictionaryId) {

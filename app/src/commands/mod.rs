@@ -24,6 +24,7 @@ mod navigation;
 #[cfg(test)]
 mod notes_tests;
 mod opening;
+mod passes;
 mod path;
 pub(crate) mod prompt;
 mod shell;
@@ -46,6 +47,7 @@ impl Command {
             Self::Path(command) => command.run(context),
             Self::Devices(command) => command.run(context),
             Self::Dictionary(command) => command.run(context),
+            Self::Passes(command) => command.run(context),
             Self::Features(command) => command.run(context),
             Self::Prompt(command) => command.run(context),
             Self::Lens(command) => command.run(context),
@@ -65,6 +67,7 @@ pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
     navigation::follow(state, commands);
     opening::follow(state, commands);
     path::follow(state, commands);
+    passes::follow(state, commands);
     features::follow(state, commands);
     prompt::follow(state, commands);
     training::follow(state, commands);

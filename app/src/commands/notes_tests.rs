@@ -6,11 +6,10 @@ use umbra_core::formats::{self, Precision};
 use umbra_core::ids::{HookPoint, Site};
 use umbra_core::models::{Opening, Sampling};
 use umbra_core::steer::What;
+use umbra_core::workbench::passes::{Amount, Pass};
 
 use crate::state::AppState;
-use crate::state::requests::{
-    Command, compare, dark_matter, dictionary, library, steering, training,
-};
+use crate::state::requests::{Command, compare, dark_matter, library, passes, steering, training};
 use crate::state::steering::Request;
 use crate::state::training::plan;
 use crate::testing::{self, Desk};
@@ -78,8 +77,16 @@ fn every_job_that_reads_a_text_shows_what_was_decided() {
     let split = "Held out from training by seed 0: 15 of 300 documents";
     let packed = "Attention runs across the documents";
     let all = [skipped, split, packed];
-    check(&mut desk, dictionary::Command::Evaluate(one).into(), &all);
-    check(&mut desk, dictionary::Command::BuildIndex(one).into(), &all);
+    check(
+        &mut desk,
+        passes::Command::Run(one, Pass::Evaluation, Amount::All).into(),
+        &all,
+    );
+    check(
+        &mut desk,
+        passes::Command::Run(one, Pass::Index, Amount::All).into(),
+        &all,
+    );
     check(&mut desk, dark_matter::Command::Fit(one).into(), &all);
     check(&mut desk, dark_matter::Command::ReadHeldOut.into(), &all);
     check(&mut desk, training::Command::CountText(key).into(), &all);

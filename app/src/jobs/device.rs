@@ -99,6 +99,13 @@ pub(crate) struct Computing<'w> {
     _turn: Option<Turn>,
 }
 
+impl Computing<'_> {
+    /// Returns the device of a job and why it has it; the CPU where the dictionary stayed.
+    pub(crate) fn choice(placed: Option<&Self>) -> Choice {
+        placed.map_or_else(Choice::default, |placed| placed.placing.choice.clone())
+    }
+}
+
 impl Drop for Computing<'_> {
     fn drop(&mut self) {
         if let Some(fault) = self.placing.fault() {

@@ -10,6 +10,7 @@ mod menus;
 mod notices;
 mod opening_window;
 mod palette;
+mod pass_window;
 mod path_window;
 mod question_window;
 mod rail;
@@ -83,6 +84,7 @@ pub(crate) fn window_ui(
     } else {
         views.link.closed();
     }
+    pass_window::pass_ui(ui, state, commands);
     path_window::path_ui(ui, state, commands);
     if let Some(question) = &layout.question {
         question_window::question_ui(ui, question, commands);

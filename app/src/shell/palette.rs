@@ -460,7 +460,7 @@ mod tests {
         first("talk anim", "#12 animals that talk");
         first("theme", "Switch between dark and light theme");
         first("dark m", "Dark matter");
-        first("build", "Build index");
+        first("build", "Build index…");
         assert!(
             matching("#64", &labelled()).is_empty(),
             "there are 64 features"

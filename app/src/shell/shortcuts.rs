@@ -5,7 +5,7 @@ use egui::{Key, KeyboardShortcut, Modifiers, PointerButton, Ui};
 use super::guide_window::page_of;
 use crate::state::AppState;
 use crate::state::layout::Layout;
-use crate::state::requests::{Command, Commands, navigation, opening, path, shell};
+use crate::state::requests::{Command, Commands, navigation, opening, passes, path, shell};
 use crate::state::settings::ThemeChoice;
 use crate::state::view::ViewId;
 
@@ -117,6 +117,8 @@ fn escape(
         shell::Command::Palette(false).into()
     } else if layout.question.is_some() {
         shell::Command::Ask(None).into()
+    } else if state.passes.asked.is_some() {
+        passes::Command::Close.into()
     } else if state.path.field.is_some() {
         path::Command::Cancel.into()
     } else if layout.settings_open {

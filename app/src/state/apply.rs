@@ -13,6 +13,7 @@ impl AppState {
             Event::Project(event) => project::apply(self, event),
             Event::Catalogue(event) => catalogue::apply(self, event),
             Event::Opening(event) => self.opening.apply(event),
+            Event::Passes(event) => self.passes.apply(event),
             Event::Path(event) => self.path.apply(event, self.places.home.as_deref()),
             Event::Selection(event) => self.selection.apply(event),
             Event::Resume(event) => self.resume.apply(event),

@@ -73,6 +73,8 @@ pub(crate) struct Evaluation {
     pub(crate) figures: Figures,
     /// The text they are over, as a phrase.
     pub(crate) text: String,
+    /// Device that ran the dictionary; empty if that was not recorded.
+    pub(crate) device: String,
 }
 
 /// One dictionary of the project.

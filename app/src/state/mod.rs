@@ -21,6 +21,7 @@ pub(crate) mod lens;
 mod load;
 pub(crate) mod log;
 pub(crate) mod opening;
+pub(crate) mod passes;
 pub(crate) mod path;
 pub(crate) mod places;
 pub(crate) mod project;
@@ -46,6 +47,8 @@ pub(crate) struct AppState {
     pub(crate) catalogue: catalogue::Catalogue,
     /// The dialog that opens a model.
     pub(crate) opening: opening::OpeningState,
+    /// The question how much text an evaluation or an index reads.
+    pub(crate) passes: passes::PassesState,
     /// The window's own question for a path.
     pub(crate) path: path::PathState,
     /// The selection, shared by all screens.
@@ -91,6 +94,8 @@ pub(crate) enum Event {
     Catalogue(catalogue::Event),
     /// See [`opening::Event`].
     Opening(opening::Event),
+    /// See [`passes::Event`].
+    Passes(passes::Event),
     /// See [`path::Event`].
     Path(path::Event),
     /// See [`selection::Event`].

@@ -53,8 +53,8 @@ pub(crate) fn dictionary_actions(
     use dictionary::Command as Do;
     let id = dictionary.id;
     let mut list: Vec<(String, Command)> = vec![
-        ("Evaluate".to_owned(), Do::Evaluate(id).into()),
-        ("Build index".to_owned(), Do::BuildIndex(id).into()),
+        ("Evaluate…".to_owned(), Do::Evaluate(id).into()),
+        ("Build index…".to_owned(), Do::BuildIndex(id).into()),
         ("Compare…".to_owned(), compare::Command::Show(id).into()),
         (
             "Export for SAELens, f32…".to_owned(),

@@ -43,7 +43,7 @@ pub(crate) fn foreign_index_ui(
     commands: &mut Commands,
 ) {
     let title = "The index belongs to another dictionary or model";
-    if failure_state(ui, title, why, Some("Build index")) {
+    if failure_state(ui, title, why, Some("Build index…")) {
         commands.send(dictionary::Command::BuildIndex(id));
     }
     ui.vertical_centered(|ui| {

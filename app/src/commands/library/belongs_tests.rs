@@ -6,11 +6,12 @@ use serde_json::{Map, json};
 use umbra_core::formats::{self, Precision};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Opening;
+use umbra_core::workbench::passes::{Amount, Pass};
 
 use super::Command;
 use crate::state::AppState;
 use crate::state::heads::Key;
-use crate::state::requests::{dark_matter, dictionary, heads};
+use crate::state::requests::{dark_matter, heads, passes};
 use crate::testing::{self, Desk};
 
 const FEATURES: usize = 8;
@@ -62,8 +63,8 @@ fn a_dictionary_that_reads_whole_texts_is_refused_by_every_entry() {
     assert!(dictionary.load.ready().is_some(), "{:?}", dictionary.load);
     let id = dictionary.id;
     for refused in [
-        dictionary::Command::Evaluate(id),
-        dictionary::Command::BuildIndex(id),
+        passes::Command::Run(id, Pass::Evaluation, Amount::All),
+        passes::Command::Run(id, Pass::Index, Amount::All),
     ] {
         desk.run(refused);
     }
@@ -116,7 +117,7 @@ fn figures_of_another_dictionary_of_the_same_name_are_not_shown() {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo/model");
     desk.run(Command::Dropped(vec![model, place.clone()]));
     let id = desk.state.dictionary().unwrap().id;
-    desk.run(dictionary::Command::Evaluate(id));
+    desk.run(passes::Command::Run(id, Pass::Evaluation, Amount::All));
     let evaluation = |desk: &Desk| desk.state.dictionary().unwrap().evaluation.clone();
     assert!(evaluation(&desk).ready().is_some(), "{:?}", desk.notices());
 

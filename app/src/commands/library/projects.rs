@@ -210,6 +210,7 @@ fn opened(project: Project, mut notes: Notes, kind: Kind) -> Result<Opened> {
                 let evaluation = Evaluation {
                     figures: kept.figures,
                     text: kept.text,
+                    device: kept.device,
                 };
                 evaluations.push((entry.sae.clone(), evaluation));
             }

@@ -8,13 +8,14 @@ use umbra_core::formats::{self, Precision, Target};
 use umbra_core::ids::FeatureId;
 use umbra_core::models::Opening;
 use umbra_core::project::Project;
+use umbra_core::workbench::passes::{Amount, Pass};
 use umbra_core::workbench::text::TextRequest;
 
 use super::{Command, Pick};
 use crate::state::AppState;
 use crate::state::places::Places;
 use crate::state::project::Kind;
-use crate::state::requests::{dictionary, features, path, prompt, shell};
+use crate::state::requests::{dictionary, features, passes, path, prompt, shell};
 use crate::testing::{self, Answer, Desk, NoDialogs};
 
 fn demo(path: &str) -> PathBuf {
@@ -54,8 +55,8 @@ fn a_new_project_is_filled_evaluated_indexed_labelled_and_found_again() {
         folder.path().join("tiny"),
     ]));
     let id = desk.state.dictionary().unwrap().id;
-    desk.run(dictionary::Command::Evaluate(id));
-    desk.run(dictionary::Command::BuildIndex(id));
+    desk.run(passes::Command::Run(id, Pass::Evaluation, Amount::All));
+    desk.run(passes::Command::Run(id, Pass::Index, Amount::All));
     let labels = project.join("labels.sqlite");
     assert!(!labels.exists(), "a project is read without being written");
     desk.run(features::Command::SetLabel {
@@ -322,8 +323,8 @@ fn a_dictionary_of_another_model_is_read_by_no_screen() {
     let reading = desk.state.prompt.reading.ready().unwrap();
     assert!(reading.latents.features.is_empty() && !reading.next[0].is_empty());
     for refused in [
-        dictionary::Command::Evaluate(id),
-        dictionary::Command::BuildIndex(id),
+        passes::Command::Run(id, Pass::Evaluation, Amount::All),
+        passes::Command::Run(id, Pass::Index, Amount::All),
     ] {
         desk.run(refused);
     }
@@ -493,7 +494,7 @@ fn an_index_of_other_weights_is_named_and_not_shown() {
     desk.run(Command::OpenModel(demo("model"), Opening::default()));
     desk.run(Command::OpenSae(tiny.clone()));
     let id = desk.state.dictionary().unwrap().id;
-    desk.run(dictionary::Command::BuildIndex(id));
+    desk.run(passes::Command::Run(id, Pass::Index, Amount::All));
     let verdict = |desk: &Desk| {
         let dictionary = desk.state.dictionary().unwrap();
         dictionary.index_fit.ready().unwrap().verdict
@@ -522,7 +523,7 @@ fn an_index_of_other_weights_is_named_and_not_shown() {
     ));
     assert_eq!(again.notices(), [why.as_str()]);
     assert!(!folder.path().join("report.html").exists());
-    again.run(dictionary::Command::BuildIndex(id));
+    again.run(passes::Command::Run(id, Pass::Index, Amount::All));
     assert_eq!(verdict(&again), Verdict::Proven);
     assert!(table(&again));
 }

@@ -20,9 +20,9 @@ pub(crate) struct Out {
 /// Requests of this area.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Evaluate it on held-out text; the figures are saved with the project.
+    /// Ask how much held-out text to evaluate it on.
     Evaluate(DictionaryId),
-    /// Build its index on held-out text; the file is saved with the project.
+    /// Ask how much held-out text to build its index on.
     BuildIndex(DictionaryId),
     /// Take it off the project; its files stay.
     Remove(DictionaryId),

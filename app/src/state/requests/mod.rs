@@ -14,6 +14,7 @@ pub(crate) mod lens;
 pub(crate) mod library;
 pub(crate) mod navigation;
 pub(crate) mod opening;
+pub(crate) mod passes;
 pub(crate) mod path;
 pub(crate) mod prompt;
 pub(crate) mod shell;
@@ -50,8 +51,10 @@ areas! {
     Path path,
     /// The devices that compute.
     Devices devices,
-    /// Evaluate, index, export, report of one dictionary.
+    /// Export, report of one dictionary, and the way to its evaluation and index.
     Dictionary dictionary,
+    /// Evaluation and index: how much text, and to run them.
+    Passes passes,
     /// Table, feature page, labels.
     Features features,
     /// The sentence and its reading.

@@ -85,7 +85,7 @@ fn known_ui(
     } else {
         let words = "Build an index to see where this feature fires";
         ui.add(egui::Label::new(caption(words).color(secondary)).wrap());
-        if form == Form::Panel && ui.button("Build index").clicked() {
+        if form == Form::Panel && ui.button("Build index…").clicked() {
             commands.send(dictionary::Command::BuildIndex(of.id));
         }
     }

@@ -63,7 +63,7 @@ impl View for FeatureView {
                 self.page_ui(ui, &detail, state, feature, commands);
             }
             Load::Failed(why) => {
-                if failure_state(ui, "The page cannot be read", why, Some("Build index")) {
+                if failure_state(ui, "The page cannot be read", why, Some("Build index…")) {
                     commands.send(dictionary::Command::BuildIndex(dictionary.id));
                 }
             }
@@ -71,7 +71,7 @@ impl View for FeatureView {
                 let absent = dictionary.index.is_absent() && dictionary.index_path.is_none();
                 if absent {
                     let sentence = "No index shows where this feature fires yet.";
-                    if empty_state(ui, icons::DATABASE, sentence, Some("Build index")) {
+                    if empty_state(ui, icons::DATABASE, sentence, Some("Build index…")) {
                         commands.send(dictionary::Command::BuildIndex(dictionary.id));
                     }
                 }

@@ -95,7 +95,7 @@ fn no_table_ui(ui: &mut Ui, dictionary: &Dictionary, state: &AppState, commands:
     let id = dictionary.id;
     match &dictionary.index {
         Load::Failed(why) => {
-            let again = Some("Build index");
+            let again = Some("Build index…");
             if failure_state(ui, "The index cannot be used", why, again) {
                 commands.send(dictionary::Command::BuildIndex(id));
             }
@@ -111,7 +111,7 @@ fn no_table_ui(ui: &mut Ui, dictionary: &Dictionary, state: &AppState, commands:
                 if empty_state(ui, icons::DATABASE, &sentence, button) {
                     commands.send(navigation::Command::Go(ViewId::Library));
                 }
-            } else if empty_state(ui, icons::DATABASE, &sentence, Some("Build index")) {
+            } else if empty_state(ui, icons::DATABASE, &sentence, Some("Build index…")) {
                 commands.send(dictionary::Command::BuildIndex(id));
             }
         }

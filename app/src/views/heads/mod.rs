@@ -244,7 +244,7 @@ fn lacks_ui(ui: &mut Ui, state: &AppState, grid: &Grid, commands: &mut Commands)
             let words = format!("Top tokens of layer {layer} come from an index");
             ui.label(RichText::new(words).color(Theme::from_ui(ui).ink.secondary));
             let building = of.index.is_loading();
-            let button = Button::new(format!("Build the index of {}", of.name));
+            let button = Button::new(format!("Build the index of {}…", of.name));
             if ui.add_enabled(!building, button).clicked() {
                 commands.send(dictionary::Command::BuildIndex(of.id));
             }

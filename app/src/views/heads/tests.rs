@@ -79,7 +79,7 @@ fn the_colouring_is_toggled_and_asks_for_an_index_where_it_needs_one() {
     harness.get_by_label_contains("Shared tokens").click();
     harness.run();
     harness.get_by_label("Jaccard index");
-    harness.get_by_label("Build the index of z0");
+    harness.get_by_label("Build the index of z0…");
 }
 
 #[test]

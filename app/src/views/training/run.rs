@@ -386,14 +386,14 @@ fn rate_ui(ui: &mut Ui, state: &AppState, run: &Run) {
 
 fn follow_ups_ui(ui: &mut Ui, dictionary: &Dictionary, commands: &mut Commands) {
     let loaded = dictionary.load.ready().is_some();
-    let evaluate = Button::new(format!("{}  Evaluate", icons::GAUGE));
+    let evaluate = Button::new(format!("{}  Evaluate…", icons::GAUGE));
     let ready = loaded && !dictionary.evaluation.is_loading();
-    if named(ui.add_enabled(ready, evaluate), "Evaluate").clicked() {
+    if named(ui.add_enabled(ready, evaluate), "Evaluate…").clicked() {
         commands.send(dictionary::Command::Evaluate(dictionary.id));
     }
-    let build = Button::new(format!("{}  Build index", icons::DATABASE));
+    let build = Button::new(format!("{}  Build index…", icons::DATABASE));
     let ready = loaded && !dictionary.index.is_loading();
-    if named(ui.add_enabled(ready, build), "Build index").clicked() {
+    if named(ui.add_enabled(ready, build), "Build index…").clicked() {
         commands.send(dictionary::Command::BuildIndex(dictionary.id));
     }
     let open = Button::new(format!("{}  Open", icons::TABLE));

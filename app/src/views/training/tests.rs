@@ -130,9 +130,9 @@ fn a_finished_run_offers_what_follows() {
     let sent = harness.state_mut().commands.take();
     assert!(sent.contains(&training::Command::GoOn.into()), "{sent:?}");
     for (words, command) in [
-        ("Evaluate", dictionary::Command::Evaluate(DictionaryId(0))),
+        ("Evaluate…", dictionary::Command::Evaluate(DictionaryId(0))),
         (
-            "Build index",
+            "Build index…",
             dictionary::Command::BuildIndex(DictionaryId(0)),
         ),
     ] {

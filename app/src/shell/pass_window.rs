@@ -1,0 +1,229 @@
+//! The question before an evaluation or an index: how much held-out text it reads, and how long that is expected to take.
+
+use egui::{Align2, Button, Id, Key, Label, Modifiers, RichText, TextEdit, Ui};
+use umbra_core::workbench::passes::{self, Amount, Pass};
+
+use crate::state::catalogue::Dictionary;
+use crate::state::passes::{Asked, TextOf};
+use crate::state::requests::passes::Command;
+use crate::state::requests::{Commands, library};
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme, caption, icons, space};
+use crate::widgets::number;
+
+const WIDTH: f32 = 440.0;
+
+/// Draws the question, if there is one.
+pub(super) fn pass_ui(ui: &Ui, state: &AppState, commands: &mut Commands) {
+    let Some(asked) = &state.passes.asked else {
+        return;
+    };
+    let Some(dictionary) = state.catalogue.get(asked.dictionary) else {
+        return;
+    };
+    let name = &dictionary.name;
+    let title = match asked.pass {
+        Pass::Evaluation => format!("Evaluate {name}"),
+        Pass::Index => format!("Build the index of {name}"),
+    };
+    let mut open = true;
+    egui::Window::new(theme::panel_title(title))
+        .id(Id::unique("pass"))
+        .open(&mut open)
+        .collapsible(false)
+        .resizable(false)
+        .order(egui::Order::Foreground)
+        .anchor(Align2::CENTER_CENTER, (0.0, -40.0))
+        .show(ui.ctx(), |ui| {
+            ui.set_width(WIDTH.min(ui.ctx().content_rect().width() - 4.0 * space::GROUP));
+            ui.spacing_mut().item_spacing.y = space::CONTROL;
+            content_ui(ui, state, (asked, dictionary), commands);
+        });
+    if !open {
+        commands.send(Command::Close);
+    }
+}
+
+fn content_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    (asked, dictionary): (&Asked, &Dictionary),
+    commands: &mut Commands,
+) {
+    ui.add(Label::new(purpose(asked.pass)).wrap());
+    let Some(project) = state.project.open() else {
+        return;
+    };
+    let request = match passes::held_out(project, Amount::All) {
+        Ok(request) => request,
+        Err(why) => return no_text_ui(ui, &crate::words::error(&why), commands),
+    };
+    let source = passes::source(&request);
+    let of = TextOf {
+        request,
+        dictionary: asked.dictionary,
+    };
+    let available = state.passes.tokens(&of).cloned().unwrap_or_default();
+    text_ui(ui, &source, &available);
+    let amount = amount_ui(ui, asked, &available, commands);
+    expected_ui(ui, state, asked, (&amount, &available));
+    replaced_ui(ui, asked.pass, dictionary);
+    buttons_ui(ui, asked, amount.ok(), commands);
+}
+
+/// Says what a pass is for.
+fn purpose(pass: Pass) -> &'static str {
+    match pass {
+        Pass::Evaluation => {
+            "Measures L0, FVU, dead features and cross-entropy on text that no dictionary was trained on."
+        }
+        Pass::Index => {
+            "Records where each feature is active on text that no dictionary was trained on: examples, density, histogram, logit effects."
+        }
+    }
+}
+
+/// Says that the project names no text, and offers to add one.
+fn no_text_ui(ui: &mut Ui, why: &str, commands: &mut Commands) {
+    ui.horizontal_top(|ui| {
+        ui.label(theme::icon(icons::WARNING).color(Theme::from_ui(ui).warning));
+        ui.add(Label::new(why).wrap());
+    });
+    if ui.button("Add held-out text…").clicked() {
+        let pick = library::Pick::Text { held_out: true };
+        commands.send(library::Command::Pick(pick));
+    }
+}
+
+/// Names the text and its size.
+fn text_ui(ui: &mut Ui, source: &str, available: &Load<u64>) {
+    let size = match available {
+        Load::Ready(tokens) => format!("{} tokens", number::count(*tokens)),
+        Load::Failed(why) => why.clone(),
+        Load::Absent | Load::Loading => "counting its tokens…".to_owned(),
+    };
+    let words = caption(format!("Reads {source}: {size}"));
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.add(Label::new(words.color(secondary)).wrap());
+}
+
+/// Draws the two answers; returns the chosen amount, or why what is typed is none.
+fn amount_ui(
+    ui: &mut Ui,
+    asked: &Asked,
+    available: &Load<u64>,
+    commands: &mut Commands,
+) -> Result<Amount, String> {
+    let mut answer = asked.clone();
+    ui.horizontal(|ui| {
+        let choice = ui.radio(!asked.all, "Tokens");
+        let choice = choice.on_hover_text(asked.pass.default_reason());
+        let edit = TextEdit::singleline(&mut answer.typed)
+            .font(egui::TextStyle::Monospace)
+            .desired_width(96.0);
+        let edit = ui.add_enabled(!asked.all, edit).labelled_by(choice.id);
+        if choice.clicked() || edit.gained_focus() {
+            answer.all = false;
+        }
+        let default = Asked::new(asked.pass, asked.dictionary).typed;
+        if !asked.all && asked.typed != default {
+            let reset = ui
+                .button("Default")
+                .on_hover_text(format!("{default} tokens. {}", asked.pass.default_reason()));
+            if reset.clicked() {
+                answer.typed = default;
+            }
+        }
+    });
+    let all = match available {
+        Load::Ready(tokens) => format!("All of it ({} tokens)", number::count(*tokens)),
+        _ => "All of it".to_owned(),
+    };
+    if ui.radio(asked.all, all).clicked() {
+        answer.all = true;
+    }
+    if answer != *asked {
+        commands.send(Command::Answer(answer.clone()));
+    }
+    let amount = answer.amount();
+    if let Err(why) = &amount {
+        let failure = Theme::from_ui(ui).failure;
+        ui.add(Label::new(caption(why).color(failure)).wrap());
+    }
+    amount
+}
+
+/// Says how long the pass is expected to take, or that this is not known.
+fn expected_ui(
+    ui: &mut Ui,
+    state: &AppState,
+    asked: &Asked,
+    (amount, available): (&Result<Amount, String>, &Load<u64>),
+) {
+    let Ok(amount) = *amount else {
+        return;
+    };
+    let Some(pair) = state.pair(asked.dictionary) else {
+        return;
+    };
+    let tokens = match (amount, available) {
+        (amount, Load::Ready(available)) => Some(amount.within(*available)),
+        (Amount::Tokens(tokens), _) => Some(tokens),
+        (Amount::All, _) => None,
+    };
+    let wish = state.settings.device;
+    let expected = state.passes.speeds.expected(asked.pass, pair, wish);
+    let words = match (expected, tokens) {
+        (Some(ran), Some(tokens)) => format!("Expected time: {}", ran.said(tokens)),
+        (Some(_), None) => "Expected time: known once the tokens are counted".to_owned(),
+        (None, _) => format!(
+            "Expected time: unknown until the first {} of a dictionary like this on this machine",
+            asked.pass.name()
+        ),
+    };
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    ui.add(Label::new(RichText::new(words).color(secondary)).wrap());
+}
+
+/// Says what the pass replaces.
+fn replaced_ui(ui: &mut Ui, pass: Pass, dictionary: &Dictionary) {
+    let tokens = match pass {
+        Pass::Evaluation => (dictionary.evaluation.ready()).map(|kept| kept.figures.tokens),
+        Pass::Index => dictionary.index.ready().map(|index| index.about.tokens),
+    };
+    if let Some(tokens) = tokens {
+        let what = match pass {
+            Pass::Evaluation => "the figures measured",
+            Pass::Index => "the index built",
+        };
+        let words = format!("Replaces {what} on {} tokens.", number::count(tokens));
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        ui.add(Label::new(caption(words).color(secondary)).wrap());
+    }
+}
+
+/// Draws the button that starts, which Enter presses too, and the one that closes.
+fn buttons_ui(ui: &mut Ui, asked: &Asked, amount: Option<Amount>, commands: &mut Commands) {
+    let words = match asked.pass {
+        Pass::Evaluation => "Evaluate",
+        Pass::Index => "Build index",
+    };
+    ui.horizontal(|ui| {
+        let size = egui::vec2(0.0, space::CONTROL_ROW);
+        let start = ui.add_enabled(amount.is_some(), Button::new(words).min_size(size));
+        let layer = ui.layer_id();
+        if !ui.memory(|memory| memory.areas().visible_last_frame(&layer)) {
+            start.request_focus();
+        }
+        let start = start.on_hover_text("Enter");
+        let entered = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
+        let cancel = ui.add(Button::new("Cancel").min_size(size));
+        if cancel.clicked() || (entered && cancel.has_focus()) {
+            commands.send(Command::Close);
+        } else if (start.clicked() || entered)
+            && let Some(amount) = amount
+        {
+            commands.send(Command::Run(asked.dictionary, asked.pass, amount));
+        }
+    });
+}
