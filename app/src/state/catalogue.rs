@@ -126,6 +126,8 @@ pub(crate) struct Catalogue {
     pub(crate) verification: Load<Arc<Verification>>,
     /// Dictionaries in the project's order.
     pub(crate) dictionaries: Vec<Dictionary>,
+    /// Number of changes; a key for memos.
+    pub(crate) revision: u64,
     /// The id that the next dictionary gets.
     pub(super) next: u32,
 }

@@ -7,7 +7,7 @@ use umbra_core::sae::Sae;
 
 use crate::state::AppState;
 use crate::state::catalogue::{Dictionary, LoadedSae, name_of};
-use crate::state::requests::{Command, compare, dictionary, library};
+use crate::state::requests::{Command, Commands, compare, dictionary, library};
 
 /// A recent project or model: its name, where it is, what opens it.
 pub(crate) type Recent = (String, String, library::Command);
@@ -111,6 +111,23 @@ pub(crate) fn dictionary_actions(
     }
     list.push(("Remove from the project".to_owned(), Do::Remove(id).into()));
     list
+}
+
+/// Draws the actions on a dictionary as entries of a menu.
+pub(crate) fn actions_ui(
+    ui: &mut egui::Ui,
+    state: &AppState,
+    dictionary: &Dictionary,
+    commands: &mut Commands,
+) {
+    ui.set_min_width(240.0);
+    ui.spacing_mut().item_spacing.y = 2.0;
+    for (words, command) in dictionary_actions(state, dictionary) {
+        if ui.button(words).clicked() {
+            commands.send(command);
+            ui.close();
+        }
+    }
 }
 
 /// Returns the address of a dictionary's features on Neuronpedia, if SAELens's registry names it.

@@ -129,6 +129,8 @@ pub struct Known<'a> {
     pub figures: Option<&'a Figures>,
     /// Reason why there are no figures, where one is known.
     pub unmeasured: Option<&'a str>,
+    /// Whether an evaluation is running.
+    pub is_measured_now: bool,
     /// Its index.
     pub index: Indexed,
 }
@@ -338,6 +340,10 @@ fn verdict(known: &Known<'_>) -> Verdict {
     let fit = known.pair.map(|pair| &pair.fit);
     if let Some(fit) = fit.filter(|fit| fit.is_refused()) {
         return Verdict::new(Sign::Bad, "does not fit the model", &fit.why);
+    }
+    if known.is_measured_now {
+        let why = "An evaluation is running; the verdict follows from its figures";
+        return Verdict::new(Sign::Open, "being evaluated", why);
     }
     let figures = known.figures;
     if let Some(figures) = figures.filter(|figures| figures.fvu.is_nan() || figures.fvu > 1.0) {

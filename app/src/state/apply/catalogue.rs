@@ -14,6 +14,7 @@ use crate::state::{AppState, dark_matter, heads, project, settings};
 /// Carries out an event.
 pub(super) fn apply(state: &mut AppState, event: Event) {
     let catalogue = &mut state.catalogue;
+    catalogue.revision += 1;
     match event {
         Event::ModelNamed(path, opening) => {
             catalogue.model_path = Some(path);
@@ -99,6 +100,7 @@ pub(super) fn open(
         model_path: project.model.clone(),
         model_opening: project.opening,
         next: state.catalogue.next,
+        revision: state.catalogue.revision + 1,
         ..Catalogue::default()
     };
     state.selection.clear();
@@ -133,6 +135,7 @@ pub(super) fn moved(state: &mut AppState, former: &Path, folder: &Path) {
         }
     };
     let catalogue = &mut state.catalogue;
+    catalogue.revision += 1;
     if let Some(path) = &mut catalogue.model_path {
         place(path);
     }

@@ -13,8 +13,12 @@ pub(super) fn figures_ui(ui: &mut Ui, evaluation: &Evaluation) {
     for (label, value, key) in rows(&evaluation.figures) {
         fact_ui(ui, label, &value, definition(key));
     }
+    let device = match evaluation.device.as_str() {
+        "" => String::new(),
+        device => format!(", computed on {device}"),
+    };
     let over = format!(
-        "over {} tokens of {}, {}",
+        "Means over {} tokens of {}, {}{device}",
         number::count(evaluation.figures.tokens),
         evaluation.text,
         (evaluation.figures.positions).said(evaluation.figures.left_out)

@@ -12,17 +12,24 @@ use crate::widgets::number;
 /// Rows shown without scrolling.
 const HEIGHT: f32 = 220.0;
 
-/// Draws what is known and the buttons that find it out.
-pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    let verification = &state.catalogue.verification;
-    match verification {
-        Load::Ready(verification) => ready_ui(ui, verification),
+/// Draws the verdict in one line, once there is one.
+pub(super) fn verdict_ui(ui: &mut Ui, state: &AppState) {
+    match &state.catalogue.verification {
+        Load::Ready(verification) => said_ui(ui, verification),
         Load::Failed(sentence) => failed_ui(ui, sentence),
         Load::Loading => {
             let secondary = Theme::from_ui(ui).ink.secondary;
             ui.label(RichText::new("Verifying…").color(secondary));
         }
         Load::Absent => {}
+    }
+}
+
+/// Draws the tensors behind the verdict and the buttons that find it out.
+pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let verification = &state.catalogue.verification;
+    if let Load::Ready(verification) = verification {
+        tensors_ui(ui, verification);
     }
     if verification.is_loading() {
         return;
@@ -39,7 +46,7 @@ pub(super) fn verification_ui(ui: &mut Ui, state: &AppState, commands: &mut Comm
     });
 }
 
-fn ready_ui(ui: &mut Ui, verification: &Verification) {
+fn said_ui(ui: &mut Ui, verification: &Verification) {
     let theme = Theme::from_ui(ui);
     let (symbol, colour) = if verification.agrees() {
         (icons::CHECK_CIRCLE, theme.promoted)
@@ -50,6 +57,10 @@ fn ready_ui(ui: &mut Ui, verification: &Verification) {
         ui.label(theme::icon(symbol).color(colour));
         ui.add(Label::new(verdict(verification)).wrap());
     });
+}
+
+fn tensors_ui(ui: &mut Ui, verification: &Verification) {
+    let theme = Theme::from_ui(ui);
     let title = theme::caption(format!("Tensors compared ({})", verification.rows.len()));
     egui::CollapsingHeader::new(title.color(theme.ink.secondary))
         .id_salt("compared tensors")

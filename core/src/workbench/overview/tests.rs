@@ -38,25 +38,24 @@ fn figures(fvu: f64) -> Figures {
     }
 }
 
+#[track_caller]
+fn check(known: &Known<'_>, sign: Sign, words: &str, why: &str) {
+    let verdict = Row::new(known).verdict;
+    assert_eq!((verdict.sign, verdict.words.as_str()), (sign, words));
+    assert!(verdict.why.contains(why), "{}", verdict.why);
+}
+
 #[test]
-fn a_verdict_tells_what_speaks_most_against_a_dictionary() {
-    #[track_caller]
-    fn check(known: &Known<'_>, sign: Sign, words: &str, why: &str) {
-        let verdict = Row::new(known).verdict;
-        assert_eq!((verdict.sign, verdict.words.as_str()), (sign, words));
-        assert!(verdict.why.contains(why), "{}", verdict.why);
-    }
-    let model = model();
+fn a_verdict_tells_what_is_missing_and_what_was_measured() {
     let own = sae("attn-0");
-    let pair = |sae: &Sae| Pair::new(&model, &Arc::new(sae.clone()));
-    let own_pair = pair(&own);
+    let pair = Pair::new(&model(), &Arc::new(own.clone()));
     let good = figures(0.1);
     let folder = demo().join("saes/attn-0");
     let known = Known {
         name: "attn-0",
         folder: Some(&folder),
         sae: Some(&own),
-        pair: Some(&own_pair),
+        pair: Some(&pair),
         figures: Some(&good),
         index: Indexed::Over(5),
         ..Known::default()
@@ -67,6 +66,8 @@ fn a_verdict_tells_what_speaks_most_against_a_dictionary() {
         ..known
     };
     check(&unmeasured, Sign::Open, "not evaluated", "not measured yet");
+    let running = Known { is_measured_now: true, ..unmeasured };
+    check(&running, Sign::Open, "being evaluated", "is running");
     let stale = Known {
         unmeasured: Some("made with another"),
         ..unmeasured
@@ -111,43 +112,53 @@ fn a_verdict_tells_what_speaks_most_against_a_dictionary() {
         "differs from its files' figures",
         "k says 24",
     );
+}
 
-    let mut other = own.clone();
-    let print = serde_json::json!("0123456789abcdef");
-    other
-        .provenance
-        .other
-        .insert("model_fingerprint".to_owned(), print);
-    let other_pair = pair(&other);
-    let known_other = Known {
-        sae: Some(&other),
-        pair: Some(&other_pair),
-        ..known
+#[test]
+fn a_verdict_tells_how_a_dictionary_fits_the_model() {
+    let model = model();
+    let good = figures(0.1);
+    let judged = |change: fn(&mut Sae), sign: Sign, words: &str, why: &str| {
+        let mut own = sae("attn-0");
+        change(&mut own);
+        let pair = Pair::new(&model, &Arc::new(own.clone()));
+        let known = Known {
+            name: "attn-0",
+            sae: Some(&own),
+            pair: Some(&pair),
+            figures: Some(&good),
+            ..Known::default()
+        };
+        check(&known, sign, words, why);
     };
-    check(
-        &known_other,
+    let print = |own: &mut Sae| {
+        let print = serde_json::json!("0123456789abcdef");
+        own.provenance
+            .other
+            .insert("model_fingerprint".to_owned(), print);
+    };
+    judged(
+        print,
         Sign::Warning,
         "trained on another model",
         "0123456789ab",
     );
-    let mut unproven = own.clone();
-    unproven.provenance.other.remove("model_fingerprint");
-    let unproven_pair = pair(&unproven);
-    let known_unproven = Known {
-        sae: Some(&unproven),
-        pair: Some(&unproven_pair),
-        ..known
+    let unproven = |own: &mut Sae| {
+        own.provenance.other.remove("model_fingerprint");
     };
-    check(&known_unproven, Sign::Open, "fits by hook and width", "");
-    let mut unfit = own.clone();
-    unfit.provenance.hook = "blocks.99.hook_resid_post".parse().ok();
-    let unfit_pair = pair(&unfit);
-    let known_unfit = Known {
-        sae: Some(&unfit),
-        pair: Some(&unfit_pair),
-        ..known
+    judged(unproven, Sign::Open, "fits by hook and width", "");
+    let unfit = |own: &mut Sae| own.provenance.hook = "blocks.99.hook_resid_post".parse().ok();
+    judged(unfit, Sign::Bad, "does not fit the model", "99");
+    let processed = |own: &mut Sae| {
+        let steps = crate::models::Processing::transformer_lens();
+        formats::name_processing(&mut own.provenance, steps);
     };
-    check(&known_unfit, Sign::Bad, "does not fit the model", "99");
+    judged(
+        processed,
+        Sign::Warning,
+        "model is processed otherwise",
+        "read with none here",
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A dictionary's card: what it is, how good it measured, whether it has an index.
+//! The drawer beside the table: what the chosen dictionary is, how good it measured, whether it has an index, and what can be done with it.
 
 use egui::{RichText, Ui};
 use umbra_core::eval::{self, Figures, judge};
@@ -8,88 +8,106 @@ use umbra_core::hub;
 use umbra_core::models::Opening;
 use umbra_core::workbench::pair::Pair;
 
-use super::{card, failed_ui, figures, link_ui, notes_ui};
+use super::{failed_ui, figures, link_ui, notes_ui, table};
 use crate::state::catalogue::{Dictionary, LoadedSae};
-use crate::state::requests::{Commands, dictionary, library, navigation};
+use crate::state::requests::{Commands, compare, dictionary, library, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
-use crate::theme::{self, Theme, icons};
+use crate::theme::{self, Theme, icons, space};
+use crate::views::actions::actions_ui;
 use crate::widgets::number;
 use crate::widgets::parts::{bar_ui, fact_ui, icon_menu};
 use crate::words;
 
-/// Draws the card.
-pub(super) fn card_ui(
+/// Draws the drawer.
+pub(super) fn drawer_ui(
     ui: &mut Ui,
     state: &AppState,
     dictionary: &Dictionary,
     commands: &mut Commands,
 ) {
-    card(ui, |ui| {
-        head_ui(ui, state, dictionary, commands);
-        match &dictionary.load {
-            Load::Ready(loaded) => {
-                loaded_ui(ui, dictionary, loaded);
-                if let Some(pair) = &dictionary.pair {
-                    verdict_ui(ui, &pair.fit);
-                    pair_ui(ui, state, pair, commands);
-                }
-            }
-            Load::Failed(sentence) => return failed_ui(ui, sentence),
-            Load::Absent | Load::Loading => {
-                let secondary = Theme::from_ui(ui).ink.secondary;
-                ui.label(RichText::new("Loading…").color(secondary));
-                return;
-            }
-        }
-        ui.separator();
-        evaluation_ui(ui, state, dictionary, commands);
-        ui.separator();
-        index_ui(ui, state, dictionary, commands);
-    });
+    ui.spacing_mut().item_spacing.y = 6.0;
+    head_ui(ui, state, dictionary, commands);
+    let loaded = match &dictionary.load {
+        Load::Ready(loaded) => loaded,
+        Load::Failed(sentence) => return failed_ui(ui, sentence),
+        Load::Absent | Load::Loading => return,
+    };
+    next_ui(ui, state, dictionary, commands);
+    if let Some(pair) = &dictionary.pair {
+        pair_ui(ui, state, pair, commands);
+    }
+    part_ui(ui, "Figures", |ui| evaluation_ui(ui, state, dictionary));
+    part_ui(ui, "Index", |ui| index_ui(ui, state, dictionary));
+    part_ui(ui, "Files", |ui| loaded_ui(ui, dictionary, loaded));
 }
 
+/// A part of the drawer under its title.
+fn part_ui(ui: &mut Ui, title: &str, content: impl FnOnce(&mut Ui)) {
+    ui.add_space(space::CHIP);
+    ui.separator();
+    ui.label(theme::body_strong(title));
+    content(ui);
+}
+
+/// Name, verdict with its reason, and the menu.
 fn head_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    let secondary = Theme::from_ui(ui).ink.secondary;
     ui.horizontal(|ui| {
-        let title = ui.add(egui::Label::new(theme::panel_title(&dictionary.name)).truncate());
-        title.on_hover_text(dictionary.folder.display().to_string());
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             icon_menu(
                 ui,
                 icons::DOTS_THREE,
                 &format!("More for {}", dictionary.name),
-                |ui| {
-                    more_ui(ui, state, dictionary, commands);
-                },
+                |ui| actions_ui(ui, state, dictionary, commands),
             );
             if state.selection.dictionary == Some(dictionary.id) {
-                let secondary = Theme::from_ui(ui).ink.secondary;
-                if state.unfit(dictionary.id).is_some() {
-                    ui.label(theme::caption("selected, does not fit the model").color(secondary));
-                } else {
-                    ui.label(theme::caption("selected").color(secondary));
-                    ui.label(theme::icon(icons::CHECK).color(secondary));
-                }
+                ui.label(theme::caption("in use").color(secondary))
+                    .on_hover_text("The screens show this dictionary");
             } else if named_button(ui, "Use", &dictionary.name) {
                 commands.send(navigation::Command::SelectDictionary(dictionary.id));
             }
+            ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                let title = egui::Label::new(theme::panel_title(&dictionary.name)).truncate();
+                ui.add(title)
+                    .on_hover_text(dictionary.folder.display().to_string());
+            });
         });
     });
-    if let Some(hook) = dictionary.hook() {
-        let secondary = Theme::from_ui(ui).ink.secondary;
-        ui.label(theme::mono_caption(hook.to_string()).color(secondary));
+    let verdict = table::verdict(dictionary);
+    ui.horizontal(|ui| table::verdict_ui(ui, &verdict));
+    if dictionary.load.failure().is_none() {
+        let why = theme::caption(words::said(&verdict.why)).color(secondary);
+        ui.add(egui::Label::new(why).wrap());
     }
 }
 
-fn more_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
-    ui.set_min_width(240.0);
-    ui.spacing_mut().item_spacing.y = 2.0;
-    for (words, command) in crate::views::actions::dictionary_actions(state, dictionary) {
-        if ui.button(words).clicked() {
-            commands.send(command);
-            ui.close();
+/// Draws what can be done next: the features where there is an index, the index and the figures where they are missing.
+fn next_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+    let indexed = state.index_of(dictionary.id).is_some();
+    ui.horizontal_wrapped(|ui| {
+        if indexed && named_button(ui, "Explore features", &dictionary.name) {
+            commands.send(navigation::Command::SelectDictionary(dictionary.id));
+            commands.send(navigation::Command::Go(ViewId::Features));
         }
-    }
+        let words = match dictionary.evaluation {
+            Load::Ready(_) => "Evaluate again…",
+            _ => "Evaluate…",
+        };
+        if !dictionary.evaluation.is_loading() && named_button(ui, words, &dictionary.name) {
+            commands.send(dictionary::Command::Evaluate(dictionary.id));
+        }
+        let words = match dictionary.index {
+            Load::Ready(_) => "Rebuild index…",
+            _ => "Build index…",
+        };
+        if !dictionary.index.is_loading() && named_button(ui, words, &dictionary.name) {
+            commands.send(dictionary::Command::BuildIndex(dictionary.id));
+        }
+        if named_button(ui, "Compare…", &dictionary.name) {
+            commands.send(compare::Command::Show(dictionary.id));
+        }
+    });
 }
 
 fn loaded_ui(ui: &mut Ui, dictionary: &Dictionary, loaded: &LoadedSae) {
@@ -163,7 +181,7 @@ fn pair_ui(ui: &mut Ui, state: &AppState, pair: &Pair, commands: &mut Commands) 
     }
 }
 
-fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     match &dictionary.evaluation {
         Load::Ready(evaluation) => {
@@ -177,18 +195,6 @@ fn evaluation_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, command
             claims_ui(ui, dictionary, None);
         }
     }
-    if dictionary.evaluation.is_loading() {
-        return;
-    }
-    let words = match dictionary.evaluation {
-        Load::Ready(_) => "Evaluate again",
-        _ => "Evaluate",
-    };
-    ui.horizontal(|ui| {
-        if named_button(ui, words, &dictionary.name) {
-            commands.send(dictionary::Command::Evaluate(dictionary.id));
-        }
-    });
 }
 
 /// One verdict: whether the figures that the dictionary's files claim are those measured; each of them on hover.
@@ -248,7 +254,7 @@ fn claims_ui(ui: &mut Ui, dictionary: &Dictionary, measured: Option<&Figures>) {
     }
 }
 
-fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &mut Commands) {
+fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary) {
     let secondary = Theme::from_ui(ui).ink.secondary;
     match &dictionary.index {
         Load::Ready(index) => {
@@ -286,21 +292,6 @@ fn index_ui(ui: &mut Ui, state: &AppState, dictionary: &Dictionary, commands: &m
             ui.label(RichText::new(sentence).color(secondary));
         }
     }
-    ui.horizontal(|ui| {
-        if state.index_of(dictionary.id).is_some()
-            && named_button(ui, "Open features", &dictionary.name)
-        {
-            commands.send(navigation::Command::SelectDictionary(dictionary.id));
-            commands.send(navigation::Command::Go(ViewId::Features));
-        }
-        let words = match dictionary.index {
-            Load::Ready(_) => "Rebuild index",
-            _ => "Build index",
-        };
-        if !dictionary.index.is_loading() && named_button(ui, words, &dictionary.name) {
-            commands.send(dictionary::Command::BuildIndex(dictionary.id));
-        }
-    });
 }
 
 /// A button whose accessible name says which dictionary it is about.

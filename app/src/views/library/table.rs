@@ -1,0 +1,251 @@
+//! The dictionaries as one table: hook, width, rule, figures, index and a verdict.
+
+use egui::{RichText, Ui};
+use umbra_core::workbench::overview::{Column as Of, Indexed, Known, Row, Sign, Verdict};
+
+use crate::memo::Memo;
+use crate::state::catalogue::{Dictionary, DictionaryId};
+use crate::state::requests::{Commands, navigation};
+use crate::state::{AppState, Load};
+use crate::theme::{self, Theme, icons};
+use crate::views::actions::actions_ui;
+use crate::widgets::csv::Value;
+use crate::widgets::grid::{self, Column, Grid, Reply, Selection};
+use crate::widgets::number;
+
+/// Name of the table in the settings.
+const TABLE: &str = "dictionaries";
+
+/// A dictionary and its row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Line {
+    /// The dictionary.
+    pub(super) id: DictionaryId,
+    /// Its row.
+    pub(super) row: Row,
+}
+
+/// The table: its rows in the order that a person chose.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    lines: Memo<(u64, Option<(String, bool)>), Vec<Line>>,
+    selection: Selection,
+}
+
+/// Returns the verdict on a dictionary.
+pub(super) fn verdict(dictionary: &Dictionary) -> Verdict {
+    line(dictionary).row.verdict
+}
+
+fn line(dictionary: &Dictionary) -> Line {
+    let index = match &dictionary.index {
+        Load::Ready(index) => Indexed::new(&index.about, dictionary.index_fit.ready()),
+        Load::Loading => Indexed::Pending,
+        Load::Failed(_) => Indexed::Failed,
+        Load::Absent if dictionary.index_path.is_some() => Indexed::Pending,
+        Load::Absent => Indexed::Absent,
+    };
+    let loaded = dictionary.load.ready();
+    let row = Row::new(&Known {
+        name: &dictionary.name,
+        folder: Some(&dictionary.folder),
+        sae: loaded.map(|loaded| &*loaded.sae),
+        failure: dictionary.load.failure(),
+        pair: dictionary.pair.as_ref(),
+        figures: dictionary.evaluation.ready().map(|kept| &kept.figures),
+        unmeasured: dictionary.evaluation.failure(),
+        is_measured_now: dictionary.evaluation.is_loading(),
+        index,
+    });
+    Line {
+        id: dictionary.id,
+        row,
+    }
+}
+
+/// Returns the rows of all dictionaries, ordered by a column or as in the project.
+fn lines(state: &AppState, order: Option<&(String, bool)>) -> Vec<Line> {
+    let mut lines: Vec<Line> = state.catalogue.dictionaries.iter().map(line).collect();
+    let column = order.and_then(|(key, descending)| Some((of(key)?, *descending)));
+    if let Some((column, descending)) = column {
+        lines.sort_by(|a, b| column.compare(&a.row, &b.row, descending));
+    }
+    lines
+}
+
+fn of(key: &str) -> Option<Of> {
+    Of::ALL.into_iter().find(|column| column.key() == key)
+}
+
+/// Returns the columns of the table.
+fn columns() -> [Column<'static>; 10] {
+    Of::ALL.map(|of| {
+        let column = match of {
+            Of::Name => Column::text(of.key(), of.title()).width(88.0, 150.0).always(),
+            Of::Hook => Column::text(of.key(), of.title()).width(96.0, 168.0).mono(),
+            Of::K => Column::text(of.key(), of.title()).width(72.0, 96.0),
+            Of::Verdict => Column::text(of.key(), of.title()).width(132.0, 180.0).fills(),
+            Of::Width => Column::number(of.key(), of.title()).width(64.0, 72.0),
+            Of::L0 | Of::Fvu => Column::number(of.key(), of.title()).width(52.0, 64.0),
+            Of::CeRecovered => Column::number(of.key(), of.title()).width(92.0, 96.0),
+            Of::Dead => Column::number(of.key(), of.title()).width(60.0, 68.0),
+            Of::Index => Column::number(of.key(), of.title()).width(64.0, 72.0),
+        };
+        column.unit(of.unit()).definition(of.definition())
+    })
+}
+
+impl Table {
+    /// Draws the table, at most so high, with the row of `shown` selected; returns the dictionary that was clicked or walked to.
+    pub(super) fn ui(
+        &mut self,
+        ui: &mut Ui,
+        state: &AppState,
+        (shown, height): (Option<DictionaryId>, f32),
+        commands: &mut Commands,
+    ) -> Option<DictionaryId> {
+        let sort = grid::sort(ui.ctx(), TABLE);
+        let order = sort.map(|sort| (sort.column, sort.descending));
+        let key = (state.catalogue.revision, order);
+        let lines = self.lines.get(key, |(_, order)| lines(state, order.as_ref()));
+        let chosen = shown.map(|id| u64::from(id.0));
+        if self.selection.cursor() != chosen {
+            match chosen {
+                Some(key) => self.selection.only(key),
+                None => self.selection.clear(),
+            }
+        }
+        let columns = columns();
+        let grid = Grid::new(TABLE, &columns).title("Dictionaries").most(height);
+        let mut rows = Rows {
+            state,
+            lines,
+            commands,
+        };
+        let reply: Reply = grid.show(ui, &mut rows, &mut self.selection);
+        if let Some(line) = reply.opened.and_then(|row| lines.get(row)) {
+            commands.send(navigation::Command::SelectDictionary(line.id));
+        }
+        let chosen = reply.chosen.and_then(|row| lines.get(row));
+        chosen.map(|line| line.id)
+    }
+}
+
+struct Rows<'a> {
+    state: &'a AppState,
+    lines: &'a [Line],
+    commands: &'a mut Commands,
+}
+
+impl grid::Rows for Rows<'_> {
+    fn count(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn key(&self, row: usize) -> u64 {
+        u64::from(self.lines[row].id.0)
+    }
+
+    fn words(&self, row: usize) -> String {
+        format!("Dictionary {}", self.lines[row].row.name)
+    }
+
+    fn value(&self, row: usize, column: &str) -> Value {
+        let row = &self.lines[row].row;
+        let Some(of) = of(column) else {
+            return Value::Nothing;
+        };
+        match of {
+            Of::Name => Value::from(row.name.as_str()),
+            Of::Hook => hook(row).map_or(Value::Nothing, Value::from),
+            Of::K if row.rule.is_empty() => Value::Nothing,
+            Of::K => Value::from(row.rule.as_str()),
+            Of::Verdict => Value::from(row.verdict.words.as_str()),
+            Of::Width | Of::Index => match row.number(of) {
+                Some(count) => Value::Count(count as u64),
+                None if of == Of::Index => Value::from(row.index.words()),
+                None => Value::Nothing,
+            },
+            _ => row.number(of).map_or(Value::Nothing, Value::from),
+        }
+    }
+
+    fn text(&self, row: usize, column: &str) -> String {
+        let line = &self.lines[row].row;
+        match (of(column), self.value(row, column)) {
+            (Some(Of::Dead), Value::Number(share)) => number::percent(share),
+            (Some(Of::K), _) => short_rule(&line.rule),
+            (_, value) => grid::short(&value),
+        }
+    }
+
+    fn cell_ui(&mut self, ui: &mut Ui, row: usize, column: &str) -> bool {
+        let line = &self.lines[row];
+        match of(column) {
+            Some(Of::Name) => {
+                name_ui(ui, line, self.state.selection.dictionary == Some(line.id));
+                true
+            }
+            Some(Of::Verdict) => {
+                verdict_ui(ui, &line.row.verdict);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn menu_ui(&mut self, ui: &mut Ui, row: usize, _selected: &[u64]) -> bool {
+        let Some(dictionary) = self.state.catalogue.get(self.lines[row].id) else {
+            return false;
+        };
+        let in_use = self.state.selection.dictionary == Some(dictionary.id);
+        if !in_use && ui.button("Use").clicked() {
+            let choose = navigation::Command::SelectDictionary(dictionary.id);
+            self.commands.send(choose);
+            ui.close();
+        }
+        actions_ui(ui, self.state, dictionary, self.commands);
+        true
+    }
+}
+
+/// Draws the name, and a mark on the dictionary that all screens use.
+fn name_ui(ui: &mut Ui, line: &Line, in_use: bool) {
+    let theme = Theme::from_ui(ui);
+    if in_use {
+        let mark = ui.label(theme::icon(icons::CHECK).color(theme.ink.primary));
+        mark.on_hover_text("In use: the screens show this dictionary");
+    }
+    let name = RichText::new(&line.row.name);
+    let name = if in_use { name.strong() } else { name };
+    ui.add(egui::Label::new(name).truncate().selectable(false));
+}
+
+/// Draws the verdict: its sign as an icon, its words, and the reason on hover.
+pub(super) fn verdict_ui(ui: &mut Ui, verdict: &Verdict) {
+    let theme = Theme::from_ui(ui);
+    let (icon, colour) = match verdict.sign {
+        Sign::Good => (icons::CHECK_CIRCLE, theme.promoted),
+        Sign::Open => (icons::INFO, theme.ink.secondary),
+        Sign::Warning => (icons::WARNING, theme.warning),
+        Sign::Bad => (icons::WARNING_CIRCLE, theme.failure),
+    };
+    ui.label(theme::icon(icon).color(colour));
+    let words = egui::Label::new(verdict.words.as_str());
+    ui.add(words.truncate().selectable(false))
+        .on_hover_text(crate::words::said(&verdict.why));
+}
+
+/// The hook that a dictionary reads, and the one that it writes if that is another.
+fn hook(row: &Row) -> Option<String> {
+    let hook = row.hook?;
+    Some(match row.writes {
+        Some(writes) => format!("{hook} → {writes}"),
+        None => hook.to_string(),
+    })
+}
+
+/// The rule in few letters: `TopK 32` for `TopK, k = 32`.
+fn short_rule(rule: &str) -> String {
+    rule.replace(", k = ", " ").replace(", threshold", "")
+}
