@@ -227,3 +227,103 @@ fn buttons_ui(ui: &mut Ui, asked: &Asked, amount: Option<Amount>, commands: &mut
         }
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::state::catalogue::DictionaryId;
+    use crate::state::requests::{Command as Any, dictionary};
+    use crate::testing::{self, Desk, Window};
+
+    /// The window over `desk`, in which a person asks for an evaluation of the first dictionary.
+    fn asked(desk: Desk) -> (Harness<'static, Window>, DictionaryId) {
+        let mut harness = Window::build(Harness::builder().with_size((1000.0, 700.0)), desk);
+        Window::settle(&mut harness);
+        let desk = &mut harness.state_mut().desk;
+        let id = desk.state.catalogue.dictionaries[0].id;
+        desk.run(dictionary::Command::Evaluate(id));
+        Window::settle(&mut harness);
+        (harness, id)
+    }
+
+    fn entered(harness: &mut Harness<'_, Window>) -> Vec<Any> {
+        harness.key_press(Key::Enter);
+        harness.step();
+        let sent = harness.state_mut().take();
+        let of_passes = |command: &Any| matches!(command, Any::Passes(_));
+        sent.into_iter().filter(of_passes).collect()
+    }
+
+    #[test]
+    fn enter_starts_with_the_default_and_the_time_is_unknown_at_first() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut harness, id) = asked(testing::demo(folder.path()));
+        harness.get_by_label("Evaluate resid-2");
+        harness.get_by_label_contains("Reads the held-out text held-out: ");
+        harness.get_by_label_contains("All of it (");
+        harness.get_by_label_contains("unknown until the first evaluation");
+        harness.get_by_label_contains("Replaces the figures measured on");
+        let run = Command::Run(id, Pass::Evaluation, Amount::Tokens(200_000));
+        assert_eq!(entered(&mut harness), [run.into()]);
+    }
+
+    #[test]
+    fn an_amount_can_be_typed_and_a_wrong_one_starts_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut harness, id) = asked(testing::demo(folder.path()));
+        let answer = |harness: &mut Harness<'_, Window>, typed: &str| {
+            let mut answer = Asked::new(Pass::Evaluation, id);
+            typed.clone_into(&mut answer.typed);
+            harness.state_mut().desk.run(Command::Answer(answer));
+            harness.run();
+        };
+        answer(&mut harness, "20k");
+        let run = Command::Run(id, Pass::Evaluation, Amount::Tokens(20_000));
+        assert_eq!(entered(&mut harness), [run.into()]);
+        answer(&mut harness, "many");
+        harness.get_by_label_contains("`many` is not a whole number");
+        assert_eq!(entered(&mut harness), []);
+        harness.get_by_label("Default").click();
+        harness.run();
+        let default = Asked::new(Pass::Evaluation, id);
+        assert_eq!(
+            harness.state_mut().take(),
+            [Command::Answer(default).into()]
+        );
+        harness.key_press(Key::Escape);
+        harness.step();
+        assert!(harness.state_mut().take().contains(&Command::Close.into()));
+    }
+
+    #[test]
+    fn the_time_comes_from_the_last_pass_and_the_figures_name_the_device() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut desk = testing::demo(folder.path());
+        let id = desk.state.catalogue.dictionaries[0].id;
+        let amount = Amount::Tokens(2_000);
+        desk.run(Command::Run(id, Pass::Evaluation, amount));
+        let kept = desk.state.catalogue.dictionaries[0].evaluation.ready();
+        let kept = kept.unwrap();
+        assert!((1_000..=2_000).contains(&kept.figures.tokens), "{kept:?}");
+        assert!(kept.device.starts_with("CPU"), "{kept:?}");
+        let (harness, _) = asked(desk);
+        harness.get_by_label_contains("tokens/s as in the last evaluation of resid-2");
+    }
+
+    #[test]
+    fn without_a_text_it_offers_to_add_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut desk = testing::demo(folder.path());
+        let mut project = (**desk.state.project.open().unwrap()).clone();
+        project.train_text.clear();
+        project.held_out_text.clear();
+        let changed = crate::state::project::Event::Changed(std::sync::Arc::new(project));
+        desk.state.apply(crate::state::Event::Project(changed));
+        let (harness, _) = asked(desk);
+        harness.get_by_label_contains("names no text to measure on");
+        harness.get_by_label("Add held-out text…");
+    }
+}

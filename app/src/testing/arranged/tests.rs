@@ -4,17 +4,20 @@ use egui::{Button, Sense, pos2, vec2};
 use egui_kittest::Harness;
 use umbra_core::ids::{FeatureId, HookPoint, Site};
 use umbra_core::models::Sampling;
+use umbra_core::project::Project;
 use umbra_core::steer::{EditSpec, Vector, What};
 use umbra_core::train::Spec;
+use umbra_core::workbench::passes::Pass;
 
 use super::{faults, warn_of_clashes};
 use crate::dialogs::Ask;
+use crate::state::catalogue::DictionaryId;
 use crate::state::jobs::JobId;
 use crate::state::requests::{Command, library, prompt, shell};
 use crate::state::view::ViewId;
 use crate::state::{
-    AppState, Event, Load, catalogue, features, jobs, log, opening, path, project, settings,
-    steering, training,
+    AppState, Event, Load, catalogue, features, jobs, log, opening, passes, path, project,
+    settings, steering, training,
 };
 use crate::testing::pictures::typical as of_demo;
 use crate::testing::{self, Desk, Window};
@@ -146,7 +149,7 @@ fn nothing_is_cut_or_overlaps_where_all_has_failed() {
 #[test]
 fn nothing_is_cut_or_overlaps_in_a_dialog() {
     type Open = fn() -> Vec<Dialog>;
-    let cases: [(&str, Open); 6] = [
+    let cases: [(&str, Open); 7] = [
         ("settings", || {
             vec![Dialog::Asked(shell::Command::Settings(true).into())]
         }),
@@ -161,6 +164,19 @@ fn nothing_is_cut_or_overlaps_in_a_dialog() {
             vec![Dialog::Told(shown(opening::Kind::Dictionary))]
         }),
         ("path", path_asked),
+        ("pass", || {
+            let project = Project {
+                name: "A project".to_owned(),
+                held_out_text: vec!["a-text-with-a-name-that-says-where-it-is-from.txt".into()],
+                ..Project::default()
+            };
+            let changed = project::Event::Changed(std::sync::Arc::new(project));
+            let asked = passes::Asked::new(Pass::Index, DictionaryId(0));
+            let asked = passes::Event::Asked(Some(asked));
+            [Event::Project(changed), Event::Passes(asked)]
+                .map(Dialog::Told)
+                .into()
+        }),
     ];
     for (name, dialog) in cases {
         let mut desk = Desk::new(testing::with_model());

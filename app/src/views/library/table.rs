@@ -25,10 +25,13 @@ pub(super) struct Line {
     pub(super) row: Row,
 }
 
+/// Key of a column, and whether the largest comes first.
+type Order = (String, bool);
+
 /// The table: its rows in the order that a person chose.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    lines: Memo<(u64, Option<(String, bool)>), Vec<Line>>,
+    lines: Memo<(u64, Option<Order>), Vec<Line>>,
     selection: Selection,
 }
 
@@ -64,7 +67,7 @@ fn line(dictionary: &Dictionary) -> Line {
 }
 
 /// Returns the rows of all dictionaries, ordered by a column or as in the project.
-fn lines(state: &AppState, order: Option<&(String, bool)>) -> Vec<Line> {
+fn lines(state: &AppState, order: Option<&Order>) -> Vec<Line> {
     let mut lines: Vec<Line> = state.catalogue.dictionaries.iter().map(line).collect();
     let column = order.and_then(|(key, descending)| Some((of(key)?, *descending)));
     if let Some((column, descending)) = column {
@@ -81,15 +84,18 @@ fn of(key: &str) -> Option<Of> {
 fn columns() -> [Column<'static>; 10] {
     Of::ALL.map(|of| {
         let column = match of {
-            Of::Name => Column::text(of.key(), of.title()).width(88.0, 150.0).always(),
+            Of::Name => Column::text(of.key(), of.title())
+                .width(88.0, 150.0)
+                .always(),
             Of::Hook => Column::text(of.key(), of.title()).width(96.0, 168.0).mono(),
             Of::K => Column::text(of.key(), of.title()).width(72.0, 96.0),
-            Of::Verdict => Column::text(of.key(), of.title()).width(132.0, 180.0).fills(),
-            Of::Width => Column::number(of.key(), of.title()).width(64.0, 72.0),
+            Of::Verdict => Column::text(of.key(), of.title())
+                .width(132.0, 180.0)
+                .fills(),
+            Of::Width | Of::Index => Column::number(of.key(), of.title()).width(64.0, 72.0),
             Of::L0 | Of::Fvu => Column::number(of.key(), of.title()).width(52.0, 64.0),
             Of::CeRecovered => Column::number(of.key(), of.title()).width(92.0, 96.0),
             Of::Dead => Column::number(of.key(), of.title()).width(60.0, 68.0),
-            Of::Index => Column::number(of.key(), of.title()).width(64.0, 72.0),
         };
         column.unit(of.unit()).definition(of.definition())
     })
@@ -107,7 +113,9 @@ impl Table {
         let sort = grid::sort(ui.ctx(), TABLE);
         let order = sort.map(|sort| (sort.column, sort.descending));
         let key = (state.catalogue.revision, order);
-        let lines = self.lines.get(key, |(_, order)| lines(state, order.as_ref()));
+        let lines = self
+            .lines
+            .get(key, |(_, order)| lines(state, order.as_ref()));
         let chosen = shown.map(|id| u64::from(id.0));
         if self.selection.cursor() != chosen {
             match chosen {
@@ -116,7 +124,9 @@ impl Table {
             }
         }
         let columns = columns();
-        let grid = Grid::new(TABLE, &columns).title("Dictionaries").most(height);
+        let grid = Grid::new(TABLE, &columns)
+            .title("Dictionaries")
+            .most(height);
         let mut rows = Rows {
             state,
             lines,

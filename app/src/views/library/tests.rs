@@ -1,17 +1,22 @@
-//! Library in a harness: its cards, their buttons, its failures.
+//! Library in a harness: its table, the drawer and its buttons, its failures.
 
 use std::sync::Arc;
 
+use egui::vec2;
+use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
+use umbra_core::corpus::Positions;
 use umbra_core::error::Notes;
+use umbra_core::eval::Figures;
 use umbra_core::models::Opening;
 use umbra_core::project::Project;
 
 use crate::state::catalogue::{self, DictionaryId};
+use crate::state::opening::Kind;
 use crate::state::project::Opened;
-use crate::state::requests::{Command, dictionary, library, navigation};
+use crate::state::requests::{Command, compare, dictionary, library, navigation, opening};
 use crate::state::view::ViewId;
-use crate::state::{AppState, Event, Load, project};
+use crate::state::{AppState, Event, Load, project, selection};
 use crate::testing;
 
 fn open_project(state: &mut AppState) {
@@ -45,32 +50,139 @@ fn with_dictionaries() -> AppState {
     state
 }
 
+/// The library over `state`, with room for the drawer beside the table.
+fn wide(state: AppState) -> Harness<'static, testing::Stage> {
+    let mut harness = testing::harness(ViewId::Library, state);
+    harness.set_size(vec2(1400.0, 1200.0));
+    harness.run();
+    harness
+}
+
 #[track_caller]
 fn click(state: AppState, button: &str, want: &[Command]) {
-    let mut harness = testing::harness(ViewId::Library, state);
+    let mut harness = wide(state);
     harness.get_by_label(button).click();
     harness.run();
     assert_eq!(harness.state_mut().commands.take(), want);
 }
 
+fn figures(fvu: f64) -> Figures {
+    Figures {
+        l0: 2.0,
+        fvu,
+        dead_fraction: 0.25,
+        rare_fraction: 0.25,
+        ce_clean: 3.0,
+        ce_sae: 3.1,
+        ce_zero: 9.0,
+        ce_mean: 8.0,
+        ce_recovered_zero: 0.98,
+        ce_recovered_mean: 0.97,
+        tokens: 12_345,
+        positions: Positions::Text,
+        left_out: Some(0),
+        nearness: None,
+    }
+}
+
+fn evaluated(state: &mut AppState, id: u32, fvu: f64) {
+    let evaluation = catalogue::Evaluation {
+        figures: figures(fvu),
+        text: "alice.txt".to_owned(),
+        device: "CPU · 2 threads".to_owned(),
+    };
+    let event = catalogue::Event::Evaluation(DictionaryId(id), Load::Ready(evaluation));
+    state.apply(Event::Catalogue(event));
+}
+
 #[test]
-fn buttons_of_a_card_are_about_that_dictionary() {
+fn the_drawer_and_its_buttons_are_about_the_row_that_was_clicked() {
     let second = DictionaryId(1);
-    click(
-        with_dictionaries(),
-        "Use: z1",
-        &[navigation::Command::SelectDictionary(second).into()],
-    );
-    click(
-        with_dictionaries(),
-        "Evaluate: z1",
-        &[dictionary::Command::Evaluate(second).into()],
-    );
-    click(
-        with_dictionaries(),
-        "Build index: z1",
-        &[dictionary::Command::BuildIndex(second).into()],
-    );
+    let mut harness = wide(with_dictionaries());
+    assert!(harness.query_by_label("Evaluate…: z1").is_none());
+    harness.get_by_label("Evaluate…: z0");
+    harness.get_by_label("Dictionary z1").click();
+    harness.run();
+    harness.run();
+    assert!(harness.query_by_label("Evaluate…: z0").is_none());
+    for (button, want) in [
+        (
+            "Use: z1",
+            Command::from(navigation::Command::SelectDictionary(second)),
+        ),
+        (
+            "Evaluate…: z1",
+            dictionary::Command::Evaluate(second).into(),
+        ),
+        (
+            "Build index…: z1",
+            dictionary::Command::BuildIndex(second).into(),
+        ),
+        ("Compare…: z1", compare::Command::Show(second).into()),
+    ] {
+        harness.get_by_label(button).click();
+        harness.run();
+        assert_eq!(harness.state_mut().commands.take(), [want], "{button}");
+    }
+}
+
+#[test]
+fn a_dictionary_that_is_put_to_use_comes_into_the_drawer() {
+    let mut harness = wide(with_dictionaries());
+    let choose = selection::Event::Dictionary(DictionaryId(1));
+    harness.state_mut().state.apply(Event::Selection(choose));
+    harness.run();
+    harness.get_by_label("Evaluate…: z1");
+}
+
+#[test]
+fn every_row_has_its_verdict_in_words() {
+    let mut state = with_dictionaries();
+    evaluated(&mut state, 0, 1.25);
+    let harness = wide(state);
+    // In the table and in the drawer.
+    let words = "does not reconstruct: FVU above 1";
+    assert_eq!(harness.get_all_by_label(words).count(), 2);
+    harness.get_by_label("no model");
+    harness.get_by_label_contains("12\u{202F}345 tokens of alice.txt");
+    harness.get_by_label_contains("computed on CPU · 2 threads");
+    let mut state = with_dictionaries();
+    let event = catalogue::Event::Evaluation(DictionaryId(1), Load::Loading);
+    state.apply(Event::Catalogue(event));
+    wide(state).get_by_label("being evaluated");
+}
+
+#[test]
+fn fifty_dictionaries_with_long_names_are_drawn_as_they_are_seen() {
+    let mut state = AppState::default();
+    open_project(&mut state);
+    for i in 0..50 {
+        let name =
+            format!("a-dictionary-with-a-name-that-says-everything-about-its-training-{i:02}");
+        let added = catalogue::Event::Added(name.into(), None);
+        state.apply(Event::Catalogue(added));
+    }
+    let mut harness = testing::harness(ViewId::Library, state);
+    harness.run();
+    let row = |i: usize| {
+        format!(
+            "Dictionary a-dictionary-with-a-name-that-says-everything-about-its-training-{i:02}"
+        )
+    };
+    harness.get_by_label(&row(0));
+    assert!(harness.query_by_label(&row(49)).is_none());
+}
+
+#[test]
+fn without_a_dictionary_there_are_two_ways_on() {
+    let mut state = AppState::default();
+    open_project(&mut state);
+    let open = opening::Command::Show(Kind::Dictionary);
+    click(state, "Open a dictionary…", &[open.into()]);
+    let mut state = AppState::default();
+    open_project(&mut state);
+    let train = navigation::Command::Go(ViewId::Training);
+    click(state, "Train a dictionary…", &[train.into()]);
 }
 
 #[test]
@@ -94,10 +206,14 @@ fn a_failed_dictionary_says_why_and_leaves_the_others_usable() {
     let failed = Load::Failed("sae_weights.safetensors ends early: /z0".to_owned());
     let event = catalogue::Event::Sae(DictionaryId(0), failed);
     state.apply(Event::Catalogue(event));
-    let harness = testing::harness(ViewId::Library, state);
+    let mut harness = wide(state);
     harness.get_by_label("sae_weights.safetensors ends early: /z0");
-    harness.get_by_label("Evaluate: z1");
-    assert!(harness.query_by_label("Evaluate: z0").is_none());
+    assert_eq!(harness.get_all_by_label("did not load").count(), 2);
+    assert!(harness.query_by_label("Evaluate…: z0").is_none());
+    harness.get_by_label("Dictionary z1").click();
+    harness.run();
+    harness.run();
+    harness.get_by_label("Evaluate…: z1");
 }
 
 #[test]
@@ -141,8 +257,11 @@ fn a_verification_gives_one_verdict_and_its_tensors() {
             "m".into(),
             verified,
         )));
-        let mut harness = testing::harness(ViewId::Library, state);
+        let mut harness = wide(state);
         harness.get_by_label(verdict);
+        let details = "Details, loader notes and verification";
+        harness.get_by_label(details).click();
+        harness.run();
         harness.get_by_label("Tensors compared (2)").click();
         harness.run();
         harness.get_by_label("logits");

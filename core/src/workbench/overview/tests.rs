@@ -66,7 +66,10 @@ fn a_verdict_tells_what_is_missing_and_what_was_measured() {
         ..known
     };
     check(&unmeasured, Sign::Open, "not evaluated", "not measured yet");
-    let running = Known { is_measured_now: true, ..unmeasured };
+    let running = Known {
+        is_measured_now: true,
+        ..unmeasured
+    };
     check(&running, Sign::Open, "being evaluated", "is running");
     let stale = Known {
         unmeasured: Some("made with another"),
