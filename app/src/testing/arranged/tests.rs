@@ -299,7 +299,7 @@ fn loads(
         path,
         Box::new(model()),
     )));
-    let id = catalogue::DictionaryId(0);
+    let id = DictionaryId(0);
     state.apply(Event::Catalogue(catalogue::Event::Sae(id, sae)));
     state.apply(Event::Features(features::Event::Table(id, Load::Loading)));
     state.apply(Event::Features(features::Event::Table(id, table)));
