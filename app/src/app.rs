@@ -13,6 +13,7 @@ use crate::state::layout::Layout;
 use crate::state::requests::{self, Command, Commands, library};
 use crate::state::settings::ThemeChoice;
 use crate::state::{AppState, Event, devices, log};
+use crate::widgets::focus::Keyboard;
 use crate::{persist, theme};
 
 /// The window.
@@ -193,6 +194,7 @@ impl App {
 fn install(ctx: &egui::Context) {
     theme::install(ctx);
     ctx.add_plugin(Copies::default());
+    ctx.add_plugin(Keyboard::default());
 }
 
 /// Returns the text of the title bar for the open project.

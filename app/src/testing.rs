@@ -35,6 +35,7 @@ use crate::state::layout::Layout;
 use crate::state::places::Places;
 use crate::state::requests::shell::Question;
 use crate::state::requests::{self, Command, Commands, library};
+use crate::state::tour::Tour;
 use crate::state::training::{CountedText, Member, Run, Source, TextKey};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, catalogue, features};
@@ -429,7 +430,7 @@ impl Window {
     }
 }
 
-/// Opens the bundled demo; its changes go to `folder`.
+/// Opens the bundled demo for a person who has closed the tour; its changes go to `folder`.
 pub(crate) fn demo(folder: &Path) -> Desk {
     let mut desk = Desk::new(AppState::default());
     desk.state.places = Places {
@@ -437,6 +438,8 @@ pub(crate) fn demo(folder: &Path) -> Desk {
         data: Some(folder.to_path_buf()),
         home: None,
     };
+    let closed = crate::state::settings::Event::Tour(Tour::Ended);
+    desk.state.apply(Event::Settings(closed));
     desk.run(library::Command::OpenDemo);
     desk
 }

@@ -70,6 +70,19 @@ pub fn page(name: &str) -> Result<&'static Page> {
     })
 }
 
+/// Returns the pages that hold every word of `words`, those with all words in the title first; without words, every page.
+pub fn search(words: &str) -> Vec<&'static Page> {
+    let words: Vec<String> = words.split_whitespace().map(str::to_lowercase).collect();
+    let holds = |text: &str| {
+        let text = text.to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let (mut found, others): (Vec<&Page>, Vec<&Page>) =
+        pages().partition(|page| holds(page.title()));
+    found.extend(others.into_iter().filter(|page| holds(page.text)));
+    found
+}
+
 impl Page {
     /// Returns its title, the first line without `#`.
     pub fn title(&self) -> &'static str {
@@ -109,6 +122,15 @@ mod tests {
             assert!(!purpose.starts_with(['#', '`', '*']), "{purpose}");
         }
         assert!(names.contains(START));
+    }
+
+    #[test]
+    fn pages_are_searched_by_all_words_and_titles_come_first() {
+        let found: Vec<_> = search("dark MATTER").iter().map(|page| page.name).collect();
+        assert_eq!(found.first(), Some(&"dark-matter"));
+        assert!(found.len() > 1 && found.len() < pages().count());
+        assert_eq!(search("").len(), pages().count());
+        assert!(search("matter zzzz").is_empty());
     }
 
     #[test]

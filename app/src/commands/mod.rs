@@ -28,6 +28,7 @@ mod passes;
 mod path;
 pub(crate) mod prompt;
 mod shell;
+mod start;
 mod steering;
 mod training;
 
@@ -70,6 +71,7 @@ pub(crate) fn follow(state: &AppState, commands: &mut Commands) {
     passes::follow(state, commands);
     features::follow(state, commands);
     prompt::follow(state, commands);
+    start::follow(state, commands);
     training::follow(state, commands);
     compare::follow(state, commands);
     dark_matter::follow(state, commands);

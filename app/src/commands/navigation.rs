@@ -8,14 +8,14 @@ use crate::state::log::Notice;
 use crate::state::requests::Command as Any;
 use crate::state::requests::navigation::Command;
 use crate::state::view::ViewId;
-use crate::state::{Event, log, prompt, selection};
+use crate::state::{Event, log, prompt, selection, settings};
 
 impl Command {
     /// Carries it out.
     pub(super) fn run(self, context: &mut Context<'_>) {
         let select = |event| Event::Selection(event);
         match self {
-            Self::Go(view) => context.layout.go(view, &context.state.selection),
+            Self::Go(view) => go(context, view),
             Self::Beside(view) => beside(context, view),
             Self::Feature { feature, beside } => {
                 context.apply(select(selection::Event::Feature(Some(feature))));
@@ -48,6 +48,15 @@ impl Command {
 }
 
 pub(super) use self::link::follow;
+/// Shows `view`; a way that was taken is offered no longer.
+fn go(context: &mut Context<'_>, view: ViewId) {
+    context.layout.go(view, &context.state.selection);
+    let is_way = ViewId::WAYS.iter().any(|(way, _)| *way == view);
+    if is_way && !context.state.settings.ways_taken.contains(&view) {
+        let taken = settings::Event::WaysTaken(vec![view]);
+        context.apply(Event::Settings(taken));
+    }
+}
 
 /// A tile more can be undone; a tile that becomes active is no change.
 fn beside(context: &mut Context<'_>, view: ViewId) {

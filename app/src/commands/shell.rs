@@ -26,10 +26,16 @@ impl Command {
             Self::Inspector(shown) => context.apply(set(settings::Event::Inspector(shown))),
             Self::Palette(open) => context.layout.palette_open = open,
             Self::Settings(open) => context.layout.settings_open = open,
-            Self::Guide(page) => context.layout.guide = page,
             Self::Unfold(part, open) => {
                 context.apply(set(settings::Event::Unfolded(part, open)));
             }
+            Self::Guide(page) => context.layout.open_guide(page),
+            Self::GuideBack => context.layout.walk_guide(false),
+            Self::GuideForward => context.layout.walk_guide(true),
+            Self::Keys(keys) => context.layout.keys = keys,
+            Self::Focus(target) => context.layout.focus = Some(target),
+            Self::Tour(tour) => context.apply(set(settings::Event::Tour(tour))),
+            Self::WaysTaken(views) => context.apply(set(settings::Event::WaysTaken(views))),
             Self::DismissPurpose(view) => {
                 context.apply(set(settings::Event::PurposeDismissed(view)));
             }

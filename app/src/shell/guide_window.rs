@@ -4,6 +4,7 @@ use egui::{Align2, Frame, ScrollArea, Stroke, TextStyle, Ui, vec2};
 use egui_commonmark::{CommonMarkCache, CommonMarkViewer};
 use umbra_core::guide::{self, Page};
 
+use crate::memo::Memo;
 use crate::state::requests::{Commands, shell};
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, caption, icons, space};
@@ -42,12 +43,20 @@ pub(super) fn about_screen_ui(ui: &mut Ui, view: ViewId, commands: &mut Commands
 pub(super) struct GuideWindow {
     cache: CommonMarkCache,
     has_links: bool,
+    /// Words that the list of pages is searched for.
+    words: String,
+    /// The last search and the pages that it found.
+    found: Memo<String, Vec<&'static Page>>,
+    /// Whether the field gets the focus: the guide was just opened, or is searched by its shortcut.
+    focus: bool,
+    open: bool,
 }
 
 impl GuideWindow {
     /// Draws the page called `name`; an unknown name shows the first page.
     pub(super) fn guide_ui(&mut self, ui: &Ui, name: &str, commands: &mut Commands) {
         let mut open = true;
+        self.focus |= !std::mem::replace(&mut self.open, true);
         let room = ui.ctx().content_rect().size() - vec2(48.0, 150.0);
         let size = SIZE.min(room);
         egui::Window::new(theme::panel_title("Guide"))
@@ -60,7 +69,7 @@ impl GuideWindow {
                 ui.set_min_size(size);
                 ui.set_max_size(size);
                 ui.horizontal_top(|ui| {
-                    list_ui(ui, name, size.y, commands);
+                    self.list_ui(ui, name, size.y, commands);
                     ui.separator();
                     ui.vertical(|ui| self.page_ui(ui, name, commands));
                 });
@@ -68,6 +77,18 @@ impl GuideWindow {
         if !open {
             commands.send(shell::Command::Guide(None));
         }
+    }
+
+    /// Forgets the search of a guide that was closed.
+    pub(super) fn closed(&mut self) {
+        if std::mem::take(&mut self.open) {
+            self.words.clear();
+        }
+    }
+
+    /// Moves the focus into the field that searches the pages.
+    pub(super) fn search(&mut self) {
+        self.focus = true;
     }
 
     fn page_ui(&mut self, ui: &mut Ui, name: &str, commands: &mut Commands) {
@@ -98,6 +119,56 @@ impl GuideWindow {
             });
         if let Some(page) = followed {
             commands.send(shell::Command::Guide(Some(page)));
+        }
+    }
+
+    /// The field that searches, and below it the pages.
+    fn list_ui(&mut self, ui: &mut Ui, chosen: &str, height: f32, commands: &mut Commands) {
+        ui.vertical(|ui| {
+            ui.set_width(LIST_WIDTH);
+            ui.set_height(height);
+            let field = egui::TextEdit::singleline(&mut self.words)
+                .hint_text("Search the guide")
+                .desired_width(LIST_WIDTH);
+            let field = ui.add(field);
+            field.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Search the guide")
+            });
+            if std::mem::take(&mut self.focus) {
+                field.request_focus();
+            }
+            ScrollArea::vertical()
+                .id_salt("pages")
+                .auto_shrink([false, false])
+                .show(ui, |ui| {
+                    ui.spacing_mut().item_spacing.y = 0.0;
+                    self.pages_ui(ui, chosen, commands);
+                });
+        });
+    }
+
+    /// The pages by section, or those that were found.
+    fn pages_ui(&mut self, ui: &mut Ui, chosen: &str, commands: &mut Commands) {
+        let secondary = Theme::from_ui(ui).ink.secondary;
+        if self.words.trim().is_empty() {
+            for section in guide::SECTIONS {
+                ui.add_space(space::CONTROL);
+                ui.label(caption(section.title).color(secondary));
+                for page in section.pages {
+                    entry_ui(ui, page, chosen, commands);
+                }
+            }
+            return;
+        }
+        ui.add_space(space::CONTROL);
+        let found = self
+            .found
+            .get(self.words.clone(), |words| guide::search(words));
+        if found.is_empty() {
+            ui.add(egui::Label::new(caption("No page holds these words").color(secondary)).wrap());
+        }
+        for page in found {
+            entry_ui(ui, page, chosen, commands);
         }
     }
 
@@ -171,30 +242,10 @@ fn link_to(page: &Page) -> String {
     format!("{}.md", page.name)
 }
 
-fn list_ui(ui: &mut Ui, chosen: &str, height: f32, commands: &mut Commands) {
-    let secondary = Theme::from_ui(ui).ink.secondary;
-    ui.allocate_ui(vec2(LIST_WIDTH, height), |ui| {
-        ScrollArea::vertical()
-            .id_salt("pages")
-            .auto_shrink([false, false])
-            .show(ui, |ui| {
-                ui.vertical(|ui| {
-                    ui.spacing_mut().item_spacing.y = 0.0;
-                    for section in guide::SECTIONS {
-                        ui.add_space(space::CONTROL);
-                        ui.label(caption(section.title).color(secondary));
-                        let pages = section.pages.iter();
-                        pages.for_each(|page| entry_ui(ui, page, chosen, commands));
-                    }
-                });
-            });
-    });
-}
-
 /// Draws the entry of `page` in the list of pages.
 fn entry_ui(ui: &mut Ui, page: &Page, chosen: &str, commands: &mut Commands) {
     let button = egui::Button::selectable(page.name == chosen, page.title());
-    let button = button.truncate().min_size(vec2(LIST_WIDTH, 0.0));
+    let button = button.truncate().min_size(vec2(ui.available_width(), 0.0));
     if ui.add(button).clicked() {
         commands.send(shell::Command::Guide(Some(page.name)));
     }

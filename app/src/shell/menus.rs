@@ -3,13 +3,17 @@
 use egui::{RichText, Ui};
 
 use crate::state::AppState;
+use crate::state::catalogue::Dictionary;
 use crate::state::opening::Kind;
 use crate::state::requests::{Command, Commands, library, navigation, opening};
 use crate::theme::{self, Theme};
 use crate::views::actions::{Recent, dictionary_actions, recent_models, recent_projects};
+use crate::widgets::number;
 use crate::widgets::parts::shortened;
 
 const WIDTH: f32 = 250.0;
+/// Width of the menu of dictionaries.
+const WIDE: f32 = 340.0;
 
 /// Project: new, open, save, demo, recent.
 pub(super) fn project_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
@@ -80,13 +84,11 @@ pub(super) fn model_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
 
 /// Dictionary: choose, open, evaluate, index, export, report, remove.
 pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
-    ui.set_min_width(WIDTH);
+    ui.set_min_width(WIDE);
     ui.spacing_mut().item_spacing.y = 2.0;
     for dictionary in &state.catalogue.dictionaries {
         let chosen = state.selection.dictionary == Some(dictionary.id);
-        let words = shortened(&dictionary.name, 28);
-        let button = ui.add(egui::Button::selectable(chosen, words));
-        if button.clicked() {
+        if dictionary_entry_ui(ui, dictionary, chosen) {
             commands.send(navigation::Command::SelectDictionary(dictionary.id));
             ui.close();
         }
@@ -113,6 +115,21 @@ pub(super) fn dictionary_ui(ui: &mut Ui, state: &AppState, commands: &mut Comman
     for (words, command) in dictionary_actions(state, dictionary) {
         entry_ui(ui, commands, &words, command);
     }
+}
+
+/// A dictionary to choose, with its hook and FVU; whether it was clicked.
+fn dictionary_entry_ui(ui: &mut Ui, dictionary: &Dictionary, chosen: bool) -> bool {
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let hook = dictionary.hook().map(|hook| hook.to_string());
+    let evaluation = dictionary.evaluation.ready();
+    let fvu = evaluation.map(|of| format!("FVU {}", number::number(of.figures.fvu)));
+    let facts: Vec<String> = hook.into_iter().chain(fvu).collect();
+    let facts = theme::mono_caption(facts.join("  ")).color(secondary);
+    let name = shortened(&dictionary.name, 28);
+    let button = egui::Button::selectable(chosen, name.as_str()).right_text(facts);
+    let response = ui.add(button.min_size(egui::vec2(ui.available_width(), 0.0)));
+    let response = response.on_hover_text("FVU: fraction of variance unexplained");
+    response.clicked()
 }
 
 fn about_ui(ui: &mut Ui, text: &str) {

@@ -5,6 +5,7 @@ mod device_chip;
 mod guide_window;
 mod inspector;
 mod job_strip;
+mod keys_window;
 mod link_window;
 mod menus;
 mod notices;
@@ -20,12 +21,14 @@ mod shortcuts;
 mod tests;
 mod tiles;
 mod top_bar;
+mod tour;
 mod views;
 
 use crate::state::AppState;
-use crate::state::layout::Layout;
+use crate::state::layout::{Keys, Layout};
 use crate::state::requests::{Commands, shell};
 use crate::theme::Theme;
+use crate::widgets::focus::{self, Target};
 use crate::widgets::grid::arrangement;
 use crate::widgets::to_save;
 
@@ -47,10 +50,16 @@ pub(crate) fn window_ui(
     arrangement::restore(ui.ctx(), &state.settings.tables);
     let roomy = ui.available_width() >= ROOMY;
     shortcuts::handle(ui, state, layout, commands);
+    match layout.focus.take() {
+        Some(Target::Search) if layout.guide.is_some() => views.guide.search(),
+        Some(target) => focus::wish(ui.ctx(), tiles::screen(layout.view()), target),
+        None => {}
+    }
     ui.painter()
         .rect_filled(ui.max_rect(), 0.0, theme.surface.window);
     top_bar::top_bar_ui(ui, state, layout, commands);
     job_strip::job_strip_ui(ui, state, commands);
+    notices::strip_ui(ui, state, roomy, commands);
     rail::rail_ui(ui, state, layout, roomy, commands);
     let wanted = roomy && state.settings.inspector;
     let subject = inspector::subject(state, layout.view()).filter(|_| wanted);
@@ -60,10 +69,12 @@ pub(crate) fn window_ui(
     egui::CentralPanel::no_frame().show(ui, |ui| {
         tiles::tiles_ui(ui, state, views, layout, commands);
     });
-    notices::notices_ui(ui, state, commands);
+
     if let Some(text) = layout.to_copy.take() {
         ui.ctx().copy_text(text);
     }
+    notices::notices_ui(ui, state, roomy, commands);
+    views.tour.tour_ui(ui, state, layout, commands);
     if let Some(file) = to_save::take(ui.ctx()) {
         commands.send(shell::Command::Save(file));
     }
@@ -78,6 +89,11 @@ pub(crate) fn window_ui(
     }
     if let Some(page) = layout.guide {
         views.guide.guide_ui(ui, page, commands);
+    } else {
+        views.guide.closed();
+    }
+    if layout.keys == Keys::Open {
+        keys_window::keys_ui(ui, commands);
     }
     if layout.link_open {
         views.link.link_ui(ui, commands);
@@ -90,7 +106,7 @@ pub(crate) fn window_ui(
         question_window::question_ui(ui, question, commands);
     }
     if layout.palette_open {
-        views.palette.palette_ui(ui, state, commands);
+        views.palette.palette_ui(ui, (state, layout), commands);
     } else {
         views.palette.closed();
     }

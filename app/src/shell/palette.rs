@@ -5,12 +5,14 @@ use umbra_core::guide;
 use umbra_core::ids::FeatureId;
 use umbra_core::workbench::link::Link;
 
-use super::shortcuts;
+use super::shortcuts::{Does, shown, words_of};
 use crate::state::AppState;
 use crate::state::history::Entry as Step;
+use crate::state::layout::Layout;
 use crate::state::opening::Kind;
 use crate::state::prompt::Side;
 use crate::state::requests::{Command, Commands, library, navigation, opening, prompt, shell};
+use crate::state::tour::Tour;
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
 use crate::views::actions::{dictionary_actions, recent_models, recent_projects};
@@ -62,7 +64,12 @@ impl Palette {
     }
 
     /// Draws the palette and sends what was chosen.
-    pub(super) fn palette_ui(&mut self, ui: &Ui, state: &AppState, commands: &mut Commands) {
+    pub(super) fn palette_ui(
+        &mut self,
+        ui: &Ui,
+        (state, layout): (&AppState, &Layout),
+        commands: &mut Commands,
+    ) {
         let first = !std::mem::replace(&mut self.open, true);
         let theme = Theme::from_ui(ui);
         let width = WIDTH.min(ui.ctx().content_rect().width() - 48.0);
@@ -78,7 +85,7 @@ impl Palette {
                     .inner_margin(space::CONTROL)
                     .show(ui, |ui| {
                         ui.set_width(width);
-                        self.inner_ui(ui, state, first, commands);
+                        self.inner_ui(ui, (state, layout), first, commands);
                     });
             });
         let outside = !first && area.response.clicked_elsewhere();
@@ -87,7 +94,13 @@ impl Palette {
         }
     }
 
-    fn inner_ui(&mut self, ui: &mut Ui, state: &AppState, first: bool, commands: &mut Commands) {
+    fn inner_ui(
+        &mut self,
+        ui: &mut Ui,
+        (state, layout): (&AppState, &Layout),
+        first: bool,
+        commands: &mut Commands,
+    ) {
         let arrows = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
         let (up, down) = (arrows(Key::ArrowUp), arrows(Key::ArrowDown));
         let enter = arrows(Key::Enter);
@@ -104,7 +117,7 @@ impl Palette {
         if field.changed() {
             self.marked = 0;
         }
-        let found = matching(&self.query, state);
+        let found = matching(&self.query, state, layout);
         let last = found.len().saturating_sub(1);
         self.marked = match (up, down) {
             (true, _) => self.marked.saturating_sub(1),
@@ -175,7 +188,7 @@ fn rows_ui(ui: &mut Ui, found: &[Entry], marked: usize) -> Option<usize> {
 }
 
 /// Returns the matches of `query`: a feature by number, then actions and screens, then features by label; every word must occur.
-fn matching(query: &str, state: &AppState) -> Vec<Entry> {
+fn matching(query: &str, state: &AppState, layout: &Layout) -> Vec<Entry> {
     if let Ok(link) = query.parse::<Link>() {
         let words = format!("Open feature #{} of {}", link.feature, link.dictionary);
         let hint = link.project.display().to_string();
@@ -195,7 +208,7 @@ fn matching(query: &str, state: &AppState) -> Vec<Entry> {
         .into_iter()
         .collect();
     found.extend(
-        actions(state)
+        actions(state, layout)
             .into_iter()
             .filter(|entry| fits(&entry.words)),
     );
@@ -225,12 +238,12 @@ fn feature_entry(state: &AppState, feature: FeatureId) -> Entry {
 }
 
 /// Every action there is now.
-fn actions(state: &AppState) -> Vec<Entry> {
+fn actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
     let mut list: Vec<Entry> = vec![];
-    for (i, view) in ViewId::RAIL.into_iter().enumerate() {
+    for view in ViewId::RAIL {
         let about = view.about();
-        let hint = format!("Ctrl+{}", i + 1);
         let go = navigation::Command::Go(view);
+        let hint = shown(Does::Go(view));
         list.push(Entry::new(about.icon, about.title, hint, go));
     }
     for view in ViewId::RAIL {
@@ -262,7 +275,7 @@ fn actions(state: &AppState) -> Vec<Entry> {
         let select = navigation::Command::SelectDictionary(dictionary.id);
         list.push(Entry::new(icons::STACK, words, "", select));
     }
-    list.extend(window_actions(state));
+    list.extend(window_actions(state, layout));
     list.extend(guide_actions());
     for job in state.jobs.running() {
         let words = format!("Stop: {}", job.name);
@@ -285,8 +298,8 @@ fn history_actions(state: &AppState) -> Vec<Entry> {
         Entry::new(icons::ARROW_U_UP_LEFT, words, hint, command)
     };
     vec![
-        entry("Undo", history.done.last(), "Ctrl+Z", Do::Undo),
-        entry("Redo", history.undone.last(), "Ctrl+Shift+Z", Do::Redo),
+        entry("Undo", history.done.last(), shown(Does::Undo), Do::Undo),
+        entry("Redo", history.undone.last(), shown(Does::Redo), Do::Redo),
     ]
 }
 
@@ -348,57 +361,37 @@ fn guide_actions() -> Vec<Entry> {
     list
 }
 
-fn window_actions(state: &AppState) -> Vec<Entry> {
-    use navigation::Command as Go;
+/// Actions of the window that have a shortcut, with their icons.
+const KEYED: [(&str, Does); 12] = [
+    (icons::ARROW_LEFT, Does::Back),
+    (icons::ARROW_RIGHT, Does::Forward),
+    (icons::MAGNIFYING_GLASS, Does::Search),
+    (icons::QUESTION, Does::Guide),
+    (icons::KEYBOARD, Does::Keys),
+    (icons::CIRCLE_HALF, Does::Theme),
+    (icons::SIDEBAR_SIMPLE, Does::Inspector),
+    (icons::LIST, Does::Rail),
+    (icons::TEXT_AA, Does::Text(10)),
+    (icons::TEXT_AA, Does::Text(-10)),
+    (icons::TEXT_AA, Does::TextReset),
+    (icons::GEAR_SIX, Does::Settings),
+];
+
+fn window_actions(state: &AppState, layout: &Layout) -> Vec<Entry> {
     use shell::Command as Do;
-    let settings = &state.settings;
-    let percent = settings.text_percent;
-    let inspector = if settings.inspector {
-        "Hide the inspector"
-    } else {
-        "Show the inspector"
-    };
-    vec![
-        Entry::new(icons::ARROW_LEFT, "Back", "Alt+Left", Go::Back),
-        Entry::new(icons::ARROW_RIGHT, "Forward", "Alt+Right", Go::Forward),
-        Entry::new(icons::SCROLL, "Log", "", Go::Go(ViewId::Log)),
+    let keyed = KEYED.into_iter().flat_map(|(icon, does)| {
+        let commands = does.commands(state, layout).into_iter();
+        commands.map(move |command| Entry::new(icon, words_of(does), shown(does), command))
+    });
+    let mut list: Vec<Entry> = keyed.collect();
+    list.extend([
         Entry::new(
-            icons::CIRCLE_HALF,
-            "Switch between dark and light theme",
-            "Ctrl+Shift+T",
-            shortcuts::toggled_theme(state),
+            icons::SCROLL,
+            "Log",
+            "",
+            navigation::Command::Go(ViewId::Log),
         ),
-        Entry::new(
-            icons::SIDEBAR_SIMPLE,
-            inspector,
-            "Ctrl+I",
-            Do::Inspector(!settings.inspector),
-        ),
-        Entry::new(
-            icons::LIST,
-            "Show or hide the rail's labels",
-            "Ctrl+B",
-            Do::RailWords(!settings.rail_words),
-        ),
-        Entry::new(
-            icons::TEXT_AA,
-            "Larger text",
-            "Ctrl++",
-            Do::TextPercent(percent + 10),
-        ),
-        Entry::new(
-            icons::TEXT_AA,
-            "Smaller text",
-            "Ctrl+−",
-            Do::TextPercent(percent - 10),
-        ),
-        Entry::new(
-            icons::TEXT_AA,
-            "Text at 100 %",
-            "Ctrl+0",
-            Do::TextPercent(100),
-        ),
-        Entry::new(icons::GEAR_SIX, "Settings", "Ctrl+,", Do::Settings(true)),
+        Entry::new(icons::COMPASS, "Take the tour", "", Do::Tour(Tour::FIRST)),
         Entry::new(
             icons::INFO,
             "Show purpose lines again",
@@ -406,7 +399,8 @@ fn window_actions(state: &AppState) -> Vec<Entry> {
             Do::RestorePurposes,
         ),
         Entry::new(icons::COLUMNS, "Reset tiles", "", Do::ResetLayout),
-    ]
+    ]);
+    list
 }
 
 #[cfg(test)]
@@ -429,7 +423,7 @@ mod tests {
 
     #[track_caller]
     fn first(query: &str, want: &str) {
-        let found = matching(query, &labelled());
+        let found = matching(query, &labelled(), &Layout::default());
         assert_eq!(found.first().map(|entry| entry.words.as_str()), Some(want));
     }
 
@@ -438,7 +432,7 @@ mod tests {
         let print = "a".repeat(64);
         let text =
             format!("umbra://feature?project=/p&dictionary=z%200&fingerprint={print}&feature=3");
-        let found = matching(&text, &labelled());
+        let found = matching(&text, &labelled(), &Layout::default());
         let open = navigation::Command::OpenLink(text.parse().unwrap());
         assert_eq!(
             found,
@@ -462,7 +456,7 @@ mod tests {
         first("dark m", "Dark matter");
         first("build", "Build index…");
         assert!(
-            matching("#64", &labelled()).is_empty(),
+            matching("#64", &labelled(), &Layout::default()).is_empty(),
             "there are 64 features"
         );
     }

@@ -1,15 +1,14 @@
 //! The left rail: seven screens as icons with words, collapsible to icons; the log and the collapse button below.
 
-use egui::{
-    Align2, Frame, Margin, PointerButton, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
-    vec2,
-};
+use egui::{Align2, Frame, Margin, PointerButton, Rect, Role, Sense, Ui, WidgetInfo, vec2};
 
+use super::shortcuts;
 use crate::state::AppState;
 use crate::state::layout::Layout;
 use crate::state::requests::{Commands, navigation, shell};
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
+use crate::widgets::anchor::Anchor;
 
 const WIDE: f32 = 160.0;
 const NARROW: f32 = 48.0;
@@ -34,11 +33,12 @@ pub(super) fn rail_ui(
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.y = 2.0;
             let active = layout.view();
-            for (i, view) in ViewId::RAIL.into_iter().enumerate() {
+            for view in ViewId::RAIL {
                 // a feature's page belongs to Features
                 let chosen =
                     active == view || (active, view) == (ViewId::Feature, ViewId::Features);
-                let hint = format!("{} (Ctrl+{})", view.about().title, i + 1);
+                let keys = shortcuts::shown(shortcuts::Does::Go(view));
+                let hint = format!("{} ({keys})", view.about().title);
                 screen_ui(ui, view, &hint, Shown { chosen, words }, commands);
             }
             ui.with_layout(egui::Layout::bottom_up(egui::Align::Min), |ui| {
@@ -60,6 +60,9 @@ struct Shown {
 fn screen_ui(ui: &mut Ui, view: ViewId, hint: &str, shown: Shown, commands: &mut Commands) {
     let about = view.about();
     let response = entry_ui(ui, about.icon, about.title, shown);
+    if let Some(at) = ViewId::RAIL.iter().position(|one| *one == view) {
+        Anchor::Screen(at).mark(&response);
+    }
     let response = response.on_hover_text(hint);
     if response.clicked() {
         commands.send(navigation::Command::Go(view));
@@ -108,10 +111,6 @@ fn entry_ui(ui: &mut Ui, icon: &str, title: &str, shown: Shown) -> egui::Respons
     if shown.chosen {
         let bar = Rect::from_min_size(rect.left_top() + vec2(0.0, 8.0), vec2(2.0, ENTRY - 16.0));
         painter.rect_filled(bar, 1.0, theme.ink.primary);
-    }
-    if response.has_focus() {
-        let ring = Stroke::new(1.0, theme.ink.secondary);
-        painter.rect_stroke(rect, space::CORNER, ring, StrokeKind::Inside);
     }
     let ink = if shown.chosen || response.hovered() {
         theme.ink.primary

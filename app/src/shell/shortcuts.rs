@@ -1,138 +1,308 @@
-//! The keys and mouse buttons that work everywhere. Every one of them stands in the palette beside its action.
+//! The keys and mouse buttons that work everywhere. One table: the handler below, the palette and the list under `?` read it.
 
 use egui::{Key, KeyboardShortcut, Modifiers, PointerButton, Ui};
 
 use super::guide_window::page_of;
 use crate::state::AppState;
-use crate::state::layout::Layout;
+use crate::state::layout::{Keys, Layout};
 use crate::state::requests::{Command, Commands, navigation, opening, passes, path, shell};
 use crate::state::settings::ThemeChoice;
 use crate::state::view::ViewId;
+use crate::widgets::focus::Target;
 
-/// Opens the palette.
-pub(super) const PALETTE: &str = "Ctrl+K";
+/// What a shortcut does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Does {
+    /// Shows a screen.
+    Go(ViewId),
+    /// Goes to the previous place, or page of the guide.
+    Back,
+    /// Goes to the next place, or page of the guide.
+    Forward,
+    /// Opens or closes the palette.
+    Palette,
+    /// Focuses the screen's search field.
+    Search,
+    /// Focuses the screen's main thing.
+    Content,
+    /// Undoes the last change.
+    Undo,
+    /// Redoes it.
+    Redo,
+    /// Opens the guide at the page of the screen.
+    Guide,
+    /// Opens or closes the list of shortcuts.
+    Keys,
+    /// Shows or hides the inspector.
+    Inspector,
+    /// Shows or hides the words of the rail.
+    Rail,
+    /// Switches the theme.
+    Theme,
+    /// Opens or closes the settings.
+    Settings,
+    /// Changes the text size by this many percent.
+    Text(i16),
+    /// Resets the text size.
+    TextReset,
+}
 
-const SCREENS: [Key; 7] = [
-    Key::Num1,
-    Key::Num2,
-    Key::Num3,
-    Key::Num4,
-    Key::Num5,
-    Key::Num6,
-    Key::Num7,
+/// A heading in the list of shortcuts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    /// Screens and places.
+    Move,
+    /// Finding and changing.
+    Work,
+    /// The window itself.
+    Window,
+}
+
+impl Group {
+    /// All, with their headings.
+    pub(super) const ALL: [(Self, &'static str); 3] = [
+        (Self::Move, "Move"),
+        (Self::Work, "Find and change"),
+        (Self::Window, "Window"),
+    ];
+}
+
+/// One shortcut.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shortcut {
+    /// Keys as shown.
+    pub(super) shown: &'static str,
+    /// Purpose.
+    pub(super) words: &'static str,
+    /// Its heading in the list.
+    pub(super) group: Group,
+    /// Action.
+    pub(super) does: Does,
+    /// Keys; each alone suffices.
+    keys: &'static [KeyboardShortcut],
+    /// Whether a text field with the focus keeps these keys for itself.
+    yields: bool,
+}
+
+const fn key(modifiers: Modifiers, key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(modifiers, key)
+}
+
+const fn ctrl(one: Key) -> KeyboardShortcut {
+    key(Modifiers::COMMAND, one)
+}
+
+const fn ctrl_shift(one: Key) -> KeyboardShortcut {
+    key(Modifiers::COMMAND.plus(Modifiers::SHIFT), one)
+}
+
+const fn plain(one: Key) -> KeyboardShortcut {
+    key(Modifiers::NONE, one)
+}
+
+macro_rules! shortcuts {
+    ($($group:ident $shown:literal $words:literal $does:expr, [$($key:expr),+] $($yields:ident)?;)*) => {
+        /// Every shortcut. Longer ones stand first: without its other keys, Ctrl+T would match Ctrl+Shift+T.
+        pub(super) static SHORTCUTS: &[Shortcut] = &[$(Shortcut {
+            shown: $shown,
+            words: $words,
+            group: Group::$group,
+            does: $does,
+            keys: &[$($key),+],
+            yields: shortcuts!(@yields $($yields)?),
+        }),*];
+    };
+    (@yields yields) => { true };
+    (@yields) => { false };
+}
+
+shortcuts! {
+    Move "Ctrl+1" "Library" Does::Go(ViewId::RAIL[0]), [ctrl(Key::Num1)];
+    Move "Ctrl+2" "Features" Does::Go(ViewId::RAIL[1]), [ctrl(Key::Num2)];
+    Move "Ctrl+3" "Prompt" Does::Go(ViewId::RAIL[2]), [ctrl(Key::Num3)];
+    Move "Ctrl+4" "Dark matter" Does::Go(ViewId::RAIL[3]), [ctrl(Key::Num4)];
+    Move "Ctrl+5" "Heads" Does::Go(ViewId::RAIL[4]), [ctrl(Key::Num5)];
+    Move "Ctrl+6" "Steering" Does::Go(ViewId::RAIL[5]), [ctrl(Key::Num6)];
+    Move "Ctrl+7" "Training" Does::Go(ViewId::RAIL[6]), [ctrl(Key::Num7)];
+    Move "Alt+Left" "Back" Does::Back, [key(Modifiers::ALT, Key::ArrowLeft)];
+    Move "Alt+Right" "Forward" Does::Forward, [key(Modifiers::ALT, Key::ArrowRight)];
+    Move "F6" "Focus the screen's content" Does::Content, [plain(Key::F6)];
+    Work "Ctrl+K" "Search features and actions" Does::Palette, [ctrl(Key::K)];
+    Work "Ctrl+F" "Search or filter this screen" Does::Search, [ctrl(Key::F)];
+    Work "Ctrl+Shift+Z" "Redo" Does::Redo, [ctrl_shift(Key::Z), ctrl(Key::Y)] yields;
+    Work "Ctrl+Z" "Undo" Does::Undo, [ctrl(Key::Z)] yields;
+    Window "F1" "Guide to this screen" Does::Guide, [plain(Key::F1)];
+    Window "?" "Keyboard shortcuts" Does::Keys, [plain(Key::Questionmark), key(Modifiers::SHIFT, Key::Slash)] yields;
+    Window "Ctrl+Shift+T" "Switch between dark and light theme" Does::Theme, [ctrl_shift(Key::T)];
+    Window "Ctrl+I" "Show or hide the inspector" Does::Inspector, [ctrl(Key::I)];
+    Window "Ctrl+B" "Show or hide the rail's labels" Does::Rail, [ctrl(Key::B)];
+    Window "Ctrl+," "Settings" Does::Settings, [ctrl(Key::Comma)];
+    Window "Ctrl++" "Larger text" Does::Text(10), [ctrl(Key::Plus), ctrl(Key::Equals)];
+    Window "Ctrl+−" "Smaller text" Does::Text(-10), [ctrl(Key::Minus)];
+    Window "Ctrl+0" "Text at 100 %" Does::TextReset, [ctrl(Key::Num0)];
+}
+
+/// Keys that the thing with the focus handles itself: shown in the list of shortcuts.
+pub(super) const LOCAL: [(&str, &str); 7] = [
+    ("Tab, Shift+Tab", "Next or previous control"),
+    ("Enter, Space", "Press the control in focus"),
+    ("Arrows", "Walk through rows, tokens and cells"),
+    ("Home, End", "First or last row, token or cell"),
+    ("Menu, Shift+F10", "Menu of the control in focus"),
+    ("[, ]", "Previous or next feature, on a feature's page"),
+    ("Esc", "Close the topmost window, menu or message"),
 ];
+
+/// Keys of `does`, as shown.
+pub(super) fn shown(does: Does) -> &'static str {
+    let found = SHORTCUTS.iter().find(|shortcut| shortcut.does == does);
+    found.map_or("", |shortcut| shortcut.shown)
+}
+
+/// Purpose of `does`.
+pub(super) fn words_of(does: Does) -> &'static str {
+    let found = SHORTCUTS.iter().find(|shortcut| shortcut.does == does);
+    found.map_or("", |shortcut| shortcut.words)
+}
+
+impl Does {
+    /// Returns the commands that do it now.
+    pub(super) fn commands(self, state: &AppState, layout: &Layout) -> Vec<Command> {
+        use shell::Command as Do;
+        let settings = &state.settings;
+        let guide = layout.guide.is_some();
+        let one: Command = match self {
+            Self::Go(view) => {
+                let focus = Do::Focus(Target::Main);
+                return vec![navigation::Command::Go(view).into(), focus.into()];
+            }
+            Self::Back if guide => Do::GuideBack.into(),
+            Self::Back => navigation::Command::Back.into(),
+            Self::Forward if guide => Do::GuideForward.into(),
+            Self::Forward => navigation::Command::Forward.into(),
+            Self::Palette => Do::Palette(!layout.palette_open).into(),
+            Self::Search => Do::Focus(Target::Search).into(),
+            Self::Content => Do::Focus(Target::Main).into(),
+            Self::Undo => Do::Undo.into(),
+            Self::Redo => Do::Redo.into(),
+            Self::Guide => Do::Guide(Some(page_of(layout.view()))).into(),
+            Self::Keys => Do::Keys(match layout.keys {
+                Keys::Closed => Keys::Open,
+                Keys::Open => Keys::Closed,
+            })
+            .into(),
+            Self::Inspector => Do::Inspector(!settings.inspector).into(),
+            Self::Rail => Do::RailWords(!settings.rail_words).into(),
+            Self::Theme => toggled_theme(state).into(),
+            Self::Settings => Do::Settings(!layout.settings_open).into(),
+            Self::Text(by) => {
+                Do::TextPercent(settings.text_percent.saturating_add_signed(by)).into()
+            }
+            Self::TextReset => Do::TextPercent(100).into(),
+        };
+        vec![one]
+    }
+}
 
 /// Turns keys pressed in this frame into commands.
 pub(super) fn handle(ui: &Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
-    let pressed = |modifiers: Modifiers, key: Key| {
-        let shortcut = KeyboardShortcut::new(modifiers, key);
-        ui.input_mut(|input| input.consume_shortcut(&shortcut))
-    };
-    let ctrl = Modifiers::COMMAND;
-    for (key, view) in SCREENS.into_iter().zip(ViewId::RAIL) {
-        if pressed(ctrl, key) {
-            commands.send(navigation::Command::Go(view));
+    let writing = ui.ctx().text_edit_focused();
+    for shortcut in SHORTCUTS {
+        if shortcut.yields && writing {
+            continue;
+        }
+        let is_pressed = ui.input_mut(|input| {
+            let mut keys = shortcut.keys.iter();
+            keys.any(|key| input.consume_shortcut(key))
+        });
+        if is_pressed {
+            send(shortcut.does.commands(state, layout), commands);
         }
     }
-    if pressed(Modifiers::NONE, Key::F1) {
-        commands.send(shell::Command::Guide(Some(page_of(layout.view()))));
-    }
-    // longer shortcuts first: without its other keys, Ctrl+T would match too
-    if pressed(ctrl | Modifiers::SHIFT, Key::T) {
-        commands.send(toggled_theme(state));
-    }
-    let settings = &state.settings;
-    let wishes: [(Key, Command); 6] = [
-        (Key::K, shell::Command::Palette(!layout.palette_open).into()),
-        (
-            Key::B,
-            shell::Command::RailWords(!settings.rail_words).into(),
-        ),
-        (
-            Key::I,
-            shell::Command::Inspector(!settings.inspector).into(),
-        ),
-        (
-            Key::Comma,
-            shell::Command::Settings(!layout.settings_open).into(),
-        ),
-        (
-            Key::Plus,
-            shell::Command::TextPercent(settings.text_percent + 10).into(),
-        ),
-        (
-            Key::Minus,
-            shell::Command::TextPercent(settings.text_percent - 10).into(),
-        ),
-    ];
-    for (key, command) in wishes {
-        if pressed(ctrl, key) {
-            commands.send(command);
+    for (button, does) in [
+        (PointerButton::Extra1, Does::Back),
+        (PointerButton::Extra2, Does::Forward),
+    ] {
+        if ui.input(|input| input.pointer.button_pressed(button)) {
+            send(does.commands(state, layout), commands);
         }
     }
-    if pressed(ctrl, Key::Equals) {
-        commands.send(shell::Command::TextPercent(settings.text_percent + 10));
+    escape(ui, state, layout, commands);
+}
+
+fn send(list: Vec<Command>, commands: &mut Commands) {
+    for command in list {
+        commands.send(command);
     }
-    if pressed(ctrl, Key::Num0) {
-        commands.send(shell::Command::TextPercent(100));
-    }
-    // a field that is being written in undoes its own letters
-    if !ui.ctx().text_edit_focused() {
-        if pressed(ctrl | Modifiers::SHIFT, Key::Z) || pressed(ctrl, Key::Y) {
-            commands.send(shell::Command::Redo);
-        } else if pressed(ctrl, Key::Z) {
-            commands.send(shell::Command::Undo);
-        }
-    }
-    walk(ui, &pressed, commands);
-    escape(state, layout, &pressed, commands);
 }
 
 /// The other theme.
-pub(super) fn toggled_theme(state: &AppState) -> shell::Command {
+fn toggled_theme(state: &AppState) -> shell::Command {
     shell::Command::Theme(match state.settings.theme {
         ThemeChoice::Dark => ThemeChoice::Light,
         ThemeChoice::Light => ThemeChoice::Dark,
     })
 }
 
-fn walk(ui: &Ui, pressed: &dyn Fn(Modifiers, Key) -> bool, commands: &mut Commands) {
-    let button = |button| ui.input(|input| input.pointer.button_pressed(button));
-    if pressed(Modifiers::ALT, Key::ArrowLeft) || button(PointerButton::Extra1) {
-        commands.send(navigation::Command::Back);
-    }
-    if pressed(Modifiers::ALT, Key::ArrowRight) || button(PointerButton::Extra2) {
-        commands.send(navigation::Command::Forward);
-    }
-}
-
 /// Esc closes the topmost thing of the frame; views and menus see it only if nothing of the frame is open.
-fn escape(
-    state: &AppState,
-    layout: &Layout,
-    pressed: &dyn Fn(Modifiers, Key) -> bool,
-    commands: &mut Commands,
-) {
+fn escape(ui: &Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
     let close: Command = if layout.palette_open {
         shell::Command::Palette(false).into()
     } else if layout.question.is_some() {
         shell::Command::Ask(None).into()
-    } else if state.passes.asked.is_some() {
-        passes::Command::Close.into()
     } else if state.path.field.is_some() {
         path::Command::Cancel.into()
+    } else if layout.link_open {
+        navigation::Command::AskLink(false).into()
+    } else if layout.keys == Keys::Open {
+        shell::Command::Keys(Keys::Closed).into()
     } else if layout.settings_open {
         shell::Command::Settings(false).into()
     } else if layout.guide.is_some() {
         shell::Command::Guide(None).into()
     } else if state.opening.shown {
         opening::Command::Close.into()
+    } else if state.passes.asked.is_some() {
+        passes::Command::Close.into()
     } else if let Some(notice) = state.log.notices.last() {
         shell::Command::DismissNotice(notice.id).into()
     } else {
         return;
     };
-    if pressed(Modifiers::NONE, Key::Escape) {
+    if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
         commands.send(close);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use egui::ModifierNames;
+
+    use super::*;
+
+    #[test]
+    fn each_shortcut_is_shown_as_it_is_pressed_and_none_stands_twice() {
+        let mut known = BTreeSet::new();
+        for shortcut in SHORTCUTS {
+            let first = shortcut.keys[0].format(&ModifierNames::NAMES, false);
+            let named = first.replace('⏴', "Left").replace('⏵', "Right");
+            assert_eq!(named, shortcut.shown);
+            for key in shortcut.keys {
+                let key = key.format(&ModifierNames::NAMES, false);
+                assert!(known.insert(key.clone()), "{key} stands twice");
+            }
+        }
+    }
+
+    #[test]
+    fn screens_are_called_by_their_titles_in_the_order_of_the_rail() {
+        let go = SHORTCUTS.iter().filter_map(|shortcut| match shortcut.does {
+            Does::Go(view) => Some((view, shortcut.words)),
+            _ => None,
+        });
+        let want = ViewId::RAIL.map(|view| (view, view.about().title));
+        assert_eq!(go.collect::<Vec<_>>(), want);
     }
 }

@@ -6,14 +6,15 @@ use egui_kittest::kittest::Queryable as _;
 use umbra_core::guide;
 
 use super::guide_window::page_of;
-use super::{Views, window_ui};
-use crate::state::layout::Layout;
+use super::{Views, shortcuts, window_ui};
+use crate::state::layout::{Keys, Layout};
 use crate::state::requests::{Command, Commands, navigation, shell};
 use crate::state::selection::Selection;
 use crate::state::settings::ThemeChoice;
 use crate::state::view::ViewId;
 use crate::state::{AppState, Event, Load, log};
 use crate::testing;
+use crate::widgets::focus::Target;
 
 struct Window {
     state: AppState,
@@ -54,9 +55,9 @@ fn taken(harness: &mut Harness<'static, Window>) -> Vec<Command> {
 #[test]
 fn the_rail_goes_and_middle_click_opens_beside() {
     let mut harness = window(testing::typical());
-    harness.get_by_label("Prompt").click();
+    harness.get_by_label("Features").click();
     harness.run();
-    let go = navigation::Command::Go(ViewId::Prompt);
+    let go = navigation::Command::Go(ViewId::Features);
     assert_eq!(taken(&mut harness), [go.into()]);
     let at = harness.get_by_label("Heads").rect().center();
     for pressed in [true, false] {
@@ -75,12 +76,7 @@ fn the_rail_goes_and_middle_click_opens_beside() {
 #[test]
 fn shortcuts_send_what_the_palette_says() {
     let mut harness = window(testing::typical());
-    let cases: [(Modifiers, Key, Command); 7] = [
-        (
-            Modifiers::COMMAND,
-            Key::Num4,
-            navigation::Command::Go(ViewId::DarkMatter).into(),
-        ),
+    let cases: [(Modifiers, Key, Command); 10] = [
         (
             Modifiers::COMMAND | Modifiers::SHIFT,
             Key::T,
@@ -97,6 +93,7 @@ fn shortcuts_send_what_the_palette_says() {
             Key::Z,
             shell::Command::Redo.into(),
         ),
+        (Modifiers::COMMAND, Key::Y, shell::Command::Redo.into()),
         (
             Modifiers::ALT,
             Key::ArrowLeft,
@@ -107,12 +104,75 @@ fn shortcuts_send_what_the_palette_says() {
             Key::I,
             shell::Command::Inspector(false).into(),
         ),
+        (
+            Modifiers::COMMAND,
+            Key::F,
+            shell::Command::Focus(Target::Search).into(),
+        ),
+        (
+            Modifiers::SHIFT,
+            Key::Questionmark,
+            shell::Command::Keys(Keys::Open).into(),
+        ),
+        (
+            Modifiers::COMMAND,
+            Key::Minus,
+            shell::Command::TextPercent(90).into(),
+        ),
     ];
     for (modifiers, key, want) in cases {
         harness.key_press_modifiers(modifiers, key);
         harness.run();
         assert_eq!(taken(&mut harness), [want]);
     }
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Num4);
+    harness.run();
+    let want: [Command; 2] = [
+        navigation::Command::Go(ViewId::DarkMatter).into(),
+        shell::Command::Focus(Target::Main).into(),
+    ];
+    assert_eq!(taken(&mut harness), want);
+}
+
+#[test]
+fn the_list_of_shortcuts_shows_every_one_and_fits_the_smallest_window_at_the_largest_text() {
+    for size in [(1000.0, 700.0), (625.0, 437.0)] {
+        let mut harness = window(testing::typical());
+        harness.set_size(size.into());
+        harness.state_mut().layout.keys = Keys::Open;
+        harness.run();
+        for shortcut in shortcuts::SHORTCUTS {
+            assert!(
+                harness.query_all_by_label(shortcut.words).next().is_some(),
+                "{}",
+                shortcut.words
+            );
+        }
+        let shown = harness
+            .ctx
+            .memory(|memory| memory.area_rect(egui::Id::unique("keys")));
+        let shown = shown.expect("the list is drawn");
+        assert!(harness.ctx.content_rect().contains_rect(shown), "{shown:?}");
+        harness.key_press(Key::Escape);
+        harness.run();
+        let closed = shell::Command::Keys(Keys::Closed);
+        assert_eq!(taken(&mut harness), [closed.into()]);
+    }
+}
+
+#[test]
+fn a_question_mark_in_a_field_is_a_letter() {
+    let mut harness = window(testing::typical());
+    let at = &mut harness.state_mut().layout;
+    at.go(ViewId::Features, &Selection::default());
+    harness.run();
+    taken(&mut harness);
+    harness.get_by_label("Filter").focus();
+    harness.run();
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::Questionmark);
+    harness.run();
+    let keys = shell::Command::Keys(Keys::Open).into();
+    assert!(!taken(&mut harness).contains(&keys));
 }
 
 #[test]
@@ -399,6 +459,53 @@ fn the_guide_shows_a_page_follows_its_links_and_closes_on_escape() {
     harness.key_press(Key::Escape);
     harness.run();
     assert_eq!(taken(&mut harness), [shell::Command::Guide(None).into()]);
+}
+
+#[test]
+fn the_guide_goes_back_by_the_keys_that_move_the_screens_otherwise() {
+    let mut harness = window(testing::typical());
+    harness.state_mut().layout.open_guide(Some("guide"));
+    harness.run();
+    for (key, want) in [
+        (Key::ArrowLeft, shell::Command::GuideBack),
+        (Key::ArrowRight, shell::Command::GuideForward),
+    ] {
+        harness.key_press_modifiers(Modifiers::ALT, key);
+        harness.run();
+        assert_eq!(taken(&mut harness), [want.into()]);
+    }
+}
+
+#[test]
+fn the_pages_of_the_guide_are_searched_and_the_last_one_is_scrolled_to() {
+    for size in [(1000.0, 700.0), (625.0, 437.0)] {
+        let mut harness = window(testing::typical());
+        harness.set_size(size.into());
+        harness.state_mut().layout.guide = Some("guide");
+        harness.run();
+        let last = guide::pages().last().unwrap();
+        let whole = harness.ctx.content_rect();
+        for _ in 0..80 {
+            if harness.get_by_label(last.title()).is_focused() {
+                break;
+            }
+            harness.key_press(Key::Tab);
+            harness.run();
+        }
+        let entry = harness.get_by_label(last.title());
+        assert!(entry.is_focused(), "Tab reaches {}", last.title());
+        assert!(whole.contains_rect(entry.rect()), "{:?}", entry.rect());
+        harness.get_by_label("Search the guide").focus();
+        harness.run();
+        harness.event(egui::Event::Text("zipf law".to_owned()));
+        harness.run();
+        let found = guide::search("zipf law");
+        assert!(!found.is_empty() && found.len() < 10);
+        for page in found {
+            harness.get_by_label(page.title());
+        }
+        assert!(harness.query_by_label("Troubleshooting").is_none());
+    }
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::state::layout::Layout;
 use crate::state::requests::{Commands, shell};
 use crate::state::view::ViewId;
 use crate::theme::{self, Theme, icons, space};
+use crate::widgets::focus;
 use crate::widgets::parts::inline_icon_button;
 
 /// Draws the tiles; the pane that is clicked becomes the active one.
@@ -23,6 +24,7 @@ pub(super) fn tiles_ui(
     layout: &mut Layout,
     commands: &mut Commands,
 ) {
+    focus::activate(ui.ctx(), screen(layout.view()));
     let (before, many) = (layout.saved(), layout.panes());
     let mut panes = Panes {
         state,
@@ -45,6 +47,11 @@ pub(super) fn tiles_ui(
         let pair = Box::new(Pair { before, after });
         commands.send(shell::Command::Tiles(how, pair));
     }
+}
+
+/// Identifies a screen for the focus.
+pub(super) fn screen(view: ViewId) -> egui::Id {
+    egui::Id::unique("screen").with(view)
 }
 
 struct Panes<'a> {
@@ -83,12 +90,15 @@ impl Behavior<ViewId> for Panes<'_> {
             .inner_margin(egui::Margin::symmetric(16, 12))
             .show(ui, |ui| {
                 head_ui(ui, *view, self.state, self.commands);
+                focus::begin(ui.ctx(), screen(*view));
+                let body = ui.available_rect_before_wrap();
                 let (room, least) = (ui.available_size(), self.views.get(*view).least());
                 if room.x < least.x || room.y < least.y {
                     self.scrolled_ui(ui, *view);
                 } else {
                     self.views.get(*view).ui(ui, self.state, self.commands);
                 }
+                focus::end(ui, body);
                 ui.take_available_space();
             });
         UiResponse::None

@@ -1,13 +1,16 @@
 //! The top bar: back and forward, project ▸ model ▸ dictionary (each a menu), search, device, theme.
 
+use egui::containers::menu::MenuButton;
 use egui::{Align, Frame, Margin, Rect, RichText, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo};
 use umbra_core::guide;
 
 use super::guide_window::page_of;
+use super::shortcuts::Does;
 use super::{device_chip, menus, shortcuts};
-use crate::state::layout::Layout;
-use crate::state::requests::{Commands, navigation, shell};
+use crate::state::layout::{Keys, Layout};
+use crate::state::requests::{Commands, shell};
 use crate::state::settings::ThemeChoice;
+use crate::state::tour::Tour;
 use crate::state::{AppState, Load};
 use crate::theme::{self, Theme, icons, space};
 use crate::widgets::parts::{icon_button, icon_button_enabled, icon_menu, shortened};
@@ -16,6 +19,10 @@ const HEIGHT: f32 = 36.0;
 const SEARCH_WIDTH: f32 = 280.0;
 /// Characters of a name in the bar.
 const NAME: usize = 22;
+/// Characters of a name where there is less room.
+const SHORT_NAME: usize = 12;
+/// Narrower than this, names are shorter.
+const ROOMY: f32 = 900.0;
 
 /// Draws the bar.
 pub(super) fn top_bar_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
@@ -30,7 +37,7 @@ pub(super) fn top_bar_ui(ui: &mut Ui, state: &AppState, layout: &Layout, command
         .show(ui, |ui| {
             ui.horizontal_centered(|ui| {
                 ui.spacing_mut().item_spacing.x = 4.0;
-                walk_ui(ui, layout, commands);
+                walk_ui(ui, state, layout, commands);
                 crumbs_ui(ui, state, commands);
                 let middle = ui.max_rect().center();
                 ui.with_layout(egui::Layout::right_to_left(Align::Center), |ui| {
@@ -41,31 +48,38 @@ pub(super) fn top_bar_ui(ui: &mut Ui, state: &AppState, layout: &Layout, command
         });
 }
 
-fn walk_ui(ui: &mut Ui, layout: &Layout, commands: &mut Commands) {
-    let back = icon_button_enabled(
-        ui,
-        icons::ARROW_LEFT,
-        "Back (Alt+Left)",
-        layout.can_go_back(),
-    );
-    if back.clicked() {
-        commands.send(navigation::Command::Back);
+fn walk_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
+    let ways = [
+        (icons::ARROW_LEFT, Does::Back, layout.can_go_back()),
+        (icons::ARROW_RIGHT, Does::Forward, layout.can_go_forward()),
+    ];
+    for (icon, does, enabled) in ways {
+        if icon_button_enabled(ui, icon, &hint(does), enabled).clicked() {
+            send(does, state, layout, commands);
+        }
     }
-    let forward = icon_button_enabled(
-        ui,
-        icons::ARROW_RIGHT,
-        "Forward (Alt+Right)",
-        layout.can_go_forward(),
-    );
-    if forward.clicked() {
-        commands.send(navigation::Command::Forward);
+}
+
+/// Purpose of a shortcut, with its keys.
+fn hint(does: Does) -> String {
+    format!("{} ({})", shortcuts::words_of(does), shortcuts::shown(does))
+}
+
+fn send(does: Does, state: &AppState, layout: &Layout, commands: &mut Commands) {
+    for command in does.commands(state, layout) {
+        commands.send(command);
     }
 }
 
 fn crumbs_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
+    let most = if ui.ctx().content_rect().width() < ROOMY {
+        SHORT_NAME
+    } else {
+        NAME
+    };
     let title = state.project.title();
     let project = match &state.project.load {
-        Load::Ready(_) => shortened(&title.unwrap_or_default(), NAME),
+        Load::Ready(_) => shortened(&title.unwrap_or_default(), most),
         Load::Loading => "Opening…".to_owned(),
         Load::Absent | Load::Failed(_) => "No project".to_owned(),
     };
@@ -74,7 +88,7 @@ fn crumbs_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     });
     between_ui(ui);
     let model = match (&state.catalogue.model, &state.catalogue.model_path) {
-        (Load::Ready(loaded), _) => shortened(loaded.model.name(), NAME),
+        (Load::Ready(loaded), _) => shortened(loaded.model.name(), most),
         (Load::Loading | Load::Absent, Some(_)) => "Loading…".to_owned(),
         _ => "No model".to_owned(),
     };
@@ -84,15 +98,21 @@ fn crumbs_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
     between_ui(ui);
     let dictionary = state.dictionary().map_or_else(
         || "No dictionary".to_owned(),
-        |dictionary| shortened(&dictionary.name, NAME),
+        |dictionary| shortened(&dictionary.name, most),
     );
     crumb_ui(ui, "Dictionary", &dictionary, |ui| {
         menus::dictionary_ui(ui, state, commands);
     });
 }
 
+/// A name with a caret that opens its menu.
 fn crumb_ui(ui: &mut Ui, what: &str, name: &str, content: impl FnOnce(&mut Ui)) {
-    let response = ui.menu_button(RichText::new(name), content).response;
+    let secondary = Theme::from_ui(ui).ink.secondary;
+    let caret = theme::icon(icons::CARET_DOWN)
+        .size(theme::size::CAPTION)
+        .color(secondary);
+    let button = egui::Button::new((RichText::new(name), caret)).gap(space::CHIP);
+    let (response, _) = MenuButton::from_button(button).ui(ui, content);
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, format!("{what}: {name}")));
     response.on_hover_text(what);
 }
@@ -107,29 +127,29 @@ fn between_ui(ui: &mut Ui) {
 }
 
 fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Commands) {
-    if icon_button(ui, icons::GEAR_SIX, "Settings (Ctrl+,)").clicked() {
-        commands.send(shell::Command::Settings(!layout.settings_open));
+    if icon_button(ui, icons::GEAR_SIX, &hint(Does::Settings)).clicked() {
+        send(Does::Settings, state, layout, commands);
     }
     help_ui(ui, layout, commands);
-    let (icon, other) = match state.settings.theme {
-        ThemeChoice::Dark => (icons::SUN, ThemeChoice::Light),
-        ThemeChoice::Light => (icons::MOON, ThemeChoice::Dark),
+    let keys = shortcuts::shown(Does::Theme);
+    let (icon, words) = match state.settings.theme {
+        ThemeChoice::Dark => (icons::SUN, format!("Light theme ({keys})")),
+        ThemeChoice::Light => (icons::MOON, format!("Dark theme ({keys})")),
     };
-    let words = match other {
-        ThemeChoice::Dark => "Dark theme (Ctrl+Shift+T)",
-        ThemeChoice::Light => "Light theme (Ctrl+Shift+T)",
-    };
-    if icon_button(ui, icon, words).clicked() {
-        commands.send(shell::Command::Theme(other));
+    if icon_button(ui, icon, &words).clicked() {
+        send(Does::Theme, state, layout, commands);
     }
-    let shown = state.settings.inspector;
-    let words = if shown {
-        "Hide the inspector (Ctrl+I)"
+    let verb = if state.settings.inspector {
+        "Hide"
     } else {
-        "Show the inspector (Ctrl+I)"
+        "Show"
     };
-    if icon_button(ui, icons::SIDEBAR_SIMPLE, words).clicked() {
-        commands.send(shell::Command::Inspector(!shown));
+    let words = format!(
+        "{verb} the inspector ({})",
+        shortcuts::shown(Does::Inspector)
+    );
+    if icon_button(ui, icons::SIDEBAR_SIMPLE, &words).clicked() {
+        send(Does::Inspector, state, layout, commands);
     }
     ui.add_space(4.0);
     device_chip::device_ui(ui, state, commands);
@@ -138,17 +158,23 @@ fn right_ui(ui: &mut Ui, state: &AppState, layout: &Layout, commands: &mut Comma
 
 /// The menu of help.
 fn help_ui(ui: &mut Ui, layout: &Layout, commands: &mut Commands) {
+    use shell::Command as Do;
     let title = layout.view().about().title;
+    let guide = |page| Do::Guide(Some(page));
+    let of_screen = format!("About {title} ({})", shortcuts::shown(Does::Guide));
+    let keys = format!("Keyboard shortcuts ({})", shortcuts::shown(Does::Keys));
     let entries = [
-        ("Guide…".to_owned(), guide::START),
-        (format!("About {title} (F1)"), page_of(layout.view())),
-        ("Definitions of figures…".to_owned(), "definitions"),
-        ("Troubleshooting…".to_owned(), "troubleshooting"),
+        ("Take the tour".to_owned(), Do::Tour(Tour::FIRST)),
+        ("Guide…".to_owned(), guide(guide::START)),
+        (of_screen, guide(page_of(layout.view()))),
+        (keys, Do::Keys(Keys::Open)),
+        ("Definitions of figures…".to_owned(), guide("definitions")),
+        ("Troubleshooting…".to_owned(), guide("troubleshooting")),
     ];
     icon_menu(ui, icons::QUESTION, "Help", |ui| {
-        for (words, page) in entries {
+        for (words, command) in entries {
             if ui.button(words).clicked() {
-                commands.send(shell::Command::Guide(Some(page)));
+                commands.send(command);
                 ui.close();
             }
         }
@@ -175,17 +201,12 @@ fn search_ui(ui: &Ui, middle: egui::Pos2, commands: &mut Commands) {
     } else {
         theme.surface.panel
     };
-    let line = if response.has_focus() {
-        theme.ink.secondary
-    } else {
-        theme.line.hair
-    };
     let painter = ui.painter_at(rect);
     painter.rect(
         rect,
         space::CORNER,
         fill,
-        Stroke::new(1.0, line),
+        Stroke::new(1.0, theme.line.hair),
         StrokeKind::Inside,
     );
     let font = egui::TextStyle::Body.resolve(ui.style());
@@ -213,7 +234,7 @@ fn search_ui(ui: &Ui, middle: egui::Pos2, commands: &mut Commands) {
         painter.text(
             rect.right_center() - egui::vec2(8.0, 0.0),
             egui::Align2::RIGHT_CENTER,
-            shortcuts::PALETTE,
+            shortcuts::shown(Does::Palette),
             egui::TextStyle::Small.resolve(ui.style()),
             theme.ink.secondary,
         );

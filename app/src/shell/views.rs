@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::guide_window::GuideWindow;
 use super::link_window::LinkWindow;
 use super::palette::Palette;
+use super::tour::TourPanel;
 use crate::state::view::ViewId;
 use crate::views::{self, view::View};
 
@@ -15,6 +16,7 @@ pub(crate) struct Views {
     pub(super) palette: Palette,
     pub(super) guide: GuideWindow,
     pub(super) link: LinkWindow,
+    pub(super) tour: TourPanel,
 }
 
 impl Views {

@@ -9,6 +9,7 @@ use crate::state::prompt::Written;
 use crate::state::requests::shell::Question;
 use crate::state::selection::Selection;
 use crate::state::view::ViewId;
+use crate::widgets::focus::Target;
 
 /// A place in the navigation history.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,16 @@ pub(crate) struct Place {
 /// Places remembered.
 const PLACES: usize = 200;
 
+/// Whether the list of shortcuts is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Keys {
+    /// Closed.
+    #[default]
+    Closed,
+    /// Open.
+    Open,
+}
+
 /// Tiles, history, and which windows are open.
 #[derive(Debug, Clone)]
 pub(crate) struct Layout {
@@ -42,10 +53,16 @@ pub(crate) struct Layout {
     pub(crate) guide: Option<&'static str>,
     /// Whether a link is asked for.
     pub(crate) link_open: bool,
-    /// A question that is asked before something is done.
-    pub(crate) question: Option<Question>,
     /// Text on its way to the clipboard.
     pub(crate) to_copy: Option<String>,
+    /// The list of shortcuts.
+    pub(crate) keys: Keys,
+    /// The part of the active tile that gets the focus in the next frame.
+    pub(crate) focus: Option<Target>,
+    /// A question that is asked before something is done.
+    pub(crate) question: Option<Question>,
+    /// Pages of the guide before and after the open one.
+    guide_walk: [Vec<&'static str>; 2],
     places: Vec<Place>,
     at: usize,
 }
@@ -76,8 +93,11 @@ impl Layout {
             settings_open: false,
             guide: None,
             link_open: false,
-            question: None,
             to_copy: None,
+            keys: Keys::default(),
+            focus: None,
+            question: None,
+            guide_walk: [vec![], vec![]],
             places: vec![],
             at: 0,
         }
@@ -107,6 +127,36 @@ impl Layout {
     pub(crate) fn put(&mut self, saved: Saved) {
         let Self { tree, active, .. } = Self::restore(saved);
         (self.tree, self.active) = (tree, active);
+    }
+
+    /// Opens a page of the guide, or closes the guide and forgets the pages walked through.
+    pub(crate) fn open_guide(&mut self, page: Option<&'static str>) {
+        let former = std::mem::replace(&mut self.guide, page);
+        let [before, after] = &mut self.guide_walk;
+        after.clear();
+        match (former, page) {
+            (_, None) => before.clear(),
+            (Some(former), Some(page)) if former != page => before.push(former),
+            _ => {}
+        }
+    }
+
+    /// Shows the page of the guide before the open one, or after it. Before the first page, the guide closes.
+    pub(crate) fn walk_guide(&mut self, forward: bool) {
+        let [before, after] = &mut self.guide_walk;
+        let (from, to) = if forward {
+            (after, before)
+        } else {
+            (before, after)
+        };
+        match (from.pop(), self.guide) {
+            (Some(page), Some(former)) => {
+                to.push(former);
+                self.guide = Some(page);
+            }
+            _ if !forward => self.open_guide(None),
+            _ => {}
+        }
     }
 
     /// Whether a tile holds `view`.
@@ -342,10 +392,7 @@ mod tests {
             walk(&mut layout, false, "").unwrap().0.view,
             ViewId::Features
         );
-        assert_eq!(
-            walk(&mut layout, false, "").unwrap().0.view,
-            ViewId::Library
-        );
+        assert_eq!(walk(&mut layout, false, "").unwrap().0.view, ViewId::Prompt);
         assert_eq!(walk(&mut layout, false, ""), None);
         walk(&mut layout, true, "").unwrap();
         let (place, sentence) = walk(&mut layout, true, "").unwrap();
@@ -390,19 +437,47 @@ mod tests {
     #[test]
     fn beside_splits_once_and_then_activates() {
         let (mut layout, selection) = (Layout::default(), Selection::default());
-        layout.beside(ViewId::Prompt, &selection);
+        layout.beside(ViewId::Library, &selection);
         layout.beside(ViewId::Heads, &selection);
-        layout.beside(ViewId::Prompt, &selection);
+        layout.beside(ViewId::Library, &selection);
         assert_eq!(
             views(&layout),
             [ViewId::Library, ViewId::Prompt, ViewId::Heads]
         );
-        assert_eq!(layout.view(), ViewId::Prompt);
+        assert_eq!(layout.view(), ViewId::Library);
         layout.go(ViewId::Training, &selection);
         assert_eq!(
             views(&layout),
-            [ViewId::Library, ViewId::Heads, ViewId::Training]
+            [ViewId::Prompt, ViewId::Heads, ViewId::Training]
         );
+    }
+
+    #[test]
+    fn the_guide_walks_back_through_its_pages_and_closes_before_the_first() {
+        let mut layout = Layout::default();
+        for page in ["guide", "window", "features"] {
+            layout.open_guide(Some(page));
+        }
+        layout.walk_guide(false);
+        assert_eq!(layout.guide, Some("window"));
+        layout.walk_guide(true);
+        layout.walk_guide(true);
+        assert_eq!(layout.guide, Some("features"));
+        layout.walk_guide(false);
+        layout.open_guide(Some("log"));
+        layout.walk_guide(true);
+        assert_eq!(
+            layout.guide,
+            Some("log"),
+            "a new page forgets what was after"
+        );
+        for want in [Some("window"), Some("guide"), None] {
+            layout.walk_guide(false);
+            assert_eq!(layout.guide, want);
+        }
+        layout.open_guide(Some("log"));
+        layout.walk_guide(false);
+        assert_eq!(layout.guide, None, "a closed guide forgets its pages");
     }
 
     #[test]

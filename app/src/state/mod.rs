@@ -31,6 +31,7 @@ pub(crate) mod resume;
 pub(crate) mod selection;
 pub(crate) mod settings;
 pub(crate) mod steering;
+pub(crate) mod tour;
 pub(crate) mod training;
 pub(crate) mod view;
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use umbra_core::device::DeviceWish;
 use umbra_core::models::{BosWish, Form, Opening};
 
+use crate::state::tour::Tour;
 use crate::state::view::ViewId;
 use crate::widgets::grid::arrangement::{Arrangement, Arrangements};
 
@@ -92,6 +93,10 @@ pub(crate) struct Settings {
     pub(crate) unfolded: BTreeSet<String>,
     /// Screens whose purpose line was dismissed.
     pub(crate) purposes_dismissed: BTreeSet<ViewId>,
+    /// How far the tour is.
+    pub(crate) tour: Tour,
+    /// Ways on from the first screen that a person took; the buttons stand there until all are taken.
+    pub(crate) ways_taken: BTreeSet<ViewId>,
     /// Folders of recent projects, latest first.
     pub(crate) recent: Vec<PathBuf>,
     /// Recent projects that are not saved yet.
@@ -124,6 +129,8 @@ impl Default for Settings {
             inspector: true,
             unfolded: BTreeSet::new(),
             purposes_dismissed: BTreeSet::new(),
+            tour: Tour::default(),
+            ways_taken: BTreeSet::new(),
             recent: vec![],
             unsaved: BTreeSet::new(),
             recent_models: vec![],
@@ -150,6 +157,10 @@ pub(crate) enum Event {
     PurposeDismissed(ViewId),
     /// All purpose lines shown again.
     PurposesRestored,
+    /// The tour begins, goes on or ends.
+    Tour(Tour),
+    /// Ways on from the first screen were taken or dismissed.
+    WaysTaken(Vec<ViewId>),
     /// A project was opened; whether it is yet to be saved.
     Opened(PathBuf, bool),
     /// A recent project or model that is no more.
@@ -183,6 +194,8 @@ impl Settings {
                 settings.purposes_dismissed.insert(view);
             }
             Event::PurposesRestored => settings.purposes_dismissed.clear(),
+            Event::Tour(tour) => settings.tour = tour,
+            Event::WaysTaken(views) => settings.ways_taken.extend(views),
             Event::Opened(folder, unsaved) => {
                 settings.recent.retain(|recent| *recent != folder);
                 settings.unsaved.remove(&folder);

@@ -10,13 +10,13 @@ use crate::theme::icons;
 )]
 pub(crate) enum ViewId {
     /// Models, dictionaries, indexes.
-    #[default]
     Library,
     /// The table.
     Features,
     /// One feature's page.
     Feature,
     /// A sentence read.
+    #[default]
     Prompt,
     /// The error.
     DarkMatter,
@@ -68,6 +68,13 @@ impl ViewId {
         Self::Heads,
         Self::Steering,
         Self::Training,
+    ];
+
+    /// Screens to which the first one offers a way, with the words of the button.
+    pub(crate) const WAYS: [(Self, &'static str); 3] = [
+        (Self::Features, "Explore features"),
+        (Self::Heads, "See what the heads do"),
+        (Self::Steering, "Steer the text"),
     ];
 
     /// Returns its title, purpose and icon.

@@ -33,6 +33,8 @@ pub(crate) const CHECK_CIRCLE: &str = "\u{E184}";
 pub(crate) const CIRCLE_HALF: &str = "\u{E18C}";
 /// Beside.
 pub(crate) const COLUMNS: &str = "\u{E546}";
+/// Tour.
+pub(crate) const COMPASS: &str = "\u{E1C8}";
 /// Copy.
 pub(crate) const COPY: &str = "\u{E1CA}";
 /// Device.
@@ -61,6 +63,8 @@ pub(crate) const GEAR_SIX: &str = "\u{E272}";
 pub(crate) const GRID_NINE: &str = "\u{EC8C}";
 /// Information.
 pub(crate) const INFO: &str = "\u{E2CE}";
+/// Shortcuts.
+pub(crate) const KEYBOARD: &str = "\u{E2D8}";
 /// Menu.
 pub(crate) const LIST: &str = "\u{E2F0}";
 /// Search.

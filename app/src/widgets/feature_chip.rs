@@ -27,6 +27,8 @@ pub(crate) struct ChipReply {
     pub(crate) open: bool,
     /// Opens the page beside.
     pub(crate) beside: bool,
+    /// Visible part of the chip, on screen.
+    pub(crate) seen: Rect,
 }
 
 impl<'a> FeatureChip<'a> {
@@ -97,10 +99,11 @@ impl<'a> FeatureChip<'a> {
             }
         }
         let (open, beside) = (response.clicked(), response.middle_clicked());
+        let seen = response.interact_rect;
         response
             .on_hover_cursor(egui::CursorIcon::PointingHand)
             .on_hover_ui(card);
-        ChipReply { open, beside }
+        ChipReply { open, beside, seen }
     }
 
     fn paint_ground(&self, ui: &Ui, theme: &Theme, rect: Rect, response: &Response) {

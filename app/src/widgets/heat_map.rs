@@ -10,6 +10,7 @@ use super::csv::{self, Value};
 use super::meaning::{self, Meaning};
 use super::{legend, number};
 use crate::theme::{Hue, Theme, size, space};
+use crate::widgets::focus;
 
 /// Content of one cell.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,12 +58,14 @@ pub(crate) struct HeatMap<'a> {
 }
 
 /// The user's action on the grid.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(crate) struct Answer {
     /// The clicked cell.
     pub(crate) clicked: Option<(usize, usize)>,
     /// The pointer or the focus is on this cell.
     pub(crate) pointed: Option<(usize, usize)>,
+    /// Place of the selected cell, else of the first one, on screen.
+    pub(crate) entry: Option<Rect>,
 }
 
 /// Room for the names of rows.
@@ -134,6 +137,10 @@ impl HeatMap<'_> {
             for column in 0..columns {
                 self.paint_cell(&painter, &layout, (row, column), Theme::from_ui(ui));
                 let response = self.cell_ui(ui, &layout, (row, column), describe);
+                if self.selected.unwrap_or((0, 0)) == (row, column) {
+                    focus::main(&response);
+                    answer.entry = Some(response.interact_rect);
+                }
                 if response.clicked() {
                     answer.clicked = Some((row, column));
                 }

@@ -1,5 +1,6 @@
 //! Pieces that views are made of. They know the theme and plain data, never the application's state.
 
+pub(crate) mod anchor;
 pub(crate) mod bars;
 #[expect(clippy::allow_attributes, reason = "its users are being written")]
 #[allow(dead_code, reason = "its users are being written")]
@@ -9,6 +10,7 @@ pub(crate) mod density_histogram;
 pub(crate) mod empty_state;
 pub(crate) mod feature_chip;
 pub(crate) mod feature_name;
+pub(crate) mod focus;
 pub(crate) mod form;
 #[expect(clippy::allow_attributes, reason = "its users are being written")]
 #[allow(dead_code, reason = "its users are being written")]

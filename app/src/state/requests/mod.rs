@@ -95,6 +95,11 @@ impl Commands {
         list.into_iter().map(|(command, _)| command).collect()
     }
 
+    /// Returns what was asked for so far, oldest first.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &Command> {
+        self.list.iter().map(|(command, _)| command)
+    }
+
     /// Whether nothing waits.
     pub(crate) fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -3,9 +3,11 @@
 use super::Command as AnyCommand;
 use crate::state::history::Pair;
 use crate::state::jobs::JobId;
-use crate::state::layout::Saved;
+use crate::state::layout::{Keys, Saved};
 use crate::state::settings::ThemeChoice;
+use crate::state::tour::Tour;
 use crate::state::view::ViewId;
+use crate::widgets::focus::Target;
 use crate::widgets::grid::arrangement::Arrangement;
 use crate::widgets::to_save::ToSave;
 
@@ -44,6 +46,18 @@ pub(crate) enum Command {
     Guide(Option<&'static str>),
     /// The foldable part of this name unfolded, or folded.
     Unfold(&'static str, bool),
+    /// The previous page of the guide shown; before the first one, the guide closed.
+    GuideBack,
+    /// The page of the guide shown that Back left.
+    GuideForward,
+    /// The list of shortcuts shown or hidden.
+    Keys(Keys),
+    /// The focus moved to a part of the screen in the active tile.
+    Focus(Target),
+    /// The tour at another step, or ended.
+    Tour(Tour),
+    /// Ways on from the first screen were taken or dismissed.
+    WaysTaken(Vec<ViewId>),
     /// A purpose line dismissed for good.
     DismissPurpose(ViewId),
     /// All purpose lines shown again.

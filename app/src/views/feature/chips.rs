@@ -7,6 +7,7 @@ use super::card::card_ui;
 use crate::state::AppState;
 use crate::state::requests::{Commands, navigation};
 use crate::theme::{Hue, Theme, size, space};
+use crate::widgets::anchor::Anchor;
 use crate::widgets::feature_chip::{ChipReply, FeatureChip};
 use crate::widgets::number::number;
 
@@ -57,7 +58,8 @@ pub(crate) fn chip_bars_ui(
         ui.horizontal(|ui| {
             ui.set_min_height(space::TABLE_ROW);
             let left = ui.cursor().left();
-            chip_ui(ui, state, commands, *feature, (share, chip));
+            let reply = chip_ui(ui, state, commands, *feature, (share, chip));
+            Anchor::Feature.mark_at(ui.ctx(), reply.seen);
             let used = ui.cursor().left() - left;
             ui.add_space((chip + space::CONTROL - used).max(0.0));
             let room = vec2(ui.available_width(), space::TABLE_ROW);

@@ -6,6 +6,7 @@ use umbra_core::ids::FeatureId;
 use crate::state::AppState;
 use crate::state::requests::{Commands, features};
 use crate::theme::{size, space};
+use crate::widgets::anchor::Anchor;
 
 /// The label being typed, and its feature and dictionary.
 #[derive(Debug, Default)]
@@ -41,6 +42,7 @@ impl LabelEditor {
             .align(egui::Align2::LEFT_CENTER)
             .desired_width(width);
         let response = ui.add_sized(vec2(width, space::CONTROL_ROW + 2.0), edit);
+        Anchor::Label.mark(&response);
         let id = response.id;
         response.widget_info(|| {
             let mut info = egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Label");

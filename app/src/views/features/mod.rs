@@ -24,6 +24,7 @@ use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, space};
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::focus as keyboard;
 use crate::widgets::number::count;
 
 /// Height of the map.
@@ -173,6 +174,7 @@ impl FeaturesView {
         let area = ui.available_rect_before_wrap();
         let id = ui.scope_id().with("feature table");
         let focus = ui.interact(area, id, Sense::FOCUSABLE);
+        keyboard::main(&focus);
         focus.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::Table, true, "Features of the dictionary")
         });
@@ -217,12 +219,12 @@ impl FeaturesView {
                 .align(egui::Align2::LEFT_CENTER)
                 .hint_text("king   #12   density<0.1%   max>5")
                 .desired_width(room);
-            ui.add_sized(vec2(room, space::CONTROL_ROW), edit)
-                .labelled_by(name.id)
-                .on_hover_text(
-                    "Words search labels and the tokens of the index. #12 finds one feature. \
+            let field = ui.add_sized(vec2(room, space::CONTROL_ROW), edit);
+            keyboard::search(&field);
+            field.labelled_by(name.id).on_hover_text(
+                "Words search labels and the tokens of the index. #12 finds one feature. \
                      density, mean, max and norm accept < and >.",
-                );
+            );
             if !filter.is_empty() {
                 let clear = ui.small_button(icons::X).on_hover_text("Show all features");
                 clear.widget_info(|| {

@@ -17,6 +17,7 @@ use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Hue, Theme, caption, icons, panel_title, space};
 use crate::views::missing::misfit_ui;
+use crate::widgets::anchor::Anchor;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::heat_map::{HeatMap, Side};
 
@@ -157,6 +158,9 @@ impl HeadsView {
         let answer = map.ui(ui, &|row, column| {
             model::describe(state, figure, Layer::from(row), Head::from(column))
         });
+        if let Some(cell) = answer.entry {
+            Anchor::Head.mark_at(ui.ctx(), cell);
+        }
         if let Some((row, column)) = answer.clicked {
             let choose = heads::Command::Choose(Layer::from(row), Head::from(column));
             commands.send(choose);

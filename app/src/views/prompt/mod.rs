@@ -6,6 +6,7 @@ mod lens;
 #[cfg(test)]
 mod tests;
 mod token;
+mod ways;
 
 use egui::{Align, FontId, Layout, ScrollArea, TextEdit, Ui};
 
@@ -18,7 +19,9 @@ use crate::state::requests::{Commands, navigation, prompt};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, size, space};
+use crate::widgets::anchor::Anchor;
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::focus;
 
 /// The screen of one sentence as the model reads it.
 #[derive(Debug, Default)]
@@ -35,6 +38,7 @@ impl View for PromptView {
             return;
         }
         editor_ui(ui, state, commands);
+        ways::ways_ui(ui, state, commands);
         if let Some(left) = state.prompt.pause_left() {
             ui.request_repaint_after(left);
         }
@@ -131,6 +135,8 @@ fn editor_ui(ui: &mut Ui, state: &AppState, commands: &mut Commands) {
         info.current_text_value = Some(state.prompt.text.clone());
         info
     });
+    focus::main(&response);
+    Anchor::Sentence.mark(&response);
     if response.changed() {
         commands.send(prompt::Command::Typed(text));
     }

@@ -10,6 +10,8 @@ use crate::state::requests::Commands;
 use crate::state::requests::steering::Command;
 use crate::state::steering::{Draft, Request};
 use crate::theme::{Theme, caption, icons, space};
+use crate::widgets::anchor::Anchor;
+use crate::widgets::focus;
 use crate::widgets::number::counting;
 
 /// Pause after a change of edits or sampling before both texts are written again.
@@ -109,7 +111,9 @@ fn prompt_ui(ui: &mut Ui, draft: &mut Draft, state: &AppState) {
         .desired_rows(2)
         .desired_width(f32::INFINITY)
         .hint_text("Beginning of both texts");
-    if ui.add(edit).labelled_by(label.id).changed() {
+    let field = ui.add(edit).labelled_by(label.id);
+    focus::main(&field);
+    if field.changed() {
         draft.prompt = Some(text);
     }
     let own = draft.prompt.as_ref();
@@ -182,6 +186,7 @@ fn run_ui(
         let words = format!("{}  Run", icons::PLAY);
         let button = Button::new(words).min_size(vec2(96.0, 32.0));
         let response = ui.add_enabled(request.is_ok(), button);
+        Anchor::Steer.mark(&response);
         let ready = request.is_ok();
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, ready, "Run"));
         match request {

@@ -1,0 +1,388 @@
+//! The keyboard's focus: a ring around whatever holds it, scrolling to it, the menu key, and where it goes when a screen opens or is searched.
+//!
+//! A screen says by [`main`] which of its widgets is the main thing (table, strip, grid, first field) and by [`search`] which one filters it. Without a
+//! main thing, the first widget of the screen gets the focus.
+
+use egui::accesskit::{Action, ActionRequest, TreeId};
+use egui::{
+    Context, Event, Id, Key, Modifiers, Plugin, PointerButton, RawInput, Rect, Response, Stroke,
+    StrokeKind, Ui, WidgetRect,
+};
+
+use crate::theme::{Theme, space};
+
+/// Width of the ring.
+pub(crate) const RING: f32 = 2.0;
+
+/// Distance of the ring from the widget.
+const GAP: f32 = 1.0;
+
+/// Passes that a screen gets to draw the thing that is wished for.
+const PASSES: u32 = 3;
+
+/// Larger things are not scrolled to: their own content scrolls.
+const LARGE: f32 = 240.0;
+
+/// A part of a screen that the focus goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// The main thing.
+    Main,
+    /// The field that searches or filters.
+    Search,
+}
+
+/// A wish for the focus.
+#[derive(Debug, Clone, Copy)]
+struct Wish {
+    screen: Id,
+    target: Target,
+    waited: u32,
+}
+
+/// Follows the focus; a plugin of egui.
+#[derive(Debug, Default)]
+pub(crate) struct Keyboard {
+    wish: Option<Wish>,
+    /// The screen that is being drawn.
+    drawn: Option<Id>,
+    /// The screen in the active tile.
+    active: Option<Id>,
+    /// The widget that had the focus at the end of the last pass.
+    last: Option<Id>,
+    /// Whether to scroll to it.
+    moved: bool,
+    /// Whether the last press was a key, not a button of the mouse.
+    by_keys: bool,
+}
+
+fn with<R>(ctx: &Context, what: impl FnOnce(&mut Keyboard) -> R) -> R {
+    let plugin = ctx.plugin_or_default::<Keyboard>();
+    let mut keyboard = plugin.lock();
+    what(&mut keyboard)
+}
+
+/// Asks for the focus on a part of `screen`.
+pub(crate) fn wish(ctx: &Context, screen: Id, target: Target) {
+    let waited = 0;
+    with(ctx, |keyboard| {
+        keyboard.wish = Some(Wish {
+            screen,
+            target,
+            waited,
+        });
+    });
+}
+
+/// Says which screen is in the active tile. One that was opened by the keyboard gets the focus.
+pub(crate) fn activate(ctx: &Context, screen: Id) {
+    let opened = with(ctx, |keyboard| {
+        let former = keyboard.active.replace(screen);
+        former.is_some_and(|former| former != screen) && keyboard.by_keys
+    });
+    if opened {
+        wish(ctx, screen, Target::Main);
+    }
+}
+
+/// Says that `screen` is drawn from here on.
+pub(crate) fn begin(ctx: &Context, screen: Id) {
+    with(ctx, |keyboard| keyboard.drawn = Some(screen));
+}
+
+/// Says that the screen in `body` is drawn. A wish that nothing on it fulfils goes to its first widget.
+pub(crate) fn end(ui: &Ui, body: Rect) {
+    let late = with(ui.ctx(), |keyboard| {
+        let screen = keyboard.drawn.take();
+        let wish = keyboard.wish.as_mut()?;
+        if Some(wish.screen) != screen {
+            return None;
+        }
+        wish.waited += 1;
+        let target = wish.target;
+        if wish.waited < PASSES {
+            return Some(None);
+        }
+        if target == Target::Search {
+            keyboard.wish = None;
+        }
+        Some(Some(target))
+    });
+    match late {
+        Some(None) => ui.request_repaint(),
+        Some(Some(Target::Main)) => {
+            // While the screen loads there is nothing to focus yet.
+            if let Some(first) = first_in(ui, body) {
+                ui.memory_mut(|memory| memory.request_focus(first));
+                with(ui.ctx(), |keyboard| keyboard.wish = None);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn first_in(ui: &Ui, body: Rect) -> Option<Id> {
+    let layer = ui.layer_id();
+    let fits = |widget: &&WidgetRect| {
+        let is_control = widget.sense.is_focusable() && widget.sense.interactive();
+        let seen = widget.interact_rect;
+        let is_seen = widget.visible && seen.is_positive() && body.contains(seen.center());
+        is_control && widget.enabled && is_seen
+    };
+    ui.viewport(|viewport| {
+        let mut widgets = viewport.this_pass.widgets.get_layer(layer);
+        widgets.find(fits).map(|widget| widget.id)
+    })
+}
+
+/// Marks the main thing of the screen.
+pub(crate) fn main(response: &Response) {
+    fulfil(response, Target::Main);
+}
+
+/// Marks the field that searches or filters the screen.
+pub(crate) fn search(response: &Response) {
+    fulfil(response, Target::Search);
+}
+
+fn fulfil(response: &Response, target: Target) {
+    let wished = with(&response.ctx, |keyboard| {
+        let screen = keyboard.drawn;
+        let fits = |wish: &mut Wish| Some(wish.screen) == screen && wish.target == target;
+        keyboard.wish.take_if(fits).is_some()
+    });
+    if wished {
+        response.request_focus();
+    }
+}
+
+impl Plugin for Keyboard {
+    fn debug_name(&self) -> &'static str {
+        "keyboard"
+    }
+
+    fn input_hook(&mut self, ctx: &Context, input: &mut RawInput) {
+        let mut asked_for_menu = false;
+        for event in &input.events {
+            match event {
+                Event::Key {
+                    key,
+                    pressed: true,
+                    modifiers,
+                    ..
+                } => {
+                    self.by_keys = true;
+                    let f10 = *key == Key::F10 && modifiers.shift_only();
+                    asked_for_menu |= f10 || *key == Key::Menu;
+                    if *key == Key::Tab {
+                        self.wish = None;
+                    }
+                }
+                Event::PointerButton { pressed: true, .. } => {
+                    self.by_keys = false;
+                    self.wish = None;
+                }
+                _ => {}
+            }
+        }
+        let moved = std::mem::take(&mut self.moved);
+        let Some(focused) = focused(ctx) else {
+            return;
+        };
+        if moved && is_out_of_view(&focused) {
+            input.events.push(scroll_to(&focused));
+        }
+        if asked_for_menu && focused.interact_rect.is_positive() {
+            input.events.extend(secondary_click(&focused));
+        }
+    }
+
+    fn on_end_pass(&mut self, ui: &mut Ui) {
+        let focused = focused(ui.ctx());
+        let id = focused.as_ref().map(|response| response.id);
+        if self.last != id {
+            self.last = id;
+            self.moved = id.is_some();
+            ui.request_repaint();
+        }
+        if let Some(focused) = focused {
+            ring(ui, &focused);
+        }
+    }
+}
+
+fn focused(ctx: &Context) -> Option<Response> {
+    ctx.read_response(ctx.memory(egui::Memory::focused)?)
+}
+
+fn is_out_of_view(response: &Response) -> bool {
+    let (whole, seen) = (response.rect, response.interact_rect);
+    let lost = whole.size() - seen.size().max(egui::Vec2::ZERO);
+    (lost.x > 1.0 && whole.width() < LARGE) || (lost.y > 1.0 && whole.height() < LARGE)
+}
+
+fn scroll_to(response: &Response) -> Event {
+    Event::AccessKitActionRequest(ActionRequest {
+        action: Action::ScrollIntoView,
+        target_tree: TreeId::ROOT,
+        target_node: response.id.accesskit_id(),
+        data: None,
+    })
+}
+
+/// A click of the right button in the middle of what has the focus opens its menu.
+fn secondary_click(response: &Response) -> [Event; 3] {
+    let pos = response.interact_rect.center();
+    let button = |pressed| Event::PointerButton {
+        pos,
+        button: PointerButton::Secondary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    [Event::PointerMoved(pos), button(true), button(false)]
+}
+
+/// Draws the ring around what is seen of the widget with the focus.
+fn ring(ui: &Ui, response: &Response) {
+    let seen = response.interact_rect;
+    if !seen.is_positive() {
+        return;
+    }
+    let window = ui.ctx().content_rect().shrink(RING / 2.0);
+    let around = seen.expand(GAP + RING / 2.0).intersect(window);
+    let colour = Theme::from_ui(ui).ink.secondary;
+    ui.ctx().layer_painter(response.layer_id).rect_stroke(
+        around,
+        space::CORNER + 1,
+        Stroke::new(RING, colour),
+        StrokeKind::Middle,
+    );
+}
+
+/// Returns the rings in the shapes of a frame.
+#[cfg(test)]
+pub(crate) fn rings(shapes: &[egui::epaint::ClippedShape]) -> Vec<Rect> {
+    let ring = |shape: &egui::epaint::ClippedShape| match &shape.shape {
+        egui::Shape::Rect(rect) => {
+            let stroke = rect.stroke;
+            let ours = [true, false].map(|dark| Theme::which(dark).ink.secondary);
+            let is_ring = (stroke.width - RING).abs() < 0.01 && ours.contains(&stroke.color);
+            is_ring.then_some(rect.rect)
+        }
+        _ => None,
+    };
+    shapes.iter().filter_map(ring).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::{Button, ScrollArea};
+    use egui_kittest::Harness;
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::*;
+    use crate::widgets::staged;
+
+    fn screen() -> Id {
+        Id::unique("screen")
+    }
+
+    /// A screen with a button, a field to search and, if `main`, a main thing.
+    fn stage(with_main: bool) -> Harness<'static, (bool, Vec<&'static str>)> {
+        staged(
+            |ui, (with_main, chosen): &mut (bool, Vec<&'static str>)| {
+                begin(ui.ctx(), screen());
+                let body = ui.max_rect();
+                ui.button("First").context_menu(|ui| {
+                    if ui.button("Copy value").clicked() {
+                        chosen.push("copied");
+                    }
+                });
+                search(&ui.button("Search"));
+                if *with_main {
+                    main(&ui.button("Main"));
+                }
+                ScrollArea::vertical().max_height(60.0).show(ui, |ui| {
+                    for i in 0..8 {
+                        ui.add(Button::new(format!("Row {i}")));
+                    }
+                });
+                end(ui, body);
+            },
+            (with_main, vec![]),
+        )
+    }
+
+    #[track_caller]
+    fn focused_is<S>(harness: &Harness<'_, S>, name: &str) {
+        let node = harness.get_by_label(name);
+        assert!(node.is_focused(), "{name} has no focus");
+        let around = node.rect().expand(GAP + RING / 2.0);
+        let rings = rings(&harness.output().shapes);
+        assert_eq!(rings, [around], "around {name}");
+    }
+
+    #[test]
+    fn a_wish_goes_to_the_main_thing_to_the_search_or_to_the_first_widget() {
+        for (with_main, target, want) in [
+            (true, Target::Main, "Main"),
+            (true, Target::Search, "Search"),
+            (false, Target::Main, "First"),
+        ] {
+            let mut harness = stage(with_main);
+            harness.run();
+            assert!(rings(&harness.output().shapes).is_empty());
+            wish(&harness.ctx, screen(), target);
+            harness.run();
+            focused_is(&harness, want);
+        }
+    }
+
+    #[test]
+    fn a_screen_opened_by_the_keyboard_gets_the_focus_and_one_opened_by_the_mouse_does_not() {
+        let other = Id::unique("other");
+        for (by_keys, want) in [(true, true), (false, false)] {
+            let mut harness = stage(true);
+            activate(&harness.ctx, other);
+            if by_keys {
+                harness.key_press(Key::F5);
+            } else {
+                harness.get_by_label("First").click();
+            }
+            harness.run();
+            activate(&harness.ctx, screen());
+            harness.run();
+            assert_eq!(harness.get_by_label("Main").is_focused(), want);
+        }
+    }
+
+    #[test]
+    fn what_the_focus_moves_to_is_scrolled_into_view() {
+        let mut harness = stage(false);
+        harness.run();
+        let bottom = harness.get_by_label("Row 0").rect().top() + 60.0;
+        let last = "Row 7";
+        assert!(harness.get_by_label(last).rect().bottom() > bottom);
+        for _ in 0..10 {
+            harness.key_press(Key::Tab);
+            harness.run();
+        }
+        focused_is(&harness, last);
+        assert!(harness.get_by_label(last).rect().bottom() <= bottom + 1.0);
+    }
+
+    #[test]
+    fn the_menu_key_opens_the_menu_of_what_has_the_focus() {
+        for (modifiers, key) in [(Modifiers::NONE, Key::Menu), (Modifiers::SHIFT, Key::F10)] {
+            let mut harness = stage(false);
+            harness.key_press(Key::Tab);
+            harness.run();
+            focused_is(&harness, "First");
+            harness.key_press_modifiers(modifiers, key);
+            harness.run();
+            harness.get_by_label("Copy value").click();
+            harness.run();
+            assert_eq!(harness.state().1, ["copied"]);
+        }
+    }
+}
