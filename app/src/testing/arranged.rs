@@ -3,6 +3,7 @@
 //! A scroll area may clip its content: a clipped edge is accepted where a scroll bar ends at that edge. Text fields and token strips may clip their
 //! text, since they scroll it themselves.
 
+mod plots;
 mod tests;
 
 use std::collections::HashMap;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Align, ComboBox, DragValue, Label, Layout, RichText, Sense, Ui, vec2};
-use egui_extras::{Column, TableBuilder};
+use egui::{ComboBox, DragValue, Label, RichText, Sense, Ui, vec2};
 use umbra_core::compare::{Pair, SHARED, Together};
 use umbra_core::ids::FeatureId;
 
@@ -15,12 +14,15 @@ use crate::state::requests::{Commands, compare::Command, navigation};
 use crate::state::view::ViewId;
 use crate::state::{AppState, Load};
 use crate::theme::{Theme, caption, icons, mono, space};
+use crate::widgets::csv::Value;
 use crate::widgets::empty_state::{empty_state, failure_state};
+use crate::widgets::grid::arrangement::Sort;
+use crate::widgets::grid::{self, Column, Grid, Rows, Selection};
 use crate::widgets::histogram::{HistogramPlot, Of};
 use crate::widgets::number;
 
 /// Height of the histograms.
-const HISTOGRAM: f32 = 120.0;
+const HISTOGRAM: f32 = 140.0;
 
 const COSINE: &str =
     "Cosine of the two features' decoder rows: 1 where they write the same direction";
@@ -42,8 +44,13 @@ enum List {
 pub(crate) struct CompareView {
     least: f32,
     list: List,
-    rows: Memo<(Two, u32, u8), Vec<Pair>>,
+    rows: Memo<Listed, Vec<Pair>>,
+    order: Memo<(Listed, Option<Sort>, usize), Vec<usize>>,
+    selection: Selection,
 }
+
+/// The two dictionaries, the bits of the least cosine, and the list.
+type Listed = (Two, u32, u8);
 
 impl Default for CompareView {
     fn default() -> Self {
@@ -51,6 +58,8 @@ impl Default for CompareView {
             least: SHARED,
             list: List::default(),
             rows: Memo::default(),
+            order: Memo::default(),
+            selection: Selection::default(),
         }
     }
 }
@@ -170,7 +179,24 @@ impl CompareView {
         });
         let measured = together.ready().filter(|_| list == List::Pairs);
         let measured = measured.map(|measured| measured.pairs.as_slice());
-        table_ui(ui, (a, b), (rows, measured), (list, least), commands);
+        let sort = grid::sort(ui.ctx(), TABLE);
+        let of = measured.map_or(0, |measured| measured.as_ptr() as usize);
+        let order = self.order.get((key, sort, of), |(_, sort, _)| {
+            let pairs = (rows.as_slice(), measured);
+            grid::order(rows.len(), sort.as_ref(), |at, column| {
+                value(pairs, at, column)
+            })
+        });
+        let shown = Shown {
+            two: (a, b),
+            pairs: rows,
+            order,
+            measured,
+            list,
+            least,
+            commands,
+        };
+        table_ui(ui, shown, &mut self.selection);
     }
 }
 
@@ -270,81 +296,112 @@ fn dictionary_ui(
     other
 }
 
-/// The list: a click on a feature opens its page.
-fn table_ui(
-    ui: &mut Ui,
-    (a, b): (&Dictionary, &Dictionary),
-    (rows, measured): (&[Pair], Option<&[Together]>),
-    (list, least): (List, f32),
-    commands: &mut Commands,
-) {
-    let theme = Theme::from_ui(ui);
-    ui.scope(|ui| {
-        ui.spacing_mut().item_spacing = vec2(space::PANEL, 0.0);
-        TableBuilder::new(ui)
-            .id_salt("pairs")
-            .striped(false)
-            .min_scrolled_height(4.0 * space::TABLE_ROW)
-            .cell_layout(Layout::left_to_right(Align::Center))
-            .auto_shrink([false, false])
-            .columns(Column::exact(120.0), 2)
-            .columns(Column::exact(72.0), if measured.is_some() { 3 } else { 1 })
-            .column(Column::remainder())
-            .header(space::CONTROL_ROW, |mut header| {
-                let mut titles = vec![
-                    (a.name.as_str(), ""),
-                    (b.name.as_str(), ""),
-                    ("Cosine", COSINE),
-                ];
-                if measured.is_some() {
-                    titles.extend([("Correlation", CORRELATION), ("Jaccard", JACCARD)]);
-                }
-                titles.push(("", ""));
-                for (title, definition) in titles {
-                    header.col(|ui| title_ui(ui, title, definition));
-                }
-            })
-            .body(|body| {
-                body.rows(space::TABLE_ROW, rows.len(), |mut row| {
-                    let pair = rows[row.index()];
-                    row.col(|ui| feature_ui(ui, a, pair.a, commands));
-                    row.col(|ui| feature_ui(ui, b, pair.b, commands));
-                    row.col(|ui| {
-                        ui.label(mono(number::number(f64::from(pair.cosine))));
-                    });
-                    let figures = measured.map(|all| all.get(row.index()));
-                    if let Some(figures) = figures {
-                        row.col(|ui| figure_ui(ui, figures, |f| f.correlation));
-                        row.col(|ui| figure_ui(ui, figures, |f| f.jaccard));
-                    }
-                    row.col(|ui| {
-                        let words = match list {
-                            List::Pairs if pair.cosine >= least => "shared",
-                            List::Pairs => "",
-                            List::OfA | List::OfB => "best match",
-                        };
-                        ui.label(caption(words).color(theme.ink.secondary));
-                    });
-                });
-            });
-    });
+/// Name of the table in the settings.
+const TABLE: &str = "compared features";
+
+/// The pairs in the order in force.
+struct Shown<'a> {
+    two: (&'a Dictionary, &'a Dictionary),
+    pairs: &'a [Pair],
+    order: &'a [usize],
+    measured: Option<&'a [Together]>,
+    list: List,
+    least: f32,
+    commands: &'a mut Commands,
 }
 
-fn title_ui(ui: &mut Ui, title: &str, definition: &str) {
-    let words = caption(title).color(Theme::from_ui(ui).ink.secondary);
-    let title = ui.add(Label::new(words).truncate());
-    if !definition.is_empty() {
-        title.on_hover_text(definition);
+fn value((pairs, measured): (&[Pair], Option<&[Together]>), at: usize, column: &str) -> Value {
+    let pair = &pairs[at];
+    let both = measured.and_then(|all| all.get(at));
+    let both = both.filter(|both| both.active_a > 0 && both.active_b > 0);
+    match column {
+        "a" => pair.a.index().into(),
+        "b" => pair.b.index().into(),
+        "cosine" => pair.cosine.into(),
+        "correlation" => both.map(|both| both.correlation).into(),
+        "jaccard" => both.map(|both| both.jaccard).into(),
+        _ => Value::Nothing,
     }
 }
 
-/// A figure of a pair on a text, if both of its features are ever active there.
-fn figure_ui(ui: &mut Ui, pair: Option<&Together>, of: impl Fn(&Together) -> f64) {
-    let active = pair.filter(|pair| pair.active_a > 0 && pair.active_b > 0);
-    ui.label(match active {
-        Some(pair) => mono(format!("{:.3}", of(pair))),
-        None => caption("silent").color(Theme::from_ui(ui).ink.secondary),
-    });
+impl Rows for Shown<'_> {
+    fn count(&self) -> usize {
+        self.order.len()
+    }
+
+    fn key(&self, row: usize) -> u64 {
+        self.order[row] as u64
+    }
+
+    fn words(&self, row: usize) -> String {
+        let pair = &self.pairs[self.order[row]];
+        let (a, b) = self.two;
+        format!(
+            "Pair of {} in {} and {} in {}",
+            pair.a, a.name, pair.b, b.name
+        )
+    }
+
+    fn value(&self, row: usize, column: &str) -> Value {
+        if column == "kind" {
+            return self.text(row, column).into();
+        }
+        value((self.pairs, self.measured), self.order[row], column)
+    }
+
+    fn text(&self, row: usize, column: &str) -> String {
+        let pair = &self.pairs[self.order[row]];
+        match (column, self.list) {
+            ("kind", List::Pairs) if pair.cosine >= self.least => "shared".to_owned(),
+            ("kind", List::Pairs) => String::new(),
+            ("kind", List::OfA | List::OfB) => "best match".to_owned(),
+            _ => match self.value(row, column) {
+                Value::Nothing => "silent".to_owned(),
+                Value::Number(figure) => format!("{figure:.3}"),
+                value => grid::short(&value),
+            },
+        }
+    }
+
+    fn cell_ui(&mut self, ui: &mut Ui, row: usize, column: &str) -> bool {
+        let pair = self.pairs[self.order[row]];
+        let (a, b) = self.two;
+        match column {
+            "a" => feature_ui(ui, a, pair.a, self.commands),
+            "b" => feature_ui(ui, b, pair.b, self.commands),
+            _ => return false,
+        }
+        true
+    }
+}
+
+/// The list: a click on a feature opens its page.
+fn table_ui(ui: &mut Ui, mut rows: Shown<'_>, selection: &mut Selection) {
+    let (a, b) = rows.two;
+    let feature = |id, title| {
+        let column = Column::text(id, title).width(64.0, 120.0).mono();
+        column
+            .definition("A feature of this dictionary; a click opens its page")
+            .always()
+    };
+    let number = |id, title| Column::number(id, title).width(56.0, 88.0);
+    let mut columns = vec![
+        feature("a", a.name.as_str()),
+        feature("b", b.name.as_str()),
+        number("cosine", "Cosine").definition(COSINE),
+    ];
+    if rows.measured.is_some() {
+        columns.push(number("correlation", "Correlation").definition(CORRELATION));
+        columns.push(number("jaccard", "Jaccard").definition(JACCARD));
+    }
+    let kind = Column::text("kind", "Match")
+        .definition("Shared: a matched pair with at least the chosen cosine. Best match: the nearest feature of the other dictionary, below that cosine")
+        .width(72.0, 88.0);
+    columns.push(kind.unsorted());
+    Grid::new(TABLE, &columns)
+        .title("Compared features")
+        .fill()
+        .show(ui, &mut rows, selection);
 }
 
 fn feature_ui(ui: &mut Ui, of: &Dictionary, feature: FeatureId, commands: &mut Commands) {

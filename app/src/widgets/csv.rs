@@ -20,11 +20,6 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// Whether it is a number.
-    pub(crate) fn is_number(&self) -> bool {
-        matches!(self, Self::Number(_) | Self::Single(_) | Self::Count(_))
-    }
-
     fn number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),

@@ -7,6 +7,9 @@
 //! meaning::menu(&response, &meaning.value(pointed.as_deref()).csv(&csv).picture(response.rect));
 //! ```
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use egui::{Id, LayerId, Rect, Response, Stroke, StrokeKind, Ui};
 
 use super::menu;
@@ -150,6 +153,14 @@ pub(crate) fn ring(ui: &Ui, response: &Response) {
         ui.painter()
             .rect_stroke(rect, space::CORNER, stroke, StrokeKind::Inside);
     }
+}
+
+/// The menu of a figure that stands in a card: the value as it is written, and its definition.
+pub(crate) fn figure(response: &Response, title: &str, definition: &str, value: &str) {
+    menu(
+        response,
+        &Meaning::new(title, definition).value(Some(value)),
+    );
 }
 
 /// The entry *What is this number?*, which opens the definition.

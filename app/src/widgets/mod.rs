@@ -2,8 +2,6 @@
 
 pub(crate) mod anchor;
 pub(crate) mod bars;
-#[expect(clippy::allow_attributes, reason = "its users are being written")]
-#[allow(dead_code, reason = "its users are being written")]
 pub(crate) mod csv;
 pub(crate) mod curve_plot;
 pub(crate) mod density_histogram;
@@ -20,11 +18,7 @@ pub(crate) mod histogram;
 pub(crate) mod hook_picker;
 pub(crate) mod legend;
 pub(crate) mod matrix_map;
-#[expect(clippy::allow_attributes, reason = "its users are being written")]
-#[allow(dead_code, reason = "its users are being written")]
 pub(crate) mod meaning;
-#[expect(clippy::allow_attributes, reason = "its users are being written")]
-#[allow(dead_code, reason = "its users are being written")]
 pub(crate) mod menu;
 pub(crate) mod number;
 pub(crate) mod parts;

@@ -2,6 +2,7 @@
 
 use egui::{Button, Response, Role, Stroke, Ui, WidgetInfo, vec2};
 
+use super::meaning;
 use crate::theme::{self, Theme, space};
 
 /// A frameless icon with a name for screen readers and on hover.
@@ -89,6 +90,7 @@ pub(crate) fn fact_ui(ui: &mut Ui, label: &str, value: &str, definition: &str) {
             ui.add(egui::Label::new(theme::mono(value)).truncate());
         });
     });
+    meaning::figure(&row.response, label, definition, value);
     if !definition.is_empty() {
         row.response.on_hover_text(definition);
     }

@@ -1,12 +1,53 @@
 //! The error along the text: one slot per token, the linear part above the line, the nonlinear part below.
 
-use egui::{Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
+use egui::{Align2, FontId, Rect, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2, vec2};
 
 use super::text::Shown;
-use crate::theme::{Hue, Theme};
+use crate::theme::{Hue, Theme, size};
+use crate::widgets::meaning::{self, Meaning};
+use crate::widgets::{csv, number};
 
 /// Height of the whole.
 const HEIGHT: f32 = 72.0;
+
+/// Room for the numbers of the axis.
+const NUMBERS: f32 = 44.0;
+
+/// What the bars are.
+const DEFINITION: &str = "L2 norm of the dictionary's error on each token: above the line the part that a linear probe predicts from the activation, below it the rest";
+
+/// The ends of the axis and its zero.
+fn numbers(ui: &Ui, place: Rect, most: f32) {
+    let theme = Theme::from_ui(ui);
+    let write = |y: f32, anchor: Align2, text: String| {
+        let font = FontId::monospace(size::CAPTION);
+        let at = pos2(place.right() - 6.0, y);
+        ui.painter()
+            .text(at, anchor, text, font, theme.ink.secondary);
+    };
+    let end = number::number(f64::from(most));
+    write(place.top(), Align2::RIGHT_TOP, end.clone());
+    write(place.center().y, Align2::RIGHT_CENTER, "0".to_owned());
+    write(place.bottom(), Align2::RIGHT_BOTTOM, end);
+}
+
+fn menu(response: &egui::Response, shown: &Shown<'_>, (pointed, place): (Option<usize>, Rect)) {
+    let norms = &shown.errors.norms;
+    let value = pointed.and_then(|token| norms.get(token));
+    let value = value.map(|norms| format!("{}\t{}", norms.linear, norms.nonlinear));
+    let csv = || {
+        let tokens = shown.errors.texts.iter().zip(norms).enumerate();
+        let lines = tokens.map(|(i, (token, norms))| {
+            let token = token.as_str().into();
+            [i.into(), token, norms.linear.into(), norms.nonlinear.into()]
+        });
+        let titles = ["Position", "Token", "Linear part", "Nonlinear part"];
+        csv::table::<[csv::Value; 4]>(&titles, lines)
+    };
+    let meaning = Meaning::new("Error along the text", DEFINITION);
+    let meaning = meaning.value(value.as_deref()).csv(&csv).picture(place);
+    meaning::menu(response, &meaning);
+}
 
 /// Draws it; answers with the token that was clicked.
 pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<usize> {
@@ -16,13 +57,18 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<us
     let (rect, response) = ui.allocate_exact_size(vec2(width, HEIGHT), Sense::click());
     let name = "Linear part above the line, nonlinear part below, token by token";
     response.widget_info(|| WidgetInfo::labeled(Role::Figure, true, name));
-    let slot = (width / many as f32).min(24.0);
+    meaning::ring(ui, &response);
+    let scale = rect.with_max_x(rect.left() + NUMBERS);
+    let whole = rect;
+    let rect = rect.with_min_x(scale.right());
+    let slot = (rect.width() / many as f32).min(24.0);
     let gap = if slot >= 4.0 { 1.0 } else { 0.0 };
     let painter = ui.painter_at(rect.expand(1.0));
     let middle = rect.center().y;
     let half = HEIGHT / 2.0 - 2.0;
     let pointed = response
         .hover_pos()
+        .filter(|at| at.x >= rect.left())
         .map(|at| ((at.x - rect.left()) / slot) as usize)
         .filter(|token| *token < many);
     let counted = shown.errors.norms.iter().zip(&shown.errors.counts);
@@ -47,6 +93,8 @@ pub(super) fn profile_ui(ui: &mut Ui, shown: &Shown<'_>, most: f32) -> Option<us
         }
     }
     painter.hline(rect.x_range(), middle, Stroke::new(1.0, theme.line.strong));
+    numbers(ui, scale, most);
+    menu(&response, shown, (pointed, whole));
     let clicked = response.clicked();
     if let Some(token) = pointed {
         response.on_hover_ui_at_pointer(|ui| super::text::card_ui(ui, shown, token));

@@ -12,6 +12,7 @@ use crate::theme::{Hue, Theme, caption, icons, mono, panel_title, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::empty_state::failure_line;
 use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::meaning;
 use crate::widgets::number::{count, number, percent, signed};
 
 /// Explains what the effect on logits leaves out.
@@ -62,7 +63,9 @@ pub(super) fn scalars_ui(ui: &mut Ui, detail: &Detail, state: &AppState) {
             ui.spacing_mut().item_spacing.y = 0.0;
             ui.label(caption(name).color(Theme::from_ui(ui).ink.secondary))
                 .on_hover_text(definition.as_str());
-            ui.label(mono(value)).on_hover_text(definition);
+            let figure = ui.label(mono(&value));
+            meaning::figure(&figure, name, &definition, &value);
+            figure.on_hover_text(definition);
         }
     });
 }

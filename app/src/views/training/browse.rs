@@ -1,19 +1,22 @@
 //! The features of the running dictionary: how often each fires in a small block of what the run reads, and on what.
 
 use egui::text::{LayoutJob, TextFormat};
-use egui::{Align, FontId, Label, Layout, Sense, TextEdit, Ui, vec2};
-use egui_extras::{Column, TableBuilder, TableRow};
+use egui::{FontId, Label, TextEdit, Ui};
 use umbra_core::ids::FeatureId;
 
-use super::table::{cell_ui, head_ui, is_clicked};
 use crate::memo::Memo;
 use crate::state::training::{Browsed, Fired, Member};
 use crate::theme::{Hue, Theme, caption, panel_title, size, space};
+use crate::widgets::csv::Value;
+use crate::widgets::grid::{self, Column, Grid, Rows, Selection};
 use crate::widgets::number;
 use crate::widgets::token_strip::{Scale, TokenStrip};
 
 /// Highest table; more features are scrolled to.
 const TABLE: f32 = 10.0 * space::TABLE_ROW + space::CONTROL_ROW;
+
+/// Name of the table in the settings.
+const NAME: &str = "features of a run";
 
 /// Tokens before the one that a feature fires on in a table's line.
 const BEFORE: usize = 5;
@@ -66,64 +69,111 @@ impl Browsing {
     }
 }
 
-fn table_ui(ui: &mut Ui, browsed: &Browsed, found: &[usize], opened: &mut Option<FeatureId>) {
-    ui.scope(|ui| {
-        ui.spacing_mut().item_spacing = vec2(space::CONTROL, 0.0);
-        TableBuilder::new(ui)
-            .id_salt("features so far")
-            .striped(false)
-            .sense(Sense::click())
-            .cell_layout(Layout::left_to_right(Align::Center))
-            .auto_shrink([false, true])
-            .max_scroll_height(TABLE)
-            .column(Column::exact(64.0))
-            .columns(Column::exact(72.0), 2)
-            .column(Column::remainder().at_least(120.0).clip(true))
-            .header(space::CONTROL_ROW, |mut header| {
-                for (title, help, is_number) in [
-                    ("Feature", "Index in the dictionary", true),
-                    (
-                        "Density",
-                        "Share of the sampled tokens on which it fires",
-                        true,
-                    ),
-                    ("Highest", "Its largest activation on them", true),
-                    ("Fires most on", "The token with its context", false),
-                ] {
-                    header.col(|ui| head_ui(ui, title, help, is_number));
-                }
-            })
-            .body(|body| {
-                body.rows(space::TABLE_ROW, found.len(), |mut row| {
-                    let fired = &browsed.features[found[row.index()]];
-                    let selected = *opened == Some(fired.feature);
-                    row.set_selected(selected);
-                    cells_ui(&mut row, browsed, fired);
-                    let words = format!("Row of feature {}", fired.feature);
-                    if is_clicked(&row.response(), &words, selected) {
-                        *opened = (!selected).then_some(fired.feature);
-                    }
-                });
-            });
-    });
+const COLUMNS: [Column<'static>; 4] = [
+    Column::number("feature", "Feature")
+        .definition("Index in the dictionary")
+        .width(56.0, 64.0)
+        .always(),
+    Column::number("density", "Density")
+        .definition("Share of the sampled tokens on which it fires")
+        .width(56.0, 72.0),
+    Column::number("highest", "Highest")
+        .definition("Its largest activation on them")
+        .width(56.0, 72.0),
+    Column::text("fires", "Fires most on")
+        .definition("The token with its context")
+        .width(120.0, 240.0)
+        .fills()
+        .unsorted(),
+];
+
+/// The features found, in the order in force.
+struct Shown<'a> {
+    browsed: &'a Browsed,
+    found: Vec<usize>,
 }
 
-fn cells_ui(row: &mut TableRow<'_, '_>, browsed: &Browsed, fired: &Fired) {
-    let best = fired.examples.first().copied();
-    let highest = best.map_or(0.0, |(_, act)| f64::from(act));
-    for figure in [
-        format!("#{}", fired.feature),
-        number::percent(fired.share),
-        number::number(highest),
-    ] {
-        row.col(|ui| cell_ui(ui, &figure, true));
+impl Shown<'_> {
+    fn fired(&self, row: usize) -> &Fired {
+        &self.browsed.features[self.found[row]]
     }
-    row.col(|ui| {
-        if let Some((at, _)) = best {
-            let line = line(ui, browsed, at);
-            ui.add(Label::new(line).truncate().selectable(false));
+}
+
+fn value(browsed: &Browsed, fired: &Fired, column: &str) -> Value {
+    let best = fired.examples.first();
+    match column {
+        "feature" => fired.feature.index().into(),
+        "density" => fired.share.into(),
+        "highest" => best.map(|(_, act)| *act).into(),
+        _ => best.map(|(at, _)| text(browsed, *at)).into(),
+    }
+}
+
+impl Rows for Shown<'_> {
+    fn count(&self) -> usize {
+        self.found.len()
+    }
+
+    fn key(&self, row: usize) -> u64 {
+        self.fired(row).feature.index() as u64
+    }
+
+    fn words(&self, row: usize) -> String {
+        format!("Row of feature {}", self.fired(row).feature)
+    }
+
+    fn value(&self, row: usize, column: &str) -> Value {
+        value(self.browsed, self.fired(row), column)
+    }
+
+    fn text(&self, row: usize, column: &str) -> String {
+        let fired = self.fired(row);
+        match column {
+            "feature" => format!("#{}", fired.feature),
+            "density" => number::percent(fired.share),
+            _ => grid::short(&self.value(row, column)),
         }
+    }
+
+    fn cell_ui(&mut self, ui: &mut Ui, row: usize, column: &str) -> bool {
+        let best = self.fired(row).examples.first();
+        let Some((at, _)) = best.filter(|_| column == "fires") else {
+            return false;
+        };
+        let line = line(ui, self.browsed, *at);
+        ui.add(Label::new(line).truncate().selectable(false));
+        true
+    }
+}
+
+/// A click opens a feature, a second one closes it.
+fn table_ui(ui: &mut Ui, browsed: &Browsed, found: &[usize], opened: &mut Option<FeatureId>) {
+    let sort = grid::sort(ui.ctx(), NAME);
+    let order = grid::order(found.len(), sort.as_ref(), |at, column| {
+        value(browsed, &browsed.features[found[at]], column)
     });
+    let mut rows = Shown {
+        browsed,
+        found: order.into_iter().map(|at| found[at]).collect(),
+    };
+    let id = ui.scope_id().with(NAME);
+    let mut selection: Selection = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+    selection.select(opened.map(|feature| feature.index() as u64));
+    let grid = Grid::new(NAME, &COLUMNS).most(TABLE);
+    let reply = grid.show(ui, &mut rows, &mut selection);
+    ui.data_mut(|data| data.insert_temp(id, selection));
+    if let Some(row) = reply.clicked.or(reply.entered) {
+        let feature = rows.fired(row).feature;
+        *opened = (*opened != Some(feature)).then_some(feature);
+    }
+}
+
+/// The token with its context, as text.
+fn text(browsed: &Browsed, at: usize) -> String {
+    browsed
+        .around(at)
+        .map(|i| browsed.tokens[i].as_str())
+        .collect()
 }
 
 /// The token with its context, as one line.

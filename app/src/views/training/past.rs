@@ -24,65 +24,65 @@ const COLUMNS: [Column<Past>; 8] = [
         title: "Variant",
         definition: "How active features are chosen",
         width: 92.0,
-        from: 480.0,
         is_number: false,
         text: |past| past.setting("variant"),
+        exact: None,
     },
     Column {
         title: "Hook",
         definition: "Hook that the run read",
         width: 168.0,
-        from: 760.0,
         is_number: false,
         text: |past| past.record.hook.clone(),
+        exact: None,
     },
     Column {
         title: "L0",
         definition: "Active features per token in the last step; for runs of earlier versions, over the last 100 steps",
         width: 44.0,
-        from: 0.0,
         is_number: true,
-        text: |past| at_end(past, "l0"),
+        text: |past| written(at_end(past, "l0")),
+        exact: Some(|past| at_end(past, "l0").into()),
     },
     Column {
         title: "FVU",
         definition: "Fraction of variance unexplained in the last step; for runs of earlier versions, over the last 100 steps",
         width: 56.0,
-        from: 0.0,
         is_number: true,
-        text: |past| at_end(past, "fvu"),
+        text: |past| written(at_end(past, "fvu")),
+        exact: Some(|past| at_end(past, "fvu").into()),
     },
     Column {
         title: "Dead",
         definition: "Share of features silent for longer than the dead limit, at the end",
         width: 60.0,
-        from: 400.0,
         is_number: true,
         text: |past| figure(past, "dead_fraction", number::percent),
+        exact: Some(|past| past.record.figure("dead_fraction").into()),
     },
     Column {
         title: "Started (UTC)",
         definition: "Month, day and time of the start",
         width: 88.0,
-        from: 580.0,
         is_number: false,
         text: |past| past.record.begun().chars().skip(YEAR).collect(),
+        exact: None,
     },
     Column {
         title: "Device",
         definition: "Device that computed the steps",
         width: 150.0,
-        from: 920.0,
         is_number: false,
         text: |past| past.record.device.clone(),
+        exact: None,
     },
     Column {
         title: "Status",
         definition: "How the run ended. Running: it continues, here or in another program. Interrupted: its program was killed",
         width: 60.0,
-        from: 0.0,
         is_number: false,
         text: |past| past.record.status.to_string(),
+        exact: None,
     },
 ];
 
@@ -91,9 +91,12 @@ fn figure(past: &Past, name: &str, format: fn(f64) -> String) -> String {
 }
 
 /// The figure of the last step, where it was recorded.
-fn at_end(past: &Past, name: &str) -> String {
+fn at_end(past: &Past, name: &str) -> Option<f64> {
     let end = past.record.figure(&format!("{name}_at_end"));
-    let figure = end.or_else(|| past.record.figure(name));
+    end.or_else(|| past.record.figure(name))
+}
+
+fn written(figure: Option<f64>) -> String {
     figure.map_or("–".to_owned(), number::number)
 }
 

@@ -1,25 +1,28 @@
-//! Tables of runs: columns that leave where there is no room, a mark of the colour that a run's lines have, a row that is clicked.
+//! Tables of runs: a mark of the colour that a run's lines have, a row that is clicked.
 
-use egui::{Align, Label, Layout, Response, Role, Sense, Ui, WidgetInfo, vec2};
-use egui_extras::{Column as Width, TableBuilder};
+use egui::{Ui, vec2};
 
-use crate::theme::{Theme, caption, mono, space};
+use crate::theme::Theme;
+use crate::widgets::csv::Value;
+use crate::widgets::grid::{self, Grid, Rows, Selection};
 
 /// Width of a colour's mark.
 const MARK: f32 = 12.0;
 
-/// Least width of a name.
-const NAME: f32 = 84.0;
+/// Least width of a name, and the width before a person gave one.
+const NAME: (f32, f32) = (84.0, 140.0);
 
 /// One column behind the name.
 pub(super) struct Column<T> {
     pub(super) title: &'static str,
     pub(super) definition: &'static str,
+    /// Width before a person gave one.
     pub(super) width: f32,
-    /// Hidden in a narrow table.
-    pub(super) from: f32,
     pub(super) is_number: bool,
+    /// The value as it is shown.
     pub(super) text: fn(&T) -> String,
+    /// The exact value, where the text is not.
+    pub(super) exact: Option<fn(&T) -> Value>,
 }
 
 /// Mark and name of a row.
@@ -32,66 +35,115 @@ pub(super) struct Row<'a> {
     pub(super) selected: bool,
 }
 
-/// A table of `items`, at most `height` high; the index of a row that was clicked.
+/// Rows in the order in force.
+struct Shown<'a, 'b, T> {
+    columns: &'b [Column<T>],
+    items: &'b [T],
+    order: Vec<usize>,
+    row_of: &'b dyn Fn(usize) -> Row<'a>,
+}
+
+fn value<'a, T>(
+    (columns, items): (&[Column<T>], &[T]),
+    row_of: &dyn Fn(usize) -> Row<'a>,
+    (at, column): (usize, &str),
+) -> Value {
+    if column == "name" {
+        return row_of(at).name.into();
+    }
+    let Some(of) = columns.iter().find(|of| of.title == column) else {
+        return Value::Nothing;
+    };
+    match of.exact {
+        Some(exact) => exact(&items[at]),
+        None => (of.text)(&items[at]).into(),
+    }
+}
+
+impl<T> Rows for Shown<'_, '_, T> {
+    fn count(&self) -> usize {
+        self.order.len()
+    }
+
+    fn key(&self, row: usize) -> u64 {
+        self.order[row] as u64
+    }
+
+    fn words(&self, row: usize) -> String {
+        (self.row_of)(self.order[row]).words
+    }
+
+    fn value(&self, row: usize, column: &str) -> Value {
+        let of = (self.columns, self.items);
+        value(of, self.row_of, (self.order[row], column))
+    }
+
+    fn text(&self, row: usize, column: &str) -> String {
+        let at = self.order[row];
+        match self.columns.iter().find(|of| of.title == column) {
+            Some(of) => (of.text)(&self.items[at]),
+            None => (self.row_of)(at).name.to_owned(),
+        }
+    }
+
+    fn cell_ui(&mut self, ui: &mut Ui, row: usize, column: &str) -> bool {
+        if column != "mark" {
+            return false;
+        }
+        mark_ui(ui, (self.row_of)(self.order[row]).colour);
+        true
+    }
+}
+
+/// A table of `items` named `name` in the settings, at most `height` high; the index of a row that was clicked.
 pub(super) fn table_ui<'a, T>(
     ui: &mut Ui,
-    (salt, height): (&str, f32),
+    (name, height): (&str, f32),
     columns: &[Column<T>],
     items: &[T],
     row_of: &dyn Fn(usize) -> Row<'a>,
 ) -> Option<usize> {
-    let room = ui.available_width();
-    let columns: Vec<&Column<T>> = columns.iter().filter(|c| room >= c.from).collect();
-    let mut clicked = None;
-    ui.scope(|ui| {
-        ui.spacing_mut().item_spacing = vec2(space::PANEL, 0.0);
-        let mut builder = TableBuilder::new(ui)
-            .id_salt(salt)
-            .striped(false)
-            .sense(Sense::click())
-            .cell_layout(Layout::left_to_right(Align::Center))
-            .auto_shrink([false, true])
-            .max_scroll_height(height)
-            .column(Width::exact(MARK))
-            .column(Width::remainder().at_least(NAME).clip(true));
-        for column in &columns {
-            builder = builder.column(Width::exact(column.width).clip(true));
-        }
-        builder
-            .header(space::CONTROL_ROW, |mut header| {
-                header.col(|_| {});
-                header.col(|ui| head_ui(ui, "Name", "Folder of its dictionary", false));
-                for column in &columns {
-                    header.col(|ui| {
-                        head_ui(ui, column.title, column.definition, column.is_number);
-                    });
-                }
-            })
-            .body(|body| {
-                body.rows(space::TABLE_ROW, items.len(), |mut row| {
-                    let (at, about) = (row.index(), row_of(row.index()));
-                    row.set_selected(about.selected);
-                    row.col(|ui| mark_ui(ui, about.colour));
-                    row.col(|ui| {
-                        ui.add(Label::new(about.name).truncate().selectable(false));
-                    });
-                    for column in &columns {
-                        let text = (column.text)(&items[at]);
-                        row.col(|ui| cell_ui(ui, &text, column.is_number));
-                    }
-                    if is_clicked(&row.response(), &about.words, about.selected) {
-                        clicked = Some(at);
-                    }
-                });
-            });
+    let mut heads = vec![
+        grid::Column::text("mark", "")
+            .width(MARK, MARK)
+            .unsorted()
+            .always(),
+        grid::Column::text("name", "Name")
+            .definition("Folder of its dictionary")
+            .width(NAME.0, NAME.1)
+            .fills()
+            .always(),
+    ];
+    heads.extend(columns.iter().map(|column| {
+        let head = if column.is_number {
+            grid::Column::number(column.title, column.title)
+        } else {
+            grid::Column::text(column.title, column.title)
+        };
+        head.definition(column.definition)
+            .width(column.width, column.width)
+    }));
+    let sort = grid::sort(ui.ctx(), name);
+    let of = (columns, items);
+    let order = grid::order(items.len(), sort.as_ref(), |at, column| {
+        value(of, row_of, (at, column))
     });
-    clicked
-}
-
-/// Whether a row named `words` was clicked.
-pub(super) fn is_clicked(response: &Response, words: &str, selected: bool) -> bool {
-    response.widget_info(|| WidgetInfo::selected(Role::Row, true, selected, words));
-    response.clicked()
+    let id = ui.scope_id().with(("selection", name));
+    let mut selection: Selection = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+    let selected = (0..items.len()).filter(|at| row_of(*at).selected);
+    selection.select(selected.map(|at| at as u64));
+    let mut rows = Shown {
+        columns,
+        items,
+        order,
+        row_of,
+    };
+    let reply = Grid::new(name, &heads)
+        .most(height)
+        .show(ui, &mut rows, &mut selection);
+    ui.data_mut(|data| data.insert_temp(id, selection));
+    let picked = reply.clicked.or(reply.entered);
+    picked.map(|row| rows.order[row])
 }
 
 /// The colour of a run's lines, once it is shown.
@@ -104,34 +156,5 @@ fn mark_ui(ui: &Ui, colour: Option<usize>) {
         let stroke = egui::Stroke::new(1.0, theme.line.strong);
         ui.painter()
             .rect_stroke(rect, 2.0, stroke, egui::StrokeKind::Inside);
-    }
-}
-
-/// The title of a column.
-pub(super) fn head_ui(ui: &mut Ui, title: &str, definition: &str, is_number: bool) {
-    let text = caption(title).color(Theme::from_ui(ui).ink.secondary);
-    ui.with_layout(side(is_number), |ui| {
-        ui.add(Label::new(text).selectable(false))
-            .on_hover_text(definition);
-    });
-}
-
-/// Draws the text of a cell.
-pub(super) fn cell_ui(ui: &mut Ui, text: &str, is_number: bool) {
-    ui.with_layout(side(is_number), |ui| {
-        let text = if is_number {
-            mono(text)
-        } else {
-            egui::RichText::new(text)
-        };
-        ui.add(Label::new(text).truncate().selectable(false));
-    });
-}
-
-fn side(is_number: bool) -> Layout {
-    if is_number {
-        Layout::right_to_left(Align::Center)
-    } else {
-        Layout::left_to_right(Align::Center)
     }
 }

@@ -122,7 +122,7 @@ fn row_ui(
         frame.focus.request_focus();
         let modifiers = response.ctx.input(|input| input.modifiers);
         selection.pick(&*rows, at, Pick::of(modifiers, frame.grid.several));
-        reply.chosen = Some(at);
+        (reply.chosen, reply.clicked) = (Some(at), Some(at));
         reply.selection_changed = true;
     }
     if response.double_clicked() {

@@ -240,7 +240,9 @@ pub(super) fn borders_ui(
 fn dragged(ui: &Ui, id: Id, response: &Response, place: &Rect) -> Option<f32> {
     let pointer = response.interact_pointer_pos()?;
     if response.drag_started() {
-        let grip = pointer.x - place.right();
+        // The pointer has already moved when that is called a drag.
+        let pressed = ui.input(|input| input.pointer.press_origin());
+        let grip = pressed.unwrap_or(pointer).x - place.right();
         ui.data_mut(|data| data.insert_temp(id, grip));
     }
     let grip = ui.data(|data| data.get_temp::<f32>(id)).unwrap_or(0.0);

@@ -115,6 +115,10 @@ pub(crate) struct Grid<'a> {
 pub(crate) struct Reply {
     /// The row that was clicked or walked to.
     pub(crate) chosen: Option<usize>,
+    /// The row that was clicked.
+    pub(crate) clicked: Option<usize>,
+    /// The row on which Enter was pressed.
+    pub(crate) entered: Option<usize>,
     /// Double-clicked, or Enter on it.
     pub(crate) opened: Option<usize>,
     /// Middle-clicked, or Ctrl+Enter on it.

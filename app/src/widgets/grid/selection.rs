@@ -34,6 +34,12 @@ impl Selection {
         self.anchor = Some(key);
     }
 
+    /// Selects these rows, where the caller knows which are selected; the keyboard stays where it stands.
+    pub(crate) fn select(&mut self, keys: impl IntoIterator<Item = u64>) {
+        self.keys = keys.into_iter().collect();
+        self.cursor = self.cursor.or_else(|| self.keys.first().copied());
+    }
+
     /// Selects nothing.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
@@ -194,7 +200,7 @@ pub(super) fn keys(
     if ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Enter)) {
         reply.beside = Some(at);
     } else if pressed(Key::Enter) {
-        reply.opened = Some(at);
+        (reply.opened, reply.entered) = (Some(at), Some(at));
     } else if several && ui.input_mut(|input| input.consume_key(Modifiers::COMMAND, Key::Space)) {
         selection.toggle(rows.key(at));
         reply.selection_changed = true;

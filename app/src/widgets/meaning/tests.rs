@@ -1,0 +1,343 @@
+//! The menu of every plot by kittest: what it copies, what it saves, what it says, by pointer and by keyboard.
+
+use egui::{Key, Modifiers, vec2};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use crate::theme::{Hue, Theme};
+use crate::widgets::bars::{Bar, Bars, Fill};
+use crate::widgets::curve_plot::{CurvePlot, Series};
+use crate::widgets::density_histogram::DensityHistogram;
+use crate::widgets::heat_map::{Cell, HeatMap, Side};
+use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::matrix_map::MatrixMap;
+use crate::widgets::number;
+use crate::widgets::rank_plot::{RankPlot, RankPoint};
+use crate::widgets::to_save::{self, ToSave};
+use crate::widgets::token_grid::{Cells, TokenCell, TokenGrid};
+use crate::widgets::token_strip::TokenStrip;
+use crate::widgets::{csv, staged};
+
+/// Draws a plot.
+pub(crate) type Draw = fn(&mut egui::Ui);
+
+/// A plot, the label of what is right-clicked in it, what its CSV begins with, and the value there, if it has one.
+struct Case {
+    draw: Draw,
+    on: &'static str,
+    csv: &'static str,
+    value: Option<&'static str>,
+    file: &'static str,
+}
+
+const CASES: [Case; 9] = [
+    Case {
+        draw: |ui| {
+            HistogramPlot::new("Activations", &[0.0, 0.5, 1.0, 1.5], &[7, 30_000, 1])
+                .size(vec2(300.0, 140.0))
+                .show(ui);
+        },
+        on: "Activations, 30\u{202F}008 active tokens",
+        csv: "Activation from,Activation to,active tokens\r\n0,0.5,7\r\n0.5,1,30000\r\n1,1.5,1\r\n",
+        value: Some("30000"),
+        file: "activations",
+    },
+    Case {
+        draw: |ui| {
+            let counted = DensityHistogram::new(&[0.1, 0.01, 0.012], 4);
+            counted.ui(ui, "Densities", vec2(300.0, 160.0));
+        },
+        on: "Densities: 3 fire, 4 dead",
+        csv: "Density from,Density to,Features\r\ndead,,4\r\n",
+        value: None,
+        file: "densities",
+    },
+    Case {
+        draw: |ui| {
+            let bars = [Bar::new(" king", 0.123_456_789), Bar::new("a,b", -0.5)];
+            Bars::new("Next tokens", &bars, Fill::Signed)
+                .tokens()
+                .definition(DEFINITION)
+                .show(ui);
+        },
+        on: "king, 0.123",
+        csv: "Label,Next tokens\r\n king,0.123456789\r\n\"a,b\",-0.5\r\n",
+        value: Some("0.123456789"),
+        file: "next-tokens",
+    },
+    Case {
+        draw: |ui| {
+            let names = ["0".to_owned(), "1".to_owned()];
+            let side = |title| Side {
+                title,
+                names: &names,
+            };
+            let cells = [0.1_f32, 0.2, 0.3, 0.4].map(Cell::Value);
+            HeatMap {
+                title: "Spread (heads)",
+                rows: side("Layer"),
+                columns: side("Head"),
+                cells: &cells,
+                range: (0.0, 1.0),
+                hue: Hue::Activation,
+                selected: None,
+                pictures: None,
+                definition: DEFINITION,
+            }
+            .ui(ui, &|row, column| format!("Head {row}.{column}"));
+        },
+        on: "Head 1.0",
+        csv: "Layer \\ Head,0,1\r\n0,0.1,0.2\r\n1,0.3,0.4\r\n",
+        value: Some("0.3"),
+        file: "spread-heads",
+    },
+    Case {
+        draw: |ui| {
+            let names = ["a".to_owned(), "b".to_owned()];
+            let side = |title| Side {
+                title,
+                names: &names,
+            };
+            MatrixMap {
+                name: "Pattern",
+                title: "weight",
+                rows: side("looks"),
+                columns: side("at"),
+                values: &[1.0, 0.0, 0.25, 0.75],
+                revision: 1,
+                most: 1.0,
+                hue: Hue::Model,
+                selected: None,
+                side: 200.0,
+                definition: DEFINITION,
+            }
+            .ui(ui, &|row, column| format!("{row} looks at {column}"));
+        },
+        on: "Pattern",
+        csv: "looks \\ at,a,b\r\na,1,0\r\nb,0.25,0.75\r\n",
+        value: Some("0.75"),
+        file: "pattern",
+    },
+    Case {
+        draw: |ui| {
+            let tokens = ["Once".to_owned(), " upon".to_owned()];
+            TokenStrip::new("Sentence", &tokens)
+                .values(&[0.5, 1.0 / 3.0], 1.0)
+                .show(ui);
+        },
+        on: "upon, token 1",
+        csv: "Position,Token,Activation\r\n0,Once,0.5\r\n1, upon,0.33333334\r\n",
+        value: Some("0.33333334"),
+        file: "sentence",
+    },
+    Case {
+        draw: |ui| {
+            let rows = ["0".to_owned(), "1".to_owned()];
+            let columns = ["Once".to_owned()];
+            let grid = TokenGrid {
+                name: "Logit lens",
+                rows: &rows,
+                rows_title: "after layer",
+                columns: &columns,
+                selected: None,
+                reveal: false,
+                hue: Hue::Model,
+                height: 200.0,
+            };
+            grid.ui(ui, &Guesses);
+        },
+        on: "row 1 column 0",
+        csv: "after layer,Position,Token,Cell,Value\r\n0,0,Once, king,0\r\n1,0,Once, king,0.1\r\n",
+        value: Some("0.1"),
+        file: "logit-lens",
+    },
+    Case {
+        draw: |ui| {
+            let points = [[0.0, 1.0], [10.0, 0.3], [20.0, 0.1 + 0.2]];
+            let series = [Series {
+                name: "FVU",
+                colour: Theme::from_ui(ui).series(0),
+                points: &points,
+            }];
+            CurvePlot {
+                name: "FVU",
+                y: "FVU (share)",
+                x: "Activations",
+                series: &series,
+                height: 160.0,
+                group: None,
+                format: number::number,
+                definition: DEFINITION,
+            }
+            .ui(ui);
+        },
+        on: "FVU: FVU 0.300",
+        csv: "series,Activations,FVU (share)\r\nFVU,0,1\r\nFVU,10,0.3\r\nFVU,20,0.30000000000000004\r\n",
+        value: Some("0.3"),
+        file: "fvu",
+    },
+    Case {
+        draw: |ui| {
+            let point = |rank: usize| RankPoint {
+                rank,
+                feature: rank as u32 + 7,
+                density: 0.5 / rank as f64,
+                law: None,
+            };
+            let points: Vec<RankPoint> = (1..=100).map(point).collect();
+            RankPlot {
+                name: "Density by rank",
+                points: &points,
+                tau: 0.5,
+                height: 160.0,
+            }
+            .ui(ui);
+        },
+        on: "Density by rank: 50.0\u{202F}% at rank 1 to 0.500\u{202F}% at rank 100",
+        csv: "Rank,Feature,Density,Law\r\n1,8,0.5,\r\n2,9,0.25,\r\n",
+        value: None,
+        file: "density-by-rank",
+    },
+];
+
+/// Every plot, by the label that it has.
+pub(crate) fn plots() -> impl Iterator<Item = (&'static str, Draw)> {
+    CASES.iter().map(|case| (case.on, case.draw))
+}
+
+const DEFINITION: &str = "What these numbers are";
+
+struct Guesses;
+
+impl Cells for Guesses {
+    fn cell(&self, _: usize, _: usize) -> TokenCell<'_> {
+        TokenCell {
+            text: " king",
+            share: 0.5,
+        }
+    }
+
+    fn words(&self, row: usize, column: usize) -> String {
+        format!("row {row} column {column}")
+    }
+
+    fn card_ui(&self, _: &mut egui::Ui, _: usize, _: usize) {}
+
+    fn value(&self, row: usize, _: usize) -> csv::Value {
+        (row as f64 / 10.0).into()
+    }
+
+    fn definition(&self) -> &'static str {
+        DEFINITION
+    }
+}
+
+fn asked(case: &Case) -> Harness<'static, Draw> {
+    let mut harness = staged(|ui, draw: &mut Draw| draw(ui), case.draw);
+    harness.run();
+    harness.get_by_label(case.on).hover();
+    harness.run();
+    harness.get_by_label(case.on).click_secondary();
+    harness.run();
+    harness
+}
+
+/// Clicks an entry; the text that it copies, if any.
+fn click(harness: &mut Harness<'_, Draw>, entry: &str) -> Option<String> {
+    harness.get_by_label(entry).click();
+    let mut copied = None;
+    for _ in 0..6 {
+        harness.step();
+        let commands = &harness.output().platform_output.commands;
+        copied = copied.or_else(|| {
+            commands.iter().find_map(|command| match command {
+                egui::OutputCommand::CopyText(text) => Some(text.clone()),
+                _ => None,
+            })
+        });
+    }
+    copied
+}
+
+fn saved(harness: &mut Harness<'_, Draw>, entry: &str) -> ToSave {
+    click(harness, entry);
+    to_save::take(&harness.ctx).expect("the entry leaves a file")
+}
+
+#[test]
+fn every_plot_copies_the_exact_value_and_all_of_its_data() {
+    for case in &CASES {
+        let text = click(&mut asked(case), "Copy as CSV").unwrap();
+        assert!(text.starts_with(case.csv), "{}: {text}", case.on);
+        if let Some(value) = case.value {
+            let copied = click(&mut asked(case), "Copy value");
+            assert_eq!(copied.as_deref(), Some(value), "{}", case.on);
+        }
+    }
+}
+
+#[test]
+fn every_plot_is_saved_as_a_picture_of_what_it_shows() {
+    for case in &CASES {
+        let svg = saved(&mut asked(case), "Save as SVG…");
+        assert_eq!(svg.name, format!("{}.svg", case.file));
+        let text = std::str::from_utf8(&svg.bytes).unwrap();
+        assert!(text.starts_with("<svg ") && text.ends_with("</svg>\n"));
+        assert!(!text.contains("Copy value"), "no part of the menu: {text}");
+        let marks = text.matches("fill=\"#").count();
+        assert!(marks > 2, "{}: {text}", case.on);
+        let png = saved(&mut asked(case), "Save as PNG…");
+        assert_eq!(png.name, format!("{}.png", case.file));
+        let image = image::load_from_memory(&png.bytes).unwrap().to_rgba8();
+        let ground = image.get_pixel(0, 0);
+        let painted = image.pixels().filter(|pixel| *pixel != ground).count();
+        assert!(painted > 100, "{}: {painted} pixels", case.on);
+    }
+}
+
+#[test]
+fn every_plot_says_what_its_numbers_are() {
+    for case in &CASES {
+        let mut harness = asked(case);
+        harness
+            .get_by_label_contains("What is this number?")
+            .click();
+        harness.run();
+        let before = harness.query_all_by_label_contains("Copy").count();
+        assert!(before >= 1, "the menu stays open: {}", case.on);
+        let words = [
+            DEFINITION,
+            "counted by",
+            "Features by rank",
+            "Activation of the feature",
+        ];
+        let said = words
+            .iter()
+            .any(|words| harness.query_by_label_contains(words).is_some());
+        assert!(said, "{} says nothing", case.on);
+    }
+}
+
+#[test]
+fn the_keyboard_opens_the_menu_of_what_has_the_focus_and_gets_it_back() {
+    let mut harness = staged(|ui, draw: &mut Draw| draw(ui), CASES[0].draw);
+    harness.run();
+    harness.key_press(Key::Tab);
+    harness.run();
+    harness.key_press_modifiers(Modifiers::SHIFT, Key::F10);
+    harness.run();
+    harness.run();
+    harness.get_by_label("Copy as CSV");
+    harness.key_press(Key::Enter);
+    let mut copied = false;
+    for _ in 0..6 {
+        harness.step();
+        let commands = &harness.output().platform_output.commands;
+        copied |= commands
+            .iter()
+            .any(|command| matches!(command, egui::OutputCommand::CopyText(_)));
+    }
+    assert!(copied, "the first entry had the focus");
+    assert!(harness.query_by_label("Copy as CSV").is_none());
+    assert!(harness.get_by_label(CASES[0].on).is_focused());
+}
