@@ -6,15 +6,17 @@ use umbra_core::features::{Name, Peak};
 use umbra_core::ids::FeatureId;
 
 use super::{OF_WIDGET, THEMES, compare, renderer};
-use crate::theme::{Hue, Theme, space};
+use crate::theme::{Hue, Theme, icons, space};
 use crate::widgets::bars::{Bar, Bars, Fill};
 use crate::widgets::cell_grid::{CellGrid, Rows};
 use crate::widgets::curve_plot::{CurvePlot, Series};
 use crate::widgets::density_histogram::DensityHistogram;
 use crate::widgets::empty_state::{empty_state, failure_line, failure_state};
 use crate::widgets::feature_chip::FeatureChip;
+use crate::widgets::form;
 use crate::widgets::heat_map::{Cell, HeatMap, Side};
 use crate::widgets::histogram::HistogramPlot;
+use crate::widgets::hook_picker::HookPicker;
 use crate::widgets::legend;
 use crate::widgets::matrix_map::MatrixMap;
 use crate::widgets::number;
@@ -65,7 +67,7 @@ pub(super) const SAMPLES: [Sample; 16] = [
     sample("matrix_map", (420.0, 460.0), matrix_map).pointed(190.0, 190.0),
     sample("matrix_map_large", (420.0, 460.0), matrix_map_large),
     sample("rank_plot", (420.0, 260.0), rank_plot).pointed(200.0, 90.0),
-    sample("settings_form", (480.0, 300.0), settings_form),
+    sample("settings_form", (512.0, 380.0), settings_form),
     sample("token_editor", (420.0, 200.0), token_editor),
     sample("token_grid", (480.0, 220.0), token_grid),
     sample("token_strip", (420.0, 300.0), token_strips),
@@ -190,12 +192,7 @@ fn density_histogram(ui: &mut Ui) {
 
 fn states(ui: &mut Ui) {
     let words = "Here you train a dictionary on a model's activations and watch it learn.";
-    empty_state(
-        ui,
-        crate::theme::icons::CHART_LINE_UP,
-        words,
-        Some("Open a model"),
-    );
+    empty_state(ui, icons::CHART_LINE_UP, words, Some("Open a model"));
     let why = "index.sqlite: is of 1,024 features, the dictionary has 2,048; build it again";
     failure_state(ui, "The index did not open", why, Some("Try again"));
     ui.add_space(space::GROUP);
@@ -356,9 +353,9 @@ fn settings_form(ui: &mut Ui) {
     let variants = strings(&["topk", "jump_relu"]);
     let plain = Field {
         key: "k",
-        label: "Active per token",
+        label: "k",
         unit: "features",
-        help: "How many features each token may use",
+        help: "Active features per token",
         default: "32",
         origin: "default",
         kind: Kind::Number,
@@ -421,6 +418,28 @@ fn settings_form(ui: &mut Ui) {
     for (field, value) in rows {
         field.ui(ui, value);
     }
+    form_parts(ui);
+}
+
+fn form_parts(ui: &mut Ui) {
+    let hook = form::Row {
+        label: "Hook",
+        ..form::Row::default()
+    };
+    hook.ui(ui, |ui, width| {
+        let picker = HookPicker {
+            salt: "picture",
+            shown: "blocks.2.hook_resid_post",
+            default: None,
+        };
+        picker.ui(ui, width, Vec::new).0
+    });
+    form::fold(ui, false, "More settings", "changed: Learning rate");
+    ui.horizontal(|ui| {
+        form::main_button(ui, false, icons::PLAY, "Start training");
+        form::side_button(ui, false, "Copy for the command line");
+        form::reason(ui, "Features: 9000000 is more than fits");
+    });
 }
 
 struct Lens(Vec<String>);
